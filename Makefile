@@ -1,0 +1,102 @@
+# memtrace: one Makefile, no configure step.  `make help` says what there is.
+VERSION := 0.1.0
+
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+PREFIX ?= /usr/local
+DESTDIR ?=
+O ?= build
+PYTHON ?= /usr/bin/python3
+PKG_CONFIG ?= pkg-config
+
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla
+FLAGS := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DMEMTRACE_VERSION='"$(VERSION)"' \
+	 -Isrc -pthread -fno-strict-aliasing $(WARNINGS)
+LINK := -pthread
+
+# SAN=address,undefined: everything with sanitizers, in a folder of its own.
+ifdef SAN
+override O := $(O)-$(subst $() ,-,$(subst $(comma),-,$(SAN)))
+FLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
+LINK += -fsanitize=$(SAN)
+endif
+comma := ,
+
+# STATIC=1: memtrace as one file that needs nothing.
+ifdef STATIC
+MEMTRACE_LINK := -static
+endif
+
+# libedit for the console, where it is installed.
+ifeq ($(shell $(PKG_CONFIG) --exists libedit 2>/dev/null && echo yes),yes)
+EDIT_FLAGS := -DHAVE_LIBEDIT $(shell $(PKG_CONFIG) --cflags libedit)
+EDIT_LIBS := $(shell $(PKG_CONFIG) --libs $(if $(STATIC),--static) libedit)
+endif
+DW_LIBS := $(shell $(PKG_CONFIG) --libs libdw 2>/dev/null || echo -ldw) -lelf
+
+# ---- what is built from what ------------------------------------------------
+TARGET_ROOMS := base region arch elf unwind heap symbols tracer capture report
+rwildcard = $(sort $(wildcard $(1)/*.c) $(wildcard $(1)/*/*.c))
+TARGET_SRC := $(foreach r,$(TARGET_ROOMS),$(call rwildcard,src/$r))
+CLI_SRC := $(call rwildcard,src/cli)
+SERVE_SRC := $(call rwildcard,src/serve)
+CORE_OBJ := $(TARGET_SRC:%.c=$(O)/%.o)
+CLI_OBJ := $(CLI_SRC:%.c=$(O)/%.o)
+SERVE_OBJ := $(SERVE_SRC:%.c=$(O)/%.o)
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+UNIT_BIN := $(UNIT_SRC:%.c=$(O)/%)
+
+.PHONY: all
+all: $(O)/memtrace $(O)/memtrace-fs
+
+$(O)/memtrace: $(CLI_OBJ) $(O)/libcore.a
+	$(CC) $(LINK) $(MEMTRACE_LINK) $(LDFLAGS) -o $@ $^ $(EDIT_LIBS)
+
+$(O)/memtrace-fs: $(SERVE_OBJ) $(O)/libcore.a
+	$(CC) $(LINK) $(LDFLAGS) -o $@ $^ $(DW_LIBS) -lstdc++
+
+$(O)/libcore.a: $(CORE_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(O)/src/cli/%.o: FLAGS += $(EDIT_FLAGS)
+$(O)/src/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/tests/unit/%: tests/unit/%.c $(O)/libcore.a
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(CFLAGS) -Itests/unit -MMD -MP $(LINK) -o $@ $< $(O)/libcore.a -lcmocka $(DW_LIBS)
+
+-include $(CORE_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(SERVE_OBJ:.o=.d) $(UNIT_BIN:=.d)
+
+# ---- checks -----------------------------------------------------------------
+.PHONY: check check-floors check-unit check-e2e
+check: check-floors check-unit check-e2e
+
+check-floors:
+	scripts/floors.py
+
+check-unit: $(UNIT_BIN)
+	@failed=0; for t in $(UNIT_BIN); do echo "== $$t"; O=$(O) $$t || failed=1; done; exit $$failed
+
+check-e2e: all
+	O=$(abspath $(O)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/e2e tests/console tests/offline
+
+.PHONY: clean help
+clean:
+	rm -rf $(O)
+
+include scripts/install.mk
+
+help: ## what there is to make
+	@echo 'make               memtrace and memtrace-fs into $(O)/'
+	@grep -hE '^## ' Makefile scripts/*.mk | sed 's/^## //'
+## make clean         removes the build folder
+## make check         all tests (make check-floors, check-unit, check-e2e: a part)
+## make O=DIR         another build folder
+## make STATIC=1      memtrace as one static file
+## make SAN=address,undefined check    everything under sanitizers

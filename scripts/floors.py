@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""Holds the rooms of src/ to their floors: an #include goes down or stays in its
+room.  The one table; ARCHITECTURE.md quotes it."""
+import pathlib
+import re
+import sys
+
+FLOORS = {
+    "base": 0, "region": 0,
+    "arch": 1, "elf": 1,
+    "unwind": 2, "heap": 2, "symbols": 2, "tracer": 2,
+    "capture": 3, "report": 3,
+    "cli": 4, "serve": 4,
+}
+# region/ is compiled into the target one day: it may use nothing else.
+ALONE = {"region"}
+# base/ has no word of the domain.
+# What a room may reach besides the floors below (none today).
+EXTRA = set()
+# The one file of region/ that is not freestanding (see region.h).
+HOSTED = {"src/region/private_space.c"}
+FREESTANDING = {"stdint.h", "stddef.h", "stdbool.h", "stdatomic.h", "limits.h"}
+
+INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
+
+
+def complaints(root):
+    for path in sorted((root / "src").rglob("*.[ch]")):
+        name = path.relative_to(root).as_posix()
+        room = path.relative_to(root / "src").parts[0]
+        if room not in FLOORS:
+            yield f"{name}: room '{room}' is not in the table"
+            continue
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            match = INCLUDE.match(line)
+            if not match:
+                continue
+            own, system = match.groups()
+            if system and room == "region" and name not in HOSTED and system not in FREESTANDING:
+                yield f"{name}:{number}: region/ is freestanding, but includes <{system}>"
+            if not own:
+                continue
+            other = own.split("/")[0]
+            if other not in FLOORS:
+                yield f'{name}:{number}: "{own}": write the room in front'
+            elif other == room or (room, other) in EXTRA:
+                continue
+            elif room in ALONE or FLOORS[other] >= FLOORS[room]:
+                yield f"{name}:{number}: {room} (floor {FLOORS[room]}) may not include {other} (floor {FLOORS[other]})"
+
+
+def main():
+    root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent.parent)
+    found = list(complaints(root))
+    for line in found:
+        print(line)
+    print(f"floors: {'kept' if not found else f'{len(found)} broken'}")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

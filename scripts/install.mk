@@ -1,0 +1,2 @@
+# Installing, dependencies and the demo.
+.PHONY: install deps demo

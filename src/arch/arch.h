@@ -1,0 +1,174 @@
+/*
+ * A CPU architecture, as data and encoders.  Everything that differs between
+ * CPUs and is not kernel access is here; there is no #ifdef on the CPU anywhere
+ * else, and every build knows every architecture.
+ *
+ * To add one: a folder with arch.c (the table below), insn.c (instruction
+ * lengths and kinds), displace.c (moving instructions), stub.c (the stubs), each
+ * with its unit test, and a line in arch.c's list.
+ */
+#ifndef MEMTRACE_ARCH_H
+#define MEMTRACE_ARCH_H
+
+#include "base/err.h"
+#include "base/types.h"
+
+enum {
+	ARCH_MAX_REGS = 34,      /* DWARF numbers kept by a full unwind */
+	ARCH_REGS_BYTES = 512,   /* largest NT_PRSTATUS register block */
+	ARCH_MAX_DISPLACED = 64, /* bytes of original code a patch may displace */
+	ARCH_NO_REG = -1,
+};
+
+/* A thread's registers as PTRACE_GETREGSET(NT_PRSTATUS) gives them. */
+struct regs {
+	uint32_t len; /* bytes used */
+	_Alignas(8) uint8_t bytes[ARCH_REGS_BYTES];
+};
+
+/*
+ * Displaced code: the first whole instructions of a function, moved elsewhere.
+ *
+ *   function:  [ patch: jump to stub ]  rest...
+ *                 displaced instructions = bytes [0, original_len)
+ *   copy:      [ the same, pc-relative forms rewritten ][ jump to function + original_len ]
+ *
+ * map[] lets a thread caught inside be moved between both: instruction i is at
+ * function + map[i].original and at copy + map[i].copy.
+ */
+struct displaced {
+	uint32_t original_len;
+	uint32_t copy_len; /* including the jump back */
+	uint8_t copy[ARCH_MAX_DISPLACED * 3];
+	uint32_t count;
+	struct {
+		uint8_t original, copy;
+	} map[ARCH_MAX_DISPLACED];
+};
+
+/* What a stub does with the calls of its function. */
+enum stub_kind {
+	STUB_RETURN, /* runs the function, then traps: malloc, calloc, posix_memalign ... */
+	STUB_ENTRY,  /* traps, then runs the function: free, _dl_debug_state */
+	STUB_BOTH,   /* traps, runs the function, traps: realloc, reallocarray */
+};
+
+/* One function to stub, and what came of it. */
+struct stub {
+	enum stub_kind kind;
+	taddr_t function;           /* where the patch goes (behind endbr64 / bti) */
+	struct displaced displaced; /* by arch->displace() for a copy at `copy` */
+	/* filled in by arch->stubs_build(): */
+	taddr_t entry;       /* where the patch jumps to */
+	taddr_t copy;        /* the displaced code */
+	taddr_t trap_entry;  /* return address of its call of the trap, entry side (0: none) */
+	taddr_t trap_return; /* the same, return side (0: none) */
+	uint8_t patch[16];   /* arch->patch_len bytes for `function` */
+};
+
+/*
+ * The bytes for one module's slack: header, the trap subroutine, one stub per
+ * function.
+ *
+ *   base: [ magic 8 | total length 4 | reserved 4 ][ trap subroutine ][ stub ][ copy ][ stub ][ copy ]...
+ *
+ * The trap subroutine is the soft trap: save what a function's entry or exit
+ * must keep; unblock the signal; gettid, tkill(tid, signo); [trap_pc]; restore
+ * the mask; restore; return.  A traced thread is reported at trap_pc, an untraced
+ * one drops the signal and goes on.
+ *
+ * At trap_pc, by arch (x86-64): the registers hold
+ *      arg0 register of the trap (arch->trap_arg0): the function's 1st argument (entry side)
+ *      arch->trap_site: return address of the call of the trap: stub.trap_entry / trap_return
+ * and on the stack, from sp:
+ *      sp + trap_result:  the function's result (return side)
+ *      sp + trap_args:    its first three arguments as words, 1st lowest (both sides)
+ *      sp + trap_frame:   the return address into the function's caller; the caller's
+ *                         CFA (its sp after return) is that + one word
+ *      on entry side trap_args/trap_frame differ: trap_entry_args, trap_entry_frame.
+ * Callee-saved registers are the caller's.
+ */
+struct stub_area {
+	taddr_t base;
+	uint32_t room;      /* bytes available at base */
+	uint32_t len;       /* bytes used */
+	taddr_t trap;       /* the trap subroutine */
+	taddr_t trap_pc;    /* pc of a thread in the trap: behind the tkill */
+	uint8_t bytes[2048];
+};
+
+struct arch {
+	const char *name; /* "x86_64" */
+	uint16_t elf_machine;
+	uint8_t elf_class; /* ELFCLASS32 / 64 */
+	uint8_t word_size;
+	uint64_t code_mask; /* see walk.h */
+
+	/* Registers: DWARF numbers, and where each lies in struct regs. */
+	int reg_count;
+	int reg_pc, reg_sp, reg_fp, reg_lr; /* DWARF numbers; reg_pc = the return address column */
+	int16_t reg_offset[ARCH_MAX_REGS];  /* byte offset in NT_PRSTATUS; ARCH_NO_REG: not there */
+	const char *reg_name[ARCH_MAX_REGS];
+	uint32_t callee_saved; /* bit n: DWARF register n survives a call by the ABI */
+	uint32_t regs_len;     /* NT_PRSTATUS bytes */
+
+	/* System calls, for making interrupted ones invisible. */
+	int16_t syscall_number_offset; /* in NT_PRSTATUS: the call being made, < 0 for none (x86: orig_rax) */
+	int16_t syscall_result_offset;
+	uint8_t syscall_insn_len;
+	const int16_t *eintr_final; /* calls that must NOT be made again after -EINTR (close); -1 ends */
+
+	/* Where trap data lies: see struct stub_area. */
+	int trap_arg0, trap_site; /* DWARF register numbers */
+	int16_t trap_result;
+	int16_t trap_args, trap_frame;
+	int16_t trap_entry_args, trap_entry_frame;
+
+	uint32_t patch_len;     /* bytes a patch overwrites */
+	taddr_t patch_reach;    /* farthest |entry - function| */
+	uint32_t magic_len;
+	const uint8_t *magic;   /* first bytes of a stub area: how a successor knows it */
+
+	/*
+	 * Offset of the first byte that may be patched: behind endbr64 / bti.
+	 */
+	uint32_t (*patch_offset)(const uint8_t *code, size_t len);
+	/*
+	 * Decodes code (len bytes that stand at `from`) until at least patch_len
+	 * bytes are covered, and rewrites them to stand at `to`, with a jump back.
+	 * A function that ends before (ret, jmp) may be covered with the padding
+	 * behind it, and only with padding.  -ENOTSUP with the reason in err:
+	 * cannot be displaced (unknown instruction, a call, a branch back into the
+	 * displaced bytes from within them, too short).
+	 */
+	int (*displace)(const uint8_t *code, size_t len, taddr_t from, taddr_t to,
+			struct displaced *ret, struct err *err);
+	/*
+	 * Lays out and encodes the area at area->base: fills area->bytes/len/trap/
+	 * trap_pc and, per stub, entry, copy, displaced (from code[i], code_len[i]:
+	 * the original bytes at stubs[i].function), trap_* and patch.
+	 * -ENOSPC: does not fit in area->room; -ERANGE: out of the patch's reach;
+	 * -ENOTSUP as displace().  `failed` (may be NULL) = index of the stub.
+	 */
+	int (*stubs_build)(struct stub_area *area, int signo, struct stub *stubs, size_t count,
+			   const uint8_t *const *code, const size_t *code_len, size_t *failed,
+			   struct err *err);
+	/* The bytes that, written at area->trap, make the trap return at once.  len <= 8. */
+	uint32_t (*trap_disarm)(uint8_t *ret);
+	/* Where `patch` bytes found at `function` jump to, or 0: not a patch of ours. */
+	taddr_t (*patch_target)(const uint8_t *code, taddr_t function);
+};
+
+extern const struct arch arch_x86_64;
+
+/* By ELF e_machine and class; NULL: not supported. */
+const struct arch *arch_find(uint16_t elf_machine, uint8_t elf_class);
+
+/* The architecture this memtrace runs on (and can trace). */
+const struct arch *arch_native(void);
+
+/* Register access by DWARF number; a register that isn't there reads as 0. */
+uint64_t regs_read(const struct arch *arch, const struct regs *regs, int reg);
+void regs_write(const struct arch *arch, struct regs *regs, int reg, uint64_t value);
+
+#endif

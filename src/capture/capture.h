@@ -1,0 +1,81 @@
+/*
+ * Capture: a process whose allocations are being followed.
+ *
+ * The tracer runs in a thread of its own (ptrace belongs to one thread) and writes
+ * the region.  The caller's thread talks to it through this interface alone: it
+ * polls capture_fd() for notices and asks for snapshots.  Nothing here prints.
+ *
+ *    attach/launch --> STARTING --- NOTICE_READY ---> RUNNING --+-- NOTICE_ENDED
+ *                         |                                     |   (exit, signal,
+ *                         +------- NOTICE_ENDED (failed) <------+    detached)
+ */
+#ifndef MEMTRACE_CAPTURE_H
+#define MEMTRACE_CAPTURE_H
+
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "heap/snapshot.h"
+
+struct capture;
+
+struct capture_options {
+	unsigned depth;      /* frames kept per stack, 1..512 */
+	bool stdin_null;     /* launch: the program's stdin is /dev/null */
+	const char *record;  /* hidden: write sampled stacks here (tests/), or NULL */
+	unsigned record_every; /* every n-th allocation */
+};
+
+enum notice_kind {
+	NOTICE_STEP,    /* "Opening /lib/... begin=0x.. offset=0", "Set breakpoint on ..." */
+	NOTICE_WARNING, /* something the user should know: a module that can't be read ... */
+	NOTICE_READY,   /* attached, or the program is about to run: counting has begun */
+	NOTICE_EXEC,    /* the process runs a new program: statistics begin anew; text = its path */
+	NOTICE_ENDED,   /* the last notice: see capture_end */
+};
+
+enum capture_end {
+	CAPTURE_EXITED,   /* the process exited: status */
+	CAPTURE_KILLED,   /* by signal `status` */
+	CAPTURE_DETACHED, /* by us; the process runs on */
+	CAPTURE_FAILED,   /* it never began: text says why; the process is untouched */
+	CAPTURE_LOST,     /* the tracer failed later; text says why; the process was let go */
+};
+
+struct notice {
+	enum notice_kind kind;
+	enum capture_end end; /* NOTICE_ENDED only */
+	int status;           /* NOTICE_ENDED: exit status or signal; CAPTURE_FAILED: -errno */
+	char text[480];
+};
+
+/* Both return at once; what happens is told by notices.  -errno only when the
+ * thread can't be started. */
+int capture_attach(const struct capture_options *options, pid_t pid, struct capture **ret, struct err *err);
+int capture_launch(const struct capture_options *options, char *const argv[], struct capture **ret,
+		   struct err *err);
+
+/* Readable (poll) while notices wait. */
+int capture_fd(const struct capture *capture);
+/* Takes the oldest notice; false: none waits. */
+bool capture_next(struct capture *capture, struct notice *ret);
+
+pid_t capture_pid(const struct capture *capture); /* 0 until it is known */
+
+/* Asks the tracer to let go of the process (NOTICE_ENDED follows).  May be called
+ * at any time, from STARTING too, more than once. */
+void capture_detach(struct capture *capture);
+
+/* A copy of the present state, within milliseconds; also after the end. */
+int capture_snapshot(struct capture *capture, struct snapshot **ret, struct err *err);
+
+/* Statistics begin anew. */
+int capture_clear(struct capture *capture, struct err *err);
+
+/* Sends a signal to the (launched) process. */
+void capture_signal(struct capture *capture, int signo);
+
+/* Detaches if that has not happened, ends the thread, frees.  NULL is allowed. */
+void capture_destroy(struct capture *capture);
+
+#endif

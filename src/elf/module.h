@@ -1,0 +1,59 @@
+/*
+ * Modules: the ELF files mapped in a process, followed through dlopen/dlclose.
+ *
+ * An instance number (frame.h) names a module for the whole session.  It is never
+ * given to another file: when a library is unmapped, its module is kept with
+ * `mapped` = false, so that a stack recorded in it keeps its name; when the same
+ * file (device, inode, build-id, path) comes back at the same bias it gets its old
+ * number again; at another bias, a new one.
+ */
+#ifndef MEMTRACE_MODULE_H
+#define MEMTRACE_MODULE_H
+
+#include "elf/image.h"
+#include "elf/maps.h"
+
+struct module {
+	uint32_t instance; /* 1.. */
+	char *path;        /* as the target sees it */
+	taddr_t begin, end; /* first to last mapped byte + 1 */
+	taddr_t bias;      /* pc - bias = virtual address in the file; modulo 2^64 */
+	uint64_t dev, inode;
+	bool mapped;
+	bool deleted;      /* the file on disk is gone or was replaced */
+	bool vdso;
+	uint8_t build_id[64];
+	uint8_t build_id_len;
+	struct image *image; /* NULL when the file could not be read; then `why` says */
+	char why[160];
+	void *owner;       /* for whoever keeps unwind data beside it; see modules_init() */
+	struct memory *source; /* what image reads from */
+	int fd;
+};
+
+struct modules {
+	VEC(struct module *) list; /* list.at[i]->instance == i + 1 */
+	VEC(struct module *) mapped; /* sorted by begin */
+	void (*forget)(struct module *module); /* frees module->owner; may be NULL */
+};
+
+void modules_init(struct modules *modules, void (*forget)(struct module *));
+void modules_deinit(struct modules *modules);
+
+/*
+ * Brings the list up to date with the process' mappings.  Files are opened by
+ * /proc/PID/map_files or, where that is not allowed, /proc/PID/root/PATH, and used
+ * only if device and inode are the mapping's; else the image is read from the
+ * process' own memory (`process`; may be NULL).  A file that is not ELF is no
+ * module; one that is broken is a module without image.  *changed: something was
+ * mapped or unmapped since the last call.
+ */
+int modules_update(struct modules *modules, int pid, const struct maps *maps, struct memory *process,
+		   bool *changed, struct err *err);
+
+/* The mapped module that contains pc, or NULL.  O(log n). */
+struct module *modules_find(const struct modules *modules, taddr_t pc);
+/* By instance number, mapped or not; NULL: no such. */
+struct module *modules_by_instance(const struct modules *modules, uint32_t instance);
+
+#endif

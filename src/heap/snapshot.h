@@ -1,0 +1,74 @@
+/*
+ * A snapshot: the state of the heap at one moment, as plain values that belong to
+ * nobody else.  Made by capture/, read by report/ and the console while the
+ * target runs on.
+ */
+#ifndef MEMTRACE_SNAPSHOT_H
+#define MEMTRACE_SNAPSHOT_H
+
+#include <time.h>
+
+#include "base/err.h"
+#include "base/types.h"
+#include "region/region.h"
+
+struct snapshot_module {
+	uint32_t instance;
+	char *path;
+	taddr_t begin, end, bias;
+	bool mapped, deleted;
+	uint8_t build_id[64];
+	uint8_t build_id_len;
+	char unwind_from[24]; /* ".eh_frame", ".debug_frame", "none" ... */
+	char why[160];        /* what is wrong with the file, or "" */
+};
+
+struct snapshot_thread {
+	int tid;
+	char name[16];
+	char state[24]; /* "running", "stopped (SIGTSTP)", ... */
+	uint64_t allocs, frees; /* events of this thread since the attach */
+};
+
+struct snapshot {
+	int pid;
+	char **command; /* NULL-terminated argv of the target */
+	char engine[16];
+	struct timespec taken;   /* CLOCK_REALTIME */
+	struct timespec started; /* when counting began: attach or last clear */
+	bool running;            /* false: the process has ended */
+	uint32_t ticks_now;      /* in the time base of contexts' first/last_time */
+	struct region_totals totals;
+	struct region_node *nodes;
+	uint32_t node_count;
+	struct region_context *contexts; /* [0]: the overflow context */
+	uint32_t context_count;
+	struct snapshot_module *modules; /* by instance - 1 */
+	size_t module_count;
+	struct snapshot_thread *threads;
+	size_t thread_count;
+	uint64_t region_bytes; /* memory of memtrace's own tables */
+};
+
+/* Copies totals, nodes and contexts of a region; the rest stays zero for the
+ * caller to fill in (with malloc'ed memory: snapshot_destroy() frees it). */
+int snapshot_create(const struct region *region, struct snapshot **ret, struct err *err);
+void snapshot_destroy(struct snapshot *snapshot); /* NULL is allowed */
+
+/* The frames of a context, leaf first: at most max; *end says why they end.
+ * Returns the count. */
+size_t snapshot_stack(const struct snapshot *snapshot, uint32_t context, frame_t *frames, size_t max,
+		      enum walk_end *end);
+
+const struct snapshot_module *snapshot_module(const struct snapshot *snapshot, uint32_t instance);
+
+enum snapshot_order { SNAPSHOT_BY_BYTES, SNAPSHOT_BY_BLOCKS, SNAPSHOT_BY_ALLOCS };
+
+/*
+ * The contexts to show, worst first (ties: lower id first): those with blocks in
+ * use, or every context that allocated with `all`.  *ret is malloc'ed, *count ids.
+ */
+int snapshot_select(const struct snapshot *snapshot, enum snapshot_order order, bool all, uint32_t **ret,
+		    size_t *count, struct err *err);
+
+#endif

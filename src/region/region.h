@@ -1,0 +1,132 @@
+/*
+ * The region: the one store of what was seen.  Written by exactly one engine,
+ * read by everybody else.  Compiled into both worlds, so freestanding: no libc,
+ * no pointers inside (offsets from its base), memory from one reserved range
+ * that the owner commits on demand.
+ *
+ *   base +--------+---------+----------+-----------+----------+ - - - - - -+ limit
+ *        | header | nodes   | node     | contexts  | blocks   |  free      |
+ *        |        | (tree)  | index    | (counters)| (table)  |            |
+ *        +--------+---------+----------+-----------+----------+ - - - - - -+
+ *
+ * Tables start small and double: a bigger copy is made behind everything else
+ * and the old place is given back (`release`).  A table that can grow no more
+ * sends what does not fit to the overflow context (id 0), visibly; nothing is
+ * probed without bound, nothing is dropped in silence.
+ *
+ * node     {frame, parent, context}: one frame of an interned call stack.  The
+ *          first WALK_ENDS nodes are roots: a stack's outermost frame has the
+ *          root "why the walk ended" as its parent.
+ * context  a distinct call stack that allocated: counters.  Its id (1..) is
+ *          given in order of first appearance and stays for the session, across
+ *          region_clear() too.
+ * block    a live allocation: address -> {size, context, time}.
+ */
+#ifndef MEMTRACE_REGION_H
+#define MEMTRACE_REGION_H
+
+#include "region/frame.h"
+#include "region/walk.h"
+
+#define REGION_OVERFLOW_CONTEXT 0u
+
+struct region_node { /* 16 bytes */
+	frame_t frame;    /* leaf side */
+	uint32_t parent;  /* towards the root; < WALK_ENDS: a root, = enum walk_end */
+	uint32_t context; /* 0: no allocation ended at this node itself */
+};
+
+struct region_context { /* fixed-width; written by the engine, read by snapshots */
+	uint64_t allocs, frees;
+	uint64_t allocated_bytes, freed_bytes; /* in use = allocated - freed, exactly */
+	uint64_t peak_bytes;                   /* largest in-use bytes of this context */
+	uint32_t node;                         /* its leaf */
+	uint32_t first_time, last_time;        /* of its allocations, in ticks since the start */
+	uint32_t reserved;
+};
+
+struct region_block {
+	uint64_t addr; /* 0: empty slot */
+	uint64_t size; /* as requested */
+	uint32_t context;
+	uint32_t time; /* ticks (1/100 s since the start) */
+};
+
+struct region_totals { /* since the start or the last clear */
+	uint64_t allocs, frees, allocated_bytes, freed_bytes;
+	uint64_t peak_bytes;
+	uint64_t frees_of_unknown; /* blocks from before the attach or the last clear */
+	uint64_t lost_events;      /* must be 0: contradictions seen (see region_alloc) */
+	uint64_t overflow_blocks;  /* allocations that could not be kept: memory is short */
+	uint64_t live_blocks;      /* blocks in the table now */
+};
+
+/* How the region gets memory within its reserved range [base, base + limit).
+ * commit: make [offset, offset + len) readable, writable and zero; 0 or < 0.
+ * release: [offset, offset + len) is no longer used.  Page-aligned both. */
+struct region_space {
+	uint8_t *base;
+	uint64_t limit;
+	int (*commit)(struct region_space *space, uint64_t offset, uint64_t len);
+	void (*release)(struct region_space *space, uint64_t offset, uint64_t len);
+};
+
+/* The private mapping of the breakpoint engine: reserves limit bytes (PROT_NONE),
+ * commits with mprotect, releases with MADV_DONTNEED.  Not freestanding: lives in
+ * private_space.c.  0 or -errno. */
+int region_space_private(struct region_space *ret, uint64_t limit);
+void region_space_deinit(struct region_space *space);
+
+struct region; /* the header, at space->base */
+
+/* 0, or -errno when the space can't hold even the first tables. */
+int region_init(struct region_space *space, struct region **ret);
+
+/*
+ * Interns a stack (frames leaf first, as walk_stack() gives them) and returns
+ * its context id; REGION_OVERFLOW_CONTEXT when there is no room.
+ */
+uint32_t region_context(struct region *region, struct region_space *space,
+			const frame_t *frames, size_t count, enum walk_end end);
+
+/*
+ * A new live block.  If addr is live already: with replace, the old record was
+ * the inner half of this same call (calloc -> malloc): it is un-counted as if it
+ * had never been, and the new one takes its place; without, the free of the old
+ * one was missed: lost_events + 1, and the old one is counted as freed.
+ */
+void region_alloc(struct region *region, struct region_space *space, uint64_t addr, uint64_t size,
+		  uint32_t context, uint32_t now, bool replace);
+
+/* Takes a block out of the table without counting anything; false if not there. */
+bool region_take(struct region *region, uint64_t addr, struct region_block *ret);
+
+/* Counts what region_take() took as freed. */
+void region_free(struct region *region, const struct region_block *block);
+
+/* Puts back what region_take() took: the realloc failed. */
+void region_put_back(struct region *region, struct region_space *space, const struct region_block *block);
+
+/* A free of a block that isn't in the table. */
+void region_free_unknown(struct region *region);
+
+/* A contradiction was seen by the engine itself: lost_events + 1. */
+void region_lost(struct region *region);
+
+/* Empties the block table and zeroes every counter; nodes and ids stay. */
+void region_clear(struct region *region, struct region_space *space);
+
+/* Reading.  Valid until the next call that writes. */
+const struct region_totals *region_totals(const struct region *region);
+const struct region_node *region_nodes(const struct region *region, uint32_t *count);
+const struct region_context *region_contexts(const struct region *region, uint32_t *count); /* [0] = overflow */
+const struct region_block *region_find(const struct region *region, uint64_t addr);
+
+/* Calls visit for every live block, in no order. */
+void region_for_each_block(const struct region *region,
+			   void (*visit)(void *arg, const struct region_block *block), void *arg);
+
+/* Bytes committed now. */
+uint64_t region_memory(const struct region *region);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * The frame walker: rows and stack memory in, frames out.  Freestanding (no
+ * libc, no allocation, bounded): a later engine compiles it into the target.
+ *
+ *   pc,sp,fp --> row(pc) --> CFA --> read return address, saved fp --> next frame
+ *
+ * Rules it keeps, so that no stack is guessed silently:
+ *  - a frame without a row is followed by frame pointer only if the fp chain is
+ *    plausible (aligned, above sp, within the stack), and every frame found this
+ *    way carries FRAME_GUESS;
+ *  - the CFA must grow from frame to frame except across a signal frame (which
+ *    may switch stacks); otherwise the walk ends with WALK_LOOP;
+ *  - the walk always says why it ended.
+ */
+#ifndef MEMTRACE_WALK_H
+#define MEMTRACE_WALK_H
+
+#include <stddef.h>
+
+#include "region/frame.h"
+#include "region/row.h"
+
+/* Why a walk ended.  Stable numbers: they are stored in the region. */
+enum walk_end {
+	WALK_ROOT = 0,       /* the outermost frame: return address undefined, or pc 0 */
+	WALK_DEPTH = 1,      /* the limit of frames was reached */
+	WALK_NO_DATA = 2,    /* no unwind data for the last frame's module, fp chain implausible */
+	WALK_NO_MODULE = 3,  /* the last frame is in no module: generated code */
+	WALK_UNREADABLE = 4, /* the stack could not be read there */
+	WALK_LOOP = 5,       /* the stack pointer did not advance: damaged stack or wrong data */
+	WALK_FULL = 6,       /* met ROW_CFA_FULL: walk again with unwind/full.h.  Never stored */
+	WALK_LOST = 7,       /* the region was full: the stack was not kept */
+	WALK_ENDS
+};
+
+struct walk_regs {
+	uint64_t pc, sp, fp, lr; /* lr: 0 where the architecture has none */
+};
+
+struct walk_ops {
+	/* The row for pc and the frame that pc is (instance and offset; flags are
+	 * the walker's).  lookup_pc is where to search: pc, or pc - 1 when pc is a
+	 * return address.  Never fails: row->cfa is ROW_CFA_NONE where nothing is
+	 * known.  The result is used before the next call. */
+	const struct row *(*row)(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame);
+	/* One word (word_size bytes, zero-extended) of target memory; 0 or < 0. */
+	int (*read_word)(void *arg, uint64_t addr, uint64_t *ret);
+	void *arg;
+	unsigned word_size;  /* 4 or 8 */
+	uint64_t code_mask;  /* and-ed to return addresses: strips PAC / Thumb bit; ~0 on x86-64 */
+};
+
+/*
+ * Walks from regs, leaf first, at most max frames into frames[].
+ * `exact` says whether regs->pc is the instruction itself (an interrupted
+ * thread) or a return address.  *end: why it ended.  Returns the count (>= 1
+ * if max >= 1: the first frame is always regs->pc).
+ */
+size_t walk_stack(const struct walk_ops *ops, const struct walk_regs *regs, bool exact,
+		  frame_t *frames, size_t max, enum walk_end *end);
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * Reports: a snapshot and a resolver in, text or JSON out.  The rules of the text
+ * form: 80 columns, summary first, one sentence of verdict, worst contexts with
+ * stable ids, allocator frames folded, every cut stack says why, HEAP SUMMARY last.
+ */
+#ifndef MEMTRACE_REPORT_H
+#define MEMTRACE_REPORT_H
+
+#include <stdio.h>
+
+#include "heap/snapshot.h"
+#include "symbols/resolver.h"
+
+enum report_format { REPORT_TEXT, REPORT_JSON };
+
+struct report_options {
+	enum report_format format;
+	enum snapshot_order order;
+	unsigned count;    /* contexts shown; 0 = all */
+	bool all;          /* also contexts with nothing in use */
+	bool verbose;      /* allocator frames and modules too */
+	uint32_t context;  /* only this one, whole; 0 = by the rules above */
+	unsigned depth;    /* the -s limit, for the words about cut stacks */
+	const char *version;
+	/* progress on a terminal when it takes longer than a second; may be NULL */
+	void (*progress)(void *arg, const char *what, size_t done, size_t count);
+	void *progress_arg;
+};
+
+/* Names of what the resolver does not know: dynamic symbols, by the target side. */
+struct report_names {
+	/* The function at offset of a module, or NULL; *base = its start.  In memory
+	 * of the callee's, valid for the report. */
+	const char *(*symbol)(void *arg, const struct snapshot_module *module, uint64_t offset, uint64_t *base);
+	void *arg;
+};
+
+/* Writes the report to out.  resolver and names may be NULL.  -errno on a write
+ * error (ENOSPC ...) or an unknown context (-ENOENT). */
+int report_write(const struct snapshot *snapshot, struct resolver *resolver, const struct report_names *names,
+		 const struct report_options *options, FILE *out, struct err *err);
+
+/* The console's `status`: HEAP SUMMARY with its exact layout. */
+int report_status(const struct snapshot *snapshot, FILE *out);
+
+/* The console's `modules`. */
+int report_modules(const struct snapshot *snapshot, struct resolver *resolver, FILE *out);
+
+/* The console's `threads`. */
+int report_threads(const struct snapshot *snapshot, FILE *out);
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * DWARF call frame information (.eh_frame, .debug_frame) of one image, compiled
+ * to rows.  DWARF 5 section 6.4; LSB 5 "Exception Frames"; x86-64 psABI 3.6/3.7.
+ */
+#ifndef MEMTRACE_CFI_H
+#define MEMTRACE_CFI_H
+
+#include "arch/arch.h"
+#include "elf/image.h"
+#include "region/row.h"
+
+struct cfi;
+
+/*
+ * Finds the tables; builds no rows.  Lookup is by .eh_frame_hdr's binary search
+ * table, or, where that is missing or lies, by an index built on first use.
+ * -ENOENT: no unwind data in this file.
+ */
+int cfi_open(struct image *image, const struct arch *arch, struct cfi **ret, struct err *err);
+void cfi_close(struct cfi *cfi); /* NULL is allowed */
+
+/*
+ * The row in force at vaddr (for a return address the caller passes pc - 1).
+ * Always fills *ret: ROW_CFA_NONE where no FDE covers vaddr (-ENOENT) or its
+ * data is broken (-EINVAL).  0 otherwise.
+ */
+int cfi_row(struct cfi *cfi, uint64_t vaddr, struct row *ret);
+
+/* All registers of one frame: the input of a full unwind. */
+struct full_regs {
+	uint64_t value[ARCH_MAX_REGS]; /* by DWARF number */
+	uint64_t known;                /* bit n: value[n] is meaningful */
+};
+
+/*
+ * Steps from one frame to its caller with every rule evaluated, expressions
+ * included.  vaddr as in cfi_row().  On success regs is the caller's frame,
+ * *cfa the CFA, *flags enum row_flags.  -ENOENT no FDE, -EINVAL broken or an
+ * unknown register is needed, -EFAULT memory, -ENODATA: the outermost frame.
+ */
+int cfi_step(struct cfi *cfi, uint64_t vaddr, struct memory *memory, struct full_regs *regs,
+	     uint64_t *cfa, uint8_t *flags);
+
+#endif
