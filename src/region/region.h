@@ -71,15 +71,17 @@ struct region_space {
 	void (*release)(struct region_space *space, uint64_t offset, uint64_t len);
 };
 
-/* The private mapping of the breakpoint engine: reserves limit bytes (PROT_NONE),
- * commits with mprotect, releases with MADV_DONTNEED.  Not freestanding: lives in
- * private_space.c.  0 or -errno. */
+/* The private mapping of the breakpoint engine: reserves limit bytes (PROT_NONE;
+ * half as many, and so on, where the system refuses: ret->limit says), commits with
+ * mprotect, releases by mapping anew.  Not freestanding: lives in private_space.c.
+ * 0 or -errno. */
 int region_space_private(struct region_space *ret, uint64_t limit);
 void region_space_deinit(struct region_space *space);
 
 struct region; /* the header, at space->base */
 
-/* 0, or -errno when the space can't hold even the first tables. */
+/* 0, or -errno when the space can't hold even the first tables.  Begins anew in a
+ * space whose memory is zero where it is committed. */
 int region_init(struct region_space *space, struct region **ret);
 
 /*
@@ -90,15 +92,21 @@ uint32_t region_context(struct region *region, struct region_space *space,
 			const frame_t *frames, size_t count, enum walk_end end);
 
 /*
- * A new live block.  If addr is live already: with replace, the old record was
- * the inner half of this same call (calloc -> malloc): it is un-counted as if it
- * had never been, and the new one takes its place; without, the free of the old
- * one was missed: lost_events + 1, and the old one is counted as freed.
+ * A new live block; nothing where addr is 0 (the allocation failed).  If addr is
+ * live already: with replace, the old record was the inner half of this same call
+ * (calloc -> malloc): it is un-counted as if it had never been, and the new one
+ * takes its place; without, the free of the old one was missed: lost_events + 1,
+ * and the old one is counted as freed.
+ *
+ * Where the table is full and can't grow, the block is not kept and not counted,
+ * except as overflow_blocks + 1; its free will be one of an unknown block.
  */
 void region_alloc(struct region *region, struct region_space *space, uint64_t addr, uint64_t size,
 		  uint32_t context, uint32_t now, bool replace);
 
-/* Takes a block out of the table without counting anything; false if not there. */
+/* Takes a block out of the table without counting anything; false if not there.
+ * After a region_clear() what was taken before belongs to no count any more: the
+ * caller forgets it and calls region_free_unknown() where it would have freed it. */
 bool region_take(struct region *region, uint64_t addr, struct region_block *ret);
 
 /* Counts what region_take() took as freed. */

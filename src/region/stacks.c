@@ -1,0 +1,89 @@
+/*
+ * Call stacks as a tree: a node is {frame, parent}, a stack is a path, equal stacks
+ * are one node, and stacks that share their outer frames share those nodes.
+ *
+ *    root "root"   <- main <- parse <- malloc       node.context: the stacks that
+ *    root "depth"  <- f    <- f <- malloc           allocated; 0 for the others
+ *                       \<- g <- malloc
+ *
+ * Nodes are never removed and keep their numbers, so a number is a name for the
+ * whole session.  The index finds a node by {frame, parent}: open addressing over
+ * node numbers, at most half full (7/8 where it can't grow).
+ */
+#include "region/stacks.h"
+
+static uint32_t home(const struct region_table *index, frame_t frame, uint32_t parent)
+{
+	uint64_t hash = tables_hash(frame ^ (parent * 0x9fb21c651e98df25ull));
+
+	return (uint32_t)(hash >> (64 - __builtin_ctz(index->capacity)));
+}
+
+/* The slot of {frame, parent}, or the free one where its probe ends. */
+static uint32_t *probe(const struct region_table *index, uint32_t *slots,
+		       const struct region_node *nodes, frame_t frame, uint32_t parent)
+{
+	uint32_t mask = index->capacity - 1;
+	uint32_t i = home(index, frame, parent);
+
+	while (slots[i] && (nodes[slots[i]].frame != frame || nodes[slots[i]].parent != parent))
+		i = (i + 1) & mask;
+	return &slots[i];
+}
+
+static bool grow_index(struct region *region, struct region_space *space)
+{
+	struct region_table *index = &region->tables[REGION_INDEX];
+	const struct region_node *nodes = tables_at(region, REGION_NODES);
+	struct region_table fresh;
+	uint32_t *slots;
+
+	if (!tables_prepare(region, space, REGION_INDEX, (uint64_t)index->capacity * 2, &fresh))
+		return false;
+	slots = (uint32_t *)((uint8_t *)region + fresh.offset);
+	for (uint32_t i = WALK_ENDS; i < region->tables[REGION_NODES].count; i++)
+		*probe(&fresh, slots, nodes, nodes[i].frame, nodes[i].parent) = i;
+	fresh.count = index->count;
+	tables_replace(region, space, REGION_INDEX, &fresh);
+	return true;
+}
+
+/* Room for one node more, in both tables. */
+static bool make_room(struct region *region, struct region_space *space)
+{
+	struct region_table *index = &region->tables[REGION_INDEX];
+
+	if (!tables_append(region, space, REGION_NODES))
+		return false;
+	return index->count < index->capacity / 2 || grow_index(region, space) ||
+	       index->count < index->capacity / 8 * 7;
+}
+
+static uint32_t intern(struct region *region, struct region_space *space, frame_t frame,
+		       uint32_t parent)
+{
+	struct region_table *index = &region->tables[REGION_INDEX];
+	struct region_table *table = &region->tables[REGION_NODES];
+	struct region_node *nodes = tables_at(region, REGION_NODES);
+	uint32_t *slot = probe(index, tables_at(region, REGION_INDEX), nodes, frame, parent);
+
+	if (*slot)
+		return *slot;
+	if (!make_room(region, space))
+		return STACKS_NONE;
+	nodes = tables_at(region, REGION_NODES);
+	slot = probe(index, tables_at(region, REGION_INDEX), nodes, frame, parent);
+	nodes[table->count] = (struct region_node){.frame = frame, .parent = parent};
+	index->count++;
+	return *slot = table->count++;
+}
+
+uint32_t stacks_intern(struct region *region, struct region_space *space, const frame_t *frames,
+		       size_t count, enum walk_end end)
+{
+	uint32_t node = (unsigned)end < WALK_ENDS ? (uint32_t)end : WALK_LOST;
+
+	for (size_t i = count; i-- > 0 && node != STACKS_NONE;)
+		node = intern(region, space, frames[i], node);
+	return node;
+}

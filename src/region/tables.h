@@ -1,0 +1,83 @@
+/*
+ * Inside the region: its header and the four tables (see region.h for what they
+ * hold, doc/region.md for the picture).  For region/'s own files only.
+ *
+ * All places are offsets from the region's base, which is where struct region is.
+ */
+#ifndef MEMTRACE_TABLES_H
+#define MEMTRACE_TABLES_H
+
+#include "region/region.h"
+
+#define REGION_MAGIC   0x6e6f69676572746dull /* "mtregion", little-endian */
+#define REGION_VERSION 1u
+
+/* Memory is taken and given back in pieces of this: the largest page of any Linux. */
+#define REGION_GRANULE 65536u
+
+/* After a growth that failed, so many needs pass before it is tried again. */
+#define REGION_PATIENCE 4096u
+
+enum region_table_id {
+	REGION_NODES,	 /* struct region_node[]; the first WALK_ENDS are the roots */
+	REGION_INDEX,	 /* uint32_t[]: hash of {frame, parent} -> node; 0 is empty */
+	REGION_CONTEXTS, /* struct region_context[]; [0] is the overflow context */
+	REGION_BLOCKS,	 /* struct region_block[]: hash of the address; addr 0 is empty */
+	REGION_TABLES
+};
+
+struct region_table {
+	uint64_t offset;     /* of its first item */
+	uint64_t bytes;	     /* committed for it: a multiple of REGION_GRANULE */
+	uint32_t capacity;   /* items; a power of two */
+	uint32_t count;	     /* items in use */
+	uint32_t item_bytes; /* of one item */
+	uint32_t patience;   /* > 0: growth failed a while ago */
+};
+
+struct region {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t reserved;
+	struct region_totals totals;
+	struct region_table tables[REGION_TABLES];
+};
+
+_Static_assert(sizeof(struct region_node) == 16, "the region's layout is versioned");
+_Static_assert(sizeof(struct region_context) == 56, "the region's layout is versioned");
+_Static_assert(sizeof(struct region_block) == 24, "the region's layout is versioned");
+_Static_assert(sizeof(struct region_totals) == 72, "the region's layout is versioned");
+_Static_assert(sizeof(struct region_table) == 32, "the region's layout is versioned");
+_Static_assert(sizeof(struct region) == 216, "the region's layout is versioned");
+
+static inline void *tables_at(const struct region *region, enum region_table_id id)
+{
+	return (uint8_t *)region + region->tables[id].offset;
+}
+
+/*
+ * Commits a place for `capacity` items of table `id`, zeroed, beside the present
+ * one, and describes it in *ret (count 0).  False when there is no memory, or was
+ * none a short while ago.
+ */
+bool tables_prepare(struct region *region, struct region_space *space, enum region_table_id id,
+		    uint64_t capacity, struct region_table *ret);
+
+/* The new place becomes the table; the old one is given back. */
+void tables_replace(struct region *region, struct region_space *space, enum region_table_id id,
+		    const struct region_table *fresh);
+
+/* Room for one item more in an array (nodes, contexts), doubling it when it is full. */
+bool tables_append(struct region *region, struct region_space *space, enum region_table_id id);
+
+/* Spreads every bit of `key` over all bits; the high ones are the best. */
+static inline uint64_t tables_hash(uint64_t key)
+{
+	key ^= key >> 32;
+	key *= 0xd6e8feb86659fd93ull;
+	key ^= key >> 32;
+	key *= 0x9e3779b97f4a7c15ull;
+	return key;
+}
+
+#endif
