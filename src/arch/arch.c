@@ -1,0 +1,66 @@
+/*
+ * The architectures there are, and a thread's registers by DWARF number.
+ *
+ * A register is one word at a fixed place of the NT_PRSTATUS block; the table of
+ * the architecture says where.  The block's bytes come from another process and
+ * may be in another word size than ours, so they are put together byte by byte
+ * and never cast to a struct of this machine.
+ */
+#include "arch/arch.h"
+
+#include <elf.h>
+
+static const struct arch *const architectures[] = {
+	&arch_x86_64,
+};
+
+const struct arch *arch_find(uint16_t elf_machine, uint8_t elf_class)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(architectures); i++) {
+		if (architectures[i]->elf_machine == elf_machine &&
+		    architectures[i]->elf_class == elf_class)
+			return architectures[i];
+	}
+	return NULL;
+}
+
+/* The one place that asks the compiler what it builds for. */
+const struct arch *arch_native(void)
+{
+#if defined(__x86_64__) && defined(__LP64__)
+	return arch_find(EM_X86_64, ELFCLASS64);
+#else
+	return NULL;
+#endif
+}
+
+/* Where reg lies, or NULL: no such register, or the block at hand is too short. */
+static const uint8_t *regs_place(const struct arch *arch, const struct regs *regs, int reg)
+{
+	int offset;
+
+	if (reg < 0 || reg >= arch->reg_count)
+		return NULL;
+	offset = arch->reg_offset[reg];
+	if (offset < 0 || (uint32_t)offset + arch->word_size > regs->len)
+		return NULL;
+	return regs->bytes + offset;
+}
+
+uint64_t regs_read(const struct arch *arch, const struct regs *regs, int reg)
+{
+	const uint8_t *at = regs_place(arch, regs, reg);
+	uint64_t value = 0;
+
+	for (unsigned i = 0; at && i < arch->word_size; i++)
+		value |= (uint64_t)at[i] << (8 * i);
+	return value;
+}
+
+void regs_write(const struct arch *arch, struct regs *regs, int reg, uint64_t value)
+{
+	uint8_t *at = (uint8_t *)regs_place(arch, regs, reg);
+
+	for (unsigned i = 0; at && i < arch->word_size; i++)
+		at[i] = (uint8_t)(value >> (8 * i));
+}

@@ -1,0 +1,75 @@
+/*
+ * x86-64, as data.
+ *
+ * Sources: System V psABI for AMD64, figures 3.4 (register usage) and 3.36 (DWARF
+ * numbers; 16 is the return address, which stands for rip); struct
+ * user_regs_struct of <sys/user.h>, which is what NT_PRSTATUS holds.
+ */
+#include "arch/arch.h"
+
+#include <elf.h>
+
+/* clang-format off */
+enum { /* DWARF numbers */
+	RAX, RDX, RCX, RBX, RSI, RDI, RBP, RSP, R8, R9, R10, R11, R12, R13, R14, R15, RIP, REGISTERS
+};
+
+/* Byte offsets in user_regs_struct: 27 words. */
+enum {
+	AT_R15 = 0, AT_R14 = 8, AT_R13 = 16, AT_R12 = 24, AT_RBP = 32, AT_RBX = 40, AT_R11 = 48,
+	AT_R10 = 56, AT_R9 = 64, AT_R8 = 72, AT_RAX = 80, AT_RCX = 88, AT_RDX = 96, AT_RSI = 104,
+	AT_RDI = 112, AT_ORIG_RAX = 120, AT_RIP = 128, AT_RSP = 152, AT_END = 216,
+};
+/* clang-format on */
+
+/*
+ * Calls that are not made again when a stop of ours made them return -EINTR, by
+ * number.  The others have done nothing by then (those that had done a part
+ * return how much).
+ */
+static const int16_t eintr_final[] = {
+	3,   /* close: the descriptor is free already, and may be another thread's by now */
+	16,  /* ioctl: drivers that can be called again say so (ERESTARTSYS); others may not */
+	34,  /* pause: a signal was handled, which is what it waited for */
+	130, /* rt_sigsuspend: the same */
+	219, /* restart_syscall: the kernel's own "can't be continued" */
+	-1,
+};
+
+const struct arch arch_x86_64 = {
+	.name = "x86_64",
+	.elf_machine = EM_X86_64,
+	.elf_class = ELFCLASS64,
+	.word_size = 8,
+	.code_mask = ~(uint64_t)0,
+
+	.reg_count = REGISTERS,
+	.reg_pc = RIP,
+	.reg_sp = RSP,
+	.reg_fp = RBP,
+	.reg_lr = ARCH_NO_REG,
+	/* clang-format off */
+	.reg_offset = {
+		[RAX] = AT_RAX, [RDX] = AT_RDX, [RCX] = AT_RCX, [RBX] = AT_RBX,
+		[RSI] = AT_RSI, [RDI] = AT_RDI, [RBP] = AT_RBP, [RSP] = AT_RSP,
+		[R8] = AT_R8, [R9] = AT_R9, [R10] = AT_R10, [R11] = AT_R11,
+		[R12] = AT_R12, [R13] = AT_R13, [R14] = AT_R14, [R15] = AT_R15,
+		[RIP] = AT_RIP,
+	},
+	.reg_name = {
+		[RAX] = "rax", [RDX] = "rdx", [RCX] = "rcx", [RBX] = "rbx",
+		[RSI] = "rsi", [RDI] = "rdi", [RBP] = "rbp", [RSP] = "rsp",
+		[R8] = "r8", [R9] = "r9", [R10] = "r10", [R11] = "r11",
+		[R12] = "r12", [R13] = "r13", [R14] = "r14", [R15] = "r15",
+		[RIP] = "rip",
+	},
+	/* clang-format on */
+	/* rsp too survives, but as the CFA, which every unwind rule gives. */
+	.callee_saved = 1 << RBX | 1 << RBP | 1 << R12 | 1 << R13 | 1 << R14 | 1 << R15,
+	.regs_len = AT_END,
+
+	.syscall_number_offset = AT_ORIG_RAX,
+	.syscall_result_offset = AT_RAX,
+	.syscall_insn_len = 2,
+	.eintr_final = eintr_final,
+};
