@@ -19,14 +19,14 @@ struct resolver_module {
 	const char *path;  /* on the target */
 	const uint8_t *build_id;
 	uint8_t build_id_len;
-	int pid;           /* of the process that maps it: /proc/PID/root; 0 when remote */
+	int pid; /* of the process that maps it: /proc/PID/root; 0 when remote */
 };
 
 struct resolved_frame {
 	const char *function; /* demangled; NULL: unknown */
 	const char *file;     /* NULL: unknown */
-	uint32_t line;        /* 0: unknown */
-	bool inlined;         /* inlined into the next one of the same address */
+	uint32_t line;	      /* 0: unknown */
+	bool inlined;	      /* inlined into the next one of the same address */
 };
 
 struct resolved { /* innermost inlined function first; the last is the real function */
@@ -37,13 +37,14 @@ struct resolved { /* innermost inlined function first; the last is the real func
 struct resolver_options {
 	const char *const *debug_dirs; /* NULL-terminated, or NULL */
 	bool debuginfod;
-	unsigned timeout_ms;           /* longest silence of the server that is borne (default 10 000) */
-	const char *server;            /* path of memtrace-fs; NULL: beside /proc/self/exe, then PATH */
+	unsigned timeout_ms; /* longest silence of the server that is borne (default 10 000) */
+	const char *server;  /* path of memtrace-fs; NULL: beside /proc/self/exe, then PATH */
 };
 
 /* Starts memtrace-fs as a child on a socket pair and greets it.  The child has a
  * process group of its own (Ctrl-C is not for it) and ends when the pair closes. */
-int resolver_start(const struct resolver_options *options, struct resolver **ret, struct err *err);
+int resolver_start(const struct resolver_options *options, struct resolver **ret,
+		   struct err *err);
 void resolver_destroy(struct resolver *resolver); /* NULL is allowed; closes, reaps the child */
 
 /* False when the connection was lost or timed out; `why` (may be NULL) says. */
@@ -55,12 +56,14 @@ bool resolver_is_alive(const struct resolver *resolver, const char **why);
  * (may be NULL) is called now and then with how many of count are done.  0, or
  * -errno when the server is lost; what was learned until then stays.
  */
-int resolver_load(struct resolver *resolver, const struct resolver_module *module, const uint64_t *offsets,
-		  size_t count, void (*progress)(void *arg, size_t done, size_t count), void *arg,
+int resolver_load(struct resolver *resolver, const struct resolver_module *module,
+		  const uint64_t *offsets, size_t count,
+		  void (*progress)(void *arg, size_t done, size_t count), void *arg,
 		  struct err *err);
 
 /* What is known about one address.  NULL: never loaded.  Valid until destroy. */
-const struct resolved *resolver_find(const struct resolver *resolver, uint32_t instance, uint64_t offset);
+const struct resolved *resolver_find(const struct resolver *resolver, uint32_t instance,
+				     uint64_t offset);
 
 /* Where a module's names came from ("/usr/lib/debug/.build-id/..", "its own .symtab",
  * ...) or why there are none; NULL: not asked yet. */
