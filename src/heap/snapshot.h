@@ -51,12 +51,14 @@ struct snapshot {
 };
 
 /* Copies totals, nodes and contexts of a region; the rest stays zero for the
- * caller to fill in (with malloc'ed memory: snapshot_destroy() frees it). */
+ * caller to fill in (with malloc'ed memory: snapshot_destroy() frees it).  -EINVAL
+ * when the tables contradict themselves: who uses a snapshot may trust its numbers. */
 int snapshot_create(const struct region *region, struct snapshot **ret, struct err *err);
 void snapshot_destroy(struct snapshot *snapshot); /* NULL is allowed */
 
-/* The frames of a context, leaf first: at most max; *end says why they end.
- * Returns the count. */
+/* The frames of a context, leaf first: at most max; *end says why they end
+ * (WALK_DEPTH where max cut them).  Returns the count.  An id that is not there has
+ * no frames and ends with WALK_LOST. */
 size_t snapshot_stack(const struct snapshot *snapshot, uint32_t context, frame_t *frames, size_t max,
 		      enum walk_end *end);
 
