@@ -64,3 +64,12 @@ void regs_write(const struct arch *arch, struct regs *regs, int reg, uint64_t va
 	for (unsigned i = 0; at && i < arch->word_size; i++)
 		at[i] = (uint8_t)(value >> (8 * i));
 }
+
+enum stub_place stub_place(const struct stub *stub, taddr_t pc)
+{
+	if (pc < stub->entry || pc >= stub->copy + stub->displaced.copy_len)
+		return STUB_OUTSIDE;
+	if (pc >= stub->copy)
+		return STUB_COPY;
+	return stub->copy_return && pc >= stub->copy_return ? STUB_BEHIND : STUB_BEFORE;
+}

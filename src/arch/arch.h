@@ -34,7 +34,8 @@ struct regs {
  *   copy:      [ the same, pc-relative forms rewritten ][ jump to function + original_len ]
  *
  * map[] lets a thread caught inside be moved between both: instruction i is at
- * function + map[i].original and at copy + map[i].copy.
+ * function + map[i].original and at copy + map[i].copy.  The jump back, where there is
+ * one, is the last entry, with original == original_len.  Padding has no entry.
  */
 struct displaced {
 	uint32_t original_len;
@@ -62,9 +63,19 @@ struct stub {
 	taddr_t entry;       /* where the patch jumps to */
 	taddr_t copy;        /* the displaced code */
 	taddr_t trap_entry;  /* return address of its call of the trap, entry side (0: none) */
-	taddr_t trap_return; /* the same, return side (0: none) */
+	taddr_t copy_return; /* return address of its call of the copy (0: STUB_ENTRY) */
+	taddr_t trap_return; /* return address of its call of the trap, return side (0: none) */
 	uint8_t patch[16];   /* arch->patch_len bytes for `function` */
 };
+
+/* Where in a stub a pc is. */
+enum stub_place {
+	STUB_OUTSIDE,
+	STUB_BEFORE, /* the function has not begun: may be moved to its first byte, see stub_frame */
+	STUB_COPY,   /* in the displaced code: see displaced.map */
+	STUB_BEHIND, /* the function has returned */
+};
+enum stub_place stub_place(const struct stub *stub, taddr_t pc);
 
 /*
  * The bytes for one module's slack: header, the trap subroutine, one stub per
@@ -87,6 +98,10 @@ struct stub {
  *                         CFA (its sp after return) is that + one word
  *      on entry side trap_args/trap_frame differ: trap_entry_args, trap_entry_frame.
  * Callee-saved registers are the caller's.
+ *
+ * The trap leaves alone what a function's first three arguments and its result are
+ * in, not what passes a fourth: a stub with an entry side is for functions of up to
+ * three (see the architecture's stub.c).
  */
 struct stub_area {
 	taddr_t base;
@@ -137,9 +152,13 @@ struct arch {
 	 * Decodes code (len bytes that stand at `from`) until at least patch_len
 	 * bytes are covered, and rewrites them to stand at `to`, with a jump back.
 	 * A function that ends before (ret, jmp) may be covered with the padding
-	 * behind it, and only with padding.  -ENOTSUP with the reason in err:
-	 * cannot be displaced (unknown instruction, a call, a branch back into the
-	 * displaced bytes from within them, too short).
+	 * behind it, and only with padding.  All of len is taken for the function's
+	 * own and searched for branches into the covered bytes, so it should reach
+	 * to the next symbol (that is, include the padding) and no farther: a
+	 * neighbour's tail call would count as such a branch.
+	 * -ENOTSUP with the reason in err: cannot be displaced (unknown instruction,
+	 * a call, a way back into the covered bytes, too short).  -ERANGE: refers
+	 * to what can't be reached from `to`.
 	 */
 	int (*displace)(const uint8_t *code, size_t len, taddr_t from, taddr_t to,
 			struct displaced *ret, struct err *err);
@@ -147,16 +166,29 @@ struct arch {
 	 * Lays out and encodes the area at area->base: fills area->bytes/len/trap/
 	 * trap_pc and, per stub, entry, copy, displaced (from code[i], code_len[i]:
 	 * the original bytes at stubs[i].function), trap_* and patch.
-	 * -ENOSPC: does not fit in area->room; -ERANGE: out of the patch's reach;
-	 * -ENOTSUP as displace().  `failed` (may be NULL) = index of the stub.
+	 * -ENOSPC: does not fit in area->room; -ERANGE: out of the patch's reach, or
+	 * as displace(); -ENOTSUP as displace(); -EINVAL: signo is not 1..31.
+	 * `failed` (may be NULL) = index of the stub.  After a failure *area (but base
+	 * and room) and stubs[] are undefined; calling again is all right.
 	 */
 	int (*stubs_build)(struct stub_area *area, int signo, struct stub *stubs, size_t count,
 			   const uint8_t *const *code, const size_t *code_len, size_t *failed,
 			   struct err *err);
 	/* The bytes that, written at area->trap, make the trap return at once.  len <= 8. */
 	uint32_t (*trap_disarm)(uint8_t *ret);
-	/* Where `patch` bytes found at `function` jump to, or 0: not a patch of ours. */
+	/* Where patch_len bytes found at `function` jump to, or 0: they are no patch.
+	 * Functions may begin with a jump of their own: look for the magic in front of
+	 * where it leads. */
 	taddr_t (*patch_target)(const uint8_t *code, taddr_t function);
+	/*
+	 * Unwinds our own code, for a walk that meets it below an allocator that calls
+	 * another one, or below a signal handler: the return address of the frame at pc
+	 * lies at sp + the result; the CFA is that + one word; callee-saved registers
+	 * are unchanged.  `stub` = the stub pc is in (copy_return is the common case),
+	 * or NULL: the trap.  -ENOENT: pc is in neither, or in the copy, where the
+	 * function's own unwind data holds for the mapped pc.
+	 */
+	int (*stub_frame)(const struct stub_area *area, const struct stub *stub, taddr_t pc);
 };
 
 extern const struct arch arch_x86_64;

@@ -5,7 +5,7 @@
  * numbers; 16 is the return address, which stands for rip); struct
  * user_regs_struct of <sys/user.h>, which is what NT_PRSTATUS holds.
  */
-#include "arch/arch.h"
+#include "arch/x86_64/x86_64.h"
 
 #include <elf.h>
 
@@ -72,4 +72,24 @@ const struct arch arch_x86_64 = {
 	.syscall_result_offset = AT_RAX,
 	.syscall_insn_len = 2,
 	.eintr_final = eintr_final,
+
+	.trap_arg0 = R8,
+	.trap_site = R9,
+	.trap_result = X86_64_TRAP_RESULT,
+	.trap_args = X86_64_TRAP_ARGS_RETURN,
+	.trap_frame = X86_64_TRAP_FRAME_RETURN,
+	.trap_entry_args = X86_64_TRAP_ARGS_ENTRY,
+	.trap_entry_frame = X86_64_TRAP_FRAME_ENTRY,
+
+	.patch_len = X86_64_PATCH_LEN,
+	.patch_reach = INT32_MAX - X86_64_PATCH_LEN,
+	.magic_len = X86_64_MAGIC_LEN,
+	.magic = x86_64_magic,
+
+	.patch_offset = x86_64_patch_offset,
+	.displace = x86_64_displace,
+	.stubs_build = x86_64_stubs_build,
+	.trap_disarm = x86_64_trap_disarm,
+	.patch_target = x86_64_patch_target,
+	.stub_frame = x86_64_stub_frame,
 };

@@ -1,0 +1,257 @@
+/*
+ * The stubs: how a patched function is entered and left so that one stop shows its
+ * arguments, its result and its caller's stack.
+ *
+ *    STUB_RETURN         STUB_ENTRY          STUB_BOTH
+ *      push rdx, rsi, rdi  call trap           call trap
+ *      call copy           copy...             push rdx, rsi, rdi
+ *      call trap                               call copy
+ *      pop, pop, pop                           call trap
+ *      ret                                     pop, pop, pop
+ *      copy...                                 ret
+ *                                              copy...
+ *
+ * The three words pushed keep the stack aligned for the copy as it is at any function's
+ * entry, and are the arguments for the stop.  Calls and returns are balanced, so the
+ * CPU's return predictor and a shadow stack agree with what happens.  The patch is a
+ * direct jump, so the stub needs no endbr64.
+ *
+ * The stack in the trap at trap_pc, one word a line, sp at the lowest:
+ *
+ *          entry side                          return side
+ *    +0    the signal set to unblock           the same
+ *    +8    the thread's signal mask            the same
+ *    +16   rdi  1st argument                   rdi as the function left it
+ *    +24   rsi  2nd                            rsi
+ *    +32   rdx  3rd                            rdx
+ *    +40   rax                                 rax  the result
+ *    +48   site: return address into the stub  the same
+ *    +56   return address into the caller      1st argument, pushed by the stub
+ *    +64                                       2nd
+ *    +72                                       3rd
+ *    +80                                       return address into the caller
+ *
+ * The trap keeps all registers but rcx, r8-r11 and the flags.  At an entry these hold
+ * the 4th argument and later ones, or nothing: a stub with an entry side serves
+ * functions of up to three integer arguments.  At a return they hold nothing.  (gcc's
+ * -fipa-ra lets a caller count on registers that a callee of the same file leaves
+ * alone; allocators reach system calls somewhere, about which nothing is known, and
+ * _dl_debug_state stands in a file without callers.)  The kernel keeps the vector
+ * registers, and the trap touches none.
+ */
+#include "arch/x86_64/x86_64.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "arch/x86_64/encode.h"
+#include "arch/x86_64/insn.h"
+
+enum { HEADER_LEN = 16, LAST_STANDARD_SIGNAL = 31 };
+
+/* The last byte is the version of the layout. */
+const uint8_t x86_64_magic[X86_64_MAGIC_LEN] = {'m', 'e', 'm', 't', 'r', 'c', 0, 1};
+
+/* clang-format off */
+static const uint8_t trap_code[] = {
+	0x50,                               /* push rax */
+	0x52,                               /* push rdx */
+	0x56,                               /* push rsi */
+	0x57,                               /* push rdi */
+	0x49, 0x89, 0xf8,                   /* mov r8, rdi */
+	0x4c, 0x8b, 0x4c, 0x24, 0x20,       /* mov r9, [rsp + 32]: site */
+	0x6a, 0x00,                         /* push 0: room for the mask */
+	0x68, 0, 0, 0, 0,                   /* push 1 << (signo - 1) */
+	0x6a, 0x0e, 0x58,                   /* eax = 14, rt_sigprocmask */
+	0x6a, 0x01, 0x5f,                   /* edi = SIG_UNBLOCK */
+	0x54, 0x5e,                         /* rsi = rsp */
+	0x48, 0x8d, 0x54, 0x24, 0x08,       /* lea rdx, [rsp + 8] */
+	0x6a, 0x08, 0x41, 0x5a,             /* r10 = 8, the size of a set; stays so */
+	0x0f, 0x05,                         /* syscall */
+	0xb8, 0xba, 0x00, 0x00, 0x00,       /* mov eax, 186: gettid */
+	0x0f, 0x05,                         /* syscall */
+	0x89, 0xc7,                         /* mov edi, eax */
+	0x6a, 0x00, 0x5e,                   /* esi = signo */
+	0xb8, 0xc8, 0x00, 0x00, 0x00,       /* mov eax, 200: tkill */
+	0x0f, 0x05,                         /* syscall */
+	/* trap_pc */
+	0x6a, 0x0e, 0x58,                   /* eax = 14, rt_sigprocmask */
+	0x6a, 0x02, 0x5f,                   /* edi = SIG_SETMASK */
+	0x48, 0x8d, 0x74, 0x24, 0x08,       /* lea rsi, [rsp + 8] */
+	0x31, 0xd2,                         /* xor edx, edx */
+	0x0f, 0x05,                         /* syscall */
+	0x5f, 0x5f,                         /* pop rdi twice: set and mask */
+	0x5f,                               /* pop rdi */
+	0x5e,                               /* pop rsi */
+	0x5a,                               /* pop rdx */
+	0x58,                               /* pop rax */
+	0xc3,                               /* ret */
+};
+/* clang-format on */
+
+enum { /* in trap_code */
+       TRAP_SET_AT = 15,
+       TRAP_SIGNO_AT = 48,
+       TRAP_PC_AT = 57,
+};
+
+static const uint8_t push_arguments[] = {0x52, 0x56, 0x57};	   /* push rdx, rsi, rdi */
+static const uint8_t drop_and_return[] = {0x59, 0x59, 0x59, 0xc3}; /* pop rcx, 3 times; ret */
+
+static void put_u32(uint8_t *at, uint32_t value)
+{
+	for (int i = 0; i < 4; i++)
+		at[i] = (uint8_t)(value >> (8 * i));
+}
+
+static void encode_trap(struct encoder *e, int signo)
+{
+	uint8_t code[sizeof(trap_code)];
+
+	memcpy(code, trap_code, sizeof(code));
+	put_u32(code + TRAP_SET_AT, 1u << (signo - 1));
+	code[TRAP_SIGNO_AT] = (uint8_t)signo;
+	encode_bytes(e, code, sizeof(code));
+}
+
+/* Bytes of a stub before its copy, which has to be known for the call of the copy. */
+static size_t stub_len(enum stub_kind kind)
+{
+	const size_t call = 5, frame = sizeof(push_arguments) + sizeof(drop_and_return);
+
+	switch (kind) {
+	case STUB_ENTRY:
+		return call;
+	case STUB_RETURN:
+		return frame + 2 * call;
+	case STUB_BOTH:
+		return frame + 3 * call;
+	}
+	return 0;
+}
+
+static void encode_stub(struct encoder *e, taddr_t trap, struct stub *stub)
+{
+	stub->entry = encode_here(e);
+	stub->copy = stub->entry + stub_len(stub->kind);
+	stub->trap_entry = stub->trap_return = stub->copy_return = 0;
+	if (stub->kind != STUB_RETURN) {
+		encode_call(e, trap);
+		stub->trap_entry = encode_here(e);
+	}
+	if (stub->kind != STUB_ENTRY) {
+		encode_bytes(e, push_arguments, sizeof(push_arguments));
+		encode_call(e, stub->copy);
+		stub->copy_return = encode_here(e);
+		encode_call(e, trap);
+		stub->trap_return = encode_here(e);
+		encode_bytes(e, drop_and_return, sizeof(drop_and_return));
+	}
+}
+
+/* Stub, copy and patch of one function, at the encoder's place. */
+static int build_one(struct encoder *e, taddr_t trap, struct stub *stub, const uint8_t *code,
+		     size_t code_len, struct err *err)
+{
+	struct encoder patch = {
+		.bytes = stub->patch, .room = sizeof(stub->patch), .base = stub->function};
+	int error;
+
+	encode_stub(e, trap, stub);
+	error = x86_64_displace(code, code_len, stub->function, stub->copy, &stub->displaced,
+				err);
+	if (error)
+		return error;
+	encode_bytes(e, stub->displaced.copy, stub->displaced.copy_len);
+	encode_jmp(&patch, stub->entry);
+	if (patch.out_of_reach)
+		return err_set(err, -ERANGE,
+			       "0x%" PRIx64 " is too far from 0x%" PRIx64
+			       " for a jump of 5 bytes",
+			       stub->entry, stub->function);
+	return 0;
+}
+
+int x86_64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size_t count,
+		       const uint8_t *const *code, const size_t *code_len, size_t *failed,
+		       struct err *err)
+{
+	struct encoder e = {
+		.bytes = area->bytes, .room = sizeof(area->bytes), .base = area->base};
+	uint8_t header[HEADER_LEN] = {0};
+
+	if (signo < 1 || signo > LAST_STANDARD_SIGNAL)
+		return err_set(err, -EINVAL, "signal %d can't be a soft trap's", signo);
+	if (area->room < e.room)
+		e.room = area->room;
+	encode_bytes(&e, header, sizeof(header));
+	area->trap = encode_here(&e);
+	area->trap_pc = area->trap + TRAP_PC_AT;
+	encode_trap(&e, signo);
+	for (size_t i = 0; i < count; i++) {
+		int error = 0;
+
+		if (!e.full)
+			error = build_one(&e, area->trap, &stubs[i], code[i], code_len[i], err);
+		if (!error && e.full)
+			error = err_set(err, -ENOSPC, "the stubs do not fit in %zu bytes",
+					e.room);
+		if (error && failed)
+			*failed = i;
+		if (error)
+			return error;
+	}
+	if (e.full)
+		return err_set(err, -ENOSPC, "the trap does not fit in %zu bytes", e.room);
+	area->len = (uint32_t)e.len;
+	memcpy(header, x86_64_magic, X86_64_MAGIC_LEN);
+	put_u32(header + X86_64_MAGIC_LEN, area->len);
+	memcpy(area->bytes, header, sizeof(header));
+	return 0;
+}
+
+uint32_t x86_64_trap_disarm(uint8_t *ret)
+{
+	ret[0] = 0xc3;
+	return 1;
+}
+
+taddr_t x86_64_patch_target(const uint8_t *code, taddr_t function)
+{
+	struct insn insn;
+
+	if (code[0] != 0xe9 || insn_decode(code, X86_64_PATCH_LEN, &insn))
+		return 0;
+	return function + insn.len + (taddr_t)(int64_t)insn.rel;
+}
+
+/* How far an instruction of ours moves sp down; calls come back. */
+static int pushed_by(const uint8_t *code)
+{
+	uint8_t opcode = code[0] == 0x41 ? code[1] : code[0]; /* behind REX.B */
+
+	if ((opcode & 0xf8) == 0x50 || opcode == 0x6a || opcode == 0x68)
+		return 8;
+	if ((opcode & 0xf8) == 0x58)
+		return -8;
+	return 0;
+}
+
+int x86_64_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc)
+{
+	size_t at = stub ? stub->entry - area->base : area->trap - area->base;
+	size_t end = stub ? stub->copy - area->base : at + sizeof(trap_code);
+	size_t until = pc - area->base;
+	struct insn insn;
+	int pushed = 0;
+
+	if (until < at || until >= end)
+		return -ENOENT;
+	for (; at < until; at += insn.len) {
+		if (insn_decode(area->bytes + at, end - at, &insn))
+			return -ENOENT;
+		pushed += pushed_by(area->bytes + at);
+	}
+	return at == until ? pushed : -ENOENT;
+}

@@ -1,0 +1,33 @@
+/* What the files of this folder give to the table in arch.c; the contracts are in arch/arch.h.
+ */
+#ifndef MEMTRACE_X86_64_H
+#define MEMTRACE_X86_64_H
+
+#include "arch/arch.h"
+
+enum { X86_64_PATCH_LEN = 5 }; /* jmp rel32 */
+
+/* displace.c */
+uint32_t x86_64_patch_offset(const uint8_t *code, size_t len);
+int x86_64_displace(const uint8_t *code, size_t len, taddr_t from, taddr_t to,
+		    struct displaced *ret, struct err *err);
+
+/* stub.c: places from sp at trap_pc, see the picture there. */
+enum {
+	X86_64_TRAP_ARGS_ENTRY = 16,
+	X86_64_TRAP_RESULT = 40,
+	X86_64_TRAP_SITE = 48,
+	X86_64_TRAP_FRAME_ENTRY = 56,
+	X86_64_TRAP_ARGS_RETURN = 56,
+	X86_64_TRAP_FRAME_RETURN = 80,
+	X86_64_MAGIC_LEN = 8,
+};
+extern const uint8_t x86_64_magic[X86_64_MAGIC_LEN];
+int x86_64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size_t count,
+		       const uint8_t *const *code, const size_t *code_len, size_t *failed,
+		       struct err *err);
+uint32_t x86_64_trap_disarm(uint8_t *ret);
+taddr_t x86_64_patch_target(const uint8_t *code, taddr_t function);
+int x86_64_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc);
+
+#endif
