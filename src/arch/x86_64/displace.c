@@ -133,10 +133,10 @@ static int move_all(struct encoder *e, const uint8_t *code, size_t len, taddr_t 
 		const char *reason;
 		struct insn insn;
 
+		if (at == len)
+			return err_set(err, -ENOTSUP, "its code ends after %u bytes", at);
 		if (insn_decode(code + at, len - at, &insn))
-			return err_set(err, -ENOTSUP, "%s behind byte %u",
-				       len - at < INSN_MAX_LEN ? "its code ends"
-							       : "unknown instruction",
+			return err_set(err, -ENOTSUP, "byte %u begins an unknown instruction",
 				       at);
 		d->original_len += insn.len;
 		if (*ended) {
