@@ -39,12 +39,19 @@ struct resolver_options {
 	bool debuginfod;
 	unsigned timeout_ms; /* longest silence of the server that is borne (default 10 000) */
 	const char *server;  /* path of memtrace-fs; NULL: beside /proc/self/exe, then PATH */
+	/* What the server does when an answer takes long ("downloading ..."), one line; may
+	 * be NULL.  Called from within the functions that wait. */
+	void (*say)(void *arg, const char *text);
+	void *say_arg;
 };
 
 /* Starts memtrace-fs as a child on a socket pair and greets it.  The child has a
  * process group of its own (Ctrl-C is not for it) and ends when the pair closes. */
 int resolver_start(const struct resolver_options *options, struct resolver **ret,
 		   struct err *err);
+/* The same over a connected socket (TCP, or a test's); takes fd over, also on failure. */
+int resolver_connect(int fd, const struct resolver_options *options, struct resolver **ret,
+		     struct err *err);
 void resolver_destroy(struct resolver *resolver); /* NULL is allowed; closes, reaps the child */
 
 /* False when the connection was lost or timed out; `why` (may be NULL) says. */
@@ -61,6 +68,18 @@ int resolver_load(struct resolver *resolver, const struct resolver_module *modul
 		  void (*progress)(void *arg, size_t done, size_t count), void *arg,
 		  struct err *err);
 
+/*
+ * The same for many modules at once: questions are gathered by resolver_want() and asked
+ * together, as many as the connection carries, by resolver_wait().  With count 0 the
+ * server is only told of the module: done while the process lives, it can open a file
+ * that is gone later.  -ENOMEM, -ERANGE (instance), or what resolver_load() returns.
+ */
+int resolver_want(struct resolver *resolver, const struct resolver_module *module,
+		  const uint64_t *offsets, size_t count, struct err *err);
+int resolver_wait(struct resolver *resolver,
+		  void (*progress)(void *arg, size_t done, size_t count), void *arg,
+		  struct err *err);
+
 /* What is known about one address.  NULL: never loaded.  Valid until destroy. */
 const struct resolved *resolver_find(const struct resolver *resolver, uint32_t instance,
 				     uint64_t offset);
@@ -68,6 +87,10 @@ const struct resolved *resolver_find(const struct resolver *resolver, uint32_t i
 /* Where a module's names came from ("/usr/lib/debug/.build-id/..", "its own .symtab",
  * ...) or why there are none; NULL: not asked yet. */
 const char *resolver_source(const struct resolver *resolver, uint32_t instance);
+
+/* What was found for a module and not used, and why ("/lib/x.so: does not match ..."), or
+ * NULL. */
+const char *resolver_remark(const struct resolver *resolver, uint32_t instance);
 
 /* Addresses of functions by name (for stripped static programs): fills values[i]
  * with the virtual address or 0. */
