@@ -27,8 +27,9 @@ struct module {
 	struct image *image; /* NULL when the file could not be read; then `why` says */
 	char why[160];
 	void *owner;       /* for whoever keeps unwind data beside it; see modules_init() */
-	struct memory *source; /* what image reads from */
-	int fd;
+	struct memory *source; /* what image reads from; NULL: the process' memory */
+	int fd;                /* of the file, kept open so that its inode can't be given away; -1 */
+	bool seen;             /* of modules_update() alone */
 };
 
 struct modules {
@@ -43,10 +44,13 @@ void modules_deinit(struct modules *modules);
 /*
  * Brings the list up to date with the process' mappings.  Files are opened by
  * /proc/PID/map_files or, where that is not allowed, /proc/PID/root/PATH, and used
- * only if device and inode are the mapping's; else the image is read from the
- * process' own memory (`process`; may be NULL).  A file that is not ELF is no
- * module; one that is broken is a module without image.  *changed: something was
- * mapped or unmapped since the last call.
+ * only if device and inode are the mapping's (where the file system reports another
+ * device, inode and content); else the image is read from the process' own memory
+ * (`process`; may be NULL; must then stay valid as long as the modules).  A file
+ * that is not ELF, or of which nothing is mapped executable, is no module; one that
+ * is broken is a module without image.  *changed (may be NULL): something was
+ * mapped or unmapped since the last call.  0, or -ENOMEM with the list as good as
+ * it got.
  */
 int modules_update(struct modules *modules, int pid, const struct maps *maps, struct memory *process,
 		   bool *changed, struct err *err);

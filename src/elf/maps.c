@@ -1,0 +1,206 @@
+/*
+ * /proc/PID/maps, one line per mapping:
+ *
+ *   7f8c0a000000-7f8c0a021000 rw-p 00000000 08:01 1048601    /usr/lib/x.so (deleted)
+ *   begin        end          perm offset   dev   inode      path, to the end of the line
+ *
+ * The text is kept and cut in place: paths point into it.  The kernel writes a
+ * newline in a path as "\012" (fs/proc/task_mmu.c, seq_path); every other byte
+ * stands for itself, so that the path is whatever follows the blanks.
+ */
+#include "elf/maps.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/scope.h"
+
+/* A number in `base` that ends at `stop`, which is skipped.  False: it doesn't. */
+static bool take_number(char **at, unsigned base, char stop, uint64_t *ret)
+{
+	uint64_t value = 0;
+	char *p = *at;
+
+	for (; *p && *p != stop; p++) {
+		unsigned digit;
+
+		if (*p >= '0' && *p <= '9')
+			digit = (unsigned)(*p - '0');
+		else if (base == 16 && *p >= 'a' && *p <= 'f')
+			digit = (unsigned)(*p - 'a') + 10;
+		else
+			return false;
+		if (value > (UINT64_MAX - digit) / base)
+			return false;
+		value = value * base + digit;
+	}
+	if (p == *at || *p != stop)
+		return false;
+	*at = p + 1;
+	*ret = value;
+	return true;
+}
+
+/* "rwxp " */
+static bool take_permissions(char **at, struct mapping *ret)
+{
+	const char *p = *at;
+
+	if ((p[0] != 'r' && p[0] != '-') || (p[1] != 'w' && p[1] != '-') ||
+	    (p[2] != 'x' && p[2] != '-') || (p[3] != 'p' && p[3] != 's') || p[4] != ' ')
+		return false;
+	ret->read = p[0] == 'r';
+	ret->write = p[1] == 'w';
+	ret->exec = p[2] == 'x';
+	ret->shared = p[3] == 's';
+	*at += 5;
+	return true;
+}
+
+/* The rest of the line: newlines restored, " (deleted)" cut off. */
+static void take_path(char *path, struct mapping *ret)
+{
+	static const char deleted[] = " (deleted)";
+	char *from = path + strspn(path, " "), *to = path;
+	size_t len;
+
+	ret->path = path;
+	while (*from) {
+		if (!strncmp(from, "\\012", 4)) {
+			*to++ = '\n';
+			from += 4;
+		} else {
+			*to++ = *from++;
+		}
+	}
+	*to = '\0';
+	len = (size_t)(to - path);
+	if (len >= strlen(deleted) && !strcmp(to - strlen(deleted), deleted)) {
+		ret->deleted = true;
+		*(to - strlen(deleted)) = '\0';
+	}
+}
+
+static bool parse_line(char *line, struct mapping *ret)
+{
+	static char nothing[] = "";
+	uint64_t major, minor;
+	char *inode_end;
+
+	*ret = (struct mapping){.path = nothing};
+	if (!take_number(&line, 16, '-', &ret->begin) ||
+	    !take_number(&line, 16, ' ', &ret->end) || !take_permissions(&line, ret) ||
+	    !take_number(&line, 16, ' ', &ret->offset) ||
+	    !take_number(&line, 16, ':', &major) || !take_number(&line, 16, ' ', &minor) ||
+	    major > UINT32_MAX || minor > UINT32_MAX || ret->begin >= ret->end)
+		return false;
+	ret->dev = makedev((unsigned)major, (unsigned)minor);
+	/* The inode is followed by blanks and the path, or ends the line. */
+	inode_end = line + strcspn(line, " ");
+	if (!*inode_end)
+		return take_number(&line, 10, '\0', &ret->inode);
+	if (!take_number(&line, 10, ' ', &ret->inode))
+		return false;
+	take_path(line, ret);
+	return true;
+}
+
+/* Takes over `text` (NUL-terminated at len, from malloc) whatever comes of it. */
+static int parse_owned(char *text, size_t len, struct maps *ret, struct err *err)
+{
+	struct maps maps = {.text = text};
+	char *line = text, *end = text + len;
+	taddr_t previous = 0;
+
+	while (line < end) {
+		char *newline = memchr(line, '\n', (size_t)(end - line));
+		char *next = newline ? newline + 1 : end;
+		struct mapping mapping;
+
+		if (newline)
+			*newline = '\0';
+		if (!parse_line(line, &mapping) || mapping.begin < previous) {
+			err_set(err, -EINVAL,
+				"a line of the memory map can't be understood: %.100s", line);
+			maps_deinit(&maps);
+			return -EINVAL;
+		}
+		previous = mapping.end;
+		if (!vec_push(&maps.list, mapping)) {
+			maps_deinit(&maps);
+			return err_sys(err, -ENOMEM, "reading the memory map");
+		}
+		line = next;
+	}
+	*ret = maps;
+	return 0;
+}
+
+int maps_parse(const char *text, size_t len, struct maps *ret, struct err *err)
+{
+	char *copy = malloc(len + 1);
+
+	if (!copy)
+		return err_sys(err, -ENOMEM, "reading the memory map");
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+	return parse_owned(copy, len, ret, err);
+}
+
+int maps_read(int pid, struct maps *ret, struct err *err)
+{
+	VEC(char) text = {0};
+	char name[64];
+	ssize_t n;
+
+	snprintf(name, sizeof(name), "/proc/%d/maps", pid);
+	scope_close int fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, -errno, "opening %s", name);
+	do {
+		if (!vec_reserve(&text, text.len + 16384)) {
+			vec_deinit(&text);
+			return err_sys(err, -ENOMEM, "reading %s", name);
+		}
+		n = read(fd, text.at + text.len, text.cap - text.len - 1);
+		if (n < 0 && errno != EINTR) {
+			int code = -errno;
+
+			vec_deinit(&text);
+			return err_sys(err, code, "reading %s", name);
+		}
+		text.len += n > 0 ? (size_t)n : 0;
+	} while (n);
+	text.at[text.len] = '\0';
+	return parse_owned(text.at, text.len, ret, err);
+}
+
+void maps_deinit(struct maps *maps)
+{
+	vec_deinit(&maps->list);
+	free(maps->text);
+	maps->text = NULL;
+}
+
+const struct mapping *maps_find(const struct maps *maps, taddr_t addr)
+{
+	size_t low = 0, high = maps->list.len;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (addr < maps->list.at[middle].begin)
+			high = middle;
+		else if (addr >= maps->list.at[middle].end)
+			low = middle + 1;
+		else
+			return &maps->list.at[middle];
+	}
+	return NULL;
+}

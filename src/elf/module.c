@@ -1,0 +1,468 @@
+/*
+ * Which ELF files a process has mapped, and where.
+ *
+ * A module is found by its executable mappings: what is mapped only as data (a file
+ * read by mmap) runs no code.  The load bias follows from one such mapping and the
+ * file's own program headers, so that any piece of the module will do (the first
+ * pages may be unmapped, or split by mprotect):
+ *
+ *     mapping begins at address A, file offset O
+ *     PT_LOAD with PF_X: file offset F at virtual address V, O within its pages
+ *     bias = A + (F - O) - V
+ *
+ * Two loads of one file (dlmopen) have two biases and are two modules; two mappings
+ * with one bias are one module.
+ */
+#include "elf/module.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/scope.h"
+#include "region/frame.h"
+
+/* What one update works with. */
+struct update {
+	struct modules *modules;
+	int pid;
+	const struct maps *maps;
+	struct memory *process;
+	uint64_t page;
+	bool changed;
+};
+
+void modules_init(struct modules *modules, void (*forget)(struct module *))
+{
+	*modules = (struct modules){.forget = forget};
+}
+
+static void close_file(struct module *module)
+{
+	free(module->source);
+	module->source = NULL;
+	if (module->fd >= 0)
+		close(module->fd);
+	module->fd = -1;
+}
+
+static void module_destroy(struct module *module)
+{
+	if (!module)
+		return;
+	image_close(module->image);
+	close_file(module);
+	free(module->path);
+	free(module);
+}
+
+void modules_deinit(struct modules *modules)
+{
+	for (size_t i = 0; i < modules->list.len; i++) {
+		if (modules->forget)
+			modules->forget(modules->list.at[i]);
+		module_destroy(modules->list.at[i]);
+	}
+	vec_deinit(&modules->list);
+	vec_deinit(&modules->mapped);
+}
+
+static bool is_vdso(const struct mapping *m)
+{
+	return !strcmp(m->path, "[vdso]");
+}
+
+static bool same_file(const struct module *module, const struct mapping *m)
+{
+	return module->dev == m->dev && module->inode == m->inode &&
+	       !strcmp(module->path, m->path);
+}
+
+/* ---- where ----------------------------------------------------------------------- */
+
+static bool segment_bias(const struct update *u, const struct image_segment *s,
+			 const struct mapping *m, taddr_t *ret)
+{
+	uint64_t first = s->offset & ~(u->page - 1);
+	taddr_t bias = m->begin + (s->offset - m->offset) - s->vaddr;
+
+	if (s->file_size == 0 || m->offset < first || m->offset >= s->offset + s->file_size ||
+	    bias & (u->page - 1))
+		return false;
+	*ret = bias;
+	return true;
+}
+
+/* The bias at which `image` is loaded, judged by one of its executable mappings. */
+static bool bias_of(const struct update *u, const struct image *image, const struct mapping *m,
+		    taddr_t *ret)
+{
+	size_t count;
+	const struct image_segment *s = image_segments(image, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		if ((s[i].flags & PF_X) && segment_bias(u, &s[i], m, ret))
+			return true;
+	}
+	/* Under the personality READ_IMPLIES_EXEC every mapping is executable. */
+	for (size_t i = 0; i < count; i++) {
+		if (segment_bias(u, &s[i], m, ret))
+			return true;
+	}
+	return false;
+}
+
+/* Sets bias, begin and end; false when the mapping can't be a load of this file. */
+static bool place(const struct update *u, struct module *module, const struct mapping *m)
+{
+	const struct image_segment *s, *last;
+	size_t count;
+
+	if (!module->image) {
+		/* Nothing is known of the file: its mappings in a row around this one. */
+		const struct mapping *all = u->maps->list.at, *end = all + u->maps->list.len;
+		const struct mapping *low = m, *high = m;
+
+		while (low > all && low[-1].end == low->begin && same_file(module, &low[-1]))
+			low--;
+		while (high + 1 < end && high[1].begin == high->end &&
+		       same_file(module, &high[1]))
+			high++;
+		module->bias = low->begin - low->offset;
+		module->begin = low->begin;
+		module->end = high->end;
+		return true;
+	}
+	s = image_segments(module->image, &count);
+	if (is_vdso(m))
+		module->bias = count ? m->begin - (s[0].vaddr & ~(u->page - 1)) : 0;
+	else if (!bias_of(u, module->image, m, &module->bias))
+		return false;
+	if (count == 0)
+		return false;
+	last = &s[count - 1];
+	module->begin = (s[0].vaddr + module->bias) & ~(u->page - 1);
+	module->end =
+		(last->vaddr + last->mem_size + module->bias + u->page - 1) & ~(u->page - 1);
+	return module->begin <= m->begin && m->begin < module->end;
+}
+
+/* ---- opening --------------------------------------------------------------------- */
+
+/* The mapping of the beginning of m's file that belongs to the same load. */
+static const struct mapping *first_mapping(const struct update *u, const struct mapping *m)
+{
+	const struct mapping *first = u->maps->list.at;
+
+	for (const struct mapping *at = m;; at--) {
+		if (at->offset == 0 && at->dev == m->dev && at->inode == m->inode &&
+		    !strcmp(at->path, m->path))
+			return at;
+		if (at == first)
+			return NULL;
+	}
+}
+
+/* Whether an open file is what is mapped: by build-id, or without one by the first
+ * page (ELF header, program headers, dynamic symbols). */
+static bool same_content(const struct update *u, struct module *module, int fd,
+			 const struct mapping *m)
+{
+	const struct mapping *first = first_mapping(u, m);
+	uint8_t in_file[4096], in_process[sizeof(in_file)];
+	struct memory_file file;
+	struct image *a = NULL, *b = NULL;
+	const uint8_t *a_id, *b_id;
+	size_t a_len, b_len;
+	bool same;
+
+	if (!first || !u->process)
+		return false;
+	memory_file_init(&file, fd);
+	if (image_open(&file.memory, &a, NULL) ||
+	    image_open_loaded(u->process, first->begin, &b, NULL)) {
+		image_close(a);
+		return false;
+	}
+	a_id = image_build_id(a, &a_len);
+	b_id = image_build_id(b, &b_len);
+	if (a_len || b_len)
+		same = a_len == b_len && !memcmp(a_id, b_id, a_len);
+	else
+		same = !memory_read(&file.memory, 0, in_file, sizeof(in_file)) &&
+		       !memory_read(u->process, first->begin, in_process, sizeof(in_process)) &&
+		       !memcmp(in_file, in_process, sizeof(in_file));
+	image_close(a);
+	image_close(b);
+	if (!same)
+		snprintf(module->why, sizeof(module->why),
+			 "the file was replaced after it was loaded");
+	return same;
+}
+
+/* A descriptor of the file that is mapped, or -1 with the reason in module->why. */
+static int open_file(const struct update *u, struct module *module, const struct mapping *m)
+{
+	enum { FLAGS = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY };
+	char map_file[96];
+	scope_free char *path = NULL;
+	struct stat st;
+	int fd;
+
+	snprintf(map_file, sizeof(map_file), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, u->pid,
+		 m->begin, m->end);
+	fd = open(map_file, FLAGS);
+	if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode))
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	if (m->deleted) {
+		snprintf(module->why, sizeof(module->why), "the file was deleted or replaced");
+		return -1;
+	}
+	if (asprintf(&path, "/proc/%d/root%s", u->pid, m->path) < 0)
+		return -1;
+	fd = open(path, FLAGS);
+	if (fd < 0) {
+		snprintf(module->why, sizeof(module->why), "opening %.90s: %s", path,
+			 strerror(errno));
+		return -1;
+	}
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_ino == m->inode &&
+	    (st.st_dev == m->dev || same_content(u, module, fd, m)))
+		return fd;
+	if (!module->why[0])
+		snprintf(module->why, sizeof(module->why),
+			 "the file at this path is another one now");
+	close(fd);
+	return -1;
+}
+
+/* Reads everything that may be asked for later: the mapping may be gone by then. */
+static void read_ahead(struct image *image)
+{
+	struct image_symbol ignored;
+	size_t len;
+
+	image_build_id(image, &len);
+	image_eh_frame_hdr(image);
+	image_eh_frame(image);
+	image_exidx(image);
+	image_symbol_find(image, "", &ignored);
+}
+
+/* Opens the image.  False: this is no ELF file. */
+static bool open_image(const struct update *u, struct module *module, const struct mapping *m)
+{
+	const struct mapping *first = m;
+	struct memory_file *file;
+	struct err err = {0};
+	int failed;
+
+	module->fd = is_vdso(m) ? -1 : open_file(u, module, m);
+	if (module->fd >= 0) {
+		file = malloc(sizeof(*file));
+		if (!file)
+			return false;
+		memory_file_init(file, module->fd);
+		module->source = &file->memory;
+		failed = image_open(module->source, &module->image, &err);
+	} else {
+		first = is_vdso(m) ? m : first_mapping(u, m);
+		if (!u->process || !first) {
+			if (!module->why[0])
+				snprintf(module->why, sizeof(module->why),
+					 "its file can't be read");
+			return true;
+		}
+		failed = image_open_loaded(u->process, first->begin, &module->image, &err);
+		if (!failed)
+			read_ahead(module->image);
+	}
+	if (failed) {
+		snprintf(module->why, sizeof(module->why), "%.150s", err.text);
+		close_file(module);
+	}
+	return failed != -ENOEXEC;
+}
+
+/* A module for this mapping; NULL with 0: it is none. */
+static int module_create(const struct update *u, const struct mapping *m, struct module **ret)
+{
+	struct module *module = calloc(1, sizeof(*module));
+	const uint8_t *id;
+	size_t len;
+
+	*ret = NULL;
+	if (!module || !(module->path = strdup(m->path))) {
+		free(module);
+		return -ENOMEM;
+	}
+	module->fd = -1;
+	module->dev = m->dev;
+	module->inode = m->inode;
+	module->deleted = m->deleted;
+	module->vdso = is_vdso(m);
+	if (!open_image(u, module, m) || !place(u, module, m)) {
+		module_destroy(module);
+		return 0;
+	}
+	if (module->image) {
+		module->why[0] = '\0';
+		id = image_build_id(module->image, &len);
+		if (id && len <= sizeof(module->build_id)) {
+			memcpy(module->build_id, id, len);
+			module->build_id_len = (uint8_t)len;
+		}
+	}
+	*ret = module;
+	return 0;
+}
+
+/* ---- following ------------------------------------------------------------------- */
+
+/* The module that this mapping already belongs to; it may be unmapped at present. */
+static struct module *find_known(const struct update *u, const struct mapping *m)
+{
+	for (size_t i = 0; i < u->modules->list.len; i++) {
+		struct module *module = u->modules->list.at[i];
+		taddr_t bias;
+
+		if (!same_file(module, m) || m->begin < module->begin ||
+		    m->begin >= module->end)
+			continue;
+		if (module->mapped && (module->vdso || !module->image))
+			return module;
+		/* An open file is the same file as before; without one it is compared anew. */
+		if (module->image && (module->mapped || module->fd >= 0) &&
+		    bias_of(u, module->image, m, &bias) && bias == module->bias)
+			return module;
+	}
+	return NULL;
+}
+
+/* An unmapped module without an open file that `fresh` is the same as. */
+static struct module *find_returned(const struct update *u, const struct module *fresh)
+{
+	for (size_t i = 0; i < u->modules->list.len; i++) {
+		struct module *old = u->modules->list.at[i];
+
+		if (!old->mapped && old->dev == fresh->dev && old->inode == fresh->inode &&
+		    old->bias == fresh->bias && !strcmp(old->path, fresh->path) &&
+		    fresh->build_id_len && old->build_id_len == fresh->build_id_len &&
+		    !memcmp(old->build_id, fresh->build_id, fresh->build_id_len))
+			return old;
+	}
+	return NULL;
+}
+
+static int add_mapping(struct update *u, const struct mapping *m)
+{
+	struct modules *modules = u->modules;
+	struct module *module = find_known(u, m), *old;
+	int failed;
+
+	if (!module) {
+		if (modules->list.len + 1 >= FRAME_INSTANCES)
+			return 0; /* frames have no numbers left: its code is in no module */
+		failed = module_create(u, m, &module);
+		if (failed || !module)
+			return failed;
+		old = find_returned(u, module);
+		if (old) {
+			module_destroy(module);
+			module = old;
+		} else if (vec_push(&modules->list, module)) {
+			module->instance = (uint32_t)modules->list.len;
+		} else {
+			module_destroy(module);
+			return -ENOMEM;
+		}
+	}
+	u->changed |= !module->mapped;
+	module->mapped = module->seen = true;
+	module->deleted = m->deleted;
+	return 0;
+}
+
+static int by_begin(const void *a, const void *b)
+{
+	const struct module *left = *(struct module *const *)a,
+			    *right = *(struct module *const *)b;
+
+	return (left->begin > right->begin) - (left->begin < right->begin);
+}
+
+static int sort_mapped(struct modules *modules)
+{
+	vec_clear(&modules->mapped);
+	for (size_t i = 0; i < modules->list.len; i++) {
+		if (modules->list.at[i]->mapped &&
+		    !vec_push(&modules->mapped, modules->list.at[i]))
+			return -ENOMEM;
+	}
+	if (modules->mapped.len)
+		qsort(modules->mapped.at, modules->mapped.len, sizeof(modules->mapped.at[0]),
+		      by_begin);
+	return 0;
+}
+
+int modules_update(struct modules *modules, int pid, const struct maps *maps,
+		   struct memory *process, bool *changed, struct err *err)
+{
+	struct update u = {.modules = modules,
+			   .pid = pid,
+			   .maps = maps,
+			   .process = process,
+			   .page = (uint64_t)sysconf(_SC_PAGESIZE)};
+	int failed = 0;
+
+	for (size_t i = 0; i < modules->list.len; i++)
+		modules->list.at[i]->seen = false;
+	for (size_t i = 0; i < maps->list.len && !failed; i++) {
+		const struct mapping *m = &maps->list.at[i];
+
+		if (m->exec && (m->inode || is_vdso(m)))
+			failed = add_mapping(&u, m);
+	}
+	for (size_t i = 0; i < modules->list.len && !failed; i++) {
+		struct module *module = modules->list.at[i];
+
+		u.changed |= module->mapped && !module->seen;
+		module->mapped = module->seen;
+	}
+	if (sort_mapped(modules))
+		failed = -ENOMEM;
+	if (changed)
+		*changed = u.changed;
+	return failed ? err_sys(err, failed, "reading the modules of pid %d", pid) : 0;
+}
+
+struct module *modules_find(const struct modules *modules, taddr_t pc)
+{
+	size_t low = 0, high = modules->mapped.len;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (modules->mapped.at[middle]->begin <= pc)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == 0 || pc >= modules->mapped.at[low - 1]->end)
+		return NULL;
+	return modules->mapped.at[low - 1];
+}
+
+struct module *modules_by_instance(const struct modules *modules, uint32_t instance)
+{
+	return instance && instance <= modules->list.len ? modules->list.at[instance - 1]
+							 : NULL;
+}

@@ -1,0 +1,360 @@
+/*
+ * ELF images: this program's libc as its file, without section headers, and as it
+ * is loaded must tell the same; what libelf and the loader say is the measure.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <gelf.h>
+#include <gnu/lib-names.h>
+#include <link.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "elf/image.h"
+
+struct fixture {
+	uint8_t *bytes; /* libc's file */
+	size_t len;
+	int fd, self;
+	const struct link_map *map;
+	struct memory_file file, process;
+	struct memory_buffer buffer;
+};
+static struct fixture libc;
+
+static int setup(void **state)
+{
+	void *handle = dlopen(LIBC_SO, RTLD_NOW);
+
+	(void)state;
+	if (!handle || dlinfo(handle, RTLD_DI_LINKMAP, &libc.map))
+		return -1;
+	libc.fd = open(libc.map->l_name, O_RDONLY);
+	libc.self = open("/proc/self/mem", O_RDONLY);
+	libc.len = (size_t)lseek(libc.fd, 0, SEEK_END);
+	libc.bytes = malloc(libc.len);
+	if (pread(libc.fd, libc.bytes, libc.len, 0) != (ssize_t)libc.len)
+		return -1;
+	memory_file_init(&libc.file, libc.fd);
+	memory_file_init(&libc.process, libc.self);
+	memory_buffer_init(&libc.buffer, 0, libc.bytes, libc.len);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	free(libc.bytes);
+	close(libc.fd);
+	close(libc.self);
+	return 0;
+}
+
+/* The three ways to look at libc. */
+static struct image *open_file(void)
+{
+	struct image *image;
+
+	assert_int_equal(image_open(&libc.file.memory, &image, NULL), 0);
+	return image;
+}
+
+static struct image *open_sectionless(void)
+{
+	Elf64_Ehdr *header = (Elf64_Ehdr *)libc.bytes;
+	struct image *image;
+
+	header->e_shoff = header->e_shnum = header->e_shstrndx = 0;
+	assert_int_equal(image_open(&libc.buffer.memory, &image, NULL), 0);
+	return image;
+}
+
+static struct image *open_loaded(void)
+{
+	struct image *image;
+
+	assert_int_equal(
+		image_open_loaded(&libc.process.memory, libc.map->l_addr, &image, NULL), 0);
+	return image;
+}
+
+static struct image *(*const openers[])(void) = {open_file, open_sectionless, open_loaded};
+
+static void headers_are_read(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(openers); i++) {
+		struct image *image = openers[i]();
+		const struct image_segment *segments;
+		size_t count;
+
+		assert_int_equal(image_machine(image), EM_X86_64);
+		assert_int_equal(image_class(image), ELFCLASS64);
+		assert_int_equal(image_type(image), ET_DYN);
+		assert_string_equal(image_soname(image), LIBC_SO);
+		assert_string_equal(image_interpreter(image), "/lib64/ld-linux-x86-64.so.2");
+		segments = image_segments(image, &count);
+		assert_true(count >= 2);
+		for (size_t s = 1; s < count; s++)
+			assert_true(segments[s].vaddr > segments[s - 1].vaddr);
+		image_close(image);
+	}
+}
+
+/* The build-id as libelf reads it. */
+static void build_id_is_libelfs(void **state)
+{
+	const void *expected;
+	Elf *elf;
+
+	(void)state;
+	elf_version(EV_CURRENT);
+	elf = elf_begin(libc.fd, ELF_C_READ, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(openers); i++) {
+		struct image *image = openers[i]();
+		const uint8_t *id;
+		size_t len;
+		Elf_Scn *section = NULL;
+
+		id = image_build_id(image, &len);
+		assert_int_equal(len, 20);
+		expected = NULL;
+		while ((section = elf_nextscn(elf, section)) && !expected) {
+			GElf_Shdr header;
+			const char *name;
+			size_t names;
+
+			gelf_getshdr(section, &header);
+			elf_getshdrstrndx(elf, &names);
+			name = elf_strptr(elf, names, header.sh_name);
+			if (!strcmp(name, ".note.gnu.build-id"))
+				expected = (char *)elf_getdata(section, NULL)->d_buf + 16;
+		}
+		assert_non_null(expected);
+		assert_memory_equal(id, expected, len);
+		image_close(image);
+	}
+	elf_end(elf);
+}
+
+static void names_are_found_as_the_loader_finds_them(void **state)
+{
+	static const char *const names[] = {"malloc",	"free",		  "calloc",
+					    "realloc",	"posix_memalign", "printf",
+					    "memalign", "aligned_alloc",  "pthread_create"};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(openers); i++) {
+		struct image *image = openers[i]();
+		struct image_symbol symbol;
+
+		for (size_t n = 0; n < ARRAY_SIZE(names); n++) {
+			/* libc's own: a sanitizer may define malloc before it. */
+			void *handle = dlopen(LIBC_SO, RTLD_NOW | RTLD_NOLOAD);
+
+			assert_true(image_symbol_find(image, names[n], &symbol));
+			assert_string_equal(symbol.name, names[n]);
+			assert_int_equal(symbol.type, STT_FUNC);
+			assert_true(symbol.dynamic);
+			assert_int_equal(symbol.value + libc.map->l_addr,
+					 (uintptr_t)dlsym(handle, names[n]));
+			dlclose(handle);
+		}
+		assert_false(image_symbol_find(image, "no_such_function_anywhere", &symbol));
+		assert_false(image_symbol_find(image, "stdout", &symbol)); /* data */
+		/* Of several versions the default one. */
+		assert_true(image_symbol_find(image, "pthread_cond_wait", &symbol));
+		assert_int_equal(
+			symbol.value + libc.map->l_addr,
+			(uintptr_t)dlvsym(RTLD_DEFAULT, "pthread_cond_wait", "GLIBC_2.3.2"));
+		/* One that only old programs may use. */
+		assert_true(image_symbol_find(image, "cfree", &symbol));
+		image_close(image);
+	}
+}
+
+struct tally {
+	size_t dynamic, fixed, functions;
+	uint64_t sum;
+};
+
+static bool tally(void *arg, const struct image_symbol *symbol)
+{
+	struct tally *t = arg;
+
+	t->dynamic += symbol->dynamic;
+	t->fixed += !symbol->dynamic;
+	t->functions += symbol->type == STT_FUNC;
+	t->sum += symbol->value * (symbol->size + 1);
+	assert_true(symbol->name[0]);
+	return false;
+}
+
+/* What libelf finds in .dynsym, by the rules of image_for_each_symbol(). */
+static struct tally tally_by_libelf(void)
+{
+	Elf *elf = elf_begin(libc.fd, ELF_C_READ, NULL);
+	Elf_Scn *section = NULL;
+	struct tally t = {0};
+
+	while ((section = elf_nextscn(elf, section))) {
+		GElf_Shdr header;
+		GElf_Sym s;
+
+		gelf_getshdr(section, &header);
+		if (header.sh_type != SHT_DYNSYM)
+			continue;
+		for (int i = 0; gelf_getsym(elf_getdata(section, NULL), i, &s); i++) {
+			int type = GELF_ST_TYPE(s.st_info);
+
+			if (s.st_shndx == SHN_UNDEF || s.st_shndx == SHN_ABS || !s.st_name ||
+			    type == STT_TLS || type == STT_SECTION)
+				continue;
+			t.dynamic++;
+			t.functions += type == STT_FUNC;
+			t.sum += s.st_value * (s.st_size + 1);
+		}
+	}
+	elf_end(elf);
+	return t;
+}
+
+static void every_symbol_is_visited(void **state)
+{
+	struct tally expected = tally_by_libelf();
+
+	(void)state;
+	assert_true(expected.dynamic > 2000);
+	for (size_t i = 0; i < ARRAY_SIZE(openers); i++) {
+		struct image *image = openers[i]();
+		struct tally t = {0};
+
+		image_for_each_symbol(image, tally, &t);
+		if (!t.fixed) {
+			assert_int_equal(t.functions, expected.functions);
+			assert_int_equal(t.sum, expected.sum);
+		}
+		assert_int_equal(t.dynamic, expected.dynamic);
+		image_close(image);
+	}
+}
+
+static void an_address_has_the_name_of_its_function(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(openers); i++) {
+		struct image *image = openers[i]();
+		struct image_symbol malloc_, found;
+
+		assert_true(image_symbol_find(image, "malloc", &malloc_));
+		assert_true(malloc_.size > 0);
+		assert_true(image_symbol_at(image, malloc_.value, &found));
+		assert_string_equal(found.name, "malloc"); /* not __libc_malloc */
+		assert_true(image_symbol_at(image, malloc_.value + malloc_.size - 1, &found));
+		assert_string_equal(found.name, "malloc");
+		assert_true(!image_symbol_at(image, malloc_.value + malloc_.size, &found) ||
+			    strcmp(found.name, "malloc"));
+		assert_false(image_symbol_at(image, 0, &found));
+		assert_false(image_symbol_at(image, UINT64_MAX, &found));
+		image_close(image);
+	}
+}
+
+static void unwind_sections_are_the_same_from_everywhere(void **state)
+{
+	struct image *whole = open_file();
+	struct image_bytes hdr = *image_eh_frame_hdr(whole), frame = *image_eh_frame(whole);
+
+	(void)state;
+	assert_non_null(hdr.bytes);
+	assert_non_null(frame.bytes);
+	for (size_t i = 1; i < ARRAY_SIZE(openers); i++) {
+		struct image *image = openers[i]();
+
+		assert_int_equal(image_eh_frame_hdr(image)->vaddr, hdr.vaddr);
+		assert_int_equal(image_eh_frame_hdr(image)->len, hdr.len);
+		assert_memory_equal(image_eh_frame_hdr(image)->bytes, hdr.bytes, hdr.len);
+		assert_int_equal(image_eh_frame(image)->vaddr, frame.vaddr);
+		assert_true(image_eh_frame(image)->len >= frame.len);
+		assert_memory_equal(image_eh_frame(image)->bytes, frame.bytes, frame.len);
+		assert_null(image_debug_frame(image)->bytes);
+		assert_null(image_exidx(image)->bytes);
+		image_close(image);
+	}
+	image_close(whole);
+}
+
+static void bytes_are_read_by_address(void **state)
+{
+	struct image *image = open_file();
+	const struct image_segment *segments;
+	struct image_symbol symbol;
+	uint8_t got[16], expected[16];
+	size_t count;
+
+	(void)state;
+	segments = image_segments(image, &count);
+	assert_true(image_symbol_find(image, "strdup", &symbol));
+	assert_int_equal(image_read(image, symbol.value, got, sizeof(got)), 0);
+	assert_int_equal(memory_read(&libc.process.memory, symbol.value + libc.map->l_addr,
+				     expected, 16),
+			 0);
+	assert_memory_equal(got, expected, 16);
+	assert_int_equal(image_read(image, segments[0].vaddr + segments[0].file_size, got, 1),
+			 -EFAULT);
+	assert_int_equal(
+		image_read(image, segments[0].vaddr + segments[0].file_size - 15, got, 16),
+		-EFAULT);
+	assert_int_equal(image_read(image, UINT64_MAX - 3, got, 16), -EFAULT);
+	image_close(image);
+}
+
+static void what_is_no_elf_file_is_refused(void **state)
+{
+	struct memory_buffer buffer;
+	struct image *image;
+	struct err err;
+	uint8_t bytes[64] = "#!/bin/sh\n";
+
+	(void)state;
+	memory_buffer_init(&buffer, 0, bytes, 10);
+	assert_int_equal(image_open(&buffer.memory, &image, &err), -ENOEXEC);
+	memory_buffer_init(&buffer, 0, bytes, sizeof(bytes));
+	assert_int_equal(image_open(&buffer.memory, &image, &err), -ENOEXEC);
+	assert_string_equal(err.text, "not an ELF file");
+	memcpy(bytes, libc.bytes, 64);
+	assert_int_equal(image_open(&buffer.memory, &image, &err),
+			 -EINVAL); /* no program headers */
+	memory_buffer_init(&buffer, 0, bytes, 40);
+	assert_int_equal(image_open(&buffer.memory, &image, &err), -EINVAL);
+	bytes[EI_DATA] = ELFDATA2MSB;
+	assert_int_equal(image_open(&buffer.memory, &image, &err), -ENOTSUP);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(headers_are_read),
+		cmocka_unit_test(build_id_is_libelfs),
+		cmocka_unit_test(names_are_found_as_the_loader_finds_them),
+		cmocka_unit_test(every_symbol_is_visited),
+		cmocka_unit_test(an_address_has_the_name_of_its_function),
+		cmocka_unit_test(unwind_sections_are_the_same_from_everywhere),
+		cmocka_unit_test(bytes_are_read_by_address),
+		cmocka_unit_test(what_is_no_elf_file_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

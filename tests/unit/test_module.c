@@ -1,0 +1,266 @@
+/* Modules of this very process: the loader's own list is the measure. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <link.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "elf/module.h"
+
+/* A library that no test program is linked with, and that has no state. */
+#define LIBRARY "libanl.so.1"
+
+static struct memory_file self;
+static unsigned forgotten;
+
+static int setup(void **state)
+{
+	(void)state;
+	memory_file_init(&self, open("/proc/self/mem", O_RDONLY));
+	return self.fd < 0 ? -1 : 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	return close(self.fd);
+}
+
+static void forget(struct module *module)
+{
+	(void)module;
+	forgotten++;
+}
+
+static bool update(struct modules *modules)
+{
+	struct maps maps;
+	struct err err;
+	bool changed;
+
+	assert_int_equal(maps_read(getpid(), &maps, &err), 0);
+	assert_int_equal(modules_update(modules, getpid(), &maps, &self.memory, &changed, &err),
+			 0);
+	maps_deinit(&maps);
+	return changed;
+}
+
+/* Where an object of the loader's begins: its lowest segment, by page. */
+static int check_object(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	struct modules *modules = arg;
+
+	(void)size;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+		struct module *module;
+
+		if (p->p_type != PT_LOAD || !(p->p_flags & PF_X))
+			continue;
+		module = modules_find(modules, info->dlpi_addr + p->p_vaddr);
+		assert_non_null(module);
+		assert_int_equal(module->bias, info->dlpi_addr);
+		assert_non_null(module->image);
+		assert_true(module->mapped);
+		assert_ptr_equal(modules_by_instance(modules, module->instance), module);
+		assert_ptr_equal(
+			modules_find(modules, info->dlpi_addr + p->p_vaddr + p->p_memsz - 1),
+			module);
+		*(size_t *)modules->list.at[0]->owner += 1;
+		break;
+	}
+	return 0;
+}
+
+static void modules_are_the_loaders(void **state)
+{
+	struct modules modules;
+	size_t count = 0;
+
+	(void)state;
+	modules_init(&modules, forget);
+	forgotten = 0;
+	assert_true(update(&modules));
+	modules.list.at[0]->owner = &count;
+	dl_iterate_phdr(check_object, &modules);
+	assert_int_equal(count, modules.mapped.len);
+	assert_false(update(&modules));
+	assert_int_equal(count, modules.list.len);
+	for (size_t i = 0; i < modules.list.len; i++)
+		assert_int_equal(modules.list.at[i]->instance, i + 1);
+	assert_null(modules_find(&modules, 0));
+	assert_null(modules_find(&modules, UINT64_MAX));
+	assert_null(modules_find(&modules, (uintptr_t)&modules));
+	assert_null(modules_by_instance(&modules, 0));
+	assert_null(modules_by_instance(&modules, (uint32_t)count + 1));
+	modules_deinit(&modules);
+	assert_int_equal(forgotten, count);
+}
+
+static void the_vdso_is_a_module_read_from_memory(void **state)
+{
+	struct modules modules;
+	struct module *vdso;
+	struct image_symbol symbol;
+
+	(void)state;
+	modules_init(&modules, NULL);
+	update(&modules);
+	vdso = modules_find(&modules, getauxval(AT_SYSINFO_EHDR));
+	assert_non_null(vdso);
+	assert_true(vdso->vdso);
+	assert_string_equal(vdso->path, "[vdso]");
+	assert_int_equal(vdso->bias, getauxval(AT_SYSINFO_EHDR));
+	assert_true(image_symbol_find(vdso->image, "__vdso_clock_gettime", &symbol));
+	assert_non_null(image_eh_frame(vdso->image)->bytes);
+	modules_deinit(&modules);
+}
+
+static struct module *module_of(struct modules *modules, void *handle)
+{
+	const struct link_map *map;
+
+	assert_int_equal(dlinfo(handle, RTLD_DI_LINKMAP, &map), 0);
+	return modules_find(modules, (uintptr_t)map->l_ld);
+}
+
+static void a_library_that_goes_keeps_its_number(void **state)
+{
+	struct modules modules;
+	struct module *module;
+	void *handle;
+	size_t count;
+	taddr_t bias;
+
+	(void)state;
+	modules_init(&modules, NULL);
+	update(&modules);
+	count = modules.list.len;
+	handle = dlopen(LIBRARY, RTLD_NOW);
+	assert_non_null(handle);
+	assert_true(update(&modules));
+	module = module_of(&modules, handle);
+	assert_int_equal(module->instance, count + 1);
+	bias = module->bias;
+	dlclose(handle);
+	assert_true(update(&modules));
+	assert_false(module->mapped);
+	assert_null(modules_find(&modules, bias + 0x1000));
+	assert_int_equal(modules.mapped.len, count);
+	assert_ptr_equal(modules_by_instance(&modules, (uint32_t)count + 1), module);
+	assert_false(update(&modules));
+	/* Back again: the old number at the old place, a new one elsewhere. */
+	handle = dlopen(LIBRARY, RTLD_NOW);
+	assert_true(update(&modules));
+	if (module_of(&modules, handle)->bias == bias)
+		assert_ptr_equal(module_of(&modules, handle), module);
+	else
+		assert_int_equal(module_of(&modules, handle)->instance, count + 2);
+	dlclose(handle);
+	modules_deinit(&modules);
+}
+
+static void two_loads_of_a_file_are_two_modules(void **state)
+{
+	struct modules modules;
+	struct module *a, *b;
+	void *first = dlopen(LIBRARY, RTLD_NOW),
+	     *second = dlmopen(LM_ID_NEWLM, LIBRARY, RTLD_NOW);
+
+	(void)state;
+	if (!second) {
+		dlclose(first);
+		skip(); /* a sanitizer's runtime can't be loaded twice */
+	}
+	modules_init(&modules, NULL);
+	update(&modules);
+	a = module_of(&modules, first);
+	b = module_of(&modules, second);
+	assert_ptr_not_equal(a, b);
+	assert_string_equal(a->path, b->path);
+	assert_true(a->bias != b->bias);
+	modules_deinit(&modules);
+	dlclose(second);
+	dlclose(first);
+}
+
+static void a_file_mapped_as_data_is_no_module(void **state)
+{
+	struct modules modules;
+	void *handle = dlopen(LIBRARY, RTLD_NOW), *data;
+	const struct link_map *map;
+	size_t count;
+	int fd;
+
+	(void)state;
+	dlinfo(handle, RTLD_DI_LINKMAP, &map);
+	modules_init(&modules, NULL);
+	update(&modules);
+	count = modules.list.len;
+	fd = open(map->l_name, O_RDONLY);
+	data = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+	assert_ptr_not_equal(data, MAP_FAILED);
+	assert_false(update(&modules));
+	assert_int_equal(modules.list.len, count);
+	assert_null(modules_find(&modules, (uintptr_t)data));
+	munmap(data, 4096);
+	close(fd);
+	dlclose(handle);
+	modules_deinit(&modules);
+}
+
+/* A copy of the library, loaded and then deleted. */
+static void a_deleted_file_is_still_read(void **state)
+{
+	char path[] = "/tmp/memtrace-test-XXXXXX", command[512];
+	struct modules modules;
+	struct module *module;
+	const struct link_map *map;
+	void *handle = dlopen(LIBRARY, RTLD_NOW);
+
+	(void)state;
+	dlinfo(handle, RTLD_DI_LINKMAP, &map);
+	close(mkstemp(path));
+	snprintf(command, sizeof(command), "cp %s %s", map->l_name, path);
+	assert_int_equal(system(command), 0);
+	dlclose(handle);
+	handle = dlopen(path, RTLD_NOW);
+	assert_non_null(handle);
+	unlink(path);
+	modules_init(&modules, NULL);
+	update(&modules);
+	module = module_of(&modules, handle);
+	assert_non_null(module);
+	assert_true(module->deleted);
+	assert_string_equal(module->path, path);
+	assert_non_null(module->image);
+	assert_int_equal(module->build_id_len, 20);
+	assert_non_null(image_eh_frame_hdr(module->image)->bytes);
+	dlclose(handle);
+	modules_deinit(&modules);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(modules_are_the_loaders),
+		cmocka_unit_test(the_vdso_is_a_module_read_from_memory),
+		cmocka_unit_test(a_library_that_goes_keeps_its_number),
+		cmocka_unit_test(two_loads_of_a_file_are_two_modules),
+		cmocka_unit_test(a_file_mapped_as_data_is_no_module),
+		cmocka_unit_test(a_deleted_file_is_still_read),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
