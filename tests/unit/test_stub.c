@@ -1,0 +1,140 @@
+/* The stubs of x86-64 as bytes: layout, places, what does not fit.  test_stub_run.c runs them.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "arch/arch.h"
+
+static const uint8_t plain_code[] = {0x55, 0x48, 0x89, 0xe5, 0x5d, 0xc3};
+
+static int build(struct stub_area *area, int signo, struct stub *stubs, size_t count,
+		 size_t *failed, struct err *err)
+{
+	const uint8_t *code[] = {plain_code, plain_code, plain_code};
+	const size_t len[] = {sizeof(plain_code), sizeof(plain_code), sizeof(plain_code)};
+
+	return arch_x86_64.stubs_build(area, signo, stubs, count, code, len, failed, err);
+}
+
+static void test_layout(void **state)
+{
+	const struct arch *arch = &arch_x86_64;
+	struct stub_area area = {.base = 0x2000000, .room = 2048};
+	struct stub stubs[3] = {{.kind = STUB_RETURN, .function = 0x1000000},
+				{.kind = STUB_ENTRY, .function = 0x1000100},
+				{.kind = STUB_BOTH, .function = 0x1000200}};
+	uint8_t disarmed[8];
+
+	(void)state;
+	assert_int_equal(build(&area, 23, stubs, 3, NULL, NULL), 0);
+	assert_memory_equal(area.bytes, arch->magic, arch->magic_len);
+	assert_memory_equal(area.bytes + 8,
+			    ((uint8_t[]){(uint8_t)area.len, 0, 0, 0, 0, 0, 0, 0}), 8);
+	assert_int_equal(area.trap, 0x2000010);
+	assert_int_equal(area.trap_pc, 0x2000010 + 57);
+	assert_memory_equal(area.bytes + 0x10 + 55, "\x0f\x05",
+			    2); /* the system call behind it */
+	assert_int_equal(stubs[0].entry, 0x2000010 + 79);
+	assert_int_equal(stubs[0].copy, stubs[0].entry + 17);
+	assert_int_equal(stubs[0].trap_entry, 0);
+	assert_int_equal(stubs[0].copy_return, stubs[0].entry + 8);
+	assert_int_equal(stubs[0].trap_return, stubs[0].entry + 13);
+	assert_int_equal(stubs[1].entry, stubs[0].copy + 10);
+	assert_int_equal(stubs[1].copy, stubs[1].entry + 5);
+	assert_int_equal(stubs[1].trap_entry, stubs[1].copy);
+	assert_int_equal(stubs[1].copy_return, 0);
+	assert_int_equal(stubs[1].trap_return, 0);
+	assert_int_equal(stubs[2].entry, stubs[1].copy + 10);
+	assert_int_equal(stubs[2].copy, stubs[2].entry + 22);
+	assert_int_equal(stubs[2].trap_entry, stubs[2].entry + 5);
+	assert_int_equal(stubs[2].copy_return, stubs[2].entry + 13);
+	assert_int_equal(stubs[2].trap_return, stubs[2].entry + 18);
+	assert_int_equal(area.base + area.len, stubs[2].copy + 10);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(arch->patch_target(stubs[i].patch, stubs[i].function),
+				 stubs[i].entry);
+	assert_int_equal(arch->patch_target(plain_code, 0x1000000), 0);
+	assert_int_equal(arch->trap_disarm(disarmed), 1);
+	assert_int_equal(disarmed[0], 0xc3);
+}
+
+static void test_places(void **state)
+{
+	struct stub_area area = {.base = 0x2000000, .room = 2048};
+	struct stub stubs[3] = {{.kind = STUB_RETURN, .function = 0x1000000},
+				{.kind = STUB_ENTRY, .function = 0x1000100},
+				{.kind = STUB_BOTH, .function = 0x1000200}};
+
+	(void)state;
+	assert_int_equal(build(&area, 23, stubs, 3, NULL, NULL), 0);
+	for (int i = 0; i < 3; i++) {
+		const struct stub *s = &stubs[i];
+
+		assert_int_equal(stub_place(s, s->entry - 1), STUB_OUTSIDE);
+		assert_int_equal(stub_place(s, s->entry), STUB_BEFORE);
+		assert_int_equal(stub_place(s, s->copy), STUB_COPY);
+		assert_int_equal(stub_place(s, s->copy + s->displaced.copy_len - 1), STUB_COPY);
+		assert_int_equal(stub_place(s, s->copy + s->displaced.copy_len), STUB_OUTSIDE);
+		assert_int_equal(stub_place(s, s->copy - 1),
+				 i == 1 ? STUB_BEFORE : STUB_BEHIND);
+		if (s->copy_return) {
+			assert_int_equal(stub_place(s, s->copy_return - 1), STUB_BEFORE);
+			assert_int_equal(stub_place(s, s->copy_return), STUB_BEHIND);
+			assert_int_equal(arch_x86_64.stub_frame(&area, s, s->copy_return), 24);
+		}
+		assert_int_equal(arch_x86_64.stub_frame(&area, s, s->entry), 0);
+		assert_int_equal(arch_x86_64.stub_frame(&area, s, s->entry + 2),
+				 i == 0 ? 16 : -ENOENT);
+		assert_int_equal(arch_x86_64.stub_frame(&area, s, s->copy), -ENOENT);
+		assert_int_equal(arch_x86_64.stub_frame(&area, s, s->entry - 1), -ENOENT);
+	}
+	assert_int_equal(arch_x86_64.stub_frame(&area, NULL, area.trap_pc), 48);
+	assert_int_equal(arch_x86_64.stub_frame(&area, NULL, area.trap - 1), -ENOENT);
+	assert_int_equal(arch_x86_64.stub_frame(&area, NULL, area.trap + 79), -ENOENT);
+}
+
+static void test_failures(void **state)
+{
+	struct stub_area area = {.base = 0x2000000, .room = 2048};
+	struct stub stubs[3] = {{.kind = STUB_RETURN, .function = 0x1000000},
+				{.kind = STUB_ENTRY, .function = 0x1000100},
+				{.kind = STUB_BOTH, .function = 0x1000200}};
+	struct err err;
+	size_t failed = 99;
+
+	(void)state;
+	assert_int_equal(build(&area, 0, stubs, 3, &failed, &err), -EINVAL);
+	assert_int_equal(build(&area, 32, stubs, 3, &failed, &err), -EINVAL);
+	assert_int_equal(failed, 99);
+	assert_int_equal(build(&area, 31, stubs, 3, &failed, &err), 0);
+	area.room = area.len;
+	assert_int_equal(build(&area, 23, stubs, 3, &failed, &err), 0);
+	area.room--;
+	assert_int_equal(build(&area, 23, stubs, 3, &failed, &err), -ENOSPC);
+	assert_int_equal(failed, 2);
+	area.room = 16;
+	assert_int_equal(build(&area, 23, stubs, 3, &failed, &err), -ENOSPC);
+	assert_int_equal(failed, 0);
+	assert_int_equal(build(&area, 23, stubs, 0, &failed, &err), -ENOSPC);
+	area.room = 4096; /* more than area.bytes hold is no use */
+	stubs[1].function = 0x1000000 + 0x82000000;
+	assert_int_equal(build(&area, 23, stubs, 3, &failed, &err), -ERANGE);
+	assert_int_equal(failed, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_layout),
+		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_failures),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
