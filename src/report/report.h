@@ -16,13 +16,15 @@ enum report_format { REPORT_TEXT, REPORT_JSON };
 struct report_options {
 	enum report_format format;
 	enum snapshot_order order;
-	unsigned count;    /* contexts shown; 0 = all */
+	unsigned count;    /* contexts shown (in JSON too); 0 = all */
 	bool all;          /* also contexts with nothing in use */
 	bool verbose;      /* allocator frames and modules too */
 	uint32_t context;  /* only this one, whole; 0 = by the rules above */
 	unsigned depth;    /* the -s limit, for the words about cut stacks */
 	const char *version;
-	/* progress on a terminal when it takes longer than a second; may be NULL */
+	/* How far it is, where it takes longer than a second: at most ten times a
+	 * second, and at the end, if it was ever called, once with 0 of 0, to clear
+	 * the line.  May be NULL. */
 	void (*progress)(void *arg, const char *what, size_t done, size_t count);
 	void *progress_arg;
 };
@@ -35,10 +37,13 @@ struct report_names {
 	void *arg;
 };
 
-/* Writes the report to out.  resolver and names may be NULL.  -errno on a write
+/* Writes the report to out and flushes it.  resolver and names may be NULL; a
+ * resolver that fails on the way costs names, not the report.  -errno on a write
  * error (ENOSPC ...) or an unknown context (-ENOENT). */
 int report_write(const struct snapshot *snapshot, struct resolver *resolver, const struct report_names *names,
 		 const struct report_options *options, FILE *out, struct err *err);
+
+/* The console's lists: each returns 0 or -errno of a failed write; the caller flushes. */
 
 /* The console's `status`: HEAP SUMMARY with its exact layout. */
 int report_status(const struct snapshot *snapshot, FILE *out);

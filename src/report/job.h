@@ -1,0 +1,51 @@
+/* Inside report/: one report being written. */
+#ifndef MEMTRACE_JOB_H
+#define MEMTRACE_JOB_H
+
+#include "report/names.h"
+
+struct report_job {
+	const struct snapshot *snapshot;
+	struct resolver *resolver;	    /* may be NULL */
+	const struct report_names *symbols; /* may be NULL */
+	const struct report_options *options;
+	struct progress progress;
+	const uint32_t *ids; /* the contexts to speak of, in order */
+	size_t count;	     /* of ids */
+	size_t shown;	     /* so many of them are shown */
+};
+
+/* The deepest stack there is (-s has the maximum 512). */
+enum { REPORT_MAX_FRAMES = 512 };
+
+/* Each form: 0, -ENOMEM, or -errno of a failed write. */
+int text_write(struct report_job *job, FILE *out, struct err *err);
+int json_write(struct report_job *job, FILE *out, struct err *err);
+
+/* The text of one frame's lines, four columns in; arg is struct report_options. */
+void frames_render(FILE *out, const struct names_line *lines, size_t count, void *arg);
+
+/* 0 while all writes to out went well, else -errno; asked after each piece, while
+ * errno is that of the failure. */
+int report_check(FILE *out, struct err *err);
+
+static inline uint64_t report_in_use_bytes(const struct region_context *c)
+{
+	return c->allocated_bytes - c->freed_bytes;
+}
+
+static inline uint64_t report_in_use_blocks(const struct region_context *c)
+{
+	return c->allocs - c->frees;
+}
+
+/* The hex digits of a build-id; "" without one. */
+enum { REPORT_BUILD_ID_SIZE = 2 * 64 + 1 };
+const char *report_build_id(const struct snapshot_module *module,
+			    char buf[REPORT_BUILD_ID_SIZE]);
+
+/* Where the names of a module come from; NULL: nobody knows.  names may be NULL. */
+const char *report_symbols_from(const struct report_job *job, const struct names *names,
+				uint32_t instance);
+
+#endif

@@ -1,0 +1,238 @@
+/*
+ * The JSON form, doc/json.md: the same facts for programs.  Every frame is there
+ * (nothing is folded, no name is cut), one to a line, so that a diff of two reports
+ * is readable.
+ *
+ * Strings are the target's bytes: quotes, backslashes and control characters are
+ * escaped, and what is not UTF-8 becomes U+FFFD, so that the document is valid
+ * whatever a library calls itself.  An address is a string: 64 bits are more than a
+ * JSON number carries.
+ */
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "report/job.h"
+#include "report/utf8.h"
+
+/* By enum walk_end; these words are part of the format. */
+static const char *const end_words[] = {
+	[WALK_ROOT] = "root",
+	[WALK_DEPTH] = "depth",
+	[WALK_NO_DATA] = "no-unwind-data",
+	[WALK_NO_MODULE] = "no-module",
+	[WALK_UNREADABLE] = "unreadable",
+	[WALK_LOOP] = "loop",
+	[WALK_FULL] = "unknown",
+	[WALK_LOST] = "lost",
+};
+_Static_assert(ARRAY_SIZE(end_words) == WALK_ENDS, "a word for each end");
+
+static void print_string(FILE *out, const char *s)
+{
+	if (!s) {
+		fputs("null", out);
+		return;
+	}
+	putc('"', out);
+	while (*s) {
+		uint32_t code = 0xfffd;
+		size_t len = utf8_next(s, &code);
+
+		if (!len)
+			fputs("\xef\xbf\xbd", out);
+		else if (code == '"' || code == '\\')
+			fprintf(out, "\\%c", (int)code);
+		else if (code < 0x20 || code == 0x7f)
+			fprintf(out, "\\u%04" PRIx32, code);
+		else
+			fwrite(s, 1, len, out);
+		s += len ? len : 1;
+	}
+	putc('"', out);
+}
+
+static void print_address(FILE *out, uint64_t address)
+{
+	fprintf(out, "\"0x%" PRIx64 "\"", address);
+}
+
+static void print_build_id(FILE *out, const struct snapshot_module *m)
+{
+	char id[REPORT_BUILD_ID_SIZE];
+
+	print_string(out, m && m->build_id_len ? report_build_id(m, id) : NULL);
+}
+
+/* ---- frames ----------------------------------------------------------------- */
+
+/* {"pc", "module", "offset", "build_id", "function", "file", "line", "inlined"} */
+static void render_line(FILE *out, const struct names_line *l)
+{
+	uint64_t offset = frame_offset(l->frame);
+
+	fputs("      {\"pc\": ", out);
+	print_address(out, l->module ? l->module->bias + offset : offset);
+	fputs(", \"module\": ", out);
+	print_string(out, l->module ? l->module->path : NULL);
+	fputs(", \"offset\": ", out);
+	if (l->module)
+		print_address(out, offset);
+	else
+		fputs("null", out);
+	fputs(", \"build_id\": ", out);
+	print_build_id(out, l->module);
+	fputs(", \"function\": ", out);
+	print_string(out, l->function);
+	fputs(", \"file\": ", out);
+	print_string(out, l->file);
+	if (l->line)
+		fprintf(out, ", \"line\": %" PRIu32, l->line);
+	else
+		fputs(", \"line\": null", out);
+	fprintf(out, ", \"inlined\": %s%s}", l->inlined ? "true" : "false",
+		l->frame & FRAME_GUESS ? ", \"guess\": true" : "");
+}
+
+static void render_frame(FILE *out, const struct names_line *lines, size_t count, void *arg)
+{
+	(void)arg;
+	for (size_t i = 0; i < count; i++) {
+		if (i)
+			fputs(",\n", out);
+		render_line(out, &lines[i]);
+	}
+}
+
+static void print_context(FILE *out, const struct report_job *job, const struct names *names,
+			  uint32_t id)
+{
+	const struct region_context *c = &job->snapshot->contexts[id];
+	frame_t frames[REPORT_MAX_FRAMES];
+	enum walk_end end;
+	size_t count = snapshot_stack(job->snapshot, id, frames, ARRAY_SIZE(frames), &end);
+
+	fprintf(out,
+		"    {\"id\": %" PRIu32 ", \"in_use_bytes\": %" PRIu64
+		", \"in_use_blocks\": %" PRIu64 ", \"allocs\": %" PRIu64 ", \"frees\": %" PRIu64
+		", \"allocated_bytes\": %" PRIu64 ",\n     \"stack\": [",
+		id, report_in_use_bytes(c), report_in_use_blocks(c), c->allocs, c->frees,
+		c->allocated_bytes);
+	for (size_t i = 0; i < count; i++) {
+		const struct names_entry *entry = names_find(names, frames[i]);
+
+		if (!entry)
+			continue;
+		fputs(i ? ",\n" : "\n", out);
+		fwrite(names_text(names, entry), 1, entry->len, out);
+	}
+	fprintf(out, "],\n     \"stack_end\": \"%s\"}", end_words[end]);
+}
+
+static int print_contexts(FILE *out, struct report_job *job, const struct names *names,
+			  struct err *err)
+{
+	int failed = 0;
+
+	fputs("  \"contexts\": [", out);
+	for (size_t i = 0; i < job->shown && !failed; i++) {
+		fputs(i ? ",\n" : "\n", out);
+		print_context(out, job, names, job->ids[i]);
+		progress_step(&job->progress, "writing", i, job->shown);
+		failed = report_check(out, err);
+	}
+	fputs("],\n", out);
+	return failed;
+}
+
+/* ---- the rest --------------------------------------------------------------- */
+
+/* RFC 3339, UTC. */
+static void print_time(FILE *out, const struct timespec *when)
+{
+	struct tm tm;
+
+	if (!gmtime_r(&when->tv_sec, &tm)) {
+		fputs("null", out);
+		return;
+	}
+	fprintf(out, "\"%04d-%02d-%02dT%02d:%02d:%02dZ\"", tm.tm_year + 1900, tm.tm_mon + 1,
+		tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+}
+
+static void print_head(FILE *out, const struct report_job *job)
+{
+	const struct snapshot *s = job->snapshot;
+
+	fputs("{\n  \"memtrace\": ", out);
+	print_string(out, job->options->version);
+	fprintf(out, ",\n  \"pid\": %d,\n  \"command\": [", s->pid);
+	for (char **arg = s->command; arg && *arg; arg++) {
+		if (arg != s->command)
+			fputs(", ", out);
+		print_string(out, *arg);
+	}
+	fputs("],\n  \"time\": ", out);
+	print_time(out, &s->taken);
+	fputs(",\n  \"engine\": ", out);
+	print_string(out, s->engine);
+	fputs(",\n", out);
+}
+
+static void print_summary(FILE *out, const struct region_totals *t)
+{
+	fprintf(out,
+		"  \"summary\": {\"in_use_bytes\": %" PRIu64 ", \"in_use_blocks\": %" PRIu64
+		", \"allocs\": %" PRIu64 ", \"frees\": %" PRIu64 ",\n"
+		"    \"allocated_bytes\": %" PRIu64 ", \"freed_bytes\": %" PRIu64
+		", \"frees_of_unknown\": %" PRIu64 ", \"lost_events\": %" PRIu64,
+		t->allocated_bytes - t->freed_bytes, t->allocs - t->frees, t->allocs, t->frees,
+		t->allocated_bytes, t->freed_bytes, t->frees_of_unknown, t->lost_events);
+	if (t->overflow_blocks)
+		fprintf(out, ", \"overflow_blocks\": %" PRIu64, t->overflow_blocks);
+	fputs("},\n", out);
+}
+
+static void print_modules(FILE *out, const struct report_job *job, const struct names *names)
+{
+	const struct snapshot *s = job->snapshot;
+
+	fputs("  \"modules\": [", out);
+	for (size_t i = 0; i < s->module_count; i++) {
+		const struct snapshot_module *m = &s->modules[i];
+
+		fputs(i ? ",\n    {\"path\": " : "\n    {\"path\": ", out);
+		print_string(out, m->path);
+		fputs(", \"build_id\": ", out);
+		print_build_id(out, m);
+		fputs(", \"begin\": ", out);
+		print_address(out, m->begin);
+		fputs(", \"end\": ", out);
+		print_address(out, m->end);
+		fputs(", \"symbols_from\": ", out);
+		print_string(out, report_symbols_from(job, names, (uint32_t)i + 1));
+		fputs(", \"unwind_from\": ", out);
+		print_string(out, m->unwind_from[0] ? m->unwind_from : NULL);
+		putc('}', out);
+	}
+	fputs("]\n}\n", out);
+}
+
+int json_write(struct report_job *job, FILE *out, struct err *err)
+{
+	struct names *names;
+	int failed = names_create(job->snapshot, job->resolver, job->symbols, job->ids,
+				  job->shown, &job->progress, render_frame, NULL, &names, err);
+
+	if (failed)
+		return failed;
+	print_head(out, job);
+	print_summary(out, &job->snapshot->totals);
+	failed = print_contexts(out, job, names, err);
+	if (!failed) {
+		print_modules(out, job, names);
+		failed = report_check(out, err);
+	}
+	names_destroy(names);
+	return failed;
+}

@@ -1,0 +1,51 @@
+/*
+ * The console's `modules`:
+ *
+ *     0x7f1c2a000000-0x7f1c2a1d0000 /lib/x86_64-linux-gnu/libc.so.6
+ *         build-id 8a3f..., unwind data from .eh_frame, names from its own .symtab
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "report/job.h"
+#include "report/utf8.h"
+
+static void print_origin(FILE *out, const struct snapshot_module *m, const char *names)
+{
+	char id[REPORT_BUILD_ID_SIZE];
+
+	if (m->build_id_len)
+		fprintf(out, "    build-id %s", report_build_id(m, id));
+	else
+		fputs("    no build-id", out);
+	if (m->unwind_from[0]) {
+		fputs(", unwind data from ", out);
+		utf8_print(out, m->unwind_from);
+	}
+	if (names) {
+		fputs("\n    names: ", out);
+		utf8_print(out, names);
+	}
+	putc('\n', out);
+	if (m->why[0]) {
+		fputs("    ", out);
+		utf8_print(out, m->why);
+		putc('\n', out);
+	}
+}
+
+int report_modules(const struct snapshot *snapshot, struct resolver *resolver, FILE *out)
+{
+	errno = 0;
+	for (size_t i = 0; i < snapshot->module_count && !ferror(out); i++) {
+		const struct snapshot_module *m = &snapshot->modules[i];
+
+		fprintf(out, TADDR_FORMAT "-" TADDR_FORMAT " ", m->begin, m->end);
+		utf8_print(out, m->path ? m->path : "");
+		fprintf(out, "%s%s\n", m->deleted ? " (deleted)" : "",
+			m->mapped ? "" : " (unloaded)");
+		print_origin(out, m,
+			     resolver ? resolver_source(resolver, (uint32_t)i + 1) : NULL);
+	}
+	return ferror(out) ? (errno ? -errno : -EIO) : 0;
+}

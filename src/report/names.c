@@ -1,0 +1,295 @@
+/*
+ * Names, in four passes: gather (each node of the tree once, however many stacks
+ * share it), sort (by module and offset), ask (a batch per module), render.
+ *
+ *   contexts --> nodes --> frames, distinct and sorted --> text, and where in it
+ *                              |  ^
+ *                   per module v  | resolved / symbol
+ *                            resolver
+ */
+#include "report/names.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/vec.h"
+#include "report/fold.h"
+
+struct names {
+	const struct snapshot *snapshot;
+	struct resolver *resolver;
+	const struct report_names *symbols;
+	VEC(struct names_entry) entries; /* sorted: compare_frames() */
+	VEC(struct names_line) lines;	 /* of the frame being rendered */
+	bool *used_symbols;		 /* by instance - 1 */
+	char *text;
+	size_t text_len;
+};
+
+/* By module, then offset; the flags last, so that the offsets of a module ascend. */
+static int compare_frames(frame_t a, frame_t b)
+{
+	const frame_t flags = FRAME_EXACT | FRAME_GUESS;
+	frame_t x = a & ~flags, y = b & ~flags;
+
+	if (x == y) {
+		x = a;
+		y = b;
+	}
+	return x < y ? -1 : x > y;
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+	const struct names_entry *x = a, *y = b;
+
+	return compare_frames(x->frame, y->frame);
+}
+
+static int compare_offsets(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* The frames of the contexts, each node once; then sorted, each frame once. */
+static bool gather(struct names *names, const uint32_t *ids, size_t count)
+{
+	const struct snapshot *s = names->snapshot;
+	bool *seen = calloc(s->node_count, sizeof(*seen));
+	size_t kept = 0;
+
+	if (!seen)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		uint32_t node = s->contexts[ids[i]].node;
+
+		for (; node >= WALK_ENDS && !seen[node]; node = s->nodes[node].parent) {
+			struct names_entry entry = {.frame = s->nodes[node].frame};
+
+			seen[node] = true;
+			if (!vec_push(&names->entries, entry)) {
+				free(seen);
+				return false;
+			}
+		}
+	}
+	free(seen);
+	if (!names->entries.len)
+		return true;
+	qsort(names->entries.at, names->entries.len, sizeof(*names->entries.at),
+	      compare_entries);
+	for (size_t i = 0; i < names->entries.len; i++)
+		if (!kept || names->entries.at[kept - 1].frame != names->entries.at[i].frame)
+			names->entries.at[kept++] = names->entries.at[i];
+	names->entries.len = kept;
+	return true;
+}
+
+struct load {
+	struct progress *progress;
+	size_t before, total; /* frames */
+};
+
+static void load_progress(void *arg, size_t done, size_t count)
+{
+	struct load *load = arg;
+
+	(void)count;
+	progress_step(load->progress, "looking up names", load->before + done, load->total);
+}
+
+/* Asks about the entries [begin, end), which are of one module. */
+static int load_module(struct names *names, size_t begin, size_t end, struct load *load)
+{
+	const struct snapshot *s = names->snapshot;
+	const struct snapshot_module *m =
+		snapshot_module(s, frame_instance(names->entries.at[begin].frame));
+	uint64_t *offsets = malloc((end - begin) * sizeof(*offsets));
+	struct resolver_module module;
+	size_t kept = 0;
+	int failed;
+
+	if (!m || !offsets) {
+		free(offsets);
+		return m ? -ENOMEM : 0;
+	}
+	for (size_t i = begin; i < end; i++)
+		offsets[i - begin] = frame_lookup_offset(names->entries.at[i].frame);
+	qsort(offsets, end - begin, sizeof(*offsets), compare_offsets);
+	for (size_t i = 0; i < end - begin; i++)
+		if (!kept || offsets[kept - 1] != offsets[i])
+			offsets[kept++] = offsets[i];
+	module = (struct resolver_module){
+		.instance = frame_instance(names->entries.at[begin].frame),
+		.path = m->path,
+		.build_id = m->build_id,
+		.build_id_len = m->build_id_len,
+		.pid = s->pid,
+	};
+	failed = resolver_load(names->resolver, &module, offsets, kept, load_progress, load,
+			       NULL);
+	free(offsets);
+	return failed;
+}
+
+/* A resolver that is lost on the way is no failure of the report: what it does not
+ * know is shown as the target side knows it. */
+static void load(struct names *names, struct progress *progress)
+{
+	struct load load = {progress, 0, names->entries.len};
+
+	while (names->resolver && load.before < load.total) {
+		const struct names_entry *entries = names->entries.at;
+		uint32_t instance = frame_instance(entries[load.before].frame);
+		size_t end = load.before + 1;
+
+		while (end < load.total && frame_instance(entries[end].frame) == instance)
+			end++;
+		if (instance != FRAME_NOWHERE &&
+		    load_module(names, load.before, end, &load) < 0)
+			return;
+		load.before = end;
+	}
+}
+
+/* The symbol that the target side knows, for a line without a function. */
+static void add_symbol(struct names *names, struct names_line *line)
+{
+	const struct report_names *symbols = names->symbols;
+
+	if (line->function || !line->module || !symbols || !symbols->symbol)
+		return;
+	line->function = symbols->symbol(symbols->arg, line->module,
+					 frame_lookup_offset(line->frame), &line->base);
+	if (line->function)
+		names->used_symbols[frame_instance(line->frame) - 1] = true;
+}
+
+/* Fills names->lines with those of one frame; at least one. */
+static bool collect_lines(struct names *names, frame_t frame)
+{
+	uint32_t instance = frame_instance(frame);
+	struct names_line line = {.frame = frame,
+				  .module = snapshot_module(names->snapshot, instance)};
+	const struct resolved *known = NULL;
+
+	vec_clear(&names->lines);
+	if (line.module && names->resolver)
+		known = resolver_find(names->resolver, instance, frame_lookup_offset(frame));
+	for (size_t i = 0; known && i < known->count; i++) {
+		line.function = known->frames[i].function;
+		line.file = known->frames[i].file;
+		line.line = known->frames[i].line;
+		line.inlined = known->frames[i].inlined;
+		if (!vec_push(&names->lines, line))
+			return false;
+	}
+	if (!names->lines.len && !vec_push(&names->lines, line))
+		return false;
+	add_symbol(names, &names->lines.at[names->lines.len - 1]);
+	return true;
+}
+
+static void count_folded(struct names *names, struct names_entry *entry)
+{
+	size_t folded = 0;
+
+	while (folded < names->lines.len && fold_is_allocator(names->lines.at[folded].function))
+		folded++;
+	entry->folded = (unsigned)folded;
+	entry->all_folded = folded == names->lines.len;
+}
+
+static int render_all(struct names *names, struct progress *progress, names_render *render,
+		      void *arg)
+{
+	FILE *out = open_memstream(&names->text, &names->text_len);
+	size_t begin = 0;
+	int failed = 0;
+
+	if (!out)
+		return -ENOMEM;
+	for (size_t i = 0; i < names->entries.len && !failed; i++) {
+		struct names_entry *entry = &names->entries.at[i];
+		off_t end;
+
+		progress_step(progress, "naming frames", i, names->entries.len);
+		if (!collect_lines(names, entry->frame)) {
+			failed = -ENOMEM;
+			break;
+		}
+		count_folded(names, entry);
+		render(out, names->lines.at, names->lines.len, arg);
+		end = ftello(out);
+		if (end < 0)
+			failed = -ENOMEM;
+		entry->begin = begin;
+		entry->len = (size_t)end - begin;
+		begin = (size_t)end;
+	}
+	if (ferror(out))
+		failed = -ENOMEM;
+	return fclose(out) || failed ? -ENOMEM : 0;
+}
+
+int names_create(const struct snapshot *snapshot, struct resolver *resolver,
+		 const struct report_names *symbols, const uint32_t *ids, size_t count,
+		 struct progress *progress, names_render *render, void *arg, struct names **ret,
+		 struct err *err)
+{
+	struct names *names = calloc(1, sizeof(*names));
+	bool ok = false;
+
+	if (names) {
+		names->snapshot = snapshot;
+		names->resolver = resolver;
+		names->symbols = symbols;
+		names->used_symbols = calloc(snapshot->module_count + 1, sizeof(bool));
+		ok = names->used_symbols && gather(names, ids, count);
+	}
+	if (ok) {
+		load(names, progress);
+		ok = !render_all(names, progress, render, arg);
+	}
+	if (!ok) {
+		names_destroy(names);
+		return err_set(err, -ENOMEM, "out of memory for the names of %zu call stacks",
+			       count);
+	}
+	*ret = names;
+	return 0;
+}
+
+void names_destroy(struct names *names)
+{
+	if (!names)
+		return;
+	vec_deinit(&names->entries);
+	vec_deinit(&names->lines);
+	free(names->used_symbols);
+	free(names->text);
+	free(names);
+}
+
+const struct names_entry *names_find(const struct names *names, frame_t frame)
+{
+	struct names_entry key = {.frame = frame};
+
+	if (!names->entries.len)
+		return NULL;
+	return bsearch(&key, names->entries.at, names->entries.len, sizeof(key),
+		       compare_entries);
+}
+
+const char *names_text(const struct names *names, const struct names_entry *entry)
+{
+	return names->text + entry->begin;
+}
+
+bool names_used_symbols(const struct names *names, uint32_t instance)
+{
+	return instance && instance <= names->snapshot->module_count &&
+	       names->used_symbols[instance - 1];
+}

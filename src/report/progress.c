@@ -1,0 +1,42 @@
+/* Progress: the clock is asked here, so that what works only counts. */
+#include "report/progress.h"
+
+#include <time.h>
+
+enum { SILENT_MS = 1000, EVERY_MS = 100 };
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void progress_init(struct progress *progress, const struct report_options *options)
+{
+	*progress = (struct progress){.options = options, .start = now_ms()};
+}
+
+void progress_step(struct progress *progress, const char *what, size_t done, size_t count)
+{
+	const struct report_options *options = progress->options;
+	uint64_t now;
+
+	if (!options->progress)
+		return;
+	now = now_ms();
+	if (now - progress->start < SILENT_MS || now - progress->last < EVERY_MS)
+		return;
+	progress->last = now;
+	options->progress(options->progress_arg, what, done, count);
+}
+
+void progress_end(struct progress *progress)
+{
+	const struct report_options *options = progress->options;
+
+	if (progress->last)
+		options->progress(options->progress_arg, "", 0, 0);
+	progress->last = 0;
+}

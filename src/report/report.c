@@ -1,0 +1,92 @@
+/*
+ * A report, from the choice of contexts to the last byte.
+ *
+ *   snapshot --select--> ids --names--> text of each frame --text/json--> out
+ */
+#include "report/report.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "report/job.h"
+
+int report_check(FILE *out, struct err *err)
+{
+	int code;
+
+	if (!ferror(out))
+		return 0;
+	code = errno ? -errno : -EIO;
+	return err_sys(err, code, "the report can't be written");
+}
+
+const char *report_build_id(const struct snapshot_module *module,
+			    char buf[REPORT_BUILD_ID_SIZE])
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t len = 0;
+
+	for (size_t i = 0; i < module->build_id_len && i < sizeof(module->build_id); i++) {
+		buf[len++] = digits[module->build_id[i] >> 4];
+		buf[len++] = digits[module->build_id[i] & 15];
+	}
+	buf[len] = 0;
+	return buf;
+}
+
+const char *report_symbols_from(const struct report_job *job, const struct names *names,
+				uint32_t instance)
+{
+	const char *source = job->resolver ? resolver_source(job->resolver, instance) : NULL;
+
+	if (!source && names && names_used_symbols(names, instance))
+		return "dynamic symbols";
+	return source;
+}
+
+static int choose_one(const struct snapshot *snapshot, uint32_t context, uint32_t **ret,
+		      size_t *count, struct err *err)
+{
+	if (context >= snapshot->context_count)
+		return err_set(err, -ENOENT, "no call stack has the id %u (there are 1 to %u)",
+			       context, snapshot->context_count - 1);
+	*ret = malloc(sizeof(**ret));
+	if (!*ret)
+		return err_set(err, -ENOMEM, "out of memory");
+	**ret = context;
+	*count = 1;
+	return 0;
+}
+
+int report_write(const struct snapshot *snapshot, struct resolver *resolver,
+		 const struct report_names *names, const struct report_options *options,
+		 FILE *out, struct err *err)
+{
+	struct report_job job = {
+		.snapshot = snapshot,
+		.resolver = resolver,
+		.symbols = names,
+		.options = options,
+	};
+	uint32_t *ids = NULL;
+	int failed;
+
+	if (options->context)
+		failed = choose_one(snapshot, options->context, &ids, &job.count, err);
+	else
+		failed = snapshot_select(snapshot, options->order, options->all, &ids,
+					 &job.count, err);
+	if (failed)
+		return failed;
+	job.ids = ids;
+	job.shown = options->count && options->count < job.count ? options->count : job.count;
+	progress_init(&job.progress, options);
+	errno = 0;
+	failed = options->format == REPORT_JSON ? json_write(&job, out, err)
+						: text_write(&job, out, err);
+	if (!failed && fflush(out))
+		failed = report_check(out, err);
+	progress_end(&job.progress);
+	free(ids);
+	return failed;
+}

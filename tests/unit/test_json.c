@@ -1,0 +1,218 @@
+/* The JSON form, byte for byte. */
+#include "report_case.h"
+
+static const struct report_options json = {
+	.format = REPORT_JSON, .count = 10, .depth = 3, .version = "0.1.0"};
+
+static const char *dynamic_symbol(void *arg, const struct snapshot_module *module,
+				  uint64_t offset, uint64_t *base)
+{
+	(void)arg;
+	*base = offset;
+	return module->instance == 3 ? "plugin_init" : NULL;
+}
+
+/* clang-format off: the expected text stands as it is written */
+static void test_whole_report(void **state)
+{
+	const struct report_names names = {dynamic_symbol, NULL};
+
+	(void)state;
+	case_demo();
+	case_snapshot();
+	expect_report(
+		&knowing, &names, &json,
+		"{\n"
+		"  \"memtrace\": \"0.1.0\",\n"
+		"  \"pid\": 16563,\n"
+		"  \"command\": [\"./demo\", \"-x\"],\n"
+		"  \"time\": \"2022-02-23T16:31:51Z\",\n"
+		"  \"engine\": \"breakpoint\",\n"
+		"  \"summary\": {\"in_use_bytes\": 552, \"in_use_blocks\": 56, \"allocs\": "
+		"111, \"frees\": 55,\n"
+		"    \"allocated_bytes\": 967, \"freed_bytes\": 415, \"frees_of_unknown\": 0, "
+		"\"lost_events\": 0},\n"
+		"  \"contexts\": [\n"
+		"    {\"id\": 1, \"in_use_bytes\": 265, \"in_use_blocks\": 5, \"allocs\": 10, "
+		"\"frees\": 5, \"allocated_bytes\": 530,\n"
+		"     \"stack\": [\n"
+		"      {\"pc\": \"0x7f0000009f00\", \"module\": \"/lib/libc.so.6\", "
+		"\"offset\": \"0x9f00\", \"build_id\": null, \"function\": \"malloc\", "
+		"\"file\": null, \"line\": null, \"inlined\": false},\n"
+		"      {\"pc\": \"0x555500001140\", \"module\": \"/src/demo\", \"offset\": "
+		"\"0x1140\", \"build_id\": \"8a3f01\", \"function\": \"multimalloc\", "
+		"\"file\": \"/src/demo.c\", \"line\": 28, \"inlined\": false},\n"
+		"      {\"pc\": \"0x555500001200\", \"module\": \"/src/demo\", \"offset\": "
+		"\"0x1200\", \"build_id\": \"8a3f01\", \"function\": \"main\", \"file\": "
+		"\"/src/demo.c\", \"line\": 50, \"inlined\": false},\n"
+		"      {\"pc\": \"0x7f00000271ca\", \"module\": \"/lib/libc.so.6\", "
+		"\"offset\": \"0x271ca\", \"build_id\": null, \"function\": "
+		"\"__libc_start_call_main\", \"file\": null, \"line\": null, \"inlined\": "
+		"false}],\n"
+		"     \"stack_end\": \"root\"},\n"
+		"    {\"id\": 2, \"in_use_bytes\": 150, \"in_use_blocks\": 50, \"allocs\": "
+		"100, \"frees\": 50, \"allocated_bytes\": 300,\n"
+		"     \"stack\": [\n"
+		"      {\"pc\": \"0x7f0000009f00\", \"module\": \"/lib/libc.so.6\", "
+		"\"offset\": \"0x9f00\", \"build_id\": null, \"function\": \"malloc\", "
+		"\"file\": null, \"line\": null, \"inlined\": false},\n"
+		"      {\"pc\": \"0x555500001300\", \"module\": \"/src/demo\", \"offset\": "
+		"\"0x1300\", \"build_id\": \"8a3f01\", \"function\": \"operator new(unsigned "
+		"long)\", \"file\": \"/src/new.h\", \"line\": 3, \"inlined\": true},\n"
+		"      {\"pc\": \"0x555500001300\", \"module\": \"/src/demo\", \"offset\": "
+		"\"0x1300\", \"build_id\": \"8a3f01\", \"function\": \"push\", \"file\": "
+		"\"/src/list.h\", \"line\": 9, \"inlined\": true},\n"
+		"      {\"pc\": \"0x555500001300\", \"module\": \"/src/demo\", \"offset\": "
+		"\"0x1300\", \"build_id\": \"8a3f01\", \"function\": \"ns::List<int, "
+		"std::less<int> >::insert(std::pair<int const, std::vector<int> > const&, "
+		"int)\", \"file\": \"/src/list.cc\", \"line\": 77, \"inlined\": false},\n"
+		"      {\"pc\": \"0x555500001200\", \"module\": \"/src/demo\", \"offset\": "
+		"\"0x1200\", \"build_id\": \"8a3f01\", \"function\": \"main\", \"file\": "
+		"\"/src/demo.c\", \"line\": 50, \"inlined\": false},\n"
+		"      {\"pc\": \"0x7f00000271ca\", \"module\": \"/lib/libc.so.6\", "
+		"\"offset\": \"0x271ca\", \"build_id\": null, \"function\": "
+		"\"__libc_start_call_main\", \"file\": null, \"line\": null, \"inlined\": "
+		"false}],\n"
+		"     \"stack_end\": \"depth\"},\n"
+		"    {\"id\": 3, \"in_use_bytes\": 137, \"in_use_blocks\": 1, \"allocs\": 1, "
+		"\"frees\": 0, \"allocated_bytes\": 137,\n"
+		"     \"stack\": [\n"
+		"      {\"pc\": \"0x7f0000009f00\", \"module\": \"/lib/libc.so.6\", "
+		"\"offset\": \"0x9f00\", \"build_id\": null, \"function\": \"malloc\", "
+		"\"file\": null, \"line\": null, \"inlined\": false},\n"
+		"      {\"pc\": \"0x555500005000\", \"module\": \"/src/demo\", \"offset\": "
+		"\"0x5000\", \"build_id\": \"8a3f01\", \"function\": null, \"file\": null, "
+		"\"line\": null, \"inlined\": false},\n"
+		"      {\"pc\": \"0x7f1000001234\", \"module\": \"/opt/plug\\\"in.so\", "
+		"\"offset\": \"0x1234\", \"build_id\": \"8a3f01\", \"function\": "
+		"\"plugin_init\", \"file\": null, \"line\": null, \"inlined\": false, "
+		"\"guess\": true}],\n"
+		"     \"stack_end\": \"no-unwind-data\"}],\n"
+		"  \"modules\": [\n"
+		"    {\"path\": \"/src/demo\", \"build_id\": \"8a3f01\", \"begin\": "
+		"\"0x555500000000\", \"end\": \"0x555500010000\", \"symbols_from\": \"its own "
+		".symtab\", \"unwind_from\": \".eh_frame\"},\n"
+		"    {\"path\": \"/lib/libc.so.6\", \"build_id\": null, \"begin\": "
+		"\"0x7f0000000000\", \"end\": \"0x7f0000010000\", \"symbols_from\": null, "
+		"\"unwind_from\": \".eh_frame\"},\n"
+		"    {\"path\": \"/opt/plug\\\"in.so\", \"build_id\": \"8a3f01\", \"begin\": "
+		"\"0x7f1000000000\", \"end\": \"0x7f1000010000\", \"symbols_from\": \"dynamic "
+		"symbols\", \"unwind_from\": null}]\n"
+		"}\n");
+}
+
+/* clang-format on */
+
+/* Bytes that no string should hold: the document stays valid UTF-8 and JSON. */
+static void test_strings_of_the_target(void **state)
+{
+	char *text;
+
+	(void)state;
+	case_snapshot();
+	free(heap->command[1]);
+	heap->command[1] = strdup("\"\\\n\x1b\x7f/\xc3\xa4\xff\xe2\x82\xf0\x9f\x98\x80");
+	text = case_report(NULL, NULL, &json);
+	assert_non_null(strstr(
+		text, "\"command\": [\"./demo\", \"\\\"\\\\\\u000a\\u001b\\u007f/\xc3\xa4"
+		      "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xf0\x9f\x98\x80\"],"));
+	assert_non_null(strstr(text, "\"contexts\": [],\n"));
+	free(text);
+}
+
+static void test_one_context_and_unknown_places(void **state)
+{
+	const frame_t stack[] = {frame_of(FRAME_NOWHERE, 0x7f0012345678) | FRAME_EXACT,
+				 frame_of(9, 0x10)};
+	struct report_options options = json;
+	char *text;
+
+	(void)state;
+	case_demo();
+	case_stack(stack, 2, WALK_NO_MODULE, 1, 0, 0);
+	case_snapshot();
+	heap->totals.overflow_blocks = 5;
+	options.context = 4;
+	text = case_report(&knowing, NULL, &options);
+	assert_null(strstr(text, "\"id\": 3"));
+	assert_non_null(strstr(text,
+			       "    {\"id\": 4, \"in_use_bytes\": 0, \"in_use_blocks\": 1, "
+			       "\"allocs\": 1, \"frees\": 0, \"allocated_bytes\": 0,\n"
+			       "     \"stack\": [\n"
+			       "      {\"pc\": \"0x7f0012345678\", \"module\": null, "
+			       "\"offset\": null, \"build_id\": null, \"function\": null, "
+			       "\"file\": null, \"line\": null, \"inlined\": false},\n"
+			       "      {\"pc\": \"0x10\", \"module\": null, \"offset\": null, "
+			       "\"build_id\": null, \"function\": null, \"file\": null, "
+			       "\"line\": null, \"inlined\": false}],\n"
+			       "     \"stack_end\": \"no-module\"}],\n"));
+	assert_non_null(strstr(text, "\"lost_events\": 0, \"overflow_blocks\": 5}"));
+	free(text);
+}
+
+static void expect_end(enum walk_end end, const char *word)
+{
+	const frame_t stack[] = {frame_of(1, 0x100)};
+	char *text, *found;
+
+	case_begin(NULL);
+	case_stack(stack, 1, end, 1, 0, 1);
+	case_snapshot();
+	text = case_report(NULL, NULL, &json);
+	found = strstr(text, "\"stack_end\": \"") + strlen("\"stack_end\": \"");
+	assert_memory_equal(found, word, strlen(word));
+	assert_int_equal(found[strlen(word)], '"');
+	free(text);
+	case_end(NULL);
+}
+
+static void test_words_for_ends(void **state)
+{
+	(void)state;
+	expect_end(WALK_ROOT, "root");
+	expect_end(WALK_DEPTH, "depth");
+	expect_end(WALK_NO_DATA, "no-unwind-data");
+	expect_end(WALK_NO_MODULE, "no-module");
+	expect_end(WALK_UNREADABLE, "unreadable");
+	expect_end(WALK_LOOP, "loop");
+	expect_end(WALK_LOST, "lost");
+}
+
+/* The progress callback: not for a report that is done at once. */
+static void unwanted(void *arg, const char *what, size_t done, size_t count)
+{
+	(void)what;
+	(void)done;
+	(void)count;
+	*(bool *)arg = true;
+}
+
+static void test_no_progress_in_the_first_second(void **state)
+{
+	struct report_options options = json;
+	bool called = false;
+
+	(void)state;
+	options.progress = unwanted;
+	options.progress_arg = &called;
+	case_demo();
+	case_snapshot();
+	free(case_report(&knowing, NULL, &options));
+	assert_false(called);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_whole_report, case_begin, case_end),
+		cmocka_unit_test_setup_teardown(test_strings_of_the_target, case_begin,
+						case_end),
+		cmocka_unit_test_setup_teardown(test_one_context_and_unknown_places, case_begin,
+						case_end),
+		cmocka_unit_test(test_words_for_ends),
+		cmocka_unit_test_setup_teardown(test_no_progress_in_the_first_second,
+						case_begin, case_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,520 @@
+/* The text form, word for word, and the console's three lists. */
+#include "report_case.h"
+
+#include <time.h>
+
+#include "report/fold.h"
+#include "report/utf8.h"
+
+static const struct report_options plain = {.count = 10, .depth = 3, .version = "0.1.0"};
+
+static void test_whole_report(void **state)
+{
+	(void)state;
+	case_demo();
+	case_snapshot();
+	expect_report(
+		&knowing, NULL, &plain,
+		"Process 16563 (./demo -x), watched for 12.4 s\n"
+		"\n"
+		"                         bytes      blocks\n"
+		"    allocated              967         111\n"
+		"    freed                  415          55\n"
+		"    in use                 552          56\n"
+		"    at most                552\n"
+		"\n"
+		"552 bytes in 56 blocks that were allocated while memtrace watched are in "
+		"use,\n"
+		"from 3 call stacks; the largest holds 48%.\n"
+		"\n"
+		"#1  265 bytes in 5 blocks were not free (10 allocs, 5 frees)\n"
+		"    multimalloc() in /src/demo.c:28\n"
+		"    main() in /src/demo.c:50\n"
+		"    __libc_start_call_main() in libc.so.6\n"
+		"\n"
+		"#2  150 bytes in 50 blocks were not free (100 allocs, 50 frees)\n"
+		"    push() in /src/list.h:9 (inlined)\n"
+		"    ns::List<...>::insert(std::pair<...> const&, int) in /src/list.cc:77\n"
+		"    main() in /src/demo.c:50\n"
+		"    __libc_start_call_main() in libc.so.6\n"
+		"    ... stack cut: deeper than 3 frames (-s N keeps more)\n"
+		"\n"
+		"#3  137 bytes in 1 blocks were not free (1 allocs, 0 frees)\n"
+		"    demo+0x5000 [8a3f01]\n"
+		"    plug\"in.so+0x1234 [8a3f01] (unloaded) (guessed by frame pointer)\n"
+		"    ... no unwind data in plug\"in.so: install its debug package or give "
+		"--debug-dir\n"
+		"\n"
+		"HEAP SUMMARY Wed Feb 23 16:31:51 2022\n"
+		"\n"
+		"    in use: 552 bytes in 56 blocks\n"
+		"    total heap usage: 111 allocs, 55 frees, 967 bytes allocated\n");
+}
+
+/* One batch per module, sorted, each offset once, at the call and not behind it. */
+static void test_names_are_asked_in_batches(void **state)
+{
+	struct resolver r = knowing;
+	char *text;
+
+	(void)state;
+	case_demo();
+	case_snapshot();
+	r.loads = 0;
+	text = case_report(&r, NULL, &plain);
+	free(text);
+	assert_int_equal(r.loads, 3);
+	assert_int_equal(r.asked_count[1], 4);
+	assert_memory_equal(r.asked[1], ((uint64_t[]){0x113f, 0x11ff, 0x12ff, 0x4fff}), 32);
+	assert_int_equal(r.asked_count[2], 2);
+	assert_memory_equal(r.asked[2], ((uint64_t[]){0x9f00, 0x271c9}), 16);
+}
+
+static void test_count_order_and_what_is_left_out(void **state)
+{
+	struct report_options options = plain;
+	char *text;
+
+	(void)state;
+	case_demo();
+	case_snapshot();
+	heap->running = false;
+	options.count = 1;
+	options.order = SNAPSHOT_BY_BLOCKS;
+	text = case_report(NULL, NULL, &options);
+	assert_non_null(strstr(text, "Process 16563 (./demo -x), watched for 12.4 s, ended\n"));
+	assert_non_null(strstr(text,
+			       "\n\n552 bytes in 56 blocks were not freed, from 3 call stacks; "
+			       "the largest holds\n48%.\n"));
+	assert_non_null(strstr(text, "\n#2  150 bytes"));
+	assert_null(strstr(text, "#1 "));
+	assert_non_null(strstr(text, "\n\nand 2 more call stacks, 402 bytes in 6 blocks "
+				     "(-n 0 shows all)\n\nHEAP SUMMARY"));
+	free(text);
+	options.count = 0;
+	text = case_report(NULL, NULL, &options);
+	assert_non_null(strstr(text, "#3 "));
+	assert_null(strstr(text, "more call stack"));
+	free(text);
+}
+
+static const char *dynamic_symbol(void *arg, const struct snapshot_module *module,
+				  uint64_t offset, uint64_t *base)
+{
+	(void)arg;
+	if (module->instance != 2)
+		return NULL;
+	*base = offset >= 0x27000 && offset < 0x28000 ? 0x27100 : 0x9f00;
+	return *base == 0x9f00 ? "malloc" : "__libc_start_call_main";
+}
+
+/* Without a resolver, and with one that is lost on the way. */
+static void test_names_of_the_target_side(void **state)
+{
+	const struct report_names names = {dynamic_symbol, NULL};
+	struct resolver lost = {.lost = "memtrace-fs did not answer within 10 s"};
+	struct report_options options = plain;
+	char *text;
+
+	(void)state;
+	case_demo();
+	case_snapshot();
+	options.context = 1;
+	expect_report(NULL, &names, &options,
+		      "#1  265 bytes in 5 blocks were not free (10 allocs, 5 frees)\n"
+		      "    530 bytes allocated, at most 265 in use; first 11.40 s ago, last "
+		      "11.40 s ago\n"
+		      "    malloc()+0x0 in /lib/libc.so.6\n"
+		      "    /src/demo+0x1140 [8a3f01]\n"
+		      "    /src/demo+0x1200 [8a3f01]\n"
+		      "    __libc_start_call_main()+0xca in /lib/libc.so.6\n");
+	text = case_report(&lost, &names, &plain);
+	assert_int_equal(lost.loads, 1);
+	assert_non_null(strstr(text,
+			       "the largest holds 48%. Names are incomplete: memtrace-fs did\n"
+			       "not answer within 10 s.\n"));
+	assert_non_null(strstr(text, "(10 allocs, 5 frees)\n    demo+0x1140 [8a3f01]\n"));
+	assert_non_null(strstr(text, "    __libc_start_call_main() in libc.so.6\n"));
+	free(text);
+}
+
+static void test_verbose(void **state)
+{
+	struct report_options options = plain;
+	char *text;
+
+	(void)state;
+	case_demo();
+	case_snapshot();
+	strcpy(heap->modules[2].why, "the file was cut off");
+	options.verbose = true;
+	text = case_report(&knowing, NULL, &options);
+	assert_non_null(
+		strstr(text, "    malloc() in /lib/libc.so.6+0x9f00\n"
+			     "    operator new(unsigned long) in /src/new.h:3 (inlined)\n"
+			     "    push() in /src/list.h:9 (inlined)\n"
+			     "    ns::List<int, std::less<int> >::insert(std::pair<int const, "
+			     "std::vector<int> > const&, int) in /src/list.cc:77\n"));
+	assert_non_null(strstr(text,
+			       "\nMODULES\n\n"
+			       "0x555500000000-0x555500010000 /src/demo\n"
+			       "    build-id 8a3f01, unwind data from .eh_frame\n"
+			       "    names: its own .symtab\n"
+			       "0x7f0000000000-0x7f0000010000 /lib/libc.so.6\n"
+			       "    no build-id, unwind data from .eh_frame\n"
+			       "0x7f1000000000-0x7f1000010000 /opt/plug\"in.so (unloaded)\n"
+			       "    build-id 8a3f01\n"
+			       "    the file was cut off\n"
+			       "\nHEAP SUMMARY"));
+	free(text);
+}
+
+static void expect_end(enum walk_end end, const char *expected)
+{
+	const frame_t stack[] = {frame_of(1, 0x1140), frame_of(2, 0x10 + (unsigned)end)};
+	const frame_t nowhere[] = {frame_of(1, 0x1140),
+				   frame_of(FRAME_NOWHERE, 0x7f0012345678)};
+	struct report_options options = plain;
+	char *text;
+
+	case_begin(NULL);
+	case_stack(end == WALK_NO_MODULE ? nowhere : stack, 2, end, 1, 0, 8);
+	case_snapshot();
+	options.depth = end == WALK_DEPTH ? 512 : 64;
+	text = case_report(&knowing, NULL, &options);
+	if (!strstr(text, expected))
+		print_message("%s", text);
+	assert_non_null(strstr(text, expected));
+	free(text);
+	case_end(NULL);
+}
+
+static void test_every_end_says_why(void **state)
+{
+	(void)state;
+	expect_end(WALK_ROOT, "    libc.so.6+0x10\n\nHEAP SUMMARY");
+	expect_end(WALK_DEPTH, "    ... stack cut: deeper than 512 frames (the maximum)\n");
+	expect_end(WALK_NO_DATA,
+		   "    ... no unwind data in libc.so.6: install its debug package");
+	expect_end(WALK_NO_MODULE,
+		   "    0x7f0012345678 (in no module)\n"
+		   "    ... stack ends in generated code, which has no unwind data\n");
+	expect_end(WALK_UNREADABLE,
+		   "    ... stack ends here: the memory beyond can't be read\n");
+	expect_end(WALK_LOOP, "    ... stack ends here: it is damaged, or the unwind data of "
+			      "libc.so.6 is wrong\n");
+	expect_end(WALK_LOST, "    ... call stacks that memtrace had no memory to keep\n");
+}
+
+static void test_nothing_in_use(void **state)
+{
+	const frame_t stack[] = {MALLOC};
+	struct report_options options = plain;
+	char *text;
+
+	(void)state;
+	case_snapshot();
+	text = case_report(NULL, NULL, &plain);
+	assert_non_null(
+		strstr(text, "\n\nNothing was allocated while memtrace watched.\n\nHEAP"));
+	free(text);
+	snapshot_destroy(heap);
+	case_stack(stack, 1, WALK_ROOT, 2, 2, 8);
+	case_snapshot();
+	text = case_report(&knowing, NULL, &plain);
+	assert_non_null(strstr(text,
+			       "\n\nAll that was allocated while memtrace watched has been "
+			       "freed.\n\nHEAP"));
+	free(text);
+	options.all = true;
+	text = case_report(&knowing, NULL, &options);
+	assert_non_null(strstr(text,
+			       "#1  0 bytes in 0 blocks were not free (2 allocs, 2 frees)\n"
+			       "    malloc() in libc.so.6\n")); /* all of it is allocator */
+	free(text);
+	snapshot_destroy(heap);
+	case_stack(stack, 1, WALK_ROOT, 1, 0, 1);
+	case_snapshot();
+	text = case_report(&knowing, NULL, &plain);
+	assert_non_null(
+		strstr(text, "\n1 byte in 1 block that was allocated while memtrace watched is "
+			     "in use, from 1\ncall stack.\n"));
+	free(text);
+}
+
+/* A terminal is not commanded by a path or a name. */
+static void test_control_characters(void **state)
+{
+	const frame_t stack[] = {frame_of(1, 0x1140)};
+	char *text;
+
+	(void)state;
+	case_stack(stack, 1, WALK_ROOT, 1, 0, 8);
+	case_snapshot();
+	free(heap->modules[0].path);
+	heap->modules[0].path = strdup("/tmp/\x1b[2J\n\xc3\xa4\xff");
+	free(heap->command[1]);
+	heap->command[1] = strdup("\xc2\x9b\r");
+	text = case_report(NULL, NULL, &plain);
+	assert_non_null(strstr(text, "    \\x1b[2J\\x0a\xc3\xa4\\xff+0x1140 [8a3f01]\n"));
+	assert_non_null(strstr(text, "(./demo \\xc2\\x9b\\x0d)"));
+	free(text);
+}
+
+static void test_errors(void **state)
+{
+	struct report_options options = plain;
+	struct err err;
+	FILE *full;
+
+	(void)state;
+	case_demo();
+	case_snapshot();
+	options.context = 4;
+	assert_int_equal(report_write(heap, NULL, NULL, &options, stdout, &err), -ENOENT);
+	assert_string_equal(err.text, "no call stack has the id 4 (there are 1 to 3)");
+	full = fopen("/dev/full", "w");
+	assert_int_equal(report_write(heap, NULL, NULL, &plain, full, &err), -ENOSPC);
+	assert_string_equal(err.text, "the report can't be written: No space left on device");
+	fclose(full);
+	full = fopen("/dev/full", "w");
+	setvbuf(full, NULL, _IONBF, 0);
+	options = plain;
+	options.format = REPORT_JSON;
+	assert_int_equal(report_write(heap, NULL, NULL, &options, full, &err), -ENOSPC);
+	assert_int_equal(report_status(heap, full), -ENOSPC);
+	fclose(full);
+}
+
+static void test_status(void **state)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	(void)state;
+	case_snapshot();
+	heap->totals = (struct region_totals){
+		.allocs = 205, .frees = 205, .allocated_bytes = 51885, .freed_bytes = 51885};
+	assert_int_equal(report_status(heap, out), 0);
+	heap->totals.frees_of_unknown = 12;
+	heap->totals.lost_events = 3;
+	heap->totals.overflow_blocks = 7;
+	heap->taken.tv_sec += 7 * 86400; /* a day of one digit */
+	assert_int_equal(report_status(heap, out), 0);
+	fclose(out);
+	assert_string_equal(
+		text, "HEAP SUMMARY Wed Feb 23 16:31:51 2022\n"
+		      "\n"
+		      "    in use: 0 bytes in 0 blocks\n"
+		      "    total heap usage: 205 allocs, 205 frees, 51885 bytes allocated\n"
+		      "HEAP SUMMARY Wed Mar  2 16:31:51 2022\n"
+		      "\n"
+		      "    in use: 0 bytes in 0 blocks\n"
+		      "    total heap usage: 205 allocs, 205 frees, 51885 bytes allocated\n"
+		      "    freed, allocated before counting began: 12 blocks\n"
+		      "    lost events: 3 (the counts above are not exact)\n"
+		      "    not counted, memtrace had no memory: 7 blocks\n");
+	free(text);
+}
+
+static void test_threads(void **state)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	(void)state;
+	case_snapshot();
+	heap->thread_count = 2;
+	heap->threads = calloc(2, sizeof(*heap->threads));
+	heap->threads[0] = (struct snapshot_thread){16563, "demo", "running", 205, 100};
+	heap->threads[1] = (struct snapshot_thread){16564, "w\x1b", "stopped (SIGTSTP)", 0, 1};
+	assert_int_equal(report_threads(heap, out), 0);
+	fclose(out);
+	assert_string_equal(
+		text,
+		"       tid      allocs       frees  name             state\n"
+		"     16563         205         100  demo             running\n"
+		"     16564           0           1  w\\x1b            stopped (SIGTSTP)\n");
+	free(text);
+}
+
+static void test_which_frames_are_allocators(void **state)
+{
+	static const char *const yes[] = {
+		"malloc",
+		"__libc_malloc",
+		"__GI___libc_malloc",
+		"_int_malloc.part.0",
+		"calloc",
+		"reallocarray",
+		"posix_memalign",
+		"__strdup",
+		"__GI___strndup",
+		"__asprintf_chk",
+		"_IO_getdelim",
+		"getline",
+		"malloc@plt",
+		"je_malloc",
+		"mi_calloc",
+		"operator new(unsigned long)",
+		"operator new[](unsigned long, std::nothrow_t const&)",
+		"_Znwm",
+		"_ZnamSt11align_val_t",
+		"std::allocator<int>::allocate(unsigned long)",
+		"std::allocator_traits<std::allocator<int> >::allocate(std::allocator<int>&, "
+		"unsigned long)",
+		"__gnu_cxx::new_allocator<int>::allocate(unsigned long, void const*)",
+		"__rust_alloc",
+		"alloc::alloc::alloc",
+	};
+	static const char *const no[] = {
+		"xmalloc",
+		"main",
+		"my_malloc",
+		"malloc_trim",
+		"g_malloc",
+		"std::getline",
+		"std::vector<int, std::allocator<int> >::push_back(int const&)",
+		"",
+		"strdupa",
+		"a_function_name_that_is_longer_than_any_allocator_function",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(yes); i++)
+		if (!fold_is_allocator(yes[i]))
+			fail_msg("%s is an allocator", yes[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(no); i++)
+		if (fold_is_allocator(no[i]))
+			fail_msg("%s is no allocator", no[i]);
+	assert_false(fold_is_allocator(NULL));
+}
+
+static void expect_fold(const char *name, size_t columns, const char *expected)
+{
+	char *text = fold_name(name, columns);
+
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+static void test_long_names(void **state)
+{
+	(void)state;
+	expect_fold("a<b, c, d>::e", 13, "a<b, c, d>::e");
+	expect_fold("a<b, c, d>::e", 12, "a<...>::e");
+	expect_fold("f<g<h>, i<j> >(k<lmnop>)", 20, "f<...>(k<...>)");
+	expect_fold("f<g<h>, i<j> >(k<lmnop>)", 10, "f<...>(...)");
+	expect_fold("(anonymous namespace)::f(int, int)", 10, "(anonymous namespace)::f(...)");
+	expect_fold("A::operator<<(B<int, int> const&)", 10, "A::operator<<(...)");
+	expect_fold("A::operator<(long long int)", 10, "A::operator<(...)");
+	expect_fold("A<int, int>::operator()(long, long) const", 10,
+		    "A<...>::operator()(...) const");
+	expect_fold("A<decltype(x->y)>::f", 10, "A<...>::f");
+	expect_fold("<alloc::Vec<T, A> as core::Iter<T>>::from", 10,
+		    "<alloc::Vec<...> as core::Iter<T>>::from");
+	expect_fold("broken<a, b, <<<<c", 4, "broken<a, b, <<<<c");
+	expect_fold("broken(a, b", 4, "broken(a, b");
+	expect_fold("", 0, "");
+}
+
+static void test_utf8(void **state)
+{
+	uint32_t code = 1;
+
+	(void)state;
+	assert_int_equal(utf8_next("", &code), 0);
+	assert_int_equal(utf8_next("a", &code), 1);
+	assert_int_equal(utf8_next("\xc3\xa4", &code), 2);
+	assert_int_equal(code, 0xe4);
+	assert_int_equal(utf8_next("\xe2\x82\xac", &code), 3);
+	assert_int_equal(code, 0x20ac);
+	assert_int_equal(utf8_next("\xf0\x9f\x98\x80", &code), 4);
+	assert_int_equal(code, 0x1f600);
+	assert_int_equal(utf8_next("\xc0\x80", &code), 0);	   /* not the shortest */
+	assert_int_equal(utf8_next("\xe0\x80\x80", &code), 0);	   /* not the shortest */
+	assert_int_equal(utf8_next("\xed\xa0\x80", &code), 0);	   /* a surrogate */
+	assert_int_equal(utf8_next("\xf4\x90\x80\x80", &code), 0); /* beyond the last */
+	assert_int_equal(utf8_next("\xe2\x82", &code), 0);	   /* cut */
+	assert_int_equal(utf8_next("\x80", &code), 0);
+	assert_int_equal(utf8_columns("a\xc3\xa4\n"), 6);
+}
+
+/* 100 000 call stacks of 20 frames, 1 000 000 live blocks. */
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static double time_report(unsigned count, enum report_format format)
+{
+	struct report_options options = plain;
+	double start = seconds();
+	FILE *out = fopen("/dev/null", "w");
+
+	options.count = count;
+	options.format = format;
+	assert_int_equal(report_write(heap, &knowing, NULL, &options, out, NULL), 0);
+	fclose(out);
+	return seconds() - start;
+}
+
+static void test_large(void **state)
+{
+	frame_t stack[20];
+	double start = seconds(), snap;
+
+	(void)state;
+	for (unsigned i = 0; i < 100000; i++) {
+		for (unsigned k = 0; k < 20; k++)
+			stack[k] = frame_of(1 + k % 2,
+					    0x2000 + (k < 6 ? (i >> (2 * k)) * 16 : 16) + k);
+		case_stack(stack, 20, WALK_ROOT, 10, 0, i);
+	}
+	assert_int_equal(region_totals(region)->live_blocks, 1000000);
+	start = seconds() - start;
+	snap = seconds();
+	case_snapshot();
+	snap = seconds() - snap;
+	assert_int_equal(heap->context_count, 100001);
+	if (getenv("REPORT_FIGURES"))
+		printf("record %.2f s, %u nodes; snapshot %.0f ms; 10 as text %.2f s, as json "
+		       "%.2f s; "
+		       "all as text %.2f s, as json %.2f s\n",
+		       start, heap->node_count, 1e3 * snap, time_report(10, REPORT_TEXT),
+		       time_report(10, REPORT_JSON), time_report(0, REPORT_TEXT),
+		       time_report(0, REPORT_JSON));
+	else
+		assert_true(time_report(0, REPORT_TEXT) < 60);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_whole_report, case_begin, case_end),
+		cmocka_unit_test_setup_teardown(test_names_are_asked_in_batches, case_begin,
+						case_end),
+		cmocka_unit_test_setup_teardown(test_count_order_and_what_is_left_out,
+						case_begin, case_end),
+		cmocka_unit_test_setup_teardown(test_names_of_the_target_side, case_begin,
+						case_end),
+		cmocka_unit_test_setup_teardown(test_verbose, case_begin, case_end),
+		cmocka_unit_test(test_every_end_says_why),
+		cmocka_unit_test_setup_teardown(test_nothing_in_use, case_begin, case_end),
+		cmocka_unit_test_setup_teardown(test_control_characters, case_begin, case_end),
+		cmocka_unit_test_setup_teardown(test_errors, case_begin, case_end),
+		cmocka_unit_test_setup_teardown(test_status, case_begin, case_end),
+		cmocka_unit_test_setup_teardown(test_threads, case_begin, case_end),
+		cmocka_unit_test(test_which_frames_are_allocators),
+		cmocka_unit_test(test_long_names),
+		cmocka_unit_test(test_utf8),
+		cmocka_unit_test_setup_teardown(test_large, case_begin, case_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
