@@ -1,0 +1,422 @@
+/*
+ * The walker over synthetic rows and a synthetic stack: one table of rows by pc,
+ * a stack of 64 words at 0x1000.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "base/types.h"
+#include "region/walk.h"
+
+#define STACK 0x1000ull
+#define NONE                                                                                   \
+	{                                                                                      \
+		.cfa = ROW_CFA_NONE                                                            \
+	}
+#define CALL                                                                                   \
+	{                                                                                      \
+		.cfa = ROW_CFA_SP, .cfa_offset = 16, .ra = ROW_AT_CFA, .ra_offset = -8         \
+	}
+
+/* Code in [begin, end) is unwound by row and belongs to a module instance. */
+struct range {
+	uint64_t begin, end;
+	uint32_t instance;
+	struct row row;
+};
+
+struct world {
+	const struct range *ranges;
+	size_t count;
+	uint64_t stack[64];
+	struct walk_ops ops;
+	frame_t frames[64];
+	size_t found;
+	enum walk_end end;
+};
+
+static const struct row *find_row(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame)
+{
+	static const struct row none = NONE;
+	struct world *w = arg;
+
+	*frame = frame_of(FRAME_NOWHERE, pc);
+	for (size_t i = 0; i < w->count; i++) {
+		if (lookup_pc >= w->ranges[i].begin && lookup_pc < w->ranges[i].end) {
+			*frame = frame_of(w->ranges[i].instance, pc);
+			return &w->ranges[i].row;
+		}
+	}
+	return &none;
+}
+
+static int read_word(void *arg, uint64_t addr, uint64_t *ret)
+{
+	struct world *w = arg;
+
+	if (addr < STACK || addr >= STACK + sizeof(w->stack) || addr % 8)
+		return -1;
+	*ret = w->stack[(addr - STACK) / 8];
+	return 0;
+}
+
+static struct world world_of(const struct range *ranges, size_t count)
+{
+	return (struct world){
+		.ranges = ranges,
+		.count = count,
+		.ops = {.row = find_row,
+			.read_word = read_word,
+			.word_size = 8,
+			.code_mask = ~0ull},
+	};
+}
+
+static void walk(struct world *w, struct walk_regs regs, bool exact, size_t max)
+{
+	w->ops.arg = w;
+	memset(w->frames, 0xee, sizeof(w->frames));
+	w->end = WALK_ENDS;
+	w->found = walk_stack(&w->ops, &regs, exact, w->frames, max, &w->end);
+}
+
+static const struct range calls[] = {
+	{0x100, 0x200, 1, CALL},
+	{0x200,
+	 0x300,
+	 2,
+	 {.cfa = ROW_CFA_FP,
+	  .cfa_offset = 16,
+	  .ra = ROW_AT_CFA,
+	  .ra_offset = -8,
+	  .fp = ROW_AT_CFA,
+	  .fp_offset = -16}},
+	{0x300, 0x400, 3, {.cfa = ROW_CFA_ROOT}},
+};
+
+/* leaf -(sp)-> a function with frame pointer -> the outermost one */
+static void sp_and_fp_rows_lead_to_the_root(void **state)
+{
+	struct world w = world_of(calls, ARRAY_SIZE(calls));
+
+	(void)state;
+	w.stack[1] =
+		0x200 + 0x100; /* a return address one past its function: looked up at - 1 */
+	w.stack[4] = 0xf00;
+	w.stack[5] = 0x310;
+	walk(&w, (struct walk_regs){.pc = 0x100, .sp = STACK, .fp = STACK + 32}, true, 64);
+	assert_int_equal(w.end, WALK_ROOT);
+	assert_int_equal(w.found, 3);
+	assert_int_equal(w.frames[0], frame_of(1, 0x100) | FRAME_EXACT);
+	assert_int_equal(w.frames[1], frame_of(2, 0x300));
+	assert_int_equal(w.frames[2], frame_of(3, 0x310));
+	assert_int_equal(w.frames[3], 0xeeeeeeeeeeeeeeee);
+}
+
+static void a_return_address_of_zero_is_the_root(void **state)
+{
+	struct world w = world_of(calls, ARRAY_SIZE(calls));
+
+	(void)state;
+	walk(&w, (struct walk_regs){.pc = 0x150, .sp = STACK}, false, 64);
+	assert_int_equal(w.end, WALK_ROOT);
+	assert_int_equal(w.found, 1);
+	assert_int_equal(w.frames[0], frame_of(1, 0x150));
+}
+
+static void the_limit_of_frames_ends_it(void **state)
+{
+	struct world w = world_of(calls, ARRAY_SIZE(calls));
+
+	(void)state;
+	for (size_t i = 1; i < 64; i += 2)
+		w.stack[i] = 0x110;
+	walk(&w, (struct walk_regs){.pc = 0x150, .sp = STACK}, false, 5);
+	assert_int_equal(w.end, WALK_DEPTH);
+	assert_int_equal(w.found, 5);
+	/* The limit is no reason when the last frame kept is the outermost. */
+	w.stack[1] = 0x310;
+	walk(&w, (struct walk_regs){.pc = 0x150, .sp = STACK}, false, 2);
+	assert_int_equal(w.end, WALK_ROOT);
+	assert_int_equal(w.found, 2);
+	walk(&w, (struct walk_regs){.pc = 0x150, .sp = STACK}, false, 0);
+	assert_int_equal(w.found, 0);
+}
+
+static void the_end_of_memory_ends_it(void **state)
+{
+	struct world w = world_of(calls, ARRAY_SIZE(calls));
+
+	(void)state;
+	for (size_t i = 1; i < 64; i += 2)
+		w.stack[i] = 0x110;
+	walk(&w, (struct walk_regs){.pc = 0x150, .sp = STACK}, false, 64);
+	assert_int_equal(w.end, WALK_UNREADABLE);
+	assert_int_equal(w.found, 33);
+}
+
+static void a_stack_that_does_not_advance_ends_it(void **state)
+{
+	static const struct range stuck[] = {
+		{0x100, 0x200, 1, {.cfa = ROW_CFA_SP, .ra = ROW_AT_SP}},
+		{0x200,
+		 0x300,
+		 1,
+		 {.cfa = ROW_CFA_FP, .cfa_offset = 16, .ra = ROW_AT_CFA, .ra_offset = -8}},
+	};
+	struct world w = world_of(stuck, ARRAY_SIZE(stuck));
+
+	(void)state;
+	w.stack[0] = w.stack[1] = 0x210;
+	walk(&w, (struct walk_regs){.pc = 0x150, .sp = STACK}, false, 64);
+	assert_int_equal(w.end, WALK_LOOP);
+	assert_int_equal(w.found, 1);
+	walk(&w, (struct walk_regs){.pc = 0x210, .sp = STACK + 32, .fp = STACK}, false, 64);
+	assert_int_equal(w.end, WALK_LOOP);
+	assert_int_equal(w.found, 1);
+}
+
+static const struct range signals[] = {
+	{0x100, 0x200, 1, CALL},
+	/* the restorer: CFA = *(sp + 160), ra at sp + 168, fp at sp + 120 */
+	{0x200,
+	 0x300,
+	 2,
+	 {.cfa = ROW_CFA_SP_DEREF,
+	  .cfa_offset = 160,
+	  .ra = ROW_AT_SP,
+	  .ra_offset = 168,
+	  .fp = ROW_AT_SP,
+	  .fp_offset = 120,
+	  .flags = ROW_SIGNAL}},
+	{0x300,
+	 0x400,
+	 3,
+	 {.cfa = ROW_CFA_FP, .cfa_offset = 16, .ra = ROW_AT_CFA, .ra_offset = -8}},
+	{0x400, 0x500, 4, {.cfa = ROW_CFA_ROOT}},
+};
+
+/* A handler on an alternate stack above the interrupted one: sp goes down. */
+static void a_signal_frame_may_switch_stacks(void **state)
+{
+	struct world w = world_of(signals, ARRAY_SIZE(signals));
+	uint64_t sp = STACK + 0x100;
+
+	(void)state;
+	w.stack[0x20 + 1] = 0x220; /* the handler returns to the restorer, whose sp is + 0x10 */
+	w.stack[0x20 + 2 + 20] = STACK;	    /* interrupted sp */
+	w.stack[0x20 + 2 + 21] = 0x300;	    /* interrupted pc: the first byte of its function */
+	w.stack[0x20 + 2 + 15] = STACK + 8; /* interrupted fp */
+	w.stack[2] = 0x410;
+	walk(&w, (struct walk_regs){.pc = 0x150, .sp = sp}, false, 64);
+	assert_int_equal(w.end, WALK_ROOT);
+	assert_int_equal(w.found, 4);
+	assert_int_equal(w.frames[1], frame_of(2, 0x220));
+	assert_int_equal(w.frames[2], frame_of(3, 0x300) | FRAME_EXACT);
+	assert_int_equal(w.frames[3], frame_of(4, 0x410));
+}
+
+static void realigned_frames_are_followed(void **state)
+{
+	static const struct range realigned[] = {
+		{0x100,
+		 0x200,
+		 1,
+		 {.cfa = ROW_CFA_FP_DEREF,
+		  .cfa_offset = -8,
+		  .ra = ROW_AT_CFA,
+		  .ra_offset = -8,
+		  .fp = ROW_AT_FP}},
+		{0x200,
+		 0x300,
+		 1,
+		 {.cfa = ROW_CFA_FP, .cfa_offset = 16, .ra = ROW_AT_CFA, .ra_offset = -8}},
+	};
+	struct world w = world_of(realigned, ARRAY_SIZE(realigned));
+
+	(void)state;
+	w.stack[3] = STACK + 80; /* fp - 8: the CFA */
+	w.stack[4] = STACK + 88; /* fp: the caller's fp */
+	w.stack[9] = 0x250;	 /* CFA - 8 */
+	w.stack[12] = 0;	 /* caller's return address */
+	walk(&w, (struct walk_regs){.pc = 0x150, .sp = STACK, .fp = STACK + 32}, false, 64);
+	assert_int_equal(w.end, WALK_ROOT);
+	assert_int_equal(w.found, 2);
+	assert_int_equal(w.frames[1], frame_of(1, 0x250));
+}
+
+static void the_plt_pushes_at_its_eleventh_or_tenth_byte(void **state)
+{
+	static const struct range plt[] = {
+		{0x100,
+		 0x200,
+		 1,
+		 {.cfa = ROW_CFA_PLT, .cfa_offset = 8, .ra = ROW_AT_CFA, .ra_offset = -8}},
+		{0x200,
+		 0x300,
+		 1,
+		 {.cfa = ROW_CFA_PLT10, .cfa_offset = 8, .ra = ROW_AT_CFA, .ra_offset = -8}},
+		{0x300, 0x400, 1, {.cfa = ROW_CFA_ROOT}},
+		{0x400, 0x500, 2, {.cfa = ROW_CFA_ROOT}},
+	};
+	static const struct {
+		uint64_t pc, caller;
+	} cases[] = {{0x130, 0x310}, {0x13a, 0x310}, {0x13b, 0x410}, {0x13f, 0x410},
+		     {0x230, 0x310}, {0x239, 0x310}, {0x23a, 0x410}, {0x23b, 0x410}};
+	struct world w = world_of(plt, ARRAY_SIZE(plt));
+
+	(void)state;
+	w.stack[0] = 0x310;
+	w.stack[1] = 0x410;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		walk(&w, (struct walk_regs){.pc = cases[i].pc, .sp = STACK}, true, 64);
+		assert_int_equal(w.found, 2);
+		assert_int_equal(frame_offset(w.frames[1]), cases[i].caller);
+	}
+}
+
+static const struct range bare[] = {
+	{0x100, 0x200, 1, CALL},
+	{0x200, 0x300, 2, NONE},
+	{0x300, 0x400, 3, {.cfa = ROW_CFA_ROOT}},
+};
+
+static void the_frame_pointer_is_followed_and_marked(void **state)
+{
+	struct world w = world_of(bare, ARRAY_SIZE(bare));
+
+	(void)state;
+	w.stack[1] = 0x250;
+	w.stack[4] = STACK + 80; /* [fp] */
+	w.stack[5] = 0x260;	 /* [fp + 8] */
+	w.stack[10] = 0;
+	w.stack[11] = 0x310;
+	walk(&w, (struct walk_regs){.pc = 0x150, .sp = STACK, .fp = STACK + 32}, false, 64);
+	assert_int_equal(w.end, WALK_ROOT);
+	assert_int_equal(w.found, 4);
+	assert_int_equal(w.frames[1], frame_of(2, 0x250)); /* found by its callee's row */
+	assert_int_equal(w.frames[2], frame_of(2, 0x260) | FRAME_GUESS);
+	assert_int_equal(w.frames[3], frame_of(3, 0x310) | FRAME_GUESS);
+}
+
+static void an_implausible_frame_pointer_is_not_followed(void **state)
+{
+	struct world w = world_of(bare, ARRAY_SIZE(bare));
+	static const uint64_t bad[] = {0, STACK + 16 - 8, STACK + 36,
+				       STACK + 16 + (1 << 20) + 8, STACK + 512};
+
+	(void)state;
+	w.stack[5] = 0x260;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		walk(&w, (struct walk_regs){.pc = 0x250, .sp = STACK + 16, .fp = bad[i]}, false,
+		     64);
+		assert_int_equal(w.end, WALK_NO_DATA);
+		assert_int_equal(w.found, 1);
+	}
+	/* A good one that finds what is no code. */
+	w.stack[5] = 0x9999;
+	walk(&w, (struct walk_regs){.pc = 0x250, .sp = STACK + 16, .fp = STACK + 32}, false,
+	     64);
+	assert_int_equal(w.end, WALK_NO_DATA);
+	assert_int_equal(w.found, 1);
+}
+
+/* Generated code with frame pointers: its frames are in no module. */
+static void code_in_no_module_ends_it_or_is_followed(void **state)
+{
+	struct world w = world_of(bare, ARRAY_SIZE(bare));
+
+	(void)state;
+	walk(&w, (struct walk_regs){.pc = 0x5000, .sp = STACK}, false, 64);
+	assert_int_equal(w.end, WALK_NO_MODULE);
+	assert_int_equal(w.found, 1);
+	assert_int_equal(w.frames[0], frame_of(FRAME_NOWHERE, 0x5000));
+	w.stack[4] = STACK + 80;
+	w.stack[5] = 0x5100;
+	w.stack[11] = 0x310;
+	walk(&w, (struct walk_regs){.pc = 0x5000, .sp = STACK, .fp = STACK + 32}, false, 64);
+	assert_int_equal(w.end, WALK_ROOT);
+	assert_int_equal(w.found, 3);
+	assert_int_equal(w.frames[1], frame_of(FRAME_NOWHERE, 0x5100) | FRAME_GUESS);
+}
+
+static void rows_of_a_prologue_scan_mark_the_caller(void **state)
+{
+	static const struct range scanned[] = {
+		{0x100,
+		 0x200,
+		 1,
+		 {.cfa = ROW_CFA_SP,
+		  .cfa_offset = 16,
+		  .ra = ROW_AT_CFA,
+		  .ra_offset = -8,
+		  .flags = ROW_GUESS}},
+		{0x300, 0x400, 3, {.cfa = ROW_CFA_ROOT}},
+	};
+	struct world w = world_of(scanned, ARRAY_SIZE(scanned));
+
+	(void)state;
+	w.stack[1] = 0x310;
+	walk(&w, (struct walk_regs){.pc = 0x150, .sp = STACK}, false, 64);
+	assert_int_equal(w.frames[0], frame_of(1, 0x150));
+	assert_int_equal(w.frames[1], frame_of(3, 0x310) | FRAME_GUESS);
+}
+
+static void a_row_that_needs_all_registers_says_so(void **state)
+{
+	static const struct range full[] = {
+		{0x100, 0x200, 1, CALL},
+		{0x200, 0x300, 1, {.cfa = ROW_CFA_FULL}},
+	};
+	struct world w = world_of(full, ARRAY_SIZE(full));
+
+	(void)state;
+	w.stack[1] = 0x250;
+	walk(&w, (struct walk_regs){.pc = 0x150, .sp = STACK}, false, 64);
+	assert_int_equal(w.end, WALK_FULL);
+}
+
+/* A CPU with a link register: the leaf's caller is in lr, and sp need not move. */
+static void the_link_register_serves_the_leaf_alone(void **state)
+{
+	static const struct range leaf[] = {
+		{0x100, 0x200, 1, {.cfa = ROW_CFA_SP}},
+		{0x200, 0x300, 2, {.cfa = ROW_CFA_SP, .cfa_offset = 16}},
+	};
+	struct world w = world_of(leaf, ARRAY_SIZE(leaf));
+
+	(void)state;
+	w.ops.code_mask = ~1ull;
+	walk(&w, (struct walk_regs){.pc = 0x150, .sp = STACK, .lr = 0x211}, true, 64);
+	assert_int_equal(w.end, WALK_NO_DATA); /* the second frame's row points to lr again */
+	assert_int_equal(w.found, 2);
+	assert_int_equal(w.frames[1], frame_of(2, 0x210));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sp_and_fp_rows_lead_to_the_root),
+		cmocka_unit_test(a_return_address_of_zero_is_the_root),
+		cmocka_unit_test(the_limit_of_frames_ends_it),
+		cmocka_unit_test(the_end_of_memory_ends_it),
+		cmocka_unit_test(a_stack_that_does_not_advance_ends_it),
+		cmocka_unit_test(a_signal_frame_may_switch_stacks),
+		cmocka_unit_test(realigned_frames_are_followed),
+		cmocka_unit_test(the_plt_pushes_at_its_eleventh_or_tenth_byte),
+		cmocka_unit_test(the_frame_pointer_is_followed_and_marked),
+		cmocka_unit_test(an_implausible_frame_pointer_is_not_followed),
+		cmocka_unit_test(code_in_no_module_ends_it_or_is_followed),
+		cmocka_unit_test(rows_of_a_prologue_scan_mark_the_caller),
+		cmocka_unit_test(a_row_that_needs_all_registers_says_so),
+		cmocka_unit_test(the_link_register_serves_the_leaf_alone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
