@@ -71,7 +71,7 @@ struct stub {
 /* Where in a stub a pc is. */
 enum stub_place {
 	STUB_OUTSIDE,
-	STUB_BEFORE, /* the function has not begun: may be moved to its first byte, see stub_frame */
+	STUB_BEFORE, /* the function has not begun: set pc to it and sp to sp + stub_frame() */
 	STUB_COPY,   /* in the displaced code: see displaced.map */
 	STUB_BEHIND, /* the function has returned */
 };

@@ -31,6 +31,8 @@
  *    +72                                       3rd
  *    +80                                       return address into the caller
  *
+ * and r8 = the 1st argument (entry side), r9 = site.
+ *
  * The trap keeps all registers but rcx, r8-r11 and the flags.  At an entry these hold
  * the 4th argument and later ones, or nothing: a stub with an entry side serves
  * functions of up to three integer arguments.  At a return they hold nothing.  (gcc's
@@ -211,6 +213,7 @@ int x86_64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, si
 	return 0;
 }
 
+/* One byte, so that a thread anywhere within the trap goes on through the rest of it. */
 uint32_t x86_64_trap_disarm(uint8_t *ret)
 {
 	ret[0] = 0xc3;
