@@ -408,6 +408,7 @@ static void test_long_names(void **state)
 	expect_fold("f<g<h>, i<j> >(k<lmnop>)", 20, "f<...>(k<...>)");
 	expect_fold("f<g<h>, i<j> >(k<lmnop>)", 10, "f<...>(...)");
 	expect_fold("(anonymous namespace)::f(int, int)", 10, "(anonymous namespace)::f(...)");
+	expect_fold("(anonymous namespace)::variable", 10, "(anonymous namespace)::variable");
 	expect_fold("A::operator<<(B<int, int> const&)", 10, "A::operator<<(...)");
 	expect_fold("A::operator<(long long int)", 10, "A::operator<(...)");
 	expect_fold("A<int, int>::operator()(long, long) const", 10,
