@@ -15,13 +15,19 @@
 #include "base/vec.h"
 #include "report/fold.h"
 
+/* What came out for a module. */
+struct found {
+	bool by_symbols; /* some name is from the dynamic symbols */
+	bool nameless;	 /* some frame has no name */
+};
+
 struct names {
 	const struct snapshot *snapshot;
 	struct resolver *resolver;
 	const struct report_names *symbols;
 	VEC(struct names_entry) entries; /* sorted: compare_frames() */
 	VEC(struct names_line) lines;	 /* of the frame being rendered */
-	bool *used_symbols;		 /* by instance - 1 */
+	struct found *found;		 /* by instance - 1 */
 	char *text;
 	size_t text_len;
 };
@@ -87,34 +93,22 @@ static bool gather(struct names *names, const uint32_t *ids, size_t count)
 	return true;
 }
 
-struct load {
-	struct progress *progress;
-	size_t before, total; /* frames */
-};
-
 static void load_progress(void *arg, size_t done, size_t count)
 {
-	struct load *load = arg;
-
-	(void)count;
-	progress_step(load->progress, "looking up names", load->before + done, load->total);
+	progress_step(arg, "looking up names", done, count);
 }
 
-/* Asks about the entries [begin, end), which are of one module. */
-static int load_module(struct names *names, size_t begin, size_t end, struct load *load)
+/* Hands the questions about the entries [begin, end), all of one module, over. */
+static void want(struct names *names, size_t begin, size_t end)
 {
-	const struct snapshot *s = names->snapshot;
-	const struct snapshot_module *m =
-		snapshot_module(s, frame_instance(names->entries.at[begin].frame));
-	uint64_t *offsets = malloc((end - begin) * sizeof(*offsets));
+	uint32_t instance = frame_instance(names->entries.at[begin].frame);
+	const struct snapshot_module *m = snapshot_module(names->snapshot, instance);
+	uint64_t *offsets = m ? malloc((end - begin) * sizeof(*offsets)) : NULL;
 	struct resolver_module module;
 	size_t kept = 0;
-	int failed;
 
-	if (!m || !offsets) {
-		free(offsets);
-		return m ? -ENOMEM : 0;
-	}
+	if (!offsets)
+		return;
 	for (size_t i = begin; i < end; i++)
 		offsets[i - begin] = frame_lookup_offset(names->entries.at[i].frame);
 	qsort(offsets, end - begin, sizeof(*offsets), compare_offsets);
@@ -122,36 +116,36 @@ static int load_module(struct names *names, size_t begin, size_t end, struct loa
 		if (!kept || offsets[kept - 1] != offsets[i])
 			offsets[kept++] = offsets[i];
 	module = (struct resolver_module){
-		.instance = frame_instance(names->entries.at[begin].frame),
+		.instance = instance,
 		.path = m->path,
 		.build_id = m->build_id,
 		.build_id_len = m->build_id_len,
-		.pid = s->pid,
+		.pid = names->snapshot->pid,
 	};
-	failed = resolver_load(names->resolver, &module, offsets, kept, load_progress, load,
-			       NULL);
+	resolver_want(names->resolver, &module, offsets, kept, NULL);
 	free(offsets);
-	return failed;
 }
 
-/* A resolver that is lost on the way is no failure of the report: what it does not
- * know is shown as the target side knows it. */
+/* Asks for everything, then waits once.  A resolver that is lost on the way is no
+ * failure of the report: what it does not know is shown as the target side knows it. */
 static void load(struct names *names, struct progress *progress)
 {
-	struct load load = {progress, 0, names->entries.len};
+	const struct names_entry *entries = names->entries.at;
+	size_t end;
 
-	while (names->resolver && load.before < load.total) {
-		const struct names_entry *entries = names->entries.at;
-		uint32_t instance = frame_instance(entries[load.before].frame);
-		size_t end = load.before + 1;
+	if (!names->resolver)
+		return;
+	for (size_t begin = 0; begin < names->entries.len; begin = end) {
+		uint32_t instance = frame_instance(entries[begin].frame);
 
-		while (end < load.total && frame_instance(entries[end].frame) == instance)
+		end = begin + 1;
+		while (end < names->entries.len &&
+		       frame_instance(entries[end].frame) == instance)
 			end++;
-		if (instance != FRAME_NOWHERE &&
-		    load_module(names, load.before, end, &load) < 0)
-			return;
-		load.before = end;
+		if (instance != FRAME_NOWHERE)
+			want(names, begin, end);
 	}
+	resolver_wait(names->resolver, load_progress, progress, NULL);
 }
 
 /* The symbol that the target side knows, for a line without a function. */
@@ -164,7 +158,7 @@ static void add_symbol(struct names *names, struct names_line *line)
 	line->function = symbols->symbol(symbols->arg, line->module,
 					 frame_lookup_offset(line->frame), &line->base);
 	if (line->function)
-		names->used_symbols[frame_instance(line->frame) - 1] = true;
+		names->found[frame_instance(line->frame) - 1].by_symbols = true;
 }
 
 /* Fills names->lines with those of one frame; at least one. */
@@ -174,6 +168,7 @@ static bool collect_lines(struct names *names, frame_t frame)
 	struct names_line line = {.frame = frame,
 				  .module = snapshot_module(names->snapshot, instance)};
 	const struct resolved *known = NULL;
+	struct names_line *last;
 
 	vec_clear(&names->lines);
 	if (line.module && names->resolver)
@@ -188,7 +183,10 @@ static bool collect_lines(struct names *names, frame_t frame)
 	}
 	if (!names->lines.len && !vec_push(&names->lines, line))
 		return false;
-	add_symbol(names, &names->lines.at[names->lines.len - 1]);
+	last = &names->lines.at[names->lines.len - 1];
+	add_symbol(names, last);
+	if (last->module && !last->function)
+		names->found[instance - 1].nameless = true;
 	return true;
 }
 
@@ -246,8 +244,8 @@ int names_create(const struct snapshot *snapshot, struct resolver *resolver,
 		names->snapshot = snapshot;
 		names->resolver = resolver;
 		names->symbols = symbols;
-		names->used_symbols = calloc(snapshot->module_count + 1, sizeof(bool));
-		ok = names->used_symbols && gather(names, ids, count);
+		names->found = calloc(snapshot->module_count + 1, sizeof(*names->found));
+		ok = names->found && gather(names, ids, count);
 	}
 	if (ok) {
 		load(names, progress);
@@ -268,7 +266,7 @@ void names_destroy(struct names *names)
 		return;
 	vec_deinit(&names->entries);
 	vec_deinit(&names->lines);
-	free(names->used_symbols);
+	free(names->found);
 	free(names->text);
 	free(names);
 }
@@ -288,8 +286,21 @@ const char *names_text(const struct names *names, const struct names_entry *entr
 	return names->text + entry->begin;
 }
 
+static const struct found *found(const struct names *names, uint32_t instance)
+{
+	static const struct found nothing;
+
+	return instance && instance <= names->snapshot->module_count
+		       ? &names->found[instance - 1]
+		       : &nothing;
+}
+
 bool names_used_symbols(const struct names *names, uint32_t instance)
 {
-	return instance && instance <= names->snapshot->module_count &&
-	       names->used_symbols[instance - 1];
+	return found(names, instance)->by_symbols;
+}
+
+bool names_are_missing(const struct names *names, uint32_t instance)
+{
+	return found(names, instance)->nameless;
 }

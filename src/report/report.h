@@ -22,6 +22,9 @@ struct report_options {
 	uint32_t context;  /* only this one, whole; 0 = by the rules above */
 	unsigned depth;    /* the -s limit, for the words about cut stacks */
 	const char *version;
+	/* An earlier snapshot of the same session, or NULL: the text form then marks
+	 * what is new or has grown since. */
+	const struct snapshot *before;
 	/* How far it is, where it takes longer than a second: at most ten times a
 	 * second, and at the end, if it was ever called, once with 0 of 0, to clear
 	 * the line.  May be NULL. */

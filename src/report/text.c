@@ -183,6 +183,23 @@ static void print_verdict(FILE *out, const struct report_job *job)
 	free(text);
 }
 
+/* Debug files that are there but were not used, of modules whose names are missed. */
+static void print_remarks(FILE *out, const struct report_job *job, const struct names *names)
+{
+	for (size_t i = 0; job->resolver && i < job->snapshot->module_count; i++) {
+		uint32_t instance = (uint32_t)i + 1;
+		const char *remark = names_are_missing(names, instance)
+					     ? resolver_remark(job->resolver, instance)
+					     : NULL;
+
+		if (remark) {
+			fputs("Names are missing: ", out);
+			utf8_print(out, remark);
+			putc('\n', out);
+		}
+	}
+}
+
 /* ---- the contexts ----------------------------------------------------------- */
 
 static double seconds_ago(const struct snapshot *s, uint32_t time)
@@ -205,6 +222,28 @@ static void print_context_head(FILE *out, const struct report_job *job, uint32_t
 			" in use; first %.2f s ago, last %.2f s ago\n",
 			c->allocated_bytes, c->peak_bytes, seconds_ago(s, c->first_time),
 			seconds_ago(s, c->last_time));
+}
+
+/* What is new or has grown since the report before; nothing where the statistics
+ * began anew between. */
+static void print_growth(FILE *out, const struct report_job *job, uint32_t id)
+{
+	const struct snapshot *s = job->snapshot, *before = job->options->before;
+	const struct region_context *c = &s->contexts[id], *old;
+	uint64_t bytes = report_in_use_bytes(c), blocks = report_in_use_blocks(c);
+
+	if (!before || before->pid != s->pid || before->started.tv_sec != s->started.tv_sec ||
+	    before->started.tv_nsec != s->started.tv_nsec)
+		return;
+	old = id < before->context_count ? &before->contexts[id] : NULL;
+	if (!old || !old->allocs)
+		fputs("    new since the last report\n", out);
+	else if (bytes > report_in_use_bytes(old))
+		fprintf(out, "    grown by %" PRIu64 " bytes since the last report\n",
+			bytes - report_in_use_bytes(old));
+	else if (blocks > report_in_use_blocks(old))
+		fprintf(out, "    grown by %" PRIu64 " blocks since the last report\n",
+			blocks - report_in_use_blocks(old));
 }
 
 /* The last frame's module, as the words about a stack's end name it. */
@@ -310,6 +349,7 @@ static int print_contexts(FILE *out, struct report_job *job, const struct names 
 		if (!job->options->context)
 			putc('\n', out);
 		print_context_head(out, job, job->ids[i]);
+		print_growth(out, job, job->ids[i]);
 		print_stack(out, job, names, job->ids[i]);
 		progress_step(&job->progress, "writing", i, job->shown);
 		failed = report_check(out, err);
@@ -347,6 +387,7 @@ int text_write(struct report_job *job, FILE *out, struct err *err)
 		print_header(out, job->snapshot, options->verbose);
 		print_summary(out, &job->snapshot->totals);
 		print_verdict(out, job);
+		print_remarks(out, job, names);
 	}
 	failed = print_contexts(out, job, names, err);
 	if (!failed && !options->context) {

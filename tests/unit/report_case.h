@@ -31,20 +31,17 @@ struct resolver {
 	const struct answer *answers;
 	size_t count;
 	const char *lost;      /* fails with these words; NULL: alive */
-	unsigned loads;	       /* resolver_load() calls */
-	uint64_t asked[3][32]; /* by instance: the offsets of the last load */
+	const char *remark;    /* about module 1 */
+	unsigned wants, waits; /* calls */
+	uint64_t asked[3][32]; /* by instance: the offsets of the last question */
 	size_t asked_count[3];
 	struct resolved result;
 };
 
-int resolver_load(struct resolver *r, const struct resolver_module *module,
-		  const uint64_t *offsets, size_t count,
-		  void (*progress)(void *arg, size_t done, size_t total), void *arg,
-		  struct err *err)
+int resolver_want(struct resolver *r, const struct resolver_module *module,
+		  const uint64_t *offsets, size_t count, struct err *err)
 {
-	r->loads++;
-	if (progress)
-		progress(arg, count, count);
+	r->wants++;
 	if (r->lost)
 		return err_set(err, -EPIPE, "%s", r->lost);
 	if (module->instance < 3 && count <= 32) {
@@ -52,6 +49,19 @@ int resolver_load(struct resolver *r, const struct resolver_module *module,
 		r->asked_count[module->instance] = count;
 	}
 	return 0;
+}
+
+int resolver_wait(struct resolver *r, void (*progress)(void *arg, size_t done, size_t count),
+		  void *arg, struct err *err)
+{
+	r->waits++;
+	progress(arg, 1, 1);
+	return r->lost ? err_set(err, -EPIPE, "%s", r->lost) : 0;
+}
+
+const char *resolver_remark(const struct resolver *r, uint32_t instance)
+{
+	return instance == 1 ? r->remark : NULL;
 }
 
 const struct resolved *resolver_find(const struct resolver *r, uint32_t instance,

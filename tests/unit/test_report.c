@@ -57,13 +57,18 @@ static void test_names_are_asked_in_batches(void **state)
 	struct resolver r = knowing;
 	char *text;
 
+	const frame_t stack[] = {frame_of(1, 0x113f) | FRAME_EXACT,
+				 frame_of(1, 0x1140) | FRAME_GUESS};
+
 	(void)state;
 	case_demo();
+	case_stack(stack, 2, WALK_ROOT, 1, 0, 1);
 	case_snapshot();
-	r.loads = 0;
+	r.wants = r.waits = 0;
 	text = case_report(&r, NULL, &plain);
 	free(text);
-	assert_int_equal(r.loads, 3);
+	assert_int_equal(r.wants, 3);
+	assert_int_equal(r.waits, 1);
 	assert_int_equal(r.asked_count[1], 4);
 	assert_memory_equal(r.asked[1], ((uint64_t[]){0x113f, 0x11ff, 0x12ff, 0x4fff}), 32);
 	assert_int_equal(r.asked_count[2], 2);
@@ -129,7 +134,6 @@ static void test_names_of_the_target_side(void **state)
 		      "    /src/demo+0x1200 [8a3f01]\n"
 		      "    __libc_start_call_main()+0xca in /lib/libc.so.6\n");
 	text = case_report(&lost, &names, &plain);
-	assert_int_equal(lost.loads, 1);
 	assert_non_null(strstr(text,
 			       "the largest holds 48%. Names are incomplete: memtrace-fs did\n"
 			       "not answer within 10 s.\n"));
@@ -166,6 +170,68 @@ static void test_verbose(void **state)
 			       "    build-id 8a3f01\n"
 			       "    the file was cut off\n"
 			       "\nHEAP SUMMARY"));
+	free(text);
+}
+
+static void test_growth_is_marked(void **state)
+{
+	const frame_t stack[] = {MALLOC, MAIN}, none[] = {MAIN}, two[] = {MAIN, MAIN};
+	struct report_options options = plain;
+	struct snapshot *before;
+	char *text;
+
+	(void)state;
+	case_stack(stack, 2, WALK_ROOT, 1, 0, 10);
+	case_stack(none, 1, WALK_ROOT, 1, 0, 0);
+	case_snapshot();
+	before = heap;
+	case_stack(stack, 2, WALK_ROOT, 2, 0, 8);
+	case_stack(none, 1, WALK_ROOT, 2, 0, 0);
+	case_stack(two, 2, WALK_ROOT, 1, 0, 1);
+	case_snapshot();
+	options.before = before;
+	text = case_report(&knowing, NULL, &options);
+	assert_non_null(strstr(text,
+			       "#1  26 bytes in 3 blocks were not free (3 allocs, 0 frees)\n"
+			       "    grown by 16 bytes since the last report\n"
+			       "    main() in"));
+	assert_non_null(
+		strstr(text, "(3 allocs, 0 frees)\n    grown by 2 blocks since the last"));
+	assert_non_null(strstr(text, "(1 allocs, 0 frees)\n    new since the last report\n"));
+	free(text);
+	options.before = heap;
+	text = case_report(&knowing, NULL, &options);
+	assert_null(strstr(text, "since the last report"));
+	free(text);
+	options.before = before;
+	before->started.tv_sec--; /* cleared since */
+	text = case_report(&knowing, NULL, &options);
+	assert_null(strstr(text, "since the last report"));
+	free(text);
+	snapshot_destroy(before);
+}
+
+/* A debug file that does not match is spoken of where names are missing. */
+static void test_remarks(void **state)
+{
+	struct resolver r = knowing;
+	char *text = NULL;
+	size_t len;
+	FILE *out;
+
+	(void)state;
+	r.remark = "/dbg/demo: another build";
+	case_demo();
+	case_snapshot();
+	text = case_report(&r, NULL, &plain);
+	assert_non_null(
+		strstr(text, "48%.\nNames are missing: /dbg/demo: another build\n\n#1"));
+	free(text);
+	out = open_memstream(&text, &len);
+	assert_int_equal(report_modules(heap, &r, out), 0);
+	fclose(out);
+	assert_non_null(strstr(text, "    names: its own .symtab\n"
+				     "    not used: /dbg/demo: another build\n0x7f"));
 	free(text);
 }
 
@@ -505,6 +571,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_names_of_the_target_side, case_begin,
 						case_end),
 		cmocka_unit_test_setup_teardown(test_verbose, case_begin, case_end),
+		cmocka_unit_test_setup_teardown(test_growth_is_marked, case_begin, case_end),
+		cmocka_unit_test_setup_teardown(test_remarks, case_begin, case_end),
 		cmocka_unit_test(test_every_end_says_why),
 		cmocka_unit_test_setup_teardown(test_nothing_in_use, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_control_characters, case_begin, case_end),
