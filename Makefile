@@ -73,6 +73,26 @@ $(O)/tests/unit/%: tests/unit/%.c $(O)/libcore.a
 
 -include $(CORE_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(SERVE_OBJ:.o=.d) $(UNIT_BIN:=.d)
 
+# ---- programs to trace, and what looks at them from outside ------------------
+TARGET_FLAGS := -g -O2 -fno-builtin -Wall -Wextra -D_GNU_SOURCE -pthread
+TARGET_BIN := $(patsubst %.c,$(O)/%,$(filter-out %plugin.c %_preload.c,$(wildcard tests/targets/*.c))) \
+	      $(patsubst %.cc,$(O)/%,$(wildcard tests/targets/*.cc))
+TARGET_SO := $(addprefix $(O)/tests/targets/,plugin_a.so plugin_b.so count_preload.so idle_preload.so)
+TARGETS := $(TARGET_BIN) $(TARGET_SO)
+
+$(O)/tests/targets/%: tests/targets/%.c tests/targets/target.h
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 $(TARGET_FLAGS) -rdynamic -o $@ $< -lrt
+$(O)/tests/targets/%: tests/targets/%.cc tests/targets/target.h
+	@mkdir -p $(@D)
+	$(CXX) $(TARGET_FLAGS) -rdynamic -o $@ $<
+$(O)/tests/targets/%_preload.so: tests/targets/%_preload.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 $(TARGET_FLAGS) -fPIC -shared -o $@ $<
+$(O)/tests/targets/plugin_%.so: tests/targets/plugin.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 $(TARGET_FLAGS) -DPLUGIN="'$*'" -fPIC -shared -o $@ $<
+
 # ---- checks -----------------------------------------------------------------
 .PHONY: check check-floors check-unit check-e2e
 check: check-floors check-unit check-e2e
@@ -83,8 +103,8 @@ check-floors:
 check-unit: $(UNIT_BIN)
 	@failed=0; for t in $(UNIT_BIN); do echo "== $$t"; O=$(O) $$t || failed=1; done; exit $$failed
 
-check-e2e: all
-	O=$(abspath $(O)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/e2e tests/console tests/offline
+check-e2e: all $(TARGETS)
+	O=$(abspath $(O)) $(PYTHON) -m pytest -q -p no:cacheprovider $(wildcard tests/e2e tests/console tests/offline)
 
 .PHONY: clean help
 clean:

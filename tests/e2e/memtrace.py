@@ -1,0 +1,357 @@
+"""Running memtrace and its targets from a test.
+
+Nothing here sleeps: a test waits for lines (READY of a target, HEAP SUMMARY of an
+attached memtrace) or for the end of a process.  Everything started is ended by its
+pid when the test is over, whatever happened.
+"""
+import json
+import os
+import pathlib
+import re
+import signal
+import struct
+import subprocess
+import threading
+import time
+
+BUILD = pathlib.Path(os.environ.get("O", "build")).resolve()
+MEMTRACE = BUILD / "memtrace"
+TARGETS = BUILD / "tests" / "targets"
+PATIENCE = 60.0  # seconds until something that should happen counts as not happening
+
+
+class Failed(AssertionError):
+    """A process did not do what it should; says what it printed."""
+
+
+class Process:
+    """A started program whose lines are collected as they come."""
+
+    def __init__(self, argv, **popen):
+        self.argv = [str(a) for a in argv]
+        self.process = subprocess.Popen(
+            self.argv, stdin=popen.pop("stdin", subprocess.PIPE), stdout=subprocess.PIPE,
+            stderr=popen.pop("stderr", subprocess.PIPE), **popen)
+        self.pid = self.process.pid
+        self.out, self.err = [], []
+        self._news = threading.Condition()
+        self._read = 0
+        self._open = 0
+        for stream, lines in ((self.process.stdout, self.out), (self.process.stderr, self.err)):
+            if stream:
+                self._open += 1
+                threading.Thread(target=self._collect, args=(stream, lines), daemon=True).start()
+
+    def _collect(self, stream, lines):
+        for line in stream:
+            with self._news:
+                lines.append(line.decode(errors="replace").rstrip("\n"))
+                self._news.notify_all()
+        with self._news:
+            self._open -= 1
+            self._news.notify_all()
+
+    def story(self):
+        status = self.process.poll()
+        return (f"{' '.join(self.argv)}: {'still runs' if status is None else f'status {status}'}\n"
+                f"stdout: {self.out[-30:]}\nstderr: {self.err[-30:]}")
+
+    def wait_line(self, pattern, timeout=PATIENCE):
+        """The next line of stdout that matches, a match object; those before it are passed."""
+        end = time.monotonic() + timeout
+        with self._news:
+            while True:
+                while self._read < len(self.out):
+                    self._read += 1
+                    match = re.search(pattern, self.out[self._read - 1])
+                    if match:
+                        return match
+                left = end - time.monotonic()
+                if left <= 0 or self._open == 0:
+                    raise Failed(f"no line like {pattern!r} from {self.story()}")
+                self._news.wait(left)
+
+    def send(self, line=""):
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def wait(self, timeout=PATIENCE):
+        """The exit status, once it has ended and everything it printed is here."""
+        try:
+            status = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"does not end: {self.story()}") from None
+        end = time.monotonic() + 5
+        with self._news:
+            while self._open and time.monotonic() < end:
+                self._news.wait(0.5)
+        return status
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def end(self):
+        """Ends it and what it started, stopped or not.  The collecting threads end
+        with the last process that holds the pipes."""
+        if self.alive():
+            below = descendants(self.pid)
+            self.process.kill()
+            self.process.wait()
+            signal_all(below)
+        if self.process.stdin:
+            try:
+                self.process.stdin.close()
+            except BrokenPipeError:
+                pass
+
+
+class Target(Process):
+    """A program of tests/targets/; see target.h for what it says and awaits."""
+
+    def __init__(self, name, *args, **popen):
+        super().__init__([TARGETS / name, *args], **popen)
+
+    def ready(self):
+        self.wait_line(r"^READY (\d+)$")
+        return self
+
+    def go_on(self):
+        self.send()
+
+    def done(self):
+        self.wait_line(r"^DONE$")
+
+    def result(self):
+        """Its last line; the verdict has been checked, and that it ended by itself."""
+        result = json.loads(self.wait_line(r"^RESULT (\{.*\})$").group(1))
+        if result["verdict"] != "ok":
+            raise Failed(f"the target's verdict: {result['verdict']}")
+        status = self.wait()
+        if status != 0:
+            raise Failed(f"the target ended badly: {self.story()}")
+        return result
+
+
+class Memtrace(Process):
+    """A memtrace with a console on a pipe, attached to pid; its report is JSON in a file."""
+
+    def __init__(self, pid, output, *options, env=None):
+        self.output = pathlib.Path(output)
+        self.target = pid
+        super().__init__([MEMTRACE, "--format=json", "-n", "0", "--all", "-o", self.output,
+                          *options, "-p", pid], env=env)
+
+    def attached(self):
+        """Waits until it counts: the console answers."""
+        self.status()
+        return self
+
+    def status(self):
+        """{'bytes', 'blocks', 'allocs', 'frees', 'allocated'} of the console's status."""
+        self.send("status")
+        self.wait_line(r"HEAP SUMMARY")
+        use = self.wait_line(r"in use: (\d+) bytes in (\d+) blocks")
+        total = self.wait_line(r"total heap usage: (\d+) allocs, (\d+) frees, (\d+) bytes")
+        names = ("bytes", "blocks", "allocs", "frees", "allocated")
+        return dict(zip(names, map(int, use.groups() + total.groups())))
+
+    def detach(self, check=True):
+        """Quits; the target must be as if nothing had been.  Returns the report."""
+        self.send("quit")
+        self.process.stdin.close()
+        status = self.wait()
+        if status != 0:
+            raise Failed(f"memtrace ended badly: {self.story()}")
+        if check:
+            untouched(self.target)
+        return Report(json.loads(self.output.read_text()))
+
+
+def launch(output, argv, *options, env=None, stdin=subprocess.DEVNULL, timeout=PATIENCE):
+    """Runs a program under memtrace to its end: (status, lines of stdout, Report)."""
+    process = Process([MEMTRACE, "--format=json", "-n", "0", "--all", "-o", output, *options, *argv],
+                      env=env, stdin=stdin)
+    try:
+        status = process.wait(timeout)
+        path = pathlib.Path(output)
+        if not path.exists():
+            raise Failed(f"no report: {process.story()}")
+        return status, process.out, Report(json.loads(path.read_text()))
+    finally:
+        process.end()
+
+
+class Report(dict):
+    """The JSON report."""
+
+    NAMES = ("allocs", "frees", "allocated_bytes", "freed_bytes")
+
+    def counts(self):
+        return {name: self["summary"][name] for name in self.NAMES}
+
+    def through(self, *functions):
+        """Sums over the contexts whose stack passes any of the functions."""
+        names = ("in_use_bytes", "in_use_blocks", "allocs", "frees", "allocated_bytes")
+        sums = dict.fromkeys(names, 0)
+        for context in self["contexts"]:
+            if any((frame["function"] or "").split("(")[0] in functions for frame in context["stack"]):
+                for name in names:
+                    sums[name] += context[name]
+        return sums
+
+    def consistent(self):
+        """What must hold in every report."""
+        summary = self["summary"]
+        assert summary["lost_events"] == 0
+        assert summary["allocs"] - summary["frees"] == summary["in_use_blocks"]
+        assert summary["allocated_bytes"] - summary["freed_bytes"] == summary["in_use_bytes"]
+        for name in ("in_use_bytes", "in_use_blocks", "allocs", "frees", "allocated_bytes"):
+            assert sum(c[name] for c in self["contexts"]) == summary[name], name
+        for context in self["contexts"]:
+            assert context["allocs"] - context["frees"] == context["in_use_blocks"]
+        return self
+
+
+# ---- left without a trace -----------------------------------------------------
+
+def _read_proc(pid, name):
+    return pathlib.Path(f"/proc/{pid}/{name}").read_bytes().decode(errors="replace")
+
+
+def _mappings(pid):
+    for line in _read_proc(pid, "maps").splitlines():
+        match = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) (\S+) (\d+)\s*(.*)", line)
+        begin, end, offset = (int(match[i], 16) for i in (1, 2, 4))
+        yield begin, end, match[3], offset, int(match[6]), match[7]
+
+
+def _exec_segments(data):
+    """(vaddr, offset, file size) of the PT_LOADs with PF_X of an ELF file's bytes."""
+    if data[:5] != b"\x7fELF\x02":
+        return
+    phoff, = struct.unpack_from("<Q", data, 32)
+    size, count = struct.unpack_from("<HH", data, 54)
+    for i in range(count):
+        kind, flags, offset, vaddr, _, filesz, memsz, _ = struct.unpack_from("<IIQQQQQQ", data, phoff + i * size)
+        if kind == 1 and flags & 1:
+            yield vaddr, offset, filesz
+
+
+def _text_traces(pid, mem, begin, end, offset, path):
+    """Compares an executable mapping with its file.  Returns (complaints, slack), slack =
+    (begin, end, the bytes there that are not the file's)."""
+    name = f"/proc/{pid}/map_files/{begin:x}-{end:x}"
+    try:
+        data = pathlib.Path(name).read_bytes()
+    except OSError:
+        data = pathlib.Path(f"/proc/{pid}/root{path}").read_bytes()
+    complaints, slack = [], None
+    for vaddr, file_offset, filesz in _exec_segments(data):
+        page = file_offset & ~4095
+        if not page <= offset < file_offset + filesz:
+            continue
+        first, last = max(offset, file_offset), file_offset + filesz
+        os_begin = begin + first - offset
+        length = min(last - first, end - os_begin)
+        now = os.pread(mem, length, os_begin)
+        if now != data[first:first + length]:
+            where = next(i for i in range(length) if now[i] != data[first + i])
+            complaints.append(
+                f"{path}: text differs at file offset {first + where:#x} (address {os_begin + where:#x}): "
+                f"{now[where:where + 8].hex()} for {data[first + where:first + where + 8].hex()}")
+        tail = os_begin + length
+        if tail < end:
+            now = os.pread(mem, end - tail, tail)
+            original = data[last:last + end - tail].ljust(end - tail, b"\0")
+            changed = [i for i in range(end - tail) if now[i] != original[i]]
+            slack = (tail, end, {tail + i for i in changed})
+    return complaints, slack
+
+
+def _thread_traces(pid, mem, mappings, slacks):
+    for tid in os.listdir(f"/proc/{pid}/task"):
+        try:
+            status = dict(line.split(":\t", 1) for line in
+                          _read_proc(pid, f"task/{tid}/status").splitlines() if ":\t" in line)
+            where = _read_proc(pid, f"task/{tid}/syscall").split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if status["State"][0] in "Tt":
+            yield f"thread {tid} is stopped: {status['State']}"
+        if int(status["TracerPid"]):
+            yield f"thread {tid} has tracer {status['TracerPid']}"
+        if len(where) < 3:
+            continue
+        sp, pc = int(where[-2], 16), int(where[-1], 16)
+        stack = next((m for m in mappings if m[0] <= sp < m[1]), None)
+        if not stack:
+            continue
+        try:
+            raw = os.pread(mem, min(stack[1] - sp, 1 << 20) & ~7, sp)
+        except OSError:
+            continue
+        words = struct.unpack(f"<{len(raw) // 8}Q", raw[:len(raw) & ~7])
+        for begin, end, changed in slacks:
+            for word in {w for w in words + (pc,) if begin <= w < end}:
+                if word not in changed:
+                    yield f"thread {tid} may return to {word:#x} in the slack, where nothing is left"
+
+
+def traces(pid):
+    """What is left of a tracer in a living process, as sentences; [] for nothing.
+
+    Every executable segment must be its file's; behind a segment's file bytes, in the
+    last page, inert bytes may stay, and must as long as a stack leads there.
+    """
+    complaints, slacks = [], []
+    mappings = list(_mappings(pid))
+    mem = os.open(f"/proc/{pid}/mem", os.O_RDONLY)
+    try:
+        for begin, end, rights, offset, inode, path in mappings:
+            if "x" not in rights or not inode:
+                continue
+            found, slack = _text_traces(pid, mem, begin, end, offset, path)
+            complaints += found
+            if slack:
+                slacks.append(slack)
+        complaints += _thread_traces(pid, mem, mappings, slacks)
+    finally:
+        os.close(mem)
+    return complaints
+
+
+def untouched(pid):
+    found = traces(pid)
+    assert not found, "the target was not left as it was:\n" + "\n".join(found)
+
+
+def fingerprint(pid):
+    """What of an idle process must be the same before and after: its mappings of files,
+    each thread's signal masks and cores, its descriptors."""
+    tasks = {}
+    for tid in sorted(os.listdir(f"/proc/{pid}/task")):
+        status = _read_proc(pid, f"task/{tid}/status")
+        tasks[tid] = re.findall(r"^(?:Sig\w+|ShdPnd|Cpus_allowed|Seccomp|NoNewPrivs):.*$", status, re.M)
+    files = [m for m in _mappings(pid) if m[4]]
+    return tasks, files, sorted(os.listdir(f"/proc/{pid}/fd"))
+
+
+def descendants(pid):
+    """Pids below pid, children first to grandchildren."""
+    found = []
+    try:
+        for tid in os.listdir(f"/proc/{pid}/task"):
+            for child in _read_proc(pid, f"task/{tid}/children").split():
+                found.append(int(child))
+                found += descendants(int(child))
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return found
+
+
+def signal_all(pids, signo=signal.SIGKILL):
+    for pid in pids:
+        try:
+            os.kill(pid, signo)
+        except ProcessLookupError:
+            pass

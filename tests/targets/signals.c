@@ -1,0 +1,286 @@
+/*
+ * signals plain|own|late ROUNDS: every signal there is, sent in known numbers to a
+ * process whose threads allocate all the while; each must arrive exactly once, with
+ * its value and sender, and no other.
+ *
+ *   plain   SIGURG, SIGWINCH and SIGCHLD are left alone (ignored by default)
+ *   own     SIGURG has a handler before READY
+ *   late    all three get a handler after READY, when somebody may be using them
+ *
+ * Threads: main sends; two allocate, one of them with all signals blocked; one spins
+ * and takes SIGUSR1, whose handler allocates; one takes a real-time signal by
+ * sigwaitinfo.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+
+#include "target.h"
+
+enum { QUEUED = 30 };
+
+static unsigned long sent[65], arrived[65];
+static volatile int stop;
+static pthread_barrier_t gate;
+static int waited_signal; /* taken by sigwaitinfo */
+static int queued_signal; /* sent many at a time */
+static unsigned long waited, queued_next;
+static char *fault_page;
+static sigjmp_buf after_fault;
+
+static void on_signal(int signo, siginfo_t *info, void *arg)
+{
+	ucontext_t *context = arg;
+	ADD(arrived[signo], 1);
+	if (info->si_code == SI_QUEUE) {
+		if (info->si_pid != getpid() || info->si_uid != getuid())
+			target_fail("signal %d: sender %d", signo, info->si_pid);
+		if (signo == queued_signal) {
+			if ((unsigned long)info->si_value.sival_int != queued_next++)
+				target_fail("queued signals: %d out of order",
+					    info->si_value.sival_int);
+		} else if (info->si_value.sival_int != 1000 + signo) {
+			target_fail("signal %d: value %d", signo, info->si_value.sival_int);
+		}
+	}
+	if (signo == SIGUSR1)
+		drop(got(malloc(48), 48), 48);
+	if (signo == SIGSEGV && info->si_code > 0) {
+		if (info->si_addr != fault_page)
+			target_fail("SIGSEGV at %p", info->si_addr);
+		siglongjmp(after_fault, 1);
+	}
+	if (signo == SIGILL && info->si_code > 0)
+		context->uc_mcontext.gregs[REG_RIP] += 2; /* behind ud2 */
+}
+
+static void install(int signo)
+{
+	struct sigaction action = {.sa_sigaction = on_signal,
+				   .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK};
+	sigaddset(&action.sa_mask, SIGUSR2);
+	if (sigaction(signo, &action, NULL))
+		target_fail("sigaction(%d): %s", signo, strerror(errno));
+}
+
+static int is_ours(int signo)
+{
+	return signo != SIGKILL && signo != SIGSTOP && signo != 32 && signo != 33 &&
+	       signo != SIGURG && signo != SIGWINCH && signo != SIGCHLD &&
+	       signo != waited_signal;
+}
+
+static void await_arrival(int signo)
+{
+	int64_t end = now_ns() + 10000000000ll;
+	while (READ(arrived[signo]) < sent[signo]) {
+		if (now_ns() > end) {
+			target_fail("signal %d: %lu sent, %lu arrived", signo, sent[signo],
+				    READ(arrived[signo]));
+			return;
+		}
+		sched_yield();
+	}
+}
+
+NOINLINE static void *allocating(void *arg)
+{
+	uint32_t seed = 5;
+	sigset_t mask, before, now;
+	if (arg)
+		sigfillset(&mask);
+	else
+		sigemptyset(&mask);
+	sigaddset(&mask, SIGUSR1); /* its handler allocates: never within malloc */
+	sigaddset(&mask, waited_signal);
+	sigaddset(&mask, queued_signal);
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
+	pthread_sigmask(SIG_SETMASK, NULL, &before);
+	pthread_barrier_wait(&gate);
+	while (!stop) {
+		size_t size = dice(&seed) % 300;
+		drop(got(malloc(size), size), size);
+		pthread_sigmask(SIG_SETMASK, NULL, &now);
+		for (int s = 1; s < 65; s++)
+			if (sigismember(&now, s) != sigismember(&before, s))
+				target_fail("signal %d changed in a thread's mask", s);
+	}
+	return NULL;
+}
+
+static void *spinning(void *arg)
+{
+	static _Alignas(16) char stack[64 * 1024];
+	stack_t alternate = {.ss_sp = stack, .ss_size = sizeof(stack)};
+	sigaltstack(&alternate, NULL);
+	volatile unsigned long turns = 0;
+	while (!stop)
+		turns++;
+	return arg;
+}
+
+static void *waiting(void *arg)
+{
+	sigset_t set;
+	sigfillset(&set);
+	pthread_sigmask(SIG_SETMASK, &set, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, waited_signal);
+	while (!stop) {
+		siginfo_t info;
+		struct timespec limit = {.tv_nsec = 50000000};
+		int signo = sigtimedwait(&set, &info, &limit);
+		if (signo == waited_signal && info.si_value.sival_int == 1000 + signo)
+			ADD(waited, 1);
+		else if (signo >= 0)
+			target_fail("sigtimedwait: signal %d value %d", signo,
+				    info.si_value.sival_int);
+		else if (errno != EAGAIN)
+			target_fail("sigtimedwait: %s", strerror(errno));
+	}
+	return arg;
+}
+
+/* One of each, to the process: whichever thread takes it. */
+static void send_all(void)
+{
+	for (int s = 1; s < 65; s++) {
+		if (!is_ours(s) || s == SIGUSR1 || s == queued_signal)
+			continue;
+		sent[s]++;
+		if (sigqueue(getpid(), s, (union sigval){.sival_int = 1000 + s}))
+			target_fail("sigqueue(%d): %s", s, strerror(errno));
+		await_arrival(s);
+	}
+}
+
+static void send_queue(void)
+{
+	sigset_t one;
+	sigemptyset(&one);
+	sigaddset(&one, queued_signal);
+	pthread_sigmask(SIG_BLOCK, &one, NULL);
+	for (int i = 0; i < QUEUED; i++, sent[queued_signal]++)
+		if (sigqueue(getpid(), queued_signal,
+			     (union sigval){.sival_int = (int)sent[queued_signal]}))
+			target_fail("sigqueue: %s", strerror(errno));
+	drop(got(malloc(64), 64), 64); /* a stop with signals pending */
+	sigset_t pending;
+	sigpending(&pending);
+	if (!sigismember(&pending, queued_signal))
+		target_fail("a blocked signal is no longer pending");
+	pthread_sigmask(SIG_UNBLOCK, &one, NULL);
+	await_arrival(queued_signal);
+}
+
+static void fault(void)
+{
+	if (!sigsetjmp(after_fault, 1)) {
+		sent[SIGSEGV]++;
+		(void)*(volatile char *)fault_page;
+	}
+	sent[SIGILL]++;
+	__asm__ volatile("ud2");
+	sent[SIGTRAP]++;
+	__asm__ volatile("int3");
+	sent[SIGTRAP]++;
+	raise(SIGTRAP);
+	if (READ(arrived[SIGSEGV]) != sent[SIGSEGV] || READ(arrived[SIGILL]) != sent[SIGILL] ||
+	    READ(arrived[SIGTRAP]) != sent[SIGTRAP])
+		target_fail("faults: SIGSEGV %lu of %lu, SIGILL %lu of %lu, SIGTRAP %lu of %lu",
+			    arrived[SIGSEGV], sent[SIGSEGV], arrived[SIGILL], sent[SIGILL],
+			    arrived[SIGTRAP], sent[SIGTRAP]);
+}
+
+static void send_to(pthread_t thread, int signo, int times)
+{
+	for (int i = 0; i < times; i++) {
+		sent[signo]++;
+		pthread_kill(thread, signo);
+		await_arrival(signo);
+	}
+}
+
+static void child(int handled)
+{
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(4);
+	sent[SIGCHLD] += handled;
+	int status = 0;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 4)
+		target_fail("a child's status is 0x%x", status);
+	await_arrival(SIGCHLD);
+}
+
+int main(int argc, char **argv)
+{
+	const char *mode = argc > 1 ? argv[1] : "plain";
+	int rounds = argc > 2 ? atoi(argv[2]) : 3;
+	int own = !strcmp(mode, "own"), late = !strcmp(mode, "late");
+	waited_signal = SIGRTMIN + 5;
+	queued_signal = SIGRTMIN + 3;
+	fault_page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	sigset_t mask;
+	sigemptyset(&mask);
+	sigaddset(&mask, waited_signal);
+	sigaddset(&mask, queued_signal);
+	sigaddset(&mask, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &mask, NULL);
+	for (int s = 1; s < 65; s++)
+		if (is_ours(s))
+			install(s);
+	if (own)
+		install(SIGURG);
+	pthread_t threads[4];
+	pthread_barrier_init(&gate, NULL, 3);
+	pthread_create(&threads[0], NULL, allocating, NULL);
+	pthread_create(&threads[1], NULL, allocating, "blocked");
+	pthread_create(&threads[3], NULL, waiting, NULL);
+	sigdelset(&mask, SIGUSR1);
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
+	pthread_create(&threads[2], NULL, spinning, NULL); /* it alone takes SIGUSR1 */
+	sigaddset(&mask, SIGUSR1);
+	sigdelset(&mask, queued_signal); /* and main what is queued */
+	pthread_sigmask(SIG_SETMASK, &mask, NULL);
+	target_ready();
+	pthread_barrier_wait(&gate);
+	if (late) {
+		install(SIGURG);
+		install(SIGWINCH);
+		install(SIGCHLD);
+	}
+	for (int r = 0; r < rounds; r++) {
+		send_all();
+		send_queue();
+		fault();
+		send_to(threads[2], SIGUSR1, 10);
+		sigqueue(getpid(), waited_signal,
+			 (union sigval){.sival_int = 1000 + waited_signal});
+		sent[waited_signal]++;
+		if (own || late)
+			send_to(threads[0], SIGURG, 20);
+		if (late)
+			send_to(threads[0], SIGWINCH, 20);
+		child(late);
+	}
+	for (int64_t end = now_ns() + 10000000000ll;
+	     READ(waited) < sent[waited_signal] && now_ns() < end;)
+		sched_yield();
+	stop = 1;
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	arrived[waited_signal] = waited;
+	target_done();
+	for (int s = 1; s < 65; s++)
+		if (arrived[s] != sent[s])
+			target_fail("signal %d: %lu sent, %lu arrived", s, sent[s], arrived[s]);
+	return target_result(NULL);
+}
