@@ -11,6 +11,7 @@
 
 #include "base/types.h"
 #include "region/region.h"
+#include "region/tables.h"
 
 #define SPACE (4ull << 30)
 
@@ -512,6 +513,34 @@ static void test_growth_reuses_space(void **state)
 	end();
 }
 
+/* Addresses at any stride: blocks stand near their homes. */
+static void test_hash_spreads(void **state)
+{
+	static const uint64_t strides[] = {
+		1, 8, 16, 24, 32, 48, 4096, 0x10000, (1 << 20) + 16, 1ull << 32, 10946 * 16};
+	enum { SLOTS = 1 << 16, BLOCKS = SLOTS / 2 };
+	static bool used[SLOTS];
+
+	(void)state;
+	for (size_t s = 0; s < ARRAY_SIZE(strides); s++) {
+		uint64_t moved = 0, farthest = 0;
+
+		memset(used, 0, sizeof(used));
+		for (uint64_t i = 0; i < BLOCKS; i++) {
+			uint64_t slot = tables_hash(0x7f1234560010 + i * strides[s]) >> 48;
+			uint64_t far = 0;
+
+			for (; used[slot]; slot = (slot + 1) % SLOTS)
+				far++;
+			used[slot] = true;
+			moved += far;
+			farthest = far > farthest ? far : farthest;
+		}
+		assert_true(moved < BLOCKS * 7 / 10); /* 0.5 each, if all were chance */
+		assert_true(farthest < 100);
+	}
+}
+
 static double milliseconds(void)
 {
 	struct timespec t;
@@ -563,6 +592,7 @@ int main(void)
 		cmocka_unit_test(test_contexts_overflow),
 		cmocka_unit_test(test_commit_fails_for_a_while),
 		cmocka_unit_test(test_growth_reuses_space),
+		cmocka_unit_test(test_hash_spreads),
 		cmocka_unit_test(test_million_blocks),
 	};
 
