@@ -20,13 +20,13 @@ struct snapshot_module {
 	uint8_t build_id[64];
 	uint8_t build_id_len;
 	char unwind_from[24]; /* ".eh_frame", ".debug_frame", "none" ... */
-	char why[160];        /* what is wrong with the file, or "" */
+	char why[160];	      /* what is wrong with the file, or "" */
 };
 
 struct snapshot_thread {
 	int tid;
 	char name[16];
-	char state[24]; /* "running", "stopped (SIGTSTP)", ... */
+	char state[24];		/* "running", "stopped (SIGTSTP)", ... */
 	uint64_t allocs, frees; /* events of this thread since the attach */
 };
 
@@ -34,10 +34,10 @@ struct snapshot {
 	int pid;
 	char **command; /* NULL-terminated argv of the target */
 	char engine[16];
-	struct timespec taken;   /* CLOCK_REALTIME */
+	struct timespec taken;	 /* CLOCK_REALTIME */
 	struct timespec started; /* when counting began: attach or last clear */
-	bool running;            /* false: the process has ended */
-	uint32_t ticks_now;      /* in the time base of contexts' first/last_time */
+	bool running;		 /* false: the process has ended */
+	uint32_t ticks_now;	 /* in the time base of contexts' first/last_time */
 	struct region_totals totals;
 	struct region_node *nodes;
 	uint32_t node_count;
@@ -59,10 +59,11 @@ void snapshot_destroy(struct snapshot *snapshot); /* NULL is allowed */
 /* The frames of a context, leaf first: at most max; *end says why they end
  * (WALK_DEPTH where max cut them).  Returns the count.  An id that is not there has
  * no frames and ends with WALK_LOST. */
-size_t snapshot_stack(const struct snapshot *snapshot, uint32_t context, frame_t *frames, size_t max,
-		      enum walk_end *end);
+size_t snapshot_stack(const struct snapshot *snapshot, uint32_t context, frame_t *frames,
+		      size_t max, enum walk_end *end);
 
-const struct snapshot_module *snapshot_module(const struct snapshot *snapshot, uint32_t instance);
+const struct snapshot_module *snapshot_module(const struct snapshot *snapshot,
+					      uint32_t instance);
 
 enum snapshot_order { SNAPSHOT_BY_BYTES, SNAPSHOT_BY_BLOCKS, SNAPSHOT_BY_ALLOCS };
 
@@ -70,7 +71,7 @@ enum snapshot_order { SNAPSHOT_BY_BYTES, SNAPSHOT_BY_BLOCKS, SNAPSHOT_BY_ALLOCS 
  * The contexts to show, worst first (ties: lower id first): those with blocks in
  * use, or every context that allocated with `all`.  *ret is malloc'ed, *count ids.
  */
-int snapshot_select(const struct snapshot *snapshot, enum snapshot_order order, bool all, uint32_t **ret,
-		    size_t *count, struct err *err);
+int snapshot_select(const struct snapshot *snapshot, enum snapshot_order order, bool all,
+		    uint32_t **ret, size_t *count, struct err *err);
 
 #endif

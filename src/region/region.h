@@ -30,8 +30,8 @@
 
 #define REGION_OVERFLOW_CONTEXT 0u
 
-struct region_node { /* 16 bytes */
-	frame_t frame;    /* leaf side */
+struct region_node {	  /* 16 bytes */
+	frame_t frame;	  /* leaf side */
 	uint32_t parent;  /* towards the root; < WALK_ENDS: a root, = enum walk_end */
 	uint32_t context; /* 0: no allocation ended at this node itself */
 };
@@ -39,9 +39,9 @@ struct region_node { /* 16 bytes */
 struct region_context { /* fixed-width; written by the engine, read by snapshots */
 	uint64_t allocs, frees;
 	uint64_t allocated_bytes, freed_bytes; /* in use = allocated - freed, exactly */
-	uint64_t peak_bytes;                   /* largest in-use bytes of this context */
-	uint32_t node;                         /* its leaf */
-	uint32_t first_time, last_time;        /* of its allocations, in ticks since the start */
+	uint64_t peak_bytes;		       /* largest in-use bytes of this context */
+	uint32_t node;			       /* its leaf */
+	uint32_t first_time, last_time; /* of its allocations, in ticks since the start */
 	uint32_t reserved;
 };
 
@@ -56,9 +56,9 @@ struct region_totals { /* since the start or the last clear */
 	uint64_t allocs, frees, allocated_bytes, freed_bytes;
 	uint64_t peak_bytes;
 	uint64_t frees_of_unknown; /* blocks from before the attach or the last clear */
-	uint64_t lost_events;      /* must be 0: contradictions seen (see region_alloc) */
+	uint64_t lost_events;	   /* must be 0: contradictions seen (see region_alloc) */
 	uint64_t overflow_blocks;  /* allocations that could not be kept: memory is short */
-	uint64_t live_blocks;      /* blocks in the table now */
+	uint64_t live_blocks;	   /* blocks in the table now */
 };
 
 /* How the region gets memory within its reserved range [base, base + limit).
@@ -101,8 +101,8 @@ uint32_t region_context(struct region *region, struct region_space *space,
  * Where the table is full and can't grow, the block is not kept and not counted,
  * except as overflow_blocks + 1; its free will be one of an unknown block.
  */
-void region_alloc(struct region *region, struct region_space *space, uint64_t addr, uint64_t size,
-		  uint32_t context, uint32_t now, bool replace);
+void region_alloc(struct region *region, struct region_space *space, uint64_t addr,
+		  uint64_t size, uint32_t context, uint32_t now, bool replace);
 
 /* Takes a block out of the table without counting anything; false if not there.
  * After a region_clear() what was taken before belongs to no count any more: the
@@ -113,7 +113,8 @@ bool region_take(struct region *region, uint64_t addr, struct region_block *ret)
 void region_free(struct region *region, const struct region_block *block);
 
 /* Puts back what region_take() took: the realloc failed. */
-void region_put_back(struct region *region, struct region_space *space, const struct region_block *block);
+void region_put_back(struct region *region, struct region_space *space,
+		     const struct region_block *block);
 
 /* A free of a block that isn't in the table. */
 void region_free_unknown(struct region *region);
@@ -127,12 +128,14 @@ void region_clear(struct region *region, struct region_space *space);
 /* Reading.  Valid until the next call that writes. */
 const struct region_totals *region_totals(const struct region *region);
 const struct region_node *region_nodes(const struct region *region, uint32_t *count);
-const struct region_context *region_contexts(const struct region *region, uint32_t *count); /* [0] = overflow */
+const struct region_context *region_contexts(const struct region *region,
+					     uint32_t *count); /* [0] = overflow */
 const struct region_block *region_find(const struct region *region, uint64_t addr);
 
 /* Calls visit for every live block, in no order. */
 void region_for_each_block(const struct region *region,
-			   void (*visit)(void *arg, const struct region_block *block), void *arg);
+			   void (*visit)(void *arg, const struct region_block *block),
+			   void *arg);
 
 /* Bytes committed now. */
 uint64_t region_memory(const struct region *region);

@@ -16,11 +16,11 @@ enum report_format { REPORT_TEXT, REPORT_JSON };
 struct report_options {
 	enum report_format format;
 	enum snapshot_order order;
-	unsigned count;    /* contexts shown (in JSON too); 0 = all */
-	bool all;          /* also contexts with nothing in use */
-	bool verbose;      /* allocator frames and modules too */
-	uint32_t context;  /* only this one, whole; 0 = by the rules above */
-	unsigned depth;    /* the -s limit, for the words about cut stacks */
+	unsigned count;	  /* contexts shown (in JSON too); 0 = all */
+	bool all;	  /* also contexts with nothing in use */
+	bool verbose;	  /* allocator frames and modules too */
+	uint32_t context; /* only this one, whole; 0 = by the rules above */
+	unsigned depth;	  /* the -s limit, for the words about cut stacks */
 	const char *version;
 	/* An earlier snapshot of the same session, or NULL: the text form then marks
 	 * what is new or has grown since. */
@@ -36,15 +36,17 @@ struct report_options {
 struct report_names {
 	/* The function at offset of a module, or NULL; *base = its start.  In memory
 	 * of the callee's, valid for the report. */
-	const char *(*symbol)(void *arg, const struct snapshot_module *module, uint64_t offset, uint64_t *base);
+	const char *(*symbol)(void *arg, const struct snapshot_module *module, uint64_t offset,
+			      uint64_t *base);
 	void *arg;
 };
 
 /* Writes the report to out and flushes it.  resolver and names may be NULL; a
  * resolver that fails on the way costs names, not the report.  -errno on a write
  * error (ENOSPC ...) or an unknown context (-ENOENT). */
-int report_write(const struct snapshot *snapshot, struct resolver *resolver, const struct report_names *names,
-		 const struct report_options *options, FILE *out, struct err *err);
+int report_write(const struct snapshot *snapshot, struct resolver *resolver,
+		 const struct report_names *names, const struct report_options *options,
+		 FILE *out, struct err *err);
 
 /* The console's lists: each returns 0 or -errno of a failed write; the caller flushes. */
 
