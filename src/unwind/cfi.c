@@ -1,0 +1,39 @@
+/* Opening the unwind data of one image: which sections there are. */
+#include "unwind/cfi.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "unwind/cfi_parts.h"
+
+int cfi_open(struct image *image, const struct arch *arch, struct cfi **ret, struct err *err)
+{
+	struct cfi *cfi;
+
+	if (image_machine(image) != arch->elf_machine || image_class(image) != arch->elf_class)
+		return err_set(err, -EINVAL, "the file is for another CPU than %s", arch->name);
+	cfi = calloc(1, sizeof(*cfi));
+	if (!cfi)
+		return err_sys(err, -ENOMEM, "reading unwind data");
+	cfi->image = image;
+	cfi->arch = arch;
+	cfi->mask = arch->word_size == 4 ? UINT32_MAX : UINT64_MAX;
+	cfi->eh_frame = (struct cfi_section){.data = *image_eh_frame(image), .eh = true};
+	cfi->debug_frame = (struct cfi_section){.data = *image_debug_frame(image)};
+	if (!cfi->eh_frame.data.bytes && !cfi->debug_frame.data.bytes) {
+		cfi_close(cfi);
+		return err_set(err, -ENOENT,
+			       "the file has no unwind data (.eh_frame, .debug_frame)");
+	}
+	cfi_table_open(cfi);
+	*ret = cfi;
+	return 0;
+}
+
+void cfi_close(struct cfi *cfi)
+{
+	if (!cfi)
+		return;
+	cfi_table_close(cfi);
+	free(cfi);
+}
