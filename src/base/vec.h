@@ -18,6 +18,14 @@
 		size_t cap; \
 	}
 
+/* The same as a named struct, where it has to be passed around. */
+#define VEC_TYPE(name, type) \
+	struct name {        \
+		type *at;    \
+		size_t len;  \
+		size_t cap;  \
+	}
+
 /* Makes room for `want` items of `size` bytes; false when memory is short, and
  * then nothing has changed. */
 bool vec_reserve_(void **at, size_t *cap, size_t want, size_t size);

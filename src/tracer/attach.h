@@ -1,0 +1,16 @@
+/* Why a process can't be attached to, in the user's terms. */
+#ifndef MEMTRACE_ATTACH_H
+#define MEMTRACE_ATTACH_H
+
+#include <sys/types.h>
+
+#include "base/err.h"
+
+/* Looks without touching.  0: nothing speaks against it (the kernel may still
+ * refuse); else -errno and what to do. */
+int attach_check(pid_t pid, struct err *err);
+
+/* Words for a PTRACE_SEIZE that failed with `code` (-errno).  Returns code. */
+int attach_refused(pid_t pid, int code, struct err *err);
+
+#endif

@@ -1,0 +1,153 @@
+/*
+ * Reading /proc/PID/status and its neighbours.
+ *
+ * The files are the kernel's, but their owner may die while we read: a file that
+ * is gone is -ENOENT, never a surprise.  Fields that an old kernel lacks read as 0.
+ */
+#include "tracer/status.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/scope.h"
+
+/* Reads a /proc file whole, NUL-terminated.  Length, or -errno. */
+static ssize_t file_read(const char *path, char *buf, size_t size)
+{
+	scope_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t len = 0;
+
+	if (fd < 0)
+		return errno == ESRCH ? -ENOENT : -errno;
+	while (len < size - 1) {
+		ssize_t n = read(fd, buf + len, size - 1 - len);
+		if (n < 0)
+			return errno == ESRCH ? -ENOENT : -errno;
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	buf[len] = 0;
+	return (ssize_t)len;
+}
+
+/* The text behind "\nNAME:\t", or NULL. */
+static const char *field(const char *text, const char *name)
+{
+	const char *at = strstr(text, name);
+
+	if (!at)
+		return NULL;
+	at += strlen(name);
+	while (*at == '\t' || *at == ' ')
+		at++;
+	return at;
+}
+
+static uint64_t field_number(const char *text, const char *name, int base)
+{
+	const char *at = field(text, name);
+	return at ? strtoull(at, NULL, base) : 0;
+}
+
+int status_read(pid_t pid, pid_t tid, struct status *ret)
+{
+	char path[64], text[8192];
+	const char *at;
+	ssize_t len;
+
+	if (tid)
+		snprintf(path, sizeof(path), "/proc/%d/task/%d/status", pid, tid);
+	else
+		snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	len = file_read(path, text, sizeof(text));
+	if (len < 0)
+		return (int)len;
+	memset(ret, 0, sizeof(*ret));
+	at = field(text, "Name:");
+	for (size_t i = 0; at && i < sizeof(ret->name) - 1 && at[i] && at[i] != '\n'; i++)
+		ret->name[i] = at[i];
+	at = field(text, "\nState:");
+	ret->state = at ? *at : '?';
+	ret->tgid = (pid_t)field_number(text, "\nTgid:", 10);
+	ret->tracer = (pid_t)field_number(text, "\nTracerPid:", 10);
+	ret->uid = (uid_t)field_number(text, "\nUid:", 10);
+	ret->pending = field_number(text, "\nSigPnd:", 16);
+	ret->shared_pending = field_number(text, "\nShdPnd:", 16);
+	ret->blocked = field_number(text, "\nSigBlk:", 16);
+	ret->ignored = field_number(text, "\nSigIgn:", 16);
+	ret->caught = field_number(text, "\nSigCgt:", 16);
+	ret->seccomp = (int)field_number(text, "\nSeccomp:", 10);
+	ret->has_memory = field(text, "\nVmSize:") != NULL;
+	return 0;
+}
+
+bool status_ignores(const struct status *status, int signo)
+{
+	if (status->caught & signal_bit(signo))
+		return false;
+	return (status->ignored & signal_bit(signo)) || signo == SIGCHLD || signo == SIGURG ||
+	       signo == SIGWINCH;
+}
+
+int status_threads(pid_t pid, struct tid_list *ret)
+{
+	char path[64];
+	struct dirent *entry;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	if (!dir)
+		return -errno;
+	vec_clear(ret);
+	while ((entry = readdir(dir))) {
+		pid_t tid = isdigit((unsigned char)entry->d_name[0]) ? atoi(entry->d_name) : 0;
+		if (tid > 0 && !vec_push(ret, tid)) {
+			closedir(dir);
+			return -ENOMEM;
+		}
+	}
+	closedir(dir);
+	return ret->len ? 0 : -ENOENT;
+}
+
+/* One block: the pointers, then the strings. */
+static char **argv_of(const char *text, size_t len)
+{
+	size_t count = 0, n = 0;
+	char **argv, *strings;
+
+	for (size_t i = 0; i < len; i++)
+		count += text[i] == 0;
+	argv = malloc((count + 1) * sizeof(*argv) + len);
+	if (!argv)
+		return NULL;
+	strings = (char *)(argv + count + 1);
+	memcpy(strings, text, len);
+	for (size_t i = 0; i < len; i += strlen(strings + i) + 1)
+		argv[n++] = strings + i;
+	argv[n] = NULL;
+	return argv;
+}
+
+char **status_command(pid_t pid)
+{
+	char path[64], text[4096];
+	struct status status;
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	len = file_read(path, text, sizeof(text));
+	if (len > 0)
+		return argv_of(text, (size_t)len + (text[len - 1] ? 1 : 0));
+	if (status_read(pid, 0, &status))
+		status.name[0] = 0;
+	len = snprintf(text, sizeof(text), "[%s]", status.name);
+	return argv_of(text, (size_t)len + 1);
+}

@@ -1,0 +1,42 @@
+/* What /proc says about a process or a thread. */
+#ifndef MEMTRACE_STATUS_H
+#define MEMTRACE_STATUS_H
+
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/types.h"
+#include "base/vec.h"
+
+struct status { /* /proc/PID/task/TID/status, proc(5) */
+	char name[16];
+	char state; /* R S D T t Z X ... */
+	pid_t tgid, tracer;
+	uid_t uid;
+	uint64_t pending, shared_pending, blocked, ignored, caught; /* bit signo - 1 */
+	int seccomp; /* 0 none, 1 strict, 2 filter */
+	bool has_memory; /* false: a kernel thread or a zombie */
+};
+
+/* tid = 0: the process itself.  -ENOENT: it is gone. */
+int status_read(pid_t pid, pid_t tid, struct status *ret);
+
+static inline uint64_t signal_bit(int signo)
+{
+	return 1ull << (signo - 1);
+}
+
+/* Would the signal have no effect at all on a process with this status: ignored,
+ * or not caught and ignored by default? */
+bool status_ignores(const struct status *status, int signo);
+
+VEC_TYPE(tid_list, pid_t);
+
+/* The threads of a process, as listed now.  -ENOENT: it is gone. */
+int status_threads(pid_t pid, struct tid_list *ret);
+
+/* argv, NULL-terminated, in one malloc'ed block (free() it).  Falls back to the
+ * name in brackets.  NULL: memory is short. */
+char **status_command(pid_t pid);
+
+#endif

@@ -1,0 +1,19 @@
+/* The table of a tracee's threads, by id.  Used within tracer/ only. */
+#ifndef MEMTRACE_THREADS_H
+#define MEMTRACE_THREADS_H
+
+#include "tracer/tracee.h"
+
+struct thread *threads_find(const struct tracee *tracee, pid_t tid);
+/* A new thread, THREAD_RUNNING.  NULL: memory is short. */
+struct thread *threads_add(struct tracee *tracee, pid_t tid);
+/* Takes it out of the table; it stays allocated. */
+void threads_remove(struct tracee *tracee, struct thread *thread);
+void threads_free(struct tracee *tracee, struct thread *thread);
+/* After exec: every thread but this one is gone (guests stay). */
+void threads_keep_only(struct tracee *tracee, struct thread *thread);
+/* Frees the thread that was handed out as a corpse. */
+void threads_bury(struct tracee *tracee);
+void threads_deinit(struct tracee *tracee);
+
+#endif

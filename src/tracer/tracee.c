@@ -1,0 +1,305 @@
+/*
+ * Threads and their stops: the producer that all of ptrace's awkwardness is
+ * confined to.  What a status means, by ptrace(2) for PTRACE_SEIZEd threads:
+ *
+ *   exited / signalled                        the thread (or, for the leader, the process) ended
+ *   event STOP, signal SIGTRAP                our interrupt, or a new thread's first stop
+ *   event STOP, signal SIGSTOP, SIGTSTP ...   group stop: the target's own
+ *   event CLONE, FORK, VFORK                  the new task's id is the message; its first
+ *                                             stop may have come before (kept as unclaimed)
+ *   event VFORK_DONE                          the parent runs again
+ *   event EXEC                                message: the id the caller had before
+ *   none, signal                              about to be delivered
+ */
+#include "tracer/tracee.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <linux/kcmp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tracer/threads.h"
+
+#ifndef PTRACE_EVENT_STOP
+#define PTRACE_EVENT_STOP 128
+#endif
+
+/* ---- registers --------------------------------------------------------- */
+
+struct regs *thread_regs(const struct tracee *tracee, struct thread *thread)
+{
+	struct iovec iov = {thread->regs.bytes, tracee->arch->regs_len};
+
+	if (thread->regs_read)
+		return &thread->regs;
+	if (ptrace(PTRACE_GETREGSET, thread->tid, NT_PRSTATUS, &iov) < 0)
+		return NULL;
+	thread->regs.len = (uint32_t)iov.iov_len;
+	thread->regs_read = true;
+	thread->regs_changed = false;
+	return &thread->regs;
+}
+
+static void regs_flush(struct thread *thread)
+{
+	struct iovec iov = {thread->regs.bytes, thread->regs.len};
+
+	if (thread->regs_read && thread->regs_changed)
+		ptrace(PTRACE_SETREGSET, thread->tid, NT_PRSTATUS, &iov);
+	thread->regs_read = thread->regs_changed = false;
+}
+
+/* ---- reaping ----------------------------------------------------------- */
+
+static bool queue_push(struct tracee *tracee, pid_t tid, int status)
+{
+	if (!vec_reserve(&tracee->queue, tracee->queue.len + 1))
+		return false;
+	tracee->queue.at[tracee->queue.len].tid = tid;
+	tracee->queue.at[tracee->queue.len++].status = status;
+	return true;
+}
+
+/* Blocks for one (with wait), then takes all others that are ready. */
+static int queue_fill(struct tracee *tracee, bool wait)
+{
+	int flags = __WALL | __WNOTHREAD | (wait ? 0 : WNOHANG);
+	int status;
+
+	tracee->queue.len = tracee->queue_head = 0;
+	for (;;) {
+		pid_t tid = waitpid(-1, &status, flags);
+		if (tid < 0 && tracee->queue.len == 0)
+			return errno == EINTR ? 0 : -errno;
+		if (tid <= 0)
+			return 0;
+		if (!queue_push(tracee, tid, status))
+			return -ENOMEM;
+		flags |= WNOHANG;
+	}
+}
+
+/* ---- new tasks --------------------------------------------------------- */
+
+static bool shares_memory(pid_t a, pid_t b, bool if_unknown)
+{
+	long rc = syscall(SYS_kcmp, a, b, KCMP_VM, 0, 0);
+	return rc < 0 ? if_unknown : rc == 0;
+}
+
+static bool child_is_expected(struct tracee *tracee, pid_t pid, bool *vfork)
+{
+	for (size_t i = 0; i < tracee->expected.len; i++) {
+		if (tracee->expected.at[i].pid != pid)
+			continue;
+		*vfork = tracee->expected.at[i].vfork;
+		tracee->expected.at[i] = tracee->expected.at[--tracee->expected.len];
+		return true;
+	}
+	return false;
+}
+
+/* A new process (not thread), stopped for the first time and announced. */
+static void child_stop(struct tracee *tracee, struct thread *child, bool vfork, struct stop *ret)
+{
+	child->unclaimed = false;
+	child->attached = true;
+	ret->kind = STOP_CHILD;
+	ret->thread = child;
+	ret->shares_memory = shares_memory(tracee->pid, child->tid, vfork);
+	child->guest = ret->shares_memory;
+}
+
+/* The parent's event: the child has stopped already, or will. */
+static bool child_announced(struct tracee *tracee, pid_t pid, bool vfork, struct stop *ret)
+{
+	struct thread *child = threads_find(tracee, pid);
+
+	if (child && child->unclaimed) {
+		child_stop(tracee, child, vfork, ret);
+		return true;
+	}
+	if (vec_reserve(&tracee->expected, tracee->expected.len + 1)) {
+		tracee->expected.at[tracee->expected.len].pid = pid;
+		tracee->expected.at[tracee->expected.len++].vfork = vfork;
+	}
+	return false;
+}
+
+/* A first stop from a task that we have not heard of. */
+static struct thread *task_adopt(struct tracee *tracee, pid_t tid)
+{
+	struct thread *thread = threads_add(tracee, tid);
+	struct status status;
+
+	if (!thread)
+		return NULL;
+	thread->unclaimed = status_read(tid, 0, &status) == 0 && status.tgid != tracee->pid;
+	return thread;
+}
+
+/* ---- one status -------------------------------------------------------- */
+
+static unsigned long event_message(pid_t tid)
+{
+	unsigned long message = 0;
+	ptrace(PTRACE_GETEVENTMSG, tid, 0, &message);
+	return message;
+}
+
+static bool stop_exec(struct tracee *tracee, struct thread *thread, struct stop *ret)
+{
+	if (thread->guest) {
+		ret->kind = STOP_GUEST_EXEC;
+		return true;
+	}
+	threads_keep_only(tracee, thread);
+	thread->in_vfork = false;
+	ret->kind = STOP_EXEC;
+	return true;
+}
+
+/* An event stop that is not worth handing out runs on.  False: nothing to report. */
+static bool stop_event(struct tracee *tracee, struct thread *thread, int event, int signal,
+		       struct stop *ret)
+{
+	bool vfork = event == PTRACE_EVENT_VFORK, reported = false;
+
+	switch (event) {
+	case PTRACE_EVENT_STOP:
+		ret->signal = signal;
+		thread->group_stop = signal != SIGTRAP;
+		ret->kind = thread->group_stop ? STOP_GROUP : STOP_QUIET;
+		return true;
+	case PTRACE_EVENT_EXEC:
+		return stop_exec(tracee, thread, ret);
+	case PTRACE_EVENT_FORK:
+	case PTRACE_EVENT_VFORK:
+		thread->in_vfork = vfork;
+		reported = child_announced(tracee, (pid_t)event_message(thread->tid), vfork, ret);
+		break;
+	case PTRACE_EVENT_CLONE: {
+		pid_t tid = (pid_t)event_message(thread->tid);
+		struct thread *new = threads_find(tracee, tid);
+		struct status status;
+
+		/* CLONE is also what clone() without an exit signal reports. */
+		if (status_read(tid, 0, &status) == 0 && status.tgid != tracee->pid)
+			reported = child_announced(tracee, tid, true, ret);
+		else if (!new)
+			threads_add(tracee, tid);
+		break;
+	}
+	case PTRACE_EVENT_VFORK_DONE:
+		thread->in_vfork = false;
+		break;
+	default:
+		break;
+	}
+	tracee_continue(tracee, thread);
+	return reported;
+}
+
+static bool stop_exit(struct tracee *tracee, pid_t tid, int status, struct stop *ret)
+{
+	struct thread *thread = threads_find(tracee, tid);
+
+	ret->status = status;
+	if (thread)
+		threads_remove(tracee, thread);
+	tracee->corpse = thread;
+	if (tid == tracee->pid) {
+		tracee->exited = true;
+		ret->kind = STOP_EXIT;
+		ret->thread = NULL;
+		return true;
+	}
+	ret->kind = STOP_THREAD_EXIT;
+	ret->thread = thread;
+	return thread != NULL;
+}
+
+/* Turns one reaped status into a stop; false: handled here. */
+static bool stop_decode(struct tracee *tracee, pid_t tid, int status, struct stop *ret)
+{
+	struct thread *thread;
+	bool vfork;
+
+	memset(ret, 0, sizeof(*ret));
+	if (WIFEXITED(status) || WIFSIGNALED(status))
+		return stop_exit(tracee, tid, status, ret);
+	if (!WIFSTOPPED(status))
+		return false;
+	thread = threads_find(tracee, tid);
+	if (!thread)
+		thread = task_adopt(tracee, tid);
+	if (!thread)
+		return false;
+	thread->state = THREAD_STOPPED;
+	thread->interrupted = false;
+	thread->regs_read = false;
+	thread->group_stop = false;
+	thread->deliver = 0;
+	ret->thread = thread;
+	ret->status = status;
+	if (thread->unclaimed) {
+		if (!child_is_expected(tracee, tid, &vfork))
+			return false; /* stays stopped until its parent tells */
+		child_stop(tracee, thread, vfork, ret);
+		return true;
+	}
+	thread->attached = true;
+	if (status >> 16)
+		return stop_event(tracee, thread, status >> 16, WSTOPSIG(status), ret);
+	ret->kind = STOP_SIGNAL;
+	ret->signal = thread->deliver = WSTOPSIG(status);
+	return true;
+}
+
+int tracee_next(struct tracee *tracee, bool wait, struct stop *ret)
+{
+	threads_bury(tracee);
+	for (;;) {
+		if (tracee->queue_head == tracee->queue.len) {
+			int rc = queue_fill(tracee, wait);
+			if (rc < 0 || tracee->queue.len == 0)
+				return rc;
+		}
+		size_t i = tracee->queue_head++;
+		if (stop_decode(tracee, tracee->queue.at[i].tid, tracee->queue.at[i].status, ret))
+			return 1;
+		threads_bury(tracee);
+	}
+}
+
+/* ---- going on ---------------------------------------------------------- */
+
+void tracee_continue(struct tracee *tracee, struct thread *thread)
+{
+	int request = thread->group_stop ? PTRACE_LISTEN : PTRACE_CONT;
+	int signal = thread->group_stop ? 0 : thread->deliver;
+
+	if (tracee->standing || thread->state != THREAD_STOPPED)
+		return;
+	regs_flush(thread);
+	if (ptrace(request, thread->tid, 0, (long)signal) < 0) {
+		thread->state = THREAD_GONE; /* killed: its exit status will come */
+		return;
+	}
+	thread->deliver = 0;
+	thread->state = thread->group_stop ? THREAD_LISTENING : THREAD_RUNNING;
+}
+
+void tracee_let_go(struct tracee *tracee, struct thread *thread)
+{
+	regs_flush(thread);
+	ptrace(PTRACE_DETACH, thread->tid, 0, (long)(thread->group_stop ? 0 : thread->deliver));
+	threads_remove(tracee, thread);
+	threads_free(tracee, thread);
+}

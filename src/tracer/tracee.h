@@ -1,0 +1,131 @@
+/*
+ * A process under our control: its threads, their stops, and standing still.
+ *
+ * One thread of ours is the tracer and makes every call here.  Threads of the
+ * target are THREAD_RUNNING until a stop of theirs is reaped; tracee_next() hands
+ * the stop out, and tracee_continue() ends it.
+ *
+ *              tracee_next()             tracee_continue()
+ *    RUNNING ----------------> STOPPED ---------------------> RUNNING
+ *       |                         | (group stop)                 ^
+ *       | exits                   +------> LISTENING --- SIGCONT -+
+ *       v
+ *     GONE --> removed when its exit status is reaped
+ *
+ * Stops are reaped in batches (block for one, then all others with WNOHANG), as
+ * wait4(-1) alone starves threads at the end of the kernel's list.
+ *
+ * While the world is stopped (tracee_stop() .. tracee_resume()) tracee_continue()
+ * only marks: the handlers of stops are the same in both worlds.
+ */
+#ifndef MEMTRACE_TRACEE_H
+#define MEMTRACE_TRACEE_H
+
+#include "arch/arch.h"
+#include "tracer/status.h"
+#include "tracer/target.h"
+
+enum thread_state { THREAD_RUNNING, THREAD_STOPPED, THREAD_LISTENING, THREAD_GONE };
+
+struct thread {
+	pid_t tid;
+	enum thread_state state;
+	int deliver;        /* signal that the next continue delivers */
+	bool group_stop;    /* in a stop of the target's own (SIGSTOP ...): listen, don't continue */
+	bool interrupted;   /* PTRACE_INTERRUPT sent, its stop not seen yet */
+	bool attached;      /* its first stop has been seen */
+	bool guest;         /* not a thread of the process, but shares its memory (vfork child) */
+	bool unclaimed;     /* stopped before the event that says what it is */
+	bool in_vfork;      /* waits in the kernel until its vfork child is gone: cannot stop, cannot run */
+	bool regs_read, regs_changed;
+	struct regs regs;   /* by thread_regs() */
+	void *owner;        /* of the layer above; freed by tracee->forget */
+	struct thread *next; /* same bucket */
+};
+
+enum stop_kind {
+	STOP_SIGNAL,  /* about to be delivered `signal`: thread->deliver is set; set 0 to drop it */
+	STOP_QUIET,   /* our own interrupt, or a first stop: nothing happened */
+	STOP_GROUP,   /* the target was stopped by `signal` */
+	STOP_CHILD,   /* a new process, thread->tid, stopped: with memory of its own if !shares_memory.
+		       * When handled: tracee_let_go() or, for a guest, tracee_continue() */
+	STOP_EXEC,    /* a new program in thread->tid == pid; every other thread is gone */
+	STOP_GUEST_EXEC, /* a guest has left our memory; tracee_let_go() it */
+	STOP_THREAD_EXIT, /* `thread` is gone; valid until the next call */
+	STOP_EXIT,    /* the process is gone: status as of waitpid */
+};
+
+struct stop {
+	enum stop_kind kind;
+	struct thread *thread; /* NULL for STOP_EXIT */
+	int signal;
+	int status;
+	bool shares_memory;
+};
+
+enum { TRACEE_BUCKETS = 1024 };
+
+struct tracee {
+	pid_t pid;
+	const struct arch *arch;
+	struct target target;
+	struct thread *bucket[TRACEE_BUCKETS];
+	size_t count;
+	bool standing;     /* between tracee_stop() and tracee_resume() */
+	bool launched;     /* our own child */
+	bool exited;
+	void (*forget)(void *owner);
+	VEC(struct { pid_t tid; int status; }) queue; /* reaped, not handed out */
+	size_t queue_head;
+	VEC(struct { pid_t pid; bool vfork; }) expected; /* children announced, not yet stopped */
+	struct thread *corpse; /* handed out with STOP_THREAD_EXIT; freed at the next call */
+};
+
+/* Seizes every thread; they run on.  Errors say why not and what would help. */
+int tracee_attach(struct tracee *ret, pid_t pid, struct err *err);
+
+/*
+ * Starts argv (found in PATH) and returns when it stands at its first instruction,
+ * STOP_EXEC taken: its one thread is THREAD_STOPPED.  -ENOENT, -EACCES, ...: with
+ * the reason; nothing is left then.
+ */
+int tracee_launch(struct tracee *ret, char *const argv[], bool stdin_null, struct err *err);
+
+/* Lets every thread go (stopped ones with their pending signal) and frees.  The
+ * caller has undone its changes.  Running threads are stopped first. */
+void tracee_release(struct tracee *tracee);
+
+/* 1: *ret is the next stop.  0: nothing to report (wait was interrupted by a signal
+ * of ours, or !wait).  -ECHILD: no thread is left. */
+int tracee_next(struct tracee *tracee, bool wait, struct stop *ret);
+
+/* Ends a stop.  While the world stands, only takes note. */
+void tracee_continue(struct tracee *tracee, struct thread *thread);
+
+/* Lets one process (a fork child) go for good, and forgets it. */
+void tracee_let_go(struct tracee *tracee, struct thread *thread);
+
+/*
+ * Stops every thread; stops that come meanwhile go to `handle`, as always.  Then
+ * memory and registers can be changed as if they were data.  -ETIMEDOUT: a thread
+ * does not stop (uninterruptible sleep); the others were resumed.  -ECHILD: the
+ * process is gone.
+ */
+int tracee_stop(struct tracee *tracee, void (*handle)(void *arg, struct stop *stop), void *arg,
+		struct err *err);
+void tracee_resume(struct tracee *tracee);
+
+/* NULL: not ours. */
+struct thread *tracee_find(const struct tracee *tracee, pid_t tid);
+/* Calls visit for every thread; visit may not remove any. */
+void tracee_for_each(struct tracee *tracee, void (*visit)(void *arg, struct thread *thread), void *arg);
+
+/* The registers of a stopped thread, read once per stop.  NULL: it died. */
+struct regs *thread_regs(const struct tracee *tracee, struct thread *thread);
+/* They were changed: written back when the stop ends. */
+static inline void thread_regs_touch(struct thread *thread)
+{
+	thread->regs_changed = true;
+}
+
+#endif

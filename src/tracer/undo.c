@@ -1,0 +1,144 @@
+/* The undo log; see undo.h for its promise. */
+#include "tracer/undo.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+
+struct undo *undo_create(void)
+{
+	void *at = mmap(NULL, sizeof(struct undo), PROT_READ | PROT_WRITE,
+			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return at == MAP_FAILED ? NULL : at;
+}
+
+void undo_destroy(struct undo *undo)
+{
+	if (undo)
+		munmap(undo, sizeof(*undo));
+}
+
+/* Everything written so far is in the log before what follows. */
+static void log_barrier(void)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+int undo_patch(struct undo *undo, struct target *target, taddr_t addr, const void *old, const void *now,
+	       uint32_t len)
+{
+	struct undo_patch *patch = &undo->patch[undo->patch_count];
+	int rc;
+
+	if (undo->patch_count == UNDO_PATCHES || len > sizeof(patch->old))
+		return -ENOSPC;
+	*patch = (struct undo_patch){.addr = addr, .len = len};
+	memcpy(patch->old, old, len);
+	memcpy(patch->now, now, len);
+	log_barrier();
+	patch->active = 1;
+	undo->patch_count++;
+	log_barrier();
+	rc = target_write(target, addr, now, len);
+	if (rc) {
+		target_write(target, addr, old, len);
+		patch->active = 0;
+	}
+	return rc;
+}
+
+int undo_area(struct undo *undo, struct target *target, taddr_t base, const void *old, const void *now,
+	      uint32_t len, taddr_t trap, const void *disarm, uint32_t disarm_len)
+{
+	struct undo_area *area = &undo->area[undo->area_count];
+	int rc;
+
+	if (undo->area_count == UNDO_AREAS || len > sizeof(area->old) ||
+	    disarm_len > sizeof(area->disarm))
+		return -ENOSPC;
+	area->base = base;
+	area->len = len;
+	area->trap = trap;
+	area->disarm_len = disarm_len;
+	memcpy(area->disarm, disarm, disarm_len);
+	memcpy(area->old, old, len);
+	log_barrier();
+	area->active = 1;
+	undo->area_count++;
+	log_barrier();
+	rc = target_write(target, base, now, len);
+	if (rc) {
+		target_write(target, base, old, len);
+		area->active = 0;
+	}
+	return rc;
+}
+
+/* Writes only what is still ours: somebody may have changed it behind us. */
+static int patch_restore(const struct undo_patch *patch, struct target *target)
+{
+	uint8_t there[sizeof(patch->old)];
+	int rc = target_read(target, patch->addr, there, patch->len);
+
+	if (rc || memcmp(there, patch->now, patch->len))
+		return rc;
+	return target_write(target, patch->addr, patch->old, patch->len);
+}
+
+int undo_run(const struct undo *undo, struct target *target)
+{
+	int first = 0;
+
+	for (uint32_t i = undo->patch_count; i-- > 0;) {
+		int rc = undo->patch[i].active ? patch_restore(&undo->patch[i], target) : 0;
+		first = first ? first : rc;
+	}
+	for (uint32_t i = undo->area_count; i-- > 0;) {
+		const struct undo_area *area = &undo->area[i];
+		int rc = !area->active ? 0
+				       : target_write(target, area->trap, area->disarm, area->disarm_len);
+		first = first ? first : rc;
+	}
+	return first;
+}
+
+int undo_wipe(const struct undo *undo, struct target *target)
+{
+	int first = 0;
+
+	for (uint32_t i = undo->area_count; i-- > 0;) {
+		const struct undo_area *area = &undo->area[i];
+		int rc = !area->active ? 0 : target_write(target, area->base, area->old, area->len);
+		first = first ? first : rc;
+	}
+	return first;
+}
+
+bool undo_covers(const struct undo *undo, taddr_t addr)
+{
+	for (uint32_t i = 0; i < undo->area_count; i++)
+		if (undo->area[i].active && addr - undo->area[i].base < undo->area[i].len)
+			return true;
+	return false;
+}
+
+void undo_forget(struct undo *undo, taddr_t begin, taddr_t end)
+{
+	for (uint32_t i = 0; i < undo->patch_count; i++)
+		if (undo->patch[i].addr >= begin && undo->patch[i].addr < end)
+			undo->patch[i].active = 0;
+	for (uint32_t i = 0; i < undo->area_count; i++)
+		if (undo->area[i].base >= begin && undo->area[i].base < end)
+			undo->area[i].active = 0;
+	while (undo->patch_count && !undo->patch[undo->patch_count - 1].active)
+		undo->patch_count--;
+	while (undo->area_count && !undo->area[undo->area_count - 1].active)
+		undo->area_count--;
+}
+
+void undo_clear(struct undo *undo)
+{
+	undo->patch_count = 0;
+	undo->area_count = 0;
+}

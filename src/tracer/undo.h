@@ -1,0 +1,71 @@
+/*
+ * The undo log: every change to a target's memory, written down before it is made.
+ *
+ * It lies in shared memory, so that the guardian (guardian.h) finds it when
+ * memtrace is no more.  Two kinds of change:
+ *
+ *   patch  a few bytes of a function's entry.  Undone = the old bytes are back.
+ *   area   stubs in a module's slack.  Undone in two steps: `disarm` makes the trap
+ *          return at once, so that threads inside go on and leave; `wipe` puts the
+ *          old bytes back, once no thread can be inside or return there.
+ *
+ * A log entry is complete before it is marked active, and active before the
+ * target is written: killed between any two instructions, the log never says less
+ * than what was done.
+ */
+#ifndef MEMTRACE_UNDO_H
+#define MEMTRACE_UNDO_H
+
+#include "tracer/target.h"
+
+enum { UNDO_PATCHES = 1024, UNDO_AREAS = 32, UNDO_AREA_BYTES = 2048 };
+
+struct undo_patch {
+	taddr_t addr;
+	uint32_t active;
+	uint32_t len;
+	uint8_t old[16], now[16];
+};
+
+struct undo_area {
+	taddr_t base;
+	uint32_t active;
+	uint32_t len;
+	taddr_t trap;
+	uint32_t disarm_len;
+	uint8_t disarm[8];
+	uint8_t old[UNDO_AREA_BYTES];
+};
+
+struct undo {
+	uint32_t patch_count, area_count;
+	struct undo_patch patch[UNDO_PATCHES];
+	struct undo_area area[UNDO_AREAS];
+};
+
+/* In shared memory; undo_destroy() unmaps.  NULL: memory is short. */
+struct undo *undo_create(void);
+void undo_destroy(struct undo *undo);
+
+/* Log, then write.  -ENOSPC: the log is full (nothing was written). */
+int undo_patch(struct undo *undo, struct target *target, taddr_t addr, const void *old, const void *now,
+	       uint32_t len);
+int undo_area(struct undo *undo, struct target *target, taddr_t base, const void *old, const void *now,
+	      uint32_t len, taddr_t trap, const void *disarm, uint32_t disarm_len);
+
+/*
+ * Puts the patches back, newest first, and disarms the areas, in `target` (the
+ * process itself, or a fork child with a copy of its memory).  The log stays.
+ * The first error, or 0; goes on behind an error.
+ */
+int undo_run(const struct undo *undo, struct target *target);
+/* Puts the areas' old bytes back.  Only when no thread can be inside. */
+int undo_wipe(const struct undo *undo, struct target *target);
+/* Is addr within an area? */
+bool undo_covers(const struct undo *undo, taddr_t addr);
+/* [begin, end) was unmapped: what was changed there is gone. */
+void undo_forget(struct undo *undo, taddr_t begin, taddr_t end);
+/* Everything was undone, or the memory is gone (exec): the log is empty again. */
+void undo_clear(struct undo *undo);
+
+#endif
