@@ -9,6 +9,8 @@
 #ifndef MEMTRACE_VEC_H
 #define MEMTRACE_VEC_H
 
+#include <stdlib.h>
+
 #include "base/types.h"
 
 #define VEC(type)           \

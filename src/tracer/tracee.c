@@ -209,7 +209,9 @@ static bool stop_event(struct tracee *tracee, struct thread *thread, int event, 
 static bool stop_exit(struct tracee *tracee, pid_t tid, int status, struct stop *ret)
 {
 	struct thread *thread = threads_find(tracee, tid);
+	bool vfork;
 
+	child_is_expected(tracee, tid, &vfork); /* killed before its first stop */
 	ret->status = status;
 	if (thread)
 		threads_remove(tracee, thread);
@@ -296,10 +298,16 @@ void tracee_continue(struct tracee *tracee, struct thread *thread)
 	thread->state = thread->group_stop ? THREAD_LISTENING : THREAD_RUNNING;
 }
 
-void tracee_let_go(struct tracee *tracee, struct thread *thread)
+void thread_end(struct thread *thread)
 {
 	regs_flush(thread);
 	ptrace(PTRACE_DETACH, thread->tid, 0, (long)(thread->group_stop ? 0 : thread->deliver));
+	thread->state = THREAD_GONE;
+}
+
+void tracee_let_go(struct tracee *tracee, struct thread *thread)
+{
+	thread_end(thread);
 	threads_remove(tracee, thread);
 	threads_free(tracee, thread);
 }

@@ -1,0 +1,219 @@
+/*
+ * The two ways to get hold of a process: attach and launch; and letting it go.
+ *
+ * PTRACE_SEIZE in both: it does not stop, knows group stops, and its tracees are
+ * released unharmed when we die (no PTRACE_O_EXITKILL).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/scope.h"
+#include "tracer/attach.h"
+#include "tracer/threads.h"
+
+enum {
+	TRACE_OPTIONS = PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+			PTRACE_O_TRACEVFORKDONE | PTRACE_O_TRACEEXEC,
+};
+
+static void tracee_init(struct tracee *tracee, pid_t pid)
+{
+	memset(tracee, 0, sizeof(*tracee));
+	tracee->pid = pid;
+	tracee->arch = arch_native();
+	tracee->target.fd = -1;
+}
+
+/* 1: seized or already ours; 0: not worth it (ending); -errno. */
+static int thread_seize(struct tracee *tracee, pid_t tid)
+{
+	struct status status;
+	int code;
+
+	if (threads_find(tracee, tid))
+		return 0;
+	if (ptrace(PTRACE_SEIZE, tid, 0, (long)TRACE_OPTIONS) < 0) {
+		code = -errno;
+		if (code == -ESRCH || status_read(tracee->pid, tid, &status))
+			return 0;
+		if (status.state == 'Z' || status.state == 'X')
+			return 0;
+		/* Born of a thread that we trace already: ours from birth. */
+		if (status.tracer != getpid())
+			return code;
+	}
+	return threads_add(tracee, tid) ? 1 : -ENOMEM;
+}
+
+/* Threads are born while we look: until a whole pass finds no new one. */
+static int threads_seize(struct tracee *tracee, struct tid_list *tids)
+{
+	bool found;
+
+	do {
+		int rc = status_threads(tracee->pid, tids);
+		if (rc)
+			return rc == -ENOENT ? -ESRCH : rc;
+		found = false;
+		for (size_t i = 0; i < tids->len; i++) {
+			rc = thread_seize(tracee, tids->at[i]);
+			if (rc < 0)
+				return rc;
+			found |= rc == 1;
+		}
+	} while (found);
+	return tracee->count ? 0 : -ESRCH;
+}
+
+int tracee_attach(struct tracee *ret, pid_t pid, struct err *err)
+{
+	struct tid_list tids = {0};
+	int rc = attach_check(pid, err);
+
+	tracee_init(ret, pid);
+	if (rc)
+		return rc;
+	rc = threads_seize(ret, &tids);
+	vec_deinit(&tids);
+	if (rc)
+		attach_refused(pid, rc, err);
+	else
+		rc = target_open(&ret->target, pid, err);
+	if (rc)
+		tracee_release(ret);
+	return rc;
+}
+
+/* ---- launch ------------------------------------------------------------ */
+
+/* In the child: waits until it is traced, then becomes the program. */
+static void __attribute__((noreturn)) child_main(char *const argv[], bool stdin_null, int go, int failed)
+{
+	sigset_t none;
+	char byte;
+	int code;
+
+	signal(SIGPIPE, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (stdin_null) {
+		int fd = open("/dev/null", O_RDONLY);
+		if (fd > 0) {
+			dup2(fd, 0);
+			close(fd);
+		}
+	}
+	if (read(go, &byte, 1) == 1)
+		execvp(argv[0], argv);
+	code = errno;
+	if (write(failed, &code, sizeof(code)) != sizeof(code))
+		_exit(126);
+	_exit(127);
+}
+
+static int launch_failed(const char *program, int code, struct err *err)
+{
+	if (code == ENOENT)
+		return err_set(err, -code, "%s: not found%s", program,
+			       strchr(program, '/') ? "" : " in PATH");
+	if (code == EACCES)
+		return err_set(err, -code, "%s: not an executable file (see: ls -l; chmod +x)", program);
+	if (code == ENOEXEC)
+		return err_set(err, -code, "%s: not a program this system can run (a script needs a #! line)",
+			       program);
+	return err_sys(err, -code, "cannot start %s", program);
+}
+
+/* Until the new program stands at its first instruction. */
+static int launch_wait(struct tracee *tracee, const char *program, int failed, struct err *err)
+{
+	struct stop stop;
+	int rc, code;
+
+	while ((rc = tracee_next(tracee, true, &stop)) >= 0) {
+		if (rc == 0)
+			continue;
+		if (stop.kind == STOP_EXEC)
+			return 0;
+		if (stop.kind == STOP_EXIT)
+			break;
+		tracee_continue(tracee, stop.thread);
+	}
+	if (read(failed, &code, sizeof(code)) == sizeof(code))
+		return launch_failed(program, code, err);
+	return err_set(err, -ECHILD, "%s ended before it could begin", program);
+}
+
+int tracee_launch(struct tracee *ret, char *const argv[], bool stdin_null, struct err *err)
+{
+	int go[2], failed[2], rc;
+	pid_t pid;
+
+	tracee_init(ret, 0);
+	if (pipe2(go, O_CLOEXEC) < 0)
+		return err_sys(err, -errno, "cannot start %s", argv[0]);
+	if (pipe2(failed, O_CLOEXEC) < 0) {
+		rc = err_sys(err, -errno, "cannot start %s", argv[0]);
+		close(go[0]);
+		close(go[1]);
+		return rc;
+	}
+	scope_close int go_read = go[0], go_write = go[1], failed_read = failed[0];
+	pid = fork();
+	if (pid == 0)
+		child_main(argv, stdin_null, go[0], failed[1]);
+	close(failed[1]);
+	if (pid < 0)
+		return err_sys(err, -errno, "cannot start %s", argv[0]);
+	ret->pid = pid;
+	ret->launched = true;
+	if (ptrace(PTRACE_SEIZE, pid, 0, (long)TRACE_OPTIONS) < 0) {
+		rc = attach_refused(pid, -errno, err);
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, __WALL);
+		return rc;
+	}
+	if (!threads_add(ret, pid) || write(go_write, "", 1) != 1)
+		rc = err_set(err, -ENOMEM, "cannot start %s: memory is short", argv[0]);
+	else
+		rc = launch_wait(ret, argv[0], failed_read, err);
+	if (!rc)
+		rc = target_open(&ret->target, pid, err);
+	if (rc)
+		tracee_release(ret);
+	return rc;
+}
+
+/* ---- release ----------------------------------------------------------- */
+
+static void absorb(void *arg, struct stop *stop)
+{
+	if (stop->thread)
+		tracee_continue(arg, stop->thread);
+}
+
+/* A thread that waits for its vfork child can't be detached now; the kernel does
+ * it when the tracer thread ends. */
+static void thread_detach(void *arg, struct thread *thread)
+{
+	(void)arg;
+	if (thread->state == THREAD_STOPPED)
+		thread_end(thread);
+}
+
+void tracee_release(struct tracee *tracee)
+{
+	if (!tracee->exited && tracee->count && !tracee->standing)
+		tracee_stop(tracee, absorb, tracee, NULL);
+	tracee_for_each(tracee, thread_detach, tracee);
+	threads_deinit(tracee);
+	vec_deinit(&tracee->queue);
+	vec_deinit(&tracee->expected);
+	target_close(&tracee->target);
+}

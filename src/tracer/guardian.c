@@ -1,0 +1,126 @@
+/*
+ * The guardian waits on a pipe whose other end only memtrace holds.  End of file
+ * means that memtrace is gone, by whatever signal; then:
+ *
+ *   SEIZE every thread (the kernel lets the tracees go a moment after the pipe
+ *   closes: retried) --> stop --> undo the log --> detach --> exit
+ */
+#include "tracer/guardian.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tracer/hide.h"
+#include "tracer/tracee.h"
+
+enum { RETRIES = 2000, RETRY_NS = 1000000 };
+
+static void absorb(void *arg, struct stop *stop)
+{
+	struct tracee *tracee = arg;
+
+	if (stop->kind == STOP_QUIET)
+		hide_stop(tracee, stop->thread);
+	if (stop->thread)
+		tracee_continue(tracee, stop->thread);
+}
+
+static void mend(pid_t target, struct undo *undo)
+{
+	struct tracee tracee;
+	struct err err;
+	int tries = 0;
+
+	while (tracee_attach(&tracee, target, &err)) {
+		struct timespec pause = {0, RETRY_NS};
+		if (err.code == -ESRCH || ++tries > RETRIES)
+			return;
+		nanosleep(&pause, NULL);
+	}
+	if (tracee_stop(&tracee, absorb, &tracee, &err) == 0) {
+		undo_run(undo, &tracee.target);
+		if (!hide_has_inside(&tracee, undo))
+			undo_wipe(undo, &tracee.target);
+	}
+	tracee_release(&tracee);
+}
+
+/* Nothing of the user's may be held open by us: not the terminal, not a pipe. */
+static void close_all_but(int keep)
+{
+	for (int fd = (int)sysconf(_SC_OPEN_MAX); fd >= 0; fd--)
+		if (fd != keep && fd < 65536)
+			close(fd);
+}
+
+static void __attribute__((noreturn)) guardian_main(int fd, const pid_t *target, struct undo *undo)
+{
+	char byte;
+	ssize_t n;
+
+	setsid();
+	prctl(PR_SET_NAME, "memtrace-guard");
+	for (int signo = 1; signo < 32; signo++)
+		signal(signo, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);
+	close_all_but(fd);
+	do
+		n = read(fd, &byte, 1);
+	while (n < 0 && errno == EINTR);
+	if (n == 0 && *target)
+		mend(*target, undo);
+	_exit(0);
+}
+
+int guardian_start(struct guardian *ret, struct undo *undo, struct err *err)
+{
+	int ends[2], code;
+
+	ret->pid = -1;
+	ret->fd = -1;
+	ret->target = mmap(NULL, sizeof(pid_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			   -1, 0);
+	if (ret->target == MAP_FAILED) {
+		ret->target = NULL;
+		return err_sys(err, -errno, "no guardian");
+	}
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_sys(err, -errno, "no guardian");
+	ret->pid = fork();
+	if (ret->pid == 0)
+		guardian_main(ends[0], ret->target, undo);
+	code = errno;
+	close(ends[0]);
+	if (ret->pid < 0) {
+		close(ends[1]);
+		return err_sys(err, -code, "no guardian");
+	}
+	ret->fd = ends[1];
+	return 0;
+}
+
+void guardian_watch(struct guardian *guardian, pid_t target)
+{
+	if (guardian->target)
+		*guardian->target = target;
+}
+
+void guardian_stop(struct guardian *guardian)
+{
+	guardian_watch(guardian, 0);
+	if (guardian->fd >= 0)
+		close(guardian->fd);
+	if (guardian->pid > 0)
+		waitpid(guardian->pid, NULL, 0);
+	if (guardian->target)
+		munmap(guardian->target, sizeof(pid_t));
+	guardian->target = NULL;
+	guardian->pid = guardian->fd = -1;
+}

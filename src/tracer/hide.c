@@ -1,0 +1,143 @@
+/*
+ * Invisible stops.
+ *
+ * The kernel restarts most system calls after a stop by itself (ERESTARTSYS and its
+ * kin, signal(7) "Interruption of system calls"), but epoll_wait, semop,
+ * sigtimedwait, and socket calls with a time limit return a plain EINTR.  At the
+ * stop the thread's registers show it: a call's number, and -EINTR as the result.
+ * Putting the pc back on the system call instruction and the number back into the
+ * result register makes the call again.  Its time limit begins anew, which is the
+ * one thing that remains visible.
+ *
+ * The same holds for a signal that the program ignores: untraced it would not even
+ * have been queued; traced it wakes the thread (sig_ignored() in kernel/signal.c).
+ */
+#include "tracer/hide.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int64_t regs_word(const struct tracee *tracee, const struct regs *regs, int offset)
+{
+	int64_t value = 0;
+
+	memcpy(&value, regs->bytes + offset, tracee->arch->word_size);
+	return tracee->arch->word_size == 4 ? (int32_t)value : value;
+}
+
+static bool is_final(const struct arch *arch, int64_t number)
+{
+	for (const int16_t *at = arch->eintr_final; at && *at >= 0; at++)
+		if (*at == number)
+			return true;
+	return false;
+}
+
+/* A signal that will reach a handler, or end or stop the process. */
+static bool signal_waits(const struct tracee *tracee, const struct thread *thread)
+{
+	struct status status;
+	uint64_t waiting;
+
+	if (status_read(tracee->pid, thread->tid, &status))
+		return true;
+	waiting = (status.pending | status.shared_pending) & ~status.blocked;
+	for (int signo = 1; signo <= 64; signo++)
+		if ((waiting & signal_bit(signo)) && !status_ignores(&status, signo))
+			return true;
+	return false;
+}
+
+bool hide_stop(struct tracee *tracee, struct thread *thread)
+{
+	const struct arch *arch = tracee->arch;
+	struct regs *regs = thread_regs(tracee, thread);
+	int64_t number;
+
+	if (!regs || arch->syscall_number_offset < 0)
+		return false;
+	number = regs_word(tracee, regs, arch->syscall_number_offset);
+	if (number < 0 || regs_word(tracee, regs, arch->syscall_result_offset) != -EINTR)
+		return false;
+	if (is_final(arch, number) || signal_waits(tracee, thread))
+		return false;
+	memcpy(regs->bytes + arch->syscall_result_offset, regs->bytes + arch->syscall_number_offset,
+	       arch->word_size);
+	regs_write(arch, regs, arch->reg_pc,
+		   regs_read(arch, regs, arch->reg_pc) - arch->syscall_insn_len);
+	/* No longer in a call: else the kernel could restart it a second time. */
+	memset(regs->bytes + arch->syscall_number_offset, 0xff, arch->word_size);
+	thread_regs_touch(thread);
+	return true;
+}
+
+/* ---- who could return where -------------------------------------------- */
+
+enum { STACK_WINDOW = 16 * 1024, STACK_LIMIT = 512 * 1024 };
+
+struct search {
+	struct tracee *tracee;
+	const struct undo *undo; /* or NULL: the range below */
+	taddr_t begin, end;
+	bool found;
+};
+
+static bool search_hits(const struct search *search, taddr_t addr)
+{
+	if (search->undo)
+		return undo_covers(search->undo, addr);
+	return addr > search->begin && addr < search->end;
+}
+
+static bool stack_hits(const struct search *search, taddr_t sp)
+{
+	unsigned size = search->tracee->arch->word_size;
+	uint8_t window[STACK_WINDOW];
+
+	for (size_t done = 0; done < STACK_LIMIT; done += sizeof(window)) {
+		ssize_t n = target_read_some(&search->tracee->target, sp + done, window, sizeof(window));
+
+		for (ssize_t i = 0; i + size <= n; i += size) {
+			uint64_t word = 0;
+			memcpy(&word, window + i, size);
+			if (search_hits(search, word))
+				return true;
+		}
+		if (n < (ssize_t)sizeof(window))
+			return false;
+	}
+	return false;
+}
+
+static void thread_search(void *arg, struct thread *thread)
+{
+	struct search *search = arg;
+	const struct arch *arch = search->tracee->arch;
+	struct regs *regs;
+
+	if (search->found || thread->state == THREAD_GONE)
+		return;
+	regs = thread->state == THREAD_STOPPED ? thread_regs(search->tracee, thread) : NULL;
+	if (!regs) {
+		search->found = thread->state != THREAD_STOPPED;
+		return;
+	}
+	search->found = search_hits(search, regs_read(arch, regs, arch->reg_pc)) ||
+			stack_hits(search, regs_read(arch, regs, arch->reg_sp));
+}
+
+bool hide_has_inside(struct tracee *tracee, const struct undo *undo)
+{
+	struct search search = {.tracee = tracee, .undo = undo};
+
+	tracee_for_each(tracee, thread_search, &search);
+	return search.found;
+}
+
+bool hide_has_address(struct tracee *tracee, taddr_t begin, taddr_t end)
+{
+	struct search search = {.tracee = tracee, .begin = begin, .end = end};
+
+	tracee_for_each(tracee, thread_search, &search);
+	return search.found;
+}

@@ -1,0 +1,25 @@
+/* Keeping our stops invisible to the program. */
+#ifndef MEMTRACE_HIDE_H
+#define MEMTRACE_HIDE_H
+
+#include "tracer/tracee.h"
+#include "tracer/undo.h"
+
+/*
+ * A stop that is not the program's business (an interrupt of ours, a signal that
+ * has no effect) may have ended a system call with EINTR.  Makes the call again,
+ * unless a signal waits that would have ended it anyway.  True: it was rewound.
+ */
+bool hide_stop(struct tracee *tracee, struct thread *thread);
+
+/*
+ * Is any thread inside the stubs, or could return there?  Looks at every pc and at
+ * the words of every stack; the world must stand.  A thread that can't be looked at
+ * counts as inside.
+ */
+bool hide_has_inside(struct tracee *tracee, const struct undo *undo);
+
+/* Does any stack hold an address in (begin, end) or any pc point there? */
+bool hide_has_address(struct tracee *tracee, taddr_t begin, taddr_t end);
+
+#endif

@@ -1,0 +1,133 @@
+/*
+ * Making every thread stand still, and letting them run again.
+ *
+ * A thread is asked with PTRACE_INTERRUPT and counts as standing when any stop of
+ * it was reaped: every ptrace-stop clears the pending interrupt (ptrace_stop() in
+ * kernel/signal.c), so no second stop follows.  Three kinds of thread need no stop:
+ *
+ *   GONE      dying, or a leader that exited before its threads
+ *   in_vfork  waits in the kernel for its vfork child and can't return before
+ *             the child, which does stand, has gone on
+ *   unclaimed a new process that waits, stopped, for its parent's event
+ *
+ * It is over when all known threads stand, /proc/PID/task lists no other, and no
+ * announced child is still to come.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <time.h>
+
+#include "tracer/threads.h"
+
+enum { STANDING_LIMIT_MS = 10000 };
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static bool thread_is_moving(const struct thread *thread)
+{
+	if (thread->in_vfork || thread->unclaimed)
+		return false;
+	return thread->state == THREAD_RUNNING ||
+	       (thread->state == THREAD_LISTENING && thread->interrupted);
+}
+
+static void thread_interrupt(void *arg, struct thread *thread)
+{
+	size_t *moving = arg;
+	bool asks = thread->state == THREAD_RUNNING || thread->state == THREAD_LISTENING;
+
+	if (asks && !thread->interrupted && !thread->in_vfork) {
+		thread->interrupted = true;
+		if (ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0) < 0)
+			thread->state = THREAD_GONE;
+	}
+	*moving += thread_is_moving(thread);
+}
+
+/* Threads that /proc knows and we do not: born by a clone whose event we have not
+ * seen.  They are traced from birth; their first stop is on its way. */
+static bool strangers_add(struct tracee *tracee, struct tid_list *tids)
+{
+	bool found = false;
+
+	if (status_threads(tracee->pid, tids))
+		return false;
+	for (size_t i = 0; i < tids->len; i++) {
+		struct status status;
+
+		if (threads_find(tracee, tids->at[i]))
+			continue;
+		if (status_read(tracee->pid, tids->at[i], &status) || status.state == 'Z' ||
+		    status.state == 'X' || status.tracer == 0)
+			continue;
+		found |= threads_add(tracee, tids->at[i]) != NULL;
+	}
+	return found;
+}
+
+/* A short rest: the stops we wait for take some tens of microseconds. */
+static void rest(void)
+{
+	struct timespec pause = {0, 20000};
+	nanosleep(&pause, NULL);
+}
+
+static int stop_all(struct tracee *tracee, struct tid_list *tids,
+		    void (*handle)(void *arg, struct stop *stop), void *arg, struct err *err)
+{
+	uint64_t deadline = now_ms() + STANDING_LIMIT_MS;
+
+	for (;;) {
+		struct stop stop;
+		size_t moving = 0;
+		int rc;
+
+		tracee_for_each(tracee, thread_interrupt, &moving);
+		if (!moving && !tracee->expected.len && !strangers_add(tracee, tids))
+			return tracee->exited ? -ECHILD : 0;
+		rc = tracee_next(tracee, false, &stop);
+		if (rc == 1)
+			handle(arg, &stop);
+		else if (rc < 0)
+			return err_sys(err, rc, "pid %d is gone", tracee->pid);
+		else if (now_ms() > deadline)
+			return err_set(err, -ETIMEDOUT,
+				       "a thread of pid %d does not stop (uninterruptible sleep?)", tracee->pid);
+		else
+			rest();
+	}
+}
+
+int tracee_stop(struct tracee *tracee, void (*handle)(void *arg, struct stop *stop), void *arg,
+		struct err *err)
+{
+	struct tid_list tids = {0};
+	int rc;
+
+	tracee->standing = true;
+	rc = stop_all(tracee, &tids, handle, arg, err);
+	vec_deinit(&tids);
+	if (rc)
+		tracee_resume(tracee);
+	return rc;
+}
+
+static void thread_resume(void *arg, struct thread *thread)
+{
+	if (thread->state == THREAD_STOPPED && !thread->unclaimed)
+		tracee_continue(arg, thread);
+}
+
+void tracee_resume(struct tracee *tracee)
+{
+	tracee->standing = false;
+	tracee_for_each(tracee, thread_resume, tracee);
+}
