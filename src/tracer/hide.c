@@ -77,16 +77,23 @@ enum { STACK_WINDOW = 16 * 1024, STACK_LIMIT = 512 * 1024 };
 
 struct search {
 	struct tracee *tracee;
-	const struct undo *undo; /* or NULL: the range below */
-	taddr_t begin, end;
+	const struct undo *undo; /* or NULL: the ranges below */
+	const struct hide_range *ranges;
+	size_t count;
+	taddr_t lowest, highest; /* of all ranges: most words are outside at one look */
 	bool found;
 };
 
 static bool search_hits(const struct search *search, taddr_t addr)
 {
+	if (addr < search->lowest || addr >= search->highest)
+		return false;
 	if (search->undo)
 		return undo_covers(search->undo, addr);
-	return addr > search->begin && addr < search->end;
+	for (size_t i = 0; i < search->count; i++)
+		if (addr > search->ranges[i].begin && addr < search->ranges[i].end)
+			return true;
+	return false;
 }
 
 static bool stack_hits(const struct search *search, taddr_t sp)
@@ -126,18 +133,44 @@ static void thread_search(void *arg, struct thread *thread)
 			stack_hits(search, regs_read(arch, regs, arch->reg_sp));
 }
 
+static void search_widen(struct search *search, taddr_t begin, taddr_t end)
+{
+	search->lowest = begin < search->lowest ? begin : search->lowest;
+	search->highest = end > search->highest ? end : search->highest;
+}
+
+static void search_areas(struct search *search, struct tracee *tracee, const struct undo *undo)
+{
+	*search = (struct search){.tracee = tracee, .undo = undo, .lowest = ~(taddr_t)0};
+	for (uint32_t i = 0; i < undo->area_count; i++)
+		search_widen(search, undo->area[i].base, undo->area[i].base + undo->area[i].len);
+}
+
 bool hide_has_inside(struct tracee *tracee, const struct undo *undo)
 {
-	struct search search = {.tracee = tracee, .undo = undo};
+	struct search search;
 
+	search_areas(&search, tracee, undo);
 	tracee_for_each(tracee, thread_search, &search);
 	return search.found;
 }
 
-bool hide_has_address(struct tracee *tracee, taddr_t begin, taddr_t end)
+bool hide_is_inside(struct tracee *tracee, struct thread *thread, const struct undo *undo)
 {
-	struct search search = {.tracee = tracee, .begin = begin, .end = end};
+	struct search search;
 
+	search_areas(&search, tracee, undo);
+	thread_search(&search, thread);
+	return search.found;
+}
+
+bool hide_has_address(struct tracee *tracee, const struct hide_range *ranges, size_t count)
+{
+	struct search search = {
+		.tracee = tracee, .ranges = ranges, .count = count, .lowest = ~(taddr_t)0};
+
+	for (size_t i = 0; i < count; i++)
+		search_widen(&search, ranges[i].begin, ranges[i].end);
 	tracee_for_each(tracee, thread_search, &search);
 	return search.found;
 }

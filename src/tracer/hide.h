@@ -19,7 +19,14 @@ bool hide_stop(struct tracee *tracee, struct thread *thread);
  */
 bool hide_has_inside(struct tracee *tracee, const struct undo *undo);
 
-/* Does any stack hold an address in (begin, end) or any pc point there? */
-bool hide_has_address(struct tracee *tracee, taddr_t begin, taddr_t end);
+/* The same for one stopped thread; its memory is tracee->target. */
+bool hide_is_inside(struct tracee *tracee, struct thread *thread, const struct undo *undo);
+
+struct hide_range { /* begin < addr < end */
+	taddr_t begin, end;
+};
+
+/* Does any stack hold an address within one of the ranges, or any pc point there? */
+bool hide_has_address(struct tracee *tracee, const struct hide_range *ranges, size_t count);
 
 #endif

@@ -1,0 +1,138 @@
+/*
+ * Applying hooks: stubs into the slack, then five bytes per function.
+ *
+ * The order makes every moment right: a stub is complete before a patch leads to
+ * it; each patch is one write.  A thread that stands within bytes that a patch
+ * covers is moved to the same instruction in the copy; a stack that would return
+ * into the middle of such bytes (an interrupted handler) makes us wait.
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "capture/hooks.h"
+#include "tracer/hide.h"
+
+static struct hook *unapplied_covering(struct hooks *hooks, taddr_t pc)
+{
+	for (size_t i = 0; i < hooks->list.len; i++) {
+		struct hook *hook = &hooks->list.at[i];
+
+		if (!hook->applied && pc > hook->stub.function &&
+		    pc < hook->stub.function + hook->stub.displaced.original_len)
+			return hook;
+	}
+	return NULL;
+}
+
+struct moving {
+	struct hooks *hooks;
+	struct tracee *tracee;
+};
+
+static void thread_move(void *arg, struct thread *thread)
+{
+	struct moving *moving = arg;
+	const struct arch *arch = moving->tracee->arch;
+	struct regs *regs;
+	struct hook *hook;
+	taddr_t pc;
+
+	regs = thread->state == THREAD_STOPPED ? thread_regs(moving->tracee, thread) : NULL;
+	if (!regs)
+		return;
+	pc = regs_read(arch, regs, arch->reg_pc);
+	hook = unapplied_covering(moving->hooks, pc);
+	if (!hook)
+		return;
+	for (uint32_t i = 0; i < hook->stub.displaced.count; i++) {
+		if (hook->stub.displaced.map[i].original != pc - hook->stub.function)
+			continue;
+		regs_write(arch, regs, arch->reg_pc, hook->stub.copy + hook->stub.displaced.map[i].copy);
+		thread_regs_touch(thread);
+	}
+}
+
+/* Would a thread return into bytes that are about to be covered? */
+static bool somebody_returns(struct hooks *hooks, struct tracee *tracee)
+{
+	struct hide_range ranges[256];
+	size_t count = 0;
+
+	for (size_t i = 0; i < hooks->list.len && count < ARRAY_SIZE(ranges); i++) {
+		const struct stub *stub = &hooks->list.at[i].stub;
+
+		if (!hooks->list.at[i].applied)
+			ranges[count++] = (struct hide_range){
+				stub->function, stub->function + stub->displaced.original_len};
+	}
+	return count && hide_has_address(tracee, ranges, count);
+}
+
+static void leftovers_wipe(struct hook_area *area, struct tracee *tracee)
+{
+	struct hide_range range = {area->left_begin - 1, area->left_end};
+
+	if (area->left_begin != area->left_end && !hide_has_address(tracee, &range, 1))
+		target_write(&tracee->target, area->left_begin, area->left_old,
+			     (size_t)(area->left_end - area->left_begin));
+	free(area->left_old);
+	area->left_old = NULL;
+	area->left_begin = area->left_end = 0;
+}
+
+static int areas_write(struct hooks *hooks, struct tracee *tracee, struct undo *undo, struct err *err)
+{
+	uint8_t disarm[8];
+	uint32_t disarm_len = tracee->arch->trap_disarm(disarm);
+
+	for (size_t i = 0; i < hooks->areas.len; i++) {
+		struct hook_area *area = &hooks->areas.at[i];
+		int rc;
+
+		if (area->applied || !area->area.trap_pc)
+			continue;
+		rc = undo_area(undo, &tracee->target, area->area.base, area->old, area->area.bytes,
+			       area->area.len, area->area.trap, disarm, disarm_len);
+		if (rc)
+			return err_sys(err, rc, "cannot write stubs at 0x%" PRIx64, area->area.base);
+		area->applied = true;
+	}
+	return 0;
+}
+
+static int patch_write(struct hook *hook, struct tracee *tracee, struct undo *undo,
+		       const struct modules *modules, const struct hook_notes *notes, struct err *err)
+{
+	const struct module *module = modules_by_instance(modules, hook->instance);
+	uint32_t skip = (uint32_t)(hook->stub.function - hook->address);
+	int rc = undo_patch(undo, &tracee->target, hook->stub.function, hook->code + skip,
+			    hook->stub.patch, tracee->arch->patch_len);
+
+	if (rc)
+		return err_sys(err, rc, "cannot set a breakpoint on %s in %s", hook->function->name,
+			       module->path);
+	free(hook->code);
+	hook->code = NULL;
+	hook->applied = true;
+	notes->step(notes->arg, "Set breakpoint on %s in %s:0x%" PRIx64 " (0x%" PRIx64 ")",
+		    hook->function->name, module->path, hook->address - module->bias, hook->address);
+	return 0;
+}
+
+int hooks_apply(struct hooks *hooks, struct tracee *tracee, struct undo *undo,
+		const struct modules *modules, const struct hook_notes *notes, struct err *err)
+{
+	struct moving moving = {hooks, tracee};
+	int rc;
+
+	tracee_for_each(tracee, thread_move, &moving);
+	if (somebody_returns(hooks, tracee))
+		return err_set(err, -EAGAIN, "a thread is interrupted within an allocation function's first instructions");
+	rc = areas_write(hooks, tracee, undo, err);
+	for (size_t i = 0; i < hooks->list.len && !rc; i++)
+		if (!hooks->list.at[i].applied)
+			rc = patch_write(&hooks->list.at[i], tracee, undo, modules, notes, err);
+	for (size_t i = 0; i < hooks->areas.len && !rc; i++) /* no patch leads there any more */
+		leftovers_wipe(&hooks->areas.at[i], tracee);
+	return rc;
+}

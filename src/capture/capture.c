@@ -1,0 +1,329 @@
+/*
+ * The border between the tracer thread and the rest of memtrace.
+ *
+ *   caller                       |  tracer thread
+ *   request + kick (a signal) ---|--> between two stops: performed, answered
+ *   capture_next() <-- queue ----|--- notices (an eventfd says that some wait)
+ *
+ * The tracer sleeps in wait4(); a request wakes it by a signal with an empty
+ * handler.  A signal that comes a moment before wait4() begins would be lost, so the
+ * caller kicks again every few milliseconds until it is answered.  When the tracer
+ * thread has ended (the kernel detaches what it still held then), requests are
+ * performed by the caller itself: the engine has no other user any more.
+ */
+#include "capture/capture.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/vec.h"
+#include "capture/engine.h"
+
+enum { KICK_MS = 5 };
+
+enum request { REQUEST_NONE, REQUEST_SNAPSHOT, REQUEST_CLEAR };
+
+struct capture {
+	struct engine engine;
+	pid_t attach_to; /* 0: launch argv */
+	char *const *argv;
+	pthread_t thread;
+	int notice_fd;
+
+	pthread_mutex_t lock; /* for all below */
+	pthread_cond_t answered;
+	VEC(struct notice) notices;
+	size_t notices_head;
+	enum request request;
+	struct snapshot *snapshot;
+	struct err request_err;
+	int request_rc;
+	bool finished; /* the tracer thread touches the engine no more */
+
+	_Atomic bool kicked; /* there is something to do between two stops */
+	_Atomic bool detach;
+	_Atomic pid_t pid;
+};
+
+/* ---- notices ----------------------------------------------------------- */
+
+static void notice_push(struct capture *capture, const struct notice *notice)
+{
+	uint64_t one = 1;
+
+	pthread_mutex_lock(&capture->lock);
+	if (!vec_push(&capture->notices, *notice)) {
+		/* Memory is short: the words are lost, the state is not (NOTICE_ENDED
+		 * finds room that notices_head freed, or the caller asks the state). */
+	}
+	pthread_mutex_unlock(&capture->lock);
+	if (write(capture->notice_fd, &one, sizeof(one)) < 0)
+		return; /* the counter is at its limit: it is readable, that is all we want */
+}
+
+static void notice_say(void *arg, enum notice_kind kind, const char *text)
+{
+	struct capture *capture = arg;
+	struct notice notice = {.kind = kind};
+
+	snprintf(notice.text, sizeof(notice.text), "%s", text);
+	atomic_store(&capture->pid, capture->engine.tracee.pid);
+	notice_push(capture, &notice);
+}
+
+bool capture_next(struct capture *capture, struct notice *ret)
+{
+	uint64_t count;
+	bool found;
+
+	pthread_mutex_lock(&capture->lock);
+	found = capture->notices_head < capture->notices.len;
+	if (found)
+		*ret = capture->notices.at[capture->notices_head++];
+	if (capture->notices_head == capture->notices.len) {
+		vec_clear(&capture->notices);
+		capture->notices_head = 0;
+		if (read(capture->notice_fd, &count, sizeof(count)) < 0)
+			count = 0; /* nothing had been signalled */
+	}
+	pthread_mutex_unlock(&capture->lock);
+	return found;
+}
+
+int capture_fd(const struct capture *capture)
+{
+	return capture->notice_fd;
+}
+
+pid_t capture_pid(const struct capture *capture)
+{
+	return atomic_load(&capture->pid);
+}
+
+/* ---- the tracer thread ------------------------------------------------- */
+
+/* With the lock held. */
+static void request_perform(struct capture *capture)
+{
+	capture->request_rc = 0;
+	if (capture->request == REQUEST_SNAPSHOT)
+		capture->request_rc = engine_snapshot(&capture->engine, &capture->snapshot,
+						      &capture->request_err);
+	else if (capture->request == REQUEST_CLEAR)
+		engine_clear(&capture->engine);
+	capture->request = REQUEST_NONE;
+	pthread_cond_broadcast(&capture->answered);
+}
+
+static void requests_serve(struct capture *capture)
+{
+	if (!atomic_exchange(&capture->kicked, false))
+		return;
+	pthread_mutex_lock(&capture->lock);
+	if (capture->request != REQUEST_NONE)
+		request_perform(capture);
+	pthread_mutex_unlock(&capture->lock);
+}
+
+static void finish(struct capture *capture, const struct notice *last)
+{
+	pthread_mutex_lock(&capture->lock);
+	if (capture->request != REQUEST_NONE)
+		request_perform(capture);
+	capture->finished = true;
+	pthread_mutex_unlock(&capture->lock);
+	notice_push(capture, last);
+}
+
+static void *tracer_main(void *arg)
+{
+	struct capture *capture = arg;
+	struct engine *engine = &capture->engine;
+	struct notice last = {.kind = NOTICE_ENDED};
+	struct err err = {0};
+	bool began;
+	int rc;
+
+	if (capture->attach_to)
+		rc = engine_attach(engine, capture->attach_to, &err);
+	else
+		rc = engine_launch(engine, capture->argv, &err);
+	began = rc == 0;
+	while (!rc && !engine->ended && !atomic_load(&capture->detach)) {
+		requests_serve(capture);
+		rc = engine_turn(engine, &err);
+	}
+	engine_leave(engine);
+	last.end = rc ? (began ? CAPTURE_LOST : CAPTURE_FAILED) : engine->end;
+	last.status = rc ? rc : engine->status;
+	snprintf(last.text, sizeof(last.text), "%s", rc ? err.text : "");
+	finish(capture, &last);
+	return NULL;
+}
+
+/* ---- beginning and end ------------------------------------------------- */
+
+static void kick_handler(int signo)
+{
+	(void)signo;
+}
+
+static int kick_signal(void)
+{
+	return SIGRTMIN + 3;
+}
+
+static void kick_prepare(void)
+{
+	struct sigaction action = {.sa_handler = kick_handler}; /* no SA_RESTART: that is the point */
+
+	sigaction(kick_signal(), &action, NULL);
+}
+
+static int capture_start(const struct capture_options *options, pid_t pid, char *const argv[],
+			 struct capture **ret, struct err *err)
+{
+	struct capture *capture = calloc(1, sizeof(*capture));
+	struct engine_voice voice = {notice_say, capture};
+	sigset_t all, old;
+	int rc;
+
+	if (!capture)
+		return err_set(err, -ENOMEM, "memory is short");
+	pthread_mutex_init(&capture->lock, NULL);
+	pthread_cond_init(&capture->answered, NULL);
+	capture->attach_to = pid;
+	capture->argv = argv;
+	capture->pid = pid;
+	capture->notice_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	kick_prepare();
+	rc = capture->notice_fd < 0 ? err_sys(err, -errno, "cannot begin")
+				    : engine_init(&capture->engine, options, &voice, err);
+	if (!rc) {
+		/* Every signal but the kick is for the other thread. */
+		sigfillset(&all);
+		sigdelset(&all, kick_signal());
+		pthread_sigmask(SIG_SETMASK, &all, &old);
+		rc = -pthread_create(&capture->thread, NULL, tracer_main, capture);
+		pthread_sigmask(SIG_SETMASK, &old, NULL);
+		if (rc)
+			err_sys(err, rc, "cannot start a thread");
+	}
+	if (rc) {
+		engine_deinit(&capture->engine);
+		if (capture->notice_fd >= 0)
+			close(capture->notice_fd);
+		free(capture);
+		return rc;
+	}
+	*ret = capture;
+	return 0;
+}
+
+int capture_attach(const struct capture_options *options, pid_t pid, struct capture **ret, struct err *err)
+{
+	return capture_start(options, pid, NULL, ret, err);
+}
+
+int capture_launch(const struct capture_options *options, char *const argv[], struct capture **ret,
+		   struct err *err)
+{
+	return capture_start(options, 0, argv, ret, err);
+}
+
+void capture_destroy(struct capture *capture)
+{
+	if (!capture)
+		return;
+	capture_detach(capture);
+	pthread_mutex_lock(&capture->lock);
+	while (!capture->finished) {
+		struct timespec until;
+
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += KICK_MS * 1000000;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		pthread_kill(capture->thread, kick_signal());
+		pthread_cond_timedwait(&capture->answered, &capture->lock, &until);
+	}
+	pthread_mutex_unlock(&capture->lock);
+	pthread_join(capture->thread, NULL);
+	engine_deinit(&capture->engine);
+	close(capture->notice_fd);
+	vec_deinit(&capture->notices);
+	pthread_cond_destroy(&capture->answered);
+	pthread_mutex_destroy(&capture->lock);
+	free(capture);
+}
+
+/* ---- requests ---------------------------------------------------------- */
+
+/* With the lock held: asks, kicks, and waits for the answer. */
+static int request_wait(struct capture *capture, enum request request)
+{
+	capture->request = request;
+	while (capture->request != REQUEST_NONE) {
+		struct timespec until;
+
+		if (capture->finished) {
+			request_perform(capture);
+			break;
+		}
+		atomic_store(&capture->kicked, true);
+		pthread_kill(capture->thread, kick_signal());
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += KICK_MS * 1000000;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		pthread_cond_timedwait(&capture->answered, &capture->lock, &until);
+	}
+	return capture->request_rc;
+}
+
+int capture_snapshot(struct capture *capture, struct snapshot **ret, struct err *err)
+{
+	int rc;
+
+	pthread_mutex_lock(&capture->lock);
+	rc = request_wait(capture, REQUEST_SNAPSHOT);
+	if (rc && err)
+		*err = capture->request_err;
+	else if (!rc)
+		*ret = capture->snapshot;
+	pthread_mutex_unlock(&capture->lock);
+	return rc;
+}
+
+int capture_clear(struct capture *capture, struct err *err)
+{
+	(void)err;
+	pthread_mutex_lock(&capture->lock);
+	request_wait(capture, REQUEST_CLEAR);
+	pthread_mutex_unlock(&capture->lock);
+	return 0;
+}
+
+void capture_detach(struct capture *capture)
+{
+	atomic_store(&capture->detach, true);
+	pthread_mutex_lock(&capture->lock);
+	if (!capture->finished)
+		pthread_kill(capture->thread, kick_signal());
+	pthread_mutex_unlock(&capture->lock);
+}
+
+void capture_signal(struct capture *capture, int signo)
+{
+	pid_t pid = capture_pid(capture);
+
+	if (pid > 0)
+		kill(pid, signo);
+}

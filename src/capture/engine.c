@@ -1,0 +1,430 @@
+/*
+ * The breakpoint engine's loop: stops in, events out, the target never waits long.
+ *
+ * Invariants:
+ *  - Every stop is handed on exactly as the program would have met it without us;
+ *    only the signal of our own trap is dropped.
+ *  - An event is counted once, also when another signal is reported at the trap
+ *    before ours: a thread that stands at the trap with our signal still pending is
+ *    counted at once, and the signal swallowed when it comes.
+ *  - Whatever ends this (quit, error, exit), engine_leave() puts the target back.
+ */
+#include "capture/engine.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include "tracer/hide.h"
+
+#define REGION_LIMIT_64 (1ull << 38)
+#define REGION_LIMIT_32 (1ull << 29)
+
+/* ---- words ------------------------------------------------------------- */
+
+static void say(struct engine *engine, enum notice_kind kind, const char *format, va_list args)
+{
+	char text[sizeof(((struct notice *)0)->text)];
+
+	vsnprintf(text, sizeof(text), format, args);
+	engine->voice.say(engine->voice.arg, kind, text);
+}
+
+void engine_step(void *arg, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(arg, NOTICE_STEP, format, args);
+	va_end(args);
+}
+
+void engine_warn(void *arg, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(arg, NOTICE_WARNING, format, args);
+	va_end(args);
+}
+
+static void __attribute__((format(printf, 3, 4))) tell(struct engine *engine, enum notice_kind kind,
+						       const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(engine, kind, format, args);
+	va_end(args);
+}
+
+/* ---- time -------------------------------------------------------------- */
+
+static uint64_t monotonic_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+uint32_t engine_now(const struct engine *engine)
+{
+	return (uint32_t)((monotonic_ms() - engine->started_ms) / 10);
+}
+
+/* ---- begin and end ----------------------------------------------------- */
+
+int engine_init(struct engine *ret, const struct capture_options *options,
+		const struct engine_voice *voice, struct err *err)
+{
+	uint64_t limit = sizeof(void *) == 8 ? REGION_LIMIT_64 : REGION_LIMIT_32;
+	int rc;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->guardian.pid = ret->guardian.fd = -1;
+	ret->options = *options;
+	ret->voice = *voice;
+	ret->started_ms = monotonic_ms();
+	clock_gettime(CLOCK_REALTIME, &ret->counting_since);
+	modules_init(&ret->modules, module_unwind_forget);
+	walker_init(&ret->walker, &ret->tracee, &ret->modules, &ret->hooks, NULL);
+	ret->undo = undo_create();
+	ret->walker.undo = ret->undo;
+	ret->frames = calloc(options->depth, sizeof(*ret->frames));
+	if (!ret->undo || !ret->frames)
+		return err_set(err, -ENOMEM, "memory is short");
+	rc = region_space_private(&ret->space, limit);
+	if (!rc)
+		rc = region_init(&ret->space, &ret->region);
+	if (rc)
+		return err_sys(err, rc, "cannot reserve memory for the tables");
+	ret->book = (struct book){ret->region, &ret->space};
+	return recorder_open(&ret->recorder, options->record, options->record_every, err);
+}
+
+void engine_deinit(struct engine *engine)
+{
+	guardian_stop(&engine->guardian);
+	recorder_close(&engine->recorder);
+	walker_deinit(&engine->walker);
+	hooks_deinit(&engine->hooks);
+	modules_deinit(&engine->modules);
+	maps_deinit(&engine->maps);
+	region_space_deinit(&engine->space);
+	undo_destroy(engine->undo);
+	free(engine->frames);
+	free(engine->command);
+}
+
+/*
+ * A signal that is ignored by default and not caught by the program; one that no
+ * thread waits for with sigwait() either, as far as can be seen.
+ */
+static int choose_signal(pid_t pid)
+{
+	static const int candidates[] = {SIGURG, SIGWINCH, SIGCHLD};
+	struct status status;
+
+	if (status_read(pid, 0, &status))
+		return SIGURG;
+	for (size_t i = 0; i < ARRAY_SIZE(candidates); i++)
+		if (!((status.caught | status.pending | status.shared_pending) & signal_bit(candidates[i])))
+			return candidates[i];
+	return SIGURG;
+}
+
+static void hold(struct engine *engine)
+{
+	struct err err;
+
+	engine->traced = true;
+	engine->tracee.forget = free;
+	engine->hooks.signo = choose_signal(engine->tracee.pid);
+	engine->command = status_command(engine->tracee.pid);
+	if (guardian_start(&engine->guardian, engine->undo, &err))
+		engine_warn(engine, "%s: if memtrace is killed, the process lives on, but slowed down",
+			    err.text);
+	guardian_watch(&engine->guardian, engine->tracee.pid);
+	engine->started_ms = monotonic_ms();
+	clock_gettime(CLOCK_REALTIME, &engine->counting_since);
+}
+
+int engine_attach(struct engine *engine, pid_t pid, struct err *err)
+{
+	int rc;
+
+	engine_step(engine, "Attaching to pid %d", pid);
+	rc = tracee_attach(&engine->tracee, pid, err);
+	if (rc)
+		return rc;
+	hold(engine);
+	rc = engine_follow(engine, HOOK_ALL, err);
+	if (!rc && !engine->hooks.allocators)
+		rc = err_set(err, -ENOENT,
+			     "no allocator found in pid %d: no module has a symbol malloc (a static program that was stripped?)",
+			     pid);
+	if (!rc && !engine->ended)
+		tell(engine, NOTICE_READY, "Attached to pid %d", pid);
+	return rc;
+}
+
+int engine_launch(struct engine *engine, char *const argv[], struct err *err)
+{
+	int rc = tracee_launch(&engine->tracee, argv, engine->options.stdin_null, err);
+
+	if (rc)
+		return rc;
+	hold(engine);
+	engine->loading = true;
+	rc = engine_follow(engine, HOOK_LOADER, err);
+	if (!rc)
+		tell(engine, NOTICE_READY, "Started pid %d", engine->tracee.pid);
+	return rc;
+}
+
+/* ---- stops ------------------------------------------------------------- */
+
+static bool at_trap(struct engine *engine, struct thread *thread)
+{
+	const struct arch *arch = engine->tracee.arch;
+	struct regs *regs = thread_regs(&engine->tracee, thread);
+
+	return regs && hooks_is_trap(&engine->hooks, regs_read(arch, regs, arch->reg_pc));
+}
+
+static bool signal_is_pending(const struct engine *engine, pid_t tid)
+{
+	struct status status;
+
+	return status_read(engine->tracee.pid, tid, &status) == 0 &&
+	       (status.pending & signal_bit(engine->hooks.signo));
+}
+
+/* A stop that is not our trap's signal, at our trap: is the trap yet to be counted? */
+static void trap_overtaken(struct engine *engine, struct thread *thread)
+{
+	struct engine_thread *own = engine_thread(thread);
+
+	if (!own || own->swallow || !at_trap(engine, thread) || !signal_is_pending(engine, thread->tid))
+		return;
+	own->swallow = true;
+	engine_trap(engine, thread);
+}
+
+/* Sent by tkill(), as the trap does; a kill() of somebody's is SI_USER. */
+static bool sent_by_tkill(pid_t tid)
+{
+	siginfo_t info;
+
+	return ptrace(PTRACE_GETSIGINFO, tid, 0, &info) == 0 && info.si_code == SI_TKILL;
+}
+
+static bool is_our_signal(struct engine *engine, struct stop *stop)
+{
+	struct engine_thread *own = engine_thread(stop->thread);
+
+	if (stop->signal != engine->hooks.signo || !own || !sent_by_tkill(stop->thread->tid))
+		return false;
+	if (own->swallow) {
+		own->swallow = false;
+		return true;
+	}
+	if (!at_trap(engine, stop->thread))
+		return false;
+	engine_trap(engine, stop->thread);
+	return true;
+}
+
+static void on_signal(struct engine *engine, struct stop *stop)
+{
+	struct status status;
+
+	if (is_our_signal(engine, stop)) {
+		stop->thread->deliver = 0;
+		return;
+	}
+	trap_overtaken(engine, stop->thread);
+	if (status_read(engine->tracee.pid, stop->thread->tid, &status) == 0 &&
+	    status_ignores(&status, stop->signal))
+		hide_stop(&engine->tracee, stop->thread);
+}
+
+/* A fork child has a copy of the patched code and no tracer to be: made whole, and
+ * let go before it runs its first instruction. */
+static void child_set_free(struct engine *engine, struct thread *child)
+{
+	struct tracee copy = {.pid = child->tid, .arch = engine->tracee.arch};
+	struct err err;
+
+	if (target_open(&copy.target, child->tid, &err) == 0) {
+		undo_run(engine->undo, &copy.target);
+		if (!hide_is_inside(&copy, child, engine->undo))
+			undo_wipe(engine->undo, &copy.target);
+		target_close(&copy.target);
+	}
+	tracee_let_go(&engine->tracee, child);
+}
+
+static void on_exec(struct engine *engine)
+{
+	struct err err = {0};
+	char **command = status_command(engine->tracee.pid);
+	int rc;
+
+	free(engine->command);
+	engine->command = command;
+	undo_clear(engine->undo);
+	hooks_clear(&engine->hooks);
+	engine_clear(engine);
+	target_close(&engine->tracee.target);
+	rc = target_open(&engine->tracee.target, engine->tracee.pid, &err);
+	engine->hooks.signo = choose_signal(engine->tracee.pid);
+	engine->loading = true;
+	engine->rescan = true;
+	if (rc)
+		engine_warn(engine, "%s", err.text);
+	tell(engine, NOTICE_EXEC, "%s", command && command[0] ? command[0] : "?");
+}
+
+static void on_exit_of_process(struct engine *engine, int status)
+{
+	engine->ended = true;
+	engine->end = WIFSIGNALED(status) ? CAPTURE_KILLED : CAPTURE_EXITED;
+	engine->status = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+void engine_handle(void *arg, struct stop *stop)
+{
+	struct engine *engine = arg;
+	struct thread *thread = stop->thread;
+
+	switch (stop->kind) {
+	case STOP_SIGNAL:
+		on_signal(engine, stop);
+		break;
+	case STOP_QUIET:
+		trap_overtaken(engine, thread);
+		hide_stop(&engine->tracee, thread);
+		break;
+	case STOP_GROUP:
+		trap_overtaken(engine, thread);
+		break;
+	case STOP_CHILD:
+		if (!stop->shares_memory) {
+			child_set_free(engine, thread);
+			return;
+		}
+		break;
+	case STOP_GUEST_EXEC:
+		tracee_let_go(&engine->tracee, thread);
+		return;
+	case STOP_EXEC:
+		if (thread->owner)
+			memset(thread->owner, 0, sizeof(struct engine_thread));
+		on_exec(engine);
+		return; /* waits for the rescan */
+	case STOP_THREAD_EXIT:
+		if (thread->owner)
+			book_abandon(&engine->book, &engine_thread(thread)->book);
+		return;
+	case STOP_EXIT:
+		on_exit_of_process(engine, stop->status);
+		return;
+	}
+	if (!engine->rescan)
+		tracee_continue(&engine->tracee, thread);
+}
+
+/* The loader's list has changed, or a new program has begun: a thread waits. */
+static int rescan(struct engine *engine, struct err *err)
+{
+	bool begins = engine->loading && engine->hooks.list.len == 0;
+	int rc;
+
+	engine->rescan = false;
+	rc = engine_follow(engine, begins ? HOOK_LOADER : HOOK_ALL, err);
+	if (rc || begins)
+		return rc == -ECHILD ? 0 : rc;
+	if (engine->loading && !engine->hooks.allocators)
+		engine_warn(engine, "no allocator found in pid %d: no module has a symbol malloc",
+			    engine->tracee.pid);
+	engine->loading = false;
+	return 0;
+}
+
+int engine_turn(struct engine *engine, struct err *err)
+{
+	struct stop stop;
+	int rc = tracee_next(&engine->tracee, true, &stop);
+
+	if (rc == -ECHILD) {
+		/* Its leader had ended before we came: nobody tells us the status. */
+		on_exit_of_process(engine, 0);
+		return 0;
+	}
+	if (rc < 0)
+		return err_sys(err, rc, "waiting for pid %d", engine->tracee.pid);
+	if (rc == 1)
+		engine_handle(engine, &stop);
+	while (engine->rescan && !engine->ended) {
+		rc = rescan(engine, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* ---- leaving ----------------------------------------------------------- */
+
+static void thread_abandon(void *arg, struct thread *thread)
+{
+	struct engine *engine = arg;
+
+	if (thread->owner)
+		book_abandon(&engine->book, &engine_thread(thread)->book);
+}
+
+void engine_leave(struct engine *engine)
+{
+	struct err err;
+	int rc;
+
+	if (!engine->traced)
+		return;
+	rc = engine->ended ? -ECHILD : tracee_stop(&engine->tracee, engine_handle, engine, &err);
+	tracee_for_each(&engine->tracee, thread_abandon, engine);
+	if (!engine->ended) {
+		rc = undo_run(engine->undo, &engine->tracee.target);
+		if (rc && rc != -ESRCH)
+			engine_warn(engine, "could not put all of the code of pid %d back: %s",
+				    engine->tracee.pid, strerror(-rc));
+		if (engine->tracee.standing && !hide_has_inside(&engine->tracee, engine->undo))
+			undo_wipe(engine->undo, &engine->tracee.target);
+		engine->ended = true;
+		engine->end = CAPTURE_DETACHED;
+	}
+	undo_clear(engine->undo);
+	guardian_watch(&engine->guardian, 0);
+	tracee_release(&engine->tracee);
+	engine->traced = false;
+}
+
+/* ---- reading ----------------------------------------------------------- */
+
+static void thread_forget(void *arg, struct thread *thread)
+{
+	(void)arg;
+	if (thread->owner)
+		book_forget(&engine_thread(thread)->book);
+}
+
+void engine_clear(struct engine *engine)
+{
+	tracee_for_each(&engine->tracee, thread_forget, NULL);
+	region_clear(engine->region, &engine->space);
+	clock_gettime(CLOCK_REALTIME, &engine->counting_since);
+}

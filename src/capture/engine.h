@@ -1,0 +1,96 @@
+/*
+ * The breakpoint engine: everything the tracer thread owns.
+ *
+ *   stop --> trap of a stub? --> book (+ walker, region)
+ *        --> the loader's?   --> rescan modules, plan and apply hooks
+ *        --> signal, child, exec, exit --> passed on as without us
+ */
+#ifndef MEMTRACE_ENGINE_H
+#define MEMTRACE_ENGINE_H
+
+#include "capture/book.h"
+#include "capture/capture.h"
+#include "capture/hooks.h"
+#include "capture/record.h"
+#include "capture/walker.h"
+#include "tracer/guardian.h"
+#include "tracer/tracee.h"
+
+/* How the engine speaks to the other thread. */
+struct engine_voice {
+	void (*say)(void *arg, enum notice_kind kind, const char *text);
+	void *arg;
+};
+
+struct engine {
+	struct capture_options options;
+	struct engine_voice voice;
+	struct tracee tracee;
+	struct undo *undo;
+	struct guardian guardian;
+	struct region_space space;
+	struct region *region;
+	struct book book;
+	struct modules modules;
+	struct maps maps;
+	struct hooks hooks;
+	struct walker walker;
+	struct recorder recorder;
+	frame_t *frames;      /* options.depth of them */
+	uint64_t started_ms;  /* CLOCK_MONOTONIC: time base of ticks */
+	struct timespec counting_since; /* CLOCK_REALTIME */
+	uint64_t rescan_ms;   /* when modules were last looked for because of an unknown pc */
+	char **command;
+	bool traced;          /* tracee is to be released */
+	bool rescan;          /* the loader changed its list: a thread waits for us */
+	bool loading;         /* launched; libraries are not all there yet */
+	bool ended;
+	enum capture_end end;
+	int status;
+};
+
+/* What the engine keeps of a thread of the target. */
+struct engine_thread {
+	struct book_thread book;
+	bool swallow; /* its trap was counted before its signal was reported */
+};
+
+int engine_init(struct engine *ret, const struct capture_options *options,
+		const struct engine_voice *voice, struct err *err);
+/* After engine_leave(), or when it never began. */
+void engine_deinit(struct engine *engine);
+
+int engine_attach(struct engine *engine, pid_t pid, struct err *err);
+int engine_launch(struct engine *engine, char *const argv[], struct err *err);
+
+/* Waits for stops and handles one batch; returns early (0) when a signal interrupts
+ * the waiting.  Sets engine->ended when the process is gone. */
+int engine_turn(struct engine *engine, struct err *err);
+
+/* Stops the process, puts everything back, lets it go.  Sets ended, CAPTURE_DETACHED. */
+void engine_leave(struct engine *engine);
+
+/* A snapshot of the present state. */
+int engine_snapshot(struct engine *engine, struct snapshot **ret, struct err *err);
+void engine_clear(struct engine *engine);
+
+/* Ticks (1/100 s) since the start. */
+uint32_t engine_now(const struct engine *engine);
+
+/* ---- between engine.c, trap.c, follow.c -------------------------------- */
+
+struct engine_thread *engine_thread(struct thread *thread);
+/* A thread stands at the trap of one of our stubs: counts what it means. */
+void engine_trap(struct engine *engine, struct thread *thread);
+/* Follows modules: rescans, plans, applies.  World standing or one thread only. */
+int engine_follow(struct engine *engine, enum hook_scope scope, struct err *err);
+/* A thread is at the loader's notification. */
+void engine_loader(struct engine *engine);
+/* Modules changed or an unknown pc was met: looks at the mappings anew. */
+int engine_rescan_modules(struct engine *engine, bool *changed, struct err *err);
+/* A stop has come; it ends with tracee_continue() or, for children, otherwise. */
+void engine_handle(void *arg, struct stop *stop);
+void engine_step(void *arg, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void engine_warn(void *arg, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,133 @@
+/*
+ * Following what the process maps: modules come and go, hooks with them.
+ *
+ * The loader calls _dl_debug_state() when its list is about to change and again
+ * when it is consistent (<link.h>, struct r_debug); only the second matters.  The
+ * thread that called it waits in our trap until the new modules are hooked, so no
+ * constructor of theirs runs unseen.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "capture/engine.h"
+
+enum { AT_BASE_TAG = 7, APPLY_TRIES = 200, APPLY_PAUSE_NS = 1000000 };
+
+static const struct hook_notes *notes_of(struct engine *engine, struct hook_notes *notes)
+{
+	*notes = (struct hook_notes){engine_step, engine_warn, engine};
+	return notes;
+}
+
+/* The program interpreter's load address, by the auxiliary vector (getauxval(3)). */
+static taddr_t interpreter_base(const struct engine *engine)
+{
+	unsigned size = engine->tracee.arch->word_size;
+	char path[64];
+	uint8_t pair[16];
+	taddr_t base = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/auxv", engine->tracee.pid);
+	file = fopen(path, "re");
+	while (file && fread(pair, size, 2, file) == 2) {
+		uint64_t tag = 0, value = 0;
+		memcpy(&tag, pair, size);
+		memcpy(&value, pair + size, size);
+		if (tag == AT_BASE_TAG)
+			base = value;
+	}
+	if (file)
+		fclose(file);
+	return base;
+}
+
+int engine_rescan_modules(struct engine *engine, bool *changed, struct err *err)
+{
+	struct maps maps = {0};
+	size_t known = engine->modules.list.len;
+	int rc = maps_read(engine->tracee.pid, &maps, err);
+
+	if (rc)
+		return rc;
+	rc = modules_update(&engine->modules, engine->tracee.pid, &maps, &engine->tracee.target.memory,
+			    changed, err);
+	maps_deinit(&engine->maps);
+	engine->maps = maps;
+	if (rc)
+		return rc;
+	for (size_t i = known; i < engine->modules.list.len; i++) {
+		const struct module *module = engine->modules.list.at[i];
+
+		engine_step(engine, "Opening %s begin=0x%" PRIx64 " offset=0", module->path, module->begin);
+		if (!module->image)
+			engine_warn(engine, "%s: %s", module->path, module->why);
+	}
+	if (*changed) {
+		walker_forget(&engine->walker);
+		recorder_maps_changed(&engine->recorder);
+		hooks_forget_unmapped(&engine->hooks, engine->undo, &engine->modules);
+	}
+	return 0;
+}
+
+static int plan(struct engine *engine, enum hook_scope scope, size_t *planned, struct err *err)
+{
+	struct hook_notes notes;
+	struct module *loader;
+	bool changed = false;
+	int rc = engine_rescan_modules(engine, &changed, err);
+
+	if (rc)
+		return rc;
+	loader = modules_find(&engine->modules, interpreter_base(engine));
+	engine->hooks.loader = loader ? loader->instance : 0;
+	return hooks_plan(&engine->hooks, &engine->tracee, &engine->modules, &engine->maps, scope,
+			  notes_of(engine, &notes), planned, err);
+}
+
+/* Applies in a standing world, and lets it run on; patient with interrupted threads. */
+static int apply(struct engine *engine, struct err *err)
+{
+	struct hook_notes notes;
+	int rc = -EAGAIN;
+
+	for (int tries = 0; tries < APPLY_TRIES && rc == -EAGAIN; tries++) {
+		struct timespec pause = {0, APPLY_PAUSE_NS};
+
+		if (tries)
+			nanosleep(&pause, NULL);
+		rc = tracee_stop(&engine->tracee, engine_handle, engine, err);
+		if (rc)
+			return rc;
+		rc = hooks_apply(&engine->hooks, &engine->tracee, engine->undo, &engine->modules,
+				 notes_of(engine, &notes), err);
+		if (rc == -EAGAIN)
+			tracee_resume(&engine->tracee);
+	}
+	return rc;
+}
+
+int engine_follow(struct engine *engine, enum hook_scope scope, struct err *err)
+{
+	size_t planned = 0;
+	int rc = plan(engine, scope, &planned, err);
+
+	if (!rc && planned)
+		rc = apply(engine, err);
+	tracee_resume(&engine->tracee);
+	return rc;
+}
+
+void engine_loader(struct engine *engine)
+{
+	uint32_t state = 0; /* RT_CONSISTENT */
+
+	if (engine->hooks.loader_state &&
+	    target_read(&engine->tracee.target, engine->hooks.loader_state, &state, sizeof(state)))
+		state = 0;
+	engine->rescan |= state == 0;
+}

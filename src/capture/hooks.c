@@ -1,0 +1,147 @@
+/*
+ * Which functions are watched, and the table of those that are.
+ *
+ * The table of names is the whole knowledge of what an allocator offers.  Aliases
+ * at one address are one hook, under the first name of the table.
+ */
+#include "capture/hooks.h"
+
+#include <string.h>
+
+#include "capture/plan.h"
+
+/* clang-format off */
+static const struct function functions[] = {
+	{"malloc",         CALL_ALLOC,        STUB_RETURN, 0},
+	{"free",           CALL_FREE,         STUB_ENTRY,  0},
+	{"calloc",         CALL_CALLOC,       STUB_RETURN, 0},
+	{"realloc",        CALL_REALLOC,      STUB_BOTH,   0},
+	{"reallocarray",   CALL_REALLOCARRAY, STUB_BOTH,   0},
+	{"posix_memalign", CALL_POSIX_ALIGN,  STUB_RETURN, 0},
+	{"aligned_alloc",  CALL_ALLOC,        STUB_RETURN, 1},
+	{"memalign",       CALL_ALLOC,        STUB_RETURN, 1},
+	{"valloc",         CALL_ALLOC,        STUB_RETURN, 0},
+	{"pvalloc",        CALL_ALLOC,        STUB_RETURN, 0},
+	{"cfree",          CALL_FREE,         STUB_ENTRY,  0},
+	{"free_sized",         CALL_FREE,     STUB_ENTRY,  0}, /* C23 7.24.3.4 */
+	{"free_aligned_sized", CALL_FREE,     STUB_ENTRY,  0}, /* C23 7.24.3.5 */
+};
+/* clang-format on */
+
+static const struct function loader_function = {"_dl_debug_state", CALL_LOADER, STUB_ENTRY, 0};
+
+const struct function *hooks_functions(bool loader, size_t *count)
+{
+	*count = loader ? 1 : ARRAY_SIZE(functions);
+	return loader ? &loader_function : functions;
+}
+
+static void hook_deinit(struct hook *hook)
+{
+	free(hook->code);
+	hook->code = NULL;
+}
+
+static void area_deinit(struct hook_area *area)
+{
+	free(area->old);
+	free(area->left_old);
+	area->old = area->left_old = NULL;
+}
+
+void hooks_clear(struct hooks *hooks)
+{
+	for (size_t i = 0; i < hooks->list.len; i++)
+		hook_deinit(&hooks->list.at[i]);
+	for (size_t i = 0; i < hooks->areas.len; i++)
+		area_deinit(&hooks->areas.at[i]);
+	vec_clear(&hooks->list);
+	vec_clear(&hooks->areas);
+	vec_clear(&hooks->seen);
+	hooks->loader = 0;
+	hooks->loader_state = 0;
+	hooks->allocators = false;
+}
+
+void hooks_deinit(struct hooks *hooks)
+{
+	hooks_clear(hooks);
+	vec_deinit(&hooks->list);
+	vec_deinit(&hooks->areas);
+	vec_deinit(&hooks->seen);
+}
+
+static bool is_mapped(const struct modules *modules, uint32_t instance)
+{
+	const struct module *module = modules_by_instance(modules, instance);
+	return module && module->mapped;
+}
+
+void hooks_forget_unmapped(struct hooks *hooks, struct undo *undo, const struct modules *modules)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < hooks->list.len; i++) {
+		struct hook *hook = &hooks->list.at[i];
+
+		if (is_mapped(modules, hook->instance)) {
+			hooks->list.at[kept++] = *hook;
+			continue;
+		}
+		undo_forget(undo, hook->stub.function, hook->stub.function + 1);
+		hook_deinit(hook);
+	}
+	hooks->list.len = kept;
+	for (size_t i = 0; i < hooks->areas.len; i++) { /* indexes stay: an area is only emptied */
+		struct hook_area *area = &hooks->areas.at[i];
+
+		if (!area->applied || is_mapped(modules, area->home))
+			continue;
+		undo_forget(undo, area->area.base, area->area.base + 1);
+		area->applied = false;
+		area->area.trap_pc = 0;
+	}
+	kept = 0;
+	for (size_t i = 0; i < hooks->seen.len; i++)
+		if (is_mapped(modules, hooks->seen.at[i]))
+			hooks->seen.at[kept++] = hooks->seen.at[i];
+	hooks->seen.len = kept;
+}
+
+bool hooks_is_trap(const struct hooks *hooks, taddr_t pc)
+{
+	for (size_t i = 0; i < hooks->areas.len; i++)
+		if (hooks->areas.at[i].applied && hooks->areas.at[i].area.trap_pc == pc)
+			return true;
+	return false;
+}
+
+const struct hook *hooks_by_site(const struct hooks *hooks, taddr_t site, bool *entry)
+{
+	for (size_t i = 0; i < hooks->list.len; i++) {
+		const struct stub *stub = &hooks->list.at[i].stub;
+
+		if (site != stub->trap_entry && site != stub->trap_return)
+			continue;
+		*entry = site == stub->trap_entry;
+		return &hooks->list.at[i];
+	}
+	return NULL;
+}
+
+/* The stubs lie one behind the other: the one that begins last before pc. */
+const struct hook *hooks_by_stub(const struct hooks *hooks, taddr_t pc)
+{
+	const struct hook *best = NULL;
+
+	for (size_t i = 0; i < hooks->list.len; i++) {
+		const struct hook *hook = &hooks->list.at[i];
+		const struct stub_area *area = &hooks->areas.at[hook->area].area;
+
+		if (!hook->applied || pc - area->base >= area->len || hook->stub.entry > pc)
+			continue;
+		if (!best || hook->stub.entry > best->stub.entry)
+			best = hook;
+	}
+	return best;
+}

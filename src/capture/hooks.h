@@ -1,0 +1,111 @@
+/*
+ * Hooks: which functions are watched, where they are, and the stubs on them.
+ *
+ *   module --(symbols)--> hooks --(slack, displaced code)--> area of stubs --> patched entries
+ *            hooks_plan()                                       hooks_apply()
+ *
+ * Planning reads files and memory and changes nothing; it can be done while the
+ * target runs.  Applying is short and needs the world to stand still.
+ */
+#ifndef MEMTRACE_HOOKS_H
+#define MEMTRACE_HOOKS_H
+
+#include "arch/arch.h"
+#include "base/vec.h"
+#include "elf/module.h"
+#include "region/frame.h"
+#include "tracer/tracee.h"
+#include "tracer/undo.h"
+
+/* What a call means for the heap. */
+enum call {
+	CALL_ALLOC,       /* size = argument `size`, result = return value */
+	CALL_CALLOC,      /* size = argument 0 x argument 1 */
+	CALL_POSIX_ALIGN, /* size = argument 2, result = *argument 0 if 0 is returned */
+	CALL_REALLOC,     /* block = argument 0, size = argument 1 */
+	CALL_REALLOCARRAY,/* block = argument 0, size = argument 1 x argument 2 */
+	CALL_FREE,        /* block = argument 0 */
+	CALL_LOADER,      /* _dl_debug_state: the list of modules changes */
+};
+
+struct function { /* a name that is looked for in modules */
+	const char *name;
+	enum call call;
+	enum stub_kind kind;
+	uint8_t size; /* CALL_ALLOC: which argument */
+};
+
+struct hook {
+	const struct function *function;
+	uint32_t instance; /* the module it is in */
+	frame_t frame;     /* the function's entry as a frame */
+	taddr_t address;   /* the function's entry */
+	struct stub stub;
+	uint32_t area;     /* index into hooks.areas */
+	uint8_t *code;     /* its bytes by the file; freed when applied */
+	size_t code_len;
+	bool applied;
+};
+
+struct hook_area {
+	struct stub_area area;
+	uint32_t home;  /* instance of the module whose slack it is in */
+	uint8_t *old;   /* area.len bytes, by the file */
+	taddr_t left_begin, left_end; /* stubs of a predecessor before it; equal: none */
+	uint8_t *left_old;            /* what the file has there */
+	bool applied;
+};
+
+struct hooks {
+	VEC(struct hook) list;
+	VEC(struct hook_area) areas;
+	VEC(uint32_t) seen;   /* instances looked through for allocators */
+	uint32_t loader; /* instance of the program interpreter; 0: static */
+	taddr_t loader_state; /* address of _r_debug.r_state; 0: unknown */
+	int signo;       /* of the soft trap */
+	bool allocators; /* any allocation function was found */
+};
+
+/* How planning and applying report: "Set breakpoint on ..." and warnings. */
+struct hook_notes {
+	void (*step)(void *arg, const char *format, ...);
+	void (*warn)(void *arg, const char *format, ...);
+	void *arg;
+};
+
+/* What is to be planned. */
+enum hook_scope {
+	HOOK_LOADER, /* a program that has just been started: libraries are still to come */
+	HOOK_ALL,
+};
+
+void hooks_deinit(struct hooks *hooks);
+
+/*
+ * Looks through mapped modules that were not looked through in this scope before;
+ * finds functions, rooms and code, and builds stubs.  *planned: hooks that wait to
+ * be applied.  A function that can't be hooked is a warning.
+ */
+int hooks_plan(struct hooks *hooks, struct tracee *tracee, const struct modules *modules,
+	       const struct maps *maps, enum hook_scope scope, const struct hook_notes *notes,
+	       size_t *planned, struct err *err);
+
+/* Writes what was planned.  The world stands.  -EAGAIN: a thread would return into
+ * the middle of a patch; let it run a moment and try again. */
+int hooks_apply(struct hooks *hooks, struct tracee *tracee, struct undo *undo,
+		const struct modules *modules, const struct hook_notes *notes, struct err *err);
+
+/* Modules that were unmapped take their hooks with them. */
+void hooks_forget_unmapped(struct hooks *hooks, struct undo *undo, const struct modules *modules);
+
+/* A new program: everything is gone. */
+void hooks_clear(struct hooks *hooks);
+
+/* Is pc the place of a thread in one of our traps? */
+bool hooks_is_trap(const struct hooks *hooks, taddr_t pc);
+/* The hook whose stub called the trap from `site`; *entry: before the function. */
+const struct hook *hooks_by_site(const struct hooks *hooks, taddr_t site, bool *entry);
+/* The hook in whose stub or copy pc is, or NULL. */
+const struct hook *hooks_by_stub(const struct hooks *hooks, taddr_t pc);
+
+#endif

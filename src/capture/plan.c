@@ -1,0 +1,334 @@
+/*
+ * Planning hooks: what is where, by the files; nothing is changed.
+ *
+ * Original code is always what the *file* says: memory may hold the patch of a
+ * predecessor that was killed.  Such a patch is known by where it jumps to (an area
+ * with our magic) and is simply written over; its area is passed over, and wiped
+ * when nobody is inside.  Any other difference between memory and file means that
+ * somebody else works there: that function is left alone, with a warning.
+ */
+#include "capture/plan.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <string.h>
+
+#include "capture/slack.h"
+
+enum { CODE_MAX = 4096, AREA_ALIGN = 16 };
+
+struct planning {
+	struct hooks *hooks;
+	struct tracee *tracee;
+	const struct modules *modules;
+	const struct maps *maps;
+	const struct hook_notes *notes;
+	int signo;
+};
+
+/* ---- finding functions ------------------------------------------------- */
+
+static bool seen_before(const struct hooks *hooks, uint32_t instance)
+{
+	for (size_t i = 0; i < hooks->seen.len; i++)
+		if (hooks->seen.at[i] == instance)
+			return true;
+	return false;
+}
+
+static bool hooked_before(const struct hooks *hooks, taddr_t address)
+{
+	for (size_t i = 0; i < hooks->list.len; i++)
+		if (hooks->list.at[i].address == address)
+			return true;
+	return false;
+}
+
+/* The loader of glibc has a malloc for its own first moments; musl's loader is libc. */
+static bool may_allocate(const struct hooks *hooks, struct module *module)
+{
+	struct image_symbol symbol;
+
+	if (module->vdso || !module->image || !module->mapped)
+		return false;
+	if (module->instance != hooks->loader)
+		return true;
+	return image_symbol_find(module->image, "__libc_start_main", &symbol);
+}
+
+/* Is what stands at the function (a patch's worth) by the file, or a patch of a
+ * predecessor? */
+static bool code_is_known(struct planning *p, const struct hook *hook)
+{
+	const struct arch *arch = p->tracee->arch;
+	uint32_t skip = arch->patch_offset(hook->code, hook->code_len);
+	uint8_t there[16];
+	taddr_t target;
+	uint8_t magic[16];
+
+	if (target_read(&p->tracee->target, hook->address + skip, there, arch->patch_len))
+		return false;
+	if (memcmp(there, hook->code + skip, arch->patch_len) == 0)
+		return true;
+	target = arch->patch_target(there, hook->address + skip);
+	for (size_t i = 0; target && i < p->modules->mapped.len; i++) {
+		struct slack slack;
+
+		if (!slack_of(p->modules->mapped.at[i], p->maps, &slack) ||
+		    target - slack.base >= slack.room)
+			continue;
+		return target_read(&p->tracee->target, slack.base, magic, arch->magic_len) == 0 &&
+		       memcmp(magic, arch->magic, arch->magic_len) == 0;
+	}
+	return false;
+}
+
+static int hook_add(struct planning *p, struct module *module, const struct function *function,
+		    const struct image_symbol *symbol, struct err *err)
+{
+	struct hook hook = {.function = function, .instance = module->instance};
+	size_t len = symbol->size && symbol->size < CODE_MAX ? symbol->size : CODE_MAX;
+	uint32_t skip;
+
+	hook.address = module->bias + symbol->value;
+	hook.frame = frame_of(module->instance, symbol->value) | FRAME_EXACT;
+	if (hooked_before(p->hooks, hook.address))
+		return 0;
+	hook.code = calloc(1, CODE_MAX);
+	if (!hook.code)
+		return err_set(err, -ENOMEM, "memory is short");
+	/* The padding behind a short function is code that may be covered, too. */
+	if (len < 32)
+		len = 32;
+	while (len >= 8 && image_read(module->image, symbol->value, hook.code, len))
+		len /= 2;
+	hook.code_len = len;
+	if (len < 8 || !code_is_known(p, &hook)) {
+		p->notes->warn(p->notes->arg, "%s in %s is not as in its file (changed by another tool?): left alone",
+			       function->name, module->path);
+		free(hook.code);
+		return 0;
+	}
+	skip = p->tracee->arch->patch_offset(hook.code, hook.code_len);
+	hook.stub.kind = function->kind;
+	hook.stub.function = hook.address + skip;
+	if (!vec_push(&p->hooks->list, hook)) {
+		free(hook.code);
+		return err_set(err, -ENOMEM, "memory is short");
+	}
+	return 0;
+}
+
+static int functions_find(struct planning *p, struct module *module, bool loader, struct err *err)
+{
+	size_t count;
+	const struct function *functions = hooks_functions(loader, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		struct image_symbol symbol;
+		int rc;
+
+		if (!image_symbol_find(module->image, functions[i].name, &symbol) ||
+		    symbol.type != STT_FUNC)
+			continue;
+		rc = hook_add(p, module, &functions[i], &symbol, err);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/* ---- finding room ------------------------------------------------------ */
+
+/* Passes over what predecessors left: *slack shrinks, the area remembers. */
+static void leftovers_pass(struct planning *p, const struct module *home, struct slack *slack,
+			   struct hook_area *area)
+{
+	const struct arch *arch = p->tracee->arch;
+	struct slack whole = *slack;
+	uint8_t head[16];
+	uint32_t len;
+
+	area->left_begin = area->left_end = slack->base;
+	while (slack->room > sizeof(head) &&
+	       target_read(&p->tracee->target, slack->base, head, sizeof(head)) == 0 &&
+	       memcmp(head, arch->magic, arch->magic_len) == 0) {
+		memcpy(&len, head + 8, sizeof(len));
+		len = (len + AREA_ALIGN - 1) & ~(uint32_t)(AREA_ALIGN - 1);
+		if (!len || len > slack->room)
+			break;
+		slack->base += len;
+		slack->room -= len;
+		area->left_end = slack->base;
+	}
+	if (area->left_end == area->left_begin)
+		return;
+	area->left_old = malloc((size_t)(area->left_end - area->left_begin));
+	if (!area->left_old || slack_original(home, &whole, area->left_old,
+					      (size_t)(area->left_end - area->left_begin)))
+		area->left_end = area->left_begin;
+}
+
+/* Is the room behind our own areas in this slack still free? */
+static void own_areas_pass(const struct hooks *hooks, struct slack *slack)
+{
+	for (size_t i = 0; i < hooks->areas.len; i++) {
+		const struct stub_area *area = &hooks->areas.at[i].area;
+		taddr_t end = (area->base + area->len + AREA_ALIGN - 1) & ~(taddr_t)(AREA_ALIGN - 1);
+
+		if (!area->len || area->base - slack->base >= slack->room)
+			continue;
+		slack->room = end - slack->base < slack->room ? slack->room - (uint32_t)(end - slack->base) : 0;
+		slack->base = end;
+	}
+}
+
+/* Builds the stubs of hooks [first, list.len) in one home.  -ENOSPC, -ERANGE: try
+ * another; -ENOTSUP: *failed can't be hooked. */
+static int area_build(struct planning *p, struct module *home, size_t first, size_t *failed,
+		      struct hook_area *ret, struct err *err)
+{
+	size_t count = p->hooks->list.len - first;
+	struct hook *hooks = p->hooks->list.at + first;
+	struct stub stubs[64];
+	const uint8_t *code[64];
+	size_t code_len[64];
+	struct slack slack;
+	int rc;
+
+	memset(ret, 0, sizeof(*ret));
+	if (count > ARRAY_SIZE(stubs) || !slack_of(home, p->maps, &slack))
+		return -ENOSPC;
+	own_areas_pass(p->hooks, &slack);
+	leftovers_pass(p, home, &slack, ret);
+	for (size_t i = 0; i < count; i++) {
+		stubs[i] = hooks[i].stub;
+		code[i] = hooks[i].code;
+		code_len[i] = hooks[i].code_len;
+	}
+	ret->home = home->instance;
+	ret->area.base = slack.base;
+	ret->area.room = slack.room;
+	rc = p->tracee->arch->stubs_build(&ret->area, p->signo, stubs, count, code, code_len, failed, err);
+	if (rc)
+		return rc;
+	ret->old = malloc(ret->area.len);
+	if (!ret->old)
+		return err_set(err, -ENOMEM, "memory is short");
+	for (size_t i = 0; i < count; i++) {
+		hooks[i].stub = stubs[i];
+		hooks[i].area = (uint32_t)p->hooks->areas.len;
+	}
+	return slack_original(home, &slack, ret->old, ret->area.len);
+}
+
+/* Homes in order: the module itself, then modules that are never unmapped. */
+static int area_find(struct planning *p, struct module *module, size_t first, size_t *failed,
+		     struct hook_area *ret, struct err *err)
+{
+	int rc = area_build(p, module, first, failed, ret, err);
+
+	for (size_t i = 0; i < p->modules->mapped.len && (rc == -ENOSPC || rc == -ERANGE); i++) {
+		struct module *home = p->modules->mapped.at[i];
+		bool stays = i == 0 || home->instance == p->hooks->loader;
+
+		free(ret->old);
+		free(ret->left_old);
+		if (stays && home != module)
+			rc = area_build(p, home, first, failed, ret, err);
+	}
+	return rc;
+}
+
+static void hook_drop(struct hooks *hooks, size_t i)
+{
+	free(hooks->list.at[i].code);
+	memmove(&hooks->list.at[i], &hooks->list.at[i + 1],
+		(hooks->list.len - i - 1) * sizeof(hooks->list.at[0]));
+	hooks->list.len--;
+}
+
+/* Stubs for the module's new hooks; those that can't be displaced are dropped. */
+static int module_build(struct planning *p, struct module *module, size_t first, struct err *err)
+{
+	while (p->hooks->list.len > first) {
+		struct hook_area area;
+		size_t failed = 0;
+		int rc = area_find(p, module, first, &failed, &area, err);
+
+		if (rc == 0) {
+			if (vec_push(&p->hooks->areas, area))
+				return 0;
+			rc = err_set(err, -ENOMEM, "memory is short");
+		}
+		free(area.old);
+		free(area.left_old);
+		if (rc == -ENOTSUP) {
+			p->notes->warn(p->notes->arg, "%s in %s cannot be followed: %s",
+				       p->hooks->list.at[first + failed].function->name, module->path,
+				       err->text);
+			hook_drop(p->hooks, first + failed);
+			continue;
+		}
+		if (rc != -ENOSPC && rc != -ERANGE)
+			return rc;
+		p->notes->warn(p->notes->arg, "no room for stubs near %s: its allocations cannot be followed",
+			       module->path);
+		while (p->hooks->list.len > first)
+			hook_drop(p->hooks, first);
+	}
+	return 0;
+}
+
+/* ---- the loader -------------------------------------------------------- */
+
+static void loader_find(struct planning *p)
+{
+	struct image_symbol symbol;
+	struct module *loader = modules_by_instance(p->modules, p->hooks->loader);
+
+	if (!loader || !loader->image)
+		return;
+	/* struct r_debug { int version; ptr map; ptr brk; int state; ... }: <link.h> */
+	if (image_symbol_find(loader->image, "_r_debug", &symbol))
+		p->hooks->loader_state =
+			loader->bias + symbol.value + 3u * p->tracee->arch->word_size;
+}
+
+static int module_plan(struct planning *p, struct module *module, enum hook_scope scope, struct err *err)
+{
+	size_t first = p->hooks->list.len;
+	int rc = 0;
+
+	if (module->instance == p->hooks->loader && module->image)
+		rc = functions_find(p, module, true, err);
+	if (!rc && may_allocate(p->hooks, module) && !seen_before(p->hooks, module->instance)) {
+		/* A dynamic program's own modules are complete only after loading. */
+		if (scope == HOOK_ALL || module->instance == p->hooks->loader || !p->hooks->loader) {
+			size_t before = p->hooks->list.len;
+			rc = functions_find(p, module, false, err);
+			p->hooks->allocators |= p->hooks->list.len > before;
+			if (!rc && !vec_push(&p->hooks->seen, module->instance))
+				rc = err_set(err, -ENOMEM, "memory is short");
+		}
+	}
+	return rc ? rc : module_build(p, module, first, err);
+}
+
+int hooks_plan(struct hooks *hooks, struct tracee *tracee, const struct modules *modules,
+	       const struct maps *maps, enum hook_scope scope, const struct hook_notes *notes,
+	       size_t *planned, struct err *err)
+{
+	struct planning p = {hooks, tracee, modules, maps, notes, hooks->signo};
+
+	loader_find(&p);
+	for (size_t i = 0; i < modules->mapped.len; i++) {
+		int rc = module_plan(&p, modules->mapped.at[i], scope, err);
+		if (rc)
+			return rc;
+	}
+	*planned = 0;
+	for (size_t i = 0; i < hooks->list.len; i++)
+		*planned += !hooks->list.at[i].applied;
+	return 0;
+}

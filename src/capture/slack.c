@@ -1,0 +1,58 @@
+/* Room for stubs behind a module's text; see slack.h. */
+#include "capture/slack.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <string.h>
+
+enum { LARGEST_PAGE = 65536, ALIGN = 16 };
+
+bool slack_of(const struct module *module, const struct maps *maps, struct slack *ret)
+{
+	size_t count = 0;
+	const struct image_segment *segments;
+
+	if (!module->image || !module->mapped || module->vdso)
+		return false;
+	segments = image_segments(module->image, &count);
+	for (size_t i = 0; i < count; i++) {
+		const struct image_segment *s = &segments[i];
+		taddr_t end = module->bias + s->vaddr + s->file_size;
+		taddr_t base = (end + ALIGN - 1) & ~(taddr_t)(ALIGN - 1);
+		const struct mapping *mapping = maps_find(maps, end - 1);
+		taddr_t page_end = mapping ? mapping->end : 0;
+
+		if (!(s->flags & PF_X) || s->mem_size != s->file_size || base >= page_end)
+			continue;
+		if (!mapping->exec || mapping->write || mapping->shared ||
+		    page_end - end >= LARGEST_PAGE)
+			continue;
+		ret->base = base;
+		ret->room = (uint32_t)(page_end - base);
+		ret->home = module->instance;
+		return true;
+	}
+	return false;
+}
+
+int slack_original(const struct module *module, const struct slack *slack, uint8_t *old, size_t len)
+{
+	size_t count = 0;
+	const struct image_segment *segments = image_segments(module->image, &count);
+	uint64_t vaddr = slack->base - module->bias;
+
+	memset(old, 0, len);
+	for (size_t i = 0; i < count; i++) {
+		const struct image_segment *s = &segments[i];
+
+		if (!(s->flags & PF_X) || vaddr < s->vaddr || vaddr - s->vaddr > s->file_size + LARGEST_PAGE)
+			continue;
+		if (!module->source || module->fd < 0)
+			return 0; /* no file: only zeros were accepted as slack */
+		for (size_t at = 0; at < len; at++) /* the file may end within */
+			if (memory_read(module->source, s->offset + (vaddr - s->vaddr) + at, old + at, 1))
+				break;
+		return 0;
+	}
+	return -EFAULT;
+}

@@ -1,0 +1,281 @@
+/*
+ * Feeding the frame walker.
+ *
+ * A process visits some thousands of distinct return addresses; each costs one
+ * lookup in the unwind tables (some hundred nanoseconds) and is remembered.  The
+ * cache is dropped when modules come or go.
+ *
+ * Frames within our own stubs are known exactly and left out of the result: a
+ * function that was entered through a stub has the stub's frame under it, which the
+ * program never had.
+ */
+#include "capture/walker.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "unwind/full.h"
+
+/* ---- unwind data of modules -------------------------------------------- */
+
+void module_unwind_forget(struct module *module)
+{
+	struct module_unwind *unwind = module->owner;
+
+	if (!unwind)
+		return;
+	cfi_close(unwind->cfi);
+	free(unwind);
+	module->owner = NULL;
+}
+
+const struct module_unwind *module_unwind_of(struct module *module, const struct arch *arch)
+{
+	struct module_unwind *unwind = module->owner;
+
+	if (unwind)
+		return unwind;
+	unwind = calloc(1, sizeof(*unwind));
+	if (!unwind)
+		return NULL;
+	unwind->from = "none";
+	if (module->image && cfi_open(module->image, arch, &unwind->cfi, NULL) == 0)
+		unwind->from = image_eh_frame(module->image)->bytes ? ".eh_frame" : ".debug_frame";
+	module->owner = unwind;
+	return unwind;
+}
+
+/* ---- rows -------------------------------------------------------------- */
+
+static struct walker_entry *cache_slot(struct walker_entry *cache, uint32_t len, uint64_t key)
+{
+	uint32_t at = (uint32_t)((key * 0x9e3779b97f4a7c15ull) >> 32) & (len - 1);
+
+	while (cache[at].key && cache[at].key != key)
+		at = (at + 1) & (len - 1);
+	return &cache[at];
+}
+
+/* Room for one more; on shortage of memory the cache is emptied instead. */
+static bool cache_grow(struct walker *walker)
+{
+	uint32_t len = walker->cache_len ? walker->cache_len * 2 : WALKER_FIRST;
+	struct walker_entry *grown;
+
+	if (walker->cache_len && walker->cache_used * 2 < walker->cache_len)
+		return true;
+	grown = calloc(len, sizeof(*grown));
+	if (!grown) {
+		walker_forget(walker);
+		return walker->cache_len != 0;
+	}
+	for (uint32_t i = 0; i < walker->cache_len; i++)
+		if (walker->cache[i].key)
+			*cache_slot(grown, len, walker->cache[i].key) = walker->cache[i];
+	free(walker->cache);
+	walker->cache = grown;
+	walker->cache_len = len;
+	return true;
+}
+
+/* A row for a pc in an area of ours.  At the return address of the call of the copy
+ * the stub's three words lie on the stack; in the trap, what it saved. */
+static void stub_row(const struct walker *walker, uint64_t pc, struct walker_entry *entry)
+{
+	const struct arch *arch = walker->tracee->arch;
+	const struct hook *hook = hooks_by_stub(walker->hooks, pc);
+	int words = arch->trap_frame - arch->trap_args + arch->word_size;
+
+	entry->frame = frame_of(WALKER_STUB, 0);
+	entry->row = (struct row){.cfa = ROW_CFA_SP, .ra = ROW_AT_CFA, .fp = ROW_SAME};
+	entry->row.ra_offset = (int16_t)-arch->word_size;
+	if (hook && (pc == hook->stub.copy_return || pc == hook->stub.trap_return))
+		entry->row.cfa_offset = words;
+	else if (hook && pc == hook->stub.trap_entry)
+		entry->row.cfa_offset = arch->word_size;
+	else if (hooks_is_trap(walker->hooks, pc))
+		entry->row.cfa_offset = arch->trap_entry_frame;
+	else
+		entry->row = (struct row){.cfa = ROW_CFA_NONE};
+}
+
+/* A pc in displaced code is the pc of the original. */
+static uint64_t original_pc(const struct walker *walker, uint64_t pc)
+{
+	const struct hook *hook = hooks_by_stub(walker->hooks, pc);
+
+	if (!hook || stub_place(&hook->stub, pc) != STUB_COPY)
+		return pc;
+	for (uint32_t i = 0; i < hook->stub.displaced.count; i++)
+		if (hook->stub.copy + hook->stub.displaced.map[i].copy == pc)
+			return hook->stub.function + hook->stub.displaced.map[i].original;
+	return pc;
+}
+
+static void row_find(struct walker *walker, uint64_t pc, bool exact, struct walker_entry *entry)
+{
+	struct module *module;
+	const struct module_unwind *unwind;
+
+	memset(&entry->row, 0, sizeof(entry->row));
+	if (undo_covers(walker->undo, pc)) {
+		uint64_t original = original_pc(walker, pc);
+		if (original == pc) {
+			stub_row(walker, pc, entry);
+			return;
+		}
+		pc = original;
+	}
+	module = modules_find(walker->modules, pc);
+	if (!module) {
+		entry->frame = frame_of(FRAME_NOWHERE, pc);
+		walker->unknown_pc = true;
+		return;
+	}
+	entry->frame = frame_of(module->instance, pc - module->bias);
+	unwind = module_unwind_of(module, walker->tracee->arch);
+	if (unwind && unwind->cfi)
+		cfi_row(unwind->cfi, (exact ? pc : pc - 1) - module->bias, &entry->row);
+}
+
+static const struct row *row_of(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame)
+{
+	struct walker *walker = arg;
+	uint64_t key = pc * 2 + (pc == lookup_pc);
+	struct walker_entry *entry = &walker->scratch;
+
+	if (cache_grow(walker))
+		entry = cache_slot(walker->cache, walker->cache_len, key);
+	if (entry == &walker->scratch || entry->key != key) {
+		row_find(walker, pc, pc == lookup_pc, entry);
+		walker->cache_used += entry != &walker->scratch;
+		entry->key = key;
+	}
+	*frame = entry->frame;
+	return &entry->row;
+}
+
+/* ---- memory ------------------------------------------------------------ */
+
+int walker_read_stack(struct walker *walker, taddr_t sp)
+{
+	ssize_t n = target_read_some(&walker->tracee->target, sp, walker->window, 2048);
+
+	walker->window_base = sp;
+	walker->window_len = n > 0 ? (size_t)n : 0;
+	return n > 0 ? 0 : -EFAULT;
+}
+
+int walker_word(struct walker *walker, taddr_t addr, uint64_t *ret)
+{
+	unsigned size = walker->tracee->arch->word_size;
+	uint64_t word = 0;
+
+	if (addr - walker->window_base >= walker->window_len ||
+	    walker->window_len - (addr - walker->window_base) < size) {
+		ssize_t n = target_read_some(&walker->tracee->target, addr, walker->window,
+					     sizeof(walker->window));
+		walker->window_base = addr;
+		walker->window_len = n > 0 ? (size_t)n : 0;
+		if (walker->window_len < size)
+			return -EFAULT;
+	}
+	memcpy(&word, walker->window + (addr - walker->window_base), size);
+	*ret = word;
+	return 0;
+}
+
+static int read_word(void *arg, uint64_t addr, uint64_t *ret)
+{
+	return walker_word(arg, addr, ret);
+}
+
+/* ---- walking ----------------------------------------------------------- */
+
+static bool full_lookup(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame, struct cfi **cfi,
+			uint64_t *vaddr)
+{
+	struct walker *walker = arg;
+	struct module *module = modules_find(walker->modules, original_pc(walker, pc));
+	const struct module_unwind *unwind = module ? module_unwind_of(module, walker->tracee->arch) : NULL;
+
+	row_of(walker, pc, lookup_pc, frame);
+	*cfi = unwind ? unwind->cfi : NULL;
+	*vaddr = module ? original_pc(walker, pc) - (pc - lookup_pc) - module->bias : 0;
+	return *cfi != NULL;
+}
+
+static size_t walk_full(struct walker *walker, const struct regs *regs, uint64_t pc, uint64_t sp,
+			frame_t *frames, size_t max, enum walk_end *end)
+{
+	const struct arch *arch = walker->tracee->arch;
+	struct full_ops ops = {full_lookup, &walker->tracee->target.memory, walker};
+	struct full_regs full = {0};
+
+	for (int reg = 0; reg < arch->reg_count; reg++) {
+		full.value[reg] = regs_read(arch, regs, reg);
+		if (arch->callee_saved & (1u << reg))
+			full.known |= 1ull << reg;
+	}
+	full.value[arch->reg_pc] = pc;
+	full.value[arch->reg_sp] = sp;
+	full.known |= 1ull << arch->reg_pc | 1ull << arch->reg_sp;
+	return full_walk(&ops, arch, &full, false, frames, max, end);
+}
+
+/* The program never had the frames of our stubs. */
+static size_t stubs_drop(frame_t *frames, size_t count)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (frame_instance(frames[i]) != WALKER_STUB)
+			frames[kept++] = frames[i];
+	return kept;
+}
+
+size_t walker_walk(struct walker *walker, const struct regs *regs, taddr_t ra_slot, frame_t leaf,
+		   frame_t *frames, size_t max, enum walk_end *end)
+{
+	const struct arch *arch = walker->tracee->arch;
+	struct walk_ops ops = {row_of, read_word, walker, arch->word_size, arch->code_mask};
+	struct walk_regs start = {0};
+	size_t count;
+
+	frames[0] = leaf;
+	*end = max > 1 ? WALK_UNREADABLE : WALK_DEPTH;
+	if (max < 2 || walker_word(walker, ra_slot, &start.pc))
+		return 1;
+	start.pc &= arch->code_mask;
+	start.sp = ra_slot + arch->word_size;
+	start.fp = regs_read(arch, regs, arch->reg_fp);
+	count = walk_stack(&ops, &start, false, frames + 1, max - 1, end);
+	if (*end == WALK_FULL)
+		count = walk_full(walker, regs, start.pc, start.sp, frames + 1, max - 1, end);
+	return 1 + stubs_drop(frames + 1, count);
+}
+
+void walker_init(struct walker *walker, struct tracee *tracee, const struct modules *modules,
+		 const struct hooks *hooks, const struct undo *undo)
+{
+	memset(walker, 0, offsetof(struct walker, window));
+	walker->tracee = tracee;
+	walker->modules = modules;
+	walker->hooks = hooks;
+	walker->undo = undo;
+}
+
+void walker_forget(struct walker *walker)
+{
+	if (walker->cache)
+		memset(walker->cache, 0, walker->cache_len * sizeof(*walker->cache));
+	walker->cache_used = 0;
+	walker->window_len = 0;
+}
+
+void walker_deinit(struct walker *walker)
+{
+	free(walker->cache);
+	walker->cache = NULL;
+	walker->cache_len = 0;
+}

@@ -1,0 +1,70 @@
+/*
+ * Call stacks of a stopped thread: the freestanding walk of region/walk.h, fed with
+ * rows that are compiled when a pc is first met, and with the thread's stack, read
+ * in one piece.
+ *
+ *   pc --> cache --(miss)--> module --> cfi_row() --> cache
+ */
+#ifndef MEMTRACE_WALKER_H
+#define MEMTRACE_WALKER_H
+
+#include "capture/hooks.h"
+#include "elf/module.h"
+#include "region/walk.h"
+#include "tracer/tracee.h"
+#include "unwind/cfi.h"
+
+/* What a module's owner field holds. */
+struct module_unwind {
+	struct cfi *cfi;
+	const char *from; /* ".eh_frame", ".debug_frame", "none" */
+};
+void module_unwind_forget(struct module *module);
+/* Opens the module's unwind data on first use.  Never NULL but when memory is short. */
+const struct module_unwind *module_unwind_of(struct module *module, const struct arch *arch);
+
+struct walker_entry {
+	uint64_t key; /* pc * 2 + exact; 0: empty */
+	frame_t frame;
+	struct row row;
+};
+
+enum { WALKER_FIRST = 4096, WALKER_WINDOW = 16 * 1024, WALKER_STUB = FRAME_INSTANCES - 1 };
+
+struct walker {
+	struct tracee *tracee;
+	const struct modules *modules;
+	const struct hooks *hooks;
+	const struct undo *undo;
+	struct walker_entry *cache;
+	uint32_t cache_len; /* a power of two; 0: not allocated yet */
+	uint32_t cache_used;
+	struct walker_entry scratch; /* an answer that is not kept */
+	bool unknown_pc;   /* met a pc in no module since the caller reset this */
+	taddr_t window_base;
+	size_t window_len;
+	uint8_t window[WALKER_WINDOW];
+};
+
+void walker_init(struct walker *walker, struct tracee *tracee, const struct modules *modules,
+		 const struct hooks *hooks, const struct undo *undo);
+void walker_deinit(struct walker *walker);
+
+/* Modules came or went: what was learned of pcs holds no more. */
+void walker_forget(struct walker *walker);
+
+/* Reads the stack from sp on in one go (as far as it is mapped); the words below
+ * come from there.  -EFAULT: nothing is mapped at sp. */
+int walker_read_stack(struct walker *walker, taddr_t sp);
+/* A word of the stack: from the window, or read.  0 or < 0. */
+int walker_word(struct walker *walker, taddr_t addr, uint64_t *ret);
+
+/*
+ * The stack of a call: frames[0] = leaf (the function's entry), then its callers,
+ * from the frame that returns to *(ra_slot) on.  regs: the thread's, whose
+ * callee-saved registers are the caller's.  Returns the count, at most max.
+ */
+size_t walker_walk(struct walker *walker, const struct regs *regs, taddr_t ra_slot, frame_t leaf,
+		   frame_t *frames, size_t max, enum walk_end *end);
+
+#endif
