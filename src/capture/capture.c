@@ -138,6 +138,7 @@ static void finish(struct capture *capture, const struct notice *last)
 	if (capture->request != REQUEST_NONE)
 		request_perform(capture);
 	capture->finished = true;
+	pthread_cond_broadcast(&capture->answered);
 	pthread_mutex_unlock(&capture->lock);
 	notice_push(capture, last);
 }
@@ -238,52 +239,32 @@ int capture_launch(const struct capture_options *options, char *const argv[], st
 	return capture_start(options, 0, argv, ret, err);
 }
 
-void capture_destroy(struct capture *capture)
-{
-	if (!capture)
-		return;
-	capture_detach(capture);
-	pthread_mutex_lock(&capture->lock);
-	while (!capture->finished) {
-		struct timespec until;
-
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += KICK_MS * 1000000;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
-		pthread_kill(capture->thread, kick_signal());
-		pthread_cond_timedwait(&capture->answered, &capture->lock, &until);
-	}
-	pthread_mutex_unlock(&capture->lock);
-	pthread_join(capture->thread, NULL);
-	engine_deinit(&capture->engine);
-	close(capture->notice_fd);
-	vec_deinit(&capture->notices);
-	pthread_cond_destroy(&capture->answered);
-	pthread_mutex_destroy(&capture->lock);
-	free(capture);
-}
-
 /* ---- requests ---------------------------------------------------------- */
 
-/* With the lock held: asks, kicks, and waits for the answer. */
+/* With the lock held: wakes the tracer, and waits a moment for what it does. */
+static void kick(struct capture *capture)
+{
+	struct timespec until;
+
+	pthread_kill(capture->thread, kick_signal());
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += KICK_MS * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_cond_timedwait(&capture->answered, &capture->lock, &until);
+}
+
+/* With the lock held: asks until it is answered. */
 static int request_wait(struct capture *capture, enum request request)
 {
 	capture->request = request;
 	while (capture->request != REQUEST_NONE) {
-		struct timespec until;
-
 		if (capture->finished) {
 			request_perform(capture);
 			break;
 		}
 		atomic_store(&capture->kicked, true);
-		pthread_kill(capture->thread, kick_signal());
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += KICK_MS * 1000000;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
-		pthread_cond_timedwait(&capture->answered, &capture->lock, &until);
+		kick(capture);
 	}
 	return capture->request_rc;
 }
@@ -315,8 +296,8 @@ void capture_detach(struct capture *capture)
 {
 	atomic_store(&capture->detach, true);
 	pthread_mutex_lock(&capture->lock);
-	if (!capture->finished)
-		pthread_kill(capture->thread, kick_signal());
+	while (!capture->finished)
+		kick(capture);
 	pthread_mutex_unlock(&capture->lock);
 }
 
@@ -326,4 +307,18 @@ void capture_signal(struct capture *capture, int signo)
 
 	if (pid > 0)
 		kill(pid, signo);
+}
+
+void capture_destroy(struct capture *capture)
+{
+	if (!capture)
+		return;
+	capture_detach(capture);
+	pthread_join(capture->thread, NULL);
+	engine_deinit(&capture->engine);
+	close(capture->notice_fd);
+	vec_deinit(&capture->notices);
+	pthread_cond_destroy(&capture->answered);
+	pthread_mutex_destroy(&capture->lock);
+	free(capture);
 }

@@ -62,8 +62,9 @@ bool capture_next(struct capture *capture, struct notice *ret);
 
 pid_t capture_pid(const struct capture *capture); /* 0 until it is known */
 
-/* Asks the tracer to let go of the process (NOTICE_ENDED follows).  May be called
- * at any time, from STARTING too, more than once. */
+/* Makes the tracer let go of the process; returns when that is done (milliseconds;
+ * longer only if a thread is in uninterruptible sleep).  NOTICE_ENDED waits then.
+ * May be called at any time, from STARTING too, more than once. */
 void capture_detach(struct capture *capture);
 
 /* A copy of the present state, within milliseconds; also after the end. */
