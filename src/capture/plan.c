@@ -282,17 +282,25 @@ static int module_build(struct planning *p, struct module *module, size_t first,
 
 /* ---- the loader -------------------------------------------------------- */
 
+static bool is_r_debug(void *arg, const struct image_symbol *symbol)
+{
+	if (strcmp(symbol->name, "_r_debug"))
+		return false;
+	*(uint64_t *)arg = symbol->value;
+	return true;
+}
+
 static void loader_find(struct planning *p)
 {
-	struct image_symbol symbol;
 	struct module *loader = modules_by_instance(p->modules, p->hooks->loader);
+	uint64_t r_debug = 0;
 
-	if (!loader || !loader->image)
+	if (!loader || !loader->image || p->hooks->loader_state)
 		return;
+	image_for_each_symbol(loader->image, is_r_debug, &r_debug);
 	/* struct r_debug { int version; ptr map; ptr brk; int state; ... }: <link.h> */
-	if (image_symbol_find(loader->image, "_r_debug", &symbol))
-		p->hooks->loader_state =
-			loader->bias + symbol.value + 3u * p->tracee->arch->word_size;
+	if (r_debug)
+		p->hooks->loader_state = loader->bias + r_debug + 3u * p->tracee->arch->word_size;
 }
 
 static int module_plan(struct planning *p, struct module *module, enum hook_scope scope, struct err *err)

@@ -123,20 +123,51 @@ static void trap_return(struct engine *engine, struct thread *thread, const stru
 		book_alloc(&engine->book, book, at.result, size, context, engine_now(engine));
 }
 
+/*
+ * A call that comes from between the first and the last entry point of the same
+ * allocator is the allocator's own and not the program's: glibc frees what a thread
+ * left in its cache when the thread ends (malloc/arena.c, __malloc_arena_thread_freeres).
+ */
+static bool is_allocators_own(struct engine *engine, const struct hook *hook, taddr_t slot)
+{
+	taddr_t lowest = hook->address, highest = hook->address;
+	uint64_t caller;
+
+	if (walker_read_stack(&engine->walker, slot) || walker_word(&engine->walker, slot, &caller))
+		return false;
+	for (size_t i = 0; i < engine->hooks.list.len; i++) {
+		const struct hook *other = &engine->hooks.list.at[i];
+
+		if (other->instance != hook->instance || other->function->call == CALL_LOADER)
+			continue;
+		lowest = other->address < lowest ? other->address : lowest;
+		highest = other->address > highest ? other->address : highest;
+	}
+	return caller > lowest && caller < highest;
+}
+
+static void trap_free(struct engine *engine, struct thread *thread, const struct hook *hook,
+		      taddr_t slot, taddr_t block)
+{
+	/* Only a block that we don't know is worth the look at the stack. */
+	if (block && !region_find(engine->region, block) && is_allocators_own(engine, hook, slot))
+		return;
+	book_free(&engine->book, &engine_thread(thread)->book, block);
+}
+
 static void trap_entry(struct engine *engine, struct thread *thread, const struct hook *hook,
 		       const struct regs *regs)
 {
 	const struct arch *arch = engine->tracee.arch;
-	struct book_thread *book = &engine_thread(thread)->book;
-	taddr_t sp = regs_read(arch, regs, arch->reg_sp);
+	taddr_t slot = regs_read(arch, regs, arch->reg_sp) + (taddr_t)arch->trap_entry_frame;
 	taddr_t block = regs_read(arch, regs, arch->trap_arg0);
 
 	if (hook->function->call == CALL_LOADER)
 		engine_loader(engine);
 	else if (hook->function->call == CALL_FREE)
-		book_free(&engine->book, book, block);
+		trap_free(engine, thread, hook, slot, block);
 	else
-		book_realloc_entry(&engine->book, book, sp + (taddr_t)arch->trap_entry_frame, block);
+		book_realloc_entry(&engine->book, &engine_thread(thread)->book, slot, block);
 }
 
 void engine_trap(struct engine *engine, struct thread *thread)
