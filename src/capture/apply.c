@@ -47,7 +47,8 @@ static void thread_move(void *arg, struct thread *thread)
 	for (uint32_t i = 0; i < hook->stub.displaced.count; i++) {
 		if (hook->stub.displaced.map[i].original != pc - hook->stub.function)
 			continue;
-		regs_write(arch, regs, arch->reg_pc, hook->stub.copy + hook->stub.displaced.map[i].copy);
+		regs_write(arch, regs, arch->reg_pc,
+			   hook->stub.copy + hook->stub.displaced.map[i].copy);
 		thread_regs_touch(thread);
 	}
 }
@@ -80,7 +81,8 @@ static void leftovers_wipe(struct hook_area *area, struct tracee *tracee)
 	area->left_begin = area->left_end = 0;
 }
 
-static int areas_write(struct hooks *hooks, struct tracee *tracee, struct undo *undo, struct err *err)
+static int areas_write(struct hooks *hooks, struct tracee *tracee, struct undo *undo,
+		       struct err *err)
 {
 	uint8_t disarm[8];
 	uint32_t disarm_len = tracee->arch->trap_disarm(disarm);
@@ -91,17 +93,20 @@ static int areas_write(struct hooks *hooks, struct tracee *tracee, struct undo *
 
 		if (area->applied || !area->area.trap_pc)
 			continue;
-		rc = undo_area(undo, &tracee->target, area->area.base, area->old, area->area.bytes,
-			       area->area.len, area->area.trap, disarm, disarm_len);
+		rc = undo_area(undo, &tracee->target, area->area.base, area->old,
+			       area->area.bytes, area->area.len, area->area.trap, disarm,
+			       disarm_len);
 		if (rc)
-			return err_sys(err, rc, "cannot write stubs at 0x%" PRIx64, area->area.base);
+			return err_sys(err, rc, "cannot write stubs at 0x%" PRIx64,
+				       area->area.base);
 		area->applied = true;
 	}
 	return 0;
 }
 
 static int patch_write(struct hook *hook, struct tracee *tracee, struct undo *undo,
-		       const struct modules *modules, const struct hook_notes *notes, struct err *err)
+		       const struct modules *modules, const struct hook_notes *notes,
+		       struct err *err)
 {
 	const struct module *module = modules_by_instance(modules, hook->instance);
 	uint32_t skip = (uint32_t)(hook->stub.function - hook->address);
@@ -109,13 +114,14 @@ static int patch_write(struct hook *hook, struct tracee *tracee, struct undo *un
 			    hook->stub.patch, tracee->arch->patch_len);
 
 	if (rc)
-		return err_sys(err, rc, "cannot set a breakpoint on %s in %s", hook->function->name,
-			       module->path);
+		return err_sys(err, rc, "cannot set a breakpoint on %s in %s",
+			       hook->function->name, module->path);
 	free(hook->code);
 	hook->code = NULL;
 	hook->applied = true;
 	notes->step(notes->arg, "Set breakpoint on %s in %s:0x%" PRIx64 " (0x%" PRIx64 ")",
-		    hook->function->name, module->path, hook->address - module->bias, hook->address);
+		    hook->function->name, module->path, hook->address - module->bias,
+		    hook->address);
 	return 0;
 }
 
@@ -127,7 +133,9 @@ int hooks_apply(struct hooks *hooks, struct tracee *tracee, struct undo *undo,
 
 	tracee_for_each(tracee, thread_move, &moving);
 	if (somebody_returns(hooks, tracee))
-		return err_set(err, -EAGAIN, "a thread is interrupted within an allocation function's first instructions");
+		return err_set(err, -EAGAIN,
+			       "a thread is interrupted within an allocation function's first "
+			       "instructions");
 	rc = areas_write(hooks, tracee, undo, err);
 	for (size_t i = 0; i < hooks->list.len && !rc; i++)
 		if (!hooks->list.at[i].applied)

@@ -41,7 +41,8 @@ void book_free(struct book *book, struct book_thread *thread, taddr_t addr)
 	thread->last_alloc = 0;
 }
 
-void book_realloc_entry(struct book *book, struct book_thread *thread, taddr_t slot, taddr_t addr)
+void book_realloc_entry(struct book *book, struct book_thread *thread, taddr_t slot,
+			taddr_t addr)
 {
 	struct book_pending *pending;
 
@@ -54,7 +55,8 @@ void book_realloc_entry(struct book *book, struct book_thread *thread, taddr_t s
 	*pending = (struct book_pending){.slot = slot, .old = addr};
 	if (addr) {
 		pending->borrowed = pending_of(thread, addr) != NULL;
-		pending->taken = !pending->borrowed && region_take(book->region, addr, &pending->block);
+		pending->taken =
+			!pending->borrowed && region_take(book->region, addr, &pending->block);
 	}
 	thread->depth++;
 	thread->last_free = 0;
@@ -74,8 +76,9 @@ void book_alloc(struct book *book, struct book_thread *thread, taddr_t result, u
 	thread->last_free = 0;
 }
 
-void book_realloc_return(struct book *book, struct book_thread *thread, taddr_t slot, taddr_t addr,
-			 taddr_t result, uint64_t size, uint32_t context, uint32_t now)
+void book_realloc_return(struct book *book, struct book_thread *thread, taddr_t slot,
+			 taddr_t addr, taddr_t result, uint64_t size, uint32_t context,
+			 uint32_t now)
 {
 	struct book_pending pending = {.old = addr};
 

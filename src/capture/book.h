@@ -28,11 +28,11 @@
 enum { BOOK_NESTED = 8 };
 
 struct book_pending { /* a realloc that was entered and has not returned */
-	taddr_t slot;     /* where its return address lies: tells calls apart */
+	taddr_t slot; /* where its return address lies: tells calls apart */
 	taddr_t old;
 	struct region_block block;
-	bool taken;       /* block was in the table: put back if the call fails */
-	bool borrowed;    /* an outer pending call has taken it */
+	bool taken;    /* block was in the table: put back if the call fails */
+	bool borrowed; /* an outer pending call has taken it */
 };
 
 struct book_thread { /* per thread; zeroed at first */
@@ -52,7 +52,8 @@ struct book {
 void book_free(struct book *book, struct book_thread *thread, taddr_t addr);
 
 /* realloc(addr) was entered, its return address lies at slot. */
-void book_realloc_entry(struct book *book, struct book_thread *thread, taddr_t slot, taddr_t addr);
+void book_realloc_entry(struct book *book, struct book_thread *thread, taddr_t slot,
+			taddr_t addr);
 
 /* An allocation of size bytes returned `result`; 0: it failed, nothing happened.
  * context: of its stack. */
@@ -63,8 +64,9 @@ void book_alloc(struct book *book, struct book_thread *thread, taddr_t result, u
  * realloc returned.  Did it free the old block without a new one (realloc to 0)?
  * That is size 0 and result 0.
  */
-void book_realloc_return(struct book *book, struct book_thread *thread, taddr_t slot, taddr_t addr,
-			 taddr_t result, uint64_t size, uint32_t context, uint32_t now);
+void book_realloc_return(struct book *book, struct book_thread *thread, taddr_t slot,
+			 taddr_t addr, taddr_t result, uint64_t size, uint32_t context,
+			 uint32_t now);
 
 /* The region was cleared: what was taken before belongs to no count any more. */
 void book_forget(struct book_thread *thread);

@@ -183,7 +183,8 @@ static int kick_signal(void)
 
 static void kick_prepare(void)
 {
-	struct sigaction action = {.sa_handler = kick_handler}; /* no SA_RESTART: that is the point */
+	struct sigaction action = {.sa_handler =
+					   kick_handler}; /* no SA_RESTART: that is the point */
 
 	sigaction(kick_signal(), &action, NULL);
 }
@@ -228,13 +229,14 @@ static int capture_start(const struct capture_options *options, pid_t pid, char 
 	return 0;
 }
 
-int capture_attach(const struct capture_options *options, pid_t pid, struct capture **ret, struct err *err)
+int capture_attach(const struct capture_options *options, pid_t pid, struct capture **ret,
+		   struct err *err)
 {
 	return capture_start(options, pid, NULL, ret, err);
 }
 
-int capture_launch(const struct capture_options *options, char *const argv[], struct capture **ret,
-		   struct err *err)
+int capture_launch(const struct capture_options *options, char *const argv[],
+		   struct capture **ret, struct err *err)
 {
 	return capture_start(options, 0, argv, ret, err);
 }

@@ -20,40 +20,42 @@
 struct capture;
 
 struct capture_options {
-	unsigned depth;      /* frames kept per stack, 1..512 */
-	bool stdin_null;     /* launch: the program's stdin is /dev/null */
-	const char *record;  /* hidden: write sampled stacks here (tests/), or NULL */
+	unsigned depth;	       /* frames kept per stack, 1..512 */
+	bool stdin_null;       /* launch: the program's stdin is /dev/null */
+	const char *record;    /* hidden: write sampled stacks here (tests/), or NULL */
 	unsigned record_every; /* every n-th allocation */
 };
 
 enum notice_kind {
-	NOTICE_STEP,    /* "Opening /lib/... begin=0x.. offset=0", "Set breakpoint on ..." */
+	NOTICE_STEP,	/* "Opening /lib/... begin=0x.. offset=0", "Set breakpoint on ..." */
 	NOTICE_WARNING, /* something the user should know: a module that can't be read ... */
-	NOTICE_READY,   /* attached, or the program is about to run: counting has begun */
-	NOTICE_EXEC,    /* the process runs a new program: statistics begin anew; text = its path */
-	NOTICE_ENDED,   /* the last notice: see capture_end */
+	NOTICE_READY,	/* attached, or the program is about to run: counting has begun */
+	NOTICE_EXEC,  /* the process runs a new program: statistics begin anew; text = its path
+		       */
+	NOTICE_ENDED, /* the last notice: see capture_end */
 };
 
 enum capture_end {
-	CAPTURE_EXITED,   /* the process exited: status */
-	CAPTURE_KILLED,   /* by signal `status` */
+	CAPTURE_EXITED,	  /* the process exited: status */
+	CAPTURE_KILLED,	  /* by signal `status` */
 	CAPTURE_DETACHED, /* by us; the process runs on */
-	CAPTURE_FAILED,   /* it never began: text says why; the process is untouched */
-	CAPTURE_LOST,     /* the tracer failed later; text says why; the process was let go */
+	CAPTURE_FAILED,	  /* it never began: text says why; the process is untouched */
+	CAPTURE_LOST,	  /* the tracer failed later; text says why; the process was let go */
 };
 
 struct notice {
 	enum notice_kind kind;
 	enum capture_end end; /* NOTICE_ENDED only */
-	int status;           /* NOTICE_ENDED: exit status or signal; CAPTURE_FAILED: -errno */
+	int status;	      /* NOTICE_ENDED: exit status or signal; CAPTURE_FAILED: -errno */
 	char text[480];
 };
 
 /* Both return at once; what happens is told by notices.  -errno only when the
  * thread can't be started. */
-int capture_attach(const struct capture_options *options, pid_t pid, struct capture **ret, struct err *err);
-int capture_launch(const struct capture_options *options, char *const argv[], struct capture **ret,
+int capture_attach(const struct capture_options *options, pid_t pid, struct capture **ret,
 		   struct err *err);
+int capture_launch(const struct capture_options *options, char *const argv[],
+		   struct capture **ret, struct err *err);
 
 /* Readable (poll) while notices wait. */
 int capture_fd(const struct capture *capture);

@@ -51,8 +51,8 @@ void engine_warn(void *arg, const char *format, ...)
 	va_end(args);
 }
 
-static void __attribute__((format(printf, 3, 4))) tell(struct engine *engine, enum notice_kind kind,
-						       const char *format, ...)
+static void __attribute__((format(printf, 3, 4)))
+tell(struct engine *engine, enum notice_kind kind, const char *format, ...)
 {
 	va_list args;
 
@@ -132,7 +132,8 @@ static int choose_signal(pid_t pid)
 	if (status_read(pid, 0, &status))
 		return SIGURG;
 	for (size_t i = 0; i < ARRAY_SIZE(candidates); i++)
-		if (!((status.caught | status.pending | status.shared_pending) & signal_bit(candidates[i])))
+		if (!((status.caught | status.pending | status.shared_pending) &
+		      signal_bit(candidates[i])))
 			return candidates[i];
 	return SIGURG;
 }
@@ -146,7 +147,8 @@ static void hold(struct engine *engine)
 	engine->hooks.signo = choose_signal(engine->tracee.pid);
 	engine->command = status_command(engine->tracee.pid);
 	if (guardian_start(&engine->guardian, engine->undo, &err))
-		engine_warn(engine, "%s: if memtrace is killed, the process lives on, but slowed down",
+		engine_warn(engine,
+			    "%s: if memtrace is killed, the process lives on, but slowed down",
 			    err.text);
 	guardian_watch(&engine->guardian, engine->tracee.pid);
 	engine->started_ms = monotonic_ms();
@@ -165,7 +167,8 @@ int engine_attach(struct engine *engine, pid_t pid, struct err *err)
 	rc = engine_follow(engine, HOOK_ALL, err);
 	if (!rc && !engine->hooks.allocators)
 		rc = err_set(err, -ENOENT,
-			     "no allocator found in pid %d: no module has a symbol malloc (a static program that was stripped?)",
+			     "no allocator found in pid %d: no module has a symbol malloc (a "
+			     "static program that was stripped?)",
 			     pid);
 	if (!rc && !engine->ended)
 		tell(engine, NOTICE_READY, "Attached to pid %d", pid);
@@ -209,7 +212,8 @@ static void trap_overtaken(struct engine *engine, struct thread *thread)
 {
 	struct engine_thread *own = engine_thread(thread);
 
-	if (!own || own->swallow || !at_trap(engine, thread) || !signal_is_pending(engine, thread->tid))
+	if (!own || own->swallow || !at_trap(engine, thread) ||
+	    !signal_is_pending(engine, thread->tid))
 		return;
 	own->swallow = true;
 	engine_trap(engine, thread);
@@ -350,7 +354,8 @@ static int rescan(struct engine *engine, struct err *err)
 	if (rc || begins)
 		return rc == -ECHILD ? 0 : rc;
 	if (engine->loading && !engine->hooks.allocators)
-		engine_warn(engine, "no allocator found in pid %d: no module has a symbol malloc",
+		engine_warn(engine,
+			    "no allocator found in pid %d: no module has a symbol malloc",
 			    engine->tracee.pid);
 	engine->loading = false;
 	return 0;
@@ -395,7 +400,8 @@ void engine_leave(struct engine *engine)
 
 	if (!engine->traced)
 		return;
-	rc = engine->ended ? -ECHILD : tracee_stop(&engine->tracee, engine_handle, engine, &err);
+	rc = engine->ended ? -ECHILD
+			   : tracee_stop(&engine->tracee, engine_handle, engine, &err);
 	tracee_for_each(&engine->tracee, thread_abandon, engine);
 	if (!engine->ended) {
 		rc = undo_run(engine->undo, &engine->tracee.target);

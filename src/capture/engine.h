@@ -36,14 +36,14 @@ struct engine {
 	struct hooks hooks;
 	struct walker walker;
 	struct recorder recorder;
-	frame_t *frames;      /* options.depth of them */
-	uint64_t started_ms;  /* CLOCK_MONOTONIC: time base of ticks */
+	frame_t *frames;		/* options.depth of them */
+	uint64_t started_ms;		/* CLOCK_MONOTONIC: time base of ticks */
 	struct timespec counting_since; /* CLOCK_REALTIME */
-	uint64_t rescan_ms;   /* when modules were last looked for because of an unknown pc */
+	uint64_t rescan_ms; /* when modules were last looked for because of an unknown pc */
 	char **command;
-	bool traced;          /* tracee is to be released */
-	bool rescan;          /* the loader changed its list: a thread waits for us */
-	bool loading;         /* launched; libraries are not all there yet */
+	bool traced;  /* tracee is to be released */
+	bool rescan;  /* the loader changed its list: a thread waits for us */
+	bool loading; /* launched; libraries are not all there yet */
 	bool ended;
 	enum capture_end end;
 	int status;

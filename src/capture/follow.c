@@ -53,8 +53,8 @@ int engine_rescan_modules(struct engine *engine, bool *changed, struct err *err)
 
 	if (rc)
 		return rc;
-	rc = modules_update(&engine->modules, engine->tracee.pid, &maps, &engine->tracee.target.memory,
-			    changed, err);
+	rc = modules_update(&engine->modules, engine->tracee.pid, &maps,
+			    &engine->tracee.target.memory, changed, err);
 	maps_deinit(&engine->maps);
 	engine->maps = maps;
 	if (rc)
@@ -62,7 +62,8 @@ int engine_rescan_modules(struct engine *engine, bool *changed, struct err *err)
 	for (size_t i = known; i < engine->modules.list.len; i++) {
 		const struct module *module = engine->modules.list.at[i];
 
-		engine_step(engine, "Opening %s begin=0x%" PRIx64 " offset=0", module->path, module->begin);
+		engine_step(engine, "Opening %s begin=0x%" PRIx64 " offset=0", module->path,
+			    module->begin);
 		if (!module->image)
 			engine_warn(engine, "%s: %s", module->path, module->why);
 	}
@@ -85,8 +86,8 @@ static int plan(struct engine *engine, enum hook_scope scope, size_t *planned, s
 		return rc;
 	loader = modules_find(&engine->modules, interpreter_base(engine));
 	engine->hooks.loader = loader ? loader->instance : 0;
-	return hooks_plan(&engine->hooks, &engine->tracee, &engine->modules, &engine->maps, scope,
-			  notes_of(engine, &notes), planned, err);
+	return hooks_plan(&engine->hooks, &engine->tracee, &engine->modules, &engine->maps,
+			  scope, notes_of(engine, &notes), planned, err);
 }
 
 /* Applies in a standing world, and lets it run on; patient with interrupted threads. */
@@ -103,8 +104,8 @@ static int apply(struct engine *engine, struct err *err)
 		rc = tracee_stop(&engine->tracee, engine_handle, engine, err);
 		if (rc)
 			return rc;
-		rc = hooks_apply(&engine->hooks, &engine->tracee, engine->undo, &engine->modules,
-				 notes_of(engine, &notes), err);
+		rc = hooks_apply(&engine->hooks, &engine->tracee, engine->undo,
+				 &engine->modules, notes_of(engine, &notes), err);
 		if (rc == -EAGAIN)
 			tracee_resume(&engine->tracee);
 	}
@@ -127,7 +128,8 @@ void engine_loader(struct engine *engine)
 	uint32_t state = 0; /* RT_CONSISTENT */
 
 	if (engine->hooks.loader_state &&
-	    target_read(&engine->tracee.target, engine->hooks.loader_state, &state, sizeof(state)))
+	    target_read(&engine->tracee.target, engine->hooks.loader_state, &state,
+			sizeof(state)))
 		state = 0;
 	engine->rescan |= state == 0;
 }

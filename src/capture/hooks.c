@@ -77,7 +77,8 @@ static bool is_mapped(const struct modules *modules, uint32_t instance)
 	return module && module->mapped;
 }
 
-void hooks_forget_unmapped(struct hooks *hooks, struct undo *undo, const struct modules *modules)
+void hooks_forget_unmapped(struct hooks *hooks, struct undo *undo,
+			   const struct modules *modules)
 {
 	size_t kept = 0;
 
@@ -92,7 +93,8 @@ void hooks_forget_unmapped(struct hooks *hooks, struct undo *undo, const struct 
 		hook_deinit(hook);
 	}
 	hooks->list.len = kept;
-	for (size_t i = 0; i < hooks->areas.len; i++) { /* indexes stay: an area is only emptied */
+	for (size_t i = 0; i < hooks->areas.len;
+	     i++) { /* indexes stay: an area is only emptied */
 		struct hook_area *area = &hooks->areas.at[i];
 
 		if (!area->applied || is_mapped(modules, area->home))
@@ -125,6 +127,17 @@ const struct hook *hooks_by_site(const struct hooks *hooks, taddr_t site, bool *
 			continue;
 		*entry = site == stub->trap_entry;
 		return &hooks->list.at[i];
+	}
+	return NULL;
+}
+
+const struct stub_area *hooks_area_at(const struct hooks *hooks, taddr_t pc)
+{
+	for (size_t i = 0; i < hooks->areas.len; i++) {
+		const struct hook_area *area = &hooks->areas.at[i];
+
+		if (area->applied && pc - area->area.base < area->area.len)
+			return &area->area;
 	}
 	return NULL;
 }

@@ -19,13 +19,13 @@
 
 /* What a call means for the heap. */
 enum call {
-	CALL_ALLOC,       /* size = argument `size`, result = return value */
-	CALL_CALLOC,      /* size = argument 0 x argument 1 */
-	CALL_POSIX_ALIGN, /* size = argument 2, result = *argument 0 if 0 is returned */
-	CALL_REALLOC,     /* block = argument 0, size = argument 1 */
-	CALL_REALLOCARRAY,/* block = argument 0, size = argument 1 x argument 2 */
-	CALL_FREE,        /* block = argument 0 */
-	CALL_LOADER,      /* _dl_debug_state: the list of modules changes */
+	CALL_ALLOC,	   /* size = argument `size`, result = return value */
+	CALL_CALLOC,	   /* size = argument 0 x argument 1 */
+	CALL_POSIX_ALIGN,  /* size = argument 2, result = *argument 0 if 0 is returned */
+	CALL_REALLOC,	   /* block = argument 0, size = argument 1 */
+	CALL_REALLOCARRAY, /* block = argument 0, size = argument 1 x argument 2 */
+	CALL_FREE,	   /* block = argument 0 */
+	CALL_LOADER,	   /* _dl_debug_state: the list of modules changes */
 };
 
 struct function { /* a name that is looked for in modules */
@@ -38,21 +38,21 @@ struct function { /* a name that is looked for in modules */
 struct hook {
 	const struct function *function;
 	uint32_t instance; /* the module it is in */
-	frame_t frame;     /* the function's entry as a frame */
+	frame_t frame;	   /* the function's entry as a frame */
 	taddr_t address;   /* the function's entry */
 	struct stub stub;
-	uint32_t area;     /* index into hooks.areas */
-	uint8_t *code;     /* its bytes by the file; freed when applied */
+	uint32_t area; /* index into hooks.areas */
+	uint8_t *code; /* its bytes by the file; freed when applied */
 	size_t code_len;
 	bool applied;
 };
 
 struct hook_area {
 	struct stub_area area;
-	uint32_t home;  /* instance of the module whose slack it is in */
-	uint8_t *old;   /* area.len bytes, by the file */
+	uint32_t home;		      /* instance of the module whose slack it is in */
+	uint8_t *old;		      /* area.len bytes, by the file */
 	taddr_t left_begin, left_end; /* stubs of a predecessor before it; equal: none */
-	uint8_t *left_old;            /* what the file has there */
+	uint8_t *left_old;	      /* what the file has there */
 	bool applied;
 };
 
@@ -60,10 +60,10 @@ struct hooks {
 	VEC(struct hook) list;
 	VEC(struct hook_area) areas;
 	VEC(uint32_t) seen;   /* instances looked through for allocators */
-	uint32_t loader; /* instance of the program interpreter; 0: static */
+	uint32_t loader;      /* instance of the program interpreter; 0: static */
 	taddr_t loader_state; /* address of _r_debug.r_state; 0: unknown */
-	int signo;       /* of the soft trap */
-	bool allocators; /* any allocation function was found */
+	int signo;	      /* of the soft trap */
+	bool allocators;      /* any allocation function was found */
 };
 
 /* How planning and applying report: "Set breakpoint on ..." and warnings. */
@@ -96,7 +96,8 @@ int hooks_apply(struct hooks *hooks, struct tracee *tracee, struct undo *undo,
 		const struct modules *modules, const struct hook_notes *notes, struct err *err);
 
 /* Modules that were unmapped take their hooks with them. */
-void hooks_forget_unmapped(struct hooks *hooks, struct undo *undo, const struct modules *modules);
+void hooks_forget_unmapped(struct hooks *hooks, struct undo *undo,
+			   const struct modules *modules);
 
 /* A new program: everything is gone. */
 void hooks_clear(struct hooks *hooks);
@@ -105,6 +106,8 @@ void hooks_clear(struct hooks *hooks);
 bool hooks_is_trap(const struct hooks *hooks, taddr_t pc);
 /* The hook whose stub called the trap from `site`; *entry: before the function. */
 const struct hook *hooks_by_site(const struct hooks *hooks, taddr_t site, bool *entry);
+/* The area that pc is in, or NULL. */
+const struct stub_area *hooks_area_at(const struct hooks *hooks, taddr_t pc);
 /* The hook in whose stub or copy pc is, or NULL. */
 const struct hook *hooks_by_stub(const struct hooks *hooks, taddr_t pc);
 

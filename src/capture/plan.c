@@ -15,7 +15,7 @@
 
 #include "capture/slack.h"
 
-enum { CODE_MAX = 4096, AREA_ALIGN = 16 };
+enum { CODE_MAX = 4096, SHORT_CODE = 16, AREA_ALIGN = 16 };
 
 struct planning {
 	struct hooks *hooks;
@@ -77,7 +77,8 @@ static bool code_is_known(struct planning *p, const struct hook *hook)
 		if (!slack_of(p->modules->mapped.at[i], p->maps, &slack) ||
 		    target - slack.base >= slack.room)
 			continue;
-		return target_read(&p->tracee->target, slack.base, magic, arch->magic_len) == 0 &&
+		return target_read(&p->tracee->target, slack.base, magic, arch->magic_len) ==
+			       0 &&
 		       memcmp(magic, arch->magic, arch->magic_len) == 0;
 	}
 	return false;
@@ -87,25 +88,29 @@ static int hook_add(struct planning *p, struct module *module, const struct func
 		    const struct image_symbol *symbol, struct err *err)
 {
 	struct hook hook = {.function = function, .instance = module->instance};
-	size_t len = symbol->size && symbol->size < CODE_MAX ? symbol->size : CODE_MAX;
+	size_t len = symbol->size ? symbol->size : SHORT_CODE;
 	uint32_t skip;
 
 	hook.address = module->bias + symbol->value;
 	hook.frame = frame_of(module->instance, symbol->value) | FRAME_EXACT;
 	if (hooked_before(p->hooks, hook.address))
 		return 0;
-	hook.code = calloc(1, CODE_MAX);
+	/* The padding behind a short function may be covered too; a neighbour's code not. */
+	if (len < SHORT_CODE)
+		len = SHORT_CODE - (symbol->value & (SHORT_CODE - 1));
+	if (len > CODE_MAX)
+		len = CODE_MAX;
+	hook.code = calloc(1, len);
 	if (!hook.code)
 		return err_set(err, -ENOMEM, "memory is short");
-	/* The padding behind a short function is code that may be covered, too. */
-	if (len < 32)
-		len = 32;
 	while (len >= 8 && image_read(module->image, symbol->value, hook.code, len))
 		len /= 2;
 	hook.code_len = len;
 	if (len < 8 || !code_is_known(p, &hook)) {
-		p->notes->warn(p->notes->arg, "%s in %s is not as in its file (changed by another tool?): left alone",
-			       function->name, module->path);
+		p->notes->warn(
+			p->notes->arg,
+			"%s in %s is not as in its file (changed by another tool?): left alone",
+			function->name, module->path);
 		free(hook.code);
 		return 0;
 	}
@@ -119,7 +124,8 @@ static int hook_add(struct planning *p, struct module *module, const struct func
 	return 0;
 }
 
-static int functions_find(struct planning *p, struct module *module, bool loader, struct err *err)
+static int functions_find(struct planning *p, struct module *module, bool loader,
+			  struct err *err)
 {
 	size_t count;
 	const struct function *functions = hooks_functions(loader, &count);
@@ -174,11 +180,14 @@ static void own_areas_pass(const struct hooks *hooks, struct slack *slack)
 {
 	for (size_t i = 0; i < hooks->areas.len; i++) {
 		const struct stub_area *area = &hooks->areas.at[i].area;
-		taddr_t end = (area->base + area->len + AREA_ALIGN - 1) & ~(taddr_t)(AREA_ALIGN - 1);
+		taddr_t end =
+			(area->base + area->len + AREA_ALIGN - 1) & ~(taddr_t)(AREA_ALIGN - 1);
 
 		if (!area->len || area->base - slack->base >= slack->room)
 			continue;
-		slack->room = end - slack->base < slack->room ? slack->room - (uint32_t)(end - slack->base) : 0;
+		slack->room = end - slack->base < slack->room
+				      ? slack->room - (uint32_t)(end - slack->base)
+				      : 0;
 		slack->base = end;
 	}
 }
@@ -203,13 +212,15 @@ static int area_build(struct planning *p, struct module *home, size_t first, siz
 	leftovers_pass(p, home, &slack, ret);
 	for (size_t i = 0; i < count; i++) {
 		stubs[i] = hooks[i].stub;
-		code[i] = hooks[i].code;
-		code_len[i] = hooks[i].code_len;
+		code[i] = hooks[i].code + (stubs[i].function - hooks[i].address);
+		code_len[i] =
+			hooks[i].code_len - (size_t)(stubs[i].function - hooks[i].address);
 	}
 	ret->home = home->instance;
 	ret->area.base = slack.base;
 	ret->area.room = slack.room;
-	rc = p->tracee->arch->stubs_build(&ret->area, p->signo, stubs, count, code, code_len, failed, err);
+	rc = p->tracee->arch->stubs_build(&ret->area, p->signo, stubs, count, code, code_len,
+					  failed, err);
 	if (rc)
 		return rc;
 	ret->old = malloc(ret->area.len);
@@ -228,7 +239,8 @@ static int area_find(struct planning *p, struct module *module, size_t first, si
 {
 	int rc = area_build(p, module, first, failed, ret, err);
 
-	for (size_t i = 0; i < p->modules->mapped.len && (rc == -ENOSPC || rc == -ERANGE); i++) {
+	for (size_t i = 0; i < p->modules->mapped.len && (rc == -ENOSPC || rc == -ERANGE);
+	     i++) {
 		struct module *home = p->modules->mapped.at[i];
 		bool stays = i == 0 || home->instance == p->hooks->loader;
 
@@ -249,7 +261,8 @@ static void hook_drop(struct hooks *hooks, size_t i)
 }
 
 /* Stubs for the module's new hooks; those that can't be displaced are dropped. */
-static int module_build(struct planning *p, struct module *module, size_t first, struct err *err)
+static int module_build(struct planning *p, struct module *module, size_t first,
+			struct err *err)
 {
 	while (p->hooks->list.len > first) {
 		struct hook_area area;
@@ -265,14 +278,15 @@ static int module_build(struct planning *p, struct module *module, size_t first,
 		free(area.left_old);
 		if (rc == -ENOTSUP) {
 			p->notes->warn(p->notes->arg, "%s in %s cannot be followed: %s",
-				       p->hooks->list.at[first + failed].function->name, module->path,
-				       err->text);
+				       p->hooks->list.at[first + failed].function->name,
+				       module->path, err->text);
 			hook_drop(p->hooks, first + failed);
 			continue;
 		}
 		if (rc != -ENOSPC && rc != -ERANGE)
 			return rc;
-		p->notes->warn(p->notes->arg, "no room for stubs near %s: its allocations cannot be followed",
+		p->notes->warn(p->notes->arg,
+			       "no room for stubs near %s: its allocations cannot be followed",
 			       module->path);
 		while (p->hooks->list.len > first)
 			hook_drop(p->hooks, first);
@@ -300,10 +314,12 @@ static void loader_find(struct planning *p)
 	image_for_each_symbol(loader->image, is_r_debug, &r_debug);
 	/* struct r_debug { int version; ptr map; ptr brk; int state; ... }: <link.h> */
 	if (r_debug)
-		p->hooks->loader_state = loader->bias + r_debug + 3u * p->tracee->arch->word_size;
+		p->hooks->loader_state =
+			loader->bias + r_debug + 3u * p->tracee->arch->word_size;
 }
 
-static int module_plan(struct planning *p, struct module *module, enum hook_scope scope, struct err *err)
+static int module_plan(struct planning *p, struct module *module, enum hook_scope scope,
+		       struct err *err)
 {
 	size_t first = p->hooks->list.len;
 	int rc = 0;
@@ -312,7 +328,8 @@ static int module_plan(struct planning *p, struct module *module, enum hook_scop
 		rc = functions_find(p, module, true, err);
 	if (!rc && may_allocate(p->hooks, module) && !seen_before(p->hooks, module->instance)) {
 		/* A dynamic program's own modules are complete only after loading. */
-		if (scope == HOOK_ALL || module->instance == p->hooks->loader || !p->hooks->loader) {
+		if (scope == HOOK_ALL || module->instance == p->hooks->loader ||
+		    !p->hooks->loader) {
 			size_t before = p->hooks->list.len;
 			rc = functions_find(p, module, false, err);
 			p->hooks->allocators |= p->hooks->list.len > before;

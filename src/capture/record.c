@@ -45,10 +45,13 @@ static void record_maps(struct recorder *recorder, const struct maps *maps)
 
 	for (size_t i = 0; out && i < maps->list.len; i++) {
 		const struct mapping *m = &maps->list.at[i];
-		fprintf(out, "%" PRIx64 "-%" PRIx64 " %c%c%c%c %08" PRIx64 " %02x:%02x %" PRIu64 " %s\n",
-			m->begin, m->end, m->read ? 'r' : '-', m->write ? 'w' : '-', m->exec ? 'x' : '-',
-			m->shared ? 's' : 'p', m->offset, (unsigned)(m->dev >> 8) & 0xfff,
-			(unsigned)m->dev & 0xff, m->inode, m->path);
+		fprintf(out,
+			"%" PRIx64 "-%" PRIx64 " %c%c%c%c %08" PRIx64 " %02x:%02x %" PRIu64
+			" %s\n",
+			m->begin, m->end, m->read ? 'r' : '-', m->write ? 'w' : '-',
+			m->exec ? 'x' : '-', m->shared ? 's' : 'p', m->offset,
+			(unsigned)(m->dev >> 8) & 0xfff, (unsigned)m->dev & 0xff, m->inode,
+			m->path);
 	}
 	if (out) {
 		fclose(out);
@@ -66,9 +69,10 @@ static uint64_t frame_pc(const struct modules *modules, frame_t frame)
 	return frame & FRAME_GUESS ? pc | 1ull << 63 : pc;
 }
 
-void recorder_sample(struct recorder *recorder, struct tracee *tracee, const struct modules *modules,
-		     const struct maps *maps, pid_t tid, const struct regs *regs, taddr_t slot,
-		     const frame_t *frames, size_t count, enum walk_end end)
+void recorder_sample(struct recorder *recorder, struct tracee *tracee,
+		     const struct modules *modules, const struct maps *maps, pid_t tid,
+		     const struct regs *regs, taddr_t slot, const frame_t *frames, size_t count,
+		     enum walk_end end)
 {
 	const struct arch *arch = tracee->arch;
 	uint64_t value[RECORD_REGS] = {0};
@@ -90,7 +94,8 @@ void recorder_sample(struct recorder *recorder, struct tracee *tracee, const str
 	value[arch->reg_pc] = frame_pc(modules, frames[0]);
 	for (size_t i = 0; i < count; i++) {
 		uint64_t pc = frame_pc(modules, frames[i]);
-		memcpy(payload + sizeof(head) + sizeof(value) + i * sizeof(pc), &pc, sizeof(pc));
+		memcpy(payload + sizeof(head) + sizeof(value) + i * sizeof(pc), &pc,
+		       sizeof(pc));
 	}
 	stack = target_read_some(&tracee->target, slot, payload + used, STACK_MAX);
 	head[0] = (uint32_t)tid;

@@ -19,7 +19,7 @@
 #include "tracer/tracee.h"
 
 struct recorder {
-	FILE *file;     /* NULL: nothing is recorded */
+	FILE *file;	/* NULL: nothing is recorded */
 	unsigned every; /* one of so many allocations */
 	unsigned skipped;
 	bool maps_written;
@@ -28,8 +28,9 @@ struct recorder {
 int recorder_open(struct recorder *ret, const char *path, unsigned every, struct err *err);
 void recorder_close(struct recorder *recorder);
 void recorder_maps_changed(struct recorder *recorder);
-void recorder_sample(struct recorder *recorder, struct tracee *tracee, const struct modules *modules,
-		     const struct maps *maps, pid_t tid, const struct regs *regs, taddr_t slot,
-		     const frame_t *frames, size_t count, enum walk_end end);
+void recorder_sample(struct recorder *recorder, struct tracee *tracee,
+		     const struct modules *modules, const struct maps *maps, pid_t tid,
+		     const struct regs *regs, taddr_t slot, const frame_t *frames, size_t count,
+		     enum walk_end end);
 
 #endif

@@ -35,7 +35,8 @@ bool slack_of(const struct module *module, const struct maps *maps, struct slack
 	return false;
 }
 
-int slack_original(const struct module *module, const struct slack *slack, uint8_t *old, size_t len)
+int slack_original(const struct module *module, const struct slack *slack, uint8_t *old,
+		   size_t len)
 {
 	size_t count = 0;
 	const struct image_segment *segments = image_segments(module->image, &count);
@@ -45,12 +46,14 @@ int slack_original(const struct module *module, const struct slack *slack, uint8
 	for (size_t i = 0; i < count; i++) {
 		const struct image_segment *s = &segments[i];
 
-		if (!(s->flags & PF_X) || vaddr < s->vaddr || vaddr - s->vaddr > s->file_size + LARGEST_PAGE)
+		if (!(s->flags & PF_X) || vaddr < s->vaddr ||
+		    vaddr - s->vaddr > s->file_size + LARGEST_PAGE)
 			continue;
 		if (!module->source || module->fd < 0)
 			return 0; /* no file: only zeros were accepted as slack */
 		for (size_t at = 0; at < len; at++) /* the file may end within */
-			if (memory_read(module->source, s->offset + (vaddr - s->vaddr) + at, old + at, 1))
+			if (memory_read(module->source, s->offset + (vaddr - s->vaddr) + at,
+					old + at, 1))
 				break;
 		return 0;
 	}

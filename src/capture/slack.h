@@ -16,15 +16,16 @@
 #include "tracer/tracee.h"
 
 struct slack {
-	taddr_t base;   /* 16-byte aligned */
+	taddr_t base; /* 16-byte aligned */
 	uint32_t room;
-	uint32_t home;  /* instance */
+	uint32_t home; /* instance */
 };
 
 /* The slack behind a module's executable segment.  False: none, or not usable. */
 bool slack_of(const struct module *module, const struct maps *maps, struct slack *ret);
 
 /* What the file says is there (zeros behind its end): room bytes into old. */
-int slack_original(const struct module *module, const struct slack *slack, uint8_t *old, size_t len);
+int slack_original(const struct module *module, const struct slack *slack, uint8_t *old,
+		   size_t len);
 
 #endif

@@ -37,16 +37,18 @@ static bool unknown_pc_rescan(struct engine *engine)
 	return engine_rescan_modules(engine, &changed, NULL) == 0 && changed;
 }
 
-static uint32_t context_of(struct engine *engine, struct thread *thread, const struct regs *regs,
-			   taddr_t slot, const struct hook *hook)
+static uint32_t context_of(struct engine *engine, struct thread *thread,
+			   const struct regs *regs, taddr_t slot, const struct hook *hook)
 {
 	size_t max = engine->options.depth, count;
 	enum walk_end end;
 
-	count = walker_walk(&engine->walker, regs, slot, hook->frame, engine->frames, max, &end);
+	count = walker_walk(&engine->walker, regs, slot, hook->frame, engine->frames, max,
+			    &end);
 	if (engine->walker.unknown_pc && unknown_pc_rescan(engine)) {
 		walker_read_stack(&engine->walker, slot);
-		count = walker_walk(&engine->walker, regs, slot, hook->frame, engine->frames, max, &end);
+		count = walker_walk(&engine->walker, regs, slot, hook->frame, engine->frames,
+				    max, &end);
 	}
 	recorder_sample(&engine->recorder, &engine->tracee, &engine->modules, &engine->maps,
 			thread->tid, regs, slot, engine->frames, count, end);
@@ -65,7 +67,8 @@ static bool trapped_read(struct engine *engine, const struct regs *regs, struct 
 	taddr_t sp = regs_read(arch, regs, arch->reg_sp);
 	struct walker *walker = &engine->walker;
 
-	if (walker_read_stack(walker, sp) || walker_word(walker, sp + (taddr_t)arch->trap_result, &ret->result))
+	if (walker_read_stack(walker, sp) ||
+	    walker_word(walker, sp + (taddr_t)arch->trap_result, &ret->result))
 		return false;
 	for (unsigned i = 0; i < 3; i++)
 		if (walker_word(walker, sp + (taddr_t)arch->trap_args + i * arch->word_size,
@@ -88,7 +91,8 @@ static void trap_return(struct engine *engine, struct thread *thread, const stru
 		region_lost(engine->region);
 		return;
 	}
-	again = hook->function->call == CALL_REALLOC || hook->function->call == CALL_REALLOCARRAY;
+	again = hook->function->call == CALL_REALLOC ||
+		hook->function->call == CALL_REALLOCARRAY;
 	switch (hook->function->call) {
 	case CALL_ALLOC:
 		size = at.argument[hook->function->size];
@@ -117,8 +121,8 @@ static void trap_return(struct engine *engine, struct thread *thread, const stru
 	if (at.result)
 		context = context_of(engine, thread, regs, at.slot, hook);
 	if (again)
-		book_realloc_return(&engine->book, book, at.slot, at.argument[0], at.result, size, context,
-				    engine_now(engine));
+		book_realloc_return(&engine->book, book, at.slot, at.argument[0], at.result,
+				    size, context, engine_now(engine));
 	else
 		book_alloc(&engine->book, book, at.result, size, context, engine_now(engine));
 }
@@ -133,7 +137,8 @@ static bool is_allocators_own(struct engine *engine, const struct hook *hook, ta
 	taddr_t lowest = hook->address, highest = hook->address;
 	uint64_t caller;
 
-	if (walker_read_stack(&engine->walker, slot) || walker_word(&engine->walker, slot, &caller))
+	if (walker_read_stack(&engine->walker, slot) ||
+	    walker_word(&engine->walker, slot, &caller))
 		return false;
 	for (size_t i = 0; i < engine->hooks.list.len; i++) {
 		const struct hook *other = &engine->hooks.list.at[i];
@@ -150,7 +155,8 @@ static void trap_free(struct engine *engine, struct thread *thread, const struct
 		      taddr_t slot, taddr_t block)
 {
 	/* Only a block that we don't know is worth the look at the stack. */
-	if (block && !region_find(engine->region, block) && is_allocators_own(engine, hook, slot))
+	if (block && !region_find(engine->region, block) &&
+	    is_allocators_own(engine, hook, slot))
 		return;
 	book_free(&engine->book, &engine_thread(thread)->book, block);
 }

@@ -40,7 +40,8 @@ const struct module_unwind *module_unwind_of(struct module *module, const struct
 		return NULL;
 	unwind->from = "none";
 	if (module->image && cfi_open(module->image, arch, &unwind->cfi, NULL) == 0)
-		unwind->from = image_eh_frame(module->image)->bytes ? ".eh_frame" : ".debug_frame";
+		unwind->from =
+			image_eh_frame(module->image)->bytes ? ".eh_frame" : ".debug_frame";
 	module->owner = unwind;
 	return unwind;
 }
@@ -78,25 +79,22 @@ static bool cache_grow(struct walker *walker)
 	return true;
 }
 
-/* A row for a pc in an area of ours.  At the return address of the call of the copy
- * the stub's three words lie on the stack; in the trap, what it saved. */
+/* A row for a pc in an area of ours, but not in displaced code. */
 static void stub_row(const struct walker *walker, uint64_t pc, struct walker_entry *entry)
 {
 	const struct arch *arch = walker->tracee->arch;
 	const struct hook *hook = hooks_by_stub(walker->hooks, pc);
-	int words = arch->trap_frame - arch->trap_args + arch->word_size;
+	const struct stub_area *area = hooks_area_at(walker->hooks, pc);
+	int32_t slot = area ? arch->stub_frame(area, hook ? &hook->stub : NULL, pc) : -1;
 
 	entry->frame = frame_of(WALKER_STUB, 0);
-	entry->row = (struct row){.cfa = ROW_CFA_SP, .ra = ROW_AT_CFA, .fp = ROW_SAME};
-	entry->row.ra_offset = (int16_t)-arch->word_size;
-	if (hook && (pc == hook->stub.copy_return || pc == hook->stub.trap_return))
-		entry->row.cfa_offset = words;
-	else if (hook && pc == hook->stub.trap_entry)
-		entry->row.cfa_offset = arch->word_size;
-	else if (hooks_is_trap(walker->hooks, pc))
-		entry->row.cfa_offset = arch->trap_entry_frame;
-	else
-		entry->row = (struct row){.cfa = ROW_CFA_NONE};
+	entry->row = (struct row){.cfa = ROW_CFA_NONE};
+	if (slot >= 0)
+		entry->row = (struct row){.cfa = ROW_CFA_SP,
+					  .cfa_offset = slot + arch->word_size,
+					  .ra = ROW_AT_CFA,
+					  .ra_offset = (int16_t)-arch->word_size,
+					  .fp = ROW_SAME};
 }
 
 /* A pc in displaced code is the pc of the original. */
@@ -192,12 +190,13 @@ static int read_word(void *arg, uint64_t addr, uint64_t *ret)
 
 /* ---- walking ----------------------------------------------------------- */
 
-static bool full_lookup(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame, struct cfi **cfi,
-			uint64_t *vaddr)
+static bool full_lookup(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame,
+			struct cfi **cfi, uint64_t *vaddr)
 {
 	struct walker *walker = arg;
 	struct module *module = modules_find(walker->modules, original_pc(walker, pc));
-	const struct module_unwind *unwind = module ? module_unwind_of(module, walker->tracee->arch) : NULL;
+	const struct module_unwind *unwind =
+		module ? module_unwind_of(module, walker->tracee->arch) : NULL;
 
 	row_of(walker, pc, lookup_pc, frame);
 	*cfi = unwind ? unwind->cfi : NULL;
@@ -205,8 +204,8 @@ static bool full_lookup(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *fra
 	return *cfi != NULL;
 }
 
-static size_t walk_full(struct walker *walker, const struct regs *regs, uint64_t pc, uint64_t sp,
-			frame_t *frames, size_t max, enum walk_end *end)
+static size_t walk_full(struct walker *walker, const struct regs *regs, uint64_t pc,
+			uint64_t sp, frame_t *frames, size_t max, enum walk_end *end)
 {
 	const struct arch *arch = walker->tracee->arch;
 	struct full_ops ops = {full_lookup, &walker->tracee->target.memory, walker};
@@ -234,8 +233,8 @@ static size_t stubs_drop(frame_t *frames, size_t count)
 	return kept;
 }
 
-size_t walker_walk(struct walker *walker, const struct regs *regs, taddr_t ra_slot, frame_t leaf,
-		   frame_t *frames, size_t max, enum walk_end *end)
+size_t walker_walk(struct walker *walker, const struct regs *regs, taddr_t ra_slot,
+		   frame_t leaf, frame_t *frames, size_t max, enum walk_end *end)
 {
 	const struct arch *arch = walker->tracee->arch;
 	struct walk_ops ops = {row_of, read_word, walker, arch->word_size, arch->code_mask};

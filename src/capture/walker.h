@@ -40,7 +40,7 @@ struct walker {
 	uint32_t cache_len; /* a power of two; 0: not allocated yet */
 	uint32_t cache_used;
 	struct walker_entry scratch; /* an answer that is not kept */
-	bool unknown_pc;   /* met a pc in no module since the caller reset this */
+	bool unknown_pc;	     /* met a pc in no module since the caller reset this */
 	taddr_t window_base;
 	size_t window_len;
 	uint8_t window[WALKER_WINDOW];
@@ -64,7 +64,7 @@ int walker_word(struct walker *walker, taddr_t addr, uint64_t *ret);
  * from the frame that returns to *(ra_slot) on.  regs: the thread's, whose
  * callee-saved registers are the caller's.  Returns the count, at most max.
  */
-size_t walker_walk(struct walker *walker, const struct regs *regs, taddr_t ra_slot, frame_t leaf,
-		   frame_t *frames, size_t max, enum walk_end *end);
+size_t walker_walk(struct walker *walker, const struct regs *regs, taddr_t ra_slot,
+		   frame_t leaf, frame_t *frames, size_t max, enum walk_end *end);
 
 #endif

@@ -44,10 +44,13 @@ static int check_word_size(pid_t pid, struct err *err)
 		return 0;
 	if (ident[EI_CLASS] == ELFCLASS32 && arch_native()->elf_class == ELFCLASS64)
 		return err_set(err, -ENOTSUP,
-			       "pid %d is a 32-bit process; this memtrace traces 64-bit ones (%s): use a memtrace built for it",
+			       "pid %d is a 32-bit process; this memtrace traces 64-bit ones "
+			       "(%s): use a memtrace built for it",
 			       pid, arch_native()->name);
-	return err_set(err, -ENOTSUP, "pid %d runs code of another machine (ELF machine %u) than this memtrace (%s)",
-		       pid, machine, arch_native()->name);
+	return err_set(
+		err, -ENOTSUP,
+		"pid %d runs code of another machine (ELF machine %u) than this memtrace (%s)",
+		pid, machine, arch_native()->name);
 }
 
 int attach_check(pid_t pid, struct err *err)
@@ -57,20 +60,24 @@ int attach_check(pid_t pid, struct err *err)
 	if (pid <= 0 || status_read(pid, 0, &status))
 		return err_set(err, -ESRCH, "no process with pid %d (see: ps -e)", pid);
 	if (status.tgid != pid)
-		return err_set(err, -EINVAL, "%d is a thread of process %d: use -p %d", pid, status.tgid,
-			       status.tgid);
+		return err_set(err, -EINVAL, "%d is a thread of process %d: use -p %d", pid,
+			       status.tgid, status.tgid);
 	if (status.tgid == getpid())
 		return err_set(err, -EPERM, "pid %d is memtrace itself", pid);
 	if (status.state == 'Z' || status.state == 'X')
-		return err_set(err, -EPERM, "pid %d (%s) is a zombie: it has ended, only its parent has not noticed",
+		return err_set(err, -EPERM,
+			       "pid %d (%s) is a zombie: it has ended, only its parent has not "
+			       "noticed",
 			       pid, status.name);
 	if (!status.has_memory)
-		return err_set(err, -EPERM, "pid %d (%s) is a kernel thread: it has no heap of its own", pid,
+		return err_set(err, -EPERM,
+			       "pid %d (%s) is a kernel thread: it has no heap of its own", pid,
 			       status.name);
 	if (status.tracer) {
 		struct status tracer = {.name = "?"};
 		status_read(status.tracer, 0, &tracer);
-		return err_set(err, -EPERM, "pid %d is being traced by pid %d (%s): end that first", pid,
+		return err_set(err, -EPERM,
+			       "pid %d is being traced by pid %d (%s): end that first", pid,
 			       status.tracer, tracer.name);
 	}
 	return check_word_size(pid, err);
@@ -86,20 +93,35 @@ int attach_refused(pid_t pid, int code, struct err *err)
 	if (code != -EPERM && code != -EACCES)
 		return err_sys(err, code, "cannot attach to pid %d", pid);
 	if (status.tracer)
-		return err_set(err, code, "pid %d is being traced by pid %d: end that first", pid, status.tracer);
+		return err_set(err, code, "pid %d is being traced by pid %d: end that first",
+			       pid, status.tracer);
 	if (geteuid() && status.uid != geteuid())
-		return err_set(err, code, "pid %d belongs to another user (uid %u, you are %u): run memtrace as that user or with sudo",
+		return err_set(err, code,
+			       "pid %d belongs to another user (uid %u, you are %u): run "
+			       "memtrace as that user or with sudo",
 			       pid, status.uid, geteuid());
 	if (scope == 3)
-		return err_set(err, code, "attaching is switched off until the next boot (kernel.yama.ptrace_scope = 3)");
+		return err_set(err, code,
+			       "attaching is switched off until the next boot "
+			       "(kernel.yama.ptrace_scope = 3)");
 	if (scope == 2 && geteuid())
-		return err_set(err, code, "only root may attach (kernel.yama.ptrace_scope = 2): use sudo memtrace -p %d", pid);
+		return err_set(err, code,
+			       "only root may attach (kernel.yama.ptrace_scope = 2): use sudo "
+			       "memtrace -p %d",
+			       pid);
 	if (scope == 1 && geteuid())
-		return err_set(err, code, "only a parent may attach (kernel.yama.ptrace_scope = 1): use sudo memtrace -p %d, or sudo sysctl kernel.yama.ptrace_scope=0",
+		return err_set(err, code,
+			       "only a parent may attach (kernel.yama.ptrace_scope = 1): use "
+			       "sudo memtrace -p %d, or sudo sysctl kernel.yama.ptrace_scope=0",
 			       pid);
 	if (geteuid())
-		return err_set(err, code, "pid %d may not be traced by you (setuid program, or made itself undumpable): use sudo memtrace -p %d",
+		return err_set(err, code,
+			       "pid %d may not be traced by you (setuid program, or made "
+			       "itself undumpable): use sudo memtrace -p %d",
 			       pid, pid);
-	return err_set(err, code, "the kernel refuses to trace pid %d: in a container, start it with --cap-add=SYS_PTRACE; else look at the security module's log (AppArmor, SELinux deny_ptrace)",
+	return err_set(err, code,
+		       "the kernel refuses to trace pid %d: in a container, start it with "
+		       "--cap-add=SYS_PTRACE; else look at the security module's log "
+		       "(AppArmor, SELinux deny_ptrace)",
 		       pid);
 }

@@ -93,7 +93,8 @@ int tracee_attach(struct tracee *ret, pid_t pid, struct err *err)
 /* ---- launch ------------------------------------------------------------ */
 
 /* In the child: waits until it is traced, then becomes the program. */
-static void __attribute__((noreturn)) child_main(char *const argv[], bool stdin_null, int go, int failed)
+static void __attribute__((noreturn))
+child_main(char *const argv[], bool stdin_null, int go, int failed)
 {
 	sigset_t none;
 	char byte;
@@ -123,10 +124,13 @@ static int launch_failed(const char *program, int code, struct err *err)
 		return err_set(err, -code, "%s: not found%s", program,
 			       strchr(program, '/') ? "" : " in PATH");
 	if (code == EACCES)
-		return err_set(err, -code, "%s: not an executable file (see: ls -l; chmod +x)", program);
-	if (code == ENOEXEC)
-		return err_set(err, -code, "%s: not a program this system can run (a script needs a #! line)",
+		return err_set(err, -code, "%s: not an executable file (see: ls -l; chmod +x)",
 			       program);
+	if (code == ENOEXEC)
+		return err_set(
+			err, -code,
+			"%s: not a program this system can run (a script needs a #! line)",
+			program);
 	return err_sys(err, -code, "cannot start %s", program);
 }
 

@@ -60,7 +60,8 @@ static void close_all_but(int keep)
 			close(fd);
 }
 
-static void __attribute__((noreturn)) guardian_main(int fd, const pid_t *target, struct undo *undo)
+static void __attribute__((noreturn))
+guardian_main(int fd, const pid_t *target, struct undo *undo)
 {
 	char byte;
 	ssize_t n;
@@ -85,8 +86,8 @@ int guardian_start(struct guardian *ret, struct undo *undo, struct err *err)
 
 	ret->pid = -1;
 	ret->fd = -1;
-	ret->target = mmap(NULL, sizeof(pid_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-			   -1, 0);
+	ret->target = mmap(NULL, sizeof(pid_t), PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (ret->target == MAP_FAILED) {
 		ret->target = NULL;
 		return err_sys(err, -errno, "no guardian");

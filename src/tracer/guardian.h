@@ -12,7 +12,7 @@
 
 struct guardian {
 	pid_t pid;
-	int fd; /* open as long as we live */
+	int fd;	       /* open as long as we live */
 	pid_t *target; /* shared with it: whom to mend; 0: nobody */
 };
 

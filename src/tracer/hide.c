@@ -61,8 +61,8 @@ bool hide_stop(struct tracee *tracee, struct thread *thread)
 		return false;
 	if (is_final(arch, number) || signal_waits(tracee, thread))
 		return false;
-	memcpy(regs->bytes + arch->syscall_result_offset, regs->bytes + arch->syscall_number_offset,
-	       arch->word_size);
+	memcpy(regs->bytes + arch->syscall_result_offset,
+	       regs->bytes + arch->syscall_number_offset, arch->word_size);
 	regs_write(arch, regs, arch->reg_pc,
 		   regs_read(arch, regs, arch->reg_pc) - arch->syscall_insn_len);
 	/* No longer in a call: else the kernel could restart it a second time. */
@@ -102,7 +102,8 @@ static bool stack_hits(const struct search *search, taddr_t sp)
 	uint8_t window[STACK_WINDOW];
 
 	for (size_t done = 0; done < STACK_LIMIT; done += sizeof(window)) {
-		ssize_t n = target_read_some(&search->tracee->target, sp + done, window, sizeof(window));
+		ssize_t n = target_read_some(&search->tracee->target, sp + done, window,
+					     sizeof(window));
 
 		for (ssize_t i = 0; i + size <= n; i += size) {
 			uint64_t word = 0;
@@ -143,7 +144,8 @@ static void search_areas(struct search *search, struct tracee *tracee, const str
 {
 	*search = (struct search){.tracee = tracee, .undo = undo, .lowest = ~(taddr_t)0};
 	for (uint32_t i = 0; i < undo->area_count; i++)
-		search_widen(search, undo->area[i].base, undo->area[i].base + undo->area[i].len);
+		search_widen(search, undo->area[i].base,
+			     undo->area[i].base + undo->area[i].len);
 }
 
 bool hide_has_inside(struct tracee *tracee, const struct undo *undo)

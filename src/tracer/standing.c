@@ -99,8 +99,10 @@ static int stop_all(struct tracee *tracee, struct tid_list *tids,
 		else if (rc < 0)
 			return err_sys(err, rc, "pid %d is gone", tracee->pid);
 		else if (now_ms() > deadline)
-			return err_set(err, -ETIMEDOUT,
-				       "a thread of pid %d does not stop (uninterruptible sleep?)", tracee->pid);
+			return err_set(
+				err, -ETIMEDOUT,
+				"a thread of pid %d does not stop (uninterruptible sleep?)",
+				tracee->pid);
 		else
 			rest();
 	}

@@ -14,7 +14,7 @@ struct status { /* /proc/PID/task/TID/status, proc(5) */
 	pid_t tgid, tracer;
 	uid_t uid;
 	uint64_t pending, shared_pending, blocked, ignored, caught; /* bit signo - 1 */
-	int seccomp; /* 0 none, 1 strict, 2 filter */
+	int seccomp;	 /* 0 none, 1 strict, 2 filter */
 	bool has_memory; /* false: a kernel thread or a zombie */
 };
 

@@ -59,7 +59,8 @@ int target_read(struct target *target, taddr_t addr, void *buf, size_t len)
 	size_t done = 0;
 
 	while (done < len) {
-		ssize_t n = target_read_some(target, addr + done, (char *)buf + done, len - done);
+		ssize_t n =
+			target_read_some(target, addr + done, (char *)buf + done, len - done);
 		if (n < 0)
 			return (int)n;
 		done += (size_t)n;

@@ -16,9 +16,9 @@
 
 struct target {
 	struct memory memory;
-	pid_t pid;      /* whose memory; any of its threads */
-	int fd;         /* /proc/PID/mem, or -1 */
-	bool no_vm;     /* process_vm_readv does not work here */
+	pid_t pid;  /* whose memory; any of its threads */
+	int fd;	    /* /proc/PID/mem, or -1 */
+	bool no_vm; /* process_vm_readv does not work here */
 };
 
 int target_open(struct target *ret, pid_t pid, struct err *err);

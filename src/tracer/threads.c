@@ -89,7 +89,8 @@ void threads_deinit(struct tracee *tracee)
 	}
 }
 
-void tracee_for_each(struct tracee *tracee, void (*visit)(void *arg, struct thread *thread), void *arg)
+void tracee_for_each(struct tracee *tracee, void (*visit)(void *arg, struct thread *thread),
+		     void *arg)
 {
 	for (size_t i = 0; i < TRACEE_BUCKETS; i++)
 		for (struct thread *at = tracee->bucket[i]; at; at = at->next)

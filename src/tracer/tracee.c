@@ -2,8 +2,8 @@
  * Threads and their stops: the producer that all of ptrace's awkwardness is
  * confined to.  What a status means, by ptrace(2) for PTRACE_SEIZEd threads:
  *
- *   exited / signalled                        the thread (or, for the leader, the process) ended
- *   event STOP, signal SIGTRAP                our interrupt, or a new thread's first stop
+ *   exited / signalled                        the thread (or, for the leader, the process)
+ * ended event STOP, signal SIGTRAP                our interrupt, or a new thread's first stop
  *   event STOP, signal SIGSTOP, SIGTSTP ...   group stop: the target's own
  *   event CLONE, FORK, VFORK                  the new task's id is the message; its first
  *                                             stop may have come before (kept as unclaimed)
@@ -106,7 +106,8 @@ static bool child_is_expected(struct tracee *tracee, pid_t pid, bool *vfork)
 }
 
 /* A new process (not thread), stopped for the first time and announced. */
-static void child_stop(struct tracee *tracee, struct thread *child, bool vfork, struct stop *ret)
+static void child_stop(struct tracee *tracee, struct thread *child, bool vfork,
+		       struct stop *ret)
 {
 	child->unclaimed = false;
 	child->attached = true;
@@ -182,7 +183,8 @@ static bool stop_event(struct tracee *tracee, struct thread *thread, int event, 
 	case PTRACE_EVENT_FORK:
 	case PTRACE_EVENT_VFORK:
 		thread->in_vfork = vfork;
-		reported = child_announced(tracee, (pid_t)event_message(thread->tid), vfork, ret);
+		reported =
+			child_announced(tracee, (pid_t)event_message(thread->tid), vfork, ret);
 		break;
 	case PTRACE_EVENT_CLONE: {
 		pid_t tid = (pid_t)event_message(thread->tid);
@@ -274,7 +276,8 @@ int tracee_next(struct tracee *tracee, bool wait, struct stop *ret)
 				return rc;
 		}
 		size_t i = tracee->queue_head++;
-		if (stop_decode(tracee, tracee->queue.at[i].tid, tracee->queue.at[i].status, ret))
+		if (stop_decode(tracee, tracee->queue.at[i].tid, tracee->queue.at[i].status,
+				ret))
 			return 1;
 		threads_bury(tracee);
 	}

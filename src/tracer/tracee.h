@@ -30,29 +30,33 @@ enum thread_state { THREAD_RUNNING, THREAD_STOPPED, THREAD_LISTENING, THREAD_GON
 struct thread {
 	pid_t tid;
 	enum thread_state state;
-	int deliver;        /* signal that the next continue delivers */
-	bool group_stop;    /* in a stop of the target's own (SIGSTOP ...): listen, don't continue */
-	bool interrupted;   /* PTRACE_INTERRUPT sent, its stop not seen yet */
-	bool attached;      /* its first stop has been seen */
-	bool guest;         /* not a thread of the process, but shares its memory (vfork child) */
-	bool unclaimed;     /* stopped before the event that says what it is */
-	bool in_vfork;      /* waits in the kernel until its vfork child is gone: cannot stop, cannot run */
+	int deliver;	  /* signal that the next continue delivers */
+	bool group_stop;  /* in a stop of the target's own (SIGSTOP ...): listen, don't continue
+			   */
+	bool interrupted; /* PTRACE_INTERRUPT sent, its stop not seen yet */
+	bool attached;	  /* its first stop has been seen */
+	bool guest;	  /* not a thread of the process, but shares its memory (vfork child) */
+	bool unclaimed;	  /* stopped before the event that says what it is */
+	bool in_vfork; /* waits in the kernel until its vfork child is gone: cannot stop, cannot
+			  run */
 	bool regs_read, regs_changed;
-	struct regs regs;   /* by thread_regs() */
-	void *owner;        /* of the layer above; freed by tracee->forget */
+	struct regs regs;    /* by thread_regs() */
+	void *owner;	     /* of the layer above; freed by tracee->forget */
 	struct thread *next; /* same bucket */
 };
 
 enum stop_kind {
-	STOP_SIGNAL,  /* about to be delivered `signal`: thread->deliver is set; set 0 to drop it */
-	STOP_QUIET,   /* our own interrupt, or a first stop: nothing happened */
-	STOP_GROUP,   /* the target was stopped by `signal` */
-	STOP_CHILD,   /* a new process, thread->tid, stopped: with memory of its own if !shares_memory.
-		       * When handled: tracee_let_go() or, for a guest, tracee_continue() */
-	STOP_EXEC,    /* a new program in thread->tid == pid; every other thread is gone */
-	STOP_GUEST_EXEC, /* a guest has left our memory; tracee_let_go() it */
+	STOP_SIGNAL, /* about to be delivered `signal`: thread->deliver is set; set 0 to drop it
+		      */
+	STOP_QUIET,  /* our own interrupt, or a first stop: nothing happened */
+	STOP_GROUP,  /* the target was stopped by `signal` */
+	STOP_CHILD,  /* a new process, thread->tid, stopped: with memory of its own if
+		      * !shares_memory.  When handled: tracee_let_go() or, for a guest,
+		      * tracee_continue() */
+	STOP_EXEC,   /* a new program in thread->tid == pid; every other thread is gone */
+	STOP_GUEST_EXEC,  /* a guest has left our memory; tracee_let_go() it */
 	STOP_THREAD_EXIT, /* `thread` is gone; valid until the next call */
-	STOP_EXIT,    /* the process is gone: status as of waitpid */
+	STOP_EXIT,	  /* the process is gone: status as of waitpid */
 };
 
 struct stop {
@@ -71,13 +75,21 @@ struct tracee {
 	struct target target;
 	struct thread *bucket[TRACEE_BUCKETS];
 	size_t count;
-	bool standing;     /* between tracee_stop() and tracee_resume() */
-	bool launched;     /* our own child */
+	bool standing; /* between tracee_stop() and tracee_resume() */
+	bool launched; /* our own child */
 	bool exited;
 	void (*forget)(void *owner);
-	VEC(struct { pid_t tid; int status; }) queue; /* reaped, not handed out */
+	VEC(struct {
+		pid_t tid;
+		int status;
+	})
+	queue; /* reaped, not handed out */
 	size_t queue_head;
-	VEC(struct { pid_t pid; bool vfork; }) expected; /* children announced, not yet stopped */
+	VEC(struct {
+		pid_t pid;
+		bool vfork;
+	})
+	expected;	       /* children announced, not yet stopped */
 	struct thread *corpse; /* handed out with STOP_THREAD_EXIT; freed at the next call */
 };
 
@@ -118,7 +130,8 @@ void tracee_resume(struct tracee *tracee);
 /* NULL: not ours. */
 struct thread *tracee_find(const struct tracee *tracee, pid_t tid);
 /* Calls visit for every thread; visit may not remove any. */
-void tracee_for_each(struct tracee *tracee, void (*visit)(void *arg, struct thread *thread), void *arg);
+void tracee_for_each(struct tracee *tracee, void (*visit)(void *arg, struct thread *thread),
+		     void *arg);
 
 /* The registers of a stopped thread, read once per stop.  NULL: it died. */
 struct regs *thread_regs(const struct tracee *tracee, struct thread *thread);

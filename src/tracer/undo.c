@@ -25,8 +25,8 @@ static void log_barrier(void)
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
-int undo_patch(struct undo *undo, struct target *target, taddr_t addr, const void *old, const void *now,
-	       uint32_t len)
+int undo_patch(struct undo *undo, struct target *target, taddr_t addr, const void *old,
+	       const void *now, uint32_t len)
 {
 	struct undo_patch *patch = &undo->patch[undo->patch_count];
 	int rc;
@@ -48,8 +48,9 @@ int undo_patch(struct undo *undo, struct target *target, taddr_t addr, const voi
 	return rc;
 }
 
-int undo_area(struct undo *undo, struct target *target, taddr_t base, const void *old, const void *now,
-	      uint32_t len, taddr_t trap, const void *disarm, uint32_t disarm_len)
+int undo_area(struct undo *undo, struct target *target, taddr_t base, const void *old,
+	      const void *now, uint32_t len, taddr_t trap, const void *disarm,
+	      uint32_t disarm_len)
 {
 	struct undo_area *area = &undo->area[undo->area_count];
 	int rc;
@@ -97,7 +98,8 @@ int undo_run(const struct undo *undo, struct target *target)
 	for (uint32_t i = undo->area_count; i-- > 0;) {
 		const struct undo_area *area = &undo->area[i];
 		int rc = !area->active ? 0
-				       : target_write(target, area->trap, area->disarm, area->disarm_len);
+				       : target_write(target, area->trap, area->disarm,
+						      area->disarm_len);
 		first = first ? first : rc;
 	}
 	return first;
@@ -109,7 +111,8 @@ int undo_wipe(const struct undo *undo, struct target *target)
 
 	for (uint32_t i = undo->area_count; i-- > 0;) {
 		const struct undo_area *area = &undo->area[i];
-		int rc = !area->active ? 0 : target_write(target, area->base, area->old, area->len);
+		int rc = !area->active ? 0
+				       : target_write(target, area->base, area->old, area->len);
 		first = first ? first : rc;
 	}
 	return first;

@@ -48,10 +48,11 @@ struct undo *undo_create(void);
 void undo_destroy(struct undo *undo);
 
 /* Log, then write.  -ENOSPC: the log is full (nothing was written). */
-int undo_patch(struct undo *undo, struct target *target, taddr_t addr, const void *old, const void *now,
-	       uint32_t len);
-int undo_area(struct undo *undo, struct target *target, taddr_t base, const void *old, const void *now,
-	      uint32_t len, taddr_t trap, const void *disarm, uint32_t disarm_len);
+int undo_patch(struct undo *undo, struct target *target, taddr_t addr, const void *old,
+	       const void *now, uint32_t len);
+int undo_area(struct undo *undo, struct target *target, taddr_t base, const void *old,
+	      const void *now, uint32_t len, taddr_t trap, const void *disarm,
+	      uint32_t disarm_len);
 
 /*
  * Puts the patches back, newest first, and disarms the areas, in `target` (the
