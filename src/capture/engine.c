@@ -86,6 +86,7 @@ int engine_init(struct engine *ret, const struct capture_options *options,
 
 	memset(ret, 0, sizeof(*ret));
 	ret->guardian.pid = ret->guardian.fd = -1;
+	nearby_init(&ret->nearby);
 	ret->options = *options;
 	ret->voice = *voice;
 	ret->started_ms = monotonic_ms();
@@ -249,6 +250,7 @@ static void on_signal(struct engine *engine, struct stop *stop)
 
 	if (is_our_signal(engine, stop)) {
 		stop->thread->deliver = 0;
+		nearby_follow(&engine->nearby, engine->tracee.pid, stop->thread->tid);
 		return;
 	}
 	trap_overtaken(engine, stop->thread);

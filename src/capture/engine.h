@@ -14,6 +14,7 @@
 #include "capture/record.h"
 #include "capture/walker.h"
 #include "tracer/guardian.h"
+#include "tracer/nearby.h"
 #include "tracer/tracee.h"
 
 /* How the engine speaks to the other thread. */
@@ -28,6 +29,7 @@ struct engine {
 	struct tracee tracee;
 	struct undo *undo;
 	struct guardian guardian;
+	struct nearby nearby;
 	struct region_space space;
 	struct region *region;
 	struct book book;
