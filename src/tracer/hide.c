@@ -117,21 +117,33 @@ static bool stack_hits(const struct search *search, taddr_t sp)
 	return false;
 }
 
-static void thread_search(void *arg, struct thread *thread)
+/* Where a thread stands: by its registers, or, where it sleeps in the kernel and can't
+ * be stopped, by what /proc says. */
+static bool thread_place(const struct search *search, struct thread *thread, taddr_t *sp,
+			 taddr_t *pc)
 {
-	struct search *search = arg;
 	const struct arch *arch = search->tracee->arch;
 	struct regs *regs;
 
+	if (thread->state != THREAD_STOPPED)
+		return status_syscall(search->tracee->pid, thread->tid, sp, pc) == 0;
+	regs = thread_regs(search->tracee, thread);
+	if (!regs)
+		return false;
+	*sp = regs_read(arch, regs, arch->reg_sp);
+	*pc = regs_read(arch, regs, arch->reg_pc);
+	return true;
+}
+
+static void thread_search(void *arg, struct thread *thread)
+{
+	struct search *search = arg;
+	taddr_t sp, pc;
+
 	if (search->found || thread->state == THREAD_GONE)
 		return;
-	regs = thread->state == THREAD_STOPPED ? thread_regs(search->tracee, thread) : NULL;
-	if (!regs) {
-		search->found = thread->state != THREAD_STOPPED;
-		return;
-	}
-	search->found = search_hits(search, regs_read(arch, regs, arch->reg_pc)) ||
-			stack_hits(search, regs_read(arch, regs, arch->reg_sp));
+	search->found = !thread_place(search, thread, &sp, &pc) || search_hits(search, pc) ||
+			stack_hits(search, sp);
 }
 
 static void search_widen(struct search *search, taddr_t begin, taddr_t end)

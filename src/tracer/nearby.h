@@ -10,7 +10,7 @@
 
 struct nearby {
 	unsigned stops; /* since the last look */
-	int cpu;        /* where we are bound to; -1: nowhere */
+	int cpu;	/* where we are bound to; -1: nowhere */
 };
 
 enum { NEARBY_EVERY = 256 };

@@ -3,11 +3,13 @@
  *
  * A thread is asked with PTRACE_INTERRUPT and counts as standing when any stop of
  * it was reaped: every ptrace-stop clears the pending interrupt (ptrace_stop() in
- * kernel/signal.c), so no second stop follows.  Three kinds of thread need no stop:
+ * kernel/signal.c), so no second stop follows.  These need no stop:
  *
  *   GONE      dying, or a leader that exited before its threads
  *   in_vfork  waits in the kernel for its vfork child and can't return before
  *             the child, which does stand, has gone on
+ *   asleep    in uninterruptible sleep (a disk, a dead NFS server): it stops before it
+ *             can run user code again, and that may take long
  *   unclaimed a new process that waits, stopped, for its parent's event
  *
  * It is over when all known threads stand, /proc/PID/task lists no other, and no
@@ -21,7 +23,7 @@
 
 #include "tracer/threads.h"
 
-enum { STANDING_LIMIT_MS = 10000 };
+enum { ASLEEP_AFTER_MS = 100, STANDING_LIMIT_MS = 10000 };
 
 static uint64_t now_ms(void)
 {
@@ -50,6 +52,32 @@ static void thread_interrupt(void *arg, struct thread *thread)
 			thread->state = THREAD_GONE;
 	}
 	*moving += thread_is_moving(thread);
+}
+
+struct sleepers {
+	pid_t pid;
+	bool all;
+};
+
+static void thread_asleep(void *arg, struct thread *thread)
+{
+	struct sleepers *sleepers = arg;
+	struct status status;
+
+	if (!sleepers->all || !thread_is_moving(thread))
+		return;
+	sleepers->all = thread->interrupted &&
+			status_read(sleepers->pid, thread->tid, &status) == 0 &&
+			status.state == 'D';
+}
+
+/* Are all that still have to stop in uninterruptible sleep? */
+static bool rest_is_asleep(struct tracee *tracee)
+{
+	struct sleepers sleepers = {tracee->pid, true};
+
+	tracee_for_each(tracee, thread_asleep, &sleepers);
+	return sleepers.all;
 }
 
 /* Threads that /proc knows and we do not: born by a clone whose event we have not
@@ -83,7 +111,7 @@ static void rest(void)
 static int stop_all(struct tracee *tracee, struct tid_list *tids,
 		    void (*handle)(void *arg, struct stop *stop), void *arg, struct err *err)
 {
-	uint64_t deadline = now_ms() + STANDING_LIMIT_MS;
+	uint64_t start = now_ms();
 
 	for (;;) {
 		struct stop stop;
@@ -98,11 +126,12 @@ static int stop_all(struct tracee *tracee, struct tid_list *tids,
 			handle(arg, &stop);
 		else if (rc < 0)
 			return err_sys(err, rc, "pid %d is gone", tracee->pid);
-		else if (now_ms() > deadline)
-			return err_set(
-				err, -ETIMEDOUT,
-				"a thread of pid %d does not stop (uninterruptible sleep?)",
-				tracee->pid);
+		else if (now_ms() - start > ASLEEP_AFTER_MS && !tracee->expected.len &&
+			 rest_is_asleep(tracee))
+			return 0;
+		else if (now_ms() - start > STANDING_LIMIT_MS)
+			return err_set(err, -ETIMEDOUT, "a thread of pid %d does not stop",
+				       tracee->pid);
 		else
 			rest();
 	}

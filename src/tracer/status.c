@@ -95,6 +95,28 @@ bool status_ignores(const struct status *status, int signo)
 	       signo == SIGWINCH;
 }
 
+int status_syscall(pid_t pid, pid_t tid, taddr_t *sp, taddr_t *pc)
+{
+	char path[64], text[256], *last, *before;
+	ssize_t len;
+
+	/* "NUMBER ARG*6 SP PC", "-1 SP PC", or "running" */
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", pid, tid);
+	len = file_read(path, text, sizeof(text));
+	if (len < 0)
+		return (int)len;
+	last = strrchr(text, ' ');
+	if (!last)
+		return -EBUSY;
+	*last = 0;
+	before = strrchr(text, ' ');
+	if (!before)
+		return -EBUSY;
+	*sp = strtoull(before + 1, NULL, 16);
+	*pc = strtoull(last + 1, NULL, 16);
+	return 0;
+}
+
 int status_threads(pid_t pid, struct tid_list *ret)
 {
 	char path[64];

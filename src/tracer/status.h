@@ -30,6 +30,10 @@ static inline uint64_t signal_bit(int signo)
  * or not caught and ignored by default? */
 bool status_ignores(const struct status *status, int signo);
 
+/* Where a thread that is blocked in a system call will return to, by
+ * /proc/PID/task/TID/syscall.  -EBUSY: it is running; -errno. */
+int status_syscall(pid_t pid, pid_t tid, taddr_t *sp, taddr_t *pc);
+
 VEC_TYPE(tid_list, pid_t);
 
 /* The threads of a process, as listed now.  -ENOENT: it is gone. */
