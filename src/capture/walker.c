@@ -204,11 +204,12 @@ static bool full_lookup(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *fra
 	return *cfi != NULL;
 }
 
-static size_t walk_full(struct walker *walker, const struct regs *regs, uint64_t pc,
-			uint64_t sp, frame_t *frames, size_t max, enum walk_end *end)
+static size_t walk_full(struct walker *walker, const struct walk_ops *rest,
+			const struct regs *regs, uint64_t pc, uint64_t sp, frame_t *frames,
+			size_t max, enum walk_end *end)
 {
 	const struct arch *arch = walker->tracee->arch;
-	struct full_ops ops = {full_lookup, &walker->tracee->target.memory, walker};
+	struct full_ops ops = {full_lookup, walker, &walker->tracee->target.memory, rest};
 	struct full_regs full = {0};
 
 	for (int reg = 0; reg < arch->reg_count; reg++) {
@@ -250,7 +251,8 @@ size_t walker_walk(struct walker *walker, const struct regs *regs, taddr_t ra_sl
 	start.fp = regs_read(arch, regs, arch->reg_fp);
 	count = walk_stack(&ops, &start, false, frames + 1, max - 1, end);
 	if (*end == WALK_FULL)
-		count = walk_full(walker, regs, start.pc, start.sp, frames + 1, max - 1, end);
+		count = walk_full(walker, &ops, regs, start.pc, start.sp, frames + 1, max - 1,
+				  end);
 	return 1 + stubs_drop(frames + 1, count);
 }
 
