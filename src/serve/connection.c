@@ -1,0 +1,347 @@
+/*
+ * Messages of one client, answered in order.  The table below is the server's whole
+ * repertoire.  A turn handles few messages, so that a client with many questions does not
+ * keep the others waiting.
+ */
+#include "serve/connection.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	READ_BYTES = 64 << 10,
+	MAX_UNSENT = 1 << 20, /* answers that wait: beyond, no more questions are taken */
+	MESSAGES_PER_TURN = 4,
+};
+
+struct connection *connection_create(struct service *service, int fd)
+{
+	struct connection *c = calloc(1, sizeof(*c));
+
+	if (c) {
+		c->service = service;
+		c->fd = fd;
+	}
+	return c;
+}
+
+void connection_destroy(struct connection *c)
+{
+	if (!c)
+		return;
+	for (size_t i = 0; i < c->modules.len; i++)
+		shelf_put(&c->service->shelf, c->modules.at[i]);
+	vec_deinit(&c->modules);
+	vec_deinit(&c->in);
+	wire_out_deinit(&c->out);
+	close(c->fd);
+	free(c);
+}
+
+static size_t unsent(const struct connection *c)
+{
+	return c->out.bytes.len - c->sent;
+}
+
+/* False: the client has gone, or there was no memory for its answers. */
+static bool flush(struct connection *c)
+{
+	while (!c->out.bad && unsent(c)) {
+		ssize_t n = send(c->fd, c->out.bytes.at + c->sent, unsent(c),
+				 MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN || errno == EWOULDBLOCK;
+		c->sent += (size_t)n;
+	}
+	vec_clear(&c->out.bytes);
+	c->sent = 0;
+	return !c->out.bad;
+}
+
+static void say_log(struct connection *c, const char *format, const char *what,
+		    const char *more)
+{
+	char text[2048];
+
+	if (!c->service->log)
+		return;
+	snprintf(text, sizeof(text), format, what, more);
+	c->service->log(c->service->log_arg, text);
+}
+
+/* ---- the answers ---------------------------------------------------------------------------
+ */
+
+/* While something takes long: tell the client, which may be near its time limit. */
+static void say_progress(void *arg, const char *what, uint64_t done, uint64_t total)
+{
+	struct connection *c = arg;
+
+	wire_write_progress(&c->out, c->request, &(struct wire_progress){done, total, what});
+	flush(c);
+}
+
+static int on_hello(struct connection *c, const struct wire_message *message, struct err *err)
+{
+	struct wire_welcome welcome = {.version = WIRE_VERSION,
+				       .program = "memtrace-fs " MEMTRACE_VERSION};
+	const char *const *dir = c->service->debuginfo.dirs.debug_dirs;
+	struct wire_hello hello;
+	int e = wire_read_hello(message, &hello, err);
+
+	if (e)
+		return e;
+	if (hello.oldest > WIRE_VERSION || hello.newest < WIRE_VERSION)
+		return err_set(
+			err, -EPROTONOSUPPORT,
+			"%s speaks protocol versions %u to %u, memtrace-fs " MEMTRACE_VERSION
+			" speaks %u",
+			hello.program, hello.oldest, hello.newest, WIRE_VERSION);
+	for (; *dir && welcome.dir_count < WIRE_MAX_DIRS; dir++)
+		welcome.dirs[welcome.dir_count++] = *dir;
+	wire_write_welcome(&c->out, message->request, &welcome);
+	c->state = CONNECTION_SERVING;
+	return 0;
+}
+
+/* Puts info (may be NULL) under a handle, in place of what stood there. */
+static int store(struct connection *c, uint32_t handle, struct debuginfo *info, struct err *err)
+{
+	if (!vec_reserve(&c->modules, (size_t)handle + 1)) {
+		shelf_put(&c->service->shelf, info);
+		return err_set(err, -ENOMEM, "no memory for a module");
+	}
+	while (c->modules.len <= handle)
+		c->modules.at[c->modules.len++] = NULL;
+	shelf_put(&c->service->shelf, c->modules.at[handle]);
+	c->modules.at[handle] = info;
+	return 0;
+}
+
+static int on_module(struct connection *c, const struct wire_message *message, struct err *err)
+{
+	struct debuginfo_options options = c->service->debuginfo;
+	struct wire_module_info answer;
+	struct wire_module module;
+	struct debuginfo *info;
+	struct search_for who;
+	int e = wire_read_module(message, &module, err);
+
+	if (e)
+		return e;
+	options.say = say_progress;
+	options.say_arg = c;
+	who = (struct search_for){module.path, module.build_id, module.build_id_len,
+				  module.pid};
+	e = shelf_take(&c->service->shelf, &who, &options, &info, err);
+	if (!e)
+		e = store(c, module.handle, info, err);
+	if (e)
+		return e;
+	answer = (struct wire_module_info){module.handle, debuginfo_names(info),
+					   debuginfo_source(info), debuginfo_remark(info)};
+	wire_write_module_info(&c->out, message->request, &answer);
+	say_log(c, "%s: %s", module.path, answer.source ? answer.source : "no names");
+	if (answer.remark)
+		say_log(c, "%s: %s", module.path, answer.remark);
+	return 0;
+}
+
+/* The module of a handle, or NULL, and then the request has been answered. */
+static struct debuginfo *known(struct connection *c, const struct wire_message *message,
+			       uint32_t handle)
+{
+	struct debuginfo *info = handle < c->modules.len ? c->modules.at[handle] : NULL;
+
+	if (!info)
+		wire_write_error(&c->out, message->request, WIRE_CODE_MODULE,
+				 "no module of this number was introduced");
+	return info;
+}
+
+static int on_lookup(struct connection *c, const struct wire_message *message, struct err *err)
+{
+	struct wire_frame frames[WIRE_MAX_INLINED];
+	struct wire_numbers numbers;
+	struct wire_answer answer;
+	struct debuginfo *info;
+	int e = wire_read_numbers(message, &numbers, err);
+
+	if (e)
+		return e;
+	info = known(c, message, numbers.handle);
+	if (!info)
+		return 0;
+	wire_answer_begin(&answer, &c->out, message->request, WIRE_FRAMES, numbers.handle);
+	for (uint32_t i = 0; i < numbers.count; i++) {
+		uint64_t offset = wire_number(&numbers, i);
+		size_t count = debuginfo_frames(info, offset, frames, WIRE_MAX_INLINED);
+		wire_answer_frames(&answer, frames, count);
+	}
+	wire_answer_end(&answer);
+	return 0;
+}
+
+static int on_symbols(struct connection *c, const struct wire_message *message, struct err *err)
+{
+	struct wire_names_list names;
+	struct wire_answer answer;
+	struct debuginfo *info;
+	int e = wire_read_symbols(message, &names, err);
+
+	if (e)
+		return e;
+	info = known(c, message, names.handle);
+	if (!info)
+		return 0;
+	wire_answer_begin(&answer, &c->out, message->request, WIRE_VALUES, names.handle);
+	for (uint32_t i = 0; i < names.count; i++) {
+		uint64_t value = 0, size = 0;
+		debuginfo_symbol(info, wire_next_text(&names.texts), &value, &size);
+		wire_answer_value(&answer, value, size);
+	}
+	wire_answer_end(&answer);
+	return 0;
+}
+
+static int on_rows(struct connection *c, const struct wire_message *message, struct err *err)
+{
+	struct wire_numbers numbers;
+	int e = wire_read_numbers(message, &numbers, err);
+
+	if (!e)
+		wire_write_error(&c->out, message->request, WIRE_CODE_UNSUPPORTED,
+				 "this memtrace-fs does not serve unwind rows");
+	return e;
+}
+
+static int on_error(struct connection *c, const struct wire_message *message, struct err *err)
+{
+	struct wire_error error;
+	int e = wire_read_error(message, &error, err);
+
+	if (!e) {
+		say_log(c, "%s: %s", "the client says", error.text);
+		c->state = CONNECTION_LEAVING;
+	}
+	return e;
+}
+
+static int (*const answers[])(struct connection *, const struct wire_message *,
+			      struct err *) = {
+	[WIRE_HELLO] = on_hello,     [WIRE_MODULE] = on_module, [WIRE_LOOKUP] = on_lookup,
+	[WIRE_SYMBOLS] = on_symbols, [WIRE_ROWS] = on_rows,	[WIRE_ERROR] = on_error,
+};
+
+static enum wire_code code_of(int e)
+{
+	return e == -EPROTONOSUPPORT ? WIRE_CODE_VERSION
+	       : e == -ENOMEM	     ? WIRE_CODE_MEMORY
+				     : WIRE_CODE_PROTOCOL;
+}
+
+static void handle(struct connection *c, const struct wire_message *message)
+{
+	bool greeting = c->state == CONNECTION_GREETING;
+	struct err err;
+	int e;
+
+	c->request = message->request;
+	if (greeting != (message->type == WIRE_HELLO))
+		e = err_set(&err, -EPROTO, "message %s is not expected here",
+			    wire_type_name(message->type));
+	else
+		e = answers[message->type](c, message, &err);
+	if (!e)
+		return;
+	wire_write_error(&c->out, message->request, code_of(e), err.text);
+	if (e == -ENOMEM)
+		return;
+	say_log(c, "%s: %s", "a client is sent away", err.text);
+	c->state = CONNECTION_LEAVING;
+}
+
+/* ---- the loop's side
+ * -------------------------------------------------------------------------- */
+
+short connection_events(const struct connection *c)
+{
+	short events = unsent(c) ? POLLOUT : 0;
+
+	if (c->state != CONNECTION_LEAVING && unsent(c) < MAX_UNSENT)
+		events |= POLLIN;
+	return events;
+}
+
+bool connection_is_ready(const struct connection *c)
+{
+	struct wire_message message;
+
+	return c->state != CONNECTION_LEAVING && unsent(c) < MAX_UNSENT &&
+	       wire_read(c->in.at, c->in.len, WIRE_CLIENT, &message, NULL) != 0;
+}
+
+/* Receives what is there.  False: the client has gone. */
+static bool receive(struct connection *c)
+{
+	ssize_t n;
+
+	/* A whole message waits already: it is handled before more is read. */
+	if (connection_is_ready(c))
+		return true;
+	if (!vec_reserve(&c->in, c->in.len + READ_BYTES))
+		return false;
+	n = recv(c->fd, c->in.at + c->in.len, READ_BYTES, MSG_DONTWAIT);
+	if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK))
+		return true;
+	if (n <= 0)
+		return false;
+	c->in.len += (size_t)n;
+	return true;
+}
+
+/* Handles the messages at the front of what was received. */
+static void handle_some(struct connection *c)
+{
+	struct wire_message message;
+	struct err err;
+	size_t taken = 0;
+	int64_t n = 0;
+
+	for (int i = 0; i < MESSAGES_PER_TURN && c->state != CONNECTION_LEAVING; i++) {
+		n = wire_read(c->in.at + taken, c->in.len - taken, WIRE_CLIENT, &message, &err);
+		if (n <= 0)
+			break;
+		taken += (size_t)n;
+		handle(c, &message);
+		if (unsent(c) >= MAX_UNSENT)
+			break;
+	}
+	if (n < 0) {
+		wire_write_error(&c->out, 0, WIRE_CODE_PROTOCOL, err.text);
+		say_log(c, "%s: %s", "a client is sent away", err.text);
+		c->state = CONNECTION_LEAVING;
+	}
+	c->in.len -= taken;
+	if (taken)
+		memmove(c->in.at, c->in.at + taken, c->in.len);
+}
+
+bool connection_serve(struct connection *c, short revents)
+{
+	if ((revents & (POLLERR | POLLNVAL)) || ((revents & POLLHUP) && !(revents & POLLIN)))
+		return false;
+	if ((revents & POLLIN) && !receive(c))
+		return false;
+	handle_some(c);
+	if (!flush(c))
+		return false;
+	return c->state != CONNECTION_LEAVING || unsent(c);
+}

@@ -1,0 +1,266 @@
+/*
+ * One module's debug information, put together from up to four files:
+ *
+ *    main   the mapped file itself: DWARF if it is unstripped, .dynsym in any case
+ *    debug  the separate debug file: DWARF, .symtab
+ *    alt    what dwz moved out of debug
+ *    mini   .gnu_debugdata of main: .symtab of a stripped Fedora file
+ *
+ * All share one address space, the file's virtual addresses.  DWARF answers first; where
+ * it has no function (assembler, units without -g), the symbol tables do.
+ */
+#include "serve/debuginfo.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <elfutils/libdw.h>
+
+#include "serve/functions.h"
+#include "serve/units.h"
+
+struct debuginfo {
+	char *path; /* who it was opened for */
+	uint8_t build_id[ELFFILE_MAX_BUILD_ID];
+	uint8_t build_id_len;
+	uint32_t pid;
+
+	struct elffile *main, *debug, *alt, *mini; /* NULL: not there */
+	Dwarf *dwarf, *dwarf_alt;
+	struct units *units;	     /* NULL: no DWARF */
+	struct functions *functions; /* of all tables together */
+	enum wire_names names;
+	char source[1024];
+	char remark[1024];
+};
+
+static bool has_dwarf(const struct elffile *file)
+{
+	return elffile_has(file, ".debug_info") || elffile_has(file, ".zdebug_info");
+}
+
+/* Adds a sentence to the remark. */
+static void remark(struct debuginfo *info, const struct err *err)
+{
+	size_t len = strlen(info->remark);
+
+	snprintf(info->remark + len, sizeof(info->remark) - len, "%s%s", len ? "; " : "",
+		 err->text);
+}
+
+/* A debug file, when the main file does not have it all itself. */
+static void find_debug(struct debuginfo *info, const struct search_for *who,
+		       const struct debuginfo_options *options)
+{
+	struct err err = {};
+	char *path = NULL;
+
+	if (info->main && has_dwarf(info->main))
+		return;
+	if (search_debug(&options->dirs, who, info->main, &info->debug, &err) == 0)
+		return;
+	if (err.code == -ESTALE)
+		remark(info, &err);
+	if (!options->download || !who->build_id_len)
+		return;
+	if (download_debug(options->download, who->build_id, who->build_id_len, options->say,
+			   options->say_arg, &path, &err)) {
+		if (err.code != -ENOENT)
+			remark(info, &err);
+		return;
+	}
+	if (elffile_open(path, NULL, &info->debug, &err) == 0 &&
+	    !elffile_has_build_id(info->debug, who->build_id, who->build_id_len, &err)) {
+		elffile_close(info->debug);
+		info->debug = NULL;
+	}
+	if (!info->debug)
+		remark(info, &err);
+	free(path);
+}
+
+/* Opens the DWARF of `file`, with what dwz moved elsewhere. */
+static void open_dwarf(struct debuginfo *info, struct elffile *file,
+		       const struct debuginfo_options *options)
+{
+	struct err err = {};
+	const uint8_t *id;
+	size_t len;
+
+	info->dwarf = dwarf_begin_elf(file->elf, DWARF_C_READ, NULL);
+	if (!info->dwarf) {
+		err_set(&err, -EINVAL, "%s: %s", file->path, dwarf_errmsg(-1));
+		remark(info, &err);
+		return;
+	}
+	if (elffile_debugaltlink(file, &id, &len)) {
+		if (search_alt(&options->dirs, file, &info->alt, &err) == 0)
+			info->dwarf_alt = dwarf_begin_elf(info->alt->elf, DWARF_C_READ, NULL);
+		if (info->dwarf_alt)
+			dwarf_setalt(info->dwarf, info->dwarf_alt);
+		if (!info->dwarf_alt) {
+			if (err.code == -ENOENT)
+				err_set(&err, -ENOENT, "%s: the file that dwz made is missing",
+					file->path);
+			remark(info, &err);
+		}
+	}
+	if (units_create(info->dwarf, &info->units, &err) == 0)
+		info->names = WIRE_NAMES_LINES;
+	else
+		remark(info, &err);
+}
+
+static int open_symbols(struct debuginfo *info, struct err *err)
+{
+	struct elffile *files[] = {info->debug, info->main, info->mini};
+	int e = 0;
+
+	info->functions = functions_create();
+	if (!info->functions)
+		return err_set(err, -ENOMEM, "no memory for symbols");
+	if (info->main && !elffile_has(info->main, ".symtab"))
+		if (elffile_open_minidebug(info->main, &info->mini, NULL) == 0)
+			files[2] = info->mini;
+	for (size_t i = 0; i < ARRAY_SIZE(files) && !e; i++)
+		if (files[i])
+			e = functions_add(info->functions, files[i], err);
+	if (!info->names && functions_count(info->functions))
+		info->names = WIRE_NAMES_SYMBOLS;
+	return e;
+}
+
+/* Where the names come from, in words. */
+static void say_source(struct debuginfo *info)
+{
+	const char *path = info->debug ? info->debug->path : info->main ? info->main->path : "";
+
+	if (info->names == WIRE_NAMES_LINES)
+		snprintf(info->source, sizeof(info->source), "%s", path);
+	else if (info->debug || (info->main && elffile_has(info->main, ".symtab")))
+		snprintf(info->source, sizeof(info->source), "%s (.symtab)", path);
+	else if (info->mini)
+		snprintf(info->source, sizeof(info->source), "%s", info->mini->path);
+	else if (info->names)
+		snprintf(info->source, sizeof(info->source), "%s (.dynsym)", path);
+}
+
+static int open_files(struct debuginfo *info, const struct search_for *who,
+		      const struct debuginfo_options *options, struct err *err)
+{
+	struct err why = {};
+	int e;
+
+	if (search_main(&options->dirs, who, &info->main, &why) && why.code != -ENOENT)
+		remark(info, &why);
+	find_debug(info, who, options);
+	if (info->debug && has_dwarf(info->debug))
+		open_dwarf(info, info->debug, options);
+	else if (info->main && has_dwarf(info->main))
+		open_dwarf(info, info->main, options);
+	e = open_symbols(info, err);
+	say_source(info);
+	if (!e && !info->names && !*info->remark && why.code)
+		remark(info, &why);
+	return e;
+}
+
+int debuginfo_open(const struct search_for *who, const struct debuginfo_options *options,
+		   struct debuginfo **ret, struct err *err)
+{
+	struct debuginfo *info = calloc(1, sizeof(*info));
+	int e = -ENOMEM;
+
+	if (info)
+		info->path = strdup(who->path);
+	if (info && info->path && who->build_id_len <= sizeof(info->build_id)) {
+		info->pid = who->pid;
+		info->build_id_len = who->build_id_len;
+		if (who->build_id_len)
+			memcpy(info->build_id, who->build_id, who->build_id_len);
+		e = open_files(info, who, options, err);
+	}
+	if (e) {
+		debuginfo_close(info);
+		return err_set(err, e, "no memory for debug information");
+	}
+	*ret = info;
+	return 0;
+}
+
+void debuginfo_close(struct debuginfo *info)
+{
+	if (!info)
+		return;
+	units_destroy(info->units);
+	functions_destroy(info->functions);
+	dwarf_end(info->dwarf);
+	dwarf_end(info->dwarf_alt);
+	elffile_close(info->mini);
+	elffile_close(info->alt);
+	elffile_close(info->debug);
+	elffile_close(info->main);
+	free(info->path);
+	free(info);
+}
+
+bool debuginfo_is_for(const struct debuginfo *info, const struct search_for *who)
+{
+	if (info->build_id_len != who->build_id_len ||
+	    (who->build_id_len && memcmp(info->build_id, who->build_id, who->build_id_len)))
+		return false;
+	return !strcmp(info->path, who->path) && info->pid == who->pid;
+}
+
+enum wire_names debuginfo_names(const struct debuginfo *info)
+{
+	return info->names;
+}
+
+const char *debuginfo_source(const struct debuginfo *info)
+{
+	return *info->source ? info->source : NULL;
+}
+
+const char *debuginfo_remark(const struct debuginfo *info)
+{
+	return *info->remark ? info->remark : NULL;
+}
+
+size_t debuginfo_frames(struct debuginfo *info, uint64_t vaddr, struct wire_frame *ret,
+			size_t max)
+{
+	const struct function *function;
+	const char *linkage = NULL;
+	size_t count = 0;
+
+	if (info->units)
+		count = units_frames(info->units, vaddr, ret, max, &linkage);
+	/* The DWARF has the function with the name its linker knows: nothing to add. */
+	if (count && ret[count - 1].function && linkage)
+		return count;
+	function = functions_at(info->functions, vaddr);
+	if (!function)
+		return count;
+	if (!count) {
+		ret[count++] = (struct wire_frame){};
+	} else if (ret[count - 1].function && strncmp(function->symbol, "_Z", 2) &&
+		   strncmp(function->symbol, "_R", 2)) {
+		return count; /* C: the names are the same, or the symbol is a .part or .cold */
+	}
+	ret[count - 1].function = functions_name(info->functions, function);
+	return count;
+}
+
+bool debuginfo_symbol(struct debuginfo *info, const char *name, uint64_t *value, uint64_t *size)
+{
+	const struct function *function = functions_find(info->functions, name);
+
+	if (!function)
+		return false;
+	*value = function->begin;
+	*size = function->size;
+	return true;
+}

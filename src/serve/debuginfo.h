@@ -1,0 +1,42 @@
+/* What is known of one module: which files describe it, and what they say. */
+#ifndef MEMTRACE_DEBUGINFO_H
+#define MEMTRACE_DEBUGINFO_H
+
+#include "serve/download.h"
+#include "serve/search.h"
+#include "symbols/wire.h"
+
+struct debuginfo;
+
+struct debuginfo_options {
+	struct search_dirs dirs;
+	struct download *download; /* NULL: debuginfod is not asked */
+	download_say_fn *say;	   /* while something takes long; may be NULL */
+	void *say_arg;
+};
+
+/*
+ * Finds and opens a module's files.  A module without any is one too: it says why in its
+ * remark.  -ENOMEM.
+ */
+int debuginfo_open(const struct search_for *who, const struct debuginfo_options *options,
+		   struct debuginfo **ret, struct err *err);
+void debuginfo_close(struct debuginfo *info); /* NULL is allowed */
+
+/* Whether it was opened for the same file. */
+bool debuginfo_is_for(const struct debuginfo *info, const struct search_for *who);
+
+enum wire_names debuginfo_names(const struct debuginfo *info);
+const char *debuginfo_source(const struct debuginfo *info); /* NULL: nothing was found */
+const char *debuginfo_remark(const struct debuginfo *info); /* NULL: nothing to say */
+
+/* The frames at a virtual address of the file, innermost first, at most max (>= 1).  0:
+ * nothing is known.  Texts live until debuginfo_close(). */
+size_t debuginfo_frames(struct debuginfo *info, uint64_t vaddr, struct wire_frame *ret,
+			size_t max);
+
+/* A function by its symbol name; false: there is none. */
+bool debuginfo_symbol(struct debuginfo *info, const char *name, uint64_t *value,
+		      uint64_t *size);
+
+#endif

@@ -1,0 +1,108 @@
+/*
+ * C++ names by the C++ runtime's own demangler.  Rust's legacy names are C++ names by
+ * form: _ZN 4core 3fmt 5write 17h<16 hex digits> E, the last part a hash, with characters
+ * that C++ forbids written as $LT$, $u20$, "..", to be put back.
+ */
+#include "serve/demangle.h"
+
+#include <ctype.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LONGEST = 64 << 10 }; /* of a symbol: the demanglers take time and stack by it */
+
+/* libstdc++ (Itanium C++ ABI, 3.4). */
+char *__cxa_demangle(const char *symbol, char *buffer, size_t *length, int *status);
+
+/* Whether `name`, demangled as C++, ends in "::h" and 16 hex digits; where. */
+static char *rust_hash(char *name)
+{
+	static const size_t digits = 16;
+	size_t len = strlen(name);
+	char *hash = len > digits + 3 ? name + len - digits - 3 : NULL;
+
+	if (!hash || strncmp(hash, "::h", 3))
+		return NULL;
+	for (size_t i = 3; i < digits + 3; i++)
+		if (!isxdigit((unsigned char)hash[i]) || isupper((unsigned char)hash[i]))
+			return NULL;
+	return hash;
+}
+
+/* One escape "$..$" at *from: writes what it stands for and moves both on. */
+static bool rust_escape(const char **from, char **to)
+{
+	static const struct {
+		const char *code;
+		char is;
+	} escapes[] = {{"$SP$", '@'}, {"$BP$", '*'}, {"$RF$", '&'}, {"$LT$", '<'},
+		       {"$GT$", '>'}, {"$LP$", '('}, {"$RP$", ')'}, {"$C$", ','}};
+	unsigned code;
+	int used = 0;
+
+	for (size_t i = 0; i < sizeof(escapes) / sizeof(*escapes); i++)
+		if (!strncmp(*from, escapes[i].code, strlen(escapes[i].code))) {
+			*from += strlen(escapes[i].code);
+			*(*to)++ = escapes[i].is;
+			return true;
+		}
+	if (sscanf(*from, "$u%2x$%n", &code, &used) == 1 && used && code >= ' ' && code < 127) {
+		*from += used;
+		*(*to)++ = (char)code;
+		return true;
+	}
+	return false;
+}
+
+/* Puts the characters back; what results is never longer. */
+static void rust_unescape(char *name)
+{
+	const char *from = name;
+	char *to = name;
+
+	while (*from) {
+		bool begins = from == name || (to[-1] == ':' && to - name >= 2);
+		if (begins && from[0] == '_' && from[1] == '$')
+			from++;
+		if (*from == '$' && rust_escape(&from, &to))
+			continue;
+		if (from[0] == '.' && from[1] == '.') {
+			*to++ = ':';
+			*to++ = ':';
+			from += 2;
+			continue;
+		}
+		*to++ = *from++;
+	}
+	*to = '\0';
+}
+
+char *demangle(const char *symbol)
+{
+	char *name, *clone, *hash;
+	int status;
+
+	if (strnlen(symbol, LONGEST) == LONGEST)
+		return NULL;
+	if (!strncmp(symbol, "_R", 2))
+		return rust_v0_demangle(symbol);
+	if (strncmp(symbol, "_Z", 2))
+		return NULL;
+	name = __cxa_demangle(symbol, NULL, NULL, &status);
+	if (!name)
+		return NULL;
+	/* What stands behind the hash of a Rust name is not part of it. */
+	clone = strstr(name, " [clone ");
+	if (clone)
+		*clone = '\0';
+	hash = rust_hash(name);
+	if (hash) {
+		*hash = '\0';
+		rust_unescape(name);
+	} else if (clone) {
+		*clone = ' ';
+	}
+	return name;
+}

@@ -1,0 +1,26 @@
+/* Debug files from debuginfod servers, when the user asks for it. */
+#ifndef MEMTRACE_DOWNLOAD_H
+#define MEMTRACE_DOWNLOAD_H
+
+#include "base/err.h"
+#include "base/types.h"
+
+struct download;
+
+/* Told now and then how far one is; total 0: not known. */
+typedef void download_say_fn(void *arg, const char *what, uint64_t done, uint64_t total);
+
+/* -ENOENT with the reason: no libdebuginfod, or DEBUGINFOD_URLS is not set.  limit_ms: the
+ * longest time one file may take. */
+int download_create(unsigned limit_ms, struct download **ret, struct err *err);
+void download_destroy(struct download *download); /* NULL is allowed */
+
+/*
+ * The debug file of a build-id, in debuginfod's cache: *ret is its path, malloc'ed.
+ * -ENOENT: no server has it.  After a server took longer than the limit, nothing more is
+ * asked for: -ETIMEDOUT.
+ */
+int download_debug(struct download *download, const uint8_t *build_id, size_t len,
+		   download_say_fn *say, void *arg, char **ret, struct err *err);
+
+#endif

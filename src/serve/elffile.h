@@ -1,0 +1,55 @@
+/*
+ * One ELF file on the server's disk, by libelf: what it is, and whether two files come
+ * from one build.  Read by pread, never mapped: a file that is cut short under our hands
+ * is an error, not a SIGBUS.
+ */
+#ifndef MEMTRACE_ELFFILE_H
+#define MEMTRACE_ELFFILE_H
+
+#include <libelf.h>
+
+#include "base/err.h"
+#include "base/types.h"
+
+enum { ELFFILE_MAX_BUILD_ID = 64 };
+
+struct elffile {
+	char *path; /* in words: where it was found */
+	int fd;
+	Elf *elf;
+	uint8_t build_id[ELFFILE_MAX_BUILD_ID];
+	uint8_t build_id_len; /* 0: none */
+};
+
+/* path is what is opened, name what it is called in words (NULL: the same).
+ * -ENOENT and other errors of open(); -ENOEXEC: not an ELF file. */
+int elffile_open(const char *path, const char *name, struct elffile **ret, struct err *err);
+/* What an ELF file has packed into its .gnu_debugdata (xz), as an ELF file of its own.
+ * -ENOENT: there is none. */
+int elffile_open_minidebug(const struct elffile *file, struct elffile **ret, struct err *err);
+void elffile_close(struct elffile *file); /* NULL is allowed */
+
+/* Whether it has a section of this name with bytes in the file. */
+bool elffile_has(const struct elffile *file, const char *section);
+/* The bytes of a section as they stand in the file, in libelf's memory; NULL: none. */
+const uint8_t *elffile_section(const struct elffile *file, const char *section, size_t *len);
+
+/* .gnu_debuglink: a file name without "/", and the CRC of that file; NULL: none. */
+const char *elffile_debuglink(const struct elffile *file, uint32_t *crc);
+/* .gnu_debugaltlink: the path of what dwz moved out, and its build-id; NULL: none. */
+const char *elffile_debugaltlink(const struct elffile *file, const uint8_t **build_id,
+				 size_t *build_id_len);
+/* The CRC that .gnu_debuglink uses, over the whole file.  0, or -errno. */
+int elffile_crc(const struct elffile *file, uint32_t *ret);
+
+/*
+ * Whether debug belongs to file: by build-id where both have one; else program headers,
+ * dynamic symbols and text must agree as far as debug still has them.  False: `why`
+ * says in words what differs.
+ */
+bool elffile_matches(const struct elffile *file, const struct elffile *debug, struct err *why);
+/* The same by a build-id alone. */
+bool elffile_has_build_id(const struct elffile *file, const uint8_t *build_id, size_t len,
+			  struct err *why);
+
+#endif
