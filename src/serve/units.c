@@ -219,6 +219,9 @@ static void unit_read(struct unit *unit)
 	struct walk walk = {.unit = unit};
 
 	unit->read = true;
+	/* An assembler makes functions of labels; the symbol table knows better names. */
+	if (dwarf_srclang(&unit->tree) == DW_LANG_Mips_Assembler)
+		return;
 	walk_children(&walk, &unit->tree, -1, 0);
 	marks_build(&unit->marks, &walk.spans);
 	vec_deinit(&walk.spans.list);

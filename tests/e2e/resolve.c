@@ -1,0 +1,127 @@
+/*
+ * A client of memtrace-fs for the tests: prints what the resolver answers.
+ *
+ *     resolve SERVER PID PATH BUILDID|- [--debuginfod] [DEBUG_DIR]... < offsets
+ *     resolve SERVER PID PATH BUILDID|- --symbols NAME...
+ *
+ * Offsets are hexadecimal, one a line.  Output, tab-separated:
+ *
+ *     source TEXT / remark TEXT
+ *     at OFFSET
+ *     frame FUNCTION FILE LINE inlined|real      ("?" and 0: unknown)
+ *     value NAME VALUE
+ *     seconds ELAPSED
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/vec.h"
+#include "symbols/resolver.h"
+
+static int fail(const struct err *err)
+{
+	fprintf(stderr, "resolve: %s\n", err->text);
+	return 1;
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void print_address(const struct resolver *r, uint64_t offset)
+{
+	const struct resolved *resolved = resolver_find(r, 1, offset);
+
+	printf("at\t%" PRIx64 "\n", offset);
+	for (size_t i = 0; resolved && i < resolved->count; i++) {
+		const struct resolved_frame *frame = &resolved->frames[i];
+		printf("frame\t%s\t%s\t%u\t%s\n", frame->function ? frame->function : "?",
+		       frame->file ? frame->file : "?", frame->line,
+		       frame->inlined ? "inlined" : "real");
+	}
+}
+
+static int ask_symbols(struct resolver *r, const struct resolver_module *module,
+		       const char *const *names, size_t count)
+{
+	uint64_t *values = calloc(count + 1, sizeof(*values));
+	struct err err;
+	int e = resolver_symbols(r, module, names, count, values, &err);
+
+	for (size_t i = 0; !e && i < count; i++)
+		printf("value\t%s\t%" PRIx64 "\n", names[i], values[i]);
+	free(values);
+	return e ? fail(&err) : 0;
+}
+
+static int ask_offsets(struct resolver *r, const struct resolver_module *module)
+{
+	VEC(uint64_t) offsets = {};
+	uint64_t offset;
+	struct err err;
+	double began;
+	int e;
+
+	while (scanf("%" SCNx64, &offset) == 1)
+		if (!vec_push(&offsets, offset))
+			return 1;
+	began = now();
+	e = resolver_load(r, module, offsets.at, offsets.len, NULL, NULL, &err);
+	printf("seconds\t%.6f\n", now() - began);
+	printf("source\t%s\n", resolver_source(r, 1) ? resolver_source(r, 1) : "not asked");
+	if (resolver_remark(r, 1))
+		printf("remark\t%s\n", resolver_remark(r, 1));
+	for (size_t i = 0; i < offsets.len; i++)
+		print_address(r, offsets.at[i]);
+	vec_deinit(&offsets);
+	return e ? fail(&err) : 0;
+}
+
+static void read_build_id(const char *text, uint8_t bytes[64], uint8_t *len)
+{
+	for (*len = 0; *len < 64 && sscanf(text, "%2hhx", &bytes[*len]) == 1; text += 2)
+		++*len;
+}
+
+int main(int argc, char *argv[])
+{
+	const char *dirs[64] = {};
+	struct resolver_options options = {.debug_dirs = dirs};
+	struct resolver_module module = {.instance = 1};
+	uint8_t build_id[64];
+	struct resolver *r;
+	struct err err;
+	size_t count = 0;
+	int status, symbols = 0;
+
+	if (argc < 5)
+		return 2;
+	options.server = argv[1];
+	module.pid = atoi(argv[2]);
+	module.path = argv[3];
+	module.build_id = build_id;
+	read_build_id(argv[4], build_id, &module.build_id_len);
+	for (int i = 5; i < argc && !symbols && count < 63; i++) {
+		if (!strcmp(argv[i], "--symbols"))
+			symbols = i + 1;
+		else if (!strcmp(argv[i], "--debuginfod"))
+			options.debuginfod = true;
+		else
+			dirs[count++] = argv[i];
+	}
+	if (resolver_start(&options, &r, &err))
+		return fail(&err);
+	status = symbols ? ask_symbols(r, &module, (const char *const *)argv + symbols,
+				       (size_t)(argc - symbols))
+			 : ask_offsets(r, &module);
+	resolver_destroy(r);
+	return status;
+}
