@@ -36,6 +36,7 @@ struct cfi_rule {
 
 struct cfi_rules {
 	struct cfi_rule cfa; /* CFI_REGISTER or CFI_VAL_EXPRESSION; CFI_UNSPECIFIED: none yet */
+	int64_t cfa_offset;  /* the last one that was said, kept over an expression */
 	struct cfi_rule reg[ARCH_MAX_REGS];
 	bool signed_ra; /* AArch64: the return address carries a PAC */
 };

@@ -84,8 +84,18 @@ static uint32_t number_of(uint64_t reg)
 
 static void set_cfa(struct run *r, uint64_t reg, int64_t offset)
 {
-	r->rules->cfa = (struct cfi_rule){
-		.kind = CFI_REGISTER, .number = number_of(reg), .offset = offset};
+	r->rules->cfa =
+		(struct cfi_rule){.kind = CFI_REGISTER, .number = number_of(reg), .offset = offset};
+	r->rules->cfa_offset = offset;
+}
+
+/* Only the register.  After an expression the offset from before it holds again:
+ * the standard doesn't say so, but producers rely on it (libgcrypt's assembler). */
+static void set_cfa_register(struct run *r, uint64_t reg)
+{
+	if (r->rules->cfa.kind == CFI_UNSPECIFIED)
+		r->c.bad = true;
+	set_cfa(r, reg, r->rules->cfa_offset);
 }
 
 /* Only the offset: the rule must be register + offset already. */
@@ -93,7 +103,8 @@ static void set_cfa_offset(struct run *r, int64_t offset)
 {
 	if (r->rules->cfa.kind != CFI_REGISTER)
 		r->c.bad = true;
-	r->rules->cfa.offset = offset;
+	else
+		set_cfa(r, r->rules->cfa.number, offset);
 }
 
 static int64_t factored_sleb(struct run *r)
@@ -172,9 +183,7 @@ static bool execute_cfa(struct run *r, uint8_t opcode)
 		set_cfa(r, reg, factored_sleb(r));
 		return true;
 	case CFA_DEF_CFA_REGISTER:
-		if (r->rules->cfa.kind != CFI_REGISTER)
-			r->c.bad = true;
-		set_cfa(r, cursor_uleb(&r->c), r->rules->cfa.offset);
+		set_cfa_register(r, cursor_uleb(&r->c));
 		return true;
 	case CFA_DEF_CFA_OFFSET:
 		set_cfa_offset(r, (int64_t)cursor_uleb(&r->c));

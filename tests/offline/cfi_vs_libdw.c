@@ -35,12 +35,21 @@
 enum { RAX, RDX, RCX, RBX, RSI, RDI, RBP, RSP, R12 = 12, R15 = 15, RIP = 16, REGISTERS };
 enum { SHOWN_DIFFERENCES = 20 };
 
-enum cause { CAUSE_CFA_REGISTER, CAUSE_CFA_EXPRESSION, CAUSE_RA, CAUSE_FP, CAUSE_RANGE, CAUSES };
-static const char *const cause_names[CAUSES] = {"cfa-in-register", "cfa-by-expression", "ra-elsewhere",
-						"fp-elsewhere", "offset-too-large"};
+enum cause {
+	CAUSE_CFA_REGISTER,
+	CAUSE_CFA_EXPRESSION,
+	CAUSE_RA,
+	CAUSE_FP,
+	CAUSE_SP,
+	CAUSE_RANGE,
+	CAUSES
+};
+static const char *const cause_names[CAUSES] = {"cfa-in-register", "cfa-by-expression",
+						"ra-elsewhere",	   "fp-elsewhere",
+						"sp-elsewhere",	   "offset-too-large"};
 
 struct counts {
-	uint64_t rows, addresses, equal, root, none, different, full[CAUSES];
+	uint64_t rows, addresses, equal, root, none, different, without_cfa, full[CAUSES];
 	uint64_t shapes[ROW_CFA_ROOT + 1];
 };
 
@@ -100,8 +109,8 @@ struct outcome {
 
 /* ---- libdw's rules ----------------------------------------------------------------- */
 
-static bool evaluate(const Dwarf_Op *ops, size_t count, const struct full_regs *regs, uint64_t cfa,
-		     uint64_t *ret, bool *is_value)
+static bool evaluate(const Dwarf_Op *ops, size_t count, const struct full_regs *regs,
+		     uint64_t cfa, uint64_t *ret, bool *is_value)
 {
 	uint64_t stack[32], a;
 	size_t depth = 0;
@@ -127,33 +136,66 @@ static bool evaluate(const Dwarf_Op *ops, size_t count, const struct full_regs *
 			continue;
 		}
 		switch (atom) {
-		case DW_OP_call_frame_cfa: stack[depth++] = cfa; continue;
-		case DW_OP_bregx: stack[depth++] = regs->value[n] + ops[i].number2; continue;
-		case DW_OP_regx: stack[depth++] = regs->value[n]; *is_value = true; continue;
-		case DW_OP_const1u: case DW_OP_const2u: case DW_OP_const4u: case DW_OP_const8u:
-		case DW_OP_const1s: case DW_OP_const2s: case DW_OP_const4s: case DW_OP_const8s:
-		case DW_OP_constu: case DW_OP_consts:
+		case DW_OP_call_frame_cfa:
+			stack[depth++] = cfa;
+			continue;
+		case DW_OP_bregx:
+			stack[depth++] = regs->value[n] + ops[i].number2;
+			continue;
+		case DW_OP_regx:
+			stack[depth++] = regs->value[n];
+			*is_value = true;
+			continue;
+		case DW_OP_const1u:
+		case DW_OP_const2u:
+		case DW_OP_const4u:
+		case DW_OP_const8u:
+		case DW_OP_const1s:
+		case DW_OP_const2s:
+		case DW_OP_const4s:
+		case DW_OP_const8s:
+		case DW_OP_constu:
+		case DW_OP_consts:
 			stack[depth++] = n;
 			continue;
-		case DW_OP_stack_value: *is_value = true; continue;
+		case DW_OP_stack_value:
+			*is_value = true;
+			continue;
 		}
 		if (depth == 0)
 			return false;
 		a = stack[--depth];
 		switch (atom) {
-		case DW_OP_deref: stack[depth++] = word_at(a); continue;
-		case DW_OP_plus_uconst: stack[depth++] = a + n; continue;
-		case DW_OP_drop: continue;
+		case DW_OP_deref:
+			stack[depth++] = word_at(a);
+			continue;
+		case DW_OP_plus_uconst:
+			stack[depth++] = a + n;
+			continue;
+		case DW_OP_drop:
+			continue;
 		}
 		if (depth == 0)
 			return false;
 		switch (atom) {
-		case DW_OP_and: stack[depth - 1] &= a; continue;
-		case DW_OP_plus: stack[depth - 1] += a; continue;
-		case DW_OP_minus: stack[depth - 1] -= a; continue;
-		case DW_OP_mul: stack[depth - 1] *= a; continue;
-		case DW_OP_shl: stack[depth - 1] <<= a; continue;
-		case DW_OP_ge: stack[depth - 1] = (int64_t)stack[depth - 1] >= (int64_t)a; continue;
+		case DW_OP_and:
+			stack[depth - 1] &= a;
+			continue;
+		case DW_OP_plus:
+			stack[depth - 1] += a;
+			continue;
+		case DW_OP_minus:
+			stack[depth - 1] -= a;
+			continue;
+		case DW_OP_mul:
+			stack[depth - 1] *= a;
+			continue;
+		case DW_OP_shl:
+			stack[depth - 1] <<= a;
+			continue;
+		case DW_OP_ge:
+			stack[depth - 1] = (int64_t)stack[depth - 1] >= (int64_t)a;
+			continue;
 		}
 		return false; /* add it here when a file has it */
 	}
@@ -178,7 +220,8 @@ static bool their_outcome(Dwarf_Frame *frame, const struct full_regs *regs, stru
 		ret->root = true;
 		return true;
 	}
-	if (dwarf_frame_cfa(frame, &ops, &count) || !evaluate(ops, count, regs, 0, &ret->cfa, &is_value))
+	if (dwarf_frame_cfa(frame, &ops, &count) ||
+	    !evaluate(ops, count, regs, 0, &ret->cfa, &is_value))
 		return false;
 	for (int reg = 0; reg < REGISTERS; reg++) {
 		uint64_t value;
@@ -199,78 +242,124 @@ static bool their_outcome(Dwarf_Frame *frame, const struct full_regs *regs, stru
 	return true;
 }
 
+static bool is_base(const Dwarf_Op *op)
+{
+	return op->atom == DW_OP_breg6 || op->atom == DW_OP_breg7 ||
+	       (op->atom == DW_OP_bregx && (op->number == RSP || op->number == RBP));
+}
+
+/* The caller's sp is the CFA: by value, or read from where the CFA is read from. */
+static bool sp_is_cfa(const Dwarf_Op *ops, size_t count, const Dwarf_Op *cfa, size_t cfa_count)
+{
+	if (count == 0 || (count == 2 && ops[0].atom == DW_OP_call_frame_cfa &&
+			   ops[1].atom == DW_OP_stack_value))
+		return true;
+	return cfa_count == 2 && is_base(&ops[count - 1]) &&
+	       ops[count - 1].atom == cfa[0].atom && ops[count - 1].number == cfa[0].number;
+}
+
 /* Why libdw's rules don't fit into a row; CAUSES: they do. */
 static enum cause cause_of(Dwarf_Frame *frame)
 {
-	Dwarf_Op *ops, memory[3];
-	size_t count;
+	Dwarf_Op *ops, *cfa, memory[3];
+	size_t count, cfa_count;
 
-	dwarf_frame_cfa(frame, &ops, &count);
-	if (count > 1 && !(count == 2 && ops[1].atom == DW_OP_deref))
+	dwarf_frame_cfa(frame, &cfa, &cfa_count);
+	if (cfa_count > 1 && !(cfa_count == 2 && cfa[1].atom == DW_OP_deref))
 		return CAUSE_CFA_EXPRESSION;
-	if (ops[0].atom != DW_OP_breg6 && ops[0].atom != DW_OP_breg7 &&
-	    !(ops[0].atom == DW_OP_bregx && (ops[0].number == RSP || ops[0].number == RBP)))
+	if (!is_base(&cfa[0]))
 		return CAUSE_CFA_REGISTER;
 	for (int i = 0; i < 2; i++) {
 		dwarf_frame_register(frame, i ? RBP : RIP, memory, &ops, &count);
 		if (count == 0 || (count == 1 && ops[0].atom == DW_OP_call_frame_cfa))
 			continue;
-		if (count == 2 && ops[0].atom == DW_OP_call_frame_cfa && ops[1].atom == DW_OP_plus_uconst) {
+		if (count == 2 && ops[0].atom == DW_OP_call_frame_cfa &&
+		    ops[1].atom == DW_OP_plus_uconst) {
 			if ((int64_t)ops[1].number != (int16_t)ops[1].number)
 				return CAUSE_RANGE;
 			continue;
 		}
-		if (ops[count - 1].atom == DW_OP_breg6 || ops[count - 1].atom == DW_OP_breg7) {
+		if (is_base(&ops[count - 1])) {
 			if ((int64_t)ops[count - 1].number != (int16_t)ops[count - 1].number)
 				return CAUSE_RANGE;
 			continue;
 		}
 		return i ? CAUSE_FP : CAUSE_RA;
 	}
-	return CAUSES;
+	dwarf_frame_register(frame, RSP, memory, &ops, &count);
+	return sp_is_cfa(ops, count, cfa, cfa_count) ? CAUSES : CAUSE_SP;
 }
 
 /* ---- ours -------------------------------------------------------------------------- */
 
-static bool row_value(uint8_t where, int64_t offset, const struct full_regs *regs, uint64_t cfa, int own,
-		      struct outcome *ret)
+static bool row_value(uint8_t where, int64_t offset, const struct full_regs *regs, uint64_t cfa,
+		      int own, struct outcome *ret)
 {
 	uint64_t base;
 
 	switch (where) {
-	case ROW_SAME: ret->reg[own] = regs->value[own]; ret->known |= 1u << own; return own != RIP;
-	case ROW_UNDEFINED: return own != RIP;
-	case ROW_AT_CFA: base = cfa; break;
-	case ROW_AT_SP: base = regs->value[RSP]; break;
-	case ROW_AT_FP: base = regs->value[RBP]; break;
-	default: return false;
+	case ROW_SAME:
+		ret->reg[own] = regs->value[own];
+		ret->known |= 1u << own;
+		return own != RIP;
+	case ROW_UNDEFINED:
+		return own != RIP;
+	case ROW_AT_CFA:
+		base = cfa;
+		break;
+	case ROW_AT_SP:
+		base = regs->value[RSP];
+		break;
+	case ROW_AT_FP:
+		base = regs->value[RBP];
+		break;
+	default:
+		return false;
 	}
 	ret->reg[own] = word_at(base + (uint64_t)offset);
 	ret->known |= 1u << own;
 	return true;
 }
 
-static bool row_outcome(const struct row *row, const struct full_regs *regs, struct outcome *ret)
+static bool row_outcome(const struct row *row, const struct full_regs *regs,
+			struct outcome *ret)
 {
-	uint64_t sp = regs->value[RSP], fp = regs->value[RBP], offset = (uint64_t)(int64_t)row->cfa_offset;
+	uint64_t sp = regs->value[RSP], fp = regs->value[RBP],
+		 offset = (uint64_t)(int64_t)row->cfa_offset;
 
 	memset(ret, 0, sizeof(*ret));
 	ret->signal = row->flags & ROW_SIGNAL;
 	switch (row->cfa) {
-	case ROW_CFA_ROOT: ret->root = true; return true;
-	case ROW_CFA_SP: ret->cfa = sp + offset; break;
-	case ROW_CFA_FP: ret->cfa = fp + offset; break;
-	case ROW_CFA_SP_DEREF: ret->cfa = word_at(sp + offset); break;
-	case ROW_CFA_FP_DEREF: ret->cfa = word_at(fp + offset); break;
-	case ROW_CFA_PLT: ret->cfa = sp + offset + ((regs->value[RIP] & 15) >= 11 ? 8 : 0); break;
-	case ROW_CFA_PLT10: ret->cfa = sp + offset + ((regs->value[RIP] & 15) >= 10 ? 8 : 0); break;
-	default: return false;
+	case ROW_CFA_ROOT:
+		ret->root = true;
+		return true;
+	case ROW_CFA_SP:
+		ret->cfa = sp + offset;
+		break;
+	case ROW_CFA_FP:
+		ret->cfa = fp + offset;
+		break;
+	case ROW_CFA_SP_DEREF:
+		ret->cfa = word_at(sp + offset);
+		break;
+	case ROW_CFA_FP_DEREF:
+		ret->cfa = word_at(fp + offset);
+		break;
+	case ROW_CFA_PLT:
+		ret->cfa = sp + offset + ((regs->value[RIP] & 15) >= 11 ? 8 : 0);
+		break;
+	case ROW_CFA_PLT10:
+		ret->cfa = sp + offset + ((regs->value[RIP] & 15) >= 10 ? 8 : 0);
+		break;
+	default:
+		return false;
 	}
 	return row_value(row->ra, row->ra_offset, regs, ret->cfa, RIP, ret) &&
 	       row_value(row->fp, row->fp_offset, regs, ret->cfa, RBP, ret);
 }
 
-static bool step_outcome(struct cfi *cfi, uint64_t pc, const struct full_regs *regs, struct outcome *ret)
+static bool step_outcome(struct cfi *cfi, uint64_t pc, const struct full_regs *regs,
+			 struct outcome *ret)
 {
 	struct full_regs stepped = *regs;
 	uint8_t flags;
@@ -306,9 +395,11 @@ static bool same(const struct outcome *theirs, const struct outcome *ours, uint3
 static void differs(struct check *k, uint64_t pc, const char *what, const struct row *row)
 {
 	if (++k->counts.different <= SHOWN_DIFFERENCES)
-		fprintf(stderr, "%s:0x%" PRIx64 ": %s (our row: cfa %u %+d, ra %u %+d, fp %u %+d, flags %u)\n",
-			k->name, pc, what, row->cfa, row->cfa_offset, row->ra, row->ra_offset, row->fp,
-			row->fp_offset, row->flags);
+		fprintf(stderr,
+			"%s:0x%" PRIx64
+			": %s (our row: cfa %u %+d, ra %u %+d, fp %u %+d, flags %u)\n",
+			k->name, pc, what, row->cfa, row->cfa_offset, row->ra, row->ra_offset,
+			row->fp, row->fp_offset, row->flags);
 }
 
 static void compare(struct check *k, uint64_t pc, Dwarf_Frame *frame)
@@ -319,11 +410,19 @@ static void compare(struct check *k, uint64_t pc, Dwarf_Frame *frame)
 	uint32_t registers = SAVED;
 	struct row row;
 	enum cause cause;
+	Dwarf_Op *ops;
+	size_t count;
 
 	k->counts.addresses++;
 	if (cfi_row(k->ours, pc, &row))
 		return differs(k, pc, "no row where libdw has one", &row);
 	k->counts.shapes[row.cfa]++;
+	/* libdw has no CFA once def_cfa_register follows an expression; libgcc, gdb and
+	 * readelf go on with the offset from before it, and so do we. */
+	if (dwarf_frame_cfa(frame, &ops, &count)) {
+		k->counts.without_cfa++;
+		return;
+	}
 	if (!their_outcome(frame, &regs, &theirs))
 		return differs(k, pc, "libdw's rules can't be evaluated by this test", &row);
 	/* Of the registers that the ABI preserves libdw leaves out rbx (its table has 0,
@@ -380,15 +479,18 @@ static void print_counts(const struct check *k)
 {
 	const struct counts *c = &k->counts;
 
-	printf("%s: rows %" PRIu64 " addresses %" PRIu64 " equal %" PRIu64 " root %" PRIu64 " none %" PRIu64
-	       " different %" PRIu64,
+	printf("%s: rows %" PRIu64 " addresses %" PRIu64 " equal %" PRIu64 " root %" PRIu64
+	       " none %" PRIu64 " different %" PRIu64,
 	       k->name, c->rows, c->addresses, c->equal, c->root, c->none, c->different);
 	for (int i = 0; i < CAUSES; i++) {
 		if (c->full[i])
 			printf(" %s %" PRIu64, cause_names[i], c->full[i]);
 	}
-	printf(" sp-deref %" PRIu64 " fp-deref %" PRIu64 " plt %" PRIu64 "\n", c->shapes[ROW_CFA_SP_DEREF],
-	       c->shapes[ROW_CFA_FP_DEREF], c->shapes[ROW_CFA_PLT] + c->shapes[ROW_CFA_PLT10]);
+	if (c->without_cfa)
+		printf(" libdw-without-cfa %" PRIu64, c->without_cfa);
+	printf(" sp-deref %" PRIu64 " fp-deref %" PRIu64 " plt %" PRIu64 "\n",
+	       c->shapes[ROW_CFA_SP_DEREF], c->shapes[ROW_CFA_FP_DEREF],
+	       c->shapes[ROW_CFA_PLT] + c->shapes[ROW_CFA_PLT10]);
 }
 
 static int check_file(const char *path, bool every_byte, bool debug_frame)
