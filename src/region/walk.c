@@ -24,45 +24,38 @@ enum {
 	FP_REACH = 1 << 20,
 };
 
-struct walker {
-	const struct walk_ops *ops;
-	uint64_t pc, sp, fp, lr;
-	bool exact;   /* pc is the instruction itself, not a return address */
-	bool guess;   /* this frame was found without unwind data */
-	bool lr_live; /* lr still holds a return address: frame 0 */
-};
-
-static int read_word(const struct walker *w, uint64_t addr, uint64_t *ret)
+static int read_word(const struct walk_ops *ops, uint64_t addr, uint64_t *ret)
 {
-	return w->ops->read_word(w->ops->arg, addr, ret);
+	return ops->read_word(ops->arg, addr, ret);
 }
 
 /* sp + 8, and 8 more behind the push of a lazily bound PLT entry. */
-static uint64_t plt_cfa(const struct walker *w, const struct row *row, unsigned pushed_at)
+static uint64_t plt_cfa(const struct walk_state *s, const struct row *row, unsigned pushed_at)
 {
-	return w->sp + (uint64_t)row->cfa_offset + ((w->pc & 15) >= pushed_at ? 8 : 0);
+	return s->sp + (uint64_t)row->cfa_offset + ((s->pc & 15) >= pushed_at ? 8 : 0);
 }
 
-static enum walk_end find_cfa(const struct walker *w, const struct row *row, uint64_t *ret)
+static enum walk_end find_cfa(const struct walk_ops *ops, const struct walk_state *s,
+			      const struct row *row, uint64_t *ret)
 {
 	uint64_t offset = (uint64_t)row->cfa_offset;
 
 	switch ((enum row_cfa)row->cfa) {
 	case ROW_CFA_SP:
-		*ret = w->sp + offset;
+		*ret = s->sp + offset;
 		return WALK_ENDS;
 	case ROW_CFA_FP:
-		*ret = w->fp + offset;
+		*ret = s->fp + offset;
 		return WALK_ENDS;
 	case ROW_CFA_SP_DEREF:
-		return read_word(w, w->sp + offset, ret) ? WALK_UNREADABLE : WALK_ENDS;
+		return read_word(ops, s->sp + offset, ret) ? WALK_UNREADABLE : WALK_ENDS;
 	case ROW_CFA_FP_DEREF:
-		return read_word(w, w->fp + offset, ret) ? WALK_UNREADABLE : WALK_ENDS;
+		return read_word(ops, s->fp + offset, ret) ? WALK_UNREADABLE : WALK_ENDS;
 	case ROW_CFA_PLT:
-		*ret = plt_cfa(w, row, 11);
+		*ret = plt_cfa(s, row, 11);
 		return WALK_ENDS;
 	case ROW_CFA_PLT10:
-		*ret = plt_cfa(w, row, 10);
+		*ret = plt_cfa(s, row, 10);
 		return WALK_ENDS;
 	case ROW_CFA_ROOT:
 		return WALK_ROOT;
@@ -75,8 +68,9 @@ static enum walk_end find_cfa(const struct walker *w, const struct row *row, uin
 }
 
 /* The value that a register had in the caller; `same` is its value here. */
-static enum walk_end restore(const struct walker *w, uint8_t where, int16_t offset,
-			     uint64_t cfa, uint64_t same, uint64_t *ret)
+static enum walk_end restore(const struct walk_ops *ops, const struct walk_state *s,
+			     uint8_t where, int16_t offset, uint64_t cfa, uint64_t same,
+			     uint64_t *ret)
 {
 	uint64_t base = cfa;
 
@@ -90,47 +84,49 @@ static enum walk_end restore(const struct walker *w, uint8_t where, int16_t offs
 	case ROW_AT_CFA:
 		break;
 	case ROW_AT_SP:
-		base = w->sp;
+		base = s->sp;
 		break;
 	case ROW_AT_FP:
-		base = w->fp;
+		base = s->fp;
 		break;
 	default:
 		return WALK_NO_DATA;
 	}
-	return read_word(w, base + (uint64_t)(int64_t)offset, ret) ? WALK_UNREADABLE
-								   : WALK_ENDS;
+	return read_word(ops, base + (uint64_t)(int64_t)offset, ret) ? WALK_UNREADABLE
+								     : WALK_ENDS;
 }
 
-/* Follows the row.  WALK_ENDS: the walk goes on, in the caller. */
-static enum walk_end step_row(struct walker *w, const struct row *row)
+static enum walk_end step_row(const struct walk_ops *ops, struct walk_state *s,
+			      const struct row *row)
 {
 	bool signal = row->flags & ROW_SIGNAL;
 	/* A leaf of a CPU with a link register may not have moved sp at all. */
-	bool leaf = row->ra == ROW_SAME && w->lr_live;
+	bool leaf = row->ra == ROW_SAME && s->lr_live;
 	uint64_t cfa, ra, fp;
 	enum walk_end end;
 
-	end = find_cfa(w, row, &cfa);
+	end = find_cfa(ops, s, row, &cfa);
 	if (end != WALK_ENDS)
 		return end;
-	if (row->ra == ROW_SAME && !w->lr_live)
+	if (row->ra == ROW_SAME && !s->lr_live)
 		return WALK_NO_DATA;
-	end = restore(w, row->ra, row->ra_offset, cfa, w->lr, &ra);
+	end = restore(ops, s, row->ra, row->ra_offset, cfa, s->lr, &ra);
 	if (end != WALK_ENDS)
 		return end;
-	end = restore(w, row->fp, row->fp_offset, cfa, w->fp, &fp);
+	end = restore(ops, s, row->fp, row->fp_offset, cfa, s->fp, &fp);
 	if (end != WALK_ENDS)
 		return end;
-	if (!signal && (leaf ? cfa < w->sp : cfa <= w->sp))
+	if (!signal && (leaf ? cfa < s->sp : cfa <= s->sp))
 		return WALK_LOOP;
-	w->pc = ra & w->ops->code_mask;
-	w->sp = cfa;
-	w->fp = fp;
-	w->exact = signal;
-	w->guess = row->flags & ROW_GUESS;
-	w->lr_live = false;
-	return w->pc ? WALK_ENDS : WALK_ROOT;
+	ra &= ops->code_mask;
+	if (ra == 0)
+		return WALK_ROOT;
+	*s = (struct walk_state){.pc = ra,
+				 .sp = cfa,
+				 .fp = fp,
+				 .exact = signal,
+				 .guess = row->flags & ROW_GUESS};
+	return WALK_ENDS;
 }
 
 /*
@@ -138,37 +134,45 @@ static enum walk_end step_row(struct walker *w, const struct row *row)
  * looks like a frame pointer at all.  What it finds must be in a module again,
  * unless this frame is generated code itself, which may call its like.
  */
-static enum walk_end step_frame_pointer(struct walker *w, bool nowhere)
+static enum walk_end step_frame_pointer(const struct walk_ops *ops, struct walk_state *s,
+					bool nowhere)
 {
 	enum walk_end implausible = nowhere ? WALK_NO_MODULE : WALK_NO_DATA;
-	unsigned word = w->ops->word_size;
-	uint64_t fp, ra;
-	frame_t frame;
+	unsigned word = ops->word_size;
+	uint64_t at = s->fp, fp, ra;
+	frame_t frame = 0;
 
-	if (w->fp < w->sp || w->fp - w->sp > FP_REACH || w->fp % word || w->fp == 0)
+	if (at == 0 || at < s->sp || at - s->sp > FP_REACH || at % word)
 		return implausible;
-	if (read_word(w, w->fp, &fp) || read_word(w, w->fp + word, &ra))
+	if (read_word(ops, at, &fp) || read_word(ops, at + word, &ra))
 		return implausible;
-	ra &= w->ops->code_mask;
+	ra &= ops->code_mask;
 	if (ra == 0)
 		return WALK_ROOT;
-	w->ops->row(w->ops->arg, ra, ra - 1, &frame);
+	ops->row(ops->arg, ra, ra - 1, &frame);
 	if (!nowhere && frame_instance(frame) == FRAME_NOWHERE)
 		return implausible;
-	w->sp = w->fp + 2 * word;
-	w->fp = fp;
-	w->pc = ra;
-	w->exact = false;
-	w->guess = true;
-	w->lr_live = false;
+	*s = (struct walk_state){.pc = ra, .sp = at + 2 * word, .fp = fp, .guess = true};
 	return WALK_ENDS;
+}
+
+enum walk_end walk_step(const struct walk_ops *ops, struct walk_state *state, frame_t *frame)
+{
+	uint64_t lookup_pc = state->exact ? state->pc : state->pc - 1;
+	const struct row *row;
+	frame_t at = 0;
+
+	row = ops->row(ops->arg, state->pc, lookup_pc, &at);
+	*frame = at | (state->exact ? FRAME_EXACT : 0) | (state->guess ? FRAME_GUESS : 0);
+	if (row->cfa == ROW_CFA_NONE)
+		return step_frame_pointer(ops, state, frame_instance(at) == FRAME_NOWHERE);
+	return step_row(ops, state, row);
 }
 
 size_t walk_stack(const struct walk_ops *ops, const struct walk_regs *regs, bool exact,
 		  frame_t *frames, size_t max, enum walk_end *end)
 {
-	struct walker w = {
-		.ops = ops,
+	struct walk_state state = {
 		.pc = regs->pc,
 		.sp = regs->sp,
 		.fp = regs->fp,
@@ -179,15 +183,7 @@ size_t walk_stack(const struct walk_ops *ops, const struct walk_regs *regs, bool
 	size_t count = 0;
 
 	while (count < max) {
-		frame_t frame = 0;
-		const struct row *row =
-			ops->row(ops->arg, w.pc, w.exact ? w.pc : w.pc - 1, &frame);
-		bool nowhere = frame_instance(frame) == FRAME_NOWHERE;
-
-		frames[count++] =
-			frame | (w.exact ? FRAME_EXACT : 0) | (w.guess ? FRAME_GUESS : 0);
-		*end = row->cfa == ROW_CFA_NONE ? step_frame_pointer(&w, nowhere)
-						: step_row(&w, row);
+		*end = walk_step(ops, &state, &frames[count++]);
 		if (*end != WALK_ENDS)
 			return count;
 	}

@@ -22,14 +22,14 @@
 
 /* Why a walk ended.  Stable numbers: they are stored in the region. */
 enum walk_end {
-	WALK_ROOT = 0,       /* the outermost frame: return address undefined, or pc 0 */
-	WALK_DEPTH = 1,      /* the limit of frames was reached */
-	WALK_NO_DATA = 2,    /* no unwind data for the last frame's module, fp chain implausible */
+	WALK_ROOT = 0,	  /* the outermost frame: return address undefined, or pc 0 */
+	WALK_DEPTH = 1,	  /* the limit of frames was reached */
+	WALK_NO_DATA = 2, /* no unwind data for the last frame's module, fp chain implausible */
 	WALK_NO_MODULE = 3,  /* the last frame is in no module: generated code */
 	WALK_UNREADABLE = 4, /* the stack could not be read there */
-	WALK_LOOP = 5,       /* the stack pointer did not advance: damaged stack or wrong data */
-	WALK_FULL = 6,       /* met ROW_CFA_FULL: walk again with unwind/full.h.  Never stored */
-	WALK_LOST = 7,       /* the region was full: the stack was not kept */
+	WALK_LOOP = 5, /* the stack pointer did not advance: damaged stack or wrong data */
+	WALK_FULL = 6, /* met ROW_CFA_FULL: walk again with unwind/full.h.  Never stored */
+	WALK_LOST = 7, /* the region was full: the stack was not kept */
 	WALK_ENDS
 };
 
@@ -46,9 +46,24 @@ struct walk_ops {
 	/* One word (word_size bytes, zero-extended) of target memory; 0 or < 0. */
 	int (*read_word)(void *arg, uint64_t addr, uint64_t *ret);
 	void *arg;
-	unsigned word_size;  /* 4 or 8 */
-	uint64_t code_mask;  /* and-ed to return addresses: strips PAC / Thumb bit; ~0 on x86-64 */
+	unsigned word_size; /* 4 or 8 */
+	uint64_t code_mask; /* and-ed to return addresses: strips PAC / Thumb bit; ~0 on x86-64
+			     */
 };
+
+/* Where a walk is. */
+struct walk_state {
+	uint64_t pc, sp, fp, lr;
+	bool exact;   /* pc is the instruction itself, not a return address */
+	bool guess;   /* this frame was found without unwind data */
+	bool lr_live; /* lr still holds this frame's return address: a leaf */
+};
+
+/*
+ * One step: *frame becomes the frame at *state (flags included), *state its caller.
+ * WALK_ENDS: the walk goes on there; otherwise why it can't, with *state as it was.
+ */
+enum walk_end walk_step(const struct walk_ops *ops, struct walk_state *state, frame_t *frame);
 
 /*
  * Walks from regs, leaf first, at most max frames into frames[].

@@ -1,32 +1,59 @@
 /*
- * Frame by frame with cfi_step(), by the rules of region/walk.h: the CFA grows except
- * across a signal frame, pc 0 and an undefined return address are the root.
+ * walk_stack() with cfi_step() in the place of rows, by the same rules: the CFA grows
+ * except across a signal frame, pc 0 and an undefined return address are the root.
+ * A frame without unwind data is left to walk_step(); behind it pc, sp and fp are
+ * known, and of the others those the ABI preserves, unless the step was a guess.
  */
 #include "unwind/full.h"
 
 #include <errno.h>
+
+struct walker {
+	const struct full_ops *ops;
+	const struct arch *arch;
+	struct full_regs *regs;
+	uint64_t pc;
+	bool exact, guess;
+	bool leaf; /* the first frame: a link register holds its return address */
+};
 
 static uint64_t known(const struct full_regs *regs, int reg)
 {
 	return reg >= 0 && (regs->known >> reg & 1) ? regs->value[reg] : 0;
 }
 
-/* The compact walk takes over: where there is no unwind data it knows what else to try. */
-static size_t hand_over(const struct full_ops *ops, const struct arch *arch,
-			const struct full_regs *regs, bool exact, frame_t *frames, size_t max,
-			enum walk_end *end)
+static void set(struct full_regs *regs, int reg, uint64_t value)
 {
-	struct walk_regs at = {
-		.pc = known(regs, arch->reg_pc),
-		.sp = known(regs, arch->reg_sp),
-		.fp = known(regs, arch->reg_fp),
-		.lr = known(regs, arch->reg_lr),
-	};
-	size_t count = walk_stack(ops->rest, &at, exact, frames, max, end);
+	regs->value[reg] = value;
+	regs->known |= 1ull << reg;
+}
 
-	if (*end == WALK_FULL) /* again, beyond a frame without data: nothing more is certain */
-		*end = WALK_NO_DATA;
-	return count;
+static enum walk_end step_without_cfi(struct walker *w, frame_t *frame)
+{
+	struct walk_state state = {
+		.pc = w->pc,
+		.sp = known(w->regs, w->arch->reg_sp),
+		.fp = known(w->regs, w->arch->reg_fp),
+		.lr = w->leaf ? known(w->regs, w->arch->reg_lr) : 0,
+		.exact = w->exact,
+		.guess = w->guess,
+	};
+	enum walk_end end;
+
+	state.lr_live = state.lr != 0;
+	end = walk_step(w->ops->rest, &state, frame);
+	if (end == WALK_FULL)
+		return WALK_NO_DATA; /* a row for all registers, but no data to go with it */
+	if (end != WALK_ENDS)
+		return end;
+	w->regs->known &= state.guess ? 0 : w->arch->callee_saved;
+	set(w->regs, w->arch->reg_pc, state.pc);
+	set(w->regs, w->arch->reg_sp, state.sp);
+	set(w->regs, w->arch->reg_fp, state.fp);
+	w->pc = state.pc;
+	w->exact = state.exact;
+	w->guess = state.guess;
+	return WALK_ENDS;
 }
 
 static enum walk_end end_of_step(int code)
@@ -41,37 +68,52 @@ static enum walk_end end_of_step(int code)
 	}
 }
 
+static enum walk_end step(struct walker *w, frame_t *frame)
+{
+	uint64_t sp = known(w->regs, w->arch->reg_sp), vaddr = 0, cfa = 0;
+	struct cfi *cfi = NULL;
+	uint8_t flags = 0;
+	bool stuck;
+	int failed;
+
+	*frame = 0;
+	if (!w->ops->lookup(w->ops->arg, w->pc, w->exact ? w->pc : w->pc - 1, frame, &cfi,
+			    &vaddr))
+		return step_without_cfi(w, frame);
+	*frame |= (w->exact ? FRAME_EXACT : 0) | (w->guess ? FRAME_GUESS : 0);
+	failed = cfi_step(cfi, vaddr, w->ops->memory, w->regs, &cfa, &flags);
+	if (failed == -ENOENT)
+		return step_without_cfi(w, frame);
+	if (failed)
+		return end_of_step(failed);
+	/* A leaf of a CPU with a link register may not have moved sp at all. */
+	stuck = w->leaf && w->arch->reg_lr != ARCH_NO_REG ? cfa < sp : cfa <= sp;
+	if (stuck && !(flags & ROW_SIGNAL))
+		return WALK_LOOP;
+	w->pc = w->regs->value[w->arch->reg_pc] & w->arch->code_mask;
+	w->exact = flags & ROW_SIGNAL;
+	w->guess = false;
+	return w->pc ? WALK_ENDS : WALK_ROOT;
+}
+
 size_t full_walk(const struct full_ops *ops, const struct arch *arch, struct full_regs *regs,
 		 bool exact, frame_t *frames, size_t max, enum walk_end *end)
 {
+	struct walker w = {
+		.ops = ops,
+		.arch = arch,
+		.regs = regs,
+		.pc = known(regs, arch->reg_pc),
+		.exact = exact,
+		.leaf = true,
+	};
 	size_t count = 0;
 
 	while (count < max) {
-		uint64_t pc = known(regs, arch->reg_pc) & arch->code_mask;
-		uint64_t sp = known(regs, arch->reg_sp), cfa = 0, vaddr = 0;
-		struct cfi *cfi = NULL;
-		uint8_t flags = 0;
-		int failed;
-
-		if (count && !pc) {
-			*end = WALK_ROOT;
+		*end = step(&w, &frames[count++]);
+		if (*end != WALK_ENDS)
 			return count;
-		}
-		if (!ops->lookup(ops->arg, pc, exact ? pc : pc - 1, &frames[count], &cfi,
-				 &vaddr))
-			return count + hand_over(ops, arch, regs, exact, frames + count,
-						 max - count, end);
-		frames[count++] |= exact ? FRAME_EXACT : 0;
-		failed = cfi_step(cfi, vaddr, ops->memory, regs, &cfa, &flags);
-		if (failed == -ENOENT)
-			return count - 1 +
-			       hand_over(ops, arch, regs, exact, frames + count - 1,
-					 max - count + 1, end);
-		if (failed || (!(flags & ROW_SIGNAL) && cfa <= sp)) {
-			*end = failed ? end_of_step(failed) : WALK_LOOP;
-			return count;
-		}
-		exact = flags & ROW_SIGNAL;
+		w.leaf = false;
 	}
 	*end = WALK_DEPTH;
 	return count;
