@@ -52,12 +52,21 @@ enum stub_kind {
 	STUB_RETURN, /* runs the function, then traps: malloc, calloc, posix_memalign ... */
 	STUB_ENTRY,  /* traps, then runs the function: free, _dl_debug_state */
 	STUB_BOTH,   /* traps, runs the function, traps: realloc, reallocarray */
+	/*
+	 * Runs another function that does the same but cannot throw, and traps when
+	 * it succeeded; else runs the function itself, without a frame of ours that
+	 * an exception would have to pass: an allocator's own operator new, for which
+	 * its malloc is called.
+	 */
+	STUB_INSTEAD,
 };
 
 /* One function to stub, and what came of it. */
 struct stub {
 	enum stub_kind kind;
 	taddr_t function;           /* where the patch goes (behind endbr64 / bti) */
+	uint32_t instead;           /* STUB_INSTEAD: index of the stub, an earlier one, of what is run */
+	bool swap;                  /* STUB_INSTEAD: with its first two arguments exchanged */
 	struct displaced displaced; /* by arch->displace() for a copy at `copy` */
 	/* filled in by arch->stubs_build(): */
 	taddr_t entry;       /* where the patch jumps to */
@@ -73,7 +82,7 @@ enum stub_place {
 	STUB_OUTSIDE,
 	STUB_BEFORE, /* the function has not begun: set pc to it and sp to sp + stub_frame() */
 	STUB_COPY,   /* in the displaced code: see displaced.map */
-	STUB_BEHIND, /* the function has returned */
+	STUB_BEHIND, /* the function has returned (STUB_INSTEAD: the other one has) */
 };
 enum stub_place stub_place(const struct stub *stub, taddr_t pc);
 

@@ -32,7 +32,10 @@ struct function { /* a name that is looked for in modules */
 	const char *name;
 	enum call call;
 	enum stub_kind kind;
-	uint8_t size; /* CALL_ALLOC: which argument */
+	uint8_t size;	     /* CALL_ALLOC: which argument */
+	const char *instead; /* STUB_INSTEAD: what is run; a name that stands earlier in the
+				table */
+	bool swap;	     /* with its first two arguments exchanged */
 };
 
 struct hook {

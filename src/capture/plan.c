@@ -56,6 +56,24 @@ static bool may_allocate(const struct hooks *hooks, struct module *module)
 	return image_symbol_find(module->image, "__libc_start_main", &symbol);
 }
 
+/* Which hook, of those found in the module since `first`, is of this name?  An alias
+ * has only one: memalign may be aligned_alloc's. */
+static bool hook_named(const struct hooks *hooks, const struct module *module, size_t first,
+		       const char *name, uint32_t *ret)
+{
+	struct image_symbol symbol;
+
+	if (!image_symbol_find(module->image, name, &symbol))
+		return false;
+	for (size_t i = first; i < hooks->list.len; i++) {
+		if (hooks->list.at[i].address != module->bias + symbol.value)
+			continue;
+		*ret = (uint32_t)(i - first);
+		return true;
+	}
+	return false;
+}
+
 /* Is what stands at the function (a patch's worth) by the file, or a patch of a
  * predecessor? */
 static bool code_is_known(struct planning *p, const struct hook *hook)
@@ -124,18 +142,26 @@ static int hook_add(struct planning *p, struct module *module, const struct func
 	return 0;
 }
 
+static bool is_operator(const struct function *function)
+{
+	return strncmp(function->name, "_Z", 2) == 0;
+}
+
 static int functions_find(struct planning *p, struct module *module, bool loader,
 			  struct err *err)
 {
 	size_t count;
 	const struct function *functions = hooks_functions(loader, &count);
+	struct image_symbol symbol;
+	bool has_malloc = image_symbol_find(module->image, "malloc", &symbol);
 
 	for (size_t i = 0; i < count; i++) {
-		struct image_symbol symbol;
 		int rc;
 
 		if (!image_symbol_find(module->image, functions[i].name, &symbol) ||
 		    symbol.type != STT_FUNC)
+			continue;
+		if (is_operator(&functions[i]) && !has_malloc)
 			continue;
 		rc = hook_add(p, module, &functions[i], &symbol, err);
 		if (rc)
@@ -194,7 +220,8 @@ static void own_areas_pass(const struct hooks *hooks, struct slack *slack)
 
 /* Builds the stubs of hooks [first, list.len) in one home.  -ENOSPC, -ERANGE: try
  * another; -ENOTSUP: *failed can't be hooked. */
-static int area_build(struct planning *p, struct module *home, size_t first, size_t *failed,
+static int area_build(struct planning *p, const struct module *module,
+		      const struct module *home, size_t first, size_t *failed,
 		      struct hook_area *ret, struct err *err)
 {
 	size_t count = p->hooks->list.len - first;
@@ -211,7 +238,15 @@ static int area_build(struct planning *p, struct module *home, size_t first, siz
 	own_areas_pass(p->hooks, &slack);
 	leftovers_pass(p, home, &slack, ret);
 	for (size_t i = 0; i < count; i++) {
+		const struct function *function = hooks[i].function;
+
+		*failed = i;
 		stubs[i] = hooks[i].stub;
+		stubs[i].swap = function->swap;
+		if (function->instead &&
+		    !hook_named(p->hooks, module, first, function->instead, &stubs[i].instead))
+			return err_set(err, -ENOTSUP, "its %s is not followed",
+				       function->instead);
 		code[i] = hooks[i].code + (stubs[i].function - hooks[i].address);
 		code_len[i] =
 			hooks[i].code_len - (size_t)(stubs[i].function - hooks[i].address);
@@ -237,7 +272,7 @@ static int area_build(struct planning *p, struct module *home, size_t first, siz
 static int area_find(struct planning *p, struct module *module, size_t first, size_t *failed,
 		     struct hook_area *ret, struct err *err)
 {
-	int rc = area_build(p, module, first, failed, ret, err);
+	int rc = area_build(p, module, module, first, failed, ret, err);
 
 	for (size_t i = 0; i < p->modules->mapped.len && (rc == -ENOSPC || rc == -ERANGE);
 	     i++) {
@@ -247,7 +282,7 @@ static int area_find(struct planning *p, struct module *module, size_t first, si
 		free(ret->old);
 		free(ret->left_old);
 		if (stays && home != module)
-			rc = area_build(p, home, first, failed, ret, err);
+			rc = area_build(p, module, home, first, failed, ret, err);
 	}
 	return rc;
 }

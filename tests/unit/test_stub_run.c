@@ -53,7 +53,7 @@ extern const uint8_t probe_return[];
 extern const uint8_t callee[], callee_end[];
 
 __asm__(".text\n"
-	".globl probe, probe_return, callee, callee_end\n"
+	".globl probe, probe_return, callee, callee_end, other, other_end\n"
 	"probe:\n"
 	"	push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
 	"	push %rsi\n"
@@ -78,7 +78,12 @@ __asm__(".text\n"
 	"	mov %r9, seen+48(%rip)\n"
 	"	lea (%rdi,%rsi), %rax; add %rdx, %rax\n"
 	"	ret\n"
-	"callee_end:\n");
+	"callee_end:\n"
+	"other:\n" /* 77, and in rcx where it returns to */
+	"	mov $77, %eax; mov (%rsp), %rcx\n"
+	"	ret\n"
+	"other_end:\n");
+extern const uint8_t other[], other_end[];
 
 enum { RAX, RDX, RCX, RBX, RSI, RDI, RBP, RSP, R8, R9, R10, R11 };
 
@@ -119,7 +124,8 @@ static void build(struct stub_area *area, uint8_t *place, struct stub *stubs, si
 		code[i] = (const uint8_t *)wanted[i].function + skip;
 		len[i] = wanted[i].len - skip;
 		stubs[i] = (struct stub){.kind = wanted[i].kind,
-					 .function = (taddr_t)(uintptr_t)code[i]};
+					 .function = (taddr_t)(uintptr_t)code[i],
+					 .swap = stubs[i].swap};
 	}
 	if (arch_x86_64.stubs_build(area, SIGURG, stubs, count, code, len, NULL, &err))
 		fail_msg("%s", err.text);
@@ -170,13 +176,49 @@ static void test_registers(void **state)
 	for (enum stub_kind kind = STUB_RETURN; kind <= STUB_BOTH; kind++) {
 		const struct wanted wanted = {kind, callee, (size_t)(callee_end - callee)};
 		struct stub_area area;
-		struct stub stub;
+		struct stub stub = {0};
 
 		build(&area, place, &stub, 1, &wanted);
 		check_call(kind, (const void *)(uintptr_t)stub.entry);
 		/* let go: the trap does nothing any more */
 		arch_x86_64.trap_disarm(place + (area.trap - area.base));
 		check_call(kind, (const void *)(uintptr_t)stub.entry);
+	}
+	munmap(place, 4096);
+}
+
+/* STUB_INSTEAD: the other function's result, its arguments exchanged if asked for; when
+ * the other one fails, the function itself with its own arguments and no frame of ours
+ * below it, for an exception may pass there. */
+static void test_instead(void **state)
+{
+	uint8_t *place = code_near(callee);
+	struct wanted wanted[] = {
+		{STUB_RETURN, callee, (size_t)(callee_end - callee)},
+		{STUB_INSTEAD, other, (size_t)(other_end - other)},
+	};
+
+	(void)state;
+	for (int swap = 0; swap < 2; swap++) {
+		struct probe before, after;
+		struct stub_area area;
+		struct stub stubs[2] = {0};
+
+		stubs[1].swap = swap;
+		build(&area, place, stubs, 2, wanted);
+		fill(&before);
+		after = before;
+		probe((void *)(uintptr_t)stubs[1].entry, &after);
+		assert_int_equal(after.reg[RAX], 1230);
+		assert_int_equal(seen.rdi, swap ? 200 : 1000);
+		assert_int_equal(seen.rsi, swap ? 1000 : 200);
+		assert_int_equal(seen.sp & 15, 8);
+
+		before.reg[RDI] = before.reg[RSI] = before.reg[RDX] = 0; /* callee() returns 0 */
+		after = before;
+		probe((void *)(uintptr_t)stubs[1].entry, &after);
+		assert_int_equal(after.reg[RAX], 77);
+		assert_int_equal(after.reg[RCX], (uint64_t)(uintptr_t)probe_return);
 	}
 	munmap(place, 4096);
 }

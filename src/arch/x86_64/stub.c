@@ -11,6 +11,17 @@
  *      copy...                                 ret
  *                                              copy...
  *
+ *    STUB_INSTEAD
+ *      push rdx, rsi, rdi
+ *      [xchg rdi, rsi]
+ *      call the other function's copy
+ *      test rax, rax; jz 1f
+ *      call trap
+ *      pop, pop, pop
+ *      ret
+ *    1: pop rdi, rsi, rdx
+ *      copy...
+ *
  * The three words pushed keep the stack aligned for the copy as it is at any function's
  * entry, and are the arguments for the stop.  Calls and returns are balanced, so the
  * CPU's return predictor and a shadow stack agree with what happens.  The patch is a
@@ -101,6 +112,11 @@ enum { /* in trap_code */
 static const uint8_t push_arguments[] = {0x52, 0x56, 0x57};	   /* push rdx, rsi, rdi */
 static const uint8_t drop_and_return[] = {0x59, 0x59, 0x59, 0xc3}; /* pop rcx, 3 times; ret */
 
+static const uint8_t pop_arguments[] = {0x5f, 0x5e, 0x5a}; /* pop rdi, rsi, rdx */
+static const uint8_t exchange[] = {0x48, 0x87, 0xf7};	   /* xchg rdi, rsi */
+/* test rax, rax; jz behind the call of the trap and drop_and_return */
+static const uint8_t skip_if_failed[] = {0x48, 0x85, 0xc0, 0x74, 5 + sizeof(drop_and_return)};
+
 static void put_u32(uint8_t *at, uint32_t value)
 {
 	for (int i = 0; i < 4; i++)
@@ -118,26 +134,48 @@ static void encode_trap(struct encoder *e, int signo)
 }
 
 /* Bytes of a stub before its copy, which has to be known for the call of the copy. */
-static size_t stub_len(enum stub_kind kind)
+static size_t stub_len(const struct stub *stub)
 {
 	const size_t call = 5, frame = sizeof(push_arguments) + sizeof(drop_and_return);
 
-	switch (kind) {
+	switch (stub->kind) {
 	case STUB_ENTRY:
 		return call;
 	case STUB_RETURN:
 		return frame + 2 * call;
 	case STUB_BOTH:
 		return frame + 3 * call;
+	case STUB_INSTEAD:
+		return frame + 2 * call + (stub->swap ? sizeof(exchange) : 0) +
+		       sizeof(skip_if_failed) + sizeof(pop_arguments);
 	}
 	return 0;
 }
 
-static void encode_stub(struct encoder *e, taddr_t trap, struct stub *stub)
+static void encode_instead(struct encoder *e, taddr_t trap, taddr_t other, struct stub *stub)
+{
+	encode_bytes(e, push_arguments, sizeof(push_arguments));
+	if (stub->swap)
+		encode_bytes(e, exchange, sizeof(exchange));
+	encode_call(e, other);
+	stub->copy_return = encode_here(e);
+	encode_bytes(e, skip_if_failed, sizeof(skip_if_failed));
+	encode_call(e, trap);
+	stub->trap_return = encode_here(e);
+	encode_bytes(e, drop_and_return, sizeof(drop_and_return));
+	encode_bytes(e, pop_arguments, sizeof(pop_arguments));
+}
+
+/* other: the copy of what STUB_INSTEAD runs. */
+static void encode_stub(struct encoder *e, taddr_t trap, taddr_t other, struct stub *stub)
 {
 	stub->entry = encode_here(e);
-	stub->copy = stub->entry + stub_len(stub->kind);
+	stub->copy = stub->entry + stub_len(stub);
 	stub->trap_entry = stub->trap_return = stub->copy_return = 0;
+	if (stub->kind == STUB_INSTEAD) {
+		encode_instead(e, trap, other, stub);
+		return;
+	}
 	if (stub->kind != STUB_RETURN) {
 		encode_call(e, trap);
 		stub->trap_entry = encode_here(e);
@@ -153,14 +191,14 @@ static void encode_stub(struct encoder *e, taddr_t trap, struct stub *stub)
 }
 
 /* Stub, copy and patch of one function, at the encoder's place. */
-static int build_one(struct encoder *e, taddr_t trap, struct stub *stub, const uint8_t *code,
-		     size_t code_len, struct err *err)
+static int build_one(struct encoder *e, taddr_t trap, taddr_t other, struct stub *stub,
+		     const uint8_t *code, size_t code_len, struct err *err)
 {
 	struct encoder patch = {
 		.bytes = stub->patch, .room = sizeof(stub->patch), .base = stub->function};
 	int error;
 
-	encode_stub(e, trap, stub);
+	encode_stub(e, trap, other, stub);
 	error = x86_64_displace(code, code_len, stub->function, stub->copy, &stub->displaced,
 				err);
 	if (error)
@@ -192,10 +230,15 @@ int x86_64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, si
 	area->trap_pc = area->trap + TRAP_PC_AT;
 	encode_trap(&e, signo);
 	for (size_t i = 0; i < count; i++) {
+		bool instead = stubs[i].kind == STUB_INSTEAD;
 		int error = 0;
 
-		if (!e.full)
-			error = build_one(&e, area->trap, &stubs[i], code[i], code_len[i], err);
+		if (instead && stubs[i].instead >= i)
+			error = err_set(err, -EINVAL, "a stub runs one that comes behind it");
+		else if (!e.full)
+			error = build_one(&e, area->trap,
+					  instead ? stubs[stubs[i].instead].copy : 0, &stubs[i],
+					  code[i], code_len[i], err);
 		if (!error && e.full)
 			error = err_set(err, -ENOSPC, "the stubs do not fit in %zu bytes",
 					e.room);
@@ -255,6 +298,8 @@ int x86_64_stub_frame(const struct stub_area *area, const struct stub *stub, tad
 		if (insn_decode(area->bytes + at, end - at, &insn))
 			return -ENOENT;
 		pushed += pushed_by(area->bytes + at);
+		if (area->bytes[at] == 0xc3) /* behind it: STUB_INSTEAD, the other way */
+			pushed = 8 * sizeof(push_arguments);
 	}
 	return at == until ? pushed : -ENOENT;
 }
