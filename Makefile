@@ -17,25 +17,25 @@ FLAGS := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DMEMTRACE_VERSION='"$(
 	 -Isrc -pthread -fno-strict-aliasing $(WARNINGS)
 LINK := -pthread
 
+comma := ,
 # SAN=address,undefined: everything with sanitizers, in a folder of its own.
 ifdef SAN
-override O := $(O)-$(subst $() ,-,$(subst $(comma),-,$(SAN)))
+override O := $(O)-$(subst $(comma),-,$(SAN))
 FLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all
 LINK += -fsanitize=$(SAN)
 endif
-comma := ,
 
 # STATIC=1: memtrace as one file that needs nothing.
 ifdef STATIC
 MEMTRACE_LINK := -static
 endif
 
-# libedit for the console, where it is installed.
-ifeq ($(shell $(PKG_CONFIG) --exists libedit 2>/dev/null && echo yes),yes)
-EDIT_FLAGS := -DHAVE_LIBEDIT $(shell $(PKG_CONFIG) --cflags libedit)
-EDIT_LIBS := $(shell $(PKG_CONFIG) --libs $(if $(STATIC),--static) libedit)
-endif
-DW_LIBS := $(shell $(PKG_CONFIG) --libs libdw 2>/dev/null || echo -ldw) -lelf
+# libedit for the console, where it links (with STATIC: where its archives are there).
+# Asked when a recipe runs, not before: `make deps all` installs it on the way.
+EDIT_LIBS = $(shell $(PKG_CONFIG) --libs $(if $(STATIC),--static) libedit 2>/dev/null || echo -ledit)
+EDIT_LINKS = $(shell echo 'int rl_initialize(void); int main(void) { return rl_initialize(); }' | \
+	$(CC) -x c - $(MEMTRACE_LINK) -o /dev/null $(EDIT_LIBS) 2>/dev/null && echo yes)
+DW_LIBS = $(shell $(PKG_CONFIG) --libs libdw 2>/dev/null || echo -ldw) -lelf
 
 # ---- what is built from what ------------------------------------------------
 TARGET_ROOMS := base region arch elf unwind heap symbols tracer capture report
@@ -52,8 +52,21 @@ UNIT_BIN := $(UNIT_SRC:%.c=$(O)/%)
 .PHONY: all
 all: $(O)/memtrace $(O)/memtrace-fs
 
-$(O)/memtrace: $(CLI_OBJ) $(O)/libcore.a
-	$(CC) $(LINK) $(MEMTRACE_LINK) $(LDFLAGS) -o $@ $^ $(EDIT_LIBS)
+# How the console is built; rewritten, and memtrace with it, only when that changes.
+CONSOLE := $(O)/console.flags
+$(CONSOLE): FORCE
+	@mkdir -p $(O)
+	@echo "$(MEMTRACE_LINK) $(if $(EDIT_LINKS),$(EDIT_LIBS) -DHAVE_LIBEDIT)" >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+	@grep -q HAVE_LIBEDIT $@ || echo 'libedit$(if $(STATIC), as an archive): not found; the console has no editing'
+.PHONY: FORCE
+FORCE:
+
+$(O)/memtrace: $(CLI_OBJ) $(O)/libcore.a $(CONSOLE)
+	$(CC) $(LINK) $(LDFLAGS) -o $@ $(CLI_OBJ) $(O)/libcore.a $$(cat $(CONSOLE))
+
+$(O)/src/cli/editing.o: $(CONSOLE)
+$(O)/src/cli/editing.o: ROOM_FLAGS = $(shell grep -o -e -DHAVE_LIBEDIT $(CONSOLE))
 
 $(O)/memtrace-fs: $(SERVE_OBJ) $(O)/libcore.a
 	$(CC) $(LINK) $(LDFLAGS) -o $@ $^ $(DW_LIBS) -lstdc++
@@ -62,14 +75,18 @@ $(O)/libcore.a: $(CORE_OBJ)
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-$(O)/src/cli/%.o: FLAGS += $(EDIT_FLAGS)
+# for unit tests
+$(O)/libcli.a: $(filter-out %/main.o,$(CLI_OBJ))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
 $(O)/src/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(FLAGS) $(ROOM_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(O)/tests/unit/%: tests/unit/%.c $(O)/libcore.a
+$(O)/tests/unit/%: tests/unit/%.c $(O)/libcli.a $(O)/libcore.a
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(CFLAGS) -Itests/unit -MMD -MP $(LINK) -o $@ $< $(O)/libcore.a -lcmocka $(DW_LIBS)
+	$(CC) $(FLAGS) $(CFLAGS) -Itests/unit -MMD -MP $(LINK) -o $@ $< $(O)/libcli.a $(O)/libcore.a -lcmocka $(DW_LIBS)
 
 -include $(CORE_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(SERVE_OBJ:.o=.d) $(UNIT_BIN:=.d)
 

@@ -1,8 +1,49 @@
-/* The program memtrace. */
+/* The program memtrace: reads its command line and does the one thing it asks for. */
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
-int main(void)
+#include "cli/options.h"
+#include "cli/selftest.h"
+#include "cli/session.h"
+
+/* A descriptor 0, 1 or 2 that was closed when we were started must not become some
+ * file of ours.  Close-on-exec: PROGRAM finds it closed, as it would without us. */
+static void claim_standard_files(void)
 {
-	printf("memtrace %s\n", MEMTRACE_VERSION);
-	return 0;
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			(void)!open("/dev/null", O_RDWR | O_CLOEXEC);
+}
+
+static int do_what_is_asked(const struct options *options)
+{
+	if (options->help)
+		options_help(stdout);
+	else if (options->version)
+		printf("memtrace %s\n", MEMTRACE_VERSION);
+	else if (options->dump)
+		options_dump(stdout);
+	else if (options->action)
+		return selftest_perform(options->action);
+	else if (options->selftest)
+		return selftest_run();
+	else
+		return session_run(options);
+	return fflush(stdout) ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	struct err err;
+	int status = 1;
+
+	claim_standard_files();
+	if (options_parse(argc, argv, &options, &err))
+		fprintf(stderr, "memtrace: %s\n", err.text);
+	else
+		status = do_what_is_asked(&options);
+	options_deinit(&options);
+	return status;
 }

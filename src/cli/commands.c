@@ -1,0 +1,297 @@
+/*
+ * The console's commands.  A line is cut into words at blanks (nothing needs
+ * quotes: the arguments are numbers and names), the first finds its row in the
+ * table, the row's function reads the rest.
+ */
+#include "cli/commands.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "cli/quantity.h"
+
+enum { MAX_WORDS = 16, MAX_LINE = 512 };
+
+struct words {
+	const char *at[MAX_WORDS + 1]; /* NULL-terminated */
+	char text[MAX_LINE];
+};
+
+struct command_row {
+	enum command_id id;
+	const char *name, *usage, *help;
+	const char *const *takes; /* for completion, NULL-terminated; NULL: nothing */
+	int (*read)(const char *const *args, struct command_call *call, struct err *err);
+};
+
+static int read_none(const char *const *args, struct command_call *call, struct err *err);
+static int read_help(const char *const *args, struct command_call *call, struct err *err);
+static int read_report(const char *const *args, struct command_call *call, struct err *err);
+static int read_monitor(const char *const *args, struct command_call *call, struct err *err);
+
+static const char *const report_takes[] = {"-n", "--sort", "--all", "--json", NULL};
+static const char *const sort_takes[] = {"bytes", "blocks", "allocs", NULL};
+static const char *const monitor_takes[] = {"stop", NULL};
+
+static const struct command_row table[] = {
+	{COMMAND_HELP, "help", "help [COMMAND]", "what the commands are, or one of them", NULL,
+	 read_help},
+	{COMMAND_STATUS, "status", "status", "what is in use, in two lines", NULL, read_none},
+	{COMMAND_REPORT, "report", "report [-n N] [--sort KEY] [--all] [--json] [CONTEXT]",
+	 "call stacks with blocks in use, worst first; or one whole, by its id", report_takes,
+	 read_report},
+	{COMMAND_MONITOR, "monitor", "monitor [SECONDS|stop]",
+	 "status every SECONDS (default 3); again, or 'monitor stop', ends it", monitor_takes,
+	 read_monitor},
+	{COMMAND_CLEAR, "clear", "clear", "start the statistics anew", NULL, read_none},
+	{COMMAND_MODULES, "modules", "modules",
+	 "what is mapped, and where names and unwind data came from", NULL, read_none},
+	{COMMAND_THREADS, "threads", "threads", "the threads of the process", NULL, read_none},
+	{COMMAND_QUIT, "quit", "quit", "detach and write the final report", NULL, read_none},
+};
+
+/* ---- finding --------------------------------------------------------------------- */
+
+/* The row whose name is, or alone begins with, the word; NULL and *err otherwise. */
+static const struct command_row *find(const char *word, struct err *err)
+{
+	const struct command_row *found = NULL;
+	size_t len = strlen(word);
+	char list[80] = "";
+
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		if (strncmp(table[i].name, word, len))
+			continue;
+		if (!table[i].name[len])
+			return &table[i];
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s",
+			 found ? ", " : "", table[i].name);
+		found = found ? &table[ARRAY_SIZE(table)] : &table[i];
+	}
+	if (!found)
+		err_set(err, -EINVAL, "unknown command '%.40s'; 'help' lists them", word);
+	else if (found == &table[ARRAY_SIZE(table)])
+		err_set(err, -EINVAL, "'%.40s' may be: %s", word, list);
+	else
+		return found;
+	return NULL;
+}
+
+static const struct command_row *row_of(enum command_id id)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		if (table[i].id == id)
+			return &table[i];
+	return NULL;
+}
+
+/* ---- arguments --------------------------------------------------------------------- */
+
+static int too_much(const struct command_call *call, const char *word, struct err *err)
+{
+	return err_set(err, -EINVAL, "'%.40s' is too much; usage: %s", word,
+		       row_of(call->id)->usage);
+}
+
+static int read_none(const char *const *args, struct command_call *call, struct err *err)
+{
+	return args[0] ? too_much(call, args[0], err) : 0;
+}
+
+static int read_help(const char *const *args, struct command_call *call, struct err *err)
+{
+	const struct command_row *about;
+
+	if (!args[0])
+		return 0;
+	about = find(args[0], err);
+	if (!about)
+		return -EINVAL;
+	call->about = about->id;
+	return args[1] ? too_much(call, args[1], err) : 0;
+}
+
+static int read_monitor(const char *const *args, struct command_call *call, struct err *err)
+{
+	call->monitor = MONITOR_TOGGLE;
+	if (!args[0])
+		return 0;
+	if (args[1])
+		return too_much(call, args[1], err);
+	if (!strcmp(args[0], "stop")) {
+		call->monitor = MONITOR_STOP;
+		return 0;
+	}
+	call->monitor = MONITOR_EVERY;
+	return quantity_time(args[0], "monitor", MONITOR_MIN_MS, &call->monitor_ms, err);
+}
+
+static int read_sort(const char *word, enum snapshot_order *ret, struct err *err)
+{
+	static const enum snapshot_order orders[] = {SNAPSHOT_BY_BYTES, SNAPSHOT_BY_BLOCKS,
+						     SNAPSHOT_BY_ALLOCS};
+
+	for (size_t i = 0; i < ARRAY_SIZE(orders); i++) {
+		if (!strcmp(word, sort_takes[i])) {
+			*ret = orders[i];
+			return 0;
+		}
+	}
+	return err_set(err, -EINVAL, "--sort: '%.40s' is not one of: bytes, blocks, allocs",
+		       word);
+}
+
+/* The value of option `name` in args[*i]: "-n5", "--sort=x", or the next word.
+ * NULL: the word is not this option; "": its value is missing. */
+static const char *value_of(const char *const *args, size_t *i, const char *name)
+{
+	size_t len = strlen(name);
+	bool is_long = name[1] == '-';
+	const char *word = args[*i];
+
+	if (strncmp(word, name, len))
+		return NULL;
+	if (word[len])
+		return !is_long ? word + len : word[len] == '=' ? word + len + 1 : NULL;
+	return args[*i + 1] ? args[++*i] : "";
+}
+
+static int read_context(const char *word, struct command_call *call, struct err *err)
+{
+	uint64_t id;
+	int rc;
+
+	if (word[0] == '-')
+		return err_set(err, -EINVAL, "unknown option '%.40s'; usage: %s", word,
+			       row_of(call->id)->usage);
+	if (call->report.context)
+		return too_much(call, word, err);
+	rc = quantity_number(word + (word[0] == '#'), "context", 1, UINT32_MAX, &id, err);
+	if (!rc)
+		call->report.context = (uint32_t)id;
+	return rc;
+}
+
+static int read_report(const char *const *args, struct command_call *call, struct err *err)
+{
+	struct report_options *report = &call->report;
+	const char *value;
+	uint64_t number;
+	int rc = 0;
+
+	for (size_t i = 0; args[i] && !rc; i++) {
+		if (!strcmp(args[i], "--all")) {
+			report->all = true;
+		} else if (!strcmp(args[i], "--json")) {
+			report->format = REPORT_JSON;
+		} else if ((value = value_of(args, &i, "--sort"))) {
+			rc = read_sort(value, &report->order, err);
+		} else if ((value = value_of(args, &i, "-n"))) {
+			rc = quantity_number(value, "-n", 0, UINT_MAX, &number, err);
+			report->count = rc ? report->count : (unsigned)number;
+		} else {
+			rc = read_context(args[i], call, err);
+		}
+	}
+	return rc;
+}
+
+/* ---- the line ------------------------------------------------------------------------ */
+
+static int split(const char *line, struct words *ret, struct err *err)
+{
+	size_t count = 0;
+	char *rest, *word;
+
+	if (strlen(line) >= sizeof(ret->text))
+		return err_set(err, -EINVAL, "the line is too long");
+	strcpy(ret->text, line);
+	for (word = strtok_r(ret->text, " \t\r\n", &rest); word;
+	     word = strtok_r(NULL, " \t\r\n", &rest)) {
+		if (count == MAX_WORDS)
+			return err_set(err, -EINVAL, "the line has too many words");
+		ret->at[count++] = word;
+	}
+	ret->at[count] = NULL;
+	return 0;
+}
+
+int commands_parse(const char *line, const struct report_options *defaults,
+		   struct command_call *ret, struct err *err)
+{
+	const struct command_row *row;
+	struct words words;
+	int rc = split(line, &words, err);
+
+	*ret = (struct command_call){.report = *defaults};
+	if (rc || !words.at[0] || words.at[0][0] == '#')
+		return rc;
+	row = find(words.at[0], err);
+	if (!row)
+		return -EINVAL;
+	ret->id = row->id;
+	return row->read(words.at + 1, ret, err);
+}
+
+void commands_help(enum command_id about, FILE *out)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		if (about == COMMAND_NONE || about == table[i].id)
+			fprintf(out, "%s\n    %s\n", table[i].usage, table[i].help);
+	if (about == COMMAND_NONE)
+		fputs("Names may be cut short; Ctrl-C or the end of input is 'quit'.\n", out);
+}
+
+/* ---- completion ------------------------------------------------------------------------ */
+
+/* What may stand at `start`: words of the command the line begins with. */
+static const char *const *takes_at(const char *line, size_t start)
+{
+	const struct command_row *row;
+	struct words words;
+	char before[MAX_LINE];
+	size_t count = 0;
+
+	if (start >= sizeof(before))
+		return NULL;
+	memcpy(before, line, start);
+	before[start] = '\0';
+	if (split(before, &words, NULL) || !words.at[0])
+		return NULL;
+	row = find(words.at[0], NULL);
+	while (words.at[count])
+		count++;
+	if (row && row->id == COMMAND_REPORT && !strcmp(words.at[count - 1], "--sort"))
+		return sort_takes;
+	return row ? row->takes : NULL;
+}
+
+static bool is_first_word(const char *line, size_t start)
+{
+	return strspn(line, " \t") >= start;
+}
+
+static bool takes_commands(const char *line, size_t start)
+{
+	size_t blanks = strspn(line, " \t");
+
+	if (is_first_word(line, start))
+		return true;
+	return !strncmp(line + blanks, "help", 4) &&
+	       blanks + 4 + strspn(line + blanks + 4, " \t") >= start;
+}
+
+const char *commands_complete(const char *line, size_t start, size_t len, size_t i)
+{
+	bool names = takes_commands(line, start);
+	const char *const *takes = names ? NULL : takes_at(line, start);
+
+	for (size_t k = 0; names ? k < ARRAY_SIZE(table) : takes && takes[k]; k++) {
+		const char *word = names ? table[k].name : takes[k];
+
+		if (!strncmp(word, line + start, len) && i-- == 0)
+			return word;
+	}
+	return NULL;
+}

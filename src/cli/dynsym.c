@@ -1,0 +1,121 @@
+/*
+ * Names without memtrace-fs.  A module's file is opened by its path as the process
+ * sees it (/proc/PID/root), or, once the process is gone, by the path itself; with
+ * a build-id only if the file still has it, since a wrong name is worse than none.
+ *
+ * Per instance, at most one attempt: a file that could not be used stays so.
+ */
+#include "cli/dynsym.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/vec.h"
+#include "elf/image.h"
+
+struct named {
+	int fd;
+	struct memory_file file;
+	struct image *image; /* NULL: no names from here */
+};
+
+struct dynsym {
+	int pid;
+	VEC(struct named *) list; /* by instance; NULL: not asked yet */
+};
+
+struct dynsym *dynsym_create(int pid)
+{
+	struct dynsym *dynsym = calloc(1, sizeof(*dynsym));
+
+	if (dynsym)
+		dynsym->pid = pid;
+	return dynsym;
+}
+
+static void named_close(struct named *named)
+{
+	if (!named)
+		return;
+	image_close(named->image);
+	if (named->fd >= 0)
+		close(named->fd);
+	free(named);
+}
+
+void dynsym_destroy(struct dynsym *dynsym)
+{
+	if (!dynsym)
+		return;
+	for (size_t i = 0; i < dynsym->list.len; i++)
+		named_close(dynsym->list.at[i]);
+	vec_deinit(&dynsym->list);
+	free(dynsym);
+}
+
+static bool same_build(struct image *image, const struct snapshot_module *module)
+{
+	size_t len;
+	const uint8_t *id = image_build_id(image, &len);
+
+	return len == module->build_id_len && (!len || !memcmp(id, module->build_id, len));
+}
+
+static bool open_at(struct named *named, const char *path, const struct snapshot_module *module)
+{
+	named->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (named->fd < 0)
+		return false;
+	memory_file_init(&named->file, named->fd);
+	if (!image_open(&named->file.memory, &named->image, NULL) &&
+	    same_build(named->image, module))
+		return true;
+	image_close(named->image);
+	close(named->fd);
+	named->image = NULL;
+	named->fd = -1;
+	return false;
+}
+
+static void open_module(struct dynsym *dynsym, struct named *named,
+			const struct snapshot_module *module)
+{
+	char path[4200];
+
+	named->fd = -1;
+	if (!module->path || module->path[0] != '/' || module->deleted)
+		return;
+	snprintf(path, sizeof(path), "/proc/%d/root%s", dynsym->pid, module->path);
+	if (!open_at(named, path, module))
+		open_at(named, module->path, module);
+}
+
+static struct named *find(struct dynsym *dynsym, const struct snapshot_module *module)
+{
+	uint32_t i = module->instance;
+
+	while (dynsym->list.len <= i)
+		if (!vec_push(&dynsym->list, NULL))
+			return NULL;
+	if (!dynsym->list.at[i]) {
+		dynsym->list.at[i] = calloc(1, sizeof(struct named));
+		if (dynsym->list.at[i])
+			open_module(dynsym, dynsym->list.at[i], module);
+	}
+	return dynsym->list.at[i];
+}
+
+const char *dynsym_symbol(void *arg, const struct snapshot_module *module, uint64_t offset,
+			  uint64_t *base)
+{
+	struct named *named = find(arg, module);
+	struct image_symbol symbol;
+
+	if (!named || !named->image || !image_symbol_at(named->image, offset, &symbol))
+		return NULL;
+	*base = symbol.value;
+	return symbol.name;
+}

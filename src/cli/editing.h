@@ -1,0 +1,28 @@
+/*
+ * Line editing on a terminal: libedit's callback interface, which takes one character
+ * at a time and leaves poll() in charge.  Its state is global, so there is one editor,
+ * and no struct.  Built without libedit, editing_start() says false and nothing else
+ * is called.
+ */
+#ifndef MEMTRACE_EDITING_H
+#define MEMTRACE_EDITING_H
+
+#include <stdio.h>
+
+#include "base/types.h"
+
+/* Called with each whole line (NULL: end of input); the terminal is as it was before
+ * editing, and stays so until editing_prompt(). */
+typedef void editing_line(void *arg, const char *line);
+
+/* Takes stdin and the terminal `out`.  False: there is no editor, or it can't move
+ * that terminal's cursor. */
+bool editing_start(FILE *out, editing_line *line, void *arg);
+
+void editing_prompt(const char *prompt); /* begins a line */
+void editing_read(void);		 /* stdin is readable */
+void editing_show(void);		 /* draws prompt and line again, at column 0 */
+void editing_resize(void);		 /* the terminal has another size */
+void editing_drop(void); /* ends a line that was begun; the terminal is as it was */
+
+#endif

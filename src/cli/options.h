@@ -1,0 +1,69 @@
+/*
+ * The command line of memtrace.  One table (options.c) is the parser, --help, and
+ * what the man page and the completions are checked against.
+ */
+#ifndef MEMTRACE_OPTIONS_H
+#define MEMTRACE_OPTIONS_H
+
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/types.h"
+#include "base/vec.h"
+
+struct options {
+	/* what to do */
+	bool help, version, selftest;
+	bool dump;	    /* hidden: the table itself, for tests */
+	const char *action; /* of --selftest */
+
+	/* which process */
+	pid_t pid;	/* 0: PROGRAM */
+	char **program; /* argv of PROGRAM, NULL-terminated; NULL with pid */
+
+	/* the session */
+	VEC(const char *) commands; /* -x, in order */
+	bool batch, interactive;
+	uint64_t duration_ms; /* 0: no limit */
+	bool verbose, quiet;
+	unsigned error_exitcode;
+	bool has_error_exitcode;
+
+	/* capture */
+	unsigned depth;
+	unsigned engine; /* one choice today */
+	const char *record;
+	unsigned record_every;
+
+	/* report */
+	const char *output; /* NULL: stdout, or stderr with PROGRAM */
+	unsigned format;    /* enum report_format */
+	unsigned count;	    /* 0: all */
+	unsigned sort;	    /* enum snapshot_order */
+	bool all;
+
+	/* names */
+	VEC(const char *) debug_dirs; /* NULL-terminated when not empty */
+	bool no_symbols, debuginfod;
+};
+
+enum { OPTIONS_MAX_DEPTH = 512 };
+
+/*
+ * Fills *ret from argv; everything from the first word that is no option on is
+ * PROGRAM's.  Strings point into argv.  Allocates nothing but the lists (-x,
+ * --debug-dir): --selftest --action depends on it.  -EINVAL, -ERANGE, -ENOTDIR with
+ * one line in *err.  options_deinit() is due in any case.
+ */
+int options_parse(int argc, char **argv, struct options *ret, struct err *err);
+void options_deinit(struct options *options);
+
+/* --help. */
+void options_help(FILE *out);
+
+/* One line per option: "-p<TAB>--pid<TAB>PID<TAB>help"; "-" for what is not there.
+ * Hidden options are left out. */
+void options_dump(FILE *out);
+
+#endif

@@ -1,0 +1,176 @@
+/*
+ * Reports of a session.  Names come from memtrace-fs; when it is not there, or dies
+ * or hangs on the way, the dynamic symbols take over, and that is said once.
+ *
+ * --output is opened first and truncated last: an old report is lost to a new one
+ * only, and what can't be written is known before the process is touched.
+ */
+#include "cli/reporter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/dynsym.h"
+
+/* ---- names ------------------------------------------------------------------------- */
+
+void reporter_start(struct reporter *reporter, pid_t pid)
+{
+	const struct options *o = reporter->options;
+	struct resolver_options wish = {
+		.debug_dirs = o->debug_dirs.len ? o->debug_dirs.at : NULL,
+		.debuginfod = o->debuginfod,
+		.say = words_wait,
+		.say_arg = reporter->words,
+	};
+	struct err err;
+
+	if (o->no_symbols || reporter->dynsym)
+		return;
+	reporter->dynsym = dynsym_create(pid);
+	if (resolver_start(&wish, &reporter->resolver, &err)) {
+		reporter->resolver = NULL;
+		words_warn(reporter->words, "%s; names are those of dynamic symbols only",
+			   err.text);
+	}
+}
+
+static void tell_lost(struct reporter *reporter)
+{
+	const char *why = "";
+
+	if (!reporter->resolver || reporter->lost_told ||
+	    resolver_is_alive(reporter->resolver, &why))
+		return;
+	reporter->lost_told = true;
+	words_warn(reporter->words,
+		   "memtrace-fs is lost: %s; other names are those of dynamic symbols",
+		   why ? why : "no reason known");
+}
+
+/* ---- --output ----------------------------------------------------------------------- */
+
+static void open_output(struct reporter *reporter)
+{
+	const char *path = reporter->options->output;
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+
+	reporter->output_ours = fd >= 0;
+	if (fd < 0 && errno == EEXIST)
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+	reporter->output_fd = fd;
+	if (fd >= 0)
+		return;
+	reporter->output_failed = true;
+	words_warn(reporter->words, "can't write %s: %s; the report will go to stderr", path,
+		   strerror(errno));
+}
+
+void reporter_init(struct reporter *reporter, const struct options *options,
+		   struct words *words)
+{
+	*reporter = (struct reporter){.options = options, .words = words, .output_fd = -1};
+	if (options->output)
+		open_output(reporter);
+}
+
+void reporter_deinit(struct reporter *reporter)
+{
+	if (reporter->output_fd >= 0)
+		close(reporter->output_fd);
+	if (reporter->output_ours)
+		unlink(reporter->options->output);
+	resolver_destroy(reporter->resolver);
+	dynsym_destroy(reporter->dynsym);
+}
+
+/* ---- writing ------------------------------------------------------------------------ */
+
+struct report_options reporter_options(const struct reporter *reporter)
+{
+	const struct options *o = reporter->options;
+
+	return (struct report_options){
+		.format = o->format,
+		.order = o->sort,
+		.count = o->count,
+		.all = o->all,
+		.verbose = o->verbose,
+		.depth = o->depth,
+		.version = MEMTRACE_VERSION,
+		.progress = words_progress,
+		.progress_arg = reporter->words,
+	};
+}
+
+static int write_to(struct reporter *reporter, const struct snapshot *snapshot,
+		    const struct report_options *options, FILE *out, struct err *err)
+{
+	struct report_names names = {dynsym_symbol, reporter->dynsym};
+	int rc = report_write(snapshot, reporter->resolver, reporter->dynsym ? &names : NULL,
+			      options, out, err);
+
+	words_wait(reporter->words, "");
+	return rc;
+}
+
+int reporter_write(struct reporter *reporter, const struct snapshot *snapshot,
+		   const struct report_options *options, struct err *err)
+{
+	int rc = write_to(reporter, snapshot, options, reporter->words->out, err);
+
+	tell_lost(reporter);
+	return rc;
+}
+
+int reporter_modules(struct reporter *reporter, const struct snapshot *snapshot)
+{
+	return report_modules(snapshot, reporter->resolver, reporter->words->out);
+}
+
+/* 0, or -errno with the file as far as it went. */
+static int write_output(struct reporter *reporter, const struct snapshot *snapshot,
+			const struct report_options *options, struct err *err)
+{
+	FILE *file;
+	int rc;
+
+	/* not a regular file (a pipe, /dev/full): nothing to cut */
+	if (ftruncate(reporter->output_fd, 0) && errno != EINVAL)
+		return err_sys(err, -errno, "ftruncate");
+	file = fdopen(reporter->output_fd, "w");
+	if (!file)
+		return err_sys(err, -errno, "fdopen");
+	reporter->output_fd = -1;
+	rc = write_to(reporter, snapshot, options, file, err);
+	if (fclose(file) && !rc)
+		rc = err_sys(err, -errno, "close");
+	return rc;
+}
+
+bool reporter_finish(struct reporter *reporter, const struct snapshot *snapshot)
+{
+	struct report_options options = reporter_options(reporter);
+	struct words *words = reporter->words;
+	struct err err = {0};
+
+	if (reporter->output_fd >= 0) {
+		if (!write_output(reporter, snapshot, &options, &err)) {
+			reporter->output_ours = false; /* now it is the user's */
+			tell_lost(reporter);
+			return true;
+		}
+		reporter->output_failed = true;
+		words_warn(words, "can't write %s: %s; the report goes to stderr",
+			   reporter->options->output, err.text);
+	}
+	if (reporter->output_failed)
+		words->out = stderr;
+	if (reporter_write(reporter, snapshot, &options, &err)) {
+		words_warn(words, "%s", err.text);
+		return false;
+	}
+	return !reporter->output_failed;
+}

@@ -1,0 +1,46 @@
+/*
+ * Who writes the reports of a session: keeps memtrace-fs and the fall-back names,
+ * and knows what the command line says of reports.
+ */
+#ifndef MEMTRACE_REPORTER_H
+#define MEMTRACE_REPORTER_H
+
+#include "cli/options.h"
+#include "cli/words.h"
+#include "heap/snapshot.h"
+#include "report/report.h"
+
+struct reporter {
+	const struct options *options;
+	struct words *words;
+	struct resolver *resolver; /* NULL: no memtrace-fs */
+	struct dynsym *dynsym;
+	bool lost_told;
+	int output_fd;	    /* of --output; -1: none, or it can't be opened */
+	bool output_failed; /* said already; the report goes to stderr */
+	bool output_ours;   /* the file was not there before */
+};
+
+/* Opens --output: that it can't be written is said now, not after days. */
+void reporter_init(struct reporter *reporter, const struct options *options,
+		   struct words *words);
+/* A file that --output made and that got no report is removed again. */
+void reporter_deinit(struct reporter *reporter);
+
+/* Starts memtrace-fs (unless --no-symbols), so that it is up when the first report
+ * is due. */
+void reporter_start(struct reporter *reporter, pid_t pid);
+
+/* What the command line says of reports. */
+struct report_options reporter_options(const struct reporter *reporter);
+
+/* Writes a report, or the list of modules, to words->out. */
+int reporter_write(struct reporter *reporter, const struct snapshot *snapshot,
+		   const struct report_options *options, struct err *err);
+int reporter_modules(struct reporter *reporter, const struct snapshot *snapshot);
+
+/* The final report, to --output where that is given, else to words->out.  False:
+ * it could not be written where it should go (said; it went to stderr then). */
+bool reporter_finish(struct reporter *reporter, const struct snapshot *snapshot);
+
+#endif

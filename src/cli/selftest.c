@@ -1,0 +1,248 @@
+/*
+ * --selftest: launches /proc/self/exe once per scenario, captures it as any other
+ * program is captured, and compares the last snapshot with what the scenario must
+ * show.  Whoever copies memtrace to a strange machine learns here whether it works.
+ */
+#include "cli/selftest.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "capture/capture.h"
+#include "cli/scenario.h"
+
+enum { DEPTH = 64 };
+
+int selftest_perform(const char *action)
+{
+	const struct scenario *scenario = scenario_find(action);
+
+	if (!scenario) {
+		fprintf(stderr,
+			"memtrace: no scenario '%s'; 'memtrace --selftest' names them all\n",
+			action);
+		return 1;
+	}
+	scenario->perform();
+	return 0;
+}
+
+/* ---- comparing ----------------------------------------------------------------------------
+ */
+
+struct in_use {
+	uint64_t bytes, blocks;
+};
+
+/* What a program that does nothing shows: a static one's libc allocates before
+ * main(), and frees none of it. */
+struct baseline {
+	uint64_t allocs, frees, allocated_bytes;
+	struct in_use contexts[16];
+	size_t count;
+};
+
+static struct in_use in_use_of(const struct snapshot *snapshot, uint32_t id)
+{
+	const struct region_context *context = &snapshot->contexts[id];
+
+	return (struct in_use){context->allocated_bytes - context->freed_bytes,
+			       context->allocs - context->frees};
+}
+
+static bool is_equal(struct in_use a, struct in_use b)
+{
+	return a.bytes == b.bytes && a.blocks == b.blocks;
+}
+
+/* Strikes a context off the baseline; false: it is not there. */
+static bool strike(struct baseline *baseline, struct in_use found)
+{
+	for (size_t i = 0; i < baseline->count; i++) {
+		if (!is_equal(baseline->contexts[i], found))
+			continue;
+		baseline->contexts[i] = baseline->contexts[--baseline->count];
+		return true;
+	}
+	return false;
+}
+
+static int compare_stack(const struct scenario *scenario, const struct snapshot *snapshot,
+			 uint32_t id, struct err *err)
+{
+	frame_t frames[DEPTH];
+	enum walk_end end;
+	size_t count = snapshot_stack(snapshot, id, frames, DEPTH, &end);
+	enum walk_end expected = scenario->cut ? WALK_DEPTH : WALK_ROOT;
+
+	if (end != expected)
+		return err_set(err, -1, "a stack of %zu frames ends for reason %d, not %d",
+			       count, (int)end, (int)expected);
+	return 0;
+}
+
+/* ids: the contexts in use, worst first.  The baseline is a copy, to strike from. */
+static int compare_contexts(const struct scenario *scenario, const struct snapshot *snapshot,
+			    const uint32_t *ids, size_t count, struct baseline baseline,
+			    struct err *err)
+{
+	struct in_use expected[SCENARIO_CONTEXTS + 1] = {{0, 0}};
+	size_t seen = 0;
+
+	for (size_t i = 0; i < SCENARIO_CONTEXTS; i++)
+		expected[i] =
+			(struct in_use){scenario->in_use[i].bytes, scenario->in_use[i].blocks};
+	for (size_t i = 0; i < count; i++) {
+		struct in_use found = in_use_of(snapshot, ids[i]);
+
+		if (is_equal(found, expected[seen])) {
+			seen++;
+			if (compare_stack(scenario, snapshot, ids[i], err))
+				return -1;
+		} else if (!strike(&baseline, found) && !scenario->noisy) {
+			return err_set(err, -1,
+				       "a context with %" PRIu64 " bytes in %" PRIu64
+				       " blocks was not expected",
+				       found.bytes, found.blocks);
+		}
+	}
+	if (expected[seen].blocks)
+		return err_set(err, -1,
+			       "the context with %" PRIu64 " bytes in %" PRIu64
+			       " blocks is missing",
+			       expected[seen].bytes, expected[seen].blocks);
+	return 0;
+}
+
+static int compare_totals(const struct scenario *scenario, const struct region_totals *totals,
+			  const struct baseline *baseline, struct err *err)
+{
+	uint64_t allocs = scenario->allocs + baseline->allocs;
+	uint64_t frees = scenario->frees + baseline->frees;
+	uint64_t bytes = scenario->allocated_bytes + baseline->allocated_bytes;
+
+	if (totals->lost_events)
+		return err_set(err, -1, "%" PRIu64 " events were lost", totals->lost_events);
+	if (scenario->noisy && totals->allocs >= allocs && totals->frees >= frees &&
+	    totals->allocated_bytes >= bytes)
+		return 0;
+	if (totals->allocs == allocs && totals->frees == frees &&
+	    totals->allocated_bytes == bytes)
+		return 0;
+	return err_set(err, -1,
+		       "%" PRIu64 " allocs, %" PRIu64 " frees, %" PRIu64
+		       " bytes instead of %" PRIu64 ", %" PRIu64 ", %" PRIu64,
+		       totals->allocs, totals->frees, totals->allocated_bytes, allocs, frees,
+		       bytes);
+}
+
+static int compare(const struct scenario *scenario, const struct snapshot *snapshot,
+		   const struct baseline *baseline, struct err *err)
+{
+	uint32_t *ids = NULL;
+	size_t count;
+	int rc = compare_totals(scenario, &snapshot->totals, baseline, err);
+
+	if (!rc)
+		rc = snapshot_select(snapshot, SNAPSHOT_BY_BYTES, false, &ids, &count, err);
+	if (!rc)
+		rc = compare_contexts(scenario, snapshot, ids, count, *baseline, err);
+	free(ids);
+	return rc;
+}
+
+/* The other way round: what is seen is what there is. */
+static int learn(struct baseline *baseline, const struct snapshot *snapshot, struct err *err)
+{
+	const struct region_totals *totals = &snapshot->totals;
+
+	*baseline = (struct baseline){totals->allocs, totals->frees, totals->allocated_bytes};
+	for (uint32_t id = 0; id < snapshot->context_count; id++) {
+		struct in_use found = in_use_of(snapshot, id);
+
+		if (!found.blocks)
+			continue;
+		if (baseline->count == ARRAY_SIZE(baseline->contexts))
+			return err_set(err, -1,
+				       "libc allocates at more than %zu places by itself",
+				       baseline->count);
+		baseline->contexts[baseline->count++] = found;
+	}
+	return 0;
+}
+
+/* ---- running -------------------------------------------------------------------------------
+ */
+
+/* Follows the program to its end. */
+static void wait_for_end(struct capture *capture, struct notice *ret)
+{
+	struct pollfd fd = {capture_fd(capture), POLLIN, 0};
+
+	for (;;) {
+		while (capture_next(capture, ret))
+			if (ret->kind == NOTICE_ENDED)
+				return;
+		poll(&fd, 1, -1);
+	}
+}
+
+static int examine(const struct scenario *scenario, struct capture *capture,
+		   struct baseline *baseline, struct err *err)
+{
+	struct snapshot *snapshot = NULL;
+	struct notice ending;
+	int rc;
+
+	wait_for_end(capture, &ending);
+	if (ending.end == CAPTURE_FAILED || ending.end == CAPTURE_LOST)
+		return err_set(err, -1, "%s", ending.text);
+	if (ending.end != CAPTURE_EXITED || ending.status)
+		return err_set(err, -1, "it ended with %s %d",
+			       ending.end == CAPTURE_KILLED ? "signal" : "status",
+			       ending.status);
+	rc = capture_snapshot(capture, &snapshot, err);
+	if (!rc && scenario == scenario_at(0))
+		rc = learn(baseline, snapshot, err);
+	if (!rc)
+		rc = compare(scenario, snapshot, baseline, err);
+	snapshot_destroy(snapshot);
+	return rc;
+}
+
+static int run_one(const struct scenario *scenario, struct baseline *baseline, struct err *err)
+{
+	const struct capture_options options = {.depth = DEPTH, .record_every = 1};
+	struct capture *capture = NULL;
+	char action[64];
+	char *argv[] = {"/proc/self/exe", "--selftest", action, NULL};
+	int rc;
+
+	snprintf(action, sizeof(action), "--action=%s", scenario->name);
+	rc = capture_launch(&options, argv, &capture, err);
+	if (!rc)
+		rc = examine(scenario, capture, baseline, err);
+	capture_destroy(capture);
+	return rc;
+}
+
+int selftest_run(void)
+{
+	const struct scenario *scenario;
+	struct baseline baseline = {0};
+	size_t passed = 0, count = 0;
+
+	for (; (scenario = scenario_at(count)); count++) {
+		struct err err;
+		bool good = !run_one(scenario, &baseline, &err);
+
+		passed += good;
+		printf("%s: %s%s\n", scenario->name,
+		       good ? "passed" : "FAILED: ", good ? "" : err.text);
+		fflush(stdout);
+	}
+	printf("%zu of %zu scenarios passed\n", passed, count);
+	return passed == count ? 0 : 1;
+}

@@ -1,0 +1,92 @@
+/*
+ * Signals.  They are blocked and read from a signalfd, so that none arrives in the
+ * middle of anything and none takes effect before the process was let go.
+ *
+ * With PROGRAM, the terminal's signals (Ctrl-C, Ctrl-\, Ctrl-Z) go to the whole
+ * foreground job: the program has its own copy, and handing ours on would deliver
+ * it twice.  Only what somebody sent to memtrace itself (kill) is handed on.
+ *
+ * With -p, a stopped memtrace would be a stopped process within its next malloc:
+ * Ctrl-Z is refused.
+ */
+#include "cli/signals.h"
+
+#include <errno.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+static const struct {
+	int signo;
+	enum signal_wish attached, launched;
+} table[] = {
+	{SIGINT, SIGNAL_LEAVE, SIGNAL_PASS},
+	{SIGQUIT, SIGNAL_LEAVE_SICK, SIGNAL_PASS},
+	{SIGTERM, SIGNAL_LEAVE_SICK, SIGNAL_LEAVE_SICK},
+	{SIGHUP, SIGNAL_LEAVE_SICK, SIGNAL_LEAVE_SICK},
+	{SIGALRM, SIGNAL_LEAVE_SICK, SIGNAL_LEAVE_SICK},
+	{SIGXCPU, SIGNAL_LEAVE_SICK, SIGNAL_LEAVE_SICK},
+	{SIGVTALRM, SIGNAL_LEAVE_SICK, SIGNAL_LEAVE_SICK},
+	{SIGPROF, SIGNAL_LEAVE_SICK, SIGNAL_LEAVE_SICK},
+	{SIGUSR1, SIGNAL_NOTHING, SIGNAL_PASS},
+	{SIGUSR2, SIGNAL_NOTHING, SIGNAL_PASS},
+	{SIGTSTP, SIGNAL_STAY, SIGNAL_SUSPEND},
+	{SIGTTIN, SIGNAL_NOTHING, SIGNAL_NOTHING},
+	{SIGTTOU, SIGNAL_NOTHING, SIGNAL_NOTHING},
+	{SIGCONT, SIGNAL_RESUMED, SIGNAL_RESUMED},
+	{SIGWINCH, SIGNAL_RESIZED, SIGNAL_RESIZED},
+	/* a reader that has gone is a write error (EPIPE), not our end */
+	{SIGPIPE, SIGNAL_NOTHING, SIGNAL_NOTHING},
+};
+
+static bool is_ignored(int signo)
+{
+	struct sigaction action;
+
+	return !sigaction(signo, NULL, &action) && action.sa_handler == SIG_IGN;
+}
+
+int signals_init(struct signals *signals, bool launched, struct err *err)
+{
+	signals->launched = launched;
+	sigemptyset(&signals->blocked);
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		if (!is_ignored(table[i].signo))
+			sigaddset(&signals->blocked, table[i].signo);
+	signals->fd = signalfd(-1, &signals->blocked, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (signals->fd < 0)
+		return err_sys(err, -errno, "signalfd");
+	pthread_sigmask(SIG_BLOCK, &signals->blocked, &signals->original);
+	return 0;
+}
+
+bool signals_next(struct signals *signals, struct signal_event *ret)
+{
+	struct signalfd_siginfo info;
+
+	if (read(signals->fd, &info, sizeof(info)) != sizeof(info))
+		return false;
+	*ret = (struct signal_event){
+		.signo = (int)info.ssi_signo,
+		.wish = SIGNAL_NOTHING,
+		.shared = info.ssi_code == SI_KERNEL,
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		if (table[i].signo == ret->signo)
+			ret->wish = signals->launched ? table[i].launched : table[i].attached;
+	return true;
+}
+
+void signals_release(struct signals *signals)
+{
+	struct signal_event dropped;
+
+	if (signals->fd < 0)
+		return;
+	while (signals_next(signals, &dropped))
+		;
+	close(signals->fd);
+	signals->fd = -1;
+	/* SIGPIPE stays out: a report to a closed pipe is an error like any other. */
+	sigaddset(&signals->original, SIGPIPE);
+	pthread_sigmask(SIG_SETMASK, &signals->original, NULL);
+}

@@ -1,0 +1,51 @@
+/*
+ * Signals to memtrace, as values read from a descriptor, and what each one means.
+ * One table (signals.c) is the policy.
+ */
+#ifndef MEMTRACE_SIGNALS_H
+#define MEMTRACE_SIGNALS_H
+
+#include <signal.h>
+
+#include "base/err.h"
+#include "base/types.h"
+
+enum signal_wish {
+	SIGNAL_NOTHING,
+	SIGNAL_LEAVE,	   /* detach and report, as `quit` does */
+	SIGNAL_LEAVE_SICK, /* the same, and exit with 128 + signal */
+	SIGNAL_PASS,	   /* the program's, not ours: hand it on */
+	SIGNAL_SUSPEND,	   /* the job is to stop: we stop too */
+	SIGNAL_STAY,	   /* asked to stop, but must not */
+	SIGNAL_RESUMED,
+	SIGNAL_RESIZED,
+};
+
+struct signal_event {
+	int signo;
+	enum signal_wish wish;
+	bool shared; /* from the terminal: the program of our job has its own copy */
+};
+
+struct signals {
+	int fd;		   /* readable: signals_next() has one */
+	sigset_t blocked;  /* what we take from here */
+	sigset_t original; /* the mask before signals_init() */
+	bool launched;	   /* a PROGRAM of ours, in our process group */
+};
+
+/*
+ * Blocks every signal that means something to us, in this thread and those it
+ * starts (so before any is started), and all else that would end us in the middle
+ * of a patch.  What was ignored when we were started (nohup) stays ignored.
+ */
+int signals_init(struct signals *signals, bool launched, struct err *err);
+
+/* Takes one; false: none waits. */
+bool signals_next(struct signals *signals, struct signal_event *ret);
+
+/* From here on the process has nothing to lose: those that wait are dropped, later
+ * ones end us as they end any program. */
+void signals_release(struct signals *signals);
+
+#endif

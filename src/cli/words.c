@@ -1,0 +1,85 @@
+/*
+ * Words for the user.  stdout and stderr are often the same terminal or file: each
+ * is flushed before the other is written to, so that the order is the true one.
+ */
+#include "cli/words.h"
+
+#include <stdarg.h>
+#include <unistd.h>
+
+void words_init(struct words *words, FILE *out, bool quiet)
+{
+	*words = (struct words){.out = out, .quiet = quiet};
+	setvbuf(stderr, NULL, _IOFBF, BUFSIZ);
+}
+
+static void speak(struct words *words, const char *prefix, const char *format, va_list args)
+{
+	words_begin(words);
+	fflush(words->out);
+	fputs(prefix, stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+	words_end(words);
+}
+
+void words_say(struct words *words, const char *format, ...)
+{
+	va_list args;
+
+	if (words->quiet)
+		return;
+	va_start(args, format);
+	speak(words, "", format, args);
+	va_end(args);
+}
+
+void words_warn(struct words *words, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	speak(words, "memtrace: ", format, args);
+	va_end(args);
+}
+
+static void wipe_progress(struct words *words)
+{
+	if (words->progress_shown)
+		fputs("\r\033[K", stderr);
+	words->progress_shown = false;
+}
+
+void words_begin(struct words *words)
+{
+	wipe_progress(words);
+	fflush(stderr);
+	console_hide(words->console);
+}
+
+void words_end(struct words *words)
+{
+	fflush(words->out);
+	fflush(stderr);
+	console_show(words->console);
+}
+
+void words_progress(void *arg, const char *what, size_t done, size_t count)
+{
+	char text[100];
+
+	snprintf(text, sizeof(text), "%.40s: %zu of %zu", what, done, count);
+	words_wait(arg, count ? text : "");
+}
+
+void words_wait(void *arg, const char *text)
+{
+	struct words *words = arg;
+
+	wipe_progress(words);
+	if (*text && !words->quiet && isatty(STDERR_FILENO)) {
+		fprintf(stderr, "\r\033[K%.78s", text);
+		words->progress_shown = true;
+	}
+	fflush(stderr);
+}

@@ -1,0 +1,181 @@
+/* The console's commands: lines in, calls out; and what TAB offers. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <string.h>
+
+#include "cli/commands.h"
+
+static const struct report_options defaults = {.count = 10, .order = SNAPSHOT_BY_BYTES};
+
+static struct command_call good(const char *line)
+{
+	struct command_call call;
+	struct err err = {0};
+
+	if (commands_parse(line, &defaults, &call, &err))
+		fail_msg("'%s': %s", line, err.text);
+	return call;
+}
+
+static void refused(const char *line, const char *why)
+{
+	struct command_call call;
+	struct err err = {0};
+
+	assert_true(commands_parse(line, &defaults, &call, &err) < 0);
+	assert_string_equal(err.text, why);
+}
+
+static void names(void **state)
+{
+	(void)state;
+	assert_int_equal(good("status").id, COMMAND_STATUS);
+	assert_int_equal(good("  status\t").id, COMMAND_STATUS);
+	assert_int_equal(good("quit\r").id, COMMAND_QUIT);
+	assert_int_equal(good("clear").id, COMMAND_CLEAR);
+	assert_int_equal(good("modules").id, COMMAND_MODULES);
+	assert_int_equal(good("threads").id, COMMAND_THREADS);
+	assert_int_equal(good("").id, COMMAND_NONE);
+	assert_int_equal(good(" \t ").id, COMMAND_NONE);
+	assert_int_equal(good("# a word to myself").id, COMMAND_NONE);
+}
+
+static void names_cut_short(void **state)
+{
+	(void)state;
+	assert_int_equal(good("s").id, COMMAND_STATUS);
+	assert_int_equal(good("q").id, COMMAND_QUIT);
+	assert_int_equal(good("mon").id, COMMAND_MONITOR);
+	refused("mo", "'mo' may be: monitor, modules");
+	refused("statuses", "unknown command 'statuses'; 'help' lists them");
+	refused("bogus", "unknown command 'bogus'; 'help' lists them");
+	refused("status now", "'now' is too much; usage: status");
+}
+
+static void help(void **state)
+{
+	(void)state;
+	assert_int_equal(good("help").about, COMMAND_NONE);
+	assert_int_equal(good("help rep").about, COMMAND_REPORT);
+	refused("help bogus", "unknown command 'bogus'; 'help' lists them");
+}
+
+static void report(void **state)
+{
+	struct command_call call = good("report");
+
+	(void)state;
+	assert_int_equal(call.report.count, 10);
+	assert_int_equal(call.report.context, 0);
+	call = good("report -n 3 --sort blocks --all --json 17");
+	assert_int_equal(call.report.count, 3);
+	assert_int_equal(call.report.order, SNAPSHOT_BY_BLOCKS);
+	assert_true(call.report.all);
+	assert_int_equal(call.report.format, REPORT_JSON);
+	assert_int_equal(call.report.context, 17);
+	call = good("r --sort=allocs -n0 #4294967295");
+	assert_int_equal(call.report.count, 0);
+	assert_int_equal(call.report.order, SNAPSHOT_BY_ALLOCS);
+	assert_int_equal(call.report.context, UINT32_MAX);
+}
+
+static void bad_reports(void **state)
+{
+#define USAGE "; usage: report [-n N] [--sort KEY] [--all] [--json] [CONTEXT]"
+	(void)state;
+	refused("report -n", "-n: '' is not a number");
+	refused("report -n x", "-n: 'x' is not a number");
+	refused("report -n 4294967296", "-n: 4294967296 is not between 0 and 4294967295");
+	refused("report --sort", "--sort: '' is not one of: bytes, blocks, allocs");
+	refused("report --sort=x", "--sort: 'x' is not one of: bytes, blocks, allocs");
+	refused("report --sorting x", "unknown option '--sorting'" USAGE);
+	refused("report 0", "context: 0 is not between 1 and 4294967295");
+	refused("report 1 2", "'2' is too much" USAGE);
+	refused("report foo", "context: 'foo' is not a number");
+}
+
+static void monitor(void **state)
+{
+	(void)state;
+	assert_int_equal(good("monitor").monitor, MONITOR_TOGGLE);
+	assert_int_equal(good("monitor stop").monitor, MONITOR_STOP);
+	assert_int_equal(good("monitor 5").monitor, MONITOR_EVERY);
+	assert_int_equal(good("monitor 5").monitor_ms, 5000);
+	assert_int_equal(good("monitor 250ms").monitor_ms, 250);
+	refused("monitor 0", "monitor: 0 is not between 100ms and 100000h");
+	refused("monitor x", "monitor: 'x' is not a time such as 500ms, 10s, 5m or 2h");
+}
+
+static void lines_beyond_measure(void **state)
+{
+	char line[2000];
+
+	(void)state;
+	memset(line, 'x', sizeof(line));
+	line[sizeof(line) - 1] = '\0';
+	refused(line, "the line is too long");
+	for (size_t i = 0; i < 400; i++)
+		line[i] = i % 2 ? ' ' : 'x';
+	line[400] = '\0';
+	refused(line, "the line has too many words");
+	line[60] = '\0';
+	memset(line, 'x', 60);
+	refused(line,
+		"unknown command 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'; 'help' lists "
+		"them");
+}
+
+/* What TAB offers behind `line`, joined by blanks. */
+static void offers(const char *line, const char *expected)
+{
+	const char *blank = strrchr(line, ' ');
+	size_t start = blank ? (size_t)(blank - line) + 1 : 0;
+	char got[200] = "";
+	const char *word;
+
+	for (size_t i = 0; (word = commands_complete(line, start, strlen(line) - start, i));
+	     i++) {
+		strcat(got, i ? " " : "");
+		strcat(got, word);
+	}
+	assert_string_equal(got, expected);
+}
+
+static void completion(void **state)
+{
+	(void)state;
+	offers("", "help status report monitor clear modules threads quit");
+	offers("mo", "monitor modules");
+	offers("  mo", "monitor modules");
+	offers("st", "status");
+	offers("x", "");
+	offers("help mon", "monitor");
+	offers("report ", "-n --sort --all --json");
+	offers("rep --", "--sort --all --json");
+	offers("report --sort b", "bytes blocks");
+	offers("report --all --sort a", "allocs");
+	offers("monitor ", "stop");
+	offers("status ", "");
+	offers("bogus ", "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names),
+		cmocka_unit_test(names_cut_short),
+		cmocka_unit_test(help),
+		cmocka_unit_test(report),
+		cmocka_unit_test(bad_reports),
+		cmocka_unit_test(monitor),
+		cmocka_unit_test(lines_beyond_measure),
+		cmocka_unit_test(completion),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
