@@ -1,0 +1,82 @@
+# bash completion for memtrace(1)
+
+_memtrace_program_at()
+{
+	# Prints the index of PROGRAM among the words, if it is there yet.
+	local i
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-p | -x | -d | -o | -n | -s | --pid | --command | --duration | --output | --format | \
+			--count | --stack-depth | --sort | --engine | --debug-dir | \
+			--error-exitcode | --action)
+			[[ ${COMP_WORDS[i + 1]} == "=" ]] && ((i++))
+			((i++))
+			;;
+		-*) ;;
+		*)
+			echo "$i"
+			return
+			;;
+		esac
+	done
+}
+
+_memtrace()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} program
+	local IFS=$' \t\n'
+
+	program=$(_memtrace_program_at)
+	if [[ -n $program ]]; then
+		if declare -F _command_offset >/dev/null; then
+			_command_offset "$program"
+		else
+			COMPREPLY=($(compgen -f -- "$cur"))
+		fi
+		return
+	fi
+	# "--sort=by" comes as three words
+	if [[ $cur == "=" ]]; then
+		cur=
+	elif [[ $prev == "=" ]]; then
+		prev=${COMP_WORDS[COMP_CWORD - 2]}
+	fi
+	case $prev in
+	-p | --pid)
+		COMPREPLY=($(compgen -W "$(cd /proc && echo [0-9]*)" -- "$cur"))
+		;;
+	-x | --command)
+		COMPREPLY=($(compgen -W "help status report monitor clear modules threads quit" -- "$cur"))
+		;;
+	-o | --output)
+		COMPREPLY=($(compgen -f -- "$cur"))
+		;;
+	--format)
+		COMPREPLY=($(compgen -W "text json" -- "$cur"))
+		;;
+	--sort)
+		COMPREPLY=($(compgen -W "bytes blocks allocs" -- "$cur"))
+		;;
+	--engine)
+		COMPREPLY=($(compgen -W "breakpoint" -- "$cur"))
+		;;
+	--debug-dir)
+		COMPREPLY=($(compgen -d -- "$cur"))
+		;;
+	-d | --duration | -n | --count | -s | --stack-depth | --error-exitcode | --action) ;;
+	*)
+		if [[ $cur == -* ]]; then
+			COMPREPLY=($(compgen -W "-p --pid= -x --command= -b --batch -d --duration=
+				-i --interactive -o --output= --format= -n --count= -s --stack-depth=
+				--sort= --all --engine= --debug-dir= --debuginfod --no-symbols
+				--error-exitcode= --selftest --action= -v --verbose -q --quiet
+				-h --help --version" -- "$cur"))
+			[[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace
+		else
+			COMPREPLY=($(compgen -c -- "$cur"))
+		fi
+		;;
+	esac
+}
+
+complete -o default -F _memtrace memtrace

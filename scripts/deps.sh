@@ -1,0 +1,46 @@
+#!/bin/sh
+# Installs what memtrace is built with, and with the argument `check` what its tests
+# need besides.  Debian and Ubuntu: by apt, only what is missing, with sudo where we
+# are not root.  Elsewhere: says what to install.
+set -eu
+
+BUILD='gcc g++ make pkg-config libc6-dev libedit-dev libdw-dev libelf-dev'
+CHECK='python3 python3-pytest python3-pexpect libcmocka-dev libunwind-dev libc6-dbg
+	binutils elfutils gdb valgrind clang mandoc perl sqlite3 redis-server dnsmasq-base
+	nginx-light'
+
+wanted=$BUILD
+[ "${1-}" != check ] || wanted="$BUILD $CHECK"
+
+if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+	echo 'deps: this system has no apt; please install by its own package manager:' >&2
+	echo '  a C and C++ compiler, make, pkg-config, and the development files of' >&2
+	echo '  libedit, libdw and libelf (elfutils)' >&2
+	[ "${1-}" != check ] || printf '  for the tests, what Debian calls: %s\n' "$(echo $CHECK)" >&2
+	exit 1
+fi
+
+missing=
+for package in $wanted; do
+	state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+	[ "$state" = installed ] || missing="$missing $package"
+done
+if [ -z "$missing" ]; then
+	echo 'deps: everything is there'
+	exit 0
+fi
+
+echo "deps: installing$missing"
+as_root=
+if [ "$(id -u)" != 0 ]; then
+	command -v sudo >/dev/null || {
+		echo "deps: not root, and there is no sudo; as root: apt-get install$missing" >&2
+		exit 1
+	}
+	as_root=sudo
+fi
+# What is installed for tests is not to run as a service: RUNLEVEL tells it to
+# invoke-rc.d where there is no systemd.
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+$as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+	apt-get install -qq -y --no-install-recommends $missing
