@@ -1,0 +1,89 @@
+"""The console on a pipe or a file: no prompt, no echo, the end of it is quit."""
+import json
+import re
+import subprocess
+
+
+def run(memtrace, *options, commands="", **more):
+    return subprocess.run([str(memtrace), *options], input=commands, capture_output=True,
+                          text=True, timeout=60, **more)
+
+
+def test_commands_of_a_pipe(memtrace, obedient):
+    result = run(memtrace, "-p", str(obedient.pid), commands="status\n# nothing\n\nthreads\nstatus")
+    assert result.returncode == 0
+    assert "memtrace>" not in result.stdout + result.stderr
+    # two of status (the last line has no newline), one of the final report
+    assert result.stdout.count("HEAP SUMMARY") == 3
+    assert obedient.tracer() == 0
+
+
+def test_quit_leaves_the_rest_unread(memtrace, obedient):
+    result = run(memtrace, "-p", str(obedient.pid), commands="quit\nstatus\nstatus\n")
+    assert result.returncode == 0
+    assert result.stdout.count("HEAP SUMMARY") == 1
+
+
+def test_a_bad_command_is_one_line(memtrace, obedient):
+    result = run(memtrace, "-q", "-p", str(obedient.pid), commands="nonsense\nmonitor x\n")
+    assert result.returncode == 0
+    assert result.stderr.splitlines() == [
+        "memtrace: unknown command 'nonsense'; 'help' lists them",
+        "memtrace: monitor: 'x' is not a time such as 500ms, 10s, 5m or 2h"]
+
+
+def test_a_line_beyond_measure(memtrace, obedient):
+    result = run(memtrace, "-q", "-p", str(obedient.pid), commands="x" * 100_000 + "\nstatus\n")
+    assert result.returncode == 0
+    assert "too long" in result.stderr
+    assert result.stdout.count("HEAP SUMMARY") == 2
+
+
+def test_json_alone_on_stdout(memtrace, obedient):
+    result = run(memtrace, "--format=json", "-p", str(obedient.pid))
+    report = json.loads(result.stdout)
+    assert report["pid"] == obedient.pid
+    assert "Attaching" in result.stderr
+
+
+def test_json_of_the_console(memtrace, obedient):
+    result = run(memtrace, "-b", "-x", "report --json", "-o", "/dev/null", "-p", str(obedient.pid))
+    assert json.loads(result.stdout)["pid"] == obedient.pid
+
+
+def test_batch_does_not_read(memtrace, obedient):
+    result = run(memtrace, "-b", "-x", "status", "-x", "mod", "-p", str(obedient.pid),
+                 commands="nonsense\n")
+    assert result.returncode == 0
+    assert "nonsense" not in result.stderr
+    assert result.stdout.count("HEAP SUMMARY") == 2
+    assert re.search(r"libc\.so\.6", result.stdout)
+
+
+def test_duration_does_not_read(memtrace, obedient):
+    result = run(memtrace, "-d", "250ms", "-x", "monitor 100ms", "-p", str(obedient.pid),
+                 commands="nonsense\n")
+    assert result.returncode == 0
+    assert "nonsense" not in result.stderr
+    assert result.stdout.count("HEAP SUMMARY") in (2, 3)
+
+
+def test_closed_stdin(memtrace, obedient):
+    result = subprocess.run(["/bin/sh", "-c", f"exec {memtrace} -p {obedient.pid} <&-"],
+                            capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0
+    assert result.stdout.count("HEAP SUMMARY") == 1
+
+
+def test_closed_stdout(memtrace, obedient):
+    result = subprocess.run(["/bin/sh", "-c", f"exec {memtrace} -q -b -x status -p {obedient.pid} >&-"],
+                            stderr=subprocess.PIPE, text=True, timeout=60)
+    assert obedient.tracer() == 0
+    assert result.returncode == 0 and result.stderr == ""  # as to /dev/null
+
+
+def test_reader_that_left(memtrace, obedient):
+    result = subprocess.run(["/bin/sh", "-c", f"{memtrace} -q -b -p {obedient.pid} | true"],
+                            stderr=subprocess.PIPE, text=True, timeout=60)
+    assert obedient.tracer() == 0
+    assert len(result.stderr.splitlines()) <= 1

@@ -1,0 +1,363 @@
+"""The command line: what is refused, exit statuses, where words and reports go, and
+that --help, the man page and the completions tell of the same options."""
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+BUILD = pathlib.Path(os.environ.get("O", "build")).resolve()
+MEMTRACE = str(BUILD / "memtrace")
+
+
+def run(*argv, **more):
+    more.setdefault("stdin", subprocess.DEVNULL)
+    return subprocess.run([MEMTRACE, *map(str, argv)], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=60, **more)
+
+
+def refused(*argv, why):
+    result = run(*argv)
+    assert result.returncode == 1, result
+    assert result.stdout == ""
+    assert len(result.stderr.splitlines()) == 1, result.stderr
+    assert re.fullmatch(rf"memtrace: {why}\n", result.stderr), result.stderr
+
+
+@pytest.fixture(scope="session")
+def leaky(tmp_path_factory):
+    """A program that leaks 100 bytes at one place, and 7 at 20 calls of another; with an
+    argument, nothing."""
+    source = tmp_path_factory.mktemp("leaky") / "leaky.c"
+    source.write_text("""
+        #include <stdlib.h>
+        void *volatile sink;
+        static __attribute__((noinline)) void leak(int size) { sink = malloc(size); }
+        int main(int argc, char **argv)
+        {
+            (void)argv;
+            if (argc > 1)
+                return 0;
+            leak(100);
+            for (int i = 0; i < 20; i++)
+                leak(7);
+            return 0;
+        }""")
+    subprocess.run(["cc", "-g", "-O1", "-o", source.with_suffix(""), source], check=True)
+    return str(source.with_suffix(""))
+
+
+@pytest.fixture
+def sleeper():
+    """A process that waits for the end of its input."""
+    process = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    yield process
+    process.stdin.close()
+    process.wait()
+
+
+def tracer(pid):
+    return int(re.search(r"TracerPid:\t(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1])
+
+
+# ---- bad input -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("argv, why", [
+    ([], "neither --pid nor a PROGRAM is given; see .*"),
+    (["-p"], "--pid needs its PID; see .*"),
+    (["-p", "x"], "--pid: 'x' is not a number"),
+    (["-p", "0"], "--pid: 0 is not between 1 and 4194304"),
+    (["-p", "1", "ls"], "--pid and a PROGRAM .* contradict each other.*"),
+    (["--nonsense", "ls"], "unknown or ambiguous option '--nonsense'; see .*"),
+    (["-s", "513", "ls"], "--stack-depth: 513 is not between 1 and 512"),
+    (["-d", "1x", "ls"], "--duration: '1x' is not a time such as .*"),
+    (["-v", "-q", "ls"], "--verbose and --quiet contradict each other.*"),
+    (["--engine=agent", "ls"], "--engine: 'agent' is not one of: breakpoint"),
+    (["-x", "nonsense", "ls"], "--command: unknown command 'nonsense'.*"),
+    (["--selftest", "--action=nonsense"], "no scenario 'nonsense'.*"),
+])
+def test_bad_options(argv, why):
+    refused(*argv, why=why)
+
+
+def test_no_such_pid():
+    refused("-q", "-p", 4194303, why=r".*\b4194303\b.*")
+
+
+def test_itself():
+    result = subprocess.run(["/bin/sh", "-c", f"exec {MEMTRACE} -p $$"], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert re.fullmatch(r"memtrace: memtrace can't attach to itself \(pid \d+\)\n", result.stderr)
+
+
+def test_zombie():
+    child = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    refused("-q", "-p", child.pid, why=r".*zombie.*")
+    child.wait()
+
+
+def test_kernel_thread():
+    if pathlib.Path("/proc/2/comm").exists() and "kthreadd" in pathlib.Path("/proc/2/comm").read_text():
+        refused("-q", "-p", 2, why=r".*kernel thread.*")
+    else:
+        pytest.skip("no kernel thread to be seen in this container")
+
+
+def test_another_tracer(sleeper):
+    first = subprocess.Popen([MEMTRACE, "-q", "-p", str(sleeper.pid)], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True)
+    first.stdin.write("status\n")
+    first.stdin.flush()
+    while "total heap usage" not in first.stdout.readline():
+        pass
+    refused("-q", "-p", sleeper.pid, why=rf".*\b{first.pid}\b.*")
+    first.stdin.close()
+    first.stdout.read()
+    assert first.wait() == 0
+
+
+def test_program_not_found(tmp_path):
+    refused("-q", "/no/such/program", why=".*/no/such/program.*")
+    refused("-q", "no-such-program", why=".*no-such-program.*")
+    refused("-q", tmp_path, why=f".*{tmp_path}.*")
+    script = tmp_path / "script"
+    script.write_text("#!/bin/sh\n")
+    refused("-q", script, why=f".*{script}.*")  # not executable
+
+
+# ---- exit status ---------------------------------------------------------------------
+
+
+def test_status_of_the_program():
+    assert run("-q", "sh", "-c", "exit 7").returncode == 7
+    assert run("-q", "true").returncode == 0
+
+
+def test_program_killed():
+    result = run("sh", "-c", "kill -9 $$")
+    assert result.returncode == 128 + signal.SIGKILL
+    assert "was killed by signal 9 (Killed)" in result.stderr
+    assert "HEAP SUMMARY" in result.stderr
+
+
+def test_error_exitcode(leaky):
+    assert run("-q", "--error-exitcode=77", leaky).returncode == 77
+    assert run("-q", "--error-exitcode=77", leaky, "not").returncode == 0
+
+
+def test_batch_and_duration(sleeper):
+    assert run("-q", "-b", "-p", sleeper.pid).returncode == 0
+    assert run("-q", "-d", "50ms", "-p", sleeper.pid).returncode == 0
+    assert tracer(sleeper.pid) == 0
+
+
+def test_duration_leaves_the_program_alone():
+    process = subprocess.Popen([MEMTRACE, "-q", "-d", "50ms", "sh", "-c", "echo $$; read line; echo $line"],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    pid = int(process.stdout.readline())
+    assert process.wait(60) == 0
+    assert tracer(pid) == 0
+    process.stdin.write("lives\n")
+    process.stdin.close()
+    assert process.stdout.read() == "lives\n"
+
+
+def test_interrupt_is_the_programs():
+    """Sent to memtrace alone, it is handed on, once."""
+    script = ("import signal\n"
+              "def hit(*_): print('hit', flush=True)\n"
+              "signal.signal(signal.SIGINT, hit)\n"
+              "print('ready', flush=True)\n"
+              "input()\n")
+    process = subprocess.Popen([MEMTRACE, "-q", "-o", "/dev/null", "/usr/bin/python3", "-c", script],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "hit\n"
+    process.stdin.write("\n")
+    process.stdin.close()
+    assert process.stdout.read() == ""
+    assert process.wait(60) == 0
+
+
+def test_terminate_detaches():
+    process = subprocess.Popen([MEMTRACE, "-q", "sh", "-c", "echo $$; read line; echo $line"],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pid = int(process.stdout.readline())
+    process.terminate()
+    assert process.wait(60) == 128 + signal.SIGTERM
+    while "total heap usage" not in process.stderr.readline():
+        pass  # (the program still holds stderr: there is no end of it yet)
+    assert tracer(pid) == 0
+    process.stdin.write("lives\n")
+    process.stdin.close()
+    assert process.stdout.read() == "lives\n"
+
+
+# ---- where words go ----------------------------------------------------------------------
+
+
+def test_the_program_keeps_its_files():
+    result = run("sh", "-c", "cat; echo error >&2", stdin=None, input="from stdin\n")
+    assert result.stdout == "from stdin\n"
+    assert "error\n" in result.stderr
+    assert "HEAP SUMMARY" in result.stderr
+
+
+def test_interactive():
+    result = run("-i", "cat", stdin=None, input="status\nquit\n")
+    assert result.stdout == ""
+    assert result.stderr.count("HEAP SUMMARY") == 2 or "exited" in result.stderr
+
+
+def test_quiet(sleeper):
+    result = run("-q", "-p", sleeper.pid)
+    assert result.stderr == ""
+    assert "HEAP SUMMARY" in result.stdout
+
+
+def test_output(leaky, tmp_path):
+    path = tmp_path / "report"
+    path.write_text("stale " * 100_000)
+    result = run("-q", "-o", path, leaky)
+    assert result.returncode == 0
+    assert result.stderr == ""
+    assert "HEAP SUMMARY" in path.read_text()
+    assert "stale" not in path.read_text()
+
+
+def test_output_of_a_session_that_never_began(tmp_path):
+    path = tmp_path / "report"
+    assert run("-q", "-o", path, "/no/such/program").returncode == 1
+    assert not path.exists()
+    path.write_text("precious")
+    assert run("-q", "-o", path, "/no/such/program").returncode == 1
+    assert path.read_text() == "precious"
+
+
+@pytest.mark.parametrize("path, why", [("/no/such/dir/report", "No such file or directory"),
+                                       ("/", "Is a directory|File exists"),
+                                       ("/dev/full", "No space left on device")])
+def test_output_that_can_not_be_written(leaky, path, why):
+    result = run("-q", "-o", path, leaky)
+    assert result.returncode == 1
+    warning, report = result.stderr.split("\n", 1)
+    assert re.match(rf"memtrace: can't write {path}: .*({why}).*; the report .*stderr", warning)
+    assert "140 bytes in 20 blocks were not free" in report
+    assert "HEAP SUMMARY" in report
+
+
+def test_json(leaky, tmp_path):
+    path = tmp_path / "report.json"
+    run("-q", "--format=json", "-o", path, leaky)
+    report = json.loads(path.read_text())
+    assert report["summary"] == {
+        "in_use_bytes": 240, "in_use_blocks": 21, "allocs": 21, "frees": 0,
+        "allocated_bytes": 240, "freed_bytes": 0, "frees_of_unknown": 0, "lost_events": 0}
+    assert [(c["in_use_bytes"], c["in_use_blocks"]) for c in report["contexts"]] == [(140, 20), (100, 1)]
+    assert report["command"] == [leaky]
+
+
+def test_closed_files():
+    """Descriptors 0 to 2 closed: no file of ours takes their place, and the program
+    finds them closed, as without us."""
+    script = "for f in 0 1 2; do [ -e /proc/$$/fd/$f ] && exit $((10 + f)); done; exit 5"
+    command = f"exec {MEMTRACE} -q -o /dev/null /bin/sh -c '{script}' <&- >&- 2>&-"
+    assert subprocess.run(["/bin/sh", "-c", command], timeout=60).returncode == 5
+
+
+def test_signal_mask_and_ignored_signals_are_the_callers():
+    script = ("import re\n"
+              "print(re.findall(r'Sig(?:Blk|Ign):\\t\\w+', open('/proc/self/status').read()))")
+
+    def odd():
+        signal.pthread_sigmask(signal.SIG_SETMASK, [signal.SIGUSR2])
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    argv = ["/usr/bin/python3", "-c", script]
+    alone = subprocess.run(argv, stdout=subprocess.PIPE, text=True, preexec_fn=odd).stdout
+    traced = subprocess.run([MEMTRACE, "-q", "-o", "/dev/null", *argv], stdout=subprocess.PIPE,
+                            text=True, preexec_fn=odd, timeout=60).stdout
+    assert traced == alone
+
+
+# ---- one table of options ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def options():
+    """[(short, long, argument)] of the table; None for what is not there."""
+    rows = [line.split("\t") for line in run("--dump-options").stdout.splitlines()]
+    assert len(rows) > 20
+    return [(short if len(short) > 1 else None, name, arg if arg != "-" else None)
+            for short, name, arg, _ in rows]
+
+
+def test_help(options):
+    text = run("--help").stdout
+    assert run("-h").stdout == text
+    for short, name, arg in options:
+        assert re.search(rf"^  {short + ', ' if short else '    '}{name}{'=' + arg if arg else ''} ", text, re.M), name
+    assert max(map(len, text.splitlines())) <= 80
+    assert "record-stacks" not in text
+
+
+def test_version():
+    assert re.fullmatch(r"memtrace \d+\.\d+\.\d+\n", run("--version").stdout)
+
+
+def test_manual(options):
+    text = (ROOT / "doc/memtrace.1").read_text()
+    for short, name, arg in options:
+        item = ".It " + (f"Fl {short[1:]} , " if short else "") + f"Fl {name[1:]}"
+        item += f" Ns = Ns Ar {arg}" if arg else ""
+        assert item + "\n" in text, name
+    told = set(re.findall(r"^\.It .*Fl -([a-z-]+)", text, re.M)) - {"sort"}
+    assert told <= {name[2:] for _, name, _ in options}
+    for command in console_commands():
+        assert re.search(rf"^(\.It )?\.?Ic {command}\b|^\.It Ic {command}\b", text, re.M), command
+
+
+@pytest.mark.skipif(not shutil.which("mandoc"), reason="mandoc is not installed")
+def test_manual_is_clean():
+    for page in (ROOT / "doc").glob("*.1"):
+        found = subprocess.run(["mandoc", "-T", "lint", str(page)], capture_output=True, text=True).stdout
+        # whether the pages it refers to are installed is not about this page
+        found = [line for line in found.splitlines() if "referenced manual" not in line]
+        assert found == []
+
+
+def console_commands():
+    names = run("-q", "-b", "-x", "help", "-o", "/dev/null", "true").stderr
+    return re.findall(r"^([a-z]+)(?: \[.*)?$", names, re.M)
+
+
+@pytest.mark.parametrize("path", ["memtrace.bash", "_memtrace", "memtrace.fish"])
+def test_completions(options, path):
+    text = (ROOT / "completions" / path).read_text()
+    fish = path.endswith(".fish")
+    for short, name, _ in options:
+        assert re.search(rf"-l {name[2:]}\b" if fish else rf"(?<!-){name}\b", text), name
+        if short:
+            assert re.search(rf"-s {short[1]} " if fish else rf"(?<![-\w]){short}\b", text), short
+    told = set(re.findall(r"^complete.* -l ([a-z-]+)" if fish else r"(?<![-\w])--([a-z][a-z-]+)", text, re.M))
+    assert told <= {name[2:] for _, name, _ in options}
+    for command in console_commands():
+        assert command in text
+
+
+def test_bash_completion_completes():
+    script = (f". {ROOT}/completions/memtrace.bash\n"
+              "try() { COMP_WORDS=(memtrace \"$@\"); COMP_CWORD=$#; COMPREPLY=(); _memtrace 2>/dev/null;"
+              " echo \"${COMPREPLY[*]}\"; }\n"
+              "try --so; try --sort = b; try --sort al; try --no; try -x mo; try -p " + str(os.getpid()) + "\n")
+    out = subprocess.run(["bash", "-c", script], capture_output=True, text=True).stdout.splitlines()
+    assert out[:5] == ["--sort=", "bytes blocks", "allocs", "--no-symbols", "monitor modules"]
+    assert str(os.getpid()) in out[5].split()
