@@ -127,13 +127,13 @@ check-e2e: all $(TARGETS)
 clean:
 	rm -rf $(O)
 
-include scripts/install.mk
+include scripts/install.mk scripts/fuzz.mk
 
 help: ## what there is to make
 	@echo 'make               memtrace and memtrace-fs into $(O)/'
 	@grep -hE '^## ' Makefile scripts/*.mk | sed 's/^## //'
 ## make clean         removes the build folder
-## make check         all tests (make check-floors, check-unit, check-e2e: a part)
+## make check         all tests (make check-floors, check-unit, check-fuzz, check-e2e: a part)
 ## make O=DIR         another build folder
 ## make STATIC=1      memtrace as one static file
 ## make SAN=address,undefined check    everything under sanitizers

@@ -123,9 +123,12 @@ int channel_wait(struct channel *channel, int64_t deadline, struct err *err)
 
 int channel_next(struct channel *channel, struct wire_message *ret, struct err *err)
 {
-	int64_t n = wire_read(channel->in.at + channel->taken, channel->in.len - channel->taken,
-			      WIRE_SERVER, ret, err);
+	int64_t n;
 
+	if (!channel->in.len) /* no buffer yet, into which to point */
+		return 0;
+	n = wire_read(channel->in.at + channel->taken, channel->in.len - channel->taken,
+		      WIRE_SERVER, ret, err);
 	if (n > 0)
 		channel->taken += (size_t)n;
 	return n > 0 ? 1 : (int)n;

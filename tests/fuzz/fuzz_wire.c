@@ -1,0 +1,297 @@
+/*
+ * The wire, read as either side: the first byte says whose messages they are, the
+ * rest is what was received.
+ *
+ * What is held: what is understood lies within the message, and written again by this
+ * side it reads as the same values.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "fuzz.h"
+#include "symbols/wire.h"
+
+static bool same_text(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+/* The first message of what was written. */
+static void reread(const struct wire_out *out, enum wire_side sender, struct wire_message *ret)
+{
+	struct err err = {0};
+
+	assert(!out->bad);
+	assert(wire_read(out->bytes.at, out->bytes.len, sender, ret, &err) > 0);
+}
+
+static void check_hello(const struct wire_message *message, struct wire_out *out)
+{
+	struct wire_hello a, b;
+	struct wire_message again;
+	struct err err;
+
+	if (wire_read_hello(message, &a, &err))
+		return;
+	wire_write_hello(out, message->request, &a);
+	reread(out, WIRE_CLIENT, &again);
+	assert(!wire_read_hello(&again, &b, &err) && again.request == message->request);
+	assert(a.oldest == b.oldest && a.newest == b.newest && same_text(a.program, b.program));
+}
+
+static void check_welcome(const struct wire_message *message, struct wire_out *out)
+{
+	struct wire_welcome a, b;
+	struct wire_message again;
+	struct err err;
+
+	if (wire_read_welcome(message, &a, &err))
+		return;
+	wire_write_welcome(out, message->request, &a);
+	reread(out, WIRE_SERVER, &again);
+	assert(!wire_read_welcome(&again, &b, &err));
+	assert(a.version == b.version && same_text(a.program, b.program) &&
+	       a.dir_count == b.dir_count);
+	for (size_t i = 0; i < a.dir_count; i++)
+		assert(same_text(a.dirs[i], b.dirs[i]));
+}
+
+static void check_module(const struct wire_message *message, struct wire_out *out)
+{
+	struct wire_module a, b;
+	struct wire_message again;
+	struct err err;
+
+	if (wire_read_module(message, &a, &err))
+		return;
+	fuzz_touch(a.fingerprint, a.fingerprint_len);
+	wire_write_module(out, message->request, &a);
+	reread(out, WIRE_CLIENT, &again);
+	assert(!wire_read_module(&again, &b, &err));
+	assert(a.handle == b.handle && a.pid == b.pid && a.machine == b.machine &&
+	       same_text(a.path, b.path) && a.build_id_len == b.build_id_len);
+	assert(!memcmp(a.build_id, b.build_id, a.build_id_len));
+}
+
+static void check_module_info(const struct wire_message *message, struct wire_out *out)
+{
+	struct wire_module_info a, b;
+	struct wire_message again;
+	struct err err;
+
+	if (wire_read_module_info(message, &a, &err))
+		return;
+	wire_write_module_info(out, message->request, &a);
+	reread(out, WIRE_SERVER, &again);
+	assert(!wire_read_module_info(&again, &b, &err));
+	assert(a.handle == b.handle && a.names == b.names && same_text(a.source, b.source) &&
+	       same_text(a.remark, b.remark));
+}
+
+static void check_numbers(const struct wire_message *message, struct wire_out *out)
+{
+	struct wire_numbers a, b;
+	struct wire_message again;
+	uint64_t *values;
+	struct err err;
+
+	if (wire_read_numbers(message, &a, &err))
+		return;
+	values = calloc(a.count + 1u, sizeof(*values));
+	assert(values && a.count <= WIRE_MAX_OFFSETS);
+	for (uint32_t i = 0; i < a.count; i++)
+		values[i] = wire_number(&a, i);
+	wire_write_numbers(out, message->request, message->type, a.handle, values, a.count);
+	reread(out, WIRE_CLIENT, &again);
+	assert(!wire_read_numbers(&again, &b, &err));
+	assert(a.handle == b.handle && a.count == b.count);
+	for (uint32_t i = 0; i < a.count; i++)
+		assert(wire_number(&b, i) == values[i]);
+	free(values);
+}
+
+static void check_symbols(const struct wire_message *message, struct wire_out *out)
+{
+	struct wire_names_list a, b;
+	struct wire_message again;
+	const char **names;
+	uint32_t written;
+	struct err err;
+
+	if (wire_read_symbols(message, &a, &err))
+		return;
+	names = calloc(a.count + 1u, sizeof(*names));
+	assert(names && a.count <= WIRE_MAX_NAMES);
+	for (uint32_t i = 0; i < a.count; i++) {
+		names[i] = wire_next_text(&a.texts);
+		assert(names[i]);
+	}
+	written = wire_write_symbols(out, message->request, a.handle, names, a.count);
+	assert(written <= a.count && (written || !a.count));
+	reread(out, WIRE_CLIENT, &again);
+	assert(!wire_read_symbols(&again, &b, &err) && b.count == written);
+	for (uint32_t i = 0; i < written; i++)
+		assert(same_text(names[i], wire_next_text(&b.texts)));
+	free(names);
+}
+
+static void check_frames(const struct wire_message *message, struct wire_out *out)
+{
+	struct wire_frame a[WIRE_MAX_INLINED], b[WIRE_MAX_INLINED];
+	struct wire_answer answer;
+	struct wire_frames in, back;
+	struct wire_message again;
+	size_t n, m, read = 0;
+	struct err err;
+
+	if (wire_frames_open(message, &in, &err))
+		return;
+	wire_answer_begin(&answer, out, message->request, WIRE_FRAMES, in.part.handle);
+	for (; read < in.part.count && !wire_frames_next(&in, a, &n, &err); read++)
+		wire_answer_frames(&answer, a, n);
+	wire_answer_end(&answer);
+	reread(out, WIRE_SERVER, &again);
+	if (read == in.part.count && !(again.flags & WIRE_MORE)) {
+		wire_frames_close(&in);
+		assert(!wire_frames_open(message, &in, &err));
+		assert(!wire_frames_open(&again, &back, &err) && back.part.count == read);
+		for (size_t i = 0; i < read; i++) {
+			assert(!wire_frames_next(&in, a, &n, &err));
+			assert(!wire_frames_next(&back, b, &m, &err) && n == m);
+			for (size_t k = 0; k < n; k++)
+				assert(same_text(a[k].function, b[k].function) &&
+				       same_text(a[k].file, b[k].file) &&
+				       a[k].line == b[k].line && a[k].inlined == b[k].inlined);
+		}
+		wire_frames_close(&back);
+	}
+	wire_frames_close(&in);
+}
+
+static void check_records(const struct wire_message *message, struct wire_out *out)
+{
+	struct wire_part a;
+	struct wire_answer answer;
+	struct wire_message again;
+	struct err err;
+
+	if (wire_read_part(message, &a, &err))
+		return;
+	wire_answer_begin(&answer, out, message->request, message->type, a.handle);
+	for (uint32_t i = 0; i < a.count; i++) {
+		struct row row;
+		uint64_t size;
+
+		if (message->type == WIRE_VALUES) {
+			uint64_t value = wire_next_value(&a, &size);
+			wire_answer_value(&answer, value, size);
+		} else {
+			wire_next_row(&a, &row);
+			wire_answer_row(&answer, &row);
+		}
+	}
+	assert(!a.records.bad && cursor_left(&a.records) == 0);
+	wire_answer_end(&answer);
+	reread(out, WIRE_SERVER, &again);
+	if (!(again.flags & WIRE_MORE)) {
+		struct wire_part b;
+
+		assert(!wire_read_part(&again, &b, &err) && b.count == a.count);
+		assert(cursor_left(&b.records) ==
+		       (size_t)(message->payload.end - message->payload.at) - 12);
+		assert(!memcmp(b.records.at, message->payload.at + 12,
+			       cursor_left(&b.records)));
+	}
+}
+
+static void check_progress(const struct wire_message *message, struct wire_out *out)
+{
+	struct wire_progress a, b;
+	struct wire_message again;
+	struct err err;
+
+	if (wire_read_progress(message, &a, &err))
+		return;
+	wire_write_progress(out, message->request, &a);
+	reread(out, WIRE_SERVER, &again);
+	assert(!wire_read_progress(&again, &b, &err));
+	assert(a.done == b.done && a.total == b.total && same_text(a.what, b.what));
+}
+
+static void check_error(const struct wire_message *message, struct wire_out *out,
+			enum wire_side sender)
+{
+	struct wire_error a, b;
+	struct wire_message again;
+	struct err err;
+
+	if (wire_read_error(message, &a, &err))
+		return;
+	wire_write_error(out, message->request, (enum wire_code)a.code, a.text);
+	reread(out, sender, &again);
+	assert(!wire_read_error(&again, &b, &err));
+	assert(a.code == b.code && same_text(a.text, b.text));
+}
+
+static void check_message(const struct wire_message *message, enum wire_side sender)
+{
+	struct wire_out out = {0};
+
+	switch ((enum wire_type)message->type) {
+	case WIRE_HELLO:
+		check_hello(message, &out);
+		break;
+	case WIRE_WELCOME:
+		check_welcome(message, &out);
+		break;
+	case WIRE_MODULE:
+		check_module(message, &out);
+		break;
+	case WIRE_MODULE_INFO:
+		check_module_info(message, &out);
+		break;
+	case WIRE_LOOKUP:
+	case WIRE_ROWS:
+		check_numbers(message, &out);
+		break;
+	case WIRE_FRAMES:
+		check_frames(message, &out);
+		break;
+	case WIRE_SYMBOLS:
+		check_symbols(message, &out);
+		break;
+	case WIRE_VALUES:
+	case WIRE_ROW_TABLE:
+		check_records(message, &out);
+		break;
+	case WIRE_PROGRESS:
+		check_progress(message, &out);
+		break;
+	case WIRE_ERROR:
+		check_error(message, &out, sender);
+		break;
+	}
+	wire_out_deinit(&out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	enum wire_side sender;
+	struct wire_message message;
+	struct err err = {0};
+	int64_t taken;
+
+	if (!size)
+		return 0;
+	sender = data[0] & 1 ? WIRE_CLIENT : WIRE_SERVER;
+	data++;
+	size--;
+	while ((taken = wire_read(data, size, sender, &message, &err)) > 0) {
+		assert((uint64_t)taken <= size && wire_type_name(message.type));
+		check_message(&message, sender);
+		data += taken;
+		size -= (size_t)taken;
+	}
+	assert(taken == 0 || (err.code == taken && err.text[0]));
+	return 0;
+}
