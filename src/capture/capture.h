@@ -12,6 +12,7 @@
 #ifndef MEMTRACE_CAPTURE_H
 #define MEMTRACE_CAPTURE_H
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -22,6 +23,7 @@ struct capture;
 struct capture_options {
 	unsigned depth;	       /* frames kept per stack, 1..512 */
 	bool stdin_null;       /* launch: the program's stdin is /dev/null */
+	sigset_t mask;	       /* launch: the program's signal mask */
 	const char *record;    /* hidden: write sampled stacks here (tests/), or NULL */
 	unsigned record_every; /* every n-th allocation */
 };

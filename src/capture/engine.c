@@ -178,7 +178,8 @@ int engine_attach(struct engine *engine, pid_t pid, struct err *err)
 
 int engine_launch(struct engine *engine, char *const argv[], struct err *err)
 {
-	int rc = tracee_launch(&engine->tracee, argv, engine->options.stdin_null, err);
+	int rc = tracee_launch(&engine->tracee, argv, engine->options.stdin_null,
+			       &engine->options.mask, err);
 
 	if (rc)
 		return rc;

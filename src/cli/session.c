@@ -204,13 +204,14 @@ static void open_console(struct session *s)
 		s->due[TIMER_JOB] = now_ms() + JOB_MS;
 }
 
-static void on_ready(struct session *s)
+static void on_ready(struct session *s, const char *text)
 {
 	const struct options *o = s->options;
 
 	if (s->state != STARTING)
 		return; /* we are leaving already */
 	s->state = RUNNING;
+	words_say(&s->words, "%s", text);
 	s->due[TIMER_SLOW] = 0;
 	s->due[TIMER_DURATION] = o->duration_ms ? now_ms() + o->duration_ms : 0;
 	reporter_start(&s->reporter, capture_pid(s->capture));
@@ -235,7 +236,7 @@ static void on_notice(struct session *s, const struct notice *notice)
 		words_warn(&s->words, "%s", notice->text);
 		break;
 	case NOTICE_READY:
-		on_ready(s);
+		on_ready(s, notice->text);
 		break;
 	case NOTICE_EXEC:
 		words_say(&s->words, "Process %d now runs %s; statistics begin anew",
@@ -443,6 +444,7 @@ static int start(struct session *s, struct err *err)
 	const struct capture_options wish = {
 		.depth = o->depth,
 		.stdin_null = o->interactive,
+		.mask = s->signals.original,
 		.record = o->record,
 		.record_every = o->record_every,
 	};

@@ -78,7 +78,7 @@ int attach_check(pid_t pid, struct err *err)
 		status_read(status.tracer, 0, &tracer);
 		return err_set(err, -EPERM,
 			       "pid %d is being traced by pid %d (%s): end that first", pid,
-			       status.tracer, tracer.name);
+			       tracer.tgid ? tracer.tgid : status.tracer, tracer.name);
 	}
 	return check_word_size(pid, err);
 }

@@ -94,15 +94,12 @@ int tracee_attach(struct tracee *ret, pid_t pid, struct err *err)
 
 /* In the child: waits until it is traced, then becomes the program. */
 static void __attribute__((noreturn))
-child_main(char *const argv[], bool stdin_null, int go, int failed)
+child_main(char *const argv[], bool stdin_null, const sigset_t *mask, int go, int failed)
 {
-	sigset_t none;
 	char byte;
 	int code;
 
-	signal(SIGPIPE, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	sigprocmask(SIG_SETMASK, mask, NULL);
 	if (stdin_null) {
 		int fd = open("/dev/null", O_RDONLY);
 		if (fd > 0) {
@@ -154,7 +151,8 @@ static int launch_wait(struct tracee *tracee, const char *program, int failed, s
 	return err_set(err, -ECHILD, "%s ended before it could begin", program);
 }
 
-int tracee_launch(struct tracee *ret, char *const argv[], bool stdin_null, struct err *err)
+int tracee_launch(struct tracee *ret, char *const argv[], bool stdin_null, const sigset_t *mask,
+		  struct err *err)
 {
 	int go[2], failed[2], rc;
 	pid_t pid;
@@ -171,7 +169,7 @@ int tracee_launch(struct tracee *ret, char *const argv[], bool stdin_null, struc
 	scope_close int go_read = go[0], go_write = go[1], failed_read = failed[0];
 	pid = fork();
 	if (pid == 0)
-		child_main(argv, stdin_null, go[0], failed[1]);
+		child_main(argv, stdin_null, mask, go[0], failed[1]);
 	close(failed[1]);
 	if (pid < 0)
 		return err_sys(err, -errno, "cannot start %s", argv[0]);
