@@ -29,7 +29,7 @@ int cfi_row(struct cfi *cfi, uint64_t vaddr, struct row *ret);
 /* All registers of one frame: the input of a full unwind. */
 struct full_regs {
 	uint64_t value[ARCH_MAX_REGS]; /* by DWARF number */
-	uint64_t known;                /* bit n: value[n] is meaningful */
+	uint64_t known;		       /* bit n: value[n] is meaningful */
 };
 
 /*

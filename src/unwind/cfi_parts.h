@@ -85,6 +85,7 @@ struct cfi {
 	uint64_t hdr_vaddr;
 	const uint8_t *hdr_table; /* NULL: not there, or caught lying */
 	size_t hdr_count;
+	bool hdr_complete; /* it was compared with all FDEs */
 	/* The initial rules of the last CIE: nearly all FDEs of a file share one. */
 	const struct cfi_section *last_section;
 	size_t last_offset;

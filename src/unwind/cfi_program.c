@@ -84,8 +84,8 @@ static uint32_t number_of(uint64_t reg)
 
 static void set_cfa(struct run *r, uint64_t reg, int64_t offset)
 {
-	r->rules->cfa =
-		(struct cfi_rule){.kind = CFI_REGISTER, .number = number_of(reg), .offset = offset};
+	r->rules->cfa = (struct cfi_rule){
+		.kind = CFI_REGISTER, .number = number_of(reg), .offset = offset};
 	r->rules->cfa_offset = offset;
 }
 

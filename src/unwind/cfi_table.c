@@ -7,8 +7,9 @@
  *
  * Only the form that linkers write is used (4-byte signed, relative to the header).
  * It is a claim: the table must be ascending, and an FDE found through it must begin
- * where the table says; one contradiction, and the table is never used again.
- * Without it (.debug_frame never has one) all FDEs are read once and sorted.
+ * where the table says.  Where it finds nothing, it is compared with all FDEs, once.
+ * One contradiction, and it is never used again.  Without it (.debug_frame never has
+ * one) all FDEs are read once and sorted.
  */
 #include <elf.h>
 #include <errno.h>
@@ -63,12 +64,38 @@ static void hdr_open(struct cfi *cfi, const struct image_bytes *hdr)
 		cfi->hdr_table = NULL;
 }
 
-/* -ENOENT: no FDE.  -EINVAL: the table lies. */
-static int hdr_find(const struct cfi *cfi, uint64_t vaddr, struct cfi_fde *ret)
+/* The FDE of an entry; false: there is none that begins there. */
+static bool hdr_fde(const struct cfi *cfi, size_t index, struct cfi_fde *ret)
 {
 	const struct cfi_section *section = &cfi->eh_frame;
+	uint64_t offset = hdr_address(cfi, index, 4) - section->data.vaddr;
+
+	return offset < section->data.len &&
+	       !cfi_entry_fde(cfi, section, (size_t)offset, ret) &&
+	       ret->begin == hdr_address(cfi, index, 0);
+}
+
+/* Whether every entry is true and no FDE is missing: what an address without an FDE
+ * can't show by itself. */
+static bool hdr_is_complete(const struct cfi *cfi)
+{
+	struct cfi_entry entry;
+	struct cfi_fde fde;
+	size_t count = 0;
+
+	for (size_t i = 0; i < cfi->hdr_count; i++) {
+		if (!hdr_fde(cfi, i, &fde))
+			return false;
+	}
+	for (size_t at = 0; !cfi_entry_read(&cfi->eh_frame, at, &entry); at = entry.next)
+		count += !entry.is_cie;
+	return count <= cfi->hdr_count;
+}
+
+/* -ENOENT: no FDE.  -EINVAL: the table lies. */
+static int hdr_find(struct cfi *cfi, uint64_t vaddr, struct cfi_fde *ret)
+{
 	size_t low = 0, high = cfi->hdr_count;
-	uint64_t offset;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
@@ -78,13 +105,14 @@ static int hdr_find(const struct cfi *cfi, uint64_t vaddr, struct cfi_fde *ret)
 		else
 			high = middle;
 	}
-	if (low == 0)
-		return -ENOENT;
-	offset = hdr_address(cfi, low - 1, 4) - section->data.vaddr;
-	if (offset >= section->data.len || cfi_entry_fde(cfi, section, (size_t)offset, ret) ||
-	    ret->begin != hdr_address(cfi, low - 1, 0))
+	if (low && !hdr_fde(cfi, low - 1, ret))
 		return -EINVAL;
-	return vaddr < ret->end ? 0 : -ENOENT;
+	if (low && vaddr < ret->end)
+		return 0;
+	if (!cfi->hdr_complete && !hdr_is_complete(cfi))
+		return -EINVAL;
+	cfi->hdr_complete = true;
+	return -ENOENT;
 }
 
 /* ---- the index ------------------------------------------------------------------- */
