@@ -93,7 +93,7 @@ char *demangle(const char *symbol)
 	name = __cxa_demangle(symbol, NULL, NULL, &status);
 	if (!name)
 		return NULL;
-	/* What stands behind the hash of a Rust name is not part of it. */
+	/* " [clone .cold]": which part of the function it is does not matter here. */
 	clone = strstr(name, " [clone ");
 	if (clone)
 		*clone = '\0';
@@ -101,8 +101,6 @@ char *demangle(const char *symbol)
 	if (hash) {
 		*hash = '\0';
 		rust_unescape(name);
-	} else if (clone) {
-		*clone = ' ';
 	}
 	return name;
 }

@@ -3,8 +3,8 @@
 #define MEMTRACE_DEMANGLE_H
 
 /* The readable form of a C++ or Rust symbol, malloc'ed; NULL when it is neither (a C
- * name), or can't be understood.  What stands behind a "." (".cold", ".llvm.123") is
- * kept for C++ and dropped for Rust, as the languages' own tools do. */
+ * name), or can't be understood.  Suffixes that a compiler gave to copies and parts of a
+ * function (".constprop.0", ".cold", ".llvm.123") are dropped. */
 char *demangle(const char *symbol);
 
 /* Rust's v0 scheme alone ("_R..."); see rust_v0.c. */
