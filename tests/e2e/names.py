@@ -78,9 +78,13 @@ def ask(client, path, offsets=(), *debug_dirs, pid=0, identity=None, server=SERV
 
 
 def ask_raw(client, path, offsets, *debug_dirs, pid=0, identity=None, server=SERVER, **more):
+    """Neither the client nor the server (which has its stderr) complains of anything."""
     identity = identity or build_id(path)
-    return run(client, server, pid, path, identity, *debug_dirs,
-               input="".join(f"{offset:x}\n" for offset in offsets), **more)
+    done = subprocess.run(
+        [str(a) for a in (client, server, pid, path, identity, *debug_dirs)], check=False,
+        input="".join(f"{offset:x}\n" for offset in offsets), text=True, capture_output=True, **more)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
 
 
 # ---- what others say ----------------------------------------------------------------------
