@@ -1,15 +1,26 @@
 # memtrace: one Makefile, no configure step.  `make help` says what there is.
 VERSION := 0.1.0
 
-CC ?= gcc
 ifeq ($(origin CC),default)
-CC := gcc
+CC := $(CROSS_COMPILE)gcc
 endif
+HOSTCC ?= gcc
 PREFIX ?= /usr/local
 DESTDIR ?=
-O ?= build
 PYTHON ?= /usr/bin/python3
 PKG_CONFIG ?= pkg-config
+
+# A compiler for another CPU: memtrace is built for that one, in a folder of its own,
+# and memtrace-fs for this machine.
+triplet = $(shell $(1) -dumpmachine | sed 's/-\(pc\|unknown\)-/-/')
+TRIPLET := $(call triplet,$(CC))
+ifneq ($(TRIPLET),$(call triplet,$(HOSTCC)))
+CROSS := $(TRIPLET)
+endif
+O ?= build$(CROSS:%=-%)
+ifeq ($(origin AR),default)
+AR := $(shell $(CC) -print-prog-name=ar)
+endif
 
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla
@@ -49,8 +60,13 @@ SERVE_OBJ := $(SERVE_SRC:%.c=$(O)/%.o)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_BIN := $(UNIT_SRC:%.c=$(O)/%)
 
+# memtrace-fs is the host's: no host libdw, no memtrace-fs (which memtrace can do without).
+ifdef CROSS
+HAS_LIBDW := $(shell $(HOSTCC) -fsyntax-only -include elfutils/libdw.h -x c /dev/null 2>/dev/null || echo no)
+endif
+
 .PHONY: all
-all: $(O)/memtrace $(O)/memtrace-fs
+all: $(O)/memtrace $(if $(filter no,$(HAS_LIBDW)),,$(O)/memtrace-fs)
 
 # How the console is built; rewritten, and memtrace with it, only when that changes.
 CONSOLE := $(O)/console.flags
@@ -68,8 +84,19 @@ $(O)/memtrace: $(CLI_OBJ) $(O)/libcore.a $(CONSOLE)
 $(O)/src/cli/editing.o: $(CONSOLE)
 $(O)/src/cli/editing.o: ROOM_FLAGS = $(shell grep -o -e -DHAVE_LIBEDIT $(CONSOLE))
 
+ifdef CROSS
+# The host's own build, by this Makefile.
+HOSTCFLAGS ?= -O2 -g
+.PHONY: $(O)/host/memtrace-fs
+$(O)/host/memtrace-fs:
+	+$(MAKE) CC='$(HOSTCC)' CFLAGS='$(HOSTCFLAGS)' LDFLAGS= AR=ar CROSS_COMPILE= SAN= \
+		 O=$(O)/host $@
+$(O)/memtrace-fs: $(O)/host/memtrace-fs
+	ln -f $< $@
+else
 $(O)/memtrace-fs: $(SERVE_OBJ) $(O)/libcore.a
 	$(CC) $(LINK) $(LDFLAGS) -o $@ $^ $(DW_LIBS) -lstdc++
+endif
 
 $(O)/libcore.a: $(CORE_OBJ)
 	@rm -f $@
@@ -127,7 +154,7 @@ check-e2e: all $(TARGETS)
 clean:
 	rm -rf $(O)
 
-include scripts/install.mk scripts/fuzz.mk
+include scripts/install.mk scripts/fuzz.mk scripts/cross.mk
 
 help: ## what there is to make
 	@echo 'make               memtrace and memtrace-fs into $(O)/'
@@ -136,4 +163,6 @@ help: ## what there is to make
 ## make check         all tests (make check-floors, check-unit, check-fuzz, check-e2e: a part)
 ## make O=DIR         another build folder
 ## make STATIC=1      memtrace as one static file
+## make CC=arm-linux-gnueabihf-gcc   for another CPU, into build-arm-linux-gnueabihf/;
+##                    memtrace-fs stays the host's (HOSTCC); also CROSS_COMPILE=PREFIX-
 ## make SAN=address,undefined check    everything under sanitizers

@@ -346,7 +346,7 @@ static int open_from(struct memory *memory, bool loaded, taddr_t start, struct i
 		     struct err *err)
 {
 	struct image *image = calloc(1, sizeof(*image));
-	struct elf_header elf;
+	struct elf_header elf = {0};
 	int failed;
 
 	if (!image)

@@ -105,7 +105,7 @@ static bool stack_hits(const struct search *search, taddr_t sp)
 		ssize_t n = target_read_some(&search->tracee->target, sp + done, window,
 					     sizeof(window));
 
-		for (ssize_t i = 0; i + size <= n; i += size) {
+		for (size_t i = 0; n > 0 && i + size <= (size_t)n; i += size) {
 			uint64_t word = 0;
 			memcpy(&word, window + i, size);
 			if (search_hits(search, word))
