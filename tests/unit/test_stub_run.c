@@ -547,6 +547,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_registers), cmocka_unit_test(test_patched),
+		cmocka_unit_test(test_instead),
 		cmocka_unit_test(test_mask),	  cmocka_unit_test(test_libc),
 		cmocka_unit_test(test_traced),	  cmocka_unit_test(test_stub_frame),
 	};
