@@ -108,9 +108,7 @@ enum stub_place stub_place(const struct stub *stub, taddr_t pc);
  *      on entry side trap_args/trap_frame differ: trap_entry_args, trap_entry_frame.
  * Callee-saved registers are the caller's.
  *
- * The trap leaves alone what a function's first three arguments and its result are
- * in, not what passes a fourth: a stub with an entry side is for functions of up to
- * three (see the architecture's stub.c).
+ * The trap leaves alone everything that arguments and results are passed in.
  */
 struct stub_area {
 	taddr_t base;
@@ -118,6 +116,8 @@ struct stub_area {
 	uint32_t len;       /* bytes used */
 	taddr_t trap;       /* the trap subroutine */
 	taddr_t trap_pc;    /* pc of a thread in the trap: behind the tkill */
+	taddr_t hard;       /* the hard trap: a break instruction instead; 0: the arch has none */
+	taddr_t hard_pc;    /* pc as reported for it */
 	uint8_t bytes[2048];
 };
 
@@ -140,6 +140,8 @@ struct arch {
 	int16_t syscall_number_offset; /* in NT_PRSTATUS: the call being made, < 0 for none (x86: orig_rax) */
 	int16_t syscall_result_offset;
 	uint8_t syscall_insn_len;
+	uint32_t audit_arch;   /* AUDIT_ARCH_* of <linux/audit.h>, as seccomp filters see it */
+	int16_t trap_calls[3]; /* the soft trap's: rt_sigprocmask, gettid, tkill */
 	const int16_t *eintr_final; /* calls that must NOT be made again after -EINTR (close); -1 ends */
 
 	/* Where trap data lies: see struct stub_area. */
@@ -185,6 +187,12 @@ struct arch {
 			   struct err *err);
 	/* The bytes that, written at area->trap, make the trap return at once.  len <= 8. */
 	uint32_t (*trap_disarm)(uint8_t *ret);
+	/*
+	 * The bytes that, written at area->trap, make the soft trap lead to the hard
+	 * one: for targets whose seccomp filter forbids its system calls.  They cover
+	 * whole instructions.  len <= 8.  NULL: not there, such targets are refused.
+	 */
+	uint32_t (*trap_harden)(const struct stub_area *area, uint8_t *ret);
 	/* Where patch_len bytes found at `function` jump to, or 0: they are no patch.
 	 * Functions may begin with a jump of their own: look for the magic in front of
 	 * where it leads. */

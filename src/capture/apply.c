@@ -125,6 +125,32 @@ static int patch_write(struct hook *hook, struct tracee *tracee, struct undo *un
 	return 0;
 }
 
+int hooks_harden(struct hooks *hooks, struct tracee *tracee, struct undo *undo, struct err *err)
+{
+	hooks->hard = true;
+	if (!tracee->arch->trap_harden)
+		return err_set(err, -ENOTSUP,
+			       "a seccomp filter of pid %d forbids what memtrace needs",
+			       tracee->pid);
+	for (size_t i = 0; i < hooks->areas.len; i++) {
+		struct hook_area *area = &hooks->areas.at[i];
+		uint8_t bytes[8];
+		uint32_t len;
+		int rc;
+
+		if (!area->applied || area->hardened)
+			continue;
+		len = tracee->arch->trap_harden(&area->area, bytes);
+		rc = undo_patch(undo, &tracee->target, area->area.trap,
+				area->area.bytes + (area->area.trap - area->area.base), bytes,
+				len);
+		if (rc)
+			return err_sys(err, rc, "cannot write to pid %d", tracee->pid);
+		area->hardened = true;
+	}
+	return 0;
+}
+
 int hooks_apply(struct hooks *hooks, struct tracee *tracee, struct undo *undo,
 		const struct modules *modules, const struct hook_notes *notes, struct err *err)
 {
@@ -137,6 +163,8 @@ int hooks_apply(struct hooks *hooks, struct tracee *tracee, struct undo *undo,
 			       "a thread is interrupted within an allocation function's first "
 			       "instructions");
 	rc = areas_write(hooks, tracee, undo, err);
+	if (!rc && hooks->hard)
+		rc = hooks_harden(hooks, tracee, undo, err);
 	for (size_t i = 0; i < hooks->list.len && !rc; i++)
 		if (!hooks->list.at[i].applied)
 			rc = patch_write(&hooks->list.at[i], tracee, undo, modules, notes, err);

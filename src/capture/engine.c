@@ -193,53 +193,58 @@ int engine_launch(struct engine *engine, char *const argv[], struct err *err)
 
 /* ---- stops ------------------------------------------------------------- */
 
-static bool at_trap(struct engine *engine, struct thread *thread)
+/* The signal by which the trap that the thread stands in is reported; 0: in none. */
+static int trap_signal(struct engine *engine, struct thread *thread)
 {
 	const struct arch *arch = engine->tracee.arch;
 	struct regs *regs = thread_regs(&engine->tracee, thread);
 
-	return regs && hooks_is_trap(&engine->hooks, regs_read(arch, regs, arch->reg_pc));
+	return regs ? hooks_trap_signal(&engine->hooks, regs_read(arch, regs, arch->reg_pc))
+		    : 0;
 }
 
-static bool signal_is_pending(const struct engine *engine, pid_t tid)
+static bool signal_is_pending(const struct engine *engine, pid_t tid, int signo)
 {
 	struct status status;
 
 	return status_read(engine->tracee.pid, tid, &status) == 0 &&
-	       (status.pending & signal_bit(engine->hooks.signo));
+	       (status.pending & signal_bit(signo));
 }
 
 /* A stop that is not our trap's signal, at our trap: is the trap yet to be counted? */
 static void trap_overtaken(struct engine *engine, struct thread *thread)
 {
 	struct engine_thread *own = engine_thread(thread);
+	int signo = trap_signal(engine, thread);
 
-	if (!own || own->swallow || !at_trap(engine, thread) ||
-	    !signal_is_pending(engine, thread->tid))
+	if (!own || own->swallow || !signo || !signal_is_pending(engine, thread->tid, signo))
 		return;
 	own->swallow = true;
 	engine_trap(engine, thread);
 }
 
-/* Sent by tkill(), as the trap does; a kill() of somebody's is SI_USER. */
-static bool sent_by_tkill(pid_t tid)
+/* Sent by tkill(), as the soft trap does, or by the break instruction; a kill() of
+ * somebody's is SI_USER. */
+static bool sent_by_trap(pid_t tid, int signo)
 {
 	siginfo_t info;
 
-	return ptrace(PTRACE_GETSIGINFO, tid, 0, &info) == 0 && info.si_code == SI_TKILL;
+	return ptrace(PTRACE_GETSIGINFO, tid, 0, &info) == 0 &&
+	       info.si_code == (signo == SIGTRAP ? SI_KERNEL : SI_TKILL);
 }
 
 static bool is_our_signal(struct engine *engine, struct stop *stop)
 {
 	struct engine_thread *own = engine_thread(stop->thread);
 
-	if (stop->signal != engine->hooks.signo || !own || !sent_by_tkill(stop->thread->tid))
+	if ((stop->signal != engine->hooks.signo && stop->signal != SIGTRAP) || !own ||
+	    !sent_by_trap(stop->thread->tid, stop->signal))
 		return false;
 	if (own->swallow) {
 		own->swallow = false;
 		return true;
 	}
-	if (!at_trap(engine, stop->thread))
+	if (trap_signal(engine, stop->thread) != stop->signal)
 		return false;
 	engine_trap(engine, stop->thread);
 	return true;
@@ -286,6 +291,7 @@ static void on_exec(struct engine *engine)
 	engine->command = command;
 	undo_clear(engine->undo);
 	hooks_clear(&engine->hooks);
+	engine->filtered = engine->harden = false;
 	engine_clear(engine);
 	target_close(&engine->tracee.target);
 	rc = target_open(&engine->tracee.target, engine->tracee.pid, &err);
@@ -353,6 +359,14 @@ static int rescan(struct engine *engine, struct err *err)
 	int rc;
 
 	engine->rescan = false;
+	if (engine->harden) {
+		engine->harden = false;
+		rc = tracee_stop(&engine->tracee, engine_handle, engine, err);
+		if (!rc)
+			rc = hooks_harden(&engine->hooks, &engine->tracee, engine->undo, err);
+		if (rc)
+			return rc == -ECHILD ? 0 : rc;
+	}
 	rc = engine_follow(engine, begins ? HOOK_LOADER : HOOK_ALL, err);
 	if (rc || begins)
 		return rc == -ECHILD ? 0 : rc;
@@ -396,6 +410,49 @@ static void thread_abandon(void *arg, struct thread *thread)
 		book_abandon(&engine->book, &engine_thread(thread)->book);
 }
 
+struct draining {
+	struct engine *engine;
+	pid_t found;
+};
+
+static void thread_owes(void *arg, struct thread *thread)
+{
+	struct draining *d = arg;
+
+	if (thread->state == THREAD_STOPPED && thread->owner &&
+	    engine_thread(thread)->swallow && trap_signal(d->engine, thread) == SIGTRAP)
+		d->found = thread->tid;
+}
+
+static bool is_running(const struct engine *engine, pid_t tid)
+{
+	struct thread *thread = tracee_find(&engine->tracee, tid);
+	return thread && thread->state == THREAD_RUNNING && !engine->ended;
+}
+
+/*
+ * A thread may stand at a hard trap whose SIGTRAP is still to be reported (another stop
+ * overtook it).  Let go with it, it would die: it is continued, which the signal ends
+ * before it runs an instruction, and the signal is dropped.
+ */
+static void drain(struct engine *engine)
+{
+	struct draining d = {.engine = engine};
+	struct stop stop;
+
+	for (;; d.found = 0) {
+		tracee_for_each(&engine->tracee, thread_owes, &d);
+		if (!d.found || engine->ended)
+			return;
+		engine->tracee.standing = false;
+		tracee_continue(&engine->tracee, tracee_find(&engine->tracee, d.found));
+		engine->tracee.standing = true;
+		while (is_running(engine, d.found))
+			if (tracee_next(&engine->tracee, true, &stop) == 1)
+				engine_handle(engine, &stop);
+	}
+}
+
 void engine_leave(struct engine *engine)
 {
 	struct err err;
@@ -405,6 +462,8 @@ void engine_leave(struct engine *engine)
 		return;
 	rc = engine->ended ? -ECHILD
 			   : tracee_stop(&engine->tracee, engine_handle, engine, &err);
+	if (!rc && engine->hooks.hard)
+		drain(engine);
 	tracee_for_each(&engine->tracee, thread_abandon, engine);
 	if (!engine->ended) {
 		rc = undo_run(engine->undo, &engine->tracee.target);

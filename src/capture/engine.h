@@ -43,9 +43,11 @@ struct engine {
 	struct timespec counting_since; /* CLOCK_REALTIME */
 	uint64_t rescan_ms; /* when modules were last looked for because of an unknown pc */
 	char **command;
-	bool traced;  /* tracee is to be released */
-	bool rescan;  /* the loader changed its list: a thread waits for us */
-	bool loading; /* launched; libraries are not all there yet */
+	bool traced;   /* tracee is to be released */
+	bool rescan;   /* the loader changed its list: a thread waits for us */
+	bool filtered; /* some thread has a seccomp filter */
+	bool harden;   /* one is about to get one: a thread waits for us */
+	bool loading;  /* launched; libraries are not all there yet */
 	bool ended;
 	enum capture_end end;
 	int status;
@@ -88,6 +90,10 @@ void engine_trap(struct engine *engine, struct thread *thread);
 int engine_follow(struct engine *engine, enum hook_scope scope, struct err *err);
 /* A thread is at the loader's notification. */
 void engine_loader(struct engine *engine);
+/* A thread calls prctl(option) or installs a seccomp filter. */
+void engine_filter(struct engine *engine, int option);
+/* Chooses soft or hard traps for a target with seccomp filters.  The world stands. */
+void engine_choose_trap(struct engine *engine);
 /* Modules changed or an unknown pc was met: looks at the mappings anew. */
 int engine_rescan_modules(struct engine *engine, bool *changed, struct err *err);
 /* A stop has come; it ends with tracee_continue() or, for children, otherwise. */

@@ -75,6 +75,20 @@ int engine_rescan_modules(struct engine *engine, bool *changed, struct err *err)
 	return 0;
 }
 
+/* Looked at before the world is stopped: it takes a file per thread. */
+static bool has_filter(pid_t pid)
+{
+	struct tid_list tids = {0};
+	struct status status;
+	bool found = false;
+
+	if (status_threads(pid, &tids) == 0)
+		for (size_t i = 0; i < tids.len && !found; i++)
+			found = status_read(pid, tids.at[i], &status) == 0 && status.seccomp;
+	vec_deinit(&tids);
+	return found;
+}
+
 static int plan(struct engine *engine, enum hook_scope scope, size_t *planned, struct err *err)
 {
 	struct hook_notes notes;
@@ -84,6 +98,7 @@ static int plan(struct engine *engine, enum hook_scope scope, size_t *planned, s
 
 	if (rc)
 		return rc;
+	engine->filtered = engine->filtered || has_filter(engine->tracee.pid);
 	loader = modules_find(&engine->modules, interpreter_base(engine));
 	engine->hooks.loader = loader ? loader->instance : 0;
 	return hooks_plan(&engine->hooks, &engine->tracee, &engine->modules, &engine->maps,
@@ -104,6 +119,7 @@ static int apply(struct engine *engine, struct err *err)
 		rc = tracee_stop(&engine->tracee, engine_handle, engine, err);
 		if (rc)
 			return rc;
+		engine_choose_trap(engine);
 		rc = hooks_apply(&engine->hooks, &engine->tracee, engine->undo,
 				 &engine->modules, notes_of(engine, &notes), err);
 		if (rc == -EAGAIN)

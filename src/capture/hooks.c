@@ -6,6 +6,7 @@
  */
 #include "capture/hooks.h"
 
+#include <signal.h>
 #include <string.h>
 
 #include "capture/plan.h"
@@ -42,6 +43,8 @@ static const struct function functions[] = {
 	/* C23 7.24.3.4, 7.24.3.5 */
 	{"free_sized",         CALL_FREE,     STUB_ENTRY,  0, NULL, false},
 	{"free_aligned_sized", CALL_FREE,     STUB_ENTRY,  0, NULL, false},
+	{"prctl",          CALL_PRCTL,        STUB_ENTRY,  0, NULL, false},
+	{"seccomp_load",   CALL_SECCOMP,      STUB_ENTRY,  0, NULL, false},
 	/* jemalloc(3), "Non-standard API" */
 	{"mallocx",        CALL_ALLOC,        STUB_RETURN, 0, NULL, false},
 	{"rallocx",        CALL_REALLOC,      STUB_BOTH,   0, NULL, false},
@@ -101,6 +104,7 @@ void hooks_clear(struct hooks *hooks)
 	hooks->loader = 0;
 	hooks->loader_state = 0;
 	hooks->allocators = false;
+	hooks->hard = false;
 }
 
 void hooks_deinit(struct hooks *hooks)
@@ -141,7 +145,7 @@ void hooks_forget_unmapped(struct hooks *hooks, struct undo *undo,
 			continue;
 		undo_forget(undo, area->area.base, area->area.base + 1);
 		area->applied = false;
-		area->area.trap_pc = 0;
+		area->area.trap_pc = area->area.hard_pc = 0;
 	}
 	kept = 0;
 	for (size_t i = 0; i < hooks->seen.len; i++)
@@ -150,12 +154,17 @@ void hooks_forget_unmapped(struct hooks *hooks, struct undo *undo,
 	hooks->seen.len = kept;
 }
 
-bool hooks_is_trap(const struct hooks *hooks, taddr_t pc)
+int hooks_trap_signal(const struct hooks *hooks, taddr_t pc)
 {
-	for (size_t i = 0; i < hooks->areas.len; i++)
-		if (hooks->areas.at[i].applied && hooks->areas.at[i].area.trap_pc == pc)
-			return true;
-	return false;
+	for (size_t i = 0; i < hooks->areas.len; i++) {
+		const struct hook_area *area = &hooks->areas.at[i];
+
+		if (area->applied && area->area.trap_pc == pc)
+			return hooks->signo;
+		if (area->applied && area->area.hard_pc == pc && pc)
+			return SIGTRAP;
+	}
+	return 0;
 }
 
 const struct hook *hooks_by_site(const struct hooks *hooks, taddr_t site, bool *entry)

@@ -25,6 +25,8 @@ enum call {
 	CALL_REALLOC,	   /* block = argument 0, size = argument 1 */
 	CALL_REALLOCARRAY, /* block = argument 0, size = argument 1 x argument 2 */
 	CALL_FREE,	   /* block = argument 0 */
+	CALL_PRCTL,	   /* prctl: argument 0 may announce a seccomp filter */
+	CALL_SECCOMP,	   /* a seccomp filter is about to be installed */
 	CALL_LOADER,	   /* _dl_debug_state: the list of modules changes */
 };
 
@@ -57,6 +59,7 @@ struct hook_area {
 	taddr_t left_begin, left_end; /* stubs of a predecessor before it; equal: none */
 	uint8_t *left_old;	      /* what the file has there */
 	bool applied;
+	bool hardened; /* its soft trap leads to the hard one */
 };
 
 struct hooks {
@@ -65,8 +68,9 @@ struct hooks {
 	VEC(uint32_t) seen;   /* instances looked through for allocators */
 	uint32_t loader;      /* instance of the program interpreter; 0: static */
 	taddr_t loader_state; /* address of _r_debug.r_state; 0: unknown */
-	int signo;	      /* of the soft trap */
-	bool allocators;      /* any allocation function was found */
+	bool hard;	 /* traps are break instructions: a seccomp filter forbids the others */
+	int signo;	 /* of the soft trap */
+	bool allocators; /* any allocation function was found */
 };
 
 /* How planning and applying report: "Set breakpoint on ..." and warnings. */
@@ -105,8 +109,13 @@ void hooks_forget_unmapped(struct hooks *hooks, struct undo *undo,
 /* A new program: everything is gone. */
 void hooks_clear(struct hooks *hooks);
 
-/* Is pc the place of a thread in one of our traps? */
-bool hooks_is_trap(const struct hooks *hooks, taddr_t pc);
+/* Makes the traps of all areas hard from now on.  Nobody may be made to run what is not
+ * written yet: the world stands, or the one thread does. */
+int hooks_harden(struct hooks *hooks, struct tracee *tracee, struct undo *undo,
+		 struct err *err);
+
+/* The signal by which a thread in one of our traps, at pc, is reported; 0: it is in none. */
+int hooks_trap_signal(const struct hooks *hooks, taddr_t pc);
 /* The hook whose stub called the trap from `site`; *entry: before the function. */
 const struct hook *hooks_by_site(const struct hooks *hooks, taddr_t site, bool *entry);
 /* The area that pc is in, or NULL. */

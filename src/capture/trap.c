@@ -6,6 +6,7 @@
  * costs; a free needs no stack at all.
  */
 #include <inttypes.h>
+#include <sys/prctl.h>
 
 #include "capture/engine.h"
 
@@ -170,6 +171,9 @@ static void trap_entry(struct engine *engine, struct thread *thread, const struc
 
 	if (hook->function->call == CALL_LOADER)
 		engine_loader(engine);
+	else if (hook->function->call == CALL_PRCTL || hook->function->call == CALL_SECCOMP)
+		engine_filter(engine,
+			      hook->function->call == CALL_PRCTL ? (int)block : PR_SET_SECCOMP);
 	else if (hook->function->call == CALL_FREE)
 		trap_free(engine, thread, hook, slot, block);
 	else

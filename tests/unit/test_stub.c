@@ -37,10 +37,10 @@ static void test_layout(void **state)
 	assert_memory_equal(area.bytes + 8,
 			    ((uint8_t[]){(uint8_t)area.len, 0, 0, 0, 0, 0, 0, 0}), 8);
 	assert_int_equal(area.trap, 0x2000010);
-	assert_int_equal(area.trap_pc, 0x2000010 + 57);
-	assert_memory_equal(area.bytes + 0x10 + 55, "\x0f\x05",
+	assert_int_equal(area.trap_pc, 0x2000010 + 62);
+	assert_memory_equal(area.bytes + 0x10 + 60, "\x0f\x05",
 			    2); /* the system call behind it */
-	assert_int_equal(stubs[0].entry, 0x2000010 + 79);
+	assert_int_equal(stubs[0].entry, 0x2000010 + 89 + 34);
 	assert_int_equal(stubs[0].copy, stubs[0].entry + 17);
 	assert_int_equal(stubs[0].trap_entry, 0);
 	assert_int_equal(stubs[0].copy_return, stubs[0].entry + 8);
@@ -94,9 +94,10 @@ static void test_places(void **state)
 		assert_int_equal(arch_x86_64.stub_frame(&area, s, s->copy), -ENOENT);
 		assert_int_equal(arch_x86_64.stub_frame(&area, s, s->entry - 1), -ENOENT);
 	}
-	assert_int_equal(arch_x86_64.stub_frame(&area, NULL, area.trap_pc), 48);
+	assert_int_equal(arch_x86_64.stub_frame(&area, NULL, area.trap_pc), 72);
+	assert_int_equal(arch_x86_64.stub_frame(&area, NULL, area.hard_pc), 72);
 	assert_int_equal(arch_x86_64.stub_frame(&area, NULL, area.trap - 1), -ENOENT);
-	assert_int_equal(arch_x86_64.stub_frame(&area, NULL, area.trap + 79), -ENOENT);
+	assert_int_equal(arch_x86_64.stub_frame(&area, NULL, area.hard + 34), -ENOENT);
 }
 
 static void test_failures(void **state)

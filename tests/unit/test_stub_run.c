@@ -537,9 +537,9 @@ static void test_stub_frame(void **state)
 			fail_msg("at base + 0x%lx", (unsigned long)(pc - area.base));
 	}
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-	/* 9 + 1 + 10 instructions; 4 times the trap's 39, and the signal's stop at trap_pc */
+	/* 9 + 1 + 10 instructions; 4 times the trap's 45, and the signal's stop at trap_pc */
 	assert_int_equal(in_stub, 20);
-	assert_int_equal(in_trap, 4 * (39 + 1));
+	assert_int_equal(in_trap, 4 * (45 + 1));
 	munmap(place, 4096);
 }
 

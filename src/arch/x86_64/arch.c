@@ -8,6 +8,7 @@
 #include "arch/x86_64/x86_64.h"
 
 #include <elf.h>
+#include <linux/audit.h>
 
 /* clang-format off */
 enum { /* DWARF numbers */
@@ -72,6 +73,8 @@ const struct arch arch_x86_64 = {
 	.syscall_result_offset = AT_RAX,
 	.syscall_insn_len = 2,
 	.eintr_final = eintr_final,
+	.audit_arch = AUDIT_ARCH_X86_64,
+	.trap_calls = {14, 186, 200},
 
 	.trap_arg0 = R8,
 	.trap_site = R9,
@@ -90,6 +93,7 @@ const struct arch arch_x86_64 = {
 	.displace = x86_64_displace,
 	.stubs_build = x86_64_stubs_build,
 	.trap_disarm = x86_64_trap_disarm,
+	.trap_harden = x86_64_trap_harden,
 	.patch_target = x86_64_patch_target,
 	.stub_frame = x86_64_stub_frame,
 };

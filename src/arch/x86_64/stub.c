@@ -36,21 +36,22 @@
  *    +24   rsi  2nd                            rsi
  *    +32   rdx  3rd                            rdx
  *    +40   rax                                 rax  the result
- *    +48   site: return address into the stub  the same
- *    +56   return address into the caller      1st argument, pushed by the stub
- *    +64                                       2nd
- *    +72                                       3rd
- *    +80                                       return address into the caller
+ *    +48   rcx, r8, r9: later arguments        the same
+ *    +72   site: return address into the stub  the same
+ *    +80   return address into the caller      1st argument, pushed by the stub
+ *    +88                                       2nd
+ *    +96                                       3rd
+ *    +104                                      return address into the caller
  *
- * and r8 = the 1st argument (entry side), r9 = site.
+ * The trap keeps all registers but r10, r11 and the flags, which hold nothing at a
+ * function's entry or return.  (gcc's -fipa-ra lets a caller count on registers that a
+ * callee of the same file leaves alone; allocators reach system calls somewhere, about
+ * which nothing is known, and _dl_debug_state stands in a file without callers.)  The
+ * kernel keeps the vector registers, and the trap touches none.
  *
- * The trap keeps all registers but rcx, r8-r11 and the flags.  At an entry these hold
- * the 4th argument and later ones, or nothing: a stub with an entry side serves
- * functions of up to three integer arguments.  At a return they hold nothing.  (gcc's
- * -fipa-ra lets a caller count on registers that a callee of the same file leaves
- * alone; allocators reach system calls somewhere, about which nothing is known, and
- * _dl_debug_state stands in a file without callers.)  The kernel keeps the vector
- * registers, and the trap touches none.
+ * Where a seccomp filter forbids the soft trap's system calls there is the hard trap,
+ * the same around an int3.  The soft one is made to lead there by a short jump over its
+ * first instruction, so no thread can stand within what is overwritten.
  */
 #include "arch/x86_64/x86_64.h"
 
@@ -68,12 +69,15 @@ const uint8_t x86_64_magic[X86_64_MAGIC_LEN] = {'m', 'e', 'm', 't', 'r', 'c', 0,
 
 /* clang-format off */
 static const uint8_t trap_code[] = {
+	0x41, 0x51,                         /* push r9 */
+	0x41, 0x50,                         /* push r8 */
+	0x51,                               /* push rcx */
 	0x50,                               /* push rax */
 	0x52,                               /* push rdx */
 	0x56,                               /* push rsi */
 	0x57,                               /* push rdi */
 	0x49, 0x89, 0xf8,                   /* mov r8, rdi */
-	0x4c, 0x8b, 0x4c, 0x24, 0x20,       /* mov r9, [rsp + 32]: site */
+	0x4c, 0x8b, 0x4c, 0x24, 0x38,       /* mov r9, [rsp + 56]: site */
 	0x6a, 0x00,                         /* push 0: room for the mask */
 	0x68, 0, 0, 0, 0,                   /* push 1 << (signo - 1) */
 	0x6a, 0x0e, 0x58,                   /* eax = 14, rt_sigprocmask */
@@ -99,15 +103,34 @@ static const uint8_t trap_code[] = {
 	0x5e,                               /* pop rsi */
 	0x5a,                               /* pop rdx */
 	0x58,                               /* pop rax */
+	0x59,                               /* pop rcx */
+	0x41, 0x58,                         /* pop r8 */
+	0x41, 0x59,                         /* pop r9 */
+	0xc3,                               /* ret */
+};
+
+static const uint8_t hard_code[] = {
+	0x41, 0x51, 0x41, 0x50, 0x51,       /* push r9, r8, rcx */
+	0x50, 0x52, 0x56, 0x57,             /* push rax, rdx, rsi, rdi */
+	0x49, 0x89, 0xf8,                   /* mov r8, rdi */
+	0x4c, 0x8b, 0x4c, 0x24, 0x38,       /* mov r9, [rsp + 56]: site */
+	0x6a, 0x00, 0x6a, 0x00,             /* push 0, twice: the places of set and mask */
+	0xcc,                               /* int3 */
+	/* hard_pc */
+	0x5f, 0x5f,                         /* pop rdi twice */
+	0x5f, 0x5e, 0x5a, 0x58,             /* pop rdi, rsi, rdx, rax */
+	0x59, 0x41, 0x58, 0x41, 0x59,       /* pop rcx, r8, r9 */
 	0xc3,                               /* ret */
 };
 /* clang-format on */
 
 enum { /* in trap_code */
-       TRAP_SET_AT = 15,
-       TRAP_SIGNO_AT = 48,
-       TRAP_PC_AT = 57,
+       TRAP_SET_AT = 20,
+       TRAP_SIGNO_AT = 53,
+       TRAP_PC_AT = 62,
 };
+enum { HARD_PC_AT = 22 }; /* in hard_code */
+_Static_assert(sizeof(trap_code) < 127, "a short jump leads over the soft trap");
 
 static const uint8_t push_arguments[] = {0x52, 0x56, 0x57};	   /* push rdx, rsi, rdi */
 static const uint8_t drop_and_return[] = {0x59, 0x59, 0x59, 0xc3}; /* pop rcx, 3 times; ret */
@@ -229,6 +252,9 @@ int x86_64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, si
 	area->trap = encode_here(&e);
 	area->trap_pc = area->trap + TRAP_PC_AT;
 	encode_trap(&e, signo);
+	area->hard = encode_here(&e);
+	area->hard_pc = area->hard + HARD_PC_AT;
+	encode_bytes(&e, hard_code, sizeof(hard_code));
 	for (size_t i = 0; i < count; i++) {
 		bool instead = stubs[i].kind == STUB_INSTEAD;
 		int error = 0;
@@ -263,6 +289,13 @@ uint32_t x86_64_trap_disarm(uint8_t *ret)
 	return 1;
 }
 
+uint32_t x86_64_trap_harden(const struct stub_area *area, uint8_t *ret)
+{
+	ret[0] = 0xeb; /* jmp rel8 */
+	ret[1] = (uint8_t)(area->hard - (area->trap + 2));
+	return 2;
+}
+
 taddr_t x86_64_patch_target(const uint8_t *code, taddr_t function)
 {
 	struct insn insn;
@@ -286,8 +319,10 @@ static int pushed_by(const uint8_t *code)
 
 int x86_64_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc)
 {
-	size_t at = stub ? stub->entry - area->base : area->trap - area->base;
-	size_t end = stub ? stub->copy - area->base : at + sizeof(trap_code);
+	taddr_t trap = pc >= area->hard ? area->hard : area->trap;
+	size_t len = pc >= area->hard ? sizeof(hard_code) : sizeof(trap_code);
+	size_t at = (stub ? stub->entry : trap) - area->base;
+	size_t end = stub ? stub->copy - area->base : at + len;
 	size_t until = pc - area->base;
 	struct insn insn;
 	int pushed = 0;

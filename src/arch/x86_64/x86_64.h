@@ -16,10 +16,10 @@ int x86_64_displace(const uint8_t *code, size_t len, taddr_t from, taddr_t to,
 enum {
 	X86_64_TRAP_ARGS_ENTRY = 16,
 	X86_64_TRAP_RESULT = 40,
-	X86_64_TRAP_SITE = 48,
-	X86_64_TRAP_FRAME_ENTRY = 56,
-	X86_64_TRAP_ARGS_RETURN = 56,
-	X86_64_TRAP_FRAME_RETURN = 80,
+	X86_64_TRAP_SITE = 72,
+	X86_64_TRAP_FRAME_ENTRY = 80,
+	X86_64_TRAP_ARGS_RETURN = 80,
+	X86_64_TRAP_FRAME_RETURN = 104,
 	X86_64_MAGIC_LEN = 8,
 };
 extern const uint8_t x86_64_magic[X86_64_MAGIC_LEN];
@@ -27,6 +27,7 @@ int x86_64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, si
 		       const uint8_t *const *code, const size_t *code_len, size_t *failed,
 		       struct err *err);
 uint32_t x86_64_trap_disarm(uint8_t *ret);
+uint32_t x86_64_trap_harden(const struct stub_area *area, uint8_t *ret);
 taddr_t x86_64_patch_target(const uint8_t *code, taddr_t function);
 int x86_64_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc);
 

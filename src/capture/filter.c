@@ -1,0 +1,88 @@
+/*
+ * Targets under a seccomp filter.
+ *
+ * The soft trap makes three system calls.  Where a filter forbids them the program
+ * would be killed, by us; so filters are read (never tried), and the hard trap, a break
+ * instruction, is used where they forbid or can't be read.  The hard trap needs no
+ * system call, but is a SIGTRAP that kills whoever meets it untraced: the weaker
+ * promise, which is said.
+ *
+ * A filter may come later.  Installing one needs PR_SET_NO_NEW_PRIVS or privilege; both
+ * usual ways go through libc's prctl() or libseccomp, which are hooked: the traps are
+ * hard before the filter is there.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include "capture/engine.h"
+#include "tracer/seccomp.h"
+
+static void say_hard(struct engine *engine, const char *why)
+{
+	engine_warn(engine,
+		    "pid %d %s: break instructions are used; do not kill memtrace with "
+		    "SIGKILL, the process could die with it",
+		    engine->tracee.pid, why);
+}
+
+struct question {
+	struct engine *engine;
+	const struct seccomp_data *calls;
+	size_t count;
+	int answer; /* as seccomp_allows(); the worst of all threads */
+};
+
+static void thread_ask(void *arg, struct thread *thread)
+{
+	struct question *q = arg;
+	struct status status;
+	int answer;
+
+	if (q->answer != 1 || status_read(q->engine->tracee.pid, thread->tid, &status) ||
+	    status.seccomp == SECCOMP_MODE_DISABLED)
+		return;
+	if (status.seccomp == SECCOMP_MODE_STRICT)
+		answer = 0;
+	else if (thread->state != THREAD_STOPPED)
+		answer = -EBUSY;
+	else
+		answer = seccomp_allows(thread->tid, q->calls, q->count);
+	q->answer = answer < q->answer ? answer : q->answer;
+}
+
+void engine_choose_trap(struct engine *engine)
+{
+	const struct arch *arch = engine->tracee.arch;
+	uint64_t tid = (uint64_t)engine->tracee.pid, signo = (uint64_t)engine->hooks.signo;
+	/* Pointers are any; the rest is what the trap passes. */
+	const struct seccomp_data calls[] = {
+		{.nr = arch->trap_calls[0],
+		 .arch = arch->audit_arch,
+		 .args = {SIG_UNBLOCK, 1, 1, 8}},
+		{.nr = arch->trap_calls[0],
+		 .arch = arch->audit_arch,
+		 .args = {SIG_SETMASK, 1, 0, 8}},
+		{.nr = arch->trap_calls[1], .arch = arch->audit_arch},
+		{.nr = arch->trap_calls[2], .arch = arch->audit_arch, .args = {tid, signo}},
+	};
+	struct question q = {engine, calls, ARRAY_SIZE(calls), 1};
+
+	if (!engine->filtered || engine->hooks.hard)
+		return;
+	tracee_for_each(&engine->tracee, thread_ask, &q);
+	if (q.answer == 1)
+		return;
+	engine->hooks.hard = true;
+	say_hard(engine, q.answer == 0
+				 ? "has a seccomp filter that forbids what memtrace does"
+				 : "has a seccomp filter that may not be read (CAP_SYS_ADMIN)");
+}
+
+void engine_filter(struct engine *engine, int option)
+{
+	if ((option != PR_SET_SECCOMP && option != PR_SET_NO_NEW_PRIVS) || engine->hooks.hard)
+		return;
+	say_hard(engine, "is about to install a seccomp filter");
+	engine->harden = engine->rescan = true;
+}
