@@ -134,6 +134,8 @@ uint32_t seccomp_run(const struct sock_filter *program, size_t len,
 			if (!step(&m, f, data))
 				break;
 		} else if (BPF_OP(f->code) == BPF_JA) {
+			if (f->k >= len)
+				break;
 			pc += f->k;
 		} else {
 			pc += holds(BPF_OP(f->code), m.a, operand) ? f->jt : f->jf;

@@ -13,7 +13,7 @@ struct fixture {
 	struct region *region;
 	struct book book;
 	struct book_thread a, b; /* two threads of the target */
-	uint32_t inner, outer;   /* contexts */
+	uint32_t inner, outer;	 /* contexts */
 };
 
 static int setup(void **state)
@@ -69,7 +69,7 @@ static void nothing_happens(void **state)
 	struct fixture *f = *state;
 
 	book_alloc(&f->book, &f->a, 0, 1 << 30, f->inner, 0); /* failed */
-	book_free(&f->book, &f->a, 0);                        /* free(NULL) */
+	book_free(&f->book, &f->a, 0);			      /* free(NULL) */
 	expect(f, 0, 0, 0, 0, 0, 0);
 }
 
@@ -131,7 +131,8 @@ static void realloc_is_a_free_and_an_allocation(void **state)
 	book_alloc(&f->book, &f->a, 0x1000, 16, f->inner, 0);
 	book_realloc_entry(&f->book, &f->a, 0x7000, 0x1000);
 	expect(f, 1, 0, 16, 0, 0, 0); /* out of the table, not counted yet */
-	book_alloc(&f->book, &f->b, 0x1000, 8, f->inner, 0); /* another thread gets the address */
+	book_alloc(&f->book, &f->b, 0x1000, 8, f->inner,
+		   0); /* another thread gets the address */
 	book_realloc_return(&f->book, &f->a, 0x7000, 0x1000, 0x2000, 32, f->outer, 0);
 	expect(f, 3, 1, 56, 16, 0, 2);
 }
