@@ -66,7 +66,6 @@ static void leave(struct session *s)
 		return;
 	s->state = LEAVING;
 	memset(s->due, 0, sizeof(s->due));
-	s->due[TIMER_SLOW] = now_ms() + SLOW_MS;
 	if (s->console)
 		console_stop(s->console);
 	capture_detach(s->capture);
@@ -256,10 +255,7 @@ static void on_signal(struct session *s, const struct signal_event *event)
 		break;
 	case SIGNAL_LEAVE:
 	case SIGNAL_LEAVE_SICK:
-		if (s->state == LEAVING)
-			words_say(&s->words,
-				  "Still detaching: the process must be let go first");
-		else if (event->wish == SIGNAL_LEAVE_SICK)
+		if (s->state < LEAVING && event->wish == SIGNAL_LEAVE_SICK)
 			s->left_by = event->signo;
 		leave(s);
 		break;
@@ -305,8 +301,7 @@ static void on_timer(struct session *s, enum timer timer)
 		break;
 	case TIMER_SLOW:
 		if (isatty(STDERR_FILENO))
-			words_say(&s->words, s->state == STARTING ? "Still attaching ..."
-								  : "Still detaching ...");
+			words_say(&s->words, "Still attaching ...");
 		break;
 	case TIMER_SUSPEND:
 		kill(getpid(), SIGSTOP);
