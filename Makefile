@@ -65,6 +65,9 @@ ifdef CROSS
 HAS_LIBDW := $(shell $(HOSTCC) -fsyntax-only -include elfutils/libdw.h -x c /dev/null 2>/dev/null || echo no)
 endif
 
+# `make V=1` shows the commands themselves.
+say = $(if $(V),,@echo '  $(1) $(@:$(O)/%=%)';)
+
 .PHONY: all
 all: $(O)/memtrace $(if $(filter no,$(HAS_LIBDW)),,$(O)/memtrace-fs)
 
@@ -79,7 +82,7 @@ $(CONSOLE): FORCE
 FORCE:
 
 $(O)/memtrace: $(CLI_OBJ) $(O)/libcore.a $(CONSOLE)
-	$(CC) $(LINK) $(LDFLAGS) -o $@ $(CLI_OBJ) $(O)/libcore.a $$(cat $(CONSOLE))
+	$(call say,LINK)$(CC) $(LINK) $(LDFLAGS) -o $@ $(CLI_OBJ) $(O)/libcore.a $$(cat $(CONSOLE))
 
 $(O)/src/cli/editing.o: $(CONSOLE)
 $(O)/src/cli/editing.o: ROOM_FLAGS = $(shell grep -o -e -DHAVE_LIBEDIT $(CONSOLE))
@@ -95,25 +98,25 @@ $(O)/memtrace-fs: $(O)/host/memtrace-fs
 	ln -f $< $@
 else
 $(O)/memtrace-fs: $(SERVE_OBJ) $(O)/libcore.a
-	$(CC) $(LINK) $(LDFLAGS) -o $@ $^ $(DW_LIBS) -lstdc++
+	$(call say,LINK)$(CC) $(LINK) $(LDFLAGS) -o $@ $^ $(DW_LIBS) -lstdc++
 endif
 
 $(O)/libcore.a: $(CORE_OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR  )$(AR) rcs $@ $^
 
 # for unit tests
 $(O)/libcli.a: $(filter-out %/main.o,$(CLI_OBJ))
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR  )$(AR) rcs $@ $^
 
 $(O)/src/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(ROOM_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC  )$(CC) $(FLAGS) $(ROOM_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(O)/tests/unit/%: tests/unit/%.c $(O)/libcli.a $(O)/libcore.a
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(CFLAGS) -Itests/unit -MMD -MP $(LINK) -o $@ $< $(O)/libcli.a $(O)/libcore.a -lcmocka $(DW_LIBS)
+	$(call say,LINK)$(CC) $(FLAGS) $(CFLAGS) -Itests/unit -MMD -MP $(LINK) -o $@ $< $(O)/libcli.a $(O)/libcore.a -lcmocka $(DW_LIBS)
 
 -include $(CORE_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(SERVE_OBJ:.o=.d) $(UNIT_BIN:=.d)
 
@@ -126,16 +129,16 @@ TARGETS := $(TARGET_BIN) $(TARGET_SO)
 
 $(O)/tests/targets/%: tests/targets/%.c tests/targets/target.h
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 $(TARGET_FLAGS) -rdynamic -o $@ $< -lrt
+	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -rdynamic -o $@ $< -lrt
 $(O)/tests/targets/%: tests/targets/%.cc tests/targets/target.h
 	@mkdir -p $(@D)
-	$(CXX) $(TARGET_FLAGS) -rdynamic -o $@ $<
+	$(call say,LINK)$(CXX) $(TARGET_FLAGS) -rdynamic -o $@ $<
 $(O)/tests/targets/%_preload.so: tests/targets/%_preload.c
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 $(TARGET_FLAGS) -fPIC -shared -o $@ $<
+	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -fPIC -shared -o $@ $<
 $(O)/tests/targets/plugin_%.so: tests/targets/plugin.c
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 $(TARGET_FLAGS) -DPLUGIN="'$*'" -fPIC -shared -o $@ $<
+	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -DPLUGIN="'$*'" -fPIC -shared -o $@ $<
 
 # ---- checks -----------------------------------------------------------------
 .PHONY: check check-floors check-unit check-e2e
@@ -162,6 +165,7 @@ help: ## what there is to make
 ## make clean         removes the build folder
 ## make check         all tests (make check-floors, check-unit, check-fuzz, check-e2e: a part)
 ## make O=DIR         another build folder
+## make V=1           the commands, not their names
 ## make STATIC=1      memtrace as one static file
 ## make CC=arm-linux-gnueabihf-gcc   for another CPU, into build-arm-linux-gnueabihf/;
 ##                    memtrace-fs stays the host's (HOSTCC); also CROSS_COMPILE=PREFIX-

@@ -13,7 +13,7 @@ deps:
 .PHONY: demo
 $(O)/demo/%: demo/%.c
 	@mkdir -p $(@D)
-	$(CC) -g -Wall -o $@ $<
+	$(call say,LINK)$(CC) -g -Wall -o $@ $<
 
 demo: all $(O)/demo/leak
 	@echo

@@ -274,8 +274,10 @@ def test_closed_files():
 
 
 def test_signal_mask_and_ignored_signals_are_the_callers():
+    # but for 32 and 33, which libc keeps for itself and takes in whoever has threads
     script = ("import re\n"
-              "print(re.findall(r'Sig(?:Blk|Ign):\\t\\w+', open('/proc/self/status').read()))")
+              "found = re.findall(r'(Sig(?:Blk|Ign)):\\t(\\w+)', open('/proc/self/status').read())\n"
+              "print([(name, hex(int(mask, 16) & ~(3 << 31))) for name, mask in found])")
 
     def odd():
         signal.pthread_sigmask(signal.SIG_SETMASK, [signal.SIGUSR2])
