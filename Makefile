@@ -12,14 +12,15 @@ PKG_CONFIG ?= pkg-config
 
 # A compiler for another CPU: memtrace is built for that one, in a folder of its own,
 # and memtrace-fs for this machine.
-triplet = $(shell $(1) -dumpmachine | sed 's/-\(pc\|unknown\)-/-/')
+triplet = $(shell $(1) -dumpmachine 2>/dev/null | sed 's/-\(pc\|unknown\)-/-/')
 TRIPLET := $(call triplet,$(CC))
 ifneq ($(TRIPLET),$(call triplet,$(HOSTCC)))
 CROSS := $(TRIPLET)
 endif
 O ?= build$(CROSS:%=-%)
+# (when a recipe runs: `make deps all` installs the compiler on the way)
 ifeq ($(origin AR),default)
-AR := $(shell $(CC) -print-prog-name=ar)
+AR = $(shell $(CC) -print-prog-name=ar)
 endif
 
 CFLAGS ?= -O2 -g
