@@ -534,6 +534,37 @@ static void a_header_that_lies_is_not_believed(void **state)
 	}
 }
 
+/* The section cut at every byte: what is still whole is right, the rest is an error,
+ * and nothing behind the cut is read (the sanitizers watch). */
+static void a_section_cut_anywhere_does_no_harm(void **state)
+{
+	struct cfi_case k;
+	size_t end, hdr_len;
+
+	(void)state;
+	put_functions(&k);
+	end = k.at;
+	for (size_t cut = FRAMES_AT + 1; cut < end; cut++) {
+		for (int with_hdr = 0; with_hdr < 2; with_hdr++) {
+			hdr_len = put_functions(&k);
+			k.at = cut;
+			if (case_open(&k, ".eh_frame", with_hdr ? hdr_len : 0)) {
+				case_close(&k);
+				continue;
+			}
+			for (size_t i = 0; i < FUNCTIONS; i++) {
+				struct row row;
+
+				if (!cfi_row(k.cfi, CODE + 0x1000 * i, &row))
+					assert_int_equal(row.cfa_offset, 16 * (i + 1));
+				else
+					assert_int_equal(row.cfa, ROW_CFA_NONE);
+			}
+			case_close(&k);
+		}
+	}
+}
+
 static void a_file_without_unwind_data_is_said_to_have_none(void **state)
 {
 	struct cfi_case k;
@@ -562,6 +593,7 @@ int main(void)
 		cmocka_unit_test(augmentations_are_passed_over),
 		cmocka_unit_test(lookup_is_right_with_and_without_a_header),
 		cmocka_unit_test(a_header_that_lies_is_not_believed),
+		cmocka_unit_test(a_section_cut_anywhere_does_no_harm),
 		cmocka_unit_test(a_file_without_unwind_data_is_said_to_have_none),
 	};
 
