@@ -111,13 +111,17 @@ $(O)/libcli.a: $(filter-out %/main.o,$(CLI_OBJ))
 	@rm -f $@
 	$(call say,AR  )$(AR) rcs $@ $^
 
+$(O)/libserve.a: $(filter-out %/main.o,$(SERVE_OBJ))
+	@rm -f $@
+	$(call say,AR  )$(AR) rcs $@ $^
+
 $(O)/src/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(call say,CC  )$(CC) $(FLAGS) $(ROOM_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(O)/tests/unit/%: tests/unit/%.c $(O)/libcli.a $(O)/libcore.a
+$(O)/tests/unit/%: tests/unit/%.c $(O)/libcli.a $(O)/libserve.a $(O)/libcore.a
 	@mkdir -p $(@D)
-	$(call say,LINK)$(CC) $(FLAGS) $(CFLAGS) -Itests/unit -MMD -MP $(LINK) -o $@ $< $(O)/libcli.a $(O)/libcore.a -lcmocka $(DW_LIBS)
+	$(call say,LINK)$(CC) $(FLAGS) $(CFLAGS) -Itests/unit -MMD -MP $(LINK) -o $@ $< $(O)/libcli.a $(O)/libserve.a $(O)/libcore.a -lcmocka $(DW_LIBS) -lstdc++
 
 -include $(CORE_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(SERVE_OBJ:.o=.d) $(UNIT_BIN:=.d)
 

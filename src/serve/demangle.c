@@ -79,9 +79,25 @@ static void rust_unescape(char *name)
 	*to = '\0';
 }
 
+/* The length of a legacy Rust symbol ("..17h<hash>E") without the suffix behind it, or 0:
+ * it has none, or is no such symbol.  (The C++ demangler takes suffixes of functions with
+ * parameters only.) */
+static size_t rust_length(const char *symbol)
+{
+	static const size_t part = sizeof("17h0123456789abcdefE") - 1;
+	const char *hash = symbol;
+
+	while ((hash = strstr(hash + 1, "17h")))
+		if (strspn(hash + 3, "0123456789abcdef") == 16 &&
+		    !strncmp(hash + part - 1, "E.", 2))
+			return (size_t)(hash - symbol) + part;
+	return 0;
+}
+
 char *demangle(const char *symbol)
 {
-	char *name, *clone, *hash;
+	char *name, *bare, *clone, *hash;
+	size_t len;
 	int status;
 
 	if (strnlen(symbol, LONGEST) == LONGEST)
@@ -90,7 +106,10 @@ char *demangle(const char *symbol)
 		return rust_v0_demangle(symbol);
 	if (strncmp(symbol, "_Z", 2))
 		return NULL;
-	name = __cxa_demangle(symbol, NULL, NULL, &status);
+	len = rust_length(symbol);
+	bare = len ? strndup(symbol, len) : NULL;
+	name = __cxa_demangle(bare ? bare : symbol, NULL, NULL, &status);
+	free(bare);
 	if (!name)
 		return NULL;
 	/* " [clone .cold]": which part of the function it is does not matter here. */

@@ -15,7 +15,12 @@
 
 enum { NEST = 16 }; /* how far back a symbol that covers an address is looked for */
 
+struct code { /* an executable segment */
+	uint64_t begin, size;
+};
+
 struct functions {
+	VEC(struct code) code;
 	VEC(struct function) list; /* by begin, then rank */
 	VEC(char *) names;	   /* beside it: readable ones, made when asked for */
 	VEC(uint32_t) by_name;	   /* indexes into list */
@@ -36,6 +41,7 @@ void functions_destroy(struct functions *functions)
 	vec_deinit(&functions->names);
 	vec_deinit(&functions->by_name);
 	vec_deinit(&functions->list);
+	vec_deinit(&functions->code);
 	free(functions);
 }
 
@@ -68,19 +74,28 @@ static bool is_function(const GElf_Sym *sym, const char *name)
 	       (type == STT_NOTYPE && *name != '$' && *name != '.');
 }
 
-/* The parts of the address space that hold code. */
-static bool is_code(Elf *elf, uint64_t vaddr)
+static bool is_code(const struct functions *functions, uint64_t vaddr)
+{
+	for (size_t i = 0; i < functions->code.len; i++)
+		if (vaddr - functions->code.at[i].begin < functions->code.at[i].size)
+			return true;
+	return false;
+}
+
+/* Adds the parts of the address space that hold code. */
+static bool code_add(struct functions *functions, Elf *elf)
 {
 	size_t count;
 	GElf_Phdr phdr;
 
 	if (elf_getphdrnum(elf, &count) < 0)
-		return false;
+		return true;
 	for (size_t i = 0; i < count && gelf_getphdr(elf, (int)i, &phdr); i++)
 		if (phdr.p_type == PT_LOAD && (phdr.p_flags & PF_X) &&
-		    vaddr - phdr.p_vaddr < phdr.p_memsz)
-			return true;
-	return false;
+		    !is_code(functions, phdr.p_vaddr) &&
+		    !vec_push(&functions->code, ((struct code){phdr.p_vaddr, phdr.p_memsz})))
+			return false;
+	return true;
 }
 
 static int table_add(struct functions *functions, Elf *elf, Elf_Scn *scn, const GElf_Shdr *shdr)
@@ -100,7 +115,7 @@ static int table_add(struct functions *functions, Elf *elf, Elf_Scn *scn, const 
 			continue;
 		if (thumb && GELF_ST_TYPE(sym.st_info) == STT_FUNC)
 			sym.st_value &= ~1ull;
-		if (!is_code(elf, sym.st_value))
+		if (!is_code(functions, sym.st_value))
 			continue;
 		if (!vec_push(&functions->list, ((struct function){sym.st_value, sym.st_size,
 								   name, rank_of(&sym, name)})))
@@ -115,6 +130,8 @@ int functions_add(struct functions *functions, const struct elffile *file, struc
 	GElf_Shdr shdr;
 
 	functions->sorted = functions->named = false;
+	if (!code_add(functions, file->elf))
+		return err_set(err, -ENOMEM, "%s: no memory for symbols", file->path);
 	while ((scn = elf_nextscn(file->elf, scn))) {
 		if (!gelf_getshdr(scn, &shdr) ||
 		    (shdr.sh_type != SHT_SYMTAB && shdr.sh_type != SHT_DYNSYM))
@@ -181,7 +198,7 @@ const struct function *functions_at(struct functions *functions, uint64_t vaddr)
 	size_t count, steps = 0;
 	uint64_t begin = 0;
 
-	if (!sort(functions))
+	if (!is_code(functions, vaddr) || !sort(functions))
 		return NULL;
 	count = below(functions, vaddr);
 	/* Backwards: the first address with a symbol that covers vaddr, and there the best

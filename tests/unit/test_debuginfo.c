@@ -1,0 +1,327 @@
+/* What memtrace-fs says of its own test program, whose functions and lines are known here;
+ * and the demanglers. */
+#include "serve/debuginfo.h"
+
+#include <errno.h>
+#include <link.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "serve/demangle.h"
+#include "serve/functions.h"
+#include "serve/shelf.h"
+
+/* ---- demangling -----------------------------------------------------------------------------
+ */
+
+static void assert_demangled(const char *symbol, const char *expected)
+{
+	char *name = demangle(symbol);
+
+	if (expected)
+		assert_string_equal(name ? name : "NULL", expected);
+	else
+		assert_null(name);
+	free(name);
+}
+
+static void test_demangle_cxx(void **state)
+{
+	(void)state;
+
+	assert_demangled("main", NULL);
+	assert_demangled("i", NULL); /* a type for the C++ demangler */
+	assert_demangled("_Z", NULL);
+	assert_demangled("_ZnotReallyMangled", NULL);
+	assert_demangled("_Z3fooi", "foo(int)");
+	assert_demangled("_Z3fooi.cold", "foo(int)");
+	assert_demangled("_Z3fooi.constprop.0.isra.0", "foo(int)");
+	assert_demangled("_ZNSt6vectorIiSaIiEE9push_backEOi",
+			 "std::vector<int, std::allocator<int> >::push_back(int&&)");
+	assert_demangled("_Znwm", "operator new(unsigned long)");
+}
+
+static void test_demangle_rust_legacy(void **state)
+{
+	(void)state;
+
+	assert_demangled("_ZN4core3fmt5write17h0123456789abcdefE", "core::fmt::write");
+	assert_demangled("_ZN4core3fmt5write17h0123456789abcdefE.llvm.1234",
+			 "core::fmt::write");
+	assert_demangled("_ZN55_$LT$std..ffi..OsString$u20$as$u20$core..fmt..Debug$GT$3fmt17h"
+			 "0123456789abcdefE",
+			 "<std::ffi::OsString as core::fmt::Debug>::fmt");
+	assert_demangled("_ZN4main4main28_$u7b$$u7b$closure$u7d$$u7d$17h0123456789abcdefE",
+			 "main::main::{{closure}}");
+	/* Not a hash: C++. */
+	assert_demangled("_ZN4core5write17h0123456789ABCDEFE",
+			 "core::write::h0123456789ABCDEF");
+}
+
+static void test_demangle_rust_v0(void **state)
+{
+	(void)state;
+
+	assert_demangled("_RNvC6_123foo3bar", "123foo::bar");
+	assert_demangled("_RNvCs1234_7mycrate4main", "mycrate::main");
+	assert_demangled("_RNvMs_C7mycrateNtB4_3Foo3new", "<mycrate::Foo>::new");
+	assert_demangled("_RNvXC7mycrateNtB2_3FooNtB2_5Trait2go",
+			 "<mycrate::Foo as mycrate::Trait>::go");
+	assert_demangled("_RNCNvC7mycrate4main0B3_", "mycrate::main::{closure#0}");
+	assert_demangled("_RNCNvC7mycrate4mains_0B3_", "mycrate::main::{closure#1}");
+	assert_demangled("_RINvC7mycrate3fooANtB2_3Barj7b_E",
+			 "mycrate::foo::<[mycrate::Bar; 123]>");
+	assert_demangled("_RINvC7mycrate3fooTlmERlQeE",
+			 "mycrate::foo::<(i32, u32), &i32, &mut str>");
+	assert_demangled("_RINvC7mycrate3fooFUKClEuE",
+			 "mycrate::foo::<unsafe extern \"C\" fn(i32)>");
+	assert_demangled("_RINvC7mycrate3fooDNtB2_5Traitp4ItemlEL_E",
+			 "mycrate::foo::<dyn mycrate::Trait<Item = i32>>");
+	assert_demangled("_RINvC7mycrate3fooKb1_Kc41_Kin5_E", "mycrate::foo::<true, 'A', -5>");
+	assert_demangled("_RNvC7mycrate3foo.llvm.12", "mycrate::foo");
+}
+
+/* Rust names that are cut, loop, or nest without end: no name, at once. */
+static void test_demangle_rust_broken(void **state)
+{
+	static const char whole[] = "_RINvC7mycrate3fooTlmEDNtB2_5Traitp4ItemlEL_E";
+	char cut[sizeof(whole)], deep[5000];
+	(void)state;
+
+	for (size_t len = 0; len < sizeof(whole) - 1; len++) {
+		memcpy(cut, whole, len);
+		cut[len] = '\0';
+		assert_demangled(cut, NULL);
+	}
+	assert_demangled("_RB_", NULL);
+	assert_demangled("_RNvB_3foo", NULL);
+	assert_demangled("_RC99999999999999999999a", NULL);
+	assert_demangled("_RNvC1a1b_extra", NULL);
+	memset(deep, 'R', sizeof(deep) - 1);
+	deep[0] = '_';
+	deep[sizeof(deep) - 1] = '\0';
+	assert_demangled(deep, NULL);
+	/* Back-references that double the output each time. */
+	assert_demangled("_RINvC1a1bTTTTTTllEB6_EB5_EB4_EB3_EB2_EB1_EB0_EB_EE", NULL);
+}
+
+/* ---- this very program
+ * ----------------------------------------------------------------------- */
+
+#define HERE(line) (*(line) = __LINE__, address_here())
+
+/* The address behind the call: the caller looks up the call itself, at - 1. */
+__attribute__((noinline)) static uint64_t address_here(void)
+{
+	return (uint64_t)(uintptr_t)__builtin_return_address(0) - 1;
+}
+
+static inline __attribute__((always_inline)) uint64_t inner(unsigned *line)
+{
+	return HERE(line);
+}
+
+__attribute__((noinline)) static uint64_t outer(unsigned lines[2])
+{
+	uint64_t at;
+
+	lines[1] = __LINE__ + 1;
+	at = inner(&lines[0]);
+	__asm__ volatile("" ::: "memory");
+	return at;
+}
+
+static uint64_t bias;
+
+static int find_bias(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	(void)size;
+	(void)arg;
+	bias = info->dlpi_addr;
+	return 1; /* the first one is the program */
+}
+
+static const char *const no_dirs[] = {NULL};
+static const struct debuginfo_options local = {.dirs = {.debug_dirs = no_dirs, .local = true}};
+
+/* This program, as a target would introduce it. */
+static void introduce(struct search_for *who, uint8_t build_id[ELFFILE_MAX_BUILD_ID])
+{
+	static char path[4096];
+	struct elffile *file;
+	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+	assert_true(n > 0);
+	path[n] = '\0';
+	assert_int_equal(elffile_open(path, NULL, &file, NULL), 0);
+	memcpy(build_id, file->build_id, ELFFILE_MAX_BUILD_ID);
+	*who = (struct search_for){path, build_id, file->build_id_len, (uint32_t)getpid()};
+	elffile_close(file);
+}
+
+static void test_own_frames(void **state)
+{
+	uint8_t build_id[ELFFILE_MAX_BUILD_ID];
+	struct wire_frame frames[8];
+	struct debuginfo *info;
+	struct search_for who;
+	unsigned lines[2];
+	uint64_t at = outer(lines);
+	(void)state;
+
+	dl_iterate_phdr(find_bias, NULL);
+	introduce(&who, build_id);
+	assert_int_equal(debuginfo_open(&who, &local, &info, NULL), 0);
+	assert_int_equal(debuginfo_names(info), WIRE_NAMES_LINES);
+	assert_string_equal(debuginfo_source(info), who.path);
+	assert_null(debuginfo_remark(info));
+	assert_int_equal(debuginfo_frames(info, at - bias, frames, 8), 2);
+	assert_string_equal(frames[0].function, "inner");
+	assert_int_equal(frames[0].line, lines[0]);
+	assert_true(frames[0].inlined);
+	assert_non_null(strstr(frames[0].file, "tests/unit/test_debuginfo.c"));
+	assert_string_equal(frames[1].function, "outer");
+	assert_int_equal(frames[1].line, lines[1]);
+	assert_false(frames[1].inlined);
+	/* Less room: the innermost ones. */
+	assert_int_equal(debuginfo_frames(info, at - bias, frames, 1), 1);
+	assert_string_equal(frames[0].function, "inner");
+	/* No code there. */
+	assert_int_equal(debuginfo_frames(info, 1, frames, 8), 0);
+	assert_int_equal(debuginfo_frames(info, UINT64_MAX, frames, 8), 0);
+	debuginfo_close(info);
+}
+
+static void test_own_symbols(void **state)
+{
+	uint8_t build_id[ELFFILE_MAX_BUILD_ID];
+	struct debuginfo *info;
+	struct search_for who;
+	uint64_t value = 0, size = 0;
+	(void)state;
+
+	dl_iterate_phdr(find_bias, NULL);
+	introduce(&who, build_id);
+	assert_int_equal(debuginfo_open(&who, &local, &info, NULL), 0);
+	assert_true(debuginfo_symbol(info, "address_here", &value, &size));
+	assert_true(value == (uint64_t)(uintptr_t)address_here - bias);
+	assert_true(size > 0);
+	assert_false(debuginfo_symbol(info, "address_her", &value, &size));
+	assert_false(debuginfo_symbol(info, "address_heree", &value, &size));
+	assert_false(debuginfo_symbol(info, "", &value, &size));
+	debuginfo_close(info);
+}
+
+/* Of a file's symbols, each that covers an address alone is found there by both ways. */
+static void test_functions(void **state)
+{
+	struct functions *functions = functions_create();
+	const struct function *function;
+	struct elffile *file;
+	(void)state;
+
+	assert_int_equal(elffile_open("/proc/self/exe", NULL, &file, NULL), 0);
+	assert_null(functions_at(functions, 0x1000));
+	assert_null(functions_find(functions, "main"));
+	assert_int_equal(functions_add(functions, file, NULL), 0);
+	assert_true(functions_count(functions) > 50);
+	function = functions_find(functions, "outer");
+	assert_non_null(function);
+	assert_string_equal(functions_name(functions, function), "outer");
+	assert_ptr_equal(functions_at(functions, function->begin), function);
+	assert_ptr_equal(functions_at(functions, function->begin + function->size - 1),
+			 function);
+	assert_ptr_not_equal(functions_at(functions, function->begin - 1), function);
+	functions_destroy(functions);
+	elffile_close(file);
+}
+
+static void test_other_build_id(void **state)
+{
+	uint8_t build_id[ELFFILE_MAX_BUILD_ID];
+	struct debuginfo *info;
+	struct search_for who;
+	(void)state;
+
+	introduce(&who, build_id);
+	build_id[0] ^= 1;
+	assert_int_equal(debuginfo_open(&who, &local, &info, NULL), 0);
+	assert_int_equal(debuginfo_names(info), WIRE_NAMES_NONE);
+	assert_null(debuginfo_source(info));
+	assert_non_null(strstr(debuginfo_remark(info), ": does not match: its build-id is "));
+	debuginfo_close(info);
+}
+
+/* Files of this machine's own paths are for local clients only. */
+static void test_not_local(void **state)
+{
+	struct debuginfo_options remote = {.dirs = {.debug_dirs = no_dirs}};
+	uint8_t build_id[ELFFILE_MAX_BUILD_ID];
+	struct debuginfo *info;
+	struct search_for who;
+	(void)state;
+
+	introduce(&who, build_id);
+	assert_int_equal(debuginfo_open(&who, &remote, &info, NULL), 0);
+	assert_int_equal(debuginfo_names(info), WIRE_NAMES_NONE);
+	debuginfo_close(info);
+}
+
+/* ---- the shelf
+ * ------------------------------------------------------------------------------- */
+
+static void test_shelf(void **state)
+{
+	uint8_t build_id[ELFFILE_MAX_BUILD_ID];
+	struct debuginfo *one, *two, *other;
+	struct shelf shelf = {};
+	struct search_for who;
+	char path[32];
+	(void)state;
+
+	introduce(&who, build_id);
+	assert_int_equal(shelf_take(&shelf, &who, &local, &one, NULL), 0);
+	assert_int_equal(shelf_take(&shelf, &who, &local, &two, NULL), 0);
+	assert_ptr_equal(one, two);
+	assert_int_equal(shelf.places.len, 1);
+	who.path = "/nonexistent";
+	assert_int_equal(shelf_take(&shelf, &who, &local, &other, NULL), 0);
+	assert_ptr_not_equal(one, other);
+	shelf_put(&shelf, one);
+	shelf_put(&shelf, other);
+	/* Nobody uses these: they are closed when they become many; `two` never. */
+	for (int i = 0; i < 600; i++) {
+		snprintf(path, sizeof(path), "/nonexistent/%d", i);
+		who.path = path;
+		assert_int_equal(shelf_take(&shelf, &who, &local, &other, NULL), 0);
+		shelf_put(&shelf, other);
+	}
+	assert_int_equal(shelf.places.len, 257);
+	introduce(&who, build_id);
+	assert_int_equal(shelf_take(&shelf, &who, &local, &one, NULL), 0);
+	assert_ptr_equal(one, two);
+	shelf_deinit(&shelf);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_demangle_cxx),
+		cmocka_unit_test(test_demangle_rust_legacy),
+		cmocka_unit_test(test_demangle_rust_v0),
+		cmocka_unit_test(test_demangle_rust_broken),
+		cmocka_unit_test(test_own_frames),
+		cmocka_unit_test(test_own_symbols),
+		cmocka_unit_test(test_functions),
+		cmocka_unit_test(test_other_build_id),
+		cmocka_unit_test(test_not_local),
+		cmocka_unit_test(test_shelf),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
