@@ -214,12 +214,23 @@ static int on_symbols(struct connection *c, const struct wire_message *message, 
 static int on_rows(struct connection *c, const struct wire_message *message, struct err *err)
 {
 	struct wire_numbers numbers;
+	struct wire_answer answer;
+	struct debuginfo *info;
+	struct row row;
 	int e = wire_read_numbers(message, &numbers, err);
 
-	if (!e)
-		wire_write_error(&c->out, message->request, WIRE_CODE_UNSUPPORTED,
-				 "this memtrace-fs does not serve unwind rows");
-	return e;
+	if (e)
+		return e;
+	info = known(c, message, numbers.handle);
+	if (!info)
+		return 0;
+	wire_answer_begin(&answer, &c->out, message->request, WIRE_ROW_TABLE, numbers.handle);
+	for (uint32_t i = 0; i < numbers.count; i++) {
+		debuginfo_row(info, wire_number(&numbers, i), &row);
+		wire_answer_row(&answer, &row);
+	}
+	wire_answer_end(&answer);
+	return 0;
 }
 
 static int on_error(struct connection *c, const struct wire_message *message, struct err *err)

@@ -19,6 +19,7 @@
 #include <elfutils/libdw.h>
 
 #include "serve/functions.h"
+#include "serve/rows.h"
 #include "serve/units.h"
 
 struct debuginfo {
@@ -31,6 +32,8 @@ struct debuginfo {
 	Dwarf *dwarf, *dwarf_alt;
 	struct units *units;	     /* NULL: no DWARF */
 	struct functions *functions; /* of all tables together */
+	struct rows *rows[2];	     /* of main and debug, when first asked for; or NULL */
+	bool rows_open;
 	enum wire_names names;
 	char source[1024];
 	char remark[1024];
@@ -194,6 +197,8 @@ void debuginfo_close(struct debuginfo *info)
 {
 	if (!info)
 		return;
+	rows_destroy(info->rows[0]);
+	rows_destroy(info->rows[1]);
 	units_destroy(info->units);
 	functions_destroy(info->functions);
 	dwarf_end(info->dwarf);
@@ -263,4 +268,19 @@ bool debuginfo_symbol(struct debuginfo *info, const char *name, uint64_t *value,
 	*value = function->begin;
 	*size = function->size;
 	return true;
+}
+
+void debuginfo_row(struct debuginfo *info, uint64_t vaddr, struct row *ret)
+{
+	const struct elffile *files[] = {info->main, info->debug};
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		if (!info->rows_open && files[i])
+			rows_create(files[i], &info->rows[i], NULL);
+	}
+	info->rows_open = true;
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		if (info->rows[i] && rows_find(info->rows[i], vaddr, ret))
+			return;
+	*ret = (struct row){.cfa = ROW_CFA_NONE};
 }

@@ -39,4 +39,8 @@ size_t debuginfo_frames(struct debuginfo *info, uint64_t vaddr, struct wire_fram
 bool debuginfo_symbol(struct debuginfo *info, const char *name, uint64_t *value,
 		      uint64_t *size);
 
+/* The row that unwinds a frame whose pc (a call: the return address - 1) is vaddr; of kind
+ * ROW_CFA_NONE where no file says. */
+void debuginfo_row(struct debuginfo *info, uint64_t vaddr, struct row *ret);
+
 #endif

@@ -38,6 +38,7 @@ struct request {
 	uint32_t answered;	      /* the first ones of them */
 	struct cache_entry **entries; /* LOOKUP: count of them, ours */
 	uint64_t *values;	      /* SYMBOLS: where the answers go, the caller's */
+	struct row *rows;	      /* ROWS: the same */
 };
 
 struct resolver {
@@ -247,6 +248,19 @@ static int take_values(struct request *request, const struct wire_message *messa
 	return e;
 }
 
+static int take_rows(struct request *request, const struct wire_message *message,
+		     struct err *err)
+{
+	struct wire_part part;
+	int e = wire_read_part(message, &part, err);
+
+	if (!e)
+		e = part_check(request, &part, err);
+	for (uint32_t i = 0; !e && i < part.count; i++)
+		wire_next_row(&part, &request->rows[request->answered++]);
+	return e;
+}
+
 static int take_info(struct resolver *r, struct request *request,
 		     const struct wire_message *message, struct err *err)
 {
@@ -275,12 +289,10 @@ static int take_error(struct resolver *r, struct request *request,
 	if (error.code == WIRE_CODE_PROTOCOL || error.code == WIRE_CODE_VERSION || !request)
 		return err_set(err, -EPROTO, "memtrace-fs: %s", error.text);
 	for (; request->answered < request->count; request->answered++) {
-		if (request->type == WIRE_SYMBOLS) {
-			request->values[request->answered] = 0;
-			continue;
+		if (request->type == WIRE_LOOKUP) {
+			request->entries[request->answered]->known = true;
+			r->done++;
 		}
-		request->entries[request->answered]->known = true;
-		r->done++;
 	}
 	if (request->type == WIRE_MODULE)
 		request->module->source = "none";
@@ -304,7 +316,8 @@ static bool is_answer(enum wire_type type, uint16_t answer)
 {
 	return answer == WIRE_ERROR || (type == WIRE_MODULE && answer == WIRE_MODULE_INFO) ||
 	       (type == WIRE_LOOKUP && answer == WIRE_FRAMES) ||
-	       (type == WIRE_SYMBOLS && answer == WIRE_VALUES);
+	       (type == WIRE_SYMBOLS && answer == WIRE_VALUES) ||
+	       (type == WIRE_ROWS && answer == WIRE_ROW_TABLE);
 }
 
 static int take(struct resolver *r, const struct wire_message *message, struct err *err)
@@ -328,6 +341,8 @@ static int take(struct resolver *r, const struct wire_message *message, struct e
 		e = take_frames(r, request, message, err);
 	else if (message->type == WIRE_VALUES)
 		e = take_values(request, message, err);
+	else if (message->type == WIRE_ROW_TABLE)
+		e = take_rows(request, message, err);
 	else
 		e = take_info(r, request, message, err);
 	if (e || (message->flags & WIRE_MORE))
@@ -576,6 +591,29 @@ int resolver_symbols(struct resolver *r, const struct resolver_module *id,
 		asked += request->count;
 		if (!request->count)
 			break;
+	}
+	return converse(r, NULL, NULL, err);
+}
+
+int resolver_rows(struct resolver *r, const struct resolver_module *id, const uint64_t *vaddrs,
+		  size_t count, struct row *rows, struct err *err)
+{
+	int e = resolver_want(r, id, NULL, 0, err);
+	struct cache_module *module = e ? NULL : cache_module_find(&r->cache, id->instance);
+
+	if (e)
+		return e;
+	memset(rows, 0, count * sizeof(*rows)); /* ROW_CFA_NONE */
+	for (size_t asked = 0; asked < count;) {
+		struct request *request = request_new(r, WIRE_ROWS, module);
+		size_t left = count - asked;
+		if (!request)
+			return lose(r, &(struct err){-ENOMEM, "no memory for rows"});
+		request->count = left < WIRE_MAX_OFFSETS ? (uint32_t)left : WIRE_MAX_OFFSETS;
+		request->rows = rows + asked;
+		wire_write_numbers(&r->channel.out, request->id, WIRE_ROWS, id->instance,
+				   vaddrs + asked, request->count);
+		asked += request->count;
 	}
 	return converse(r, NULL, NULL, err);
 }

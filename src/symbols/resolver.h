@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/types.h"
+#include "region/row.h"
 
 struct resolver;
 
@@ -96,5 +97,10 @@ const char *resolver_remark(const struct resolver *resolver, uint32_t instance);
  * with the virtual address or 0. */
 int resolver_symbols(struct resolver *resolver, const struct resolver_module *module,
 		     const char *const *names, size_t count, uint64_t *values, struct err *err);
+
+/* How frames are unwound, for what the target's own files do not say: fills rows[i] for the
+ * address vaddrs[i] (for a return address, it - 1) or with ROW_CFA_NONE. */
+int resolver_rows(struct resolver *resolver, const struct resolver_module *module,
+		  const uint64_t *vaddrs, size_t count, struct row *rows, struct err *err);
 
 #endif

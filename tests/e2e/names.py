@@ -45,7 +45,7 @@ def call_sites(path):
 
 class Answer:
     def __init__(self, text):
-        self.frames, self.values = {}, {}
+        self.frames, self.values, self.rows = {}, {}, {}
         self.source = self.remark = self.seconds = None
         frames = None
         for line in text.splitlines():
@@ -58,6 +58,8 @@ class Answer:
                 frames[-1] += (rest[3],)
             elif kind == "value":
                 self.values[rest[0]] = int(rest[1], 16)
+            elif kind == "row":
+                self.rows[int(rest[0], 16)] = tuple(map(int, rest[1:]))
             else:
                 setattr(self, kind, rest[0])
         self.seconds = float(self.seconds or 0)

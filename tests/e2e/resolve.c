@@ -3,6 +3,7 @@
  *
  *     resolve SERVER PID PATH BUILDID|- [--debuginfod] [DEBUG_DIR]... < offsets
  *     resolve SERVER PID PATH BUILDID|- --symbols NAME...
+ *     resolve SERVER PID PATH BUILDID|- --rows [DEBUG_DIR]... < offsets
  *
  * Offsets are hexadecimal, one a line.  Output, tab-separated:
  *
@@ -10,6 +11,7 @@
  *     at OFFSET
  *     frame FUNCTION FILE LINE inlined|real      ("?" and 0: unknown)
  *     value NAME VALUE
+ *     row OFFSET CFA CFA_OFFSET RA RA_OFFSET FP FP_OFFSET FLAGS
  *     seconds ELAPSED
  */
 #include <errno.h>
@@ -62,26 +64,51 @@ static int ask_symbols(struct resolver *r, const struct resolver_module *module,
 	return e ? fail(&err) : 0;
 }
 
-static int ask_offsets(struct resolver *r, const struct resolver_module *module)
+struct offsets {
+	VEC(uint64_t) list;
+};
+
+static struct offsets read_offsets(void)
 {
-	VEC(uint64_t) offsets = {};
+	struct offsets offsets = {};
 	uint64_t offset;
-	struct err err;
-	double began;
-	int e;
 
 	while (scanf("%" SCNx64, &offset) == 1)
-		if (!vec_push(&offsets, offset))
-			return 1;
-	began = now();
-	e = resolver_load(r, module, offsets.at, offsets.len, NULL, NULL, &err);
+		if (!vec_push(&offsets.list, offset))
+			abort();
+	return offsets;
+}
+
+static int ask_rows(struct resolver *r, const struct resolver_module *module)
+{
+	struct offsets offsets = read_offsets();
+	struct row *rows = calloc(offsets.list.len + 1, sizeof(*rows));
+	struct err err;
+	int e = resolver_rows(r, module, offsets.list.at, offsets.list.len, rows, &err);
+
+	for (size_t i = 0; i < offsets.list.len; i++)
+		printf("row\t%" PRIx64 "\t%u\t%d\t%u\t%d\t%u\t%d\t%u\n", offsets.list.at[i],
+		       rows[i].cfa, rows[i].cfa_offset, rows[i].ra, rows[i].ra_offset,
+		       rows[i].fp, rows[i].fp_offset, rows[i].flags);
+	free(rows);
+	vec_deinit(&offsets.list);
+	return e ? fail(&err) : 0;
+}
+
+static int ask_offsets(struct resolver *r, const struct resolver_module *module)
+{
+	struct offsets offsets = read_offsets();
+	struct err err;
+	double began = now();
+	int e = resolver_load(r, module, offsets.list.at, offsets.list.len, NULL, NULL, &err);
+
 	printf("seconds\t%.6f\n", now() - began);
 	printf("source\t%s\n", resolver_source(r, 1) ? resolver_source(r, 1) : "not asked");
 	if (resolver_remark(r, 1))
 		printf("remark\t%s\n", resolver_remark(r, 1));
-	for (size_t i = 0; i < offsets.len; i++)
-		print_address(r, offsets.at[i]);
-	vec_deinit(&offsets);
+	for (size_t i = 0; i < offsets.list.len; i++)
+		print_address(r, offsets.list.at[i]);
+	vec_deinit(&offsets.list);
 	return e ? fail(&err) : 0;
 }
 
@@ -101,6 +128,7 @@ int main(int argc, char *argv[])
 	struct err err;
 	size_t count = 0;
 	int status, symbols = 0;
+	bool rows = false;
 
 	if (argc < 5)
 		return 2;
@@ -112,6 +140,8 @@ int main(int argc, char *argv[])
 	for (int i = 5; i < argc && !symbols && count < 63; i++) {
 		if (!strcmp(argv[i], "--symbols"))
 			symbols = i + 1;
+		else if (!strcmp(argv[i], "--rows"))
+			rows = true;
 		else if (!strcmp(argv[i], "--debuginfod"))
 			options.debuginfod = true;
 		else
@@ -121,6 +151,7 @@ int main(int argc, char *argv[])
 		return fail(&err);
 	status = symbols ? ask_symbols(r, &module, (const char *const *)argv + symbols,
 				       (size_t)(argc - symbols))
+		 : rows	 ? ask_rows(r, &module)
 			 : ask_offsets(r, &module);
 	resolver_destroy(r);
 	return status;

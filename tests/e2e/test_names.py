@@ -251,6 +251,19 @@ def test_symbols_by_name(client, program):
                       "nothing_like_this": 0}
 
 
+def test_rows(client, tmp_path):
+    """A program that was stripped of .debug_frame, the only unwind data it had."""
+    program = build(tmp_path, "gcc", "-g", "-O2", "-fno-asynchronous-unwind-tables", "-static", C)
+    calls = [at for at, frames in whole(client, program).frames.items()
+             if frames and frames[0][1] == str(C)]
+    assert len(calls) > 5
+    rows = names.ask(client, program, calls, "--rows").rows
+    assert all(row[0] in (1, 2) and row[2:4] == (1, -8) for row in rows.values())
+    split(program, tmp_path / "debug" / "program.debug")
+    assert all(row[0] == 0 for row in names.ask(client, program, calls, "--rows").rows.values())
+    assert names.ask(client, program, calls, "--rows", tmp_path / "debug").rows == rows
+
+
 # ---- what does not match -------------------------------------------------------------------
 
 def test_replaced_file(client, program, tmp_path):
@@ -422,7 +435,8 @@ def test_unknown_module():
                      + message(9, struct.pack("<IIQ", 3, 1, 0x10), 8))
         assert receive(sock)[0] == 2
         for _ in range(2):
-            assert receive(sock)[0] == 12
+            kind, payload = receive(sock)
+            assert kind == 12 and b"no module of this number" in payload
     assert process.wait(timeout=20) == 0
     process.communicate()
 

@@ -108,6 +108,21 @@ static void answer_symbols(struct wire_out *out, const struct wire_message *mess
 	wire_answer_end(&answer);
 }
 
+static void answer_rows(struct wire_out *out, const struct wire_message *message)
+{
+	struct wire_numbers numbers;
+	struct wire_answer answer;
+
+	assert_int_equal(wire_read_numbers(message, &numbers, NULL), 0);
+	wire_answer_begin(&answer, out, message->request, WIRE_ROW_TABLE, numbers.handle);
+	for (uint32_t i = 0; i < numbers.count; i++) {
+		struct row row = {.cfa = ROW_CFA_SP,
+				  .cfa_offset = (int32_t)wire_number(&numbers, i)};
+		wire_answer_row(&answer, &row);
+	}
+	wire_answer_end(&answer);
+}
+
 static void greet(struct fake *fake, struct wire_out *out, const struct wire_message *message)
 {
 	struct wire_welcome welcome = {.version = WIRE_VERSION, .program = "fake 1"};
@@ -162,6 +177,8 @@ static bool answer(struct fake *fake, struct wire_out *out, const struct wire_me
 		}
 	} else if (message->type == WIRE_SYMBOLS) {
 		answer_symbols(out, message);
+	} else if (message->type == WIRE_ROWS) {
+		answer_rows(out, message);
 	}
 	return true;
 }
@@ -320,6 +337,27 @@ static void test_symbols(void **state)
 	fake_end(&fake);
 }
 
+static void test_rows(void **state)
+{
+	enum { COUNT = 10000 };
+	static uint64_t vaddrs[COUNT];
+	static struct row rows[COUNT];
+	struct resolver *r;
+	struct fake fake;
+	struct err err;
+	(void)state;
+
+	for (size_t i = 0; i < COUNT; i++)
+		vaddrs[i] = 7 * i;
+	assert_int_equal(fake_start(&fake, GOOD, &r, &err), 0);
+	assert_int_equal(resolver_rows(r, &one, vaddrs, COUNT, rows, &err), 0);
+	for (size_t i = 0; i < COUNT; i++)
+		assert_int_equal(rows[i].cfa_offset, 7 * i);
+	assert_int_equal(rows[1].cfa, ROW_CFA_SP);
+	resolver_destroy(r);
+	fake_end(&fake);
+}
+
 /* Every way in which a server can fail while it is asked. */
 static void test_failures(void **state)
 {
@@ -388,6 +426,7 @@ static void test_no_welcome(void **state)
 static void test_error_answers(void **state)
 {
 	uint64_t offsets[2] = {2, 4}, value = 7;
+	struct row row = {.cfa = ROW_CFA_SP};
 	const char *name = "malloc";
 	struct resolver *r;
 	struct fake fake;
@@ -401,6 +440,8 @@ static void test_error_answers(void **state)
 	assert_string_equal(resolver_remark(r, 1), "the file is broken");
 	assert_int_equal(resolver_symbols(r, &one, &name, 1, &value, &err), 0);
 	assert_int_equal(value, 0);
+	assert_int_equal(resolver_rows(r, &one, offsets, 1, &row, &err), 0);
+	assert_int_equal(row.cfa, ROW_CFA_NONE);
 	assert_true(resolver_is_alive(r, NULL));
 	resolver_destroy(r);
 	fake_end(&fake);
@@ -470,10 +511,11 @@ static void test_no_server(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),	     cmocka_unit_test(test_many_modules),
-		cmocka_unit_test(test_symbols),	     cmocka_unit_test(test_failures),
-		cmocka_unit_test(test_no_welcome),   cmocka_unit_test(test_error_answers),
-		cmocka_unit_test(test_bad_children), cmocka_unit_test(test_no_server),
+		cmocka_unit_test(test_good),	      cmocka_unit_test(test_many_modules),
+		cmocka_unit_test(test_symbols),	      cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_failures),      cmocka_unit_test(test_no_welcome),
+		cmocka_unit_test(test_error_answers), cmocka_unit_test(test_bad_children),
+		cmocka_unit_test(test_no_server),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,51 @@
+/* Unwind rows are compiled by unwind/cfi.h, which reads files its own way: by their bytes,
+ * not by libelf. */
+#include "serve/rows.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "unwind/cfi.h"
+
+struct rows {
+	struct memory_file file;
+	struct image *image;
+	struct cfi *cfi;
+};
+
+int rows_create(const struct elffile *file, struct rows **ret, struct err *err)
+{
+	struct rows *rows = calloc(1, sizeof(*rows));
+	const struct arch *arch;
+	int e;
+
+	if (!rows)
+		return err_set(err, -ENOMEM, "%s: no memory for unwind data", file->path);
+	memory_file_init(&rows->file, file->fd);
+	e = image_open(&rows->file.memory, &rows->image, err);
+	if (!e) {
+		arch = arch_find(image_machine(rows->image), image_class(rows->image));
+		e = arch ? cfi_open(rows->image, arch, &rows->cfi, err)
+			 : err_set(err, -ENOENT, "%s: unknown CPU", file->path);
+	}
+	if (e) {
+		rows_destroy(rows);
+		return e;
+	}
+	*ret = rows;
+	return 0;
+}
+
+void rows_destroy(struct rows *rows)
+{
+	if (!rows)
+		return;
+	cfi_close(rows->cfi);
+	image_close(rows->image);
+	free(rows);
+}
+
+bool rows_find(struct rows *rows, uint64_t vaddr, struct row *ret)
+{
+	return cfi_row(rows->cfi, vaddr, ret) == 0;
+}

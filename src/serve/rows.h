@@ -1,0 +1,18 @@
+/* How frames of a module are unwound, from one of its files. */
+#ifndef MEMTRACE_ROWS_H
+#define MEMTRACE_ROWS_H
+
+#include "region/row.h"
+#include "serve/elffile.h"
+
+struct rows;
+
+/* -ENOENT: the file has no unwind data, or is for a CPU that is not known.  The file must
+ * stay open. */
+int rows_create(const struct elffile *file, struct rows **ret, struct err *err);
+void rows_destroy(struct rows *rows); /* NULL is allowed */
+
+/* The row in force at vaddr; false (and ROW_CFA_NONE in *ret): there is none. */
+bool rows_find(struct rows *rows, uint64_t vaddr, struct row *ret);
+
+#endif
