@@ -145,6 +145,17 @@ $(O)/tests/targets/plugin_%.so: tests/targets/plugin.c
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -DPLUGIN="'$*'" -fPIC -shared -o $@ $<
 
+# The oracle of stacks (elfutils), and the recorder that tries it out (libunwind).
+E2E_BIN := $(O)/tests/e2e/stack_oracle
+ifeq ($(shell $(PKG_CONFIG) --exists libunwind-ptrace 2>/dev/null && echo yes),yes)
+E2E_BIN += $(O)/tests/e2e/stack_recorder
+endif
+$(O)/tests/e2e/stack_oracle: TOOL_LIBS = $(DW_LIBS)
+$(O)/tests/e2e/stack_recorder: TOOL_LIBS = $(shell $(PKG_CONFIG) --libs libunwind-ptrace)
+$(O)/tests/e2e/%: tests/e2e/%.c tests/e2e/record.h
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -g -O2 -Wall -Wextra -D_GNU_SOURCE -o $@ $< $(TOOL_LIBS)
+
 # ---- checks -----------------------------------------------------------------
 .PHONY: check check-floors check-unit check-e2e
 check: check-floors check-unit check-e2e
@@ -155,7 +166,7 @@ check-floors:
 check-unit: $(UNIT_BIN)
 	@failed=0; for t in $(UNIT_BIN); do echo "== $$t"; O=$(O) $$t || failed=1; done; exit $$failed
 
-check-e2e: all $(TARGETS)
+check-e2e: all $(TARGETS) $(E2E_BIN)
 	O=$(abspath $(O)) $(PYTHON) -m pytest -q -p no:cacheprovider $(wildcard tests/e2e tests/console tests/offline)
 
 .PHONY: clean help

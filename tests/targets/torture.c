@@ -17,7 +17,7 @@
 
 #include "target.h"
 
-enum { ALTERNATE = 32 * 1024, STACK = 512 * 1024, CORO = 32 * 1024 };
+enum { ALTERNATE = 32 * 1024, STACK = 160 * 1024, CORO = 32 * 1024 };
 
 static jmp_buf way_out;
 static volatile int sink;
