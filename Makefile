@@ -129,7 +129,7 @@ $(O)/tests/unit/%: tests/unit/%.c $(O)/libcli.a $(O)/libserve.a $(O)/libcore.a
 TARGET_FLAGS := -g -O2 -fno-builtin -Wall -Wextra -D_GNU_SOURCE -pthread
 TARGET_BIN := $(patsubst %.c,$(O)/%,$(filter-out %plugin.c %_preload.c,$(wildcard tests/targets/*.c))) \
 	      $(patsubst %.cc,$(O)/%,$(wildcard tests/targets/*.cc))
-TARGET_SO := $(addprefix $(O)/tests/targets/,plugin_a.so plugin_b.so count_preload.so idle_preload.so)
+TARGET_SO := $(addprefix $(O)/tests/targets/,plugin_a.so plugin_b.so count_preload.so plain_preload.so)
 TARGETS := $(TARGET_BIN) $(TARGET_SO)
 
 $(O)/tests/targets/%: tests/targets/%.c tests/targets/target.h
@@ -146,7 +146,7 @@ $(O)/tests/targets/plugin_%.so: tests/targets/plugin.c
 	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -DPLUGIN="'$*'" -fPIC -shared -o $@ $<
 
 # The oracle of stacks (elfutils), and the recorder that tries it out (libunwind).
-E2E_BIN := $(O)/tests/e2e/stack_oracle
+E2E_BIN := $(O)/tests/e2e/stack_oracle $(O)/tests/e2e/kill_at
 ifeq ($(shell $(PKG_CONFIG) --exists libunwind-ptrace 2>/dev/null && echo yes),yes)
 E2E_BIN += $(O)/tests/e2e/stack_recorder
 endif

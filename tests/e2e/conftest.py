@@ -55,3 +55,20 @@ def attach(started, tmp_path):
         return started[-1].attached()
 
     return start
+
+
+@pytest.fixture
+def follow(target, attach):
+    """follow(name, *args): runs a target from READY to its end, memtrace attached up to
+    DONE.  Returns (the target's own tally, memtrace's report)."""
+
+    def run(name, *args, options=(), **popen):
+        process = target(name, *args, **popen)
+        tracer = attach(process.pid, *options)
+        process.go_on()
+        process.done()
+        report = tracer.detach().consistent()
+        process.go_on()
+        return process.result(), report
+
+    return run

@@ -123,9 +123,7 @@ class Target(Process):
 
     def result(self):
         """Its last line; the verdict has been checked, and that it ended by itself."""
-        result = json.loads(self.wait_line(r"^RESULT (\{.*\})$").group(1))
-        if result["verdict"] != "ok":
-            raise Failed(f"the target's verdict: {result['verdict']}")
+        result = parse_result([self.wait_line(r"^RESULT (\{.*\})$").group(0)])
         status = self.wait()
         if status != 0:
             raise Failed(f"the target ended badly: {self.story()}")
@@ -164,13 +162,25 @@ class Memtrace(Process):
             raise Failed(f"memtrace ended badly: {self.story()}")
         if check:
             untouched(self.target)
+        return self.report()
+
+    def report(self):
+        """The final report, once it has ended."""
         return Report(json.loads(self.output.read_text()))
 
 
-def launch(output, argv, *options, env=None, stdin=subprocess.DEVNULL, timeout=PATIENCE):
+def parse_result(lines):
+    """The RESULT among a target's lines, its verdict checked."""
+    result = next(json.loads(line[7:]) for line in reversed(lines) if line.startswith("RESULT "))
+    if result["verdict"] != "ok":
+        raise Failed(f"the target's verdict: {result['verdict']}")
+    return result
+
+
+def launch(output, argv, *options, timeout=PATIENCE, **popen):
     """Runs a program under memtrace to its end: (status, lines of stdout, Report)."""
     process = Process([MEMTRACE, "--format=json", "-n", "0", "--all", "-o", output, *options, *argv],
-                      env=env, stdin=stdin)
+                      stdin=popen.pop("stdin", subprocess.DEVNULL), **popen)
     try:
         status = process.wait(timeout)
         path = pathlib.Path(output)
@@ -323,6 +333,14 @@ def traces(pid):
 def untouched(pid):
     found = traces(pid)
     assert not found, "the target was not left as it was:\n" + "\n".join(found)
+
+
+def wait_until_free(pid, timeout=10):
+    """After a kill: the guardian, a process of nobody's, takes away what was left."""
+    end = time.monotonic() + timeout
+    while traces(pid) and time.monotonic() < end:
+        pass
+    untouched(pid)
 
 
 def fingerprint(pid):

@@ -67,7 +67,7 @@ def cc1_argv(directory, header="stdio.h"):
 
 
 def python_argv(size):
-    return [PYTHON, "-S", "-E", "-c", PYTHON_TEXT.replace("SIZE", str(size))]
+    return [PYTHON, "-S", "-s", "-c", PYTHON_TEXT.replace("SIZE", str(size))]
 
 
 def sqlite_argv(size):
@@ -85,3 +85,33 @@ def steady_env(**more):
            "PYTHONDONTWRITEBYTECODE": "1", "GIT_CONFIG_NOSYSTEM": "1"}
     env.update(more)
     return env
+
+
+def git_repository(directory):
+    """A small history, the same whenever it is made."""
+    env = steady_env(GIT_AUTHOR_DATE="2020-01-01T00:00:00Z", GIT_COMMITTER_DATE="2020-01-01T00:00:00Z",
+                     GIT_AUTHOR_NAME="a", GIT_AUTHOR_EMAIL="a@b", GIT_COMMITTER_NAME="a",
+                     GIT_COMMITTER_EMAIL="a@b")
+    where = directory / "history"
+
+    def git(*args):
+        subprocess.run(["git", "-C", where, *args], check=True, env=env, stdout=subprocess.DEVNULL)
+
+    where.mkdir()
+    git("init", "-q")
+    for number in range(4):
+        for name in ("one", "two", "three"):
+            text = "".join(f"{name} {line * number}\n" for line in range(200))
+            (where / name).write_text(text)
+        git("add", ".")
+        git("commit", "-q", "-m", f"number {number}")
+    return where
+
+
+BASH_TEXT = """
+for i in {1..200}; do a[$i]=x$i; s="$s${a[$i]}"; done
+f() { local n=$1; (( n > 0 )) && f $((n - 1)); }
+f 30
+echo ${#s} ${a[@]/x/y} | { read -r line; echo ${#line}; }
+case $s in *x77*) echo yes;; esac
+"""

@@ -1,4 +1,4 @@
 /* Loaded where the oracle of counts is not: the loader allocates for every library,
  * so both runs load one. */
-extern int idle_preload_is_loaded;
-int idle_preload_is_loaded = 1;
+extern int plain_preload_is_loaded;
+int plain_preload_is_loaded = 1;

@@ -1,0 +1,91 @@
+/*
+ * kill_at STEP|all [-g] PROGRAM [ARG]...
+ *
+ * Runs memtrace and kills it by SIGKILL just before its STEP-th step: a system call by
+ * which it touches its target (ptrace, writes, tgkill).  With -g its children (the
+ * guardian, memtrace-fs) are killed in the same moment.  `all` kills nobody.  Prints
+ *     STEPS <made> killed|ended
+ * A tracer of the tracer: its threads are followed, its children are not.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int is_step(long number)
+{
+	return number == SYS_ptrace || number == SYS_pwrite64 || number == SYS_pwritev ||
+	       number == SYS_process_vm_writev || number == SYS_tgkill || number == SYS_write;
+}
+
+/* Kills what the process has started, by every thread's list of children. */
+static void kill_children(pid_t pid, pid_t tid)
+{
+	char path[64];
+	int child;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, tid);
+	FILE *file = fopen(path, "r");
+	while (file && fscanf(file, "%d", &child) == 1)
+		kill(child, SIGKILL);
+	if (file)
+		fclose(file);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 3)
+		return 2;
+	long at = strcmp(argv[1], "all") ? atol(argv[1]) : -1, steps = 0;
+	int guardian = !strcmp(argv[2], "-g"), status, killed = 0;
+	pid_t threads[64];
+	int count = 0;
+	pid_t pid = fork();
+	if (pid == 0) {
+		ptrace(PTRACE_TRACEME, 0, 0, 0);
+		execv(argv[2 + guardian], argv + 2 + guardian);
+		_exit(127);
+	}
+	if (waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
+		return 2;
+	ptrace(PTRACE_SETOPTIONS, pid, 0,
+	       PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL);
+	threads[count++] = pid;
+	ptrace(PTRACE_SYSCALL, pid, 0, 0);
+	for (;;) {
+		pid_t tid = waitpid(-1, &status, __WALL);
+		if (tid < 0 && errno == EINTR)
+			continue;
+		if (tid < 0 || (tid == pid && !WIFSTOPPED(status)))
+			break;
+		if (!WIFSTOPPED(status))
+			continue;
+		int known = 0, deliver = WSTOPSIG(status);
+		for (int i = 0; i < count; i++)
+			known |= threads[i] == tid;
+		if (!known && count < 64)
+			threads[count++] = tid;
+		if (deliver == (SIGTRAP | 0x80)) {
+			struct __ptrace_syscall_info info;
+			ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof(info), &info);
+			if (info.op == PTRACE_SYSCALL_INFO_ENTRY && is_step(info.entry.nr) &&
+			    steps++ == at) {
+				kill(pid, SIGKILL);
+				for (int i = 0; guardian && i < count; i++)
+					kill_children(pid, threads[i]);
+				killed = 1;
+			}
+			deliver = 0;
+		} else if (status >> 16 || !known) {
+			deliver = 0; /* an event, or a new thread's first stop */
+		}
+		ptrace(PTRACE_SYSCALL, tid, 0, deliver);
+	}
+	printf("STEPS %ld %s\n", steps, killed ? "killed" : "ended");
+	return killed || (WIFEXITED(status) && WEXITSTATUS(status) == 0) ? 0 : 1;
+}

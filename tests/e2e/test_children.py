@@ -1,0 +1,49 @@
+"""Children run free and unharmed; a new program begins new statistics."""
+import pytest
+
+import memtrace
+from test_entries import tally
+
+
+def test_forks_and_spawns(follow):
+    result, report = follow("children", "4")
+    assert report.counts() == tally(result)
+
+
+@pytest.mark.limit(90)
+def test_forks_under_a_storm(target, attach):
+    process = target("storm", "-t", "6", "-f", "-b", "-s")
+    for _ in range(3):
+        tracer = attach(process.pid)
+        tracer.status()
+        tracer.status()
+        tracer.detach().consistent()
+    process.go_on()
+    result = process.result()
+    assert result["children"] > 0 and result["signals"] > 0
+
+
+@pytest.mark.parametrize("how", [(), ("thread",)], ids=["main thread", "another thread"])
+def test_exec(follow, how):
+    result, report = follow("execs", *how)
+    sums = report.through("second_alloc")
+    assert (sums["allocs"], sums["allocated_bytes"]) == (51, 2000) == (result["allocs"], result["allocated_bytes"])
+    assert (sums["in_use_blocks"], sums["in_use_bytes"]) == (1, 500)
+    assert report.through("first_alloc")["allocs"] == 0
+    assert any(module["path"].endswith("/execs") for module in report["modules"])
+
+
+def test_exec_of_another_file(tmp_path):
+    """A shell that becomes another program: that one is reported."""
+    program = memtrace.TARGETS / "entries"
+    status, out, report = memtrace.launch(tmp_path / "report", ["/bin/sh", "-c", f"exec {program} 2"])
+    assert status == 0
+    result = memtrace.parse_result(out)
+    sums = report.consistent().through("main")
+    assert sums["allocs"] == result["allocs"]
+
+
+def test_status_of_the_program_is_ours(tmp_path):
+    for command, want in (("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 143), ("kill -KILL $$", 137)):
+        status, _, _ = memtrace.launch(tmp_path / "report", ["/bin/sh", "-c", command])
+        assert status == want, command

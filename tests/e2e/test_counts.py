@@ -1,0 +1,89 @@
+"""Exact counts of real programs: a preloaded interposer counts on its own.
+
+Two runs of a program that allocates the same in every run, without address
+randomisation, with hash seeds fixed, with the same environment but for two names of
+equal length: one with the oracle (count_preload.c), one under memtrace.  Allocations,
+frees and bytes must be equal, to the last one.
+
+What was seen while making both equal: the loader allocates for every library, so the
+run under memtrace loads one too (plain_preload.c); bash and perl copy the environment,
+so it must have the same length; python's -E also throws away PYTHONHASHSEED.  And in
+one and the same run, both watching: the oracle is then an allocator that calls another
+one, of which only the outermost call counts.
+"""
+import ctypes
+import os
+import struct
+import subprocess
+
+import pytest
+
+import memtrace
+import programs
+
+ADDR_NO_RANDOMIZE = 0x0040000
+NAMES = memtrace.Report.NAMES
+
+
+def fixed_addresses():
+    ctypes.CDLL(None).personality(ADDR_NO_RANDOMIZE)
+
+
+def oracle_numbers(path):
+    """(numbers, what it could not follow) of the oracle's file."""
+    _, *numbers, lost = struct.unpack("<6Q", path.read_bytes()[:48])
+    return dict(zip(NAMES, numbers)), lost
+
+
+def argv_of(name, directory):
+    return {
+        "python3": lambda: programs.python_argv(60),
+        "sqlite3": lambda: programs.sqlite_argv(200),
+        "cc1": lambda: programs.cc1_argv(directory),
+        "perl": lambda: programs.perl_argv(300),
+        "git": lambda: ["git", "-C", str(programs.git_repository(directory)), "--no-pager", "log", "--stat", "-p"],
+        "bash": lambda: ["bash", "-c", programs.BASH_TEXT],
+        "gcc": lambda: ["gcc", "-fpreprocessed", "-c", "-o", "/dev/null",
+                        programs.cc1_argv(directory)[4]],
+    }[name]()
+
+
+PROGRAMS = ["python3", "sqlite3", "cc1", "perl", "git", "bash", "gcc"]
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_equal_to_the_oracle(tmp_path, name):
+    argv = argv_of(name, tmp_path)
+    counts = tmp_path / "counts"
+    first = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True,
+                           preexec_fn=fixed_addresses, timeout=60,
+                           env=programs.steady_env(LD_PRELOAD=str(memtrace.TARGETS / "count_preload.so"),
+                                                   COUNT_FILE=str(counts)))
+    numbers, lost = oracle_numbers(counts)
+    assert lost == 0 and numbers["allocs"] > 200
+    # the same names, lengths and order
+    plain = programs.steady_env(LD_PRELOAD=str(memtrace.TARGETS / "plain_preload.so"), COUNT_NONE=str(counts))
+    status, out, report = memtrace.launch(tmp_path / "report", argv, "--no-symbols", env=plain,
+                                          preexec_fn=fixed_addresses)
+    assert status == 0
+    assert out == first.stdout.decode(errors="replace").splitlines()
+    report.consistent()
+    assert report["summary"]["frees_of_unknown"] == 0
+    assert report.counts() == numbers
+
+
+@pytest.mark.parametrize("argv", [("entries", "5"), ("storm",), ("children", "1"), ("signals", "plain", "1")],
+                         ids=lambda argv: argv[0])
+def test_both_in_one_run(tmp_path, argv):
+    """The oracle inside, memtrace outside: an allocator that wraps another."""
+    counts = tmp_path / "counts"
+    env = dict(os.environ, LD_PRELOAD=str(memtrace.TARGETS / "count_preload.so"), COUNT_FILE=str(counts))
+    # the oracle counts whoever makes its file: that must be the program, not memtrace
+    status, out, report = memtrace.launch(
+        tmp_path / "report", ["env", *(f"{k}={env[k]}" for k in ("LD_PRELOAD", "COUNT_FILE")),
+                              memtrace.TARGETS / argv[0], *argv[1:]], "--no-symbols")
+    assert status == 0
+    memtrace.parse_result(out)
+    numbers, lost = oracle_numbers(counts)
+    assert lost == 0
+    assert report.consistent().counts() == numbers

@@ -1,0 +1,74 @@
+"""Every entry point of the allocator, counted exactly: the target keeps its own tally."""
+import pytest
+
+import memtrace
+
+
+def tally(result):
+    return {name: result[name] for name in memtrace.Report.NAMES}
+
+
+def test_libc(follow):
+    result, report = follow("entries", "20")
+    assert report.counts() == tally(result)
+    assert report["summary"]["frees_of_unknown"] == 0
+    assert report["summary"]["in_use_bytes"] == 1 + 20 + 300
+    assert report["summary"]["in_use_blocks"] == 3
+
+
+def test_operators_and_exceptions(follow):
+    result, report = follow("operators", "20")
+    assert report.counts() == tally(result)
+    assert (report["summary"]["in_use_blocks"], report["summary"]["in_use_bytes"]) == (1, 1234)
+
+
+def test_each_function_is_named(follow):
+    """The outermost function of the allocator stands in the stack under its own name."""
+    _, report = follow("entries", "1")
+    leaves = {c["stack"][0]["function"].split("(")[0] for c in report["contexts"] if c["stack"][0]["function"]}
+    for name in ("malloc", "calloc", "realloc", "posix_memalign", "aligned_alloc", "valloc", "pvalloc"):
+        assert any(leaf.lstrip("_").removeprefix("libc_") == name or name in leaf for leaf in leaves), (name, leaves)
+
+
+def test_ways_out_of_a_call(follow):
+    """longjmp out of handlers and callbacks, cancelled threads."""
+    result, report = follow("jumps", "40")
+    assert report.counts() == tally(result)
+    assert report["summary"]["in_use_blocks"] == 0
+
+
+@pytest.mark.parametrize("argv", [("entries", "3"), ("operators", "3")], ids=lambda argv: argv[0])
+def test_launched(tmp_path, argv):
+    """From the first constructor to the last destructor: what the target did, no less."""
+    status, out, report = memtrace.launch(tmp_path / "report", [memtrace.TARGETS / argv[0], *argv[1:]])
+    assert status == 0
+    report.consistent()
+    result = memtrace.parse_result(out)
+    sums = report.through("main")
+    assert {k: sums[k] for k in ("allocs", "allocated_bytes")} == {k: result[k] for k in ("allocs", "allocated_bytes")}
+    assert sums["in_use_bytes"] == result["allocated_bytes"] - result["freed_bytes"]
+
+
+def test_constructors_and_destructors(tmp_path):
+    status, out, report = memtrace.launch(tmp_path / "report", [memtrace.TARGETS / "constructed"])
+    assert status == 0
+    result = memtrace.parse_result(out)
+    sums = report.consistent().through("construct_alloc")
+    assert (result["allocs"], result["allocated_bytes"]) == (4, 4010)
+    assert (sums["allocs"], sums["allocated_bytes"], sums["frees"]) == (4, 4010, 3)
+    assert (sums["in_use_blocks"], sums["in_use_bytes"]) == (1, 1004)
+
+
+def test_blocks_from_before(target, attach):
+    """A block from before the attach, freed after it, is counted apart; `clear` alike."""
+    process = target("storm", "-t", "3", "-p")
+    tracer = attach(process.pid)
+    tracer.send("clear")
+    tracer.status()
+    process.go_on()
+    process.result()
+    tracer.process.stdin.close()
+    tracer.wait()
+    report = tracer.report().consistent()
+    assert report["summary"]["frees_of_unknown"] > 0
+    assert all(context["in_use_blocks"] >= 0 for context in report["contexts"])

@@ -1,0 +1,104 @@
+"""SIGKILL of memtrace at any moment: the target lives, computes right, and is cleaned up.
+
+Random moments, with and without the guardian, and every step by which memtrace touches
+its target during attach, patching and detach (kill_at.c).  The long runs are tests/soak.
+"""
+import os
+import random
+import re
+import subprocess
+import threading
+
+import pytest
+
+import memtrace
+
+KILL_AT = memtrace.BUILD / "tests" / "e2e" / "kill_at"
+QUIET = ["--no-symbols", "-q", "--format=json", "-o", "/dev/null"]
+
+
+def must_live(process):
+    assert process.alive(), f"the target died: {process.story()}"
+
+
+def clean_up(process, attach):
+    """A new memtrace attaches to what was left, and its clean end leaves nothing."""
+    tracer = attach(process.pid, "--no-symbols")
+    tracer.status()
+    tracer.detach().consistent()
+
+
+def random_kills(process, count, seed, guardian):
+    dice = random.Random(seed)
+    for _ in range(count):
+        tracer = memtrace.Process([memtrace.MEMTRACE, *QUIET, "-p", process.pid])
+        # the moment itself is what varies: nothing to wait for
+        threading.Event().wait(dice.choice([0.005, 0.02, 0.1]) * dice.random())
+        victims = [tracer.pid, *(memtrace.descendants(tracer.pid) if guardian else ())]
+        memtrace.signal_all(victims)
+        tracer.end()
+        must_live(process)
+        if not guardian:
+            memtrace.wait_until_free(process.pid)
+
+
+@pytest.mark.parametrize("guardian", [False, True], ids=["memtrace", "memtrace and guardian"])
+def test_at_random_moments(target, attach, guardian):
+    process = target("storm", "-t", "8", "-f", "-b")
+    random_kills(process, 10, os.getpid(), guardian)
+    clean_up(process, attach)
+    must_live(process)
+    process.go_on()
+    process.result()
+
+
+def steps_of(process, *options):
+    run = subprocess.run([KILL_AT, *options, memtrace.MEMTRACE, *QUIET, "-b", "-x", "status",
+                          "-p", str(process.pid)], capture_output=True, text=True, timeout=60)
+    match = re.search(r"^STEPS (\d+) (\w+)$", run.stdout, re.M)
+    assert match, run
+    return int(match[1]), match[2]
+
+
+def stepwise_kills(process, attach, step_list, guardian):
+    for step in step_list:
+        steps_of(process, str(step), *(["-g"] if guardian else []))
+        must_live(process)
+        if not guardian:
+            memtrace.wait_until_free(process.pid)
+    clean_up(process, attach)
+
+
+@pytest.mark.parametrize("guardian", [False, True], ids=["memtrace", "memtrace and guardian"])
+def test_at_single_steps(target, attach, guardian):
+    """A quiet target, so that the steps are those of attaching and detaching."""
+    process = target("threads", "3", "100")
+    made, end = steps_of(process, "all")
+    assert end == "ended" and made > 20
+    memtrace.untouched(process.pid)
+    stepwise_kills(process, attach, range(guardian, made, max(1, made // 12)), guardian)
+    process.go_on()
+    process.done()
+    process.go_on()
+    process.result()
+
+
+def test_killed_and_forgotten(target, attach):
+    """Both killed, nobody comes: the target goes on with what was left in it, and forks."""
+    process = target("storm", "-t", "4", "-f", "-b", "-s")
+    tracer = attach(process.pid, "--no-symbols")
+    tracer.status()
+    memtrace.signal_all([tracer.pid, *memtrace.descendants(tracer.pid)])
+    tracer.end()
+    must_live(process)
+    process.go_on()
+    assert process.result()["turns"] > 0
+
+
+def test_target_killed_in_the_middle_of_a_stop(target, attach):
+    process = target("storm", "-t", "8")
+    tracer = attach(process.pid)
+    process.process.kill()
+    assert process.wait() == -9
+    tracer.wait()
+    tracer.report().consistent()

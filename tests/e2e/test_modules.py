@@ -1,0 +1,30 @@
+"""Libraries that come and go: stacks in what is gone keep their module."""
+import memtrace
+
+
+def test_dlopen_and_dlclose(follow):
+    result, report = follow("plugins", memtrace.TARGETS, "10")
+    assert result["reused"] > 0  # else the test shows nothing
+    sums = report.through("plugin_alloc")
+    assert (sums["allocs"], sums["allocated_bytes"]) == (result["allocs"], result["allocated_bytes"])
+    assert sums["in_use_blocks"] == 10
+    for context in report["contexts"]:
+        plugin = [f["module"] for f in context["stack"] if "plugin_" in (f["module"] or "")]
+        if plugin and context["allocs"]:
+            size = context["allocated_bytes"] / context["allocs"]
+            letter = "a" if size < 150 else "b"
+            assert all(path.endswith(f"plugin_{letter}.so") for path in plugin), context
+    paths = [module["path"] for module in report["modules"]]
+    assert sum("plugin_a.so" in path for path in paths) >= 1
+    assert sum("plugin_b.so" in path for path in paths) >= 1
+
+
+def test_every_frame_lies_in_its_module(follow):
+    _, report = follow("entries", "2")
+    where = {module["path"]: module for module in report["modules"]}
+    frames = [frame for context in report["contexts"] for frame in context["stack"]]
+    assert frames
+    for frame in frames:
+        module = where[frame["module"]]
+        assert int(module["begin"], 16) <= int(frame["pc"], 16) <= int(module["end"], 16)
+        assert frame["build_id"] == module["build_id"]

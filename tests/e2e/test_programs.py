@@ -1,0 +1,319 @@
+"""Servers and shells that people run, attached to under load.
+
+Each answers every request right: before, while memtrace is attached, and after it has
+gone; and what it reports is consistent, with nothing lost.
+"""
+import http.client
+import random
+import shutil
+import socket
+import struct
+import threading
+import urllib.parse
+
+import pytest
+
+import memtrace
+import programs
+
+
+def free_port(kind=socket.SOCK_STREAM):
+    with socket.socket(socket.AF_INET, kind) as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def needs(program):
+    return pytest.mark.skipif(not shutil.which(program, path="/usr/sbin:/usr/bin:/sbin:/bin"),
+                              reason=f"{program} is not installed")
+
+
+class Load:
+    """Requests from a thread, over and over; a wrong answer is an error at the end."""
+
+    def __init__(self, request):
+        self.request, self.count, self.error = request, 0, None
+        self._stop = False
+        self._news = threading.Condition()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        try:
+            while not self._stop:
+                self.request()
+                with self._news:
+                    self.count += 1
+                    self._news.notify_all()
+        except BaseException as error:  # told to whoever waits
+            with self._news:
+                self.error = error
+                self._news.notify_all()
+
+    def answered(self, more, timeout=50):
+        """Waits for so many more right answers."""
+        with self._news:
+            goal = self.count + more
+            done = self._news.wait_for(lambda: self.error or self.count >= goal, timeout)
+        if self.error:
+            raise self.error
+        assert done, f"only {self.count} answers"
+
+    def stop(self):
+        self._stop = True
+        self._thread.join(20)
+        if self.error:
+            raise self.error
+
+
+def until_it_answers(request, process):
+    """A server that has just been started: asked until it answers."""
+    while True:
+        try:
+            return request()
+        except (ConnectionError, socket.timeout):
+            assert process.alive(), process.story()
+
+
+def attached_under_load(pid, attach, request, answers=60):
+    load = Load(request)
+    load.answered(5)
+    tracer = attach(pid)
+    load.answered(answers)
+    first = tracer.status()
+    tracer.send("report -n 2")
+    load.answered(answers)
+    report = tracer.detach().consistent()
+    load.answered(5)
+    load.stop()
+    assert report["summary"]["allocs"] >= first["allocs"] > 0
+    assert report["summary"]["frees"] > 0
+    return report
+
+
+# ---- redis ----------------------------------------------------------------------
+
+class Redis:
+    def __init__(self, port):
+        self.sock = socket.create_connection(("127.0.0.1", port), 20)
+        self.file = self.sock.makefile("rb")
+
+    def __call__(self, *args):
+        parts = [a if isinstance(a, bytes) else str(a).encode() for a in args]
+        self.sock.sendall(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts))
+        return self._reply()
+
+    def _reply(self):
+        line = self.file.readline()[:-2]
+        if not line:
+            raise ConnectionError("redis closed the connection")
+        kind, rest = line[:1], line[1:]
+        if kind == b"$":
+            return None if rest == b"-1" else self.file.read(int(rest) + 2)[:-2]
+        if kind == b"*":
+            return [self._reply() for _ in range(int(rest))]
+        assert kind != b"-", line
+        return int(rest) if kind == b":" else rest
+
+
+@needs("redis-server")
+@pytest.mark.limit(90)
+def test_redis(started, attach, tmp_path):
+    port = free_port()
+    server = memtrace.Process(["redis-server", "--port", port, "--save", "", "--dir", tmp_path,
+                               "--bind", "127.0.0.1"])
+    started.append(server)
+    redis = until_it_answers(lambda: Redis(port), server)
+    dice = random.Random(1)
+
+    def request():
+        key, value = f"key{dice.randrange(500)}", dice.randbytes(dice.randrange(2000))
+        assert redis("SET", key, value) == b"OK"
+        assert redis("GET", key) == value
+        redis("DEL", "list")
+        assert redis("RPUSH", "list", *range(20)) == 20
+        assert redis("LRANGE", "list", 5, 7) == [b"5", b"6", b"7"]
+
+    benchmark = memtrace.Process(["redis-benchmark", "-p", port, "-q", "-c", "10", "-n", "1000000",
+                                  "-t", "set,get,lpush,hset"])
+    started.append(benchmark)
+    report = attached_under_load(server.pid, attach, request)
+    benchmark.end()
+    assert redis("PING") == b"PONG"
+    assert any("jemalloc" in module["path"] or "libc" in module["path"] for module in report["modules"])
+
+
+# ---- dnsmasq --------------------------------------------------------------------
+
+def dns_query(name, number):
+    labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split("."))
+    return struct.pack(">6H", number, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">2H", 1, 1)
+
+
+def dns_answers(reply, number, address):
+    assert struct.unpack_from(">H", reply)[0] == number
+    assert struct.unpack_from(">H", reply, 6)[0] == 1
+    assert reply.endswith(struct.pack(">H", 4) + socket.inet_aton(address))
+
+
+@needs("dnsmasq")
+def test_dnsmasq(started, attach):
+    port = free_port(socket.SOCK_DGRAM)
+    server = memtrace.Process([
+        shutil.which("dnsmasq", path="/usr/sbin:/usr/bin"), "--no-daemon", f"--port={port}", "--no-resolv",
+        "--no-hosts", "--conf-file=/dev/null", "--listen-address=127.0.0.1", "--bind-interfaces",
+        "--address=/memtrace.test/10.1.2.3", "--log-queries", "--pid-file"])
+    started.append(server)
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.connect(("127.0.0.1", port))
+    sock.settimeout(20)
+    numbers = iter(range(1, 60000))
+
+    def request():
+        number = next(numbers)
+        sock.send(dns_query(f"host{number}.memtrace.test", number))
+        dns_answers(sock.recv(512), number, "10.1.2.3")
+        if number % 10 == 0:  # over TCP: dnsmasq forks for each
+            with socket.create_connection(("127.0.0.1", port), 20) as stream:
+                query = dns_query("tcp.memtrace.test", number)
+                stream.sendall(struct.pack(">H", len(query)) + query)
+                dns_answers(stream.recv(514)[2:], number, "10.1.2.3")
+
+    until_it_answers(request, server)
+    load = Load(request)
+    load.answered(20)
+    tracer = attach(server.pid)
+    load.answered(100)
+    tracer.status()
+    report = tracer.detach().consistent()
+    load.answered(20)
+    load.stop()
+    # an address of the configuration is answered from memory it has: only TCP allocates
+    assert any(module["path"].endswith("dnsmasq") for module in report["modules"])
+
+
+# ---- nginx ----------------------------------------------------------------------
+
+NGINX = """
+daemon off;
+worker_processes 1;
+pid {dir}/pid;
+error_log {dir}/error.log;
+events {{ worker_connections 64; }}
+http {{
+    access_log off;
+    client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy; fastcgi_temp_path {dir}/fastcgi;
+    uwsgi_temp_path {dir}/uwsgi; scgi_temp_path {dir}/scgi;
+    gzip on; gzip_min_length 10; gzip_types text/plain; default_type text/plain;
+    server {{ listen 127.0.0.1:{port}; root {dir}/www; }}
+}}
+"""
+
+
+@needs("nginx")
+def test_nginx(started, attach, tmp_path):
+    port = free_port()
+    tmp_path.chmod(0o755)
+    for parent in list(tmp_path.parents)[:2]:
+        parent.chmod(0o755)  # its worker is another user
+    (tmp_path / "www").mkdir()
+    text = "".join(f"line {i * 7919}\n" for i in range(500))
+    (tmp_path / "www" / "file").write_text(text)
+    (tmp_path / "conf").write_text(NGINX.format(dir=tmp_path, port=port))
+    server = memtrace.Process([shutil.which("nginx", path="/usr/sbin:/usr/bin"), "-c", tmp_path / "conf",
+                               "-e", tmp_path / "error.log", "-p", tmp_path])
+    started.append(server)
+
+    def request():
+        import gzip
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        for headers in ({}, {"Accept-Encoding": "gzip"}):
+            client.request("GET", "/file", headers=headers)
+            answer = client.getresponse()
+            body = answer.read()
+            assert answer.status == 200
+            assert (gzip.decompress(body) if headers else body).decode() == text
+        client.request("GET", "/nothing")
+        answer = client.getresponse()
+        assert (answer.status, bool(answer.read())) == (404, True)
+        client.close()
+
+    until_it_answers(request, server)
+    worker = memtrace.descendants(server.pid)[0]
+    report = attached_under_load(worker, attach, request)
+    assert any(module["path"].endswith("nginx") for module in report["modules"])
+
+
+# ---- python3 --------------------------------------------------------------------
+
+HTTP_SERVER = """
+import http.server, json, sys, urllib.parse
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        query = urllib.parse.parse_qs(urllib.parse.urlparse(self.path).query)
+        body = json.dumps({"sum": sum(map(int, query["n"])), "text": query["n"][0] * 100}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *args):
+        pass
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+@pytest.mark.parametrize("allocator", ["malloc", "pymalloc"])
+def test_python_http_server(started, attach, allocator):
+    port = free_port()
+    server = memtrace.Process([programs.PYTHON, "-c", HTTP_SERVER, port],
+                              env=programs.steady_env(PYTHONMALLOC=allocator))
+    started.append(server)
+    dice = random.Random(2)
+
+    def request():
+        import json
+        numbers = [dice.randrange(10**6) for _ in range(10)]
+        with socket.create_connection(("127.0.0.1", port), 20) as sock:
+            client = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            client.sock = sock
+            client.request("GET", "/?" + urllib.parse.urlencode({"n": numbers}, doseq=True))
+            answer = json.loads(client.getresponse().read())
+        assert answer == {"sum": sum(numbers), "text": str(numbers[0]) * 100}
+
+    until_it_answers(request, server)
+    loads = [Load(request) for _ in range(3)]
+    report = attached_under_load(server.pid, attach, request, answers=10)
+    for load in loads:
+        load.stop()
+    assert any("python3" in module["path"] for module in report["modules"])
+
+
+# ---- sqlite3 --------------------------------------------------------------------
+
+@needs("sqlite3")
+def test_sqlite_shell(started, attach, tmp_path):
+    shell = memtrace.Process(["sqlite3", "-batch", tmp_path / "db"])
+    started.append(shell)
+
+    def ask(sql, answer):
+        shell.send(f"{sql}; select 'end of answer';")
+        assert shell.wait_line(".*").group(0) == str(answer)
+        assert shell.wait_line(".*").group(0) == "end of answer"
+
+    shell.send("create table t(a integer primary key, b text); create index i on t(b);")
+    ask("select 6 * 7", 42)
+    numbers = iter(range(0, 10**6, 20))
+
+    def request():
+        first = next(numbers)
+        shell.send("begin; with recursive c(x) as (select %d union all select x + 1 from c where x < %d) "
+                   "insert into t select x, hex(x * 7919) from c; commit;" % (first, first + 19))
+        ask("select count(*) || ' ' || sum(a) from t", f"{first + 20} {(first + 20) * (first + 19) // 2}")
+        ask(f"select b from t where a = {first + 3}", str((first + 3) * 7919).encode().hex().upper())
+
+    report = attached_under_load(shell.pid, attach, request)
+    ask("pragma integrity_check", "ok")
+    shell.send(".quit")
+    assert shell.wait() == 0
+    assert any("sqlite" in module["path"] for module in report["modules"])

@@ -1,0 +1,83 @@
+"""Signals arrive as they would have: each once, with its value, and no other."""
+import os
+import signal
+
+import pytest
+
+import memtrace
+from test_entries import tally
+
+
+@pytest.mark.parametrize("mode", ["plain", "own", "late"])
+@pytest.mark.limit(90)
+def test_every_signal(follow, mode):
+    result, report = follow("signals", mode, "3")
+    assert report.counts() == tally(result)
+
+
+def state(pid):
+    return memtrace._read_proc(pid, "stat").rsplit(")", 1)[1].split()[0]
+
+
+def test_group_stop(target, attach):
+    """SIGSTOP stops a traced process, its parent hears of it, SIGCONT lets it go on."""
+    process = target("storm", "-t", "4")
+    tracer = attach(process.pid)
+    os.kill(process.pid, signal.SIGSTOP)
+    assert os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1])
+    first = tracer.status()
+    second = tracer.status()
+    assert first["allocs"] == second["allocs"]
+    os.kill(process.pid, signal.SIGCONT)
+    assert os.WIFCONTINUED(os.waitpid(process.pid, os.WCONTINUED)[1])
+    while tracer.status()["allocs"] <= second["allocs"]:
+        pass
+    tracer.detach().consistent()
+    process.go_on()
+    process.result()
+
+
+def test_attach_to_a_stopped_process(target, attach):
+    """It stays stopped while we come and go."""
+    process = target("storm", "-t", "4")
+    os.kill(process.pid, signal.SIGSTOP)
+    assert os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1])
+    tracer = attach(process.pid)
+    tracer.detach(check=False)
+    complaints = memtrace.traces(process.pid)
+    assert complaints and all("is stopped: T (stopped)" in line for line in complaints), complaints
+    os.kill(process.pid, signal.SIGCONT)
+    assert os.WIFCONTINUED(os.waitpid(process.pid, os.WCONTINUED)[1])
+    memtrace.untouched(process.pid)
+    process.go_on()
+    process.result()
+
+
+def test_detach_while_stopped(target, attach):
+    process = target("storm", "-t", "4")
+    tracer = attach(process.pid)
+    os.kill(process.pid, signal.SIGSTOP)
+    assert os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1])
+    tracer.detach(check=False)
+    complaints = memtrace.traces(process.pid)
+    assert complaints and all("is stopped: T (stopped)" in line for line in complaints), complaints
+    os.kill(process.pid, signal.SIGCONT)
+    assert os.WIFCONTINUED(os.waitpid(process.pid, os.WCONTINUED)[1])
+    process.go_on()
+    process.result()
+
+
+def test_no_call_is_interrupted(target, attach):
+    """epoll_wait, semop, sigtimedwait, recv and 18 more: attach, report and detach are
+    invisible to threads that wait in them."""
+    process = target("eintr")
+    before = memtrace.fingerprint(process.pid)[0].keys()
+    for _ in range(10):
+        tracer = attach(process.pid)
+        tracer.send("report -n 3")
+        tracer.status()
+        tracer.detach().consistent()
+    assert memtrace.fingerprint(process.pid)[0].keys() == before
+    process.go_on()
+    result = process.result()
+    assert result["fewest"] > 0

@@ -1,0 +1,59 @@
+"""The long runs, of which `make check` has a sample: COUNT kills and cycles each.
+
+COUNT is 1000, or what the environment says.  Every run ends with the target's own
+verdict, a new memtrace that attaches to what was left, and the check for traces.
+"""
+import os
+
+import pytest
+
+import memtrace
+import test_cycles
+import test_kills
+
+COUNT = int(os.environ.get("COUNT", "1000"))
+PORTION = 50
+HOUR = 3600
+
+
+def portions():
+    return range(max(1, COUNT // PORTION))
+
+
+@pytest.mark.limit(HOUR)
+@pytest.mark.parametrize("guardian", [False, True], ids=["memtrace", "memtrace and guardian"])
+@pytest.mark.parametrize("storm", [("-t", "8", "-f"), ("-t", "8", "-b", "-s"), ("-t", "8", "-p", "-f", "-b")],
+                         ids=" ".join)
+def test_random_kills(target, attach, storm, guardian):
+    for number in portions():
+        process = target("storm", *storm)
+        test_kills.random_kills(process, min(PORTION, COUNT), number, guardian)
+        test_kills.clean_up(process, attach)
+        test_kills.must_live(process)
+        process.go_on()
+        process.result()
+
+
+@pytest.mark.limit(HOUR)
+@pytest.mark.parametrize("guardian", [False, True], ids=["memtrace", "memtrace and guardian"])
+@pytest.mark.parametrize("name", [("threads", "3", "100"), ("storm", "-t", "4", "-p", "-b")],
+                         ids=lambda name: name[0])
+def test_every_step(target, attach, name, guardian):
+    """Every step of attach, patching and detach, as far as COUNT goes."""
+    process = target(*name)
+    made, _ = test_kills.steps_of(process, "all")
+    test_kills.stepwise_kills(process, attach, range(min(made, COUNT)), guardian)
+    process.go_on()
+    if name[0] == "threads":
+        process.done()
+        process.go_on()
+    process.result()
+
+
+@pytest.mark.limit(HOUR)
+def test_cycles_on_a_busy_process(target):
+    process = target("storm", "-t", "8", "-b")
+    test_cycles.cycle(process, COUNT)
+    memtrace.untouched(process.pid)
+    process.go_on()
+    process.result()
