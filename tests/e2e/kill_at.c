@@ -5,13 +5,15 @@
  * which it touches its target (ptrace, writes, tgkill).  With -g its children (the
  * guardian, memtrace-fs) are killed in the same moment.  `all` kills nobody.  Prints
  *     STEPS <made> killed|ended
- * A tracer of the tracer: its threads are followed, its children are not.
+ * when what memtrace left behind (the guardian) has ended too.
+ * It is a tracer of the tracer: threads are followed, children are not.
  */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
@@ -45,6 +47,7 @@ int main(int argc, char **argv)
 	int guardian = !strcmp(argv[2], "-g"), status, killed = 0;
 	pid_t threads[64];
 	int count = 0;
+	prctl(PR_SET_CHILD_SUBREAPER, 1); /* the guardian becomes our child */
 	pid_t pid = fork();
 	if (pid == 0) {
 		ptrace(PTRACE_TRACEME, 0, 0, 0);
@@ -86,6 +89,9 @@ int main(int argc, char **argv)
 		}
 		ptrace(PTRACE_SYSCALL, tid, 0, deliver);
 	}
+	int last = status;
+	while (waitpid(-1, &status, __WALL) > 0 || errno == EINTR)
+		;
 	printf("STEPS %ld %s\n", steps, killed ? "killed" : "ended");
-	return killed || (WIFEXITED(status) && WEXITSTATUS(status) == 0) ? 0 : 1;
+	return killed || (WIFEXITED(last) && WEXITSTATUS(last) == 0) ? 0 : 1;
 }

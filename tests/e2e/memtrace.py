@@ -4,6 +4,7 @@ Nothing here sleeps: a test waits for lines (READY of a target, HEAP SUMMARY of 
 attached memtrace) or for the end of a process.  Everything started is ended by its
 pid when the test is over, whatever happened.
 """
+import ctypes
 import json
 import os
 import pathlib
@@ -228,8 +229,16 @@ def _read_proc(pid, name):
     return pathlib.Path(f"/proc/{pid}/{name}").read_bytes().decode(errors="replace")
 
 
+def task(pid):
+    """PID/task/TID of a thread that lives: the first one may have ended before the others."""
+    for tid in os.listdir(f"/proc/{pid}/task"):
+        if _read_proc(pid, f"task/{tid}/stat").rsplit(")", 1)[1].split()[0] not in "ZX":
+            return f"{pid}/task/{tid}"
+    raise Failed(f"process {pid} has no living thread")
+
+
 def _mappings(pid):
-    for line in _read_proc(pid, "maps").splitlines():
+    for line in _read_proc(task(pid), "maps").splitlines():
         match = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) (\S+) (\d+)\s*(.*)", line)
         begin, end, offset = (int(match[i], 16) for i in (1, 2, 4))
         yield begin, end, match[3], offset, int(match[6]), match[7]
@@ -250,11 +259,11 @@ def _exec_segments(data):
 def _text_traces(pid, mem, begin, end, offset, path):
     """Compares an executable mapping with its file.  Returns (complaints, slack), slack =
     (begin, end, the bytes there that are not the file's)."""
-    name = f"/proc/{pid}/map_files/{begin:x}-{end:x}"
+    name = f"/proc/{task(pid)}/map_files/{begin:x}-{end:x}"
     try:
         data = pathlib.Path(name).read_bytes()
     except OSError:
-        data = pathlib.Path(f"/proc/{pid}/root{path}").read_bytes()
+        data = pathlib.Path(f"/proc/{task(pid)}/root{path}").read_bytes()
     complaints, slack = [], None
     for vaddr, file_offset, filesz in _exec_segments(data):
         page = file_offset & ~4095
@@ -315,7 +324,7 @@ def traces(pid):
     """
     complaints, slacks = [], []
     mappings = list(_mappings(pid))
-    mem = os.open(f"/proc/{pid}/mem", os.O_RDONLY)
+    mem = os.open(f"/proc/{task(pid)}/mem", os.O_RDONLY)
     try:
         for begin, end, rights, offset, inode, path in mappings:
             if "x" not in rights or not inode:
@@ -335,12 +344,17 @@ def untouched(pid):
     assert not found, "the target was not left as it was:\n" + "\n".join(found)
 
 
-def wait_until_free(pid, timeout=10):
-    """After a kill: the guardian, a process of nobody's, takes away what was left."""
-    end = time.monotonic() + timeout
-    while traces(pid) and time.monotonic() < end:
-        pass
-    untouched(pid)
+def adopt_orphans():
+    """What a killed memtrace leaves behind becomes a child of ours."""
+    PR_SET_CHILD_SUBREAPER = 36
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def wait_for_guardians():
+    """Waits for the end of the guardians whose memtrace was killed."""
+    for child in children(os.getpid()):
+        if _read_proc(child, "comm").strip() == "memtrace-guard":
+            os.waitpid(child, 0)
 
 
 def fingerprint(pid):
@@ -349,21 +363,30 @@ def fingerprint(pid):
     tasks = {}
     for tid in sorted(os.listdir(f"/proc/{pid}/task")):
         status = _read_proc(pid, f"task/{tid}/status")
-        tasks[tid] = re.findall(r"^(?:Sig\w+|ShdPnd|Cpus_allowed|Seccomp|NoNewPrivs):.*$", status, re.M)
+        tasks[tid] = re.findall(r"^(?:Sig(?!Q)\w+|ShdPnd|Cpus_allowed|Seccomp|NoNewPrivs):.*$", status, re.M)
     files = [m for m in _mappings(pid) if m[4]]
     return tasks, files, sorted(os.listdir(f"/proc/{pid}/fd"))
 
 
-def descendants(pid):
-    """Pids below pid, children first to grandchildren."""
+def children(pid):
     found = []
     try:
-        for tid in os.listdir(f"/proc/{pid}/task"):
-            for child in _read_proc(pid, f"task/{tid}/children").split():
-                found.append(int(child))
-                found += descendants(int(child))
-    except (FileNotFoundError, ProcessLookupError):
-        pass
+        tids = os.listdir(f"/proc/{pid}/task")
+    except FileNotFoundError:
+        return found
+    for tid in tids:
+        try:
+            found += map(int, _read_proc(pid, f"task/{tid}/children").split())
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # a thread that has just ended
+    return found
+
+
+def descendants(pid):
+    """Pids below pid, each before those below it."""
+    found = []
+    for child in children(pid):
+        found += [child, *descendants(child)]
     return found
 
 

@@ -1,18 +1,21 @@
 """Exact counts of real programs: a preloaded interposer counts on its own.
 
 Two runs of a program that allocates the same in every run, without address
-randomisation, with hash seeds fixed, with the same environment but for two names of
+randomisation, with hash seeds fixed, with the same environment but for one value of
 equal length: one with the oracle (count_preload.c), one under memtrace.  Allocations,
 frees and bytes must be equal, to the last one.
 
 What was seen while making both equal: the loader allocates for every library, so the
 run under memtrace loads one too (plain_preload.c); bash and perl copy the environment,
-so it must have the same length; python's -E also throws away PYTHONHASHSEED.  And in
-one and the same run, both watching: the oracle is then an allocator that calls another
-one, of which only the outermost call counts.
+so it must have the same length, and perl's hash of it grows by the names in it; python's
+-E also throws away PYTHONHASHSEED; python allocates otherwise for a pipe than for
+/dev/null; cc1 takes a page of 32768 bytes more or less by where its memory lies (13546 to
+13548 allocations of the same file, without memtrace too).
+
+So that this is not needed: both in one and the same run.  The oracle is then an allocator
+that calls another one, of which only the outermost call counts.
 """
 import ctypes
-import os
 import struct
 import subprocess
 
@@ -48,21 +51,20 @@ def argv_of(name, directory):
     }[name]()
 
 
-PROGRAMS = ["python3", "sqlite3", "cc1", "perl", "git", "bash", "gcc"]
+PROGRAMS = ["python3", "sqlite3", "perl", "git", "bash", "gcc"]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_equal_to_the_oracle(tmp_path, name):
     argv = argv_of(name, tmp_path)
     counts = tmp_path / "counts"
-    first = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True,
+    first = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True,
                            preexec_fn=fixed_addresses, timeout=60,
                            env=programs.steady_env(LD_PRELOAD=str(memtrace.TARGETS / "count_preload.so"),
                                                    COUNT_FILE=str(counts)))
     numbers, lost = oracle_numbers(counts)
-    assert lost == 0 and numbers["allocs"] > 200
-    # the same names, lengths and order
-    plain = programs.steady_env(LD_PRELOAD=str(memtrace.TARGETS / "plain_preload.so"), COUNT_NONE=str(counts))
+    assert lost == 0 and numbers["allocs"] > 100
+    plain = programs.steady_env(LD_PRELOAD=str(memtrace.TARGETS / "plain_preload.so"), COUNT_FILE=str(counts))
     status, out, report = memtrace.launch(tmp_path / "report", argv, "--no-symbols", env=plain,
                                           preexec_fn=fixed_addresses)
     assert status == 0
@@ -72,18 +74,28 @@ def test_equal_to_the_oracle(tmp_path, name):
     assert report.counts() == numbers
 
 
-@pytest.mark.parametrize("argv", [("entries", "5"), ("storm",), ("children", "1"), ("signals", "plain", "1")],
-                         ids=lambda argv: argv[0])
-def test_both_in_one_run(tmp_path, argv):
-    """The oracle inside, memtrace outside: an allocator that wraps another."""
+def both(tmp_path, argv):
+    """The oracle inside, memtrace outside."""
     counts = tmp_path / "counts"
-    env = dict(os.environ, LD_PRELOAD=str(memtrace.TARGETS / "count_preload.so"), COUNT_FILE=str(counts))
     # the oracle counts whoever makes its file: that must be the program, not memtrace
-    status, out, report = memtrace.launch(
-        tmp_path / "report", ["env", *(f"{k}={env[k]}" for k in ("LD_PRELOAD", "COUNT_FILE")),
-                              memtrace.TARGETS / argv[0], *argv[1:]], "--no-symbols")
+    wrapped = ["env", f"LD_PRELOAD={memtrace.TARGETS / 'count_preload.so'}", f"COUNT_FILE={counts}", *argv]
+    status, out, report = memtrace.launch(tmp_path / "report", wrapped, "--no-symbols",
+                                          env=programs.steady_env())
     assert status == 0
-    memtrace.parse_result(out)
     numbers, lost = oracle_numbers(counts)
     assert lost == 0
     assert report.consistent().counts() == numbers
+    return out
+
+
+@pytest.mark.parametrize("argv", [("entries", "5"), ("operators", "5"), ("children", "1"), ("jumps", "5"),
+                                  ("signals", "plain", "1"), ("churn", "6", "8"), ("constructed",),
+                                  ("threads", "6", "500"), ("plugins", str(memtrace.TARGETS), "5")],
+                         ids=lambda argv: argv[0])
+def test_targets_in_one_run(tmp_path, argv):
+    memtrace.parse_result(both(tmp_path, [memtrace.TARGETS / argv[0], *argv[1:]]))
+
+
+@pytest.mark.parametrize("name", ["cc1", "python3", "git"])
+def test_programs_in_one_run(tmp_path, name):
+    both(tmp_path, argv_of(name, tmp_path))

@@ -8,6 +8,9 @@ import pytest
 import memtrace
 
 
+memtrace.adopt_orphans()
+
+
 @pytest.fixture
 def storm(target):
     process = target("storm", "-t", "6", "-b", "-p")
@@ -38,7 +41,7 @@ def test_a_bug_of_ours(storm, attach, signo):
     tracer = attach(storm.pid)
     os.kill(tracer.pid, signo)
     assert tracer.wait() != 0
-    memtrace.wait_until_free(storm.pid)
+    memtrace.wait_for_guardians()
 
 
 def test_full_disk(storm, started):

@@ -17,6 +17,9 @@ KILL_AT = memtrace.BUILD / "tests" / "e2e" / "kill_at"
 QUIET = ["--no-symbols", "-q", "--format=json", "-o", "/dev/null"]
 
 
+memtrace.adopt_orphans()
+
+
 def must_live(process):
     assert process.alive(), f"the target died: {process.story()}"
 
@@ -36,10 +39,11 @@ def random_kills(process, count, seed, guardian):
         threading.Event().wait(dice.choice([0.005, 0.02, 0.1]) * dice.random())
         victims = [tracer.pid, *(memtrace.descendants(tracer.pid) if guardian else ())]
         memtrace.signal_all(victims)
-        tracer.end()
+        tracer.process.wait()
         must_live(process)
         if not guardian:
-            memtrace.wait_until_free(process.pid)
+            memtrace.wait_for_guardians()
+            memtrace.untouched(process.pid)
 
 
 @pytest.mark.parametrize("guardian", [False, True], ids=["memtrace", "memtrace and guardian"])
@@ -65,7 +69,7 @@ def stepwise_kills(process, attach, step_list, guardian):
         steps_of(process, str(step), *(["-g"] if guardian else []))
         must_live(process)
         if not guardian:
-            memtrace.wait_until_free(process.pid)
+            memtrace.untouched(process.pid)
     clean_up(process, attach)
 
 
@@ -89,7 +93,7 @@ def test_killed_and_forgotten(target, attach):
     tracer = attach(process.pid, "--no-symbols")
     tracer.status()
     memtrace.signal_all([tracer.pid, *memtrace.descendants(tracer.pid)])
-    tracer.end()
+    tracer.process.wait()
     must_live(process)
     process.go_on()
     assert process.result()["turns"] > 0

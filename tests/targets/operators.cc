@@ -123,13 +123,19 @@ NOINLINE static void exceptions()
 	count_bad_alloc();
 }
 
-int main(int argc, char **argv)
+/* The first throw's own preparations are over before READY. */
+NOINLINE static void first_throw()
 {
-	int rounds = argc > 1 ? atoi(argv[1]) : 3;
-	try { /* the first throw's own preparations are over before READY */
+	try {
 		throw 1;
 	} catch (int) {
 	}
+}
+
+int main(int argc, char **argv)
+{
+	int rounds = argc > 1 ? atoi(argv[1]) : 3;
+	first_throw();
 	target_ready();
 	for (int i = 0; i < rounds; i++) {
 		plain();

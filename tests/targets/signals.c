@@ -77,7 +77,7 @@ static int is_ours(int signo)
 
 static void await_arrival(int signo)
 {
-	int64_t end = now_ns() + 10000000000ll;
+	int64_t end = now_ns() + 3000000000ll;
 	while (READ(arrived[signo]) < sent[signo]) {
 		if (now_ns() > end) {
 			target_fail("signal %d: %lu sent, %lu arrived", signo, sent[signo],
@@ -203,6 +203,8 @@ static void send_to(pthread_t thread, int signo, int times)
 		sent[signo]++;
 		pthread_kill(thread, signo);
 		await_arrival(signo);
+		if (strcmp(target_verdict, "ok"))
+			return;
 	}
 }
 
@@ -257,7 +259,7 @@ int main(int argc, char **argv)
 		install(SIGWINCH);
 		install(SIGCHLD);
 	}
-	for (int r = 0; r < rounds; r++) {
+	for (int r = 0; r < rounds && !strcmp(target_verdict, "ok"); r++) {
 		send_all();
 		send_queue();
 		fault();
@@ -271,7 +273,7 @@ int main(int argc, char **argv)
 			send_to(threads[0], SIGWINCH, 20);
 		child(late);
 	}
-	for (int64_t end = now_ns() + 10000000000ll;
+	for (int64_t end = now_ns() + 3000000000ll;
 	     READ(waited) < sent[waited_signal] && now_ns() < end;)
 		sched_yield();
 	stop = 1;
