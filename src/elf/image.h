@@ -23,15 +23,15 @@ struct image_segment { /* a PT_LOAD */
 
 struct image_symbol {
 	const char *name; /* in the image's memory; without "@VERSION" */
-	uint64_t value;   /* virtual address in the file; Thumb bit removed */
+	uint64_t value;	  /* virtual address in the file; Thumb bit removed */
 	uint64_t size;
-	uint8_t type;     /* STT_* */
-	uint8_t bind;     /* STB_* */
+	uint8_t type; /* STT_* */
+	uint8_t bind; /* STB_* */
 	bool thumb;
-	bool dynamic;     /* from .dynsym */
+	bool dynamic; /* from .dynsym */
 };
 
-struct image_bytes { /* a piece of the file, with its address */
+struct image_bytes {	      /* a piece of the file, with its address */
 	const uint8_t *bytes; /* NULL: not there */
 	size_t len;
 	uint64_t vaddr; /* 0 for what is not loaded (.debug_frame) */
@@ -44,18 +44,19 @@ struct image_bytes { /* a piece of the file, with its address */
  * (then there are no section headers).
  */
 int image_open(struct memory *file, struct image **ret, struct err *err);
-int image_open_loaded(struct memory *process, taddr_t start, struct image **ret, struct err *err);
+int image_open_loaded(struct memory *process, taddr_t start, struct image **ret,
+		      struct err *err);
 void image_close(struct image *image); /* NULL is allowed */
 
 uint16_t image_machine(const struct image *image); /* EM_* */
-uint8_t image_class(const struct image *image);    /* ELFCLASS* */
-uint16_t image_type(const struct image *image);    /* ET_EXEC, ET_DYN */
+uint8_t image_class(const struct image *image);	   /* ELFCLASS* */
+uint16_t image_type(const struct image *image);	   /* ET_EXEC, ET_DYN */
 uint64_t image_entry(const struct image *image);   /* e_entry */
 
 /* The PT_LOADs, ascending; *count of them. */
 const struct image_segment *image_segments(const struct image *image, size_t *count);
 const char *image_interpreter(const struct image *image); /* PT_INTERP or NULL */
-const char *image_soname(struct image *image);            /* DT_SONAME or NULL */
+const char *image_soname(struct image *image);		  /* DT_SONAME or NULL */
 
 /* The GNU build-id (PT_NOTE / SHT_NOTE): bytes and *len; NULL and 0 without one. */
 const uint8_t *image_build_id(struct image *image, size_t *len);
@@ -65,8 +66,8 @@ const char *image_debuglink(struct image *image, uint32_t *crc);
 
 /* Every defined symbol, .dynsym first, then .symtab (aliases included).  Stops
  * when visit returns true. */
-void image_for_each_symbol(struct image *image, bool (*visit)(void *arg, const struct image_symbol *),
-			   void *arg);
+void image_for_each_symbol(struct image *image,
+			   bool (*visit)(void *arg, const struct image_symbol *), void *arg);
 
 /* A defined function by name (default version first).  False: not there. */
 bool image_symbol_find(struct image *image, const char *name, struct image_symbol *ret);
@@ -84,8 +85,10 @@ int image_read(struct image *image, uint64_t vaddr, void *buf, size_t len);
 
 /* Unwind sections; .bytes is NULL for what is not there.  Copied on first use. */
 const struct image_bytes *image_eh_frame_hdr(struct image *image); /* PT_GNU_EH_FRAME */
-const struct image_bytes *image_eh_frame(struct image *image);     /* by section, or through the hdr to the segment's end */
-const struct image_bytes *image_debug_frame(struct image *image);  /* decompressed if SHF_COMPRESSED is supported, else absent */
-const struct image_bytes *image_exidx(struct image *image);        /* PT_ARM_EXIDX */
+const struct image_bytes *
+image_eh_frame(struct image *image); /* by section, or through the hdr to the segment's end */
+const struct image_bytes *image_debug_frame(
+	struct image *image); /* decompressed if SHF_COMPRESSED is supported, else absent */
+const struct image_bytes *image_exidx(struct image *image); /* PT_ARM_EXIDX */
 
 #endif

@@ -56,8 +56,8 @@ static void consider(struct search *search, size_t index)
 	struct image_symbol symbol;
 	int rank = 1;
 
-	if (!image_table_symbol(search->image, search->table, index, &symbol) ||
-	    strcmp(symbol.name, search->name) ||
+	if (!image_table_is_named(search->image, search->table, index, search->name) ||
+	    !image_table_symbol(search->image, search->table, index, &symbol) ||
 	    !image_symbol_is_function(search->image, &symbol))
 		return;
 	rank += is_hidden(search->table, index) ? 0 : 4;

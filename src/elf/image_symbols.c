@@ -205,9 +205,12 @@ static void load_dynamic(struct image *image)
 /* The linker writes versioned symbols as "name@VERSION" into .symtab. */
 static void cut_versions(struct image_table *t)
 {
-	for (size_t i = 1; i < t->strings_len; i++) {
-		if (t->strings[i] == '@' && t->strings[i - 1])
-			t->strings[i] = '\0';
+	char *at = t->strings, *end = t->strings + t->strings_len;
+
+	while ((at = memchr(at, '@', (size_t)(end - at)))) {
+		if (at > t->strings && at[-1])
+			*at = '\0';
+		at++;
 	}
 }
 
@@ -303,6 +306,21 @@ bool image_table_symbol(const struct image *image, const struct image_table *t, 
 		ret->value &= ~1ull;
 	}
 	return true;
+}
+
+bool image_table_is_named(const struct image *image, const struct image_table *t, size_t index,
+			  const char *name)
+{
+	struct cursor c;
+	uint32_t at;
+
+	if (index >= t->count)
+		return false;
+	/* st_name is the first field in both classes. */
+	c = cursor_over(t->entries + index * entry_size(image), 4);
+	at = cursor_u32(&c);
+	return at < t->strings_len && t->strings[at] == name[0] &&
+	       !strcmp(t->strings + at, name);
 }
 
 bool image_symbol_is_function(const struct image *image, const struct image_symbol *symbol)

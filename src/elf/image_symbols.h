@@ -14,6 +14,10 @@ const struct image_table *image_static_table(struct image *image);
 bool image_table_symbol(const struct image *image, const struct image_table *t, size_t index,
 			struct image_symbol *ret);
 
+/* Whether symbol `index` has this name: the quick question before the above. */
+bool image_table_is_named(const struct image *image, const struct image_table *t, size_t index,
+			  const char *name);
+
 /* Whether it names code: a function, or an untyped label in an executable segment. */
 bool image_symbol_is_function(const struct image *image, const struct image_symbol *symbol);
 

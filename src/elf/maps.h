@@ -11,13 +11,13 @@ struct mapping {
 	uint64_t offset;
 	uint64_t dev, inode;
 	bool read, write, exec, shared;
-	bool deleted;     /* the path ended in " (deleted)", which is cut off */
+	bool deleted;	  /* the path ended in " (deleted)", which is cut off */
 	const char *path; /* "" for anonymous memory; "[stack]", "[vdso]", ... */
 };
 
 struct maps {
 	VEC(struct mapping) list; /* ascending */
-	char *text;               /* owns the paths */
+	char *text;		  /* owns the paths */
 };
 
 /* Parses text as the kernel writes it; a line that can't be understood is an error. */

@@ -14,27 +14,27 @@
 #include "elf/maps.h"
 
 struct module {
-	uint32_t instance; /* 1.. */
-	char *path;        /* as the target sees it */
+	uint32_t instance;  /* 1.. */
+	char *path;	    /* as the target sees it */
 	taddr_t begin, end; /* first to last mapped byte + 1 */
-	taddr_t bias;      /* pc - bias = virtual address in the file; modulo 2^64 */
+	taddr_t bias;	    /* pc - bias = virtual address in the file; modulo 2^64 */
 	uint64_t dev, inode;
 	bool mapped;
-	bool deleted;      /* the file on disk is gone or was replaced */
+	bool deleted; /* the file on disk is gone or was replaced */
 	bool vdso;
 	uint8_t build_id[64];
 	uint8_t build_id_len;
 	struct image *image; /* NULL when the file could not be read; then `why` says */
 	char why[160];
-	void *owner;       /* for whoever keeps unwind data beside it; see modules_init() */
+	void *owner;	       /* for whoever keeps unwind data beside it; see modules_init() */
 	struct memory *source; /* what image reads from; NULL: the process' memory */
-	int fd;                /* of the file, kept open so that its inode can't be given away; -1 */
-	bool seen;             /* of modules_update() alone */
+	int fd;	   /* of the file, kept open so that its inode can't be given away; -1 */
+	bool seen; /* of modules_update() alone */
 };
 
 struct modules {
-	VEC(struct module *) list; /* list.at[i]->instance == i + 1 */
-	VEC(struct module *) mapped; /* sorted by begin */
+	VEC(struct module *) list;	       /* list.at[i]->instance == i + 1 */
+	VEC(struct module *) mapped;	       /* sorted by begin */
 	void (*forget)(struct module *module); /* frees module->owner; may be NULL */
 };
 
@@ -52,8 +52,8 @@ void modules_deinit(struct modules *modules);
  * mapped or unmapped since the last call.  0, or -ENOMEM with the list as good as
  * it got.
  */
-int modules_update(struct modules *modules, int pid, const struct maps *maps, struct memory *process,
-		   bool *changed, struct err *err);
+int modules_update(struct modules *modules, int pid, const struct maps *maps,
+		   struct memory *process, bool *changed, struct err *err);
 
 /* The mapped module that contains pc, or NULL.  O(log n). */
 struct module *modules_find(const struct modules *modules, taddr_t pc);

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "elf/module.h"
@@ -220,21 +222,29 @@ static void a_file_mapped_as_data_is_no_module(void **state)
 	modules_deinit(&modules);
 }
 
-/* A copy of the library, loaded and then deleted. */
-static void a_deleted_file_is_still_read(void **state)
+/* A copy of the library at path (a template of mkstemp's). */
+static void copy_library(char *path)
 {
-	char path[] = "/tmp/memtrace-test-XXXXXX", command[512];
-	struct modules modules;
-	struct module *module;
-	const struct link_map *map;
 	void *handle = dlopen(LIBRARY, RTLD_NOW);
+	const struct link_map *map;
+	char command[512];
 
-	(void)state;
-	dlinfo(handle, RTLD_DI_LINKMAP, &map);
+	assert_int_equal(dlinfo(handle, RTLD_DI_LINKMAP, &map), 0);
 	close(mkstemp(path));
-	snprintf(command, sizeof(command), "cp %s %s", map->l_name, path);
+	snprintf(command, sizeof(command), "cp %s %s && chmod 755 %s", map->l_name, path, path);
 	assert_int_equal(system(command), 0);
 	dlclose(handle);
+}
+
+static void a_deleted_file_is_still_read(void **state)
+{
+	char path[] = "/tmp/memtrace-test-XXXXXX";
+	struct modules modules;
+	struct module *module;
+	void *handle;
+
+	(void)state;
+	copy_library(path);
 	handle = dlopen(path, RTLD_NOW);
 	assert_non_null(handle);
 	unlink(path);
@@ -251,6 +261,58 @@ static void a_deleted_file_is_still_read(void **state)
 	modules_deinit(&modules);
 }
 
+/* Without the right to /proc/PID/map_files: a file by its path, a deleted one from
+ * memory.  Runs in a child that gave up its privileges; 0 is success. */
+static int read_without_privileges(const char *deleted)
+{
+	struct modules modules;
+	struct module *module;
+	struct image_symbol symbol;
+	struct maps maps;
+	struct err err;
+	void *handle = dlopen(deleted, RTLD_NOW);
+
+	memory_file_init(&self, open("/proc/self/mem", O_RDONLY)); /* the child's own */
+	unlink(deleted);
+	if (!handle || setresuid(65534, 65534, 65534) || prctl(PR_SET_DUMPABLE, 1))
+		return 1;
+	modules_init(&modules, NULL);
+	if (maps_read(getpid(), &maps, &err) ||
+	    modules_update(&modules, getpid(), &maps, &self.memory, NULL, &err))
+		return 2;
+	maps_deinit(&maps);
+	module = modules_find(&modules, (uintptr_t)setresuid);
+	if (!module || !module->image || module->fd < 0 || module->why[0] || module->deleted)
+		return 3;
+	module = module_of(&modules, handle);
+	if (!module || !module->image || module->fd >= 0 || !module->deleted ||
+	    module->build_id_len != 20)
+		return 4;
+	/* What was read of it outlives the mapping. */
+	dlclose(handle);
+	if (!image_eh_frame(module->image)->bytes || image_symbol_at(module->image, 0, &symbol))
+		return 5;
+	modules_deinit(&modules);
+	return 0;
+}
+
+static void files_are_read_without_privileges(void **state)
+{
+	char path[] = "/tmp/memtrace-test-XXXXXX";
+	int status;
+	pid_t child;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip(); /* then the other tests did it */
+	copy_library(path);
+	child = fork();
+	if (child == 0)
+		_exit(read_without_privileges(path));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -260,6 +322,7 @@ int main(void)
 		cmocka_unit_test(two_loads_of_a_file_are_two_modules),
 		cmocka_unit_test(a_file_mapped_as_data_is_no_module),
 		cmocka_unit_test(a_deleted_file_is_still_read),
+		cmocka_unit_test(files_are_read_without_privileges),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
