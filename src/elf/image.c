@@ -23,6 +23,7 @@ enum {
 	LIMIT_HEADERS = 4096,	 /* program headers; real files have 5-20 */
 	LIMIT_SECTIONS = 200000, /* -ffunction-sections objects come near; linked files don't */
 	LIMIT_PIECE = 1 << 30,
+	LIMIT_FIRST = 4096, /* a segment that begins below maps the ELF header too */
 };
 
 uint8_t *image_copy(struct image *image, taddr_t addr, uint64_t len)
@@ -342,6 +343,21 @@ static void read_interpreter(struct image *image)
 		image->interpreter = (char *)image_copy_at(image, h->vaddr, h->file_size);
 }
 
+/* The ELF header, file offset 0, was found at `start`: in the first page of some
+ * segment, which may begin a little behind it. */
+static bool find_bias(struct image *image, taddr_t start)
+{
+	for (size_t i = 0; i < image->segments.len; i++) {
+		const struct image_segment *s = &image->segments.at[i];
+
+		if (s->file_size && s->offset < LIMIT_FIRST) {
+			image->bias = start - (s->vaddr - s->offset);
+			return true;
+		}
+	}
+	return false;
+}
+
 static int open_from(struct memory *memory, bool loaded, taddr_t start, struct image **ret,
 		     struct err *err)
 {
@@ -361,10 +377,10 @@ static int open_from(struct memory *memory, bool loaded, taddr_t start, struct i
 		return failed;
 	}
 	if (loaded) {
-		/* The ELF header is at file offset 0, which the first segment maps. */
-		for (size_t i = 0; i < image->segments.len; i++) {
-			if (image->segments.at[i].offset == 0)
-				image->bias = start - image->segments.at[i].vaddr;
+		if (!find_bias(image, start)) {
+			image_close(image);
+			return err_set(err, -EINVAL,
+				       "broken ELF file: no PT_LOAD maps its header");
 		}
 	} else {
 		parse_sections(image, &elf);

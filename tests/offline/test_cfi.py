@@ -119,7 +119,8 @@ def test_debug_frame(program, tmp_path, flags):
     assert counts["rows"] >= 10
 
 
-@pytest.mark.parametrize("flags", [["-Wl,--no-eh-frame-hdr"], ["-static"], ["-static-pie"], ["-m64", "-O0"]],
+@pytest.mark.parametrize("flags", [["-Wl,--no-eh-frame-hdr"], ["-static"], ["-static-pie"], ["-O0"],
+                                   ["-Wl,-z,ibtplt", "-Wl,-z,lazy"], ["-Wl,-z,lazy"]],
                          ids=lambda flags: flags[0])
 def test_eh_frame_of_our_own(program, tmp_path, flags):
     source, binary = tmp_path / "program.c", tmp_path / "program"

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -293,6 +294,24 @@ static void another_thread(void **state)
 	check_here_was(3);
 }
 
+/* The kernel's own library, read from memory, has rows like any other. */
+static void the_vdso_has_rows(void **state)
+{
+	struct module *vdso = modules_find(&modules, getauxval(AT_SYSINFO_EHDR));
+	struct image_symbol symbol;
+	struct row row;
+
+	(void)state;
+	if (!vdso)
+		skip(); /* vdso=0 on the kernel's command line */
+	assert_true(image_symbol_find(vdso->image, "__vdso_getcpu", &symbol));
+	assert_non_null(cfi_of(vdso));
+	assert_int_equal(cfi_row(cfi_of(vdso), symbol.value, &row), 0);
+	assert_int_equal(row.cfa, ROW_CFA_SP);
+	assert_int_equal(row.cfa_offset, 8);
+	assert_int_equal(row.ra_offset, -8);
+}
+
 static int setup(void **state)
 {
 	struct maps maps;
@@ -326,6 +345,7 @@ int main(void)
 		cmocka_unit_test(a_signal_handler),
 		cmocka_unit_test(a_signal_handler_on_a_stack_of_its_own),
 		cmocka_unit_test(another_thread),
+		cmocka_unit_test(the_vdso_has_rows),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
