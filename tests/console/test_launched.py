@@ -1,0 +1,96 @@
+"""A PROGRAM on a terminal: its signals, its job, and a console beside it."""
+import os
+import re
+import signal
+
+import pexpect
+import pytest
+
+PROMPT = "memtrace> "
+
+COUNTS_INTERRUPTS = """
+import signal
+hits = 0
+def hit(*_):
+    global hits
+    hits += 1
+    print('hit', hits, flush=True)
+signal.signal(signal.SIGINT, hit)
+signal.signal(signal.SIGQUIT, hit)
+print('ready', flush=True)
+while input() != 'end':
+    pass
+print(hits, 'hits', flush=True)
+"""
+
+
+@pytest.fixture
+def shell():
+    """A shell with job control."""
+    child = pexpect.spawn("/bin/bash", ["--norc", "-i"], encoding="utf-8", timeout=30,
+                          env=dict(os.environ, PS1="$ ", TERM="xterm"), dimensions=(50, 300))
+    yield child
+    child.close(force=True)
+
+
+def test_control_c_reaches_the_program_once(memtrace):
+    child = pexpect.spawn(str(memtrace), ["/usr/bin/python3", "-c", COUNTS_INTERRUPTS],
+                          encoding="utf-8", timeout=30)
+    child.expect_exact("ready\r\n")
+    child.sendintr()
+    child.expect_exact("hit 1\r\n")
+    child.send("\x1c")  # Ctrl-\
+    child.expect_exact("hit 2\r\n")
+    child.sendline("end")
+    child.expect_exact("2 hits\r\n")
+    child.expect("exited with status 0")
+    child.expect("total heap usage")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+
+
+def test_control_c_ends_the_program(memtrace):
+    child = pexpect.spawn(str(memtrace), ["cat"], encoding="utf-8", timeout=30)
+    child.sendline("to and fro")
+    child.expect_exact("to and fro\r\nto and fro\r\n")
+    child.sendintr()
+    child.expect(r"was killed by signal 2 \(Interrupt\)")
+    child.expect("total heap usage")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 128 + signal.SIGINT
+
+
+def test_the_job_is_suspended_and_resumed(memtrace, shell):
+    shell.sendline(f"{memtrace} -q -o /dev/null cat")
+    shell.sendline("before")
+    shell.expect_exact("before\r\nbefore\r\n")
+    shell.send("\x1a")
+    shell.expect("Stopped")
+    shell.sendline("fg")
+    shell.sendline("after")
+    shell.expect_exact("after\r\nafter\r\n")
+    shell.sendeof()
+    shell.sendline("echo status=$?")
+    shell.expect_exact("status=0\r\n")
+
+
+def test_a_console_beside_the_program(memtrace):
+    """Its stdin is /dev/null, so that the console can have ours."""
+    child = pexpect.spawn(str(memtrace), ["-i", "sh", "-c", "cat; exec sleep 1000"],
+                          encoding="utf-8", timeout=30, env=dict(os.environ, TERM="xterm"))
+    child.expect_exact(PROMPT)
+    child.sendline("status")
+    child.expect("total heap usage")
+    child.expect_exact(PROMPT)
+    child.sendline("threads")
+    child.expect(r"(\d+) +\d+ +\d+ +(cat|sh|sleep)")
+    pid = int(re.search(r"\d+", child.match[1])[0])
+    child.expect_exact(PROMPT)
+    child.sendline("quit")
+    child.expect_exact(f"Detached from process {pid}")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    os.kill(pid, signal.SIGKILL)  # it lived on
