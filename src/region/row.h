@@ -20,28 +20,31 @@
 
 enum row_cfa {
 	ROW_CFA_NONE = 0,     /* no unwind data covers this pc */
-	ROW_CFA_SP = 1,       /* sp + cfa_offset */
-	ROW_CFA_FP = 2,       /* fp + cfa_offset */
+	ROW_CFA_SP = 1,	      /* sp + cfa_offset */
+	ROW_CFA_FP = 2,	      /* fp + cfa_offset */
 	ROW_CFA_SP_DEREF = 3, /* *(sp + cfa_offset): x86-64 signal frames */
 	ROW_CFA_FP_DEREF = 4, /* *(fp + cfa_offset): realigned frames */
-	ROW_CFA_PLT = 5,      /* sp + 8 + ((pc & 15) >= 11 ? 8 : 0): x86-64 PLT; cfa_offset = 8 */
-	ROW_CFA_PLT10 = 6,    /* the same with >= 10: .plt of IBT-enabled files; see readelf --debug-dump */
-	ROW_CFA_FULL = 7,     /* needs all registers: unwind/full.h */
-	ROW_CFA_ROOT = 8,     /* the return address is undefined here: outermost frame */
+	ROW_CFA_PLT = 5, /* sp + 8 + ((pc & 15) >= 11 ? 8 : 0): x86-64 PLT; cfa_offset = 8 */
+	ROW_CFA_PLT9 =
+		6, /* the same with >= 9: .plt of files linked with -z ibtplt (endbr64 first) */
+	ROW_CFA_FULL = 7, /* needs all registers: unwind/full.h */
+	ROW_CFA_ROOT = 8, /* the return address is undefined here: outermost frame */
 };
 
 enum row_where {
-	ROW_SAME = 0,      /* still in its register (fp; ra: the link register) */
-	ROW_AT_CFA = 1,    /* stored at CFA + offset */
-	ROW_AT_SP = 2,     /* stored at sp + offset (this frame's sp) */
-	ROW_AT_FP = 3,     /* stored at fp + offset (this frame's fp) */
+	ROW_SAME = 0,	   /* still in its register (fp; ra: the link register) */
+	ROW_AT_CFA = 1,	   /* stored at CFA + offset */
+	ROW_AT_SP = 2,	   /* stored at sp + offset (this frame's sp) */
+	ROW_AT_FP = 3,	   /* stored at fp + offset (this frame's fp) */
 	ROW_UNDEFINED = 4, /* not recoverable (fp only; reads as 0 thereafter) */
 };
 
 enum row_flags {
-	ROW_SIGNAL = 1 << 0, /* a signal trampoline: the caller's pc is exact, not a return address */
-	ROW_GUESS = 1 << 1,  /* from a prologue scan or a frame pointer, not from unwind data */
-	ROW_PAC = 1 << 2,    /* AArch64: the return address is signed */
+	ROW_SIGNAL =
+		1
+		<< 0, /* a signal trampoline: the caller's pc is exact, not a return address */
+	ROW_GUESS = 1 << 1, /* from a prologue scan or a frame pointer, not from unwind data */
+	ROW_PAC = 1 << 2,   /* AArch64: the return address is signed */
 };
 
 struct row {

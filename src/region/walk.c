@@ -54,8 +54,8 @@ static enum walk_end find_cfa(const struct walk_ops *ops, const struct walk_stat
 	case ROW_CFA_PLT:
 		*ret = plt_cfa(s, row, 11);
 		return WALK_ENDS;
-	case ROW_CFA_PLT10:
-		*ret = plt_cfa(s, row, 10);
+	case ROW_CFA_PLT9:
+		*ret = plt_cfa(s, row, 9);
 		return WALK_ENDS;
 	case ROW_CFA_ROOT:
 		return WALK_ROOT;

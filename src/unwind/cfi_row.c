@@ -77,7 +77,7 @@ static unsigned parse_plt(const struct cfi *cfi, const struct cfi_rule *rule)
 		if (i != 6 && rule->expression[i] != expected[i])
 			return 0;
 	}
-	return pushed_at == 10 || pushed_at == 11 ? pushed_at : 0;
+	return pushed_at == 9 || pushed_at == 11 ? pushed_at : 0;
 }
 
 /* The CFA's rule.  False: all registers are needed. */
@@ -89,7 +89,7 @@ static bool reduce_cfa(const struct cfi *cfi, const struct cfi_rule *rule, struc
 	if (rule->kind == CFI_VAL_EXPRESSION) {
 		pushed_at = parse_plt(cfi, rule);
 		if (pushed_at) {
-			row->cfa = pushed_at == 11 ? ROW_CFA_PLT : ROW_CFA_PLT10;
+			row->cfa = pushed_at == 11 ? ROW_CFA_PLT : ROW_CFA_PLT9;
 			row->cfa_offset = 8;
 			return true;
 		}

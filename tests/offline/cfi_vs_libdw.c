@@ -348,8 +348,8 @@ static bool row_outcome(const struct row *row, const struct full_regs *regs,
 	case ROW_CFA_PLT:
 		ret->cfa = sp + offset + ((regs->value[RIP] & 15) >= 11 ? 8 : 0);
 		break;
-	case ROW_CFA_PLT10:
-		ret->cfa = sp + offset + ((regs->value[RIP] & 15) >= 10 ? 8 : 0);
+	case ROW_CFA_PLT9:
+		ret->cfa = sp + offset + ((regs->value[RIP] & 15) >= 9 ? 8 : 0);
 		break;
 	default:
 		return false;
@@ -490,7 +490,7 @@ static void print_counts(const struct check *k)
 		printf(" libdw-without-cfa %" PRIu64, c->without_cfa);
 	printf(" sp-deref %" PRIu64 " fp-deref %" PRIu64 " plt %" PRIu64 "\n",
 	       c->shapes[ROW_CFA_SP_DEREF], c->shapes[ROW_CFA_FP_DEREF],
-	       c->shapes[ROW_CFA_PLT] + c->shapes[ROW_CFA_PLT10]);
+	       c->shapes[ROW_CFA_PLT] + c->shapes[ROW_CFA_PLT9]);
 }
 
 static int check_file(const char *path, bool every_byte, bool debug_frame)
