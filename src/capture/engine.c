@@ -146,7 +146,7 @@ static void hold(struct engine *engine)
 	engine->traced = true;
 	engine->tracee.forget = free;
 	engine->hooks.signo = choose_signal(engine->tracee.pid);
-	engine->command = status_command(engine->tracee.pid);
+	engine->command = status_command(tracee_alive(&engine->tracee));
 	if (guardian_start(&engine->guardian, engine->undo, &err))
 		engine_warn(engine,
 			    "%s: if memtrace is killed, the process lives on, but slowed down",
@@ -211,6 +211,34 @@ static bool signal_is_pending(const struct engine *engine, pid_t tid, int signo)
 	       (status.pending & signal_bit(signo));
 }
 
+/*
+ * The soft trap's tkill() has returned 0 into the result register, which the trap's code
+ * uses no more.  Counting marks it, so that a signal of the program's own, which may come
+ * at the very same pc (the kernel reports it before the thread runs on), is told apart.
+ */
+enum { COUNTED = 1 };
+
+static bool is_counted(const struct engine *engine, const struct regs *regs)
+{
+	uint64_t result = 0;
+
+	memcpy(&result, regs->bytes + engine->tracee.arch->syscall_result_offset,
+	       engine->tracee.arch->word_size);
+	return result != 0;
+}
+
+static void count(struct engine *engine, struct thread *thread, int signo)
+{
+	uint64_t mark = COUNTED;
+
+	if (signo != SIGTRAP) {
+		memcpy(thread->regs.bytes + engine->tracee.arch->syscall_result_offset, &mark,
+		       engine->tracee.arch->word_size);
+		thread_regs_touch(thread);
+	}
+	engine_trap(engine, thread);
+}
+
 /* A stop that is not our trap's signal, at our trap: is the trap yet to be counted? */
 static void trap_overtaken(struct engine *engine, struct thread *thread)
 {
@@ -219,34 +247,38 @@ static void trap_overtaken(struct engine *engine, struct thread *thread)
 
 	if (!own || own->swallow || !signo || !signal_is_pending(engine, thread->tid, signo))
 		return;
+	if (signo != SIGTRAP && is_counted(engine, &thread->regs))
+		return; /* what is pending is the program's */
 	own->swallow = true;
-	engine_trap(engine, thread);
+	count(engine, thread, signo);
 }
 
-/* Sent by tkill(), as the soft trap does, or by the break instruction; a kill() of
- * somebody's is SI_USER. */
-static bool sent_by_trap(pid_t tid, int signo)
+/* By the break instruction; a kill() of somebody's is SI_USER. */
+static bool sent_by_break(pid_t tid)
 {
 	siginfo_t info;
 
-	return ptrace(PTRACE_GETSIGINFO, tid, 0, &info) == 0 &&
-	       info.si_code == (signo == SIGTRAP ? SI_KERNEL : SI_TKILL);
+	return ptrace(PTRACE_GETSIGINFO, tid, 0, &info) == 0 && info.si_code == SI_KERNEL;
 }
 
 static bool is_our_signal(struct engine *engine, struct stop *stop)
 {
 	struct engine_thread *own = engine_thread(stop->thread);
+	struct thread *thread = stop->thread;
 
-	if ((stop->signal != engine->hooks.signo && stop->signal != SIGTRAP) || !own ||
-	    !sent_by_trap(stop->thread->tid, stop->signal))
+	if ((stop->signal != engine->hooks.signo && stop->signal != SIGTRAP) || !own)
+		return false;
+	if (stop->signal == SIGTRAP && (!engine->hooks.hard || !sent_by_break(thread->tid)))
 		return false;
 	if (own->swallow) {
 		own->swallow = false;
 		return true;
 	}
-	if (trap_signal(engine, stop->thread) != stop->signal)
+	if (trap_signal(engine, thread) != stop->signal)
 		return false;
-	engine_trap(engine, stop->thread);
+	if (stop->signal != SIGTRAP && is_counted(engine, &thread->regs))
+		return false;
+	count(engine, thread, stop->signal);
 	return true;
 }
 
@@ -293,6 +325,7 @@ static void on_exec(struct engine *engine)
 	hooks_clear(&engine->hooks);
 	engine->filtered = engine->harden = false;
 	engine_clear(engine);
+	engine->tracee.alive = engine->tracee.pid;
 	target_close(&engine->tracee.target);
 	rc = target_open(&engine->tracee.target, engine->tracee.pid, &err);
 	engine->hooks.signo = choose_signal(engine->tracee.pid);
@@ -466,6 +499,9 @@ void engine_leave(struct engine *engine)
 		drain(engine);
 	tracee_for_each(&engine->tracee, thread_abandon, engine);
 	if (!engine->ended) {
+		if (rc) /* nothing is as bad as leaving it: a patch is one write */
+			engine_warn(engine, "putting the code of pid %d back while it runs: %s",
+				    engine->tracee.pid, err.text);
 		rc = undo_run(engine->undo, &engine->tracee.target);
 		if (rc && rc != -ESRCH)
 			engine_warn(engine, "could not put all of the code of pid %d back: %s",

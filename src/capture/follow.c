@@ -31,7 +31,7 @@ static taddr_t interpreter_base(const struct engine *engine)
 	taddr_t base = 0;
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/%d/auxv", engine->tracee.pid);
+	snprintf(path, sizeof(path), "/proc/%d/auxv", engine->tracee.alive);
 	file = fopen(path, "re");
 	while (file && fread(pair, size, 2, file) == 2) {
 		uint64_t tag = 0, value = 0;
@@ -49,12 +49,13 @@ int engine_rescan_modules(struct engine *engine, bool *changed, struct err *err)
 {
 	struct maps maps = {0};
 	size_t known = engine->modules.list.len;
-	int rc = maps_read(engine->tracee.pid, &maps, err);
+	pid_t alive = tracee_alive(&engine->tracee);
+	int rc = maps_read(alive, &maps, err);
 
 	if (rc)
 		return rc;
-	rc = modules_update(&engine->modules, engine->tracee.pid, &maps,
-			    &engine->tracee.target.memory, changed, err);
+	rc = modules_update(&engine->modules, alive, &maps, &engine->tracee.target.memory,
+			    changed, err);
 	maps_deinit(&engine->maps);
 	engine->maps = maps;
 	if (rc)

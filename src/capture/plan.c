@@ -74,32 +74,64 @@ static bool hook_named(const struct hooks *hooks, const struct module *module, s
 	return false;
 }
 
+/*
+ * What predecessors left in a slack: areas of stubs, each with a header at a multiple of
+ * 16 bytes; the first may have been wiped by the second.  Calls visit for each.
+ */
+static void leftovers_visit(struct planning *p, const struct slack *slack,
+			    bool (*visit)(void *arg, taddr_t begin, taddr_t end), void *arg)
+{
+	const struct arch *arch = p->tracee->arch;
+	uint8_t head[16];
+	uint32_t len;
+
+	for (uint32_t at = 0; at + sizeof(head) <= slack->room; at += AREA_ALIGN) {
+		if (target_read(&p->tracee->target, slack->base + at, head, sizeof(head)))
+			return;
+		memcpy(&len, head + arch->magic_len, sizeof(len));
+		if (memcmp(head, arch->magic, arch->magic_len) || len < sizeof(head) ||
+		    len > slack->room - at)
+			continue;
+		if (visit(arg, slack->base + at, slack->base + at + len))
+			return;
+	}
+}
+
+struct leftover_search {
+	taddr_t addr;
+	bool found;
+};
+
+static bool leftover_covers(void *arg, taddr_t begin, taddr_t end)
+{
+	struct leftover_search *search = arg;
+
+	search->found = search->addr >= begin && search->addr < end;
+	return search->found;
+}
+
 /* Is what stands at the function (a patch's worth) by the file, or a patch of a
  * predecessor? */
 static bool code_is_known(struct planning *p, const struct hook *hook)
 {
 	const struct arch *arch = p->tracee->arch;
 	uint32_t skip = arch->patch_offset(hook->code, hook->code_len);
+	struct leftover_search search = {0};
 	uint8_t there[16];
-	taddr_t target;
-	uint8_t magic[16];
 
 	if (target_read(&p->tracee->target, hook->address + skip, there, arch->patch_len))
 		return false;
 	if (memcmp(there, hook->code + skip, arch->patch_len) == 0)
 		return true;
-	target = arch->patch_target(there, hook->address + skip);
-	for (size_t i = 0; target && i < p->modules->mapped.len; i++) {
+	search.addr = arch->patch_target(there, hook->address + skip);
+	for (size_t i = 0; search.addr && !search.found && i < p->modules->mapped.len; i++) {
 		struct slack slack;
 
-		if (!slack_of(p->modules->mapped.at[i], p->maps, &slack) ||
-		    target - slack.base >= slack.room)
-			continue;
-		return target_read(&p->tracee->target, slack.base, magic, arch->magic_len) ==
-			       0 &&
-		       memcmp(magic, arch->magic, arch->magic_len) == 0;
+		if (slack_of(p->modules->mapped.at[i], p->maps, &slack) &&
+		    search.addr - slack.base < slack.room)
+			leftovers_visit(p, &slack, leftover_covers, &search);
 	}
-	return false;
+	return search.found;
 }
 
 static int hook_add(struct planning *p, struct module *module, const struct function *function,
@@ -172,31 +204,31 @@ static int functions_find(struct planning *p, struct module *module, bool loader
 
 /* ---- finding room ------------------------------------------------------ */
 
+static bool leftover_extend(void *arg, taddr_t begin, taddr_t end)
+{
+	struct hook_area *area = arg;
+
+	if (area->left_begin == area->left_end)
+		area->left_begin = begin;
+	area->left_end = (end + AREA_ALIGN - 1) & ~(taddr_t)(AREA_ALIGN - 1);
+	return false;
+}
+
 /* Passes over what predecessors left: *slack shrinks, the area remembers. */
 static void leftovers_pass(struct planning *p, const struct module *home, struct slack *slack,
 			   struct hook_area *area)
 {
-	const struct arch *arch = p->tracee->arch;
-	struct slack whole = *slack;
-	uint8_t head[16];
-	uint32_t len;
+	struct slack left = *slack;
+	taddr_t end = slack->base + slack->room;
 
-	area->left_begin = area->left_end = slack->base;
-	while (slack->room > sizeof(head) &&
-	       target_read(&p->tracee->target, slack->base, head, sizeof(head)) == 0 &&
-	       memcmp(head, arch->magic, arch->magic_len) == 0) {
-		memcpy(&len, head + 8, sizeof(len));
-		len = (len + AREA_ALIGN - 1) & ~(uint32_t)(AREA_ALIGN - 1);
-		if (!len || len > slack->room)
-			break;
-		slack->base += len;
-		slack->room -= len;
-		area->left_end = slack->base;
-	}
+	leftovers_visit(p, slack, leftover_extend, area);
 	if (area->left_end == area->left_begin)
 		return;
+	left.base = area->left_begin;
+	slack->base = area->left_end < end ? area->left_end : end;
+	slack->room = (uint32_t)(end - slack->base);
 	area->left_old = malloc((size_t)(area->left_end - area->left_begin));
-	if (!area->left_old || slack_original(home, &whole, area->left_old,
+	if (!area->left_old || slack_original(home, &left, area->left_old,
 					      (size_t)(area->left_end - area->left_begin)))
 		area->left_end = area->left_begin;
 }

@@ -28,6 +28,7 @@ struct recorder {
 int recorder_open(struct recorder *ret, const char *path, unsigned every, struct err *err);
 void recorder_close(struct recorder *recorder);
 void recorder_maps_changed(struct recorder *recorder);
+/* slot: where the return address of the allocation function lies. */
 void recorder_sample(struct recorder *recorder, struct tracee *tracee,
 		     const struct modules *modules, const struct maps *maps, pid_t tid,
 		     const struct regs *regs, taddr_t slot, const frame_t *frames, size_t count,

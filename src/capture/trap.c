@@ -38,6 +38,15 @@ static bool unknown_pc_rescan(struct engine *engine)
 	return engine_rescan_modules(engine, &changed, NULL) == 0 && changed;
 }
 
+/* Was the function called from within a stub?  The program never had such a stack. */
+static bool is_nested(struct engine *engine, taddr_t slot)
+{
+	uint64_t caller;
+
+	return target_read(&engine->tracee.target, slot, &caller, sizeof(caller)) ||
+	       undo_covers(engine->undo, caller);
+}
+
 static uint32_t context_of(struct engine *engine, struct thread *thread,
 			   const struct regs *regs, taddr_t slot, const struct hook *hook)
 {
@@ -51,8 +60,10 @@ static uint32_t context_of(struct engine *engine, struct thread *thread,
 		count = walker_walk(&engine->walker, regs, slot, hook->frame, engine->frames,
 				    max, &end);
 	}
-	recorder_sample(&engine->recorder, &engine->tracee, &engine->modules, &engine->maps,
-			thread->tid, regs, slot, engine->frames, count, end);
+	if (engine->recorder.file && !is_nested(engine, slot))
+		recorder_sample(&engine->recorder, &engine->tracee, &engine->modules,
+				&engine->maps, thread->tid, regs, slot, engine->frames, count,
+				end);
 	return region_context(engine->region, &engine->space, engine->frames, count, end);
 }
 

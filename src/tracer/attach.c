@@ -53,9 +53,19 @@ static int check_word_size(pid_t pid, struct err *err)
 		pid, machine, arch_native()->name);
 }
 
+/* TracerPid is a thread's id; people know processes. */
+static struct status tracer_of(const struct status *status)
+{
+	struct status tracer = {.name = "?", .tgid = status->tracer};
+
+	status_read(status->tracer, 0, &tracer);
+	return tracer;
+}
+
 int attach_check(pid_t pid, struct err *err)
 {
 	struct status status;
+	pid_t alive;
 
 	if (pid <= 0 || status_read(pid, 0, &status))
 		return err_set(err, -ESRCH, "no process with pid %d (see: ps -e)", pid);
@@ -64,23 +74,24 @@ int attach_check(pid_t pid, struct err *err)
 			       status.tgid, status.tgid);
 	if (status.tgid == getpid())
 		return err_set(err, -EPERM, "pid %d is memtrace itself", pid);
-	if (status.state == 'Z' || status.state == 'X')
+	alive = status_alive(pid);
+	if (!alive)
 		return err_set(err, -EPERM,
 			       "pid %d (%s) is a zombie: it has ended, only its parent has not "
 			       "noticed",
 			       pid, status.name);
-	if (!status.has_memory)
+	if (alive == pid && !status.has_memory)
 		return err_set(err, -EPERM,
 			       "pid %d (%s) is a kernel thread: it has no heap of its own", pid,
 			       status.name);
 	if (status.tracer) {
-		struct status tracer = {.name = "?"};
-		status_read(status.tracer, 0, &tracer);
+		struct status tracer = tracer_of(&status);
+
 		return err_set(err, -EPERM,
 			       "pid %d is being traced by pid %d (%s): end that first", pid,
-			       tracer.tgid ? tracer.tgid : status.tracer, tracer.name);
+			       tracer.tgid, tracer.name);
 	}
-	return check_word_size(pid, err);
+	return check_word_size(alive, err);
 }
 
 int attach_refused(pid_t pid, int code, struct err *err)
@@ -94,7 +105,7 @@ int attach_refused(pid_t pid, int code, struct err *err)
 		return err_sys(err, code, "cannot attach to pid %d", pid);
 	if (status.tracer)
 		return err_set(err, code, "pid %d is being traced by pid %d: end that first",
-			       pid, status.tracer);
+			       pid, tracer_of(&status).tgid);
 	if (geteuid() && status.uid != geteuid())
 		return err_set(err, code,
 			       "pid %d belongs to another user (uid %u, you are %u): run "

@@ -84,7 +84,7 @@ int tracee_attach(struct tracee *ret, pid_t pid, struct err *err)
 	if (rc)
 		attach_refused(pid, rc, err);
 	else
-		rc = target_open(&ret->target, pid, err);
+		rc = target_open(&ret->target, tracee_alive(ret), err);
 	if (rc)
 		tracee_release(ret);
 	return rc;

@@ -108,6 +108,18 @@ static void rest(void)
 	nanosleep(&pause, NULL);
 }
 
+/* A leader that has exited before its threads is a zombie, which never stops, though
+ * the kernel lets it be interrupted. */
+static void leader_check(struct tracee *tracee)
+{
+	struct thread *leader = threads_find(tracee, tracee->pid);
+	struct status status;
+
+	if (leader && leader->state == THREAD_RUNNING &&
+	    status_read(tracee->pid, tracee->pid, &status) == 0 && status.state == 'Z')
+		leader->state = THREAD_GONE;
+}
+
 static int stop_all(struct tracee *tracee, struct tid_list *tids,
 		    void (*handle)(void *arg, struct stop *stop), void *arg, struct err *err)
 {
@@ -118,6 +130,7 @@ static int stop_all(struct tracee *tracee, struct tid_list *tids,
 		size_t moving = 0;
 		int rc;
 
+		leader_check(tracee);
 		tracee_for_each(tracee, thread_interrupt, &moving);
 		if (!moving && !tracee->expected.len && !strangers_add(tracee, tids))
 			return tracee->exited ? -ECHILD : 0;

@@ -139,6 +139,28 @@ int status_threads(pid_t pid, struct tid_list *ret)
 	return ret->len ? 0 : -ENOENT;
 }
 
+static bool is_alive(pid_t pid, pid_t tid)
+{
+	struct status status;
+
+	return status_read(pid, tid, &status) == 0 && status.state != 'Z' &&
+	       status.state != 'X';
+}
+
+pid_t status_alive(pid_t pid)
+{
+	struct tid_list tids = {0};
+	pid_t alive = 0;
+
+	if (is_alive(pid, pid))
+		return pid;
+	if (status_threads(pid, &tids) == 0)
+		for (size_t i = 0; i < tids.len && !alive; i++)
+			alive = is_alive(pid, tids.at[i]) ? tids.at[i] : 0;
+	vec_deinit(&tids);
+	return alive;
+}
+
 /* One block: the pointers, then the strings. */
 static char **argv_of(const char *text, size_t len)
 {

@@ -30,6 +30,11 @@ static inline uint64_t signal_bit(int signo)
  * or not caught and ignored by default? */
 bool status_ignores(const struct status *status, int signo);
 
+/* A thread of the process that has not ended: the leader where that lives, else any
+ * (a leader may exit before its threads, and has no memory or files in /proc then).
+ * 0: none is left. */
+pid_t status_alive(pid_t pid);
+
 /* Where a thread that is blocked in a system call will return to, by
  * /proc/PID/task/TID/syscall.  -EBUSY: it is running; -errno. */
 int status_syscall(pid_t pid, pid_t tid, taddr_t *sp, taddr_t *pc);

@@ -46,7 +46,8 @@ ssize_t target_read_some(struct target *target, taddr_t addr, void *buf, size_t 
 		n = process_vm_readv(target->pid, &here, 1, &there, 1, 0);
 		if (n > 0)
 			return n;
-		if (n < 0 && errno != ENOSYS && errno != EPERM)
+		/* ESRCH: that thread has ended; the descriptor holds the memory still */
+		if (n < 0 && errno != ENOSYS && errno != EPERM && errno != ESRCH)
 			return -errno;
 		target->no_vm = n < 0;
 	}

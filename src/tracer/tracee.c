@@ -113,7 +113,7 @@ static void child_stop(struct tracee *tracee, struct thread *child, bool vfork,
 	child->attached = true;
 	ret->kind = STOP_CHILD;
 	ret->thread = child;
-	ret->shares_memory = shares_memory(tracee->pid, child->tid, vfork);
+	ret->shares_memory = shares_memory(tracee_alive(tracee), child->tid, vfork);
 	child->guest = ret->shares_memory;
 }
 
@@ -143,6 +143,16 @@ static struct thread *task_adopt(struct tracee *tracee, pid_t tid)
 		return NULL;
 	thread->unclaimed = status_read(tid, 0, &status) == 0 && status.tgid != tracee->pid;
 	return thread;
+}
+
+pid_t tracee_alive(struct tracee *tracee)
+{
+	struct status status;
+
+	if (!tracee->alive || status_read(tracee->pid, tracee->alive, &status) ||
+	    status.state == 'Z' || status.state == 'X')
+		tracee->alive = status_alive(tracee->pid);
+	return tracee->alive;
 }
 
 /* ---- one status -------------------------------------------------------- */

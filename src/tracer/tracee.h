@@ -75,6 +75,7 @@ struct tracee {
 	struct target target;
 	struct thread *bucket[TRACEE_BUCKETS];
 	size_t count;
+	pid_t alive;   /* see tracee_alive() */
 	bool standing; /* between tracee_stop() and tracee_resume() */
 	bool launched; /* our own child */
 	bool exited;
@@ -128,6 +129,10 @@ void tracee_let_go(struct tracee *tracee, struct thread *thread);
 int tracee_stop(struct tracee *tracee, void (*handle)(void *arg, struct stop *stop), void *arg,
 		struct err *err);
 void tracee_resume(struct tracee *tracee);
+
+/* The thread whose /proc files speak for the process: the leader's, unless it has
+ * ended before its threads. */
+pid_t tracee_alive(struct tracee *tracee);
 
 /* NULL: not ours. */
 struct thread *tracee_find(const struct tracee *tracee, pid_t tid);
