@@ -24,6 +24,29 @@
 
 enum { QUEUED = 30 };
 
+/* An undefined instruction and a breakpoint; the pc is left on all but x86's int3. */
+#if defined(__x86_64__)
+#define UNDEFINED   "ud2"
+#define BREAK	    "int3"
+#define PC(context) ((context)->uc_mcontext.gregs[REG_RIP])
+enum { UNDEFINED_LEN = 2, BREAK_LEN = 0 };
+#elif defined(__aarch64__)
+#define UNDEFINED   ".inst 0x00000000"
+#define BREAK	    "brk #0"
+#define PC(context) ((context)->uc_mcontext.pc)
+enum { UNDEFINED_LEN = 4, BREAK_LEN = 4 };
+#elif defined(__thumb__)
+#define UNDEFINED   ".inst.n 0xdeff"
+#define BREAK	    ".inst.n 0xde01"
+#define PC(context) ((context)->uc_mcontext.arm_pc)
+enum { UNDEFINED_LEN = 2, BREAK_LEN = 2 };
+#elif defined(__arm__)
+#define UNDEFINED   ".inst 0xe7ffffff"
+#define BREAK	    ".inst 0xe7f001f0"
+#define PC(context) ((context)->uc_mcontext.arm_pc)
+enum { UNDEFINED_LEN = 4, BREAK_LEN = 4 };
+#endif
+
 static unsigned long sent[65], arrived[65];
 static volatile int stop;
 static pthread_barrier_t gate;
@@ -56,7 +79,9 @@ static void on_signal(int signo, siginfo_t *info, void *arg)
 		siglongjmp(after_fault, 1);
 	}
 	if (signo == SIGILL && info->si_code > 0)
-		context->uc_mcontext.gregs[REG_RIP] += 2; /* behind ud2 */
+		PC(context) += UNDEFINED_LEN;
+	if (signo == SIGTRAP && info->si_code == TRAP_BRKPT)
+		PC(context) += BREAK_LEN;
 }
 
 static void install(int signo)
@@ -185,9 +210,9 @@ static void fault(void)
 		(void)*(volatile char *)fault_page;
 	}
 	sent[SIGILL]++;
-	__asm__ volatile("ud2");
+	__asm__ volatile(UNDEFINED);
 	sent[SIGTRAP]++;
-	__asm__ volatile("int3");
+	__asm__ volatile(BREAK);
 	sent[SIGTRAP]++;
 	raise(SIGTRAP);
 	if (READ(arrived[SIGSEGV]) != sent[SIGSEGV] || READ(arrived[SIGILL]) != sent[SIGILL] ||

@@ -1,0 +1,56 @@
+"""What the guests run, built by the project's Makefile with the cross compilers."""
+import os
+import pathlib
+import subprocess
+
+from guest import CPUS
+from packages import Packages
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("O", TOP / "build")).resolve() / "cross"
+
+# C programs of tests/targets that the guests run.
+TARGETS = ["entries", "threads", "signals", "storm", "live", "pairs", "heartbeat", "eintr", "children", "plugins"]
+
+
+def make(cpu, *goals, folder="", **variables):
+    """Runs make for a CPU; returns the build folder."""
+    out = BUILD / (cpu + folder)
+    out.mkdir(parents=True, exist_ok=True)
+    settings = {"CC": CPUS[cpu].triplet + "-gcc", "O": out, **variables}
+    command = ["make", "-s", "-j2", "-C", TOP] + [f"{k}={v}" for k, v in settings.items()] + [f"{out}/{g}" for g in goals]
+    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "O", "CFLAGS")}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(map(str, command))}\n{done.stdout}")
+    return out
+
+
+def unit_tests():
+    """Unit tests that need no elfutils: all that a target's libraries can give."""
+    names = []
+    for source in sorted((TOP / "tests/unit").glob("test_*.c")):
+        text = source.read_text()
+        if "elfutils" not in text and "serve/" not in text and "gelf.h" not in text:
+            names.append(source.stem)
+    return names
+
+
+def cmocka(packages):
+    """(flags to compile with, library): of the guest's own distribution."""
+    dev = packages.unpack("libcmocka-dev")
+    library = next((packages.unpack("libcmocka0") / "usr/lib").glob("*/libcmocka.so.0"))
+    return f"-I{dev}/usr/include", library
+
+
+def files_for(cpu):
+    files = {}
+    out = make(cpu, "memtrace", *[f"tests/targets/{t}" for t in TARGETS], "tests/targets/plugin_a.so", "tests/targets/plugin_b.so")
+    static = make(cpu, "memtrace", folder="-static", STATIC=1)
+    files["/root/memtrace"] = out / "memtrace"
+    files["/root/memtrace-static"] = static / "memtrace"
+    for name in TARGETS:
+        files[f"/root/targets/{name}"] = out / "tests/targets" / name
+    for name in ("plugin_a.so", "plugin_b.so"):
+        files[f"/root/targets/{name}"] = out / "tests/targets" / name
+    return files

@@ -1,0 +1,171 @@
+"""A real kernel of another CPU, booted once under qemu-system, that runs commands.
+
+    with Guest("arm64", files={"/root/x": "build-aarch64-linux-gnu/x"}) as guest:
+        done = guest.run("/root/x --flag", timeout=60)
+        done.status, done.output
+
+qemu-user has no ptrace, so it has to be a whole machine.  TCG models neither caches nor
+speed: figures from here mean nothing, and a missing cache flush stays unseen.  Nothing
+here waits without a limit, and only the qemu that was started here is ended.
+"""
+import collections
+import pathlib
+import re
+import socket
+import subprocess
+import tempfile
+import time
+
+import initramfs
+from packages import Packages
+
+BOOT_LIMIT = 120.0  # on a busy machine a boot that takes 2 s can take a minute
+
+Cpu = collections.namedtuple("Cpu", "triplet kernel_cpu kernel_package qemu loader")
+CPUS = {
+    "arm64": Cpu("aarch64-linux-gnu", "arm64", "linux-image-cloud-arm64",
+                 ["qemu-system-aarch64", "-M", "virt", "-cpu", "max,pauth-impdef=on,lpa2=off"], "/lib/ld-linux-aarch64.so.1"),
+    "armhf": Cpu("arm-linux-gnueabihf", "armhf", "linux-image-armmp",
+                 ["qemu-system-arm", "-M", "virt,highmem=off", "-cpu", "cortex-a15"], "/lib/ld-linux-armhf.so.3"),
+    "armel": Cpu("arm-linux-gnueabi", "armhf", "linux-image-armmp",
+                 ["qemu-system-arm", "-M", "virt,highmem=off", "-cpu", "cortex-a15"], "/lib/ld-linux.so.3"),
+}
+
+Done = collections.namedtuple("Done", "status output")
+
+
+def libraries_of(packages, cpu):
+    """The C library and its kin, at the paths where Debian has them."""
+    folder = packages.unpack("libc6") / "lib" / cpu.triplet
+    found = {f"/lib/{cpu.triplet}/{f.name}": f for f in folder.iterdir()
+             if re.match(r"(ld-linux.*|libc|libm|libpthread|libdl|librt|libresolv|libthread_db)\.so", f.name)}
+    loader = next(f for f in folder.iterdir() if f.name.startswith("ld-linux"))
+    found[cpu.loader] = loader
+    gcc = packages.unpack("libgcc-s1") / "lib" / cpu.triplet / "libgcc_s.so.1"
+    found[f"/lib/{cpu.triplet}/libgcc_s.so.1"] = gcc
+    return found
+
+
+def kernel_of(cpu):
+    """(image, folder with its modules)"""
+    packages = Packages(cpu.kernel_cpu)
+    deb = packages.fetch_dependency(cpu.kernel_package, r"linux-image-[0-9][\w.+-]*")
+    folder = packages.unpack(deb.name.split("_")[0])
+    return next((folder / "boot").glob("vmlinu*")), folder
+
+
+class Guest:
+    def __init__(self, name, files=(), memory=512, cpus=2, net="", command_line=""):
+        """files: path in the guest -> file of this machine, or bytes.
+        net: more of qemu's user network, as "hostfwd=tcp:127.0.0.1:4000-:3002"."""
+        self.name, self.cpu, self.files = name, CPUS[name], dict(files)
+        self.memory, self.cpus, self.net, self.command_line = memory, cpus, net, command_line
+        self.packages = Packages(name)
+
+    def _initrd(self, path, kernel_files, image):
+        stamp = f"{image.name}-{pathlib.Path(initramfs.__file__).stat().st_mtime_ns}"
+        cached = self.packages.root / f"base-{stamp}.cpio.gz"
+        if not cached.exists():
+            for old in self.packages.root.glob("base-*.cpio.gz"):
+                old.unlink()
+            cached.write_bytes(initramfs.base(self.packages, kernel_files, libraries_of(self.packages, self.cpu)))
+        archive = initramfs.Archive()
+        for place, source in self.files.items():
+            if isinstance(source, bytes):
+                archive.add(place, source)
+            else:
+                archive.add_file(place, source)
+        path.write_bytes(cached.read_bytes() + archive.bytes())
+
+    def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="memtrace-guest-")
+        folder = pathlib.Path(self.folder.name)
+        image, kernel_files = kernel_of(self.cpu)
+        self._initrd(folder / "initrd", kernel_files, image)
+        self.log = folder / "console"
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(folder / "port"))
+        listener.listen(1)
+        listener.settimeout(BOOT_LIMIT)
+        self.qemu = subprocess.Popen(self.cpu.qemu + [
+            "-m", str(self.memory), "-smp", str(self.cpus), "-nodefaults", "-display", "none", "-no-reboot",
+            "-kernel", str(image), "-initrd", str(folder / "initrd"),
+            "-append", f"console=ttyAMA0 quiet panic=-1 {self.command_line}",
+            "-serial", f"file:{self.log}",
+            "-device", "virtio-serial-device",
+            "-chardev", f"socket,id=port,path={folder / 'port'}",
+            "-device", "virtserialport,chardev=port",
+            "-netdev", "user,id=net" + ("," + self.net if self.net else ""),
+            "-device", "virtio-net-device,netdev=net",
+        ], stdin=subprocess.DEVNULL)
+        try:
+            begin = time.monotonic()
+            self.socket, _ = listener.accept()
+            self._read = b""
+            if self._line(BOOT_LIMIT) != "READY":
+                raise RuntimeError(f"{self.name} came up wrong: {self.console()}")
+            self.boot_seconds = time.monotonic() - begin
+        except BaseException:
+            self.__exit__()
+            raise
+        finally:
+            listener.close()
+        return self
+
+    def __exit__(self, *_):
+        self.qemu.kill()
+        self.qemu.wait()
+        self.folder.cleanup()
+
+    def console(self):
+        """The end of what the kernel printed."""
+        return self.log.read_text(errors="replace")[-4000:] if self.log.exists() else ""
+
+    def _more(self, end):
+        left = end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError(f"{self.name} does not answer: {self.console()}")
+        self.socket.settimeout(left)
+        try:
+            data = self.socket.recv(65536)
+        except socket.timeout:
+            return
+        if not data:
+            raise RuntimeError(f"{self.name} went down: {self.console()}")
+        self._read += data
+
+    def _line(self, timeout):
+        end = time.monotonic() + timeout
+        while b"\n" not in self._read:
+            self._more(end)
+        line, self._read = self._read.split(b"\n", 1)
+        return line.decode()
+
+    def run(self, command, timeout=60.0, check=False):
+        """A shell command: exit status (143 when it took longer than timeout) and what it
+        printed.  What it started in the background runs on."""
+        if "\n" in command:
+            raise ValueError("one line, please")
+        quoted = command.replace("'", "'\\''")
+        self.socket.sendall(f"timeout {timeout:.0f} sh -c '{quoted}'\n".encode())
+        status, length = map(int, self._line(timeout + 60).split())
+        end = time.monotonic() + 60
+        while len(self._read) < length:
+            self._more(end)
+        output, self._read = self._read[:length], self._read[length:]
+        done = Done(status, output.decode(errors="replace"))
+        if check and status:
+            raise AssertionError(f"{command}\nin {self.name}: status {status}\n{done.output[-6000:]}")
+        return done
+
+    def read(self, path):
+        """A file's bytes."""
+        self.socket.sendall(f"cat {path}\n".encode())
+        status, length = map(int, self._line(60).split())
+        end = time.monotonic() + 120
+        while len(self._read) < length:
+            self._more(end)
+        data, self._read = self._read[:length], self._read[length:]
+        if status:
+            raise FileNotFoundError(f"{path} in {self.name}: {data.decode(errors='replace')}")
+        return data

@@ -1,0 +1,67 @@
+"""Packages of another CPU, without a trace in this machine's package state.
+
+A private apt root per CPU: its own lists, cache and (empty) status, the sources and the
+proxy settings of this machine.  Downloads are kept in ~/.cache/memtrace-cross, so that
+only the first run needs the network.
+"""
+import os
+import pathlib
+import re
+import subprocess
+
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "memtrace-cross"
+
+
+class Packages:
+    def __init__(self, cpu):
+        self.cpu = cpu
+        self.root = CACHE / cpu
+        self.debs = self.root / "debs"
+        for folder in ("state/lists/partial", "cache/archives/partial", "debs", "files"):
+            (self.root / folder).mkdir(parents=True, exist_ok=True)
+        (self.root / "status").touch()
+
+    def _apt(self, tool, *args):
+        options = {
+            "APT::Architecture": self.cpu,
+            "APT::Architectures": self.cpu,
+            "APT::Sandbox::User": "root",
+            "Acquire::Languages": "none",
+            "Dir::State": self.root / "state",
+            "Dir::State::status": self.root / "status",
+            "Dir::Cache": self.root / "cache",
+        }
+        command = [tool, "-q"] + [f"-o{key}={value}" for key, value in options.items()] + list(args)
+        done = subprocess.run(command, cwd=self.debs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(map(str, command))}\n{done.stdout}")
+        return done.stdout
+
+    def _lists(self):
+        if not any((self.root / "state/lists").glob("*_Packages*")):
+            self._apt("apt-get", "update")
+
+    def fetch(self, name):
+        """The .deb of a package: from the cache, or downloaded."""
+        have = sorted(self.debs.glob(f"{name}_*.deb"))
+        if not have:
+            self._lists()
+            self._apt("apt-get", "download", name)
+            have = sorted(self.debs.glob(f"{name}_*.deb"))
+        return have[-1]
+
+    def fetch_dependency(self, name, pattern):
+        """The package that a metapackage's Depends names: kernels move."""
+        depends = subprocess.check_output(["dpkg-deb", "-f", self.fetch(name), "Depends"], text=True)
+        return self.fetch(re.search(pattern, depends).group())
+
+    def unpack(self, name):
+        """A package's files, in a folder of its own."""
+        deb = self.fetch(name)
+        folder = self.root / "files" / deb.stem
+        if not folder.exists():
+            unfinished = folder.parent / (folder.name + ".new")
+            subprocess.check_call(["rm", "-rf", unfinished])
+            subprocess.check_call(["dpkg-deb", "-x", deb, unfinished])
+            unfinished.rename(folder)
+        return folder
