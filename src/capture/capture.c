@@ -194,6 +194,8 @@ static int capture_start(const struct capture_options *options, pid_t pid, char 
 {
 	struct capture *capture = calloc(1, sizeof(*capture));
 	struct engine_voice voice = {notice_say, capture};
+	/* Blocked, they would end us without a word. */
+	static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 	sigset_t all, old;
 	int rc;
 
@@ -212,6 +214,8 @@ static int capture_start(const struct capture_options *options, pid_t pid, char 
 		/* Every signal but the kick is for the other thread. */
 		sigfillset(&all);
 		sigdelset(&all, kick_signal());
+		for (size_t i = 0; i < ARRAY_SIZE(faults); i++)
+			sigdelset(&all, faults[i]);
 		pthread_sigmask(SIG_SETMASK, &all, &old);
 		rc = -pthread_create(&capture->thread, NULL, tracer_main, capture);
 		pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cli/crash.h"
 #include "cli/options.h"
 #include "cli/selftest.h"
 #include "cli/session.h"
@@ -40,6 +41,7 @@ int main(int argc, char **argv)
 	int status = 1;
 
 	claim_standard_files();
+	crash_prepare();
 	if (options_parse(argc, argv, &options, &err))
 		fprintf(stderr, "memtrace: %s\n", err.text);
 	else
