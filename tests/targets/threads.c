@@ -40,7 +40,8 @@ NOINLINE static void *work(void *arg)
 	if (self % 2)
 		pthread_sigmask(SIG_SETMASK, &all, NULL);
 	pthread_sigmask(SIG_SETMASK, NULL, &all);
-	pthread_barrier_wait(&gate);
+	pthread_barrier_wait(&gate); /* all stand */
+	pthread_barrier_wait(&gate); /* go */
 	for (long i = 0; i < per_thread; i++) {
 		void *block = pool_alloc(8 + dice(&seed) % 600);
 		uint64_t old = __atomic_exchange_n(&pool[dice(&seed) % POOL].block,
@@ -69,6 +70,7 @@ int main(int argc, char **argv)
 	pthread_barrier_init(&gate, NULL, count + 1);
 	for (intptr_t i = 0; i < count; i++)
 		pthread_create(&threads[i], NULL, work, (void *)i);
+	pthread_barrier_wait(&gate);
 	target_ready();
 	pthread_barrier_wait(&gate); /* go */
 	pthread_barrier_wait(&gate); /* all have worked */
