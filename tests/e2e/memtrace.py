@@ -28,12 +28,15 @@ class Failed(AssertionError):
 class Process:
     """A started program whose lines are collected as they come."""
 
+    started = set()  # the pids of all of them
+
     def __init__(self, argv, **popen):
         self.argv = [str(a) for a in argv]
         self.process = subprocess.Popen(
             self.argv, stdin=popen.pop("stdin", subprocess.PIPE), stdout=subprocess.PIPE,
             stderr=popen.pop("stderr", subprocess.PIPE), **popen)
         self.pid = self.process.pid
+        Process.started.add(self.pid)
         self.out, self.err = [], []
         self._news = threading.Condition()
         self._read = 0
@@ -351,10 +354,13 @@ def adopt_orphans():
 
 
 def wait_for_guardians():
-    """Waits for the end of the guardians whose memtrace was killed."""
-    for child in children(os.getpid()):
-        if _read_proc(child, "comm").strip() == "memtrace-guard":
+    """Waits for the end of the guardians whose memtrace was killed: of every child that
+    we did not start."""
+    for child in set(children(os.getpid())) - Process.started:
+        try:
             os.waitpid(child, 0)
+        except ChildProcessError:
+            pass
 
 
 def fingerprint(pid):
