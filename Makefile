@@ -154,7 +154,7 @@ $(O)/tests/e2e/stack_oracle: TOOL_LIBS = $(DW_LIBS)
 $(O)/tests/e2e/stack_recorder: TOOL_LIBS = $(shell $(PKG_CONFIG) --libs libunwind-ptrace)
 $(O)/tests/e2e/%: tests/e2e/%.c tests/e2e/record.h
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -g -O2 -Wall -Wextra -D_GNU_SOURCE -o $@ $< $(TOOL_LIBS)
+	$(call say,LINK)$(CC) -std=gnu11 -g -O2 -Wall -Wextra -D_GNU_SOURCE -o $@ $< $(TOOL_LIBS)
 
 # ---- checks -----------------------------------------------------------------
 .PHONY: check check-floors check-unit check-e2e
@@ -169,6 +169,18 @@ check-unit: $(UNIT_BIN)
 check-e2e: all $(TARGETS) $(E2E_BIN)
 	O=$(abspath $(O)) $(PYTHON) -m pytest -q -p no:cacheprovider $(wildcard tests/e2e tests/console tests/offline)
 
+# ---- long runs and figures --------------------------------------------------
+.PHONY: soak bench
+soak: all $(TARGETS) $(E2E_BIN)
+	O=$(abspath $(O)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/soak
+
+$(O)/tests/bench/%: tests/bench/%.c
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -o $@ $<
+
+bench: all $(TARGETS) $(O)/tests/bench/ptrace_limit
+	O=$(abspath $(O)) $(PYTHON) tests/bench/bench.py
+
 .PHONY: clean help
 clean:
 	rm -rf $(O)
@@ -180,6 +192,8 @@ help: ## what there is to make
 	@grep -hE '^## ' Makefile scripts/*.mk | sed 's/^## //'
 ## make clean         removes the build folder
 ## make check         all tests (make check-floors, check-unit, check-fuzz, check-e2e: a part)
+## make soak          the long runs: 1000 kills and cycles each (COUNT=N: another number)
+## make bench         what memtrace costs here: per malloc+free pair, pauses, memory
 ## make O=DIR         another build folder
 ## make V=1           the commands, not their names
 ## make STATIC=1      memtrace as one static file

@@ -1,0 +1,226 @@
+#!/usr/bin/env python3
+"""What memtrace costs, in one run on one machine: `make bench`.
+
+Tables:
+  1. a malloc+free pair under memtrace against the bare limit (3 stops with registers and
+     2 KB of stack), by threads and depth; under gdb and ltrace where they are installed
+  2. the longest pause of any thread at attach, report and detach
+  3. memory per live block and per distinct call stack
+
+Other load on the machine blurs wall time; CPU time (of memtrace and its target together)
+is the steadier figure.
+"""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
+
+import memtrace  # noqa: E402
+
+LIMIT = memtrace.BUILD / "tests" / "bench" / "ptrace_limit"
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
+QUIET = ("--no-symbols", "-q")
+
+
+def row(*cells):
+    print("".join(f"{cell:>{width}}" for cell, width in zip(cells, (34, 12, 12, 12, 12, 12))))
+
+
+def heading(text, *columns):
+    print(f"\n{text}\n")
+    row("", *columns)
+
+
+def median(values):
+    return sorted(values)[len(values) // 2]
+
+
+def bare_stop(*options):
+    """(wall, cpu) nanoseconds of a stop, the medians of ROUNDS."""
+    found = []
+    for _ in range(ROUNDS):
+        run = subprocess.run([LIMIT, "20000", *options], capture_output=True, text=True, check=True)
+        match = re.match(r"STOPS \d+ wall (\d+) cpu (\d+)", run.stdout)
+        found.append((int(match[1]), int(match[2])))
+    return median([w for w, _ in found]), median([c for _, c in found])
+
+
+def cpu_ns(pid):
+    total = 0
+    for tid in os.listdir(f"/proc/{pid}/task"):
+        total += int(memtrace._read_proc(pid, f"task/{tid}/schedstat").split()[0])
+    return total
+
+
+def one_core(process):
+    """Everything of a process on core 0."""
+    for tid in os.listdir(f"/proc/{process.pid}/task"):
+        os.sched_setaffinity(int(tid), {0})
+
+
+def measure(target, tracer_pid):
+    """One pass of pairs: (wall per pair, cpu per pair, fastest / slowest thread)."""
+    cpu = cpu_ns(target.pid) + (cpu_ns(tracer_pid) if tracer_pid else 0)
+    target.send()
+    match = target.wait_line(r"^PAIRS (\d+) (\d+) (\d+) (\d+)$")
+    cpu = cpu_ns(target.pid) + (cpu_ns(tracer_pid) if tracer_pid else 0) - cpu
+    pairs, wall, least, most = map(int, match.groups())
+    return wall / pairs, cpu / pairs, most / max(least, 1)
+
+
+def pairs(threads, depth, together, directory):
+    target = memtrace.Target("pairs", threads, depth, "700").ready()
+    tracer = None
+    try:
+        if together:
+            one_core(target)
+        tracer = memtrace.Memtrace(target.pid, directory / "report", *QUIET).attached()
+        if together:
+            one_core(tracer)
+        found = [measure(target, tracer.pid) for _ in range(ROUNDS)]
+        tracer.detach().consistent()
+        return [median(column) for column in zip(*found)]
+    finally:
+        if tracer:
+            tracer.end()
+        target.end()
+
+
+def pair_table(directory):
+    wall, cpu = bare_stop()
+    apart, _ = bare_stop("own")
+    heading("a malloc+free pair, microseconds", "wall", "cpu", "ratio wall", "ratio cpu", "fairness")
+    row("bare: 3 int3 stops, one core", f"{3 * wall / 1000:.1f}", f"{3 * cpu / 1000:.1f}", "1.00", "1.00")
+    row("bare: 3 int3 stops, two cores", f"{3 * apart / 1000:.1f}")
+    for together in (True, False):
+        for threads in (1, 2, 8):
+            for depth in (5, 30):
+                took, used, fair = pairs(threads, depth, together, directory)
+                row(f"{threads} thread{'s' if threads > 1 else ''}, depth {depth}, "
+                    f"{'one core' if together else 'free'}",
+                    f"{took / 1000:.1f}", f"{used / 1000:.1f}", f"{took / wall / 3:.2f}",
+                    f"{used / cpu / 3:.2f}", f"{fair:.1f}")
+    return wall
+
+
+def gdb_pairs(wall):
+    """gdb with silent breakpoints that go on at once; its own run of a few passes."""
+    if not shutil.which("gdb"):
+        return
+    target = memtrace.Target("pairs", 1, 5, "700").ready()
+    commands = ["set pagination off", "set confirm off", "break malloc", "commands\nsilent\nbt -1\ncontinue\nend",
+                "break free", "commands\nsilent\ncontinue\nend"]
+    script = tempfile.NamedTemporaryFile("w", suffix=".gdb")
+    script.write("\n".join(commands) + "\ncontinue\n")
+    script.flush()
+    gdb = memtrace.Process(["gdb", "-nx", "-q", "-batch", "-p", target.pid, "-x", script.name], stdin=subprocess.DEVNULL)
+    try:
+        gdb.wait_line("Breakpoint 2 at|Breakpoint 2")
+        took, _, _ = measure(target, None)
+        row("gdb: breakpoints with backtrace", f"{took / 1000:.1f}", "", f"{took / wall / 3:.2f}")
+    except memtrace.Failed as error:
+        row("gdb: failed", str(error).splitlines()[0][:60])
+    finally:
+        gdb.end()
+        target.end()
+
+
+def ltrace_pairs(wall):
+    if not shutil.which("ltrace"):
+        row("ltrace", "not installed")
+        return
+    target = memtrace.Target("pairs", 1, 5, "700").ready()
+    ltrace = memtrace.Process(["ltrace", "-e", "malloc+free", "-o", "/dev/null", "-p", target.pid])
+    try:
+        took, _, _ = measure(target, None)
+        row("ltrace", f"{took / 1000:.1f}", "", f"{took / wall / 3:.2f}")
+    finally:
+        ltrace.end()
+        target.end()
+
+
+def gap(target):
+    """The longest pause since the last time, microseconds."""
+    target.send("gap")
+    return int(target.wait_line(r"^GAP (\d+) (\d+)$").group(1))
+
+
+def run_for_a_while(target, beats=300):
+    """Until its threads have beaten so often again."""
+    target.send("gap")
+    start = int(target.wait_line(r"^GAP (\d+) (\d+)$").group(2))
+    worst = 0
+    while True:
+        target.send("gap")
+        match = target.wait_line(r"^GAP (\d+) (\d+)$")
+        worst = max(worst, int(match[1]))
+        if int(match[2]) - start >= beats:
+            return worst
+
+
+def pauses(directory):
+    heading("the longest pause of any thread, milliseconds", "untraced", "attach", "traced", "report", "detach")
+    modules = [shutil.copy(memtrace.TARGETS / "plugin_a.so", directory / f"module{i}.so") for i in range(100)]
+    for name, threads, more in (("1 thread", 1, ()), ("100 threads", 100, ()), ("1000 threads", 1000, ()),
+                                ("1 thread, 100 modules", 1, modules)):
+        found = []
+        for _ in range(ROUNDS):
+            target = memtrace.Target("heartbeat", threads, *more)
+            target.wait_line("^READY")
+            target.out.append("")
+            try:
+                plain = run_for_a_while(target)
+                tracer = memtrace.Memtrace(target.pid, directory / "report", "-q").attached()
+                attach = gap(target)
+                traced = run_for_a_while(target)
+                tracer.send("report -n 3")
+                tracer.status()
+                report = gap(target)
+                tracer.detach(check=False)
+                found.append((plain, attach, traced, report, gap(target)))
+            finally:
+                tracer.end()
+                target.end()
+        row(name, *(f"{median(column) / 1000:.1f}" for column in zip(*found)))
+
+
+def resident(pid):
+    return int(re.search(r"^VmRSS:\s+(\d+) kB", memtrace._read_proc(pid, "status"), re.M)[1]) * 1024
+
+
+def memory(directory):
+    heading("memtrace's memory, bytes", "blocks", "stacks", "grown", "per block", "per stack")
+    for blocks, stacks in ((300000, 64), (100000, 100000)):
+        target = memtrace.Target("live", blocks, stacks).ready()
+        tracer = memtrace.Memtrace(target.pid, directory / "report", *QUIET).attached()
+        try:
+            before = resident(tracer.pid)
+            target.go_on()
+            target.wait_line("^DONE$", timeout=300)
+            tracer.status()
+            grown = resident(tracer.pid) - before
+            row("", blocks, stacks, grown, f"{grown / blocks:.0f}", f"{grown / stacks:.0f}" if stacks > 1000 else "")
+        finally:
+            tracer.end()
+            target.end()
+
+
+def main():
+    with open("/proc/loadavg") as load:
+        print(f"{os.cpu_count()} cores, load {load.read().split()[0]}, {os.uname().release}, medians of {ROUNDS}")
+    with tempfile.TemporaryDirectory() as name:
+        directory = pathlib.Path(name)
+        wall = pair_table(directory)
+        gdb_pairs(wall)
+        ltrace_pairs(wall)
+        pauses(directory)
+        memory(directory)
+
+
+if __name__ == "__main__":
+    main()
