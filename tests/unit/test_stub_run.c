@@ -125,7 +125,8 @@ static void build(struct stub_area *area, uint8_t *place, struct stub *stubs, si
 		len[i] = wanted[i].len - skip;
 		stubs[i] = (struct stub){.kind = wanted[i].kind,
 					 .function = (taddr_t)(uintptr_t)code[i],
-					 .swap = stubs[i].swap};
+					 .swap = wanted[i].kind == STUB_INSTEAD &&
+						 stubs[i].swap};
 	}
 	if (arch_x86_64.stubs_build(area, SIGURG, stubs, count, code, len, NULL, &err))
 		fail_msg("%s", err.text);
