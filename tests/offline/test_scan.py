@@ -1,0 +1,45 @@
+"""Unwinding 32-bit ARM by its code, and by its exception tables, against .debug_frame: every
+call of every function of Debian's libc, T32 (armhf) and A32 (armel)."""
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+import foreign
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+pytestmark = [pytest.mark.skipif(not shutil.which("readelf"), reason="no readelf"),
+              pytest.mark.skipif(not shutil.which("eu-elfcompress"), reason="no eu-elfcompress")]
+
+
+@pytest.fixture(scope="module")
+def compare(tmp_path_factory):
+    return foreign.core_program(tmp_path_factory.mktemp("scan"), ROOT / "tests/offline/scan_vs_cfi.c")
+
+
+def debug_file(cpu, library, folder):
+    """Its debug file, not compressed."""
+    notes = subprocess.run(["readelf", "-n", library], capture_output=True, text=True, check=True).stdout
+    build_id = re.search(r"Build ID: ([0-9a-f]+)", notes)[1]
+    path = foreign.root(cpu, ["libc6-dbg"]) / f"usr/lib/debug/.build-id/{build_id[:2]}/{build_id[2:]}.debug"
+    subprocess.run(["eu-elfcompress", "-q", "-t", "none", "-o", folder / "debug", path], check=True)
+    return folder / "debug"
+
+
+@pytest.mark.parametrize("cpu", ["armhf", "armel"])
+def test_every_call_of_libc(compare, cpu, tmp_path):
+    library = foreign.file(cpu, "libc.so.6", ["libc6", "libc6-dbg"])
+    result = subprocess.run([compare, library, debug_file(cpu, library, tmp_path)], capture_output=True, text=True,
+                            check=True).stdout
+    scan, tables = ({word[1]: int(word[0]) for word in re.findall(r"(\d+) (\w+)", line)}
+                    for line in result.splitlines())
+    assert scan["calls"] > 20000
+    assert scan["different"] == 0
+    assert scan["equal"] >= 0.99 * scan["calls"]
+    # The ABI makes tables right where exceptions pass, not before a function's prologue is done
+    # and not at calls that don't return to C++: a handful of calls that tables get wrong.
+    assert tables["equal"] > 7000
+    assert tables["different"] <= 10
