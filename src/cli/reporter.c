@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/dynsym.h"
@@ -35,6 +36,38 @@ void reporter_start(struct reporter *reporter, pid_t pid)
 		words_warn(reporter->words, "%s; names are those of dynamic symbols only",
 			   err.text);
 	}
+}
+
+/* Has another root directory than we have. */
+static bool is_elsewhere(int pid)
+{
+	char path[40];
+	struct stat its, ours;
+
+	snprintf(path, sizeof(path), "/proc/%d/root/", pid);
+	return !stat(path, &its) && !stat("/", &ours) &&
+	       (its.st_dev != ours.st_dev || its.st_ino != ours.st_ino);
+}
+
+void reporter_introduce(struct reporter *reporter, const struct snapshot *snapshot)
+{
+	/* with --debuginfod it would begin to download for modules nobody asks about */
+	if (!reporter->resolver || reporter->options->debuginfod ||
+	    !is_elsewhere(snapshot->pid))
+		return;
+	for (size_t i = 0; i < snapshot->module_count; i++) {
+		const struct snapshot_module *m = &snapshot->modules[i];
+		const struct resolver_module module = {
+			.instance = m->instance,
+			.path = m->path,
+			.build_id = m->build_id,
+			.build_id_len = m->build_id_len,
+			.pid = snapshot->pid,
+		};
+
+		resolver_want(reporter->resolver, &module, NULL, 0, NULL);
+	}
+	resolver_wait(reporter->resolver, NULL, NULL, NULL);
 }
 
 static void tell_lost(struct reporter *reporter)

@@ -31,6 +31,10 @@ void reporter_deinit(struct reporter *reporter);
  * is due. */
 void reporter_start(struct reporter *reporter, pid_t pid);
 
+/* Where the process lives in a container: tells memtrace-fs of every module now, while
+ * it can open their files; they are gone when the process is. */
+void reporter_introduce(struct reporter *reporter, const struct snapshot *snapshot);
+
 /* What the command line says of reports. */
 struct report_options reporter_options(const struct reporter *reporter);
 

@@ -158,7 +158,11 @@ static int learn(struct baseline *baseline, const struct snapshot *snapshot, str
 {
 	const struct region_totals *totals = &snapshot->totals;
 
-	*baseline = (struct baseline){totals->allocs, totals->frees, totals->allocated_bytes};
+	*baseline = (struct baseline){
+		.allocs = totals->allocs,
+		.frees = totals->frees,
+		.allocated_bytes = totals->allocated_bytes,
+	};
 	for (uint32_t id = 0; id < snapshot->context_count; id++) {
 		struct in_use found = in_use_of(snapshot, id);
 

@@ -203,6 +203,18 @@ static void open_console(struct session *s)
 		s->due[TIMER_JOB] = now_ms() + JOB_MS;
 }
 
+/* memtrace-fs starts while the first allocations are counted. */
+static void begin_names(struct session *s)
+{
+	struct snapshot *snapshot;
+
+	reporter_start(&s->reporter, capture_pid(s->capture));
+	if (!s->options->pid || capture_snapshot(s->capture, &snapshot, NULL))
+		return;
+	reporter_introduce(&s->reporter, snapshot);
+	snapshot_destroy(snapshot);
+}
+
 static void on_ready(struct session *s, const char *text)
 {
 	const struct options *o = s->options;
@@ -213,7 +225,7 @@ static void on_ready(struct session *s, const char *text)
 	words_say(&s->words, "%s", text);
 	s->due[TIMER_SLOW] = 0;
 	s->due[TIMER_DURATION] = o->duration_ms ? now_ms() + o->duration_ms : 0;
-	reporter_start(&s->reporter, capture_pid(s->capture));
+	begin_names(s);
 	for (size_t i = 0; i < o->commands.len && s->state == RUNNING; i++)
 		if (!run_line(s, o->commands.at[i]))
 			s->failed = true;

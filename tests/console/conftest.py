@@ -44,11 +44,21 @@ class Obedient:
 
 
 @pytest.fixture(scope="session")
-def obedient_program(tmp_path_factory):
-    program = tmp_path_factory.mktemp("targets") / "obedient"
-    source = pathlib.Path(__file__).parent / "obedient.c"
-    subprocess.run(["cc", "-g", "-O1", "-o", program, source], check=True)
-    return program
+def compiled(tmp_path_factory):
+    """compiled(name): the program of name.c beside this file."""
+    folder = tmp_path_factory.mktemp("targets")
+
+    def compile(name):
+        source = pathlib.Path(__file__).parent / f"{name}.c"
+        subprocess.run(["cc", "-g", "-O1", "-o", folder / name, source], check=True)
+        return folder / name
+
+    return compile
+
+
+@pytest.fixture(scope="session")
+def obedient_program(compiled):
+    return compiled("obedient")
 
 
 @pytest.fixture

@@ -2,27 +2,12 @@
 import os
 import re
 import signal
+import subprocess
 
 import pexpect
 import pytest
 
 PROMPT = "memtrace> "
-
-COUNTS_INTERRUPTS = """
-import signal
-hits = 0
-def hit(*_):
-    global hits
-    hits += 1
-    print('hit', hits, flush=True)
-signal.signal(signal.SIGINT, hit)
-signal.signal(signal.SIGQUIT, hit)
-print('ready', flush=True)
-while input() != 'end':
-    pass
-print(hits, 'hits', flush=True)
-"""
-
 
 @pytest.fixture
 def shell():
@@ -33,21 +18,32 @@ def shell():
     child.close(force=True)
 
 
-def test_control_c_reaches_the_program_once(memtrace):
-    child = pexpect.spawn(str(memtrace), ["/usr/bin/python3", "-c", COUNTS_INTERRUPTS],
-                          encoding="utf-8", timeout=30)
+def test_control_c_reaches_the_program_once(memtrace, compiled):
+    child = pexpect.spawn(str(memtrace), [str(compiled("hits"))], encoding="utf-8", timeout=30)
     child.expect_exact("ready\r\n")
     child.sendintr()
     child.expect_exact("hit 1\r\n")
     child.send("\x1c")  # Ctrl-\
     child.expect_exact("hit 2\r\n")
-    child.sendline("end")
+    child.sendeof()
     child.expect_exact("2 hits\r\n")
     child.expect("exited with status 0")
     child.expect("total heap usage")
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
+
+
+def test_an_interrupt_of_memtrace_is_handed_on(memtrace, compiled):
+    """kill -INT of memtrace alone: the program gets it, once."""
+    process = subprocess.Popen([memtrace, "-q", "-o", "/dev/null", compiled("hits")],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "hit 1\n"
+    out, _ = process.communicate(timeout=60)
+    assert out == "1 hits\n"
+    assert process.returncode == 0
 
 
 def test_control_c_ends_the_program(memtrace):

@@ -169,24 +169,6 @@ def test_duration_leaves_the_program_alone():
     assert process.stdout.read() == "lives\n"
 
 
-def test_interrupt_is_the_programs():
-    """Sent to memtrace alone, it is handed on, once."""
-    script = ("import signal\n"
-              "def hit(*_): print('hit', flush=True)\n"
-              "signal.signal(signal.SIGINT, hit)\n"
-              "print('ready', flush=True)\n"
-              "input()\n")
-    process = subprocess.Popen([MEMTRACE, "-q", "-o", "/dev/null", "/usr/bin/python3", "-c", script],
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(signal.SIGINT)
-    assert process.stdout.readline() == "hit\n"
-    process.stdin.write("\n")
-    process.stdin.close()
-    assert process.stdout.read() == ""
-    assert process.wait(60) == 0
-
-
 def test_terminate_detaches():
     process = subprocess.Popen([MEMTRACE, "-q", "sh", "-c", "echo $$; read line; echo $line"],
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
