@@ -12,6 +12,7 @@
 
 static const struct arch *const architectures[] = {
 	&arch_x86_64,
+	&arch_aarch64,
 };
 
 const struct arch *arch_find(uint16_t elf_machine, uint8_t elf_class)
@@ -29,6 +30,8 @@ const struct arch *arch_native(void)
 {
 #if defined(__x86_64__) && defined(__LP64__)
 	return arch_find(EM_X86_64, ELFCLASS64);
+#elif defined(__aarch64__) && defined(__LP64__) && !defined(__AARCH64EB__)
+	return arch_find(EM_AARCH64, ELFCLASS64);
 #else
 	return NULL;
 #endif

@@ -65,6 +65,7 @@ enum stub_kind {
 struct stub {
 	enum stub_kind kind;
 	taddr_t function;           /* where the patch goes (behind endbr64 / bti) */
+	uint32_t skipped;           /* bytes of the function in front of that, readable before code[i] */
 	uint32_t instead;           /* STUB_INSTEAD: index of the stub, an earlier one, of what is run */
 	bool swap;                  /* STUB_INSTEAD: with its first two arguments exchanged */
 	struct displaced displaced; /* by arch->displace() for a copy at `copy` */
@@ -209,6 +210,7 @@ struct arch {
 };
 
 extern const struct arch arch_x86_64;
+extern const struct arch arch_aarch64;
 
 /* By ELF e_machine and class; NULL: not supported. */
 const struct arch *arch_find(uint16_t elf_machine, uint8_t elf_class);

@@ -139,7 +139,7 @@ static int hook_add(struct planning *p, struct module *module, const struct func
 {
 	struct hook hook = {.function = function, .instance = module->instance};
 	size_t len = symbol->size ? symbol->size : SHORT_CODE;
-	uint32_t skip;
+	uint32_t skip, patch_len = p->tracee->arch->patch_len;
 
 	hook.address = module->bias + symbol->value;
 	hook.frame = frame_of(module->instance, symbol->value) | FRAME_EXACT;
@@ -153,10 +153,10 @@ static int hook_add(struct planning *p, struct module *module, const struct func
 	hook.code = calloc(1, len);
 	if (!hook.code)
 		return err_set(err, -ENOMEM, "memory is short");
-	while (len >= 8 && image_read(module->image, symbol->value, hook.code, len))
+	while (len >= patch_len && image_read(module->image, symbol->value, hook.code, len))
 		len /= 2;
 	hook.code_len = len;
-	if (len < 8 || !code_is_known(p, &hook)) {
+	if (len < patch_len || !code_is_known(p, &hook)) {
 		p->notes->warn(
 			p->notes->arg,
 			"%s in %s is not as in its file (changed by another tool?): left alone",
@@ -167,6 +167,7 @@ static int hook_add(struct planning *p, struct module *module, const struct func
 	skip = p->tracee->arch->patch_offset(hook.code, hook.code_len);
 	hook.stub.kind = function->kind;
 	hook.stub.function = hook.address + skip;
+	hook.stub.skipped = skip;
 	if (!vec_push(&p->hooks->list, hook)) {
 		free(hook.code);
 		return err_set(err, -ENOMEM, "memory is short");

@@ -214,7 +214,7 @@ static size_t walk_full(struct walker *walker, const struct walk_ops *rest,
 
 	for (int reg = 0; reg < arch->reg_count; reg++) {
 		full.value[reg] = regs_read(arch, regs, reg);
-		if (arch->callee_saved & (1u << reg))
+		if (reg < 32 && (arch->callee_saved & (1u << reg)))
 			full.known |= 1ull << reg;
 	}
 	full.value[arch->reg_pc] = pc;

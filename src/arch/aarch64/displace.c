@@ -1,0 +1,179 @@
+/*
+ * Moving the first instruction of a function elsewhere, so that a branch fits there.
+ *
+ *    function:  cbz x0, target         copy:  cbz x0, 1f
+ *               rest...                       b function + 4
+ *                                         1:  b target
+ *
+ * One instruction is always enough.  What it does must not depend on where it stands:
+ *
+ *    b                         b to the same target, which ends the copy
+ *    b.cond, cbz, tbz          as above
+ *    adrp                      adrp of the same page
+ *    adr                       adrp and add
+ *    ldr from a literal        adrp and add of x16, and the load from there
+ *    bl, blr                   refused: the return address would be elsewhere
+ *
+ * x16 (IP0) may be changed by anything between a call and the function's first
+ * instruction (AAPCS64, 6.1.1), so nothing there depends on it.
+ *
+ * And nobody may enter the covered instruction but by a call: a branch of the function
+ * back to it would pass the patch once more.  See x86_64/displace.c on what is not seen.
+ */
+#include "arch/aarch64/aarch64.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "arch/aarch64/encode.h"
+#include "arch/aarch64/insn.h"
+
+/*
+ * Behind a landing pad: where the module is guarded (BTI), an indirect call faults if it
+ * meets anything else.  paciasp is one, so it stays too; the stub takes its signature off
+ * again and the copy begins with it (stub.c).
+ */
+uint32_t aarch64_patch_offset(const uint8_t *code, size_t len)
+{
+	struct a64_insn insn;
+
+	if (len < A64_LEN)
+		return 0;
+	insn = a64_decode(a64_read(code));
+	return insn.kind == A64_BTI || insn.kind == A64_PAC ? A64_LEN : 0;
+}
+
+/* Why an instruction can't stand elsewhere, or NULL: it can. */
+static const char *reason_to_stay(const struct a64_insn *insn)
+{
+	switch (insn->kind) {
+	case A64_BL:
+	case A64_BLR:
+		return "a call, whose return address would be elsewhere";
+	case A64_BREAK:
+		return "a breakpoint (is a debugger at work?)";
+	case A64_UNDEFINED:
+		return "an undefined instruction";
+	}
+	return NULL;
+}
+
+/* The load itself, from [x16], of a load from a literal; by opc and V. */
+static uint32_t load_from_scratch(uint32_t code)
+{
+	/* clang-format off */
+	static const uint32_t loads[2][4] = {
+		{0xb9400000, 0xf9400000, 0xb9800000, 0xf9800000}, /* w, x, sw, prfm */
+		{0xbd400000, 0xfd400000, 0x3dc00000, 0},	  /* s, d, q */
+	};
+	/* clang-format on */
+	uint32_t load = loads[code >> 26 & 1][code >> 30];
+
+	return load ? load | A64_SCRATCH << 5 | (code & 0x1f) : 0;
+}
+
+/* A conditional branch with its distance changed to two instructions ahead. */
+static uint32_t condition_over_next(uint32_t code, const struct a64_insn *insn)
+{
+	uint32_t mask = insn->kind == A64_TBZ ? 0x3fffu << 5 : 0x7ffffu << 5;
+
+	return (code & ~mask) | 2u << 5;
+}
+
+static void map(struct displaced *d, uint32_t original, size_t copy)
+{
+	d->map[d->count].original = (uint8_t)original;
+	d->map[d->count++].copy = (uint8_t)copy;
+}
+
+static void jump_back(struct encoder *e, taddr_t from, struct displaced *d)
+{
+	map(d, d->original_len, e->len);
+	encode_b(e, from + d->original_len);
+}
+
+/* Writes the instruction, which stands at `from`, and the jump back where one is needed.
+ * False: it can't be rewritten. */
+static bool move(struct encoder *e, uint32_t code, taddr_t from, struct displaced *d)
+{
+	struct a64_insn insn = a64_decode(code);
+	taddr_t target = from + (taddr_t)insn.rel;
+
+	map(d, 0, 0);
+	switch (insn.kind) {
+	case A64_B:
+		encode_b(e, target);
+		return true;
+	case A64_BCOND:
+	case A64_CBZ:
+	case A64_TBZ:
+		encode(e, condition_over_next(code, &insn));
+		jump_back(e, from, d);
+		map(d, 0, e->len); /* the frame is the function's, as at its entry */
+		encode_b(e, target);
+		return true;
+	case A64_ADR:
+		encode_address(e, code & 0x1f, target);
+		break;
+	case A64_ADRP:
+		encode_adrp(e, code & 0x1f, (from & ~(taddr_t)0xfff) + (taddr_t)insn.rel);
+		break;
+	case A64_LITERAL:
+		if (!load_from_scratch(code))
+			return false;
+		encode_address(e, A64_SCRATCH, target);
+		encode(e, load_from_scratch(code));
+		break;
+	default:
+		encode(e, code);
+		if (a64_is_end(&insn))
+			return true;
+	}
+	jump_back(e, from, d);
+	return true;
+}
+
+/* Looks for a way into the covered instruction other than by a call. */
+static int check_ways_in(const uint8_t *code, size_t len, taddr_t from, struct err *err)
+{
+	for (size_t at = 0; at + A64_LEN <= len; at += A64_LEN) {
+		struct a64_insn insn = a64_decode(a64_read(code + at));
+
+		if (a64_is_branch(&insn) && insn.kind != A64_BL && (int64_t)at + insn.rel == 0)
+			return err_set(err, -ENOTSUP,
+				       "the instruction at 0x%" PRIx64
+				       " leads back to the first, which a patch would cover",
+				       from + at);
+	}
+	return 0;
+}
+
+int aarch64_displace(const uint8_t *code, size_t len, taddr_t from, taddr_t to,
+		     struct displaced *ret, struct err *err)
+{
+	struct displaced d = {.original_len = AARCH64_PATCH_LEN};
+	struct encoder e = {.bytes = d.copy, .room = sizeof(d.copy), .base = to};
+	struct a64_insn insn;
+	const char *reason;
+	int error;
+
+	if (len < AARCH64_PATCH_LEN)
+		return err_set(err, -ENOTSUP, "its code ends after %zu bytes", len);
+	insn = a64_decode(a64_read(code));
+	reason = reason_to_stay(&insn);
+	if (reason)
+		return err_set(err, -ENOTSUP, "it begins with %s", reason);
+	error = check_ways_in(code, len, from, err);
+	if (error)
+		return error;
+	if (!move(&e, a64_read(code), from, &d))
+		return err_set(err, -ENOTSUP, "it begins with an unknown load");
+	if (e.out_of_reach)
+		return err_set(err, -ERANGE,
+			       "code at 0x%" PRIx64
+			       " refers to what is out of reach of 0x%" PRIx64,
+			       from, to);
+	d.copy_len = (uint32_t)e.len;
+	*ret = d;
+	return 0;
+}

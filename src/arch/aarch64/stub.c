@@ -1,0 +1,333 @@
+/*
+ * The stubs: how a patched function is entered and left so that one stop shows its
+ * arguments, its result and its caller's stack.
+ *
+ *    STUB_RETURN              STUB_ENTRY              STUB_BOTH
+ *      stp x2, x30, [sp,-16]!   stp x2, x30, [sp,-16]!  stp x2, x30, [sp,-16]!
+ *      stp x0, x1, [sp,-16]!    bl trap                 bl trap
+ *      bl copy                  ldp x2, x30, [sp],16    stp x0, x1, [sp,-16]!
+ *      bl trap                  copy...                 bl copy
+ *      ldr x30, [sp,24]                                 bl trap
+ *      add sp, sp, 32                                   ldr x30, [sp,24]
+ *      ret                                              add sp, sp, 32
+ *      copy...                                          ret
+ *                                                       copy...
+ *    STUB_INSTEAD: as STUB_RETURN with
+ *      [x0 <-> x1]; bl the other function's copy; cbz x0, 1f
+ *      bl trap ... ret
+ *    1: ldp x0, x1, [sp],16; ldp x2, x30, [sp],16
+ *      copy...
+ *
+ * The return address into the caller, which a call leaves in x30, is thereby always the
+ * last word of the stub's frame: the caller's sp is behind it, as on x86.  The frame is
+ * three arguments and x30, so sp stays a multiple of 16.
+ *
+ * A function whose landing pad is paciasp comes here with x30 signed for its sp.  The
+ * stub begins with autiasp then, and in front of the copy stands the paciasp again: the
+ * copy's own return address is signed, for the sp it is called with, which the function's
+ * autiasp will find.  On CPUs without PAC all of them are hints and do nothing.
+ *
+ * The stack in the trap at trap_pc, one word a line, sp at the lowest:
+ *
+ *          entry side                          return side
+ *    +0    the signal set to unblock           the same
+ *    +8    the thread's signal mask            the same
+ *    +16   x0, x1, x2, x3                      x0: the result ...
+ *    +48   x8                                  the same
+ *    +56   x30, site: return address into the stub
+ *    +64   x2, pushed by the stub              1st argument, pushed by the stub
+ *    +72   return address into the caller      2nd
+ *    +80                                       3rd
+ *    +88                                       return address into the caller
+ *
+ * and x2 = the 1st argument (entry side), x30 = site.  A system call changes x0 and
+ * nothing else (arch/arm64/kernel/entry.S, kernel_exit), so the trap keeps every register.
+ *
+ * Written code reaches the instruction stream by the kernel's hand: /proc/PID/mem and
+ * PTRACE_POKEDATA copy with copy_to_user_page(), which cleans the data cache and
+ * invalidates the instruction cache for executable mappings (arch/arm64/mm/flush.c,
+ * flush_ptrace_access), and a thread that was stopped meanwhile returns to user space
+ * through an exception return, which synchronises its context.
+ */
+#include "arch/aarch64/aarch64.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "arch/aarch64/encode.h"
+#include "arch/aarch64/insn.h"
+
+enum { HEADER_LEN = 16, LAST_STANDARD_SIGNAL = 31 };
+
+/* The last byte is the version of the layout. */
+const uint8_t aarch64_magic[AARCH64_MAGIC_LEN] = {'m', 'e', 'm', 't', 'r', 'c', 0, 1};
+
+enum a64_code {
+	TRAP_ENTER = 0xd10103ff,    /* sub sp, sp, #64 */
+	TRAP_SAVE_LR = 0xa9037be8,  /* stp x8, x30, [sp, #48] */
+	TRAP_LEAVE = 0x910103ff,    /* add sp, sp, #64 */
+	MOVZ_X8_LSL16 = 0xd2a00008, /* movz x8, #imm, lsl #16 */
+	MOVZ_X1 = 0xd2800001,	    /* movz x1, #imm */
+	MOVZ_X8 = 0xd2800008,	    /* movz x8, #imm */
+	RET = 0xd65f03c0,
+	PUSH_X2_LR = 0xa9bf7be2,  /* stp x2, x30, [sp, #-16]! */
+	PUSH_X0_X1 = 0xa9bf07e0,  /* stp x0, x1, [sp, #-16]! */
+	POP_X0_X1 = 0xa8c107e0,	  /* ldp x0, x1, [sp], #16 */
+	POP_X2_LR = 0xa8c17be2,	  /* ldp x2, x30, [sp], #16 */
+	LOAD_LR = 0xf9400ffe,	  /* ldr x30, [sp, #24] */
+	DROP_FRAME = 0x910083ff,  /* add sp, sp, #32 */
+	CBZ_X0_OVER = 0xb40000a0, /* cbz x0, over bl, ldr, add, ret */
+	PACIASP = 0xd503233f,
+	AUT_OF_PAC = 0xd50323bf - 0xd503233f, /* autiasp - paciasp, and so with pacibsp */
+};
+
+static const uint32_t exchange[] = {
+	0xaa0003f0, /* mov x16, x0 */
+	0xaa0103e0, /* mov x0, x1 */
+	0xaa1003e1, /* mov x1, x16 */
+};
+
+static const uint32_t trap_code[] = {
+	TRAP_ENTER,
+	TRAP_SAVE_LR,
+	0xa90107e0,    /* stp x0, x1, [sp, #16] */
+	0xa9020fe2,    /* stp x2, x3, [sp, #32] */
+	MOVZ_X8_LSL16, /* or without lsl: 1 << (signo - 1) */
+	0xf90003e8,    /* str x8, [sp] */
+	0xd2800020,    /* mov x0, #1: SIG_UNBLOCK */
+	0x910003e1,    /* mov x1, sp */
+	0x910023e2,    /* add x2, sp, #8 */
+	0xd2800103,    /* mov x3, #8: the size of a set; stays so */
+	0xd28010e8,    /* mov x8, #135: rt_sigprocmask */
+	0xd4000001,    /* svc #0 */
+	0xd2801648,    /* mov x8, #178: gettid */
+	0xd4000001,    /* svc #0 */
+	MOVZ_X1,       /* mov x1, #signo */
+	0xf9400be2,    /* ldr x2, [sp, #16] */
+	0xd2801048,    /* mov x8, #130: tkill */
+	0xd4000001,    /* svc #0 */
+	/* trap_pc */
+	0xd2800040, /* mov x0, #2: SIG_SETMASK */
+	0x910023e1, /* add x1, sp, #8 */
+	0xd2800002, /* mov x2, #0 */
+	0xd28010e8, /* mov x8, #135 */
+	0xd4000001, /* svc #0 */
+	0xa94107e0, /* ldp x0, x1, [sp, #16] */
+	0xa9420fe2, /* ldp x2, x3, [sp, #32] */
+	0xa9437be8, /* ldp x8, x30, [sp, #48] */
+	TRAP_LEAVE,
+	RET,
+};
+
+enum { /* in trap_code, instructions */
+       TRAP_SET_AT = 4,
+       TRAP_SIGNO_AT = 14,
+       TRAP_PC_AT = 18,
+};
+
+static void encode_trap(struct encoder *e, int signo)
+{
+	unsigned bit = (unsigned)signo - 1;
+
+	for (size_t i = 0; i < ARRAY_SIZE(trap_code); i++) {
+		uint32_t code = trap_code[i];
+
+		if (i == TRAP_SET_AT)
+			code = (bit < 16 ? (uint32_t)MOVZ_X8 : (uint32_t)MOVZ_X8_LSL16) |
+			       1u << (bit % 16) << 5;
+		else if (i == TRAP_SIGNO_AT)
+			code |= (uint32_t)signo << 5;
+		encode(e, code);
+	}
+}
+
+/* The paciasp or pacibsp that stands in front of a stub's function, or 0. */
+static uint32_t landing_pac(const struct stub *stub, const uint8_t *code)
+{
+	uint32_t landing = stub->skipped >= A64_LEN ? a64_read(code - A64_LEN) : 0;
+
+	return a64_decode(landing).kind == A64_PAC ? landing : 0;
+}
+
+struct building {
+	struct encoder e;
+	taddr_t trap;
+	taddr_t other; /* STUB_INSTEAD: where what it runs is called */
+	uint32_t pac;  /* landing_pac() */
+};
+
+static void encode_return(struct encoder *e)
+{
+	encode(e, LOAD_LR);
+	encode(e, DROP_FRAME);
+	encode(e, RET);
+}
+
+/* Up to the copy.  callee: where the copy, or the other function's, is called. */
+static void encode_stub(struct building *b, struct stub *stub, taddr_t callee)
+{
+	struct encoder *e = &b->e;
+
+	stub->trap_entry = stub->trap_return = stub->copy_return = 0;
+	stub->entry = encode_here(e);
+	if (b->pac)
+		encode(e, b->pac + AUT_OF_PAC);
+	encode(e, PUSH_X2_LR);
+	if (stub->kind == STUB_ENTRY || stub->kind == STUB_BOTH) {
+		encode_bl(e, b->trap);
+		stub->trap_entry = encode_here(e);
+	}
+	if (stub->kind == STUB_ENTRY) {
+		encode(e, POP_X2_LR);
+		return;
+	}
+	encode(e, PUSH_X0_X1);
+	for (size_t i = 0; stub->kind == STUB_INSTEAD && stub->swap && i < ARRAY_SIZE(exchange);
+	     i++)
+		encode(e, exchange[i]);
+	encode_bl(e, callee);
+	stub->copy_return = encode_here(e);
+	if (stub->kind == STUB_INSTEAD)
+		encode(e, CBZ_X0_OVER);
+	encode_bl(e, b->trap);
+	stub->trap_return = encode_here(e);
+	encode_return(e);
+	if (stub->kind == STUB_INSTEAD) {
+		encode(e, POP_X0_X1);
+		encode(e, POP_X2_LR);
+	}
+}
+
+/* Stub, copy and patch of one function, at the encoder's place. */
+static int build_one(struct building *b, struct stub *stub, const uint8_t *code,
+		     size_t code_len, struct err *err)
+{
+	struct encoder patch = {
+		.bytes = stub->patch, .room = sizeof(stub->patch), .base = stub->function};
+	struct building measured = *b;
+	bool instead = stub->kind == STUB_INSTEAD;
+	int error;
+
+	encode_stub(&measured, stub, b->other); /* its length is what the copy's place is */
+	encode_stub(b, stub, instead ? b->other : encode_here(&measured.e));
+	if (b->pac)
+		encode(&b->e, b->pac);
+	stub->copy = encode_here(&b->e);
+	error = aarch64_displace(code, code_len, stub->function, stub->copy, &stub->displaced,
+				 err);
+	if (error)
+		return error;
+	for (uint32_t i = 0; i < stub->displaced.copy_len; i += A64_LEN)
+		encode(&b->e, a64_read(stub->displaced.copy + i));
+	encode_b(&patch, stub->entry);
+	if (patch.out_of_reach)
+		return err_set(err, -ERANGE,
+			       "0x%" PRIx64 " is too far from 0x%" PRIx64 " for a branch",
+			       stub->entry, stub->function);
+	return 0;
+}
+
+static void header_write(struct stub_area *area)
+{
+	memset(area->bytes, 0, HEADER_LEN);
+	memcpy(area->bytes, aarch64_magic, AARCH64_MAGIC_LEN);
+	for (int i = 0; i < 4; i++)
+		area->bytes[AARCH64_MAGIC_LEN + i] = (uint8_t)(area->len >> (8 * i));
+}
+
+int aarch64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size_t count,
+			const uint8_t *const *code, const size_t *code_len, size_t *failed,
+			struct err *err)
+{
+	size_t room = area->room < sizeof(area->bytes) ? area->room : sizeof(area->bytes);
+	struct building b = {
+		.e = {.bytes = area->bytes, .room = room & ~(size_t)3, .base = area->base}};
+
+	if (signo < 1 || signo > LAST_STANDARD_SIGNAL)
+		return err_set(err, -EINVAL, "signal %d can't be a soft trap's", signo);
+	for (int i = 0; i < HEADER_LEN; i += A64_LEN)
+		encode(&b.e, 0);
+	b.trap = area->trap = encode_here(&b.e);
+	area->trap_pc = area->trap + TRAP_PC_AT * A64_LEN;
+	area->hard = area->hard_pc = 0;
+	encode_trap(&b.e, signo);
+	for (size_t i = 0; i < count; i++) {
+		uint32_t other = stubs[i].instead;
+		int error = 0;
+
+		if (failed)
+			*failed = i;
+		b.pac = landing_pac(&stubs[i], code[i]);
+		if (stubs[i].kind == STUB_INSTEAD) {
+			if (other >= i)
+				return err_set(err, -EINVAL,
+					       "a stub runs one that comes behind it");
+			b.other = stubs[other].copy -
+				  (landing_pac(&stubs[other], code[other]) ? A64_LEN : 0);
+		}
+		if (!b.e.full)
+			error = build_one(&b, &stubs[i], code[i], code_len[i], err);
+		if (error)
+			return error;
+		if (b.e.full)
+			break;
+	}
+	if (b.e.full)
+		return err_set(err, -ENOSPC, "the stubs do not fit in %zu bytes", room);
+	area->len = (uint32_t)b.e.len;
+	header_write(area);
+	return 0;
+}
+
+/* One instruction, so that a thread anywhere within the trap goes on through the rest. */
+uint32_t aarch64_trap_disarm(uint8_t *ret)
+{
+	for (int i = 0; i < A64_LEN; i++)
+		ret[i] = (uint8_t)((uint32_t)RET >> (8 * i));
+	return A64_LEN;
+}
+
+taddr_t aarch64_patch_target(const uint8_t *code, taddr_t function)
+{
+	struct a64_insn insn = a64_decode(a64_read(code));
+
+	return insn.kind == A64_B ? function + (taddr_t)insn.rel : 0;
+}
+
+/* How far an instruction of ours moves the word with the return address away from sp. */
+static int pushed_by(uint32_t code)
+{
+	switch (code) {
+	case TRAP_SAVE_LR: /* sp was moved before, but x30 was not on the stack */
+		return 64;
+	case TRAP_LEAVE:
+		return -64;
+	case PUSH_X2_LR:
+	case PUSH_X0_X1:
+		return 16;
+	case POP_X2_LR:
+	case POP_X0_X1:
+		return -16;
+	case DROP_FRAME:
+		return -32;
+	case RET: /* behind it: STUB_INSTEAD, the other way */
+		return 32;
+	}
+	return 0;
+}
+
+int aarch64_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc)
+{
+	size_t at = (stub ? stub->entry : area->trap) - area->base;
+	size_t end = stub ? stub->copy - area->base : at + sizeof(trap_code);
+	size_t until = pc - area->base;
+	int pushed = 0;
+
+	if (until < at || until >= end || end > area->len)
+		return -ENOENT;
+	for (; at < until; at += A64_LEN)
+		pushed += pushed_by(a64_read(area->bytes + at));
+	/* Where nothing is pushed the return address is in x30 alone. */
+	return pushed ? pushed - 8 : -ENOENT;
+}
