@@ -15,12 +15,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <elfutils/libdw.h>
 
 #include "serve/functions.h"
 #include "serve/rows.h"
 #include "serve/units.h"
+
+enum { LARGE_BYTES = 32 << 20 }; /* of a file whose reading is worth a word */
 
 struct debuginfo {
 	char *path; /* who it was opened for */
@@ -84,32 +87,56 @@ static void find_debug(struct debuginfo *info, const struct search_for *who,
 	free(path);
 }
 
-/* Opens the DWARF of `file`, with what dwz moved elsewhere. */
-static void open_dwarf(struct debuginfo *info, struct elffile *file,
+/* Reading (and decompressing) a large file takes seconds: tells who waits for it. */
+static void say_reading(const struct elffile *file, const struct debuginfo_options *options)
+{
+	struct stat st;
+	char what[512];
+
+	if (!options->say || fstat(file->fd, &st) < 0 || st.st_size < LARGE_BYTES)
+		return;
+	snprintf(what, sizeof(what), "reading %s", file->path);
+	options->say(options->say_arg, what, 0, (uint64_t)st.st_size);
+}
+
+/* What dwz moved out of `file`; without it names are missing, which the remark says. */
+static void open_alt(struct debuginfo *info, const struct elffile *file,
+		     const struct debuginfo_options *options)
+{
+	struct err err = {};
+
+	if (search_alt(&options->dirs, file, &info->alt, &err) == 0) {
+		say_reading(info->alt, options);
+		info->dwarf_alt = dwarf_begin_elf(info->alt->elf, DWARF_C_READ, NULL);
+	}
+	if (info->dwarf_alt) {
+		dwarf_setalt(info->dwarf, info->dwarf_alt);
+		return;
+	}
+	if (info->alt)
+		err_set(&err, -EINVAL, "%s: %s", info->alt->path, dwarf_errmsg(-1));
+	else if (err.code == -ENOENT)
+		err_set(&err, -ENOENT, "%s: the file that dwz made is missing", file->path);
+	remark(info, &err);
+}
+
+/* Opens the DWARF of `file`. */
+static void open_dwarf(struct debuginfo *info, const struct elffile *file,
 		       const struct debuginfo_options *options)
 {
 	struct err err = {};
 	const uint8_t *id;
 	size_t len;
 
+	say_reading(file, options);
 	info->dwarf = dwarf_begin_elf(file->elf, DWARF_C_READ, NULL);
 	if (!info->dwarf) {
 		err_set(&err, -EINVAL, "%s: %s", file->path, dwarf_errmsg(-1));
 		remark(info, &err);
 		return;
 	}
-	if (elffile_debugaltlink(file, &id, &len)) {
-		if (search_alt(&options->dirs, file, &info->alt, &err) == 0)
-			info->dwarf_alt = dwarf_begin_elf(info->alt->elf, DWARF_C_READ, NULL);
-		if (info->dwarf_alt)
-			dwarf_setalt(info->dwarf, info->dwarf_alt);
-		if (!info->dwarf_alt) {
-			if (err.code == -ENOENT)
-				err_set(&err, -ENOENT, "%s: the file that dwz made is missing",
-					file->path);
-			remark(info, &err);
-		}
-	}
+	if (elffile_debugaltlink(file, &id, &len))
+		open_alt(info, file, options);
 	if (units_create(info->dwarf, &info->units, &err) == 0)
 		info->names = WIRE_NAMES_LINES;
 	else

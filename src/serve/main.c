@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "serve/serve_options.h"
@@ -36,6 +37,17 @@ static int check_socket(int fd, struct err *err)
 	return 0;
 }
 
+/* A module takes up to four files: as many as we are allowed. */
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 static int serve(const struct serve_options *options, struct err *err)
 {
 	struct server server = {};
@@ -45,6 +57,7 @@ static int serve(const struct serve_options *options, struct err *err)
 
 	if (e)
 		return e;
+	raise_file_limit();
 	debuginfo->dirs.debug_dirs = options->debug_dirs.at;
 	debuginfo->dirs.local = true;
 	server.service.log = options->verbose ? print_log : NULL;
