@@ -296,7 +296,7 @@ def _thread_traces(pid, mem, mappings, slacks):
             status = dict(line.split(":\t", 1) for line in
                           _read_proc(pid, f"task/{tid}/status").splitlines() if ":\t" in line)
             where = _read_proc(pid, f"task/{tid}/syscall").split()
-        except (FileNotFoundError, ProcessLookupError):
+        except (FileNotFoundError, ProcessLookupError, PermissionError):  # or a first thread that has ended
             continue
         if status["State"][0] in "Tt":
             yield f"thread {tid} is stopped: {status['State']}"

@@ -4,6 +4,8 @@ Each answers every request right: before, while memtrace is attached, and after 
 gone; and what it reports is consistent, with nothing lost.
 """
 import http.client
+import os
+import pwd
 import random
 import shutil
 import socket
@@ -196,6 +198,7 @@ def test_dnsmasq(started, attach):
 
 NGINX = """
 daemon off;
+{user}
 worker_processes 1;
 pid {dir}/pid;
 error_log {dir}/error.log;
@@ -213,13 +216,11 @@ http {{
 @needs("nginx")
 def test_nginx(started, attach, tmp_path):
     port = free_port()
-    tmp_path.chmod(0o755)
-    for parent in list(tmp_path.parents)[:2]:
-        parent.chmod(0o755)  # its worker is another user
     (tmp_path / "www").mkdir()
     text = "".join(f"line {i * 7919}\n" for i in range(500))
     (tmp_path / "www" / "file").write_text(text)
-    (tmp_path / "conf").write_text(NGINX.format(dir=tmp_path, port=port))
+    user = f"user {pwd.getpwuid(os.getuid()).pw_name};" if os.getuid() == 0 else ""
+    (tmp_path / "conf").write_text(NGINX.format(dir=tmp_path, port=port, user=user))
     server = memtrace.Process([shutil.which("nginx", path="/usr/sbin:/usr/bin"), "-c", tmp_path / "conf",
                                "-e", tmp_path / "error.log", "-p", tmp_path])
     started.append(server)
