@@ -11,8 +11,11 @@ from test_entries import tally
 @pytest.mark.parametrize("mode", ["plain", "own", "late"])
 @pytest.mark.limit(90)
 def test_every_signal(follow, mode):
+    """`merged`: see signals.c; of 120 in mode late, sent to the one thread that traps with
+    the same signal all the time, some percent are; seen: 0 to 6."""
     result, report = follow("signals", mode, "3")
     assert report.counts() == tally(result)
+    assert result["merged"] <= 30
 
 
 def state(pid):
