@@ -38,8 +38,15 @@ class Packages:
         return done.stdout
 
     def _lists(self):
-        if not any((self.root / "state/lists").glob("*_Packages*")):
-            self._apt("apt-get", "update")
+        """One source of several may be out of order (a mirror in mid-update): what is
+        missing then is missed when a package is asked for."""
+        lists = self.root / "state/lists"
+        if not any(lists.glob("*_Packages*")):
+            try:
+                self._apt("apt-get", "update")
+            except RuntimeError:
+                if not any(lists.glob("*_Packages*")):
+                    raise
 
     def fetch(self, name):
         """The .deb of a package: from the cache, or downloaded."""

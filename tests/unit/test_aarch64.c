@@ -1,0 +1,349 @@
+/* AArch64 as bytes: what displaced code, stubs and patches look like.  The code is run in
+ * tests/cross; this runs on any machine. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "arch/aarch64/insn.h"
+#include "arch/arch.h"
+
+enum {
+	FROM = 0x1000000,
+	TO = 0x2000000,
+	NOP = 0xd503201f,
+	RET = 0xd65f03c0,
+	PACIASP = 0xd503233f,
+	AUTIASP = 0xd50323bf,
+	BTI_C = 0xd503245f,
+};
+
+struct row {
+	uint32_t code;
+	uint32_t copy[4]; /* up to the first 0 */
+	const char *map;  /* pairs original, copy */
+	size_t map_len;
+};
+
+#define MAP(pairs) pairs, (sizeof(pairs) - 1) / 2
+/* b from TO + at back to FROM + 4 */
+#define BACK(at) (0x14000000 | ((FROM + 4 - TO - (at)) / 4 & 0x3ffffff))
+
+static const struct row rows[] = {
+	/* stp x29, x30, [sp, #-32]! */
+	{0xa9be7bfd, {0xa9be7bfd, BACK(4)}, MAP("\0\0\4\4")},
+	/* paciasp, svc #0: as any */
+	{PACIASP, {PACIASP, BACK(4)}, MAP("\0\0\4\4")},
+	{0xd4000001, {0xd4000001, BACK(4)}, MAP("\0\0\4\4")},
+	/* b .+0x100: b to the same place, and that is all */
+	{0x14000040, {0x14000000 | ((FROM + 0x100 - TO) / 4 & 0x3ffffff)}, MAP("\0\0")},
+	/* ret, br x17 */
+	{RET, {RET}, MAP("\0\0")},
+	{0xd61f0220, {0xd61f0220}, MAP("\0\0")},
+	/* cbz x0, .+8; b.ne .-4; tbnz w1, #31, .+0x20 */
+	{0xb4000040,
+	 {0xb4000040, BACK(4), 0x14000000 | ((FROM + 8 - TO - 8) / 4 & 0x3ffffff)},
+	 MAP("\0\0\4\4\0\10")},
+	{0x54ffffe1,
+	 {0x54000041, BACK(4), 0x14000000 | ((FROM - 4 - TO - 8) / 4 & 0x3ffffff)},
+	 MAP("\0\0\4\4\0\10")},
+	{0x37f80101,
+	 {0x37f80041, BACK(4), 0x14000000 | ((FROM + 0x20 - TO - 8) / 4 & 0x3ffffff)},
+	 MAP("\0\0\4\4\0\10")},
+	/* adrp x2, .+0x3000: 0x1003000 from 0x2000000 is -0xffd pages */
+	{0xf0000002 | 0 << 5, {0xf0000002 | (0x7ffff & -0x400) << 5, BACK(4)}, MAP("\0\0\4\4")},
+	/* adr x3, .+0x14: adrp x3; add x3, x3, #0x14 */
+	{0x100000a3,
+	 {0x90000003 | (0x7ffff & -0x400) << 5, 0x91005063, BACK(8)},
+	 MAP("\0\0\4\10")},
+	/* ldr x5, .+0x10; ldr w5; ldrsw x5; ldr q5; prfm: by x16 */
+	{0x58000085,
+	 {0x90000010 | (0x7ffff & -0x400) << 5, 0x91004210, 0xf9400205, BACK(12)},
+	 MAP("\0\0\4\14")},
+	{0x18000085,
+	 {0x90000010 | (0x7ffff & -0x400) << 5, 0x91004210, 0xb9400205, BACK(12)},
+	 MAP("\0\0\4\14")},
+	{0x98000085,
+	 {0x90000010 | (0x7ffff & -0x400) << 5, 0x91004210, 0xb9800205, BACK(12)},
+	 MAP("\0\0\4\14")},
+	{0x9c000085,
+	 {0x90000010 | (0x7ffff & -0x400) << 5, 0x91004210, 0x3dc00205, BACK(12)},
+	 MAP("\0\0\4\14")},
+	{0xd8000080,
+	 {0x90000010 | (0x7ffff & -0x400) << 5, 0x91004210, 0xf9800200, BACK(12)},
+	 MAP("\0\0\4\14")},
+};
+
+static void put(uint8_t *at, uint32_t code)
+{
+	for (int i = 0; i < 4; i++)
+		at[i] = (uint8_t)(code >> (8 * i));
+}
+
+static void test_displace(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		uint8_t code[8];
+		struct displaced d;
+		uint32_t len = 0;
+
+		put(code, rows[i].code);
+		put(code + 4, NOP);
+		assert_int_equal(arch_aarch64.displace(code, 8, FROM, TO, &d, NULL), 0);
+		assert_int_equal(d.original_len, 4);
+		for (; len / 4 < 4 && rows[i].copy[len / 4]; len += 4)
+			assert_int_equal(a64_read(d.copy + len), rows[i].copy[len / 4]);
+		assert_int_equal(d.copy_len, len);
+		assert_int_equal(d.count, rows[i].map_len);
+		for (uint32_t m = 0; m < d.count; m++) {
+			assert_int_equal(d.map[m].original, rows[i].map[2 * m]);
+			assert_int_equal(d.map[m].copy, rows[i].map[2 * m + 1]);
+		}
+	}
+}
+
+static void test_refused(void **state)
+{
+	static const struct {
+		uint32_t code, next;
+		taddr_t to;
+		int error;
+		const char *reason;
+	} refused[] = {
+		{0x94000040, NOP, TO, -ENOTSUP, "a call"},	 /* bl */
+		{0xd63f0200, NOP, TO, -ENOTSUP, "a call"},	 /* blr x16 */
+		{0xd4200000, NOP, TO, -ENOTSUP, "a breakpoint"}, /* brk #0 */
+		{0x00000000, NOP, TO, -ENOTSUP, "an undefined"}, /* udf #0 */
+		{0xdc000080, NOP, TO, -ENOTSUP, "unknown load"}, /* opc 3, V: reserved */
+		{NOP, 0x17ffffff, TO, -ENOTSUP, "leads back"},	 /* b .-4 */
+		{NOP, 0xb5ffffe0, TO, -ENOTSUP, "leads back"},	 /* cbnz x0, .-4 */
+		{NOP, NOP, FROM + 0x8000008, -ERANGE, "out of reach"},
+		{0x90000002, NOP, FROM + (1ull << 33), -ERANGE, "out of reach"}, /* adrp */
+	};
+	uint8_t code[8];
+	struct displaced d;
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		put(code, refused[i].code);
+		put(code + 4, refused[i].next);
+		assert_int_equal(arch_aarch64.displace(code, 8, FROM, refused[i].to, &d, &err),
+				 refused[i].error);
+		assert_non_null(strstr(err.text, refused[i].reason));
+	}
+	assert_int_equal(arch_aarch64.displace(code, 3, FROM, TO, &d, &err), -ENOTSUP);
+	put(code, NOP);
+	put(code + 4, 0x97ffffff); /* bl .-4: calls itself, and that is a call */
+	assert_int_equal(arch_aarch64.displace(code, 8, FROM, TO, &d, &err), 0);
+}
+
+static void test_landing(void **state)
+{
+	static const struct {
+		uint32_t code, offset;
+	} pads[] = {{BTI_C, 4},	     {0xd50324df, 4}, {PACIASP, 4},
+		    {0xd503237f, 4}, {NOP, 0},	      {RET, 0}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(pads); i++) {
+		uint8_t code[4];
+
+		put(code, pads[i].code);
+		assert_int_equal(arch_aarch64.patch_offset(code, 4), pads[i].offset);
+		assert_int_equal(arch_aarch64.patch_offset(code, 3), 0);
+	}
+}
+
+static uint8_t function[12]; /* a landing pad, and what stands behind it */
+
+static int build(struct stub_area *area, int signo, struct stub *stubs, size_t count,
+		 size_t *failed, struct err *err)
+{
+	const uint8_t *code[] = {function + 4, function + 4, function + 4, function + 4};
+	const size_t len[] = {8, 8, 8, 8};
+
+	return arch_aarch64.stubs_build(area, signo, stubs, count, code, len, failed, err);
+}
+
+static void landing_is(uint32_t pad)
+{
+	put(function, pad);
+	put(function + 4, 0xa9be7bfd);
+	put(function + 8, NOP);
+}
+
+static uint32_t at(const struct stub_area *area, taddr_t pc)
+{
+	return a64_read(area->bytes + (pc - area->base));
+}
+
+/* Where the branch at pc leads. */
+static taddr_t led(const struct stub_area *area, taddr_t pc)
+{
+	return pc + (taddr_t)a64_decode(at(area, pc)).rel;
+}
+
+static void test_stubs(void **state)
+{
+	struct stub_area area = {.base = TO, .room = 2048};
+	struct stub s[4] = {{.kind = STUB_RETURN, .function = FROM, .skipped = 4},
+			    {.kind = STUB_ENTRY, .function = FROM + 0x100},
+			    {.kind = STUB_BOTH, .function = FROM + 0x200},
+			    {.kind = STUB_INSTEAD, .function = FROM + 0x300, .swap = true}};
+	uint8_t disarmed[8];
+
+	(void)state;
+	landing_is(BTI_C);
+	assert_int_equal(build(&area, 23, s, 4, NULL, NULL), 0);
+	assert_memory_equal(area.bytes, arch_aarch64.magic, arch_aarch64.magic_len);
+	assert_int_equal(a64_read(area.bytes + 8), area.len);
+	assert_int_equal(area.trap, TO + 16);
+	assert_int_equal(at(&area, area.trap + 16), 0xd2a00808);    /* x8 = 1 << 22 */
+	assert_int_equal(at(&area, area.trap_pc - 16), 0xd28002e1); /* x1 = 23 */
+	assert_int_equal(at(&area, area.trap_pc - 4), 0xd4000001);
+	assert_int_equal(at(&area, s[0].entry - 4), RET); /* of the trap */
+	assert_int_equal(s[0].entry, area.trap + 28 * 4);
+	assert_int_equal(s[0].copy_return, s[0].entry + 12);
+	assert_int_equal(s[0].trap_return, s[0].entry + 16);
+	assert_int_equal(s[0].trap_entry, 0);
+	assert_int_equal(s[0].copy, s[0].entry + 28);
+	assert_int_equal(led(&area, s[0].copy_return - 4), s[0].copy);
+	assert_int_equal(led(&area, s[0].trap_return - 4), area.trap);
+	assert_int_equal(s[1].entry, s[0].copy + 8);
+	assert_int_equal(s[1].trap_entry, s[1].entry + 8);
+	assert_int_equal(s[1].copy, s[1].entry + 12);
+	assert_int_equal(s[1].copy_return | s[1].trap_return, 0);
+	assert_int_equal(s[2].trap_entry, s[2].entry + 8);
+	assert_int_equal(s[2].copy_return, s[2].entry + 16);
+	assert_int_equal(s[2].copy, s[2].entry + 32);
+	assert_int_equal(led(&area, s[3].copy_return - 4), s[0].copy);
+	/* cbz leads to where the arguments come back */
+	assert_int_equal(led(&area, s[3].copy_return), s[3].copy - 8);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(at(&area, s[i].copy), 0xa9be7bfd);
+		assert_int_equal(led(&area, s[i].copy + 4), s[i].function + 4);
+		assert_int_equal(arch_aarch64.patch_target(s[i].patch, s[i].function),
+				 s[i].entry);
+	}
+	assert_int_equal(area.base + area.len, s[3].copy + 8);
+	assert_int_equal(arch_aarch64.patch_target(function, FROM), 0);
+	assert_int_equal(arch_aarch64.trap_disarm(disarmed), 4);
+	assert_int_equal(a64_read(disarmed), RET);
+}
+
+/* A signed return address is taken off its signature, and the copy signs its own. */
+static void test_signed(void **state)
+{
+	struct stub_area area = {.base = TO, .room = 2048};
+	struct stub s[2] = {{.kind = STUB_RETURN, .function = FROM + 4, .skipped = 4},
+			    {.kind = STUB_ENTRY, .function = FROM + 0x104, .skipped = 4}};
+
+	(void)state;
+	landing_is(PACIASP);
+	assert_int_equal(build(&area, 17, s, 2, NULL, NULL), 0);
+	assert_int_equal(at(&area, area.trap + 16), 0xd2a00028); /* x8 = 1 << 16 */
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(at(&area, s[i].entry), AUTIASP);
+		assert_int_equal(at(&area, s[i].copy - 4), PACIASP);
+		assert_int_equal(at(&area, s[i].copy), 0xa9be7bfd);
+	}
+	assert_int_equal(led(&area, s[0].copy_return - 4), s[0].copy - 4);
+	assert_int_equal(build(&area, 5, s, 2, NULL, NULL), 0);
+	assert_int_equal(at(&area, area.trap + 16), 0xd2800208); /* x8 = 1 << 4 */
+}
+
+static void test_frames(void **state)
+{
+	struct stub_area area = {.base = TO, .room = 2048};
+	struct stub s[4] = {{.kind = STUB_RETURN, .function = FROM},
+			    {.kind = STUB_ENTRY, .function = FROM + 0x100},
+			    {.kind = STUB_BOTH, .function = FROM + 0x200},
+			    {.kind = STUB_INSTEAD, .function = FROM + 0x300}};
+	const struct arch *arch = &arch_aarch64;
+
+	(void)state;
+	landing_is(NOP);
+	assert_int_equal(build(&area, 23, s, 4, NULL, NULL), 0);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(arch->stub_frame(&area, &s[i], s[i].entry - 4), -ENOENT);
+		assert_int_equal(arch->stub_frame(&area, &s[i], s[i].entry), -ENOENT);
+		assert_int_equal(arch->stub_frame(&area, &s[i], s[i].entry + 4), 8);
+		assert_int_equal(arch->stub_frame(&area, &s[i], s[i].copy), -ENOENT);
+		if (s[i].copy_return)
+			assert_int_equal(arch->stub_frame(&area, &s[i], s[i].copy_return), 24);
+		if (s[i].trap_return)
+			assert_int_equal(arch->stub_frame(&area, &s[i], s[i].trap_return), 24);
+	}
+	assert_int_equal(arch->stub_frame(&area, &s[1], s[1].trap_entry), 8);
+	assert_int_equal(arch->stub_frame(&area, &s[2], s[2].trap_entry), 8);
+	assert_int_equal(arch->stub_frame(&area, &s[0], s[0].copy - 4), -ENOENT); /* ret */
+	assert_int_equal(arch->stub_frame(&area, &s[3], s[3].copy - 8), 24);
+	assert_int_equal(arch->stub_frame(&area, &s[3], s[3].copy - 4), 8);
+	assert_int_equal(arch->stub_frame(&area, NULL, area.trap), -ENOENT);
+	assert_int_equal(arch->stub_frame(&area, NULL, area.trap_pc), 56);
+	assert_int_equal(arch->stub_frame(&area, NULL, s[0].entry - 4), -ENOENT); /* ret */
+	/* The return address and the arguments, seen from trap_pc: the trap has 64 bytes. */
+	assert_int_equal(arch->trap_frame, 64 + 24);
+	assert_int_equal(arch->trap_entry_frame, 64 + 8);
+}
+
+static void test_failures(void **state)
+{
+	struct stub_area area = {.base = TO, .room = 2048};
+	struct stub s[2] = {{.kind = STUB_RETURN, .function = FROM},
+			    {.kind = STUB_ENTRY, .function = FROM + 0x100}};
+	struct err err;
+	size_t failed = 99;
+
+	(void)state;
+	landing_is(NOP);
+	assert_int_equal(build(&area, 0, s, 2, &failed, &err), -EINVAL);
+	assert_int_equal(build(&area, 32, s, 2, &failed, &err), -EINVAL);
+	assert_int_equal(build(&area, 31, s, 2, &failed, &err), 0);
+	area.room = area.len;
+	assert_int_equal(build(&area, 23, s, 2, &failed, &err), 0);
+	area.room -= 4;
+	assert_int_equal(build(&area, 23, s, 2, &failed, &err), -ENOSPC);
+	assert_int_equal(failed, 1);
+	area.room = 18;
+	assert_int_equal(build(&area, 23, s, 0, &failed, &err), -ENOSPC);
+	area.room = 2048;
+	s[1].function = FROM + 0x9000000 + 0x8000000;
+	assert_int_equal(build(&area, 23, s, 2, &failed, &err), -ERANGE);
+	assert_int_equal(failed, 1);
+}
+
+static void test_registers(void **state)
+{
+	const struct arch *arch = &arch_aarch64;
+	struct regs regs = {.len = arch->regs_len};
+
+	(void)state;
+	assert_int_equal(arch->regs_len, 272);
+	for (unsigned i = 0; i < 33; i++)
+		regs.bytes[8 * i] = (uint8_t)(i + 1);
+	for (int i = 0; i < arch->reg_count; i++)
+		assert_int_equal(regs_read(arch, &regs, i), i + 1);
+	assert_string_equal(arch->reg_name[arch->reg_lr], "x30");
+	assert_int_equal(arch->callee_saved, 0x3ff80000);
+	assert_ptr_equal(arch_find(183, 2), arch); /* EM_AARCH64, ELFCLASS64 */
+	assert_null(arch_find(183, 1));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_displace), cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_landing),	 cmocka_unit_test(test_stubs),
+		cmocka_unit_test(test_signed),	 cmocka_unit_test(test_frames),
+		cmocka_unit_test(test_failures), cmocka_unit_test(test_registers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
