@@ -189,6 +189,18 @@ static void kick_prepare(void)
 	sigaction(kick_signal(), &action, NULL);
 }
 
+/* Each stop of the target sends SIGCHLD, which would wake the main thread for nothing: the
+ * tracer, for whom it is, blocks it (sig_ignored() in kernel/signal.c).  wait4() needs none. */
+static void stops_silence(void)
+{
+	struct sigaction action;
+
+	if (sigaction(SIGCHLD, NULL, &action))
+		return;
+	action.sa_flags |= SA_NOCLDSTOP;
+	sigaction(SIGCHLD, &action, NULL);
+}
+
 static int capture_start(const struct capture_options *options, pid_t pid, char *const argv[],
 			 struct capture **ret, struct err *err)
 {
@@ -208,6 +220,7 @@ static int capture_start(const struct capture_options *options, pid_t pid, char 
 	capture->pid = pid;
 	capture->notice_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	kick_prepare();
+	stops_silence();
 	rc = capture->notice_fd < 0 ? err_sys(err, -errno, "cannot begin")
 				    : engine_init(&capture->engine, options, &voice, err);
 	if (!rc) {
