@@ -189,6 +189,12 @@ struct arch {
 	/* The bytes that, written at area->trap, make the trap return at once.  len <= 8. */
 	uint32_t (*trap_disarm)(uint8_t *ret);
 	/*
+	 * Makes the soft trap of area->bytes send another signal.  In the target that
+	 * may be done while no thread is between area->trap and area->trap_pc.  NULL:
+	 * the architecture can't.
+	 */
+	void (*trap_resign)(struct stub_area *area, int signo);
+	/*
 	 * The bytes that, written at area->trap, make the soft trap lead to the hard
 	 * one: for targets whose seccomp filter forbids its system calls.  They cover
 	 * whole instructions.  len <= 8.  NULL: not there, such targets are refused.

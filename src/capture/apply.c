@@ -151,6 +151,49 @@ int hooks_harden(struct hooks *hooks, struct tracee *tracee, struct undo *undo, 
 	return 0;
 }
 
+struct sending {
+	struct hooks *hooks;
+	struct tracee *tracee;
+	bool found;
+};
+
+static void thread_is_sending(void *arg, struct thread *thread)
+{
+	struct sending *sending = arg;
+	const struct arch *arch = sending->tracee->arch;
+	struct regs *regs =
+		thread->state == THREAD_STOPPED ? thread_regs(sending->tracee, thread) : NULL;
+	taddr_t pc = regs ? regs_read(arch, regs, arch->reg_pc) : 0;
+
+	for (size_t i = 0; regs && i < sending->hooks->areas.len; i++) {
+		const struct stub_area *area = &sending->hooks->areas.at[i].area;
+
+		sending->found |= pc > area->trap && pc < area->trap_pc;
+	}
+}
+
+int hooks_resign(struct hooks *hooks, struct tracee *tracee, int signo, struct err *err)
+{
+	struct sending sending = {hooks, tracee, false};
+
+	tracee_for_each(tracee, thread_is_sending, &sending);
+	if (sending.found)
+		return -EAGAIN;
+	for (size_t i = 0; i < hooks->areas.len; i++) {
+		struct hook_area *area = &hooks->areas.at[i];
+		int rc = 0;
+
+		tracee->arch->trap_resign(&area->area, signo);
+		if (area->applied) /* ours, and logged as a whole */
+			rc = target_write(&tracee->target, area->area.base, area->area.bytes,
+					  area->area.len);
+		if (rc)
+			return err_sys(err, rc, "cannot write to pid %d", tracee->pid);
+	}
+	hooks->signo = signo;
+	return 0;
+}
+
 int hooks_apply(struct hooks *hooks, struct tracee *tracee, struct undo *undo,
 		const struct modules *modules, const struct hook_notes *notes, struct err *err)
 {

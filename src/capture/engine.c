@@ -121,31 +121,13 @@ void engine_deinit(struct engine *engine)
 	free(engine->command);
 }
 
-/*
- * A signal that is ignored by default and not caught by the program; one that no
- * thread waits for with sigwait() either, as far as can be seen.
- */
-static int choose_signal(pid_t pid)
-{
-	static const int candidates[] = {SIGURG, SIGWINCH, SIGCHLD};
-	struct status status;
-
-	if (status_read(pid, 0, &status))
-		return SIGURG;
-	for (size_t i = 0; i < ARRAY_SIZE(candidates); i++)
-		if (!((status.caught | status.pending | status.shared_pending) &
-		      signal_bit(candidates[i])))
-			return candidates[i];
-	return SIGURG;
-}
-
 static void hold(struct engine *engine)
 {
 	struct err err;
 
 	engine->traced = true;
 	engine->tracee.forget = free;
-	engine->hooks.signo = choose_signal(engine->tracee.pid);
+	engine->hooks.signo = engine_choose_signal(engine->tracee.pid, 0);
 	engine->command = status_command(tracee_alive(&engine->tracee));
 	if (guardian_start(&engine->guardian, engine->undo, &err))
 		engine_warn(engine,
@@ -249,7 +231,7 @@ static void trap_overtaken(struct engine *engine, struct thread *thread)
 		return;
 	if (signo != SIGTRAP && is_counted(engine, &thread->regs))
 		return; /* what is pending is the program's */
-	own->swallow = true;
+	own->swallow = signo;
 	count(engine, thread, signo);
 }
 
@@ -266,12 +248,13 @@ static bool is_our_signal(struct engine *engine, struct stop *stop)
 	struct engine_thread *own = engine_thread(stop->thread);
 	struct thread *thread = stop->thread;
 
-	if ((stop->signal != engine->hooks.signo && stop->signal != SIGTRAP) || !own)
+	if (!own || (stop->signal != engine->hooks.signo && stop->signal != SIGTRAP &&
+		     stop->signal != own->swallow))
 		return false;
 	if (stop->signal == SIGTRAP && (!engine->hooks.hard || !sent_by_break(thread->tid)))
 		return false;
-	if (own->swallow) {
-		own->swallow = false;
+	if (own->swallow == stop->signal) {
+		own->swallow = 0;
 		return true;
 	}
 	if (trap_signal(engine, thread) != stop->signal)
@@ -323,12 +306,12 @@ static void on_exec(struct engine *engine)
 	engine->command = command;
 	undo_clear(engine->undo);
 	hooks_clear(&engine->hooks);
-	engine->filtered = engine->harden = false;
+	engine->filtered = engine->harden = engine->resign = false;
 	engine_clear(engine);
 	engine->tracee.alive = engine->tracee.pid;
 	target_close(&engine->tracee.target);
 	rc = target_open(&engine->tracee.target, engine->tracee.pid, &err);
-	engine->hooks.signo = choose_signal(engine->tracee.pid);
+	engine->hooks.signo = engine_choose_signal(engine->tracee.pid, 0);
 	engine->loading = true;
 	engine->rescan = true;
 	if (rc)
@@ -392,14 +375,9 @@ static int rescan(struct engine *engine, struct err *err)
 	int rc;
 
 	engine->rescan = false;
-	if (engine->harden) {
-		engine->harden = false;
-		rc = tracee_stop(&engine->tracee, engine_handle, engine, err);
-		if (!rc)
-			rc = hooks_harden(&engine->hooks, &engine->tracee, engine->undo, err);
-		if (rc)
-			return rc == -ECHILD ? 0 : rc;
-	}
+	rc = engine_change_trap(engine, err);
+	if (rc)
+		return rc == -ECHILD ? 0 : rc;
 	rc = engine_follow(engine, begins ? HOOK_LOADER : HOOK_ALL, err);
 	if (rc || begins)
 		return rc == -ECHILD ? 0 : rc;

@@ -46,6 +46,7 @@ struct engine {
 	bool traced;   /* tracee is to be released */
 	bool rescan;   /* the loader changed its list: a thread waits for us */
 	bool filtered; /* some thread has a seccomp filter */
+	bool resign;   /* the program is about to catch the trap's signal: the same */
 	bool harden;   /* one is about to get one: a thread waits for us */
 	bool loading;  /* launched; libraries are not all there yet */
 	bool ended;
@@ -56,7 +57,8 @@ struct engine {
 /* What the engine keeps of a thread of the target. */
 struct engine_thread {
 	struct book_thread book;
-	bool swallow; /* its trap was counted before its signal was reported */
+	int swallow; /* this signal of its trap is to be dropped: the trap was counted before;
+			0: none */
 };
 
 int engine_init(struct engine *ret, const struct capture_options *options,
@@ -92,6 +94,13 @@ int engine_follow(struct engine *engine, enum hook_scope scope, struct err *err)
 void engine_loader(struct engine *engine);
 /* A thread calls prctl(option) or installs a seccomp filter. */
 void engine_filter(struct engine *engine, int option);
+/* A thread calls sigaction(signo). */
+void engine_sigaction(struct engine *engine, int signo);
+/* The signals that a trap of this process may be: ignored by default, not caught.
+ * `except`: one more that may not be; 0. */
+int engine_choose_signal(pid_t pid, int except);
+/* Does what engine_filter() and engine_sigaction() found to be necessary. */
+int engine_change_trap(struct engine *engine, struct err *err);
 /* Chooses soft or hard traps for a target with seccomp filters.  The world stands. */
 void engine_choose_trap(struct engine *engine);
 /* Modules changed or an unknown pc was met: looks at the mappings anew. */

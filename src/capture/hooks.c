@@ -43,6 +43,7 @@ static const struct function functions[] = {
 	/* C23 7.24.3.4, 7.24.3.5 */
 	{"free_sized",         CALL_FREE,     STUB_ENTRY,  0, NULL, false},
 	{"free_aligned_sized", CALL_FREE,     STUB_ENTRY,  0, NULL, false},
+	{"sigaction",      CALL_SIGACTION,    STUB_ENTRY,  0, NULL, false},
 	{"prctl",          CALL_PRCTL,        STUB_ENTRY,  0, NULL, false},
 	{"seccomp_load",   CALL_SECCOMP,      STUB_ENTRY,  0, NULL, false},
 	/* jemalloc(3), "Non-standard API" */

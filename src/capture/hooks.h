@@ -26,8 +26,9 @@ enum call {
 	CALL_REALLOCARRAY, /* block = argument 0, size = argument 1 x argument 2 */
 	CALL_FREE,	   /* block = argument 0 */
 	CALL_PRCTL,	   /* prctl: argument 0 may announce a seccomp filter */
-	CALL_SECCOMP,	   /* a seccomp filter is about to be installed */
-	CALL_LOADER,	   /* _dl_debug_state: the list of modules changes */
+	CALL_SIGACTION,
+	CALL_SECCOMP, /* a seccomp filter is about to be installed */
+	CALL_LOADER,  /* _dl_debug_state: the list of modules changes */
 };
 
 struct function { /* a name that is looked for in modules */
@@ -113,6 +114,10 @@ void hooks_clear(struct hooks *hooks);
  * written yet: the world stands, or the one thread does. */
 int hooks_harden(struct hooks *hooks, struct tracee *tracee, struct undo *undo,
 		 struct err *err);
+
+/* Another signal for the soft traps, hooks->signo from now on.  The world stands.
+ * -EAGAIN: a thread is just sending the old one; let it run a moment. */
+int hooks_resign(struct hooks *hooks, struct tracee *tracee, int signo, struct err *err);
 
 /* The signal by which a thread in one of our traps, at pc, is reported; 0: it is in none. */
 int hooks_trap_signal(const struct hooks *hooks, taddr_t pc);

@@ -182,6 +182,8 @@ static void trap_entry(struct engine *engine, struct thread *thread, const struc
 
 	if (hook->function->call == CALL_LOADER)
 		engine_loader(engine);
+	else if (hook->function->call == CALL_SIGACTION)
+		engine_sigaction(engine, (int)block);
 	else if (hook->function->call == CALL_PRCTL || hook->function->call == CALL_SECCOMP)
 		engine_filter(engine,
 			      hook->function->call == CALL_PRCTL ? (int)block : PR_SET_SECCOMP);

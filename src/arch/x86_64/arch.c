@@ -93,6 +93,7 @@ const struct arch arch_x86_64 = {
 	.displace = x86_64_displace,
 	.stubs_build = x86_64_stubs_build,
 	.trap_disarm = x86_64_trap_disarm,
+	.trap_resign = x86_64_trap_resign,
 	.trap_harden = x86_64_trap_harden,
 	.patch_target = x86_64_patch_target,
 	.stub_frame = x86_64_stub_frame,

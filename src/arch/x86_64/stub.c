@@ -289,6 +289,14 @@ uint32_t x86_64_trap_disarm(uint8_t *ret)
 	return 1;
 }
 
+void x86_64_trap_resign(struct stub_area *area, int signo)
+{
+	uint8_t *trap = area->bytes + (area->trap - area->base);
+
+	put_u32(trap + TRAP_SET_AT, 1u << (signo - 1));
+	trap[TRAP_SIGNO_AT] = (uint8_t)signo;
+}
+
 uint32_t x86_64_trap_harden(const struct stub_area *area, uint8_t *ret)
 {
 	ret[0] = 0xeb; /* jmp rel8 */

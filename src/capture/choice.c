@@ -1,5 +1,9 @@
 /*
- * Targets under a seccomp filter.
+ * Which trap: the choice of its signal, and targets under a seccomp filter.
+ *
+ * The soft trap's signal must be one that is ignored by default and that the program
+ * does not catch.  A program that begins to catch it (sigaction() is hooked) makes the
+ * traps change to another before it does.
  *
  * The soft trap makes three system calls.  Where a filter forbids them the program
  * would be killed, by us; so filters are read (never tried), and the hard trap, a break
@@ -17,6 +21,8 @@
 
 #include "capture/engine.h"
 #include "tracer/seccomp.h"
+
+enum { RESIGN_TRIES = 100, RESIGN_PAUSE_NS = 1000000 };
 
 static void say_hard(struct engine *engine, const char *why)
 {
@@ -85,4 +91,63 @@ void engine_filter(struct engine *engine, int option)
 		return;
 	say_hard(engine, "is about to install a seccomp filter");
 	engine->harden = engine->rescan = true;
+}
+
+int engine_choose_signal(pid_t pid, int except)
+{
+	static const int candidates[] = {SIGURG, SIGWINCH, SIGCHLD};
+	struct status status;
+
+	if (status_read(pid, 0, &status))
+		return SIGURG;
+	for (size_t i = 0; i < ARRAY_SIZE(candidates); i++)
+		if (candidates[i] != except &&
+		    !((status.caught | status.pending | status.shared_pending) &
+		      signal_bit(candidates[i])))
+			return candidates[i];
+	return SIGURG;
+}
+
+void engine_sigaction(struct engine *engine, int signo)
+{
+	if (signo != engine->hooks.signo || engine->hooks.hard ||
+	    !engine->tracee.arch->trap_resign)
+		return;
+	engine->resign = engine->rescan = true;
+}
+
+static int resign(struct engine *engine, struct err *err)
+{
+	int signo = engine_choose_signal(engine->tracee.pid, engine->hooks.signo), rc = -EAGAIN;
+
+	for (int tries = 0; tries < RESIGN_TRIES && rc == -EAGAIN; tries++) {
+		struct timespec pause = {0, RESIGN_PAUSE_NS};
+
+		if (tries)
+			nanosleep(&pause, NULL);
+		rc = tracee_stop(&engine->tracee, engine_handle, engine, err);
+		if (rc)
+			return rc;
+		rc = hooks_resign(&engine->hooks, &engine->tracee, signo, err);
+		if (rc == -EAGAIN)
+			tracee_resume(&engine->tracee);
+	}
+	return rc == -EAGAIN ? 0 : rc; /* the old one goes on working */
+}
+
+int engine_change_trap(struct engine *engine, struct err *err)
+{
+	int rc = 0;
+
+	if (engine->resign) {
+		engine->resign = false;
+		rc = resign(engine, err);
+	}
+	if (!rc && engine->harden) {
+		engine->harden = false;
+		rc = tracee_stop(&engine->tracee, engine_handle, engine, err);
+		if (!rc)
+			rc = hooks_harden(&engine->hooks, &engine->tracee, engine->undo, err);
+	}
+	return rc;
 }
