@@ -93,7 +93,8 @@ void engine_filter(struct engine *engine, int option)
 	engine->harden = engine->rescan = true;
 }
 
-int engine_choose_signal(pid_t pid, int except)
+/* 0: there is none but those that the program catches. */
+static int signal_free(pid_t pid, int except)
 {
 	static const int candidates[] = {SIGURG, SIGWINCH, SIGCHLD};
 	struct status status;
@@ -105,7 +106,28 @@ int engine_choose_signal(pid_t pid, int except)
 		    !((status.caught | status.pending | status.shared_pending) &
 		      signal_bit(candidates[i])))
 			return candidates[i];
-	return SIGURG;
+	return 0;
+}
+
+static void contest(struct engine *engine)
+{
+	if (!engine->contested)
+		engine_warn(engine,
+			    "pid %d catches SIGURG, SIGWINCH and SIGCHLD: one of its SIGURGs "
+			    "may be lost, and its "
+			    "handler may run for nothing if memtrace is killed",
+			    engine->tracee.pid);
+	engine->contested = true;
+}
+
+void engine_choose_signal(struct engine *engine, int except)
+{
+	int signo = signal_free(engine->tracee.pid, except);
+
+	engine->contested = false;
+	if (!signo)
+		contest(engine);
+	engine->hooks.signo = signo ? signo : SIGURG;
 }
 
 void engine_sigaction(struct engine *engine, int signo)
@@ -118,8 +140,12 @@ void engine_sigaction(struct engine *engine, int signo)
 
 static int resign(struct engine *engine, struct err *err)
 {
-	int signo = engine_choose_signal(engine->tracee.pid, engine->hooks.signo), rc = -EAGAIN;
+	int signo = signal_free(engine->tracee.pid, engine->hooks.signo), rc = -EAGAIN;
 
+	if (!signo) {
+		contest(engine);
+		return 0;
+	}
 	for (int tries = 0; tries < RESIGN_TRIES && rc == -EAGAIN; tries++) {
 		struct timespec pause = {0, RESIGN_PAUSE_NS};
 

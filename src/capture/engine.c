@@ -127,7 +127,7 @@ static void hold(struct engine *engine)
 
 	engine->traced = true;
 	engine->tracee.forget = free;
-	engine->hooks.signo = engine_choose_signal(engine->tracee.pid, 0);
+	engine_choose_signal(engine, 0);
 	engine->command = status_command(tracee_alive(&engine->tracee));
 	if (guardian_start(&engine->guardian, engine->undo, &err))
 		engine_warn(engine,
@@ -194,9 +194,11 @@ static bool signal_is_pending(const struct engine *engine, pid_t tid, int signo)
 }
 
 /*
- * The soft trap's tkill() has returned 0 into the result register, which the trap's code
- * uses no more.  Counting marks it, so that a signal of the program's own, which may come
- * at the very same pc (the kernel reports it before the thread runs on), is told apart.
+ * A signal of the program's own may come at the very same pc as our trap's: the kernel
+ * reports it before the thread runs on.  Counting an event twice does no harm (book.h),
+ * and a signal without a handler has no effect; but where the program catches every
+ * signal that the trap could be (`contested`), its own must reach it.  Then a counted
+ * trap is marked in the result register of tkill(), which the trap's code uses no more.
  */
 enum { COUNTED = 1 };
 
@@ -204,6 +206,8 @@ static bool is_counted(const struct engine *engine, const struct regs *regs)
 {
 	uint64_t result = 0;
 
+	if (!engine->contested)
+		return false;
 	memcpy(&result, regs->bytes + engine->tracee.arch->syscall_result_offset,
 	       engine->tracee.arch->word_size);
 	return result != 0;
@@ -213,7 +217,7 @@ static void count(struct engine *engine, struct thread *thread, int signo)
 {
 	uint64_t mark = COUNTED;
 
-	if (signo != SIGTRAP) {
+	if (signo != SIGTRAP && engine->contested) {
 		memcpy(thread->regs.bytes + engine->tracee.arch->syscall_result_offset, &mark,
 		       engine->tracee.arch->word_size);
 		thread_regs_touch(thread);
@@ -311,7 +315,7 @@ static void on_exec(struct engine *engine)
 	engine->tracee.alive = engine->tracee.pid;
 	target_close(&engine->tracee.target);
 	rc = target_open(&engine->tracee.target, engine->tracee.pid, &err);
-	engine->hooks.signo = engine_choose_signal(engine->tracee.pid, 0);
+	engine_choose_signal(engine, 0);
 	engine->loading = true;
 	engine->rescan = true;
 	if (rc)

@@ -43,12 +43,14 @@ struct engine {
 	struct timespec counting_since; /* CLOCK_REALTIME */
 	uint64_t rescan_ms; /* when modules were last looked for because of an unknown pc */
 	char **command;
-	bool traced;   /* tracee is to be released */
-	bool rescan;   /* the loader changed its list: a thread waits for us */
-	bool filtered; /* some thread has a seccomp filter */
-	bool resign;   /* the program is about to catch the trap's signal: the same */
-	bool harden;   /* one is about to get one: a thread waits for us */
-	bool loading;  /* launched; libraries are not all there yet */
+	bool traced;	/* tracee is to be released */
+	bool rescan;	/* the loader changed its list: a thread waits for us */
+	bool filtered;	/* some thread has a seccomp filter */
+	bool contested; /* the program catches the trap's signal, and every other that it could
+			   be */
+	bool resign;	/* the program is about to catch the trap's signal: the same */
+	bool harden;	/* one is about to get one: a thread waits for us */
+	bool loading;	/* launched; libraries are not all there yet */
 	bool ended;
 	enum capture_end end;
 	int status;
@@ -96,9 +98,9 @@ void engine_loader(struct engine *engine);
 void engine_filter(struct engine *engine, int option);
 /* A thread calls sigaction(signo). */
 void engine_sigaction(struct engine *engine, int signo);
-/* The signals that a trap of this process may be: ignored by default, not caught.
- * `except`: one more that may not be; 0. */
-int engine_choose_signal(pid_t pid, int except);
+/* Chooses the signal of the soft trap, before there is any.  `except`: a signal that the
+ * program is about to catch; 0. */
+void engine_choose_signal(struct engine *engine, int except);
 /* Does what engine_filter() and engine_sigaction() found to be necessary. */
 int engine_change_trap(struct engine *engine, struct err *err);
 /* Chooses soft or hard traps for a target with seccomp filters.  The world stands. */

@@ -45,7 +45,7 @@ static int thread_seize(struct tracee *tracee, pid_t tid)
 		if (status.state == 'Z' || status.state == 'X')
 			return 0;
 		/* Born of a thread that we trace already: ours from birth. */
-		if (status.tracer != getpid())
+		if (status.tracer != gettid())
 			return code;
 	}
 	return threads_add(tracee, tid) ? 1 : -ENOMEM;
