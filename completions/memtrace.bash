@@ -69,7 +69,7 @@ _memtrace()
 			COMPREPLY=($(compgen -W "-p --pid= -x --command= -b --batch -d --duration=
 				-i --interactive -o --output= --format= -n --count= -s --stack-depth=
 				--sort= --all --engine= --debug-dir= --debuginfod --no-symbols
-				--error-exitcode= --selftest --action= -v --verbose -q --quiet
+				--error-exitcode= --doctor --selftest --action= -v --verbose -q --quiet
 				-h --help --version" -- "$cur"))
 			[[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace
 		else

@@ -18,6 +18,7 @@ complete -c memtrace -l debug-dir -x -a '(__fish_complete_directories)' -d 'also
 complete -c memtrace -l debuginfod -d 'also ask the servers of $DEBUGINFOD_URLS'
 complete -c memtrace -l no-symbols -d 'addresses only; do not start memtrace-fs'
 complete -c memtrace -l error-exitcode -x -d 'exit N when blocks are still in use'
+complete -c memtrace -l doctor -d 'say whether attaching would work, and why not'
 complete -c memtrace -l selftest -d 'run own scenarios under itself'
 complete -c memtrace -l action -x -d 'with --selftest: perform the scenario NAME only'
 complete -c memtrace -s v -l verbose -d 'allocator frames and the list of libraries too'

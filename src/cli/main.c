@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "cli/crash.h"
+#include "cli/doctor.h"
 #include "cli/options.h"
 #include "cli/selftest.h"
 #include "cli/session.h"
@@ -25,6 +26,8 @@ static int do_what_is_asked(const struct options *options)
 		printf("memtrace %s\n", MEMTRACE_VERSION);
 	else if (options->dump)
 		options_dump(stdout);
+	else if (options->doctor)
+		return doctor_run(options);
 	else if (options->action)
 		return selftest_perform(options->action);
 	else if (options->selftest)

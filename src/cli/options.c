@@ -83,6 +83,8 @@ static const struct option_row rows[] = {
 	 .field = AT(no_symbols)},
 	{0, "error-exitcode", "N", "exit N when blocks are still in use at the end",
 	 .kind = KIND_NUMBER, .field = AT(error_exitcode), .min = 1, .max = 255},
+	{0, "doctor", NULL, "say whether attaching would work, and why not", .kind = KIND_FLAG,
+	 .field = AT(doctor)},
 	{0, "selftest", NULL, "run memtrace's own scenarios under itself", .kind = KIND_FLAG,
 	 .field = AT(selftest)},
 	{0, "action", "NAME", "with --selftest: perform the scenario NAME only",
@@ -204,6 +206,9 @@ static int check_pairs(const struct options *o, struct err *err)
 		 "no names, or names from afar"},
 		{o->no_symbols && o->debug_dirs.len, "--no-symbols", "--debug-dir",
 		 "no names, or names from there"},
+		{o->doctor && o->program, "--doctor", "a PROGRAM",
+		 "it is about processes that run"},
+		{o->doctor && o->selftest, "--doctor", "--selftest", "give one"},
 		{o->selftest && o->pid, "--selftest", "--pid", "memtrace tests itself alone"},
 		{o->selftest && o->program, "--selftest", "a PROGRAM",
 		 "memtrace tests itself alone"},
@@ -240,7 +245,7 @@ static int check(const struct options *o, struct err *err)
 
 	if (!rc)
 		rc = check_debug_dirs(o, err);
-	if (!rc && !o->selftest)
+	if (!rc && !o->selftest && !o->doctor)
 		rc = check_target(o, err);
 	return rc;
 }

@@ -14,7 +14,7 @@
 
 struct options {
 	/* what to do */
-	bool help, version, selftest;
+	bool help, version, doctor, selftest;
 	bool dump;	    /* hidden: the table itself, for tests */
 	const char *action; /* of --selftest */
 

@@ -1,4 +1,7 @@
-/* Why a process can't be attached to, in the user's terms. */
+/*
+ * Why a process can't be attached to, in the user's terms: the first finding of
+ * doctor.h that failed.
+ */
 #ifndef MEMTRACE_ATTACH_H
 #define MEMTRACE_ATTACH_H
 
@@ -10,7 +13,7 @@
  * refuse); else -errno and what to do. */
 int attach_check(pid_t pid, struct err *err);
 
-/* Words for a PTRACE_SEIZE that failed with `code` (-errno).  Returns code. */
+/* Words for a PTRACE_SEIZE that failed with `code` (-errno).  Returns an -errno. */
 int attach_refused(pid_t pid, int code, struct err *err);
 
 #endif

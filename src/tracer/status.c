@@ -16,6 +16,9 @@
 
 #include "base/scope.h"
 
+/* NGROUPS_MAX groups of 11 digits, and all the rest. */
+enum { STATUS_USUAL = 8192, STATUS_LONGEST = 65536 * 11 + STATUS_USUAL };
+
 /* Reads a /proc file whole, NUL-terminated.  Length, or -errno. */
 static ssize_t file_read(const char *path, char *buf, size_t size)
 {
@@ -36,7 +39,8 @@ static ssize_t file_read(const char *path, char *buf, size_t size)
 	return (ssize_t)len;
 }
 
-/* The text behind "\nNAME:\t", or NULL. */
+/* The text behind `name`, or NULL.  A name of a process cannot pose as a field: the
+ * kernel writes a newline in it as a backslash and an n. */
 static const char *field(const char *text, const char *name)
 {
 	const char *at = strstr(text, name);
@@ -55,28 +59,32 @@ static uint64_t field_number(const char *text, const char *name, int base)
 	return at ? strtoull(at, NULL, base) : 0;
 }
 
-int status_read(pid_t pid, pid_t tid, struct status *ret)
+/* "Uid:" and "Gid:" are four numbers: real, effective, saved, file system. */
+static void field_ids(const char *text, const char *name, unsigned *real, unsigned *effective,
+		      unsigned *saved)
 {
-	char path[64], text[8192];
-	const char *at;
-	ssize_t len;
+	const char *at = field(text, name);
 
-	if (tid)
-		snprintf(path, sizeof(path), "/proc/%d/task/%d/status", pid, tid);
-	else
-		snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	len = file_read(path, text, sizeof(text));
-	if (len < 0)
-		return (int)len;
+	if (at)
+		sscanf(at, "%u %u %u", real, effective, saved);
+}
+
+void status_parse(const char *text, struct status *ret)
+{
+	const char *at = strncmp(text, "Name:\t", 6) ? NULL : text + 6;
+
 	memset(ret, 0, sizeof(*ret));
-	at = field(text, "Name:");
 	for (size_t i = 0; at && i < sizeof(ret->name) - 1 && at[i] && at[i] != '\n'; i++)
 		ret->name[i] = at[i];
 	at = field(text, "\nState:");
-	ret->state = at ? *at : '?';
+	ret->state = at && *at ? *at : '?';
 	ret->tgid = (pid_t)field_number(text, "\nTgid:", 10);
 	ret->tracer = (pid_t)field_number(text, "\nTracerPid:", 10);
-	ret->uid = (uid_t)field_number(text, "\nUid:", 10);
+	field_ids(text, "\nUid:", &ret->uid, &ret->euid, &ret->suid);
+	field_ids(text, "\nGid:", &ret->gid, &ret->egid, &ret->sgid);
+	ret->threads = (unsigned)field_number(text, "\nThreads:", 10);
+	ret->cap_permitted = field_number(text, "\nCapPrm:", 16);
+	ret->cap_effective = field_number(text, "\nCapEff:", 16);
 	ret->pending = field_number(text, "\nSigPnd:", 16);
 	ret->shared_pending = field_number(text, "\nShdPnd:", 16);
 	ret->blocked = field_number(text, "\nSigBlk:", 16);
@@ -84,7 +92,42 @@ int status_read(pid_t pid, pid_t tid, struct status *ret)
 	ret->caught = field_number(text, "\nSigCgt:", 16);
 	ret->seccomp = (int)field_number(text, "\nSeccomp:", 10);
 	ret->has_memory = field(text, "\nVmSize:") != NULL;
+}
+
+/* With tens of thousands of supplementary groups the file is that long. */
+static int long_file_parse(const char *path, struct status *ret)
+{
+	scope_free char *text = malloc(STATUS_LONGEST);
+	ssize_t len = text ? file_read(path, text, STATUS_LONGEST) : -ENOMEM;
+
+	if (len < 0)
+		return (int)len;
+	status_parse(text, ret);
 	return 0;
+}
+
+int status_read_file(const char *path, struct status *ret)
+{
+	char text[STATUS_USUAL];
+	ssize_t len = file_read(path, text, sizeof(text));
+
+	if (len < 0)
+		return (int)len;
+	if (len == sizeof(text) - 1)
+		return long_file_parse(path, ret);
+	status_parse(text, ret);
+	return 0;
+}
+
+int status_read(pid_t pid, pid_t tid, struct status *ret)
+{
+	char path[64];
+
+	if (tid)
+		snprintf(path, sizeof(path), "/proc/%d/task/%d/status", pid, tid);
+	else
+		snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	return status_read_file(path, ret);
 }
 
 bool status_ignores(const struct status *status, int signo)

@@ -12,7 +12,10 @@ struct status { /* /proc/PID/task/TID/status, proc(5) */
 	char name[16];
 	char state; /* R S D T t Z X ... */
 	pid_t tgid, tracer;
-	uid_t uid;
+	uid_t uid, euid, suid;
+	gid_t gid, egid, sgid;
+	unsigned threads;
+	uint64_t cap_permitted, cap_effective;			    /* bit CAP_* */
 	uint64_t pending, shared_pending, blocked, ignored, caught; /* bit signo - 1 */
 	int seccomp;	 /* 0 none, 1 strict, 2 filter */
 	bool has_memory; /* false: a kernel thread or a zombie */
@@ -20,6 +23,10 @@ struct status { /* /proc/PID/task/TID/status, proc(5) */
 
 /* tid = 0: the process itself.  -ENOENT: it is gone. */
 int status_read(pid_t pid, pid_t tid, struct status *ret);
+/* The same by the file's name: 0, or -errno. */
+int status_read_file(const char *path, struct status *ret);
+/* By its text.  What is not there is 0 ('?' for the state, "" for the name). */
+void status_parse(const char *text, struct status *ret);
 
 static inline uint64_t signal_bit(int signo)
 {

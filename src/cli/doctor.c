@@ -1,0 +1,249 @@
+/*
+ * --doctor: the findings of tracer/doctor.h, those about the program's modules and about
+ * memtrace-fs added, one a line:
+ *
+ *     ok    tracer        nobody traces it
+ *     FAIL  ptrace_scope  only a parent may attach (kernel.yama.ptrace_scope = 1)
+ *                         -> sudo memtrace -p 4711, or sudo sysctl ...
+ *
+ * Modules are looked at with what an attach uses, up to where it would begin to change
+ * the process.
+ */
+#include "cli/doctor.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "capture/walker.h"
+#include "symbols/resolver.h"
+#include "tracer/doctor.h"
+
+/* ---- what is mapped ------------------------------------------------------ */
+
+struct inside { /* the process, as an attach would see it */
+	struct tracee tracee;
+	struct maps maps;
+	struct modules modules;
+	struct hooks hooks;
+	struct findings *findings;
+};
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
+}
+
+static void no_step(void *arg, const char *format, ...)
+{
+	(void)arg;
+	(void)format;
+}
+
+static void __attribute__((format(printf, 2, 3))) warn(void *arg, const char *format, ...)
+{
+	struct inside *inside = arg;
+	char text[sizeof(((struct finding *)0)->text)];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	findings_add(inside->findings, "allocator", VERDICT_WARN, 0, "%s", text);
+}
+
+/* The module that tells debuggers of others: its malloc is for its own first moments. */
+static uint32_t find_loader(const struct modules *modules)
+{
+	struct image_symbol symbol;
+
+	for (size_t i = 0; i < modules->mapped.len; i++)
+		if (modules->mapped.at[i]->image &&
+		    image_symbol_find(modules->mapped.at[i]->image, "_dl_debug_state", &symbol))
+			return modules->mapped.at[i]->instance;
+	return 0;
+}
+
+/* "malloc and 9 others in libc.so.6": of the i-th module; false: it has none. */
+static bool describe_hooks(const struct inside *inside, const struct module *module)
+{
+	const struct hooks *hooks = &inside->hooks;
+	const char *first = NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; i < hooks->list.len; i++) {
+		if (hooks->list.at[i].instance != module->instance ||
+		    hooks->list.at[i].function->call == CALL_LOADER)
+			continue;
+		first = first ? first : hooks->list.at[i].function->name;
+		count++;
+	}
+	if (count == 1)
+		findings_add(inside->findings, "allocator", VERDICT_OK, 0, "%s in %s", first,
+			     module->path);
+	else if (count)
+		findings_add(inside->findings, "allocator", VERDICT_OK, 0,
+			     "%s and %zu other functions in %s", first, count - 1,
+			     module->path);
+	return count != 0;
+}
+
+static void judge_allocator(struct inside *inside)
+{
+	struct hook_notes notes = {no_step, warn, inside};
+	size_t planned;
+	struct err err;
+	bool found = false;
+
+	inside->hooks.signo = SIGURG;
+	inside->hooks.loader = find_loader(&inside->modules);
+	if (hooks_plan(&inside->hooks, &inside->tracee, &inside->modules, &inside->maps,
+		       HOOK_ALL, &notes, &planned, &err)) {
+		findings_add(inside->findings, "allocator", VERDICT_FAIL, err.code, "%s",
+			     err.text);
+		return;
+	}
+	for (size_t i = 0; i < inside->modules.mapped.len; i++)
+		found |= describe_hooks(inside, inside->modules.mapped.at[i]);
+	if (!found)
+		finding_remedy(findings_add(inside->findings, "allocator", VERDICT_FAIL,
+					    -ENOENT,
+					    "no allocator found in pid %d: no module has a "
+					    "symbol malloc that can be followed",
+					    inside->tracee.pid),
+			       "a static program must not be stripped");
+}
+
+static void judge_files(struct inside *inside)
+{
+	for (size_t i = 0; i < inside->modules.mapped.len; i++) {
+		const struct module *module = inside->modules.mapped.at[i];
+
+		if (!module->image)
+			findings_add(inside->findings, "module", VERDICT_WARN, 0, "%s: %s",
+				     module->path, module->why);
+	}
+}
+
+/* One line for all modules without; the first few are named. */
+static void judge_unwind(struct inside *inside)
+{
+	enum { NAMED = 4 };
+	char names[160] = "";
+	size_t without = 0, count = inside->modules.mapped.len;
+
+	for (size_t i = 0; i < count; i++) {
+		struct module *module = inside->modules.mapped.at[i];
+		const struct module_unwind *unwind;
+
+		if (!module->image)
+			continue;
+		unwind = module_unwind_of(module, inside->tracee.arch);
+		if (unwind && unwind->cfi)
+			continue;
+		if (without++ < NAMED)
+			snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s",
+				 names[0] ? ", " : "", base_name(module->path));
+	}
+	if (!without)
+		findings_add(inside->findings, "unwind", VERDICT_OK, 0,
+			     "all %zu modules have unwind data", count);
+	else
+		finding_remedy(findings_add(inside->findings, "unwind", VERDICT_WARN, 0,
+					    "no unwind data in %s%s: call stacks are guessed "
+					    "or end there",
+					    names, without > NAMED ? ", ..." : ""),
+			       "compile with -fasynchronous-unwind-tables");
+}
+
+static void look_inside(pid_t pid, struct findings *findings)
+{
+	struct inside inside = {.findings = findings};
+	struct err err = {0};
+	pid_t alive;
+	int rc;
+
+	inside.tracee.pid = pid;
+	inside.tracee.arch = arch_native();
+	modules_init(&inside.modules, module_unwind_forget);
+	alive = tracee_alive(&inside.tracee);
+	rc = target_open(&inside.tracee.target, alive, &err);
+	if (!rc)
+		rc = maps_read(alive, &inside.maps, &err);
+	if (!rc)
+		rc = modules_update(&inside.modules, alive, &inside.maps,
+				    &inside.tracee.target.memory, NULL, &err);
+	if (rc) {
+		findings_add(findings, "module", VERDICT_FAIL, rc, "%s", err.text);
+	} else {
+		judge_files(&inside);
+		judge_allocator(&inside);
+		judge_unwind(&inside);
+	}
+	hooks_deinit(&inside.hooks);
+	modules_deinit(&inside.modules);
+	maps_deinit(&inside.maps);
+	target_close(&inside.tracee.target);
+}
+
+/* ---- memtrace-fs ----------------------------------------------------------- */
+
+static void judge_server(const struct options *options, struct findings *findings)
+{
+	struct resolver_options wish = {
+		.debug_dirs = options->debug_dirs.len ? options->debug_dirs.at : NULL};
+	struct resolver *resolver = NULL;
+	struct err err;
+
+	if (resolver_start(&wish, &resolver, &err) == 0)
+		findings_add(findings, "memtrace-fs", VERDICT_OK, 0,
+			     "it answers: reports have function names, files and lines");
+	else
+		finding_remedy(findings_add(findings, "memtrace-fs", VERDICT_WARN, 0,
+					    "%s: names are those of dynamic symbols only",
+					    err.text),
+			       "put memtrace-fs beside memtrace, or into a folder of PATH");
+	resolver_destroy(resolver);
+}
+
+/* ---- saying it ---------------------------------------------------------------- */
+
+static void print(const struct findings *findings)
+{
+	static const char *const words[] = {
+		[VERDICT_OK] = "ok", [VERDICT_WARN] = "warn", [VERDICT_FAIL] = "FAIL"};
+	enum { COLUMN = 12 };
+
+	for (size_t i = 0; i < findings->count; i++) {
+		const struct finding *f = &findings->at[i];
+
+		printf("%-4s  %-*s  %s\n", words[f->verdict], COLUMN, f->id, f->text);
+		if (f->remedy[0])
+			printf("%*s-> %s\n", 4 + 2 + COLUMN + 2, "", f->remedy);
+	}
+}
+
+int doctor_run(const struct options *options)
+{
+	struct findings findings = {.count = 0};
+	struct doctor_facts facts;
+	bool works;
+
+	doctor_look("", options->pid, &facts);
+	doctor_judge(&facts, DOCTOR_ALL, &findings);
+	if (options->pid && !findings_failed(&findings))
+		look_inside(options->pid, &findings);
+	if (!options->no_symbols)
+		judge_server(options, &findings);
+	print(&findings);
+	works = !findings_failed(&findings);
+	if (options->pid)
+		printf("memtrace %s attach to pid %d\n", works ? "can" : "cannot",
+		       options->pid);
+	else
+		printf("memtrace %s attach to running processes\n", works ? "can" : "cannot");
+	return fflush(stdout) || !works;
+}
