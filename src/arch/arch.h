@@ -40,6 +40,7 @@ struct regs {
 struct displaced {
 	uint32_t original_len;
 	uint32_t copy_len; /* including the jump back */
+	bool calls;        /* a function is called from the copy: no exception may come back */
 	uint8_t copy[ARCH_MAX_DISPLACED * 3];
 	uint32_t count;
 	struct {

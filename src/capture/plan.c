@@ -328,6 +328,19 @@ static void hook_drop(struct hooks *hooks, size_t i)
 	hooks->list.len--;
 }
 
+static bool is_name(const struct hook *hook, const char *name)
+{
+	return strcmp(hook->function->name, name) == 0;
+}
+
+/* Half an allocator would be counted wrong: rather none of it. */
+static void hooks_drop_from(struct planning *p, const struct module *module, size_t first)
+{
+	p->notes->warn(p->notes->arg, "the allocations of %s are not followed", module->path);
+	while (p->hooks->list.len > first)
+		hook_drop(p->hooks, first);
+}
+
 /* Stubs for the module's new hooks; those that can't be displaced are dropped. */
 static int module_build(struct planning *p, struct module *module, size_t first,
 			struct err *err)
@@ -348,16 +361,16 @@ static int module_build(struct planning *p, struct module *module, size_t first,
 			p->notes->warn(p->notes->arg, "%s in %s cannot be followed: %s",
 				       p->hooks->list.at[first + failed].function->name,
 				       module->path, err->text);
-			hook_drop(p->hooks, first + failed);
+			if (is_name(&p->hooks->list.at[first + failed], "free"))
+				hooks_drop_from(p, module, first);
+			else
+				hook_drop(p->hooks, first + failed);
 			continue;
 		}
 		if (rc != -ENOSPC && rc != -ERANGE)
 			return rc;
-		p->notes->warn(p->notes->arg,
-			       "no room for stubs near %s: its allocations cannot be followed",
-			       module->path);
-		while (p->hooks->list.len > first)
-			hook_drop(p->hooks, first);
+		p->notes->warn(p->notes->arg, "no room for stubs near %s", module->path);
+		hooks_drop_from(p, module, first);
 	}
 	return 0;
 }

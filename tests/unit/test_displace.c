@@ -63,9 +63,10 @@ static const struct row rows[] = {
 	MOVED("554889e54154e8f5ffffff", 6, "554889e54154" "e9fbfffffe", "0:0 1:1 4:4 6:6"),
 	MOVED("488d05f9ffffff", 7, "488d05f9ffff" "fe" "e9fbfffffe", "0:0 7:7"),
 
-	REFUSED("e810000000", "byte 0 begins a call"),
-	REFUSED("4883ec08e810000000", "byte 4 begins a call"),
-	REFUSED("ff1510000000", "byte 0 begins a call"),
+	/* a call may be the last: it returns into the copy */
+	MOVED("e810000000", 5, "e8100000ff" "e9fbfffffe", "0:0 5:5"),
+	MOVED("4883ec08e810000000", 9, "4883ec08e8100000ff" "e9fbfffffe", "0:0 4:4 9:9"),
+	MOVED("ff1510000000", 6, "ff15100000ff" "e9fbfffffe", "0:0 6:6"),
 	REFUSED("55ffd0909090", "byte 1 begins a call"),
 	REFUSED("4885ffe310", "byte 3 begins a loop or jrcxz"),
 	REFUSED("e210909090", "byte 0 begins a loop"),

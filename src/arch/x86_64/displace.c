@@ -6,8 +6,10 @@
  * function + 6
  *
  * What an instruction does must not depend on where it stands.  Most do not; a
- * rip-relative operand and a direct branch get a new displacement; what would put its
- * own address on the stack (call), or has no long form (loop, jrcxz) is refused.
+ * rip-relative operand and a direct branch get a new displacement; what has no long
+ * form (loop, jrcxz) is refused.  A call may be the last of them: it then returns into
+ * the copy, from where the jump leads back.  Only an exception must not pass there, as
+ * the copy has no unwind data that the C++ runtime would know: displaced.calls says so.
  *
  * And nobody may enter the covered bytes but by their first: branches of the function
  * that lead into them are looked for, as far as its bytes are known.  One to the first
@@ -58,9 +60,6 @@ static bool is_end(const struct insn *insn)
 static const char *reason_to_stay(const struct insn *insn)
 {
 	switch (insn->kind) {
-	case INSN_CALL:
-	case INSN_CALL_INDIRECT:
-		return "a call, whose return address would be elsewhere";
 	case INSN_LOOP:
 		return "a loop or jrcxz, which has no long form";
 	case INSN_XBEGIN:
@@ -147,6 +146,10 @@ static int move_all(struct encoder *e, const uint8_t *code, size_t len, taddr_t 
 			continue;
 		}
 		reason = reason_to_stay(&insn);
+		if (insn.kind == INSN_CALL || insn.kind == INSN_CALL_INDIRECT)
+			d->calls = true;
+		if (d->calls && d->original_len < X86_64_PATCH_LEN)
+			reason = "a call, which other covered instructions follow";
 		if (reason)
 			return err_set(err, -ENOTSUP, "byte %u begins %s", at, reason);
 		d->map[d->count].original = (uint8_t)at;

@@ -226,6 +226,9 @@ static int build_one(struct encoder *e, taddr_t trap, taddr_t other, struct stub
 				err);
 	if (error)
 		return error;
+	if (stub->displaced.calls && stub->kind == STUB_INSTEAD)
+		return err_set(err, -ENOTSUP,
+			       "it calls what may throw in its first instructions");
 	encode_bytes(e, stub->displaced.copy, stub->displaced.copy_len);
 	encode_jmp(&patch, stub->entry);
 	if (patch.out_of_reach)
