@@ -130,7 +130,26 @@ TARGET_FLAGS := -g -O2 -fno-builtin -Wall -Wextra -D_GNU_SOURCE -pthread
 TARGET_BIN := $(patsubst %.c,$(O)/%,$(filter-out %plugin.c %_preload.c,$(wildcard tests/targets/*.c))) \
 	      $(patsubst %.cc,$(O)/%,$(wildcard tests/targets/*.cc))
 TARGET_SO := $(addprefix $(O)/tests/targets/,plugin_a.so plugin_b.so count_preload.so plain_preload.so)
-TARGETS := $(TARGET_BIN) $(TARGET_SO)
+# The same programs, built as people build them.
+KINDS := threads-static threads-static-pie threads-nopie threads-stripped threads-lld operators-static
+ifneq ($(shell command -v musl-gcc),)
+KINDS += threads-musl threads-musl-static
+endif
+TARGETS := $(TARGET_BIN) $(TARGET_SO) $(KINDS:%=$(O)/tests/targets/%)
+
+$(O)/tests/targets/threads-%: tests/targets/threads.c tests/targets/target.h
+	@mkdir -p $(@D)
+	$(call say,LINK)$(KIND_CC) -std=gnu11 $(TARGET_FLAGS) -o $@ $< $(KIND_FLAGS)
+$(O)/tests/targets/operators-static: tests/targets/operators.cc tests/targets/target.h
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CXX) $(TARGET_FLAGS) -static -o $@ $<
+%/threads-static %/threads-static-pie %/threads-nopie %/threads-stripped: KIND_CC = $(CC)
+%/threads-lld: KIND_CC = $(if $(shell command -v ld.lld),$(CC) -fuse-ld=lld,$(CC) -fuse-ld=gold)
+%/threads-musl %/threads-musl-static: KIND_CC = musl-gcc
+%/threads-static %/threads-musl-static: KIND_FLAGS = -static
+%/threads-static-pie: KIND_FLAGS = -static-pie
+%/threads-nopie: KIND_FLAGS = -no-pie
+%/threads-stripped: KIND_FLAGS = -s
 
 $(O)/tests/targets/%: tests/targets/%.c tests/targets/target.h
 	@mkdir -p $(@D)

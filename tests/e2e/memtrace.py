@@ -262,7 +262,7 @@ def _exec_segments(data):
 def _text_traces(pid, mem, begin, end, offset, path):
     """Compares an executable mapping with its file.  Returns (complaints, slack), slack =
     (begin, end, the bytes there that are not the file's)."""
-    name = f"/proc/{task(pid)}/map_files/{begin:x}-{end:x}"
+    name = f"/proc/{pid}/map_files/{begin:x}-{end:x}"
     try:
         data = pathlib.Path(name).read_bytes()
     except OSError:

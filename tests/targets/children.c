@@ -3,6 +3,9 @@
  * and clone with shared memory, while two threads allocate.  What a fork child
  * allocates is its own and not counted; what a vfork child allocates happens in
  * the parent's memory, and is.  Every child's status is checked.
+ *
+ * children stay: a fork child that stays (CHILD <pid>), and a vfork child that takes its
+ * time before exec, during which its parent's thread waits in the kernel.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -103,12 +106,50 @@ static void by_clone(void)
 	expect("clone", clone(cloned, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL), 5);
 }
 
+static void by_slow_vfork(void)
+{
+	pid_t pid = vfork();
+	if (pid == 0) {
+		struct timespec pause = {.tv_nsec = 200000000};
+		nanosleep(&pause, NULL);
+		execl(self, self, "child", NULL);
+		_exit(1);
+	}
+	expect("vfork", pid, 9);
+}
+
+static int stay(void)
+{
+	int ends[2];
+	char c;
+	target_ready();
+	if (pipe(ends))
+		target_fail("pipe: %s", strerror(errno));
+	drop(got(malloc(70), 70), 70);
+	pid_t pid = fork();
+	if (pid == 0) {
+		close(ends[1]);
+		_exit(childs_work() && read(ends[0], &c, 1) == 0 && childs_work() ? 7 : 1);
+	}
+	drop(got(malloc(80), 80), 80);
+	say("CHILD %d\n", pid);
+	await_test();
+	for (int i = 0; i < 5; i++)
+		by_slow_vfork();
+	close(ends[1]);
+	expect("the child that stayed", pid, 7);
+	target_done();
+	return target_result(NULL);
+}
+
 int main(int argc, char **argv)
 {
+	self = argv[0];
 	if (argc > 1 && !strcmp(argv[1], "child"))
 		return childs_work() ? 9 : 1;
+	if (argc > 1 && !strcmp(argv[1], "stay"))
+		return stay();
 	int rounds = argc > 1 ? atoi(argv[1]) : 3;
-	self = argv[0];
 	pthread_t threads[2];
 	pthread_barrier_init(&gate, NULL, 3);
 	for (intptr_t i = 0; i < 2; i++)

@@ -1,0 +1,227 @@
+"""Whatever people run: however linked, whichever libc and allocator, wherever it lives."""
+import os
+import shutil
+import subprocess
+
+import pytest
+
+import memtrace
+from test_entries import tally
+
+LIBRARIES = "/usr/lib/x86_64-linux-gnu"
+
+
+def built(name):
+    if not (memtrace.TARGETS / name).exists():
+        pytest.skip(f"{name} could not be built here")
+    return name
+
+
+@pytest.mark.parametrize("kind", ["static", "static-pie", "nopie", "stripped", "lld", "musl", "musl-static"])
+def test_linked(follow, kind):
+    """Attached to: the counts are the target's own."""
+    result, report = follow(built(f"threads-{kind}"), "4", "500")
+    assert report.counts() == tally(result)
+    assert report["summary"]["in_use_bytes"] == 4 * 8 * 1000
+
+
+@pytest.mark.parametrize("kind", ["static", "static-pie", "nopie", "stripped", "lld", "musl", "musl-static"])
+def test_linked_and_launched(tmp_path, kind):
+    status, out, report = memtrace.launch(tmp_path / "report", [memtrace.TARGETS / built(f"threads-{kind}"), "4", "500"])
+    assert status == 0
+    result = memtrace.parse_result(out)
+    report.consistent()
+    # beside it, what libc takes for threads
+    assert result["allocs"] <= report["summary"]["allocs"] <= result["allocs"] + 20
+    if kind != "stripped":
+        sums = report.through("pool_alloc")
+        assert sums["allocs"] == 4 * 500
+
+
+def test_static_operators(follow):
+    result, report = follow("operators-static", "5")
+    assert report.counts() == tally(result)
+
+
+@pytest.mark.parametrize("kind", ["static", "nopie", "musl", "musl-static"])
+@pytest.mark.limit(60)
+def test_stormed(target, attach, kind):
+    """Every kind of frame of ours, attached and let go in the middle of it."""
+    process = target(built(f"threads-{kind}"), "6", "30000")
+    process.go_on()
+    for _ in range(3):
+        tracer = attach(process.pid)
+        tracer.status()
+        tracer.detach().consistent()
+    process.done()
+    process.go_on()
+    process.result()
+
+
+def preloaded(library):
+    path = f"{LIBRARIES}/{library}"
+    if not os.path.exists(path):
+        pytest.skip(f"{library} is not installed")
+    return dict(os.environ, LD_PRELOAD=path)
+
+
+ALLOCATORS = ["libjemalloc.so.2", "libtcmalloc_minimal.so.4", "libmimalloc.so.2"]
+
+
+@pytest.mark.parametrize("library", ALLOCATORS)
+def test_allocator(follow, library):
+    result, report = follow("threads", "6", "1000", env=preloaded(library))
+    assert report.counts() == tally(result)
+    name = library.split(".so")[0]
+    leaves = {context["stack"][0]["module"] for context in report["contexts"]}
+    assert any(name in leaf for leaf in leaves)
+
+
+@pytest.mark.parametrize("library", ALLOCATORS[:2])  # mimalloc aborts where operator new has to throw
+def test_allocators_operators(follow, library):
+    """Operators of the allocator's own, bad_alloc thrown out of them."""
+    result, report = follow("operators", "10", "other", env=preloaded(library))
+    assert report.counts() == tally(result)
+
+
+@pytest.mark.parametrize("library", ALLOCATORS)
+@pytest.mark.limit(60)
+def test_allocator_stormed(target, attach, library):
+    process = target("storm", "-t", "6", "-f", "-b", env=preloaded(library))
+    for _ in range(3):
+        tracer = attach(process.pid)
+        tracer.status()
+        tracer.detach().consistent()
+    process.go_on()
+    process.result()
+
+
+@pytest.mark.parametrize("library", ALLOCATORS)
+def test_allocator_launched(tmp_path, library):
+    status, out, report = memtrace.launch(
+        tmp_path / "report", ["env", f"LD_PRELOAD={preloaded(library)['LD_PRELOAD']}", memtrace.TARGETS / "threads", "4", "500"])
+    assert status == 0
+    result = memtrace.parse_result(out)
+    assert report.consistent().through("pool_alloc")["allocs"] == 2000
+    assert report["summary"]["allocs"] >= result["allocs"]
+
+
+# ---- other places ----------------------------------------------------------------
+
+def namespaces():
+    command = ["unshare", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--mount-proc", "--kill-child"]
+    if os.getuid():
+        command += ["--user", "--map-root-user"]
+    if subprocess.run([*command, "true"], capture_output=True).returncode:
+        pytest.skip("no namespaces here")
+    return command
+
+
+def follow_inside(process, attach):
+    """process started the target: the one that prints READY is below it."""
+    process.wait_line(r"^READY \d+$")
+    pid = memtrace.descendants(process.pid)[-1]
+    tracer = attach(pid)
+    process.send()
+    process.wait_line("^DONE$")
+    report = tracer.detach().consistent()
+    process.send()
+    result = memtrace.parse_result([process.wait_line(r"^RESULT .*$").group(0)])
+    assert report["pid"] == pid
+    assert report.counts() == tally(result)
+    return report
+
+
+def test_in_namespaces(started, attach):
+    process = memtrace.Process([*namespaces(), memtrace.TARGETS / "threads", "4", "300"])
+    started.append(process)
+    follow_inside(process, attach)
+
+
+def root_directory(directory, program, *libraries):
+    for path in (program, *libraries):
+        place = directory / str(path).lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, place)
+
+
+def libraries_of(program):
+    lines = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout.splitlines()
+    return [word for line in lines for word in line.split() if word.startswith("/")]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="chroot is for root")
+@pytest.mark.parametrize("name", ["threads", "threads-musl"])
+def test_in_a_chroot(started, attach, tmp_path, name):
+    """Its libc is another file than ours, at the same path."""
+    program = memtrace.TARGETS / built(name)
+    libraries = ["/lib/ld-musl-x86_64.so.1"] if "musl" in name else libraries_of(program)
+    root_directory(tmp_path / "root", program, *libraries)
+    process = memtrace.Process(["chroot", tmp_path / "root", program, "3", "300"])
+    started.append(process)
+    process.wait_line(r"^READY \d+$")
+    tracer = attach(process.pid)
+    process.send()
+    process.wait_line("^DONE$")
+    report = tracer.detach().consistent()
+    process.send()
+    result = memtrace.parse_result([process.wait_line(r"^RESULT .*$").group(0)])
+    assert report.counts() == tally(result)
+    assert report.through("pool_alloc")["allocs"] == 900
+
+
+def test_files_that_are_gone(started, attach, tmp_path):
+    """The program and its library were deleted after the start, as by an update."""
+    program = shutil.copy(memtrace.TARGETS / "threads", tmp_path / "threads")
+    process = memtrace.Process([program, "3", "300"])
+    started.append(process)
+    process.wait_line(r"^READY \d+$")
+    os.unlink(program)
+    tracer = attach(process.pid)
+    process.send()
+    process.wait_line("^DONE$")
+    report = tracer.detach().consistent()
+    process.send()
+    result = memtrace.parse_result([process.wait_line(r"^RESULT .*$").group(0)])
+    assert report.counts() == tally(result)
+
+
+# ---- other habits ----------------------------------------------------------------
+
+@pytest.mark.parametrize("action", ["errno", "kill"])
+def test_behind_a_seccomp_filter(target, attach, action):
+    """The soft trap's system calls are forbidden: another way, which is said."""
+    process = target("sandboxed", action)
+    tracer = attach(process.pid)
+    process.go_on()
+    process.done()
+    report = tracer.detach().consistent()
+    process.go_on()
+    assert report.counts() == tally(process.result())
+    assert "seccomp" in "\n".join(tracer.err + tracer.out)
+
+
+def test_a_tracer_itself(follow):
+    result, report = follow("debugger")
+    assert report.counts() == tally(result)
+
+
+def test_a_child_that_stays(target, attach):
+    """A fork child is free of us while its parent is watched; and nothing hangs while
+    the parent waits for a slow vfork child."""
+    process = target("children", "stay")
+    tracer = attach(process.pid)
+    process.go_on()
+    child = int(process.wait_line(r"^CHILD (\d+)$").group(1))
+    memtrace.untouched(child)
+    tracer.status()
+    process.go_on()
+    tracer.status()
+    report = tracer.detach().consistent()
+    memtrace.untouched(child)
+    for _ in range(3):
+        attach(process.pid).detach().consistent()
+    process.done()
+    process.go_on()
+    process.result()
+    assert report["summary"]["allocs"] == 2
