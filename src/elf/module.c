@@ -320,6 +320,8 @@ static int module_create(const struct update *u, const struct mapping *m, struct
 			memcpy(module->build_id, id, len);
 			module->build_id_len = (uint8_t)len;
 		}
+		module->has_fingerprint = !module->build_id_len && !module->vdso &&
+					  !fingerprint_make(module->image, &module->fingerprint);
 	}
 	*ret = module;
 	return 0;

@@ -10,6 +10,7 @@
 #ifndef MEMTRACE_MODULE_H
 #define MEMTRACE_MODULE_H
 
+#include "elf/fingerprint.h"
 #include "elf/image.h"
 #include "elf/maps.h"
 
@@ -24,6 +25,8 @@ struct module {
 	bool vdso;
 	uint8_t build_id[64];
 	uint8_t build_id_len;
+	struct fingerprint fingerprint; /* made where there is no build-id */
+	bool has_fingerprint;
 	struct image *image; /* NULL when the file could not be read; then `why` says */
 	char why[160];
 	void *owner;	       /* for whoever keeps unwind data beside it; see modules_init() */

@@ -13,19 +13,28 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "serve/store.h"
+#include "symbols/channel.h"
+
 enum {
 	READ_BYTES = 64 << 10,
 	MAX_UNSENT = 1 << 20, /* answers that wait: beyond, no more questions are taken */
 	MESSAGES_PER_TURN = 4,
+	HTTP_CHUNK = 256 << 10,
+	GREETING_MS = 10000, /* from the connection to the whole HELLO */
+	STUCK_MS = 60000,    /* within a message, or an answer that is not taken */
+	TELL_MS = 1000,
 };
 
-struct connection *connection_create(struct service *service, int fd)
+struct connection *connection_create(struct service *service, int fd, const char *from)
 {
 	struct connection *c = calloc(1, sizeof(*c));
 
 	if (c) {
 		c->service = service;
 		c->fd = fd;
+		c->moved_at = channel_now();
+		snprintf(c->from, sizeof(c->from), "%s", from ? from : "");
 	}
 	return c;
 }
@@ -39,6 +48,7 @@ void connection_destroy(struct connection *c)
 	vec_deinit(&c->modules);
 	vec_deinit(&c->in);
 	wire_out_deinit(&c->out);
+	http_deinit(&c->http);
 	close(c->fd);
 	free(c);
 }
@@ -59,6 +69,7 @@ static bool flush(struct connection *c)
 		if (n < 0)
 			return errno == EAGAIN || errno == EWOULDBLOCK;
 		c->sent += (size_t)n;
+		c->moved_at = channel_now();
 	}
 	vec_clear(&c->out.bytes);
 	c->sent = 0;
@@ -92,7 +103,7 @@ static int on_hello(struct connection *c, const struct wire_message *message, st
 {
 	struct wire_welcome welcome = {.version = WIRE_VERSION,
 				       .program = "memtrace-fs " MEMTRACE_VERSION};
-	const char *const *dir = c->service->debuginfo.dirs.debug_dirs;
+	const char *const *dir = c->service->dirs;
 	struct wire_hello hello;
 	int e = wire_read_hello(message, &hello, err);
 
@@ -104,7 +115,7 @@ static int on_hello(struct connection *c, const struct wire_message *message, st
 			"%s speaks protocol versions %u to %u, memtrace-fs " MEMTRACE_VERSION
 			" speaks %u",
 			hello.program, hello.oldest, hello.newest, WIRE_VERSION);
-	for (; *dir && welcome.dir_count < WIRE_MAX_DIRS; dir++)
+	for (; dir && *dir && welcome.dir_count < WIRE_MAX_DIRS; dir++)
 		welcome.dirs[welcome.dir_count++] = *dir;
 	wire_write_welcome(&c->out, message->request, &welcome);
 	c->state = CONNECTION_SERVING;
@@ -138,8 +149,19 @@ static int on_module(struct connection *c, const struct wire_message *message, s
 		return e;
 	options.say = say_progress;
 	options.say_arg = c;
-	who = (struct search_for){module.path, module.build_id, module.build_id_len,
-				  module.pid};
+	who = (struct search_for){
+		.path = module.path,
+		.build_id = module.build_id,
+		.build_id_len = module.build_id_len,
+		/* Another machine's process numbers mean nothing here. */
+		.pid = options.dirs.local ? module.pid : 0,
+		.fingerprint = module.fingerprint,
+		.fingerprint_len =
+			(uint8_t)(module.fingerprint_len > UINT8_MAX ? UINT8_MAX
+								     : module.fingerprint_len),
+		.debuglink = module.debuglink,
+		.debuglink_crc = module.debuglink_crc,
+	};
 	e = shelf_take(&c->service->shelf, &who, &options, &info, err);
 	if (!e)
 		e = store(c, module.handle, info, err);
@@ -233,6 +255,38 @@ static int on_rows(struct connection *c, const struct wire_message *message, str
 	return 0;
 }
 
+struct unwind_answer {
+	struct wire_answer answer;
+	uint32_t count;
+};
+
+static bool answer_unwind(void *arg, uint64_t vaddr, const struct row *row)
+{
+	struct unwind_answer *unwind = arg;
+
+	wire_answer_unwind(&unwind->answer, vaddr, row);
+	return ++unwind->count == WIRE_MAX_UNWIND;
+}
+
+static int on_unwind(struct connection *c, const struct wire_message *message, struct err *err)
+{
+	struct unwind_answer unwind = {};
+	struct wire_range range;
+	struct debuginfo *info;
+	int e = wire_read_range(message, &range, err);
+
+	if (e)
+		return e;
+	info = known(c, message, range.handle);
+	if (!info)
+		return 0;
+	wire_answer_begin(&unwind.answer, &c->out, message->request, WIRE_UNWIND_TABLE,
+			  range.handle);
+	debuginfo_unwind(info, range.begin, range.end, answer_unwind, &unwind);
+	wire_answer_end(&unwind.answer);
+	return 0;
+}
+
 static int on_error(struct connection *c, const struct wire_message *message, struct err *err)
 {
 	struct wire_error error;
@@ -249,6 +303,7 @@ static int (*const answers[])(struct connection *, const struct wire_message *,
 			      struct err *) = {
 	[WIRE_HELLO] = on_hello,     [WIRE_MODULE] = on_module, [WIRE_LOOKUP] = on_lookup,
 	[WIRE_SYMBOLS] = on_symbols, [WIRE_ROWS] = on_rows,	[WIRE_ERROR] = on_error,
+	[WIRE_UNWIND] = on_unwind,
 };
 
 static enum wire_code code_of(int e)
@@ -279,24 +334,38 @@ static void handle(struct connection *c, const struct wire_message *message)
 	c->state = CONNECTION_LEAVING;
 }
 
-/* ---- the loop's side
- * -------------------------------------------------------------------------- */
+/* ---- the loop's side ------------------------------------------------------------- */
+
+/* Whether it may be read from and answered. */
+static bool is_open(const struct connection *c)
+{
+	return c->state != CONNECTION_LEAVING && !c->indexing && unsent(c) < MAX_UNSENT;
+}
 
 short connection_events(const struct connection *c)
 {
 	short events = unsent(c) ? POLLOUT : 0;
 
-	if (c->state != CONNECTION_LEAVING && unsent(c) < MAX_UNSENT)
-		events |= POLLIN;
-	return events;
+	/* One request per connection of HTTP: what follows it is nobody's. */
+	return is_open(c) && !http_has_more(&c->http) ? events | POLLIN : events;
+}
+
+static bool store_is_indexing(const struct connection *c)
+{
+	struct store *store = c->service->debuginfo.dirs.store;
+
+	return store && !store_is_ready(store, NULL);
 }
 
 bool connection_is_ready(const struct connection *c)
 {
 	struct wire_message message;
 
-	return c->state != CONNECTION_LEAVING && unsent(c) < MAX_UNSENT &&
-	       wire_read(c->in.at, c->in.len, WIRE_CLIENT, &message, NULL) != 0;
+	if (c->indexing)
+		return !store_is_indexing(c);
+	if (c->state == CONNECTION_HTTP)
+		return http_has_more(&c->http) && !unsent(c);
+	return is_open(c) && wire_read(c->in.at, c->in.len, WIRE_CLIENT, &message, NULL) != 0;
 }
 
 /* Receives what is there.  False: the client has gone. */
@@ -314,8 +383,19 @@ static bool receive(struct connection *c)
 		return true;
 	if (n <= 0)
 		return false;
+	if (!c->in.len)
+		c->moved_at = channel_now();
 	c->in.len += (size_t)n;
 	return true;
+}
+
+/* Must the message wait until the directories have been read? */
+static bool needs_index(struct connection *c, const struct wire_message *message)
+{
+	c->indexing = message->type == WIRE_MODULE && store_is_indexing(c);
+	if (c->indexing)
+		c->request = message->request;
+	return c->indexing;
 }
 
 /* Handles the messages at the front of what was received. */
@@ -326,14 +406,12 @@ static void handle_some(struct connection *c)
 	size_t taken = 0;
 	int64_t n = 0;
 
-	for (int i = 0; i < MESSAGES_PER_TURN && c->state != CONNECTION_LEAVING; i++) {
+	for (int i = 0; i < MESSAGES_PER_TURN && is_open(c); i++) {
 		n = wire_read(c->in.at + taken, c->in.len - taken, WIRE_CLIENT, &message, &err);
-		if (n <= 0)
+		if (n <= 0 || needs_index(c, &message))
 			break;
 		taken += (size_t)n;
 		handle(c, &message);
-		if (unsent(c) >= MAX_UNSENT)
-			break;
 	}
 	if (n < 0) {
 		wire_write_error(&c->out, 0, WIRE_CODE_PROTOCOL, err.text);
@@ -341,17 +419,72 @@ static void handle_some(struct connection *c)
 		c->state = CONNECTION_LEAVING;
 	}
 	c->in.len -= taken;
-	if (taken)
+	if (taken) {
 		memmove(c->in.at, c->in.at + taken, c->in.len);
+		c->moved_at = channel_now();
+	}
+}
+
+/* The first four bytes of a HELLO are its length: far below "GET ". */
+static bool speaks_http(const struct connection *c)
+{
+	return c->state == CONNECTION_GREETING && c->in.len >= 4 &&
+	       (!memcmp(c->in.at, "GET ", 4) || !memcmp(c->in.at, "HEAD", 4));
+}
+
+static void serve_http(struct connection *c)
+{
+	struct store *store = c->service->debuginfo.dirs.store;
+
+	c->state = CONNECTION_HTTP;
+	if (!http_has_more(&c->http)) {
+		size_t len = http_request_length(c->in.at, c->in.len);
+		if (!len)
+			return;
+		c->indexing = store_is_indexing(c);
+		if (c->indexing)
+			return;
+		http_begin(&c->http, (char *)c->in.at, len, store, &c->out);
+		say_log(c, "%s: %s", "http", c->http.words);
+	}
+	if (unsent(c) < HTTP_CHUNK && !http_read(&c->http, HTTP_CHUNK, &c->out))
+		c->state = CONNECTION_LEAVING;
+}
+
+bool connection_tick(struct connection *c, int64_t now)
+{
+	struct store *store = c->service->debuginfo.dirs.store;
+	uint64_t files;
+	char text[64];
+
+	if (c->indexing && c->state == CONNECTION_SERVING && now - c->told_at >= TELL_MS) {
+		c->told_at = now;
+		store_is_ready(store, &files);
+		snprintf(text, sizeof(text), "indexing the directories: %llu files",
+			 (unsigned long long)files);
+		say_progress(c, text, files, 0);
+	}
+	if (c->indexing)
+		return true;
+	if (c->state == CONNECTION_GREETING)
+		return now - c->moved_at < GREETING_MS;
+	if (!c->in.len && !unsent(c))
+		return true;
+	return now - c->moved_at < STUCK_MS;
 }
 
 bool connection_serve(struct connection *c, short revents)
 {
 	if ((revents & (POLLERR | POLLNVAL)) || ((revents & POLLHUP) && !(revents & POLLIN)))
 		return false;
+	if (c->indexing)
+		c->indexing = store_is_indexing(c);
 	if ((revents & POLLIN) && !receive(c))
 		return false;
-	handle_some(c);
+	if (c->state == CONNECTION_HTTP || speaks_http(c))
+		serve_http(c);
+	else
+		handle_some(c);
 	if (!flush(c))
 		return false;
 	return c->state != CONNECTION_LEAVING || unsent(c);

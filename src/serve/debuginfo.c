@@ -19,8 +19,10 @@
 
 #include <elfutils/libdw.h>
 
+#include "elf/fingerprint.h"
 #include "serve/functions.h"
 #include "serve/rows.h"
+#include "serve/store.h"
 #include "serve/units.h"
 
 enum { LARGE_BYTES = 32 << 20 }; /* of a file whose reading is worth a word */
@@ -30,6 +32,8 @@ struct debuginfo {
 	uint8_t build_id[ELFFILE_MAX_BUILD_ID];
 	uint8_t build_id_len;
 	uint32_t pid;
+	uint8_t fingerprint[FINGERPRINT_BYTES];
+	uint8_t fingerprint_len;
 
 	struct elffile *main, *debug, *alt, *mini; /* NULL: not there */
 	Dwarf *dwarf, *dwarf_alt;
@@ -56,20 +60,14 @@ static void remark(struct debuginfo *info, const struct err *err)
 		 err->text);
 }
 
-/* A debug file, when the main file does not have it all itself. */
-static void find_debug(struct debuginfo *info, const struct search_for *who,
-		       const struct debuginfo_options *options)
+/* The debug file from a debuginfod server. */
+static void find_afar(struct debuginfo *info, const struct search_for *who,
+		      const struct debuginfo_options *options)
 {
 	struct err err = {};
 	char *path = NULL;
 
-	if (info->main && has_dwarf(info->main))
-		return;
-	if (search_debug(&options->dirs, who, info->main, &info->debug, &err) == 0)
-		return;
-	if (err.code == -ESTALE)
-		remark(info, &err);
-	if (!options->download || !who->build_id_len)
+	if (info->debug || !options->download || !who->build_id_len)
 		return;
 	if (download_debug(options->download, who->build_id, who->build_id_len, options->say,
 			   options->say_arg, &path, &err)) {
@@ -85,6 +83,20 @@ static void find_debug(struct debuginfo *info, const struct search_for *who,
 	if (!info->debug)
 		remark(info, &err);
 	free(path);
+}
+
+/* A debug file, when the main file does not have it all itself. */
+static void find_debug(struct debuginfo *info, const struct search_for *who,
+		       const struct debuginfo_options *options)
+{
+	struct err err = {};
+
+	if (info->main && has_dwarf(info->main))
+		return;
+	if (search_debug(&options->dirs, who, info->main, &info->debug, &err) == 0)
+		return;
+	if (err.code == -ESTALE)
+		remark(info, &err);
 }
 
 /* Reading (and decompressing) a large file takes seconds: tells who waits for it. */
@@ -169,7 +181,7 @@ static void say_source(struct debuginfo *info)
 
 	if (info->names == WIRE_NAMES_LINES)
 		snprintf(info->source, sizeof(info->source), "%s", path);
-	else if (info->debug || (info->main && elffile_has(info->main, ".symtab")))
+	else if (info->names && (info->debug || elffile_has(info->main, ".symtab")))
 		snprintf(info->source, sizeof(info->source), "%s (.symtab)", path);
 	else if (info->mini)
 		snprintf(info->source, sizeof(info->source), "%s", info->mini->path);
@@ -183,9 +195,17 @@ static int open_files(struct debuginfo *info, const struct search_for *who,
 	struct err why = {};
 	int e;
 
-	if (search_main(&options->dirs, who, &info->main, &why) && why.code != -ENOENT)
-		remark(info, &why);
-	find_debug(info, who, options);
+	if (options->dirs.store) {
+		store_find(options->dirs.store, who, &info->main, &info->debug, &why);
+		if (why.code)
+			remark(info, &why);
+	} else {
+		if (search_main(&options->dirs, who, &info->main, &why) && why.code != -ENOENT)
+			remark(info, &why);
+		find_debug(info, who, options);
+	}
+	if (!(info->main && has_dwarf(info->main)))
+		find_afar(info, who, options);
 	if (info->debug && has_dwarf(info->debug))
 		open_dwarf(info, info->debug, options);
 	else if (info->main && has_dwarf(info->main))
@@ -210,6 +230,10 @@ int debuginfo_open(const struct search_for *who, const struct debuginfo_options 
 		info->build_id_len = who->build_id_len;
 		if (who->build_id_len)
 			memcpy(info->build_id, who->build_id, who->build_id_len);
+		if (who->fingerprint_len == sizeof(info->fingerprint)) {
+			info->fingerprint_len = who->fingerprint_len;
+			memcpy(info->fingerprint, who->fingerprint, who->fingerprint_len);
+		}
 		e = open_files(info, who, options, err);
 	}
 	if (e) {
@@ -243,7 +267,15 @@ bool debuginfo_is_for(const struct debuginfo *info, const struct search_for *who
 	if (info->build_id_len != who->build_id_len ||
 	    (who->build_id_len && memcmp(info->build_id, who->build_id, who->build_id_len)))
 		return false;
-	return !strcmp(info->path, who->path) && info->pid == who->pid;
+	if (info->pid != who->pid)
+		return false;
+	/* By build-id it is the same file wherever the clients have it. */
+	if (!info->pid && info->build_id_len && info->names)
+		return true;
+	return !strcmp(info->path, who->path) &&
+	       info->fingerprint_len == who->fingerprint_len &&
+	       (!info->fingerprint_len ||
+		!memcmp(info->fingerprint, who->fingerprint, who->fingerprint_len));
 }
 
 enum wire_names debuginfo_names(const struct debuginfo *info)
@@ -297,16 +329,31 @@ bool debuginfo_symbol(struct debuginfo *info, const char *name, uint64_t *value,
 	return true;
 }
 
-void debuginfo_row(struct debuginfo *info, uint64_t vaddr, struct row *ret)
+static void open_rows(struct debuginfo *info)
 {
 	const struct elffile *files[] = {info->main, info->debug};
 
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		if (!info->rows_open && files[i])
+	for (size_t i = 0; i < ARRAY_SIZE(files) && !info->rows_open; i++)
+		if (files[i])
 			rows_create(files[i], &info->rows[i], NULL);
-	}
 	info->rows_open = true;
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+}
+
+void debuginfo_unwind(struct debuginfo *info, uint64_t begin, uint64_t end,
+		      bool (*visit)(void *arg, uint64_t vaddr, const struct row *row), void *arg)
+{
+	open_rows(info);
+	/* One of them: a stripped file has part of what its debug file has, or all. */
+	if (info->rows[1])
+		rows_for_each(info->rows[1], begin, end, visit, arg);
+	else if (info->rows[0])
+		rows_for_each(info->rows[0], begin, end, visit, arg);
+}
+
+void debuginfo_row(struct debuginfo *info, uint64_t vaddr, struct row *ret)
+{
+	open_rows(info);
+	for (size_t i = 0; i < ARRAY_SIZE(info->rows); i++)
 		if (info->rows[i] && rows_find(info->rows[i], vaddr, ret))
 			return;
 	*ret = (struct row){.cfa = ROW_CFA_NONE};

@@ -68,6 +68,11 @@ int elffile_open(const char *path, const char *name, struct elffile **ret, struc
 		close(fd);
 		return err_set(err, -ENOEXEC, "%s: not a file", name);
 	}
+	return elffile_open_fd(fd, name, ret, err);
+}
+
+int elffile_open_fd(int fd, const char *name, struct elffile **ret, struct err *err)
+{
 	elf_version(EV_CURRENT);
 	return create(fd, elf_begin(fd, ELF_C_READ, NULL), name, ret, err);
 }
@@ -132,6 +137,18 @@ bool elffile_has(const struct elffile *file, const char *section)
 	       shdr.sh_size;
 }
 
+bool elffile_has_code(const struct elffile *file)
+{
+	GElf_Shdr shdr;
+	size_t sections;
+
+	/* Without section headers (sstrip) it is no debug file. */
+	if (elf_getshdrnum(file->elf, &sections) == 0 && !sections)
+		return true;
+	return elffile_has(file, ".text") ||
+	       (!section_find(file->elf, ".text", &shdr) && !elffile_has(file, ".debug_info"));
+}
+
 const uint8_t *elffile_section(const struct elffile *file, const char *section, size_t *len)
 {
 	GElf_Shdr shdr;
@@ -142,6 +159,19 @@ const uint8_t *elffile_section(const struct elffile *file, const char *section, 
 		return NULL;
 	*len = data->d_size;
 	return data->d_buf;
+}
+
+bool elffile_section_place(const struct elffile *file, const char *section, off_t *begin,
+			   off_t *end)
+{
+	GElf_Shdr shdr;
+
+	if (!section_find(file->elf, section, &shdr) || shdr.sh_type == SHT_NOBITS ||
+	    shdr.sh_offset > INT64_MAX / 2 || shdr.sh_size > INT64_MAX / 2)
+		return false;
+	*begin = (off_t)shdr.sh_offset;
+	*end = (off_t)(shdr.sh_offset + shdr.sh_size);
+	return true;
 }
 
 const char *elffile_debuglink(const struct elffile *file, uint32_t *crc)

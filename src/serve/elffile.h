@@ -7,6 +7,7 @@
 #define MEMTRACE_ELFFILE_H
 
 #include <libelf.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "base/types.h"
@@ -24,15 +25,23 @@ struct elffile {
 /* path is what is opened, name what it is called in words (NULL: the same).
  * -ENOENT and other errors of open(); -ENOEXEC: not an ELF file. */
 int elffile_open(const char *path, const char *name, struct elffile **ret, struct err *err);
+/* The same with a descriptor of a regular file, which is taken over, also on failure. */
+int elffile_open_fd(int fd, const char *name, struct elffile **ret, struct err *err);
 /* What an ELF file has packed into its .gnu_debugdata (xz), as an ELF file of its own.
  * -ENOENT: there is none. */
 int elffile_open_minidebug(const struct elffile *file, struct elffile **ret, struct err *err);
 void elffile_close(struct elffile *file); /* NULL is allowed */
 
+/* Whether it has the code itself: false for a file that only describes another one. */
+bool elffile_has_code(const struct elffile *file);
 /* Whether it has a section of this name with bytes in the file. */
 bool elffile_has(const struct elffile *file, const char *section);
 /* The bytes of a section as they stand in the file, in libelf's memory; NULL: none. */
 const uint8_t *elffile_section(const struct elffile *file, const char *section, size_t *len);
+
+/* Where they stand: [begin, end) of the file.  False: none. */
+bool elffile_section_place(const struct elffile *file, const char *section, off_t *begin,
+			   off_t *end);
 
 /* .gnu_debuglink: a file name without "/", and the CRC of that file; NULL: none. */
 const char *elffile_debuglink(const struct elffile *file, uint32_t *crc);

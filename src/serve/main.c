@@ -2,12 +2,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "serve/serve_options.h"
 #include "serve/server.h"
+#include "serve/store.h"
 
 enum { DOWNLOAD_LIMIT_MS = 20000 };
 
@@ -48,28 +50,115 @@ static void raise_file_limit(void)
 	}
 }
 
-static int serve(const struct serve_options *options, struct err *err)
+/* What everybody who started it by hand sees; a pipe as well, at once. */
+static void print_line(void *arg, const char *text)
 {
-	struct server server = {};
-	struct debuginfo_options *debuginfo = &server.service.debuginfo;
+	(void)arg;
+	printf("%s\n", text);
+	fflush(stdout);
+}
+
+static void setup(struct server *server, const struct serve_options *options)
+{
 	struct err why;
+
+	server_init(server);
+	server->service.log = options->verbose ? print_log : NULL;
+	if (options->debuginfod &&
+	    download_create(DOWNLOAD_LIMIT_MS, &server->service.debuginfo.download, &why))
+		complain(&why);
+}
+
+static void teardown(struct server *server)
+{
+	server_deinit(server);
+	store_destroy(server->service.debuginfo.dirs.store);
+	download_destroy(server->service.debuginfo.download);
+}
+
+/* The child of a memtrace on this machine. */
+static int serve_parent(const struct serve_options *options, struct err *err)
+{
+	struct server server;
 	int e = check_socket(options->fd, err);
 
 	if (e)
 		return e;
 	raise_file_limit();
-	debuginfo->dirs.debug_dirs = options->debug_dirs.at;
-	debuginfo->dirs.local = true;
-	server.service.log = options->verbose ? print_log : NULL;
-	if (options->debuginfod &&
-	    download_create(DOWNLOAD_LIMIT_MS, &debuginfo->download, &why))
-		complain(&why);
-	e = server_add(&server, options->fd, err);
+	setup(&server, options);
+	server.service.dirs = server.service.debuginfo.dirs.debug_dirs = options->debug_dirs.at;
+	server.service.debuginfo.dirs.local = true;
+	e = server_add(&server, options->fd, NULL, err);
 	if (!e)
 		e = server_run(&server, err);
-	server_deinit(&server);
-	download_destroy(debuginfo->download);
+	teardown(&server);
 	return e;
+}
+
+static int open_listener(struct server *server, const struct serve_options *options,
+			 struct err *err)
+{
+	struct endpoint any = {.port = ENDPOINT_PORT};
+	const struct endpoint *at = options->has_listen ? &options->listen : &any;
+	struct err why;
+	int e = endpoint_listen(at, print_line, NULL, &server->listener, err);
+
+	if (e || options->no_announce)
+		return e;
+	e = announce_open((uint16_t)atoi(at->port), options->interface, &server->announce,
+			  &why);
+	if (e == -ENODEV) {
+		*err = why;
+		return e;
+	}
+	if (e)
+		complain(&why);
+	return 0;
+}
+
+static int serve_network(const struct serve_options *options, struct err *err)
+{
+	struct search_dirs *dirs;
+	struct server server;
+	static const char *const none[] = {NULL};
+	int e;
+
+	setup(&server, options);
+	dirs = &server.service.debuginfo.dirs;
+	server.say = print_line;
+	server.service.dirs = options->dirs.at;
+	dirs->debug_dirs = none;
+	raise_file_limit();
+	for (size_t i = 0; i < options->dirs.len; i++) {
+		char text[4200];
+		snprintf(text, sizeof(text), "Adding directory %s to search path",
+			 options->dirs.at[i]);
+		print_line(NULL, text);
+	}
+	e = store_create(options->dirs.at, &dirs->store, err);
+	if (!e && options->has_connect)
+		server.dial = &options->connect;
+	else if (!e)
+		e = open_listener(&server, options, err);
+	if (!e && server.listener >= 0)
+		print_line(NULL, "Waiting for client to connect");
+	if (!e)
+		e = server_run(&server, err);
+	teardown(&server);
+	return e;
+}
+
+static int run(const struct serve_options *options, struct err *err)
+{
+	if (options->help)
+		serve_options_print_help(stdout);
+	else if (options->version)
+		printf("memtrace-fs %s\n", MEMTRACE_VERSION);
+	else if (options->fd >= 0)
+		return serve_parent(options, err);
+	else
+		return serve_network(options, err);
+	return 0;
 }
 
 int main(int argc, char *argv[])
@@ -80,14 +169,7 @@ int main(int argc, char *argv[])
 
 	if (e)
 		return complain(&err);
-	if (options.help)
-		serve_options_print_help(stdout);
-	else if (options.version)
-		printf("memtrace-fs %s\n", MEMTRACE_VERSION);
-	else if (options.fd < 0)
-		e = err_set(&err, -EINVAL, "no connection to serve: memtrace gives it --fd=N");
-	else
-		e = serve(&options, &err);
+	e = run(&options, &err);
 	serve_options_deinit(&options);
 	return e ? complain(&err) : 0;
 }

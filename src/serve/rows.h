@@ -15,4 +15,8 @@ void rows_destroy(struct rows *rows); /* NULL is allowed */
 /* The row in force at vaddr; false (and ROW_CFA_NONE in *ret): there is none. */
 bool rows_find(struct rows *rows, uint64_t vaddr, struct row *ret);
 
+/* All rows of [begin, end): as cfi_rows(). */
+void rows_for_each(struct rows *rows, uint64_t begin, uint64_t end,
+		   bool (*visit)(void *arg, uint64_t vaddr, const struct row *row), void *arg);
+
 #endif

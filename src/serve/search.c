@@ -20,6 +20,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "serve/store.h"
+
 #define SYSTEM_DEBUG_DIR "/usr/lib/debug"
 
 /* One search under way: every path is tried with try(). */
@@ -205,6 +207,9 @@ int search_alt(const struct search_dirs *dirs, const struct elffile *debug,
 	a.refused->code = 0;
 	if (!name)
 		return err_set(err, -ENOENT, "%s: no .gnu_debugaltlink", debug->path);
+	if (dirs->store)
+		return store_find_build_id(dirs->store, a.build_id, a.build_id_len, true, ret,
+					   err);
 	if (by_build_id(&a))
 		return attempt_end(&a, ret);
 	for (const char *const *dir = dirs->debug_dirs; *dir; dir++)

@@ -4,17 +4,24 @@
 
 #include "serve/elffile.h"
 
+struct store;
+
 struct search_dirs {
 	const char *const *debug_dirs; /* --debug-dir, in order; NULL-terminated */
 	bool local;		       /* files of this machine's own paths may be used */
+	struct store *store;	       /* the directories served to other machines; or NULL */
 };
 
 /* Who is looked for. */
 struct search_for {
 	const char *path; /* as the target sees it */
 	const uint8_t *build_id;
-	uint8_t build_id_len; /* 0: none */
-	uint32_t pid;	      /* whose root path is under; 0: this machine's */
+	uint8_t build_id_len;	 /* 0: none */
+	uint32_t pid;		 /* whose root path is under; 0: this machine's */
+	uint8_t fingerprint_len; /* 0: none; elf/fingerprint.h */
+	const uint8_t *fingerprint;
+	const char *debuglink; /* .gnu_debuglink of the target's file; NULL: none */
+	uint32_t debuglink_crc;
 };
 
 /*

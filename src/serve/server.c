@@ -1,18 +1,55 @@
 /*
  * poll() over all connections; each gets a turn when it is readable, writable, or has a
- * whole message that was received already.
+ * whole message that was received already.  Nothing in a turn waits for a peer.
  */
 #include "serve/server.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-int server_add(struct server *server, int fd, struct err *err)
+#include "serve/store.h"
+#include "symbols/channel.h"
+
+enum {
+	TICK_MS = 1000,
+	DIAL_LIMIT_MS = 3000,
+	DIAL_FIRST_MS = 250,
+	DIAL_LAST_MS = 10000,
+	/* The fixed places in the list of descriptors. */
+	FD_LISTENER = 0,
+	FD_INDEX,
+	FD_ANNOUNCE,
+	FD_FIRST,
+};
+
+void server_init(struct server *server)
 {
-	struct connection *connection = connection_create(&server->service, fd);
+	*server = (struct server){.listener = -1};
+}
+
+__attribute__((format(printf, 2, 3))) static void say(const struct server *server,
+						      const char *format, ...)
+{
+	char text[256];
+	va_list args;
+
+	if (!server->say)
+		return;
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	server->say(server->say_arg, text);
+}
+
+/* ---- clients come and go ----------------------------------------------------------- */
+
+int server_add(struct server *server, int fd, const char *from, struct err *err)
+{
+	struct connection *connection = connection_create(&server->service, fd, from);
 
 	if (!connection) {
 		close(fd);
@@ -27,34 +64,167 @@ int server_add(struct server *server, int fd, struct err *err)
 
 static void remove_at(struct server *server, size_t index)
 {
-	connection_destroy(server->connections.at[index]);
+	struct connection *connection = server->connections.at[index];
+	bool greeted = *connection->from && connection->greeted;
+	char from[ENDPOINT_TEXT];
+
+	memcpy(from, connection->from, sizeof(from));
+	connection_destroy(connection);
 	server->connections.at[index] = server->connections.at[--server->connections.len];
+	if (greeted)
+		say(server, "Client %s has left", from);
+	if (greeted && server->listener >= 0 && !server->connections.len)
+		say(server, "Waiting for client to connect");
+}
+
+static void accept_one(struct server *server)
+{
+	char from[ENDPOINT_TEXT];
+	struct err err;
+	int fd;
+
+	if (endpoint_accept(server->listener, 0, &fd, from, &err))
+		return;
+	if (server->connections.len >= SERVER_MAX_CLIENTS) {
+		close(fd);
+		return;
+	}
+	if (server_add(server, fd, from, &err))
+		say(server, "%s", err.text);
+}
+
+/* Dials when it is time, with pauses that grow while nobody answers. */
+static void dial(struct server *server, int64_t now)
+{
+	struct err err;
+	int fd, e;
+
+	if (!server->dial || server->connections.len || now < server->dial_at)
+		return;
+	e = endpoint_connect(server->dial, DIAL_LIMIT_MS,
+			     server->dial_told ? NULL : server->say, server->say_arg, &fd,
+			     &err);
+	if (!e)
+		e = server_add(server, fd, server->dial->host, &err);
+	if (!e) {
+		say(server, "Connected");
+		server->dial_told = false;
+		server->dial_pause_ms = DIAL_FIRST_MS;
+		server->dial_at = now + DIAL_LIMIT_MS / 2;
+		return;
+	}
+	if (!server->dial_told)
+		say(server, "%s; trying again", err.text);
+	server->dial_told = true;
+	server->dial_pause_ms =
+		server->dial_pause_ms ? 2 * server->dial_pause_ms : DIAL_FIRST_MS;
+	if (server->dial_pause_ms > DIAL_LAST_MS)
+		server->dial_pause_ms = DIAL_LAST_MS;
+	server->dial_at = channel_now() + server->dial_pause_ms;
+}
+
+/* ---- the loop ---------------------------------------------------------------------- */
+
+static bool is_indexing(struct server *server)
+{
+	struct store *store = server->service.debuginfo.dirs.store;
+	uint64_t files;
+
+	if (!store || !store_is_ready(store, &files))
+		return store != NULL;
+	if (!server->index_told)
+		say(server, "Indexed %llu files: %zu programs, libraries and debug files",
+		    (unsigned long long)files, store_count(store));
+	server->index_told = true;
+	return false;
+}
+
+static bool is_busy(const struct server *server)
+{
+	return server->connections.len || server->listener >= 0 || server->dial;
+}
+
+/* Fills fds; returns how long poll() may sleep. */
+static int gather(struct server *server, struct pollfd *fds)
+{
+	bool room = server->connections.len < SERVER_MAX_CLIENTS;
+	int timeout = server->listener < 0 && !server->dial ? -1 : TICK_MS;
+	struct store *store = server->service.debuginfo.dirs.store;
+
+	fds[FD_LISTENER] = (struct pollfd){room ? server->listener : -1, POLLIN, 0};
+	fds[FD_INDEX] = (struct pollfd){-1, POLLIN, 0};
+	if (is_indexing(server))
+		fds[FD_INDEX].fd = store_fd(store);
+	fds[FD_ANNOUNCE] = (struct pollfd){
+		server->announce ? announce_fd(server->announce) : -1, POLLIN, 0};
+	if (server->dial && server->dial_at - channel_now() < TICK_MS)
+		timeout = server->dial_at > channel_now()
+				  ? (int)(server->dial_at - channel_now())
+			  : server->connections.len ? TICK_MS
+						    : 0;
+	for (size_t i = 0; i < server->connections.len; i++) {
+		struct connection *connection = server->connections.at[i];
+		fds[FD_FIRST + i] =
+			(struct pollfd){connection->fd, connection_events(connection), 0};
+		if (connection_is_ready(connection))
+			timeout = 0;
+	}
+	return timeout;
+}
+
+static void serve_all(struct server *server, const struct pollfd *fds, size_t count, bool tick)
+{
+	int64_t now = channel_now();
+
+	for (size_t i = count; i--;) {
+		struct connection *connection = server->connections.at[i];
+		bool greets = connection->state == CONNECTION_GREETING;
+
+		if (!connection_serve(connection, fds[FD_FIRST + i].revents) ||
+		    (tick && !connection_tick(connection, now))) {
+			remove_at(server, i);
+			continue;
+		}
+		if (greets && connection->state == CONNECTION_SERVING) {
+			connection->greeted = true;
+			if (*connection->from && !server->dial)
+				say(server, "Client connected from %s", connection->from);
+		}
+	}
 }
 
 int server_run(struct server *server, struct err *err)
 {
 	VEC(struct pollfd) fds = {};
+	int64_t ticked = 0;
 	int e = 0;
 
-	while (!e && server->connections.len) {
-		size_t count = server->connections.len;
-		int timeout = -1;
-		if (!vec_reserve(&fds, count)) {
+	while (!e && is_busy(server)) {
+		size_t count;
+		bool tick;
+
+		dial(server, channel_now());
+		count = server->connections.len;
+		if (!vec_reserve(&fds, FD_FIRST + count)) {
 			e = err_set(err, -ENOMEM, "no memory to wait for connections");
 			break;
 		}
-		for (size_t i = 0; i < count; i++) {
-			struct connection *connection = server->connections.at[i];
-			fds.at[i] = (struct pollfd){connection->fd,
-						    connection_events(connection), 0};
-			if (connection_is_ready(connection))
-				timeout = 0;
+		if (poll(fds.at, FD_FIRST + count, gather(server, fds.at)) < 0) {
+			if (errno != EINTR)
+				e = err_sys(err, -errno, "cannot wait for connections");
+			continue;
 		}
-		if (poll(fds.at, count, timeout) < 0 && errno != EINTR)
-			e = err_sys(err, -errno, "cannot wait for connections");
-		for (size_t i = count; !e && i--;)
-			if (!connection_serve(server->connections.at[i], fds.at[i].revents))
-				remove_at(server, i);
+		tick = channel_now() - ticked >= TICK_MS;
+		if (tick) {
+			ticked = channel_now();
+			if (server->announce)
+				announce_join(server->announce);
+		}
+		serve_all(server, fds.at, count, tick);
+		if (fds.at[FD_ANNOUNCE].revents)
+			announce_answer(server->announce);
+		if (fds.at[FD_LISTENER].revents)
+			accept_one(server);
 	}
 	vec_deinit(&fds);
 	return e;
@@ -62,8 +232,12 @@ int server_run(struct server *server, struct err *err)
 
 void server_deinit(struct server *server)
 {
+	server->say = NULL;
 	while (server->connections.len)
 		remove_at(server, server->connections.len - 1);
 	vec_deinit(&server->connections);
 	shelf_deinit(&server->service.shelf);
+	announce_close(server->announce);
+	if (server->listener >= 0)
+		close(server->listener);
 }

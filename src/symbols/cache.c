@@ -118,7 +118,7 @@ struct cache_module *cache_module_find(const struct cache *cache, uint32_t insta
 struct cache_module *cache_module(struct cache *cache, const struct resolver_module *id)
 {
 	struct cache_module *module = cache_module_find(cache, id->instance);
-	uint8_t *build_id;
+	uint8_t *build_id, *fingerprint;
 
 	if (module || id->instance >= WIRE_MAX_MODULES)
 		return module;
@@ -128,14 +128,20 @@ struct cache_module *cache_module(struct cache *cache, const struct resolver_mod
 		cache->modules.at[cache->modules.len++] = NULL;
 	module = cache_bytes(cache, sizeof(*module));
 	build_id = cache_bytes(cache, id->build_id_len);
-	if (!module || !build_id)
+	fingerprint = cache_bytes(cache, id->fingerprint_len);
+	if (!module || !build_id || !fingerprint)
 		return NULL;
 	*module = (struct cache_module){.id = *id};
 	if (id->build_id_len)
 		memcpy(build_id, id->build_id, id->build_id_len);
 	module->id.build_id = build_id;
+	if (id->fingerprint_len)
+		memcpy(fingerprint, id->fingerprint, id->fingerprint_len);
+	module->id.fingerprint = fingerprint;
 	module->id.path = cache_text(cache, id->path);
-	if (!module->id.path)
+	if (id->debuglink)
+		module->id.debuglink = cache_text(cache, id->debuglink);
+	if (!module->id.path || (id->debuglink && !module->id.debuglink))
 		return NULL;
 	return cache->modules.at[id->instance] = module;
 }
@@ -191,4 +197,22 @@ struct cache_entry *cache_entry(struct cache *cache, struct cache_module *module
 	module->entry_count++;
 	module->waiting.at[module->waiting.len++] = entry;
 	return entry;
+}
+
+void cache_ask_again(struct cache *cache)
+{
+	for (size_t i = 0; i < cache->modules.len; i++) {
+		struct cache_module *module = cache->modules.at[i];
+
+		if (!module)
+			continue;
+		module->asked = false;
+		module->source = module->remark = NULL;
+		for (size_t k = 0; k < module->slots.len; k++) {
+			struct cache_entry *entry = module->slots.at[k];
+			if (entry && entry->known && !entry->resolved.count &&
+			    vec_push(&module->waiting, entry))
+				entry->known = false;
+		}
+	}
 }

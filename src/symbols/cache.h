@@ -46,6 +46,10 @@ struct cache_entry *cache_entry_find(const struct cache_module *module, uint64_t
 struct cache_entry *cache_entry(struct cache *cache, struct cache_module *module,
 				uint64_t offset);
 
+/* Another server: all modules are to be introduced, and what the last one did not know is
+ * to be asked again. */
+void cache_ask_again(struct cache *cache);
+
 /* The one copy of a text; NULL only without memory. */
 const char *cache_text(struct cache *cache, const char *text);
 

@@ -17,10 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
-#include "symbols/cache.h"
-#include "symbols/channel.h"
-#include "symbols/child.h"
+#include "symbols/resolver_parts.h"
 
 enum {
 	BATCH = 512, /* offsets per LOOKUP */
@@ -30,42 +29,16 @@ enum {
 	END_GRACE_MS = 500,
 };
 
-struct request {
-	uint32_t id;
-	enum wire_type type;
-	struct cache_module *module;
-	uint32_t count;		      /* offsets or names asked about */
-	uint32_t answered;	      /* the first ones of them */
-	struct cache_entry **entries; /* LOOKUP: count of them, ours */
-	uint64_t *values;	      /* SYMBOLS: where the answers go, the caller's */
-	struct row *rows;	      /* ROWS: the same */
-};
-
-struct resolver {
-	struct channel channel;
-	struct child child;
-	struct cache cache;
-	VEC(struct request) requests;
-	unsigned lookups; /* of these, LOOKUPs */
-	uint32_t last_id;
-	size_t turn;	     /* the module whose questions are asked next */
-	size_t wanted, done; /* offsets since the last time all were answered */
-	bool alive;
-	char why[sizeof(((struct err *)0)->text)];
-	unsigned timeout_ms;
-	int64_t answered_at; /* when the last answer came */
-	int64_t heard_at;    /* when the last message of any kind came */
-	void (*say)(void *arg, const char *text);
-	void *say_arg;
-};
-
 /* ---- the end of a connection -------------------------------------------------------- */
 
-static void request_drop(struct resolver *r, size_t index)
+void resolver_drop(struct resolver *r, size_t index)
 {
 	struct request *request = &r->requests.at[index];
 
 	r->lookups -= request->type == WIRE_LOOKUP;
+	/* What was not answered waits again, for another connection. */
+	for (uint32_t i = request->answered; request->entries && i < request->count; i++)
+		(void)vec_push(&request->module->waiting, request->entries[i]);
 	free(request->entries);
 	memmove(request, request + 1, (r->requests.len - index - 1) * sizeof(*request));
 	r->requests.len--;
@@ -76,7 +49,7 @@ static void hang_up(struct resolver *r)
 	r->alive = false;
 	channel_deinit(&r->channel);
 	while (r->requests.len)
-		request_drop(r, r->requests.len - 1);
+		resolver_drop(r, r->requests.len - 1);
 }
 
 /* Gives the connection up; err says why, more exactly than before where the child's end
@@ -133,6 +106,10 @@ static int ask_module(struct resolver *r, struct cache_module *module, struct er
 				  .path = module->id.path,
 				  .build_id_len = module->id.build_id_len,
 				  .build_id = module->id.build_id,
+				  .fingerprint_len = module->id.fingerprint_len,
+				  .fingerprint = module->id.fingerprint,
+				  .debuglink = module->id.debuglink,
+				  .debuglink_crc = module->id.debuglink_crc,
 			  });
 	return 0;
 }
@@ -160,6 +137,13 @@ static int ask_lookup(struct resolver *r, struct cache_module *module, struct er
 	return 0;
 }
 
+/* Asks for the rows from vaddr on. */
+void resolver_ask_unwind(struct resolver *r, const struct request *request, uint64_t vaddr)
+{
+	wire_write_range(&r->channel.out, request->id,
+			 &(struct wire_range){request->module->id.instance, vaddr, UINT64_MAX});
+}
+
 /* Puts as many waiting questions under way as the window allows. */
 static int ask(struct resolver *r, struct err *err)
 {
@@ -175,182 +159,6 @@ static int ask(struct resolver *r, struct err *err)
 				return e;
 		}
 	}
-	return 0;
-}
-
-/* ---- taking answers ------------------------------------------------------------------- */
-
-static int store_frames(struct cache *cache, struct cache_entry *entry,
-			const struct wire_frame *from, size_t count)
-{
-	struct resolved_frame *to = cache_bytes(cache, count * sizeof(*to));
-
-	if (!to)
-		return -ENOMEM;
-	for (size_t i = 0; i < count; i++) {
-		to[i] = (struct resolved_frame){.line = from[i].line,
-						.inlined = from[i].inlined};
-		if (from[i].function)
-			to[i].function = cache_text(cache, from[i].function);
-		if (from[i].file)
-			to[i].file = cache_text(cache, from[i].file);
-		if ((from[i].function && !to[i].function) || (from[i].file && !to[i].file))
-			return -ENOMEM;
-	}
-	entry->resolved = (struct resolved){to, count};
-	entry->known = true;
-	return 0;
-}
-
-/* Whether a part of an answer fits its request: next in order, not too much. */
-static int part_check(const struct request *request, const struct wire_part *part,
-		      struct err *err)
-{
-	if (part->handle != request->module->id.instance || part->first != request->answered ||
-	    part->count > request->count - request->answered)
-		return err_set(err, -EPROTO, "memtrace-fs answered what it was not asked");
-	return 0;
-}
-
-static int take_frames(struct resolver *r, struct request *request,
-		       const struct wire_message *message, struct err *err)
-{
-	struct wire_frame found[WIRE_MAX_INLINED];
-	struct wire_frames frames;
-	size_t count;
-	int e = wire_frames_open(message, &frames, err);
-
-	if (!e)
-		e = part_check(request, &frames.part, err);
-	for (uint32_t i = 0; !e && i < frames.part.count; i++) {
-		e = wire_frames_next(&frames, found, &count, err);
-		if (!e &&
-		    store_frames(&r->cache, request->entries[request->answered], found, count))
-			e = err_set(err, -ENOMEM, "no memory for names");
-		request->answered += !e;
-		r->done += !e;
-	}
-	wire_frames_close(&frames);
-	return e;
-}
-
-static int take_values(struct request *request, const struct wire_message *message,
-		       struct err *err)
-{
-	struct wire_part part;
-	uint64_t size;
-	int e = wire_read_part(message, &part, err);
-
-	if (!e)
-		e = part_check(request, &part, err);
-	for (uint32_t i = 0; !e && i < part.count; i++)
-		request->values[request->answered++] = wire_next_value(&part, &size);
-	return e;
-}
-
-static int take_rows(struct request *request, const struct wire_message *message,
-		     struct err *err)
-{
-	struct wire_part part;
-	int e = wire_read_part(message, &part, err);
-
-	if (!e)
-		e = part_check(request, &part, err);
-	for (uint32_t i = 0; !e && i < part.count; i++)
-		wire_next_row(&part, &request->rows[request->answered++]);
-	return e;
-}
-
-static int take_info(struct resolver *r, struct request *request,
-		     const struct wire_message *message, struct err *err)
-{
-	struct wire_module_info info;
-	int e = wire_read_module_info(message, &info, err);
-
-	if (e)
-		return e;
-	if (info.handle != request->module->id.instance)
-		return err_set(err, -EPROTO, "memtrace-fs answered what it was not asked");
-	request->module->source = cache_text(&r->cache, info.source ? info.source : "none");
-	if (info.remark)
-		request->module->remark = cache_text(&r->cache, info.remark);
-	return 0;
-}
-
-/* An answer that says that there is none. */
-static int take_error(struct resolver *r, struct request *request,
-		      const struct wire_message *message, struct err *err)
-{
-	struct wire_error error;
-	int e = wire_read_error(message, &error, err);
-
-	if (e)
-		return e;
-	if (error.code == WIRE_CODE_PROTOCOL || error.code == WIRE_CODE_VERSION || !request)
-		return err_set(err, -EPROTO, "memtrace-fs: %s", error.text);
-	for (; request->answered < request->count; request->answered++) {
-		if (request->type == WIRE_LOOKUP) {
-			request->entries[request->answered]->known = true;
-			r->done++;
-		}
-	}
-	if (request->type == WIRE_MODULE)
-		request->module->source = "none";
-	request->module->remark = cache_text(&r->cache, error.text);
-	return 0;
-}
-
-static int take_progress(struct resolver *r, const struct wire_message *message,
-			 struct err *err)
-{
-	struct wire_progress progress;
-	int e = wire_read_progress(message, &progress, err);
-
-	if (!e && r->say)
-		r->say(r->say_arg, progress.what);
-	return e;
-}
-
-/* Which message answers a request. */
-static bool is_answer(enum wire_type type, uint16_t answer)
-{
-	return answer == WIRE_ERROR || (type == WIRE_MODULE && answer == WIRE_MODULE_INFO) ||
-	       (type == WIRE_LOOKUP && answer == WIRE_FRAMES) ||
-	       (type == WIRE_SYMBOLS && answer == WIRE_VALUES) ||
-	       (type == WIRE_ROWS && answer == WIRE_ROW_TABLE);
-}
-
-static int take(struct resolver *r, const struct wire_message *message, struct err *err)
-{
-	struct request *request = NULL;
-	size_t i;
-	int e;
-
-	r->heard_at = channel_now();
-	if (message->type == WIRE_PROGRESS)
-		return take_progress(r, message, err);
-	r->answered_at = r->heard_at;
-	for (i = 0; i < r->requests.len && !request; i++)
-		if (r->requests.at[i].id == message->request)
-			request = &r->requests.at[i--];
-	if (message->type == WIRE_ERROR)
-		e = take_error(r, request, message, err);
-	else if (!request || !is_answer(request->type, message->type))
-		e = err_set(err, -EPROTO, "memtrace-fs sent an answer to nothing");
-	else if (message->type == WIRE_FRAMES)
-		e = take_frames(r, request, message, err);
-	else if (message->type == WIRE_VALUES)
-		e = take_values(request, message, err);
-	else if (message->type == WIRE_ROW_TABLE)
-		e = take_rows(request, message, err);
-	else
-		e = take_info(r, request, message, err);
-	if (e || (message->flags & WIRE_MORE))
-		return e;
-	if (request->answered != request->count)
-		return err_set(err, -EPROTO, "memtrace-fs answered %u of %u questions",
-			       request->answered, request->count);
-	request_drop(r, i);
 	return 0;
 }
 
@@ -383,7 +191,7 @@ static int converse(struct resolver *r, void (*progress)(void *arg, size_t done,
 			break;
 		e = channel_wait(&r->channel, deadline(r), err);
 		while (!e && (n = channel_next(&r->channel, &message, err)) > 0)
-			e = take(r, &message, err);
+			e = resolver_take(r, &message, err);
 		if (e || n < 0) {
 			e = e ? e : n;
 			break;
@@ -497,6 +305,39 @@ void resolver_destroy(struct resolver *r)
 	free(r);
 }
 
+int resolver_fd(const struct resolver *r)
+{
+	return r->alive ? r->channel.fd : -1;
+}
+
+void resolver_check(struct resolver *r)
+{
+	struct wire_message message;
+	struct err err;
+	int n = 0, e = r->alive ? channel_wait(&r->channel, channel_now(), &err) : 0;
+
+	/* Nothing was asked, so there is nothing to be said. */
+	while (!e && r->alive && (n = channel_next(&r->channel, &message, &err)) > 0)
+		e = resolver_take(r, &message, &err);
+	if (n < 0 || (e && e != -ETIMEDOUT))
+		lose(r, &err);
+}
+
+int resolver_reconnect(struct resolver *r, int fd, struct err *err)
+{
+	struct err own;
+	int e = channel_init(&r->channel, fd, err = err ? err : &own);
+
+	if (e) {
+		close(fd);
+		return e;
+	}
+	r->alive = true;
+	cache_ask_again(&r->cache);
+	e = greet(r, err);
+	return e ? lose(r, err) : 0;
+}
+
 bool resolver_is_alive(const struct resolver *r, const char **why)
 {
 	if (!r->alive && why)
@@ -572,7 +413,8 @@ const char *resolver_remark(const struct resolver *r, uint32_t instance)
 }
 
 int resolver_symbols(struct resolver *r, const struct resolver_module *id,
-		     const char *const *names, size_t count, uint64_t *values, struct err *err)
+		     const char *const *names, size_t count, uint64_t *values, uint64_t *sizes,
+		     struct err *err)
 {
 	int e = resolver_want(r, id, NULL, 0, err);
 	struct cache_module *module = e ? NULL : cache_module_find(&r->cache, id->instance);
@@ -581,6 +423,8 @@ int resolver_symbols(struct resolver *r, const struct resolver_module *id,
 	if (e)
 		return e;
 	memset(values, 0, count * sizeof(*values));
+	if (sizes)
+		memset(sizes, 0, count * sizeof(*sizes));
 	while (asked < count) {
 		struct request *request = request_new(r, WIRE_SYMBOLS, module);
 		if (!request)
@@ -588,6 +432,7 @@ int resolver_symbols(struct resolver *r, const struct resolver_module *id,
 		request->count = wire_write_symbols(&r->channel.out, request->id, id->instance,
 						    names + asked, count - asked);
 		request->values = values + asked;
+		request->sizes = sizes ? sizes + asked : NULL;
 		asked += request->count;
 		if (!request->count)
 			break;
@@ -616,4 +461,22 @@ int resolver_rows(struct resolver *r, const struct resolver_module *id, const ui
 		asked += request->count;
 	}
 	return converse(r, NULL, NULL, err);
+}
+
+int resolver_want_unwind(struct resolver *r, const struct resolver_module *id,
+		       resolver_row_fn *visit, void *arg, struct err *err)
+{
+	int e = resolver_want(r, id, NULL, 0, err);
+	struct request *request;
+
+	if (e)
+		return e;
+	request = request_new(r, WIRE_UNWIND, cache_module_find(&r->cache, id->instance));
+	if (!request)
+		return err_set(err, -ENOMEM, "no memory for unwind rows");
+	request->count = WIRE_MAX_UNWIND;
+	request->visit = visit;
+	request->visit_arg = arg;
+	resolver_ask_unwind(r, request, 0);
+	return 0;
 }

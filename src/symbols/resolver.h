@@ -20,6 +20,10 @@ struct resolver_module {
 	const char *path;  /* on the target */
 	const uint8_t *build_id;
 	uint8_t build_id_len;
+	uint8_t fingerprint_len; /* 0: not needed or not known (elf/fingerprint.h) */
+	const uint8_t *fingerprint;
+	const char *debuglink; /* NULL: none */
+	uint32_t debuglink_crc;
 	int pid; /* of the process that maps it: /proc/PID/root; 0 when remote */
 };
 
@@ -94,9 +98,28 @@ const char *resolver_source(const struct resolver *resolver, uint32_t instance);
 const char *resolver_remark(const struct resolver *resolver, uint32_t instance);
 
 /* Addresses of functions by name (for stripped static programs): fills values[i]
- * with the virtual address or 0. */
+ * with the virtual address or 0, and sizes[i] (may be NULL) with what the table says. */
 int resolver_symbols(struct resolver *resolver, const struct resolver_module *module,
-		     const char *const *names, size_t count, uint64_t *values, struct err *err);
+		     const char *const *names, size_t count, uint64_t *values, uint64_t *sizes,
+		     struct err *err);
+
+/*
+ * How a module is unwound, by its debug file: resolver_wait() then calls visit for every
+ * row, ascending; each holds from its vaddr to the next one's.  `arg` must be there until
+ * then.  Errors as resolver_want().
+ */
+typedef void resolver_row_fn(void *arg, uint64_t vaddr, const struct row *row);
+int resolver_want_unwind(struct resolver *resolver, const struct resolver_module *module,
+		       resolver_row_fn *visit, void *arg, struct err *err);
+
+/* The descriptor to poll for the server's end while nothing is asked; -1: lost. */
+int resolver_fd(const struct resolver *resolver);
+/* It is readable and nothing was asked: finds out whether the server has gone. */
+void resolver_check(struct resolver *resolver);
+
+/* After a loss: goes on over another connected socket (taken over, also on failure) with
+ * all that was learned. */
+int resolver_reconnect(struct resolver *resolver, int fd, struct err *err);
 
 /* How frames are unwound, for what the target's own files do not say: fills rows[i] for the
  * address vaddrs[i] (for a return address, it - 1) or with ROW_CFA_NONE. */

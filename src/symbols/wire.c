@@ -31,6 +31,8 @@ static const struct {
 	[WIRE_ROW_TABLE] = {"ROW_TABLE", WIRE_SERVER, 64 << 10},
 	[WIRE_PROGRESS] = {"PROGRESS", WIRE_SERVER, 8 << 10},
 	[WIRE_ERROR] = {"ERROR", 0, 8 << 10},
+	[WIRE_UNWIND] = {"UNWIND", WIRE_CLIENT, 64},
+	[WIRE_UNWIND_TABLE] = {"UNWIND_TABLE", WIRE_SERVER, 64 << 10},
 };
 
 const char *wire_type_name(uint16_t type)
@@ -153,6 +155,8 @@ int wire_read_module(const struct wire_message *message, struct wire_module *ret
 	ret->build_id = cursor_bytes(&c, ret->build_id_len);
 	ret->fingerprint_len = cursor_u16(&c);
 	ret->fingerprint = cursor_bytes(&c, ret->fingerprint_len);
+	ret->debuglink = read_text(&c);
+	ret->debuglink_crc = cursor_u32(&c);
 	if (ret->handle >= WIRE_MAX_MODULES || ret->build_id_len > WIRE_MAX_BUILD_ID ||
 	    ret->fingerprint_len > WIRE_MAX_FINGERPRINT)
 		return broken(message, err);
@@ -168,6 +172,16 @@ int wire_read_module_info(const struct wire_message *message, struct wire_module
 	ret->names = cursor_u8(&c);
 	ret->source = read_text(&c);
 	ret->remark = read_text(&c);
+	return whole(message, &c, err);
+}
+
+int wire_read_range(const struct wire_message *message, struct wire_range *ret, struct err *err)
+{
+	struct cursor c = message->payload;
+
+	ret->handle = cursor_u32(&c);
+	ret->begin = cursor_u64(&c);
+	ret->end = cursor_u64(&c);
 	return whole(message, &c, err);
 }
 
@@ -207,17 +221,21 @@ const char *wire_next_text(struct cursor *texts)
 int wire_read_part(const struct wire_message *message, struct wire_part *ret, struct err *err)
 {
 	struct cursor c = message->payload;
+	uint32_t limit;
 	size_t left;
 
 	ret->handle = cursor_u32(&c);
 	ret->first = cursor_u32(&c);
 	ret->count = cursor_u32(&c);
 	left = cursor_left(&c);
-	if (c.bad || ret->count > WIRE_MAX_OFFSETS || ret->first > WIRE_MAX_OFFSETS)
+	limit = message->type == WIRE_UNWIND_TABLE ? WIRE_MAX_UNWIND : WIRE_MAX_OFFSETS;
+	if (c.bad || ret->count > limit || ret->first > limit - ret->count)
 		return broken(message, err);
 	if (message->type == WIRE_VALUES && left != 16 * (size_t)ret->count)
 		return broken(message, err);
 	if (message->type == WIRE_ROW_TABLE && left != 12 * (size_t)ret->count)
+		return broken(message, err);
+	if (message->type == WIRE_UNWIND_TABLE && left != 20 * (size_t)ret->count)
 		return broken(message, err);
 	ret->records = c;
 	return 0;
@@ -249,6 +267,12 @@ uint64_t wire_next_value(struct wire_part *part, uint64_t *size)
 
 	*size = cursor_u64(&part->records);
 	return value;
+}
+
+void wire_next_unwind(struct wire_part *part, uint64_t *vaddr, struct row *ret)
+{
+	*vaddr = cursor_u64(&part->records);
+	wire_next_row(part, ret);
 }
 
 void wire_next_row(struct wire_part *part, struct row *ret)

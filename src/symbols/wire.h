@@ -31,6 +31,7 @@ enum {
 	WIRE_MAX_BUILD_ID = 64,
 	WIRE_MAX_FINGERPRINT = 4096,
 	WIRE_MAX_OFFSETS = 4096,    /* per LOOKUP or ROWS */
+	WIRE_MAX_UNWIND = 1 << 16,  /* rows per UNWIND: what is beyond is asked for again */
 	WIRE_MAX_INLINED = 64,	    /* frames of one address */
 	WIRE_MAX_NAMES = 1024,	    /* per SYMBOLS */
 	WIRE_MAX_MODULES = 1 << 14, /* handles of one connection */
@@ -53,6 +54,8 @@ enum wire_type { /* stable numbers */
 		 WIRE_ROW_TABLE = 10,
 		 WIRE_PROGRESS = 11,
 		 WIRE_ERROR = 12,
+		 WIRE_UNWIND = 13,
+		 WIRE_UNWIND_TABLE = 14,
 };
 
 enum {			   /* header flags */
@@ -100,8 +103,10 @@ struct wire_module {
 	const char *path; /* as the target sees it */
 	uint8_t build_id_len; /* 0: the file has none */
 	const uint8_t *build_id;
-	uint16_t fingerprint_len; /* 0 in version 1 */
+	uint16_t fingerprint_len; /* 0: none is needed (there is a build-id), or can be had */
 	const uint8_t *fingerprint;
+	const char *debuglink; /* the name in .gnu_debuglink; absent: none */
+	uint32_t debuglink_crc;
 };
 
 struct wire_module_info {
@@ -109,6 +114,11 @@ struct wire_module_info {
 	uint8_t names;	    /* enum wire_names */
 	const char *source; /* where the names come from: a path, in words; absent: nowhere */
 	const char *remark; /* what was found and not used, and why; absent: nothing */
+};
+
+struct wire_range { /* UNWIND: which rows, by virtual address */
+	uint32_t handle;
+	uint64_t begin, end;
 };
 
 struct wire_numbers { /* LOOKUP, ROWS */
@@ -123,7 +133,7 @@ struct wire_names_list { /* SYMBOLS */
 	struct cursor texts; /* count texts, checked: wire_next_text() */
 };
 
-struct wire_part { /* the head of FRAMES, VALUES and ROW_TABLE */
+struct wire_part { /* the head of FRAMES, VALUES, ROW_TABLE and UNWIND_TABLE */
 	uint32_t handle;
 	uint32_t first; /* index, in the request, of the first one answered here */
 	uint32_t count;
@@ -177,6 +187,8 @@ int wire_read_module(const struct wire_message *message, struct wire_module *ret
 		     struct err *err);
 int wire_read_module_info(const struct wire_message *message, struct wire_module_info *ret,
 			  struct err *err);
+int wire_read_range(const struct wire_message *message, struct wire_range *ret,
+		    struct err *err);
 int wire_read_numbers(const struct wire_message *message, struct wire_numbers *ret,
 		      struct err *err);
 int wire_read_symbols(const struct wire_message *message, struct wire_names_list *ret,
@@ -215,10 +227,11 @@ int wire_frames_next(struct wire_frames *frames, struct wire_frame ret[WIRE_MAX_
 		     size_t *count, struct err *err);
 void wire_frames_close(struct wire_frames *frames);
 
-/* The records of VALUES and ROW_TABLE; to be called part.count times.  Lengths were
+/* The records of VALUES, ROW_TABLE and UNWIND_TABLE; to be called part.count times.  Lengths were
  * checked by wire_read_part(). */
 uint64_t wire_next_value(struct wire_part *part, uint64_t *size);
 void wire_next_row(struct wire_part *part, struct row *ret);
+void wire_next_unwind(struct wire_part *part, uint64_t *vaddr, struct row *ret);
 
 /* ---- writing -------------------------------------------------------------------- */
 
@@ -244,6 +257,8 @@ void wire_write_module_info(struct wire_out *out, uint32_t request,
 /* type: WIRE_LOOKUP or WIRE_ROWS; count <= WIRE_MAX_OFFSETS. */
 void wire_write_numbers(struct wire_out *out, uint32_t request, enum wire_type type,
 			uint32_t handle, const uint64_t *values, uint32_t count);
+/* An UNWIND. */
+void wire_write_range(struct wire_out *out, uint32_t request, const struct wire_range *range);
 /* Writes the first names that fit one message; returns how many (0 only for none). */
 uint32_t wire_write_symbols(struct wire_out *out, uint32_t request, uint32_t handle,
 			    const char *const *names, size_t count);
@@ -278,6 +293,8 @@ void wire_answer_frames(struct wire_answer *answer, const struct wire_frame *fra
 			size_t count);
 void wire_answer_value(struct wire_answer *answer, uint64_t value, uint64_t size);
 void wire_answer_row(struct wire_answer *answer, const struct row *row);
+/* The row that holds from vaddr on; at most WIRE_MAX_UNWIND, ascending. */
+void wire_answer_unwind(struct wire_answer *answer, uint64_t vaddr, const struct row *row);
 void wire_answer_end(struct wire_answer *answer);
 
 #endif

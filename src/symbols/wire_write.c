@@ -121,6 +121,8 @@ void wire_write_module(struct wire_out *out, uint32_t request, const struct wire
 	put_bytes(out, module->build_id, module->build_id_len);
 	put_uint(out, module->fingerprint_len, 2);
 	put_bytes(out, module->fingerprint, module->fingerprint_len);
+	put_text(out, module->debuglink);
+	put_uint(out, module->debuglink_crc, 4);
 	end(out);
 }
 
@@ -132,6 +134,15 @@ void wire_write_module_info(struct wire_out *out, uint32_t request,
 	put_uint(out, info->names, 1);
 	put_text(out, info->source);
 	put_text(out, info->remark);
+	end(out);
+}
+
+void wire_write_range(struct wire_out *out, uint32_t request, const struct wire_range *range)
+{
+	begin(out, WIRE_UNWIND, request);
+	put_uint(out, range->handle, 4);
+	put_uint(out, range->begin, 8);
+	put_uint(out, range->end, 8);
 	end(out);
 }
 
@@ -324,9 +335,8 @@ void wire_answer_value(struct wire_answer *answer, uint64_t value, uint64_t size
 	put_uint(answer->out, size, 8);
 }
 
-void wire_answer_row(struct wire_answer *answer, const struct row *row)
+static void put_row(struct wire_answer *answer, const struct row *row)
 {
-	record_begin(answer);
 	put_uint(answer->out, (uint32_t)row->cfa_offset, 4);
 	put_uint(answer->out, (uint16_t)row->ra_offset, 2);
 	put_uint(answer->out, (uint16_t)row->fp_offset, 2);
@@ -334,4 +344,17 @@ void wire_answer_row(struct wire_answer *answer, const struct row *row)
 	put_uint(answer->out, row->ra, 1);
 	put_uint(answer->out, row->fp, 1);
 	put_uint(answer->out, row->flags, 1);
+}
+
+void wire_answer_row(struct wire_answer *answer, const struct row *row)
+{
+	record_begin(answer);
+	put_row(answer, row);
+}
+
+void wire_answer_unwind(struct wire_answer *answer, uint64_t vaddr, const struct row *row)
+{
+	record_begin(answer);
+	put_uint(answer->out, vaddr, 8);
+	put_row(answer, row);
 }

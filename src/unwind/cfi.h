@@ -26,6 +26,14 @@ void cfi_close(struct cfi *cfi); /* NULL is allowed */
  */
 int cfi_row(struct cfi *cfi, uint64_t vaddr, struct row *ret);
 
+/*
+ * All rows from begin on, ascending: each holds from its vaddr to the next one's; where no
+ * unwind data covers what follows, a ROW_CFA_NONE says so.  The first is the one in force
+ * at begin, if any.  Stops at end, or when visit returns true.
+ */
+void cfi_rows(struct cfi *cfi, uint64_t begin, uint64_t end,
+	      bool (*visit)(void *arg, uint64_t vaddr, const struct row *row), void *arg);
+
 /* All registers of one frame: the input of a full unwind. */
 struct full_regs {
 	uint64_t value[ARCH_MAX_REGS]; /* by DWARF number */

@@ -114,9 +114,19 @@ int cfi_entry_fde(const struct cfi *cfi, const struct cfi_section *section, size
 bool cfi_entry_pointer(const struct cfi *cfi, const struct cfi_section *section,
 		       struct cursor *c, uint8_t encoding, uint8_t address_size, uint64_t *ret);
 
-/* cfi_program.c: the rules in force at vaddr, which fde covers.  0 or -EINVAL. */
+/* The ranges of all FDEs of a section, ascending; built on first use. */
+const struct cfi_index *cfi_table_index(const struct cfi *cfi,
+					const struct cfi_section *section,
+					struct cfi_index *index);
+
+/* cfi_program.c: the rules in force at vaddr, which fde covers, and where (may be NULL)
+ * the next ones begin; fde->end: they hold to the end.  0 or -EINVAL. */
 int cfi_program_run(struct cfi *cfi, const struct cfi_fde *fde, uint64_t vaddr,
-		    struct cfi_rules *ret);
+		    struct cfi_rules *ret, uint64_t *next);
+
+/* cfi_row.c: the row that such rules come to. */
+void cfi_row_reduce(const struct cfi *cfi, const struct cfi_fde *fde,
+		    const struct cfi_rules *rules, struct row *row);
 
 /* cfi_expr.c: evaluates a DWARF expression over registers and memory; `initial`
  * (may be NULL) is pushed first.  0, -EINVAL (broken, unsupported, an unknown

@@ -315,7 +315,7 @@ static int run(struct run *r, const uint8_t *program, const uint8_t *end, uint64
 }
 
 int cfi_program_run(struct cfi *cfi, const struct cfi_fde *fde, uint64_t vaddr,
-		    struct cfi_rules *ret)
+		    struct cfi_rules *ret, uint64_t *next)
 {
 	struct run r; /* large: not cleared */
 
@@ -340,5 +340,7 @@ int cfi_program_run(struct cfi *cfi, const struct cfi_fde *fde, uint64_t vaddr,
 	r.location = fde->begin;
 	if (run(&r, fde->program, fde->program_end, vaddr) || ret->cfa.kind == CFI_UNSPECIFIED)
 		return -EINVAL;
+	if (next)
+		*next = r.location > vaddr && r.location < fde->end ? r.location : fde->end;
 	return 0;
 }

@@ -158,8 +158,8 @@ static bool sp_is_cfa(const struct cfi *cfi, const struct cfi_rules *rules)
 	       saved.reg == cfa.reg && saved.offset == cfa.offset && cfa.deref && !saved.deref;
 }
 
-static void reduce(const struct cfi *cfi, const struct cfi_fde *fde,
-		   const struct cfi_rules *rules, struct row *row)
+void cfi_row_reduce(const struct cfi *cfi, const struct cfi_fde *fde,
+		    const struct cfi_rules *rules, struct row *row)
 {
 	struct cfi_rule ra = cfi_step_rule(cfi, rules, fde->cie.ra_reg);
 	struct cfi_rule fp = cfi_step_rule(cfi, rules, (uint64_t)cfi->arch->reg_fp);
@@ -184,8 +184,8 @@ int cfi_row(struct cfi *cfi, uint64_t vaddr, struct row *ret)
 
 	*ret = (struct row){.cfa = ROW_CFA_NONE};
 	if (!failed)
-		failed = cfi_program_run(cfi, &fde, vaddr, &rules);
+		failed = cfi_program_run(cfi, &fde, vaddr, &rules, NULL);
 	if (!failed)
-		reduce(cfi, &fde, &rules, ret);
+		cfi_row_reduce(cfi, &fde, &rules, ret);
 	return failed;
 }

@@ -162,14 +162,21 @@ static void index_build(const struct cfi *cfi, const struct cfi_section *section
 		      by_begin);
 }
 
+const struct cfi_index *cfi_table_index(const struct cfi *cfi,
+					const struct cfi_section *section,
+					struct cfi_index *index)
+{
+	if (!index->built && section->data.bytes)
+		index_build(cfi, section, index);
+	return index;
+}
+
 static int index_find(const struct cfi *cfi, const struct cfi_section *section,
 		      struct cfi_index *index, uint64_t vaddr, struct cfi_fde *ret)
 {
 	size_t low = 0, high;
 
-	if (!index->built)
-		index_build(cfi, section, index);
-	high = index->ranges.len;
+	high = cfi_table_index(cfi, section, index)->ranges.len;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 

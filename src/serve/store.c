@@ -1,0 +1,431 @@
+/*
+ * Looking a module up.  Candidates come from the index and from the directories, in the
+ * order of how likely they are:
+ *
+ *    by build-id       wherever it lies, whatever it is called
+ *    by path           DIR/usr/sbin/dnsmasq, DIR/sbin/dnsmasq, DIR/dnsmasq; /lib is /usr/lib
+ *    by name           any file called dnsmasq, dnsmasq.debug, or as .gnu_debuglink says
+ *    by segments       a file of another name (busybox_unstripped), without build-id
+ *
+ * and each is used only if it is proven to be the same build: by build-id; where the
+ * target's file has none, by its fingerprint; a debug file without code by the CRC that
+ * the target's .gnu_debuglink gives.  The first one that is not is named to the user.
+ */
+#include "serve/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "elf/fingerprint.h"
+#include "serve/root.h"
+#include "serve/store_parts.h"
+
+enum { MAX_TRIED = 256 }; /* candidates opened for one module */
+
+struct store {
+	VEC(struct store_root) roots;
+	struct store_index index;
+	pthread_t thread;
+	bool started, ready;
+	int fd;
+	_Atomic uint64_t seen;
+	_Atomic bool stop, done;
+};
+
+/* ---- indexing ------------------------------------------------------------------------ */
+
+static void *index_main(void *arg)
+{
+	struct store *store = arg;
+	uint64_t one = 1;
+
+	for (uint32_t i = 0; i < store->roots.len; i++)
+		if (!store_index_add(&store->index, &store->roots.at[i], i, &store->seen,
+				     &store->stop))
+			break;
+	atomic_store(&store->done, true);
+	if (write(store->fd, &one, sizeof(one)) < 0)
+		return NULL; /* an eventfd takes one number always */
+	return NULL;
+}
+
+static int open_roots(struct store *store, const char *const *dirs, struct err *err)
+{
+	for (; *dirs; dirs++) {
+		struct store_root root = {*dirs, open(*dirs, O_PATH | O_DIRECTORY | O_CLOEXEC)};
+
+		if (root.fd < 0)
+			return err_sys(err, -errno, "%s", *dirs);
+		if (!vec_push(&store->roots, root)) {
+			close(root.fd);
+			return err_set(err, -ENOMEM, "no memory for directories");
+		}
+	}
+	return 0;
+}
+
+int store_create(const char *const *dirs, struct store **ret, struct err *err)
+{
+	struct store *store = calloc(1, sizeof(*store));
+	int e;
+
+	if (!store)
+		return err_set(err, -ENOMEM, "no memory for directories");
+	store->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	e = store->fd < 0 ? err_sys(err, -errno, "eventfd") : open_roots(store, dirs, err);
+	if (!e) {
+		e = -pthread_create(&store->thread, NULL, index_main, store);
+		store->started = !e;
+		if (e)
+			err_sys(err, e, "cannot start a thread");
+	}
+	if (e)
+		store_destroy(store);
+	else
+		*ret = store;
+	return e;
+}
+
+static void join(struct store *store)
+{
+	if (store->started)
+		pthread_join(store->thread, NULL);
+	store->started = false;
+}
+
+void store_destroy(struct store *store)
+{
+	if (!store)
+		return;
+	atomic_store(&store->stop, true);
+	join(store);
+	store_index_deinit(&store->index);
+	for (size_t i = 0; i < store->roots.len; i++)
+		close(store->roots.at[i].fd);
+	vec_deinit(&store->roots);
+	if (store->fd >= 0)
+		close(store->fd);
+	free(store);
+}
+
+bool store_is_ready(struct store *store, uint64_t *files)
+{
+	if (files)
+		*files = atomic_load(&store->seen);
+	if (store->ready || !atomic_load(&store->done))
+		return store->ready;
+	join(store);
+	/* Without memory for the order nothing is found, and that is all. */
+	if (!store_index_finish(&store->index))
+		store->index.by_key.len = store->index.by_name.len = 0;
+	return store->ready = true;
+}
+
+int store_fd(const struct store *store)
+{
+	return store->fd;
+}
+
+size_t store_count(const struct store *store)
+{
+	return store->index.files.len;
+}
+
+/* ---- is it the same build? -------------------------------------------------------------- */
+
+struct hunt {
+	struct store *store;
+	const struct search_for *who;
+	struct elffile *main, *debug;
+	struct err *why;
+	unsigned tried;
+	VEC(struct stat) seen; /* files tried already: one file has many names */
+};
+
+static bool has_dwarf(const struct elffile *file)
+{
+	return elffile_has(file, ".debug_info") || elffile_has(file, ".zdebug_info");
+}
+
+static bool refuse(const struct elffile *file, const char *reason, struct err *why)
+{
+	err_set(why, -ESTALE, "%s: does not match: %s", file->path, reason);
+	return false;
+}
+
+static bool same_fingerprint(const struct hunt *h, const struct elffile *file, struct err *why)
+{
+	struct fingerprint mine;
+	struct memory_file memory;
+	struct image *image;
+	const char *differs;
+	int e;
+
+	memory_file_init(&memory, file->fd);
+	e = image_open(&memory.memory, &image, NULL);
+	if (!e) {
+		e = fingerprint_make(image, &mine);
+		image_close(image);
+	}
+	if (e)
+		return refuse(file, "its code can't be read", why);
+	differs = fingerprint_difference(mine.bytes, sizeof(mine.bytes), h->who->fingerprint,
+					 h->who->fingerprint_len);
+	return !differs || refuse(file, differs, why);
+}
+
+static bool same_crc(const struct hunt *h, const struct elffile *file, struct err *why)
+{
+	const char *name = strrchr(file->path, '/');
+	uint32_t crc;
+
+	if (!h->who->debuglink || !name || strcmp(name + 1, h->who->debuglink))
+		return refuse(file, "it has neither code nor a build-id to compare", why);
+	if (elffile_crc(file, &crc) || crc != h->who->debuglink_crc)
+		return refuse(file, "its CRC is not the debuglink's", why);
+	return true;
+}
+
+static bool is_same_build(const struct hunt *h, const struct elffile *file, struct err *why)
+{
+	if (h->who->build_id_len && file->build_id_len)
+		return elffile_has_build_id(file, h->who->build_id, h->who->build_id_len, why);
+	if (!elffile_has_code(file))
+		return same_crc(h, file, why);
+	if (h->who->build_id_len)
+		return refuse(file, "it has no build-id", why);
+	return same_fingerprint(h, file, why);
+}
+
+/* ---- candidates ------------------------------------------------------------------------- */
+
+static bool is_complete(const struct hunt *h)
+{
+	return h->debug && (h->main || elffile_has_code(h->debug));
+}
+
+/* Keeps the file where it is of use. */
+static void keep(struct hunt *h, struct elffile *file)
+{
+	struct elffile **place = has_dwarf(file) ? &h->debug : &h->main;
+	bool better = !*place || (!has_dwarf(file) && !elffile_has(*place, ".symtab") &&
+				  elffile_has(file, ".symtab"));
+
+	/* Symbols alone: a debug file of that kind, or an unstripped program without -g. */
+	if (better) {
+		elffile_close(*place);
+		*place = file;
+	} else {
+		elffile_close(file);
+	}
+}
+
+static bool is_new(struct hunt *h, int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return false;
+	for (size_t i = 0; i < h->seen.len; i++)
+		if (h->seen.at[i].st_ino == st.st_ino && h->seen.at[i].st_dev == st.st_dev)
+			return false;
+	return vec_push(&h->seen, st);
+}
+
+static void consider(struct hunt *h, uint32_t dir, const char *path)
+{
+	const struct store_root *root = &h->store->roots.at[dir];
+	size_t len = strlen(root->dir);
+	struct elffile *file;
+	char name[2 * PATH_MAX];
+	struct err why;
+	int fd = h->tried < MAX_TRIED ? root_open(root->fd, path) : -1;
+
+	if (fd < 0)
+		return;
+	snprintf(name, sizeof(name), "%s%s%s", root->dir,
+		 len && root->dir[len - 1] == '/' ? "" : "/", path);
+	if (!is_new(h, fd)) {
+		close(fd);
+		return;
+	}
+	h->tried++;
+	if (elffile_open_fd(fd, name, &file, NULL))
+		return;
+	if (is_same_build(h, file, &why)) {
+		keep(h, file);
+		return;
+	}
+	if (!h->why->code)
+		*h->why = why;
+	elffile_close(file);
+}
+
+/* Files of the index.  Of those with a build-id other than the target's, only the first is
+ * opened, to be named. */
+static void consider_all(struct hunt *h, const uint32_t *files, size_t count)
+{
+	const struct search_for *who = h->who;
+	size_t len = who->build_id_len < STORE_KEY ? who->build_id_len : STORE_KEY;
+
+	for (size_t i = 0; i < count && !is_complete(h); i++) {
+		const struct store_file *file = &h->store->index.files.at[files[i]];
+		bool other = who->build_id_len && file->build_id_len &&
+			     memcmp(file->key, who->build_id, len);
+
+		if (!other || !h->why->code)
+			consider(h, file->dir, file->path);
+	}
+}
+
+static void by_build_id(struct hunt *h)
+{
+	const uint32_t *files;
+	size_t count;
+
+	if (!h->who->build_id_len)
+		return;
+	files = store_index_key(&h->store->index, h->who->build_id, h->who->build_id_len,
+				&count);
+	consider_all(h, files, count);
+}
+
+/* Calls visit with the path, then without its first directory, and so on; before that with
+ * the other of /lib and /usr/lib. */
+static bool each_suffix(const char *path, bool (*visit)(void *arg, const char *path), void *arg)
+{
+	static const char *const merged[] = {"/lib", "/bin", "/sbin"};
+	char longer[PATH_MAX + 8];
+
+	for (const char *at = path; at; at = strchr(at + 1, '/'))
+		if (at[*at == '/'] && visit(arg, at + (*at == '/')))
+			return true;
+	for (size_t i = 0; i < ARRAY_SIZE(merged); i++)
+		if (!strncmp(path, merged[i], strlen(merged[i])) && strlen(path) < PATH_MAX) {
+			snprintf(longer, sizeof(longer), "usr%s", path);
+			return visit(arg, longer);
+		}
+	return false;
+}
+
+static bool visit_path(void *arg, const char *path)
+{
+	struct hunt *h = arg;
+
+	for (uint32_t i = 0; i < h->store->roots.len && !is_complete(h); i++)
+		consider(h, i, path);
+	return is_complete(h);
+}
+
+static void by_name(struct hunt *h, const char *name)
+{
+	const uint32_t *files;
+	size_t count;
+
+	if (!name || !*name || is_complete(h))
+		return;
+	files = store_index_name(&h->store->index, name, &count);
+	consider_all(h, files, count);
+}
+
+static void by_segments(struct hunt *h)
+{
+	const struct search_for *who = h->who;
+	uint8_t key[STORE_KEY] = {};
+	const uint32_t *files;
+	size_t count;
+
+	if (who->build_id_len || who->fingerprint_len != FINGERPRINT_BYTES || is_complete(h))
+		return;
+	memcpy(key, who->fingerprint + FINGERPRINT_SEGMENTS, 8);
+	files = store_index_key(&h->store->index, key, 0, &count);
+	consider_all(h, files, count);
+}
+
+void store_find(struct store *store, const struct search_for *who, struct elffile **main,
+		struct elffile **debug, struct err *why)
+{
+	struct hunt h = {.store = store, .who = who, .why = why};
+	const char *slash = strrchr(who->path, '/'), *name = slash ? slash + 1 : who->path;
+	char debug_name[NAME_MAX + 8];
+
+	why->code = 0;
+	by_build_id(&h);
+	if (!is_complete(&h) && !strstr(who->path, "/../"))
+		each_suffix(who->path, visit_path, &h);
+	by_name(&h, name);
+	snprintf(debug_name, sizeof(debug_name), "%.250s.debug", name);
+	by_name(&h, debug_name);
+	by_name(&h, who->debuglink);
+	by_segments(&h);
+	vec_deinit(&h.seen);
+	if (h.debug)
+		why->code = 0;
+	*main = h.main;
+	*debug = h.debug;
+}
+
+int store_find_build_id(struct store *store, const uint8_t *build_id, size_t len, bool debug,
+			struct elffile **ret, struct err *err)
+{
+	const struct search_for who = {
+		.path = "", .build_id = build_id, .build_id_len = (uint8_t)len};
+	struct err why = {};
+	struct hunt h = {.store = store, .who = &who, .why = &why};
+	struct elffile *found;
+
+	by_build_id(&h);
+	found = debug ? h.debug : h.main;
+	if (!found && !debug && h.debug && elffile_has_code(h.debug))
+		found = h.debug;
+	if (!found && debug && h.main && elffile_has(h.main, ".symtab"))
+		found = h.main;
+	if (h.main != found)
+		elffile_close(h.main);
+	if (h.debug != found)
+		elffile_close(h.debug);
+	vec_deinit(&h.seen);
+	if (!found)
+		return err_set(err, -ENOENT, "no file of this build-id");
+	*ret = found;
+	return 0;
+}
+
+struct opening {
+	struct store *store;
+	int fd;
+};
+
+static bool visit_open(void *arg, const char *path)
+{
+	struct opening *o = arg;
+	struct stat st;
+
+	for (size_t i = 0; i < o->store->roots.len; i++) {
+		o->fd = root_open(o->store->roots.at[i].fd, path);
+		if (o->fd >= 0 && fstat(o->fd, &st) == 0 && S_ISREG(st.st_mode))
+			return true;
+		if (o->fd >= 0)
+			close(o->fd);
+	}
+	o->fd = -ENOENT;
+	return false;
+}
+
+int store_open_path(struct store *store, const char *path)
+{
+	struct opening o = {store, -ENOENT};
+
+	if (strstr(path, "/../") || strlen(path) >= PATH_MAX)
+		return -ENOENT;
+	each_suffix(path, visit_open, &o);
+	return o.fd;
+}

@@ -1,0 +1,256 @@
+/*
+ * Stream sockets.  Answers are small and wanted at once (TCP_NODELAY); a peer whose cable
+ * was pulled is noticed by keep-alive probes within two minutes.
+ */
+#include "symbols/endpoint.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "symbols/channel.h"
+
+enum { BACKLOG = 128, PROBE_AFTER_S = 60, PROBE_EVERY_S = 15, PROBES = 4 };
+
+/* ---- words ------------------------------------------------------------------------- */
+
+static int wrong(const char *text, const char *what, struct err *err)
+{
+	return err_set(err, -EINVAL, "%s: '%s' is not HOST[:PORT]", what, text);
+}
+
+static bool port_is_valid(const char *port)
+{
+	char *end;
+	unsigned long number = strtoul(port, &end, 10);
+
+	return *port >= '0' && *port <= '9' && !*end && strlen(port) < 6 && number > 0 &&
+	       number < 65536;
+}
+
+int endpoint_parse(const char *text, const char *what, struct endpoint *ret, struct err *err)
+{
+	const char *host = text, *end, *port, *colon = strchr(text, ':');
+
+	if (*text == '[') {
+		host = text + 1;
+		end = strchr(host, ']');
+		if (!end || (end[1] && end[1] != ':'))
+			return wrong(text, what, err);
+		port = end[1] ? end + 2 : NULL;
+	} else if (colon && !strchr(colon + 1, ':')) {
+		end = colon;
+		port = colon + 1;
+	} else { /* no port: a name, or an IPv6 address without brackets */
+		end = text + strlen(text);
+		port = NULL;
+	}
+	if ((size_t)(end - host) >= sizeof(ret->host) || !*text)
+		return wrong(text, what, err);
+	if (port && !port_is_valid(port))
+		return err_set(err, -EINVAL,
+			       "%s: '%s': the port is not a number from 1 to 65535", what,
+			       text);
+	snprintf(ret->host, sizeof(ret->host), "%.*s", (int)(end - host), host);
+	snprintf(ret->port, sizeof(ret->port), "%s", port ? port : ENDPOINT_PORT);
+	return 0;
+}
+
+static void split(const struct sockaddr *address, socklen_t len, char host[64], char port[8])
+{
+	snprintf(host, 64, "?");
+	snprintf(port, 8, "?");
+	getnameinfo(address, len, host, 64, port, 8, NI_NUMERICHOST | NI_NUMERICSERV);
+	/* An IPv4 peer of a socket that takes both. */
+	if (!strncmp(host, "::ffff:", 7) && strchr(host, '.'))
+		memmove(host, host + 7, strlen(host + 7) + 1);
+}
+
+void endpoint_text(const struct sockaddr *address, socklen_t len, char ret[ENDPOINT_TEXT])
+{
+	char host[64], port[8];
+
+	split(address, len, host, port);
+	snprintf(ret, ENDPOINT_TEXT, "[%s]:%s", host, port);
+}
+
+void endpoint_plain(const struct sockaddr *address, socklen_t len, char ret[ENDPOINT_TEXT])
+{
+	char host[64], port[8];
+
+	split(address, len, host, port);
+	snprintf(ret, ENDPOINT_TEXT, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+static void say_at(endpoint_say_fn *say, void *arg, const char *what,
+		   const struct sockaddr *address, socklen_t len)
+{
+	char at[ENDPOINT_TEXT], text[ENDPOINT_TEXT + 32];
+
+	if (!say)
+		return;
+	endpoint_text(address, len, at);
+	snprintf(text, sizeof(text), "%s %s", what, at);
+	say(arg, text);
+}
+
+/* ---- sockets ----------------------------------------------------------------------- */
+
+static void set(int fd, int level, int option, int value)
+{
+	setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+static void tune(int fd)
+{
+	set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, PROBE_AFTER_S);
+	set(fd, IPPROTO_TCP, TCP_KEEPINTVL, PROBE_EVERY_S);
+	set(fd, IPPROTO_TCP, TCP_KEEPCNT, PROBES);
+}
+
+static int addresses(const struct endpoint *endpoint, bool passive, struct addrinfo **ret,
+		     struct err *err)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+				 .ai_flags = (passive ? AI_PASSIVE : 0) | AI_NUMERICSERV};
+	int e = getaddrinfo(*endpoint->host ? endpoint->host : NULL, endpoint->port, &hints,
+			    ret);
+
+	if (!e)
+		return 0;
+	if (e == EAI_SYSTEM)
+		return err_sys(err, -errno, "%s", endpoint->host);
+	return err_set(err, -EHOSTUNREACH, "%s: %s", endpoint->host, gai_strerror(e));
+}
+
+/* Connects within the time that is left.  0 or -errno. */
+static int connect_until(int fd, const struct addrinfo *to, int64_t deadline)
+{
+	struct pollfd pfd = {.fd = fd, .events = POLLOUT};
+	int failed = 0;
+	socklen_t len = sizeof(failed);
+
+	if (connect(fd, to->ai_addr, to->ai_addrlen) == 0)
+		return 0;
+	if (errno != EINPROGRESS)
+		return -errno;
+	for (;;) {
+		int64_t left = deadline - channel_now();
+		int n = poll(&pfd, 1, left > 0 ? (int)left : 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -ETIMEDOUT;
+		break;
+	}
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &len) < 0)
+		return -errno;
+	return -failed;
+}
+
+int endpoint_connect(const struct endpoint *endpoint, unsigned limit_ms, endpoint_say_fn *say,
+		     void *arg, int *ret, struct err *err)
+{
+	int64_t deadline = channel_now() + limit_ms;
+	struct addrinfo *list;
+	int e = addresses(endpoint, false, &list, err);
+
+	if (e)
+		return e;
+	for (struct addrinfo *at = list; at; at = at->ai_next) {
+		char where[ENDPOINT_TEXT];
+		int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+		endpoint_text(at->ai_addr, at->ai_addrlen, where);
+		say_at(say, arg, "Connecting to", at->ai_addr, at->ai_addrlen);
+		e = fd < 0 ? -errno : connect_until(fd, at, deadline);
+		if (!e) {
+			tune(fd);
+			*ret = fd;
+			break;
+		}
+		err_sys(err, e, "cannot connect to %s", where);
+		if (fd >= 0)
+			close(fd);
+	}
+	freeaddrinfo(list);
+	return e;
+}
+
+static int listen_at(const struct addrinfo *at, int *ret)
+{
+	int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int e;
+
+	if (fd < 0)
+		return -errno;
+	set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (at->ai_family == AF_INET6) /* [::] takes IPv4 as well */
+		set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+	if (bind(fd, at->ai_addr, at->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0) {
+		*ret = fd;
+		return 0;
+	}
+	e = -errno;
+	close(fd);
+	return e;
+}
+
+int endpoint_listen(const struct endpoint *endpoint, endpoint_say_fn *say, void *arg, int *ret,
+		    struct err *err)
+{
+	struct endpoint both = *endpoint;
+	struct addrinfo *list = NULL;
+	char where[ENDPOINT_TEXT];
+	int e;
+
+	/* Anywhere: IPv6 with IPv4, or IPv4 alone where there is no IPv6. */
+	if (!*both.host)
+		snprintf(both.host, sizeof(both.host), "::");
+	e = addresses(&both, true, &list, err);
+	if (!e && (e = listen_at(list, ret)) && !*endpoint->host) {
+		freeaddrinfo(list);
+		list = NULL;
+		snprintf(both.host, sizeof(both.host), "0.0.0.0");
+		e = addresses(&both, true, &list, err);
+		e = e ? e : listen_at(list, ret);
+	}
+	if (!list)
+		return e;
+	endpoint_text(list->ai_addr, list->ai_addrlen, where);
+	if (e)
+		err_sys(err, e, "cannot listen on %s", where);
+	else
+		say_at(say, arg, "Listening on", list->ai_addr, list->ai_addrlen);
+	freeaddrinfo(list);
+	return e;
+}
+
+int endpoint_accept(int listener, int wait_ms, int *ret, char from[ENDPOINT_TEXT],
+		    struct err *err)
+{
+	struct pollfd pfd = {.fd = listener, .events = POLLIN};
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+	int n = poll(&pfd, 1, wait_ms), fd;
+
+	if (n == 0)
+		return err_set(err, -ETIMEDOUT, "nobody has connected");
+	fd = n < 0 ? -1 : accept4(listener, (struct sockaddr *)&address, &len, SOCK_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, -errno, "cannot take a connection");
+	tune(fd);
+	endpoint_text((struct sockaddr *)&address, len, from);
+	*ret = fd;
+	return 0;
+}

@@ -1,0 +1,225 @@
+/*
+ * Answers of memtrace-fs.  Each is checked against the request it names: the module, the
+ * order, the count.  What breaks the protocol ends the connection, in resolver.c.
+ */
+#include <errno.h>
+
+#include "symbols/resolver_parts.h"
+
+static int store_frames(struct cache *cache, struct cache_entry *entry,
+			const struct wire_frame *from, size_t count)
+{
+	struct resolved_frame *to = cache_bytes(cache, count * sizeof(*to));
+
+	if (!to)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
+		to[i] = (struct resolved_frame){.line = from[i].line,
+						.inlined = from[i].inlined};
+		if (from[i].function)
+			to[i].function = cache_text(cache, from[i].function);
+		if (from[i].file)
+			to[i].file = cache_text(cache, from[i].file);
+		if ((from[i].function && !to[i].function) || (from[i].file && !to[i].file))
+			return -ENOMEM;
+	}
+	entry->resolved = (struct resolved){to, count};
+	entry->known = true;
+	return 0;
+}
+
+/* Whether a part of an answer fits its request: next in order, not too much. */
+static int part_check(const struct request *request, const struct wire_part *part,
+		      struct err *err)
+{
+	if (part->handle != request->module->id.instance || part->first != request->answered ||
+	    part->count > request->count - request->answered)
+		return err_set(err, -EPROTO, "memtrace-fs answered what it was not asked");
+	return 0;
+}
+
+static int take_frames(struct resolver *r, struct request *request,
+		       const struct wire_message *message, struct err *err)
+{
+	struct wire_frame found[WIRE_MAX_INLINED];
+	struct wire_frames frames;
+	size_t count;
+	int e = wire_frames_open(message, &frames, err);
+
+	if (!e)
+		e = part_check(request, &frames.part, err);
+	for (uint32_t i = 0; !e && i < frames.part.count; i++) {
+		e = wire_frames_next(&frames, found, &count, err);
+		if (!e &&
+		    store_frames(&r->cache, request->entries[request->answered], found, count))
+			e = err_set(err, -ENOMEM, "no memory for names");
+		request->answered += !e;
+		r->done += !e;
+	}
+	wire_frames_close(&frames);
+	return e;
+}
+
+static int take_values(struct request *request, const struct wire_message *message,
+		       struct err *err)
+{
+	struct wire_part part;
+	int e = wire_read_part(message, &part, err);
+
+	if (!e)
+		e = part_check(request, &part, err);
+	for (uint32_t i = 0; !e && i < part.count; i++) {
+		uint64_t size, value = wire_next_value(&part, &size);
+		if (request->sizes)
+			request->sizes[request->answered] = size;
+		request->values[request->answered++] = value;
+	}
+	return e;
+}
+
+static int take_rows(struct request *request, const struct wire_message *message,
+		     struct err *err)
+{
+	struct wire_part part;
+	int e = wire_read_part(message, &part, err);
+
+	if (!e)
+		e = part_check(request, &part, err);
+	for (uint32_t i = 0; !e && i < part.count; i++)
+		wire_next_row(&part, &request->rows[request->answered++]);
+	return e;
+}
+
+/* They must ascend: who keeps them relies on it. */
+static int take_unwind(struct request *request, const struct wire_message *message,
+		       struct err *err)
+{
+	struct wire_part part;
+	int e = wire_read_part(message, &part, err);
+
+	if (!e)
+		e = part_check(request, &part, err);
+	for (uint32_t i = 0; !e && i < part.count; i++) {
+		struct row row;
+		uint64_t vaddr;
+
+		wire_next_unwind(&part, &vaddr, &row);
+		if (vaddr < request->row_vaddr)
+			return err_set(err, -EPROTO, "memtrace-fs sent rows in disorder");
+		request->row_vaddr = vaddr;
+		request->answered++;
+		request->visit(request->visit_arg, vaddr, &row);
+	}
+	return e;
+}
+
+/* All parts of an answer are there.  True: so is the whole answer. */
+static bool take_end(struct resolver *r, struct request *request, struct err *err, int *e)
+{
+	if (request->type != WIRE_UNWIND) {
+		if (request->answered != request->count)
+			*e = err_set(err, -EPROTO, "memtrace-fs answered %u of %u questions",
+				     request->answered, request->count);
+		return true;
+	}
+	if (request->answered < WIRE_MAX_UNWIND || request->row_vaddr == UINT64_MAX)
+		return true;
+	request->answered = 0;
+	request->id = ++r->last_id;
+	resolver_ask_unwind(r, request, ++request->row_vaddr);
+	return false;
+}
+
+static int take_info(struct resolver *r, struct request *request,
+		     const struct wire_message *message, struct err *err)
+{
+	struct wire_module_info info;
+	int e = wire_read_module_info(message, &info, err);
+
+	if (e)
+		return e;
+	if (info.handle != request->module->id.instance)
+		return err_set(err, -EPROTO, "memtrace-fs answered what it was not asked");
+	request->module->source = cache_text(&r->cache, info.source ? info.source : "none");
+	if (info.remark)
+		request->module->remark = cache_text(&r->cache, info.remark);
+	return 0;
+}
+
+/* An answer that says that there is none. */
+static int take_error(struct resolver *r, struct request *request,
+		      const struct wire_message *message, struct err *err)
+{
+	struct wire_error error;
+	int e = wire_read_error(message, &error, err);
+
+	if (e)
+		return e;
+	if (error.code == WIRE_CODE_PROTOCOL || error.code == WIRE_CODE_VERSION || !request)
+		return err_set(err, -EPROTO, "memtrace-fs: %s", error.text);
+	for (; request->answered < request->count; request->answered++) {
+		if (request->type == WIRE_LOOKUP) {
+			request->entries[request->answered]->known = true;
+			r->done++;
+		}
+	}
+	if (request->type == WIRE_MODULE)
+		request->module->source = "none";
+	request->module->remark = cache_text(&r->cache, error.text);
+	return 0;
+}
+
+static int take_progress(struct resolver *r, const struct wire_message *message,
+			 struct err *err)
+{
+	struct wire_progress progress;
+	int e = wire_read_progress(message, &progress, err);
+
+	if (!e && r->say)
+		r->say(r->say_arg, progress.what);
+	return e;
+}
+
+/* Which message answers a request. */
+static bool is_answer(enum wire_type type, uint16_t answer)
+{
+	return answer == WIRE_ERROR || (type == WIRE_MODULE && answer == WIRE_MODULE_INFO) ||
+	       (type == WIRE_LOOKUP && answer == WIRE_FRAMES) ||
+	       (type == WIRE_SYMBOLS && answer == WIRE_VALUES) ||
+	       (type == WIRE_ROWS && answer == WIRE_ROW_TABLE) ||
+	       (type == WIRE_UNWIND && answer == WIRE_UNWIND_TABLE);
+}
+
+int resolver_take(struct resolver *r, const struct wire_message *message, struct err *err)
+{
+	struct request *request = NULL;
+	size_t i;
+	int e;
+
+	r->heard_at = channel_now();
+	if (message->type == WIRE_PROGRESS)
+		return take_progress(r, message, err);
+	r->answered_at = r->heard_at;
+	for (i = 0; i < r->requests.len && !request; i++)
+		if (r->requests.at[i].id == message->request)
+			request = &r->requests.at[i--];
+	if (message->type == WIRE_ERROR)
+		e = take_error(r, request, message, err);
+	else if (!request || !is_answer(request->type, message->type))
+		e = err_set(err, -EPROTO, "memtrace-fs sent an answer to nothing");
+	else if (message->type == WIRE_FRAMES)
+		e = take_frames(r, request, message, err);
+	else if (message->type == WIRE_VALUES)
+		e = take_values(request, message, err);
+	else if (message->type == WIRE_ROW_TABLE)
+		e = take_rows(request, message, err);
+	else if (message->type == WIRE_UNWIND_TABLE)
+		e = take_unwind(request, message, err);
+	else
+		e = take_info(r, request, message, err);
+	if (e || (message->flags & WIRE_MORE))
+		return e;
+	if (message->type == WIRE_ERROR || take_end(r, request, err, &e))
+		resolver_drop(r, i);
+	return e;
+}
