@@ -25,10 +25,11 @@
 
 #include "base/vec.h"
 #include "capture/engine.h"
+#include "capture/plan.h"
 
 enum { KICK_MS = 5 };
 
-enum request { REQUEST_NONE, REQUEST_SNAPSHOT, REQUEST_CLEAR };
+enum request { REQUEST_NONE, REQUEST_SNAPSHOT, REQUEST_CLEAR, REQUEST_SUPPLY };
 
 struct capture {
 	struct engine engine;
@@ -43,6 +44,7 @@ struct capture {
 	size_t notices_head;
 	enum request request;
 	struct snapshot *snapshot;
+	struct supplies *supplies; /* of REQUEST_SUPPLY, the caller's */
 	struct err request_err;
 	int request_rc;
 	bool finished; /* the tracer thread touches the engine no more */
@@ -118,6 +120,8 @@ static void request_perform(struct capture *capture)
 						      &capture->request_err);
 	else if (capture->request == REQUEST_CLEAR)
 		engine_clear(&capture->engine);
+	else if (capture->request == REQUEST_SUPPLY)
+		engine_supply(&capture->engine, capture->supplies);
 	capture->request = REQUEST_NONE;
 	pthread_cond_broadcast(&capture->answered);
 }
@@ -309,6 +313,23 @@ int capture_clear(struct capture *capture, struct err *err)
 	request_wait(capture, REQUEST_CLEAR);
 	pthread_mutex_unlock(&capture->lock);
 	return 0;
+}
+
+void capture_supply(struct capture *capture, struct supplies *supplies)
+{
+	pthread_mutex_lock(&capture->lock);
+	capture->supplies = supplies;
+	request_wait(capture, REQUEST_SUPPLY);
+	pthread_mutex_unlock(&capture->lock);
+	supplies_deinit(supplies);
+}
+
+const char *capture_function(size_t i)
+{
+	size_t count;
+	const struct function *functions = hooks_functions(false, &count);
+
+	return i < count ? functions[i].name : NULL;
 }
 
 void capture_detach(struct capture *capture)

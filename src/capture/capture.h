@@ -16,12 +16,14 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "capture/supply.h"
 #include "heap/snapshot.h"
 
 struct capture;
 
 struct capture_options {
 	unsigned depth;	       /* frames kept per stack, 1..512 */
+	struct supplies supplies; /* taken over; empty in the caller's hands afterwards */
 	bool stdin_null;       /* launch: the program's stdin is /dev/null */
 	sigset_t mask;	       /* launch: the program's signal mask */
 	const char *record;    /* hidden: write sampled stacks here (tests/), or NULL */
@@ -32,6 +34,8 @@ enum notice_kind {
 	NOTICE_STEP,	/* "Opening /lib/... begin=0x.. offset=0", "Set breakpoint on ..." */
 	NOTICE_WARNING, /* something the user should know: a module that can't be read ... */
 	NOTICE_READY,	/* attached, or the program is about to run: counting has begun */
+	NOTICE_NO_ROWS, /* text: a module that stacks can't be followed through: see
+			   capture_supply() */
 	NOTICE_EXEC,  /* the process runs a new program: statistics begin anew; text = its path
 		       */
 	NOTICE_ENDED, /* the last notice: see capture_end */
@@ -76,6 +80,12 @@ int capture_snapshot(struct capture *capture, struct snapshot **ret, struct err 
 
 /* Statistics begin anew. */
 int capture_clear(struct capture *capture, struct err *err);
+
+/* More is known of modules; taken over.  Stacks from now on use it. */
+void capture_supply(struct capture *capture, struct supplies *supplies);
+
+/* The i-th (0..) of the functions that are looked for; NULL: there are no more. */
+const char *capture_function(size_t i);
 
 /* Sends a signal to the (launched) process. */
 void capture_signal(struct capture *capture, int signo);

@@ -41,6 +41,13 @@ static int modules_describe(struct engine *engine, struct snapshot *snapshot)
 		to->deleted = from->deleted;
 		to->build_id_len = from->build_id_len;
 		memcpy(to->build_id, from->build_id, sizeof(to->build_id));
+		if (from->has_fingerprint) {
+			to->fingerprint_len = sizeof(to->fingerprint);
+			memcpy(to->fingerprint, from->fingerprint.bytes,
+			       sizeof(to->fingerprint));
+		}
+		memcpy(to->debuglink, from->debuglink, sizeof(to->debuglink));
+		to->debuglink_crc = from->debuglink_crc;
 		snprintf(to->unwind_from, sizeof(to->unwind_from), "%s",
 			 unwind ? unwind->from : "not asked yet");
 		snprintf(to->why, sizeof(to->why), "%s", from->why);

@@ -95,6 +95,8 @@ int engine_init(struct engine *ret, const struct capture_options *options,
 	walker_init(&ret->walker, &ret->tracee, &ret->modules, &ret->hooks, NULL);
 	ret->undo = undo_create();
 	ret->walker.undo = ret->undo;
+	ret->supplies = options->supplies;
+	ret->walker.supplies = ret->hooks.supplies = &ret->supplies;
 	ret->frames = calloc(options->depth, sizeof(*ret->frames));
 	if (!ret->undo || !ret->frames)
 		return err_set(err, -ENOMEM, "memory is short");
@@ -113,6 +115,7 @@ void engine_deinit(struct engine *engine)
 	recorder_close(&engine->recorder);
 	walker_deinit(&engine->walker);
 	hooks_deinit(&engine->hooks);
+	supplies_deinit(&engine->supplies);
 	modules_deinit(&engine->modules);
 	maps_deinit(&engine->maps);
 	region_space_deinit(&engine->space);
@@ -407,6 +410,9 @@ int engine_turn(struct engine *engine, struct err *err)
 		return err_sys(err, rc, "waiting for pid %d", engine->tracee.pid);
 	if (rc == 1)
 		engine_handle(engine, &stop);
+	if (engine->walker.no_rows)
+		tell(engine, NOTICE_NO_ROWS, "%s", engine->walker.no_rows->path);
+	engine->walker.no_rows = NULL;
 	while (engine->rescan && !engine->ended) {
 		rc = rescan(engine, err);
 		if (rc < 0)
@@ -513,4 +519,11 @@ void engine_clear(struct engine *engine)
 	tracee_for_each(&engine->tracee, thread_forget, NULL);
 	region_clear(engine->region, &engine->space);
 	clock_gettime(CLOCK_REALTIME, &engine->counting_since);
+}
+
+void engine_supply(struct engine *engine, struct supplies *supplies)
+{
+	while (supplies->len && vec_push(&engine->supplies, supplies->at[supplies->len - 1]))
+		supplies->len--;
+	walker_forget(&engine->walker);
 }

@@ -38,6 +38,7 @@ struct engine {
 	struct hooks hooks;
 	struct walker walker;
 	struct recorder recorder;
+	struct supplies supplies;	/* walker and hooks look into it */
 	frame_t *frames;		/* options.depth of them */
 	uint64_t started_ms;		/* CLOCK_MONOTONIC: time base of ticks */
 	struct timespec counting_since; /* CLOCK_REALTIME */
@@ -81,6 +82,8 @@ void engine_leave(struct engine *engine);
 /* A snapshot of the present state. */
 int engine_snapshot(struct engine *engine, struct snapshot **ret, struct err *err);
 void engine_clear(struct engine *engine);
+/* Takes what it can of them out of the list. */
+void engine_supply(struct engine *engine, struct supplies *supplies);
 
 /* Ticks (1/100 s) since the start. */
 uint32_t engine_now(const struct engine *engine);

@@ -12,6 +12,7 @@
 
 #include "arch/arch.h"
 #include "base/vec.h"
+#include "capture/supply.h"
 #include "elf/module.h"
 #include "region/frame.h"
 #include "tracer/tracee.h"
@@ -71,6 +72,7 @@ struct hooks {
 	taddr_t loader_state; /* address of _r_debug.r_state; 0: unknown */
 	bool hard;	 /* traps are break instructions: a seccomp filter forbids the others */
 	int signo;	 /* of the soft trap */
+	const struct supplies *supplies; /* functions that modules don't name themselves */
 	bool allocators; /* any allocation function was found */
 };
 

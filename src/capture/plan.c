@@ -180,18 +180,26 @@ static bool is_operator(const struct function *function)
 	return strncmp(function->name, "_Z", 2) == 0;
 }
 
+/* A function by the file's own symbols, or by what we were told of it. */
+static bool symbol_find(const struct planning *p, struct module *module, const char *name,
+			struct image_symbol *ret)
+{
+	return image_symbol_find(module->image, name, ret) ||
+	       supplies_symbol(p->hooks->supplies, module, name, ret);
+}
+
 static int functions_find(struct planning *p, struct module *module, bool loader,
 			  struct err *err)
 {
 	size_t count;
 	const struct function *functions = hooks_functions(loader, &count);
 	struct image_symbol symbol;
-	bool has_malloc = image_symbol_find(module->image, "malloc", &symbol);
+	bool has_malloc = symbol_find(p, module, "malloc", &symbol);
 
 	for (size_t i = 0; i < count; i++) {
 		int rc;
 
-		if (!image_symbol_find(module->image, functions[i].name, &symbol) ||
+		if (!symbol_find(p, module, functions[i].name, &symbol) ||
 		    symbol.type != STT_FUNC)
 			continue;
 		if (is_operator(&functions[i]) && !has_malloc)

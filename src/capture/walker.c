@@ -110,6 +110,21 @@ static uint64_t original_pc(const struct walker *walker, uint64_t pc)
 	return pc;
 }
 
+/* The file does not say: what were we told?  That nothing is known is said once. */
+static void row_supplied(struct walker *walker, struct module *module, uint64_t vaddr,
+			 struct row *ret)
+{
+	struct module_unwind *unwind = module->owner;
+	const struct row *row = supplies_row(walker->supplies, module, vaddr);
+
+	if (row) {
+		*ret = *row;
+	} else if (unwind && !unwind->told && !walker->no_rows) {
+		unwind->told = true;
+		walker->no_rows = module;
+	}
+}
+
 static void row_find(struct walker *walker, uint64_t pc, bool exact, struct walker_entry *entry)
 {
 	struct module *module;
@@ -134,6 +149,8 @@ static void row_find(struct walker *walker, uint64_t pc, bool exact, struct walk
 	unwind = module_unwind_of(module, walker->tracee->arch);
 	if (unwind && unwind->cfi)
 		cfi_row(unwind->cfi, (exact ? pc : pc - 1) - module->bias, &entry->row);
+	if (entry->row.cfa == ROW_CFA_NONE)
+		row_supplied(walker, module, (exact ? pc : pc - 1) - module->bias, &entry->row);
 }
 
 static const struct row *row_of(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame)

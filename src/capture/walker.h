@@ -18,6 +18,7 @@
 struct module_unwind {
 	struct cfi *cfi;
 	const char *from; /* ".eh_frame", ".debug_frame", "none" */
+	bool told;	  /* the user has been told that rows are missing */
 };
 void module_unwind_forget(struct module *module);
 /* Opens the module's unwind data on first use.  Never NULL but when memory is short. */
@@ -36,6 +37,8 @@ struct walker {
 	const struct modules *modules;
 	const struct hooks *hooks;
 	const struct undo *undo;
+	const struct supplies *supplies;
+	const struct module *no_rows; /* met without a row, since the caller reset this */
 	struct walker_entry *cache;
 	uint32_t cache_len; /* a power of two; 0: not allocated yet */
 	uint32_t cache_used;

@@ -75,6 +75,12 @@ static const struct option_row rows[] = {
 	 .field = AT(all)},
 	{0, "engine", "ENGINE", "how calls are captured: breakpoint", .kind = KIND_CHOICE,
 	 .field = AT(engine), .choices = engines},
+	{'c', "connect", "HOST[:PORT]", "take names from the memtrace-fs that serves there",
+	 .kind = KIND_TEXT, .field = AT(connect)},
+	{'l', "listen", "ADDR[:PORT]", "wait there for a memtrace-fs to connect",
+	 .kind = KIND_TEXT, .field = AT(listen)},
+	{'a', "autoconnect", NULL, "search the local network for memtrace-fs",
+	 .kind = KIND_FLAG, .field = AT(autoconnect)},
 	{0, "debug-dir", "DIR", "also look for debug files below DIR (repeatable)",
 	 .kind = KIND_LIST, .field = AT(debug_dirs)},
 	{0, "debuginfod", NULL, "also ask the servers of $DEBUGINFOD_URLS", .kind = KIND_FLAG,
@@ -192,6 +198,12 @@ static int check_target(const struct options *o, struct err *err)
 	return 0;
 }
 
+/* Names from another machine. */
+static bool remote(const struct options *o)
+{
+	return o->connect || o->listen || o->autoconnect;
+}
+
 static int check_pairs(const struct options *o, struct err *err)
 {
 	const struct {
@@ -209,6 +221,20 @@ static int check_pairs(const struct options *o, struct err *err)
 		{o->doctor && o->program, "--doctor", "a PROGRAM",
 		 "it is about processes that run"},
 		{o->doctor && o->selftest, "--doctor", "--selftest", "give one"},
+		{o->connect && o->listen, "--connect", "--listen", "call, or wait"},
+		{o->connect && o->autoconnect, "--connect", "--autoconnect",
+		 "one server, or any"},
+		{o->listen && o->autoconnect, "--listen", "--autoconnect", "wait, or search"},
+		{o->no_symbols && o->connect, "--no-symbols", "--connect",
+		 "no names, or names from there"},
+		{o->no_symbols && o->listen, "--no-symbols", "--listen",
+		 "no names, or names from there"},
+		{o->no_symbols && o->autoconnect, "--no-symbols", "--autoconnect",
+		 "no names, or names from afar"},
+		{remote(o) && o->debug_dirs.len, "--debug-dir", "a memtrace-fs elsewhere",
+		 "give the directories to it"},
+		{remote(o) && o->debuginfod, "--debuginfod", "a memtrace-fs elsewhere",
+		 "give the option to it"},
 		{o->selftest && o->pid, "--selftest", "--pid", "memtrace tests itself alone"},
 		{o->selftest && o->program, "--selftest", "a PROGRAM",
 		 "memtrace tests itself alone"},

@@ -46,6 +46,8 @@ struct options {
 	/* names */
 	VEC(const char *) debug_dirs; /* NULL-terminated when not empty */
 	bool no_symbols, debuginfod;
+	const char *connect, *listen; /* HOST[:PORT] of memtrace-fs, or NULL */
+	bool autoconnect;	      /* search the network for one */
 };
 
 enum { OPTIONS_MAX_DEPTH = 512 };

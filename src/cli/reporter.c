@@ -17,25 +17,10 @@
 
 /* ---- names ------------------------------------------------------------------------- */
 
-void reporter_start(struct reporter *reporter, pid_t pid)
+void reporter_connect(struct reporter *reporter, const struct resolver_module *program)
 {
-	const struct options *o = reporter->options;
-	struct resolver_options wish = {
-		.debug_dirs = o->debug_dirs.len ? o->debug_dirs.at : NULL,
-		.debuginfod = o->debuginfod,
-		.say = words_wait,
-		.say_arg = reporter->words,
-	};
-	struct err err;
-
-	if (o->no_symbols || reporter->dynsym)
-		return;
-	reporter->dynsym = dynsym_create(pid);
-	if (resolver_start(&wish, &reporter->resolver, &err)) {
-		reporter->resolver = NULL;
-		words_warn(reporter->words, "%s; names are those of dynamic symbols only",
-			   err.text);
-	}
+	if (!reporter->options->no_symbols)
+		source_open(&reporter->source, program);
 }
 
 /* Has another root directory than we have. */
@@ -51,8 +36,10 @@ static bool is_elsewhere(int pid)
 
 void reporter_introduce(struct reporter *reporter, const struct snapshot *snapshot)
 {
+	struct resolver *resolver = reporter->source.resolver;
+
 	/* with --debuginfod it would begin to download for modules nobody asks about */
-	if (!reporter->resolver || reporter->options->debuginfod ||
+	if (!resolver || source_is_remote(&reporter->source) || reporter->options->debuginfod ||
 	    !is_elsewhere(snapshot->pid))
 		return;
 	for (size_t i = 0; i < snapshot->module_count; i++) {
@@ -62,25 +49,22 @@ void reporter_introduce(struct reporter *reporter, const struct snapshot *snapsh
 			.path = m->path,
 			.build_id = m->build_id,
 			.build_id_len = m->build_id_len,
+			.fingerprint = m->fingerprint,
+			.fingerprint_len = m->fingerprint_len,
+			.debuglink = *m->debuglink ? m->debuglink : NULL,
+			.debuglink_crc = m->debuglink_crc,
 			.pid = snapshot->pid,
 		};
 
-		resolver_want(reporter->resolver, &module, NULL, 0, NULL);
+		resolver_want(resolver, &module, NULL, 0, NULL);
 	}
-	resolver_wait(reporter->resolver, NULL, NULL, NULL);
+	resolver_wait(resolver, NULL, NULL, NULL);
 }
 
-static void tell_lost(struct reporter *reporter)
+void reporter_start(struct reporter *reporter, pid_t pid)
 {
-	const char *why = "";
-
-	if (!reporter->resolver || reporter->lost_told ||
-	    resolver_is_alive(reporter->resolver, &why))
-		return;
-	reporter->lost_told = true;
-	words_warn(reporter->words,
-		   "memtrace-fs is lost: %s; other names are those of dynamic symbols",
-		   why ? why : "no reason known");
+	if (!reporter->options->no_symbols && !reporter->dynsym)
+		reporter->dynsym = dynsym_create(pid);
 }
 
 /* ---- --output ----------------------------------------------------------------------- */
@@ -105,6 +89,7 @@ void reporter_init(struct reporter *reporter, const struct options *options,
 		   struct words *words)
 {
 	*reporter = (struct reporter){.options = options, .words = words, .output_fd = -1};
+	source_init(&reporter->source, options, words);
 	if (options->output)
 		open_output(reporter);
 }
@@ -115,7 +100,7 @@ void reporter_deinit(struct reporter *reporter)
 		close(reporter->output_fd);
 	if (reporter->output_ours)
 		unlink(reporter->options->output);
-	resolver_destroy(reporter->resolver);
+	source_deinit(&reporter->source);
 	dynsym_destroy(reporter->dynsym);
 }
 
@@ -142,8 +127,8 @@ static int write_to(struct reporter *reporter, const struct snapshot *snapshot,
 		    const struct report_options *options, FILE *out, struct err *err)
 {
 	struct report_names names = {dynsym_symbol, reporter->dynsym};
-	int rc = report_write(snapshot, reporter->resolver, reporter->dynsym ? &names : NULL,
-			      options, out, err);
+	int rc = report_write(snapshot, reporter->source.resolver,
+			      reporter->dynsym ? &names : NULL, options, out, err);
 
 	words_wait(reporter->words, "");
 	return rc;
@@ -154,13 +139,13 @@ int reporter_write(struct reporter *reporter, const struct snapshot *snapshot,
 {
 	int rc = write_to(reporter, snapshot, options, reporter->words->out, err);
 
-	tell_lost(reporter);
+	source_tell(&reporter->source);
 	return rc;
 }
 
 int reporter_modules(struct reporter *reporter, const struct snapshot *snapshot)
 {
-	return report_modules(snapshot, reporter->resolver, reporter->words->out);
+	return report_modules(snapshot, reporter->source.resolver, reporter->words->out);
 }
 
 /* 0, or -errno with the file as far as it went. */
@@ -189,10 +174,11 @@ bool reporter_finish(struct reporter *reporter, const struct snapshot *snapshot)
 	struct words *words = reporter->words;
 	struct err err = {0};
 
+	source_retry(&reporter->source); /* the last chance to have names */
 	if (reporter->output_fd >= 0) {
 		if (!write_output(reporter, snapshot, &options, &err)) {
 			reporter->output_ours = false; /* now it is the user's */
-			tell_lost(reporter);
+			source_tell(&reporter->source);
 			return true;
 		}
 		reporter->output_failed = true;

@@ -6,6 +6,7 @@
 #define MEMTRACE_REPORTER_H
 
 #include "cli/options.h"
+#include "cli/source.h"
 #include "cli/words.h"
 #include "heap/snapshot.h"
 #include "report/report.h"
@@ -13,9 +14,8 @@
 struct reporter {
 	const struct options *options;
 	struct words *words;
-	struct resolver *resolver; /* NULL: no memtrace-fs */
+	struct source source;
 	struct dynsym *dynsym;
-	bool lost_told;
 	int output_fd;	    /* of --output; -1: none, or it can't be opened */
 	bool output_failed; /* said already; the report goes to stderr */
 	bool output_ours;   /* the file was not there before */
@@ -27,8 +27,10 @@ void reporter_init(struct reporter *reporter, const struct options *options,
 /* A file that --output made and that got no report is removed again. */
 void reporter_deinit(struct reporter *reporter);
 
-/* Starts memtrace-fs (unless --no-symbols), so that it is up when the first report
- * is due. */
+/* Connects with memtrace-fs (unless --no-symbols): see source_open(). */
+void reporter_connect(struct reporter *reporter, const struct resolver_module *program);
+
+/* The process is known: the names that its own files have. */
 void reporter_start(struct reporter *reporter, pid_t pid);
 
 /* Where the process lives in a container: tells memtrace-fs of every module now, while

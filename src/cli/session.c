@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "capture/capture.h"
+#include "capture/gather.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/reporter.h"
@@ -34,13 +35,22 @@ enum state { STARTING, RUNNING, LEAVING, ENDED };
 enum { SUSPEND_MS = 50, SLOW_MS = 1000, JOB_MS = 500 };
 
 /* What is due, and when: milliseconds of CLOCK_MONOTONIC, 0 = never. */
-enum timer { TIMER_DURATION, TIMER_MONITOR, TIMER_SLOW, TIMER_SUSPEND, TIMER_JOB, TIMER_COUNT };
+enum timer {
+	TIMER_DURATION,
+	TIMER_MONITOR,
+	TIMER_SLOW,
+	TIMER_SUSPEND,
+	TIMER_JOB,
+	TIMER_RETRY,
+	TIMER_COUNT
+};
 
 struct session {
 	const struct options *options;
 	struct words words;
 	struct signals signals;
 	struct reporter reporter;
+	struct gather *gather; /* what modules lack; NULL: names are not wanted */
 	struct capture *capture;
 	struct console *console;
 	enum state state;
@@ -237,6 +247,27 @@ static void on_ready(struct session *s, const char *text)
 		open_console(s);
 }
 
+/* What a module lacks, and the capture goes on with.  wanted: the one it has just met. */
+static void supply(struct session *s, const char *wanted)
+{
+	struct supplies supplies = {0};
+
+	if (!s->gather || !s->reporter.source.resolver || s->state >= LEAVING)
+		return;
+	gather_process(s->gather, capture_pid(s->capture));
+	gather_ask(s->gather, s->reporter.source.resolver, wanted, &supplies);
+	if (supplies.len)
+		capture_supply(s->capture, &supplies);
+}
+
+/* memtrace-fs is there again, perhaps another one. */
+static void on_connected(struct session *s)
+{
+	if (s->gather)
+		gather_forget(s->gather);
+	supply(s, NULL);
+}
+
 static void on_notice(struct session *s, const struct notice *notice)
 {
 	switch (notice->kind) {
@@ -248,6 +279,9 @@ static void on_notice(struct session *s, const struct notice *notice)
 		break;
 	case NOTICE_READY:
 		on_ready(s, notice->text);
+		break;
+	case NOTICE_NO_ROWS:
+		supply(s, notice->text);
 		break;
 	case NOTICE_EXEC:
 		words_say(&s->words, "Process %d now runs %s; statistics begin anew",
@@ -321,8 +355,26 @@ static void on_timer(struct session *s, enum timer timer)
 	case TIMER_JOB:
 		resume_console(s);
 		break;
+	case TIMER_RETRY:
+		if (source_retry(&s->reporter.source))
+			on_connected(s);
+		break;
 	case TIMER_COUNT:
 		break;
+	}
+}
+
+/* The connection with memtrace-fs between questions. */
+static void watch_source(struct session *s, bool readable)
+{
+	struct source *source = &s->reporter.source;
+
+	if (readable && source_event(source))
+		on_connected(s);
+	source_tell(source);
+	if (!s->due[TIMER_RETRY] && s->state < LEAVING) {
+		unsigned pause = source_pause(source);
+		s->due[TIMER_RETRY] = pause ? now_ms() + pause : 0;
 	}
 }
 
@@ -363,6 +415,7 @@ static void run(struct session *s)
 			{capture_fd(s->capture), POLLIN, 0},
 			{s->signals.fd, POLLIN, 0},
 			{s->console ? console_fd(s->console) : -1, POLLIN, 0},
+			{source_fd(&s->reporter.source), POLLIN, 0},
 		};
 
 		poll(fds, ARRAY_SIZE(fds), time_left(s));
@@ -373,6 +426,7 @@ static void run(struct session *s)
 		if (fds[2].revents && s->state == RUNNING)
 			console_read(s->console,
 				     fds[2].revents & (POLLHUP | POLLERR | POLLNVAL));
+		watch_source(s, fds[3].revents);
 		run_timers(s);
 	}
 }
@@ -444,28 +498,69 @@ static int finish(struct session *s)
 	return exit_status(s, in_use);
 }
 
-static int start(struct session *s, struct err *err)
+/* A misspelled -x is known before anything is touched. */
+static int check_commands(const struct session *s, struct err *err)
+{
+	const struct report_options defaults = console_defaults(s);
+	const struct options *o = s->options;
+	struct command_call call;
+	struct err wrong;
+
+	for (size_t i = 0; i < o->commands.len; i++)
+		if (commands_parse(o->commands.at[i], &defaults, &call, &wrong))
+			return err_set(err, wrong.code, "--command: %s", wrong.text);
+	return 0;
+}
+
+/* Before the process is touched, and while Ctrl-C still ends us: finds memtrace-fs, and has
+ * it say what the files of the process do not. */
+static void prepare(struct session *s, struct supplies *ret)
 {
 	const struct options *o = s->options;
-	const struct report_options defaults = console_defaults(s);
+	const struct resolver_module *program = NULL;
+
+	if (o->no_symbols)
+		return;
+	if (gather_create(&s->gather, NULL) == 0) {
+		if (o->pid)
+			gather_process(s->gather, o->pid);
+		else
+			gather_program(s->gather, o->program[0]);
+		program = gather_main(s->gather);
+	}
+	reporter_connect(&s->reporter, program);
+	if (s->gather && s->reporter.source.resolver)
+		gather_ask(s->gather, s->reporter.source.resolver, NULL, ret);
+}
+
+static int start(struct session *s, const struct supplies *supplies, struct err *err)
+{
+	const struct options *o = s->options;
 	const struct capture_options wish = {
 		.depth = o->depth,
+		.supplies = *supplies,
 		.stdin_null = o->interactive,
 		.mask = s->signals.original,
 		.record = o->record,
 		.record_every = o->record_every,
 	};
-	struct command_call call;
-	struct err wrong;
 
-	/* a misspelled -x is known before anything is touched */
-	for (size_t i = 0; i < o->commands.len; i++)
-		if (commands_parse(o->commands.at[i], &defaults, &call, &wrong))
-			return err_set(err, wrong.code, "--command: %s", wrong.text);
 	s->due[TIMER_SLOW] = now_ms() + SLOW_MS;
 	if (o->pid)
 		return capture_attach(&wish, o->pid, &s->capture, err);
 	return capture_launch(&wish, o->program, &s->capture, err);
+}
+
+static int begin(struct session *s, struct err *err)
+{
+	struct supplies supplies = {0};
+	int rc = check_commands(s, err);
+
+	if (rc)
+		return rc;
+	prepare(s, &supplies);
+	rc = signals_init(&s->signals, s->options->program, err);
+	return rc ? rc : start(s, &supplies, err);
 }
 
 int session_run(const struct options *options)
@@ -476,7 +571,7 @@ int session_run(const struct options *options)
 
 	words_init(&s.words, options->pid ? stdout : stderr, options->quiet);
 	reporter_init(&s.reporter, options, &s.words);
-	if (signals_init(&s.signals, options->program, &err) || start(&s, &err)) {
+	if (begin(&s, &err)) {
 		words_warn(&s.words, "%s", err.text);
 	} else {
 		run(&s);
@@ -484,6 +579,7 @@ int session_run(const struct options *options)
 	}
 	capture_destroy(s.capture);
 	console_destroy(s.console);
+	gather_destroy(s.gather);
 	reporter_deinit(&s.reporter);
 	return status;
 }

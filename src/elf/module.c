@@ -292,6 +292,14 @@ static bool open_image(const struct update *u, struct module *module, const stru
 	return failed != -ENOEXEC;
 }
 
+static void note_debuglink(struct module *module)
+{
+	const char *name = image_debuglink(module->image, &module->debuglink_crc);
+
+	if (name && strlen(name) < sizeof(module->debuglink))
+		memcpy(module->debuglink, name, strlen(name) + 1);
+}
+
 /* A module for this mapping; NULL with 0: it is none. */
 static int module_create(const struct update *u, const struct mapping *m, struct module **ret)
 {
@@ -320,6 +328,8 @@ static int module_create(const struct update *u, const struct mapping *m, struct
 			memcpy(module->build_id, id, len);
 			module->build_id_len = (uint8_t)len;
 		}
+		if (!module->build_id_len)
+			note_debuglink(module);
 		module->has_fingerprint = !module->build_id_len && !module->vdso &&
 					  !fingerprint_make(module->image, &module->fingerprint);
 	}

@@ -27,6 +27,8 @@ struct module {
 	uint8_t build_id_len;
 	struct fingerprint fingerprint; /* made where there is no build-id */
 	bool has_fingerprint;
+	char debuglink[64]; /* .gnu_debuglink, where there is no build-id; "": none */
+	uint32_t debuglink_crc;
 	struct image *image; /* NULL when the file could not be read; then `why` says */
 	char why[160];
 	void *owner;	       /* for whoever keeps unwind data beside it; see modules_init() */

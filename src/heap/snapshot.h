@@ -19,6 +19,10 @@ struct snapshot_module {
 	bool mapped, deleted;
 	uint8_t build_id[64];
 	uint8_t build_id_len;
+	uint8_t fingerprint[40]; /* elf/fingerprint.h, where there is no build-id */
+	uint8_t fingerprint_len;
+	char debuglink[64]; /* "" : none */
+	uint32_t debuglink_crc;
 	char unwind_from[24]; /* ".eh_frame", ".debug_frame", "none" ... */
 	char why[160];	      /* what is wrong with the file, or "" */
 };

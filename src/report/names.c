@@ -120,6 +120,10 @@ static void want(struct names *names, size_t begin, size_t end)
 		.path = m->path,
 		.build_id = m->build_id,
 		.build_id_len = m->build_id_len,
+		.fingerprint = m->fingerprint,
+		.fingerprint_len = m->fingerprint_len,
+		.debuglink = *m->debuglink ? m->debuglink : NULL,
+		.debuglink_crc = m->debuglink_crc,
 		.pid = names->snapshot->pid,
 	};
 	resolver_want(names->resolver, &module, offsets, kept, NULL);

@@ -340,7 +340,8 @@ static void open_rows(struct debuginfo *info)
 }
 
 void debuginfo_unwind(struct debuginfo *info, uint64_t begin, uint64_t end,
-		      bool (*visit)(void *arg, uint64_t vaddr, const struct row *row), void *arg)
+		      bool (*visit)(void *arg, uint64_t vaddr, const struct row *row),
+		      void *arg)
 {
 	open_rows(info);
 	/* One of them: a stripped file has part of what its debug file has, or all. */

@@ -37,7 +37,8 @@ size_t debuginfo_frames(struct debuginfo *info, uint64_t vaddr, struct wire_fram
 
 /* All unwind rows of [begin, end): as cfi_rows(). */
 void debuginfo_unwind(struct debuginfo *info, uint64_t begin, uint64_t end,
-		    bool (*visit)(void *arg, uint64_t vaddr, const struct row *row), void *arg);
+		      bool (*visit)(void *arg, uint64_t vaddr, const struct row *row),
+		      void *arg);
 
 /* A function by its symbol name; false: there is none. */
 bool debuginfo_symbol(struct debuginfo *info, const char *name, uint64_t *value,

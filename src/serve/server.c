@@ -16,6 +16,7 @@
 
 enum {
 	TICK_MS = 1000,
+	TELL_SLOW_MS = 1000, /* an index that took longer is worth a word */
 	DIAL_LIMIT_MS = 3000,
 	DIAL_FIRST_MS = 250,
 	DIAL_LAST_MS = 10000,
@@ -28,7 +29,7 @@ enum {
 
 void server_init(struct server *server)
 {
-	*server = (struct server){.listener = -1};
+	*server = (struct server){.listener = -1, .began = channel_now()};
 }
 
 __attribute__((format(printf, 2, 3))) static void say(const struct server *server,
@@ -132,7 +133,7 @@ static bool is_indexing(struct server *server)
 
 	if (!store || !store_is_ready(store, &files))
 		return store != NULL;
-	if (!server->index_told)
+	if (!server->index_told && channel_now() - server->began >= TELL_SLOW_MS)
 		say(server, "Indexed %llu files: %zu programs, libraries and debug files",
 		    (unsigned long long)files, store_count(store));
 	server->index_told = true;

@@ -21,6 +21,7 @@ struct server {
 	unsigned dial_pause_ms;
 	bool dial_told; /* that it can't be reached now */
 	bool index_told;
+	int64_t began;
 	/* What happens, for the person who started it; may be NULL. */
 	endpoint_say_fn *say;
 	void *say_arg;

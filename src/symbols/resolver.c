@@ -464,7 +464,7 @@ int resolver_rows(struct resolver *r, const struct resolver_module *id, const ui
 }
 
 int resolver_want_unwind(struct resolver *r, const struct resolver_module *id,
-		       resolver_row_fn *visit, void *arg, struct err *err)
+			 resolver_row_fn *visit, void *arg, struct err *err)
 {
 	int e = resolver_want(r, id, NULL, 0, err);
 	struct request *request;

@@ -110,7 +110,7 @@ int resolver_symbols(struct resolver *resolver, const struct resolver_module *mo
  */
 typedef void resolver_row_fn(void *arg, uint64_t vaddr, const struct row *row);
 int resolver_want_unwind(struct resolver *resolver, const struct resolver_module *module,
-		       resolver_row_fn *visit, void *arg, struct err *err);
+			 resolver_row_fn *visit, void *arg, struct err *err);
 
 /* The descriptor to poll for the server's end while nothing is asked; -1: lost. */
 int resolver_fd(const struct resolver *resolver);

@@ -227,8 +227,8 @@ int wire_frames_next(struct wire_frames *frames, struct wire_frame ret[WIRE_MAX_
 		     size_t *count, struct err *err);
 void wire_frames_close(struct wire_frames *frames);
 
-/* The records of VALUES, ROW_TABLE and UNWIND_TABLE; to be called part.count times.  Lengths were
- * checked by wire_read_part(). */
+/* The records of VALUES, ROW_TABLE and UNWIND_TABLE; to be called part.count times.  Lengths
+ * were checked by wire_read_part(). */
 uint64_t wire_next_value(struct wire_part *part, uint64_t *size);
 void wire_next_row(struct wire_part *part, struct row *ret);
 void wire_next_unwind(struct wire_part *part, uint64_t *vaddr, struct row *ret);

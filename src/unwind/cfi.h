@@ -34,6 +34,10 @@ int cfi_row(struct cfi *cfi, uint64_t vaddr, struct row *ret);
 void cfi_rows(struct cfi *cfi, uint64_t begin, uint64_t end,
 	      bool (*visit)(void *arg, uint64_t vaddr, const struct row *row), void *arg);
 
+/* Whether much of the file's code (more than 15 %) is covered by no unwind data: it was
+ * built without, and has only what its start files brought along. */
+bool cfi_is_sparse(struct cfi *cfi);
+
 /* All registers of one frame: the input of a full unwind. */
 struct full_regs {
 	uint64_t value[ARCH_MAX_REGS]; /* by DWARF number */

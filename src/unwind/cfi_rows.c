@@ -7,11 +7,16 @@
  * by running its program to each place where the rules change, so what is sent is what
  * cfi_row() would have said there.
  */
+#include <elf.h>
 #include <stddef.h>
 
 #include "unwind/cfi_parts.h"
 
-enum { ROWS_PER_FDE = 1 << 14 }; /* the largest real ones have some hundred */
+enum {
+	ROWS_PER_FDE = 1 << 14, /* the largest real ones have some hundred */
+	MANY_FDES = 64,
+	USUAL_FUNCTION = 512, /* bytes */
+};
 
 struct rows_walk {
 	struct cfi *cfi;
@@ -89,4 +94,29 @@ void cfi_rows(struct cfi *cfi, uint64_t begin, uint64_t end,
 			return;
 	}
 	close_gap(&w);
+}
+
+static uint64_t covered(const struct cfi_index *index)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < index->ranges.len; i++)
+		sum += index->ranges.at[i].end - index->ranges.at[i].begin;
+	return sum;
+}
+
+bool cfi_is_sparse(struct cfi *cfi)
+{
+	size_t count;
+	const struct image_segment *s = image_segments(cfi->image, &count);
+	uint64_t code = 0, sum;
+
+	for (size_t i = 0; i < count; i++)
+		code += s[i].flags & PF_X ? s[i].file_size : 0;
+	/* Many functions of a usual size: don't sort the tables to know better. */
+	if (cfi->hdr_count > MANY_FDES && code / cfi->hdr_count < USUAL_FUNCTION)
+		return false;
+	sum = covered(cfi_table_index(cfi, &cfi->eh_frame, &cfi->eh_index)) +
+	      covered(cfi_table_index(cfi, &cfi->debug_frame, &cfi->debug_index));
+	return sum < code / 100 * 85;
 }

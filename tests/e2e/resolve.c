@@ -56,7 +56,7 @@ static int ask_symbols(struct resolver *r, const struct resolver_module *module,
 {
 	uint64_t *values = calloc(count + 1, sizeof(*values));
 	struct err err;
-	int e = resolver_symbols(r, module, names, count, values, &err);
+	int e = resolver_symbols(r, module, names, count, values, NULL, &err);
 
 	for (size_t i = 0; !e && i < count; i++)
 		printf("value\t%s\t%" PRIx64 "\n", names[i], values[i]);

@@ -330,7 +330,7 @@ static void test_symbols(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		names[i] = &"abcdefghij"[i % 10];
 	assert_int_equal(fake_start(&fake, GOOD, &r, &err), 0);
-	assert_int_equal(resolver_symbols(r, &one, names, ARRAY_SIZE(names), values, &err), 0);
+	assert_int_equal(resolver_symbols(r, &one, names, ARRAY_SIZE(names), values, NULL, &err), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		assert_int_equal(values[i], 10 - i % 10);
 	resolver_destroy(r);
@@ -438,7 +438,7 @@ static void test_error_answers(void **state)
 	assert_int_equal(resolver_find(r, 1, 2)->count, 0);
 	assert_string_equal(resolver_source(r, 1), "none");
 	assert_string_equal(resolver_remark(r, 1), "the file is broken");
-	assert_int_equal(resolver_symbols(r, &one, &name, 1, &value, &err), 0);
+	assert_int_equal(resolver_symbols(r, &one, &name, 1, &value, NULL, &err), 0);
 	assert_int_equal(value, 0);
 	assert_int_equal(resolver_rows(r, &one, offsets, 1, &row, &err), 0);
 	assert_int_equal(row.cfa, ROW_CFA_NONE);

@@ -1,0 +1,324 @@
+/*
+ * Two kinds of lack:
+ *
+ *    rows      a module much of whose code is covered by no unwind data: built without
+ *              (its debug file has .debug_frame), or it has lost it
+ *    symbols   a static program in which no malloc can be found: it was stripped
+ *
+ * Both are asked for whole, so that the first call stack is as good as the last.
+ */
+#include "capture/gather.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "arch/arch.h"
+#include "capture/capture.h"
+#include "unwind/cfi.h"
+
+enum {
+	/* The handles of our own; below are the capture's instance numbers. */
+	FIRST_HANDLE = 1 << 13,
+	MAX_FUNCTIONS = 64,
+};
+
+/* What module->owner holds. */
+struct gathered {
+	struct resolver_module id;
+	bool is_main;
+	bool asked; /* whatever came of it */
+	bool lacks_rows, lacks_symbols;
+};
+
+struct gather {
+	struct modules modules;
+	struct modules program; /* of one module that is not mapped yet, or of none */
+};
+
+/* ---- looking ------------------------------------------------------------------------- */
+
+static void forget(struct module *module)
+{
+	free(module->owner);
+	module->owner = NULL;
+}
+
+int gather_create(struct gather **ret, struct err *err)
+{
+	struct gather *gather = calloc(1, sizeof(*gather));
+
+	if (!gather)
+		return err_set(err, -ENOMEM, "memory is short");
+	modules_init(&gather->modules, forget);
+	modules_init(&gather->program, forget);
+	*ret = gather;
+	return 0;
+}
+
+void gather_destroy(struct gather *gather)
+{
+	if (!gather)
+		return;
+	modules_deinit(&gather->modules);
+	modules_deinit(&gather->program);
+	free(gather);
+}
+
+static bool lacks_rows(struct module *module)
+{
+	const struct arch *arch =
+		arch_find(image_machine(module->image), image_class(module->image));
+	struct cfi *cfi;
+	bool sparse;
+
+	if (!arch)
+		return false;
+	if (cfi_open(module->image, arch, &cfi, NULL))
+		return true;
+	sparse = cfi_is_sparse(cfi);
+	cfi_close(cfi);
+	return sparse;
+}
+
+static bool lacks_symbols(struct module *module)
+{
+	struct image_symbol symbol;
+
+	return !image_interpreter(module->image) && !image_soname(module->image) &&
+	       !image_symbol_find(module->image, "malloc", &symbol);
+}
+
+/* Notes what the module lacks. */
+static void look(struct module *module, uint32_t number, int pid, bool is_main)
+{
+	struct gathered *g = module->owner;
+
+	if (g || !module->image || module->vdso)
+		return;
+	g = calloc(1, sizeof(*g));
+	if (!g)
+		return;
+	g->id = (struct resolver_module){
+		.instance = FIRST_HANDLE + number,
+		.path = module->path,
+		.build_id = module->build_id,
+		.build_id_len = module->build_id_len,
+		.fingerprint = module->fingerprint.bytes,
+		.fingerprint_len = module->has_fingerprint ? sizeof(module->fingerprint) : 0,
+		.debuglink = module->debuglink[0] ? module->debuglink : NULL,
+		.debuglink_crc = module->debuglink_crc,
+		.pid = pid,
+	};
+	g->is_main = is_main;
+	g->lacks_rows = lacks_rows(module);
+	g->lacks_symbols = is_main && lacks_symbols(module);
+	module->owner = g;
+}
+
+static void look_all(struct modules *modules, int pid)
+{
+	char link[64], exe[PATH_MAX] = "";
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", pid);
+	n = readlink(link, exe, sizeof(exe) - 1);
+	exe[n > 0 ? n : 0] = '\0';
+	for (size_t i = 0; i < modules->mapped.len; i++) {
+		struct module *module = modules->mapped.at[i];
+
+		look(module, module->instance, pid, !pid || !strcmp(module->path, exe));
+	}
+}
+
+void gather_process(struct gather *gather, int pid)
+{
+	struct maps maps = {0};
+
+	if (maps_read(pid, &maps, NULL))
+		return;
+	modules_update(&gather->modules, pid, &maps, NULL, NULL, NULL);
+	look_all(&gather->modules, pid);
+	maps_deinit(&maps);
+}
+
+/* What execvp() would start, as the target will see it. */
+static bool find_program(const char *name, char ret[PATH_MAX])
+{
+	const char *dirs = strchr(name, '/') ? NULL : getenv("PATH");
+	char path[PATH_MAX];
+
+	if (!dirs)
+		return realpath(name, ret) != NULL;
+	while (*dirs) {
+		size_t len = strcspn(dirs, ":");
+
+		snprintf(path, sizeof(path), "%.*s/%s", (int)len, dirs, name);
+		if (access(path, X_OK) == 0 && realpath(path, ret))
+			return true;
+		dirs += len + (dirs[len] == ':');
+	}
+	return false;
+}
+
+/* The mapping that the file's code will have, at a bias of 0. */
+static bool fake_mapping(const char *path, struct mapping *ret)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	const struct image_segment *s;
+	struct memory_file file;
+	struct image *image;
+	struct stat st;
+	size_t count;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	*ret = (struct mapping){.path = path, .read = true, .exec = true};
+	memory_file_init(&file, fd);
+	if (fd < 0 || fstat(fd, &st) || image_open(&file.memory, &image, NULL)) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	s = image_segments(image, &count);
+	for (size_t i = 0; i < count && !ret->end; i++) {
+		if (!(s[i].flags & PF_X))
+			continue;
+		ret->begin = s[i].vaddr & ~(page - 1);
+		ret->end = (s[i].vaddr + s[i].file_size + page - 1) & ~(page - 1);
+		ret->offset = s[i].offset & ~(page - 1);
+	}
+	ret->dev = st.st_dev;
+	ret->inode = st.st_ino;
+	image_close(image);
+	close(fd);
+	return ret->end != 0;
+}
+
+void gather_program(struct gather *gather, const char *name)
+{
+	char path[PATH_MAX];
+	struct mapping mapping;
+	struct maps maps = {0};
+
+	if (!find_program(name, path) || !fake_mapping(path, &mapping) ||
+	    !vec_push(&maps.list, mapping))
+		return;
+	modules_update(&gather->program, getpid(), &maps, NULL, NULL, NULL);
+	for (size_t i = 0; i < gather->program.mapped.len; i++)
+		look(gather->program.mapped.at[i], 0, 0, true);
+	vec_deinit(&maps.list);
+}
+
+const struct resolver_module *gather_main(const struct gather *gather)
+{
+	const struct modules *modules =
+		gather->program.mapped.len ? &gather->program : &gather->modules;
+
+	for (size_t i = 0; i < modules->mapped.len; i++) {
+		const struct gathered *g = modules->mapped.at[i]->owner;
+		if (g && g->is_main)
+			return &g->id;
+	}
+	return NULL;
+}
+
+/* ---- asking ---------------------------------------------------------------------------- */
+
+struct asking {
+	struct resolver *resolver;
+	const char *wanted;
+	VEC(struct supply *) supplies;
+};
+
+static void take_row(void *arg, uint64_t vaddr, const struct row *row)
+{
+	row_table_add(arg, vaddr, row);
+}
+
+static struct supply *supply_create(const struct module *module)
+{
+	struct supply *supply = calloc(1, sizeof(*supply));
+
+	if (supply)
+		supply->path = strdup(module->path);
+	if (!supply || !supply->path) {
+		supply_destroy(supply);
+		return NULL;
+	}
+	memcpy(supply->build_id, module->build_id, sizeof(supply->build_id));
+	supply->build_id_len = module->build_id_len;
+	return supply;
+}
+
+static void ask_symbols(struct asking *a, const struct gathered *g, struct supply *supply)
+{
+	const char *names[MAX_FUNCTIONS];
+	uint64_t values[MAX_FUNCTIONS] = {0}, sizes[MAX_FUNCTIONS] = {0};
+	size_t count = 0;
+
+	while (count < MAX_FUNCTIONS && (names[count] = capture_function(count)))
+		count++;
+	if (resolver_symbols(a->resolver, &g->id, names, count, values, sizes, NULL))
+		return;
+	for (size_t i = 0; i < count; i++) {
+		struct supply_symbol symbol = {names[i], values[i], sizes[i]};
+		if (values[i])
+			(void)vec_push(&supply->symbols, symbol);
+	}
+}
+
+static void ask_module(struct asking *a, struct module *module)
+{
+	struct gathered *g = module->owner;
+	bool rows = g && (g->lacks_rows || (a->wanted && !strcmp(a->wanted, module->path)));
+	struct supply *supply;
+
+	if (!g || g->asked || (!rows && !g->lacks_symbols))
+		return;
+	supply = supply_create(module);
+	if (!supply || !vec_push(&a->supplies, supply)) {
+		supply_destroy(supply);
+		return;
+	}
+	g->asked = true;
+	if (rows)
+		resolver_want_unwind(a->resolver, &g->id, take_row, &supply->rows, NULL);
+	if (g->lacks_symbols)
+		ask_symbols(a, g, supply);
+}
+
+void gather_ask(struct gather *gather, struct resolver *resolver, const char *wanted,
+		struct supplies *ret)
+{
+	struct asking a = {.resolver = resolver, .wanted = wanted};
+
+	for (size_t i = 0; i < gather->program.mapped.len; i++)
+		ask_module(&a, gather->program.mapped.at[i]);
+	for (size_t i = 0; i < gather->modules.mapped.len; i++)
+		ask_module(&a, gather->modules.mapped.at[i]);
+	if (a.supplies.len)
+		resolver_wait(resolver, NULL, NULL, NULL);
+	for (size_t i = 0; i < a.supplies.len; i++) {
+		struct supply *supply = a.supplies.at[i];
+		if ((!supply->rows.rows.len && !supply->symbols.len) || !vec_push(ret, supply))
+			supply_destroy(supply);
+	}
+	vec_deinit(&a.supplies);
+}
+
+void gather_forget(struct gather *gather)
+{
+	struct modules *both[] = {&gather->modules, &gather->program};
+
+	for (size_t i = 0; i < ARRAY_SIZE(both); i++)
+		for (size_t k = 0; k < both[i]->list.len; k++) {
+			struct gathered *g = both[i]->list.at[k]->owner;
+			if (g)
+				g->asked = false;
+		}
+}

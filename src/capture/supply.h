@@ -1,0 +1,42 @@
+/*
+ * What a module's own file does not say any more and somebody else (memtrace-fs) knows:
+ * how it is unwound, and where its functions are.  Handed to the capture before it begins,
+ * or while it runs; the tracer thread never asks for it and never waits for it.
+ */
+#ifndef MEMTRACE_SUPPLY_H
+#define MEMTRACE_SUPPLY_H
+
+#include "elf/module.h"
+#include "unwind/row_table.h"
+
+struct supply_symbol {
+	const char *name;     /* one of capture_functions() */
+	uint64_t value, size; /* virtual address; size 0: unknown */
+};
+
+struct supply {
+	char *path; /* whose: as the target sees it, and */
+	uint8_t build_id[64];
+	uint8_t build_id_len;
+	struct row_table rows;
+	VEC(struct supply_symbol) symbols;
+};
+
+VEC_TYPE(supplies, struct supply *);
+
+void supply_destroy(struct supply *supply); /* NULL is allowed */
+void supplies_deinit(struct supplies *supplies);
+
+/* NULL: nothing is known of the module. */
+const struct supply *supplies_find(const struct supplies *supplies,
+				   const struct module *module);
+
+/* The row for a virtual address of the module, or NULL. */
+const struct row *supplies_row(const struct supplies *supplies, const struct module *module,
+			       uint64_t vaddr);
+
+/* A function of the module by name.  False: not known. */
+bool supplies_symbol(const struct supplies *supplies, const struct module *module,
+		     const char *name, struct image_symbol *ret);
+
+#endif
