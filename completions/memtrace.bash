@@ -8,7 +8,8 @@ _memtrace_program_at()
 		case ${COMP_WORDS[i]} in
 		-p | -x | -d | -o | -n | -s | --pid | --command | --duration | --output | --format | \
 			--count | --stack-depth | --sort | --engine | --debug-dir | \
-			--error-exitcode | --action)
+			--error-exitcode | --action | -c | \
+		--connect | -l | --listen)
 			[[ ${COMP_WORDS[i + 1]} == "=" ]] && ((i++))
 			((i++))
 			;;
@@ -68,7 +69,8 @@ _memtrace()
 		if [[ $cur == -* ]]; then
 			COMPREPLY=($(compgen -W "-p --pid= -x --command= -b --batch -d --duration=
 				-i --interactive -o --output= --format= -n --count= -s --stack-depth=
-				--sort= --all --engine= --debug-dir= --debuginfod --no-symbols
+				--sort= --all --engine= -c --connect= -l --listen=
+				-a --autoconnect --debug-dir= --debuginfod --no-symbols
 				--error-exitcode= --doctor --selftest --action= -v --verbose -q --quiet
 				-h --help --version" -- "$cur"))
 			[[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace

@@ -1,0 +1,167 @@
+"""memtrace and memtrace-fs on two hosts: whoever calls whom, the report is the one that
+the unstripped program gives on one machine."""
+import json
+import shutil
+import subprocess
+
+import pytest
+
+import net
+from memtrace import MEMTRACE, Process
+
+pytestmark = pytest.mark.skipif(not net.allowed(), reason="needs root, ip and nsenter")
+
+VARIANTS = {
+    "stripped": {},
+    "no-unwind-data": {"cflags": net.NO_UNWIND},
+    "no-section-headers": {"headers": False},
+    "no-build-id": {"ldflags": ["-Wl,--build-id=none"]},
+    "nothing-left": {"cflags": net.NO_UNWIND, "ldflags": ["-Wl,--build-id=none"], "headers": False},
+    "static": {"static": True},
+    "static-nothing-left": {"static": True, "cflags": net.NO_UNWIND,
+                            "ldflags": ["-Wl,--build-id=none"], "headers": False},
+}
+
+
+@pytest.fixture(scope="module")
+def network():
+    made = net.Network()
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """made(variant): built once."""
+    known = {}
+
+    def make(variant):
+        if variant not in known:
+            known[variant] = net.Made(tmp_path_factory.mktemp(variant), **VARIANTS[variant])
+        return known[variant]
+
+    return make
+
+
+@pytest.fixture
+def start(started):
+    """start(host, *argv): on a host (None: here); ended with the test."""
+
+    def begin(host, *argv, **popen):
+        process = host.start(*argv, **popen) if host else Process(argv, **popen)
+        started.append(process)
+        return process
+
+    return begin
+
+
+def counted(process):
+    """Waits until the console answers: it counts."""
+    process.send("status")
+    process.wait_line("^HEAP SUMMARY")
+
+
+def report_of(start, host, program, output, *options, form="json"):
+    """The report of three rounds of work.  (memtrace, text)"""
+    target = start(host, program)
+    target.wait_line("^READY")
+    memtrace = start(host, MEMTRACE, *options, f"--format={form}", "-n", "0", "-o", output, "-p",
+                     target.pid)
+    counted(memtrace)
+    for _ in range(3):
+        target.send("go")
+        target.wait_line("^DONE")
+    memtrace.send("quit")
+    assert memtrace.wait() == 0, memtrace.story()
+    target.end()
+    return memtrace, output.read_text()
+
+
+def stacks(text):
+    """What a report says of each context, whatever its address and number."""
+    report = json.loads(text)
+    return sorted(
+        (c["in_use_bytes"], c["in_use_blocks"], c["allocs"], c["frees"], c["stack_end"],
+         [(f["function"], f["file"], f["line"], f["inlined"], f.get("guess", False))
+          for f in c["stack"]])
+        for c in report["contexts"])
+
+
+def serve(start, host, *dirs, options=("--no-announce",)):
+    server = start(host, net.FS, *options, *dirs)
+    server.wait_line("^Waiting for client to connect$")
+    return server
+
+
+@pytest.fixture(scope="module")
+def reference(made, tmp_path_factory):
+    """reference(variant): the unstripped program, on one machine."""
+    known = {}
+
+    def make(start, variant):
+        if variant not in known:
+            output = tmp_path_factory.mktemp("reference") / "report.json"
+            known[variant] = stacks(report_of(start, None, made(variant).program, output)[1])
+            assert known[variant]
+        return known[variant]
+
+    return make
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_stripped_any_way(network, made, reference, start, tmp_path, variant):
+    device = made(variant)
+    serve(start, network.host, device.full, "/usr/lib/debug")
+    _, text = report_of(start, network.target, device.on_device(device.program),
+                        tmp_path / "r.json", "-c", "10.77.0.1")
+    assert stacks(text) == reference(start, variant)
+
+
+def test_words_of_both_sides(network, made, start, tmp_path):
+    device = made("stripped")
+    server = start(network.host, net.FS, f"{device.full}/")
+    server.wait_line("^Waiting")
+    assert server.out[:3] == [f"Adding directory {device.full}/ to search path",
+                              "Listening on [::]:3002", "Waiting for client to connect"]
+    memtrace, _ = report_of(start, network.target, device.on_device(device.program),
+                            tmp_path / "r.json", "-a")
+    assert memtrace.err[:4] == ["Query memtrace-fs service on [224.0.0.251]:3002",
+                                "memtrace-fs announced on 10.77.0.1:3002",
+                                "Connecting to [10.77.0.1]:3002", "Connected"]
+
+
+@pytest.mark.parametrize("address", ["10.77.0.1:3002", "[fd77::1]:3002", "fd77::1", "10.77.0.1"])
+def test_memtrace_calls(network, made, reference, start, tmp_path, address):
+    device = made("stripped")
+    serve(start, network.host, device.full, "/usr/lib/debug")
+    _, text = report_of(start, network.target, device.on_device(device.program),
+                        tmp_path / "r.json", "-c", address)
+    assert stacks(text) == reference(start, "stripped")
+
+
+@pytest.mark.parametrize("at, address", [("0.0.0.0", "10.77.0.2"), ("[::]:4003", "[fd77::2]:4003")])
+def test_memtrace_fs_calls(network, made, reference, start, tmp_path, at, address):
+    device = made("stripped")
+    server = start(network.host, net.FS, "-c", address, device.full, "/usr/lib/debug")
+    server.wait_line("trying again$")
+    _, text = report_of(start, network.target, device.on_device(device.program),
+                        tmp_path / "r.json", "-l", at)
+    assert stacks(text) == reference(start, "stripped")
+    server.wait_line("^Connected$")
+    assert server.alive()
+
+
+def test_a_program_is_started(network, made, start, tmp_path):
+    device = made("nothing-left")
+    serve(start, network.host, device.full, "/usr/lib/debug")
+    output = tmp_path / "r.json"
+    memtrace = start(network.target, MEMTRACE, "-c", "10.77.0.1", "--format=json", "-n", "0", "-o",
+                     output, device.on_device(device.program))
+    memtrace.wait_line("^READY")
+    memtrace.send("go")
+    memtrace.wait_line("^DONE")
+    memtrace.process.stdin.close()
+    assert memtrace.wait() == 0, memtrace.story()
+    found = [c for c in json.loads(output.read_text())["contexts"]
+             if any(f["function"] == "work" for f in c["stack"])]
+    assert found and all(c["stack"][-1]["function"] == "_start" for c in found)
