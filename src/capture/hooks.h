@@ -27,9 +27,9 @@ enum call {
 	CALL_REALLOCARRAY, /* block = argument 0, size = argument 1 x argument 2 */
 	CALL_FREE,	   /* block = argument 0 */
 	CALL_PRCTL,	   /* prctl: argument 0 may announce a seccomp filter */
-	CALL_SIGACTION,
-	CALL_SECCOMP, /* a seccomp filter is about to be installed */
-	CALL_LOADER,  /* _dl_debug_state: the list of modules changes */
+	CALL_SIGACTION,	   /* argument 0 may be the signal of the trap */
+	CALL_SECCOMP,	   /* a seccomp filter is about to be installed */
+	CALL_LOADER,	   /* _dl_debug_state: the list of modules changes */
 };
 
 struct function { /* a name that is looked for in modules */

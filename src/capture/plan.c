@@ -419,9 +419,7 @@ static int module_plan(struct planning *p, struct module *module, enum hook_scop
 		/* A dynamic program's own modules are complete only after loading. */
 		if (scope == HOOK_ALL || module->instance == p->hooks->loader ||
 		    !p->hooks->loader) {
-			size_t before = p->hooks->list.len;
 			rc = functions_find(p, module, false, err);
-			p->hooks->allocators |= p->hooks->list.len > before;
 			if (!rc && !vec_push(&p->hooks->seen, module->instance))
 				rc = err_set(err, -ENOMEM, "memory is short");
 		}
@@ -442,7 +440,10 @@ int hooks_plan(struct hooks *hooks, struct tracee *tracee, const struct modules 
 			return rc;
 	}
 	*planned = 0;
-	for (size_t i = 0; i < hooks->list.len; i++)
+	hooks->allocators = false;
+	for (size_t i = 0; i < hooks->list.len; i++) {
 		*planned += !hooks->list.at[i].applied;
+		hooks->allocators |= hooks->list.at[i].function->call <= CALL_FREE;
+	}
 	return 0;
 }
