@@ -218,12 +218,14 @@ static bool is_counted(const struct engine *engine, const struct regs *regs)
 
 static void count(struct engine *engine, struct thread *thread, int signo)
 {
+	const struct arch *arch = engine->tracee.arch;
 	uint64_t mark = COUNTED;
 
 	if (signo != SIGTRAP && engine->contested) {
-		memcpy(thread->regs.bytes + engine->tracee.arch->syscall_result_offset, &mark,
-		       engine->tracee.arch->word_size);
-		thread_regs_touch(thread);
+		memcpy(thread->regs.bytes + arch->syscall_result_offset, &mark,
+		       arch->word_size);
+		thread_regs_touch_first(thread, (uint32_t)arch->syscall_result_offset +
+							arch->word_size);
 	}
 	engine_trap(engine, thread);
 }

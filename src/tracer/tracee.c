@@ -26,6 +26,8 @@
 
 #include "tracer/threads.h"
 
+enum { LOOK_MOST = 8 };
+
 #ifndef PTRACE_EVENT_STOP
 #define PTRACE_EVENT_STOP 128
 #endif
@@ -42,17 +44,18 @@ struct regs *thread_regs(const struct tracee *tracee, struct thread *thread)
 		return NULL;
 	thread->regs.len = (uint32_t)iov.iov_len;
 	thread->regs_read = true;
-	thread->regs_changed = false;
+	thread->regs_changed = 0;
 	return &thread->regs;
 }
 
 static void regs_flush(struct thread *thread)
 {
-	struct iovec iov = {thread->regs.bytes, thread->regs.len};
+	struct iovec iov = {thread->regs.bytes, thread->regs_changed};
 
 	if (thread->regs_read && thread->regs_changed)
 		ptrace(PTRACE_SETREGSET, thread->tid, NT_PRSTATUS, &iov);
-	thread->regs_read = thread->regs_changed = false;
+	thread->regs_read = false;
+	thread->regs_changed = 0;
 }
 
 /* ---- reaping ----------------------------------------------------------- */
@@ -66,6 +69,27 @@ static bool queue_push(struct tracee *tracee, pid_t tid, int status)
 	return true;
 }
 
+/* Most stops of most programs come one by one: a look for more that found nothing is made
+ * less often, down to every LOOK_MOST-th time, until one finds something. */
+static bool look_for_more(struct tracee *tracee)
+{
+	if (tracee->count == 1 && tracee->expected.len == 0)
+		return false; /* nobody else to be fair to */
+	if (tracee->looking.left) {
+		tracee->looking.left--;
+		return false;
+	}
+	return true;
+}
+
+static void looked_for_more(struct tracee *tracee, bool found)
+{
+	unsigned pause = tracee->looking.pause;
+
+	pause = found ? 0 : pause < LOOK_MOST ? pause + 1 : pause;
+	tracee->looking.pause = tracee->looking.left = pause;
+}
+
 /* Blocks for one (with wait), then takes all others that are ready. */
 static int queue_fill(struct tracee *tracee, bool wait)
 {
@@ -77,12 +101,14 @@ static int queue_fill(struct tracee *tracee, bool wait)
 		pid_t tid = waitpid(-1, &status, flags);
 		if (tid < 0 && tracee->queue.len == 0)
 			return errno == EINTR ? 0 : -errno;
+		if (tracee->queue.len == 1 && wait)
+			looked_for_more(tracee, tid > 0);
 		if (tid <= 0)
 			return 0;
 		if (!queue_push(tracee, tid, status))
 			return -ENOMEM;
-		if (tracee->count == 1 && tracee->expected.len == 0)
-			return 0; /* nobody else to be fair to */
+		if (tracee->queue.len == 1 && wait && !look_for_more(tracee))
+			return 0;
 		flags |= WNOHANG;
 	}
 }

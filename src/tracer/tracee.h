@@ -39,10 +39,11 @@ struct thread {
 	bool unclaimed;	  /* stopped before the event that says what it is */
 	bool in_vfork; /* waits in the kernel until its vfork child is gone: cannot stop, cannot
 			  run */
-	bool regs_read, regs_changed;
-	struct regs regs;    /* by thread_regs() */
-	void *owner;	     /* of the layer above; freed by tracee->forget */
-	struct thread *next; /* same bucket */
+	bool regs_read;
+	uint32_t regs_changed; /* so many bytes from the first on are to be written back */
+	struct regs regs;      /* by thread_regs() */
+	void *owner;	       /* of the layer above; freed by tracee->forget */
+	struct thread *next;   /* same bucket */
 };
 
 enum stop_kind {
@@ -86,6 +87,9 @@ struct tracee {
 	})
 	queue; /* reaped, not handed out */
 	size_t queue_head;
+	struct {
+		unsigned pause, left;
+	} looking; /* see queue_fill() */
 	VEC(struct {
 		pid_t pid;
 		bool vfork;
@@ -145,7 +149,14 @@ struct regs *thread_regs(const struct tracee *tracee, struct thread *thread);
 /* They were changed: written back when the stop ends. */
 static inline void thread_regs_touch(struct thread *thread)
 {
-	thread->regs_changed = true;
+	thread->regs_changed = thread->regs.len;
+}
+/* Only the first len bytes were: the kernel writes register by register, some of them
+ * slowly. */
+static inline void thread_regs_touch_first(struct thread *thread, uint32_t len)
+{
+	if (thread->regs_changed < len)
+		thread->regs_changed = len;
 }
 
 #endif
