@@ -1,5 +1,7 @@
 """memtrace-fs: every answer equals what addr2line says; files are found where people keep
 them; what does not match is not used; nothing that a file holds ends the server."""
+import ctypes.util
+import http.server
 import os
 import pathlib
 import random
@@ -8,6 +10,7 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
 
 import pytest
 
@@ -240,6 +243,80 @@ def test_dwz(client, tmp_path, place):
     shutil.rmtree(debug, ignore_errors=True)
     (tmp_path / "common").unlink(missing_ok=True)
     assert "dwz" in whole(client, one, debug).remark
+
+
+@pytest.fixture
+def debuginfod(tmp_path, monkeypatch):
+    """A debuginfod server: {path: bytes}, and the paths it was asked for."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            body = files.get(self.path)
+            self.send_response(200 if body else 404)
+            self.send_header("Content-Length", str(len(body or b"")))
+            self.end_headers()
+            self.wfile.write(body or b"")
+
+        def log_message(self, *_):
+            pass
+
+    files, asked = {}, []
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    monkeypatch.setenv("DEBUGINFOD_URLS", f"http://127.0.0.1:{server.server_port}/")
+    monkeypatch.setenv("DEBUGINFOD_CACHE_PATH", str(tmp_path / "cache"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    yield files, asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+needs_debuginfod = pytest.mark.skipif(not ctypes.util.find_library("debuginfod"),
+                                      reason="needs libdebuginfod")
+
+
+@needs_debuginfod
+def test_debuginfod(client, program, tmp_path, debuginfod):
+    files, asked = debuginfod
+    expected, identity = whole(client, program), names.build_id(program)
+    debug = split(program, tmp_path / "elsewhere" / "program.debug")
+    files[f"/buildid/{identity}/debuginfo"] = debug.read_bytes()
+    # Not unless it is asked for.
+    assert whole(client, program).with_lines() == 0
+    assert asked == []
+    answer = whole(client, program, "--debuginfod")
+    assert answer.frames == expected.frames
+    assert answer.source.startswith(str(tmp_path / "cache"))
+    assert asked == [f"/buildid/{identity}/debuginfo"]
+
+
+@needs_debuginfod
+@pytest.mark.parametrize("what", ["nothing", "another", "rubbish"])
+def test_debuginfod_fails(client, program, tmp_path, debuginfod, what):
+    files, asked = debuginfod
+    identity = names.build_id(program)
+    split(program, tmp_path / "elsewhere" / "program.debug")
+    if what == "another":
+        files[f"/buildid/{identity}/debuginfo"] = names.SERVER.read_bytes()
+    elif what == "rubbish":
+        files[f"/buildid/{identity}/debuginfo"] = b"rubbish" * 1000
+    answer = whole(client, program, "--debuginfod")
+    assert len(asked) == 1
+    assert answer.with_lines() == 0
+    if what == "nothing":
+        assert answer.remark is None
+    else:
+        assert ("does not match" if what == "another" else "not an ELF file") in answer.remark
+
+
+def test_debuginfod_without_servers(client, program, monkeypatch):
+    monkeypatch.delenv("DEBUGINFOD_URLS", raising=False)
+    done = subprocess.run([client, names.SERVER, "0", program, names.build_id(program), "--debuginfod"],
+                          input="", text=True, capture_output=True, check=True)
+    assert done.stderr == "memtrace-fs: --debuginfod: DEBUGINFOD_URLS is not set\n"
+    assert f"source\t{program}\n" in done.stdout
 
 
 def test_symbols_by_name(client, program):
