@@ -323,6 +323,7 @@ static int area_find(struct planning *p, struct module *module, size_t first, si
 
 		free(ret->old);
 		free(ret->left_old);
+		ret->old = ret->left_old = NULL;
 		if (stays && home != module)
 			rc = area_build(p, module, home, first, failed, ret, err);
 	}

@@ -4,8 +4,7 @@ import pytest
 import traced
 
 
-@pytest.mark.parametrize("command", ["entries 3", "threads 4 300", "jumps 2", "children 1", "signals plain 1",
-                                     "churn 3 4", "plugins /root/targets 3"], ids=lambda c: c.split()[0])
+@pytest.mark.parametrize("command", ["entries 3", "threads 4 300", "jumps 2", "children 1", "churn 3 4", "plugins /root/targets 3"], ids=lambda c: c.split()[0])
 def test_counts(guest, command):
     output, _ = traced.launch_counted(guest, "/root/targets/" + command)
     traced.result_in(output)
