@@ -13,6 +13,7 @@
 static const struct arch *const architectures[] = {
 	&arch_x86_64,
 	&arch_aarch64,
+	&arch_arm,
 };
 
 const struct arch *arch_find(uint16_t elf_machine, uint8_t elf_class)
@@ -32,6 +33,8 @@ const struct arch *arch_native(void)
 	return arch_find(EM_X86_64, ELFCLASS64);
 #elif defined(__aarch64__) && defined(__LP64__) && !defined(__AARCH64EB__)
 	return arch_find(EM_AARCH64, ELFCLASS64);
+#elif defined(__arm__)
+	return arch_find(EM_ARM, ELFCLASS32);
 #else
 	return NULL;
 #endif

@@ -67,6 +67,7 @@ struct stub {
 	enum stub_kind kind;
 	taddr_t function;           /* where the patch goes (behind endbr64 / bti) */
 	uint32_t skipped;           /* bytes of the function in front of that, readable before code[i] */
+	bool thumb;                 /* ARM: it is T32 code */
 	uint32_t instead;           /* STUB_INSTEAD: index of the stub, an earlier one, of what is run */
 	bool swap;                  /* STUB_INSTEAD: with its first two arguments exchanged */
 	struct displaced displaced; /* by arch->displace() for a copy at `copy` */
@@ -108,7 +109,8 @@ enum stub_place stub_place(const struct stub *stub, taddr_t pc);
  *      sp + trap_frame:   the return address into the function's caller; the caller's
  *                         CFA (its sp after return) is that + one word
  *      on entry side trap_args/trap_frame differ: trap_entry_args, trap_entry_frame.
- * Callee-saved registers are the caller's.
+ * Callee-saved registers are the caller's, but for trap_saved_reg.  On CPUs with a link
+ * register the stub's first push puts it into the slot that trap_frame names.
  *
  * The trap leaves alone everything that arguments and results are passed in.
  */
@@ -128,7 +130,8 @@ struct arch {
 	uint16_t elf_machine;
 	uint8_t elf_class; /* ELFCLASS32 / 64 */
 	uint8_t word_size;
-	uint64_t code_mask; /* see walk.h */
+	uint64_t code_mask;  /* see walk.h */
+	uint64_t state_mask; /* bits of a code address that say how to read the code: Thumb */
 
 	/* Registers: DWARF numbers, and where each lies in struct regs. */
 	int reg_count;
@@ -151,6 +154,9 @@ struct arch {
 	int16_t trap_result;
 	int16_t trap_args, trap_frame;
 	int16_t trap_entry_args, trap_entry_frame;
+	/* A callee-saved register (DWARF number) that the trap has put aside, and where:
+	 * sp + trap_saved.  0 (both): none. */
+	int16_t trap_saved_reg, trap_saved;
 
 	uint32_t patch_len;     /* bytes a patch overwrites */
 	taddr_t patch_reach;    /* farthest |entry - function| */
@@ -162,7 +168,7 @@ struct arch {
 	 */
 	uint32_t (*patch_offset)(const uint8_t *code, size_t len);
 	/*
-	 * Decodes code (len bytes that stand at `from`) until at least patch_len
+	 * Decodes code (len bytes that stand at `from`; state_mask bits included) until at least patch_len
 	 * bytes are covered, and rewrites them to stand at `to`, with a jump back.
 	 * A function that ends before (ret, jmp) may be covered with the padding
 	 * behind it, and only with padding.  All of len is taken for the function's
@@ -175,9 +181,6 @@ struct arch {
 	 */
 	int (*displace)(const uint8_t *code, size_t len, taddr_t from, taddr_t to,
 			struct displaced *ret, struct err *err);
-	/* Does code (len bytes that stand at `from`) call or jump to target directly?
-	 * NULL: the architecture can't say. */
-	bool (*calls)(const uint8_t *code, size_t len, taddr_t from, taddr_t target);
 	/*
 	 * Lays out and encodes the area at area->base: fills area->bytes/len/trap/
 	 * trap_pc and, per stub, entry, copy, displaced (from code[i], code_len[i]:
@@ -204,7 +207,7 @@ struct arch {
 	 * whole instructions.  len <= 8.  NULL: not there, such targets are refused.
 	 */
 	uint32_t (*trap_harden)(const struct stub_area *area, uint8_t *ret);
-	/* Where patch_len bytes found at `function` jump to, or 0: they are no patch.
+	/* Where patch_len bytes found at `function` (with state_mask bits) jump to, or 0: they are no patch.
 	 * Functions may begin with a jump of their own: look for the magic in front of
 	 * where it leads. */
 	taddr_t (*patch_target)(const uint8_t *code, taddr_t function);
@@ -221,6 +224,7 @@ struct arch {
 
 extern const struct arch arch_x86_64;
 extern const struct arch arch_aarch64;
+extern const struct arch arch_arm; /* armel and armhf, A32 and T32 */
 
 /* By ELF e_machine and class; NULL: not supported. */
 const struct arch *arch_find(uint16_t elf_machine, uint8_t elf_class);

@@ -24,7 +24,7 @@ void module_unwind_forget(struct module *module)
 
 	if (!unwind)
 		return;
-	cfi_close(unwind->cfi);
+	unwinder_close(unwind->unwinder);
 	free(unwind);
 	module->owner = NULL;
 }
@@ -39,9 +39,8 @@ const struct module_unwind *module_unwind_of(struct module *module, const struct
 	if (!unwind)
 		return NULL;
 	unwind->from = "none";
-	if (module->image && cfi_open(module->image, arch, &unwind->cfi, NULL) == 0)
-		unwind->from =
-			image_eh_frame(module->image)->bytes ? ".eh_frame" : ".debug_frame";
+	if (module->image && unwinder_open(module->image, arch, &unwind->unwinder, NULL) == 0)
+		unwind->from = unwinder_from(unwind->unwinder);
 	module->owner = unwind;
 	return unwind;
 }
@@ -110,7 +109,7 @@ static uint64_t original_pc(const struct walker *walker, uint64_t pc)
 	return pc;
 }
 
-/* The file does not say: what were we told?  That nothing is known is said once. */
+/* The file's own CFI does not say: what were we told?  That nothing is known is said once. */
 static void row_supplied(struct walker *walker, struct module *module, uint64_t vaddr,
 			 struct row *ret)
 {
@@ -119,16 +118,33 @@ static void row_supplied(struct walker *walker, struct module *module, uint64_t 
 
 	if (row) {
 		*ret = *row;
-	} else if (unwind && !unwind->told && !walker->no_rows) {
+	} else if (ret->cfa == ROW_CFA_NONE && unwind && !unwind->told && !walker->no_rows) {
 		unwind->told = true;
 		walker->no_rows = module;
 	}
 }
 
-static void row_find(struct walker *walker, uint64_t pc, bool exact, struct walker_entry *entry)
+/* How the module around a pc is unwound, and which place in it that is.  False: by no
+ * data. */
+static bool place_find(struct walker *walker, const struct module *module, uint64_t pc,
+		       bool exact, bool thumb, struct unwinder_place *place,
+		       struct unwinder **ret)
 {
+	const struct module_unwind *unwind =
+		module_unwind_of((struct module *)module, walker->tracee->arch);
+
+	*place = (struct unwinder_place){pc - module->bias, exact, thumb};
+	*ret = unwind ? unwind->unwinder : NULL;
+	return *ret != NULL;
+}
+
+/* state: the bits of pc that say how its code is to be read. */
+static void row_find(struct walker *walker, uint64_t pc, uint64_t state, bool exact,
+		     struct walker_entry *entry)
+{
+	struct unwinder_place place;
+	struct unwinder *unwinder;
 	struct module *module;
-	const struct module_unwind *unwind;
 
 	memset(&entry->row, 0, sizeof(entry->row));
 	if (undo_covers(walker->undo, pc)) {
@@ -146,10 +162,10 @@ static void row_find(struct walker *walker, uint64_t pc, bool exact, struct walk
 		return;
 	}
 	entry->frame = frame_of(module->instance, pc - module->bias);
-	unwind = module_unwind_of(module, walker->tracee->arch);
-	if (unwind && unwind->cfi)
-		cfi_row(unwind->cfi, (exact ? pc : pc - 1) - module->bias, &entry->row);
-	if (entry->row.cfa == ROW_CFA_NONE)
+	if (place_find(walker, module, pc, exact, state != 0, &place, &unwinder))
+		unwinder_row(unwinder, &place, &entry->row);
+	/* Of 32-bit ARM the file itself has less than what .debug_frame says. */
+	if (entry->row.cfa == ROW_CFA_NONE || walker->tracee->arch->state_mask)
 		row_supplied(walker, module, (exact ? pc : pc - 1) - module->bias, &entry->row);
 }
 
@@ -162,7 +178,9 @@ static const struct row *row_of(void *arg, uint64_t pc, uint64_t lookup_pc, fram
 	if (cache_grow(walker))
 		entry = cache_slot(walker->cache, walker->cache_len, key);
 	if (entry == &walker->scratch || entry->key != key) {
-		row_find(walker, pc, pc == lookup_pc, entry);
+		uint64_t state = pc & walker->tracee->arch->state_mask;
+
+		row_find(walker, pc & ~state, state, pc == lookup_pc, entry);
 		walker->cache_used += entry != &walker->scratch;
 		entry->key = key;
 	}
@@ -207,18 +225,29 @@ static int read_word(void *arg, uint64_t addr, uint64_t *ret)
 
 /* ---- walking ----------------------------------------------------------- */
 
-static bool full_lookup(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame,
-			struct cfi **cfi, uint64_t *vaddr)
+static int full_step(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame,
+		     struct full_regs *regs, uint64_t *cfa, uint8_t *flags)
 {
 	struct walker *walker = arg;
-	struct module *module = modules_find(walker->modules, original_pc(walker, pc));
-	const struct module_unwind *unwind =
-		module ? module_unwind_of(module, walker->tracee->arch) : NULL;
+	const struct arch *arch = walker->tracee->arch;
+	uint64_t state = pc & arch->state_mask;
+	uint64_t original = original_pc(walker, pc & ~state);
+	struct module *module = modules_find(walker->modules, original);
+	struct unwinder_place place;
+	struct unwinder *unwinder;
+	int failed;
 
 	row_of(walker, pc, lookup_pc, frame);
-	*cfi = unwind ? unwind->cfi : NULL;
-	*vaddr = module ? original_pc(walker, pc) - (pc - lookup_pc) - module->bias : 0;
-	return *cfi != NULL;
+	if (!module || undo_covers(walker->undo, original) ||
+	    !place_find(walker, module, original, pc == lookup_pc, state != 0, &place,
+			&unwinder))
+		return -ENOENT;
+	failed = unwinder_step(unwinder, &place, &walker->tracee->target.memory, regs, cfa,
+			       flags);
+	if (failed == -ENOENT) /* a row we were told does not say where the others are */
+		regs->known &=
+			1ull << arch->reg_pc | 1ull << arch->reg_sp | 1ull << arch->reg_fp;
+	return failed;
 }
 
 static size_t walk_full(struct walker *walker, const struct walk_ops *rest,
@@ -226,7 +255,7 @@ static size_t walk_full(struct walker *walker, const struct walk_ops *rest,
 			size_t max, enum walk_end *end)
 {
 	const struct arch *arch = walker->tracee->arch;
-	struct full_ops ops = {full_lookup, walker, &walker->tracee->target.memory, rest};
+	struct full_ops ops = {full_step, walker, rest};
 	struct full_regs full = {0};
 
 	for (int reg = 0; reg < arch->reg_count; reg++) {
@@ -234,6 +263,15 @@ static size_t walk_full(struct walker *walker, const struct walk_ops *rest,
 		if (reg < 32 && (arch->callee_saved & (1u << reg)))
 			full.known |= 1ull << reg;
 	}
+	if (arch->trap_saved_reg)
+		full.known &= ~(1ull << arch->trap_saved_reg);
+	/* The slot of the return address is a word below sp; the trap's stack ends there. */
+	if (arch->trap_saved_reg &&
+	    walker_word(walker,
+			sp - arch->word_size - (taddr_t)arch->trap_frame +
+				(taddr_t)arch->trap_saved,
+			&full.value[arch->trap_saved_reg]) == 0)
+		full.known |= 1ull << arch->trap_saved_reg;
 	full.value[arch->reg_pc] = pc;
 	full.value[arch->reg_sp] = sp;
 	full.known |= 1ull << arch->reg_pc | 1ull << arch->reg_sp;
@@ -255,7 +293,9 @@ size_t walker_walk(struct walker *walker, const struct regs *regs, taddr_t ra_sl
 		   frame_t leaf, frame_t *frames, size_t max, enum walk_end *end)
 {
 	const struct arch *arch = walker->tracee->arch;
-	struct walk_ops ops = {row_of, read_word, walker, arch->word_size, arch->code_mask};
+	uint64_t mask = arch->code_mask | arch->state_mask;
+	struct walk_ops ops = {row_of,		read_word, walker,
+			       arch->word_size, mask,	   .no_chain = arch->state_mask != 0};
 	struct walk_regs start = {0};
 	size_t count;
 
@@ -263,7 +303,7 @@ size_t walker_walk(struct walker *walker, const struct regs *regs, taddr_t ra_sl
 	*end = max > 1 ? WALK_UNREADABLE : WALK_DEPTH;
 	if (max < 2 || walker_word(walker, ra_slot, &start.pc))
 		return 1;
-	start.pc &= arch->code_mask;
+	start.pc &= mask;
 	start.sp = ra_slot + arch->word_size;
 	start.fp = regs_read(arch, regs, arch->reg_fp);
 	count = walk_stack(&ops, &start, false, frames + 1, max - 1, end);

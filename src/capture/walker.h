@@ -12,13 +12,13 @@
 #include "elf/module.h"
 #include "region/walk.h"
 #include "tracer/tracee.h"
-#include "unwind/cfi.h"
+#include "unwind/unwinder.h"
 
 /* What a module's owner field holds. */
 struct module_unwind {
-	struct cfi *cfi;
-	const char *from; /* ".eh_frame", ".debug_frame", "none" */
-	bool told;	  /* the user has been told that rows are missing */
+	struct unwinder *unwinder; /* NULL: the module's file could not be read */
+	const char *from;	   /* unwinder_from() */
+	bool told;		   /* the user has been told that rows are missing */
 };
 void module_unwind_forget(struct module *module);
 /* Opens the module's unwind data on first use.  Never NULL but when memory is short. */

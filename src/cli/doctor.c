@@ -142,7 +142,7 @@ static void judge_unwind(struct inside *inside)
 		if (!module->image)
 			continue;
 		unwind = module_unwind_of(module, inside->tracee.arch);
-		if (unwind && unwind->cfi)
+		if (unwind && strcmp(unwind->from, "none"))
 			continue;
 		if (without++ < NAMED)
 			snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s",

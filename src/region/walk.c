@@ -142,7 +142,7 @@ static enum walk_end step_frame_pointer(const struct walk_ops *ops, struct walk_
 	uint64_t at = s->fp, fp, ra;
 	frame_t frame = 0;
 
-	if (at == 0 || at < s->sp || at - s->sp > FP_REACH || at % word)
+	if (ops->no_chain || at == 0 || at < s->sp || at - s->sp > FP_REACH || at % word)
 		return implausible;
 	if (read_word(ops, at, &fp) || read_word(ops, at + word, &ra))
 		return implausible;

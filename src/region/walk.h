@@ -47,8 +47,9 @@ struct walk_ops {
 	int (*read_word)(void *arg, uint64_t addr, uint64_t *ret);
 	void *arg;
 	unsigned word_size; /* 4 or 8 */
-	uint64_t code_mask; /* and-ed to return addresses: strips PAC / Thumb bit; ~0 on x86-64
-			     */
+	uint64_t code_mask; /* and-ed to return addresses: strips PAC; ~0 on x86-64.  A Thumb
+			     * bit may pass, for row() to see */
+	bool no_chain;	    /* frame pointers are not chained (32-bit ARM): no row, no step */
 };
 
 /* Where a walk is. */

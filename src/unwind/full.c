@@ -14,7 +14,8 @@ struct walker {
 	struct full_regs *regs;
 	uint64_t pc;
 	bool exact, guess;
-	bool leaf; /* the first frame: a link register holds its return address */
+	bool leaf; /* a link register may hold its return address: the first frame, or one that
+		    * a signal interrupted */
 };
 
 static uint64_t known(const struct full_regs *regs, int reg)
@@ -70,30 +71,27 @@ static enum walk_end end_of_step(int code)
 
 static enum walk_end step(struct walker *w, frame_t *frame)
 {
-	uint64_t sp = known(w->regs, w->arch->reg_sp), vaddr = 0, cfa = 0;
-	struct cfi *cfi = NULL;
+	uint64_t sp = known(w->regs, w->arch->reg_sp), cfa = 0;
 	uint8_t flags = 0;
 	bool stuck;
 	int failed;
 
 	*frame = 0;
-	if (!w->ops->lookup(w->ops->arg, w->pc, w->exact ? w->pc : w->pc - 1, frame, &cfi,
-			    &vaddr))
-		return step_without_cfi(w, frame);
-	*frame |= (w->exact ? FRAME_EXACT : 0) | (w->guess ? FRAME_GUESS : 0);
-	failed = cfi_step(cfi, vaddr, w->ops->memory, w->regs, &cfa, &flags);
+	failed = w->ops->step(w->ops->arg, w->pc, w->exact ? w->pc : w->pc - 1, frame, w->regs,
+			      &cfa, &flags);
 	if (failed == -ENOENT)
 		return step_without_cfi(w, frame);
+	*frame |= (w->exact ? FRAME_EXACT : 0) | (w->guess ? FRAME_GUESS : 0);
 	if (failed)
 		return end_of_step(failed);
 	/* A leaf of a CPU with a link register may not have moved sp at all. */
 	stuck = w->leaf && w->arch->reg_lr != ARCH_NO_REG ? cfa < sp : cfa <= sp;
 	if (stuck && !(flags & ROW_SIGNAL))
 		return WALK_LOOP;
-	w->pc = w->regs->value[w->arch->reg_pc] & w->arch->code_mask;
+	w->pc = w->regs->value[w->arch->reg_pc] & (w->arch->code_mask | w->arch->state_mask);
 	w->exact = flags & ROW_SIGNAL;
-	w->guess = false;
-	return w->pc ? WALK_ENDS : WALK_ROOT;
+	w->guess = flags & ROW_GUESS;
+	return w->pc & w->arch->code_mask ? WALK_ENDS : WALK_ROOT;
 }
 
 size_t full_walk(const struct full_ops *ops, const struct arch *arch, struct full_regs *regs,
@@ -113,7 +111,7 @@ size_t full_walk(const struct full_ops *ops, const struct arch *arch, struct ful
 		*end = step(&w, &frames[count++]);
 		if (*end != WALK_ENDS)
 			return count;
-		w.leaf = false;
+		w.leaf = w.exact;
 	}
 	*end = WALK_DEPTH;
 	return count;

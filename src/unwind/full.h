@@ -12,12 +12,14 @@
 #include "unwind/cfi.h"
 
 struct full_ops {
-	/* The unwind data for pc (looked up at lookup_pc), its virtual address there,
-	 * and the frame that pc is.  False: there is none. */
-	bool (*lookup)(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame,
-		       struct cfi **cfi, uint64_t *vaddr);
+	/*
+	 * Steps regs from pc to the caller, with the unwind data for pc (to be looked up
+	 * at lookup_pc: pc, or pc - 1 of a return address), as cfi_step() does.  Sets
+	 * *frame, the frame that pc is, in any case.  -ENOENT: there is no such data.
+	 */
+	int (*step)(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame,
+		    struct full_regs *regs, uint64_t *cfa, uint8_t *flags);
 	void *arg;
-	struct memory *memory;
 	/* How frames without such data are followed.  A row of these that is no guess
 	 * must be of code that leaves callee-saved registers alone. */
 	const struct walk_ops *rest;

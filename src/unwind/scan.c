@@ -470,20 +470,44 @@ int scan_step(const struct scan_frame *frame, struct memory *memory, struct full
 
 /* ---- signal frames -------------------------------------------------------- */
 
-enum { SIGRETURN = 119, RT_SIGRETURN = 173, SIGINFO_LEN = 128, TO_R0 = 32, THUMB = 1 << 5 };
+enum {
+	EXIT = 1,
+	SIGRETURN = 119,
+	RT_SIGRETURN = 173,
+	SIGINFO_LEN = 128,
+	TO_R0 = 32,
+	THUMB = 1 << 5
+};
+
+/* The number of the system call that the code makes at once; -1: it is not such code. */
+static int call_made(const uint8_t *code, size_t len, bool thumb)
+{
+	struct cursor c = cursor_over(code, len);
+	uint32_t move = thumb ? cursor_u16(&c) : cursor_u32(&c), call;
+
+	if (thumb && move == 0xf04f) { /* mov.w r7, #... */
+		move = cursor_u16(&c);
+		move = move >> 8 == 7 ? 0x2700 | (move & 0xff) : 0;
+	}
+	call = thumb ? cursor_u16(&c) : cursor_u32(&c);
+	if (c.bad || call != (thumb ? 0xdf00u : 0xef000000u))
+		return -1;
+	move -= thumb ? 0x2700u : 0xe3a07000u; /* mov r7, #... */
+	return move < 256 ? (int)move : -1;
+}
+
+bool scan_is_exit(const uint8_t *code, size_t len, bool thumb)
+{
+	return call_made(code, len, thumb) == EXIT;
+}
 
 /* sp points to struct ucontext {flags, link, stack[3], trap_no, error_code, oldmask, r0 ...},
  * of rt_sigreturn behind a siginfo (arch/arm/include/asm: ucontext.h, sigcontext.h). */
 uint32_t scan_sigreturn(const uint8_t *code, size_t len, bool thumb)
 {
-	struct cursor c = cursor_over(code, len);
-	uint32_t move = thumb ? cursor_u16(&c) : cursor_u32(&c);
-	uint32_t call = thumb ? cursor_u16(&c) : cursor_u32(&c);
+	int number = call_made(code, len, thumb);
 
-	if (c.bad || call != (thumb ? 0xdf00u : 0xef000000u))
-		return 0;
-	move -= thumb ? 0x2700u : 0xe3a07000u; /* mov r7, #... */
-	return move == SIGRETURN ? TO_R0 : move == RT_SIGRETURN ? SIGINFO_LEN + TO_R0 : 0;
+	return number == SIGRETURN ? TO_R0 : number == RT_SIGRETURN ? SIGINFO_LEN + TO_R0 : 0;
 }
 
 int scan_sigreturn_step(uint32_t context, struct memory *memory, struct full_regs *regs,

@@ -44,6 +44,10 @@ int scan_row(const struct scan_frame *frame, bool exact, struct row *ret);
 int scan_step(const struct scan_frame *frame, struct memory *memory, struct full_regs *regs,
 	      uint64_t *cfa, uint8_t *flags);
 
+/* Does the code at a return address end the thread (mov r7, #exit; svc 0)?  Then nobody
+ * called it: the outermost frame of a thread, clone() of glibc or musl. */
+bool scan_is_exit(const uint8_t *code, size_t len, bool thumb);
+
 /* Is the code at a return address the kernel's way back from a signal handler
  * (mov r7, #sigreturn or rt_sigreturn; svc 0)?  Where struct sigcontext's r0 lies from sp; 0:
  * it is not. */

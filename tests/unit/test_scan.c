@@ -191,6 +191,10 @@ static void signal_frames(void **state)
 	assert_int_equal(scan_sigreturn(t32, sizeof(t32), true), 32);
 	assert_int_equal(scan_sigreturn(t32, sizeof(t32) - 1, true), 0);
 	assert_int_equal(scan_sigreturn(a32, sizeof(a32), true), 0);
+	assert_false(scan_is_exit(t32, sizeof(t32), true));
+	assert_true(scan_is_exit((uint8_t[]){0x4f, 0xf0, 0x01, 0x07, 0x00, 0xdf}, 6, true));
+	assert_true(scan_is_exit((uint8_t[]){0x01, 0x27, 0x00, 0xdf}, 4, true));
+	assert_false(scan_is_exit((uint8_t[]){0x4f, 0xf0, 0x01, 0x06, 0x00, 0xdf}, 6, true));
 	assert_int_equal(scan_sigreturn_step(32, &stack, &regs, &cfa, &flags), 0);
 	assert_int_equal(flags, ROW_SIGNAL);
 	assert_int_equal(regs.value[0], 0x8020);

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <search.h>
 #include <signal.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -87,6 +88,17 @@ static const struct row *row_of(void *arg, uint64_t pc, uint64_t lookup_pc, fram
 	return &row;
 }
 
+static int step(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame,
+		struct full_regs *regs, uint64_t *cfa, uint8_t *flags)
+{
+	struct cfi *cfi;
+	uint64_t vaddr;
+
+	if (!lookup(arg, pc, lookup_pc, frame, &cfi, &vaddr))
+		return -ENOENT;
+	return cfi_step(cfi, vaddr, &self.memory, regs, cfa, flags);
+}
+
 static int read_word(void *arg, uint64_t addr, uint64_t *ret)
 {
 	(void)arg;
@@ -113,8 +125,7 @@ static void walk_both(const ucontext_t *context)
 				      REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP};
 	const struct walk_ops ops = {
 		.row = row_of, .read_word = read_word, .word_size = 8, .code_mask = ~0ull};
-	const struct full_ops full_ops = {
-		.lookup = lookup, .memory = &self.memory, .rest = &ops};
+	const struct full_ops full_ops = {.step = step, .rest = &ops};
 	struct full_regs all = {.known = (1 << 17) - 1};
 	struct walk_regs regs;
 

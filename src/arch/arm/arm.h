@@ -1,0 +1,31 @@
+/* What the files of this folder give to the table in arch.c; the contracts are in arch/arch.h.
+ */
+#ifndef MEMTRACE_ARM_H
+#define MEMTRACE_ARM_H
+
+#include "arch/arch.h"
+
+enum { ARM_PATCH_LEN = 4 }; /* b, b.w */
+
+/* displace.c.  Bit 0 of `from` says that the code is T32. */
+uint32_t arm_patch_offset(const uint8_t *code, size_t len);
+int arm_displace(const uint8_t *code, size_t len, taddr_t from, taddr_t to,
+		 struct displaced *ret, struct err *err);
+
+/* stub.c: places from sp at trap_pc, see the picture there. */
+enum {
+	ARM_TRAP_RESULT = 16,
+	ARM_TRAP_R7 = 32,
+	ARM_TRAP_ARGS = 40,
+	ARM_TRAP_FRAME = 52,
+	ARM_MAGIC_LEN = 8,
+};
+extern const uint8_t arm_magic[ARM_MAGIC_LEN];
+int arm_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size_t count,
+		    const uint8_t *const *code, const size_t *code_len, size_t *failed,
+		    struct err *err);
+uint32_t arm_trap_disarm(uint8_t *ret);
+taddr_t arm_patch_target(const uint8_t *code, taddr_t function);
+int arm_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc);
+
+#endif

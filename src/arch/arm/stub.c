@@ -1,0 +1,338 @@
+/*
+ * The stubs: as on x86-64 (x86_64/stub.c), with what a link register changes.
+ *
+ *    STUB_RETURN                STUB_ENTRY                 STUB_BOTH
+ *      push {r0, r1, r2, lr}      push {r0, r1, r2, lr}      push {r0, r1, r2, lr}
+ *      bl copy                    bl trap                    bl trap
+ *      bl trap                    pop {r0, r1, r2, lr}       bl copy
+ *      add sp, sp, #12            copy...                    bl trap
+ *      pop {pc}                                              add sp, sp, #12
+ *      copy...                                               pop {pc}
+ *                                                            copy...
+ *
+ * The stub's push puts lr where a call of another CPU would have put the return address:
+ * right below the caller's sp, so "the slot, and the CFA a word above it" holds here too.
+ * Its 16 bytes keep the stack aligned to 8 as it is at any function's entry.
+ *
+ * Everything is A32 code, which every core that runs Linux with an MMU has, made of
+ * instructions of ARMv5T.  The patch of a T32 function is a b.w, which stays in T32
+ * state, so its stub begins with `bx pc`, the old way to A32 state four bytes on; its
+ * copy is called by blx and comes back by the return address, which is even; and where
+ * the stub ends in the copy, it goes there through ip, which is free at an entry.
+ *
+ * The stack in the trap at trap_pc, one word a line, sp at the lowest:
+ *
+ *    +0    the thread's signal mask (two words)
+ *    +8    the signal set to unblock (two words)
+ *    +16   r0   1st argument, or the result
+ *    +20   r1
+ *    +24   r2
+ *    +28   r3
+ *    +32   r7   the caller's: the register itself holds a system call's number
+ *    +36   site: return address into the stub
+ *    +40   r0   1st argument, pushed by the stub
+ *    +44   r1   2nd
+ *    +48   r2   3rd
+ *    +52   return address into the caller
+ *
+ * and ip = the 1st argument, lr = site.  System calls change r0 alone.
+ */
+#include "arch/arm/arm.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "arch/arm/encode.h"
+#include "arch/arm/insn.h"
+
+enum { HEADER_LEN = 16, LAST_STANDARD_SIGNAL = 31, VENEER_LEN = 4 };
+
+/* The last byte is the version of the layout. */
+const uint8_t arm_magic[ARM_MAGIC_LEN] = {'m', 'e', 'm', 't', 'r', 'c', 0, 1};
+
+/* clang-format off */
+static const uint32_t trap_code[] = {
+	0xe92d408f, /* push {r0, r1, r2, r3, r7, lr} */
+	0xe1a0c000, /* mov ip, r0 */
+	0xe3a02000, /* mov r2, #(1 << (signo - 1)) */
+	0xe3a03000, /* mov r3, #0 */
+	0xe92d000c, /* push {r2, r3}: the set */
+	0xe24dd008, /* sub sp, sp, #8: room for the mask */
+	0xe3a00001, /* mov r0, #SIG_UNBLOCK */
+	0xe28d1008, /* add r1, sp, #8 */
+	0xe1a0200d, /* mov r2, sp */
+	0xe3a03008, /* mov r3, #8: the size of a set; stays so */
+	0xe3a070af, /* mov r7, #175: rt_sigprocmask */
+	0xef000000, /* svc 0 */
+	0xe3a070e0, /* mov r7, #224: gettid */
+	0xef000000, /* svc 0 */
+	0xe3a01000, /* mov r1, #signo */
+	0xe3a070ee, /* mov r7, #238: tkill */
+	0xef000000, /* svc 0 */
+	/* trap_pc */
+	0xe3a00002, /* mov r0, #SIG_SETMASK */
+	0xe1a0100d, /* mov r1, sp */
+	0xe3a02000, /* mov r2, #0 */
+	0xe3a070af, /* mov r7, #175: rt_sigprocmask */
+	0xef000000, /* svc 0 */
+	0xe28dd010, /* add sp, sp, #16 */
+	0xe8bd808f, /* pop {r0, r1, r2, r3, r7, pc} */
+};
+/* clang-format on */
+
+enum { TRAP_SET = 2, TRAP_SIGNO = 14, TRAP_PC = 17 }; /* in trap_code */
+
+enum {
+	PUSH_ARGUMENTS = 0xe92d4007, /* push {r0, r1, r2, lr} */
+	POP_ARGUMENTS = 0xe8bd4007,  /* pop {r0, r1, r2, lr} */
+	DROP_ARGUMENTS = 0xe28dd00c, /* add sp, sp, #12 */
+	POP_PC = 0xe49df004,	     /* pop {pc} */
+	BRANCH_LINK = 0xeb000000,
+	BX_PC_NOP = 0x46c04778,	   /* T32: bx pc; nop */
+	THUMB_BEHIND = 0xe28fc001, /* add ip, pc, #1: behind the bx */
+	BX_IP = 0xe12fff1c,
+	BX_LR = 0xe12fff1e,
+	IF_FAILED = 0xe3500000,	     /* cmp r0, #0 */
+	SKIP_IF_FAILED = 0x0a000002, /* beq, over the call of the trap, the drop and the pop */
+};
+
+static const uint32_t exchange[] = {0xe1a0c000, 0xe1a00001, 0xe1a0100c}; /* r0, r1 by ip */
+
+/* A single bit as an A32 immediate: 8 bits, rotated right by twice the field. */
+static uint32_t bit_immediate(unsigned bit)
+{
+	return bit < 8 ? 1u << bit : (16 - bit / 2) << 8 | 1u << (bit % 2);
+}
+
+static void encode_trap(struct encoder *e, int signo)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(trap_code); i++) {
+		uint32_t insn = trap_code[i];
+
+		if (i == TRAP_SET)
+			insn |= bit_immediate((unsigned)signo - 1);
+		if (i == TRAP_SIGNO)
+			insn |= (uint32_t)signo;
+		encode_u32(e, insn);
+	}
+}
+
+/* Bytes of a stub before its copy, which has to be known for the call of the copy. */
+static size_t stub_len(const struct stub *stub)
+{
+	size_t words = 1 + (stub->thumb ? 1 : 0); /* push, veneer */
+	size_t into_copy = 1 + (stub->thumb ? 2 : 0);
+
+	switch (stub->kind) {
+	case STUB_ENTRY:
+		return 4 * (words + 1 + into_copy);
+	case STUB_RETURN:
+		return 4 * (words + 4);
+	case STUB_BOTH:
+		return 4 * (words + 5);
+	case STUB_INSTEAD:
+		return 4 * (words + (stub->swap ? ARRAY_SIZE(exchange) : 0) + 6 + into_copy);
+	}
+	return 0;
+}
+
+static void encode_call(struct encoder *e, taddr_t target, bool thumb)
+{
+	if (thumb)
+		encode_a32_blx(e, target);
+	else
+		encode_a32_branch(e, BRANCH_LINK, target);
+}
+
+/* The arguments and lr as they were, and on into the copy right behind. */
+static void encode_into_copy(struct encoder *e, const struct stub *stub)
+{
+	encode_u32(e, POP_ARGUMENTS);
+	if (!stub->thumb)
+		return;
+	encode_u32(e, THUMB_BEHIND);
+	encode_u32(e, BX_IP);
+}
+
+static void encode_trap_and_return(struct encoder *e, taddr_t trap, struct stub *stub)
+{
+	encode_call(e, trap, false);
+	stub->trap_return = encode_here(e);
+	encode_u32(e, DROP_ARGUMENTS);
+	encode_u32(e, POP_PC);
+}
+
+/* other: whose copy STUB_INSTEAD runs. */
+static void encode_stub(struct encoder *e, taddr_t trap, const struct stub *other,
+			struct stub *stub)
+{
+	stub->entry = encode_here(e);
+	stub->copy = stub->entry + stub_len(stub);
+	stub->trap_entry = stub->trap_return = stub->copy_return = 0;
+	if (stub->thumb)
+		encode_u32(e, BX_PC_NOP);
+	encode_u32(e, PUSH_ARGUMENTS);
+	if (stub->kind == STUB_ENTRY || stub->kind == STUB_BOTH) {
+		encode_call(e, trap, false);
+		stub->trap_entry = encode_here(e);
+	}
+	if (stub->kind == STUB_RETURN || stub->kind == STUB_BOTH) {
+		encode_call(e, stub->copy, stub->thumb);
+		stub->copy_return = encode_here(e);
+		encode_trap_and_return(e, trap, stub);
+		return;
+	}
+	if (stub->kind == STUB_INSTEAD) {
+		for (size_t i = 0; stub->swap && i < ARRAY_SIZE(exchange); i++)
+			encode_u32(e, exchange[i]);
+		encode_call(e, other->copy, other->thumb);
+		stub->copy_return = encode_here(e);
+		encode_u32(e, IF_FAILED);
+		encode_u32(e, SKIP_IF_FAILED);
+		encode_trap_and_return(e, trap, stub);
+	}
+	encode_into_copy(e, stub);
+}
+
+static void encode_patch(struct encoder *e, const struct stub *stub)
+{
+	if (stub->thumb)
+		encode_t32_branch(e, stub->entry);
+	else
+		encode_a32_branch(e, 0xea000000, stub->entry);
+}
+
+/* Stub, copy and patch of one function, at the encoder's place. */
+static int build_one(struct encoder *e, taddr_t trap, const struct stub *other,
+		     struct stub *stub, const uint8_t *code, size_t code_len, struct err *err)
+{
+	struct encoder patch = {
+		.bytes = stub->patch, .room = sizeof(stub->patch), .base = stub->function};
+	int error;
+
+	encode_stub(e, trap, other, stub);
+	error = arm_displace(code, code_len, stub->function | stub->thumb, stub->copy,
+			     &stub->displaced, err);
+	if (error)
+		return error;
+	encode_bytes(e, stub->displaced.copy, stub->displaced.copy_len);
+	if (e->len % 4)
+		encode_u16(e, 0);
+	encode_patch(&patch, stub);
+	if (patch.out_of_reach || e->out_of_reach)
+		return err_set(err, -ERANGE,
+			       "0x%" PRIx64 " is too far from 0x%" PRIx64 " for a branch",
+			       stub->entry, stub->function);
+	return 0;
+}
+
+static int build_all(struct encoder *e, taddr_t trap, struct stub *stubs, size_t count,
+		     const uint8_t *const *code, const size_t *code_len, size_t *failed,
+		     struct err *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		bool instead = stubs[i].kind == STUB_INSTEAD;
+		int error = 0;
+
+		if (instead && stubs[i].instead >= i)
+			error = err_set(err, -EINVAL, "a stub runs one that comes behind it");
+		else if (!e->full)
+			error = build_one(e, trap, instead ? &stubs[stubs[i].instead] : NULL,
+					  &stubs[i], code[i], code_len[i], err);
+		if (!error && e->full)
+			error = err_set(err, -ENOSPC, "the stubs do not fit in %zu bytes",
+					e->room);
+		if (error && failed)
+			*failed = i;
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+int arm_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size_t count,
+		    const uint8_t *const *code, const size_t *code_len, size_t *failed,
+		    struct err *err)
+{
+	struct encoder e = {
+		.bytes = area->bytes, .room = sizeof(area->bytes), .base = area->base};
+	uint8_t header[HEADER_LEN] = {0};
+	struct encoder head = {.bytes = header, .room = sizeof(header)};
+	int error;
+
+	if (signo < 1 || signo > LAST_STANDARD_SIGNAL)
+		return err_set(err, -EINVAL, "signal %d can't be a soft trap's", signo);
+	if (area->room < e.room)
+		e.room = area->room;
+	encode_bytes(&e, header, sizeof(header));
+	area->trap = encode_here(&e);
+	area->trap_pc = area->trap + 4 * TRAP_PC;
+	area->hard = area->hard_pc = 0;
+	encode_trap(&e, signo);
+	error = build_all(&e, area->trap, stubs, count, code, code_len, failed, err);
+	if (error)
+		return error;
+	if (e.full)
+		return err_set(err, -ENOSPC, "the trap does not fit in %zu bytes", e.room);
+	area->len = (uint32_t)e.len;
+	encode_bytes(&head, arm_magic, ARM_MAGIC_LEN);
+	encode_u32(&head, area->len);
+	memcpy(area->bytes, header, sizeof(header));
+	return 0;
+}
+
+/* Over the first instruction, so a thread further on in the trap goes through the rest. */
+uint32_t arm_trap_disarm(uint8_t *ret)
+{
+	struct encoder e = {.bytes = ret, .room = 4};
+
+	encode_u32(&e, BX_LR);
+	return (uint32_t)e.len;
+}
+
+taddr_t arm_patch_target(const uint8_t *code, taddr_t function)
+{
+	struct insn insn;
+
+	if (arm_insn_decode(code, ARM_PATCH_LEN, function, &insn) || insn.kind != INSN_BRANCH ||
+	    insn.condition != ARM_ALWAYS || insn.len != ARM_PATCH_LEN)
+		return 0;
+	return insn.target;
+}
+
+/* How far an instruction of ours moves sp down. */
+static int pushed_by(uint32_t insn)
+{
+	if ((insn & 0xffff0000) == 0xe92d0000)
+		return 4 * __builtin_popcount(insn & 0xffff);
+	if ((insn & 0xffff0000) == 0xe8bd0000)
+		return -4 * __builtin_popcount(insn & 0xffff);
+	if ((insn & 0xffffff00) == 0xe24dd000)
+		return (int)(insn & 0xff);
+	if ((insn & 0xffffff00) == 0xe28dd000)
+		return -(int)(insn & 0xff);
+	return 0;
+}
+
+/* What was pushed first has the return address at its top. */
+int arm_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc)
+{
+	size_t at = (size_t)((stub ? stub->entry : area->trap) - area->base);
+	size_t end = stub ? (size_t)(stub->copy - area->base) : at + sizeof(trap_code);
+	size_t until = (size_t)(pc - area->base);
+	int pushed = 0;
+
+	if (until < at || until >= end || until % 4)
+		return -ENOENT;
+	at += stub && stub->thumb ? VENEER_LEN : 0;
+	for (; at < until; at += 4) {
+		const uint8_t *b = area->bytes + at;
+		uint32_t insn = b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 |
+				(uint32_t)b[3] << 24;
+
+		pushed += pushed_by(insn);
+		if (insn == POP_PC) /* behind it: STUB_INSTEAD, the other way */
+			pushed = 16;
+	}
+	return pushed ? pushed - 4 : -ENOENT;
+}

@@ -1,0 +1,156 @@
+/* The order of trust: each source is asked where the one before has no answer. */
+#include "unwind/unwinder.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "unwind/exidx.h"
+#include "unwind/scan.h"
+
+enum { TRAMPOLINE_LEN = 8, START_LEN = 64, FUNCTION_MAX = 1 << 16 };
+
+struct unwinder {
+	struct image *image;
+	const struct arch *arch;
+	struct cfi *cfi;     /* NULL: not there */
+	struct exidx *exidx; /* the same */
+};
+
+int unwinder_open(struct image *image, const struct arch *arch, struct unwinder **ret,
+		  struct err *err)
+{
+	struct unwinder *unwinder = calloc(1, sizeof(*unwinder));
+
+	if (!unwinder)
+		return err_sys(err, -ENOMEM, "reading unwind data");
+	unwinder->image = image;
+	unwinder->arch = arch;
+	if (cfi_open(image, arch, &unwinder->cfi, NULL))
+		unwinder->cfi = NULL;
+	if (arch->elf_machine == EM_ARM && exidx_open(image, &unwinder->exidx, NULL))
+		unwinder->exidx = NULL;
+	*ret = unwinder;
+	return 0;
+}
+
+void unwinder_close(struct unwinder *unwinder)
+{
+	if (!unwinder)
+		return;
+	cfi_close(unwinder->cfi);
+	exidx_close(unwinder->exidx);
+	free(unwinder);
+}
+
+const char *unwinder_from(const struct unwinder *unwinder)
+{
+	if (unwinder->cfi)
+		return image_eh_frame(unwinder->image)->bytes ? ".eh_frame" : ".debug_frame";
+	return unwinder->exidx ? ".ARM.exidx" : "none";
+}
+
+/* Where to look things up: a call is the instruction before the return address. */
+static uint64_t lookup_of(const struct unwinder_place *place)
+{
+	return place->exact ? place->vaddr : place->vaddr - 1;
+}
+
+/* What the system call that a return address leads to says of its frame. */
+struct trampoline {
+	bool is_exit;	  /* the outermost frame of a thread */
+	uint32_t context; /* where struct sigcontext's r0 lies from sp; 0: none */
+};
+
+static struct trampoline trampoline_at(const struct unwinder *u,
+				       const struct unwinder_place *place)
+{
+	uint8_t code[TRAMPOLINE_LEN];
+
+	if (u->arch->elf_machine != EM_ARM || place->exact ||
+	    image_read(u->image, place->vaddr, code, sizeof(code)))
+		return (struct trampoline){0};
+	return (struct trampoline){
+		.is_exit = scan_is_exit(code, sizeof(code), place->thumb),
+		.context = scan_sigreturn(code, sizeof(code), place->thumb),
+	};
+}
+
+/* The function around a place: its symbol, or that the program begins there. */
+static bool function_at(const struct unwinder *u, uint64_t vaddr, struct image_symbol *ret)
+{
+	uint64_t entry = image_entry(u->image);
+
+	if (image_symbol_at(u->image, vaddr, ret) && ret->type == STT_FUNC && ret->size)
+		return ret->size <= FUNCTION_MAX;
+	*ret = (struct image_symbol){
+		.value = entry & ~1ull, .size = START_LEN, .thumb = entry & 1};
+	return entry && vaddr >= ret->value && vaddr - ret->value < START_LEN;
+}
+
+/* By the code of the function around. */
+static int scan_at(const struct unwinder *u, const struct unwinder_place *place,
+		   struct scan_frame *ret)
+{
+	struct image_symbol symbol;
+	uint8_t *code;
+	int failed;
+
+	if (u->arch->elf_machine != EM_ARM || !function_at(u, lookup_of(place), &symbol) ||
+	    (!place->exact && place->thumb != symbol.thumb))
+		return -ENOENT;
+	code = malloc((size_t)symbol.size);
+	if (!code)
+		return -ENOMEM;
+	failed = image_read(u->image, symbol.value, code, (size_t)symbol.size);
+	if (!failed) {
+		struct scan_function function = {symbol.value, code, (size_t)symbol.size,
+						 symbol.thumb};
+
+		failed = scan_find(&function, lookup_of(place), ret);
+	}
+	free(code);
+	return failed ? -ENOENT : 0;
+}
+
+void unwinder_row(struct unwinder *u, const struct unwinder_place *place, struct row *ret)
+{
+	struct trampoline trampoline;
+	struct scan_frame frame;
+
+	*ret = (struct row){.cfa = ROW_CFA_NONE};
+	if (u->cfi && cfi_row(u->cfi, lookup_of(place), ret) != -ENOENT)
+		return;
+	trampoline = trampoline_at(u, place);
+	if (trampoline.is_exit || trampoline.context) {
+		ret->cfa = trampoline.is_exit ? ROW_CFA_ROOT : ROW_CFA_FULL;
+		return;
+	}
+	if (u->exidx && exidx_row(u->exidx, lookup_of(place), ret) != -ENOENT)
+		return;
+	if (scan_at(u, place, &frame) == 0)
+		scan_row(&frame, place->exact, ret);
+}
+
+int unwinder_step(struct unwinder *u, const struct unwinder_place *place, struct memory *memory,
+		  struct full_regs *regs, uint64_t *cfa, uint8_t *flags)
+{
+	struct trampoline trampoline;
+	struct scan_frame frame;
+	int failed = -ENOENT;
+
+	if (u->cfi)
+		failed = cfi_step(u->cfi, lookup_of(place), memory, regs, cfa, flags);
+	if (failed != -ENOENT)
+		return failed;
+	trampoline = trampoline_at(u, place);
+	if (trampoline.is_exit)
+		return -ENODATA;
+	if (trampoline.context)
+		return scan_sigreturn_step(trampoline.context, memory, regs, cfa, flags);
+	if (u->exidx)
+		failed = exidx_step(u->exidx, lookup_of(place), memory, regs, cfa, flags);
+	if (failed != -ENOENT || scan_at(u, place, &frame))
+		return failed;
+	return scan_step(&frame, memory, regs, cfa, flags);
+}
