@@ -89,7 +89,7 @@ def test_at_single_steps(target, attach, guardian):
 
 def test_killed_and_forgotten(target, attach):
     """Both killed, nobody comes: the target goes on with what was left in it, and forks."""
-    process = target("storm", "-t", "4", "-f", "-b", "-s")
+    process = target("storm", "-t", "4", "-f", "-b", "-S")
     tracer = attach(process.pid, "--no-symbols")
     tracer.status()
     memtrace.signal_all([tracer.pid, *memtrace.descendants(tracer.pid)])

@@ -22,16 +22,21 @@ def portions():
 
 @pytest.mark.limit(HOUR)
 @pytest.mark.parametrize("guardian", [False, True], ids=["memtrace", "memtrace and guardian"])
-@pytest.mark.parametrize("storm", [("-t", "8", "-f"), ("-t", "8", "-b", "-s"), ("-t", "8", "-p", "-f", "-b")],
+@pytest.mark.parametrize("storm", [("-t", "8", "-f"), ("-t", "8", "-b", "-S"), ("-t", "8", "-p", "-f", "-b")],
                          ids=" ".join)
 def test_random_kills(target, attach, storm, guardian):
+    """A signal of the program's own that memtrace has taken and not yet handed on when it
+    is killed is lost: the kernel has it no more.  Counted, and bounded: seen 1 in 150."""
+    lost = 0
     for number in portions():
         process = target("storm", *storm)
         test_kills.random_kills(process, min(PORTION, COUNT), number, guardian)
         test_kills.clean_up(process, attach)
         test_kills.must_live(process)
         process.go_on()
-        process.result()
+        lost += process.result()["lost"]
+    print(f"signals lost: {lost}")
+    assert lost <= COUNT / 20 + 1
 
 
 @pytest.mark.limit(HOUR)
