@@ -127,8 +127,13 @@ static int write_to(struct reporter *reporter, const struct snapshot *snapshot,
 		    const struct report_options *options, FILE *out, struct err *err)
 {
 	struct report_names names = {dynsym_symbol, reporter->dynsym};
-	int rc = report_write(snapshot, reporter->source.resolver,
-			      reporter->dynsym ? &names : NULL, options, out, err);
+	struct resolver *resolver = reporter->source.resolver;
+	struct report_options how = *options;
+	int rc;
+
+	/* Without a server: so that the names can be put in later. */
+	how.decodable = !resolver || !resolver_is_alive(resolver, NULL);
+	rc = report_write(snapshot, resolver, reporter->dynsym ? &names : NULL, &how, out, err);
 
 	words_wait(reporter->words, "");
 	return rc;

@@ -20,6 +20,11 @@
 
 enum { INDENT = 4, COLUMNS = 80, FEWEST = 16 };
 
+static bool is_verbose(const struct report_options *options)
+{
+	return options->verbose || options->context || options->decodable;
+}
+
 static const char *base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -36,8 +41,12 @@ static void print_module(FILE *out, const struct snapshot_module *module, bool v
 }
 
 /* " in /src/demo.c:28", or " in libfoo.so" for what has no source. */
-static void print_where(FILE *out, const struct names_line *l, bool verbose)
+static void print_where(FILE *out, const struct names_line *l,
+			const struct report_options *options)
 {
+	bool verbose = is_verbose(options);
+	uint64_t base = options->decodable ? 0 : l->base;
+
 	if (l->file) {
 		fputs(" in ", out);
 		utf8_print(out, l->file);
@@ -47,16 +56,19 @@ static void print_where(FILE *out, const struct names_line *l, bool verbose)
 	}
 	if (!l->module)
 		return;
-	if (verbose && l->base && l->base <= frame_offset(l->frame))
-		fprintf(out, "+0x%" PRIx64, frame_offset(l->frame) - l->base);
+	if (verbose && base && base <= frame_offset(l->frame))
+		fprintf(out, "+0x%" PRIx64, frame_offset(l->frame) - base);
 	fputs(" in ", out);
 	print_module(out, l->module, verbose);
-	if (verbose && !l->base)
+	if (verbose && !base)
 		fprintf(out, "+0x%" PRIx64, frame_offset(l->frame));
 }
 
-static void print_marks(FILE *out, const struct names_line *l)
+static void print_marks(FILE *out, const struct names_line *l,
+			const struct report_options *options)
 {
+	if (options->decodable && (l->frame & FRAME_EXACT))
+		fputs(" (exact)", out);
 	if (l->inlined) {
 		fputs(" (inlined)", out);
 		return;
@@ -67,7 +79,8 @@ static void print_marks(FILE *out, const struct names_line *l)
 		fputs(" (guessed by frame pointer)", out);
 }
 
-static void print_nameless(FILE *out, const struct names_line *l, bool verbose)
+static void print_nameless(FILE *out, const struct names_line *l,
+			   const struct report_options *options)
 {
 	char id[REPORT_BUILD_ID_SIZE];
 
@@ -75,12 +88,12 @@ static void print_nameless(FILE *out, const struct names_line *l, bool verbose)
 		fprintf(out, "0x%" PRIx64 " (in no module)", frame_offset(l->frame));
 		return;
 	}
-	print_module(out, l->module, verbose);
+	print_module(out, l->module, is_verbose(options));
 	fprintf(out, "+0x%" PRIx64, frame_offset(l->frame));
 	if (l->module->build_id_len)
 		fprintf(out, " [%s]", report_build_id(l->module, id));
 	if (l->file)
-		print_where(out, l, verbose);
+		print_where(out, l, options);
 }
 
 /* The function, cut to what `rest` leaves of the line. */
@@ -98,7 +111,8 @@ static void print_function(FILE *out, const struct names_line *l, const char *re
 	free(name);
 }
 
-static void render_line(FILE *out, const struct names_line *l, bool verbose)
+static void render_line(FILE *out, const struct names_line *l,
+			const struct report_options *options)
 {
 	char *rest = NULL;
 	size_t len;
@@ -106,18 +120,18 @@ static void render_line(FILE *out, const struct names_line *l, bool verbose)
 
 	fprintf(out, "%*s", INDENT, "");
 	if (!l->function) {
-		print_nameless(out, l, verbose);
-		print_marks(out, l);
+		print_nameless(out, l, options);
+		print_marks(out, l, options);
 		putc('\n', out);
 		return;
 	}
 	side = open_memstream(&rest, &len);
 	if (side) {
-		print_where(side, l, verbose);
-		print_marks(side, l);
+		print_where(side, l, options);
+		print_marks(side, l, options);
 		fclose(side);
 	}
-	print_function(out, l, rest ? rest : "", verbose);
+	print_function(out, l, rest ? rest : "", is_verbose(options));
 	fprintf(out, "%s\n", rest ? rest : "");
 	free(rest);
 }
@@ -127,5 +141,5 @@ void frames_render(FILE *out, const struct names_line *lines, size_t count, void
 	const struct report_options *options = arg;
 
 	for (size_t i = 0; i < count; i++)
-		render_line(out, &lines[i], options->verbose || options->context);
+		render_line(out, &lines[i], options);
 }

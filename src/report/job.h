@@ -25,6 +25,10 @@ int json_write(struct report_job *job, FILE *out, struct err *err);
 /* The text of one frame's lines, four columns in; arg is struct report_options. */
 void frames_render(FILE *out, const struct names_line *lines, size_t count, void *arg);
 
+/* The same in JSON; and a string in quotes, or null. */
+void json_render(FILE *out, const struct names_line *lines, size_t count, void *arg);
+void json_string(FILE *out, const char *s);
+
 /* 0 while all writes to out went well, else -errno; asked after each piece, while
  * errno is that of the failure. */
 int report_check(FILE *out, struct err *err);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "report/decode.h"
 #include "report/job.h"
 #include "report/utf8.h"
 
@@ -28,7 +29,7 @@ static const char *const end_words[] = {
 };
 _Static_assert(ARRAY_SIZE(end_words) == WALK_ENDS, "a word for each end");
 
-static void print_string(FILE *out, const char *s)
+void json_string(FILE *out, const char *s)
 {
 	if (!s) {
 		fputs("null", out);
@@ -61,20 +62,20 @@ static void print_build_id(FILE *out, const struct snapshot_module *m)
 {
 	char id[REPORT_BUILD_ID_SIZE];
 
-	print_string(out, m && m->build_id_len ? report_build_id(m, id) : NULL);
+	json_string(out, m && m->build_id_len ? report_build_id(m, id) : NULL);
 }
 
 /* ---- frames ----------------------------------------------------------------- */
 
 /* {"pc", "module", "offset", "build_id", "function", "file", "line", "inlined"} */
-static void render_line(FILE *out, const struct names_line *l)
+static void render_line(FILE *out, const struct names_line *l, bool decodable)
 {
 	uint64_t offset = frame_offset(l->frame);
 
 	fputs("      {\"pc\": ", out);
 	print_address(out, l->module ? l->module->bias + offset : offset);
 	fputs(", \"module\": ", out);
-	print_string(out, l->module ? l->module->path : NULL);
+	json_string(out, l->module ? l->module->path : NULL);
 	fputs(", \"offset\": ", out);
 	if (l->module)
 		print_address(out, offset);
@@ -83,24 +84,26 @@ static void render_line(FILE *out, const struct names_line *l)
 	fputs(", \"build_id\": ", out);
 	print_build_id(out, l->module);
 	fputs(", \"function\": ", out);
-	print_string(out, l->function);
+	json_string(out, l->function);
 	fputs(", \"file\": ", out);
-	print_string(out, l->file);
+	json_string(out, l->file);
 	if (l->line)
 		fprintf(out, ", \"line\": %" PRIu32, l->line);
 	else
 		fputs(", \"line\": null", out);
-	fprintf(out, ", \"inlined\": %s%s}", l->inlined ? "true" : "false",
-		l->frame & FRAME_GUESS ? ", \"guess\": true" : "");
+	fprintf(out, ", \"inlined\": %s%s%s}", l->inlined ? "true" : "false",
+		l->frame & FRAME_GUESS ? ", \"guess\": true" : "",
+		decodable && (l->frame & FRAME_EXACT) ? ", \"exact\": true" : "");
 }
 
-static void render_frame(FILE *out, const struct names_line *lines, size_t count, void *arg)
+void json_render(FILE *out, const struct names_line *lines, size_t count, void *arg)
 {
-	(void)arg;
+	const struct report_options *options = arg;
+
 	for (size_t i = 0; i < count; i++) {
 		if (i)
 			fputs(",\n", out);
-		render_line(out, &lines[i]);
+		render_line(out, &lines[i], options->decodable);
 	}
 }
 
@@ -165,17 +168,17 @@ static void print_head(FILE *out, const struct report_job *job)
 	const struct snapshot *s = job->snapshot;
 
 	fputs("{\n  \"memtrace\": ", out);
-	print_string(out, job->options->version);
+	json_string(out, job->options->version);
 	fprintf(out, ",\n  \"pid\": %d,\n  \"command\": [", s->pid);
 	for (char **arg = s->command; arg && *arg; arg++) {
 		if (arg != s->command)
 			fputs(", ", out);
-		print_string(out, *arg);
+		json_string(out, *arg);
 	}
 	fputs("],\n  \"time\": ", out);
 	print_time(out, &s->taken);
 	fputs(",\n  \"engine\": ", out);
-	print_string(out, s->engine);
+	json_string(out, s->engine);
 	fputs(",\n", out);
 }
 
@@ -193,6 +196,20 @@ static void print_summary(FILE *out, const struct region_totals *t)
 	fputs("},\n", out);
 }
 
+/* What a module without build-id is known by. */
+static void print_identity(FILE *out, const struct snapshot_module *m)
+{
+	char hex[DECODE_FINGERPRINT_SIZE];
+
+	if (m->fingerprint_len)
+		fprintf(out, ", \"fingerprint\": \"%s\"", decode_fingerprint(m, hex));
+	if (!m->debuglink[0])
+		return;
+	fputs(", \"debuglink\": ", out);
+	json_string(out, m->debuglink);
+	fprintf(out, ", \"debuglink_crc\": %" PRIu32, m->debuglink_crc);
+}
+
 static void print_modules(FILE *out, const struct report_job *job, const struct names *names)
 {
 	const struct snapshot *s = job->snapshot;
@@ -202,7 +219,7 @@ static void print_modules(FILE *out, const struct report_job *job, const struct 
 		const struct snapshot_module *m = &s->modules[i];
 
 		fputs(i ? ",\n    {\"path\": " : "\n    {\"path\": ", out);
-		print_string(out, m->path);
+		json_string(out, m->path);
 		fputs(", \"build_id\": ", out);
 		print_build_id(out, m);
 		fputs(", \"begin\": ", out);
@@ -210,9 +227,11 @@ static void print_modules(FILE *out, const struct report_job *job, const struct 
 		fputs(", \"end\": ", out);
 		print_address(out, m->end);
 		fputs(", \"symbols_from\": ", out);
-		print_string(out, report_symbols_from(job, names, (uint32_t)i + 1));
+		json_string(out, report_symbols_from(job, names, (uint32_t)i + 1));
 		fputs(", \"unwind_from\": ", out);
-		print_string(out, m->unwind_from[0] ? m->unwind_from : NULL);
+		json_string(out, m->unwind_from[0] ? m->unwind_from : NULL);
+		if (job->options->decodable)
+			print_identity(out, m);
 		putc('}', out);
 	}
 	fputs("]\n}\n", out);
@@ -221,8 +240,9 @@ static void print_modules(FILE *out, const struct report_job *job, const struct 
 int json_write(struct report_job *job, FILE *out, struct err *err)
 {
 	struct names *names;
-	int failed = names_create(job->snapshot, job->resolver, job->symbols, job->ids,
-				  job->shown, &job->progress, render_frame, NULL, &names, err);
+	int failed =
+		names_create(job->snapshot, job->resolver, job->symbols, job->ids, job->shown,
+			     &job->progress, json_render, (void *)job->options, &names, err);
 
 	if (failed)
 		return failed;

@@ -19,6 +19,9 @@ struct report_options {
 	unsigned count;	  /* contexts shown (in JSON too); 0 = all */
 	bool all;	  /* also contexts with nothing in use */
 	bool verbose;	  /* allocator frames and modules too */
+	/* Names are to be found later, from the report alone (report/decode.h): every frame
+	 * with module and offset, and who the modules are. */
+	bool decodable;
 	uint32_t context; /* only this one, whole; 0 = by the rules above */
 	unsigned depth;	  /* the -s limit, for the words about cut stacks */
 	const char *version;

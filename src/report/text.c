@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/decode.h"
 #include "report/job.h"
 #include "report/utf8.h"
 
@@ -323,7 +324,8 @@ static size_t count_folded(const struct names *names, const frame_t *frames, siz
 static void print_stack(FILE *out, const struct report_job *job, const struct names *names,
 			uint32_t id)
 {
-	bool whole = job->options->verbose || job->options->context;
+	bool whole = job->options->verbose || job->options->context ||
+		     job->options->decodable;
 	frame_t frames[REPORT_MAX_FRAMES];
 	enum walk_end end;
 	size_t count = snapshot_stack(job->snapshot, id, frames, ARRAY_SIZE(frames), &end);
@@ -392,7 +394,9 @@ int text_write(struct report_job *job, FILE *out, struct err *err)
 	failed = print_contexts(out, job, names, err);
 	if (!failed && !options->context) {
 		print_left_out(out, job);
-		if (options->verbose) {
+		if (options->decodable) {
+			decode_write_modules(job->snapshot, out);
+		} else if (options->verbose) {
 			fputs("\nMODULES\n\n", out);
 			report_modules(job->snapshot, job->resolver, out);
 		}

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "report/decode.h"
 #include "serve/serve_options.h"
 #include "serve/server.h"
 #include "serve/store.h"
@@ -87,8 +88,12 @@ static int serve_parent(const struct serve_options *options, struct err *err)
 	raise_file_limit();
 	setup(&server, options);
 	server.service.dirs = server.service.debuginfo.dirs.debug_dirs = options->debug_dirs.at;
-	server.service.debuginfo.dirs.local = true;
-	e = server_add(&server, options->fd, NULL, err);
+	server.service.debuginfo.dirs.local = !options->dirs.len;
+	e = options->dirs.len
+		    ? store_create(options->dirs.at, &server.service.debuginfo.dirs.store, err)
+		    : 0;
+	if (!e)
+		e = server_add(&server, options->fd, NULL, err);
 	if (!e)
 		e = server_run(&server, err);
 	teardown(&server);
@@ -148,12 +153,41 @@ static int serve_network(const struct serve_options *options, struct err *err)
 	return e;
 }
 
+static void print_remark(const char *text)
+{
+	fprintf(stderr, "memtrace-fs: %s\n", text);
+}
+
+/* memtrace's own way to names, with us at both ends: a child serves the directories. */
+static int decode(const struct serve_options *options, struct err *err)
+{
+	const struct resolver_options wish = {.server = "/proc/self/exe",
+					      .debug_dirs = options->dirs.at,
+					      .debuginfod = options->debuginfod,
+					      .serve_dirs = true};
+	FILE *in = fopen(options->report, "re");
+	struct resolver *resolver;
+	int e;
+
+	if (!in)
+		return err_sys(err, -errno, "%s", options->report);
+	e = resolver_start(&wish, &resolver, err);
+	if (!e) {
+		e = decode_report(in, resolver, print_remark, stdout, err);
+		resolver_destroy(resolver);
+	}
+	fclose(in);
+	return e;
+}
+
 static int run(const struct serve_options *options, struct err *err)
 {
 	if (options->help)
 		serve_options_print_help(stdout);
 	else if (options->version)
 		printf("memtrace-fs %s\n", MEMTRACE_VERSION);
+	else if (options->report)
+		return decode(options, err);
 	else if (options->fd >= 0)
 		return serve_parent(options, err);
 	else

@@ -13,6 +13,7 @@ enum {
 	OPTION_INTERFACE,
 	OPTION_NO_ANNOUNCE,
 	OPTION_REPORT,
+	OPTION_SERVE_DIR,
 	OPTION_VERSION,
 };
 
@@ -30,6 +31,8 @@ static const struct {
 	 OPTION_DEBUGINFOD},
 	{"debug-dir", "DIR", "with --fd: also look for debug files below DIR (repeatable)",
 	 OPTION_DEBUG_DIR},
+	{"serve-dir", "DIR", "with --fd: serve DIR as another machine's (repeatable)",
+	 OPTION_SERVE_DIR},
 	{"fd", "N", "serve the connection that file descriptor N is", OPTION_FD},
 	{"verbose", NULL, "say what is asked, and where names come from", 'v'},
 	{"help", NULL, "print this help", 'h'},
@@ -83,6 +86,8 @@ static int take(struct serve_options *options, int value, const char *argument, 
 		return read_fd(argument, &options->fd, err);
 	case OPTION_DEBUG_DIR:
 		return add_text(&options->debug_dirs, argument, err);
+	case OPTION_SERVE_DIR:
+		return add_text(&options->dirs, argument, err);
 	case 'l':
 		options->has_listen = true;
 		return endpoint_parse(argument, "--listen", &options->listen, err);
@@ -114,9 +119,9 @@ static int take(struct serve_options *options, int value, const char *argument, 
 }
 
 /* What contradicts itself, or is not enough. */
-static int check(const struct serve_options *o, struct err *err)
+static int check(const struct serve_options *o, bool words, struct err *err)
 {
-	if (o->fd >= 0 && (o->dirs.len || o->has_listen || o->has_connect || o->report))
+	if (o->fd >= 0 && (words || o->has_listen || o->has_connect || o->report))
 		return err_set(err, -EINVAL,
 			       "--fd serves one connection of this machine: it "
 			       "takes no DIR, --listen, --connect or --report");
@@ -137,6 +142,7 @@ int serve_options_read(int argc, char *const argv[], struct serve_options *ret, 
 	struct serve_options options = {.fd = -1};
 	char shorts[2 * ARRAY_SIZE(table) + 2] = ":", *letter = shorts + 1;
 	int value, e = 0;
+	bool words;
 
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
 		longs[i] = (struct option){table[i].name, table[i].argument != NULL, NULL,
@@ -160,10 +166,11 @@ int serve_options_read(int argc, char *const argv[], struct serve_options *ret, 
 		else
 			e = take(&options, value, optarg, err);
 	}
+	words = optind < argc;
 	for (; !e && optind < argc; optind++)
 		e = add_text(&options.dirs, argv[optind], err);
 	if (!e && !options.help && !options.version)
-		e = check(&options, err);
+		e = check(&options, words, err);
 	if (e)
 		serve_options_deinit(&options);
 	else

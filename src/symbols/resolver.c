@@ -283,7 +283,9 @@ int resolver_start(const struct resolver_options *options, struct resolver **ret
 	int e;
 
 	for (const char *const *dir = options->debug_dirs; dir && *dir; dir++)
-		complete = complete && vec_push(&args, "--debug-dir") && vec_push(&args, *dir);
+		complete = complete &&
+			   vec_push(&args, options->serve_dirs ? "--serve-dir" : "--debug-dir") &&
+			   vec_push(&args, *dir);
 	if (options->debuginfod)
 		complete = complete && vec_push(&args, "--debuginfod");
 	complete = complete && vec_push(&args, NULL);

@@ -41,6 +41,7 @@ struct resolved { /* innermost inlined function first; the last is the real func
 
 struct resolver_options {
 	const char *const *debug_dirs; /* NULL-terminated, or NULL */
+	bool serve_dirs; /* they are another machine's: nothing of this one is looked at */
 	bool debuginfod;
 	unsigned timeout_ms; /* longest silence of the server that is borne (default 10 000) */
 	const char *server;  /* path of memtrace-fs; NULL: beside /proc/self/exe, then PATH */

@@ -165,3 +165,40 @@ def test_a_program_is_started(network, made, start, tmp_path):
     found = [c for c in json.loads(output.read_text())["contexts"]
              if any(f["function"] == "work" for f in c["stack"])]
     assert found and all(c["stack"][-1]["function"] == "_start" for c in found)
+
+
+@pytest.mark.parametrize("variant", ["stripped", "no-build-id", "no-section-headers", "static"])
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_decoded_later(network, made, start, tmp_path, variant, form):
+    """Three ways to one report: connected, and decoded later (the third, on one machine, is
+    the reference of test_stripped_any_way)."""
+    device = made(variant)
+    program = device.on_device(device.program)
+    if variant == "static":  # without a server nothing is found in it
+        pytest.skip("no allocator is known without the staging directory")
+    alone = start(network.target, program)
+    alone.wait_line("^READY")
+    server = serve(start, network.host, device.full, "/usr/lib/debug")
+    reports = {}
+    for name, options in (("offline", ("--no-symbols",)), ("dynamic", ("-c", "10.77.0.9")),
+                          ("connected", ("-c", "10.77.0.1"))):
+        _, reports[name] = report_of(start, network.target, program, tmp_path / name, *options,
+                                     form=form)
+    server.end()
+    for name in ("offline", "dynamic"):
+        done = subprocess.run([net.FS, "--report", tmp_path / name, device.full, "/usr/lib/debug"],
+                              capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+        if form == "json":
+            assert stacks(done.stdout) == stacks(reports["connected"])
+            assert [m["symbols_from"] for m in json.loads(done.stdout)["modules"]] == \
+                [m["symbols_from"] for m in json.loads(reports["connected"])["modules"]]
+        else:
+            assert same_text(done.stdout) == same_text(reports["connected"])
+
+
+def same_text(report):
+    """Without what differs from run to run: numbers of the process, times, ids."""
+    lines = report.splitlines()
+    lines = [line for line in lines if not line.startswith(("Process ", "HEAP SUMMARY"))]
+    return "\n".join(line.split("  ", 1)[1] if line.startswith("#") else line for line in lines)

@@ -1,0 +1,325 @@
+/*
+ * A report is a list of lines; some of them are frames.  Those are gathered to a snapshot
+ * of stacks of one frame each, which names.c can ask about, and are then written anew:
+ *
+ *     lines --decode_text, decode_json--> frames --names--> text in place of the lines
+ */
+#include "report/decode.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "report/decode_parts.h"
+#include "report/utf8.h"
+
+enum { MAX_LINE = 1 << 20, MAX_LINES = 1 << 24 };
+
+const char *decode_fingerprint(const struct snapshot_module *module,
+			       char buf[DECODE_FINGERPRINT_SIZE])
+{
+	for (size_t i = 0; i < module->fingerprint_len; i++)
+		sprintf(buf + 2 * i, "%02x", module->fingerprint[i]);
+	buf[2 * module->fingerprint_len] = '\0';
+	return buf;
+}
+
+void decode_write_modules(const struct snapshot *snapshot, FILE *out)
+{
+	char id[REPORT_BUILD_ID_SIZE], hex[DECODE_FINGERPRINT_SIZE];
+
+	fputs("\nMODULES (memtrace-fs --report puts the names in)\n\n", out);
+	for (size_t i = 0; i < snapshot->module_count; i++) {
+		const struct snapshot_module *m = &snapshot->modules[i];
+
+		utf8_print(out, m->path ? m->path : "");
+		fputs(m->mapped ? "\n   " : " (unloaded)\n   ", out);
+		if (m->build_id_len)
+			fprintf(out, " build-id %s", report_build_id(m, id));
+		if (m->fingerprint_len)
+			fprintf(out, " fingerprint %s", decode_fingerprint(m, hex));
+		if (m->debuglink[0])
+			fprintf(out, " debuglink %08" PRIx32 " %s", m->debuglink_crc,
+				m->debuglink);
+		putc('\n', out);
+	}
+}
+
+size_t decode_hex(const char *text, uint8_t *ret, size_t max)
+{
+	size_t len = 0;
+	unsigned byte;
+
+	while (len < max && strspn(text + 2 * len, "0123456789abcdef") >= 2 &&
+	       sscanf(text + 2 * len, "%2x", &byte) == 1)
+		ret[len++] = (uint8_t)byte;
+	return len;
+}
+
+uint32_t decode_module_find(const struct decode *decode, const char *path)
+{
+	for (size_t i = 0; i < decode->modules.len; i++)
+		if (!strcmp(decode->modules.at[i].path, path))
+			return (uint32_t)i + 1;
+	return 0;
+}
+
+/* ---- reading ------------------------------------------------------------------------- */
+
+static int read_lines(struct decode *decode, FILE *in, struct err *err)
+{
+	char *text = NULL;
+	size_t room = 0;
+	ssize_t len;
+	int e = 0;
+
+	errno = 0;
+	while (!e && (len = getline(&text, &room, in)) >= 0) {
+		struct decode_line line = {};
+
+		if (len > MAX_LINE || decode->lines.len == MAX_LINES ||
+		    strlen(text) < (size_t)len)
+			e = err_set(err, -EINVAL, "this is no report of memtrace");
+		text[strcspn(text, "\n")] = '\0';
+		line.text = e ? NULL : strdup(text);
+		if (!e && (!line.text || !vec_push(&decode->lines, line)))
+			e = err_set(err, -ENOMEM, "no memory for the report");
+	}
+	free(text);
+	return !e && ferror(in) ? err_sys(err, -errno, "the report can't be read") : e;
+}
+
+static void decode_deinit(struct decode *decode)
+{
+	for (size_t i = 0; i < decode->lines.len; i++) {
+		free(decode->lines.at[i].text);
+		free(decode->lines.at[i].function);
+	}
+	for (size_t i = 0; i < decode->modules.len; i++)
+		free(decode->modules.at[i].path);
+	vec_deinit(&decode->lines);
+	vec_deinit(&decode->modules);
+}
+
+/* ---- asking ---------------------------------------------------------------------------- */
+
+/* A snapshot in which every frame is a stack of its own. */
+struct stacks {
+	struct snapshot snapshot;
+	VEC(struct region_node) nodes;
+	VEC(struct region_context) contexts;
+	VEC(uint32_t) ids;
+};
+
+static bool stacks_add(struct stacks *stacks, frame_t frame)
+{
+	struct region_node node = {.frame = frame, .parent = WALK_ROOT};
+	struct region_context context = {.node = (uint32_t)stacks->nodes.len};
+
+	return vec_push(&stacks->nodes, node) &&
+	       vec_push(&stacks->ids, (uint32_t)stacks->contexts.len) &&
+	       vec_push(&stacks->contexts, context);
+}
+
+static bool stacks_init(struct stacks *stacks, const struct decode *decode)
+{
+	bool ok = true;
+
+	for (int i = 0; i < WALK_ENDS; i++) { /* the places of the ends of stacks */
+		struct region_node none = {0};
+		ok = ok && vec_push(&stacks->nodes, none);
+	}
+	for (size_t i = 0; ok && i < decode->lines.len; i++)
+		if (decode->lines.at[i].kind == DECODE_FRAME)
+			ok = stacks_add(stacks, decode->lines.at[i].frame);
+	stacks->snapshot.nodes = stacks->nodes.at;
+	stacks->snapshot.node_count = (uint32_t)stacks->nodes.len;
+	stacks->snapshot.contexts = stacks->contexts.at;
+	stacks->snapshot.context_count = (uint32_t)stacks->contexts.len;
+	stacks->snapshot.modules = decode->modules.at;
+	stacks->snapshot.module_count = decode->modules.len;
+	return ok;
+}
+
+static void stacks_deinit(struct stacks *stacks)
+{
+	vec_deinit(&stacks->nodes);
+	vec_deinit(&stacks->contexts);
+	vec_deinit(&stacks->ids);
+}
+
+/* The dynamic symbols that the report has already. */
+struct known {
+	uint32_t instance;
+	uint64_t offset;
+	const char *function;
+};
+
+VEC_TYPE(known_list, struct known);
+
+static int compare_known(const void *a, const void *b)
+{
+	const struct known *x = a, *y = b;
+
+	if (x->instance != y->instance)
+		return x->instance < y->instance ? -1 : 1;
+	return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+static const char *symbol(void *arg, const struct snapshot_module *module, uint64_t offset,
+			  uint64_t *base)
+{
+	const struct known_list *list = arg;
+	const struct known key = {module->instance, offset, NULL}, *found;
+
+	*base = 0;
+	found = list->len ? bsearch(&key, list->at, list->len, sizeof(key), compare_known)
+			  : NULL;
+	return found ? found->function : NULL;
+}
+
+static void gather_known(const struct decode *decode, struct known_list *ret)
+{
+	for (size_t i = 0; i < decode->lines.len; i++) {
+		const struct decode_line *line = &decode->lines.at[i];
+		struct known known = {frame_instance(line->frame),
+				      frame_lookup_offset(line->frame), line->function};
+
+		if (line->kind == DECODE_FRAME && line->function)
+			(void)vec_push(ret, known);
+	}
+	if (ret->len)
+		qsort(ret->at, ret->len, sizeof(*ret->at), compare_known);
+}
+
+/* ---- writing --------------------------------------------------------------------------- */
+
+static void put_json(FILE *out, const struct decode_line *line, const struct names *names)
+{
+	const struct names_entry *entry = names_find(names, line->frame);
+
+	if (entry)
+		fwrite(names_text(names, entry), 1, entry->len, out);
+	fprintf(out, "%s\n", line->text + line->end);
+}
+
+static void put_module(FILE *out, const struct decode_line *line, struct resolver *resolver)
+{
+	static const char key[] = "\"symbols_from\": ";
+	const char *source = resolver_source(resolver, line->instance);
+	char *at = strstr(line->text, key);
+
+	if (!source || !at) {
+		fprintf(out, "%s\n", line->text);
+		return;
+	}
+	at += sizeof(key) - 1;
+	fprintf(out, "%.*s", (int)(at - line->text), line->text);
+	json_string(out, source);
+	/* what stood there: null, or "dynamic symbols" */
+	fprintf(out, "%s\n", at + (*at == '"' ? strcspn(at + 1, "\"") + 2 : 4));
+}
+
+/* The frames of one stack, folded as text.c does. */
+static size_t put_stack(FILE *out, const struct decode *decode, size_t begin,
+			const struct names *names)
+{
+	size_t end = begin, folded;
+
+	while (end < decode->lines.len && decode->lines.at[end].kind == DECODE_FRAME)
+		end++;
+	for (folded = begin; folded < end; folded++) {
+		const struct names_entry *entry =
+			names_find(names, decode->lines.at[folded].frame);
+		if (!entry || !entry->all_folded)
+			break;
+	}
+	if (folded == end)
+		folded = begin;
+	for (size_t i = folded; i < end; i++) {
+		const struct names_entry *entry = names_find(names, decode->lines.at[i].frame);
+		const char *text = entry ? names_text(names, entry) : "";
+		const char *text_end = text + (entry ? entry->len : 0);
+		unsigned skip = entry && i == folded && !entry->all_folded ? entry->folded : 0;
+
+		for (; skip; skip--)
+			text = (const char *)memchr(text, '\n', (size_t)(text_end - text)) + 1;
+		fwrite(text, 1, (size_t)(text_end - text), out);
+	}
+	return end;
+}
+
+static void put_all(FILE *out, const struct decode *decode, const struct names *names,
+		    struct resolver *resolver)
+{
+	for (size_t i = 0; i < decode->lines.len; i++) {
+		const struct decode_line *line = &decode->lines.at[i];
+
+		if (line->kind == DECODE_PLAIN)
+			fprintf(out, "%s\n", line->text);
+		else if (line->kind == DECODE_MODULE)
+			put_module(out, line, resolver);
+		else if (line->kind == DECODE_FRAME && decode->json)
+			put_json(out, line, names);
+		else if (line->kind == DECODE_FRAME)
+			i = put_stack(out, decode, i, names) - 1;
+	}
+}
+
+static int write_named(struct decode *decode, struct resolver *resolver, FILE *out,
+		       struct err *err)
+{
+	static const struct report_options options;
+	struct stacks stacks = {};
+	struct known_list known = {};
+	const struct report_names symbols = {symbol, &known};
+	struct progress progress;
+	struct names *names;
+	int e = -ENOMEM;
+
+	progress_init(&progress, &options);
+	gather_known(decode, &known);
+	if (stacks_init(&stacks, decode))
+		e = names_create(&stacks.snapshot, resolver, &symbols, stacks.ids.at,
+				 stacks.ids.len, &progress,
+				 decode->json ? json_render : frames_render, (void *)&options,
+				 &names, err);
+	else
+		err_set(err, e, "no memory for the report");
+	if (!e) {
+		put_all(out, decode, names, resolver);
+		names_destroy(names);
+		if (fflush(out))
+			e = report_check(out, err);
+	}
+	vec_deinit(&known);
+	stacks_deinit(&stacks);
+	return e;
+}
+
+int decode_report(FILE *in, struct resolver *resolver, void (*remark)(const char *text),
+		  FILE *out, struct err *err)
+{
+	struct decode decode = {};
+	const char *why = NULL;
+	int e = read_lines(&decode, in, err);
+
+	if (!e) {
+		decode.json = decode.lines.len && decode.lines.at[0].text[0] == '{';
+		if (!(decode.json ? decode_json : decode_text)(&decode))
+			e = err_set(err, -ENOMEM, "no memory for the report");
+		else if (!decode.modules.len)
+			e = err_set(err, -EINVAL,
+				    "no report of memtrace without names: it says nothing of "
+				    "modules");
+	}
+	if (!e)
+		e = write_named(&decode, resolver, out, err);
+	for (uint32_t i = 1; !e && remark && i <= decode.modules.len; i++)
+		if (resolver_remark(resolver, i))
+			remark(resolver_remark(resolver, i));
+	if (!e && !resolver_is_alive(resolver, &why))
+		e = err_set(err, -EPIPE, "names are incomplete: %s", why);
+	decode_deinit(&decode);
+	return e;
+}

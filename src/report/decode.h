@@ -1,0 +1,31 @@
+/*
+ * Reports that were written without names, and their names later: a report that is
+ * "decodable" (report_options) has module, offset and build-id of every frame, so that
+ * memtrace-fs --report can put the names in, where the debug files are.
+ */
+#ifndef MEMTRACE_DECODE_H
+#define MEMTRACE_DECODE_H
+
+#include <stdio.h>
+
+#include "heap/snapshot.h"
+#include "symbols/resolver.h"
+
+/*
+ * Copies the report `in` (text or JSON) to out, each frame as it would have been written
+ * with this resolver.  -EINVAL: it is no report of memtrace, or was made to be read only
+ * (said in *err); -ENOMEM; -errno of reading or writing.  `remark` (may be NULL) is told,
+ * for each module, of files that were found and don't match.
+ */
+int decode_report(FILE *in, struct resolver *resolver, void (*remark)(const char *text),
+		  FILE *out, struct err *err);
+
+/* The section of a text report that says who its modules are. */
+void decode_write_modules(const struct snapshot *snapshot, FILE *out);
+
+/* The fingerprint's digits; "" without one. */
+enum { DECODE_FINGERPRINT_SIZE = 2 * 40 + 1 };
+const char *decode_fingerprint(const struct snapshot_module *module,
+			       char buf[DECODE_FINGERPRINT_SIZE]);
+
+#endif

@@ -1,0 +1,44 @@
+/* The inside of decoding: decode_text.c and decode_json.c find the frames in the lines of a
+ * report, decode.c asks for their names and puts them in. */
+#ifndef MEMTRACE_DECODE_PARTS_H
+#define MEMTRACE_DECODE_PARTS_H
+
+#include "base/vec.h"
+#include "report/decode.h"
+#include "report/job.h"
+
+enum decode_kind {
+	DECODE_PLAIN,	/* copied */
+	DECODE_DROPPED, /* not copied: a further line of a frame, the section of modules */
+	DECODE_FRAME,
+	DECODE_MODULE, /* JSON: "symbols_from" is put in */
+};
+
+struct decode_line {
+	char *text; /* without its newline */
+	enum decode_kind kind;
+	frame_t frame;	   /* DECODE_FRAME */
+	bool first;	   /* of its stack */
+	uint32_t instance; /* DECODE_MODULE */
+	char *function;	   /* the name it had already, or NULL */
+	size_t end;	   /* JSON: where what follows the object begins */
+};
+
+struct decode {
+	VEC(struct decode_line) lines;
+	VEC(struct snapshot_module) modules; /* paths are ours */
+	bool json;
+	size_t frames;
+};
+
+/* Both fill in what each line is.  False: no memory. */
+bool decode_text(struct decode *decode);
+bool decode_json(struct decode *decode);
+
+/* The module of this path (and bias, if known to differ); 0: there is none. */
+uint32_t decode_module_find(const struct decode *decode, const char *path);
+
+/* Hex digits to bytes, at most max; returns how many. */
+size_t decode_hex(const char *text, uint8_t *ret, size_t max);
+
+#endif
