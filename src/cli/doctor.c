@@ -75,8 +75,9 @@ static bool describe_hooks(const struct inside *inside, const struct module *mod
 	size_t count = 0;
 
 	for (size_t i = 0; i < hooks->list.len; i++) {
+		/* The calls behind CALL_FREE are watched too, but allocate nothing. */
 		if (hooks->list.at[i].instance != module->instance ||
-		    hooks->list.at[i].function->call == CALL_LOADER)
+		    hooks->list.at[i].function->call > CALL_FREE)
 			continue;
 		first = first ? first : hooks->list.at[i].function->name;
 		count++;

@@ -1,0 +1,569 @@
+/*
+ * Invisible stops: a child blocks in a system call, is stopped and let go several times,
+ * and must find its call ended by what it waited for, never by EINTR.
+ *
+ * Each call is made in three worlds: stops that are hidden; stops that are not, which
+ * shows that there is something to hide; and a signal of the child's own, which must get
+ * through, EINTR and all.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/sem.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "child_case.h"
+#include "tracer/hide.h"
+#include "tracer/undo.h"
+
+enum { STOPS = 3, FOREVER_S = 1000 };
+
+/* ---- calls that wait ------------------------------------------------------- */
+
+struct wait {
+	const char *name;
+	long number;
+	long (*call)(int fd); /* in the child; what it returns is 7 when all is well */
+	long again;	      /* the number by which the kernel makes it again */
+	bool interruptible;   /* a stop ends it with EINTR, unless hidden */
+	bool socket;	      /* fd is a socket, otherwise an eventfd */
+};
+
+static long errno_if(long rc, long expected)
+{
+	return rc == expected ? 7 : -errno;
+}
+
+static long call_epoll_wait(int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	int epoll = epoll_create1(0);
+
+	epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+	return errno_if(epoll_wait(epoll, &event, 1, FOREVER_S * 1000), 1);
+}
+
+static long call_epoll_pwait2(int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	struct timespec limit = {FOREVER_S, 0};
+	int epoll = epoll_create1(0);
+
+	epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+	return errno_if(syscall(SYS_epoll_pwait2, epoll, &event, 1, &limit, NULL, 8), 1);
+}
+
+static int semaphore; /* made by the parent */
+
+static long call_semtimedop(int fd)
+{
+	struct sembuf down = {0, -1, 0};
+	struct timespec limit = {FOREVER_S, 0};
+
+	(void)fd;
+	return errno_if(semtimedop(semaphore, &down, 1, &limit), 0);
+}
+
+static long call_semop(int fd)
+{
+	struct sembuf down = {0, -1, 0};
+
+	(void)fd;
+	return errno_if(syscall(SYS_semop, semaphore, &down, 1), 0);
+}
+
+static long call_sigtimedwait(int fd)
+{
+	struct timespec limit = {FOREVER_S, 0};
+	sigset_t set;
+
+	(void)fd;
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return errno_if(syscall(SYS_rt_sigtimedwait, &set, NULL, &limit, 8), SIGUSR2);
+}
+
+static long call_recv(int fd)
+{
+	struct timeval limit = {FOREVER_S, 0};
+	char byte;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	return errno_if(recv(fd, &byte, 1, 0), 1);
+}
+
+static long call_recvmmsg(int fd)
+{
+	char byte;
+	struct iovec iov = {&byte, 1};
+	struct mmsghdr message = {.msg_hdr = {.msg_iov = &iov, .msg_iovlen = 1}};
+	struct timeval limit = {FOREVER_S, 0};
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	return errno_if(recvmmsg(fd, &message, 1, 0, NULL), 1);
+}
+
+static long call_read(int fd)
+{
+	uint64_t word;
+
+	return errno_if(read(fd, &word, sizeof(word)), sizeof(word));
+}
+
+static long call_poll(int fd)
+{
+	struct pollfd pfd = {fd, POLLIN, 0};
+
+	return errno_if(syscall(SYS_poll, &pfd, 1, FOREVER_S * 1000), 1);
+}
+
+static const struct wait waits[] = {
+	{"epoll_wait", SYS_epoll_wait, call_epoll_wait, SYS_epoll_wait, true, false},
+	{"epoll_pwait2", SYS_epoll_pwait2, call_epoll_pwait2, SYS_epoll_pwait2, true, false},
+	{"semtimedop", SYS_semtimedop, call_semtimedop, SYS_semtimedop, true, false},
+	{"semop", SYS_semop, call_semop, SYS_semop, true, false},
+	{"rt_sigtimedwait", SYS_rt_sigtimedwait, call_sigtimedwait, SYS_rt_sigtimedwait, true,
+	 false},
+	{"recv", SYS_recvfrom, call_recv, SYS_recvfrom, true, true},
+	{"recvmmsg", SYS_recvmmsg, call_recvmmsg, SYS_recvmmsg, true, true},
+	{"read", SYS_read, call_read, SYS_read, false, false},
+	{"poll", SYS_poll, call_poll, SYS_restart_syscall, false, false},
+};
+
+/* ---- the child ------------------------------------------------------------- */
+
+struct fixture {
+	const struct wait *wait;
+	int fds[2]; /* [0]: the child waits for it, [1]: makes it happen; one eventfd twice */
+	struct child_case child;
+	struct tracee tracee;
+	bool hides;
+};
+
+static volatile sig_atomic_t handled;
+
+static void on_signal(int signo)
+{
+	(void)signo;
+	handled++;
+}
+
+static void wait_once(struct child_case *self, void *arg)
+{
+	struct fixture *f = arg;
+	struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART */
+
+	sigaction(SIGUSR1, &action, NULL);
+	action.sa_handler = SIG_IGN;
+	sigaction(SIGHUP, &action, NULL);
+	child_say(self, 1);
+	child_say(self, f->wait->call(f->fds[0]));
+	child_say(self, handled);
+}
+
+static void start(struct fixture *f, const struct wait *wait)
+{
+	struct err err;
+
+	memset(f, 0, sizeof(*f));
+	f->wait = wait;
+	f->hides = true;
+	semaphore = semget(IPC_PRIVATE, 1, 0600);
+	if (wait->socket)
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, f->fds), 0);
+	else
+		f->fds[0] = f->fds[1] = eventfd(0, 0);
+	f->child = child_start(wait_once, f);
+	child_hear(&f->child);
+	child_wait_for_call(f->child.pid, wait->number);
+	if (tracee_attach(&f->tracee, f->child.pid, &err))
+		fail_msg("%s", err.text);
+}
+
+static void end(struct fixture *f)
+{
+	tracee_release(&f->tracee);
+	child_end(&f->child);
+	close(f->fds[0]);
+	if (f->wait->socket)
+		close(f->fds[1]);
+	semctl(semaphore, 0, IPC_RMID);
+}
+
+/* What the child waits for. */
+static void make_it_happen(const struct fixture *f)
+{
+	struct sembuf up = {0, 1, 0};
+
+	if (f->wait->number == SYS_semop || f->wait->number == SYS_semtimedop)
+		assert_int_equal(semop(semaphore, &up, 1), 0);
+	else if (f->wait->number == SYS_rt_sigtimedwait)
+		kill(f->child.pid, SIGUSR2);
+	else
+		assert_int_equal(write(f->fds[1], &(uint64_t){1}, f->wait->socket ? 1 : 8),
+				 f->wait->socket ? 1 : 8);
+}
+
+/* ---- the tracer ------------------------------------------------------------ */
+
+/* As the engine does it. */
+static void handle(void *arg, struct stop *stop)
+{
+	struct fixture *f = arg;
+	struct status status;
+
+	if (stop->kind == STOP_QUIET && f->hides)
+		hide_stop(&f->tracee, stop->thread);
+	if (stop->kind == STOP_SIGNAL && f->hides &&
+	    !status_read(f->tracee.pid, stop->thread->tid, &status) &&
+	    status_ignores(&status, stop->signal))
+		hide_stop(&f->tracee, stop->thread);
+	if (stop->thread)
+		tracee_continue(&f->tracee, stop->thread);
+}
+
+static void stop_and_go(struct fixture *f)
+{
+	struct err err;
+
+	if (tracee_stop(&f->tracee, handle, f, &err))
+		fail_msg("%s: %s", f->wait->name, err.text);
+	tracee_resume(&f->tracee);
+}
+
+/* Takes stops until the child has said its word, in the kernel's own time. */
+static long hear(struct fixture *f)
+{
+	struct pollfd pfd = {f->child.hear, POLLIN, 0};
+	struct stop stop;
+
+	while (poll(&pfd, 1, 0) == 0) {
+		if (tracee_next(&f->tracee, false, &stop) == 1)
+			handle(f, &stop);
+		else
+			sched_yield();
+	}
+	return child_hear(&f->child);
+}
+
+static void assert_heard(struct fixture *f, long result, long signals)
+{
+	long heard = hear(f);
+
+	if (heard != result)
+		fail_msg("%s: %ld instead of %ld", f->wait->name, heard, result);
+	assert_int_equal(hear(f), signals);
+}
+
+/* ---- tests ------------------------------------------------------------------- */
+
+static void stops_are_hidden(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(waits); i++) {
+		struct fixture f;
+
+		start(&f, &waits[i]);
+		for (int n = 0; n < STOPS; n++) {
+			stop_and_go(&f);
+			child_wait_for_call(f.child.pid, waits[i].again);
+		}
+		make_it_happen(&f);
+		assert_heard(&f, 7, 0);
+		end(&f);
+	}
+}
+
+/* What comes to pass while the world stands is found when it goes on. */
+static void what_happens_meanwhile_is_not_lost(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(waits); i++) {
+		struct fixture f;
+		struct err err;
+
+		start(&f, &waits[i]);
+		assert_int_equal(tracee_stop(&f.tracee, handle, &f, &err), 0);
+		make_it_happen(&f);
+		tracee_resume(&f.tracee);
+		assert_heard(&f, 7, 0);
+		end(&f);
+	}
+}
+
+/* Otherwise the two tests above would show nothing. */
+static void there_is_something_to_hide(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(waits); i++) {
+		struct fixture f;
+
+		if (!waits[i].interruptible)
+			continue;
+		start(&f, &waits[i]);
+		f.hides = false;
+		stop_and_go(&f);
+		assert_heard(&f, -EINTR, 0);
+		end(&f);
+	}
+}
+
+static void a_signal_of_its_own_gets_through(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(waits); i++) {
+		struct fixture f;
+
+		start(&f, &waits[i]);
+		stop_and_go(&f);
+		child_wait_for_call(f.child.pid, waits[i].again);
+		kill(f.child.pid, SIGUSR1);
+		assert_heard(&f, -EINTR, 1);
+		end(&f);
+	}
+}
+
+/* It waits already when we look at the stop: the call would have ended anyway. */
+static void a_signal_that_waits_gets_through(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(waits); i++) {
+		struct fixture f;
+		struct err err;
+
+		if (!waits[i].interruptible)
+			continue;
+		start(&f, &waits[i]);
+		f.hides = false; /* not yet: the stop is looked at below */
+		assert_int_equal(tracee_stop(&f.tracee, handle, &f, &err), 0);
+		kill(f.child.pid, SIGUSR1);
+		assert_false(hide_stop(&f.tracee, tracee_find(&f.tracee, f.child.pid)));
+		f.hides = true;
+		tracee_resume(&f.tracee);
+		assert_heard(&f, -EINTR, 1);
+		end(&f);
+	}
+}
+
+/* Untraced, it would not even have been queued. */
+static void an_ignored_signal_is_hidden(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(waits); i++) {
+		struct fixture f;
+		struct stop stop;
+
+		start(&f, &waits[i]);
+		for (int n = 0; n < 2; n++) {
+			const int signos[] = {SIGHUP, SIGWINCH}; /* by wish, by default */
+
+			kill(f.child.pid, signos[n]);
+			do
+				assert_int_equal(tracee_next(&f.tracee, true, &stop), 1);
+			while (stop.kind != STOP_SIGNAL);
+			assert_int_equal(stop.signal, signos[n]);
+			handle(&f, &stop);
+			child_wait_for_call(f.child.pid, waits[i].again);
+		}
+		make_it_happen(&f);
+		assert_heard(&f, 7, 0);
+		end(&f);
+	}
+}
+
+/* close() has closed, whatever it returns: a second one would close another's file. */
+static void some_calls_are_never_repeated(void **state)
+{
+	const struct arch *arch = arch_native();
+	struct tracee tracee = {.pid = getpid(), .arch = arch};
+	struct thread thread = {.tid = getpid(), .state = THREAD_STOPPED, .regs_read = true};
+	const int64_t eintr = -EINTR, none = -1;
+	bool found = false;
+
+	(void)state;
+	thread.regs.len = arch->regs_len;
+	for (int64_t number = -2; number < 450; number++) {
+		bool final = number < 0;
+		uint64_t pc = 0x1000;
+
+		for (const int16_t *at = arch->eintr_final; *at >= 0; at++)
+			final |= *at == number;
+		found |= final && number == SYS_close;
+		memcpy(thread.regs.bytes + arch->syscall_number_offset, &number, 8);
+		memcpy(thread.regs.bytes + arch->syscall_result_offset, &eintr, 8);
+		regs_write(arch, &thread.regs, arch->reg_pc, pc);
+		thread.regs_changed = false;
+		assert_int_equal(hide_stop(&tracee, &thread), !final);
+		assert_int_equal(thread.regs_changed, !final);
+		assert_true(regs_read(arch, &thread.regs, arch->reg_pc) ==
+			    pc - (final ? 0 : arch->syscall_insn_len));
+		if (final)
+			continue;
+		assert_memory_equal(thread.regs.bytes + arch->syscall_result_offset, &number,
+				    8);
+		assert_memory_equal(thread.regs.bytes + arch->syscall_number_offset, &none, 8);
+	}
+	assert_true(found);
+	/* A call that has ended otherwise is over. */
+	memcpy(thread.regs.bytes + arch->syscall_number_offset, &(int64_t){SYS_epoll_wait}, 8);
+	memcpy(thread.regs.bytes + arch->syscall_result_offset, &(int64_t){1}, 8);
+	assert_false(hide_stop(&tracee, &thread));
+}
+
+/* ---- who is inside --------------------------------------------------------------- */
+
+static uint8_t *ground; /* where ranges lie; nothing else points there */
+
+struct holder {
+	size_t offset; /* from ground, of the address on its stack; 0: none */
+	int say;
+};
+
+static void *hold(void *arg)
+{
+	const struct holder *holder = arg;
+	volatile uintptr_t word[4] = {0};
+
+	if (holder->offset)
+		word[1] = (uintptr_t)ground + holder->offset;
+	child_say(&(struct child_case){.say = holder->say}, 1);
+	for (;;)
+		pause();
+	return (void *)word[1];
+}
+
+static void be_held(struct child_case *self, void *arg)
+{
+	size_t *offset = arg;
+	struct holder none = {0, self->say}, some = {*offset, self->say};
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, hold, &none);
+	pthread_create(&thread, NULL, hold, &some);
+	for (;;)
+		pause();
+}
+
+static void go_on(void *arg, struct stop *stop)
+{
+	if (stop->thread)
+		tracee_continue(arg, stop->thread);
+}
+
+static void addresses_on_stacks(void **state)
+{
+	size_t offset = 500;
+	struct child_case child = child_start(be_held, &offset);
+	const taddr_t at = (taddr_t)(uintptr_t)ground;
+	struct hide_range ranges[] = {{at + 10, at + 20}, {at + 499, at + 501}};
+	struct tracee tracee;
+	struct err err;
+	taddr_t pc;
+
+	(void)state;
+	child_hear(&child);
+	child_hear(&child);
+	assert_int_equal(tracee_attach(&tracee, child.pid, &err), 0);
+	assert_int_equal(tracee_stop(&tracee, go_on, &tracee, &err), 0);
+	assert_true(hide_has_address(&tracee, ranges, 2));
+	assert_false(hide_has_address(&tracee, ranges, 1));
+	ranges[1] = (struct hide_range){at + 500, at + 600}; /* begin is not in it */
+	assert_false(hide_has_address(&tracee, ranges, 2));
+	ranges[1] = (struct hide_range){at + 400, at + 500}; /* nor is end */
+	assert_false(hide_has_address(&tracee, ranges, 2));
+	/* A pc counts as well. */
+	pc = regs_read(tracee.arch, thread_regs(&tracee, tracee_find(&tracee, child.pid)),
+		       tracee.arch->reg_pc);
+	ranges[0] = (struct hide_range){pc - 1, pc + 1};
+	assert_true(hide_has_address(&tracee, ranges, 1));
+	/* One that sleeps in the kernel and does not stop is looked at by /proc. */
+	tracee_find(&tracee, child.pid)->state = THREAD_RUNNING;
+	assert_true(hide_has_address(&tracee, ranges, 1));
+	ranges[0] = (struct hide_range){at + 10, at + 20};
+	assert_false(hide_has_address(&tracee, ranges, 1));
+	/* One that can't be looked at counts as inside; one that is gone does not. */
+	tracee.pid = 4194304;
+	assert_true(hide_has_address(&tracee, ranges, 1));
+	tracee_find(&tracee, child.pid)->state = THREAD_GONE;
+	assert_false(hide_has_address(&tracee, ranges, 1));
+	tracee.pid = child.pid;
+	tracee_find(&tracee, child.pid)->state = THREAD_STOPPED;
+	assert_false(hide_has_address(&tracee, ranges, 1));
+	tracee_resume(&tracee);
+	tracee_release(&tracee);
+	child_end(&child);
+}
+
+static void inside_the_areas_of_a_log(void **state)
+{
+	size_t offset = 500;
+	struct child_case child = child_start(be_held, &offset);
+	struct undo *undo = undo_create();
+	struct tracee tracee;
+	struct thread *thread;
+	struct err err;
+
+	(void)state;
+	child_hear(&child);
+	child_hear(&child);
+	assert_int_equal(tracee_attach(&tracee, child.pid, &err), 0);
+	assert_int_equal(tracee_stop(&tracee, go_on, &tracee, &err), 0);
+	assert_false(hide_has_inside(&tracee, undo));
+	undo->area_count = 1;
+	undo->area[0] = (struct undo_area){
+		.base = (taddr_t)(uintptr_t)ground + 450, .len = 100, .active = 1};
+	assert_true(hide_has_inside(&tracee, undo));
+	thread = tracee_find(&tracee, child.pid); /* the leader holds nothing */
+	assert_false(hide_is_inside(&tracee, thread, undo));
+	undo->area[0].len = 50; /* up to, and not with, the address */
+	assert_false(hide_has_inside(&tracee, undo));
+	undo->area[0].len = 51;
+	assert_true(hide_has_inside(&tracee, undo));
+	undo->area[0].active = 0;
+	assert_false(hide_has_inside(&tracee, undo));
+	undo->area[0].active = 1;
+	undo->area[0].base =
+		regs_read(tracee.arch, thread_regs(&tracee, thread), tracee.arch->reg_pc);
+	undo->area[0].len = 1;
+	assert_true(hide_is_inside(&tracee, thread, undo));
+	tracee_resume(&tracee);
+	tracee_release(&tracee);
+	undo_destroy(undo);
+	child_end(&child);
+}
+
+static int make_ground(void **state)
+{
+	(void)state;
+	ground = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return ground == MAP_FAILED;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(stops_are_hidden),
+		cmocka_unit_test(what_happens_meanwhile_is_not_lost),
+		cmocka_unit_test(there_is_something_to_hide),
+		cmocka_unit_test(a_signal_of_its_own_gets_through),
+		cmocka_unit_test(a_signal_that_waits_gets_through),
+		cmocka_unit_test(an_ignored_signal_is_hidden),
+		cmocka_unit_test(some_calls_are_never_repeated),
+		cmocka_unit_test(addresses_on_stacks),
+		cmocka_unit_test(inside_the_areas_of_a_log),
+	};
+
+	return cmocka_run_group_tests(tests, make_ground, NULL);
+}
