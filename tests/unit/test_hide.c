@@ -357,6 +357,25 @@ static void a_signal_that_waits_gets_through(void **state)
 	}
 }
 
+/* One that waits and has no effect is no reason to end a call. */
+static void an_ignored_signal_that_waits(void **state)
+{
+	struct fixture f;
+	struct err err;
+
+	(void)state;
+	start(&f, &waits[0]);
+	f.hides = false; /* not yet: the stop is looked at below */
+	assert_int_equal(tracee_stop(&f.tracee, handle, &f, &err), 0);
+	kill(f.child.pid, SIGHUP);
+	assert_true(hide_stop(&f.tracee, tracee_find(&f.tracee, f.child.pid)));
+	f.hides = true;
+	tracee_resume(&f.tracee);
+	make_it_happen(&f);
+	assert_heard(&f, 7, 0);
+	end(&f);
+}
+
 /* Untraced, it would not even have been queued. */
 static void an_ignored_signal_is_hidden(void **state)
 {
@@ -559,6 +578,7 @@ int main(void)
 		cmocka_unit_test(there_is_something_to_hide),
 		cmocka_unit_test(a_signal_of_its_own_gets_through),
 		cmocka_unit_test(a_signal_that_waits_gets_through),
+		cmocka_unit_test(an_ignored_signal_that_waits),
 		cmocka_unit_test(an_ignored_signal_is_hidden),
 		cmocka_unit_test(some_calls_are_never_repeated),
 		cmocka_unit_test(addresses_on_stacks),

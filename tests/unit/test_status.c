@@ -145,7 +145,8 @@ static void signals_that_do_nothing(void **state)
 				 .ignored = signal_bit(SIGUSR2) | signal_bit(SIGTERM)};
 
 	(void)state;
-	assert_false(status_ignores(&s, SIGURG));  /* caught */
+	assert_false(status_ignores(&s, SIGURG)); /* caught */
+	assert_true(status_ignores(&(struct status){.state = 'S'}, SIGURG));
 	assert_true(status_ignores(&s, SIGCHLD));  /* by default */
 	assert_true(status_ignores(&s, SIGWINCH)); /* by default */
 	assert_true(status_ignores(&s, SIGUSR2));

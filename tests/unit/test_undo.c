@@ -256,7 +256,11 @@ static void what_was_unmapped_is_forgotten(void **state)
 	assert_int_equal(area(f, 200), 0);
 	undo_forget(f->undo, at(20), at(21));
 	assert_int_equal(f->undo->patch_count, 3);
-	undo_forget(f->undo, at(30), at(101)); /* its end is not in it */
+	undo_forget(f->undo, at(0), at(10)); /* its end is not in it */
+	undo_forget(f->undo, at(31), at(100));
+	assert_int_equal(f->undo->patch_count, 3);
+	assert_true(undo_covers(f->undo, at(100)));
+	undo_forget(f->undo, at(30), at(101));
 	assert_int_equal(f->undo->patch_count, 1);
 	assert_int_equal(f->undo->area_count, 2);
 	assert_false(undo_covers(f->undo, at(100)));
