@@ -5,6 +5,8 @@
 #include "region/tables.h"
 
 #define BLOCKS_FIRST_CAPACITY 2048u
+/* Slots of the table before that one new block moves: some microseconds. */
+#define BLOCKS_SLICE 64u
 
 /* The block at addr, or NULL. */
 struct region_block *blocks_find(const struct region *region, uint64_t addr);
@@ -16,6 +18,10 @@ struct region_block *blocks_find(const struct region *region, uint64_t addr);
  */
 struct region_block *blocks_slot(struct region *region, struct region_space *space,
 				 uint64_t addr);
+
+/* Calls visit for every block. */
+void blocks_for_each(const struct region *region,
+		     void (*visit)(void *arg, const struct region_block *block), void *arg);
 
 /* Removes what blocks_find() found. */
 void blocks_remove(struct region *region, struct region_block *block);

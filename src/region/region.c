@@ -245,11 +245,7 @@ void region_for_each_block(const struct region *region,
 			   void (*visit)(void *arg, const struct region_block *block),
 			   void *arg)
 {
-	const struct region_block *blocks = tables_at(region, REGION_BLOCKS);
-
-	for (uint32_t i = 0; i < region->tables[REGION_BLOCKS].capacity; i++)
-		if (blocks[i].addr)
-			visit(arg, &blocks[i]);
+	blocks_for_each(region, visit, arg);
 }
 
 uint64_t region_memory(const struct region *region)

@@ -3,7 +3,7 @@
  *
  * The problem: tables double, so that places of all sizes come free again, and a
  * session of weeks must not run out of its reserved range.  There is no free list
- * to go wrong: what is free is whatever none of the four tables holds, and a new
+ * to go wrong: what is free is whatever none of the tables holds, and a new
  * place is the lowest gap that is large enough.
  *
  *    header | index |  . . gap . . | contexts | blocks (old) | blocks (new) | . .
@@ -72,6 +72,17 @@ void tables_replace(struct region *region, struct region_space *space, enum regi
 	region->tables[id] = *fresh;
 	if (old.bytes)
 		space->release(space, old.offset, old.bytes);
+}
+
+void tables_give_back(struct region *region, struct region_space *space,
+		      enum region_table_id id)
+{
+	struct region_table *t = &region->tables[id];
+	uint64_t piece = t->bytes < REGION_PIECE ? t->bytes : REGION_PIECE;
+
+	t->bytes -= piece;
+	if (piece)
+		space->release(space, t->offset + t->bytes, piece);
 }
 
 static void copy_words(uint64_t *to, const uint64_t *from, uint64_t bytes)

@@ -1,5 +1,5 @@
 /*
- * Inside the region: its header and the four tables (see region.h for what they
+ * Inside the region: its header and the tables (see region.h for what they
  * hold, doc/region.md for the picture).  For region/'s own files only.
  *
  * All places are offsets from the region's base, which is where struct region is.
@@ -10,19 +10,24 @@
 #include "region/region.h"
 
 #define REGION_MAGIC   0x6e6f69676572746dull /* "mtregion", little-endian */
-#define REGION_VERSION 1u
+#define REGION_VERSION 2u
 
 /* Memory is taken and given back in pieces of this: the largest page of any Linux. */
 #define REGION_GRANULE 65536u
+
+/* So much is given back at once: more would take more than some hundred microseconds. */
+#define REGION_PIECE (16 * REGION_GRANULE)
 
 /* After a growth that failed, so many needs pass before it is tried again. */
 #define REGION_PATIENCE 4096u
 
 enum region_table_id {
-	REGION_NODES,	 /* struct region_node[]; the first WALK_ENDS are the roots */
-	REGION_INDEX,	 /* uint32_t[]: hash of {frame, parent} -> node; 0 is empty */
-	REGION_CONTEXTS, /* struct region_context[]; [0] is the overflow context */
-	REGION_BLOCKS,	 /* struct region_block[]: hash of the address; addr 0 is empty */
+	REGION_NODES,	      /* struct region_node[]; the first WALK_ENDS are the roots */
+	REGION_INDEX,	      /* uint32_t[]: hash of {frame, parent} -> node; 0 is empty */
+	REGION_CONTEXTS,      /* struct region_context[]; [0] is the overflow context */
+	REGION_BLOCKS,	      /* struct region_block[]: hash of the address; addr 0 is empty */
+	REGION_BLOCKS_BEFORE, /* the smaller one before it, while it is emptied, then given back
+			       */
 	REGION_TABLES
 };
 
@@ -41,6 +46,10 @@ struct region {
 	uint32_t reserved;
 	struct region_totals totals;
 	struct region_table tables[REGION_TABLES];
+	struct {
+		uint32_t start; /* a slot of REGION_BLOCKS_BEFORE that was free */
+		uint32_t done;	/* slots from there on, wrapping, that were moved */
+	} emptying;
 };
 
 _Static_assert(sizeof(struct region_node) == 16, "the region's layout is versioned");
@@ -48,7 +57,7 @@ _Static_assert(sizeof(struct region_context) == 56, "the region's layout is vers
 _Static_assert(sizeof(struct region_block) == 24, "the region's layout is versioned");
 _Static_assert(sizeof(struct region_totals) == 72, "the region's layout is versioned");
 _Static_assert(sizeof(struct region_table) == 32, "the region's layout is versioned");
-_Static_assert(sizeof(struct region) == 216, "the region's layout is versioned");
+_Static_assert(sizeof(struct region) == 256, "the region's layout is versioned");
 
 static inline void *tables_at(const struct region *region, enum region_table_id id)
 {
@@ -62,6 +71,10 @@ static inline void *tables_at(const struct region *region, enum region_table_id 
  */
 bool tables_prepare(struct region *region, struct region_space *space, enum region_table_id id,
 		    uint64_t capacity, struct region_table *ret);
+
+/* Gives a piece of a table's memory back, the last one first; it holds nothing any more. */
+void tables_give_back(struct region *region, struct region_space *space,
+		      enum region_table_id id);
 
 /* The new place becomes the table; the old one is given back. */
 void tables_replace(struct region *region, struct region_space *space, enum region_table_id id,
