@@ -135,6 +135,9 @@ KINDS := threads-static threads-static-pie threads-nopie threads-stripped thread
 ifneq ($(shell command -v musl-gcc),)
 KINDS += threads-musl threads-musl-static
 endif
+ifneq ($(shell command -v rustc),)
+KINDS += leaky
+endif
 TARGETS := $(TARGET_BIN) $(TARGET_SO) $(KINDS:%=$(O)/tests/targets/%)
 
 $(O)/tests/targets/threads-%: tests/targets/threads.c tests/targets/target.h
@@ -143,6 +146,9 @@ $(O)/tests/targets/threads-%: tests/targets/threads.c tests/targets/target.h
 $(O)/tests/targets/operators-static: tests/targets/operators.cc tests/targets/target.h
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CXX) $(TARGET_FLAGS) -static -o $@ $<
+$(O)/tests/targets/leaky: tests/targets/leaky.rs
+	@mkdir -p $(@D)
+	$(call say,LINK)env -u MAKEFLAGS rustc -g -O -o $@ $<
 %/threads-static %/threads-static-pie %/threads-nopie %/threads-stripped: KIND_CC = $(CC)
 %/threads-lld: KIND_CC = $(if $(shell command -v ld.lld),$(CC) -fuse-ld=lld,$(CC) -fuse-ld=gold)
 %/threads-musl %/threads-musl-static: KIND_CC = musl-gcc

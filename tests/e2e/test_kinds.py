@@ -106,11 +106,30 @@ def test_allocator_launched(tmp_path, library):
     assert report["summary"]["allocs"] >= result["allocs"]
 
 
+def test_rust(target, attach):
+    process = target(built("leaky"))
+    tracer = attach(process.pid)
+    process.go_on()
+    process.done()
+    report = tracer.detach().consistent()
+    process.go_on()
+    assert process.result()["kept"] == 7 * 1111
+
+    def through(name):
+        return [c for c in report["contexts"] if any(name in (frame["function"] or "") for frame in c["stack"])]
+
+    vectors = [c for c in through("rust_leak") if c["allocated_bytes"] == 1111 * c["allocs"]]
+    assert sum(c["in_use_blocks"] for c in vectors) == 7
+    used = through("rust_keep_and_drop")
+    assert sum(c["allocs"] for c in used) >= 500
+    assert sum(c["in_use_bytes"] for c in used) == 0
+
+
 # ---- other places ----------------------------------------------------------------
 
-def namespaces():
+def namespaces(user):
     command = ["unshare", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--mount-proc", "--kill-child"]
-    if os.getuid():
+    if user or os.getuid():
         command += ["--user", "--map-root-user"]
     if subprocess.run([*command, "true"], capture_output=True).returncode:
         pytest.skip("no namespaces here")
@@ -132,8 +151,9 @@ def follow_inside(process, attach):
     return report
 
 
-def test_in_namespaces(started, attach):
-    process = memtrace.Process([*namespaces(), memtrace.TARGETS / "threads", "4", "300"])
+@pytest.mark.parametrize("user", [False, True], ids=["ours", "a user namespace"])
+def test_in_namespaces(started, attach, user):
+    process = memtrace.Process([*namespaces(user), memtrace.TARGETS / "threads", "4", "300"])
     started.append(process)
     follow_inside(process, attach)
 

@@ -3,13 +3,20 @@
 Each answers every request right: before, while memtrace is attached, and after it has
 gone; and what it reports is consistent, with nothing lost.
 """
+import glob
+import gzip
 import http.client
+import json
 import os
+import pathlib
 import pwd
 import random
 import shutil
+import signal
 import socket
 import struct
+import subprocess
+import tempfile
 import threading
 import urllib.parse
 
@@ -226,7 +233,6 @@ def test_nginx(started, attach, tmp_path):
     started.append(server)
 
     def request():
-        import gzip
         client = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         for headers in ({}, {"Accept-Encoding": "gzip"}):
             client.request("GET", "/file", headers=headers)
@@ -273,7 +279,6 @@ def test_python_http_server(started, attach, allocator):
     dice = random.Random(2)
 
     def request():
-        import json
         numbers = [dice.randrange(10**6) for _ in range(10)]
         with socket.create_connection(("127.0.0.1", port), 20) as sock:
             client = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
@@ -288,6 +293,90 @@ def test_python_http_server(started, attach, allocator):
     for load in loads:
         load.stop()
     assert any("python3" in module["path"] for module in report["modules"])
+
+
+# ---- node -----------------------------------------------------------------------
+
+NODE_SERVER = """
+const http = require('http'), zlib = require('zlib');
+http.createServer((request, response) => {
+    const n = Number(new URL(request.url, 'http://x').searchParams.get('n'));
+    const text = JSON.stringify({n: n * 2, list: Array.from({length: 200}, (_, i) => i * n)});
+    zlib.gzip(text, (error, packed) => response.end(zlib.gunzipSync(packed)));
+}).listen(Number(process.argv[1]), '127.0.0.1');
+"""
+
+
+@needs("node")
+@pytest.mark.limit(90)
+def test_node(started, attach):
+    """Code that is made while it runs: frames in no module, and the stacks end there."""
+    port = free_port()
+    server = memtrace.Process(["node", "-e", NODE_SERVER, port])
+    started.append(server)
+    numbers = iter(range(10**6))
+
+    def request():
+        n = next(numbers)
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        client.request("GET", f"/?n={n}")
+        answer = json.loads(client.getresponse().read())
+        client.close()
+        assert answer == {"n": n * 2, "list": [i * n for i in range(200)]}
+
+    until_it_answers(request, server)
+    report = attached_under_load(server.pid, attach, request, answers=20)
+    assert any("node" in module["path"] for module in report["modules"])
+
+
+# ---- postgres -------------------------------------------------------------------
+
+POSTGRES = sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"))[-1:]
+
+
+@pytest.mark.skipif(not POSTGRES or not shutil.which("pgbench"), reason="postgres is not installed")
+@pytest.mark.skipif(os.getuid() == 0 and not shutil.which("setpriv"), reason="postgres does not run as root")
+@pytest.mark.limit(120)
+def test_postgres(started, attach):
+    """A backend under pgbench; every balance is right in the end."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="memtrace-pg"))
+    person = []
+    if os.getuid() == 0:
+        os.chown(directory, 65534, 65534)
+        person = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    binaries = pathlib.Path(POSTGRES[0]).parent
+    try:
+        subprocess.run([*person, binaries / "initdb", "-D", directory / "data", "-U", "tester", "--no-sync",
+                        "-A", "trust"], check=True, capture_output=True)
+        server = memtrace.Process([*person, POSTGRES[0], "-D", directory / "data", "-k", directory, "-h", "",
+                                   "-c", "fsync=off"])
+        started.append(server)
+        connect = ["-h", directory, "-U", "tester", "postgres"]
+
+        def sql(text):
+            return subprocess.run(["psql", "-tA", *connect, "-c", text], capture_output=True, text=True)
+
+        while sql("select 1").returncode:
+            assert server.alive(), server.story()
+        subprocess.run(["pgbench", "-i", "-q", *connect], check=True, capture_output=True)
+        bench = memtrace.Process(["pgbench", "-c", "2", "-T", "60", *connect])
+        started.append(bench)
+        find = "select pid from pg_stat_activity where application_name = 'pgbench' limit 1"
+        while not (pid := sql(find).stdout.strip()):
+            assert bench.alive(), bench.story()
+        tracer = attach(int(pid))
+        while tracer.status()["allocs"] < 100:
+            assert bench.alive(), bench.story()
+        tracer.detach().consistent()
+        bench.process.terminate()
+        bench.wait()
+        sums = sql("select (select sum(abalance) from pgbench_accounts) = (select sum(delta) from pgbench_history)"
+                   " and (select sum(tbalance) from pgbench_tellers) = (select sum(delta) from pgbench_history)")
+        assert sums.stdout.strip() == "t", sums
+        server.process.send_signal(signal.SIGINT)
+        assert server.wait() == 0
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 # ---- sqlite3 --------------------------------------------------------------------
