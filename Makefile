@@ -148,7 +148,7 @@ $(O)/tests/targets/operators-static: tests/targets/operators.cc tests/targets/ta
 	$(call say,LINK)$(CXX) $(TARGET_FLAGS) -static -o $@ $<
 $(O)/tests/targets/leaky: tests/targets/leaky.rs
 	@mkdir -p $(@D)
-	$(call say,LINK)env -u MAKEFLAGS rustc -g -O -o $@ $<
+	$(call say,LINK)env -u MAKEFLAGS -u MFLAGS rustc -g -O -o $@ $<
 %/threads-static %/threads-static-pie %/threads-nopie %/threads-stripped: KIND_CC = $(CC)
 %/threads-lld: KIND_CC = $(if $(shell command -v ld.lld),$(CC) -fuse-ld=lld,$(CC) -fuse-ld=gold)
 %/threads-musl %/threads-musl-static: KIND_CC = musl-gcc
