@@ -181,6 +181,9 @@ struct arch {
 	 */
 	int (*displace)(const uint8_t *code, size_t len, taddr_t from, taddr_t to,
 			struct displaced *ret, struct err *err);
+	/* Does code (len bytes that stand at `from`) call or jump to target directly?
+	 * NULL: the architecture can't say. */
+	bool (*calls)(const uint8_t *code, size_t len, taddr_t from, taddr_t target);
 	/*
 	 * Lays out and encodes the area at area->base: fills area->bytes/len/trap/
 	 * trap_pc and, per stub, entry, copy, displaced (from code[i], code_len[i]:

@@ -22,12 +22,12 @@
 struct capture;
 
 struct capture_options {
-	unsigned depth;	       /* frames kept per stack, 1..512 */
+	unsigned depth;		  /* frames kept per stack, 1..512 */
 	struct supplies supplies; /* taken over; empty in the caller's hands afterwards */
-	bool stdin_null;       /* launch: the program's stdin is /dev/null */
-	sigset_t mask;	       /* launch: the program's signal mask */
-	const char *record;    /* hidden: write sampled stacks here (tests/), or NULL */
-	unsigned record_every; /* every n-th allocation */
+	bool stdin_null;	  /* launch: the program's stdin is /dev/null */
+	sigset_t mask;		  /* launch: the program's signal mask */
+	const char *record;	  /* hidden: write sampled stacks here (tests/), or NULL */
+	unsigned record_every;	  /* every n-th allocation */
 };
 
 enum notice_kind {

@@ -150,7 +150,9 @@ int engine_attach(struct engine *engine, pid_t pid, struct err *err)
 	if (rc)
 		return rc;
 	hold(engine);
-	rc = engine_follow(engine, HOOK_ALL, err);
+	rc = engine_inherit(engine, err);
+	if (!rc)
+		rc = engine_follow(engine, HOOK_ALL, err);
 	if (!rc && !engine->hooks.allocators)
 		rc = err_set(err, -ENOENT,
 			     "no allocator found in pid %d: no module has a symbol malloc (a "

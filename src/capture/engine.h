@@ -95,6 +95,8 @@ struct engine_thread *engine_thread(struct thread *thread);
 void engine_trap(struct engine *engine, struct thread *thread);
 /* Follows modules: rescans, plans, applies.  World standing or one thread only. */
 int engine_follow(struct engine *engine, enum hook_scope scope, struct err *err);
+/* Clears away what memtraces that were killed left; before the first engine_follow(). */
+int engine_inherit(struct engine *engine, struct err *err);
 /* A thread is at the loader's notification. */
 void engine_loader(struct engine *engine);
 /* A thread calls prctl(option) or installs a seccomp filter. */

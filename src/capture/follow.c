@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "capture/engine.h"
+#include "capture/heritage.h"
 
 enum { AT_BASE_TAG = 7, APPLY_TRIES = 200, APPLY_PAUSE_NS = 1000000 };
 
@@ -126,6 +127,18 @@ static int apply(struct engine *engine, struct err *err)
 		if (rc == -EAGAIN)
 			tracee_resume(&engine->tracee);
 	}
+	return rc;
+}
+
+/* Once, at an attach: what predecessors left. */
+int engine_inherit(struct engine *engine, struct err *err)
+{
+	bool changed;
+	int rc = engine_rescan_modules(engine, &changed, err);
+
+	if (!rc)
+		rc = heritage_clear(&engine->tracee, &engine->modules, &engine->maps,
+				    engine_handle, engine, err);
 	return rc;
 }
 

@@ -70,10 +70,10 @@ struct hooks {
 	VEC(uint32_t) seen;   /* instances looked through for allocators */
 	uint32_t loader;      /* instance of the program interpreter; 0: static */
 	taddr_t loader_state; /* address of _r_debug.r_state; 0: unknown */
-	bool hard;	 /* traps are break instructions: a seccomp filter forbids the others */
-	int signo;	 /* of the soft trap */
+	bool hard; /* traps are break instructions: a seccomp filter forbids the others */
+	int signo; /* of the soft trap */
 	const struct supplies *supplies; /* functions that modules don't name themselves */
-	bool allocators; /* any allocation function was found */
+	bool allocators;		 /* any allocation function was found */
 };
 
 /* How planning and applying report: "Set breakpoint on ..." and warnings. */

@@ -13,9 +13,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "capture/heritage.h"
 #include "capture/slack.h"
 
-enum { CODE_MAX = 4096, SHORT_CODE = 16, AREA_ALIGN = 16 };
+enum { CODE_MAX = 4096, SHORT_CODE = 16, AREA_ALIGN = 16, FORWARD_CODE = 256 };
 
 struct planning {
 	struct hooks *hooks;
@@ -74,29 +75,6 @@ static bool hook_named(const struct hooks *hooks, const struct module *module, s
 	return false;
 }
 
-/*
- * What predecessors left in a slack: areas of stubs, each with a header at a multiple of
- * 16 bytes; the first may have been wiped by the second.  Calls visit for each.
- */
-static void leftovers_visit(struct planning *p, const struct slack *slack,
-			    bool (*visit)(void *arg, taddr_t begin, taddr_t end), void *arg)
-{
-	const struct arch *arch = p->tracee->arch;
-	uint8_t head[16];
-	uint32_t len;
-
-	for (uint32_t at = 0; at + sizeof(head) <= slack->room; at += AREA_ALIGN) {
-		if (target_read(&p->tracee->target, slack->base + at, head, sizeof(head)))
-			return;
-		memcpy(&len, head + arch->magic_len, sizeof(len));
-		if (memcmp(head, arch->magic, arch->magic_len) || len < sizeof(head) ||
-		    len > slack->room - at)
-			continue;
-		if (visit(arg, slack->base + at, slack->base + at + len))
-			return;
-	}
-}
-
 struct leftover_search {
 	taddr_t addr;
 	bool found;
@@ -129,7 +107,7 @@ static bool code_is_known(struct planning *p, const struct hook *hook)
 
 		if (slack_of(p->modules->mapped.at[i], p->maps, &slack) &&
 		    search.addr - slack.base < slack.room)
-			leftovers_visit(p, &slack, leftover_covers, &search);
+			heritage_visit(p->tracee, &slack, p->hooks, leftover_covers, &search);
 	}
 	return search.found;
 }
@@ -189,13 +167,36 @@ static bool symbol_find(const struct planning *p, struct module *module, const c
 	       supplies_symbol(p->hooks->supplies, module, name, ret);
 }
 
+/* libstdc++ in a static program: its operator new calls the malloc beside it. */
+static bool operators_forward(const struct planning *p, struct module *module)
+{
+	static const char *const names[] = {"_Znwm", "_Znwj"};
+	const struct arch *arch = p->tracee->arch;
+	struct image_symbol malloc_, new_;
+	uint8_t code[FORWARD_CODE];
+
+	if (!symbol_find(p, module, "malloc", &malloc_))
+		return true; /* no malloc here: it must come from one that is hooked */
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (!symbol_find(p, module, names[i], &new_))
+			continue;
+		size_t len = new_.size < sizeof(code) ? new_.size : sizeof(code);
+		if (!arch->calls)
+			return false;
+		if (image_read(module->image, new_.value, code, len) == 0 &&
+		    arch->calls(code, len, new_.value, malloc_.value))
+			return true;
+	}
+	return false;
+}
+
 static int functions_find(struct planning *p, struct module *module, bool loader,
 			  struct err *err)
 {
 	size_t count;
 	const struct function *functions = hooks_functions(loader, &count);
 	struct image_symbol symbol;
-	bool has_malloc = symbol_find(p, module, "malloc", &symbol);
+	bool forward = operators_forward(p, module);
 
 	for (size_t i = 0; i < count; i++) {
 		int rc;
@@ -203,7 +204,7 @@ static int functions_find(struct planning *p, struct module *module, bool loader
 		if (!symbol_find(p, module, functions[i].name, &symbol) ||
 		    symbol.type != STT_FUNC)
 			continue;
-		if (is_operator(&functions[i]) && !has_malloc)
+		if (is_operator(&functions[i]) && forward)
 			continue;
 		rc = hook_add(p, module, &functions[i], &symbol, err);
 		if (rc)
@@ -231,7 +232,7 @@ static void leftovers_pass(struct planning *p, const struct module *home, struct
 	struct slack left = *slack;
 	taddr_t end = slack->base + slack->room;
 
-	leftovers_visit(p, slack, leftover_extend, area);
+	heritage_visit(p->tracee, slack, p->hooks, leftover_extend, area);
 	if (area->left_end == area->left_begin)
 		return;
 	left.base = area->left_begin;
@@ -323,6 +324,7 @@ static int area_find(struct planning *p, struct module *module, size_t first, si
 
 		free(ret->old);
 		free(ret->left_old);
+		ret->old = ret->left_old = NULL;
 		if (stays && home != module)
 			rc = area_build(p, module, home, first, failed, ret, err);
 	}

@@ -10,7 +10,9 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("O", TOP / "build")).resolve() / "cross"
 
 # C programs of tests/targets that the guests run.
-TARGETS = ["entries", "threads", "signals", "storm", "live", "pairs", "heartbeat", "eintr", "children", "plugins"]
+TARGETS = ["entries", "threads", "signals", "storm", "live", "pairs", "heartbeat", "eintr", "children", "plugins",
+           "jumps", "churn", "adversary", "torture"]
+PLUGINS = ["plugin_a.so", "plugin_b.so", "count_preload.so"]
 
 
 def make(cpu, *goals, folder="", **variables):
@@ -44,13 +46,16 @@ def cmocka(packages):
 
 
 def files_for(cpu):
-    files = {}
-    out = make(cpu, "memtrace", *[f"tests/targets/{t}" for t in TARGETS], "tests/targets/plugin_a.so", "tests/targets/plugin_b.so")
+    """path in the guest -> file; built first."""
+    programs = TARGETS + PLUGINS
+    out = make(cpu, "memtrace", *[f"tests/targets/{name}" for name in programs])
     static = make(cpu, "memtrace", folder="-static", STATIC=1)
-    files["/root/memtrace"] = out / "memtrace"
-    files["/root/memtrace-static"] = static / "memtrace"
-    for name in TARGETS:
+    files = {"/root/memtrace": out / "memtrace", "/root/memtrace-static": static / "memtrace"}
+    for name in programs:
         files[f"/root/targets/{name}"] = out / "tests/targets" / name
-    for name in ("plugin_a.so", "plugin_b.so"):
-        files[f"/root/targets/{name}"] = out / "tests/targets" / name
+    for source in sorted((TOP / "tests/cross/targets").glob("*.c")):
+        program = out / source.stem
+        subprocess.check_call([CPUS[cpu].triplet + "-gcc", "-O2", "-g", "-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64",
+                               "-Wall", "-pthread", "-o", program, source])
+        files[f"/root/targets/{source.stem}"] = program
     return files

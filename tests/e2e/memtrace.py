@@ -342,6 +342,14 @@ def traces(pid):
     return complaints
 
 
+def wait_until_untraced(pid):
+    """A fork child is traced from birth, until its copy of the code is put back."""
+    end = time.monotonic() + PATIENCE
+    while "TracerPid:\t0\n" not in _read_proc(pid, "status"):
+        assert time.monotonic() < end, f"{pid} is still traced"
+        time.sleep(0.001)
+
+
 def untouched(pid):
     found = traces(pid)
     assert not found, "the target was not left as it was:\n" + "\n".join(found)

@@ -288,7 +288,7 @@ def test_help(options):
     text = run("--help").stdout
     assert run("-h").stdout == text
     for short, name, arg in options:
-        assert re.search(rf"^  {short + ', ' if short else '    '}{name}{'=' + arg if arg else ''} ", text, re.M), name
+        assert re.search(rf"^  {short + ', ' if short else '    '}{name}{'=' + re.escape(arg) if arg else ''} ", text, re.M), name
     assert max(map(len, text.splitlines())) <= 80
     assert "record-stacks" not in text
 

@@ -233,6 +233,7 @@ def test_a_child_that_stays(target, attach):
     tracer = attach(process.pid)
     process.go_on()
     child = int(process.wait_line(r"^CHILD (\d+)$").group(1))
+    memtrace.wait_until_untraced(child)
     memtrace.untouched(child)
     tracer.status()
     process.go_on()

@@ -478,7 +478,7 @@ def test_ends_with_its_connection():
 
 
 @pytest.mark.parametrize("sent, said", [
-    (b"GET / HTTP/1.0\r\n\r\n", "unknown message"),
+    (b"PUT / HTTP/1.0\r\n\r\n", "unknown message"),
     (message(99, b""), "unknown message 99"),
     (struct.pack("<IHHI", 1 << 30, 5, 0, 1), "message LOOKUP of 1073741824 bytes"),
     (message(5, b"\0" * 8), "message LOOKUP is not expected here"),
@@ -521,13 +521,13 @@ def test_unknown_module():
 @pytest.mark.parametrize("options, status, said", [
     (["--version"], 0, "memtrace-fs "),
     (["--help"], 0, "--debug-dir=DIR"),
-    ([], 1, "no connection to serve"),
+    ([], 1, "no DIR is given"),
     (["--fd=x"], 1, "'x' is not a file descriptor"),
     (["--fd=99"], 1, "--fd=99"),
     (["--fd=1"], 1, "--fd=1"),
     (["--fd"], 1, "needs an argument"),
     (["--nonsense"], 1, "unknown option '--nonsense'"),
-    (["word"], 1, "unexpected argument 'word'"),
+    (["--fd=0", "word"], 1, "it takes no DIR"),
 ])
 def test_options(options, status, said):
     done = subprocess.run([names.SERVER, *options], text=True, stdin=subprocess.DEVNULL,
@@ -545,7 +545,7 @@ def test_verbose(program):
     path = str(program).encode()
     identity = bytes.fromhex(names.build_id(program))
     payload = (struct.pack("<IIHH", 1, 0, 0, len(path)) + path + b"\0"
-               + bytes([len(identity)]) + identity + b"\0\0")
+               + bytes([len(identity)]) + identity + b"\0\0" + b"\xff\xff" + b"\0" * 4)
     with sock:
         sock.sendall(message(1, HELLO) + message(3, payload))
         assert receive(sock)[0] == 2

@@ -10,6 +10,15 @@
 
 static volatile int sink;
 
+/* What a function must spill that calls another, by the CPU's ABI. */
+#if defined(__x86_64__)
+#define CALLEE_SAVED "rbx", "r12", "r13", "r14", "r15"
+#elif defined(__aarch64__)
+#define CALLEE_SAVED "x19", "x20", "x21", "x22", "x23"
+#elif defined(__arm__)
+#define CALLEE_SAVED "r4", "r5", "r6", "r8", "r9"
+#endif
+
 /* Bytes of stack that stay until the caller returns. */
 #define SPLIT(n)                                                                               \
 	char *room = alloca(n);                                                                \
@@ -27,11 +36,11 @@ NOINLINE static void spilling_leaf(int a)
 {
 	int kept = a * 3 + 1;
 	void *first = malloc(a + 1);
-	__asm__ volatile("" : "+r"(kept)::"rbx", "r12", "r13", "r14", "r15", "memory");
+	__asm__ volatile("" : "+r"(kept)::CALLEE_SAVED, "memory");
 	void *second = malloc(a + 2);
 	free(first);
 	free(second);
-	__asm__ volatile("" : "+r"(kept)::"rbx", "r12", "r13", "r14", "r15", "memory");
+	__asm__ volatile("" : "+r"(kept)::CALLEE_SAVED, "memory");
 	sink += kept;
 }
 

@@ -189,6 +189,41 @@ static taddr_t led(const struct stub_area *area, taddr_t pc)
 	return pc + (taddr_t)a64_decode(at(area, pc)).rel;
 }
 
+/* One stub of each kind as objdump reads it; ? = a branch, checked elsewhere. */
+static void test_code(void **state)
+{
+	static const uint32_t expected[4][16] = {
+		/* stp x2, x30; stp x0, x1; bl; bl; ldr x30, [sp, #24]; add sp, #32; ret */
+		{0xa9bf7be2, 0xa9bf07e0, 0, 0, 0xf9400ffe, 0x910083ff, RET},
+		/* stp x2, x30; bl; ldp x2, x30, [sp], #16 */
+		{0xa9bf7be2, 0, 0xa8c17be2},
+		{0xa9bf7be2, 0, 0xa9bf07e0, 0, 0, 0xf9400ffe, 0x910083ff, RET},
+		/* mov x16, x0; mov x0, x1; mov x1, x16; cbz x0, .+20; ldp x0, x1; ldp x2, x30
+		 */
+		{0xa9bf7be2, 0xa9bf07e0, 0xaa0003f0, 0xaa0103e0, 0xaa1003e1, 0, 0xb40000a0, 0,
+		 0xf9400ffe, 0x910083ff, RET, 0xa8c107e0, 0xa8c17be2},
+	};
+	struct stub_area area = {.base = TO, .room = 2048};
+	struct stub s[4] = {{.kind = STUB_RETURN, .function = FROM},
+			    {.kind = STUB_ENTRY, .function = FROM + 0x100},
+			    {.kind = STUB_BOTH, .function = FROM + 0x200},
+			    {.kind = STUB_INSTEAD, .function = FROM + 0x300, .swap = true}};
+
+	(void)state;
+	landing_is(NOP);
+	assert_int_equal(build(&area, 23, s, 4, NULL, NULL), 0);
+	for (int i = 0; i < 4; i++) {
+		for (taddr_t pc = s[i].entry; pc < s[i].copy; pc += 4) {
+			uint32_t want = expected[i][(pc - s[i].entry) / 4];
+
+			if (want)
+				assert_int_equal(at(&area, pc), want);
+			else
+				assert_int_equal(a64_decode(at(&area, pc)).kind, A64_BL);
+		}
+	}
+}
+
 static void test_stubs(void **state)
 {
 	struct stub_area area = {.base = TO, .room = 2048};
@@ -254,8 +289,10 @@ static void test_signed(void **state)
 		assert_int_equal(at(&area, s[i].copy), 0xa9be7bfd);
 	}
 	assert_int_equal(led(&area, s[0].copy_return - 4), s[0].copy - 4);
-	assert_int_equal(build(&area, 5, s, 2, NULL, NULL), 0);
-	assert_int_equal(at(&area, area.trap + 16), 0xd2800208); /* x8 = 1 << 4 */
+	arch_aarch64.trap_resign(&area, 5);
+	assert_int_equal(at(&area, area.trap + 16), 0xd2800208);    /* x8 = 1 << 4 */
+	assert_int_equal(at(&area, area.trap_pc - 16), 0xd28000a1); /* x1 = 5 */
+	assert_int_equal(at(&area, s[0].entry), AUTIASP);
 }
 
 static void test_frames(void **state)
@@ -339,10 +376,11 @@ static void test_registers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_displace), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_landing),	 cmocka_unit_test(test_stubs),
-		cmocka_unit_test(test_signed),	 cmocka_unit_test(test_frames),
-		cmocka_unit_test(test_failures), cmocka_unit_test(test_registers),
+		cmocka_unit_test(test_displace),  cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_landing),	  cmocka_unit_test(test_code),
+		cmocka_unit_test(test_stubs),	  cmocka_unit_test(test_signed),
+		cmocka_unit_test(test_frames),	  cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_registers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

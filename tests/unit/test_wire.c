@@ -84,7 +84,11 @@ static void test_module(void **state)
 				 .machine = 62,
 				 .path = "/lib/libc.so.6",
 				 .build_id_len = 3,
-				 .build_id = (const uint8_t *)"abc"};
+				 .build_id = (const uint8_t *)"abc",
+				 .fingerprint_len = 2,
+				 .fingerprint = (const uint8_t *)"fp",
+				 .debuglink = "x.debug",
+				 .debuglink_crc = 0x01020304};
 	struct wire_module ret;
 	struct wire_out out = {};
 	struct wire_message message;
@@ -100,7 +104,10 @@ static void test_module(void **state)
 	assert_string_equal(ret.path, "/lib/libc.so.6");
 	assert_int_equal(ret.build_id_len, 3);
 	assert_memory_equal(ret.build_id, "abc", 3);
-	assert_int_equal(ret.fingerprint_len, 0);
+	assert_int_equal(ret.fingerprint_len, 2);
+	assert_memory_equal(ret.fingerprint, "fp", 2);
+	assert_string_equal(ret.debuglink, "x.debug");
+	assert_int_equal(ret.debuglink_crc, 0x01020304);
 	out.bytes.at[WIRE_HEADER + 1] = 0x40; /* handle 16384 */
 	assert_int_equal(wire_read_module(&message, &ret, &err), -EPROTO);
 	assert_string_equal(err.text, "broken message MODULE");
@@ -207,6 +214,45 @@ static void test_values_and_rows(void **state)
 	assert_int_equal(part.count, 1);
 	wire_next_row(&part, &row_ret);
 	assert_memory_equal(&row, &row_ret, sizeof(row));
+	wire_out_deinit(&out);
+}
+
+static void test_unwind(void **state)
+{
+	struct wire_range range;
+	struct wire_out out = {};
+	struct wire_answer answer;
+	struct wire_message message;
+	struct wire_part part;
+	const struct row row = {-5, -8, 16, ROW_CFA_FP, ROW_AT_CFA, ROW_SAME, ROW_SIGNAL};
+	struct row ret;
+	uint64_t vaddr;
+	size_t at = 0;
+	(void)state;
+
+	wire_write_range(&out, 3, &(struct wire_range){7, 0x1000, UINT64_MAX});
+	message = only_message(&out, WIRE_CLIENT);
+	assert_int_equal(wire_read_range(&message, &range, NULL), 0);
+	assert_int_equal(range.handle, 7);
+	assert_int_equal(range.begin, 0x1000);
+	assert_true(range.end == UINT64_MAX);
+	vec_clear(&out.bytes);
+	wire_answer_begin(&answer, &out, 3, WIRE_UNWIND_TABLE, 7);
+	for (uint32_t i = 0; i < WIRE_MAX_UNWIND; i++)
+		wire_answer_unwind(&answer, 0x1000 + i, &row);
+	wire_answer_end(&answer);
+	for (uint32_t seen = 0; seen < WIRE_MAX_UNWIND;) {
+		message = next_message(&out, &at, WIRE_SERVER);
+		assert_int_equal(wire_read_part(&message, &part, NULL), 0);
+		assert_int_equal(part.first, seen);
+		for (uint32_t i = 0; i < part.count; i++, seen++) {
+			wire_next_unwind(&part, &vaddr, &ret);
+			assert_int_equal(vaddr, 0x1000 + seen);
+			assert_memory_equal(&ret, &row, sizeof(row));
+		}
+		assert_int_equal(message.flags, seen < WIRE_MAX_UNWIND ? WIRE_MORE : 0);
+	}
+	assert_int_equal(at, out.bytes.len);
 	wire_out_deinit(&out);
 }
 
@@ -354,6 +400,7 @@ static int decode(const struct wire_message *message)
 		struct wire_welcome welcome;
 		struct wire_module module;
 		struct wire_module_info info;
+		struct wire_range range;
 		struct wire_numbers numbers;
 		struct wire_names_list names;
 		struct wire_part part;
@@ -379,8 +426,11 @@ static int decode(const struct wire_message *message)
 		return wire_read_numbers(message, &u.numbers, NULL);
 	case WIRE_SYMBOLS:
 		return wire_read_symbols(message, &u.names, NULL);
+	case WIRE_UNWIND:
+		return wire_read_range(message, &u.range, NULL);
 	case WIRE_VALUES:
 	case WIRE_ROW_TABLE:
+	case WIRE_UNWIND_TABLE:
 		return wire_read_part(message, &u.part, NULL);
 	case WIRE_PROGRESS:
 		return wire_read_progress(message, &u.progress, NULL);
@@ -406,7 +456,7 @@ static void write_all(struct wire_out *out)
 	wire_write_welcome(out, 1, &(struct wire_welcome){1, "p", 1, {"/d"}});
 	wire_write_module(out, 2,
 			  &(struct wire_module){1, 2, 3, "/p", 4, (const uint8_t *)"abcd", 2,
-						(const uint8_t *)"ef"});
+						(const uint8_t *)"ef", "link", 7});
 	wire_write_module_info(out, 2, &(struct wire_module_info){1, 1, "s", "r"});
 	wire_write_numbers(out, 3, WIRE_LOOKUP, 1, numbers, 3);
 	wire_write_numbers(out, 4, WIRE_ROWS, 1, numbers, 3);
@@ -421,6 +471,10 @@ static void write_all(struct wire_out *out)
 			wire_answer_row(&answer, &(struct row){1, 2, 3, 1, 1, 1, 1});
 		wire_answer_end(&answer);
 	}
+	wire_write_range(out, 9, &(struct wire_range){1, 2, 3});
+	wire_answer_begin(&answer, out, 9, WIRE_UNWIND_TABLE, 1);
+	wire_answer_unwind(&answer, 5, &(struct row){1, 2, 3, 1, 1, 1, 1});
+	wire_answer_end(&answer);
 	wire_write_progress(out, 7, &(struct wire_progress){1, 2, "w"});
 	wire_write_error(out, 8, 1, "e");
 	assert_false(out->bad);
@@ -429,7 +483,7 @@ static void write_all(struct wire_out *out)
 static enum wire_side sender_of(uint16_t type)
 {
 	return type == WIRE_HELLO || type == WIRE_MODULE || type == WIRE_LOOKUP ||
-			       type == WIRE_ROWS || type == WIRE_SYMBOLS
+			       type == WIRE_ROWS || type == WIRE_SYMBOLS || type == WIRE_UNWIND
 		       ? WIRE_CLIENT
 		       : WIRE_SERVER;
 }
@@ -475,7 +529,7 @@ static void test_truncation(void **state)
 			free(copy);
 		}
 	}
-	assert_int_equal(types, 12);
+	assert_int_equal(types, 14);
 	wire_out_deinit(&out);
 }
 
@@ -543,6 +597,7 @@ int main(void)
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_symbols),
 		cmocka_unit_test(test_values_and_rows),
+		cmocka_unit_test(test_unwind),
 		cmocka_unit_test(test_progress_and_error),
 		cmocka_unit_test(test_frames),
 		cmocka_unit_test(test_frames_split),

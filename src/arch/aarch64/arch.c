@@ -5,10 +5,9 @@
  * the return address column of a CIE is 30, the link register); AAPCS64, 6.1.1;
  * struct user_pt_regs of <asm/ptrace.h>, which is what NT_PRSTATUS holds.
  *
- * System calls are restarted invisibly by the kernel where it restarts them at all.  For
- * those that return -EINTR this CPU's registers don't show what is needed to make the
- * call again: the result stands in x0, where the first argument was, and orig_x0 is not
- * part of any register set.  See ARCHITECTURE.md.
+ * A system call that ended with -EINTR can't be made again: its result stands in x0, where
+ * the first argument was, and orig_x0, which keeps that, is in no register set (nor does
+ * /proc/PID/syscall show it behind the call).
  */
 #include "arch/aarch64/aarch64.h"
 
@@ -83,6 +82,7 @@ const struct arch arch_aarch64 = {
 	.displace = aarch64_displace,
 	.stubs_build = aarch64_stubs_build,
 	.trap_disarm = aarch64_trap_disarm,
+	.trap_resign = aarch64_trap_resign,
 	.patch_target = aarch64_patch_target,
 	.stub_frame = aarch64_stub_frame,
 };

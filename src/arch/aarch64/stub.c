@@ -126,20 +126,33 @@ enum { /* in trap_code, instructions */
        TRAP_PC_AT = 18,
 };
 
-static void encode_trap(struct encoder *e, int signo)
+/* Instruction i of the trap that sends signo. */
+static uint32_t trap_insn(size_t i, int signo)
 {
 	unsigned bit = (unsigned)signo - 1;
 
-	for (size_t i = 0; i < ARRAY_SIZE(trap_code); i++) {
-		uint32_t code = trap_code[i];
+	if (i == TRAP_SET_AT)
+		return (bit < 16 ? (uint32_t)MOVZ_X8 : (uint32_t)MOVZ_X8_LSL16) |
+		       1u << (bit % 16) << 5;
+	if (i == TRAP_SIGNO_AT)
+		return (uint32_t)MOVZ_X1 | (uint32_t)signo << 5;
+	return trap_code[i];
+}
 
-		if (i == TRAP_SET_AT)
-			code = (bit < 16 ? (uint32_t)MOVZ_X8 : (uint32_t)MOVZ_X8_LSL16) |
-			       1u << (bit % 16) << 5;
-		else if (i == TRAP_SIGNO_AT)
-			code |= (uint32_t)signo << 5;
-		encode(e, code);
-	}
+static void encode_trap(struct encoder *e, int signo)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(trap_code); i++)
+		encode(e, trap_insn(i, signo));
+}
+
+void aarch64_trap_resign(struct stub_area *area, int signo)
+{
+	struct encoder e = {.bytes = area->bytes,
+			    .room = area->len,
+			    .len = (size_t)(area->trap - area->base),
+			    .base = area->base};
+
+	encode_trap(&e, signo);
 }
 
 /* The paciasp or pacibsp that stands in front of a stub's function, or 0. */

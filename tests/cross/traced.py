@@ -1,0 +1,96 @@
+"""Programs under memtrace in a guest: started by it, or met running."""
+import json
+import struct
+
+REPORT = "--format=json -n 0 --all -o /tmp/report.json"
+NAMES = ("allocs", "frees", "allocated_bytes", "freed_bytes")
+
+
+class Report(dict):
+    def counts(self):
+        return {name: self["summary"][name] for name in NAMES}
+
+    def consistent(self):
+        """What must hold in every report."""
+        summary = self["summary"]
+        assert summary["lost_events"] == 0, summary
+        for name in ("in_use_bytes", "in_use_blocks", "allocs", "frees", "allocated_bytes"):
+            assert sum(c[name] for c in self["contexts"]) == summary[name], name
+        return self
+
+
+def read_report(guest):
+    return Report(json.loads(guest.read("/tmp/report.json"))).consistent()
+
+
+def result_in(text):
+    """The RESULT that a target of tests/targets printed; its verdict is checked."""
+    results = [json.loads(line[7:]) for line in text.splitlines() if line.startswith("RESULT ")]
+    assert results, f"the target did not come to its end:\n{text}"
+    assert results[-1]["verdict"] == "ok", results[-1]["verdict"]
+    return results[-1]
+
+
+def launch(guest, command, timeout=120.0, program="/root/memtrace", options=""):
+    """Runs a command under memtrace to its end: (what it printed, report)."""
+    done = guest.run(f"rm -f /tmp/report.json; {program} -q {REPORT} {options} {command} </dev/null", timeout)
+    assert done.status == 0, f"status {done.status}: {done.output}"
+    return done.output, read_report(guest)
+
+
+def launch_counted(guest, command, timeout=120.0):
+    """The same with an oracle in the process, which counts on its own (count_preload.c):
+    its numbers and memtrace's must be equal.  The report."""
+    oracle = "LD_PRELOAD=/root/targets/count_preload.so COUNT_FILE=/tmp/counts"
+    guest.run("rm -f /tmp/counts", check=True)
+    output, report = launch(guest, f"env {oracle} {command}", timeout)
+    numbers = struct.unpack("<6Q", guest.read("/tmp/counts")[:48])
+    assert numbers[5] == 0, f"the oracle could not follow {numbers[5]} blocks"
+    expected = dict(zip(NAMES, numbers[1:5]))
+    assert report.counts() == expected, f"{report.counts()} for {expected}\n{output}"
+    return output, report
+
+
+class Running:
+    """A program of tests/targets that stands at READY; ended with the block."""
+
+    def __init__(self, guest, command):
+        self.guest, self.command = guest, command
+
+    def __enter__(self):
+        # The sleeper holds the pipe open, so that the target's input does not end.
+        self.guest.run("rm -f /tmp/in /tmp/out; mkfifo /tmp/in", check=True)
+        start = (f"sleep 100000 >/tmp/in 2>&1 & echo $! >/tmp/holder; "
+                 f"{self.command} </tmp/in >/tmp/out 2>&1 & echo $!")
+        self.pid = int(self.guest.run(start, check=True).output)
+        self.await_output("READY")
+        return self
+
+    def __exit__(self, *_):
+        self.guest.run(f"kill -9 {self.pid} $(cat /tmp/holder)")
+
+    def await_output(self, text, seconds=60):
+        found = self.guest.run(f"until grep -q {text} /tmp/out; do usleep 20000; done", timeout=seconds)
+        assert found.status == 0, f"no {text}: {self.guest.run('cat /tmp/out').output}"
+
+    def send(self):
+        self.guest.run("echo >/tmp/in", check=True)
+
+    def attach(self, seconds, options=""):
+        """A memtrace for so long; its report.  The target must be as before."""
+        command = f"rm -f /tmp/report.json; sleep {seconds} | /root/memtrace -q {REPORT} {options} -p {self.pid}"
+        self.guest.run(command, timeout=seconds + 60, check=True)
+        self.untouched()
+        return read_report(self.guest)
+
+    def untouched(self):
+        done = self.guest.run(f"/root/targets/untouched {self.pid}")
+        assert done.status == 0, f"status {done.status}: {done.output}"
+
+    def finish(self):
+        """Lets it come to its end; what it says of itself."""
+        self.send()
+        self.await_output("DONE")
+        self.send()
+        self.await_output("RESULT")
+        return result_in(self.guest.run("cat /tmp/out").output)

@@ -1,0 +1,290 @@
+/* Staging directories: nothing outside them is opened, and what is found is the same build. */
+#include "serve/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "elf/fingerprint.h"
+#include "serve/root.h"
+
+static char dir[] = "/tmp/test_store.XXXXXX";
+
+static void path_of(const char *name, char ret[256])
+{
+	snprintf(ret, 256, "%s/%s", dir, name);
+}
+
+static void make_dir(const char *name)
+{
+	char path[256];
+
+	path_of(name, path);
+	assert_int_equal(mkdir(path, 0755), 0);
+}
+
+static void make_link(const char *target, const char *name)
+{
+	char path[256];
+
+	path_of(name, path);
+	assert_int_equal(symlink(target, path), 0);
+}
+
+static void make_file(const char *name, const void *bytes, size_t len)
+{
+	char path[256];
+	int fd;
+
+	path_of(name, path);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, len), len);
+	close(fd);
+}
+
+/* This program: an ELF file with a build-id and .symtab. */
+static uint8_t *own_bytes(size_t *len)
+{
+	struct stat st;
+	int fd = open("/proc/self/exe", O_RDONLY);
+	uint8_t *bytes;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	*len = (size_t)st.st_size;
+	bytes = malloc(*len);
+	assert_int_equal(read(fd, bytes, *len), st.st_size);
+	close(fd);
+	return bytes;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	make_dir("in");
+	make_dir("in/usr");
+	make_dir("in/usr/lib");
+	make_dir("in/usr/bin");
+	make_dir("out");
+	make_file("out/secret", "secret", 6);
+	make_file("in/usr/lib/a", "a", 1);
+	make_link("usr/lib", "in/lib");
+	make_link("/usr/lib/a", "in/absolute");
+	make_link("../../../../../../../../usr/lib/a", "in/usr/up");
+	make_link("/etc/passwd", "in/passwd");
+	make_link("../out/secret", "in/secret");
+	make_link("loop", "in/loop");
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char command[300];
+	(void)state;
+
+	snprintf(command, sizeof(command), "rm -rf %s", dir);
+	return system(command);
+}
+
+/* Both ways of opening agree, and stay inside. */
+static void test_root(void **state)
+{
+	static const struct {
+		const char *path;
+		bool found;
+	} cases[] = {
+		{"usr/lib/a", true},
+		{"lib/a", true},
+		{"absolute", true},
+		{"usr/up", true},
+		{"/lib/a", true},
+		{"lib/../lib/./a", true},
+		{"../in/lib/a", false},
+		{"passwd", false},
+		{"secret", false},
+		{"../out/secret", false},
+		{"loop", false},
+		{"lib/b", false},
+		{"../../../../usr/lib/a", true},
+	};
+	char path[256];
+	int root;
+	(void)state;
+
+	path_of("in", path);
+	root = open(path, O_PATH | O_DIRECTORY);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		int fds[] = {root_open(root, cases[i].path),
+			     root_open_walk(root, cases[i].path)};
+		for (int k = 0; k < 2; k++) {
+			char byte = 0;
+			assert_int_equal(fds[k] >= 0, cases[i].found);
+			if (fds[k] < 0)
+				continue;
+			assert_int_equal(read(fds[k], &byte, 1), 1);
+			assert_int_equal(byte, 'a');
+			close(fds[k]);
+		}
+		assert_true(fds[0] >= 0 || fds[0] == fds[1]);
+	}
+	close(root);
+}
+
+static struct store *indexed(const char *const *dirs)
+{
+	struct store *store;
+	struct err err;
+	struct pollfd pfd = {.events = POLLIN};
+
+	assert_int_equal(store_create(dirs, &store, &err), 0);
+	pfd.fd = store_fd(store);
+	assert_int_equal(poll(&pfd, 1, 10000), 1);
+	assert_true(store_is_ready(store, NULL));
+	return store;
+}
+
+static void find(struct store *store, const struct search_for *who, const char *found,
+		 const char *said)
+{
+	struct elffile *main, *debug, *any;
+	struct err why;
+
+	store_find(store, who, &main, &debug, &why);
+	any = debug ? debug : main;
+	assert_int_equal(any != NULL, found != NULL);
+	if (found)
+		assert_string_equal(any->path + strlen(any->path) - strlen(found), found);
+	assert_int_equal(why.code, said ? -ESTALE : 0);
+	if (said)
+		assert_non_null(strstr(why.text, said));
+	elffile_close(main);
+	elffile_close(debug);
+}
+
+/* By build-id whatever it is called, by path and by name; never another build. */
+static void test_build_id(void **state)
+{
+	char in[256];
+	const char *dirs[] = {in, NULL};
+	struct elffile *own;
+	struct store *store;
+	size_t len;
+	uint8_t *bytes = own_bytes(&len), id[ELFFILE_MAX_BUILD_ID];
+	struct search_for who = {.path = "/usr/bin/prog"};
+	(void)state;
+
+	path_of("in", in);
+	make_file("in/usr/bin/renamed", bytes, len);
+	make_file("in/usr/bin/text", "\177ELF no", 8);
+	assert_int_equal(elffile_open("/proc/self/exe", NULL, &own, NULL), 0);
+	who.build_id = own->build_id;
+	who.build_id_len = own->build_id_len;
+	assert_true(who.build_id_len);
+	store = indexed(dirs);
+	assert_int_equal(store_count(store), 1);
+	find(store, &who, "in/usr/bin/renamed", NULL);
+
+	memcpy(id, own->build_id, sizeof(id));
+	id[1] ^= 1;
+	who.build_id = id;
+	find(store, &who, NULL, NULL);
+	who.path = "/somewhere/bin/renamed";
+	find(store, &who, NULL, "in/usr/bin/renamed: does not match: its build-id is");
+	store_destroy(store);
+	elffile_close(own);
+	free(bytes);
+}
+
+static void drop_build_id(uint8_t *bytes, size_t len)
+{
+	static const uint8_t note[] = {4, 0, 0, 0, 20, 0, 0, 0, 3, 0, 0, 0, 'G', 'N', 'U', 0};
+	uint8_t *at = memmem(bytes, len, note, sizeof(note));
+
+	assert_non_null(at);
+	at[12] = 'X'; /* another owner's note */
+}
+
+/* Without a build-id: by everything that stripping leaves alone. */
+static void test_fingerprint(void **state)
+{
+	char in[256], path[256];
+	const char *dirs[] = {in, NULL};
+	struct fingerprint fingerprint;
+	struct memory_buffer buffer;
+	struct image *image;
+	struct store *store;
+	size_t len, count;
+	uint8_t *bytes = own_bytes(&len), *code = NULL;
+	const struct image_segment *s;
+	struct search_for who = {.path = "/lib/libx.so",
+				 .fingerprint = fingerprint.bytes,
+				 .fingerprint_len = sizeof(fingerprint.bytes)};
+	(void)state;
+
+	path_of("in", in);
+	drop_build_id(bytes, len);
+	memory_buffer_init(&buffer, 0, bytes, len);
+	assert_int_equal(image_open(&buffer.memory, &image, NULL), 0);
+	assert_int_equal(fingerprint_make(image, &fingerprint), 0);
+	s = image_segments(image, &count);
+	for (size_t i = 0; i < count; i++)
+		if (s[i].flags & 1) /* PF_X: damage a byte of the code later */
+			code = bytes + s[i].offset + s[i].file_size - 1;
+	make_file("in/usr/lib/libx.so", bytes, len);
+	make_file("in/usr/lib/other.so", bytes, len);
+	store = indexed(dirs);
+	find(store, &who, "in/lib/libx.so", NULL);
+	store_destroy(store);
+	/* of another name: by its segments */
+	path_of("in/usr/lib/libx.so", path);
+	unlink(path);
+	store = indexed(dirs);
+	find(store, &who, "in/usr/lib/other.so", NULL);
+	store_destroy(store);
+	path_of("in/usr/lib/other.so", path);
+	unlink(path);
+
+	assert_non_null(code);
+	*code ^= 0x55;
+	make_file("in/usr/lib/libx.so", bytes, len);
+	store = indexed(dirs);
+	find(store, &who, NULL, "in/lib/libx.so: does not match: other code");
+	fingerprint.bytes[FINGERPRINT_SEGMENTS] ^= 1;
+	find(store, &who, NULL, "libx.so: does not match: other program headers");
+	store_destroy(store);
+	image_close(image);
+	free(bytes);
+}
+
+static void test_a_directory_that_is_none(void **state)
+{
+	const char *dirs[] = {"/nonexistent", NULL};
+	struct store *store;
+	struct err err;
+	(void)state;
+
+	assert_int_equal(store_create(dirs, &store, &err), -ENOENT);
+	assert_string_equal(err.text, "/nonexistent: No such file or directory");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_root),
+		cmocka_unit_test(test_build_id),
+		cmocka_unit_test(test_fingerprint),
+		cmocka_unit_test(test_a_directory_that_is_none),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
