@@ -42,6 +42,11 @@ ifdef STATIC
 MEMTRACE_LINK := -static
 endif
 
+# To be carried to another machine: names are searched for on its network by default.
+ifneq ($(STATIC)$(CROSS),)
+$(O)/src/cli/source.o: ROOM_FLAGS += -DMEMTRACE_SEARCHES
+endif
+
 # libedit for the console, where it links (with STATIC: where its archives are there).
 # Asked when a recipe runs, not before: `make deps all` installs it on the way.
 EDIT_LIBS = $(shell $(PKG_CONFIG) --libs $(if $(STATIC),--static) libedit 2>/dev/null || echo -ledit)

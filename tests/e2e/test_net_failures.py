@@ -1,0 +1,336 @@
+"""What goes wrong between two hosts: nothing is lost but names, and those come back."""
+import json
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+import pytest
+
+import net
+from memtrace import MEMTRACE
+from test_net import (counted, made, network, reference, report_of, serve,  # noqa: F401
+                      stacks, start)
+
+pytestmark = pytest.mark.skipif(not net.allowed(), reason="needs root, ip and nsenter")
+
+HELLO = b"memtrace" + struct.pack("<HHH", 1, 1, 4) + b"test\0"
+
+
+def message(kind, payload, request=1):
+    return struct.pack("<IHHI", len(payload), kind, 0, request) + payload
+
+
+def work(target, times=1):
+    for _ in range(times):
+        target.send("go")
+        target.wait_line("^DONE")
+
+
+class Session:
+    """A console of memtrace on the target's host, connected."""
+
+    def __init__(self, start, network, device, output, *options):
+        self.target = start(network.target, device.on_device(device.program))
+        self.target.wait_line("^READY")
+        self.output = output
+        self.memtrace = start(network.target, MEMTRACE, *options, "--format=json", "-n", "0", "-o",
+                              output, "-p", self.target.pid)
+        counted(self.memtrace)
+
+    def said(self, text, seconds=20):
+        end = time.monotonic() + seconds
+        while not any(text in line for line in self.memtrace.err):
+            assert time.monotonic() < end, self.memtrace.story()
+            time.sleep(0.02)
+
+    def report(self):
+        self.memtrace.send("quit")
+        assert self.memtrace.wait() == 0, self.memtrace.story()
+        return self.output.read_text()
+
+
+def test_server_is_killed_and_comes_back(network, made, reference, start, tmp_path):
+    device = made("stripped")
+    server = serve(start, network.host, device.full, "/usr/lib/debug")
+    session = Session(start, network, device, tmp_path / "r", "-c", "10.77.0.1")
+    work(session.target)
+    server.end()
+    session.said("memtrace-fs is lost: memtrace-fs has ended")
+    work(session.target)
+    serve(start, network.host, device.full, "/usr/lib/debug")
+    session.said("Connected again")
+    work(session.target)
+    assert stacks(session.report()) == reference(start, "stripped")
+
+
+def test_server_is_gone_for_good(network, made, start, tmp_path):
+    """Every event is there, and the report can be decoded."""
+    device = made("stripped")
+    server = serve(start, network.host, device.full, "/usr/lib/debug")
+    session = Session(start, network, device, tmp_path / "r", "-c", "10.77.0.1")
+    server.end()
+    session.said("memtrace-fs is lost")
+    work(session.target, 3)
+    report = json.loads(session.report())
+    assert report["summary"]["allocs"] == 27
+    done = subprocess.run([net.FS, "--report", tmp_path / "r", device.full], capture_output=True,
+                          text=True, check=True)
+    assert any(f["function"] == "deeper" for c in json.loads(done.stdout)["contexts"]
+               for f in c["stack"])
+
+
+def test_server_hangs(network, made, start, tmp_path):
+    """A stopped server holds up the report for its time limit and no longer; the process
+    never."""
+    device = made("stripped")
+    server = serve(start, network.host, device.full)
+    session = Session(start, network, device, tmp_path / "r", "-c", "10.77.0.1")
+    server.process.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    work(session.target, 3)
+    assert time.monotonic() - began < 2
+    began = time.monotonic()
+    assert json.loads(session.report())["summary"]["allocs"] == 27
+    assert time.monotonic() - began < 14
+    server.process.send_signal(signal.SIGCONT)
+
+
+def test_network_is_cut(network, made, reference, start, tmp_path):
+    device = made("stripped")
+    serve(start, network.host, device.full, "/usr/lib/debug")
+    session = Session(start, network, device, tmp_path / "r", "-c", "10.77.0.1")
+    network.cut()
+    try:
+        work(session.target, 3)
+    finally:
+        network.cut(up=True)
+        network.host.ip("addr", "replace", "fd77::1/64", "dev", "veth0", "nodad")
+    assert stacks(session.report()) == reference(start, "stripped")
+
+
+def test_client_is_killed(network, made, start, tmp_path):
+    device = made("stripped")
+    server = serve(start, network.host, device.full)
+    session = Session(start, network, device, tmp_path / "r", "-c", "10.77.0.1")
+    session.memtrace.process.kill()
+    server.wait_line("^Client .* has left$")
+    work(session.target)
+    report_of(start, network.target, device.on_device(device.program), tmp_path / "s", "-c",
+              "10.77.0.1")
+    assert server.alive()
+
+
+@pytest.fixture
+def local(start, made):
+    """A server on the loopback of this machine, for rude clients.  (server, port)"""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = start(None, net.FS, "--no-announce", "-l", f"127.0.0.1:{port}", made("stripped").full)
+    server.wait_line("^Waiting")
+    return server, port
+
+
+def connect(port):
+    client = socket.create_connection(("127.0.0.1", port), timeout=20)
+    return client
+
+
+def receive(client):
+    """One message: (type, payload)"""
+    head = b""
+    while len(head) < 12:
+        more = client.recv(12 - len(head))
+        if not more:
+            return None
+        head += more
+    length, kind = struct.unpack_from("<IH", head)
+    payload = b""
+    while len(payload) < length:
+        payload += client.recv(length - len(payload))
+    return kind, payload
+
+
+def test_rude_clients_stop_nobody(local):
+    """Half a greeting, silence, a flood that is never read, rubbish, and a hundred more."""
+    server, port = local
+    rude = []
+    for words in (b"", b"\x10", message(1, HELLO)[:9], message(1, HELLO) + b"\xff\xff\xff",
+                  b"GET /build", b"\xff" * 64):
+        client = connect(port)
+        client.sendall(words)
+        rude.append(client)
+    flood = connect(port)
+    flood.sendall(message(1, HELLO))
+    flood.setblocking(False)
+    module = message(3, struct.pack("<IIHH", 1, 0, 0, 2) + b"/p\0" + b"\0" + b"\0\0" + b"\xff\xff"
+                     + b"\0" * 4, 2)
+    try:
+        for _ in range(200000):
+            flood.send(module)
+    except BlockingIOError:
+        pass
+    rude += [connect(port) for _ in range(100)]
+    began = time.monotonic()
+    for _ in range(20):
+        with connect(port) as polite:
+            polite.sendall(message(1, HELLO))
+            assert receive(polite)[0] == 2
+    assert time.monotonic() - began < 2
+    # who has not greeted after ten seconds is sent away
+    rude[0].settimeout(15)
+    assert rude[0].recv(1) == b""
+    flood.close()
+    for client in rude:
+        client.close()
+    assert server.alive()
+
+
+def test_no_path_leads_out(local, made):
+    """Of what is not below the directories nothing is told, whatever it is called."""
+    _, port = local
+    device = made("stripped")
+    identity = net.build_id(device.program)
+    for path in ("/etc/passwd", "/../../../../../../etc/passwd", "//etc//passwd", "/proc/self/maps",
+                 "/%2e%2e/%2e%2e/%2e%2e/%2e%2e/%2e%2e/etc/passwd"):
+        with connect(port) as client:
+            client.sendall(f"GET /buildid/{identity}/source{path} HTTP/1.1\r\n\r\n".encode())
+            assert client.recv(100).startswith(b"HTTP/1.1 404 ")
+    with connect(port) as client:
+        client.sendall(message(1, HELLO))
+        receive(client)
+        path = b"/proc/self/exe"
+        client.sendall(message(3, struct.pack("<IIHH", 1, 1, 0, len(path)) + path + b"\0" + b"\0"
+                               + b"\0\0" + b"\xff\xff" + b"\0" * 4, 2))
+        kind, payload = receive(client)
+        assert kind == 4 and payload[4] == 0  # MODULE_INFO: no names
+
+
+def test_debuginfod(local, made):
+    server, port = local
+    device = made("stripped")
+    identity = net.build_id(device.program)
+
+    def get(what, method="GET"):
+        with connect(port) as client:
+            client.sendall(f"{method} /buildid/{identity}/{what} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            text = b""
+            while more := client.recv(65536):
+                text += more
+        head, body = text.split(b"\r\n\r\n", 1)
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        assert length == len(body) or method == "HEAD"
+        return int(head.split()[1]), body
+
+    assert get("debuginfo") == (200, device.program.read_bytes())
+    assert get("executable") == (200, device.program.read_bytes())
+    assert get("debuginfo", "HEAD") == (200, b"")
+    status, comment = get("section/.comment")
+    assert status == 200 and b"GCC" in comment
+    assert get("section/.nothing")[0] == 404
+    assert get("nonsense")[0] == 400
+    assert get("source/usr/src/x.c")[0] == 404
+    assert server.alive()
+
+
+def test_source_below_the_directories(start, made, tmp_path):
+    device = made("stripped")
+    identity = net.build_id(device.program)
+    server = start(None, net.FS, "--no-announce", "-l", "127.0.0.1:4017", device.full, device.source)
+    server.wait_line("^Waiting")
+    with connect(4017) as client:
+        client.sendall(f"GET /buildid/{identity}/source{device.source}/part.c HTTP/1.1\r\n\r\n".encode())
+        text = client.makefile("rb").read()
+    assert text.split(b"\r\n\r\n", 1)[1] == (device.source / "part.c").read_bytes()
+
+
+def test_another_build_is_named(network, made, start, tmp_path):
+    """On both sides, with the reason; and not used."""
+    old = made("no-build-id")
+    new = net.Made(tmp_path / "new", ldflags=["-Wl,--build-id=none"], cflags=["-O1"])
+    server = start(network.host, net.FS, "-v", "--no-announce", new.full)
+    server.wait_line("^Waiting")
+    program = old.on_device(old.program)
+    _, text = report_of(start, network.target, program, tmp_path / "r", "-c", "10.77.0.1",
+                        form="text")
+    assert f"Names are missing: {new.program}: does not match: other " in text
+    assert any("prog: does not match: other " in line for line in server.err)
+    assert "prog.c" not in text
+
+
+def test_another_build_id_is_named(network, made, start, tmp_path):
+    old = made("stripped")
+    new = net.Made(tmp_path / "new", cflags=["-O1"])
+    serve(start, network.host, new.full)
+    _, text = report_of(start, network.target, old.on_device(old.program), tmp_path / "r", "-c",
+                        "10.77.0.1", form="text")
+    assert (f"Names are missing: {new.program}: does not match: its build-id is "
+            f"{net.build_id(new.program)}, not {net.build_id(old.program)}") in text
+
+
+def test_several_servers(network, made, reference, start, tmp_path):
+    """All are listed; the one that has the program is taken."""
+    device = made("stripped")
+    (tmp_path / "empty").mkdir()
+    for port, what in ((3005, [tmp_path / "empty"]), (3006, [device.full, "/usr/lib/debug"]),
+                       (3007, [tmp_path / "empty"])):
+        server = start(network.host, net.FS, "-l", f"[::]:{port}", *what)
+        server.wait_line("^Waiting")
+    memtrace, text = report_of(start, network.target, device.on_device(device.program),
+                               tmp_path / "r", "-a")
+    assert stacks(text) == reference(start, "stripped")
+    assert sorted(line for line in memtrace.err if "announced" in line) == [
+        f"memtrace-fs announced on 10.77.0.1:{port}" for port in (3005, 3006, 3007)]
+
+
+def test_nobody_answers(network, made, start, tmp_path):
+    device = made("stripped")
+    memtrace, text = report_of(start, network.target, device.on_device(device.program),
+                               tmp_path / "r", "-a")
+    assert "memtrace: no memtrace-fs has answered; names are those of dynamic symbols only" in memtrace.err
+    assert any("memtrace-fs --report FILE" in line for line in memtrace.err)
+    assert json.loads(text)["summary"]["allocs"] == 27
+
+
+def test_a_stray_answer_is_dropped(network, made, start, tmp_path):
+    """Somebody who answers without having read the query."""
+    device = made("stripped")
+    liar = start(network.host, "python3", "-u", "-c", """
+import socket, struct
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("", 3002))
+s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+             socket.inet_aton("224.0.0.251") + socket.inet_aton("10.77.0.1"))
+print("READY")
+while True:
+    query, who = s.recvfrom(100)
+    s.sendto(b"mtreply\\0" + struct.pack("<H", 1) + b"x" * 16 + struct.pack("<HQI", 666, 1, 0), who)
+""")
+    liar.wait_line("^READY")
+    memtrace, _ = report_of(start, network.target, device.on_device(device.program), tmp_path / "r",
+                            "-a")
+    assert not any("announced" in line for line in memtrace.err)
+
+
+def test_another_version(local):
+    server, port = local
+    with connect(port) as client:
+        client.sendall(message(1, HELLO.replace(b"\1\0\1\0", b"\7\0\7\0", 1)))
+        kind, payload = receive(client)
+        assert kind == 12 and b"test speaks protocol versions 7 to 7" in payload
+        assert client.recv(1) == b""
+
+
+@pytest.mark.parametrize("options, said", [
+    (["-c", "10.77.0.1:99999"], "--connect: '10.77.0.1:99999': the port is not a number from 1 to 65535"),
+    (["-c", "127.0.0.1:1"], "cannot connect to [127.0.0.1]:1: Connection refused"),
+    (["-l", "192.0.2.1"], "cannot listen on [192.0.2.1]:3002: Cannot assign requested address"),
+])
+def test_errors_of_the_command_line(start, options, said):
+    memtrace = start(None, MEMTRACE, *options, "-q", "-o", "/dev/null", "true")
+    memtrace.process.stdin.close()
+    assert memtrace.wait() == 0
+    assert memtrace.err[0].startswith(f"memtrace: {said}")
