@@ -23,7 +23,7 @@ void supplies_deinit(struct supplies *supplies)
 
 const struct supply *supplies_find(const struct supplies *supplies, const struct module *module)
 {
-	for (size_t i = supplies->len; i--;) { /* the latest first */
+	for (size_t i = supplies ? supplies->len : 0; i--;) { /* the latest first */
 		const struct supply *supply = supplies->at[i];
 
 		if (supply->build_id_len == module->build_id_len &&

@@ -27,7 +27,7 @@ VEC_TYPE(supplies, struct supply *);
 void supply_destroy(struct supply *supply); /* NULL is allowed */
 void supplies_deinit(struct supplies *supplies);
 
-/* NULL: nothing is known of the module. */
+/* NULL: nothing is known of the module.  supplies may be NULL: there are none. */
 const struct supply *supplies_find(const struct supplies *supplies,
 				   const struct module *module);
 
