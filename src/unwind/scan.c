@@ -38,7 +38,7 @@
 #include "unwind/scan_insn.h"
 
 enum { FP = 11, SP = 13, LR = 14, PC = 15 };
-enum { MAX_CODE = 1 << 15, MAX_TABLE = 1024, MAX_ROUNDS = 200 };
+enum { MAX_CODE = 1 << 15, MAX_TABLE = 1024, MAX_ROUNDS = 200, MAX_BEGINS = 8 };
 enum { CLOBBERED = 0x500f }; /* r0-r3, r12, lr: by a call (AAPCS 6.1.1) */
 
 struct state {
@@ -61,6 +61,7 @@ struct common {
 struct scan {
 	const struct scan_function *function;
 	uint32_t wanted;      /* offset in the function */
+	bool far;	      /* .. also if no way leads there */
 	struct state *states; /* by halfword: when the instruction there begins */
 	uint32_t *from_call;  /* by halfword: 1 + the offset of the call it was reached from
 			       * alone; 0: from elsewhere too */
@@ -328,7 +329,7 @@ static int one_round(struct scan *s)
 	vec_clear(&s->work);
 	arrive(s, 0, &entry, 0);
 	work_off(s);
-	if (!place_of(s, s->wanted)->met) {
+	if (s->far && !place_of(s, s->wanted)->met) {
 		const struct common *common = s->jumps.state.met ? &s->jumps : &s->calls;
 
 		if (common->state.met && !common->differs)
@@ -366,10 +367,12 @@ static int base_of(const struct state *state, bool thumb)
 	return state->known >> frame_pointer & 1 ? frame_pointer : -1;
 }
 
-int scan_find(const struct scan_function *function, uint64_t vaddr, struct scan_frame *ret)
+/* far: also where no way leads to.  See scan_find(). */
+static int scan_reach(const struct scan_function *function, uint64_t vaddr, bool far,
+		      struct scan_frame *ret)
 {
 	uint64_t at = (vaddr - function->begin) & (function->thumb ? ~1ull : ~3ull);
-	struct scan s = {.function = function, .wanted = (uint32_t)at};
+	struct scan s = {.function = function, .wanted = (uint32_t)at, .far = far};
 	struct state state = {0};
 	int failed, base;
 
@@ -395,6 +398,92 @@ int scan_find(const struct scan_function *function, uint64_t vaddr, struct scan_
 	ret->lr_intact = state.lr_intact;
 	memcpy(ret->at, state.at, sizeof(ret->at));
 	return 0;
+}
+
+int scan_find(const struct scan_function *function, uint64_t vaddr, struct scan_frame *ret)
+{
+	return scan_reach(function, vaddr, true, ret);
+}
+
+/* ---- where a function begins ---------------------------------------------- */
+
+/* May this halfword be the second one of an instruction?  Not behind a whole bl. */
+static bool is_second_half(const struct scan_function *f, uint32_t at)
+{
+	if (at < 2 || f->code[at - 1] >> 3 < 0x1d)
+		return false;
+	return at < 4 || f->code[at - 3] >> 3 != 0x1e || (f->code[at - 1] & 0xd0) != 0xd0;
+}
+
+/* Does the instruction save lr as prologues do? */
+static bool saves_lr(const struct scan_function *f, uint32_t at)
+{
+	struct scan_insn insn;
+
+	if (!(f->thumb ? scan_t32 : scan_a32)(f->code, f->len, at, &insn) || insn.conditional ||
+	    (f->thumb && is_second_half(f, at)))
+		return false;
+	return (insn.kind == SCAN_PUSH && insn.mask >> LR & 1) ||
+	       (insn.kind == SCAN_STORE && insn.reg == LR && insn.writeback);
+}
+
+/*
+ * Functions of variable arguments, and such that take a struct in registers, make room
+ * for the latter first: push {r1, r2, r3}; sub sp, #8.  A few other instructions may
+ * stand between.
+ */
+static uint32_t before_arguments(const struct scan_function *f, uint32_t at)
+{
+	enum { FEW = 6, ARGUMENTS_LEN = 16 };
+	uint32_t step = f->thumb ? 2 : 4, begin = at;
+	struct scan_insn insn;
+
+	for (unsigned i = 0; i < FEW && at >= step; i++) {
+		at -= step;
+		if (!(f->thumb ? scan_t32 : scan_a32)(f->code, f->len, at, &insn) ||
+		    is_end(&insn) || saves_lr(f, at))
+			break;
+		if ((insn.kind == SCAN_PUSH && insn.mask >> 3 == 1) ||
+		    (insn.kind == SCAN_SET && insn.reg == SP && insn.base == SP &&
+		     insn.number < 0 && insn.number >= -ARGUMENTS_LEN))
+			begin = at;
+	}
+	return begin;
+}
+
+int scan_find_around(const struct scan_function *around, uint64_t vaddr, struct scan_frame *ret)
+{
+	uint32_t step = around->thumb ? 2 : 4, at = (uint32_t)(vaddr - around->begin),
+		 tried = 0;
+
+	if (vaddr < around->begin || vaddr - around->begin >= around->len)
+		return -ENOENT;
+	for (at &= ~(step - 1); at >= step && tried < MAX_BEGINS;) {
+		struct scan_function function = *around;
+		uint32_t begin;
+
+		at -= step;
+		if (!saves_lr(around, at))
+			continue;
+		begin = before_arguments(around, at);
+		function.begin += begin;
+		function.code += begin;
+		function.len -= begin;
+		tried++;
+		if (scan_reach(&function, vaddr, false, ret) == 0)
+			return ret->at[LR] > 0 ? 0 : -ENOENT;
+	}
+	return -ENOENT;
+}
+
+bool scan_is_behind_call(const uint8_t code[4], bool thumb)
+{
+	struct scan_insn insn;
+
+	if (!thumb)
+		return scan_a32(code, 4, 0, &insn) && insn.kind == SCAN_CALL;
+	return (scan_t32(code, 4, 0, &insn) && insn.len == 4 && insn.kind == SCAN_CALL) ||
+	       (scan_t32(code, 4, 2, &insn) && insn.kind == SCAN_CALL);
 }
 
 /* ---- what follows from it ------------------------------------------------- */

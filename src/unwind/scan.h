@@ -35,6 +35,17 @@ struct scan_frame {
  */
 int scan_find(const struct scan_function *function, uint64_t vaddr, struct scan_frame *ret);
 
+/*
+ * The same where the function's begin is not known: the nearest instruction before vaddr
+ * that saves lr, from which the code leads to vaddr, is taken for its first.  `around`:
+ * code that begins at or before the function, at an instruction.
+ */
+int scan_find_around(const struct scan_function *around, uint64_t vaddr,
+		     struct scan_frame *ret);
+
+/* Does a call end the four bytes before a return address? */
+bool scan_is_behind_call(const uint8_t code[4], bool thumb);
+
 /* As a row with ROW_GUESS.  `exact`: the frame was interrupted here, it is not in a call,
  * so that its return address may be in lr still.  -ENOENT (and ROW_CFA_NONE): it is not known
  * where the return address is. */

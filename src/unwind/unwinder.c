@@ -9,6 +9,7 @@
 #include "unwind/scan.h"
 
 enum { TRAMPOLINE_LEN = 8, START_LEN = 64, FUNCTION_MAX = 1 << 16 };
+enum { GAP_BEFORE = 16384, GAP_BEHIND = 4096 };
 
 struct unwinder {
 	struct image *image;
@@ -88,29 +89,103 @@ static bool function_at(const struct unwinder *u, uint64_t vaddr, struct image_s
 	return entry && vaddr >= ret->value && vaddr - ret->value < START_LEN;
 }
 
-/* By the code of the function around. */
+/* Code between what is known: ends of functions before, begins of functions behind. */
+struct gap {
+	uint64_t vaddr;
+	uint64_t begin, end;
+};
+
+static bool gap_narrow(void *arg, const struct image_symbol *symbol)
+{
+	struct gap *gap = arg;
+	uint64_t end = symbol->value + symbol->size;
+
+	if (symbol->type != STT_FUNC)
+		return false;
+	if (symbol->value > gap->vaddr && symbol->value < gap->end)
+		gap->end = symbol->value;
+	if (end <= gap->vaddr && end > gap->begin)
+		gap->begin = end;
+	return false;
+}
+
+static bool gap_around(const struct unwinder *u, uint64_t vaddr, struct gap *ret)
+{
+	struct gap gap = {.vaddr = vaddr};
+	struct exidx_entry entry;
+	size_t count;
+	const struct image_segment *segments = image_segments(u->image, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (!(segments[i].flags & PF_X) ||
+		    vaddr - segments[i].vaddr >= segments[i].file_size)
+			continue;
+		gap.begin = segments[i].vaddr;
+		gap.end = gap.begin + segments[i].file_size;
+	}
+	image_for_each_symbol(u->image, gap_narrow, &gap);
+	if (u->exidx && exidx_find(u->exidx, vaddr, &entry)) {
+		gap.begin = entry.begin > gap.begin ? entry.begin : gap.begin;
+		gap.end = entry.end < gap.end ? entry.end : gap.end;
+	}
+	if (vaddr - gap.begin > GAP_BEFORE)
+		gap.begin = (vaddr - GAP_BEFORE) & ~3ull;
+	if (gap.end - vaddr > GAP_BEHIND)
+		gap.end = vaddr + GAP_BEHIND;
+	*ret = gap;
+	return gap.begin <= vaddr && vaddr < gap.end;
+}
+
+/* By the code: from the function's begin, or from what looks like it. */
+static int scan_code(const struct unwinder *u, uint64_t vaddr, struct scan_function *f,
+		     bool around, struct scan_frame *ret)
+{
+	uint8_t *code = malloc(f->len);
+	int failed;
+
+	if (!code)
+		return -ENOENT;
+	f->code = code;
+	failed = image_read(u->image, f->begin, code, f->len);
+	if (!failed)
+		failed = around ? scan_find_around(f, vaddr, ret) : scan_find(f, vaddr, ret);
+	free(code);
+	return failed ? -ENOENT : 0;
+}
+
+/* Stands a call before a return address?  What a wrong step finds seldom does. */
+static bool is_behind_call(const struct unwinder *u, const struct unwinder_place *place)
+{
+	uint8_t code[4];
+
+	return image_read(u->image, place->vaddr - sizeof(code), code, sizeof(code)) == 0 &&
+	       scan_is_behind_call(code, place->thumb);
+}
+
 static int scan_at(const struct unwinder *u, const struct unwinder_place *place,
 		   struct scan_frame *ret)
 {
+	struct scan_function function = {.thumb = place->thumb};
+	uint64_t vaddr = lookup_of(place);
 	struct image_symbol symbol;
-	uint8_t *code;
-	int failed;
+	struct gap gap;
 
-	if (u->arch->elf_machine != EM_ARM || !function_at(u, lookup_of(place), &symbol) ||
-	    (!place->exact && place->thumb != symbol.thumb))
+	if (u->arch->elf_machine != EM_ARM || (!place->exact && !is_behind_call(u, place)))
 		return -ENOENT;
-	code = malloc((size_t)symbol.size);
-	if (!code)
-		return -ENOMEM;
-	failed = image_read(u->image, symbol.value, code, (size_t)symbol.size);
-	if (!failed) {
-		struct scan_function function = {symbol.value, code, (size_t)symbol.size,
-						 symbol.thumb};
-
-		failed = scan_find(&function, lookup_of(place), ret);
+	if (function_at(u, vaddr, &symbol)) {
+		if (!place->exact && place->thumb != symbol.thumb)
+			return -ENOENT;
+		function.begin = symbol.value;
+		function.len = (size_t)symbol.size;
+		function.thumb = symbol.thumb;
+		return scan_code(u, vaddr, &function, false, ret);
 	}
-	free(code);
-	return failed ? -ENOENT : 0;
+	/* Without a symbol only a return address says how the code is to be read. */
+	if (place->exact || !gap_around(u, vaddr, &gap))
+		return -ENOENT;
+	function.begin = gap.begin;
+	function.len = (size_t)(gap.end - gap.begin);
+	return scan_code(u, vaddr, &function, true, ret);
 }
 
 void unwinder_row(struct unwinder *u, const struct unwinder_place *place, struct row *ret)

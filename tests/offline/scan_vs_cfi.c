@@ -2,13 +2,14 @@
  * The prologue scan and the exception tables against .debug_frame, at every call of
  * every function of a library.
  *
- *     scan_vs_cfi [-v] LIBRARY DEBUGFILE
+ *     scan_vs_cfi [-v|-s] LIBRARY DEBUGFILE
  *
  * Code and .ARM.exidx are the library's; functions, and what is right, the debug file's.
  * A frame is compared by CFA and by the places of lr, r7 and r11, with sp, r7 and r11
  * as far from each other as a wrong base would show.  (Where the scan tells the CFA by
  * sp and CFI by a frame pointer, the scan must know the latter too; else the call is
  * "unproven".)  One line for the scan, one for the tables.  -v: every difference.
+ * -s: the scan is not told where functions begin.
  */
 #include <elf.h>
 #include <fcntl.h>
@@ -55,7 +56,7 @@ struct check {
 	struct cfi *cfi;
 	struct exidx *exidx;
 	struct counts scan, tables;
-	bool verbose;
+	bool verbose, around;
 };
 
 static bool mark(void *arg, const struct image_symbol *symbol)
@@ -152,6 +153,25 @@ static bool cfa_by_frame_pointer(struct check *c, uint64_t vaddr)
 	return cfi_row(c->cfi, vaddr, &row) == 0 && row.cfa != ROW_CFA_SP;
 }
 
+/* Without symbols: what .ARM.exidx says of where functions begin. */
+static int find_around(struct check *c, const struct scan_function *f, uint64_t vaddr,
+		       struct scan_frame *ret)
+{
+	enum { BEFORE = 16384, BEHIND = 4096 };
+	struct scan_function around = {.thumb = f->thumb};
+	static uint8_t code[BEFORE + BEHIND];
+	struct exidx_entry entry;
+
+	around.begin = vaddr > BEFORE ? (vaddr - BEFORE) & ~3ull : 0;
+	if (c->exidx && exidx_find(c->exidx, vaddr, &entry) && entry.begin > around.begin)
+		around.begin = entry.begin;
+	around.len = (size_t)(vaddr - around.begin) + BEHIND;
+	around.code = code;
+	if (image_read(c->code, around.begin, code, around.len))
+		return -1;
+	return scan_find_around(&around, vaddr, ret);
+}
+
 static void at_call(struct check *c, const struct scan_function *f, const char *name,
 		    uint64_t vaddr)
 {
@@ -161,7 +181,7 @@ static void at_call(struct check *c, const struct scan_function *f, const char *
 	uint8_t flags;
 	int failed;
 
-	failed = scan_find(f, vaddr, &frame);
+	failed = c->around ? find_around(c, f, vaddr, &frame) : scan_find(f, vaddr, &frame);
 	/* CFI may tell the CFA by the frame pointer where the scan does by sp. */
 	if (!failed && frame.base == SP && frame.frame_pointer)
 		expected.value[f->thumb ? FP7 : FP] = expected.value[SP] +
@@ -231,12 +251,13 @@ static void print(const char *what, const struct counts *counts)
 
 int main(int argc, char **argv)
 {
-	struct check c = {.verbose = argc == 4 && !strcmp(argv[1], "-v")};
+	struct check c = {.verbose = argc == 4 && !strcmp(argv[1], "-v"),
+			  .around = argc == 4 && (!strcmp(argv[1], "-s") || getenv("AROUND"))};
 	struct memory_file files[2];
 	struct image *debug;
 	struct err err;
 
-	if (argc != 3 && !c.verbose)
+	if (argc != 3 && !c.verbose && !c.around)
 		return 2;
 	c.code = open_image(&files[0], argv[argc - 2]);
 	debug = open_image(&files[1], argv[argc - 1]);

@@ -39,6 +39,12 @@ def test_every_call_of_libc(compare, cpu, tmp_path):
     assert scan["calls"] > 20000
     assert scan["different"] == 0
     assert scan["equal"] >= 0.99 * scan["calls"]
+    # Not told where functions begin it is no more than a good guess.
+    around = re.findall(r"(\d+) (\w+)", subprocess.run(
+        [compare, "-s", library, debug_file(cpu, library, tmp_path)], capture_output=True, text=True,
+        check=True).stdout.splitlines()[0])
+    around = {word: int(number) for number, word in around}
+    assert around["equal"] >= 0.94 * around["calls"] and around["different"] <= 0.005 * around["calls"]
     # The ABI makes tables right where exceptions pass, not before a function's prologue is done
     # and not at calls that don't return to C++: a handful of calls that tables get wrong.
     assert tables["equal"] > 7000
