@@ -7,8 +7,11 @@
  *   behind a frame without CFI    libdwfl guesses there, and so does memtrace; but
  *                                 memtrace has to mark its guesses
  *   behind the recorded stack     the bytes libdwfl asked for were not recorded
+ *   behind a stub                 the slack of a text segment: one allocation function
+ *                                 called another; memtrace leaves its stub's frame out,
+ *                                 libdwfl can't know it
  *
- * The last line is JSON: samples, frames, compared, guessed, unrecorded, deepest,
+ * The last line is JSON: samples, frames, compared, guessed, unrecorded, stubs, deepest,
  * differences (per sample, by the first one), and causes.  Exit 0: no difference.
  */
 #include <elfutils/libdw.h>
@@ -38,7 +41,8 @@ struct walk { /* what libdwfl found */
 };
 
 static struct {
-	unsigned long samples, frames, compared, guessed, unrecorded, deepest, differences;
+	unsigned long samples, frames, compared, guessed, unrecorded, stubs, deepest;
+	unsigned long differences;
 	struct {
 		char text[200];
 		unsigned long count;
@@ -215,6 +219,27 @@ static bool has_cfi(Dwfl *dwfl, uint64_t pc, bool exact)
 	return found;
 }
 
+/* Behind the file bytes of executable code, up to the page's end. */
+static bool in_slack(Dwfl *dwfl, uint64_t pc)
+{
+	GElf_Addr bias;
+	Dwfl_Module *module = dwfl_addrmodule(dwfl, pc);
+	Elf *elf = module ? dwfl_module_getelf(module, &bias) : NULL;
+	size_t count;
+	if (!elf || elf_getphdrnum(elf, &count))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		GElf_Phdr header;
+		if (!gelf_getphdr(elf, i, &header) || header.p_type != PT_LOAD ||
+		    !(header.p_flags & PF_X))
+			continue;
+		uint64_t end = header.p_vaddr + header.p_filesz;
+		if (pc - bias >= end && pc - bias < ((end + 4095) & ~4095ull))
+			return true;
+	}
+	return false;
+}
+
 /* ---- comparing ------------------------------------------------------------ */
 
 static void count_cause(const char *text)
@@ -293,6 +318,10 @@ static void compare(Dwfl *dwfl)
 			if (!(sample_pcs[i] & RECORD_GUESSED))
 				return differ(dwfl, "a guess that is not marked", i);
 			sums.guessed++;
+			return;
+		}
+		if (pc != walk.pcs[i] && in_slack(dwfl, walk.pcs[i])) {
+			sums.stubs++;
 			return;
 		}
 		if (pc != walk.pcs[i])
@@ -393,9 +422,10 @@ int main(int argc, char **argv)
 	if (bytes == MAP_FAILED || judge(bytes, file.st_size))
 		return 2;
 	printf("{\"samples\": %lu, \"frames\": %lu, \"compared\": %lu, \"guessed\": %lu, "
-	       "\"unrecorded\": %lu, \"deepest\": %lu, \"differences\": %lu, \"causes\": {",
+	       "\"unrecorded\": %lu, \"stubs\": %lu, \"deepest\": %lu, \"differences\": %lu, "
+	       "\"causes\": {",
 	       sums.samples, sums.frames, sums.compared, sums.guessed, sums.unrecorded,
-	       sums.deepest, sums.differences);
+	       sums.stubs, sums.deepest, sums.differences);
 	for (int i = 0; i < sums.cause_count; i++)
 		printf("%s\"%s\": %lu", i ? ", " : "", sums.causes[i].text,
 		       sums.causes[i].count);

@@ -97,6 +97,7 @@ def exact(verdict, fewest):
     assert verdict["differences"] == 0, verdict
     assert verdict["samples"] >= fewest
     assert verdict["compared"] > 3 * verdict["samples"]
+    assert verdict["stubs"] <= verdict["samples"] / 20
 
 
 @pytest.mark.limit(120)
