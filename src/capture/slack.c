@@ -7,6 +7,24 @@
 
 enum { LARGEST_PAGE = 65536, ALIGN = 16 };
 
+/* Where the slack behind `end` ends: with the mapping, or before another segment that
+ * begins in it (the kernel merges what is mapped alike side by side). */
+static taddr_t slack_end(const struct module *module, const struct mapping *mapping,
+			 taddr_t end)
+{
+	size_t count = 0;
+	const struct image_segment *segments = image_segments(module->image, &count);
+	taddr_t limit = mapping->end;
+
+	for (size_t i = 0; i < count; i++) {
+		taddr_t begin = module->bias + segments[i].vaddr;
+
+		if (begin >= end && begin < limit)
+			limit = begin;
+	}
+	return limit;
+}
+
 bool slack_of(const struct module *module, const struct maps *maps, struct slack *ret)
 {
 	size_t count = 0;
@@ -20,7 +38,7 @@ bool slack_of(const struct module *module, const struct maps *maps, struct slack
 		taddr_t end = module->bias + s->vaddr + s->file_size;
 		taddr_t base = (end + ALIGN - 1) & ~(taddr_t)(ALIGN - 1);
 		const struct mapping *mapping = maps_find(maps, end - 1);
-		taddr_t page_end = mapping ? mapping->end : 0;
+		taddr_t page_end = mapping ? slack_end(module, mapping, end) : 0;
 
 		if (!(s->flags & PF_X) || s->mem_size != s->file_size || base >= page_end)
 			continue;

@@ -17,8 +17,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "capture/gather.h"
 #include "capture/walker.h"
-#include "symbols/resolver.h"
+#include "cli/source.h"
 #include "tracer/doctor.h"
 
 /* ---- what is mapped ------------------------------------------------------ */
@@ -143,7 +144,8 @@ static void judge_unwind(struct inside *inside)
 		if (!module->image)
 			continue;
 		unwind = module_unwind_of(module, inside->tracee.arch);
-		if (unwind && strcmp(unwind->from, "none"))
+		if ((unwind && strcmp(unwind->from, "none")) ||
+		    supplies_find(inside->hooks.supplies, module))
 			continue;
 		if (without++ < NAMED)
 			snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s",
@@ -160,7 +162,7 @@ static void judge_unwind(struct inside *inside)
 			       "compile with -fasynchronous-unwind-tables");
 }
 
-static void look_inside(pid_t pid, struct findings *findings)
+static void look_inside(pid_t pid, struct supplies *supplies, struct findings *findings)
 {
 	struct inside inside = {.findings = findings};
 	struct err err = {0};
@@ -169,6 +171,7 @@ static void look_inside(pid_t pid, struct findings *findings)
 
 	inside.tracee.pid = pid;
 	inside.tracee.arch = arch_native();
+	inside.hooks.supplies = supplies;
 	modules_init(&inside.modules, module_unwind_forget);
 	alive = tracee_alive(&inside.tracee);
 	rc = target_open(&inside.tracee.target, alive, &err);
@@ -192,22 +195,49 @@ static void look_inside(pid_t pid, struct findings *findings)
 
 /* ---- memtrace-fs ----------------------------------------------------------- */
 
-static void judge_server(const struct options *options, struct findings *findings)
-{
-	struct resolver_options wish = {
-		.debug_dirs = options->debug_dirs.len ? options->debug_dirs.at : NULL};
-	struct resolver *resolver = NULL;
-	struct err err;
+struct help { /* what memtrace-fs gives to an attach */
+	struct words words;
+	struct source source;
+	struct gather *gather;
+	struct supplies supplies;
+	struct err err; /* why there is no server; code 0: there is one */
+};
 
-	if (resolver_start(&wish, &resolver, &err) == 0)
+static void help_open(struct help *help, const struct options *options)
+{
+	const struct resolver_module *program = NULL;
+
+	words_init(&help->words, stdout, true);
+	source_init(&help->source, options, &help->words);
+	if (options->no_symbols)
+		return;
+	if (options->pid && gather_create(&help->gather, NULL) == 0) {
+		gather_process(help->gather, options->pid);
+		program = gather_main(help->gather);
+	}
+	if (source_connect(&help->source, program, &help->err))
+		return;
+	if (help->gather)
+		gather_ask(help->gather, help->source.resolver, NULL, &help->supplies);
+}
+
+static void help_close(struct help *help)
+{
+	supplies_deinit(&help->supplies);
+	gather_destroy(help->gather);
+	source_deinit(&help->source);
+}
+
+static void judge_help(const struct help *help, struct findings *findings)
+{
+	if (!help->err.code)
 		findings_add(findings, "memtrace-fs", VERDICT_OK, 0,
 			     "it answers: reports have function names, files and lines");
 	else
 		finding_remedy(findings_add(findings, "memtrace-fs", VERDICT_WARN, 0,
 					    "%s: names are those of dynamic symbols only",
-					    err.text),
+					    help->err.text),
 			       "put memtrace-fs beside memtrace, or into a folder of PATH");
-	resolver_destroy(resolver);
 }
 
 /* ---- saying it ---------------------------------------------------------------- */
@@ -231,14 +261,17 @@ int doctor_run(const struct options *options)
 {
 	struct findings findings = {.count = 0};
 	struct doctor_facts facts;
+	struct help help = {.gather = NULL};
 	bool works;
 
 	doctor_look("", options->pid, &facts);
 	doctor_judge(&facts, DOCTOR_ALL, &findings);
+	help_open(&help, options);
 	if (options->pid && !findings_failed(&findings))
-		look_inside(options->pid, &findings);
+		look_inside(options->pid, &help.supplies, &findings);
 	if (!options->no_symbols)
-		judge_server(options, &findings);
+		judge_help(&help, &findings);
+	help_close(&help);
 	print(&findings);
 	works = !findings_failed(&findings);
 	if (options->pid)

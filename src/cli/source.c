@@ -189,24 +189,33 @@ static void say_without(const struct source *source, const struct err *err, bool
 					 "DIR...");
 }
 
+static bool is_searching(const struct options *o)
+{
+	return o->autoconnect || (SEARCHES && !o->debug_dirs.len);
+}
+
+int source_connect(struct source *source, const struct resolver_module *program,
+		   struct err *err)
+{
+	const struct options *o = source->options;
+
+	if (o->connect)
+		return open_call(source, err);
+	if (o->listen)
+		return open_listener(source, err);
+	if (is_searching(o))
+		return open_search(source, program, err);
+	return open_child(source, err);
+}
+
 void source_open(struct source *source, const struct resolver_module *program)
 {
 	const struct options *o = source->options;
-	bool search = o->autoconnect || (SEARCHES && !o->debug_dirs.len);
 	struct err err;
-	int e;
 
-	if (o->connect)
-		e = open_call(source, &err);
-	else if (o->listen)
-		e = open_listener(source, &err);
-	else if (search)
-		e = open_search(source, program, &err);
-	else
-		e = open_child(source, &err);
-	if (!e)
+	if (!source_connect(source, program, &err))
 		return;
-	say_without(source, &err, o->connect || o->listen || search);
+	say_without(source, &err, o->connect || o->listen || is_searching(o));
 	source->lost_told = true;
 }
 

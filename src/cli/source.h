@@ -32,6 +32,10 @@ struct source {
 void source_init(struct source *source, const struct options *options, struct words *words);
 void source_deinit(struct source *source);
 
+/* As source_open(), with the reason when there is no server: 0 or -errno. */
+int source_connect(struct source *source, const struct resolver_module *program,
+		   struct err *err);
+
 /*
  * Connects, and says what it does.  Of several servers the first that has the program's
  * file is taken; program may be NULL.  Without a server the session goes on: that is said.

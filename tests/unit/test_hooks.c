@@ -1,0 +1,494 @@
+/*
+ * Hooks on a child of this test: what is planned by its files, what applying writes, that
+ * undoing leaves nothing, and what becomes of a predecessor's leftovers and of functions
+ * that somebody else has changed.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <gnu/lib-names.h>
+#include <link.h>
+#include <sys/auxv.h>
+
+#include "capture/hooks.h"
+#include "capture/plan.h"
+#include "child_case.h"
+#include "tracer/hide.h"
+
+struct fixture {
+	struct child_case child;
+	struct tracee tracee;
+	struct maps maps;
+	struct modules modules;
+	struct hooks hooks;
+	struct supplies supplies; /* none */
+	struct undo *undo;
+	struct hook_notes notes;
+	size_t planned;
+	char warnings[4096], steps[8192];
+	uint8_t *before; /* the executable bytes of libc, the loader and this program */
+	size_t before_len;
+};
+
+/* ---- notes ------------------------------------------------------------------ */
+
+static void append(char *text, size_t size, const char *format, va_list args)
+{
+	size_t len = strlen(text);
+
+	vsnprintf(text + len, size - len, format, args);
+	len = strlen(text);
+	snprintf(text + len, size - len, "\n");
+}
+
+static void on_step(void *arg, const char *format, ...)
+{
+	struct fixture *f = arg;
+	va_list args;
+
+	va_start(args, format);
+	append(f->steps, sizeof(f->steps), format, args);
+	va_end(args);
+}
+
+static void on_warning(void *arg, const char *format, ...)
+{
+	struct fixture *f = arg;
+	va_list args;
+
+	va_start(args, format);
+	append(f->warnings, sizeof(f->warnings), format, args);
+	va_end(args);
+}
+
+/* ---- the child's code ---------------------------------------------------------- */
+
+/* All executable memory of files, one piece behind the other. */
+static uint8_t *code_read(struct fixture *f, size_t *len)
+{
+	uint8_t *bytes = NULL;
+
+	*len = 0;
+	for (size_t i = 0; i < f->maps.list.len; i++) {
+		const struct mapping *m = &f->maps.list.at[i];
+
+		if (!m->exec || !m->inode)
+			continue;
+		bytes = realloc(bytes, *len + (size_t)(m->end - m->begin));
+		assert_int_equal(target_read(&f->tracee.target, m->begin, bytes + *len,
+					     (size_t)(m->end - m->begin)),
+				 0);
+		*len += (size_t)(m->end - m->begin);
+	}
+	return bytes;
+}
+
+static void assert_untouched(struct fixture *f)
+{
+	size_t len;
+	uint8_t *now = code_read(f, &len);
+
+	assert_int_equal(len, f->before_len);
+	for (size_t i = 0; i < len; i++)
+		if (now[i] != f->before[i])
+			fail_msg("byte %zu of the code is %02x, was %02x", i, now[i],
+				 f->before[i]);
+	free(now);
+}
+
+/* ---- a world that stands ------------------------------------------------------------ */
+
+static void go_on(void *arg, struct stop *stop)
+{
+	if (stop->kind == STOP_QUIET)
+		hide_stop(arg, stop->thread);
+	if (stop->thread)
+		tracee_continue(arg, stop->thread);
+}
+
+static int start(void **state)
+{
+	static struct fixture f;
+	struct err err = {0};
+	bool failed;
+
+	memset(&f, 0, sizeof(f));
+	f.child = child_start(child_idle, NULL);
+	child_hear(&f.child);
+	child_wait_for_call(f.child.pid, 34 /* pause */);
+	f.undo = undo_create();
+	f.notes = (struct hook_notes){on_step, on_warning, &f};
+	modules_init(&f.modules, NULL);
+	failed = tracee_attach(&f.tracee, f.child.pid, &err) ||
+		 tracee_stop(&f.tracee, go_on, &f.tracee, &err) ||
+		 maps_read(f.child.pid, &f.maps, &err) ||
+		 modules_update(&f.modules, f.child.pid, &f.maps, &f.tracee.target.memory, NULL,
+				&err);
+	if (failed)
+		fail_msg("%s", err.text);
+	f.hooks.signo = SIGURG;
+	f.hooks.supplies = &f.supplies;
+	f.before = code_read(&f, &f.before_len);
+	*state = &f;
+	return 0;
+}
+
+static int end(void **state)
+{
+	struct fixture *f = *state;
+
+	hooks_deinit(&f->hooks);
+	tracee_resume(&f->tracee);
+	tracee_release(&f->tracee);
+	modules_deinit(&f->modules);
+	maps_deinit(&f->maps);
+	undo_destroy(f->undo);
+	free(f->before);
+	child_end(&f->child);
+	return 0;
+}
+
+static void plan(struct fixture *f, enum hook_scope scope)
+{
+	const struct module *loader = modules_find(&f->modules, getauxval(AT_BASE));
+	struct err err = {0};
+
+	f->hooks.loader = loader ? loader->instance : 0;
+	if (hooks_plan(&f->hooks, &f->tracee, &f->modules, &f->maps, scope, &f->notes,
+		       &f->planned, &err))
+		fail_msg("%s", err.text);
+}
+
+static void apply(struct fixture *f)
+{
+	struct err err = {0};
+
+	if (hooks_apply(&f->hooks, &f->tracee, f->undo, &f->modules, &f->notes, &err))
+		fail_msg("%s", err.text);
+}
+
+static const struct hook *find(const struct fixture *f, const char *name)
+{
+	for (size_t i = 0; i < f->hooks.list.len; i++)
+		if (!strcmp(f->hooks.list.at[i].function->name, name))
+			return &f->hooks.list.at[i];
+	return NULL;
+}
+
+static taddr_t libc_address(const char *name)
+{
+	void *libc = dlopen(LIBC_SO, RTLD_NOW | RTLD_NOLOAD);
+	taddr_t address = (taddr_t)(uintptr_t)dlsym(libc, name);
+
+	dlclose(libc);
+	return address;
+}
+
+/* As a debugger finds it; the symbol may be a copy of this program's. */
+static taddr_t r_debug(void)
+{
+	for (const ElfW(Dyn) *d = _DYNAMIC; d->d_tag != DT_NULL; d++)
+		if (d->d_tag == DT_DEBUG)
+			return d->d_un.d_ptr;
+	return 0;
+}
+
+/* ---- tests --------------------------------------------------------------------------- */
+
+static void the_table_of_names(void **state)
+{
+	size_t count;
+	const struct function *functions = hooks_functions(false, &count);
+
+	(void)state;
+	assert_true(count > 12);
+	for (size_t i = 0; i < count; i++) {
+		bool found = !functions[i].instead;
+
+		for (size_t k = 0; k < i; k++) {
+			assert_string_not_equal(functions[i].name, functions[k].name);
+			found |= functions[i].instead &&
+				 !strcmp(functions[i].instead, functions[k].name);
+		}
+		assert_true(found); /* what is run instead stands earlier */
+		assert_int_equal(functions[i].kind == STUB_INSTEAD, !!functions[i].instead);
+		if (functions[i].call == CALL_FREE)
+			assert_int_equal(functions[i].kind, STUB_ENTRY);
+		if (functions[i].call == CALL_REALLOC || functions[i].call == CALL_REALLOCARRAY)
+			assert_int_equal(functions[i].kind, STUB_BOTH);
+	}
+	functions = hooks_functions(true, &count);
+	assert_int_equal(count, 1);
+	assert_string_equal(functions[0].name, "_dl_debug_state");
+}
+
+static void what_is_planned(void **state)
+{
+	static const char *const names[] = {"malloc",  "free",	       "calloc",
+					    "realloc", "reallocarray", "posix_memalign",
+					    "valloc",  "memalign",     "pvalloc"};
+	struct fixture *f = *state;
+	uint32_t r_state = 77;
+
+	plan(f, HOOK_ALL);
+	assert_string_equal(f->warnings, "");
+	assert_true(f->hooks.allocators);
+	assert_int_equal(f->planned, f->hooks.list.len);
+	assert_true(f->hooks.areas.len >= 1);
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		const struct hook *hook = find(f, names[i]);
+		const struct module *libc = modules_find(&f->modules, libc_address(names[i]));
+
+		if (!hook && !strcmp(names[i], "memalign"))
+			hook = find(f, "aligned_alloc"); /* an alias in glibc before 2.38 */
+		assert_non_null(hook);
+		assert_true(hook->address == libc_address(names[i]));
+		assert_int_equal(hook->instance, libc->instance);
+		assert_true(
+			hook->frame ==
+			(frame_of(libc->instance, hook->address - libc->bias) | FRAME_EXACT));
+		assert_true(hook->stub.function - hook->address <= 4);
+		assert_false(hook->applied);
+	}
+	for (size_t i = 0; i < f->hooks.list.len; i++)
+		for (size_t k = 0; k < i; k++)
+			assert_true(f->hooks.list.at[i].address != f->hooks.list.at[k].address);
+	/* The loader's notification, and where it says what is going on. */
+	assert_non_null(find(f, "_dl_debug_state"));
+	assert_true(f->hooks.loader_state == r_debug() + offsetof(struct r_debug, r_state));
+	assert_int_equal(target_read(&f->tracee.target, f->hooks.loader_state, &r_state, 4), 0);
+	assert_int_equal(r_state, RT_CONSISTENT);
+	assert_untouched(f);
+}
+
+static void planned_once(void **state)
+{
+	struct fixture *f = *state;
+	size_t count;
+
+	plan(f, HOOK_LOADER);
+	assert_non_null(find(f, "_dl_debug_state"));
+	assert_null(find(f, "malloc"));
+	assert_false(f->hooks.allocators);
+	count = f->hooks.list.len;
+	plan(f, HOOK_ALL);
+	assert_true(f->hooks.list.len > count);
+	count = f->hooks.list.len;
+	plan(f, HOOK_ALL);
+	assert_int_equal(f->hooks.list.len, count);
+	assert_int_equal(f->planned, count);
+	apply(f);
+	plan(f, HOOK_ALL);
+	assert_int_equal(f->planned, 0);
+}
+
+static void areas_are_apart(const struct fixture *f)
+{
+	for (size_t i = 0; i < f->hooks.areas.len; i++) {
+		const struct stub_area *a = &f->hooks.areas.at[i].area;
+		const struct mapping *m = maps_find(&f->maps, a->base);
+
+		assert_true(m && m->exec && a->base + a->len <= m->end);
+		for (size_t k = 0; k < i; k++) {
+			const struct stub_area *b = &f->hooks.areas.at[k].area;
+
+			assert_true(a->base + a->len <= b->base || b->base + b->len <= a->base);
+		}
+	}
+}
+
+static void what_applying_writes(void **state)
+{
+	struct fixture *f = *state;
+	const struct arch *arch = f->tracee.arch;
+	uint8_t bytes[UNDO_AREA_BYTES];
+
+	plan(f, HOOK_ALL);
+	apply(f);
+	areas_are_apart(f);
+	for (size_t i = 0; i < f->hooks.areas.len; i++) {
+		const struct stub_area *area = &f->hooks.areas.at[i].area;
+
+		assert_true(f->hooks.areas.at[i].applied);
+		assert_int_equal(target_read(&f->tracee.target, area->base, bytes, area->len),
+				 0);
+		assert_memory_equal(bytes, area->bytes, area->len);
+		assert_memory_equal(bytes, arch->magic, arch->magic_len);
+		assert_true(undo_covers(f->undo, area->base + area->len - 1));
+		assert_int_equal(hooks_trap_signal(&f->hooks, area->trap_pc), SIGURG);
+		assert_int_equal(hooks_trap_signal(&f->hooks, area->trap_pc + 1), 0);
+		assert_ptr_equal(hooks_area_at(&f->hooks, area->base), area);
+		assert_ptr_equal(hooks_area_at(&f->hooks, area->base + area->len - 1), area);
+		assert_ptr_not_equal(hooks_area_at(&f->hooks, area->base + area->len), area);
+	}
+	for (size_t i = 0; i < f->hooks.list.len; i++) {
+		const struct hook *hook = &f->hooks.list.at[i];
+		bool entry;
+
+		assert_true(hook->applied && !hook->code);
+		assert_int_equal(target_read(&f->tracee.target, hook->stub.function, bytes,
+					     arch->patch_len),
+				 0);
+		assert_true(arch->patch_target(bytes, hook->stub.function) == hook->stub.entry);
+		assert_ptr_equal(hooks_by_stub(&f->hooks, hook->stub.entry), hook);
+		assert_ptr_equal(hooks_by_stub(&f->hooks, hook->stub.copy), hook);
+		if (hook->stub.trap_entry) {
+			assert_ptr_equal(
+				hooks_by_site(&f->hooks, hook->stub.trap_entry, &entry), hook);
+			assert_true(entry);
+		}
+		if (hook->stub.trap_return) {
+			assert_ptr_equal(
+				hooks_by_site(&f->hooks, hook->stub.trap_return, &entry), hook);
+			assert_false(entry);
+		}
+	}
+	assert_null(hooks_by_stub(&f->hooks, libc_address("malloc")));
+	assert_non_null(strstr(f->steps, "Set breakpoint on malloc in /"));
+}
+
+static void undone_without_a_trace(void **state)
+{
+	struct fixture *f = *state;
+
+	plan(f, HOOK_ALL);
+	apply(f);
+	assert_int_equal(undo_run(f->undo, &f->tracee.target), 0);
+	assert_false(hide_has_inside(&f->tracee, f->undo));
+	assert_int_equal(undo_wipe(f->undo, &f->tracee.target), 0);
+	assert_untouched(f);
+}
+
+static void a_function_that_was_changed(void **state)
+{
+	struct fixture *f = *state;
+	taddr_t address = libc_address("pvalloc");
+	uint8_t byte = 0xcc;
+
+	assert_int_equal(target_write(&f->tracee.target, address, &byte, 1), 0);
+	plan(f, HOOK_ALL);
+	assert_non_null(strstr(f->warnings, "pvalloc in "));
+	assert_non_null(strstr(f->warnings, "is not as in its file (changed by another tool?): "
+					    "left alone"));
+	assert_null(strchr(f->warnings, '\n')[1] ? f->warnings : NULL); /* one warning */
+	assert_null(find(f, "pvalloc"));
+	assert_non_null(find(f, "malloc"));
+	apply(f);
+	assert_int_equal(target_read(&f->tracee.target, address, &byte, 1), 0);
+	assert_int_equal(byte, 0xcc);
+}
+
+/* memtrace was killed, and its guardian too: patches and stubs are still there. */
+static void what_a_predecessor_left(void **state)
+{
+	struct fixture *f = *state;
+	struct stub_area old[8];
+	size_t count, areas;
+
+	for (int life = 0; life < 3; life++) {
+		plan(f, HOOK_ALL);
+		assert_string_equal(f->warnings, "");
+		count = f->hooks.list.len;
+		areas = f->hooks.areas.len;
+		assert_true(areas >= 1 && areas <= 8);
+		for (size_t i = 0; life && i < areas; i++) {
+			const struct hook_area *area = &f->hooks.areas.at[i];
+
+			/* Not over stubs that threads may be in. */
+			for (size_t k = 0; k < areas; k++)
+				assert_true(area->area.base + area->area.len <= old[k].base ||
+					    old[k].base + old[k].len <= area->area.base);
+		}
+		for (size_t i = 0; i < areas; i++)
+			old[i] = f->hooks.areas.at[i].area;
+		apply(f);
+		assert_int_equal(f->hooks.list.len, count);
+		hooks_clear(&f->hooks);
+		undo_clear(f->undo);
+	}
+	/* The one that follows puts all back, its predecessors' too. */
+	plan(f, HOOK_ALL);
+	apply(f);
+	assert_string_equal(f->warnings, "");
+	assert_int_equal(undo_run(f->undo, &f->tracee.target), 0);
+	assert_int_equal(undo_wipe(f->undo, &f->tracee.target), 0);
+	assert_untouched(f);
+}
+
+static void modules_that_are_gone(void **state)
+{
+	struct fixture *f = *state;
+	struct module *libc = modules_find(&f->modules, libc_address("malloc"));
+	size_t patches, left = 0;
+	taddr_t trap = 0;
+
+	plan(f, HOOK_ALL);
+	apply(f);
+	for (size_t i = 0; i < f->hooks.areas.len; i++)
+		if (f->hooks.areas.at[i].home == libc->instance)
+			trap = f->hooks.areas.at[i].area.trap_pc;
+	assert_true(trap != 0);
+	patches = f->undo->patch_count;
+	libc->mapped = false;
+	hooks_forget_unmapped(&f->hooks, f->undo, &f->modules);
+	assert_null(find(f, "malloc"));
+	assert_non_null(find(f, "_dl_debug_state"));
+	assert_int_equal(hooks_trap_signal(&f->hooks, trap), 0);
+	assert_null(hooks_area_at(&f->hooks, trap));
+	assert_false(undo_covers(f->undo, trap));
+	for (size_t i = 0; i < f->undo->patch_count; i++)
+		left += f->undo->patch[i].active;
+	assert_int_equal(left, f->hooks.list.len);
+	assert_true(left < patches);
+	/* It is mapped again: everything is found again. */
+	libc->mapped = true;
+	plan(f, HOOK_ALL);
+	assert_non_null(find(f, "malloc"));
+}
+
+/* The traps' signal, and the traps' kind, can be changed while all stand. */
+static void another_signal(void **state)
+{
+	struct fixture *f = *state;
+	struct err err = {0};
+	uint8_t bytes[UNDO_AREA_BYTES];
+	const struct stub_area *area;
+
+	plan(f, HOOK_ALL);
+	apply(f);
+	area = &f->hooks.areas.at[0].area;
+	assert_int_equal(hooks_resign(&f->hooks, &f->tracee, SIGWINCH, &err), 0);
+	assert_int_equal(hooks_trap_signal(&f->hooks, area->trap_pc), SIGWINCH);
+	assert_int_equal(target_read(&f->tracee.target, area->base, bytes, area->len), 0);
+	assert_memory_equal(bytes, area->bytes, area->len);
+	assert_int_equal(hooks_harden(&f->hooks, &f->tracee, f->undo, &err), 0);
+	assert_int_equal(hooks_trap_signal(&f->hooks, area->hard_pc), SIGTRAP);
+	assert_int_equal(target_read(&f->tracee.target, area->base, bytes, area->len), 0);
+	assert_memory_not_equal(bytes, area->bytes, area->len);
+	assert_int_equal(undo_run(f->undo, &f->tracee.target), 0);
+	assert_int_equal(undo_wipe(f->undo, &f->tracee.target), 0);
+	assert_untouched(f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_table_of_names),
+		cmocka_unit_test_setup_teardown(what_is_planned, start, end),
+		cmocka_unit_test_setup_teardown(planned_once, start, end),
+		cmocka_unit_test_setup_teardown(what_applying_writes, start, end),
+		cmocka_unit_test_setup_teardown(undone_without_a_trace, start, end),
+		cmocka_unit_test_setup_teardown(a_function_that_was_changed, start, end),
+		cmocka_unit_test_setup_teardown(what_a_predecessor_left, start, end),
+		cmocka_unit_test_setup_teardown(modules_that_are_gone, start, end),
+		cmocka_unit_test_setup_teardown(another_signal, start, end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
