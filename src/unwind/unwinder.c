@@ -7,6 +7,7 @@
 
 #include "unwind/exidx.h"
 #include "unwind/scan.h"
+#include "unwind/signal_a64.h"
 
 enum { TRAMPOLINE_LEN = 8, START_LEN = 64, FUNCTION_MAX = 1 << 16 };
 enum { GAP_BEFORE = 16384, GAP_BEHIND = 4096 };
@@ -75,6 +76,16 @@ static struct trampoline trampoline_at(const struct unwinder *u,
 		.is_exit = scan_is_exit(code, sizeof(code), place->thumb),
 		.context = scan_sigreturn(code, sizeof(code), place->thumb),
 	};
+}
+
+/* Does a handler of AArch64 return here? */
+static bool is_signal_a64(const struct unwinder *u, const struct unwinder_place *place)
+{
+	uint8_t code[SIGNAL_A64_CODE];
+
+	return u->arch->elf_machine == EM_AARCH64 && !place->exact &&
+	       image_read(u->image, place->vaddr, code, sizeof(code)) == 0 &&
+	       signal_a64_is(code);
 }
 
 /* The function around a place: its symbol, or that the program begins there. */
@@ -193,7 +204,9 @@ void unwinder_row(struct unwinder *u, const struct unwinder_place *place, struct
 	struct trampoline trampoline;
 	struct scan_frame frame;
 
-	*ret = (struct row){.cfa = ROW_CFA_NONE};
+	*ret = (struct row){.cfa = is_signal_a64(u, place) ? ROW_CFA_FULL : ROW_CFA_NONE};
+	if (ret->cfa == ROW_CFA_FULL)
+		return;
 	if (u->cfi && cfi_row(u->cfi, lookup_of(place), ret) != -ENOENT)
 		return;
 	trampoline = trampoline_at(u, place);
@@ -214,6 +227,8 @@ int unwinder_step(struct unwinder *u, const struct unwinder_place *place, struct
 	struct scan_frame frame;
 	int failed = -ENOENT;
 
+	if (is_signal_a64(u, place))
+		return signal_a64_step(memory, regs, cfa, flags);
 	if (u->cfi)
 		failed = cfi_step(u->cfi, lookup_of(place), memory, regs, cfa, flags);
 	if (failed != -ENOENT)

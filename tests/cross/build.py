@@ -45,17 +45,27 @@ def cmocka(packages):
     return f"-I{dev}/usr/include", library
 
 
+def staging(cpu):
+    """The unstripped programs of tests/cross/targets."""
+    return BUILD / f"{cpu}-staging"
+
+
 def files_for(cpu):
     """path in the guest -> file; built first."""
     programs = TARGETS + PLUGINS
-    out = make(cpu, "memtrace", *[f"tests/targets/{name}" for name in programs])
+    out = make(cpu, "memtrace", "memtrace-fs", *[f"tests/targets/{name}" for name in programs])
     static = make(cpu, "memtrace", folder="-static", STATIC=1)
     files = {"/root/memtrace": out / "memtrace", "/root/memtrace-static": static / "memtrace"}
     for name in programs:
         files[f"/root/targets/{name}"] = out / "tests/targets" / name
     for source in sorted((TOP / "tests/cross/targets").glob("*.c")):
-        program = out / source.stem
+        program = staging(cpu) / source.stem
+        program.parent.mkdir(exist_ok=True)
         subprocess.check_call([CPUS[cpu].triplet + "-gcc", "-O2", "-g", "-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64",
                                "-Wall", "-pthread", "-o", program, source])
         files[f"/root/targets/{source.stem}"] = program
+        stripped = BUILD / f"{cpu}-stripped" / source.stem
+        stripped.parent.mkdir(exist_ok=True)
+        subprocess.check_call([CPUS[cpu].triplet + "-strip", "-s", "-o", stripped, program])
+        files[f"/root/stripped/{source.stem}"] = stripped
     return files

@@ -55,11 +55,14 @@ def kernel_of(cpu):
 
 
 class Guest:
-    def __init__(self, name, files=(), memory=512, cpus=2, net="", command_line=""):
-        """files: path in the guest -> file of this machine, or bytes.
-        net: more of qemu's user network, as "hostfwd=tcp:127.0.0.1:4000-:3002"."""
+    def __init__(self, name, files=(), memory=512, cpus=2, command_line=""):
+        """files: path in the guest -> file of this machine, or bytes.  The guest reaches
+        this machine's loopback as 10.0.2.2; its port 3002 is 127.0.0.1:self.port here."""
         self.name, self.cpu, self.files = name, CPUS[name], dict(files)
-        self.memory, self.cpus, self.net, self.command_line = memory, cpus, net, command_line
+        self.memory, self.cpus, self.command_line = memory, cpus, command_line
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            self.port = s.getsockname()[1]
         self.packages = Packages(name)
 
     def _initrd(self, path, kernel_files, image):
@@ -95,7 +98,7 @@ class Guest:
             "-device", "virtio-serial-device",
             "-chardev", f"socket,id=port,path={folder / 'port'}",
             "-device", "virtserialport,chardev=port",
-            "-netdev", "user,id=net" + ("," + self.net if self.net else ""),
+            "-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{self.port}-:3002",
             "-device", "virtio-net-device,netdev=net",
         ], stdin=subprocess.DEVNULL)
         try:
