@@ -1,12 +1,11 @@
 """Cross-debugging: a stripped program in the guest, memtrace-fs on this machine with the
 unstripped one; every stack is the known one, by function, file and line."""
 import contextlib
+import json
 import pathlib
 import signal
 import socket
 import subprocess
-
-import pytest
 
 import build
 import traced
@@ -84,14 +83,11 @@ def test_host_connects(guest):
 
 
 def test_report_read_later(guest):
-    """Without a server the stacks have the same frames, and memtrace-fs --report names them."""
+    """Without a server the stacks have the same frames, and memtrace-fs names them later."""
     _, bare = traced.launch(guest, "/root/stripped/chain", options="--no-symbols")
-    path = build.BUILD / guest.name / "bare.json"
-    path.write_bytes(guest.read("/tmp/report.json"))
-    text = subprocess.run([build.BUILD / guest.name / "memtrace-fs", f"--report={path}", build.staging(guest.name)],
+    path = build.BUILD / f"{guest.name}-bare.json"
+    path.write_text(json.dumps(bare))
+    done = subprocess.run([build.BUILD / guest.name / "memtrace-fs", f"--report={path}", build.staging(guest.name)],
                           capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
-    assert text.returncode == 0, text.stderr
-    for function in ("leaf", "with_alloca", "through_libc", "on_signal", "in_thread"):
-        assert function in text.stdout, text.stdout
-    assert f"chain.c:{line_of('with_alloca')}" in text.stdout
-    assert bare["summary"]["allocs"] >= 7
+    assert done.returncode == 0, done.stderr
+    check(json.loads(done.stdout))
