@@ -210,6 +210,7 @@ $(O)/tests/bench/%: tests/bench/%.c
 
 bench: all $(TARGETS) $(O)/tests/bench/ptrace_limit
 	O=$(abspath $(O)) $(PYTHON) tests/bench/bench.py
+	O=$(abspath $(O)) $(PYTHON) tests/bench/bench_names.py
 
 .PHONY: clean help
 clean:

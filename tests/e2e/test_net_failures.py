@@ -1,9 +1,12 @@
 """What goes wrong between two hosts: nothing is lost but names, and those come back."""
 import json
+import os
+import queue
 import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
 
 import pytest
@@ -128,7 +131,8 @@ def local(start, made):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = start(None, net.FS, "--no-announce", "-l", f"127.0.0.1:{port}", made("stripped").full)
+    server = start(None, net.FS, "--no-announce", "-l", f"127.0.0.1:{port}", made("stripped").full,
+                   made("nothing-left").full)
     server.wait_line("^Waiting")
     return server, port
 
@@ -334,3 +338,99 @@ def test_errors_of_the_command_line(start, options, said):
     memtrace.process.stdin.close()
     assert memtrace.wait() == 0
     assert memtrace.err[0].startswith(f"memtrace: {said}")
+
+
+DELAY = 0.05
+
+
+def delaying_proxy(port):
+    """A link with DELAY to the server on this machine's `port`.  Returns its own port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def carry(source, sink):
+        line = queue.SimpleQueue()
+
+        def deliver():
+            while True:
+                due, data = line.get()
+                time.sleep(max(0.0, due - time.monotonic()))
+                try:
+                    sink.sendall(data)
+                    if not data:
+                        sink.shutdown(socket.SHUT_WR)
+                        return
+                except OSError:
+                    return
+
+        threading.Thread(target=deliver, daemon=True).start()
+        while True:
+            try:
+                data = source.recv(65536)
+            except OSError:
+                data = b""
+            line.put((time.monotonic() + DELAY, data))
+            if not data:
+                return
+
+    def accept():
+        while True:
+            near, _ = listener.accept()
+            far = socket.create_connection(("127.0.0.1", port))
+            for pair in ((near, far), (far, near)):
+                threading.Thread(target=carry, args=pair, daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    return listener.getsockname()[1]
+
+
+def test_a_slow_link_costs_few_round_trips(local, made, start, tmp_path):
+    """50 ms each way: greeting, what is lacking, and the report are one round trip each."""
+    _, port = local
+    device = made("nothing-left")
+    proxy = delaying_proxy(port)
+    began = time.monotonic()
+    memtrace, text = report_of(start, None, device.on_device(device.program), tmp_path / "r", "-c",
+                               f"127.0.0.1:{proxy}")
+    took = time.monotonic() - began
+    assert any(f["function"] == "deeper" for c in json.loads(text)["contexts"] for f in c["stack"])
+    assert took < 10 * 2 * DELAY + 1, took
+
+
+def test_no_stop_waits_for_the_network(local, made, start, tmp_path):
+    """The work of the process takes no longer with a slow server, nor with a silent one."""
+    server, port = local
+    device = made("nothing-left")
+    proxy = delaying_proxy(port)
+    target = start(None, device.on_device(device.program))
+    target.wait_line("^READY")
+    memtrace = start(None, MEMTRACE, "-c", f"127.0.0.1:{proxy}", "-o", tmp_path / "r", "-p", target.pid)
+    counted(memtrace)
+    server.process.send_signal(signal.SIGSTOP)
+    memtrace.send("report")  # waits for the server
+    began = time.monotonic()
+    work(target, 50)
+    took = time.monotonic() - began
+    server.process.send_signal(signal.SIGCONT)
+    assert took < 2, took
+    memtrace.send("quit")
+    assert memtrace.wait() == 0
+
+
+def test_a_hundred_clients(local, made):
+    """All are served at once, from one copy of each module."""
+    server, port = local
+    device = made("stripped")
+    identity = bytes.fromhex(net.build_id(device.program))
+    ask = message(1, HELLO) + message(3, struct.pack("<IIHH", 1, 0, 0, 2) + b"/p\0" + bytes(
+        [len(identity)]) + identity + b"\0\0\xff\xff" + b"\0" * 4, 2)
+    clients = [connect(port) for _ in range(100)]
+    for client in clients:
+        client.sendall(ask)
+    for client in clients:
+        assert receive(client)[0] == 2
+        kind, payload = receive(client)
+        assert kind == 4 and payload[4] == 2
+    files = [os.readlink(f"/proc/{server.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{server.pid}/fd")]
+    assert files.count(str(device.program)) == 1
+    for client in clients:
+        client.close()
