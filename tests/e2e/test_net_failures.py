@@ -2,6 +2,7 @@
 import json
 import os
 import queue
+import shutil
 import signal
 import socket
 import struct
@@ -434,3 +435,31 @@ def test_a_hundred_clients(local, made):
     assert files.count(str(device.program)) == 1
     for client in clients:
         client.close()
+
+
+@pytest.mark.skipif(not os.path.exists("/usr/sbin/sshd"), reason="openssh-server is not installed")
+def test_through_ssh(network, made, reference, start, tmp_path):
+    """The commands of doc/protocol.md."""
+    device = made("stripped")
+    for name in ("host_key", "user_key"):
+        net.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name)
+    keys = tmp_path / "authorized_keys"
+    shutil.copy(tmp_path / "user_key.pub", keys)
+    os.makedirs("/run/sshd", exist_ok=True)
+    sshd = start(network.target, "/usr/sbin/sshd", "-D", "-e", "-f", "/dev/null", "-p", "2222", "-h",
+                 tmp_path / "host_key", "-o", f"AuthorizedKeysFile={keys}", "-o", "StrictModes=no",
+                 "-o", "PidFile=none", "-o", "UsePAM=no", "-o", "PermitRootLogin=yes")
+    server = start(network.host, net.FS, "-l", "127.0.0.1", "--no-announce", device.full, "/usr/lib/debug")
+    server.wait_line("^Waiting")
+    target = start(network.target, device.on_device(device.program))
+    target.wait_line("^READY")
+    output = tmp_path / "r"
+    memtrace = start(network.host, "ssh", "-p", "2222", "-i", tmp_path / "user_key", "-o",
+                     "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o",
+                     "ConnectionAttempts=20", "-R", "3002:localhost:3002", "root@10.77.0.2", MEMTRACE,
+                     "-c", "localhost", "--format=json", "-n", "0", "-o", output, "-p", target.pid)
+    counted(memtrace)
+    work(target, 3)
+    memtrace.send("quit")
+    assert memtrace.wait() == 0, memtrace.story() + sshd.story()
+    assert stacks(output.read_text()) == reference(start, "stripped")
