@@ -527,7 +527,7 @@ static void addresses_on_stacks(void **state)
 
 static void inside_the_areas_of_a_log(void **state)
 {
-	size_t offset = 500;
+	size_t offset = 2500; /* of which no stale word of the test above speaks */
 	struct child_case child = child_start(be_held, &offset);
 	struct undo *undo = undo_create();
 	struct tracee tracee;
@@ -542,7 +542,7 @@ static void inside_the_areas_of_a_log(void **state)
 	assert_false(hide_has_inside(&tracee, undo));
 	undo->area_count = 1;
 	undo->area[0] = (struct undo_area){
-		.base = (taddr_t)(uintptr_t)ground + 450, .len = 100, .active = 1};
+		.base = (taddr_t)(uintptr_t)ground + 2450, .len = 100, .active = 1};
 	assert_true(hide_has_inside(&tracee, undo));
 	thread = tracee_find(&tracee, child.pid); /* the leader holds nothing */
 	assert_false(hide_is_inside(&tracee, thread, undo));

@@ -173,14 +173,6 @@ static void apply(struct fixture *f)
 		fail_msg("%s", err.text);
 }
 
-static const struct hook *find(const struct fixture *f, const char *name)
-{
-	for (size_t i = 0; i < f->hooks.list.len; i++)
-		if (!strcmp(f->hooks.list.at[i].function->name, name))
-			return &f->hooks.list.at[i];
-	return NULL;
-}
-
 static taddr_t libc_address(const char *name)
 {
 	void *libc = dlopen(LIBC_SO, RTLD_NOW | RTLD_NOLOAD);
@@ -188,6 +180,26 @@ static taddr_t libc_address(const char *name)
 
 	dlclose(libc);
 	return address;
+}
+
+/* The hook on a function of libc, whatever its name of several (a sanitizer's library has
+ * a malloc too). */
+static const struct hook *find(const struct fixture *f, const char *name)
+{
+	taddr_t address = libc_address(name);
+
+	for (size_t i = 0; i < f->hooks.list.len; i++)
+		if (f->hooks.list.at[i].address == address)
+			return &f->hooks.list.at[i];
+	return NULL;
+}
+
+static bool has_loader_hook(const struct fixture *f)
+{
+	for (size_t i = 0; i < f->hooks.list.len; i++)
+		if (f->hooks.list.at[i].function->call == CALL_LOADER)
+			return true;
+	return false;
 }
 
 /* As a debugger finds it; the symbol may be a copy of this program's. */
@@ -245,8 +257,6 @@ static void what_is_planned(void **state)
 		const struct hook *hook = find(f, names[i]);
 		const struct module *libc = modules_find(&f->modules, libc_address(names[i]));
 
-		if (!hook && !strcmp(names[i], "memalign"))
-			hook = find(f, "aligned_alloc"); /* an alias in glibc before 2.38 */
 		assert_non_null(hook);
 		assert_true(hook->address == libc_address(names[i]));
 		assert_int_equal(hook->instance, libc->instance);
@@ -260,7 +270,7 @@ static void what_is_planned(void **state)
 		for (size_t k = 0; k < i; k++)
 			assert_true(f->hooks.list.at[i].address != f->hooks.list.at[k].address);
 	/* The loader's notification, and where it says what is going on. */
-	assert_non_null(find(f, "_dl_debug_state"));
+	assert_true(has_loader_hook(f));
 	assert_true(f->hooks.loader_state == r_debug() + offsetof(struct r_debug, r_state));
 	assert_int_equal(target_read(&f->tracee.target, f->hooks.loader_state, &r_state, 4), 0);
 	assert_int_equal(r_state, RT_CONSISTENT);
@@ -273,7 +283,7 @@ static void planned_once(void **state)
 	size_t count;
 
 	plan(f, HOOK_LOADER);
-	assert_non_null(find(f, "_dl_debug_state"));
+	assert_true(has_loader_hook(f));
 	assert_null(find(f, "malloc"));
 	assert_false(f->hooks.allocators);
 	count = f->hooks.list.len;
@@ -391,6 +401,10 @@ static void what_a_predecessor_left(void **state)
 	struct stub_area old[8];
 	size_t count, areas;
 
+#ifdef __SANITIZE_ADDRESS__
+	skip(); /* its library has too little slack for the stubs of three lives */
+#endif
+
 	for (int life = 0; life < 3; life++) {
 		plan(f, HOOK_ALL);
 		assert_string_equal(f->warnings, "");
@@ -438,7 +452,7 @@ static void modules_that_are_gone(void **state)
 	libc->mapped = false;
 	hooks_forget_unmapped(&f->hooks, f->undo, &f->modules);
 	assert_null(find(f, "malloc"));
-	assert_non_null(find(f, "_dl_debug_state"));
+	assert_true(has_loader_hook(f));
 	assert_int_equal(hooks_trap_signal(&f->hooks, trap), 0);
 	assert_null(hooks_area_at(&f->hooks, trap));
 	assert_false(undo_covers(f->undo, trap));
