@@ -225,7 +225,8 @@ static bool leftover_extend(void *arg, taddr_t begin, taddr_t end)
 	return false;
 }
 
-/* Passes over what predecessors left: *slack shrinks, the area remembers. */
+/* Passes over what predecessors left: *slack shrinks to the larger room before or behind
+ * it, the area remembers. */
 static void leftovers_pass(struct planning *p, const struct module *home, struct slack *slack,
 			   struct hook_area *area)
 {
@@ -236,8 +237,12 @@ static void leftovers_pass(struct planning *p, const struct module *home, struct
 	if (area->left_end == area->left_begin)
 		return;
 	left.base = area->left_begin;
-	slack->base = area->left_end < end ? area->left_end : end;
-	slack->room = (uint32_t)(end - slack->base);
+	if (area->left_begin - slack->base >= end - area->left_end || area->left_end > end) {
+		slack->room = (uint32_t)(area->left_begin - slack->base);
+	} else {
+		slack->base = area->left_end;
+		slack->room = (uint32_t)(end - slack->base);
+	}
 	area->left_old = malloc((size_t)(area->left_end - area->left_begin));
 	if (!area->left_old || slack_original(home, &left, area->left_old,
 					      (size_t)(area->left_end - area->left_begin)))
