@@ -13,7 +13,7 @@ enum { MOST = 1100 };
 
 static volatile int stop;
 static unsigned long beats;
-static int64_t longest;
+static unsigned long longest; /* us: fits an atomic of any CPU */
 
 NOINLINE static void beat(uint32_t *seed)
 {
@@ -32,9 +32,9 @@ static void *beating(void *arg)
 		beat(&seed);
 		int64_t now = now_ns(), gap = now - before - pause.tv_nsec;
 		ADD(beats, 1);
-		int64_t most = READ(longest);
-		while (gap > most &&
-		       !__atomic_compare_exchange_n(&longest, &most, gap, 0, __ATOMIC_RELAXED,
+		unsigned long most = READ(longest), us = gap / 1000;
+		while (us > most &&
+		       !__atomic_compare_exchange_n(&longest, &most, us, 0, __ATOMIC_RELAXED,
 						    __ATOMIC_RELAXED))
 			;
 	}
@@ -78,7 +78,7 @@ int main(int argc, char **argv)
 	char line[64];
 	while (read_line(line, sizeof(line)) && strcmp(line, "end"))
 		say("GAP %d %lu\n",
-		    (int)(__atomic_exchange_n(&longest, 0, __ATOMIC_RELAXED) / 1000),
+		    (int)__atomic_exchange_n(&longest, 0, __ATOMIC_RELAXED),
 		    READ(beats));
 	stop = 1;
 	for (int i = 0; i < count; i++)

@@ -12,7 +12,7 @@
 enum { POOL = 256, KEPT = 8, MOST = 1024 };
 
 static struct {
-	_Alignas(16) uint64_t block; /* a pooled block, its size in its first word */
+	_Alignas(16) uintptr_t block; /* a pooled block, its size in its first word */
 } pool[POOL];
 static pthread_barrier_t gate;
 static long per_thread;
@@ -44,8 +44,8 @@ NOINLINE static void *work(void *arg)
 	pthread_barrier_wait(&gate); /* go */
 	for (long i = 0; i < per_thread; i++) {
 		void *block = pool_alloc(8 + dice(&seed) % 600);
-		uint64_t old = __atomic_exchange_n(&pool[dice(&seed) % POOL].block,
-						   (uint64_t)block, __ATOMIC_ACQ_REL);
+		uintptr_t old = __atomic_exchange_n(&pool[dice(&seed) % POOL].block,
+						   (uintptr_t)block, __ATOMIC_ACQ_REL);
 		if (old)
 			pool_free((void *)old);
 	}
