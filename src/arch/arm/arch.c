@@ -68,7 +68,9 @@ const struct arch arch_arm = {
 		1 << R4 | 1 << R5 | 1 << R6 | 1 << R7 | 1 << R8 | 1 << R9 | 1 << R10 | 1 << R11,
 	.regs_len = AT_END,
 
-	/* The number is in r7 at the call, which says nothing at any other time. */
+	/* Calls that end with -EINTR are not made again: a call's number stays in r7, and
+	 * nothing tells the end of a call from a sigreturn() to behind it, where the
+	 * program must see its EINTR. */
 	.syscall_number_offset = -1,
 	.syscall_result_offset = 0,
 	.syscall_insn_len = 4,
