@@ -7,7 +7,7 @@ FUZZ_FLAGS := $(filter-out -fno-sanitize-recover=all,$(FLAGS)) -O1 -g \
 FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BIN := $(FUZZ_NAMES:%=$(O)/fuzz/fuzz-%)
 REPLAY_BIN := $(FUZZ_NAMES:%=$(O)/fuzz/replay-%)
-FUZZ_SRC := $(foreach r,base region arch elf unwind symbols,$(call rwildcard,src/$r))
+FUZZ_SRC := $(foreach r,base region arch elf unwind heap symbols report,$(call rwildcard,src/$r))
 FUZZ_OBJ := $(FUZZ_SRC:%.c=$(O)/fuzz/%.o)
 
 .PHONY: fuzz check-fuzz

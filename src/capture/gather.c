@@ -13,9 +13,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "arch/arch.h"
@@ -25,7 +27,9 @@
 enum {
 	/* The handles of our own; below are the capture's instance numbers. */
 	FIRST_HANDLE = 1 << 13,
+	FOR_PROGRAM = 1 << 12, /* of these, those of a program that is not started yet */
 	MAX_FUNCTIONS = 64,
+	MAX_LIBRARIES = 1000,
 };
 
 /* What module->owner holds. */
@@ -38,7 +42,7 @@ struct gathered {
 
 struct gather {
 	struct modules modules;
-	struct modules program; /* of one module that is not mapped yet, or of none */
+	struct modules program; /* what a program will map that is not started yet */
 };
 
 /* ---- looking ------------------------------------------------------------------------- */
@@ -199,19 +203,103 @@ static bool fake_mapping(const char *path, struct mapping *ret)
 	return ret->end != 0;
 }
 
+/* What the program's interpreter would load, by its own word: "--list" makes it look the
+ * libraries up and end, without running anything of theirs.  Lines with "=> PATH (". */
+static FILE *list_libraries(const char *interpreter, const char *path, pid_t *pid)
+{
+	const char *argv[] = {interpreter, "--list", path, NULL};
+	posix_spawn_file_actions_t files;
+	FILE *out = NULL;
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC))
+		return NULL;
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDWR, 0);
+	posix_spawn_file_actions_adddup2(&files, ends[1], 1);
+	posix_spawn_file_actions_adddup2(&files, 0, 2);
+	if (!posix_spawn(pid, interpreter, &files, NULL, (char *const *)argv, environ))
+		out = fdopen(ends[0], "r");
+	posix_spawn_file_actions_destroy(&files);
+	close(ends[1]);
+	if (!out)
+		close(ends[0]);
+	return out;
+}
+
+VEC_TYPE(paths, char *);
+
+static void find_libraries(const char *interpreter, const char *path, struct paths *ret)
+{
+	char line[2 * PATH_MAX], real[PATH_MAX];
+	pid_t pid;
+	FILE *list = list_libraries(interpreter, path, &pid);
+
+	if (!list)
+		return;
+	while (fgets(line, sizeof(line), list) && ret->len < MAX_LIBRARIES) {
+		char *at = strstr(line, "=> /"), *end = at ? strstr(at, " (") : NULL, *copy;
+
+		if (!end)
+			continue;
+		*end = '\0';
+		copy = realpath(at + 3, real) ? strdup(real) : NULL;
+		if (copy && !vec_push(ret, copy))
+			free(copy);
+	}
+	fclose(list);
+	waitpid(pid, NULL, 0);
+}
+
+/* The interpreter that the file at path asks for; false: none. */
+static bool find_interpreter(const char *path, char ret[PATH_MAX])
+{
+	struct memory_file file;
+	struct image *image;
+	const char *name = NULL;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	memory_file_init(&file, fd);
+	if (fd >= 0 && image_open(&file.memory, &image, NULL) == 0) {
+		name = image_interpreter(image);
+		if (name && *name == '/')
+			snprintf(ret, PATH_MAX, "%s", name);
+		else
+			name = NULL;
+		image_close(image);
+	}
+	if (fd >= 0)
+		close(fd);
+	return name != NULL;
+}
+
 void gather_program(struct gather *gather, const char *name)
 {
-	char path[PATH_MAX];
-	struct mapping mapping;
+	char interpreter[PATH_MAX];
+	struct paths paths = {0};
 	struct maps maps = {0};
+	char *path = malloc(PATH_MAX);
 
-	if (!find_program(name, path) || !fake_mapping(path, &mapping) ||
-	    !vec_push(&maps.list, mapping))
+	if (!path || !find_program(name, path) || !vec_push(&paths, path)) {
+		free(path);
 		return;
+	}
+	if (find_interpreter(path, interpreter))
+		find_libraries(interpreter, path, &paths);
+	for (size_t i = 0; i < paths.len; i++) {
+		struct mapping mapping;
+		if (fake_mapping(paths.at[i], &mapping))
+			(void)vec_push(&maps.list, mapping);
+	}
 	modules_update(&gather->program, getpid(), &maps, NULL, NULL, NULL);
-	for (size_t i = 0; i < gather->program.mapped.len; i++)
-		look(gather->program.mapped.at[i], 0, 0, true);
+	for (size_t i = 0; i < gather->program.mapped.len; i++) {
+		struct module *module = gather->program.mapped.at[i];
+		look(module, FOR_PROGRAM + module->instance, 0, !strcmp(module->path, path));
+	}
 	vec_deinit(&maps.list);
+	for (size_t i = 0; i < paths.len; i++)
+		free(paths.at[i]);
+	vec_deinit(&paths);
 }
 
 const struct resolver_module *gather_main(const struct gather *gather)

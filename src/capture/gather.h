@@ -16,7 +16,7 @@ void gather_destroy(struct gather *gather); /* NULL is allowed */
 
 /* Looks at the modules of a process.  What can't be read is passed over. */
 void gather_process(struct gather *gather, int pid);
-/* Looks at the file that a PROGRAM will be. */
+/* Looks at the file that a PROGRAM will be, and the libraries it will load. */
 void gather_program(struct gather *gather, const char *name);
 
 /* The program itself, for asking a server whether it knows it; NULL: not known. */

@@ -86,11 +86,12 @@ static bool read_module(struct decode *decode, struct decode_line *line)
 	free(build_id);
 	free(fingerprint);
 	free(debuglink);
-	line->kind = DECODE_MODULE;
 	ok = module.path && vec_push(&decode->modules, module);
-	if (!ok)
+	if (ok)
+		line->kind = DECODE_MODULE;
+	else
 		free(module.path);
-	return ok;
+	return ok || !module.path; /* without a path: a line that is not ours */
 }
 
 /* The instance of a path at this bias: the same file may have been mapped twice. */

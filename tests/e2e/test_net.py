@@ -163,8 +163,9 @@ def test_a_program_is_started(network, made, start, tmp_path):
     memtrace.process.stdin.close()
     assert memtrace.wait() == 0, memtrace.story()
     found = [c for c in json.loads(output.read_text())["contexts"]
-             if any(f["function"] == "work" for f in c["stack"])]
-    assert found and all(c["stack"][-1]["function"] == "_start" for c in found)
+             if any(f["function"] in ("work", "deeper", "part_make") for f in c["stack"])]
+    assert len(found) == 9
+    assert all(c["stack"][-1]["function"] == "_start" for c in found)
 
 
 @pytest.mark.parametrize("variant", ["stripped", "no-build-id", "no-section-headers", "static"])

@@ -463,3 +463,31 @@ def test_through_ssh(network, made, reference, start, tmp_path):
     memtrace.send("quit")
     assert memtrace.wait() == 0, memtrace.story() + sshd.story()
     assert stacks(output.read_text()) == reference(start, "stripped")
+
+
+def test_memtrace_fs_calls_again(network, made, reference, start, tmp_path):
+    """memtrace listens; the memtrace-fs that called it dies, and another one calls."""
+    device = made("stripped")
+    dirs = [device.full, "/usr/lib/debug"]
+    server = start(network.host, net.FS, "-c", "10.77.0.2", *dirs)
+    session = Session(start, network, device, tmp_path / "r", "-l", "10.77.0.2")
+    work(session.target)
+    server.end()
+    session.said("memtrace-fs is lost")
+    work(session.target)
+    start(network.host, net.FS, "-c", "10.77.0.2", *dirs)
+    session.said("Connected again")
+    work(session.target)
+    assert stacks(session.report()) == reference(start, "stripped")
+
+
+def test_rows_come_with_the_server(network, made, reference, start, tmp_path):
+    """Attached without a server: stacks are cut. They are whole once it is there."""
+    device = made("nothing-left")
+    session = Session(start, network, device, tmp_path / "r", "-c", "10.77.0.1:3002")
+    assert any("cannot connect" in line for line in session.memtrace.err)
+    serve(start, network.host, device.full, "/usr/lib/debug")
+    session.said("Connected")
+    session.memtrace.send("clear")
+    work(session.target, 3)
+    assert stacks(session.report()) == reference(start, "nothing-left")

@@ -43,21 +43,36 @@ static void touch_answers(const struct resolver *resolver, uint32_t instance,
 	touch_text(resolver_remark(resolver, instance));
 }
 
+/* They ascend, whatever the server sent. */
+static void take_row(void *arg, uint64_t vaddr, const struct row *row)
+{
+	uint64_t *last = arg;
+
+	assert(vaddr >= *last);
+	*last = vaddr;
+	fuzz_touch(row, sizeof(*row));
+}
+
 static void ask(struct resolver *resolver)
 {
 	const uint64_t offsets[] = {0x1000, 0x2000, 0x3000};
 	const char *const names[] = {"malloc", "free"};
 	const uint8_t id[] = {1, 2, 3, 4};
-	struct resolver_module one = {1, "/lib/one.so", id, sizeof(id), 0};
-	struct resolver_module two = {2, "/lib/two.so", NULL, 0, 0};
-	uint64_t values[2];
+	struct resolver_module one = {.instance = 1,
+				      .path = "/lib/one.so",
+				      .build_id = id,
+				      .build_id_len = sizeof(id)};
+	struct resolver_module two = {.instance = 2, .path = "/lib/two.so"};
+	uint64_t values[2], sizes[2], last = 0;
 	struct err err = {0};
 	const char *why = NULL;
 
 	if (resolver_load(resolver, &one, offsets, 3, NULL, NULL, &err))
 		assert(err.text[0]);
 	touch_answers(resolver, 1, offsets, 3);
-	resolver_symbols(resolver, &two, names, 2, values, &err);
+	resolver_symbols(resolver, &two, names, 2, values, sizes, &err);
+	if (!resolver_want_unwind(resolver, &one, take_row, &last, &err))
+		resolver_wait(resolver, NULL, NULL, &err);
 	touch_answers(resolver, 2, offsets, 3);
 	if (!resolver_is_alive(resolver, &why))
 		touch_text(why);

@@ -71,6 +71,21 @@ static void check_module(const struct wire_message *message, struct wire_out *ou
 	assert(a.handle == b.handle && a.pid == b.pid && a.machine == b.machine &&
 	       same_text(a.path, b.path) && a.build_id_len == b.build_id_len);
 	assert(!memcmp(a.build_id, b.build_id, a.build_id_len));
+	assert(same_text(a.debuglink, b.debuglink) && a.debuglink_crc == b.debuglink_crc);
+}
+
+static void check_range(const struct wire_message *message, struct wire_out *out)
+{
+	struct wire_range a, b;
+	struct wire_message again;
+	struct err err;
+
+	if (wire_read_range(message, &a, &err))
+		return;
+	wire_write_range(out, message->request, &a);
+	reread(out, WIRE_CLIENT, &again);
+	assert(!wire_read_range(&again, &b, &err));
+	assert(a.handle == b.handle && a.begin == b.begin && a.end == b.end);
 }
 
 static void check_module_info(const struct wire_message *message, struct wire_out *out)
@@ -185,6 +200,9 @@ static void check_records(const struct wire_message *message, struct wire_out *o
 		if (message->type == WIRE_VALUES) {
 			uint64_t value = wire_next_value(&a, &size);
 			wire_answer_value(&answer, value, size);
+		} else if (message->type == WIRE_UNWIND_TABLE) {
+			wire_next_unwind(&a, &size, &row);
+			wire_answer_unwind(&answer, size, &row);
 		} else {
 			wire_next_row(&a, &row);
 			wire_answer_row(&answer, &row);
@@ -262,7 +280,11 @@ static void check_message(const struct wire_message *message, enum wire_side sen
 		break;
 	case WIRE_VALUES:
 	case WIRE_ROW_TABLE:
+	case WIRE_UNWIND_TABLE:
 		check_records(message, &out);
+		break;
+	case WIRE_UNWIND:
+		check_range(message, &out);
 		break;
 	case WIRE_PROGRESS:
 		check_progress(message, &out);
