@@ -47,13 +47,14 @@ void announce_join(struct announce *a)
 		join(a, interfaces[i]);
 }
 
-/* A bound socket of one family, or -1. */
+/* A bound socket of one family, or -1.  It gets what its own groups get, not those of the
+ * other sockets of this machine (MULTICAST_ALL, on by default). */
 static int open_socket(int family)
 {
 	struct sockaddr_in any4 = {.sin_family = AF_INET, .sin_port = htons(DISCOVERY_PORT)};
 	struct sockaddr_in6 any6 = {.sin6_family = AF_INET6,
 				    .sin6_port = htons(DISCOVERY_PORT)};
-	int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1;
+	int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1, none = 0;
 	int e = -1;
 
 	if (fd < 0)
@@ -61,8 +62,10 @@ static int open_socket(int family)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (family == AF_INET6) {
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+		setsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, &none, sizeof(none));
 		e = bind(fd, (struct sockaddr *)&any6, sizeof(any6));
 	} else {
+		setsockopt(fd, IPPROTO_IP, IP_MULTICAST_ALL, &none, sizeof(none));
 		e = bind(fd, (struct sockaddr *)&any4, sizeof(any4));
 	}
 	if (e == 0)

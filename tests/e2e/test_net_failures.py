@@ -491,3 +491,21 @@ def test_rows_come_with_the_server(network, made, reference, start, tmp_path):
     session.memtrace.send("clear")
     work(session.target, 3)
     assert stacks(session.report()) == reference(start, "nothing-left")
+
+
+def test_announces_on_one_interface_only(network, made, start, tmp_path):
+    device = made("stripped")
+    program = device.on_device(device.program)
+    server = start(network.host, net.FS, "--interface=lo", device.full)
+    server.wait_line("^Waiting")
+    memtrace, _ = report_of(start, network.target, program, tmp_path / "r", "-a")
+    assert not any("announced" in line for line in memtrace.err)
+    server.end()
+    server = start(network.host, net.FS, "--interface=veth0", device.full)
+    server.wait_line("^Waiting")
+    memtrace, _ = report_of(start, network.target, program, tmp_path / "r", "-a")
+    assert any("announced" in line for line in memtrace.err)
+    server.end()
+    server = start(network.host, net.FS, "--interface=nothing", device.full)
+    assert server.wait() == 1
+    assert server.err == ["memtrace-fs: --interface: nothing: No such device"]
