@@ -191,8 +191,7 @@ static int scan_at(const struct unwinder *u, const struct unwinder_place *place,
 		function.thumb = symbol.thumb;
 		return scan_code(u, vaddr, &function, false, ret);
 	}
-	/* Without a symbol only a return address says how the code is to be read. */
-	if (place->exact || !gap_around(u, vaddr, &gap))
+	if (!gap_around(u, vaddr, &gap))
 		return -ENOENT;
 	function.begin = gap.begin;
 	function.len = (size_t)(gap.end - gap.begin);

@@ -18,7 +18,7 @@ struct unwinder;
 struct unwinder_place {
 	uint64_t vaddr; /* of the pc, without state bits */
 	bool exact;	/* the pc is the instruction itself, else a return address */
-	bool thumb;	/* the state bit of a return address */
+	bool thumb;	/* the pc's state bit: of the return address, or the interrupted CPSR */
 };
 
 /* Never fails for what the file lacks: an unwinder may know nothing.  -ENOMEM.  The image
