@@ -1,6 +1,7 @@
 """What the guests run, built by the project's Makefile with the cross compilers."""
 import os
 import pathlib
+import shutil
 import subprocess
 
 from guest import CPUS
@@ -12,6 +13,7 @@ BUILD = pathlib.Path(os.environ.get("O", TOP / "build")).resolve() / "cross"
 # C programs of tests/targets that the guests run.
 TARGETS = ["entries", "threads", "signals", "storm", "live", "pairs", "heartbeat", "eintr", "children", "plugins",
            "jumps", "churn", "adversary", "torture"]
+MUSL_TARGETS = ["threads", "pairs"]
 PLUGINS = ["plugin_a.so", "plugin_b.so", "count_preload.so"]
 
 
@@ -28,21 +30,62 @@ def make(cpu, *goals, folder="", **variables):
     return out
 
 
-def unit_tests():
-    """Unit tests that need no elfutils: all that a target's libraries can give."""
-    names = []
-    for source in sorted((TOP / "tests/unit").glob("test_*.c")):
-        text = source.read_text()
-        if "elfutils" not in text and "serve/" not in text and "gelf.h" not in text:
-            names.append(source.stem)
-    return names
+# Unit tests that need neither elfutils nor a compiler nor x86 where they run.
+UNITS = ["aarch64", "arch", "book", "cfi", "cfi_step", "discovery", "displace", "exidx", "guardian", "insn", "json",
+         "maps", "region", "report", "resolver", "row_table", "scan", "seccomp", "snapshot", "stub", "target", "undo",
+         "walk", "wire"]
 
 
-def cmocka(packages):
-    """(flags to compile with, library): of the guest's own distribution."""
-    dev = packages.unpack("libcmocka-dev")
+def units_for(cpu, out):
+    """path in the guest -> unit test, and the library they need, of the guest's distribution."""
+    packages = Packages(cpu)
+    headers = packages.unpack("libcmocka-dev") / "usr/include"
     library = next((packages.unpack("libcmocka0") / "usr/lib").glob("*/libcmocka.so.0"))
-    return f"-I{dev}/usr/include", library
+    files = {f"/lib/{CPUS[cpu].triplet}/libcmocka.so.0": library}
+    for name in UNITS:
+        program = out / f"test_{name}"
+        subprocess.check_call([CPUS[cpu].triplet + "-gcc", "-std=gnu11", "-O1", "-D_GNU_SOURCE",
+                               "-D_FILE_OFFSET_BITS=64", f"-I{TOP}/src", f"-I{TOP}/tests/unit", f"-I{headers}",
+                               "-pthread", "-o", program, TOP / f"tests/unit/test_{name}.c", out / "libcore.a", library])
+        files[f"/root/unit/test_{name}"] = program
+    return files
+
+
+def musl_gcc(cpu):
+    """The cross compiler with musl, by the specs file of Debian's package, its paths put
+    to where the package lies unpacked."""
+    packages = Packages(cpu)
+    dev, run = packages.unpack("musl-dev"), packages.unpack("musl")
+    name = next((dev / "usr/lib").glob("*-linux-musl*")).name
+    specs = dev / "musl.specs"
+    text = next(dev.glob(f"usr/lib/{name}/musl-gcc.specs")).read_text()
+    for path in (f"/usr/include/{name}", f"/usr/lib/{name}"):
+        text = text.replace(path, f"{dev}{path}")
+    specs.write_text(text)
+    libc = dev / f"usr/lib/{name}/libc.so"
+    if not libc.is_file():
+        libc.unlink(missing_ok=True)
+        shutil.copy(next(run.rglob("libc.so")), libc)
+    kernel = f"/usr/{CPUS[cpu].triplet}/include"  # musl has none of linux/ and asm/
+    # libgcc's out-of-line atomics ask glibc's __getauxval.
+    atomics = " -mno-outline-atomics" if cpu == "arm64" else ""
+    return f"{CPUS[cpu].triplet}-gcc -specs={specs} -idirafter {kernel}{atomics}", run
+
+
+def musl_for(cpu):
+    """A static memtrace by musl, and targets by musl, dynamic and static."""
+    compiler, run = musl_gcc(cpu)
+    out = make(cpu, "memtrace", folder="-musl", CC=compiler, STATIC=1)
+    files = {"/root/memtrace-musl": out / "memtrace"}
+    loader = next(run.rglob("ld-musl-*.so.1"))
+    files[f"/lib/{loader.name}"] = next(run.rglob("libc.so"))
+    for name in MUSL_TARGETS:
+        for kind, flags in (("", []), ("-static", ["-static"])):
+            program = out / (name + kind)
+            subprocess.check_call(compiler.split() + ["-std=gnu11", "-g", "-O2", "-fno-builtin", "-D_GNU_SOURCE", "-pthread",
+                                  *flags, "-rdynamic", "-o", program, TOP / f"tests/targets/{name}.c"])
+            files[f"/root/musl/{name}{kind}"] = program
+    return files
 
 
 def staging(cpu):
@@ -68,4 +111,4 @@ def files_for(cpu):
         stripped.parent.mkdir(exist_ok=True)
         subprocess.check_call([CPUS[cpu].triplet + "-strip", "-s", "-o", stripped, program])
         files[f"/root/stripped/{source.stem}"] = stripped
-    return files
+    return {**files, **units_for(cpu, out), **musl_for(cpu)}

