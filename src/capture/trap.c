@@ -100,7 +100,8 @@ static void trap_return(struct engine *engine, struct thread *thread, const stru
 	bool again;
 
 	if (!trapped_read(engine, regs, &at)) {
-		region_lost(engine->region);
+		if (!thread_was_killed(thread)) /* its memory may be gone then */
+			region_lost(engine->region);
 		return;
 	}
 	again = hook->function->call == CALL_REALLOC ||

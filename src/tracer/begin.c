@@ -214,6 +214,7 @@ void tracee_release(struct tracee *tracee)
 	if (!tracee->exited && tracee->count && !tracee->standing)
 		tracee_stop(tracee, absorb, tracee, NULL);
 	tracee_for_each(tracee, thread_detach, tracee);
+	urgent_end(&tracee->urgent);
 	threads_deinit(tracee);
 	vec_deinit(&tracee->queue);
 	vec_deinit(&tracee->expected);

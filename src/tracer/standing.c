@@ -120,13 +120,27 @@ static void leader_check(struct tracee *tracee)
 		leader->state = THREAD_GONE;
 }
 
+/* Hands out all stops that are there.  1: some; 0: none; < 0: the process is gone. */
+static int stops_take(struct tracee *tracee, void (*handle)(void *arg, struct stop *stop),
+		      void *arg)
+{
+	struct stop stop;
+	int rc = tracee_next(tracee, false, &stop);
+
+	if (rc != 1)
+		return rc;
+	do
+		handle(arg, &stop);
+	while (tracee_next(tracee, false, &stop) == 1);
+	return 1;
+}
+
 static int stop_all(struct tracee *tracee, struct tid_list *tids,
 		    void (*handle)(void *arg, struct stop *stop), void *arg, struct err *err)
 {
 	uint64_t start = now_ms();
 
 	for (;;) {
-		struct stop stop;
 		size_t moving = 0;
 		int rc;
 
@@ -134,19 +148,20 @@ static int stop_all(struct tracee *tracee, struct tid_list *tids,
 		tracee_for_each(tracee, thread_interrupt, &moving);
 		if (!moving && !tracee->expected.len && !strangers_add(tracee, tids))
 			return tracee->exited ? -ECHILD : 0;
-		rc = tracee_next(tracee, false, &stop);
-		if (rc == 1)
-			handle(arg, &stop);
-		else if (rc < 0)
+		rc = stops_take(tracee, handle, arg);
+		if (rc < 0)
 			return err_sys(err, rc, "pid %d is gone", tracee->pid);
-		else if (now_ms() - start > ASLEEP_AFTER_MS && !tracee->expected.len &&
-			 rest_is_asleep(tracee))
+		if (now_ms() - start > URGENT_LIMIT_MS)
+			urgent_end(&tracee->urgent);
+		if (rc)
+			continue;
+		if (now_ms() - start > ASLEEP_AFTER_MS && !tracee->expected.len &&
+		    rest_is_asleep(tracee))
 			return 0;
-		else if (now_ms() - start > STANDING_LIMIT_MS)
+		if (now_ms() - start > STANDING_LIMIT_MS)
 			return err_set(err, -ETIMEDOUT, "a thread of pid %d does not stop",
 				       tracee->pid);
-		else
-			rest();
+		rest();
 	}
 }
 
@@ -157,6 +172,7 @@ int tracee_stop(struct tracee *tracee, void (*handle)(void *arg, struct stop *st
 	int rc;
 
 	tracee->standing = true;
+	urgent_begin(&tracee->urgent);
 	rc = stop_all(tracee, &tids, handle, arg, err);
 	vec_deinit(&tids);
 	if (rc)
@@ -174,4 +190,5 @@ void tracee_resume(struct tracee *tracee)
 {
 	tracee->standing = false;
 	tracee_for_each(tracee, thread_resume, tracee);
+	urgent_end(&tracee->urgent);
 }

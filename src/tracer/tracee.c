@@ -48,6 +48,13 @@ struct regs *thread_regs(const struct tracee *tracee, struct thread *thread)
 	return &thread->regs;
 }
 
+bool thread_was_killed(const struct thread *thread)
+{
+	unsigned long message;
+
+	return ptrace(PTRACE_GETEVENTMSG, thread->tid, 0, &message) < 0 && errno == ESRCH;
+}
+
 static void regs_flush(struct thread *thread)
 {
 	struct iovec iov = {thread->regs.bytes, thread->regs_changed};
@@ -90,6 +97,16 @@ static void looked_for_more(struct tracee *tracee, bool found)
 	tracee->looking.pause = tracee->looking.left = pause;
 }
 
+static void thread_reap(void *arg, struct thread *thread)
+{
+	struct tracee *tracee = arg;
+	int status;
+
+	if ((thread->state == THREAD_RUNNING || thread->state == THREAD_LISTENING) &&
+	    waitpid(thread->tid, &status, __WALL | __WNOTHREAD | WNOHANG) == thread->tid)
+		queue_push(tracee, thread->tid, status);
+}
+
 /* Blocks for one (with wait), then takes all others that are ready. */
 static int queue_fill(struct tracee *tracee, bool wait)
 {
@@ -97,6 +114,10 @@ static int queue_fill(struct tracee *tracee, bool wait)
 	int status;
 
 	tracee->queue.len = tracee->queue_head = 0;
+	/* Each by its id: a search for any looks at all that stand already, a thousand
+	 * times where a thousand are asked to. */
+	if (tracee->standing && !wait)
+		tracee_for_each(tracee, thread_reap, tracee);
 	for (;;) {
 		pid_t tid = waitpid(-1, &status, flags);
 		if (tid < 0 && tracee->queue.len == 0)

@@ -24,6 +24,7 @@
 #include "arch/arch.h"
 #include "tracer/status.h"
 #include "tracer/target.h"
+#include "tracer/urgent.h"
 
 enum thread_state { THREAD_RUNNING, THREAD_STOPPED, THREAD_LISTENING, THREAD_GONE };
 
@@ -78,6 +79,7 @@ struct tracee {
 	size_t count;
 	pid_t alive;   /* see tracee_alive() */
 	bool standing; /* between tracee_stop() and tracee_resume() */
+	struct urgent urgent;
 	bool launched; /* our own child */
 	bool exited;
 	void (*forget)(void *owner);
@@ -146,6 +148,8 @@ void tracee_for_each(struct tracee *tracee, void (*visit)(void *arg, struct thre
 
 /* The registers of a stopped thread, read once per stop.  NULL: it died. */
 struct regs *thread_regs(const struct tracee *tracee, struct thread *thread);
+/* Was it killed while it stood (its exit status will come)? */
+bool thread_was_killed(const struct thread *thread);
 /* They were changed: written back when the stop ends. */
 static inline void thread_regs_touch(struct thread *thread)
 {
