@@ -122,6 +122,9 @@ static void look(struct module *module, uint32_t number, int pid, bool is_main)
 	g->is_main = is_main;
 	g->lacks_rows = lacks_rows(module);
 	g->lacks_symbols = is_main && lacks_symbols(module);
+	/* Its tables are read again by who needs them; all that is asked for is in g. */
+	image_close(module->image);
+	module->image = NULL;
 	module->owner = g;
 }
 
