@@ -489,6 +489,7 @@ def test_rows_come_with_the_server(network, made, reference, start, tmp_path):
     serve(start, network.host, device.full, "/usr/lib/debug")
     session.said("Connected")
     session.memtrace.send("clear")
+    counted(session.memtrace)
     work(session.target, 3)
     assert stacks(session.report()) == reference(start, "nothing-left")
 
