@@ -361,7 +361,9 @@ def test_postgres(started, attach):
         subprocess.run(["pgbench", "-i", "-q", *connect], check=True, capture_output=True)
         bench = memtrace.Process(["pgbench", "-c", "2", "-T", "60", *connect])
         started.append(bench)
-        find = "select pid from pg_stat_activity where application_name = 'pgbench' limit 1"
+        # Not the connection that pgbench opens first, asks for its scale, and closes.
+        find = ("select pid from pg_stat_activity where application_name = 'pgbench'"
+                " and query ~ '^(UPDATE|INSERT)' limit 1")
         while not (pid := sql(find).stdout.strip()):
             assert bench.alive(), bench.story()
         tracer = attach(int(pid))
