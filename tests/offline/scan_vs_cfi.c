@@ -159,7 +159,7 @@ static int find_around(struct check *c, const struct scan_function *f, uint64_t 
 {
 	enum { BEFORE = 16384, BEHIND = 4096 };
 	struct scan_function around = {.thumb = f->thumb};
-	static uint8_t code[BEFORE + BEHIND];
+	static uint8_t code[BEFORE + BEHIND + 4];
 	struct exidx_entry entry;
 
 	around.begin = vaddr > BEFORE ? (vaddr - BEFORE) & ~3ull : 0;
