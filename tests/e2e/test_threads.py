@@ -89,7 +89,8 @@ def test_target_dies_meanwhile(target, attach, signo):
     """It dies as it would have, and the report is whole."""
     process = target("storm", "-t", "8", "-b")
     tracer = attach(process.pid)
-    tracer.status()
+    while not tracer.status()["allocs"]:
+        assert process.alive(), process.story()
     os.kill(process.pid, signo)
     assert process.wait() == -signo
     tracer.wait()
