@@ -4,8 +4,10 @@
 Tables:
   1. a malloc+free pair under memtrace against the bare limit (3 stops with registers and
      2 KB of stack), by threads and depth; under gdb and ltrace where they are installed
-  2. the longest pause of any thread at attach, report and detach
-  3. memory per live block and per distinct call stack
+  2. what is left of the cost after detach
+  3. the longest pause of any thread at attach, report and detach, and while a report of
+     100 000 call stacks is made
+  4. memory per live block and per distinct call stack
 
 Other load on the machine blurs wall time; CPU time (of memtrace and its target together)
 is the steadier figure.
@@ -14,9 +16,11 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
 
@@ -108,9 +112,51 @@ def pair_table(directory):
     return wall
 
 
+def left_over(directory):
+    """Nanoseconds of a pair of an untraced process, before it was traced and after."""
+    heading("a malloc+free pair of a process that isn't traced, nanoseconds", "before", "after")
+    target = memtrace.Target("pairs", 1, 5, "200").ready()
+    try:
+        before = median([measure(target, None)[1] for _ in range(ROUNDS)])
+        tracer = memtrace.Memtrace(target.pid, directory / "report", *QUIET).attached()
+        measure(target, tracer.pid)
+        tracer.detach()
+        after = median([measure(target, None)[1] for _ in range(ROUNDS)])
+        row("", f"{before:.1f}", f"{after:.1f}")
+    finally:
+        target.end()
+
+
+def system_calls(directory):
+    """memtrace's own system calls per pair, by strace."""
+    if not shutil.which("strace"):
+        row("system calls per pair", "strace is not installed")
+        return
+    target = memtrace.Target("pairs", 1, 5, "700").ready()
+    tracer = memtrace.Memtrace(target.pid, directory / "report", *QUIET).attached()
+    counts = directory / "calls"
+    strace = subprocess.Popen(["strace", "-c", "-f", "-p", str(tracer.pid), "-o", counts],
+                              stderr=subprocess.PIPE, text=True)
+    try:
+        strace.stderr.readline()  # it is attached
+        target.send()
+        pairs = int(target.wait_line(r"^PAIRS (\d+)")[1])
+        strace.send_signal(signal.SIGINT)
+        strace.wait()
+        calls = {line.split()[-1]: int(line.split()[3]) for line in counts.read_text().splitlines()
+                 if re.match(r"\s*[\d.]+\s+[\d.]+\s+\d+\s+\d+", line) and line.split()[-1] != "total"}
+        often = {name: f"{count / pairs:.1f}" for name, count in calls.items() if count > pairs / 20}
+        row("system calls per pair", f"{sum(calls.values()) / pairs:.1f}  {often}")
+    finally:
+        strace.kill()
+        tracer.end()
+        target.end()
+
+
 def gdb_pairs(wall):
     """gdb with silent breakpoints that go on at once; its own run of a few passes."""
     if not shutil.which("gdb"):
+        row("gdb", "not installed")
         return
     target = memtrace.Target("pairs", 1, 5, "700").ready()
     commands = ["set pagination off", "set confirm off", "break malloc", "commands\nsilent\nbt -1\ncontinue\nend",
@@ -144,49 +190,75 @@ def ltrace_pairs(wall):
         target.end()
 
 
-def gap(target):
-    """The longest pause since the last time, microseconds."""
+def round_of_beats(target, threads):
+    """The longest pause until every thread has beaten about twice, and since the last time."""
     target.send("gap")
-    return int(target.wait_line(r"^GAP (\d+) (\d+)$").group(1))
-
-
-def run_for_a_while(target, beats=300):
-    """Until its threads have beaten so often again."""
-    target.send("gap")
-    start = int(target.wait_line(r"^GAP (\d+) (\d+)$").group(2))
-    worst = 0
+    match = target.wait_line(r"^GAP (\d+) (\d+)$")
+    worst, start = int(match[1]), int(match[2])
     while True:
+        time.sleep(0.05)
         target.send("gap")
         match = target.wait_line(r"^GAP (\d+) (\d+)$")
         worst = max(worst, int(match[1]))
-        if int(match[2]) - start >= beats:
+        if int(match[2]) - start >= max(300, 2 * threads):
             return worst
 
 
+def phases(target, threads, directory):
+    """Microseconds: untraced, at attach, traced, at a report, at detach."""
+    target.wait_line("^READY")
+    round_of_beats(target, threads)
+    found = [round_of_beats(target, threads)]
+    tracer = memtrace.Memtrace(target.pid, directory / "report", "-q").attached()
+    try:
+        found.append(round_of_beats(target, threads))
+        found.append(round_of_beats(target, threads))
+        tracer.send("report -n 3")
+        tracer.status()
+        found.append(round_of_beats(target, threads))
+        tracer.detach(check=False)
+        found.append(round_of_beats(target, threads))
+    finally:
+        tracer.end()
+    return found
+
+
 def pauses(directory):
-    heading("the longest pause of any thread, milliseconds", "untraced", "attach", "traced", "report", "detach")
+    heading("the longest pause of any thread, milliseconds: median (least)",
+            "untraced", "attach", "traced", "report", "detach")
     modules = [shutil.copy(memtrace.TARGETS / "plugin_a.so", directory / f"module{i}.so") for i in range(100)]
     for name, threads, more in (("1 thread", 1, ()), ("100 threads", 100, ()), ("1000 threads", 1000, ()),
                                 ("1 thread, 100 modules", 1, modules)):
         found = []
         for _ in range(ROUNDS):
             target = memtrace.Target("heartbeat", threads, *more)
-            target.wait_line("^READY")
-            target.out.append("")
             try:
-                plain = run_for_a_while(target)
-                tracer = memtrace.Memtrace(target.pid, directory / "report", "-q").attached()
-                attach = gap(target)
-                traced = run_for_a_while(target)
-                tracer.send("report -n 3")
-                tracer.status()
-                report = gap(target)
-                tracer.detach(check=False)
-                found.append((plain, attach, traced, report, gap(target)))
+                found.append(phases(target, threads, directory))
             finally:
-                tracer.end()
                 target.end()
-        row(name, *(f"{median(column) / 1000:.1f}" for column in zip(*found)))
+        row(name, *(f"{median(column) / 1000:.1f} ({min(column) / 1000:.1f})" for column in zip(*found)))
+
+
+def large_report(directory):
+    """The longest pause while a report of 100 000 call stacks is made and printed."""
+    heading("while 100 000 call stacks are reported, milliseconds", "report took", "pause")
+    target = memtrace.Target("heartbeat", "4")
+    target.wait_line("^READY")
+    tracer = memtrace.Memtrace(target.pid, directory / "report", "-q").attached()
+    try:
+        target.send("stacks")
+        target.wait_line("^STACKS", timeout=300)
+        tracer.status()
+        plain = round_of_beats(target, 4)
+        begin = time.monotonic()
+        tracer.send("report -n 0")
+        tracer.status()
+        took = time.monotonic() - begin
+        row("before: traced", "", f"{plain / 1000:.1f}")
+        row("report", f"{took * 1000:.0f}", f"{round_of_beats(target, 4) / 1000:.1f}")
+    finally:
+        tracer.end()
+        target.end()
 
 
 def resident(pid):
@@ -218,7 +290,10 @@ def main():
         wall = pair_table(directory)
         gdb_pairs(wall)
         ltrace_pairs(wall)
+        system_calls(directory)
+        left_over(directory)
         pauses(directory)
+        large_report(directory)
         memory(directory)
 
 

@@ -2,6 +2,7 @@
  * heartbeat THREADS [MODULES]: every thread allocates now and then and notes the
  * longest time between two beats.  A line from the test ends a phase; "end" the whole.
  * Each phase is answered by   GAP <microseconds> <total beats>
+ * "stacks": leaves a block from each of 100 000 call stacks, and answers   STACKS
  */
 #include <dlfcn.h>
 #include <pthread.h>
@@ -12,7 +13,7 @@
 enum { MOST = 1100 };
 
 static volatile int stop;
-static unsigned long beats;
+static unsigned long beats, stacked;
 static unsigned long longest; /* us: fits an atomic of any CPU */
 
 NOINLINE static void beat(uint32_t *seed)
@@ -39,6 +40,36 @@ static void *beating(void *arg)
 			;
 	}
 	return NULL;
+}
+
+enum { STACKS = 100000, STACK_BITS = 17 };
+
+NOINLINE static void stack_left(unsigned path, int bits);
+
+/* A path of left and right calls, one bit of its number each. */
+NOINLINE static void stack_right(unsigned path, int bits)
+{
+	if (bits)
+		(path & 1 ? stack_right : stack_left)(path >> 1, bits - 1);
+	else
+		got(malloc(24), 24);
+	ADD(stacked, 1);
+}
+
+NOINLINE static void stack_left(unsigned path, int bits)
+{
+	if (bits)
+		(path & 1 ? stack_right : stack_left)(path >> 1, bits - 1);
+	else
+		got(malloc(24), 24);
+	ADD(stacked, 2);
+}
+
+static void stacks_make(void)
+{
+	for (unsigned i = 0; i < STACKS; i++)
+		stack_left(i, STACK_BITS);
+	say("STACKS\n");
 }
 
 static int read_line(char *line, int size)
@@ -71,15 +102,18 @@ int main(int argc, char **argv)
 	pthread_attr_t attr;
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, 64 * 1024);
-	intptr_t pause = count * 100000l;
+	intptr_t pause = count * 300000l; /* three thousand beats a second */
 	for (int i = 0; i < count; i++)
 		pthread_create(&threads[i], &attr, beating, (void *)pause);
 	say("READY %d\n", getpid());
 	char line[64];
 	while (read_line(line, sizeof(line)) && strcmp(line, "end"))
-		say("GAP %d %lu\n",
-		    (int)__atomic_exchange_n(&longest, 0, __ATOMIC_RELAXED),
-		    READ(beats));
+		if (!strcmp(line, "stacks"))
+			stacks_make();
+		else
+			say("GAP %d %lu\n",
+			    (int)__atomic_exchange_n(&longest, 0, __ATOMIC_RELAXED),
+			    READ(beats));
 	stop = 1;
 	for (int i = 0; i < count; i++)
 		pthread_join(threads[i], NULL);
