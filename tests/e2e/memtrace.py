@@ -28,7 +28,7 @@ class Failed(AssertionError):
 class Process:
     """A started program whose lines are collected as they come."""
 
-    started = set()  # the pids of all of them
+    started = []  # those that may still run
 
     def __init__(self, argv, **popen):
         self.argv = [str(a) for a in argv]
@@ -36,7 +36,7 @@ class Process:
             self.argv, stdin=popen.pop("stdin", subprocess.PIPE), stdout=subprocess.PIPE,
             stderr=popen.pop("stderr", subprocess.PIPE), **popen)
         self.pid = self.process.pid
-        Process.started.add(self.pid)
+        Process.started = [p for p in Process.started if p.alive()] + [self]
         self.out, self.err = [], []
         self._news = threading.Condition()
         self._read = 0
@@ -237,7 +237,7 @@ def task(pid):
     for tid in os.listdir(f"/proc/{pid}/task"):
         if _read_proc(pid, f"task/{tid}/stat").rsplit(")", 1)[1].split()[0] not in "ZX":
             return f"{pid}/task/{tid}"
-    raise Failed(f"process {pid} has no living thread")
+    raise Failed(f"process {pid} has no living thread: {_read_proc(pid, 'stat').split()[-1]} is its exit code")
 
 
 def _mappings(pid):
@@ -364,7 +364,8 @@ def adopt_orphans():
 def wait_for_guardians():
     """Waits for the end of the guardians whose memtrace was killed: of every child that
     we did not start."""
-    for child in set(children(os.getpid())) - Process.started:
+    ours = {process.pid for process in Process.started if process.alive()}
+    for child in set(children(os.getpid())) - ours:
         try:
             os.waitpid(child, 0)
         except ChildProcessError:
