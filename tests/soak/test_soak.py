@@ -26,7 +26,8 @@ def portions():
                          ids=" ".join)
 def test_random_kills(target, attach, storm, guardian):
     """A signal of the program's own that memtrace has taken and not yet handed on when it
-    is killed is lost: the kernel has it no more.  Counted, and bounded: seen 1 in 150."""
+    is killed is lost: the kernel has it no more.  Counted, and bounded: seen 16 in 1000
+    kills, with a signal every millisecond or two."""
     lost = 0
     for number in portions():
         process = target("storm", *storm)
