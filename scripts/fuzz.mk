@@ -7,11 +7,11 @@ FUZZ_FLAGS := $(filter-out -fno-sanitize-recover=all,$(FLAGS)) -O1 -g \
 FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_BIN := $(FUZZ_NAMES:%=$(O)/fuzz/fuzz-%)
 REPLAY_BIN := $(FUZZ_NAMES:%=$(O)/fuzz/replay-%)
-FUZZ_SRC := $(foreach r,base region arch elf unwind heap symbols report,$(call rwildcard,src/$r))
+FUZZ_SRC := $(foreach r,base region arch elf unwind heap symbols tracer report,$(call rwildcard,src/$r))
 FUZZ_OBJ := $(FUZZ_SRC:%.c=$(O)/fuzz/%.o)
 
 .PHONY: fuzz check-fuzz
-fuzz: $(FUZZ_NAMES:%=fuzz-%) ## a minute each
+fuzz: $(FUZZ_NAMES:%=fuzz-%)
 
 .PHONY: $(FUZZ_NAMES:%=fuzz-%)
 $(FUZZ_NAMES:%=fuzz-%): fuzz-%: $(O)/fuzz/fuzz-%
@@ -21,15 +21,15 @@ $(FUZZ_NAMES:%=fuzz-%): fuzz-%: $(O)/fuzz/fuzz-%
 		-artifact_prefix=$(O)/fuzz/crash-$*- $(O)/fuzz/corpus/$* tests/fuzz/corpus/$*
 
 $(O)/fuzz/fuzz-%: tests/fuzz/fuzz_%.c $(O)/fuzz/libcore.a
-	$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer -MMD -MP -o $@ $< $(O)/fuzz/libcore.a
+	$(call say,LINK)$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer -MMD -MP -o $@ $< $(O)/fuzz/libcore.a
 
 $(O)/fuzz/libcore.a: $(FUZZ_OBJ)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)ar rcs $@ $^
 
 $(O)/fuzz/src/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+	$(call say,CLANG)$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
 
 check: check-fuzz
 check-fuzz: $(REPLAY_BIN)
@@ -38,11 +38,11 @@ check-fuzz: $(REPLAY_BIN)
 
 $(O)/fuzz/replay-%: tests/fuzz/fuzz_%.c $(O)/fuzz/replay.o $(O)/libcore.a
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(CFLAGS) -MMD -MP $(LINK) -o $@ $< $(O)/fuzz/replay.o $(O)/libcore.a
+	$(call say,LINK)$(CC) $(FLAGS) $(CFLAGS) -MMD -MP $(LINK) -o $@ $< $(O)/fuzz/replay.o $(O)/libcore.a
 
 $(O)/fuzz/replay.o: tests/fuzz/replay.c tests/fuzz/fuzz.h
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(CFLAGS) -c -o $@ $<
+	$(call say,CC)$(CC) $(FLAGS) $(CFLAGS) -c -o $@ $<
 
 -include $(FUZZ_OBJ:.o=.d) $(FUZZ_BIN:=.d) $(REPLAY_BIN:=.d)
 

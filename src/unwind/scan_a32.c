@@ -35,9 +35,9 @@ static void data_processing(uint32_t insn, struct scan_insn *ret)
 	} else if (opcode >= 8 && opcode <= 11) {
 		return; /* tst, teq, cmp, cmn: no destination */
 	} else if (immediate && (opcode == 2 || opcode == 4)) {
-		int32_t number = (int32_t)rotated(insn);
+		uint32_t number = rotated(insn);
 
-		set(ret, rd, rn, opcode == 2 ? -number : number);
+		set(ret, rd, rn, (int32_t)(opcode == 2 ? -number : number));
 	} else if (opcode == 13 && !immediate && (insn & 0xff0) == 0) { /* mov rd, rm */
 		set(ret, rd, insn & 15, 0);
 	} else if (opcode == 13 && immediate && rd == LR && (insn & 0xfff) == 0) {

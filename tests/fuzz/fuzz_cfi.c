@@ -135,7 +135,11 @@ static void compare(struct cfi *cfi, uint64_t pc, const struct row *row, struct 
 {
 	const struct arch *arch = &arch_x86_64;
 	struct world world = {stack, row};
-	struct walk_ops ops = {row_of, read_word, &world, 8, arch->code_mask};
+	struct walk_ops ops = {.row = row_of,
+			       .read_word = read_word,
+			       .arg = &world,
+			       .word_size = 8,
+			       .code_mask = arch->code_mask};
 	struct walk_state state = {
 		.pc = pc, .sp = STACK + 64, .fp = STACK + 128, .exact = true};
 	struct full_regs regs = {.known = (1ull << ARCH_MAX_REGS) - 1};

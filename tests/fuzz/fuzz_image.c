@@ -1,12 +1,14 @@
 /*
  * ELF images: the input is a whole file; it is opened as a file and as what a process
- * has mapped, and asked everything that an image can be asked.
+ * has mapped, and asked everything that an image can be asked, its unwind data of any
+ * CPU included.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "elf/image.h"
 #include "fuzz.h"
+#include "unwind/unwinder.h"
 
 enum { LOADED_AT = 0x400000, SYMBOLS_ASKED = 64 };
 
@@ -89,6 +91,47 @@ static void ask(struct image *image)
 	image_symbol_at(image, image_entry(image), &found);
 }
 
+static void unwind(struct unwinder *unwinder, const struct arch *arch, uint64_t vaddr,
+		   struct memory *memory)
+{
+	struct unwinder_place place = {vaddr, vaddr & 4, vaddr & 1};
+	struct full_regs regs = {.known = (1ull << ARCH_MAX_REGS) - 1};
+	struct row row;
+	uint64_t cfa;
+	uint8_t flags;
+
+	for (int i = 0; i < ARCH_MAX_REGS; i++)
+		regs.value[i] = LOADED_AT + 16 * (uint64_t)i;
+	regs.value[arch->reg_pc] = vaddr;
+	place.vaddr &= ~arch->state_mask;
+	unwinder_row(unwinder, &place, &row);
+	assert(row.cfa <= ROW_CFA_ROOT && row.ra <= ROW_UNDEFINED && row.fp <= ROW_UNDEFINED);
+	unwinder_step(unwinder, &place, memory, &regs, &cfa, &flags);
+}
+
+/* At the beginning, in the middle, and at the end of each segment. */
+static void ask_unwinder(struct image *image, struct memory *memory)
+{
+	const struct arch *arch = arch_find(image_machine(image), image_class(image));
+	struct unwinder *unwinder;
+	size_t count = 0;
+	const struct image_segment *s = image_segments(image, &count);
+
+	if (!arch || unwinder_open(image, arch, &unwinder, NULL))
+		return;
+	fuzz_touch(unwinder_from(unwinder), strlen(unwinder_from(unwinder)) + 1);
+	for (size_t i = 0; i < count && i < 8; i++) {
+		unwind(unwinder, arch, s[i].vaddr, memory);
+		for (uint64_t at = 1; at < s[i].mem_size && at < 4096; at += at / 4 + 9)
+			unwind(unwinder, arch, s[i].vaddr + at, memory);
+		unwind(unwinder, arch, s[i].vaddr + s[i].mem_size - 1, memory);
+	}
+	unwind(unwinder, arch, image_entry(image), memory);
+	unwind(unwinder, arch, 0, memory);
+	unwind(unwinder, arch, ~0ull, memory);
+	unwinder_close(unwinder);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct memory_buffer memory;
@@ -100,11 +143,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		assert(err.code < 0 && err.text[0]);
 	else {
 		ask(image);
+		ask_unwinder(image, &memory.memory);
 		image_close(image);
 	}
 	memory_buffer_init(&memory, LOADED_AT, data, size);
 	if (image_open_loaded(&memory.memory, LOADED_AT, &image, &err) == 0) {
 		ask(image);
+		ask_unwinder(image, &memory.memory);
 		image_close(image);
 	}
 	return 0;

@@ -1,14 +1,11 @@
 /*
- * Instructions: decoding, displacing, and the stubs built from them.
+ * Instructions of x86-64: decoding and displacing.
  *
- *   input: from u32, to u32, signal u8, kinds u8, room u16, code...
+ *   input: from u32, to u32, 4 bytes of no meaning, code...
  *
  * What is held: displaced code is the same instructions in the same order, each with
- * the same bytes but for its displacement, which leads to the same place; the stubs
- * fit in their room, and every pc in them is told apart.
+ * the same bytes but for its displacement, which leads to the same place.
  */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "arch/arch.h"
@@ -16,7 +13,7 @@
 #include "base/cursor.h"
 #include "fuzz.h"
 
-enum { STUBS = 3, CODE_MAX = 4096 };
+enum { CODE_MAX = 4096 };
 
 static void check_insn(const uint8_t *code, size_t len)
 {
@@ -80,79 +77,18 @@ static void check_displaced(const uint8_t *code, size_t len, taddr_t from, taddr
 	assert(at == d->copy_len);
 }
 
-static void check_stubs(const struct arch *arch, const struct stub_area *area,
-			const struct stub *stubs, size_t count)
-{
-	assert(area->len <= area->room && area->len <= sizeof(area->bytes));
-	assert(area->trap_pc > area->trap && area->trap_pc - area->base < area->len);
-	assert(!memcmp(area->bytes, arch->magic, arch->magic_len));
-	for (size_t i = 0; i < count; i++) {
-		const struct stub *s = &stubs[i];
-
-		assert(arch->patch_target(s->patch, s->function) == s->entry);
-		assert(s->copy + s->displaced.copy_len <= area->base + area->len);
-		assert(!memcmp(area->bytes + (s->copy - area->base), s->displaced.copy,
-			       s->displaced.copy_len));
-		assert(!s->trap_entry == (s->kind == STUB_RETURN));
-		assert(!s->trap_return == (s->kind == STUB_ENTRY));
-	}
-	for (taddr_t pc = area->base; pc <= area->base + area->len; pc++) {
-		unsigned inside = 0;
-
-		for (size_t i = 0; i < count; i++) {
-			int frame = arch->stub_frame(area, &stubs[i], pc);
-
-			inside += stub_place(&stubs[i], pc) != STUB_OUTSIDE;
-			assert(frame == -ENOENT || (frame >= 0 && frame <= 256));
-		}
-		arch->stub_frame(area, NULL, pc);
-		assert(inside <= 1);
-	}
-}
-
-static void build_stubs(const struct arch *arch, taddr_t from, taddr_t to, int signo,
-			unsigned kinds, uint32_t room, const uint8_t *code, size_t len)
-{
-	struct stub_area area = {.base = to, .room = room};
-	struct stub stubs[STUBS] = {0};
-	const uint8_t *codes[STUBS];
-	size_t lens[STUBS], failed = 0, count = 0;
-	struct err err = {0};
-	int rc;
-
-	for (; count < STUBS && len; count++, kinds /= 3) {
-		size_t share = len / (STUBS - count);
-		uint32_t skip = arch->patch_offset(code, share);
-
-		stubs[count].kind = (enum stub_kind)(kinds % 3);
-		stubs[count].function = from + skip;
-		codes[count] = code + skip;
-		lens[count] = share - skip;
-		code += share;
-		len -= share;
-		from += share;
-	}
-	rc = arch->stubs_build(&area, signo, stubs, count, codes, lens, &failed, &err);
-	if (rc == 0)
-		check_stubs(arch, &area, stubs, count);
-	else
-		assert(err.code == rc && err.text[0] && failed <= count);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct arch *arch = &arch_x86_64;
 	struct cursor c = cursor_over(data, size);
 	taddr_t from = 0x10000 + (taddr_t)cursor_u32(&c);
 	taddr_t to = 0x80000000 + (taddr_t)cursor_u32(&c);
-	int signo = cursor_u8(&c) % 40;
-	unsigned kinds = cursor_u8(&c);
-	uint32_t room = cursor_u16(&c);
+	const uint8_t *code = cursor_bytes(&c, 4);
 	size_t len = cursor_left(&c) < CODE_MAX ? cursor_left(&c) : CODE_MAX;
-	const uint8_t *code = cursor_bytes(&c, len);
 	struct displaced displaced;
 	struct err err = {0};
 
+	code = cursor_bytes(&c, len);
 	if (c.bad)
 		return 0;
 	for (size_t i = 0; i < len; i++)
@@ -162,6 +98,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_displaced(code, len, from, to, &displaced);
 	else
 		assert(err.text[0]);
-	build_stubs(arch, from, to, signo, kinds, room, code, len);
 	return 0;
 }

@@ -6,7 +6,7 @@
  *
  * What is held: every call comes back, and what the resolver hands out can be read.
  * The requests are always the same, so their numbers can be met: 1 HELLO, 2 MODULE,
- * 3 LOOKUP of three offsets, 4 MODULE, 5 SYMBOLS of two names.
+ * 3 LOOKUP of three offsets, 4 MODULE, 5 SYMBOLS of two names, 6 UNWIND, 7 ROWS of three.
  */
 #include <string.h>
 #include <sys/socket.h>
@@ -43,14 +43,14 @@ static void touch_answers(const struct resolver *resolver, uint32_t instance,
 	touch_text(resolver_remark(resolver, instance));
 }
 
-/* They ascend, whatever the server sent. */
-static void take_row(void *arg, uint64_t vaddr, const struct row *row)
+/* Rows come in ascending order. */
+static void on_row(void *arg, uint64_t vaddr, const struct row *row)
 {
 	uint64_t *last = arg;
 
 	assert(vaddr >= *last);
-	*last = vaddr;
 	fuzz_touch(row, sizeof(*row));
+	*last = vaddr;
 }
 
 static void ask(struct resolver *resolver)
@@ -64,6 +64,7 @@ static void ask(struct resolver *resolver)
 				      .build_id_len = sizeof(id)};
 	struct resolver_module two = {.instance = 2, .path = "/lib/two.so"};
 	uint64_t values[2], sizes[2], last = 0;
+	struct row rows[3];
 	struct err err = {0};
 	const char *why = NULL;
 
@@ -71,8 +72,9 @@ static void ask(struct resolver *resolver)
 		assert(err.text[0]);
 	touch_answers(resolver, 1, offsets, 3);
 	resolver_symbols(resolver, &two, names, 2, values, sizes, &err);
-	if (!resolver_want_unwind(resolver, &one, take_row, &last, &err))
+	if (!resolver_want_unwind(resolver, &two, on_row, &last, &err))
 		resolver_wait(resolver, NULL, NULL, &err);
+	resolver_rows(resolver, &one, offsets, 3, rows, &err);
 	touch_answers(resolver, 2, offsets, 3);
 	if (!resolver_is_alive(resolver, &why))
 		touch_text(why);

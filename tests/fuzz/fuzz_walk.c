@@ -57,7 +57,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct cursor c = cursor_over(data, size);
 	struct world world = {.word_size = 8};
-	struct walk_ops ops = {row_of, read_word, &world, 8, ~0ull};
+	struct walk_ops ops = {.row = row_of,
+			       .read_word = read_word,
+			       .arg = &world,
+			       .word_size = 8,
+			       .code_mask = ~0ull};
 	struct walk_regs regs = {.pc = cursor_u16(&c)};
 	frame_t frames[MAX_FRAMES + 1];
 	enum walk_end end = WALK_ENDS;

@@ -71,21 +71,10 @@ static void check_module(const struct wire_message *message, struct wire_out *ou
 	assert(a.handle == b.handle && a.pid == b.pid && a.machine == b.machine &&
 	       same_text(a.path, b.path) && a.build_id_len == b.build_id_len);
 	assert(!memcmp(a.build_id, b.build_id, a.build_id_len));
-	assert(same_text(a.debuglink, b.debuglink) && a.debuglink_crc == b.debuglink_crc);
-}
-
-static void check_range(const struct wire_message *message, struct wire_out *out)
-{
-	struct wire_range a, b;
-	struct wire_message again;
-	struct err err;
-
-	if (wire_read_range(message, &a, &err))
-		return;
-	wire_write_range(out, message->request, &a);
-	reread(out, WIRE_CLIENT, &again);
-	assert(!wire_read_range(&again, &b, &err));
-	assert(a.handle == b.handle && a.begin == b.begin && a.end == b.end);
+	assert(a.fingerprint_len == b.fingerprint_len &&
+	       !memcmp(a.fingerprint, b.fingerprint, a.fingerprint_len));
+	assert(same_text(a.debuglink, b.debuglink) &&
+	       (!a.debuglink || a.debuglink_crc == b.debuglink_crc));
 }
 
 static void check_module_info(const struct wire_message *message, struct wire_out *out)
@@ -123,6 +112,20 @@ static void check_numbers(const struct wire_message *message, struct wire_out *o
 	for (uint32_t i = 0; i < a.count; i++)
 		assert(wire_number(&b, i) == values[i]);
 	free(values);
+}
+
+static void check_range(const struct wire_message *message, struct wire_out *out)
+{
+	struct wire_range a, b;
+	struct wire_message again;
+	struct err err;
+
+	if (wire_read_range(message, &a, &err))
+		return;
+	wire_write_range(out, message->request, &a);
+	reread(out, WIRE_CLIENT, &again);
+	assert(!wire_read_range(&again, &b, &err));
+	assert(a.handle == b.handle && a.begin == b.begin && a.end == b.end);
 }
 
 static void check_symbols(const struct wire_message *message, struct wire_out *out)
@@ -201,8 +204,10 @@ static void check_records(const struct wire_message *message, struct wire_out *o
 			uint64_t value = wire_next_value(&a, &size);
 			wire_answer_value(&answer, value, size);
 		} else if (message->type == WIRE_UNWIND_TABLE) {
-			wire_next_unwind(&a, &size, &row);
-			wire_answer_unwind(&answer, size, &row);
+			uint64_t vaddr;
+
+			wire_next_unwind(&a, &vaddr, &row);
+			wire_answer_unwind(&answer, vaddr, &row);
 		} else {
 			wire_next_row(&a, &row);
 			wire_answer_row(&answer, &row);
@@ -275,6 +280,9 @@ static void check_message(const struct wire_message *message, enum wire_side sen
 	case WIRE_FRAMES:
 		check_frames(message, &out);
 		break;
+	case WIRE_UNWIND:
+		check_range(message, &out);
+		break;
 	case WIRE_SYMBOLS:
 		check_symbols(message, &out);
 		break;
@@ -282,9 +290,6 @@ static void check_message(const struct wire_message *message, enum wire_side sen
 	case WIRE_ROW_TABLE:
 	case WIRE_UNWIND_TABLE:
 		check_records(message, &out);
-		break;
-	case WIRE_UNWIND:
-		check_range(message, &out);
 		break;
 	case WIRE_PROGRESS:
 		check_progress(message, &out);

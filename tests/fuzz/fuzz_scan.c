@@ -1,0 +1,105 @@
+/*
+ * Unwinding by reading code: arbitrary A32 and T32 code as a function.
+ *
+ *   input: flags u8 (bit 0: T32, bit 1: exact), vaddr u16, code... (also the stack)
+ *
+ * What is held: every place is answered in bounded time, and a row leads to the same
+ * caller as a step does.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "arch/arch.h"
+#include "base/cursor.h"
+#include "fuzz.h"
+#include "region/walk.h"
+#include "unwind/scan.h"
+
+enum { CODE = 0x10000, STACK = 0x700000, CODE_MAX = 4096 };
+
+struct world {
+	struct memory *stack;
+	const struct row *row;
+};
+
+static const struct row *row_of(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame)
+{
+	struct world *world = arg;
+
+	(void)lookup_pc;
+	*frame = frame_of(1, pc);
+	return world->row;
+}
+
+static int read_word(void *arg, uint64_t addr, uint64_t *ret)
+{
+	struct world *world = arg;
+	uint32_t word;
+	int rc = memory_read(world->stack, addr, &word, sizeof(word));
+
+	*ret = word;
+	return rc;
+}
+
+static void compare(const struct scan_frame *scanned, bool exact, struct memory *stack)
+{
+	const struct arch *arch = &arch_arm;
+	struct row row;
+	struct world world = {stack, &row};
+	struct walk_ops ops = {.row = row_of,
+			       .read_word = read_word,
+			       .arg = &world,
+			       .word_size = 4,
+			       .code_mask = arch->code_mask,
+			       .no_chain = true};
+	struct walk_state state = {.pc = CODE,
+				   .sp = STACK + 64,
+				   .fp = STACK + 128,
+				   .lr = STACK + 8 * 14,
+				   .exact = exact,
+				   .lr_live = exact};
+	struct full_regs regs = {.known = (1ull << ARCH_MAX_REGS) - 1};
+	int found = scan_row(scanned, exact, &row), stepped;
+	uint64_t cfa = 0;
+	uint8_t flags = 0;
+	frame_t frame;
+
+	assert(found == 0 || (found == -ENOENT && row.cfa == ROW_CFA_NONE));
+	assert(row.cfa <= ROW_CFA_ROOT && row.ra <= ROW_UNDEFINED && row.fp <= ROW_UNDEFINED);
+	for (int i = 0; i < ARCH_MAX_REGS; i++)
+		regs.value[i] = STACK + 8 * (uint64_t)i;
+	regs.value[arch->reg_sp] = state.sp;
+	regs.value[arch->reg_fp] = state.fp;
+	stepped = scan_step(scanned, stack, &regs, &cfa, &flags);
+	/* -EFAULT: of a register that no row is about. */
+	if (row.cfa == ROW_CFA_NONE || row.cfa == ROW_CFA_FULL || stepped == -EFAULT ||
+	    walk_step(&ops, &state, &frame) != WALK_ENDS)
+		return;
+	assert(stepped == 0 && state.sp == cfa);
+	assert(state.pc == (regs.value[arch->reg_pc] & arch->code_mask));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct cursor c = cursor_over(data, size);
+	uint8_t mode = cursor_u8(&c);
+	uint64_t vaddr = CODE + (uint64_t)cursor_u16(&c) % CODE_MAX;
+	struct scan_function function = {.begin = CODE, .thumb = mode & 1};
+	struct memory_buffer stack;
+	struct scan_frame frame;
+
+	function.len = cursor_left(&c) < CODE_MAX ? cursor_left(&c) : CODE_MAX;
+	function.code = cursor_bytes(&c, function.len);
+	if (c.bad)
+		return 0;
+	memory_buffer_init(&stack, STACK, function.code, function.len);
+	if (scan_find(&function, vaddr, &frame) == 0)
+		compare(&frame, mode & 2, &stack.memory);
+	if (scan_find_around(&function, vaddr, &frame) == 0)
+		compare(&frame, mode & 2, &stack.memory);
+	scan_is_exit(function.code, function.len, function.thumb);
+	scan_sigreturn(function.code, function.len, function.thumb);
+	if (function.len >= 4)
+		scan_is_behind_call(function.code, function.thumb);
+	return 0;
+}
