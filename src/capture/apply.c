@@ -1,10 +1,11 @@
 /*
  * Applying hooks: stubs into the slack, then five bytes per function.
  *
- * The order makes every moment right: a stub is complete before a patch leads to
- * it; each patch is one write.  A thread that stands within bytes that a patch
- * covers is moved to the same instruction in the copy; a stack that would return
- * into the middle of such bytes (an interrupted handler) makes us wait.
+ * The order makes every moment right, also one in which we are killed and every thread
+ * runs on: stubs are complete before anything leads to them; a thread that stands within
+ * bytes that a patch will cover is then moved to the same instruction in the copy, at
+ * once and for good; only then come the patches, each one write.  A stack that would
+ * return into the middle of such bytes (an interrupted handler) makes us wait.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -50,6 +51,7 @@ static void thread_move(void *arg, struct thread *thread)
 		regs_write(arch, regs, arch->reg_pc,
 			   hook->stub.copy + hook->stub.displaced.map[i].copy);
 		thread_regs_touch(thread);
+		thread_regs_commit(thread);
 	}
 }
 
@@ -198,15 +200,16 @@ int hooks_apply(struct hooks *hooks, struct tracee *tracee, struct undo *undo,
 		const struct modules *modules, const struct hook_notes *notes, struct err *err)
 {
 	struct moving moving = {hooks, tracee};
-	int rc;
+	int rc = areas_write(hooks, tracee, undo, err);
 
+	if (rc)
+		return rc;
 	tracee_for_each(tracee, thread_move, &moving);
 	if (somebody_returns(hooks, tracee))
 		return err_set(err, -EAGAIN,
 			       "a thread is interrupted within an allocation function's first "
 			       "instructions");
-	rc = areas_write(hooks, tracee, undo, err);
-	if (!rc && hooks->hard)
+	if (hooks->hard)
 		rc = hooks_harden(hooks, tracee, undo, err);
 	for (size_t i = 0; i < hooks->list.len && !rc; i++)
 		if (!hooks->list.at[i].applied)

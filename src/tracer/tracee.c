@@ -55,14 +55,19 @@ bool thread_was_killed(const struct thread *thread)
 	return ptrace(PTRACE_GETEVENTMSG, thread->tid, 0, &message) < 0 && errno == ESRCH;
 }
 
-static void regs_flush(struct thread *thread)
+void thread_regs_commit(struct thread *thread)
 {
 	struct iovec iov = {thread->regs.bytes, thread->regs_changed};
 
 	if (thread->regs_read && thread->regs_changed)
 		ptrace(PTRACE_SETREGSET, thread->tid, NT_PRSTATUS, &iov);
-	thread->regs_read = false;
 	thread->regs_changed = 0;
+}
+
+static void regs_flush(struct thread *thread)
+{
+	thread_regs_commit(thread);
+	thread->regs_read = false;
 }
 
 /* ---- reaping ----------------------------------------------------------- */

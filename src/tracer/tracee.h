@@ -150,6 +150,9 @@ void tracee_for_each(struct tracee *tracee, void (*visit)(void *arg, struct thre
 struct regs *thread_regs(const struct tracee *tracee, struct thread *thread);
 /* Was it killed while it stood (its exit status will come)? */
 bool thread_was_killed(const struct thread *thread);
+/* Changed ones are written back at once, not when the stop ends: for what is wrong without
+ * them even if we are killed in the next moment. */
+void thread_regs_commit(struct thread *thread);
 /* They were changed: written back when the stop ends. */
 static inline void thread_regs_touch(struct thread *thread)
 {

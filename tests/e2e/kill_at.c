@@ -78,9 +78,9 @@ int main(int argc, char **argv)
 			ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof(info), &info);
 			if (info.op == PTRACE_SYSCALL_INFO_ENTRY && is_step(info.entry.nr) &&
 			    steps++ == at) {
-				kill(pid, SIGKILL);
 				for (int i = 0; guardian && i < count; i++)
 					kill_children(pid, threads[i]);
+				kill(pid, SIGKILL);
 				killed = 1;
 			}
 			deliver = 0;

@@ -6,6 +6,7 @@ its target during attach, patching and detach (kill_at.c).  The long runs are te
 import os
 import random
 import re
+import signal
 import subprocess
 import threading
 
@@ -83,6 +84,33 @@ def test_at_single_steps(target, attach, guardian):
     stepwise_kills(process, attach, range(guardian, made, max(1, made // 12)), guardian)
     process.go_on()
     process.done()
+    process.go_on()
+    process.result()
+
+
+@pytest.mark.parametrize("guardian", [False, True], ids=["memtrace", "memtrace and guardian"])
+def test_with_a_thread_within_what_is_patched(target, guardian):
+    """It has run malloc's first instruction, and must not run on in the middle of a patch,
+    whenever we are killed."""
+    process = target("within")
+    made, end = steps_of(process, "all")
+    assert end == "ended"
+    for step in range(made // 4, made, max(1, made // 16)):
+        os.kill(process.pid, signal.SIGCONT)
+        process.result()
+        process = target("within")
+        steps_of(process, str(step), *(["-g"] if guardian else []))
+    os.kill(process.pid, signal.SIGCONT)
+    process.result()
+
+
+def test_a_thread_that_will_return_into_what_is_patched(target):
+    """Nothing can be patched then, and the thread that stands there goes on unharmed."""
+    process = target("within", "-h")
+    run = memtrace.Process([memtrace.MEMTRACE, *QUIET, "-b", "-p", process.pid])
+    assert run.wait() == 1, run.story()
+    assert any("interrupted within" in line for line in run.err), run.story()
+    os.kill(process.pid, signal.SIGCONT)
     process.go_on()
     process.result()
 
