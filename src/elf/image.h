@@ -87,8 +87,11 @@ int image_read(struct image *image, uint64_t vaddr, void *buf, size_t len);
 const struct image_bytes *image_eh_frame_hdr(struct image *image); /* PT_GNU_EH_FRAME */
 const struct image_bytes *
 image_eh_frame(struct image *image); /* by section, or through the hdr to the segment's end */
-const struct image_bytes *image_debug_frame(
-	struct image *image); /* decompressed if SHF_COMPRESSED is supported, else absent */
+const struct image_bytes *image_debug_frame(struct image *image); /* not a compressed one */
 const struct image_bytes *image_exidx(struct image *image); /* PT_ARM_EXIDX */
+
+/* What .debug_frame is once decompressed, for an image that has not been asked for it; the
+ * bytes are copied.  False: no memory. */
+bool image_debug_frame_give(struct image *image, const uint8_t *bytes, size_t len);
 
 #endif

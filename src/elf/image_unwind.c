@@ -5,6 +5,7 @@
  * at the latest, with its segment (a zero length ends it before).
  */
 #include <elf.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "elf/image.h"
@@ -117,6 +118,20 @@ const struct image_bytes *image_debug_frame(struct image *image)
 	}
 	piece->asked = true;
 	return &piece->bytes;
+}
+
+bool image_debug_frame_give(struct image *image, const uint8_t *bytes, size_t len)
+{
+	struct image_piece *piece = &image->debug_frame;
+	uint8_t *copy = malloc(len + 1);
+
+	if (!copy)
+		return false;
+	memcpy(copy, bytes, len);
+	copy[len] = '\0'; /* as image_copy() has it */
+	free((void *)piece->bytes.bytes);
+	*piece = (struct image_piece){.bytes = {copy, len, 0}, .asked = true};
+	return true;
 }
 
 const struct image_bytes *image_exidx(struct image *image)

@@ -20,6 +20,8 @@
 
 #include <elfutils/libdwelf.h>
 
+enum { MAX_PLAIN = 256 << 20 }; /* of a section that says how large it is decompressed */
+
 static int build_id_read(struct elffile *file)
 {
 	const void *id;
@@ -159,6 +161,21 @@ const uint8_t *elffile_section(const struct elffile *file, const char *section, 
 		return NULL;
 	*len = data->d_size;
 	return data->d_buf;
+}
+
+const uint8_t *elffile_section_plain(const struct elffile *file, const char *section,
+				     size_t *len)
+{
+	GElf_Shdr shdr;
+	GElf_Chdr chdr;
+	Elf_Scn *scn = section_find(file->elf, section, &shdr);
+
+	/* Where libdw was here before, it is plain already. */
+	if (scn && (shdr.sh_flags & SHF_COMPRESSED) &&
+	    (!gelf_getchdr(scn, &chdr) || chdr.ch_size > MAX_PLAIN ||
+	     elf_compress(scn, 0, 0) < 0))
+		return NULL;
+	return elffile_section(file, section, len);
 }
 
 bool elffile_section_place(const struct elffile *file, const char *section, off_t *begin,

@@ -38,6 +38,9 @@ bool elffile_has_code(const struct elffile *file);
 bool elffile_has(const struct elffile *file, const char *section);
 /* The bytes of a section as they stand in the file, in libelf's memory; NULL: none. */
 const uint8_t *elffile_section(const struct elffile *file, const char *section, size_t *len);
+/* The same, decompressed where the file has them compressed. */
+const uint8_t *elffile_section_plain(const struct elffile *file, const char *section,
+				     size_t *len);
 
 /* Where they stand: [begin, end) of the file.  False: none. */
 bool elffile_section_place(const struct elffile *file, const char *section, off_t *begin,

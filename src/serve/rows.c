@@ -1,5 +1,5 @@
 /* Unwind rows are compiled by unwind/cfi.h, which reads files its own way: by their bytes,
- * not by libelf. */
+ * not by libelf.  Only what is compressed (Debian's debug files are) it is given. */
 #include "serve/rows.h"
 
 #include <errno.h>
@@ -13,6 +13,14 @@ struct rows {
 	struct cfi *cfi;
 };
 
+static bool give_debug_frame(struct rows *rows, const struct elffile *file)
+{
+	size_t len;
+	const uint8_t *bytes = elffile_section_plain(file, ".debug_frame", &len);
+
+	return !bytes || image_debug_frame_give(rows->image, bytes, len);
+}
+
 int rows_create(const struct elffile *file, struct rows **ret, struct err *err)
 {
 	struct rows *rows = calloc(1, sizeof(*rows));
@@ -23,6 +31,8 @@ int rows_create(const struct elffile *file, struct rows **ret, struct err *err)
 		return err_set(err, -ENOMEM, "%s: no memory for unwind data", file->path);
 	memory_file_init(&rows->file, file->fd);
 	e = image_open(&rows->file.memory, &rows->image, err);
+	if (!e && !give_debug_frame(rows, file))
+		e = err_set(err, -ENOMEM, "%s: no memory for unwind data", file->path);
 	if (!e) {
 		arch = arch_find(image_machine(rows->image), image_class(rows->image));
 		e = arch ? cfi_open(rows->image, arch, &rows->cfi, err)

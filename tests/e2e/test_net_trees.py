@@ -13,10 +13,10 @@ from test_net import made, network, reference, report_of, serve, stacks, start  
 pytestmark = pytest.mark.skipif(not net.allowed(), reason="needs root, ip and nsenter")
 
 
-def debug_file(full, debug, stripped=None):
+def debug_file(full, debug, stripped=None, options=()):
     """objcopy --only-keep-debug, and a .gnu_debuglink in the stripped file."""
     debug.parent.mkdir(parents=True, exist_ok=True)
-    net.run("objcopy", "--only-keep-debug", full, debug)
+    net.run("objcopy", "--only-keep-debug", *options, full, debug)
     if stripped:
         net.run("objcopy", f"--add-gnu-debuglink={debug}", stripped)
 
@@ -68,10 +68,11 @@ def yocto_src(made_, root):
 
 
 def debian(made_, root):
-    """/usr/lib/debug/.build-id, nothing else."""
+    """/usr/lib/debug/.build-id, nothing else; dh_strip compresses, .debug_frame too."""
     for file in made_.files():
         identity = net.build_id(file)
-        debug_file(file, root / "usr/lib/debug/.build-id" / identity[:2] / f"{identity[2:]}.debug")
+        debug_file(file, root / "usr/lib/debug/.build-id" / identity[:2] / f"{identity[2:]}.debug",
+                   options=["--compress-debug-sections"])
         file.unlink()
     return [root]
 
@@ -82,7 +83,7 @@ TREES = {
     openwrt: {"ldflags": NO_ID, "headers": False},
     yocto_debuglink: {"ldflags": NO_ID},
     yocto_src: {"ldflags": NO_ID, "cflags": net.NO_UNWIND},
-    debian: {},
+    debian: {"cflags": net.NO_UNWIND},
 }
 
 
