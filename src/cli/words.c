@@ -1,11 +1,17 @@
 /*
- * Words for the user.  stdout and stderr are often the same terminal or file: each
- * is flushed before the other is written to, so that the order is the true one.
+ * Words for the user.  Others may have had a hand in them (a path, what memtrace-fs says):
+ * nothing in them commands the terminal.
+ * stdout and stderr are often the same terminal or file: each is flushed before the other is
+ * written to, so that the order is the true one.
  */
 #include "cli/words.h"
 
 #include <stdarg.h>
 #include <unistd.h>
+
+#include "report/utf8.h"
+
+enum { MAX_WORDS = 8192 };
 
 void words_init(struct words *words, FILE *out, bool quiet)
 {
@@ -15,10 +21,13 @@ void words_init(struct words *words, FILE *out, bool quiet)
 
 static void speak(struct words *words, const char *prefix, const char *format, va_list args)
 {
+	char text[MAX_WORDS];
+
+	vsnprintf(text, sizeof(text), format, args);
 	words_begin(words);
 	fflush(words->out);
 	fputs(prefix, stderr);
-	vfprintf(stderr, format, args);
+	utf8_print(stderr, text);
 	fputc('\n', stderr);
 	words_end(words);
 }
@@ -75,10 +84,13 @@ void words_progress(void *arg, const char *what, size_t done, size_t count)
 void words_wait(void *arg, const char *text)
 {
 	struct words *words = arg;
+	char shown[79];
 
 	wipe_progress(words);
 	if (*text && !words->quiet && isatty(STDERR_FILENO)) {
-		fprintf(stderr, "\r\033[K%.78s", text);
+		snprintf(shown, sizeof(shown), "%s", text);
+		fputs("\r\033[K", stderr);
+		utf8_print(stderr, shown);
 		words->progress_shown = true;
 	}
 	fflush(stderr);

@@ -444,7 +444,7 @@ static void serve_http(struct connection *c)
 		c->indexing = store_is_indexing(c);
 		if (c->indexing)
 			return;
-		http_begin(&c->http, (char *)c->in.at, len, store, &c->out);
+		http_begin(&c->http, c->in.at, len, store, &c->out);
 		say_log(c, "%s: %s", "http", c->http.words);
 	}
 	if (unsent(c) < HTTP_CHUNK && !http_read(&c->http, HTTP_CHUNK, &c->out))

@@ -1,10 +1,5 @@
 /*
- * As much of HTTP as debuginfod's clients speak (debuginfod(8), "WEBAPI"):
- *
- *     GET /buildid/<hex>/debuginfo
- *     GET /buildid/<hex>/executable
- *     GET /buildid/<hex>/source/<absolute path>
- *     GET /buildid/<hex>/section/<name>
+ * Answers requests of debuginfod's clients from the store.
  *
  * No library does this here: libmicrohttpd wants the listening socket or the connection
  * for itself from its first byte, and one port has to serve both protocols.
@@ -19,62 +14,6 @@
 #include <unistd.h>
 
 #include "serve/store.h"
-
-enum { MAX_HEAD = 8192, MAX_PATH = 4096 };
-
-size_t http_request_length(const uint8_t *bytes, size_t len)
-{
-	const uint8_t *end = memmem(bytes, len, "\r\n\r\n", 4);
-
-	if (end)
-		return (size_t)(end - bytes) + 4;
-	return len >= MAX_HEAD ? len : 0;
-}
-
-static int digit(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* "/source/%2Fusr%2Fa.c" -> "/source//usr/a.c", in place.  False: no such text. */
-static bool decode(char *text)
-{
-	char *to = text;
-
-	for (; *text; text++) {
-		int high, low;
-		if (*text != '%') {
-			*to++ = *text;
-			continue;
-		}
-		high = digit((char)(text[1] | 0x20));
-		low = high < 0 ? -1 : digit((char)(text[2] | 0x20));
-		if (low < 0 || (high == 0 && low == 0))
-			return false;
-		*to++ = (char)(high << 4 | low);
-		text += 2;
-	}
-	*to = '\0';
-	return true;
-}
-
-/* The build-id at *path, which then points behind it.  0: there is none. */
-static size_t read_build_id(const char **path, uint8_t id[ELFFILE_MAX_BUILD_ID])
-{
-	static const char prefix[] = "/buildid/";
-	const char *at = *path;
-	size_t len = 0;
-
-	if (strncmp(at, prefix, sizeof(prefix) - 1))
-		return 0;
-	for (at += sizeof(prefix) - 1; digit(at[0]) >= 0 && digit(at[1]) >= 0; at += 2) {
-		if (len == ELFFILE_MAX_BUILD_ID)
-			return 0;
-		id[len++] = (uint8_t)(digit(at[0]) << 4 | digit(at[1]));
-	}
-	*path = at;
-	return *at == '/' ? len : 0;
-}
 
 /* The whole file, or one section of it, is to be sent.  0 or -errno. */
 static int take_file(struct http *http, struct elffile *file, const char *section)
@@ -92,54 +31,55 @@ static int take_file(struct http *http, struct elffile *file, const char *sectio
 	return 0;
 }
 
-static int find_section(struct http *http, struct store *store, const uint8_t *id, size_t len,
-			const char *name)
+static int find_section(struct http *http, struct store *store,
+			const struct http_request *request)
 {
 	for (int debug = 1; debug >= 0; debug--) {
 		struct elffile *file;
 
-		if (store_find_build_id(store, id, len, debug, &file, NULL))
+		if (store_find_build_id(store, request->build_id, request->build_id_len, debug,
+					&file, NULL))
 			continue;
-		if (take_file(http, file, name) == 0)
+		if (take_file(http, file, request->name) == 0)
 			return 0;
 		http->file = NULL;
+		http->fd = -1;
 		elffile_close(file);
 	}
 	return -ENOENT;
 }
 
-/* Finds what is asked for.  0, -ENOENT, -EINVAL. */
-static int find(struct http *http, struct store *store, const char *path)
+/* Of a known program only: the directories are not a file server. */
+static int find_source(struct http *http, struct store *store, struct elffile *program,
+		       const char *path)
 {
-	uint8_t id[ELFFILE_MAX_BUILD_ID];
-	size_t len = read_build_id(&path, id);
-	struct elffile *file;
 	struct stat st;
-	int e;
 
-	if (!len)
-		return -EINVAL;
-	if (!store)
-		return -ENOENT;
-	if (!strcmp(path, "/debuginfo") || !strcmp(path, "/executable")) {
-		e = store_find_build_id(store, id, len, path[1] == 'd', &file, NULL);
-		return e ? e : take_file(http, file, NULL);
-	}
-	if (!strncmp(path, "/section/", 9))
-		return find_section(http, store, id, len, path + 9);
-	if (strncmp(path, "/source/", 8))
-		return -EINVAL;
-	/* Of a known program only: the directories are not a file server. */
-	if (store_find_build_id(store, id, len, true, &file, NULL))
-		return -ENOENT;
-	elffile_close(file);
-	for (path += 7; path[1] == '/'; path++)
-		;
+	elffile_close(program);
 	http->fd = store_open_path(store, path);
 	if (http->fd < 0 || fstat(http->fd, &st) < 0)
 		return -ENOENT;
 	http->end = st.st_size;
 	return 0;
+}
+
+/* Finds what is asked for.  0, or -errno: nothing. */
+static int find(struct http *http, struct store *store, const struct http_request *request)
+{
+	struct elffile *file;
+	int e;
+
+	if (!store)
+		return -ENOENT;
+	if (request->what == HTTP_SECTION)
+		return find_section(http, store, request);
+	e = store_find_build_id(store, request->build_id, request->build_id_len,
+				request->what != HTTP_EXECUTABLE, &file, NULL);
+	if (e)
+		return e;
+	if (request->what == HTTP_SOURCE)
+		return find_source(http, store, file, request->name);
+	return take_file(http, file, NULL);
 }
 
 static void put(struct wire_out *out, const char *text)
@@ -154,30 +94,26 @@ static void put(struct wire_out *out, const char *text)
 	out->bytes.len += len;
 }
 
-void http_begin(struct http *http, const char *request, size_t len, struct store *store,
+void http_begin(struct http *http, const uint8_t *bytes, size_t len, struct store *store,
 		struct wire_out *out)
 {
-	char method[8] = "", path[MAX_PATH + 1] = "", head[256], line[MAX_HEAD + 1];
-	const char *status = "200 OK";
-	int e = -EINVAL;
+	const char *status = "400 Bad Request";
+	struct http_request request;
+	char head[256];
 
 	*http = (struct http){.fd = -1, .begun = true};
-	snprintf(line, sizeof(line), "%.*s", (int)(len < MAX_HEAD ? len : MAX_HEAD), request);
-	line[strcspn(line, "\r\n")] = '\0';
-	if (sscanf(line, "%7s %4096s HTTP/1.", method, path) == 2 && decode(path))
-		e = find(http, store, path);
-	if (e) {
-		status = e == -EINVAL ? "400 Bad Request" : "404 Not Found";
+	if (http_request_read(bytes, len, &request))
+		status = find(http, store, &request) ? "404 Not Found" : "200 OK";
+	if (*status != '2')
 		http->at = http->end = 0;
-	}
 	snprintf(head, sizeof(head),
 		 "HTTP/1.1 %s\r\nContent-Type: application/octet-stream\r\n"
 		 "Content-Length: %lld\r\nConnection: close\r\n\r\n",
 		 status, (long long)(http->end - http->at));
 	put(out, head);
-	if (!strcmp(method, "HEAD"))
+	if (request.head)
 		http->at = http->end;
-	snprintf(http->words, sizeof(http->words), "%.400s: %s", line, status);
+	snprintf(http->words, sizeof(http->words), "%.400s: %s", request.line, status);
 }
 
 bool http_has_more(const struct http *http)

@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include "serve/http_request.h"
 #include "symbols/wire.h"
 
 struct store;
@@ -21,11 +22,9 @@ struct http {
 	char words[512]; /* the request and what came of it */
 };
 
-/* The length of the request's head at the beginning of len bytes; 0: not whole yet. */
-size_t http_request_length(const uint8_t *bytes, size_t len);
-
-/* Answers it: the head goes to out, the body waits in the file.  store NULL: all is 404. */
-void http_begin(struct http *http, const char *request, size_t len, struct store *store,
+/* Answers a request of http_request_length() bytes: the head goes to out, the body waits in
+ * the file.  store NULL: all is 404. */
+void http_begin(struct http *http, const uint8_t *bytes, size_t len, struct store *store,
 		struct wire_out *out);
 
 /* Whether http_begin() was called: http_read() is due. */

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "report/decode.h"
+#include "report/utf8.h"
 #include "serve/serve_options.h"
 #include "serve/server.h"
 #include "serve/store.h"
@@ -20,10 +21,18 @@ static int complain(const struct err *err)
 	return 1;
 }
 
+/* Clients had a hand in it: it must not command the terminal. */
+static void print_remark(const char *text)
+{
+	fputs("memtrace-fs: ", stderr);
+	utf8_print(stderr, text);
+	putc('\n', stderr);
+}
+
 static void print_log(void *arg, const char *text)
 {
 	(void)arg;
-	fprintf(stderr, "memtrace-fs: %s\n", text);
+	print_remark(text);
 }
 
 /* The connection must be a socket, and is not for programs that libraries might start. */
@@ -151,11 +160,6 @@ static int serve_network(const struct serve_options *options, struct err *err)
 		e = server_run(&server, err);
 	teardown(&server);
 	return e;
-}
-
-static void print_remark(const char *text)
-{
-	fprintf(stderr, "memtrace-fs: %s\n", text);
 }
 
 /* memtrace's own way to names, with us at both ends: a child serves the directories. */

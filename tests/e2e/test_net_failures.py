@@ -329,6 +329,27 @@ def test_another_version(local):
         assert client.recv(1) == b""
 
 
+def test_words_of_a_peer_command_no_terminal(start, made):
+    """What the other side calls itself is printed on both."""
+    evil = b"\x1b[2J"
+    fake = socket.create_server(("127.0.0.1", 0))
+    memtrace = start(None, MEMTRACE, "-c", f"127.0.0.1:{fake.getsockname()[1]}", "true")
+    with fake, fake.accept()[0] as peer:
+        assert receive(peer)[0] == 1
+        peer.sendall(message(12, struct.pack("<IH", 1, len(evil)) + evil + b"\0"))
+        assert memtrace.wait() == 0
+    assert any(r"memtrace-fs: \x1b[2J" in line for line in memtrace.err), memtrace.story()
+
+    server = start(None, net.FS, "-v", "--no-announce", "-l", "127.0.0.1:4018", made("stripped").full)
+    server.wait_line("^Waiting")
+    with connect(4018) as client:
+        client.sendall(message(1, b"memtrace" + struct.pack("<HHH", 7, 7, 4) + evil + b"\0"))
+        assert receive(client)[0] == 12
+        assert client.recv(1) == b""
+    server.end()
+    assert any(r"\x1b[2J speaks protocol versions 7 to 7" in line for line in server.err), server.story()
+
+
 @pytest.mark.parametrize("options, said", [
     (["-c", "10.77.0.1:99999"], "--connect: '10.77.0.1:99999': the port is not a number from 1 to 65535"),
     (["-c", "127.0.0.1:1"], "cannot connect to [127.0.0.1]:1: Connection refused"),
