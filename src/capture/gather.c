@@ -318,6 +318,25 @@ const struct resolver_module *gather_main(const struct gather *gather)
 	return NULL;
 }
 
+/* A library of codecs in assembler is no reason: few stacks go through it. */
+static bool modules_lack(const struct modules *modules)
+{
+	size_t lacking = 0, count = modules->mapped.len;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct gathered *g = modules->mapped.at[i]->owner;
+		if (g && g->is_main && (g->lacks_rows || g->lacks_symbols))
+			return true;
+		lacking += g && g->lacks_rows;
+	}
+	return lacking > count / 2;
+}
+
+bool gather_lacks(const struct gather *gather)
+{
+	return modules_lack(&gather->program) || modules_lack(&gather->modules);
+}
+
 /* ---- asking ---------------------------------------------------------------------------- */
 
 struct asking {

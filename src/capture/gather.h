@@ -22,6 +22,10 @@ void gather_program(struct gather *gather, const char *name);
 /* The program itself, for asking a server whether it knows it; NULL: not known. */
 const struct resolver_module *gather_main(const struct gather *gather);
 
+/* Whether hardly a stack would be whole (the program lacks rows, or most modules do), or
+ * the allocator wouldn't be found. */
+bool gather_lacks(const struct gather *gather);
+
 /*
  * Asks for what is lacking and was not asked for before, in one conversation.  `wanted`
  * (may be NULL) is the path of a module that does lack rows whatever it looks like.  What

@@ -215,7 +215,7 @@ static void help_open(struct help *help, const struct options *options)
 		gather_process(help->gather, options->pid);
 		program = gather_main(help->gather);
 	}
-	if (source_connect(&help->source, program, &help->err))
+	if (source_connect(&help->source, program, true, &help->err))
 		return;
 	if (help->gather)
 		gather_ask(help->gather, help->source.resolver, NULL, &help->supplies);

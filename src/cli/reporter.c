@@ -17,10 +17,11 @@
 
 /* ---- names ------------------------------------------------------------------------- */
 
-void reporter_connect(struct reporter *reporter, const struct resolver_module *program)
+void reporter_connect(struct reporter *reporter, const struct resolver_module *program,
+		      bool needed)
 {
 	if (!reporter->options->no_symbols)
-		source_open(&reporter->source, program);
+		source_open(&reporter->source, program, needed);
 }
 
 /* Has another root directory than we have. */
@@ -179,7 +180,8 @@ bool reporter_finish(struct reporter *reporter, const struct snapshot *snapshot)
 	struct words *words = reporter->words;
 	struct err err = {0};
 
-	source_retry(&reporter->source); /* the last chance to have names */
+	if (snapshot->context_count)
+		source_await(&reporter->source);
 	if (reporter->output_fd >= 0) {
 		if (!write_output(reporter, snapshot, &options, &err)) {
 			reporter->output_ours = false; /* now it is the user's */

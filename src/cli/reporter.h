@@ -28,7 +28,8 @@ void reporter_init(struct reporter *reporter, const struct options *options,
 void reporter_deinit(struct reporter *reporter);
 
 /* Connects with memtrace-fs (unless --no-symbols): see source_open(). */
-void reporter_connect(struct reporter *reporter, const struct resolver_module *program);
+void reporter_connect(struct reporter *reporter, const struct resolver_module *program,
+		      bool needed);
 
 /* The process is known: the names that its own files have. */
 void reporter_start(struct reporter *reporter, pid_t pid);

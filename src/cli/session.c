@@ -528,7 +528,7 @@ static void prepare(struct session *s, struct supplies *ret)
 			gather_program(s->gather, o->program[0]);
 		program = gather_main(s->gather);
 	}
-	reporter_connect(&s->reporter, program);
+	reporter_connect(&s->reporter, program, s->gather && gather_lacks(s->gather));
 	if (s->gather && s->reporter.source.resolver)
 		gather_ask(s->gather, s->reporter.source.resolver, NULL, ret);
 }

@@ -15,7 +15,8 @@ enum {
 	FOUND_MS = 2000,   /* for one that answered a search */
 	RETRY_MS = 500,	   /* the console waits meanwhile */
 	SEARCH_MS = 1000,
-	LISTEN_MS = 60000,
+	NEEDED_MS = 60000, /* for a call without which nothing can be followed or unwound */
+	LAST_MS = 12000,   /* for names, at the end: memtrace-fs calls every 10 s */
 	PAUSE_FIRST_MS = 500,
 	PAUSE_LAST_MS = 30000,
 };
@@ -109,17 +110,20 @@ static int open_call(struct source *source, struct err *err)
 	return e ? e : call(source, CONNECT_MS, say, err);
 }
 
-static int open_listener(struct source *source, struct err *err)
+static int open_listener(struct source *source, bool needed, struct err *err)
 {
 	struct endpoint at;
 	int e = endpoint_parse(source->options->listen, "--listen", &at, err);
 
 	if (!e)
 		e = endpoint_listen(&at, say, source->words, &source->listener, err);
-	if (e)
+	if (e || !needed)
 		return e;
-	words_say(source->words, "Waiting for memtrace-fs to connect");
-	return take_caller(source, LISTEN_MS, err);
+	words_say(source->words,
+		  "Waiting for memtrace-fs to connect (%d s at most): the process's files "
+		  "don't say all that is needed",
+		  NEEDED_MS / 1000);
+	return take_caller(source, NEEDED_MS, err);
 }
 
 /* Whether the server that we are connected with has the program's file. */
@@ -194,7 +198,7 @@ static bool is_searching(const struct options *o)
 	return o->autoconnect || (SEARCHES && !o->debug_dirs.len);
 }
 
-int source_connect(struct source *source, const struct resolver_module *program,
+int source_connect(struct source *source, const struct resolver_module *program, bool needed,
 		   struct err *err)
 {
 	const struct options *o = source->options;
@@ -202,18 +206,18 @@ int source_connect(struct source *source, const struct resolver_module *program,
 	if (o->connect)
 		return open_call(source, err);
 	if (o->listen)
-		return open_listener(source, err);
+		return open_listener(source, needed, err);
 	if (is_searching(o))
 		return open_search(source, program, err);
 	return open_child(source, err);
 }
 
-void source_open(struct source *source, const struct resolver_module *program)
+void source_open(struct source *source, const struct resolver_module *program, bool needed)
 {
 	const struct options *o = source->options;
 	struct err err;
 
-	if (!source_connect(source, program, &err))
+	if (!source_connect(source, program, needed, &err))
 		return;
 	say_without(source, &err, o->connect || o->listen || is_searching(o));
 	source->lost_told = true;
@@ -270,4 +274,18 @@ bool source_retry(struct source *source)
 	struct err err;
 
 	return !is_alive(source) && source->has_peer && call(source, RETRY_MS, NULL, &err) == 0;
+}
+
+void source_await(struct source *source)
+{
+	struct err err;
+
+	if (is_alive(source) || source->listener < 0) {
+		source_retry(source);
+		return;
+	}
+	words_say(source->words, "Waiting for memtrace-fs to connect (%d s at most)",
+		  LAST_MS / 1000);
+	if (take_caller(source, LAST_MS, &err))
+		say_without(source, &err, true);
 }

@@ -33,14 +33,15 @@ void source_init(struct source *source, const struct options *options, struct wo
 void source_deinit(struct source *source);
 
 /* As source_open(), with the reason when there is no server: 0 or -errno. */
-int source_connect(struct source *source, const struct resolver_module *program,
+int source_connect(struct source *source, const struct resolver_module *program, bool needed,
 		   struct err *err);
 
 /*
  * Connects, and says what it does.  Of several servers the first that has the program's
  * file is taken; program may be NULL.  Without a server the session goes on: that is said.
+ * One that is to call us is waited for only if it is needed for more than names.
  */
-void source_open(struct source *source, const struct resolver_module *program);
+void source_open(struct source *source, const struct resolver_module *program, bool needed);
 
 /* On another machine, as far as we know: it can't open this one's files. */
 bool source_is_remote(const struct source *source);
@@ -56,5 +57,7 @@ void source_tell(struct source *source);
 unsigned source_pause(struct source *source);
 /* Calls again.  True: connected. */
 bool source_retry(struct source *source);
+/* The last chance to have names: calls again, or waits for a call. */
+void source_await(struct source *source);
 
 #endif

@@ -117,6 +117,19 @@ bool image_is_code(const struct image *image, uint64_t vaddr)
 	return false;
 }
 
+uint64_t image_code_size(const struct image *image)
+{
+	uint64_t sections = 0, segments = 0;
+
+	for (size_t i = 0; i < image->sections.len; i++)
+		if (image->sections.at[i].flags & SHF_EXECINSTR)
+			sections += image->sections.at[i].size;
+	for (size_t i = 0; i < image->segments.len; i++)
+		if (image->segments.at[i].flags & PF_X)
+			segments += image->segments.at[i].file_size;
+	return sections && sections < segments ? sections : segments;
+}
+
 /* ---- opening ------------------------------------------------------------------- */
 
 struct elf_header { /* the fields of Elf32_Ehdr / Elf64_Ehdr that matter */

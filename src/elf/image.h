@@ -55,6 +55,9 @@ uint64_t image_entry(const struct image *image);   /* e_entry */
 
 /* The PT_LOADs, ascending; *count of them. */
 const struct image_segment *image_segments(const struct image *image, size_t *count);
+/* How many bytes are code: of the executable sections; of the executable segments, in which
+ * other things may lie too, where there are no section headers. */
+uint64_t image_code_size(const struct image *image);
 const char *image_interpreter(const struct image *image); /* PT_INTERP or NULL */
 const char *image_soname(struct image *image);		  /* DT_SONAME or NULL */
 

@@ -16,6 +16,7 @@ enum {
 	ROWS_PER_FDE = 1 << 14, /* the largest real ones have some hundred */
 	MANY_FDES = 64,
 	USUAL_FUNCTION = 512, /* bytes */
+	START_FILES = 300,    /* bytes of _init, frame_dummy and their like: never described */
 };
 
 struct rows_walk {
@@ -107,16 +108,12 @@ static uint64_t covered(const struct cfi_index *index)
 
 bool cfi_is_sparse(struct cfi *cfi)
 {
-	size_t count;
-	const struct image_segment *s = image_segments(cfi->image, &count);
-	uint64_t code = 0, sum;
+	uint64_t code = image_code_size(cfi->image), sum;
 
-	for (size_t i = 0; i < count; i++)
-		code += s[i].flags & PF_X ? s[i].file_size : 0;
 	/* Many functions of a usual size: don't sort the tables to know better. */
 	if (cfi->hdr_count > MANY_FDES && code / cfi->hdr_count < USUAL_FUNCTION)
 		return false;
 	sum = covered(cfi_table_index(cfi, &cfi->eh_frame, &cfi->eh_index)) +
 	      covered(cfi_table_index(cfi, &cfi->debug_frame, &cfi->debug_index));
-	return sum < code / 100 * 85;
+	return code - sum > START_FILES && sum < code / 100 * 85;
 }

@@ -32,6 +32,14 @@ def work(target, times=1):
         target.wait_line("^DONE")
 
 
+def said(memtrace, text, seconds=20):
+    """Waits until its stderr has said it."""
+    end = time.monotonic() + seconds
+    while not any(text in line for line in memtrace.err):
+        assert time.monotonic() < end, memtrace.story()
+        time.sleep(0.02)
+
+
 class Session:
     """A console of memtrace on the target's host, connected."""
 
@@ -43,11 +51,8 @@ class Session:
                               output, "-p", self.target.pid)
         counted(self.memtrace)
 
-    def said(self, text, seconds=20):
-        end = time.monotonic() + seconds
-        while not any(text in line for line in self.memtrace.err):
-            assert time.monotonic() < end, self.memtrace.story()
-            time.sleep(0.02)
+    def said(self, text):
+        said(self.memtrace, text)
 
     def report(self):
         self.memtrace.send("quit")
@@ -492,6 +497,7 @@ def test_memtrace_fs_calls_again(network, made, reference, start, tmp_path):
     dirs = [device.full, "/usr/lib/debug"]
     server = start(network.host, net.FS, "-c", "10.77.0.2", *dirs)
     session = Session(start, network, device, tmp_path / "r", "-l", "10.77.0.2")
+    session.said("Connected")
     work(session.target)
     server.end()
     session.said("memtrace-fs is lost")
@@ -500,6 +506,38 @@ def test_memtrace_fs_calls_again(network, made, reference, start, tmp_path):
     session.said("Connected again")
     work(session.target)
     assert stacks(session.report()) == reference(start, "stripped")
+
+
+def test_listens_and_attaches_at_once(network, made, reference, start, tmp_path):
+    """Nothing but names is lacking: nobody waits for a server that is to call."""
+    device = made("stripped")
+    session = Session(start, network, device, tmp_path / "r", "-l", "10.77.0.2")
+    assert session.memtrace.err[0] == "Listening on [10.77.0.2]:3002"
+    assert not any("Waiting" in line for line in session.memtrace.err)
+    work(session.target, 3)
+    session.memtrace.send("quit")
+    session.said("Waiting for memtrace-fs to connect (12 s at most)")
+    server = start(network.host, net.FS, "-c", "10.77.0.2", device.full, "/usr/lib/debug")
+    assert session.memtrace.wait() == 0, session.memtrace.story() + server.story()
+    assert stacks(session.output.read_text()) == reference(start, "stripped")
+
+
+def test_listens_and_waits_for_rows(network, made, reference, start, tmp_path):
+    """The program's stacks need a server: it is not touched before that has called."""
+    device = made("nothing-left")
+    target = start(network.target, device.on_device(device.program))
+    target.wait_line("^READY")
+    memtrace = start(network.target, MEMTRACE, "-l", "10.77.0.2", "--format=json", "-n", "0", "-o",
+                     tmp_path / "r", "-p", target.pid)
+    said(memtrace, "Waiting for memtrace-fs to connect (60 s at most): the process's files don't "
+         "say all that is needed")
+    assert "TracerPid:\t0\n" in open(f"/proc/{target.pid}/status").read()
+    start(network.host, net.FS, "-c", "10.77.0.2", device.full, "/usr/lib/debug")
+    counted(memtrace)
+    work(target, 3)
+    memtrace.send("quit")
+    assert memtrace.wait() == 0, memtrace.story()
+    assert stacks((tmp_path / "r").read_text()) == reference(start, "nothing-left")
 
 
 def test_rows_come_with_the_server(network, made, reference, start, tmp_path):
