@@ -71,18 +71,6 @@ static bool somebody_returns(struct hooks *hooks, struct tracee *tracee)
 	return count && hide_has_address(tracee, ranges, count);
 }
 
-static void leftovers_wipe(struct hook_area *area, struct tracee *tracee)
-{
-	struct hide_range range = {area->left_begin - 1, area->left_end};
-
-	if (area->left_begin != area->left_end && !hide_has_address(tracee, &range, 1))
-		target_write(&tracee->target, area->left_begin, area->left_old,
-			     (size_t)(area->left_end - area->left_begin));
-	free(area->left_old);
-	area->left_old = NULL;
-	area->left_begin = area->left_end = 0;
-}
-
 static int areas_write(struct hooks *hooks, struct tracee *tracee, struct undo *undo,
 		       struct err *err)
 {
@@ -214,7 +202,5 @@ int hooks_apply(struct hooks *hooks, struct tracee *tracee, struct undo *undo,
 	for (size_t i = 0; i < hooks->list.len && !rc; i++)
 		if (!hooks->list.at[i].applied)
 			rc = patch_write(&hooks->list.at[i], tracee, undo, modules, notes, err);
-	for (size_t i = 0; i < hooks->areas.len && !rc; i++) /* no patch leads there any more */
-		leftovers_wipe(&hooks->areas.at[i], tracee);
 	return rc;
 }

@@ -18,6 +18,7 @@
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
+#include "capture/heritage.h"
 #include "tracer/hide.h"
 
 #define REGION_LIMIT_64 (1ull << 38)
@@ -317,7 +318,7 @@ static void on_exec(struct engine *engine)
 	engine->command = command;
 	undo_clear(engine->undo);
 	hooks_clear(&engine->hooks);
-	engine->filtered = engine->harden = engine->resign = false;
+	engine->filtered = engine->harden = engine->resign = engine->left = false;
 	engine_clear(engine);
 	engine->tracee.alive = engine->tracee.pid;
 	target_close(&engine->tracee.target);
@@ -500,6 +501,8 @@ void engine_leave(struct engine *engine)
 				    engine->tracee.pid, strerror(-rc));
 		if (engine->tracee.standing && !hide_has_inside(&engine->tracee, engine->undo))
 			undo_wipe(engine->undo, &engine->tracee.target);
+		if (engine->tracee.standing && engine->left)
+			heritage_wipe(&engine->tracee, &engine->modules, &engine->maps);
 		engine->ended = true;
 		engine->end = CAPTURE_DETACHED;
 	}

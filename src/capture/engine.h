@@ -51,6 +51,7 @@ struct engine {
 			   be */
 	bool resign;	/* the program is about to catch the trap's signal: the same */
 	bool harden;	/* one is about to get one: a thread waits for us */
+	bool left;	/* a predecessor's stubs could not be wiped: a thread was inside */
 	bool loading;	/* launched; libraries are not all there yet */
 	bool ended;
 	enum capture_end end;

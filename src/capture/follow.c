@@ -138,7 +138,7 @@ int engine_inherit(struct engine *engine, struct err *err)
 
 	if (!rc)
 		rc = heritage_clear(&engine->tracee, &engine->modules, &engine->maps,
-				    engine_handle, engine, err);
+				    engine_handle, engine, &engine->left, err);
 	return rc;
 }
 

@@ -4,7 +4,8 @@
  * An area of stubs has a header (arch.h) at a multiple of 16 bytes in a module's slack;
  * patches are found by looking where the functions of our table jump to.  First the
  * patches go: from then on no thread enters.  Those inside leave within microseconds,
- * or when the call that they are in returns; then the area goes, too.
+ * or when the call that they are in returns; then the area goes, too.  One in which a
+ * thread stays is looked at again when we leave ourselves.
  */
 #include "capture/heritage.h"
 
@@ -15,27 +16,26 @@
 #include "capture/plan.h"
 #include "tracer/hide.h"
 
-enum { ALIGN = 16, RANGES = 64, TRIES = 100, PAUSE_NS = 2000000 };
+enum { ALIGN = 16, HEAD = 16, RANGES = 64, TRIES = 100, PAUSE_NS = 2000000 };
 
-void heritage_visit(struct tracee *tracee, const struct slack *slack, const struct hooks *own,
+void heritage_visit(struct tracee *tracee, const struct slack *slack,
 		    bool (*visit)(void *arg, taddr_t begin, taddr_t end), void *arg)
 {
 	const struct arch *arch = tracee->arch;
-	uint8_t head[16];
+	uint8_t *bytes = malloc(slack->room);
 	uint32_t len;
 
-	for (uint32_t at = 0; at + sizeof(head) <= slack->room; at += ALIGN) {
-		taddr_t begin = slack->base + at;
-
-		if (target_read(&tracee->target, begin, head, sizeof(head)))
-			return;
-		memcpy(&len, head + arch->magic_len, sizeof(len));
-		if (memcmp(head, arch->magic, arch->magic_len) || len < sizeof(head) ||
-		    len > slack->room - at || (own && hooks_area_at(own, begin)))
+	for (uint32_t at = 0; bytes && at + HEAD <= slack->room; at += ALIGN) {
+		if (at == 0 && target_read(&tracee->target, slack->base, bytes, slack->room))
+			break;
+		memcpy(&len, bytes + at + arch->magic_len, sizeof(len));
+		if (memcmp(bytes + at, arch->magic, arch->magic_len) || len < HEAD ||
+		    len > slack->room - at)
 			continue;
-		if (visit(arg, begin, begin + len))
-			return;
+		if (visit(arg, slack->base + at, slack->base + at + len))
+			break;
 	}
+	free(bytes);
 }
 
 struct heritage {
@@ -65,7 +65,7 @@ static void areas_find(struct heritage *h)
 		if (!slack_of(h->modules->mapped.at[i], h->maps, &slack))
 			continue;
 		h->home = h->modules->mapped.at[i]->instance;
-		heritage_visit(h->tracee, &slack, NULL, area_note, h);
+		heritage_visit(h->tracee, &slack, area_note, h);
 	}
 }
 
@@ -113,24 +113,38 @@ static void patches_restore(struct heritage *h)
 	}
 }
 
-/* With nobody inside: the bytes of the file. */
+static void area_wipe(const struct heritage *h, size_t i)
+{
+	struct slack slack = {.base = h->ranges[i].begin + 1, .home = h->homes[i]};
+	size_t len = (size_t)(h->ranges[i].end - slack.base);
+	const struct module *home = modules_by_instance(h->modules, slack.home);
+	uint8_t *original = malloc(len);
+
+	if (original && home && slack_original(home, &slack, original, len) == 0)
+		target_write(&h->tracee->target, slack.base, original, len);
+	free(original);
+}
+
+/* The file's bytes come back where nobody is inside; the others are kept in mind. */
 static void areas_wipe(struct heritage *h)
 {
-	for (size_t i = 0; i < h->count; i++) {
-		struct slack slack = {.base = h->ranges[i].begin + 1, .home = h->homes[i]};
-		size_t len = (size_t)(h->ranges[i].end - slack.base);
-		const struct module *home = modules_by_instance(h->modules, slack.home);
-		uint8_t *original = malloc(len);
+	bool nobody = !hide_has_address(h->tracee, h->ranges, h->count);
+	size_t kept = 0;
 
-		if (original && home && slack_original(home, &slack, original, len) == 0)
-			target_write(&h->tracee->target, slack.base, original, len);
-		free(original);
+	for (size_t i = 0; i < h->count; i++) {
+		if (nobody || !hide_has_address(h->tracee, &h->ranges[i], 1)) {
+			area_wipe(h, i);
+			continue;
+		}
+		h->ranges[kept] = h->ranges[i];
+		h->homes[kept++] = h->homes[i];
 	}
+	h->count = kept;
 }
 
 int heritage_clear(struct tracee *tracee, const struct modules *modules,
 		   const struct maps *maps, void (*handle)(void *arg, struct stop *stop),
-		   void *arg, struct err *err)
+		   void *arg, bool *left, struct err *err)
 {
 	struct heritage h = {.tracee = tracee, .modules = modules, .maps = maps};
 
@@ -144,12 +158,20 @@ int heritage_clear(struct tracee *tracee, const struct modules *modules,
 		rc = tracee_stop(tracee, handle, arg, err);
 		if (rc)
 			return rc;
-		patches_restore(&h);
-		if (!hide_has_address(tracee, h.ranges, h.count)) {
-			areas_wipe(&h);
-			h.count = 0;
-		}
+		if (!tries)
+			patches_restore(&h);
+		areas_wipe(&h);
 		tracee_resume(tracee);
 	}
+	*left = h.count != 0;
 	return 0;
+}
+
+void heritage_wipe(struct tracee *tracee, const struct modules *modules,
+		   const struct maps *maps)
+{
+	struct heritage h = {.tracee = tracee, .modules = modules, .maps = maps};
+
+	areas_find(&h);
+	areas_wipe(&h);
 }

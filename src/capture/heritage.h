@@ -7,19 +7,22 @@
 #include "capture/hooks.h"
 #include "capture/slack.h"
 
-/* Calls visit for every area of stubs that lies in a slack and is not in `own` (NULL
- * allowed), until it returns true. */
-void heritage_visit(struct tracee *tracee, const struct slack *slack, const struct hooks *own,
+/* Calls visit for every area of stubs that lies in a slack, until it returns true. */
+void heritage_visit(struct tracee *tracee, const struct slack *slack,
 		    bool (*visit)(void *arg, taddr_t begin, taddr_t end), void *arg);
 
 /*
  * Puts the original bytes back under every patch that leads into such an area, lets the
  * threads run until none is inside, and wipes the areas.  Stops and resumes the world;
  * stops that come go to `handle`.  What can't be wiped in time stays, harmless and
- * unreachable.  0, or the error of tracee_stop().
+ * unreachable: *left.  0, or the error of tracee_stop().
  */
 int heritage_clear(struct tracee *tracee, const struct modules *modules,
 		   const struct maps *maps, void (*handle)(void *arg, struct stop *stop),
-		   void *arg, struct err *err);
+		   void *arg, bool *left, struct err *err);
+
+/* Wipes all areas that nobody is in.  The world stands, and no patch leads there. */
+void heritage_wipe(struct tracee *tracee, const struct modules *modules,
+		   const struct maps *maps);
 
 #endif

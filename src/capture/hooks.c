@@ -89,8 +89,7 @@ static void hook_deinit(struct hook *hook)
 static void area_deinit(struct hook_area *area)
 {
 	free(area->old);
-	free(area->left_old);
-	area->old = area->left_old = NULL;
+	area->old = NULL;
 }
 
 void hooks_clear(struct hooks *hooks)

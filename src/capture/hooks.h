@@ -56,10 +56,8 @@ struct hook {
 
 struct hook_area {
 	struct stub_area area;
-	uint32_t home;		      /* instance of the module whose slack it is in */
-	uint8_t *old;		      /* area.len bytes, by the file */
-	taddr_t left_begin, left_end; /* stubs of a predecessor before it; equal: none */
-	uint8_t *left_old;	      /* what the file has there */
+	uint32_t home; /* instance of the module whose slack it is in */
+	uint8_t *old;  /* area.len bytes, by the file */
 	bool applied;
 	bool hardened; /* its soft trap leads to the hard one */
 };

@@ -3,9 +3,9 @@
  *
  * Original code is always what the *file* says: memory may hold the patch of a
  * predecessor that was killed.  Such a patch is known by where it jumps to (an area
- * with our magic) and is simply written over; its area is passed over, and wiped
- * when nobody is inside.  Any other difference between memory and file means that
- * somebody else works there: that function is left alone, with a warning.
+ * with our magic) and is simply written over; room that is still in use is passed
+ * over (heritage.h wipes it when nobody is inside).  Any other difference between memory and
+ * file means that somebody else works there: that function is left alone, with a warning.
  */
 #include "capture/plan.h"
 
@@ -15,6 +15,7 @@
 
 #include "capture/heritage.h"
 #include "capture/slack.h"
+#include "tracer/hide.h"
 
 enum { CODE_MAX = 4096, SHORT_CODE = 16, AREA_ALIGN = 16, FORWARD_CODE = 256 };
 
@@ -107,7 +108,7 @@ static bool code_is_known(struct planning *p, const struct hook *hook)
 
 		if (slack_of(p->modules->mapped.at[i], p->maps, &slack) &&
 		    search.addr - slack.base < slack.room)
-			heritage_visit(p->tracee, &slack, p->hooks, leftover_covers, &search);
+			heritage_visit(p->tracee, &slack, leftover_covers, &search);
 	}
 	return search.found;
 }
@@ -215,55 +216,58 @@ static int functions_find(struct planning *p, struct module *module, bool loader
 
 /* ---- finding room ------------------------------------------------------ */
 
-static bool leftover_extend(void *arg, taddr_t begin, taddr_t end)
-{
-	struct hook_area *area = arg;
+/* What of a slack is in use: areas of ours, written or not yet, and what predecessors left. */
+struct taken {
+	struct hide_range at[64];
+	size_t count;
+};
 
-	if (area->left_begin == area->left_end)
-		area->left_begin = begin;
-	area->left_end = (end + AREA_ALIGN - 1) & ~(taddr_t)(AREA_ALIGN - 1);
-	return false;
+static bool taken_note(void *arg, taddr_t begin, taddr_t end)
+{
+	struct taken *taken = arg;
+
+	taken->at[taken->count++] =
+		(struct hide_range){begin, (end + AREA_ALIGN - 1) & ~(taddr_t)(AREA_ALIGN - 1)};
+	return taken->count == ARRAY_SIZE(taken->at);
 }
 
-/* Passes over what predecessors left: *slack shrinks to the larger room before or behind
- * it, the area remembers. */
-static void leftovers_pass(struct planning *p, const struct module *home, struct slack *slack,
-			   struct hook_area *area)
+/* How far [begin, end) is free from its beginning on. */
+static taddr_t free_until(const struct taken *taken, taddr_t begin, taddr_t end)
 {
-	struct slack left = *slack;
-	taddr_t end = slack->base + slack->room;
-
-	heritage_visit(p->tracee, slack, p->hooks, leftover_extend, area);
-	if (area->left_end == area->left_begin)
-		return;
-	left.base = area->left_begin;
-	if (area->left_begin - slack->base >= end - area->left_end || area->left_end > end) {
-		slack->room = (uint32_t)(area->left_begin - slack->base);
-	} else {
-		slack->base = area->left_end;
-		slack->room = (uint32_t)(end - slack->base);
+	for (size_t i = 0; i < taken->count; i++) {
+		if (begin >= taken->at[i].begin && begin < taken->at[i].end)
+			return begin;
+		if (taken->at[i].begin >= begin && taken->at[i].begin < end)
+			end = taken->at[i].begin;
 	}
-	area->left_old = malloc((size_t)(area->left_end - area->left_begin));
-	if (!area->left_old || slack_original(home, &left, area->left_old,
-					      (size_t)(area->left_end - area->left_begin)))
-		area->left_end = area->left_begin;
+	return end;
 }
 
-/* Is the room behind our own areas in this slack still free? */
-static void own_areas_pass(const struct hooks *hooks, struct slack *slack)
+/* The slack shrinks to the largest part of it that is free. */
+static void room_find(const struct planning *p, struct slack *slack)
 {
-	for (size_t i = 0; i < hooks->areas.len; i++) {
-		const struct stub_area *area = &hooks->areas.at[i].area;
-		taddr_t end =
-			(area->base + area->len + AREA_ALIGN - 1) & ~(taddr_t)(AREA_ALIGN - 1);
+	struct taken taken = {.count = 0};
+	taddr_t base = slack->base, end = slack->base + slack->room;
 
-		if (!area->len || area->base - slack->base >= slack->room)
+	heritage_visit(p->tracee, slack, taken_note, &taken);
+	for (size_t i = 0; i < p->hooks->areas.len; i++) {
+		const struct stub_area *area = &p->hooks->areas.at[i].area;
+
+		if (area->trap_pc && taken.count < ARRAY_SIZE(taken.at))
+			taken_note(&taken, area->base, area->base + area->len);
+	}
+	slack->room = (uint32_t)(free_until(&taken, base, end) - base);
+	for (size_t i = 0; i < taken.count; i++) {
+		taddr_t begin = taken.at[i].end;
+
+		if (begin < base || begin >= end ||
+		    free_until(&taken, begin, end) - begin <= slack->room)
 			continue;
-		slack->room = end - slack->base < slack->room
-				      ? slack->room - (uint32_t)(end - slack->base)
-				      : 0;
-		slack->base = end;
+		slack->base = begin;
+		slack->room = (uint32_t)(free_until(&taken, begin, end) - begin);
 	}
+	if (taken.count == ARRAY_SIZE(taken.at))
+		slack->room = 0; /* there may be more */
 }
 
 /* Builds the stubs of hooks [first, list.len) in one home.  -ENOSPC, -ERANGE: try
@@ -283,8 +287,7 @@ static int area_build(struct planning *p, const struct module *module,
 	memset(ret, 0, sizeof(*ret));
 	if (count > ARRAY_SIZE(stubs) || !slack_of(home, p->maps, &slack))
 		return -ENOSPC;
-	own_areas_pass(p->hooks, &slack);
-	leftovers_pass(p, home, &slack, ret);
+	room_find(p, &slack);
 	for (size_t i = 0; i < count; i++) {
 		const struct function *function = hooks[i].function;
 
@@ -328,8 +331,7 @@ static int area_find(struct planning *p, struct module *module, size_t first, si
 		bool stays = i == 0 || home->instance == p->hooks->loader;
 
 		free(ret->old);
-		free(ret->left_old);
-		ret->old = ret->left_old = NULL;
+		ret->old = NULL;
 		if (stays && home != module)
 			rc = area_build(p, module, home, first, failed, ret, err);
 	}
@@ -372,7 +374,6 @@ static int module_build(struct planning *p, struct module *module, size_t first,
 			rc = err_set(err, -ENOMEM, "memory is short");
 		}
 		free(area.old);
-		free(area.left_old);
 		if (rc == -ENOTSUP) {
 			p->notes->warn(p->notes->arg, "%s in %s cannot be followed: %s",
 				       p->hooks->list.at[first + failed].function->name,

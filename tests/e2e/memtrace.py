@@ -319,6 +319,22 @@ def _thread_traces(pid, mem, mappings, slacks):
                     yield f"thread {tid} may return to {word:#x} in the slack, where nothing is left"
 
 
+def _segments(pid, mem):
+    """(complaints, slack) of each executable mapping of a file."""
+    for begin, end, rights, offset, inode, path in _mappings(pid):
+        if "x" in rights and inode:
+            yield _text_traces(pid, mem, begin, end, offset, path)
+
+
+def slack_bytes(pid):
+    """How many bytes behind executable segments are not their files'."""
+    mem = os.open(f"/proc/{task(pid)}/mem", os.O_RDONLY)
+    try:
+        return sum(len(slack[2]) for _, slack in _segments(pid, mem) if slack)
+    finally:
+        os.close(mem)
+
+
 def traces(pid):
     """What is left of a tracer in a living process, as sentences; [] for nothing.
 
@@ -329,10 +345,7 @@ def traces(pid):
     mappings = list(_mappings(pid))
     mem = os.open(f"/proc/{task(pid)}/mem", os.O_RDONLY)
     try:
-        for begin, end, rights, offset, inode, path in mappings:
-            if "x" not in rights or not inode:
-                continue
-            found, slack = _text_traces(pid, mem, begin, end, offset, path)
+        for found, slack in _segments(pid, mem):
             complaints += found
             if slack:
                 slacks.append(slack)

@@ -88,6 +88,14 @@ def test_at_single_steps(target, attach, guardian):
     process.result()
 
 
+def continue_and_end(process):
+    """Of the target `within`, stopped until now."""
+    os.kill(process.pid, signal.SIGCONT)
+    process.done()
+    process.go_on()
+    process.result()
+
+
 @pytest.mark.parametrize("guardian", [False, True], ids=["memtrace", "memtrace and guardian"])
 def test_with_a_thread_within_what_is_patched(target, guardian):
     """It has run malloc's first instruction, and must not run on in the middle of a patch,
@@ -96,12 +104,10 @@ def test_with_a_thread_within_what_is_patched(target, guardian):
     made, end = steps_of(process, "all")
     assert end == "ended"
     for step in range(made // 4, made, max(1, made // 16)):
-        os.kill(process.pid, signal.SIGCONT)
-        process.result()
+        continue_and_end(process)
         process = target("within")
         steps_of(process, str(step), *(["-g"] if guardian else []))
-    os.kill(process.pid, signal.SIGCONT)
-    process.result()
+    continue_and_end(process)
 
 
 def test_a_thread_that_will_return_into_what_is_patched(target):
@@ -111,6 +117,24 @@ def test_a_thread_that_will_return_into_what_is_patched(target):
     assert run.wait() == 1, run.story()
     assert any("interrupted within" in line for line in run.err), run.story()
     os.kill(process.pid, signal.SIGCONT)
+    process.done()
+    process.go_on()
+    process.go_on()
+    process.result()
+
+
+def test_stubs_that_could_not_be_wiped_at_once(target, attach):
+    """A thread stands in a predecessor's stubs while we attach, and is out when we leave."""
+    process = target("within")
+    tracer = attach(process.pid, "--no-symbols")
+    memtrace.signal_all([tracer.pid, *memtrace.descendants(tracer.pid)])
+    tracer.process.wait()
+    assert memtrace.slack_bytes(process.pid)
+    tracer = attach(process.pid, "--no-symbols")
+    os.kill(process.pid, signal.SIGCONT)
+    process.done()
+    tracer.detach().consistent()
+    assert not memtrace.slack_bytes(process.pid)
     process.go_on()
     process.result()
 

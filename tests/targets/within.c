@@ -1,6 +1,7 @@
 /*
  * within [-h]: at READY it is stopped by SIGSTOP, its first thread standing behind malloc's
  * first instruction, where a patch is going to be.  A child has stepped it there and let go.
+ * Continued, it says DONE when malloc has returned.
  *
  *   -h   a second thread was interrupted at the same place, and will return there from the
  *        handler of a signal, which ends with the test's line
@@ -104,6 +105,7 @@ int main(int argc, char **argv)
 	if (child == 0)
 		step(self, handler);
 	allocate(0);
+	target_done();
 	int status = 0;
 	waitpid(child, &status, 0);
 	if (status)

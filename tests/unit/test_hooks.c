@@ -16,6 +16,7 @@
 #include <link.h>
 #include <sys/auxv.h>
 
+#include "capture/heritage.h"
 #include "capture/hooks.h"
 #include "capture/plan.h"
 #include "child_case.h"
@@ -209,6 +210,16 @@ static taddr_t r_debug(void)
 		if (d->d_tag == DT_DEBUG)
 			return d->d_un.d_ptr;
 	return 0;
+}
+
+/* As at a detach: what is ours, and what was found. */
+static void put_back(struct fixture *f)
+{
+	assert_int_equal(undo_run(f->undo, &f->tracee.target), 0);
+	assert_false(hide_has_inside(&f->tracee, f->undo));
+	assert_int_equal(undo_wipe(f->undo, &f->tracee.target), 0);
+	heritage_wipe(&f->tracee, &f->modules, &f->maps);
+	assert_untouched(f);
 }
 
 /* ---- tests --------------------------------------------------------------------------- */
@@ -430,9 +441,93 @@ static void what_a_predecessor_left(void **state)
 	plan(f, HOOK_ALL);
 	apply(f);
 	assert_string_equal(f->warnings, "");
-	assert_int_equal(undo_run(f->undo, &f->tracee.target), 0);
-	assert_int_equal(undo_wipe(f->undo, &f->tracee.target), 0);
-	assert_untouched(f);
+	put_back(f);
+}
+
+/* Bytes by which a part of a slack looks like a predecessor's stubs. */
+static void occupy(struct fixture *f, taddr_t begin, uint32_t len)
+{
+	const struct arch *arch = f->tracee.arch;
+	uint8_t head[16] = {0};
+
+	memcpy(head, arch->magic, arch->magic_len);
+	memcpy(head + arch->magic_len, &len, sizeof(len));
+	assert_int_equal(target_write(&f->tracee.target, begin, head, sizeof(head)), 0);
+}
+
+static struct slack slack_around(struct fixture *f, taddr_t address)
+{
+	const struct module *module = modules_find(&f->modules, address);
+	struct slack slack;
+
+	assert_non_null(module);
+	assert_true(slack_of(module, &f->maps, &slack));
+	return slack;
+}
+
+static const struct hook_area *area_of(const struct fixture *f, const char *name)
+{
+	return &f->hooks.areas.at[find(f, name)->area];
+}
+
+/* Of what is free between leftovers the largest part is used. */
+static void the_largest_free_room(void **state)
+{
+	struct fixture *f = *state;
+	struct slack slack = slack_around(f, libc_address("malloc"));
+	uint32_t middle = slack.room / 4 & ~15u, end = (slack.room & ~15u) - 32;
+	taddr_t base = slack.base;
+
+	occupy(f, base + end, 32);
+	plan(f, HOOK_ALL);
+	assert_true(area_of(f, "malloc")->area.base == base);
+	hooks_clear(&f->hooks);
+	occupy(f, base, 20); /* in front, too, and not a multiple of 16 */
+	plan(f, HOOK_ALL);
+	assert_true(area_of(f, "malloc")->area.base == base + 32);
+	hooks_clear(&f->hooks);
+	occupy(f, base + middle, 16);
+	plan(f, HOOK_ALL);
+	assert_true(area_of(f, "malloc")->area.base == base + middle + 16);
+	assert_int_equal(area_of(f, "malloc")->area.room, end - middle - 16);
+	assert_string_equal(f->warnings, "");
+	apply(f);
+	put_back(f);
+}
+
+/* libc's own slack and the program's are in use: its stubs go beside the loader's. */
+static void beside_an_area_of_ours(struct fixture *f, bool applied)
+{
+	struct slack libc = slack_around(f, libc_address("malloc"));
+	struct slack program = slack_around(f, (taddr_t)(uintptr_t)beside_an_area_of_ours);
+	const struct hook_area *first, *second;
+
+	plan(f, HOOK_LOADER);
+	assert_int_equal(f->hooks.areas.len, 1);
+	if (applied)
+		apply(f);
+	occupy(f, libc.base, libc.room);
+	occupy(f, program.base, program.room);
+	plan(f, HOOK_ALL);
+	first = &f->hooks.areas.at[0];
+	second = area_of(f, "malloc");
+	assert_string_equal(f->warnings, "");
+	assert_int_equal(first->home, f->hooks.loader);
+	assert_int_equal(second->home, f->hooks.loader);
+	assert_true(second->area.base == ((first->area.base + first->area.len + 15) & ~15ull));
+	areas_are_apart(f);
+	apply(f);
+	put_back(f);
+}
+
+static void beside_a_planned_area(void **state)
+{
+	beside_an_area_of_ours(*state, false);
+}
+
+static void beside_an_area_in_use(void **state)
+{
+	beside_an_area_of_ours(*state, true);
 }
 
 static void modules_that_are_gone(void **state)
@@ -500,6 +595,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(undone_without_a_trace, start, end),
 		cmocka_unit_test_setup_teardown(a_function_that_was_changed, start, end),
 		cmocka_unit_test_setup_teardown(what_a_predecessor_left, start, end),
+		cmocka_unit_test_setup_teardown(the_largest_free_room, start, end),
+		cmocka_unit_test_setup_teardown(beside_a_planned_area, start, end),
+		cmocka_unit_test_setup_teardown(beside_an_area_in_use, start, end),
 		cmocka_unit_test_setup_teardown(modules_that_are_gone, start, end),
 		cmocka_unit_test_setup_teardown(another_signal, start, end),
 	};
