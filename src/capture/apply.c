@@ -180,7 +180,7 @@ int hooks_resign(struct hooks *hooks, struct tracee *tracee, int signo, struct e
 		if (rc)
 			return err_sys(err, rc, "cannot write to pid %d", tracee->pid);
 	}
-	hooks->signo = signo;
+	hooks->signo = tracee->own_signal = signo;
 	return 0;
 }
 

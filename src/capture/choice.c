@@ -127,7 +127,7 @@ void engine_choose_signal(struct engine *engine, int except)
 	engine->contested = false;
 	if (!signo)
 		contest(engine);
-	engine->hooks.signo = signo ? signo : SIGURG;
+	engine->hooks.signo = engine->tracee.own_signal = signo ? signo : SIGURG;
 }
 
 void engine_sigaction(struct engine *engine, int signo)

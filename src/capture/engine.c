@@ -279,17 +279,13 @@ static bool is_our_signal(struct engine *engine, struct stop *stop)
 
 static void on_signal(struct engine *engine, struct stop *stop)
 {
-	struct status status;
-
 	if (is_our_signal(engine, stop)) {
 		stop->thread->deliver = 0;
 		nearby_follow(&engine->nearby, engine->tracee.pid, stop->thread->tid);
 		return;
 	}
 	trap_overtaken(engine, stop->thread);
-	if (status_read(engine->tracee.pid, stop->thread->tid, &status) == 0 &&
-	    status_ignores(&status, stop->signal))
-		hide_stop(&engine->tracee, stop->thread);
+	hide_signal(&engine->tracee, stop->thread, stop->signal);
 }
 
 /* A fork child has a copy of the patched code and no tracer to be: made whole, and

@@ -33,22 +33,8 @@ static bool is_final(const struct arch *arch, int64_t number)
 	return false;
 }
 
-/* A signal that will reach a handler, or end or stop the process. */
-static bool signal_waits(const struct tracee *tracee, const struct thread *thread)
-{
-	struct status status;
-	uint64_t waiting;
-
-	if (status_read(tracee->pid, thread->tid, &status))
-		return true;
-	waiting = (status.pending | status.shared_pending) & ~status.blocked;
-	for (int signo = 1; signo <= 64; signo++)
-		if ((waiting & signal_bit(signo)) && !status_ignores(&status, signo))
-			return true;
-	return false;
-}
-
-bool hide_stop(struct tracee *tracee, struct thread *thread)
+/* Do the registers show a call that was ended for a signal? */
+static bool call_was_ended(struct tracee *tracee, struct thread *thread)
 {
 	const struct arch *arch = tracee->arch;
 	struct regs *regs = thread_regs(tracee, thread);
@@ -57,10 +43,25 @@ bool hide_stop(struct tracee *tracee, struct thread *thread)
 	if (!regs || arch->syscall_number_offset < 0)
 		return false;
 	number = regs_word(tracee, regs, arch->syscall_number_offset);
-	if (number < 0 || regs_word(tracee, regs, arch->syscall_result_offset) != -EINTR)
-		return false;
-	if (is_final(arch, number) || signal_waits(tracee, thread))
-		return false;
+	return number >= 0 && regs_word(tracee, regs, arch->syscall_result_offset) == -EINTR &&
+	       !is_final(arch, number);
+}
+
+/* A signal that will reach a handler, or end or stop the process. */
+static bool signal_waits(const struct status *status)
+{
+	uint64_t waiting = (status->pending | status->shared_pending) & ~status->blocked;
+
+	for (int signo = 1; signo <= 64; signo++)
+		if ((waiting & signal_bit(signo)) && !status_ignores(status, signo))
+			return true;
+	return false;
+}
+
+static void call_again(const struct arch *arch, struct thread *thread)
+{
+	struct regs *regs = &thread->regs;
+
 	memcpy(regs->bytes + arch->syscall_result_offset,
 	       regs->bytes + arch->syscall_number_offset, arch->word_size);
 	regs_write(arch, regs, arch->reg_pc,
@@ -68,6 +69,22 @@ bool hide_stop(struct tracee *tracee, struct thread *thread)
 	/* No longer in a call: else the kernel could restart it a second time. */
 	memset(regs->bytes + arch->syscall_number_offset, 0xff, arch->word_size);
 	thread_regs_touch(thread);
+}
+
+bool hide_stop(struct tracee *tracee, struct thread *thread)
+{
+	return hide_signal(tracee, thread, 0);
+}
+
+bool hide_signal(struct tracee *tracee, struct thread *thread, int signo)
+{
+	struct status status;
+
+	/* In this order: a signal that is not to be hidden should not wait for /proc. */
+	if (!call_was_ended(tracee, thread) || status_read(tracee->pid, thread->tid, &status) ||
+	    signal_waits(&status) || (signo && !status_ignores(&status, signo)))
+		return false;
+	call_again(tracee->arch, thread);
 	return true;
 }
 

@@ -11,6 +11,8 @@
  * unless a signal waits that would have ended it anyway.  True: it was rewound.
  */
 bool hide_stop(struct tracee *tracee, struct thread *thread);
+/* The same at a stop for a signal, if the program ignores it. */
+bool hide_signal(struct tracee *tracee, struct thread *thread, int signo);
 
 /*
  * Is any thread inside the stubs, or could return there?  Looks at every pc and at

@@ -72,12 +72,25 @@ static void regs_flush(struct thread *thread)
 
 /* ---- reaping ----------------------------------------------------------- */
 
+static bool is_programs_signal(const struct tracee *tracee, int status)
+{
+	return WIFSTOPPED(status) && !(status >> 16) && WSTOPSIG(status) != SIGTRAP &&
+	       WSTOPSIG(status) != tracee->own_signal;
+}
+
 static bool queue_push(struct tracee *tracee, pid_t tid, int status)
 {
-	if (!vec_reserve(&tracee->queue, tracee->queue.len + 1))
+	size_t at = tracee->queue.len;
+
+	if (!vec_reserve(&tracee->queue, at + 1))
 		return false;
-	tracee->queue.at[tracee->queue.len].tid = tid;
-	tracee->queue.at[tracee->queue.len++].status = status;
+	tracee->queue.len++;
+	if (is_programs_signal(tracee, status)) {
+		tracee->queue.at[at] = tracee->queue.at[tracee->queue_urgent];
+		at = tracee->queue_urgent++;
+	}
+	tracee->queue.at[at].tid = tid;
+	tracee->queue.at[at].status = status;
 	return true;
 }
 
@@ -112,13 +125,17 @@ static void thread_reap(void *arg, struct thread *thread)
 		queue_push(tracee, thread->tid, status);
 }
 
-/* Blocks for one (with wait), then takes all others that are ready. */
+/* Blocks for one (with wait), then takes all others that are ready.  A signal of the
+ * program's ends the batch; of every second batch only, as whoever sends signals all the
+ * time would keep those from us that come last in the kernel's list. */
 static int queue_fill(struct tracee *tracee, bool wait)
 {
 	int flags = __WALL | __WNOTHREAD | (wait ? 0 : WNOHANG);
+	bool may_hurry = !tracee->hurried;
 	int status;
 
-	tracee->queue.len = tracee->queue_head = 0;
+	tracee->hurried = false;
+	tracee->queue.len = tracee->queue_head = tracee->queue_urgent = 0;
 	/* Each by its id: a search for any looks at all that stand already, a thousand
 	 * times where a thousand are asked to. */
 	if (tracee->standing && !wait)
@@ -133,6 +150,9 @@ static int queue_fill(struct tracee *tracee, bool wait)
 			return 0;
 		if (!queue_push(tracee, tid, status))
 			return -ENOMEM;
+		tracee->hurried = may_hurry && tracee->queue_urgent;
+		if (tracee->hurried)
+			return 0;
 		if (tracee->queue.len == 1 && wait && !look_for_more(tracee))
 			return 0;
 		flags |= WNOHANG;
@@ -354,8 +374,11 @@ void tracee_continue(struct tracee *tracee, struct thread *thread)
 	int request = thread->group_stop ? PTRACE_LISTEN : PTRACE_CONT;
 	int signal = thread->group_stop ? 0 : thread->deliver;
 
-	if (tracee->standing || thread->state != THREAD_STOPPED)
+	if ((tracee->standing && !signal) || thread->state != THREAD_STOPPED)
 		return;
+	/* Before it runs on: its next stop comes first (get_signal() in kernel/signal.c). */
+	if (tracee->standing)
+		thread->interrupted = ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0) == 0;
 	regs_flush(thread);
 	if (ptrace(request, thread->tid, 0, (long)signal) < 0) {
 		thread->state = THREAD_GONE; /* killed: its exit status will come */

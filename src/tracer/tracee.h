@@ -13,10 +13,13 @@
  *     GONE --> removed when its exit status is reaped
  *
  * Stops are reaped in batches (block for one, then all others with WNOHANG), as
- * wait4(-1) alone starves threads at the end of the kernel's list.
+ * wait4(-1) alone starves threads at the end of the kernel's list.  A signal of the
+ * program's own is handed out first and soon: from the moment it is reaped until the
+ * thread is continued nobody but us knows of it, and it is lost if we are killed.
  *
  * While the world is stopped (tracee_stop() .. tracee_resume()) tracee_continue()
- * only marks: the handlers of stops are the same in both worlds.
+ * only marks: the handlers of stops are the same in both worlds.  But a signal is passed
+ * on then, too: the thread stops again before it runs an instruction.
  */
 #ifndef MEMTRACE_TRACEE_H
 #define MEMTRACE_TRACEE_H
@@ -80,7 +83,9 @@ struct tracee {
 	pid_t alive;   /* see tracee_alive() */
 	bool standing; /* between tracee_stop() and tracee_resume() */
 	struct urgent urgent;
-	bool launched; /* our own child */
+	int own_signal; /* of the layer above; others are the program's */
+	bool hurried;	/* the last batch was cut short for one of the program's */
+	bool launched;	/* our own child */
 	bool exited;
 	void (*forget)(void *owner);
 	VEC(struct {
@@ -89,6 +94,7 @@ struct tracee {
 	})
 	queue; /* reaped, not handed out */
 	size_t queue_head;
+	size_t queue_urgent; /* so many at the front are signals of the program's */
 	struct {
 		unsigned pause, left;
 	} looking; /* see queue_fill() */

@@ -1,0 +1,149 @@
+/*
+ * Signals on their way through us: the program's own come first, and are passed on also
+ * while all threads are made to stand, so that none is lost when we are killed then.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+
+#include "child_case.h"
+#include "tracer/tracee.h"
+
+static const struct child_case *told; /* in the target */
+
+static void on_usr1(int signo)
+{
+	child_say(told, signo);
+}
+
+static void *wait_for_ever(void *arg)
+{
+	child_say(arg, syscall(SYS_gettid));
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/* Two threads; says their ids. */
+static void be_target(struct child_case *self, void *arg)
+{
+	struct sigaction action = {.sa_handler = on_usr1};
+	pthread_t thread;
+
+	(void)arg;
+	told = self;
+	sigaction(SIGUSR1, &action, NULL);
+	child_say(self, getpid());
+	pthread_create(&thread, NULL, wait_for_ever, self);
+	for (;;)
+		pause();
+}
+
+static void go_on(void *arg, struct stop *stop)
+{
+	if (stop->thread)
+		tracee_continue(arg, stop->thread);
+}
+
+/* ---- killed while the world stands ------------------------------------------ */
+
+static void be_tracer(struct child_case *self, void *arg)
+{
+	const struct child_case *target = arg;
+	struct tracee tracee;
+
+	if (tracee_attach(&tracee, target->pid, NULL))
+		_exit(1);
+	kill(target->pid, SIGUSR1);
+	if (tracee_stop(&tracee, go_on, &tracee, NULL))
+		_exit(2);
+	child_say(self, 1);
+	for (;;)
+		pause();
+}
+
+static bool has_spoken(const struct child_case *child)
+{
+	struct pollfd look = {.fd = child->hear, .events = POLLIN};
+
+	return poll(&look, 1, 0) == 1;
+}
+
+static void a_signal_that_came_while_all_were_stopped(void **state)
+{
+	struct child_case target = child_start(be_target, NULL), tracer;
+
+	(void)state;
+	child_hear(&target);
+	child_hear(&target);
+	tracer = child_start(be_tracer, &target);
+	assert_int_equal(child_hear(&tracer), 1);
+	assert_false(has_spoken(&target)); /* it has been handed on, and nothing runs */
+	child_end(&tracer);
+	assert_int_equal(child_hear(&target), SIGUSR1);
+	child_end(&target);
+}
+
+/* ---- in a batch ------------------------------------------------------------------ */
+
+static void wait_until_stopped(pid_t pid, pid_t tid)
+{
+	struct status status;
+
+	do
+		assert_int_equal(status_read(pid, tid, &status), 0);
+	while (status.state != 't');
+}
+
+/* Two threads are stopped, by our signal and by the program's. */
+static void first_of_two(bool leader_first)
+{
+	struct child_case target = child_start(be_target, NULL);
+	pid_t leader = (pid_t)child_hear(&target), other = (pid_t)child_hear(&target);
+	pid_t ours = leader_first ? leader : other, theirs = leader_first ? other : leader;
+	struct tracee tracee;
+	struct stop stop;
+
+	assert_int_equal(tracee_attach(&tracee, leader, NULL), 0);
+	tracee.own_signal = SIGURG;
+	syscall(SYS_tgkill, leader, ours, SIGURG);
+	wait_until_stopped(leader, ours);
+	syscall(SYS_tgkill, leader, theirs, SIGUSR1);
+	wait_until_stopped(leader, theirs);
+	assert_int_equal(tracee_next(&tracee, true, &stop), 1);
+	assert_int_equal(stop.kind, STOP_SIGNAL);
+	assert_int_equal(stop.signal, SIGUSR1);
+	assert_int_equal(stop.thread->tid, theirs);
+	tracee_continue(&tracee, stop.thread);
+	assert_int_equal(child_hear(&target), SIGUSR1);
+	assert_int_equal(tracee_next(&tracee, true, &stop), 1);
+	assert_int_equal(stop.signal, SIGURG);
+	assert_int_equal(stop.thread->tid, ours);
+	tracee_continue(&tracee, stop.thread);
+	tracee_release(&tracee);
+	child_end(&target);
+}
+
+static void the_programs_signals_come_first(void **state)
+{
+	(void)state;
+	first_of_two(true);
+	first_of_two(false);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_signal_that_came_while_all_were_stopped),
+		cmocka_unit_test(the_programs_signals_come_first),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
