@@ -9,8 +9,9 @@
  *        |        | (tree)  | index    | (counters)| (table)  |            |
  *        +--------+---------+----------+-----------+----------+ - - - - - -+
  *
- * Tables start small and double: a bigger copy is made behind everything else
- * and the old place is given back (`release`).  A table that can grow no more
+ * Tables start small and grow: hash tables by a copy of twice the size, filled little
+ * by little, and the old place is given back (`release`); arrays where they are, if the
+ * range is large.  A table that can grow no more
  * sends what does not fit to the overflow context (id 0), visibly; nothing is
  * probed without bound, nothing is dropped in silence.
  *

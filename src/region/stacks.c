@@ -9,6 +9,10 @@
  * Nodes are never removed and keep their numbers, so a number is a name for the
  * whole session.  The index finds a node by {frame, parent}: open addressing over
  * node numbers, at most half full (7/8 where it can't grow).
+ *
+ * When it doubles, a million nodes are not entered into the new one at once, as a thread
+ * of the target would wait for it: each new node takes a slice of the others along, in the
+ * order of their numbers, and those that have not come yet are found by the index before.
  */
 #include "region/stacks.h"
 
@@ -34,18 +38,35 @@ static uint32_t *probe(const struct region_table *index, uint32_t *slots,
 static bool grow_index(struct region *region, struct region_space *space)
 {
 	struct region_table *index = &region->tables[REGION_INDEX];
-	const struct region_node *nodes = tables_at(region, REGION_NODES);
+	struct region_table *before = &region->tables[REGION_INDEX_BEFORE];
 	struct region_table fresh;
-	uint32_t *slots;
 
+	if (before->bytes)
+		return false; /* not done with yet */
 	if (!tables_prepare(region, space, REGION_INDEX, (uint64_t)index->capacity * 2, &fresh))
 		return false;
-	slots = (uint32_t *)((uint8_t *)region + fresh.offset);
-	for (uint32_t i = WALK_ENDS; i < region->tables[REGION_NODES].count; i++)
-		*probe(&fresh, slots, nodes, nodes[i].frame, nodes[i].parent) = i;
 	fresh.count = index->count;
-	tables_replace(region, space, REGION_INDEX, &fresh);
+	*before = *index;
+	*index = fresh;
+	region->indexed = WALK_ENDS;
 	return true;
+}
+
+/* Enters a slice of the nodes; when none is left, gives a piece of memory back. */
+static void before_empty(struct region *region, struct region_space *space)
+{
+	struct region_table *before = &region->tables[REGION_INDEX_BEFORE];
+	const struct region_table *index = &region->tables[REGION_INDEX];
+	const struct region_node *nodes = tables_at(region, REGION_NODES);
+	uint32_t *slots = tables_at(region, REGION_INDEX);
+
+	if (!before->count)
+		tables_give_back(region, space, REGION_INDEX_BEFORE);
+	for (unsigned n = 0; n < STACKS_SLICE && before->count; n++, before->count--) {
+		uint32_t i = region->indexed++;
+
+		*probe(index, slots, nodes, nodes[i].frame, nodes[i].parent) = i;
+	}
 }
 
 /* Room for one node more, in both tables. */
@@ -53,10 +74,26 @@ static bool make_room(struct region *region, struct region_space *space)
 {
 	struct region_table *index = &region->tables[REGION_INDEX];
 
+	if (region->tables[REGION_INDEX_BEFORE].bytes)
+		before_empty(region, space);
 	if (!tables_append(region, space, REGION_NODES))
 		return false;
 	return index->count < index->capacity / 2 || grow_index(region, space) ||
 	       index->count < index->capacity / 8 * 7;
+}
+
+/* 0: it is new. */
+static uint32_t find(const struct region *region, frame_t frame, uint32_t parent)
+{
+	const struct region_table *before = &region->tables[REGION_INDEX_BEFORE];
+	const struct region_node *nodes = tables_at(region, REGION_NODES);
+	uint32_t found = *probe(&region->tables[REGION_INDEX], tables_at(region, REGION_INDEX),
+				nodes, frame, parent);
+
+	if (!found && before->count)
+		found = *probe(before, tables_at(region, REGION_INDEX_BEFORE), nodes, frame,
+			       parent);
+	return found;
 }
 
 static uint32_t intern(struct region *region, struct region_space *space, frame_t frame,
@@ -64,18 +101,19 @@ static uint32_t intern(struct region *region, struct region_space *space, frame_
 {
 	struct region_table *index = &region->tables[REGION_INDEX];
 	struct region_table *table = &region->tables[REGION_NODES];
-	struct region_node *nodes = tables_at(region, REGION_NODES);
-	uint32_t *slot = probe(index, tables_at(region, REGION_INDEX), nodes, frame, parent);
+	uint32_t node = find(region, frame, parent);
+	struct region_node *nodes;
 
-	if (*slot)
-		return *slot;
+	if (node)
+		return node;
 	if (!make_room(region, space))
 		return STACKS_NONE;
 	nodes = tables_at(region, REGION_NODES);
-	slot = probe(index, tables_at(region, REGION_INDEX), nodes, frame, parent);
-	nodes[table->count] = (struct region_node){.frame = frame, .parent = parent};
+	node = table->count++;
+	nodes[node] = (struct region_node){.frame = frame, .parent = parent};
+	*probe(index, tables_at(region, REGION_INDEX), nodes, frame, parent) = node;
 	index->count++;
-	return *slot = table->count++;
+	return node;
 }
 
 uint32_t stacks_intern(struct region *region, struct region_space *space, const frame_t *frames,

@@ -6,7 +6,9 @@
 
 #define STACKS_FIRST_NODES 4096u
 #define STACKS_FIRST_INDEX 16384u
-#define STACKS_NONE	   UINT32_MAX
+/* Nodes that one new node takes along into a new index: some microseconds. */
+#define STACKS_SLICE 64u
+#define STACKS_NONE  UINT32_MAX
 
 /* The leaf node of a stack (frames leaf first), interned; STACKS_NONE: no room. */
 uint32_t stacks_intern(struct region *region, struct region_space *space, const frame_t *frames,

@@ -10,7 +10,7 @@
 #include "region/region.h"
 
 #define REGION_MAGIC   0x6e6f69676572746dull /* "mtregion", little-endian */
-#define REGION_VERSION 2u
+#define REGION_VERSION 3u
 
 /* Memory is taken and given back in pieces of this: the largest page of any Linux. */
 #define REGION_GRANULE 65536u
@@ -18,12 +18,17 @@
 /* So much is given back at once: more would take more than some hundred microseconds. */
 #define REGION_PIECE (16 * REGION_GRANULE)
 
+/* From here on a range has room for arrays that never move. */
+#define REGION_ROOMY (1ull << 36)
+
 /* After a growth that failed, so many needs pass before it is tried again. */
 #define REGION_PATIENCE 4096u
 
 enum region_table_id {
 	REGION_NODES,	      /* struct region_node[]; the first WALK_ENDS are the roots */
 	REGION_INDEX,	      /* uint32_t[]: hash of {frame, parent} -> node; 0 is empty */
+	REGION_INDEX_BEFORE,  /* the smaller one before it, until all nodes are in the new one;
+				 count: those that are not */
 	REGION_CONTEXTS,      /* struct region_context[]; [0] is the overflow context */
 	REGION_BLOCKS,	      /* struct region_block[]: hash of the address; addr 0 is empty */
 	REGION_BLOCKS_BEFORE, /* the smaller one before it, while it is emptied, then given back
@@ -34,7 +39,7 @@ enum region_table_id {
 struct region_table {
 	uint64_t offset;     /* of its first item */
 	uint64_t bytes;	     /* committed for it: a multiple of REGION_GRANULE */
-	uint32_t capacity;   /* items; a power of two */
+	uint32_t capacity;   /* items; of hash tables a power of two */
 	uint32_t count;	     /* items in use */
 	uint32_t item_bytes; /* of one item */
 	uint32_t patience;   /* > 0: growth failed a while ago */
@@ -50,6 +55,8 @@ struct region {
 		uint32_t start; /* a slot of REGION_BLOCKS_BEFORE that was free */
 		uint32_t done;	/* slots from there on, wrapping, that were moved */
 	} emptying;
+	uint32_t indexed; /* nodes below are in REGION_INDEX, others in the one before, too */
+	uint32_t reserved2;
 };
 
 _Static_assert(sizeof(struct region_node) == 16, "the region's layout is versioned");
@@ -57,7 +64,7 @@ _Static_assert(sizeof(struct region_context) == 56, "the region's layout is vers
 _Static_assert(sizeof(struct region_block) == 24, "the region's layout is versioned");
 _Static_assert(sizeof(struct region_totals) == 72, "the region's layout is versioned");
 _Static_assert(sizeof(struct region_table) == 32, "the region's layout is versioned");
-_Static_assert(sizeof(struct region) == 256, "the region's layout is versioned");
+_Static_assert(sizeof(struct region) == 296, "the region's layout is versioned");
 
 static inline void *tables_at(const struct region *region, enum region_table_id id)
 {
@@ -80,7 +87,8 @@ void tables_give_back(struct region *region, struct region_space *space,
 void tables_replace(struct region *region, struct region_space *space, enum region_table_id id,
 		    const struct region_table *fresh);
 
-/* Room for one item more in an array (nodes, contexts), doubling it when it is full. */
+/* Room for one item more in an array (nodes, contexts): an eighth more memory behind it where
+ * that is free, else a copy of twice the size. */
 bool tables_append(struct region *region, struct region_space *space, enum region_table_id id);
 
 /* Spreads every bit of `key` over all bits; the high ones are the best. */

@@ -626,6 +626,52 @@ static void test_million_blocks(void **state)
 	end();
 }
 
+/* 1 M call stacks: each is found again all the while, and none waits for all others.
+ * In a large range arrays grow where they are, in a small one by copies. */
+static void million_stacks(uint64_t limit)
+{
+	double worst = 0, start, total = milliseconds();
+	uint64_t memory;
+
+	begin(limit);
+	for (uint32_t i = 1; i <= 1000000; i++) {
+		const frame_t stack[] = {frame_of(2, i), frame_of(1, i % 1000)};
+		uint32_t known = 1 + below(i);
+		const frame_t again[] = {frame_of(2, known), frame_of(1, known % 1000)};
+
+		start = milliseconds();
+		assert_int_equal(region_context(region, &space, stack, 2, WALK_ROOT), i);
+		start = milliseconds() - start;
+		worst = start > worst ? start : worst;
+		assert_int_equal(region_context(region, &space, again, 2, WALK_ROOT), known);
+	}
+	memory = region_memory(region);
+	if (getenv("REGION_FIGURES"))
+		printf("1 M stacks in %llu GB: %.0f ms, longest pause %.2f ms, %.1f bytes "
+		       "each\n",
+		       (unsigned long long)(limit >> 30), milliseconds() - total, worst,
+		       (double)memory / 1e6);
+	assert_int_equal(context_count(), 1000001);
+	for (uint32_t i = 1; i <= 1000000; i++) {
+		const struct region_context c = context_at(i);
+		uint32_t count;
+		const struct region_node *nodes = region_nodes(region, &count);
+
+		assert_int_equal(count, WALK_ENDS + 1000000 + 1000);
+		assert_true(nodes[c.node].frame == frame_of(2, i));
+		assert_true(nodes[nodes[c.node].parent].frame == frame_of(1, i % 1000));
+	}
+	end();
+}
+
+static void test_million_stacks(void **state)
+{
+	(void)state;
+	if (sizeof(void *) == 8)
+		million_stacks(64ull << 30);
+	million_stacks(SPACE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -642,6 +688,7 @@ int main(void)
 		cmocka_unit_test(test_growth_reuses_space),
 		cmocka_unit_test(test_hash_spreads),
 		cmocka_unit_test(test_million_blocks),
+		cmocka_unit_test(test_million_stacks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
