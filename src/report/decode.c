@@ -13,7 +13,7 @@
 #include "report/decode_parts.h"
 #include "report/utf8.h"
 
-enum { MAX_LINE = 1 << 20, MAX_LINES = 1 << 24 };
+enum { MAX_LINE = 1 << 20, MAX_LINES = 1 << 24, MAX_JSON = 1 << 30 };
 
 const char *decode_fingerprint(const struct snapshot_module *module,
 			       char buf[DECODE_FINGERPRINT_SIZE])
@@ -87,6 +87,56 @@ static int read_lines(struct decode *decode, FILE *in, struct err *err)
 	}
 	free(text);
 	return !e && ferror(in) ? err_sys(err, -errno, "the report can't be read") : e;
+}
+
+/* All of it: another program may have put it into one line. */
+static int read_json(struct decode *decode, FILE *in, struct err *err)
+{
+	VEC(char) text = {};
+	size_t n = 1;
+	int e = 0;
+
+	while (!e && n) {
+		if (text.len > MAX_JSON)
+			e = err_set(err, -EINVAL, "the report is too long");
+		else if (!vec_reserve(&text, 2 * text.len + BUFSIZ))
+			e = err_set(err, -ENOMEM, "no memory for the report");
+		else
+			n = fread(text.at + text.len, 1, text.cap - text.len - 1, in);
+		text.len += e ? 0 : n;
+	}
+	if (!e && ferror(in))
+		e = err_sys(err, -errno, "the report can't be read");
+	if (!e) {
+		text.at[text.len] = '\0';
+		e = decode_json(decode, text.at, err);
+	}
+	vec_deinit(&text);
+	return e;
+}
+
+static int read_text(struct decode *decode, FILE *in, struct err *err)
+{
+	int e = read_lines(decode, in, err);
+
+	if (!e && !decode_text(decode))
+		e = err_set(err, -ENOMEM, "no memory for the report");
+	return e;
+}
+
+static int read_report(struct decode *decode, FILE *in, struct err *err)
+{
+	int c = getc(in), e;
+
+	while (c == ' ' || c == '\t' || c == '\r' || c == '\n')
+		c = getc(in);
+	ungetc(c, in);
+	decode->json = c == '{';
+	e = (decode->json ? read_json : read_text)(decode, in, err);
+	if (!e && !decode->modules.len)
+		e = err_set(err, -EINVAL,
+			    "no report of memtrace without names: it says nothing of modules");
+	return e;
 }
 
 static void decode_deinit(struct decode *decode)
@@ -302,17 +352,8 @@ int decode_report(FILE *in, struct resolver *resolver, void (*remark)(const char
 {
 	struct decode decode = {};
 	const char *why = NULL;
-	int e = read_lines(&decode, in, err);
+	int e = read_report(&decode, in, err);
 
-	if (!e) {
-		decode.json = decode.lines.len && decode.lines.at[0].text[0] == '{';
-		if (!(decode.json ? decode_json : decode_text)(&decode))
-			e = err_set(err, -ENOMEM, "no memory for the report");
-		else if (!decode.modules.len)
-			e = err_set(err, -EINVAL,
-				    "no report of memtrace without names: it says nothing of "
-				    "modules");
-	}
 	if (!e)
 		e = write_named(&decode, resolver, out, err);
 	for (uint32_t i = 1; !e && remark && i <= decode.modules.len; i++)

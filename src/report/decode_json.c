@@ -1,8 +1,8 @@
 /*
- * Frames in the JSON form: one object a line, as json.c writes them (a report that went
- * through another program's formatting is not read).  Of the lines that make up one frame
- * only the last, the function itself, is kept.
+ * Frames in the JSON form: one object a line, which decode_layout.c sees to.  Of the lines
+ * that make up one frame only the last, the function itself, is kept.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "report/decode_parts.h"
@@ -20,36 +20,65 @@ static const char *value_of(const char *line, const char *member)
 
 static size_t put_utf8(char *to, unsigned code)
 {
-	if (code < 0x80) {
-		to[0] = (char)code;
-		return 1;
-	}
-	to[0] = (char)(0xc0 | code >> 6);
-	to[1] = (char)(0x80 | (code & 0x3f));
-	return 2;
+	static const uint8_t lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
+	size_t len = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+
+	for (size_t i = len; i-- > 1; code >>= 6)
+		to[i] = (char)(0x80 | (code & 0x3f));
+	to[0] = (char)(lead[len == 1 ? 0 : len] | code);
+	return len;
+}
+
+/* The four digits behind "\u", or 0. */
+static unsigned unit(const char *text)
+{
+	unsigned code;
+
+	return text[0] == '\\' && text[1] == 'u' &&
+			       strspn(text + 2, "0123456789abcdefABCDEF") >= 4 &&
+			       sscanf(text + 2, "%4x", &code) == 1
+		       ? code
+		       : 0;
+}
+
+/* What the escape at text stands for, and its length.  A half of a pair alone is U+FFFD. */
+static unsigned escaped(const char *text, size_t *len)
+{
+	static const char letters[] = "bfnrt", meanings[] = "\b\f\n\r\t";
+	const char *letter = text[1] ? strchr(letters, text[1]) : NULL;
+	unsigned code = unit(text), low;
+
+	*len = code ? 6 : text[1] ? 2 : 1;
+	if (!code)
+		return letter ? (unsigned)meanings[letter - letters] : (uint8_t)text[*len - 1];
+	if (code < 0xd800 || code > 0xdfff)
+		return code;
+	low = unit(text + 6);
+	if (code > 0xdbff || low < 0xdc00 || low > 0xdfff)
+		return 0xfffd;
+	*len = 12;
+	return 0x10000 + ((code & 0x3ff) << 10 | (low & 0x3ff));
 }
 
 /* The string that a value is, malloc'ed; NULL: it is null, or no string. */
 static char *string_of(const char *value)
 {
 	char *text, *to;
-	unsigned code;
+	size_t len;
 
 	if (!value || *value != '"')
 		return NULL;
 	to = text = malloc(strlen(value) + 1);
-	for (value++; text && *value && *value != '"'; value++) {
-		if (*value == '\\' && value[1] == 'u' && sscanf(value + 2, "%4x", &code) == 1 &&
-		    code && code < 0x80 && strlen(value) > 6) {
-			to += put_utf8(to, code);
-			value += 5;
-			continue;
-		}
-		value += *value == '\\' && value[1];
-		*to++ = *value;
+	if (!text)
+		return NULL;
+	for (value++; *value && *value != '"'; value += len) {
+		len = 1;
+		if (*value == '\\')
+			to += put_utf8(to, escaped(value, &len));
+		else
+			*to++ = *value;
 	}
-	if (text)
-		*to = '\0';
+	*to = '\0';
 	return text;
 }
 
@@ -86,12 +115,14 @@ static bool read_module(struct decode *decode, struct decode_line *line)
 	free(build_id);
 	free(fingerprint);
 	free(debuglink);
-	ok = module.path && vec_push(&decode->modules, module);
-	if (ok)
-		line->kind = DECODE_MODULE;
-	else
+	if (!module.path) { /* a line that is not ours */
+		line->kind = DECODE_PLAIN;
+		return true;
+	}
+	ok = vec_push(&decode->modules, module);
+	if (!ok)
 		free(module.path);
-	return ok || !module.path; /* without a path: a line that is not ours */
+	return ok;
 }
 
 /* The instance of a path at this bias: the same file may have been mapped twice. */
@@ -129,37 +160,35 @@ static void read_frame(struct decode *decode, struct decode_line *line)
 	uint64_t pc = address_of(value_of(line->text, "pc"));
 	uint64_t offset = address_of(value_of(line->text, "offset"));
 	uint32_t instance = path ? instance_at(decode, path, pc - offset) : 0;
-	const char *end = strrchr(line->text, '}');
 
+	line->kind = DECODE_PLAIN;
 	free(path);
-	if (!end || (path && !instance))
+	if (!line->end || (path && !instance))
 		return;
 	if (is_true(line->text, "inlined")) {
 		line->kind = DECODE_DROPPED;
 		return;
 	}
 	line->kind = DECODE_FRAME;
-	line->end = (size_t)(end + 1 - line->text);
 	line->frame = frame_of(instance, instance ? offset : pc) |
 		      (is_true(line->text, "exact") ? FRAME_EXACT : 0) |
 		      (is_true(line->text, "guess") ? FRAME_GUESS : 0);
 	line->function = string_of(value_of(line->text, "function"));
 }
 
-bool decode_json(struct decode *decode)
+int decode_json(struct decode *decode, const char *text, struct err *err)
 {
-	static const char frame[] = "      {\"pc\": ", module[] = "    {\"path\": ";
+	int e = decode_layout(decode, text, err);
 
-	for (size_t i = 0; i < decode->lines.len; i++) {
+	for (size_t i = 0; i < decode->lines.len && !e; i++) {
 		struct decode_line *line = &decode->lines.at[i];
-		if (!strncmp(line->text, module, sizeof(module) - 1) &&
-		    !read_module(decode, line))
-			return false;
+		if (line->kind == DECODE_MODULE && !read_module(decode, line))
+			e = err_set(err, -ENOMEM, "no memory for the report");
 	}
-	for (size_t i = 0; i < decode->lines.len; i++) {
+	for (size_t i = 0; i < decode->lines.len && !e; i++) {
 		struct decode_line *line = &decode->lines.at[i];
-		if (!strncmp(line->text, frame, sizeof(frame) - 1))
+		if (line->kind == DECODE_FRAME)
 			read_frame(decode, line);
 	}
-	return true;
+	return e;
 }

@@ -31,9 +31,13 @@ struct decode {
 	size_t frames;
 };
 
-/* Both fill in what each line is.  False: no memory. */
+/* Fills in what each line is.  False: no memory. */
 bool decode_text(struct decode *decode);
-bool decode_json(struct decode *decode);
+
+/* Fills in the lines and what each of them is.  0, -ENOMEM, -EINVAL: it is no JSON. */
+int decode_json(struct decode *decode, const char *text, struct err *err);
+/* The same, but of a line only whether it is an object in the place of a frame or module. */
+int decode_layout(struct decode *decode, const char *text, struct err *err);
 
 /* The module of this path (and bias, if known to differ); 0: there is none. */
 uint32_t decode_module_find(const struct decode *decode, const char *path);

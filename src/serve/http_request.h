@@ -21,7 +21,7 @@ struct http_request {
 	uint8_t build_id[HTTP_MAX_BUILD_ID];
 	size_t build_id_len;
 	char text[HTTP_MAX_PATH + 1]; /* the path, decoded */
-	const char *name;	      /* in it: a section's name, a source's path ("/..."); or "" */
+	const char *name; /* in it: a section's name, a source's path ("/..."); or "" */
 };
 
 /* The length of the request's head at the beginning of len bytes; 0: not whole yet. */

@@ -168,15 +168,14 @@ def test_a_program_is_started(network, made, start, tmp_path):
     assert all(c["stack"][-1]["function"] == "_start" for c in found)
 
 
-@pytest.mark.parametrize("variant", ["stripped", "no-build-id", "no-section-headers", "static"])
+@pytest.mark.parametrize("variant", ["stripped", "no-build-id", "no-section-headers"])
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_decoded_later(network, made, start, tmp_path, variant, form):
     """Three ways to one report: connected, and decoded later (the third, on one machine, is
-    the reference of test_stripped_any_way)."""
+    the reference of test_stripped_any_way).  A stripped static program is not among them:
+    without a server its allocator isn't found."""
     device = made(variant)
     program = device.on_device(device.program)
-    if variant == "static":  # without a server nothing is found in it
-        pytest.skip("no allocator is known without the staging directory")
     alone = start(network.target, program)
     alone.wait_line("^READY")
     server = serve(start, network.host, device.full, "/usr/lib/debug")
@@ -196,6 +195,45 @@ def test_decoded_later(network, made, start, tmp_path, variant, form):
                 [m["symbols_from"] for m in json.loads(reports["connected"])["modules"]]
         else:
             assert same_text(done.stdout) == same_text(reports["connected"])
+
+
+def test_decoded_however_it_is_laid_out(network, start, tmp_path):
+    """A report that went through jq or another program is read like the one it was."""
+    device = net.Made(tmp_path / "made", name="pr\u00f6g\U0001f600 \"1\"")
+    _, text = report_of(start, network.target, device.on_device(device.program), tmp_path / "r",
+                        "--no-symbols")
+    report = json.loads(text)
+    layouts = {
+        "as-written": text,
+        "indented": json.dumps(report, indent=4),
+        "one-line": json.dumps(report, separators=(",", ":"), ensure_ascii=False),
+        "sorted": json.dumps(report, sort_keys=True),
+        "more": json.dumps({"by": "somebody", **report, "notes": [{"modules": [1.5e3, True, {}]}]}),
+    }
+    if shutil.which("jq"):
+        layouts["jq"] = subprocess.run(["jq", "."], input=text, capture_output=True, text=True,
+                                       check=True).stdout
+    decoded = {}
+    for name, layout in layouts.items():
+        (tmp_path / name).write_text(layout)
+        done = subprocess.run([net.FS, "--report", tmp_path / name, device.full, "/usr/lib/debug"],
+                              capture_output=True, text=True, check=True)
+        decoded[name] = json.loads(done.stdout)
+    assert any(f["function"] == "deeper" for c in decoded["as-written"]["contexts"]
+               for f in c["stack"])
+    more = decoded.pop("more")
+    assert more.pop("by") == "somebody" and more.pop("notes") == [{"modules": [1500, True, {}]}]
+    assert all(found == more for found in decoded.values())
+
+
+@pytest.mark.parametrize("text", ["{", '{"modules": [}', '{"modules": []} x', "{" * 100, '{"a": "',
+                                  '{"contexts": [{"stack": [{]}]}'])
+def test_no_json(tmp_path, text):
+    (tmp_path / "r").write_text(text)
+    done = subprocess.run([net.FS, "--report", tmp_path / "r", tmp_path], capture_output=True,
+                          text=True, check=False)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.startswith("memtrace-fs: this is no report of memtrace: no JSON at byte ")
 
 
 def same_text(report):

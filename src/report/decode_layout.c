@@ -1,0 +1,233 @@
+/*
+ * A JSON report, however its text is laid out (`jq .`, `jq -c`), as lines the way json.c
+ * writes it:
+ *
+ *     {                                          each member of the report, and
+ *       "contexts": [                            each element of its two lists,
+ *         {"id": 7, ...                          begins a line;
+ *          "stack": [
+ *           {"pc": ..., "module": ...},          a frame is a line of its own,
+ *          "stack_end": "root"}],
+ *       "modules": [
+ *         {"path": ..., "build_id": ...}]        so is a module
+ *     }
+ *
+ * Only the structure is read here (RFC 8259), and numbers and words pass as they are.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "report/decode_parts.h"
+
+enum { MAX_DEPTH = 16 };
+
+/* What a value is, by the way that leads to it. */
+enum place { REPORT, CONTEXTS, CONTEXT, STACK, FRAME, MODULES, MODULE, OTHER };
+
+struct layout {
+	struct decode *decode;
+	const char *at;
+	VEC(char) line;
+	enum decode_kind kind; /* of the line */
+	size_t end;	       /* of its frame */
+	unsigned depth;
+	bool no_memory;
+};
+
+static bool value(struct layout *l, enum place place);
+
+/* ---- writing --------------------------------------------------------------------------- */
+
+static void put(struct layout *l, const char *text, size_t len)
+{
+	if (!len)
+		return;
+	if (!vec_reserve(&l->line, l->line.len + len)) {
+		l->no_memory = true;
+		return;
+	}
+	memcpy(l->line.at + l->line.len, text, len);
+	l->line.len += len;
+}
+
+static void put_text(struct layout *l, const char *text)
+{
+	put(l, text, strlen(text));
+}
+
+/* Ends the line, and begins one that is `kind` and indented. */
+static void next_line(struct layout *l, const char *indent, enum decode_kind kind)
+{
+	struct decode_line line = {.kind = l->kind, .end = l->end};
+
+	put(l, "", 1);
+	line.text = l->no_memory ? NULL : strdup(l->line.at);
+	if (!line.text || !vec_push(&l->decode->lines, line)) {
+		free(line.text);
+		l->no_memory = true;
+	}
+	vec_clear(&l->line);
+	l->kind = kind;
+	l->end = 0;
+	put_text(l, indent);
+}
+
+/* ---- reading --------------------------------------------------------------------------- */
+
+/* The next character that counts, which is passed over if it is c. */
+static bool take(struct layout *l, char c)
+{
+	l->at += strspn(l->at, " \t\r\n");
+	if (*l->at != c)
+		return false;
+	l->at++;
+	return true;
+}
+
+static bool string(struct layout *l)
+{
+	const char *begin = l->at;
+
+	if (!take(l, '"'))
+		return false;
+	begin = l->at - 1;
+	while (*l->at && *l->at != '"')
+		l->at += *l->at == '\\' && l->at[1] ? 2 : 1;
+	if (!*l->at)
+		return false;
+	l->at++;
+	put(l, begin, (size_t)(l->at - begin));
+	return true;
+}
+
+/* A number, true, false or null. */
+static bool word(struct layout *l)
+{
+	size_t len = strspn(l->at, "+-.0123456789aeflnrstuE");
+
+	put(l, l->at, len);
+	l->at += len;
+	return len != 0;
+}
+
+static enum place element_of(enum place list)
+{
+	return list == CONTEXTS	 ? CONTEXT
+	       : list == STACK	 ? FRAME
+	       : list == MODULES ? MODULE
+				 : OTHER;
+}
+
+static void begin_element(struct layout *l, enum place place)
+{
+	if (place == CONTEXT)
+		next_line(l, "    ", DECODE_PLAIN);
+	else if (place == FRAME)
+		next_line(l, "      ", DECODE_FRAME);
+	else if (place == MODULE)
+		next_line(l, "    ", DECODE_MODULE);
+}
+
+/* A list; "[" has been read. */
+static bool list(struct layout *l, enum place place)
+{
+	enum place inside = element_of(place);
+	bool first = true;
+
+	put_text(l, "[");
+	while (!take(l, ']')) {
+		if (!first && !take(l, ','))
+			return false;
+		if (!first)
+			put_text(l, inside == OTHER ? ", " : ",");
+		first = false;
+		begin_element(l, inside);
+		if (!value(l, inside))
+			return false;
+	}
+	put_text(l, "]");
+	return true;
+}
+
+/* The name's place, and its line, if it begins one. */
+static enum place begin_member(struct layout *l, enum place place, const char *name)
+{
+	bool stack = !strncmp(name, "\"stack\"", 7);
+
+	if (place == REPORT)
+		next_line(l, "  ", DECODE_PLAIN);
+	else if (place == CONTEXT && (stack || !strncmp(name, "\"stack_end\"", 11)))
+		next_line(l, "     ", DECODE_PLAIN);
+	if (place == REPORT && !strncmp(name, "\"contexts\"", 10))
+		return CONTEXTS;
+	if (place == REPORT && !strncmp(name, "\"modules\"", 9))
+		return MODULES;
+	return place == CONTEXT && stack ? STACK : OTHER;
+}
+
+/* An object; "{" has been read. */
+static bool object(struct layout *l, enum place place)
+{
+	bool first = true;
+
+	put_text(l, "{");
+	while (!take(l, '}')) {
+		enum place inside;
+
+		if (!first && !take(l, ','))
+			return false;
+		l->at += strspn(l->at, " \t\r\n");
+		if (!first)
+			put_text(l, ",");
+		inside = begin_member(l, place, l->at);
+		if (!first && l->line.len && l->line.at[l->line.len - 1] != ' ')
+			put_text(l, " ");
+		first = false;
+		if (!string(l) || !take(l, ':'))
+			return false;
+		put_text(l, ": ");
+		if (!value(l, inside))
+			return false;
+	}
+	if (place == REPORT)
+		next_line(l, "", DECODE_PLAIN);
+	put_text(l, "}");
+	if (place == FRAME)
+		l->end = l->line.len;
+	return true;
+}
+
+static bool value(struct layout *l, enum place place)
+{
+	bool ok;
+
+	if (l->depth == MAX_DEPTH)
+		return false;
+	l->depth++;
+	if (take(l, '{'))
+		ok = object(l, place);
+	else if (take(l, '['))
+		ok = list(l, place);
+	else
+		ok = *l->at == '"' ? string(l) : word(l);
+	l->depth--;
+	return ok;
+}
+
+int decode_layout(struct decode *decode, const char *text, struct err *err)
+{
+	struct layout l = {.decode = decode, .at = text};
+	bool ok = value(&l, REPORT);
+
+	if (ok)
+		next_line(&l, "", DECODE_PLAIN);
+	l.at += strspn(l.at, " \t\r\n");
+	vec_deinit(&l.line);
+	if (l.no_memory)
+		return err_set(err, -ENOMEM, "no memory for the report");
+	if (!ok || *l.at)
+		return err_set(err, -EINVAL,
+			       "this is no report of memtrace: no JSON at byte %zu",
+			       (size_t)(l.at - text));
+	return 0;
+}
