@@ -304,8 +304,12 @@ static void leave(struct scan *s, uint32_t at)
 /* The state at the instruction that an offset is in; not met: none. */
 static const struct state *place_of(const struct scan *s, uint32_t at)
 {
+	const struct scan_function *f = s->function;
+	struct scan_insn insn;
+
 	/* A halfword that nobody came to may be the second one of an instruction. */
-	if (s->function->thumb && at && !s->states[at / 2].met)
+	if (f->thumb && at && !s->states[at / 2].met &&
+	    scan_t32(f->code, f->len, at - 2, &insn) && insn.len == 4)
 		at -= 2;
 	return &s->states[at / 2];
 }
