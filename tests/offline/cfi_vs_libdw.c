@@ -32,7 +32,7 @@
 
 #include "unwind/cfi.h"
 
-enum { RAX, RDX, RCX, RBX, RSI, RDI, RBP, RSP, R12 = 12, R15 = 15, RIP = 16, REGISTERS };
+enum { RBX = 3, R9 = 9 };
 enum { SHOWN_DIFFERENCES = 20 };
 
 enum cause {
@@ -50,6 +50,7 @@ static const char *const cause_names[CAUSES] = {"cfa-in-register", "cfa-by-expre
 
 struct counts {
 	uint64_t rows, addresses, equal, root, none, different, without_cfa, full[CAUSES];
+	uint64_t arm_signal;
 	uint64_t shapes[ROW_CFA_ROOT + 1];
 };
 
@@ -60,6 +61,18 @@ struct check {
 	bool every_byte;
 	struct counts counts;
 };
+
+/* The file's CPU; DWARF's column of the return address, which is no register of it or lr. */
+static const struct arch *arch;
+static int ra_column;
+static uint64_t word_mask;
+
+/* What a call preserves, and what it returns by. */
+static uint64_t compared_registers(void)
+{
+	return arch->callee_saved | 1ull << arch->reg_fp | 1ull << arch->reg_sp |
+	       1ull << arch->reg_pc;
+}
 
 /* ---- a world to unwind in -------------------------------------------------------- */
 
@@ -74,7 +87,7 @@ static int hashed_read(struct memory *memory, taddr_t addr, void *buf, size_t le
 {
 	(void)memory;
 	for (size_t i = 0; i < len; i++)
-		((uint8_t *)buf)[i] = (uint8_t)hash(addr + i);
+		((uint8_t *)buf)[i] = (uint8_t)hash((addr & word_mask) + i);
 	return 0;
 }
 
@@ -82,19 +95,19 @@ static struct memory hashed = {.read = hashed_read};
 
 static uint64_t word_at(uint64_t addr)
 {
-	uint64_t value;
+	uint64_t value = 0;
 
-	memory_read(&hashed, addr, &value, sizeof(value));
+	memory_read(&hashed, addr, &value, arch->word_size);
 	return value;
 }
 
 static struct full_regs random_regs(uint64_t pc)
 {
-	struct full_regs regs = {.known = (1ull << REGISTERS) - 1};
+	struct full_regs regs = {.known = (1ull << arch->reg_count) - 1};
 
-	for (int i = 0; i < REGISTERS; i++)
-		regs.value[i] = hash(pc * 31 + (uint64_t)i) & ~7ull;
-	regs.value[RIP] = pc;
+	for (int i = 0; i < arch->reg_count; i++)
+		regs.value[i] = hash(pc * 31 + (uint64_t)i) & ~7ull & word_mask;
+	regs.value[arch->reg_pc] = pc;
 	return regs;
 }
 
@@ -103,8 +116,8 @@ struct outcome {
 	bool root;
 	bool signal;
 	uint64_t cfa;
-	uint64_t reg[REGISTERS];
-	uint32_t known;
+	uint64_t reg[ARCH_MAX_REGS];
+	uint64_t known;
 };
 
 /* ---- libdw's rules ----------------------------------------------------------------- */
@@ -205,6 +218,31 @@ static bool evaluate(const Dwarf_Op *ops, size_t count, const struct full_regs *
 	return true;
 }
 
+/* A register of the caller by libdw; false: no answer of this test. */
+static bool their_register(Dwarf_Frame *frame, int reg, const struct full_regs *regs,
+			   struct outcome *ret)
+{
+	int column = reg == arch->reg_pc ? ra_column : reg;
+	Dwarf_Op *ops, memory[3];
+	bool is_value = false;
+	uint64_t value;
+	size_t count;
+
+	if (dwarf_frame_register(frame, column, memory, &ops, &count))
+		return false;
+	if (count == 0 && ops) /* undefined */
+		return true;
+	if (count == 0)
+		value = regs->value[column];
+	else if (!evaluate(ops, count, regs, ret->cfa, &value, &is_value))
+		return false;
+	else if (!is_value)
+		value = word_at(value);
+	ret->reg[reg] = value & word_mask;
+	ret->known |= 1ull << reg;
+	return true;
+}
+
 static bool their_outcome(Dwarf_Frame *frame, const struct full_regs *regs, struct outcome *ret)
 {
 	Dwarf_Op *ops, memory[3];
@@ -212,40 +250,29 @@ static bool their_outcome(Dwarf_Frame *frame, const struct full_regs *regs, stru
 	bool is_value;
 
 	memset(ret, 0, sizeof(*ret));
-	if (dwarf_frame_info(frame, NULL, NULL, &ret->signal) != RIP)
+	if (dwarf_frame_info(frame, NULL, NULL, &ret->signal) != ra_column)
 		return false;
-	if (dwarf_frame_register(frame, RIP, memory, &ops, &count))
+	if (dwarf_frame_register(frame, ra_column, memory, &ops, &count))
 		return false;
-	if (count == 0) {
+	if (count == 0 && (ops || arch->reg_lr == ARCH_NO_REG)) {
 		ret->root = true;
 		return true;
 	}
 	if (dwarf_frame_cfa(frame, &ops, &count) ||
 	    !evaluate(ops, count, regs, 0, &ret->cfa, &is_value))
 		return false;
-	for (int reg = 0; reg < REGISTERS; reg++) {
-		uint64_t value;
-
-		if (dwarf_frame_register(frame, reg, memory, &ops, &count))
+	ret->cfa &= word_mask;
+	for (int reg = 0; reg < arch->reg_count; reg++)
+		if (!their_register(frame, reg, regs, ret))
 			return false;
-		if (count == 0 && ops) /* undefined */
-			continue;
-		if (count == 0)
-			value = regs->value[reg];
-		else if (!evaluate(ops, count, regs, ret->cfa, &value, &is_value))
-			return false;
-		else if (!is_value)
-			value = word_at(value);
-		ret->reg[reg] = value;
-		ret->known |= 1u << reg;
-	}
 	return true;
 }
 
 static bool is_base(const Dwarf_Op *op)
 {
-	return op->atom == DW_OP_breg6 || op->atom == DW_OP_breg7 ||
-	       (op->atom == DW_OP_bregx && (op->number == RSP || op->number == RBP));
+	uint64_t reg = op->atom == DW_OP_bregx ? op->number : (uint64_t)op->atom - DW_OP_breg0;
+
+	return reg == (uint64_t)arch->reg_sp || reg == (uint64_t)arch->reg_fp;
 }
 
 /* The caller's sp is the CFA: by value, or read from where the CFA is read from. */
@@ -270,7 +297,7 @@ static enum cause cause_of(Dwarf_Frame *frame)
 	if (!is_base(&cfa[0]))
 		return CAUSE_CFA_REGISTER;
 	for (int i = 0; i < 2; i++) {
-		dwarf_frame_register(frame, i ? RBP : RIP, memory, &ops, &count);
+		dwarf_frame_register(frame, i ? arch->reg_fp : ra_column, memory, &ops, &count);
 		if (count == 0 || (count == 1 && ops[0].atom == DW_OP_call_frame_cfa))
 			continue;
 		if (count == 2 && ops[0].atom == DW_OP_call_frame_cfa &&
@@ -286,7 +313,7 @@ static enum cause cause_of(Dwarf_Frame *frame)
 		}
 		return i ? CAUSE_FP : CAUSE_RA;
 	}
-	dwarf_frame_register(frame, RSP, memory, &ops, &count);
+	dwarf_frame_register(frame, arch->reg_sp, memory, &ops, &count);
 	return sp_is_cfa(ops, count, cfa, cfa_count) ? CAUSES : CAUSE_SP;
 }
 
@@ -299,32 +326,32 @@ static bool row_value(uint8_t where, int64_t offset, const struct full_regs *reg
 
 	switch (where) {
 	case ROW_SAME:
-		ret->reg[own] = regs->value[own];
-		ret->known |= 1u << own;
-		return own != RIP;
+		ret->reg[own] = regs->value[own == arch->reg_pc ? ra_column : own];
+		ret->known |= 1ull << own;
+		return own != arch->reg_pc || arch->reg_lr != ARCH_NO_REG;
 	case ROW_UNDEFINED:
-		return own != RIP;
+		return own != arch->reg_pc;
 	case ROW_AT_CFA:
 		base = cfa;
 		break;
 	case ROW_AT_SP:
-		base = regs->value[RSP];
+		base = regs->value[arch->reg_sp];
 		break;
 	case ROW_AT_FP:
-		base = regs->value[RBP];
+		base = regs->value[arch->reg_fp];
 		break;
 	default:
 		return false;
 	}
 	ret->reg[own] = word_at(base + (uint64_t)offset);
-	ret->known |= 1u << own;
+	ret->known |= 1ull << own;
 	return true;
 }
 
 static bool row_outcome(const struct row *row, const struct full_regs *regs,
 			struct outcome *ret)
 {
-	uint64_t sp = regs->value[RSP], fp = regs->value[RBP],
+	uint64_t sp = regs->value[arch->reg_sp], fp = regs->value[arch->reg_fp],
 		 offset = (uint64_t)(int64_t)row->cfa_offset;
 
 	memset(ret, 0, sizeof(*ret));
@@ -346,16 +373,17 @@ static bool row_outcome(const struct row *row, const struct full_regs *regs,
 		ret->cfa = word_at(fp + offset);
 		break;
 	case ROW_CFA_PLT:
-		ret->cfa = sp + offset + ((regs->value[RIP] & 15) >= 11 ? 8 : 0);
+		ret->cfa = sp + offset + ((regs->value[arch->reg_pc] & 15) >= 11 ? 8 : 0);
 		break;
 	case ROW_CFA_PLT9:
-		ret->cfa = sp + offset + ((regs->value[RIP] & 15) >= 9 ? 8 : 0);
+		ret->cfa = sp + offset + ((regs->value[arch->reg_pc] & 15) >= 9 ? 8 : 0);
 		break;
 	default:
 		return false;
 	}
-	return row_value(row->ra, row->ra_offset, regs, ret->cfa, RIP, ret) &&
-	       row_value(row->fp, row->fp_offset, regs, ret->cfa, RBP, ret);
+	ret->cfa &= word_mask;
+	return row_value(row->ra, row->ra_offset, regs, ret->cfa, arch->reg_pc, ret) &&
+	       row_value(row->fp, row->fp_offset, regs, ret->cfa, arch->reg_fp, ret);
 }
 
 static bool step_outcome(struct cfi *cfi, uint64_t pc, const struct full_regs *regs,
@@ -369,21 +397,21 @@ static bool step_outcome(struct cfi *cfi, uint64_t pc, const struct full_regs *r
 	ret->root = failed == -ENODATA;
 	if (failed)
 		return ret->root;
-	ret->known = (uint32_t)stepped.known;
+	ret->known = stepped.known;
 	ret->signal = flags & ROW_SIGNAL;
 	memcpy(ret->reg, stepped.value, sizeof(ret->reg));
 	return true;
 }
 
 /* The same, as far as both know: rows speak of ra and fp alone. */
-static bool same(const struct outcome *theirs, const struct outcome *ours, uint32_t registers)
+static bool same(const struct outcome *theirs, const struct outcome *ours, uint64_t registers)
 {
 	if (theirs->root || ours->root)
 		return theirs->root == ours->root;
 	if (theirs->cfa != ours->cfa || theirs->signal != ours->signal ||
 	    (theirs->known & registers) != (ours->known & registers))
 		return false;
-	for (int i = 0; i < REGISTERS; i++) {
+	for (int i = 0; i < arch->reg_count; i++) {
 		if ((theirs->known & registers) >> i & 1 && theirs->reg[i] != ours->reg[i])
 			return false;
 	}
@@ -402,19 +430,33 @@ static void differs(struct check *k, uint64_t pc, const char *what, const struct
 			row->fp, row->fp_offset, row->flags);
 }
 
+static bool is_signal_of_arm(Dwarf_Frame *frame)
+{
+	bool signal = false;
+
+	dwarf_frame_info(frame, NULL, NULL, &signal);
+	return signal && arch == &arch_arm;
+}
+
 static void compare(struct check *k, uint64_t pc, Dwarf_Frame *frame)
 {
-	enum { SAVED = 1 << RBX | 1 << RBP | 1 << RSP | 0xf << R12 | 1 << RIP };
 	struct full_regs regs = random_regs(pc);
 	struct outcome theirs, ours;
-	uint32_t registers = SAVED;
+	uint64_t registers = compared_registers(), left_out;
 	struct row row;
 	enum cause cause;
 	Dwarf_Op *ops;
 	size_t count;
 
 	k->counts.addresses++;
-	if (cfi_row(k->ours, pc, &row))
+	/* __default_sa_restorer: augmentation S without z, and a return address column that
+	 * holds the interrupted lr.  We refuse it; unwinder.c knows such frames by their code.
+	 */
+	if (cfi_row(k->ours, pc, &row) && is_signal_of_arm(frame)) {
+		k->counts.arm_signal++;
+		return;
+	}
+	if (row.cfa == ROW_CFA_NONE)
 		return differs(k, pc, "no row where libdw has one", &row);
 	k->counts.shapes[row.cfa]++;
 	/* libdw has no CFA once def_cfa_register follows an expression; libgcc, gdb and
@@ -426,9 +468,10 @@ static void compare(struct check *k, uint64_t pc, Dwarf_Frame *frame)
 	if (!their_outcome(frame, &regs, &theirs))
 		return differs(k, pc, "libdw's rules can't be evaluated by this test", &row);
 	/* Of the registers that the ABI preserves libdw leaves out rbx (its table has 0,
-	 * rax, instead of 3), so it doesn't know it where no rule speaks of it. */
-	if (!(theirs.known >> RBX & 1))
-		registers &= ~(1u << RBX);
+	 * rax, instead of 3) and r9 of ARM (platforms may use it otherwise), so it doesn't
+	 * know them where no rule speaks of them. */
+	left_out = arch == &arch_x86_64 ? 1ull << RBX : arch == &arch_arm ? 1ull << R9 : 0;
+	registers &= ~(left_out & ~theirs.known);
 	if (!step_outcome(k->ours, pc, &regs, &ours) || !same(&theirs, &ours, registers))
 		return differs(k, pc, "the step over all registers", &row);
 	if (row.cfa == ROW_CFA_FULL) {
@@ -438,7 +481,8 @@ static void compare(struct check *k, uint64_t pc, Dwarf_Frame *frame)
 		k->counts.full[cause]++;
 		return;
 	}
-	if (!row_outcome(&row, &regs, &ours) || !same(&theirs, &ours, 1 << RBP | 1 << RIP))
+	if (!row_outcome(&row, &regs, &ours) ||
+	    !same(&theirs, &ours, 1ull << arch->reg_fp | 1ull << arch->reg_pc))
 		return differs(k, pc, "the row", &row);
 	if (ours.root)
 		k->counts.root++;
@@ -486,11 +530,23 @@ static void print_counts(const struct check *k)
 		if (c->full[i])
 			printf(" %s %" PRIu64, cause_names[i], c->full[i]);
 	}
+	if (c->arm_signal)
+		printf(" arm-signal %" PRIu64, c->arm_signal);
 	if (c->without_cfa)
 		printf(" libdw-without-cfa %" PRIu64, c->without_cfa);
 	printf(" sp-deref %" PRIu64 " fp-deref %" PRIu64 " plt %" PRIu64 "\n",
 	       c->shapes[ROW_CFA_SP_DEREF], c->shapes[ROW_CFA_FP_DEREF],
 	       c->shapes[ROW_CFA_PLT] + c->shapes[ROW_CFA_PLT9]);
+}
+
+static bool choose_arch(const struct image *image)
+{
+	arch = arch_find(image_machine(image), image_class(image));
+	if (!arch)
+		return false;
+	ra_column = arch->reg_lr == ARCH_NO_REG ? arch->reg_pc : arch->reg_lr;
+	word_mask = arch->word_size == 4 ? UINT32_MAX : UINT64_MAX;
+	return true;
 }
 
 static int check_file(const char *path, bool every_byte, bool debug_frame)
@@ -506,8 +562,8 @@ static int check_file(const char *path, bool every_byte, bool debug_frame)
 	Elf *elf;
 
 	memory_file_init(&file, fd);
-	if (fd < 0 || image_open(&file.memory, &image, &err) ||
-	    cfi_open(image, &arch_x86_64, &k.ours, &err)) {
+	if (fd < 0 || image_open(&file.memory, &image, &err) || !choose_arch(image) ||
+	    cfi_open(image, arch, &k.ours, &err)) {
 		printf("%s: skipped: %s\n", path, fd < 0 ? strerror(errno) : err.text);
 		image_close(image);
 		return 0;

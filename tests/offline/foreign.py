@@ -1,77 +1,51 @@
-"""Files of Debian packages of other CPUs, unpacked into a cache without touching this
-machine's packages: a private apt root per CPU, its sources made from the host's own."""
+"""Files of Debian packages of other CPUs (by tests/cross/packages.py, which leaves this
+machine's packages alone), and the C programs that look at them."""
 import os
 import pathlib
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CACHE = pathlib.Path(os.environ.get("MEMTRACE_CACHE", pathlib.Path.home() / ".cache/memtrace-tests"))
+sys.path.append(str(ROOT / "tests/cross"))
+from packages import Packages  # noqa: E402
 
 
-def sources():
-    """(mirror, suite) of this machine's Debian; else the one everybody has."""
-    for path in sorted(pathlib.Path("/etc/apt").glob("sources.list.d/*.sources")):
-        text = path.read_text()
-        uri = re.search(r"^URIs:\s*(\S+/debian/?)\s*$", text, re.M)
-        suite = re.search(r"^Suites:\s*(\S+)", text, re.M)
-        if uri and suite:
-            return uri[1], suite[1]
-    return "http://deb.debian.org/debian", "bookworm"
-
-
-def apt(cpu):
-    root = CACHE / cpu
-    for folder in ["state/lists/partial", "cache/archives/partial", "packages", "root"]:
-        (root / folder).mkdir(parents=True, exist_ok=True)
-    (root / "status").touch()
-    mirror, suite = sources()
-    keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
-    (root / "sources.list").write_text(f"deb [arch={cpu} signed-by={keys}] {mirror} {suite} main\n")
-    options = {"APT::Sandbox::User": "root", "APT::Architecture": cpu, "APT::Architectures": cpu,
-               "Dir::State": root / "state", "Dir::State::status": root / "status", "Dir::Cache": root / "cache",
-               "Dir::Etc::sourcelist": root / "sources.list", "Dir::Etc::sourceparts": "/dev/null",
-               "Acquire::Languages": "none"}
-    return ["apt-get", "-q"] + [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
-
-
-def root(cpu, packages):
-    """The folder with the packages' files."""
-    where = CACHE / cpu
-    missing = [p for p in packages if not list(where.glob(f"packages/{p}_*.deb"))]
-    if missing:
-        if not shutil.which("apt-get"):
-            pytest.skip("no apt-get to get packages with")
-        command = apt(cpu)
-        try:
-            if not any((where / "state/lists").glob("*Packages*")):
-                subprocess.run(command + ["update"], check=True, capture_output=True, timeout=180)
-            subprocess.run(command + ["download", *missing], check=True, capture_output=True, timeout=180,
-                           cwd=where / "packages")
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-            pytest.skip(f"{', '.join(missing)} for {cpu} cannot be had")
-        for package in missing:
-            for deb in where.glob(f"packages/{package}_*.deb"):
-                subprocess.run(["dpkg", "-x", deb, where / "root"], check=True)
-    return where / "root"
+def unpacked(cpu, package):
+    """The folder with a package's files."""
+    if not shutil.which("apt-get"):
+        pytest.skip("no apt-get to get packages with")
+    try:
+        return Packages(cpu).unpack(package)
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        pytest.skip(f"{package} for {cpu} cannot be had: {str(error)[-200:]}")
 
 
 def file(cpu, name, packages):
     """A library of these packages, by a pattern of its name."""
-    found = sorted(path.resolve() for path in root(cpu, packages).glob(f"**/lib/**/{name}")
-                   if path.resolve().is_file() and "musl" not in str(path))
+    found = sorted(path.resolve() for package in packages for path in unpacked(cpu, package).glob(f"**/lib/**/{name}")
+                   if path.resolve().is_file())
     assert found, f"{name} is in none of {packages}"
     return found[0]
+
+
+def debug_file(cpu, library, folder):
+    """The debug file of a library of libc6, not compressed."""
+    notes = subprocess.run(["readelf", "-n", library], capture_output=True, text=True, check=True).stdout
+    build_id = re.search(r"Build ID: ([0-9a-f]+)", notes)[1]
+    path = unpacked(cpu, "libc6-dbg") / f"usr/lib/debug/.build-id/{build_id[:2]}/{build_id[2:]}.debug"
+    subprocess.run(["eu-elfcompress", "-q", "-t", "none", "-o", folder / "debug", path], check=True)
+    return folder / "debug"
 
 
 def core_program(folder, *files):
     """A program of tests/offline, linked with what it needs of src/."""
     rooms = ["base", "region", "arch", "elf", "unwind"]
-    sources_ = [path for room in rooms for path in sorted((ROOT / "src" / room).rglob("*.c"))]
+    sources = [path for room in rooms for path in sorted((ROOT / "src" / room).rglob("*.c"))]
     program = folder / files[0].stem
     subprocess.run([os.environ.get("HOSTCC", "gcc"), "-std=gnu11", "-O2", "-D_GNU_SOURCE", f"-I{ROOT}/src", "-o",
-                    program, *files, *sources_, "-ldw", "-lelf"], check=True)
+                    program, *files, *sources, "-ldw", "-lelf"], check=True)
     return program

@@ -3,8 +3,11 @@
  * every function of a library.
  *
  *     scan_vs_cfi [-v|-s] LIBRARY DEBUGFILE
+ *     scan_vs_cfi [-x|-xv] LIBRARY
  *
  * Code and .ARM.exidx are the library's; functions, and what is right, the debug file's.
+ * -x: there is no debug file; functions are those that the library exports, and what is
+ * right says .ARM.exidx, at calls in functions that it describes.
  * A frame is compared by CFA and by the places of lr, r7 and r11, with sp, r7 and r11
  * as far from each other as a wrong base would show.  (Where the scan tells the CFA by
  * sp and CFI by a frame pointer, the scan must know the latter too; else the call is
@@ -57,6 +60,7 @@ struct check {
 	struct exidx *exidx;
 	struct counts scan, tables;
 	bool verbose, around;
+	bool by_tables; /* they are the measure, not .debug_frame */
 };
 
 static bool mark(void *arg, const struct image_symbol *symbol)
@@ -146,10 +150,33 @@ static void count(struct check *c, const char *what, struct counts *counts, int 
 	printf("\n");
 }
 
+/* What is right; the same codes as cfi_step(). */
+static int right_step(struct check *c, uint64_t vaddr, struct full_regs *regs)
+{
+	uint64_t cfa;
+	uint8_t flags;
+
+	return c->by_tables ? exidx_step(c->exidx, vaddr, &stack, regs, &cfa, &flags)
+			    : cfi_step(c->cfi, vaddr, &stack, regs, &cfa, &flags);
+}
+
+/* Does the caller's sp hang on r7 or r11? */
+static bool tables_by_frame_pointer(struct check *c, uint64_t vaddr)
+{
+	struct full_regs regs = registers(vaddr), moved = regs;
+
+	moved.value[FP7] += 64;
+	moved.value[FP] += 64;
+	return !right_step(c, vaddr, &regs) && !right_step(c, vaddr, &moved) &&
+	       regs.value[SP] != moved.value[SP];
+}
+
 static bool cfa_by_frame_pointer(struct check *c, uint64_t vaddr)
 {
 	struct row row;
 
+	if (c->by_tables)
+		return tables_by_frame_pointer(c, vaddr);
 	return cfi_row(c->cfi, vaddr, &row) == 0 && row.cfa != ROW_CFA_SP;
 }
 
@@ -193,13 +220,13 @@ static void at_call(struct check *c, const struct scan_function *f, const char *
 		return;
 	}
 	found = start = expected;
-	if (cfi_step(c->cfi, vaddr, &stack, &expected, &cfa, &flags))
+	if (right_step(c, vaddr, &expected))
 		return;
 	if (!failed)
 		failed = scan_step(&frame, &stack, &found, &cfa, &flags);
 	count(c, "scan", &c->scan, failed, &found, &expected, name, vaddr);
 	found = start;
-	if (!c->exidx)
+	if (!c->exidx || c->by_tables)
 		return;
 	failed = exidx_step(c->exidx, vaddr, &stack, &found, &cfa, &flags);
 	count(c, "table", &c->tables, failed, &found, &expected, name, vaddr);
@@ -252,21 +279,23 @@ static void print(const char *what, const struct counts *counts)
 int main(int argc, char **argv)
 {
 	struct check c = {.verbose = argc == 4 && !strcmp(argv[1], "-v"),
-			  .around = argc == 4 && (!strcmp(argv[1], "-s") || getenv("AROUND"))};
+			  .around = argc == 4 && (!strcmp(argv[1], "-s") || getenv("AROUND")),
+			  .by_tables = argc == 3 && !strncmp(argv[1], "-x", 2)};
 	struct memory_file files[2];
 	struct image *debug;
 	struct err err;
 
 	if (argc != 3 && !c.verbose && !c.around)
 		return 2;
-	c.code = open_image(&files[0], argv[argc - 2]);
+	c.verbose = c.verbose || (c.by_tables && argv[1][2] == 'v');
+	c.code = open_image(&files[0], argv[argc - (c.by_tables ? 1 : 2)]);
 	debug = open_image(&files[1], argv[argc - 1]);
-	if (cfi_open(debug, &arm, &c.cfi, &err)) {
-		fprintf(stderr, "%s\n", err.text);
-		return 2;
-	}
 	if (exidx_open(c.code, &c.exidx, NULL))
 		c.exidx = NULL;
+	if (c.by_tables ? !c.exidx : cfi_open(debug, &arm, &c.cfi, &err)) {
+		fprintf(stderr, "%s: no unwind data\n", argv[argc - 1]);
+		return 2;
+	}
 	image_for_each_symbol(debug, mark, &c);
 	qsort(c.marks.at, c.marks.len, sizeof(c.marks.at[0]), by_vaddr);
 	image_for_each_symbol(debug, function, &c);

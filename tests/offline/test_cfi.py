@@ -10,6 +10,7 @@ import time
 import pytest
 
 import elf_files
+import foreign
 
 pytestmark = [
     pytest.mark.skipif(platform.machine() != "x86_64", reason="takes this machine's own libraries"),
@@ -21,7 +22,7 @@ CC1 = "/usr/lib/gcc/x86_64-linux-gnu/{}/cc1"
 # What is counted and no difference: rules that need more registers than a row knows.
 # They are rare; a jump in their number is a row reducer that gave up.
 CAUSES = ("cfa-in-register", "cfa-by-expression", "ra-elsewhere", "fp-elsewhere", "sp-elsewhere",
-          "offset-too-large", "libdw-without-cfa")
+          "offset-too-large", "libdw-without-cfa", "arm-signal")
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +141,22 @@ def test_debug_files_have_debug_frame_or_nothing(program):
         pytest.skip("no debug files (libc6-dbg)")
     for path, counts in run(program, "-d", *files[:100]).items():
         check(path, counts)
+
+
+@pytest.mark.parametrize("cpu", ["armhf", "armel"])
+def test_debug_frame_of_arm(program, cpu, tmp_path):
+    """32-bit ARM's libc has none in the file, libc6-dbg has."""
+    library = foreign.file(cpu, "libc.so.6", ["libc6"])
+    debug = foreign.debug_file(cpu, library, tmp_path)
+    counts = run(program, "-d", debug)[str(debug)]
+    check(debug, counts)
+    assert counts["rows"] > 10000
+    assert counts["arm-signal"] == 6
+
+
+def test_eh_frame_of_arm64(program):
+    """libc6-dbg of arm64 has no .debug_frame: all of it is in the library."""
+    library = foreign.file("arm64", "libc.so.6", ["libc6"])
+    counts = run(program, library)[str(library)]
+    assert check(library, counts) < 20
+    assert counts["rows"] > 15000
