@@ -28,6 +28,7 @@ struct capture_options {
 	sigset_t mask;		  /* launch: the program's signal mask */
 	const char *record;	  /* hidden: write sampled stacks here (tests/), or NULL */
 	unsigned record_every;	  /* every n-th allocation */
+	const char *record_case;  /* hidden: the folder for unwind cases (case.h), or NULL */
 };
 
 enum notice_kind {

@@ -107,13 +107,16 @@ int engine_init(struct engine *ret, const struct capture_options *options,
 	if (rc)
 		return err_sys(err, rc, "cannot reserve memory for the tables");
 	ret->book = (struct book){ret->region, &ret->space};
-	return recorder_open(&ret->recorder, options->record, options->record_every, err);
+	rc = case_recorder_open(&ret->cases, options->record_case, err);
+	return rc ? rc
+		  : recorder_open(&ret->recorder, options->record, options->record_every, err);
 }
 
 void engine_deinit(struct engine *engine)
 {
 	guardian_stop(&engine->guardian);
 	recorder_close(&engine->recorder);
+	case_recorder_close(&engine->cases);
 	walker_deinit(&engine->walker);
 	hooks_deinit(&engine->hooks);
 	supplies_deinit(&engine->supplies);

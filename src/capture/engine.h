@@ -11,6 +11,7 @@
 #include "capture/book.h"
 #include "capture/capture.h"
 #include "capture/hooks.h"
+#include "capture/case.h"
 #include "capture/record.h"
 #include "capture/walker.h"
 #include "tracer/guardian.h"
@@ -38,6 +39,7 @@ struct engine {
 	struct hooks hooks;
 	struct walker walker;
 	struct recorder recorder;
+	struct case_recorder cases;
 	struct supplies supplies;	/* walker and hooks look into it */
 	frame_t *frames;		/* options.depth of them */
 	uint64_t started_ms;		/* CLOCK_MONOTONIC: time base of ticks */

@@ -43,8 +43,25 @@ static bool is_nested(struct engine *engine, taddr_t slot)
 {
 	uint64_t caller;
 
-	return target_read(&engine->tracee.target, slot, &caller, sizeof(caller)) ||
-	       undo_covers(engine->undo, caller);
+	return walker_word(&engine->walker, slot, &caller) ||
+	       undo_covers(engine->undo, caller & ~engine->tracee.arch->state_mask);
+}
+
+/* For the tests: what was walked, on its way to other unwinders and other machines. */
+static void record(struct engine *engine, struct thread *thread, const struct regs *regs,
+		   taddr_t slot, size_t count, enum walk_end end)
+{
+	struct err err = {0};
+
+	if ((!engine->recorder.file && !engine->cases.dir) || is_nested(engine, slot))
+		return;
+	if (engine->recorder.file)
+		recorder_sample(&engine->recorder, &engine->tracee, &engine->modules,
+				&engine->maps, thread->tid, regs, slot, engine->frames, count,
+				end);
+	if (engine->cases.dir && case_record(&engine->cases, &engine->walker, regs, slot,
+					     engine->frames, count, end, &err))
+		engine_warn(engine, "%s", err.text);
 }
 
 static uint32_t context_of(struct engine *engine, struct thread *thread,
@@ -60,10 +77,7 @@ static uint32_t context_of(struct engine *engine, struct thread *thread,
 		count = walker_walk(&engine->walker, regs, slot, hook->frame, engine->frames,
 				    max, &end);
 	}
-	if (engine->recorder.file && !is_nested(engine, slot))
-		recorder_sample(&engine->recorder, &engine->tracee, &engine->modules,
-				&engine->maps, thread->tid, regs, slot, engine->frames, count,
-				end);
+	record(engine, thread, regs, slot, count, end);
 	return region_context(engine->region, &engine->space, engine->frames, count, end);
 }
 

@@ -105,6 +105,8 @@ static const struct option_row rows[] = {
 	 .field = AT(record), .hidden = true},
 	{0, "record-every", "N", "sample every n-th allocation", .kind = KIND_NUMBER,
 	 .field = AT(record_every), .min = 1, .max = UINT_MAX, .hidden = true},
+	{0, "record-case", "DIR", "write an unwind case per call stack into DIR",
+	 .kind = KIND_TEXT, .field = AT(record_case), .hidden = true},
 	{0, "dump-options", NULL, "this table", .kind = KIND_FLAG, .field = AT(dump),
 	 .hidden = true},
 };

@@ -33,7 +33,7 @@ struct options {
 	/* capture */
 	unsigned depth;
 	unsigned engine; /* one choice today */
-	const char *record;
+	const char *record, *record_case;
 	unsigned record_every;
 
 	/* report */

@@ -543,6 +543,7 @@ static int start(struct session *s, const struct supplies *supplies, struct err 
 		.mask = s->signals.original,
 		.record = o->record,
 		.record_every = o->record_every,
+		.record_case = o->record_case,
 	};
 
 	s->due[TIMER_SLOW] = now_ms() + SLOW_MS;

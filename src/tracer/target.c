@@ -28,6 +28,11 @@ int target_open(struct target *ret, pid_t pid, struct err *err)
 	return 0;
 }
 
+void target_of_file(struct target *ret, int fd)
+{
+	*ret = (struct target){.memory.read = memory_of_target, .fd = fd, .no_vm = true};
+}
+
 void target_close(struct target *target)
 {
 	if (target->fd >= 0)

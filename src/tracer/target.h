@@ -22,6 +22,8 @@ struct target {
 };
 
 int target_open(struct target *ret, pid_t pid, struct err *err);
+/* Not a process but a file that holds memory, by address.  The caller keeps fd. */
+void target_of_file(struct target *ret, int fd);
 void target_close(struct target *target);
 
 /* Exactly len bytes, or -errno. */
