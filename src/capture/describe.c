@@ -49,7 +49,7 @@ static int modules_describe(struct engine *engine, struct snapshot *snapshot)
 		memcpy(to->debuglink, from->debuglink, sizeof(to->debuglink));
 		to->debuglink_crc = from->debuglink_crc;
 		snprintf(to->unwind_from, sizeof(to->unwind_from), "%s",
-			 unwind ? unwind->from : "not asked yet");
+			 unwind ? unwind->from : "");
 		snprintf(to->why, sizeof(to->why), "%s", from->why);
 		snapshot->module_count = i + 1;
 		if (!to->path)

@@ -23,7 +23,7 @@ struct snapshot_module {
 	uint8_t fingerprint_len;
 	char debuglink[64]; /* "" : none */
 	uint32_t debuglink_crc;
-	char unwind_from[24]; /* ".eh_frame", ".debug_frame", "none" ... */
+	char unwind_from[24]; /* ".eh_frame", ".debug_frame", "none" ...; "": no stack */
 	char why[160];	      /* what is wrong with the file, or "" */
 };
 

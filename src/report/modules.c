@@ -28,7 +28,10 @@ static void print_origin(FILE *out, const struct snapshot_module *m, const char 
 		fprintf(out, "    build-id %s", report_build_id(m, id));
 	else
 		fputs("    no build-id", out);
-	print_words(out, ", unwind data from ", m->unwind_from);
+	if (m->unwind_from[0])
+		print_words(out, ", unwind data from ", m->unwind_from);
+	else
+		fputs(", no stack led there", out);
 	print_words(out, "\n    names: ", names);
 	print_words(out, "\n    not used: ", remark);
 	print_words(out, "\n    ", m->why);

@@ -56,6 +56,9 @@ def leaky(tmp_path_factory):
 def sleeper():
     """A process that waits for the end of its input."""
     process = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    # (once it waits in read(0, ...): before, libc may not be mapped yet)
+    while not pathlib.Path(f"/proc/{process.pid}/syscall").read_text().startswith("0 0x0 "):
+        assert process.poll() is None
     yield process
     process.stdin.close()
     process.wait()

@@ -167,7 +167,7 @@ static void test_verbose(void **state)
 			       "0x7f0000000000-0x7f0000010000 /lib/libc.so.6\n"
 			       "    no build-id, unwind data from .eh_frame\n"
 			       "0x7f1000000000-0x7f1000010000 /opt/plug\"in.so (unloaded)\n"
-			       "    build-id 8a3f01\n"
+			       "    build-id 8a3f01, no stack led there\n"
 			       "    the file was cut off\n"
 			       "\nHEAP SUMMARY"));
 	free(text);

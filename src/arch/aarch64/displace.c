@@ -107,7 +107,7 @@ static bool move(struct encoder *e, uint32_t code, taddr_t from, struct displace
 	case A64_BCOND:
 	case A64_CBZ:
 	case A64_TBZ:
-		encode(e, condition_over_next(code, &insn));
+		encode_u32(e, condition_over_next(code, &insn));
 		jump_back(e, from, d);
 		map(d, 0, e->len); /* the frame is the function's, as at its entry */
 		encode_b(e, target);
@@ -122,10 +122,10 @@ static bool move(struct encoder *e, uint32_t code, taddr_t from, struct displace
 		if (!load_from_scratch(code))
 			return false;
 		encode_address(e, A64_SCRATCH, target);
-		encode(e, load_from_scratch(code));
+		encode_u32(e, load_from_scratch(code));
 		break;
 	default:
-		encode(e, code);
+		encode_u32(e, code);
 		if (a64_is_end(&insn))
 			return true;
 	}

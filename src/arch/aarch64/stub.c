@@ -142,7 +142,7 @@ static uint32_t trap_insn(size_t i, int signo)
 static void encode_trap(struct encoder *e, int signo)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(trap_code); i++)
-		encode(e, trap_insn(i, signo));
+		encode_u32(e, trap_insn(i, signo));
 }
 
 void aarch64_trap_resign(struct stub_area *area, int signo)
@@ -172,9 +172,9 @@ struct building {
 
 static void encode_return(struct encoder *e)
 {
-	encode(e, LOAD_LR);
-	encode(e, DROP_FRAME);
-	encode(e, RET);
+	encode_u32(e, LOAD_LR);
+	encode_u32(e, DROP_FRAME);
+	encode_u32(e, RET);
 }
 
 /* Up to the copy.  callee: where the copy, or the other function's, is called. */
@@ -185,30 +185,30 @@ static void encode_stub(struct building *b, struct stub *stub, taddr_t callee)
 	stub->trap_entry = stub->trap_return = stub->copy_return = 0;
 	stub->entry = encode_here(e);
 	if (b->pac)
-		encode(e, b->pac + AUT_OF_PAC);
-	encode(e, PUSH_X2_LR);
+		encode_u32(e, b->pac + AUT_OF_PAC);
+	encode_u32(e, PUSH_X2_LR);
 	if (stub->kind == STUB_ENTRY || stub->kind == STUB_BOTH) {
 		encode_bl(e, b->trap);
 		stub->trap_entry = encode_here(e);
 	}
 	if (stub->kind == STUB_ENTRY) {
-		encode(e, POP_X2_LR);
+		encode_u32(e, POP_X2_LR);
 		return;
 	}
-	encode(e, PUSH_X0_X1);
+	encode_u32(e, PUSH_X0_X1);
 	for (size_t i = 0; stub->kind == STUB_INSTEAD && stub->swap && i < ARRAY_SIZE(exchange);
 	     i++)
-		encode(e, exchange[i]);
+		encode_u32(e, exchange[i]);
 	encode_bl(e, callee);
 	stub->copy_return = encode_here(e);
 	if (stub->kind == STUB_INSTEAD)
-		encode(e, CBZ_X0_OVER);
+		encode_u32(e, CBZ_X0_OVER);
 	encode_bl(e, b->trap);
 	stub->trap_return = encode_here(e);
 	encode_return(e);
 	if (stub->kind == STUB_INSTEAD) {
-		encode(e, POP_X0_X1);
-		encode(e, POP_X2_LR);
+		encode_u32(e, POP_X0_X1);
+		encode_u32(e, POP_X2_LR);
 	}
 }
 
@@ -225,14 +225,14 @@ static int build_one(struct building *b, struct stub *stub, const uint8_t *code,
 	encode_stub(&measured, stub, b->other); /* its length is what the copy's place is */
 	encode_stub(b, stub, instead ? b->other : encode_here(&measured.e));
 	if (b->pac)
-		encode(&b->e, b->pac);
+		encode_u32(&b->e, b->pac);
 	stub->copy = encode_here(&b->e);
 	error = aarch64_displace(code, code_len, stub->function, stub->copy, &stub->displaced,
 				 err);
 	if (error)
 		return error;
 	for (uint32_t i = 0; i < stub->displaced.copy_len; i += A64_LEN)
-		encode(&b->e, a64_read(stub->displaced.copy + i));
+		encode_u32(&b->e, a64_read(stub->displaced.copy + i));
 	encode_b(&patch, stub->entry);
 	if (patch.out_of_reach)
 		return err_set(err, -ERANGE,
@@ -260,7 +260,7 @@ int aarch64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, s
 	if (signo < 1 || signo > LAST_STANDARD_SIGNAL)
 		return err_set(err, -EINVAL, "signal %d can't be a soft trap's", signo);
 	for (int i = 0; i < HEADER_LEN; i += A64_LEN)
-		encode(&b.e, 0);
+		encode_u32(&b.e, 0);
 	b.trap = area->trap = encode_here(&b.e);
 	area->trap_pc = area->trap + TRAP_PC_AT * A64_LEN;
 	area->hard = area->hard_pc = 0;

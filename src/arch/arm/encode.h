@@ -1,50 +1,16 @@
 /*
- * A32 and T32 instructions being written for a place where they will stand later.
- * Running out of room, or of a branch's reach, is remembered, so that a writer asks
- * once at the end.
+ * A32 and T32 instructions being written.  One of A32, or a literal, is encode_u32().
  */
 #ifndef MEMTRACE_ARM_ENCODE_H
 #define MEMTRACE_ARM_ENCODE_H
 
-#include <string.h>
-
-#include "base/types.h"
-
-struct encoder {
-	uint8_t *bytes;
-	size_t room, len;
-	taddr_t base; /* where bytes[0] will stand */
-	bool full;    /* more was written than there is room for */
-	bool out_of_reach;
-};
-
-static inline taddr_t encode_here(const struct encoder *e)
-{
-	return e->base + e->len;
-}
-
-static inline void encode_bytes(struct encoder *e, const uint8_t *bytes, size_t len)
-{
-	if (len > e->room - e->len) {
-		e->full = true;
-		return;
-	}
-	memcpy(e->bytes + e->len, bytes, len);
-	e->len += len;
-}
+#include "arch/encode.h"
 
 static inline void encode_u16(struct encoder *e, uint32_t value)
 {
 	const uint8_t bytes[2] = {(uint8_t)value, (uint8_t)(value >> 8)};
 
 	encode_bytes(e, bytes, sizeof(bytes));
-}
-
-/* An A32 instruction, or a literal. */
-static inline void encode_u32(struct encoder *e, uint32_t value)
-{
-	encode_u16(e, value);
-	encode_u16(e, value >> 16);
 }
 
 /* A T32 instruction of 32 bits: its first halfword stands first. */

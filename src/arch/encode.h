@@ -1,0 +1,45 @@
+/*
+ * Code being written for a place where it will stand later: what every CPU's encode.h
+ * begins with.  Running out of room, or of a branch's reach, is remembered, so that a
+ * writer asks once at the end.
+ */
+#ifndef MEMTRACE_ARCH_ENCODE_H
+#define MEMTRACE_ARCH_ENCODE_H
+
+#include <string.h>
+
+#include "base/types.h"
+
+struct encoder {
+	uint8_t *bytes;
+	size_t room, len;
+	taddr_t base; /* where bytes[0] will stand */
+	bool full;    /* more was written than there is room for */
+	bool out_of_reach;
+};
+
+static inline taddr_t encode_here(const struct encoder *e)
+{
+	return e->base + e->len;
+}
+
+static inline void encode_bytes(struct encoder *e, const uint8_t *bytes, size_t len)
+{
+	if (len > e->room - e->len) {
+		e->full = true;
+		return;
+	}
+	memcpy(e->bytes + e->len, bytes, len);
+	e->len += len;
+}
+
+/* Little-endian, as code is on all of our CPUs. */
+static inline void encode_u32(struct encoder *e, uint32_t value)
+{
+	const uint8_t bytes[4] = {(uint8_t)value, (uint8_t)(value >> 8), (uint8_t)(value >> 16),
+				  (uint8_t)(value >> 24)};
+
+	encode_bytes(e, bytes, sizeof(bytes));
+}
+
+#endif
