@@ -1,7 +1,8 @@
 /*
- * libdebuginfod is loaded only when it is wanted (it brings curl and TLS with it); its own
- * limits are for people who wait at a prompt, so ours is enforced through its progress
- * function.  Where it stores files (~/.cache/debuginfod_client) is its business.
+ * libdebuginfod is loaded only when it is wanted (it brings curl and TLS with it, whose
+ * state is the process's, so it stays loaded); its own limits are for people who wait at
+ * a prompt, so ours is enforced through its progress function.  Where it stores files
+ * (~/.cache/debuginfod_client) is its business.
  */
 #include "serve/download.h"
 
@@ -14,7 +15,6 @@
 typedef struct debuginfod_client debuginfod_client;
 
 struct download {
-	void *library;
 	debuginfod_client *client;
 	int (*find)(debuginfod_client *, const unsigned char *, int, char **);
 	void (*set_progress)(debuginfod_client *, int (*)(debuginfod_client *, long, long));
@@ -57,17 +57,17 @@ static int on_progress(debuginfod_client *client, long done, long total)
 
 static bool load(struct download *d)
 {
+	void *library = dlopen("libdebuginfod.so.1", RTLD_NOW | RTLD_LOCAL);
 	debuginfod_client *(*begin)(void);
 
-	d->library = dlopen("libdebuginfod.so.1", RTLD_NOW | RTLD_LOCAL);
-	if (!d->library)
+	if (!library)
 		return false;
-	*(void **)&begin = dlsym(d->library, "debuginfod_begin");
-	*(void **)&d->find = dlsym(d->library, "debuginfod_find_debuginfo");
-	*(void **)&d->set_progress = dlsym(d->library, "debuginfod_set_progressfn");
-	*(void **)&d->set_data = dlsym(d->library, "debuginfod_set_user_data");
-	*(void **)&d->data = dlsym(d->library, "debuginfod_get_user_data");
-	*(void **)&d->end = dlsym(d->library, "debuginfod_end");
+	*(void **)&begin = dlsym(library, "debuginfod_begin");
+	*(void **)&d->find = dlsym(library, "debuginfod_find_debuginfo");
+	*(void **)&d->set_progress = dlsym(library, "debuginfod_set_progressfn");
+	*(void **)&d->set_data = dlsym(library, "debuginfod_set_user_data");
+	*(void **)&d->data = dlsym(library, "debuginfod_get_user_data");
+	*(void **)&d->end = dlsym(library, "debuginfod_end");
 	if (!begin || !d->find || !d->set_progress || !d->set_data || !d->data || !d->end)
 		return false;
 	d->client = begin();
@@ -103,8 +103,6 @@ void download_destroy(struct download *download)
 		return;
 	if (download->client)
 		download->end(download->client);
-	if (download->library)
-		dlclose(download->library);
 	free(download);
 }
 

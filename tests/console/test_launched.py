@@ -48,6 +48,7 @@ def test_an_interrupt_of_memtrace_is_handed_on(memtrace, compiled):
 
 def test_control_c_ends_the_program(memtrace):
     child = pexpect.spawn(str(memtrace), ["cat"], encoding="utf-8", timeout=30)
+    child.expect("Set breakpoint on prctl")
     child.sendline("to and fro")
     child.expect_exact("to and fro\r\nto and fro\r\n")
     child.sendintr()

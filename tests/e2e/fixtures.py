@@ -13,7 +13,7 @@ def pytest_configure(config):
 @pytest.fixture(autouse=True)
 def time_limit(request):
     mark = request.node.get_closest_marker("limit")
-    seconds = mark.args[0] if mark else 60
+    seconds = (mark.args[0] if mark else 60) * memtrace.SLOWNESS
 
     def expire(*_):
         raise TimeoutError(f"took longer than {seconds} s")

@@ -16,9 +16,12 @@ import threading
 import time
 
 BUILD = pathlib.Path(os.environ.get("O", "build")).resolve()
+# `make SAN=address check`: built with sanitizers, it takes its time.
+SAN = os.environ.get("SAN")
+SLOWNESS = 5 if SAN else 1
 MEMTRACE = BUILD / "memtrace"
 TARGETS = BUILD / "tests" / "targets"
-PATIENCE = 60.0  # seconds until something that should happen counts as not happening
+PATIENCE = 60.0 * SLOWNESS  # seconds until something that should happen counts as not happening
 
 
 class Failed(AssertionError):

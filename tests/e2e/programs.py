@@ -2,6 +2,8 @@
 import os
 import subprocess
 
+import memtrace
+
 PYTHON = "/usr/bin/python3"
 
 C_FILE = r"""
@@ -83,6 +85,9 @@ def steady_env(**more):
     env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LC_ALL": "C", "PYTHONHASHSEED": "0",
            "PERL_HASH_SEED": "0", "PERL_PERTURB_KEYS": "0", "PYTHONMALLOC": "malloc",
            "PYTHONDONTWRITEBYTECODE": "1", "GIT_CONFIG_NOSYSTEM": "1"}
+    if memtrace.SAN:
+        # What is preloaded into the program comes before libasan in memtrace.
+        env["ASAN_OPTIONS"] = "verify_asan_link_order=0"
     env.update(more)
     return env
 

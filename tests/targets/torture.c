@@ -126,10 +126,14 @@ NOINLINE static void wander(int depth, int n, uint32_t *seed)
 	sink++;
 }
 
+static volatile int alarms;
+
 static void on_signal(int signo)
 {
 	take(signo);
 	with_alloca(100);
+	if (signo == SIGALRM)
+		alarms++;
 }
 
 static int compare(const void *a, const void *b)
@@ -154,13 +158,16 @@ NOINLINE static int leaf_function(int n)
 
 NOINLINE static void interrupted(void)
 {
-	struct itimerval often = {{0, 400}, {0, 400}}, never = {{0, 0}, {0, 0}};
-	int64_t end = now_ns() + rounds * 300000ll;
-	setitimer(ITIMER_REAL, &often, NULL);
-	while (now_ns() < end)
-		for (int i = 0; i < 100; i++)
-			sink += leaf_function(i);
-	setitimer(ITIMER_REAL, &never, NULL);
+	const struct itimerval soon = {.it_value = {0, 400}};
+
+	for (int i = 0; i < rounds; i++) {
+		int before = alarms;
+
+		setitimer(ITIMER_REAL, &soon, NULL);
+		while (alarms == before)
+			for (int n = 0; n < 100; n++)
+				sink += leaf_function(n);
+	}
 }
 
 static void coroutine(void)
