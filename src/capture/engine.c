@@ -289,6 +289,7 @@ static void on_signal(struct engine *engine, struct stop *stop)
 	}
 	trap_overtaken(engine, stop->thread);
 	hide_signal(&engine->tracee, stop->thread, stop->signal);
+	engine_fatal(engine, stop->thread, stop->signal);
 }
 
 /* A fork child has a copy of the patched code and no tracer to be: made whole, and
@@ -379,12 +380,17 @@ void engine_handle(void *arg, struct stop *stop)
 		tracee_continue(&engine->tracee, thread);
 }
 
-/* The loader's list has changed, or a new program has begun: a thread waits. */
+/* The loader's list has changed, or a new program has begun, or the end has come: a thread
+ * waits. */
 static int rescan(struct engine *engine, struct err *err)
 {
 	bool begins = engine->loading && engine->hooks.list.len == 0;
 	int rc;
 
+	if (engine->dying) {
+		rc = engine_bury(engine, err);
+		return rc == -ECHILD ? 0 : rc;
+	}
 	engine->rescan = false;
 	rc = engine_change_trap(engine, err);
 	if (rc)

@@ -46,15 +46,17 @@ struct engine {
 	struct timespec counting_since; /* CLOCK_REALTIME */
 	uint64_t rescan_ms; /* when modules were last looked for because of an unknown pc */
 	char **command;
-	bool traced;	/* tracee is to be released */
-	bool rescan;	/* the loader changed its list: a thread waits for us */
-	bool filtered;	/* some thread has a seccomp filter */
-	bool contested; /* the program catches the trap's signal, and every other that it could
-			   be */
-	bool resign;	/* the program is about to catch the trap's signal: the same */
-	bool harden;	/* one is about to get one: a thread waits for us */
-	bool left;	/* a predecessor's stubs could not be wiped: a thread was inside */
-	bool loading;	/* launched; libraries are not all there yet */
+	bool traced;	 /* tracee is to be released */
+	bool rescan;	 /* the loader changed its list: a thread waits for us */
+	bool filtered;	 /* some thread has a seccomp filter */
+	bool contested;	 /* the program catches the trap's signal, and every other that it could
+			    be */
+	bool resign;	 /* the program is about to catch the trap's signal: the same */
+	bool harden;	 /* one is about to get one: a thread waits for us */
+	bool left;	 /* a predecessor's stubs could not be wiped: a thread was inside */
+	bool loading;	 /* launched; libraries are not all there yet */
+	pid_t dying;	 /* this thread is about to end the process; 0 */
+	bool unkillable; /* by that, while it is traced */
 	bool ended;
 	enum capture_end end;
 	int status;
@@ -113,6 +115,10 @@ void engine_choose_signal(struct engine *engine, int except);
 int engine_change_trap(struct engine *engine, struct err *err);
 /* Chooses soft or hard traps for a target with seccomp filters.  The world stands. */
 void engine_choose_trap(struct engine *engine);
+/* A signal is about to be delivered: if it ends the process with a core dump, the thread
+ * waits for engine_bury(), which puts the code back before. */
+void engine_fatal(struct engine *engine, const struct thread *thread, int signo);
+int engine_bury(struct engine *engine, struct err *err);
 /* Modules changed or an unknown pc was met: looks at the mappings anew. */
 int engine_rescan_modules(struct engine *engine, bool *changed, struct err *err);
 /* A stop has come; it ends with tracee_continue() or, for children, otherwise. */

@@ -192,3 +192,10 @@ void tracee_resume(struct tracee *tracee)
 	tracee_for_each(tracee, thread_resume, tracee);
 	urgent_end(&tracee->urgent);
 }
+
+void tracee_resume_one(struct tracee *tracee, struct thread *thread)
+{
+	tracee->standing = false;
+	tracee_continue(tracee, thread);
+	urgent_end(&tracee->urgent);
+}

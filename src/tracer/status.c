@@ -69,6 +69,16 @@ static void field_ids(const char *text, const char *name, unsigned *real, unsign
 		sscanf(at, "%u %u %u", real, effective, saved);
 }
 
+/* "NSpid:" is the id in each namespace, from ours down to its own. */
+static bool is_init(const char *text)
+{
+	const char *at = field(text, "\nNSpid:");
+	const char *end = at ? strchr(at, '\n') : NULL;
+
+	return end && end - at >= 1 && end[-1] == '1' &&
+	       (end - at == 1 || isspace((unsigned char)end[-2]));
+}
+
 void status_parse(const char *text, struct status *ret)
 {
 	const char *at = strncmp(text, "Name:\t", 6) ? NULL : text + 6;
@@ -90,6 +100,7 @@ void status_parse(const char *text, struct status *ret)
 	ret->blocked = field_number(text, "\nSigBlk:", 16);
 	ret->ignored = field_number(text, "\nSigIgn:", 16);
 	ret->caught = field_number(text, "\nSigCgt:", 16);
+	ret->init = is_init(text);
 	ret->seccomp = (int)field_number(text, "\nSeccomp:", 10);
 	ret->has_memory = field(text, "\nVmSize:") != NULL;
 }

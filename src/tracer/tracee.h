@@ -141,6 +141,8 @@ void tracee_let_go(struct tracee *tracee, struct thread *thread);
 int tracee_stop(struct tracee *tracee, void (*handle)(void *arg, struct stop *stop), void *arg,
 		struct err *err);
 void tracee_resume(struct tracee *tracee);
+/* Lets one thread run, the others not: it is going to end the process. */
+void tracee_resume_one(struct tracee *tracee, struct thread *thread);
 
 /* The thread whose /proc files speak for the process: the leader's, unless it has
  * ended before its threads. */

@@ -115,8 +115,8 @@ class Process:
 class Target(Process):
     """A program of tests/targets/; see target.h for what it says and awaits."""
 
-    def __init__(self, name, *args, **popen):
-        super().__init__([TARGETS / name, *args], **popen)
+    def __init__(self, name, *args, command=(), **popen):
+        super().__init__([*command, TARGETS / name, *args], **popen)
 
     def ready(self):
         self.wait_line(r"^READY (\d+)$")

@@ -100,6 +100,29 @@ static void names_are_only_names(void **state)
 	assert_int_equal(s.tgid, 8);
 }
 
+static void the_first_of_its_namespace(void **state)
+{
+	static const struct {
+		const char *text;
+		bool init;
+	} cases[] = {
+		{"NSpid:\t1\n", true},	       {"NSpid:\t4711\t21\t1\n", true},
+		{"NSpid:\t4711\t21\n", false}, {"NSpid:\t1\t4711\n", false},
+		{"NSpid:\t4711\n", false},     {"NSpid:\n", false},
+		{"NSpid:\t1", false},
+	};
+	struct status s;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char text[64];
+
+		snprintf(text, sizeof(text), "Name:\tx\n%s", cases[i].text);
+		status_parse(text, &s);
+		assert_int_equal(s.init, cases[i].init);
+	}
+}
+
 static void files_of_any_length(void **state)
 {
 	char path[] = "/tmp/test_status.XXXXXX";
@@ -341,6 +364,7 @@ int main(void)
 		cmocka_unit_test(every_field),
 		cmocka_unit_test(what_is_missing_is_zero),
 		cmocka_unit_test(names_are_only_names),
+		cmocka_unit_test(the_first_of_its_namespace),
 		cmocka_unit_test(files_of_any_length),
 		cmocka_unit_test(ourselves),
 		cmocka_unit_test(signals_that_do_nothing),

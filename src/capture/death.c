@@ -1,0 +1,84 @@
+/*
+ * A process that dies of a signal with a core dump: the dump shall show its own code.
+ *
+ * The signal is seen before it is delivered.  Where it is sure to be the end (one that
+ * dumps core, neither caught nor ignored) all threads are made to stand, the code is put
+ * back, and only the thread that dies goes on: the others are killed where they stand, so
+ * no allocation of theirs is missed either.
+ *
+ * The first process of a pid namespace is an exception: the kernel lets no signal of its
+ * own kill it while it is traced, so a fault would come again and again (SIGNAL_UNKILLABLE
+ * in kernel/signal.c).  It is let go, and dies of the next one.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+
+#include "capture/engine.h"
+#include "tracer/hide.h"
+
+/* signal(7), "Core" */
+static bool dumps_core(int signo)
+{
+	static const int signals[] = {SIGQUIT, SIGILL,	SIGTRAP, SIGABRT, SIGBUS,
+				      SIGFPE,  SIGSEGV, SIGXCPU, SIGXFSZ, SIGSYS};
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		if (signals[i] == signo)
+			return true;
+	return false;
+}
+
+/* By what the thread itself did: it would be killed even if it blocked the signal. */
+static bool is_fault(pid_t tid)
+{
+	siginfo_t info;
+
+	return ptrace(PTRACE_GETSIGINFO, tid, 0, &info) == 0 && info.si_code > 0;
+}
+
+void engine_fatal(struct engine *engine, const struct thread *thread, int signo)
+{
+	struct status status;
+
+	if (engine->dying || thread->guest || !dumps_core(signo) ||
+	    status_read(engine->tracee.pid, thread->tid, &status) ||
+	    ((status.caught | status.ignored) & signal_bit(signo)))
+		return;
+	if (status.init && !is_fault(thread->tid))
+		return;
+	engine->unkillable = status.init;
+	engine->dying = thread->tid;
+	engine->rescan = true;
+}
+
+static int let_go(struct engine *engine)
+{
+	engine_warn(engine,
+		    "pid %d, the first process of its namespace, dies of a signal only when it "
+		    "is not traced: let go",
+		    engine->tracee.pid);
+	engine_leave(engine);
+	return 0;
+}
+
+int engine_bury(struct engine *engine, struct err *err)
+{
+	struct thread *thread;
+	int rc;
+
+	if (engine->unkillable)
+		return let_go(engine);
+	/* engine->rescan: whatever stops meanwhile waits. */
+	rc = tracee_stop(&engine->tracee, engine_handle, engine, err);
+	engine->rescan = false;
+	if (rc)
+		return rc == -ETIMEDOUT ? 0 : rc; /* they run on, and die with our code */
+	undo_run(engine->undo, &engine->tracee.target);
+	if (!hide_has_inside(&engine->tracee, engine->undo))
+		undo_wipe(engine->undo, &engine->tracee.target);
+	thread = tracee_find(&engine->tracee, engine->dying);
+	if (thread)
+		tracee_resume_one(&engine->tracee, thread);
+	return 0;
+}
