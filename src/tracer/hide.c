@@ -90,7 +90,12 @@ bool hide_signal(struct tracee *tracee, struct thread *thread, int signo)
 
 /* ---- who could return where -------------------------------------------- */
 
-enum { STACK_WINDOW = 16 * 1024, STACK_LIMIT = 512 * 1024 };
+enum {
+	STACK_WINDOW = 16 * 1024,
+	STACK_LIMIT = 512 * 1024,
+	UCONTEXT_HEAD = 5 * 8, /* as far as uc_stack */
+	ALTSTACK_LIMIT = 1 << 30,
+};
 
 struct search {
 	struct tracee *tracee;
@@ -113,20 +118,63 @@ static bool search_hits(const struct search *search, taddr_t addr)
 	return false;
 }
 
-static bool stack_hits(const struct search *search, taddr_t sp)
+/*
+ * A handler that runs on a stack of its own (sigaltstack(2)) returns to another stack.  The
+ * kernel's frame for it is known by its ucontext (uapi/asm/ucontext.h), which says where
+ * the alternate stack is:
+ *
+ *    uc_flags | uc_link = 0 | ss_sp, ss_flags, ss_size | ... the registers
+ *
+ * The ucontext lies within that stack, and the saved sp does not.
+ */
+static bool is_altstack(const struct search *search, const uint8_t *at, taddr_t uc,
+			struct hide_range *ret)
 {
 	unsigned size = search->tracee->arch->word_size;
-	uint8_t window[STACK_WINDOW];
+	uint64_t link = 0, base = 0, len = 0;
 
-	for (size_t done = 0; done < STACK_LIMIT; done += sizeof(window)) {
+	memcpy(&base, at + 2 * size, size);
+	if (uc - base >= ALTSTACK_LIMIT)
+		return false;
+	memcpy(&link, at + size, size);
+	memcpy(&len, at + 4 * size, size);
+	*ret = (struct hide_range){base, base + len};
+	return !link && uc - base < len && len < ALTSTACK_LIMIT;
+}
+
+/* The sp that the frame at uc saved, if it is on another stack; 0. */
+static taddr_t stack_left(const struct search *search, taddr_t uc,
+			  const struct hide_range *altstack)
+{
+	const struct arch *arch = search->tracee->arch;
+	uint64_t sp = 0;
+
+	if (target_read(&search->tracee->target, uc + arch->ucontext_sp * arch->word_size, &sp,
+			arch->word_size))
+		return 0;
+	return sp >= altstack->begin && sp <= altstack->end ? 0 : sp;
+}
+
+/* *other: the stack from which a signal led to this one; 0. */
+static bool stack_hits(const struct search *search, taddr_t sp, taddr_t *other)
+{
+	unsigned size = search->tracee->arch->word_size;
+	uint8_t window[STACK_WINDOW + UCONTEXT_HEAD];
+
+	*other = 0;
+	for (size_t done = 0; done < STACK_LIMIT; done += STACK_WINDOW) {
 		ssize_t n = target_read_some(&search->tracee->target, sp + done, window,
 					     sizeof(window));
+		struct hide_range altstack;
 
 		for (size_t i = 0; n > 0 && i + size <= (size_t)n; i += size) {
 			uint64_t word = 0;
 			memcpy(&word, window + i, size);
 			if (search_hits(search, word))
 				return true;
+			if (i + 5 * size <= (size_t)n && !*other &&
+			    is_altstack(search, window + i, sp + done + i, &altstack))
+				*other = stack_left(search, sp + done + i, &altstack);
 		}
 		if (n < (ssize_t)sizeof(window))
 			return false;
@@ -155,12 +203,13 @@ static bool thread_place(const struct search *search, struct thread *thread, tad
 static void thread_search(void *arg, struct thread *thread)
 {
 	struct search *search = arg;
-	taddr_t sp, pc;
+	taddr_t sp, pc, other = 0;
 
 	if (search->found || thread->state == THREAD_GONE)
 		return;
 	search->found = !thread_place(search, thread, &sp, &pc) || search_hits(search, pc) ||
-			stack_hits(search, sp);
+			stack_hits(search, sp, &other) ||
+			(other && stack_hits(search, other, &other));
 }
 
 static void search_widen(struct search *search, taddr_t begin, taddr_t end)

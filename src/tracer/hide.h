@@ -16,7 +16,8 @@ bool hide_signal(struct tracee *tracee, struct thread *thread, int signo);
 
 /*
  * Is any thread inside the stubs, or could return there?  Looks at every pc and at
- * the words of every stack; the world must stand.  A thread that can't be looked at
+ * the words of every stack, also of one that a signal handler on another has left; the
+ * world must stand.  A thread that can't be looked at
  * counts as inside.
  */
 bool hide_has_inside(struct tracee *tracee, const struct undo *undo);

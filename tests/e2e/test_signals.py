@@ -18,6 +18,19 @@ def test_every_signal(follow, mode):
     assert result["merged"] <= 30
 
 
+def test_a_handler_on_a_stack_of_its_own(target, attach):
+    """We leave while it waits; below, where it will return to, lies a stub of ours."""
+    process = target("altstack")
+    tracer = attach(process.pid)
+    process.go_on()
+    process.done()
+    report = tracer.detach().consistent()
+    process.go_on()
+    result = process.result()
+    assert (report["summary"]["allocs"], report["summary"]["frees"]) == (1, 0)
+    assert result["allocs"] == 1
+
+
 def state(pid):
     return memtrace._read_proc(pid, "stat").rsplit(")", 1)[1].split()[0]
 

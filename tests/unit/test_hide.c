@@ -563,6 +563,61 @@ static void inside_the_areas_of_a_log(void **state)
 	child_end(&child);
 }
 
+/* ---- under a handler that runs on a stack of its own ------------------------------ */
+
+static const struct child_case *told; /* in the child */
+
+static void on_other_stack(int signo)
+{
+	volatile uintptr_t word[4] = {0};
+
+	word[1] = (uintptr_t)ground + 3100 + 0 * (uintptr_t)signo;
+	child_say(told, 1);
+	while (word[1])
+		pause();
+}
+
+/* ground + 3000 lies on the stack that was left, + 3100 on the handler's. */
+static void be_on_two_stacks(struct child_case *self, void *arg)
+{
+	const size_t size = 64 * 1024;
+	stack_t stack = {.ss_size = size};
+	struct sigaction action = {.sa_handler = on_other_stack, .sa_flags = SA_ONSTACK};
+	volatile uintptr_t word[4] = {0};
+
+	(void)arg;
+	told = self;
+	/* What lies behind it can't be read: nobody gets to the other stack that way. */
+	stack.ss_sp = mmap(NULL, 2 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	mprotect(stack.ss_sp, size, PROT_READ | PROT_WRITE);
+	sigaltstack(&stack, NULL);
+	sigaction(SIGUSR1, &action, NULL);
+	word[1] = (uintptr_t)ground + 3000;
+	raise(SIGUSR1);
+	word[2] = word[1];
+}
+
+static void addresses_on_two_stacks(void **state)
+{
+	struct child_case child = child_start(be_on_two_stacks, NULL);
+	const taddr_t at = (taddr_t)(uintptr_t)ground;
+	struct hide_range left = {at + 2999, at + 3001}, present = {at + 3099, at + 3101},
+			  neither = {at + 3049, at + 3051};
+	struct tracee tracee;
+	struct err err;
+
+	(void)state;
+	child_hear(&child);
+	assert_int_equal(tracee_attach(&tracee, child.pid, &err), 0);
+	assert_int_equal(tracee_stop(&tracee, go_on, &tracee, &err), 0);
+	assert_true(hide_has_address(&tracee, &present, 1));
+	assert_true(hide_has_address(&tracee, &left, 1));
+	assert_false(hide_has_address(&tracee, &neither, 1));
+	tracee_resume(&tracee);
+	tracee_release(&tracee);
+	child_end(&child);
+}
+
 static int make_ground(void **state)
 {
 	(void)state;
@@ -583,6 +638,7 @@ int main(void)
 		cmocka_unit_test(some_calls_are_never_repeated),
 		cmocka_unit_test(addresses_on_stacks),
 		cmocka_unit_test(inside_the_areas_of_a_log),
+		cmocka_unit_test(addresses_on_two_stacks),
 	};
 
 	return cmocka_run_group_tests(tests, make_ground, NULL);

@@ -74,6 +74,7 @@ const struct arch arch_arm = {
 	.syscall_number_offset = -1,
 	.syscall_result_offset = 0,
 	.syscall_insn_len = 4,
+	.ucontext_sp = 21,
 	.audit_arch = 0x40000028, /* AUDIT_ARCH_ARM */
 	.trap_calls = {175, 224, 238},
 	.eintr_final = eintr_final,
