@@ -17,6 +17,12 @@ TRIPLET := $(call triplet,$(CC))
 ifneq ($(TRIPLET),$(call triplet,$(HOSTCC)))
 CROSS := $(TRIPLET)
 endif
+# musl's wrapper of the host's compiler says the host's triplet; it has the libraries of
+# musl alone, and none of the kernel's headers.
+ifneq ($(filter musl-gcc %/musl-gcc,$(firstword $(CC))),)
+CROSS := $(TRIPLET:%-gnu=%-musl)
+KERNEL_HEADERS = $(addprefix -idirafter ,/usr/include /usr/include/$(shell $(HOSTCC) -print-multiarch))
+endif
 O ?= build$(CROSS:%=-%)
 # (when a recipe runs: `make deps all` installs the compiler on the way)
 ifeq ($(origin AR),default)
@@ -26,7 +32,7 @@ endif
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla
 FLAGS := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DMEMTRACE_VERSION='"$(VERSION)"' \
-	 -Isrc -pthread -fno-strict-aliasing $(WARNINGS)
+	 -Isrc -pthread -fno-strict-aliasing $(WARNINGS) $(KERNEL_HEADERS)
 LINK := -pthread
 
 comma := ,
@@ -235,4 +241,5 @@ help: ## what there is to make
 ## make STATIC=1      memtrace as one static file
 ## make CC=arm-linux-gnueabihf-gcc   for another CPU, into build-arm-linux-gnueabihf/;
 ##                    memtrace-fs stays the host's (HOSTCC); also CROSS_COMPILE=PREFIX-
+## make CC=musl-gcc STATIC=1   one file of less than 500 KB, stripped
 ## make SAN=address,undefined check    everything under sanitizers
