@@ -343,6 +343,7 @@ struct asking {
 	struct resolver *resolver;
 	const char *wanted;
 	VEC(struct supply *) supplies;
+	VEC(const struct resolver_module *) ids; /* whose they are */
 };
 
 static void take_row(void *arg, uint64_t vaddr, const struct row *row)
@@ -365,6 +366,16 @@ static struct supply *supply_create(const struct module *module)
 	return supply;
 }
 
+static void take_rules(void *arg, const uint8_t *bytes, size_t len)
+{
+	struct cfi_bytes *rules = arg;
+
+	if (!len || !vec_reserve(rules, rules->len + len))
+		return;
+	memcpy(rules->at + rules->len, bytes, len);
+	rules->len += len;
+}
+
 static void ask_symbols(struct asking *a, const struct gathered *g, struct supply *supply)
 {
 	const char *names[MAX_FUNCTIONS];
@@ -382,6 +393,22 @@ static void ask_symbols(struct asking *a, const struct gathered *g, struct suppl
 	}
 }
 
+/* A row may say that all registers are needed.  Then the rules of all modules are: what one
+ * needs another has saved. */
+static void ask_rules(struct asking *a)
+{
+	bool full = false;
+
+	for (size_t i = 0; i < a->supplies.len; i++)
+		full |= a->supplies.at[i]->rows.full;
+	for (size_t i = 0; i < a->supplies.len && full; i++)
+		if (a->supplies.at[i]->rows.rows.len)
+			resolver_want_rules(a->resolver, a->ids.at[i], take_rules,
+					    &a->supplies.at[i]->rules, NULL);
+	if (full)
+		resolver_wait(a->resolver, NULL, NULL, NULL);
+}
+
 static void ask_module(struct asking *a, struct module *module)
 {
 	struct gathered *g = module->owner;
@@ -391,7 +418,7 @@ static void ask_module(struct asking *a, struct module *module)
 	if (!g || g->asked || (!rows && !g->lacks_symbols))
 		return;
 	supply = supply_create(module);
-	if (!supply || !vec_push(&a->supplies, supply)) {
+	if (!supply || !vec_push(&a->ids, &g->id) || !vec_push(&a->supplies, supply)) {
 		supply_destroy(supply);
 		return;
 	}
@@ -413,12 +440,14 @@ void gather_ask(struct gather *gather, struct resolver *resolver, const char *wa
 		ask_module(&a, gather->modules.mapped.at[i]);
 	if (a.supplies.len)
 		resolver_wait(resolver, NULL, NULL, NULL);
+	ask_rules(&a);
 	for (size_t i = 0; i < a.supplies.len; i++) {
 		struct supply *supply = a.supplies.at[i];
 		if ((!supply->rows.rows.len && !supply->symbols.len) || !vec_push(ret, supply))
 			supply_destroy(supply);
 	}
 	vec_deinit(&a.supplies);
+	vec_deinit(&a.ids);
 }
 
 void gather_forget(struct gather *gather)

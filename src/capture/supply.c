@@ -2,6 +2,7 @@
 #include "capture/supply.h"
 
 #include <elf.h>
+#include <errno.h>
 #include <string.h>
 
 void supply_destroy(struct supply *supply)
@@ -10,6 +11,8 @@ void supply_destroy(struct supply *supply)
 		return;
 	free(supply->path);
 	row_table_deinit(&supply->rows);
+	cfi_close(supply->cfi);
+	vec_deinit(&supply->rules);
 	vec_deinit(&supply->symbols);
 	free(supply);
 }
@@ -21,10 +24,10 @@ void supplies_deinit(struct supplies *supplies)
 	vec_deinit(supplies);
 }
 
-const struct supply *supplies_find(const struct supplies *supplies, const struct module *module)
+static struct supply *find(const struct supplies *supplies, const struct module *module)
 {
 	for (size_t i = supplies ? supplies->len : 0; i--;) { /* the latest first */
-		const struct supply *supply = supplies->at[i];
+		struct supply *supply = supplies->at[i];
 
 		if (supply->build_id_len == module->build_id_len &&
 		    !memcmp(supply->build_id, module->build_id, module->build_id_len) &&
@@ -32,6 +35,24 @@ const struct supply *supplies_find(const struct supplies *supplies, const struct
 			return supply;
 	}
 	return NULL;
+}
+
+const struct supply *supplies_find(const struct supplies *supplies, const struct module *module)
+{
+	return find(supplies, module);
+}
+
+int supplies_step(const struct supplies *supplies, const struct module *module,
+		  const struct arch *arch, uint64_t vaddr, struct memory *memory,
+		  struct full_regs *regs, uint64_t *cfa, uint8_t *flags)
+{
+	struct supply *supply = find(supplies, module);
+
+	if (!supply || !supply->rules.len ||
+	    (!supply->cfi &&
+	     cfi_open_copy(supply->rules.at, supply->rules.len, arch, &supply->cfi, NULL)))
+		return -ENOENT;
+	return cfi_step(supply->cfi, vaddr, memory, regs, cfa, flags);
 }
 
 const struct row *supplies_row(const struct supplies *supplies, const struct module *module,

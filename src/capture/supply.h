@@ -7,6 +7,7 @@
 #define MEMTRACE_SUPPLY_H
 
 #include "elf/module.h"
+#include "unwind/cfi.h"
 #include "unwind/row_table.h"
 
 struct supply_symbol {
@@ -19,6 +20,8 @@ struct supply {
 	uint8_t build_id[64];
 	uint8_t build_id_len;
 	struct row_table rows;
+	struct cfi_bytes rules; /* for the rows that are ROW_CFA_FULL, and what they hang on */
+	struct cfi *cfi;	/* of the rules, once used */
 	VEC(struct supply_symbol) symbols;
 };
 
@@ -34,6 +37,12 @@ const struct supply *supplies_find(const struct supplies *supplies,
 /* The row for a virtual address of the module, or NULL. */
 const struct row *supplies_row(const struct supplies *supplies, const struct module *module,
 			       uint64_t vaddr);
+
+/* Steps all registers over the frame at a virtual address of the module, by the rules: as
+ * cfi_step(); -ENOENT: there are none for it. */
+int supplies_step(const struct supplies *supplies, const struct module *module,
+		  const struct arch *arch, uint64_t vaddr, struct memory *memory,
+		  struct full_regs *regs, uint64_t *cfa, uint8_t *flags);
 
 /* A function of the module by name.  False: not known. */
 bool supplies_symbol(const struct supplies *supplies, const struct module *module,

@@ -225,6 +225,26 @@ static int read_word(void *arg, uint64_t addr, uint64_t *ret)
 
 /* ---- walking ----------------------------------------------------------- */
 
+/* By what the file says and by what we were told: on 32-bit ARM the latter says more. */
+static int step_all(struct walker *walker, struct module *module,
+		    const struct unwinder_place *place, struct unwinder *unwinder,
+		    struct full_regs *regs, uint64_t *cfa, uint8_t *flags)
+{
+	const struct arch *arch = walker->tracee->arch;
+	struct memory *memory = &walker->tracee->target.memory;
+	int failed = -ENOENT;
+
+	for (int told = arch->state_mask != 0, i = 0; i < 2 && failed == -ENOENT;
+	     i++, told ^= 1)
+		if (told)
+			failed = supplies_step(walker->supplies, module, arch,
+					       place->vaddr - !place->exact, memory, regs, cfa,
+					       flags);
+		else if (unwinder)
+			failed = unwinder_step(unwinder, place, memory, regs, cfa, flags);
+	return failed;
+}
+
 static int full_step(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame,
 		     struct full_regs *regs, uint64_t *cfa, uint8_t *flags)
 {
@@ -238,12 +258,10 @@ static int full_step(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame,
 	int failed;
 
 	row_of(walker, pc, lookup_pc, frame);
-	if (!module || undo_covers(walker->undo, original) ||
-	    !place_find(walker, module, original, pc == lookup_pc, state != 0, &place,
-			&unwinder))
+	if (!module || undo_covers(walker->undo, original))
 		return -ENOENT;
-	failed = unwinder_step(unwinder, &place, &walker->tracee->target.memory, regs, cfa,
-			       flags);
+	place_find(walker, module, original, pc == lookup_pc, state != 0, &place, &unwinder);
+	failed = step_all(walker, module, &place, unwinder, regs, cfa, flags);
 	if (failed == -ENOENT) /* a row we were told does not say where the others are */
 		regs->known &=
 			1ull << arch->reg_pc | 1ull << arch->reg_sp | 1ull << arch->reg_fp;

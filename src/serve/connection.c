@@ -176,39 +176,65 @@ static int on_module(struct connection *c, const struct wire_message *message, s
 	return 0;
 }
 
-/* The module of a handle, or NULL, and then the request has been answered. */
-static struct debuginfo *known(struct connection *c, const struct wire_message *message,
-			       uint32_t handle)
+/* Begins the answer of `type` about the module of a handle.  NULL: there is none, and the
+ * request has been answered. */
+static struct debuginfo *begin(struct connection *c, const struct wire_message *message,
+			       enum wire_type type, uint32_t handle, struct wire_answer *answer)
 {
 	struct debuginfo *info = handle < c->modules.len ? c->modules.at[handle] : NULL;
 
-	if (!info)
+	if (info)
+		wire_answer_begin(answer, &c->out, message->request, type, handle);
+	else
 		wire_write_error(&c->out, message->request, WIRE_CODE_MODULE,
 				 "no module of this number was introduced");
 	return info;
 }
 
-static int on_lookup(struct connection *c, const struct wire_message *message, struct err *err)
+static void answer_frames(struct debuginfo *info, uint64_t vaddr, struct wire_answer *answer)
 {
 	struct wire_frame frames[WIRE_MAX_INLINED];
+	size_t count = debuginfo_frames(info, vaddr, frames, WIRE_MAX_INLINED);
+
+	wire_answer_frames(answer, frames, count);
+}
+
+static void answer_row(struct debuginfo *info, uint64_t vaddr, struct wire_answer *answer)
+{
+	struct row row;
+
+	debuginfo_row(info, vaddr, &row);
+	wire_answer_row(answer, &row);
+}
+
+/* A list of addresses, each answered by itself. */
+static int on_numbers(struct connection *c, const struct wire_message *message,
+		      enum wire_type type,
+		      void (*each)(struct debuginfo *, uint64_t, struct wire_answer *),
+		      struct err *err)
+{
 	struct wire_numbers numbers;
 	struct wire_answer answer;
 	struct debuginfo *info;
 	int e = wire_read_numbers(message, &numbers, err);
 
-	if (e)
-		return e;
-	info = known(c, message, numbers.handle);
+	info = e ? NULL : begin(c, message, type, numbers.handle, &answer);
 	if (!info)
-		return 0;
-	wire_answer_begin(&answer, &c->out, message->request, WIRE_FRAMES, numbers.handle);
-	for (uint32_t i = 0; i < numbers.count; i++) {
-		uint64_t offset = wire_number(&numbers, i);
-		size_t count = debuginfo_frames(info, offset, frames, WIRE_MAX_INLINED);
-		wire_answer_frames(&answer, frames, count);
-	}
+		return e;
+	for (uint32_t i = 0; i < numbers.count; i++)
+		each(info, wire_number(&numbers, i), &answer);
 	wire_answer_end(&answer);
 	return 0;
+}
+
+static int on_lookup(struct connection *c, const struct wire_message *message, struct err *err)
+{
+	return on_numbers(c, message, WIRE_FRAMES, answer_frames, err);
+}
+
+static int on_rows(struct connection *c, const struct wire_message *message, struct err *err)
+{
+	return on_numbers(c, message, WIRE_ROW_TABLE, answer_row, err);
 }
 
 static int on_symbols(struct connection *c, const struct wire_message *message, struct err *err)
@@ -218,38 +244,13 @@ static int on_symbols(struct connection *c, const struct wire_message *message, 
 	struct debuginfo *info;
 	int e = wire_read_symbols(message, &names, err);
 
-	if (e)
-		return e;
-	info = known(c, message, names.handle);
+	info = e ? NULL : begin(c, message, WIRE_VALUES, names.handle, &answer);
 	if (!info)
-		return 0;
-	wire_answer_begin(&answer, &c->out, message->request, WIRE_VALUES, names.handle);
+		return e;
 	for (uint32_t i = 0; i < names.count; i++) {
 		uint64_t value = 0, size = 0;
 		debuginfo_symbol(info, wire_next_text(&names.texts), &value, &size);
 		wire_answer_value(&answer, value, size);
-	}
-	wire_answer_end(&answer);
-	return 0;
-}
-
-static int on_rows(struct connection *c, const struct wire_message *message, struct err *err)
-{
-	struct wire_numbers numbers;
-	struct wire_answer answer;
-	struct debuginfo *info;
-	struct row row;
-	int e = wire_read_numbers(message, &numbers, err);
-
-	if (e)
-		return e;
-	info = known(c, message, numbers.handle);
-	if (!info)
-		return 0;
-	wire_answer_begin(&answer, &c->out, message->request, WIRE_ROW_TABLE, numbers.handle);
-	for (uint32_t i = 0; i < numbers.count; i++) {
-		debuginfo_row(info, wire_number(&numbers, i), &row);
-		wire_answer_row(&answer, &row);
 	}
 	wire_answer_end(&answer);
 	return 0;
@@ -275,15 +276,29 @@ static int on_unwind(struct connection *c, const struct wire_message *message, s
 	struct debuginfo *info;
 	int e = wire_read_range(message, &range, err);
 
-	if (e)
-		return e;
-	info = known(c, message, range.handle);
+	info = e ? NULL : begin(c, message, WIRE_UNWIND_TABLE, range.handle, &unwind.answer);
 	if (!info)
-		return 0;
-	wire_answer_begin(&unwind.answer, &c->out, message->request, WIRE_UNWIND_TABLE,
-			  range.handle);
+		return e;
 	debuginfo_unwind(info, range.begin, range.end, answer_unwind, &unwind);
 	wire_answer_end(&unwind.answer);
+	return 0;
+}
+
+static int on_rules(struct connection *c, const struct wire_message *message, struct err *err)
+{
+	struct cfi_bytes bytes = {};
+	struct wire_answer answer;
+	struct wire_range range;
+	struct debuginfo *info;
+	int e = wire_read_range(message, &range, err);
+
+	info = e ? NULL : begin(c, message, WIRE_RULE_TABLE, range.handle, &answer);
+	if (!info)
+		return e;
+	debuginfo_rules(info, range.begin, range.end, WIRE_MAX_RULES, &bytes);
+	wire_answer_bytes(&answer, bytes.at, bytes.len);
+	wire_answer_end(&answer);
+	vec_deinit(&bytes);
 	return 0;
 }
 
@@ -303,7 +318,7 @@ static int (*const answers[])(struct connection *, const struct wire_message *,
 			      struct err *) = {
 	[WIRE_HELLO] = on_hello,     [WIRE_MODULE] = on_module, [WIRE_LOOKUP] = on_lookup,
 	[WIRE_SYMBOLS] = on_symbols, [WIRE_ROWS] = on_rows,	[WIRE_ERROR] = on_error,
-	[WIRE_UNWIND] = on_unwind,
+	[WIRE_UNWIND] = on_unwind,   [WIRE_RULES] = on_rules,
 };
 
 static enum wire_code code_of(int e)

@@ -339,16 +339,30 @@ static void open_rows(struct debuginfo *info)
 	info->rows_open = true;
 }
 
+/* Of one file alone: a stripped one has part of what its debug file has, or all. */
+static struct rows *rows_of(struct debuginfo *info)
+{
+	open_rows(info);
+	return info->rows[1] ? info->rows[1] : info->rows[0];
+}
+
 void debuginfo_unwind(struct debuginfo *info, uint64_t begin, uint64_t end,
 		      bool (*visit)(void *arg, uint64_t vaddr, const struct row *row),
 		      void *arg)
 {
-	open_rows(info);
-	/* One of them: a stripped file has part of what its debug file has, or all. */
-	if (info->rows[1])
-		rows_for_each(info->rows[1], begin, end, visit, arg);
-	else if (info->rows[0])
-		rows_for_each(info->rows[0], begin, end, visit, arg);
+	struct rows *rows = rows_of(info);
+
+	if (rows)
+		rows_for_each(rows, begin, end, visit, arg);
+}
+
+void debuginfo_rules(struct debuginfo *info, uint64_t begin, uint64_t end, size_t max,
+		     struct cfi_bytes *ret)
+{
+	struct rows *rows = rows_of(info);
+
+	if (rows)
+		rows_copy(rows, begin, end, max, ret);
 }
 
 void debuginfo_row(struct debuginfo *info, uint64_t vaddr, struct row *ret)

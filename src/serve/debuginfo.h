@@ -5,6 +5,7 @@
 #include "serve/download.h"
 #include "serve/search.h"
 #include "symbols/wire.h"
+#include "unwind/cfi.h"
 
 struct debuginfo;
 
@@ -39,6 +40,10 @@ size_t debuginfo_frames(struct debuginfo *info, uint64_t vaddr, struct wire_fram
 void debuginfo_unwind(struct debuginfo *info, uint64_t begin, uint64_t end,
 		      bool (*visit)(void *arg, uint64_t vaddr, const struct row *row),
 		      void *arg);
+
+/* What rows can't hold of it: appended to *ret, as cfi_copy(). */
+void debuginfo_rules(struct debuginfo *info, uint64_t begin, uint64_t end, size_t max,
+		     struct cfi_bytes *ret);
 
 /* A function by its symbol name; false: there is none. */
 bool debuginfo_symbol(struct debuginfo *info, const char *name, uint64_t *value,

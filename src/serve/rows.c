@@ -65,3 +65,9 @@ void rows_for_each(struct rows *rows, uint64_t begin, uint64_t end,
 {
 	cfi_rows(rows->cfi, begin, end, visit, arg);
 }
+
+void rows_copy(struct rows *rows, uint64_t begin, uint64_t end, size_t max,
+	       struct cfi_bytes *ret)
+{
+	cfi_copy(rows->cfi, begin, end, max, ret);
+}

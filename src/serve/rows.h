@@ -4,6 +4,7 @@
 
 #include "region/row.h"
 #include "serve/elffile.h"
+#include "unwind/cfi.h"
 
 struct rows;
 
@@ -14,6 +15,10 @@ void rows_destroy(struct rows *rows); /* NULL is allowed */
 
 /* The row in force at vaddr; false (and ROW_CFA_NONE in *ret): there is none. */
 bool rows_find(struct rows *rows, uint64_t vaddr, struct row *ret);
+
+/* What rows can't hold of [begin, end): as cfi_copy(). */
+void rows_copy(struct rows *rows, uint64_t begin, uint64_t end, size_t max,
+	       struct cfi_bytes *ret);
 
 /* All rows of [begin, end): as cfi_rows(). */
 void rows_for_each(struct rows *rows, uint64_t begin, uint64_t end,

@@ -140,7 +140,7 @@ static int ask_lookup(struct resolver *r, struct cache_module *module, struct er
 /* Asks for the rows from vaddr on. */
 void resolver_ask_unwind(struct resolver *r, const struct request *request, uint64_t vaddr)
 {
-	wire_write_range(&r->channel.out, request->id,
+	wire_write_range(&r->channel.out, request->id, WIRE_UNWIND,
 			 &(struct wire_range){request->module->id.instance, vaddr, UINT64_MAX});
 }
 
@@ -478,7 +478,26 @@ int resolver_want_unwind(struct resolver *r, const struct resolver_module *id,
 		return err_set(err, -ENOMEM, "no memory for unwind rows");
 	request->count = WIRE_MAX_UNWIND;
 	request->visit = visit;
-	request->visit_arg = arg;
+	request->arg = arg;
 	resolver_ask_unwind(r, request, 0);
+	return 0;
+}
+
+int resolver_want_rules(struct resolver *r, const struct resolver_module *id,
+			resolver_rules_fn *take, void *arg, struct err *err)
+{
+	int e = resolver_want(r, id, NULL, 0, err);
+	struct request *request;
+
+	if (e)
+		return e;
+	request = request_new(r, WIRE_RULES, cache_module_find(&r->cache, id->instance));
+	if (!request)
+		return err_set(err, -ENOMEM, "no memory for unwind data");
+	request->count = WIRE_MAX_RULES;
+	request->take = take;
+	request->arg = arg;
+	wire_write_range(&r->channel.out, request->id, WIRE_RULES,
+			 &(struct wire_range){id->instance, 0, UINT64_MAX});
 	return 0;
 }

@@ -113,6 +113,14 @@ typedef void resolver_row_fn(void *arg, uint64_t vaddr, const struct row *row);
 int resolver_want_unwind(struct resolver *resolver, const struct resolver_module *module,
 			 resolver_row_fn *visit, void *arg, struct err *err);
 
+/*
+ * The same, for what rows can't hold: bytes for cfi_open_copy(), in pieces, in order; fewer
+ * than WIRE_MAX_RULES in all.
+ */
+typedef void resolver_rules_fn(void *arg, const uint8_t *bytes, size_t len);
+int resolver_want_rules(struct resolver *resolver, const struct resolver_module *module,
+			resolver_rules_fn *take, void *arg, struct err *err);
+
 /* The descriptor to poll for the server's end while nothing is asked; -1: lost. */
 int resolver_fd(const struct resolver *resolver);
 /* It is readable and nothing was asked: finds out whether the server has gone. */

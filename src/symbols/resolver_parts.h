@@ -16,7 +16,8 @@ struct request {
 	uint64_t *values, *sizes;     /* SYMBOLS: where the answers go, the caller's */
 	struct row *rows;	      /* ROWS: the same */
 	resolver_row_fn *visit;	      /* UNWIND: who takes them */
-	void *visit_arg;
+	resolver_rules_fn *take;      /* RULES: the same */
+	void *arg;		      /* of both */
 	uint64_t row_vaddr; /* of the last one */
 };
 

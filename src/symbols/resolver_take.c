@@ -28,7 +28,7 @@ static int store_frames(struct cache *cache, struct cache_entry *entry,
 	return 0;
 }
 
-/* Whether a part of an answer fits its request: next in order, not too much. */
+/* A part of an answer, which fits its request: next in order, not too much. */
 static int part_check(const struct request *request, const struct wire_part *part,
 		      struct err *err)
 {
@@ -60,39 +60,40 @@ static int take_frames(struct resolver *r, struct request *request,
 	return e;
 }
 
-static int take_values(struct request *request, const struct wire_message *message,
-		       struct err *err)
+static int take_value(struct request *request, struct wire_part *part)
 {
-	struct wire_part part;
-	int e = wire_read_part(message, &part, err);
+	uint64_t size;
 
-	if (!e)
-		e = part_check(request, &part, err);
-	for (uint32_t i = 0; !e && i < part.count; i++) {
-		uint64_t size, value = wire_next_value(&part, &size);
-		if (request->sizes)
-			request->sizes[request->answered] = size;
-		request->values[request->answered++] = value;
-	}
-	return e;
+	request->values[request->answered] = wire_next_value(part, &size);
+	if (request->sizes)
+		request->sizes[request->answered] = size;
+	return 0;
 }
 
-static int take_rows(struct request *request, const struct wire_message *message,
-		     struct err *err)
+static int take_row(struct request *request, struct wire_part *part)
 {
-	struct wire_part part;
-	int e = wire_read_part(message, &part, err);
-
-	if (!e)
-		e = part_check(request, &part, err);
-	for (uint32_t i = 0; !e && i < part.count; i++)
-		wire_next_row(&part, &request->rows[request->answered++]);
-	return e;
+	wire_next_row(part, &request->rows[request->answered]);
+	return 0;
 }
 
 /* They must ascend: who keeps them relies on it. */
-static int take_unwind(struct request *request, const struct wire_message *message,
-		       struct err *err)
+static int take_unwind(struct request *request, struct wire_part *part)
+{
+	struct row row;
+	uint64_t vaddr;
+
+	wire_next_unwind(part, &vaddr, &row);
+	if (vaddr < request->row_vaddr)
+		return -EPROTO;
+	request->row_vaddr = vaddr;
+	request->visit(request->arg, vaddr, &row);
+	return 0;
+}
+
+/* One record after the other. */
+static int take_records(struct request *request, const struct wire_message *message,
+			int (*take)(struct request *request, struct wire_part *part),
+			struct err *err)
 {
 	struct wire_part part;
 	int e = wire_read_part(message, &part, err);
@@ -100,22 +101,33 @@ static int take_unwind(struct request *request, const struct wire_message *messa
 	if (!e)
 		e = part_check(request, &part, err);
 	for (uint32_t i = 0; !e && i < part.count; i++) {
-		struct row row;
-		uint64_t vaddr;
-
-		wire_next_unwind(&part, &vaddr, &row);
-		if (vaddr < request->row_vaddr)
-			return err_set(err, -EPROTO, "memtrace-fs sent rows in disorder");
-		request->row_vaddr = vaddr;
+		if (take(request, &part))
+			e = err_set(err, -EPROTO, "memtrace-fs sent rows in disorder");
 		request->answered++;
-		request->visit(request->visit_arg, vaddr, &row);
 	}
 	return e;
+}
+
+static int take_rules(struct request *request, const struct wire_message *message,
+		      struct err *err)
+{
+	struct wire_part part;
+	int e = wire_read_part(message, &part, err);
+
+	if (!e)
+		e = part_check(request, &part, err);
+	if (e)
+		return e;
+	request->take(request->arg, wire_part_bytes(&part), part.count);
+	request->answered += part.count;
+	return 0;
 }
 
 /* All parts of an answer are there.  True: so is the whole answer. */
 static bool take_end(struct resolver *r, struct request *request, struct err *err, int *e)
 {
+	if (request->type == WIRE_RULES)
+		return true;
 	if (request->type != WIRE_UNWIND) {
 		if (request->answered != request->count)
 			*e = err_set(err, -EPROTO, "memtrace-fs answered %u of %u questions",
@@ -187,39 +199,57 @@ static bool is_answer(enum wire_type type, uint16_t answer)
 	       (type == WIRE_LOOKUP && answer == WIRE_FRAMES) ||
 	       (type == WIRE_SYMBOLS && answer == WIRE_VALUES) ||
 	       (type == WIRE_ROWS && answer == WIRE_ROW_TABLE) ||
-	       (type == WIRE_UNWIND && answer == WIRE_UNWIND_TABLE);
+	       (type == WIRE_UNWIND && answer == WIRE_UNWIND_TABLE) ||
+	       (type == WIRE_RULES && answer == WIRE_RULE_TABLE);
+}
+
+/* The message answers the request. */
+static int take_answer(struct resolver *r, struct request *request,
+		       const struct wire_message *message, struct err *err)
+{
+	switch (message->type) {
+	case WIRE_MODULE_INFO:
+		return take_info(r, request, message, err);
+	case WIRE_FRAMES:
+		return take_frames(r, request, message, err);
+	case WIRE_VALUES:
+		return take_records(request, message, take_value, err);
+	case WIRE_ROW_TABLE:
+		return take_records(request, message, take_row, err);
+	case WIRE_UNWIND_TABLE:
+		return take_records(request, message, take_unwind, err);
+	case WIRE_RULE_TABLE:
+		return take_rules(request, message, err);
+	default:
+		return take_error(r, request, message, err);
+	}
+}
+
+static struct request *find(const struct resolver *r, uint32_t id)
+{
+	for (size_t i = 0; i < r->requests.len; i++)
+		if (r->requests.at[i].id == id)
+			return &r->requests.at[i];
+	return NULL;
 }
 
 int resolver_take(struct resolver *r, const struct wire_message *message, struct err *err)
 {
-	struct request *request = NULL;
-	size_t i;
+	struct request *request = find(r, message->request);
 	int e;
 
 	r->heard_at = channel_now();
 	if (message->type == WIRE_PROGRESS)
 		return take_progress(r, message, err);
 	r->answered_at = r->heard_at;
-	for (i = 0; i < r->requests.len && !request; i++)
-		if (r->requests.at[i].id == message->request)
-			request = &r->requests.at[i--];
-	if (message->type == WIRE_ERROR)
-		e = take_error(r, request, message, err);
-	else if (!request || !is_answer(request->type, message->type))
-		e = err_set(err, -EPROTO, "memtrace-fs sent an answer to nothing");
-	else if (message->type == WIRE_FRAMES)
-		e = take_frames(r, request, message, err);
-	else if (message->type == WIRE_VALUES)
-		e = take_values(request, message, err);
-	else if (message->type == WIRE_ROW_TABLE)
-		e = take_rows(request, message, err);
-	else if (message->type == WIRE_UNWIND_TABLE)
-		e = take_unwind(request, message, err);
-	else
-		e = take_info(r, request, message, err);
+	if (!request && message->type == WIRE_ERROR)
+		return take_error(r, NULL, message, err);
+	if (!request || !is_answer(request->type, message->type))
+		return err_set(err, -EPROTO, "memtrace-fs sent an answer to nothing");
+	e = take_answer(r, request, message, err);
 	if (e || (message->flags & WIRE_MORE))
 		return e;
 	if (message->type == WIRE_ERROR || take_end(r, request, err, &e))
-		resolver_drop(r, i);
+		resolver_drop(r, (size_t)(request - r->requests.at));
 	return e;
 }

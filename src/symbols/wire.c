@@ -33,6 +33,8 @@ static const struct {
 	[WIRE_ERROR] = {"ERROR", 0, 8 << 10},
 	[WIRE_UNWIND] = {"UNWIND", WIRE_CLIENT, 64},
 	[WIRE_UNWIND_TABLE] = {"UNWIND_TABLE", WIRE_SERVER, 64 << 10},
+	[WIRE_RULES] = {"RULES", WIRE_CLIENT, 64},
+	[WIRE_RULE_TABLE] = {"RULE_TABLE", WIRE_SERVER, 64 << 10},
 };
 
 const char *wire_type_name(uint16_t type)
@@ -218,24 +220,37 @@ const char *wire_next_text(struct cursor *texts)
 	return read_text(texts);
 }
 
+/* Of the records of one answer, all its messages together. */
+static uint32_t records_max(uint16_t type)
+{
+	return type == WIRE_UNWIND_TABLE ? WIRE_MAX_UNWIND
+	       : type == WIRE_RULE_TABLE ? WIRE_MAX_RULES
+					 : WIRE_MAX_OFFSETS;
+}
+
+/* The bytes of a record; 0: they differ. */
+static size_t record_size(uint16_t type)
+{
+	static const uint8_t sizes[] = {[WIRE_VALUES] = 16,
+					[WIRE_ROW_TABLE] = 12,
+					[WIRE_UNWIND_TABLE] = 20,
+					[WIRE_RULE_TABLE] = 1};
+
+	return type < sizeof(sizes) ? sizes[type] : 0;
+}
+
 int wire_read_part(const struct wire_message *message, struct wire_part *ret, struct err *err)
 {
+	uint32_t limit = records_max(message->type);
+	size_t left, size = record_size(message->type);
 	struct cursor c = message->payload;
-	uint32_t limit;
-	size_t left;
 
 	ret->handle = cursor_u32(&c);
 	ret->first = cursor_u32(&c);
 	ret->count = cursor_u32(&c);
 	left = cursor_left(&c);
-	limit = message->type == WIRE_UNWIND_TABLE ? WIRE_MAX_UNWIND : WIRE_MAX_OFFSETS;
-	if (c.bad || ret->count > limit || ret->first > limit - ret->count)
-		return broken(message, err);
-	if (message->type == WIRE_VALUES && left != 16 * (size_t)ret->count)
-		return broken(message, err);
-	if (message->type == WIRE_ROW_TABLE && left != 12 * (size_t)ret->count)
-		return broken(message, err);
-	if (message->type == WIRE_UNWIND_TABLE && left != 20 * (size_t)ret->count)
+	if (c.bad || ret->count > limit || ret->first > limit - ret->count ||
+	    (size && left != size * ret->count))
 		return broken(message, err);
 	ret->records = c;
 	return 0;
@@ -273,6 +288,11 @@ void wire_next_unwind(struct wire_part *part, uint64_t *vaddr, struct row *ret)
 {
 	*vaddr = cursor_u64(&part->records);
 	wire_next_row(part, ret);
+}
+
+const uint8_t *wire_part_bytes(const struct wire_part *part)
+{
+	return part->records.at;
 }
 
 void wire_next_row(struct wire_part *part, struct row *ret)

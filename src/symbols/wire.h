@@ -32,6 +32,7 @@ enum {
 	WIRE_MAX_FINGERPRINT = 4096,
 	WIRE_MAX_OFFSETS = 4096,    /* per LOOKUP or ROWS */
 	WIRE_MAX_UNWIND = 1 << 16,  /* rows per UNWIND: what is beyond is asked for again */
+	WIRE_MAX_RULES = 4 << 20,   /* bytes per RULES: what is beyond is not told */
 	WIRE_MAX_INLINED = 64,	    /* frames of one address */
 	WIRE_MAX_NAMES = 1024,	    /* per SYMBOLS */
 	WIRE_MAX_MODULES = 1 << 14, /* handles of one connection */
@@ -56,6 +57,8 @@ enum wire_type { /* stable numbers */
 		 WIRE_ERROR = 12,
 		 WIRE_UNWIND = 13,
 		 WIRE_UNWIND_TABLE = 14,
+		 WIRE_RULES = 15,
+		 WIRE_RULE_TABLE = 16,
 };
 
 enum {			   /* header flags */
@@ -116,7 +119,7 @@ struct wire_module_info {
 	const char *remark; /* what was found and not used, and why; absent: nothing */
 };
 
-struct wire_range { /* UNWIND: which rows, by virtual address */
+struct wire_range { /* UNWIND, RULES: of which code, by virtual address */
 	uint32_t handle;
 	uint64_t begin, end;
 };
@@ -133,7 +136,7 @@ struct wire_names_list { /* SYMBOLS */
 	struct cursor texts; /* count texts, checked: wire_next_text() */
 };
 
-struct wire_part { /* the head of FRAMES, VALUES, ROW_TABLE and UNWIND_TABLE */
+struct wire_part { /* the head of FRAMES, VALUES, ROW_TABLE, UNWIND_TABLE, RULE_TABLE */
 	uint32_t handle;
 	uint32_t first; /* index, in the request, of the first one answered here */
 	uint32_t count;
@@ -232,6 +235,8 @@ void wire_frames_close(struct wire_frames *frames);
 uint64_t wire_next_value(struct wire_part *part, uint64_t *size);
 void wire_next_row(struct wire_part *part, struct row *ret);
 void wire_next_unwind(struct wire_part *part, uint64_t *vaddr, struct row *ret);
+/* All records of a RULE_TABLE: part.count bytes. */
+const uint8_t *wire_part_bytes(const struct wire_part *part);
 
 /* ---- writing -------------------------------------------------------------------- */
 
@@ -257,8 +262,9 @@ void wire_write_module_info(struct wire_out *out, uint32_t request,
 /* type: WIRE_LOOKUP or WIRE_ROWS; count <= WIRE_MAX_OFFSETS. */
 void wire_write_numbers(struct wire_out *out, uint32_t request, enum wire_type type,
 			uint32_t handle, const uint64_t *values, uint32_t count);
-/* An UNWIND. */
-void wire_write_range(struct wire_out *out, uint32_t request, const struct wire_range *range);
+/* type: WIRE_UNWIND or WIRE_RULES. */
+void wire_write_range(struct wire_out *out, uint32_t request, enum wire_type type,
+		      const struct wire_range *range);
 /* Writes the first names that fit one message; returns how many (0 only for none). */
 uint32_t wire_write_symbols(struct wire_out *out, uint32_t request, uint32_t handle,
 			    const char *const *names, size_t count);
@@ -295,6 +301,8 @@ void wire_answer_value(struct wire_answer *answer, uint64_t value, uint64_t size
 void wire_answer_row(struct wire_answer *answer, const struct row *row);
 /* The row that holds from vaddr on; at most WIRE_MAX_UNWIND, ascending. */
 void wire_answer_unwind(struct wire_answer *answer, uint64_t vaddr, const struct row *row);
+/* Of RULE_TABLE: at most WIRE_MAX_RULES bytes in all. */
+void wire_answer_bytes(struct wire_answer *answer, const uint8_t *bytes, size_t len);
 void wire_answer_end(struct wire_answer *answer);
 
 #endif

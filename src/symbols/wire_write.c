@@ -137,9 +137,10 @@ void wire_write_module_info(struct wire_out *out, uint32_t request,
 	end(out);
 }
 
-void wire_write_range(struct wire_out *out, uint32_t request, const struct wire_range *range)
+void wire_write_range(struct wire_out *out, uint32_t request, enum wire_type type,
+		      const struct wire_range *range)
 {
-	begin(out, WIRE_UNWIND, request);
+	begin(out, type, request);
 	put_uint(out, range->handle, 4);
 	put_uint(out, range->begin, 8);
 	put_uint(out, range->end, 8);
@@ -357,4 +358,17 @@ void wire_answer_unwind(struct wire_answer *answer, uint64_t vaddr, const struct
 	record_begin(answer);
 	put_uint(answer->out, vaddr, 8);
 	put_row(answer, row);
+}
+
+void wire_answer_bytes(struct wire_answer *answer, const uint8_t *bytes, size_t len)
+{
+	for (size_t at = 0, n; at < len; at += n) {
+		n = len - at < WIRE_SOFT_PAYLOAD ? len - at : WIRE_SOFT_PAYLOAD;
+		if (answer->count) {
+			part_end(answer, true);
+			part_begin(answer);
+		}
+		put_bytes(answer->out, bytes + at, n);
+		answer->count = (uint32_t)n;
+	}
 }

@@ -6,18 +6,39 @@
 
 #include "unwind/cfi_parts.h"
 
+static struct cfi *create(struct image *image, const struct arch *arch)
+{
+	struct cfi *cfi = calloc(1, sizeof(*cfi));
+
+	if (!cfi)
+		return NULL;
+	cfi->image = image;
+	cfi->arch = arch;
+	cfi->mask = arch->word_size == 4 ? UINT32_MAX : UINT64_MAX;
+	return cfi;
+}
+
+int cfi_open_copy(const uint8_t *bytes, size_t len, const struct arch *arch, struct cfi **ret,
+		  struct err *err)
+{
+	struct cfi *cfi = create(NULL, arch);
+
+	if (!cfi)
+		return err_sys(err, -ENOMEM, "reading unwind data");
+	cfi->debug_frame = (struct cfi_section){.data = {.bytes = bytes, .len = len}};
+	*ret = cfi;
+	return 0;
+}
+
 int cfi_open(struct image *image, const struct arch *arch, struct cfi **ret, struct err *err)
 {
 	struct cfi *cfi;
 
 	if (image_machine(image) != arch->elf_machine || image_class(image) != arch->elf_class)
 		return err_set(err, -EINVAL, "the file is for another CPU than %s", arch->name);
-	cfi = calloc(1, sizeof(*cfi));
+	cfi = create(image, arch);
 	if (!cfi)
 		return err_sys(err, -ENOMEM, "reading unwind data");
-	cfi->image = image;
-	cfi->arch = arch;
-	cfi->mask = arch->word_size == 4 ? UINT32_MAX : UINT64_MAX;
 	cfi->eh_frame = (struct cfi_section){.data = *image_eh_frame(image), .eh = true};
 	cfi->debug_frame = (struct cfi_section){.data = *image_debug_frame(image)};
 	if (!cfi->eh_frame.data.bytes && !cfi->debug_frame.data.bytes) {

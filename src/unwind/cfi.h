@@ -6,6 +6,7 @@
 #define MEMTRACE_CFI_H
 
 #include "arch/arch.h"
+#include "base/vec.h"
 #include "elf/image.h"
 #include "region/row.h"
 
@@ -33,6 +34,15 @@ int cfi_row(struct cfi *cfi, uint64_t vaddr, struct row *ret);
  */
 void cfi_rows(struct cfi *cfi, uint64_t begin, uint64_t end,
 	      bool (*visit)(void *arg, uint64_t vaddr, const struct row *row), void *arg);
+
+VEC_TYPE(cfi_bytes, uint8_t);
+
+/* Appends to *ret what describes [begin, end), as a .debug_frame that needs no file: at most
+ * max bytes, whole entries. */
+void cfi_copy(struct cfi *cfi, uint64_t begin, uint64_t end, size_t max, struct cfi_bytes *ret);
+/* Opens such a copy; the bytes must stay. */
+int cfi_open_copy(const uint8_t *bytes, size_t len, const struct arch *arch, struct cfi **ret,
+		  struct err *err);
 
 /* Whether much of the file's code (more than 15 %) is covered by no unwind data: it was
  * built without, and has only what its start files brought along. */

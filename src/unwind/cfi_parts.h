@@ -76,7 +76,7 @@ struct cfi_index {
 };
 
 struct cfi {
-	struct image *image;
+	struct image *image; /* NULL: a copy */
 	const struct arch *arch;
 	uint64_t mask;				  /* of addresses: 32 or 64 bits */
 	struct cfi_section eh_frame, debug_frame; /* data.bytes NULL: not there */
@@ -123,6 +123,10 @@ const struct cfi_index *cfi_table_index(const struct cfi *cfi,
  * the next ones begin; fde->end: they hold to the end.  0 or -EINVAL. */
 int cfi_program_run(struct cfi *cfi, const struct cfi_fde *fde, uint64_t vaddr,
 		    struct cfi_rules *ret, uint64_t *next);
+
+/* Whether the instructions say where a place is by an encoded pointer, whose meaning hangs on
+ * where it stands: no producer is known to. */
+bool cfi_program_names_places(struct cfi *cfi, const struct cfi_fde *fde);
 
 /* cfi_row.c: the row that such rules come to. */
 void cfi_row_reduce(const struct cfi *cfi, const struct cfi_fde *fde,

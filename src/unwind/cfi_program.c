@@ -53,6 +53,7 @@ struct run {
 	const struct cfi_cie *cie;
 	const struct cfi_rules *initial; /* NULL while they are being made */
 	uint64_t location;
+	bool placed; /* by DW_CFA_set_loc */
 	struct cursor c;
 	struct cfi_rules *rules;
 	unsigned remembered_count;
@@ -161,6 +162,7 @@ static void set_location(struct run *r)
 {
 	uint64_t location;
 
+	r->placed = true;
 	if (cfi_entry_pointer(r->cfi, r->section, &r->c, r->cie->encoding, r->cie->address_size,
 			      &location))
 		r->location = location;
@@ -314,31 +316,49 @@ static int run(struct run *r, const uint8_t *program, const uint8_t *end, uint64
 	return r->c.bad ? -EINVAL : 0;
 }
 
-int cfi_program_run(struct cfi *cfi, const struct cfi_fde *fde, uint64_t vaddr,
-		    struct cfi_rules *ret, uint64_t *next)
+/* Runs the CIE's instructions, if they aren't those of last time, and the FDE's. */
+static int run_fde(struct run *r, struct cfi *cfi, const struct cfi_fde *fde, uint64_t vaddr,
+		   struct cfi_rules *ret)
 {
-	struct run r; /* large: not cleared */
-
-	r.cfi = cfi;
-	r.section = fde->section;
-	r.cie = &fde->cie;
-	r.remembered_count = 0;
+	r->cfi = cfi;
+	r->section = fde->section;
+	r->cie = &fde->cie;
+	r->placed = false;
+	r->remembered_count = 0;
 	if (cfi->last_section != fde->section || cfi->last_offset != fde->cie.offset) {
 		cfi->last_section = NULL;
 		cfi->last_initial = (struct cfi_rules){0};
-		r.initial = NULL;
-		r.rules = &cfi->last_initial;
-		r.location = 0;
-		if (run(&r, fde->cie.program, fde->cie.end, UINT64_MAX))
+		r->initial = NULL;
+		r->rules = &cfi->last_initial;
+		r->location = 0;
+		if (run(r, fde->cie.program, fde->cie.end, UINT64_MAX))
 			return -EINVAL;
 		cfi->last_section = fde->section;
 		cfi->last_offset = fde->cie.offset;
 	}
 	*ret = cfi->last_initial;
-	r.initial = &cfi->last_initial;
-	r.rules = ret;
-	r.location = fde->begin;
-	if (run(&r, fde->program, fde->program_end, vaddr) || ret->cfa.kind == CFI_UNSPECIFIED)
+	r->initial = &cfi->last_initial;
+	r->rules = ret;
+	r->location = fde->begin;
+	return run(r, fde->program, fde->program_end, vaddr);
+}
+
+bool cfi_program_names_places(struct cfi *cfi, const struct cfi_fde *fde)
+{
+	struct cfi_rules rules;
+	struct run r; /* large: not cleared */
+
+	if (fde->cie.encoding == 0)
+		return false;
+	return run_fde(&r, cfi, fde, UINT64_MAX, &rules) || r.placed;
+}
+
+int cfi_program_run(struct cfi *cfi, const struct cfi_fde *fde, uint64_t vaddr,
+		    struct cfi_rules *ret, uint64_t *next)
+{
+	struct run r; /* large: not cleared */
+
+	if (run_fde(&r, cfi, fde, vaddr, ret) || ret->cfa.kind == CFI_UNSPECIFIED)
 		return -EINVAL;
 	if (next)
 		*next = r.location > vaddr && r.location < fde->end ? r.location : fde->end;

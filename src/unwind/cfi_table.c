@@ -130,8 +130,11 @@ static int by_begin(const void *a, const void *b)
 static bool is_code(const struct cfi *cfi, uint64_t vaddr)
 {
 	size_t count;
-	const struct image_segment *s = image_segments(cfi->image, &count);
+	const struct image_segment *s;
 
+	if (!cfi->image)
+		return true;
+	s = image_segments(cfi->image, &count);
 	for (size_t i = 0; i < count; i++) {
 		if ((s[i].flags & PF_X) && vaddr >= s[i].vaddr &&
 		    vaddr - s[i].vaddr < s[i].mem_size)

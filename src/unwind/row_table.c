@@ -12,6 +12,7 @@ void row_table_add(struct row_table *table, uint64_t vaddr, const struct row *ro
 	struct row kept = is_valid(row) ? *row : none;
 	size_t count = table->vaddrs.len;
 
+	table->full |= kept.cfa == ROW_CFA_FULL;
 	if (count && table->vaddrs.at[count - 1] == vaddr) {
 		table->rows.at[count - 1] = kept;
 		return;

@@ -14,6 +14,7 @@ enum { ROW_TABLE_MAX = 1 << 20 };
 struct row_table {
 	VEC(uint64_t) vaddrs; /* ascending */
 	VEC(struct row) rows;
+	bool full; /* one of them is ROW_CFA_FULL */
 };
 
 /* Appends; vaddr is not below the last one (an equal one replaces it).  What no walk can

@@ -23,7 +23,7 @@ static inline __attribute__((always_inline)) void *inner(unsigned n)
 	return keep(malloc(n));
 }
 
-static __attribute__((noinline)) void work(unsigned n)
+__attribute__((noinline)) void work(unsigned n)
 {
 	inner(n);
 	part_call(inner, n + 1);
@@ -36,6 +36,29 @@ __attribute__((noinline)) void *keep(void *p)
 	return p;
 }
 
+#ifdef ALL_REGISTERS /* a frame that hangs on rbx, which work() saves */
+__asm__(".cfi_sections .debug_frame\n"
+	".type by_rbx, @function\n"
+	"by_rbx: .cfi_startproc\n"
+	"	push %rbx\n"
+	"	.cfi_def_cfa_offset 16\n"
+	"	.cfi_offset %rbx, -16\n"
+	"	mov %rsp, %rbx\n"
+	"	.cfi_def_cfa %rbx, 16\n"
+	"	sub $80, %rsp\n"
+	"	and $-64, %rsp\n"
+	"	call work\n"
+	"	mov %rbx, %rsp\n"
+	"	pop %rbx\n"
+	"	.cfi_def_cfa %rsp, 8\n"
+	"	ret\n"
+	"	.cfi_endproc\n"
+	".size by_rbx, . - by_rbx");
+void by_rbx(unsigned n);
+#else
+#define by_rbx work
+#endif
+
 int main(void)
 {
 	char line[64];
@@ -44,7 +67,7 @@ int main(void)
 	printf("READY %d\n", (int)sizeof(line));
 	while (fgets(line, sizeof(line), stdin)) {
 		for (unsigned i = 0; i < 3; i++)
-			work(100 * i + 10);
+			by_rbx(100 * i + 10);
 		printf("DONE\n");
 	}
 	return 0;

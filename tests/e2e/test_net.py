@@ -14,6 +14,7 @@ pytestmark = pytest.mark.skipif(not net.allowed(), reason="needs root, ip and ns
 VARIANTS = {
     "stripped": {},
     "no-unwind-data": {"cflags": net.NO_UNWIND},
+    "all-registers": {"cflags": [*net.NO_UNWIND, "-DALL_REGISTERS"], "headers": False},
     "no-section-headers": {"headers": False},
     "no-build-id": {"ldflags": ["-Wl,--build-id=none"]},
     "nothing-left": {"cflags": net.NO_UNWIND, "ldflags": ["-Wl,--build-id=none"], "headers": False},

@@ -184,6 +184,22 @@ static void ask(struct cfi *cfi, uint64_t pc, struct memory *stack)
 	assert(cfi_row(cfi, pc, &again) == rc && !memcmp(&row, &again, sizeof(row)));
 }
 
+/* What is sent to who has not the file: whole entries, however broken the file is. */
+static void ask_copy(struct cfi *cfi, const struct input *in)
+{
+	struct cfi_bytes bytes = {};
+	struct cfi *copy;
+	struct row row;
+
+	cfi_copy(cfi, 0, ~0ull, FILE_MAX, &bytes);
+	assert(bytes.len <= FILE_MAX);
+	assert(!cfi_open_copy(bytes.at, bytes.len, &arch_x86_64, &copy, NULL));
+	for (size_t i = 0; i < PCS; i++)
+		cfi_row(copy, CODE + in->pcs[i], &row);
+	cfi_close(copy);
+	vec_deinit(&bytes);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static uint8_t file[FILE_MAX];
@@ -206,6 +222,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		for (uint64_t pc = 0; pc < CODE_LEN; pc += CODE_LEN / 8)
 			ask(cfi, CODE + pc, &stack.memory);
 		ask(cfi, ~0ull, &stack.memory);
+		ask_copy(cfi, &in);
 	} else {
 		assert(err.text[0]);
 	}

@@ -53,6 +53,12 @@ static void on_row(void *arg, uint64_t vaddr, const struct row *row)
 	*last = vaddr;
 }
 
+static void on_rules(void *arg, const uint8_t *bytes, size_t len)
+{
+	(void)arg;
+	fuzz_touch(bytes, len);
+}
+
 static void ask(struct resolver *resolver)
 {
 	const uint64_t offsets[] = {0x1000, 0x2000, 0x3000};
@@ -72,6 +78,7 @@ static void ask(struct resolver *resolver)
 		assert(err.text[0]);
 	touch_answers(resolver, 1, offsets, 3);
 	resolver_symbols(resolver, &two, names, 2, values, sizes, &err);
+	resolver_want_rules(resolver, &one, on_rules, NULL, &err);
 	if (!resolver_want_unwind(resolver, &two, on_row, &last, &err))
 		resolver_wait(resolver, NULL, NULL, &err);
 	resolver_rows(resolver, &one, offsets, 3, rows, &err);

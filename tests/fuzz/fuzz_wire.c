@@ -122,7 +122,7 @@ static void check_range(const struct wire_message *message, struct wire_out *out
 
 	if (wire_read_range(message, &a, &err))
 		return;
-	wire_write_range(out, message->request, &a);
+	wire_write_range(out, message->request, message->type, &a);
 	reread(out, WIRE_CLIENT, &again);
 	assert(!wire_read_range(&again, &b, &err));
 	assert(a.handle == b.handle && a.begin == b.begin && a.end == b.end);
@@ -196,7 +196,11 @@ static void check_records(const struct wire_message *message, struct wire_out *o
 	if (wire_read_part(message, &a, &err))
 		return;
 	wire_answer_begin(&answer, out, message->request, message->type, a.handle);
-	for (uint32_t i = 0; i < a.count; i++) {
+	if (message->type == WIRE_RULE_TABLE) {
+		wire_answer_bytes(&answer, wire_part_bytes(&a), a.count);
+		cursor_bytes(&a.records, a.count);
+	}
+	for (uint32_t i = 0; i < a.count && message->type != WIRE_RULE_TABLE; i++) {
 		struct row row;
 		uint64_t size;
 
@@ -281,6 +285,7 @@ static void check_message(const struct wire_message *message, enum wire_side sen
 		check_frames(message, &out);
 		break;
 	case WIRE_UNWIND:
+	case WIRE_RULES:
 		check_range(message, &out);
 		break;
 	case WIRE_SYMBOLS:
@@ -289,6 +294,7 @@ static void check_message(const struct wire_message *message, enum wire_side sen
 	case WIRE_VALUES:
 	case WIRE_ROW_TABLE:
 	case WIRE_UNWIND_TABLE:
+	case WIRE_RULE_TABLE:
 		check_records(message, &out);
 		break;
 	case WIRE_PROGRESS:

@@ -230,7 +230,7 @@ static void test_unwind(void **state)
 	size_t at = 0;
 	(void)state;
 
-	wire_write_range(&out, 3, &(struct wire_range){7, 0x1000, UINT64_MAX});
+	wire_write_range(&out, 3, WIRE_UNWIND, &(struct wire_range){7, 0x1000, UINT64_MAX});
 	message = only_message(&out, WIRE_CLIENT);
 	assert_int_equal(wire_read_range(&message, &range, NULL), 0);
 	assert_int_equal(range.handle, 7);
@@ -427,10 +427,12 @@ static int decode(const struct wire_message *message)
 	case WIRE_SYMBOLS:
 		return wire_read_symbols(message, &u.names, NULL);
 	case WIRE_UNWIND:
+	case WIRE_RULES:
 		return wire_read_range(message, &u.range, NULL);
 	case WIRE_VALUES:
 	case WIRE_ROW_TABLE:
 	case WIRE_UNWIND_TABLE:
+	case WIRE_RULE_TABLE:
 		return wire_read_part(message, &u.part, NULL);
 	case WIRE_PROGRESS:
 		return wire_read_progress(message, &u.progress, NULL);
@@ -471,9 +473,13 @@ static void write_all(struct wire_out *out)
 			wire_answer_row(&answer, &(struct row){1, 2, 3, 1, 1, 1, 1});
 		wire_answer_end(&answer);
 	}
-	wire_write_range(out, 9, &(struct wire_range){1, 2, 3});
+	wire_write_range(out, 9, WIRE_UNWIND, &(struct wire_range){1, 2, 3});
 	wire_answer_begin(&answer, out, 9, WIRE_UNWIND_TABLE, 1);
 	wire_answer_unwind(&answer, 5, &(struct row){1, 2, 3, 1, 1, 1, 1});
+	wire_answer_end(&answer);
+	wire_write_range(out, 10, WIRE_RULES, &(struct wire_range){1, 2, 3});
+	wire_answer_begin(&answer, out, 10, WIRE_RULE_TABLE, 1);
+	wire_answer_bytes(&answer, (const uint8_t *)"rules", 5);
 	wire_answer_end(&answer);
 	wire_write_progress(out, 7, &(struct wire_progress){1, 2, "w"});
 	wire_write_error(out, 8, 1, "e");
@@ -483,7 +489,8 @@ static void write_all(struct wire_out *out)
 static enum wire_side sender_of(uint16_t type)
 {
 	return type == WIRE_HELLO || type == WIRE_MODULE || type == WIRE_LOOKUP ||
-			       type == WIRE_ROWS || type == WIRE_SYMBOLS || type == WIRE_UNWIND
+			       type == WIRE_ROWS || type == WIRE_SYMBOLS ||
+			       type == WIRE_UNWIND || type == WIRE_RULES
 		       ? WIRE_CLIENT
 		       : WIRE_SERVER;
 }
@@ -529,7 +536,7 @@ static void test_truncation(void **state)
 			free(copy);
 		}
 	}
-	assert_int_equal(types, 14);
+	assert_int_equal(types, 16);
 	wire_out_deinit(&out);
 }
 
