@@ -125,17 +125,16 @@ class Redis:
         return int(rest) if kind == b":" else rest
 
 
-@needs("redis-server")
-@pytest.mark.limit(90)
-def test_redis(started, attach, tmp_path):
+def redis_server(directory):
+    """(what to start, a request) as of every server here; a wrong answer is an exception."""
     port = free_port()
-    server = memtrace.Process(["redis-server", "--port", port, "--save", "", "--dir", tmp_path,
-                               "--bind", "127.0.0.1"])
-    started.append(server)
-    redis = until_it_answers(lambda: Redis(port), server)
     dice = random.Random(1)
+    connection = []
 
     def request():
+        if not connection:
+            connection.append(Redis(port))
+        redis = connection[0]
         key, value = f"key{dice.randrange(500)}", dice.randbytes(dice.randrange(2000))
         assert redis("SET", key, value) == b"OK"
         assert redis("GET", key) == value
@@ -143,12 +142,22 @@ def test_redis(started, attach, tmp_path):
         assert redis("RPUSH", "list", *range(20)) == 20
         assert redis("LRANGE", "list", 5, 7) == [b"5", b"6", b"7"]
 
-    benchmark = memtrace.Process(["redis-benchmark", "-p", port, "-q", "-c", "10", "-n", "1000000",
+    return ["redis-server", "--port", port, "--save", "", "--dir", directory, "--bind", "127.0.0.1"], request
+
+
+@needs("redis-server")
+@pytest.mark.limit(90)
+def test_redis(started, attach, tmp_path):
+    argv, request = redis_server(tmp_path)
+    server = memtrace.Process(argv)
+    started.append(server)
+    until_it_answers(request, server)
+    benchmark = memtrace.Process(["redis-benchmark", "-p", argv[2], "-q", "-c", "10", "-n", "1000000",
                                   "-t", "set,get,lpush,hset"])
     started.append(benchmark)
     report = attached_under_load(server.pid, attach, request)
     benchmark.end()
-    assert redis("PING") == b"PONG"
+    request()
     assert any("jemalloc" in module["path"] or "libc" in module["path"] for module in report["modules"])
 
 
@@ -165,14 +174,11 @@ def dns_answers(reply, number, address):
     assert reply.endswith(struct.pack(">H", 4) + socket.inet_aton(address))
 
 
-@needs("dnsmasq")
-def test_dnsmasq(started, attach):
+def dnsmasq_server(_):
     port = free_port(socket.SOCK_DGRAM)
-    server = memtrace.Process([
-        shutil.which("dnsmasq", path="/usr/sbin:/usr/bin"), "--no-daemon", f"--port={port}", "--no-resolv",
-        "--no-hosts", "--conf-file=/dev/null", "--listen-address=127.0.0.1", "--bind-interfaces",
-        "--address=/memtrace.test/10.1.2.3", "--log-queries", "--pid-file"])
-    started.append(server)
+    argv = [shutil.which("dnsmasq", path="/usr/sbin:/usr/bin"), "--no-daemon", f"--port={port}", "--no-resolv",
+            "--no-hosts", "--conf-file=/dev/null", "--listen-address=127.0.0.1", "--bind-interfaces",
+            "--address=/memtrace.test/10.1.2.3", "--log-queries", "--pid-file"]
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.connect(("127.0.0.1", port))
     sock.settimeout(20)
@@ -188,6 +194,14 @@ def test_dnsmasq(started, attach):
                 stream.sendall(struct.pack(">H", len(query)) + query)
                 dns_answers(stream.recv(514)[2:], number, "10.1.2.3")
 
+    return argv, request
+
+
+@needs("dnsmasq")
+def test_dnsmasq(started, attach):
+    argv, request = dnsmasq_server(None)
+    server = memtrace.Process(argv)
+    started.append(server)
     until_it_answers(request, server)
     load = Load(request)
     load.answered(20)
@@ -220,17 +234,15 @@ http {{
 """
 
 
-@needs("nginx")
-def test_nginx(started, attach, tmp_path):
+def nginx_server(directory):
     port = free_port()
-    (tmp_path / "www").mkdir()
+    (directory / "www").mkdir()
     text = "".join(f"line {i * 7919}\n" for i in range(500))
-    (tmp_path / "www" / "file").write_text(text)
+    (directory / "www" / "file").write_text(text)
     user = f"user {pwd.getpwuid(os.getuid()).pw_name};" if os.getuid() == 0 else ""
-    (tmp_path / "conf").write_text(NGINX.format(dir=tmp_path, port=port, user=user))
-    server = memtrace.Process([shutil.which("nginx", path="/usr/sbin:/usr/bin"), "-c", tmp_path / "conf",
-                               "-e", tmp_path / "error.log", "-p", tmp_path])
-    started.append(server)
+    (directory / "conf").write_text(NGINX.format(dir=directory, port=port, user=user))
+    argv = [shutil.which("nginx", path="/usr/sbin:/usr/bin"), "-c", directory / "conf",
+            "-e", directory / "error.log", "-p", directory]
 
     def request():
         client = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
@@ -245,6 +257,14 @@ def test_nginx(started, attach, tmp_path):
         assert (answer.status, bool(answer.read())) == (404, True)
         client.close()
 
+    return argv, request
+
+
+@needs("nginx")
+def test_nginx(started, attach, tmp_path):
+    argv, request = nginx_server(tmp_path)
+    server = memtrace.Process(argv)
+    started.append(server)
     until_it_answers(request, server)
     worker = memtrace.descendants(server.pid)[0]
     report = attached_under_load(worker, attach, request)
@@ -270,12 +290,8 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_
 """
 
 
-@pytest.mark.parametrize("allocator", ["malloc", "pymalloc"])
-def test_python_http_server(started, attach, allocator):
+def python_server(_):
     port = free_port()
-    server = memtrace.Process([programs.PYTHON, "-c", HTTP_SERVER, port],
-                              env=programs.steady_env(PYTHONMALLOC=allocator))
-    started.append(server)
     dice = random.Random(2)
 
     def request():
@@ -287,6 +303,14 @@ def test_python_http_server(started, attach, allocator):
             answer = json.loads(client.getresponse().read())
         assert answer == {"sum": sum(numbers), "text": str(numbers[0]) * 100}
 
+    return [programs.PYTHON, "-c", HTTP_SERVER, port], request
+
+
+@pytest.mark.parametrize("allocator", ["malloc", "pymalloc"])
+def test_python_http_server(started, attach, allocator):
+    argv, request = python_server(None)
+    server = memtrace.Process(argv, env=programs.steady_env(PYTHONMALLOC=allocator))
+    started.append(server)
     until_it_answers(request, server)
     loads = [Load(request) for _ in range(3)]
     report = attached_under_load(server.pid, attach, request, answers=10)
@@ -307,13 +331,8 @@ http.createServer((request, response) => {
 """
 
 
-@needs("node")
-@pytest.mark.limit(90)
-def test_node(started, attach):
-    """Code that is made while it runs: frames in no module, and the stacks end there."""
+def node_server(_):
     port = free_port()
-    server = memtrace.Process(["node", "-e", NODE_SERVER, port])
-    started.append(server)
     numbers = iter(range(10**6))
 
     def request():
@@ -324,6 +343,16 @@ def test_node(started, attach):
         client.close()
         assert answer == {"n": n * 2, "list": [i * n for i in range(200)]}
 
+    return ["node", "-e", NODE_SERVER, port], request
+
+
+@needs("node")
+@pytest.mark.limit(90)
+def test_node(started, attach):
+    """Code that is made while it runs: frames in no module, and the stacks end there."""
+    argv, request = node_server(None)
+    server = memtrace.Process(argv)
+    started.append(server)
     until_it_answers(request, server)
     report = attached_under_load(server.pid, attach, request, answers=20)
     assert any("node" in module["path"] for module in report["modules"])
