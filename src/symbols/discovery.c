@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
@@ -205,6 +206,21 @@ static bool run(struct search *s, unsigned wait_ms)
 	return true;
 }
 
+/* getrandom() came with Linux 3.17, and may be forbidden. */
+static bool random_bytes(void *ret, size_t len)
+{
+	ssize_t n = getrandom(ret, len, 0);
+	int fd;
+
+	if (n == (ssize_t)len)
+		return true;
+	fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, ret, len);
+	if (fd >= 0)
+		close(fd);
+	return n == (ssize_t)len;
+}
+
 int discovery_search(unsigned wait_ms, endpoint_say_fn *say, void *arg,
 		     struct discovery_list *ret, struct err *err)
 {
@@ -213,7 +229,7 @@ int discovery_search(unsigned wait_ms, endpoint_say_fn *say, void *arg,
 	bool sent;
 
 	*ret = (struct discovery_list){};
-	if (getrandom(s.query.nonce, sizeof(s.query.nonce), 0) != sizeof(s.query.nonce))
+	if (!random_bytes(s.query.nonce, sizeof(s.query.nonce)))
 		return err_sys(err, -errno, "no random numbers");
 	snprintf(text, sizeof(text), "Query memtrace-fs service on [%s]:%d", DISCOVERY_GROUP4,
 		 DISCOVERY_PORT);

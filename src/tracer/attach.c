@@ -2,6 +2,8 @@
 #include "tracer/attach.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <sys/utsname.h>
 
 #include "tracer/doctor.h"
 
@@ -19,11 +21,32 @@ int attach_check(pid_t pid, struct err *err)
 	return failed ? finding_err(failed, err) : 0;
 }
 
+/*
+ * PTRACE_SEIZE came with Linux 3.4.  3.1 to 3.3 know it and want a flag (EIO); before, it is
+ * a request to a process that is not traced yet (ESRCH).
+ */
+static int too_old(int code, struct err *err)
+{
+	unsigned major, minor;
+	struct utsname system;
+
+	if (uname(&system) || sscanf(system.release, "%u.%u", &major, &minor) != 2)
+		return 0;
+	if (code != -EIO && (code != -ESRCH || major > 3 || (major == 3 && minor >= 4)))
+		return 0;
+	return err_set(err, -ENOSYS,
+		       "the kernel (%.60s) is too old: memtrace needs Linux 3.4 or later",
+		       system.release);
+}
+
 int attach_refused(pid_t pid, int code, struct err *err)
 {
 	struct doctor_facts facts;
 	struct findings findings = {.count = 0};
+	int old = too_old(code, err);
 
+	if (old)
+		return old;
 	doctor_look("", pid, &facts);
 	if (code == -ESRCH || facts.found)
 		return err_set(err, -ESRCH, "pid %d ended before it could be attached to", pid);

@@ -140,10 +140,10 @@ class Target(Process):
 class Memtrace(Process):
     """A memtrace with a console on a pipe, attached to pid; its report is JSON in a file."""
 
-    def __init__(self, pid, output, *options, env=None):
+    def __init__(self, pid, output, *options, env=None, command=()):
         self.output = pathlib.Path(output)
         self.target = pid
-        super().__init__([MEMTRACE, "--format=json", "-n", "0", "--all", "-o", self.output,
+        super().__init__([*command, MEMTRACE, "--format=json", "-n", "0", "--all", "-o", self.output,
                           *options, "-p", pid], env=env)
 
     def attached(self):

@@ -732,10 +732,13 @@ static void refused_otherwise(void **state)
 	char expected[200];
 
 	(void)state;
-	assert_int_equal(attach_refused(pid, -EIO, &err), -EIO);
-	snprintf(expected, sizeof(expected), "cannot attach to pid %d: Input/output error",
+	assert_int_equal(attach_refused(pid, -ENOMEM, &err), -ENOMEM);
+	snprintf(expected, sizeof(expected), "cannot attach to pid %d: Cannot allocate memory",
 		 pid);
 	assert_string_equal(err.text, expected);
+	/* PTRACE_SEIZE with flags that the kernel does not know. */
+	assert_int_equal(attach_refused(pid, -EIO, &err), -ENOSYS);
+	assert_non_null(strstr(err.text, "memtrace needs Linux 3.4"));
 	/* Nothing explains it: said so, with the kernel's word. */
 	assert_int_equal(attach_refused(pid, -EPERM, &err), -EPERM);
 	snprintf(expected, sizeof(expected), "the kernel refuses to trace pid %d", pid);

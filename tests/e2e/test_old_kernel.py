@@ -1,0 +1,82 @@
+"""memtrace where the kernel lacks what came after Linux 3.4 (tests/targets/old_kernel.c): it
+works; and where the kernel is older: it says so."""
+import json
+import subprocess
+
+import pytest
+
+import memtrace
+
+OLD = memtrace.TARGETS / "old_kernel"
+
+
+def run(version, *argv):
+    return subprocess.run([OLD, version, memtrace.MEMTRACE, *map(str, argv)], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=60)
+
+
+def test_the_filter():
+    """What is tested with: the calls fail, so that what follows says something."""
+    script = "import ctypes, os; libc = ctypes.CDLL(None, use_errno=True); " \
+             "print(libc.process_vm_readv(os.getpid(), 0, 0, 0, 0, 0), ctypes.get_errno())"
+    done = subprocess.run([OLD, "3.4", "/usr/bin/python3", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "-1 38\n"
+
+
+def chain_of(context):
+    return [frame["function"] for frame in context["stack"]]
+
+
+def test_counts_and_stacks(tmp_path):
+    """Launched: the same report as under the kernel as it is."""
+    reports = []
+    for name, command in (("new", []), ("old", [OLD, "3.4"])):
+        output = tmp_path / name
+        done = subprocess.run([*command, memtrace.MEMTRACE, "-q", "--format=json", "-n0", "--all", f"--output={output}",
+                               memtrace.TARGETS / "entries", "3"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=60)
+        assert done.returncode == 0, done.stderr
+        reports.append(memtrace.Report(json.loads(output.read_text())).consistent())
+    new, old = reports
+    assert old.counts() == new.counts()
+    assert sorted(map(chain_of, old["contexts"])) == sorted(map(chain_of, new["contexts"]))
+    assert all(context["stack_end"] == "root" for context in old["contexts"])
+
+
+def test_attached(target, started, tmp_path):
+    process = target("threads", "4", "300")
+    tracer = memtrace.Memtrace(process.pid, tmp_path / "report", command=[OLD, "3.4"])
+    started.append(tracer)
+    tracer.attached()
+    process.go_on()
+    process.done()
+    report = tracer.detach().consistent()
+    process.go_on()
+    result = process.result()
+    assert (report["summary"]["allocs"], report["summary"]["frees"]) == (result["allocs"], result["frees"])
+
+
+def test_selftest():
+    done = run("3.4", "--selftest")
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("version", ["3.3", "3.0"])
+def test_too_old(version, target):
+    process = target("threads", "1", "10")
+    for argv in (["-q", "-b", "-p", process.pid], ["-q", memtrace.TARGETS / "entries", "1"]):
+        done = run(version, *argv)
+        assert done.returncode != 0
+        assert "is too old: memtrace needs Linux 3.4 or later" in done.stderr, done.stderr
+    process.go_on()
+    process.done()
+    process.go_on()
+    process.result()
+
+
+def test_search(tmp_path):
+    """Without getrandom() a search has its random numbers all the same; here there is no network."""
+    done = subprocess.run(["unshare", "-rn", OLD, "3.4", memtrace.MEMTRACE, "-a", "-b", memtrace.TARGETS / "entries", "1"],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    assert "no network to look for memtrace-fs on" in done.stderr
+    assert "random" not in done.stderr
