@@ -7,7 +7,7 @@ set -eu
 BUILD='gcc g++ make pkg-config libc6-dev libedit-dev libdw-dev libelf-dev'
 CHECK='python3 python3-pytest python3-pexpect libcmocka-dev libunwind-dev libc6-dbg
 	binutils elfutils gdb valgrind clang llvm rustc dwz xz-utils mandoc perl sqlite3
-	redis-server dnsmasq-base nginx-light iproute2 openssh-server
+	redis-server dnsmasq-base nginx-light iproute2 openssh-server debuginfod
 	git lld musl-tools libjemalloc2 libtcmalloc-minimal4 util-linux
 	gcc-arm-linux-gnueabihf gcc-arm-linux-gnueabi gcc-aarch64-linux-gnu
 	libc6-dev-armhf-cross libc6-dev-armel-cross libc6-dev-arm64-cross

@@ -295,6 +295,27 @@ def test_several_servers(network, made, reference, start, tmp_path):
         f"memtrace-fs announced on 10.77.0.1:{port}" for port in (3005, 3006, 3007)]
 
 
+def test_search_without_ipv4(start, made, tmp_path):
+    """ff02::fb: found by a link-local address, which says on which link."""
+    device = made("stripped")
+    both = net.Network()
+    try:
+        for host, address in ((both.host, "fe80::1/64"), (both.target, "fe80::2/64")):
+            host.ip("-4", "addr", "flush", "dev", "veth0")
+            host.ip("addr", "replace", address, "dev", "veth0", "nodad")
+        server = start(both.host, net.FS, device.full)
+        server.wait_line("^Waiting")
+        memtrace, text = report_of(start, both.target, device.on_device(device.program),
+                                   tmp_path / "r", "-a")
+        announced = [line for line in memtrace.err if "announced" in line]
+        assert len(announced) == 1, memtrace.story()
+        assert announced[0].startswith("memtrace-fs announced on [fe80::")
+        assert announced[0].endswith("%veth0]:3002")
+        assert any(f["function"] == "deeper" for c in json.loads(text)["contexts"] for f in c["stack"])
+    finally:
+        both.end()
+
+
 def test_nobody_answers(network, made, start, tmp_path):
     device = made("stripped")
     memtrace, text = report_of(start, network.target, device.on_device(device.program),
