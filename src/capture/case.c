@@ -65,6 +65,7 @@ int case_walk(const struct walk_case *c, frame_t *frames, size_t max, size_t *re
 		walker_init(&stage->walker, &stage->tracee, c->modules, &stage->hooks,
 			    &stage->undo);
 		stage->walker.supplies = c->supplies;
+		stage->walker.first_sp = c->first_sp;
 		*ret = walker_walk(&stage->walker, &c->regs, c->slot, c->leaf, frames, max,
 				   end);
 		walker_deinit(&stage->walker);
@@ -249,6 +250,8 @@ static void write_text(const struct walk_case *c, const frame_t *frames, size_t 
 		       enum walk_end end, FILE *out)
 {
 	fprintf(out, "arch %s\nslot %" PRIx64 "\n", c->arch->name, c->slot);
+	if (c->first_sp)
+		fprintf(out, "first_sp %" PRIx64 "\n", c->first_sp);
 	for (int reg = 0; reg < c->arch->reg_count; reg++)
 		if (regs_read(c->arch, &c->regs, reg))
 			fprintf(out, "reg %x %" PRIx64 "\n", (unsigned)reg,
@@ -354,6 +357,7 @@ int case_record(struct case_recorder *recorder, const struct walker *live,
 			      .supplies = live->supplies,
 			      .regs = *regs,
 			      .slot = slot,
+			      .first_sp = live->first_sp,
 			      .leaf = frames[0]};
 	uint8_t *room;
 	int failed;

@@ -5,6 +5,7 @@
  *   DIR/000.case    text: one thing a line, numbers in hex without 0x
  *       arch NAME
  *       slot ADDR                        where the allocation function's return address lies
+ *       first_sp ADDR                    of struct walk_ops; none: 0
  *       reg NUMBER VALUE                 by DWARF number, as in the function's caller; others
  *                                        are 0
  *       module INSTANCE BEGIN END BIAS BUILD-ID PIECES PATH
@@ -31,7 +32,7 @@ struct walk_case {
 	const struct modules *modules;
 	const struct supplies *supplies; /* may be NULL */
 	struct regs regs;
-	taddr_t slot;
+	taddr_t slot, first_sp; /* of struct walk_ops */
 	frame_t leaf;
 	const uint8_t *stack; /* the bytes from slot up */
 	size_t stack_len;

@@ -71,6 +71,7 @@ int engine_rescan_modules(struct engine *engine, bool *changed, struct err *err)
 	}
 	if (*changed) {
 		walker_forget(&engine->walker);
+		engine->walker.first_sp = status_first_sp(alive);
 		recorder_maps_changed(&engine->recorder);
 		hooks_forget_unmapped(&engine->hooks, engine->undo, &engine->modules);
 	}

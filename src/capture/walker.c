@@ -312,8 +312,13 @@ size_t walker_walk(struct walker *walker, const struct regs *regs, taddr_t ra_sl
 {
 	const struct arch *arch = walker->tracee->arch;
 	uint64_t mask = arch->code_mask | arch->state_mask;
-	struct walk_ops ops = {row_of,		read_word, walker,
-			       arch->word_size, mask,	   .no_chain = arch->state_mask != 0};
+	struct walk_ops ops = {row_of,
+			       read_word,
+			       walker,
+			       arch->word_size,
+			       mask,
+			       .no_chain = arch->state_mask != 0,
+			       .first_sp = walker->first_sp};
 	struct walk_regs start = {0};
 	size_t count;
 

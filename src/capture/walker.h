@@ -44,6 +44,7 @@ struct walker {
 	uint32_t cache_used;
 	struct walker_entry scratch; /* an answer that is not kept */
 	bool unknown_pc;	     /* met a pc in no module since the caller reset this */
+	taddr_t first_sp;	     /* status_first_sp() */
 	taddr_t window_base;
 	size_t window_len;
 	uint8_t window[WALKER_WINDOW];

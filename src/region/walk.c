@@ -22,6 +22,7 @@ enum {
 	/* How far above sp a frame pointer may be without unwind data to vouch for
 	 * it: larger frames exist, but so do registers that hold any address. */
 	FP_REACH = 1 << 20,
+	FIRST_FRAME = 64, /* what aligning sp may take of it */
 };
 
 static int read_word(const struct walk_ops *ops, uint64_t addr, uint64_t *ret)
@@ -156,6 +157,12 @@ static enum walk_end step_frame_pointer(const struct walk_ops *ops, struct walk_
 	return WALK_ENDS;
 }
 
+/* The dynamic linker's first function has no row; at most, it has aligned its sp. */
+static bool is_outermost(const struct walk_ops *ops, const struct walk_state *s)
+{
+	return ops->first_sp && ops->first_sp - s->sp < FIRST_FRAME;
+}
+
 enum walk_end walk_step(const struct walk_ops *ops, struct walk_state *state, frame_t *frame)
 {
 	uint64_t lookup_pc = state->exact ? state->pc : state->pc - 1;
@@ -164,6 +171,8 @@ enum walk_end walk_step(const struct walk_ops *ops, struct walk_state *state, fr
 
 	row = ops->row(ops->arg, state->pc, lookup_pc, &at);
 	*frame = at | (state->exact ? FRAME_EXACT : 0) | (state->guess ? FRAME_GUESS : 0);
+	if (row->cfa == ROW_CFA_NONE && is_outermost(ops, state))
+		return WALK_ROOT;
 	if (row->cfa == ROW_CFA_NONE)
 		return step_frame_pointer(ops, state, frame_instance(at) == FRAME_NOWHERE);
 	return step_row(ops, state, row);

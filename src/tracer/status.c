@@ -171,6 +171,22 @@ int status_syscall(pid_t pid, pid_t tid, taddr_t *sp, taddr_t *pc)
 	return 0;
 }
 
+taddr_t status_first_sp(pid_t pid)
+{
+	char path[64], text[1024];
+	const char *at;
+	unsigned long long value = 0;
+	int field = 2;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (file_read(path, text, sizeof(text)) < 0)
+		return 0;
+	/* (2) is the name in parentheses, and may hold any character. */
+	for (at = strrchr(text, ')'); at && field < 28; field++)
+		at = strchr(at + 1, ' ');
+	return at && sscanf(at, "%llu", &value) == 1 ? value : 0;
+}
+
 int status_threads(pid_t pid, struct tid_list *ret)
 {
 	char path[64];

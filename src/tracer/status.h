@@ -47,6 +47,10 @@ pid_t status_alive(pid_t pid);
  * /proc/PID/task/TID/syscall.  -EBUSY: it is running; -errno. */
 int status_syscall(pid_t pid, pid_t tid, taddr_t *sp, taddr_t *pc);
 
+/* Where sp stood when the program began, after its exec: /proc/PID/stat (28), startstack.
+ * 0: it is not to be known. */
+taddr_t status_first_sp(pid_t pid);
+
 VEC_TYPE(tid_list, pid_t);
 
 /* The threads of a process, as listed now.  -ENOENT: it is gone. */

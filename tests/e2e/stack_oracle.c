@@ -219,6 +219,17 @@ static bool has_cfi(Dwfl *dwfl, uint64_t pc, bool exact)
 	return found;
 }
 
+/* The code at a file's entry point, which nobody has called: the dynamic linker's has no CFI. */
+static bool in_entry(Dwfl *dwfl, uint64_t pc)
+{
+	Dwfl_Module *module = dwfl_addrmodule(dwfl, pc);
+	GElf_Addr bias = 0;
+	Elf *elf = module ? dwfl_module_getelf(module, &bias) : NULL;
+	GElf_Ehdr header;
+	return elf && gelf_getehdr(elf, &header) && header.e_entry &&
+	       pc - (header.e_entry + bias) < 64;
+}
+
 /* Behind the file bytes of executable code, up to the page's end. */
 static bool in_slack(Dwfl *dwfl, uint64_t pc)
 {
@@ -334,7 +345,8 @@ static void compare(Dwfl *dwfl)
 		if (walk.complete && sample->end != END_ROOT && sample->end != END_DEPTH &&
 		    has_cfi(dwfl, walk.pcs[i - 1], walk.exact[i - 1]))
 			differ(dwfl, "whole, but said to be cut", i);
-		else if (!walk.complete && !walk.unrecorded && sample->end == END_ROOT)
+		else if (!walk.complete && !walk.unrecorded && sample->end == END_ROOT &&
+			 !in_entry(dwfl, walk.pcs[i - 1]))
 			differ(dwfl, "cut, but said to be whole", i);
 		return;
 	}
@@ -343,7 +355,7 @@ static void compare(Dwfl *dwfl)
 			return;
 		if (!has_cfi(dwfl, walk.pcs[i - 1], walk.exact[i - 1])) {
 			sums.guessed++;
-			if (sample->end == END_ROOT)
+			if (sample->end == END_ROOT && !in_entry(dwfl, walk.pcs[i - 1]))
 				differ(dwfl, "cut for want of CFI, but said to be whole", i);
 			return;
 		}

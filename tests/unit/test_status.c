@@ -358,7 +358,18 @@ static void the_command_of_a_process(void **state)
 	}
 }
 
-int main(void)
+static char **arguments;
+
+static void where_the_program_began(void **state)
+{
+	(void)state;
+	/* argc lies there, and argv behind it (psABI 3.4.1) */
+	assert_int_equal(status_first_sp(getpid()) + sizeof(void *),
+			 (taddr_t)(uintptr_t)arguments);
+	assert_int_equal(status_first_sp(0x7ffffffe), 0);
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_field),
@@ -367,6 +378,7 @@ int main(void)
 		cmocka_unit_test(the_first_of_its_namespace),
 		cmocka_unit_test(files_of_any_length),
 		cmocka_unit_test(ourselves),
+		cmocka_unit_test(where_the_program_began),
 		cmocka_unit_test(signals_that_do_nothing),
 		cmocka_unit_test(threads_are_listed),
 		cmocka_unit_test(a_thread_that_outlives_its_leader),
@@ -375,5 +387,7 @@ int main(void)
 		cmocka_unit_test(the_command_of_a_process),
 	};
 
+	(void)argc;
+	arguments = argv;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -305,6 +305,25 @@ static void the_frame_pointer_is_followed_and_marked(void **state)
 	assert_int_equal(w.frames[3], frame_of(3, 0x310) | FRAME_GUESS);
 }
 
+/* Where the kernel set sp, there is no caller, whatever the frame pointer may look like. */
+static void the_frame_at_the_first_sp_is_the_root(void **state)
+{
+	struct world w = world_of(bare, ARRAY_SIZE(bare));
+	static const uint64_t first[] = {STACK + 16, STACK + 16 + 63, STACK + 16 + 64,
+					 STACK + 15};
+
+	(void)state;
+	w.stack[4] = STACK + 80;
+	w.stack[5] = 0x260;
+	for (size_t i = 0; i < ARRAY_SIZE(first); i++) {
+		w.ops.first_sp = first[i];
+		walk(&w, (struct walk_regs){.pc = 0x250, .sp = STACK + 16, .fp = STACK + 32},
+		     false, 1);
+		assert_int_equal(w.end, i < 2 ? WALK_ROOT : WALK_DEPTH);
+		assert_int_equal(w.found, 1);
+	}
+}
+
 static void an_implausible_frame_pointer_is_not_followed(void **state)
 {
 	struct world w = world_of(bare, ARRAY_SIZE(bare));
@@ -411,6 +430,7 @@ int main(void)
 		cmocka_unit_test(realigned_frames_are_followed),
 		cmocka_unit_test(the_plt_pushes_at_its_eleventh_or_ninth_byte),
 		cmocka_unit_test(the_frame_pointer_is_followed_and_marked),
+		cmocka_unit_test(the_frame_at_the_first_sp_is_the_root),
 		cmocka_unit_test(an_implausible_frame_pointer_is_not_followed),
 		cmocka_unit_test(code_in_no_module_ends_it_or_is_followed),
 		cmocka_unit_test(rows_of_a_prologue_scan_mark_the_caller),

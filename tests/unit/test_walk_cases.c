@@ -201,6 +201,8 @@ static void take_line(const char *line, const char *folder)
 		now.c.regs.len = now.c.arch->regs_len;
 	} else if (sscanf(line, "slot %" SCNx64, &value) == 1)
 		now.c.slot = value;
+	else if (sscanf(line, "first_sp %" SCNx64, &value) == 1)
+		now.c.first_sp = value;
 	else if (sscanf(line, "reg %x %" SCNx64, &number, &value) == 2)
 		regs_write(now.c.arch, &now.c.regs, (int)number, value);
 	else if (!strncmp(line, "module ", 7))
