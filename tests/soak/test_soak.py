@@ -45,15 +45,31 @@ def test_random_kills(target, attach, storm, guardian):
 @pytest.mark.parametrize("name", [("threads", "3", "100"), ("storm", "-t", "4", "-p", "-b")],
                          ids=lambda name: name[0])
 def test_every_step(target, attach, name, guardian):
-    """Every step of attach, patching and detach, as far as COUNT goes."""
+    """Every step of attach, patching and detach, over and over: COUNT kills."""
     process = target(*name)
     made, _ = test_kills.steps_of(process, "all")
-    test_kills.stepwise_kills(process, attach, range(min(made, COUNT)), guardian)
+    for done in range(0, COUNT, made):
+        test_kills.stepwise_kills(process, attach, range(min(made, COUNT - done)), guardian)
+    print(f"steps: {made}")
     process.go_on()
     if name[0] == "threads":
         process.done()
         process.go_on()
     process.result()
+
+
+@pytest.mark.limit(HOUR)
+@pytest.mark.parametrize("guardian", [False, True], ids=["memtrace", "memtrace and guardian"])
+def test_every_step_with_a_thread_within(target, started, guardian):
+    """The same where a thread stands in the middle of what is patched, a new one each time."""
+    made, _ = test_kills.steps_of(target("within"), "all")
+    for number in range(COUNT):
+        process = target("within")
+        test_kills.steps_of(process, str(number % made), *(["-g"] if guardian else []))
+        test_kills.continue_and_end(process)
+        started.pop().end()
+    print(f"steps: {made}")
+    test_kills.continue_and_end(started[0])
 
 
 @pytest.mark.limit(HOUR)
