@@ -28,7 +28,8 @@ void decode_write_modules(const struct snapshot *snapshot, FILE *out)
 {
 	char id[REPORT_BUILD_ID_SIZE], hex[DECODE_FINGERPRINT_SIZE];
 
-	fputs("\nMODULES (memtrace-fs --report puts the names in)\n\n", out);
+	fprintf(out, "\n" DECODE_SECTION "%d: memtrace-fs --report puts the names in)\n\n",
+		REPORT_VERSION);
 	for (size_t i = 0; i < snapshot->module_count; i++) {
 		const struct snapshot_module *m = &snapshot->modules[i];
 
@@ -133,6 +134,11 @@ static int read_report(struct decode *decode, FILE *in, struct err *err)
 	ungetc(c, in);
 	decode->json = c == '{';
 	e = (decode->json ? read_json : read_text)(decode, in, err);
+	if (!e && decode->version > REPORT_VERSION)
+		e = err_set(
+			err, -EINVAL,
+			"the report is of version %u, from a later memtrace; %d is known here",
+			decode->version, REPORT_VERSION);
 	if (!e && !decode->modules.len)
 		e = err_set(err, -EINVAL,
 			    "no report of memtrace without names: it says nothing of modules");

@@ -182,6 +182,7 @@ int decode_json(struct decode *decode, const char *text, struct err *err)
 
 	for (size_t i = 0; i < decode->lines.len && !e; i++) {
 		struct decode_line *line = &decode->lines.at[i];
+		sscanf(line->text, "  \"version\": %u", &decode->version);
 		if (line->kind == DECODE_MODULE && !read_module(decode, line))
 			e = err_set(err, -ENOMEM, "no memory for the report");
 	}

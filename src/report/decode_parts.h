@@ -28,8 +28,12 @@ struct decode {
 	VEC(struct decode_line) lines;
 	VEC(struct snapshot_module) modules; /* paths are ours */
 	bool json;
+	unsigned version; /* of the report's form; 0: it does not say */
 	size_t frames;
 };
+
+/* How the section of modules of a text report begins; its version: REPORT_VERSION. */
+#define DECODE_SECTION "MODULES (report version "
 
 /* Fills in what each line is.  False: no memory. */
 bool decode_text(struct decode *decode);

@@ -14,8 +14,6 @@
 
 #include "report/decode_parts.h"
 
-static const char section[] = "MODULES (memtrace-fs --report puts the names in)";
-
 /* Cuts `tail` off the end of text; false: it does not end so. */
 static bool cut(char *text, const char *tail)
 {
@@ -60,7 +58,8 @@ static bool read_modules(struct decode *decode)
 	size_t begin = 0, i;
 
 	for (i = 0; i < decode->lines.len; i++)
-		if (!strcmp(decode->lines.at[i].text, section))
+		if (sscanf(decode->lines.at[i].text, DECODE_SECTION "%u", &decode->version) ==
+		    1)
 			begin = i;
 	if (!begin)
 		return true;

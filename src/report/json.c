@@ -169,7 +169,8 @@ static void print_head(FILE *out, const struct report_job *job)
 
 	fputs("{\n  \"memtrace\": ", out);
 	json_string(out, job->options->version);
-	fprintf(out, ",\n  \"pid\": %d,\n  \"command\": [", s->pid);
+	fprintf(out, ",\n  \"version\": %d,\n  \"pid\": %d,\n  \"command\": [", REPORT_VERSION,
+		s->pid);
 	for (char **arg = s->command; arg && *arg; arg++) {
 		if (arg != s->command)
 			fputs(", ", out);

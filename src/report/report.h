@@ -13,6 +13,9 @@
 
 enum report_format { REPORT_TEXT, REPORT_JSON };
 
+/* Of the forms that can be decoded later: another one can't be, by this memtrace-fs. */
+enum { REPORT_VERSION = 1 };
+
 struct report_options {
 	enum report_format format;
 	enum snapshot_order order;

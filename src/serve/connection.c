@@ -76,15 +76,21 @@ static bool flush(struct connection *c)
 	return !c->out.bad;
 }
 
-static void say_log(struct connection *c, const char *format, const char *what,
-		    const char *more)
+/* "what: more" */
+static void say(struct connection *c, void (*words)(void *arg, const char *text),
+		const char *what, const char *more)
 {
 	char text[2048];
 
-	if (!c->service->log)
+	if (!words)
 		return;
-	snprintf(text, sizeof(text), format, what, more);
-	c->service->log(c->service->log_arg, text);
+	snprintf(text, sizeof(text), "%s: %s", what, more);
+	words(c->service->log_arg, text);
+}
+
+static void say_log(struct connection *c, const char *what, const char *more)
+{
+	say(c, c->service->log, what, more);
 }
 
 /* ---- the answers ---------------------------------------------------------------------------
@@ -170,9 +176,9 @@ static int on_module(struct connection *c, const struct wire_message *message, s
 	answer = (struct wire_module_info){module.handle, debuginfo_names(info),
 					   debuginfo_source(info), debuginfo_remark(info)};
 	wire_write_module_info(&c->out, message->request, &answer);
-	say_log(c, "%s: %s", module.path, answer.source ? answer.source : "no names");
+	say_log(c, module.path, answer.source ? answer.source : "no names");
 	if (answer.remark)
-		say_log(c, "%s: %s", module.path, answer.remark);
+		say(c, c->service->warn, module.path, answer.remark);
 	return 0;
 }
 
@@ -308,7 +314,7 @@ static int on_error(struct connection *c, const struct wire_message *message, st
 	int e = wire_read_error(message, &error, err);
 
 	if (!e) {
-		say_log(c, "%s: %s", "the client says", error.text);
+		say_log(c, "the client says", error.text);
 		c->state = CONNECTION_LEAVING;
 	}
 	return e;
@@ -345,7 +351,8 @@ static void handle(struct connection *c, const struct wire_message *message)
 	wire_write_error(&c->out, message->request, code_of(e), err.text);
 	if (e == -ENOMEM)
 		return;
-	say_log(c, "%s: %s", "a client is sent away", err.text);
+	say(c, e == -EPROTONOSUPPORT ? c->service->warn : c->service->log,
+	    "a client is sent away", err.text);
 	c->state = CONNECTION_LEAVING;
 }
 
@@ -430,7 +437,7 @@ static void handle_some(struct connection *c)
 	}
 	if (n < 0) {
 		wire_write_error(&c->out, 0, WIRE_CODE_PROTOCOL, err.text);
-		say_log(c, "%s: %s", "a client is sent away", err.text);
+		say_log(c, "a client is sent away", err.text);
 		c->state = CONNECTION_LEAVING;
 	}
 	c->in.len -= taken;
@@ -460,7 +467,7 @@ static void serve_http(struct connection *c)
 		if (c->indexing)
 			return;
 		http_begin(&c->http, c->in.at, len, store, &c->out);
-		say_log(c, "%s: %s", "http", c->http.words);
+		say_log(c, "http", c->http.words);
 	}
 	if (unsent(c) < HTTP_CHUNK && !http_read(&c->http, HTTP_CHUNK, &c->out))
 		c->state = CONNECTION_LEAVING;

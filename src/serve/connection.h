@@ -21,9 +21,10 @@ struct service {
 	struct shelf shelf;
 	struct debuginfo_options debuginfo; /* say and say_arg are each connection's */
 	const char *const *dirs;	    /* told to clients; NULL-terminated */
-	/* Words for the operator (-v); may be NULL. */
+	/* Words for the operator: what must be known, and what -v asks for; may be NULL. */
+	void (*warn)(void *arg, const char *text);
 	void (*log)(void *arg, const char *text);
-	void *log_arg;
+	void *log_arg; /* of both */
 };
 
 enum connection_state {

@@ -74,6 +74,7 @@ static void setup(struct server *server, const struct serve_options *options)
 
 	server_init(server);
 	server->service.log = options->verbose ? print_log : NULL;
+	server->service.warn = server->service.log; /* our parent says it itself */
 	if (options->debuginfod &&
 	    download_create(DOWNLOAD_LIMIT_MS, &server->service.debuginfo.download, &why))
 		complain(&why);
@@ -140,6 +141,7 @@ static int serve_network(const struct serve_options *options, struct err *err)
 	setup(&server, options);
 	dirs = &server.service.debuginfo.dirs;
 	server.say = print_line;
+	server.service.warn = print_log;
 	server.service.dirs = options->dirs.at;
 	dirs->debug_dirs = none;
 	raise_file_limit();

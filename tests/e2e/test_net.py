@@ -1,6 +1,8 @@
 """memtrace and memtrace-fs on two hosts: whoever calls whom, the report is the one that
 the unstripped program gives on one machine."""
 import json
+import os
+import pathlib
 import shutil
 import subprocess
 
@@ -11,6 +13,8 @@ from memtrace import MEMTRACE, Process
 
 pytestmark = pytest.mark.skipif(not net.allowed(), reason="needs root, ip and nsenter")
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+NOT_FOR_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "O", "CC", "CFLAGS")
 VARIANTS = {
     "stripped": {},
     "no-unwind-data": {"cflags": net.NO_UNWIND},
@@ -152,12 +156,17 @@ def test_memtrace_fs_calls(network, made, reference, start, tmp_path, at, addres
     assert server.alive()
 
 
-def test_a_program_is_started(network, made, start, tmp_path):
+@pytest.mark.parametrize("way", ["connect", "listen", "autoconnect"])
+def test_a_program_is_started(network, made, start, tmp_path, way):
     device = made("nothing-left")
-    serve(start, network.host, device.full, "/usr/lib/debug")
+    ours, theirs = {"connect": (["-c", "10.77.0.1"], ["--no-announce"]),
+                    "listen": (["-l", "10.77.0.2"], ["-c", "10.77.0.2"]),
+                    "autoconnect": (["-a"], [])}[way]
+    server = start(network.host, net.FS, *theirs, device.full, "/usr/lib/debug")
+    server.wait_line("^Waiting" if way != "listen" else "trying again$")
     output = tmp_path / "r.json"
-    memtrace = start(network.target, MEMTRACE, "-c", "10.77.0.1", "--format=json", "-n", "0", "-o",
-                     output, device.on_device(device.program))
+    memtrace = start(network.target, MEMTRACE, *ours, "--format=json", "-n", "0", "-o", output,
+                     device.on_device(device.program))
     memtrace.wait_line("^READY")
     memtrace.send("go")
     memtrace.wait_line("^DONE")
@@ -167,6 +176,32 @@ def test_a_program_is_started(network, made, start, tmp_path):
              if any(f["function"] in ("work", "deeper", "part_make") for f in c["stack"])]
     assert len(found) == 9
     assert all(c["stack"][-1]["function"] == "_start" for c in found)
+
+
+@pytest.mark.limit(200)
+def test_a_static_memtrace_searches(network, made, start, tmp_path):
+    """STATIC=1: what is carried to a device looks for names on the network, for a second."""
+    subprocess.run(["make", "-s", "-C", ROOT, f"O={tmp_path}/out", "STATIC=1", "CFLAGS=-O0",
+                    tmp_path / "out/memtrace"], check=True, stdout=subprocess.DEVNULL,
+                   env={k: v for k, v in os.environ.items() if k not in NOT_FOR_MAKE})
+    device = made("stripped")
+
+    def words():
+        memtrace = start(network.target, tmp_path / "out/memtrace", "-o", tmp_path / "r",
+                         device.on_device(device.program))
+        memtrace.process.stdin.close()
+        assert memtrace.wait() == 0, memtrace.story()
+        return memtrace.err
+
+    assert words()[:3] == [
+        "Query memtrace-fs service on [224.0.0.251]:3002",
+        "memtrace: no memtrace-fs has answered; names are those of dynamic symbols only",
+        "Decode the report later: memtrace-fs --report FILE DIR..."]
+    server = start(network.host, net.FS, device.full)
+    server.wait_line("^Waiting")
+    assert words()[:4] == ["Query memtrace-fs service on [224.0.0.251]:3002",
+                           "memtrace-fs announced on 10.77.0.1:3002",
+                           "Connecting to [10.77.0.1]:3002", "Connected"]
 
 
 @pytest.mark.parametrize("variant", ["stripped", "no-build-id", "no-section-headers"])
@@ -225,6 +260,21 @@ def test_decoded_however_it_is_laid_out(network, start, tmp_path):
     more = decoded.pop("more")
     assert more.pop("by") == "somebody" and more.pop("notes") == [{"modules": [1500, True, {}]}]
     assert all(found == more for found in decoded.values())
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_report_of_a_later_version(tmp_path, form):
+    subprocess.run([MEMTRACE, "-q", "--no-symbols", f"--format={form}", "-o", tmp_path / "r",
+                    "/usr/bin/true"], check=True, stdin=subprocess.DEVNULL)
+    text = (tmp_path / "r").read_text()
+    version = {"text": "report version 1:", "json": '"version": 1,'}[form]
+    assert text.count(version) == 1
+    (tmp_path / "r").write_text(text.replace(version, version.replace("1", "2")))
+    done = subprocess.run([net.FS, "--report", tmp_path / "r", tmp_path], capture_output=True,
+                          text=True, check=False)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr == ("memtrace-fs: the report is of version 2, from a later memtrace; 1 is "
+                           "known here\n")
 
 
 @pytest.mark.parametrize("text", ["{", '{"modules": [}', '{"modules": []} x', "{" * 100, '{"a": "',

@@ -260,8 +260,7 @@ def test_another_build_is_named(network, made, start, tmp_path):
     """On both sides, with the reason; and not used."""
     old = made("no-build-id")
     new = net.Made(tmp_path / "new", ldflags=["-Wl,--build-id=none"], cflags=["-O1"])
-    server = start(network.host, net.FS, "-v", "--no-announce", new.full)
-    server.wait_line("^Waiting")
+    server = serve(start, network.host, new.full)
     program = old.on_device(old.program)
     _, text = report_of(start, network.target, program, tmp_path / "r", "-c", "10.77.0.1",
                         form="text")
@@ -366,7 +365,7 @@ def test_words_of_a_peer_command_no_terminal(start, made):
         assert memtrace.wait() == 0
     assert any(r"memtrace-fs: \x1b[2J" in line for line in memtrace.err), memtrace.story()
 
-    server = start(None, net.FS, "-v", "--no-announce", "-l", "127.0.0.1:4018", made("stripped").full)
+    server = start(None, net.FS, "--no-announce", "-l", "127.0.0.1:4018", made("stripped").full)
     server.wait_line("^Waiting")
     with connect(4018) as client:
         client.sendall(message(1, b"memtrace" + struct.pack("<HHH", 7, 7, 4) + evil + b"\0"))

@@ -24,6 +24,7 @@ static void test_whole_report(void **state)
 		&knowing, &names, &json,
 		"{\n"
 		"  \"memtrace\": \"0.1.0\",\n"
+		"  \"version\": 1,\n"
 		"  \"pid\": 16563,\n"
 		"  \"command\": [\"./demo\", \"-x\"],\n"
 		"  \"time\": \"2022-02-23T16:31:51Z\",\n"
