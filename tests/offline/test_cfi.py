@@ -158,5 +158,5 @@ def test_eh_frame_of_arm64(program):
     """libc6-dbg of arm64 has no .debug_frame: all of it is in the library."""
     library = foreign.file("arm64", "libc.so.6", ["libc6"])
     counts = run(program, library)[str(library)]
-    assert check(library, counts) < 20
+    assert check(library, counts) < 50  # glibc 2.36: 16, 2.41: 36
     assert counts["rows"] > 15000

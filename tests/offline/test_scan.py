@@ -36,10 +36,10 @@ def test_every_call_of_libc(compare, cpu, tmp_path):
         [compare, "-s", library, foreign.debug_file(cpu, library, tmp_path)], capture_output=True, text=True,
         check=True).stdout.splitlines()[0])
     around = {word: int(number) for number, word in around}
-    assert around["equal"] >= 0.94 * around["calls"] and around["different"] <= 0.005 * around["calls"]
+    assert around["equal"] >= 0.92 * around["calls"] and around["different"] <= 0.005 * around["calls"]
     # The ABI makes tables right where exceptions pass, not before a function's prologue is done
     # and not at calls that don't return to C++: a handful of calls that tables get wrong.
-    assert tables["equal"] > 7000
+    assert tables["equal"] > 6000
     assert tables["different"] <= 10
 
 
