@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cli/dynsym.h"
+#include "report/names.h"
 
 /* ---- names ------------------------------------------------------------------------- */
 
@@ -44,18 +45,8 @@ void reporter_introduce(struct reporter *reporter, const struct snapshot *snapsh
 	    !is_elsewhere(snapshot->pid))
 		return;
 	for (size_t i = 0; i < snapshot->module_count; i++) {
-		const struct snapshot_module *m = &snapshot->modules[i];
-		const struct resolver_module module = {
-			.instance = m->instance,
-			.path = m->path,
-			.build_id = m->build_id,
-			.build_id_len = m->build_id_len,
-			.fingerprint = m->fingerprint,
-			.fingerprint_len = m->fingerprint_len,
-			.debuglink = *m->debuglink ? m->debuglink : NULL,
-			.debuglink_crc = m->debuglink_crc,
-			.pid = snapshot->pid,
-		};
+		const struct resolver_module module =
+			names_module(&snapshot->modules[i], snapshot->pid);
 
 		resolver_want(resolver, &module, NULL, 0, NULL);
 	}

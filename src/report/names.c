@@ -98,6 +98,21 @@ static void load_progress(void *arg, size_t done, size_t count)
 	progress_step(arg, "looking up names", done, count);
 }
 
+struct resolver_module names_module(const struct snapshot_module *m, int pid)
+{
+	return (struct resolver_module){
+		.instance = m->instance,
+		.path = m->path,
+		.build_id = m->build_id,
+		.build_id_len = m->build_id_len,
+		.fingerprint = m->fingerprint,
+		.fingerprint_len = m->fingerprint_len,
+		.debuglink = *m->debuglink ? m->debuglink : NULL,
+		.debuglink_crc = m->debuglink_crc,
+		.pid = pid,
+	};
+}
+
 /* Hands the questions about the entries [begin, end), all of one module, over. */
 static void want(struct names *names, size_t begin, size_t end)
 {
@@ -115,17 +130,7 @@ static void want(struct names *names, size_t begin, size_t end)
 	for (size_t i = 0; i < end - begin; i++)
 		if (!kept || offsets[kept - 1] != offsets[i])
 			offsets[kept++] = offsets[i];
-	module = (struct resolver_module){
-		.instance = instance,
-		.path = m->path,
-		.build_id = m->build_id,
-		.build_id_len = m->build_id_len,
-		.fingerprint = m->fingerprint,
-		.fingerprint_len = m->fingerprint_len,
-		.debuglink = *m->debuglink ? m->debuglink : NULL,
-		.debuglink_crc = m->debuglink_crc,
-		.pid = names->snapshot->pid,
-	};
+	module = names_module(m, names->snapshot->pid);
 	resolver_want(names->resolver, &module, offsets, kept, NULL);
 	free(offsets);
 }

@@ -35,6 +35,9 @@ struct names_entry {
 
 struct names;
 
+/* Who a module is, as a resolver is asked about it; lives as long as m. */
+struct resolver_module names_module(const struct snapshot_module *m, int pid);
+
 /*
  * Gathers the frames of `count` contexts and renders each with `render`.  resolver
  * and symbols may be NULL; a resolver that fails on the way gives what it knows.

@@ -78,6 +78,21 @@ static void remove_at(struct server *server, size_t index)
 		say(server, "Waiting for client to connect");
 }
 
+/* Room for one more: the client that has been silent longest goes.  It calls again when it
+ * has a question; so nobody keeps others out by calling often and saying nothing. */
+static void make_room(struct server *server)
+{
+	size_t oldest = 0;
+
+	if (server->connections.len < SERVER_MAX_CLIENTS)
+		return;
+	for (size_t i = 1; i < server->connections.len; i++)
+		if (server->connections.at[i]->moved_at <
+		    server->connections.at[oldest]->moved_at)
+			oldest = i;
+	remove_at(server, oldest);
+}
+
 static void accept_one(struct server *server)
 {
 	char from[ENDPOINT_TEXT];
@@ -86,10 +101,7 @@ static void accept_one(struct server *server)
 
 	if (endpoint_accept(server->listener, 0, &fd, from, &err))
 		return;
-	if (server->connections.len >= SERVER_MAX_CLIENTS) {
-		close(fd);
-		return;
-	}
+	make_room(server);
 	if (server_add(server, fd, from, &err))
 		say(server, "%s", err.text);
 }
@@ -148,11 +160,10 @@ static bool is_busy(const struct server *server)
 /* Fills fds; returns how long poll() may sleep. */
 static int gather(struct server *server, struct pollfd *fds)
 {
-	bool room = server->connections.len < SERVER_MAX_CLIENTS;
 	int timeout = server->listener < 0 && !server->dial ? -1 : TICK_MS;
 	struct store *store = server->service.debuginfo.dirs.store;
 
-	fds[FD_LISTENER] = (struct pollfd){room ? server->listener : -1, POLLIN, 0};
+	fds[FD_LISTENER] = (struct pollfd){server->listener, POLLIN, 0};
 	fds[FD_INDEX] = (struct pollfd){-1, POLLIN, 0};
 	if (is_indexing(server))
 		fds[FD_INDEX].fd = store_fd(store);

@@ -198,6 +198,23 @@ def test_rude_clients_stop_nobody(local):
     assert server.alive()
 
 
+@pytest.mark.limit(120)
+def test_silent_clients_keep_nobody_out(local):
+    """More than there is room for, all of them polite; who was silent longest is let go."""
+    server, port = local
+    silent = []
+    for _ in range(600):
+        silent.append(connect(port))
+        silent[-1].sendall(message(1, HELLO))
+        assert receive(silent[-1])[0] == 2
+    assert silent[0].recv(1) == b""
+    silent[-1].sendall(message(15, struct.pack("<IQQ", 1, 0, 1), 2))
+    assert receive(silent[-1])[0] == 12  # no such module: but an answer
+    for client in silent:
+        client.close()
+    assert server.alive()
+
+
 def test_no_path_leads_out(local, made):
     """Of what is not below the directories nothing is told, whatever it is called."""
     _, port = local

@@ -76,6 +76,24 @@ def debian(made_, root):
     return [root]
 
 
+def fedora(made_, root):
+    """/usr/lib/debug/PATH-VERSION.debug, a link to it in .build-id, and what dwz has moved from
+    all files of a package to one in .dwz."""
+    debug, files = root / "usr/lib/debug", []
+    for file in made_.files():
+        identity, where = net.build_id(file), file.relative_to(made_.full)
+        files.append(debug / f"{where}-1.2-3.fc40.x86_64.debug")
+        debug_file(file, files[-1])
+        link = debug / ".build-id" / identity[:2] / f"{identity[2:]}.debug"
+        link.parent.mkdir(parents=True)
+        link.symlink_to(os.path.relpath(files[-1], link.parent))
+        file.unlink()
+    (debug / ".dwz").mkdir()
+    net.run("dwz", "-m", debug / ".dwz/made-1.2-3", "-M", "../../.dwz/made-1.2-3", *files)
+    assert (debug / ".dwz/made-1.2-3").exists()
+    return [root]
+
+
 NO_ID = ["-Wl,--build-id=none"]
 TREES = {
     buildroot: {"ldflags": NO_ID},
@@ -83,11 +101,14 @@ TREES = {
     yocto_debuglink: {"ldflags": NO_ID},
     yocto_src: {"ldflags": NO_ID, "cflags": net.NO_UNWIND},
     debian: {"cflags": net.NO_UNWIND},
+    fedora: {"cflags": ["-include", "stdio.h", "-fno-eliminate-unused-debug-types"]},
 }
 
 
 @pytest.mark.parametrize("tree", TREES, ids=lambda tree: tree.__name__)
 def test_tree(network, start, tmp_path, tree):
+    if tree is fedora and not shutil.which("dwz"):
+        pytest.skip("dwz is not installed")
     device = net.Made(tmp_path / "made", **TREES[tree])
     program = device.on_device(device.program)
     _, wanted = report_of(start, None, device.program, tmp_path / "wanted")
