@@ -160,7 +160,7 @@ static void immediate(uint32_t insn, struct scan_insn *ret)
 	} else if ((plain && opcode == 0) || (!plain && opcode == 8)) {
 		set(ret, rd, rn, number);
 	} else if ((plain && opcode == 5) || (!plain && opcode == 13)) {
-		set(ret, rd, rn, -number);
+		set(ret, rd, rn, (int32_t)-(uint32_t)number);
 	} else if (!plain && opcode == 2 && rn == PC && rd == LR && imm12 == 0) {
 		ret->kind = SCAN_ZERO_LR;
 	} else {
