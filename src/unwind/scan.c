@@ -92,15 +92,16 @@ static void move(struct state *state, unsigned reg, unsigned base, int32_t numbe
 
 static void push(struct state *state, uint16_t mask)
 {
-	int32_t below;
+	int64_t below;
 
 	move(state, SP, SP, -4 * __builtin_popcount(mask));
 	below = state->below[SP];
 	for (unsigned reg = 0; reg < SCAN_REGS; reg++) {
 		if (!(mask >> reg & 1))
 			continue;
-		if (reg >= 4 && !state->at[reg] && state->known >> SP & 1 && !state->called)
-			state->at[reg] = below;
+		if (reg >= 4 && !state->at[reg] && below >= INT32_MIN &&
+		    state->known >> SP & 1 && !state->called)
+			state->at[reg] = (int32_t)below;
 		below -= 4;
 	}
 }
@@ -124,11 +125,12 @@ static void store(struct state *state, const struct scan_insn *insn)
 {
 	for (unsigned i = 0; i < insn->count; i++) {
 		unsigned reg = insn->reg + i;
-		int32_t below = state->below[SP] - insn->number - 4 * (int32_t)i;
+		int64_t below = (int64_t)state->below[SP] - insn->number - 4 * (int64_t)i;
 
 		if (reg >= 4 && reg < SCAN_REGS && !state->at[reg] && below > 0 &&
-		    state->known >> SP & 1 && !state->called && !(state->written >> reg & 1))
-			state->at[reg] = below;
+		    below <= INT32_MAX && state->known >> SP & 1 && !state->called &&
+		    !(state->written >> reg & 1))
+			state->at[reg] = (int32_t)below;
 	}
 	if (insn->writeback)
 		move(state, SP, SP, insn->number);
