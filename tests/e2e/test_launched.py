@@ -1,5 +1,6 @@
 """Real programs started by memtrace: servers that answer right and end when they are told
 to, and what a Go program shows."""
+import json
 import os
 import shutil
 import signal
@@ -38,11 +39,34 @@ def test_server(started, tmp_path, name):
     load.stop()
     os.kill(started_program(tracer, argv), signal.SIGTERM)
     assert tracer.wait() in (0, 128 + signal.SIGTERM), tracer.story()
-    report = memtrace.Report(test_programs.json.loads(output.read_text())).consistent()
+    report = memtrace.Report(json.loads(output.read_text())).consistent()
     assert report["summary"]["allocs"] > report["summary"]["frees"] > 0
     if name in ("dnsmasq", "nginx"):  # their own functions, by the symbols that every program has
         assert report.through("main")["allocs"] or any(
             module["path"].endswith(name) for module in report["modules"])
+
+
+@test_programs.needs_postgres
+@pytest.mark.limit(120)
+def test_postgres(started, tmp_path):
+    """The server's first process, which starts the others; as root, setpriv becomes it."""
+    postgres = test_programs.Postgres()
+    output = tmp_path / "report.json"
+    try:
+        tracer = memtrace.Process([memtrace.MEMTRACE, "--format=json", "-n", "0", "--all", "-o", output,
+                                   *postgres.argv])
+        started.append(tracer)
+        postgres.until_it_answers(tracer)
+        assert postgres.sql("select sum(n) from generate_series(1, 1000) n").stdout == "500500\n"
+        pid, = [pid for pid in memtrace.children(tracer.pid)
+                if os.path.realpath(f"/proc/{pid}/exe") == test_programs.POSTGRES[0]]
+        os.kill(pid, signal.SIGINT)
+        assert tracer.wait() == 0, tracer.story()
+        report = memtrace.Report(json.loads(output.read_text())).consistent()
+        assert report["summary"]["allocs"] > report["summary"]["frees"] > 0
+        assert any(module["path"] == test_programs.POSTGRES[0] for module in report["modules"])
+    finally:
+        postgres.remove()
 
 
 # ---- Go -------------------------------------------------------------------------

@@ -363,37 +363,53 @@ def test_node(started, attach):
 POSTGRES = sorted(glob.glob("/usr/lib/postgresql/*/bin/postgres"))[-1:]
 
 
-@pytest.mark.skipif(not POSTGRES or not shutil.which("pgbench"), reason="postgres is not installed")
-@pytest.mark.skipif(os.getuid() == 0 and not shutil.which("setpriv"), reason="postgres does not run as root")
+def needs_postgres(test):
+    can = POSTGRES and shutil.which("pgbench") and (os.getuid() or shutil.which("setpriv"))
+    return pytest.mark.skipif(not can, reason="postgres is not installed, or setpriv, as it does not run as root")(test)
+
+
+class Postgres:
+    """A database in a directory of its own, and how to start its server."""
+
+    def __init__(self):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="memtrace-pg"))
+        person = []
+        if os.getuid() == 0:
+            os.chown(self.directory, 65534, 65534)
+            person = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        subprocess.run([*person, pathlib.Path(POSTGRES[0]).parent / "initdb", "-D", self.directory / "data",
+                        "-U", "tester", "--no-sync", "-A", "trust"], check=True, capture_output=True)
+        self.argv = [*person, POSTGRES[0], "-D", self.directory / "data", "-k", self.directory, "-h", "",
+                     "-c", "fsync=off"]
+        self.connect = ["-h", self.directory, "-U", "tester", "postgres"]
+
+    def sql(self, text):
+        return subprocess.run(["psql", "-tA", *self.connect, "-c", text], capture_output=True, text=True)
+
+    def until_it_answers(self, server):
+        while self.sql("select 1").returncode:
+            assert server.alive(), server.story()
+
+    def remove(self):
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+@needs_postgres
 @pytest.mark.limit(120)
 def test_postgres(started, attach):
     """A backend under pgbench; every balance is right in the end."""
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="memtrace-pg"))
-    person = []
-    if os.getuid() == 0:
-        os.chown(directory, 65534, 65534)
-        person = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-    binaries = pathlib.Path(POSTGRES[0]).parent
+    postgres = Postgres()
     try:
-        subprocess.run([*person, binaries / "initdb", "-D", directory / "data", "-U", "tester", "--no-sync",
-                        "-A", "trust"], check=True, capture_output=True)
-        server = memtrace.Process([*person, POSTGRES[0], "-D", directory / "data", "-k", directory, "-h", "",
-                                   "-c", "fsync=off"])
+        server = memtrace.Process(postgres.argv)
         started.append(server)
-        connect = ["-h", directory, "-U", "tester", "postgres"]
-
-        def sql(text):
-            return subprocess.run(["psql", "-tA", *connect, "-c", text], capture_output=True, text=True)
-
-        while sql("select 1").returncode:
-            assert server.alive(), server.story()
-        subprocess.run(["pgbench", "-i", "-q", *connect], check=True, capture_output=True)
-        bench = memtrace.Process(["pgbench", "-c", "2", "-T", "60", *connect])
+        postgres.until_it_answers(server)
+        subprocess.run(["pgbench", "-i", "-q", *postgres.connect], check=True, capture_output=True)
+        bench = memtrace.Process(["pgbench", "-c", "2", "-T", "60", *postgres.connect])
         started.append(bench)
         # Not the connection that pgbench opens first, asks for its scale, and closes.
         find = ("select pid from pg_stat_activity where application_name = 'pgbench'"
                 " and query ~ '^(UPDATE|INSERT)' limit 1")
-        while not (pid := sql(find).stdout.strip()):
+        while not (pid := postgres.sql(find).stdout.strip()):
             assert bench.alive(), bench.story()
         tracer = attach(int(pid))
         while tracer.status()["allocs"] < 100:
@@ -401,13 +417,14 @@ def test_postgres(started, attach):
         tracer.detach().consistent()
         bench.process.terminate()
         bench.wait()
-        sums = sql("select (select sum(abalance) from pgbench_accounts) = (select sum(delta) from pgbench_history)"
-                   " and (select sum(tbalance) from pgbench_tellers) = (select sum(delta) from pgbench_history)")
+        sums = postgres.sql(
+            "select (select sum(abalance) from pgbench_accounts) = (select sum(delta) from pgbench_history)"
+            " and (select sum(tbalance) from pgbench_tellers) = (select sum(delta) from pgbench_history)")
         assert sums.stdout.strip() == "t", sums
         server.process.send_signal(signal.SIGINT)
         assert server.wait() == 0
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        postgres.remove()
 
 
 # ---- sqlite3 --------------------------------------------------------------------
