@@ -130,9 +130,12 @@ $(O)/src/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(call say,CC  )$(CC) $(FLAGS) $(ROOM_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(O)/tests/unit/%: tests/unit/%.c $(O)/libcli.a $(O)/libserve.a $(O)/libcore.a
+# For another CPU: without memtrace-fs, and CMOCKA says where that CPU's cmocka and libelf are.
+CMOCKA ?= -lcmocka
+UNIT_LIBS := $(O)/libcli.a $(if $(CROSS),,$(O)/libserve.a) $(O)/libcore.a
+$(O)/tests/unit/%: tests/unit/%.c $(UNIT_LIBS)
 	@mkdir -p $(@D)
-	$(call say,LINK)$(CC) $(FLAGS) $(CFLAGS) -Itests/unit -MMD -MP $(LINK) -o $@ $< $(O)/libcli.a $(O)/libserve.a $(O)/libcore.a -lcmocka $(DW_LIBS) -lstdc++
+	$(call say,LINK)$(CC) $(FLAGS) $(CFLAGS) -Itests/unit -MMD -MP $(LINK) -o $@ $< $(UNIT_LIBS) $(CMOCKA) $(if $(CROSS),,$(DW_LIBS) -lstdc++)
 
 -include $(CORE_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(SERVE_OBJ:.o=.d) $(UNIT_BIN:=.d)
 

@@ -126,7 +126,8 @@ struct stub_area {
 };
 
 struct arch {
-	const char *name; /* "x86_64" */
+	const char *name;  /* "x86_64" */
+	const char *ports; /* what distributions call it: "armhf or armel" */
 	uint16_t elf_machine;
 	uint8_t elf_class; /* ELFCLASS32 / 64 */
 	uint8_t word_size;

@@ -179,6 +179,16 @@ static void judge_tracer(const struct doctor_facts *f, struct findings *ret)
 		       "end that first (kill %d)", f->tracer);
 }
 
+static void need_another(const struct doctor_facts *f, struct finding *finding)
+{
+	const struct arch *arch = arch_find(f->machine, f->elf_class);
+
+	if (arch)
+		finding_remedy(finding, "use a memtrace built for it: %s", arch->ports);
+	else
+		finding_remedy(finding, "use a memtrace built for it");
+}
+
 static void judge_word_size(const struct doctor_facts *f, struct findings *ret)
 {
 	const struct arch *native = arch_native();
@@ -189,17 +199,15 @@ static void judge_word_size(const struct doctor_facts *f, struct findings *ret)
 		findings_add(ret, "word_size", VERDICT_OK, 0, "%u bits, %s",
 			     8u * native->word_size, native->name);
 	else if (f->elf_class == ELFCLASS32 && native->elf_class == ELFCLASS64)
-		finding_remedy(findings_add(ret, "word_size", VERDICT_FAIL, -ENOTSUP,
-					    "pid %d is a 32-bit process; this memtrace traces "
-					    "64-bit ones (%s)",
-					    f->pid, native->name),
-			       "use a memtrace built for it");
+		need_another(f, findings_add(ret, "word_size", VERDICT_FAIL, -ENOTSUP,
+					     "pid %d is a 32-bit process; this memtrace traces "
+					     "64-bit ones (%s)",
+					     f->pid, native->name));
 	else
-		finding_remedy(findings_add(ret, "word_size", VERDICT_FAIL, -ENOTSUP,
-					    "pid %d runs code of another machine (ELF machine "
-					    "%u) than this memtrace (%s)",
-					    f->pid, f->machine, native->name),
-			       "use a memtrace built for it");
+		need_another(f, findings_add(ret, "word_size", VERDICT_FAIL, -ENOTSUP,
+					     "pid %d runs code of another machine (ELF machine "
+					     "%u) than this memtrace (%s)",
+					     f->pid, f->machine, native->name));
 }
 
 /* A warning only: where a filter forbids the soft trap, capture/ takes the hard one. */

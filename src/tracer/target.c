@@ -87,7 +87,8 @@ static int poke(struct target *target, taddr_t addr, const uint8_t *bytes, size_
 		if (target_read(target, base, &word, sizeof(word)))
 			return -EFAULT;
 		memcpy((char *)&word + skip, bytes, n);
-		if (ptrace(PTRACE_POKEDATA, target->pid, base, word) < 0)
+		/* As pointers: ptrace() takes what follows the pid from wherever varargs lie. */
+		if (ptrace(PTRACE_POKEDATA, target->pid, (void *)(uintptr_t)base, (void *)word) < 0)
 			return -errno;
 		addr += n;
 		bytes += n;

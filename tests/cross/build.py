@@ -9,12 +9,42 @@ from packages import Packages
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("O", TOP / "build")).resolve() / "cross"
+FS = BUILD.parent / "memtrace-fs"  # this machine's own
+HERE = TOP / "tests/cross/targets"
 
-# C programs of tests/targets that the guests run.
+# Programs of tests/targets that the guests run.
 TARGETS = ["entries", "threads", "signals", "storm", "live", "pairs", "heartbeat", "eintr", "children", "plugins",
            "jumps", "churn", "adversary", "torture"]
-MUSL_TARGETS = ["threads", "pairs"]
 PLUGINS = ["plugin_a.so", "plugin_b.so", "count_preload.so"]
+
+# Unit tests that a guest does not run, and why.
+NOT_UNITS = {
+    "debuginfo": "of memtrace-fs, which runs on the host",
+    "store": "of memtrace-fs, which runs on the host",
+    "stub_run": "runs the stubs of x86-64; those of other CPUs are run by all that is traced",
+}
+NOT_UNITS_ARM = {
+    "walk_live": "compares with libgcc by DWARF tables; libgcc uses .ARM.exidx there: test_exidx, test_frames.py",
+}
+
+
+def units(cpu):
+    names = sorted(path.stem[len("test_"):] for path in (TOP / "tests/unit").glob("test_*.c"))
+    return [name for name in names if name not in NOT_UNITS and (cpu == "arm64" or name not in NOT_UNITS_ARM)]
+
+
+# How programs are compiled.  (-mthumb of armel would be Thumb-1, which Debian's armel is not
+# for.)  A static program has no room for stubs but behind its own text: separate-code
+# gives it more.
+A32 = {"a32": "-marm -O2", "a32-O0": "-marm -O0 -fno-omit-frame-pointer",
+       "a32-static": "-marm -O2 -static -Wl,-z,separate-code"}
+VARIANTS = {
+    "armel": {**A32, "a32-v5": "-marm -O2 -march=armv5te -mfloat-abi=soft"},
+    "armhf": {**A32, "t32": "-mthumb -O2", "t32-O0": "-mthumb -O0", "t32-Os": "-mthumb -Os", "t32-static": "-mthumb -O2 -static"},
+    "arm64": {"O0": "-O0", "nofp": "-O2 -fomit-frame-pointer", "pac": "-O2 -mbranch-protection=standard",
+              "static": "-O2 -static"},
+}
+MUSL = {"musl": "", "musl-static": "-static"}
 
 
 def make(cpu, *goals, folder="", **variables):
@@ -30,30 +60,45 @@ def make(cpu, *goals, folder="", **variables):
     return out
 
 
-# Unit tests that need neither elfutils nor a compiler nor x86 where they run.
-UNITS = ["aarch64", "arch", "book", "cfi", "cfi_step", "discovery", "displace", "exidx", "guardian", "insn", "json",
-         "maps", "region", "report", "resolver", "row_table", "scan", "seccomp", "snapshot", "stub", "target", "undo",
-         "walk", "wire"]
+def made(program, command, *sources):
+    """Runs a command that makes `program`, unless that is newer than its sources and was
+    made by the same command."""
+    command = [str(word) for word in command]
+    note = program.with_name(program.name + ".made-by")
+    newest = max(pathlib.Path(source).stat().st_mtime for source in sources)
+    if not (program.exists() and program.stat().st_mtime > newest and note.exists() and note.read_text() == repr(command)):
+        program.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(command, check=True)
+        note.write_text(repr(command))
+    return program
+
+
+def compiled(compiler, flags, source, program):
+    return made(program, [*compiler.split(), "-g", "-fno-builtin", "-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64", "-pthread",
+                          "-rdynamic", "-w", *flags.split(), "-o", program, source], source)
+
+
+def stripped(cpu, program, copy, how="-s"):
+    return made(copy, [CPUS[cpu].triplet + "-strip", how, "-o", copy, program], program)
 
 
 def units_for(cpu, out):
-    """path in the guest -> unit test, and the library they need, of the guest's distribution."""
+    """path in the guest -> unit test, and the libraries they need, of the guest's distribution."""
     packages = Packages(cpu)
-    headers = packages.unpack("libcmocka-dev") / "usr/include"
-    library = next((packages.unpack("libcmocka0") / "usr/lib").glob("*/libcmocka.so.0"))
-    files = {f"/lib/{CPUS[cpu].triplet}/libcmocka.so.0": library}
-    for name in UNITS:
-        program = out / f"test_{name}"
-        subprocess.check_call([CPUS[cpu].triplet + "-gcc", "-std=gnu11", "-O1", "-D_GNU_SOURCE",
-                               "-D_FILE_OFFSET_BITS=64", f"-I{TOP}/src", f"-I{TOP}/tests/unit", f"-I{headers}",
-                               "-pthread", "-o", program, TOP / f"tests/unit/test_{name}.c", out / "libcore.a", library])
-        files[f"/root/unit/test_{name}"] = program
+    libraries = [next(packages.unpack(package).rglob(name)) for package, name in
+                 (("libcmocka0", "libcmocka.so.0"), ("libelf1", "libelf.so.1"), ("zlib1g", "libz.so.1"))]
+    headers = [packages.unpack(package) / "usr/include" for package in ("libcmocka-dev", "libelf-dev")]
+    make(cpu, *[f"tests/unit/test_{name}" for name in units(cpu)],
+         CMOCKA=" ".join([f"-idirafter {path}" for path in headers] + [str(path) for path in libraries]))
+    files = {f"/lib/{CPUS[cpu].triplet}/{path.name}": path for path in libraries}
+    for name in units(cpu):
+        files[f"/root/unit/test_{name}"] = stripped(cpu, out / f"tests/unit/test_{name}", out / f"guest/test_{name}", "-g")
     return files
 
 
 def musl_gcc(cpu):
     """The cross compiler with musl, by the specs file of Debian's package, its paths put
-    to where the package lies unpacked."""
+    to where the package lies unpacked; and where musl itself is."""
     packages = Packages(cpu)
     dev, run = packages.unpack("musl-dev"), packages.unpack("musl")
     name = next((dev / "usr/lib").glob("*-linux-musl*")).name
@@ -76,15 +121,13 @@ def musl_for(cpu):
     """A static memtrace by musl, and targets by musl, dynamic and static."""
     compiler, run = musl_gcc(cpu)
     out = make(cpu, "memtrace", folder="-musl", CC=compiler, STATIC=1)
-    files = {"/root/memtrace-musl": out / "memtrace"}
+    files = {"/root/memtrace-musl": stripped(cpu, out / "memtrace", out / "guest/memtrace")}
     loader = next(run.rglob("ld-musl-*.so.1"))
     files[f"/lib/{loader.name}"] = next(run.rglob("libc.so"))
-    for name in MUSL_TARGETS:
-        for kind, flags in (("", []), ("-static", ["-static"])):
-            program = out / (name + kind)
-            subprocess.check_call(compiler.split() + ["-std=gnu11", "-g", "-O2", "-fno-builtin", "-D_GNU_SOURCE", "-pthread",
-                                  *flags, "-rdynamic", "-o", program, TOP / f"tests/targets/{name}.c"])
-            files[f"/root/musl/{name}{kind}"] = program
+    for kind, flags in MUSL.items():
+        for source in (TOP / "tests/targets/threads.c", HERE / "chain.c"):
+            name = f"{source.stem}-{kind}"
+            files[f"/root/{name}"] = compiled(compiler, f"-O2 {flags}", source, out / name)
     return files
 
 
@@ -96,19 +139,22 @@ def staging(cpu):
 def files_for(cpu):
     """path in the guest -> file; built first."""
     programs = TARGETS + PLUGINS
-    out = make(cpu, "memtrace", "memtrace-fs", *[f"tests/targets/{name}" for name in programs])
-    static = make(cpu, "memtrace", folder="-static", STATIC=1)
-    files = {"/root/memtrace": out / "memtrace", "/root/memtrace-static": static / "memtrace"}
+    compiler = CPUS[cpu].triplet + "-gcc"
+    out = make(cpu, "memtrace", *[f"tests/targets/{name}" for name in programs])
+    static = BUILD / f"{cpu}-static"
+    static.mkdir(exist_ok=True)
+    subprocess.check_call(["cp", "-a", out / "src", static])  # the same objects
+    make(cpu, "memtrace", folder="-static", STATIC=1)
+    files = {"/root/memtrace": stripped(cpu, out / "memtrace", out / "guest/memtrace"),
+             "/root/memtrace-static": stripped(cpu, static / "memtrace", static / "guest/memtrace")}
     for name in programs:
         files[f"/root/targets/{name}"] = out / "tests/targets" / name
-    for source in sorted((TOP / "tests/cross/targets").glob("*.c")):
-        program = staging(cpu) / source.stem
-        program.parent.mkdir(exist_ok=True)
-        subprocess.check_call([CPUS[cpu].triplet + "-gcc", "-O2", "-g", "-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64",
-                               "-Wall", "-pthread", "-o", program, source])
+    for source in sorted(HERE.glob("*.c")):
+        program = compiled(compiler, "-O2", source, staging(cpu) / source.stem)
         files[f"/root/targets/{source.stem}"] = program
-        stripped = BUILD / f"{cpu}-stripped" / source.stem
-        stripped.parent.mkdir(exist_ok=True)
-        subprocess.check_call([CPUS[cpu].triplet + "-strip", "-s", "-o", stripped, program])
-        files[f"/root/stripped/{source.stem}"] = stripped
+        files[f"/root/stripped/{source.stem}"] = stripped(cpu, program, BUILD / f"{cpu}-stripped" / source.stem)
+    for name, flags in VARIANTS[cpu].items():
+        for source in (TOP / "tests/targets/entries.c", HERE / "chain.c"):
+            program = f"{source.stem}-{name}"
+            files[f"/root/{program}"] = compiled(compiler, flags, source, BUILD / f"{cpu}-variants" / program)
     return {**files, **units_for(cpu, out), **musl_for(cpu)}

@@ -1,10 +1,13 @@
 """A guest per CPU, booted once for the whole run, with what is tested in /root:
 
-    /root/memtrace, /root/memtrace-static    built for that CPU
-    /root/targets/NAME                       programs of tests/targets and tests/cross/targets
-    /root/unit/test_NAME                     unit tests
+    /root/memtrace, -static, -musl    built for that CPU: by glibc, by glibc static, by musl static
+    /root/targets/NAME                programs of tests/targets and tests/cross/targets
+    /root/NAME-VARIANT                some of them, compiled in other ways
+    /root/stripped/NAME               programs of tests/cross/targets without any symbol
+    /root/unit/test_NAME              unit tests
 
-CROSS_CPUS="arm64 armhf" chooses; the default is all.
+CROSS_CPUS="arm64 armhf" chooses; the default is all.  A test that is not the same for all
+says by @pytest.mark.of_cpu(f) which cases each CPU has: f(cpu) is a list of names.
 """
 import os
 
@@ -13,10 +16,25 @@ import pytest
 import build
 from guest import Guest
 
-CPUS = os.environ.get("CROSS_CPUS", "arm64").split()
+CPUS = os.environ.get("CROSS_CPUS", "armhf armel arm64").split()
 
 
-@pytest.fixture(scope="session", params=CPUS)
+def pytest_configure(config):
+    config.addinivalue_line("markers", "of_cpu(f): the cases of a CPU")
+
+
+def pytest_generate_tests(metafunc):
+    if "guest" not in metafunc.fixturenames:
+        return
+    mark = metafunc.definition.get_closest_marker("of_cpu")
+    if mark:
+        cases = [(cpu, name) for cpu in CPUS for name in mark.args[0](cpu)]
+        metafunc.parametrize("guest, name", cases, indirect=["guest"], scope="session")
+    else:
+        metafunc.parametrize("guest", CPUS, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def guest(request):
     with Guest(request.param, files=build.files_for(request.param)) as booted:
         yield booted

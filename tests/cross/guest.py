@@ -38,7 +38,7 @@ def libraries_of(packages, cpu):
     """The C library and its kin, at the paths where Debian has them."""
     folder = packages.unpack("libc6") / "lib" / cpu.triplet
     found = {f"/lib/{cpu.triplet}/{f.name}": f for f in folder.iterdir()
-             if re.match(r"(ld-linux.*|libc|libm|libpthread|libdl|librt|libresolv|libthread_db)\.so", f.name)}
+             if re.match(r"(ld-linux.*|libc|libm|libpthread|libdl|librt|libresolv|libanl|libthread_db)\.so", f.name)}
     loader = next(f for f in folder.iterdir() if f.name.startswith("ld-linux"))
     found[cpu.loader] = loader
     gcc = packages.unpack("libgcc-s1") / "lib" / cpu.triplet / "libgcc_s.so.1"
@@ -67,9 +67,9 @@ class Guest:
 
     def _initrd(self, path, kernel_files, image):
         stamp = f"{image.name}-{pathlib.Path(initramfs.__file__).stat().st_mtime_ns}"
-        cached = self.packages.root / f"base-{stamp}.cpio.gz"
+        cached = self.packages.root / f"base-{stamp}.cpio"
         if not cached.exists():
-            for old in self.packages.root.glob("base-*.cpio.gz"):
+            for old in self.packages.root.glob("base-*.cpio*"):
                 old.unlink()
             cached.write_bytes(initramfs.base(self.packages, kernel_files, libraries_of(self.packages, self.cpu)))
         archive = initramfs.Archive()
@@ -78,7 +78,9 @@ class Guest:
                 archive.add(place, source)
             else:
                 archive.add_file(place, source)
-        path.write_bytes(cached.read_bytes() + archive.bytes())
+        with path.open("wb") as out:
+            out.write(cached.read_bytes())
+            out.write(archive.bytes())
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory(prefix="memtrace-guest-")

@@ -24,7 +24,7 @@ def test_attach_counts_exactly(guest):
     """What is allocated between READY and DONE, with memtrace attached before."""
     with traced.Running(guest, "/root/targets/threads 4 300") as target:
         start = (f"mkfifo /tmp/console; (sleep 100000 >/tmp/console & echo $! >/tmp/keeper); "
-                 f"/root/memtrace {traced.REPORT} -p {target.pid} </tmp/console >/tmp/words 2>&1 & echo $! >/tmp/tracer")
+                 f"/root/memtrace {traced.ALONE} {traced.REPORT} -p {target.pid} </tmp/console >/tmp/words 2>&1 & echo $! >/tmp/tracer")
         guest.run("rm -f /tmp/console; " + start, check=True)
         guest.run("echo status >/tmp/console; until grep -q 'HEAP SUMMARY' /tmp/words; do usleep 20000; done",
                   timeout=60, check=True)
@@ -47,7 +47,7 @@ def test_killed(guest):
     the next memtrace leaves it as its files say."""
     with traced.Running(guest, "/root/targets/storm -t 8 -b") as storm:
         for i in range(12):
-            guest.run(f"sleep 30 | /root/memtrace -q -p {storm.pid} >/dev/null 2>&1 & usleep {150000 + 70000 * i}; "
+            guest.run(f"sleep 30 | /root/memtrace -q --no-symbols -p {storm.pid} >/dev/null 2>&1 & usleep {150000 + 70000 * i}; "
                       f"kill -9 $(pidof memtrace | tr ' ' '\\n' | sort -n | head -1); true", timeout=60)
             assert guest.run(f"kill -0 {storm.pid}").status == 0, f"died after kill {i}"
         storm.attach(1)

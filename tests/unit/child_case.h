@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -93,6 +94,13 @@ static inline void child_wait_for_call(pid_t pid, long number)
 		sched_yield();
 	}
 }
+
+/* The system call of pause(). */
+#ifdef SYS_pause
+enum { CHILD_IDLE_CALL = SYS_pause };
+#else
+enum { CHILD_IDLE_CALL = SYS_ppoll };
+#endif
 
 /* For ever, without doing anything. */
 static inline void child_idle(struct child_case *self, void *arg)

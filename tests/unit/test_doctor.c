@@ -56,8 +56,8 @@ static struct doctor_facts usual(void)
 		.threads = 3,
 		.has_memory = true,
 		.user_namespace = FIRST,
-		.machine = EM_X86_64,
-		.elf_class = ELFCLASS64,
+		.machine = arch_native()->elf_machine,
+		.elf_class = arch_native()->elf_class,
 	};
 	return f;
 }
@@ -114,11 +114,14 @@ static void assert_text(const struct doctor_facts *facts, const char *id, const 
 static void nothing_speaks_against_ones_own(void **state)
 {
 	struct doctor_facts f = usual();
+	char text[64];
 
 	(void)state;
 	assert_fine(&f);
 	assert_text(&f, "process", "pid 4711 (prog) is sleeping, 3 threads");
-	assert_text(&f, "word_size", "64 bits, x86_64");
+	snprintf(text, sizeof(text), "%u bits, %s", 8u * arch_native()->word_size,
+		 arch_native()->name);
+	assert_text(&f, "word_size", text);
 	f.memory = 0;
 	assert_text(&f, "kernel", "the kernel lets you trace it");
 }
@@ -176,20 +179,36 @@ static void one_tracer_at_a_time(void **state)
 
 static void the_word_size_must_be_ours(void **state)
 {
+	const struct arch *native = arch_native();
 	struct doctor_facts f = usual();
+	char text[128];
 
 	(void)state;
 	f.machine = EM_386;
 	f.elf_class = ELFCLASS32;
-	assert_fails(&f, "word_size", -ENOTSUP,
-		     "pid 4711 is a 32-bit process; this memtrace traces 64-bit ones (x86_64)",
-		     "use a memtrace built for it");
-	f.machine = EM_AARCH64;
-	f.elf_class = ELFCLASS64;
-	assert_fails(&f, "word_size", -ENOTSUP,
-		     "pid 4711 runs code of another machine (ELF machine 183) than this "
-		     "memtrace (x86_64)",
-		     "use a memtrace built for it");
+	snprintf(text, sizeof(text),
+		 native->word_size == 8
+			 ? "pid 4711 is a 32-bit process; this memtrace traces 64-bit ones (%s)"
+			 : "pid 4711 runs code of another machine (ELF machine 3) than this "
+			   "memtrace (%s)",
+		 native->name);
+	assert_fails(&f, "word_size", -ENOTSUP, text, "use a memtrace built for it");
+	f.machine = EM_RISCV;
+	f.elf_class = native->elf_class;
+	snprintf(text, sizeof(text),
+		 "pid 4711 runs code of another machine (ELF machine 243) than this "
+		 "memtrace (%s)",
+		 native->name);
+	assert_fails(&f, "word_size", -ENOTSUP, text, "use a memtrace built for it");
+	if (native->elf_machine != EM_ARM) {
+		f.machine = EM_ARM;
+		f.elf_class = ELFCLASS32;
+		snprintf(text, sizeof(text),
+			 "pid 4711 is a 32-bit process; this memtrace traces 64-bit ones (%s)",
+			 native->name);
+		assert_fails(&f, "word_size", -ENOTSUP, text,
+			     "use a memtrace built for it: armhf or armel");
+	}
 	f.machine = 0; /* not readable */
 	assert_fine(&f);
 }

@@ -31,6 +31,13 @@ enum { STOPS = 3, FOREVER_S = 1000 };
 
 /* ---- calls that wait ------------------------------------------------------- */
 
+/* By which system call libc makes a call: newer CPUs lack the older ones. */
+#ifdef SYS_epoll_wait
+enum { EPOLL_WAIT = SYS_epoll_wait, POLL = SYS_poll, POLL_AGAIN = SYS_restart_syscall };
+#else
+enum { EPOLL_WAIT = SYS_epoll_pwait, POLL = SYS_ppoll, POLL_AGAIN = SYS_ppoll };
+#endif
+
 struct wait {
 	const char *name;
 	long number;
@@ -57,11 +64,11 @@ static long call_epoll_wait(int fd)
 static long call_epoll_pwait2(int fd)
 {
 	struct epoll_event event = {.events = EPOLLIN};
-	struct timespec limit = {FOREVER_S, 0};
+	const int64_t limit[2] = {FOREVER_S, 0}; /* struct __kernel_timespec */
 	int epoll = epoll_create1(0);
 
 	epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
-	return errno_if(syscall(SYS_epoll_pwait2, epoll, &event, 1, &limit, NULL, 8), 1);
+	return errno_if(syscall(SYS_epoll_pwait2, epoll, &event, 1, limit, NULL, 8), 1);
 }
 
 static int semaphore; /* made by the parent */
@@ -72,7 +79,7 @@ static long call_semtimedop(int fd)
 	struct timespec limit = {FOREVER_S, 0};
 
 	(void)fd;
-	return errno_if(semtimedop(semaphore, &down, 1, &limit), 0);
+	return errno_if(syscall(SYS_semtimedop, semaphore, &down, 1, &limit), 0);
 }
 
 static long call_semop(int fd)
@@ -101,7 +108,7 @@ static long call_recv(int fd)
 	char byte;
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	return errno_if(recv(fd, &byte, 1, 0), 1);
+	return errno_if(recvfrom(fd, &byte, 1, 0, NULL, NULL), 1);
 }
 
 static long call_recvmmsg(int fd)
@@ -112,7 +119,7 @@ static long call_recvmmsg(int fd)
 	struct timeval limit = {FOREVER_S, 0};
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	return errno_if(recvmmsg(fd, &message, 1, 0, NULL), 1);
+	return errno_if(syscall(SYS_recvmmsg, fd, &message, 1, 0, NULL), 1);
 }
 
 static long call_read(int fd)
@@ -126,11 +133,11 @@ static long call_poll(int fd)
 {
 	struct pollfd pfd = {fd, POLLIN, 0};
 
-	return errno_if(syscall(SYS_poll, &pfd, 1, FOREVER_S * 1000), 1);
+	return errno_if(poll(&pfd, 1, FOREVER_S * 1000), 1);
 }
 
 static const struct wait waits[] = {
-	{"epoll_wait", SYS_epoll_wait, call_epoll_wait, SYS_epoll_wait, true, false},
+	{"epoll_wait", EPOLL_WAIT, call_epoll_wait, EPOLL_WAIT, true, false},
 	{"epoll_pwait2", SYS_epoll_pwait2, call_epoll_pwait2, SYS_epoll_pwait2, true, false},
 	{"semtimedop", SYS_semtimedop, call_semtimedop, SYS_semtimedop, true, false},
 	{"semop", SYS_semop, call_semop, SYS_semop, true, false},
@@ -139,7 +146,7 @@ static const struct wait waits[] = {
 	{"recv", SYS_recvfrom, call_recv, SYS_recvfrom, true, true},
 	{"recvmmsg", SYS_recvmmsg, call_recvmmsg, SYS_recvmmsg, true, true},
 	{"read", SYS_read, call_read, SYS_read, false, false},
-	{"poll", SYS_poll, call_poll, SYS_restart_syscall, false, false},
+	{"poll", POLL, call_poll, POLL_AGAIN, false, false},
 };
 
 /* ---- the child ------------------------------------------------------------- */
@@ -269,12 +276,21 @@ static void assert_heard(struct fixture *f, long result, long signals)
 
 /* ---- tests ------------------------------------------------------------------- */
 
+/* Are stops hidden from it?  Not from what they end with EINTR where registers do not tell
+ * how to make the call again (arch.h: syscall_number_offset). */
+static bool stays_unaware(const struct wait *wait)
+{
+	return !wait->interruptible || arch_native()->syscall_number_offset >= 0;
+}
+
 static void stops_are_hidden(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(waits); i++) {
 		struct fixture f;
 
+		if (!stays_unaware(&waits[i]))
+			continue;
 		start(&f, &waits[i]);
 		for (int n = 0; n < STOPS; n++) {
 			stop_and_go(&f);
@@ -294,6 +310,8 @@ static void what_happens_meanwhile_is_not_lost(void **state)
 		struct fixture f;
 		struct err err;
 
+		if (!stays_unaware(&waits[i]))
+			continue;
 		start(&f, &waits[i]);
 		assert_int_equal(tracee_stop(&f.tracee, handle, &f, &err), 0);
 		make_it_happen(&f);
@@ -326,6 +344,8 @@ static void a_signal_of_its_own_gets_through(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(waits); i++) {
 		struct fixture f;
 
+		if (!stays_unaware(&waits[i]))
+			continue;
 		start(&f, &waits[i]);
 		stop_and_go(&f);
 		child_wait_for_call(f.child.pid, waits[i].again);
@@ -364,6 +384,8 @@ static void an_ignored_signal_that_waits(void **state)
 	struct err err;
 
 	(void)state;
+	if (!stays_unaware(&waits[0]))
+		skip();
 	start(&f, &waits[0]);
 	f.hides = false; /* not yet: the stop is looked at below */
 	assert_int_equal(tracee_stop(&f.tracee, handle, &f, &err), 0);
@@ -384,6 +406,8 @@ static void an_ignored_signal_is_hidden(void **state)
 		struct fixture f;
 		struct stop stop;
 
+		if (!stays_unaware(&waits[i]))
+			continue;
 		start(&f, &waits[i]);
 		for (int n = 0; n < 2; n++) {
 			const int signos[] = {SIGHUP, SIGWINCH}; /* by wish, by default */
@@ -412,6 +436,8 @@ static void some_calls_are_never_repeated(void **state)
 	bool found = false;
 
 	(void)state;
+	if (arch->syscall_number_offset < 0)
+		skip(); /* none is */
 	thread.regs.len = arch->regs_len;
 	for (int64_t number = -2; number < 450; number++) {
 		bool final = number < 0;
@@ -436,7 +462,7 @@ static void some_calls_are_never_repeated(void **state)
 	}
 	assert_true(found);
 	/* A call that has ended otherwise is over. */
-	memcpy(thread.regs.bytes + arch->syscall_number_offset, &(int64_t){SYS_epoll_wait}, 8);
+	memcpy(thread.regs.bytes + arch->syscall_number_offset, &(int64_t){EPOLL_WAIT}, 8);
 	memcpy(thread.regs.bytes + arch->syscall_result_offset, &(int64_t){1}, 8);
 	assert_false(hide_stop(&tracee, &thread));
 }

@@ -15,6 +15,7 @@
 
 #include <elf.h>
 #include <fcntl.h>
+#include <link.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -53,9 +54,9 @@ static void aim_at(uint64_t offset, uint64_t len)
 static int setup(void **state)
 {
 	int fd = open("/bin/true", O_RDONLY);
-	const Elf64_Ehdr *elf;
-	const Elf64_Phdr *headers;
-	const Elf64_Shdr *sections;
+	const ElfW(Ehdr) *elf;
+	const ElfW(Phdr) *headers;
+	const ElfW(Shdr) *sections;
 	ssize_t n;
 
 	(void)state;
@@ -65,9 +66,9 @@ static int setup(void **state)
 	if (n < (ssize_t)sizeof(*elf) || n == LIMIT_FILE)
 		return -1;
 	original_len = (size_t)n;
-	elf = (const Elf64_Ehdr *)original;
-	headers = (const Elf64_Phdr *)(original + elf->e_phoff);
-	sections = (const Elf64_Shdr *)(original + elf->e_shoff);
+	elf = (const ElfW(Ehdr) *)original;
+	headers = (const ElfW(Phdr) *)(original + elf->e_phoff);
+	sections = (const ElfW(Shdr) *)(original + elf->e_shoff);
 	aim_at(0, sizeof(*elf));
 	aim_at(elf->e_phoff, elf->e_phnum * sizeof(*headers));
 	aim_at(elf->e_shoff, elf->e_shnum * sizeof(*sections));
@@ -141,7 +142,7 @@ static size_t use_unwind_data(struct image *image, uint64_t vaddr, uint64_t len)
 	struct cfi *cfi;
 	size_t rows = 0;
 
-	if (cfi_open(image, &arch_x86_64, &cfi, NULL))
+	if (cfi_open(image, arch_native(), &cfi, NULL))
 		return 0;
 	for (int i = 0; i < ROWS; i++) {
 		struct full_regs regs = {.known = random_below(1 << 17)};

@@ -23,6 +23,12 @@
 /* A library that no test program is linked with, and that has no state. */
 #define LIBRARY "libanl.so.1"
 
+#ifdef __aarch64__
+#define IN_VDSO "__kernel_clock_gettime"
+#else
+#define IN_VDSO "__vdso_clock_gettime"
+#endif
+
 static struct memory_file self;
 static unsigned forgotten;
 
@@ -124,8 +130,10 @@ static void the_vdso_is_a_module_read_from_memory(void **state)
 	assert_true(vdso->vdso);
 	assert_string_equal(vdso->path, "[vdso]");
 	assert_int_equal(vdso->bias, getauxval(AT_SYSINFO_EHDR));
-	assert_true(image_symbol_find(vdso->image, "__vdso_clock_gettime", &symbol));
+	assert_true(image_symbol_find(vdso->image, IN_VDSO, &symbol));
+#ifdef __x86_64__ /* others have none in some versions of the kernel */
 	assert_non_null(image_eh_frame(vdso->image)->bytes);
+#endif
 	modules_deinit(&modules);
 }
 
@@ -215,7 +223,8 @@ static void a_file_mapped_as_data_is_no_module(void **state)
 	assert_ptr_not_equal(data, MAP_FAILED);
 	assert_false(update(&modules));
 	assert_int_equal(modules.list.len, count);
-	assert_null(modules_find(&modules, (uintptr_t)data));
+	/* (Or of the loader, between whose segments the kernel leaves room: AArch64.) */
+	assert_ptr_not_equal(modules_find(&modules, (uintptr_t)data), module_of(&modules, handle));
 	munmap(data, 4096);
 	close(fd);
 	dlclose(handle);

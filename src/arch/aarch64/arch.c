@@ -30,6 +30,7 @@ static const int16_t eintr_final[] = {
 
 const struct arch arch_aarch64 = {
 	.name = "aarch64",
+	.ports = "arm64",
 	.elf_machine = EM_AARCH64,
 	.elf_class = ELFCLASS64,
 	.word_size = 8,

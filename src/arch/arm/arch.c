@@ -41,6 +41,7 @@ static const int16_t eintr_final[] = {
 
 const struct arch arch_arm = {
 	.name = "arm",
+	.ports = "armhf or armel",
 	.elf_machine = EM_ARM,
 	.elf_class = ELFCLASS32,
 	.word_size = 4,

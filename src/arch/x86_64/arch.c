@@ -39,6 +39,7 @@ static const int16_t eintr_final[] = {
 
 const struct arch arch_x86_64 = {
 	.name = "x86_64",
+	.ports = "amd64",
 	.elf_machine = EM_X86_64,
 	.elf_class = ELFCLASS64,
 	.word_size = 8,
