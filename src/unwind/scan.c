@@ -413,10 +413,14 @@ int scan_find(const struct scan_function *function, uint64_t vaddr, struct scan_
 
 /* ---- where a function begins ---------------------------------------------- */
 
-/* May this halfword be the second one of an instruction?  Not behind a whole bl. */
+/* May this halfword be the second one of an instruction?  Not behind a whole bl, nor behind
+ * what is rather a function's last literal, the way back to a function before (a callback):
+ * as an instruction it would be one of few on d16-d31. */
 static bool is_second_half(const struct scan_function *f, uint32_t at)
 {
 	if (at < 2 || f->code[at - 1] >> 3 < 0x1d)
+		return false;
+	if (!((f->begin + at) & 3) && f->code[at - 1] == 0xff && f->code[at - 2] >= 0xf0)
 		return false;
 	return at < 4 || f->code[at - 3] >> 3 != 0x1e || (f->code[at - 1] & 0xd0) != 0xd0;
 }

@@ -99,6 +99,7 @@ const struct arch arch_arm = {
 	.displace = arm_displace,
 	.stubs_build = arm_stubs_build,
 	.trap_disarm = arm_trap_disarm,
+	.trap_resign = arm_trap_resign,
 	.patch_target = arm_patch_target,
 	.stub_frame = arm_stub_frame,
 };

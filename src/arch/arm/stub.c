@@ -117,6 +117,16 @@ static void encode_trap(struct encoder *e, int signo)
 	}
 }
 
+void arm_trap_resign(struct stub_area *area, int signo)
+{
+	struct encoder e = {.bytes = area->bytes,
+			    .room = area->len,
+			    .len = (size_t)(area->trap - area->base),
+			    .base = area->base};
+
+	encode_trap(&e, signo);
+}
+
 /* Bytes of a stub before its copy, which has to be known for the call of the copy. */
 static size_t stub_len(const struct stub *stub)
 {
