@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what memtrace is built with, and with the argument `check` what its tests
-# need besides.  Debian and Ubuntu: by apt, only what is missing, with sudo where we
+# need besides, with `cross` what those of other CPUs do.  Debian and Ubuntu: by apt, only what is missing, with sudo where we
 # are not root.  Elsewhere: says what to install.
 set -eu
 
@@ -13,17 +13,25 @@ CHECK='python3 python3-pytest python3-pexpect libcmocka-dev libunwind-dev libc6-
 	libc6-dev-armhf-cross libc6-dev-armel-cross libc6-dev-arm64-cross
 	postgresql nodejs fzf'
 # Under a name that changes with the release: where it is not known its tests are skipped.
-MAYBE='libmimalloc2.0 libmimalloc2.1'
+CHECK_MAYBE='libmimalloc2.0 libmimalloc2.1'
+CROSS='python3 python3-pytest qemu-system-arm gdb-multiarch binutils iproute2 util-linux
+	gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-arm-linux-gnueabi
+	libc6-dev-arm64-cross libc6-dev-armhf-cross libc6-dev-armel-cross'
 
 wanted=$BUILD
-[ "${1-}" != check ] || wanted="$BUILD $CHECK"
-[ "${1-}" = check ] || MAYBE=
+MAYBE=
+for argument; do
+	case $argument in
+	check) wanted="$wanted $CHECK" MAYBE=$CHECK_MAYBE ;;
+	cross) wanted="$wanted $CROSS" ;;
+	esac
+done
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
 	echo 'deps: this system has no apt; please install by its own package manager:' >&2
 	echo '  a C and C++ compiler, make, pkg-config, and the development files of' >&2
 	echo '  libedit, libdw and libelf (elfutils)' >&2
-	[ "${1-}" != check ] || printf '  for the tests, what Debian calls: %s\n' "$(echo $CHECK)" >&2
+	[ "$wanted" = "$BUILD" ] || printf '  for the tests, what Debian calls: %s\n' "$(echo $wanted)" >&2
 	exit 1
 fi
 

@@ -7,7 +7,8 @@ ifneq ($(filter deps,$(MAKECMDGOALS)),)
 endif
 .PHONY: deps
 deps:
-	@scripts/deps.sh $(if $(filter check% bench,$(MAKECMDGOALS)),check)
+	@scripts/deps.sh $(if $(filter check check-unit check-e2e check-fuzz soak bench,$(MAKECMDGOALS)),check) \
+		$(if $(filter check-cross,$(MAKECMDGOALS)),cross)
 
 ## make demo          shows memtrace on a small program that leaks
 .PHONY: demo
