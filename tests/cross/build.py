@@ -1,10 +1,12 @@
 """What the guests run, built by the project's Makefile with the cross compilers."""
+import fcntl
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
-from guest import CPUS
+from guest import CPUS, libraries_of
 from packages import Packages
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -54,7 +56,9 @@ def make(cpu, *goals, folder="", **variables):
     settings = {"CC": CPUS[cpu].triplet + "-gcc", "O": out, **variables}
     command = ["make", "-s", "-j2", "-C", TOP] + [f"{k}={v}" for k, v in settings.items()] + [f"{out}/{g}" for g in goals]
     environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "O", "CFLAGS")}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    with open(out / "lock", "w") as lock:  # the runs of two CPUs may want the same
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(map(str, command))}\n{done.stdout}")
     return out
@@ -93,7 +97,48 @@ def units_for(cpu, out):
     files = {f"/lib/{CPUS[cpu].triplet}/{path.name}": path for path in libraries}
     for name in units(cpu):
         files[f"/root/unit/test_{name}"] = stripped(cpu, out / f"tests/unit/test_{name}", out / f"guest/test_{name}", "-g")
+    for case in (TOP / "tests/offline/cases").rglob("*"):  # of test_walk_cases, from /root on
+        if case.is_file():
+            files[f"/root/{case.relative_to(TOP)}"] = case
     return files
+
+
+def needed(programs, libraries):
+    """Those of the libraries that programs need, and those that these need: name -> file."""
+    found, work = {}, list(programs)
+    while work:
+        said = subprocess.run(["readelf", "-d", work.pop()], capture_output=True, text=True, check=True).stdout
+        for name in re.findall(r"NEEDED.*\[(.*)\]", said):
+            if name in libraries and name not in found:
+                found[name] = libraries[name]
+                work.append(libraries[name])
+    return found
+
+
+def sysroot_for(cpu):
+    """A program of the distribution that serves, gdb's server, and all libraries they need, as
+    they come; below sysroot(cpu) as well, for gdb."""
+    packages, triplet = Packages(cpu), CPUS[cpu].triplet
+    programs = {"/usr/sbin/dnsmasq": packages.unpack("dnsmasq-base") / "usr/sbin/dnsmasq",
+                "/usr/bin/gdbserver": packages.unpack("gdbserver") / "usr/bin/gdbserver"}
+    names = packages.needed_libraries("dnsmasq-base") + packages.needed_libraries("gdbserver")
+    libraries = {path.name: path for name in names if name != "libc6"
+                 for path in packages.unpack(name).rglob(f"lib/{triplet}/*.so.*")}
+    libraries.update({path.name: path for path in (packages.unpack("libc6") / "lib" / triplet).glob("*.so.*")})
+    files = dict(programs)
+    for path, source in list(needed(programs.values(), libraries).items()):
+        files[f"/lib/{triplet}/{path}"] = source
+    files.update(libraries_of(packages, CPUS[cpu]))
+    for path, source in files.items():
+        copy = pathlib.Path(f"{sysroot(cpu)}{path}")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, copy)
+    return {**files, "/etc/passwd": b"root:x:0:0:root:/root:/bin/sh\n", "/etc/group": b"root:x:0:\n",
+            "/root/bytes": bytes(range(256))}
+
+
+def sysroot(cpu):
+    return BUILD / f"{cpu}-sysroot"
 
 
 def musl_gcc(cpu):
@@ -106,7 +151,8 @@ def musl_gcc(cpu):
     text = next(dev.glob(f"usr/lib/{name}/musl-gcc.specs")).read_text()
     for path in (f"/usr/include/{name}", f"/usr/lib/{name}"):
         text = text.replace(path, f"{dev}{path}")
-    specs.write_text(text)
+    if not specs.exists() or specs.read_text() != text:
+        specs.write_text(text)
     libc = dev / f"usr/lib/{name}/libc.so"
     if not libc.is_file():
         libc.unlink(missing_ok=True)
@@ -117,11 +163,30 @@ def musl_gcc(cpu):
     return f"{CPUS[cpu].triplet}-gcc -specs={specs} -idirafter {kernel}{atomics}", run
 
 
+def musl_memtrace(cpu):
+    """A static memtrace by musl."""
+    return make(cpu, "memtrace", folder="-musl", CC=musl_gcc(cpu)[0], STATIC=1) / "memtrace"
+
+
+def compat_for(cpu):
+    """Programs of other CPUs that this one runs, their memtraces and their libraries."""
+    tracers, targets = {"arm64": (["armhf", "armel"], ["armhf", "armel"]), "armhf": (["armel"], ["armhf"]),
+                        "armel": ([], [])}[cpu]
+    out, files = BUILD / f"{cpu}-compat", {}
+    for other in tracers:
+        files[f"/root/memtrace-{other}"] = stripped(other, musl_memtrace(other), out / f"memtrace-{other}", "-g")
+    for other in targets:
+        files[f"/root/threads-{other}"] = compiled(CPUS[other].triplet + "-gcc", "-O2", TOP / "tests/targets/threads.c",
+                                                   out / f"threads-{other}")
+        files.update(libraries_of(Packages(other), CPUS[other]))
+    return files
+
+
 def musl_for(cpu):
     """A static memtrace by musl, and targets by musl, dynamic and static."""
     compiler, run = musl_gcc(cpu)
-    out = make(cpu, "memtrace", folder="-musl", CC=compiler, STATIC=1)
-    files = {"/root/memtrace-musl": stripped(cpu, out / "memtrace", out / "guest/memtrace")}
+    out = musl_memtrace(cpu).parent
+    files = {"/root/memtrace-musl": stripped(cpu, out / "memtrace", out / "guest/memtrace", "-g")}
     loader = next(run.rglob("ld-musl-*.so.1"))
     files[f"/lib/{loader.name}"] = next(run.rglob("libc.so"))
     for kind, flags in MUSL.items():
@@ -145,8 +210,8 @@ def files_for(cpu):
     static.mkdir(exist_ok=True)
     subprocess.check_call(["cp", "-a", out / "src", static])  # the same objects
     make(cpu, "memtrace", folder="-static", STATIC=1)
-    files = {"/root/memtrace": stripped(cpu, out / "memtrace", out / "guest/memtrace"),
-             "/root/memtrace-static": stripped(cpu, static / "memtrace", static / "guest/memtrace")}
+    files = {"/root/memtrace": stripped(cpu, out / "memtrace", out / "guest/memtrace", "-g"),
+             "/root/memtrace-static": stripped(cpu, static / "memtrace", static / "guest/memtrace", "-g")}
     for name in programs:
         files[f"/root/targets/{name}"] = out / "tests/targets" / name
     for source in sorted(HERE.glob("*.c")):
@@ -157,4 +222,4 @@ def files_for(cpu):
         for source in (TOP / "tests/targets/entries.c", HERE / "chain.c"):
             program = f"{source.stem}-{name}"
             files[f"/root/{program}"] = compiled(compiler, flags, source, BUILD / f"{cpu}-variants" / program)
-    return {**files, **units_for(cpu, out), **musl_for(cpu)}
+    return {**files, **units_for(cpu, out), **musl_for(cpu), **compat_for(cpu), **sysroot_for(cpu)}

@@ -9,10 +9,12 @@ speed: figures from here mean nothing, and a missing cache flush stays unseen.  
 here waits without a limit, and only the qemu that was started here is ended.
 """
 import collections
+import os
 import pathlib
 import re
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -57,7 +59,10 @@ def kernel_of(cpu):
 class Guest:
     def __init__(self, name, files=(), memory=512, cpus=2, command_line=""):
         """files: path in the guest -> file of this machine, or bytes.  The guest reaches
-        this machine's loopback as 10.0.2.2; its port 3002 is 127.0.0.1:self.port here."""
+        this machine's loopback as 10.0.2.2; its ports 3002 of TCP and 69 of UDP are
+        127.0.0.1:self.port here.  A second card, 10.78.0.2, leads to a tap device in a
+        network namespace, 10.78.0.1, in which self.beside() runs a command; that may be
+        forbidden here (self.tap is None)."""
         self.name, self.cpu, self.files = name, CPUS[name], dict(files)
         self.memory, self.cpus, self.command_line = memory, cpus, command_line
         with socket.socket() as s:
@@ -82,6 +87,30 @@ class Guest:
             out.write(cached.read_bytes())
             out.write(archive.bytes())
 
+    def _tap(self):
+        """What qemu is to be told of the second card."""
+        ours, theirs = socket.socketpair()
+        self.tap = subprocess.Popen(["unshare", "--net", sys.executable, pathlib.Path(__file__).with_name("tap.py"),
+                                     "10.78.0.1/24"], stdin=theirs)
+        theirs.close()
+        ours.settimeout(BOOT_LIMIT)
+        _, descriptors, _, _ = socket.recv_fds(ours, 1, 1)
+        self.tap_end = ours  # its end is the namespace's
+        if not descriptors:
+            self._untap()
+            return [], []
+        return descriptors, ["-netdev", f"tap,id=tap,fd={descriptors[0]}",
+                             "-device", "virtio-net-device,netdev=tap,mac=52:54:00:00:00:02"]
+
+    def _untap(self):
+        self.tap_end.close()
+        self.tap.wait()
+        self.tap = None
+
+    def beside(self, *command):
+        """The command, as it runs in the namespace of the tap device."""
+        return ["nsenter", f"--net=/proc/{self.tap.pid}/ns/net", *command]
+
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory(prefix="memtrace-guest-")
         folder = pathlib.Path(self.folder.name)
@@ -92,7 +121,8 @@ class Guest:
         listener.bind(str(folder / "port"))
         listener.listen(1)
         listener.settimeout(BOOT_LIMIT)
-        self.qemu = subprocess.Popen(self.cpu.qemu + [
+        descriptors, tap = self._tap()
+        self.qemu = subprocess.Popen(self.cpu.qemu + tap + [
             "-m", str(self.memory), "-smp", str(self.cpus), "-nodefaults", "-display", "none", "-no-reboot",
             "-kernel", str(image), "-initrd", str(folder / "initrd"),
             "-append", f"console=ttyAMA0 quiet panic=-1 {self.command_line}",
@@ -100,9 +130,11 @@ class Guest:
             "-device", "virtio-serial-device",
             "-chardev", f"socket,id=port,path={folder / 'port'}",
             "-device", "virtserialport,chardev=port",
-            "-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{self.port}-:3002",
-            "-device", "virtio-net-device,netdev=net",
-        ], stdin=subprocess.DEVNULL)
+            "-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{self.port}-:3002,hostfwd=udp:127.0.0.1:{self.port}-:69",
+            "-device", "virtio-net-device,netdev=net,mac=52:54:00:00:00:01",
+        ], stdin=subprocess.DEVNULL, pass_fds=descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
         try:
             begin = time.monotonic()
             self.socket, _ = listener.accept()
@@ -120,6 +152,8 @@ class Guest:
     def __exit__(self, *_):
         self.qemu.kill()
         self.qemu.wait()
+        if self.tap:
+            self._untap()
         self.folder.cleanup()
 
     def console(self):

@@ -23,7 +23,12 @@ mount -t tmpfs shm /dev/shm
 mount -t devpts pts /dev/pts
 for module in $(cat /modules/order); do insmod /modules/$module; done
 ifconfig lo 127.0.0.1
-ifconfig eth0 10.0.2.15 netmask 255.255.255.0 && route add default gw 10.0.2.2
+for card in /sys/class/net/eth*; do
+	case $(cat $card/address) in
+	*:01) ifconfig ${card##*/} 10.0.2.15 netmask 255.255.255.0 && route add default gw 10.0.2.2 ;;
+	*:02) ifconfig ${card##*/} 10.78.0.2 netmask 255.255.255.0 ;;
+	esac
+done
 ulimit -c 0
 until port=$(ls /dev/vport*p1 2>/dev/null); do usleep 10000; done
 cd /root

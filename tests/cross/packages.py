@@ -57,6 +57,19 @@ class Packages:
             have = sorted(self.debs.glob(f"{name}_*.deb"))
         return have[-1]
 
+    def needed_libraries(self, name):
+        """Names of the libraries' packages that a package depends on, directly or not."""
+        note = self.root / f"{name}.needs"
+        if not note.exists():
+            self._lists()
+            said = self._apt("apt-get", "-s", "-oAPT::Install-Recommends=false", "install", name)
+            found = [package for package in re.findall(r"^Inst (\S+)", said, re.M) if package.startswith("lib")]
+            missing = [package for package in found if not list(self.debs.glob(f"{package}_*.deb"))]
+            if missing:
+                self._apt("apt-get", "download", *missing)
+            note.write_text("\n".join(found))
+        return note.read_text().split()
+
     def fetch_dependency(self, name, pattern):
         """The package that a metapackage's Depends names: kernels move."""
         depends = subprocess.check_output(["dpkg-deb", "-f", self.fetch(name), "Depends"], text=True)

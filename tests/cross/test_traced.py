@@ -4,7 +4,11 @@ import pytest
 import traced
 
 
-@pytest.mark.parametrize("command", ["entries 3", "threads 4 300", "jumps 2", "children 1", "churn 3 4", "plugins /root/targets 3"], ids=lambda c: c.split()[0])
+COMMANDS = ["entries 3", "threads 4 100", "jumps 2", "children 1", "churn 3 4", "plugins /root/targets 3",
+            "signals plain 1", "signals own 1", "signals late 1"]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: "-".join(command.split()[:2]).replace("/root/", ""))
 def test_counts(guest, command):
     output, _ = traced.launch_counted(guest, "/root/targets/" + command)
     traced.result_in(output)
@@ -21,25 +25,7 @@ def test_attach_and_detach(guest):
 
 
 def test_attach_counts_exactly(guest):
-    """What is allocated between READY and DONE, with memtrace attached before."""
-    with traced.Running(guest, "/root/targets/threads 4 300") as target:
-        start = (f"mkfifo /tmp/console; (sleep 100000 >/tmp/console & echo $! >/tmp/keeper); "
-                 f"/root/memtrace {traced.ALONE} {traced.REPORT} -p {target.pid} </tmp/console >/tmp/words 2>&1 & echo $! >/tmp/tracer")
-        guest.run("rm -f /tmp/console; " + start, check=True)
-        guest.run("echo status >/tmp/console; until grep -q 'HEAP SUMMARY' /tmp/words; do usleep 20000; done",
-                  timeout=60, check=True)
-        target.send()
-        target.await_output("DONE", 120)
-        guest.run("echo quit >/tmp/console; kill $(cat /tmp/keeper); "
-                  "while kill -0 $(cat /tmp/tracer); do usleep 20000; done", timeout=60)
-        target.untouched()
-        report = traced.read_report(guest)
-        target.send()
-        target.await_output("RESULT")
-        result = traced.result_in(guest.run("cat /tmp/out").output)
-        assert report["summary"]["allocs"] == result["allocs"]
-        assert report["summary"]["frees"] == result["frees"]
-        assert report["summary"]["allocated_bytes"] == result["allocated_bytes"]
+    traced.attach_and_count(guest, "/root/targets/threads 4 300")
 
 
 def test_killed(guest):

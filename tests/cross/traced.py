@@ -88,8 +88,7 @@ class Running:
         return read_report(self.guest)
 
     def untouched(self):
-        done = self.guest.run(f"/root/targets/untouched {self.pid}")
-        assert done.status == 0, f"status {done.status}: {done.output}"
+        untouched(self.guest, self.pid)
 
     def finish(self):
         """Lets it come to its end; what it says of itself."""
@@ -98,3 +97,49 @@ class Running:
         self.send()
         self.await_output("RESULT")
         return result_in(self.guest.run("cat /tmp/out").output)
+
+
+class Attached:
+    """A memtrace attached to a process for the time of the block; `report` is behind it.  The
+    process must then be as before."""
+
+    def __init__(self, guest, pid, program="/root/memtrace", options=NAMED):
+        self.guest, self.pid, self.command = guest, pid, f"{program} {options} {REPORT} -p {pid}"
+
+    def __enter__(self):
+        # The sleeper holds the pipe open: memtrace leaves at the end of its input.
+        start = (f"rm -f /tmp/console /tmp/report.json; mkfifo /tmp/console; "
+                 f"sleep 100000 >/tmp/console & echo $! >/tmp/keeper; "
+                 f"{self.command} </tmp/console >/tmp/words 2>&1 & echo $! >/tmp/tracer")
+        self.guest.run(start, check=True)
+        done = self.guest.run("echo status >/tmp/console; until grep -q 'HEAP SUMMARY' /tmp/words; do usleep 20000; done",
+                              timeout=120)
+        assert done.status == 0, self.guest.run("cat /tmp/words").output
+        return self
+
+    def __exit__(self, kind, *_):
+        self.guest.run("echo quit >/tmp/console; kill $(cat /tmp/keeper); "
+                       "while kill -0 $(cat /tmp/tracer); do usleep 20000; done", timeout=120)
+        if not kind:
+            untouched(self.guest, self.pid)
+            self.report = read_report(self.guest)
+
+
+def untouched(guest, pid):
+    done = guest.run(f"/root/targets/untouched {pid}")
+    assert done.status == 0, f"status {done.status}: {done.output}"
+
+
+def attach_and_count(guest, command, program="/root/memtrace"):
+    """What a program of tests/targets allocates between READY and DONE, with memtrace attached
+    before, is exactly what it says itself.  The report."""
+    with Running(guest, command) as target:
+        with Attached(guest, target.pid, program) as attached:
+            target.send()
+            target.await_output("DONE", 180)
+        target.send()
+        target.await_output("RESULT")
+        result = result_in(guest.run("cat /tmp/out").output)
+    for name in ("allocs", "frees", "allocated_bytes"):
+        assert attached.report["summary"][name] == result[name], (attached.report["summary"], result)
+    return attached.report

@@ -177,7 +177,7 @@ static void apply(struct fixture *f)
 static taddr_t libc_address(const char *name)
 {
 	void *libc = dlopen(LIBC_SO, RTLD_NOW | RTLD_NOLOAD);
-	taddr_t address = (taddr_t)(uintptr_t)dlsym(libc, name);
+	taddr_t address = (taddr_t)(uintptr_t)dlsym(libc, name) & ~arch_native()->state_mask;
 
 	dlclose(libc);
 	return address;
@@ -356,7 +356,8 @@ static void what_applying_writes(void **state)
 		assert_int_equal(target_read(&f->tracee.target, hook->stub.function, bytes,
 					     arch->patch_len),
 				 0);
-		assert_true(arch->patch_target(bytes, hook->stub.function) == hook->stub.entry);
+		assert_true(arch->patch_target(bytes, hook->stub.function | hook->stub.thumb) ==
+			    hook->stub.entry);
 		assert_ptr_equal(hooks_by_stub(&f->hooks, hook->stub.entry), hook);
 		assert_ptr_equal(hooks_by_stub(&f->hooks, hook->stub.copy), hook);
 		if (hook->stub.trap_entry) {

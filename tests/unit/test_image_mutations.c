@@ -214,7 +214,10 @@ static void no_damage_does_damage(void **state)
 	}
 	/* The damage was neither harmless nor always fatal at once. */
 	assert_in_range(opened, MUTATIONS / 10, MUTATIONS - MUTATIONS / 100);
-	assert_true(found > opened);
+	if (arch_native()->elf_machine == EM_ARM) /* no DWARF; its tables: fuzz_exidx */
+		assert_true(found > 0);
+	else
+		assert_true(found > opened);
 }
 
 int main(void)

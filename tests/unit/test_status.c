@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <sys/syscall.h>
 
+#include "arch/arch.h"
 #include "child_case.h"
 #include "tracer/status.h"
 
@@ -304,7 +305,7 @@ static void where_a_blocked_thread_returns_to(void **state)
 	/* A fork has our addresses: its stack is below this frame, its pc in syscall(). */
 	assert_true(sp < (taddr_t)(uintptr_t)&here + 65536 &&
 		    sp > (taddr_t)(uintptr_t)&here - 65536);
-	assert_true(pc - (taddr_t)(uintptr_t)syscall < 256);
+	assert_true(pc - ((taddr_t)(uintptr_t)syscall & ~arch_native()->state_mask) < 256);
 	child_end(&child);
 	assert_true(status_syscall(child.pid, child.pid, &sp, &pc) < 0);
 	child = child_start(spin, NULL);
@@ -320,20 +321,17 @@ static void run_with_arguments(struct child_case *self, void *arg)
 {
 	(void)self;
 	(void)arg;
-	execl("/bin/sh", "sh", "-c", "read x", "", "last one", NULL);
+	execl("/proc/self/exe", "sh", "-c", "read x", "", "last one", NULL);
 }
 
 static void the_command_of_a_process(void **state)
 {
 	struct child_case child;
 	char **command, self[64];
-	int input[2];
 
 	(void)state;
-	assert_int_equal(pipe(input), 0);
-	dup2(input[0], 0);
 	child = child_start(run_with_arguments, NULL);
-	child_wait_for_call(child.pid, SYS_read);
+	child_wait_for_call(child.pid, CHILD_IDLE_CALL); /* see main() */
 	command = status_command(child.pid);
 	assert_string_equal(command[0], "sh");
 	assert_string_equal(command[1], "-c");
@@ -343,8 +341,6 @@ static void the_command_of_a_process(void **state)
 	assert_null(command[5]);
 	free(command);
 	child_end(&child);
-	close(input[0]);
-	close(input[1]);
 	command = status_command(4194304);
 	assert_string_equal(command[0], "[]");
 	assert_null(command[1]);
@@ -387,7 +383,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_command_of_a_process),
 	};
 
-	(void)argc;
+	if (argc > 1)
+		return pause(); /* as run_with_arguments() */
 	arguments = argv;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
