@@ -225,6 +225,29 @@ static int read_word(void *arg, uint64_t addr, uint64_t *ret)
 
 /* ---- walking ----------------------------------------------------------- */
 
+/* What the code was guessed to do, held against the row that we were told.  Agreed, it is no
+ * guess, and registers are known besides; else only the row is to be trusted: -ENOENT. */
+static int check_guess(struct walker *walker, struct module *module, uint64_t vaddr,
+		       const struct full_regs *before, struct full_regs *regs, uint64_t cfa,
+		       uint8_t *flags)
+{
+	const struct row *row = supplies_row(walker->supplies, module, vaddr);
+	const struct arch *arch = walker->tracee->arch;
+	int base;
+
+	if (!(*flags & ROW_GUESS) || !row || row->flags & ROW_GUESS ||
+	    (row->cfa != ROW_CFA_SP && row->cfa != ROW_CFA_FP))
+		return 0;
+	base = row->cfa == ROW_CFA_SP ? arch->reg_sp : arch->reg_fp;
+	if (!(before->known >> base & 1) ||
+	    cfa != (uint32_t)(before->value[base] + (uint64_t)row->cfa_offset)) {
+		*regs = *before;
+		return -ENOENT;
+	}
+	*flags &= (uint8_t)~ROW_GUESS;
+	return 0;
+}
+
 /* By what the file says and by what we were told: on 32-bit ARM the latter says more. */
 static int step_all(struct walker *walker, struct module *module,
 		    const struct unwinder_place *place, struct unwinder *unwinder,
@@ -232,17 +255,19 @@ static int step_all(struct walker *walker, struct module *module,
 {
 	const struct arch *arch = walker->tracee->arch;
 	struct memory *memory = &walker->tracee->target.memory;
+	const struct full_regs before = *regs;
+	uint64_t vaddr = place->vaddr - !place->exact;
 	int failed = -ENOENT;
 
 	for (int told = arch->state_mask != 0, i = 0; i < 2 && failed == -ENOENT;
 	     i++, told ^= 1)
 		if (told)
-			failed = supplies_step(walker->supplies, module, arch,
-					       place->vaddr - !place->exact, memory, regs, cfa,
-					       flags);
+			failed = supplies_step(walker->supplies, module, arch, vaddr, memory,
+					       regs, cfa, flags);
 		else if (unwinder)
 			failed = unwinder_step(unwinder, place, memory, regs, cfa, flags);
-	return failed;
+	return failed ? failed
+		      : check_guess(walker, module, vaddr, &before, regs, *cfa, flags);
 }
 
 static int full_step(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame,
