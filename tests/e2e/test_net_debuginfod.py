@@ -1,5 +1,7 @@
 """memtrace-fs as the debuginfod of other tools: they know its address, stripped files, and
 nothing else."""
+import ctypes.util
+import json
 import os
 import re
 import shutil
@@ -8,7 +10,7 @@ import subprocess
 import pytest
 
 import net
-from test_net import network, serve, start  # noqa: F401
+from test_net import network, report_of, serve, start  # noqa: F401
 
 pytestmark = pytest.mark.skipif(not net.allowed(), reason="needs root, ip and nsenter")
 
@@ -48,6 +50,21 @@ def test_valgrind(network, device, tmp_path):
                      device.on_device(device.program), given="go\n")
     assert re.search(r"by 0x\w+: deeper \(part.c:10\)", said), said
     assert re.search(r"by 0x\w+: inner \(prog.c:8\)", said), said
+
+
+@pytest.mark.skipif(not ctypes.util.find_library("debuginfod"), reason="needs libdebuginfod")
+def test_from_another_server(network, device, start, tmp_path):
+    """--debuginfod: what a memtrace-fs does not have itself it asks for."""
+    (tmp_path / "empty").mkdir()
+    server = start(network.host, net.FS, "--no-announce", "-l", "10.77.0.1:3003", "--debuginfod",
+                   tmp_path / "empty", env={**os.environ,
+                                            "DEBUGINFOD_URLS": "http://10.77.0.1:3002",
+                                            "DEBUGINFOD_CACHE_PATH": str(tmp_path / "cache")})
+    server.wait_line("^Waiting")
+    _, text = report_of(start, network.target, device.on_device(device.program), tmp_path / "r",
+                        "-c", "10.77.0.1:3003")
+    found = [f for c in json.loads(text)["contexts"] for f in c["stack"]]
+    assert any(f["function"] == "deeper" and f["line"] == 10 for f in found)
 
 
 @pytest.mark.skipif(not shutil.which("debuginfod-find"), reason="debuginfod-find is not installed")
