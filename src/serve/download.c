@@ -109,7 +109,7 @@ void download_destroy(struct download *download)
 int download_debug(struct download *download, const uint8_t *build_id, size_t len,
 		   download_say_fn *say, void *arg, char **ret, struct err *err)
 {
-	int fd;
+	int fd = -ENOENT;
 
 	if (!download->given_up) {
 		download->say = say;
