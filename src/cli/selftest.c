@@ -5,13 +5,16 @@
  */
 #include "cli/selftest.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "capture/capture.h"
 #include "cli/scenario.h"
+#include "elf/image.h"
 
 enum { DEPTH = 64 };
 
@@ -243,12 +246,36 @@ static int run_one(const struct scenario *scenario, struct baseline *baseline, s
 	return rc;
 }
 
+/* The program that is followed is this one: its malloc has to be found. */
+static bool has_malloc(void)
+{
+	struct memory_file file;
+	struct image_symbol ignored;
+	struct image *image = NULL;
+	bool found = true; /* unless it is known that there is none */
+
+	memory_file_init(&file, open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+	if (file.fd >= 0 && !image_open(&file.memory, &image, NULL))
+		found = image_interpreter(image) ||
+			image_symbol_find(image, "malloc", &ignored);
+	image_close(image);
+	if (file.fd >= 0)
+		close(file.fd);
+	return found;
+}
+
 int selftest_run(void)
 {
 	const struct scenario *scenario;
 	struct baseline baseline = {0};
 	size_t passed = 0, count = 0;
 
+	if (!has_malloc()) {
+		fprintf(stderr,
+			"memtrace: this file is static and stripped, so that it can't be "
+			"followed itself: run the selftest of the unstripped one\n");
+		return 1;
+	}
 	for (; (scenario = scenario_at(count)); count++) {
 		struct err err;
 		bool good = !run_one(scenario, &baseline, &err);
