@@ -1,11 +1,16 @@
 /*
- * A CPU architecture, as data and encoders.  Everything that differs between
- * CPUs and is not kernel access is here; there is no #ifdef on the CPU anywhere
- * else, and every build knows every architecture.
+ * A CPU architecture, as data and encoders.  Everything that differs between CPUs and is
+ * not kernel access is here; there is no #ifdef on the CPU anywhere else, and every build
+ * knows every architecture.
  *
- * To add one: a folder with arch.c (the table below), insn.c (instruction
- * lengths and kinds), displace.c (moving instructions), stub.c (the stubs), each
- * with its unit test, and a line in arch.c's list.
+ * To add one: a folder with arch.c (the table below), insn.c (instruction lengths and
+ * kinds), displace.c (moving instructions), stub.c (the stubs), each with its unit test; in
+ * arch.c a line in the list and one in arch_native().  That traces, and unwinds by DWARF
+ * CFI.  What else an ABI puts into its files is read where the ELF file's machine is asked
+ * for: code addresses with a state bit (elf/image_symbols.c), CFI instructions of its own
+ * (unwind/cfi_program.c), other tables, signal frames without CFI and code that must be
+ * read itself (unwind/unwinder.c).  Proof: a line in CPUS of tests/cross/guest.py and its
+ * kernel boots, one in VARIANTS of tests/cross/record_cases.py and its stacks become cases.
  */
 #ifndef MEMTRACE_ARCH_H
 #define MEMTRACE_ARCH_H

@@ -8,6 +8,7 @@ Tables:
   3. the longest pause of any thread at attach, report and detach, and while a report of
      100 000 call stacks is made
   4. memory per live block and per distinct call stack
+  5. sizes of the stripped files; those for other CPUs: make bench-cross
 
 Other load on the machine blurs wall time; CPU time (of memtrace and its target together)
 is the steadier figure.
@@ -282,6 +283,23 @@ def memory(directory):
             target.end()
 
 
+def sizes(directory):
+    heading("memtrace's size, stripped", "KB")
+    top = pathlib.Path(__file__).resolve().parents[2]
+    built = {"this build": memtrace.MEMTRACE}
+    for name, setting in (("glibc, static", []), ("musl, static", ["CC=musl-gcc"])):
+        if setting and not shutil.which("musl-gcc"):
+            continue
+        out = directory / name.split(",")[0]
+        subprocess.run(["make", "-s", "-j2", "-C", top, "STATIC=1", f"O={out}", *setting, out / "memtrace"], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                       env={k: v for k, v in os.environ.items() if k not in ("O", "MAKEFLAGS")})
+        built[name] = out / "memtrace"
+    for name, program in built.items():
+        subprocess.run(["strip", "-s", "-o", directory / "stripped", program], check=True)
+        row(name, f"{(directory / 'stripped').stat().st_size / 1000:.0f}")
+
+
 def main():
     with open("/proc/loadavg") as load:
         print(f"{os.cpu_count()} cores, load {load.read().split()[0]}, {os.uname().release}, medians of {ROUNDS}")
@@ -295,6 +313,7 @@ def main():
         pauses(directory)
         large_report(directory)
         memory(directory)
+        sizes(directory)
 
 
 if __name__ == "__main__":
