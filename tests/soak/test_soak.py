@@ -4,6 +4,7 @@ COUNT is 1000, or what the environment says.  Every run ends with the target's o
 verdict, a new memtrace that attaches to what was left, and the check for traces.
 """
 import os
+import signal
 
 import pytest
 
@@ -70,6 +71,30 @@ def test_every_step_with_a_thread_within(target, started, guardian):
         started.pop().end()
     print(f"steps: {made}")
     test_kills.continue_and_end(started[0])
+
+
+@pytest.mark.limit(HOUR)
+@pytest.mark.parametrize("storm", [("-t", "8", "-x"), ("-t", "1", "-p", "-x")], ids=" ".join)
+def test_break_instructions(target, started, storm):
+    """Under a seccomp filter that forbids the trap memtrace says that a kill may be the end of
+    the process: how often it is.  It dies of SIGTRAP then, or computes right."""
+    died, count = 0, max(1, COUNT // 10)
+    for number in range(count):
+        process = target("storm", *storm)
+        tracer = memtrace.Memtrace(process.pid, os.devnull, "--no-symbols").attached()
+        assert any("break instructions are used" in line for line in tracer.err), tracer.story()
+        tracer.process.kill()
+        tracer.process.wait()
+        memtrace.wait_for_guardians()
+        try:
+            process.go_on()
+            process.result()
+        except (memtrace.Failed, BrokenPipeError):
+            assert process.wait() == -signal.SIGTRAP, process.story()
+            died += 1
+        for one in (tracer, started.pop()):
+            one.end()
+    print(f"died: {died} of {count}")
 
 
 @pytest.mark.limit(HOUR)

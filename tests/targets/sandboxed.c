@@ -3,32 +3,11 @@
  * (tkill, tgkill, kill): by an error, or by death.  It allocates in two threads and
  * must live whatever watches it.
  */
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
-#include <stddef.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 
-#include "target.h"
+#include "filter.h"
 
 static pthread_barrier_t gate;
-
-static void forbid(uint32_t action)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tkill, 3, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tgkill, 2, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_kill, 1, 0),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-		BPF_STMT(BPF_RET | BPF_K, action),
-	};
-	struct sock_fprog program = {sizeof(code) / sizeof(*code), code};
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
-		target_fail("seccomp: %s", strerror(errno));
-}
 
 NOINLINE static void *work(void *arg)
 {
@@ -46,8 +25,8 @@ NOINLINE static void *work(void *arg)
 
 int main(int argc, char **argv)
 {
-	forbid(argc > 1 && !strcmp(argv[1], "kill") ? SECCOMP_RET_KILL_PROCESS
-						    : SECCOMP_RET_ERRNO | EPERM);
+	forbid_signals(argc > 1 && !strcmp(argv[1], "kill") ? SECCOMP_RET_KILL_PROCESS
+							    : SECCOMP_RET_ERRNO | EPERM);
 	pthread_t threads[2];
 	pthread_barrier_init(&gate, NULL, 3);
 	for (intptr_t i = 0; i < 2; i++)

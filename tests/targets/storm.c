@@ -8,6 +8,7 @@
  *   -b   every second thread blocks all signals
  *   -s   a thread sends SIGUSR2 to another one, each counted on arrival
  *   -S   the same, but one that does not arrive is counted, not a fault
+ *   -x   a seccomp filter forbids it to send signals
  *   -p   pauses: a thread rests now and then, so that threads are also met asleep
  */
 #include <pthread.h>
@@ -15,7 +16,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "target.h"
+#include "filter.h"
 
 enum { MOST = 64, SLOTS = 64, POOL = 128 };
 
@@ -176,13 +177,15 @@ static void *signalling(void *arg)
 int main(int argc, char **argv)
 {
 	int count = 8, option, forks = 0, sends = 0;
-	while ((option = getopt(argc, argv, "t:fbsSp")) != -1) {
+	while ((option = getopt(argc, argv, "t:fbsSpx")) != -1) {
 		count = option == 't' ? atoi(optarg) : count;
 		forks |= option == 'f';
 		blocking |= option == 'b';
 		sends |= option == 's' || option == 'S';
 		may_lose |= option == 'S';
 		pauses |= option == 'p';
+		if (option == 'x')
+			forbid_signals(SECCOMP_RET_ERRNO | EPERM);
 	}
 	if (count < 1 || count > MOST - 2)
 		return 2;
