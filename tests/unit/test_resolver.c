@@ -215,7 +215,7 @@ static int fake_start(struct fake *fake, enum manner manner, struct resolver **r
 {
 	/* Short where it is to pass; yet a welcome has to come within it. */
 	bool silent = manner == HANGS || manner == BUSY || manner == NO_WELCOME;
-	struct resolver_options options = {.timeout_ms = silent ? 700 : 60000};
+	struct resolver_options options = {.timeout_ms = silent ? 1200 : 60000};
 	int pair[2];
 
 	*fake = (struct fake){.manner = manner};
@@ -366,8 +366,8 @@ static void test_failures(void **state)
 		int code;
 		const char *text;
 	} cases[] = {
-		{HANGS, -ETIMEDOUT, "memtrace-fs did not answer for 0.7 s"},
-		{BUSY, -ETIMEDOUT, "memtrace-fs did not answer for 0.7 s"},
+		{HANGS, -ETIMEDOUT, "memtrace-fs did not answer for 1.2 s"},
+		{BUSY, -ETIMEDOUT, "memtrace-fs did not answer for 1.2 s"},
 		{DIES, -EPIPE, "memtrace-fs has ended"},
 		{RUBBISH, -EPROTO, "unknown message"},
 		{TOO_MUCH, -EPROTO, "memtrace-fs answered what it was not asked"},
