@@ -152,6 +152,7 @@ struct arch {
 	int16_t syscall_result_offset;
 	uint8_t syscall_insn_len;
 	uint8_t ucontext_sp;   /* words from a signal frame's ucontext to the sp that it saved */
+	uint32_t plain_uc_flags; /* of a frame that says nothing of the alternate stack; 0: all do */
 	uint32_t audit_arch;   /* AUDIT_ARCH_* of <linux/audit.h>, as seccomp filters see it */
 	int16_t trap_calls[3]; /* the soft trap's: rt_sigprocmask, gettid, tkill */
 	const int16_t *eintr_final; /* calls that must NOT be made again after -EINTR (close); -1 ends */

@@ -95,6 +95,7 @@ enum {
 	STACK_LIMIT = 512 * 1024,
 	UCONTEXT_HEAD = 5 * 8, /* as far as uc_stack */
 	ALTSTACK_LIMIT = 1 << 30,
+	FRAME_LIMIT = 4096, /* more than a signal frame takes */
 };
 
 struct search {
@@ -125,7 +126,9 @@ static bool search_hits(const struct search *search, taddr_t addr)
  *
  *    uc_flags | uc_link = 0 | ss_sp, ss_flags, ss_size | ... the registers
  *
- * The ucontext lies within that stack, and the saved sp does not.
+ * The ucontext lies within that stack, and the saved sp does not.  (A handler of 32-bit ARM
+ * without SA_SIGINFO has a frame with the registers alone, known by its uc_flags: there the
+ * saved sp is not right behind the frame.)
  */
 static bool is_altstack(const struct search *search, const uint8_t *at, taddr_t uc,
 			struct hide_range *ret)
@@ -133,6 +136,12 @@ static bool is_altstack(const struct search *search, const uint8_t *at, taddr_t 
 	unsigned size = search->tracee->arch->word_size;
 	uint64_t link = 0, base = 0, len = 0;
 
+	memcpy(&base, at, size);
+	if (search->tracee->arch->plain_uc_flags &&
+	    base == search->tracee->arch->plain_uc_flags) {
+		*ret = (struct hide_range){uc, uc + FRAME_LIMIT};
+		return true;
+	}
 	memcpy(&base, at + 2 * size, size);
 	if (uc - base >= ALTSTACK_LIMIT)
 		return false;

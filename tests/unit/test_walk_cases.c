@@ -304,12 +304,16 @@ static void replay_all(const char *pattern, size_t fewest)
 static void test_x86_64(void **state)
 {
 	(void)state;
+	if (sizeof(void *) < 8)
+		skip(); /* no file is so large that memory of 64 bits could lie in it */
 	replay_all(CASES "/x86_64-*/*.case", 7);
 }
 
 static void test_arm64(void **state)
 {
 	(void)state;
+	if (sizeof(void *) < 8)
+		skip(); /* no file is so large that memory of 64 bits could lie in it */
 	replay_all(CASES "/arm64-*/*.case", 21);
 }
 
@@ -334,7 +338,7 @@ static void test_wrong_bytes(void **state)
 	size_t count = 0;
 
 	(void)state;
-	assert_int_equal(glob(CASES "/x86_64-*/*.case", 0, NULL, &found), 0);
+	assert_int_equal(glob(CASES "/armhf-t32-scan/*.case", 0, NULL, &found), 0);
 	load(found.gl_pathv[0]);
 	now.stack[0] ^= 4;
 	assert_int_equal(case_walk(&now.c, frames, FRAMES, &count, &end), 0);

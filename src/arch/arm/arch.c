@@ -76,6 +76,7 @@ const struct arch arch_arm = {
 	.syscall_result_offset = 0,
 	.syscall_insn_len = 4,
 	.ucontext_sp = 21,
+	.plain_uc_flags = 0x5ac3c35a, /* setup_frame() in arch/arm/kernel/signal.c */
 	.audit_arch = 0x40000028, /* AUDIT_ARCH_ARM */
 	.trap_calls = {175, 224, 238},
 	.eintr_final = eintr_final,
