@@ -342,6 +342,7 @@ size_t walker_walk(struct walker *walker, const struct regs *regs, taddr_t ra_sl
 			       walker,
 			       arch->word_size,
 			       mask,
+			       .record_below = arch->reg_lr != ARCH_NO_REG,
 			       .no_chain = arch->state_mask != 0,
 			       .first_sp = walker->first_sp};
 	struct walk_regs start = {0};

@@ -154,6 +154,8 @@ static enum walk_end step_frame_pointer(const struct walk_ops *ops, struct walk_
 	if (!nowhere && frame_instance(frame) == FRAME_NOWHERE)
 		return implausible;
 	*s = (struct walk_state){.pc = ra, .sp = at + 2 * word, .fp = fp, .guess = true};
+	if (ops->record_below && fp > at && fp - at <= FP_REACH)
+		s->sp = fp;
 	return WALK_ENDS;
 }
 

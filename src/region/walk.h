@@ -49,6 +49,8 @@ struct walk_ops {
 	unsigned word_size; /* 4 or 8 */
 	uint64_t code_mask; /* and-ed to return addresses: strips PAC; ~0 on x86-64.  A Thumb
 			     * bit may pass, for row() to see */
+	bool record_below;  /* the saved pair lies at the lower end of its frame, so that its
+			     * caller's sp is known by the caller's pair alone (AArch64) */
 	bool no_chain;	    /* frame pointers are not chained (32-bit ARM): no row, no step */
 	uint64_t first_sp; /* sp as the kernel set it at exec, where argc lies: a frame there is
 			    * the process's outermost, row or not.  0: not known */

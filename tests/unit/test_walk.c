@@ -306,6 +306,34 @@ static void the_frame_pointer_is_followed_and_marked(void **state)
 }
 
 /* Where the kernel set sp, there is no caller, whatever the frame pointer may look like. */
+/* AArch64: a function without data has room above its pair.  Its caller's row counts from
+ * sp, which is where that one's own pair is. */
+static void a_pair_at_the_lower_end_of_its_frame(void **state)
+{
+	static const struct range mixed[] = {
+		{0x100, 0x200, 1, NONE},
+		{0x200, 0x300, 2, CALL},
+		{0x300, 0x400, 3, {.cfa = ROW_CFA_ROOT}},
+	};
+	struct world w = world_of(mixed, ARRAY_SIZE(mixed));
+	const struct walk_regs regs = {.pc = 0x150, .sp = STACK, .fp = STACK + 16};
+
+	(void)state;
+	w.ops.record_below = true;
+	w.stack[2] = STACK + 80;
+	w.stack[3] = 0x250;
+	w.stack[5] = 0x9999; /* what lies where the pair ends */
+	w.stack[11] = 0x310;
+	walk(&w, regs, false, 64);
+	assert_int_equal(w.end, WALK_ROOT);
+	assert_int_equal(w.found, 3);
+	assert_int_equal(w.frames[1], frame_of(2, 0x250) | FRAME_GUESS);
+	assert_int_equal(w.frames[2], frame_of(3, 0x310));
+	w.ops.record_below = false;
+	walk(&w, regs, false, 64);
+	assert_int_equal(w.frames[2], frame_of(FRAME_NOWHERE, 0x9999));
+}
+
 static void the_frame_at_the_first_sp_is_the_root(void **state)
 {
 	struct world w = world_of(bare, ARRAY_SIZE(bare));
@@ -430,6 +458,7 @@ int main(void)
 		cmocka_unit_test(realigned_frames_are_followed),
 		cmocka_unit_test(the_plt_pushes_at_its_eleventh_or_ninth_byte),
 		cmocka_unit_test(the_frame_pointer_is_followed_and_marked),
+		cmocka_unit_test(a_pair_at_the_lower_end_of_its_frame),
 		cmocka_unit_test(the_frame_at_the_first_sp_is_the_root),
 		cmocka_unit_test(an_implausible_frame_pointer_is_not_followed),
 		cmocka_unit_test(code_in_no_module_ends_it_or_is_followed),
