@@ -118,13 +118,13 @@ def test_stacks(guest, server):
         theirs = set(stacks_of_gdb(guest, server, sorted({context["stack"][0]["pc"] for context in report["contexts"]})))
         load.wait(3)
     assert report["summary"]["allocs"] >= 10  # a transfer and its file each, and two may be under way
-    assert len(ours) == 2
+    assert 1 <= len(ours) <= 2  # (a file that two transfers read is opened once)
     for context in report["contexts"]:
         # calloc, from main() and what it calls, from libc's start, from the program's
         assert shape(context) == ["libc.so.6", *4 * ["dnsmasq"], *2 * ["libc.so.6"], "dnsmasq"]
         assert context["stack_end"] == "root"
     if guest.name == "arm64":
-        assert theirs == ours
+        assert theirs <= ours
     else:
         # gdb reads no prologues where no symbol says where a function begins: it ends at the caller.
-        assert theirs == {stack[:2] for stack in ours}
+        assert theirs <= {stack[:2] for stack in ours}
