@@ -20,6 +20,7 @@ VARIANTS = {
     "no-unwind-data": {"cflags": net.NO_UNWIND},
     "all-registers": {"cflags": [*net.NO_UNWIND, "-DALL_REGISTERS"], "headers": False},
     "no-section-headers": {"headers": False},
+    "one-segment": {"ldflags": ["-Wl,-z,noseparate-code"]},
     "no-build-id": {"ldflags": ["-Wl,--build-id=none"]},
     "nothing-left": {"cflags": net.NO_UNWIND, "ldflags": ["-Wl,--build-id=none"], "headers": False},
     "static": {"static": True},

@@ -545,9 +545,11 @@ def test_memtrace_fs_calls_again(network, made, reference, start, tmp_path):
     assert stacks(session.report()) == reference(start, "stripped")
 
 
-def test_listens_and_attaches_at_once(network, made, reference, start, tmp_path):
-    """Nothing but names is lacking: nobody waits for a server that is to call."""
-    device = made("stripped")
+@pytest.mark.parametrize("variant", ["stripped", "one-segment"])
+def test_listens_and_attaches_at_once(network, made, reference, start, tmp_path, variant):
+    """Nothing but names is lacking: nobody waits for a server that is to call.  Code in one
+    segment with all that is not code is not taken for code without unwind data."""
+    device = made(variant)
     session = Session(start, network, device, tmp_path / "r", "-l", "10.77.0.2")
     assert session.memtrace.err[0] == "Listening on [10.77.0.2]:3002"
     assert not any("Waiting" in line for line in session.memtrace.err)
@@ -556,7 +558,7 @@ def test_listens_and_attaches_at_once(network, made, reference, start, tmp_path)
     session.said("Waiting for memtrace-fs to connect (12 s at most)")
     server = start(network.host, net.FS, "-c", "10.77.0.2", device.full, "/usr/lib/debug")
     assert session.memtrace.wait() == 0, session.memtrace.story() + server.story()
-    assert stacks(session.output.read_text()) == reference(start, "stripped")
+    assert stacks(session.output.read_text()) == reference(start, variant)
 
 
 def test_listens_and_waits_for_rows(network, made, reference, start, tmp_path):
