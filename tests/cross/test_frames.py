@@ -78,8 +78,19 @@ def connected(guest):
     return report
 
 
+def in_program(frame):
+    return frame["file"] and frame["file"].endswith("/chain.c")
+
+
 def test_guest_connects(guest):
-    check(connected(guest))
+    """No frame of the program is guessed where it was called by the program: with_alloca()'s
+    hangs on a register that no row can name on 32-bit ARM; memtrace-fs sends more than rows."""
+    report = connected(guest)
+    check(report)
+    steps = [(callee, caller) for c in report["contexts"] for callee, caller in zip(c["stack"], c["stack"][1:])
+             if in_program(callee) and in_program(caller)]
+    assert ("with_alloca", "main") in [(callee["function"], caller["function"]) for callee, caller in steps]
+    assert not [step for step in steps if step[1].get("guess")]
 
 
 def test_host_connects(guest):
