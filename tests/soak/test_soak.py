@@ -82,9 +82,9 @@ def test_break_instructions(target, started, storm):
     for number in range(count):
         process = target("storm", *storm)
         tracer = memtrace.Memtrace(process.pid, os.devnull, "--no-symbols").attached()
-        assert any("break instructions are used" in line for line in tracer.err), tracer.story()
         tracer.process.kill()
-        tracer.process.wait()
+        tracer.wait()
+        assert any("break instructions are used" in line for line in tracer.err), tracer.story()
         memtrace.wait_for_guardians()
         try:
             process.go_on()
