@@ -3,7 +3,7 @@
  *
  *     /usr/bin/prog+0x1234 [8a3f..] (exact)
  *     malloc() in /lib/libc.so.6+0x98930 (exact)
- *     /usr/lib/libold.so+0x77 [77ab..] (unloaded) (guessed by frame pointer)
+ *     /usr/lib/libold.so+0x77 [77ab..] (unloaded) (guessed)
  *     0x7f0012345678 (in no module)
  *
  * and the section that says who the modules are.  Read from the end of the line: a path
@@ -92,7 +92,7 @@ static bool read_offset(char *text, uint64_t *ret)
 /* Fills the line in when its text (a copy, used up) is a frame. */
 static void read_frame(const struct decode *decode, struct decode_line *line, char *text)
 {
-	bool guess = cut(text, " (guessed by frame pointer)");
+	bool guess = cut(text, " (guessed)");
 	bool unloaded = cut(text, " (unloaded)");
 	bool exact = cut(text, " (exact)");
 	char *id = strrchr(text, '['), *path = text, *in;

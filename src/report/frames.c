@@ -4,7 +4,7 @@
  *     main() in /src/demo.c:28
  *     helper() in /src/demo.c:20 (inlined)
  *     g_malloc() in libglib-2.0.so.0
- *     libfoo.so+0x1234 [8a3f..] (guessed by frame pointer)
+ *     libfoo.so+0x1234 [8a3f..] (guessed)
  *     0x7f0012345678 (in no module)
  *
  * A line is the function, then where it is, then marks.  Where it is has priority:
@@ -76,7 +76,7 @@ static void print_marks(FILE *out, const struct names_line *l,
 	if (l->module && !l->module->mapped)
 		fputs(" (unloaded)", out);
 	if (l->frame & FRAME_GUESS)
-		fputs(" (guessed by frame pointer)", out);
+		fputs(" (guessed)", out);
 }
 
 static void print_nameless(FILE *out, const struct names_line *l,

@@ -41,7 +41,7 @@ static void test_whole_report(void **state)
 		"\n"
 		"#3  137 bytes in 1 blocks were not free (1 allocs, 0 frees)\n"
 		"    demo+0x5000 [8a3f01]\n"
-		"    plug\"in.so+0x1234 [8a3f01] (unloaded) (guessed by frame pointer)\n"
+		"    plug\"in.so+0x1234 [8a3f01] (unloaded) (guessed)\n"
 		"    ... no unwind data in plug\"in.so: install its debug package or give "
 		"--debug-dir\n"
 		"\n"
