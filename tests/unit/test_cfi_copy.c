@@ -56,7 +56,7 @@ static void compare_file(const char *path)
 				       &c.copy, NULL),
 			 0);
 	cfi_rows(c.file, 0, UINT64_MAX, compare, &c);
-	assert_true(c.rows > 100 || image_machine(image) == EM_ARM); /* that one has few */
+	assert_true(c.rows > 100);
 	cfi_close(c.copy);
 	cfi_close(c.file);
 	image_close(image);
@@ -80,6 +80,8 @@ static void real_files_are_copied_whole(void **state)
 	unsigned count = 0;
 
 	(void)state;
+	if (arch_native()->elf_machine == EM_ARM)
+		skip(); /* files as they are installed have no DWARF there */
 	compare_file("/proc/self/exe");
 	dl_iterate_phdr(visit_object, &count);
 	assert_true(count >= 2);
