@@ -145,18 +145,19 @@ def musl_gcc(cpu):
     """The cross compiler with musl, by the specs file of Debian's package, its paths put
     to where the package lies unpacked; and where musl itself is."""
     packages = Packages(cpu)
-    dev, run = packages.unpack("musl-dev"), packages.unpack("musl")
-    name = next((dev / "usr/lib").glob("*-linux-musl*")).name
-    specs = dev / "musl.specs"
-    text = next(dev.glob(f"usr/lib/{name}/musl-gcc.specs")).read_text()
-    for path in (f"/usr/include/{name}", f"/usr/lib/{name}"):
-        text = text.replace(path, f"{dev}{path}")
-    if not specs.exists() or specs.read_text() != text:
-        specs.write_text(text)
-    libc = dev / f"usr/lib/{name}/libc.so"
-    if not libc.is_file():
-        libc.unlink(missing_ok=True)
-        shutil.copy(next(run.rglob("libc.so")), libc)
+    with packages.alone():
+        dev, run = packages.unpack("musl-dev"), packages.unpack("musl")
+        name = next((dev / "usr/lib").glob("*-linux-musl*")).name
+        specs = dev / "musl.specs"
+        text = next(dev.glob(f"usr/lib/{name}/musl-gcc.specs")).read_text()
+        for path in (f"/usr/include/{name}", f"/usr/lib/{name}"):
+            text = text.replace(path, f"{dev}{path}")
+        if not specs.exists() or specs.read_text() != text:
+            specs.write_text(text)
+        libc = dev / f"usr/lib/{name}/libc.so"
+        if not libc.is_file():
+            libc.unlink(missing_ok=True)
+            shutil.copy(next(run.rglob("libc.so")), libc)
     kernel = f"/usr/{CPUS[cpu].triplet}/include"  # musl has none of linux/ and asm/
     # libgcc's out-of-line atomics ask glibc's __getauxval.
     atomics = " -mno-outline-atomics" if cpu == "arm64" else ""

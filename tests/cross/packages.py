@@ -4,6 +4,8 @@ A private apt root per CPU: its own lists, cache and (empty) status, the sources
 proxy settings of this machine.  Downloads are kept in ~/.cache/memtrace-cross, so that
 only the first run needs the network.
 """
+import contextlib
+import fcntl
 import os
 import pathlib
 import re
@@ -20,6 +22,21 @@ class Packages:
         for folder in ("state/lists/partial", "cache/archives/partial", "debs", "files"):
             (self.root / folder).mkdir(parents=True, exist_ok=True)
         (self.root / "status").touch()
+        self.held = False
+
+    @contextlib.contextmanager
+    def alone(self):
+        """The runs of two CPUs may want the same package."""
+        if self.held:
+            yield
+            return
+        with open(self.root / "lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.held = True
+            try:
+                yield
+            finally:
+                self.held = False
 
     def _apt(self, tool, *args):
         options = {
@@ -50,25 +67,27 @@ class Packages:
 
     def fetch(self, name):
         """The .deb of a package: from the cache, or downloaded."""
-        have = sorted(self.debs.glob(f"{name}_*.deb"))
-        if not have:
-            self._lists()
-            self._apt("apt-get", "download", name)
+        with self.alone():
             have = sorted(self.debs.glob(f"{name}_*.deb"))
-        return have[-1]
+            if not have:
+                self._lists()
+                self._apt("apt-get", "download", name)
+                have = sorted(self.debs.glob(f"{name}_*.deb"))
+            return have[-1]
 
     def needed_libraries(self, name):
         """Names of the libraries' packages that a package depends on, directly or not."""
         note = self.root / f"{name}.needs"
-        if not note.exists():
-            self._lists()
-            said = self._apt("apt-get", "-s", "-oAPT::Install-Recommends=false", "install", name)
-            found = [package for package in re.findall(r"^Inst (\S+)", said, re.M) if package.startswith("lib")]
-            missing = [package for package in found if not list(self.debs.glob(f"{package}_*.deb"))]
-            if missing:
-                self._apt("apt-get", "download", *missing)
-            note.write_text("\n".join(found))
-        return note.read_text().split()
+        with self.alone():
+            if not note.exists():
+                self._lists()
+                said = self._apt("apt-get", "-s", "-oAPT::Install-Recommends=false", "install", name)
+                found = [package for package in re.findall(r"^Inst (\S+)", said, re.M) if package.startswith("lib")]
+                missing = [package for package in found if not list(self.debs.glob(f"{package}_*.deb"))]
+                if missing:
+                    self._apt("apt-get", "download", *missing)
+                note.write_text("\n".join(found))
+            return note.read_text().split()
 
     def fetch_dependency(self, name, pattern):
         """The package that a metapackage's Depends names: kernels move."""
@@ -77,11 +96,12 @@ class Packages:
 
     def unpack(self, name):
         """A package's files, in a folder of its own."""
-        deb = self.fetch(name)
-        folder = self.root / "files" / deb.stem
-        if not folder.exists():
-            unfinished = folder.parent / (folder.name + ".new")
-            subprocess.check_call(["rm", "-rf", unfinished])
-            subprocess.check_call(["dpkg-deb", "-x", deb, unfinished])
-            unfinished.rename(folder)
-        return folder
+        with self.alone():
+            deb = self.fetch(name)
+            folder = self.root / "files" / deb.stem
+            if not folder.exists():
+                unfinished = folder.parent / (folder.name + ".new")
+                subprocess.check_call(["rm", "-rf", unfinished])
+                subprocess.check_call(["dpkg-deb", "-x", deb, unfinished])
+                unfinished.rename(folder)
+            return folder
