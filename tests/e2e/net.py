@@ -2,6 +2,7 @@
 lives on each: a stripped target on one, staging directories and memtrace-fs on the other.
 """
 import ctypes
+import itertools
 import os
 import pathlib
 import re
@@ -133,10 +134,11 @@ class Host:
 
 class Network:
     """host 10.77.0.1, fd77::1 --- veth --- target 10.77.0.2, fd77::2"""
+    made = itertools.count()
 
     def __init__(self):
-        pid = os.getpid()
-        self.host, self.target = Host(f"mt{pid}h"), Host(f"mt{pid}t")
+        name = f"mt{os.getpid()}n{next(Network.made)}"
+        self.host, self.target = Host(f"{name}h"), Host(f"{name}t")
         run("ip", "link", "add", "veth0", "netns", self.host.name, "type", "veth", "peer", "name",
             "veth0", "netns", self.target.name)
         for number, end in ((1, self.host), (2, self.target)):
