@@ -44,8 +44,10 @@ LINK += -fsanitize=$(SAN)
 endif
 
 # STATIC=1: memtrace as one file that needs nothing.
+# To be small: without the functions that only memtrace-fs and tests call.
 ifdef STATIC
-MEMTRACE_LINK := -static
+MEMTRACE_LINK := -static -Wl,--gc-sections
+FLAGS += -ffunction-sections -fdata-sections
 endif
 
 # To be carried to another machine: names are searched for on its network by default.

@@ -388,7 +388,8 @@ def test_words_of_a_peer_command_no_terminal(start, made):
         client.sendall(message(1, b"memtrace" + struct.pack("<HHH", 7, 7, 4) + evil + b"\0"))
         assert receive(client)[0] == 12
         assert client.recv(1) == b""
-    server.end()
+    server.process.send_signal(signal.SIGTERM)
+    server.wait()
     assert any(r"\x1b[2J speaks protocol versions 7 to 7" in line for line in server.err), server.story()
 
 
