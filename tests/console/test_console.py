@@ -166,6 +166,7 @@ def test_control_c(console, obedient):
     child = console()
     obedient.order("allocate 1 99")
     child.send("half a li")
+    child.expect_exact("half a li")
     child.sendintr()
     assert left(child, obedient) == (99, 1, 1, 0, 99)
 
