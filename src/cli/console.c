@@ -7,6 +7,10 @@
  *   plain   everything else: read() into a buffer, cut at newlines.  A terminal
  *           gets a prompt, a pipe does not.
  *
+ * A terminal's input can be gone between poll() and read(): Ctrl-C drops it.  Since
+ * signals are blocked (signals.c) nothing would end such a read(), so the terminal is
+ * opened a second time, not to block; stdin itself is shared with other programs.
+ *
  * A background job that reads its terminal is stopped by SIGTTIN, and a stopped
  * memtrace is a stopped tracee: in the background stdin is left alone until a
  * SIGCONT says that this may have changed.
@@ -14,6 +18,7 @@
 #include "cli/console.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,6 +32,7 @@ enum { MAX_INPUT = 4096 };
 struct console {
 	struct console_user user;
 	FILE *out;
+	int in;		 /* what is read: stdin, or its terminal opened anew */
 	bool terminal;	 /* stdin is one */
 	bool edited;	 /* by libedit */
 	bool foreground; /* the terminal is ours now */
@@ -36,6 +42,25 @@ struct console {
 	size_t len;	 /* plain: what was read of the next line */
 	char input[MAX_INPUT];
 };
+
+static bool is_foreground(const struct console *console)
+{
+	/* A terminal that is not our controlling one has no foreground job of ours
+	 * and stops nobody. */
+	pid_t job = console->terminal ? tcgetpgrp(STDIN_FILENO) : -1;
+
+	return job == -1 || job == getpgrp();
+}
+
+/* What to read stdin from; see above.  Where the terminal can't be opened (it is another
+ * user's, since `su`) a Ctrl-C in the wrong moment takes effect with the next key. */
+static int open_input(bool terminal)
+{
+	int in = terminal ? open("/proc/self/fd/0", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+			  : -1;
+
+	return in < 0 ? STDIN_FILENO : in;
+}
 
 static void end(struct console *console)
 {
@@ -97,7 +122,7 @@ static void plain_line(struct console *console, size_t len, size_t cut)
 static void plain_read(struct console *console)
 {
 	ssize_t got =
-		read(STDIN_FILENO, console->input + console->len, MAX_INPUT - console->len);
+		read(console->in, console->input + console->len, MAX_INPUT - console->len);
 	char *newline;
 
 	if (got < 0 && (errno == EINTR || errno == EAGAIN))
@@ -116,16 +141,27 @@ static void plain_read(struct console *console)
 	end(console);
 }
 
-/* ---- both ---------------------------------------------------------------------------- */
-
-static bool is_foreground(const struct console *console)
+/* Of a key that is more than one byte the rest may come late, or never. */
+static int edited_key(void *arg)
 {
-	/* A terminal that is not our controlling one has no foreground job of ours
-	 * and stops nobody. */
-	pid_t job = console->terminal ? tcgetpgrp(STDIN_FILENO) : -1;
+	struct console *console = arg;
+	unsigned char key;
+	ssize_t got = 0;
 
-	return job == -1 || job == getpgrp();
+	while (!console->ended) {
+		if (console->foreground)
+			got = read(console->in, &key, 1);
+		if (got == 1)
+			return key;
+		if (console->foreground && (got == 0 || (errno != EAGAIN && errno != EINTR)))
+			return -1;
+		console->user.wait(console->user.arg);
+		console->foreground = is_foreground(console);
+	}
+	return -1;
 }
+
+/* ---- both ---------------------------------------------------------------------------- */
 
 int console_create(const struct console_user *user, FILE *out, struct console **ret,
 		   struct err *err)
@@ -137,8 +173,9 @@ int console_create(const struct console_user *user, FILE *out, struct console **
 	console->user = *user;
 	console->out = out;
 	console->terminal = isatty(STDIN_FILENO);
+	console->in = open_input(console->terminal);
 	console->foreground = is_foreground(console);
-	console->edited = editing_start(out, edited_line, console);
+	console->edited = editing_start(out, edited_key, edited_line, console);
 	prompt(console);
 	*ret = console;
 	return 0;
@@ -149,12 +186,14 @@ void console_destroy(struct console *console)
 	if (!console)
 		return;
 	console_stop(console);
+	if (console->in != STDIN_FILENO)
+		close(console->in);
 	free(console);
 }
 
 int console_fd(const struct console *console)
 {
-	return console->ended || !console->foreground ? -1 : STDIN_FILENO;
+	return console->ended || !console->foreground ? -1 : console->in;
 }
 
 void console_read(struct console *console, bool hangup)

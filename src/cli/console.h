@@ -1,7 +1,8 @@
 /*
  * The console's input: whole lines from a terminal, with editing, history and
  * completion where libedit is there, or from a pipe or file, plain.  Never blocks:
- * the session polls console_fd() and calls console_read().
+ * the session polls console_fd() and calls console_read(), which lets it go on where
+ * it has to wait for the rest of a key.
  *
  * Words that come while a line is being typed go between console_hide() and
  * console_show(): the half-typed line is taken off the screen and put back.
@@ -19,6 +20,9 @@ struct console;
 struct console_user {
 	void (*line)(void *arg, const char *line); /* without its newline */
 	void (*end)(void *arg);			   /* end of input; called once */
+	/* In the middle of a key: does what there is to do until console_fd() is readable,
+	 * without console_read().  May call console_stop(). */
+	void (*wait)(void *arg);
 	void *arg;
 };
 

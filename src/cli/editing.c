@@ -1,6 +1,10 @@
 /*
  * Line editing by libedit, through the functions it shares with readline.  They call
  * back without an argument: hence the static state.
+ *
+ * Its callback interface takes a key a call, but a key may be many bytes (Esc and what
+ * follows it, a search by Ctrl-R), which it reads inside that call.  So it reads through
+ * a function of ours, which keeps the session going while it waits.
  */
 #include "cli/editing.h"
 
@@ -16,8 +20,11 @@
 
 enum { MAX_HISTORY = 500 };
 
+static editing_key *next_key;
 static editing_line *on_line;
-static void *on_line_arg;
+static void *user_arg;
+static bool reading; /* libedit is at work, and may be waiting in read_key() */
+static bool dropped; /* the line is to end when it is done */
 static size_t completion_start; /* of the word that is being completed */
 
 static void take_line(char *line)
@@ -27,8 +34,14 @@ static void take_line(char *line)
 		fputc('\n', rl_outstream);
 	else if (line[strspn(line, " \t")])
 		add_history(line);
-	on_line(on_line_arg, line);
+	on_line(user_arg, line);
 	free(line);
+}
+
+static int read_key(FILE *in)
+{
+	(void)in;
+	return next_key(user_arg);
 }
 
 /* The next completion of a word, malloc'ed as libedit wants it; state 0: the first. */
@@ -50,7 +63,7 @@ static char **complete(const char *word, int start, int end)
 	return rl_completion_matches(word, next_completion);
 }
 
-bool editing_start(FILE *out, editing_line *line, void *arg)
+bool editing_start(FILE *out, editing_key *key, editing_line *line, void *arg)
 {
 	const char *term = getenv("TERM");
 
@@ -58,11 +71,13 @@ bool editing_start(FILE *out, editing_line *line, void *arg)
 		return false;
 	if (!term || !*term || !strcmp(term, "dumb"))
 		return false;
+	next_key = key;
 	on_line = line;
-	on_line_arg = arg;
+	user_arg = arg;
 	rl_readline_name = "memtrace";
 	rl_instream = stdin;
 	rl_outstream = out;
+	rl_getc_function = read_key;
 	rl_catch_signals = 0; /* they come by a descriptor: signals.c */
 	rl_initialize();
 	using_history();
@@ -73,12 +88,17 @@ bool editing_start(FILE *out, editing_line *line, void *arg)
 
 void editing_prompt(const char *prompt)
 {
+	dropped = false;
 	rl_callback_handler_install(prompt, take_line);
 }
 
 void editing_read(void)
 {
+	reading = true;
 	rl_callback_read_char();
+	reading = false;
+	if (dropped)
+		rl_callback_handler_remove();
 }
 
 void editing_show(void)
@@ -93,14 +113,17 @@ void editing_resize(void)
 
 void editing_drop(void)
 {
-	rl_callback_handler_remove();
+	dropped = reading;
+	if (!reading)
+		rl_callback_handler_remove();
 }
 
 #else
 
-bool editing_start(FILE *out, editing_line *line, void *arg)
+bool editing_start(FILE *out, editing_key *key, editing_line *line, void *arg)
 {
 	(void)out;
+	(void)key;
 	(void)line;
 	(void)arg;
 	return false;

@@ -15,14 +15,20 @@
  * editing, and stays so until editing_prompt(). */
 typedef void editing_line(void *arg, const char *line);
 
+/* The next byte of input, waited for however long it takes (some keys are several
+ * bytes, and a search reads many); -1: no more are wanted. */
+typedef int editing_key(void *arg);
+
 /* Takes stdin and the terminal `out`.  False: there is no editor, or it can't move
  * that terminal's cursor. */
-bool editing_start(FILE *out, editing_line *line, void *arg);
+bool editing_start(FILE *out, editing_key *key, editing_line *line, void *arg);
 
 void editing_prompt(const char *prompt); /* begins a line */
-void editing_read(void);		 /* stdin is readable */
+void editing_read(void);		 /* a byte is there: one key, or the start of one */
 void editing_show(void);		 /* draws prompt and line again, at column 0 */
 void editing_resize(void);		 /* the terminal has another size */
-void editing_drop(void); /* ends a line that was begun; the terminal is as it was */
+/* Ends a line that was begun: the terminal is as it was (from within editing_key: when
+ * that has said -1, and editing_read() returns). */
+void editing_drop(void);
 
 #endif

@@ -197,10 +197,12 @@ static void resume_console(struct session *s)
 	s->due[TIMER_JOB] = console_fd(s->console) < 0 ? now_ms() + JOB_MS : 0;
 }
 
+static void on_wait(void *arg);
+
 static void open_console(struct session *s)
 {
 	const struct options *o = s->options;
-	const struct console_user user = {on_line, on_end_of_input, s};
+	const struct console_user user = {on_line, on_end_of_input, on_wait, s};
 	bool wanted = o->pid ? !o->batch && !o->duration_ms : o->interactive;
 	struct err err;
 
@@ -405,29 +407,45 @@ static void run_timers(struct session *s)
 			on_timer(s, (enum timer)i);
 }
 
-static void run(struct session *s)
+/* Waits until there is something to do, and does it; all but the console's input, whose
+ * events of poll() are returned. */
+static short step(struct session *s)
 {
 	struct signal_event event;
 	struct notice notice;
+	struct pollfd fds[] = {
+		{capture_fd(s->capture), POLLIN, 0},
+		{s->signals.fd, POLLIN, 0},
+		{s->console ? console_fd(s->console) : -1, POLLIN, 0},
+		{source_fd(&s->reporter.source), POLLIN, 0},
+	};
 
+	poll(fds, ARRAY_SIZE(fds), time_left(s));
+	while (signals_next(&s->signals, &event))
+		on_signal(s, &event);
+	while (s->state != ENDED && capture_next(s->capture, &notice))
+		on_notice(s, &notice);
+	watch_source(s, fds[3].revents);
+	run_timers(s);
+	return fds[2].revents;
+}
+
+static void on_wait(void *arg)
+{
+	struct session *s = arg;
+
+	step(s);
+	if (s->state == ENDED)
+		console_stop(s->console);
+}
+
+static void run(struct session *s)
+{
 	while (s->state != ENDED) {
-		struct pollfd fds[] = {
-			{capture_fd(s->capture), POLLIN, 0},
-			{s->signals.fd, POLLIN, 0},
-			{s->console ? console_fd(s->console) : -1, POLLIN, 0},
-			{source_fd(&s->reporter.source), POLLIN, 0},
-		};
+		short input = step(s);
 
-		poll(fds, ARRAY_SIZE(fds), time_left(s));
-		while (signals_next(&s->signals, &event))
-			on_signal(s, &event);
-		while (s->state != ENDED && capture_next(s->capture, &notice))
-			on_notice(s, &notice);
-		if (fds[2].revents && s->state == RUNNING)
-			console_read(s->console,
-				     fds[2].revents & (POLLHUP | POLLERR | POLLNVAL));
-		watch_source(s, fds[3].revents);
-		run_timers(s);
+		if (input && s->state == RUNNING)
+			console_read(s->console, input & (POLLHUP | POLLERR | POLLNVAL));
 	}
 }
 

@@ -166,9 +166,40 @@ def test_control_c(console, obedient):
     child = console()
     obedient.order("allocate 1 99")
     child.send("half a li")
-    child.expect_exact("half a li")
     child.sendintr()
     assert left(child, obedient) == (99, 1, 1, 0, 99)
+
+
+def test_control_c_in_a_search(console, obedient):
+    """The editor waits for what is searched; Ctrl-C ends that, too."""
+    child = console()
+    child.send("\x12")  # Ctrl-R
+    child.expect_exact("bck:")
+    child.sendintr()
+    left(child, obedient)
+
+
+def test_half_a_key(console, obedient):
+    """Esc is how many keys begin: what follows may not come, and nothing waits for it."""
+    child = console()
+    child.sendline("monitor 100ms")
+    child.expect_exact(PROMPT)
+    child.send("\x1b")
+    for allocs in range(1, 4):
+        obedient.order("allocate 1 8")
+        while in_use(child)[2] != allocs:
+            pass
+    child.send("[Dthreads\r")  # the rest of cursor left
+    child.expect(str(obedient.pid))
+    child.send("\x1b")
+    in_use(child)
+    child.sendintr()
+    while in_use(child)[2] != 3:
+        pass
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    assert obedient.tracer() == 0
 
 
 def test_end_of_input(console, obedient):
@@ -235,6 +266,8 @@ def test_the_terminal_is_as_it_was(memtrace, obedient):
     shell.sendline("before=$(stty -g)")
     shell.sendline(f"{memtrace} -p {obedient.pid}")
     shell.expect_exact(PROMPT)
+    shell.send("\x12")  # in the middle of a search
+    shell.expect_exact("bck:")
     shell.sendintr()
     shell.expect("HEAP SUMMARY")
     shell.sendline('[ "$before" = "$(stty -g)" ] && echo sa"me"')
