@@ -56,8 +56,9 @@ static bool is_foreground(const struct console *console)
  * user's, since `su`) a Ctrl-C in the wrong moment takes effect with the next key. */
 static int open_input(bool terminal)
 {
-	int in = terminal ? open("/proc/self/fd/0", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
-			  : -1;
+	int in = terminal
+			 ? open("/proc/self/fd/0", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+			 : -1;
 
 	return in < 0 ? STDIN_FILENO : in;
 }

@@ -23,8 +23,8 @@ enum { MAX_HISTORY = 500 };
 static editing_key *next_key;
 static editing_line *on_line;
 static void *user_arg;
-static bool reading; /* libedit is at work, and may be waiting in read_key() */
-static bool dropped; /* the line is to end when it is done */
+static bool reading;		/* libedit is at work, and may be waiting in read_key() */
+static bool dropped;		/* the line is to end when it is done */
 static size_t completion_start; /* of the word that is being completed */
 
 static void take_line(char *line)
