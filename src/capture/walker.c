@@ -199,21 +199,33 @@ int walker_read_stack(struct walker *walker, taddr_t sp)
 	return n > 0 ? 0 : -EFAULT;
 }
 
-int walker_word(struct walker *walker, taddr_t addr, uint64_t *ret)
+/* What is not in the window moves it there. */
+static int read_window(struct memory *memory, taddr_t addr, void *buf, size_t len)
 {
-	unsigned size = walker->tracee->arch->word_size;
-	uint64_t word = 0;
+	struct walker *walker =
+		(struct walker *)memory;
 
+	if (len > sizeof(walker->window))
+		return -EFAULT;
 	if (addr - walker->window_base >= walker->window_len ||
-	    walker->window_len - (addr - walker->window_base) < size) {
+	    walker->window_len - (addr - walker->window_base) < len) {
 		ssize_t n = target_read_some(&walker->tracee->target, addr, walker->window,
 					     sizeof(walker->window));
 		walker->window_base = addr;
 		walker->window_len = n > 0 ? (size_t)n : 0;
-		if (walker->window_len < size)
+		if (walker->window_len < len)
 			return -EFAULT;
 	}
-	memcpy(&word, walker->window + (addr - walker->window_base), size);
+	memcpy(buf, walker->window + (addr - walker->window_base), len);
+	return 0;
+}
+
+int walker_word(struct walker *walker, taddr_t addr, uint64_t *ret)
+{
+	uint64_t word = 0;
+
+	if (read_window(&walker->memory, addr, &word, walker->tracee->arch->word_size))
+		return -EFAULT;
 	*ret = word;
 	return 0;
 }
@@ -254,7 +266,7 @@ static int step_all(struct walker *walker, struct module *module,
 		    struct full_regs *regs, uint64_t *cfa, uint8_t *flags)
 {
 	const struct arch *arch = walker->tracee->arch;
-	struct memory *memory = &walker->tracee->target.memory;
+	struct memory *memory = &walker->memory;
 	const struct full_regs before = *regs;
 	uint64_t vaddr = place->vaddr - !place->exact;
 	int failed = -ENOENT;
@@ -266,8 +278,7 @@ static int step_all(struct walker *walker, struct module *module,
 					       regs, cfa, flags);
 		else if (unwinder)
 			failed = unwinder_step(unwinder, place, memory, regs, cfa, flags);
-	return failed ? failed
-		      : check_guess(walker, module, vaddr, &before, regs, *cfa, flags);
+	return failed ? failed : check_guess(walker, module, vaddr, &before, regs, *cfa, flags);
 }
 
 static int full_step(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame,
@@ -366,6 +377,7 @@ void walker_init(struct walker *walker, struct tracee *tracee, const struct modu
 		 const struct hooks *hooks, const struct undo *undo)
 {
 	memset(walker, 0, offsetof(struct walker, window));
+	walker->memory.read = read_window;
 	walker->tracee = tracee;
 	walker->modules = modules;
 	walker->hooks = hooks;

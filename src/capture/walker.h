@@ -33,6 +33,7 @@ struct walker_entry {
 enum { WALKER_FIRST = 4096, WALKER_WINDOW = 16 * 1024, WALKER_STUB = FRAME_INSTANCES - 1 };
 
 struct walker {
+	struct memory memory; /* the tracee's, words of it through the window */
 	struct tracee *tracee;
 	const struct modules *modules;
 	const struct hooks *hooks;

@@ -38,7 +38,7 @@
 #include "unwind/scan_insn.h"
 
 enum { FP = 11, SP = 13, LR = 14, PC = 15 };
-enum { MAX_CODE = 1 << 15, MAX_TABLE = 1024, MAX_ROUNDS = 200, MAX_BEGINS = 8 };
+enum { MAX_CODE = 1 << 15, MAX_TABLE = 1024, MAX_ROUNDS = 200 };
 enum { CLOBBERED = 0x500f }; /* r0-r3, r12, lr: by a call (AAPCS 6.1.1) */
 
 struct state {
@@ -258,12 +258,6 @@ static void arrive_by_table(struct scan *s, uint32_t at, const struct scan_insn 
 	}
 }
 
-static bool is_end(const struct scan_insn *insn)
-{
-	return insn->kind == SCAN_BRANCH || insn->kind == SCAN_JUMP ||
-	       insn->kind == SCAN_TABLE || insn->kind == SCAN_END;
-}
-
 /* Sends the states behind an instruction on.  Conditional instructions of an IT block
  * are passed with it, as one, but for where they may go. */
 static void leave(struct scan *s, uint32_t at)
@@ -289,7 +283,7 @@ static void leave(struct scan *s, uint32_t at)
 			common_add(&s->jumps, &state);
 		if (call)
 			common_add(&s->calls, &state);
-		if (!conditional && (is_end(&insn) || s->no_return[at / 2]))
+		if (!conditional && (scan_insn_is_end(&insn) || s->no_return[at / 2]))
 			return;
 		if (!conditional || call)
 			apply(&state, &insn);
@@ -373,7 +367,7 @@ static int base_of(const struct state *state, bool thumb)
 	return state->known >> frame_pointer & 1 ? frame_pointer : -1;
 }
 
-/* far: also where no way leads to.  See scan_find(). */
+/* far: also where no way leads to. */
 static int scan_reach(const struct scan_function *function, uint64_t vaddr, bool far,
 		      struct scan_frame *ret)
 {
@@ -411,219 +405,8 @@ int scan_find(const struct scan_function *function, uint64_t vaddr, struct scan_
 	return scan_reach(function, vaddr, true, ret);
 }
 
-/* ---- where a function begins ---------------------------------------------- */
-
-/* May this halfword be the second one of an instruction?  Not behind a whole bl, nor behind
- * what is rather a function's last literal, the way back to a function before (a callback):
- * as an instruction it would be one of few on d16-d31. */
-static bool is_second_half(const struct scan_function *f, uint32_t at)
+int scan_find_reached(const struct scan_function *function, uint64_t vaddr,
+		      struct scan_frame *ret)
 {
-	if (at < 2 || f->code[at - 1] >> 3 < 0x1d)
-		return false;
-	if (!((f->begin + at) & 3) && f->code[at - 1] == 0xff && f->code[at - 2] >= 0xf0)
-		return false;
-	return at < 4 || f->code[at - 3] >> 3 != 0x1e || (f->code[at - 1] & 0xd0) != 0xd0;
-}
-
-/* Does the instruction save lr as prologues do? */
-static bool saves_lr(const struct scan_function *f, uint32_t at)
-{
-	struct scan_insn insn;
-
-	if (!(f->thumb ? scan_t32 : scan_a32)(f->code, f->len, at, &insn) || insn.conditional ||
-	    (f->thumb && is_second_half(f, at)))
-		return false;
-	return (insn.kind == SCAN_PUSH && insn.mask >> LR & 1) ||
-	       (insn.kind == SCAN_STORE && insn.reg == LR && insn.writeback);
-}
-
-/*
- * Functions of variable arguments, and such that take a struct in registers, make room
- * for the latter first: push {r1, r2, r3}; sub sp, #8.  A few other instructions may
- * stand between.
- */
-static uint32_t before_arguments(const struct scan_function *f, uint32_t at)
-{
-	enum { FEW = 6, ARGUMENTS_LEN = 16 };
-	uint32_t step = f->thumb ? 2 : 4, begin = at;
-	struct scan_insn insn;
-
-	for (unsigned i = 0; i < FEW && at >= step; i++) {
-		at -= step;
-		if (!(f->thumb ? scan_t32 : scan_a32)(f->code, f->len, at, &insn) ||
-		    is_end(&insn) || saves_lr(f, at))
-			break;
-		if ((insn.kind == SCAN_PUSH && insn.mask >> 3 == 1) ||
-		    (insn.kind == SCAN_SET && insn.reg == SP && insn.base == SP &&
-		     insn.number < 0 && insn.number >= -ARGUMENTS_LEN))
-			begin = at;
-	}
-	return begin;
-}
-
-int scan_find_around(const struct scan_function *around, uint64_t vaddr, struct scan_frame *ret)
-{
-	uint32_t step = around->thumb ? 2 : 4, at = (uint32_t)(vaddr - around->begin),
-		 tried = 0;
-
-	if (vaddr < around->begin || vaddr - around->begin >= around->len)
-		return -ENOENT;
-	for (at &= ~(step - 1); at >= step && tried < MAX_BEGINS;) {
-		struct scan_function function = *around;
-		uint32_t begin;
-
-		at -= step;
-		if (!saves_lr(around, at))
-			continue;
-		begin = before_arguments(around, at);
-		function.begin += begin;
-		function.code += begin;
-		function.len -= begin;
-		tried++;
-		if (scan_reach(&function, vaddr, false, ret) == 0)
-			return ret->at[LR] > 0 ? 0 : -ENOENT;
-	}
-	return -ENOENT;
-}
-
-bool scan_is_behind_call(const uint8_t code[4], bool thumb)
-{
-	struct scan_insn insn;
-
-	if (!thumb)
-		return scan_a32(code, 4, 0, &insn) && insn.kind == SCAN_CALL;
-	return (scan_t32(code, 4, 0, &insn) && insn.len == 4 && insn.kind == SCAN_CALL) ||
-	       (scan_t32(code, 4, 2, &insn) && insn.kind == SCAN_CALL);
-}
-
-/* ---- what follows from it ------------------------------------------------- */
-
-static bool fits(int32_t at)
-{
-	return at <= INT16_MAX;
-}
-
-int scan_row(const struct scan_frame *frame, bool exact, struct row *ret)
-{
-	struct row row = {.cfa_offset = frame->cfa_offset, .flags = ROW_GUESS};
-	const int32_t *at = frame->at;
-
-	*ret = (struct row){.cfa = ROW_CFA_NONE};
-	if (frame->root) {
-		*ret = (struct row){.cfa = ROW_CFA_ROOT, .flags = ROW_GUESS};
-		return 0;
-	}
-	if (at[LR] <= 0 && !(exact && frame->lr_intact && !at[LR]))
-		return -ENOENT;
-	row.cfa = frame->base == SP ? ROW_CFA_SP : ROW_CFA_FP;
-	row.ra = at[LR] ? ROW_AT_CFA : ROW_SAME;
-	row.ra_offset = (int16_t)-at[LR];
-	row.fp = at[FP] == SCAN_EITHER ? ROW_UNDEFINED : at[FP] ? ROW_AT_CFA : ROW_SAME;
-	row.fp_offset = at[FP] > 0 ? (int16_t)-at[FP] : 0;
-	if ((frame->base != SP && frame->base != FP) || !fits(at[LR]) || !fits(at[FP]))
-		row = (struct row){.cfa = ROW_CFA_FULL, .flags = ROW_GUESS};
-	*ret = row;
-	return 0;
-}
-
-static int load(struct memory *memory, uint64_t addr, uint64_t *ret)
-{
-	uint8_t bytes[4];
-	struct cursor c = cursor_over(bytes, sizeof(bytes));
-
-	if (memory_read(memory, addr & UINT32_MAX, bytes, sizeof(bytes)))
-		return -EFAULT;
-	*ret = cursor_u32(&c);
-	return 0;
-}
-
-int scan_step(const struct scan_frame *frame, struct memory *memory, struct full_regs *regs,
-	      uint64_t *cfa, uint8_t *flags)
-{
-	struct full_regs caller = *regs;
-	uint64_t top = (uint32_t)(regs->value[frame->base] + (uint64_t)frame->cfa_offset);
-
-	if (frame->root)
-		return -ENODATA;
-	if (!(regs->known >> frame->base & 1) || frame->at[LR] == SCAN_EITHER ||
-	    (!frame->at[LR] && !(frame->lr_intact && regs->known >> LR & 1)))
-		return -EINVAL;
-	caller.known &= 0x0ff0; /* r4-r11 */
-	for (unsigned reg = 4; reg < SCAN_REGS; reg++) {
-		if (frame->at[reg] == SCAN_EITHER)
-			caller.known &= ~(1ull << reg);
-		if (frame->at[reg] <= 0 || reg == SP || reg == PC)
-			continue;
-		if (load(memory, top - (uint64_t)frame->at[reg], &caller.value[reg]))
-			return -EFAULT;
-		caller.known |= reg < 12 ? 1ull << reg : 0;
-	}
-	caller.value[PC] = caller.value[LR];
-	caller.value[SP] = top;
-	caller.known |= 1ull << SP | 1ull << PC;
-	*regs = caller;
-	*cfa = top;
-	*flags = ROW_GUESS;
-	return 0;
-}
-
-/* ---- signal frames -------------------------------------------------------- */
-
-enum {
-	EXIT = 1,
-	SIGRETURN = 119,
-	RT_SIGRETURN = 173,
-	SIGINFO_LEN = 128,
-	TO_R0 = 32,
-	THUMB = 1 << 5
-};
-
-/* The number of the system call that the code makes at once; -1: it is not such code. */
-static int call_made(const uint8_t *code, size_t len, bool thumb)
-{
-	struct cursor c = cursor_over(code, len);
-	uint32_t move = thumb ? cursor_u16(&c) : cursor_u32(&c), call;
-
-	if (thumb && move == 0xf04f) { /* mov.w r7, #... */
-		move = cursor_u16(&c);
-		move = move >> 8 == 7 ? 0x2700 | (move & 0xff) : 0;
-	}
-	call = thumb ? cursor_u16(&c) : cursor_u32(&c);
-	if (c.bad || call != (thumb ? 0xdf00u : 0xef000000u))
-		return -1;
-	move -= thumb ? 0x2700u : 0xe3a07000u; /* mov r7, #... */
-	return move < 256 ? (int)move : -1;
-}
-
-bool scan_is_exit(const uint8_t *code, size_t len, bool thumb)
-{
-	return call_made(code, len, thumb) == EXIT;
-}
-
-/* sp points to struct ucontext {flags, link, stack[3], trap_no, error_code, oldmask, r0 ...},
- * of rt_sigreturn behind a siginfo (arch/arm/include/asm: ucontext.h, sigcontext.h). */
-uint32_t scan_sigreturn(const uint8_t *code, size_t len, bool thumb)
-{
-	int number = call_made(code, len, thumb);
-
-	return number == SIGRETURN ? TO_R0 : number == RT_SIGRETURN ? SIGINFO_LEN + TO_R0 : 0;
-}
-
-int scan_sigreturn_step(uint32_t context, struct memory *memory, struct full_regs *regs,
-			uint64_t *cfa, uint8_t *flags)
-{
-	uint64_t at = regs->value[SP] + context, cpsr;
-	struct full_regs caller = {.known = 0xffff};
-
-	for (unsigned reg = 0; reg < SCAN_REGS; reg++) {
-		if (load(memory, at + 4 * reg, &caller.value[reg]))
-			return -EFAULT;
-	}
-	if (load(memory, at + 4 * SCAN_REGS, &cpsr))
-		return -EFAULT;
-	caller.value[PC] |= cpsr & THUMB ? 1 : 0;
-	*regs = caller;
-	*cfa = caller.value[SP];
-	*flags = ROW_SIGNAL;
-	return 0;
+	return scan_reach(function, vaddr, false, ret);
 }

@@ -34,6 +34,9 @@ struct scan_frame {
  * different results; sp depends on a value; the code is too long.  -ENOMEM.
  */
 int scan_find(const struct scan_function *function, uint64_t vaddr, struct scan_frame *ret);
+/* .. and not where no way through the function leads to. */
+int scan_find_reached(const struct scan_function *function, uint64_t vaddr,
+		      struct scan_frame *ret);
 
 /*
  * The same where the function's begin is not known: the nearest instruction before vaddr
@@ -54,17 +57,5 @@ int scan_row(const struct scan_frame *frame, bool exact, struct row *ret);
 /* Steps to the caller, as cfi_step(). */
 int scan_step(const struct scan_frame *frame, struct memory *memory, struct full_regs *regs,
 	      uint64_t *cfa, uint8_t *flags);
-
-/* Does the code at a return address end the thread (mov r7, #exit; svc 0)?  Then nobody
- * called it: the outermost frame of a thread, clone() of glibc or musl. */
-bool scan_is_exit(const uint8_t *code, size_t len, bool thumb);
-
-/* Is the code at a return address the kernel's way back from a signal handler
- * (mov r7, #sigreturn or rt_sigreturn; svc 0)?  Where struct sigcontext's r0 lies from sp; 0:
- * it is not. */
-uint32_t scan_sigreturn(const uint8_t *code, size_t len, bool thumb);
-/* .. and the step from there. */
-int scan_sigreturn_step(uint32_t context, struct memory *memory, struct full_regs *regs,
-			uint64_t *cfa, uint8_t *flags);
 
 #endif

@@ -35,6 +35,13 @@ struct scan_insn {
 	uint32_t target; /* offset in the function, modulo 2^32 */
 };
 
+/* Does nothing behind it follow, but by a branch? */
+static inline bool scan_insn_is_end(const struct scan_insn *insn)
+{
+	return insn->kind == SCAN_BRANCH || insn->kind == SCAN_JUMP ||
+	       insn->kind == SCAN_TABLE || insn->kind == SCAN_END;
+}
+
 /* The instruction at code[at]; at + 4 <= len, or at + 2 of a Thumb function's last one.  False:
  * cut off. */
 bool scan_a32(const uint8_t *code, size_t len, uint32_t at, struct scan_insn *ret);

@@ -21,6 +21,12 @@ struct unwinder_place {
 	bool thumb;	/* the pc's state bit: of the return address, or the interrupted CPSR */
 };
 
+/* Where to look things up: a call is the instruction before the return address. */
+static inline uint64_t unwinder_lookup(const struct unwinder_place *place)
+{
+	return place->exact ? place->vaddr : place->vaddr - 1;
+}
+
 /* Never fails for what the file lacks: an unwinder may know nothing.  -ENOMEM.  The image
  * must stay open. */
 int unwinder_open(struct image *image, const struct arch *arch, struct unwinder **ret,

@@ -14,6 +14,7 @@
 #include "fuzz.h"
 #include "region/walk.h"
 #include "unwind/scan.h"
+#include "unwind/signal_arm.h"
 
 enum { CODE = 0x10000, STACK = 0x700000, CODE_MAX = 4096 };
 
@@ -97,8 +98,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		compare(&frame, mode & 2, &stack.memory);
 	if (scan_find_around(&function, vaddr, &frame) == 0)
 		compare(&frame, mode & 2, &stack.memory);
-	scan_is_exit(function.code, function.len, function.thumb);
-	scan_sigreturn(function.code, function.len, function.thumb);
+	signal_arm_is_exit(function.code, function.len, function.thumb);
+	signal_arm_context(function.code, function.len, function.thumb);
 	if (function.len >= 4)
 		scan_is_behind_call(function.code, function.thumb);
 	return 0;

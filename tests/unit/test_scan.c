@@ -181,33 +181,6 @@ static void steps(void **state)
 	assert_int_equal(scan_step(&frame, &stack, &regs, &cfa, &flags), -EINVAL);
 }
 
-static void signal_frames(void **state)
-{
-	const uint8_t a32[] = {0xad, 0x70, 0xa0, 0xe3, 0, 0, 0, 0xef};
-	const uint8_t t32[] = {0x77, 0x27, 0x00, 0xdf};
-	struct full_regs regs = {.known = 0xaff0, .value = {[13] = 0x8000}};
-	uint64_t cfa;
-	uint8_t flags;
-
-	(void)state;
-	assert_int_equal(scan_sigreturn(a32, sizeof(a32), false), 160);
-	assert_int_equal(scan_sigreturn(t32, sizeof(t32), true), 32);
-	assert_int_equal(scan_sigreturn(t32, sizeof(t32) - 1, true), 0);
-	assert_int_equal(scan_sigreturn(a32, sizeof(a32), true), 0);
-	assert_false(scan_is_exit(t32, sizeof(t32), true));
-	assert_true(scan_is_exit((uint8_t[]){0x4f, 0xf0, 0x01, 0x07, 0x00, 0xdf}, 6, true));
-	assert_true(scan_is_exit((uint8_t[]){0x01, 0x27, 0x00, 0xdf}, 4, true));
-	assert_false(scan_is_exit((uint8_t[]){0x4f, 0xf0, 0x01, 0x06, 0x00, 0xdf}, 6, true));
-	assert_int_equal(scan_sigreturn_step(32, &stack, &regs, &cfa, &flags), 0);
-	assert_int_equal(flags, ROW_SIGNAL);
-	assert_int_equal(regs.value[0], 0x8020);
-	assert_int_equal(regs.value[14], 0x8058);
-	assert_int_equal(regs.value[13], 0x8054);
-	/* cpsr is 0x8060: bit 5 says Thumb */
-	assert_int_equal(regs.value[15], 0x805d);
-	assert_int_equal(regs.known, 0xffff);
-}
-
 /* No code, of any length, harms. */
 static void any_code(void **state)
 {
@@ -231,8 +204,9 @@ static void any_code(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(frames),   cmocka_unit_test(to_rows),
-		cmocka_unit_test(steps),    cmocka_unit_test(signal_frames),
+		cmocka_unit_test(frames),
+		cmocka_unit_test(to_rows),
+		cmocka_unit_test(steps),
 		cmocka_unit_test(any_code),
 	};
 
