@@ -38,7 +38,7 @@
 #include "unwind/scan_insn.h"
 
 enum { FP = 11, SP = 13, LR = 14, PC = 15 };
-enum { MAX_CODE = 1 << 15, MAX_TABLE = 1024, MAX_ROUNDS = 200 };
+enum { MAX_CODE = 1 << 17, MAX_TABLE = 1024, MAX_ROUNDS = 200 };
 enum { CLOBBERED = 0x500f }; /* r0-r3, r12, lr: by a call (AAPCS 6.1.1) */
 
 struct state {
@@ -201,11 +201,13 @@ static bool differ(const struct state *a, const struct state *b)
  * (from_call: 1 + its offset) or otherwise (0). */
 static void arrive(struct scan *s, uint32_t at, const struct state *state, uint32_t from_call)
 {
-	struct state *there = &s->states[at / 2];
-	uint32_t *call = &s->from_call[at / 2], ended;
+	struct state *there;
+	uint32_t *call, ended;
 
 	if (at >= s->function->len || at & 1)
 		return; /* another function: a tail call */
+	there = &s->states[at / 2];
+	call = &s->from_call[at / 2];
 	if (!there->met) {
 		*there = *state;
 		there->met = true;
@@ -235,6 +237,22 @@ static void common_add(struct common *common, const struct state *state)
 	common->differs |= differ(&common->state, state);
 	if (!common->differs)
 		merge(&common->state, state);
+}
+
+/* The targets of a table of addresses behind the instruction at `at`. */
+static void arrive_by_addresses(struct scan *s, uint32_t at, const struct state *state)
+{
+	const struct scan_function *f = s->function;
+	struct cursor c = cursor_over(f->code, f->len);
+
+	cursor_bytes(&c, (size_t)at + 8);
+	for (int32_t i = 0; i <= state->compared && i < MAX_TABLE; i++) {
+		uint32_t target = cursor_u32(&c) - (uint32_t)f->begin;
+
+		if (c.bad)
+			return;
+		arrive(s, target, state, 0);
+	}
 }
 
 /* The targets of a jump table behind the instruction at `at`. */
@@ -279,6 +297,8 @@ static void leave(struct scan *s, uint32_t at)
 			arrive(s, insn.target, &state, 0);
 		if (insn.kind == SCAN_TABLE)
 			arrive_by_table(s, at, &insn, &state);
+		if (insn.kind == SCAN_ADDRESSES)
+			arrive_by_addresses(s, at, &state);
 		if (insn.kind == SCAN_JUMP && state.at[LR])
 			common_add(&s->jumps, &state);
 		if (call)

@@ -66,6 +66,8 @@ static void load_store(uint32_t insn, struct scan_insn *ret)
 			set(ret, SP, rt == PC ? SCAN_VALUE : SP, number);
 		if (rt == PC)
 			ret->kind = SCAN_END;
+	} else if ((insn & 0x0ffffff0) == 0x079ff100) { /* ldr pc, [pc, rm, lsl #2] */
+		ret->kind = SCAN_ADDRESSES;
 	} else if (load && rt == PC) {
 		ret->kind = SCAN_JUMP;
 	} else if (load) {

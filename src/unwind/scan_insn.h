@@ -18,7 +18,8 @@ enum scan_kind {
 	SCAN_COMPARE, /* reg with number */
 	SCAN_TABLE,   /* tbb, tbh: a jump by a table of bytes, halfwords (reg: 1, 2) behind it;
 		       * add pc: by one of instructions (4) */
-	SCAN_IT,      /* the next `count` instructions are conditional */
+	SCAN_ADDRESSES, /* A32's ldr pc, [pc, ...]: a jump by a table of addresses behind it */
+	SCAN_IT,	/* the next `count` instructions are conditional */
 	SCAN_ZERO_LR,
 };
 
@@ -39,7 +40,8 @@ struct scan_insn {
 static inline bool scan_insn_is_end(const struct scan_insn *insn)
 {
 	return insn->kind == SCAN_BRANCH || insn->kind == SCAN_JUMP ||
-	       insn->kind == SCAN_TABLE || insn->kind == SCAN_END;
+	       insn->kind == SCAN_TABLE || insn->kind == SCAN_ADDRESSES ||
+	       insn->kind == SCAN_END;
 }
 
 /* The instruction at code[at]; at + 4 <= len, or at + 2 of a Thumb function's last one.  False:

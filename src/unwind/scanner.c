@@ -11,8 +11,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { START_LEN = 64, FUNCTION_MAX = 1 << 16 };
-enum { GAP_BEFORE = 16384, GAP_BEHIND = 4096 };
+enum { START_LEN = 64, FUNCTION_MAX = 1 << 17 };
+enum { GAP_BEFORE = 1 << 16, GAP_BEHIND = 4096 };
 enum { SLOT_BITS = 9 };
 
 struct slot {

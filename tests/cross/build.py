@@ -115,13 +115,19 @@ def needed(programs, libraries):
     return found
 
 
+def python_of(cpu):
+    """python3.11, or what it is in this release."""
+    return Packages(cpu).fetch_dependency("python3", r"\bpython3\.\d+").name.split("_")[0]
+
+
 def sysroot_for(cpu):
-    """A program of the distribution that serves, gdb's server, and all libraries they need, as
+    """Programs of the distribution that serve, gdb's server, and all libraries they need, as
     they come; below sysroot(cpu) as well, for gdb."""
     packages, triplet = Packages(cpu), CPUS[cpu].triplet
-    programs = {"/usr/sbin/dnsmasq": packages.unpack("dnsmasq-base") / "usr/sbin/dnsmasq",
-                "/usr/bin/gdbserver": packages.unpack("gdbserver") / "usr/bin/gdbserver"}
-    names = packages.needed_libraries("dnsmasq-base") + packages.needed_libraries("gdbserver")
+    python = python_of(cpu)
+    owners = {"/usr/sbin/dnsmasq": "dnsmasq-base", "/usr/bin/gdbserver": "gdbserver", f"/usr/bin/{python}": f"{python}-minimal"}
+    programs = {path: packages.unpack(package) / path[1:] for path, package in owners.items()}
+    names = [name for package in owners.values() for name in packages.needed_libraries(package)]
     libraries = {path.name: path for name in names if name != "libc6"
                  for path in packages.unpack(name).rglob(f"lib/{triplet}/*.so.*")}
     libraries.update({path.name: path for path in (packages.unpack("libc6") / "lib" / triplet).glob("*.so.*")})
@@ -129,12 +135,14 @@ def sysroot_for(cpu):
     for path, source in list(needed(programs.values(), libraries).items()):
         files[f"/lib/{triplet}/{path}"] = source
     files.update(libraries_of(packages, CPUS[cpu]))
+    modules = packages.unpack(f"lib{python}-minimal")
+    files.update({f"/{path.relative_to(modules)}": path for path in (modules / "usr/lib").rglob("*.py")})
     for path, source in files.items():
         copy = pathlib.Path(f"{sysroot(cpu)}{path}")
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, copy)
     return {**files, "/etc/passwd": b"root:x:0:0:root:/root:/bin/sh\n", "/etc/group": b"root:x:0:\n",
-            "/root/bytes": bytes(range(256))}
+            "/root/bytes": bytes(range(256)), "/root/serve.py": HERE / "serve.py"}
 
 
 def sysroot(cpu):

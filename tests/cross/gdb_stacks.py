@@ -10,7 +10,8 @@ import gdb
 def stack():
     frame, found = gdb.newest_frame(), []
     while frame is not None and len(found) < 64:
-        found.append(frame.pc())
+        if frame.type() not in (gdb.INLINE_FRAME, gdb.TAILCALL_FRAME):
+            found.append(frame.pc())
         try:
             frame = frame.older()
         except gdb.error:

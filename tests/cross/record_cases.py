@@ -22,7 +22,7 @@ import build
 import core
 from guest import CPUS, Guest
 from packages import Packages
-from test_frames import free_port
+from serving import free_port
 
 CASES = build.TOP / "tests/offline/cases"
 CHAIN = build.TOP / "tests/cross/targets/chain.c"

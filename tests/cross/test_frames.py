@@ -1,16 +1,15 @@
 """Cross-debugging: a stripped program in the guest, memtrace-fs on this machine with the
 unstripped one; every stack is the known one, by function, file and line."""
-import contextlib
 import json
 import pathlib
 import signal
-import socket
 import subprocess
 
 import pytest
 
 import build
 import traced
+from serving import free_port, serving
 
 SOURCE = pathlib.Path(__file__).parent / "targets/chain.c"
 
@@ -53,22 +52,9 @@ def check(report):
         assert context["stack_end"] == "root", f"{size}: {context['stack_end']} {context['stack'][-1]}"
 
 
-@contextlib.contextmanager
 def server(guest, *options, beside=False):
     """A memtrace-fs of this machine, or of the host beside the guest."""
-    command = [build.FS, *options, build.staging(guest.name)]
-    process = subprocess.Popen(guest.beside(*command) if beside else command, stdin=subprocess.DEVNULL)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    return serving([build.staging(guest.name)], *options, within=guest.beside() if beside else [])
 
 
 def connected(guest):

@@ -32,11 +32,11 @@ def file(cpu, name, packages):
     return found[0]
 
 
-def debug_file(cpu, library, folder):
-    """The debug file of a library of libc6, not compressed."""
+def debug_file(cpu, library, folder, package="libc6-dbg"):
+    """The debug file of a library of libc6, or of a file of another package, not compressed."""
     notes = subprocess.run(["readelf", "-n", library], capture_output=True, text=True, check=True).stdout
     build_id = re.search(r"Build ID: ([0-9a-f]+)", notes)[1]
-    path = unpacked(cpu, "libc6-dbg") / f"usr/lib/debug/.build-id/{build_id[:2]}/{build_id[2:]}.debug"
+    path = unpacked(cpu, package) / f"usr/lib/debug/.build-id/{build_id[:2]}/{build_id[2:]}.debug"
     subprocess.run(["eu-elfcompress", "-q", "-t", "none", "-o", folder / "debug", path], check=True)
     return folder / "debug"
 

@@ -184,7 +184,7 @@ static bool cfa_by_frame_pointer(struct check *c, uint64_t vaddr)
 static int find_around(struct check *c, const struct scan_function *f, uint64_t vaddr,
 		       struct scan_frame *ret)
 {
-	enum { BEFORE = 16384, BEHIND = 4096 };
+	enum { BEFORE = 1 << 16, BEHIND = 4096 };
 	struct scan_function around = {.thumb = f->thumb};
 	static uint8_t code[BEFORE + BEHIND + 4];
 	struct exidx_entry entry;
@@ -240,7 +240,7 @@ static bool function(void *arg, const struct image_symbol *symbol)
 	uint8_t *code;
 	struct scan_insn insn;
 
-	if (symbol->type != STT_FUNC || !symbol->size || symbol->size > 1 << 16)
+	if (symbol->type != STT_FUNC || !symbol->size || symbol->size > 1 << 17)
 		return false;
 	code = malloc(f.len);
 	if (code && image_read(c->code, f.begin, code, f.len) == 0) {

@@ -181,6 +181,31 @@ static void steps(void **state)
 	assert_int_equal(scan_step(&frame, &stack, &regs, &cfa, &flags), -EINVAL);
 }
 
+/* switch of A32 where code is not moved: a table of addresses, as many as a compare says. */
+static void addresses(void **state)
+{
+	const uint32_t code[] = {
+		0xe92d4010,		/* push {r4, lr} */
+		0xe3500001, 0x979ff100, /* cmp r0, #1; ldrls pc, [pc, r0, lsl #2] */
+		0xea000004,		/* b 36 */
+		BEGIN + 28, BEGIN + 28, BEGIN + 32, 0xe8bd8010, /* 28: pop {r4, pc} */
+		0xebfffffe,					/* 32: bl */
+		0xe8bd8010,
+	};
+	struct scan_function f = {BEGIN, (const uint8_t *)code, sizeof(code), false};
+	struct scan_frame frame;
+
+	(void)state;
+	assert_int_equal(scan_find_reached(&f, BEGIN + 28, &frame), 0);
+	assert_int_equal(frame.cfa_offset, 8);
+	assert_int_equal(frame.at[14], 4);
+	/* the third address is beyond the compare, */
+	assert_int_equal(scan_find_reached(&f, BEGIN + 32, &frame), -ENOENT);
+	/* .. and a table may be cut off. */
+	f.len = 24;
+	assert_int_equal(scan_find_reached(&f, BEGIN + 12, &frame), 0);
+}
+
 /* No code, of any length, harms. */
 static void any_code(void **state)
 {
@@ -204,9 +229,8 @@ static void any_code(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(frames),
-		cmocka_unit_test(to_rows),
-		cmocka_unit_test(steps),
+		cmocka_unit_test(frames),   cmocka_unit_test(to_rows),
+		cmocka_unit_test(steps),    cmocka_unit_test(addresses),
 		cmocka_unit_test(any_code),
 	};
 
