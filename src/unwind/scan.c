@@ -58,19 +58,31 @@ struct common {
 	bool differs;
 };
 
+/* What is kept by instruction is kept for every place where one may begin: a word of A32, a
+ * halfword of T32. */
 struct scan {
 	const struct scan_function *function;
 	uint32_t wanted;      /* offset in the function */
 	bool far;	      /* .. also if no way leads there */
-	struct state *states; /* by halfword: when the instruction there begins */
-	uint32_t *from_call;  /* by halfword: 1 + the offset of the call it was reached from
+	struct state *states; /* when the instruction there begins */
+	uint32_t *from_call;  /* 1 + the offset of the call it was reached from
 			       * alone; 0: from elsewhere too */
-	uint8_t *no_return;   /* by halfword: the call there does not return */
+	uint8_t *no_return;   /* the call there does not return */
 	VEC(uint32_t) work;   /* instructions whose state is new */
 	struct common jumps;  /* of jumps to nobody knows where */
 	struct common calls;
 	bool again, no_memory;
 };
+
+static uint32_t unit_of(const struct scan *s, uint32_t at)
+{
+	return s->function->thumb ? at / 2 : at / 4;
+}
+
+static size_t units(const struct scan *s)
+{
+	return unit_of(s, (uint32_t)s->function->len) + 1;
+}
 
 static void forget(struct state *state, unsigned reg)
 {
@@ -204,10 +216,10 @@ static void arrive(struct scan *s, uint32_t at, const struct state *state, uint3
 	struct state *there;
 	uint32_t *call, ended;
 
-	if (at >= s->function->len || at & 1)
+	if (at >= s->function->len || at & (s->function->thumb ? 1 : 3))
 		return; /* another function: a tail call */
-	there = &s->states[at / 2];
-	call = &s->from_call[at / 2];
+	there = &s->states[unit_of(s, at)];
+	call = &s->from_call[unit_of(s, at)];
 	if (!there->met) {
 		*there = *state;
 		there->met = true;
@@ -218,7 +230,7 @@ static void arrive(struct scan *s, uint32_t at, const struct state *state, uint3
 		other.met = true;
 		ended = from_call && !*call ? from_call : from_call ? 0 : *call;
 		if (ended && differ(there, &other)) {
-			s->no_return[(ended - 1) / 2] = s->again = true;
+			s->no_return[unit_of(s, ended - 1)] = s->again = true;
 			return;
 		}
 		if (!from_call)
@@ -281,7 +293,7 @@ static void arrive_by_table(struct scan *s, uint32_t at, const struct scan_insn 
 static void leave(struct scan *s, uint32_t at)
 {
 	const struct scan_function *f = s->function;
-	struct state state = s->states[at / 2];
+	struct state state = s->states[unit_of(s, at)];
 	unsigned in_it = 0;
 	struct scan_insn insn;
 
@@ -303,14 +315,14 @@ static void leave(struct scan *s, uint32_t at)
 			common_add(&s->jumps, &state);
 		if (call)
 			common_add(&s->calls, &state);
-		if (!conditional && (scan_insn_is_end(&insn) || s->no_return[at / 2]))
+		if (!conditional && (scan_insn_is_end(&insn) || s->no_return[unit_of(s, at)]))
 			return;
 		if (!conditional || call)
 			apply(&state, &insn);
 		at += insn.len;
 		if (in_it && at < f->len) { /* a place to stand in, all the same */
-			s->states[at / 2] = state;
-			s->states[at / 2].met = true;
+			s->states[unit_of(s, at)] = state;
+			s->states[unit_of(s, at)].met = true;
 		}
 		if (!in_it)
 			arrive(s, at, &state, call && !conditional ? at - insn.len + 1 : 0);
@@ -324,10 +336,10 @@ static const struct state *place_of(const struct scan *s, uint32_t at)
 	struct scan_insn insn;
 
 	/* A halfword that nobody came to may be the second one of an instruction. */
-	if (f->thumb && at && !s->states[at / 2].met &&
+	if (f->thumb && at && !s->states[unit_of(s, at)].met &&
 	    scan_t32(f->code, f->len, at - 2, &insn) && insn.len == 4)
 		at -= 2;
-	return &s->states[at / 2];
+	return &s->states[unit_of(s, at)];
 }
 
 static void work_off(struct scan *s)
@@ -339,10 +351,9 @@ static void work_off(struct scan *s)
 static int one_round(struct scan *s)
 {
 	struct state entry = {.known = 1 << SP, .compared = -1, .lr_intact = true};
-	size_t halves = s->function->len / 2 + 1;
 
-	memset(s->states, 0, halves * sizeof(*s->states));
-	memset(s->from_call, 0, halves * sizeof(*s->from_call));
+	memset(s->states, 0, units(s) * sizeof(*s->states));
+	memset(s->from_call, 0, units(s) * sizeof(*s->from_call));
 	memset(&s->jumps, 0, sizeof(s->jumps));
 	memset(&s->calls, 0, sizeof(s->calls));
 	s->again = false;
@@ -361,12 +372,11 @@ static int one_round(struct scan *s)
 
 static int scan_all(struct scan *s)
 {
-	size_t halves = s->function->len / 2 + 1;
 	int failed = 0, rounds = 0;
 
-	s->states = malloc(halves * sizeof(*s->states));
-	s->from_call = malloc(halves * sizeof(*s->from_call));
-	s->no_return = calloc(halves, 1);
+	s->states = malloc(units(s) * sizeof(*s->states));
+	s->from_call = malloc(units(s) * sizeof(*s->from_call));
+	s->no_return = calloc(units(s), 1);
 	if (!s->states || !s->from_call || !s->no_return)
 		return -ENOMEM;
 	do {
