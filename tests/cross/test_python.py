@@ -11,7 +11,7 @@ from load import Load
 from packages import Packages
 from serving import free_port, serving
 
-STACKS = 60
+STACKS = 24
 QUESTION = b"a bb ccc dddd eeeee"
 
 
@@ -51,10 +51,10 @@ def guessed(context):
 def test_stacks(guest, name, server):
     port, debug = free_port(), debug_of(guest.name)
     with Load(lambda: ask(guest.port)) as load:
-        load.wait(15)  # the interpreter adapts code that runs often
+        load.wait(12)  # the interpreter adapts code that runs often
         with serving(debug, "--no-announce", f"--listen=127.0.0.1:{port}"):
             with traced.Attached(guest, server, options=f"-s 512 --connect=10.0.2.2:{port}") as attached:
-                load.wait(6)
+                load.wait(4)
         with traced.Attached(guest, server, options="-s 512 --no-symbols") as alone:
             load.wait(2)
         told, read = attached.report["contexts"], alone.report["contexts"]

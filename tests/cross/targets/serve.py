@@ -21,7 +21,7 @@ def words(data):
 
 
 def work(data):
-    rows = [Row(word) for word in words(data.decode() * 3)]
+    rows = [Row(word) for word in words(data.decode() * 2)]
     rows.sort()
     table = {row.text * (i % 7): [repr(row)] * 9 for i, row in enumerate(rows)}
     text = ",".join(map(str, table.values()))
