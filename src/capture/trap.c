@@ -68,14 +68,14 @@ static uint32_t context_of(struct engine *engine, struct thread *thread,
 			   const struct regs *regs, taddr_t slot, const struct hook *hook)
 {
 	size_t max = engine->options.depth, count;
+	frame_t leaf = hook->frame; /* (a rescan may move the hook) */
 	enum walk_end end;
 
-	count = walker_walk(&engine->walker, regs, slot, hook->frame, engine->frames, max,
-			    &end);
+	count = walker_walk(&engine->walker, regs, slot, leaf, engine->frames, max, &end);
 	if (engine->walker.unknown_pc && unknown_pc_rescan(engine)) {
 		walker_read_stack(&engine->walker, slot);
-		count = walker_walk(&engine->walker, regs, slot, hook->frame, engine->frames,
-				    max, &end);
+		count = walker_walk(&engine->walker, regs, slot, leaf, engine->frames, max,
+				    &end);
 	}
 	record(engine, thread, regs, slot, count, end);
 	return region_context(engine->region, &engine->space, engine->frames, count, end);
@@ -154,6 +154,13 @@ static void trap_return(struct engine *engine, struct thread *thread, const stru
 		book_alloc(&engine->book, book, at.result, size, context, engine_now(engine));
 }
 
+/* Does the function stand in the allocator's own code?  (glibc's reallocarray is a file of its
+ * own, with others' between.) */
+static bool is_core(const struct function *function)
+{
+	return function->call <= CALL_FREE && function->call != CALL_REALLOCARRAY;
+}
+
 /*
  * A call that comes from between the first and the last entry point of the same
  * allocator is the allocator's own and not the program's: glibc frees what a thread
@@ -170,7 +177,7 @@ static bool is_allocators_own(struct engine *engine, const struct hook *hook, ta
 	for (size_t i = 0; i < engine->hooks.list.len; i++) {
 		const struct hook *other = &engine->hooks.list.at[i];
 
-		if (other->instance != hook->instance || other->function->call == CALL_LOADER)
+		if (other->instance != hook->instance || !is_core(other->function))
 			continue;
 		lowest = other->address < lowest ? other->address : lowest;
 		highest = other->address > highest ? other->address : highest;

@@ -75,6 +75,18 @@ def test_equal_to_the_oracle(tmp_path, name):
     assert report.counts() == numbers
 
 
+def test_frees_of_blocks_from_before(target, attach):
+    """Also those that libc makes, from anywhere in its text: they are the program's."""
+    process = target("unknown")
+    tracer = attach(process.pid)
+    process.go_on()
+    process.done()
+    report = tracer.detach().consistent()
+    process.go_on()
+    summary = report["summary"]
+    assert (summary["frees_of_unknown"], summary["frees"], summary["allocs"]) == (process.result()["frees"], 0, 0)
+
+
 def both(tmp_path, argv):
     """The oracle inside, memtrace outside."""
     counts = tmp_path / "counts"
