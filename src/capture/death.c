@@ -71,14 +71,20 @@ int engine_bury(struct engine *engine, struct err *err)
 		return let_go(engine);
 	/* engine->rescan: whatever stops meanwhile waits. */
 	rc = tracee_stop(&engine->tracee, engine_handle, engine, err);
+	if (!rc && !engine->dying)
+		return 0; /* another thread's exec came first: the new program is followed */
 	engine->rescan = false;
 	if (rc)
 		return rc == -ETIMEDOUT ? 0 : rc; /* they run on, and die with our code */
+	thread = tracee_find(&engine->tracee, engine->dying);
+	if (!thread) { /* killed: another one ends the process */
+		engine->dying = 0;
+		tracee_resume(&engine->tracee);
+		return 0;
+	}
 	undo_run(engine->undo, &engine->tracee.target);
 	if (!hide_has_inside(&engine->tracee, engine->undo))
 		undo_wipe(engine->undo, &engine->tracee.target);
-	thread = tracee_find(&engine->tracee, engine->dying);
-	if (thread)
-		tracee_resume_one(&engine->tracee, thread);
+	tracee_resume_one(&engine->tracee, thread);
 	return 0;
 }

@@ -319,6 +319,8 @@ static void on_exec(struct engine *engine)
 	undo_clear(engine->undo);
 	hooks_clear(&engine->hooks);
 	engine->filtered = engine->harden = engine->resign = engine->left = false;
+	engine->dying = 0;
+	engine->unkillable = false;
 	engine_clear(engine);
 	engine->tracee.alive = engine->tracee.pid;
 	target_close(&engine->tracee.target);

@@ -44,6 +44,18 @@ def end_of(process):
     return info.si_code, info.si_status
 
 
+def test_an_exec_overtakes_a_fault(target, attach):
+    """The thread that was to end the process is gone, and another program has begun."""
+    for _ in range(12):
+        process = target("execs", "fault")
+        tracer = attach(process.pid, "--no-symbols")
+        process.go_on()
+        process.go_on()  # to the second program, if there is one
+        status = process.wait()
+        assert status in (0, 1, -signal.SIGSEGV)
+        assert tracer.wait() == 0
+
+
 @pytest.mark.parametrize("how", DEATHS)
 def test_as_without_us(dies, attach, how):
     before = end_of(dies(how))

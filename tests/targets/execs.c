@@ -1,7 +1,10 @@
 /*
- * execs [thread]: allocates, then becomes another program (itself with "second"),
+ * execs [thread|fault]: allocates, then becomes another program (itself with "second"),
  * from the main thread or from another one.  The second program's tally is what
  * counts in the end: statistics begin anew with an exec.
+ *
+ * fault: while a thread is about to kill the process by a fault.  Which of both comes first
+ * is chance; the exec is a long one (of many arguments).
  */
 #include <pthread.h>
 
@@ -17,6 +20,32 @@ NOINLINE static void *first_alloc(size_t size)
 NOINLINE static void *second_alloc(size_t size)
 {
 	return got(malloc(size), size);
+}
+
+static volatile int go;
+
+static void *fault(void *arg)
+{
+	while (!go)
+		;
+	*(volatile int *)arg = 1;
+	return NULL;
+}
+
+static void race(void)
+{
+	enum { MANY = 12, LONG = 100000 };
+	static char argument[LONG];
+	char *argv[MANY + 3] = {self, "second"};
+	pthread_t thread;
+
+	memset(argument, 'x', LONG - 1);
+	for (int i = 0; i < MANY; i++)
+		argv[2 + i] = argument;
+	pthread_create(&thread, NULL, fault, NULL);
+	usleep(10000); /* it spins */
+	go = 1;
+	execv(self, argv);
 }
 
 static void *become(void *arg)
@@ -38,7 +67,9 @@ int main(int argc, char **argv)
 	target_ready();
 	for (int i = 0; i < 20; i++)
 		target_kept[0] = first_alloc(1000);
-	if (argc > 1) {
+	if (argc > 1 && !strcmp(argv[1], "fault")) {
+		race();
+	} else if (argc > 1) {
 		pthread_t thread;
 		pthread_create(&thread, NULL, become, NULL);
 		pthread_join(thread, NULL);
