@@ -45,6 +45,7 @@ enum notice_kind {
 enum capture_end {
 	CAPTURE_EXITED,	  /* the process exited: status */
 	CAPTURE_KILLED,	  /* by signal `status` */
+	CAPTURE_GONE,	  /* the process has ended; nobody told us how */
 	CAPTURE_DETACHED, /* by us; the process runs on */
 	CAPTURE_FAILED,	  /* it never began: text says why; the process is untouched */
 	CAPTURE_LOST,	  /* the tracer failed later; text says why; the process was let go */

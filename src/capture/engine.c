@@ -415,7 +415,8 @@ int engine_turn(struct engine *engine, struct err *err)
 
 	if (rc == -ECHILD) {
 		/* Its leader had ended before we came: nobody tells us the status. */
-		on_exit_of_process(engine, 0);
+		engine->ended = true;
+		engine->end = CAPTURE_GONE;
 		return 0;
 	}
 	if (rc < 0)

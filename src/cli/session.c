@@ -464,6 +464,9 @@ static void tell_ending(struct session *s)
 		words_say(&s->words, "Process %d was killed by signal %d (%s)", pid, status,
 			  strsignal(status));
 		break;
+	case CAPTURE_GONE:
+		words_say(&s->words, "Process %d has ended", pid);
+		break;
 	case CAPTURE_DETACHED:
 		words_say(&s->words, "Detached from process %d", pid);
 		break;

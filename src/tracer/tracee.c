@@ -136,6 +136,9 @@ static int queue_fill(struct tracee *tracee, bool wait)
 
 	tracee->hurried = false;
 	tracee->queue.len = tracee->queue_head = tracee->queue_urgent = 0;
+	/* (there may be other children of ours, for whose end to wait: the guardian) */
+	if (wait && !tracee->count && !tracee->expected.len)
+		return -ECHILD;
 	/* Each by its id: a search for any looks at all that stand already, a thousand
 	 * times where a thousand are asked to. */
 	if (tracee->standing && !wait)

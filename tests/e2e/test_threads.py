@@ -69,6 +69,18 @@ def test_attach_after_the_first_thread_is_gone(target, attach, tmp_path):
     process.result()
 
 
+def test_the_end_without_a_first_thread(target, attach):
+    """Nobody is told of the end of a first thread that had ended before the attach."""
+    process = target("leader")
+    process.go_on()
+    process.done()
+    tracer = attach(process.pid)
+    process.go_on()
+    process.result()
+    assert tracer.wait() == 0
+    assert tracer.report()["summary"]["lost_events"] == 0
+
+
 def test_threads_are_listed(target, attach):
     process = target("threads", 4, 100)
     tracer = attach(process.pid)
