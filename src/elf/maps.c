@@ -111,6 +111,17 @@ static bool parse_line(char *line, struct mapping *ret)
 	return true;
 }
 
+/* The kernel makes the text in pieces, and two mappings may have become one, or one two,
+ * between them: what was said before stands.  False: nothing is left of this one. */
+static bool clip(struct mapping *mapping, taddr_t previous)
+{
+	if (mapping->begin < previous) {
+		mapping->offset += mapping->inode ? previous - mapping->begin : 0;
+		mapping->begin = previous;
+	}
+	return mapping->begin < mapping->end;
+}
+
 /* Takes over `text` (NUL-terminated at len, from malloc) whatever comes of it. */
 static int parse_owned(char *text, size_t len, struct maps *ret, struct err *err)
 {
@@ -125,18 +136,20 @@ static int parse_owned(char *text, size_t len, struct maps *ret, struct err *err
 
 		if (newline)
 			*newline = '\0';
-		if (!parse_line(line, &mapping) || mapping.begin < previous) {
+		if (!parse_line(line, &mapping)) {
 			err_set(err, -EINVAL,
 				"a line of the memory map can't be understood: %.100s", line);
 			maps_deinit(&maps);
 			return -EINVAL;
 		}
+		line = next;
+		if (!clip(&mapping, previous))
+			continue;
 		previous = mapping.end;
 		if (!vec_push(&maps.list, mapping)) {
 			maps_deinit(&maps);
 			return err_sys(err, -ENOMEM, "reading the memory map");
 		}
-		line = next;
 	}
 	*ret = maps;
 	return 0;

@@ -52,6 +52,17 @@ static void close_file(struct module *module)
 	module->fd = -1;
 }
 
+/* Unmapped, by its build-id it is known again: a program that loads a library a thousand
+ * times would have a thousand files open here. */
+static void release_file(struct module *module)
+{
+	if (module->fd < 0 || !module->build_id_len)
+		return;
+	((struct memory_file *)module->source)->fd = -1;
+	close(module->fd);
+	module->fd = -1;
+}
+
 static void module_destroy(struct module *module)
 {
 	if (!module)
@@ -359,6 +370,22 @@ static struct module *find_known(const struct update *u, const struct mapping *m
 	return NULL;
 }
 
+/* It is there again: read from the file that is open now.  fresh is used up. */
+static void take_back(struct modules *modules, struct module *old, struct module *fresh)
+{
+	if (modules->forget)
+		modules->forget(old);
+	image_close(old->image);
+	close_file(old);
+	old->image = fresh->image;
+	old->source = fresh->source;
+	old->fd = fresh->fd;
+	fresh->image = NULL;
+	fresh->source = NULL;
+	fresh->fd = -1;
+	module_destroy(fresh);
+}
+
 /* An unmapped module without an open file that `fresh` is the same as. */
 static struct module *find_returned(const struct update *u, const struct module *fresh)
 {
@@ -388,7 +415,7 @@ static int add_mapping(struct update *u, const struct mapping *m)
 			return failed;
 		old = find_returned(u, module);
 		if (old) {
-			module_destroy(module);
+			take_back(modules, old, module);
 			module = old;
 		} else if (vec_push(&modules->list, module)) {
 			module->instance = (uint32_t)modules->list.len;
@@ -448,6 +475,8 @@ int modules_update(struct modules *modules, int pid, const struct maps *maps,
 
 		u.changed |= module->mapped && !module->seen;
 		module->mapped = module->seen;
+		if (!module->mapped)
+			release_file(module);
 	}
 	if (sort_mapped(modules))
 		failed = -ENOMEM;

@@ -19,6 +19,21 @@ def test_dlopen_and_dlclose(follow):
     assert sum("plugin_b.so" in path for path in paths) >= 1
 
 
+def test_many_loads_few_files(target, attach):
+    """A library that is loaded again and again, each time elsewhere, takes no file of ours each."""
+    process = target("plugins", memtrace.TARGETS, "200", "apart")
+    tracer = attach(process.pid, "--no-symbols", command=["prlimit", "--nofile=64"])
+    process.go_on()
+    process.done()
+    report = tracer.detach().consistent()
+    process.go_on()
+    result = process.result()
+    assert report["summary"]["allocs"] >= result["allocs"] == 800
+    assert sum("plugin_a.so" in module["path"] for module in report["modules"]) > 64
+    assert {frame["module"] for context in report["contexts"] for frame in context["stack"]} >= {
+        str(memtrace.TARGETS / f"plugin_{letter}.so") for letter in "ab"}
+
+
 def test_every_frame_lies_in_its_module(follow):
     _, report = follow("entries", "2")
     where = {module["path"]: module for module in report["modules"]}

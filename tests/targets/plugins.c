@@ -1,10 +1,11 @@
 /*
- * plugins DIR ROUNDS: loads plugin_a.so and plugin_b.so of DIR by turns, so that
+ * plugins DIR ROUNDS [apart]: loads plugin_a.so and plugin_b.so of DIR by turns, so that
  * they reuse each other's addresses; each allocates 4 blocks a round, one of which
  * stays.  The sizes tell them apart: 100 + for a, 200 + for b.  Beside the tally
- * stands what the loader allocates for itself.
+ * stands what the loader allocates for itself.  apart: none comes to lie where one was before.
  */
 #include <dlfcn.h>
+#include <sys/mman.h>
 
 #include "target.h"
 
@@ -33,6 +34,9 @@ int main(int argc, char **argv)
 		for (int i = 0; i < 3; i++)
 			drop(blocks[i], size + i);
 		dlclose(handle);
+		if (argc > 3) /* takes its place */
+			mmap((void *)((uintptr_t)alloc & ~4095ul), 4096, PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	}
 	target_done();
 	char more[40];

@@ -86,7 +86,6 @@ static void what_is_no_map_is_refused(void **state)
 		"1000-2000 rwxp 0 0801 1\n",
 		"1000-2000 rwxp 0 08:01 x\n",
 		"10000000000000000-20000000000000000 rwxp 0 08:01 1\n",
-		"1000-3000 rwxp 0 08:01 1\n2000-4000 rwxp 0 08:01 1\n",
 	};
 	struct maps maps;
 	struct err err;
@@ -97,6 +96,26 @@ static void what_is_no_map_is_refused(void **state)
 		assert_int_equal(maps_parse(bad[i], strlen(bad[i]), &maps, &err), -EINVAL);
 		assert_int_equal(err.code, -EINVAL);
 	}
+}
+
+/* Read in pieces, between which mappings were merged and split. */
+static void what_was_said_stands(void **state)
+{
+	static const char torn[] = "1000-3000 rw-p 00000000 08:01 1 /a\n"
+				   "2000-5000 r-xp 00001000 08:01 1 /a\n"
+				   "4000-5000 r-xp 00003000 08:01 1 /a\n"
+				   "4800-6000 rw-p 00000000 00:00 0\n";
+	struct maps maps;
+
+	(void)state;
+	assert_int_equal(maps_parse(torn, strlen(torn), &maps, NULL), 0);
+	assert_int_equal(maps.list.len, 3);
+	assert_int_equal(maps.list.at[1].begin, 0x3000);
+	assert_int_equal(maps.list.at[1].end, 0x5000);
+	assert_int_equal(maps.list.at[1].offset, 0x2000);
+	assert_int_equal(maps.list.at[2].begin, 0x5000);
+	assert_int_equal(maps.list.at[2].offset, 0);
+	maps_deinit(&maps);
 }
 
 static void our_own_map_is_read(void **state)
@@ -123,6 +142,7 @@ int main(void)
 		cmocka_unit_test(every_field_is_read),
 		cmocka_unit_test(an_address_is_found_in_its_mapping),
 		cmocka_unit_test(what_is_no_map_is_refused),
+		cmocka_unit_test(what_was_said_stands),
 		cmocka_unit_test(our_own_map_is_read),
 	};
 
