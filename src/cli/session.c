@@ -24,6 +24,7 @@
 #include "capture/gather.h"
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "cli/leaver.h"
 #include "cli/reporter.h"
 #include "cli/signals.h"
 #include "cli/words.h"
@@ -49,6 +50,7 @@ struct session {
 	const struct options *options;
 	struct words words;
 	struct signals signals;
+	struct leaver leaver;
 	struct reporter reporter;
 	struct gather *gather; /* what modules lack; NULL: names are not wanted */
 	struct capture *capture;
@@ -421,7 +423,7 @@ static short step(struct session *s)
 	};
 
 	poll(fds, ARRAY_SIZE(fds), time_left(s));
-	while (signals_next(&s->signals, &event))
+	while (leaver_next(&s->leaver, &event) || signals_next(&s->signals, &event))
 		on_signal(s, &event);
 	while (s->state != ENDED && capture_next(s->capture, &notice))
 		on_notice(s, &notice);
@@ -503,6 +505,7 @@ static int finish(struct session *s)
 	if (s->console)
 		console_stop(s->console);
 	s->words.console = NULL;
+	leaver_stop(&s->leaver);
 	signals_release(&s->signals);
 	tell_ending(s);
 	if (s->ending.end == CAPTURE_FAILED)
@@ -582,12 +585,16 @@ static int begin(struct session *s, struct err *err)
 		return rc;
 	prepare(s, &supplies);
 	rc = signals_init(&s->signals, s->options->program, err);
-	return rc ? rc : start(s, &supplies, err);
+	if (!rc)
+		rc = start(s, &supplies, err);
+	if (!rc)
+		leaver_start(&s->leaver, &s->signals, s->capture);
+	return rc;
 }
 
 int session_run(const struct options *options)
 {
-	struct session s = {.options = options};
+	struct session s = {.options = options, .leaver = {.end = -1}};
 	struct err err;
 	int status = 1;
 

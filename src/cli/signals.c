@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 static const struct {
@@ -59,21 +60,61 @@ int signals_init(struct signals *signals, bool launched, struct err *err)
 	return 0;
 }
 
+static enum signal_wish wish_of(const struct signals *signals, int signo)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
+		if (table[i].signo == signo)
+			return signals->launched ? table[i].launched : table[i].attached;
+	return SIGNAL_NOTHING;
+}
+
+struct signal_event signals_event(const struct signals *signals, int signo)
+{
+	return (struct signal_event){.signo = signo, .wish = wish_of(signals, signo)};
+}
+
 bool signals_next(struct signals *signals, struct signal_event *ret)
 {
 	struct signalfd_siginfo info;
 
 	if (read(signals->fd, &info, sizeof(info)) != sizeof(info))
 		return false;
-	*ret = (struct signal_event){
-		.signo = (int)info.ssi_signo,
-		.wish = SIGNAL_NOTHING,
-		.shared = info.ssi_code == SI_KERNEL,
-	};
-	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-		if (table[i].signo == ret->signo)
-			ret->wish = signals->launched ? table[i].launched : table[i].attached;
+	*ret = signals_event(signals, (int)info.ssi_signo);
+	ret->shared = info.ssi_code == SI_KERNEL;
 	return true;
+}
+
+static sigset_t leave_set(const struct signals *signals)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		enum signal_wish wish = wish_of(signals, table[i].signo);
+
+		if ((wish == SIGNAL_LEAVE || wish == SIGNAL_LEAVE_SICK) &&
+		    sigismember(&signals->blocked, table[i].signo))
+			sigaddset(&set, table[i].signo);
+	}
+	return set;
+}
+
+bool signals_take_leave(const struct signals *signals, struct signal_event *ret)
+{
+	const struct timespec at_once = {0};
+	sigset_t set = leave_set(signals);
+	int signo = sigtimedwait(&set, NULL, &at_once);
+
+	if (signo > 0)
+		*ret = signals_event(signals, signo);
+	return signo > 0;
+}
+
+void signals_unblock_leave(const struct signals *signals)
+{
+	sigset_t set = leave_set(signals);
+
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 void signals_release(struct signals *signals)

@@ -43,6 +43,13 @@ int signals_init(struct signals *signals, bool launched, struct err *err);
 
 /* Takes one; false: none waits. */
 bool signals_next(struct signals *signals, struct signal_event *ret);
+/* What a signal means, as if somebody had sent it to us alone. */
+struct signal_event signals_event(const struct signals *signals, int signo);
+
+/* Takes one that says leave, and no other; false: none waits. */
+bool signals_take_leave(const struct signals *signals, struct signal_event *ret);
+/* In the calling thread: such a signal ends us, as it ends any program. */
+void signals_unblock_leave(const struct signals *signals);
 
 /* From here on the process has nothing to lose: those that wait are dropped, later
  * ones end us as they end any program. */

@@ -1,0 +1,83 @@
+/*
+ * A signal that says leave and that the main thread has not taken after a while is taken
+ * here.  When the process is free, a second one ends us at once, as it ends any program: it
+ * is unblocked in this thread alone, which the kernel then gives it to.
+ */
+#include "cli/leaver.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { PATIENCE_MS = 200 };
+
+/* Waits for the end; false: it has not come. */
+static bool ends_within(const struct leaver *leaver, int ms)
+{
+	struct pollfd end = {leaver->end, POLLIN, 0};
+
+	return poll(&end, 1, ms) > 0;
+}
+
+static void *leaver_main(void *arg)
+{
+	struct leaver *leaver = arg;
+	struct signal_event event;
+
+	for (;;) {
+		struct pollfd fds[] = {{leaver->end, POLLIN, 0},
+				       {leaver->signals->fd, POLLIN, 0}};
+
+		poll(fds, ARRAY_SIZE(fds), -1);
+		if (fds[0].revents || ends_within(leaver, PATIENCE_MS))
+			return NULL;
+		if (!signals_take_leave(leaver->signals, &event))
+			continue;
+		atomic_store(&leaver->left, event.signo);
+		capture_detach(leaver->capture);
+		signals_unblock_leave(leaver->signals);
+		ends_within(leaver, -1);
+		return NULL;
+	}
+}
+
+int leaver_start(struct leaver *ret, struct signals *signals, struct capture *capture)
+{
+	int rc;
+
+	ret->signals = signals;
+	ret->capture = capture;
+	atomic_init(&ret->left, 0);
+	ret->end = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (ret->end < 0)
+		return -errno;
+	rc = pthread_create(&ret->thread, NULL, leaver_main, ret);
+	if (rc) {
+		close(ret->end);
+		ret->end = -1;
+	}
+	return -rc;
+}
+
+bool leaver_next(struct leaver *leaver, struct signal_event *ret)
+{
+	int signo = atomic_exchange(&leaver->left, 0);
+
+	if (signo)
+		*ret = signals_event(leaver->signals, signo);
+	return signo != 0;
+}
+
+void leaver_stop(struct leaver *leaver)
+{
+	uint64_t one = 1;
+
+	if (leaver->end < 0)
+		return;
+	while (write(leaver->end, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+	pthread_join(leaver->thread, NULL);
+	close(leaver->end);
+	leaver->end = -1;
+}

@@ -1,0 +1,59 @@
+"""Whoever reads memtrace's words may stop reading: the process is let go all the same."""
+import fcntl
+import os
+import signal
+import struct
+import subprocess
+import termios
+import time
+
+import pytest
+
+
+def filled(pipe, patience=30):
+    """Until nothing more is written to a pipe that nobody reads."""
+    size, end, before = fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ), time.monotonic() + patience, -1
+    while time.monotonic() < end:
+        held = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
+        if held == before and held > size // 2:
+            return
+        before = held
+        time.sleep(0.1)
+    raise AssertionError(f"{held} bytes of {size}")
+
+
+def until(condition, patience=30):
+    end = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def stalled(memtrace, obedient):
+    """A memtrace in the middle of a long answer."""
+    process = subprocess.Popen([memtrace, "-q", "-p", str(obedient.pid)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process.stdin.write(b"help\n" * 500)
+    process.stdin.flush()
+    filled(process.stdout)
+    assert obedient.tracer() == process.pid
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize("signo", [signal.SIGINT, signal.SIGTERM])
+def test_the_process_is_free_at_once(stalled, obedient, signo):
+    os.kill(stalled.pid, signo)
+    until(lambda: obedient.tracer() == 0)
+    assert stalled.poll() is None
+    out, _ = stalled.communicate(timeout=30)  # it is read again
+    assert out.count(b"HEAP SUMMARY") == 1
+    assert stalled.returncode == (0 if signo == signal.SIGINT else 128 + signo)
+
+
+def test_a_second_signal_ends_it(stalled, obedient):
+    os.kill(stalled.pid, signal.SIGINT)
+    until(lambda: obedient.tracer() == 0)
+    until(lambda: (os.kill(stalled.pid, signal.SIGINT), stalled.poll())[1] is not None)
+    assert stalled.returncode == -signal.SIGINT
