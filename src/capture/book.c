@@ -104,6 +104,7 @@ void book_forget(struct book_thread *thread)
 	for (unsigned i = 0; i < thread->depth; i++)
 		thread->pending[i].taken = false;
 	thread->last_alloc = thread->last_free = 0;
+	thread->allocs = thread->frees = 0;
 }
 
 void book_abandon(struct book *book, struct book_thread *thread)

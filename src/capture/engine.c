@@ -162,9 +162,22 @@ int engine_attach(struct engine *engine, pid_t pid, struct err *err)
 			     "no allocator found in pid %d: no module has a symbol malloc (a "
 			     "static program that was stripped?)",
 			     pid);
+	if (rc && !status_alive(pid)) /* that is why, whatever was seen of it */
+		rc = err_set(err, -ESRCH, "pid %d ended before it could be attached to", pid);
 	if (!rc && !engine->ended)
 		tell(engine, NOTICE_READY, "Attached to pid %d", pid);
 	return rc;
+}
+
+/* All libraries are there that come before the program begins, or it is static. */
+static void is_loaded(struct engine *engine)
+{
+	engine->loading = false;
+	if (!engine->hooks.allocators)
+		engine_warn(engine,
+			    "no allocator found in pid %d: no module has a symbol malloc (a "
+			    "static program that was stripped?)",
+			    engine->tracee.pid);
 }
 
 int engine_launch(struct engine *engine, char *const argv[], struct err *err)
@@ -177,6 +190,8 @@ int engine_launch(struct engine *engine, char *const argv[], struct err *err)
 	hold(engine);
 	engine->loading = true;
 	rc = engine_follow(engine, HOOK_LOADER, err);
+	if (!rc && !engine->hooks.loader)
+		is_loaded(engine);
 	if (!rc)
 		tell(engine, NOTICE_READY, "Started pid %d", engine->tracee.pid);
 	return rc;
@@ -398,13 +413,10 @@ static int rescan(struct engine *engine, struct err *err)
 	if (rc)
 		return rc == -ECHILD ? 0 : rc;
 	rc = engine_follow(engine, begins ? HOOK_LOADER : HOOK_ALL, err);
-	if (rc || begins)
+	if (rc)
 		return rc == -ECHILD ? 0 : rc;
-	if (engine->loading && !engine->hooks.allocators)
-		engine_warn(engine,
-			    "no allocator found in pid %d: no module has a symbol malloc",
-			    engine->tracee.pid);
-	engine->loading = false;
+	if (engine->loading && (!begins || !engine->hooks.loader))
+		is_loaded(engine);
 	return 0;
 }
 

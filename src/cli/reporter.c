@@ -170,6 +170,7 @@ bool reporter_finish(struct reporter *reporter, const struct snapshot *snapshot)
 	struct report_options options = reporter_options(reporter);
 	struct words *words = reporter->words;
 	struct err err = {0};
+	int rc;
 
 	if (snapshot->context_count)
 		source_await(&reporter->source);
@@ -183,11 +184,16 @@ bool reporter_finish(struct reporter *reporter, const struct snapshot *snapshot)
 		words_warn(words, "can't write %s: %s; the report goes to stderr",
 			   reporter->options->output, err.text);
 	}
-	if (reporter->output_failed)
-		words->out = stderr;
-	if (reporter_write(reporter, snapshot, &options, &err)) {
-		words_warn(words, "%s", err.text);
-		return false;
+	if (!reporter->output_failed) {
+		rc = reporter_write(reporter, snapshot, &options, &err);
+		if (rc)
+			words_warn(words, rc == -EPIPE ? "%s" : "%s; the report goes to stderr",
+				   err.text);
+		if (!rc || rc == -EPIPE) /* a reader who has gone has seen enough */
+			return !rc;
 	}
-	return !reporter->output_failed;
+	words->out = stderr;
+	if (reporter_write(reporter, snapshot, &options, &err))
+		words_warn(words, "%s", err.text);
+	return false;
 }

@@ -93,8 +93,8 @@ static void monitor(struct session *s, const struct command_call *call)
 	s->monitor_ms = call->monitor == MONITOR_EVERY ? call->monitor_ms : MONITOR_DEFAULT_MS;
 	s->due[TIMER_MONITOR] = on ? now_ms() + s->monitor_ms : 0;
 	if (on)
-		fprintf(s->words.out, "Status every %g seconds; 'monitor stop' ends it\n",
-			(double)s->monitor_ms / 1000);
+		fprintf(s->words.out, "Status every %g second%s; 'monitor stop' ends it\n",
+			(double)s->monitor_ms / 1000, s->monitor_ms == 1000 ? "" : "s");
 	else
 		fputs("Monitor is off\n", s->words.out);
 }
@@ -516,6 +516,7 @@ static int finish(struct session *s)
 		return exit_status(s, false);
 	}
 	in_use = snapshot->totals.live_blocks > 0;
+	s->failed |= snapshot->blind;
 	if (!reporter_finish(&s->reporter, snapshot))
 		s->failed = true;
 	snapshot_destroy(snapshot);

@@ -47,6 +47,8 @@ const char *report_symbols_from(const struct report_job *job, const struct names
 static int choose_one(const struct snapshot *snapshot, uint32_t context, uint32_t **ret,
 		      size_t *count, struct err *err)
 {
+	if (snapshot->context_count <= 1) /* (the first is where stacks begin) */
+		return err_set(err, -ENOENT, "there are no call stacks yet");
 	if (context >= snapshot->context_count)
 		return err_set(err, -ENOENT, "no call stack has the id %u (there are 1 to %u)",
 			       context, snapshot->context_count - 1);

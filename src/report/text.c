@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/scope.h"
 #include "report/decode.h"
 #include "report/job.h"
 #include "report/utf8.h"
@@ -45,6 +46,19 @@ static void print_duration(FILE *out, const struct snapshot *s)
 		fprintf(out, "%" PRIu64 " h %" PRIu64 " min", whole / 3600, whole / 60 % 60);
 }
 
+/* Without the blanks that setproctitle() leaves behind it. */
+static void print_argument(FILE *out, const char *argument)
+{
+	size_t len = strlen(argument);
+	scope_free char *shown = NULL;
+
+	while (len && argument[len - 1] == ' ')
+		len--;
+	shown = strndup(argument, len);
+	if (shown)
+		utf8_print(out, shown);
+}
+
 /* The command, as many whole arguments as fit in `columns`; all with -v. */
 static void print_command(FILE *out, const struct snapshot *s, size_t columns, bool verbose)
 {
@@ -59,7 +73,7 @@ static void print_command(FILE *out, const struct snapshot *s, size_t columns, b
 		}
 		if (arg != s->command)
 			putc(' ', out);
-		utf8_print(out, *arg);
+		print_argument(out, *arg);
 		used += len;
 	}
 }
@@ -146,7 +160,9 @@ static void write_verdict(FILE *out, const struct snapshot *s)
 	uint64_t bytes = t->allocated_bytes - t->freed_bytes;
 	uint64_t blocks = t->allocs - t->frees;
 
-	if (!t->allocs) {
+	if (s->blind) {
+		fputs("No allocator was found: what the process allocates is not known.", out);
+	} else if (!t->allocs) {
 		fputs("Nothing was allocated while memtrace watched.", out);
 	} else if (!blocks) {
 		fputs("All that was allocated while memtrace watched has been freed.", out);

@@ -117,6 +117,10 @@ child_main(char *const argv[], bool stdin_null, const sigset_t *mask, int go, in
 
 static int launch_failed(const char *program, int code, struct err *err)
 {
+	if (code == ENOENT && strchr(program, '/') && access(program, F_OK) == 0)
+		return err_set(err, -code,
+			       "%s: its interpreter is not there (see: head -1; readelf -l)",
+			       program);
 	if (code == ENOENT)
 		return err_set(err, -code, "%s: not found%s", program,
 			       strchr(program, '/') ? "" : " in PATH");

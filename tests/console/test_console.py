@@ -59,6 +59,8 @@ def test_clear(console, obedient):
     obedient.order("allocate 1 7")
     child.sendline("status")
     assert in_use(child) == (7, 1, 1, 0, 7)
+    child.sendline("threads")  # since the clear, whatever it was that it freed
+    child.expect(rf"{obedient.pid} +1 +3 ")
     child.sendline("quit")
     left(child, obedient)
 

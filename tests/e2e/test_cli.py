@@ -239,6 +239,42 @@ def test_output_that_can_not_be_written(leaky, path, why):
     assert "HEAP SUMMARY" in report
 
 
+def test_stdout_that_can_not_be_written():
+    target = subprocess.Popen(["sleep", "1000"])
+    try:
+        with open("/dev/full", "w") as full:
+            result = subprocess.run([MEMTRACE, "-q", "-b", "-d", "100ms", "-p", str(target.pid)], stdout=full,
+                                    stderr=subprocess.PIPE, text=True, timeout=60)
+    finally:
+        target.kill()
+        target.wait()
+    assert result.returncode == 1
+    warning, report = result.stderr.split("\n", 1)
+    assert warning == "memtrace: the report can't be written: No space left on device; the report goes to stderr"
+    assert "HEAP SUMMARY" in report
+
+
+def test_an_interpreter_that_is_not_there(tmp_path):
+    script = tmp_path / "script"
+    script.write_text("#!/no/such/interpreter\n")
+    script.chmod(0o755)
+    result = run(script)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"memtrace: {script}: its interpreter is not there")
+
+
+@pytest.mark.parametrize("before", [[], ["sh", "-c", 'exec "$0"']], ids=["started", "exec"])
+def test_a_program_in_which_nothing_is_seen(tmp_path, before):
+    """Static and stripped: to say that it leaks nothing would be a lie."""
+    source, program = tmp_path / "nothing.c", tmp_path / "nothing"
+    source.write_text("#include <stdlib.h>\nvoid *volatile kept;\nint main(void) { kept = malloc(100); return 0; }\n")
+    subprocess.run(["cc", "-static", "-s", "-o", program, source], check=True)
+    result = run("-q", "--error-exitcode=9", *before, program)
+    assert result.returncode == 1
+    assert re.search(r"^memtrace: no allocator found in pid \d+: no module has a symbol malloc", result.stderr, re.M)
+    assert "No allocator was found: what the process allocates is not known." in result.stderr
+
+
 def test_json(leaky, tmp_path):
     path = tmp_path / "report.json"
     run("-q", "--format=json", "-o", path, leaky)
