@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "serve/store.h"
@@ -16,6 +17,7 @@
 
 enum {
 	TICK_MS = 1000,
+	ACCEPT_PAUSE_MS = 20,
 	TELL_SLOW_MS = 1000, /* an index that took longer is worth a word */
 	DIAL_LIMIT_MS = 3000,
 	DIAL_FIRST_MS = 250,
@@ -78,13 +80,23 @@ static void remove_at(struct server *server, size_t index)
 		say(server, "Waiting for client to connect");
 }
 
+/* Half of the descriptors are for files. */
+static size_t most_clients(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur / 2 > SERVER_MAX_CLIENTS)
+		return SERVER_MAX_CLIENTS;
+	return limit.rlim_cur / 2;
+}
+
 /* Room for one more: the client that has been silent longest goes.  It calls again when it
  * has a question; so nobody keeps others out by calling often and saying nothing. */
 static void make_room(struct server *server)
 {
 	size_t oldest = 0;
 
-	if (server->connections.len < SERVER_MAX_CLIENTS)
+	if (server->connections.len < most_clients())
 		return;
 	for (size_t i = 1; i < server->connections.len; i++)
 		if (server->connections.at[i]->moved_at <
@@ -99,9 +111,11 @@ static void accept_one(struct server *server)
 	struct err err;
 	int fd;
 
-	if (endpoint_accept(server->listener, 0, &fd, from, &err))
-		return;
 	make_room(server);
+	if (endpoint_accept(server->listener, 0, &fd, from, &err)) {
+		poll(NULL, 0, ACCEPT_PAUSE_MS); /* the listener may stay readable */
+		return;
+	}
 	if (server_add(server, fd, from, &err))
 		say(server, "%s", err.text);
 }

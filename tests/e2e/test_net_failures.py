@@ -134,10 +134,14 @@ def test_client_is_killed(network, made, start, tmp_path):
 @pytest.fixture
 def local(start, made):
     """A server on the loopback of this machine, for rude clients.  (server, port)"""
+    return on_loopback(start, made)
+
+
+def on_loopback(start, made, *before):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = start(None, net.FS, "--no-announce", "-l", f"127.0.0.1:{port}", made("stripped").full,
+    server = start(None, *before, net.FS, "--no-announce", "-l", f"127.0.0.1:{port}", made("stripped").full,
                    made("nothing-left").full)
     server.wait_line("^Waiting")
     return server, port
@@ -199,11 +203,12 @@ def test_rude_clients_stop_nobody(local):
 
 
 @pytest.mark.limit(120)
-def test_silent_clients_keep_nobody_out(local):
+@pytest.mark.parametrize("before, count", [((), 600), (("prlimit", "--nofile=40"), 60)], ids=["", "few-files"])
+def test_silent_clients_keep_nobody_out(start, made, before, count):
     """More than there is room for, all of them polite; who was silent longest is let go."""
-    server, port = local
+    server, port = on_loopback(start, made, *before)
     silent = []
-    for _ in range(600):
+    for _ in range(count):
         silent.append(connect(port))
         silent[-1].sendall(message(1, HELLO))
         assert receive(silent[-1])[0] == 2
