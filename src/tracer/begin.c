@@ -172,8 +172,10 @@ int tracee_launch(struct tracee *ret, char *const argv[], bool stdin_null, const
 	}
 	scope_close int go_read = go[0], go_write = go[1], failed_read = failed[0];
 	pid = fork();
-	if (pid == 0)
+	if (pid == 0) {
+		close(go[1]); /* so that our death is the end of its input */
 		child_main(argv, stdin_null, mask, go[0], failed[1]);
+	}
 	close(failed[1]);
 	if (pid < 0)
 		return err_sys(err, -errno, "cannot start %s", argv[0]);
