@@ -27,6 +27,7 @@ enum {
 	DEFAULT_TIMEOUT_MS = 10000,
 	PATIENCE = 6, /* time limits a server may fill with PROGRESS alone */
 	END_GRACE_MS = 500,
+	WATCHED_MS = 250, /* whoever waits is told that often */
 };
 
 /* ---- the end of a connection -------------------------------------------------------- */
@@ -172,6 +173,15 @@ static int64_t deadline(const struct resolver *r)
 	return silent < idle ? silent : idle;
 }
 
+/* Until something has come, or for as long as whoever watches can go without a word. */
+static int wait_some(struct resolver *r, bool watched, struct err *err)
+{
+	int64_t until = deadline(r), soon = channel_now() + WATCHED_MS;
+	int e = channel_wait(&r->channel, watched && soon < until ? soon : until, err);
+
+	return e == -ETIMEDOUT && channel_now() < until ? 0 : e;
+}
+
 /* Asks what waits and takes answers until no request is under way. */
 static int converse(struct resolver *r, void (*progress)(void *arg, size_t done, size_t count),
 		    void *arg, struct err *err)
@@ -189,7 +199,7 @@ static int converse(struct resolver *r, void (*progress)(void *arg, size_t done,
 		e = ask(r, err);
 		if (e || !r->requests.len)
 			break;
-		e = channel_wait(&r->channel, deadline(r), err);
+		e = wait_some(r, progress, err);
 		while (!e && (n = channel_next(&r->channel, &message, err)) > 0)
 			e = resolver_take(r, &message, err);
 		if (e || n < 0) {
@@ -283,9 +293,10 @@ int resolver_start(const struct resolver_options *options, struct resolver **ret
 	int e;
 
 	for (const char *const *dir = options->debug_dirs; dir && *dir; dir++)
-		complete = complete &&
-			   vec_push(&args, options->serve_dirs ? "--serve-dir" : "--debug-dir") &&
-			   vec_push(&args, *dir);
+		complete =
+			complete &&
+			vec_push(&args, options->serve_dirs ? "--serve-dir" : "--debug-dir") &&
+			vec_push(&args, *dir);
 	if (options->debuginfod)
 		complete = complete && vec_push(&args, "--debuginfod");
 	complete = complete && vec_push(&args, NULL);

@@ -57,3 +57,20 @@ def test_a_second_signal_ends_it(stalled, obedient):
     until(lambda: obedient.tracer() == 0)
     until(lambda: (os.kill(stalled.pid, signal.SIGINT), stalled.poll())[1] is not None)
     assert stalled.returncode == -signal.SIGINT
+
+
+def test_names_that_do_not_come(console, obedient):
+    """memtrace-fs stands still: it is said what is waited for."""
+    child = console()
+    obedient.order("allocate 1 99")
+    with open(f"/proc/{child.pid}/task/{child.pid}/children") as children:
+        server = next(pid for pid in map(int, children.read().split())
+                      if os.readlink(f"/proc/{pid}/exe").endswith("/memtrace-fs"))
+    os.kill(server, signal.SIGSTOP)
+    child.sendline("report")
+    child.expect(r"looking up names: 0 of \d+")
+    os.kill(server, signal.SIGCONT)
+    child.expect_exact("99 bytes in 1 blocks were not free")
+    child.expect_exact("memtrace> ")
+    child.sendline("quit")
+    child.expect_exact(f"Detached from process {obedient.pid}")
