@@ -9,15 +9,14 @@
  */
 #include "capture/plan.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <string.h>
 
+#include "capture/entries.h"
 #include "capture/heritage.h"
-#include "capture/slack.h"
-#include "tracer/hide.h"
+#include "capture/room.h"
 
-enum { CODE_MAX = 4096, SHORT_CODE = 16, AREA_ALIGN = 16, FORWARD_CODE = 256 };
+enum { CODE_MAX = 4096, SHORT_CODE = 16 };
 
 struct planning {
 	struct hooks *hooks;
@@ -28,7 +27,12 @@ struct planning {
 	int signo;
 };
 
-/* ---- finding functions ------------------------------------------------- */
+/* ---- hooks ------------------------------------------------------------- */
+
+static struct entries entries_of(const struct planning *p, struct module *module)
+{
+	return (struct entries){module, p->tracee->arch, p->hooks->supplies};
+}
 
 static bool seen_before(const struct hooks *hooks, uint32_t instance)
 {
@@ -46,29 +50,18 @@ static bool hooked_before(const struct hooks *hooks, taddr_t address)
 	return false;
 }
 
-/* The loader of glibc has a malloc for its own first moments; musl's loader is libc. */
-static bool may_allocate(const struct hooks *hooks, struct module *module)
-{
-	struct image_symbol symbol;
-
-	if (module->vdso || !module->image || !module->mapped)
-		return false;
-	if (module->instance != hooks->loader)
-		return true;
-	return image_symbol_find(module->image, "__libc_start_main", &symbol);
-}
-
 /* Which hook, of those found in the module since `first`, is of this name?  An alias
  * has only one: memalign may be aligned_alloc's. */
-static bool hook_named(const struct hooks *hooks, const struct module *module, size_t first,
+static bool hook_named(const struct planning *p, struct module *module, size_t first,
 		       const char *name, uint32_t *ret)
 {
+	struct entries entries = entries_of(p, module);
 	struct image_symbol symbol;
 
-	if (!image_symbol_find(module->image, name, &symbol))
+	if (!entries_find(&entries, name, &symbol))
 		return false;
-	for (size_t i = first; i < hooks->list.len; i++) {
-		if (hooks->list.at[i].address != module->bias + symbol.value)
+	for (size_t i = first; i < p->hooks->list.len; i++) {
+		if (p->hooks->list.at[i].address != module->bias + symbol.value)
 			continue;
 		*ret = (uint32_t)(i - first);
 		return true;
@@ -155,126 +148,35 @@ static int hook_add(struct planning *p, struct module *module, const struct func
 	return 0;
 }
 
-static bool is_operator(const struct function *function)
-{
-	return strncmp(function->name, "_Z", 2) == 0;
-}
+struct finding_functions {
+	struct planning *p;
+	struct module *module;
+	struct err *err;
+};
 
-/* A function by the file's own symbols, or by what we were told of it. */
-static bool symbol_find(const struct planning *p, struct module *module, const char *name,
-			struct image_symbol *ret)
+static int function_found(void *arg, const struct function *function,
+			  const struct image_symbol *symbol)
 {
-	return image_symbol_find(module->image, name, ret) ||
-	       supplies_symbol(p->hooks->supplies, module, name, ret);
-}
+	struct finding_functions *f = arg;
 
-/* libstdc++ in a static program: its operator new calls the malloc beside it. */
-static bool operators_forward(const struct planning *p, struct module *module)
-{
-	static const char *const names[] = {"_Znwm", "_Znwj"};
-	const struct arch *arch = p->tracee->arch;
-	struct image_symbol malloc_, new_;
-	uint8_t code[FORWARD_CODE];
-
-	if (!symbol_find(p, module, "malloc", &malloc_))
-		return true; /* no malloc here: it must come from one that is hooked */
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (!symbol_find(p, module, names[i], &new_))
-			continue;
-		size_t len = new_.size < sizeof(code) ? new_.size : sizeof(code);
-		if (!arch->calls)
-			return false;
-		if (image_read(module->image, new_.value, code, len) == 0 &&
-		    arch->calls(code, len, new_.value, malloc_.value))
-			return true;
-	}
-	return false;
+	return hook_add(f->p, f->module, function, symbol, f->err);
 }
 
 static int functions_find(struct planning *p, struct module *module, bool loader,
 			  struct err *err)
 {
-	size_t count;
-	const struct function *functions = hooks_functions(loader, &count);
-	struct image_symbol symbol;
-	bool forward = operators_forward(p, module);
+	struct finding_functions f = {p, module, err};
+	struct entries entries = entries_of(p, module);
 
-	for (size_t i = 0; i < count; i++) {
-		int rc;
-
-		if (!symbol_find(p, module, functions[i].name, &symbol) ||
-		    symbol.type != STT_FUNC)
-			continue;
-		if (is_operator(&functions[i]) && forward)
-			continue;
-		rc = hook_add(p, module, &functions[i], &symbol, err);
-		if (rc)
-			return rc;
-	}
-	return 0;
+	return entries_for_each(&entries, loader, function_found, &f);
 }
 
-/* ---- finding room ------------------------------------------------------ */
-
-/* What of a slack is in use: areas of ours, written or not yet, and what predecessors left. */
-struct taken {
-	struct hide_range at[64];
-	size_t count;
-};
-
-static bool taken_note(void *arg, taddr_t begin, taddr_t end)
-{
-	struct taken *taken = arg;
-
-	taken->at[taken->count++] =
-		(struct hide_range){begin, (end + AREA_ALIGN - 1) & ~(taddr_t)(AREA_ALIGN - 1)};
-	return taken->count == ARRAY_SIZE(taken->at);
-}
-
-/* How far [begin, end) is free from its beginning on. */
-static taddr_t free_until(const struct taken *taken, taddr_t begin, taddr_t end)
-{
-	for (size_t i = 0; i < taken->count; i++) {
-		if (begin >= taken->at[i].begin && begin < taken->at[i].end)
-			return begin;
-		if (taken->at[i].begin >= begin && taken->at[i].begin < end)
-			end = taken->at[i].begin;
-	}
-	return end;
-}
-
-/* The slack shrinks to the largest part of it that is free. */
-static void room_find(const struct planning *p, struct slack *slack)
-{
-	struct taken taken = {.count = 0};
-	taddr_t base = slack->base, end = slack->base + slack->room;
-
-	heritage_visit(p->tracee, slack, taken_note, &taken);
-	for (size_t i = 0; i < p->hooks->areas.len; i++) {
-		const struct stub_area *area = &p->hooks->areas.at[i].area;
-
-		if (area->trap_pc && taken.count < ARRAY_SIZE(taken.at))
-			taken_note(&taken, area->base, area->base + area->len);
-	}
-	slack->room = (uint32_t)(free_until(&taken, base, end) - base);
-	for (size_t i = 0; i < taken.count; i++) {
-		taddr_t begin = taken.at[i].end;
-
-		if (begin < base || begin >= end ||
-		    free_until(&taken, begin, end) - begin <= slack->room)
-			continue;
-		slack->base = begin;
-		slack->room = (uint32_t)(free_until(&taken, begin, end) - begin);
-	}
-	if (taken.count == ARRAY_SIZE(taken.at))
-		slack->room = 0; /* there may be more */
-}
+/* ---- stubs ------------------------------------------------------------- */
 
 /* Builds the stubs of hooks [first, list.len) in one home.  -ENOSPC, -ERANGE: try
  * another; -ENOTSUP: *failed can't be hooked. */
-static int area_build(struct planning *p, const struct module *module,
-		      const struct module *home, size_t first, size_t *failed,
-		      struct hook_area *ret, struct err *err)
+static int area_build(struct planning *p, struct module *module, const struct module *home,
+		      size_t first, size_t *failed, struct hook_area *ret, struct err *err)
 {
 	size_t count = p->hooks->list.len - first;
 	struct hook *hooks = p->hooks->list.at + first;
@@ -285,9 +187,8 @@ static int area_build(struct planning *p, const struct module *module,
 	int rc;
 
 	memset(ret, 0, sizeof(*ret));
-	if (count > ARRAY_SIZE(stubs) || !slack_of(home, p->maps, &slack))
+	if (count > ARRAY_SIZE(stubs) || !room_find(p->hooks, p->tracee, home, p->maps, &slack))
 		return -ENOSPC;
-	room_find(p, &slack);
 	for (size_t i = 0; i < count; i++) {
 		const struct function *function = hooks[i].function;
 
@@ -295,7 +196,7 @@ static int area_build(struct planning *p, const struct module *module,
 		stubs[i] = hooks[i].stub;
 		stubs[i].swap = function->swap;
 		if (function->instead &&
-		    !hook_named(p->hooks, module, first, function->instead, &stubs[i].instead))
+		    !hook_named(p, module, first, function->instead, &stubs[i].instead))
 			return err_set(err, -ENOTSUP, "its %s is not followed",
 				       function->instead);
 		code[i] = hooks[i].code + (stubs[i].function - hooks[i].address);
@@ -419,12 +320,14 @@ static void loader_find(struct planning *p)
 static int module_plan(struct planning *p, struct module *module, enum hook_scope scope,
 		       struct err *err)
 {
+	struct entries entries = entries_of(p, module);
 	size_t first = p->hooks->list.len;
 	int rc = 0;
 
 	if (module->instance == p->hooks->loader && module->image)
 		rc = functions_find(p, module, true, err);
-	if (!rc && may_allocate(p->hooks, module) && !seen_before(p->hooks, module->instance)) {
+	if (!rc && entries_may_allocate(&entries, p->hooks->loader) &&
+	    !seen_before(p->hooks, module->instance)) {
 		/* A dynamic program's own modules are complete only after loading. */
 		if (scope == HOOK_ALL || module->instance == p->hooks->loader ||
 		    !p->hooks->loader) {

@@ -1,0 +1,15 @@
+/* Room for new stubs in a module's slack: what nobody uses of it. */
+#ifndef MEMTRACE_ROOM_H
+#define MEMTRACE_ROOM_H
+
+#include "capture/hooks.h"
+#include "capture/slack.h"
+
+/*
+ * The largest free part of a module's slack: beside our own areas, written or not yet, and
+ * beside what predecessors left.  False: there is no slack, or no telling what is free.
+ */
+bool room_find(const struct hooks *hooks, struct tracee *tracee, const struct module *home,
+	       const struct maps *maps, struct slack *ret);
+
+#endif
