@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 
 #include "capture/heritage.h"
+#include "tracer/attach.h"
 #include "tracer/hide.h"
 
 #define REGION_LIMIT_64 (1ull << 38)
@@ -323,29 +324,52 @@ static void child_set_free(struct engine *engine, struct thread *child)
 	tracee_let_go(&engine->tracee, child);
 }
 
-static void on_exec(struct engine *engine)
+/* Nothing of the old program is left. */
+static void program_forget(struct engine *engine)
 {
-	struct err err = {0};
-	char **command = status_command(engine->tracee.pid);
-	int rc;
+	struct err err;
 
-	free(engine->command);
-	engine->command = command;
 	undo_clear(engine->undo);
 	hooks_clear(&engine->hooks);
 	engine->filtered = engine->harden = engine->resign = engine->left = false;
+	engine->rescan = engine->unkillable = false;
 	engine->dying = 0;
-	engine->unkillable = false;
-	engine_clear(engine);
 	engine->tracee.alive = engine->tracee.pid;
 	target_close(&engine->tracee.target);
-	rc = target_open(&engine->tracee.target, engine->tracee.pid, &err);
+	if (target_open(&engine->tracee.target, engine->tracee.pid, &err))
+		engine_warn(engine, "%s", err.text);
+}
+
+/* The statistics begin anew; but those of the old program are the last where the new one is
+ * another machine's: its code can't be patched by us, and we leave. */
+static void on_exec(struct engine *engine)
+{
+	char **command = status_command(engine->tracee.pid);
+	const char *name = command && command[0] ? command[0] : "?";
+	struct err err;
+	int rc = attach_check_machine(engine->tracee.pid, &err);
+
+	program_forget(engine);
+	if (rc) {
+		err_set(&engine->stranger, rc, "process %d now runs %s and is let go: %s",
+			engine->tracee.pid, name, err.text);
+		free(command);
+		return;
+	}
+	free(engine->command);
+	engine->command = command;
+	engine_clear(engine);
 	engine_choose_signal(engine, 0);
 	engine->loading = true;
 	engine->rescan = true;
-	if (rc)
-		engine_warn(engine, "%s", err.text);
-	tell(engine, NOTICE_EXEC, "%s", command && command[0] ? command[0] : "?");
+	tell(engine, NOTICE_EXEC, "%s", name);
+}
+
+int engine_check_program(const struct engine *engine, struct err *err)
+{
+	if (engine->stranger.code)
+		*err = engine->stranger;
+	return engine->stranger.code;
 }
 
 static void on_exit_of_process(struct engine *engine, int status)
@@ -443,7 +467,7 @@ int engine_turn(struct engine *engine, struct err *err)
 		if (rc < 0)
 			return rc;
 	}
-	return 0;
+	return engine_check_program(engine, err);
 }
 
 /* ---- leaving ----------------------------------------------------------- */

@@ -57,6 +57,8 @@ struct engine {
 	bool loading;	 /* launched; libraries are not all there yet */
 	pid_t dying;	 /* this thread is about to end the process; 0 */
 	bool unkillable; /* by that, while it is traced */
+	struct err stranger; /* code: the process runs another machine's program now; why that
+				can't be followed */
 	bool ended;
 	enum capture_end end;
 	int status;
@@ -98,8 +100,11 @@ uint32_t engine_now(const struct engine *engine);
 struct engine_thread *engine_thread(struct thread *thread);
 /* A thread stands at the trap of one of our stubs: counts what it means. */
 void engine_trap(struct engine *engine, struct thread *thread);
-/* Follows modules: rescans, plans, applies.  World standing or one thread only. */
+/* Follows modules: rescans, plans, applies.  World standing or one thread only.  As
+ * engine_check_program(), if that has happened meanwhile. */
 int engine_follow(struct engine *engine, enum hook_scope scope, struct err *err);
+/* The process may have become a program that can't be followed: -ENOTSUP, and why; else 0. */
+int engine_check_program(const struct engine *engine, struct err *err);
 /* Clears away what memtraces that were killed left; before the first engine_follow(). */
 int engine_inherit(struct engine *engine, struct err *err);
 /* A thread is at the loader's notification. */

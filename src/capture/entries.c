@@ -8,8 +8,16 @@
 
 enum { FORWARD_CODE = 256 };
 
+bool entries_are_of(const struct module *module, const struct arch *arch)
+{
+	return module->image && image_machine(module->image) == arch->elf_machine &&
+	       image_class(module->image) == arch->elf_class;
+}
+
 bool entries_find(const struct entries *entries, const char *name, struct image_symbol *ret)
 {
+	if (!entries_are_of(entries->module, entries->arch))
+		return false;
 	return image_symbol_find(entries->module->image, name, ret) ||
 	       supplies_symbol(entries->supplies, entries->module, name, ret);
 }
@@ -20,11 +28,10 @@ bool entries_may_allocate(const struct entries *entries, uint32_t loader)
 	const struct module *module = entries->module;
 	struct image_symbol symbol;
 
-	if (module->vdso || !module->image || !module->mapped)
+	if (module->vdso || !module->mapped || !entries_are_of(module, entries->arch))
 		return false;
-	if (module->instance != loader)
-		return true;
-	return image_symbol_find(module->image, "__libc_start_main", &symbol);
+	return module->instance != loader ||
+	       entries_find(entries, "__libc_start_main", &symbol);
 }
 
 static bool is_operator(const struct function *function)

@@ -16,6 +16,9 @@ struct entries { /* of a module */
 	const struct supplies *supplies;
 };
 
+/* Is the module's code of this machine, by its file?  False also where that can't be read. */
+bool entries_are_of(const struct module *module, const struct arch *arch);
+
 /* May it be an allocator, or is it the loader, which has one for its own first moments? */
 bool entries_may_allocate(const struct entries *entries, uint32_t loader);
 

@@ -151,7 +151,7 @@ int engine_follow(struct engine *engine, enum hook_scope scope, struct err *err)
 	if (!rc && planned)
 		rc = apply(engine, err);
 	tracee_resume(&engine->tracee);
-	return rc;
+	return rc ? rc : engine_check_program(engine, err);
 }
 
 void engine_loader(struct engine *engine)

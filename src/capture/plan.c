@@ -229,7 +229,8 @@ static int area_find(struct planning *p, struct module *module, size_t first, si
 	for (size_t i = 0; i < p->modules->mapped.len && (rc == -ENOSPC || rc == -ERANGE);
 	     i++) {
 		struct module *home = p->modules->mapped.at[i];
-		bool stays = i == 0 || home->instance == p->hooks->loader;
+		bool stays = (i == 0 || home->instance == p->hooks->loader) &&
+			     entries_are_of(home, p->tracee->arch);
 
 		free(ret->old);
 		ret->old = NULL;
@@ -308,7 +309,7 @@ static void loader_find(struct planning *p)
 	struct module *loader = modules_by_instance(p->modules, p->hooks->loader);
 	uint64_t r_debug = 0;
 
-	if (!loader || !loader->image || p->hooks->loader_state)
+	if (!loader || !entries_are_of(loader, p->tracee->arch) || p->hooks->loader_state)
 		return;
 	image_for_each_symbol(loader->image, is_r_debug, &r_debug);
 	/* struct r_debug { int version; ptr map; ptr brk; int state; ... }: <link.h> */
@@ -324,7 +325,7 @@ static int module_plan(struct planning *p, struct module *module, enum hook_scop
 	size_t first = p->hooks->list.len;
 	int rc = 0;
 
-	if (module->instance == p->hooks->loader && module->image)
+	if (module->instance == p->hooks->loader)
 		rc = functions_find(p, module, true, err);
 	if (!rc && entries_may_allocate(&entries, p->hooks->loader) &&
 	    !seen_before(p->hooks, module->instance)) {

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "capture/entries.h"
 #include "capture/gather.h"
 #include "capture/walker.h"
 #include "cli/source.h"
@@ -57,12 +58,12 @@ static void __attribute__((format(printf, 2, 3))) warn(void *arg, const char *fo
 }
 
 /* The module that tells debuggers of others: its malloc is for its own first moments. */
-static uint32_t find_loader(const struct modules *modules)
+static uint32_t find_loader(const struct modules *modules, const struct arch *arch)
 {
 	struct image_symbol symbol;
 
 	for (size_t i = 0; i < modules->mapped.len; i++)
-		if (modules->mapped.at[i]->image &&
+		if (entries_are_of(modules->mapped.at[i], arch) &&
 		    image_symbol_find(modules->mapped.at[i]->image, "_dl_debug_state", &symbol))
 			return modules->mapped.at[i]->instance;
 	return 0;
@@ -101,7 +102,7 @@ static void judge_allocator(struct inside *inside)
 	bool found = false;
 
 	inside->hooks.signo = SIGURG;
-	inside->hooks.loader = find_loader(&inside->modules);
+	inside->hooks.loader = find_loader(&inside->modules, inside->tracee.arch);
 	if (hooks_plan(&inside->hooks, &inside->tracee, &inside->modules, &inside->maps,
 		       HOOK_ALL, &notes, &planned, &err)) {
 		findings_add(inside->findings, "allocator", VERDICT_FAIL, err.code, "%s",

@@ -21,6 +21,18 @@ int attach_check(pid_t pid, struct err *err)
 	return failed ? finding_err(failed, err) : 0;
 }
 
+int attach_check_machine(pid_t pid, struct err *err)
+{
+	struct doctor_facts facts;
+	struct findings findings = {.count = 0};
+	const struct finding *failed;
+
+	doctor_look("", pid, &facts);
+	doctor_judge(&facts, DOCTOR_MACHINE, &findings);
+	failed = findings_failed(&findings);
+	return failed ? finding_err(failed, err) : 0;
+}
+
 /*
  * PTRACE_SEIZE came with Linux 3.4.  3.1 to 3.3 know it and want a flag (EIO); before, it is
  * a request to a process that is not traced yet (ESRCH).

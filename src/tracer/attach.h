@@ -13,6 +13,10 @@
  * refuse); else -errno and what to do. */
 int attach_check(pid_t pid, struct err *err);
 
+/* Of a process that we trace: is its program one for us?  0, or -ENOTSUP and which memtrace
+ * is needed. */
+int attach_check_machine(pid_t pid, struct err *err);
+
 /* Words for a PTRACE_SEIZE that failed with `code` (-errno).  Returns an -errno. */
 int attach_refused(pid_t pid, int code, struct err *err);
 

@@ -155,6 +155,20 @@ static int launch_wait(struct tracee *tracee, const char *program, int failed, s
 	return err_set(err, -ECHILD, "%s ended before it could begin", program);
 }
 
+/* A program that we can't follow has not run an instruction, and never will. */
+static int launch_check(struct tracee *tracee, const char *program, struct err *err)
+{
+	struct err why;
+	int rc = attach_check_machine(tracee->pid, &why);
+
+	if (!rc)
+		return 0;
+	kill(tracee->pid, SIGKILL);
+	waitpid(tracee->pid, NULL, __WALL);
+	tracee->exited = true;
+	return err_set(err, rc, "%s was not started: %s", program, why.text);
+}
+
 int tracee_launch(struct tracee *ret, char *const argv[], bool stdin_null, const sigset_t *mask,
 		  struct err *err)
 {
@@ -191,8 +205,11 @@ int tracee_launch(struct tracee *ret, char *const argv[], bool stdin_null, const
 		rc = err_set(err, -ENOMEM, "cannot start %s: memory is short", argv[0]);
 	else
 		rc = launch_wait(ret, argv[0], failed_read, err);
-	if (!rc)
-		rc = target_open(&ret->target, pid, err);
+	if (!rc) {
+		rc = launch_check(ret, argv[0], err);
+		if (!rc)
+			rc = target_open(&ret->target, pid, err);
+	}
 	if (rc)
 		tracee_release(ret);
 	return rc;

@@ -475,6 +475,10 @@ static const struct rule {
 void doctor_judge(const struct doctor_facts *facts, enum doctor_scope scope,
 		  struct findings *ret)
 {
+	if (scope == DOCTOR_MACHINE) {
+		judge_word_size(facts, ret);
+		return;
+	}
 	if (facts->pid)
 		judge_process(facts, ret);
 	if (facts->pid && !is_process(facts))

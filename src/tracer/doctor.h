@@ -77,6 +77,7 @@ struct doctor_facts {
 void doctor_look(const char *root, pid_t pid, struct doctor_facts *ret);
 
 enum doctor_scope {
+	DOCTOR_MACHINE, /* whether its program is one for this memtrace, alone */
 	DOCTOR_PROCESS, /* what the process is: whoever looks, it can't be attached to */
 	DOCTOR_ALL,	/* and whether we are allowed to */
 };

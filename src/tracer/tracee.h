@@ -112,8 +112,8 @@ int tracee_attach(struct tracee *ret, pid_t pid, struct err *err);
 /*
  * Starts argv (found in PATH) and returns when it stands at its first instruction,
  * STOP_EXEC taken: its one thread is THREAD_STOPPED.  `mask` is its signal mask (ours
- * says nothing of what our caller's was).  -ENOENT, -EACCES, ...: with
- * the reason; nothing is left then.
+ * says nothing of what our caller's was).  -ENOENT, -EACCES, -ENOTSUP
+ * (another machine's program), ...: with the reason; nothing is left then.
  */
 int tracee_launch(struct tracee *ret, char *const argv[], bool stdin_null, const sigset_t *mask,
 		  struct err *err);

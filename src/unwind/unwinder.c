@@ -21,8 +21,12 @@ struct unwinder {
 int unwinder_open(struct image *image, const struct arch *arch, struct unwinder **ret,
 		  struct err *err)
 {
-	struct unwinder *unwinder = calloc(1, sizeof(*unwinder));
+	struct unwinder *unwinder;
 
+	if (image_machine(image) != arch->elf_machine || image_class(image) != arch->elf_class)
+		return err_set(err, -ENOTSUP, "the file is for another CPU than %s",
+			       arch->name);
+	unwinder = calloc(1, sizeof(*unwinder));
 	if (!unwinder)
 		return err_sys(err, -ENOMEM, "reading unwind data");
 	unwinder->image = image;

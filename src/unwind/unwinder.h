@@ -27,8 +27,8 @@ static inline uint64_t unwinder_lookup(const struct unwinder_place *place)
 	return place->exact ? place->vaddr : place->vaddr - 1;
 }
 
-/* Never fails for what the file lacks: an unwinder may know nothing.  -ENOMEM.  The image
- * must stay open. */
+/* Never fails for what the file lacks: an unwinder may know nothing.  -ENOMEM; -ENOTSUP: the
+ * file is another machine's.  The image must stay open. */
 int unwinder_open(struct image *image, const struct arch *arch, struct unwinder **ret,
 		  struct err *err);
 void unwinder_close(struct unwinder *unwinder); /* NULL is allowed */
