@@ -38,6 +38,7 @@ struct gathered {
 	bool is_main;
 	bool asked; /* whatever came of it */
 	bool lacks_rows, lacks_symbols;
+	uint64_t state_mask; /* of its CPU: arch.h */
 };
 
 struct gather {
@@ -74,10 +75,8 @@ void gather_destroy(struct gather *gather)
 	free(gather);
 }
 
-static bool lacks_rows(struct module *module)
+static bool lacks_rows(struct module *module, const struct arch *arch)
 {
-	const struct arch *arch =
-		arch_find(image_machine(module->image), image_class(module->image));
 	struct cfi *cfi;
 	bool sparse;
 
@@ -102,9 +101,11 @@ static bool lacks_symbols(struct module *module)
 static void look(struct module *module, uint32_t number, int pid, bool is_main)
 {
 	struct gathered *g = module->owner;
+	const struct arch *arch;
 
 	if (g || !module->image || module->vdso)
 		return;
+	arch = arch_find(image_machine(module->image), image_class(module->image));
 	g = calloc(1, sizeof(*g));
 	if (!g)
 		return;
@@ -120,7 +121,8 @@ static void look(struct module *module, uint32_t number, int pid, bool is_main)
 		.pid = pid,
 	};
 	g->is_main = is_main;
-	g->lacks_rows = lacks_rows(module);
+	g->state_mask = arch ? arch->state_mask : 0;
+	g->lacks_rows = lacks_rows(module, arch);
 	g->lacks_symbols = is_main && lacks_symbols(module);
 	/* Its tables are read again by who needs them; all that is asked for is in g. */
 	image_close(module->image);
@@ -387,7 +389,8 @@ static void ask_symbols(struct asking *a, const struct gathered *g, struct suppl
 	if (resolver_symbols(a->resolver, &g->id, names, count, values, sizes, NULL))
 		return;
 	for (size_t i = 0; i < count; i++) {
-		struct supply_symbol symbol = {names[i], values[i], sizes[i]};
+		struct supply_symbol symbol = {names[i], values[i] & ~g->state_mask, sizes[i],
+					       (values[i] & g->state_mask) != 0};
 		if (values[i])
 			(void)vec_push(&supply->symbols, symbol);
 	}

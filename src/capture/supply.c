@@ -75,6 +75,7 @@ bool supplies_symbol(const struct supplies *supplies, const struct module *modul
 		*ret = (struct image_symbol){.name = symbol->name,
 					     .value = symbol->value,
 					     .size = symbol->size,
+					     .thumb = symbol->thumb,
 					     .type = STT_FUNC,
 					     .bind = STB_GLOBAL};
 		return true;

@@ -13,6 +13,7 @@
 struct supply_symbol {
 	const char *name;     /* one of capture_functions() */
 	uint64_t value, size; /* virtual address; size 0: unknown */
+	bool thumb;
 };
 
 struct supply {

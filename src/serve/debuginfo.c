@@ -324,7 +324,7 @@ bool debuginfo_symbol(struct debuginfo *info, const char *name, uint64_t *value,
 
 	if (!function)
 		return false;
-	*value = function->begin;
+	*value = function->begin | function->thumb;
 	*size = function->size;
 	return true;
 }

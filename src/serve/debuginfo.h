@@ -45,7 +45,8 @@ void debuginfo_unwind(struct debuginfo *info, uint64_t begin, uint64_t end,
 void debuginfo_rules(struct debuginfo *info, uint64_t begin, uint64_t end, size_t max,
 		     struct cfi_bytes *ret);
 
-/* A function by its symbol name; false: there is none. */
+/* A function by its symbol name: the symbol's value, bit 0 set for T32 code; false: there is
+ * none. */
 bool debuginfo_symbol(struct debuginfo *info, const char *name, uint64_t *value,
 		      uint64_t *size);
 

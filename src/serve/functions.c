@@ -102,23 +102,28 @@ static int table_add(struct functions *functions, Elf *elf, Elf_Scn *scn, const 
 {
 	Elf_Data *data = elf_getdata(scn, NULL);
 	size_t count = data && shdr->sh_entsize ? data->d_size / shdr->sh_entsize : 0;
-	bool thumb;
+	bool arm;
 	GElf_Ehdr ehdr;
 	GElf_Sym sym;
 
-	thumb = gelf_getehdr(elf, &ehdr) && ehdr.e_machine == EM_ARM;
+	arm = gelf_getehdr(elf, &ehdr) && ehdr.e_machine == EM_ARM;
 	for (size_t i = 0; i < count && i <= INT32_MAX; i++) {
 		const char *name = gelf_getsym(data, (int)i, &sym)
 					   ? elf_strptr(elf, shdr->sh_link, sym.st_name)
 					   : NULL;
+		bool thumb = false;
+
 		if (!is_function(&sym, name))
 			continue;
-		if (thumb && GELF_ST_TYPE(sym.st_info) == STT_FUNC)
-			sym.st_value &= ~1ull;
+		/* ELF for the Arm Architecture (IHI 0044), 5.5.3: bit 0 says that it is T32. */
+		if (arm && GELF_ST_TYPE(sym.st_info) == STT_FUNC)
+			thumb = sym.st_value & 1;
+		sym.st_value -= thumb;
 		if (!is_code(functions, sym.st_value))
 			continue;
-		if (!vec_push(&functions->list, ((struct function){sym.st_value, sym.st_size,
-								   name, rank_of(&sym, name)})))
+		if (!vec_push(&functions->list,
+			      ((struct function){sym.st_value, sym.st_size, name, thumb,
+						 rank_of(&sym, name)})))
 			return -ENOMEM;
 	}
 	return 0;

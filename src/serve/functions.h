@@ -9,6 +9,7 @@ struct functions;
 struct function {
 	uint64_t begin, size; /* size 0: the table does not say */
 	const char *symbol;   /* as it stands in the file; may carry "@VERSION" */
+	bool thumb;	      /* T32 code of 32-bit ARM */
 	uint8_t rank;	      /* which of several names of one address is shown: the lowest */
 };
 

@@ -99,7 +99,8 @@ const char *resolver_source(const struct resolver *resolver, uint32_t instance);
 const char *resolver_remark(const struct resolver *resolver, uint32_t instance);
 
 /* Addresses of functions by name (for stripped static programs): fills values[i]
- * with the virtual address or 0, and sizes[i] (may be NULL) with what the table says. */
+ * with the symbol's value (the virtual address; of T32 code, and 1) or 0, and sizes[i] (may be
+ * NULL) with what the table says. */
 int resolver_symbols(struct resolver *resolver, const struct resolver_module *module,
 		     const char *const *names, size_t count, uint64_t *values, uint64_t *sizes,
 		     struct err *err);

@@ -210,6 +210,15 @@ def staging(cpu):
     return BUILD / f"{cpu}-staging"
 
 
+def variants(cpu):
+    """The programs of VARIANTS."""
+    return BUILD / f"{cpu}-variants"
+
+
+def static_variants(cpu):
+    return [name for name, flags in VARIANTS[cpu].items() if "-static" in flags]
+
+
 def files_for(cpu):
     """path in the guest -> file; built first."""
     programs = TARGETS + PLUGINS
@@ -230,5 +239,8 @@ def files_for(cpu):
     for name, flags in VARIANTS[cpu].items():
         for source in (TOP / "tests/targets/entries.c", HERE / "chain.c"):
             program = f"{source.stem}-{name}"
-            files[f"/root/{program}"] = compiled(compiler, flags, source, BUILD / f"{cpu}-variants" / program)
+            files[f"/root/{program}"] = compiled(compiler, flags, source, variants(cpu) / program)
+            if "-static" in flags:
+                files[f"/root/stripped/{program}"] = stripped(cpu, variants(cpu) / program,
+                                                              BUILD / f"{cpu}-stripped" / program)
     return {**files, **units_for(cpu, out), **musl_for(cpu), **compat_for(cpu), **sysroot_for(cpu)}

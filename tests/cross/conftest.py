@@ -3,7 +3,8 @@
     /root/memtrace, -static, -musl    built for that CPU: by glibc, by glibc static, by musl static
     /root/targets/NAME                programs of tests/targets and tests/cross/targets
     /root/NAME-VARIANT                some of them, compiled in other ways
-    /root/stripped/NAME               programs of tests/cross/targets without any symbol
+    /root/stripped/NAME               programs of tests/cross/targets, and the static ones of
+                                      the variants, without any symbol
     /root/unit/test_NAME              unit tests
 
 CROSS_CPUS="arm64 armhf" chooses; the default is all.  A test that is not the same for all

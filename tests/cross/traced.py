@@ -130,11 +130,11 @@ def untouched(guest, pid):
     assert done.status == 0, f"status {done.status}: {done.output}"
 
 
-def attach_and_count(guest, command, program="/root/memtrace"):
+def attach_and_count(guest, command, program="/root/memtrace", options=NAMED):
     """What a program of tests/targets allocates between READY and DONE, with memtrace attached
     before, is exactly what it says itself.  The report."""
     with Running(guest, command) as target:
-        with Attached(guest, target.pid, program) as attached:
+        with Attached(guest, target.pid, program, options) as attached:
             target.send()
             target.await_output("DONE", 180)
         target.send()

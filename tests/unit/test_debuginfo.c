@@ -242,6 +242,73 @@ static void test_functions(void **state)
 	elffile_close(file);
 }
 
+/* A file of 32-bit ARM with two functions, of T32 and of A32 code. */
+struct arm_file {
+	Elf32_Ehdr head;
+	Elf32_Phdr code;
+	Elf32_Shdr sections[3];
+	Elf32_Sym symbols[3];
+	char names[12];
+};
+
+static void arm_file_write(int fd)
+{
+	const unsigned char function = ELF32_ST_INFO(STB_GLOBAL, STT_FUNC);
+	const struct arm_file file = {
+		.head = {.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS32, ELFDATA2LSB, EV_CURRENT},
+			 .e_type = ET_EXEC,
+			 .e_machine = EM_ARM,
+			 .e_version = EV_CURRENT,
+			 .e_phoff = offsetof(struct arm_file, code),
+			 .e_shoff = offsetof(struct arm_file, sections),
+			 .e_ehsize = sizeof(Elf32_Ehdr),
+			 .e_phentsize = sizeof(Elf32_Phdr),
+			 .e_phnum = 1,
+			 .e_shentsize = sizeof(Elf32_Shdr),
+			 .e_shnum = 3},
+		.code = {.p_type = PT_LOAD,
+			 .p_vaddr = 0x10000,
+			 .p_filesz = sizeof(file),
+			 .p_memsz = sizeof(file),
+			 .p_flags = PF_R | PF_X},
+		.sections = {[1] = {.sh_type = SHT_SYMTAB,
+				    .sh_offset = offsetof(struct arm_file, symbols),
+				    .sh_size = sizeof(file.symbols),
+				    .sh_link = 2,
+				    .sh_entsize = sizeof(Elf32_Sym)},
+			     [2] = {.sh_type = SHT_STRTAB,
+				    .sh_offset = offsetof(struct arm_file, names),
+				    .sh_size = sizeof(file.names)}},
+		.symbols = {[1] = {1, 0x10011, 4, function, 0, 1},
+			    [2] = {5, 0x10020, 4, function, 0, 1}},
+		.names = "\0t32\0a32",
+	};
+
+	assert_int_equal(write(fd, &file, sizeof(file)), sizeof(file));
+}
+
+/* Where a name's code begins says nothing of how it is to be read; bit 0 does. */
+static void test_functions_of_arm(void **state)
+{
+	struct functions *functions = functions_create();
+	FILE *temporary = tmpfile();
+	const struct function *t32, *a32;
+	struct elffile *file;
+	(void)state;
+
+	arm_file_write(fileno(temporary));
+	assert_int_equal(elffile_open_fd(dup(fileno(temporary)), "made up", &file, NULL), 0);
+	assert_int_equal(functions_add(functions, file, NULL), 0);
+	t32 = functions_find(functions, "t32");
+	a32 = functions_find(functions, "a32");
+	assert_true(t32 && t32->begin == 0x10010 && t32->thumb);
+	assert_true(a32 && a32->begin == 0x10020 && !a32->thumb);
+	assert_ptr_equal(functions_at(functions, 0x10010), t32);
+	functions_destroy(functions);
+	elffile_close(file);
+	fclose(temporary);
+}
+
 static void test_other_build_id(void **state)
 {
 	uint8_t build_id[ELFFILE_MAX_BUILD_ID];
@@ -319,6 +386,7 @@ int main(void)
 		cmocka_unit_test(test_own_frames),
 		cmocka_unit_test(test_own_symbols),
 		cmocka_unit_test(test_functions),
+		cmocka_unit_test(test_functions_of_arm),
 		cmocka_unit_test(test_other_build_id),
 		cmocka_unit_test(test_not_local),
 		cmocka_unit_test(test_shelf),

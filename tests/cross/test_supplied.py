@@ -1,0 +1,23 @@
+"""Static programs without any symbol: memtrace-fs, on this machine, says where their functions
+are."""
+import contextlib
+
+import pytest
+
+import build
+import traced
+from serving import free_port, serving
+
+
+@contextlib.contextmanager
+def supplied(guest):
+    """The option by which memtrace finds a memtrace-fs with the unstripped programs."""
+    port = free_port()
+    with serving([build.variants(guest.name)], "--no-announce", f"--listen=127.0.0.1:{port}"):
+        yield f"--connect=10.0.2.2:{port}"
+
+
+@pytest.mark.of_cpu(lambda cpu: build.static_variants(cpu))
+def test_counts(guest, name):
+    with supplied(guest) as option:
+        traced.attach_and_count(guest, f"/root/stripped/entries-{name} 3", options=option)
