@@ -218,7 +218,8 @@ struct arch {
 	 * whole instructions.  len <= 8.  NULL: not there, such targets are refused.
 	 */
 	uint32_t (*trap_harden)(const struct stub_area *area, uint8_t *ret);
-	/* Where patch_len bytes found at `function` (with state_mask bits) jump to, or 0: they are no patch.
+	/* Where patch_len bytes found at `function` (with state_mask bits) jump to, or 0: they
+	 * are no patch, or no instruction can begin there.
 	 * Functions may begin with a jump of their own: look for the magic in front of
 	 * where it leads. */
 	taddr_t (*patch_target)(const uint8_t *code, taddr_t function);

@@ -1,22 +1,38 @@
 /*
  * Cleaning up after predecessors.
  *
- * An area of stubs has a header (arch.h) at a multiple of 16 bytes in a module's slack;
- * patches are found by looking where the functions of our table jump to.  First the
- * patches go: from then on no thread enters.  Those inside leave within microseconds,
- * or when the call that they are in returns; then the area goes, too.  One in which a
- * thread stays is looked at again when we leave ourselves.
+ * An area of stubs has a header (arch.h) at a multiple of 16 bytes in a module's slack.
+ * What leads there is found without any names, which may be ours no more (a predecessor
+ * was told of functions by memtrace-fs, or knew others):
+ *
+ *    a patch = where a module's code is not as in its file, and jumps into an area
+ *
+ * Nothing else jumps there: it is nobody's memory.  First the patches go: from then on no
+ * thread enters.  Those inside leave within microseconds, or when the call that they are in
+ * returns; then the area goes, too.  One in which a thread stays is looked at again when we
+ * leave ourselves.  An area that something still leads to, which could not be put back
+ * since its file can't be read, is never wiped: it stays as harmless as it was.
  */
 #include "capture/heritage.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <string.h>
 #include <time.h>
 
-#include "capture/plan.h"
+#include "capture/entries.h"
 #include "tracer/hide.h"
 
-enum { ALIGN = 16, HEAD = 16, RANGES = 64, TRIES = 100, PAUSE_NS = 2000000 };
+enum {
+	ALIGN = 16,
+	HEAD = 16,
+	RANGES = 64,
+	TRIES = 100,
+	PAUSE_NS = 2000000,
+	PATCH = 16,	   /* the longest */
+	PIECE = 64 * 1024, /* of code, looked at at once */
+	PAGE = 4096,	   /* no page is smaller */
+};
 
 void heritage_visit(struct tracee *tracee, const struct slack *slack,
 		    bool (*visit)(void *arg, taddr_t begin, taddr_t end), void *arg)
@@ -38,21 +54,31 @@ void heritage_visit(struct tracee *tracee, const struct slack *slack,
 	free(bytes);
 }
 
+struct patch { /* of a predecessor */
+	taddr_t at;
+	uint8_t original[PATCH]; /* by the file */
+};
+
 struct heritage {
 	struct tracee *tracee;
 	const struct modules *modules;
 	const struct maps *maps;
 	struct hide_range ranges[RANGES]; /* of areas; begin - 1, as a header is no target */
 	uint32_t homes[RANGES];
+	bool held[RANGES]; /* something leads there that can't be put back */
 	size_t count;
 	uint32_t home;
+	VEC(struct patch) patches;
 };
+
+/* ---- areas ------------------------------------------------------------- */
 
 static bool area_note(void *arg, taddr_t begin, taddr_t end)
 {
 	struct heritage *h = arg;
 
 	h->homes[h->count] = h->home;
+	h->held[h->count] = false;
 	h->ranges[h->count++] = (struct hide_range){begin - 1, end};
 	return h->count == RANGES;
 }
@@ -69,48 +95,20 @@ static void areas_find(struct heritage *h)
 	}
 }
 
-static bool leads_into(const struct heritage *h, taddr_t target)
-{
-	for (size_t i = 0; i < h->count; i++)
-		if (target > h->ranges[i].begin && target < h->ranges[i].end)
-			return true;
-	return false;
-}
-
-/* One function: if it is patched to jump into an area, its file's bytes come back. */
-static void function_restore(struct heritage *h, struct module *module, const char *name)
+/* The area that code at `at` jumps into, as an index; h->count: none. */
+static size_t area_entered(const struct heritage *h, const uint8_t *code, taddr_t at)
 {
 	const struct arch *arch = h->tracee->arch;
-	struct image_symbol symbol;
-	uint8_t code[32], there[16];
-	taddr_t at;
-	uint32_t skip;
 
-	if (!image_symbol_find(module->image, name, &symbol) ||
-	    image_read(module->image, symbol.value, code, sizeof(code)))
-		return;
-	skip = arch->patch_offset(code, sizeof(code));
-	at = module->bias + symbol.value + skip;
-	if (target_read(&h->tracee->target, at, there, arch->patch_len) ||
-	    memcmp(there, code + skip, arch->patch_len) == 0)
-		return;
-	if (leads_into(h, arch->patch_target(there, at)))
-		target_write(&h->tracee->target, at, code + skip, arch->patch_len);
-}
+	for (uint64_t state = 0; state <= arch->state_mask && !(at & arch->state_mask);
+	     state++) {
+		taddr_t target = arch->patch_target(code, at | state);
 
-static void patches_restore(struct heritage *h)
-{
-	for (size_t i = 0; i < h->modules->mapped.len; i++) {
-		struct module *module = h->modules->mapped.at[i];
-
-		for (int loader = 0; loader < 2 && module->image; loader++) {
-			size_t count;
-			const struct function *functions = hooks_functions(loader, &count);
-
-			for (size_t f = 0; f < count; f++)
-				function_restore(h, module, functions[f].name);
-		}
+		for (size_t i = 0; target && i < h->count; i++)
+			if (target > h->ranges[i].begin && target < h->ranges[i].end)
+				return i;
 	}
+	return h->count;
 }
 
 static void area_wipe(const struct heritage *h, size_t i)
@@ -125,46 +123,177 @@ static void area_wipe(const struct heritage *h, size_t i)
 	free(original);
 }
 
-/* The file's bytes come back where nobody is inside; the others are kept in mind. */
-static void areas_wipe(struct heritage *h)
+/* The file's bytes come back where nobody is inside and nothing leads to; the others are
+ * kept in mind.  Returns how many of those will be left some day. */
+static size_t areas_wipe(struct heritage *h)
 {
 	bool nobody = !hide_has_address(h->tracee, h->ranges, h->count);
-	size_t kept = 0;
+	size_t kept = 0, waiting = 0;
 
 	for (size_t i = 0; i < h->count; i++) {
-		if (nobody || !hide_has_address(h->tracee, &h->ranges[i], 1)) {
+		if (!h->held[i] && (nobody || !hide_has_address(h->tracee, &h->ranges[i], 1))) {
 			area_wipe(h, i);
 			continue;
 		}
+		waiting += !h->held[i];
 		h->ranges[kept] = h->ranges[i];
+		h->held[kept] = h->held[i];
 		h->homes[kept++] = h->homes[i];
 	}
 	h->count = kept;
+	return waiting;
 }
+
+/* ---- patches ----------------------------------------------------------- */
+
+static bool is_within(const struct heritage *h, taddr_t at)
+{
+	for (size_t i = 0; i < h->count; i++)
+		if (at > h->ranges[i].begin && at < h->ranges[i].end)
+			return true;
+	return false;
+}
+
+/* there: len bytes of code as they are; file: as they should be, or NULL: nobody knows. */
+static void piece_search(struct heritage *h, taddr_t begin, const uint8_t *there,
+			 const uint8_t *file, size_t len)
+{
+	uint32_t patch_len = h->tracee->arch->patch_len;
+
+	for (size_t i = 0; i + patch_len <= len; i++) {
+		struct patch patch = {.at = begin + i};
+		size_t area;
+
+		if (file && !memcmp(there + i, file + i, patch_len))
+			continue;
+		if (is_within(h, patch.at))
+			continue; /* stubs jump about in themselves */
+		area = area_entered(h, there + i, patch.at);
+		if (area == h->count)
+			continue;
+		if (file)
+			memcpy(patch.original, file + i, patch_len);
+		if (!file || !vec_push(&h->patches, patch))
+			h->held[area] = true;
+		i += patch_len - 1;
+	}
+}
+
+/* image: by which the code is loaded with this bias; NULL: its file can't be read. */
+static void code_search(struct heritage *h, struct image *image, taddr_t bias, taddr_t begin,
+			taddr_t end)
+{
+	uint32_t overlap = h->tracee->arch->patch_len - 1; /* a patch may lie across */
+	uint8_t *there = malloc(PIECE), *file = malloc(PIECE);
+	taddr_t next;
+
+	for (taddr_t at = begin; there && file && at < end; at = next) {
+		size_t wanted = end - at < PIECE ? (size_t)(end - at) : PIECE;
+		ssize_t len = target_read_some(&h->tracee->target, at, there, wanted);
+
+		next = (at | (PAGE - 1)) + 1;
+		if (len <= (ssize_t)overlap)
+			continue; /* the page is unmapped, or the next one; or it is the end */
+		next = at + (taddr_t)len - overlap;
+		if (!image || image_read(image, at - bias, file, (size_t)len))
+			piece_search(h, at, there, NULL, (size_t)len);
+		else if (memcmp(there, file, (size_t)len))
+			piece_search(h, at, there, file, (size_t)len);
+	}
+	if (!there || !file)
+		memset(h->held, true, sizeof(h->held));
+	free(there);
+	free(file);
+}
+
+static void mappings_search(struct heritage *h, const struct module *module)
+{
+	for (size_t i = 0; i < h->maps->list.len; i++) {
+		const struct mapping *mapping = &h->maps->list.at[i];
+
+		if (mapping->exec && mapping->begin >= module->begin &&
+		    mapping->end <= module->end)
+			code_search(h, NULL, 0, mapping->begin, mapping->end);
+	}
+}
+
+static void module_search(struct heritage *h, struct module *module)
+{
+	const struct image_segment *segments;
+	size_t count = 0;
+
+	if (!module->image || !module->source || module->fd < 0) {
+		mappings_search(h, module);
+		return;
+	}
+	if (!entries_are_of(module, h->tracee->arch))
+		return;
+	segments = image_segments(module->image, &count);
+	for (size_t i = 0; i < count; i++) {
+		taddr_t begin = module->bias + segments[i].vaddr;
+
+		if (segments[i].flags & PF_X)
+			code_search(h, module->image, module->bias, begin,
+				    begin + segments[i].file_size);
+	}
+}
+
+/* Reads all code, which takes a millisecond per megabyte; the target may run. */
+static void patches_find(struct heritage *h)
+{
+	for (size_t i = 0; h->count && i < h->modules->mapped.len; i++)
+		if (!h->modules->mapped.at[i]->vdso)
+			module_search(h, h->modules->mapped.at[i]);
+}
+
+/* The file's bytes come back.  The world stands. */
+static void patches_restore(struct heritage *h)
+{
+	uint32_t len = h->tracee->arch->patch_len;
+	uint8_t there[PATCH];
+
+	for (size_t i = 0; i < h->patches.len; i++) {
+		const struct patch *patch = &h->patches.at[i];
+		size_t area;
+
+		if (target_read(&h->tracee->target, patch->at, there, len))
+			continue;
+		area = area_entered(h, there, patch->at);
+		if (area < h->count &&
+		    target_write(&h->tracee->target, patch->at, patch->original, len))
+			h->held[area] = true;
+	}
+	vec_clear(&h->patches);
+}
+
+/* ---- all --------------------------------------------------------------- */
 
 int heritage_clear(struct tracee *tracee, const struct modules *modules,
 		   const struct maps *maps, void (*handle)(void *arg, struct stop *stop),
 		   void *arg, bool *left, struct err *err)
 {
 	struct heritage h = {.tracee = tracee, .modules = modules, .maps = maps};
+	size_t waiting;
+	int rc = 0;
 
 	areas_find(&h);
-	for (int tries = 0; tries < TRIES && h.count; tries++) {
+	patches_find(&h);
+	waiting = h.count;
+	for (int tries = 0; tries < TRIES && waiting && !rc; tries++) {
 		struct timespec pause = {0, PAUSE_NS};
-		int rc;
 
 		if (tries)
 			nanosleep(&pause, NULL);
 		rc = tracee_stop(tracee, handle, arg, err);
 		if (rc)
-			return rc;
-		if (!tries)
-			patches_restore(&h);
-		areas_wipe(&h);
+			break;
+		patches_restore(&h);
+		waiting = areas_wipe(&h);
 		tracee_resume(tracee);
 	}
 	*left = h.count != 0;
-	return 0;
+	vec_deinit(&h.patches);
+	return rc;
 }
 
 void heritage_wipe(struct tracee *tracee, const struct modules *modules,
@@ -173,5 +302,8 @@ void heritage_wipe(struct tracee *tracee, const struct modules *modules,
 	struct heritage h = {.tracee = tracee, .modules = modules, .maps = maps};
 
 	areas_find(&h);
+	patches_find(&h);
+	patches_restore(&h);
 	areas_wipe(&h);
+	vec_deinit(&h.patches);
 }

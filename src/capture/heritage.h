@@ -15,13 +15,14 @@ void heritage_visit(struct tracee *tracee, const struct slack *slack,
  * Puts the original bytes back under every patch that leads into such an area, lets the
  * threads run until none is inside, and wipes the areas.  Stops and resumes the world;
  * stops that come go to `handle`.  What can't be wiped in time stays, harmless and
- * unreachable: *left.  0, or the error of tracee_stop().
+ * unreachable, and so does, harmless, what is entered from code whose file can't be read:
+ * *left.  0, or the error of tracee_stop().
  */
 int heritage_clear(struct tracee *tracee, const struct modules *modules,
 		   const struct maps *maps, void (*handle)(void *arg, struct stop *stop),
 		   void *arg, bool *left, struct err *err);
 
-/* Wipes all areas that nobody is in.  The world stands, and no patch leads there. */
+/* The same at once, for all areas that nobody is in.  The world stands. */
 void heritage_wipe(struct tracee *tracee, const struct modules *modules,
 		   const struct maps *maps);
 

@@ -1,5 +1,5 @@
 """Static programs without any symbol: memtrace-fs, on this machine, says where their functions
-are."""
+are; and what is left of that when memtrace and its guardian are killed."""
 import contextlib
 
 import pytest
@@ -21,3 +21,15 @@ def supplied(guest):
 def test_counts(guest, name):
     with supplied(guest) as option:
         traced.attach_and_count(guest, f"/root/stripped/entries-{name} 3", options=option)
+
+
+@pytest.mark.of_cpu(lambda cpu: build.static_variants(cpu))
+def test_killed_with_the_guardian(guest, name):
+    """Who comes next knows nothing of the functions, and restores the process all the same."""
+    with traced.Running(guest, f"/root/stripped/entries-{name} 3") as target:
+        with supplied(guest) as option:
+            traced.forsake(guest, target.pid, option)
+        done = guest.run(f"/root/memtrace -q {traced.ALONE} -b -p {target.pid} </dev/null")
+        assert done.status == 1 and "no allocator found" in done.output, done.output
+        target.untouched()
+        target.finish()

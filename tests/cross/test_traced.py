@@ -37,3 +37,13 @@ def test_killed(guest):
                       f"kill -9 $(pidof memtrace | tr ' ' '\\n' | sort -n | head -1); true", timeout=60)
             assert guest.run(f"kill -0 {storm.pid}").status == 0, f"died after kill {i}"
         storm.attach(1)
+
+
+def test_killed_with_the_guardian(guest):
+    """What both have left is cleared away by the next memtrace, under threads that run it."""
+    with traced.Running(guest, "/root/targets/storm -t 8 -b") as storm:
+        for _ in range(3):
+            traced.forsake(guest, storm.pid)
+            storm.attach(1)
+        traced.result_in(guest.run("echo >/tmp/in; echo >/tmp/in; until grep RESULT /tmp/out; do usleep 20000; done",
+                                   timeout=60).output)

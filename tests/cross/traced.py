@@ -107,6 +107,10 @@ class Attached:
         self.guest, self.pid, self.command = guest, pid, f"{program} {options} {REPORT} -p {pid}"
 
     def __enter__(self):
+        self.start()
+        return self
+
+    def start(self):
         # The sleeper holds the pipe open: memtrace leaves at the end of its input.
         start = (f"rm -f /tmp/console /tmp/report.json; mkfifo /tmp/console; "
                  f"sleep 100000 >/tmp/console & echo $! >/tmp/keeper; "
@@ -115,7 +119,6 @@ class Attached:
         done = self.guest.run("echo status >/tmp/console; until grep -q 'HEAP SUMMARY' /tmp/words; do usleep 20000; done",
                               timeout=120)
         assert done.status == 0, self.guest.run("cat /tmp/words").output
-        return self
 
     def __exit__(self, kind, *_):
         self.guest.run("echo quit >/tmp/console; kill $(cat /tmp/keeper); "
@@ -123,6 +126,15 @@ class Attached:
         if not kind:
             untouched(self.guest, self.pid)
             self.report = read_report(self.guest)
+
+
+def forsake(guest, pid, options=ALONE):
+    """Attaches to a process and kills memtrace and its guardian: what they did to it stays."""
+    Attached(guest, pid, options=options).start()
+    guest.run("kill -9 $(pidof memtrace) $(cat /tmp/keeper); while kill -0 $(cat /tmp/tracer); do usleep 20000; done",
+              timeout=60)
+    assert guest.run(f"kill -0 {pid}").status == 0, "died when memtrace was killed"
+    assert guest.run(f"/root/targets/untouched {pid}").status != 0, "nothing is left that could be cleared away"
 
 
 def untouched(guest, pid):

@@ -6,6 +6,7 @@ its target during attach, patching and detach (kill_at.c).  The long runs are te
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -158,3 +159,29 @@ def test_target_killed_in_the_middle_of_a_stop(target, attach):
     assert process.wait() == -9
     tracer.wait()
     tracer.report().consistent()
+
+
+def test_who_comes_next_knows_less(target, attach, tmp_path):
+    """A stripped static program, whose functions memtrace-fs has named: both are killed, and a
+    memtrace without memtrace-fs finds what it can't name, puts it back, and says that it can't
+    follow this program."""
+    debug = tmp_path / "debug"
+    program = tmp_path / "threads"
+    place = debug / str(program)[1:]
+    place.parent.mkdir(parents=True)
+    shutil.copy(memtrace.TARGETS / "threads-static", place)
+    subprocess.run(["strip", "--strip-all", "-o", program, place], check=True)
+    process = target(program, "3", "100")
+    for _ in range(2):
+        tracer = attach(process.pid, f"--debug-dir={debug}")
+        memtrace.signal_all([tracer.pid, *memtrace.descendants(tracer.pid)])
+        tracer.process.wait()
+        assert memtrace.slack_bytes(process.pid)
+        run = memtrace.Process([memtrace.MEMTRACE, *QUIET, "-b", "-p", process.pid])
+        assert run.wait() == 1 and any("no allocator found" in line for line in run.err), run.story()
+        memtrace.untouched(process.pid)
+        assert not memtrace.slack_bytes(process.pid)
+    process.go_on()
+    process.done()
+    process.go_on()
+    process.result()

@@ -204,6 +204,7 @@ static void stubs_a32(void **state)
 	assert_int_equal(stub.trap_entry, 0);
 	assert_int_equal(arch_arm.patch_target(stub.patch, FROM), stub.entry);
 	assert_int_equal(arch_arm.patch_target(push_a32, FROM), 0);
+	assert_int_equal(arch_arm.patch_target(stub.patch, FROM + 2), 0);
 
 	stub = build(&area, STUB_ENTRY, false);
 	assert_words(

@@ -445,6 +445,94 @@ static void what_a_predecessor_left(void **state)
 	put_back(f);
 }
 
+/* A function of this program whose name says nothing: it is known by a supply alone. */
+__attribute__((noinline, used, aligned(16))) static unsigned nameless(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		__asm__ volatile("" : "+r"(n));
+	return n * 3 + 1;
+}
+
+static struct module *module_of_program(const struct fixture *f)
+{
+	return modules_find(&f->modules, (taddr_t)(uintptr_t)&f->modules);
+}
+
+/* A predecessor has hooked it, and was killed with its guardian. */
+static void hook_nameless(struct fixture *f)
+{
+	static char name[] = "valloc";
+	struct module *module = module_of_program(f);
+	taddr_t address = (taddr_t)(uintptr_t)nameless, state = arch_native()->state_mask;
+	struct supply supply = {.path = module->path, .build_id_len = module->build_id_len};
+	struct supply_symbol symbol = {name, (address & ~state) - module->bias, 0,
+				       (address & state) != 0};
+	bool found = false;
+
+	memcpy(supply.build_id, module->build_id, sizeof(supply.build_id));
+	assert_true(vec_push(&supply.symbols, symbol));
+	assert_true(vec_push(&f->supplies, &supply));
+	plan(f, HOOK_ALL);
+	for (size_t i = 0; i < f->hooks.list.len; i++)
+		found |= f->hooks.list.at[i].address == (address & ~state);
+	assert_true(found);
+	apply(f);
+	hooks_clear(&f->hooks);
+	undo_clear(f->undo);
+	vec_deinit(&f->supplies);
+	vec_deinit(&supply.symbols);
+}
+
+/* The one that follows has never heard of it. */
+static void what_nobody_can_name(void **state)
+{
+	struct fixture *f = *state;
+
+	hook_nameless(f);
+	heritage_wipe(&f->tracee, &f->modules, &f->maps);
+	assert_untouched(f);
+}
+
+/* The first instructions of the stub that the nameless function jumps to; false: it does not
+ * jump. */
+static bool stub_read(struct fixture *f, uint8_t ret[16])
+{
+	const struct arch *arch = f->tracee.arch;
+	taddr_t address = (taddr_t)(uintptr_t)nameless;
+	uint8_t code[32], there[16];
+	taddr_t at, target;
+
+	assert_int_equal(
+		target_read(&f->tracee.target, address & ~arch->state_mask, code, sizeof(code)),
+		0);
+	at = address + arch->patch_offset(code, sizeof(code));
+	assert_int_equal(
+		target_read(&f->tracee.target, at & ~arch->state_mask, there, arch->patch_len),
+		0);
+	target = arch->patch_target(there, at);
+	return target && target_read(&f->tracee.target, target, ret, 16) == 0;
+}
+
+/* Nor can it read the file: nothing may be taken from under the patch, until one can. */
+static void what_nobody_can_put_back(void **state)
+{
+	struct fixture *f = *state;
+	struct module *module = module_of_program(f);
+	uint8_t before[16], after[16];
+	int fd = module->fd;
+
+	hook_nameless(f);
+	assert_true(stub_read(f, before));
+	module->fd = -1;
+	heritage_wipe(&f->tracee, &f->modules, &f->maps);
+	module->fd = fd;
+	assert_true(stub_read(f, after));
+	assert_memory_equal(before, after, sizeof(before));
+	heritage_wipe(&f->tracee, &f->modules, &f->maps);
+	assert_false(stub_read(f, after));
+	assert_untouched(f);
+}
+
 /* Bytes by which a part of a slack looks like a predecessor's stubs. */
 static void occupy(struct fixture *f, taddr_t begin, uint32_t len)
 {
@@ -601,6 +689,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(undone_without_a_trace, start, end),
 		cmocka_unit_test_setup_teardown(a_function_that_was_changed, start, end),
 		cmocka_unit_test_setup_teardown(what_a_predecessor_left, start, end),
+		cmocka_unit_test_setup_teardown(what_nobody_can_name, start, end),
+		cmocka_unit_test_setup_teardown(what_nobody_can_put_back, start, end),
 		cmocka_unit_test_setup_teardown(the_largest_free_room, start, end),
 		cmocka_unit_test_setup_teardown(beside_a_planned_area, start, end),
 		cmocka_unit_test_setup_teardown(beside_an_area_in_use, start, end),

@@ -305,7 +305,7 @@ taddr_t aarch64_patch_target(const uint8_t *code, taddr_t function)
 {
 	struct a64_insn insn = a64_decode(a64_read(code));
 
-	return insn.kind == A64_B ? function + (taddr_t)insn.rel : 0;
+	return insn.kind == A64_B && function % A64_LEN == 0 ? function + (taddr_t)insn.rel : 0;
 }
 
 /* How far an instruction of ours moves the word with the return address away from sp. */

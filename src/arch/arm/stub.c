@@ -304,6 +304,8 @@ taddr_t arm_patch_target(const uint8_t *code, taddr_t function)
 {
 	struct insn insn;
 
+	if ((function & 3) == 2) /* A32 is aligned to 4 bytes, T32 to 2 */
+		return 0;
 	if (arm_insn_decode(code, ARM_PATCH_LEN, function, &insn) || insn.kind != INSN_BRANCH ||
 	    insn.condition != ARM_ALWAYS || insn.len != ARM_PATCH_LEN)
 		return 0;
