@@ -15,6 +15,26 @@ def test_another_memtrace_is_needed(guest, name):
         assert target.finish()["allocs"] > 0
 
 
+@pytest.mark.of_cpu(lambda cpu: ["armhf", "armel"] if cpu == "arm64" else [])
+def test_not_started(guest, name):
+    done = guest.run(f"/root/memtrace -q --no-symbols /root/threads-{name} 1 1 </dev/null")
+    assert done.status == 1
+    assert f"/root/threads-{name} was not started: " in done.output
+    assert "use a memtrace built for it: armhf or armel" in done.output
+    assert "READY" not in done.output
+
+
+@pytest.mark.of_cpu(lambda cpu: ["armhf", "armel"] if cpu == "arm64" else [])
+def test_let_go(guest, name):
+    """A program that we follow becomes one of the other kind, and comes to its end."""
+    program = f"/root/threads-{name} 1 1 </dev/null >/tmp/out"
+    done = guest.run(f"rm -f /tmp/out; /root/memtrace -q --no-symbols sh -c 'exec {program}'")
+    assert done.status == 1
+    assert f"now runs /root/threads-{name} and is let go: " in done.output
+    assert guest.run("until grep -q RESULT /tmp/out; do usleep 20000; done", timeout=60).status == 0
+    assert traced.result_in(guest.run("cat /tmp/out").output)["allocs"] > 0
+
+
 # program that traces-program that is traced
 CASES = {
     "arm64": ["armhf-armhf", "armel-armhf", "armel-armel"],
