@@ -164,10 +164,41 @@ static int queue_fill(struct tracee *tracee, bool wait)
 
 /* ---- new tasks --------------------------------------------------------- */
 
-static bool shares_memory(pid_t a, pid_t b, bool if_unknown)
+/*
+ * Without kcmp (a kernel without CONFIG_KCMP, a container's seccomp filter): is a word that
+ * is written below the child's stack there in the process, too?  Nobody relies on what is
+ * there, so it need not be put back if we die, and a child that shares memory has a stack of
+ * its own.  Where it can't be tried it is taken to share: that is wrong in what is counted,
+ * the contrary would be deadly.
+ */
+static bool shares_word(struct tracee *tracee, struct thread *child)
 {
-	long rc = syscall(SYS_kcmp, a, b, KCMP_VM, 0, 0);
-	return rc < 0 ? if_unknown : rc == 0;
+	enum { BELOW = 512 }; /* farther than a red zone */
+	const struct arch *arch = tracee->arch;
+	struct regs *regs = thread_regs(tracee, child);
+	taddr_t at = regs ? (regs_read(arch, regs, arch->reg_sp) - BELOW) & ~15ull : 0;
+	long there, mark;
+	uint64_t seen = 0;
+
+	errno = 0;
+	there = ptrace(PTRACE_PEEKDATA, child->tid, (void *)(uintptr_t)at, 0);
+	mark = there ^ (long)0x9e3779b97f4a7c15ull;
+	if (!at || errno || ptrace(PTRACE_POKEDATA, child->tid, (void *)(uintptr_t)at, mark))
+		return true;
+	if (target_read(&tracee->target, at, &seen, sizeof(mark)))
+		seen = 0;
+	ptrace(PTRACE_POKEDATA, child->tid, (void *)(uintptr_t)at, there);
+	return !memcmp(&seen, &mark, sizeof(mark));
+}
+
+/* A vfork child does unless it is known not to. */
+static bool shares_memory(struct tracee *tracee, struct thread *child, bool vfork)
+{
+	long rc = syscall(SYS_kcmp, tracee_alive(tracee), child->tid, KCMP_VM, 0, 0);
+
+	if (rc >= 0)
+		return rc == 0;
+	return vfork || shares_word(tracee, child);
 }
 
 static bool child_is_expected(struct tracee *tracee, pid_t pid, bool *vfork)
@@ -190,7 +221,7 @@ static void child_stop(struct tracee *tracee, struct thread *child, bool vfork,
 	child->attached = true;
 	ret->kind = STOP_CHILD;
 	ret->thread = child;
-	ret->shares_memory = shares_memory(tracee_alive(tracee), child->tid, vfork);
+	ret->shares_memory = shares_memory(tracee, child, vfork);
 	child->guest = ret->shares_memory;
 }
 

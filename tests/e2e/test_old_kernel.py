@@ -56,6 +56,20 @@ def test_attached(target, started, tmp_path):
     assert (report["summary"]["allocs"], report["summary"]["frees"]) == (result["allocs"], result["frees"])
 
 
+def test_children(target, started, tmp_path):
+    """Which of them share the memory, and must not have its code put back, is found out without kcmp()."""
+    process = target("storm", "-t", "4", "-f", "-v")
+    for turn in range(3):
+        tracer = memtrace.Memtrace(process.pid, tmp_path / f"report-{turn}", command=[OLD, "3.4"])
+        started.append(tracer)
+        tracer.attached()
+        for _ in range(5):
+            tracer.status()
+        tracer.detach().consistent()
+    process.go_on()
+    assert process.result()["children"] > 10
+
+
 def test_selftest():
     done = run("3.4", "--selftest")
     assert done.returncode == 0, done.stdout

@@ -2,8 +2,8 @@
  * old_kernel VERSION PROGRAM ARGS...: runs a program as if the kernel were an old one, by a
  * seccomp filter:
  *
- *   3.4   lacks process_vm_readv (it may be left out of a kernel, too), memfd_create and
- *         getrandom
+ *   3.4   lacks process_vm_readv and kcmp (they may be left out of a kernel, too),
+ *         memfd_create and getrandom
  *   3.3   PTRACE_SEIZE is there, but fails with EIO
  *   3.0   PTRACE_SEIZE is not there: ESRCH; and uname() says 2.6
  */
@@ -30,6 +30,7 @@ int main(int argc, char **argv)
 	unsigned seize = !strcmp(version, "3.3") ? EIO : !strcmp(version, "3.0") ? ESRCH : 0;
 	struct sock_filter code[] = {
 		LOAD(nr),
+		IF(SYS_kcmp, 8, 0),
 		IF(SYS_process_vm_readv, 7, 0),
 		IF(SYS_memfd_create, 6, 0),
 		IF(SYS_getrandom, 5, 0),

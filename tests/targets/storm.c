@@ -1,10 +1,11 @@
 /*
- * storm [-t THREADS] [-f] [-b] [-s]: threads that allocate as fast as they can, fill
+ * storm [-t THREADS] [-f] [-v] [-b] [-s]: threads that allocate as fast as they can, fill
  * what they got with a pattern, hand blocks to each other and check the pattern before
  * every realloc and free.  A line from the test ends it.  What it is for: somebody
  * attaches, detaches, is killed meanwhile, and the sums must still be right.
  *
  *   -f   a thread forks over and over; each child allocates, checks, exits with 11
+ *   -v   every second of these children shares our memory, though it is no vfork
  *   -b   every second thread blocks all signals
  *   -s   a thread sends SIGUSR2 to another one, each counted on arrival
  *   -S   the same, but one that does not arrive is counted, not a fault
@@ -26,7 +27,7 @@ struct block {
 };
 
 static volatile int stop;
-static int pauses, blocking, may_lose;
+static int pauses, blocking, may_lose, sharing;
 static unsigned long turns, children, signals_sent, signals_seen, signals_lost;
 static struct block *pool[POOL];
 static pthread_t threads[MOST];
@@ -125,10 +126,27 @@ static void *storming(void *arg)
 	return NULL;
 }
 
+static int sharing_child(void *arg)
+{
+	struct timespec rest = {.tv_nsec = 1000000};
+	(void)arg;
+	nanosleep(&rest, NULL);
+	_exit(11);
+}
+
+static pid_t new_child(void)
+{
+	static _Alignas(16) char stack[65536];
+	static int turn;
+	if (sharing && turn++ % 2)
+		return clone(sharing_child, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
+	return fork();
+}
+
 static void *forking(void *arg)
 {
 	while (!stop) {
-		pid_t pid = fork();
+		pid_t pid = new_child();
 		if (pid == 0) {
 			uint32_t seed = 3;
 			for (int i = 0; i < 50; i++)
@@ -177,9 +195,10 @@ static void *signalling(void *arg)
 int main(int argc, char **argv)
 {
 	int count = 8, option, forks = 0, sends = 0;
-	while ((option = getopt(argc, argv, "t:fbsSpx")) != -1) {
+	while ((option = getopt(argc, argv, "t:fvbsSpx")) != -1) {
 		count = option == 't' ? atoi(optarg) : count;
 		forks |= option == 'f';
+		sharing |= option == 'v';
 		blocking |= option == 'b';
 		sends |= option == 's' || option == 'S';
 		may_lose |= option == 'S';
