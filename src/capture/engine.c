@@ -158,7 +158,9 @@ int engine_attach(struct engine *engine, pid_t pid, struct err *err)
 	rc = engine_inherit(engine, err);
 	if (!rc)
 		rc = engine_follow(engine, HOOK_ALL, err);
-	if (!rc && !engine->hooks.allocators)
+	/* a program that has just been started, without us */
+	engine->loading = !rc && !engine->hooks.allocators && engine_is_loading(engine);
+	if (!rc && !engine->hooks.allocators && !engine->loading)
 		rc = err_set(err, -ENOENT,
 			     "no allocator found in pid %d: no module has a symbol malloc (a "
 			     "static program that was stripped?)",

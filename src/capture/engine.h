@@ -107,6 +107,8 @@ int engine_follow(struct engine *engine, enum hook_scope scope, struct err *err)
 int engine_check_program(const struct engine *engine, struct err *err);
 /* Clears away what memtraces that were killed left; before the first engine_follow(). */
 int engine_inherit(struct engine *engine, struct err *err);
+/* Has the loader still to map the libraries, or is it about to?  By its r_debug. */
+bool engine_is_loading(struct engine *engine);
 /* A thread is at the loader's notification. */
 void engine_loader(struct engine *engine);
 /* A thread calls prctl(option) or installs a seccomp filter. */

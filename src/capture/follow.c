@@ -154,6 +154,19 @@ int engine_follow(struct engine *engine, enum hook_scope scope, struct err *err)
 	return rc ? rc : engine_check_program(engine, err);
 }
 
+bool engine_is_loading(struct engine *engine)
+{
+	unsigned word = engine->tracee.arch->word_size;
+	taddr_t at = engine->hooks.loader_state;
+	uint64_t brk = 0;
+	uint32_t state = 0;
+
+	/* struct r_debug of <link.h>: .., r_brk, r_state */
+	return at && !target_read(&engine->tracee.target, at - word, &brk, word) &&
+	       !target_read(&engine->tracee.target, at, &state, sizeof(state)) &&
+	       (!brk || state);
+}
+
 void engine_loader(struct engine *engine)
 {
 	uint32_t state = 0; /* RT_CONSISTENT */

@@ -1,4 +1,8 @@
 """Libraries that come and go: stacks in what is gone keep their module."""
+import errno
+import os
+import pathlib
+
 import memtrace
 
 
@@ -43,3 +47,27 @@ def test_every_frame_lies_in_its_module(follow):
         module = where[frame["module"]]
         assert int(module["begin"], 16) <= int(frame["pc"], 16) <= int(module["end"], 16)
         assert frame["build_id"] == module["build_id"]
+
+
+def test_attach_before_the_libraries_are_there(started, attach, tmp_path):
+    """ld.so waits for a library that is a pipe; libc is still to come."""
+    pipe = tmp_path / "slow.so"
+    os.mkfifo(pipe)
+    process = memtrace.Target("entries", "3", env={**os.environ, "LD_PRELOAD": str(pipe)})
+    started.append(process)
+    writer = None
+    while writer is None:
+        try:
+            writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            assert error.errno == errno.ENXIO and process.alive(), process.story()
+    assert "libc.so" not in pathlib.Path(f"/proc/{process.pid}/maps").read_text()
+    tracer = attach(process.pid)
+    os.close(writer)
+    process.ready()
+    process.go_on()
+    process.done()
+    report = tracer.detach().consistent()
+    process.go_on()
+    sums, result = report.through("main"), process.result()
+    assert (sums["allocs"], sums["allocated_bytes"]) == (result["allocs"], result["allocated_bytes"])
