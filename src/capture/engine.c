@@ -146,6 +146,24 @@ static void hold(struct engine *engine)
 	clock_gettime(CLOCK_REALTIME, &engine->counting_since);
 }
 
+/* No allocator is there: has the program just been started, without us, or does another
+ * one begin by an exec that we are still to be told of? */
+static bool begins_just_now(struct engine *engine)
+{
+	struct timespec moment = {0, 1000000};
+	struct stop stop;
+
+	for (int i = 0; i < 50 && !engine->ended && !engine->loading; i++) {
+		if (engine_is_loading(engine))
+			return true;
+		if (tracee_next(&engine->tracee, false, &stop) == 1)
+			engine_handle(engine, &stop);
+		else
+			nanosleep(&moment, NULL);
+	}
+	return engine->loading;
+}
+
 int engine_attach(struct engine *engine, pid_t pid, struct err *err)
 {
 	int rc;
@@ -158,8 +176,8 @@ int engine_attach(struct engine *engine, pid_t pid, struct err *err)
 	rc = engine_inherit(engine, err);
 	if (!rc)
 		rc = engine_follow(engine, HOOK_ALL, err);
-	/* a program that has just been started, without us */
-	engine->loading = !rc && !engine->hooks.allocators && engine_is_loading(engine);
+	if (!rc && !engine->hooks.allocators && begins_just_now(engine))
+		engine->loading = true;
 	if (!rc && !engine->hooks.allocators && !engine->loading)
 		rc = err_set(err, -ENOENT,
 			     "no allocator found in pid %d: no module has a symbol malloc (a "

@@ -83,8 +83,8 @@ static bool leftover_covers(void *arg, taddr_t begin, taddr_t end)
 }
 
 /* Is what stands at the function (a patch's worth) by the file, or a patch of a
- * predecessor? */
-static bool code_is_known(struct planning *p, const struct hook *hook)
+ * predecessor?  -EFAULT: nothing stands there: the process ends, or has another program. */
+static int code_is_known(struct planning *p, const struct hook *hook)
 {
 	const struct arch *arch = p->tracee->arch;
 	uint32_t skip = arch->patch_offset(hook->code, hook->code_len);
@@ -92,7 +92,7 @@ static bool code_is_known(struct planning *p, const struct hook *hook)
 	uint8_t there[16];
 
 	if (target_read(&p->tracee->target, hook->address + skip, there, arch->patch_len))
-		return false;
+		return -EFAULT;
 	if (memcmp(there, hook->code + skip, arch->patch_len) == 0)
 		return true;
 	search.addr = arch->patch_target(there, (hook->address + skip) | hook->stub.thumb);
@@ -112,6 +112,7 @@ static int hook_add(struct planning *p, struct module *module, const struct func
 	struct hook hook = {.function = function, .instance = module->instance};
 	size_t len = symbol->size ? symbol->size : SHORT_CODE;
 	uint32_t skip, patch_len = p->tracee->arch->patch_len;
+	int known;
 
 	hook.address = module->bias + symbol->value;
 	hook.frame = frame_of(module->instance, symbol->value) | FRAME_EXACT;
@@ -129,11 +130,13 @@ static int hook_add(struct planning *p, struct module *module, const struct func
 	while (len >= patch_len && image_read(module->image, symbol->value, hook.code, len))
 		len /= 2;
 	hook.code_len = len;
-	if (len < patch_len || !code_is_known(p, &hook)) {
-		p->notes->warn(
-			p->notes->arg,
-			"%s in %s is not as in its file (changed by another tool?): left alone",
-			function->name, module->path);
+	known = len < patch_len ? 0 : code_is_known(p, &hook);
+	if (known <= 0) {
+		if (!known)
+			p->notes->warn(p->notes->arg,
+				       "%s in %s is not as in its file (changed by another "
+				       "tool?): left alone",
+				       function->name, module->path);
 		free(hook.code);
 		return 0;
 	}

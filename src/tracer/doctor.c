@@ -23,6 +23,8 @@
 
 #include "arch/arch.h"
 
+enum { KTHREADD = 2 }; /* the parent of all kernel threads */
+
 /* ---- findings ---------------------------------------------------------- */
 
 struct finding *findings_add(struct findings *findings, const char *id, enum verdict verdict,
@@ -149,6 +151,9 @@ static void judge_process(const struct doctor_facts *f, struct findings *ret)
 		finding_remedy(findings_add(ret, "process", VERDICT_FAIL, -EPERM,
 					    "pid %d (%s) is a zombie", f->pid, s->name),
 			       "it has ended, only its parent has not noticed");
+	} else if (!f->has_memory && s->parent != KTHREADD && f->pid != KTHREADD) {
+		findings_add(ret, "process", VERDICT_FAIL, -ESRCH, "pid %d (%s) is ending",
+			     f->pid, s->name);
 	} else if (!f->has_memory) {
 		findings_add(ret, "process", VERDICT_FAIL, -EPERM,
 			     "pid %d (%s) is a kernel thread: it has no heap of its own",

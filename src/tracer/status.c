@@ -92,6 +92,7 @@ void status_parse(const char *text, struct status *ret)
 	ret->tracer = (pid_t)field_number(text, "\nTracerPid:", 10);
 	field_ids(text, "\nUid:", &ret->uid, &ret->euid, &ret->suid);
 	field_ids(text, "\nGid:", &ret->gid, &ret->egid, &ret->sgid);
+	ret->parent = (pid_t)field_number(text, "\nPPid:", 10);
 	ret->threads = (unsigned)field_number(text, "\nThreads:", 10);
 	ret->cap_permitted = field_number(text, "\nCapPrm:", 16);
 	ret->cap_effective = field_number(text, "\nCapEff:", 16);

@@ -11,7 +11,7 @@
 struct status { /* /proc/PID/task/TID/status, proc(5) */
 	char name[16];
 	char state; /* R S D T t Z X ... */
-	pid_t tgid, tracer;
+	pid_t tgid, parent, tracer;
 	uid_t uid, euid, suid;
 	gid_t gid, egid, sgid;
 	unsigned threads;

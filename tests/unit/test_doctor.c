@@ -147,6 +147,8 @@ static void what_is_no_process_of_ours(void **state)
 		     "it has ended, only its parent has not noticed");
 	f = usual();
 	f.has_memory = false;
+	assert_fails(&f, "process", -ESRCH, "pid 4711 (prog) is ending", "");
+	f.status.parent = 2; /* kthreadd */
 	assert_fails(&f, "process", -EPERM,
 		     "pid 4711 (prog) is a kernel thread: it has no heap of its own", "");
 	findings = judged(&f);
