@@ -148,9 +148,9 @@ struct arch {
 	uint32_t regs_len;     /* NT_PRSTATUS bytes */
 
 	/* System calls, for making interrupted ones invisible. */
-	int16_t syscall_number_offset; /* in NT_PRSTATUS: the call being made, < 0 for none (x86: orig_rax) */
+	int16_t syscall_number_offset; /* in NT_PRSTATUS: the call being made (x86: orig_rax); < 0: it is
+	                                * not there, or the kernel does not look at the result behind a stop */
 	int16_t syscall_result_offset;
-	uint8_t syscall_insn_len;
 	uint8_t ucontext_sp;   /* words from a signal frame's ucontext to the sp that it saved */
 	uint32_t plain_uc_flags; /* of a frame that says nothing of the alternate stack; 0: all do */
 	uint32_t audit_arch;   /* AUDIT_ARCH_* of <linux/audit.h>, as seccomp filters see it */

@@ -324,7 +324,7 @@ static void on_signal(struct engine *engine, struct stop *stop)
 		return;
 	}
 	trap_overtaken(engine, stop->thread);
-	hide_signal(&engine->tracee, stop->thread, stop->signal);
+	hide_stop(&engine->tracee, stop);
 	engine_fatal(engine, stop->thread, stop->signal);
 }
 
@@ -409,11 +409,9 @@ void engine_handle(void *arg, struct stop *stop)
 		on_signal(engine, stop);
 		break;
 	case STOP_QUIET:
-		trap_overtaken(engine, thread);
-		hide_stop(&engine->tracee, thread);
-		break;
 	case STOP_GROUP:
 		trap_overtaken(engine, thread);
+		hide_stop(&engine->tracee, stop);
 		break;
 	case STOP_CHILD:
 		if (!stop->shares_memory) {

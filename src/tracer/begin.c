@@ -15,6 +15,7 @@
 
 #include "base/scope.h"
 #include "tracer/attach.h"
+#include "tracer/hide.h"
 #include "tracer/threads.h"
 
 enum {
@@ -219,6 +220,7 @@ int tracee_launch(struct tracee *ret, char *const argv[], bool stdin_null, const
 
 static void absorb(void *arg, struct stop *stop)
 {
+	hide_stop(arg, stop);
 	if (stop->thread)
 		tracee_continue(arg, stop->thread);
 }

@@ -26,8 +26,7 @@ static void absorb(void *arg, struct stop *stop)
 {
 	struct tracee *tracee = arg;
 
-	if (stop->kind == STOP_QUIET)
-		hide_stop(tracee, stop->thread);
+	hide_stop(tracee, stop);
 	if (stop->thread)
 		tracee_continue(tracee, stop->thread);
 }

@@ -5,17 +5,43 @@
  * kin, signal(7) "Interruption of system calls"), but epoll_wait, semop,
  * sigtimedwait, and socket calls with a time limit return a plain EINTR.  At the
  * stop the thread's registers show it: a call's number, and -EINTR as the result.
- * Putting the pc back on the system call instruction and the number back into the
- * result register makes the call again.  Its time limit begins anew, which is the
- * one thing that remains visible.
+ * -ERESTARTNOHAND in the result's place leaves the rest to the kernel: behind the
+ * stop it makes the call again, unless a handler is to run; then the program sees
+ * EINTR.  The call's time limit begins anew, which is the one thing that remains visible.
  *
  * The same holds for a signal that the program ignores: untraced it would not even
  * have been queued; traced it wakes the thread (sig_ignored() in kernel/signal.c).
+ *
+ * Why no signal is lost, in whatever moment it comes (arch_do_signal_or_restart() in
+ * arch/x86/kernel/signal.c, get_signal() and ptrace_stop() in kernel/signal.c).  Our stop
+ * lies within get_signal(), which looks for signals again when the stop ends, by
+ * PTRACE_CONT, by PTRACE_DETACH, or by our death; only behind it are the registers
+ * looked at:
+ *
+ *   it comes before that look          a handler is found: handle_signal() turns
+ *     (all the time the world          -ERESTARTNOHAND into -EINTR and makes the
+ *     stands, and before)              frame: as if there had been no stop
+ *   behind that look, and the mask     no handler: the pc is put back on the call, then
+ *     of the call alone let it         restore_saved_sigmask().  The signal is blocked,
+ *     through (epoll_pwait)            waits, and ends the call that is made again
+ *   behind it, and both masks let      its handler runs before the call is made again, as
+ *     it through                       for every call that the kernel restarts itself
+ *   the call's mask alone kept it      its handler runs before the call is made again:
+ *     back                             as if it had come just before the first time
+ *
+ * Putting the pc back ourselves would make the third row true for as long as the world
+ * stands, and the second wrong.  Stop signals have no handler, but end these calls,
+ * too, when the process is continued (signal(7)): the result is put back to -EINTR when one is
+ * met.
  */
 #include "tracer/hide.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
+
+/* include/linux/errno.h of the kernel: programs never see it, tracers do. */
+enum { ERESTARTNOHAND = 514 };
 
 static int64_t regs_word(const struct tracee *tracee, const struct regs *regs, int offset)
 {
@@ -33,59 +59,78 @@ static bool is_final(const struct arch *arch, int64_t number)
 	return false;
 }
 
-/* Do the registers show a call that was ended for a signal? */
-static bool call_was_ended(struct tracee *tracee, struct thread *thread)
+/* The number of the call that was ended for a signal, by the registers; < 0: none was.
+ * Also when we have changed its result at an earlier stop, behind which it has not run. */
+static int64_t call_ended(struct tracee *tracee, struct thread *thread)
 {
 	const struct arch *arch = tracee->arch;
 	struct regs *regs = thread_regs(tracee, thread);
-	int64_t number;
+	int64_t number, result;
 
 	if (!regs || arch->syscall_number_offset < 0)
-		return false;
+		return -1;
 	number = regs_word(tracee, regs, arch->syscall_number_offset);
-	return number >= 0 && regs_word(tracee, regs, arch->syscall_result_offset) == -EINTR &&
-	       !is_final(arch, number);
+	result = regs_word(tracee, regs, arch->syscall_result_offset);
+	if (number < 0 || is_final(arch, number))
+		return -1;
+	return result == -EINTR ||
+			       (result == -ERESTARTNOHAND && thread->made_again == number + 1)
+		       ? number
+		       : -1;
 }
 
-/* A signal that will reach a handler, or end or stop the process. */
-static bool signal_waits(const struct status *status)
+/* A signal that will stop the process. */
+static bool stop_waits(const struct status *status)
 {
-	uint64_t waiting = (status->pending | status->shared_pending) & ~status->blocked;
+	static const int signals[] = {SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU};
+	uint64_t waiting = (status->pending | status->shared_pending) & ~status->blocked &
+			   ~status->caught & ~status->ignored;
 
-	for (int signo = 1; signo <= 64; signo++)
-		if ((waiting & signal_bit(signo)) && !status_ignores(status, signo))
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		if (waiting & signal_bit(signals[i]))
 			return true;
 	return false;
 }
 
-static void call_again(const struct arch *arch, struct thread *thread)
+static void result_write(const struct arch *arch, struct thread *thread, int64_t result)
 {
-	struct regs *regs = &thread->regs;
+	uint8_t *at = thread->regs.bytes + arch->syscall_result_offset;
 
-	memcpy(regs->bytes + arch->syscall_result_offset,
-	       regs->bytes + arch->syscall_number_offset, arch->word_size);
-	regs_write(arch, regs, arch->reg_pc,
-		   regs_read(arch, regs, arch->reg_pc) - arch->syscall_insn_len);
-	/* No longer in a call: else the kernel could restart it a second time. */
-	memset(regs->bytes + arch->syscall_number_offset, 0xff, arch->word_size);
-	thread_regs_touch(thread);
+	if (memcmp(at, &result, arch->word_size) == 0)
+		return;
+	memcpy(at, &result, arch->word_size);
+	thread_regs_touch_first(thread,
+				(uint32_t)arch->syscall_result_offset + arch->word_size);
 }
 
-bool hide_stop(struct tracee *tracee, struct thread *thread)
+static bool hide(struct tracee *tracee, struct thread *thread, int signo)
 {
-	return hide_signal(tracee, thread, 0);
-}
-
-bool hide_signal(struct tracee *tracee, struct thread *thread, int signo)
-{
+	int64_t number = call_ended(tracee, thread);
 	struct status status;
+	bool again;
 
 	/* In this order: a signal that is not to be hidden should not wait for /proc. */
-	if (!call_was_ended(tracee, thread) || status_read(tracee->pid, thread->tid, &status) ||
-	    signal_waits(&status) || (signo && !status_ignores(&status, signo)))
+	if (number < 0)
 		return false;
-	call_again(tracee->arch, thread);
-	return true;
+	again = !thread->continued && status_read(tracee->pid, thread->tid, &status) == 0 &&
+		!stop_waits(&status) && (!signo || status_ignores(&status, signo));
+	thread->made_again = again ? number + 1 : 0;
+	result_write(tracee->arch, thread, again ? -ERESTARTNOHAND : -EINTR);
+	return again;
+}
+
+bool hide_stop(struct tracee *tracee, const struct stop *stop)
+{
+	switch (stop->kind) {
+	case STOP_QUIET:
+		return hide(tracee, stop->thread, 0);
+	case STOP_SIGNAL:
+		return hide(tracee, stop->thread, stop->signal);
+	case STOP_GROUP:
+		return hide(tracee, stop->thread, SIGSTOP);
+	default:
+		return false;
+	}
 }
 
 /* ---- who could return where -------------------------------------------- */

@@ -7,12 +7,12 @@
 
 /*
  * A stop that is not the program's business (an interrupt of ours, a signal that
- * has no effect) may have ended a system call with EINTR.  Makes the call again,
- * unless a signal waits that would have ended it anyway.  True: it was rewound.
+ * has no effect) may have ended a system call with EINTR.  Has the kernel make the call
+ * again, if no signal of the program's own ends it before the thread runs on.  For every
+ * stop, before it is ended: at one that is the program's business what was done at an
+ * earlier one is taken back.  True: the call will be made again.
  */
-bool hide_stop(struct tracee *tracee, struct thread *thread);
-/* The same at a stop for a signal, if the program ignores it. */
-bool hide_signal(struct tracee *tracee, struct thread *thread, int signo);
+bool hide_stop(struct tracee *tracee, const struct stop *stop);
 
 /*
  * Is any thread inside the stubs, or could return there?  Looks at every pc and at

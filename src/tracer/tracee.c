@@ -347,6 +347,13 @@ static bool stop_exit(struct tracee *tracee, pid_t tid, int status, struct stop 
 	return thread != NULL;
 }
 
+/* Has a group stop just ended?  That is reported by itself, then the SIGCONT, by the one
+ * thread that takes it. */
+static bool was_continued(const struct thread *thread, int status)
+{
+	return thread->state == THREAD_LISTENING || (thread->continued && status >> 8 == SIGCONT);
+}
+
 /* Turns one reaped status into a stop; false: handled here. */
 static bool stop_decode(struct tracee *tracee, pid_t tid, int status, struct stop *ret)
 {
@@ -363,6 +370,7 @@ static bool stop_decode(struct tracee *tracee, pid_t tid, int status, struct sto
 		thread = task_adopt(tracee, tid);
 	if (!thread)
 		return false;
+	thread->continued = was_continued(thread, status);
 	thread->state = THREAD_STOPPED;
 	thread->interrupted = false;
 	thread->regs_read = false;

@@ -38,6 +38,7 @@ struct thread {
 	bool group_stop;  /* in a stop of the target's own (SIGSTOP ...): listen, don't continue
 			   */
 	bool interrupted; /* PTRACE_INTERRUPT sent, its stop not seen yet */
+	bool continued;	  /* it was in a group stop until now: SIGCONT has come */
 	bool attached;	  /* its first stop has been seen */
 	bool guest;	  /* not a thread of the process, but shares its memory (vfork child) */
 	bool unclaimed;	  /* stopped before the event that says what it is */
@@ -46,6 +47,7 @@ struct thread {
 	bool regs_read;
 	uint32_t regs_changed; /* so many bytes from the first on are to be written back */
 	struct regs regs;      /* by thread_regs() */
+	int64_t made_again;    /* hide.c's: 1 + number of the call whose result it changed */
 	void *owner;	       /* of the layer above; freed by tracee->forget */
 	struct thread *next;   /* same bucket */
 };

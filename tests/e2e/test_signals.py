@@ -97,3 +97,15 @@ def test_no_call_is_interrupted(target, attach):
     process.go_on()
     result = process.result()
     assert result["fewest"] > 0
+
+
+@pytest.mark.parametrize("mode", ["mask"])
+def test_what_ends_a_call(target, attach, mode):
+    """A signal that only epoll_pwait() lets in ends it, each time."""
+    process = target("wakeups", mode)
+    for _ in range(30):
+        attach(process.pid).detach().consistent()
+    process.go_on()
+    result = process.result()
+    assert result["sent"] >= 30
+    assert (result["lost"], result["for_nothing"]) == (0, 0), result

@@ -71,6 +71,21 @@ static long call_epoll_pwait2(int fd)
 	return errno_if(syscall(SYS_epoll_pwait2, epoll, &event, 1, limit, NULL, 8), 1);
 }
 
+/* SIGUSR1 is let in by the call alone. */
+static long call_epoll_pwait(int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	int epoll = epoll_create1(0);
+	sigset_t set, none;
+
+	sigemptyset(&none);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+	return errno_if(epoll_pwait(epoll, &event, 1, FOREVER_S * 1000, &none), 1);
+}
+
 static int semaphore; /* made by the parent */
 
 static long call_semtimedop(int fd)
@@ -138,6 +153,7 @@ static long call_poll(int fd)
 
 static const struct wait waits[] = {
 	{"epoll_wait", EPOLL_WAIT, call_epoll_wait, EPOLL_WAIT, true, false},
+	{"epoll_pwait", SYS_epoll_pwait, call_epoll_pwait, SYS_epoll_pwait, true, false},
 	{"epoll_pwait2", SYS_epoll_pwait2, call_epoll_pwait2, SYS_epoll_pwait2, true, false},
 	{"semtimedop", SYS_semtimedop, call_semtimedop, SYS_semtimedop, true, false},
 	{"semop", SYS_semop, call_semop, SYS_semop, true, false},
@@ -180,13 +196,12 @@ static void wait_once(struct child_case *self, void *arg)
 	child_say(self, handled);
 }
 
-static void start(struct fixture *f, const struct wait *wait)
+static void start_untraced(struct fixture *f, const struct wait *wait)
 {
-	struct err err;
-
 	memset(f, 0, sizeof(*f));
 	f->wait = wait;
 	f->hides = true;
+	f->tracee.target.fd = -1;
 	semaphore = semget(IPC_PRIVATE, 1, 0600);
 	if (wait->socket)
 		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, f->fds), 0);
@@ -195,6 +210,13 @@ static void start(struct fixture *f, const struct wait *wait)
 	f->child = child_start(wait_once, f);
 	child_hear(&f->child);
 	child_wait_for_call(f->child.pid, wait->number);
+}
+
+static void start(struct fixture *f, const struct wait *wait)
+{
+	struct err err;
+
+	start_untraced(f, wait);
 	if (tracee_attach(&f->tracee, f->child.pid, &err))
 		fail_msg("%s", err.text);
 }
@@ -229,14 +251,9 @@ static void make_it_happen(const struct fixture *f)
 static void handle(void *arg, struct stop *stop)
 {
 	struct fixture *f = arg;
-	struct status status;
 
-	if (stop->kind == STOP_QUIET && f->hides)
-		hide_stop(&f->tracee, stop->thread);
-	if (stop->kind == STOP_SIGNAL && f->hides &&
-	    !status_read(f->tracee.pid, stop->thread->tid, &status) &&
-	    status_ignores(&status, stop->signal))
-		hide_stop(&f->tracee, stop->thread);
+	if (f->hides)
+		hide_stop(&f->tracee, stop);
 	if (stop->thread)
 		tracee_continue(&f->tracee, stop->thread);
 }
@@ -355,8 +372,49 @@ static void a_signal_of_its_own_gets_through(void **state)
 	}
 }
 
-/* It waits already when we look at the stop: the call would have ended anyway. */
-static void a_signal_that_waits_gets_through(void **state)
+/* The stop that its interrupt made, not yet looked at. */
+static struct stop quiet_stop(struct fixture *f)
+{
+	return (struct stop){.kind = STOP_QUIET,
+			     .thread = tracee_find(&f->tracee, f->child.pid)};
+}
+
+/* Whether it waits already when the stop is looked at, or comes later, while the world
+ * stands: it ends the call, though what the call waits for comes to pass, too. */
+static void a_signal_at_a_stop_gets_through(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n < 2 * ARRAY_SIZE(waits); n++) {
+		struct fixture f;
+		struct stop stop;
+		struct err err;
+		bool later = n % 2;
+
+		if (!waits[n / 2].interruptible)
+			continue;
+		start(&f, &waits[n / 2]);
+		f.hides = false; /* not yet: the stop is looked at below */
+		assert_int_equal(tracee_stop(&f.tracee, handle, &f, &err), 0);
+		stop = quiet_stop(&f);
+		if (!later)
+			kill(f.child.pid, SIGUSR1);
+		assert_int_equal(hide_stop(&f.tracee, &stop), stays_unaware(f.wait));
+		if (later)
+			kill(f.child.pid, SIGUSR1);
+		f.hides = true;
+		tracee_resume(&f.tracee);
+		do /* or what happens next would come first */
+			assert_int_equal(tracee_next(&f.tracee, true, &stop), 1);
+		while (stop.kind != STOP_SIGNAL);
+		make_it_happen(&f);
+		handle(&f, &stop);
+		assert_heard(&f, -EINTR, 1);
+		end(&f);
+	}
+}
+
+/* We leave, and nobody will see the signal being delivered. */
+static void a_signal_when_we_leave_gets_through(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(waits); i++) {
@@ -366,13 +424,13 @@ static void a_signal_that_waits_gets_through(void **state)
 		if (!waits[i].interruptible)
 			continue;
 		start(&f, &waits[i]);
-		f.hides = false; /* not yet: the stop is looked at below */
 		assert_int_equal(tracee_stop(&f.tracee, handle, &f, &err), 0);
 		kill(f.child.pid, SIGUSR1);
-		assert_false(hide_stop(&f.tracee, tracee_find(&f.tracee, f.child.pid)));
-		f.hides = true;
-		tracee_resume(&f.tracee);
-		assert_heard(&f, -EINTR, 1);
+		make_it_happen(&f);
+		tracee_release(&f.tracee);
+		if (child_hear(&f.child) != -EINTR)
+			fail_msg("%s: not ended", waits[i].name);
+		assert_int_equal(child_hear(&f.child), 1);
 		end(&f);
 	}
 }
@@ -381,6 +439,7 @@ static void a_signal_that_waits_gets_through(void **state)
 static void an_ignored_signal_that_waits(void **state)
 {
 	struct fixture f;
+	struct stop stop;
 	struct err err;
 
 	(void)state;
@@ -390,12 +449,76 @@ static void an_ignored_signal_that_waits(void **state)
 	f.hides = false; /* not yet: the stop is looked at below */
 	assert_int_equal(tracee_stop(&f.tracee, handle, &f, &err), 0);
 	kill(f.child.pid, SIGHUP);
-	assert_true(hide_stop(&f.tracee, tracee_find(&f.tracee, f.child.pid)));
+	stop = quiet_stop(&f);
+	assert_true(hide_stop(&f.tracee, &stop));
 	f.hides = true;
 	tracee_resume(&f.tracee);
 	make_it_happen(&f);
 	assert_heard(&f, 7, 0);
 	end(&f);
+}
+
+static char state_of(pid_t pid)
+{
+	struct status status;
+
+	assert_int_equal(status_read(pid, pid, &status), 0);
+	return status.state;
+}
+
+enum world { UNTRACED, TRACED, STANDING, LEAVING };
+
+/* What its call returns when it is stopped, by a signal, and continued. */
+static long stop_and_continue(const struct wait *wait, enum world world)
+{
+	struct fixture f;
+	struct stop stop;
+	struct err err;
+	long heard;
+
+	if (world == UNTRACED)
+		start_untraced(&f, wait);
+	else
+		start(&f, wait);
+	f.hides = world != LEAVING; /* but when the signal waits */
+	if (world == STANDING || world == LEAVING)
+		assert_int_equal(tracee_stop(&f.tracee, handle, &f, &err), 0);
+	kill(f.child.pid, SIGSTOP);
+	if (world == STANDING)
+		tracee_resume(&f.tracee);
+	if (world == LEAVING) {
+		stop = quiet_stop(&f);
+		hide_stop(&f.tracee, &stop);
+		tracee_release(&f.tracee);
+	}
+	if (world == UNTRACED || world == LEAVING)
+		while (state_of(f.child.pid) != 'T')
+			sched_yield();
+	else
+		do {
+			assert_int_equal(tracee_next(&f.tracee, true, &stop), 1);
+			handle(&f, &stop);
+		} while (stop.kind != STOP_GROUP);
+	kill(f.child.pid, SIGCONT);
+	make_it_happen(&f);
+	heard = hear(&f);
+	assert_int_equal(hear(&f), 0);
+	end(&f);
+	return heard;
+}
+
+static void a_stop_of_its_own(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(waits); i++) {
+		long untraced = stop_and_continue(&waits[i], UNTRACED);
+
+		for (enum world world = TRACED; stays_unaware(&waits[i]) && world <= LEAVING;
+		     world++)
+			if (stop_and_continue(&waits[i], world) != untraced)
+				fail_msg("%s, world %d: not %ld", waits[i].name, world,
+					 untraced);
+	}
 }
 
 /* Untraced, it would not even have been queued. */
@@ -413,10 +536,13 @@ static void an_ignored_signal_is_hidden(void **state)
 			const int signos[] = {SIGHUP, SIGWINCH}; /* by wish, by default */
 
 			kill(f.child.pid, signos[n]);
-			do
+			assert_int_equal(tracee_next(&f.tracee, true, &stop), 1);
+			while (stop.kind != STOP_SIGNAL) {
+				handle(&f, &stop);
 				assert_int_equal(tracee_next(&f.tracee, true, &stop), 1);
-			while (stop.kind != STOP_SIGNAL);
+			}
 			assert_int_equal(stop.signal, signos[n]);
+			assert_int_equal(hide_stop(&f.tracee, &stop), f.wait->interruptible);
 			handle(&f, &stop);
 			child_wait_for_call(f.child.pid, waits[i].again);
 		}
@@ -432,7 +558,8 @@ static void some_calls_are_never_repeated(void **state)
 	const struct arch *arch = arch_native();
 	struct tracee tracee = {.pid = getpid(), .arch = arch};
 	struct thread thread = {.tid = getpid(), .state = THREAD_STOPPED, .regs_read = true};
-	const int64_t eintr = -EINTR, none = -1;
+	const struct stop stop = {.kind = STOP_QUIET, .thread = &thread};
+	const int64_t eintr = -EINTR, again = -514; /* ERESTARTNOHAND */
 	bool found = false;
 
 	(void)state;
@@ -441,30 +568,24 @@ static void some_calls_are_never_repeated(void **state)
 	thread.regs.len = arch->regs_len;
 	for (int64_t number = -2; number < 450; number++) {
 		bool final = number < 0;
-		uint64_t pc = 0x1000;
-
 		for (const int16_t *at = arch->eintr_final; *at >= 0; at++)
 			final |= *at == number;
 		found |= final && number == SYS_close;
 		memcpy(thread.regs.bytes + arch->syscall_number_offset, &number, 8);
 		memcpy(thread.regs.bytes + arch->syscall_result_offset, &eintr, 8);
-		regs_write(arch, &thread.regs, arch->reg_pc, pc);
-		thread.regs_changed = false;
-		assert_int_equal(hide_stop(&tracee, &thread), !final);
+		thread.regs_changed = 0;
+		assert_int_equal(hide_stop(&tracee, &stop), !final);
 		assert_int_equal(thread.regs_changed != 0, !final);
-		assert_true(regs_read(arch, &thread.regs, arch->reg_pc) ==
-			    pc - (final ? 0 : arch->syscall_insn_len));
-		if (final)
-			continue;
-		assert_memory_equal(thread.regs.bytes + arch->syscall_result_offset, &number,
+		assert_memory_equal(thread.regs.bytes + arch->syscall_result_offset,
+				    final ? &eintr : &again, 8);
+		assert_memory_equal(thread.regs.bytes + arch->syscall_number_offset, &number,
 				    8);
-		assert_memory_equal(thread.regs.bytes + arch->syscall_number_offset, &none, 8);
 	}
 	assert_true(found);
 	/* A call that has ended otherwise is over. */
 	memcpy(thread.regs.bytes + arch->syscall_number_offset, &(int64_t){EPOLL_WAIT}, 8);
 	memcpy(thread.regs.bytes + arch->syscall_result_offset, &(int64_t){1}, 8);
-	assert_false(hide_stop(&tracee, &thread));
+	assert_false(hide_stop(&tracee, &stop));
 }
 
 /* ---- who is inside --------------------------------------------------------------- */
@@ -658,7 +779,9 @@ int main(void)
 		cmocka_unit_test(what_happens_meanwhile_is_not_lost),
 		cmocka_unit_test(there_is_something_to_hide),
 		cmocka_unit_test(a_signal_of_its_own_gets_through),
-		cmocka_unit_test(a_signal_that_waits_gets_through),
+		cmocka_unit_test(a_signal_at_a_stop_gets_through),
+		cmocka_unit_test(a_signal_when_we_leave_gets_through),
+		cmocka_unit_test(a_stop_of_its_own),
 		cmocka_unit_test(an_ignored_signal_that_waits),
 		cmocka_unit_test(an_ignored_signal_is_hidden),
 		cmocka_unit_test(some_calls_are_never_repeated),

@@ -107,8 +107,7 @@ static void assert_untouched(struct fixture *f)
 
 static void go_on(void *arg, struct stop *stop)
 {
-	if (stop->kind == STOP_QUIET)
-		hide_stop(arg, stop->thread);
+	hide_stop(arg, stop);
 	if (stop->thread)
 		tracee_continue(arg, stop->thread);
 }

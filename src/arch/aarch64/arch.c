@@ -61,7 +61,6 @@ const struct arch arch_aarch64 = {
 
 	.syscall_number_offset = -1,
 	.syscall_result_offset = 8 * X0,
-	.syscall_insn_len = 4,
 	.ucontext_sp = 54,
 	.audit_arch = AUDIT_ARCH_AARCH64,
 	.trap_calls = {135, 178, 130},

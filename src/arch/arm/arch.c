@@ -74,7 +74,6 @@ const struct arch arch_arm = {
 	 * program must see its EINTR. */
 	.syscall_number_offset = -1,
 	.syscall_result_offset = 0,
-	.syscall_insn_len = 4,
 	.ucontext_sp = 21,
 	.plain_uc_flags = 0x5ac3c35a, /* setup_frame() in arch/arm/kernel/signal.c */
 	.audit_arch = 0x40000028, /* AUDIT_ARCH_ARM */

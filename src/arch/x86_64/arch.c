@@ -72,7 +72,6 @@ const struct arch arch_x86_64 = {
 
 	.syscall_number_offset = AT_ORIG_RAX,
 	.syscall_result_offset = AT_RAX,
-	.syscall_insn_len = 2,
 	.ucontext_sp = 20,
 	.eintr_final = eintr_final,
 	.audit_arch = AUDIT_ARCH_X86_64,
