@@ -147,7 +147,7 @@ bool status_ignores(const struct status *status, int signo)
 	if (status->caught & signal_bit(signo))
 		return false;
 	return (status->ignored & signal_bit(signo)) || signo == SIGCHLD || signo == SIGURG ||
-	       signo == SIGWINCH;
+	       signo == SIGWINCH || signo == SIGCONT;
 }
 
 int status_syscall(pid_t pid, pid_t tid, taddr_t *sp, taddr_t *pc)

@@ -35,7 +35,8 @@ static inline uint64_t signal_bit(int signo)
 }
 
 /* Would the signal have no effect at all on a process with this status: ignored,
- * or not caught and ignored by default? */
+ * or not caught and ignored by default (sig_kernel_ignore(), include/linux/signal.h)?
+ * What SIGCONT does to a process that is stopped is done when it is sent. */
 bool status_ignores(const struct status *status, int signo);
 
 /* A thread of the process that has not ended: the leader where that lives, else any

@@ -99,9 +99,9 @@ def test_no_call_is_interrupted(target, attach):
     assert result["fewest"] > 0
 
 
-@pytest.mark.parametrize("mode", ["mask"])
+@pytest.mark.parametrize("mode", ["mask", "cont"])
 def test_what_ends_a_call(target, attach, mode):
-    """A signal that only epoll_pwait() lets in ends it, each time."""
+    """A signal that only epoll_pwait() lets in ends it, each time; SIGCONT never does."""
     process = target("wakeups", mode)
     for _ in range(30):
         attach(process.pid).detach().consistent()

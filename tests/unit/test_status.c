@@ -173,6 +173,7 @@ static void signals_that_do_nothing(void **state)
 	assert_true(status_ignores(&(struct status){.state = 'S'}, SIGURG));
 	assert_true(status_ignores(&s, SIGCHLD));  /* by default */
 	assert_true(status_ignores(&s, SIGWINCH)); /* by default */
+	assert_true(status_ignores(&s, SIGCONT));  /* by default */
 	assert_true(status_ignores(&s, SIGUSR2));
 	assert_true(status_ignores(&s, SIGTERM));
 	assert_false(status_ignores(&s, SIGUSR1));
