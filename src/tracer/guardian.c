@@ -7,9 +7,11 @@
  */
 #include "tracer/guardian.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -35,7 +37,7 @@ static void mend(pid_t target, struct undo *undo)
 {
 	struct tracee tracee;
 	struct err err;
-	int tries = 0;
+	int tries = 0, failed;
 
 	while (tracee_attach(&tracee, target, &err)) {
 		struct timespec pause = {0, RETRY_NS};
@@ -43,20 +45,27 @@ static void mend(pid_t target, struct undo *undo)
 			return;
 		nanosleep(&pause, NULL);
 	}
-	if (tracee_stop(&tracee, absorb, &tracee, &err) == 0) {
-		undo_run(undo, &tracee.target);
-		if (!hide_has_inside(&tracee, undo))
-			undo_wipe(undo, &tracee.target);
-	}
+	failed = tracee_stop(&tracee, absorb, &tracee, &err);
+	undo_run(undo, &tracee.target); /* a patch is one write: also while it runs */
+	if (!failed && !hide_has_inside(&tracee, undo))
+		undo_wipe(undo, &tracee.target);
 	tracee_release(&tracee);
 }
 
 /* Nothing of the user's may be held open by us: not the terminal, not a pipe. */
 static void close_all_but(int keep)
 {
-	for (int fd = (int)sysconf(_SC_OPEN_MAX); fd >= 0; fd--)
-		if (fd != keep && fd < 65536)
+	DIR *folder = opendir("/proc/self/fd");
+	struct dirent *entry;
+
+	while (folder && (entry = readdir(folder))) {
+		int fd = atoi(entry->d_name);
+
+		if (entry->d_name[0] != '.' && fd != keep && fd != dirfd(folder))
 			close(fd);
+	}
+	if (folder)
+		closedir(folder);
 }
 
 static void __attribute__((noreturn))

@@ -63,6 +63,9 @@ int undo_area(struct undo *undo, struct target *target, taddr_t base, const void
 	area->trap = trap;
 	area->disarm_len = disarm_len;
 	memcpy(area->disarm, disarm, disarm_len);
+	area->head_len =
+		trap - base < sizeof(area->head) ? (uint32_t)(trap - base) : sizeof(area->head);
+	memcpy(area->head, now, area->head_len);
 	memcpy(area->old, old, len);
 	log_barrier();
 	area->active = 1;
@@ -87,6 +90,18 @@ static int patch_restore(const struct undo_patch *patch, struct target *target)
 	return target_write(target, patch->addr, patch->old, patch->len);
 }
 
+/* The same for an area.  -errno: it can't be read. */
+static int area_write(const struct undo_area *area, struct target *target, taddr_t addr,
+		      const void *bytes, uint32_t len)
+{
+	uint8_t there[sizeof(area->head)];
+	int rc = area->head_len ? target_read(target, area->base, there, area->head_len) : 0;
+
+	if (rc || memcmp(there, area->head, area->head_len))
+		return rc;
+	return target_write(target, addr, bytes, len);
+}
+
 int undo_run(const struct undo *undo, struct target *target)
 {
 	int first = 0;
@@ -98,8 +113,8 @@ int undo_run(const struct undo *undo, struct target *target)
 	for (uint32_t i = undo->area_count; i-- > 0;) {
 		const struct undo_area *area = &undo->area[i];
 		int rc = !area->active ? 0
-				       : target_write(target, area->trap, area->disarm,
-						      area->disarm_len);
+				       : area_write(area, target, area->trap, area->disarm,
+						    area->disarm_len);
 		first = first ? first : rc;
 	}
 	return first;
@@ -111,8 +126,9 @@ int undo_wipe(const struct undo *undo, struct target *target)
 
 	for (uint32_t i = undo->area_count; i-- > 0;) {
 		const struct undo_area *area = &undo->area[i];
-		int rc = !area->active ? 0
-				       : target_write(target, area->base, area->old, area->len);
+		int rc = !area->active
+				 ? 0
+				 : area_write(area, target, area->base, area->old, area->len);
 		first = first ? first : rc;
 	}
 	return first;

@@ -34,6 +34,8 @@ struct undo_area {
 	taddr_t trap;
 	uint32_t disarm_len;
 	uint8_t disarm[8];
+	uint32_t head_len;
+	uint8_t head[8]; /* what begins it: as long as that is there, it is ours */
 	uint8_t old[UNDO_AREA_BYTES];
 };
 

@@ -125,6 +125,12 @@ static void only_what_is_still_ours(void **state)
 	assert_int_equal(undo_run(f->undo, &f->target), 0);
 	assert_there(f, 10, "1!1");
 	assert_there(f, 20, "ooo");
+	/* Another library has come to lie where an area was. */
+	assert_int_equal(area(f, 100), 0);
+	assert_int_equal(target_write(&f->target, at(100), "its text", 8), 0);
+	assert_int_equal(undo_run(f->undo, &f->target), 0);
+	assert_int_equal(undo_wipe(f->undo, &f->target), 0);
+	assert_there(f, 100, "its textaaaaaaaa");
 }
 
 static void areas_are_disarmed_then_wiped(void **state)
