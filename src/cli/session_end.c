@@ -1,0 +1,75 @@
+/* The end of a session: what became of the process, the final report, the exit status. */
+#include <string.h>
+
+#include "cli/session_parts.h"
+
+static void tell_ending(struct session *s)
+{
+	int pid = capture_pid(s->capture), status = s->ending.status;
+
+	switch (s->ending.end) {
+	case CAPTURE_EXITED:
+		words_say(&s->words, "Process %d exited with status %d", pid, status);
+		break;
+	case CAPTURE_KILLED:
+		words_say(&s->words, "Process %d was killed by signal %d (%s)", pid, status,
+			  strsignal(status));
+		break;
+	case CAPTURE_GONE:
+		words_say(&s->words, "Process %d has ended", pid);
+		break;
+	case CAPTURE_DETACHED:
+		words_say(&s->words, "Detached from process %d", pid);
+		break;
+	case CAPTURE_FAILED:
+	case CAPTURE_LOST:
+		words_warn(&s->words, "%s", s->ending.text);
+		break;
+	}
+}
+
+/* The exit status: our own failure first, then leaks, if asked for, then the
+ * program's. */
+static int exit_status(const struct session *s, bool in_use)
+{
+	const struct options *o = s->options;
+
+	if (s->failed || s->ending.end == CAPTURE_FAILED || s->ending.end == CAPTURE_LOST)
+		return 1;
+	if (o->has_error_exitcode && in_use)
+		return (int)o->error_exitcode;
+	if (s->left_by)
+		return 128 + s->left_by;
+	if (o->pid || s->ending.end == CAPTURE_DETACHED)
+		return 0;
+	return s->ending.end == CAPTURE_KILLED ? 128 + s->ending.status : s->ending.status;
+}
+
+int session_finish(struct session *s)
+{
+	struct snapshot *snapshot = NULL;
+	struct err err;
+	bool in_use = false;
+
+	if (s->console)
+		console_stop(s->console);
+	s->words.console = NULL;
+	leaver_stop(&s->leaver);
+	signals_release(&s->signals);
+	tell_ending(s);
+	if (s->ending.end == CAPTURE_FAILED)
+		return exit_status(s, false);
+	if (capture_snapshot(s->capture, &snapshot, &err)) {
+		words_warn(&s->words, "%s", err.text);
+		s->failed = true;
+		return exit_status(s, false);
+	}
+	in_use = snapshot->totals.live_blocks > 0;
+	s->failed |= snapshot->blind;
+	if (!reporter_finish(&s->reporter, snapshot))
+		s->failed = true;
+	snapshot_destroy(snapshot);
+	return exit_status(s, in_use);
+}
+
+/* A misspelled -x is known before anything is touched. */

@@ -1,0 +1,57 @@
+/* What the parts of a session share: session.c, session_commands.c, session_end.c. */
+#ifndef MEMTRACE_SESSION_PARTS_H
+#define MEMTRACE_SESSION_PARTS_H
+
+#include "capture/capture.h"
+#include "capture/gather.h"
+#include "cli/commands.h"
+#include "cli/console.h"
+#include "cli/leaver.h"
+#include "cli/options.h"
+#include "cli/reporter.h"
+#include "cli/signals.h"
+#include "cli/words.h"
+
+enum session_state { STARTING, RUNNING, LEAVING, ENDED };
+
+/* What is due, and when: milliseconds of CLOCK_MONOTONIC, 0 = never. */
+enum session_timer {
+	TIMER_DURATION,
+	TIMER_MONITOR,
+	TIMER_SLOW,
+	TIMER_SUSPEND,
+	TIMER_JOB,
+	TIMER_RETRY,
+	TIMER_COUNT
+};
+
+struct session {
+	const struct options *options;
+	struct words words;
+	struct signals signals;
+	struct leaver leaver;
+	struct reporter reporter;
+	struct gather *gather; /* what modules lack; NULL: names are not wanted */
+	struct capture *capture;
+	struct console *console;
+	enum session_state state;
+	struct notice ending; /* NOTICE_ENDED */
+	int left_by;	      /* the signal that made us leave, or 0 */
+	bool failed;	      /* a -x command or a report */
+	uint64_t due[TIMER_COUNT];
+	uint64_t monitor_ms;
+};
+
+uint64_t session_now_ms(void); /* CLOCK_MONOTONIC */
+/* Let go of the process, then report.  More than once does no harm. */
+void session_leave(struct session *s);
+
+/* One line of the console or of -x.  False: it failed, and that was said. */
+bool session_command(struct session *s, const char *line);
+/* A misspelled -x is known before anything is touched. */
+int session_check_commands(const struct session *s, struct err *err);
+
+/* After NOTICE_ENDED: says how, and writes the final report.  Returns the exit status. */
+int session_finish(struct session *s);
+
+#endif
