@@ -114,6 +114,7 @@ enum stub_place stub_place(const struct stub *stub, taddr_t pc);
  *      sp + trap_frame:   the return address into the function's caller; the caller's
  *                         CFA (its sp after return) is that + one word
  *      on entry side trap_args/trap_frame differ: trap_entry_args, trap_entry_frame.
+ *      sp + trap_mask:    the thread's signal mask, 64 bits; also in trap_mask_reg
  * Callee-saved registers are the caller's, but for trap_saved_reg.  On CPUs with a link
  * register the stub's first push puts it into the slot that trap_frame names.
  *
@@ -124,6 +125,7 @@ struct stub_area {
 	uint32_t room;      /* bytes available at base */
 	uint32_t len;       /* bytes used */
 	taddr_t trap;       /* the trap subroutine */
+	taddr_t trap_open;  /* from here on, up to trap_pc, its signal is unblocked; sp is as at trap_pc */
 	taddr_t trap_pc;    /* pc of a thread in the trap: behind the tkill */
 	taddr_t hard;       /* the hard trap: a break instruction instead; 0: the arch has none */
 	taddr_t hard_pc;    /* pc as reported for it */
@@ -162,6 +164,8 @@ struct arch {
 	int16_t trap_result;
 	int16_t trap_args, trap_frame;
 	int16_t trap_entry_args, trap_entry_frame;
+	int16_t trap_mask;
+	int trap_mask_reg[2]; /* DWARF register numbers: its low word, its high one or ARCH_NO_REG */
 	/* A callee-saved register (DWARF number) that the trap has put aside, and where:
 	 * sp + trap_saved.  0 (both): none. */
 	int16_t trap_saved_reg, trap_saved;

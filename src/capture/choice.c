@@ -3,7 +3,8 @@
  *
  * The soft trap's signal must be one that is ignored by default and that the program
  * does not catch.  A program that begins to catch it (sigaction() is hooked) makes the
- * traps change to another before it does.
+ * traps change to another before it does.  Best is one that no thread blocks, as who
+ * blocks a signal may wait for it (keep.c).
  *
  * The soft trap makes three system calls.  Where a filter forbids them the program
  * would be killed, by us; so filters are read (never tried), and the hard trap, a break
@@ -93,20 +94,44 @@ void engine_filter(struct engine *engine, int option)
 	engine->harden = engine->rescan = true;
 }
 
+/* The signals that some thread blocks: it may wait for them. */
+static uint64_t signals_blocked(pid_t pid)
+{
+	struct tid_list tids = {0};
+	struct status status;
+	uint64_t blocked = 0;
+
+	if (status_threads(pid, &tids) == 0)
+		for (size_t i = 0; i < tids.len; i++)
+			if (status_read(pid, tids.at[i], &status) == 0)
+				blocked |= status.blocked;
+	vec_deinit(&tids);
+	return blocked;
+}
+
+static int candidate(uint64_t unfit)
+{
+	static const int candidates[] = {SIGURG, SIGWINCH, SIGCHLD};
+
+	for (size_t i = 0; i < ARRAY_SIZE(candidates); i++)
+		if (!(unfit & signal_bit(candidates[i])))
+			return candidates[i];
+	return 0;
+}
+
 /* 0: there is none but those that the program catches. */
 static int signal_free(pid_t pid, int except)
 {
-	static const int candidates[] = {SIGURG, SIGWINCH, SIGCHLD};
 	struct status status;
+	uint64_t unfit;
+	int signo;
 
 	if (status_read(pid, 0, &status))
 		return SIGURG;
-	for (size_t i = 0; i < ARRAY_SIZE(candidates); i++)
-		if (candidates[i] != except &&
-		    !((status.caught | status.pending | status.shared_pending) &
-		      signal_bit(candidates[i])))
-			return candidates[i];
-	return 0;
+	unfit = status.caught | status.pending | status.shared_pending;
+	unfit |= except ? signal_bit(except) : 0;
+	signo = candidate(unfit | signals_blocked(pid));
+	return signo ? signo : candidate(unfit);
 }
 
 static void contest(struct engine *engine)

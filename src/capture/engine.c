@@ -306,6 +306,8 @@ static bool is_our_signal(struct engine *engine, struct stop *stop)
 		return false;
 	if (own->swallow == stop->signal) {
 		own->swallow = 0;
+		if (trap_signal(engine, thread) == stop->signal)
+			engine_close_trap(engine, thread, stop->signal);
 		return true;
 	}
 	if (trap_signal(engine, thread) != stop->signal)
@@ -313,6 +315,7 @@ static bool is_our_signal(struct engine *engine, struct stop *stop)
 	if (stop->signal != SIGTRAP && is_counted(engine, &thread->regs))
 		return false;
 	count(engine, thread, stop->signal);
+	engine_close_trap(engine, thread, stop->signal);
 	return true;
 }
 
@@ -323,6 +326,8 @@ static void on_signal(struct engine *engine, struct stop *stop)
 		nearby_follow(&engine->nearby, engine->tracee.pid, stop->thread->tid);
 		return;
 	}
+	if (engine_keep_signal(engine, stop->thread, stop->signal))
+		return;
 	trap_overtaken(engine, stop->thread);
 	hide_stop(&engine->tracee, stop);
 	engine_fatal(engine, stop->thread, stop->signal);

@@ -115,6 +115,12 @@ void engine_loader(struct engine *engine);
 void engine_filter(struct engine *engine, int option);
 /* A thread calls sigaction(signo). */
 void engine_sigaction(struct engine *engine, int signo);
+/* Our own signal `signo` was seen at the trap: from now on the thread blocks what it blocked
+ * before. */
+void engine_close_trap(struct engine *engine, struct thread *thread, int signo);
+/* At a signal that is not ours.  True: it waits again, as the thread blocks it but for the
+ * trap it is in, which is counted. */
+bool engine_keep_signal(struct engine *engine, struct thread *thread, int signo);
 /* Chooses the signal of the soft trap, before there is any.  `except`: a signal that the
  * program is about to catch; 0. */
 void engine_choose_signal(struct engine *engine, int except);

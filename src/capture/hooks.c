@@ -167,6 +167,17 @@ int hooks_trap_signal(const struct hooks *hooks, taddr_t pc)
 	return 0;
 }
 
+taddr_t hooks_trap_open(const struct hooks *hooks, taddr_t pc)
+{
+	for (size_t i = 0; i < hooks->areas.len; i++) {
+		const struct hook_area *area = &hooks->areas.at[i];
+
+		if (area->applied && pc >= area->area.trap_open && pc < area->area.trap_pc)
+			return area->area.trap_pc;
+	}
+	return 0;
+}
+
 const struct hook *hooks_by_site(const struct hooks *hooks, taddr_t site, bool *entry)
 {
 	for (size_t i = 0; i < hooks->list.len; i++) {

@@ -121,6 +121,9 @@ int hooks_resign(struct hooks *hooks, struct tracee *tracee, int signo, struct e
 
 /* The signal by which a thread in one of our traps, at pc, is reported; 0: it is in none. */
 int hooks_trap_signal(const struct hooks *hooks, taddr_t pc);
+/* Where a thread that is in a soft trap, its signal unblocked but not sent, will be reported:
+ * its trap_pc; 0: it is not there. */
+taddr_t hooks_trap_open(const struct hooks *hooks, taddr_t pc);
 /* The hook whose stub called the trap from `site`; *entry: before the function. */
 const struct hook *hooks_by_site(const struct hooks *hooks, taddr_t site, bool *entry);
 /* The area that pc is in, or NULL. */

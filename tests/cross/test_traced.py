@@ -5,7 +5,7 @@ import traced
 
 
 COMMANDS = ["entries 3", "threads 4 100", "jumps 2", "children 1", "churn 3 4", "plugins /root/targets 3",
-            "signals plain 1", "signals own 1", "signals late 1"]
+            "signals plain 1", "signals own 1", "signals late 1", "kept wait"]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: "-".join(command.split()[:2]).replace("/root/", ""))

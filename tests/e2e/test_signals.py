@@ -109,3 +109,12 @@ def test_what_ends_a_call(target, attach, mode):
     result = process.result()
     assert result["sent"] >= 30
     assert (result["lost"], result["for_nothing"]) == (0, 0), result
+
+
+@pytest.mark.parametrize("mode", ["wait", "read", "thread"])
+def test_signals_that_are_waited_for(follow, mode):
+    """By programs that block all signals; no trap takes them away.  `merged`: see kept.c."""
+    result, report = follow("kept", mode)
+    assert report.counts() == tally(result)
+    assert result["sent"] == result["accepted"] + result["merged"] == 900
+    assert result["merged"] <= (30 if mode == "thread" else 0)

@@ -240,10 +240,12 @@ static void test_stubs(void **state)
 	assert_int_equal(a64_read(area.bytes + 8), area.len);
 	assert_int_equal(area.trap, TO + 16);
 	assert_int_equal(at(&area, area.trap + 16), 0xd2a00808);    /* x8 = 1 << 22 */
-	assert_int_equal(at(&area, area.trap_pc - 16), 0xd28002e1); /* x1 = 23 */
+	assert_int_equal(at(&area, area.trap_pc - 20), 0xd28002e1); /* x1 = 23 */
 	assert_int_equal(at(&area, area.trap_pc - 4), 0xd4000001);
+	assert_int_equal(at(&area, area.trap_open - 4), 0xd4000001);
+	assert_int_equal(at(&area, area.trap_open), 0xd2801648); /* x8 = gettid */
 	assert_int_equal(at(&area, s[0].entry - 4), RET); /* of the trap */
-	assert_int_equal(s[0].entry, area.trap + 28 * 4);
+	assert_int_equal(s[0].entry, area.trap + 30 * 4);
 	assert_int_equal(s[0].copy_return, s[0].entry + 12);
 	assert_int_equal(s[0].trap_return, s[0].entry + 16);
 	assert_int_equal(s[0].trap_entry, 0);
@@ -291,7 +293,7 @@ static void test_signed(void **state)
 	assert_int_equal(led(&area, s[0].copy_return - 4), s[0].copy - 4);
 	arch_aarch64.trap_resign(&area, 5);
 	assert_int_equal(at(&area, area.trap + 16), 0xd2800208);    /* x8 = 1 << 4 */
-	assert_int_equal(at(&area, area.trap_pc - 16), 0xd28000a1); /* x1 = 5 */
+	assert_int_equal(at(&area, area.trap_pc - 20), 0xd28000a1); /* x1 = 5 */
 	assert_int_equal(at(&area, s[0].entry), AUTIASP);
 }
 

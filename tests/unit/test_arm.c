@@ -289,6 +289,8 @@ static void trap(void **state)
 	assert_int_equal(word_at(&area, area.trap + 8), 0xe3a02501);  /* mov r2, #1 << 22 */
 	assert_int_equal(word_at(&area, area.trap + 56), 0xe3a01017); /* mov r1, #23 */
 	assert_int_equal(word_at(&area, area.trap_pc - 4), 0xef000000);
+	assert_int_equal(word_at(&area, area.trap_open - 4), 0xef000000);
+	assert_int_equal(word_at(&area, area.trap_open), 0xe3a070e0); /* mov r7, #gettid */
 	assert_int_equal(arch_arm.trap_disarm(disarm), 4);
 	assert_memory_equal(disarm, "\x1e\xff\x2f\xe1", 4);
 	/* where the return address lies, seen from sp */

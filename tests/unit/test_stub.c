@@ -37,10 +37,15 @@ static void test_layout(void **state)
 	assert_memory_equal(area.bytes + 8,
 			    ((uint8_t[]){(uint8_t)area.len, 0, 0, 0, 0, 0, 0, 0}), 8);
 	assert_int_equal(area.trap, 0x2000010);
-	assert_int_equal(area.trap_pc, 0x2000010 + 62);
-	assert_memory_equal(area.bytes + 0x10 + 60, "\x0f\x05",
-			    2); /* the system call behind it */
-	assert_int_equal(stubs[0].entry, 0x2000010 + 89 + 34);
+	assert_int_equal(area.trap_pc, 0x2000010 + 69);
+	/* Both are behind a system call, and sp is the same. */
+	assert_int_equal(area.trap_open, 0x2000010 + 43);
+	assert_memory_equal(area.bytes + 16 + 43 - 2, "\x0f\x05", 2);
+	assert_memory_equal(area.bytes + 16 + 69 - 2, "\x0f\x05", 2);
+	for (taddr_t pc = area.trap_open; pc <= area.trap_pc; pc++)
+		assert_true(arch->stub_frame(&area, NULL, pc) == 72 ||
+			    arch->stub_frame(&area, NULL, pc) == -ENOENT);
+	assert_int_equal(stubs[0].entry, 0x2000010 + 102 + 34);
 	assert_int_equal(stubs[0].copy, stubs[0].entry + 17);
 	assert_int_equal(stubs[0].trap_entry, 0);
 	assert_int_equal(stubs[0].copy_return, stubs[0].entry + 8);

@@ -429,6 +429,8 @@ static void check_stop(pid_t child, const struct stub_area *area, const struct s
 	uint64_t frame = sp + (uint64_t)(entry ? arch->trap_entry_frame : arch->trap_frame);
 
 	assert_int_equal(regs_read(arch, &regs, arch->reg_pc), area->trap_pc);
+	assert_true(regs_read(arch, &regs, arch->trap_mask_reg[0]) ==
+		    child_word(child, sp + (uint64_t)arch->trap_mask));
 	assert_int_equal(regs_read(arch, &regs, arch->trap_site),
 			 entry ? stub->trap_entry : stub->trap_return);
 	if (entry)
@@ -538,9 +540,9 @@ static void test_stub_frame(void **state)
 			fail_msg("at base + 0x%lx", (unsigned long)(pc - area.base));
 	}
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-	/* 9 + 1 + 10 instructions; 4 times the trap's 45, and the signal's stop at trap_pc */
+	/* 9 + 1 + 10 instructions; 4 times the trap's 46, and the signal's stop at trap_pc */
 	assert_int_equal(in_stub, 20);
-	assert_int_equal(in_trap, 4 * (45 + 1));
+	assert_int_equal(in_trap, 4 * (46 + 1));
 	munmap(place, 4096);
 }
 

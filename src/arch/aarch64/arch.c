@@ -73,6 +73,8 @@ const struct arch arch_aarch64 = {
 	.trap_frame = AARCH64_TRAP_FRAME_RETURN,
 	.trap_entry_args = AARCH64_TRAP_ARGS_ENTRY,
 	.trap_entry_frame = AARCH64_TRAP_FRAME_ENTRY,
+	.trap_mask = 8,
+	.trap_mask_reg = {3, ARCH_NO_REG},
 
 	.patch_len = AARCH64_PATCH_LEN,
 	.patch_reach = (1u << 27) - 4,

@@ -40,8 +40,8 @@
  *    +80                                       3rd
  *    +88                                       return address into the caller
  *
- * and x2 = the 1st argument (entry side), x30 = site.  A system call changes x0 and
- * nothing else (arch/arm64/kernel/entry.S, kernel_exit), so the trap keeps every register.
+ * and x2 = the 1st argument (entry side), x3 = the mask, x30 = site.  A system call changes x0
+ * and nothing else (arch/arm64/kernel/entry.S, kernel_exit), so the trap keeps every register.
  *
  * Written code reaches the instruction stream by the kernel's hand: /proc/PID/mem and
  * PTRACE_POKEDATA copy with copy_to_user_page(), which cleans the data cache and
@@ -98,19 +98,22 @@ static const uint32_t trap_code[] = {
 	0xd2800020,    /* mov x0, #1: SIG_UNBLOCK */
 	0x910003e1,    /* mov x1, sp */
 	0x910023e2,    /* add x2, sp, #8 */
-	0xd2800103,    /* mov x3, #8: the size of a set; stays so */
+	0xd2800103,    /* mov x3, #8: the size of a set */
 	0xd28010e8,    /* mov x8, #135: rt_sigprocmask */
 	0xd4000001,    /* svc #0 */
-	0xd2801648,    /* mov x8, #178: gettid */
-	0xd4000001,    /* svc #0 */
-	MOVZ_X1,       /* mov x1, #signo */
-	0xf9400be2,    /* ldr x2, [sp, #16] */
-	0xd2801048,    /* mov x8, #130: tkill */
-	0xd4000001,    /* svc #0 */
+	/* trap_open */
+	0xd2801648, /* mov x8, #178: gettid */
+	0xd4000001, /* svc #0 */
+	MOVZ_X1,    /* mov x1, #signo */
+	0xf9400be2, /* ldr x2, [sp, #16] */
+	0xf94007e3, /* ldr x3, [sp, #8]: the mask, for the tracer */
+	0xd2801048, /* mov x8, #130: tkill */
+	0xd4000001, /* svc #0 */
 	/* trap_pc */
 	0xd2800040, /* mov x0, #2: SIG_SETMASK */
 	0x910023e1, /* add x1, sp, #8 */
 	0xd2800002, /* mov x2, #0 */
+	0xd2800103, /* mov x3, #8 */
 	0xd28010e8, /* mov x8, #135 */
 	0xd4000001, /* svc #0 */
 	0xa94107e0, /* ldp x0, x1, [sp, #16] */
@@ -122,8 +125,9 @@ static const uint32_t trap_code[] = {
 
 enum { /* in trap_code, instructions */
        TRAP_SET_AT = 4,
+       TRAP_OPEN_AT = 12,
        TRAP_SIGNO_AT = 14,
-       TRAP_PC_AT = 18,
+       TRAP_PC_AT = 19,
 };
 
 /* Instruction i of the trap that sends signo. */
@@ -262,6 +266,7 @@ int aarch64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, s
 	for (int i = 0; i < HEADER_LEN; i += A64_LEN)
 		encode_u32(&b.e, 0);
 	b.trap = area->trap = encode_here(&b.e);
+	area->trap_open = area->trap + TRAP_OPEN_AT * A64_LEN;
 	area->trap_pc = area->trap + TRAP_PC_AT * A64_LEN;
 	area->hard = area->hard_pc = 0;
 	encode_trap(&b.e, signo);

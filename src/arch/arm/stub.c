@@ -35,7 +35,7 @@
  *    +48   r2   3rd
  *    +52   return address into the caller
  *
- * and ip = the 1st argument, lr = site.  System calls change r0 alone.
+ * and ip = the 1st argument, lr = site, r2 and r3 = the mask.  System calls change r0 alone.
  */
 #include "arch/arm/arm.h"
 
@@ -61,18 +61,21 @@ static const uint32_t trap_code[] = {
 	0xe3a00001, /* mov r0, #SIG_UNBLOCK */
 	0xe28d1008, /* add r1, sp, #8 */
 	0xe1a0200d, /* mov r2, sp */
-	0xe3a03008, /* mov r3, #8: the size of a set; stays so */
+	0xe3a03008, /* mov r3, #8: the size of a set */
 	0xe3a070af, /* mov r7, #175: rt_sigprocmask */
 	0xef000000, /* svc 0 */
+	/* trap_open */
 	0xe3a070e0, /* mov r7, #224: gettid */
 	0xef000000, /* svc 0 */
 	0xe3a01000, /* mov r1, #signo */
+	0xe89d000c, /* ldm sp, {r2, r3}: the mask, for the tracer */
 	0xe3a070ee, /* mov r7, #238: tkill */
 	0xef000000, /* svc 0 */
 	/* trap_pc */
 	0xe3a00002, /* mov r0, #SIG_SETMASK */
 	0xe1a0100d, /* mov r1, sp */
 	0xe3a02000, /* mov r2, #0 */
+	0xe3a03008, /* mov r3, #8 */
 	0xe3a070af, /* mov r7, #175: rt_sigprocmask */
 	0xef000000, /* svc 0 */
 	0xe28dd010, /* add sp, sp, #16 */
@@ -80,7 +83,7 @@ static const uint32_t trap_code[] = {
 };
 /* clang-format on */
 
-enum { TRAP_SET = 2, TRAP_SIGNO = 14, TRAP_PC = 17 }; /* in trap_code */
+enum { TRAP_SET = 2, TRAP_OPEN = 12, TRAP_SIGNO = 14, TRAP_PC = 18 }; /* in trap_code */
 
 enum {
 	PUSH_ARGUMENTS = 0xe92d4007, /* push {r0, r1, r2, lr} */
@@ -276,6 +279,7 @@ int arm_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size_
 		e.room = area->room;
 	encode_bytes(&e, header, sizeof(header));
 	area->trap = encode_here(&e);
+	area->trap_open = area->trap + 4 * TRAP_OPEN;
 	area->trap_pc = area->trap + 4 * TRAP_PC;
 	area->hard = area->hard_pc = 0;
 	encode_trap(&e, signo);

@@ -84,6 +84,8 @@ const struct arch arch_x86_64 = {
 	.trap_frame = X86_64_TRAP_FRAME_RETURN,
 	.trap_entry_args = X86_64_TRAP_ARGS_ENTRY,
 	.trap_entry_frame = X86_64_TRAP_FRAME_ENTRY,
+	.trap_mask = 8,
+	.trap_mask_reg = {R10, ARCH_NO_REG},
 
 	.patch_len = X86_64_PATCH_LEN,
 	.patch_reach = INT32_MAX - X86_64_PATCH_LEN,

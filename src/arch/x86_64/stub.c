@@ -43,6 +43,8 @@
  *    +96                                       3rd
  *    +104                                      return address into the caller
  *
+ * and r10 = the thread's signal mask.
+ *
  * The trap keeps all registers but r10, r11 and the flags, which hold nothing at a
  * function's entry or return.  (gcc's -fipa-ra lets a caller count on registers that a
  * callee of the same file leaves alone; allocators reach system calls somewhere, about
@@ -84,12 +86,14 @@ static const uint8_t trap_code[] = {
 	0x6a, 0x01, 0x5f,                   /* edi = SIG_UNBLOCK */
 	0x54, 0x5e,                         /* rsi = rsp */
 	0x48, 0x8d, 0x54, 0x24, 0x08,       /* lea rdx, [rsp + 8] */
-	0x6a, 0x08, 0x41, 0x5a,             /* r10 = 8, the size of a set; stays so */
+	0x6a, 0x08, 0x41, 0x5a,             /* r10 = 8, the size of a set */
 	0x0f, 0x05,                         /* syscall */
+	/* trap_open: sp stays as it is from here to trap_pc */
 	0xb8, 0xba, 0x00, 0x00, 0x00,       /* mov eax, 186: gettid */
 	0x0f, 0x05,                         /* syscall */
 	0x89, 0xc7,                         /* mov edi, eax */
-	0x6a, 0x00, 0x5e,                   /* esi = signo */
+	0xbe, 0x00, 0x00, 0x00, 0x00,       /* mov esi, signo */
+	0x4c, 0x8b, 0x54, 0x24, 0x08,       /* mov r10, [rsp + 8]: the mask, for the tracer */
 	0xb8, 0xc8, 0x00, 0x00, 0x00,       /* mov eax, 200: tkill */
 	0x0f, 0x05,                         /* syscall */
 	/* trap_pc */
@@ -97,6 +101,7 @@ static const uint8_t trap_code[] = {
 	0x6a, 0x02, 0x5f,                   /* edi = SIG_SETMASK */
 	0x48, 0x8d, 0x74, 0x24, 0x08,       /* lea rsi, [rsp + 8] */
 	0x31, 0xd2,                         /* xor edx, edx */
+	0x41, 0xba, 0x08, 0x00, 0x00, 0x00, /* mov r10d, 8 */
 	0x0f, 0x05,                         /* syscall */
 	0x5f, 0x5f,                         /* pop rdi twice: set and mask */
 	0x5f,                               /* pop rdi */
@@ -126,8 +131,9 @@ static const uint8_t hard_code[] = {
 
 enum { /* in trap_code */
        TRAP_SET_AT = 20,
+       TRAP_OPEN_AT = 43,
        TRAP_SIGNO_AT = 53,
-       TRAP_PC_AT = 62,
+       TRAP_PC_AT = 69,
 };
 enum { HARD_PC_AT = 22 }; /* in hard_code */
 _Static_assert(sizeof(trap_code) < 127, "a short jump leads over the soft trap");
@@ -253,6 +259,7 @@ int x86_64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, si
 		e.room = area->room;
 	encode_bytes(&e, header, sizeof(header));
 	area->trap = encode_here(&e);
+	area->trap_open = area->trap + TRAP_OPEN_AT;
 	area->trap_pc = area->trap + TRAP_PC_AT;
 	encode_trap(&e, signo);
 	area->hard = encode_here(&e);

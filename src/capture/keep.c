@@ -1,0 +1,105 @@
+/*
+ * A signal of the trap's number that the program keeps back: it blocks it, and takes it by
+ * sigwait() or a signalfd.
+ *
+ * The trap unblocks the signal, so that one that waits (the thread's or the process's) is
+ * dequeued there, and having no handler would be lost.  A thread that has it blocked,
+ * by the mask that the trap saved, is therefore treated so:
+ *
+ *   at trap_pc, our own signal seen     the mask is set back at once, by PTRACE_SETSIGMASK
+ *                                       (Linux 3.11), not only by the trap's last call:
+ *                                       nothing comes any more, what comes waits
+ *   between trap_open and trap_pc       the signal is another's, as ours is not sent yet;
+ *                                       the thread is moved to trap_pc and the trap
+ *                                       counted, the mask set back, the signal passed on;
+ *                                       the kernel finds it blocked and puts it back into
+ *                                       its queue (ptrace_signal() in kernel/signal.c)
+ *
+ * Ours comes before the process's own at trap_pc: the thread's queue is looked at first
+ * (dequeue_signal()).  The mask is in a register there, so a thread that does not block the
+ * signal costs nothing.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "capture/engine.h"
+
+#ifndef PTRACE_SETSIGMASK
+#define PTRACE_SETSIGMASK 0x420b
+#endif
+
+static void mask_set(struct thread *thread, uint64_t mask)
+{
+	ptrace(PTRACE_SETSIGMASK, thread->tid, sizeof(mask), &mask);
+}
+
+void engine_close_trap(struct engine *engine, struct thread *thread, int signo)
+{
+	const struct arch *arch = engine->tracee.arch;
+	struct regs *regs = thread_regs(&engine->tracee, thread);
+	const int *reg = arch->trap_mask_reg;
+	uint64_t mask = regs && signo != SIGTRAP ? regs_read(arch, regs, reg[0]) : 0;
+
+	if (!(mask & signal_bit(signo)))
+		return;
+	if (reg[1] != ARCH_NO_REG)
+		mask |= regs_read(arch, regs, reg[1]) << 32;
+	mask_set(thread, mask);
+}
+
+/* Kernels before 5.17 put back into the thread's queue what was the process's. */
+static bool kernel_puts_back(void)
+{
+	struct utsname name;
+	int major = 0, minor = 0;
+
+	return uname(&name) == 0 && sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
+	       (major > 5 || (major == 5 && minor >= 17));
+}
+
+/* Sends it anew.  Its sender and value only where the kernel lets us say them. */
+static void send_again(struct engine *engine, struct thread *thread, siginfo_t *info)
+{
+	pid_t pid = thread->guest ? thread->tid : engine->tracee.pid;
+
+	if (info->si_code >= 0 || syscall(SYS_rt_sigqueueinfo, pid, info->si_signo, info))
+		kill(pid, info->si_signo);
+	thread->deliver = 0;
+}
+
+bool engine_keep_signal(struct engine *engine, struct thread *thread, int signo)
+{
+	const struct arch *arch = engine->tracee.arch;
+	struct regs *regs = thread_regs(&engine->tracee, thread);
+	taddr_t trap_pc, sp;
+	siginfo_t info;
+	uint64_t mask, argument = 0;
+
+	if (signo != engine->hooks.signo || !regs || !engine_thread(thread))
+		return false;
+	trap_pc = hooks_trap_open(&engine->hooks, regs_read(arch, regs, arch->reg_pc));
+	sp = regs_read(arch, regs, arch->reg_sp);
+	if (!trap_pc ||
+	    target_read(&engine->tracee.target, sp + (taddr_t)arch->trap_mask, &mask,
+			sizeof(mask)) ||
+	    !(mask & signal_bit(signo)) ||
+	    target_read(&engine->tracee.target, sp + (taddr_t)arch->trap_entry_args, &argument,
+			arch->word_size))
+		return false;
+	/* First: with the mask back it must not send ours, if we are killed now. */
+	regs_write(arch, regs, arch->reg_pc, trap_pc);
+	regs_write(arch, regs, arch->trap_arg0, argument); /* may not be there yet */
+	thread_regs_touch(thread);
+	thread_regs_commit(thread);
+	mask_set(thread, mask);
+	engine_trap(engine, thread);
+	if (!kernel_puts_back() && ptrace(PTRACE_GETSIGINFO, thread->tid, 0, &info) == 0 &&
+	    info.si_code != SI_TKILL)
+		send_again(engine, thread, &info);
+	return true;
+}
