@@ -36,6 +36,8 @@ static void *leaver_main(void *arg)
 			continue;
 		atomic_store(&leaver->left, event.signo);
 		capture_detach(leaver->capture);
+		while (signals_take_leave(leaver->signals, &event))
+			; /* it came with the first, to say the same */
 		signals_unblock_leave(leaver->signals);
 		ends_within(leaver, -1);
 		return NULL;

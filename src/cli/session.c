@@ -107,9 +107,11 @@ static void on_ready(struct session *s, const char *text)
 	s->due[TIMER_SLOW] = 0;
 	s->due[TIMER_DURATION] = o->duration_ms ? session_now_ms() + o->duration_ms : 0;
 	begin_names(s);
-	for (size_t i = 0; i < o->commands.len && s->state == RUNNING; i++)
+	for (size_t i = 0; i < o->commands.len && s->state == RUNNING; i++) {
 		if (!session_command(s, o->commands.at[i]))
 			s->failed = true;
+		session_take_leave(s);
+	}
 	if (s->state != RUNNING)
 		return;
 	if (o->pid && o->batch && !o->duration_ms)
@@ -126,7 +128,10 @@ static void supply(struct session *s, const char *wanted)
 	if (!s->gather || !s->reporter.source.resolver || s->state >= LEAVING)
 		return;
 	gather_process(s->gather, capture_pid(s->capture));
+	words_begin(&s->words); /* what is waited for takes the line of a prompt */
 	gather_ask(s->gather, s->reporter.source.resolver, wanted, &supplies);
+	words_wait(&s->words, "");
+	words_end(&s->words);
 	if (supplies.len)
 		capture_supply(s->capture, &supplies);
 }
@@ -162,6 +167,17 @@ static void on_notice(struct session *s, const struct notice *notice)
 		s->ending = *notice;
 		s->state = ENDED;
 		break;
+	}
+}
+
+void session_take_leave(struct session *s)
+{
+	struct signal_event event;
+
+	while (leaver_next(&s->leaver, &event)) {
+		if (event.wish == SIGNAL_LEAVE_SICK)
+			s->left_by = event.signo;
+		session_leave(s);
 	}
 }
 
@@ -290,7 +306,8 @@ static short step(struct session *s)
 	};
 
 	poll(fds, ARRAY_SIZE(fds), time_left(s));
-	while (leaver_next(&s->leaver, &event) || signals_next(&s->signals, &event))
+	session_take_leave(s);
+	while (signals_next(&s->signals, &event))
 		on_signal(s, &event);
 	while (s->state != ENDED && capture_next(s->capture, &notice))
 		on_notice(s, &notice);

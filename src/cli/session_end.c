@@ -55,6 +55,7 @@ int session_finish(struct session *s)
 		console_stop(s->console);
 	s->words.console = NULL;
 	leaver_stop(&s->leaver);
+	session_take_leave(s); /* taken after the last look */
 	signals_release(&s->signals);
 	tell_ending(s);
 	if (s->ending.end == CAPTURE_FAILED)

@@ -46,6 +46,9 @@ uint64_t session_now_ms(void); /* CLOCK_MONOTONIC */
 /* Let go of the process, then report.  More than once does no harm. */
 void session_leave(struct session *s);
 
+/* The signal that the leaver took, if it did: as if it had come here. */
+void session_take_leave(struct session *s);
+
 /* One line of the console or of -x.  False: it failed, and that was said. */
 bool session_command(struct session *s, const char *line);
 /* A misspelled -x is known before anything is touched. */

@@ -30,16 +30,29 @@ def until(condition, patience=30):
 
 
 @pytest.fixture
-def stalled(memtrace, obedient):
-    """A memtrace in the middle of a long answer."""
-    process = subprocess.Popen([memtrace, "-q", "-p", str(obedient.pid)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    process.stdin.write(b"help\n" * 500)
-    process.stdin.flush()
-    filled(process.stdout)
-    assert obedient.tracer() == process.pid
-    yield process
-    process.kill()
-    process.wait()
+def start(memtrace, obedient):
+    """start(*options, commands): a memtrace in the middle of a long answer."""
+    started = []
+
+    def make(*options, commands=b""):
+        process = subprocess.Popen([memtrace, "-q", *options, "-p", str(obedient.pid)], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE)
+        started.append(process)
+        process.stdin.write(commands)
+        process.stdin.flush()
+        filled(process.stdout)
+        assert obedient.tracer() == process.pid
+        return process
+
+    yield make
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def stalled(start):
+    return start(commands=b"help\n" * 500)
 
 
 @pytest.mark.parametrize("signo", [signal.SIGINT, signal.SIGTERM])
@@ -50,6 +63,27 @@ def test_the_process_is_free_at_once(stalled, obedient, signo):
     out, _ = stalled.communicate(timeout=30)  # it is read again
     assert out.count(b"HEAP SUMMARY") == 1
     assert stalled.returncode == (0 if signo == signal.SIGINT else 128 + signo)
+
+
+def test_in_the_commands_of_the_command_line(start, obedient):
+    process = start("-b", *["-x", "help"] * 500)
+    os.kill(process.pid, signal.SIGTERM)
+    until(lambda: obedient.tracer() == 0)
+    out, _ = process.communicate(timeout=30)
+    assert out.count(b"HEAP SUMMARY") == 1
+    assert process.returncode == 128 + signal.SIGTERM
+
+
+def test_two_signals_at_once_are_one(stalled, obedient):
+    """A closed terminal, and the end of a session with it."""
+    os.kill(stalled.pid, signal.SIGSTOP)
+    os.kill(stalled.pid, signal.SIGHUP)
+    os.kill(stalled.pid, signal.SIGTERM)
+    os.kill(stalled.pid, signal.SIGCONT)
+    until(lambda: obedient.tracer() == 0)
+    out, _ = stalled.communicate(timeout=30)
+    assert out.count(b"HEAP SUMMARY") == 1
+    assert stalled.returncode in (128 + signal.SIGHUP, 128 + signal.SIGTERM)
 
 
 def test_a_second_signal_ends_it(stalled, obedient):
