@@ -31,6 +31,7 @@ void *cache_bytes(struct cache *cache, size_t len)
 		*chunk = (struct cache_chunk){cache->chunks, size};
 		cache->chunks = chunk;
 		cache->chunk_left = size;
+		cache->bytes += size;
 	}
 	cache->chunk_left -= len;
 	return chunk->bytes + chunk->len - cache->chunk_left - len;
@@ -195,6 +196,7 @@ struct cache_entry *cache_entry(struct cache *cache, struct cache_module *module
 	*entry = (struct cache_entry){.offset = offset};
 	*entry_slot(module, offset) = entry;
 	module->entry_count++;
+	cache->entries++;
 	module->waiting.at[module->waiting.len++] = entry;
 	return entry;
 }

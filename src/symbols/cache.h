@@ -32,6 +32,8 @@ struct cache {
 	size_t text_count;
 	struct cache_chunk *chunks;
 	size_t chunk_left;
+	uint64_t bytes;	  /* of all chunks */
+	uint64_t entries; /* of all modules */
 };
 
 void cache_deinit(struct cache *cache);

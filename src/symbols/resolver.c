@@ -206,6 +206,11 @@ static int converse(struct resolver *r, void (*progress)(void *arg, size_t done,
 			e = e ? e : n;
 			break;
 		}
+		/* (while words of its keep coming, nobody else looks at the clock) */
+		if (channel_now() >= deadline(r)) {
+			e = err_set(err, -ETIMEDOUT, "memtrace-fs does not answer");
+			break;
+		}
 		if (progress)
 			progress(arg, r->done, r->wanted);
 	}

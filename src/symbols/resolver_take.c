@@ -203,6 +203,10 @@ static bool is_answer(enum wire_type type, uint16_t answer)
 	       (type == WIRE_RULES && answer == WIRE_RULE_TABLE);
 }
 
+/* What a server may make us keep: so much, and so much for each address it was asked about.
+ * Honest ones take some 300 bytes an address. */
+enum { CACHE_FREE = 4 << 20, CACHE_EACH = 4096 };
+
 /* The message answers the request. */
 static int take_answer(struct resolver *r, struct request *request,
 		       const struct wire_message *message, struct err *err)
@@ -236,6 +240,7 @@ static struct request *find(const struct resolver *r, uint32_t id)
 int resolver_take(struct resolver *r, const struct wire_message *message, struct err *err)
 {
 	struct request *request = find(r, message->request);
+	uint32_t before;
 	int e;
 
 	r->heard_at = channel_now();
@@ -246,7 +251,13 @@ int resolver_take(struct resolver *r, const struct wire_message *message, struct
 		return take_error(r, NULL, message, err);
 	if (!request || !is_answer(request->type, message->type))
 		return err_set(err, -EPROTO, "memtrace-fs sent an answer to nothing");
+	before = request->answered;
 	e = take_answer(r, request, message, err);
+	if (!e && r->cache.bytes > CACHE_FREE + (uint64_t)CACHE_EACH * r->cache.entries)
+		e = err_set(err, -EMSGSIZE, "memtrace-fs sends more than names");
+	if (!e && message->flags & WIRE_MORE && request->answered == before)
+		e = err_set(err, -EPROTO,
+			    "memtrace-fs sent a part of an answer with nothing in it");
 	if (e || (message->flags & WIRE_MORE))
 		return e;
 	if (message->type == WIRE_ERROR || take_end(r, request, err, &e))

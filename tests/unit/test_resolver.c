@@ -36,6 +36,9 @@ enum manner {
 	TOO_FEW,       /* the last part is missing, nothing more to come */
 	ERRORS,	       /* says that it can't */
 	BUSY,	       /* only ever PROGRESS */
+	FLOODS,	       /* the same, without a pause */
+	TRICKLES,      /* parts of an answer, with nothing in them */
+	FAT,	       /* a megabyte of names for an address */
 };
 
 struct fake {
@@ -61,6 +64,24 @@ static bool put(struct fake *fake, struct wire_out *out)
 	return whole;
 }
 
+/* 64 frames, no two texts of which are the same. */
+static void answer_fat(struct wire_answer *answer, uint32_t turn)
+{
+	enum { FRAMES = 64, LONG = 4000 };
+	static char texts[2 * FRAMES][LONG + 1];
+	struct wire_frame frames[FRAMES];
+
+	for (int i = 0; i < 2 * FRAMES; i++) {
+		memset(texts[i], 'x', LONG);
+		snprintf(texts[i], 32, "%u-%d", turn, i);
+		texts[i][strlen(texts[i])] = '-';
+	}
+	for (int i = 0; i < FRAMES; i++)
+		frames[i] =
+			(struct wire_frame){texts[2 * i], texts[2 * i + 1], 1, i < FRAMES - 1};
+	wire_answer_frames(answer, frames, FRAMES);
+}
+
 static void answer_lookup(struct fake *fake, struct wire_out *out,
 			  const struct wire_message *message)
 {
@@ -78,7 +99,9 @@ static void answer_lookup(struct fake *fake, struct wire_out *out,
 		count /= 2;
 	wire_answer_begin(&answer, out, request,
 			  fake->manner == WRONG_KIND ? WIRE_VALUES : WIRE_FRAMES, handle);
-	for (uint32_t i = 0; i < count; i++) {
+	for (uint32_t i = 0; i < count && fake->manner == FAT; i++)
+		answer_fat(&answer, i);
+	for (uint32_t i = 0; i < count && fake->manner != FAT; i++) {
 		uint64_t offset = wire_number(&numbers, i);
 		struct wire_frame frames[2] = {{"inlined", "/src/a.h", 5, true},
 					       {name, "/src/a.c", (uint32_t)offset, false}};
@@ -157,12 +180,21 @@ static bool answer(struct fake *fake, struct wire_out *out, const struct wire_me
 		wire_write_error(out, message->request, WIRE_CODE_FILE, "the file is broken");
 		return true;
 	}
-	while (fake->manner == BUSY) {
+	while (fake->manner == BUSY || fake->manner == FLOODS) {
 		wire_write_progress(out, message->request,
 				    &(struct wire_progress){1, 2, "loading"});
 		if (!put(fake, out))
 			return false;
-		nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+		if (fake->manner == BUSY)
+			nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+	}
+	if (message->type == WIRE_LOOKUP && fake->manner == TRICKLES) {
+		struct wire_answer nothing;
+
+		wire_answer_begin(&nothing, out, message->request, WIRE_FRAMES, 1);
+		wire_answer_end(&nothing);
+		out->bytes.at[6] = WIRE_MORE;
+		return true;
 	}
 	if (message->type == WIRE_MODULE) {
 		fake->modules++;
@@ -214,7 +246,8 @@ static int fake_start(struct fake *fake, enum manner manner, struct resolver **r
 		      struct err *err)
 {
 	/* Short where it is to pass; yet a welcome has to come within it. */
-	bool silent = manner == HANGS || manner == BUSY || manner == NO_WELCOME;
+	bool silent =
+		manner == HANGS || manner == BUSY || manner == FLOODS || manner == NO_WELCOME;
 	struct resolver_options options = {.timeout_ms = silent ? 1200 : 60000};
 	int pair[2];
 
@@ -330,7 +363,8 @@ static void test_symbols(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		names[i] = &"abcdefghij"[i % 10];
 	assert_int_equal(fake_start(&fake, GOOD, &r, &err), 0);
-	assert_int_equal(resolver_symbols(r, &one, names, ARRAY_SIZE(names), values, NULL, &err), 0);
+	assert_int_equal(
+		resolver_symbols(r, &one, names, ARRAY_SIZE(names), values, NULL, &err), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		assert_int_equal(values[i], 10 - i % 10);
 	resolver_destroy(r);
@@ -368,6 +402,9 @@ static void test_failures(void **state)
 	} cases[] = {
 		{HANGS, -ETIMEDOUT, "memtrace-fs did not answer for 1.2 s"},
 		{BUSY, -ETIMEDOUT, "memtrace-fs did not answer for 1.2 s"},
+		{FLOODS, -ETIMEDOUT, "memtrace-fs did not answer for 1.2 s"},
+		{TRICKLES, -EPROTO, "memtrace-fs sent a part of an answer with nothing in it"},
+		{FAT, -EMSGSIZE, "memtrace-fs sends more than names"},
 		{DIES, -EPIPE, "memtrace-fs has ended"},
 		{RUBBISH, -EPROTO, "unknown message"},
 		{TOO_MUCH, -EPROTO, "memtrace-fs answered what it was not asked"},
@@ -391,7 +428,7 @@ static void test_failures(void **state)
 		assert_false(resolver_is_alive(r, &why));
 		assert_string_equal(why, err.text);
 		/* What was learned until then stays. */
-		for (size_t k = 0; k < 10; k++)
+		for (size_t k = 0; k < 10 && cases[i].manner != FAT; k++)
 			assert_int_equal(
 				resolver_find(r, 1, offsets[k]) != NULL,
 				(cases[i].manner == DIES || cases[i].manner == TOO_FEW) &&
@@ -478,8 +515,7 @@ static void test_bad_children(void **state)
 
 	assert_int_equal(start_script("#!/bin/sh\nexit 3\n", LONG_MS, &err), -EPIPE);
 	assert_string_equal(err.text, "memtrace-fs ended with status 3");
-	assert_int_equal(start_script("#!/bin/sh\nkill -SEGV $$\n", LONG_MS, &err),
-			 -EPIPE);
+	assert_int_equal(start_script("#!/bin/sh\nkill -SEGV $$\n", LONG_MS, &err), -EPIPE);
 	assert_string_equal(err.text, "memtrace-fs died: Segmentation fault");
 	assert_int_equal(start_script("#!/bin/sh\nexec sleep 1000\n", SHORT_MS, &err),
 			 -ETIMEDOUT);
