@@ -39,9 +39,10 @@ void decode_write_modules(const struct snapshot *snapshot, FILE *out)
 			fprintf(out, " build-id %s", report_build_id(m, id));
 		if (m->fingerprint_len)
 			fprintf(out, " fingerprint %s", decode_fingerprint(m, hex));
-		if (m->debuglink[0])
-			fprintf(out, " debuglink %08" PRIx32 " %s", m->debuglink_crc,
-				m->debuglink);
+		if (m->debuglink[0]) {
+			fprintf(out, " debuglink %08" PRIx32 " ", m->debuglink_crc);
+			utf8_print(out, m->debuglink);
+		}
 		putc('\n', out);
 	}
 }

@@ -1,0 +1,103 @@
+/* Reports without names, and the names put in: what may have become of them on the way. */
+#include "report_case.h"
+
+#include "report/decode.h"
+
+static const struct report_options decodable = {
+	.count = 10, .depth = 3, .version = "0.1.0", .decodable = true};
+
+/* What decode_report() makes of the report, to be freed; its error in *err. */
+static char *decoded(const char *report, int *e, struct err *err)
+{
+	FILE *in = fmemopen((void *)report, strlen(report), "r"), *out;
+	char *text = NULL;
+	size_t len;
+
+	out = open_memstream(&text, &len);
+	*e = decode_report(in, &knowing, NULL, out, err);
+	fclose(out);
+	fclose(in);
+	return text;
+}
+
+/* clang-format off: the expected text stands as it is written */
+static const char undecoded[] =
+	"Process 16563 (./demo -x), watched for 12.4 s\n"
+	"\n"
+	"                         bytes      blocks\n"
+	"    allocated              967         111\n"
+	"    freed                  415          55\n"
+	"    in use                 552          56\n"
+	"    at most                552\n"
+	"\n"
+	"552 bytes in 56 blocks that were allocated while memtrace watched are in use,\n"
+	"from 3 call stacks; the largest holds 48%.\n"
+	"\n"
+	"#1  265 bytes in 5 blocks were not free (10 allocs, 5 frees)\n"
+	"    /lib/libc.so.6+0x9f00 (exact)\n"
+	"    /src/demo+0x1140 [8a3f01]\n"
+	"    /src/demo+0x1200 [8a3f01]\n"
+	"    /lib/libc.so.6+0x271ca\n"
+	"\n"
+	"#2  150 bytes in 50 blocks were not free (100 allocs, 50 frees)\n"
+	"    /lib/libc.so.6+0x9f00 (exact)\n"
+	"    /src/demo+0x1300 [8a3f01]\n"
+	"    /src/demo+0x1200 [8a3f01]\n"
+	"    /lib/libc.so.6+0x271ca\n"
+	"    ... stack cut: deeper than 3 frames (-s N keeps more)\n"
+	"\n"
+	"#3  137 bytes in 1 blocks were not free (1 allocs, 0 frees)\n"
+	"    /lib/libc.so.6+0x9f00 (exact)\n"
+	"    /src/demo+0x5000 [8a3f01]\n"
+	"    /opt/plug\"in.so+0x1234 [8a3f01] (unloaded) (guessed)\n"
+	"    ... no unwind data in plug\"in.so: install its debug package or give "
+	"--debug-dir\n"
+	"\n"
+	"MODULES (report version 1: memtrace-fs --report puts the names in)\n"
+	"\n"
+	"/src/demo\n"
+	"    build-id 8a3f01\n"
+	"/lib/libc.so.6\n"
+	"    fingerprint 5c0a debuglink 01020304 \\x1b]0;title\\x07\\x0a/lib/x\\xff\n"
+	"/opt/plug\"in.so (unloaded)\n"
+	"    build-id 8a3f01\n"
+	"\n"
+	"HEAP SUMMARY Wed Feb 23 16:31:51 2022\n"
+	"\n"
+	"    in use: 552 bytes in 56 blocks\n"
+	"    total heap usage: 111 allocs, 55 frees, 967 bytes allocated\n";
+/* clang-format on */
+
+/* The name in .gnu_debuglink is the file's own word: it commands no terminal, and begins no
+ * line. */
+static void test_text(void **state)
+{
+	struct err err;
+	char *text;
+	int e;
+
+	(void)state;
+	case_demo();
+	case_snapshot();
+	memcpy(heap->modules[1].fingerprint, "\x5c\x0a", 2);
+	heap->modules[1].fingerprint_len = 2;
+	heap->modules[1].debuglink_crc = 0x1020304;
+	strcpy(heap->modules[1].debuglink, "\x1b]0;title\a\n/lib/x\xff");
+	expect_report(NULL, NULL, &decodable, undecoded);
+	text = decoded(undecoded, &e, &err);
+	assert_int_equal(e, 0);
+	assert_non_null(
+		strstr(text, "#2  150 bytes in 50 blocks were not free (100 allocs, 50 frees)\n"
+			     "    push() in /src/list.h:9 (inlined)\n"));
+	assert_null(strstr(text, "MODULES"));
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_text, case_begin, case_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
