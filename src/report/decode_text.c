@@ -70,7 +70,8 @@ static bool read_modules(struct decode *decode)
 		if (!read_module(decode, decode->lines.at[i].text,
 				 decode->lines.at[i + 1].text))
 			return false;
-	for (size_t k = begin - 1; k < i; k++)
+	/* It may have been cut behind its title, which i is two lines after. */
+	for (size_t k = begin - 1; k < i && k < decode->lines.len; k++)
 		decode->lines.at[k].kind = DECODE_DROPPED;
 	return true;
 }

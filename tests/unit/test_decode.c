@@ -1,7 +1,7 @@
 /* Reports without names, and the names put in: what may have become of them on the way. */
 #include "report_case.h"
 
-#include "report/decode.h"
+#include "report/decode_parts.h"
 
 static const struct report_options decodable = {
 	.count = 10, .depth = 3, .version = "0.1.0", .decodable = true};
@@ -93,10 +93,44 @@ static void test_text(void **state)
 	free(text);
 }
 
+/* The section of modules is announced, and then there is no more: the disk was full, or
+ * somebody has cut it. */
+static void test_cut_behind_the_title(void **state)
+{
+	static const char *const report[] = {"#1  8 bytes in 1 blocks",
+					     "    0x10 (in no module)", "",
+					     DECODE_SECTION "1: ...)"};
+	struct decode decode = {};
+	struct err err;
+	int e;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(report); i++) {
+		struct decode_line line = {.text = strdup(report[i])};
+		assert_true(vec_push(&decode.lines, line));
+	}
+	assert_true(vec_reserve(&decode.lines, decode.lines.len + 1));
+	decode.lines.at[decode.lines.len] = (struct decode_line){.kind = DECODE_PLAIN};
+	assert_true(decode_text(&decode));
+	assert_int_equal(decode.lines.at[1].kind, DECODE_FRAME);
+	assert_int_equal(decode.lines.at[2].kind, DECODE_DROPPED);
+	assert_int_equal(decode.lines.at[3].kind, DECODE_DROPPED);
+	assert_int_equal(decode.lines.at[4].kind, DECODE_PLAIN); /* not ours */
+	for (size_t i = 0; i < decode.lines.len; i++)
+		free(decode.lines.at[i].text);
+	vec_deinit(&decode.lines);
+
+	free(decoded("\n\n\n\n\n\n\n" DECODE_SECTION "1: ...)\n", &e, &err));
+	assert_int_equal(e, -EINVAL);
+	assert_string_equal(err.text,
+			    "no report of memtrace without names: it says nothing of modules");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_text, case_begin, case_end),
+		cmocka_unit_test(test_cut_behind_the_title),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
