@@ -260,21 +260,34 @@ static void put_json(FILE *out, const struct decode_line *line, const struct nam
 	fprintf(out, "%s\n", line->text + line->end);
 }
 
+/* What is behind the value at text: a string, or a word (null, a number).  NULL: it is
+ * neither. */
+static const char *skip_value(const char *text)
+{
+	if (*text == '[' || *text == '{')
+		return NULL;
+	if (*text != '"')
+		return text + strcspn(text, ",}");
+	for (text++; *text && *text != '"';)
+		text += *text == '\\' && text[1] ? 2 : 1;
+	return *text ? text + 1 : NULL;
+}
+
 static void put_module(FILE *out, const struct decode_line *line, struct resolver *resolver)
 {
 	static const char key[] = "\"symbols_from\": ";
 	const char *source = resolver_source(resolver, line->instance);
-	char *at = strstr(line->text, key);
+	const char *at = strstr(line->text, key);
+	const char *behind = at ? skip_value(at + sizeof(key) - 1) : NULL;
 
-	if (!source || !at) {
+	if (!source || !behind) {
 		fprintf(out, "%s\n", line->text);
 		return;
 	}
 	at += sizeof(key) - 1;
 	fprintf(out, "%.*s", (int)(at - line->text), line->text);
 	json_string(out, source);
-	/* what stood there: null, or "dynamic symbols" */
-	fprintf(out, "%s\n", at + (*at == '"' ? strcspn(at + 1, "\"") + 2 : 4));
+	fprintf(out, "%s\n", behind);
 }
 
 /* The frames of one stack, folded as text.c does. */

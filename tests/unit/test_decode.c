@@ -126,11 +126,54 @@ static void test_cut_behind_the_title(void **state)
 			    "no report of memtrace without names: it says nothing of modules");
 }
 
+/* A JSON report whose module has this member, decoded. */
+static void expect_member(const char *member, const char *expected)
+{
+	static const char begin[] = "{\n  \"version\": 1,\n  \"modules\": [\n"
+				    "    {\"path\": \"/src/demo\", ";
+	char report[300], wanted[300];
+	struct err err;
+	char *text;
+	int e;
+
+	snprintf(report, sizeof(report), "%s%s}]\n}\n", begin, member);
+	snprintf(wanted, sizeof(wanted), "%s%s}]\n}\n", begin, expected);
+	text = decoded(report, &e, &err);
+	assert_int_equal(e, 0);
+	assert_string_equal(text, wanted);
+	free(text);
+}
+
+/* Any value makes way for where the names are from, and what follows it stays. */
+static void test_symbols_from(void **state)
+{
+	static const char *const values[] = {
+		"null",	 "\"dynamic symbols\"", "1",	     "\"\"",
+		"false", "\"a\\\"b, }\"",	"\"a\\\\\"", "\"\\u0022\\\\\\\"\"",
+	};
+	char report[100];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+		snprintf(report, sizeof(report), "\"symbols_from\": %s", values[i]);
+		expect_member(report, "\"symbols_from\": \"its own .symtab\"");
+		snprintf(report, sizeof(report), "\"symbols_from\": %s, \"unwind_from\": null",
+			 values[i]);
+		expect_member(report,
+			      "\"symbols_from\": \"its own .symtab\", \"unwind_from\": null");
+	}
+	expect_member("\"unwind_from\": 1", "\"unwind_from\": 1");
+	/* no value of ours */
+	expect_member("\"symbols_from\": {\"a\": 1}", "\"symbols_from\": {\"a\": 1}");
+	expect_member("\"symbols_from\": [1, 2]", "\"symbols_from\": [1, 2]");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_text, case_begin, case_end),
 		cmocka_unit_test(test_cut_behind_the_title),
+		cmocka_unit_test(test_symbols_from),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
