@@ -21,6 +21,7 @@
 #include "capture/gather.h"
 #include "capture/walker.h"
 #include "cli/source.h"
+#include "report/utf8.h"
 #include "tracer/doctor.h"
 
 /* ---- what is mapped ------------------------------------------------------ */
@@ -252,9 +253,14 @@ static void print(const struct findings *findings)
 	for (size_t i = 0; i < findings->count; i++) {
 		const struct finding *f = &findings->at[i];
 
-		printf("%-4s  %-*s  %s\n", words[f->verdict], COLUMN, f->id, f->text);
-		if (f->remedy[0])
-			printf("%*s-> %s\n", 4 + 2 + COLUMN + 2, "", f->remedy);
+		/* The names of programs and files in it are not ours: utf8.h. */
+		printf("%-4s  %-*s  ", words[f->verdict], COLUMN, f->id);
+		utf8_print(stdout, f->text);
+		if (f->remedy[0]) {
+			printf("\n%*s-> ", 4 + 2 + COLUMN + 2, "");
+			utf8_print(stdout, f->remedy);
+		}
+		putchar('\n');
 	}
 }
 

@@ -149,6 +149,38 @@ def test_ones_own_process(sleeper):
     assert memtrace.traces(sleeper) == []
 
 
+def test_names_command_no_terminal(tmp_path, started):
+    """Of a program and of a file that it has mapped."""
+    title = "\x1b]0;title\x07"
+    source = """
+        #include <fcntl.h>
+        #include <sys/mman.h>
+        #include <unistd.h>
+        int main(int argc, char **argv)
+        {
+            char c;
+
+            mmap(0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, open(argv[argc - 1], O_RDONLY), 0);
+            return (int)read(0, &c, 1);
+        }
+        """
+    program = compiled(tmp_path, source).rename(tmp_path / title)
+    broken = tmp_path / (title + ".so")
+    head = bytearray(program.read_bytes()[:4096])
+    head[32:40] = (1 << 60).to_bytes(8, "little")  # e_phoff
+    broken.write_bytes(head)
+    started.append(memtrace.Process([program, broken]))
+    pid = loaded(started[-1])
+    found = diagnose("-p", pid)
+    assert found.status == 0
+    shown = r"\x1b]0;title\x07"
+    assert found.one("process")[1] == f"pid {pid} ({shown}) is sleeping, 1 thread"
+    verdict, text, _ = found.one("module")
+    assert verdict == "warn" and text.startswith(f"{tmp_path}/{shown}.so: ")
+    for line in sum(found.lines.values(), []):
+        assert title[0] not in "".join(line)
+
+
 def test_several_threads_and_no_symbols(target):
     process = target("threads", 4, 100)
     found = diagnose("--no-symbols", "-p", process.pid)
