@@ -7,11 +7,9 @@
  */
 #include "tracer/guardian.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -52,20 +50,21 @@ static void mend(pid_t target, struct undo *undo)
 	tracee_release(&tracee);
 }
 
-/* Nothing of the user's may be held open by us: not the terminal, not a pipe. */
+/* Nothing of the user's may be held open by us: not the terminal, not a pipe.  (Before Linux
+ * 5.9 only what has a usual number.) */
 static void close_all_but(int keep)
 {
-	DIR *folder = opendir("/proc/self/fd");
-	struct dirent *entry;
+	enum { USUAL = 65536 };
+	long most = sysconf(_SC_OPEN_MAX);
 
-	while (folder && (entry = readdir(folder))) {
-		int fd = atoi(entry->d_name);
-
-		if (entry->d_name[0] != '.' && fd != keep && fd != dirfd(folder))
+#ifdef SYS_close_range
+	if ((!keep || syscall(SYS_close_range, 0, keep - 1, 0) == 0) &&
+	    syscall(SYS_close_range, keep + 1, ~0u, 0) == 0)
+		return;
+#endif
+	for (int fd = (int)(most < 0 || most > USUAL ? USUAL : most); fd >= 0; fd--)
+		if (fd != keep)
 			close(fd);
-	}
-	if (folder)
-		closedir(folder);
 }
 
 static void __attribute__((noreturn))

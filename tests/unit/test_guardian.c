@@ -9,6 +9,7 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,6 +46,8 @@ static int make_place(void **state)
 	return prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
 
+static atomic_int waiting;
+
 /* Three threads; where asked to, one whose stack holds an address in the area. */
 static void *wait_for_ever(void *arg)
 {
@@ -52,6 +55,7 @@ static void *wait_for_ever(void *arg)
 
 	if (arg)
 		word[3] = (uintptr_t)arg + AREA + 40;
+	atomic_fetch_add(&waiting, 1);
 	for (;;)
 		pause();
 	return (void *)word[3];
@@ -65,6 +69,8 @@ static void be_target(struct child_case *self, void *arg)
 	undo_destroy(f->undo); /* or it lies behind a thread's stack, addresses and all */
 	pthread_create(&thread, NULL, wait_for_ever, f->inside ? place : NULL);
 	pthread_create(&thread, NULL, wait_for_ever, NULL);
+	while (atomic_load(&waiting) < 2)
+		sched_yield();
 	child_idle(self, NULL);
 }
 
