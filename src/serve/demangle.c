@@ -1,7 +1,7 @@
 /*
- * C++ names by the C++ runtime's own demangler.  Rust's legacy names are C++ names by
- * form: _ZN 4core 3fmt 5write 17h<16 hex digits> E, the last part a hash, with characters
- * that C++ forbids written as $LT$, $u20$, "..", to be put back.
+ * C++ names by the C++ runtime's own demangler (demangle_apart.c).  Rust's legacy names are C++
+ * names by form: _ZN 4core 3fmt 5write 17h<16 hex digits> E, the last part a hash, with
+ * characters that C++ forbids written as $LT$, $u20$, "..", to be put back.
  */
 #include "serve/demangle.h"
 
@@ -10,11 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { LONGEST = 64 << 10 }; /* of a symbol: the demanglers take time and stack by it */
-
-/* libstdc++ (Itanium C++ ABI, 3.4). */
-char *__cxa_demangle(const char *symbol, char *buffer, size_t *length, int *status);
 
 /* Whether `name`, demangled as C++, ends in "::h" and 16 hex digits; where. */
 static char *rust_hash(char *name)
@@ -98,9 +93,9 @@ char *demangle(const char *symbol)
 {
 	char *name, *bare, *clone, *hash;
 	size_t len;
-	int status;
 
-	if (strnlen(symbol, LONGEST) == LONGEST)
+	/* The demanglers take time and stack by it. */
+	if (strnlen(symbol, DEMANGLE_MAX) == DEMANGLE_MAX)
 		return NULL;
 	if (!strncmp(symbol, "_R", 2))
 		return rust_v0_demangle(symbol);
@@ -108,7 +103,7 @@ char *demangle(const char *symbol)
 		return NULL;
 	len = rust_length(symbol);
 	bare = len ? strndup(symbol, len) : NULL;
-	name = __cxa_demangle(bare ? bare : symbol, NULL, NULL, &status);
+	name = demangle_cxx(bare ? bare : symbol);
 	free(bare);
 	if (!name)
 		return NULL;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -45,6 +46,47 @@ static void test_demangle_cxx(void **state)
 	assert_demangled("_ZNSt6vectorIiSaIiEE9push_backEOi",
 			 "std::vector<int, std::allocator<int> >::push_back(int&&)");
 	assert_demangled("_Znwm", "operator new(unsigned long)");
+}
+
+/* "p<int, int>", and "p<SUCH, SUCH>" of that again and again: as long as 2^levels. */
+static const char *doubled(const char *before, unsigned levels)
+{
+	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	static char text[1024];
+	int len = snprintf(text, sizeof(text), "%s", before);
+
+	for (unsigned i = 0; i <= levels; i++)
+		len += snprintf(text + len, sizeof(text) - (size_t)len, "1pI");
+	len += snprintf(text + len, sizeof(text) - (size_t)len, "iiE");
+	/* Before them are the templates 1p, from S_; S0_ is number 1. */
+	for (unsigned i = levels + 1; i < 2 * levels + 1; i++)
+		len += snprintf(text + len, sizeof(text) - (size_t)len, "S%.*s%c_E", i > 36,
+				i > 72 ? "2" : "1", digits[(i - 1) % 36]);
+	return text;
+}
+
+/* Names that stand for longer ones are taken as far as that is reasonable, and cost little. */
+static void test_demangle_growing(void **state)
+{
+	struct rusage before, after, child;
+	char *name;
+	(void)state;
+
+	getrusage(RUSAGE_SELF, &before);
+	name = demangle(doubled("_Z1f", 11));
+	assert_non_null(name);
+	assert_int_equal(strlen(name), 34813);
+	free(name);
+	for (unsigned levels = 24; levels <= 48; levels += 4) {
+		assert_demangled(doubled("_Z1f", levels), NULL);
+		assert_demangled(doubled("_Z1fDp", levels), NULL); /* time, before any text */
+		assert_demangled("_Z3fooi", "foo(int)");
+	}
+	getrusage(RUSAGE_SELF, &after);
+	getrusage(RUSAGE_CHILDREN, &child);
+	assert_true(after.ru_utime.tv_sec - before.ru_utime.tv_sec < 2);
+	assert_true(after.ru_maxrss - before.ru_maxrss < 32 << 10); /* KiB */
+	assert_in_range(child.ru_utime.tv_sec + child.ru_stime.tv_sec, 0, 3);
 }
 
 static void test_demangle_rust_legacy(void **state)
@@ -380,6 +422,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_demangle_cxx),
+		cmocka_unit_test(test_demangle_growing),
 		cmocka_unit_test(test_demangle_rust_legacy),
 		cmocka_unit_test(test_demangle_rust_v0),
 		cmocka_unit_test(test_demangle_rust_broken),
