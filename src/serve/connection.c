@@ -24,6 +24,7 @@ enum {
 	GREETING_MS = 10000, /* from the connection to the whole HELLO */
 	STUCK_MS = 60000,    /* within a message, or an answer that is not taken */
 	TELL_MS = 1000,
+	MAX_MODULES = 4096, /* of one client */
 };
 
 struct connection *connection_create(struct service *service, int fd, const char *from)
@@ -128,18 +129,46 @@ static int on_hello(struct connection *c, const struct wire_message *message, st
 	return 0;
 }
 
+/* Whether it is under one of the client's handles. */
+static bool has(const struct connection *c, const struct debuginfo *info)
+{
+	for (size_t i = 0; i < c->modules.len; i++)
+		if (c->modules.at[i] == info)
+			return true;
+	return false;
+}
+
 /* Puts info (may be NULL) under a handle, in place of what stood there. */
 static int store(struct connection *c, uint32_t handle, struct debuginfo *info, struct err *err)
 {
+	struct debuginfo *before;
+
 	if (!vec_reserve(&c->modules, (size_t)handle + 1)) {
 		shelf_put(&c->service->shelf, info);
 		return err_set(err, -ENOMEM, "no memory for a module");
 	}
 	while (c->modules.len <= handle)
 		c->modules.at[c->modules.len++] = NULL;
-	shelf_put(&c->service->shelf, c->modules.at[handle]);
+	before = c->modules.at[handle];
+	c->different += info && !has(c, info);
 	c->modules.at[handle] = info;
+	c->different -= before && !has(c, before);
+	shelf_put(&c->service->shelf, before);
 	return 0;
+}
+
+/* The module, if the client may have it besides those that it has. */
+static int take(struct connection *c, const struct search_for *who,
+		const struct debuginfo_options *options, struct debuginfo **ret,
+		struct err *err)
+{
+	int e = shelf_take(&c->service->shelf, who, options, ret, err);
+
+	if (e || c->different < MAX_MODULES || has(c, *ret))
+		return e;
+	shelf_put(&c->service->shelf, *ret);
+	return err_set(err, -EMFILE, "no more than %d different modules are served to one",
+		       MAX_MODULES);
 }
 
 static int on_module(struct connection *c, const struct wire_message *message, struct err *err)
@@ -168,9 +197,13 @@ static int on_module(struct connection *c, const struct wire_message *message, s
 		.debuglink = module.debuglink,
 		.debuglink_crc = module.debuglink_crc,
 	};
-	e = shelf_take(&c->service->shelf, &who, &options, &info, err);
-	if (!e)
-		e = store(c, module.handle, info, err);
+	e = take(c, &who, &options, &info, err);
+	if (e) { /* nor does the handle stand for what it stood for */
+		if (module.handle < c->modules.len)
+			store(c, module.handle, NULL, NULL);
+		return e;
+	}
+	e = store(c, module.handle, info, err);
 	if (e)
 		return e;
 	answer = (struct wire_module_info){module.handle, debuginfo_names(info),
@@ -327,10 +360,16 @@ static int (*const answers[])(struct connection *, const struct wire_message *,
 	[WIRE_UNWIND] = on_unwind,   [WIRE_RULES] = on_rules,
 };
 
+/* It may pass, and is no fault of the client's: the connection stays. */
+static bool is_shortage(int e)
+{
+	return e == -ENOMEM || e == -EMFILE;
+}
+
 static enum wire_code code_of(int e)
 {
 	return e == -EPROTONOSUPPORT ? WIRE_CODE_VERSION
-	       : e == -ENOMEM	     ? WIRE_CODE_MEMORY
+	       : is_shortage(e)	     ? WIRE_CODE_MEMORY
 				     : WIRE_CODE_PROTOCOL;
 }
 
@@ -349,8 +388,10 @@ static void handle(struct connection *c, const struct wire_message *message)
 	if (!e)
 		return;
 	wire_write_error(&c->out, message->request, code_of(e), err.text);
-	if (e == -ENOMEM)
+	if (is_shortage(e)) {
+		say_log(c, "a client is refused", err.text);
 		return;
+	}
 	say(c, e == -EPROTONOSUPPORT ? c->service->warn : c->service->log,
 	    "a client is sent away", err.text);
 	c->state = CONNECTION_LEAVING;

@@ -42,6 +42,7 @@ struct connection {
 	struct wire_out out;
 	size_t sent;
 	VEC(struct debuginfo *) modules; /* by handle; NULL: none */
+	size_t different;		 /* modules of these */
 	uint32_t request;		 /* the one being answered */
 	bool greeted;			 /* for the server's words */
 	bool indexing;			 /* its question waits for the index */

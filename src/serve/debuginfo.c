@@ -34,6 +34,8 @@ struct debuginfo {
 	uint32_t pid;
 	uint8_t fingerprint[FINGERPRINT_BYTES];
 	uint8_t fingerprint_len;
+	char *debuglink; /* NULL: none */
+	uint32_t debuglink_crc;
 
 	struct elffile *main, *debug, *alt, *mini; /* NULL: not there */
 	Dwarf *dwarf, *dwarf_alt;
@@ -223,9 +225,13 @@ int debuginfo_open(const struct search_for *who, const struct debuginfo_options 
 	struct debuginfo *info = calloc(1, sizeof(*info));
 	int e = -ENOMEM;
 
-	if (info)
+	if (info) {
 		info->path = strdup(who->path);
-	if (info && info->path && who->build_id_len <= sizeof(info->build_id)) {
+		info->debuglink = who->debuglink ? strdup(who->debuglink) : NULL;
+		info->debuglink_crc = who->debuglink_crc;
+	}
+	if (info && info->path && !info->debuglink == !who->debuglink &&
+	    who->build_id_len <= sizeof(info->build_id)) {
 		info->pid = who->pid;
 		info->build_id_len = who->build_id_len;
 		if (who->build_id_len)
@@ -258,8 +264,18 @@ void debuginfo_close(struct debuginfo *info)
 	elffile_close(info->alt);
 	elffile_close(info->debug);
 	elffile_close(info->main);
+	free(info->debuglink);
 	free(info->path);
 	free(info);
+}
+
+/* A debug file without code is believed by the debuglink that the target's file has. */
+static bool is_same_link(const struct debuginfo *info, const struct search_for *who)
+{
+	if (!info->debuglink || !who->debuglink)
+		return info->debuglink == who->debuglink;
+	return info->debuglink_crc == who->debuglink_crc &&
+	       !strcmp(info->debuglink, who->debuglink);
 }
 
 bool debuginfo_is_for(const struct debuginfo *info, const struct search_for *who)
@@ -269,13 +285,38 @@ bool debuginfo_is_for(const struct debuginfo *info, const struct search_for *who
 		return false;
 	if (info->pid != who->pid)
 		return false;
-	/* By build-id it is the same file wherever the clients have it. */
-	if (!info->pid && info->build_id_len && info->names)
+	if (info->fingerprint_len != who->fingerprint_len ||
+	    (info->fingerprint_len &&
+	     memcmp(info->fingerprint, who->fingerprint, who->fingerprint_len)))
+		return false;
+	/* By what identifies it, it is the same file wherever the clients have it. */
+	if (!info->pid && info->names &&
+	    (info->build_id_len || (info->fingerprint_len && is_same_link(info, who))))
 		return true;
-	return !strcmp(info->path, who->path) &&
-	       info->fingerprint_len == who->fingerprint_len &&
-	       (!info->fingerprint_len ||
-		!memcmp(info->fingerprint, who->fingerprint, who->fingerprint_len));
+	return !strcmp(info->path, who->path) && is_same_link(info, who);
+}
+
+static bool is_same_file(const struct elffile *one, const struct elffile *other)
+{
+	struct stat a, b;
+
+	if (!one || !other)
+		return one == other;
+	return fstat(one->fd, &a) == 0 && fstat(other->fd, &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
+bool debuginfo_is_same(const struct debuginfo *one, const struct debuginfo *other)
+{
+	return (one->main || one->debug) && is_same_file(one->main, other->main) &&
+	       is_same_file(one->debug, other->debug) && is_same_file(one->alt, other->alt) &&
+	       !strcmp(one->remark, other->remark);
+}
+
+unsigned debuginfo_files(const struct debuginfo *info)
+{
+	return (info->main != NULL) + (info->debug != NULL) + (info->alt != NULL) +
+	       (info->mini != NULL);
 }
 
 enum wire_names debuginfo_names(const struct debuginfo *info)

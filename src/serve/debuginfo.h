@@ -26,6 +26,11 @@ void debuginfo_close(struct debuginfo *info); /* NULL is allowed */
 
 /* Whether it was opened for the same file. */
 bool debuginfo_is_for(const struct debuginfo *info, const struct search_for *who);
+/* Whether the same files were found for both, and some were. */
+bool debuginfo_is_same(const struct debuginfo *one, const struct debuginfo *other);
+/* How many files it holds open: at most DEBUGINFO_FILES. */
+unsigned debuginfo_files(const struct debuginfo *info);
+enum { DEBUGINFO_FILES = 4 };
 
 enum wire_names debuginfo_names(const struct debuginfo *info);
 const char *debuginfo_source(const struct debuginfo *info); /* NULL: nothing was found */

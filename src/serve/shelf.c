@@ -1,58 +1,120 @@
 /*
  * Modules stay open for the next client that asks; of those that nobody uses, the ones
- * used longest ago are closed when they become many.
+ * used longest ago are closed when they become many, or descriptors few.  A module is never
+ * looked for without descriptors: what is found then is nothing, and would stay.
  */
 #include "serve/shelf.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
-enum { IDLE_MODULES = 256 };
+enum {
+	IDLE_MODULES = 256,
+	MAX_MODULES = 16384,
+	NEEDED = DEBUGINFO_FILES + 2, /* descriptors to look for one module */
+};
 
-int shelf_take(struct shelf *shelf, const struct search_for *who,
-	       const struct debuginfo_options *options, struct debuginfo **ret, struct err *err)
+/* How many files may be open: what clients, at most half, and the server itself leave. */
+static unsigned most_files(void)
 {
-	struct shelf_place place = {.users = 1, .used = ++shelf->takes};
-	int e;
+	enum { FEW = 1024 };
+	struct rlimit limit;
+	rlim_t left;
 
-	for (size_t i = 0; i < shelf->places.len; i++) {
-		struct shelf_place *found = &shelf->places.at[i];
-		if (debuginfo_is_for(found->info, who)) {
-			found->users++;
-			found->used = place.used;
-			*ret = found->info;
-			return 0;
-		}
-	}
-	e = debuginfo_open(who, options, &place.info, err);
-	if (e)
-		return e;
-	if (!vec_push(&shelf->places, place)) {
-		debuginfo_close(place.info);
-		return err_set(err, -ENOMEM, "no memory for a module");
-	}
-	*ret = place.info;
-	return 0;
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > UINT32_MAX)
+		return UINT32_MAX;
+	left = limit.rlim_cur > FEW ? limit.rlim_cur - FEW / 2 : limit.rlim_cur / 2;
+	return (unsigned)(left - (left > FEW ? FEW : left) / 8);
 }
 
-/* Closes the idle module that was used longest ago, if there are too many. */
-static void make_room(struct shelf *shelf)
+static bool descriptors_left(unsigned count)
 {
-	struct shelf_place *oldest = NULL;
-	size_t idle = 0;
+	int fds[NEEDED];
+	unsigned n = 0;
+
+	while (n < count && (fds[n] = open("/", O_PATH | O_CLOEXEC)) >= 0)
+		n++;
+	for (unsigned i = 0; i < n; i++)
+		close(fds[i]);
+	return n == count;
+}
+
+static void close_at(struct shelf *shelf, size_t index)
+{
+	shelf->files -= debuginfo_files(shelf->places.at[index].info);
+	debuginfo_close(shelf->places.at[index].info);
+	shelf->places.at[index] = shelf->places.at[--shelf->places.len];
+}
+
+/* Closes the idle module that was used longest ago, if there are more than `most`. */
+static bool close_idle(struct shelf *shelf, size_t most)
+{
+	size_t idle = 0, oldest = 0;
 
 	for (size_t i = 0; i < shelf->places.len; i++) {
 		struct shelf_place *place = &shelf->places.at[i];
 		if (place->users)
 			continue;
-		idle++;
-		if (!oldest || place->used < oldest->used)
-			oldest = place;
+		if (!idle++ || place->used < shelf->places.at[oldest].used)
+			oldest = i;
 	}
-	if (idle <= IDLE_MODULES)
-		return;
-	debuginfo_close(oldest->info);
-	*oldest = shelf->places.at[--shelf->places.len];
+	if (idle <= most)
+		return false;
+	close_at(shelf, oldest);
+	return true;
+}
+
+static bool has_room(const struct shelf *shelf)
+{
+	return shelf->places.len < MAX_MODULES && shelf->files + NEEDED <= most_files() &&
+	       descriptors_left(NEEDED);
+}
+
+static struct debuginfo *use(struct shelf *shelf, struct shelf_place *place)
+{
+	place->users++;
+	place->used = ++shelf->takes;
+	return place->info;
+}
+
+/* Puts a new one on the shelf, or drops it where the same files are there. */
+static struct debuginfo *add(struct shelf *shelf, struct debuginfo *info)
+{
+	for (size_t i = 0; i < shelf->places.len; i++)
+		if (debuginfo_is_same(shelf->places.at[i].info, info)) {
+			debuginfo_close(info);
+			return use(shelf, &shelf->places.at[i]);
+		}
+	if (!vec_push(&shelf->places, (struct shelf_place){.info = info})) {
+		debuginfo_close(info);
+		return NULL;
+	}
+	shelf->files += debuginfo_files(info);
+	return use(shelf, &shelf->places.at[shelf->places.len - 1]);
+}
+
+int shelf_take(struct shelf *shelf, const struct search_for *who,
+	       const struct debuginfo_options *options, struct debuginfo **ret, struct err *err)
+{
+	struct debuginfo *info;
+	int e;
+
+	for (size_t i = 0; i < shelf->places.len; i++)
+		if (debuginfo_is_for(shelf->places.at[i].info, who)) {
+			*ret = use(shelf, &shelf->places.at[i]);
+			return 0;
+		}
+	while (!has_room(shelf))
+		if (!close_idle(shelf, 0))
+			return err_set(err, -EMFILE, "too many files are open");
+	e = debuginfo_open(who, options, &info, err);
+	if (e)
+		return e;
+	*ret = add(shelf, info);
+	return *ret ? 0 : err_set(err, -ENOMEM, "no memory for a module");
 }
 
 void shelf_put(struct shelf *shelf, struct debuginfo *info)
@@ -60,7 +122,7 @@ void shelf_put(struct shelf *shelf, struct debuginfo *info)
 	for (size_t i = 0; info && i < shelf->places.len; i++)
 		if (shelf->places.at[i].info == info) {
 			shelf->places.at[i].users--;
-			make_room(shelf);
+			close_idle(shelf, IDLE_MODULES);
 			return;
 		}
 }

@@ -14,9 +14,11 @@ struct shelf_place {
 struct shelf {
 	VEC(struct shelf_place) places;
 	uint64_t takes;
+	unsigned files; /* that all of them hold open */
 };
 
-/* The module, opened if it isn't there yet; to be put back.  -ENOMEM. */
+/* The module, opened if it isn't there yet; to be put back.  -ENOMEM, -EMFILE: nothing was
+ * looked for, as too many modules or files are open. */
 int shelf_take(struct shelf *shelf, const struct search_for *who,
 	       const struct debuginfo_options *options, struct debuginfo **ret,
 	       struct err *err);

@@ -220,6 +220,36 @@ def test_silent_clients_keep_nobody_out(start, made, before, count):
     assert server.alive()
 
 
+def test_modules_without_end(start, made):
+    """One client gets so many and no more, a further one none of its handles' former modules; the
+    others get what they ask for, and as many descriptors are open as before."""
+    server, port = on_loopback(start, made, "prlimit", "--nofile=64")
+    device = made("stripped")
+    identity = bytes.fromhex(net.build_id(device.program))
+
+    def module(handle, path, identity=b""):
+        return message(3, struct.pack("<IIHH", handle, 0, 0, len(path)) + path + b"\0" + bytes(
+            [len(identity)]) + identity + b"\0\0\xff\xff" + b"\0" * 4, 2 + handle)
+
+    with connect(port) as rude, connect(port) as polite:
+        rude.sendall(message(1, HELLO))
+        assert receive(rude)[0] == 2
+        for handle in range(4096):
+            rude.sendall(module(handle, b"/p%d" % handle))
+            assert receive(rude)[0] == 4
+        rude.sendall(module(7, b"/another") + message(15, struct.pack("<IQQ", 7, 0, 1), 9))
+        kind, payload = receive(rude)
+        assert kind == 12 and payload[0] == 5 and b"no more than 4096 different modules" in payload
+        assert receive(rude)[0] == 12  # no module of this number
+        rude.sendall(module(7, b"/another") + module(8, b"/p5") + module(9, b"/more"))
+        assert [receive(rude)[0] for _ in range(3)] == [4, 4, 4]
+        polite.sendall(message(1, HELLO) + module(1, b"/p", identity))
+        assert receive(polite)[0] == 2
+        kind, payload = receive(polite)
+        assert kind == 4 and payload[4] == 2
+    assert server.alive()
+
+
 def test_no_path_leads_out(local, made):
     """Of what is not below the directories nothing is told, whatever it is called."""
     _, port = local

@@ -399,7 +399,12 @@ static void test_shelf(void **state)
 	assert_int_equal(shelf_take(&shelf, &who, &local, &two, NULL), 0);
 	assert_ptr_equal(one, two);
 	assert_int_equal(shelf.places.len, 1);
+	/* By another path, where the same file is found in the end. */
 	who.path = "/nonexistent";
+	assert_int_equal(shelf_take(&shelf, &who, &local, &other, NULL), 0);
+	assert_ptr_equal(one, other);
+	shelf_put(&shelf, other);
+	build_id[0] ^= 1;
 	assert_int_equal(shelf_take(&shelf, &who, &local, &other, NULL), 0);
 	assert_ptr_not_equal(one, other);
 	shelf_put(&shelf, one);

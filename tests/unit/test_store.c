@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 
 #include "elf/fingerprint.h"
 #include "serve/root.h"
+#include "serve/shelf.h"
 
 static char dir[] = "/tmp/test_store.XXXXXX";
 
@@ -266,6 +268,72 @@ static void test_fingerprint(void **state)
 	free(bytes);
 }
 
+/* What a client calls a file opens it no second time; without descriptors nothing is kept. */
+static void test_shelf(void **state)
+{
+	char in[256], path[64];
+	const char *dirs[] = {in, NULL};
+	struct fingerprint fingerprint;
+	struct debuginfo_options options = {};
+	struct debuginfo *first, *info;
+	struct memory_buffer buffer;
+	struct shelf shelf = {};
+	struct image *image;
+	struct rlimit limit, none;
+	size_t len;
+	uint8_t *bytes = own_bytes(&len);
+	struct search_for who = {.path = path,
+				 .fingerprint = fingerprint.bytes,
+				 .fingerprint_len = sizeof(fingerprint.bytes)};
+	(void)state;
+
+	path_of("in", in);
+	drop_build_id(bytes, len);
+	memory_buffer_init(&buffer, 0, bytes, len);
+	assert_int_equal(image_open(&buffer.memory, &image, NULL), 0);
+	assert_int_equal(fingerprint_make(image, &fingerprint), 0);
+	image_close(image);
+	make_file("in/usr/lib/libx.so", bytes, len);
+	options.dirs.store = indexed(dirs);
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){3, limit.rlim_max};
+	snprintf(path, sizeof(path), "/d/nob");
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(shelf_take(&shelf, &who, &options, &info, NULL), -EMFILE);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(shelf.places.len, 0);
+
+	assert_int_equal(shelf_take(&shelf, &who, &options, &first, NULL), 0);
+	assert_int_equal(debuginfo_names(first), WIRE_NAMES_LINES);
+	for (int i = 0; i < 100; i++) {
+		snprintf(path, sizeof(path), "/d%d/nob", i);
+		who.debuglink = i % 2 ? path : NULL;
+		assert_int_equal(shelf_take(&shelf, &who, &options, &info, NULL), 0);
+		assert_ptr_equal(info, first);
+	}
+	assert_int_equal(shelf.places.len, 1);
+	assert_int_equal(shelf.files, debuginfo_files(first));
+
+	/* Those that are open are had without a descriptor; idle ones make room. */
+	who.debuglink = NULL;
+	none.rlim_cur = 12;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(shelf_take(&shelf, &who, &options, &info, NULL), 0);
+	assert_ptr_equal(info, first);
+	fingerprint.bytes[FINGERPRINT_SEGMENTS] ^= 1;
+	assert_int_equal(shelf_take(&shelf, &who, &options, &info, NULL), -EMFILE);
+	assert_int_equal(shelf.places.len, 1);
+	for (int i = 0; i < 102; i++)
+		shelf_put(&shelf, first);
+	shelf_take(&shelf, &who, &options, &info, NULL);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(shelf.files, 0);
+	shelf_deinit(&shelf);
+	store_destroy(options.dirs.store);
+	free(bytes);
+}
+
 static void test_a_directory_that_is_none(void **state)
 {
 	const char *dirs[] = {"/nonexistent", NULL};
@@ -283,6 +351,7 @@ int main(void)
 		cmocka_unit_test(test_root),
 		cmocka_unit_test(test_build_id),
 		cmocka_unit_test(test_fingerprint),
+		cmocka_unit_test(test_shelf),
 		cmocka_unit_test(test_a_directory_that_is_none),
 	};
 
