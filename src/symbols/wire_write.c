@@ -46,21 +46,30 @@ static void put_bytes(struct wire_out *out, const void *bytes, size_t len)
 		memcpy(to, bytes, len);
 }
 
-/* A text; NULL is absent, a longer one than WIRE_MAX_TEXT ends in "...". */
+/* The text as it is written: a longer one than WIRE_MAX_TEXT, in room, ends in "...". */
+static const char *cut(const char *text, char room[WIRE_MAX_TEXT + 1])
+{
+	if (strnlen(text, WIRE_MAX_TEXT + 1) <= WIRE_MAX_TEXT)
+		return text;
+	memcpy(room, text, WIRE_MAX_TEXT - 3);
+	memcpy(room + WIRE_MAX_TEXT - 3, "...", 4);
+	return room;
+}
+
+/* A text; NULL is absent. */
 static void put_text(struct wire_out *out, const char *text)
 {
-	size_t len = text ? strlen(text) : 0;
-	bool cut = len > WIRE_MAX_TEXT;
+	char room[WIRE_MAX_TEXT + 1];
+	size_t len;
 
 	if (!text) {
 		put_uint(out, 0xffff, 2);
 		return;
 	}
-	put_uint(out, cut ? WIRE_MAX_TEXT : len, 2);
-	put_bytes(out, text, cut ? WIRE_MAX_TEXT - 3 : len);
-	if (cut)
-		put_bytes(out, "...", 3);
-	put_uint(out, 0, 1);
+	text = cut(text, room);
+	len = strlen(text);
+	put_uint(out, len, 2);
+	put_bytes(out, text, len + 1);
 }
 
 static void begin(struct wire_out *out, enum wire_type type, uint32_t request)
@@ -288,6 +297,7 @@ static bool slots_grow(struct wire_answer *answer)
 static void put_reference(struct wire_answer *answer, const char *text)
 {
 	struct wire_out *out = answer->out;
+	char room[WIRE_MAX_TEXT + 1];
 	uint32_t *slot;
 
 	if (!text || out->bad || !slots_grow(answer)) {
@@ -295,6 +305,7 @@ static void put_reference(struct wire_answer *answer, const char *text)
 		put_uint(out, 0, 4);
 		return;
 	}
+	text = cut(text, room); /* what is found again is what stands there */
 	slot = slot_find(answer, text);
 	if (*slot) {
 		put_uint(out, *slot, 4);

@@ -392,6 +392,43 @@ static void test_frames_limits(void **state)
 	wire_out_deinit(&out);
 }
 
+/* Names that are cut are shared as others are, also by each other where they begin alike. */
+static void test_frames_cut(void **state)
+{
+	static char one[WIRE_MAX_TEXT + 100], other[WIRE_MAX_TEXT + 2],
+		short_one[WIRE_MAX_TEXT + 1];
+	struct wire_frame ret[WIRE_MAX_INLINED];
+	struct wire_answer answer;
+	struct wire_out out = {};
+	struct wire_message message;
+	struct wire_frames frames;
+	size_t count;
+	(void)state;
+
+	memset(one, 'a', sizeof(one) - 1);
+	memset(other, 'a', sizeof(other) - 1);
+	memset(short_one, 'a', sizeof(short_one) - 1);
+	wire_answer_begin(&answer, &out, 1, WIRE_FRAMES, 6);
+	for (int i = 0; i < 2048; i++)
+		wire_answer_frames(&answer, &(struct wire_frame){one, other, 1, false}, 1);
+	wire_answer_frames(&answer, &(struct wire_frame){short_one, one, 1, false}, 1);
+	wire_answer_end(&answer);
+	assert_in_range(out.bytes.len, 2 * WIRE_MAX_TEXT, 2 * WIRE_MAX_TEXT + 2049 * 14 + 100);
+	message = only_message(&out, WIRE_SERVER);
+	assert_int_equal(wire_frames_open(&message, &frames, NULL), 0);
+	for (int i = 0; i < 2048; i++) {
+		assert_int_equal(wire_frames_next(&frames, ret, &count, NULL), 0);
+		assert_int_equal(strlen(ret[0].function), WIRE_MAX_TEXT);
+		assert_string_equal(ret[0].function + WIRE_MAX_TEXT - 4, "a...");
+		assert_ptr_equal(ret[0].file, ret[0].function);
+	}
+	assert_int_equal(wire_frames_next(&frames, ret, &count, NULL), 0);
+	assert_string_equal(ret[0].function, short_one);
+	assert_int_equal(frames.texts.len, 2);
+	wire_frames_close(&frames);
+	wire_out_deinit(&out);
+}
+
 /* Decodes a message wholly, whatever it is.  0 or -EPROTO. */
 static int decode(const struct wire_message *message)
 {
@@ -609,6 +646,7 @@ int main(void)
 		cmocka_unit_test(test_frames),
 		cmocka_unit_test(test_frames_split),
 		cmocka_unit_test(test_frames_limits),
+		cmocka_unit_test(test_frames_cut),
 		cmocka_unit_test(test_truncation),
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_refused),
