@@ -12,6 +12,9 @@ char *demangle(const char *symbol);
 
 /* As the C++ runtime says it, without harm by names that grow without end: demangle_apart.c. */
 char *demangle_cxx(const char *symbol);
+/* Ends the child process that it may have begun; the next name that needs one begins another.
+ */
+void demangle_end(void);
 
 /* Rust's v0 scheme alone ("_R..."); see rust_v0.c. */
 char *rust_v0_demangle(const char *symbol);

@@ -138,15 +138,15 @@ static bool begin(void)
 	return true;
 }
 
-static void end(void)
+void demangle_end(void)
 {
+	if (!apart.pid || apart.owner != getpid())
+		return;
 	close(apart.fd);
 	kill(apart.pid, SIGKILL);
 	while (waitpid(apart.pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	apart.pid = 0;
-	apart.ends++;
-	apart.ended_at = channel_now();
 }
 
 /* The answer's length, or what is not > 0: the child has ended, or does not run. */
@@ -174,7 +174,9 @@ char *demangle_cxx(const char *symbol)
 		return NULL;
 	len = ask(symbol, text);
 	if (len <= 0) {
-		end();
+		demangle_end();
+		apart.ends++;
+		apart.ended_at = channel_now();
 		return NULL;
 	}
 	text[len] = '\0';

@@ -9,6 +9,7 @@
 
 #include "report/decode.h"
 #include "report/utf8.h"
+#include "serve/demangle.h"
 #include "serve/serve_options.h"
 #include "serve/server.h"
 #include "serve/store.h"
@@ -83,6 +84,7 @@ static void setup(struct server *server, const struct serve_options *options)
 static void teardown(struct server *server)
 {
 	server_deinit(server);
+	demangle_end();
 	store_destroy(server->service.debuginfo.dirs.store);
 	download_destroy(server->service.debuginfo.download);
 }

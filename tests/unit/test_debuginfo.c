@@ -82,6 +82,7 @@ static void test_demangle_growing(void **state)
 		assert_demangled(doubled("_Z1fDp", levels), NULL); /* time, before any text */
 		assert_demangled("_Z3fooi", "foo(int)");
 	}
+	demangle_end();
 	getrusage(RUSAGE_SELF, &after);
 	getrusage(RUSAGE_CHILDREN, &child);
 	assert_true(after.ru_utime.tv_sec - before.ru_utime.tv_sec < 2);
