@@ -204,7 +204,10 @@ static void introduce(struct search_for *who, uint8_t build_id[ELFFILE_MAX_BUILD
 	path[n] = '\0';
 	assert_int_equal(elffile_open(path, NULL, &file, NULL), 0);
 	memcpy(build_id, file->build_id, ELFFILE_MAX_BUILD_ID);
-	*who = (struct search_for){path, build_id, file->build_id_len, (uint32_t)getpid()};
+	*who = (struct search_for){.path = path,
+				   .build_id = build_id,
+				   .build_id_len = file->build_id_len,
+				   .pid = (uint32_t)getpid()};
 	elffile_close(file);
 }
 
