@@ -470,7 +470,8 @@ static int rescan(struct engine *engine, struct err *err)
 int engine_turn(struct engine *engine, struct err *err)
 {
 	struct stop stop;
-	int rc = tracee_next(&engine->tracee, true, &stop);
+	/* (an exec seen while we attached: its thread waits for us, and nothing else comes) */
+	int rc = engine->rescan ? 0 : tracee_next(&engine->tracee, true, &stop);
 
 	if (rc == -ECHILD) {
 		/* Its leader had ended before we came: nobody tells us the status. */
