@@ -4,9 +4,7 @@
  * Invariants:
  *  - Every stop is handed on exactly as the program would have met it without us;
  *    only the signal of our own trap is dropped.
- *  - An event is counted once, also when another signal is reported at the trap
- *    before ours: a thread that stands at the trap with our signal still pending is
- *    counted at once, and the signal swallowed when it comes.
+ *  - An event is counted once (trap_signal.c).
  *  - Whatever ends this (quit, error, exit), engine_leave() puts the target back.
  */
 #include "capture/engine.h"
@@ -220,115 +218,16 @@ int engine_launch(struct engine *engine, char *const argv[], struct err *err)
 
 /* ---- stops ------------------------------------------------------------- */
 
-/* The signal by which the trap that the thread stands in is reported; 0: in none. */
-static int trap_signal(struct engine *engine, struct thread *thread)
-{
-	const struct arch *arch = engine->tracee.arch;
-	struct regs *regs = thread_regs(&engine->tracee, thread);
-
-	return regs ? hooks_trap_signal(&engine->hooks, regs_read(arch, regs, arch->reg_pc))
-		    : 0;
-}
-
-static bool signal_is_pending(const struct engine *engine, pid_t tid, int signo)
-{
-	struct status status;
-
-	return status_read(engine->tracee.pid, tid, &status) == 0 &&
-	       (status.pending & signal_bit(signo));
-}
-
-/*
- * A signal of the program's own may come at the very same pc as our trap's: the kernel
- * reports it before the thread runs on.  Counting an event twice does no harm (book.h),
- * and a signal without a handler has no effect; but where the program catches every
- * signal that the trap could be (`contested`), its own must reach it.  Then a counted
- * trap is marked in the result register of tkill(), which the trap's code uses no more.
- */
-enum { COUNTED = 1 };
-
-static bool is_counted(const struct engine *engine, const struct regs *regs)
-{
-	uint64_t result = 0;
-
-	if (!engine->contested)
-		return false;
-	memcpy(&result, regs->bytes + engine->tracee.arch->syscall_result_offset,
-	       engine->tracee.arch->word_size);
-	return result != 0;
-}
-
-static void count(struct engine *engine, struct thread *thread, int signo)
-{
-	const struct arch *arch = engine->tracee.arch;
-	uint64_t mark = COUNTED;
-
-	if (signo != SIGTRAP && engine->contested) {
-		memcpy(thread->regs.bytes + arch->syscall_result_offset, &mark,
-		       arch->word_size);
-		thread_regs_touch_first(thread, (uint32_t)arch->syscall_result_offset +
-							arch->word_size);
-	}
-	engine_trap(engine, thread);
-}
-
-/* A stop that is not our trap's signal, at our trap: is the trap yet to be counted? */
-static void trap_overtaken(struct engine *engine, struct thread *thread)
-{
-	struct engine_thread *own = engine_thread(thread);
-	int signo = trap_signal(engine, thread);
-
-	if (!own || own->swallow || !signo || !signal_is_pending(engine, thread->tid, signo))
-		return;
-	if (signo != SIGTRAP && is_counted(engine, &thread->regs))
-		return; /* what is pending is the program's */
-	own->swallow = signo;
-	count(engine, thread, signo);
-}
-
-/* By the break instruction; a kill() of somebody's is SI_USER. */
-static bool sent_by_break(pid_t tid)
-{
-	siginfo_t info;
-
-	return ptrace(PTRACE_GETSIGINFO, tid, 0, &info) == 0 && info.si_code == SI_KERNEL;
-}
-
-static bool is_our_signal(struct engine *engine, struct stop *stop)
-{
-	struct engine_thread *own = engine_thread(stop->thread);
-	struct thread *thread = stop->thread;
-
-	if (!own || (stop->signal != engine->hooks.signo && stop->signal != SIGTRAP &&
-		     stop->signal != own->swallow))
-		return false;
-	if (stop->signal == SIGTRAP && (!engine->hooks.hard || !sent_by_break(thread->tid)))
-		return false;
-	if (own->swallow == stop->signal) {
-		own->swallow = 0;
-		if (trap_signal(engine, thread) == stop->signal)
-			engine_close_trap(engine, thread, stop->signal);
-		return true;
-	}
-	if (trap_signal(engine, thread) != stop->signal)
-		return false;
-	if (stop->signal != SIGTRAP && is_counted(engine, &thread->regs))
-		return false;
-	count(engine, thread, stop->signal);
-	engine_close_trap(engine, thread, stop->signal);
-	return true;
-}
-
 static void on_signal(struct engine *engine, struct stop *stop)
 {
-	if (is_our_signal(engine, stop)) {
+	if (engine_is_our_signal(engine, stop)) {
 		stop->thread->deliver = 0;
 		nearby_follow(&engine->nearby, engine->tracee.pid, stop->thread->tid);
 		return;
 	}
 	if (engine_keep_signal(engine, stop->thread, stop->signal))
 		return;
-	trap_overtaken(engine, stop->thread);
+	engine_trap_overtaken(engine, stop->thread);
 	hide_stop(&engine->tracee, stop);
 	engine_fatal(engine, stop->thread, stop->signal);
 }
@@ -415,7 +314,7 @@ void engine_handle(void *arg, struct stop *stop)
 		break;
 	case STOP_QUIET:
 	case STOP_GROUP:
-		trap_overtaken(engine, thread);
+		engine_trap_overtaken(engine, thread);
 		hide_stop(&engine->tracee, stop);
 		break;
 	case STOP_CHILD:
@@ -492,92 +391,6 @@ int engine_turn(struct engine *engine, struct err *err)
 			return rc;
 	}
 	return engine_check_program(engine, err);
-}
-
-/* ---- leaving ----------------------------------------------------------- */
-
-static void thread_abandon(void *arg, struct thread *thread)
-{
-	struct engine *engine = arg;
-
-	if (thread->owner)
-		book_abandon(&engine->book, &engine_thread(thread)->book);
-}
-
-struct draining {
-	struct engine *engine;
-	pid_t found;
-};
-
-static void thread_owes(void *arg, struct thread *thread)
-{
-	struct draining *d = arg;
-
-	if (thread->state == THREAD_STOPPED && thread->owner &&
-	    engine_thread(thread)->swallow && trap_signal(d->engine, thread) == SIGTRAP)
-		d->found = thread->tid;
-}
-
-static bool is_running(const struct engine *engine, pid_t tid)
-{
-	struct thread *thread = tracee_find(&engine->tracee, tid);
-	return thread && thread->state == THREAD_RUNNING && !engine->ended;
-}
-
-/*
- * A thread may stand at a hard trap whose SIGTRAP is still to be reported (another stop
- * overtook it).  Let go with it, it would die: it is continued, which the signal ends
- * before it runs an instruction, and the signal is dropped.
- */
-static void drain(struct engine *engine)
-{
-	struct draining d = {.engine = engine};
-	struct stop stop;
-
-	for (;; d.found = 0) {
-		tracee_for_each(&engine->tracee, thread_owes, &d);
-		if (!d.found || engine->ended)
-			return;
-		engine->tracee.standing = false;
-		tracee_continue(&engine->tracee, tracee_find(&engine->tracee, d.found));
-		engine->tracee.standing = true;
-		while (is_running(engine, d.found))
-			if (tracee_next(&engine->tracee, true, &stop) == 1)
-				engine_handle(engine, &stop);
-	}
-}
-
-void engine_leave(struct engine *engine)
-{
-	struct err err;
-	int rc;
-
-	if (!engine->traced)
-		return;
-	rc = engine->ended ? -ECHILD
-			   : tracee_stop(&engine->tracee, engine_handle, engine, &err);
-	if (!rc && engine->hooks.hard)
-		drain(engine);
-	tracee_for_each(&engine->tracee, thread_abandon, engine);
-	if (!engine->ended) {
-		if (rc) /* nothing is as bad as leaving it: a patch is one write */
-			engine_warn(engine, "putting the code of pid %d back while it runs: %s",
-				    engine->tracee.pid, err.text);
-		rc = undo_run(engine->undo, &engine->tracee.target);
-		if (rc && rc != -ESRCH)
-			engine_warn(engine, "could not put all of the code of pid %d back: %s",
-				    engine->tracee.pid, strerror(-rc));
-		if (engine->tracee.standing && !hide_has_inside(&engine->tracee, engine->undo))
-			undo_wipe(engine->undo, &engine->tracee.target);
-		if (engine->tracee.standing && engine->left)
-			heritage_wipe(&engine->tracee, &engine->modules, &engine->maps);
-		engine->ended = true;
-		engine->end = CAPTURE_DETACHED;
-	}
-	undo_clear(engine->undo);
-	guardian_watch(&engine->guardian, 0);
-	tracee_release(&engine->tracee);
-	engine->traced = false;
 }
 
 /* ---- reading ----------------------------------------------------------- */

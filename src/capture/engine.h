@@ -95,11 +95,17 @@ void engine_supply(struct engine *engine, struct supplies *supplies);
 /* Ticks (1/100 s) since the start. */
 uint32_t engine_now(const struct engine *engine);
 
-/* ---- between engine.c, trap.c, follow.c -------------------------------- */
+/* ---- between the engine's files ----------------------------------------- */
 
 struct engine_thread *engine_thread(struct thread *thread);
 /* A thread stands at the trap of one of our stubs: counts what it means. */
 void engine_trap(struct engine *engine, struct thread *thread);
+/* The signal by which the trap that the thread stands in is reported; 0: in none. */
+int engine_trap_signal(struct engine *engine, struct thread *thread);
+/* The stop is our trap's signal: it is counted, unless that was done before. */
+bool engine_is_our_signal(struct engine *engine, struct stop *stop);
+/* A stop that is not our trap's signal, at our trap: is the trap yet to be counted? */
+void engine_trap_overtaken(struct engine *engine, struct thread *thread);
 /* Follows modules: rescans, plans, applies.  World standing or one thread only.  As
  * engine_check_program(), if that has happened meanwhile. */
 int engine_follow(struct engine *engine, enum hook_scope scope, struct err *err);

@@ -15,18 +15,15 @@
 
 #include <elf.h>
 #include <errno.h>
-#include <linux/kcmp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ptrace.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
+#include "tracer/children.h"
+#include "tracer/reap.h"
 #include "tracer/threads.h"
-
-enum { LOOK_MOST = 8 };
 
 #ifndef PTRACE_EVENT_STOP
 #define PTRACE_EVENT_STOP 128
@@ -70,188 +67,7 @@ static void regs_flush(struct thread *thread)
 	thread->regs_read = false;
 }
 
-/* ---- reaping ----------------------------------------------------------- */
-
-static bool is_programs_signal(const struct tracee *tracee, int status)
-{
-	return WIFSTOPPED(status) && !(status >> 16) && WSTOPSIG(status) != SIGTRAP &&
-	       WSTOPSIG(status) != tracee->own_signal;
-}
-
-static bool queue_push(struct tracee *tracee, pid_t tid, int status)
-{
-	size_t at = tracee->queue.len;
-
-	if (!vec_reserve(&tracee->queue, at + 1))
-		return false;
-	tracee->queue.len++;
-	if (is_programs_signal(tracee, status)) {
-		tracee->queue.at[at] = tracee->queue.at[tracee->queue_urgent];
-		at = tracee->queue_urgent++;
-	}
-	tracee->queue.at[at].tid = tid;
-	tracee->queue.at[at].status = status;
-	return true;
-}
-
-/* Most stops of most programs come one by one: a look for more that found nothing is made
- * less often, down to every LOOK_MOST-th time, until one finds something. */
-static bool look_for_more(struct tracee *tracee)
-{
-	if (tracee->count == 1 && tracee->expected.len == 0)
-		return false; /* nobody else to be fair to */
-	if (tracee->looking.left) {
-		tracee->looking.left--;
-		return false;
-	}
-	return true;
-}
-
-static void looked_for_more(struct tracee *tracee, bool found)
-{
-	unsigned pause = tracee->looking.pause;
-
-	pause = found ? 0 : pause < LOOK_MOST ? pause + 1 : pause;
-	tracee->looking.pause = tracee->looking.left = pause;
-}
-
-static void thread_reap(void *arg, struct thread *thread)
-{
-	struct tracee *tracee = arg;
-	int status;
-
-	if ((thread->state == THREAD_RUNNING || thread->state == THREAD_LISTENING) &&
-	    waitpid(thread->tid, &status, __WALL | __WNOTHREAD | WNOHANG) == thread->tid)
-		queue_push(tracee, thread->tid, status);
-}
-
-/* Blocks for one (with wait), then takes all others that are ready.  A signal of the
- * program's ends the batch; of every second batch only, as whoever sends signals all the
- * time would keep those from us that come last in the kernel's list. */
-static int queue_fill(struct tracee *tracee, bool wait)
-{
-	int flags = __WALL | __WNOTHREAD | (wait ? 0 : WNOHANG);
-	bool may_hurry = !tracee->hurried;
-	int status;
-
-	tracee->hurried = false;
-	tracee->queue.len = tracee->queue_head = tracee->queue_urgent = 0;
-	/* (there may be other children of ours, for whose end to wait: the guardian) */
-	if (wait && !tracee->count && !tracee->expected.len)
-		return -ECHILD;
-	/* Each by its id: a search for any looks at all that stand already, a thousand
-	 * times where a thousand are asked to. */
-	if (tracee->standing && !wait)
-		tracee_for_each(tracee, thread_reap, tracee);
-	for (;;) {
-		pid_t tid = waitpid(-1, &status, flags);
-		if (tid < 0 && tracee->queue.len == 0)
-			return errno == EINTR ? 0 : -errno;
-		if (tracee->queue.len == 1 && wait)
-			looked_for_more(tracee, tid > 0);
-		if (tid <= 0)
-			return 0;
-		if (!queue_push(tracee, tid, status))
-			return -ENOMEM;
-		tracee->hurried = may_hurry && tracee->queue_urgent;
-		if (tracee->hurried)
-			return 0;
-		if (tracee->queue.len == 1 && wait && !look_for_more(tracee))
-			return 0;
-		flags |= WNOHANG;
-	}
-}
-
-/* ---- new tasks --------------------------------------------------------- */
-
-/*
- * Without kcmp (a kernel without CONFIG_KCMP, a container's seccomp filter): is a word that
- * is written below the child's stack there in the process, too?  Nobody relies on what is
- * there, so it need not be put back if we die, and a child that shares memory has a stack of
- * its own.  Where it can't be tried it is taken to share: that is wrong in what is counted,
- * the contrary would be deadly.
- */
-static bool shares_word(struct tracee *tracee, struct thread *child)
-{
-	enum { BELOW = 512 }; /* farther than a red zone */
-	const struct arch *arch = tracee->arch;
-	struct regs *regs = thread_regs(tracee, child);
-	taddr_t at = regs ? (regs_read(arch, regs, arch->reg_sp) - BELOW) & ~15ull : 0;
-	long there, mark;
-	uint64_t seen = 0;
-
-	errno = 0;
-	there = ptrace(PTRACE_PEEKDATA, child->tid, (void *)(uintptr_t)at, 0);
-	mark = there ^ (long)0x9e3779b97f4a7c15ull;
-	if (!at || errno || ptrace(PTRACE_POKEDATA, child->tid, (void *)(uintptr_t)at, mark))
-		return true;
-	if (target_read(&tracee->target, at, &seen, sizeof(mark)))
-		seen = 0;
-	ptrace(PTRACE_POKEDATA, child->tid, (void *)(uintptr_t)at, there);
-	return !memcmp(&seen, &mark, sizeof(mark));
-}
-
-/* A vfork child does unless it is known not to. */
-static bool shares_memory(struct tracee *tracee, struct thread *child, bool vfork)
-{
-	long rc = syscall(SYS_kcmp, tracee_alive(tracee), child->tid, KCMP_VM, 0, 0);
-
-	if (rc >= 0)
-		return rc == 0;
-	return vfork || shares_word(tracee, child);
-}
-
-static bool child_is_expected(struct tracee *tracee, pid_t pid, bool *vfork)
-{
-	for (size_t i = 0; i < tracee->expected.len; i++) {
-		if (tracee->expected.at[i].pid != pid)
-			continue;
-		*vfork = tracee->expected.at[i].vfork;
-		tracee->expected.at[i] = tracee->expected.at[--tracee->expected.len];
-		return true;
-	}
-	return false;
-}
-
-/* A new process (not thread), stopped for the first time and announced. */
-static void child_stop(struct tracee *tracee, struct thread *child, bool vfork,
-		       struct stop *ret)
-{
-	child->unclaimed = false;
-	child->attached = true;
-	ret->kind = STOP_CHILD;
-	ret->thread = child;
-	ret->shares_memory = shares_memory(tracee, child, vfork);
-	child->guest = ret->shares_memory;
-}
-
-/* The parent's event: the child has stopped already, or will. */
-static bool child_announced(struct tracee *tracee, pid_t pid, bool vfork, struct stop *ret)
-{
-	struct thread *child = threads_find(tracee, pid);
-
-	if (child && child->unclaimed) {
-		child_stop(tracee, child, vfork, ret);
-		return true;
-	}
-	if (vec_reserve(&tracee->expected, tracee->expected.len + 1)) {
-		tracee->expected.at[tracee->expected.len].pid = pid;
-		tracee->expected.at[tracee->expected.len++].vfork = vfork;
-	}
-	return false;
-}
-
-/* A first stop from a task that we have not heard of. */
-static struct thread *task_adopt(struct tracee *tracee, pid_t tid)
-{
-	struct thread *thread = threads_add(tracee, tid);
-	struct status status;
-
-	if (!thread)
-		return NULL;
-	thread->unclaimed = status_read(tid, 0, &status) == 0 && status.tgid != tracee->pid;
-	return thread;
-}
+/* ---- the process ------------------------------------------------------- */
 
 pid_t tracee_alive(struct tracee *tracee)
 {
@@ -301,8 +117,8 @@ static bool stop_event(struct tracee *tracee, struct thread *thread, int event, 
 	case PTRACE_EVENT_FORK:
 	case PTRACE_EVENT_VFORK:
 		thread->in_vfork = vfork;
-		reported =
-			child_announced(tracee, (pid_t)event_message(thread->tid), vfork, ret);
+		reported = children_announced(tracee, (pid_t)event_message(thread->tid), vfork,
+					      ret);
 		break;
 	case PTRACE_EVENT_CLONE: {
 		pid_t tid = (pid_t)event_message(thread->tid);
@@ -311,7 +127,7 @@ static bool stop_event(struct tracee *tracee, struct thread *thread, int event, 
 
 		/* CLONE is also what clone() without an exit signal reports. */
 		if (status_read(tid, 0, &status) == 0 && status.tgid != tracee->pid)
-			reported = child_announced(tracee, tid, true, ret);
+			reported = children_announced(tracee, tid, true, ret);
 		else if (!new)
 			threads_add(tracee, tid);
 		break;
@@ -331,7 +147,7 @@ static bool stop_exit(struct tracee *tracee, pid_t tid, int status, struct stop 
 	struct thread *thread = threads_find(tracee, tid);
 	bool vfork;
 
-	child_is_expected(tracee, tid, &vfork); /* killed before its first stop */
+	children_expected(tracee, tid, &vfork); /* killed before its first stop */
 	ret->status = status;
 	if (thread)
 		threads_remove(tracee, thread);
@@ -351,7 +167,8 @@ static bool stop_exit(struct tracee *tracee, pid_t tid, int status, struct stop 
  * thread that takes it. */
 static bool was_continued(const struct thread *thread, int status)
 {
-	return thread->state == THREAD_LISTENING || (thread->continued && status >> 8 == SIGCONT);
+	return thread->state == THREAD_LISTENING ||
+	       (thread->continued && status >> 8 == SIGCONT);
 }
 
 /* Turns one reaped status into a stop; false: handled here. */
@@ -367,7 +184,7 @@ static bool stop_decode(struct tracee *tracee, pid_t tid, int status, struct sto
 		return false;
 	thread = threads_find(tracee, tid);
 	if (!thread)
-		thread = task_adopt(tracee, tid);
+		thread = children_adopt(tracee, tid);
 	if (!thread)
 		return false;
 	thread->continued = was_continued(thread, status);
@@ -379,9 +196,9 @@ static bool stop_decode(struct tracee *tracee, pid_t tid, int status, struct sto
 	ret->thread = thread;
 	ret->status = status;
 	if (thread->unclaimed) {
-		if (!child_is_expected(tracee, tid, &vfork))
+		if (!children_expected(tracee, tid, &vfork))
 			return false; /* stays stopped until its parent tells */
-		child_stop(tracee, thread, vfork, ret);
+		children_stop(tracee, thread, vfork, ret);
 		return true;
 	}
 	thread->attached = true;
@@ -397,7 +214,7 @@ int tracee_next(struct tracee *tracee, bool wait, struct stop *ret)
 	threads_bury(tracee);
 	for (;;) {
 		if (tracee->queue_head == tracee->queue.len) {
-			int rc = queue_fill(tracee, wait);
+			int rc = reap(tracee, wait);
 			if (rc < 0 || tracee->queue.len == 0)
 				return rc;
 		}

@@ -99,7 +99,7 @@ struct tracee {
 	size_t queue_urgent; /* so many at the front are signals of the program's */
 	struct {
 		unsigned pause, left;
-	} looking; /* see queue_fill() */
+	} looking; /* see reap() */
 	VEC(struct {
 		pid_t pid;
 		bool vfork;

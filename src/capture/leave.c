@@ -1,0 +1,94 @@
+/*
+ * Leaving: the process stands, everything is put back, and it is let go.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "capture/engine.h"
+#include "capture/heritage.h"
+#include "tracer/hide.h"
+
+static void thread_abandon(void *arg, struct thread *thread)
+{
+	struct engine *engine = arg;
+
+	if (thread->owner)
+		book_abandon(&engine->book, &engine_thread(thread)->book);
+}
+
+struct draining {
+	struct engine *engine;
+	pid_t found;
+};
+
+static void thread_owes(void *arg, struct thread *thread)
+{
+	struct draining *d = arg;
+
+	if (thread->state == THREAD_STOPPED && thread->owner &&
+	    engine_thread(thread)->swallow && engine_trap_signal(d->engine, thread) == SIGTRAP)
+		d->found = thread->tid;
+}
+
+static bool is_running(const struct engine *engine, pid_t tid)
+{
+	struct thread *thread = tracee_find(&engine->tracee, tid);
+	return thread && thread->state == THREAD_RUNNING && !engine->ended;
+}
+
+/*
+ * A thread may stand at a hard trap whose SIGTRAP is still to be reported (another stop
+ * overtook it).  Let go with it, it would die: it is continued, which the signal ends
+ * before it runs an instruction, and the signal is dropped.
+ */
+static void drain(struct engine *engine)
+{
+	struct draining d = {.engine = engine};
+	struct stop stop;
+
+	for (;; d.found = 0) {
+		tracee_for_each(&engine->tracee, thread_owes, &d);
+		if (!d.found || engine->ended)
+			return;
+		engine->tracee.standing = false;
+		tracee_continue(&engine->tracee, tracee_find(&engine->tracee, d.found));
+		engine->tracee.standing = true;
+		while (is_running(engine, d.found))
+			if (tracee_next(&engine->tracee, true, &stop) == 1)
+				engine_handle(engine, &stop);
+	}
+}
+
+void engine_leave(struct engine *engine)
+{
+	struct err err;
+	int rc;
+
+	if (!engine->traced)
+		return;
+	rc = engine->ended ? -ECHILD
+			   : tracee_stop(&engine->tracee, engine_handle, engine, &err);
+	if (!rc && engine->hooks.hard)
+		drain(engine);
+	tracee_for_each(&engine->tracee, thread_abandon, engine);
+	if (!engine->ended) {
+		if (rc) /* nothing is as bad as leaving it: a patch is one write */
+			engine_warn(engine, "putting the code of pid %d back while it runs: %s",
+				    engine->tracee.pid, err.text);
+		rc = undo_run(engine->undo, &engine->tracee.target);
+		if (rc && rc != -ESRCH)
+			engine_warn(engine, "could not put all of the code of pid %d back: %s",
+				    engine->tracee.pid, strerror(-rc));
+		if (engine->tracee.standing && !hide_has_inside(&engine->tracee, engine->undo))
+			undo_wipe(engine->undo, &engine->tracee.target);
+		if (engine->tracee.standing && engine->left)
+			heritage_wipe(&engine->tracee, &engine->modules, &engine->maps);
+		engine->ended = true;
+		engine->end = CAPTURE_DETACHED;
+	}
+	undo_clear(engine->undo);
+	guardian_watch(&engine->guardian, 0);
+	tracee_release(&engine->tracee);
+	engine->traced = false;
+}

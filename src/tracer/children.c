@@ -1,0 +1,99 @@
+/*
+ * New tasks: a parent's event says what a task is, its own first stop that it is there;
+ * either comes first.  And: does a new process share our target's memory?
+ */
+#include "tracer/children.h"
+
+#include <errno.h>
+#include <linux/kcmp.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tracer/threads.h"
+
+/*
+ * Without kcmp (a kernel without CONFIG_KCMP, a container's seccomp filter): is a word that
+ * is written below the child's stack there in the process, too?  Nobody relies on what is
+ * there, so it need not be put back if we die, and a child that shares memory has a stack of
+ * its own.  Where it can't be tried it is taken to share: that is wrong in what is counted,
+ * the contrary would be deadly.
+ */
+static bool shares_word(struct tracee *tracee, struct thread *child)
+{
+	enum { BELOW = 512 }; /* farther than a red zone */
+	const struct arch *arch = tracee->arch;
+	struct regs *regs = thread_regs(tracee, child);
+	taddr_t at = regs ? (regs_read(arch, regs, arch->reg_sp) - BELOW) & ~15ull : 0;
+	long there, mark;
+	uint64_t seen = 0;
+
+	errno = 0;
+	there = ptrace(PTRACE_PEEKDATA, child->tid, (void *)(uintptr_t)at, 0);
+	mark = there ^ (long)0x9e3779b97f4a7c15ull;
+	if (!at || errno || ptrace(PTRACE_POKEDATA, child->tid, (void *)(uintptr_t)at, mark))
+		return true;
+	if (target_read(&tracee->target, at, &seen, sizeof(mark)))
+		seen = 0;
+	ptrace(PTRACE_POKEDATA, child->tid, (void *)(uintptr_t)at, there);
+	return !memcmp(&seen, &mark, sizeof(mark));
+}
+
+/* A vfork child does unless it is known not to. */
+static bool shares_memory(struct tracee *tracee, struct thread *child, bool vfork)
+{
+	long rc = syscall(SYS_kcmp, tracee_alive(tracee), child->tid, KCMP_VM, 0, 0);
+
+	if (rc >= 0)
+		return rc == 0;
+	return vfork || shares_word(tracee, child);
+}
+
+bool children_expected(struct tracee *tracee, pid_t pid, bool *vfork)
+{
+	for (size_t i = 0; i < tracee->expected.len; i++) {
+		if (tracee->expected.at[i].pid != pid)
+			continue;
+		*vfork = tracee->expected.at[i].vfork;
+		tracee->expected.at[i] = tracee->expected.at[--tracee->expected.len];
+		return true;
+	}
+	return false;
+}
+
+void children_stop(struct tracee *tracee, struct thread *child, bool vfork, struct stop *ret)
+{
+	child->unclaimed = false;
+	child->attached = true;
+	ret->kind = STOP_CHILD;
+	ret->thread = child;
+	ret->shares_memory = shares_memory(tracee, child, vfork);
+	child->guest = ret->shares_memory;
+}
+
+bool children_announced(struct tracee *tracee, pid_t pid, bool vfork, struct stop *ret)
+{
+	struct thread *child = threads_find(tracee, pid);
+
+	if (child && child->unclaimed) {
+		children_stop(tracee, child, vfork, ret);
+		return true;
+	}
+	if (vec_reserve(&tracee->expected, tracee->expected.len + 1)) {
+		tracee->expected.at[tracee->expected.len].pid = pid;
+		tracee->expected.at[tracee->expected.len++].vfork = vfork;
+	}
+	return false;
+}
+
+struct thread *children_adopt(struct tracee *tracee, pid_t tid)
+{
+	struct thread *thread = threads_add(tracee, tid);
+	struct status status;
+
+	if (!thread)
+		return NULL;
+	thread->unclaimed = status_read(tid, 0, &status) == 0 && status.tgid != tracee->pid;
+	return thread;
+}

@@ -1,0 +1,16 @@
+/* Tasks that a tracee's threads make.  Used within tracer/ only. */
+#ifndef MEMTRACE_CHILDREN_H
+#define MEMTRACE_CHILDREN_H
+
+#include "tracer/tracee.h"
+
+/* The parent's event: the child has stopped already (true: *ret is that), or will. */
+bool children_announced(struct tracee *tracee, pid_t pid, bool vfork, struct stop *ret);
+/* Was it announced?  Then it is so no longer. */
+bool children_expected(struct tracee *tracee, pid_t pid, bool *vfork);
+/* A new process (not thread), stopped for the first time and announced. */
+void children_stop(struct tracee *tracee, struct thread *child, bool vfork, struct stop *ret);
+/* A first stop from a task that we have not heard of.  NULL: memory is short. */
+struct thread *children_adopt(struct tracee *tracee, pid_t tid);
+
+#endif
