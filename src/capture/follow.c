@@ -78,18 +78,24 @@ int engine_rescan_modules(struct engine *engine, bool *changed, struct err *err)
 	return 0;
 }
 
-/* Looked at before the world is stopped: it takes a file per thread. */
-static bool has_filter(pid_t pid)
+/* Looked at before the world is stopped: it takes a file per thread.  What can't be read is
+ * an error: a trap that a filter forbids is death. */
+static int look_for_filter(struct engine *engine, struct err *err)
 {
+	pid_t pid = engine->tracee.pid;
 	struct tid_list tids = {0};
 	struct status status;
-	bool found = false;
+	int rc = status_threads(pid, &tids);
 
-	if (status_threads(pid, &tids) == 0)
-		for (size_t i = 0; i < tids.len && !found; i++)
-			found = status_read(pid, tids.at[i], &status) == 0 && status.seccomp;
+	for (size_t i = 0; !rc && i < tids.len && !engine->filtered; i++) {
+		rc = status_read(pid, tids.at[i], &status);
+		engine->filtered = !rc && status.seccomp;
+		if (rc == -ENOENT || rc == -ESRCH)
+			rc = 0; /* that thread has ended */
+	}
 	vec_deinit(&tids);
-	return found;
+	return rc ? err_sys(err, rc, "cannot read whether pid %d has a seccomp filter", pid)
+		  : 0;
 }
 
 static int plan(struct engine *engine, enum hook_scope scope, size_t *planned, struct err *err)
@@ -101,7 +107,9 @@ static int plan(struct engine *engine, enum hook_scope scope, size_t *planned, s
 
 	if (rc)
 		return rc;
-	engine->filtered = engine->filtered || has_filter(engine->tracee.pid);
+	rc = look_for_filter(engine, err);
+	if (rc)
+		return rc;
 	loader = modules_find(&engine->modules, interpreter_base(engine));
 	engine->hooks.loader = loader ? loader->instance : 0;
 	return hooks_plan(&engine->hooks, &engine->tracee, &engine->modules, &engine->maps,

@@ -2,10 +2,32 @@
 #include "tracer/attach.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include "tracer/doctor.h"
+
+/* Without descriptors nothing can be read, and nothing of what follows would be true. */
+static int check_descriptors(struct err *err)
+{
+	int fds[12], count = 0, rc = 0;
+
+	while (count < (int)ARRAY_SIZE(fds) && !rc) {
+		fds[count] = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fds[count] < 0)
+			rc = err_sys(
+				err, -errno,
+				"memtrace needs more files than it may open (ulimit -n 256 "
+				"allows enough)");
+		else
+			count++;
+	}
+	while (count--)
+		close(fds[count]);
+	return rc;
+}
 
 int attach_check(pid_t pid, struct err *err)
 {
@@ -15,6 +37,8 @@ int attach_check(pid_t pid, struct err *err)
 
 	if (pid <= 0)
 		return err_set(err, -ESRCH, "no process has the pid %d", pid);
+	if (check_descriptors(err))
+		return err->code;
 	doctor_look("", pid, &facts);
 	doctor_judge(&facts, DOCTOR_PROCESS, &findings);
 	failed = findings_failed(&findings);
