@@ -16,8 +16,10 @@
 #include <unistd.h>
 
 #include "symbols/channel.h"
+#include "symbols/lookup.h"
 
 enum { BACKLOG = 128, PROBE_AFTER_S = 60, PROBE_EVERY_S = 15, PROBES = 4 };
+enum { LOOKUP_MS = 30000 }; /* of a name to listen on */
 
 /* ---- words ------------------------------------------------------------------------- */
 
@@ -117,21 +119,6 @@ static void tune(int fd)
 	set(fd, IPPROTO_TCP, TCP_KEEPCNT, PROBES);
 }
 
-static int addresses(const struct endpoint *endpoint, bool passive, struct addrinfo **ret,
-		     struct err *err)
-{
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-				 .ai_flags = (passive ? AI_PASSIVE : 0) | AI_NUMERICSERV};
-	int e = getaddrinfo(*endpoint->host ? endpoint->host : NULL, endpoint->port, &hints,
-			    ret);
-
-	if (!e)
-		return 0;
-	if (e == EAI_SYSTEM)
-		return err_sys(err, -errno, "%s", endpoint->host);
-	return err_set(err, -EHOSTUNREACH, "%s: %s", endpoint->host, gai_strerror(e));
-}
-
 /* Connects within the time that is left.  0 or -errno. */
 static int connect_until(int fd, const struct addrinfo *to, int64_t deadline)
 {
@@ -163,7 +150,7 @@ int endpoint_connect(const struct endpoint *endpoint, unsigned limit_ms, endpoin
 {
 	int64_t deadline = channel_now() + limit_ms;
 	struct addrinfo *list;
-	int e = addresses(endpoint, false, &list, err);
+	int e = lookup(endpoint, false, limit_ms, &list, err);
 
 	if (e)
 		return e;
@@ -217,12 +204,12 @@ int endpoint_listen(const struct endpoint *endpoint, endpoint_say_fn *say, void 
 	/* Anywhere: IPv6 with IPv4, or IPv4 alone where there is no IPv6. */
 	if (!*both.host)
 		snprintf(both.host, sizeof(both.host), "::");
-	e = addresses(&both, true, &list, err);
+	e = lookup(&both, true, LOOKUP_MS, &list, err);
 	if (!e && (e = listen_at(list, ret)) && !*endpoint->host) {
 		freeaddrinfo(list);
 		list = NULL;
 		snprintf(both.host, sizeof(both.host), "0.0.0.0");
-		e = addresses(&both, true, &list, err);
+		e = lookup(&both, true, LOOKUP_MS, &list, err);
 		e = e ? e : listen_at(list, ret);
 	}
 	if (!list)

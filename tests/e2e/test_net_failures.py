@@ -376,6 +376,36 @@ def test_nobody_answers(network, made, start, tmp_path):
     assert json.loads(text)["summary"]["allocs"] == 27
 
 
+def test_name_servers_are_silent(network, made, start, tmp_path):
+    """Their answers are not waited for longer than the server's; the console answers."""
+    device = made("stripped")
+    silent = start(network.host, "python3", "-u", "-c", """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("10.77.0.1", 53))
+print("READY")
+while True:
+    print("ASKED", s.recvfrom(2000)[1][0])
+""")
+    silent.wait_line("^READY")
+    servers = tmp_path / "resolv.conf"
+    servers.write_text("nameserver 10.77.0.1\noptions timeout:30 attempts:5\n")
+    target = start(network.target, device.on_device(device.program))
+    target.wait_line("^READY")
+    memtrace = start(network.target, "unshare", "--mount", "sh", "-c",
+                     f'mount --bind {servers} /etc/resolv.conf && exec "$@"', "sh", MEMTRACE, "-c", "host.test",
+                     "-p", target.pid)
+    silent.wait_line("^ASKED 10.77.0.2")
+    counted(memtrace)
+    assert "memtrace: host.test: no answer from the name servers; names are those of dynamic symbols only" in memtrace.err
+    work(target)
+    for _ in range(3):
+        memtrace.send("status")
+        memtrace.wait_line("^HEAP SUMMARY")
+    memtrace.send("quit")
+    assert memtrace.wait() == 0, memtrace.story()
+
+
 def test_a_stray_answer_is_dropped(network, made, start, tmp_path):
     """Somebody who answers without having read the query."""
     device = made("stripped")
