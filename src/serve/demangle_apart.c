@@ -6,11 +6,11 @@
  * of output.  It has no limit to set and no way to stop.  So only names whose shape can't grow
  * are demangled here; all others by a child process:
  *
- *    name -->  socket  --> child: at most LIMIT_MS of its CPU's time a name, else SIGPROF ends
- * it text <--          <--        (which bounds its memory as well)
+ *    name -->  socket  --> child: at most LIMIT_MS of its CPU's time a name, else SIGPROF
+ *    text <--          <--        ends it (which bounds its memory as well)
  *
- * After MAX_ENDS children have ended so, the next one waits for PAUSE_MS: meanwhile such names
- * stay as they are.  Called by the one thread that serves.
+ * After MAX_ENDS children have ended so, none begins for PAUSE_MS: meanwhile such names stay as
+ * they are.  Called by the one thread that serves.
  */
 #include "serve/demangle.h"
 
@@ -120,7 +120,9 @@ static bool begin(void)
 
 	if (apart.pid && apart.owner == getpid())
 		return true;
-	if (apart.ends >= MAX_ENDS && channel_now() - apart.ended_at < PAUSE_MS)
+	if (channel_now() - apart.ended_at >= PAUSE_MS)
+		apart.ends = 0;
+	if (apart.ends >= MAX_ENDS)
 		return false;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
 		return false;

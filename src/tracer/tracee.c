@@ -2,14 +2,14 @@
  * Threads and their stops: the producer that all of ptrace's awkwardness is
  * confined to.  What a status means, by ptrace(2) for PTRACE_SEIZEd threads:
  *
- *   exited / signalled                        the thread (or, for the leader, the process)
- * ended event STOP, signal SIGTRAP                our interrupt, or a new thread's first stop
- *   event STOP, signal SIGSTOP, SIGTSTP ...   group stop: the target's own
- *   event CLONE, FORK, VFORK                  the new task's id is the message; its first
- *                                             stop may have come before (kept as unclaimed)
- *   event VFORK_DONE                          the parent runs again
- *   event EXEC                                message: the id the caller had before
- *   none, signal                              about to be delivered
+ *   exited / signalled            the thread (the leader's: the process) has ended
+ *   event STOP, signal SIGTRAP    our interrupt, or a new thread's first stop
+ *   event STOP, SIGSTOP ...       group stop: the target's own
+ *   event CLONE, FORK, VFORK      the new task's id is the message; its first stop
+ *                                 may have come before (kept as unclaimed)
+ *   event VFORK_DONE              the parent runs again
+ *   event EXEC                    message: the id the caller had before
+ *   none, signal                  about to be delivered
  */
 #include "tracer/tracee.h"
 
