@@ -21,6 +21,9 @@ import time
 import initramfs
 from packages import Packages
 
+sys.path.append(str(pathlib.Path(__file__).parents[1]))  # (not only pytest runs this)
+from ports import free_port  # noqa: E402
+
 BOOT_LIMIT = 120.0  # on a busy machine a boot that takes 2 s can take a minute
 
 Cpu = collections.namedtuple("Cpu", "triplet kernel_cpu kernel_package qemu loader")
@@ -65,9 +68,7 @@ class Guest:
         forbidden here (self.tap is None)."""
         self.name, self.cpu, self.files = name, CPUS[name], dict(files)
         self.memory, self.cpus, self.command_line = memory, cpus, command_line
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
+        self.port = free_port()
         self.packages = Packages(name)
 
     def _initrd(self, path, kernel_files, image):

@@ -14,6 +14,7 @@ import pytest
 
 import net
 from memtrace import MEMTRACE
+from ports import free_port
 from test_net import (counted, made, network, reference, report_of, serve,  # noqa: F401
                       stacks, start)
 
@@ -138,11 +139,12 @@ def local(start, made):
 
 
 def on_loopback(start, made, *before):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = start(None, *before, net.FS, "--no-announce", "-l", f"127.0.0.1:{port}", made("stripped").full,
-                   made("nothing-left").full)
+    return serve_at_home(start, made("stripped").full, made("nothing-left").full, before=before)
+
+
+def serve_at_home(start, *dirs, before=()):
+    port = free_port()
+    server = start(None, *before, net.FS, "--no-announce", "-l", f"127.0.0.1:{port}", *dirs)
     server.wait_line("^Waiting")
     return server, port
 
@@ -300,9 +302,8 @@ def test_debuginfod(local, made):
 def test_source_below_the_directories(start, made, tmp_path):
     device = made("stripped")
     identity = net.build_id(device.program)
-    server = start(None, net.FS, "--no-announce", "-l", "127.0.0.1:4017", device.full, device.source)
-    server.wait_line("^Waiting")
-    with connect(4017) as client:
+    _, port = serve_at_home(start, device.full, device.source)
+    with connect(port) as client:
         client.sendall(f"GET /buildid/{identity}/source{device.source}/part.c HTTP/1.1\r\n\r\n".encode())
         text = client.makefile("rb").read()
     assert text.split(b"\r\n\r\n", 1)[1] == (device.source / "part.c").read_bytes()
@@ -447,9 +448,8 @@ def test_words_of_a_peer_command_no_terminal(start, made):
         assert memtrace.wait() == 0
     assert any(r"memtrace-fs: \x1b[2J" in line for line in memtrace.err), memtrace.story()
 
-    server = start(None, net.FS, "--no-announce", "-l", "127.0.0.1:4018", made("stripped").full)
-    server.wait_line("^Waiting")
-    with connect(4018) as client:
+    server, port = serve_at_home(start, made("stripped").full)
+    with connect(port) as client:
         client.sendall(message(1, b"memtrace" + struct.pack("<HHH", 7, 7, 4) + evil + b"\0"))
         assert receive(client)[0] == 12
         assert client.recv(1) == b""

@@ -24,12 +24,7 @@ import pytest
 
 import memtrace
 import programs
-
-
-def free_port(kind=socket.SOCK_STREAM):
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+from ports import free_port
 
 
 def needs(program):
@@ -175,7 +170,7 @@ def dns_answers(reply, number, address):
 
 
 def dnsmasq_server(_):
-    port = free_port(socket.SOCK_DGRAM)
+    port = free_port()
     argv = [shutil.which("dnsmasq", path="/usr/sbin:/usr/bin"), "--no-daemon", f"--port={port}", "--no-resolv",
             "--no-hosts", "--conf-file=/dev/null", "--listen-address=127.0.0.1", "--bind-interfaces",
             "--address=/memtrace.test/10.1.2.3", "--log-queries", "--pid-file"]
