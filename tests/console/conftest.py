@@ -30,8 +30,12 @@ class Obedient:
 
     def tracer(self):
         """The pid of the tracer (the kernel tells its thread), or 0."""
-        thread = status_of(self.pid, "TracerPid")
-        return status_of(thread, "Tgid") if thread else 0
+        while thread := status_of(self.pid, "TracerPid"):
+            try:
+                return status_of(thread, "Tgid")
+            except (FileNotFoundError, ProcessLookupError):
+                pass  # it has just ended: who is it now?
+        return 0
 
     def end(self):
         self.process.stdin.close()
