@@ -12,6 +12,7 @@
  *
  * RESULT's "merged": two signals of one number that wait for one thread are one
  * (signal(7)): one that somebody else sends this thread at the same time takes its place.
+ * It will not come any more when the thread has looked LOOKS times since it was sent.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -20,10 +21,10 @@
 
 #include "target.h"
 
-enum { ROUNDS = 300, ALLOCATING = 2, LIMIT_MS = 5000, MERGED_MS = 100 };
+enum { ROUNDS = 300, ALLOCATING = 2, LIMIT_MS = 30000, LOOKS = 100 };
 
 static const int signals[] = {SIGURG, SIGWINCH, SIGCHLD};
-static volatile unsigned long accepted;
+static volatile unsigned long accepted, looks[ALLOCATING];
 static volatile int stop, value, signo;
 static sigset_t all;
 static int fd = -1;
@@ -54,8 +55,10 @@ NOINLINE static void *allocating(void *arg)
 			size_t size = dice(&seed) % 300;
 			drop(got(malloc(size), size), size);
 		}
-		if (arg)
+		if (arg) {
 			look(&(struct timespec){0, 0});
+			ADD(*(volatile unsigned long *)arg, 1);
+		}
 	}
 	return NULL;
 }
@@ -88,14 +91,16 @@ int main(int argc, char **argv)
 		fd = signalfd(-1, &all, SFD_CLOEXEC);
 	pthread_barrier_init(&gate, NULL, ALLOCATING + 1);
 	for (long i = 0; i < ALLOCATING; i++)
-		pthread_create(&threads[i], NULL, allocating, to_thread ? "look" : NULL);
+		pthread_create(&threads[i], NULL, allocating,
+			       to_thread ? (void *)&looks[i] : NULL);
 	if (!to_thread)
 		pthread_create(&waiter, NULL, waiting, NULL);
 	target_ready();
 	pthread_barrier_wait(&gate);
 	for (int i = 0; i < ROUNDS * 3 && !strcmp(target_verdict, "ok"); i++) {
 		unsigned long before = READ(accepted);
-		int64_t end = now_ns() + (to_thread ? MERGED_MS : LIMIT_MS) * 1000000ll;
+		int64_t end = now_ns() + LIMIT_MS * 1000000ll;
+		volatile unsigned long *looked = &looks[i % ALLOCATING];
 
 		signo = signals[i % 3];
 		value = i;
@@ -106,10 +111,13 @@ int main(int argc, char **argv)
 			kill(getpid(), signo);
 		else
 			sigqueue(getpid(), signo, (union sigval){.sival_int = i});
-		while (READ(accepted) == before && now_ns() < end)
+		unsigned long upto = READ(*looked) + LOOKS;
+		while (READ(accepted) == before && now_ns() < end &&
+		       (!to_thread || READ(*looked) < upto))
 			sched_yield();
-		merged += to_thread && READ(accepted) == before;
-		if (!to_thread && READ(accepted) == before)
+		int over = to_thread && READ(*looked) >= upto;
+		merged += over && READ(accepted) == before;
+		if (!over && READ(accepted) == before)
 			target_fail("signal %d, of %lu the last, was lost", signo, sent);
 	}
 	stop = 1;
