@@ -421,6 +421,15 @@ def descendants(pid):
     return found
 
 
+def kill_at_once(tracer):
+    """A memtrace and what it has started, the guardian.  Stopped first: the guardian would begin
+    with its work if it came to run between the two ends."""
+    pids = [tracer.pid, *descendants(tracer.pid)]
+    signal_all(pids, signal.SIGSTOP)
+    signal_all(pids)
+    tracer.process.wait()
+
+
 def signal_all(pids, signo=signal.SIGKILL):
     for pid in pids:
         try:

@@ -39,12 +39,14 @@ def random_kills(process, count, seed, guardian):
         tracer = memtrace.Process([memtrace.MEMTRACE, *QUIET, "-p", process.pid])
         # the moment itself is what varies: nothing to wait for
         threading.Event().wait(dice.choice([0.005, 0.02, 0.1]) * dice.random())
-        victims = [tracer.pid, *(memtrace.descendants(tracer.pid) if guardian else ())]
-        memtrace.signal_all(victims)
-        tracer.process.wait()
+        if guardian:
+            memtrace.kill_at_once(tracer)
+        else:
+            tracer.process.kill()
+            tracer.process.wait()
         must_live(process)
+        memtrace.wait_for_guardians()  # with both killed: one that was only just to begin
         if not guardian:
-            memtrace.wait_for_guardians()
             memtrace.untouched(process.pid)
 
 
@@ -128,8 +130,7 @@ def test_stubs_that_could_not_be_wiped_at_once(target, attach):
     """A thread stands in a predecessor's stubs while we attach, and is out when we leave."""
     process = target("within")
     tracer = attach(process.pid, "--no-symbols")
-    memtrace.signal_all([tracer.pid, *memtrace.descendants(tracer.pid)])
-    tracer.process.wait()
+    memtrace.kill_at_once(tracer)
     assert memtrace.slack_bytes(process.pid)
     tracer = attach(process.pid, "--no-symbols")
     os.kill(process.pid, signal.SIGCONT)
@@ -145,8 +146,7 @@ def test_killed_and_forgotten(target, attach):
     process = target("storm", "-t", "4", "-f", "-b", "-S")
     tracer = attach(process.pid, "--no-symbols")
     tracer.status()
-    memtrace.signal_all([tracer.pid, *memtrace.descendants(tracer.pid)])
-    tracer.process.wait()
+    memtrace.kill_at_once(tracer)
     must_live(process)
     process.go_on()
     assert process.result()["turns"] > 0
@@ -174,8 +174,7 @@ def test_who_comes_next_knows_less(target, attach, tmp_path):
     process = target(program, "3", "100")
     for _ in range(2):
         tracer = attach(process.pid, f"--debug-dir={debug}")
-        memtrace.signal_all([tracer.pid, *memtrace.descendants(tracer.pid)])
-        tracer.process.wait()
+        memtrace.kill_at_once(tracer)
         assert memtrace.slack_bytes(process.pid)
         run = memtrace.Process([memtrace.MEMTRACE, *QUIET, "-b", "-p", process.pid])
         assert run.wait() == 1 and any("no allocator found" in line for line in run.err), run.story()
