@@ -56,6 +56,16 @@ def test_attached(target, started, tmp_path):
     assert (report["summary"]["allocs"], report["summary"]["frees"]) == (result["allocs"], result["frees"])
 
 
+def another_child(process):
+    """Waits until one more has ended that had memory of its own: its faults are its parent's then."""
+    def faults():
+        return memtrace._read_proc(process.pid, "stat").rsplit(")", 1)[1].split()[8]
+
+    before = faults()
+    while faults() == before:
+        assert process.alive(), process.story()
+
+
 def test_children(target, started, tmp_path):
     """Which of them share the memory, and must not have its code put back, is found out without kcmp()."""
     process = target("storm", "-t", "4", "-f", "-v")
@@ -65,6 +75,7 @@ def test_children(target, started, tmp_path):
         tracer.attached()
         for _ in range(5):
             tracer.status()
+            another_child(process)
         tracer.detach().consistent()
     process.go_on()
     assert process.result()["children"] > 10

@@ -2,7 +2,8 @@
  * storm [-t THREADS] [-f] [-v] [-b] [-s]: threads that allocate as fast as they can, fill
  * what they got with a pattern, hand blocks to each other and check the pattern before
  * every realloc and free.  A line from the test ends it.  What it is for: somebody
- * attaches, detaches, is killed meanwhile, and the sums must still be right.
+ * attaches, detaches, is killed meanwhile, and the sums must still be right.  READY when
+ * it blows; it does not end before a child, and a signal, has come if there are any.
  *
  *   -f   a thread forks over and over; each child allocates, checks, exits with 11
  *   -v   every second of these children shares our memory, though it is no vfork
@@ -19,7 +20,7 @@
 
 #include "filter.h"
 
-enum { MOST = 64, SLOTS = 64, POOL = 128 };
+enum { MOST = 64, SLOTS = 64, POOL = 128, BLOWS = 1000, ARRIVES_MS = 60000, LOST_MS = 3000 };
 
 struct block {
 	uint32_t size, key;
@@ -176,7 +177,7 @@ static void *signalling(void *arg)
 		unsigned long want = signals_sent + 1;
 		pthread_kill(threads[0], SIGUSR2);
 		signals_sent = want;
-		int64_t end = now_ns() + 3000000000ll;
+		int64_t end = now_ns() + (may_lose ? LOST_MS : ARRIVES_MS) * 1000000ll;
 		while (READ(signals_seen) < want && now_ns() < end && !stop)
 			sched_yield();
 		if (READ(signals_seen) != want && !stop) {
@@ -217,7 +218,11 @@ int main(int argc, char **argv)
 		pthread_create(&threads[total++], NULL, forking, NULL);
 	if (sends)
 		pthread_create(&threads[total++], NULL, signalling, NULL);
+	while (READ(turns) < BLOWS)
+		sched_yield();
 	target_ready(); /* all the while */
+	while ((forks && !READ(children)) || (sends && !may_lose && !READ(signals_seen)))
+		sched_yield();
 	stop = 1;
 	for (int i = 0; i < total; i++)
 		pthread_join(threads[i], NULL);
