@@ -12,14 +12,14 @@
  *     frame FUNCTION FILE LINE inlined|real      ("?" and 0: unknown)
  *     value NAME VALUE
  *     row OFFSET CFA CFA_OFFSET RA RA_OFFSET FP FP_OFFSET FLAGS
- *     seconds ELAPSED
+ *     seconds CPU                                 of the server, in its whole life
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/resource.h>
 
 #include "base/vec.h"
 #include "symbols/resolver.h"
@@ -30,12 +30,14 @@ static int fail(const struct err *err)
 	return 1;
 }
 
-static double now(void)
+/* CPU time of children that have ended. */
+static double servers_seconds(void)
 {
-	struct timespec t;
+	struct rusage usage;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+	getrusage(RUSAGE_CHILDREN, &usage);
+	return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+	       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
 static void print_address(const struct resolver *r, uint64_t offset)
@@ -99,10 +101,8 @@ static int ask_offsets(struct resolver *r, const struct resolver_module *module)
 {
 	struct offsets offsets = read_offsets();
 	struct err err;
-	double began = now();
 	int e = resolver_load(r, module, offsets.list.at, offsets.list.len, NULL, NULL, &err);
 
-	printf("seconds\t%.6f\n", now() - began);
 	printf("source\t%s\n", resolver_source(r, 1) ? resolver_source(r, 1) : "not asked");
 	if (resolver_remark(r, 1))
 		printf("remark\t%s\n", resolver_remark(r, 1));
@@ -154,5 +154,6 @@ int main(int argc, char *argv[])
 		 : rows	 ? ask_rows(r, &module)
 			 : ask_offsets(r, &module);
 	resolver_destroy(r);
+	printf("seconds\t%.6f\n", servers_seconds());
 	return status;
 }

@@ -128,11 +128,11 @@ def test_libc(client):
 
 @pytest.mark.skipif(not libc_debug(), reason="needs libc6-dbg")
 def test_speed(client):
-    """All calls of libc from a cold start, and one: seconds are far more than it takes."""
+    """All calls of libc from a cold start, and one: seconds of the CPU's are far more than it takes."""
     calls = names.call_sites(LIBC)
     assert len(calls) > 10000
-    assert names.ask(client, LIBC, calls).seconds < 5
-    assert names.ask(client, LIBC, calls[:1]).seconds < 2
+    assert 0 < names.ask(client, LIBC, calls).seconds < 5
+    assert 0 < names.ask(client, LIBC, calls[:1]).seconds < 2
 
 
 # ---- where debug files are found ----------------------------------------------------------

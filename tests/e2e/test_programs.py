@@ -187,7 +187,9 @@ def dnsmasq_server(_):
             with socket.create_connection(("127.0.0.1", port), 20) as stream:
                 query = dns_query("tcp.memtrace.test", number)
                 stream.sendall(struct.pack(">H", len(query)) + query)
-                dns_answers(stream.recv(514)[2:], number, "10.1.2.3")
+                with stream.makefile("rb") as answer:
+                    length, = struct.unpack(">H", answer.read(2))
+                    dns_answers(answer.read(length), number, "10.1.2.3")
 
     return argv, request
 
