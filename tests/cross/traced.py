@@ -80,12 +80,11 @@ class Running:
     def send(self):
         self.guest.run("echo >/tmp/in", check=True)
 
-    def attach(self, seconds, options=ALONE):
-        """A memtrace for so long; its report.  The target must be as before."""
-        command = f"rm -f /tmp/report.json; sleep {seconds} | /root/memtrace -q {REPORT} {options} -p {self.pid}"
-        self.guest.run(command, timeout=seconds + 60, check=True)
-        self.untouched()
-        return read_report(self.guest)
+    def attach(self, options=ALONE):
+        """A memtrace until it has counted something; its report.  The target must be as before."""
+        with Attached(self.guest, self.pid, options=options) as attached:
+            attached.await_allocs()
+        return attached.report
 
     def untouched(self):
         untouched(self.guest, self.pid)
@@ -120,6 +119,12 @@ class Attached:
                               timeout=120)
         assert done.status == 0, self.guest.run("cat /tmp/words").output
 
+    def await_allocs(self):
+        """.. until the console says that there have been some."""
+        done = self.guest.run("until grep -q 'usage: [1-9]' /tmp/words; do echo status >/tmp/console; usleep 100000; done",
+                              timeout=120)
+        assert done.status == 0, self.guest.run("cat /tmp/words").output
+
     def __exit__(self, kind, *_):
         self.guest.run("echo quit >/tmp/console; kill $(cat /tmp/keeper); "
                        "while kill -0 $(cat /tmp/tracer); do usleep 20000; done", timeout=120)
@@ -131,7 +136,8 @@ class Attached:
 def forsake(guest, pid, options=ALONE):
     """Attaches to a process and kills memtrace and its guardian: what they did to it stays."""
     Attached(guest, pid, options=options).start()
-    guest.run("kill -9 $(pidof memtrace) $(cat /tmp/keeper); while kill -0 $(cat /tmp/tracer); do usleep 20000; done",
+    # Stopped first: the guardian would begin with its work if it came to run between the two ends.
+    guest.run("pids=$(pidof memtrace); kill -STOP $pids; kill -9 $pids $(cat /tmp/keeper); while kill -0 $(cat /tmp/tracer); do usleep 20000; done",
               timeout=60)
     assert guest.run(f"kill -0 {pid}").status == 0, "died when memtrace was killed"
     assert guest.run(f"/root/targets/untouched {pid}").status != 0, "nothing is left that could be cleared away"
