@@ -25,20 +25,40 @@ static void log_barrier(void)
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
+/* The first entry that is not in use: of what was unmapped, or the next.  The limit: none. */
+static uint32_t patch_free(const struct undo *undo)
+{
+	uint32_t i = 0;
+
+	while (i < undo->patch_count && undo->patch[i].active)
+		i++;
+	return i;
+}
+
+static uint32_t area_free(const struct undo *undo)
+{
+	uint32_t i = 0;
+
+	while (i < undo->area_count && undo->area[i].active)
+		i++;
+	return i;
+}
+
 int undo_patch(struct undo *undo, struct target *target, taddr_t addr, const void *old,
 	       const void *now, uint32_t len)
 {
-	struct undo_patch *patch = &undo->patch[undo->patch_count];
+	uint32_t i = patch_free(undo);
+	struct undo_patch *patch = &undo->patch[i];
 	int rc;
 
-	if (undo->patch_count == UNDO_PATCHES || len > sizeof(patch->old))
+	if (i == UNDO_PATCHES || len > sizeof(patch->old))
 		return -ENOSPC;
 	*patch = (struct undo_patch){.addr = addr, .len = len};
 	memcpy(patch->old, old, len);
 	memcpy(patch->now, now, len);
 	log_barrier();
 	patch->active = 1;
-	undo->patch_count++;
+	undo->patch_count += i == undo->patch_count;
 	log_barrier();
 	rc = target_write(target, addr, now, len);
 	if (rc) {
@@ -52,10 +72,11 @@ int undo_area(struct undo *undo, struct target *target, taddr_t base, const void
 	      const void *now, uint32_t len, taddr_t trap, const void *disarm,
 	      uint32_t disarm_len)
 {
-	struct undo_area *area = &undo->area[undo->area_count];
+	uint32_t i = area_free(undo);
+	struct undo_area *area = &undo->area[i];
 	int rc;
 
-	if (undo->area_count == UNDO_AREAS || len > sizeof(area->old) ||
+	if (i == UNDO_AREAS || len > sizeof(area->old) ||
 	    disarm_len > sizeof(area->disarm))
 		return -ENOSPC;
 	area->base = base;
@@ -69,7 +90,7 @@ int undo_area(struct undo *undo, struct target *target, taddr_t base, const void
 	memcpy(area->old, old, len);
 	log_barrier();
 	area->active = 1;
-	undo->area_count++;
+	undo->area_count += i == undo->area_count;
 	log_barrier();
 	rc = target_write(target, base, now, len);
 	if (rc) {

@@ -49,7 +49,9 @@ struct undo {
 struct undo *undo_create(void);
 void undo_destroy(struct undo *undo);
 
-/* Log, then write.  -ENOSPC: the log is full (nothing was written). */
+/* Log, then write.  -ENOSPC: the log is full (nothing was written).  Entries that
+ * were forgotten are used again; two active ones that overlap must have been made with
+ * nothing forgotten before. */
 int undo_patch(struct undo *undo, struct target *target, taddr_t addr, const void *old,
 	       const void *now, uint32_t len);
 int undo_area(struct undo *undo, struct target *target, taddr_t base, const void *old,

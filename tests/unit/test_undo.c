@@ -283,6 +283,28 @@ static void what_was_unmapped_is_forgotten(void **state)
 	assert_int_equal(f->undo->area_count, 0);
 }
 
+/* Libraries come and go by turns, so that the last entry is always in use. */
+static void room_of_what_is_forgotten(void **state)
+{
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < 2 * UNDO_PATCHES; i++) {
+		size_t here = i % 2 * 100, other = 100 - here;
+
+		assert_int_equal(patch(f, here, "ooo", "111"), 0);
+		assert_int_equal(area(f, here + 10), 0);
+		undo_forget(f->undo, at(other), at(other + 100));
+	}
+	assert_true(f->undo->patch_count <= 2 && f->undo->area_count <= 2);
+	assert_true(undo_covers(f->undo, at(110)));
+	assert_false(undo_covers(f->undo, at(10)));
+	assert_int_equal(undo_run(f->undo, &f->target), 0);
+	assert_int_equal(undo_wipe(f->undo, &f->target), 0);
+	assert_there(f, 0, "111"); /* forgotten: another's now */
+	assert_there(f, 100, "ooo");
+	assert_there(f, 110, "oooooooooooo");
+}
+
 static void on_behind_an_error(void **state)
 {
 	struct fixture *f = *state;
@@ -334,6 +356,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_write_that_fails, start, end),
 		cmocka_unit_test_setup_teardown(a_full_log, start, end),
 		cmocka_unit_test_setup_teardown(what_was_unmapped_is_forgotten, start, end),
+		cmocka_unit_test_setup_teardown(room_of_what_is_forgotten, start, end),
 		cmocka_unit_test_setup_teardown(on_behind_an_error, start, end),
 		cmocka_unit_test_setup_teardown(a_copy_of_the_memory, start, end),
 	};
