@@ -16,6 +16,7 @@
 #include "base/scope.h"
 #include "tracer/attach.h"
 #include "tracer/hide.h"
+#include "tracer/seize.h"
 #include "tracer/threads.h"
 
 enum {
@@ -31,16 +32,26 @@ static void tracee_init(struct tracee *tracee, pid_t pid)
 	tracee->target.fd = -1;
 }
 
-/* 1: seized or already ours; 0: not worth it (ending); -errno. */
-static int thread_seize(struct tracee *tracee, pid_t tid)
+/* Seized before?  A thread that we have not got may have become the leader, by an exec. */
+static bool is_ours(struct tracee *tracee, pid_t tid)
 {
+	struct status status;
+
+	return threads_find(tracee, tid) &&
+	       (tid != tracee->pid || status_read(tid, tid, &status) || status.tracer);
+}
+
+/* 1: seized or already ours; 0: not worth it (ending); -errno. */
+static int thread_seize(struct seizing *seizing, pid_t tid)
+{
+	struct tracee *tracee = seizing->tracee;
 	struct status status;
 	int code;
 
-	if (threads_find(tracee, tid))
+	if (is_ours(tracee, tid))
 		return 0;
-	if (ptrace(PTRACE_SEIZE, tid, 0, (long)TRACE_OPTIONS) < 0) {
-		code = -errno;
+	code = seizing_seize(seizing, tid, TRACE_OPTIONS);
+	if (code) {
 		if (code == -ESRCH || status_read(tracee->pid, tid, &status))
 			return 0;
 		if (status.state == 'Z' || status.state == 'X')
@@ -49,12 +60,13 @@ static int thread_seize(struct tracee *tracee, pid_t tid)
 		if (status.tracer != gettid())
 			return code;
 	}
-	return threads_add(tracee, tid) ? 1 : -ENOMEM;
+	return threads_find(tracee, tid) || threads_add(tracee, tid) ? 1 : -ENOMEM;
 }
 
 /* Threads are born while we look: until a whole pass finds no new one. */
-static int threads_seize(struct tracee *tracee, struct tid_list *tids)
+static int threads_seize(struct seizing *seizing, struct tid_list *tids)
 {
+	struct tracee *tracee = seizing->tracee;
 	bool found;
 
 	do {
@@ -63,7 +75,7 @@ static int threads_seize(struct tracee *tracee, struct tid_list *tids)
 			return rc == -ENOENT ? -ESRCH : rc;
 		found = false;
 		for (size_t i = 0; i < tids->len; i++) {
-			rc = thread_seize(tracee, tids->at[i]);
+			rc = thread_seize(seizing, tids->at[i]);
 			if (rc < 0)
 				return rc;
 			found |= rc == 1;
@@ -74,13 +86,16 @@ static int threads_seize(struct tracee *tracee, struct tid_list *tids)
 
 int tracee_attach(struct tracee *ret, pid_t pid, struct err *err)
 {
+	struct seizing seizing;
 	struct tid_list tids = {0};
 	int rc = attach_check(pid, err);
 
 	tracee_init(ret, pid);
 	if (rc)
 		return rc;
-	rc = threads_seize(ret, &tids);
+	seizing_begin(&seizing, ret);
+	rc = threads_seize(&seizing, &tids);
+	seizing_end(&seizing);
 	vec_deinit(&tids);
 	if (rc)
 		attach_refused(pid, rc, err);

@@ -98,3 +98,12 @@ int reap(struct tracee *tracee, bool wait)
 		flags |= WNOHANG;
 	}
 }
+
+void reap_more(struct tracee *tracee)
+{
+	int status;
+	pid_t tid;
+
+	while ((tid = waitpid(-1, &status, __WALL | __WNOTHREAD | WNOHANG)) > 0)
+		queue_push(tracee, tid, status);
+}

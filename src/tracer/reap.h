@@ -8,5 +8,7 @@
  * program's ends the batch; of every second batch only, as whoever sends signals all the
  * time would keep those from us that come last in the kernel's list. */
 int reap(struct tracee *tracee, bool wait);
+/* Takes all that are ready, behind what was taken before. */
+void reap_more(struct tracee *tracee);
 
 #endif

@@ -159,3 +159,19 @@ def test_the_first_process_of_a_namespace(started, attach, how):
     tracer.wait()
     assert any("let go" in line for line in tracer.err), tracer.story()
     assert tracer.report().consistent()["summary"]["allocs"] == memtrace.parse_result(process.out)["allocs"]
+
+
+@pytest.mark.limit(180)
+def test_exec_of_one_of_a_crowd(target, started, tmp_path):
+    """The exec waits for threads that memtrace has seized already, and PTRACE_SEIZE of the
+    others for the exec: neither may wait for ever."""
+    process = target("execs", "crowd", "150")
+    process.go_on()
+    while "DONE" not in process.out:
+        tracer = memtrace.Process([memtrace.MEMTRACE, "-q", "--no-symbols", "-b", "-d", "10ms",
+                                   "-p", process.pid])
+        started.append(tracer)
+        tracer.wait(20 * memtrace.SLOWNESS)
+    memtrace.untouched(process.pid)
+    process.go_on()
+    process.result()

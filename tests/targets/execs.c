@@ -1,10 +1,12 @@
 /*
- * execs [thread|fault]: allocates, then becomes another program (itself with "second"),
+ * execs [thread|fault|crowd ROUNDS]: allocates, then becomes another program (itself with "second"),
  * from the main thread or from another one.  The second program's tally is what
  * counts in the end: statistics begin anew with an exec.
  *
  * fault: while a thread is about to kill the process by a fault.  Which of both comes first
  * is chance; the exec is a long one (of many arguments).
+ *
+ * crowd: it becomes itself again ROUNDS times, each time by one of 400 threads.
  */
 #include <pthread.h>
 
@@ -54,9 +56,50 @@ static void *become(void *arg)
 	return arg;
 }
 
+static void *rest(void *arg)
+{
+	for (;;)
+		pause();
+	return arg;
+}
+
+static void *go_round(void *arg)
+{
+	char rounds[20];
+
+	snprintf(rounds, sizeof(rounds), "%d", atoi(arg) - 1);
+	usleep(1000 * (atoi(arg) % 10));
+	execl(self, self, "crowd", rounds, "again", NULL);
+	return NULL;
+}
+
+static int crowd(char *rounds)
+{
+	enum { CROWD = 400, STACK = 65536 };
+	pthread_attr_t small;
+	pthread_t thread;
+
+	if (!atoi(rounds)) {
+		target_done();
+		return target_result(NULL);
+	}
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, STACK);
+	for (int i = 0; i < CROWD; i++)
+		pthread_create(&thread, &small, rest, NULL);
+	pthread_create(&thread, &small, go_round, rounds);
+	rest(NULL);
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
 	self = argv[0];
+	if (argc > 2 && !strcmp(argv[1], "crowd")) {
+		if (argc == 3)
+			target_ready();
+		return crowd(argv[2]);
+	}
 	if (argc > 1 && !strcmp(argv[1], "second")) {
 		for (int i = 0; i < 50; i++)
 			drop(second_alloc(30), 30);
