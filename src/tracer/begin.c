@@ -17,6 +17,7 @@
 #include "tracer/attach.h"
 #include "tracer/hide.h"
 #include "tracer/seize.h"
+#include "tracer/sharers.h"
 #include "tracer/threads.h"
 
 enum {
@@ -84,6 +85,61 @@ static int threads_seize(struct seizing *seizing, struct tid_list *tids)
 	return tracee->count ? 0 : -ESRCH;
 }
 
+/* It has become another program just before it was seized. */
+static void stranger_let_go(struct tracee *tracee, struct thread *thread)
+{
+	int status;
+
+	if (ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0) == 0 &&
+	    waitpid(thread->tid, &status, __WALL) == thread->tid && WIFSTOPPED(status)) {
+		thread->deliver = status >> 16 ? 0 : WSTOPSIG(status);
+		thread_end(thread);
+	}
+	threads_remove(tracee, thread);
+	threads_free(tracee, thread);
+}
+
+/* Born of a thread that we have seized: its events will say what it is. */
+static bool is_born_ours(pid_t tid)
+{
+	struct status status;
+
+	return status_read(tid, 0, &status) == 0 && status.tracer == gettid();
+}
+
+/* After all threads: what they make from now on we are told of. */
+static int sharers_seize(struct seizing *seizing, struct tid_list *tids)
+{
+	struct tracee *tracee = seizing->tracee;
+	bool found;
+
+	do {
+		int rc = sharers_list(tracee->pid, tids);
+
+		found = false;
+		for (size_t i = 0; !rc && i < tids->len; i++) {
+			struct thread *thread;
+
+			if (is_born_ours(tids->at[i]))
+				continue;
+			rc = thread_seize(seizing, tids->at[i]);
+			if (rc < 0 && !sharers_share(tracee_alive(tracee), tids->at[i]))
+				rc = 0;
+			if (rc != 1)
+				continue;
+			rc = 0;
+			found = true;
+			thread = threads_find(tracee, tids->at[i]);
+			thread->guest = true;
+			if (!sharers_share(tracee_alive(tracee), thread->tid))
+				stranger_let_go(tracee, thread);
+		}
+		if (rc)
+			return rc;
+	} while (found);
+	return 0;
+}
+
 int tracee_attach(struct tracee *ret, pid_t pid, struct err *err)
 {
 	struct seizing seizing;
@@ -95,6 +151,8 @@ int tracee_attach(struct tracee *ret, pid_t pid, struct err *err)
 		return rc;
 	seizing_begin(&seizing, ret);
 	rc = threads_seize(&seizing, &tids);
+	if (!rc)
+		rc = sharers_seize(&seizing, &tids);
 	seizing_end(&seizing);
 	vec_deinit(&tids);
 	if (rc)

@@ -23,6 +23,22 @@ def test_forks_under_a_storm(target, attach):
     assert result["children"] > 0 and result["signals"] > 0
 
 
+def test_sharing_child_from_before(target, attach):
+    """A child by clone(CLONE_VM) that is there when memtrace comes: it is followed, and
+    stands still when the stubs go."""
+    process = target("sharer")
+    for _ in range(10):
+        tracer = attach(process.pid)
+        first = tracer.status()["allocs"]
+        while tracer.status()["allocs"] < first + 100:
+            pass
+        report = tracer.detach().consistent()
+        sums = report.through("sharer_alloc")
+        assert sums["allocs"] == report["summary"]["allocs"]
+    process.go_on()
+    process.result()
+
+
 @pytest.mark.parametrize("how", [(), ("thread",)], ids=["main thread", "another thread"])
 def test_exec(follow, how):
     result, report = follow("execs", *how)

@@ -1,0 +1,14 @@
+/* Other processes with the target's memory, made before we came.  Used within tracer/ only. */
+#ifndef MEMTRACE_SHARERS_H
+#define MEMTRACE_SHARERS_H
+
+#include <stdbool.h>
+
+#include "tracer/status.h"
+
+/* Has `other` the memory of pid?  False also where the kernel does not say. */
+bool sharers_share(pid_t pid, pid_t other);
+/* The threads of all processes that do, without pid's own.  0 or -errno. */
+int sharers_list(pid_t pid, struct tid_list *ret);
+
+#endif
