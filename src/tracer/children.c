@@ -1,6 +1,11 @@
 /*
  * New tasks: a parent's event says what a task is, its own first stop that it is there;
  * either comes first.  And: does a new process share our target's memory?
+ *
+ * A parent that is killed before its event is taken, by the exec or the exit of another
+ * thread, says nothing any more: the child that waits for that is an orphan.  It is one for
+ * sure when the old program is no more; else after a while, as the event comes some
+ * microseconds behind.
  */
 #include "tracer/children.h"
 
@@ -9,9 +14,12 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tracer/threads.h"
+
+enum { REST_NS = 50000, ORPHAN_RESTS = 2000 };
 
 /*
  * Without kcmp (a kernel without CONFIG_KCMP, a container's seccomp filter): is a word that
@@ -64,12 +72,22 @@ bool children_expected(struct tracee *tracee, pid_t pid, bool *vfork)
 
 void children_stop(struct tracee *tracee, struct thread *child, bool vfork, struct stop *ret)
 {
+	tracee->unclaimed -= child->unclaimed;
+	tracee->orphan_rests = 0;
 	child->unclaimed = false;
 	child->attached = true;
 	ret->kind = STOP_CHILD;
 	ret->thread = child;
 	ret->shares_memory = shares_memory(tracee, child, vfork);
 	child->guest = ret->shares_memory;
+}
+
+/* It is ours from birth until it is let go, or has ended. */
+static bool is_still_ours(pid_t pid)
+{
+	struct status status;
+
+	return pid && status_read(pid, 0, &status) == 0 && status.tracer == gettid();
 }
 
 bool children_announced(struct tracee *tracee, pid_t pid, bool vfork, struct stop *ret)
@@ -80,6 +98,8 @@ bool children_announced(struct tracee *tracee, pid_t pid, bool vfork, struct sto
 		children_stop(tracee, child, vfork, ret);
 		return true;
 	}
+	if (child || !is_still_ours(pid))
+		return false;
 	if (vec_reserve(&tracee->expected, tracee->expected.len + 1)) {
 		tracee->expected.at[tracee->expected.len].pid = pid;
 		tracee->expected.at[tracee->expected.len++].vfork = vfork;
@@ -95,5 +115,36 @@ struct thread *children_adopt(struct tracee *tracee, pid_t tid)
 	if (!thread)
 		return NULL;
 	thread->unclaimed = status_read(tid, 0, &status) == 0 && status.tgid != tracee->pid;
+	tracee->unclaimed += thread->unclaimed;
 	return thread;
+}
+
+static void find_unclaimed(void *arg, struct thread *thread)
+{
+	struct thread **found = arg;
+
+	if (thread->unclaimed && thread->state == THREAD_STOPPED)
+		*found = thread;
+}
+
+bool children_orphan(struct tracee *tracee, struct stop *ret)
+{
+	struct thread *child = NULL;
+
+	if (tracee->unclaimed)
+		tracee_for_each(tracee, find_unclaimed, &child);
+	if (!child)
+		return false;
+	*ret = (struct stop){.thread = child};
+	children_stop(tracee, child, false, ret);
+	return true;
+}
+
+int children_wait(struct tracee *tracee, struct stop *ret)
+{
+	struct timespec pause = {0, REST_NS};
+
+	if (++tracee->orphan_rests > ORPHAN_RESTS && children_orphan(tracee, ret))
+		return 1;
+	return nanosleep(&pause, NULL) ? 0 : -EAGAIN;
 }

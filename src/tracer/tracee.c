@@ -151,6 +151,7 @@ static bool stop_exit(struct tracee *tracee, pid_t tid, int status, struct stop 
 	ret->status = status;
 	if (thread)
 		threads_remove(tracee, thread);
+	tracee->unclaimed -= thread && thread->unclaimed;
 	tracee->corpse = thread;
 	if (tid == tracee->pid) {
 		tracee->exited = true;
@@ -209,15 +210,30 @@ static bool stop_decode(struct tracee *tracee, pid_t tid, int status, struct sto
 	return true;
 }
 
+/* The next status is of a time when all threads of before are gone. */
+static bool ends_program(const struct tracee *tracee)
+{
+	int status = tracee->queue.at[tracee->queue_head].status;
+
+	return tracee->queue.at[tracee->queue_head].tid == tracee->pid &&
+	       (!WIFSTOPPED(status) || status >> 16 == PTRACE_EVENT_EXEC);
+}
+
 int tracee_next(struct tracee *tracee, bool wait, struct stop *ret)
 {
 	threads_bury(tracee);
 	for (;;) {
 		if (tracee->queue_head == tracee->queue.len) {
-			int rc = reap(tracee, wait);
+			int rc = reap(tracee, wait && !tracee->unclaimed);
+			if (!rc && !tracee->queue.len && wait && tracee->unclaimed)
+				rc = children_wait(tracee, ret);
+			if (rc == -EAGAIN)
+				continue;
 			if (rc < 0 || tracee->queue.len == 0)
 				return rc;
 		}
+		if (ends_program(tracee) && children_orphan(tracee, ret))
+			return 1;
 		size_t i = tracee->queue_head++;
 		if (stop_decode(tracee, tracee->queue.at[i].tid, tracee->queue.at[i].status,
 				ret))

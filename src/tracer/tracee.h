@@ -105,6 +105,8 @@ struct tracee {
 		bool vfork;
 	})
 	expected;	       /* children announced, not yet stopped */
+	unsigned unclaimed;    /* children stopped, not yet announced */
+	unsigned orphan_rests; /* see children.c */
 	struct thread *corpse; /* handed out with STOP_THREAD_EXIT; freed at the next call */
 };
 

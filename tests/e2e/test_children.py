@@ -1,4 +1,6 @@
 """Children run free and unharmed; a new program begins new statistics."""
+import time
+
 import pytest
 
 import memtrace
@@ -35,6 +37,23 @@ def test_sharing_child_from_before(target, attach):
         report = tracer.detach().consistent()
         sums = report.through("sharer_alloc")
         assert sums["allocs"] == report["summary"]["allocs"]
+    process.go_on()
+    process.result()
+
+
+@pytest.mark.limit(120)
+def test_forks_of_threads_that_an_exec_kills(target, attach):
+    """A thread that is killed between its fork and our hearing of it says nothing of the
+    child, which must run on all the same."""
+    process = target("execs", "forks", "200")
+    tracer = attach(process.pid)
+    process.go_on()
+    process.done()
+    end = time.monotonic() + 10
+    while memtrace.children(process.pid):
+        assert time.monotonic() < end, "a child does not go on"
+        time.sleep(0.01)
+    tracer.detach()
     process.go_on()
     process.result()
 

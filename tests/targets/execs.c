@@ -1,5 +1,5 @@
 /*
- * execs [thread|fault|crowd ROUNDS]: allocates, then becomes another program (itself with "second"),
+ * execs [thread|fault|crowd ROUNDS|forks ROUNDS]: allocates, then becomes another program (itself with "second"),
  * from the main thread or from another one.  The second program's tally is what
  * counts in the end: statistics begin anew with an exec.
  *
@@ -7,8 +7,10 @@
  * is chance; the exec is a long one (of many arguments).
  *
  * crowd: it becomes itself again ROUNDS times, each time by one of 400 threads.
+ * forks: the same, while threads fork, and others allocate.
  */
 #include <pthread.h>
+#include <signal.h>
 
 #include "target.h"
 
@@ -92,9 +94,52 @@ static int crowd(char *rounds)
 	return 1;
 }
 
+static void *busy(void *arg)
+{
+	for (;;)
+		free(first_alloc(100));
+	return arg;
+}
+
+static void *fork_on(void *arg)
+{
+	for (;;)
+		if (fork() == 0) {
+			usleep(1000);
+			_exit(0);
+		}
+	return arg;
+}
+
+static int forks(char *rounds)
+{
+	enum { FORKING = 2, BUSY = 3 };
+	pthread_t thread;
+	char left[20];
+
+	signal(SIGCHLD, SIG_IGN); /* nobody waits for them */
+	if (!atoi(rounds)) {
+		target_done();
+		return target_result(NULL);
+	}
+	for (int i = 0; i < BUSY; i++)
+		pthread_create(&thread, NULL, busy, NULL);
+	for (int i = 0; i < FORKING; i++)
+		pthread_create(&thread, NULL, fork_on, NULL);
+	usleep(5000 + atoi(rounds) * 7919 % 5000);
+	snprintf(left, sizeof(left), "%d", atoi(rounds) - 1);
+	execl(self, self, "forks", left, "again", NULL);
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
 	self = argv[0];
+	if (argc > 2 && !strcmp(argv[1], "forks")) {
+		if (argc == 3)
+			target_ready();
+		return forks(argv[2]);
+	}
 	if (argc > 2 && !strcmp(argv[1], "crowd")) {
 		if (argc == 3)
 			target_ready();
