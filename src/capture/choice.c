@@ -46,7 +46,7 @@ static void thread_ask(void *arg, struct thread *thread)
 	struct status status;
 	int answer;
 
-	if (q->answer != 1 || status_read(q->engine->tracee.pid, thread->tid, &status) ||
+	if (q->answer != 1 || status_read(thread->tid, 0, &status) ||
 	    status.seccomp == SECCOMP_MODE_DISABLED)
 		return;
 	if (status.seccomp == SECCOMP_MODE_STRICT)

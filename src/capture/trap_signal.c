@@ -20,12 +20,11 @@ int engine_trap_signal(struct engine *engine, struct thread *thread)
 		    : 0;
 }
 
-static bool signal_is_pending(const struct engine *engine, pid_t tid, int signo)
+static bool signal_is_pending(pid_t tid, int signo)
 {
 	struct status status;
 
-	return status_read(engine->tracee.pid, tid, &status) == 0 &&
-	       (status.pending & signal_bit(signo));
+	return status_read(tid, 0, &status) == 0 && (status.pending & signal_bit(signo));
 }
 
 /*
@@ -67,7 +66,7 @@ void engine_trap_overtaken(struct engine *engine, struct thread *thread)
 	struct engine_thread *own = engine_thread(thread);
 	int signo = engine_trap_signal(engine, thread);
 
-	if (!own || own->swallow || !signo || !signal_is_pending(engine, thread->tid, signo))
+	if (!own || own->swallow || !signo || !signal_is_pending(thread->tid, signo))
 		return;
 	if (signo != SIGTRAP && is_counted(engine, &thread->regs))
 		return; /* what is pending is the program's */

@@ -112,7 +112,7 @@ static bool hide(struct tracee *tracee, struct thread *thread, int signo)
 	/* In this order: a signal that is not to be hidden should not wait for /proc. */
 	if (number < 0)
 		return false;
-	again = !thread->continued && status_read(tracee->pid, thread->tid, &status) == 0 &&
+	again = !thread->continued && status_read(thread->tid, 0, &status) == 0 &&
 		!stop_waits(&status) && (!signo || status_ignores(&status, signo));
 	thread->made_again = again ? number + 1 : 0;
 	result_write(tracee->arch, thread, again ? -ERESTARTNOHAND : -EINTR);

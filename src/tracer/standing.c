@@ -54,30 +54,24 @@ static void thread_interrupt(void *arg, struct thread *thread)
 	*moving += thread_is_moving(thread);
 }
 
-struct sleepers {
-	pid_t pid;
-	bool all;
-};
-
 static void thread_asleep(void *arg, struct thread *thread)
 {
-	struct sleepers *sleepers = arg;
+	bool *all = arg;
 	struct status status;
 
-	if (!sleepers->all || !thread_is_moving(thread))
+	if (!*all || !thread_is_moving(thread))
 		return;
-	sleepers->all = thread->interrupted &&
-			status_read(sleepers->pid, thread->tid, &status) == 0 &&
-			status.state == 'D';
+	*all = thread->interrupted && status_read(thread->tid, 0, &status) == 0 &&
+	       status.state == 'D';
 }
 
 /* Are all that still have to stop in uninterruptible sleep? */
 static bool rest_is_asleep(struct tracee *tracee)
 {
-	struct sleepers sleepers = {tracee->pid, true};
+	bool all = true;
 
-	tracee_for_each(tracee, thread_asleep, &sleepers);
-	return sleepers.all;
+	tracee_for_each(tracee, thread_asleep, &all);
+	return all;
 }
 
 /* Threads that /proc knows and we do not: born by a clone whose event we have not

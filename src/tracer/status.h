@@ -22,7 +22,8 @@ struct status { /* /proc/PID/task/TID/status, proc(5) */
 	bool has_memory; /* false: a kernel thread or a zombie */
 };
 
-/* tid = 0: the process itself.  -ENOENT: it is gone. */
+/* tid = 0: the process itself; any thread is that, too, by its own id as pid.  -ENOENT: it is
+ * gone. */
 int status_read(pid_t pid, pid_t tid, struct status *ret);
 /* The same by the file's name: 0, or -errno. */
 int status_read_file(const char *path, struct status *ret);

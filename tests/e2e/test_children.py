@@ -41,6 +41,15 @@ def test_sharing_child_from_before(target, attach):
     process.result()
 
 
+def test_sharing_child_that_waits(target, attach):
+    """Stops of ours do not show in its system calls either."""
+    process = target("sharer", "waits")
+    for _ in range(3):
+        attach(process.pid).detach()
+    process.go_on()
+    process.result()
+
+
 @pytest.mark.limit(120)
 def test_forks_of_threads_that_an_exec_kills(target, attach):
     """A thread that is killed between its fork and our hearing of it says nothing of the
