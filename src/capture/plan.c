@@ -25,6 +25,7 @@ struct planning {
 	const struct maps *maps;
 	const struct hook_notes *notes;
 	int signo;
+	bool half; /* the free of the module that is looked through is left alone */
 };
 
 /* ---- hooks ------------------------------------------------------------- */
@@ -106,6 +107,27 @@ static int code_is_known(struct planning *p, const struct hook *hook)
 	return search.found;
 }
 
+static void hook_drop(struct hooks *hooks, size_t i)
+{
+	free(hooks->list.at[i].code);
+	memmove(&hooks->list.at[i], &hooks->list.at[i + 1],
+		(hooks->list.len - i - 1) * sizeof(hooks->list.at[0]));
+	hooks->list.len--;
+}
+
+static bool is_name(const struct hook *hook, const char *name)
+{
+	return strcmp(hook->function->name, name) == 0;
+}
+
+/* Half an allocator would be counted wrong: rather none of it. */
+static void hooks_drop_from(struct planning *p, const struct module *module, size_t first)
+{
+	p->notes->warn(p->notes->arg, "the allocations of %s are not followed", module->path);
+	while (p->hooks->list.len > first)
+		hook_drop(p->hooks, first);
+}
+
 static int hook_add(struct planning *p, struct module *module, const struct function *function,
 		    const struct image_symbol *symbol, struct err *err)
 {
@@ -137,6 +159,7 @@ static int hook_add(struct planning *p, struct module *module, const struct func
 				       "%s in %s is not as in its file (changed by another "
 				       "tool?): left alone",
 				       function->name, module->path);
+		p->half |= !known && !strcmp(function->name, "free");
 		free(hook.code);
 		return 0;
 	}
@@ -170,8 +193,14 @@ static int functions_find(struct planning *p, struct module *module, bool loader
 {
 	struct finding_functions f = {p, module, err};
 	struct entries entries = entries_of(p, module);
+	size_t first = p->hooks->list.len;
+	int rc;
 
-	return entries_for_each(&entries, loader, function_found, &f);
+	p->half = false;
+	rc = entries_for_each(&entries, loader, function_found, &f);
+	if (!rc && p->half)
+		hooks_drop_from(p, module, first);
+	return rc;
 }
 
 /* ---- stubs ------------------------------------------------------------- */
@@ -241,27 +270,6 @@ static int area_find(struct planning *p, struct module *module, size_t first, si
 			rc = area_build(p, module, home, first, failed, ret, err);
 	}
 	return rc;
-}
-
-static void hook_drop(struct hooks *hooks, size_t i)
-{
-	free(hooks->list.at[i].code);
-	memmove(&hooks->list.at[i], &hooks->list.at[i + 1],
-		(hooks->list.len - i - 1) * sizeof(hooks->list.at[0]));
-	hooks->list.len--;
-}
-
-static bool is_name(const struct hook *hook, const char *name)
-{
-	return strcmp(hook->function->name, name) == 0;
-}
-
-/* Half an allocator would be counted wrong: rather none of it. */
-static void hooks_drop_from(struct planning *p, const struct module *module, size_t first)
-{
-	p->notes->warn(p->notes->arg, "the allocations of %s are not followed", module->path);
-	while (p->hooks->list.len > first)
-		hook_drop(p->hooks, first);
 }
 
 /* Stubs for the module's new hooks; those that can't be displaced are dropped. */
@@ -347,7 +355,7 @@ int hooks_plan(struct hooks *hooks, struct tracee *tracee, const struct modules 
 	       const struct maps *maps, enum hook_scope scope, const struct hook_notes *notes,
 	       size_t *planned, struct err *err)
 {
-	struct planning p = {hooks, tracee, modules, maps, notes, hooks->signo};
+	struct planning p = {hooks, tracee, modules, maps, notes, hooks->signo, false};
 
 	loader_find(&p);
 	for (size_t i = 0; i < modules->mapped.len; i++) {

@@ -1,4 +1,6 @@
 """Every entry point of the allocator, counted exactly: the target keeps its own tally."""
+import re
+
 import pytest
 
 import memtrace
@@ -77,3 +79,12 @@ def test_blocks_from_before(target, attach):
     report = tracer.report().consistent()
     assert report["summary"]["frees_of_unknown"] > 0
     assert all(context["in_use_blocks"] >= 0 for context in report["contexts"])
+
+
+def test_free_that_is_left_alone(tmp_path):
+    """An allocator without its free would be counted wrong: none of it is followed."""
+    process = memtrace.Process([memtrace.MEMTRACE, "--no-symbols", memtrace.TARGETS / "halved"])
+    assert process.wait() == 0
+    text = "\n".join(process.err)
+    assert re.search(r"the allocations of \S+/halved are not followed", text), text
+    assert "total heap usage: 0 allocs, 0 frees" in "\n".join(process.out + process.err)
