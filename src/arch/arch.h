@@ -153,6 +153,10 @@ struct arch {
 	int16_t syscall_number_offset; /* in NT_PRSTATUS: the call being made (x86: orig_rax); < 0: it is
 	                                * not there, or the kernel does not look at the result behind a stop */
 	int16_t syscall_result_offset;
+	/* The thread pointer, which on a thread's stack that the C library made lies on top: the
+	 * word at tls_offset of the register set tls_set (NT_*), or, where that is 0, what
+	 * PTRACE_GET_THREAD_AREA gives. */
+	uint16_t tls_set, tls_offset;
 	uint8_t ucontext_sp;   /* words from a signal frame's ucontext to the sp that it saved */
 	uint32_t plain_uc_flags; /* of a frame that says nothing of the alternate stack; 0: all do */
 	uint32_t audit_arch;   /* AUDIT_ARCH_* of <linux/audit.h>, as seccomp filters see it */

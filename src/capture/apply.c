@@ -11,7 +11,7 @@
 #include <inttypes.h>
 
 #include "capture/hooks.h"
-#include "tracer/hide.h"
+#include "tracer/inside.h"
 
 static struct hook *unapplied_covering(struct hooks *hooks, taddr_t pc)
 {
@@ -58,17 +58,17 @@ static void thread_move(void *arg, struct thread *thread)
 /* Would a thread return into bytes that are about to be covered? */
 static bool somebody_returns(struct hooks *hooks, struct tracee *tracee)
 {
-	struct hide_range ranges[256];
+	struct inside_range ranges[256];
 	size_t count = 0;
 
 	for (size_t i = 0; i < hooks->list.len && count < ARRAY_SIZE(ranges); i++) {
 		const struct stub *stub = &hooks->list.at[i].stub;
 
 		if (!hooks->list.at[i].applied)
-			ranges[count++] = (struct hide_range){
+			ranges[count++] = (struct inside_range){
 				stub->function, stub->function + stub->displaced.original_len};
 	}
-	return count && hide_has_address(tracee, ranges, count);
+	return count && inside_ranges(tracee, ranges, count, false);
 }
 
 static int areas_write(struct hooks *hooks, struct tracee *tracee, struct undo *undo,

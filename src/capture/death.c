@@ -15,7 +15,7 @@
 #include <sys/ptrace.h>
 
 #include "capture/engine.h"
-#include "tracer/hide.h"
+#include "tracer/inside.h"
 
 /* signal(7), "Core" */
 static bool dumps_core(int signo)
@@ -83,7 +83,7 @@ int engine_bury(struct engine *engine, struct err *err)
 		return 0;
 	}
 	undo_run(engine->undo, &engine->tracee.target);
-	if (!hide_has_inside(&engine->tracee, engine->undo))
+	if (!inside_any(&engine->tracee, engine->undo))
 		undo_wipe(engine->undo, &engine->tracee.target);
 	tracee_resume_one(&engine->tracee, thread);
 	return 0;

@@ -19,6 +19,7 @@
 #include "capture/heritage.h"
 #include "tracer/attach.h"
 #include "tracer/hide.h"
+#include "tracer/inside.h"
 
 #define REGION_LIMIT_64 (1ull << 38)
 #define REGION_LIMIT_32 (1ull << 29)
@@ -241,7 +242,7 @@ static void child_set_free(struct engine *engine, struct thread *child)
 
 	if (target_open(&copy.target, child->tid, &err) == 0) {
 		undo_run(engine->undo, &copy.target);
-		if (!hide_is_inside(&copy, child, engine->undo))
+		if (!inside_thread(&copy, child, engine->undo))
 			undo_wipe(engine->undo, &copy.target);
 		target_close(&copy.target);
 	}

@@ -21,7 +21,7 @@
 #include <time.h>
 
 #include "capture/entries.h"
-#include "tracer/hide.h"
+#include "tracer/inside.h"
 
 enum {
 	ALIGN = 16,
@@ -63,7 +63,7 @@ struct heritage {
 	struct tracee *tracee;
 	const struct modules *modules;
 	const struct maps *maps;
-	struct hide_range ranges[RANGES]; /* of areas; begin - 1, as a header is no target */
+	struct inside_range ranges[RANGES]; /* of areas; begin - 1, as a header is no target */
 	uint32_t homes[RANGES];
 	bool held[RANGES]; /* something leads there that can't be put back */
 	size_t count;
@@ -79,7 +79,7 @@ static bool area_note(void *arg, taddr_t begin, taddr_t end)
 
 	h->homes[h->count] = h->home;
 	h->held[h->count] = false;
-	h->ranges[h->count++] = (struct hide_range){begin - 1, end};
+	h->ranges[h->count++] = (struct inside_range){begin - 1, end};
 	return h->count == RANGES;
 }
 
@@ -127,11 +127,12 @@ static void area_wipe(const struct heritage *h, size_t i)
  * kept in mind.  Returns how many of those will be left some day. */
 static size_t areas_wipe(struct heritage *h)
 {
-	bool nobody = !hide_has_address(h->tracee, h->ranges, h->count);
+	bool nobody = !inside_ranges(h->tracee, h->ranges, h->count, true);
 	size_t kept = 0, waiting = 0;
 
 	for (size_t i = 0; i < h->count; i++) {
-		if (!h->held[i] && (nobody || !hide_has_address(h->tracee, &h->ranges[i], 1))) {
+		if (!h->held[i] &&
+		    (nobody || !inside_ranges(h->tracee, &h->ranges[i], 1, true))) {
 			area_wipe(h, i);
 			continue;
 		}

@@ -7,7 +7,7 @@
 
 #include "capture/engine.h"
 #include "capture/heritage.h"
-#include "tracer/hide.h"
+#include "tracer/inside.h"
 
 static void thread_abandon(void *arg, struct thread *thread)
 {
@@ -80,7 +80,7 @@ void engine_leave(struct engine *engine)
 		if (rc && rc != -ESRCH)
 			engine_warn(engine, "could not put all of the code of pid %d back: %s",
 				    engine->tracee.pid, strerror(-rc));
-		if (engine->tracee.standing && !hide_has_inside(&engine->tracee, engine->undo))
+		if (engine->tracee.standing && !inside_any(&engine->tracee, engine->undo))
 			undo_wipe(engine->undo, &engine->tracee.target);
 		if (engine->tracee.standing && engine->left)
 			heritage_wipe(&engine->tracee, &engine->modules, &engine->maps);

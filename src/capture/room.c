@@ -2,13 +2,13 @@
 #include "capture/room.h"
 
 #include "capture/heritage.h"
-#include "tracer/hide.h"
+#include "tracer/inside.h"
 
 enum { AREA_ALIGN = 16 };
 
 /* What of a slack is in use: areas of ours, written or not yet, and what predecessors left. */
 struct taken {
-	struct hide_range at[64];
+	struct inside_range at[64];
 	size_t count;
 };
 
@@ -16,8 +16,8 @@ static bool taken_note(void *arg, taddr_t begin, taddr_t end)
 {
 	struct taken *taken = arg;
 
-	taken->at[taken->count++] =
-		(struct hide_range){begin, (end + AREA_ALIGN - 1) & ~(taddr_t)(AREA_ALIGN - 1)};
+	taken->at[taken->count++] = (struct inside_range){
+		begin, (end + AREA_ALIGN - 1) & ~(taddr_t)(AREA_ALIGN - 1)};
 	return taken->count == ARRAY_SIZE(taken->at);
 }
 

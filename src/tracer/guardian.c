@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "tracer/hide.h"
+#include "tracer/inside.h"
 #include "tracer/tracee.h"
 
 enum { RETRIES = 2000, RETRY_NS = 1000000 };
@@ -45,7 +46,7 @@ static void mend(pid_t target, struct undo *undo)
 	}
 	failed = tracee_stop(&tracee, absorb, &tracee, &err);
 	undo_run(undo, &tracee.target); /* a patch is one write: also while it runs */
-	if (!failed && !hide_has_inside(&tracee, undo))
+	if (!failed && !inside_any(&tracee, undo))
 		undo_wipe(undo, &tracee.target);
 	tracee_release(&tracee);
 }

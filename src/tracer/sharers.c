@@ -40,7 +40,8 @@ int sharers_list(pid_t pid, struct tid_list *ret)
 		return -errno;
 	vec_clear(ret);
 	while (!rc && (entry = readdir(dir))) {
-		pid_t other = isdigit((unsigned char)entry->d_name[0]) ? atoi(entry->d_name) : 0;
+		pid_t other =
+			isdigit((unsigned char)entry->d_name[0]) ? atoi(entry->d_name) : 0;
 
 		if (other > 0 && other != pid && sharers_share(alive, other))
 			rc = threads_add_of(other, ret);

@@ -76,8 +76,7 @@ int undo_area(struct undo *undo, struct target *target, taddr_t base, const void
 	struct undo_area *area = &undo->area[i];
 	int rc;
 
-	if (i == UNDO_AREAS || len > sizeof(area->old) ||
-	    disarm_len > sizeof(area->disarm))
+	if (i == UNDO_AREAS || len > sizeof(area->old) || disarm_len > sizeof(area->disarm))
 		return -ENOSPC;
 	area->base = base;
 	area->len = len;

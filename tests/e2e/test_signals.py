@@ -18,9 +18,11 @@ def test_every_signal(follow, mode):
     assert result["merged"] <= 30
 
 
-def test_a_handler_on_a_stack_of_its_own(target, attach):
-    """We leave while it waits; below, where it will return to, lies a stub of ours."""
-    process = target("altstack")
+@pytest.mark.parametrize("where", ["altstack", "deep"])
+def test_a_stub_below(target, attach, where):
+    """We leave while it waits, in a handler on a stack of its own or far up; where it will
+    return to lies a stub of ours."""
+    process = target(where)
     tracer = attach(process.pid)
     process.go_on()
     process.done()

@@ -25,6 +25,7 @@
 
 #include "child_case.h"
 #include "tracer/hide.h"
+#include "tracer/inside.h"
 #include "tracer/undo.h"
 
 enum { STOPS = 3, FOREVER_S = 1000 };
@@ -634,7 +635,8 @@ static void addresses_on_stacks(void **state)
 	size_t offset = 500;
 	struct child_case child = child_start(be_held, &offset);
 	const taddr_t at = (taddr_t)(uintptr_t)ground;
-	struct hide_range ranges[] = {{at + 10, at + 20}, {at + 499, at + 501}};
+	struct inside_range ranges[] = {{at + 10, at + 20}, {at + 499, at + 501}};
+	struct thread *thread;
 	struct tracee tracee;
 	struct err err;
 	taddr_t pc;
@@ -644,33 +646,73 @@ static void addresses_on_stacks(void **state)
 	child_hear(&child);
 	assert_int_equal(tracee_attach(&tracee, child.pid, &err), 0);
 	assert_int_equal(tracee_stop(&tracee, go_on, &tracee, &err), 0);
-	assert_true(hide_has_address(&tracee, ranges, 2));
-	assert_false(hide_has_address(&tracee, ranges, 1));
-	ranges[1] = (struct hide_range){at + 500, at + 600}; /* begin is not in it */
-	assert_false(hide_has_address(&tracee, ranges, 2));
-	ranges[1] = (struct hide_range){at + 400, at + 500}; /* nor is end */
-	assert_false(hide_has_address(&tracee, ranges, 2));
+	assert_true(inside_ranges(&tracee, ranges, 2, true));
+	assert_false(inside_ranges(&tracee, ranges, 1, true));
+	ranges[1] = (struct inside_range){at + 500, at + 600}; /* begin is not in it */
+	assert_false(inside_ranges(&tracee, ranges, 2, true));
+	ranges[1] = (struct inside_range){at + 400, at + 500}; /* nor is end */
+	assert_false(inside_ranges(&tracee, ranges, 2, true));
 	/* A pc counts as well. */
 	pc = regs_read(tracee.arch, thread_regs(&tracee, tracee_find(&tracee, child.pid)),
 		       tracee.arch->reg_pc);
-	ranges[0] = (struct hide_range){pc - 1, pc + 1};
-	assert_true(hide_has_address(&tracee, ranges, 1));
+	ranges[0] = (struct inside_range){pc - 1, pc + 1};
+	assert_true(inside_ranges(&tracee, ranges, 1, true));
 	/* One that sleeps in the kernel and does not stop is looked at by /proc. */
 	tracee_find(&tracee, child.pid)->state = THREAD_RUNNING;
-	assert_true(hide_has_address(&tracee, ranges, 1));
-	ranges[0] = (struct hide_range){at + 10, at + 20};
-	assert_false(hide_has_address(&tracee, ranges, 1));
+	assert_true(inside_ranges(&tracee, ranges, 1, true));
+	ranges[0] = (struct inside_range){at + 10, at + 20};
+	assert_false(inside_ranges(&tracee, ranges, 1, true));
 	/* One that can't be looked at counts as inside; one that is gone does not. */
-	tracee.pid = 4194304;
-	assert_true(hide_has_address(&tracee, ranges, 1));
-	tracee_find(&tracee, child.pid)->state = THREAD_GONE;
-	assert_false(hide_has_address(&tracee, ranges, 1));
-	tracee.pid = child.pid;
-	tracee_find(&tracee, child.pid)->state = THREAD_STOPPED;
-	assert_false(hide_has_address(&tracee, ranges, 1));
+	thread = tracee_find(&tracee, child.pid);
+	thread->tid = 4194304;
+	assert_true(inside_ranges(&tracee, ranges, 1, true));
+	thread->state = THREAD_GONE;
+	assert_false(inside_ranges(&tracee, ranges, 1, true));
+	thread->tid = child.pid;
+	thread->state = THREAD_STOPPED;
+	assert_false(inside_ranges(&tracee, ranges, 1, true));
 	tracee_resume(&tracee);
 	tracee_release(&tracee);
 	child_end(&child);
+}
+
+/* A stack is read to its end, where that is not farther than any stack is long. */
+static void addresses_far_up(void **state)
+{
+	enum { MB = 1 << 20, LONG = 80 * MB };
+	size_t offset = 0;
+	uint8_t *stack = mmap(NULL, LONG, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	const uintptr_t near = (uintptr_t)ground + 15, far = (uintptr_t)ground + 35;
+	const taddr_t at = (taddr_t)(uintptr_t)ground;
+	struct inside_range ranges[] = {{at + 10, at + 20}, {at + 30, at + 40}};
+	struct child_case child;
+	struct thread *thread;
+	struct tracee tracee;
+	struct err err;
+
+	(void)state;
+	memcpy(stack + 20 * MB, &near, sizeof(near));
+	memcpy(stack + 75 * MB, &far, sizeof(far));
+	child = child_start(be_held, &offset);
+	child_hear(&child);
+	child_hear(&child);
+	assert_int_equal(tracee_attach(&tracee, child.pid, &err), 0);
+	assert_int_equal(tracee_stop(&tracee, go_on, &tracee, &err), 0);
+	thread = tracee_find(&tracee, child.pid);
+	regs_write(tracee.arch, thread_regs(&tracee, thread), tracee.arch->reg_sp,
+		   (taddr_t)(uintptr_t)stack);
+	assert_true(inside_ranges(&tracee, &ranges[0], 1, false));
+	assert_false(inside_ranges(&tracee, &ranges[1], 1, false));
+	assert_true(inside_ranges(&tracee, &ranges[1], 1, true));
+	regs_write(tracee.arch, &thread->regs, tracee.arch->reg_sp,
+		   (taddr_t)(uintptr_t)stack + 60 * MB);
+	assert_true(inside_ranges(&tracee, &ranges[1], 1, false));
+	assert_false(inside_ranges(&tracee, &ranges[0], 1, true));
+	tracee_resume(&tracee);
+	tracee_release(&tracee);
+	child_end(&child);
+	munmap(stack, LONG);
 }
 
 static void inside_the_areas_of_a_log(void **state)
@@ -687,24 +729,24 @@ static void inside_the_areas_of_a_log(void **state)
 	child_hear(&child);
 	assert_int_equal(tracee_attach(&tracee, child.pid, &err), 0);
 	assert_int_equal(tracee_stop(&tracee, go_on, &tracee, &err), 0);
-	assert_false(hide_has_inside(&tracee, undo));
+	assert_false(inside_any(&tracee, undo));
 	undo->area_count = 1;
 	undo->area[0] = (struct undo_area){
 		.base = (taddr_t)(uintptr_t)ground + 2450, .len = 100, .active = 1};
-	assert_true(hide_has_inside(&tracee, undo));
+	assert_true(inside_any(&tracee, undo));
 	thread = tracee_find(&tracee, child.pid); /* the leader holds nothing */
-	assert_false(hide_is_inside(&tracee, thread, undo));
+	assert_false(inside_thread(&tracee, thread, undo));
 	undo->area[0].len = 50; /* up to, and not with, the address */
-	assert_false(hide_has_inside(&tracee, undo));
+	assert_false(inside_any(&tracee, undo));
 	undo->area[0].len = 51;
-	assert_true(hide_has_inside(&tracee, undo));
+	assert_true(inside_any(&tracee, undo));
 	undo->area[0].active = 0;
-	assert_false(hide_has_inside(&tracee, undo));
+	assert_false(inside_any(&tracee, undo));
 	undo->area[0].active = 1;
 	undo->area[0].base =
 		regs_read(tracee.arch, thread_regs(&tracee, thread), tracee.arch->reg_pc);
 	undo->area[0].len = 1;
-	assert_true(hide_is_inside(&tracee, thread, undo));
+	assert_true(inside_thread(&tracee, thread, undo));
 	tracee_resume(&tracee);
 	tracee_release(&tracee);
 	undo_destroy(undo);
@@ -749,7 +791,7 @@ static void addresses_on_two_stacks(void **state)
 {
 	struct child_case child = child_start(be_on_two_stacks, NULL);
 	const taddr_t at = (taddr_t)(uintptr_t)ground;
-	struct hide_range left = {at + 2999, at + 3001}, present = {at + 3099, at + 3101},
+	struct inside_range left = {at + 2999, at + 3001}, present = {at + 3099, at + 3101},
 			  neither = {at + 3049, at + 3051};
 	struct tracee tracee;
 	struct err err;
@@ -758,9 +800,9 @@ static void addresses_on_two_stacks(void **state)
 	child_hear(&child);
 	assert_int_equal(tracee_attach(&tracee, child.pid, &err), 0);
 	assert_int_equal(tracee_stop(&tracee, go_on, &tracee, &err), 0);
-	assert_true(hide_has_address(&tracee, &present, 1));
-	assert_true(hide_has_address(&tracee, &left, 1));
-	assert_false(hide_has_address(&tracee, &neither, 1));
+	assert_true(inside_ranges(&tracee, &present, 1, true));
+	assert_true(inside_ranges(&tracee, &left, 1, true));
+	assert_false(inside_ranges(&tracee, &neither, 1, true));
 	tracee_resume(&tracee);
 	tracee_release(&tracee);
 	child_end(&child);
@@ -787,6 +829,7 @@ int main(void)
 		cmocka_unit_test(an_ignored_signal_is_hidden),
 		cmocka_unit_test(some_calls_are_never_repeated),
 		cmocka_unit_test(addresses_on_stacks),
+		cmocka_unit_test(addresses_far_up),
 		cmocka_unit_test(inside_the_areas_of_a_log),
 		cmocka_unit_test(addresses_on_two_stacks),
 	};

@@ -21,6 +21,7 @@
 #include "capture/plan.h"
 #include "child_case.h"
 #include "tracer/hide.h"
+#include "tracer/inside.h"
 
 struct fixture {
 	struct child_case child;
@@ -215,7 +216,7 @@ static taddr_t r_debug(void)
 static void put_back(struct fixture *f)
 {
 	assert_int_equal(undo_run(f->undo, &f->tracee.target), 0);
-	assert_false(hide_has_inside(&f->tracee, f->undo));
+	assert_false(inside_any(&f->tracee, f->undo));
 	assert_int_equal(undo_wipe(f->undo, &f->tracee.target), 0);
 	heritage_wipe(&f->tracee, &f->modules, &f->maps);
 	assert_untouched(f);
@@ -381,7 +382,7 @@ static void undone_without_a_trace(void **state)
 	plan(f, HOOK_ALL);
 	apply(f);
 	assert_int_equal(undo_run(f->undo, &f->tracee.target), 0);
-	assert_false(hide_has_inside(&f->tracee, f->undo));
+	assert_false(inside_any(&f->tracee, f->undo));
 	assert_int_equal(undo_wipe(f->undo, &f->tracee.target), 0);
 	assert_untouched(f);
 }

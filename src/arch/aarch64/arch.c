@@ -61,6 +61,7 @@ const struct arch arch_aarch64 = {
 
 	.syscall_number_offset = -1,
 	.syscall_result_offset = 8 * X0,
+	.tls_set = 0x401, /* NT_ARM_TLS */
 	.ucontext_sp = 54,
 	.audit_arch = AUDIT_ARCH_AARCH64,
 	.trap_calls = {135, 178, 130},

@@ -72,6 +72,8 @@ const struct arch arch_x86_64 = {
 
 	.syscall_number_offset = AT_ORIG_RAX,
 	.syscall_result_offset = AT_RAX,
+	.tls_set = 1, /* NT_PRSTATUS: fs_base of struct user_regs_struct */
+	.tls_offset = 21 * 8,
 	.ucontext_sp = 20,
 	.eintr_final = eintr_final,
 	.audit_arch = AUDIT_ARCH_X86_64,

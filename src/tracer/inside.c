@@ -1,0 +1,264 @@
+/*
+ * Who could return where: before code is wiped or covered, every pc and every word of every
+ * stack is looked at.
+ *
+ * Nearly all stacks end within STACK_USUAL.  A longer one ends at the thread pointer, where
+ * that is above it in the same mapping, or else with the mapping.  Where mappings have grown
+ * together that may be more than a stack, so SEARCH_LIMIT bounds what is read of all.
+ */
+#include "tracer/inside.h"
+
+#include <elf.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+
+#include "elf/maps.h"
+#include "tracer/status.h"
+
+enum {
+	STACK_WINDOW = 16 * 1024,
+	STACK_USUAL = 2 * STACK_WINDOW,
+	SEARCH_LIMIT = 64 * 1024 * 1024,
+	UCONTEXT_HEAD = 5 * 8, /* as far as uc_stack */
+	ALTSTACK_LIMIT = 1 << 30,
+	FRAME_LIMIT = 4096, /* more than a signal frame takes */
+};
+
+struct search {
+	struct tracee *tracee;
+	const struct undo *undo; /* or NULL: the ranges below */
+	const struct inside_range *ranges;
+	size_t count;
+	taddr_t lowest, highest; /* of all ranges: most words are outside at one look */
+	struct maps maps;	 /* read when they are needed */
+	size_t left;		 /* bytes that may still be read */
+	bool unsure;		 /* the answer where a stack was not read to its end */
+	bool found;
+};
+
+static bool search_hits(const struct search *search, taddr_t addr)
+{
+	if (addr < search->lowest || addr >= search->highest)
+		return false;
+	if (search->undo)
+		return undo_covers(search->undo, addr);
+	for (size_t i = 0; i < search->count; i++)
+		if (addr > search->ranges[i].begin && addr < search->ranges[i].end)
+			return true;
+	return false;
+}
+
+/*
+ * A handler that runs on a stack of its own (sigaltstack(2)) returns to another stack.  The
+ * kernel's frame for it is known by its ucontext (uapi/asm/ucontext.h), which says where
+ * the alternate stack is:
+ *
+ *    uc_flags | uc_link = 0 | ss_sp, ss_flags, ss_size | ... the registers
+ *
+ * The ucontext lies within that stack, and the saved sp does not.  (A handler of 32-bit ARM
+ * without SA_SIGINFO has a frame with the registers alone, known by its uc_flags: there the
+ * saved sp is not right behind the frame.)
+ */
+static bool is_altstack(const struct search *search, const uint8_t *at, taddr_t uc,
+			struct inside_range *ret)
+{
+	unsigned size = search->tracee->arch->word_size;
+	uint64_t link = 0, base = 0, len = 0;
+
+	memcpy(&base, at, size);
+	if (search->tracee->arch->plain_uc_flags &&
+	    base == search->tracee->arch->plain_uc_flags) {
+		*ret = (struct inside_range){uc, uc + FRAME_LIMIT};
+		return true;
+	}
+	memcpy(&base, at + 2 * size, size);
+	if (uc - base >= ALTSTACK_LIMIT)
+		return false;
+	memcpy(&link, at + size, size);
+	memcpy(&len, at + 4 * size, size);
+	*ret = (struct inside_range){base, base + len};
+	return !link && uc - base < len && len < ALTSTACK_LIMIT;
+}
+
+/* The sp that the frame at uc saved, if it is on another stack; 0. */
+static taddr_t stack_left(const struct search *search, taddr_t uc,
+			  const struct inside_range *altstack)
+{
+	const struct arch *arch = search->tracee->arch;
+	uint64_t sp = 0;
+
+	if (target_read(&search->tracee->target, uc + arch->ucontext_sp * arch->word_size, &sp,
+			arch->word_size))
+		return 0;
+	return sp >= altstack->begin && sp <= altstack->end ? 0 : sp;
+}
+
+/* 0: not to be known. */
+static taddr_t thread_pointer(const struct search *search, struct thread *thread)
+{
+	const int get_thread_area = 22; /* arch/arm/include/uapi/asm/ptrace.h */
+	const struct arch *arch = search->tracee->arch;
+	struct regs *regs =
+		thread->state == THREAD_STOPPED ? thread_regs(search->tracee, thread) : NULL;
+	uint64_t value = 0;
+	struct iovec iov = {&value, arch->word_size};
+	long rc = 0;
+
+	if (!regs)
+		return 0;
+	if (arch->tls_set == NT_PRSTATUS)
+		memcpy(&value, regs->bytes + arch->tls_offset, arch->word_size);
+	else if (arch->tls_set)
+		rc = ptrace(PTRACE_GETREGSET, thread->tid, (long)arch->tls_set, &iov);
+	else
+		rc = ptrace(get_thread_area, thread->tid, 0, &value);
+	return rc ? 0 : value;
+}
+
+/* How long the thread's stack is from sp on; at: an address in it.  0: not to be known. */
+static size_t stack_len(struct search *search, struct thread *thread, taddr_t sp, taddr_t at)
+{
+	taddr_t top = thread_pointer(search, thread);
+	const struct mapping *mapping;
+
+	if (!search->maps.text && maps_read(tracee_alive(search->tracee), &search->maps, NULL))
+		return 0;
+	mapping = maps_find(&search->maps, at);
+	if (!mapping)
+		return 0;
+	return (size_t)((top > sp && top < mapping->end ? top : mapping->end) - sp);
+}
+
+/* The words of one window; *other: as stack_hits(). */
+static bool window_hits(const struct search *search, const uint8_t *window, size_t len,
+			taddr_t at, taddr_t *other)
+{
+	unsigned size = search->tracee->arch->word_size;
+	struct inside_range altstack;
+
+	for (size_t i = 0; i + size <= len; i += size) {
+		uint64_t word = 0;
+
+		memcpy(&word, window + i, size);
+		if (search_hits(search, word))
+			return true;
+		if (i + 5 * size <= len && !*other &&
+		    is_altstack(search, window + i, at + i, &altstack))
+			*other = stack_left(search, at + i, &altstack);
+	}
+	return false;
+}
+
+/* *other: the stack from which a signal led to this one; 0. */
+static bool stack_hits(struct search *search, struct thread *thread, taddr_t sp, taddr_t *other)
+{
+	uint8_t window[STACK_WINDOW + UCONTEXT_HEAD];
+	size_t len = SIZE_MAX;
+
+	*other = 0;
+	for (size_t done = 0; done < len; done += STACK_WINDOW) {
+		ssize_t n;
+
+		if (done == STACK_USUAL) {
+			len = stack_len(search, thread, sp, sp + done);
+			if (len && len <= done)
+				return false;
+		}
+		if (!len || search->left < STACK_WINDOW)
+			return search->unsure;
+		search->left -= STACK_WINDOW;
+		n = target_read_some(&search->tracee->target, sp + done, window,
+				     len - done < sizeof(window) ? len - done : sizeof(window));
+		if (n > 0 && window_hits(search, window, (size_t)n, sp + done, other))
+			return true;
+		if (n < (ssize_t)sizeof(window))
+			return false;
+	}
+	return false;
+}
+
+/* Where a thread stands: by its registers, or, where it sleeps in the kernel and can't
+ * be stopped, by what /proc says. */
+static bool thread_place(const struct search *search, struct thread *thread, taddr_t *sp,
+			 taddr_t *pc)
+{
+	const struct arch *arch = search->tracee->arch;
+	struct regs *regs;
+
+	if (thread->state != THREAD_STOPPED)
+		return status_syscall(thread->tid, thread->tid, sp, pc) == 0;
+	regs = thread_regs(search->tracee, thread);
+	if (!regs)
+		return false;
+	*sp = regs_read(arch, regs, arch->reg_sp);
+	*pc = regs_read(arch, regs, arch->reg_pc);
+	return true;
+}
+
+static void thread_search(void *arg, struct thread *thread)
+{
+	struct search *search = arg;
+	taddr_t sp, pc, other = 0;
+
+	if (search->found || thread->state == THREAD_GONE)
+		return;
+	search->found = !thread_place(search, thread, &sp, &pc) || search_hits(search, pc) ||
+			stack_hits(search, thread, sp, &other) ||
+			(other && stack_hits(search, thread, other, &other));
+}
+
+static void search_widen(struct search *search, taddr_t begin, taddr_t end)
+{
+	search->lowest = begin < search->lowest ? begin : search->lowest;
+	search->highest = end > search->highest ? end : search->highest;
+}
+
+static struct search search_areas(struct tracee *tracee, const struct undo *undo)
+{
+	struct search search = {.tracee = tracee,
+				.undo = undo,
+				.lowest = ~(taddr_t)0,
+				.left = SEARCH_LIMIT,
+				.unsure = true};
+
+	for (uint32_t i = 0; i < undo->area_count; i++)
+		search_widen(&search, undo->area[i].base,
+			     undo->area[i].base + undo->area[i].len);
+	return search;
+}
+
+bool inside_any(struct tracee *tracee, const struct undo *undo)
+{
+	struct search search = search_areas(tracee, undo);
+
+	tracee_for_each(tracee, thread_search, &search);
+	maps_deinit(&search.maps);
+	return search.found;
+}
+
+bool inside_thread(struct tracee *tracee, struct thread *thread, const struct undo *undo)
+{
+	struct search search = search_areas(tracee, undo);
+
+	thread_search(&search, thread);
+	maps_deinit(&search.maps);
+	return search.found;
+}
+
+bool inside_ranges(struct tracee *tracee, const struct inside_range *ranges, size_t count,
+		   bool unsure)
+{
+	struct search search = {.tracee = tracee,
+				.ranges = ranges,
+				.count = count,
+				.lowest = ~(taddr_t)0,
+				.left = SEARCH_LIMIT,
+				.unsure = unsure};
+
+	for (size_t i = 0; i < count; i++)
+		search_widen(&search, ranges[i].begin, ranges[i].end);
+	tracee_for_each(tracee, thread_search, &search);
+	maps_deinit(&search.maps);
+	return search.found;
+}

@@ -1,0 +1,27 @@
+/* Who is inside code that is to go, or could return there? */
+#ifndef MEMTRACE_INSIDE_H
+#define MEMTRACE_INSIDE_H
+
+#include "tracer/tracee.h"
+#include "tracer/undo.h"
+
+/*
+ * Is any thread inside the stubs, or could return there?  Looks at every pc and at the words
+ * of every stack, also of one that a signal handler on another has left; the world must
+ * stand.  A thread that can't be looked at, or not to the end of its stack, counts as inside.
+ */
+bool inside_any(struct tracee *tracee, const struct undo *undo);
+
+/* The same for one stopped thread; its memory is tracee->target. */
+bool inside_thread(struct tracee *tracee, struct thread *thread, const struct undo *undo);
+
+struct inside_range { /* begin < addr < end */
+	taddr_t begin, end;
+};
+
+/* Does any stack hold an address within one of the ranges, or any pc point there?  unsure:
+ * the answer for stacks that are too long to be read to their end. */
+bool inside_ranges(struct tracee *tracee, const struct inside_range *ranges, size_t count,
+		   bool unsure);
+
+#endif
