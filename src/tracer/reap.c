@@ -25,9 +25,12 @@ static bool queue_push(struct tracee *tracee, pid_t tid, int status)
 	if (!vec_reserve(&tracee->queue, at + 1))
 		return false;
 	tracee->queue.len++;
-	if (is_programs_signal(tracee, status)) {
-		tracee->queue.at[at] = tracee->queue.at[tracee->queue_urgent];
-		at = tracee->queue_urgent++;
+	if (is_programs_signal(tracee, status)) { /* the others stay in order */
+		size_t first = tracee->queue_urgent++;
+
+		memmove(&tracee->queue.at[first + 1], &tracee->queue.at[first],
+			(at - first) * sizeof(*tracee->queue.at));
+		at = first;
 	}
 	tracee->queue.at[at].tid = tid;
 	tracee->queue.at[at].status = status;

@@ -96,6 +96,7 @@ static bool stop_exec(struct tracee *tracee, struct thread *thread, struct stop 
 	}
 	threads_keep_only(tracee, thread);
 	thread->in_vfork = false;
+	thread->at_exec = true;
 	ret->kind = STOP_EXEC;
 	return true;
 }
@@ -193,6 +194,7 @@ static bool stop_decode(struct tracee *tracee, pid_t tid, int status, struct sto
 	thread->interrupted = false;
 	thread->regs_read = false;
 	thread->group_stop = false;
+	thread->at_exec = false;
 	thread->deliver = 0;
 	ret->thread = thread;
 	ret->status = status;
@@ -244,6 +246,18 @@ int tracee_next(struct tracee *tracee, bool wait, struct stop *ret)
 
 /* ---- going on ---------------------------------------------------------- */
 
+/* The leader may have been killed in its stop by the exec of another thread, which has its id
+ * now and stands at the event of that: to be reaped first.  (Linux 5.13 and later refuse all
+ * that is asked of it before, with ESRCH.) */
+static bool is_another_now(const struct tracee *tracee, const struct thread *thread)
+{
+	siginfo_t info;
+
+	return thread->tid == tracee->pid && tracee->count > 1 && !thread->at_exec &&
+	       ptrace(PTRACE_GETSIGINFO, thread->tid, 0, &info) == 0 &&
+	       info.si_code == (SIGTRAP | PTRACE_EVENT_EXEC << 8);
+}
+
 void tracee_continue(struct tracee *tracee, struct thread *thread)
 {
 	int request = thread->group_stop ? PTRACE_LISTEN : PTRACE_CONT;
@@ -251,6 +265,11 @@ void tracee_continue(struct tracee *tracee, struct thread *thread)
 
 	if ((tracee->standing && !signal) || thread->state != THREAD_STOPPED)
 		return;
+	if (is_another_now(tracee, thread)) {
+		thread->regs_read = false;
+		thread->state = THREAD_RUNNING;
+		return;
+	}
 	/* Before it runs on: its next stop comes first (get_signal() in kernel/signal.c). */
 	if (tracee->standing)
 		thread->interrupted = ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0) == 0;

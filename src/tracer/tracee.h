@@ -40,6 +40,7 @@ struct thread {
 	bool interrupted; /* PTRACE_INTERRUPT sent, its stop not seen yet */
 	bool continued;	  /* it was in a group stop until now: SIGCONT has come */
 	bool attached;	  /* its first stop has been seen */
+	bool at_exec;	  /* in the stop of STOP_EXEC */
 	bool guest;	  /* not a thread of the process, but shares its memory (vfork child) */
 	bool unclaimed;	  /* stopped before the event that says what it is */
 	bool in_vfork; /* waits in the kernel until its vfork child is gone: cannot stop, cannot

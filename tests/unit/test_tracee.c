@@ -11,6 +11,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "child_case.h"
@@ -138,11 +139,79 @@ static void the_programs_signals_come_first(void **state)
 	first_of_two(false);
 }
 
-int main(void)
+/* ---- an exec that overtakes ------------------------------------------------------- */
+
+/* exec: shared with the test, which sets it. */
+static void *exec_when_told(void *arg)
 {
+	for (volatile bool *exec = arg; !*exec;)
+		usleep(1000);
+	execl("/proc/self/exe", "test", "wait", NULL);
+	_exit(99);
+}
+
+static void be_exec_target(struct child_case *self, void *arg)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, exec_when_told, arg);
+	child_say(self, 1);
+	for (;;)
+		pause();
+}
+
+static void wait_until_exec(pid_t pid)
+{
+	struct status status;
+
+	do
+		assert_int_equal(status_read(pid, 0, &status), 0);
+	while (strcmp(status.name, "exe") || status.state != 't');
+}
+
+/* The leader stands, is killed by another thread's exec, and then continued: what has its
+ * id now stands before the first instruction of the new program, and is told of. */
+static void a_stop_that_an_exec_ended(void **state)
+{
+	bool *exec = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct child_case target = child_start(be_exec_target, exec);
+	struct tracee tracee;
+	struct stop stop;
+
+	(void)state;
+	child_hear(&target);
+	assert_int_equal(tracee_attach(&tracee, target.pid, NULL), 0);
+	syscall(SYS_tgkill, target.pid, target.pid, SIGURG);
+	assert_int_equal(tracee_next(&tracee, true, &stop), 1);
+	assert_int_equal(stop.signal, SIGURG);
+	thread_regs(&tracee, stop.thread);
+	thread_regs_touch(stop.thread); /* and its registers are not the new program's */
+	*exec = true;
+	wait_until_exec(target.pid);
+	tracee_continue(&tracee, stop.thread);
+	wait_until_exec(target.pid); /* it does not run */
+	do
+		assert_int_equal(tracee_next(&tracee, true, &stop), 1);
+	while (stop.kind == STOP_THREAD_EXIT);
+	assert_int_equal(stop.kind, STOP_EXEC);
+	assert_int_equal(tracee.count, 1);
+	tracee_continue(&tracee, stop.thread);
+	tracee_release(&tracee);
+	child_end(&target);
+	munmap(exec, 1);
+}
+
+int main(int argc, char **argv)
+{
+	(void)argv;
+	if (argc > 1) /* the new program */
+		for (;;)
+			pause();
+
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_signal_that_came_while_all_were_stopped),
 		cmocka_unit_test(the_programs_signals_come_first),
+		cmocka_unit_test(a_stop_that_an_exec_ended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
