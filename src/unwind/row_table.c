@@ -17,9 +17,12 @@ void row_table_add(struct row_table *table, uint64_t vaddr, const struct row *ro
 		table->rows.at[count - 1] = kept;
 		return;
 	}
-	if (count == ROW_TABLE_MAX || !vec_reserve(&table->vaddrs, count + 1) ||
-	    !vec_reserve(&table->rows, count + 1))
+	/* Behind one that was dropped none is taken: a row holds up to the next one. */
+	if (table->cut || count == ROW_TABLE_MAX || !vec_reserve(&table->vaddrs, count + 1) ||
+	    !vec_reserve(&table->rows, count + 1)) {
+		table->cut = true;
 		return;
+	}
 	table->vaddrs.at[table->vaddrs.len++] = vaddr;
 	table->rows.at[table->rows.len++] = kept;
 }
@@ -36,7 +39,7 @@ const struct row *row_table_find(const struct row_table *table, uint64_t vaddr)
 		else
 			high = middle;
 	}
-	if (!low || table->rows.at[low - 1].cfa == ROW_CFA_NONE)
+	if (!low || low == table->vaddrs.len || table->rows.at[low - 1].cfa == ROW_CFA_NONE)
 		return NULL;
 	return &table->rows.at[low - 1];
 }

@@ -26,10 +26,11 @@ static void test_ranges(void **state)
 	assert_memory_equal(row_table_find(&table, 0x110), &fp16, sizeof(fp16));
 	assert_null(row_table_find(&table, 0x120));
 	assert_null(row_table_find(&table, 0x1ff));
-	assert_non_null(row_table_find(&table, UINT64_MAX));
 	row_table_add(&table, 0x200, &fp16); /* the same place again: a further answer */
 	assert_int_equal(table.rows.len, 4);
+	row_table_add(&table, 0x210, &none);
 	assert_memory_equal(row_table_find(&table, 0x200), &fp16, sizeof(fp16));
+	assert_null(row_table_find(&table, UINT64_MAX));
 	row_table_deinit(&table);
 }
 
@@ -49,6 +50,20 @@ static void test_what_no_walk_knows(void **state)
 	row_table_deinit(&table);
 }
 
+/* The server was lost on the way: how far the last row holds nobody has said. */
+static void test_cut(void **state)
+{
+	struct row_table table = {0};
+	(void)state;
+
+	row_table_add(&table, 0x100, &sp16);
+	row_table_add(&table, 0x110, &fp16);
+	assert_memory_equal(row_table_find(&table, 0x10f), &sp16, sizeof(sp16));
+	assert_null(row_table_find(&table, 0x110));
+	assert_null(row_table_find(&table, UINT64_MAX));
+	row_table_deinit(&table);
+}
+
 static void test_limit(void **state)
 {
 	struct row_table table = {0};
@@ -57,6 +72,8 @@ static void test_limit(void **state)
 	for (uint64_t i = 0; i < ROW_TABLE_MAX + 10; i++)
 		row_table_add(&table, i, &sp16);
 	assert_int_equal(table.rows.len, ROW_TABLE_MAX);
+	assert_non_null(row_table_find(&table, ROW_TABLE_MAX - 2));
+	assert_null(row_table_find(&table, ROW_TABLE_MAX + 5));
 	row_table_deinit(&table);
 }
 
@@ -65,6 +82,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_what_no_walk_knows),
+		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_limit),
 	};
 
