@@ -94,6 +94,13 @@ static enum walk_end step(struct walker *w, frame_t *frame)
 	return w->pc & w->arch->code_mask ? WALK_ENDS : WALK_ROOT;
 }
 
+/* A call overwrites the link register: a caller's is not what was saved of it. */
+static void forget_link(struct walker *w)
+{
+	if (!w->leaf && w->arch->reg_lr != ARCH_NO_REG)
+		w->regs->known &= ~(1ull << w->arch->reg_lr);
+}
+
 size_t full_walk(const struct full_ops *ops, const struct arch *arch, struct full_regs *regs,
 		 bool exact, frame_t *frames, size_t max, enum walk_end *end)
 {
@@ -112,6 +119,7 @@ size_t full_walk(const struct full_ops *ops, const struct arch *arch, struct ful
 		if (*end != WALK_ENDS)
 			return count;
 		w.leaf = w.exact;
+		forget_link(&w);
 	}
 	*end = WALK_DEPTH;
 	return count;

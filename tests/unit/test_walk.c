@@ -13,6 +13,7 @@
 
 #include "base/types.h"
 #include "region/walk.h"
+#include "unwind/full.h"
 
 #define STACK 0x1000ull
 #define NONE                                                                                   \
@@ -446,6 +447,53 @@ static void the_link_register_serves_the_leaf_alone(void **state)
 	assert_int_equal(w.frames[1], frame_of(2, 0x210));
 }
 
+/* AArch64: code at 0x100 saves lr below its CFA, code at 0x200 does not speak of it. */
+static const uint8_t saves_lr[] = {
+	/* CIE at 0: data alignment -8, ra in x30 */
+	12, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 4, 0, 8, 0, 1, 0x78, 30, 0,
+	/* 0x100: CFA = sp + 16, x30 at CFA - 8 */
+	25, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0x0c, 31, 16, 0x9e,
+	1,
+	/* 0x200: CFA = sp + 16 */
+	23, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0x0c, 31, 16};
+
+struct registers {
+	struct cfi *cfi;
+	struct memory_buffer memory;
+	uint64_t stack[64];
+};
+
+static int step_by_cfi(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame,
+		       struct full_regs *regs, uint64_t *cfa, uint8_t *flags)
+{
+	struct registers *r = arg;
+
+	*frame = frame_of(1, pc);
+	return cfi_step(r->cfi, lookup_pc, &r->memory.memory, regs, cfa, flags);
+}
+
+/* A caller's lr is what it was when it called: that call's return address, not its own.  With
+ * all registers no more is made of it than by rows. */
+static void a_callers_link_register_is_not_known(void **state)
+{
+	struct registers r = {.stack = {[1] = 0x240, [3] = 0x140}};
+	const struct full_ops ops = {step_by_cfi, &r, NULL};
+	struct full_regs regs = {.known = 1ull << 31 | 1ull << 32};
+	frame_t frames[64];
+	enum walk_end end;
+
+	(void)state;
+	assert_int_equal(
+		cfi_open_copy(saves_lr, sizeof(saves_lr), &arch_aarch64, &r.cfi, NULL), 0);
+	memory_buffer_init(&r.memory, STACK, r.stack, sizeof(r.stack));
+	regs.value[31] = STACK;
+	regs.value[32] = 0x140;
+	assert_int_equal(full_walk(&ops, &arch_aarch64, &regs, false, frames, 64, &end), 2);
+	assert_int_equal(end, WALK_NO_DATA);
+	assert_int_equal(frames[1], frame_of(1, 0x240));
+	cfi_close(r.cfi);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -465,6 +513,7 @@ int main(void)
 		cmocka_unit_test(rows_of_a_prologue_scan_mark_the_caller),
 		cmocka_unit_test(a_row_that_needs_all_registers_says_so),
 		cmocka_unit_test(the_link_register_serves_the_leaf_alone),
+		cmocka_unit_test(a_callers_link_register_is_not_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
