@@ -98,6 +98,8 @@ static void search_gnu_hash(struct search *search)
 	uint32_t hash = gnu_hash_of(search->name);
 	uint64_t chains = 16 + (uint64_t)words * width + (uint64_t)buckets * 4, filter, index;
 
+	if (!buckets) /* a process may have changed it since it was looked at */
+		return;
 	if (words) {
 		filter = table_word(table, len, 16 + (uint64_t)(hash / bits % words) * width,
 				    width);
