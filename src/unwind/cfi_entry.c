@@ -36,6 +36,10 @@ enum { /* DW_EH_PE_* */
        PE_OMIT = 0xff,
 };
 
+/* Each FDE's reading begins with that of its CIE, so a long one would be read a million times.
+ * Real ones have 20 to 40 bytes. */
+enum { LIMIT_CIE = 1024 };
+
 int cfi_entry_read(const struct cfi_section *section, size_t offset, struct cfi_entry *ret)
 {
 	struct cursor c;
@@ -199,7 +203,8 @@ static int parse_cie(const struct cfi *cfi, const struct cfi_section *section, s
 	const char *augmentation;
 	uint8_t version;
 
-	if (cfi_entry_read(section, offset, &entry) || !entry.is_cie)
+	if (cfi_entry_read(section, offset, &entry) || !entry.is_cie ||
+	    cursor_left(c) > LIMIT_CIE)
 		return -EINVAL;
 	*ret = (struct cfi_cie){.offset = offset, .address_size = cfi->arch->word_size};
 	version = cursor_u8(c);

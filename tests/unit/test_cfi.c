@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <time.h>
 
 #include "cfi_case.h"
 
@@ -575,6 +576,90 @@ static void a_file_without_unwind_data_is_said_to_have_none(void **state)
 	case_close(&k);
 }
 
+/* ---- what is long costs no more than its length ------------------------------------ */
+
+/* A .debug_frame that is written entry by entry. */
+struct bytes {
+	uint8_t *at;
+	size_t len;
+};
+
+static void add(struct bytes *b, const void *bytes, size_t len)
+{
+	memcpy(b->at + b->len, bytes, len);
+	b->len += len;
+}
+
+/* A CIE as of .debug_frame, whose augmentation has no data, with nops at its end. */
+static void add_cie(struct bytes *b, const char *augmentation, size_t nops)
+{
+	static const uint8_t rest[] = {1, 0x78, 16, 0, 0x0c, 7, 8, 0x90, 1};
+	size_t letters = strlen(augmentation) + 1;
+	uint32_t head[] = {(uint32_t)(5 + letters + sizeof(rest) + nops), UINT32_MAX};
+
+	add(b, head, sizeof(head));
+	add(b, "\3", 1);
+	add(b, augmentation, letters);
+	add(b, rest, sizeof(rest));
+	memset(b->at + b->len, 0, nops);
+	b->len += nops;
+}
+
+static void add_fde(struct bytes *b, uint32_t cie, uint64_t begin, uint64_t len,
+		    const void *program, size_t program_len)
+{
+	uint32_t head[] = {(uint32_t)(21 + program_len), cie};
+
+	add(b, head, sizeof(head));
+	add(b, &begin, sizeof(begin));
+	add(b, &len, sizeof(len));
+	add(b, "", 1); /* of its augmentation */
+	add(b, program, program_len);
+}
+
+static bool count_row(void *arg, uint64_t vaddr, const struct row *row)
+{
+	(void)vaddr;
+	*(size_t *)arg += row->cfa != ROW_CFA_NONE;
+	return false;
+}
+
+/* The rows of all of it; the time that they took. */
+static size_t count_rows(const struct bytes *b, double *seconds)
+{
+	clock_t began = clock();
+	struct cfi *cfi;
+	size_t count = 0;
+
+	assert_int_equal(cfi_open_copy(b->at, b->len, &arch_x86_64, &cfi, NULL), 0);
+	cfi_rows(cfi, 0, UINT64_MAX, count_row, &count);
+	cfi_close(cfi);
+	*seconds = (double)(clock() - began) / CLOCKS_PER_SEC;
+	return count;
+}
+
+static void a_long_cie_is_none(void **state)
+{
+	enum { LONG = 1 << 20, FDES = 10000 };
+	struct bytes b = {.at = malloc(4 * LONG)};
+	char *letters = calloc(1, LONG + 1);
+	double seconds;
+
+	(void)state;
+	add_cie(&b, "z", 100);
+	add_fde(&b, 0, CODE, 0x10, "", 0);
+	assert_int_equal(count_rows(&b, &seconds), 1);
+	b.len = 0;
+	memset(letters, 'z', LONG);
+	add_cie(&b, letters, 0);
+	for (int i = 0; i < FDES; i++)
+		add_fde(&b, 0, CODE + 0x10 * i, 0x10, "", 0);
+	assert_int_equal(count_rows(&b, &seconds), 0);
+	assert_true(seconds < 3);
+	free(letters);
+	free(b.at);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -595,6 +680,7 @@ int main(void)
 		cmocka_unit_test(a_header_that_lies_is_not_believed),
 		cmocka_unit_test(a_section_cut_anywhere_does_no_harm),
 		cmocka_unit_test(a_file_without_unwind_data_is_said_to_have_none),
+		cmocka_unit_test(a_long_cie_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
