@@ -119,10 +119,16 @@ const struct cfi_index *cfi_table_index(const struct cfi *cfi,
 					const struct cfi_section *section,
 					struct cfi_index *index);
 
-/* cfi_program.c: the rules in force at vaddr, which fde covers, and where (may be NULL)
- * the next ones begin; fde->end: they hold to the end.  0 or -EINVAL. */
+/* cfi_program.c: the rules in force at vaddr, which fde covers.  0 or -EINVAL. */
 int cfi_program_run(struct cfi *cfi, const struct cfi_fde *fde, uint64_t vaddr,
-		    struct cfi_rules *ret, uint64_t *next);
+		    struct cfi_rules *ret);
+
+/* The same from vaddr to the FDE's end: visit is called with the rules of each place on where
+ * they change (NULL: there are none, or they are broken), until it returns true. */
+void cfi_program_each(struct cfi *cfi, const struct cfi_fde *fde, uint64_t vaddr,
+		      bool (*visit)(void *arg, uint64_t begin, uint64_t end,
+				    const struct cfi_rules *rules),
+		      void *arg);
 
 /* Whether the instructions say where a place is by an encoded pointer, whose meaning hangs on
  * where it stands: no producer is known to. */

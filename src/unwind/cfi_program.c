@@ -304,16 +304,22 @@ static void execute(struct run *r)
 		r->c.bad = true;
 }
 
-/* Executes [program, end) while the location is at or before vaddr. */
-static int run(struct run *r, const uint8_t *program, const uint8_t *end, uint64_t vaddr)
+/* Executes what is left while the location is at or before vaddr. */
+static int go_on(struct run *r, uint64_t vaddr)
 {
-	r->c = cursor_over(program, (size_t)(end - program));
 	while (cursor_left(&r->c) && !r->c.bad) {
 		execute(r);
 		if (r->location > vaddr)
 			break;
 	}
 	return r->c.bad ? -EINVAL : 0;
+}
+
+/* Executes [program, end) so. */
+static int run(struct run *r, const uint8_t *program, const uint8_t *end, uint64_t vaddr)
+{
+	r->c = cursor_over(program, (size_t)(end - program));
+	return go_on(r, vaddr);
 }
 
 /* Runs the CIE's instructions, if they aren't those of last time, and the FDE's. */
@@ -354,13 +360,32 @@ bool cfi_program_names_places(struct cfi *cfi, const struct cfi_fde *fde)
 }
 
 int cfi_program_run(struct cfi *cfi, const struct cfi_fde *fde, uint64_t vaddr,
-		    struct cfi_rules *ret, uint64_t *next)
+		    struct cfi_rules *ret)
 {
 	struct run r; /* large: not cleared */
 
-	if (run_fde(&r, cfi, fde, vaddr, ret) || ret->cfa.kind == CFI_UNSPECIFIED)
-		return -EINVAL;
-	if (next)
-		*next = r.location > vaddr && r.location < fde->end ? r.location : fde->end;
-	return 0;
+	return run_fde(&r, cfi, fde, vaddr, ret) || ret->cfa.kind == CFI_UNSPECIFIED ? -EINVAL
+										     : 0;
+}
+
+void cfi_program_each(struct cfi *cfi, const struct cfi_fde *fde, uint64_t vaddr,
+		      bool (*visit)(void *arg, uint64_t begin, uint64_t end,
+				    const struct cfi_rules *rules),
+		      void *arg)
+{
+	struct cfi_rules rules;
+	struct run r; /* large: not cleared */
+	int failed = run_fde(&r, cfi, fde, vaddr, &rules);
+
+	while (vaddr < fde->end) {
+		bool last = failed || r.location <= vaddr || r.location >= fde->end;
+		uint64_t end = last ? fde->end : r.location;
+		bool known = !failed && rules.cfa.kind != CFI_UNSPECIFIED;
+
+		if (visit(arg, vaddr, end, known ? &rules : NULL))
+			return;
+		vaddr = end;
+		if (!last)
+			failed = go_on(&r, vaddr);
+	}
 }

@@ -184,7 +184,7 @@ int cfi_row(struct cfi *cfi, uint64_t vaddr, struct row *ret)
 
 	*ret = (struct row){.cfa = ROW_CFA_NONE};
 	if (!failed)
-		failed = cfi_program_run(cfi, &fde, vaddr, &rules, NULL);
+		failed = cfi_program_run(cfi, &fde, vaddr, &rules);
 	if (!failed)
 		cfi_row_reduce(cfi, &fde, &rules, ret);
 	return failed;

@@ -3,9 +3,9 @@
  * was stripped of its unwind data.
  *
  * The FDEs of both sections are walked side by side, in the order of their addresses;
- * where both describe a function .eh_frame wins, as in cfi_row().  An FDE's rows are found
- * by running its program to each place where the rules change, so what is sent is what
- * cfi_row() would have said there.
+ * where both describe a function .eh_frame wins, as in cfi_row().  An FDE's program is run
+ * once, with a halt at each place where the rules change, so what is sent is what cfi_row()
+ * would have said there.
  */
 #include <elf.h>
 #include <stddef.h>
@@ -24,6 +24,9 @@ struct rows_walk {
 	uint64_t begin, end; /* what is asked for */
 	uint64_t done;	     /* rows up to here were visited */
 	bool open;	     /* the last row holds up to `done` and needs an end */
+	bool enough;	     /* said visit */
+	const struct cfi_fde *fde;
+	unsigned rows; /* of it */
 	bool (*visit)(void *arg, uint64_t vaddr, const struct row *row);
 	void *arg;
 };
@@ -43,10 +46,23 @@ static bool close_gap(struct rows_walk *w)
 	return was_open && w->done < w->end && emit(w, w->done, &none);
 }
 
+/* One row of the FDE.  True: enough, of it or of all. */
+static bool visit_rules(void *arg, uint64_t begin, uint64_t end, const struct cfi_rules *rules)
+{
+	struct rows_walk *w = arg;
+	struct row row = {.cfa = ROW_CFA_NONE};
+
+	if (rules)
+		cfi_row_reduce(w->cfi, w->fde, rules, &row);
+	w->enough = emit(w, begin, &row);
+	w->done = end;
+	return w->enough || end >= w->end || ++w->rows == ROWS_PER_FDE;
+}
+
 /* The rows of one FDE that lie in the range.  True: enough. */
 static bool visit_fde(struct rows_walk *w, const struct cfi_fde *fde)
 {
-	uint64_t at = fde->begin > w->done ? fde->begin : w->done, next;
+	uint64_t at = fde->begin > w->done ? fde->begin : w->done;
 
 	if (at < w->begin)
 		at = w->begin;
@@ -54,20 +70,11 @@ static bool visit_fde(struct rows_walk *w, const struct cfi_fde *fde)
 		return false;
 	if (at > w->done && close_gap(w))
 		return true;
-	for (unsigned i = 0; at < fde->end && at < w->end && i < ROWS_PER_FDE; i++) {
-		struct row row = {.cfa = ROW_CFA_NONE};
-		struct cfi_rules rules;
-
-		next = fde->end;
-		if (!cfi_program_run(w->cfi, fde, at, &rules, &next))
-			cfi_row_reduce(w->cfi, fde, &rules, &row);
-		if (emit(w, at, &row))
-			return true;
-		at = next;
-	}
-	w->done = at;
+	w->fde = fde;
+	w->rows = 0;
+	cfi_program_each(w->cfi, fde, at, visit_rules, w);
 	w->open = true;
-	return false;
+	return w->enough;
 }
 
 void cfi_rows(struct cfi *cfi, uint64_t begin, uint64_t end,

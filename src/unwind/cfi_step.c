@@ -107,7 +107,7 @@ int cfi_step(struct cfi *cfi, uint64_t vaddr, struct memory *memory, struct full
 
 	failed = cfi_table_find(cfi, vaddr, &fde);
 	if (!failed)
-		failed = cfi_program_run(cfi, &fde, vaddr, &rules, NULL);
+		failed = cfi_program_run(cfi, &fde, vaddr, &rules);
 	if (failed)
 		return failed;
 	if (cfi_step_rule(cfi, &rules, fde.cie.ra_reg).kind == CFI_UNDEFINED)

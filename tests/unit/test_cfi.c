@@ -660,6 +660,24 @@ static void a_long_cie_is_none(void **state)
 	free(b.at);
 }
 
+/* Each row once, not from the FDE's first instruction on again. */
+static void a_long_program_is_run_once(void **state)
+{
+	enum { NOPS = 1 << 20, ROWS = 10000 };
+	struct bytes b = {.at = malloc(2 * NOPS)};
+	uint8_t *program = calloc(1, NOPS + ROWS);
+	double seconds;
+
+	(void)state;
+	memset(program + NOPS, 0x41, ROWS);
+	add_cie(&b, "z", 0);
+	add_fde(&b, 0, CODE, 2 * ROWS, program, NOPS + ROWS);
+	assert_int_equal(count_rows(&b, &seconds), ROWS + 1);
+	assert_true(seconds < 3);
+	free(program);
+	free(b.at);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -681,6 +699,7 @@ int main(void)
 		cmocka_unit_test(a_section_cut_anywhere_does_no_harm),
 		cmocka_unit_test(a_file_without_unwind_data_is_said_to_have_none),
 		cmocka_unit_test(a_long_cie_is_none),
+		cmocka_unit_test(a_long_program_is_run_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
