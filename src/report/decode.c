@@ -13,7 +13,7 @@
 #include "report/decode_parts.h"
 #include "report/utf8.h"
 
-enum { MAX_LINE = 1 << 20, MAX_LINES = 1 << 24, MAX_JSON = 1 << 30 };
+enum { MAX_LINE = 1 << 20, MAX_LINES = 1 << 24, MAX_REPORT = 1 << 30 };
 
 const char *decode_fingerprint(const struct snapshot_module *module,
 			       char buf[DECODE_FINGERPRINT_SIZE])
@@ -70,25 +70,33 @@ uint32_t decode_module_find(const struct decode *decode, const char *path)
 
 static int read_lines(struct decode *decode, FILE *in, struct err *err)
 {
-	char *text = NULL;
-	size_t room = 0;
-	ssize_t len;
-	int e = 0;
+	char *text = malloc(MAX_LINE + 2);
+	size_t total = 0;
+	int e = text ? 0 : -ENOMEM;
 
 	errno = 0;
-	while (!e && (len = getline(&text, &room, in)) >= 0) {
+	while (!e && fgets(text, MAX_LINE + 2, in)) {
 		struct decode_line line = {};
+		size_t len = strlen(text);
 
-		if (len > MAX_LINE || decode->lines.len == MAX_LINES ||
-		    strlen(text) < (size_t)len)
-			e = err_set(err, -EINVAL, "this is no report of memtrace");
+		total += len;
+		/* Without its newline it is too long, or has a NUL in it. */
+		if (decode->lines.len == MAX_LINES || total > MAX_REPORT ||
+		    ((!len || text[len - 1] != '\n') && !feof(in)))
+			e = -EINVAL;
 		text[strcspn(text, "\n")] = '\0';
 		line.text = e ? NULL : strdup(text);
-		if (!e && (!line.text || !vec_push(&decode->lines, line)))
-			e = err_set(err, -ENOMEM, "no memory for the report");
+		if (!e && (!line.text || !vec_push(&decode->lines, line))) {
+			free(line.text);
+			e = -ENOMEM;
+		}
 	}
 	free(text);
-	return !e && ferror(in) ? err_sys(err, -errno, "the report can't be read") : e;
+	if (e)
+		return err_set(err, e,
+			       e == -ENOMEM ? "no memory for the report"
+					    : "this is no report of memtrace");
+	return ferror(in) ? err_sys(err, -errno, "the report can't be read") : 0;
 }
 
 /* All of it: another program may have put it into one line. */
@@ -99,7 +107,7 @@ static int read_json(struct decode *decode, FILE *in, struct err *err)
 	int e = 0;
 
 	while (!e && n) {
-		if (text.len > MAX_JSON)
+		if (text.len > MAX_REPORT)
 			e = err_set(err, -EINVAL, "the report is too long");
 		else if (!vec_reserve(&text, 2 * text.len + BUFSIZ))
 			e = err_set(err, -ENOMEM, "no memory for the report");

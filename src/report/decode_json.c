@@ -115,8 +115,9 @@ static bool read_module(struct decode *decode, struct decode_line *line)
 	free(build_id);
 	free(fingerprint);
 	free(debuglink);
-	if (!module.path) { /* a line that is not ours */
-		line->kind = DECODE_PLAIN;
+	if (!module.path || decode->modules.len == DECODE_MAX_MODULES) {
+		line->kind = DECODE_PLAIN; /* not ours, or one too many */
+		free(module.path);
 		return true;
 	}
 	ok = vec_push(&decode->modules, module);
@@ -144,6 +145,8 @@ static uint32_t instance_at(struct decode *decode, const char *path, taddr_t bia
 		if (module->bias == bias)
 			return module->instance;
 	}
+	if (decode->modules.len == DECODE_MAX_MODULES)
+		return 0;
 	copy = decode->modules.at[first - 1];
 	copy.path = strdup(path);
 	copy.bias = bias;

@@ -32,6 +32,9 @@ struct decode {
 	size_t frames;
 };
 
+/* As many modules as frames have numbers for; frames of others are copied as they stand. */
+enum { DECODE_MAX_MODULES = FRAME_INSTANCES - 1 };
+
 /* How the section of modules of a text report begins; its version: REPORT_VERSION. */
 #define DECODE_SECTION "MODULES (report version "
 

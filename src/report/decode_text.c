@@ -29,9 +29,12 @@ static bool cut(char *text, const char *tail)
 static bool read_module(struct decode *decode, const char *path, const char *identity)
 {
 	struct snapshot_module module = {.mapped = true};
-	char *copy = strdup(path);
+	char *copy;
 	const char *at;
 
+	if (decode->modules.len == DECODE_MAX_MODULES)
+		return true;
+	copy = strdup(path);
 	if (!copy)
 		return false;
 	module.mapped = !cut(copy, " (unloaded)");

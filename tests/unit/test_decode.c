@@ -168,12 +168,104 @@ static void test_symbols_from(void **state)
 	expect_member("\"symbols_from\": [1, 2]", "\"symbols_from\": [1, 2]");
 }
 
+static ssize_t read_endless(void *arg, char *buf, size_t len)
+{
+	size_t *left = arg;
+	size_t n = len < *left ? len : *left;
+
+	memset(buf, 'a', n);
+	*left -= n;
+	return (ssize_t)n;
+}
+
+/* A line without an end is refused before it fills the memory. */
+static void test_endless_line(void **state)
+{
+	enum { LONG = 64 << 20 };
+	size_t left = LONG;
+	FILE *in = fopencookie(&left, "r", (cookie_io_functions_t){.read = read_endless});
+	struct err err;
+
+	(void)state;
+	assert_int_equal(decode_report(in, &knowing, NULL, stdout, &err), -EINVAL);
+	assert_string_equal(err.text, "this is no report of memtrace");
+	assert_true(LONG - left < 2 << 20);
+	fclose(in);
+}
+
+/* What a list of COUNT modules /m0, /m1 ... is decoded to, with one frame of the last one and
+ * one of /m5. */
+enum { COUNT = FRAME_INSTANCES + 5 };
+
+static void expect_last_frame_left(struct decode *decode)
+{
+	size_t found = 0;
+
+	assert_int_equal(decode->modules.len, FRAME_INSTANCES - 1);
+	for (size_t i = 0; i < decode->lines.len; i++) {
+		struct decode_line *line = &decode->lines.at[i];
+
+		if (line->kind == DECODE_FRAME) {
+			assert_int_equal(line->frame, frame_of(6, 0x10));
+			found++;
+		}
+		free(line->text);
+		free(line->function);
+	}
+	assert_int_equal(found, 1);
+	for (size_t i = 0; i < decode->modules.len; i++)
+		free(decode->modules.at[i].path);
+	vec_deinit(&decode->modules);
+	vec_deinit(&decode->lines);
+}
+
+/* No module gets another one's number, nor does its number become a mark of the frame. */
+static void test_more_modules_than_numbers(void **state)
+{
+	struct decode text = {}, json = {};
+	struct err err;
+	char *report;
+	size_t len;
+	FILE *out = open_memstream(&report, &len);
+
+	(void)state;
+	fprintf(out, "#1  8 bytes\n    /m%d+0x10\n    /m5+0x10\n\n" DECODE_SECTION "1: x)\n\n",
+		COUNT - 1);
+	for (int i = 0; i < COUNT; i++)
+		fprintf(out, "/m%d\n    build-id 01\n", i);
+	fclose(out);
+	for (char *rest = report, *at; (at = strsep(&rest, "\n"));) {
+		struct decode_line line = {.text = strdup(at)};
+		assert_true(vec_push(&text.lines, line));
+	}
+	assert_true(decode_text(&text));
+	expect_last_frame_left(&text);
+	free(report);
+
+	out = open_memstream(&report, &len);
+	fprintf(out,
+		"{\"contexts\": [{\"stack\": ["
+		"{\"pc\": \"0x10\", \"module\": \"/m%d\", \"offset\": \"0x10\"}, "
+		"{\"pc\": \"0x10\", \"module\": \"/m5\", \"offset\": \"0x10\"}]}], "
+		"\"modules\": [{\"path\": \"/m0\"}",
+		COUNT - 1);
+	for (int i = 1; i < COUNT; i++)
+		fprintf(out, ", {\"path\": \"/m%d\"}", i);
+	fprintf(out, "]}");
+	fclose(out);
+	assert_int_equal(decode_json(&json, report, &err), 0);
+	expect_last_frame_left(&json);
+	free(report);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_text, case_begin, case_end),
 		cmocka_unit_test(test_cut_behind_the_title),
 		cmocka_unit_test(test_symbols_from),
+		cmocka_unit_test(test_endless_line),
+		cmocka_unit_test(test_more_modules_than_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
