@@ -445,8 +445,10 @@ static void what_a_predecessor_left(void **state)
 	put_back(f);
 }
 
-/* A function of this program whose name says nothing: it is known by a supply alone. */
-__attribute__((noinline, used, aligned(16))) static unsigned nameless(unsigned n)
+/* A function of this program whose name says nothing: it is known by a supply alone.  It begins
+ * the text's last page, so that there is room behind it, whatever else is linked. */
+__attribute__((noinline, used, aligned(4096), section(".text_end"))) static unsigned
+nameless(unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
 		__asm__ volatile("" : "+r"(n));
