@@ -159,6 +159,7 @@ static bool spans_add(struct spans *spans, Dwarf_Die *die, int32_t owner, int32_
 struct walk {
 	struct unit *unit;
 	struct spans spans;
+	const void *reached; /* the last DIE visited: they stand in the order of the walk */
 	bool short_of_memory;
 };
 
@@ -187,6 +188,11 @@ static void walk_children(struct walk *walk, Dwarf_Die *parent, int32_t scope, i
 		return;
 	do {
 		int32_t inner = scope;
+
+		/* A DW_AT_sibling that leads back to a child would double the walk. */
+		if (walk->reached && die.addr <= walk->reached)
+			return;
+		walk->reached = die.addr;
 		switch (dwarf_tag(&die)) {
 		case DW_TAG_subprogram:
 			if (!has_code(&die)) /* a declaration, or the abstract one */

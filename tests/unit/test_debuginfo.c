@@ -17,6 +17,7 @@
 #include "serve/demangle.h"
 #include "serve/functions.h"
 #include "serve/shelf.h"
+#include "serve/units.h"
 
 /* ---- demangling -----------------------------------------------------------------------------
  */
@@ -427,6 +428,98 @@ static void test_shelf(void **state)
 	shelf_deinit(&shelf);
 }
 
+/* ---- DWARF that goes round ------------------------------------------------------------ */
+
+enum { NESTED = 28, INFO_AT = 0x200, ABBREV_AT = 0x180 };
+
+static size_t put_bytes(uint8_t *to, const void *bytes, size_t len)
+{
+	memcpy(to, bytes, len);
+	return len;
+}
+
+/* A unit over [0x1000, 0x1100), and in it namespaces within each other, each of which says that
+ * its first child comes next after it, too. */
+static size_t write_unit(uint8_t *info)
+{
+	static const uint8_t unit[] = {4, 0, 0, 0, 0, 0, 8,		   /* version 4 */
+				       1, 0, 0x10, 0, 0, 0, 0, 0, 0, /* from */
+				       0, 1, 0, 0};			   /* length */
+	size_t at = 4 + put_bytes(info + 4, unit, sizeof(unit));
+
+	for (int i = 0; i < NESTED; i++) {
+		uint32_t next = (uint32_t)at + 5;
+
+		info[at] = 2;
+		memcpy(info + at + 1, &next, sizeof(next));
+		at = next;
+	}
+	at += NESTED + 1; /* the ends of all lists */
+	memcpy(info, &(uint32_t){(uint32_t)at - 4}, 4);
+	return at;
+}
+
+static size_t write_file(uint8_t *file)
+{
+	static const uint8_t abbrev[] = {1, 0x11, 1, 0x11, 0x01, 0x12, 0x06, 0, 0,
+					 2, 0x39, 1, 0x01, 0x13, 0,    0,    0};
+	static const char names[] = "\0.debug_info\0.debug_abbrev";
+	Elf64_Ehdr *elf = (Elf64_Ehdr *)file;
+	Elf64_Shdr *sections = (Elf64_Shdr *)(file + sizeof(*elf));
+	size_t len = write_unit(file + INFO_AT), names_at = INFO_AT + len;
+
+	memcpy(elf->e_ident, ELFMAG "\2\1\1", 7);
+	elf->e_type = ET_DYN;
+	elf->e_machine = EM_X86_64;
+	elf->e_version = EV_CURRENT;
+	elf->e_ehsize = sizeof(*elf);
+	elf->e_shoff = sizeof(*elf);
+	elf->e_shentsize = sizeof(*sections);
+	elf->e_shnum = 4;
+	elf->e_shstrndx = 3;
+	sections[1] = (Elf64_Shdr){.sh_name = 1,
+				   .sh_type = SHT_PROGBITS,
+				   .sh_offset = INFO_AT,
+				   .sh_size = len,
+				   .sh_addralign = 1};
+	sections[2] = (Elf64_Shdr){.sh_name = 13,
+				   .sh_type = SHT_PROGBITS,
+				   .sh_offset = ABBREV_AT,
+				   .sh_size = sizeof(abbrev),
+				   .sh_addralign = 1};
+	sections[3] = (Elf64_Shdr){.sh_type = SHT_STRTAB,
+				   .sh_offset = names_at,
+				   .sh_size = sizeof(names),
+				   .sh_addralign = 1};
+	put_bytes(file + ABBREV_AT, abbrev, sizeof(abbrev));
+	return names_at + put_bytes(file + names_at, names, sizeof(names));
+}
+
+static void test_dies_that_go_round(void **state)
+{
+	static _Alignas(8) uint8_t file[2048];
+	struct wire_frame frames[4];
+	struct rusage before, after;
+	struct units *units;
+	struct err err;
+	Dwarf *dwarf;
+	Elf *elf;
+	(void)state;
+
+	elf_version(EV_CURRENT);
+	elf = elf_memory((char *)file, write_file(file));
+	dwarf = dwarf_begin_elf(elf, DWARF_C_READ, NULL);
+	assert_non_null(dwarf);
+	assert_int_equal(units_create(dwarf, &units, &err), 0);
+	getrusage(RUSAGE_SELF, &before);
+	assert_int_equal(units_frames(units, 0x1010, frames, 4, NULL), 0);
+	getrusage(RUSAGE_SELF, &after);
+	assert_true(after.ru_utime.tv_sec - before.ru_utime.tv_sec < 2);
+	units_destroy(units);
+	dwarf_end(dwarf);
+	elf_end(elf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -442,6 +535,7 @@ int main(void)
 		cmocka_unit_test(test_other_build_id),
 		cmocka_unit_test(test_not_local),
 		cmocka_unit_test(test_shelf),
+		cmocka_unit_test(test_dies_that_go_round),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
