@@ -21,6 +21,8 @@ enum {
 	CODE_PIECES = CODE_WHOLE / PIECE,
 	HEADERS = 1024,
 	SEED = 0x6d74,
+	LIMIT_NAMES = 1 << 28, /* bytes of all names; of the largest libraries they are some 10 MB,
+				* but one string may be the end of many names */
 };
 
 /* One step of the hash: a 64-bit word into the state. */
@@ -56,15 +58,27 @@ uint64_t fingerprint_segments(const struct image *image)
 	return hash;
 }
 
+struct names {
+	uint64_t sum;
+	size_t left; /* of LIMIT_NAMES */
+};
+
+/* True: too much. */
 static bool add_symbol(void *arg, const struct image_symbol *symbol)
 {
-	uint64_t *sum = arg, hash;
+	struct names *names = arg;
+	uint64_t hash;
+	size_t len;
 
 	if (!symbol->dynamic || symbol->bind == STB_LOCAL || !*symbol->name)
 		return false;
-	hash = mix_bytes(SEED, (const uint8_t *)symbol->name, strlen(symbol->name));
+	len = strnlen(symbol->name, names->left);
+	names->left -= len;
+	if (!names->left)
+		return true;
+	hash = mix_bytes(SEED, (const uint8_t *)symbol->name, len);
 	hash = mix(hash, symbol->value);
-	*sum += mix(hash, symbol->size);
+	names->sum += mix(hash, symbol->size);
 	return false;
 }
 
@@ -113,16 +127,19 @@ static void put(struct fingerprint *f, size_t at, uint64_t value, unsigned width
 int fingerprint_make(struct image *image, struct fingerprint *ret)
 {
 	struct fingerprint f = {{FINGERPRINT_VERSION, image_class(image)}};
-	uint64_t dynamic = 0, code;
+	struct names names = {.left = LIMIT_NAMES};
+	uint64_t code;
 
 	if (hash_code(image, &code))
 		return -EFAULT;
-	image_for_each_symbol(image, add_symbol, &dynamic);
+	image_for_each_symbol(image, add_symbol, &names);
+	if (!names.left)
+		return -EFAULT;
 	put(&f, 2, image_machine(image), 2);
 	put(&f, 4, image_type(image), 2);
 	put(&f, 8, image_entry(image), 8);
 	put(&f, FINGERPRINT_SEGMENTS, fingerprint_segments(image), 8);
-	put(&f, 24, dynamic, 8);
+	put(&f, 24, names.sum, 8);
 	put(&f, 32, code, 8);
 	*ret = f;
 	return 0;

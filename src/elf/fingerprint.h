@@ -16,7 +16,7 @@ struct fingerprint {
 	uint8_t bytes[FINGERPRINT_BYTES];
 };
 
-/* 0, or -EFAULT: the code can't be read (a pure debug file). */
+/* 0, or -EFAULT: the code can't be read (a pure debug file), or its names are without end. */
 int fingerprint_make(struct image *image, struct fingerprint *ret);
 
 /* The hash of the segments alone: cheap, and the same in every copy of a file. */
