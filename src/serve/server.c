@@ -174,13 +174,12 @@ static bool is_busy(const struct server *server)
 /* Fills fds; returns how long poll() may sleep. */
 static int gather(struct server *server, struct pollfd *fds)
 {
-	int timeout = server->listener < 0 && !server->dial ? -1 : TICK_MS;
 	struct store *store = server->service.debuginfo.dirs.store;
+	bool indexing = is_indexing(server); /* our parent, too, is told how far it is */
+	int timeout = server->listener < 0 && !server->dial && !indexing ? -1 : TICK_MS;
 
 	fds[FD_LISTENER] = (struct pollfd){server->listener, POLLIN, 0};
-	fds[FD_INDEX] = (struct pollfd){-1, POLLIN, 0};
-	if (is_indexing(server))
-		fds[FD_INDEX].fd = store_fd(store);
+	fds[FD_INDEX] = (struct pollfd){indexing ? store_fd(store) : -1, POLLIN, 0};
 	fds[FD_ANNOUNCE] = (struct pollfd){
 		server->announce ? announce_fd(server->announce) : -1, POLLIN, 0};
 	if (server->dial && server->dial_at - channel_now() < TICK_MS)

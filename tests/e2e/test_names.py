@@ -504,6 +504,23 @@ def test_sends_away(sent, said):
     assert process.returncode == 0
 
 
+def test_says_how_far_the_index_is(tmp_path):
+    """Who waits for the directories to be read is told every second, or would give up."""
+    program = tmp_path / "program"
+    shutil.copy("/bin/true", program)
+    for i in range(2000):
+        os.link(program, tmp_path / f"other{i}")
+    sock, process = serve(*[f"--serve-dir={tmp_path}"] * 500)
+    module = (struct.pack("<IIHH", 1, 0, 0, 2) + b"/x\0" + b"\2ab"
+              + struct.pack("<HHI", 0, 0xffff, 0))
+    with sock:
+        sock.sendall(message(1, HELLO) + message(3, module))
+        answers = [receive(sock) for _ in range(3)]
+    assert [kind for kind, _ in answers] == [2, 11, 11], answers
+    assert b"indexing the directories: " in answers[2][1]
+    process.communicate(timeout=20)
+
+
 def test_unknown_module():
     """A question about nothing is answered as such; the connection stays."""
     sock, process = serve()
