@@ -19,6 +19,7 @@ struct request {
 	resolver_rules_fn *take;      /* RULES: the same */
 	void *arg;		      /* of both */
 	uint64_t row_vaddr; /* of the last one */
+	unsigned rounds;    /* UNWIND: full answers */
 };
 
 struct resolver {

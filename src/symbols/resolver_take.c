@@ -123,6 +123,10 @@ static int take_rules(struct request *request, const struct wire_message *messag
 	return 0;
 }
 
+/* Of UNWIND: a million rows, as many as are kept (unwind/row_table.h).  There could be more
+ * behind every answer. */
+enum { MAX_ROUNDS = (1 << 20) / WIRE_MAX_UNWIND };
+
 /* All parts of an answer are there.  True: so is the whole answer. */
 static bool take_end(struct resolver *r, struct request *request, struct err *err, int *e)
 {
@@ -134,7 +138,8 @@ static bool take_end(struct resolver *r, struct request *request, struct err *er
 				     request->answered, request->count);
 		return true;
 	}
-	if (request->answered < WIRE_MAX_UNWIND || request->row_vaddr == UINT64_MAX)
+	if (request->answered < WIRE_MAX_UNWIND || request->row_vaddr == UINT64_MAX ||
+	    ++request->rounds == MAX_ROUNDS)
 		return true;
 	request->answered = 0;
 	request->id = ++r->last_id;

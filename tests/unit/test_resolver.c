@@ -39,6 +39,7 @@ enum manner {
 	FLOODS,	       /* the same, without a pause */
 	TRICKLES,      /* parts of an answer, with nothing in them */
 	FAT,	       /* a megabyte of names for an address */
+	ENDLESS,       /* as many rows as an answer holds, whenever asked */
 };
 
 struct fake {
@@ -146,6 +147,22 @@ static void answer_rows(struct wire_out *out, const struct wire_message *message
 	wire_answer_end(&answer);
 }
 
+/* Full answers: there may always be more. */
+static void answer_unwind(struct fake *fake, struct wire_out *out,
+			  const struct wire_message *message)
+{
+	const struct row row = {.cfa = ROW_CFA_SP, .cfa_offset = 8};
+	struct wire_answer answer;
+	struct wire_range range;
+
+	assert_int_equal(wire_read_range(message, &range, NULL), 0);
+	fake->lookups++;
+	wire_answer_begin(&answer, out, message->request, WIRE_UNWIND_TABLE, range.handle);
+	for (uint32_t i = 0; i < WIRE_MAX_UNWIND; i++)
+		wire_answer_unwind(&answer, range.begin, &row);
+	wire_answer_end(&answer);
+}
+
 static void greet(struct fake *fake, struct wire_out *out, const struct wire_message *message)
 {
 	struct wire_welcome welcome = {.version = WIRE_VERSION, .program = "fake 1"};
@@ -211,6 +228,10 @@ static bool answer(struct fake *fake, struct wire_out *out, const struct wire_me
 		answer_symbols(out, message);
 	} else if (message->type == WIRE_ROWS) {
 		answer_rows(out, message);
+	} else if (message->type == WIRE_UNWIND && fake->lookups == 100) {
+		return false;
+	} else if (message->type == WIRE_UNWIND) {
+		answer_unwind(fake, out, message);
 	}
 	return true;
 }
@@ -549,6 +570,32 @@ static void test_no_server(void **state)
 	resolver_destroy(NULL);
 }
 
+static void count_row(void *arg, uint64_t vaddr, const struct row *row)
+{
+	(void)vaddr;
+	(void)row;
+	++*(size_t *)arg;
+}
+
+/* Nobody keeps more than a million rows, so no more are asked for. */
+static void test_rows_without_end(void **state)
+{
+	struct resolver *r;
+	struct fake fake;
+	struct err err;
+	size_t rows = 0;
+	(void)state;
+
+	assert_int_equal(fake_start(&fake, ENDLESS, &r, &err), 0);
+	assert_int_equal(resolver_want_unwind(r, &one, count_row, &rows, &err), 0);
+	assert_int_equal(resolver_wait(r, NULL, NULL, &err), 0);
+	assert_int_equal(rows, 1 << 20);
+	assert_true(resolver_is_alive(r, NULL));
+	resolver_destroy(r);
+	fake_end(&fake);
+	assert_int_equal(fake.lookups, (1 << 20) / WIRE_MAX_UNWIND);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -557,6 +604,7 @@ int main(void)
 		cmocka_unit_test(test_failures),      cmocka_unit_test(test_no_welcome),
 		cmocka_unit_test(test_error_answers), cmocka_unit_test(test_bad_children),
 		cmocka_unit_test(test_no_server),
+		cmocka_unit_test(test_rows_without_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
