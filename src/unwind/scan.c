@@ -13,7 +13,8 @@
  * followed: both of a branch, the one behind a call, all of a jump table that a compare
  * gives the length of.  Where ways meet, what they don't agree on is unknown from there
  * on (a function with alloca() on one way: sp; then r7 or r11 tells the CFA).  So the
- * result holds on every way, or there is none.
+ * result holds on every way, or there is none.  Code that is made to have more ways than
+ * any compiler makes has none, too.
  *
  * Code that no way leads to is behind a jump to nobody knows where (a table that no
  * compare bounds), and has the state of such jumps, or is where exceptions land, and has
@@ -39,6 +40,7 @@
 
 enum { FP = 11, SP = 13, LR = 14, PC = 15 };
 enum { MAX_CODE = 1 << 17, MAX_TABLE = 1024, MAX_ROUNDS = 200 };
+enum { MAX_ARRIVALS = 1 << 21 }; /* of one scan; of libc's and python3's functions: 20 651 */
 enum { CLOBBERED = 0x500f }; /* r0-r3, r12, lr: by a call (AAPCS 6.1.1) */
 
 struct state {
@@ -72,6 +74,7 @@ struct scan {
 	struct common jumps;  /* of jumps to nobody knows where */
 	struct common calls;
 	bool again, no_memory;
+	uint32_t arrivals; /* of all rounds */
 };
 
 static uint32_t unit_of(const struct scan *s, uint32_t at)
@@ -218,6 +221,9 @@ static void arrive(struct scan *s, uint32_t at, const struct state *state, uint3
 
 	if (at >= s->function->len || at & (s->function->thumb ? 1 : 3))
 		return; /* another function: a tail call */
+	if (s->arrivals == MAX_ARRIVALS)
+		return;
+	s->arrivals++;
 	there = &s->states[unit_of(s, at)];
 	call = &s->from_call[unit_of(s, at)];
 	if (!there->met) {
@@ -344,7 +350,7 @@ static const struct state *place_of(const struct scan *s, uint32_t at)
 
 static void work_off(struct scan *s)
 {
-	while (s->work.len && !s->again && !s->no_memory)
+	while (s->work.len && !s->again && !s->no_memory && s->arrivals < MAX_ARRIVALS)
 		leave(s, s->work.at[--s->work.len]);
 }
 
@@ -367,6 +373,8 @@ static int one_round(struct scan *s)
 			arrive(s, s->wanted, &common->state, 0);
 		work_off(s);
 	}
+	if (s->arrivals == MAX_ARRIVALS)
+		return -ENOENT;
 	return s->no_memory ? -ENOMEM : 0;
 }
 

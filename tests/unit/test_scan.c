@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -226,12 +227,41 @@ static void any_code(void **state)
 	}
 }
 
+/* Tables all over, each of a thousand ways, and pushes between them: code that nobody
+ * compiled. */
+static void ways_without_end_have_an_end(void **state)
+{
+	enum { LEN = 1 << 15 };
+	uint8_t *code = malloc(LEN);
+	struct scan_function function = {BEGIN, code, LEN, true};
+	struct scan_frame frame;
+	uint32_t seed = 1;
+	clock_t began = clock();
+
+	(void)state;
+	/* push {lr}; cmp.w r0, #4080 */
+	memcpy(code, (uint16_t[]){0xb500, 0xf5b0, 0x6f7f}, 6);
+	for (size_t at = 6; at + 4 <= LEN; at += 4) {
+		uint16_t table[] = {0xe8df, 0xf000}, pushes[] = {0xb081, 0xb402};
+
+		seed = seed * 1103515245 + 12345;
+		pushes[0] += seed >> 16 & 3;
+		pushes[1] |= 1u << (seed >> 18 & 7);
+		memcpy(code + at, seed >> 21 & 7 ? table : pushes, 4);
+	}
+	memset(code + LEN - 2, 0, 2);
+	assert_int_equal(scan_find(&function, BEGIN + LEN - 100, &frame), -ENOENT);
+	assert_true(clock() - began < 3 * CLOCKS_PER_SEC);
+	free(code);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames),   cmocka_unit_test(to_rows),
 		cmocka_unit_test(steps),    cmocka_unit_test(addresses),
 		cmocka_unit_test(any_code),
+		cmocka_unit_test(ways_without_end_have_an_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
