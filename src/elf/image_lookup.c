@@ -141,6 +141,9 @@ bool image_symbol_find(struct image *image, const char *name, struct image_symbo
 
 /* ---- by address ------------------------------------------------------------------ */
 
+/* How many may begin within a function, before vaddr: more stand in none that knows its size. */
+enum { LIMIT_NEST = 1000 };
+
 /* Which of two names of one address a user knows: negative: a, positive: b. */
 static int compare_names(const struct image_symbol *a, const struct image_symbol *b)
 {
@@ -251,7 +254,8 @@ bool image_symbol_at(struct image *image, uint64_t vaddr, struct image_symbol *r
 			high = middle;
 	}
 	/* low: how many begin at or below vaddr */
-	for (size_t i = low; i > 0 && index[i - 1].max_end > vaddr; i--) {
+	for (size_t i = low; i > 0 && low - i < LIMIT_NEST && index[i - 1].max_end > vaddr;
+	     i--) {
 		if (index[i - 1].end > vaddr)
 			return symbol_of(image, &index[i - 1], ret);
 	}

@@ -406,49 +406,101 @@ static void a_table_that_changes_is_no_more_than_empty(void **state)
 	image_close(image);
 }
 
-/* A file of 20000 symbols, whose names are each the rest of one string of 2 MB. */
-static void names_are_hashed_within_reason(void **state)
+/* A file with dynamic symbols alone, which the caller fills in, and names of so many bytes. */
+static uint8_t *file_of_symbols(size_t count, size_t names_len, Elf64_Sym **symbols,
+				uint8_t **names, size_t *len)
 {
-	enum { SYMBOLS = 20000, NAMES = 2 << 20, TABLE_AT = 0x1000 };
-	const size_t names_at = TABLE_AT + SYMBOLS * sizeof(Elf64_Sym), len = names_at + NAMES;
-	uint8_t *bytes = calloc(1, len);
+	enum { DYNAMIC_AT = 0x200, HASH_AT = 0x300, TABLE_AT = 0x1000 };
+	const size_t names_at = TABLE_AT + count * sizeof(Elf64_Sym);
+	uint8_t *bytes = calloc(1, names_at + names_len);
 	Elf64_Ehdr *elf = (Elf64_Ehdr *)bytes;
 	Elf64_Phdr *headers = (Elf64_Phdr *)(elf + 1);
-	Elf64_Dyn *dynamic = (Elf64_Dyn *)(bytes + 0x200);
-	Elf64_Sym *symbols = (Elf64_Sym *)(bytes + TABLE_AT);
-	struct fingerprint fingerprint;
-	struct memory_buffer memory;
-	clock_t began = clock();
-	struct image *image;
+	Elf64_Dyn *dynamic = (Elf64_Dyn *)(bytes + DYNAMIC_AT);
 
-	(void)state;
+	*len = names_at + names_len;
 	*elf = (Elf64_Ehdr){.e_type = ET_DYN,
 			    .e_machine = EM_X86_64,
 			    .e_phoff = sizeof(*elf),
 			    .e_phentsize = sizeof(*headers),
 			    .e_phnum = 2};
 	memcpy(elf->e_ident, ELFMAG "\2\1\1", 7);
-	headers[0] = (Elf64_Phdr){
-		.p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_filesz = len, .p_memsz = len};
+	headers[0] = (Elf64_Phdr){.p_type = PT_LOAD,
+				  .p_flags = PF_R | PF_X,
+				  .p_filesz = *len,
+				  .p_memsz = *len};
 	headers[1] = (Elf64_Phdr){.p_type = PT_DYNAMIC,
-				  .p_offset = 0x200,
-				  .p_vaddr = 0x200,
+				  .p_offset = DYNAMIC_AT,
+				  .p_vaddr = DYNAMIC_AT,
 				  .p_filesz = 5 * sizeof(*dynamic)};
 	dynamic[0] = (Elf64_Dyn){DT_SYMTAB, {TABLE_AT}};
 	dynamic[1] = (Elf64_Dyn){DT_STRTAB, {names_at}};
-	dynamic[2] = (Elf64_Dyn){DT_STRSZ, {NAMES}};
-	dynamic[3] = (Elf64_Dyn){DT_HASH, {0x300}};
-	((Elf64_Word *)(bytes + 0x300))[1] = SYMBOLS;
-	for (int i = 0; i < SYMBOLS; i++)
-		symbols[i] = (Elf64_Sym){.st_name = 1 + (Elf64_Word)i,
-					 .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC),
-					 .st_shndx = 1,
-					 .st_value = 0x1000};
-	memset(bytes + names_at + 1, 'a', NAMES - 2);
+	dynamic[2] = (Elf64_Dyn){DT_STRSZ, {names_len}};
+	dynamic[3] = (Elf64_Dyn){DT_HASH, {HASH_AT}};
+	((Elf64_Word *)(bytes + HASH_AT))[1] = (Elf64_Word)count;
+	*symbols = (Elf64_Sym *)(bytes + TABLE_AT);
+	*names = bytes + names_at;
+	return bytes;
+}
+
+static const Elf64_Sym function = {.st_name = 1,
+				   .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC),
+				   .st_shndx = 1,
+				   .st_value = 0x1000};
+
+/* 20000 symbols, whose names are each the rest of one string of 2 MB. */
+static void names_are_hashed_within_reason(void **state)
+{
+	enum { SYMBOLS = 20000, NAMES = 2 << 20 };
+	struct fingerprint fingerprint;
+	struct memory_buffer memory;
+	clock_t began = clock();
+	struct image *image;
+	Elf64_Sym *symbols;
+	uint8_t *names, *bytes;
+	size_t len;
+
+	(void)state;
+	bytes = file_of_symbols(SYMBOLS, NAMES, &symbols, &names, &len);
+	for (Elf64_Word i = 0; i < SYMBOLS; i++) {
+		symbols[i] = function;
+		symbols[i].st_name += i;
+	}
+	memset(names + 1, 'a', NAMES - 2);
 	memory_buffer_init(&memory, 0, bytes, len);
 	assert_int_equal(image_open(&memory.memory, &image, NULL), 0);
 	assert_int_equal(fingerprint_make(image, &fingerprint), -EFAULT);
 	assert_true(clock() - began < 5 * CLOCKS_PER_SEC);
+	image_close(image);
+	free(bytes);
+}
+
+/* One function that says it reaches over 200000 others. */
+static void a_function_around_all_is_not_looked_for(void **state)
+{
+	enum { SYMBOLS = 200000, LOOKUPS = 50000 };
+	struct image_symbol symbol;
+	struct memory_buffer memory;
+	clock_t began = clock();
+	struct image *image;
+	Elf64_Sym *symbols;
+	uint8_t *names, *bytes;
+	size_t len;
+
+	(void)state;
+	bytes = file_of_symbols(SYMBOLS, 4, &symbols, &names, &len);
+	for (Elf64_Word i = 0; i < SYMBOLS; i++) {
+		symbols[i] = function;
+		symbols[i].st_value += 8 * i;
+		symbols[i].st_size = i ? 4 : 8 * SYMBOLS;
+	}
+	names[1] = 'f';
+	memory_buffer_init(&memory, 0, bytes, len);
+	assert_int_equal(image_open(&memory.memory, &image, NULL), 0);
+	assert_true(image_symbol_at(image, 0x1000 + 8 * 100 + 6, &symbol));
+	assert_int_equal(symbol.value, 0x1000);
+	for (unsigned i = 0; i < LOOKUPS; i++)
+		assert_false(image_symbol_at(image, 0x1000 + 8 * (SYMBOLS - 1 - i) + 6, &symbol));
+	assert_true(clock() - began < 3 * CLOCKS_PER_SEC);
 	image_close(image);
 	free(bytes);
 }
@@ -466,6 +518,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_elf_file_is_refused),
 		cmocka_unit_test(a_table_that_changes_is_no_more_than_empty),
 		cmocka_unit_test(names_are_hashed_within_reason),
+		cmocka_unit_test(a_function_around_all_is_not_looked_for),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
