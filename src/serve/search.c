@@ -293,5 +293,9 @@ int search_main(const struct search_dirs *dirs, const struct search_for *who,
 	else
 		snprintf(path, sizeof(path), "%s", who->path);
 	e = open_same(who, path, who->path, ret, err);
-	return e && !gone && open_deleted(who, ret) == 0 ? 0 : e;
+	if (e && !gone && open_deleted(who, ret) == 0) {
+		err->code = 0;
+		return 0;
+	}
+	return e;
 }

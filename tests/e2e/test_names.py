@@ -401,6 +401,20 @@ def test_deleted_program(client, tmp_path, started):
     assert answer.source == NO_NAMES and "does not match" in answer.remark
 
 
+def test_deleted_program_without_names(client, tmp_path):
+    """It is found, and has none: nothing is wrong with a file."""
+    source = tmp_path / "waits.c"
+    source.write_text("#include <unistd.h>\nint main(void) { write(1, \"r\", 1); return pause(); }\n")
+    program = build(tmp_path, "gcc", "-s", source)
+    identity = names.build_id(program)
+    with subprocess.Popen([program], stdout=subprocess.PIPE) as process:
+        assert process.stdout.read(1) == b"r"
+        program.unlink()
+        answer = names.ask(client, program, [0x1000], pid=process.pid, identity=identity)
+        process.kill()
+    assert answer.source == NO_NAMES and answer.remark is None
+
+
 # ---- broken files ---------------------------------------------------------------------------
 
 def test_broken_files(client, tmp_path):
