@@ -232,7 +232,8 @@ pid_t status_alive(pid_t pid)
 	return alive;
 }
 
-/* One block: the pointers, then the strings. */
+/* One block: the pointers, then the strings.  Without the empty ones at the end, in which a
+ * title that a program gives itself has left its old arguments' room. */
 static char **argv_of(const char *text, size_t len)
 {
 	size_t count = 0, n = 0;
@@ -247,6 +248,8 @@ static char **argv_of(const char *text, size_t len)
 	memcpy(strings, text, len);
 	for (size_t i = 0; i < len; i += strlen(strings + i) + 1)
 		argv[n++] = strings + i;
+	while (n > 1 && !*argv[n - 1])
+		n--;
 	argv[n] = NULL;
 	return argv;
 }

@@ -59,7 +59,7 @@ VEC_TYPE(tid_list, pid_t);
 int status_threads(pid_t pid, struct tid_list *ret);
 
 /* argv, NULL-terminated, in one malloc'ed block (free() it).  Falls back to the
- * name in brackets.  NULL: memory is short. */
+ * name in brackets.  Empty arguments at its end are left out.  NULL: memory is short. */
 char **status_command(pid_t pid);
 
 #endif

@@ -322,7 +322,7 @@ static void run_with_arguments(struct child_case *self, void *arg)
 {
 	(void)self;
 	(void)arg;
-	execl("/proc/self/exe", "sh", "-c", "read x", "", "last one", NULL);
+	execl("/proc/self/exe", "sh", "-c", "read x", "", "last one", "", "", NULL);
 }
 
 static void the_command_of_a_process(void **state)
