@@ -149,8 +149,9 @@ static void print_origin(FILE *out, const struct snapshot *s, uint64_t in_use)
 	fputs("from ", out);
 	print_count(out, users, "call stack");
 	if (users > 1 && in_use)
-		fprintf(out, "; the largest holds %.0f%%",
-			100.0 * (double)largest / (double)in_use);
+		fprintf(out, "; the largest holds %s%.0f%%",
+			largest * 100 < in_use ? "less than " : "",
+			largest * 100 < in_use ? 1 : 100.0 * (double)largest / (double)in_use);
 	putc('.', out);
 }
 

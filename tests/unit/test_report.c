@@ -103,6 +103,23 @@ static void test_count_order_and_what_is_left_out(void **state)
 	free(text);
 }
 
+static void test_many_equal_stacks(void **state)
+{
+	char *text;
+
+	(void)state;
+	case_demo();
+	for (unsigned i = 0; i < 200; i++) {
+		const frame_t stack[] = {frame_of(1, 0x2000 + i)};
+
+		case_stack(stack, 1, WALK_ROOT, 1, 0, 200);
+	}
+	case_snapshot();
+	text = case_report(NULL, NULL, &plain);
+	assert_non_null(strstr(text, "from 203 call stacks; the largest holds less than 1%.\n"));
+	free(text);
+}
+
 static const char *dynamic_symbol(void *arg, const struct snapshot_module *module,
 				  uint64_t offset, uint64_t *base)
 {
@@ -566,6 +583,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_whole_report, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_names_are_asked_in_batches, case_begin,
 						case_end),
+		cmocka_unit_test_setup_teardown(test_many_equal_stacks, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_count_order_and_what_is_left_out,
 						case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_names_of_the_target_side, case_begin,
