@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "report/decode.h"
 #include "report/utf8.h"
@@ -166,6 +167,19 @@ static int serve_network(const struct serve_options *options, struct err *err)
 	return e;
 }
 
+/* What the child would say too, and we then of the child. */
+static int check_dirs(const struct serve_options *options, struct err *err)
+{
+	for (size_t i = 0; i < options->dirs.len; i++) {
+		int fd = open(options->dirs.at[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (fd < 0)
+			return err_sys(err, -errno, "%s", options->dirs.at[i]);
+		close(fd);
+	}
+	return 0;
+}
+
 /* memtrace's own way to names, with us at both ends: a child serves the directories. */
 static int decode(const struct serve_options *options, struct err *err)
 {
@@ -173,10 +187,13 @@ static int decode(const struct serve_options *options, struct err *err)
 					      .debug_dirs = options->dirs.at,
 					      .debuginfod = options->debuginfod,
 					      .serve_dirs = true};
-	FILE *in = fopen(options->report, "re");
 	struct resolver *resolver;
+	FILE *in;
 	int e;
 
+	if (check_dirs(options, err))
+		return err->code;
+	in = fopen(options->report, "re");
 	if (!in)
 		return err_sys(err, -errno, "%s", options->report);
 	e = resolver_start(&wish, &resolver, err);

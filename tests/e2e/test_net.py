@@ -278,6 +278,16 @@ def test_report_of_a_later_version(tmp_path, form):
                            "known here\n")
 
 
+@pytest.mark.parametrize("name, why", [("gone", "No such file or directory"), ("r", "Not a directory")])
+def test_report_with_a_wrong_directory(tmp_path, name, why):
+    subprocess.run([MEMTRACE, "-q", "--no-symbols", "-o", tmp_path / "r", "/usr/bin/true"], check=True,
+                   stdin=subprocess.DEVNULL)
+    done = subprocess.run([net.FS, "--report", tmp_path / "r", tmp_path, tmp_path / name],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr == f"memtrace-fs: {tmp_path / name}: {why}\n"
+
+
 @pytest.mark.parametrize("text", ["{", '{"modules": [}', '{"modules": []} x', "{" * 100, '{"a": "',
                                   '{"contexts": [{"stack": [{]}]}'])
 def test_no_json(tmp_path, text):
