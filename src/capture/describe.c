@@ -111,7 +111,8 @@ int engine_snapshot(struct engine *engine, struct snapshot **ret, struct err *er
 	clock_gettime(CLOCK_REALTIME, &snapshot->taken);
 	snapshot->ticks_now = engine_now(engine);
 	snapshot->running = !engine->ended || engine->end == CAPTURE_DETACHED;
-	snapshot->blind = !engine->hooks.allocators && !snapshot->totals.allocs;
+	snapshot->blind = !engine->hooks.allocators && !snapshot->totals.allocs &&
+			  (engine->ended || !engine->loading);
 	snapshot->region_bytes = region_memory(engine->region);
 	snapshot->command = command_copy(engine->command);
 	rc = snapshot->command ? modules_describe(engine, snapshot) : -ENOMEM;

@@ -275,6 +275,13 @@ def test_a_program_in_which_nothing_is_seen(tmp_path, before):
     assert "No allocator was found: what the process allocates is not known." in result.stderr
 
 
+def test_a_report_before_the_program_begins():
+    """Its libraries are still to come: that none has an allocator is no news."""
+    result = run("-q", "--no-symbols", "-x", "report", "true")
+    assert result.returncode == 0
+    assert result.stderr.startswith("Process ") and "No allocator was found" not in result.stderr
+
+
 def test_json(leaky, tmp_path):
     path = tmp_path / "report.json"
     run("-q", "--format=json", "-o", path, leaky)
