@@ -23,6 +23,9 @@
 
 #define REGION_LIMIT_64 (1ull << 38)
 #define REGION_LIMIT_32 (1ull << 29)
+#define NO_ALLOCATOR                                                                         \
+	"no allocator found in pid %d: no module has a symbol malloc; of a static program "  \
+	"that was stripped, --debug-dir=DIR or a memtrace-fs must have the unstripped file"
 
 /* ---- words ------------------------------------------------------------- */
 
@@ -178,10 +181,7 @@ int engine_attach(struct engine *engine, pid_t pid, struct err *err)
 	if (!rc && !engine->hooks.allocators && begins_just_now(engine))
 		engine->loading = true;
 	if (!rc && !engine->hooks.allocators && !engine->loading)
-		rc = err_set(err, -ENOENT,
-			     "no allocator found in pid %d: no module has a symbol malloc (a "
-			     "static program that was stripped?)",
-			     pid);
+		rc = err_set(err, -ENOENT, NO_ALLOCATOR, pid);
 	if (rc && !status_alive(pid)) /* that is why, whatever was seen of it */
 		rc = err_set(err, -ESRCH, "pid %d ended before it could be attached to", pid);
 	if (!rc && !engine->ended)
@@ -194,10 +194,7 @@ static void is_loaded(struct engine *engine)
 {
 	engine->loading = false;
 	if (!engine->hooks.allocators)
-		engine_warn(engine,
-			    "no allocator found in pid %d: no module has a symbol malloc (a "
-			    "static program that was stripped?)",
-			    engine->tracee.pid);
+		engine_warn(engine, NO_ALLOCATOR, engine->tracee.pid);
 }
 
 int engine_launch(struct engine *engine, char *const argv[], struct err *err)

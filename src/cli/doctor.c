@@ -118,7 +118,8 @@ static void judge_allocator(struct inside *inside)
 					    "no allocator found in pid %d: no module has a "
 					    "symbol malloc that can be followed",
 					    inside->tracee.pid),
-			       "a static program must not be stripped");
+			       "a static program must not be stripped, or --debug-dir=DIR or a "
+			       "memtrace-fs must have its unstripped file");
 }
 
 static void judge_files(struct inside *inside)

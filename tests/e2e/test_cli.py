@@ -271,7 +271,8 @@ def test_a_program_in_which_nothing_is_seen(tmp_path, before):
     subprocess.run(["cc", "-static", "-s", "-o", program, source], check=True)
     result = run("-q", "--error-exitcode=9", *before, program)
     assert result.returncode == 1
-    assert re.search(r"^memtrace: no allocator found in pid \d+: no module has a symbol malloc", result.stderr, re.M)
+    assert re.search(r"^memtrace: no allocator found in pid \d+: no module has a symbol malloc; .* unstripped file$",
+                     result.stderr, re.M)
     assert "No allocator was found: what the process allocates is not known." in result.stderr
 
 

@@ -359,7 +359,8 @@ def test_no_allocator(tmp_path, started):
     assert found.status == 1
     assert found.one("allocator") == (
         "FAIL", f"no allocator found in pid {pid}: no module has a symbol malloc that can be "
-        "followed", "a static program must not be stripped")
+        "followed", "a static program must not be stripped, or --debug-dir=DIR or a memtrace-fs must "
+        "have its unstripped file")
 
 
 def test_no_unwind_data(tmp_path, started):
