@@ -271,6 +271,7 @@ static void on_exec(struct engine *engine)
 	struct err err;
 	int rc = attach_check_machine(engine->tracee.pid, &err);
 
+	tracee_hand_out_children(&engine->tracee, engine_handle, engine); /* by the old log */
 	program_forget(engine);
 	if (rc) {
 		err_set(&engine->stranger, rc, "process %d now runs %s and is let go: %s",
@@ -316,7 +317,7 @@ void engine_handle(void *arg, struct stop *stop)
 		hide_stop(&engine->tracee, stop);
 		break;
 	case STOP_CHILD:
-		if (!stop->shares_memory) {
+		if (!stop->shares_memory || engine->ended) {
 			child_set_free(engine, thread);
 			return;
 		}

@@ -69,6 +69,8 @@ void engine_leave(struct engine *engine)
 		return;
 	rc = engine->ended ? -ECHILD
 			   : tracee_stop(&engine->tracee, engine_handle, engine, &err);
+	if (engine->ended)
+		tracee_hand_out_children(&engine->tracee, engine_handle, engine);
 	if (!rc && engine->hooks.hard)
 		drain(engine);
 	tracee_for_each(&engine->tracee, thread_abandon, engine);

@@ -4,7 +4,8 @@
 
 #include "tracer/tracee.h"
 
-/* The parent's event: the child has stopped already (true: *ret is that), or will. */
+/* The parent's event: the child has stopped already (true: *ret is that), or will.  pid 0: the
+ * parent was killed before it could be asked which. */
 bool children_announced(struct tracee *tracee, pid_t pid, bool vfork, struct stop *ret);
 /* Was it announced?  Then it is so no longer. */
 bool children_expected(struct tracee *tracee, pid_t pid, bool *vfork);

@@ -129,7 +129,7 @@ static bool stop_event(struct tracee *tracee, struct thread *thread, int event, 
 		/* CLONE is also what clone() without an exit signal reports. */
 		if (status_read(tid, 0, &status) == 0 && status.tgid != tracee->pid)
 			reported = children_announced(tracee, tid, true, ret);
-		else if (!new)
+		else if (tid && !new)
 			threads_add(tracee, tid);
 		break;
 	}

@@ -134,6 +134,12 @@ int tracee_next(struct tracee *tracee, bool wait, struct stop *ret);
 /* Ends a stop.  While the world stands, only takes note. */
 void tracee_continue(struct tracee *tracee, struct thread *thread);
 
+/* The process has ended, or is another program: hands out, as STOP_CHILD, the children of what
+ * it was whose first stop is still to come or whose parent was killed before it told of them,
+ * and what else there is. */
+void tracee_hand_out_children(struct tracee *tracee,
+			      void (*handle)(void *arg, struct stop *stop), void *arg);
+
 /* Lets one process (a fork child) go for good, and forgets it. */
 void tracee_let_go(struct tracee *tracee, struct thread *thread);
 

@@ -1,4 +1,6 @@
 """Children run free and unharmed; a new program begins new statistics."""
+import os
+import subprocess
 import time
 
 import pytest
@@ -65,6 +67,56 @@ def test_forks_of_threads_that_an_exec_kills(target, attach):
     tracer.detach()
     process.go_on()
     process.result()
+
+
+FORKING = r"""
+    #include <pthread.h>
+    #include <stdio.h>
+    #include <unistd.h>
+    static void *forks(void *arg)
+    {
+        char byte;
+
+        for (;; usleep(500)) {
+            if (fork())
+                continue;
+            dprintf(1, "%d\n", getpid());
+            _exit(read(0, &byte, 1));
+        }
+        return arg;
+    }
+    int main(int argc, char *argv[])
+    {
+        pthread_t thread;
+
+        for (int i = 0; i < 4; i++)
+            pthread_create(&thread, NULL, forks, NULL);
+        usleep(10000);
+        if (argc > 1)
+            execv(argv[1], argv + 1);
+        _exit(0);
+    }
+    """
+
+
+@pytest.mark.parametrize("end", [(), ("/bin/true",)], ids=["exit", "exec"])
+def test_forks_at_the_end(tmp_path, end):
+    """Threads fork while another ends the program: no child keeps the patches."""
+    program, (ours, theirs) = tmp_path / "forking", os.pipe()
+    subprocess.run(["cc", "-pthread", "-o", program, "-xc", "-"], input=FORKING, text=True, check=True)
+    try:
+        for _ in range(8):
+            with (tmp_path / "out").open("w+") as out:
+                subprocess.run([memtrace.MEMTRACE, "-q", "--no-symbols", "-o", tmp_path / "report", program,
+                                *end], stdin=ours, stdout=out, timeout=30, check=True)
+                out.seek(0)
+                children = [int(line) for line in out]
+            assert children
+            for child in children:
+                memtrace.untouched(child)
+    finally:
+        os.close(theirs)
+        os.close(ours)
 
 
 @pytest.mark.parametrize("how", [(), ("thread",)], ids=["main thread", "another thread"])
