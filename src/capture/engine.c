@@ -243,6 +243,7 @@ static void child_set_free(struct engine *engine, struct thread *child)
 			undo_wipe(engine->undo, &copy.target);
 		target_close(&copy.target);
 	}
+	engine->child = child->tid;
 	tracee_let_go(&engine->tracee, child);
 }
 

@@ -55,6 +55,7 @@ struct engine {
 	bool harden;	 /* one is about to get one: a thread waits for us */
 	bool left;	 /* a predecessor's stubs could not be wiped: a thread was inside */
 	bool loading;	 /* launched; libraries are not all there yet */
+	pid_t child;	 /* of the process, by its last fork; 0 */
 	pid_t dying;	 /* this thread is about to end the process; 0 */
 	bool unkillable; /* by that, while it is traced */
 	struct err stranger; /* code: the process runs another machine's program now; why that

@@ -71,6 +71,10 @@ void engine_leave(struct engine *engine)
 			   : tracee_stop(&engine->tracee, engine_handle, engine, &err);
 	if (engine->ended)
 		tracee_hand_out_children(&engine->tracee, engine_handle, engine);
+	/* A program that becomes a daemon ends at once, and its child does the work. */
+	if (engine->ended && engine->child && status_alive(engine->child))
+		engine_step(engine, "Its child %d runs on and is not watched: memtrace -p %d",
+			    engine->child, engine->child);
 	if (!rc && engine->hooks.hard)
 		drain(engine);
 	tracee_for_each(&engine->tracee, thread_abandon, engine);

@@ -283,6 +283,28 @@ def test_a_report_before_the_program_begins():
     assert result.stderr.startswith("Process ") and "No allocator was found" not in result.stderr
 
 
+def test_a_program_that_becomes_a_daemon(tmp_path):
+    """What is of interest begins when the process that was started has ended."""
+    source, program = tmp_path / "daemon.c", tmp_path / "daemon"
+    source.write_text("""
+        #include <stdio.h>
+        #include <unistd.h>
+        int main(void) { char byte; pid_t pid = fork(); return pid ? printf("%d\\n", pid) < 0 : read(0, &byte, 1); }
+        """)
+    subprocess.run(["cc", "-o", program, source], check=True)
+    ours, theirs = os.pipe()
+    out, err = tmp_path / "out", tmp_path / "err"  # no pipes: the child has them as well
+    try:
+        with out.open("w") as stdout, err.open("w") as stderr:
+            subprocess.run([MEMTRACE, "--no-symbols", program], stdin=ours, stdout=stdout, stderr=stderr,
+                           timeout=60, check=True)
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    child = int(out.read_text())
+    assert f"\nIts child {child} runs on and is not watched: memtrace -p {child}\n" in err.read_text()
+
+
 def test_json(leaky, tmp_path):
     path = tmp_path / "report.json"
     run("-q", "--format=json", "-o", path, leaky)
