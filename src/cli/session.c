@@ -237,7 +237,7 @@ static void on_timer(struct session *s, enum session_timer timer)
 			words_say(&s->words, "Still attaching ...");
 		break;
 	case TIMER_SUSPEND:
-		kill(getpid(), SIGSTOP);
+		signals_suspend();
 		break;
 	case TIMER_JOB:
 		resume_console(s);

@@ -117,6 +117,17 @@ void signals_unblock_leave(const struct signals *signals)
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+void signals_suspend(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTSTP);
+	raise(SIGTSTP);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 void signals_release(struct signals *signals)
 {
 	struct signal_event dropped;

@@ -51,6 +51,10 @@ bool signals_take_leave(const struct signals *signals, struct signal_event *ret)
 /* In the calling thread: such a signal ends us, as it ends any program. */
 void signals_unblock_leave(const struct signals *signals);
 
+/* Stops us as SIGTSTP would have: not where no shell could continue us (in an orphaned process
+ * group, a container's first one), which only the kernel knows. */
+void signals_suspend(void);
+
 /* From here on the process has nothing to lose: those that wait are dropped, later
  * ones end us as they end any program. */
 void signals_release(struct signals *signals);

@@ -3,6 +3,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 
 import pexpect
 import pytest
@@ -72,6 +73,21 @@ def test_the_job_is_suspended_and_resumed(memtrace, shell):
     shell.sendeof()
     shell.sendline("echo status=$?")
     shell.expect_exact("status=0\r\n")
+
+
+def test_nobody_could_resume_the_job(memtrace):
+    """Without a shell, as in a container, Ctrl-Z stops nobody."""
+    child = pexpect.spawn(str(memtrace), ["cat"], encoding="utf-8", timeout=30)
+    child.expect("Set breakpoint on prctl")
+    child.send("\x1a")
+    time.sleep(0.5)  # longer than memtrace waits for the program to stop first
+    child.sendline("to and fro")
+    child.expect_exact("to and fro\r\n")
+    child.sendeof()
+    child.expect("exited with status 0")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
 
 
 def test_a_console_beside_the_program(memtrace):
