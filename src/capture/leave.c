@@ -4,10 +4,13 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 
 #include "capture/engine.h"
 #include "capture/heritage.h"
 #include "tracer/inside.h"
+
+enum { VACATE_LAST_MS = 16 };
 
 static void thread_abandon(void *arg, struct thread *thread)
 {
@@ -60,39 +63,94 @@ static void drain(struct engine *engine)
 	}
 }
 
+/* The stops of threads that run, for a while. */
+static void serve_for(struct engine *engine, unsigned ms)
+{
+	struct timespec moment = {0, 500000};
+	struct stop stop;
+
+	for (unsigned i = 0; i < 2 * ms && !engine->ended; i++) {
+		while (!engine->ended && tracee_next(&engine->tracee, false, &stop) == 1)
+			engine_handle(engine, &stop);
+		nanosleep(&moment, NULL);
+	}
+}
+
+/*
+ * Where code is put back, threads may be inside the stubs still, under load nearly always.
+ * Nothing leads there any more, so most of them come out as soon as they run.  -ECHILD: the
+ * process has ended, or -errno: it could not be stopped again and runs.
+ */
+static int vacate(struct engine *engine)
+{
+	struct tracee *tracee = &engine->tracee;
+	int rc = 0;
+
+	for (unsigned ms = 1; ms <= VACATE_LAST_MS && inside_any(tracee, engine->undo);
+	     ms *= 2) {
+		tracee_resume(tracee);
+		serve_for(engine, ms);
+		rc = engine->ended ? -ECHILD : tracee_stop(tracee, engine_handle, engine, NULL);
+		if (rc)
+			break;
+	}
+	return rc;
+}
+
+static void wipe(struct engine *engine)
+{
+	if (vacate(engine))
+		return;
+	if (!inside_any(&engine->tracee, engine->undo))
+		undo_wipe(engine->undo, &engine->tracee.target);
+	if (engine->left)
+		heritage_wipe(&engine->tracee, &engine->modules, &engine->maps);
+}
+
+/* err: why it does not stand; code 0: it does. */
+static void put_back(struct engine *engine, const struct err *err)
+{
+	int rc;
+
+	if (err->code) /* nothing is as bad as leaving it: a patch is one write */
+		engine_warn(engine, "putting the code of pid %d back while it runs: %s",
+			    engine->tracee.pid, err->text);
+	rc = undo_run(engine->undo, &engine->tracee.target);
+	if (rc && rc != -ESRCH)
+		engine_warn(engine, "could not put all of the code of pid %d back: %s",
+			    engine->tracee.pid, strerror(-rc));
+	if (!err->code)
+		wipe(engine);
+}
+
+/* A program that becomes a daemon ends at once, and its child does the work. */
+static void tell_of_child(struct engine *engine)
+{
+	if (engine->child && status_alive(engine->child))
+		engine_step(engine, "Its child %d runs on and is not watched: memtrace -p %d",
+			    engine->child, engine->child);
+}
+
 void engine_leave(struct engine *engine)
 {
-	struct err err;
-	int rc;
+	struct err err = {.code = 0};
 
 	if (!engine->traced)
 		return;
-	rc = engine->ended ? -ECHILD
-			   : tracee_stop(&engine->tracee, engine_handle, engine, &err);
-	if (engine->ended)
-		tracee_hand_out_children(&engine->tracee, engine_handle, engine);
-	/* A program that becomes a daemon ends at once, and its child does the work. */
-	if (engine->ended && engine->child && status_alive(engine->child))
-		engine_step(engine, "Its child %d runs on and is not watched: memtrace -p %d",
-			    engine->child, engine->child);
-	if (!rc && engine->hooks.hard)
+	if (!engine->ended)
+		tracee_stop(&engine->tracee, engine_handle, engine, &err);
+	if (!engine->ended && !err.code && engine->hooks.hard)
 		drain(engine);
-	tracee_for_each(&engine->tracee, thread_abandon, engine);
-	if (!engine->ended) {
-		if (rc) /* nothing is as bad as leaving it: a patch is one write */
-			engine_warn(engine, "putting the code of pid %d back while it runs: %s",
-				    engine->tracee.pid, err.text);
-		rc = undo_run(engine->undo, &engine->tracee.target);
-		if (rc && rc != -ESRCH)
-			engine_warn(engine, "could not put all of the code of pid %d back: %s",
-				    engine->tracee.pid, strerror(-rc));
-		if (engine->tracee.standing && !inside_any(&engine->tracee, engine->undo))
-			undo_wipe(engine->undo, &engine->tracee.target);
-		if (engine->tracee.standing && engine->left)
-			heritage_wipe(&engine->tracee, &engine->modules, &engine->maps);
+	if (!engine->ended)
+		put_back(engine, &err);
+	if (engine->ended) {
+		tracee_hand_out_children(&engine->tracee, engine_handle, engine);
+		tell_of_child(engine);
+	} else {
 		engine->ended = true;
 		engine->end = CAPTURE_DETACHED;
 	}
+	tracee_for_each(&engine->tracee, thread_abandon, engine);
 	undo_clear(engine->undo);
 	guardian_watch(&engine->guardian, 0);
 	tracee_release(&engine->tracee);

@@ -26,6 +26,19 @@ def test_on_a_busy_process(target):
 
 
 @pytest.mark.limit(90)
+def test_nothing_stays_under_load(target):
+    """A thread that allocates all the time is nearly always in a stub; it comes out, unless it is not let run."""
+    process = target("storm", "-t", "1")
+    stayed = 0
+    for _ in range(10):
+        cycle(process, 1)
+        stayed += memtrace.slack_bytes(process.pid) > 0
+    assert stayed < 10  # all 10 before there was a wait for it
+    process.go_on()
+    process.result()
+
+
+@pytest.mark.limit(90)
 def test_on_an_idle_process(target):
     process = target("threads", "5", "100")
     before = memtrace.fingerprint(process.pid)
