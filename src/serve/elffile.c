@@ -15,12 +15,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <elfutils/libdwelf.h>
 
-enum { MAX_PLAIN = 256 << 20 }; /* of a section that says how large it is decompressed */
+enum {
+	MAX_PLAIN = 256 << 20, /* of a section that says how large it is decompressed */
+	MAX_UNPACKED = 128 << 20,
+};
 
 static int build_id_read(struct elffile *file)
 {
@@ -79,6 +83,38 @@ int elffile_open_fd(int fd, const char *name, struct elffile **ret, struct err *
 	return create(fd, elf_begin(fd, ELF_C_READ, NULL), name, ret, err);
 }
 
+/* Bytes of our address space; 0: not to be known. */
+static size_t address_space(void)
+{
+	unsigned long pages = 0;
+	FILE *file = fopen("/proc/self/statm", "re");
+
+	if (!file)
+		return 0;
+	if (fscanf(file, "%lu", &pages) != 1)
+		pages = 0;
+	fclose(file);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* libdw unpacks whatever it becomes, of 144 KB 800 MB: memory has a limit meanwhile. */
+static Elf *unpack(int fd)
+{
+	struct rlimit before = {0}, limit;
+	size_t now = address_space();
+	bool limited = now && getrlimit(RLIMIT_AS, &before) == 0;
+	Elf *elf;
+
+	limit = before;
+	if (limited && limit.rlim_cur > now + MAX_UNPACKED)
+		limit.rlim_cur = now + MAX_UNPACKED;
+	limited = limited && setrlimit(RLIMIT_AS, &limit) == 0;
+	elf = dwelf_elf_begin(fd);
+	if (limited)
+		setrlimit(RLIMIT_AS, &before);
+	return elf;
+}
+
 int elffile_open_minidebug(const struct elffile *file, struct elffile **ret, struct err *err)
 {
 	size_t len, done = 0;
@@ -100,7 +136,7 @@ int elffile_open_minidebug(const struct elffile *file, struct elffile **ret, str
 		done += (size_t)n;
 	}
 	snprintf(name, sizeof(name), "%s (.gnu_debugdata)", file->path);
-	return create(fd, dwelf_elf_begin(fd), name, ret, err);
+	return create(fd, unpack(fd), name, ret, err);
 }
 
 void elffile_close(struct elffile *file)

@@ -10,7 +10,9 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import threading
+import time
 
 import pytest
 
@@ -41,6 +43,13 @@ def build(folder, *command, name="program"):
         pytest.skip(f"needs {command[0]}")
     run(*command, "-o", out, cwd=folder)
     return out
+
+
+def wait_for(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 C = HERE / "names_prog.c"
@@ -220,6 +229,26 @@ def test_minidebuginfo(client, program, tmp_path):
     for at, frames in answer.frames.items():
         if frames and frames[-1][0] in ("outer", "main"):
             assert expected[at] == frames[-1][0] and len(frames) == 1
+
+
+@needs("xz")
+def test_minidebuginfo_that_grows(client, program, tmp_path):
+    """150 KB that unpack to 1 GB are left alone."""
+    bomb, peak, server = tmp_path / "bomb", tmp_path / "peak", tmp_path / "server"
+    with bomb.open("wb") as file:
+        file.truncate(1 << 30)
+    run("xz", "-1", bomb)
+    run("objcopy", f"--add-section=.gnu_debugdata={bomb}.xz", "--strip-all", program)
+    server.write_text(f"""#!{sys.executable}
+import os, sys
+pid = os.fork() or os.execv("{names.SERVER}", sys.argv)
+open("{peak}", "w").write(str(os.wait4(pid, 0)[2].ru_maxrss))
+""")
+    server.chmod(0o755)
+    assert names.ask(client, program, names.call_sites(program), server=server).source == NO_NAMES
+    wait_for(peak.exists)
+    wait_for(peak.read_text)
+    assert int(peak.read_text()) < 400_000
 
 
 @needs("dwz")
