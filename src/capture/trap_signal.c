@@ -20,11 +20,13 @@ int engine_trap_signal(struct engine *engine, struct thread *thread)
 		    : 0;
 }
 
+/* Ours is not blocked, from the trap's begin to its end; one of the program's may be. */
 static bool signal_is_pending(pid_t tid, int signo)
 {
 	struct status status;
 
-	return status_read(tid, 0, &status) == 0 && (status.pending & signal_bit(signo));
+	return status_read(tid, 0, &status) == 0 &&
+	       (status.pending & ~status.blocked & signal_bit(signo));
 }
 
 /*
