@@ -563,7 +563,8 @@ def test_no_stop_waits_for_the_network(local, made, start, tmp_path):
     memtrace = start(None, MEMTRACE, "-c", f"127.0.0.1:{proxy}", "-o", tmp_path / "r", "-p", target.pid)
     counted(memtrace)
     server.process.send_signal(signal.SIGSTOP)
-    memtrace.send("report")  # waits for the server
+    work(target)
+    memtrace.send("report")  # waits for the server, for the names in what there is
     work(target, 50)
     assert sum("HEAP SUMMARY" in line for line in memtrace.out) == 1  # it still waits
     server.process.send_signal(signal.SIGCONT)
