@@ -63,16 +63,36 @@ static void drain(struct engine *engine)
 	}
 }
 
+static int stand(struct engine *engine, struct err *err)
+{
+	int rc = engine->ended ? -ECHILD
+			       : tracee_stop(&engine->tracee, engine_handle, engine, err);
+
+	if (!rc && engine->hooks.hard)
+		drain(engine);
+	return rc;
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
 /* The stops of threads that run, for a while. */
 static void serve_for(struct engine *engine, unsigned ms)
 {
-	struct timespec moment = {0, 500000};
+	const struct timespec moment = {0, 200000};
+	int64_t end = now_ns() + ms * 1000000ll;
 	struct stop stop;
 
-	for (unsigned i = 0; i < 2 * ms && !engine->ended; i++) {
-		while (!engine->ended && tracee_next(&engine->tracee, false, &stop) == 1)
+	while (!engine->ended && now_ns() < end) {
+		if (tracee_next(&engine->tracee, false, &stop) == 1)
 			engine_handle(engine, &stop);
-		nanosleep(&moment, NULL);
+		else
+			nanosleep(&moment, NULL);
 	}
 }
 
@@ -90,7 +110,7 @@ static int vacate(struct engine *engine)
 	     ms *= 2) {
 		tracee_resume(tracee);
 		serve_for(engine, ms);
-		rc = engine->ended ? -ECHILD : tracee_stop(tracee, engine_handle, engine, NULL);
+		rc = stand(engine, NULL);
 		if (rc)
 			break;
 	}
@@ -137,10 +157,7 @@ void engine_leave(struct engine *engine)
 
 	if (!engine->traced)
 		return;
-	if (!engine->ended)
-		tracee_stop(&engine->tracee, engine_handle, engine, &err);
-	if (!engine->ended && !err.code && engine->hooks.hard)
-		drain(engine);
+	stand(engine, &err);
 	if (!engine->ended)
 		put_back(engine, &err);
 	if (engine->ended) {
