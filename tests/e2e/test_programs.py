@@ -18,6 +18,7 @@ import struct
 import subprocess
 import tempfile
 import threading
+import time
 import urllib.parse
 
 import pytest
@@ -77,6 +78,7 @@ def until_it_answers(request, process):
             return request()
         except (ConnectionError, socket.timeout):
             assert process.alive(), process.story()
+            time.sleep(0.01)  # a refusal comes at once, and the server needs the CPU
 
 
 def attached_under_load(pid, attach, request, answers=60):
