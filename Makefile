@@ -135,9 +135,11 @@ $(O)/src/%.o: src/%.c
 # For another CPU: without memtrace-fs, and CMOCKA says where that CPU's cmocka and libelf are.
 CMOCKA ?= -lcmocka
 UNIT_LIBS := $(O)/libcli.a $(if $(CROSS),,$(O)/libserve.a) $(O)/libcore.a
+# (its own code ends with a page of its own: see nameless())
+$(O)/tests/unit/test_hooks: UNIT_LINK := -Wl,-z,separate-code
 $(O)/tests/unit/%: tests/unit/%.c $(UNIT_LIBS)
 	@mkdir -p $(@D)
-	$(call say,LINK)$(CC) $(FLAGS) $(CFLAGS) -Itests/unit -MMD -MP $(LINK) -o $@ $< $(UNIT_LIBS) $(CMOCKA) $(if $(CROSS),,$(DW_LIBS) -lstdc++)
+	$(call say,LINK)$(CC) $(FLAGS) $(CFLAGS) -Itests/unit -MMD -MP $(LINK) $(UNIT_LINK) -o $@ $< $(UNIT_LIBS) $(CMOCKA) $(if $(CROSS),,$(DW_LIBS) -lstdc++)
 
 -include $(CORE_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(SERVE_OBJ:.o=.d) $(UNIT_BIN:=.d)
 
