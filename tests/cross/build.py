@@ -227,7 +227,9 @@ def files_for(cpu):
     static = BUILD / f"{cpu}-static"
     static.mkdir(exist_ok=True)
     subprocess.check_call(["cp", "-a", out / "src", static])  # the same objects
-    make(cpu, "memtrace", folder="-static", STATIC=1)
+    end = static / "text_end.o"
+    made(end, [compiler, "-c", "-o", end, HERE.parent / "link/text_end.c"], HERE.parent / "link/text_end.c")
+    make(cpu, "memtrace", folder="-static", STATIC=1, LDFLAGS=f"-Wl,-z,separate-code,-u,text_end {end}")
     files = {"/root/memtrace": stripped(cpu, out / "memtrace", out / "guest/memtrace", "-g"),
              "/root/memtrace-static": stripped(cpu, static / "memtrace", static / "guest/memtrace", "-g")}
     for name in programs:
