@@ -117,6 +117,7 @@ int engine_snapshot(struct engine *engine, struct snapshot **ret, struct err *er
 	snapshot->command = command_copy(engine->command);
 	rc = snapshot->command ? modules_describe(engine, snapshot) : -ENOMEM;
 	rc = rc ? rc : threads_describe(engine, snapshot);
+	rc = rc || missed_copy(&engine->missed, snapshot) ? rc : -ENOMEM;
 	if (rc) {
 		snapshot_destroy(snapshot);
 		return err_set(err, rc, "memory is short");

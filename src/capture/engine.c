@@ -65,6 +65,21 @@ tell(struct engine *engine, enum notice_kind kind, const char *format, ...)
 	va_end(args);
 }
 
+void engine_miss(void *arg, const struct module *module, const char *function,
+		 const char *format, ...)
+{
+	struct engine *engine = arg;
+	char reason[sizeof(((struct err *)0)->text)];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(reason, sizeof(reason), format, args);
+	va_end(args);
+	if (missed_add(&engine->missed, module->path, function, reason))
+		engine_warn(engine, "not followed: %s%s%s: %s", function ? function : "",
+			    function ? " in " : "", module->path, reason);
+}
+
 /* ---- time -------------------------------------------------------------- */
 
 static uint64_t monotonic_ms(void)
@@ -122,6 +137,7 @@ void engine_deinit(struct engine *engine)
 	case_recorder_close(&engine->cases);
 	walker_deinit(&engine->walker);
 	hooks_deinit(&engine->hooks);
+	missed_deinit(&engine->missed);
 	supplies_deinit(&engine->supplies);
 	modules_deinit(&engine->modules);
 	maps_deinit(&engine->maps);
@@ -146,6 +162,17 @@ static void hold(struct engine *engine)
 	guardian_watch(&engine->guardian, engine->tracee.pid);
 	engine->started_ms = monotonic_ms();
 	clock_gettime(CLOCK_REALTIME, &engine->counting_since);
+}
+
+static int no_allocator(const struct engine *engine, struct err *err)
+{
+	const struct snapshot_missed *missed = engine->missed.at;
+
+	if (!engine->missed.len)
+		return err_set(err, -ENOENT, NO_ALLOCATOR, engine->tracee.pid);
+	return err_set(err, -ENOENT, "no allocator of pid %d can be followed; %s%s%s: %s",
+		       engine->tracee.pid, missed->function ? missed->function : "",
+		       missed->function ? " in " : "", missed->module, missed->reason);
 }
 
 /* No allocator is there: has the program just been started, without us, or does another
@@ -181,7 +208,7 @@ int engine_attach(struct engine *engine, pid_t pid, struct err *err)
 	if (!rc && !engine->hooks.allocators && begins_just_now(engine))
 		engine->loading = true;
 	if (!rc && !engine->hooks.allocators && !engine->loading)
-		rc = err_set(err, -ENOENT, NO_ALLOCATOR, pid);
+		rc = no_allocator(engine, err);
 	if (rc && !status_alive(pid)) /* that is why, whatever was seen of it */
 		rc = err_set(err, -ESRCH, "pid %d ended before it could be attached to", pid);
 	if (!rc && !engine->ended)
@@ -192,9 +219,11 @@ int engine_attach(struct engine *engine, pid_t pid, struct err *err)
 /* All libraries are there that come before the program begins, or it is static. */
 static void is_loaded(struct engine *engine)
 {
+	struct err err;
+
 	engine->loading = false;
-	if (!engine->hooks.allocators)
-		engine_warn(engine, NO_ALLOCATOR, engine->tracee.pid);
+	if (!engine->hooks.allocators && no_allocator(engine, &err))
+		engine_warn(engine, "%s", err.text);
 }
 
 int engine_launch(struct engine *engine, char *const argv[], struct err *err)
@@ -254,6 +283,7 @@ static void program_forget(struct engine *engine)
 
 	undo_clear(engine->undo);
 	hooks_clear(&engine->hooks);
+	missed_clear(&engine->missed);
 	engine->filtered = engine->harden = engine->resign = engine->left = false;
 	engine->rescan = engine->unkillable = false;
 	engine->dying = 0;

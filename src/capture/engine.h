@@ -11,6 +11,7 @@
 #include "capture/book.h"
 #include "capture/capture.h"
 #include "capture/hooks.h"
+#include "capture/missed.h"
 #include "capture/case.h"
 #include "capture/record.h"
 #include "capture/walker.h"
@@ -37,6 +38,7 @@ struct engine {
 	struct modules modules;
 	struct maps maps;
 	struct hooks hooks;
+	struct missed missed; /* by this program */
 	struct walker walker;
 	struct recorder recorder;
 	struct case_recorder cases;
@@ -145,5 +147,8 @@ int engine_rescan_modules(struct engine *engine, bool *changed, struct err *err)
 void engine_handle(void *arg, struct stop *stop);
 void engine_step(void *arg, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void engine_warn(void *arg, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A function of the module, or NULL: all of it, is not followed: said, and kept for reports. */
+void engine_miss(void *arg, const struct module *module, const char *function,
+		 const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 #endif

@@ -19,7 +19,7 @@ enum { AT_BASE_TAG = 7, APPLY_TRIES = 200, APPLY_PAUSE_NS = 1000000 };
 
 static const struct hook_notes *notes_of(struct engine *engine, struct hook_notes *notes)
 {
-	*notes = (struct hook_notes){engine_step, engine_warn, engine};
+	*notes = (struct hook_notes){engine_step, engine_miss, engine};
 	return notes;
 }
 
@@ -67,7 +67,7 @@ int engine_rescan_modules(struct engine *engine, bool *changed, struct err *err)
 		engine_step(engine, "Opening %s begin=0x%" PRIx64 " offset=0", module->path,
 			    module->begin);
 		if (!module->image)
-			engine_warn(engine, "%s: %s", module->path, module->why);
+			engine_miss(engine, module, NULL, "%s", module->why);
 	}
 	if (*changed) {
 		walker_forget(&engine->walker);

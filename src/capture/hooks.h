@@ -74,10 +74,12 @@ struct hooks {
 	bool allocators;		 /* any allocation function was found */
 };
 
-/* How planning and applying report: "Set breakpoint on ..." and warnings. */
+/* How planning and applying report: "Set breakpoint on ...", and that a function of a module
+ * (NULL: none of it) is not followed, and why: the reason alone, see missed.h. */
 struct hook_notes {
 	void (*step)(void *arg, const char *format, ...);
-	void (*warn)(void *arg, const char *format, ...);
+	void (*miss)(void *arg, const struct module *module, const char *function,
+		     const char *format, ...) __attribute__((format(printf, 4, 5)));
 	void *arg;
 };
 

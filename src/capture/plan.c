@@ -120,12 +120,18 @@ static bool is_name(const struct hook *hook, const char *name)
 	return strcmp(hook->function->name, name) == 0;
 }
 
-/* Half an allocator would be counted wrong: rather none of it. */
-static void hooks_drop_from(struct planning *p, const struct module *module, size_t first)
+static void hooks_drop(struct hooks *hooks, size_t first)
 {
-	p->notes->warn(p->notes->arg, "the allocations of %s are not followed", module->path);
-	while (p->hooks->list.len > first)
-		hook_drop(p->hooks, first);
+	while (hooks->list.len > first)
+		hook_drop(hooks, first);
+}
+
+/* Half an allocator would be counted wrong: rather none of it. */
+static void hooks_drop_half(struct planning *p, const struct module *module, size_t first)
+{
+	p->notes->miss(p->notes->arg, module, NULL,
+		       "without its free the allocator would be counted wrong");
+	hooks_drop(p->hooks, first);
 }
 
 static int hook_add(struct planning *p, struct module *module, const struct function *function,
@@ -155,10 +161,9 @@ static int hook_add(struct planning *p, struct module *module, const struct func
 	known = len < patch_len ? 0 : code_is_known(p, &hook);
 	if (known <= 0) {
 		if (!known)
-			p->notes->warn(p->notes->arg,
-				       "%s in %s is not as in its file (changed by another "
-				       "tool?): left alone",
-				       function->name, module->path);
+			p->notes->miss(p->notes->arg, module, function->name,
+				       "its code is not as in the file (changed by another "
+				       "tool?)");
 		p->half |= !known && !strcmp(function->name, "free");
 		free(hook.code);
 		return 0;
@@ -199,7 +204,7 @@ static int functions_find(struct planning *p, struct module *module, bool loader
 	p->half = false;
 	rc = entries_for_each(&entries, loader, function_found, &f);
 	if (!rc && p->half)
-		hooks_drop_from(p, module, first);
+		hooks_drop_half(p, module, first);
 	return rc;
 }
 
@@ -288,19 +293,19 @@ static int module_build(struct planning *p, struct module *module, size_t first,
 		}
 		free(area.old);
 		if (rc == -ENOTSUP) {
-			p->notes->warn(p->notes->arg, "%s in %s cannot be followed: %s",
-				       p->hooks->list.at[first + failed].function->name,
-				       module->path, err->text);
+			p->notes->miss(p->notes->arg, module,
+				       p->hooks->list.at[first + failed].function->name, "%s",
+				       err->text);
 			if (is_name(&p->hooks->list.at[first + failed], "free"))
-				hooks_drop_from(p, module, first);
+				hooks_drop_half(p, module, first);
 			else
 				hook_drop(p->hooks, first + failed);
 			continue;
 		}
 		if (rc != -ENOSPC && rc != -ERANGE)
 			return rc;
-		p->notes->warn(p->notes->arg, "no room for stubs near %s", module->path);
-		hooks_drop_from(p, module, first);
+		p->notes->miss(p->notes->arg, module, NULL, "no room for stubs near it");
+		hooks_drop(p->hooks, first);
 	}
 	return 0;
 }

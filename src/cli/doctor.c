@@ -46,16 +46,18 @@ static void no_step(void *arg, const char *format, ...)
 	(void)format;
 }
 
-static void __attribute__((format(printf, 2, 3))) warn(void *arg, const char *format, ...)
+static void __attribute__((format(printf, 4, 5)))
+miss(void *arg, const struct module *module, const char *function, const char *format, ...)
 {
 	struct inside *inside = arg;
-	char text[sizeof(((struct finding *)0)->text)];
+	char reason[sizeof(((struct finding *)0)->text)];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	vsnprintf(reason, sizeof(reason), format, args);
 	va_end(args);
-	findings_add(inside->findings, "allocator", VERDICT_WARN, 0, "%s", text);
+	findings_add(inside->findings, "allocator", VERDICT_WARN, 0, "not followed: %s%s%s: %s",
+		     function ? function : "", function ? " in " : "", module->path, reason);
 }
 
 /* The module that tells debuggers of others: its malloc is for its own first moments. */
@@ -97,7 +99,7 @@ static bool describe_hooks(const struct inside *inside, const struct module *mod
 
 static void judge_allocator(struct inside *inside)
 {
-	struct hook_notes notes = {no_step, warn, inside};
+	struct hook_notes notes = {no_step, miss, inside};
 	size_t planned;
 	struct err err;
 	bool found = false;

@@ -65,6 +65,14 @@ int snapshot_create(const struct region *region, struct snapshot **ret, struct e
 	return 0;
 }
 
+void snapshot_missed_deinit(struct snapshot_missed *missed)
+{
+	free(missed->module);
+	free(missed->function);
+	free(missed->reason);
+	*missed = (struct snapshot_missed){0};
+}
+
 void snapshot_destroy(struct snapshot *snapshot)
 {
 	if (!snapshot)
@@ -75,6 +83,9 @@ void snapshot_destroy(struct snapshot *snapshot)
 	for (size_t i = 0; snapshot->modules && i < snapshot->module_count; i++)
 		free(snapshot->modules[i].path);
 	free(snapshot->modules);
+	for (size_t i = 0; i < snapshot->missed_count; i++)
+		snapshot_missed_deinit(&snapshot->missed[i]);
+	free(snapshot->missed);
 	free(snapshot->threads);
 	free(snapshot->nodes);
 	free(snapshot->contexts);

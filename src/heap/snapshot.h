@@ -34,6 +34,13 @@ struct snapshot_thread {
 	uint64_t allocs, frees; /* events of this thread since the attach */
 };
 
+struct snapshot_missed { /* what is not followed, and therefore in no count */
+	char *module;	 /* its path */
+	char *function; /* NULL: all of the module */
+	char *reason;
+};
+void snapshot_missed_deinit(struct snapshot_missed *missed);
+
 struct snapshot {
 	int pid;
 	char **command; /* NULL-terminated argv of the target */
@@ -52,6 +59,8 @@ struct snapshot {
 	size_t module_count;
 	struct snapshot_thread *threads;
 	size_t thread_count;
+	struct snapshot_missed *missed;
+	size_t missed_count;
 	uint64_t region_bytes; /* memory of memtrace's own tables */
 };
 

@@ -29,6 +29,10 @@ void frames_render(FILE *out, const struct names_line *lines, size_t count, void
 void json_render(FILE *out, const struct names_line *lines, size_t count, void *arg);
 void json_string(FILE *out, const char *s);
 
+/* What is not followed: lines behind the verdict; a member of the report. */
+void not_followed_text(const struct snapshot *snapshot, FILE *out);
+void not_followed_json(const struct snapshot *snapshot, FILE *out);
+
 /* 0 while all writes to out went well, else -errno; asked after each piece, while
  * errno is that of the failure. */
 int report_check(FILE *out, struct err *err);

@@ -249,6 +249,7 @@ int json_write(struct report_job *job, FILE *out, struct err *err)
 		return failed;
 	print_head(out, job);
 	print_summary(out, &job->snapshot->totals);
+	not_followed_json(job->snapshot, out);
 	failed = print_contexts(out, job, names, err);
 	if (!failed) {
 		print_modules(out, job, names);

@@ -160,20 +160,25 @@ static void write_verdict(FILE *out, const struct snapshot *s)
 	const struct region_totals *t = &s->totals;
 	uint64_t bytes = t->allocated_bytes - t->freed_bytes;
 	uint64_t blocks = t->allocs - t->frees;
+	const char *watched = s->missed_count ? "by what memtrace followed"
+					      : "while memtrace watched";
 
 	if (s->blind) {
-		fputs("No allocator was found: what the process allocates is not known.", out);
+		fprintf(out,
+			"No allocator %s: what the process allocates is not known.",
+			s->missed_count ? "can be followed" : "was found");
 	} else if (!t->allocs) {
-		fputs("Nothing was allocated while memtrace watched.", out);
+		fprintf(out, "Nothing was allocated %s.", watched);
 	} else if (!blocks) {
-		fputs("All that was allocated while memtrace watched has been freed.", out);
+		fprintf(out, "All that was allocated %s has been freed.", watched);
 	} else {
 		print_count(out, bytes, "byte");
 		fputs(" in ", out);
 		print_count(out, blocks, "block");
 		if (s->running)
-			fprintf(out, " that %s allocated while memtrace watched %s in use, ",
-				blocks == 1 ? "was" : "were", blocks == 1 ? "is" : "are");
+			fprintf(out, " that %s allocated %s %s in use, ",
+				blocks == 1 ? "was" : "were", watched,
+				blocks == 1 ? "is" : "are");
 		else
 			fprintf(out, " %s not freed, ", blocks == 1 ? "was" : "were");
 		print_origin(out, s, bytes);
@@ -406,6 +411,7 @@ int text_write(struct report_job *job, FILE *out, struct err *err)
 		print_header(out, job->snapshot, options->verbose);
 		print_summary(out, &job->snapshot->totals);
 		print_verdict(out, job);
+		not_followed_text(job->snapshot, out);
 		print_remarks(out, job, names);
 	}
 	failed = print_contexts(out, job, names, err);

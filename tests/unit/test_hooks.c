@@ -59,11 +59,15 @@ static void on_step(void *arg, const char *format, ...)
 	va_end(args);
 }
 
-static void on_warning(void *arg, const char *format, ...)
+static void on_miss(void *arg, const struct module *module, const char *function,
+		    const char *format, ...)
 {
 	struct fixture *f = arg;
+	size_t len = strlen(f->warnings);
 	va_list args;
 
+	snprintf(f->warnings + len, sizeof(f->warnings) - len, "%s in %s: ",
+		 function ? function : "all", module->path);
 	va_start(args, format);
 	append(f->warnings, sizeof(f->warnings), format, args);
 	va_end(args);
@@ -124,7 +128,7 @@ static int start(void **state)
 	child_hear(&f.child);
 	child_wait_for_call(f.child.pid, CHILD_IDLE_CALL);
 	f.undo = undo_create();
-	f.notes = (struct hook_notes){on_step, on_warning, &f};
+	f.notes = (struct hook_notes){on_step, on_miss, &f};
 	modules_init(&f.modules, NULL);
 	failed = tracee_attach(&f.tracee, f.child.pid, &err) ||
 		 tracee_stop(&f.tracee, go_on, &f.tracee, &err) ||
@@ -396,8 +400,8 @@ static void a_function_that_was_changed(void **state)
 	assert_int_equal(target_write(&f->tracee.target, address, &byte, 1), 0);
 	plan(f, HOOK_ALL);
 	assert_non_null(strstr(f->warnings, "pvalloc in "));
-	assert_non_null(strstr(f->warnings, "is not as in its file (changed by another tool?): "
-					    "left alone"));
+	assert_non_null(strstr(f->warnings, ": its code is not as in the file (changed by "
+					    "another tool?)"));
 	assert_null(strchr(f->warnings, '\n')[1] ? f->warnings : NULL); /* one warning */
 	assert_null(find(f, "pvalloc"));
 	assert_non_null(find(f, "malloc"));

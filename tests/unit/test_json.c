@@ -33,6 +33,7 @@ static void test_whole_report(void **state)
 		"111, \"frees\": 55,\n"
 		"    \"allocated_bytes\": 967, \"freed_bytes\": 415, \"frees_of_unknown\": 0, "
 		"\"lost_events\": 0},\n"
+		"  \"not_followed\": [],\n"
 		"  \"contexts\": [\n"
 		"    {\"id\": 1, \"in_use_bytes\": 265, \"in_use_blocks\": 5, \"allocs\": 10, "
 		"\"frees\": 5, \"allocated_bytes\": 530,\n"
@@ -202,9 +203,32 @@ static void test_no_progress_in_the_first_second(void **state)
 	assert_false(called);
 }
 
+static void test_not_followed(void **state)
+{
+	struct snapshot_missed *missed = calloc(2, sizeof(*missed));
+	char *text;
+
+	(void)state;
+	case_demo();
+	case_snapshot();
+	missed[0] = (struct snapshot_missed){strdup("/opt/a\"b.so"), strdup("malloc"),
+					     strdup("it is too short")};
+	missed[1] = (struct snapshot_missed){strdup("/opt/c.so"), NULL, strdup("no room")};
+	heap->missed = missed;
+	heap->missed_count = 2;
+	text = case_report(&knowing, NULL, &json);
+	assert_non_null(
+		strstr(text, "  \"not_followed\": [{\"module\": \"/opt/a\\\"b.so\", "
+			     "\"function\": \"malloc\", \"reason\": \"it is too short\"}, "
+			     "{\"module\": \"/opt/c.so\", \"function\": null, \"reason\": "
+			     "\"no room\"}],\n"));
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_not_followed, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_whole_report, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_strings_of_the_target, case_begin,
 						case_end),

@@ -190,6 +190,39 @@ static void test_verbose(void **state)
 	free(text);
 }
 
+/* What is not followed is said, and the sentence claims no more than was watched. */
+static void test_not_followed(void **state)
+{
+	struct report_options options = plain;
+	char *text;
+
+	(void)state;
+	case_demo();
+	case_snapshot();
+	heap->missed = calloc(2, sizeof(*heap->missed));
+	heap->missed[0] = (struct snapshot_missed){strdup("/opt/a\033.so"), strdup("malloc"),
+						   strdup("it is too short")};
+	heap->missed[1] =
+		(struct snapshot_missed){strdup("/opt/c.so"), NULL, strdup("no room")};
+	heap->missed_count = 2;
+	text = case_report(&knowing, NULL, &options);
+	assert_non_null(strstr(text, "552 bytes in 56 blocks that were allocated by what "
+				     "memtrace followed are in use,\n"));
+	assert_non_null(strstr(text,
+			       "\nnot followed: malloc in /opt/a\\x1b.so: it is too short\n"
+			       "not followed: /opt/c.so: no room\n\n#"));
+	free(text);
+	heap->totals = (struct region_totals){0};
+	text = case_report(&knowing, NULL, &options);
+	assert_non_null(strstr(text, "\nNothing was allocated by what memtrace followed.\n"));
+	free(text);
+	heap->blind = true;
+	text = case_report(&knowing, NULL, &options);
+	assert_non_null(strstr(text, "\nNo allocator can be followed: what the process "
+				     "allocates is not known.\n"));
+	free(text);
+}
+
 static void test_growth_is_marked(void **state)
 {
 	const frame_t stack[] = {MALLOC, MAIN}, none[] = {MAIN}, two[] = {MAIN, MAIN};
@@ -589,6 +622,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_names_of_the_target_side, case_begin,
 						case_end),
 		cmocka_unit_test_setup_teardown(test_verbose, case_begin, case_end),
+		cmocka_unit_test_setup_teardown(test_not_followed, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_growth_is_marked, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_remarks, case_begin, case_end),
 		cmocka_unit_test(test_every_end_says_why),
