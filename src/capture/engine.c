@@ -266,7 +266,7 @@ static void child_set_free(struct engine *engine, struct thread *child)
 	struct tracee copy = {.pid = child->tid, .arch = engine->tracee.arch};
 	struct err err;
 
-	if (target_open(&copy.target, child->tid, &err) == 0) {
+	if (target_open_traced(&copy.target, child->tid, &err) == 0) {
 		undo_run(engine->undo, &copy.target);
 		if (!inside_thread(&copy, child, engine->undo))
 			undo_wipe(engine->undo, &copy.target);
@@ -289,7 +289,7 @@ static void program_forget(struct engine *engine)
 	engine->dying = 0;
 	engine->tracee.alive = engine->tracee.pid;
 	target_close(&engine->tracee.target);
-	if (target_open(&engine->tracee.target, engine->tracee.pid, &err))
+	if (target_open_traced(&engine->tracee.target, engine->tracee.pid, &err))
 		engine_warn(engine, "%s", err.text);
 }
 

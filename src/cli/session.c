@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "cli/session_parts.h"
+#include "tracer/attach.h"
 
 /* How long the program of our job has to stop before we do: its tracer must be
  * awake to see it stop. */
@@ -380,6 +381,8 @@ static int begin(struct session *s, struct err *err)
 	struct supplies supplies = {0};
 	int rc = session_check_commands(s, err);
 
+	if (!rc)
+		rc = attach_check_proc(err);
 	if (rc)
 		return rc;
 	prepare(s, &supplies);

@@ -29,6 +29,17 @@ static int check_descriptors(struct err *err)
 	return rc;
 }
 
+int attach_check_proc(struct err *err)
+{
+	struct doctor_facts facts = {.proc = status_proc()};
+	struct findings findings = {.count = 0};
+
+	if (!facts.proc)
+		return 0;
+	doctor_judge(&facts, DOCTOR_PROCESS, &findings);
+	return finding_err(findings_failed(&findings), err);
+}
+
 int attach_check(pid_t pid, struct err *err)
 {
 	struct doctor_facts facts;

@@ -13,6 +13,10 @@
  * refuse); else -errno and what to do. */
 int attach_check(pid_t pid, struct err *err);
 
+/* Does /proc show processes by our numbers?  0, or -errno and what to mount.  Before anything
+ * is opened by the number of a process. */
+int attach_check_proc(struct err *err);
+
 /* Of a process that we trace: is its program one for us?  0, or -ENOTSUP and which memtrace
  * is needed. */
 int attach_check_machine(pid_t pid, struct err *err);

@@ -158,7 +158,7 @@ int tracee_attach(struct tracee *ret, pid_t pid, struct err *err)
 	if (rc)
 		attach_refused(pid, rc, err);
 	else
-		rc = target_open(&ret->target, tracee_alive(ret), err);
+		rc = target_open_traced(&ret->target, tracee_alive(ret), err);
 	if (rc)
 		tracee_release(ret);
 	return rc;
@@ -282,7 +282,7 @@ int tracee_launch(struct tracee *ret, char *const argv[], bool stdin_null, const
 	if (!rc) {
 		rc = launch_check(ret, argv[0], err);
 		if (!rc)
-			rc = target_open(&ret->target, pid, err);
+			rc = target_open_traced(&ret->target, pid, err);
 	}
 	if (rc)
 		tracee_release(ret);

@@ -107,6 +107,22 @@ static void remedy_root(struct finding *finding, const struct doctor_facts *f)
 		finding_remedy(finding, "sudo memtrace -p PID");
 }
 
+/* ---- whether /proc can be believed --------------------------------------- */
+
+static void judge_proc(const struct doctor_facts *f, struct findings *ret)
+{
+	if (f->proc == -ENOENT)
+		finding_remedy(findings_add(ret, "proc", VERDICT_FAIL, -ENOENT,
+					    "/proc is not mounted"),
+			       "mount -t proc proc /proc");
+	else if (f->proc)
+		finding_remedy(findings_add(ret, "proc", VERDICT_FAIL, -EXDEV,
+					    "/proc is of another pid namespace than memtrace, "
+					    "and means other processes by its numbers"),
+			       "mount this namespace's (unshare --mount-proc, or mount -t "
+			       "proc proc /proc), or run memtrace outside of it");
+}
+
 /* ---- what the process is ----------------------------------------------- */
 
 static const char *state_in_words(char state)
@@ -484,6 +500,9 @@ void doctor_judge(const struct doctor_facts *facts, enum doctor_scope scope,
 		judge_word_size(facts, ret);
 		return;
 	}
+	judge_proc(facts, ret);
+	if (facts->proc)
+		return;
 	if (facts->pid)
 		judge_process(facts, ret);
 	if (facts->pid && !is_process(facts))

@@ -46,6 +46,7 @@ enum { DOCTOR_NOT_ASKED = 1 }; /* else 0: allowed, or -errno */
 
 struct doctor_facts {
 	/* memtrace and the machine */
+	int proc; /* status_proc() */
 	struct status self;
 	uint64_t self_namespace; /* inode of our user namespace; 0: unknown */
 	int ptrace_call;	 /* whether we may call ptrace() at all */

@@ -79,6 +79,7 @@ static void look_at_us(const char *root, struct doctor_facts *f)
 
 	snprintf(name, sizeof(name), "%s/proc/self/status", root);
 	status_read_file(name, &f->self);
+	f->proc = root[0] ? 0 : status_proc();
 	f->self_namespace = user_namespace(root, "self");
 	f->ptrace_call = root[0] ? DOCTOR_NOT_ASKED : may_call_ptrace();
 	f->ptrace_scope = number_read(root, "/proc/sys/kernel/yama/ptrace_scope", -1);

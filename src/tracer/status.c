@@ -69,7 +69,7 @@ static void field_ids(const char *text, const char *name, unsigned *real, unsign
 		sscanf(at, "%u %u %u", real, effective, saved);
 }
 
-/* "NSpid:" is the id in each namespace, from ours down to its own. */
+/* "NSpid:" is the id in each namespace, from that of /proc down to its own. */
 static bool is_init(const char *text)
 {
 	const char *at = field(text, "\nNSpid:");
@@ -186,6 +186,23 @@ taddr_t status_first_sp(pid_t pid)
 	for (at = strrchr(text, ')'); at && field < 28; field++)
 		at = strchr(at + 1, ' ');
 	return at && sscanf(at, "%llu", &value) == 1 ? value : 0;
+}
+
+/* By "NSpid:", Linux 4.1, which is one number where the namespace is ours. */
+int status_proc(void)
+{
+	char text[STATUS_USUAL], link[24];
+	ssize_t len = readlink("/proc/self", link, sizeof(link) - 1);
+	unsigned first, second;
+	const char *at;
+
+	if (len < 0 || file_read("/proc/self/status", text, sizeof(text)) < 0)
+		return access("/proc/version", F_OK) ? -ENOENT : -EXDEV;
+	link[len] = 0;
+	at = field(text, "\nNSpid:");
+	if (atoi(link) != getpid() || (at && sscanf(at, "%u %u", &first, &second) != 1))
+		return -EXDEV;
+	return 0;
 }
 
 int status_threads(pid_t pid, struct tid_list *ret)

@@ -53,6 +53,13 @@ int status_syscall(pid_t pid, pid_t tid, taddr_t *sp, taddr_t *pc);
  * 0: it is not to be known. */
 taddr_t status_first_sp(pid_t pid);
 
+/*
+ * Does a number in /proc mean the process that it means to us?  Not so where /proc was mounted
+ * in another pid namespace (unshare --pid without --mount-proc).  0; -ENOENT: nothing is
+ * mounted there; -EXDEV: it is another namespace's.
+ */
+int status_proc(void);
+
 VEC_TYPE(tid_list, pid_t);
 
 /* The threads of a process, as listed now.  -ENOENT: it is gone. */
