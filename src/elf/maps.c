@@ -6,7 +6,10 @@
  *
  * The text is kept and cut in place: paths point into it.  The kernel writes a
  * newline in a path as "\012" (fs/proc/task_mmu.c, seq_path); every other byte
- * stands for itself, so that the path is whatever follows the blanks.
+ * stands for itself, so that the path is whatever follows the blanks.  Of a file whose
+ * name has a backslash and 012 in it, or ends in " (deleted)", the text says the same as of
+ * another one: where the process is at hand, the reading is taken whose file is there, by
+ * its inode.
  */
 #include "elf/maps.h"
 
@@ -16,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -63,31 +67,94 @@ static bool take_permissions(char **at, struct mapping *ret)
 	return true;
 }
 
-/* The rest of the line: newlines restored, " (deleted)" cut off. */
-static void take_path(char *path, struct mapping *ret)
-{
-	static const char deleted[] = " (deleted)";
-	char *from = path + strspn(path, " "), *to = path;
-	size_t len;
+static const char deleted[] = " (deleted)";
 
-	ret->path = path;
-	while (*from) {
-		if (!strncmp(from, "\\012", 4)) {
-			*to++ = '\n';
-			from += 4;
-		} else {
-			*to++ = *from++;
-		}
+static bool ends_in_deleted(const char *path)
+{
+	size_t len = strlen(path);
+
+	return len >= strlen(deleted) && !strcmp(path + len - strlen(deleted), deleted);
+}
+
+/* Every "\012" becomes a newline but those whose bit is set in `literal`. */
+static void unescape(char *path, unsigned literal)
+{
+	char *to = path;
+
+	for (const char *from = path; *from;) {
+		bool escape = !strncmp(from, "\\012", 4);
+		bool newline = escape && !(literal & 1);
+
+		literal >>= escape;
+		*to++ = newline ? '\n' : *from;
+		from += newline ? 4 : 1;
 	}
 	*to = '\0';
-	len = (size_t)(to - path);
-	if (len >= strlen(deleted) && !strcmp(to - strlen(deleted), deleted)) {
-		ret->deleted = true;
-		*(to - strlen(deleted)) = '\0';
+}
+
+static unsigned escapes_in(const char *path)
+{
+	unsigned count = 0;
+
+	while ((path = strstr(path, "\\012"))) {
+		path += 4;
+		count++;
+	}
+	return count;
+}
+
+/* Is the mapping's file at this path, as the process sees it?  By the inode: what a mapping
+ * and stat() say of the device differs on some file systems. */
+static bool is_there(int pid, const char *path, const struct mapping *mapping)
+{
+	scope_free char *name = NULL;
+	struct stat st;
+
+	return asprintf(&name, "/proc/%d/root%s", pid, path) >= 0 && !stat(name, &st) &&
+	       S_ISREG(st.st_mode) && st.st_ino == mapping->inode;
+}
+
+/* Which reading of a path is right: *literal, *is_deleted.  What the kernel mostly means stands
+ * where none can be seen to be. */
+static void choose_reading(int pid, const char *path, const struct mapping *mapping,
+			   unsigned *literal, bool *is_deleted)
+{
+	enum { MOST = 6 };
+	unsigned count = escapes_in(path), readings = 1u << (count < MOST ? count : MOST);
+	bool marked = ends_in_deleted(path);
+
+	*literal = 0;
+	*is_deleted = marked;
+	if (!pid || !mapping->inode || (readings == 1 && !marked))
+		return;
+	for (unsigned i = 0; i < readings; i++) {
+		scope_free char *reading = strdup(path);
+
+		if (!reading)
+			return;
+		unescape(reading, i);
+		if (!is_there(pid, reading, mapping))
+			continue;
+		*literal = i;
+		*is_deleted = false;
+		return;
 	}
 }
 
-static bool parse_line(char *line, struct mapping *ret)
+/* The rest of the line: newlines restored, " (deleted)" cut off. */
+static void take_path(char *path, int pid, struct mapping *ret)
+{
+	unsigned literal;
+
+	path += strspn(path, " ");
+	ret->path = path;
+	choose_reading(pid, path, ret, &literal, &ret->deleted);
+	if (ret->deleted)
+		path[strlen(path) - strlen(deleted)] = '\0';
+	unescape(path, literal);
+}
+
+static bool parse_line(char *line, int pid, struct mapping *ret)
 {
 	static char nothing[] = "";
 	uint64_t major, minor;
@@ -107,7 +174,7 @@ static bool parse_line(char *line, struct mapping *ret)
 		return take_number(&line, 10, '\0', &ret->inode);
 	if (!take_number(&line, 10, ' ', &ret->inode))
 		return false;
-	take_path(line, ret);
+	take_path(line, pid, ret);
 	return true;
 }
 
@@ -122,8 +189,9 @@ static bool clip(struct mapping *mapping, taddr_t previous)
 	return mapping->begin < mapping->end;
 }
 
-/* Takes over `text` (NUL-terminated at len, from malloc) whatever comes of it. */
-static int parse_owned(char *text, size_t len, struct maps *ret, struct err *err)
+/* Takes over `text` (NUL-terminated at len, from malloc) whatever comes of it.  pid: whose it
+ * is; 0: not known. */
+static int parse_owned(char *text, size_t len, int pid, struct maps *ret, struct err *err)
 {
 	struct maps maps = {.text = text};
 	char *line = text, *end = text + len;
@@ -136,7 +204,7 @@ static int parse_owned(char *text, size_t len, struct maps *ret, struct err *err
 
 		if (newline)
 			*newline = '\0';
-		if (!parse_line(line, &mapping)) {
+		if (!parse_line(line, pid, &mapping)) {
 			err_set(err, -EINVAL,
 				"a line of the memory map can't be understood: %.100s", line);
 			maps_deinit(&maps);
@@ -163,7 +231,7 @@ int maps_parse(const char *text, size_t len, struct maps *ret, struct err *err)
 		return err_sys(err, -ENOMEM, "reading the memory map");
 	memcpy(copy, text, len);
 	copy[len] = '\0';
-	return parse_owned(copy, len, ret, err);
+	return parse_owned(copy, len, 0, ret, err);
 }
 
 int maps_read(int pid, struct maps *ret, struct err *err)
@@ -191,7 +259,7 @@ int maps_read(int pid, struct maps *ret, struct err *err)
 		text.len += n > 0 ? (size_t)n : 0;
 	} while (n);
 	text.at[text.len] = '\0';
-	return parse_owned(text.at, text.len, ret, err);
+	return parse_owned(text.at, text.len, pid, ret, err);
 }
 
 void maps_deinit(struct maps *maps)

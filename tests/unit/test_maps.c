@@ -7,8 +7,11 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -136,6 +139,45 @@ static void our_own_map_is_read(void **state)
 	assert_int_equal(maps_read(-1, &maps, &err), -ENOENT);
 }
 
+/* The text is the same for "a\\012b" and "a<newline>b", for a file "c (deleted)" and one "c"
+ * that is gone. */
+static void names_are_those_of_the_files(void **state)
+{
+	static const char *const names[] = {"a\\012b",	   "a\nb",	 "a\nb\\012\\012c",
+					    "c (deleted)", "gone \\013", "gone"};
+	enum { COUNT = sizeof(names) / sizeof(names[0]) };
+	char folder[] = "/tmp/memtrace-maps-XXXXXX", path[COUNT][128];
+	void *at[COUNT];
+	struct maps maps;
+	struct err err;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	for (int i = 0; i < COUNT; i++) {
+		snprintf(path[i], sizeof(path[i]), "%s/%s", folder, names[i]);
+		int fd = open(path[i], O_RDWR | O_CREAT, 0600);
+
+		assert_true(fd >= 0);
+		assert_int_equal(ftruncate(fd, 4096), 0);
+		at[i] = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
+		assert_ptr_not_equal(at[i], MAP_FAILED);
+		close(fd);
+	}
+	assert_int_equal(unlink(path[COUNT - 1]), 0);
+	assert_int_equal(maps_read(getpid(), &maps, &err), 0);
+	for (int i = 0; i < COUNT; i++) {
+		const struct mapping *m = maps_find(&maps, (uintptr_t)at[i]);
+
+		assert_non_null(m);
+		assert_string_equal(m->path, path[i]);
+		assert_int_equal(m->deleted, i == COUNT - 1);
+		munmap(at[i], 4096);
+		unlink(path[i]);
+	}
+	maps_deinit(&maps);
+	assert_int_equal(rmdir(folder), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -144,6 +186,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_map_is_refused),
 		cmocka_unit_test(what_was_said_stands),
 		cmocka_unit_test(our_own_map_is_read),
+		cmocka_unit_test(names_are_those_of_the_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
