@@ -12,6 +12,10 @@
  *
  * Two loads of one file (dlmopen) have two biases and are two modules; two mappings
  * with one bias are one module.
+ *
+ * A program may have copied its text into memory of its own, at the same place (for huge
+ * pages): executable, and no file's.  The file's other mappings are beside it; it is that
+ * module if it lies where the file has code, and holds that code.
  */
 #include "elf/module.h"
 
@@ -89,6 +93,12 @@ static bool is_vdso(const struct mapping *m)
 	return !strcmp(m->path, "[vdso]");
 }
 
+/* [vdso], [vsyscall]: of another kind than memory that the program itself named. */
+static bool is_kernels(const struct mapping *m)
+{
+	return m->path[0] == '[' && strncmp(m->path, "[anon", 5);
+}
+
 static bool same_file(const struct module *module, const struct mapping *m)
 {
 	return module->dev == m->dev && module->inode == m->inode &&
@@ -129,10 +139,26 @@ static bool bias_of(const struct update *u, const struct image *image, const str
 	return false;
 }
 
+/* From the first to the last page of what is loaded at this bias. */
+static bool span(const struct update *u, struct module *module)
+{
+	const struct image_segment *s, *last;
+	size_t count;
+
+	s = image_segments(module->image, &count);
+	if (count == 0)
+		return false;
+	last = &s[count - 1];
+	module->begin = (s[0].vaddr + module->bias) & ~(u->page - 1);
+	module->end =
+		(last->vaddr + last->mem_size + module->bias + u->page - 1) & ~(u->page - 1);
+	return true;
+}
+
 /* Sets bias, begin and end; false when the mapping can't be a load of this file. */
 static bool place(const struct update *u, struct module *module, const struct mapping *m)
 {
-	const struct image_segment *s, *last;
+	const struct image_segment *s;
 	size_t count;
 
 	if (!module->image) {
@@ -155,13 +181,52 @@ static bool place(const struct update *u, struct module *module, const struct ma
 		module->bias = count ? m->begin - (s[0].vaddr & ~(u->page - 1)) : 0;
 	else if (!bias_of(u, module->image, m, &module->bias))
 		return false;
-	if (count == 0)
+	return span(u, module) && module->begin <= m->begin && m->begin < module->end;
+}
+
+/* Does `code` hold what the file has for this segment?  Pieces are compared all over it;
+ * some may be patched. */
+static bool holds_code(const struct update *u, const struct module *module,
+		       const struct image_segment *s, const struct mapping *code)
+{
+	enum { PIECES = 32, PIECE = 64 };
+	taddr_t begin = s->vaddr + module->bias, end = begin + s->file_size;
+	uint8_t in_file[PIECE], in_process[PIECE];
+	unsigned alike = 0;
+
+	if (!(s->flags & PF_X) || code->begin >= end || code->end <= begin || !u->process)
 		return false;
-	last = &s[count - 1];
-	module->begin = (s[0].vaddr + module->bias) & ~(u->page - 1);
-	module->end =
-		(last->vaddr + last->mem_size + module->bias + u->page - 1) & ~(u->page - 1);
-	return module->begin <= m->begin && m->begin < module->end;
+	begin = begin > code->begin ? begin : code->begin;
+	end = end < code->end ? end : code->end;
+	if (end - begin < PIECE)
+		return false;
+	for (unsigned i = 0; i < PIECES; i++) {
+		taddr_t at = begin + (end - begin - PIECE) / PIECES * i;
+		uint64_t offset = s->offset + (at - module->bias - s->vaddr);
+
+		alike += !memory_read(module->source, offset, in_file, PIECE) &&
+			 !memory_read(u->process, at, in_process, PIECE) &&
+			 !memcmp(in_file, in_process, PIECE);
+	}
+	return alike >= PIECES - PIECES / 8;
+}
+
+/* The same of code that is not mapped from the file, of which `m` is a mapping. */
+static bool place_copy(const struct update *u, struct module *module, const struct mapping *m,
+		       const struct mapping *code)
+{
+	size_t count = 0;
+	const struct image_segment *s =
+		module->source ? image_segments(module->image, &count) : NULL;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!segment_bias(u, &s[i], m, &module->bias))
+			continue;
+		for (size_t k = 0; k < count; k++)
+			if (holds_code(u, module, &s[k], code))
+				return span(u, module);
+	}
+	return false;
 }
 
 /* ---- opening --------------------------------------------------------------------- */
@@ -311,8 +376,10 @@ static void note_debuglink(struct module *module)
 		memcpy(module->debuglink, name, strlen(name) + 1);
 }
 
-/* A module for this mapping; NULL with 0: it is none. */
-static int module_create(const struct update *u, const struct mapping *m, struct module **ret)
+/* A module for this mapping; NULL with 0: it is none.  `code`: m itself, or the copy of code
+ * of its file's. */
+static int module_create(const struct update *u, const struct mapping *m,
+			 const struct mapping *code, struct module **ret)
 {
 	struct module *module = calloc(1, sizeof(*module));
 	const uint8_t *id;
@@ -328,7 +395,8 @@ static int module_create(const struct update *u, const struct mapping *m, struct
 	module->inode = m->inode;
 	module->deleted = m->deleted;
 	module->vdso = is_vdso(m);
-	if (!open_image(u, module, m) || !place(u, module, m)) {
+	if (!open_image(u, module, m) ||
+	    !(code == m ? place(u, module, m) : place_copy(u, module, m, code))) {
 		module_destroy(module);
 		return 0;
 	}
@@ -341,8 +409,9 @@ static int module_create(const struct update *u, const struct mapping *m, struct
 		}
 		if (!module->build_id_len)
 			note_debuglink(module);
-		module->has_fingerprint = !module->build_id_len && !module->vdso &&
-					  !fingerprint_make(module->image, &module->fingerprint);
+		module->has_fingerprint =
+			!module->build_id_len && !module->vdso &&
+			!fingerprint_make(module->image, &module->fingerprint);
 	}
 	*ret = module;
 	return 0;
@@ -401,32 +470,111 @@ static struct module *find_returned(const struct update *u, const struct module 
 	return NULL;
 }
 
-static int add_mapping(struct update *u, const struct mapping *m)
+/* Opens and numbers what is mapped by m, or of which `code` is a copy. */
+static int add_new(struct update *u, const struct mapping *m, const struct mapping *code,
+		   struct module **ret)
 {
 	struct modules *modules = u->modules;
-	struct module *module = find_known(u, m), *old;
+	struct module *module, *old;
 	int failed;
 
-	if (!module) {
-		if (modules->list.len + 1 >= FRAME_INSTANCES)
-			return 0; /* frames have no numbers left: its code is in no module */
-		failed = module_create(u, m, &module);
-		if (failed || !module)
-			return failed;
-		old = find_returned(u, module);
-		if (old) {
-			take_back(modules, old, module);
-			module = old;
-		} else if (vec_push(&modules->list, module)) {
-			module->instance = (uint32_t)modules->list.len;
-		} else {
-			module_destroy(module);
-			return -ENOMEM;
-		}
+	*ret = NULL;
+	if (modules->list.len + 1 >= FRAME_INSTANCES)
+		return 0; /* frames have no numbers left: its code is in no module */
+	failed = module_create(u, m, code, &module);
+	if (failed || !module)
+		return failed;
+	old = find_returned(u, module);
+	if (old) {
+		take_back(modules, old, module);
+		module = old;
+	} else if (vec_push(&modules->list, module)) {
+		module->instance = (uint32_t)modules->list.len;
+	} else {
+		module_destroy(module);
+		return -ENOMEM;
 	}
+	*ret = module;
+	return 0;
+}
+
+static void see(struct update *u, struct module *module, const struct mapping *m)
+{
 	u->changed |= !module->mapped;
 	module->mapped = module->seen = true;
 	module->deleted = m->deleted;
+}
+
+static int add_mapping(struct update *u, const struct mapping *m)
+{
+	struct module *module = find_known(u, m);
+	int failed = module ? 0 : add_new(u, m, m, &module);
+
+	if (module)
+		see(u, module, m);
+	return failed;
+}
+
+/* ---- copied code ----------------------------------------------------------------- */
+
+static bool is_seen(const struct update *u, taddr_t addr)
+{
+	for (size_t i = 0; i < u->modules->list.len; i++) {
+		const struct module *module = u->modules->list.at[i];
+
+		if (module->seen && addr >= module->begin && addr < module->end)
+			return true;
+	}
+	return false;
+}
+
+/* The nearest mapping of a file, as far from m as segments of one file are; step: 1 or -1. */
+static const struct mapping *file_beside(const struct update *u, const struct mapping *m,
+					 int step)
+{
+	enum { GAP = 4 << 20 };
+	const struct mapping *first = u->maps->list.at, *end = first + u->maps->list.len;
+
+	for (const struct mapping *at = m + step; at >= first && at < end; at += step) {
+		if ((at > m ? at->begin - m->end : m->begin - at->end) > GAP)
+			return NULL;
+		if (at->inode)
+			return at;
+	}
+	return NULL;
+}
+
+static struct module *find_copied(const struct update *u, const struct mapping *m,
+				  const struct mapping *code)
+{
+	for (size_t i = 0; i < u->modules->list.len; i++) {
+		struct module *module = u->modules->list.at[i];
+
+		if (module->mapped && module->image && same_file(module, m) &&
+		    code->begin >= module->begin && code->begin < module->end)
+			return module;
+	}
+	return NULL;
+}
+
+/* Executable memory that is no file's. */
+static int add_copied(struct update *u, const struct mapping *code)
+{
+	for (int step = -1; step <= 1; step += 2) {
+		const struct mapping *m = file_beside(u, code, step);
+		struct module *module = NULL;
+		int failed = 0;
+
+		if (!m || is_seen(u, m->begin)) /* a file whose code is its own */
+			continue;
+		module = find_copied(u, m, code);
+		if (!module)
+			failed = add_new(u, m, code, &module);
+		if (module)
+			see(u, module, m);
+		if (failed || module)
+			return failed;
+	}
 	return 0;
 }
 
@@ -469,6 +617,12 @@ int modules_update(struct modules *modules, int pid, const struct maps *maps,
 
 		if (m->exec && (m->inode || is_vdso(m)))
 			failed = add_mapping(&u, m);
+	}
+	for (size_t i = 0; i < maps->list.len && !failed; i++) {
+		const struct mapping *m = &maps->list.at[i];
+
+		if (m->exec && !is_kernels(m) && !is_seen(&u, m->begin))
+			failed = add_copied(&u, m);
 	}
 	for (size_t i = 0; i < modules->list.len && !failed; i++) {
 		struct module *module = modules->list.at[i];
