@@ -9,7 +9,9 @@
  * By address: an index built once, sorted by address, one entry per address (of
  * aliases the name a user would know).  Functions may nest (assembler labels), so an
  * entry also knows how far any entry before it reaches: the search backwards from
- * the nearest entry stops where nothing can reach the address any more.
+ * the nearest entry stops where nothing can reach the address any more.  A symbol without
+ * a size (assembler code) reaches to the next one, if .symtab is there: it names all code.
+ * .dynsym does not: there such a symbol names the one address that it stands at.
  */
 #include <elf.h>
 #include <stdlib.h>
@@ -259,8 +261,10 @@ bool image_symbol_at(struct image *image, uint64_t vaddr, struct image_symbol *r
 		if (index[i - 1].end > vaddr)
 			return symbol_of(image, &index[i - 1], ret);
 	}
-	if (low && index[low - 1].end == index[low - 1].value &&
-	    same_segment(image, index[low - 1].value, vaddr))
-		return symbol_of(image, &index[low - 1], ret);
-	return false;
+	if (!low || index[low - 1].end != index[low - 1].value ||
+	    !same_segment(image, index[low - 1].value, vaddr))
+		return false;
+	if (index[low - 1].value != vaddr && !image_static_table(image)->count)
+		return false;
+	return symbol_of(image, &index[low - 1], ret);
 }

@@ -25,6 +25,7 @@ struct functions {
 	VEC(char *) names;	   /* beside it: readable ones, made when asked for */
 	VEC(uint32_t) by_name;	   /* indexes into list */
 	bool sorted, named;
+	bool all_code_is_named; /* a .symtab is there: .dynsym has but what is exported */
 };
 
 struct functions *functions_create(void)
@@ -143,6 +144,7 @@ int functions_add(struct functions *functions, const struct elffile *file, struc
 			continue;
 		if (table_add(functions, file->elf, scn, &shdr))
 			return err_set(err, -ENOMEM, "%s: no memory for symbols", file->path);
+		functions->all_code_is_named |= shdr.sh_type == SHT_SYMTAB;
 	}
 	return 0;
 }
@@ -221,6 +223,8 @@ const struct function *functions_at(struct functions *functions, uint64_t vaddr)
 		return found;
 	/* Nobody covers it: the nearest one, if it may reach here. */
 	begin = functions->list.at[count - 1].begin;
+	if (begin != vaddr && !functions->all_code_is_named)
+		return NULL;
 	for (size_t i = count; i-- && functions->list.at[i].begin == begin;)
 		if (!functions->list.at[i].size)
 			found = &functions->list.at[i];

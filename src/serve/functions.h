@@ -22,7 +22,7 @@ int functions_add(struct functions *functions, const struct elffile *file, struc
 size_t functions_count(const struct functions *functions);
 
 /* The function that covers vaddr, or NULL: by its size; where sizes are missing, the
- * nearest one below. */
+ * nearest one below, unless code may lie between that no table names (no .symtab). */
 const struct function *functions_at(struct functions *functions, uint64_t vaddr);
 
 /* A function by name (with or without "@VERSION"), or NULL. */
