@@ -145,11 +145,15 @@ $(O)/tests/unit/%: tests/unit/%.c $(UNIT_LIBS)
 
 # ---- programs to trace, and what looks at them from outside ------------------
 TARGET_FLAGS := -g -O2 -fno-builtin -Wall -Wextra -D_GNU_SOURCE -pthread
-TARGET_BIN := $(patsubst %.c,$(O)/%,$(filter-out %plugin.c %_preload.c,$(wildcard tests/targets/*.c))) \
+TARGET_BIN := $(patsubst %.c,$(O)/%,$(filter-out %plugin.c %_preload.c %splitstack.c,$(wildcard tests/targets/*.c))) \
 	      $(patsubst %.cc,$(O)/%,$(wildcard tests/targets/*.cc))
 TARGET_SO := $(addprefix $(O)/tests/targets/,plugin_a.so plugin_b.so count_preload.so plain_preload.so)
 # The same programs, built as people build them.
-KINDS := threads-static threads-static-pie threads-nopie threads-stripped threads-lld operators-static
+KINDS := threads-static threads-static-pie threads-nopie threads-stripped threads-lld operators-static \
+	 hugify-static
+ifneq ($(filter x86_64-%,$(TRIPLET)),) # gcc's -fsplit-stack is of few CPUs
+KINDS += splitstack
+endif
 ifneq ($(shell command -v musl-gcc),)
 KINDS += threads-musl threads-musl-static
 endif
@@ -161,6 +165,12 @@ TARGETS := $(TARGET_BIN) $(TARGET_SO) $(KINDS:%=$(O)/tests/targets/%)
 $(O)/tests/targets/threads-%: tests/targets/threads.c tests/targets/target.h
 	@mkdir -p $(@D)
 	$(call say,LINK)$(KIND_CC) -std=gnu11 $(TARGET_FLAGS) -o $@ $< $(KIND_FLAGS)
+$(O)/tests/targets/hugify-static: tests/targets/hugify.c tests/targets/target.h
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -static -o $@ $<
+$(O)/tests/targets/splitstack: tests/targets/splitstack.c tests/targets/target.h
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -fsplit-stack -fno-optimize-sibling-calls -o $@ $<
 $(O)/tests/targets/operators-static: tests/targets/operators.cc tests/targets/target.h
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CXX) $(TARGET_FLAGS) -static -o $@ $<

@@ -114,6 +114,7 @@ int engine_init(struct engine *ret, const struct capture_options *options,
 	walker_init(&ret->walker, &ret->tracee, &ret->modules, &ret->hooks, NULL);
 	ret->undo = undo_create();
 	ret->walker.undo = ret->undo;
+	ret->walker.maps = &ret->maps;
 	ret->supplies = options->supplies;
 	ret->walker.supplies = ret->hooks.supplies = &ret->supplies;
 	ret->frames = calloc(options->depth, sizeof(*ret->frames));

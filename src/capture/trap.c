@@ -25,7 +25,8 @@ static uint64_t product(uint64_t a, uint64_t b)
 	return __builtin_mul_overflow(a, b, &size) ? 0 : size;
 }
 
-/* The program uses code that we know no module of: it may have mapped one since. */
+/* The program uses code that we know no module of: it may have mapped one since.  True:
+ * what is mapped was looked at anew. */
 static bool unknown_pc_rescan(struct engine *engine)
 {
 	uint64_t now = engine_now(engine);
@@ -35,7 +36,7 @@ static bool unknown_pc_rescan(struct engine *engine)
 	if (now * 10 - engine->rescan_ms < UNKNOWN_RESCAN_MS && engine->rescan_ms)
 		return false;
 	engine->rescan_ms = now * 10;
-	return engine_rescan_modules(engine, &changed, NULL) == 0 && changed;
+	return engine_rescan_modules(engine, &changed, NULL) == 0;
 }
 
 /* Was the function called from within a stub?  The program never had such a stack. */

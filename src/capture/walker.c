@@ -138,6 +138,14 @@ static bool place_find(struct walker *walker, const struct module *module, uint6
 	return *ret != NULL;
 }
 
+/* By the mappings as they were when modules were looked for last. */
+static bool is_code(const struct walker *walker, uint64_t pc)
+{
+	const struct mapping *mapping = walker->maps ? maps_find(walker->maps, pc) : NULL;
+
+	return !walker->maps || (mapping && mapping->exec);
+}
+
 /* state: the bits of pc that say how its code is to be read. */
 static void row_find(struct walker *walker, uint64_t pc, uint64_t state, bool exact,
 		     struct walker_entry *entry)
@@ -156,8 +164,10 @@ static void row_find(struct walker *walker, uint64_t pc, uint64_t state, bool ex
 		pc = original;
 	}
 	module = modules_find(walker->modules, pc);
-	if (!module) {
+	if (!module || !is_code(walker, exact ? pc : pc - 1)) {
 		entry->frame = frame_of(FRAME_NOWHERE, pc);
+		if (!is_code(walker, exact ? pc : pc - 1))
+			entry->row.cfa = ROW_CFA_NO_CODE;
 		walker->unknown_pc = true;
 		return;
 	}
@@ -173,19 +183,25 @@ static const struct row *row_of(void *arg, uint64_t pc, uint64_t lookup_pc, fram
 {
 	struct walker *walker = arg;
 	uint64_t key = pc * 2 + (pc == lookup_pc);
-	struct walker_entry *entry = &walker->scratch;
+	struct walker_entry *entry = NULL, *found = &walker->scratch;
 
 	if (cache_grow(walker))
 		entry = cache_slot(walker->cache, walker->cache_len, key);
-	if (entry == &walker->scratch || entry->key != key) {
+	if (entry && entry->key == key) {
+		found = entry;
+	} else {
 		uint64_t state = pc & walker->tracee->arch->state_mask;
 
-		row_find(walker, pc & ~state, state, pc == lookup_pc, entry);
-		walker->cache_used += entry != &walker->scratch;
-		entry->key = key;
+		row_find(walker, pc & ~state, state, pc == lookup_pc, found);
+		/* What is no code is any word, and may become code. */
+		if (entry && found->row.cfa != ROW_CFA_NO_CODE) {
+			found->key = key;
+			*entry = *found;
+			walker->cache_used++;
+		}
 	}
-	*frame = entry->frame;
-	return &entry->row;
+	*frame = found->frame;
+	return &found->row;
 }
 
 /* ---- memory ------------------------------------------------------------ */
@@ -202,8 +218,7 @@ int walker_read_stack(struct walker *walker, taddr_t sp)
 /* What is not in the window moves it there. */
 static int read_window(struct memory *memory, taddr_t addr, void *buf, size_t len)
 {
-	struct walker *walker =
-		(struct walker *)memory;
+	struct walker *walker = (struct walker *)memory;
 
 	if (len > sizeof(walker->window))
 		return -EFAULT;

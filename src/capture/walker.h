@@ -36,6 +36,7 @@ struct walker {
 	struct memory memory; /* the tracee's, words of it through the window */
 	struct tracee *tracee;
 	const struct modules *modules;
+	const struct maps *maps; /* tells what is code; NULL: everything may be */
 	const struct hooks *hooks;
 	const struct undo *undo;
 	const struct supplies *supplies;
@@ -44,7 +45,7 @@ struct walker {
 	uint32_t cache_len; /* a power of two; 0: not allocated yet */
 	uint32_t cache_used;
 	struct walker_entry scratch; /* an answer that is not kept */
-	bool unknown_pc;	     /* met a pc in no module since the caller reset this */
+	bool unknown_pc;	     /* met a pc in no mapped code since the caller reset this */
 	taddr_t first_sp;	     /* status_first_sp() */
 	taddr_t window_base;
 	size_t window_len;

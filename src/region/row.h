@@ -29,6 +29,7 @@ enum row_cfa {
 		6, /* the same with >= 9: .plt of files linked with -z ibtplt (endbr64 first) */
 	ROW_CFA_FULL = 7, /* needs all registers: unwind/full.h */
 	ROW_CFA_ROOT = 8, /* the return address is undefined here: outermost frame */
+	ROW_CFA_NO_CODE = 9, /* pc is no code address.  Never on the wire */
 };
 
 enum row_where {

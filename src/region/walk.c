@@ -63,9 +63,30 @@ static enum walk_end find_cfa(const struct walk_ops *ops, const struct walk_stat
 	case ROW_CFA_FULL:
 		return WALK_FULL;
 	case ROW_CFA_NONE:
+	case ROW_CFA_NO_CODE:
 		break;
 	}
 	return WALK_NO_DATA;
+}
+
+bool walk_is_call(const struct walk_ops *ops, uint64_t ra)
+{
+	frame_t caller = 0;
+
+	ops->row(ops->arg, ra, ra - 1, &caller);
+	return frame_instance(caller) != FRAME_NOWHERE;
+}
+
+/* May a stack go on at a lower address than this frame's?  If unwind data takes the CFA from
+ * where the other stack's address was kept, and a call returns there. */
+static bool switches_stack(const struct walk_ops *ops, const struct walk_state *s,
+			   const struct row *row, uint64_t cfa, uint64_t ra)
+{
+	bool kept = row->cfa == ROW_CFA_FP || row->cfa == ROW_CFA_FP_DEREF ||
+		    row->cfa == ROW_CFA_SP_DEREF;
+
+	return kept && cfa != s->sp && !s->guess && !(row->flags & ROW_GUESS) &&
+	       walk_is_call(ops, ra);
 }
 
 /* The value that a register had in the caller; `same` is its value here. */
@@ -103,6 +124,7 @@ static enum walk_end step_row(const struct walk_ops *ops, struct walk_state *s,
 	bool signal = row->flags & ROW_SIGNAL;
 	/* A leaf of a CPU with a link register may not have moved sp at all. */
 	bool leaf = row->ra == ROW_SAME && s->lr_live;
+	struct walk_state caller;
 	uint64_t cfa, ra, fp;
 	enum walk_end end;
 
@@ -117,16 +139,18 @@ static enum walk_end step_row(const struct walk_ops *ops, struct walk_state *s,
 	end = restore(ops, s, row->fp, row->fp_offset, cfa, s->fp, &fp);
 	if (end != WALK_ENDS)
 		return end;
-	if (!signal && (leaf ? cfa < s->sp : cfa <= s->sp))
-		return WALK_LOOP;
 	ra &= ops->code_mask;
+	caller = (struct walk_state){.pc = ra,
+				     .sp = cfa,
+				     .fp = fp,
+				     .exact = signal,
+				     .guess = row->flags & ROW_GUESS};
+	if (!signal && (leaf ? cfa < s->sp : cfa <= s->sp) &&
+	    !switches_stack(ops, s, row, cfa, ra))
+		return WALK_LOOP;
 	if (ra == 0)
 		return WALK_ROOT;
-	*s = (struct walk_state){.pc = ra,
-				 .sp = cfa,
-				 .fp = fp,
-				 .exact = signal,
-				 .guess = row->flags & ROW_GUESS};
+	*s = caller;
 	return WALK_ENDS;
 }
 
@@ -150,8 +174,8 @@ static enum walk_end step_frame_pointer(const struct walk_ops *ops, struct walk_
 	ra &= ops->code_mask;
 	if (ra == 0)
 		return WALK_ROOT;
-	ops->row(ops->arg, ra, ra - 1, &frame);
-	if (!nowhere && frame_instance(frame) == FRAME_NOWHERE)
+	if (ops->row(ops->arg, ra, ra - 1, &frame)->cfa == ROW_CFA_NO_CODE ||
+	    (!nowhere && frame_instance(frame) == FRAME_NOWHERE))
 		return implausible;
 	*s = (struct walk_state){.pc = ra, .sp = at + 2 * word, .fp = fp, .guess = true};
 	if (ops->record_below && fp > at && fp - at <= FP_REACH)
@@ -173,6 +197,8 @@ enum walk_end walk_step(const struct walk_ops *ops, struct walk_state *state, fr
 
 	row = ops->row(ops->arg, state->pc, lookup_pc, &at);
 	*frame = at | (state->exact ? FRAME_EXACT : 0) | (state->guess ? FRAME_GUESS : 0);
+	if (row->cfa == ROW_CFA_NO_CODE)
+		return WALK_NO_CODE;
 	if (row->cfa == ROW_CFA_NONE && is_outermost(ops, state))
 		return WALK_ROOT;
 	if (row->cfa == ROW_CFA_NONE)
@@ -191,10 +217,16 @@ size_t walk_stack(const struct walk_ops *ops, const struct walk_regs *regs, bool
 		.exact = exact,
 		.lr_live = regs->lr != 0,
 	};
+	struct walk_cycle cycle = {0};
 	size_t count = 0;
 
 	while (count < max) {
 		*end = walk_step(ops, &state, &frames[count++]);
+		if (*end == WALK_NO_CODE)
+			return count - 1;
+		if (*end == WALK_ENDS &&
+		    walk_cycle_closes(&cycle, state.pc, state.sp, state.fp))
+			*end = WALK_LOOP;
 		if (*end != WALK_ENDS)
 			return count;
 	}

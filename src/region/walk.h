@@ -8,8 +8,11 @@
  *  - a frame without a row is followed by frame pointer only if the fp chain is
  *    plausible (aligned, above sp, within the stack), and every frame found this
  *    way carries FRAME_GUESS;
- *  - the CFA must grow from frame to frame except across a signal frame (which
- *    may switch stacks); otherwise the walk ends with WALK_LOOP;
+ *  - the CFA grows from frame to frame, except across a signal frame and where unwind
+ *    data takes it from a register that is not sp, and a call is what lies there: such
+ *    code switches stacks (__morestack).  Otherwise, and when a state comes again, the
+ *    walk ends with WALK_LOOP;
+ *  - a word that is no code address is no frame: it ends the walk with WALK_NO_CODE;
  *  - the walk always says why it ended.
  */
 #ifndef MEMTRACE_WALK_H
@@ -27,9 +30,10 @@ enum walk_end {
 	WALK_NO_DATA = 2, /* no unwind data for the last frame's module, fp chain implausible */
 	WALK_NO_MODULE = 3,  /* the last frame is in no module: generated code */
 	WALK_UNREADABLE = 4, /* the stack could not be read there */
-	WALK_LOOP = 5, /* the stack pointer did not advance: damaged stack or wrong data */
-	WALK_FULL = 6, /* met ROW_CFA_FULL: walk again with unwind/full.h.  Never stored */
-	WALK_LOST = 7, /* the region was full: the stack was not kept */
+	WALK_LOOP = 5,	  /* the stack pointer did not advance: damaged stack or wrong data */
+	WALK_FULL = 6,	  /* met ROW_CFA_FULL: walk again with unwind/full.h.  Never stored */
+	WALK_LOST = 7,	  /* the region was full: the stack was not kept */
+	WALK_NO_CODE = 8, /* the return address behind the last frame is no code address */
 	WALK_ENDS
 };
 
@@ -64,17 +68,38 @@ struct walk_state {
 	bool lr_live; /* lr still holds this frame's return address: a leaf */
 };
 
+/* A walk that comes to a state again would do so for ever: it is held against one that was
+ * met, which is moved up at every power of two (Brent's algorithm). */
+struct walk_cycle {
+	uint64_t pc, sp, fp;
+	size_t steps, limit;
+};
+
+static inline bool walk_cycle_closes(struct walk_cycle *cycle, uint64_t pc, uint64_t sp,
+				     uint64_t fp)
+{
+	if (cycle->limit && cycle->pc == pc && cycle->sp == sp && cycle->fp == fp)
+		return true;
+	if (cycle->steps++ == cycle->limit)
+		*cycle = (struct walk_cycle){pc, sp, fp, 0, cycle->limit * 2 + 1};
+	return false;
+}
+
 /*
  * One step: *frame becomes the frame at *state (flags included), *state its caller.
  * WALK_ENDS: the walk goes on there; otherwise why it can't, with *state as it was.
+ * WALK_NO_CODE: what is at *state is no frame at all.
  */
 enum walk_end walk_step(const struct walk_ops *ops, struct walk_state *state, frame_t *frame);
+
+/* Is ra in a module, where a call may have come from? */
+bool walk_is_call(const struct walk_ops *ops, uint64_t ra);
 
 /*
  * Walks from regs, leaf first, at most max frames into frames[].
  * `exact` says whether regs->pc is the instruction itself (an interrupted
- * thread) or a return address.  *end: why it ended.  Returns the count (>= 1
- * if max >= 1: the first frame is always regs->pc).
+ * thread) or a return address.  *end: why it ended.  Returns the count (0 if max is 0
+ * or regs->pc is no code address).
  */
 size_t walk_stack(const struct walk_ops *ops, const struct walk_regs *regs, bool exact,
 		  frame_t *frames, size_t max, enum walk_end *end);

@@ -310,6 +310,9 @@ static void print_end(FILE *out, const struct report_job *job, const frame_t *fr
 		print_last_module(out, job->snapshot, frames, count);
 		fputs(" is wrong", out);
 		break;
+	case WALK_NO_CODE:
+		fputs("stack ends here: what follows is no code address", out);
+		break;
 	case WALK_LOST:
 		fputs("call stacks that memtrace had no memory to keep", out);
 		break;

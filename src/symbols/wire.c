@@ -303,6 +303,8 @@ void wire_next_row(struct wire_part *part, struct row *ret)
 	ret->ra_offset = (int16_t)cursor_u16(c);
 	ret->fp_offset = (int16_t)cursor_u16(c);
 	ret->cfa = cursor_u8(c);
+	if (ret->cfa > ROW_CFA_ROOT) /* what a row may say of its CFA ends there */
+		ret->cfa = ROW_CFA_NONE;
 	ret->ra = cursor_u8(c);
 	ret->fp = cursor_u8(c);
 	ret->flags = cursor_u8(c);

@@ -1,6 +1,7 @@
 /*
  * walk_stack() with cfi_step() in the place of rows, by the same rules: the CFA grows
- * except across a signal frame, pc 0 and an undefined return address are the root.
+ * except across a signal frame and where unwind data switches stacks, pc 0 and an
+ * undefined return address are the root.
  * A frame without unwind data is left to walk_step(); behind it pc, sp and fp are
  * known, and of the others those the ABI preserves, unless the step was a guess.
  */
@@ -72,8 +73,8 @@ static enum walk_end end_of_step(int code)
 static enum walk_end step(struct walker *w, frame_t *frame)
 {
 	uint64_t sp = known(w->regs, w->arch->reg_sp), cfa = 0;
+	bool guess = w->guess, stuck;
 	uint8_t flags = 0;
-	bool stuck;
 	int failed;
 
 	*frame = 0;
@@ -86,11 +87,12 @@ static enum walk_end step(struct walker *w, frame_t *frame)
 		return end_of_step(failed);
 	/* A leaf of a CPU with a link register may not have moved sp at all. */
 	stuck = w->leaf && w->arch->reg_lr != ARCH_NO_REG ? cfa < sp : cfa <= sp;
-	if (stuck && !(flags & ROW_SIGNAL))
-		return WALK_LOOP;
 	w->pc = w->regs->value[w->arch->reg_pc] & (w->arch->code_mask | w->arch->state_mask);
 	w->exact = flags & ROW_SIGNAL;
 	w->guess = flags & ROW_GUESS;
+	if (stuck && !w->exact &&
+	    (cfa == sp || guess || w->guess || !walk_is_call(w->ops->rest, w->pc)))
+		return WALK_LOOP;
 	return w->pc & w->arch->code_mask ? WALK_ENDS : WALK_ROOT;
 }
 
@@ -112,10 +114,17 @@ size_t full_walk(const struct full_ops *ops, const struct arch *arch, struct ful
 		.exact = exact,
 		.leaf = true,
 	};
+	struct walk_cycle cycle = {0};
 	size_t count = 0;
 
 	while (count < max) {
 		*end = step(&w, &frames[count++]);
+		if (*end == WALK_NO_CODE)
+			return count - 1;
+		if (*end == WALK_ENDS &&
+		    walk_cycle_closes(&cycle, w.pc, known(regs, arch->reg_sp),
+				      known(regs, arch->reg_fp)))
+			*end = WALK_LOOP;
 		if (*end != WALK_ENDS)
 			return count;
 		w.leaf = w.exact;

@@ -20,7 +20,7 @@ struct full_ops {
 	int (*step)(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame,
 		    struct full_regs *regs, uint64_t *cfa, uint8_t *flags);
 	void *arg;
-	/* How frames without such data are followed.  A row of these that is no guess
+	/* How frames without such data are followed, and what is code.  A row of these that is no guess
 	 * must be of code that leaves callee-saved registers alone. */
 	const struct walk_ops *rest;
 };

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/types.h"
@@ -169,7 +170,11 @@ static void a_stack_that_does_not_advance_ends_it(void **state)
 		{0x200,
 		 0x300,
 		 1,
-		 {.cfa = ROW_CFA_FP, .cfa_offset = 16, .ra = ROW_AT_CFA, .ra_offset = -8}},
+		 {.cfa = ROW_CFA_FP,
+		  .cfa_offset = 16,
+		  .ra = ROW_AT_CFA,
+		  .ra_offset = -8,
+		  .flags = ROW_GUESS}},
 	};
 	struct world w = world_of(stuck, ARRAY_SIZE(stuck));
 
@@ -180,6 +185,79 @@ static void a_stack_that_does_not_advance_ends_it(void **state)
 	assert_int_equal(w.found, 1);
 	walk(&w, (struct walk_regs){.pc = 0x210, .sp = STACK + 32, .fp = STACK}, false, 64);
 	assert_int_equal(w.end, WALK_LOOP);
+	assert_int_equal(w.found, 1);
+}
+
+/* As __morestack does it: the other stack's place is kept in fp. */
+static const struct range pieces[] = {
+	{0x100, 0x200, 1, CALL},
+	{0x200,
+	 0x300,
+	 2,
+	 {.cfa = ROW_CFA_FP,
+	  .cfa_offset = 16,
+	  .ra = ROW_AT_CFA,
+	  .ra_offset = -8,
+	  .fp = ROW_AT_CFA,
+	  .fp_offset = -16}},
+	{0x300, 0x400, 3, {.cfa = ROW_CFA_ROOT}},
+};
+
+static void unwind_data_may_lead_down_to_another_stack(void **state)
+{
+	struct world w = world_of(pieces, ARRAY_SIZE(pieces));
+
+	(void)state;
+	w.stack[33] = 0x210; /* the upper piece: a call from the function that switches */
+	w.stack[1] = 0x310;  /* the lower one */
+	walk(&w, (struct walk_regs){.pc = 0x150, .sp = STACK + 256, .fp = STACK}, false, 64);
+	assert_int_equal(w.end, WALK_ROOT);
+	assert_int_equal(w.found, 3);
+	assert_int_equal(w.frames[2], frame_of(3, 0x310));
+	w.stack[1] = 0x910; /* nobody calls from there */
+	walk(&w, (struct walk_regs){.pc = 0x150, .sp = STACK + 256, .fp = STACK}, false, 64);
+	assert_int_equal(w.end, WALK_LOOP);
+	assert_int_equal(w.found, 2);
+}
+
+/* Two pieces that lead to each other. */
+static void a_state_that_comes_again_ends_it(void **state)
+{
+	struct world w = world_of(pieces, ARRAY_SIZE(pieces));
+
+	(void)state;
+	w.stack[0] = STACK + 128;
+	w.stack[1] = 0x210;
+	w.stack[16] = STACK;
+	w.stack[17] = 0x210;
+	walk(&w, (struct walk_regs){.pc = 0x210, .sp = STACK + 64, .fp = STACK}, false, 64);
+	assert_int_equal(w.end, WALK_LOOP);
+	assert_true(w.found < 16);
+}
+
+static void what_is_no_code_is_no_frame(void **state)
+{
+	static const struct range words[] = {
+		{0x100, 0x200, 1, CALL},
+		{0x800, 0x900, FRAME_NOWHERE, {.cfa = ROW_CFA_NO_CODE}},
+		{0x900, 0xa00, 1, NONE},
+	};
+	struct world w = world_of(words, ARRAY_SIZE(words));
+
+	(void)state;
+	w.stack[1] = 0x180;
+	w.stack[3] = 0x850;
+	walk(&w, (struct walk_regs){.pc = 0x150, .sp = STACK}, false, 64);
+	assert_int_equal(w.end, WALK_NO_CODE);
+	assert_int_equal(w.found, 2);
+	walk(&w, (struct walk_regs){.pc = 0x850, .sp = STACK}, false, 64);
+	assert_int_equal(w.end, WALK_NO_CODE);
+	assert_int_equal(w.found, 0);
+	/* by frame pointer it is not followed either */
+	w.stack[4] = STACK + 64;
+	w.stack[5] = 0x850;
+	walk(&w, (struct walk_regs){.pc = 0x950, .sp = STACK, .fp = STACK + 32}, false, 64);
+	assert_int_equal(w.end, WALK_NO_DATA);
 	assert_int_equal(w.found, 1);
 }
 
@@ -452,8 +530,8 @@ static const uint8_t saves_lr[] = {
 	/* CIE at 0: data alignment -8, ra in x30 */
 	12, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 4, 0, 8, 0, 1, 0x78, 30, 0,
 	/* 0x100: CFA = sp + 16, x30 at CFA - 8 */
-	25, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0x0c, 31, 16, 0x9e,
-	1,
+	25, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0x0c, 31, 16,
+	0x9e, 1,
 	/* 0x200: CFA = sp + 16 */
 	23, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0x0c, 31, 16};
 
@@ -483,8 +561,8 @@ static void a_callers_link_register_is_not_known(void **state)
 	enum walk_end end;
 
 	(void)state;
-	assert_int_equal(
-		cfi_open_copy(saves_lr, sizeof(saves_lr), &arch_aarch64, &r.cfi, NULL), 0);
+	assert_int_equal(cfi_open_copy(saves_lr, sizeof(saves_lr), &arch_aarch64, &r.cfi, NULL),
+			 0);
 	memory_buffer_init(&r.memory, STACK, r.stack, sizeof(r.stack));
 	regs.value[31] = STACK;
 	regs.value[32] = 0x140;
@@ -492,6 +570,43 @@ static void a_callers_link_register_is_not_known(void **state)
 	assert_int_equal(end, WALK_NO_DATA);
 	assert_int_equal(frames[1], frame_of(1, 0x240));
 	cfi_close(r.cfi);
+}
+
+/* The CFA of every frame is 64 bytes below its sp; a call of 0x310 lies there, or a word. */
+static int step_lower(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame,
+		      struct full_regs *regs, uint64_t *cfa, uint8_t *flags)
+{
+	(void)lookup_pc;
+	*frame = frame_of(2, pc);
+	if (pc == 0x310)
+		return -ENODATA;
+	*flags = 0;
+	*cfa = regs->value[arch_x86_64.reg_sp] - 64;
+	regs->value[arch_x86_64.reg_sp] = *cfa;
+	regs->value[arch_x86_64.reg_pc] = *(uint64_t *)arg;
+	return 0;
+}
+
+/* With all registers by the same rule: down to where a call lies, and nowhere else. */
+static void all_registers_may_lead_down_too(void **state)
+{
+	struct world w = world_of(pieces, ARRAY_SIZE(pieces));
+	uint64_t return_address = 0x310;
+	const struct full_ops ops = {step_lower, &return_address, &w.ops};
+	struct full_regs regs = {.known = 1ull << arch_x86_64.reg_pc |
+					  1ull << arch_x86_64.reg_sp};
+	enum walk_end end;
+
+	(void)state;
+	w.ops.arg = &w;
+	for (int i = 0; i < 2; i++) {
+		regs.value[arch_x86_64.reg_pc] = 0x250;
+		regs.value[arch_x86_64.reg_sp] = STACK + 256;
+		assert_int_equal(
+			full_walk(&ops, &arch_x86_64, &regs, false, w.frames, 64, &end), 2 - i);
+		assert_int_equal(end, i ? WALK_LOOP : WALK_ROOT);
+		return_address = 0x910;
+	}
 }
 
 int main(void)
@@ -502,6 +617,9 @@ int main(void)
 		cmocka_unit_test(the_limit_of_frames_ends_it),
 		cmocka_unit_test(the_end_of_memory_ends_it),
 		cmocka_unit_test(a_stack_that_does_not_advance_ends_it),
+		cmocka_unit_test(unwind_data_may_lead_down_to_another_stack),
+		cmocka_unit_test(a_state_that_comes_again_ends_it),
+		cmocka_unit_test(what_is_no_code_is_no_frame),
 		cmocka_unit_test(a_signal_frame_may_switch_stacks),
 		cmocka_unit_test(realigned_frames_are_followed),
 		cmocka_unit_test(the_plt_pushes_at_its_eleventh_or_ninth_byte),
@@ -514,6 +632,7 @@ int main(void)
 		cmocka_unit_test(a_row_that_needs_all_registers_says_so),
 		cmocka_unit_test(the_link_register_serves_the_leaf_alone),
 		cmocka_unit_test(a_callers_link_register_is_not_known),
+		cmocka_unit_test(all_registers_may_lead_down_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
