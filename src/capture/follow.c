@@ -14,6 +14,7 @@
 
 #include "capture/engine.h"
 #include "capture/heritage.h"
+#include "tracer/inside.h"
 
 enum { AT_BASE_TAG = 7, APPLY_TRIES = 200, APPLY_PAUSE_NS = 1000000 };
 
@@ -127,6 +128,12 @@ static int apply(struct engine *engine, struct err *err)
 
 		if (tries)
 			nanosleep(&pause, NULL);
+		if (inside_fetch(&engine->tracee) == -ETIMEDOUT)
+			return err_set(err, -ETIMEDOUT,
+				       "a call stack of pid %d can't be read: its pages are "
+				       "swapped out, or for a page server to bring, and do "
+				       "not come",
+				       engine->tracee.pid);
 		rc = tracee_stop(&engine->tracee, engine_handle, engine, err);
 		if (rc)
 			return rc;

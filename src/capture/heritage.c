@@ -285,6 +285,8 @@ int heritage_clear(struct tracee *tracee, const struct modules *modules,
 
 		if (tries)
 			nanosleep(&pause, NULL);
+		if (inside_fetch(tracee) == -ETIMEDOUT)
+			break;
 		rc = tracee_stop(tracee, handle, arg, err);
 		if (rc)
 			break;

@@ -109,6 +109,8 @@ static int vacate(struct engine *engine)
 	for (unsigned ms = 1; ms <= VACATE_LAST_MS && inside_any(tracee, engine->undo);
 	     ms *= 2) {
 		tracee_resume(tracee);
+		if (!tracee->target.unanswered)
+			inside_fetch(tracee);
 		serve_for(engine, ms);
 		rc = stand(engine, NULL);
 		if (rc)

@@ -215,6 +215,14 @@ int walker_read_stack(struct walker *walker, taddr_t sp)
 	return n > 0 ? 0 : -EFAULT;
 }
 
+/* What is mapped and not there is a page server's to bring (target.h): its thread runs, if it is
+ * not at a trap itself. */
+static bool window_fetch(struct walker *walker, taddr_t addr)
+{
+	return walker->maps && maps_find(walker->maps, addr) &&
+	       target_fetch(&walker->tracee->target, addr) == 0;
+}
+
 /* What is not in the window moves it there. */
 static int read_window(struct memory *memory, taddr_t addr, void *buf, size_t len)
 {
@@ -225,6 +233,9 @@ static int read_window(struct memory *memory, taddr_t addr, void *buf, size_t le
 	if (addr - walker->window_base >= walker->window_len ||
 	    walker->window_len - (addr - walker->window_base) < len) {
 		ssize_t n = target_read_some(&walker->tracee->target, addr, walker->window,
+					     sizeof(walker->window));
+		if (n == -EIO && window_fetch(walker, addr))
+			n = target_read_some(&walker->tracee->target, addr, walker->window,
 					     sizeof(walker->window));
 		walker->window_base = addr;
 		walker->window_len = n > 0 ? (size_t)n : 0;

@@ -30,7 +30,7 @@ static void tracee_init(struct tracee *tracee, pid_t pid)
 	memset(tracee, 0, sizeof(*tracee));
 	tracee->pid = pid;
 	tracee->arch = arch_native();
-	tracee->target.fd = -1;
+	target_of_file(&tracee->target, -1);
 }
 
 /* Seized before?  A thread that we have not got may have become the leader, by an exec. */

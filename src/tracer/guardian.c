@@ -12,16 +12,16 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "tracer/hide.h"
 #include "tracer/inside.h"
 #include "tracer/tracee.h"
 
-enum { RETRIES = 2000, RETRY_NS = 1000000 };
+enum { RETRIES = 2000, RETRY_NS = 1000000, LIMIT_MS = 15000 };
 
 static void absorb(void *arg, struct stop *stop)
 {
@@ -32,6 +32,13 @@ static void absorb(void *arg, struct stop *stop)
 		tracee_continue(tracee, stop->thread);
 }
 
+static void rest(void)
+{
+	struct timespec pause = {0, RETRY_NS};
+
+	nanosleep(&pause, NULL);
+}
+
 static void mend(pid_t target, struct undo *undo)
 {
 	struct tracee tracee;
@@ -39,10 +46,9 @@ static void mend(pid_t target, struct undo *undo)
 	int tries = 0, failed;
 
 	while (tracee_attach(&tracee, target, &err)) {
-		struct timespec pause = {0, RETRY_NS};
 		if (err.code == -ESRCH || ++tries > RETRIES)
 			return;
-		nanosleep(&pause, NULL);
+		rest();
 	}
 	failed = tracee_stop(&tracee, absorb, &tracee, &err);
 	undo_run(undo, &tracee.target); /* a patch is one write: also while it runs */
@@ -51,21 +57,26 @@ static void mend(pid_t target, struct undo *undo)
 	tracee_release(&tracee);
 }
 
-/* Nothing of the user's may be held open by us: not the terminal, not a pipe.  (Before Linux
- * 5.9 only what has a usual number.) */
-static void close_all_but(int keep)
+/*
+ * By a process of its own, as it makes the target stand: one that does not come back (it waits for
+ * a page that a hung device must bring) is killed, and what it held runs on.
+ */
+static void mend_within(pid_t target, struct undo *undo, unsigned limit_ms)
 {
-	enum { USUAL = 65536 };
-	long most = sysconf(_SC_OPEN_MAX);
+	pid_t pid = fork();
 
-#ifdef SYS_close_range
-	if ((!keep || syscall(SYS_close_range, 0, keep - 1, 0) == 0) &&
-	    syscall(SYS_close_range, keep + 1, ~0u, 0) == 0)
+	if (pid == 0) {
+		mend(target, undo);
+		_exit(0);
+	}
+	if (pid < 0) {
+		mend(target, undo);
 		return;
-#endif
-	for (int fd = (int)(most < 0 || most > USUAL ? USUAL : most); fd >= 0; fd--)
-		if (fd != keep)
-			close(fd);
+	}
+	for (unsigned ms = 0; ms < limit_ms; ms++, rest())
+		if (waitpid(pid, NULL, WNOHANG))
+			return;
+	kill(pid, SIGKILL);
 }
 
 static void __attribute__((noreturn))
@@ -79,12 +90,12 @@ guardian_main(int fd, const pid_t *target, struct undo *undo)
 	for (int signo = 1; signo < 32; signo++)
 		signal(signo, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL);
-	close_all_but(fd);
+	descriptors_close_but(fd, -1);
 	do
 		n = read(fd, &byte, 1);
 	while (n < 0 && errno == EINTR);
 	if (n == 0 && *target)
-		mend(*target, undo);
+		mend_within(*target, undo, LIMIT_MS);
 	_exit(0);
 }
 

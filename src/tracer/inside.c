@@ -5,6 +5,9 @@
  * Nearly all stacks end within STACK_USUAL.  A longer one ends at the thread pointer, where
  * that is above it in the same mapping, or else with the mapping.  Where mappings have grown
  * together that may be more than a stack, so SEARCH_LIMIT bounds what is read of all.
+ *
+ * What is swapped out, or a page server's to bring, is not read: the one who brings it may stand
+ * himself.  Such a stack counts as one that somebody could return from.
  */
 #include "tracer/inside.h"
 
@@ -33,6 +36,7 @@ struct search {
 	taddr_t lowest, highest; /* of all ranges: most words are outside at one look */
 	struct maps maps;	 /* read when they are needed */
 	size_t left;		 /* bytes that may still be read */
+	taddr_t first_sp;	 /* of the process; read when it is needed */
 	bool unsure;		 /* the answer where a stack was not read to its end */
 	bool found;
 };
@@ -88,8 +92,9 @@ static taddr_t stack_left(const struct search *search, taddr_t uc,
 	const struct arch *arch = search->tracee->arch;
 	uint64_t sp = 0;
 
-	if (target_read(&search->tracee->target, uc + arch->ucontext_sp * arch->word_size, &sp,
-			arch->word_size))
+	if (target_read_standing(&search->tracee->target,
+				 uc + arch->ucontext_sp * arch->word_size, &sp,
+				 arch->word_size) != (ssize_t)arch->word_size)
 		return 0;
 	return sp >= altstack->begin && sp <= altstack->end ? 0 : sp;
 }
@@ -130,6 +135,20 @@ static size_t stack_len(struct search *search, struct thread *thread, taddr_t sp
 	return (size_t)((top > sp && top < mapping->end ? top : mapping->end) - sp);
 }
 
+/* Is nothing of the thread's stack at `at`, which can't be read? */
+static bool is_behind_stack(struct search *search, struct thread *thread, taddr_t sp, taddr_t at)
+{
+	taddr_t top = thread_pointer(search, thread);
+
+	if (sp < top) /* its own variables are the uppermost */
+		return at >= top || !stack_len(search, thread, sp, at);
+	if (!search->first_sp)
+		search->first_sp = status_first_sp(tracee_alive(search->tracee));
+	if (sp <= search->first_sp && at > search->first_sp)
+		return true;
+	return !stack_len(search, thread, sp, at);
+}
+
 /* The words of one window; *other: as stack_hits(). */
 static bool window_hits(const struct search *search, const uint8_t *window, size_t len,
 			taddr_t at, taddr_t *other)
@@ -168,12 +187,19 @@ static bool stack_hits(struct search *search, struct thread *thread, taddr_t sp,
 		if (!len || search->left < STACK_WINDOW)
 			return search->unsure;
 		search->left -= STACK_WINDOW;
-		n = target_read_some(&search->tracee->target, sp + done, window,
-				     len - done < sizeof(window) ? len - done : sizeof(window));
-		if (n > 0 && window_hits(search, window, (size_t)n, sp + done, other))
+		n = target_read_standing(&search->tracee->target, sp + done, window,
+					 len - done < sizeof(window) ? len - done
+								     : sizeof(window));
+		n = n < 0 ? 0 : n;
+		if (window_hits(search, window, (size_t)n, sp + done, other))
 			return true;
-		if (n < (ssize_t)sizeof(window))
+		if (n == (ssize_t)sizeof(window))
+			continue;
+		if (len - done <= (size_t)n ||
+		    is_behind_stack(search, thread, sp, sp + done + (size_t)n))
 			return false;
+		search->tracee->unread = sp + done + (size_t)n;
+		return true;
 	}
 	return false;
 }
@@ -228,10 +254,16 @@ static struct search search_areas(struct tracee *tracee, const struct undo *undo
 	return search;
 }
 
+int inside_fetch(struct tracee *tracee)
+{
+	return tracee->unread ? target_fetch(&tracee->target, tracee->unread) : 0;
+}
+
 bool inside_any(struct tracee *tracee, const struct undo *undo)
 {
 	struct search search = search_areas(tracee, undo);
 
+	tracee->unread = 0;
 	tracee_for_each(tracee, thread_search, &search);
 	maps_deinit(&search.maps);
 	return search.found;
@@ -258,6 +290,7 @@ bool inside_ranges(struct tracee *tracee, const struct inside_range *ranges, siz
 
 	for (size_t i = 0; i < count; i++)
 		search_widen(&search, ranges[i].begin, ranges[i].end);
+	tracee->unread = 0;
 	tracee_for_each(tracee, thread_search, &search);
 	maps_deinit(&search.maps);
 	return search.found;

@@ -24,4 +24,8 @@ struct inside_range { /* begin < addr < end */
 bool inside_ranges(struct tracee *tracee, const struct inside_range *ranges, size_t count,
 		   bool unsure);
 
+/* Has what the last search could not read brought, while the threads run.  0: try again;
+ * -ETIMEDOUT: it does not come. */
+int inside_fetch(struct tracee *tracee);
+
 #endif

@@ -10,9 +10,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/vfs.h>
 
 #include "base/scope.h"
 
@@ -194,15 +196,19 @@ int status_proc(void)
 	char text[STATUS_USUAL], link[24];
 	ssize_t len = readlink("/proc/self", link, sizeof(link) - 1);
 	unsigned first, second;
+	struct statfs fs;
 	const char *at;
 
-	if (len < 0 || file_read("/proc/self/status", text, sizeof(text)) < 0)
-		return access("/proc/version", F_OK) ? -ENOENT : -EXDEV;
+	if (len < 0)
+		return statfs("/proc", &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC ? -EXDEV
+										  : -ENOENT;
 	link[len] = 0;
-	at = field(text, "\nNSpid:");
-	if (atoi(link) != getpid() || (at && sscanf(at, "%u %u", &first, &second) != 1))
+	if (atoi(link) != getpid())
 		return -EXDEV;
-	return 0;
+	if (file_read("/proc/self/status", text, sizeof(text)) < 0)
+		return 0; /* descriptors or memory are short: others will say it */
+	at = field(text, "\nNSpid:");
+	return at && sscanf(at, "%u %u", &first, &second) != 1 ? -EXDEV : 0;
 }
 
 int status_threads(pid_t pid, struct tid_list *ret)

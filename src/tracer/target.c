@@ -1,4 +1,4 @@
-/* Target memory by the cheapest way that works. */
+/* Target memory, by a file that does not wait. */
 #include "tracer/target.h"
 
 #include <errno.h>
@@ -6,22 +6,28 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "tracer/status.h"
+
+enum { FETCH_MS = 250 };
 
 static int memory_of_target(struct memory *memory, taddr_t addr, void *buf, size_t len)
 {
 	return target_read((struct target *)memory, addr, buf, len);
 }
 
+void target_of_file(struct target *ret, int fd)
+{
+	*ret = (struct target){.memory.read = memory_of_target, .fd = fd, .pages = -1};
+	apart_init(&ret->apart, FETCH_MS, NULL);
+}
+
 int target_open(struct target *ret, pid_t pid, struct err *err)
 {
 	char path[64];
 
-	memset(ret, 0, sizeof(*ret));
-	ret->memory.read = memory_of_target;
+	target_of_file(ret, -1);
 	ret->pid = pid;
 	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
 	ret->fd = open(path, O_RDWR | O_CLOEXEC);
@@ -47,36 +53,78 @@ int target_open_traced(struct target *ret, pid_t pid, struct err *err)
 	return err_set(err, -ESRCH, "/proc/%d is not the process %d that is traced", pid, pid);
 }
 
-void target_of_file(struct target *ret, int fd)
-{
-	*ret = (struct target){.memory.read = memory_of_target, .fd = fd, .no_vm = true};
-}
-
 void target_close(struct target *target)
 {
 	if (target->fd >= 0)
 		close(target->fd);
-	target->fd = -1;
+	if (target->pages >= 0)
+		close(target->pages);
+	target->fd = target->pages = -1;
+	apart_deinit(&target->apart);
 }
 
 ssize_t target_read_some(struct target *target, taddr_t addr, void *buf, size_t len)
 {
+	ssize_t n = pread(target->fd, buf, len, (off_t)addr);
+
+	return n > 0 ? n : n < 0 ? -errno : -EFAULT;
+}
+
+/* /proc/PID/pagemap, a word a page: Documentation/admin-guide/mm/pagemap.rst. */
+static bool pages_open(struct target *target)
+{
+	char path[64];
+
+	if (target->pages < 0) {
+		snprintf(path, sizeof(path), "/proc/%d/pagemap", target->pid);
+		target->pages = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	return target->pages >= 0;
+}
+
+/* How many of len bytes at addr are before the first page that is swapped out. */
+static size_t before_swapped(struct target *target, taddr_t addr, size_t len)
+{
+	const uint64_t swapped = 1ull << 62;
+	taddr_t size = (taddr_t)sysconf(_SC_PAGESIZE), first = addr / size;
+	uint64_t pages[16];
+	size_t count = (size_t)((addr + len - 1) / size - first) + 1;
 	ssize_t n;
 
-	if (!target->no_vm) {
-		struct iovec here = {buf, len};
-		struct iovec there = {(void *)(uintptr_t)addr, len};
-
-		n = process_vm_readv(target->pid, &here, 1, &there, 1, 0);
-		if (n > 0)
-			return n;
-		/* ESRCH: that thread has ended; the descriptor holds the memory still */
-		if (n < 0 && errno != ENOSYS && errno != EPERM && errno != ESRCH)
-			return -errno;
-		target->no_vm = n < 0;
+	if (!pages_open(target))
+		return len;
+	if (count > ARRAY_SIZE(pages)) {
+		count = ARRAY_SIZE(pages);
+		len = (size_t)((first + count) * size - addr);
 	}
-	n = pread(target->fd, buf, len, (off_t)addr);
-	return n > 0 ? n : n < 0 ? -errno : -EFAULT;
+	n = pread(target->pages, pages, count * sizeof(*pages),
+		  (off_t)(first * sizeof(*pages)));
+	for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(*pages); i++)
+		if (pages[i] & swapped)
+			return i ? (size_t)((first + i) * size - addr) : 0;
+	return len;
+}
+
+ssize_t target_read_standing(struct target *target, taddr_t addr, void *buf, size_t len)
+{
+	size_t there = before_swapped(target, addr, len);
+
+	return there ? target_read_some(target, addr, buf, there) : -EAGAIN;
+}
+
+int target_fetch(struct target *target, taddr_t addr)
+{
+	enum { UNANSWERED_MOST = 3 };
+	int rc;
+
+	if (target->unanswered >= UNANSWERED_MOST)
+		return -ETIMEDOUT;
+	rc = apart_fetch(&target->apart, target->pid, target->fd, addr);
+	if (rc == -ETIMEDOUT) { /* who waits for this page waits for no other */
+		target->unanswered++;
+		apart_init(&target->apart, target->apart.limit_ms, target->apart.hurry);
+	}
+	return rc;
 }
 
 int target_read(struct target *target, taddr_t addr, void *buf, size_t len)

@@ -84,6 +84,7 @@ struct tracee {
 	struct thread *bucket[TRACEE_BUCKETS];
 	size_t count;
 	pid_t alive;   /* see tracee_alive() */
+	taddr_t unread; /* of a stack, when it was last searched: not there while all stand; 0 */
 	bool standing; /* between tracee_stop() and tracee_resume() */
 	struct urgent urgent;
 	int own_signal; /* of the layer above; others are the program's */

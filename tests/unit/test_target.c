@@ -97,21 +97,38 @@ static void assert_reads(struct target *target)
 	assert_int_equal(buf[1], pattern(101));
 }
 
-static void read_by_the_system_call(void **state)
+/* Where nothing is swapped out, the same; and without a pagemap. */
+static void read_standing(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t buf[64];
+
+	assert_int_equal(target_read_standing(&f->target, at(page - 20), buf, 40), 40);
+	assert_int_equal(buf[39], pattern(page + 19));
+	assert_int_equal(target_read_standing(&f->target, at(2 * page - 16), buf, 64), 16);
+	assert_int_equal(target_read_standing(&f->target, at(2 * page), buf, 1), -EIO);
+	assert_true(f->target.pages >= 0);
+	close(f->target.pages);
+	f->target.pages = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	assert_int_equal(target_read_standing(&f->target, at(page - 20), buf, 40), 40);
+}
+
+/* By a process apart, which says that there is nothing, too. */
+static void fetch(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_reads(&f->target);
-	assert_false(f->target.no_vm);
+	assert_int_equal(target_fetch(&f->target, at(0)), 0);
+	assert_true(target_fetch(&f->target, at(2 * page)) < 0);
+	assert_int_equal(f->target.unanswered, 0);
 }
 
 static void read_by_the_file(void **state)
 {
 	struct fixture *f = *state;
 
-	f->target.no_vm = true;
 	assert_reads(&f->target);
-	/* The system call alone would do without: it is really the file that was read. */
+	/* A system call would do without: it is really the file that was read. */
 	close(f->target.fd);
 	f->target.fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	assert_true(target_read(&f->target, at(0), &(uint8_t){0}, 1) < 0);
@@ -136,10 +153,12 @@ static void write_by_the_file(void **state)
 static void write_word_by_word(void **state)
 {
 	struct fixture *f = *state;
+	char path[64];
 	int status;
 
 	close(f->target.fd);
-	f->target.fd = open("/dev/full", O_RDWR | O_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/%d/mem", f->child.pid);
+	f->target.fd = open(path, O_RDONLY | O_CLOEXEC);
 	assert_int_equal(target_write(&f->target, at(0), "x", 1), -ESRCH); /* not traced */
 	assert_int_equal(ptrace(PTRACE_SEIZE, f->child.pid, 0, 0), 0);
 	assert_int_equal(ptrace(PTRACE_INTERRUPT, f->child.pid, 0, 0), 0);
@@ -199,7 +218,8 @@ static void a_thread_that_has_ended(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(read_by_the_system_call, start, end),
+		cmocka_unit_test_setup_teardown(read_standing, start, end),
+		cmocka_unit_test_setup_teardown(fetch, start, end),
 		cmocka_unit_test_setup_teardown(read_by_the_file, start, end),
 		cmocka_unit_test_setup_teardown(write_by_the_file, start, end),
 		cmocka_unit_test_setup_teardown(write_word_by_word, start, end),
