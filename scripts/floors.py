@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Holds the rooms of src/ to their floors: an #include goes down or stays in its
-room.  The one table; ARCHITECTURE.md quotes it."""
+room, and only one of them calls ptrace().  The one table; ARCHITECTURE.md quotes it."""
 import pathlib
 import re
 import sys
@@ -21,6 +21,10 @@ EXTRA = set()
 HOSTED = {"src/region/private_space.c"}
 FREESTANDING = {"stdint.h", "stddef.h", "stdbool.h", "stdatomic.h", "limits.h"}
 
+# The one room that may call ptrace().
+PTRACE = re.compile(r"(?<![\w\"/*])ptrace\(\s*(?:PTRACE_|\w+,)")
+PTRACE_ROOM = "tracer"
+
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
 
 
@@ -32,6 +36,8 @@ def complaints(root):
             yield f"{name}: room '{room}' is not in the table"
             continue
         for number, line in enumerate(path.read_text().splitlines(), 1):
+            if room != PTRACE_ROOM and PTRACE.search(line):
+                yield f"{name}:{number}: ptrace() outside {PTRACE_ROOM}/"
             match = INCLUDE.match(line)
             if not match:
                 continue

@@ -117,7 +117,7 @@ static int patch_write(struct hook *hook, struct tracee *tracee, struct undo *un
 
 int hooks_harden(struct hooks *hooks, struct tracee *tracee, struct undo *undo, struct err *err)
 {
-	hooks->hard = true;
+	hooks->hard = tracee->own_breaks = true;
 	if (!tracee->arch->trap_harden)
 		return err_set(err, -ENOTSUP,
 			       "a seccomp filter of pid %d forbids what memtrace needs",

@@ -80,7 +80,7 @@ void engine_choose_trap(struct engine *engine)
 	tracee_for_each(&engine->tracee, thread_ask, &q);
 	if (q.answer == 1)
 		return;
-	engine->hooks.hard = true;
+	engine->hooks.hard = engine->tracee.own_breaks = true;
 	say_hard(engine, q.answer == 0
 				 ? "has a seccomp filter that forbids what memtrace does"
 				 : "has a seccomp filter that may not be read (CAP_SYS_ADMIN)");
@@ -143,6 +143,7 @@ static void contest(struct engine *engine)
 			    "handler may run for nothing if memtrace is killed",
 			    engine->tracee.pid);
 	engine->contested = true;
+	engine->tracee.own_signal = 0; /* it may be the program's */
 }
 
 void engine_choose_signal(struct engine *engine, int except)
@@ -150,9 +151,10 @@ void engine_choose_signal(struct engine *engine, int except)
 	int signo = signal_free(engine->tracee.pid, except);
 
 	engine->contested = false;
+	engine->tracee.own_signal = signo;
+	engine->hooks.signo = signo ? signo : SIGURG;
 	if (!signo)
 		contest(engine);
-	engine->hooks.signo = engine->tracee.own_signal = signo ? signo : SIGURG;
 }
 
 void engine_sigaction(struct engine *engine, int signo)

@@ -12,7 +12,6 @@
  */
 #include <errno.h>
 #include <signal.h>
-#include <sys/ptrace.h>
 
 #include "capture/engine.h"
 #include "tracer/inside.h"
@@ -34,7 +33,7 @@ static bool is_fault(pid_t tid)
 {
 	siginfo_t info;
 
-	return ptrace(PTRACE_GETSIGINFO, tid, 0, &info) == 0 && info.si_code > 0;
+	return thread_siginfo(tid, &info) && info.si_code > 0;
 }
 
 void engine_fatal(struct engine *engine, const struct thread *thread, int signo)

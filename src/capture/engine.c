@@ -13,7 +13,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ptrace.h>
 #include <sys/wait.h>
 
 #include "capture/heritage.h"
@@ -288,6 +287,7 @@ static void program_forget(struct engine *engine)
 	engine->filtered = engine->harden = engine->resign = engine->left = false;
 	engine->rescan = engine->unkillable = false;
 	engine->dying = 0;
+	engine->tracee.own_breaks = false;
 	engine->tracee.alive = engine->tracee.pid;
 	target_close(&engine->tracee.target);
 	if (target_open_traced(&engine->tracee.target, engine->tracee.pid, &err))

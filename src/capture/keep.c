@@ -22,21 +22,11 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "capture/engine.h"
-
-#ifndef PTRACE_SETSIGMASK
-#define PTRACE_SETSIGMASK 0x420b
-#endif
-
-static void mask_set(struct thread *thread, uint64_t mask)
-{
-	ptrace(PTRACE_SETSIGMASK, thread->tid, sizeof(mask), &mask);
-}
 
 void engine_close_trap(struct engine *engine, struct thread *thread, int signo)
 {
@@ -49,7 +39,7 @@ void engine_close_trap(struct engine *engine, struct thread *thread, int signo)
 		return;
 	if (reg[1] != ARCH_NO_REG)
 		mask |= regs_read(arch, regs, reg[1]) << 32;
-	mask_set(thread, mask);
+	thread_mask_set(thread, mask);
 }
 
 /* Kernels before 5.17 put back into the thread's queue what was the process's. */
@@ -96,10 +86,9 @@ bool engine_keep_signal(struct engine *engine, struct thread *thread, int signo)
 	regs_write(arch, regs, arch->trap_arg0, argument); /* may not be there yet */
 	thread_regs_touch(thread);
 	thread_regs_commit(thread);
-	mask_set(thread, mask);
+	thread_mask_set(thread, mask);
 	engine_trap(engine, thread);
-	if (!kernel_puts_back() && ptrace(PTRACE_GETSIGINFO, thread->tid, 0, &info) == 0 &&
-	    info.si_code != SI_TKILL)
+	if (!kernel_puts_back() && thread_siginfo(thread->tid, &info) && info.si_code != SI_TKILL)
 		send_again(engine, thread, &info);
 	return true;
 }

@@ -7,7 +7,6 @@
  */
 #include <signal.h>
 #include <string.h>
-#include <sys/ptrace.h>
 
 #include "capture/engine.h"
 
@@ -81,7 +80,7 @@ static bool sent_by_break(pid_t tid)
 {
 	siginfo_t info;
 
-	return ptrace(PTRACE_GETSIGINFO, tid, 0, &info) == 0 && info.si_code == SI_KERNEL;
+	return thread_siginfo(tid, &info) && info.si_code == SI_KERNEL;
 }
 
 bool engine_is_our_signal(struct engine *engine, struct stop *stop)

@@ -16,6 +16,7 @@
 #include "base/scope.h"
 #include "tracer/attach.h"
 #include "tracer/hide.h"
+#include "tracer/reap.h"
 #include "tracer/seize.h"
 #include "tracer/sharers.h"
 #include "tracer/threads.h"
@@ -91,7 +92,7 @@ static void stranger_let_go(struct tracee *tracee, struct thread *thread)
 	int status;
 
 	if (ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0) == 0 &&
-	    waitpid(thread->tid, &status, __WALL) == thread->tid && WIFSTOPPED(status)) {
+	    reap_look(thread->tid, &status) && WIFSTOPPED(status)) {
 		thread->deliver = status >> 16 ? 0 : WSTOPSIG(status);
 		thread_end(thread);
 	}

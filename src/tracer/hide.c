@@ -29,6 +29,10 @@
  *   the call's mask alone kept it      its handler runs before the call is made again:
  *     back                             as if it had come just before the first time
  *
+ * It is written to the thread at once, before anything else is looked at: with the world
+ * standing still that may be long before the thread goes on, and if we are killed meanwhile
+ * what is not in its registers does not count.
+ *
  * Putting the pc back ourselves would make the third row true for as long as the world
  * stands, and the second wrong.  Stop signals have no handler, but end these calls,
  * too, when the process is continued (signal(7)): the result is put back to -EINTR when one is
@@ -101,6 +105,7 @@ static void result_write(const struct arch *arch, struct thread *thread, int64_t
 	memcpy(at, &result, arch->word_size);
 	thread_regs_touch_first(thread,
 				(uint32_t)arch->syscall_result_offset + arch->word_size);
+	thread_regs_commit(thread);
 }
 
 static bool hide(struct tracee *tracee, struct thread *thread, int signo)
@@ -109,13 +114,15 @@ static bool hide(struct tracee *tracee, struct thread *thread, int signo)
 	struct status status;
 	bool again;
 
-	/* In this order: a signal that is not to be hidden should not wait for /proc. */
 	if (number < 0)
 		return false;
+	/* A handler turns it into EINTR, too: what is wrong for others is soon put right. */
+	result_write(tracee->arch, thread, -ERESTARTNOHAND);
 	again = !thread->continued && status_read(thread->tid, 0, &status) == 0 &&
 		!stop_waits(&status) && (!signo || status_ignores(&status, signo));
 	thread->made_again = again ? number + 1 : 0;
-	result_write(tracee->arch, thread, again ? -ERESTARTNOHAND : -EINTR);
+	if (!again)
+		result_write(tracee->arch, thread, -EINTR);
 	return again;
 }
 

@@ -1,5 +1,20 @@
 /*
  * Reaping: statuses in batches, the program's own signals first, and nobody starved.
+ *
+ * A stop by which a thread is to be delivered a signal of the program's is never reaped, only
+ * looked at (WNOWAIT).  wait_task_stopped() in kernel/exit.c clears the code of a stop that is
+ * reaped, and what ptrace_stop() finds there when the thread goes on is the signal that it is
+ * delivered: by PTRACE_CONT ours, which need not have reaped it (ptrace_resume() says so);
+ * when we die, what is there.  So at no moment does nobody but us know of a signal.
+ *
+ *   reaped       ends of threads, event stops, the signal of our own traps: nothing is
+ *                delivered when we die
+ *   looked at    the program's signals, until the thread is continued
+ *
+ * A look for any thread finds the same one again until it goes on.  So such a signal ends the
+ * batch, and where one is kept (death.c of capture/) the others are looked for by their ids.
+ *
+ * Before Linux 4.7 waitid() does not know threads (__WALL): there all is reaped.
  */
 #include "tracer/reap.h"
 
@@ -7,25 +22,67 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "tracer/threads.h"
 
-enum { LOOK_MOST = 8 };
+enum { LOOK_MOST = 8, KEPT_REST_NS = 200000 };
 
-static bool is_programs_signal(const struct tracee *tracee, int status)
+static bool is_programs_signal(const struct tracee *tracee, pid_t tid, int status)
 {
-	return WIFSTOPPED(status) && !(status >> 16) && WSTOPSIG(status) != SIGTRAP &&
-	       WSTOPSIG(status) != tracee->own_signal;
+	int signo = WSTOPSIG(status);
+	siginfo_t info;
+
+	if (!WIFSTOPPED(status) || status >> 16 || signo == tracee->own_signal)
+		return false;
+	/* That of a break instruction is deadly, if it is not reaped when we die. */
+	return signo != SIGTRAP || !tracee->own_breaks || !thread_siginfo(tid, &info) ||
+	       info.si_code != SI_KERNEL;
 }
 
-static bool queue_push(struct tracee *tracee, pid_t tid, int status)
+/* In the form of wait4(). */
+static int status_of(const siginfo_t *info)
+{
+	switch (info->si_code) {
+	case CLD_EXITED:
+		return (info->si_status & 0xff) << 8;
+	case CLD_KILLED:
+		return info->si_status & 0x7f;
+	case CLD_DUMPED:
+		return (info->si_status & 0x7f) | 0x80;
+	default:
+		return info->si_status << 8 | 0x7f;
+	}
+}
+
+/* Looks at one thread's status, or (-1) any's; it stays.  0: there is none; -errno. */
+static pid_t look(pid_t tid, int flags, int *status)
+{
+	siginfo_t info;
+
+	info.si_pid = 0;
+	if (waitid(tid < 0 ? P_ALL : P_PID, tid < 0 ? 0 : (id_t)tid, &info,
+		   WEXITED | WSTOPPED | WNOWAIT | __WALL | __WNOTHREAD | flags) < 0)
+		return -errno;
+	*status = status_of(&info);
+	return info.si_pid;
+}
+
+static pid_t take(pid_t tid, int flags, int *status)
+{
+	pid_t got = waitpid(tid, status, __WALL | __WNOTHREAD | flags);
+
+	return got < 0 ? -errno : got;
+}
+
+static bool queue_push(struct tracee *tracee, pid_t tid, int status, bool urgent)
 {
 	size_t at = tracee->queue.len;
 
 	if (!vec_reserve(&tracee->queue, at + 1))
 		return false;
 	tracee->queue.len++;
-	if (is_programs_signal(tracee, status)) { /* the others stay in order */
+	if (urgent) { /* the others stay in order */
 		size_t first = tracee->queue_urgent++;
 
 		memmove(&tracee->queue.at[first + 1], &tracee->queue.at[first],
@@ -35,6 +92,80 @@ static bool queue_push(struct tracee *tracee, pid_t tid, int status)
 	tracee->queue.at[at].tid = tid;
 	tracee->queue.at[at].status = status;
 	return true;
+}
+
+enum found { FOUND_NONE, FOUND_TAKEN, FOUND_SIGNAL, FOUND_KEPT };
+
+/* What a look has found: reaped, unless it is a signal of the program's. */
+static enum found found(struct tracee *tracee, pid_t tid, int status)
+{
+	const struct thread *thread = threads_find(tracee, tid);
+	bool signal = is_programs_signal(tracee, tid, status);
+
+	if (signal && thread && thread->state == THREAD_STOPPED)
+		return FOUND_KEPT;
+	if (!signal && take(tid, WNOHANG, &status) != tid)
+		return FOUND_NONE; /* killed: its end will come */
+	if (!queue_push(tracee, tid, status, signal))
+		return FOUND_NONE;
+	return signal ? FOUND_SIGNAL : FOUND_TAKEN;
+}
+
+/* Before Linux 4.7. */
+static enum found found_by_taking(struct tracee *tracee, pid_t tid, int status)
+{
+	bool signal = is_programs_signal(tracee, tid, status);
+
+	if (!queue_push(tracee, tid, status, signal))
+		return FOUND_NONE;
+	return signal ? FOUND_SIGNAL : FOUND_TAKEN;
+}
+
+/* tid -1: any.  *ret: what it was.  The thread's id, 0 for nothing, or -errno. */
+static pid_t find(struct tracee *tracee, pid_t tid, int flags, enum found *ret)
+{
+	int status;
+	pid_t got = tracee->takes_all ? -EINVAL : look(tid, flags, &status);
+
+	*ret = FOUND_NONE;
+	if (got > 0)
+		*ret = found(tracee, got, status);
+	if (got != -EINVAL)
+		return got;
+	tracee->takes_all = true;
+	got = take(tid, flags, &status);
+	if (got > 0)
+		*ret = found_by_taking(tracee, got, status);
+	return got;
+}
+
+static void thread_find(void *arg, struct thread *thread)
+{
+	enum found what;
+
+	if (thread->state != THREAD_STOPPED)
+		find(arg, thread->tid, WNOHANG, &what);
+}
+
+/* Each by its id: all that are ready, whatever is kept.  (A search for any looks at all that
+ * stand already, a thousand times where a thousand are asked to.) */
+static void find_each(struct tracee *tracee)
+{
+	enum found what;
+
+	tracee_for_each(tracee, thread_find, tracee);
+	for (size_t i = 0; i < tracee->expected.len; i++)
+		find(tracee, tracee->expected.at[i].pid, WNOHANG, &what);
+}
+
+/* A signal of the program's is kept, and hides what else there may be. */
+static void find_behind(struct tracee *tracee, bool wait)
+{
+	struct timespec rest = {0, KEPT_REST_NS};
+
+	find_each(tracee);
+	if (wait && !tracee->queue.len)
+		nanosleep(&rest, NULL);
 }
 
 /* Most stops of most programs come one by one: a look for more that found nothing is made
@@ -58,55 +189,70 @@ static void looked_for_more(struct tracee *tracee, bool found)
 	tracee->looking.pause = tracee->looking.left = pause;
 }
 
-static void thread_reap(void *arg, struct thread *thread)
-{
-	struct tracee *tracee = arg;
-	int status;
-
-	if ((thread->state == THREAD_RUNNING || thread->state == THREAD_LISTENING) &&
-	    waitpid(thread->tid, &status, __WALL | __WNOTHREAD | WNOHANG) == thread->tid)
-		queue_push(tracee, thread->tid, status);
-}
-
 int reap(struct tracee *tracee, bool wait)
 {
-	int flags = __WALL | __WNOTHREAD | (wait ? 0 : WNOHANG);
-	bool may_hurry = !tracee->hurried;
-	int status;
+	bool each = tracee->hurried || (tracee->standing && !wait);
+	int flags = wait ? 0 : WNOHANG;
+	enum found what;
 
 	tracee->hurried = false;
 	tracee->queue.len = tracee->queue_head = tracee->queue_urgent = 0;
 	/* (there may be other children of ours, for whose end to wait: the guardian) */
 	if (wait && !tracee->count && !tracee->expected.len)
 		return -ECHILD;
-	/* Each by its id: a search for any looks at all that stand already, a thousand
-	 * times where a thousand are asked to. */
-	if (tracee->standing && !wait)
-		tracee_for_each(tracee, thread_reap, tracee);
-	for (;;) {
-		pid_t tid = waitpid(-1, &status, flags);
-		if (tid < 0 && tracee->queue.len == 0)
-			return errno == EINTR ? 0 : -errno;
-		if (tracee->queue.len == 1 && wait)
+	if (each)
+		find_each(tracee);
+	while (!tracee->queue_urgent) {
+		size_t before = tracee->queue.len;
+		pid_t tid = find(tracee, -1, before ? WNOHANG : flags, &what);
+
+		if (tid < 0 && before == 0)
+			return tid == -EINTR ? 0 : tid;
+		if (before == 1 && wait)
 			looked_for_more(tracee, tid > 0);
 		if (tid <= 0)
 			return 0;
-		if (!queue_push(tracee, tid, status))
-			return -ENOMEM;
-		tracee->hurried = may_hurry && tracee->queue_urgent;
-		if (tracee->hurried)
+		if (what == FOUND_KEPT)
+			find_behind(tracee, wait);
+		if (what == FOUND_KEPT)
 			return 0;
 		if (tracee->queue.len == 1 && wait && !look_for_more(tracee))
 			return 0;
-		flags |= WNOHANG;
 	}
+	tracee->hurried = !each;
+	return 0;
+}
+
+bool reap_look(pid_t tid, int *status)
+{
+	pid_t got = look(tid, 0, status);
+
+	return (got == -EINVAL ? take(tid, 0, status) : got) == tid;
+}
+
+static void thread_find_end(void *arg, struct thread *thread)
+{
+	struct tracee *tracee = arg;
+	int status;
+
+	if (look(thread->tid, WNOHANG, &status) == thread->tid && !WIFSTOPPED(status) &&
+	    take(thread->tid, WNOHANG, &status) == thread->tid)
+		queue_push(tracee, thread->tid, status, false);
 }
 
 void reap_more(struct tracee *tracee)
 {
+	enum found what;
 	int status;
 	pid_t tid;
 
-	while ((tid = waitpid(-1, &status, __WALL | __WNOTHREAD | WNOHANG)) > 0)
-		queue_push(tracee, tid, status);
+	while ((tid = look(-1, WNOHANG, &status)) > 0 &&
+	       !is_programs_signal(tracee, tid, status))
+		if (found(tracee, tid, status) == FOUND_NONE)
+			break;
+	if (tid == -EINVAL)
+		while (find(tracee, -1, WNOHANG, &what) > 0)
+			;
+	else
+		tracee_for_each(tracee, thread_find_end, tracee);
 }

@@ -5,10 +5,13 @@
 #include "tracer/tracee.h"
 
 /* Blocks for one (with wait), then takes all others that are ready.  A signal of the
- * program's ends the batch; of every second batch only, as whoever sends signals all the
- * time would keep those from us that come last in the kernel's list. */
+ * program's ends the batch, and the next one looks at each thread by its id, as whoever
+ * sends signals all the time would keep those from us that come last in the kernel's list. */
 int reap(struct tracee *tracee, bool wait);
-/* Takes all that are ready, behind what was taken before. */
+/* Waits for one thread's next status, and leaves it there.  False: there is none to come. */
+bool reap_look(pid_t tid, int *status);
+/* In the middle of another system call: takes what has ended, and event stops that come
+ * before, behind what was taken before.  The program's signals stay. */
 void reap_more(struct tracee *tracee);
 
 #endif

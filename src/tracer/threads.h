@@ -14,6 +14,8 @@ void threads_free(struct tracee *tracee, struct thread *thread);
 void threads_keep_only(struct tracee *tracee, struct thread *thread);
 /* Frees the thread that was handed out as a corpse. */
 void threads_bury(struct tracee *tracee);
+/* Changed registers are written back; they will be read anew. */
+void thread_regs_flush(struct thread *thread);
 /* Detaches a stopped thread, with its signal. */
 void thread_end(struct thread *thread);
 void threads_deinit(struct tracee *tracee);

@@ -13,12 +13,10 @@
  */
 #include "tracer/tracee.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ptrace.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "tracer/children.h"
@@ -28,44 +26,6 @@
 #ifndef PTRACE_EVENT_STOP
 #define PTRACE_EVENT_STOP 128
 #endif
-
-/* ---- registers --------------------------------------------------------- */
-
-struct regs *thread_regs(const struct tracee *tracee, struct thread *thread)
-{
-	struct iovec iov = {thread->regs.bytes, tracee->arch->regs_len};
-
-	if (thread->regs_read)
-		return &thread->regs;
-	if (ptrace(PTRACE_GETREGSET, thread->tid, NT_PRSTATUS, &iov) < 0)
-		return NULL;
-	thread->regs.len = (uint32_t)iov.iov_len;
-	thread->regs_read = true;
-	thread->regs_changed = 0;
-	return &thread->regs;
-}
-
-bool thread_was_killed(const struct thread *thread)
-{
-	unsigned long message;
-
-	return ptrace(PTRACE_GETEVENTMSG, thread->tid, 0, &message) < 0 && errno == ESRCH;
-}
-
-void thread_regs_commit(struct thread *thread)
-{
-	struct iovec iov = {thread->regs.bytes, thread->regs_changed};
-
-	if (thread->regs_read && thread->regs_changed)
-		ptrace(PTRACE_SETREGSET, thread->tid, NT_PRSTATUS, &iov);
-	thread->regs_changed = 0;
-}
-
-static void regs_flush(struct thread *thread)
-{
-	thread_regs_commit(thread);
-	thread->regs_read = false;
-}
 
 /* ---- the process ------------------------------------------------------- */
 
@@ -273,7 +233,7 @@ void tracee_continue(struct tracee *tracee, struct thread *thread)
 	/* Before it runs on: its next stop comes first (get_signal() in kernel/signal.c). */
 	if (tracee->standing)
 		thread->interrupted = ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0) == 0;
-	regs_flush(thread);
+	thread_regs_flush(thread);
 	if (ptrace(request, thread->tid, 0, (long)signal) < 0) {
 		thread->state = THREAD_GONE; /* killed: its exit status will come */
 		return;
@@ -284,7 +244,7 @@ void tracee_continue(struct tracee *tracee, struct thread *thread)
 
 void thread_end(struct thread *thread)
 {
-	regs_flush(thread);
+	thread_regs_flush(thread);
 	ptrace(PTRACE_DETACH, thread->tid, 0, (long)(thread->group_stop ? 0 : thread->deliver));
 	thread->state = THREAD_GONE;
 }

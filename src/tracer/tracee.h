@@ -13,9 +13,9 @@
  *     GONE --> removed when its exit status is reaped
  *
  * Stops are reaped in batches (block for one, then all others with WNOHANG), as
- * wait4(-1) alone starves threads at the end of the kernel's list.  A signal of the
- * program's own is handed out first and soon: from the moment it is reaped until the
- * thread is continued nobody but us knows of it, and it is lost if we are killed.
+ * a wait for any alone starves threads at the end of the kernel's list.  A stop at a signal of
+ * the program's own is looked at, not reaped: so the kernel delivers it if we are killed
+ * (reap.c).
  *
  * While the world is stopped (tracee_stop() .. tracee_resume()) tracee_continue()
  * only marks: the handlers of stops are the same in both worlds.  But a signal is passed
@@ -23,6 +23,8 @@
  */
 #ifndef MEMTRACE_TRACEE_H
 #define MEMTRACE_TRACEE_H
+
+#include <signal.h>
 
 #include "arch/arch.h"
 #include "tracer/status.h"
@@ -87,8 +89,10 @@ struct tracee {
 	taddr_t unread; /* of a stack, when it was last searched: not there while all stand; 0 */
 	bool standing; /* between tracee_stop() and tracee_resume() */
 	struct urgent urgent;
-	int own_signal; /* of the layer above; others are the program's */
-	bool hurried;	/* the last batch was cut short for one of the program's */
+	int own_signal; /* of the layer above, to be dropped: others are the program's */
+	bool own_breaks; /* SIGTRAP of a break instruction is, too */
+	bool hurried;	 /* the last batch was cut short for one of the program's */
+	bool takes_all;	 /* waitid() does not know threads */
 	bool launched;	/* our own child */
 	bool exited;
 	void (*forget)(void *owner);
@@ -168,6 +172,10 @@ void tracee_for_each(struct tracee *tracee, void (*visit)(void *arg, struct thre
 
 /* The registers of a stopped thread, read once per stop.  NULL: it died. */
 struct regs *thread_regs(const struct tracee *tracee, struct thread *thread);
+/* Of the signal that a thread is stopped by.  False: it has none, or has died. */
+bool thread_siginfo(pid_t tid, siginfo_t *ret);
+/* Of a stopped thread; ignored before Linux 3.11. */
+void thread_mask_set(const struct thread *thread, uint64_t mask);
 /* Was it killed while it stood (its exit status will come)? */
 bool thread_was_killed(const struct thread *thread);
 /* Changed ones are written back at once, not when the stop ends: for what is wrong without

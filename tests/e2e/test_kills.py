@@ -60,6 +60,20 @@ def test_at_random_moments(target, attach, guardian):
     process.result()
 
 
+MODES = ["setuid", "rt", "child", "timer", "usr"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_no_signal_is_lost(target, attach, mode):
+    """Whatever we knew of when we were killed is delivered all the same, once."""
+    process = target("delivered", mode)
+    random_kills(process, 25, os.getpid(), guardian=False)
+    clean_up(process, attach)
+    process.go_on()
+    result = process.result()
+    assert (result["lost"], result["wrong"]) == (0, 0), result
+
+
 def steps_of(process, *options):
     run = subprocess.run([KILL_AT, *options, memtrace.MEMTRACE, *QUIET, "-b", "-x", "status",
                           "-p", str(process.pid)], capture_output=True, text=True, timeout=60)

@@ -3,7 +3,7 @@
  * seccomp filter:
  *
  *   3.4   lacks process_vm_readv and kcmp (they may be left out of a kernel, too),
- *         memfd_create and getrandom
+ *         memfd_create and getrandom; waitid() refuses __WALL
  *   3.3   PTRACE_SEIZE is there, but fails with EIO
  *   3.0   PTRACE_SEIZE is not there: ESRCH; and uname() says 2.6
  */
@@ -17,12 +17,14 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define ALLOW	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 #define FAIL(e) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (e))
 #define LOAD(f) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, f))
 #define IF(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), (yes), (no))
+#define IF_SET(bit, yes, no) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (bit), (yes), (no))
 
 int main(int argc, char **argv)
 {
@@ -30,11 +32,15 @@ int main(int argc, char **argv)
 	unsigned seize = !strcmp(version, "3.3") ? EIO : !strcmp(version, "3.0") ? ESRCH : 0;
 	struct sock_filter code[] = {
 		LOAD(nr),
-		IF(SYS_kcmp, 8, 0),
-		IF(SYS_process_vm_readv, 7, 0),
-		IF(SYS_memfd_create, 6, 0),
-		IF(SYS_getrandom, 5, 0),
-		IF(SYS_ptrace, 0, 3),
+		IF(SYS_kcmp, 12, 0),
+		IF(SYS_process_vm_readv, 11, 0),
+		IF(SYS_memfd_create, 10, 0),
+		IF(SYS_getrandom, 9, 0),
+		IF(SYS_ptrace, 4, 0),
+		IF(SYS_waitid, 0, 6),
+		LOAD(args[3]),
+		IF_SET(__WALL, 0, 4),
+		FAIL(EINVAL),
 		LOAD(args[0]),
 		IF(seize ? PTRACE_SEIZE : ~0u, 0, 1),
 		FAIL(seize),

@@ -17,12 +17,22 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
 #include "child_case.h"
+#include "arch/arch.h"
 #include "tracer/guardian.h"
 #include "tracer/status.h"
+
+/* By which system call libc makes it: newer CPUs lack the older one. */
+#ifdef SYS_epoll_wait
+enum { EPOLL_WAIT = SYS_epoll_wait };
+#else
+enum { EPOLL_WAIT = SYS_epoll_pwait };
+#endif
 
 enum { PAGE = 4096, PATCH = 10, AREA = 100, AREA_LEN = 64, TRAP = AREA + 16 };
 static uint8_t *place; /* PAGE bytes 'o' */
@@ -33,6 +43,7 @@ struct fixture {
 	struct undo *undo;
 	void (*tracer)(struct child_case *self, void *arg);
 	bool inside; /* the target's stack leads into the area */
+	int event;   /* what the target waits for, where it waits by epoll_wait() */
 };
 
 static int make_place(void **state)
@@ -71,18 +82,30 @@ static void be_target(struct child_case *self, void *arg)
 	pthread_create(&thread, NULL, wait_for_ever, NULL);
 	while (atomic_load(&waiting) < 2)
 		sched_yield();
+	if (f->event) {
+		struct epoll_event event = {.events = EPOLLIN};
+		int epoll = epoll_create1(0);
+
+		epoll_ctl(epoll, EPOLL_CTL_ADD, f->event, &event);
+		child_say(self, 1);
+		child_say(self, epoll_wait(epoll, &event, 1, -1) == 1 ? 7 : -errno);
+	}
 	child_idle(self, NULL);
 }
 
-static void start(struct fixture *f, bool inside)
+static void start_with(struct fixture *f, struct fixture what)
 {
-	memset(f, 0, sizeof(*f));
-	f->inside = inside;
+	*f = what;
 	f->undo = undo_create();
 	assert_non_null(f->undo);
 	f->target = child_start(be_target, f);
 	child_hear(&f->target);
 	assert_int_equal(target_open(&f->memory, f->target.pid, NULL), 0);
+}
+
+static void start(struct fixture *f, bool inside)
+{
+	start_with(f, (struct fixture){.inside = inside});
 }
 
 static void end(struct fixture *f)
@@ -222,6 +245,29 @@ static void leaves_stubs_that_somebody_is_in(void **state)
 	end(&f);
 }
 
+/* Nor does the guardian show: what its stops interrupt is made again. */
+static void its_stops_are_hidden(void **state)
+{
+	struct child_case tracer;
+	struct fixture f;
+	pid_t guardian;
+
+	(void)state;
+	if (arch_native()->syscall_number_offset < 0)
+		return; /* (README) */
+	start_with(&f, (struct fixture){.event = eventfd(0, 0)});
+	child_wait_for_call(f.target.pid, EPOLL_WAIT);
+	tracer = child_start(be_killed, &f);
+	guardian = (pid_t)child_hear(&tracer);
+	child_end(&tracer);
+	wait_for_guardian(&f, guardian);
+	assert_true(is_there(&f, PATCH - 1, "ooooooo"));
+	assert_int_equal(write(f.event, &(uint64_t){1}, 8), 8);
+	assert_int_equal(child_hear(&f.target), 7);
+	close(f.event);
+	end(&f);
+}
+
 static void survives_signals(void **state)
 {
 	struct child_case tracer;
@@ -332,6 +378,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(restores_when_the_tracer_is_killed),
 		cmocka_unit_test(leaves_stubs_that_somebody_is_in),
+		cmocka_unit_test(its_stops_are_hidden),
 		cmocka_unit_test(survives_signals),
 		cmocka_unit_test(does_nothing_when_nobody_is_watched),
 		cmocka_unit_test(does_nothing_at_an_orderly_end),
