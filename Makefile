@@ -146,7 +146,7 @@ $(O)/tests/unit/%: tests/unit/%.c $(UNIT_LIBS)
 
 # ---- programs to trace, and what looks at them from outside ------------------
 TARGET_FLAGS := -g -O2 -fno-builtin -Wall -Wextra -D_GNU_SOURCE -pthread
-TARGET_BIN := $(patsubst %.c,$(O)/%,$(filter-out %plugin.c %_preload.c %splitstack.c,$(wildcard tests/targets/*.c))) \
+TARGET_BIN := $(patsubst %.c,$(O)/%,$(filter-out %plugin.c %_preload.c %splitstack.c %sanitized.c,$(wildcard tests/targets/*.c))) \
 	      $(patsubst %.cc,$(O)/%,$(wildcard tests/targets/*.cc))
 TARGET_SO := $(addprefix $(O)/tests/targets/,plugin_a.so plugin_b.so count_preload.so plain_preload.so)
 # The same programs, built as people build them.
@@ -154,6 +154,9 @@ KINDS := threads-static threads-static-pie threads-nopie threads-stripped thread
 	 hugify-static
 ifneq ($(filter x86_64-%,$(TRIPLET)),) # gcc's -fsplit-stack is of few CPUs
 KINDS += splitstack
+endif
+ifneq ($(wildcard $(shell $(CC) -print-file-name=liblsan.so)),)
+KINDS += sanitized-leak sanitized-address
 endif
 ifneq ($(shell command -v musl-gcc),)
 KINDS += threads-musl threads-musl-static
@@ -172,6 +175,9 @@ $(O)/tests/targets/hugify-static: tests/targets/hugify.c tests/targets/target.h
 $(O)/tests/targets/splitstack: tests/targets/splitstack.c tests/targets/target.h
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -fsplit-stack -fno-optimize-sibling-calls -o $@ $<
+$(O)/tests/targets/sanitized-%: tests/targets/sanitized.c tests/targets/target.h
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -fsanitize=$* -o $@ $<
 $(O)/tests/targets/operators-static: tests/targets/operators.cc tests/targets/target.h
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CXX) $(TARGET_FLAGS) -static -o $@ $<

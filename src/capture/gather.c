@@ -38,6 +38,7 @@ struct gathered {
 	bool is_main;
 	bool asked; /* whatever came of it */
 	bool lacks_rows, lacks_symbols;
+	bool has_lsan;	     /* the interface of <sanitizer/lsan_interface.h> */
 	uint64_t state_mask; /* of its CPU: arch.h */
 };
 
@@ -101,6 +102,7 @@ static bool lacks_symbols(struct module *module)
 static void look(struct module *module, uint32_t number, int pid, bool is_main)
 {
 	struct gathered *g = module->owner;
+	struct image_symbol symbol;
 	const struct arch *arch;
 
 	if (g || !module->image || module->vdso)
@@ -124,6 +126,7 @@ static void look(struct module *module, uint32_t number, int pid, bool is_main)
 	g->state_mask = arch ? arch->state_mask : 0;
 	g->lacks_rows = lacks_rows(module, arch);
 	g->lacks_symbols = is_main && lacks_symbols(module);
+	g->has_lsan = image_symbol_find(module->image, "__lsan_do_leak_check", &symbol);
 	/* Its tables are read again by who needs them; all that is asked for is in g. */
 	image_close(module->image);
 	module->image = NULL;
@@ -318,6 +321,22 @@ const struct resolver_module *gather_main(const struct gather *gather)
 			return &g->id;
 	}
 	return NULL;
+}
+
+static bool modules_have_lsan(const struct modules *modules)
+{
+	for (size_t i = 0; i < modules->mapped.len; i++) {
+		const struct gathered *g = modules->mapped.at[i]->owner;
+
+		if (g && g->has_lsan)
+			return true;
+	}
+	return false;
+}
+
+bool gather_has_lsan(const struct gather *gather)
+{
+	return modules_have_lsan(&gather->program) || modules_have_lsan(&gather->modules);
 }
 
 /* A library of codecs in assembler is no reason: few stacks go through it. */

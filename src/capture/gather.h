@@ -22,6 +22,9 @@ void gather_program(struct gather *gather, const char *name);
 /* The program itself, for asking a server whether it knows it; NULL: not known. */
 const struct resolver_module *gather_main(const struct gather *gather);
 
+/* Whether a module of those that were looked at is a LeakSanitizer, or has one in it. */
+bool gather_has_lsan(const struct gather *gather);
+
 /* Whether hardly a stack would be whole (the program lacks rows, or most modules do), or
  * the allocator wouldn't be found. */
 bool gather_lacks(const struct gather *gather);

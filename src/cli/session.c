@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/lsan.h"
 #include "cli/session_parts.h"
 #include "tracer/attach.h"
 
@@ -343,14 +344,18 @@ static void prepare(struct session *s, struct supplies *ret)
 	const struct options *o = s->options;
 	const struct resolver_module *program = NULL;
 
-	if (o->no_symbols)
-		return;
 	if (gather_create(&s->gather, NULL) == 0) {
 		if (o->pid)
 			gather_process(s->gather, o->pid);
 		else
 			gather_program(s->gather, o->program[0]);
 		program = gather_main(s->gather);
+		lsan_check(s->gather, o, &s->words);
+	}
+	if (o->no_symbols) {
+		gather_destroy(s->gather);
+		s->gather = NULL;
+		return;
 	}
 	reporter_connect(&s->reporter, program, s->gather && gather_lacks(s->gather));
 	if (s->gather && s->reporter.source.resolver)
