@@ -497,7 +497,7 @@ static bool speaks_http(const struct connection *c)
 
 static void serve_http(struct connection *c)
 {
-	struct store *store = c->service->debuginfo.dirs.store;
+	const struct search_dirs *dirs = &c->service->debuginfo.dirs;
 
 	c->state = CONNECTION_HTTP;
 	if (!http_has_more(&c->http)) {
@@ -507,7 +507,7 @@ static void serve_http(struct connection *c)
 		c->indexing = store_is_indexing(c);
 		if (c->indexing)
 			return;
-		http_begin(&c->http, c->in.at, len, store, &c->out);
+		http_begin(&c->http, c->in.at, len, dirs, &c->out);
 		say_log(c, "http", c->http.words);
 	}
 	if (unsent(c) < HTTP_CHUNK && !http_read(&c->http, HTTP_CHUNK, &c->out))

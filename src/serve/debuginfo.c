@@ -66,6 +66,7 @@ static void remark(struct debuginfo *info, const struct err *err)
 static void find_afar(struct debuginfo *info, const struct search_for *who,
 		      const struct debuginfo_options *options)
 {
+	static const struct search_dirs here = {.local = true}; /* it is in our own cache */
 	struct err err = {};
 	char *path = NULL;
 
@@ -77,7 +78,7 @@ static void find_afar(struct debuginfo *info, const struct search_for *who,
 			remark(info, &err);
 		return;
 	}
-	if (elffile_open(path, NULL, &info->debug, &err) == 0 &&
+	if (elffile_open(&here, (struct files_where){}, path, NULL, &info->debug, &err) == 0 &&
 	    !elffile_has_build_id(info->debug, who->build_id, who->build_id_len, &err)) {
 		elffile_close(info->debug);
 		info->debug = NULL;
@@ -198,7 +199,7 @@ static int open_files(struct debuginfo *info, const struct search_for *who,
 	int e;
 
 	if (options->dirs.store) {
-		store_find(options->dirs.store, who, &info->main, &info->debug, &why);
+		store_find(&options->dirs, who, &info->main, &info->debug, &why);
 		if (why.code)
 			remark(info, &why);
 	} else {

@@ -9,14 +9,12 @@
 #include "serve/elffile.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <gelf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <elfutils/libdwelf.h>
@@ -61,20 +59,20 @@ static int create(int fd, Elf *elf, const char *name, struct elffile **ret, stru
 	return 0;
 }
 
-int elffile_open(const char *path, const char *name, struct elffile **ret, struct err *err)
+int elffile_open(const struct search_dirs *dirs, struct files_where where, const char *path,
+		 const char *name, struct elffile **ret, struct err *err)
 {
-	/* O_NONBLOCK: a FIFO of that name must not hold us up. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	struct stat st;
+	int fd = files_open(dirs, where, path), e;
 
 	name = name ? name : path;
+	if (fd == -ENOEXEC)
+		return err_set(err, fd, "%s: not an ELF file", name);
 	if (fd < 0)
-		return err_sys(err, -errno, "%s", name);
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		close(fd);
-		return err_set(err, -ENOEXEC, "%s: not a file", name);
-	}
-	return elffile_open_fd(fd, name, ret, err);
+		return err_sys(err, fd, "%s", name);
+	e = elffile_open_fd(fd, name, ret, err);
+	if (!e)
+		(*ret)->where = where;
+	return e;
 }
 
 int elffile_open_fd(int fd, const char *name, struct elffile **ret, struct err *err)

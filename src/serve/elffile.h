@@ -11,20 +11,23 @@
 
 #include "base/err.h"
 #include "base/types.h"
+#include "serve/files.h"
 
 enum { ELFFILE_MAX_BUILD_ID = 64 };
 
 struct elffile {
-	char *path; /* in words: where it was found */
+	char *path;		  /* in words: where it was found */
+	struct files_where where; /* whose path that is */
 	int fd;
 	Elf *elf;
 	uint8_t build_id[ELFFILE_MAX_BUILD_ID];
 	uint8_t build_id_len; /* 0: none */
 };
 
-/* path is what is opened, name what it is called in words (NULL: the same).
- * -ENOENT and other errors of open(); -ENOEXEC: not an ELF file. */
-int elffile_open(const char *path, const char *name, struct elffile **ret, struct err *err);
+/* path is what is opened by files_open(), name what it is called in words (NULL: the same).
+ * Its errors; -ENOEXEC: not an ELF file. */
+int elffile_open(const struct search_dirs *dirs, struct files_where where, const char *path,
+		 const char *name, struct elffile **ret, struct err *err);
 /* The same with a descriptor of a regular file, which is taken over, also on failure. */
 int elffile_open_fd(int fd, const char *name, struct elffile **ret, struct err *err);
 /* What an ELF file has packed into its .gnu_debugdata (xz), as an ELF file of its own.

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "serve/sources.h"
 #include "serve/store.h"
 
 /* The whole file, or one section of it, is to be sent.  0 or -errno. */
@@ -31,13 +32,13 @@ static int take_file(struct http *http, struct elffile *file, const char *sectio
 	return 0;
 }
 
-static int find_section(struct http *http, struct store *store,
+static int find_section(struct http *http, const struct search_dirs *dirs,
 			const struct http_request *request)
 {
 	for (int debug = 1; debug >= 0; debug--) {
 		struct elffile *file;
 
-		if (store_find_build_id(store, request->build_id, request->build_id_len, debug,
+		if (store_find_build_id(dirs, request->build_id, request->build_id_len, debug,
 					&file, NULL))
 			continue;
 		if (take_file(http, file, request->name) == 0)
@@ -49,14 +50,20 @@ static int find_section(struct http *http, struct store *store,
 	return -ENOENT;
 }
 
-/* Of a known program only: the directories are not a file server. */
-static int find_source(struct http *http, struct store *store, struct elffile *program,
-		       const char *path)
+/* One that the program was made of: the directories are not a file server. */
+static int find_source(struct http *http, const struct search_dirs *dirs,
+		       struct elffile *program, const char *name)
 {
+	char path[HTTP_MAX_PATH + 1];
 	struct stat st;
+	bool named;
 
+	snprintf(path, sizeof(path), "%s", name);
+	named = sources_has(program, path);
 	elffile_close(program);
-	http->fd = store_open_path(store, path);
+	if (!named)
+		return -ENOENT;
+	http->fd = store_open_path(dirs->store, path);
 	if (http->fd < 0 || fstat(http->fd, &st) < 0)
 		return -ENOENT;
 	http->end = st.st_size;
@@ -64,21 +71,22 @@ static int find_source(struct http *http, struct store *store, struct elffile *p
 }
 
 /* Finds what is asked for.  0, or -errno: nothing. */
-static int find(struct http *http, struct store *store, const struct http_request *request)
+static int find(struct http *http, const struct search_dirs *dirs,
+		const struct http_request *request)
 {
 	struct elffile *file;
 	int e;
 
-	if (!store)
+	if (!dirs->store)
 		return -ENOENT;
 	if (request->what == HTTP_SECTION)
-		return find_section(http, store, request);
-	e = store_find_build_id(store, request->build_id, request->build_id_len,
+		return find_section(http, dirs, request);
+	e = store_find_build_id(dirs, request->build_id, request->build_id_len,
 				request->what != HTTP_EXECUTABLE, &file, NULL);
 	if (e)
 		return e;
 	if (request->what == HTTP_SOURCE)
-		return find_source(http, store, file, request->name);
+		return find_source(http, dirs, file, request->name);
 	return take_file(http, file, NULL);
 }
 
@@ -94,8 +102,8 @@ static void put(struct wire_out *out, const char *text)
 	out->bytes.len += len;
 }
 
-void http_begin(struct http *http, const uint8_t *bytes, size_t len, struct store *store,
-		struct wire_out *out)
+void http_begin(struct http *http, const uint8_t *bytes, size_t len,
+		const struct search_dirs *dirs, struct wire_out *out)
 {
 	const char *status = "400 Bad Request";
 	struct http_request request;
@@ -103,9 +111,7 @@ void http_begin(struct http *http, const uint8_t *bytes, size_t len, struct stor
 
 	*http = (struct http){.fd = -1, .begun = true};
 	if (http_request_read(bytes, len, &request))
-		status = find(http, store, &request) ? "404 Not Found" : "200 OK";
-	if (*status != '2')
-		http->at = http->end = 0;
+		status = find(http, dirs, &request) ? "404 Not Found" : "200 OK";
 	snprintf(head, sizeof(head),
 		 "HTTP/1.1 %s\r\nContent-Type: application/octet-stream\r\n"
 		 "Content-Length: %lld\r\nConnection: close\r\n\r\n",

@@ -11,7 +11,7 @@
 #include "serve/http_request.h"
 #include "symbols/wire.h"
 
-struct store;
+struct search_dirs;
 struct elffile;
 
 struct http {
@@ -23,9 +23,9 @@ struct http {
 };
 
 /* Answers a request of http_request_length() bytes: the head goes to out, the body waits in
- * the file.  store NULL: all is 404. */
-void http_begin(struct http *http, const uint8_t *bytes, size_t len, struct store *store,
-		struct wire_out *out);
+ * the file.  Without a store in dirs all is 404. */
+void http_begin(struct http *http, const uint8_t *bytes, size_t len,
+		const struct search_dirs *dirs, struct wire_out *out);
 
 /* Whether http_begin() was called: http_read() is due. */
 bool http_has_more(const struct http *http);

@@ -103,7 +103,7 @@ static int serve_parent(const struct serve_options *options, struct err *err)
 	server.service.dirs = server.service.debuginfo.dirs.debug_dirs = options->debug_dirs.at;
 	server.service.debuginfo.dirs.local = !options->dirs.len;
 	e = options->dirs.len
-		    ? store_create(options->dirs.at, &server.service.debuginfo.dirs.store, err)
+		    ? store_create(options->dirs.at, false, &server.service.debuginfo.dirs.store, err)
 		    : 0;
 	if (!e)
 		e = server_add(&server, options->fd, NULL, err);
@@ -154,11 +154,14 @@ static int serve_network(const struct serve_options *options, struct err *err)
 			 options->dirs.at[i]);
 		print_line(NULL, text);
 	}
-	e = store_create(options->dirs.at, &dirs->store, err);
+	e = store_create(options->dirs.at, true, &dirs->store, err);
 	if (!e && options->has_connect)
 		server.dial = &options->connect;
 	else if (!e)
 		e = open_listener(&server, options, err);
+	if (!e && server.listener >= 0)
+		print_line(NULL, "HTTP serves programs, debug files and the sources they name, "
+				 "as far as everybody may read them");
 	if (!e && server.listener >= 0)
 		print_line(NULL, "Waiting for client to connect");
 	if (!e)

@@ -1,22 +1,23 @@
 /*
- * A staging directory is a small world of its own: its absolute links mean its own root,
- * and whoever asks for "../../etc/shadow" gets what is at that place inside.
+ * A staging directory, or the root of a process, is a small world of its own: its absolute
+ * links mean its own root, and whoever asks for "../../etc/shadow" gets what is at that place
+ * inside.
  *
- * openat2(RESOLVE_IN_ROOT) does exactly this.  Where it is missing, the path is walked
- * component by component: what is still to come is kept as text, so that a link's target
- * can be put in front of it; the directories above are kept open, so that ".." goes back
- * to one we came through and never asks the file system where that is.
+ * The path is walked component by component, for the permissions of each directory on the way
+ * matter too (openat2(RESOLVE_IN_ROOT) does the rest): what is still to come is kept as text,
+ * so that a link's target can be put in front of it; the directories above are kept open, so
+ * that ".." goes back to one we came through and never asks the file system where that is.
+ * All of it with O_PATH, which touches nothing; only what is then seen to be a regular file is
+ * opened, through its own descriptor, so that it is that one.
  */
 #include "serve/root.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/types.h"
@@ -31,6 +32,7 @@ struct walk {
 	int fds[MAX_DEPTH]; /* [0]: the root, the caller's */
 	int depth;
 	int links;
+	bool public;
 	char left[2 * PATH_MAX];
 };
 
@@ -91,6 +93,8 @@ static int step(struct walk *w, const char *component)
 		e = -errno;
 	else if (S_ISLNK(st.st_mode))
 		e = follow_link(w, fd);
+	else if (w->public && S_ISDIR(st.st_mode) && !(st.st_mode & S_IXOTH))
+		e = -EACCES;
 	else if (w->depth + 1 == MAX_DEPTH)
 		e = -ENAMETOOLONG;
 	else
@@ -100,10 +104,27 @@ static int step(struct walk *w, const char *component)
 	return e;
 }
 
-int root_open_walk(int root, const char *path)
+int root_reopen(int fd, bool public)
 {
-	struct walk w = {.fds = {root}};
-	char component[NAME_MAX + 1], self[64];
+	char self[64];
+	struct stat st;
+	int opened;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -ENOEXEC;
+	if (public && !(st.st_mode & S_IROTH))
+		return -EACCES;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	opened = open(self, OPEN_FLAGS);
+	return opened < 0 ? -errno : opened;
+}
+
+int root_open(int root, const char *path, bool public)
+{
+	struct walk w = {.fds = {root}, .public = public};
+	char component[NAME_MAX + 1];
 	int e = 0, fd;
 
 	if ((size_t)snprintf(w.left, sizeof(w.left), "%s", path) >= PATH_MAX)
@@ -112,25 +133,8 @@ int root_open_walk(int root, const char *path)
 		e = step(&w, component);
 	if (!e && w.left[strspn(w.left, "/")])
 		e = -ENAMETOOLONG;
-	/* What was found is opened for reading through its own descriptor. */
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", w.fds[w.depth]);
-	fd = e ? e : open(self, OPEN_FLAGS);
-	if (!e && fd < 0)
-		fd = -errno;
+	fd = e ? e : root_reopen(w.fds[w.depth], public);
 	while (w.depth)
 		go_up(&w);
 	return fd;
-}
-
-int root_open(int root, const char *path)
-{
-	struct open_how how = {.flags = OPEN_FLAGS,
-			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-	long fd = syscall(SYS_openat2, root, path, &how, sizeof(how));
-
-	if (fd >= 0)
-		return (int)fd;
-	if (errno == ENOSYS || errno == EPERM) /* EPERM: filters that don't know the call */
-		return root_open_walk(root, path);
-	return -errno;
 }

@@ -12,13 +12,11 @@
  */
 #include "serve/search.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "serve/store.h"
 
@@ -56,20 +54,27 @@ static bool attempt_matches(struct attempt *a, const struct elffile *file, struc
 	return false;
 }
 
-/* True when the search is over. */
-__attribute__((format(printf, 2, 3))) static bool try(struct attempt *a, const char *format,
-						      ...)
+static const struct files_where host = {FILES_HOST, 0};
+
+/* A path of `where`; true when the search is over. */
+__attribute__((format(printf, 3, 4))) static bool
+try(struct attempt *a, struct files_where where, const char *format, ...)
 {
-	char path[2 * PATH_MAX];
+	char path[2 * PATH_MAX], name[2 * PATH_MAX + 64] = "";
 	struct elffile *file;
 	struct err why;
 	va_list args;
 	int len;
 
+	if (where.kind == FILES_TARGET)
+		snprintf(name, sizeof(name), "/proc/%u/root", where.which);
 	va_start(args, format);
 	len = vsnprintf(path, sizeof(path), format, args);
 	va_end(args);
-	if (len < 0 || (size_t)len >= sizeof(path) || elffile_open(path, NULL, &file, NULL))
+	if (len < 0 || (size_t)len >= sizeof(path))
+		return false;
+	strcat(name, path);
+	if (elffile_open(a->dirs, where, path, name, &file, NULL))
 		return false;
 	if (attempt_matches(a, file, &why)) {
 		a->found = file;
@@ -90,9 +95,15 @@ static int attempt_end(struct attempt *a, struct elffile **ret)
 	return 0;
 }
 
-static bool below_dir(struct attempt *a, const char *dir, const char *id)
+static bool below_dir(struct attempt *a, struct files_where where, const char *dir,
+		      const char *id)
 {
-	return try(a, "%s/.build-id/%.2s/%s.debug", dir, id, id + 2);
+	return try(a, where, "%s/.build-id/%.2s/%s.debug", dir, id, id + 2);
+}
+
+static struct files_where target_of(const struct attempt *a)
+{
+	return (struct files_where){FILES_TARGET, a->who->pid};
 }
 
 static bool by_build_id(struct attempt *a)
@@ -104,17 +115,13 @@ static bool by_build_id(struct attempt *a)
 	for (size_t i = 0; i < a->build_id_len; i++)
 		sprintf(id + 2 * i, "%02x", a->build_id[i]);
 	for (const char *const *dir = a->dirs->debug_dirs; *dir; dir++)
-		if (below_dir(a, *dir, id))
+		if (below_dir(a, host, *dir, id))
 			return true;
 	if (!a->dirs->local)
 		return false;
-	if (a->who && a->who->pid) {
-		char root[64];
-		snprintf(root, sizeof(root), "/proc/%u/root" SYSTEM_DEBUG_DIR, a->who->pid);
-		if (below_dir(a, root, id))
-			return true;
-	}
-	return below_dir(a, SYSTEM_DEBUG_DIR, id);
+	if (a->who && a->who->pid && below_dir(a, target_of(a), SYSTEM_DEBUG_DIR, id))
+		return true;
+	return below_dir(a, host, SYSTEM_DEBUG_DIR, id);
 }
 
 /* The directory part of the path, "" for the root; len is its length. */
@@ -131,30 +138,45 @@ static bool link_below(struct attempt *a, const char *dir, const char *name)
 	const char *path = a->who->path;
 	int len = dir_length(path);
 
-	return try(a, "%s%.*s/%s", dir, len, path, name) ||
-	       try(a, "%s%.*s/.debug/%s", dir, len, path, name) || try(a, "%s/%s", dir, name);
+	return try(a, host, "%s%.*s/%s", dir, len, path, name) ||
+	       try(a, host, "%s%.*s/.debug/%s", dir, len, path, name) ||
+	       try(a, host, "%s/%s", dir, name);
+}
+
+/* In the places where a machine (or a container) keeps them. */
+static bool link_on(struct attempt *a, struct files_where where, const char *name)
+{
+	const char *path = a->who->path;
+	int len = dir_length(path);
+
+	return try(a, where, "%.*s/%s", len, path, name) ||
+	       try(a, where, "%.*s/.debug/%s", len, path, name) ||
+	       try(a, where, SYSTEM_DEBUG_DIR "%.*s/%s", len, path, name) ||
+	       try(a, where, SYSTEM_DEBUG_DIR "/%s", name);
+}
+
+/* The target chose its module's path: ".." in it would lead out of a directory that it is
+ * joined to. */
+static bool leads_up(const char *path)
+{
+	for (const char *at = path; (at = strstr(at, "..")); at += 2)
+		if ((at == path || at[-1] == '/') && (!at[2] || at[2] == '/'))
+			return true;
+	return false;
 }
 
 static bool by_debuglink(struct attempt *a, const char *name)
 {
-	char root[64] = "";
-	const char *path = a->who->path;
-	int len = dir_length(path);
+	bool inside = !leads_up(a->who->path);
 
-	for (const char *const *dir = a->dirs->debug_dirs; *dir; dir++)
+	for (const char *const *dir = a->dirs->debug_dirs; inside && *dir; dir++)
 		if (link_below(a, *dir, name))
 			return true;
 	if (!a->dirs->local)
 		return false;
-	if (a->who->pid)
-		snprintf(root, sizeof(root), "/proc/%u/root", a->who->pid);
-	for (int i = 0; i < (a->who->pid ? 2 : 1); i++, *root = '\0')
-		if (try(a, "%s%.*s/%s", root, len, path, name) ||
-		    try(a, "%s%.*s/.debug/%s", root, len, path, name) ||
-		    try(a, "%s" SYSTEM_DEBUG_DIR "%.*s/%s", root, len, path, name) ||
-		    try(a, "%s" SYSTEM_DEBUG_DIR "/%s", root, name))
-			return true;
-	return false;
+	if (a->who->pid && link_on(a, target_of(a), name))
+		return true;
+	return inside && link_on(a, host, name);
 }
 
 static bool by_path(struct attempt *a)
@@ -162,13 +184,14 @@ static bool by_path(struct attempt *a)
 	const char *path = a->who->path;
 	const char *name = strrchr(path, '/');
 
-	if (!name || !name[1] || strstr(path, "/../"))
+	if (!name || !name[1] || leads_up(path))
 		return false;
 	for (const char *const *dir = a->dirs->debug_dirs; *dir; dir++)
-		if (try(a, "%s%s", *dir, path) || try(a, "%s%s.debug", *dir, path) ||
-		    try(a, "%s%s", *dir, name) || try(a, "%s%s.debug", *dir, name))
+		if (try(a, host, "%s%s", *dir, path) ||
+		    try(a, host, "%s%s.debug", *dir, path) ||
+		    try(a, host, "%s%s", *dir, name) || try(a, host, "%s%s.debug", *dir, name))
 			return true;
-	return a->dirs->local && try(a, SYSTEM_DEBUG_DIR "%s.debug", path);
+	return a->dirs->local && try(a, host, SYSTEM_DEBUG_DIR "%s.debug", path);
 }
 
 int search_debug(const struct search_dirs *dirs, const struct search_for *who,
@@ -208,19 +231,19 @@ int search_alt(const struct search_dirs *dirs, const struct elffile *debug,
 	if (!name)
 		return err_set(err, -ENOENT, "%s: no .gnu_debugaltlink", debug->path);
 	if (dirs->store)
-		return store_find_build_id(dirs->store, a.build_id, a.build_id_len, true, ret,
-					   err);
+		return store_find_build_id(dirs, a.build_id, a.build_id_len, true, ret, err);
 	if (by_build_id(&a))
 		return attempt_end(&a, ret);
 	for (const char *const *dir = dirs->debug_dirs; *dir; dir++)
-		if (try(&a, "%s/.dwz/%s", *dir, base ? base + 1 : name))
+		if (try(&a, host, "%s/.dwz/%s", *dir, base ? base + 1 : name))
 			return attempt_end(&a, ret);
 	if (!dirs->local)
 		return attempt_end(&a, ret);
+	/* As the debug file says, where it is itself. */
 	if (*name == '/')
-		try(&a, "%s", name);
+		try(&a, debug->where, "%s", name);
 	else
-		try(&a, "%.*s/%s", dir_length(debug->path), debug->path, name);
+		try(&a, debug->where, "%.*s/%s", dir_length(debug->path), debug->path, name);
 	return attempt_end(&a, ret);
 }
 
@@ -228,11 +251,12 @@ int search_alt(const struct search_dirs *dirs, const struct elffile *debug,
  */
 
 /* Opens one candidate, and compares it. */
-static int open_same(const struct search_for *who, const char *path, const char *name,
-		     struct elffile **ret, struct err *err)
+static int open_same(const struct search_dirs *dirs, const struct search_for *who,
+		     struct files_where where, const char *path, struct elffile **ret,
+		     struct err *err)
 {
 	struct elffile *file;
-	int e = elffile_open(path, name, &file, err);
+	int e = elffile_open(dirs, where, path, who->path, &file, err);
 
 	if (e)
 		return e;
@@ -245,55 +269,33 @@ static int open_same(const struct search_for *who, const char *path, const char 
 }
 
 /* A file that was deleted or replaced while it is mapped: the process still holds it. */
-static int open_deleted(const struct search_for *who, struct elffile **ret)
+static int open_deleted(const struct search_dirs *dirs, const struct search_for *who,
+			struct elffile **ret)
 {
-	char path[64 + NAME_MAX], target[PATH_MAX];
-	size_t len = strlen(who->path);
-	struct dirent *entry;
-	int e = -ENOENT;
-	DIR *dir;
+	const struct files_where exe = {FILES_EXE, who->pid}, mapped = {FILES_MAPPED, who->pid};
 
-	if (!who->pid || !who->build_id_len)
+	if (!who->build_id_len)
 		return -ENOENT;
-	snprintf(path, sizeof(path), "/proc/%u/exe", who->pid);
-	if (open_same(who, path, who->path, ret, NULL) == 0)
+	if (open_same(dirs, who, exe, "", ret, NULL) == 0)
 		return 0;
-	snprintf(path, sizeof(path), "/proc/%u/map_files", who->pid);
-	dir = opendir(path);
-	while (e && dir && (entry = readdir(dir))) {
-		ssize_t n;
-		snprintf(path, sizeof(path), "/proc/%u/map_files/%s", who->pid, entry->d_name);
-		n = readlink(path, target, sizeof(target) - 1);
-		if (n < (ssize_t)len || strncmp(target, who->path, len))
-			continue;
-		e = open_same(who, path, who->path, ret, NULL);
-	}
-	if (dir)
-		closedir(dir);
-	return e;
+	return open_same(dirs, who, mapped, who->path, ret, NULL);
 }
 
 int search_main(const struct search_dirs *dirs, const struct search_for *who,
 		struct elffile **ret, struct err *err)
 {
-	char path[PATH_MAX + 64];
-	bool gone = true;
-	int e;
+	const struct files_where target = {FILES_TARGET, who->pid};
+	int e = -ESRCH;
 
 	if (!dirs->local || *who->path != '/')
 		return err_set(err, -ENOENT, "%s: not a file of this machine", who->path);
-	if (who->pid) {
-		snprintf(path, sizeof(path), "/proc/%u/root", who->pid);
-		gone = access(path, F_OK) != 0;
-	}
+	if (who->pid)
+		e = open_same(dirs, who, target, who->path, ret, err);
 	/* Once the process is gone its path is looked at from here: the same place, unless
 	 * it had a root of its own, and then the build-id differs. */
-	if (!gone)
-		snprintf(path, sizeof(path), "/proc/%u/root%s", who->pid, who->path);
-	else
-		snprintf(path, sizeof(path), "%s", who->path);
-	e = open_same(who, path, who->path, ret, err);
-	if (e && !gone && open_deleted(who, ret) == 0) {
+	if (e == -ESRCH)
+		return open_same(dirs, who, host, who->path, ret, err);
+	if (e && open_deleted(dirs, who, ret) == 0) {
 		err->code = 0;
 		return 0;
 	}

@@ -3,6 +3,7 @@
 #define MEMTRACE_SEARCH_H
 
 #include "serve/elffile.h"
+#include "serve/files.h"
 
 struct store;
 
@@ -10,6 +11,9 @@ struct search_dirs {
 	const char *const *debug_dirs; /* --debug-dir, in order; NULL-terminated */
 	bool local;		       /* files of this machine's own paths may be used */
 	struct store *store;	       /* the directories served to other machines; or NULL */
+	/* Who opens files, where this process may not; NULL: it does so itself. */
+	int (*ask)(void *arg, struct files_where where, const char *path);
+	void *ask_arg;
 };
 
 /* Who is looked for. */

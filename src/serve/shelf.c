@@ -14,7 +14,8 @@
 enum {
 	IDLE_MODULES = 256,
 	MAX_MODULES = 16384,
-	NEEDED = DEBUGINFO_FILES + 2, /* descriptors to look for one module */
+	/* Descriptors to look for one module; each directory on the way to a file takes one. */
+	NEEDED = DEBUGINFO_FILES + 16,
 };
 
 /* How many files may be open: what clients, at most half, and the server itself leave. */

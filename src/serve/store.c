@@ -32,6 +32,7 @@ enum { MAX_TRIED = 256 }; /* candidates opened for one module */
 
 struct store {
 	VEC(struct store_root) roots;
+	bool public;
 	struct store_index index;
 	pthread_t thread;
 	bool started, ready;
@@ -72,13 +73,14 @@ static int open_roots(struct store *store, const char *const *dirs, struct err *
 	return 0;
 }
 
-int store_create(const char *const *dirs, struct store **ret, struct err *err)
+int store_create(const char *const *dirs, bool public, struct store **ret, struct err *err)
 {
 	struct store *store = calloc(1, sizeof(*store));
 	int e;
 
 	if (!store)
 		return err_set(err, -ENOMEM, "no memory for directories");
+	store->public = public;
 	store->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	e = store->fd < 0 ? err_sys(err, -errno, "eventfd") : open_roots(store, dirs, err);
 	if (!e) {
@@ -142,6 +144,7 @@ size_t store_count(const struct store *store)
 /* ---- is it the same build? -------------------------------------------------------------- */
 
 struct hunt {
+	const struct search_dirs *dirs;
 	struct store *store;
 	const struct search_for *who;
 	struct elffile *main, *debug;
@@ -247,12 +250,16 @@ static void consider(struct hunt *h, uint32_t dir, const char *path)
 	struct elffile *file;
 	char name[2 * PATH_MAX];
 	struct err why;
-	int fd = h->tried < MAX_TRIED ? root_open(root->fd, path) : -1;
+	int fd = h->tried < MAX_TRIED
+			 ? files_open(h->dirs, (struct files_where){FILES_SERVED, dir}, path)
+			 : -1;
 
-	if (fd < 0)
-		return;
 	snprintf(name, sizeof(name), "%s%s%s", root->dir,
 		 len && root->dir[len - 1] == '/' ? "" : "/", path);
+	if (fd == -EACCES && !h->why->code)
+		err_set(h->why, -EACCES, "%s: is not served: not everybody may read it", name);
+	if (fd < 0)
+		return;
 	if (!is_new(h, fd)) {
 		close(fd);
 		return;
@@ -350,10 +357,10 @@ static void by_segments(struct hunt *h)
 	consider_all(h, files, count);
 }
 
-void store_find(struct store *store, const struct search_for *who, struct elffile **main,
-		struct elffile **debug, struct err *why)
+void store_find(const struct search_dirs *dirs, const struct search_for *who,
+		struct elffile **main, struct elffile **debug, struct err *why)
 {
-	struct hunt h = {.store = store, .who = who, .why = why};
+	struct hunt h = {.dirs = dirs, .store = dirs->store, .who = who, .why = why};
 	const char *slash = strrchr(who->path, '/'), *name = slash ? slash + 1 : who->path;
 	char debug_name[NAME_MAX + 8];
 
@@ -373,13 +380,13 @@ void store_find(struct store *store, const struct search_for *who, struct elffil
 	*debug = h.debug;
 }
 
-int store_find_build_id(struct store *store, const uint8_t *build_id, size_t len, bool debug,
-			struct elffile **ret, struct err *err)
+int store_find_build_id(const struct search_dirs *dirs, const uint8_t *build_id, size_t len,
+			bool debug, struct elffile **ret, struct err *err)
 {
 	const struct search_for who = {
 		.path = "", .build_id = build_id, .build_id_len = (uint8_t)len};
 	struct err why = {};
-	struct hunt h = {.store = store, .who = &who, .why = &why};
+	struct hunt h = {.dirs = dirs, .store = dirs->store, .who = &who, .why = &why};
 	struct elffile *found;
 
 	by_build_id(&h);
@@ -399,6 +406,13 @@ int store_find_build_id(struct store *store, const uint8_t *build_id, size_t len
 	return 0;
 }
 
+int store_open(struct store *store, uint32_t dir, const char *path)
+{
+	if (dir >= store->roots.len)
+		return -EPERM;
+	return root_open(store->roots.at[dir].fd, path, store->public);
+}
+
 struct opening {
 	struct store *store;
 	int fd;
@@ -407,17 +421,10 @@ struct opening {
 static bool visit_open(void *arg, const char *path)
 {
 	struct opening *o = arg;
-	struct stat st;
 
-	for (size_t i = 0; i < o->store->roots.len; i++) {
-		o->fd = root_open(o->store->roots.at[i].fd, path);
-		if (o->fd >= 0 && fstat(o->fd, &st) == 0 && S_ISREG(st.st_mode))
-			return true;
-		if (o->fd >= 0)
-			close(o->fd);
-	}
-	o->fd = -ENOENT;
-	return false;
+	for (uint32_t i = 0; i < o->store->roots.len && o->fd < 0; i++)
+		o->fd = store_open(o->store, i, path);
+	return o->fd >= 0;
 }
 
 int store_open_path(struct store *store, const char *path)

@@ -12,9 +12,10 @@
 
 struct store;
 
-/* Opens the directories (NULL-terminated) and begins to index them.  -ENOTDIR and others,
- * naming the one that can't be had. */
-int store_create(const char *const *dirs, struct store **ret, struct err *err);
+/* Opens the directories (NULL-terminated) and begins to index them.  `public`: only what
+ * everybody may read in them is served.  -ENOTDIR and others, naming the one that can't be
+ * had. */
+int store_create(const char *const *dirs, bool public, struct store **ret, struct err *err);
 /* Also while indexing.  NULL is allowed. */
 void store_destroy(struct store *store);
 
@@ -30,12 +31,15 @@ size_t store_count(const struct store *store);
  * *debug alone; NULL: there is none.  Each is the same build as the target's.  `why` says
  * what was found and is not, or has code 0.
  */
-void store_find(struct store *store, const struct search_for *who, struct elffile **main,
-		struct elffile **debug, struct err *why);
+void store_find(const struct search_dirs *dirs, const struct search_for *who,
+		struct elffile **main, struct elffile **debug, struct err *why);
 
-/* The file that dwz moved common parts to, by its build-id.  -ENOENT. */
-int store_find_build_id(struct store *store, const uint8_t *build_id, size_t len, bool debug,
-			struct elffile **ret, struct err *err);
+/* The program of this build-id, or (`debug`) what has its debug information.  -ENOENT. */
+int store_find_build_id(const struct search_dirs *dirs, const uint8_t *build_id, size_t len,
+			bool debug, struct elffile **ret, struct err *err);
+
+/* Opens a file below the directory of this number: root_open(). */
+int store_open(struct store *store, uint32_t dir, const char *path);
 
 /* A file by the path that a compiler wrote down: below each directory, leading directories
  * left out one by one.  A descriptor of a regular file, or -errno. */

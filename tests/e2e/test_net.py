@@ -127,8 +127,10 @@ def test_words_of_both_sides(network, made, start, tmp_path):
     device = made("stripped")
     server = start(network.host, net.FS, f"{device.full}/")
     server.wait_line("^Waiting")
-    assert server.out[:3] == [f"Adding directory {device.full}/ to search path",
-                              "Listening on [::]:3002", "Waiting for client to connect"]
+    assert server.out[:4] == [f"Adding directory {device.full}/ to search path",
+                              "Listening on [::]:3002",
+                              "HTTP serves programs, debug files and the sources they name, as "
+                              "far as everybody may read them", "Waiting for client to connect"]
     memtrace, _ = report_of(start, network.target, device.on_device(device.program),
                             tmp_path / "r.json", "-a")
     assert memtrace.err[:4] == ["Query memtrace-fs service on [224.0.0.251]:3002",

@@ -1,10 +1,12 @@
 """What goes wrong between two hosts: nothing is lost but names, and those come back."""
 import json
 import os
+import pathlib
 import queue
 import shutil
 import signal
 import socket
+import stat
 import struct
 import subprocess
 import threading
@@ -303,14 +305,86 @@ def test_debuginfod(local, made):
     assert server.alive()
 
 
-def test_source_below_the_directories(start, made, tmp_path):
-    device = made("stripped")
-    identity = net.build_id(device.program)
-    _, port = serve_at_home(start, device.full, device.source)
+def http(port, identity, what):
+    """(status, body)"""
     with connect(port) as client:
-        client.sendall(f"GET /buildid/{identity}/source{device.source}/part.c HTTP/1.1\r\n\r\n".encode())
-        text = client.makefile("rb").read()
-    assert text.split(b"\r\n\r\n", 1)[1] == (device.source / "part.c").read_bytes()
+        client.sendall(f"GET /buildid/{identity}/{what} HTTP/1.1\r\n\r\n".encode())
+        head, body = client.makefile("rb").read().split(b"\r\n\r\n", 1)
+    return int(head.split()[1]), body
+
+
+def test_sources_are_those_of_the_program(start, tmp_path):
+    """Of what lies below the directories: what its own line tables name, and everybody may read."""
+    device = net.Made(tmp_path / "made", cflags=["-I."])
+    ours, theirs = net.build_id(device.program), net.build_id(device.library)
+    served = tmp_path / "served"
+    shutil.copytree(device.source, f"{served}{device.source}")
+    (served / "etc").mkdir()
+    (served / "etc/shadow").write_text("secret")
+    (served / "etc/shadow").chmod(0o600)
+    (served / "etc/hosts").write_text("public")
+    _, port = serve_at_home(start, device.full, served)
+
+    def status(path, identity=ours):
+        return http(port, identity, f"source{path}")[0]
+
+    source, copy = device.source, pathlib.Path(f"{served}{device.source}")
+    assert http(port, ours, f"source{source}/prog.c") == (200, net.PROGRAM.encode())
+    assert http(port, ours, f"source{source}/./x/../prog.c") == (200, net.PROGRAM.encode())
+    assert http(port, theirs, f"source{source}/part.c") == (200, net.PART.encode())
+    assert status(f"{source}/part.c") == status(f"{source}/prog.c", theirs) == 404
+    for path in ("/etc/shadow", "/etc/hosts", f"{served}/etc/hosts", f"{source}/../../served/etc/hosts"):
+        assert status(path) == 404
+    assert status(f"{source}/prog.c", "00" * 20) == 404
+    # named, and not for everybody
+    (copy / "prog.c").chmod(0o640)
+    assert status(f"{source}/prog.c") == 404
+    (copy / "prog.c").chmod(0o604)
+    assert status(f"{source}/prog.c") == 200
+    copy.parent.chmod(0o700)
+    assert status(f"{source}/prog.c") == 404
+    copy.parent.chmod(0o701)
+    assert status(f"{source}/prog.c") == 200
+    # a link leads to what is there inside; no device is opened
+    (copy / "prog.c").unlink()
+    (copy / "prog.c").symlink_to("/etc/hosts")
+    assert http(port, ours, f"source{source}/prog.c") == (200, b"public")
+    (served / "etc/hosts").unlink()
+    os.mknod(served / "etc/hosts", 0o666 | stat.S_IFCHR, os.makedev(1, 5))
+    assert status(f"{source}/prog.c") == 404
+
+
+@pytest.mark.parametrize("hidden", ["file", "directory", "link"])
+def test_what_not_everybody_may_read_is_not_served(start, tmp_path, hidden):
+    """Whichever way it is asked for; memtrace-fs runs as root here."""
+    device = net.Made(tmp_path / "made")
+    identity = net.build_id(device.program)
+    links = device.full / ".build-id" / identity[:2]
+    links.mkdir(parents=True)
+    if hidden == "link":
+        private = device.full / "private"
+        private.mkdir(mode=0o700)
+        device.program.rename(private / "prog")
+        device.program.symlink_to("/private/prog")
+    (links / f"{identity[2:]}.debug").symlink_to("/usr/bin/prog")
+    server, port = serve_at_home(start, device.full)
+    assert http(port, identity, "executable")[0] == (404 if hidden == "link" else 200)
+    if hidden == "file":
+        device.program.chmod(0o750)
+    elif hidden == "directory":
+        device.program.parent.chmod(0o710)
+    for what in ("executable", "debuginfo", "section/.comment", f"source{device.source}/prog.c"):
+        assert http(port, identity, what)[0] == 404
+    with connect(port) as client:
+        client.sendall(message(1, HELLO))
+        receive(client)
+        for path in (b"/usr/bin/prog", b"/private/prog", b"/nowhere/prog"):
+            client.sendall(message(3, struct.pack("<IIHH", 1, 0, 0, len(path)) + path + b"\0\x14"
+                                   + bytes.fromhex(identity) + b"\0\0\xff\xff" + b"\0" * 4, 2))
+            kind, payload = receive(client)
+            assert kind == 4 and payload[4] == 0  # MODULE_INFO: no names
+            assert b"is not served: not everybody may read it" in payload
+    assert server.alive()
 
 
 def test_another_build_is_named(network, made, start, tmp_path):

@@ -192,6 +192,7 @@ static int find_bias(struct dl_phdr_info *info, size_t size, void *arg)
 }
 
 static const char *const no_dirs[] = {NULL};
+static const struct files_where host = {FILES_HOST, 0};
 static const struct debuginfo_options local = {.dirs = {.debug_dirs = no_dirs, .local = true}};
 
 /* This program, as a target would introduce it. */
@@ -203,7 +204,7 @@ static void introduce(struct search_for *who, uint8_t build_id[ELFFILE_MAX_BUILD
 
 	assert_true(n > 0);
 	path[n] = '\0';
-	assert_int_equal(elffile_open(path, NULL, &file, NULL), 0);
+	assert_int_equal(elffile_open(&local.dirs, host, path, NULL, &file, NULL), 0);
 	memcpy(build_id, file->build_id, ELFFILE_MAX_BUILD_ID);
 	*who = (struct search_for){.path = path,
 				   .build_id = build_id,
@@ -273,7 +274,8 @@ static void test_functions(void **state)
 	struct elffile *file;
 	(void)state;
 
-	assert_int_equal(elffile_open("/proc/self/exe", NULL, &file, NULL), 0);
+	assert_int_equal(elffile_open(&local.dirs, host, "/proc/self/exe", NULL, &file, NULL),
+			 0);
 	assert_null(functions_at(functions, 0x1000));
 	assert_null(functions_find(functions, "main"));
 	assert_int_equal(functions_add(functions, file, NULL), 0);
@@ -442,9 +444,9 @@ static size_t put_bytes(uint8_t *to, const void *bytes, size_t len)
  * its first child comes next after it, too. */
 static size_t write_unit(uint8_t *info)
 {
-	static const uint8_t unit[] = {4, 0, 0, 0, 0, 0, 8,		   /* version 4 */
+	static const uint8_t unit[] = {4, 0, 0,	   0, 0, 0, 8,	     /* version 4 */
 				       1, 0, 0x10, 0, 0, 0, 0, 0, 0, /* from */
-				       0, 1, 0, 0};			   /* length */
+				       0, 1, 0,	   0};		     /* length */
 	size_t at = 4 + put_bytes(info + 4, unit, sizeof(unit));
 
 	for (int i = 0; i < NESTED; i++) {

@@ -19,6 +19,7 @@
 #include "serve/root.h"
 #include "serve/shelf.h"
 
+static const struct search_dirs here = {.local = true};
 static char dir[] = "/tmp/test_store.XXXXXX";
 
 static void path_of(const char *name, char ret[256])
@@ -83,6 +84,8 @@ static int setup(void **state)
 	make_link("usr/lib", "in/lib");
 	make_link("/usr/lib/a", "in/absolute");
 	make_link("../../../../../../../../usr/lib/a", "in/usr/up");
+	make_link("/usr/lib/a", "in/usr/bin/absolute");
+	make_link("../lib/a/x", "in/usr/bin/through_file");
 	make_link("/etc/passwd", "in/passwd");
 	make_link("../out/secret", "in/secret");
 	make_link("loop", "in/loop");
@@ -98,7 +101,7 @@ static int teardown(void **state)
 	return system(command);
 }
 
-/* Both ways of opening agree, and stay inside. */
+/* Links lead nowhere out. */
 static void test_root(void **state)
 {
 	static const struct {
@@ -109,6 +112,9 @@ static void test_root(void **state)
 		{"lib/a", true},
 		{"absolute", true},
 		{"usr/up", true},
+		{"usr/bin/absolute", true},
+		{"usr/bin/../bin/absolute", true},
+		{"usr/bin/through_file", false},
 		{"/lib/a", true},
 		{"lib/../lib/./a", true},
 		{"../in/lib/a", false},
@@ -126,20 +132,100 @@ static void test_root(void **state)
 	path_of("in", path);
 	root = open(path, O_PATH | O_DIRECTORY);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		int fds[] = {root_open(root, cases[i].path),
-			     root_open_walk(root, cases[i].path)};
-		for (int k = 0; k < 2; k++) {
-			char byte = 0;
-			assert_int_equal(fds[k] >= 0, cases[i].found);
-			if (fds[k] < 0)
-				continue;
-			assert_int_equal(read(fds[k], &byte, 1), 1);
-			assert_int_equal(byte, 'a');
-			close(fds[k]);
-		}
-		assert_true(fds[0] >= 0 || fds[0] == fds[1]);
+		int fd = root_open(root, cases[i].path, true);
+		char byte = 0;
+		assert_int_equal(fd >= 0, cases[i].found);
+		if (fd < 0)
+			continue;
+		assert_int_equal(read(fd, &byte, 1), 1);
+		assert_int_equal(byte, 'a');
+		close(fd);
 	}
 	close(root);
+}
+
+/* Only regular files are opened, and for everybody only what everybody may read. */
+static void test_root_public(void **state)
+{
+	static const struct {
+		const char *path;
+		int own, public; /* 0: opened; or the error */
+	} cases[] = {
+		{"open/file", 0, 0},
+		{"open/hidden", 0, -EACCES},
+		{"closed/file", 0, -EACCES},
+		{"open/link", 0, -EACCES},
+		{"closed/../open/file", 0, -EACCES},
+		{"open/fifo", -ENOEXEC, -ENOEXEC},
+		{"open", -ENOEXEC, -ENOEXEC},
+	};
+	char path[256];
+	int root;
+	(void)state;
+
+	make_dir("modes");
+	make_dir("modes/open");
+	make_dir("modes/closed");
+	make_file("modes/open/file", "a", 1);
+	make_file("modes/open/hidden", "a", 1);
+	make_file("modes/closed/file", "a", 1);
+	make_link("/closed/file", "modes/open/link");
+	path_of("modes/open/fifo", path);
+	assert_int_equal(mkfifo(path, 0666), 0);
+	path_of("modes/open/hidden", path);
+	assert_int_equal(chmod(path, 0770), 0);
+	path_of("modes/closed", path);
+	assert_int_equal(chmod(path, 0774), 0);
+	path_of("modes", path);
+	root = open(path, O_PATH | O_DIRECTORY);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		for (int public = 0; public < 2; public ++) {
+			int fd = root_open(root, cases[i].path, public);
+			assert_int_equal(fd < 0 ? fd : 0,
+					 public ? cases[i].public : cases[i].own);
+			if (fd >= 0)
+				close(fd);
+		}
+	close(root);
+}
+
+/* A module's path is the target's word: joined to --debug-dir it stays below it. */
+static void test_a_path_that_leads_up(void **state)
+{
+	static const char *const paths[] = {"/x/../../outside/prog", "/../outside/prog",
+					    "/x/..", "/../outside/x/../prog"};
+	char in[256];
+	const char *dirs[] = {in, NULL};
+	const struct search_dirs where = {.debug_dirs = dirs};
+	struct elffile *own, *found;
+	struct search_for who = {};
+	struct err err;
+	size_t len;
+	uint8_t *bytes = own_bytes(&len);
+	(void)state;
+
+	path_of("debug", in);
+	make_dir("debug");
+	make_dir("debug/x");
+	make_dir("outside");
+	make_dir("outside/x");
+	make_file("outside/prog", bytes, len);
+	assert_int_equal(
+		elffile_open(&here, (struct files_where){}, "/proc/self/exe", NULL, &own, NULL),
+		0);
+	who.build_id = own->build_id;
+	who.build_id_len = own->build_id_len;
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		who.path = paths[i];
+		assert_int_equal(search_debug(&where, &who, own, &found, &err), -ENOENT);
+	}
+	/* (it would be found) */
+	path_of(".", in);
+	who.path = "/outside/prog";
+	assert_int_equal(search_debug(&where, &who, own, &found, &err), 0);
+	elffile_close(found);
+	elffile_close(own);
+	free(bytes);
 }
 
 static struct store *indexed(const char *const *dirs)
@@ -148,7 +234,7 @@ static struct store *indexed(const char *const *dirs)
 	struct err err;
 	struct pollfd pfd = {.events = POLLIN};
 
-	assert_int_equal(store_create(dirs, &store, &err), 0);
+	assert_int_equal(store_create(dirs, true, &store, &err), 0);
 	pfd.fd = store_fd(store);
 	assert_int_equal(poll(&pfd, 1, 10000), 1);
 	assert_true(store_is_ready(store, NULL));
@@ -161,7 +247,8 @@ static void find(struct store *store, const struct search_for *who, const char *
 	struct elffile *main, *debug, *any;
 	struct err why;
 
-	store_find(store, who, &main, &debug, &why);
+	const struct search_dirs dirs = {.store = store};
+	store_find(&dirs, who, &main, &debug, &why);
 	any = debug ? debug : main;
 	assert_int_equal(any != NULL, found != NULL);
 	if (found)
@@ -188,7 +275,9 @@ static void test_build_id(void **state)
 	path_of("in", in);
 	make_file("in/usr/bin/renamed", bytes, len);
 	make_file("in/usr/bin/text", "\177ELF no", 8);
-	assert_int_equal(elffile_open("/proc/self/exe", NULL, &own, NULL), 0);
+	assert_int_equal(
+		elffile_open(&here, (struct files_where){}, "/proc/self/exe", NULL, &own, NULL),
+		0);
 	who.build_id = own->build_id;
 	who.build_id_len = own->build_id_len;
 	assert_true(who.build_id_len);
@@ -341,7 +430,7 @@ static void test_a_directory_that_is_none(void **state)
 	struct err err;
 	(void)state;
 
-	assert_int_equal(store_create(dirs, &store, &err), -ENOENT);
+	assert_int_equal(store_create(dirs, true, &store, &err), -ENOENT);
 	assert_string_equal(err.text, "/nonexistent: No such file or directory");
 }
 
@@ -349,6 +438,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_root),
+		cmocka_unit_test(test_root_public),
+		cmocka_unit_test(test_a_path_that_leads_up),
 		cmocka_unit_test(test_build_id),
 		cmocka_unit_test(test_fingerprint),
 		cmocka_unit_test(test_shelf),
