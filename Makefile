@@ -192,7 +192,7 @@ $(O)/tests/targets/leaky: tests/targets/leaky.rs
 %/threads-nopie: KIND_FLAGS = -no-pie
 %/threads-stripped: KIND_FLAGS = -s
 
-$(O)/tests/targets/%: tests/targets/%.c tests/targets/target.h tests/targets/filter.h
+$(O)/tests/targets/%: tests/targets/%.c tests/targets/target.h tests/targets/filter.h tests/targets/probe.h
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -rdynamic -o $@ $< -lrt
 $(O)/tests/targets/%: tests/targets/%.cc tests/targets/target.h

@@ -100,10 +100,11 @@ enum stub_place stub_place(const struct stub *stub, taddr_t pc);
  *
  *   base: [ magic 8 | total length 4 | reserved 4 ][ trap subroutine ][ stub ][ copy ][ stub ][ copy ]...
  *
- * The trap subroutine is the soft trap: save what a function's entry or exit
- * must keep; unblock the signal; gettid, tkill(tid, signo); [trap_pc]; restore
- * the mask; restore; return.  A traced thread is reported at trap_pc, an untraced
- * one drops the signal and goes on.
+ * The trap subroutine is the soft trap: save registers; unblock the signal; gettid,
+ * tkill(tid, signo); [trap_pc]; restore the mask; restore registers; return, with the
+ * arguments that the stub pushed taken off the stack (but on AArch64, where no
+ * instruction can).  A traced thread is reported at trap_pc, an untraced one drops the
+ * signal and goes on.
  *
  * At trap_pc, by arch (x86-64): the registers hold
  *      arg0 register of the trap (arch->trap_arg0): the function's 1st argument (entry side)
@@ -118,7 +119,8 @@ enum stub_place stub_place(const struct stub *stub, taddr_t pc);
  * Callee-saved registers are the caller's, but for trap_saved_reg.  On CPUs with a link
  * register the stub's first push puts it into the slot that trap_frame names.
  *
- * The trap leaves alone everything that arguments and results are passed in.
+ * Stub, trap, patch and jump back leave alone what the function would: all registers that
+ * it keeps, whether or not a convention says so, and the flags.  See x86_64/stub.c.
  */
 struct stub_area {
 	taddr_t base;
@@ -127,6 +129,7 @@ struct stub_area {
 	taddr_t trap;       /* the trap subroutine */
 	taddr_t trap_open;  /* from here on, up to trap_pc, its signal is unblocked; sp is as at trap_pc */
 	taddr_t trap_pc;    /* pc of a thread in the trap: behind the tkill */
+	taddr_t harden;     /* where trap_harden()'s bytes go */
 	taddr_t hard;       /* the hard trap: a break instruction instead; 0: the arch has none */
 	taddr_t hard_pc;    /* pc as reported for it */
 	uint8_t bytes[2048];
@@ -221,9 +224,10 @@ struct arch {
 	 */
 	void (*trap_resign)(struct stub_area *area, int signo);
 	/*
-	 * The bytes that, written at area->trap, make the soft trap lead to the hard
-	 * one: for targets whose seccomp filter forbids its system calls.  They cover
-	 * whole instructions.  len <= 8.  NULL: not there, such targets are refused.
+	 * The bytes that, written at area->harden, make the soft trap lead to the hard
+	 * one: for targets whose system calls are filtered (seccomp, Syscall User Dispatch).
+	 * They cover one whole instruction.  len <= 8.  NULL: not there, such targets are
+	 * refused.
 	 */
 	uint32_t (*trap_harden)(const struct stub_area *area, uint8_t *ret);
 	/* Where patch_len bytes found at `function` (with state_mask bits) jump to, or 0: they
@@ -236,10 +240,13 @@ struct arch {
 	 * another one, or below a signal handler: the return address of the frame at pc
 	 * lies at sp + the result; the CFA is that + one word; callee-saved registers
 	 * are unchanged.  `stub` = the stub pc is in (copy_return is the common case),
-	 * or NULL: the trap.  -ENOENT: pc is in neither, or in the copy, where the
-	 * function's own unwind data holds for the mapped pc.
+	 * or NULL: the trap.  `called`: pc is a return address, and what was called there
+	 * has not come back (the trap takes the arguments off when it does).  -ENOENT: pc
+	 * is in neither, or in the copy, where the function's own unwind data holds for the
+	 * mapped pc.
 	 */
-	int (*stub_frame)(const struct stub_area *area, const struct stub *stub, taddr_t pc);
+	int (*stub_frame)(const struct stub_area *area, const struct stub *stub, taddr_t pc,
+			  bool called);
 };
 
 extern const struct arch arch_x86_64;

@@ -131,9 +131,9 @@ int hooks_harden(struct hooks *hooks, struct tracee *tracee, struct undo *undo, 
 		if (!area->applied || area->hardened)
 			continue;
 		len = tracee->arch->trap_harden(&area->area, bytes);
-		rc = undo_patch(undo, &tracee->target, area->area.trap,
-				area->area.bytes + (area->area.trap - area->area.base), bytes,
-				len);
+		rc = undo_patch(undo, &tracee->target, area->area.harden,
+				area->area.bytes + (area->area.harden - area->area.base),
+				bytes, len);
 		if (rc)
 			return err_sys(err, rc, "cannot write to pid %d", tracee->pid);
 		area->hardened = true;

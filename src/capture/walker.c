@@ -79,12 +79,14 @@ static bool cache_grow(struct walker *walker)
 }
 
 /* A row for a pc in an area of ours, but not in displaced code. */
-static void stub_row(const struct walker *walker, uint64_t pc, struct walker_entry *entry)
+static void stub_row(const struct walker *walker, uint64_t pc, bool exact,
+		     struct walker_entry *entry)
 {
 	const struct arch *arch = walker->tracee->arch;
 	const struct hook *hook = hooks_by_stub(walker->hooks, pc);
 	const struct stub_area *area = hooks_area_at(walker->hooks, pc);
-	int32_t slot = area ? arch->stub_frame(area, hook ? &hook->stub : NULL, pc) : -1;
+	const struct stub *stub = hook ? &hook->stub : NULL;
+	int32_t slot = area ? arch->stub_frame(area, stub, pc, !exact) : -1;
 
 	entry->frame = frame_of(WALKER_STUB, 0);
 	entry->row = (struct row){.cfa = ROW_CFA_NONE};
@@ -96,12 +98,14 @@ static void stub_row(const struct walker *walker, uint64_t pc, struct walker_ent
 					  .fp = ROW_SAME};
 }
 
-/* A pc in displaced code is the pc of the original. */
-static uint64_t original_pc(const struct walker *walker, uint64_t pc)
+/* A pc in displaced code is the pc of the original; but the trap's return address, where the
+ * copy begins, is the stub's. */
+static uint64_t original_pc(const struct walker *walker, uint64_t pc, bool exact)
 {
 	const struct hook *hook = hooks_by_stub(walker->hooks, pc);
 
-	if (!hook || stub_place(&hook->stub, pc) != STUB_COPY)
+	if (!hook || stub_place(&hook->stub, pc) != STUB_COPY ||
+	    (!exact && pc == hook->stub.trap_entry))
 		return pc;
 	for (uint32_t i = 0; i < hook->stub.displaced.count; i++)
 		if (hook->stub.copy + hook->stub.displaced.map[i].copy == pc)
@@ -156,9 +160,9 @@ static void row_find(struct walker *walker, uint64_t pc, uint64_t state, bool ex
 
 	memset(&entry->row, 0, sizeof(entry->row));
 	if (undo_covers(walker->undo, pc)) {
-		uint64_t original = original_pc(walker, pc);
+		uint64_t original = original_pc(walker, pc, exact);
 		if (original == pc) {
-			stub_row(walker, pc, entry);
+			stub_row(walker, pc, exact, entry);
 			return;
 		}
 		pc = original;
@@ -313,7 +317,7 @@ static int full_step(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame,
 	struct walker *walker = arg;
 	const struct arch *arch = walker->tracee->arch;
 	uint64_t state = pc & arch->state_mask;
-	uint64_t original = original_pc(walker, pc & ~state);
+	uint64_t original = original_pc(walker, pc & ~state, pc == lookup_pc);
 	struct module *module = modules_find(walker->modules, original);
 	struct unwinder_place place;
 	struct unwinder *unwinder;

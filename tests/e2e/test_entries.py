@@ -24,6 +24,30 @@ def test_operators_and_exceptions(follow):
     assert (report["summary"]["in_use_blocks"], report["summary"]["in_use_bytes"]) == (1, 1234)
 
 
+@pytest.mark.parametrize("behind_a_filter", [(), ("sandboxed",)], ids=["soft", "hard"])
+def test_registers_that_a_function_leaves_alone(target, attach, behind_a_filter):
+    """No convention makes a register or a flag free: watched, and after the detach."""
+    process = target("registers", *behind_a_filter, "300")
+    tracer = attach(process.pid)
+    process.go_on()
+    process.done()
+    report = tracer.detach().consistent()
+    process.go_on()
+    assert report.counts() == tally(process.result())
+    assert process.wait() == 0
+    assert report["summary"]["in_use_blocks"] == 0
+
+
+@pytest.mark.parametrize("behind_a_filter", [(), ("sandboxed",)], ids=["soft", "hard"])
+def test_registers_of_a_launched_program(tmp_path, behind_a_filter):
+    """From its first instruction on; the filter comes while we watch."""
+    argv = [memtrace.TARGETS / "registers", *behind_a_filter, "50"]
+    status, out, report = memtrace.launch(tmp_path / "report", argv)
+    assert status == 0
+    result = memtrace.parse_result(out)
+    assert report.consistent().counts()["allocs"] == result["allocs"] + 20  # behind its result
+
+
 def test_each_function_is_named(follow):
     """The outermost function of the allocator stands in the stack under its own name
     (aligned_alloc and memalign are one function in glibc)."""

@@ -60,22 +60,21 @@ static const struct row rows[] = {
 	{0x100000a3,
 	 {0x90000003 | (0x7ffff & -0x400) << 5, 0x91005063, BACK(8)},
 	 MAP("\0\0\4\10")},
-	/* ldr x5, .+0x10; ldr w5; ldrsw x5; ldr q5; prfm: by x16 */
+	/* ldr x5, .+0x10; ldr w5; ldrsw x5: by the register itself */
 	{0x58000085,
-	 {0x90000010 | (0x7ffff & -0x400) << 5, 0x91004210, 0xf9400205, BACK(12)},
+	 {0x90000005 | (0x7ffff & -0x400) << 5, 0x910040a5, 0xf94000a5, BACK(12)},
 	 MAP("\0\0\4\14")},
 	{0x18000085,
-	 {0x90000010 | (0x7ffff & -0x400) << 5, 0x91004210, 0xb9400205, BACK(12)},
+	 {0x90000005 | (0x7ffff & -0x400) << 5, 0x910040a5, 0xb94000a5, BACK(12)},
 	 MAP("\0\0\4\14")},
 	{0x98000085,
-	 {0x90000010 | (0x7ffff & -0x400) << 5, 0x91004210, 0xb9800205, BACK(12)},
+	 {0x90000005 | (0x7ffff & -0x400) << 5, 0x910040a5, 0xb98000a5, BACK(12)},
 	 MAP("\0\0\4\14")},
-	{0x9c000085,
-	 {0x90000010 | (0x7ffff & -0x400) << 5, 0x91004210, 0x3dc00205, BACK(12)},
-	 MAP("\0\0\4\14")},
-	{0xd8000080,
-	 {0x90000010 | (0x7ffff & -0x400) << 5, 0x91004210, 0xf9800200, BACK(12)},
-	 MAP("\0\0\4\14")},
+	/* what does nothing: prfm; ldr xzr; adr xzr, adrp xzr (add would name sp) */
+	{0xd8000080, {NOP, BACK(4)}, MAP("\0\0\4\4")},
+	{0x5800009f, {NOP, BACK(4)}, MAP("\0\0\4\4")},
+	{0x1000009f, {NOP, BACK(4)}, MAP("\0\0\4\4")},
+	{0x9000001f, {NOP, BACK(4)}, MAP("\0\0\4\4")},
 };
 
 static void put(uint8_t *at, uint32_t code)
@@ -107,6 +106,20 @@ static void test_displace(void **state)
 	}
 }
 
+/* A load of a vector register has no other register to spare: it stays as it is. */
+static void test_near_load(void **state)
+{
+	uint8_t code[8];
+	struct displaced d;
+
+	(void)state;
+	put(code, 0x9c000085); /* ldr q5, .+0x10 */
+	put(code + 4, NOP);
+	assert_int_equal(arch_aarch64.displace(code, 8, FROM, FROM + 0x1000, &d, NULL), 0);
+	assert_int_equal(a64_read(d.copy), 0x9c000005 | (0x7ffff & -0x3fc) << 5);
+	assert_int_equal(d.copy_len, 8);
+}
+
 static void test_refused(void **state)
 {
 	static const struct {
@@ -119,7 +132,7 @@ static void test_refused(void **state)
 		{0xd63f0200, NOP, TO, -ENOTSUP, "a call"},	 /* blr x16 */
 		{0xd4200000, NOP, TO, -ENOTSUP, "a breakpoint"}, /* brk #0 */
 		{0x00000000, NOP, TO, -ENOTSUP, "an undefined"}, /* udf #0 */
-		{0xdc000080, NOP, TO, -ENOTSUP, "unknown load"}, /* opc 3, V: reserved */
+		{0x9c000085, NOP, TO, -ERANGE, "out of reach"},	 /* ldr q5: 1 MB */
 		{NOP, 0x17ffffff, TO, -ENOTSUP, "leads back"},	 /* b .-4 */
 		{NOP, 0xb5ffffe0, TO, -ENOTSUP, "leads back"},	 /* cbnz x0, .-4 */
 		{NOP, NOP, FROM + 0x8000008, -ERANGE, "out of reach"},
@@ -198,10 +211,9 @@ static void test_code(void **state)
 		/* stp x2, x30; bl; ldp x2, x30, [sp], #16 */
 		{0xa9bf7be2, 0, 0xa8c17be2},
 		{0xa9bf7be2, 0, 0xa9bf07e0, 0, 0, 0xf9400ffe, 0x910083ff, RET},
-		/* mov x16, x0; mov x0, x1; mov x1, x16; cbz x0, .+20; ldp x0, x1; ldp x2, x30
-		 */
-		{0xa9bf7be2, 0xa9bf07e0, 0xaa0003f0, 0xaa0103e0, 0xaa1003e1, 0, 0xb40000a0, 0,
-		 0xf9400ffe, 0x910083ff, RET, 0xa8c107e0, 0xa8c17be2},
+		/* ldp x1, x0, [sp]; bl; cbz x0, .+20; ... ldp x0, x1; ldp x2, x30 */
+		{0xa9bf7be2, 0xa9bf07e0, 0xa94003e1, 0, 0xb40000a0, 0, 0xf9400ffe, 0x910083ff,
+		 RET, 0xa8c107e0, 0xa8c17be2},
 	};
 	struct stub_area area = {.base = TO, .room = 2048};
 	struct stub s[4] = {{.kind = STUB_RETURN, .function = FROM},
@@ -297,6 +309,14 @@ static void test_signed(void **state)
 	assert_int_equal(at(&area, s[0].entry), AUTIASP);
 }
 
+static int frame_at(const struct stub_area *area, const struct stub *stub, taddr_t pc)
+{
+	int exact = arch_aarch64.stub_frame(area, stub, pc, false);
+
+	assert_int_equal(arch_aarch64.stub_frame(area, stub, pc, true), exact);
+	return exact;
+}
+
 static void test_frames(void **state)
 {
 	struct stub_area area = {.base = TO, .room = 2048};
@@ -310,23 +330,23 @@ static void test_frames(void **state)
 	landing_is(NOP);
 	assert_int_equal(build(&area, 23, s, 4, NULL, NULL), 0);
 	for (int i = 0; i < 4; i++) {
-		assert_int_equal(arch->stub_frame(&area, &s[i], s[i].entry - 4), -ENOENT);
-		assert_int_equal(arch->stub_frame(&area, &s[i], s[i].entry), -ENOENT);
-		assert_int_equal(arch->stub_frame(&area, &s[i], s[i].entry + 4), 8);
-		assert_int_equal(arch->stub_frame(&area, &s[i], s[i].copy), -ENOENT);
+		assert_int_equal(frame_at(&area, &s[i], s[i].entry - 4), -ENOENT);
+		assert_int_equal(frame_at(&area, &s[i], s[i].entry), -ENOENT);
+		assert_int_equal(frame_at(&area, &s[i], s[i].entry + 4), 8);
+		assert_int_equal(frame_at(&area, &s[i], s[i].copy), -ENOENT);
 		if (s[i].copy_return)
-			assert_int_equal(arch->stub_frame(&area, &s[i], s[i].copy_return), 24);
+			assert_int_equal(frame_at(&area, &s[i], s[i].copy_return), 24);
 		if (s[i].trap_return)
-			assert_int_equal(arch->stub_frame(&area, &s[i], s[i].trap_return), 24);
+			assert_int_equal(frame_at(&area, &s[i], s[i].trap_return), 24);
 	}
-	assert_int_equal(arch->stub_frame(&area, &s[1], s[1].trap_entry), 8);
-	assert_int_equal(arch->stub_frame(&area, &s[2], s[2].trap_entry), 8);
-	assert_int_equal(arch->stub_frame(&area, &s[0], s[0].copy - 4), -ENOENT); /* ret */
-	assert_int_equal(arch->stub_frame(&area, &s[3], s[3].copy - 8), 24);
-	assert_int_equal(arch->stub_frame(&area, &s[3], s[3].copy - 4), 8);
-	assert_int_equal(arch->stub_frame(&area, NULL, area.trap), -ENOENT);
-	assert_int_equal(arch->stub_frame(&area, NULL, area.trap_pc), 56);
-	assert_int_equal(arch->stub_frame(&area, NULL, s[0].entry - 4), -ENOENT); /* ret */
+	assert_int_equal(frame_at(&area, &s[1], s[1].trap_entry), 8);
+	assert_int_equal(frame_at(&area, &s[2], s[2].trap_entry), 8);
+	assert_int_equal(frame_at(&area, &s[0], s[0].copy - 4), -ENOENT); /* ret */
+	assert_int_equal(frame_at(&area, &s[3], s[3].copy - 8), 24);
+	assert_int_equal(frame_at(&area, &s[3], s[3].copy - 4), 8);
+	assert_int_equal(frame_at(&area, NULL, area.trap), -ENOENT);
+	assert_int_equal(frame_at(&area, NULL, area.trap_pc), 56);
+	assert_int_equal(frame_at(&area, NULL, s[0].entry - 4), -ENOENT); /* ret */
 	/* The return address and the arguments, seen from trap_pc: the trap has 64 bytes. */
 	assert_int_equal(arch->trap_frame, 64 + 24);
 	assert_int_equal(arch->trap_entry_frame, 64 + 8);
@@ -379,6 +399,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_displace),  cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_near_load),
 		cmocka_unit_test(test_landing),	  cmocka_unit_test(test_code),
 		cmocka_unit_test(test_stubs),	  cmocka_unit_test(test_signed),
 		cmocka_unit_test(test_frames),	  cmocka_unit_test(test_failures),

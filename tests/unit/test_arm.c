@@ -42,8 +42,13 @@ static const struct row rows[] = {
 	A32("3e0000ea00f020e3", 4, "3e00fcea", "0:0"),
 	A32("3e00001a00f020e3", 4, "3e00fc1afefffbea", "0:0 4:4"),
 	A32("1eff2fe100f020e3", 4, "1eff2fe1", "0:0"),
-	/* ldr pc, [pc, #-4]: by ip */
-	A32("04f01fe578563412", 4, "00c09fe500f09ce504000001", "0:0"),
+	/* ldr pc, [pc, #-4], ldrne: by the stack */
+	A32("04f01fe578563412", 4, "03002de908009fe5000090e504008de50180bde804000001", "0:0"),
+	A32("04f01f1578563412", 4,
+	    "03002d190c009f150000901504008d150180bd18fafffbea04000001", "0:0 4:20"),
+	/* sub r0, pc, #0x80000000 */
+	A32("02014fe200f020e3", 4, "00009fe5fefffbea08000081", "0:0 4:4"),
+	REFUSED(false, "04d01fe578563412", "byte 0 begins an address for the stack pointer"),
 	/* push {lr}; bl to itself is a call */
 	A32("04e02de5fdffffeb1eff2fe1", 4, "04e02de5fefffbea", "0:0 4:4"),
 	REFUSED(false, "3e0000eb00f020e3", "byte 0 begins a call"),
@@ -69,6 +74,7 @@ static const struct row rows[] = {
 	T32("704700bf", 4, "7047", "0:0"),
 	/* ldr r3, [pc, #16] in 16 and in 32 bits; adr; adr.w back */
 	T32("044b00b500bf", 4, "dff80c30d3f8003000b5fff6fbbf00bf14000001", "0:0 2:8 4:10"),
+	T32("dff810f000bf", 4, "03b4dff80c00d0f80000019001bd00bf14000001", "0:0"),
 	T32("dff8103000b500bf", 4, "dff80830d3f80030fff6fcbf14000001", "0:0 4:8"),
 	T32("04a100b500bf", 4, "dff8081000b5fff6fdbf00bf14000001", "0:0 2:4 4:6"),
 	T32("aff2041100bf", 4, "dff80410fff6febf00ffff00", "0:0 4:4"),
@@ -158,6 +164,11 @@ static uint32_t word_at(const struct stub_area *area, taddr_t at)
 static const uint8_t push_t32[] = {0x10, 0xb5, 0x04, 0x46, 0x00, 0xbf, 0x00, 0xbf};
 static const uint8_t push_a32[] = {0x10, 0x40, 0x2d, 0xe9, 0x00, 0xf0, 0x20, 0xe3};
 
+static int frame_at(const struct stub_area *area, const struct stub *stub, taddr_t pc)
+{
+	return arch_arm.stub_frame(area, stub, pc, false);
+}
+
 /* One stub on code of one kind. */
 static struct stub build(struct stub_area *area, enum stub_kind kind, bool thumb)
 {
@@ -195,10 +206,9 @@ static void stubs_a32(void **state)
 	assert_int_equal(word_at(&area, TO + 8), area.len);
 	assert_words(&area, stub.entry,
 		     (uint32_t[]){0xe92d4007, bl(stub.entry + 4, stub.copy),
-				  bl(stub.entry + 8, area.trap), 0xe28dd00c, 0xe49df004,
-				  0xe92d4010},
-		     6);
-	assert_int_equal(stub.copy, stub.entry + 20);
+				  bl(stub.entry + 8, area.trap), 0xe12fff1e, 0xe92d4010},
+		     5);
+	assert_int_equal(stub.copy, stub.entry + 16);
 	assert_int_equal(stub.copy_return, stub.entry + 8);
 	assert_int_equal(stub.trap_return, stub.entry + 12);
 	assert_int_equal(stub.trap_entry, 0);
@@ -207,19 +217,17 @@ static void stubs_a32(void **state)
 	assert_int_equal(arch_arm.patch_target(stub.patch, FROM + 2), 0);
 
 	stub = build(&area, STUB_ENTRY, false);
-	assert_words(
-		&area, stub.entry,
-		(uint32_t[]){0xe92d4007, bl(stub.entry + 4, area.trap), 0xe8bd4007, 0xe92d4010},
-		4);
+	assert_words(&area, stub.entry,
+		     (uint32_t[]){0xe92d4007, bl(stub.entry + 4, area.trap), 0xe92d4010}, 3);
 	assert_int_equal(stub.trap_entry, stub.entry + 8);
 	assert_int_equal(stub.copy_return, 0);
-	assert_int_equal(stub.copy, stub.entry + 12);
+	assert_int_equal(stub.copy, stub.entry + 8);
 
 	stub = build(&area, STUB_BOTH, false);
 	assert_words(&area, stub.entry,
 		     (uint32_t[]){0xe92d4007, bl(stub.entry + 4, area.trap),
-				  bl(stub.entry + 8, stub.copy), bl(stub.entry + 12, area.trap),
-				  0xe28dd00c, 0xe49df004, 0xe92d4010},
+				  0xe92d4007, bl(stub.entry + 12, stub.copy),
+				  bl(stub.entry + 16, area.trap), 0xe12fff1e, 0xe92d4010},
 		     7);
 }
 
@@ -231,20 +239,19 @@ static void stubs_t32(void **state)
 	(void)state;
 	assert_int_equal(stub.entry % 4, 0);
 	assert_words(&area, stub.entry,
-		     (uint32_t[]){0x46c04778, 0xe92d4007, 0xfa000002,
-				  bl(stub.entry + 12, area.trap), 0xe28dd00c, 0xe49df004,
-				  0x4604b510},
-		     7);
-	assert_int_equal(stub.copy, stub.entry + 24);
+		     (uint32_t[]){0x46c04778, 0xe92d4007, 0xfa000001,
+				  bl(stub.entry + 12, area.trap), 0xe12fff1e, 0x4604b510},
+		     6);
+	assert_int_equal(stub.copy, stub.entry + 20);
 	assert_int_equal(arch_arm.patch_target(stub.patch, FROM | 1), stub.entry);
 	assert_int_equal(arch_arm.patch_target(push_t32, FROM | 1), 0);
 
 	stub = build(&area, STUB_ENTRY, true);
 	assert_words(&area, stub.entry,
 		     (uint32_t[]){0x46c04778, 0xe92d4007, bl(stub.entry + 8, area.trap),
-				  0xe8bd4007, 0xe28fc001, 0xe12fff1c, 0x4604b510},
-		     7);
-	assert_int_equal(stub.copy, stub.entry + 24);
+				  0xe51ff004, (uint32_t)stub.copy | 1, 0x4604b510},
+		     6);
+	assert_int_equal(stub.copy, stub.entry + 20);
 }
 
 /* operator new, for which malloc is run, with the arguments exchanged. */
@@ -264,13 +271,13 @@ static void stub_instead(void **state)
 		arch_arm.stubs_build(&area, SIGURG_ARM, stubs, 2, code, len, &failed, &err), 0);
 	at = stubs[1].entry;
 	assert_words(&area, at,
-		     (uint32_t[]){0xe92d4007, 0xe1a0c000, 0xe1a00001, 0xe1a0100c,
-				  0xfa000000 | (bl(at + 16, stubs[0].copy) & 0xffffff),
-				  0xe3500000, 0x0a000002, bl(at + 28, area.trap), 0xe28dd00c,
-				  0xe49df004, 0xe8bd4007, 0xe92d4010},
-		     12);
-	assert_int_equal(stubs[1].copy_return, at + 20);
-	assert_int_equal(arch_arm.stub_frame(&area, &stubs[1], at + 40), 12); /* 1: */
+		     (uint32_t[]){0xe92d4007, 0xe59d0004, 0xe59d1000,
+				  0xfa000000 | (bl(at + 12, stubs[0].copy) & 0xffffff),
+				  0xe3500000, 0x0a000001, bl(at + 24, area.trap), 0xe12fff1e,
+				  0xe8bd4007, 0xe92d4010},
+		     10);
+	assert_int_equal(stubs[1].copy_return, at + 16);
+	assert_int_equal(frame_at(&area, &stubs[1], at + 32), 12); /* 1: */
 	stubs[1].instead = 1;
 	assert_int_equal(
 		arch_arm.stubs_build(&area, SIGURG_ARM, stubs, 2, code, len, &failed, &err),
@@ -285,20 +292,31 @@ static void trap(void **state)
 	uint8_t disarm[8];
 
 	(void)state;
-	assert_int_equal(word_at(&area, area.trap), 0xe92d408f);
+	assert_int_equal(word_at(&area, area.trap), 0xe92d508f);
 	assert_int_equal(word_at(&area, area.trap + 8), 0xe3a02501);  /* mov r2, #1 << 22 */
 	assert_int_equal(word_at(&area, area.trap + 56), 0xe3a01017); /* mov r1, #23 */
 	assert_int_equal(word_at(&area, area.trap_pc - 4), 0xef000000);
 	assert_int_equal(word_at(&area, area.trap_open - 4), 0xef000000);
 	assert_int_equal(word_at(&area, area.trap_open), 0xe3a070e0); /* mov r7, #gettid */
 	assert_int_equal(arch_arm.trap_disarm(disarm), 4);
-	assert_memory_equal(disarm, "\x1e\xff\x2f\xe1", 4);
+	/* b to where it leaves: push {lr}; ldr lr, [sp, #16]; ldr pc, [sp], #20 */
+	assert_memory_equal(disarm, "\x18\x00\x00\xea", 4);
+	assert_words(&area, area.trap + 8 + 4 * 0x18,
+		     (uint32_t[]){0xe52de004, 0xe59de010, 0xe49df014}, 3);
 	/* where the return address lies, seen from sp */
-	assert_int_equal(arch_arm.stub_frame(&area, NULL, area.trap), -ENOENT);
-	assert_int_equal(arch_arm.stub_frame(&area, NULL, area.trap + 4), 20);
-	assert_int_equal(arch_arm.stub_frame(&area, NULL, area.trap_pc), 36);
-	assert_int_equal(arch_arm.stub_frame(&area, &stub, stub.copy_return), 12);
-	assert_int_equal(arch_arm.stub_frame(&area, &stub, stub.copy), -ENOENT);
+	assert_int_equal(frame_at(&area, NULL, area.trap), -ENOENT);
+	assert_int_equal(frame_at(&area, NULL, area.trap + 4), 24);
+	assert_int_equal(frame_at(&area, NULL, area.trap_pc), 40);
+	assert_int_equal(frame_at(&area, NULL, area.trap + 4 * 26), -ENOENT);
+	assert_int_equal(frame_at(&area, NULL, area.trap + 4 * 28), 0);
+	assert_int_equal(frame_at(&area, &stub, stub.copy_return), 12);
+	assert_int_equal(frame_at(&area, &stub, stub.copy), -ENOENT);
+	/* the trap's return takes the stub's frame off, and lr is what it was */
+	assert_int_equal(frame_at(&area, &stub, stub.trap_entry), -ENOENT);
+	assert_int_equal(arch_arm.stub_frame(&area, &stub, stub.trap_entry, true), 12);
+	assert_int_equal(arch_arm.stub_frame(&area, &stub, stub.trap_return, true), 12);
+	stub = build(&area, STUB_ENTRY, false);
+	assert_int_equal(arch_arm.stub_frame(&area, &stub, stub.trap_entry, true), 12);
 }
 
 /* Every signal's bit is an immediate of A32. */

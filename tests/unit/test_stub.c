@@ -37,36 +37,49 @@ static void test_layout(void **state)
 	assert_memory_equal(area.bytes + 8,
 			    ((uint8_t[]){(uint8_t)area.len, 0, 0, 0, 0, 0, 0, 0}), 8);
 	assert_int_equal(area.trap, 0x2000010);
-	assert_int_equal(area.trap_pc, 0x2000010 + 69);
+	assert_int_equal(area.trap_pc, 0x2000010 + 70);
 	/* Both are behind a system call, and sp is the same. */
-	assert_int_equal(area.trap_open, 0x2000010 + 43);
-	assert_memory_equal(area.bytes + 16 + 43 - 2, "\x0f\x05", 2);
-	assert_memory_equal(area.bytes + 16 + 69 - 2, "\x0f\x05", 2);
+	assert_int_equal(area.trap_open, 0x2000010 + 44);
+	assert_memory_equal(area.bytes + 16 + 44 - 2, "\x0f\x05", 2);
+	assert_memory_equal(area.bytes + 16 + 70 - 2, "\x0f\x05", 2);
 	for (taddr_t pc = area.trap_open; pc <= area.trap_pc; pc++)
-		assert_true(arch->stub_frame(&area, NULL, pc) == 72 ||
-			    arch->stub_frame(&area, NULL, pc) == -ENOENT);
-	assert_int_equal(stubs[0].entry, 0x2000010 + 102 + 34);
-	assert_int_equal(stubs[0].copy, stubs[0].entry + 17);
+		assert_true(arch->stub_frame(&area, NULL, pc, false) == 88 ||
+			    arch->stub_frame(&area, NULL, pc, false) == -ENOENT);
+	assert_int_equal(stubs[0].entry, 0x2000010 + 103 + 6);
+	assert_int_equal(stubs[0].copy, stubs[0].entry + 14);
 	assert_int_equal(stubs[0].trap_entry, 0);
 	assert_int_equal(stubs[0].copy_return, stubs[0].entry + 8);
 	assert_int_equal(stubs[0].trap_return, stubs[0].entry + 13);
 	assert_int_equal(stubs[1].entry, stubs[0].copy + 10);
-	assert_int_equal(stubs[1].copy, stubs[1].entry + 5);
+	assert_int_equal(stubs[1].copy, stubs[1].entry + 8);
 	assert_int_equal(stubs[1].trap_entry, stubs[1].copy);
 	assert_int_equal(stubs[1].copy_return, 0);
 	assert_int_equal(stubs[1].trap_return, 0);
 	assert_int_equal(stubs[2].entry, stubs[1].copy + 10);
 	assert_int_equal(stubs[2].copy, stubs[2].entry + 22);
-	assert_int_equal(stubs[2].trap_entry, stubs[2].entry + 5);
-	assert_int_equal(stubs[2].copy_return, stubs[2].entry + 13);
-	assert_int_equal(stubs[2].trap_return, stubs[2].entry + 18);
+	assert_int_equal(stubs[2].trap_entry, stubs[2].entry + 8);
+	assert_int_equal(stubs[2].copy_return, stubs[2].entry + 16);
+	assert_int_equal(stubs[2].trap_return, stubs[2].entry + 21);
 	assert_int_equal(area.base + area.len, stubs[2].copy + 10);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(arch->patch_target(stubs[i].patch, stubs[i].function),
 				 stubs[i].entry);
 	assert_int_equal(arch->patch_target(plain_code, 0x1000000), 0);
-	assert_int_equal(arch->trap_disarm(disarmed), 1);
-	assert_int_equal(disarmed[0], 0xc3);
+	/* Over whole instructions: disarmed to the last one, hardened to behind it. */
+	assert_int_equal(arch->trap_disarm(disarmed), 2);
+	assert_memory_equal(disarmed, "\xeb\x62", 2);
+	assert_memory_equal(area.bytes + 16 + 2 + 0x62, "\xc2\x18\x00", 3);
+	assert_memory_equal(area.bytes + 16, "\x41\x51", 2);
+	assert_int_equal(area.harden, area.trap + 21);
+	assert_memory_equal(area.bytes + 16 + 21, "\x6a\x00", 2);
+	assert_int_equal(arch->trap_harden(&area, disarmed), 2);
+	assert_memory_equal(disarmed, "\xeb\x50", 2);
+	assert_int_equal(area.hard, area.harden + 2 + 0x50);
+}
+
+static int frame_at(const struct stub_area *area, const struct stub *stub, taddr_t pc)
+{
+	return arch_x86_64.stub_frame(area, stub, pc, false);
 }
 
 static void test_places(void **state)
@@ -91,18 +104,50 @@ static void test_places(void **state)
 		if (s->copy_return) {
 			assert_int_equal(stub_place(s, s->copy_return - 1), STUB_BEFORE);
 			assert_int_equal(stub_place(s, s->copy_return), STUB_BEHIND);
-			assert_int_equal(arch_x86_64.stub_frame(&area, s, s->copy_return), 24);
+			assert_int_equal(frame_at(&area, s, s->copy_return), 24);
 		}
-		assert_int_equal(arch_x86_64.stub_frame(&area, s, s->entry), 0);
-		assert_int_equal(arch_x86_64.stub_frame(&area, s, s->entry + 2),
-				 i == 0 ? 16 : -ENOENT);
-		assert_int_equal(arch_x86_64.stub_frame(&area, s, s->copy), -ENOENT);
-		assert_int_equal(arch_x86_64.stub_frame(&area, s, s->entry - 1), -ENOENT);
+		assert_int_equal(frame_at(&area, s, s->entry), 0);
+		assert_int_equal(frame_at(&area, s, s->entry + 2), 16);
+		assert_int_equal(frame_at(&area, s, s->copy), -ENOENT);
+		assert_int_equal(frame_at(&area, s, s->entry - 1), -ENOENT);
+		/* The trap's return takes the arguments off. */
+		if (s->trap_entry)
+			assert_int_equal(arch_x86_64.stub_frame(&area, s, s->trap_entry, true),
+					 24);
+		if (s->trap_return) {
+			assert_int_equal(arch_x86_64.stub_frame(&area, s, s->trap_return, true),
+					 24);
+			assert_int_equal(frame_at(&area, s, s->trap_return), 0);
+		}
 	}
-	assert_int_equal(arch_x86_64.stub_frame(&area, NULL, area.trap_pc), 72);
-	assert_int_equal(arch_x86_64.stub_frame(&area, NULL, area.hard_pc), 72);
-	assert_int_equal(arch_x86_64.stub_frame(&area, NULL, area.trap - 1), -ENOENT);
-	assert_int_equal(arch_x86_64.stub_frame(&area, NULL, area.hard + 34), -ENOENT);
+	assert_int_equal(frame_at(&area, &stubs[2], stubs[2].trap_entry), 0);
+	assert_int_equal(frame_at(&area, NULL, area.trap_pc), 88);
+	assert_int_equal(frame_at(&area, NULL, area.hard_pc), 88);
+	assert_int_equal(frame_at(&area, NULL, area.trap - 1), -ENOENT);
+	assert_int_equal(frame_at(&area, NULL, area.hard + 6), -ENOENT);
+}
+
+/* An exception of operator new must not pass a return address in the copy: it has no unwind
+ * data.  The same call is all right for the others. */
+static void test_instead_that_calls(void **state)
+{
+	static const uint8_t calling[] = {0xe8, 0x00, 0x10, 0x00, 0x00, 0xc3};
+	const uint8_t *code[] = {plain_code, calling};
+	const size_t len[] = {sizeof(plain_code), sizeof(calling)};
+	struct stub_area area = {.base = 0x2000000, .room = 2048};
+	struct stub stubs[2] = {{.kind = STUB_RETURN, .function = 0x1000000},
+				{.kind = STUB_INSTEAD, .function = 0x1000100}};
+	struct err err;
+	size_t failed = 99;
+
+	(void)state;
+	assert_int_equal(arch_x86_64.stubs_build(&area, 23, stubs, 2, code, len, &failed, &err),
+			 -ENOTSUP);
+	assert_int_equal(failed, 1);
+	stubs[1].kind = STUB_RETURN;
+	assert_int_equal(arch_x86_64.stubs_build(&area, 23, stubs, 2, code, len, &failed, &err),
+			 0);
+	assert_true(stubs[1].displaced.calls);
 }
 
 static void test_failures(void **state)
@@ -139,6 +184,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_layout),
 		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_instead_that_calls),
 		cmocka_unit_test(test_failures),
 	};
 

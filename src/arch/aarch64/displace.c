@@ -11,11 +11,11 @@
  *    b.cond, cbz, tbz          as above
  *    adrp                      adrp of the same page
  *    adr                       adrp and add
- *    ldr from a literal        adrp and add of x16, and the load from there
+ *    ldr from a literal        adrp and add of the register itself, and the load from
+ *                              there; of a vector register the same load, where it reaches
  *    bl, blr                   refused: the return address would be elsewhere
  *
- * x16 (IP0) may be changed by anything between a call and the function's first
- * instruction (AAPCS64, 6.1.1), so nothing there depends on it.
+ * No other register is changed, not even x16 (IP0): that it is free here is a convention.
  *
  * And nobody may enter the covered instruction but by a call: a branch of the function
  * back to it would pass the patch once more.  See x86_64/displace.c on what is not seen.
@@ -27,6 +27,8 @@
 
 #include "arch/aarch64/encode.h"
 #include "arch/aarch64/insn.h"
+
+enum { NOP = 0xd503201f, ZERO_REGISTER = 31, LITERAL_VECTOR = 1 << 26 };
 
 /*
  * Behind a landing pad: where the module is guarded (BTI), an indirect call faults if it
@@ -58,18 +60,27 @@ static const char *reason_to_stay(const struct a64_insn *insn)
 	return NULL;
 }
 
-/* The load itself, from [x16], of a load from a literal; by opc and V. */
-static uint32_t load_from_scratch(uint32_t code)
+/* What has register 31 for its result, which reads as zero, or only warms the cache. */
+static bool does_nothing(uint32_t code, const struct a64_insn *insn)
 {
-	/* clang-format off */
-	static const uint32_t loads[2][4] = {
-		{0xb9400000, 0xf9400000, 0xb9800000, 0xf9800000}, /* w, x, sw, prfm */
-		{0xbd400000, 0xfd400000, 0x3dc00000, 0},	  /* s, d, q */
-	};
-	/* clang-format on */
-	uint32_t load = loads[code >> 26 & 1][code >> 30];
+	if (insn->kind == A64_LITERAL)
+		return code >> 24 == 0xd8 || /* prfm */
+		       (!(code & LITERAL_VECTOR) && (code & 0x1f) == ZERO_REGISTER);
+	return (insn->kind == A64_ADR || insn->kind == A64_ADRP) && (code & 0x1f) == ZERO_REGISTER;
+}
 
-	return load ? load | A64_SCRATCH << 5 | (code & 0x1f) : 0;
+/* A load from a literal: of w, x, or w with its sign, by opc; or of a vector register. */
+static void move_literal(struct encoder *e, uint32_t code, taddr_t target)
+{
+	static const uint32_t loads[3] = {0xb9400000, 0xf9400000, 0xb9800000};
+	unsigned reg = code & 0x1f;
+
+	if (code & LITERAL_VECTOR) {
+		encode_u32(e, (code & ~(0x7ffffu << 5)) | encode_distance(e, target, 5, 19));
+		return;
+	}
+	encode_address(e, reg, target);
+	encode_u32(e, loads[code >> 30] | reg << 5 | reg);
 }
 
 /* A conditional branch with its distance changed to two instructions ahead. */
@@ -92,18 +103,22 @@ static void jump_back(struct encoder *e, taddr_t from, struct displaced *d)
 	encode_b(e, from + d->original_len);
 }
 
-/* Writes the instruction, which stands at `from`, and the jump back where one is needed.
- * False: it can't be rewritten. */
-static bool move(struct encoder *e, uint32_t code, taddr_t from, struct displaced *d)
+/* Writes the instruction, which stands at `from`, and the jump back where one is needed. */
+static void move(struct encoder *e, uint32_t code, taddr_t from, struct displaced *d)
 {
 	struct a64_insn insn = a64_decode(code);
 	taddr_t target = from + (taddr_t)insn.rel;
 
 	map(d, 0, 0);
+	if (does_nothing(code, &insn)) {
+		encode_u32(e, (uint32_t)NOP);
+		jump_back(e, from, d);
+		return;
+	}
 	switch (insn.kind) {
 	case A64_B:
 		encode_b(e, target);
-		return true;
+		return;
 	case A64_BCOND:
 	case A64_CBZ:
 	case A64_TBZ:
@@ -111,7 +126,7 @@ static bool move(struct encoder *e, uint32_t code, taddr_t from, struct displace
 		jump_back(e, from, d);
 		map(d, 0, e->len); /* the frame is the function's, as at its entry */
 		encode_b(e, target);
-		return true;
+		return;
 	case A64_ADR:
 		encode_address(e, code & 0x1f, target);
 		break;
@@ -119,18 +134,14 @@ static bool move(struct encoder *e, uint32_t code, taddr_t from, struct displace
 		encode_adrp(e, code & 0x1f, (from & ~(taddr_t)0xfff) + (taddr_t)insn.rel);
 		break;
 	case A64_LITERAL:
-		if (!load_from_scratch(code))
-			return false;
-		encode_address(e, A64_SCRATCH, target);
-		encode_u32(e, load_from_scratch(code));
+		move_literal(e, code, target);
 		break;
 	default:
 		encode_u32(e, code);
 		if (a64_is_end(&insn))
-			return true;
+			return;
 	}
 	jump_back(e, from, d);
-	return true;
 }
 
 /* Looks for a way into the covered instruction other than by a call. */
@@ -166,8 +177,7 @@ int aarch64_displace(const uint8_t *code, size_t len, taddr_t from, taddr_t to,
 	error = check_ways_in(code, len, from, err);
 	if (error)
 		return error;
-	if (!move(&e, a64_read(code), from, &d))
-		return err_set(err, -ENOTSUP, "it begins with an unknown load");
+	move(&e, a64_read(code), from, &d);
 	if (e.out_of_reach)
 		return err_set(err, -ERANGE,
 			       "code at 0x%" PRIx64

@@ -4,8 +4,6 @@
 
 #include "arch/encode.h"
 
-enum { A64_SCRATCH = 16 }; /* x16, IP0: holds nothing at a function's entry */
-
 /* The distance from here as a field of so many bits at `low`, in units of 4 bytes. */
 static inline uint32_t encode_distance(struct encoder *e, taddr_t target, unsigned low,
 				       unsigned bits)

@@ -16,8 +16,8 @@ int arm_displace(const uint8_t *code, size_t len, taddr_t from, taddr_t to,
 enum {
 	ARM_TRAP_RESULT = 16,
 	ARM_TRAP_R7 = 32,
-	ARM_TRAP_ARGS = 40,
-	ARM_TRAP_FRAME = 52,
+	ARM_TRAP_ARGS = 44,
+	ARM_TRAP_FRAME = 56,
 	ARM_MAGIC_LEN = 8,
 };
 extern const uint8_t arm_magic[ARM_MAGIC_LEN];
@@ -27,6 +27,7 @@ int arm_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size_
 uint32_t arm_trap_disarm(uint8_t *ret);
 void arm_trap_resign(struct stub_area *area, int signo);
 taddr_t arm_patch_target(const uint8_t *code, taddr_t function);
-int arm_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc);
+int arm_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc,
+		   bool called);
 
 #endif

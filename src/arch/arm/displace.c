@@ -26,7 +26,7 @@
 #include "arch/arm/encode.h"
 #include "arch/arm/insn.h"
 
-enum { MAX_LITERALS = 8, IP = 12 };
+enum { MAX_LITERALS = 8 };
 
 struct mover {
 	struct encoder e;
@@ -51,6 +51,8 @@ static const char *reason_to_stay(const struct insn *insn, bool in_it)
 	bool moves = insn->kind == INSN_PLAIN || insn->kind == INSN_NOP ||
 		     insn->kind == INSN_END || insn->kind == INSN_UD;
 
+	if ((insn->kind == INSN_LITERAL || insn->kind == INSN_ADDRESS) && insn->reg == ARM_SP)
+		return "an address for the stack pointer";
 	switch (insn->kind) {
 	case INSN_CALL:
 		return "a call, whose return address would be elsewhere";
@@ -74,17 +76,44 @@ static void load(struct mover *m, uint32_t reg, uint32_t condition, uint32_t val
 		encode_u32(&m->e, 0x059f0000 | condition << 28 | reg << 12);
 }
 
+/* reg = [reg] */
+static void load_from_itself(struct mover *m, uint32_t reg, uint32_t condition)
+{
+	if (m->thumb)
+		encode_t32(&m->e, 0xf8d00000 | reg << 16 | reg << 12);
+	else
+		encode_u32(&m->e, 0x05900000 | condition << 28 | reg << 16 | reg << 12);
+}
+
+/* A jump by a literal has no register to spare: not even ip, which is free here by
+ * convention only.  push {r0, r1}; r0 = target; str r0, [sp, #4]; pop {r0, pc} */
+static void jump_by_literal(struct mover *m, const struct insn *insn)
+{
+	uint32_t condition = insn->condition;
+
+	if (m->thumb)
+		encode_u16(&m->e, 0xb403);
+	else
+		encode_u32(&m->e, 0x092d0003 | condition << 28);
+	load(m, 0, condition, (uint32_t)insn->target);
+	load_from_itself(m, 0, condition);
+	if (m->thumb) {
+		encode_u16(&m->e, 0x9001);
+		encode_u16(&m->e, 0xbd01);
+	} else {
+		encode_u32(&m->e, 0x058d0004 | condition << 28);
+		encode_u32(&m->e, 0x08bd8001 | condition << 28);
+	}
+}
+
 static void move_literal(struct mover *m, const struct insn *insn)
 {
-	/* A jump by it has no register to spare, but at a function's entry ip is free. */
-	uint32_t by = insn->reg == ARM_PC ? IP : insn->reg;
-
-	load(m, by, insn->condition, (uint32_t)insn->target);
-	if (m->thumb)
-		encode_t32(&m->e, 0xf8d00000 | by << 16 | (uint32_t)insn->reg << 12);
-	else
-		encode_u32(&m->e, 0x05900000 | (uint32_t)insn->condition << 28 | by << 16 |
-					  (uint32_t)insn->reg << 12);
+	if (insn->reg == ARM_PC) {
+		jump_by_literal(m, insn);
+		return;
+	}
+	load(m, insn->reg, insn->condition, (uint32_t)insn->target);
+	load_from_itself(m, insn->reg, insn->condition);
 }
 
 /* A T32 branch with a condition has less reach than one without. */

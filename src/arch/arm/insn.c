@@ -20,10 +20,10 @@ static int32_t signed_bits(uint32_t value, unsigned bits)
 	return (int32_t)(value << (32 - bits)) >> (32 - bits);
 }
 
-static void point(struct insn *ret, enum insn_kind kind, taddr_t base, int32_t offset)
+static void point(struct insn *ret, enum insn_kind kind, taddr_t base, int64_t offset)
 {
 	ret->kind = (uint8_t)kind;
-	ret->target = (uint32_t)(base + (taddr_t)(int64_t)offset);
+	ret->target = (uint32_t)(base + (taddr_t)offset);
 }
 
 /* ---- A32 ----------------------------------------------------------------- */
@@ -46,7 +46,7 @@ static void a32_data_processing(uint32_t insn, taddr_t at, struct insn *ret)
 	bool immediate = insn >> 25 & 1, compares = opcode >= 8 && opcode <= 11;
 	bool moves = opcode == 13 || opcode == 15; /* no first operand */
 	bool by_register = !immediate && insn >> 4 & 1;
-	int32_t number = (int32_t)a32_rotated(insn);
+	int64_t number = a32_rotated(insn);
 
 	ret->reg = insn >> 12 & 15;
 	if (!moves && a32_names_pc(insn, 16)) {

@@ -4,21 +4,22 @@
  *    STUB_RETURN                STUB_ENTRY                 STUB_BOTH
  *      push {r0, r1, r2, lr}      push {r0, r1, r2, lr}      push {r0, r1, r2, lr}
  *      bl copy                    bl trap                    bl trap
- *      bl trap                    pop {r0, r1, r2, lr}       bl copy
- *      add sp, sp, #12            copy...                    bl trap
- *      pop {pc}                                              add sp, sp, #12
- *      copy...                                               pop {pc}
+ *      bl trap                    copy...                    push {r0, r1, r2, lr}
+ *      bx lr                                                 bl copy
+ *      copy...                                               bl trap
+ *                                                            bx lr
  *                                                            copy...
  *
  * The stub's push puts lr where a call of another CPU would have put the return address:
  * right below the caller's sp, so "the slot, and the CFA a word above it" holds here too.
- * Its 16 bytes keep the stack aligned to 8 as it is at any function's entry.
+ * Its 16 bytes keep the stack aligned to 8 as it is at any function's entry.  The trap puts
+ * lr back and takes the four words off.
  *
  * Everything is A32 code, which every core that runs Linux with an MMU has, made of
  * instructions of ARMv5T.  The patch of a T32 function is a b.w, which stays in T32
  * state, so its stub begins with `bx pc`, the old way to A32 state four bytes on; its
  * copy is called by blx and comes back by the return address, which is even; and where
- * the stub ends in the copy, it goes there through ip, which is free at an entry.
+ * the stub ends in the copy, it goes there by loading pc, which needs no register.
  *
  * The stack in the trap at trap_pc, one word a line, sp at the lowest:
  *
@@ -29,13 +30,16 @@
  *    +24   r2
  *    +28   r3
  *    +32   r7   the caller's: the register itself holds a system call's number
- *    +36   site: return address into the stub
- *    +40   r0   1st argument, pushed by the stub
- *    +44   r1   2nd
- *    +48   r2   3rd
- *    +52   return address into the caller
+ *    +36   ip
+ *    +40   site: return address into the stub
+ *    +44   r0   1st argument, pushed by the stub
+ *    +48   r1   2nd
+ *    +52   r2   3rd
+ *    +56   return address into the caller
  *
  * and ip = the 1st argument, lr = site, r2 and r3 = the mask.  System calls change r0 alone.
+ * Every register and flag is left alone as x86_64/stub.c says, also ip, which a linker's
+ * veneer may change before a function's entry, but the function itself need not.
  */
 #include "arch/arm/arm.h"
 
@@ -52,7 +56,7 @@ const uint8_t arm_magic[ARM_MAGIC_LEN] = {'m', 'e', 'm', 't', 'r', 'c', 0, 1};
 
 /* clang-format off */
 static const uint32_t trap_code[] = {
-	0xe92d408f, /* push {r0, r1, r2, r3, r7, lr} */
+	0xe92d508f, /* push {r0, r1, r2, r3, r7, ip, lr} */
 	0xe1a0c000, /* mov ip, r0 */
 	0xe3a02000, /* mov r2, #(1 << (signo - 1)) */
 	0xe3a03000, /* mov r3, #0 */
@@ -79,27 +83,36 @@ static const uint32_t trap_code[] = {
 	0xe3a070af, /* mov r7, #175: rt_sigprocmask */
 	0xef000000, /* svc 0 */
 	0xe28dd010, /* add sp, sp, #16 */
-	0xe8bd808f, /* pop {r0, r1, r2, r3, r7, pc} */
+	0xe8bd508f, /* pop {r0, r1, r2, r3, r7, ip, lr} */
+	/* leave: as right behind the call of the trap */
+	0xe52de004, /* push {lr} */
+	0xe59de010, /* ldr lr, [sp, #16]: the return address into the caller */
+	0xe49df014, /* ldr pc, [sp], #20 */
 };
 /* clang-format on */
 
-enum { TRAP_SET = 2, TRAP_OPEN = 12, TRAP_SIGNO = 14, TRAP_PC = 18 }; /* in trap_code */
+enum { /* in trap_code */
+       TRAP_SET = 2,
+       TRAP_OPEN = 12,
+       TRAP_SIGNO = 14,
+       TRAP_PC = 18,
+       TRAP_LEAVE = 26,
+};
 
 enum {
 	PUSH_ARGUMENTS = 0xe92d4007, /* push {r0, r1, r2, lr} */
 	POP_ARGUMENTS = 0xe8bd4007,  /* pop {r0, r1, r2, lr} */
-	DROP_ARGUMENTS = 0xe28dd00c, /* add sp, sp, #12 */
-	POP_PC = 0xe49df004,	     /* pop {pc} */
+	BRANCH = 0xea000000,
 	BRANCH_LINK = 0xeb000000,
 	BX_PC_NOP = 0x46c04778,	   /* T32: bx pc; nop */
-	THUMB_BEHIND = 0xe28fc001, /* add ip, pc, #1: behind the bx */
-	BX_IP = 0xe12fff1c,
+	LOAD_PC_NEXT = 0xe51ff004, /* ldr pc, [pc, #-4]: from the word behind it */
 	BX_LR = 0xe12fff1e,
 	IF_FAILED = 0xe3500000,	     /* cmp r0, #0 */
-	SKIP_IF_FAILED = 0x0a000002, /* beq, over the call of the trap, the drop and the pop */
+	SKIP_IF_FAILED = 0x0a000001, /* beq, over the call of the trap and the return */
+	FRAME_LEN = 16,		     /* of a stub */
 };
 
-static const uint32_t exchange[] = {0xe1a0c000, 0xe1a00001, 0xe1a0100c}; /* r0, r1 by ip */
+static const uint32_t exchange[] = {0xe59d0004, 0xe59d1000}; /* ldr r0, [sp, #4]; ldr r1, [sp] */
 
 /* A single bit as an A32 immediate: 8 bits, rotated right by twice the field. */
 static uint32_t bit_immediate(unsigned bit)
@@ -133,18 +146,18 @@ void arm_trap_resign(struct stub_area *area, int signo)
 /* Bytes of a stub before its copy, which has to be known for the call of the copy. */
 static size_t stub_len(const struct stub *stub)
 {
-	size_t words = 1 + (stub->thumb ? 1 : 0); /* push, veneer */
-	size_t into_copy = 1 + (stub->thumb ? 2 : 0);
+	size_t begin = 1 + (stub->thumb ? 1 : 0); /* veneer, push */
+	size_t into_copy = stub->thumb ? 2 : 0;
 
 	switch (stub->kind) {
 	case STUB_ENTRY:
-		return 4 * (words + 1 + into_copy);
+		return 4 * (begin + 1 + into_copy);
 	case STUB_RETURN:
-		return 4 * (words + 4);
+		return 4 * (begin + 3);
 	case STUB_BOTH:
-		return 4 * (words + 5);
+		return 4 * (begin + 5);
 	case STUB_INSTEAD:
-		return 4 * (words + (stub->swap ? ARRAY_SIZE(exchange) : 0) + 6 + into_copy);
+		return 4 * (begin + (stub->swap ? ARRAY_SIZE(exchange) : 0) + 6 + into_copy);
 	}
 	return 0;
 }
@@ -157,22 +170,35 @@ static void encode_call(struct encoder *e, taddr_t target, bool thumb)
 		encode_a32_branch(e, BRANCH_LINK, target);
 }
 
-/* The arguments and lr as they were, and on into the copy right behind. */
+/* On into the copy right behind, with everything as at the function's entry. */
 static void encode_into_copy(struct encoder *e, const struct stub *stub)
 {
-	encode_u32(e, POP_ARGUMENTS);
 	if (!stub->thumb)
 		return;
-	encode_u32(e, THUMB_BEHIND);
-	encode_u32(e, BX_IP);
+	encode_u32(e, LOAD_PC_NEXT);
+	encode_u32(e, (uint32_t)stub->copy | 1);
 }
 
 static void encode_trap_and_return(struct encoder *e, taddr_t trap, struct stub *stub)
 {
 	encode_call(e, trap, false);
 	stub->trap_return = encode_here(e);
-	encode_u32(e, DROP_ARGUMENTS);
-	encode_u32(e, POP_PC);
+	encode_u32(e, BX_LR);
+}
+
+/* Behind its push.  other: whose copy it runs. */
+static void encode_instead(struct encoder *e, taddr_t trap, const struct stub *other,
+			   struct stub *stub)
+{
+	for (size_t i = 0; stub->swap && i < ARRAY_SIZE(exchange); i++)
+		encode_u32(e, exchange[i]);
+	encode_call(e, other->copy, other->thumb);
+	stub->copy_return = encode_here(e);
+	encode_u32(e, IF_FAILED);
+	encode_u32(e, SKIP_IF_FAILED);
+	encode_trap_and_return(e, trap, stub);
+	encode_u32(e, POP_ARGUMENTS);
+	encode_into_copy(e, stub);
 }
 
 /* other: whose copy STUB_INSTEAD runs. */
@@ -185,26 +211,23 @@ static void encode_stub(struct encoder *e, taddr_t trap, const struct stub *othe
 	if (stub->thumb)
 		encode_u32(e, BX_PC_NOP);
 	encode_u32(e, PUSH_ARGUMENTS);
-	if (stub->kind == STUB_ENTRY || stub->kind == STUB_BOTH) {
+	if (stub->kind == STUB_INSTEAD) {
+		encode_instead(e, trap, other, stub);
+		return;
+	}
+	if (stub->kind != STUB_RETURN) {
 		encode_call(e, trap, false);
 		stub->trap_entry = encode_here(e);
 	}
-	if (stub->kind == STUB_RETURN || stub->kind == STUB_BOTH) {
-		encode_call(e, stub->copy, stub->thumb);
-		stub->copy_return = encode_here(e);
-		encode_trap_and_return(e, trap, stub);
+	if (stub->kind == STUB_ENTRY) {
+		encode_into_copy(e, stub);
 		return;
 	}
-	if (stub->kind == STUB_INSTEAD) {
-		for (size_t i = 0; stub->swap && i < ARRAY_SIZE(exchange); i++)
-			encode_u32(e, exchange[i]);
-		encode_call(e, other->copy, other->thumb);
-		stub->copy_return = encode_here(e);
-		encode_u32(e, IF_FAILED);
-		encode_u32(e, SKIP_IF_FAILED);
-		encode_trap_and_return(e, trap, stub);
-	}
-	encode_into_copy(e, stub);
+	if (stub->kind == STUB_BOTH)
+		encode_u32(e, PUSH_ARGUMENTS);
+	encode_call(e, stub->copy, stub->thumb);
+	stub->copy_return = encode_here(e);
+	encode_trap_and_return(e, trap, stub);
 }
 
 static void encode_patch(struct encoder *e, const struct stub *stub)
@@ -212,7 +235,7 @@ static void encode_patch(struct encoder *e, const struct stub *stub)
 	if (stub->thumb)
 		encode_t32_branch(e, stub->entry);
 	else
-		encode_a32_branch(e, 0xea000000, stub->entry);
+		encode_a32_branch(e, BRANCH, stub->entry);
 }
 
 /* Stub, copy and patch of one function, at the encoder's place. */
@@ -281,7 +304,7 @@ int arm_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size_
 	area->trap = encode_here(&e);
 	area->trap_open = area->trap + 4 * TRAP_OPEN;
 	area->trap_pc = area->trap + 4 * TRAP_PC;
-	area->hard = area->hard_pc = 0;
+	area->harden = area->hard = area->hard_pc = 0;
 	encode_trap(&e, signo);
 	error = build_all(&e, area->trap, stubs, count, code, code_len, failed, err);
 	if (error)
@@ -300,7 +323,7 @@ uint32_t arm_trap_disarm(uint8_t *ret)
 {
 	struct encoder e = {.bytes = ret, .room = 4};
 
-	encode_u32(&e, BX_LR);
+	encode_a32_branch(&e, BRANCH, 4 * TRAP_LEAVE);
 	return (uint32_t)e.len;
 }
 
@@ -316,6 +339,11 @@ taddr_t arm_patch_target(const uint8_t *code, taddr_t function)
 	return insn.target;
 }
 
+static uint32_t word_at(const uint8_t *b)
+{
+	return b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+}
+
 /* How far an instruction of ours moves sp down. */
 static int pushed_by(uint32_t insn)
 {
@@ -323,6 +351,8 @@ static int pushed_by(uint32_t insn)
 		return 4 * __builtin_popcount(insn & 0xffff);
 	if ((insn & 0xffff0000) == 0xe8bd0000)
 		return -4 * __builtin_popcount(insn & 0xffff);
+	if (insn == trap_code[TRAP_LEAVE])
+		return 4;
 	if ((insn & 0xffffff00) == 0xe24dd000)
 		return (int)(insn & 0xff);
 	if ((insn & 0xffffff00) == 0xe28dd000)
@@ -330,25 +360,32 @@ static int pushed_by(uint32_t insn)
 	return 0;
 }
 
-/* What was pushed first has the return address at its top. */
-int arm_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc)
+/* Has the trap come back, and taken the stub's frame along? */
+static bool is_behind_trap(const struct stub *stub, taddr_t pc)
 {
-	size_t at = (size_t)((stub ? stub->entry : area->trap) - area->base);
-	size_t end = stub ? (size_t)(stub->copy - area->base) : at + sizeof(trap_code);
-	size_t until = (size_t)(pc - area->base);
+	return stub && (pc == stub->trap_entry || pc == stub->trap_return);
+}
+
+/* What was pushed first has the return address at its top. */
+int arm_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc,
+		   bool called)
+{
+	taddr_t at = stub ? stub->entry + (stub->thumb ? VENEER_LEN : 0) : area->trap;
+	taddr_t end = stub ? stub->copy : at + sizeof(trap_code);
 	int pushed = 0;
 
-	if (until < at || until >= end || until % 4)
+	if (pc < (stub ? stub->entry : at) || pc % 4 ||
+	    (pc >= end && !(called && is_behind_trap(stub, pc))))
 		return -ENOENT;
-	at += stub && stub->thumb ? VENEER_LEN : 0;
-	for (; at < until; at += 4) {
-		const uint8_t *b = area->bytes + at;
-		uint32_t insn = b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 |
-				(uint32_t)b[3] << 24;
+	while (at < pc) {
+		uint32_t insn = word_at(area->bytes + (at - area->base));
 
 		pushed += pushed_by(insn);
-		if (insn == POP_PC) /* behind it: STUB_INSTEAD, the other way */
-			pushed = 16;
+		if (insn == BX_LR) /* behind it: STUB_INSTEAD, the other way */
+			pushed = FRAME_LEN;
+		at += 4;
+		if (is_behind_trap(stub, at) && !(called && at == pc))
+			pushed -= FRAME_LEN;
 	}
 	return pushed ? pushed - 4 : -ENOENT;
 }

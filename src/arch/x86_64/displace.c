@@ -85,6 +85,8 @@ static const char *reason_to_stay(const struct insn *insn)
 	}
 	if (is_direct_branch(insn) && insn->prefix66)
 		return "a branch with an operand size prefix";
+	if (insn->kind == INSN_CALL && !insn->rel) /* of what is behind it */
+		return "a call that asks for its own address";
 	if (insn->rel_len && insn->prefix67 && !is_direct_branch(insn))
 		return "a 32-bit rip-relative address";
 	return NULL;

@@ -2,58 +2,49 @@
  * The stubs: how a patched function is entered and left so that one stop shows its
  * arguments, its result and its caller's stack.
  *
- *    STUB_RETURN         STUB_ENTRY          STUB_BOTH
- *      push rdx, rsi, rdi  call trap           call trap
- *      call copy           copy...             push rdx, rsi, rdi
- *      call trap                               call copy
- *      pop, pop, pop                           call trap
- *      ret                                     pop, pop, pop
- *      copy...                                 ret
- *                                              copy...
+ *    STUB_RETURN         STUB_ENTRY          STUB_BOTH           STUB_INSTEAD
+ *      push rdx, rsi, rdi  push rdx, rsi, rdi  push rdx, rsi, rdi  push rdx, rsi, rdi
+ *      call copy           call trap           call trap           [xchg rdi, rsi]
+ *      call trap           copy...             push rdx, rsi, rdi  call the other's copy
+ *      ret                                     call copy           test rax, rax; jz 1f
+ *      copy...                                 call trap           call trap
+ *                                              ret                 ret
+ *                                              copy...           1: pop rdi, rsi, rdx
+ *                                                                  copy...
  *
- *    STUB_INSTEAD
- *      push rdx, rsi, rdi
- *      [xchg rdi, rsi]
- *      call the other function's copy
- *      test rax, rax; jz 1f
- *      call trap
- *      pop, pop, pop
- *      ret
- *    1: pop rdi, rsi, rdx
- *      copy...
- *
- * The three words pushed keep the stack aligned for the copy as it is at any function's
- * entry, and are the arguments for the stop.  Calls and returns are balanced, so the
- * CPU's return predictor and a shadow stack agree with what happens.  The patch is a
- * direct jump, so the stub needs no endbr64.
+ * The three words pushed are the arguments for the stop, and keep the stack aligned for the
+ * copy as it is at any function's entry.  The trap takes them off again (ret 24).  Calls and
+ * returns are balanced, so the CPU's return predictor and a shadow stack agree with what
+ * happens.  The patch is a direct jump, so the stub needs no endbr64.
  *
  * The stack in the trap at trap_pc, one word a line, sp at the lowest:
  *
- *          entry side                          return side
- *    +0    the signal set to unblock           the same
- *    +8    the thread's signal mask            the same
- *    +16   rdi  1st argument                   rdi as the function left it
- *    +24   rsi  2nd                            rsi
- *    +32   rdx  3rd                            rdx
- *    +40   rax                                 rax  the result
- *    +48   rcx, r8, r9: later arguments        the same
- *    +72   site: return address into the stub  the same
- *    +80   return address into the caller      1st argument, pushed by the stub
- *    +88                                       2nd
- *    +96                                       3rd
- *    +104                                      return address into the caller
+ *    +0    the signal set to unblock
+ *    +8    the thread's signal mask
+ *    +16   r10, r11
+ *    +32   rdi, rsi, rdx: entry side: the first arguments; else what the function left there
+ *    +56   rax: the result
+ *    +64   rcx, r8, r9
+ *    +88   site: return address into the stub
+ *    +96   1st argument, pushed by the stub
+ *    +104  2nd
+ *    +112  3rd
+ *    +120  return address into the caller
  *
- * and r10 = the thread's signal mask.
+ * and r8 = the 1st argument (entry side), r9 = site, r10 = the thread's signal mask.
  *
- * The trap keeps all registers but r10, r11 and the flags, which hold nothing at a
- * function's entry or return.  (gcc's -fipa-ra lets a caller count on registers that a
- * callee of the same file leaves alone; allocators reach system calls somewhere, about
- * which nothing is known, and _dl_debug_state stands in a file without callers.)  The
- * kernel keeps the vector registers, and the trap touches none.
+ * What the function would leave alone, stub and trap leave alone: every register, and the
+ * flags.  That a register is dead at a function's entry or return is a convention, and
+ * where a compiler sees both sides (gcc's -fipa-ra, LTO) or a human writes them, none holds.
+ * So no instruction here changes a flag or a register that is not put back; a system call
+ * brings the flags back from r11, and the kernel keeps the vector registers, of which
+ * nothing here is used.  Memory below sp is not kept, which a signal handler would not
+ * either.  STUB_INSTEAD runs another function, and what that one changes is changed.
  *
- * Where a seccomp filter forbids the soft trap's system calls there is the hard trap,
- * the same around an int3.  The soft one is made to lead there by a short jump over its
- * first instruction, so no thread can stand within what is overwritten.
+ * Where a seccomp filter forbids the soft trap's system calls there is the hard trap: an
+ * int3 in their place.  The soft one is made to lead there by a short jump over one whole
+ * instruction, so no thread can stand within what is overwritten; disarmed, it leads to its
+ * last instruction in the same way.
  */
 #include "arch/x86_64/x86_64.h"
 
@@ -78,14 +69,17 @@ static const uint8_t trap_code[] = {
 	0x52,                               /* push rdx */
 	0x56,                               /* push rsi */
 	0x57,                               /* push rdi */
+	0x41, 0x53,                         /* push r11 */
+	0x41, 0x52,                         /* push r10 */
 	0x49, 0x89, 0xf8,                   /* mov r8, rdi */
-	0x4c, 0x8b, 0x4c, 0x24, 0x38,       /* mov r9, [rsp + 56]: site */
+	0x4c, 0x8b, 0x4c, 0x24, 0x48,       /* mov r9, [rsp + 72]: site */
+	/* harden */
 	0x6a, 0x00,                         /* push 0: room for the mask */
+	0x54, 0x5a,                         /* rdx = rsp */
 	0x68, 0, 0, 0, 0,                   /* push 1 << (signo - 1) */
+	0x54, 0x5e,                         /* rsi = rsp */
 	0x6a, 0x0e, 0x58,                   /* eax = 14, rt_sigprocmask */
 	0x6a, 0x01, 0x5f,                   /* edi = SIG_UNBLOCK */
-	0x54, 0x5e,                         /* rsi = rsp */
-	0x48, 0x8d, 0x54, 0x24, 0x08,       /* lea rdx, [rsp + 8] */
 	0x6a, 0x08, 0x41, 0x5a,             /* r10 = 8, the size of a set */
 	0x0f, 0x05,                         /* syscall */
 	/* trap_open: sp stays as it is from here to trap_pc */
@@ -97,13 +91,17 @@ static const uint8_t trap_code[] = {
 	0xb8, 0xc8, 0x00, 0x00, 0x00,       /* mov eax, 200: tkill */
 	0x0f, 0x05,                         /* syscall */
 	/* trap_pc */
+	0x5a,                               /* pop rdx: the set */
+	0x54, 0x5e,                         /* rsi = rsp */
 	0x6a, 0x0e, 0x58,                   /* eax = 14, rt_sigprocmask */
 	0x6a, 0x02, 0x5f,                   /* edi = SIG_SETMASK */
-	0x48, 0x8d, 0x74, 0x24, 0x08,       /* lea rsi, [rsp + 8] */
-	0x31, 0xd2,                         /* xor edx, edx */
-	0x41, 0xba, 0x08, 0x00, 0x00, 0x00, /* mov r10d, 8 */
+	0x99,                               /* cdq: edx = 0 */
+	0x6a, 0x08, 0x41, 0x5a,             /* r10 = 8 */
 	0x0f, 0x05,                         /* syscall */
-	0x5f, 0x5f,                         /* pop rdi twice: set and mask */
+	/* the end of the hard trap, too */
+	0x5f,                               /* pop rdi: the mask */
+	0x41, 0x5a,                         /* pop r10 */
+	0x41, 0x5b,                         /* pop r11 */
 	0x5f,                               /* pop rdi */
 	0x5e,                               /* pop rsi */
 	0x5a,                               /* pop rdx */
@@ -111,40 +109,38 @@ static const uint8_t trap_code[] = {
 	0x59,                               /* pop rcx */
 	0x41, 0x58,                         /* pop r8 */
 	0x41, 0x59,                         /* pop r9 */
-	0xc3,                               /* ret */
+	0xc2, 0x18, 0x00,                   /* ret 24 */
 };
 
 static const uint8_t hard_code[] = {
-	0x41, 0x51, 0x41, 0x50, 0x51,       /* push r9, r8, rcx */
-	0x50, 0x52, 0x56, 0x57,             /* push rax, rdx, rsi, rdi */
-	0x49, 0x89, 0xf8,                   /* mov r8, rdi */
-	0x4c, 0x8b, 0x4c, 0x24, 0x38,       /* mov r9, [rsp + 56]: site */
-	0x6a, 0x00, 0x6a, 0x00,             /* push 0, twice: the places of set and mask */
+	0x50, 0x50,                         /* push rax, twice: the places of mask and set */
 	0xcc,                               /* int3 */
 	/* hard_pc */
-	0x5f, 0x5f,                         /* pop rdi twice */
-	0x5f, 0x5e, 0x5a, 0x58,             /* pop rdi, rsi, rdx, rax */
-	0x59, 0x41, 0x58, 0x41, 0x59,       /* pop rcx, r8, r9 */
-	0xc3,                               /* ret */
+	0x5f,                               /* pop rdi: the set */
+	0xeb, 0x00,                         /* jmp, to the end of the soft trap */
 };
 /* clang-format on */
 
 enum { /* in trap_code */
-       TRAP_SET_AT = 20,
-       TRAP_OPEN_AT = 43,
-       TRAP_SIGNO_AT = 53,
-       TRAP_PC_AT = 69,
+       TRAP_HARDEN_AT = 21,
+       TRAP_SET_AT = 26,
+       TRAP_OPEN_AT = 44,
+       TRAP_SIGNO_AT = 54,
+       TRAP_PC_AT = 70,
+       TRAP_END_AT = 86,
+       TRAP_RET_AT = sizeof(trap_code) - 3,
 };
-enum { HARD_PC_AT = 22 }; /* in hard_code */
-_Static_assert(sizeof(trap_code) < 127, "a short jump leads over the soft trap");
+enum { HARD_PC_AT = 3, HARD_PUSHED = 72 }; /* in hard_code; by the trap before it */
+_Static_assert(sizeof(trap_code) + sizeof(hard_code) < 127, "short jumps lead over the trap");
 
-static const uint8_t push_arguments[] = {0x52, 0x56, 0x57};	   /* push rdx, rsi, rdi */
-static const uint8_t drop_and_return[] = {0x59, 0x59, 0x59, 0xc3}; /* pop rcx, 3 times; ret */
+enum { CALL_LEN = 5, FRAME_LEN = 24 /* of a stub */ };
 
-static const uint8_t pop_arguments[] = {0x5f, 0x5e, 0x5a}; /* pop rdi, rsi, rdx */
-static const uint8_t exchange[] = {0x48, 0x87, 0xf7};	   /* xchg rdi, rsi */
-/* test rax, rax; jz behind the call of the trap and drop_and_return */
-static const uint8_t skip_if_failed[] = {0x48, 0x85, 0xc0, 0x74, 5 + sizeof(drop_and_return)};
+static const uint8_t push_arguments[] = {0x52, 0x56, 0x57}; /* push rdx, rsi, rdi */
+static const uint8_t pop_arguments[] = {0x5f, 0x5e, 0x5a};  /* pop rdi, rsi, rdx */
+static const uint8_t exchange[] = {0x48, 0x87, 0xf7};	    /* xchg rdi, rsi */
+static const uint8_t ret_code[] = {0xc3};
+/* test rax, rax; jz behind the call of the trap and the return */
+static const uint8_t skip_if_failed[] = {0x48, 0x85, 0xc0, 0x74, CALL_LEN + sizeof(ret_code)};
 
 static void put_u32(uint8_t *at, uint32_t value)
 {
@@ -152,33 +148,44 @@ static void put_u32(uint8_t *at, uint32_t value)
 		at[i] = (uint8_t)(value >> (8 * i));
 }
 
+/* The soft trap, and the hard one behind it. */
 static void encode_trap(struct encoder *e, int signo)
 {
-	uint8_t code[sizeof(trap_code)];
+	uint8_t code[sizeof(trap_code)], hard[sizeof(hard_code)];
 
 	memcpy(code, trap_code, sizeof(code));
 	put_u32(code + TRAP_SET_AT, 1u << (signo - 1));
 	code[TRAP_SIGNO_AT] = (uint8_t)signo;
 	encode_bytes(e, code, sizeof(code));
+	memcpy(hard, hard_code, sizeof(hard));
+	hard[sizeof(hard) - 1] = (uint8_t)(TRAP_END_AT - sizeof(code) - sizeof(hard));
+	encode_bytes(e, hard, sizeof(hard));
 }
 
 /* Bytes of a stub before its copy, which has to be known for the call of the copy. */
 static size_t stub_len(const struct stub *stub)
 {
-	const size_t call = 5, frame = sizeof(push_arguments) + sizeof(drop_and_return);
+	const size_t arguments = sizeof(push_arguments), ret = sizeof(ret_code);
 
 	switch (stub->kind) {
 	case STUB_ENTRY:
-		return call;
+		return arguments + CALL_LEN;
 	case STUB_RETURN:
-		return frame + 2 * call;
+		return arguments + 2 * CALL_LEN + ret;
 	case STUB_BOTH:
-		return frame + 3 * call;
+		return 2 * arguments + 3 * CALL_LEN + ret;
 	case STUB_INSTEAD:
-		return frame + 2 * call + (stub->swap ? sizeof(exchange) : 0) +
-		       sizeof(skip_if_failed) + sizeof(pop_arguments);
+		return arguments + (stub->swap ? sizeof(exchange) : 0) + 2 * CALL_LEN +
+		       sizeof(skip_if_failed) + ret + sizeof(pop_arguments);
 	}
 	return 0;
+}
+
+static void encode_trap_and_return(struct encoder *e, taddr_t trap, struct stub *stub)
+{
+	encode_call(e, trap);
+	stub->trap_return = encode_here(e);
+	encode_bytes(e, ret_code, sizeof(ret_code));
 }
 
 static void encode_instead(struct encoder *e, taddr_t trap, taddr_t other, struct stub *stub)
@@ -189,9 +196,7 @@ static void encode_instead(struct encoder *e, taddr_t trap, taddr_t other, struc
 	encode_call(e, other);
 	stub->copy_return = encode_here(e);
 	encode_bytes(e, skip_if_failed, sizeof(skip_if_failed));
-	encode_call(e, trap);
-	stub->trap_return = encode_here(e);
-	encode_bytes(e, drop_and_return, sizeof(drop_and_return));
+	encode_trap_and_return(e, trap, stub);
 	encode_bytes(e, pop_arguments, sizeof(pop_arguments));
 }
 
@@ -206,6 +211,7 @@ static void encode_stub(struct encoder *e, taddr_t trap, taddr_t other, struct s
 		return;
 	}
 	if (stub->kind != STUB_RETURN) {
+		encode_bytes(e, push_arguments, sizeof(push_arguments));
 		encode_call(e, trap);
 		stub->trap_entry = encode_here(e);
 	}
@@ -213,9 +219,7 @@ static void encode_stub(struct encoder *e, taddr_t trap, taddr_t other, struct s
 		encode_bytes(e, push_arguments, sizeof(push_arguments));
 		encode_call(e, stub->copy);
 		stub->copy_return = encode_here(e);
-		encode_call(e, trap);
-		stub->trap_return = encode_here(e);
-		encode_bytes(e, drop_and_return, sizeof(drop_and_return));
+		encode_trap_and_return(e, trap, stub);
 	}
 }
 
@@ -261,10 +265,10 @@ int x86_64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, si
 	area->trap = encode_here(&e);
 	area->trap_open = area->trap + TRAP_OPEN_AT;
 	area->trap_pc = area->trap + TRAP_PC_AT;
-	encode_trap(&e, signo);
-	area->hard = encode_here(&e);
+	area->harden = area->trap + TRAP_HARDEN_AT;
+	area->hard = area->trap + sizeof(trap_code);
 	area->hard_pc = area->hard + HARD_PC_AT;
-	encode_bytes(&e, hard_code, sizeof(hard_code));
+	encode_trap(&e, signo);
 	for (size_t i = 0; i < count; i++) {
 		bool instead = stubs[i].kind == STUB_INSTEAD;
 		int error = 0;
@@ -292,11 +296,12 @@ int x86_64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, si
 	return 0;
 }
 
-/* One byte, so that a thread anywhere within the trap goes on through the rest of it. */
+/* Over the first instruction, so that a thread further on in the trap goes through the rest. */
 uint32_t x86_64_trap_disarm(uint8_t *ret)
 {
-	ret[0] = 0xc3;
-	return 1;
+	ret[0] = 0xeb; /* jmp rel8 */
+	ret[1] = TRAP_RET_AT - 2;
+	return 2;
 }
 
 void x86_64_trap_resign(struct stub_area *area, int signo)
@@ -310,7 +315,7 @@ void x86_64_trap_resign(struct stub_area *area, int signo)
 uint32_t x86_64_trap_harden(const struct stub_area *area, uint8_t *ret)
 {
 	ret[0] = 0xeb; /* jmp rel8 */
-	ret[1] = (uint8_t)(area->hard - (area->trap + 2));
+	ret[1] = (uint8_t)(area->hard - (area->harden + 2));
 	return 2;
 }
 
@@ -335,24 +340,36 @@ static int pushed_by(const uint8_t *code)
 	return 0;
 }
 
-int x86_64_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc)
+/* Has the trap come back, and taken the stub's frame along? */
+static bool is_behind_trap(const struct stub_area *area, const struct stub *stub, size_t at)
 {
-	taddr_t trap = pc >= area->hard ? area->hard : area->trap;
-	size_t len = pc >= area->hard ? sizeof(hard_code) : sizeof(trap_code);
-	size_t at = (stub ? stub->entry : trap) - area->base;
-	size_t end = stub ? stub->copy - area->base : at + len;
-	size_t until = pc - area->base;
-	struct insn insn;
-	int pushed = 0;
+	taddr_t pc = area->base + at;
 
-	if (until < at || until >= end)
+	return stub && (pc == stub->trap_entry || pc == stub->trap_return);
+}
+
+int x86_64_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc,
+		      bool called)
+{
+	bool hard = !stub && pc >= area->hard;
+	size_t at = (stub ? stub->entry : hard ? area->hard : area->trap) - area->base;
+	size_t end = stub ? stub->copy - area->base
+			  : at + (hard ? sizeof(hard_code) : sizeof(trap_code));
+	size_t until = pc - area->base;
+	int pushed = hard ? HARD_PUSHED : 0;
+	struct insn insn;
+
+	if (until < at || (until >= end && !(called && is_behind_trap(area, stub, until))))
 		return -ENOENT;
-	for (; at < until; at += insn.len) {
+	while (at < until) {
 		if (insn_decode(area->bytes + at, end - at, &insn))
 			return -ENOENT;
 		pushed += pushed_by(area->bytes + at);
-		if (area->bytes[at] == 0xc3) /* behind it: STUB_INSTEAD, the other way */
-			pushed = 8 * sizeof(push_arguments);
+		if (area->bytes[at] == ret_code[0]) /* behind it: STUB_INSTEAD, the other way */
+			pushed = FRAME_LEN;
+		at += insn.len;
+		if (is_behind_trap(area, stub, at) && !(called && at == until))
+			pushed -= FRAME_LEN;
 	}
 	return at == until ? pushed : -ENOENT;
 }

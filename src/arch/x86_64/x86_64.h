@@ -16,12 +16,9 @@ bool x86_64_calls(const uint8_t *code, size_t len, taddr_t from, taddr_t target)
 
 /* stub.c: places from sp at trap_pc, see the picture there. */
 enum {
-	X86_64_TRAP_ARGS_ENTRY = 16,
-	X86_64_TRAP_RESULT = 40,
-	X86_64_TRAP_SITE = 72,
-	X86_64_TRAP_FRAME_ENTRY = 80,
-	X86_64_TRAP_ARGS_RETURN = 80,
-	X86_64_TRAP_FRAME_RETURN = 104,
+	X86_64_TRAP_RESULT = 56,
+	X86_64_TRAP_ARGS = 96,
+	X86_64_TRAP_FRAME = 120,
 	X86_64_MAGIC_LEN = 8,
 };
 extern const uint8_t x86_64_magic[X86_64_MAGIC_LEN];
@@ -32,6 +29,7 @@ uint32_t x86_64_trap_disarm(uint8_t *ret);
 void x86_64_trap_resign(struct stub_area *area, int signo);
 uint32_t x86_64_trap_harden(const struct stub_area *area, uint8_t *ret);
 taddr_t x86_64_patch_target(const uint8_t *code, taddr_t function);
-int x86_64_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc);
+int x86_64_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc,
+		      bool called);
 
 #endif

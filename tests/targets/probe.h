@@ -1,0 +1,122 @@
+/*
+ * A call with all general registers and flags as a pattern says, which notes what they are
+ * afterwards.  It needs no register of its own, so that all can be held to the rule that
+ * what a function leaves alone is left alone by whoever watches it.
+ */
+#ifndef PROBE_H
+#define PROBE_H
+
+struct state {
+	unsigned long reg[32]; /* REGISTERS of them, in the order of the code below */
+	unsigned long flags;
+};
+
+void probe(const void *function, struct state *state);
+extern const unsigned char probe_return[]; /* where the call comes back to */
+extern const void *probe_target;
+const void *probe_target;
+
+#define STRING(x)	#x
+#define NUMBER(x)	STRING(x)
+#define AT(label)	".globl " label "\n" label ":\n"
+#define FUNCTION(label) ".type " label ", %function\n" AT(label)
+
+/* clang-format off */
+#if defined(__x86_64__)
+#define REGISTERS 15 /* rax rcx rdx rbx rsi rdi rbp r8-r15 */
+#define ARGUMENT   5
+#define ARGUMENT_2 4
+#define LINK	  -1
+/* carry, parity, adjust, zero, sign, overflow; direction, too: a loop downwards */
+#define FLAGS	  0xcd5
+#define CODE	  ".text\n"
+__asm__(CODE FUNCTION("probe")
+	"	push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15; push %rsi\n"
+	"	mov %rdi, probe_target(%rip); mov %rsi, %rax\n"
+	"	push 256(%rax); popfq\n"
+	"	mov 8(%rax), %rcx; mov 16(%rax), %rdx; mov 24(%rax), %rbx; mov 32(%rax), %rsi\n"
+	"	mov 40(%rax), %rdi; mov 48(%rax), %rbp; mov 56(%rax), %r8; mov 64(%rax), %r9\n"
+	"	mov 72(%rax), %r10; mov 80(%rax), %r11; mov 88(%rax), %r12; mov 96(%rax), %r13\n"
+	"	mov 104(%rax), %r14; mov 112(%rax), %r15; mov (%rax), %rax\n"
+	"	call *probe_target(%rip)\n"
+	AT("probe_return")
+	"	pushfq; push %rax; mov 16(%rsp), %rax\n"
+	"	mov %rcx, 8(%rax); mov %rdx, 16(%rax); mov %rbx, 24(%rax); mov %rsi, 32(%rax)\n"
+	"	mov %rdi, 40(%rax); mov %rbp, 48(%rax); mov %r8, 56(%rax); mov %r9, 64(%rax)\n"
+	"	mov %r10, 72(%rax); mov %r11, 80(%rax); mov %r12, 88(%rax); mov %r13, 96(%rax)\n"
+	"	mov %r14, 104(%rax); mov %r15, 112(%rax); pop (%rax); pop 256(%rax)\n"
+	"	cld; pop %rsi; pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
+	"	ret\n"
+	);
+#elif defined(__aarch64__)
+#define REGISTERS 31
+#define ARGUMENT   0
+#define ARGUMENT_2 1
+#define LINK	  30 /* changed by the call */
+#define FLAGS	  0xf0000000
+#define CODE	  ".text\n"
+__asm__(CODE FUNCTION("probe")
+	"	stp x29, x30, [sp, #-112]!\n"
+	"	stp x19, x20, [sp, #16]; stp x21, x22, [sp, #32]; stp x23, x24, [sp, #48]\n"
+	"	stp x25, x26, [sp, #64]; stp x27, x28, [sp, #80]; str x1, [sp, #96]\n"
+	"	mov x30, x0; mov x0, x1; ldr x1, [x0, #256]; msr nzcv, x1\n"
+	"	ldp x2, x3, [x0, #16]; ldp x4, x5, [x0, #32]; ldp x6, x7, [x0, #48]\n"
+	"	ldp x8, x9, [x0, #64]; ldp x10, x11, [x0, #80]; ldp x12, x13, [x0, #96]\n"
+	"	ldp x14, x15, [x0, #112]; ldp x16, x17, [x0, #128]; ldp x18, x19, [x0, #144]\n"
+	"	ldp x20, x21, [x0, #160]; ldp x22, x23, [x0, #176]; ldp x24, x25, [x0, #192]\n"
+	"	ldp x26, x27, [x0, #208]; ldp x28, x29, [x0, #224]; ldp x0, x1, [x0]\n"
+	"	blr x30\n"
+	AT("probe_return")
+	"	stp x0, x1, [sp, #-16]!; ldr x0, [sp, #112]\n"
+	"	stp x2, x3, [x0, #16]; stp x4, x5, [x0, #32]; stp x6, x7, [x0, #48]\n"
+	"	stp x8, x9, [x0, #64]; stp x10, x11, [x0, #80]; stp x12, x13, [x0, #96]\n"
+	"	stp x14, x15, [x0, #112]; stp x16, x17, [x0, #128]; stp x18, x19, [x0, #144]\n"
+	"	stp x20, x21, [x0, #160]; stp x22, x23, [x0, #176]; stp x24, x25, [x0, #192]\n"
+	"	stp x26, x27, [x0, #208]; stp x28, x29, [x0, #224]; str x30, [x0, #240]\n"
+	"	mrs x1, nzcv; str x1, [x0, #256]; ldp x1, x2, [sp], #16; stp x1, x2, [x0]\n"
+	"	ldp x19, x20, [sp, #16]; ldp x21, x22, [sp, #32]; ldp x23, x24, [sp, #48]\n"
+	"	ldp x25, x26, [sp, #64]; ldp x27, x28, [sp, #80]; ldp x29, x30, [sp], #112\n"
+	"	ret\n"
+	);
+#elif defined(__arm__)
+#define REGISTERS 14 /* r0-r12, lr */
+#define ARGUMENT   0
+#define ARGUMENT_2 1
+#define LINK	  13
+#define FLAGS	  0xf8000000
+#if __ARM_ARCH < 7
+#define CODE	  ".text\n.syntax unified\n.arch armv7-a\n.arm\n.balign 4\n"
+#else
+#define CODE	  ".text\n.syntax unified\n.arm\n.balign 4\n"
+#endif
+#ifdef __thumb__
+#define CODE_END  ".thumb\n"
+#else
+#define CODE_END  ".arm\n"
+#endif
+__asm__(CODE FUNCTION("probe")
+	"	push {r1, r4-r11, lr}; mov lr, r0\n"
+	"	ldr r2, [r1, #128]; msr CPSR_f, r2; ldm r1, {r0-r12}\n"
+	"	blx lr\n"
+	AT("probe_return")
+	"	push {r0, lr}; ldr r0, [sp, #8]; str r1, [r0, #4]\n"
+	"	add r1, r0, #8; stm r1, {r2-r12}; mrs r1, CPSR; str r1, [r0, #128]\n"
+	"	pop {r1, r2}; str r1, [r0]; str r2, [r0, #52]\n"
+	"	pop {r1, r4-r11, pc}\n"
+	CODE_END);
+#endif
+#ifndef CODE_END
+#define CODE_END
+#endif
+/* clang-format on */
+
+static inline struct state pattern(unsigned long flags)
+{
+	struct state state = {.flags = flags};
+
+	for (unsigned long i = 0; i < REGISTERS; i++)
+		state.reg[i] = ~0ul / 251 * (i + 1);
+	return state;
+}
+
+#endif

@@ -1,0 +1,276 @@
+/*
+ * Stubs, traps, patches and jumps back leave alone what the function does: every general
+ * register and every flag, at its entry and at its return.  Run on each CPU.
+ *
+ *    probe()  calls with all registers and flags as a pattern says, and notes what they are
+ *             afterwards; the call needs no register of its own
+ *    mirror() notes what they are at its entry, and changes nothing but its result
+ *
+ * mirror() is patched where it stands, as a program's function is.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../targets/probe.h"
+#include "arch/arch.h"
+
+void record(const struct state *state);
+extern const uint8_t mirror[], mirror_end[], loads[], loads_end[];
+
+#define RESULT 0x1234 /* of mirror() */
+
+/* clang-format off */
+#if defined(__x86_64__)
+#define ARCH (&arch_x86_64)
+__asm__(CODE
+	FUNCTION("mirror")
+	"	lea -264(%rsp), %rsp\n"
+	"	mov %rax, (%rsp); mov %rcx, 8(%rsp); mov %rdx, 16(%rsp); mov %rbx, 24(%rsp)\n"
+	"	mov %rsi, 32(%rsp); mov %rdi, 40(%rsp); mov %rbp, 48(%rsp); mov %r8, 56(%rsp)\n"
+	"	mov %r9, 64(%rsp); mov %r10, 72(%rsp); mov %r11, 80(%rsp); mov %r12, 88(%rsp)\n"
+	"	mov %r13, 96(%rsp); mov %r14, 104(%rsp); mov %r15, 112(%rsp)\n"
+	"	pushfq; pop 256(%rsp)\n"
+	"	mov %rsp, %rdi; cld; call record\n"
+	"	push 256(%rsp); popfq\n"
+	"	mov 8(%rsp), %rcx; mov 16(%rsp), %rdx; mov 32(%rsp), %rsi; mov 40(%rsp), %rdi\n"
+	"	mov 56(%rsp), %r8; mov 64(%rsp), %r9; mov 72(%rsp), %r10; mov 80(%rsp), %r11\n"
+	"	mov $" NUMBER(RESULT) ", %eax; lea 264(%rsp), %rsp\n"
+	"	ret\n"
+	AT("mirror_end")
+	FUNCTION("loads") /* through its own place */
+	"	mov 1f(%rip), %rax; ret\n"
+	"	.balign 8\n"
+	"1:	.quad " NUMBER(RESULT) "\n"
+	AT("loads_end"));
+#elif defined(__aarch64__)
+#define ARCH (&arch_aarch64)
+__asm__(CODE
+	FUNCTION("mirror")
+	"	sub sp, sp, #272\n"
+	"	stp x0, x1, [sp]; stp x2, x3, [sp, #16]; stp x4, x5, [sp, #32]\n"
+	"	stp x6, x7, [sp, #48]; stp x8, x9, [sp, #64]; stp x10, x11, [sp, #80]\n"
+	"	stp x12, x13, [sp, #96]; stp x14, x15, [sp, #112]; stp x16, x17, [sp, #128]\n"
+	"	stp x18, x19, [sp, #144]; stp x20, x21, [sp, #160]; stp x22, x23, [sp, #176]\n"
+	"	stp x24, x25, [sp, #192]; stp x26, x27, [sp, #208]; stp x28, x29, [sp, #224]\n"
+	"	str x30, [sp, #240]; mrs x0, nzcv; str x0, [sp, #256]\n"
+	"	mov x0, sp; bl record; ldr x0, [sp, #256]; msr nzcv, x0\n"
+	"	ldr x1, [sp, #8]; ldp x2, x3, [sp, #16]; ldp x4, x5, [sp, #32]\n"
+	"	ldp x6, x7, [sp, #48]; ldp x8, x9, [sp, #64]; ldp x10, x11, [sp, #80]\n"
+	"	ldp x12, x13, [sp, #96]; ldp x14, x15, [sp, #112]; ldp x16, x17, [sp, #128]\n"
+	"	ldr x18, [sp, #144]; ldr x30, [sp, #240]\n"
+	"	mov x0, #" NUMBER(RESULT) "; add sp, sp, #272\n"
+	"	ret\n"
+	AT("mirror_end")
+	FUNCTION("loads")
+	"	ldr x0, 1f; ret\n"
+	"	.balign 8\n"
+	"1:	.quad " NUMBER(RESULT) "\n"
+	AT("loads_end"));
+#elif defined(__arm__)
+#define ARCH (&arch_arm)
+extern const uint8_t mirror_t32[], mirror_t32_end[];
+#define MIRROR(mov)                                                                           \
+	"	sub sp, sp, #136; stm sp, {r0-r12}; str lr, [sp, #52]\n"                      \
+	"	mrs r1, CPSR; str r1, [sp, #128]; mov r0, sp; bl record\n"                    \
+	"	ldr r1, [sp, #128]; msr CPSR_f, r1; ldm sp, {r0-r12}; ldr lr, [sp, #52]\n"    \
+	"	" mov " r0, #" NUMBER(RESULT) "; add sp, sp, #136; bx lr\n"
+__asm__(CODE
+	FUNCTION("mirror") MIRROR("movw")
+	AT("mirror_end")
+	FUNCTION("loads") /* a jump through its own place */
+	"	ldr pc, [pc, #-4]\n"
+	"	.word 1f\n"
+	"1:	movw r0, #" NUMBER(RESULT) "; bx lr\n"
+	AT("loads_end")
+	".thumb\n.thumb_func\n"
+	FUNCTION("mirror_t32") MIRROR("movw")
+	AT("mirror_t32_end")
+	CODE_END);
+#endif
+/* clang-format on */
+
+static struct state seen;
+
+void record(const struct state *state)
+{
+	seen = *state;
+}
+
+/* Some pages for code, which every branch reaches from `near`. */
+static uint8_t *code_near(uintptr_t near)
+{
+	uintptr_t place = (near & ~(uintptr_t)0xfffff) + 0x200000;
+
+	for (int i = 0; i < 12; i++, place += 0x100000) {
+		void *at = mmap((void *)place, 8192, PROT_READ | PROT_WRITE | PROT_EXEC,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+		if (at == (void *)place)
+			return at;
+	}
+	fail_msg("no free page near 0x%lx", (unsigned long)near);
+	return NULL;
+}
+
+static void write_code(uintptr_t at, const void *bytes, size_t len)
+{
+	uintptr_t page = at & ~(uintptr_t)4095;
+
+	assert_int_equal(mprotect((void *)page, 8192, PROT_READ | PROT_WRITE | PROT_EXEC), 0);
+	memcpy((void *)at, bytes, len);
+	__builtin___clear_cache((char *)at, (char *)at + len);
+}
+
+struct function {
+	uintptr_t at;	      /* without the state's bit */
+	const void *callable; /* with it */
+	size_t len;
+	bool thumb;
+};
+
+static const struct function functions[] = {
+	{(uintptr_t)mirror, mirror, 0, false},
+#ifdef __arm__
+	{(uintptr_t)mirror_t32, mirror_t32, 0, true},
+#endif
+};
+
+struct patched {
+	uint8_t *place;
+	struct function function;
+	uint8_t original[16];
+	struct stub_area area;
+	struct stub stub;
+};
+
+static struct patched patch(struct function f, size_t len, enum stub_kind kind)
+{
+	struct patched p = {.function = f};
+	const uint8_t *code;
+	struct err err;
+
+	p.function.at &= ~(uintptr_t)f.thumb;
+	code = (const uint8_t *)p.function.at;
+	p.place = code_near(p.function.at);
+	p.area.base = (uintptr_t)p.place;
+	p.area.room = 2048;
+	p.stub = (struct stub){.kind = kind, .function = p.function.at, .thumb = f.thumb};
+	memcpy(p.original, code, sizeof(p.original));
+	if (ARCH->stubs_build(&p.area, SIGURG, &p.stub, 1, &code, &len, NULL, &err))
+		fail_msg("%s", err.text);
+	write_code((uintptr_t)p.place, p.area.bytes, p.area.len);
+	write_code(p.function.at, p.stub.patch, ARCH->patch_len);
+	return p;
+}
+
+static void restore(struct patched *p)
+{
+	write_code(p->function.at, p->original, ARCH->patch_len);
+	munmap(p->place, 8192);
+}
+
+/* What mirror() saw, and what its caller finds, is what there would be without us. */
+static void check_call(const struct patched *p)
+{
+	struct state before = pattern(FLAGS), after = before;
+	bool entered = p->stub.kind == STUB_ENTRY; /* not called by the stub */
+
+	memset(&seen, 0, sizeof(seen));
+	probe(p->function.callable, &after);
+	for (int i = 0; i < REGISTERS; i++) {
+		unsigned long link = (uintptr_t)probe_return;
+
+		if (i != LINK && seen.reg[i] != before.reg[i])
+			fail_msg("register %d at the entry: 0x%lx", i, seen.reg[i]);
+		if (i == LINK && entered)
+			assert_int_equal(seen.reg[i], link);
+		if (i == 0)
+			assert_int_equal(after.reg[i], RESULT);
+		else if (after.reg[i] != (i == LINK ? link : before.reg[i]))
+			fail_msg("register %d at the return: 0x%lx", i, after.reg[i]);
+	}
+	assert_int_equal(seen.flags & FLAGS, FLAGS);
+	assert_int_equal(after.flags & FLAGS, FLAGS);
+	before.flags = 0;
+	after = before;
+	probe(p->function.callable, &after);
+	assert_int_equal(seen.flags & FLAGS, 0);
+	assert_int_equal(after.flags & FLAGS, 0);
+}
+
+static volatile sig_atomic_t hard_traps;
+
+static void on_trap(int signo)
+{
+	(void)signo;
+	hard_traps++;
+}
+
+static void check_hard(struct patched *p)
+{
+	struct sigaction action = {.sa_handler = on_trap}, old;
+	uint8_t bytes[8];
+
+	if (!ARCH->trap_harden)
+		return;
+	sigaction(SIGTRAP, &action, &old);
+	hard_traps = 0;
+	write_code(p->area.harden, bytes, ARCH->trap_harden(&p->area, bytes));
+	check_call(p);
+	assert_int_equal(hard_traps, p->stub.kind == STUB_BOTH ? 4 : 2);
+	sigaction(SIGTRAP, &old, NULL);
+}
+
+static void test_registers(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(functions); i++) {
+		for (enum stub_kind kind = STUB_RETURN; kind <= STUB_BOTH; kind++) {
+			struct patched p = patch(functions[i], (size_t)(mirror_end - mirror), kind);
+			uint8_t disarm[8];
+
+			check_call(&p); /* untraced: nobody sees the trap's signal */
+			check_hard(&p);
+			write_code(p.area.trap, disarm, ARCH->trap_disarm(disarm));
+			check_call(&p); /* let go, or left behind */
+			restore(&p);
+		}
+	}
+}
+
+/* A first instruction that says where it stands is written anew without another register. */
+static void test_rewritten(void **state)
+{
+	const struct function function = {(uintptr_t)loads, loads, 0, false};
+
+	(void)state;
+	for (enum stub_kind kind = STUB_RETURN; kind <= STUB_BOTH; kind++) {
+		struct patched p = patch(function, (size_t)(loads_end - loads), kind);
+		struct state before = pattern(FLAGS), after = before;
+
+		probe(loads, &after);
+		assert_int_equal(after.reg[0], RESULT);
+		for (int i = 1; i < REGISTERS; i++)
+			if (i != LINK && after.reg[i] != before.reg[i])
+				fail_msg("register %d: 0x%lx", i, after.reg[i]);
+		restore(&p);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_registers),
+		cmocka_unit_test(test_rewritten),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
