@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "report/decode_parts.h"
+#include "report/stack.h"
 #include "report/utf8.h"
 
 enum { MAX_LINE = 1 << 20, MAX_LINES = 1 << 24, MAX_REPORT = 1 << 30 };
@@ -29,7 +30,7 @@ void decode_write_modules(const struct snapshot *snapshot, FILE *out)
 	char id[REPORT_BUILD_ID_SIZE], hex[DECODE_FINGERPRINT_SIZE];
 
 	fprintf(out, "\n" DECODE_SECTION "%d: memtrace-fs --report puts the names in)\n\n",
-		REPORT_VERSION);
+		REPORT_TEXT_VERSION);
 	for (size_t i = 0; i < snapshot->module_count; i++) {
 		const struct snapshot_module *m = &snapshot->modules[i];
 
@@ -136,6 +137,7 @@ static int read_text(struct decode *decode, FILE *in, struct err *err)
 
 static int read_report(struct decode *decode, FILE *in, struct err *err)
 {
+	unsigned known;
 	int c = getc(in), e;
 
 	while (c == ' ' || c == '\t' || c == '\r' || c == '\n')
@@ -143,11 +145,12 @@ static int read_report(struct decode *decode, FILE *in, struct err *err)
 	ungetc(c, in);
 	decode->json = c == '{';
 	e = (decode->json ? read_json : read_text)(decode, in, err);
-	if (!e && decode->version > REPORT_VERSION)
+	known = decode->json ? REPORT_JSON_VERSION : REPORT_TEXT_VERSION;
+	if (!e && decode->version > known)
 		e = err_set(
 			err, -EINVAL,
-			"the report is of version %u, from a later memtrace; %d is known here",
-			decode->version, REPORT_VERSION);
+			"the report is of version %u, from a later memtrace; %u is known here",
+			decode->version, known);
 	if (!e && !decode->modules.len)
 		e = err_set(err, -EINVAL,
 			    "no report of memtrace without names: it says nothing of modules");
@@ -259,6 +262,13 @@ static void gather_known(const struct decode *decode, struct known_list *ret)
 
 /* ---- writing --------------------------------------------------------------------------- */
 
+/* What is copied may be anybody's: it commands no terminal. */
+static void put_plain(FILE *out, const char *text)
+{
+	utf8_print(out, text);
+	putc('\n', out);
+}
+
 static void put_json(FILE *out, const struct decode_line *line, const struct names *names)
 {
 	const struct names_entry *entry = names_find(names, line->frame);
@@ -298,32 +308,19 @@ static void put_module(FILE *out, const struct decode_line *line, struct resolve
 	fprintf(out, "%s\n", behind);
 }
 
-/* The frames of one stack, folded as text.c does. */
+/* The frames of one stack. */
 static size_t put_stack(FILE *out, const struct decode *decode, size_t begin,
 			const struct names *names)
 {
-	size_t end = begin, folded;
+	frame_t frames[REPORT_MAX_FRAMES];
+	size_t end = begin;
 
-	while (end < decode->lines.len && decode->lines.at[end].kind == DECODE_FRAME)
+	while (end < decode->lines.len && decode->lines.at[end].kind == DECODE_FRAME &&
+	       end - begin < ARRAY_SIZE(frames)) {
+		frames[end - begin] = decode->lines.at[end].frame;
 		end++;
-	for (folded = begin; folded < end; folded++) {
-		const struct names_entry *entry =
-			names_find(names, decode->lines.at[folded].frame);
-		if (!entry || !entry->all_folded)
-			break;
 	}
-	if (folded == end)
-		folded = begin;
-	for (size_t i = folded; i < end; i++) {
-		const struct names_entry *entry = names_find(names, decode->lines.at[i].frame);
-		const char *text = entry ? names_text(names, entry) : "";
-		const char *text_end = text + (entry ? entry->len : 0);
-		unsigned skip = entry && i == folded && !entry->all_folded ? entry->folded : 0;
-
-		for (; skip; skip--)
-			text = (const char *)memchr(text, '\n', (size_t)(text_end - text)) + 1;
-		fwrite(text, 1, (size_t)(text_end - text), out);
-	}
+	stack_print(out, names, frames, end - begin, false);
 	return end;
 }
 
@@ -334,7 +331,7 @@ static void put_all(FILE *out, const struct decode *decode, const struct names *
 		const struct decode_line *line = &decode->lines.at[i];
 
 		if (line->kind == DECODE_PLAIN)
-			fprintf(out, "%s\n", line->text);
+			put_plain(out, line->text);
 		else if (line->kind == DECODE_MODULE)
 			put_module(out, line, resolver);
 		else if (line->kind == DECODE_FRAME && decode->json)

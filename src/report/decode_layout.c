@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "report/decode_parts.h"
+#include "report/utf8.h"
 
 enum { MAX_DEPTH = 16 };
 
@@ -84,19 +85,34 @@ static bool take(struct layout *l, char c)
 	return true;
 }
 
+/* One that is to be escaped, and may not be, is; what is behind this only copies. */
+static void character(struct layout *l)
+{
+	uint32_t code = 0xfffd;
+	size_t len = utf8_next(l->at, &code);
+	char escape[JSON_ESCAPE_SIZE];
+
+	if (len && !utf8_is_control(code))
+		put(l, l->at, len);
+	else
+		put_text(l, json_escape(code, escape));
+	l->at += len ? len : 1;
+}
+
 static bool string(struct layout *l)
 {
-	const char *begin = l->at;
-
 	if (!take(l, '"'))
 		return false;
-	begin = l->at - 1;
-	while (*l->at && *l->at != '"')
-		l->at += *l->at == '\\' && l->at[1] ? 2 : 1;
-	if (!*l->at)
+	put_text(l, "\"");
+	while (*l->at && *l->at != '"') {
+		if (*l->at == '\\')
+			character(l);
+		if (*l->at)
+			character(l);
+	}
+	if (!take(l, '"'))
 		return false;
-	l->at++;
-	put(l, begin, (size_t)(l->at - begin));
+	put_text(l, "\"");
 	return true;
 }
 

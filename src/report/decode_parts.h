@@ -35,7 +35,7 @@ struct decode {
 /* As many modules as frames have numbers for; frames of others are copied as they stand. */
 enum { DECODE_MAX_MODULES = FRAME_INSTANCES - 1 };
 
-/* How the section of modules of a text report begins; its version: REPORT_VERSION. */
+/* How the section of modules of a text report begins; its version: REPORT_TEXT_VERSION. */
 #define DECODE_SECTION "MODULES (report version "
 
 /* Fills in what each line is.  False: no memory. */

@@ -129,6 +129,14 @@ static void read_frame(const struct decode *decode, struct decode_line *line, ch
 		      (guess ? FRAME_GUESS : 0);
 }
 
+/* "1. #7  ...", or "#7  ..." where only one was asked for, or of version 1. */
+static bool begins_stack(const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	return text[0] == '#' || (digits && !strncmp(text + digits, ". #", 3));
+}
+
 bool decode_text(struct decode *decode)
 {
 	bool in_stack = false;
@@ -139,7 +147,7 @@ bool decode_text(struct decode *decode)
 		struct decode_line *line = &decode->lines.at[i];
 		char *text;
 
-		if (line->text[0] == '#')
+		if (begins_stack(line->text))
 			in_stack = true;
 		else if (line->text[0] != ' ')
 			in_stack = false;

@@ -1,9 +1,10 @@
 /*
- * Folding: allocator frames, and long names.
+ * Folding: frames that are only the way into the allocator.
  *
  * The user's question is "which of my functions", so the frames between it and the
  * heap are not shown at first.  Only what is an allocator by its standard name is
- * folded: an xmalloc() is the user's own and stays.
+ * folded, and the containers of the standard library of C++ (what is in std:: or
+ * __gnu_cxx:: belongs to nobody else) and of Rust: an xmalloc() is the user's own and stays.
  *
  * libc's functions have many names: malloc is __libc_malloc, __GI___libc_malloc and
  * (moved by the compiler) _int_malloc.part.0.  They are compared by their core: "__GI_"
@@ -15,13 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report/utf8.h"
-
 /* Cores of C names, sorted. */
 static const char *const cores[] = {
 	"aligned_alloc",
 	"asprintf",
 	"calloc",
+	"cxa_allocate_exception",
 	"getdelim",
 	"getline",
 	"int_calloc",
@@ -58,24 +58,20 @@ static const char *const beginnings[] = {
 	"operator new",
 	"_Znw",
 	"_Zna",
-	"std::allocator<",
-	"std::allocator_traits<",
-	"std::__new_allocator<",
-	"std::__1::allocator<",
-	"std::__1::allocator_traits<",
-	"std::__allocate_guarded<",
-	"__gnu_cxx::new_allocator<",
-	"__gnu_cxx::malloc_allocator<",
-	"__gnu_cxx::__alloc_traits<",
-	"__gnu_cxx::bitmap_allocator<",
-	"__gnu_cxx::__pool_alloc<",
-	"__gnu_cxx::__mt_alloc<",
 	"alloc::alloc::",
+	"alloc::raw_vec::",
 	"<alloc::alloc::Global",
+	"<alloc::raw_vec::",
 	"__rustc::__rust_",
 	"__rdl_alloc",
 	"__rdl_realloc",
 	"__rg_alloc",
+};
+
+/* Of what the standard library itself is, behind "void " and "int* ". */
+static const char *const standard[] = {
+	"std::", "__gnu_cxx::", "_ZNSt", "_ZNKSt",	  "_ZSt",
+	"_ZNSs", "_ZNKSs",	"_ZNSa", "_ZN9__gnu_cxx", "_ZNK9__gnu_cxx",
 };
 
 static int compare_core(const void *core, const void *item)
@@ -109,6 +105,41 @@ static bool core_of(const char *name, char *core, size_t size)
 	return true;
 }
 
+/*
+ * Where the name itself begins in "void std::f<int (*)(int)>(int)": behind the last blank that
+ * no bracket holds, and before the arguments.
+ */
+static const char *behind_type(const char *function)
+{
+	const char *name = function;
+	size_t depth = 0;
+
+	for (const char *at = function; *at; at++) {
+		if (*at == '(' && !depth && at > name && strncmp(at - 1, "e (", 3) &&
+		    strncmp(at, "(anonymous", 10))
+			break; /* its arguments; but for "decltype (x) f()" */
+		if (strchr("<({[", *at))
+			depth++;
+		else if (strchr(">)}]", *at) && depth && !(at > function && at[-1] == '-'))
+			depth--;
+		else if (*at == ' ' && !depth)
+			name = at + 1;
+		if (!strncmp(at, "operator", 8))
+			break; /* what follows may be anything: <, (), new, bool */
+	}
+	return name;
+}
+
+static bool is_standard(const char *function)
+{
+	const char *name = behind_type(function);
+
+	for (size_t i = 0; i < ARRAY_SIZE(standard); i++)
+		if (skip(name, standard[i]) != name)
+			return true;
+	return false;
+}
+
 bool fold_is_allocator(const char *function)
 {
 	char core[32];
@@ -118,97 +149,8 @@ bool fold_is_allocator(const char *function)
 	for (size_t i = 0; i < ARRAY_SIZE(beginnings); i++)
 		if (skip(function, beginnings[i]) != function)
 			return true;
+	if (is_standard(function))
+		return true;
 	return core_of(function, core, sizeof(core)) &&
 	       bsearch(core, cores, ARRAY_SIZE(cores), sizeof(cores[0]), compare_core);
-}
-
-/* Whether the '<' at s[i] opens template arguments: behind a name or a "::", and not
- * as a part of operator<, <<, <=, <=>. */
-static bool opens_arguments(const char *s, size_t i)
-{
-	char before = i ? s[i - 1] : ' ';
-
-	if (i >= 8 && !strncmp(s + i - 8, "operator", 8))
-		return false;
-	return before == ':' || before == '_' || before == '$' || (uint8_t)before >= 0x80 ||
-	       (before >= '0' && before <= '9') ||
-	       ((before | 32) >= 'a' && (before | 32) <= 'z');
-}
-
-/* Behind the bracket that closes the one at s[i]; 0: it never does.  "->" closes
- * nothing. */
-static size_t behind_closing(const char *s, size_t i, char open, char close)
-{
-	size_t depth = 0;
-
-	for (; s[i]; i++) {
-		if (s[i] == open)
-			depth++;
-		else if (s[i] == close && !(i && s[i - 1] == '-') && --depth == 0)
-			return i + 1;
-	}
-	return 0;
-}
-
-/* Copies name with every outermost template argument list as <...>.  A bracket that
- * never closes ends that, so that no name costs more than twice its length. */
-static void elide_templates(const char *name, char *ret)
-{
-	bool closes = true;
-	size_t i = 0;
-
-	while (name[i]) {
-		size_t behind = 0;
-
-		if (closes && name[i] == '<' && opens_arguments(name, i)) {
-			behind = behind_closing(name, i, '<', '>');
-			closes = behind != 0;
-		}
-		if (behind > i + 5) {
-			memcpy(ret, "<...>", 5);
-			ret += 5;
-			i = behind;
-		} else {
-			*ret++ = name[i++];
-		}
-	}
-	*ret = 0;
-}
-
-/* The last argument list of name becomes (...), in place; "(anonymous namespace)::"
- * is none. */
-static void elide_arguments(char *name)
-{
-	size_t open = 0, close = 0;
-
-	for (size_t i = 0; name[i]; i++) {
-		size_t behind;
-
-		if (name[i] != '(')
-			continue;
-		behind = behind_closing(name, i, '(', ')');
-		if (!behind)
-			break;
-		if (strncmp(name + behind, "::", 2)) {
-			open = i;
-			close = behind;
-		}
-		i = behind - 1;
-	}
-	if (close > open + 5) {
-		memcpy(name + open, "(...)", 5);
-		memmove(name + open + 5, name + close, strlen(name + close) + 1);
-	}
-}
-
-char *fold_name(const char *function, size_t columns)
-{
-	char *name = strdup(function);
-
-	if (!name || utf8_columns(name) <= columns)
-		return name;
-	elide_templates(function, name);
-	if (utf8_columns(name) > columns)
-		elide_arguments(name);
-	return name;
 }

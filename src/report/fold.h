@@ -6,8 +6,8 @@
 
 /*
  * True for malloc and its family (also the names libc gives its own parts), operator
- * new, the standard allocators of C++ and Rust, and the libc functions whose result
- * the caller frees (strdup, asprintf, getline).  `function` is a name as the
+ * new, all of the standard library of C++, Rust's allocators, and the libc functions whose
+ * result the caller frees (strdup, asprintf, getline).  `function` is a name as the
  * resolver or a symbol table gives it, mangled or not; NULL is no allocator.
  */
 bool fold_is_allocator(const char *function);

@@ -28,6 +28,9 @@ void frames_render(FILE *out, const struct names_line *lines, size_t count, void
 /* The same in JSON; and a string in quotes, or null. */
 void json_render(FILE *out, const struct names_line *lines, size_t count, void *arg);
 void json_string(FILE *out, const char *s);
+/* A code point as it may stand in any string: \uNNNN, beyond U+FFFF as a pair. */
+enum { JSON_ESCAPE_SIZE = 13 };
+const char *json_escape(uint32_t code, char buf[JSON_ESCAPE_SIZE]);
 
 /* What is not followed: lines behind the verdict; a member of the report. */
 void not_followed_text(const struct snapshot *snapshot, FILE *out);
@@ -45,6 +48,15 @@ static inline uint64_t report_in_use_bytes(const struct region_context *c)
 static inline uint64_t report_in_use_blocks(const struct region_context *c)
 {
 	return c->allocs - c->frees;
+}
+
+/* For how long the process was watched. */
+static inline double report_seconds(const struct snapshot *s)
+{
+	double seconds = (double)(s->taken.tv_sec - s->started.tv_sec) +
+			 (double)(s->taken.tv_nsec - s->started.tv_nsec) / 1e9;
+
+	return seconds > 0 ? seconds : 0;
 }
 
 /* The hex digits of a build-id; "" without one. */

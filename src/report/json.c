@@ -3,16 +3,17 @@
  * (nothing is folded, no name is cut), one to a line, so that a diff of two reports
  * is readable.
  *
- * Strings are the target's bytes: quotes, backslashes and control characters are
- * escaped, and what is not UTF-8 becomes U+FFFD, so that the document is valid
- * whatever a library calls itself.  An address is a string: 64 bits are more than a
- * JSON number carries.
+ * Strings are the target's bytes: quotes, backslashes and control characters (also those of
+ * the direction of writing: somebody may look at it with cat) are escaped, and what is not
+ * UTF-8 becomes U+FFFD, so that the document is valid whatever a library calls itself.  An
+ * address is a string: 64 bits are more than a JSON number carries.
  */
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
 #include "report/decode.h"
+#include "report/fold.h"
 #include "report/job.h"
 #include "report/utf8.h"
 
@@ -30,6 +31,17 @@ static const char *const end_words[] = {
 };
 _Static_assert(ARRAY_SIZE(end_words) == WALK_ENDS, "a word for each end");
 
+/* RFC 8259, section 7. */
+const char *json_escape(uint32_t code, char buf[JSON_ESCAPE_SIZE])
+{
+	if (code > 0xffff)
+		snprintf(buf, JSON_ESCAPE_SIZE, "\\u%04x\\u%04x",
+			 0xd800 + ((code - 0x10000) >> 10 & 0x3ff), 0xdc00 + (code & 0x3ff));
+	else
+		snprintf(buf, JSON_ESCAPE_SIZE, "\\u%04x", code & 0xffff);
+	return buf;
+}
+
 void json_string(FILE *out, const char *s)
 {
 	if (!s) {
@@ -40,13 +52,14 @@ void json_string(FILE *out, const char *s)
 	while (*s) {
 		uint32_t code = 0xfffd;
 		size_t len = utf8_next(s, &code);
+		char escape[JSON_ESCAPE_SIZE];
 
 		if (!len)
 			fputs("\xef\xbf\xbd", out);
 		else if (code == '"' || code == '\\')
 			fprintf(out, "\\%c", (int)code);
-		else if (code < 0x20 || code == 0x7f)
-			fprintf(out, "\\u%04" PRIx32, code);
+		else if (utf8_is_control(code))
+			fputs(json_escape(code, escape), out);
 		else
 			fwrite(s, 1, len, out);
 		s += len ? len : 1;
@@ -92,7 +105,8 @@ static void render_line(FILE *out, const struct names_line *l, bool decodable)
 		fprintf(out, ", \"line\": %" PRIu32, l->line);
 	else
 		fputs(", \"line\": null", out);
-	fprintf(out, ", \"inlined\": %s%s%s}", l->inlined ? "true" : "false",
+	fprintf(out, ", \"inlined\": %s%s%s%s}", l->inlined ? "true" : "false",
+		fold_is_allocator(l->function) ? ", \"allocator\": true" : "",
 		l->frame & FRAME_GUESS ? ", \"guess\": true" : "",
 		decodable && (l->frame & FRAME_EXACT) ? ", \"exact\": true" : "");
 }
@@ -170,8 +184,8 @@ static void print_head(FILE *out, const struct report_job *job)
 
 	fputs("{\n  \"memtrace\": ", out);
 	json_string(out, job->options->version);
-	fprintf(out, ",\n  \"version\": %d,\n  \"pid\": %d,\n  \"command\": [", REPORT_VERSION,
-		s->pid);
+	fprintf(out, ",\n  \"version\": %d,\n  \"pid\": %d,\n  \"command\": [",
+		REPORT_JSON_VERSION, s->pid);
 	for (char **arg = s->command; arg && *arg; arg++) {
 		if (arg != s->command)
 			fputs(", ", out);

@@ -1,7 +1,8 @@
 /*
  * Reports: a snapshot and a resolver in, text or JSON out.  The rules of the text
- * form: 80 columns, summary first, one sentence of verdict, worst contexts with
- * stable ids, allocator frames folded, every cut stack says why, HEAP SUMMARY last.
+ * form: 80 columns, one sentence of verdict first, worst contexts with ranks and stable
+ * ids, allocator frames folded, recursion merged, every cut stack says why, the totals
+ * last and once: HEAP SUMMARY.
  */
 #ifndef MEMTRACE_REPORT_H
 #define MEMTRACE_REPORT_H
@@ -13,15 +14,16 @@
 
 enum report_format { REPORT_TEXT, REPORT_JSON };
 
-/* Of the forms that can be decoded later: another one can't be, by this memtrace-fs. */
-enum { REPORT_VERSION = 1 };
+/* Of the forms that can be decoded later: a later one can't be, by this memtrace-fs.  The
+ * first text had ids and no ranks. */
+enum { REPORT_TEXT_VERSION = 2, REPORT_JSON_VERSION = 1 };
 
 struct report_options {
 	enum report_format format;
 	enum snapshot_order order;
-	unsigned count;	  /* contexts shown (in JSON too); 0 = all */
-	bool all;	  /* also contexts with nothing in use */
-	bool verbose;	  /* allocator frames and modules too */
+	unsigned count; /* contexts shown (in JSON too); 0 = all */
+	bool all;	/* also contexts with nothing in use */
+	bool verbose;	/* allocator frames and modules too */
 	/* Names are to be found later, from the report alone (report/decode.h): every frame
 	 * with module and offset, and who the modules are. */
 	bool decodable;

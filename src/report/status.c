@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <time.h>
 
+#include "report/print.h"
 #include "report/report.h"
 
 /* "Wed Feb 23 16:31:51 2022", local time, in no locale. */
@@ -15,6 +16,24 @@ static void print_date(FILE *out, time_t when)
 		fprintf(out, "%.24s", text);
 }
 
+/* What the counts above leave out. */
+static void print_doubts(FILE *out, const struct region_totals *t)
+{
+	if (t->frees_of_unknown) {
+		fputs("    freed, allocated before counting began: ", out);
+		print_count(out, t->frees_of_unknown, "block");
+		putc('\n', out);
+	}
+	if (t->lost_events)
+		fprintf(out, "    lost events: %" PRIu64 " (the counts above are not exact)\n",
+			t->lost_events);
+	if (t->overflow_blocks) {
+		fputs("    not counted, memtrace had no memory: ", out);
+		print_count(out, t->overflow_blocks, "block");
+		putc('\n', out);
+	}
+}
+
 int report_status(const struct snapshot *snapshot, FILE *out)
 {
 	const struct region_totals *t = &snapshot->totals;
@@ -22,20 +41,23 @@ int report_status(const struct snapshot *snapshot, FILE *out)
 	errno = 0;
 	fputs("HEAP SUMMARY ", out);
 	print_date(out, snapshot->taken.tv_sec);
-	fprintf(out,
-		"\n\n    in use: %" PRIu64 " bytes in %" PRIu64 " blocks\n"
-		"    total heap usage: %" PRIu64 " allocs, %" PRIu64 " frees, %" PRIu64
-		" bytes allocated\n",
-		t->allocated_bytes - t->freed_bytes, t->allocs - t->frees, t->allocs, t->frees,
-		t->allocated_bytes);
-	if (t->frees_of_unknown)
-		fprintf(out, "    freed, allocated before counting began: %" PRIu64 " blocks\n",
-			t->frees_of_unknown);
-	if (t->lost_events)
-		fprintf(out, "    lost events: %" PRIu64 " (the counts above are not exact)\n",
-			t->lost_events);
-	if (t->overflow_blocks)
-		fprintf(out, "    not counted, memtrace had no memory: %" PRIu64 " blocks\n",
-			t->overflow_blocks);
+	fputs("\n\n    in use: ", out);
+	print_count(out, t->allocated_bytes - t->freed_bytes, "byte");
+	fputs(" in ", out);
+	print_count(out, t->allocs - t->frees, "block");
+	print_size_beside(out, t->allocated_bytes - t->freed_bytes);
+	fputs("\n    total heap usage: ", out);
+	print_count(out, t->allocs, "alloc");
+	fputs(", ", out);
+	print_count(out, t->frees, "free");
+	fputs(", ", out);
+	print_count(out, t->allocated_bytes, "byte");
+	fputs(" allocated", out);
+	print_size_beside(out, t->allocated_bytes);
+	fputs("\n    peak: ", out);
+	print_count(out, t->peak_bytes, "byte");
+	print_size_beside(out, t->peak_bytes);
+	putc('\n', out);
+	print_doubts(out, t);
 	return ferror(out) ? (errno ? -errno : -EIO) : 0;
 }

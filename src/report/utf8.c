@@ -27,41 +27,58 @@ size_t utf8_next(const char *s, uint32_t *code)
 	return len;
 }
 
-/* C0, DEL and C1: what a terminal would obey. */
-static bool is_control(uint32_t code)
+/*
+ * What a terminal would obey (C0, DEL, C1), and what would show something else than is there:
+ * line separators, marks that turn the direction of what follows (UAX 9), and what takes no
+ * place.
+ */
+bool utf8_is_control(uint32_t code)
 {
-	return code < 0x20 || (code >= 0x7f && code < 0xa0);
+	static const struct {
+		uint32_t first, last;
+	} ranges[] = {
+		{0, 0x1f},	  {0x7f, 0x9f},	    {0xad, 0xad},	{0x61c, 0x61c},
+		{0x180e, 0x180e}, {0x200b, 0x200f}, {0x2028, 0x202e},	{0x2060, 0x206f},
+		{0xfeff, 0xfeff}, {0xfff9, 0xfffb}, {0xe0000, 0xe007f},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ranges) && code >= ranges[i].first; i++)
+		if (code <= ranges[i].last)
+			return true;
+	return false;
+}
+
+/* The length of what can be shown as it is; 0: the byte is to be escaped. */
+static size_t plain(const char *s)
+{
+	uint32_t code;
+	size_t len = utf8_next(s, &code);
+
+	return len && !utf8_is_control(code) ? len : 0;
 }
 
 size_t utf8_columns(const char *s)
 {
 	size_t columns = 0;
-	uint32_t code;
 
 	while (*s) {
-		size_t len = utf8_next(s, &code);
-		if (len && !is_control(code)) {
-			s += len;
-			columns++;
-		} else {
-			s++;
-			columns += 4;
-		}
+		size_t len = plain(s);
+
+		s += len ? len : 1;
+		columns += len ? 1 : 4;
 	}
 	return columns;
 }
 
 void utf8_print(FILE *out, const char *s)
 {
-	uint32_t code;
-
 	while (*s) {
-		size_t len = utf8_next(s, &code);
-		if (len && !is_control(code)) {
+		size_t len = plain(s);
+
+		if (len)
 			fwrite(s, 1, len, out);
-			s += len;
-		} else {
-			fprintf(out, "\\x%02x", (uint8_t)*s++);
-		}
+		else
+			fprintf(out, "\\x%02x", (uint8_t)*s);
+		s += len ? len : 1;
 	}
 }

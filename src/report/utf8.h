@@ -13,11 +13,14 @@
  * in *code; 0 when there is none (at the NUL, or a byte that is not UTF-8). */
 size_t utf8_next(const char *s, uint32_t *code);
 
+/* Whether a code point is no character to be seen, and must not reach a terminal. */
+bool utf8_is_control(uint32_t code);
+
 /* How many columns s takes when utf8_print() wrote it (one per code point). */
 size_t utf8_columns(const char *s);
 
-/* Writes s such that it can't command a terminal: control characters and what is
- * not UTF-8 as \xNN. */
+/* Writes s such that it can't command a terminal: control characters, those that turn the
+ * direction of writing, and what is not UTF-8, each byte as \xNN. */
 void utf8_print(FILE *out, const char *s);
 
 #endif

@@ -11,8 +11,8 @@ PROMPT = "memtrace> "
 def in_use(child):
     """The numbers of the next HEAP SUMMARY: (bytes, blocks, allocs, frees, allocated)."""
     child.expect(r"HEAP SUMMARY \w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\r\n\r\n"
-                 r"    in use: (\d+) bytes in (\d+) blocks?\r\n"
-                 r"    total heap usage: (\d+) allocs, (\d+) frees, (\d+) bytes allocated\r\n")
+                 r"    in use: (\d+) bytes? in (\d+) blocks?[^\r]*\r\n"
+                 r"    total heap usage: (\d+) allocs?, (\d+) frees?, (\d+) bytes? allocated[^\r]*\r\n")
     return tuple(int(group) for group in child.match.groups())
 
 

@@ -99,7 +99,7 @@ def test_names_that_do_not_come(console, obedient):
     child.sendline("report")
     child.expect(r"looking up names: 0 of \d+")
     os.kill(server, signal.SIGCONT)
-    child.expect_exact("99 bytes in 1 blocks were not free")
+    child.expect_exact("99 bytes in 1 block were not free")
     child.expect_exact("memtrace> ")
     child.sendline("quit")
     child.expect_exact(f"Detached from process {obedient.pid}")

@@ -44,7 +44,7 @@ def test_multimalloc_as_text():
     assert result.returncode == 0
     assert re.search(r"    in use: 552 bytes in 56 blocks\n"
                      r"    total heap usage: 111 allocs, 55 frees, 967 bytes allocated\n", result.stderr)
-    found = re.findall(r"^#\d+ +(\d+) bytes in (\d+) blocks? were not free", result.stderr, re.M)
+    found = re.findall(r"^\d+\. #\d+ +(\d+) bytes in (\d+) blocks? were not free", result.stderr, re.M)
     assert found == [("265", "5"), ("150", "50"), ("137", "1")]
 
 

@@ -24,36 +24,33 @@ static char *decoded(const char *report, int *e, struct err *err)
 static const char undecoded[] =
 	"Process 16563 (./demo -x), watched for 12.4 s\n"
 	"\n"
-	"                         bytes      blocks\n"
-	"    allocated              967         111\n"
-	"    freed                  415          55\n"
-	"    in use                 552          56\n"
-	"    at most                552\n"
+	"What 3 call stacks allocated while memtrace watched is in use; the largest holds\n"
+	"48%.\n"
 	"\n"
-	"552 bytes in 56 blocks that were allocated while memtrace watched are in use,\n"
-	"from 3 call stacks; the largest holds 48%.\n"
-	"\n"
-	"#1  265 bytes in 5 blocks were not free (10 allocs, 5 frees)\n"
+	"1. #1  265 bytes in 5 blocks were not free (48%)\n"
+	"    10 allocs, 5 frees\n"
 	"    /lib/libc.so.6+0x9f00 (exact)\n"
 	"    /src/demo+0x1140 [8a3f01]\n"
 	"    /src/demo+0x1200 [8a3f01]\n"
 	"    /lib/libc.so.6+0x271ca\n"
 	"\n"
-	"#2  150 bytes in 50 blocks were not free (100 allocs, 50 frees)\n"
+	"2. #2  150 bytes in 50 blocks were not free (27%)\n"
+	"    100 allocs, 50 frees\n"
 	"    /lib/libc.so.6+0x9f00 (exact)\n"
 	"    /src/demo+0x1300 [8a3f01]\n"
 	"    /src/demo+0x1200 [8a3f01]\n"
 	"    /lib/libc.so.6+0x271ca\n"
 	"    ... stack cut: deeper than 3 frames (-s N keeps more)\n"
 	"\n"
-	"#3  137 bytes in 1 blocks were not free (1 allocs, 0 frees)\n"
+	"3. #3  137 bytes in 1 block were not free (24%)\n"
+	"    1 alloc, 0 frees\n"
 	"    /lib/libc.so.6+0x9f00 (exact)\n"
 	"    /src/demo+0x5000 [8a3f01]\n"
 	"    /opt/plug\"in.so+0x1234 [8a3f01] (unloaded) (guessed)\n"
 	"    ... no unwind data in plug\"in.so: install its debug package or give "
 	"--debug-dir\n"
 	"\n"
-	"MODULES (report version 1: memtrace-fs --report puts the names in)\n"
+	"MODULES (report version 2: memtrace-fs --report puts the names in)\n"
 	"\n"
 	"/src/demo\n"
 	"    build-id 8a3f01\n"
@@ -65,7 +62,8 @@ static const char undecoded[] =
 	"HEAP SUMMARY Wed Feb 23 16:31:51 2022\n"
 	"\n"
 	"    in use: 552 bytes in 56 blocks\n"
-	"    total heap usage: 111 allocs, 55 frees, 967 bytes allocated\n";
+	"    total heap usage: 111 allocs, 55 frees, 967 bytes allocated\n"
+	"    peak: 552 bytes\n";
 /* clang-format on */
 
 /* The name in .gnu_debuglink is the file's own word: it commands no terminal, and begins no
@@ -86,10 +84,77 @@ static void test_text(void **state)
 	expect_report(NULL, NULL, &decodable, undecoded);
 	text = decoded(undecoded, &e, &err);
 	assert_int_equal(e, 0);
-	assert_non_null(
-		strstr(text, "#2  150 bytes in 50 blocks were not free (100 allocs, 50 frees)\n"
-			     "    push() in /src/list.h:9 (inlined)\n"));
+	assert_non_null(strstr(text, "2. #2  150 bytes in 50 blocks were not free (27%)\n"
+				     "    100 allocs, 50 frees\n"
+				     "    push() in /src/list.h:9 (inlined)\n"));
 	assert_null(strstr(text, "MODULES"));
+	free(text);
+}
+
+/* As the first version was written. */
+static void test_first_version(void **state)
+{
+	static const char report[] =
+		"Process 16563 (./demo -x), watched for 12.4 s\n"
+		"\n"
+		"#1  265 bytes in 5 blocks were not free (10 allocs, 5 frees)\n"
+		"    /lib/libc.so.6+0x9f00 (exact)\n"
+		"    /src/demo+0x1140 [8a3f01]\n"
+		"\n"
+		"MODULES (report version 1: memtrace-fs --report puts the names in)\n"
+		"\n"
+		"/src/demo\n"
+		"    build-id 8a3f01\n"
+		"/lib/libc.so.6\n"
+		"    fingerprint 5c0a\n"
+		"\n"
+		"HEAP SUMMARY Wed Feb 23 16:31:51 2022\n";
+	struct err err;
+	char *text;
+	int e;
+
+	(void)state;
+	text = decoded(report, &e, &err);
+	assert_int_equal(e, 0);
+	assert_string_equal(text,
+			    "Process 16563 (./demo -x), watched for 12.4 s\n"
+			    "\n"
+			    "#1  265 bytes in 5 blocks were not free (10 allocs, 5 frees)\n"
+			    "    multimalloc() in /src/demo.c:28\n"
+			    "\n"
+			    "HEAP SUMMARY Wed Feb 23 16:31:51 2022\n");
+	free(text);
+}
+
+/* A report may be anybody's: what is copied of it commands no terminal. */
+static void test_hostile(void **state)
+{
+	static const char report[] = "Process 1 (\x1b[2J\a\xe2\x80\xae\xff\xc3\xa4)\n"
+				     "\n"
+				     "MODULES (report version 2: ...)\n"
+				     "\n"
+				     "/src/demo\n"
+				     "    build-id 8a3f01\n";
+	static const char json[] = "{\"version\": 1, \"a\x1b\": \"\a\\\xe2\x80\xae\xff\xc3\xa4"
+				   "\xf3\xa0\x80\x81\", \"modules\": [{\"path\": \"/x\x7f\"}]}";
+	struct err err;
+	char *text;
+	int e;
+
+	(void)state;
+	text = decoded(report, &e, &err);
+	assert_int_equal(e, 0);
+	assert_string_equal(text, "Process 1 (\\x1b[2J\\x07\\xe2\\x80\\xae\\xff\xc3\xa4)\n");
+	free(text);
+	text = decoded(json, &e, &err);
+	assert_int_equal(e, 0);
+	assert_string_equal(
+		text, "{\n"
+		      "  \"version\": 1,\n"
+		      "  \"a\\u001b\": \"\\u0007\\\\u202e\\ufffd\xc3\xa4\\udb40\\udc01\",\n"
+		      "  \"modules\": [\n"
+		      "    {\"path\": \"/x\\u007f\"}]\n"
+		      "}\n");
 	free(text);
 }
 
@@ -262,6 +327,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_text, case_begin, case_end),
+		cmocka_unit_test(test_first_version),
+		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_cut_behind_the_title),
 		cmocka_unit_test(test_symbols_from),
 		cmocka_unit_test(test_endless_line),

@@ -40,7 +40,7 @@ static void test_whole_report(void **state)
 		"     \"stack\": [\n"
 		"      {\"pc\": \"0x7f0000009f00\", \"module\": \"/lib/libc.so.6\", "
 		"\"offset\": \"0x9f00\", \"build_id\": null, \"function\": \"malloc\", "
-		"\"file\": null, \"line\": null, \"inlined\": false},\n"
+		"\"file\": null, \"line\": null, \"inlined\": false, \"allocator\": true},\n"
 		"      {\"pc\": \"0x555500001140\", \"module\": \"/src/demo\", \"offset\": "
 		"\"0x1140\", \"build_id\": \"8a3f01\", \"function\": \"multimalloc\", "
 		"\"file\": \"/src/demo.c\", \"line\": 28, \"inlined\": false},\n"
@@ -57,10 +57,11 @@ static void test_whole_report(void **state)
 		"     \"stack\": [\n"
 		"      {\"pc\": \"0x7f0000009f00\", \"module\": \"/lib/libc.so.6\", "
 		"\"offset\": \"0x9f00\", \"build_id\": null, \"function\": \"malloc\", "
-		"\"file\": null, \"line\": null, \"inlined\": false},\n"
+		"\"file\": null, \"line\": null, \"inlined\": false, \"allocator\": true},\n"
 		"      {\"pc\": \"0x555500001300\", \"module\": \"/src/demo\", \"offset\": "
 		"\"0x1300\", \"build_id\": \"8a3f01\", \"function\": \"operator new(unsigned "
-		"long)\", \"file\": \"/src/new.h\", \"line\": 3, \"inlined\": true},\n"
+		"long)\", \"file\": \"/src/new.h\", \"line\": 3, \"inlined\": true, "
+		"\"allocator\": true},\n"
 		"      {\"pc\": \"0x555500001300\", \"module\": \"/src/demo\", \"offset\": "
 		"\"0x1300\", \"build_id\": \"8a3f01\", \"function\": \"push\", \"file\": "
 		"\"/src/list.h\", \"line\": 9, \"inlined\": true},\n"
@@ -81,7 +82,7 @@ static void test_whole_report(void **state)
 		"     \"stack\": [\n"
 		"      {\"pc\": \"0x7f0000009f00\", \"module\": \"/lib/libc.so.6\", "
 		"\"offset\": \"0x9f00\", \"build_id\": null, \"function\": \"malloc\", "
-		"\"file\": null, \"line\": null, \"inlined\": false},\n"
+		"\"file\": null, \"line\": null, \"inlined\": false, \"allocator\": true},\n"
 		"      {\"pc\": \"0x555500005000\", \"module\": \"/src/demo\", \"offset\": "
 		"\"0x5000\", \"build_id\": \"8a3f01\", \"function\": null, \"file\": null, "
 		"\"line\": null, \"inlined\": false},\n"
@@ -217,11 +218,11 @@ static void test_not_followed(void **state)
 	heap->missed = missed;
 	heap->missed_count = 2;
 	text = case_report(&knowing, NULL, &json);
-	assert_non_null(
-		strstr(text, "  \"not_followed\": [{\"module\": \"/opt/a\\\"b.so\", "
-			     "\"function\": \"malloc\", \"reason\": \"it is too short\"}, "
-			     "{\"module\": \"/opt/c.so\", \"function\": null, \"reason\": "
-			     "\"no room\"}],\n"));
+	assert_non_null(strstr(text,
+			       "  \"not_followed\": [{\"module\": \"/opt/a\\\"b.so\", "
+			       "\"function\": \"malloc\", \"reason\": \"it is too short\"}, "
+			       "{\"module\": \"/opt/c.so\", \"function\": null, \"reason\": "
+			       "\"no room\"}],\n"));
 	free(text);
 }
 

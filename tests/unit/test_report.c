@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "report/fold.h"
+#include "report/print.h"
 #include "report/utf8.h"
 
 static const struct report_options plain = {.count = 10, .depth = 3, .version = "0.1.0"};
@@ -17,29 +18,26 @@ static void test_whole_report(void **state)
 		&knowing, NULL, &plain,
 		"Process 16563 (./demo -x), watched for 12.4 s\n"
 		"\n"
-		"                         bytes      blocks\n"
-		"    allocated              967         111\n"
-		"    freed                  415          55\n"
-		"    in use                 552          56\n"
-		"    at most                552\n"
+		"What 3 call stacks allocated while memtrace watched is in use; the largest "
+		"holds\n"
+		"48%.\n"
 		"\n"
-		"552 bytes in 56 blocks that were allocated while memtrace watched are in "
-		"use,\n"
-		"from 3 call stacks; the largest holds 48%.\n"
-		"\n"
-		"#1  265 bytes in 5 blocks were not free (10 allocs, 5 frees)\n"
+		"1. #1  265 bytes in 5 blocks were not free (48%)\n"
+		"    10 allocs, 5 frees\n"
 		"    multimalloc() in /src/demo.c:28\n"
 		"    main() in /src/demo.c:50\n"
 		"    __libc_start_call_main() in libc.so.6\n"
 		"\n"
-		"#2  150 bytes in 50 blocks were not free (100 allocs, 50 frees)\n"
+		"2. #2  150 bytes in 50 blocks were not free (27%)\n"
+		"    100 allocs, 50 frees\n"
 		"    push() in /src/list.h:9 (inlined)\n"
 		"    ns::List<...>::insert(std::pair<...> const&, int) in /src/list.cc:77\n"
 		"    main() in /src/demo.c:50\n"
 		"    __libc_start_call_main() in libc.so.6\n"
 		"    ... stack cut: deeper than 3 frames (-s N keeps more)\n"
 		"\n"
-		"#3  137 bytes in 1 blocks were not free (1 allocs, 0 frees)\n"
+		"3. #3  137 bytes in 1 block were not free (24%)\n"
+		"    1 alloc, 0 frees\n"
 		"    demo+0x5000 [8a3f01]\n"
 		"    plug\"in.so+0x1234 [8a3f01] (unloaded) (guessed)\n"
 		"    ... no unwind data in plug\"in.so: install its debug package or give "
@@ -48,7 +46,8 @@ static void test_whole_report(void **state)
 		"HEAP SUMMARY Wed Feb 23 16:31:51 2022\n"
 		"\n"
 		"    in use: 552 bytes in 56 blocks\n"
-		"    total heap usage: 111 allocs, 55 frees, 967 bytes allocated\n");
+		"    total heap usage: 111 allocs, 55 frees, 967 bytes allocated\n"
+		"    peak: 552 bytes\n");
 }
 
 /* One batch per module, sorted, each offset once, at the call and not behind it. */
@@ -88,10 +87,10 @@ static void test_count_order_and_what_is_left_out(void **state)
 	options.order = SNAPSHOT_BY_BLOCKS;
 	text = case_report(NULL, NULL, &options);
 	assert_non_null(strstr(text, "Process 16563 (./demo -x), watched for 12.4 s, ended\n"));
-	assert_non_null(strstr(text,
-			       "\n\n552 bytes in 56 blocks were not freed, from 3 call stacks; "
-			       "the largest holds\n48%.\n"));
-	assert_non_null(strstr(text, "\n#2  150 bytes"));
+	assert_non_null(
+		strstr(text, "\n\nWhat 3 call stacks allocated while memtrace watched was not "
+			     "freed; the largest\nholds 48%.\n"));
+	assert_non_null(strstr(text, "\n1. #2  150 bytes"));
 	assert_null(strstr(text, "#1 "));
 	assert_non_null(strstr(text, "\n\nand 2 more call stacks, 402 bytes in 6 blocks "
 				     "(-n 0 shows all)\n\nHEAP SUMMARY"));
@@ -116,7 +115,9 @@ static void test_many_equal_stacks(void **state)
 	}
 	case_snapshot();
 	text = case_report(NULL, NULL, &plain);
-	assert_non_null(strstr(text, "from 203 call stacks; the largest holds less than 1%.\n"));
+	assert_non_null(strstr(
+		text, "What 203 call stacks allocated while memtrace watched is in use; the "
+		      "largest\nholds 0.6%.\n"));
 	free(text);
 }
 
@@ -143,7 +144,8 @@ static void test_names_of_the_target_side(void **state)
 	case_snapshot();
 	options.context = 1;
 	expect_report(NULL, &names, &options,
-		      "#1  265 bytes in 5 blocks were not free (10 allocs, 5 frees)\n"
+		      "#1  265 bytes in 5 blocks were not free (48%)\n"
+		      "    10 allocs, 5 frees\n"
 		      "    530 bytes allocated, at most 265 in use; first 11.40 s ago, last "
 		      "11.40 s ago\n"
 		      "    malloc()+0x0 in /lib/libc.so.6\n"
@@ -151,10 +153,10 @@ static void test_names_of_the_target_side(void **state)
 		      "    /src/demo+0x1200 [8a3f01]\n"
 		      "    __libc_start_call_main()+0xca in /lib/libc.so.6\n");
 	text = case_report(&lost, &names, &plain);
-	assert_non_null(strstr(text,
-			       "the largest holds 48%. Names are incomplete: memtrace-fs did\n"
-			       "not answer within 10 s.\n"));
-	assert_non_null(strstr(text, "(10 allocs, 5 frees)\n    demo+0x1140 [8a3f01]\n"));
+	assert_non_null(strstr(
+		text, "the largest holds\n48%. Names are incomplete: memtrace-fs did not "
+		      "answer within 10 s.\n"));
+	assert_non_null(strstr(text, "10 allocs, 5 frees\n    demo+0x1140 [8a3f01]\n"));
 	assert_non_null(strstr(text, "    __libc_start_call_main() in libc.so.6\n"));
 	free(text);
 }
@@ -206,11 +208,11 @@ static void test_not_followed(void **state)
 		(struct snapshot_missed){strdup("/opt/c.so"), NULL, strdup("no room")};
 	heap->missed_count = 2;
 	text = case_report(&knowing, NULL, &options);
-	assert_non_null(strstr(text, "552 bytes in 56 blocks that were allocated by what "
-				     "memtrace followed are in use,\n"));
+	assert_non_null(strstr(text, "What 3 call stacks allocated by what memtrace followed "
+				     "is in use; "));
 	assert_non_null(strstr(text,
 			       "\nnot followed: malloc in /opt/a\\x1b.so: it is too short\n"
-			       "not followed: /opt/c.so: no room\n\n#"));
+			       "not followed: /opt/c.so: no room\n\n1. #"));
 	free(text);
 	heap->totals = (struct region_totals){0};
 	text = case_report(&knowing, NULL, &options);
@@ -241,13 +243,13 @@ static void test_growth_is_marked(void **state)
 	case_snapshot();
 	options.before = before;
 	text = case_report(&knowing, NULL, &options);
-	assert_non_null(strstr(text,
-			       "#1  26 bytes in 3 blocks were not free (3 allocs, 0 frees)\n"
-			       "    grown by 16 bytes since the last report\n"
-			       "    main() in"));
+	assert_non_null(strstr(text, "1. #1  26 bytes in 3 blocks were not free (96%)\n"
+				     "    3 allocs, 0 frees\n"
+				     "    grown by 16 bytes since the last report\n"
+				     "    main() in"));
 	assert_non_null(
-		strstr(text, "(3 allocs, 0 frees)\n    grown by 2 blocks since the last"));
-	assert_non_null(strstr(text, "(1 allocs, 0 frees)\n    new since the last report\n"));
+		strstr(text, "3 allocs, 0 frees\n    grown by 2 blocks since the last"));
+	assert_non_null(strstr(text, "1 alloc, 0 frees\n    new since the last report\n"));
 	free(text);
 	options.before = heap;
 	text = case_report(&knowing, NULL, &options);
@@ -275,7 +277,7 @@ static void test_remarks(void **state)
 	case_snapshot();
 	text = case_report(&r, NULL, &plain);
 	assert_non_null(
-		strstr(text, "48%.\nNames are missing: /dbg/demo: another build\n\n#1"));
+		strstr(text, "48%.\nNames are missing: /dbg/demo: another build\n\n1. #1"));
 	free(text);
 	out = open_memstream(&text, &len);
 	assert_int_equal(report_modules(heap, &r, out), 0);
@@ -283,6 +285,92 @@ static void test_remarks(void **state)
 	assert_non_null(strstr(text, "    names: its own .symtab\n"
 				     "    not used: /dbg/demo: another build\n0x7f"));
 	free(text);
+}
+
+/* What comes again and again takes a line; the frames are all there with -v. */
+static void test_recursion(void **state)
+{
+	struct report_options options = plain;
+	frame_t frames[64];
+	size_t count = 0;
+	char *text;
+
+	(void)state;
+	frames[count++] = MALLOC;
+	frames[count++] = frame_of(1, 0x1300); /* three functions, the first of them new */
+	for (size_t i = 0; i < 31; i++)
+		frames[count++] = MAIN;
+	for (size_t i = 0; i < 4; i++) {
+		frames[count++] = frame_of(1, 0x1140);
+		frames[count++] = frame_of(1, 0x1300);
+	}
+	frames[count++] = MAIN;
+	frames[count++] = MAIN; /* twice is not often */
+	case_stack(frames, count, WALK_ROOT, 1, 0, 8);
+	case_snapshot();
+	text = case_report(&knowing, NULL, &plain);
+	assert_non_null(strstr(
+		text,
+		"    1 alloc, 0 frees\n"
+		"    push() in /src/list.h:9 (inlined)\n"
+		"    ns::List<...>::insert(std::pair<...> const&, int) in /src/list.cc:77\n"
+		"    main() in /src/demo.c:50 (x31)\n"
+		"    multimalloc() in /src/demo.c:28\n"
+		"    operator new(unsigned long) in /src/new.h:3 (inlined)\n"
+		"    push() in /src/list.h:9 (inlined)\n"
+		"    ns::List<...>::insert(std::pair<...> const&, int) in /src/list.cc:77\n"
+		"        ... the 4 lines above: x4\n"
+		"    main() in /src/demo.c:50\n"
+		"    main() in /src/demo.c:50\n"
+		"\n"));
+	free(text);
+	options.context = 1;
+	text = case_report(&knowing, NULL, &options);
+	assert_null(strstr(text, "(x31)"));
+	free(text);
+}
+
+static void expect_size(uint64_t bytes, const char *expected)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	print_size_beside(out, bytes);
+	fclose(out);
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+static void expect_percent(uint64_t part, uint64_t whole, const char *expected)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	print_percent(out, part, whole);
+	fclose(out);
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+static void test_numbers(void **state)
+{
+	(void)state;
+	expect_size(0, "");
+	expect_size(1023, "");
+	expect_size(1024, " (1.0 KiB)");
+	expect_size(1048575, " (1023.9 KiB)");
+	expect_size(5900667, " (5.6 MiB)");
+	expect_size(UINT64_MAX, " (15.9 EiB)");
+	expect_percent(0, 5, "0.0%");
+	expect_percent(1, 5000, "less than 0.1%");
+	expect_percent(32, 1000, "3.2%");
+	expect_percent(486, 1000, "48%");
+	expect_percent(999999, 1000000, "99.9%");
+	expect_percent(UINT64_MAX - 1, UINT64_MAX, "99.9%");
+	expect_percent(7, 7, "100%");
+	expect_percent(7, 0, "0.0%");
 }
 
 static void expect_end(enum walk_end end, const char *expected)
@@ -345,16 +433,18 @@ static void test_nothing_in_use(void **state)
 	options.all = true;
 	text = case_report(&knowing, NULL, &options);
 	assert_non_null(strstr(text,
-			       "#1  0 bytes in 0 blocks were not free (2 allocs, 2 frees)\n"
+			       "1. #1  0 bytes in 0 blocks were not free\n"
+			       "    2 allocs, 2 frees\n"
 			       "    malloc() in libc.so.6\n")); /* all of it is allocator */
 	free(text);
 	snapshot_destroy(heap);
 	case_stack(stack, 1, WALK_ROOT, 1, 0, 1);
 	case_snapshot();
 	text = case_report(&knowing, NULL, &plain);
-	assert_non_null(
-		strstr(text, "\n1 byte in 1 block that was allocated while memtrace watched is "
-			     "in use, from 1\ncall stack.\n"));
+	assert_non_null(strstr(text,
+			       "\nWhat 1 call stack allocated while memtrace watched is in "
+			       "use.\n"));
+	assert_non_null(strstr(text, "\n    in use: 1 byte in 1 block\n"));
 	free(text);
 }
 
@@ -370,10 +460,10 @@ static void test_control_characters(void **state)
 	free(heap->modules[0].path);
 	heap->modules[0].path = strdup("/tmp/\x1b[2J\n\xc3\xa4\xff");
 	free(heap->command[1]);
-	heap->command[1] = strdup("\xc2\x9b\r");
+	heap->command[1] = strdup("\xc2\x9b\xe2\x80\xae");
 	text = case_report(NULL, NULL, &plain);
 	assert_non_null(strstr(text, "    \\x1b[2J\\x0a\xc3\xa4\\xff+0x1140 [8a3f01]\n"));
-	assert_non_null(strstr(text, "(./demo \\xc2\\x9b\\x0d)"));
+	assert_non_null(strstr(text, "(./demo \\xc2\\x9b\\xe2\\x80\\xae)"));
 	free(text);
 }
 
@@ -410,8 +500,11 @@ static void test_status(void **state)
 
 	(void)state;
 	case_snapshot();
-	heap->totals = (struct region_totals){
-		.allocs = 205, .frees = 205, .allocated_bytes = 51885, .freed_bytes = 51885};
+	heap->totals = (struct region_totals){.allocs = 205,
+					      .frees = 205,
+					      .allocated_bytes = 51885,
+					      .freed_bytes = 51885,
+					      .peak_bytes = 51200};
 	assert_int_equal(report_status(heap, out), 0);
 	heap->totals.frees_of_unknown = 12;
 	heap->totals.lost_events = 3;
@@ -420,17 +513,22 @@ static void test_status(void **state)
 	assert_int_equal(report_status(heap, out), 0);
 	fclose(out);
 	assert_string_equal(
-		text, "HEAP SUMMARY Wed Feb 23 16:31:51 2022\n"
-		      "\n"
-		      "    in use: 0 bytes in 0 blocks\n"
-		      "    total heap usage: 205 allocs, 205 frees, 51885 bytes allocated\n"
-		      "HEAP SUMMARY Wed Mar  2 16:31:51 2022\n"
-		      "\n"
-		      "    in use: 0 bytes in 0 blocks\n"
-		      "    total heap usage: 205 allocs, 205 frees, 51885 bytes allocated\n"
-		      "    freed, allocated before counting began: 12 blocks\n"
-		      "    lost events: 3 (the counts above are not exact)\n"
-		      "    not counted, memtrace had no memory: 7 blocks\n");
+		text,
+		"HEAP SUMMARY Wed Feb 23 16:31:51 2022\n"
+		"\n"
+		"    in use: 0 bytes in 0 blocks\n"
+		"    total heap usage: 205 allocs, 205 frees, 51885 bytes allocated (50.6 "
+		"KiB)\n"
+		"    peak: 51200 bytes (50.0 KiB)\n"
+		"HEAP SUMMARY Wed Mar  2 16:31:51 2022\n"
+		"\n"
+		"    in use: 0 bytes in 0 blocks\n"
+		"    total heap usage: 205 allocs, 205 frees, 51885 bytes allocated (50.6 "
+		"KiB)\n"
+		"    peak: 51200 bytes (50.0 KiB)\n"
+		"    freed, allocated before counting began: 12 blocks\n"
+		"    lost events: 3 (the counts above are not exact)\n"
+		"    not counted, memtrace had no memory: 7 blocks\n");
 	free(text);
 }
 
@@ -479,6 +577,17 @@ static void test_which_frames_are_allocators(void **state)
 		"_Znwm",
 		"_ZnamSt11align_val_t",
 		"std::allocator<int>::allocate(unsigned long)",
+		"std::vector<int, std::allocator<int> >::push_back(int const&)",
+		"std::getline",
+		"void std::vector<a::b>::_M_realloc_insert<a::b>(a::b&&)",
+		"std::_MakeUniq<a>::__single_object std::make_unique<a, int (*)(int)>(int "
+		"(*&&)(int))",
+		"unsigned long* std::f(int)",
+		"decltype (x(y)) std::__invoke<a>(a)",
+		"std::__cxx11::basic_string<char>::operator=(char const*)",
+		"_ZNSt6vectorIiSaIiEE9push_backERKi",
+		"_ZNSt7__cxx1112basic_stringIcE9_M_createERmm",
+		"__cxa_allocate_exception",
 		"std::allocator_traits<std::allocator<int> >::allocate(std::allocator<int>&, "
 		"unsigned long)",
 		"__gnu_cxx::new_allocator<int>::allocate(unsigned long, void const*)",
@@ -491,8 +600,16 @@ static void test_which_frames_are_allocators(void **state)
 		"my_malloc",
 		"malloc_trim",
 		"g_malloc",
-		"std::getline",
-		"std::vector<int, std::allocator<int> >::push_back(int const&)",
+		"std::vector<int> a::make(std::vector<int>)",
+		"std::ostream& operator<<(std::ostream&, a const&)",
+		"a::operator std::string() const",
+		"(anonymous namespace)::f(std::string)",
+		"a::f(int (*)(int), std::string)",
+		"int a::f<std::string>(std::string)",
+		"stdx::f()",
+		"main::{lambda(std::string)#1}::operator()(std::string) const",
+		"void (*)(",
+		"<<<",
 		"",
 		"strdupa",
 		"a_function_name_that_is_longer_than_any_allocator_function",
@@ -557,6 +674,11 @@ static void test_utf8(void **state)
 	assert_int_equal(utf8_next("\xe2\x82", &code), 0);	   /* cut */
 	assert_int_equal(utf8_next("\x80", &code), 0);
 	assert_int_equal(utf8_columns("a\xc3\xa4\n"), 6);
+	assert_true(utf8_is_control(0x1b) && utf8_is_control(0x9b) && utf8_is_control(0x202e));
+	assert_true(utf8_is_control(0x2066) && utf8_is_control(0x200f) &&
+		    utf8_is_control(0xe0001));
+	assert_false(utf8_is_control(' ') || utf8_is_control(0xe4) || utf8_is_control(0x20ac));
+	assert_false(utf8_is_control(0x1f600) || utf8_is_control(0xe0080));
 }
 
 /* 100 000 call stacks of 20 frames, 1 000 000 live blocks. */
@@ -625,6 +747,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_not_followed, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_growth_is_marked, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_remarks, case_begin, case_end),
+		cmocka_unit_test_setup_teardown(test_recursion, case_begin, case_end),
+		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_every_end_says_why),
 		cmocka_unit_test_setup_teardown(test_nothing_in_use, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_control_characters, case_begin, case_end),

@@ -1,0 +1,162 @@
+/*
+ * How a report begins: which process, watched for how long, and a sentence of verdict, which
+ * leaves the totals to the HEAP SUMMARY at its end.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/scope.h"
+#include "report/head.h"
+#include "report/print.h"
+#include "report/utf8.h"
+
+static void print_duration(FILE *out, const struct snapshot *s)
+{
+	double seconds = report_seconds(s);
+	uint64_t whole = (uint64_t)seconds;
+
+	if (whole < 60)
+		fprintf(out, "%.1f s", seconds);
+	else if (whole < 3600)
+		fprintf(out, "%" PRIu64 " min %" PRIu64 " s", whole / 60, whole % 60);
+	else
+		fprintf(out, "%" PRIu64 " h %" PRIu64 " min", whole / 3600, whole / 60 % 60);
+}
+
+/* Without the blanks that setproctitle() leaves behind it. */
+static void print_argument(FILE *out, const char *argument)
+{
+	size_t len = strlen(argument);
+	scope_free char *shown = NULL;
+
+	while (len && argument[len - 1] == ' ')
+		len--;
+	shown = strndup(argument, len);
+	if (shown)
+		utf8_print(out, shown);
+}
+
+/* The command, as many whole arguments as fit in `columns`; all with -v. */
+static void print_command(FILE *out, const struct snapshot *s, size_t columns, bool verbose)
+{
+	size_t used = 0;
+
+	for (char **arg = s->command; arg && *arg; arg++) {
+		size_t len = utf8_columns(*arg) + (arg != s->command);
+
+		if (!verbose && arg != s->command && used + len > columns) {
+			fputs(" ...", out);
+			return;
+		}
+		if (arg != s->command)
+			putc(' ', out);
+		print_argument(out, *arg);
+		used += len;
+	}
+}
+
+static void print_process(FILE *out, const struct snapshot *s, bool verbose)
+{
+	fprintf(out, "Process %d", s->pid);
+	if (s->command && *s->command) {
+		fputs(" (", out);
+		print_command(out, s, 30, verbose);
+		putc(')', out);
+	}
+	fputs(", watched for ", out);
+	print_duration(out, s);
+	fputs(s->running ? "\n\n" : ", ended\n\n", out);
+}
+
+/* "; the largest holds 48%" */
+static void print_largest(FILE *out, const struct snapshot *s, uint64_t users)
+{
+	uint64_t in_use = s->totals.allocated_bytes - s->totals.freed_bytes, largest = 0;
+
+	if (users < 2 || !in_use)
+		return;
+	for (uint32_t id = 0; id < s->context_count; id++)
+		if (largest < report_in_use_bytes(&s->contexts[id]))
+			largest = report_in_use_bytes(&s->contexts[id]);
+	fputs("; the largest holds ", out);
+	print_percent(out, largest, in_use);
+}
+
+/* Claims no more than was watched. */
+static const char *watched(const struct snapshot *s)
+{
+	return s->missed_count ? "by what memtrace followed" : "while memtrace watched";
+}
+
+static void print_users(FILE *out, const struct snapshot *s)
+{
+	uint64_t users = 0;
+
+	for (uint32_t id = 0; id < s->context_count; id++)
+		users += report_in_use_blocks(&s->contexts[id]) > 0;
+	fputs("What ", out);
+	print_count(out, users, "call stack");
+	fprintf(out, " allocated %s %s", watched(s),
+		s->running ? "is in use" : "was not freed");
+	print_largest(out, s, users);
+	putc('.', out);
+}
+
+static void write_verdict(FILE *out, const struct snapshot *s)
+{
+	if (s->blind)
+		fprintf(out, "No allocator %s: what the process allocates is not known.",
+			s->missed_count ? "can be followed" : "was found");
+	else if (!s->totals.allocs)
+		fprintf(out, "Nothing was allocated %s.", watched(s));
+	else if (s->totals.allocs == s->totals.frees)
+		fprintf(out, "All that was allocated %s has been freed.", watched(s));
+	else
+		print_users(out, s);
+}
+
+static void print_verdict(FILE *out, const struct report_job *job)
+{
+	const char *why = NULL;
+	scope_free char *text = NULL;
+	size_t len;
+	FILE *side = open_memstream(&text, &len);
+
+	if (!side)
+		return;
+	write_verdict(side, job->snapshot);
+	if (job->resolver && !resolver_is_alive(job->resolver, &why)) {
+		fputs(" Names are incomplete: ", side);
+		utf8_print(side, why ? why : "memtrace-fs is gone");
+		putc('.', side);
+	}
+	fclose(side);
+	if (text)
+		print_wrapped(out, text);
+}
+
+/* Debug files that are there but were not used, of modules whose names are missed. */
+static void print_remarks(FILE *out, const struct report_job *job, const struct names *names)
+{
+	for (size_t i = 0; job->resolver && i < job->snapshot->module_count; i++) {
+		uint32_t instance = (uint32_t)i + 1;
+		const char *remark = names_are_missing(names, instance)
+					     ? resolver_remark(job->resolver, instance)
+					     : NULL;
+
+		if (remark) {
+			fputs("Names are missing: ", out);
+			utf8_print(out, remark);
+			putc('\n', out);
+		}
+	}
+}
+
+void head_print(FILE *out, const struct report_job *job, const struct names *names)
+{
+	print_process(out, job->snapshot, job->options->verbose);
+	print_verdict(out, job);
+	not_followed_text(job->snapshot, out);
+	print_remarks(out, job, names);
+}

@@ -1,0 +1,11 @@
+/* How a report in text begins. */
+#ifndef MEMTRACE_HEAD_H
+#define MEMTRACE_HEAD_H
+
+#include <stdio.h>
+
+#include "report/job.h"
+
+void head_print(FILE *out, const struct report_job *job, const struct names *names);
+
+#endif

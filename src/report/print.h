@@ -1,0 +1,25 @@
+/* Numbers and paragraphs as a person reads them. */
+#ifndef MEMTRACE_PRINT_H
+#define MEMTRACE_PRINT_H
+
+#include <stdio.h>
+
+#include "base/types.h"
+
+/* "1 block", "2 blocks". */
+void print_count(FILE *out, uint64_t count, const char *what);
+
+/* "5.6 MiB".  Below 1024 there is nothing to say beside the bytes themselves: false, and
+ * nothing is written. */
+bool print_size(FILE *out, uint64_t bytes);
+
+/* " (5.6 MiB)", or nothing. */
+void print_size_beside(FILE *out, uint64_t bytes);
+
+/* "48%", "3.2%", "less than 0.1%".  Only what is all of it is 100%. */
+void print_percent(FILE *out, uint64_t part, uint64_t whole);
+
+/* A paragraph: broken at blanks so that it stays within 80 columns. */
+void print_wrapped(FILE *out, const char *text);
+
+#endif
