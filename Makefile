@@ -148,12 +148,14 @@ $(O)/tests/unit/%: tests/unit/%.c $(UNIT_LIBS)
 TARGET_FLAGS := -g -O2 -fno-builtin -Wall -Wextra -D_GNU_SOURCE -pthread
 TARGET_BIN := $(patsubst %.c,$(O)/%,$(filter-out %plugin.c %_preload.c %splitstack.c %sanitized.c,$(wildcard tests/targets/*.c))) \
 	      $(patsubst %.cc,$(O)/%,$(wildcard tests/targets/*.cc))
-TARGET_SO := $(addprefix $(O)/tests/targets/,plugin_a.so plugin_b.so count_preload.so plain_preload.so)
+TARGET_SO := $(addprefix $(O)/tests/targets/,plugin_a.so plugin_b.so count_preload.so plain_preload.so gap_preload.so)
 # The same programs, built as people build them.
 KINDS := threads-static threads-static-pie threads-nopie threads-stripped threads-lld operators-static \
 	 hugify-static
 ifneq ($(filter x86_64-%,$(TRIPLET)),) # gcc's -fsplit-stack is of few CPUs
 KINDS += splitstack
+# Allocators by hand, see bump_alloc.S.
+TARGET_SO += $(patsubst %,$(O)/tests/targets/alloc_%.so,plain textrel short branch table falls lands)
 endif
 ifneq ($(wildcard $(shell $(CC) -print-file-name=liblsan.so)),)
 KINDS += sanitized-leak sanitized-address
@@ -204,6 +206,10 @@ $(O)/tests/targets/%_preload.so: tests/targets/%_preload.c
 $(O)/tests/targets/plugin_%.so: tests/targets/plugin.c
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -DPLUGIN="'$*'" -fPIC -shared -o $@ $<
+
+$(O)/tests/targets/alloc_%.so: tests/targets/bump_alloc.S
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) -shared -nostdlib -Wl,-z,notext -D$(shell echo $* | tr a-z A-Z) -o $@ $<
 
 # The oracle of stacks (elfutils), and the recorder that tries it out (libunwind).
 E2E_BIN := $(O)/tests/e2e/stack_oracle $(O)/tests/e2e/kill_at

@@ -1,6 +1,11 @@
 /*
  * Applying hooks: stubs into the slack, then five bytes per function.
  *
+ * First comes a second look.  The plan was made while the process ran, and it may have
+ * unmapped the module since, or mapped something else there: what the plan relied on (the
+ * code that it displaces and has searched, the slack, and which file they are of) must be
+ * as it was.
+ *
  * The order makes every moment right, also one in which we are killed and every thread
  * runs on: stubs are complete before anything leads to them; a thread that stands within
  * bytes that a patch will cover is then moved to the same instruction in the copy, at
@@ -9,6 +14,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include "capture/hooks.h"
 #include "tracer/inside.h"
@@ -99,15 +105,14 @@ static int patch_write(struct hook *hook, struct tracee *tracee, struct undo *un
 		       struct err *err)
 {
 	const struct module *module = modules_by_instance(modules, hook->instance);
-	uint32_t skip = (uint32_t)(hook->stub.function - hook->address);
-	int rc = undo_patch(undo, &tracee->target, hook->stub.function, hook->code + skip,
-			    hook->stub.patch, tracee->arch->patch_len);
+	int rc = undo_patch(undo, &tracee->target, hook->stub.function,
+			    hook->code.bytes + hook->stub.skipped, hook->stub.patch,
+			    tracee->arch->patch_len);
 
 	if (rc)
 		return err_sys(err, rc, "cannot set a breakpoint on %s in %s",
 			       hook->function->name, module->path);
-	free(hook->code);
-	hook->code = NULL;
+	code_deinit(&hook->code);
 	hook->applied = true;
 	notes->step(notes->arg, "Set breakpoint on %s in %s:0x%" PRIx64 " (0x%" PRIx64 ")",
 		    hook->function->name, module->path, hook->address - module->bias,
@@ -184,12 +189,53 @@ int hooks_resign(struct hooks *hooks, struct tracee *tracee, int signo, struct e
 	return 0;
 }
 
+static bool is_there(struct tracee *tracee, taddr_t addr, const uint8_t *bytes, size_t len)
+{
+	uint8_t there[256];
+
+	for (size_t n; len; addr += n, bytes += n, len -= n) {
+		n = len < sizeof(there) ? len : sizeof(there);
+		if (target_read(&tracee->target, addr, there, n) || memcmp(there, bytes, n))
+			return false;
+	}
+	return true;
+}
+
+/* Since it was planned, the process has run: is everything as it was then? */
+static bool plan_holds(const struct hooks *hooks, struct tracee *tracee)
+{
+	struct maps maps = {0};
+	struct err err;
+	bool holds = maps_read(tracee_alive(tracee), &maps, &err) == 0;
+
+	for (size_t i = 0; holds && i < hooks->list.len; i++) {
+		const struct hook *hook = &hooks->list.at[i];
+
+		holds = hook->applied ||
+			(place_is(&hook->place, &maps, hook->address) &&
+			 is_there(tracee, hook->address, hook->code.there, hook->code.len));
+	}
+	for (size_t i = 0; holds && i < hooks->areas.len; i++) {
+		const struct hook_area *area = &hooks->areas.at[i];
+
+		holds = area->applied || !area->area.trap_pc ||
+			(place_is(&area->place, &maps, area->area.base) &&
+			 is_there(tracee, area->area.base, area->old, area->area.len));
+	}
+	maps_deinit(&maps);
+	return holds;
+}
+
 int hooks_apply(struct hooks *hooks, struct tracee *tracee, struct undo *undo,
 		const struct modules *modules, const struct hook_notes *notes, struct err *err)
 {
 	struct moving moving = {hooks, tracee};
-	int rc = areas_write(hooks, tracee, undo, err);
+	int rc;
 
+	if (!plan_holds(hooks, tracee))
+		return err_set(err, -ESTALE, "the code of pid %d changes all the time",
+			       tracee->pid);
+	rc = areas_write(hooks, tracee, undo, err);
 	if (rc)
 		return rc;
 	tracee_for_each(tracee, thread_move, &moving);

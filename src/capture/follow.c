@@ -16,7 +16,7 @@
 #include "capture/heritage.h"
 #include "tracer/inside.h"
 
-enum { AT_BASE_TAG = 7, APPLY_TRIES = 200, APPLY_PAUSE_NS = 1000000 };
+enum { AT_BASE_TAG = 7, APPLY_TRIES = 200, APPLY_PAUSE_NS = 1000000, PLAN_TRIES = 20 };
 
 static const struct hook_notes *notes_of(struct engine *engine, struct hook_notes *notes)
 {
@@ -161,11 +161,16 @@ int engine_inherit(struct engine *engine, struct err *err)
 int engine_follow(struct engine *engine, enum hook_scope scope, struct err *err)
 {
 	size_t planned = 0;
-	int rc = plan(engine, scope, &planned, err);
+	int rc = -ESTALE;
 
-	if (!rc && planned)
-		rc = apply(engine, err);
-	tracee_resume(&engine->tracee);
+	for (int tries = 0; tries < PLAN_TRIES && rc == -ESTALE && !engine->ended; tries++) {
+		if (tries)
+			hooks_unplan(&engine->hooks);
+		rc = plan(engine, scope, &planned, err);
+		if (!rc && planned)
+			rc = apply(engine, err);
+		tracee_resume(&engine->tracee);
+	}
 	return rc ? rc : engine_check_program(engine, err);
 }
 

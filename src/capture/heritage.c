@@ -155,9 +155,19 @@ static bool is_within(const struct heritage *h, taddr_t at)
 	return false;
 }
 
-/* there: len bytes of code as they are; file: as they should be, or NULL: nobody knows. */
+/* Then the file does not say what was there. */
+static bool is_relocated(struct image *image, uint64_t vaddr, uint32_t len)
+{
+	for (uint32_t i = 0; i < len; i++)
+		if (image_is_relocated(image, vaddr + i))
+			return true;
+	return false;
+}
+
+/* there: len bytes of code as they are; file: as they should be but for the image's
+ * relocations, or NULL: nobody knows. */
 static void piece_search(struct heritage *h, taddr_t begin, const uint8_t *there,
-			 const uint8_t *file, size_t len)
+			 const uint8_t *file, struct image *image, taddr_t bias, size_t len)
 {
 	uint32_t patch_len = h->tracee->arch->patch_len;
 
@@ -174,7 +184,8 @@ static void piece_search(struct heritage *h, taddr_t begin, const uint8_t *there
 			continue;
 		if (file)
 			memcpy(patch.original, file + i, patch_len);
-		if (!file || !vec_push(&h->patches, patch))
+		if (!file || is_relocated(image, patch.at - bias, patch_len) ||
+		    !vec_push(&h->patches, patch))
 			h->held[area] = true;
 		i += patch_len - 1;
 	}
@@ -197,9 +208,9 @@ static void code_search(struct heritage *h, struct image *image, taddr_t bias, t
 			continue; /* the page is unmapped, or the next one; or it is the end */
 		next = at + (taddr_t)len - overlap;
 		if (!image || image_read(image, at - bias, file, (size_t)len))
-			piece_search(h, at, there, NULL, (size_t)len);
+			piece_search(h, at, there, NULL, NULL, 0, (size_t)len);
 		else if (memcmp(there, file, (size_t)len))
-			piece_search(h, at, there, file, (size_t)len);
+			piece_search(h, at, there, file, image, bias, (size_t)len);
 	}
 	if (!there || !file)
 		memset(h->held, true, sizeof(h->held));

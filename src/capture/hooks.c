@@ -82,8 +82,7 @@ const struct function *hooks_functions(bool loader, size_t *count)
 
 static void hook_deinit(struct hook *hook)
 {
-	free(hook->code);
-	hook->code = NULL;
+	code_deinit(&hook->code);
 }
 
 static void area_deinit(struct hook_area *area)
@@ -113,6 +112,41 @@ void hooks_deinit(struct hooks *hooks)
 	vec_deinit(&hooks->list);
 	vec_deinit(&hooks->areas);
 	vec_deinit(&hooks->seen);
+}
+
+static void seen_forget(struct hooks *hooks, uint32_t instance)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < hooks->seen.len; i++)
+		if (hooks->seen.at[i] != instance)
+			hooks->seen.at[kept++] = hooks->seen.at[i];
+	hooks->seen.len = kept;
+}
+
+/* (Areas that were written stay in use: a thread may have been moved there.) */
+void hooks_unplan(struct hooks *hooks)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < hooks->list.len; i++) {
+		struct hook *hook = &hooks->list.at[i];
+
+		if (hook->applied) {
+			hooks->list.at[kept++] = *hook;
+			continue;
+		}
+		seen_forget(hooks, hook->instance);
+		hook_deinit(hook);
+	}
+	hooks->list.len = kept;
+	for (; hooks->areas.len; hooks->areas.len--) {
+		struct hook_area *area = &hooks->areas.at[hooks->areas.len - 1];
+
+		if (area->applied || !area->area.trap_pc)
+			return;
+		area_deinit(area);
+	}
 }
 
 static bool is_mapped(const struct modules *modules, uint32_t instance)

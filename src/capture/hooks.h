@@ -12,6 +12,8 @@
 
 #include "arch/arch.h"
 #include "base/vec.h"
+#include "capture/code.h"
+#include "capture/place.h"
 #include "capture/supply.h"
 #include "elf/module.h"
 #include "region/frame.h"
@@ -49,15 +51,17 @@ struct hook {
 	taddr_t address;   /* the function's entry */
 	struct stub stub;
 	uint32_t area; /* index into hooks.areas */
-	uint8_t *code; /* its bytes by the file; freed when applied */
-	size_t code_len;
+	/* What was planned with; freed when applied. */
+	struct code code;
+	struct place place;
 	bool applied;
 };
 
 struct hook_area {
 	struct stub_area area;
 	uint32_t home; /* instance of the module whose slack it is in */
-	uint8_t *old;  /* area.len bytes, by the file */
+	uint8_t *old;  /* area.len bytes, by the file and as they are */
+	struct place place;
 	bool applied;
 	bool hardened; /* its soft trap leads to the hard one */
 };
@@ -101,9 +105,13 @@ int hooks_plan(struct hooks *hooks, struct tracee *tracee, const struct modules 
 	       size_t *planned, struct err *err);
 
 /* Writes what was planned.  The world stands.  -EAGAIN: a thread would return into
- * the middle of a patch; let it run a moment and try again. */
+ * the middle of a patch; let it run a moment and try again.  -ESTALE: what was planned with
+ * is no more as it was; hooks_unplan() and plan anew. */
 int hooks_apply(struct hooks *hooks, struct tracee *tracee, struct undo *undo,
 		const struct modules *modules, const struct hook_notes *notes, struct err *err);
+
+/* As if what is not applied had never been planned. */
+void hooks_unplan(struct hooks *hooks);
 
 /* Modules that were unmapped take their hooks with them. */
 void hooks_forget_unmapped(struct hooks *hooks, struct undo *undo,

@@ -1,11 +1,12 @@
 /*
  * Planning hooks: what is where, by the files; nothing is changed.
  *
- * Original code is always what the *file* says: memory may hold the patch of a
- * predecessor that was killed.  Such a patch is known by where it jumps to (an area
- * with our magic) and is simply written over; room that is still in use is passed
- * over (heritage.h wipes it when nobody is inside).  Any other difference between memory and
- * file means that somebody else works there: that function is left alone, with a warning.
+ * Only code that is known to be whole is displaced (code.h).  The patch of a predecessor that
+ * was killed, known by where it jumps to (an area with our magic), is simply written over;
+ * room that is still in use is passed over (heritage.h wipes it when nobody is inside).
+ *
+ * The target runs meanwhile, and changes: what a plan relies on goes with it (hook.code,
+ * area.old, and their places), and is looked at again before it is applied.
  */
 #include "capture/plan.h"
 
@@ -16,8 +17,6 @@
 #include "capture/heritage.h"
 #include "capture/room.h"
 
-enum { CODE_MAX = 4096, SHORT_CODE = 16 };
-
 struct planning {
 	struct hooks *hooks;
 	struct tracee *tracee;
@@ -25,7 +24,8 @@ struct planning {
 	const struct maps *maps;
 	const struct hook_notes *notes;
 	int signo;
-	bool half; /* the free of the module that is looked through is left alone */
+	const char *half; /* a function that is needed, of the module that is looked through, and
+			     can't be followed */
 };
 
 /* ---- hooks ------------------------------------------------------------- */
@@ -70,54 +70,23 @@ static bool hook_named(const struct planning *p, struct module *module, size_t f
 	return false;
 }
 
-struct leftover_search {
-	taddr_t addr;
-	bool found;
-};
-
-static bool leftover_covers(void *arg, taddr_t begin, taddr_t end)
-{
-	struct leftover_search *search = arg;
-
-	search->found = search->addr >= begin && search->addr < end;
-	return search->found;
-}
-
-/* Is what stands at the function (a patch's worth) by the file, or a patch of a
- * predecessor?  -EFAULT: nothing stands there: the process ends, or has another program. */
-static int code_is_known(struct planning *p, const struct hook *hook)
-{
-	const struct arch *arch = p->tracee->arch;
-	uint32_t skip = arch->patch_offset(hook->code, hook->code_len);
-	struct leftover_search search = {0};
-	uint8_t there[16];
-
-	if (target_read(&p->tracee->target, hook->address + skip, there, arch->patch_len))
-		return -EFAULT;
-	if (memcmp(there, hook->code + skip, arch->patch_len) == 0)
-		return true;
-	search.addr = arch->patch_target(there, (hook->address + skip) | hook->stub.thumb);
-	for (size_t i = 0; search.addr && !search.found && i < p->modules->mapped.len; i++) {
-		struct slack slack;
-
-		if (slack_of(p->modules->mapped.at[i], p->maps, &slack) &&
-		    search.addr - slack.base < slack.room)
-			heritage_visit(p->tracee, &slack, leftover_covers, &search);
-	}
-	return search.found;
-}
-
 static void hook_drop(struct hooks *hooks, size_t i)
 {
-	free(hooks->list.at[i].code);
+	code_deinit(&hooks->list.at[i].code);
 	memmove(&hooks->list.at[i], &hooks->list.at[i + 1],
 		(hooks->list.len - i - 1) * sizeof(hooks->list.at[0]));
 	hooks->list.len--;
 }
 
-static bool is_name(const struct hook *hook, const char *name)
+/* Does the allocator count wrong without this function? */
+static bool is_needed(const struct function *function)
 {
-	return strcmp(hook->function->name, name) == 0;
+	static const char *const names[] = {"malloc", "calloc", "realloc", "free"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (strcmp(function->name, names[i]) == 0)
+			return true;
+	return false;
 }
 
 static void hooks_drop(struct hooks *hooks, size_t first)
@@ -130,53 +99,64 @@ static void hooks_drop(struct hooks *hooks, size_t first)
 static void hooks_drop_half(struct planning *p, const struct module *module, size_t first)
 {
 	p->notes->miss(p->notes->arg, module, NULL,
-		       "without its free the allocator would be counted wrong");
-	hooks_drop(p->hooks, first);
+		       "without its %s the allocator would be counted wrong", p->half);
+	for (size_t i = p->hooks->list.len; i-- > first;)
+		if (p->hooks->list.at[i].function->call <= CALL_FREE)
+			hook_drop(p->hooks, i);
+	p->half = NULL;
+}
+
+#define CHANGED "its code is not as in the file (changed by another tool?)"
+
+/* 0, or what code_read() says, told and not followed: 1. */
+static int hook_read(struct planning *p, struct module *module, struct hook *hook,
+		     const struct image_symbol *symbol)
+{
+	const struct arch *arch = p->tracee->arch;
+	size_t len = code_size(module, symbol->value, symbol->size);
+	int rc = code_read(&hook->code, p->tracee, p->modules, p->maps, module, symbol->value,
+			   symbol->thumb, len);
+	uint32_t skip;
+
+	if (rc == -EFAULT) /* the process ends, or has another program */
+		return 1;
+	if (rc == -ENOMEM)
+		return rc;
+	if (rc) {
+		p->notes->miss(p->notes->arg, module, hook->function->name,
+			       "its code of %zu bytes can't be read in its file", len);
+		return 1;
+	}
+	skip = arch->patch_offset(hook->code.bytes, hook->code.len);
+	hook->stub.function = hook->address + skip;
+	hook->stub.skipped = skip;
+	if (hook->code.whole >= skip + arch->patch_len || hook->code.whole == hook->code.len)
+		return 0;
+	p->notes->miss(p->notes->arg, module, hook->function->name, CHANGED);
+	code_deinit(&hook->code);
+	return 1;
 }
 
 static int hook_add(struct planning *p, struct module *module, const struct function *function,
 		    const struct image_symbol *symbol, struct err *err)
 {
 	struct hook hook = {.function = function, .instance = module->instance};
-	size_t len = symbol->size ? symbol->size : SHORT_CODE;
-	uint32_t skip, patch_len = p->tracee->arch->patch_len;
-	int known;
+	int rc;
 
 	hook.address = module->bias + symbol->value;
 	hook.frame = frame_of(module->instance, symbol->value) | FRAME_EXACT;
 	hook.stub.thumb = symbol->thumb;
+	hook.stub.kind = function->kind;
+	hook.place = place_of_address(p->maps, hook.address);
 	if (hooked_before(p->hooks, hook.address))
 		return 0;
-	/* The padding behind a short function may be covered too; a neighbour's code not. */
-	if (len < SHORT_CODE)
-		len = SHORT_CODE - (symbol->value & (SHORT_CODE - 1));
-	if (len > CODE_MAX)
-		len = CODE_MAX;
-	hook.code = calloc(1, len);
-	if (!hook.code)
-		return err_set(err, -ENOMEM, "memory is short");
-	while (len >= patch_len && image_read(module->image, symbol->value, hook.code, len))
-		len /= 2;
-	hook.code_len = len;
-	known = len < patch_len ? 0 : code_is_known(p, &hook);
-	if (known <= 0) {
-		if (!known)
-			p->notes->miss(p->notes->arg, module, function->name,
-				       "its code is not as in the file (changed by another "
-				       "tool?)");
-		p->half |= !known && !strcmp(function->name, "free");
-		free(hook.code);
+	rc = hook_read(p, module, &hook, symbol);
+	if (rc == 1 && is_needed(function))
+		p->half = function->name;
+	if (rc == 0 && vec_push(&p->hooks->list, hook))
 		return 0;
-	}
-	skip = p->tracee->arch->patch_offset(hook.code, hook.code_len);
-	hook.stub.kind = function->kind;
-	hook.stub.function = hook.address + skip;
-	hook.stub.skipped = skip;
-	if (!vec_push(&p->hooks->list, hook)) {
-		free(hook.code);
-		return err_set(err, -ENOMEM, "memory is short");
-	}
-	return 0;
+	code_deinit(&hook.code);
+	return rc == 1 ? 0 : err_set(err, -ENOMEM, "memory is short");
 }
 
 struct finding_functions {
@@ -201,7 +181,7 @@ static int functions_find(struct planning *p, struct module *module, bool loader
 	size_t first = p->hooks->list.len;
 	int rc;
 
-	p->half = false;
+	p->half = NULL;
 	rc = entries_for_each(&entries, loader, function_found, &f);
 	if (!rc && p->half)
 		hooks_drop_half(p, module, first);
@@ -209,6 +189,36 @@ static int functions_find(struct planning *p, struct module *module, bool loader
 }
 
 /* ---- stubs ------------------------------------------------------------- */
+
+/* What the stubs would cover is nobody's as long as it is as in the file; -ENOSPC: it is not. */
+static int area_accept(struct planning *p, const struct module *home, const struct slack *slack,
+		       struct hook_area *ret, struct err *err)
+{
+	uint32_t len = ret->area.len;
+	uint8_t *there = malloc(len);
+	int rc;
+
+	ret->old = malloc(len);
+	ret->place = place_of_address(p->maps, slack->base);
+	if (!there || !ret->old)
+		rc = err_set(err, -ENOMEM, "memory is short");
+	else if (slack_original(home, slack, ret->old, len) ||
+		 target_read(&p->tracee->target, slack->base, there, len) ||
+		 memcmp(there, ret->old, len))
+		rc = -ENOSPC;
+	else
+		rc = 0;
+	free(there);
+	return rc;
+}
+
+static int hook_is_whole(const struct hook *hook, size_t *failed, size_t index, struct err *err)
+{
+	if (hook->code.whole >= hook->stub.skipped + hook->stub.displaced.original_len)
+		return 0;
+	*failed = index;
+	return err_set(err, -ENOTSUP, CHANGED);
+}
 
 /* Builds the stubs of hooks [first, list.len) in one home.  -ENOSPC, -ERANGE: try
  * another; -ENOTSUP: *failed can't be hooked. */
@@ -236,9 +246,8 @@ static int area_build(struct planning *p, struct module *module, const struct mo
 		    !hook_named(p, module, first, function->instead, &stubs[i].instead))
 			return err_set(err, -ENOTSUP, "its %s is not followed",
 				       function->instead);
-		code[i] = hooks[i].code + (stubs[i].function - hooks[i].address);
-		code_len[i] =
-			hooks[i].code_len - (size_t)(stubs[i].function - hooks[i].address);
+		code[i] = hooks[i].code.bytes + stubs[i].skipped;
+		code_len[i] = hooks[i].code.len - stubs[i].skipped;
 	}
 	ret->home = home->instance;
 	ret->area.base = slack.base;
@@ -247,14 +256,13 @@ static int area_build(struct planning *p, struct module *module, const struct mo
 					  failed, err);
 	if (rc)
 		return rc;
-	ret->old = malloc(ret->area.len);
-	if (!ret->old)
-		return err_set(err, -ENOMEM, "memory is short");
-	for (size_t i = 0; i < count; i++) {
+	rc = area_accept(p, home, &slack, ret, err);
+	for (size_t i = 0; !rc && i < count; i++) {
 		hooks[i].stub = stubs[i];
 		hooks[i].area = (uint32_t)p->hooks->areas.len;
+		rc = hook_is_whole(&hooks[i], failed, i, err);
 	}
-	return slack_original(home, &slack, ret->old, ret->area.len);
+	return rc;
 }
 
 /* Homes in order: the module itself, then modules that are never unmapped. */
@@ -296,10 +304,11 @@ static int module_build(struct planning *p, struct module *module, size_t first,
 			p->notes->miss(p->notes->arg, module,
 				       p->hooks->list.at[first + failed].function->name, "%s",
 				       err->text);
-			if (is_name(&p->hooks->list.at[first + failed], "free"))
+			if (is_needed(p->hooks->list.at[first + failed].function))
+				p->half = p->hooks->list.at[first + failed].function->name;
+			hook_drop(p->hooks, first + failed);
+			if (p->half)
 				hooks_drop_half(p, module, first);
-			else
-				hook_drop(p->hooks, first + failed);
 			continue;
 		}
 		if (rc != -ENOSPC && rc != -ERANGE)
@@ -360,7 +369,7 @@ int hooks_plan(struct hooks *hooks, struct tracee *tracee, const struct modules 
 	       const struct maps *maps, enum hook_scope scope, const struct hook_notes *notes,
 	       size_t *planned, struct err *err)
 {
-	struct planning p = {hooks, tracee, modules, maps, notes, hooks->signo, false};
+	struct planning p = {hooks, tracee, modules, maps, notes, hooks->signo, NULL};
 
 	loader_find(&p);
 	for (size_t i = 0; i < modules->mapped.len; i++) {

@@ -83,6 +83,10 @@ bool image_symbol_at(struct image *image, uint64_t vaddr, struct image_symbol *r
  * relocation or patch).  0, -EFAULT: not in a segment's file bytes. */
 int image_read(struct image *image, uint64_t vaddr, void *buf, size_t len);
 
+/* Does a relocation write the byte at vaddr, in code too?  Looks through all of them, in a file
+ * that has some in its text. */
+bool image_is_relocated(struct image *image, uint64_t vaddr);
+
 /* The end of a segment's slack: how many bytes behind vaddr + file_size up to the
  * page end are mapped from this segment alone.  See capture/slack.c. */
 

@@ -76,7 +76,7 @@ static void on_miss(void *arg, const struct module *module, const char *function
 /* ---- the child's code ---------------------------------------------------------- */
 
 /* All executable memory of files, one piece behind the other. */
-static uint8_t *code_read(struct fixture *f, size_t *len)
+static uint8_t *exec_read(struct fixture *f, size_t *len)
 {
 	uint8_t *bytes = NULL;
 
@@ -98,7 +98,7 @@ static uint8_t *code_read(struct fixture *f, size_t *len)
 static void assert_untouched(struct fixture *f)
 {
 	size_t len;
-	uint8_t *now = code_read(f, &len);
+	uint8_t *now = exec_read(f, &len);
 
 	assert_int_equal(len, f->before_len);
 	for (size_t i = 0; i < len; i++)
@@ -139,7 +139,7 @@ static int start(void **state)
 		fail_msg("%s", err.text);
 	f.hooks.signo = SIGURG;
 	f.hooks.supplies = &f.supplies;
-	f.before = code_read(&f, &f.before_len);
+	f.before = exec_read(&f, &f.before_len);
 	*state = &f;
 	return 0;
 }
@@ -356,7 +356,7 @@ static void what_applying_writes(void **state)
 		const struct hook *hook = &f->hooks.list.at[i];
 		bool entry;
 
-		assert_true(hook->applied && !hook->code);
+		assert_true(hook->applied && !hook->code.bytes);
 		assert_int_equal(target_read(&f->tracee.target, hook->stub.function, bytes,
 					     arch->patch_len),
 				 0);

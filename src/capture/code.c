@@ -1,0 +1,147 @@
+/*
+ * What a function's code is.
+ *
+ *    memory == file                               as it should be
+ *    memory != file where a relocation writes     memory is right (text relocations)
+ *    memory != file, a jump into an area of stubs a predecessor's patch: the file is right
+ *    memory != file otherwise                     somebody else works there: nobody can
+ *                                                 say what is meant to run
+ *
+ * Only what is known to be whole is displaced.  Behind the first byte that is not, the file
+ * says what the function is: for the search for branches that lead back.
+ */
+#include "capture/code.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "capture/heritage.h"
+
+enum { CODE_MAX = 4096, SHORT_CODE = 16 };
+
+void code_deinit(struct code *code)
+{
+	free(code->bytes);
+	free(code->there);
+	*code = (struct code){NULL, NULL, 0, 0};
+}
+
+/* ---- how long it is ---------------------------------------------------- */
+
+struct next_search {
+	uint64_t from, next;
+};
+
+static bool is_next(void *arg, const struct image_symbol *symbol)
+{
+	struct next_search *search = arg;
+
+	if (symbol->value >= search->from && symbol->value < search->next)
+		search->next = symbol->value;
+	return false;
+}
+
+size_t code_size(const struct module *module, uint64_t vaddr, uint64_t size)
+{
+	struct next_search search = {vaddr + (size ? size : 1), 0};
+
+	if (size >= CODE_MAX)
+		return CODE_MAX;
+	if (size >= SHORT_CODE)
+		return (size_t)size;
+	search.next = size ? (vaddr + size + SHORT_CODE - 1) & ~(uint64_t)(SHORT_CODE - 1)
+			   : vaddr + SHORT_CODE;
+	image_for_each_symbol(module->image, is_next, &search);
+	return (size_t)(search.next - vaddr);
+}
+
+/* ---- what it is -------------------------------------------------------- */
+
+struct leftover_search {
+	taddr_t addr;
+	bool found;
+};
+
+static bool leftover_covers(void *arg, taddr_t begin, taddr_t end)
+{
+	struct leftover_search *search = arg;
+
+	search->found = search->addr >= begin && search->addr < end;
+	return search->found;
+}
+
+static bool is_stub(struct tracee *tracee, const struct modules *modules,
+		    const struct maps *maps, taddr_t addr)
+{
+	struct leftover_search search = {addr, false};
+
+	for (size_t i = 0; addr && !search.found && i < modules->mapped.len; i++) {
+		struct slack slack;
+
+		if (slack_of(modules->mapped.at[i], maps, &slack) &&
+		    addr - slack.base < slack.room)
+			heritage_visit(tracee, &slack, leftover_covers, &search);
+	}
+	return search.found;
+}
+
+/* The byte at which a predecessor's patch begins; len: there is none. */
+static size_t patch_find(const struct code *code, struct tracee *tracee,
+			 const struct modules *modules, const struct maps *maps, taddr_t address)
+{
+	const struct arch *arch = tracee->arch;
+
+	for (size_t at = 0; at + arch->patch_len <= code->len && at < ARCH_MAX_DISPLACED; at++)
+		if (!(at & arch->state_mask) &&
+		    memcmp(code->there + at, code->bytes + at, arch->patch_len) &&
+		    is_stub(tracee, modules, maps,
+			    arch->patch_target(code->there + at, address + at)))
+			return at;
+	return code->len;
+}
+
+static void compare(struct code *code, struct image *image, uint64_t vaddr, size_t patch,
+		    size_t patch_len)
+{
+	code->whole = code->len;
+	for (size_t at = 0; at < code->len; at++) {
+		bool patched = at - patch < patch_len;
+
+		if (code->there[at] == code->bytes[at] && !patched)
+			continue;
+		if (!image_is_relocated(image, vaddr + at)) {
+			if (!patched && code->whole == code->len)
+				code->whole = at;
+		} else if (patched && code->whole == code->len) {
+			code->whole = at; /* what the patch covers is in no file */
+		} else if (!patched) {
+			code->bytes[at] = code->there[at];
+		}
+	}
+}
+
+int code_read(struct code *ret, struct tracee *tracee, const struct modules *modules,
+	      const struct maps *maps, const struct module *module, uint64_t vaddr, bool thumb,
+	      size_t len)
+{
+	struct code code = {calloc(1, len), calloc(1, len), len, 0};
+	size_t least = tracee->arch->patch_len;
+	taddr_t address = module->bias + vaddr;
+	int rc = code.bytes && code.there ? 0 : -ENOMEM;
+
+	while (!rc && code.len >= least &&
+	       image_read(module->image, vaddr, code.bytes, code.len))
+		code.len /= 2;
+	if (!rc && code.len < least)
+		rc = -ENOEXEC;
+	if (!rc)
+		rc = target_read(&tracee->target, address, code.there, code.len) ? -EFAULT : 0;
+	if (rc) {
+		code_deinit(&code);
+		return rc;
+	}
+	compare(&code, module->image, vaddr,
+		patch_find(&code, tracee, modules, maps, address | thumb), least);
+	*ret = code;
+	return 0;
+}

@@ -1,0 +1,30 @@
+/* The code of a function that is to be hooked: how much of it is known, and is its own. */
+#ifndef MEMTRACE_CODE_H
+#define MEMTRACE_CODE_H
+
+#include "elf/module.h"
+#include "tracer/tracee.h"
+
+struct code {
+	uint8_t *bytes; /* as the module's file and its relocations make it */
+	uint8_t *there; /* as it was in memory */
+	size_t len;
+	size_t whole; /* so many bytes at its beginning are in memory as in `bytes`, or under a
+			 predecessor's patch */
+};
+
+void code_deinit(struct code *code);
+
+/*
+ * Reads the function at vaddr of the module, at most len bytes.  -EFAULT: nothing is there in
+ * memory; -ENOEXEC: nor in the file.  -ENOMEM.
+ */
+int code_read(struct code *ret, struct tracee *tracee, const struct modules *modules,
+	      const struct maps *maps, const struct module *module, uint64_t vaddr, bool thumb,
+	      size_t len);
+
+/* How many bytes at vaddr are a function's and the padding behind it, at most: a short one of
+ * `size` bytes (0: unknown) may be covered with what pads it, a neighbour's code not. */
+size_t code_size(const struct module *module, uint64_t vaddr, uint64_t size);
+
+#endif
