@@ -148,7 +148,8 @@ $(O)/tests/unit/%: tests/unit/%.c $(UNIT_LIBS)
 TARGET_FLAGS := -g -O2 -fno-builtin -Wall -Wextra -D_GNU_SOURCE -pthread
 TARGET_BIN := $(patsubst %.c,$(O)/%,$(filter-out %plugin.c %_preload.c %splitstack.c %sanitized.c,$(wildcard tests/targets/*.c))) \
 	      $(patsubst %.cc,$(O)/%,$(wildcard tests/targets/*.cc))
-TARGET_SO := $(addprefix $(O)/tests/targets/,plugin_a.so plugin_b.so count_preload.so plain_preload.so gap_preload.so)
+TARGET_SO := $(addprefix $(O)/tests/targets/,plugin_a.so plugin_b.so) \
+	     $(patsubst %.c,$(O)/%.so,$(wildcard tests/targets/*_preload.c))
 # The same programs, built as people build them.
 KINDS := threads-static threads-static-pie threads-nopie threads-stripped threads-lld operators-static \
 	 hugify-static

@@ -24,18 +24,25 @@ static void pending_unwind(struct book *book, struct book_thread *thread, taddr_
 		pending_put_back(book, &thread->pending[--thread->depth]);
 }
 
-void book_free(struct book *book, struct book_thread *thread, taddr_t addr)
+bool book_free(struct book *book, struct book_thread *thread, taddr_t addr)
 {
 	struct region_block block;
 
 	if (!addr || pending_of(thread, addr))
-		return;
+		return true;
 	if (region_take(book->region, addr, &block))
 		region_free(book->region, &block);
-	else if (thread->last_free == addr)
-		return; /* the inner half of operator delete or cfree */
-	else
-		region_free_unknown(book->region);
+	else /* the inner half of operator delete or cfree, or a layer's */
+		return thread->last_free == addr || addr_set_remove(&book->below, addr);
+	thread->frees++;
+	thread->last_free = addr;
+	thread->last_alloc = 0;
+	return true;
+}
+
+void book_free_unknown(struct book *book, struct book_thread *thread, taddr_t addr)
+{
+	region_free_unknown(book->region);
 	thread->frees++;
 	thread->last_free = addr;
 	thread->last_alloc = 0;
@@ -59,36 +66,72 @@ void book_realloc_entry(struct book *book, struct book_thread *thread, taddr_t s
 			!pending->borrowed && region_take(book->region, addr, &pending->block);
 	}
 	thread->depth++;
-	thread->last_free = 0;
 }
 
-void book_alloc(struct book *book, struct book_thread *thread, taddr_t result, uint64_t size,
-		uint32_t context, uint32_t now)
+/* The module whose function made a block. */
+static uint32_t layer_of(const struct region *region, uint32_t context)
+{
+	uint32_t count;
+	const struct region_context *contexts = region_contexts(region, &count);
+
+	return frame_instance(region_nodes(region, &count)[contexts[context].node].frame);
+}
+
+/* Is the block that is live at this address the inner half of this call, or a layer's? */
+static bool is_inner(const struct book *book, const struct book_thread *thread,
+		     const struct book_event *event)
+{
+	const struct region_block *block = region_find(book->region, event->result);
+
+	return block && (thread->last_alloc == event->result ||
+			 layer_of(book->region, block->context) !=
+				 layer_of(book->region, event->context));
+}
+
+void book_alloc(struct book *book, struct book_thread *thread, const struct book_event *event)
 {
 	bool inner;
 
-	if (!result)
+	if (!event->result)
 		return;
-	inner = thread->last_alloc == result && region_find(book->region, result);
-	region_alloc(book->region, book->space, result, size, context, now, inner);
+	if (event->nested) {
+		addr_set_add(&book->below, event->result);
+		return;
+	}
+	addr_set_remove(&book->below, event->result);
+	inner = is_inner(book, thread, event);
+	region_alloc(book->region, book->space, event->result, event->size, event->context,
+		     event->now, inner);
 	thread->allocs += !inner;
-	thread->last_alloc = result;
+	thread->last_alloc = event->result;
 	thread->last_free = 0;
 }
 
-void book_realloc_return(struct book *book, struct book_thread *thread, taddr_t slot,
-			 taddr_t addr, taddr_t result, uint64_t size, uint32_t context,
-			 uint32_t now)
+/* The call that returns, if its entry was seen. */
+static struct book_pending pending_pop(struct book *book, struct book_thread *thread,
+				       taddr_t slot, taddr_t addr)
 {
-	struct book_pending pending = {.old = addr};
-
 	pending_unwind(book, thread, slot);
 	if (thread->depth && thread->pending[thread->depth - 1].slot == slot)
-		pending = thread->pending[--thread->depth];
-	else
-		pending.borrowed = true; /* entered before we came: the old block is not ours */
-	if (!result && (size || !addr)) {
+		return thread->pending[--thread->depth];
+	/* Entered before we came: the old block is not ours. */
+	return (struct book_pending){.old = addr, .borrowed = true};
+}
+
+void book_realloc_return(struct book *book, struct book_thread *thread, taddr_t slot,
+			 taddr_t addr, const struct book_event *event)
+{
+	struct book_pending pending = pending_pop(book, thread, slot, addr);
+	bool below;
+
+	if (!event->result && (event->size || !addr)) {
 		pending_put_back(book, &pending);
+		return;
+	}
+	below = !pending.taken && pending.old && addr_set_remove(&book->below, pending.old);
+	if (!pending.taken && (event->nested || below)) {
+		if (event->result)
+			addr_set_add(&book->below, event->result);
 		return;
 	}
 	if (pending.taken)
@@ -96,7 +139,8 @@ void book_realloc_return(struct book *book, struct book_thread *thread, taddr_t 
 	else if (pending.old && !pending.borrowed)
 		region_free_unknown(book->region);
 	thread->frees += pending.old && !pending.borrowed;
-	book_alloc(book, thread, result, size, context, now);
+	thread->last_free = 0;
+	book_alloc(book, thread, event);
 }
 
 void book_forget(struct book_thread *thread)
@@ -111,4 +155,9 @@ void book_abandon(struct book *book, struct book_thread *thread)
 {
 	while (thread->depth)
 		pending_put_back(book, &thread->pending[--thread->depth]);
+}
+
+void book_deinit(struct book *book)
+{
+	addr_set_deinit(&book->below);
 }

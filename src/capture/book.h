@@ -9,19 +9,28 @@
  *   realloc   entry: taken, not counted yet --> return: counted as one free and one
  *             allocation; or, when it failed, put back as if nothing had been
  *
- * Allocators nest, and only the outermost call counts:
- *  - calloc -> malloc: the inner call returns the same, then live, address first; a
- *    live address can't be returned again by a sound allocator, so the second report
- *    by the same thread, with nothing between, is the enclosing call and replaces
- *    the first.
- *  - realloc -> malloc, free: while a thread is in realloc, a free of the block that
- *    it took is part of it.
- *  - reallocarray -> realloc: the inner entry finds the block taken by the outer.
+ * Allocators nest: calloc calls malloc, a debugging or counting malloc calls the one below
+ * and puts a header before the block.  Only the outermost call is the program's, and that is
+ * known by the stack it comes from: of an inner call the walk meets the stub of the outer
+ * one before it meets a signal frame (a handler that interrupts malloc is the program's).
+ *  - What an inner call returns is nobody's block, until an outer one returns it, too: it is
+ *    kept in `below`.  Its free, whenever and by whomever, counts as little; so a layer may
+ *    keep blocks for a while, or give them back in a thread of its own.
+ *  - A free of a block that is in the table counts, wherever it comes from: the block is
+ *    gone.  Of one that nobody knows the caller decides (book_free() says so): it is from
+ *    before the attach, or the layer's own.
+ *  - While a thread is in realloc, a free of the block that it took is part of it, and so is
+ *    an inner realloc.
  *  - delete -> free: the same address twice by the same thread, with nothing between.
+ *  - Where the stack can't be walked: a live address can't be returned again by a sound
+ *    allocator, so the second report by the same thread, with nothing between, is the
+ *    enclosing call and replaces the first.  By another module's function it is a block
+ *    which that module got from the one below outside any call of its own.
  */
 #ifndef MEMTRACE_BOOK_H
 #define MEMTRACE_BOOK_H
 
+#include "base/addr_set.h"
 #include "base/types.h"
 #include "region/region.h"
 
@@ -46,32 +55,43 @@ struct book_thread { /* per thread; zeroed at first */
 struct book {
 	struct region *region;
 	struct region_space *space;
+	struct addr_set below; /* blocks of inner calls: nobody's */
 };
 
-/* free(addr) was entered. */
-void book_free(struct book *book, struct book_thread *thread, taddr_t addr);
+struct book_event { /* a call that returned a block */
+	taddr_t result; /* 0: none */
+	uint64_t size;
+	uint32_t context; /* of its stack; not needed where nested */
+	uint32_t now;
+	bool nested; /* within another call of an allocator */
+};
+
+/* free(addr) was entered.  False: nobody knows that block, and nothing is counted yet. */
+bool book_free(struct book *book, struct book_thread *thread, taddr_t addr);
+/* After that: the call is the program's. */
+void book_free_unknown(struct book *book, struct book_thread *thread, taddr_t addr);
 
 /* realloc(addr) was entered, its return address lies at slot. */
 void book_realloc_entry(struct book *book, struct book_thread *thread, taddr_t slot,
 			taddr_t addr);
 
-/* An allocation of size bytes returned `result`; 0: it failed, nothing happened.
- * context: of its stack. */
-void book_alloc(struct book *book, struct book_thread *thread, taddr_t result, uint64_t size,
-		uint32_t context, uint32_t now);
+/* An allocation returned; where there is no result it failed, and nothing happened. */
+void book_alloc(struct book *book, struct book_thread *thread, const struct book_event *event);
 
 /*
- * realloc returned.  Did it free the old block without a new one (realloc to 0)?
+ * realloc(addr) returned.  Did it free the old block without a new one (realloc to 0)?
  * That is size 0 and result 0.
  */
 void book_realloc_return(struct book *book, struct book_thread *thread, taddr_t slot,
-			 taddr_t addr, taddr_t result, uint64_t size, uint32_t context,
-			 uint32_t now);
+			 taddr_t addr, const struct book_event *event);
 
 /* The region was cleared: what was taken before belongs to no count any more. */
 void book_forget(struct book_thread *thread);
 
 /* The thread will not return from what it is in (exit, detach): put back. */
 void book_abandon(struct book *book, struct book_thread *thread);
+
+/* A new program, or the end. */
+void book_deinit(struct book *book);
 
 #endif

@@ -116,7 +116,7 @@ int engine_init(struct engine *ret, const struct capture_options *options,
 	ret->walker.maps = &ret->maps;
 	ret->supplies = options->supplies;
 	ret->walker.supplies = ret->hooks.supplies = &ret->supplies;
-	ret->frames = calloc(options->depth, sizeof(*ret->frames));
+	ret->frames = calloc(options->depth + WALKER_NESTED, sizeof(*ret->frames));
 	if (!ret->undo || !ret->frames)
 		return err_set(err, -ENOMEM, "memory is short");
 	rc = region_space_private(&ret->space, limit);
@@ -124,7 +124,7 @@ int engine_init(struct engine *ret, const struct capture_options *options,
 		rc = region_init(&ret->space, &ret->region);
 	if (rc)
 		return err_sys(err, rc, "cannot reserve memory for the tables");
-	ret->book = (struct book){ret->region, &ret->space};
+	ret->book = (struct book){.region = ret->region, .space = &ret->space};
 	rc = case_recorder_open(&ret->cases, options->record_case, err);
 	return rc ? rc
 		  : recorder_open(&ret->recorder, options->record, options->record_every, err);
@@ -137,6 +137,7 @@ void engine_deinit(struct engine *engine)
 	case_recorder_close(&engine->cases);
 	walker_deinit(&engine->walker);
 	hooks_deinit(&engine->hooks);
+	book_deinit(&engine->book);
 	missed_deinit(&engine->missed);
 	supplies_deinit(&engine->supplies);
 	modules_deinit(&engine->modules);
@@ -283,6 +284,7 @@ static void program_forget(struct engine *engine)
 
 	undo_clear(engine->undo);
 	hooks_clear(&engine->hooks);
+	book_deinit(&engine->book);
 	missed_clear(&engine->missed);
 	engine->filtered = engine->harden = engine->resign = engine->left = false;
 	engine->rescan = engine->unkillable = false;

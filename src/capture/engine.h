@@ -43,7 +43,7 @@ struct engine {
 	struct recorder recorder;
 	struct case_recorder cases;
 	struct supplies supplies;	/* walker and hooks look into it */
-	frame_t *frames;		/* options.depth of them */
+	frame_t *frames;		/* options.depth of them, and WALKER_NESTED */
 	uint64_t started_ms;		/* CLOCK_MONOTONIC: time base of ticks */
 	struct timespec counting_since; /* CLOCK_REALTIME */
 	uint64_t rescan_ms; /* when modules were last looked for because of an unknown pc */
@@ -70,6 +70,8 @@ struct engine {
 /* What the engine keeps of a thread of the target. */
 struct engine_thread {
 	struct book_thread book;
+	taddr_t free_slot; /* where the return address of its last free() lay, by ... */
+	uint32_t free_by;  /* ... which module's function */
 	int swallow; /* this signal of its trap is to be dropped: the trap was counted before;
 			0: none */
 };

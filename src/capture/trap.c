@@ -6,9 +6,11 @@
  * costs; a free needs no stack at all.
  */
 #include <inttypes.h>
+#include <string.h>
 #include <sys/prctl.h>
 
 #include "capture/engine.h"
+#include "capture/entries.h"
 
 enum { UNKNOWN_RESCAN_MS = 100 };
 
@@ -39,22 +41,14 @@ static bool unknown_pc_rescan(struct engine *engine)
 	return engine_rescan_modules(engine, &changed, NULL) == 0;
 }
 
-/* Was the function called from within a stub?  The program never had such a stack. */
-static bool is_nested(struct engine *engine, taddr_t slot)
-{
-	uint64_t caller;
-
-	return walker_word(&engine->walker, slot, &caller) ||
-	       undo_covers(engine->undo, caller & ~engine->tracee.arch->state_mask);
-}
-
-/* For the tests: what was walked, on its way to other unwinders and other machines. */
+/* For the tests: what was walked, on its way to other unwinders and other machines; the
+ * program never had a stack with a stub in it. */
 static void record(struct engine *engine, struct thread *thread, const struct regs *regs,
 		   taddr_t slot, size_t count, enum walk_end end)
 {
 	struct err err = {0};
 
-	if ((!engine->recorder.file && !engine->cases.dir) || is_nested(engine, slot))
+	if (engine->walker.nested || count < 2)
 		return;
 	if (engine->recorder.file)
 		recorder_sample(&engine->recorder, &engine->tracee, &engine->modules,
@@ -65,21 +59,43 @@ static void record(struct engine *engine, struct thread *thread, const struct re
 		engine_warn(engine, "%s", err.text);
 }
 
-static uint32_t context_of(struct engine *engine, struct thread *thread,
-			   const struct regs *regs, taddr_t slot, const struct hook *hook)
+/* The stack of a call into engine->frames, also beyond the depth that is kept: it tells
+ * whether the call is within another one.  Returns how many are kept. */
+static size_t walk(struct engine *engine, const struct regs *regs, taddr_t slot,
+		   const struct hook *hook, enum walk_end *end)
 {
-	size_t max = engine->options.depth, count;
+	size_t depth = engine->options.depth, count;
+	size_t max = depth > WALKER_NESTED ? depth : WALKER_NESTED;
 	frame_t leaf = hook->frame; /* (a rescan may move the hook) */
-	enum walk_end end;
 
-	count = walker_walk(&engine->walker, regs, slot, leaf, engine->frames, max, &end);
+	count = walker_walk(&engine->walker, regs, slot, leaf, engine->frames, max, end);
 	if (engine->walker.unknown_pc && unknown_pc_rescan(engine)) {
 		walker_read_stack(&engine->walker, slot);
 		count = walker_walk(&engine->walker, regs, slot, leaf, engine->frames, max,
-				    &end);
+				    end);
 	}
-	record(engine, thread, regs, slot, count, end);
-	return region_context(engine->region, &engine->space, engine->frames, count, end);
+	if (count <= depth)
+		return count;
+	*end = WALK_DEPTH;
+	return depth;
+}
+
+/* Where the call came from: its context, unless it is nested. */
+static void look_at_stack(struct engine *engine, struct thread *thread,
+			  const struct regs *regs, taddr_t slot, const struct hook *hook,
+			  struct book_event *event)
+{
+	enum walk_end end;
+	size_t count = walk(engine, regs, slot, hook, &end);
+
+	event->nested = engine->walker.nested;
+	if (event->nested)
+		return;
+	if (engine->recorder.file || engine->cases.dir)
+		record(engine, thread, regs, slot, count, end);
+	if (event->result)
+		event->context = region_context(engine->region, &engine->space, engine->frames,
+						count, end);
 }
 
 struct trapped { /* a thread at the return side of a stub */
@@ -105,54 +121,59 @@ static bool trapped_read(struct engine *engine, const struct regs *regs, struct 
 	return true;
 }
 
+/* Size and result of the call that returned. */
+static void event_read(struct engine *engine, const struct function *function,
+		       const struct trapped *at, struct book_event *ret)
+{
+	ret->result = at->result;
+	switch (function->call) {
+	case CALL_ALLOC:
+		ret->size = at->argument[function->size];
+		break;
+	case CALL_CALLOC:
+		ret->size = product(at->argument[0], at->argument[1]);
+		break;
+	case CALL_POSIX_ALIGN:
+		ret->size = at->argument[2];
+		if ((uint32_t)at->result || /* an int: the error */
+		    walker_word(&engine->walker, at->argument[0], &ret->result))
+			ret->result = 0;
+		break;
+	case CALL_REALLOC:
+		ret->size = at->argument[1];
+		break;
+	case CALL_REALLOCARRAY:
+		/* An overflow fails without touching the block: not "realloc to 0". */
+		ret->size = product(at->argument[1], at->argument[2]);
+		if (!ret->size && at->argument[1] && at->argument[2])
+			ret->size = UINT64_MAX;
+		break;
+	default:
+		break;
+	}
+}
+
 static void trap_return(struct engine *engine, struct thread *thread, const struct hook *hook,
 			const struct regs *regs)
 {
 	struct book_thread *book = &engine_thread(thread)->book;
-	uint64_t size = 0;
-	uint32_t context = 0;
+	struct book_event event = {.now = engine_now(engine)};
+	bool again = hook->function->call == CALL_REALLOC ||
+		     hook->function->call == CALL_REALLOCARRAY;
 	struct trapped at;
-	bool again;
 
 	if (!trapped_read(engine, regs, &at)) {
 		if (!thread_was_killed(thread)) /* its memory may be gone then */
 			region_lost(engine->region);
 		return;
 	}
-	again = hook->function->call == CALL_REALLOC ||
-		hook->function->call == CALL_REALLOCARRAY;
-	switch (hook->function->call) {
-	case CALL_ALLOC:
-		size = at.argument[hook->function->size];
-		break;
-	case CALL_CALLOC:
-		size = product(at.argument[0], at.argument[1]);
-		break;
-	case CALL_POSIX_ALIGN:
-		size = at.argument[2];
-		if ((uint32_t)at.result) /* an int: the error */
-			at.result = 0;
-		else if (walker_word(&engine->walker, at.argument[0], &at.result))
-			at.result = 0;
-		break;
-	case CALL_REALLOC:
-		size = at.argument[1];
-		break;
-	case CALL_REALLOCARRAY:
-		/* An overflow fails without touching the block: not "realloc to 0". */
-		size = product(at.argument[1], at.argument[2]);
-		size = !size && at.argument[1] && at.argument[2] ? UINT64_MAX : size;
-		break;
-	default:
-		return;
-	}
-	if (at.result)
-		context = context_of(engine, thread, regs, at.slot, hook);
+	event_read(engine, hook->function, &at, &event);
+	if (event.result || (again && !event.size))
+		look_at_stack(engine, thread, regs, at.slot, hook, &event);
 	if (again)
-		book_realloc_return(&engine->book, book, at.slot, at.argument[0], at.result,
-				    size, context, engine_now(engine));
+		book_realloc_return(&engine->book, book, at.slot, at.argument[0], &event);
 	else
-		book_alloc(&engine->book, book, at.result, size, context, engine_now(engine));
+		book_alloc(&engine->book, book, &event);
 }
 
 /* Does the function stand in the allocator's own code?  (glibc's reallocarray is a file of its
@@ -167,14 +188,11 @@ static bool is_core(const struct function *function)
  * allocator is the allocator's own and not the program's: glibc frees what a thread
  * left in its cache when the thread ends (malloc/arena.c, __malloc_arena_thread_freeres).
  */
-static bool is_allocators_own(struct engine *engine, const struct hook *hook, taddr_t slot)
+static bool is_allocators_own(const struct engine *engine, const struct hook *hook,
+			      taddr_t caller)
 {
 	taddr_t lowest = hook->address, highest = hook->address;
-	uint64_t caller;
 
-	if (walker_read_stack(&engine->walker, slot) ||
-	    walker_word(&engine->walker, slot, &caller))
-		return false;
 	for (size_t i = 0; i < engine->hooks.list.len; i++) {
 		const struct hook *other = &engine->hooks.list.at[i];
 
@@ -186,14 +204,68 @@ static bool is_allocators_own(struct engine *engine, const struct hook *hook, ta
 	return caller > lowest && caller < highest;
 }
 
-static void trap_free(struct engine *engine, struct thread *thread, const struct hook *hook,
-		      taddr_t slot, taddr_t block)
+/* Has the module a free() of its own in front of the C library's?  What it gives to another
+ * one's is its allocator's. */
+static bool is_layer(struct engine *engine, struct module *module)
 {
-	/* Only a block that we don't know is worth the look at the stack. */
-	if (block && !region_find(engine->region, block) &&
-	    is_allocators_own(engine, hook, slot))
-		return;
-	book_free(&engine->book, &engine_thread(thread)->book, block);
+	struct entries entries = {module, engine->tracee.arch, &engine->supplies};
+	struct image_symbol symbol;
+
+	if (entries_find(&entries, "__libc_start_main", &symbol))
+		return false;
+	for (size_t i = 0; i < engine->hooks.list.len; i++) {
+		const struct hook *hook = &engine->hooks.list.at[i];
+
+		if (hook->instance == module->instance &&
+		    strcmp(hook->function->name, "free") == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Is a free of a block that nobody knows a layer's, and not the program's?  The table has no
+ * trace of what was allocated before we came, so it is asked who calls:
+ *  - a function that another module's free() jumped to as its last act has that one's return
+ *    address, at the same place;
+ *  - the allocator itself, or a layer above it: then or later, in any thread;
+ *  - anybody below a function of an allocator that is watched to its end.
+ */
+static bool is_layers_free(struct engine *engine, struct thread *thread,
+			   const struct hook *hook, const struct regs *regs, taddr_t slot)
+{
+	const struct engine_thread *own = engine_thread(thread);
+	struct module *module;
+	enum walk_end end;
+	uint64_t caller;
+
+	if (own->book.last_free && own->free_slot == slot && own->free_by != hook->instance)
+		return true;
+	if (walker_read_stack(&engine->walker, slot) ||
+	    walker_word(&engine->walker, slot, &caller))
+		return false;
+	caller &= engine->tracee.arch->code_mask;
+	if (is_allocators_own(engine, hook, caller))
+		return true;
+	module = modules_find(&engine->modules, caller);
+	if (module && module->instance != hook->instance && is_layer(engine, module))
+		return true;
+	walk(engine, regs, slot, hook, &end);
+	return engine->walker.nested;
+}
+
+static void trap_free(struct engine *engine, struct thread *thread, const struct hook *hook,
+		      const struct regs *regs, taddr_t slot, taddr_t block)
+{
+	struct engine_thread *own = engine_thread(thread);
+
+	if (!book_free(&engine->book, &own->book, block)) {
+		if (is_layers_free(engine, thread, hook, regs, slot))
+			return;
+		book_free_unknown(&engine->book, &own->book, block);
+	}
+	own->free_slot = slot;
+	own->free_by = hook->instance;
 }
 
 static void trap_entry(struct engine *engine, struct thread *thread, const struct hook *hook,
@@ -211,7 +283,7 @@ static void trap_entry(struct engine *engine, struct thread *thread, const struc
 		engine_filter(engine,
 			      hook->function->call == CALL_PRCTL ? (int)block : PR_SET_SECCOMP);
 	else if (hook->function->call == CALL_FREE)
-		trap_free(engine, thread, hook, slot, block);
+		trap_free(engine, thread, hook, regs, slot, block);
 	else
 		book_realloc_entry(&engine->book, &engine_thread(thread)->book, slot, block);
 }

@@ -362,6 +362,16 @@ static size_t walk_full(struct walker *walker, const struct walk_ops *rest,
 	return full_walk(&ops, arch, &full, false, frames, max, end);
 }
 
+/* Only a stub that sees its function return has a frame.  A handler that interrupts such a
+ * function is the program's, and so is what it calls. */
+static bool is_nested(const frame_t *frames, size_t count)
+{
+	for (size_t i = 0; i < count && !(frames[i] & FRAME_EXACT); i++)
+		if (frame_instance(frames[i]) == WALKER_STUB)
+			return true;
+	return false;
+}
+
 /* The program never had the frames of our stubs. */
 static size_t stubs_drop(frame_t *frames, size_t count)
 {
@@ -389,6 +399,7 @@ size_t walker_walk(struct walker *walker, const struct regs *regs, taddr_t ra_sl
 	struct walk_regs start = {0};
 	size_t count;
 
+	walker->nested = false;
 	frames[0] = leaf;
 	*end = max > 1 ? WALK_UNREADABLE : WALK_DEPTH;
 	if (max < 2 || walker_word(walker, ra_slot, &start.pc))
@@ -400,6 +411,7 @@ size_t walker_walk(struct walker *walker, const struct regs *regs, taddr_t ra_sl
 	if (*end == WALK_FULL)
 		count = walk_full(walker, &ops, regs, start.pc, start.sp, frames + 1, max - 1,
 				  end);
+	walker->nested = is_nested(frames + 1, count);
 	return 1 + stubs_drop(frames + 1, count);
 }
 

@@ -30,6 +30,9 @@ struct walker_entry {
 	struct row row;
 };
 
+/* A call is looked for within another one over so many frames at least. */
+enum { WALKER_NESTED = 32 };
+
 enum { WALKER_FIRST = 4096, WALKER_WINDOW = 16 * 1024, WALKER_STUB = FRAME_INSTANCES - 1 };
 
 struct walker {
@@ -46,6 +49,8 @@ struct walker {
 	uint32_t cache_used;
 	struct walker_entry scratch; /* an answer that is not kept */
 	bool unknown_pc;	     /* met a pc in no mapped code since the caller reset this */
+	bool nested; /* the last walk came by a stub, and by no signal frame before it: the
+			call is within another that is watched to its end */
 	taddr_t first_sp;	     /* status_first_sp() */
 	taddr_t window_base;
 	size_t window_len;

@@ -29,7 +29,8 @@ def test_a_stub_below(target, attach, where):
     report = tracer.detach().consistent()
     process.go_on()
     result = process.result()
-    assert (report["summary"]["allocs"], report["summary"]["frees"]) == (1, 0)
+    # the call that the program made has not returned: what one within it got is nobody's yet
+    assert (report["summary"]["allocs"], report["summary"]["frees"]) == (0, 0)
     assert result["allocs"] == 1
 
 

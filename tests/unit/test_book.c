@@ -25,7 +25,7 @@ static int setup(void **state)
 	f = (struct fixture){0};
 	assert_int_equal(region_space_private(&f.space, 1 << 28), 0);
 	assert_int_equal(region_init(&f.space, &f.region), 0);
-	f.book = (struct book){f.region, &f.space};
+	f.book = (struct book){f.region, &f.space, {0}};
 	f.inner = region_context(f.region, &f.space, inner, 2, WALK_ROOT);
 	f.outer = region_context(f.region, &f.space, outer, 2, WALK_ROOT);
 	*state = &f;
@@ -35,6 +35,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
+
+	book_deinit(&f->book);
 	region_space_deinit(&f->space);
 	return 0;
 }
@@ -54,13 +56,45 @@ static void expect(struct fixture *f, uint64_t allocs, uint64_t frees, uint64_t 
 	assert_int_equal(t->lost_events, 0);
 }
 
+static void alloc(struct fixture *f, struct book_thread *thread, taddr_t result, uint64_t size,
+		  uint32_t context)
+{
+	book_alloc(&f->book, thread, &(struct book_event){result, size, context, 0, false});
+}
+
+static void inner_alloc(struct fixture *f, struct book_thread *thread, taddr_t result)
+{
+	book_alloc(&f->book, thread, &(struct book_event){result, 99, 0, 0, true});
+}
+
+static void realloc_return(struct fixture *f, struct book_thread *thread, taddr_t slot,
+			   taddr_t addr, taddr_t result, uint64_t size, uint32_t context)
+{
+	book_realloc_return(&f->book, thread, slot, addr,
+			    &(struct book_event){result, size, context, 0, false});
+}
+
+static void inner_realloc_return(struct fixture *f, struct book_thread *thread, taddr_t slot,
+				 taddr_t addr, taddr_t result, uint64_t size)
+{
+	book_realloc_return(&f->book, thread, slot, addr,
+			    &(struct book_event){result, size, 0, 0, true});
+}
+
+/* By the program. */
+static void free_(struct fixture *f, struct book_thread *thread, taddr_t addr)
+{
+	if (!book_free(&f->book, thread, addr))
+		book_free_unknown(&f->book, thread, addr);
+}
+
 static void plain_pair(void **state)
 {
 	struct fixture *f = *state;
 
-	book_alloc(&f->book, &f->a, 0x1000, 53, f->inner, 0);
+	alloc(f, &f->a, 0x1000, 53, f->inner);
 	expect(f, 1, 0, 53, 0, 0, 1);
-	book_free(&f->book, &f->b, 0x1000); /* by another thread */
+	free_(f, &f->b, 0x1000); /* by another thread */
 	expect(f, 1, 1, 53, 53, 0, 0);
 }
 
@@ -68,8 +102,8 @@ static void nothing_happens(void **state)
 {
 	struct fixture *f = *state;
 
-	book_alloc(&f->book, &f->a, 0, 1 << 30, f->inner, 0); /* failed */
-	book_free(&f->book, &f->a, 0);			      /* free(NULL) */
+	alloc(f, &f->a, 0, 1 << 30, f->inner); /* failed */
+	free_(f, &f->a, 0);			      /* free(NULL) */
 	expect(f, 0, 0, 0, 0, 0, 0);
 }
 
@@ -77,7 +111,7 @@ static void zero_size_is_a_block(void **state)
 {
 	struct fixture *f = *state;
 
-	book_alloc(&f->book, &f->a, 0x1000, 0, f->inner, 0);
+	alloc(f, &f->a, 0x1000, 0, f->inner);
 	expect(f, 1, 0, 0, 0, 0, 1);
 }
 
@@ -85,7 +119,7 @@ static void unknown_block_is_counted_apart(void **state)
 {
 	struct fixture *f = *state;
 
-	book_free(&f->book, &f->a, 0x1000);
+	free_(f, &f->a, 0x1000);
 	expect(f, 0, 0, 0, 0, 1, 0);
 }
 
@@ -95,8 +129,8 @@ static void inner_call_is_replaced(void **state)
 	const struct region_context *contexts;
 	uint32_t count;
 
-	book_alloc(&f->book, &f->a, 0x1000, 16, f->inner, 0); /* malloc within calloc */
-	book_alloc(&f->book, &f->a, 0x1000, 12, f->outer, 0); /* calloc itself */
+	alloc(f, &f->a, 0x1000, 16, f->inner); /* malloc within calloc */
+	alloc(f, &f->a, 0x1000, 12, f->outer); /* calloc itself */
 	expect(f, 1, 0, 12, 0, 0, 1);
 	contexts = region_contexts(f->region, &count);
 	assert_int_equal(contexts[f->inner].allocs, 0);
@@ -108,8 +142,8 @@ static void live_address_again_by_another_thread_is_a_lost_free(void **state)
 {
 	struct fixture *f = *state;
 
-	book_alloc(&f->book, &f->a, 0x1000, 16, f->inner, 0);
-	book_alloc(&f->book, &f->b, 0x1000, 16, f->inner, 0);
+	alloc(f, &f->a, 0x1000, 16, f->inner);
+	alloc(f, &f->b, 0x1000, 16, f->inner);
 	assert_int_equal(region_totals(f->region)->lost_events, 1);
 	assert_int_equal(region_totals(f->region)->live_blocks, 1);
 }
@@ -118,9 +152,9 @@ static void delete_and_its_free_are_one(void **state)
 {
 	struct fixture *f = *state;
 
-	book_alloc(&f->book, &f->a, 0x1000, 16, f->inner, 0);
-	book_free(&f->book, &f->a, 0x1000); /* operator delete */
-	book_free(&f->book, &f->a, 0x1000); /* the free within */
+	alloc(f, &f->a, 0x1000, 16, f->inner);
+	free_(f, &f->a, 0x1000); /* operator delete */
+	free_(f, &f->a, 0x1000); /* the free within */
 	expect(f, 1, 1, 16, 16, 0, 0);
 }
 
@@ -128,12 +162,11 @@ static void realloc_is_a_free_and_an_allocation(void **state)
 {
 	struct fixture *f = *state;
 
-	book_alloc(&f->book, &f->a, 0x1000, 16, f->inner, 0);
+	alloc(f, &f->a, 0x1000, 16, f->inner);
 	book_realloc_entry(&f->book, &f->a, 0x7000, 0x1000);
 	expect(f, 1, 0, 16, 0, 0, 0); /* out of the table, not counted yet */
-	book_alloc(&f->book, &f->b, 0x1000, 8, f->inner,
-		   0); /* another thread gets the address */
-	book_realloc_return(&f->book, &f->a, 0x7000, 0x1000, 0x2000, 32, f->outer, 0);
+	alloc(f, &f->b, 0x1000, 8, f->inner); /* another thread gets the address */
+	realloc_return(f, &f->a, 0x7000, 0x1000, 0x2000, 32, f->outer);
 	expect(f, 3, 1, 56, 16, 0, 2);
 }
 
@@ -141,9 +174,9 @@ static void failed_realloc_changes_nothing(void **state)
 {
 	struct fixture *f = *state;
 
-	book_alloc(&f->book, &f->a, 0x1000, 16, f->inner, 0);
+	alloc(f, &f->a, 0x1000, 16, f->inner);
 	book_realloc_entry(&f->book, &f->a, 0x7000, 0x1000);
-	book_realloc_return(&f->book, &f->a, 0x7000, 0x1000, 0, UINT64_MAX, f->outer, 0);
+	realloc_return(f, &f->a, 0x7000, 0x1000, 0, UINT64_MAX, f->outer);
 	expect(f, 1, 0, 16, 0, 0, 1);
 }
 
@@ -151,10 +184,10 @@ static void realloc_to_zero_frees(void **state)
 {
 	struct fixture *f = *state;
 
-	book_alloc(&f->book, &f->a, 0x1000, 16, f->inner, 0);
+	alloc(f, &f->a, 0x1000, 16, f->inner);
 	book_realloc_entry(&f->book, &f->a, 0x7000, 0x1000);
-	book_free(&f->book, &f->a, 0x1000); /* glibc does it by calling free */
-	book_realloc_return(&f->book, &f->a, 0x7000, 0x1000, 0, 0, f->outer, 0);
+	free_(f, &f->a, 0x1000); /* glibc does it by calling free */
+	realloc_return(f, &f->a, 0x7000, 0x1000, 0, 0, f->outer);
 	expect(f, 1, 1, 16, 16, 0, 0);
 }
 
@@ -163,7 +196,7 @@ static void realloc_of_null_allocates(void **state)
 	struct fixture *f = *state;
 
 	book_realloc_entry(&f->book, &f->a, 0x7000, 0);
-	book_realloc_return(&f->book, &f->a, 0x7000, 0, 0x1000, 16, f->outer, 0);
+	realloc_return(f, &f->a, 0x7000, 0, 0x1000, 16, f->outer);
 	expect(f, 1, 0, 16, 0, 0, 1);
 }
 
@@ -172,7 +205,7 @@ static void realloc_of_an_older_block(void **state)
 	struct fixture *f = *state;
 
 	book_realloc_entry(&f->book, &f->a, 0x7000, 0x1000);
-	book_realloc_return(&f->book, &f->a, 0x7000, 0x1000, 0x2000, 16, f->outer, 0);
+	realloc_return(f, &f->a, 0x7000, 0x1000, 0x2000, 16, f->outer);
 	expect(f, 1, 0, 16, 0, 1, 1);
 }
 
@@ -181,11 +214,11 @@ static void realloc_by_malloc_and_free(void **state)
 {
 	struct fixture *f = *state;
 
-	book_alloc(&f->book, &f->a, 0x1000, 16, f->inner, 0);
+	alloc(f, &f->a, 0x1000, 16, f->inner);
 	book_realloc_entry(&f->book, &f->a, 0x7000, 0x1000);
-	book_alloc(&f->book, &f->a, 0x2000, 40, f->inner, 0);
-	book_free(&f->book, &f->a, 0x1000);
-	book_realloc_return(&f->book, &f->a, 0x7000, 0x1000, 0x2000, 32, f->outer, 0);
+	alloc(f, &f->a, 0x2000, 40, f->inner);
+	free_(f, &f->a, 0x1000);
+	realloc_return(f, &f->a, 0x7000, 0x1000, 0x2000, 32, f->outer);
 	expect(f, 2, 1, 48, 16, 0, 1);
 }
 
@@ -194,11 +227,11 @@ static void nested_realloc(void **state)
 {
 	struct fixture *f = *state;
 
-	book_alloc(&f->book, &f->a, 0x1000, 16, f->inner, 0);
+	alloc(f, &f->a, 0x1000, 16, f->inner);
 	book_realloc_entry(&f->book, &f->a, 0x7000, 0x1000);
 	book_realloc_entry(&f->book, &f->a, 0x6f00, 0x1000);
-	book_realloc_return(&f->book, &f->a, 0x6f00, 0x1000, 0x2000, 32, f->inner, 0);
-	book_realloc_return(&f->book, &f->a, 0x7000, 0x1000, 0x2000, 32, f->outer, 0);
+	realloc_return(f, &f->a, 0x6f00, 0x1000, 0x2000, 32, f->inner);
+	realloc_return(f, &f->a, 0x7000, 0x1000, 0x2000, 32, f->outer);
 	expect(f, 2, 1, 48, 16, 0, 1);
 	assert_int_equal(f->a.depth, 0);
 }
@@ -208,10 +241,10 @@ static void realloc_never_returns(void **state)
 {
 	struct fixture *f = *state;
 
-	book_alloc(&f->book, &f->a, 0x1000, 16, f->inner, 0);
+	alloc(f, &f->a, 0x1000, 16, f->inner);
 	book_realloc_entry(&f->book, &f->a, 0x7000, 0x1000);
 	book_realloc_entry(&f->book, &f->a, 0x7100, 0);
-	book_realloc_return(&f->book, &f->a, 0x7100, 0, 0x3000, 8, f->outer, 0);
+	realloc_return(f, &f->a, 0x7100, 0, 0x3000, 8, f->outer);
 	expect(f, 2, 0, 24, 0, 0, 2);
 }
 
@@ -219,7 +252,7 @@ static void detach_in_realloc(void **state)
 {
 	struct fixture *f = *state;
 
-	book_alloc(&f->book, &f->a, 0x1000, 16, f->inner, 0);
+	alloc(f, &f->a, 0x1000, 16, f->inner);
 	book_realloc_entry(&f->book, &f->a, 0x7000, 0x1000);
 	book_abandon(&f->book, &f->a);
 	expect(f, 1, 0, 16, 0, 0, 1);
@@ -229,12 +262,111 @@ static void clear_in_realloc(void **state)
 {
 	struct fixture *f = *state;
 
-	book_alloc(&f->book, &f->a, 0x1000, 16, f->inner, 0);
+	alloc(f, &f->a, 0x1000, 16, f->inner);
 	book_realloc_entry(&f->book, &f->a, 0x7000, 0x1000);
 	book_forget(&f->a);
 	region_clear(f->region, &f->space);
-	book_realloc_return(&f->book, &f->a, 0x7000, 0x1000, 0x2000, 32, f->outer, 0);
+	realloc_return(f, &f->a, 0x7000, 0x1000, 0x2000, 32, f->outer);
 	expect(f, 1, 0, 32, 0, 1, 1);
+}
+
+/* A malloc that puts a header before the block of the one below. */
+static void layers_with_headers(void **state)
+{
+	struct fixture *f = *state;
+
+	inner_alloc(f, &f->a, 0x1000);
+	alloc(f, &f->a, 0x1010, 53, f->outer);
+	expect(f, 1, 0, 53, 0, 0, 1);
+	book_realloc_entry(&f->book, &f->a, 0x7000, 0x1010);
+	book_realloc_entry(&f->book, &f->a, 0x6f00, 0x1000);
+	inner_realloc_return(f, &f->a, 0x6f00, 0x1000, 0x2000, 76);
+	realloc_return(f, &f->a, 0x7000, 0x1010, 0x2010, 60, f->outer);
+	expect(f, 2, 1, 113, 53, 0, 1);
+	free_(f, &f->b, 0x2010);
+	assert_true(book_free(&f->book, &f->b, 0x2000));
+	expect(f, 2, 2, 113, 113, 0, 0);
+	assert_false(book_free(&f->book, &f->b, 0x2000)); /* nobody's, and forgotten */
+	assert_false(book_free(&f->book, &f->b, 0x1000));
+	assert_int_equal(f->a.allocs + f->b.allocs, 2);
+}
+
+/* The inner free comes later, in another thread, when both have done other things. */
+static void a_quarantine(void **state)
+{
+	struct fixture *f = *state;
+
+	inner_alloc(f, &f->a, 0x1000);
+	alloc(f, &f->a, 0x1010, 16, f->outer);
+	free_(f, &f->a, 0x1010);
+	inner_alloc(f, &f->a, 0x3000);
+	alloc(f, &f->a, 0x3010, 16, f->outer);
+	assert_true(book_free(&f->book, &f->b, 0x1000));
+	expect(f, 2, 1, 32, 16, 0, 1);
+}
+
+/* What a layer got outside a call of its own, and then hands out. */
+static void a_layer_that_keeps_blocks(void **state)
+{
+	struct fixture *f = *state;
+	frame_t other[] = {frame_of(2, 0x20) | FRAME_EXACT, frame_of(2, 0x100)};
+	uint32_t above = region_context(f->region, &f->space, other, 2, WALK_ROOT);
+
+	alloc(f, &f->b, 0x1000, 4096, f->inner);
+	alloc(f, &f->a, 0x1000, 16, above);
+	expect(f, 1, 0, 16, 0, 0, 1);
+}
+
+/* An inner block that is returned again by an outer call is a block. */
+static void below_becomes_a_block(void **state)
+{
+	struct fixture *f = *state;
+
+	inner_alloc(f, &f->a, 0x1000);
+	alloc(f, &f->a, 0x2000, 16, f->outer);
+	alloc(f, &f->b, 0x1000, 32, f->outer);
+	free_(f, &f->a, 0x1000);
+	expect(f, 2, 1, 48, 32, 0, 1);
+	free_(f, &f->b, 0x2000);
+	free_(f, &f->b, 0x1000); /* twice: not below any more */
+	expect(f, 2, 2, 48, 48, 1, 0);
+}
+
+static void a_realloc_by_a_layer(void **state)
+{
+	struct fixture *f = *state;
+
+	inner_alloc(f, &f->a, 0x1000);
+	book_realloc_entry(&f->book, &f->b, 0x7000, 0x1000);
+	realloc_return(f, &f->b, 0x7000, 0x1000, 0x2000, 76, f->outer);
+	expect(f, 0, 0, 0, 0, 0, 0);
+	assert_true(book_free(&f->book, &f->a, 0x2000));
+}
+
+/* What the thread took before a clear is not put back by a call that then fails. */
+static void clear_in_a_failing_realloc(void **state)
+{
+	struct fixture *f = *state;
+
+	alloc(f, &f->a, 0x1000, 16, f->inner);
+	book_realloc_entry(&f->book, &f->a, 0x7000, 0x1000);
+	book_forget(&f->a);
+	region_clear(f->region, &f->space);
+	alloc(f, &f->b, 0x5000, 16, f->inner); /* its context counts again */
+	realloc_return(f, &f->a, 0x7000, 0x1000, 0, UINT64_MAX, f->outer);
+	expect(f, 1, 0, 16, 0, 0, 1);
+}
+
+/* free, a realloc that gets the address again and fails, free: the last is no inner half. */
+static void a_free_behind_a_realloc(void **state)
+{
+	struct fixture *f = *state;
+
+	free_(f, &f->a, 0x1000);
+	book_realloc_entry(&f->book, &f->a, 0x7000, 0x2000);
+	realloc_return(f, &f->a, 0x7000, 0x2000, 0, 0, f->outer);
+	free_(f, &f->a, 0x1000);
+	expect(f, 0, 0, 0, 0, 3, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -259,6 +391,13 @@ int main(void)
 		TEST(realloc_never_returns),
 		TEST(detach_in_realloc),
 		TEST(clear_in_realloc),
+		TEST(layers_with_headers),
+		TEST(a_quarantine),
+		TEST(a_layer_that_keeps_blocks),
+		TEST(below_becomes_a_block),
+		TEST(a_realloc_by_a_layer),
+		TEST(clear_in_a_failing_realloc),
+		TEST(a_free_behind_a_realloc),
 	};
 
 	return cmocka_run_group_tests_name("book", tests, NULL, NULL);
