@@ -34,6 +34,8 @@ WARNINGS := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvl
 FLAGS := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DMEMTRACE_VERSION='"$(VERSION)"' \
 	 -Isrc -pthread -fno-strict-aliasing $(WARNINGS) $(KERNEL_HEADERS)
 LINK := -pthread
+# (before glibc 2.34 timers and dlopen() are libraries of their own)
+SYSTEM_LIBS := -lrt -ldl
 
 comma := ,
 # SAN=address,undefined: everything with sanitizers, in a folder of its own.
@@ -97,7 +99,7 @@ $(CONSOLE): FORCE
 FORCE:
 
 $(O)/memtrace: $(CLI_OBJ) $(O)/libcore.a $(CONSOLE)
-	$(call say,LINK)$(CC) $(LINK) $(LDFLAGS) -o $@ $(CLI_OBJ) $(O)/libcore.a $$(cat $(CONSOLE))
+	$(call say,LINK)$(CC) $(LINK) $(LDFLAGS) -o $@ $(CLI_OBJ) $(O)/libcore.a $$(cat $(CONSOLE)) $(SYSTEM_LIBS)
 
 $(O)/src/cli/editing.o: $(CONSOLE)
 $(O)/src/cli/editing.o: ROOM_FLAGS = $(shell grep -o -e -DHAVE_LIBEDIT $(CONSOLE))
@@ -113,7 +115,7 @@ $(O)/memtrace-fs: $(O)/host/memtrace-fs
 	ln -f $< $@
 else
 $(O)/memtrace-fs: $(SERVE_OBJ) $(O)/libcore.a
-	$(call say,LINK)$(CC) $(LINK) $(LDFLAGS) -o $@ $^ $(DW_LIBS) -lstdc++
+	$(call say,LINK)$(CC) $(LINK) $(LDFLAGS) -o $@ $^ $(DW_LIBS) -lstdc++ $(SYSTEM_LIBS)
 endif
 
 $(O)/libcore.a: $(CORE_OBJ)
@@ -140,7 +142,7 @@ UNIT_LIBS := $(O)/libcli.a $(if $(CROSS),,$(O)/libserve.a) $(O)/libcore.a
 $(O)/tests/unit/test_hooks: UNIT_LINK := -Wl,-z,separate-code
 $(O)/tests/unit/%: tests/unit/%.c $(UNIT_LIBS)
 	@mkdir -p $(@D)
-	$(call say,LINK)$(CC) $(FLAGS) $(CFLAGS) -Itests/unit -MMD -MP $(LINK) $(UNIT_LINK) -o $@ $< $(UNIT_LIBS) $(CMOCKA) $(if $(CROSS),,$(DW_LIBS) -lstdc++)
+	$(call say,LINK)$(CC) $(FLAGS) $(CFLAGS) -Itests/unit -MMD -MP $(LINK) $(UNIT_LINK) -o $@ $< $(UNIT_LIBS) $(CMOCKA) $(if $(CROSS),,$(DW_LIBS) -lstdc++) $(SYSTEM_LIBS)
 
 -include $(CORE_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(SERVE_OBJ:.o=.d) $(UNIT_BIN:=.d)
 
@@ -183,7 +185,7 @@ $(O)/tests/targets/sanitized-%: tests/targets/sanitized.c tests/targets/target.h
 	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -fsanitize=$* -o $@ $<
 $(O)/tests/targets/operators-static: tests/targets/operators.cc tests/targets/target.h
 	@mkdir -p $(@D)
-	$(call say,LINK)$(CXX) $(TARGET_FLAGS) -static -o $@ $<
+	$(call say,LINK)$(CXX) -std=gnu++17 $(TARGET_FLAGS) -static -o $@ $<
 $(O)/tests/targets/leaky: tests/targets/leaky.rs
 	@mkdir -p $(@D)
 	$(call say,LINK)env -u MAKEFLAGS -u MFLAGS rustc -g -O -o $@ $<
@@ -197,10 +199,10 @@ $(O)/tests/targets/leaky: tests/targets/leaky.rs
 
 $(O)/tests/targets/%: tests/targets/%.c tests/targets/target.h tests/targets/filter.h tests/targets/probe.h
 	@mkdir -p $(@D)
-	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -rdynamic -o $@ $< -lrt
+	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -rdynamic -o $@ $< $(SYSTEM_LIBS)
 $(O)/tests/targets/%: tests/targets/%.cc tests/targets/target.h
 	@mkdir -p $(@D)
-	$(call say,LINK)$(CXX) $(TARGET_FLAGS) -rdynamic -o $@ $<
+	$(call say,LINK)$(CXX) -std=gnu++17 $(TARGET_FLAGS) -rdynamic -o $@ $<
 $(O)/tests/targets/%_preload.so: tests/targets/%_preload.c
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -fPIC -shared -o $@ $<
@@ -221,7 +223,7 @@ $(O)/tests/e2e/stack_oracle: TOOL_LIBS = $(DW_LIBS)
 $(O)/tests/e2e/stack_recorder: TOOL_LIBS = $(shell $(PKG_CONFIG) --libs libunwind-ptrace)
 $(O)/tests/e2e/%: tests/e2e/%.c tests/e2e/record.h
 	@mkdir -p $(@D)
-	$(call say,LINK)$(CC) -std=gnu11 -g -O2 -Wall -Wextra -D_GNU_SOURCE -o $@ $< $(TOOL_LIBS)
+	$(call say,LINK)$(CC) -std=gnu11 -g -O2 -Wall -Wextra -D_GNU_SOURCE -o $@ $< $(TOOL_LIBS) $(SYSTEM_LIBS)
 
 # ---- checks -----------------------------------------------------------------
 .PHONY: check check-floors check-unit check-e2e

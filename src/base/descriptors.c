@@ -2,21 +2,16 @@
 #include "base/descriptors.h"
 
 #include <stdbool.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+
+#include "base/syscalls.h"
 
 enum { USUAL = 65536 };
 
 /* [first, last]; false: the kernel can't. */
 static bool close_range_of(unsigned first, unsigned last)
 {
-#ifdef SYS_close_range
 	return first > last || syscall(SYS_close_range, first, last, 0) == 0;
-#else
-	(void)first;
-	(void)last;
-	return false;
-#endif
 }
 
 void descriptors_close_but(int one, int two)

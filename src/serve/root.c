@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/syscalls.h"
 #include "base/types.h"
 
 enum {

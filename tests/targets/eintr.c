@@ -28,6 +28,10 @@
 
 #include "target.h"
 
+#ifndef SYS_epoll_pwait2 /* headers before Linux 5.11 */
+#define SYS_epoll_pwait2 441
+#endif
+
 enum { LIMIT_MS = 60 };
 
 static const struct timespec limit = {.tv_nsec = LIMIT_MS * 1000000};

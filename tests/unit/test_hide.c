@@ -20,9 +20,9 @@
 #include <sys/mman.h>
 #include <sys/sem.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <time.h>
 
+#include "base/syscalls.h"
 #include "child_case.h"
 #include "tracer/hide.h"
 #include "tracer/inside.h"
