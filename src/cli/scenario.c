@@ -243,7 +243,10 @@ static void do_longjmp(void)
 static OWN_FRAME void *work(void *arg)
 {
 	for (int i = 0; i < 20; i++) {
-		void *block = make_malloc(1009);
+		void *block;
+
+		__asm__("" : "+r"(i)); /* no unrolling: one call, one call stack */
+		block = make_malloc(1009);
 
 		if (i % 2)
 			free(block);
