@@ -153,8 +153,10 @@ TARGET_BIN := $(patsubst %.c,$(O)/%,$(filter-out %plugin.c %_preload.c %splitsta
 TARGET_SO := $(addprefix $(O)/tests/targets/,plugin_a.so plugin_b.so) \
 	     $(patsubst %.c,$(O)/%.so,$(wildcard tests/targets/*_preload.c))
 # The same programs, built as people build them.
-KINDS := threads-static threads-static-pie threads-nopie threads-stripped threads-lld operators-static \
+KINDS := threads-static threads-static-pie threads-nopie threads-stripped operators-static \
 	 hugify-static
+OTHER_LINKER := $(firstword $(foreach l,lld gold,$(if $(shell command -v ld.$l),$l)))
+KINDS += $(OTHER_LINKER:%=threads-lld)
 ifneq ($(filter x86_64-%,$(TRIPLET)),) # gcc's -fsplit-stack is of few CPUs
 KINDS += splitstack
 # Allocators by hand, see bump_alloc.S.
@@ -190,7 +192,7 @@ $(O)/tests/targets/leaky: tests/targets/leaky.rs
 	@mkdir -p $(@D)
 	$(call say,LINK)env -u MAKEFLAGS -u MFLAGS rustc -g -O -o $@ $<
 %/threads-static %/threads-static-pie %/threads-nopie %/threads-stripped: KIND_CC = $(CC)
-%/threads-lld: KIND_CC = $(if $(shell command -v ld.lld),$(CC) -fuse-ld=lld,$(CC) -fuse-ld=gold)
+%/threads-lld: KIND_CC = $(CC) -fuse-ld=$(OTHER_LINKER)
 %/threads-musl %/threads-musl-static: KIND_CC = musl-gcc
 %/threads-static %/threads-musl-static: KIND_FLAGS = -static
 %/threads-static-pie: KIND_FLAGS = -static-pie
@@ -242,6 +244,13 @@ e2e-programs: $(TARGETS) $(E2E_BIN)
 check-e2e: all
 	+@$(MAKE) --no-print-directory e2e-programs
 	O=$(abspath $(O)) $(PYTHON) -m pytest -q -p no:cacheprovider $(wildcard tests/e2e tests/console tests/offline)
+
+## make check-distros builds and runs a short list of tests in other releases of Debian, which
+##                    debootstrap puts into $(O)/distros (as root; DISTROS="bullseye trixie")
+DISTROS ?= bullseye bookworm
+.PHONY: check-distros
+check-distros:
+	scripts/distros.sh $(O)/distros $(DISTROS)
 
 # ---- long runs and figures --------------------------------------------------
 .PHONY: soak bench

@@ -10,7 +10,7 @@ set -eu
 TESTS='tests/e2e/test_counts.py tests/e2e/test_launched.py tests/e2e/test_signals.py
 	tests/e2e/test_children.py tests/e2e/test_cycles.py tests/e2e/test_threads.py
 	tests/e2e/test_entries.py tests/e2e/test_selftest.py tests/e2e/test_modules.py'
-FEW='python3 python3-pytest python3-pexpect libcmocka-dev libc6-dbg binutils git'
+FEW='sqlite3 python3 python3-pytest python3-pexpect libcmocka-dev libc6-dbg binutils git'
 MIRROR=${DISTRO_MIRROR:-http://deb.debian.org/debian}
 
 folder=$1
@@ -35,29 +35,45 @@ inside() {
 		"$root" "$@"
 }
 
-for suite; do
-	root=$folder/$suite
-	if [ ! -e "$root/ready" ]; then
-		rm -rf "$root"
-		debootstrap --variant=minbase "$suite" "$root" "$MIRROR" >"$folder/$suite.log" ||
-			{ tail "$folder/$suite.log" >&2; exit 1; }
-		touch "$root/ready"
-	fi
-	for file in /etc/resolv.conf /etc/apt/apt.conf.d/*proxy*; do
-		[ ! -e "$file" ] || cp "$file" "$root$file"
-	done
+# A step whose output is of interest only if it fails.
+quietly() {
+	log=$folder/$suite.log
+	"$@" >"$log" 2>&1 || { grep -E 'FAILED|[Ee]rror|^E:' "$log" | head -40 >&2; tail -5 "$log" >&2; exit 1; }
+}
+
+system_make() {
+	[ ! -e "$root/ready" ] || return 0
+	rm -rf "$root"
+	quietly debootstrap --variant=minbase "$suite" "$root" "$MIRROR"
+	touch "$root/ready"
+}
+
+# The tree as it is, without what is built.
+source_copy() {
 	rm -rf "$root/src/src" "$root/src/tests"
 	mkdir -p "$root/src"
-	(cd "$here" && git ls-files -z --cached --others --exclude-standard | tar --null -T - -cf -) | tar -C "$root/src" -xf -
+	(cd "$here" && git ls-files -z --cached --others --exclude-standard | tar --null -T - -cf -) |
+		tar -C "$root/src" -xf -
+	cp /etc/resolv.conf "$root/etc/"
+}
+
+install_inside() {
+	quietly inside "$root" env DEBIAN_FRONTEND=noninteractive \
+		apt-get install -qq -y --no-install-recommends "$@"
+}
+
+for suite; do
+	root=$folder/$suite
+	system_make
+	source_copy
 	echo "== $suite: packages"
-	inside "$root" sh -ec "apt-get update -qq && apt-get install -qq -y --no-install-recommends make >/dev/null"
-	inside "$root" make -s -C /src deps ${DISTRO_DEPS:+check} >"$folder/$suite.log" 2>&1 ||
-		{ tail "$folder/$suite.log" >&2; exit 1; }
-	inside "$root" apt-get install -qq -y --no-install-recommends $FEW >"$folder/$suite.log" 2>&1 ||
-		{ tail "$folder/$suite.log" >&2; exit 1; }
-	echo "== $suite: $(inside "$root" gcc -dumpfullversion) $(inside "$root" ldd --version | head -1)"
-	inside "$root" make -s -j"$(nproc)" -C /src CFLAGS='-O2 -g -Werror' all
-	inside "$root" make -s -j"$(nproc)" -C /src check-unit e2e-programs >"$folder/$suite.log" 2>&1 ||
-		{ grep -E 'FAILED|rror' "$folder/$suite.log" >&2; exit 1; }
+	quietly inside "$root" apt-get update -qq
+	install_inside make
+	quietly inside "$root" env DEBIAN_FRONTEND=noninteractive make -C /src deps ${DISTRO_DEPS:+check}
+	install_inside $FEW
+	echo "== $suite: gcc $(inside "$root" gcc -dumpfullversion), $(inside "$root" ldd --version | head -1)"
+	quietly inside "$root" make -j"$(nproc)" -C /src CFLAGS='-O2 -g -Werror' all
+	quietly inside "$root" make -C /src check-unit
+	quietly inside "$root" make -j"$(nproc)" -C /src e2e-programs
 	inside "$root" sh -ec "cd /src && O=/src/build python3 -m pytest -q -p no:cacheprovider $(echo $TESTS)"
 done
