@@ -10,8 +10,10 @@
  * Nothing else jumps there: it is nobody's memory.  First the patches go: from then on no
  * thread enters.  Those inside leave within microseconds, or when the call that they are in
  * returns; then the area goes, too.  One in which a thread stays is looked at again when we
- * leave ourselves.  An area that something still leads to, which could not be put back
- * since its file can't be read, is never wiped: it stays as harmless as it was.
+ * leave ourselves.  An area that something still leads to is never wiped: it stays as
+ * harmless as it was.  That is code whose file can't be read; code that is no file's, in which
+ * a tool that hooked the same function keeps a copy of a patch; and what a predecessor has
+ * marked (undo.h).
  */
 #include "capture/heritage.h"
 
@@ -76,9 +78,12 @@ struct heritage {
 static bool area_note(void *arg, taddr_t begin, taddr_t end)
 {
 	struct heritage *h = arg;
+	uint32_t held = 0;
 
+	if (target_read(&h->tracee->target, begin + UNDO_HELD_AT, &held, sizeof(held)))
+		held = 1;
 	h->homes[h->count] = h->home;
-	h->held[h->count] = false;
+	h->held[h->count] = held != 0;
 	h->ranges[h->count++] = (struct inside_range){begin - 1, end};
 	return h->count == RANGES;
 }
@@ -108,6 +113,18 @@ static size_t area_entered(const struct heritage *h, const uint8_t *code, taddr_
 			if (target > h->ranges[i].begin && target < h->ranges[i].end)
 				return i;
 	}
+	return h->count;
+}
+
+/* The area that the word at `bytes` is an address in, which a jump may take from there. */
+static size_t area_named(const struct heritage *h, const uint8_t *bytes)
+{
+	uint64_t word = 0;
+
+	memcpy(&word, bytes, h->tracee->arch->word_size);
+	for (size_t i = 0; i < h->count; i++)
+		if (word > h->ranges[i].begin && word < h->ranges[i].end)
+			return i;
 	return h->count;
 }
 
@@ -180,6 +197,8 @@ static void piece_search(struct heritage *h, taddr_t begin, const uint8_t *there
 		if (is_within(h, patch.at))
 			continue; /* stubs jump about in themselves */
 		area = area_entered(h, there + i, patch.at);
+		if (area == h->count && !file && i + h->tracee->arch->word_size <= len)
+			area = area_named(h, there + i);
 		if (area == h->count)
 			continue;
 		if (file)
@@ -250,9 +269,22 @@ static void module_search(struct heritage *h, struct module *module)
 	}
 }
 
+/* Code that is no module's: nobody knows what it should be. */
+static void others_search(struct heritage *h)
+{
+	for (size_t i = 0; i < h->maps->list.len; i++) {
+		const struct mapping *mapping = &h->maps->list.at[i];
+
+		if (mapping->exec && !modules_find(h->modules, mapping->begin))
+			code_search(h, NULL, 0, mapping->begin, mapping->end);
+	}
+}
+
 /* Reads all code, which takes a millisecond per megabyte; the target may run. */
 static void patches_find(struct heritage *h)
 {
+	if (h->count)
+		others_search(h);
 	for (size_t i = 0; h->count && i < h->modules->mapped.len; i++)
 		if (!h->modules->mapped.at[i]->vdso)
 			module_search(h, h->modules->mapped.at[i]);

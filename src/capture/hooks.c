@@ -225,6 +225,14 @@ const struct hook *hooks_by_site(const struct hooks *hooks, taddr_t site, bool *
 	return NULL;
 }
 
+const struct hook *hooks_by_patch(const struct hooks *hooks, taddr_t addr)
+{
+	for (size_t i = 0; i < hooks->list.len; i++)
+		if (hooks->list.at[i].applied && hooks->list.at[i].stub.function == addr)
+			return &hooks->list.at[i];
+	return NULL;
+}
+
 const struct stub_area *hooks_area_at(const struct hooks *hooks, taddr_t pc)
 {
 	for (size_t i = 0; i < hooks->areas.len; i++) {

@@ -136,6 +136,8 @@ int hooks_trap_signal(const struct hooks *hooks, taddr_t pc);
 taddr_t hooks_trap_open(const struct hooks *hooks, taddr_t pc);
 /* The hook whose stub called the trap from `site`; *entry: before the function. */
 const struct hook *hooks_by_site(const struct hooks *hooks, taddr_t site, bool *entry);
+/* The hook whose patch is there, or NULL. */
+const struct hook *hooks_by_patch(const struct hooks *hooks, taddr_t addr);
 /* The area that pc is in, or NULL. */
 const struct stub_area *hooks_area_at(const struct hooks *hooks, taddr_t pc);
 /* The hook in whose stub or copy pc is, or NULL. */

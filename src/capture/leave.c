@@ -129,6 +129,23 @@ static void wipe(struct engine *engine)
 		heritage_wipe(&engine->tracee, &engine->modules, &engine->maps);
 }
 
+/* Who has hooked what we had hooked goes on by way of our stubs, which are empty now. */
+static void tell_of_others(struct engine *engine)
+{
+	taddr_t at = 0;
+	size_t count = undo_others(engine->undo, &engine->tracee.target, &at);
+	const struct module *module = count ? modules_find(&engine->modules, at) : NULL;
+	const struct hook *hook = hooks_by_patch(&engine->hooks, at);
+
+	if (count)
+		engine_warn(engine,
+			    "another tool has changed %s in %s meanwhile: its patch stays, and so "
+			    "do memtrace's stubs, which it may lead to and which do nothing any "
+			    "more",
+			    hook ? hook->function->name : "code",
+			    module ? module->path : "memory");
+}
+
 /* err: why it does not stand; code 0: it does. */
 static void put_back(struct engine *engine, const struct err *err)
 {
@@ -141,6 +158,7 @@ static void put_back(struct engine *engine, const struct err *err)
 	if (rc && rc != -ESRCH)
 		engine_warn(engine, "could not put all of the code of pid %d back: %s",
 			    engine->tracee.pid, strerror(-rc));
+	tell_of_others(engine);
 	if (!err->code)
 		wipe(engine);
 }

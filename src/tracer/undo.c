@@ -99,15 +99,44 @@ int undo_area(struct undo *undo, struct target *target, taddr_t base, const void
 	return rc;
 }
 
-/* Writes only what is still ours: somebody may have changed it behind us. */
+/*
+ * Writes only what is still ours: somebody may have changed it behind us.  A breakpoint on the
+ * first byte (of a uprobe, say) keeps that byte, and everything behind it comes back: who
+ * takes the breakpoint away knows the original by the file.
+ */
 static int patch_restore(const struct undo_patch *patch, struct target *target)
 {
 	uint8_t there[sizeof(patch->old)];
 	int rc = target_read(target, patch->addr, there, patch->len);
+	uint32_t from = !rc && there[0] != patch->now[0];
 
-	if (rc || memcmp(there, patch->now, patch->len))
+	if (rc || from >= patch->len || memcmp(there + from, patch->now + from, patch->len - from))
 		return rc;
-	return target_write(target, patch->addr, patch->old, patch->len);
+	return target_write(target, patch->addr + from, patch->old + from, patch->len - from);
+}
+
+static bool patch_is_undone(const struct undo_patch *patch, struct target *target)
+{
+	uint8_t there[sizeof(patch->old)];
+
+	return target_read(target, patch->addr, there, patch->len) || /* nothing is there */
+	       !memcmp(there + 1, patch->old + 1, patch->len - 1);
+}
+
+size_t undo_others(const struct undo *undo, struct target *target, taddr_t *first)
+{
+	size_t count = 0;
+
+	for (uint32_t i = 0; i < undo->patch_count; i++) {
+		const struct undo_patch *patch = &undo->patch[i];
+
+		if (!patch->active || undo_covers(undo, patch->addr) ||
+		    patch_is_undone(patch, target))
+			continue;
+		if (!count++)
+			*first = patch->addr;
+	}
+	return count;
 }
 
 /* The same for an area.  -errno: it can't be read. */
@@ -140,15 +169,28 @@ int undo_run(const struct undo *undo, struct target *target)
 	return first;
 }
 
+static int area_hold(const struct undo_area *area, struct target *target)
+{
+	const uint32_t held = 1;
+
+	if (area->len < UNDO_HELD_AT + sizeof(held))
+		return 0;
+	return area_write(area, target, area->base + UNDO_HELD_AT, &held, sizeof(held));
+}
+
 int undo_wipe(const struct undo *undo, struct target *target)
 {
+	taddr_t where;
+	bool hold = undo_others(undo, target, &where) != 0;
 	int first = 0;
 
 	for (uint32_t i = undo->area_count; i-- > 0;) {
 		const struct undo_area *area = &undo->area[i];
-		int rc = !area->active
-				 ? 0
-				 : area_write(area, target, area->base, area->old, area->len);
+		int rc = 0;
+
+		if (area->active)
+			rc = hold ? area_hold(area, target)
+				  : area_write(area, target, area->base, area->old, area->len);
 		first = first ? first : rc;
 	}
 	return first;

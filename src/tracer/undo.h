@@ -9,6 +9,10 @@
  *          return at once, so that threads inside go on and leave; `wipe` puts the
  *          old bytes back, once no thread can be inside or return there.
  *
+ * Somebody else may have written over a patch of ours, and then has a copy of it in code of
+ * his own, which leads into our stubs.  What he wrote stays, and so does every area, disarmed,
+ * and marked as held for memtraces to come.
+ *
  * A log entry is complete before it is marked active, and active before the
  * target is written: killed between any two instructions, the log never says less
  * than what was done.
@@ -18,7 +22,12 @@
 
 #include "tracer/target.h"
 
-enum { UNDO_PATCHES = 1024, UNDO_AREAS = 32, UNDO_AREA_BYTES = 2048 };
+enum {
+	UNDO_PATCHES = 1024,
+	UNDO_AREAS = 32,
+	UNDO_AREA_BYTES = 2048,
+	UNDO_HELD_AT = 12, /* a word of an area's header (arch.h): not 0 where it is held */
+};
 
 struct undo_patch {
 	taddr_t addr;
@@ -64,8 +73,12 @@ int undo_area(struct undo *undo, struct target *target, taddr_t base, const void
  * The first error, or 0; goes on behind an error.
  */
 int undo_run(const struct undo *undo, struct target *target);
-/* Puts the areas' old bytes back.  Only when no thread can be inside. */
+/* Puts the areas' old bytes back, or marks them as held where undo_others() found something.
+ * Only when no thread can be inside. */
 int undo_wipe(const struct undo *undo, struct target *target);
+/* How many functions, after undo_run(), are neither as before nor as we patched them; *first:
+ * where one of them is patched.  A breakpoint on a patch's first byte does not count. */
+size_t undo_others(const struct undo *undo, struct target *target, taddr_t *first);
 /* Is addr within an area? */
 bool undo_covers(const struct undo *undo, taddr_t addr);
 /* [begin, end) was unmapped: what was changed there is gone. */

@@ -77,3 +77,62 @@ def test_unmapped_between_plan_and_patch(target, started, tmp_path):
     process.go_on()
     result = process.result()
     assert report.counts() == {name: result[name] for name in memtrace.Report.NAMES}
+
+
+def rehooked(target, attach):
+    """A program that has hooked malloc while memtrace watches it."""
+    process = target("rehook")
+    tracer = attach(process.pid, "--no-symbols")
+    process.go_on()
+    process.done()
+    return process, tracer
+
+
+def goes_on(process):
+    """By the hook of its own, and when it has taken that away."""
+    process.go_on()
+    process.done()
+    process.go_on()
+    process.result()
+
+
+on_x86_64 = pytest.mark.skipif(os.uname().machine != "x86_64", reason="a hook in x86-64 code")
+
+
+@on_x86_64
+def test_a_hook_that_leads_into_ours(target, attach):
+    """Its trampoline holds our jump: what that leads to must stay, and the report says so."""
+    process, tracer = rehooked(target, attach)
+    report = tracer.detach(check=False)
+    assert report["summary"]["allocs"] == 100
+    assert re.search(r"another tool has changed malloc in \S+ meanwhile: its patch stays", "\n".join(tracer.err))
+    goes_on(process)
+
+
+@on_x86_64
+def test_a_hook_in_the_way_of_the_guardian(target, attach):
+    process, tracer = rehooked(target, attach)
+    memtrace.adopt_orphans()
+    os.kill(tracer.pid, 9)
+    tracer.wait()
+    memtrace.wait_for_guardians()
+    goes_on(process)
+
+
+@on_x86_64
+@pytest.mark.parametrize("detached", [True, False], ids=["detached", "killed"])
+def test_a_hook_and_who_comes_next(target, attach, started, detached):
+    """A successor, who finds stubs that no code of a file leads to, leaves them alone."""
+    process, tracer = rehooked(target, attach)
+    if detached:
+        tracer.detach(check=False)
+    else:
+        for pid in [tracer.pid, *memtrace.descendants(tracer.pid)]:
+            os.kill(pid, 9)
+        tracer.wait()
+    for _ in range(2):
+        comes_next = memtrace.Process([memtrace.MEMTRACE, "--no-symbols", "-p", process.pid])
+        started.append(comes_next)
+        assert comes_next.wait() == 1
+        assert "no allocator of pid" in "\n".join(comes_next.err)
+    goes_on(process)

@@ -199,6 +199,11 @@ static const struct hook *find(const struct fixture *f, const char *name)
 	return NULL;
 }
 
+static const struct hook_area *area_of(const struct fixture *f, const char *name)
+{
+	return &f->hooks.areas.at[find(f, name)->area];
+}
+
 static bool has_loader_hook(const struct fixture *f)
 {
 	for (size_t i = 0; i < f->hooks.list.len; i++)
@@ -410,6 +415,68 @@ static void a_function_that_was_changed(void **state)
 	assert_int_equal(byte, 0xcc);
 }
 
+/* What was planned with is no more as it was: nothing is written, and it is planned anew. */
+static void changed_since_it_was_planned(void **state)
+{
+	struct fixture *f = *state;
+	struct err err = {0};
+	taddr_t places[2];
+
+	plan(f, HOOK_ALL);
+	places[0] = libc_address("pvalloc") + 1;
+	places[1] = area_of(f, "malloc")->area.base + area_of(f, "malloc")->area.len - 1;
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		uint8_t before, byte;
+
+		assert_int_equal(target_read(&f->tracee.target, places[i], &before, 1), 0);
+		byte = before ^ 0xff;
+		assert_int_equal(target_write(&f->tracee.target, places[i], &byte, 1), 0);
+		assert_int_equal(hooks_apply(&f->hooks, &f->tracee, f->undo, &f->modules,
+					     &f->notes, &err),
+				 -ESTALE);
+		assert_int_equal(target_write(&f->tracee.target, places[i], &before, 1), 0);
+		assert_untouched(f);
+	}
+	hooks_unplan(&f->hooks);
+	assert_int_equal(f->hooks.list.len, 0);
+	assert_int_equal(f->hooks.areas.len, 0);
+	plan(f, HOOK_ALL);
+	assert_non_null(find(f, "malloc"));
+	apply(f);
+	put_back(f);
+}
+
+/* Somebody has hooked over our patch: what he has a copy of must go on leading somewhere. */
+static void another_hook_over_ours(void **state)
+{
+	struct fixture *f = *state;
+	taddr_t at, first = 0;
+	uint8_t other[16], bytes[UNDO_AREA_BYTES];
+	struct stub_area area;
+	uint32_t trap;
+
+	plan(f, HOOK_ALL);
+	apply(f);
+	at = find(f, "pvalloc")->stub.function;
+	area = area_of(f, "pvalloc")->area;
+	memset(other, 0x5a, sizeof(other));
+	assert_int_equal(target_write(&f->tracee.target, at, other, f->tracee.arch->patch_len), 0);
+	assert_int_equal(undo_run(f->undo, &f->tracee.target), 0);
+	assert_int_equal(undo_others(f->undo, &f->tracee.target, &first), 1);
+	assert_true(first == at);
+	assert_int_equal(undo_wipe(f->undo, &f->tracee.target), 0);
+	hooks_clear(&f->hooks);
+	undo_clear(f->undo);
+	heritage_wipe(&f->tracee, &f->modules, &f->maps);
+	/* Both are there, the stubs without effect. */
+	assert_int_equal(target_read(&f->tracee.target, at, bytes, f->tracee.arch->patch_len), 0);
+	assert_memory_equal(bytes, other, f->tracee.arch->patch_len);
+	assert_int_equal(target_read(&f->tracee.target, area.base, bytes, area.len), 0);
+	trap = (uint32_t)(area.trap - area.base);
+	assert_memory_equal(bytes + trap + 8, area.bytes + trap + 8, area.len - trap - 8);
+	assert_memory_not_equal(bytes + trap, area.bytes + trap, 8);
+}
+
 /* memtrace was killed, and its guardian too: patches and stubs are still there. */
 static void what_a_predecessor_left(void **state)
 {
@@ -560,11 +627,6 @@ static struct slack slack_around(struct fixture *f, taddr_t address)
 	return slack;
 }
 
-static const struct hook_area *area_of(const struct fixture *f, const char *name)
-{
-	return &f->hooks.areas.at[find(f, name)->area];
-}
-
 /* Of what is free between leftovers the largest part is used. */
 static void the_largest_free_room(void **state)
 {
@@ -694,6 +756,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_applying_writes, start, end),
 		cmocka_unit_test_setup_teardown(undone_without_a_trace, start, end),
 		cmocka_unit_test_setup_teardown(a_function_that_was_changed, start, end),
+		cmocka_unit_test_setup_teardown(changed_since_it_was_planned, start, end),
+		cmocka_unit_test_setup_teardown(another_hook_over_ours, start, end),
 		cmocka_unit_test_setup_teardown(what_a_predecessor_left, start, end),
 		cmocka_unit_test_setup_teardown(what_nobody_can_name, start, end),
 		cmocka_unit_test_setup_teardown(what_nobody_can_put_back, start, end),

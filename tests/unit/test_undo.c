@@ -133,6 +133,42 @@ static void only_what_is_still_ours(void **state)
 	assert_there(f, 100, "its textaaaaaaaa");
 }
 
+/* A breakpoint of a uprobe, say, whose owner knows the byte below it from elsewhere. */
+static void a_breakpoint_over_a_patch(void **state)
+{
+	struct fixture *f = *state;
+	taddr_t first = 0;
+
+	assert_int_equal(patch(f, 10, "ooooo", "12345"), 0);
+	assert_int_equal(target_write(&f->target, at(10), "!", 1), 0);
+	assert_int_equal(undo_run(f->undo, &f->target), 0);
+	assert_there(f, 9, "o!oooooooo");
+	assert_int_equal(undo_others(f->undo, &f->target, &first), 0);
+	assert_int_equal(target_write(&f->target, at(10), "o", 1), 0);
+}
+
+/* Who wrote over a patch may lead into an area: none is wiped, all are marked. */
+static void areas_that_others_lead_into(void **state)
+{
+	struct fixture *f = *state;
+	taddr_t first = 0;
+
+	assert_int_equal(area(f, 100), 0);
+	assert_int_equal(patch(f, 10, "ooooo", "12345"), 0);
+	assert_int_equal(target_write(&f->target, at(10), "abcde", 5), 0);
+	assert_int_equal(undo_run(f->undo, &f->target), 0);
+	assert_int_equal(undo_others(f->undo, &f->target, &first), 1);
+	assert_true(first == at(10));
+	assert_int_equal(undo_wipe(f->undo, &f->target), 0);
+	assert_there(f, 10, "abcdeo");
+	assert_there(f, 100, "aaaaaaaaRRaa\1");
+	assert_there(f, 116, "aaaaaaaaaaaaaaaao");
+	/* Were it not so, all would be as before. */
+	assert_int_equal(target_write(&f->target, at(10), "ooooo", 5), 0);
+	assert_int_equal(undo_wipe(f->undo, &f->target), 0);
+	assert_there(f, 99, "oooooooooooooooooooooooooooooooooo");
+}
+
 static void areas_are_disarmed_then_wiped(void **state)
 {
 	struct fixture *f = *state;
@@ -349,6 +385,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(patches_are_put_back, start, end),
+		cmocka_unit_test_setup_teardown(a_breakpoint_over_a_patch, start, end),
+		cmocka_unit_test_setup_teardown(areas_that_others_lead_into, start, end),
 		cmocka_unit_test_setup_teardown(newest_first, start, end),
 		cmocka_unit_test_setup_teardown(only_what_is_still_ours, start, end),
 		cmocka_unit_test_setup_teardown(areas_are_disarmed_then_wiped, start, end),
