@@ -50,7 +50,7 @@ struct capture {
 	bool finished; /* the tracer thread touches the engine no more */
 
 	_Atomic bool kicked; /* there is something to do between two stops */
-	_Atomic bool detach;
+	atomic_bool detach;
 	_Atomic pid_t pid;
 };
 
@@ -226,7 +226,8 @@ static int capture_start(const struct capture_options *options, pid_t pid, char 
 	kick_prepare();
 	stops_silence();
 	rc = capture->notice_fd < 0 ? err_sys(err, -errno, "cannot begin")
-				    : engine_init(&capture->engine, options, &voice, err);
+				    : engine_init(&capture->engine, options, &voice,
+						  &capture->detach, err);
 	if (!rc) {
 		/* Every signal but the kick is for the other thread. */
 		sigfillset(&all);

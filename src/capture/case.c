@@ -88,7 +88,6 @@ static int module_add(struct case_recorder *recorder, const struct module *live)
 		free(own);
 		return -ENOMEM;
 	}
-	own->fd = -1;
 	own->instance = live->instance;
 	own->vdso = live->vdso;
 	memcpy(own->build_id, live->build_id, sizeof(own->build_id));

@@ -97,7 +97,7 @@ uint32_t engine_now(const struct engine *engine)
 /* ---- begin and end ----------------------------------------------------- */
 
 int engine_init(struct engine *ret, const struct capture_options *options,
-		const struct engine_voice *voice, struct err *err)
+		const struct engine_voice *voice, const atomic_bool *hurry, struct err *err)
 {
 	uint64_t limit = sizeof(void *) == 8 ? REGION_LIMIT_64 : REGION_LIMIT_32;
 	int rc;
@@ -109,7 +109,9 @@ int engine_init(struct engine *ret, const struct capture_options *options,
 	ret->voice = *voice;
 	ret->started_ms = monotonic_ms();
 	clock_gettime(CLOCK_REALTIME, &ret->counting_since);
+	ret->hurry = hurry;
 	modules_init(&ret->modules, module_unwind_forget);
+	ret->modules.files.hurry = hurry;
 	walker_init(&ret->walker, &ret->tracee, &ret->modules, &ret->hooks, NULL);
 	ret->undo = undo_create();
 	ret->walker.undo = ret->undo;
@@ -148,10 +150,18 @@ void engine_deinit(struct engine *engine)
 	free(engine->command);
 }
 
+/* A target that was just opened: what of it may not answer, and how long to wait then. */
+static void target_limit(const struct engine *engine, struct target *target)
+{
+	target->far = &engine->modules.far;
+	target->apart.hurry = engine->hurry;
+}
+
 static void hold(struct engine *engine)
 {
 	struct err err;
 
+	target_limit(engine, &engine->tracee.target);
 	engine->traced = true;
 	engine->tracee.forget = free;
 	engine_choose_signal(engine, 0);
@@ -268,6 +278,7 @@ static void child_set_free(struct engine *engine, struct thread *child)
 	struct err err;
 
 	if (target_open_traced(&copy.target, child->tid, &err) == 0) {
+		target_limit(engine, &copy.target);
 		undo_run(engine->undo, &copy.target);
 		if (!inside_thread(&copy, child, engine->undo))
 			undo_wipe(engine->undo, &copy.target);
@@ -294,6 +305,7 @@ static void program_forget(struct engine *engine)
 	target_close(&engine->tracee.target);
 	if (target_open_traced(&engine->tracee.target, engine->tracee.pid, &err))
 		engine_warn(engine, "%s", err.text);
+	target_limit(engine, &engine->tracee.target);
 }
 
 /* The statistics begin anew; but those of the old program are the last where the new one is

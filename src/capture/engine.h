@@ -29,6 +29,7 @@ struct engine {
 	struct capture_options options;
 	struct engine_voice voice;
 	struct tracee tracee;
+	const atomic_bool *hurry; /* true: the process is to be let go, nothing is waited for */
 	struct undo *undo;
 	struct guardian guardian;
 	struct nearby nearby;
@@ -77,7 +78,7 @@ struct engine_thread {
 };
 
 int engine_init(struct engine *ret, const struct capture_options *options,
-		const struct engine_voice *voice, struct err *err);
+		const struct engine_voice *voice, const atomic_bool *hurry, struct err *err);
 /* After engine_leave(), or when it never began. */
 void engine_deinit(struct engine *engine);
 

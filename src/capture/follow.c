@@ -69,6 +69,9 @@ int engine_rescan_modules(struct engine *engine, bool *changed, struct err *err)
 			    module->begin);
 		if (!module->image)
 			engine_miss(engine, module, NULL, "%s", module->why);
+		else if (module->silent)
+			engine_warn(engine, "%s: %s; what of it is in memory is used",
+				    module->path, module->why);
 	}
 	if (*changed) {
 		walker_forget(&engine->walker);

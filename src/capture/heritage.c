@@ -253,7 +253,7 @@ static void module_search(struct heritage *h, struct module *module)
 	const struct image_segment *segments;
 	size_t count = 0;
 
-	if (!module->image || !module->source || module->fd < 0) {
+	if (!module->image || !module_has_file(module)) {
 		mappings_search(h, module);
 		return;
 	}

@@ -67,7 +67,7 @@ int slack_original(const struct module *module, const struct slack *slack, uint8
 		if (!(s->flags & PF_X) || vaddr < s->vaddr ||
 		    vaddr - s->vaddr > s->file_size + LARGEST_PAGE)
 			continue;
-		if (!module->source || module->fd < 0)
+		if (!module_has_file(module))
 			return 0; /* no file: only zeros were accepted as slack */
 		for (size_t at = 0; at < len; at++) /* the file may end within */
 			if (memory_read(module->source, s->offset + (vaddr - s->vaddr) + at,

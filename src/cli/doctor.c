@@ -129,7 +129,7 @@ static void judge_files(struct inside *inside)
 	for (size_t i = 0; i < inside->modules.mapped.len; i++) {
 		const struct module *module = inside->modules.mapped.at[i];
 
-		if (!module->image)
+		if (!module->image || module->silent)
 			findings_add(inside->findings, "module", VERDICT_WARN, 0, "%s: %s",
 				     module->path, module->why);
 	}
@@ -180,6 +180,7 @@ static void look_inside(pid_t pid, struct supplies *supplies, struct findings *f
 	modules_init(&inside.modules, module_unwind_forget);
 	alive = tracee_alive(&inside.tracee);
 	rc = target_open(&inside.tracee.target, alive, &err);
+	inside.tracee.target.far = &inside.modules.far;
 	if (!rc)
 		rc = maps_read(alive, &inside.maps, &err);
 	if (!rc)

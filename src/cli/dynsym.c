@@ -3,27 +3,29 @@
  * sees it (/proc/PID/root), or, once the process is gone, by the path itself; with
  * a build-id only if the file still has it, since a wrong name is worse than none.
  *
- * Per instance, at most one attempt: a file that could not be used stays so.
+ * Per instance, at most one attempt: a file that could not be used stays so.  One whose file
+ * system does not answer is not waited for (elf/file.h).
  */
 #include "cli/dynsym.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/vec.h"
+#include "elf/file.h"
 #include "elf/image.h"
 
 struct named {
-	int fd;
-	struct memory_file file;
+	struct file *file;
 	struct image *image; /* NULL: no names from here */
 };
 
 struct dynsym {
 	int pid;
+	struct mounts mounts, ours; /* the process', and those of paths without it */
+	struct files files;
 	VEC(struct named *) list; /* by instance; NULL: not asked yet */
 };
 
@@ -31,8 +33,11 @@ struct dynsym *dynsym_create(int pid)
 {
 	struct dynsym *dynsym = calloc(1, sizeof(*dynsym));
 
-	if (dynsym)
-		dynsym->pid = pid;
+	if (!dynsym)
+		return NULL;
+	dynsym->pid = pid;
+	mounts_read(pid, &dynsym->mounts);
+	mounts_read(getpid(), &dynsym->ours);
 	return dynsym;
 }
 
@@ -41,8 +46,7 @@ static void named_close(struct named *named)
 	if (!named)
 		return;
 	image_close(named->image);
-	if (named->fd >= 0)
-		close(named->fd);
+	file_destroy(named->file);
 	free(named);
 }
 
@@ -53,6 +57,9 @@ void dynsym_destroy(struct dynsym *dynsym)
 	for (size_t i = 0; i < dynsym->list.len; i++)
 		named_close(dynsym->list.at[i]);
 	vec_deinit(&dynsym->list);
+	files_deinit(&dynsym->files);
+	mounts_deinit(&dynsym->mounts);
+	mounts_deinit(&dynsym->ours);
 	free(dynsym);
 }
 
@@ -64,19 +71,17 @@ static bool same_build(struct image *image, const struct snapshot_module *module
 	return len == module->build_id_len && (!len || !memcmp(id, module->build_id, len));
 }
 
-static bool open_at(struct named *named, const char *path, const struct snapshot_module *module)
+static bool open_at(struct dynsym *dynsym, struct named *named, const struct mounts *mounts,
+		    const char *path, const struct snapshot_module *module)
 {
-	named->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (named->fd < 0)
+	if (file_open(&dynsym->files, mounts, 0, path, module->path, &named->file))
 		return false;
-	memory_file_init(&named->file, named->fd);
-	if (!image_open(&named->file.memory, &named->image, NULL) &&
+	if (!image_open(&named->file->memory, &named->image, NULL) &&
 	    same_build(named->image, module))
 		return true;
 	image_close(named->image);
-	close(named->fd);
-	named->image = NULL;
-	named->fd = -1;
+	file_destroy(named->file);
+	*named = (struct named){0};
 	return false;
 }
 
@@ -85,12 +90,11 @@ static void open_module(struct dynsym *dynsym, struct named *named,
 {
 	char path[4200];
 
-	named->fd = -1;
 	if (!module->path || module->path[0] != '/' || module->deleted)
 		return;
 	snprintf(path, sizeof(path), "/proc/%d/root%s", dynsym->pid, module->path);
-	if (!open_at(named, path, module))
-		open_at(named, module->path, module);
+	if (!open_at(dynsym, named, &dynsym->mounts, path, module))
+		open_at(dynsym, named, &dynsym->ours, module->path, module);
 }
 
 static struct named *find(struct dynsym *dynsym, const struct snapshot_module *module)

@@ -25,15 +25,30 @@ void reporter_connect(struct reporter *reporter, const struct resolver_module *p
 		source_open(&reporter->source, program, needed);
 }
 
-/* Has another root directory than we have. */
-static bool is_elsewhere(int pid)
+static void link_read(int pid, const char *name, char ret[256])
 {
 	char path[40];
-	struct stat its, ours;
+	ssize_t n;
 
-	snprintf(path, sizeof(path), "/proc/%d/root/", pid);
-	return !stat(path, &its) && !stat("/", &ours) &&
-	       (its.st_dev != ours.st_dev || its.st_ino != ours.st_ino);
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	n = readlink(path, ret, 255);
+	ret[n > 0 ? n : 0] = 0;
+}
+
+/* Has another root directory than we have, or may have: by names alone, as a directory on a
+ * server that is dead can't be looked at. */
+static bool is_elsewhere(int pid)
+{
+	static const char *const links[] = {"root", "ns/mnt"};
+	char its[256], ours[256];
+	bool differ = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(links); i++) {
+		link_read(pid, links[i], its);
+		link_read(getpid(), links[i], ours);
+		differ |= its[0] && strcmp(its, ours);
+	}
+	return differ;
 }
 
 void reporter_introduce(struct reporter *reporter, const struct snapshot *snapshot)

@@ -166,7 +166,8 @@ static int start(struct apart *apart, int keep)
 
 void apart_init(struct apart *ret, unsigned limit_ms, const atomic_bool *hurry)
 {
-	*ret = (struct apart){.fd = -1, .limit_ms = limit_ms, .hurry = hurry};
+	*ret = (struct apart){
+		.fd = -1, .limit_ms = limit_ms, .hurry = hurry, .block_of = -1};
 }
 
 void apart_deinit(struct apart *apart)
@@ -244,6 +245,8 @@ void apart_close(struct apart *apart, int handle)
 	struct question question = {.what = CLOSE, .handle = handle};
 	struct answer answer;
 
+	if (apart->block_of == handle)
+		apart->block_of = -1;
 	if (apart->fd >= 0)
 		ask(apart, &question, NULL, &answer, NULL);
 }
@@ -276,23 +279,25 @@ int apart_fetch(struct apart *apart, pid_t pid, int memory, taddr_t addr)
 /* What is at addr of the block; it is read if it is not there. */
 static ssize_t block_read(struct apart_file *file, taddr_t addr, void *buf, size_t len)
 {
-	size_t skip = (size_t)(addr % sizeof(file->block));
+	struct apart *apart = file->apart;
+	size_t skip = (size_t)(addr % sizeof(apart->block));
 	ssize_t n;
 
-	if (!file->block_len || file->block_at != addr - skip) {
-		file->block_len = 0;
-		n = apart_read(file->apart, file->handle, addr - skip, file->block,
-			       sizeof(file->block));
+	if (apart->block_of != file->handle || apart->block_at != addr - skip) {
+		apart->block_of = -1;
+		n = apart_read(apart, file->handle, addr - skip, apart->block,
+			       sizeof(apart->block));
 		if (n < 0)
 			return n;
-		file->block_at = addr - skip;
-		file->block_len = (size_t)n;
+		apart->block_of = file->handle;
+		apart->block_at = addr - skip;
+		apart->block_len = (size_t)n;
 	}
-	if (skip >= file->block_len)
+	if (skip >= apart->block_len)
 		return -EIO;
-	if (len > file->block_len - skip)
-		len = file->block_len - skip;
-	memcpy(buf, file->block + skip, len);
+	if (len > apart->block_len - skip)
+		len = apart->block_len - skip;
+	memcpy(buf, apart->block + skip, len);
 	return (ssize_t)len;
 }
 
@@ -302,7 +307,7 @@ static int file_read(struct memory *memory, taddr_t addr, void *buf, size_t len)
 
 	for (size_t done = 0; done < len;) {
 		size_t left = len - done;
-		ssize_t n = left < sizeof(file->block)
+		ssize_t n = left < sizeof(file->apart->block)
 				    ? block_read(file, addr + done, (char *)buf + done, left)
 				    : apart_read(file->apart, file->handle, addr + done,
 						 (char *)buf + done, left);

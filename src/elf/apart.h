@@ -23,11 +23,16 @@ struct apart {
 	bool silent; /* it did not answer: everything fails with -ETIMEDOUT */
 	unsigned limit_ms;	   /* for each answer */
 	const atomic_bool *hurry; /* true: nothing is waited for any more; may be NULL */
+	/* What was read last of a file: pieces follow one another. */
+	int block_of; /* its handle; -1 */
+	uint64_t block_at;
+	size_t block_len;
+	uint8_t block[4096];
 };
 
 /* Nothing is started yet; that happens when it is first needed. */
 void apart_init(struct apart *ret, unsigned limit_ms, const atomic_bool *hurry);
-/* It goes when it can: at once, or when the file system answers. */
+/* The process goes when it can: at once, or when the file system answers. */
 void apart_deinit(struct apart *apart);
 
 /* Opens a file for reading.  Its handle, and what fstat() says; or -errno. */
@@ -48,9 +53,6 @@ struct apart_file {
 	struct memory memory;
 	struct apart *apart;
 	int handle;
-	uint64_t block_at; /* what was read last: pieces follow one another */
-	size_t block_len;
-	uint8_t block[4096];
 };
 void apart_file_init(struct apart_file *file, struct apart *apart, int handle);
 

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "base/scope.h"
+#include "elf/mounts.h"
 
 /* A number in `base` that ends at `stop`, which is skipped.  False: it doesn't. */
 static bool take_number(char **at, unsigned base, char stop, uint64_t *ret)
@@ -103,21 +104,32 @@ static unsigned escapes_in(const char *path)
 	return count;
 }
 
+/* Whose map it is (pid 0: not known), and his mounts, once they are needed. */
+struct reading {
+	int pid;
+	bool has_mounts;
+	struct mounts mounts;
+};
+
 /* Is the mapping's file at this path, as the process sees it?  By the inode: what a mapping
- * and stat() say of the device differs on some file systems. */
-static bool is_there(int pid, const char *path, const struct mapping *mapping)
+ * and stat() say of the device differs on some file systems.  Nobody is waited for. */
+static bool is_there(struct reading *reading, const char *path, const struct mapping *mapping)
 {
 	scope_free char *name = NULL;
 	struct stat st;
 
-	return asprintf(&name, "/proc/%d/root%s", pid, path) >= 0 && !stat(name, &st) &&
+	if (!reading->has_mounts)
+		mounts_read(reading->pid, &reading->mounts);
+	reading->has_mounts = true;
+	return mounts_are_local(&reading->mounts, mapping->dev, path) &&
+	       asprintf(&name, "/proc/%d/root%s", reading->pid, path) >= 0 && !stat(name, &st) &&
 	       S_ISREG(st.st_mode) && st.st_ino == mapping->inode;
 }
 
 /* Which reading of a path is right: *literal, *is_deleted.  What the kernel mostly means stands
  * where none can be seen to be. */
-static void choose_reading(int pid, const char *path, const struct mapping *mapping,
-			   unsigned *literal, bool *is_deleted)
+static void choose_path(struct reading *reading, const char *path,
+			const struct mapping *mapping, unsigned *literal, bool *is_deleted)
 {
 	enum { MOST = 6 };
 	unsigned count = escapes_in(path), readings = 1u << (count < MOST ? count : MOST);
@@ -125,15 +137,15 @@ static void choose_reading(int pid, const char *path, const struct mapping *mapp
 
 	*literal = 0;
 	*is_deleted = marked;
-	if (!pid || !mapping->inode || (readings == 1 && !marked))
+	if (!reading->pid || !mapping->inode || (readings == 1 && !marked))
 		return;
 	for (unsigned i = 0; i < readings; i++) {
-		scope_free char *reading = strdup(path);
+		scope_free char *read = strdup(path);
 
-		if (!reading)
+		if (!read)
 			return;
-		unescape(reading, i);
-		if (!is_there(pid, reading, mapping))
+		unescape(read, i);
+		if (!is_there(reading, read, mapping))
 			continue;
 		*literal = i;
 		*is_deleted = false;
@@ -142,19 +154,19 @@ static void choose_reading(int pid, const char *path, const struct mapping *mapp
 }
 
 /* The rest of the line: newlines restored, " (deleted)" cut off. */
-static void take_path(char *path, int pid, struct mapping *ret)
+static void take_path(char *path, struct reading *reading, struct mapping *ret)
 {
 	unsigned literal;
 
 	path += strspn(path, " ");
 	ret->path = path;
-	choose_reading(pid, path, ret, &literal, &ret->deleted);
+	choose_path(reading, path, ret, &literal, &ret->deleted);
 	if (ret->deleted)
 		path[strlen(path) - strlen(deleted)] = '\0';
 	unescape(path, literal);
 }
 
-static bool parse_line(char *line, int pid, struct mapping *ret)
+static bool parse_line(char *line, struct reading *reading, struct mapping *ret)
 {
 	static char nothing[] = "";
 	uint64_t major, minor;
@@ -174,7 +186,7 @@ static bool parse_line(char *line, int pid, struct mapping *ret)
 		return take_number(&line, 10, '\0', &ret->inode);
 	if (!take_number(&line, 10, ' ', &ret->inode))
 		return false;
-	take_path(line, pid, ret);
+	take_path(line, reading, ret);
 	return true;
 }
 
@@ -189,9 +201,9 @@ static bool clip(struct mapping *mapping, taddr_t previous)
 	return mapping->begin < mapping->end;
 }
 
-/* Takes over `text` (NUL-terminated at len, from malloc) whatever comes of it.  pid: whose it
- * is; 0: not known. */
-static int parse_owned(char *text, size_t len, int pid, struct maps *ret, struct err *err)
+/* Takes over `text` (NUL-terminated at len, from malloc) whatever comes of it. */
+static int parse_lines(char *text, size_t len, struct reading *reading, struct maps *ret,
+		       struct err *err)
 {
 	struct maps maps = {.text = text};
 	char *line = text, *end = text + len;
@@ -204,7 +216,7 @@ static int parse_owned(char *text, size_t len, int pid, struct maps *ret, struct
 
 		if (newline)
 			*newline = '\0';
-		if (!parse_line(line, pid, &mapping)) {
+		if (!parse_line(line, reading, &mapping)) {
 			err_set(err, -EINVAL,
 				"a line of the memory map can't be understood: %.100s", line);
 			maps_deinit(&maps);
@@ -221,6 +233,15 @@ static int parse_owned(char *text, size_t len, int pid, struct maps *ret, struct
 	}
 	*ret = maps;
 	return 0;
+}
+
+static int parse_owned(char *text, size_t len, int pid, struct maps *ret, struct err *err)
+{
+	struct reading reading = {.pid = pid};
+	int rc = parse_lines(text, len, &reading, ret, err);
+
+	mounts_deinit(&reading.mounts);
+	return rc;
 }
 
 int maps_parse(const char *text, size_t len, struct maps *ret, struct err *err)

@@ -20,6 +20,11 @@ struct maps {
 	char *text;		  /* owns the paths */
 };
 
+struct range {
+	taddr_t begin, end;
+};
+VEC_TYPE(ranges, struct range); /* ascending, apart from each other */
+
 /* Parses text as the kernel writes it; a line that can't be understood is an error. */
 int maps_parse(const char *text, size_t len, struct maps *ret, struct err *err);
 /* Reads and parses /proc/PID/maps. */

@@ -21,50 +21,24 @@
 
 #include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/scope.h"
+#include "elf/module_parts.h"
 #include "region/frame.h"
-
-/* What one update works with. */
-struct update {
-	struct modules *modules;
-	int pid;
-	const struct maps *maps;
-	struct memory *process;
-	uint64_t page;
-	bool changed;
-};
 
 void modules_init(struct modules *modules, void (*forget)(struct module *))
 {
 	*modules = (struct modules){.forget = forget};
 }
 
-static void close_file(struct module *module)
-{
-	free(module->source);
-	module->source = NULL;
-	if (module->fd >= 0)
-		close(module->fd);
-	module->fd = -1;
-}
-
 /* Unmapped, by its build-id it is known again: a program that loads a library a thousand
  * times would have a thousand files open here. */
 static void release_file(struct module *module)
 {
-	if (module->fd < 0 || !module->build_id_len)
-		return;
-	((struct memory_file *)module->source)->fd = -1;
-	close(module->fd);
-	module->fd = -1;
+	if (module->file && module->build_id_len)
+		file_shut(module->file);
 }
 
 static void module_destroy(struct module *module)
@@ -72,7 +46,7 @@ static void module_destroy(struct module *module)
 	if (!module)
 		return;
 	image_close(module->image);
-	close_file(module);
+	module_close(module);
 	free(module->path);
 	free(module);
 }
@@ -86,11 +60,9 @@ void modules_deinit(struct modules *modules)
 	}
 	vec_deinit(&modules->list);
 	vec_deinit(&modules->mapped);
-}
-
-static bool is_vdso(const struct mapping *m)
-{
-	return !strcmp(m->path, "[vdso]");
+	vec_deinit(&modules->far);
+	vec_deinit(&modules->devices);
+	files_deinit(&modules->files);
 }
 
 /* [vdso], [vsyscall]: of another kind than memory that the program itself named. */
@@ -229,144 +201,7 @@ static bool place_copy(const struct update *u, struct module *module, const stru
 	return false;
 }
 
-/* ---- opening --------------------------------------------------------------------- */
-
-/* The mapping of the beginning of m's file that belongs to the same load. */
-static const struct mapping *first_mapping(const struct update *u, const struct mapping *m)
-{
-	const struct mapping *first = u->maps->list.at;
-
-	for (const struct mapping *at = m;; at--) {
-		if (at->offset == 0 && at->dev == m->dev && at->inode == m->inode &&
-		    !strcmp(at->path, m->path))
-			return at;
-		if (at == first)
-			return NULL;
-	}
-}
-
-/* Whether an open file is what is mapped: by build-id, or without one by the first
- * page (ELF header, program headers, dynamic symbols). */
-static bool same_content(const struct update *u, struct module *module, int fd,
-			 const struct mapping *m)
-{
-	const struct mapping *first = first_mapping(u, m);
-	uint8_t in_file[4096], in_process[sizeof(in_file)];
-	struct memory_file file;
-	struct image *a = NULL, *b = NULL;
-	const uint8_t *a_id, *b_id;
-	size_t a_len, b_len;
-	bool same;
-
-	if (!first || !u->process)
-		return false;
-	memory_file_init(&file, fd);
-	if (image_open(&file.memory, &a, NULL) ||
-	    image_open_loaded(u->process, first->begin, &b, NULL)) {
-		image_close(a);
-		return false;
-	}
-	a_id = image_build_id(a, &a_len);
-	b_id = image_build_id(b, &b_len);
-	if (a_len || b_len)
-		same = a_len == b_len && !memcmp(a_id, b_id, a_len);
-	else
-		same = !memory_read(&file.memory, 0, in_file, sizeof(in_file)) &&
-		       !memory_read(u->process, first->begin, in_process, sizeof(in_process)) &&
-		       !memcmp(in_file, in_process, sizeof(in_file));
-	image_close(a);
-	image_close(b);
-	if (!same)
-		snprintf(module->why, sizeof(module->why),
-			 "the file was replaced after it was loaded");
-	return same;
-}
-
-/* A descriptor of the file that is mapped, or -1 with the reason in module->why. */
-static int open_file(const struct update *u, struct module *module, const struct mapping *m)
-{
-	enum { FLAGS = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY };
-	char map_file[96];
-	scope_free char *path = NULL;
-	struct stat st;
-	int fd;
-
-	snprintf(map_file, sizeof(map_file), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, u->pid,
-		 m->begin, m->end);
-	fd = open(map_file, FLAGS);
-	if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode))
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	if (m->deleted) {
-		snprintf(module->why, sizeof(module->why), "the file was deleted or replaced");
-		return -1;
-	}
-	if (asprintf(&path, "/proc/%d/root%s", u->pid, m->path) < 0)
-		return -1;
-	fd = open(path, FLAGS);
-	if (fd < 0) {
-		snprintf(module->why, sizeof(module->why), "opening %.90s: %s", path,
-			 strerror(errno));
-		return -1;
-	}
-	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && st.st_ino == m->inode &&
-	    (st.st_dev == m->dev || same_content(u, module, fd, m)))
-		return fd;
-	if (!module->why[0])
-		snprintf(module->why, sizeof(module->why),
-			 "the file at this path is another one now");
-	close(fd);
-	return -1;
-}
-
-/* Reads everything that may be asked for later: the mapping may be gone by then. */
-static void read_ahead(struct image *image)
-{
-	struct image_symbol ignored;
-	size_t len;
-
-	image_build_id(image, &len);
-	image_eh_frame_hdr(image);
-	image_eh_frame(image);
-	image_exidx(image);
-	image_symbol_find(image, "", &ignored);
-}
-
-/* Opens the image.  False: this is no ELF file. */
-static bool open_image(const struct update *u, struct module *module, const struct mapping *m)
-{
-	const struct mapping *first = m;
-	struct memory_file *file;
-	struct err err = {0};
-	int failed;
-
-	module->fd = is_vdso(m) ? -1 : open_file(u, module, m);
-	if (module->fd >= 0) {
-		file = malloc(sizeof(*file));
-		if (!file)
-			return false;
-		memory_file_init(file, module->fd);
-		module->source = &file->memory;
-		failed = image_open(module->source, &module->image, &err);
-	} else {
-		first = is_vdso(m) ? m : first_mapping(u, m);
-		if (!u->process || !first) {
-			if (!module->why[0])
-				snprintf(module->why, sizeof(module->why),
-					 "its file can't be read");
-			return true;
-		}
-		failed = image_open_loaded(u->process, first->begin, &module->image, &err);
-		if (!failed)
-			read_ahead(module->image);
-	}
-	if (failed) {
-		snprintf(module->why, sizeof(module->why), "%.150s", err.text);
-		close_file(module);
-	}
-	return failed != -ENOEXEC;
-}
+/* ---- a new one ------------------------------------------------------------------- */
 
 static void note_debuglink(struct module *module)
 {
@@ -378,7 +213,7 @@ static void note_debuglink(struct module *module)
 
 /* A module for this mapping; NULL with 0: it is none.  `code`: m itself, or the copy of code
  * of its file's. */
-static int module_create(const struct update *u, const struct mapping *m,
+static int module_create(struct update *u, const struct mapping *m,
 			 const struct mapping *code, struct module **ret)
 {
 	struct module *module = calloc(1, sizeof(*module));
@@ -390,18 +225,18 @@ static int module_create(const struct update *u, const struct mapping *m,
 		free(module);
 		return -ENOMEM;
 	}
-	module->fd = -1;
 	module->dev = m->dev;
 	module->inode = m->inode;
 	module->deleted = m->deleted;
 	module->vdso = is_vdso(m);
-	if (!open_image(u, module, m) ||
+	if (!module_open(u, module, m) ||
 	    !(code == m ? place(u, module, m) : place_copy(u, module, m, code))) {
 		module_destroy(module);
 		return 0;
 	}
 	if (module->image) {
-		module->why[0] = '\0';
+		if (!module->silent)
+			module->why[0] = '\0';
 		id = image_build_id(module->image, &len);
 		if (id && len <= sizeof(module->build_id)) {
 			memcpy(module->build_id, id, len);
@@ -432,7 +267,7 @@ static struct module *find_known(const struct update *u, const struct mapping *m
 		if (module->mapped && (module->vdso || !module->image))
 			return module;
 		/* An open file is the same file as before; without one it is compared anew. */
-		if (module->image && (module->mapped || module->fd >= 0) &&
+		if (module->image && (module->mapped || module_has_file(module)) &&
 		    bias_of(u, module->image, m, &bias) && bias == module->bias)
 			return module;
 	}
@@ -445,13 +280,13 @@ static void take_back(struct modules *modules, struct module *old, struct module
 	if (modules->forget)
 		modules->forget(old);
 	image_close(old->image);
-	close_file(old);
+	module_close(old);
 	old->image = fresh->image;
 	old->source = fresh->source;
-	old->fd = fresh->fd;
+	old->file = fresh->file;
 	fresh->image = NULL;
 	fresh->source = NULL;
-	fresh->fd = -1;
+	fresh->file = NULL;
 	module_destroy(fresh);
 }
 
@@ -600,6 +435,45 @@ static int sort_mapped(struct modules *modules)
 	return 0;
 }
 
+/* ---- what may not answer ---------------------------------------------------------- */
+
+const struct mounts *update_mounts(struct update *u)
+{
+	if (!u->has_mounts)
+		mounts_read(u->pid, &u->mounts);
+	u->has_mounts = true;
+	return &u->mounts;
+}
+
+/* Is the mapping's file one of a local file system?  Looked up once for each device. */
+static bool is_near(struct update *u, const struct mapping *m)
+{
+	struct modules *modules = u->modules;
+	struct modules_device new = {.dev = m->dev};
+
+	for (size_t i = 0; i < modules->devices.len; i++)
+		if (modules->devices.at[i].dev == m->dev)
+			return modules->devices.at[i].local;
+	new.local = mounts_are_local(update_mounts(u), m->dev, m->path);
+	(void)vec_push(&modules->devices, new);
+	return new.local;
+}
+
+static int note_far(struct update *u)
+{
+	struct ranges *far = &u->modules->far;
+
+	vec_clear(far);
+	for (size_t i = 0; i < u->maps->list.len; i++) {
+		const struct mapping *m = &u->maps->list.at[i];
+		struct range range = {m->begin, m->end};
+
+		if (m->inode && !is_near(u, m) && !vec_push(far, range))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 int modules_update(struct modules *modules, int pid, const struct maps *maps,
 		   struct memory *process, bool *changed, struct err *err)
 {
@@ -608,7 +482,7 @@ int modules_update(struct modules *modules, int pid, const struct maps *maps,
 			   .maps = maps,
 			   .process = process,
 			   .page = (uint64_t)sysconf(_SC_PAGESIZE)};
-	int failed = 0;
+	int failed = note_far(&u);
 
 	for (size_t i = 0; i < modules->list.len; i++)
 		modules->list.at[i]->seen = false;
@@ -634,6 +508,7 @@ int modules_update(struct modules *modules, int pid, const struct maps *maps,
 	}
 	if (sort_mapped(modules))
 		failed = -ENOMEM;
+	mounts_deinit(&u.mounts);
 	if (changed)
 		*changed = u.changed;
 	return failed ? err_sys(err, failed, "reading the modules of pid %d", pid) : 0;

@@ -10,6 +10,7 @@
 #ifndef MEMTRACE_MODULE_H
 #define MEMTRACE_MODULE_H
 
+#include "elf/file.h"
 #include "elf/fingerprint.h"
 #include "elf/image.h"
 #include "elf/maps.h"
@@ -30,17 +31,31 @@ struct module {
 	char debuglink[64]; /* .gnu_debuglink, where there is no build-id; "": none */
 	uint32_t debuglink_crc;
 	struct image *image; /* NULL when the file could not be read; then `why` says */
+	bool silent;	     /* its file system does not answer: `why` says so, image or not */
 	char why[160];
 	void *owner;	       /* for whoever keeps unwind data beside it; see modules_init() */
-	struct memory *source; /* what image reads from; NULL: the process' memory */
-	int fd;	   /* of the file, kept open so that its inode can't be given away; -1 */
+	struct memory *source; /* the file's, what image reads from; NULL: the process' memory */
+	struct file *file; /* kept open so that its inode can't be given away; NULL */
 	bool seen; /* of modules_update() alone */
 };
+
+/* Can its file be read?  (One that is unmapped was shut.) */
+static inline bool module_has_file(const struct module *module)
+{
+	return module->source && (!module->file || module->file->open);
+}
 
 struct modules {
 	VEC(struct module *) list;	       /* list.at[i]->instance == i + 1 */
 	VEC(struct module *) mapped;	       /* sorted by begin */
 	void (*forget)(struct module *module); /* frees module->owner; may be NULL */
+	struct files files;
+	struct ranges far; /* mapped files of file systems that may not answer */
+	VEC(struct modules_device {
+		uint64_t dev;
+		bool local;
+	})
+	devices;
 };
 
 void modules_init(struct modules *modules, void (*forget)(struct module *));

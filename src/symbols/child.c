@@ -113,20 +113,29 @@ static bool reap(pid_t pid, int flags, int *status)
 	return got != 0;
 }
 
-int child_end(struct child *child, unsigned grace_ms)
+static bool reap_within(pid_t pid, unsigned ms, int *status)
 {
 	enum { TICK_MS = 2 };
+
+	for (unsigned waited = 0; !reap(pid, WNOHANG, status); waited += TICK_MS) {
+		if (waited >= ms)
+			return false;
+		poll(NULL, 0, TICK_MS);
+	}
+	return true;
+}
+
+/* (One that waits for a file system that does not answer can't be killed, either.) */
+int child_end(struct child *child, unsigned grace_ms)
+{
+	enum { KILLED_MS = 1000 };
 	int status = -1, ignored;
 
 	if (child->pid <= 0)
 		return -1;
-	for (unsigned waited = 0; !reap(child->pid, WNOHANG, &status); waited += TICK_MS) {
-		if (waited >= grace_ms) {
-			kill(child->pid, SIGKILL);
-			reap(child->pid, 0, &ignored);
-			break;
-		}
-		poll(NULL, 0, TICK_MS);
+	if (!reap_within(child->pid, grace_ms, &status)) {
+		kill(child->pid, SIGKILL);
+		reap_within(child->pid, KILLED_MS, &ignored);
 	}
 	child->pid = 0;
 	return status;

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "base/scope.h"
+#include "elf/file.h"
 #include "tracer/doctor.h"
 
 enum { PATH_LEN = 512 };
@@ -141,15 +142,26 @@ static pid_t look_at_threads(const char *root, struct doctor_facts *f)
 /* of: "PID/task/TID", a living thread, whose files speak for the process. */
 static void look_at_program(const char *root, const char *of, struct doctor_facts *f)
 {
-	char name[PATH_LEN];
+	char name[PATH_LEN], path[4096];
 	uint8_t ident[EI_NIDENT + 4];
+	struct files files = {0};
+	struct mounts mounts = {0};
+	struct file *file;
+	ssize_t len;
 
 	snprintf(name, sizeof(name), "%s/proc/%s/exe", root, of);
-	scope_close int fd = open(name, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || read(fd, ident, sizeof(ident)) != sizeof(ident))
-		return;
-	f->elf_class = ident[EI_CLASS];
-	memcpy(&f->machine, ident + EI_NIDENT + 2, sizeof(f->machine));
+	len = readlink(name, path, sizeof(path) - 1);
+	path[len > 0 ? len : 0] = 0;
+	mounts_read(f->pid, &mounts);
+	if (!file_open(&files, &mounts, 0, name, path, &file)) {
+		if (!memory_read(&file->memory, 0, ident, sizeof(ident))) {
+			f->elf_class = ident[EI_CLASS];
+			memcpy(&f->machine, ident + EI_NIDENT + 2, sizeof(f->machine));
+		}
+		file_destroy(file);
+	}
+	mounts_deinit(&mounts);
+	files_deinit(&files);
 }
 
 static void look_at_permission(const char *root, const char *of, struct doctor_facts *f)

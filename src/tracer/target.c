@@ -10,7 +10,7 @@
 
 #include "tracer/status.h"
 
-enum { FETCH_MS = 250 };
+enum { FETCH_MS = 500 };
 
 static int memory_of_target(struct memory *memory, taddr_t addr, void *buf, size_t len)
 {
@@ -63,14 +63,10 @@ void target_close(struct target *target)
 	apart_deinit(&target->apart);
 }
 
-ssize_t target_read_some(struct target *target, taddr_t addr, void *buf, size_t len)
-{
-	ssize_t n = pread(target->fd, buf, len, (off_t)addr);
-
-	return n > 0 ? n : n < 0 ? -errno : -EFAULT;
-}
-
 /* /proc/PID/pagemap, a word a page: Documentation/admin-guide/mm/pagemap.rst. */
+#define PAGE_PRESENT (1ull << 63)
+#define PAGE_SWAPPED (1ull << 62)
+
 static bool pages_open(struct target *target)
 {
 	char path[64];
@@ -80,36 +76,6 @@ static bool pages_open(struct target *target)
 		target->pages = open(path, O_RDONLY | O_CLOEXEC);
 	}
 	return target->pages >= 0;
-}
-
-/* How many of len bytes at addr are before the first page that is swapped out. */
-static size_t before_swapped(struct target *target, taddr_t addr, size_t len)
-{
-	const uint64_t swapped = 1ull << 62;
-	taddr_t size = (taddr_t)sysconf(_SC_PAGESIZE), first = addr / size;
-	uint64_t pages[16];
-	size_t count = (size_t)((addr + len - 1) / size - first) + 1;
-	ssize_t n;
-
-	if (!pages_open(target))
-		return len;
-	if (count > ARRAY_SIZE(pages)) {
-		count = ARRAY_SIZE(pages);
-		len = (size_t)((first + count) * size - addr);
-	}
-	n = pread(target->pages, pages, count * sizeof(*pages),
-		  (off_t)(first * sizeof(*pages)));
-	for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(*pages); i++)
-		if (pages[i] & swapped)
-			return i ? (size_t)((first + i) * size - addr) : 0;
-	return len;
-}
-
-ssize_t target_read_standing(struct target *target, taddr_t addr, void *buf, size_t len)
-{
-	size_t there = before_swapped(target, addr, len);
-
-	return there ? target_read_some(target, addr, buf, there) : -EAGAIN;
 }
 
 int target_fetch(struct target *target, taddr_t addr)
@@ -125,6 +91,85 @@ int target_fetch(struct target *target, taddr_t addr)
 		apart_init(&target->apart, target->apart.limit_ms, target->apart.hurry);
 	}
 	return rc;
+}
+
+static bool has_far(const struct target *target, taddr_t addr, size_t len)
+{
+	const struct ranges *far = target->far;
+	size_t low = 0, high = far ? far->len : 0;
+
+	while (low < high) { /* the first that ends behind addr */
+		size_t middle = low + (high - low) / 2;
+
+		if (far->at[middle].end <= addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return far && low < far->len && far->at[low].begin < addr + len;
+}
+
+static bool is_present(struct target *target, taddr_t page, taddr_t size)
+{
+	uint64_t word = 0;
+
+	return pages_open(target) && pread(target->pages, &word, sizeof(word),
+					   (off_t)(page / size * sizeof(word))) == sizeof(word) &&
+	       word & PAGE_PRESENT;
+}
+
+/* How many of len bytes at addr are before the first page of a far file that does not come. */
+static size_t before_missing(struct target *target, taddr_t addr, size_t len)
+{
+	taddr_t size = (taddr_t)sysconf(_SC_PAGESIZE), end = addr + len;
+
+	for (taddr_t page = addr & ~(size - 1); page < end; page += size)
+		if (has_far(target, page, 1) && !is_present(target, page, size) &&
+		    target_fetch(target, page))
+			return page > addr ? (size_t)(page - addr) : 0;
+	return len;
+}
+
+ssize_t target_read_some(struct target *target, taddr_t addr, void *buf, size_t len)
+{
+	ssize_t n;
+
+	if (has_far(target, addr, len)) {
+		len = before_missing(target, addr, len);
+		if (!len)
+			return -EIO;
+	}
+	n = pread(target->fd, buf, len, (off_t)addr);
+	return n > 0 ? n : n < 0 ? -errno : -EFAULT;
+}
+
+/* How many of len bytes at addr are before the first page that is swapped out. */
+static size_t before_swapped(struct target *target, taddr_t addr, size_t len)
+{
+	taddr_t size = (taddr_t)sysconf(_SC_PAGESIZE), first = addr / size;
+	uint64_t pages[16];
+	size_t count = (size_t)((addr + len - 1) / size - first) + 1;
+	ssize_t n;
+
+	if (!pages_open(target))
+		return len;
+	if (count > ARRAY_SIZE(pages)) {
+		count = ARRAY_SIZE(pages);
+		len = (size_t)((first + count) * size - addr);
+	}
+	n = pread(target->pages, pages, count * sizeof(*pages),
+		  (off_t)(first * sizeof(*pages)));
+	for (size_t i = 0; n > 0 && i < (size_t)n / sizeof(*pages); i++)
+		if (pages[i] & PAGE_SWAPPED)
+			return i ? (size_t)((first + i) * size - addr) : 0;
+	return len;
+}
+
+ssize_t target_read_standing(struct target *target, taddr_t addr, void *buf, size_t len)
+{
+	size_t there = before_swapped(target, addr, len);
+
+	return there ? target_read_some(target, addr, buf, there) : -EAGAIN;
 }
 
 int target_read(struct target *target, taddr_t addr, void *buf, size_t len)
@@ -166,6 +211,8 @@ static int poke(struct target *target, taddr_t addr, const uint8_t *bytes, size_
 
 int target_write(struct target *target, taddr_t addr, const void *buf, size_t len)
 {
+	if (has_far(target, addr, len) && before_missing(target, addr, len) < len)
+		return -EIO;
 	if (target->fd >= 0 && pwrite(target->fd, buf, len, (off_t)addr) == (ssize_t)len)
 		return 0;
 	return poke(target, addr, buf, len);

@@ -7,6 +7,9 @@
  * Writes (text too, whatever its protection): the same file, or PTRACE_POKEDATA where the kernel
  * refuses (proc_mem.force_override=never, a read-only /proc); for that one thread of the target
  * must be stopped.  Only undo.c writes.
+ *
+ * Mapped files of a file system that may not answer (`far`) are read and written where the page is
+ * there already; else a process apart has it brought first, with a limit.
  */
 #ifndef MEMTRACE_TARGET_H
 #define MEMTRACE_TARGET_H
@@ -16,13 +19,15 @@
 #include "base/err.h"
 #include "base/memory.h"
 #include "elf/apart.h"
+#include "elf/maps.h"
 
 struct target {
 	struct memory memory;
-	pid_t pid;	    /* whose memory; any of its threads */
-	int fd;		    /* /proc/PID/mem, or -1 */
-	int pages;	    /* /proc/PID/pagemap, opened when it is needed; -1 */
-	struct apart apart; /* for target_fetch() */
+	pid_t pid;		  /* whose memory; any of its threads */
+	int fd;			  /* /proc/PID/mem, or -1 */
+	int pages;		  /* /proc/PID/pagemap, opened when it is needed; -1 */
+	const struct ranges *far; /* NULL: none */
+	struct apart apart;	  /* for target_fetch() */
 	unsigned unanswered;
 };
 

@@ -592,13 +592,12 @@ static void what_nobody_can_put_back(void **state)
 	struct fixture *f = *state;
 	struct module *module = module_of_program(f);
 	uint8_t before[16], after[16];
-	int fd = module->fd;
 
 	hook_nameless(f);
 	assert_true(stub_read(f, before));
-	module->fd = -1;
+	module->file->open = false;
 	heritage_wipe(&f->tracee, &f->modules, &f->maps);
-	module->fd = fd;
+	module->file->open = true;
 	assert_true(stub_read(f, after));
 	assert_memory_equal(before, after, sizeof(before));
 	heritage_wipe(&f->tracee, &f->modules, &f->maps);

@@ -297,10 +297,10 @@ static int read_without_privileges(const char *deleted)
 		return 2;
 	maps_deinit(&maps);
 	module = modules_find(&modules, (uintptr_t)setresuid);
-	if (!module || !module->image || module->fd < 0 || module->why[0] || module->deleted)
+	if (!module || !module->image || !module->file || module->why[0] || module->deleted)
 		return 3;
 	module = module_of(&modules, handle);
-	if (!module || !module->image || module->fd >= 0 || !module->deleted ||
+	if (!module || !module->image || module->file || !module->deleted ||
 	    module->build_id_len != 20)
 		return 4;
 	/* What was read of it outlives the mapping. */

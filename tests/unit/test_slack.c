@@ -150,8 +150,7 @@ static void make(struct made *m, uint64_t file_size, uint64_t mem_size, const ch
 	m->module = (struct module){.instance = 7,
 				    .bias = BIAS,
 				    .mapped = true,
-				    .source = &m->memory.memory,
-				    .fd = 0};
+				    .source = &m->memory.memory};
 	if (image_open(&m->memory.memory, &m->module.image, &err))
 		fail_msg("%s", err.text);
 	if (maps_parse(maps, strlen(maps), &m->maps, &err))

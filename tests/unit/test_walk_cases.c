@@ -101,8 +101,7 @@ static void take_module(const char *line, const char *folder)
 				  .begin = begin,
 				  .end = end,
 				  .bias = bias,
-				  .mapped = true,
-				  .fd = -1};
+				  .mapped = true};
 	for (const char *at = id;
 	     sscanf(at, "%2hhx", &module->build_id[module->build_id_len]) == 1; at += 2)
 		module->build_id_len++;

@@ -1,0 +1,32 @@
+/* What the files of modules share: module.c, module_open.c. */
+#ifndef MEMTRACE_MODULE_PARTS_H
+#define MEMTRACE_MODULE_PARTS_H
+
+#include <string.h>
+
+#include "elf/module.h"
+
+/* What one update works with. */
+struct update {
+	struct modules *modules;
+	int pid;
+	const struct maps *maps;
+	struct memory *process;
+	uint64_t page;
+	struct mounts mounts; /* read when they are needed */
+	bool has_mounts;
+	bool changed;
+};
+
+static inline bool is_vdso(const struct mapping *m)
+{
+	return !strcmp(m->path, "[vdso]");
+}
+
+const struct mounts *update_mounts(struct update *u);
+
+/* Opens the image of m's file, or of the process' memory.  False: this is no ELF file. */
+bool module_open(struct update *u, struct module *module, const struct mapping *m);
+void module_close(struct module *module);
+
+#endif
