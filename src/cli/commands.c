@@ -240,7 +240,10 @@ void commands_help(enum command_id about, FILE *out)
 		if (about == COMMAND_NONE || about == table[i].id)
 			fprintf(out, "%s\n    %s\n", table[i].usage, table[i].help);
 	if (about == COMMAND_NONE)
-		fputs("Names may be cut short; Ctrl-C or the end of input is 'quit'.\n", out);
+		fputs("Names may be cut short.  The end of input is 'quit'; Ctrl-C cancels "
+		      "output or a\n"
+		      "half-typed line, and twice at an empty prompt it is 'quit'.\n",
+		      out);
 }
 
 /* ---- completion ------------------------------------------------------------------------ */

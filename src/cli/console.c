@@ -38,6 +38,8 @@ struct console {
 	bool foreground; /* the terminal is ours now */
 	bool ended;	 /* no more input */
 	bool prompted;	 /* a prompt is on the screen */
+	bool typed;	 /* edited: something was, behind the prompt */
+	bool cancelled;	 /* edited: .. and is to be thrown away, in the middle of a key */
 	bool overlong;	 /* plain: the rest of this line is dropped */
 	size_t len;	 /* plain: what was read of the next line */
 	char input[MAX_INPUT];
@@ -83,6 +85,7 @@ static void prompt(struct console *console)
 		fputs(PROMPT, console->out);
 	fflush(console->out);
 	console->prompted = true;
+	console->typed = false;
 }
 
 static void take_line(struct console *console, const char *line)
@@ -149,17 +152,28 @@ static int edited_key(void *arg)
 	unsigned char key;
 	ssize_t got = 0;
 
-	while (!console->ended) {
+	while (!console->ended && !console->cancelled) {
 		if (console->foreground)
 			got = read(console->in, &key, 1);
-		if (got == 1)
+		if (got == 1) {
+			console->typed = true;
 			return key;
+		}
 		if (console->foreground && (got == 0 || (errno != EAGAIN && errno != EINTR)))
 			return -1;
 		console->user.wait(console->user.arg);
 		console->foreground = is_foreground(console);
 	}
 	return -1;
+}
+
+static void edited_read(struct console *console)
+{
+	editing_read();
+	if (!console->cancelled)
+		return;
+	console->cancelled = false;
+	prompt(console);
 }
 
 /* ---- both ---------------------------------------------------------------------------- */
@@ -207,7 +221,26 @@ void console_read(struct console *console, bool hangup)
 	else if (hangup)
 		end(console); /* libedit would say nothing */
 	else
-		editing_read();
+		edited_read(console);
+}
+
+bool console_is_interactive(const struct console *console)
+{
+	return console->terminal;
+}
+
+bool console_cancel(struct console *console)
+{
+	if (!console->edited || !console->prompted || !console->typed || console->cancelled)
+		return false;
+	fputs("^C\n", console->out);
+	if (editing_drop()) {
+		prompt(console);
+	} else {
+		console->prompted = false;
+		console->cancelled = true;
+	}
+	return true;
 }
 
 void console_stop(struct console *console)

@@ -44,6 +44,11 @@ void console_read(struct console *console, bool hangup);
 /* No more lines are wanted; what was read ahead is dropped. */
 void console_stop(struct console *console);
 
+/* A terminal, where somebody types. */
+bool console_is_interactive(const struct console *console);
+/* Throws a half-typed line away, and prompts anew.  False: there was none. */
+bool console_cancel(struct console *console);
+
 /* After SIGCONT: looks again whether the terminal is ours. */
 void console_resume(struct console *console);
 

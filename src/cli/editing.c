@@ -111,11 +111,12 @@ void editing_resize(void)
 	rl_resize_terminal();
 }
 
-void editing_drop(void)
+bool editing_drop(void)
 {
 	dropped = reading;
 	if (!reading)
 		rl_callback_handler_remove();
+	return !reading;
 }
 
 #else
@@ -146,8 +147,9 @@ void editing_resize(void)
 {
 }
 
-void editing_drop(void)
+bool editing_drop(void)
 {
+	return true;
 }
 
 #endif

@@ -27,8 +27,8 @@ void editing_prompt(const char *prompt); /* begins a line */
 void editing_read(void);		 /* a byte is there: one key, or the start of one */
 void editing_show(void);		 /* draws prompt and line again, at column 0 */
 void editing_resize(void);		 /* the terminal has another size */
-/* Ends a line that was begun: the terminal is as it was (from within editing_key: when
- * that has said -1, and editing_read() returns). */
-void editing_drop(void);
+/* Ends a line that was begun: the terminal is as it was.  False: it will be, as this was
+ * called from within editing_key, when that has said -1 and editing_read() returns. */
+bool editing_drop(void);
 
 #endif

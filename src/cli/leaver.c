@@ -1,7 +1,8 @@
 /*
  * A signal that says leave and that the main thread has not taken after a while is taken
- * here.  When the process is free, a second one ends us at once, as it ends any program: it
- * is unblocked in this thread alone, which the kernel then gives it to.
+ * here; at once where the main thread is known to look at none.  When the process is free, a
+ * second one ends us at once, as it ends any program: it is unblocked in this thread alone,
+ * which the kernel then gives it to.
  */
 #include "cli/leaver.h"
 
@@ -20,6 +21,20 @@ static bool ends_within(const struct leaver *leaver, int ms)
 	return poll(&end, 1, ms) > 0;
 }
 
+/* A Ctrl-C while there is output that has not been cancelled yet. */
+static bool cancel(struct leaver *leaver, const struct signal_event *event)
+{
+	int under_way = LEAVER_OUTPUT;
+
+	return event->wish == SIGNAL_INTERRUPT &&
+	       atomic_compare_exchange_strong(&leaver->output, &under_way, LEAVER_CANCELLED);
+}
+
+static int patience(const struct leaver *leaver)
+{
+	return atomic_load(&leaver->output) == LEAVER_OUTPUT ? 0 : PATIENCE_MS;
+}
+
 static void *leaver_main(void *arg)
 {
 	struct leaver *leaver = arg;
@@ -30,9 +45,14 @@ static void *leaver_main(void *arg)
 				       {leaver->signals->fd, POLLIN, 0}};
 
 		poll(fds, ARRAY_SIZE(fds), -1);
-		if (fds[0].revents || ends_within(leaver, PATIENCE_MS))
+		if (fds[0].revents || ends_within(leaver, patience(leaver)))
 			return NULL;
-		if (!signals_take_leave(leaver->signals, &event))
+		if (!signals_take_leave(leaver->signals, &event)) {
+			if (ends_within(leaver, PATIENCE_MS)) /* one for the main thread */
+				return NULL;
+			continue;
+		}
+		if (cancel(leaver, &event))
 			continue;
 		atomic_store(&leaver->left, event.signo);
 		capture_detach(leaver->capture);
@@ -51,6 +71,7 @@ int leaver_start(struct leaver *ret, struct signals *signals, struct capture *ca
 	ret->signals = signals;
 	ret->capture = capture;
 	atomic_init(&ret->left, 0);
+	atomic_init(&ret->output, LEAVER_NO_OUTPUT);
 	ret->end = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (ret->end < 0)
 		return -errno;
@@ -69,6 +90,23 @@ bool leaver_next(struct leaver *leaver, struct signal_event *ret)
 	if (signo)
 		*ret = signals_event(leaver->signals, signo);
 	return signo != 0;
+}
+
+void leaver_output_begin(struct leaver *leaver)
+{
+	atomic_store(&leaver->output, LEAVER_OUTPUT);
+}
+
+bool leaver_output_end(struct leaver *leaver)
+{
+	return atomic_exchange(&leaver->output, LEAVER_NO_OUTPUT) == LEAVER_CANCELLED;
+}
+
+bool leaver_is_cancelled(void *arg)
+{
+	struct leaver *leaver = arg;
+
+	return atomic_load(&leaver->output) == LEAVER_CANCELLED;
 }
 
 void leaver_stop(struct leaver *leaver)

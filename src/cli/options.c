@@ -395,11 +395,11 @@ void options_help(FILE *out)
 		fprintf(out, "  %-24s %s\n", name, rows[i].help);
 	}
 	fputs("\n"
-	      "With -p, console commands are read from stdin: 'help' lists them.  Ctrl-C or "
-	      "the\n"
-	      "end of input detaches and prints the report.  With PROGRAM, memtrace's words "
-	      "go\n"
-	      "to stderr.\n"
+	      "With -p, console commands are read from stdin: 'help' lists them.  'quit', the "
+	      "end\n"
+	      "of input, or Ctrl-C twice detach and print the report.  With PROGRAM, "
+	      "memtrace's\n"
+	      "words go to stderr.\n"
 	      "\n"
 	      "Exit status: 0; with PROGRAM, that of the program (128 + signal when it was\n"
 	      "killed); 1 when memtrace itself failed.\n",

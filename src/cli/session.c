@@ -25,7 +25,7 @@
 
 /* How long the program of our job has to stop before we do: its tracer must be
  * awake to see it stop. */
-enum { SUSPEND_MS = 50, SLOW_MS = 1000, JOB_MS = 500 };
+enum { SUSPEND_MS = 50, SLOW_MS = 1000, JOB_MS = 500, AGAIN_MS = 3000 };
 
 uint64_t session_now_ms(void)
 {
@@ -183,10 +183,37 @@ void session_take_leave(struct session *s)
 	}
 }
 
+/*
+ * Ctrl-C.  Hours may be in the capture, so at a terminal it first ends what is smaller: output
+ * (leaver.h), a `wait`, a half-typed line; and then it takes two.
+ */
+static void on_interrupt(struct session *s)
+{
+	uint64_t now = session_now_ms();
+
+	if (s->state != RUNNING || !s->console || !console_is_interactive(s->console)) {
+		session_leave(s);
+	} else if (s->waiting) {
+		s->waiting = false;
+	} else if (!console_cancel(s->console)) {
+		if (s->warned_ms && now - s->warned_ms < AGAIN_MS) {
+			session_leave(s);
+			return;
+		}
+		s->warned_ms = now;
+		words_begin(&s->words);
+		fputs("Ctrl-C again detaches and reports\n", s->words.out);
+		words_end(&s->words);
+	}
+}
+
 static void on_signal(struct session *s, const struct signal_event *event)
 {
 	switch (event->wish) {
 	case SIGNAL_NOTHING:
+		break;
+	case SIGNAL_INTERRUPT:
+		on_interrupt(s);
 		break;
 	case SIGNAL_LEAVE:
 	case SIGNAL_LEAVE_SICK:

@@ -76,6 +76,8 @@ static struct report_options console_defaults(const struct session *s)
 	struct report_options defaults = reporter_options(&s->reporter);
 
 	defaults.format = REPORT_TEXT;
+	defaults.cancelled = leaver_is_cancelled;
+	defaults.cancelled_arg = (void *)&s->leaver;
 	return defaults;
 }
 
@@ -85,10 +87,17 @@ bool session_command(struct session *s, const char *line)
 	struct command_call call;
 	struct err err;
 	int rc = commands_parse(line, &defaults, &call, &err);
+	bool cancellable = s->console && console_is_interactive(s->console);
 
+	if (cancellable)
+		leaver_output_begin(&s->leaver);
 	if (!rc)
 		rc = carry_out(s, &call, &err);
 	fflush(s->words.out);
+	if (cancellable && leaver_output_end(&s->leaver)) {
+		words_say(&s->words, "Cancelled");
+		return false;
+	}
 	if (rc)
 		words_warn(&s->words, "%s", err.text);
 	return !rc;

@@ -40,6 +40,8 @@ struct session {
 	bool failed;	      /* a -x command or a report */
 	uint64_t due[TIMER_COUNT];
 	uint64_t monitor_ms;
+	uint64_t warned_ms; /* when a Ctrl-C was last answered by "again to detach" */
+	bool waiting;	    /* the command `wait`; a Ctrl-C ends it */
 };
 
 uint64_t session_now_ms(void); /* CLOCK_MONOTONIC */

@@ -6,6 +6,9 @@
  * foreground job: the program has its own copy, and handing ours on would deliver
  * it twice.  Only what somebody sent to memtrace itself (kill) is handed on.
  *
+ * With -p, Ctrl-C is of the console: it cancels what is under way there first.  A SIGINT that
+ * somebody sends to memtrace is meant to end it.
+ *
  * With -p, a stopped memtrace would be a stopped process within its next malloc:
  * Ctrl-Z is refused.
  */
@@ -73,14 +76,23 @@ struct signal_event signals_event(const struct signals *signals, int signo)
 	return (struct signal_event){.signo = signo, .wish = wish_of(signals, signo)};
 }
 
+static struct signal_event event_of(const struct signals *signals, int signo, int code)
+{
+	struct signal_event event = signals_event(signals, signo);
+
+	event.shared = code == SI_KERNEL;
+	if (event.shared && signo == SIGINT && event.wish == SIGNAL_LEAVE)
+		event.wish = SIGNAL_INTERRUPT;
+	return event;
+}
+
 bool signals_next(struct signals *signals, struct signal_event *ret)
 {
 	struct signalfd_siginfo info;
 
 	if (read(signals->fd, &info, sizeof(info)) != sizeof(info))
 		return false;
-	*ret = signals_event(signals, (int)info.ssi_signo);
-	ret->shared = info.ssi_code == SI_KERNEL;
+	*ret = event_of(signals, (int)info.ssi_signo, info.ssi_code);
 	return true;
 }
 
@@ -103,10 +115,11 @@ bool signals_take_leave(const struct signals *signals, struct signal_event *ret)
 {
 	const struct timespec at_once = {0};
 	sigset_t set = leave_set(signals);
-	int signo = sigtimedwait(&set, NULL, &at_once);
+	siginfo_t info;
+	int signo = sigtimedwait(&set, &info, &at_once);
 
 	if (signo > 0)
-		*ret = signals_event(signals, signo);
+		*ret = event_of(signals, signo, info.si_code);
 	return signo > 0;
 }
 

@@ -12,6 +12,7 @@
 
 enum signal_wish {
 	SIGNAL_NOTHING,
+	SIGNAL_INTERRUPT,  /* Ctrl-C: cancel what is under way; see session.c */
 	SIGNAL_LEAVE,	   /* detach and report, as `quit` does */
 	SIGNAL_LEAVE_SICK, /* the same, and exit with 128 + signal */
 	SIGNAL_PASS,	   /* the program's, not ours: hand it on */
@@ -46,7 +47,7 @@ bool signals_next(struct signals *signals, struct signal_event *ret);
 /* What a signal means, as if somebody had sent it to us alone. */
 struct signal_event signals_event(const struct signals *signals, int signo);
 
-/* Takes one that says leave, and no other; false: none waits. */
+/* Takes one that says leave, or an interrupt, and no other; false: none waits. */
 bool signals_take_leave(const struct signals *signals, struct signal_event *ret);
 /* In the calling thread: such a signal ends us, as it ends any program. */
 void signals_unblock_leave(const struct signals *signals);

@@ -156,8 +156,10 @@ static int print_contexts(FILE *out, struct report_job *job, const struct names 
 	for (size_t i = 0; i < job->shown && !failed; i++) {
 		fputs(i ? ",\n" : "\n", out);
 		print_context(out, job, names, job->ids[i]);
-		progress_step(&job->progress, "writing", i, job->shown);
-		failed = report_check(out, err);
+		if (progress_step(&job->progress, "writing", i, job->shown))
+			failed = report_check(out, err);
+		else
+			failed = progress_cancelled(err);
 	}
 	fputs("],\n", out);
 	return failed;

@@ -93,9 +93,9 @@ static bool gather(struct names *names, const uint32_t *ids, size_t count)
 	return true;
 }
 
-static void load_progress(void *arg, size_t done, size_t count)
+static bool load_progress(void *arg, size_t done, size_t count)
 {
-	progress_step(arg, "looking up names", done, count);
+	return progress_step(arg, "looking up names", done, count);
 }
 
 struct resolver_module names_module(const struct snapshot_module *m, int pid)
@@ -136,14 +136,15 @@ static void want(struct names *names, size_t begin, size_t end)
 }
 
 /* Asks for everything, then waits once.  A resolver that is lost on the way is no
- * failure of the report: what it does not know is shown as the target side knows it. */
-static void load(struct names *names, struct progress *progress)
+ * failure of the report: what it does not know is shown as the target side knows it.  False:
+ * nobody waits for it any more. */
+static bool load(struct names *names, struct progress *progress)
 {
 	const struct names_entry *entries = names->entries.at;
 	size_t end;
 
 	if (!names->resolver)
-		return;
+		return true;
 	for (size_t begin = 0; begin < names->entries.len; begin = end) {
 		uint32_t instance = frame_instance(entries[begin].frame);
 
@@ -154,7 +155,7 @@ static void load(struct names *names, struct progress *progress)
 		if (instance != FRAME_NOWHERE)
 			want(names, begin, end);
 	}
-	resolver_wait(names->resolver, load_progress, progress, NULL);
+	return resolver_wait(names->resolver, load_progress, progress, NULL) != -ECANCELED;
 }
 
 /* The symbol that the target side knows, for a line without a function. */
@@ -222,11 +223,12 @@ static int render_all(struct names *names, struct progress *progress, names_rend
 		struct names_entry *entry = &names->entries.at[i];
 		off_t end;
 
-		progress_step(progress, "naming frames", i, names->entries.len);
-		if (!collect_lines(names, entry->frame)) {
+		if (!progress_step(progress, "naming frames", i, names->entries.len))
+			failed = -ECANCELED;
+		else if (!collect_lines(names, entry->frame))
 			failed = -ENOMEM;
+		if (failed)
 			break;
-		}
 		count_folded(names, entry);
 		render(out, names->lines.at, names->lines.len, arg);
 		end = ftello(out);
@@ -238,7 +240,7 @@ static int render_all(struct names *names, struct progress *progress, names_rend
 	}
 	if (ferror(out))
 		failed = -ENOMEM;
-	return fclose(out) || failed ? -ENOMEM : 0;
+	return fclose(out) && !failed ? -ENOMEM : failed;
 }
 
 int names_create(const struct snapshot *snapshot, struct resolver *resolver,
@@ -247,21 +249,22 @@ int names_create(const struct snapshot *snapshot, struct resolver *resolver,
 		 struct err *err)
 {
 	struct names *names = calloc(1, sizeof(*names));
-	bool ok = false;
+	int failed = -ENOMEM;
 
 	if (names) {
 		names->snapshot = snapshot;
 		names->resolver = resolver;
 		names->symbols = symbols;
 		names->found = calloc(snapshot->module_count + 1, sizeof(*names->found));
-		ok = names->found && gather(names, ids, count);
+		if (names->found && gather(names, ids, count))
+			failed = load(names, progress) ? 0 : -ECANCELED;
 	}
-	if (ok) {
-		load(names, progress);
-		ok = !render_all(names, progress, render, arg);
-	}
-	if (!ok) {
+	if (!failed)
+		failed = render_all(names, progress, render, arg);
+	if (failed) {
 		names_destroy(names);
+		if (failed == -ECANCELED)
+			return progress_cancelled(err);
 		return err_set(err, -ENOMEM, "out of memory for the names of %zu call stacks",
 			       count);
 	}

@@ -41,7 +41,7 @@ struct resolver_module names_module(const struct snapshot_module *m, int pid);
 /*
  * Gathers the frames of `count` contexts and renders each with `render`.  resolver
  * and symbols may be NULL; a resolver that fails on the way gives what it knows.
- * 0 or -ENOMEM.
+ * 0, -ENOMEM or -ECANCELED.
  */
 int names_create(const struct snapshot *snapshot, struct resolver *resolver,
 		 const struct report_names *symbols, const uint32_t *ids, size_t count,

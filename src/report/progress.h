@@ -11,8 +11,12 @@ struct progress {
 
 void progress_init(struct progress *progress, const struct report_options *options);
 
-/* `done` of `count` are done; passed on at most ten times a second. */
-void progress_step(struct progress *progress, const char *what, size_t done, size_t count);
+/* `done` of `count` are done; passed on at most ten times a second.  False: nobody wants the
+ * rest. */
+bool progress_step(struct progress *progress, const char *what, size_t done, size_t count);
+
+/* -ECANCELED, in words. */
+int progress_cancelled(struct err *err);
 
 /* It is done: if anything was said, a last call with done = count (0 of 0). */
 void progress_end(struct progress *progress);

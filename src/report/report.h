@@ -38,6 +38,10 @@ struct report_options {
 	 * the line.  May be NULL. */
 	void (*progress)(void *arg, const char *what, size_t done, size_t count);
 	void *progress_arg;
+	/* Whether nobody wants the rest any more: the report ends with -ECANCELED.  May be
+	 * NULL. */
+	bool (*cancelled)(void *arg);
+	void *cancelled_arg;
 };
 
 /* Names of what the resolver does not know: dynamic symbols, by the target side. */

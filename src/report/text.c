@@ -175,8 +175,10 @@ static int print_contexts(FILE *out, struct report_job *job, const struct names 
 		print_context_head(out, job, i);
 		print_growth(out, job, job->ids[i]);
 		print_stack(out, job, names, job->ids[i]);
-		progress_step(&job->progress, "writing", i, job->shown);
-		failed = report_check(out, err);
+		if (progress_step(&job->progress, "writing", i, job->shown))
+			failed = report_check(out, err);
+		else
+			failed = progress_cancelled(err);
 	}
 	return failed;
 }

@@ -183,8 +183,8 @@ static int wait_some(struct resolver *r, bool watched, struct err *err)
 }
 
 /* Asks what waits and takes answers until no request is under way. */
-static int converse(struct resolver *r, void (*progress)(void *arg, size_t done, size_t count),
-		    void *arg, struct err *err)
+static int converse(struct resolver *r, resolver_progress_fn *progress, void *arg,
+		    struct err *err)
 {
 	struct err own;
 	int e = 0;
@@ -211,8 +211,8 @@ static int converse(struct resolver *r, void (*progress)(void *arg, size_t done,
 			e = err_set(err, -ETIMEDOUT, "memtrace-fs does not answer");
 			break;
 		}
-		if (progress)
-			progress(arg, r->done, r->wanted);
+		if (progress && !progress(arg, r->done, r->wanted))
+			return err_set(err, -ECANCELED, "nobody waits for the names");
 	}
 	r->wanted = r->done = 0;
 	return e ? lose(r, err) : 0;
@@ -391,16 +391,15 @@ int resolver_want(struct resolver *r, const struct resolver_module *id, const ui
 	return e;
 }
 
-int resolver_wait(struct resolver *r, void (*progress)(void *arg, size_t done, size_t count),
-		  void *arg, struct err *err)
+int resolver_wait(struct resolver *r, resolver_progress_fn *progress, void *arg,
+		  struct err *err)
 {
 	return converse(r, progress, arg, err);
 }
 
 int resolver_load(struct resolver *r, const struct resolver_module *module,
-		  const uint64_t *offsets, size_t count,
-		  void (*progress)(void *arg, size_t done, size_t count), void *arg,
-		  struct err *err)
+		  const uint64_t *offsets, size_t count, resolver_progress_fn *progress,
+		  void *arg, struct err *err)
 {
 	int e = resolver_want(r, module, offsets, count, err);
 

@@ -63,16 +63,19 @@ void resolver_destroy(struct resolver *resolver); /* NULL is allowed; closes, re
 /* False when the connection was lost or timed out; `why` (may be NULL) says. */
 bool resolver_is_alive(const struct resolver *resolver, const char **why);
 
+/* Called several times a second; false: nobody waits any more. */
+typedef bool resolver_progress_fn(void *arg, size_t done, size_t count);
+
 /*
  * Makes sure that the answers for `count` offsets (as frame_lookup_offset() gives
  * them) of one module are known, in as few round trips as it takes.  `progress`
- * (may be NULL) is called now and then with how many of count are done.  0, or
+ * (may be NULL) is called now and then with how many of count are done, and may end it:
+ * -ECANCELED, and the answers that are under way are taken later.  0, or
  * -errno when the server is lost; what was learned until then stays.
  */
 int resolver_load(struct resolver *resolver, const struct resolver_module *module,
-		  const uint64_t *offsets, size_t count,
-		  void (*progress)(void *arg, size_t done, size_t count), void *arg,
-		  struct err *err);
+		  const uint64_t *offsets, size_t count, resolver_progress_fn *progress,
+		  void *arg, struct err *err);
 
 /*
  * The same for many modules at once: questions are gathered by resolver_want() and asked
@@ -82,8 +85,7 @@ int resolver_load(struct resolver *resolver, const struct resolver_module *modul
  */
 int resolver_want(struct resolver *resolver, const struct resolver_module *module,
 		  const uint64_t *offsets, size_t count, struct err *err);
-int resolver_wait(struct resolver *resolver,
-		  void (*progress)(void *arg, size_t done, size_t count), void *arg,
+int resolver_wait(struct resolver *resolver, resolver_progress_fn *progress, void *arg,
 		  struct err *err);
 
 /* What is known about one address.  NULL: never loaded.  Valid until destroy. */

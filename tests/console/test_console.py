@@ -164,12 +164,38 @@ def test_monitor_while_typing(console, obedient):
     left(child, obedient)
 
 
+AGAIN = "Ctrl-C again detaches and reports\r\n"
+
+
+def leave_by_control_c(child, obedient):
+    child.sendintr()
+    child.expect_exact(AGAIN)
+    child.expect_exact(PROMPT)
+    assert obedient.tracer() == child.pid
+    child.sendintr()
+    return left(child, obedient)
+
+
 def test_control_c(console, obedient):
+    """It takes two, as hours may be in the capture."""
     child = console()
     obedient.order("allocate 1 99")
-    child.send("half a li")
-    child.sendintr()
-    assert left(child, obedient) == (99, 1, 1, 0, 99)
+    assert leave_by_control_c(child, obedient) == (99, 1, 1, 0, 99)
+
+
+def test_control_c_on_a_half_typed_line(console, obedient):
+    child = console()
+    obedient.order("allocate 1 99")
+    for _ in range(3):
+        child.send("quit")
+        child.expect_exact("quit")
+        child.sendintr()
+        child.expect_exact("^C\r\n")
+        child.expect_exact(PROMPT)
+    child.sendline("status")  # nothing of the line is left
+    assert in_use(child) == (99, 1, 1, 0, 99)
+    child.expect_exact(PROMPT)
+    leave_by_control_c(child, obedient)
 
 
 def test_control_c_in_a_search(console, obedient):
@@ -178,6 +204,18 @@ def test_control_c_in_a_search(console, obedient):
     child.send("\x12")  # Ctrl-R
     child.expect_exact("bck:")
     child.sendintr()
+    child.expect_exact("^C\r\n")
+    child.expect_exact(PROMPT)
+    child.sendline("status")
+    in_use(child)
+    child.expect_exact(PROMPT)
+    leave_by_control_c(child, obedient)
+
+
+def test_control_c_sent_by_somebody(console, obedient):
+    """No key was pressed: timeout -s INT means it."""
+    child = console()
+    os.kill(child.pid, signal.SIGINT)
     left(child, obedient)
 
 
@@ -196,6 +234,8 @@ def test_half_a_key(console, obedient):
     child.send("\x1b")
     in_use(child)
     child.sendintr()
+    child.expect_exact("^C\r\n")
+    child.sendline("quit")
     while in_use(child)[2] != 3:
         pass
     child.expect(pexpect.EOF)
@@ -270,6 +310,10 @@ def test_the_terminal_is_as_it_was(memtrace, obedient):
     shell.expect_exact(PROMPT)
     shell.send("\x12")  # in the middle of a search
     shell.expect_exact("bck:")
+    shell.sendintr()
+    shell.expect_exact(PROMPT)
+    shell.sendintr()
+    shell.expect_exact("again")
     shell.sendintr()
     shell.expect("HEAP SUMMARY")
     shell.sendline('[ "$before" = "$(stty -g)" ] && echo sa"me"')

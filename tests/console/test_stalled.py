@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 
+import pexpect
 import pytest
 
 
@@ -15,6 +16,11 @@ def is_full(pipe):
         return not select.select([], [end], [], 0)[1]
     finally:
         os.close(end)
+
+
+def sleeps_in_write(pid):
+    with open(f"/proc/{pid}/syscall") as call:
+        return call.read().startswith("1 0x1 ")
 
 
 def until(condition, patience=60):
@@ -88,13 +94,54 @@ def test_a_second_signal_ends_it(stalled, obedient):
     assert stalled.returncode == -signal.SIGINT
 
 
+def server_of(child):
+    with open(f"/proc/{child.pid}/task/{child.pid}/children") as children:
+        return next(pid for pid in map(int, children.read().split())
+                    if os.readlink(f"/proc/{pid}/exe").endswith("/memtrace-fs"))
+
+
+def test_control_c_cancels_a_report(console, obedient):
+    """The capture goes on, and so does the connection: what was asked is answered later."""
+    child = console()
+    obedient.order("allocate 1 99")
+    server = server_of(child)
+    os.kill(server, signal.SIGSTOP)
+    for _ in range(2):
+        child.sendline("report")
+        child.expect(r"looking up names: 0 of \d+")
+        child.sendintr()
+        child.expect_exact("Cancelled\r\n")
+        child.expect_exact("memtrace> ")
+        assert obedient.tracer() == child.pid
+    os.kill(server, signal.SIGCONT)
+    child.sendline("report")
+    child.expect_exact("99 bytes in 1 block were not free")
+    child.expect(r"obey_allocate\(\) in \S*obedient\.c:\d+")
+    child.expect_exact("memtrace> ")
+    child.sendline("quit")
+    child.expect_exact(f"Detached from process {obedient.pid}")
+
+
+def test_output_that_can_not_be_cancelled(memtrace, obedient):
+    """Who reads it has stopped: the first Ctrl-C is for the output, the next for the process."""
+    reader = "trap '' INT; exec sleep 1000"
+    child = pexpect.spawn("/bin/sh", ["-c", f"trap : INT; {memtrace} -q -p {obedient.pid} | sh -c {reader!r}"],
+                          encoding="utf-8", timeout=30)
+    until(lambda: obedient.tracer() != 0)
+    for _ in range(300):
+        child.sendline("help")
+    tracer = obedient.tracer()
+    until(lambda: sleeps_in_write(tracer))
+    until(lambda: (child.sendintr(), obedient.tracer())[1] == 0)
+    os.kill(tracer, signal.SIGKILL)
+    child.close(force=True)
+
+
 def test_names_that_do_not_come(console, obedient):
     """memtrace-fs stands still: it is said what is waited for."""
     child = console()
     obedient.order("allocate 1 99")
-    with open(f"/proc/{child.pid}/task/{child.pid}/children") as children:
-        server = next(pid for pid in map(int, children.read().split())
-                      if os.readlink(f"/proc/{pid}/exe").endswith("/memtrace-fs"))
+    server = server_of(child)
     os.kill(server, signal.SIGSTOP)
     child.sendline("report")
     child.expect(r"looking up names: 0 of \d+")

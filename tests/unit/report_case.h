@@ -51,11 +51,12 @@ int resolver_want(struct resolver *r, const struct resolver_module *module,
 	return 0;
 }
 
-int resolver_wait(struct resolver *r, void (*progress)(void *arg, size_t done, size_t count),
-		  void *arg, struct err *err)
+int resolver_wait(struct resolver *r, resolver_progress_fn *progress, void *arg,
+		  struct err *err)
 {
 	r->waits++;
-	progress(arg, 1, 1);
+	if (!progress(arg, 1, 1))
+		return -ECANCELED;
 	return r->lost ? err_set(err, -EPIPE, "%s", r->lost) : 0;
 }
 

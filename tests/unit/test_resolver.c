@@ -291,10 +291,11 @@ static const struct resolver_module one = {.instance = 1,
 					   .build_id = (const uint8_t *)"\1\2",
 					   .build_id_len = 2};
 
-static void count_progress(void *arg, size_t done, size_t count)
+static bool count_progress(void *arg, size_t done, size_t count)
 {
 	assert_true(done <= count);
 	*(size_t *)arg = done;
+	return true;
 }
 
 static void test_good(void **state)
@@ -603,8 +604,7 @@ int main(void)
 		cmocka_unit_test(test_symbols),	      cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_failures),      cmocka_unit_test(test_no_welcome),
 		cmocka_unit_test(test_error_answers), cmocka_unit_test(test_bad_children),
-		cmocka_unit_test(test_no_server),
-		cmocka_unit_test(test_rows_without_end),
+		cmocka_unit_test(test_no_server),     cmocka_unit_test(test_rows_without_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
