@@ -252,6 +252,11 @@ DISTROS ?= bullseye bookworm
 check-distros:
 	scripts/distros.sh $(O)/distros $(DISTROS)
 
+## make mutants      breaks the code on purpose, a small change at a time, and sees tests notice
+.PHONY: mutants
+mutants:
+	scripts/mutants.py --build=$(O) $(MUTANTS)
+
 # ---- long runs and figures --------------------------------------------------
 .PHONY: soak bench
 soak: all $(TARGETS) $(E2E_BIN)
