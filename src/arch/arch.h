@@ -115,6 +115,7 @@ enum stub_place stub_place(const struct stub *stub, taddr_t pc);
  *      sp + trap_frame:   the return address into the function's caller; the caller's
  *                         CFA (its sp after return) is that + one word
  *      on entry side trap_args/trap_frame differ: trap_entry_args, trap_entry_frame.
+ *      sp + trap_arg3:    the 4th argument, if there is one (entry side)
  *      sp + trap_mask:    the thread's signal mask, 64 bits; also in trap_mask_reg
  * Callee-saved registers are the caller's, but for trap_saved_reg.  On CPUs with a link
  * register the stub's first push puts it into the slot that trap_frame names.
@@ -171,6 +172,7 @@ struct arch {
 	int16_t trap_result;
 	int16_t trap_args, trap_frame;
 	int16_t trap_entry_args, trap_entry_frame;
+	int16_t trap_arg3;
 	int16_t trap_mask;
 	int trap_mask_reg[2]; /* DWARF register numbers: its low word, its high one or ARCH_NO_REG */
 	/* A callee-saved register (DWARF number) that the trap has put aside, and where:

@@ -125,7 +125,7 @@ int hooks_harden(struct hooks *hooks, struct tracee *tracee, struct undo *undo, 
 	hooks->hard = tracee->own_breaks = true;
 	if (!tracee->arch->trap_harden)
 		return err_set(err, -ENOTSUP,
-			       "a seccomp filter of pid %d forbids what memtrace needs",
+			       "pid %d can't make the system calls that memtrace needs",
 			       tracee->pid);
 	for (size_t i = 0; i < hooks->areas.len; i++) {
 		struct hook_area *area = &hooks->areas.at[i];

@@ -15,13 +15,24 @@
  * A filter may come later.  Installing one needs PR_SET_NO_NEW_PRIVS or privilege; both
  * usual ways go through libc's prctl() or libseccomp, which are hooked: the traps are
  * hard before the filter is there.
+ *
+ * Syscall User Dispatch (tracer/dispatch.h) makes SIGSYS of system calls that a thread makes
+ * outside of one range.  Where our stubs are within it all is well; else the traps are hard.
+ * Kernels before 6.4 don't say: then it is a program that catches SIGSYS and has no filter
+ * that could send it.  No other gate stands before the trap's calls: Landlock's scopes,
+ * Linux 6.12, let a thread signal itself.
  */
 #include <errno.h>
 #include <signal.h>
 #include <sys/prctl.h>
 
 #include "capture/engine.h"
+#include "tracer/dispatch.h"
 #include "tracer/seccomp.h"
+
+#ifndef PR_SET_SYSCALL_USER_DISPATCH
+#define PR_SET_SYSCALL_USER_DISPATCH 59
+#endif
 
 enum { RESIGN_TRIES = 100, RESIGN_PAUSE_NS = 1000000 };
 
@@ -37,10 +48,10 @@ struct question {
 	struct engine *engine;
 	const struct seccomp_data *calls;
 	size_t count;
-	int answer; /* as seccomp_allows(); the worst of all threads */
+	int answer; /* as seccomp_allows(), dispatch_allows(); the worst of all threads */
 };
 
-static void thread_ask(void *arg, struct thread *thread)
+static void thread_ask_filters(void *arg, struct thread *thread)
 {
 	struct question *q = arg;
 	struct status status;
@@ -58,7 +69,8 @@ static void thread_ask(void *arg, struct thread *thread)
 	q->answer = answer < q->answer ? answer : q->answer;
 }
 
-void engine_choose_trap(struct engine *engine)
+/* NULL: they let all that the trap does pass. */
+static const char *filters_objection(struct engine *engine)
 {
 	const struct arch *arch = engine->tracee.arch;
 	uint64_t tid = (uint64_t)engine->tracee.pid, signo = (uint64_t)engine->hooks.signo;
@@ -75,22 +87,91 @@ void engine_choose_trap(struct engine *engine)
 	};
 	struct question q = {engine, calls, ARRAY_SIZE(calls), 1};
 
-	if (!engine->filtered || engine->hooks.hard)
-		return;
-	tracee_for_each(&engine->tracee, thread_ask, &q);
+	if (!engine->filtered)
+		return NULL;
+	tracee_for_each(&engine->tracee, thread_ask_filters, &q);
 	if (q.answer == 1)
-		return;
-	engine->hooks.hard = engine->tracee.own_breaks = true;
-	say_hard(engine, q.answer == 0
-				 ? "has a seccomp filter that forbids what memtrace does"
-				 : "has a seccomp filter that may not be read (CAP_SYS_ADMIN)");
+		return NULL;
+	return q.answer == 0 ? "has a seccomp filter that forbids what memtrace does"
+			     : "has a seccomp filter that may not be read (CAP_SYS_ADMIN)";
 }
 
-void engine_filter(struct engine *engine, int option)
+static void thread_ask_dispatch(void *arg, struct thread *thread)
 {
-	if ((option != PR_SET_SECCOMP && option != PR_SET_NO_NEW_PRIVS) || engine->hooks.hard)
+	struct question *q = arg;
+	const struct hooks *hooks = &q->engine->hooks;
+	struct status status;
+	int answer = 1;
+
+	for (size_t i = 0; i < hooks->areas.len && answer == 1; i++) {
+		const struct stub_area *area = &hooks->areas.at[i].area;
+
+		if (area->trap_pc)
+			answer = thread->state != THREAD_STOPPED
+					 ? -EBUSY
+					 : dispatch_allows(thread->tid, area->base,
+							   area->base + area->len);
+	}
+	if (answer < 0 && !dispatch_is_known())
+		answer = 1;
+	if (answer < 0 && !status_read(thread->tid, 0, &status) &&
+	    (status.seccomp || !(status.caught & signal_bit(SIGSYS))))
+		answer = 1;
+	q->answer = answer < q->answer ? answer : q->answer;
+}
+
+static const char *dispatch_objection(struct engine *engine)
+{
+	struct question q = {.engine = engine, .answer = 1};
+
+	tracee_for_each(&engine->tracee, thread_ask_dispatch, &q);
+	if (q.answer == 1)
+		return NULL;
+	return q.answer == 0 ? "has its system calls dispatched to SIGSYS (Syscall User Dispatch)"
+			     : "catches SIGSYS, and may have its system calls dispatched to it "
+			       "(before Linux 6.4 that can't be read)";
+}
+
+void engine_choose_trap(struct engine *engine)
+{
+	const char *why = engine->hooks.hard ? NULL : filters_objection(engine);
+
+	if (!engine->hooks.hard && !why)
+		why = dispatch_objection(engine);
+	if (!why)
 		return;
-	say_hard(engine, "is about to install a seccomp filter");
+	engine->hooks.hard = true;
+	say_hard(engine, why);
+}
+
+/* Would the traps of a thread be dispatched behind this prctl()? */
+static bool is_dispatched(const struct engine *engine, const uint64_t argument[4])
+{
+	const struct hooks *hooks = &engine->hooks;
+	bool spared = true;
+
+	for (size_t i = 0; i < hooks->areas.len; i++) {
+		const struct stub_area *area = &hooks->areas.at[i].area;
+
+		if (area->trap_pc)
+			spared &= dispatch_spares(argument[1], argument[2], argument[3],
+						  area->base, area->base + area->len);
+	}
+	return !spared && dispatch_is_known();
+}
+
+void engine_prctl(struct engine *engine, const uint64_t argument[4])
+{
+	int option = (int)argument[0];
+
+	if (engine->hooks.hard)
+		return;
+	if (option == PR_SET_SECCOMP || option == PR_SET_NO_NEW_PRIVS)
+		say_hard(engine, "is about to install a seccomp filter");
+	else if (option == PR_SET_SYSCALL_USER_DISPATCH && is_dispatched(engine, argument))
+		say_hard(engine, "is about to have its system calls dispatched to SIGSYS");
+	else
+		return;
 	engine->harden = engine->rescan = true;
 }
 

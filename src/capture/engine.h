@@ -123,8 +123,8 @@ int engine_inherit(struct engine *engine, struct err *err);
 bool engine_is_loading(struct engine *engine);
 /* A thread is at the loader's notification. */
 void engine_loader(struct engine *engine);
-/* A thread calls prctl(option) or installs a seccomp filter. */
-void engine_filter(struct engine *engine, int option);
+/* A thread calls prctl(), which may install a seccomp filter or Syscall User Dispatch. */
+void engine_prctl(struct engine *engine, const uint64_t argument[4]);
 /* A thread calls sigaction(signo). */
 void engine_sigaction(struct engine *engine, int signo);
 /* Our own signal `signo` was seen at the trap: from now on the thread blocks what it blocked
@@ -136,9 +136,10 @@ bool engine_keep_signal(struct engine *engine, struct thread *thread, int signo)
 /* Chooses the signal of the soft trap, before there is any.  `except`: a signal that the
  * program is about to catch; 0. */
 void engine_choose_signal(struct engine *engine, int except);
-/* Does what engine_filter() and engine_sigaction() found to be necessary. */
+/* Does what engine_prctl() and engine_sigaction() found to be necessary. */
 int engine_change_trap(struct engine *engine, struct err *err);
-/* Chooses soft or hard traps for a target with seccomp filters.  The world stands. */
+/* Chooses soft or hard traps, by what stands between the target and its system calls.  The
+ * world stands. */
 void engine_choose_trap(struct engine *engine);
 /* A signal is about to be delivered: if it ends the process with a core dump, the thread
  * waits for engine_bury(), which puts the code back before. */

@@ -268,24 +268,51 @@ static void trap_free(struct engine *engine, struct thread *thread, const struct
 	own->free_by = hook->instance;
 }
 
+/* prctl()'s; those that can't be read are 0. */
+static void prctl_arguments(struct engine *engine, const struct regs *regs, uint64_t ret[4])
+{
+	const struct arch *arch = engine->tracee.arch;
+	taddr_t sp = regs_read(arch, regs, arch->reg_sp);
+
+	walker_read_stack(&engine->walker, sp);
+	for (unsigned i = 0; i < 4; i++) {
+		taddr_t at = i == 3 ? sp + (taddr_t)arch->trap_arg3
+				    : sp + (taddr_t)arch->trap_entry_args +
+					      i * arch->word_size;
+
+		ret[i] = 0;
+		walker_word(&engine->walker, at, &ret[i]);
+	}
+	ret[0] = regs_read(arch, regs, arch->trap_arg0);
+}
+
 static void trap_entry(struct engine *engine, struct thread *thread, const struct hook *hook,
 		       const struct regs *regs)
 {
 	const struct arch *arch = engine->tracee.arch;
 	taddr_t slot = regs_read(arch, regs, arch->reg_sp) + (taddr_t)arch->trap_entry_frame;
 	taddr_t block = regs_read(arch, regs, arch->trap_arg0);
+	uint64_t prctl[4] = {PR_SET_SECCOMP};
 
-	if (hook->function->call == CALL_LOADER)
+	switch (hook->function->call) {
+	case CALL_LOADER:
 		engine_loader(engine);
-	else if (hook->function->call == CALL_SIGACTION)
+		break;
+	case CALL_SIGACTION:
 		engine_sigaction(engine, (int)block);
-	else if (hook->function->call == CALL_PRCTL || hook->function->call == CALL_SECCOMP)
-		engine_filter(engine,
-			      hook->function->call == CALL_PRCTL ? (int)block : PR_SET_SECCOMP);
-	else if (hook->function->call == CALL_FREE)
+		break;
+	case CALL_PRCTL:
+		prctl_arguments(engine, regs, prctl);
+		/* fall through */
+	case CALL_SECCOMP: /* seccomp_load(): as if by prctl() */
+		engine_prctl(engine, prctl);
+		break;
+	case CALL_FREE:
 		trap_free(engine, thread, hook, regs, slot, block);
-	else
+		break;
+	default:
 		book_realloc_entry(&engine->book, &engine_thread(thread)->book, slot, block);
+	}
 }
 
 void engine_trap(struct engine *engine, struct thread *thread)

@@ -15,7 +15,7 @@ FS = BUILD.parent / "memtrace-fs"  # this machine's own
 HERE = TOP / "tests/cross/targets"
 
 # Programs of tests/targets that the guests run.
-TARGETS = ["entries", "threads", "signals", "storm", "live", "pairs", "heartbeat", "eintr", "children", "plugins",
+TARGETS = ["entries", "threads", "registers", "signals", "storm", "live", "pairs", "heartbeat", "eintr", "children", "plugins",
            "jumps", "churn", "adversary", "torture", "kept"]
 PLUGINS = ["plugin_a.so", "plugin_b.so", "count_preload.so"]
 

@@ -46,3 +46,10 @@ def test_killed_with_the_guardian(guest):
             storm.attach()
         traced.result_in(guest.run("echo >/tmp/in; echo >/tmp/in; until grep RESULT /tmp/out; do usleep 20000; done",
                                    timeout=60).output)
+
+
+def test_registers_that_a_function_leaves_alone(guest):
+    """No convention makes a register or a flag free: malloc(), realloc(), free() of its own."""
+    output, report = traced.launch(guest, "/root/targets/registers 30")
+    result = traced.result_in(output)
+    assert report.counts()["allocs"] == result["allocs"] + 20  # behind its result

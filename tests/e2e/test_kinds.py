@@ -1,4 +1,5 @@
 """Whatever people run: however linked, whichever libc and allocator, wherever it lives."""
+import ctypes
 import os
 import shutil
 import subprocess
@@ -208,7 +209,7 @@ def test_files_that_are_gone(started, attach, tmp_path):
 
 # ---- other habits ----------------------------------------------------------------
 
-@pytest.mark.parametrize("action", ["errno", "kill"])
+@pytest.mark.parametrize("action", ["errno", "kill", "trace", "notify"])
 def test_behind_a_seccomp_filter(target, attach, action):
     """The soft trap's system calls are forbidden: another way, which is said."""
     process = target("sandboxed", action)
@@ -219,6 +220,58 @@ def test_behind_a_seccomp_filter(target, attach, action):
     process.go_on()
     assert report.counts() == tally(process.result())
     assert "seccomp" in "\n".join(tracer.err + tracer.out)
+
+
+def dispatched(target, attach, where, when):
+    """(what is said, report, result)"""
+    process = target("dispatched", where, when)
+    tracer = attach(process.pid)
+    process.go_on()
+    process.done()
+    report = tracer.detach().consistent()
+    process.go_on()
+    result = process.result()
+    assert result["strange"] == 0
+    assert process.wait() == 0
+    sums = report.through("work")
+    assert (sums["allocs"], sums["allocated_bytes"]) == (result["allocs"], result["allocated_bytes"])
+    assert sums["in_use_blocks"] == 0
+    return "\n".join(tracer.err + tracer.out)
+
+
+def test_behind_two_filters(target, attach):
+    """The first lets everything pass, which is not the last word."""
+    process = target("sandboxed", "kill", "second")
+    tracer = attach(process.pid)
+    process.go_on()
+    process.done()
+    report = tracer.detach().consistent()
+    process.go_on()
+    assert report.counts() == tally(process.result())
+    assert "seccomp filter that forbids" in "\n".join(tracer.err + tracer.out)
+
+
+@pytest.mark.parametrize("gate", ["mdwe", "tsc", "landlock"])
+def test_gates_that_nothing_of_ours_passes(target, attach, gate):
+    process = target("sandboxed", gate)
+    tracer = attach(process.pid)
+    process.go_on()
+    process.done()
+    report = tracer.detach().consistent()
+    process.go_on()
+    assert report.counts() == tally(process.result())
+    assert "break instructions" not in "\n".join(tracer.err + tracer.out)
+
+
+@pytest.mark.skipif(ctypes.CDLL(None).prctl(59, 0, 0, 0, 0) != 0, reason="this kernel has no Syscall User Dispatch")
+@pytest.mark.parametrize("when", ["before", "later", "thread"])
+@pytest.mark.parametrize("where", ["libc", "all"])
+def test_syscall_user_dispatch(target, attach, where, when):
+    """System calls from elsewhere than a range raise SIGSYS: none is made there.  Where the
+    range has room for all stubs nothing is different."""
+    said = dispatched(target, attach, where, when)
+    assert ("dispatched to SIGSYS" in said) == (where == "libc")
+    assert ("break instructions" in said) == (where == "libc")
 
 
 def test_a_tracer_itself(follow):

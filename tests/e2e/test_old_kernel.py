@@ -1,5 +1,6 @@
 """memtrace where the kernel lacks what came after Linux 3.4 (tests/targets/old_kernel.c): it
 works; and where the kernel is older: it says so."""
+import ctypes
 import json
 import subprocess
 
@@ -54,6 +55,21 @@ def test_attached(target, started, tmp_path):
     process.go_on()
     result = process.result()
     assert (report["summary"]["allocs"], report["summary"]["frees"]) == (result["allocs"], result["frees"])
+
+
+@pytest.mark.skipif(ctypes.CDLL(None).prctl(59, 0, 0, 0, 0) != 0, reason="this kernel has no Syscall User Dispatch")
+def test_syscall_user_dispatch(target, started, tmp_path):
+    """Before Linux 6.4 nobody tells whether it is on: who catches SIGSYS may have it."""
+    process = target("dispatched", "libc", "before")
+    tracer = memtrace.Memtrace(process.pid, tmp_path / "report", command=[OLD, "3.4"])
+    started.append(tracer)
+    tracer.attached()
+    process.go_on()
+    process.done()
+    tracer.detach().consistent()
+    process.go_on()
+    assert process.result()["strange"] == 0
+    assert "catches SIGSYS" in "\n".join(tracer.err + tracer.out)
 
 
 def another_child(process):

@@ -74,6 +74,7 @@ const struct arch arch_aarch64 = {
 	.trap_frame = AARCH64_TRAP_FRAME_RETURN,
 	.trap_entry_args = AARCH64_TRAP_ARGS_ENTRY,
 	.trap_entry_frame = AARCH64_TRAP_FRAME_ENTRY,
+	.trap_arg3 = AARCH64_TRAP_ARG3,
 	.trap_mask = 8,
 	.trap_mask_reg = {3, ARCH_NO_REG},
 

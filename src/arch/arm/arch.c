@@ -87,6 +87,7 @@ const struct arch arch_arm = {
 	.trap_frame = ARM_TRAP_FRAME,
 	.trap_entry_args = ARM_TRAP_ARGS,
 	.trap_entry_frame = ARM_TRAP_FRAME,
+	.trap_arg3 = ARM_TRAP_ARG3,
 	.trap_mask_reg = {2, 3},
 	.trap_saved_reg = R7,
 	.trap_saved = ARM_TRAP_R7,

@@ -18,6 +18,7 @@ enum {
 	ARM_TRAP_R7 = 32,
 	ARM_TRAP_ARGS = 44,
 	ARM_TRAP_FRAME = 56,
+	ARM_TRAP_ARG3 = 28,
 	ARM_MAGIC_LEN = 8,
 };
 extern const uint8_t arm_magic[ARM_MAGIC_LEN];

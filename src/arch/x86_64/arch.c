@@ -86,6 +86,7 @@ const struct arch arch_x86_64 = {
 	.trap_frame = X86_64_TRAP_FRAME,
 	.trap_entry_args = X86_64_TRAP_ARGS,
 	.trap_entry_frame = X86_64_TRAP_FRAME,
+	.trap_arg3 = X86_64_TRAP_ARG3,
 	.trap_mask = 8,
 	.trap_mask_reg = {R10, ARCH_NO_REG},
 

@@ -19,6 +19,7 @@ enum {
 	X86_64_TRAP_RESULT = 56,
 	X86_64_TRAP_ARGS = 96,
 	X86_64_TRAP_FRAME = 120,
+	X86_64_TRAP_ARG3 = 64,
 	X86_64_MAGIC_LEN = 8,
 };
 extern const uint8_t x86_64_magic[X86_64_MAGIC_LEN];
