@@ -85,6 +85,26 @@ struct stub {
 	uint8_t patch[16];   /* arch->patch_len bytes for `function` */
 };
 
+/*
+ * A system call that a thread of the target makes for us, in code that needs nobody (see
+ * tracer/remote.h): the call, then every register that it changes := what it was, then on
+ * where the thread was.
+ */
+enum { REMOTE_ARGUMENTS = 6, REMOTE_CODE = 128 };
+
+struct remote_call {
+	int64_t number;
+	uint64_t argument[REMOTE_ARGUMENTS];
+};
+
+struct remote_code {
+	taddr_t at;
+	uint32_t len;
+	uint8_t bytes[REMOTE_CODE];
+	taddr_t behind;	   /* pc of a thread that is in the call */
+	struct regs begin; /* with these registers it is entered */
+};
+
 /* Where in a stub a pc is. */
 enum stub_place {
 	STUB_OUTSIDE,
@@ -249,6 +269,16 @@ struct arch {
 	 */
 	int (*stub_frame)(const struct stub_area *area, const struct stub *stub, taddr_t pc,
 			  bool called);
+
+	int16_t page_calls[2]; /* mmap (mmap2), munmap */
+	/*
+	 * Encodes ret for the place `at`; regs: of a thread that stands in a stop by a signal or an
+	 * interrupt.  The code uses neither stack nor flags nor data, so a thread that is left alone
+	 * anywhere in it comes home; a system call of its own that the stop has interrupted is
+	 * made again there.  -ENOTSUP: not from where that thread is.  NULL: the architecture can't.
+	 */
+	int (*remote_build)(taddr_t at, const struct remote_call *call, const struct regs *regs,
+			    struct remote_code *ret);
 };
 
 extern const struct arch arch_x86_64;

@@ -1,5 +1,5 @@
 /*
- * Applying hooks: stubs into the slack, then five bytes per function.
+ * Applying hooks: stubs into the slack, or a page of our own, then five bytes per function.
  *
  * First comes a second look.  The plan was made while the process ran, and it may have
  * unmapped the module since, or mapped something else there: what the plan relied on (the
@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "capture/hooks.h"
+#include "capture/page.h"
 #include "tracer/inside.h"
 
 static struct hook *unapplied_covering(struct hooks *hooks, taddr_t pc)
@@ -218,7 +219,7 @@ static bool plan_holds(const struct hooks *hooks, struct tracee *tracee)
 	for (size_t i = 0; holds && i < hooks->areas.len; i++) {
 		const struct hook_area *area = &hooks->areas.at[i];
 
-		holds = area->applied || !area->area.trap_pc ||
+		holds = area->applied || !area->area.trap_pc || area->home == HOME_PAGE ||
 			(place_is(&area->place, &maps, area->area.base) &&
 			 is_there(tracee, area->area.base, area->old, area->area.len));
 	}
@@ -235,7 +236,9 @@ int hooks_apply(struct hooks *hooks, struct tracee *tracee, struct undo *undo,
 	if (!plan_holds(hooks, tracee))
 		return err_set(err, -ESTALE, "the code of pid %d changes all the time",
 			       tracee->pid);
-	rc = areas_write(hooks, tracee, undo, err);
+	rc = pages_make(hooks, tracee, undo, modules, notes, err);
+	if (!rc)
+		rc = areas_write(hooks, tracee, undo, err);
 	if (rc)
 		return rc;
 	tracee_for_each(tracee, thread_move, &moving);

@@ -14,6 +14,7 @@
 
 #include "capture/engine.h"
 #include "capture/heritage.h"
+#include "capture/page.h"
 #include "tracer/inside.h"
 
 enum { AT_BASE_TAG = 7, APPLY_TRIES = 200, APPLY_PAUSE_NS = 1000000, PLAN_TRIES = 20 };
@@ -152,12 +153,16 @@ static int apply(struct engine *engine, struct err *err)
 /* Once, at an attach: what predecessors left. */
 int engine_inherit(struct engine *engine, struct err *err)
 {
+	const struct page_search search = {&engine->hooks, &engine->tracee, &engine->modules,
+					   &engine->maps};
 	bool changed;
 	int rc = engine_rescan_modules(engine, &changed, err);
 
 	if (!rc)
 		rc = heritage_clear(&engine->tracee, &engine->modules, &engine->maps,
 				    engine_handle, engine, &engine->left, err);
+	if (!rc)
+		page_adopt(&search, engine->undo);
 	return rc;
 }
 

@@ -23,6 +23,7 @@
 #include <time.h>
 
 #include "capture/entries.h"
+#include "capture/page.h"
 #include "tracer/inside.h"
 
 enum {
@@ -88,14 +89,25 @@ static bool area_note(void *arg, taddr_t begin, taddr_t end)
 	return h->count == RANGES;
 }
 
+static void page_note(void *arg, const struct slack *slack)
+{
+	struct heritage *h = arg;
+
+	h->home = HOME_PAGE;
+	if (h->count < RANGES)
+		heritage_visit(h->tracee, slack, area_note, h);
+}
+
 static void areas_find(struct heritage *h)
 {
+	page_visit(h->tracee, h->maps, page_note, h);
 	for (size_t i = 0; i < h->modules->mapped.len && h->count < RANGES; i++) {
 		struct slack slack;
 
-		if (!slack_of(h->modules->mapped.at[i], h->maps, &slack))
+		if (!page_vdso_place(h->modules->mapped.at[i], &slack) &&
+		    !slack_of(h->modules->mapped.at[i], h->maps, &slack))
 			continue;
-		h->home = h->modules->mapped.at[i]->instance;
+		h->home = slack.home;
 		heritage_visit(h->tracee, &slack, area_note, h);
 	}
 }
@@ -133,9 +145,10 @@ static void area_wipe(const struct heritage *h, size_t i)
 	struct slack slack = {.base = h->ranges[i].begin + 1, .home = h->homes[i]};
 	size_t len = (size_t)(h->ranges[i].end - slack.base);
 	const struct module *home = modules_by_instance(h->modules, slack.home);
-	uint8_t *original = malloc(len);
+	uint8_t *original = calloc(1, len); /* zeros, in a page of ours */
 
-	if (original && home && slack_original(home, &slack, original, len) == 0)
+	if (original && (slack.home == HOME_PAGE ||
+			 (home && slack_original(home, &slack, original, len) == 0)))
 		target_write(&h->tracee->target, slack.base, original, len);
 	free(original);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "capture/plan.h"
+#include "capture/slack.h"
 
 /*
  * operator new of an allocator of its own may throw, and the C++ unwinder must not
@@ -99,6 +100,7 @@ void hooks_clear(struct hooks *hooks)
 		area_deinit(&hooks->areas.at[i]);
 	vec_clear(&hooks->list);
 	vec_clear(&hooks->areas);
+	vec_clear(&hooks->pages);
 	vec_clear(&hooks->seen);
 	hooks->loader = 0;
 	hooks->loader_state = 0;
@@ -111,6 +113,7 @@ void hooks_deinit(struct hooks *hooks)
 	hooks_clear(hooks);
 	vec_deinit(&hooks->list);
 	vec_deinit(&hooks->areas);
+	vec_deinit(&hooks->pages);
 	vec_deinit(&hooks->seen);
 }
 
@@ -140,6 +143,11 @@ void hooks_unplan(struct hooks *hooks)
 		hook_deinit(hook);
 	}
 	hooks->list.len = kept;
+	kept = 0;
+	for (size_t i = 0; i < hooks->pages.len; i++)
+		if (hooks->pages.at[i].made)
+			hooks->pages.at[kept++] = hooks->pages.at[i];
+	hooks->pages.len = kept;
 	for (; hooks->areas.len; hooks->areas.len--) {
 		struct hook_area *area = &hooks->areas.at[hooks->areas.len - 1];
 
@@ -175,7 +183,8 @@ void hooks_forget_unmapped(struct hooks *hooks, struct undo *undo,
 	     i++) { /* indexes stay: an area is only emptied */
 		struct hook_area *area = &hooks->areas.at[i];
 
-		if (!area->applied || is_mapped(modules, area->home))
+		if (!area->applied || area->home == HOME_PAGE ||
+		    is_mapped(modules, area->home))
 			continue;
 		undo_forget(undo, area->area.base, area->area.base + 1);
 		area->applied = false;

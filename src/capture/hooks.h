@@ -59,16 +59,24 @@ struct hook {
 
 struct hook_area {
 	struct stub_area area;
-	uint32_t home; /* instance of the module whose slack it is in */
+	uint32_t home; /* instance of the module whose slack it is in, or HOME_PAGE */
 	uint8_t *old;  /* area.len bytes, by the file and as they are */
 	struct place place;
 	bool applied;
 	bool hardened; /* its soft trap leads to the hard one */
 };
 
+struct hook_page { /* of our own, for stubs that no slack has room for */
+	taddr_t base;
+	uint32_t len;
+	bool made; /* the process has it */
+	struct undo_place place; /* for the code that makes it */
+};
+
 struct hooks {
 	VEC(struct hook) list;
 	VEC(struct hook_area) areas;
+	VEC(struct hook_page) pages;
 	VEC(uint32_t) seen;   /* instances looked through for allocators */
 	uint32_t loader;      /* instance of the program interpreter; 0: static */
 	taddr_t loader_state; /* address of _r_debug.r_state; 0: unknown */

@@ -9,6 +9,7 @@
 #include "capture/engine.h"
 #include "capture/heritage.h"
 #include "tracer/inside.h"
+#include "tracer/pages.h"
 
 enum { VACATE_LAST_MS = 16 };
 
@@ -119,12 +120,30 @@ static int vacate(struct engine *engine)
 	return rc;
 }
 
+/* As vacate(): a thread must be where it can make the call. */
+static int unmap(struct engine *engine)
+{
+	int rc = 0;
+
+	for (unsigned ms = 1; ms <= VACATE_LAST_MS && !rc &&
+			      pages_unmap(&engine->tracee, engine->undo) == -EAGAIN;
+	     ms *= 2) {
+		tracee_resume(&engine->tracee);
+		serve_for(engine, ms);
+		rc = stand(engine, NULL);
+	}
+	return rc;
+}
+
 static void wipe(struct engine *engine)
 {
 	if (vacate(engine))
 		return;
-	if (!inside_any(&engine->tracee, engine->undo))
+	if (!inside_any(&engine->tracee, engine->undo)) {
 		undo_wipe(engine->undo, &engine->tracee.target);
+		if (unmap(engine))
+			return;
+	}
 	if (engine->left)
 		heritage_wipe(&engine->tracee, &engine->modules, &engine->maps);
 }

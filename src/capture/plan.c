@@ -15,6 +15,7 @@
 
 #include "capture/entries.h"
 #include "capture/heritage.h"
+#include "capture/page.h"
 #include "capture/room.h"
 
 struct planning {
@@ -198,14 +199,16 @@ static int area_accept(struct planning *p, const struct module *home, const stru
 	uint8_t *there = malloc(len);
 	int rc;
 
-	ret->old = malloc(len);
+	ret->old = calloc(1, len);
 	ret->place = place_of_address(p->maps, slack->base);
 	if (!there || !ret->old)
 		rc = err_set(err, -ENOMEM, "memory is short");
+	else if (!home)
+		rc = 0; /* a page of zeros */
 	else if (slack_original(home, slack, ret->old, len) ||
 		 target_read(&p->tracee->target, slack->base, there, len) ||
 		 memcmp(there, ret->old, len))
-		rc = -ENOSPC;
+		rc = err_set(err, -ENOSPC, "no room for stubs near it");
 	else
 		rc = 0;
 	free(there);
@@ -220,8 +223,21 @@ static int hook_is_whole(const struct hook *hook, size_t *failed, size_t index, 
 	return err_set(err, -ENOTSUP, CHANGED);
 }
 
-/* Builds the stubs of hooks [first, list.len) in one home.  -ENOSPC, -ERANGE: try
- * another; -ENOTSUP: *failed can't be hooked. */
+/* Room in a home, or, where that is NULL, in a page of our own. */
+static int room_for(struct planning *p, const struct module *module, const struct module *home,
+		    struct slack *ret, struct err *err)
+{
+	const struct page_search search = {p->hooks, p->tracee, p->modules, p->maps};
+
+	if (!home)
+		return page_find(&search, module, ret, err);
+	if (room_find(p->hooks, p->tracee, home, p->maps, ret))
+		return 0;
+	return err_set(err, -ENOSPC, "no room for stubs near it");
+}
+
+/* Builds the stubs of hooks [first, list.len) in one home (NULL: a page).  -ENOSPC, -ERANGE:
+ * try another; -ENOTSUP: *failed can't be hooked. */
 static int area_build(struct planning *p, struct module *module, const struct module *home,
 		      size_t first, size_t *failed, struct hook_area *ret, struct err *err)
 {
@@ -234,8 +250,11 @@ static int area_build(struct planning *p, struct module *module, const struct mo
 	int rc;
 
 	memset(ret, 0, sizeof(*ret));
-	if (count > ARRAY_SIZE(stubs) || !room_find(p->hooks, p->tracee, home, p->maps, &slack))
-		return -ENOSPC;
+	if (count > ARRAY_SIZE(stubs))
+		return err_set(err, -ENOSPC, "it has too many allocation functions");
+	rc = room_for(p, module, home, &slack, err);
+	if (rc)
+		return rc;
 	for (size_t i = 0; i < count; i++) {
 		const struct function *function = hooks[i].function;
 
@@ -249,7 +268,7 @@ static int area_build(struct planning *p, struct module *module, const struct mo
 		code[i] = hooks[i].code.bytes + stubs[i].skipped;
 		code_len[i] = hooks[i].code.len - stubs[i].skipped;
 	}
-	ret->home = home->instance;
+	ret->home = slack.home;
 	ret->area.base = slack.base;
 	ret->area.room = slack.room;
 	rc = p->tracee->arch->stubs_build(&ret->area, p->signo, stubs, count, code, code_len,
@@ -265,7 +284,7 @@ static int area_build(struct planning *p, struct module *module, const struct mo
 	return rc;
 }
 
-/* Homes in order: the module itself, then modules that are never unmapped. */
+/* Homes in order: the module itself, then modules that are never unmapped, then a page. */
 static int area_find(struct planning *p, struct module *module, size_t first, size_t *failed,
 		     struct hook_area *ret, struct err *err)
 {
@@ -281,6 +300,11 @@ static int area_find(struct planning *p, struct module *module, size_t first, si
 		ret->old = NULL;
 		if (stays && home != module)
 			rc = area_build(p, module, home, first, failed, ret, err);
+	}
+	if (rc == -ENOSPC || rc == -ERANGE) {
+		free(ret->old);
+		ret->old = NULL;
+		rc = area_build(p, module, NULL, first, failed, ret, err);
 	}
 	return rc;
 }
@@ -313,7 +337,7 @@ static int module_build(struct planning *p, struct module *module, size_t first,
 		}
 		if (rc != -ENOSPC && rc != -ERANGE)
 			return rc;
-		p->notes->miss(p->notes->arg, module, NULL, "no room for stubs near it");
+		p->notes->miss(p->notes->arg, module, NULL, "%s", err->text);
 		hooks_drop(p->hooks, first);
 	}
 	return 0;

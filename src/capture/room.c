@@ -33,32 +33,33 @@ static taddr_t free_until(const struct taken *taken, taddr_t begin, taddr_t end)
 	return end;
 }
 
-bool room_find(const struct hooks *hooks, struct tracee *tracee, const struct module *home,
-	       const struct maps *maps, struct slack *ret)
+bool room_free(const struct hooks *hooks, struct tracee *tracee, struct slack *slack)
 {
 	struct taken taken = {.count = 0};
-	taddr_t base, end;
+	taddr_t base = slack->base, end = base + slack->room;
 
-	if (!slack_of(home, maps, ret))
-		return false;
-	base = ret->base;
-	end = base + ret->room;
-	heritage_visit(tracee, ret, taken_note, &taken);
+	heritage_visit(tracee, slack, taken_note, &taken);
 	for (size_t i = 0; i < hooks->areas.len; i++) {
 		const struct stub_area *area = &hooks->areas.at[i].area;
 
 		if (area->trap_pc && taken.count < ARRAY_SIZE(taken.at))
 			taken_note(&taken, area->base, area->base + area->len);
 	}
-	ret->room = (uint32_t)(free_until(&taken, base, end) - base);
+	slack->room = (uint32_t)(free_until(&taken, base, end) - base);
 	for (size_t i = 0; i < taken.count; i++) {
 		taddr_t begin = taken.at[i].end;
 
 		if (begin < base || begin >= end ||
-		    free_until(&taken, begin, end) - begin <= ret->room)
+		    free_until(&taken, begin, end) - begin <= slack->room)
 			continue;
-		ret->base = begin;
-		ret->room = (uint32_t)(free_until(&taken, begin, end) - begin);
+		slack->base = begin;
+		slack->room = (uint32_t)(free_until(&taken, begin, end) - begin);
 	}
 	return taken.count < ARRAY_SIZE(taken.at); /* else there may be more */
+}
+
+bool room_find(const struct hooks *hooks, struct tracee *tracee, const struct module *home,
+	       const struct maps *maps, struct slack *ret)
+{
+	return slack_of(home, maps, ret) && room_free(hooks, tracee, ret);
 }

@@ -11,5 +11,7 @@
  */
 bool room_find(const struct hooks *hooks, struct tracee *tracee, const struct module *home,
 	       const struct maps *maps, struct slack *ret);
+/* The same of other memory that is ours. */
+bool room_free(const struct hooks *hooks, struct tracee *tracee, struct slack *slack);
 
 #endif

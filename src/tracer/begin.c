@@ -23,7 +23,8 @@
 
 enum {
 	TRACE_OPTIONS = PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
-			PTRACE_O_TRACEVFORKDONE | PTRACE_O_TRACEEXEC,
+			PTRACE_O_TRACEVFORKDONE | PTRACE_O_TRACEEXEC |
+			PTRACE_O_TRACESYSGOOD, /* for remote.c */
 };
 
 static void tracee_init(struct tracee *tracee, pid_t pid)

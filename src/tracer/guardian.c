@@ -19,6 +19,7 @@
 #include "base/descriptors.h"
 #include "tracer/hide.h"
 #include "tracer/inside.h"
+#include "tracer/pages.h"
 #include "tracer/tracee.h"
 
 enum { RETRIES = 2000, RETRY_NS = 1000000, LIMIT_MS = 15000 };
@@ -52,8 +53,10 @@ static void mend(pid_t target, struct undo *undo)
 	}
 	failed = tracee_stop(&tracee, absorb, &tracee, &err);
 	undo_run(undo, &tracee.target); /* a patch is one write: also while it runs */
-	if (!failed && !inside_any(&tracee, undo))
+	if (!failed && !inside_any(&tracee, undo)) {
 		undo_wipe(undo, &tracee.target);
+		pages_unmap(&tracee, undo);
+	}
 	tracee_release(&tracee);
 }
 

@@ -223,6 +223,11 @@ int reap(struct tracee *tracee, bool wait)
 	return 0;
 }
 
+int reap_peek(pid_t tid, int *status)
+{
+	return look(tid, WNOHANG, status);
+}
+
 bool reap_look(pid_t tid, int *status)
 {
 	pid_t got = look(tid, 0, status);

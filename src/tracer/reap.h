@@ -13,5 +13,7 @@ bool reap_look(pid_t tid, int *status);
 /* In the middle of another system call: takes what has ended, and event stops that come
  * before, behind what was taken before.  The program's signals stay. */
 void reap_more(struct tracee *tracee);
+/* One thread's status, if there is one, which stays there.  Its id, 0 or -errno. */
+int reap_peek(pid_t tid, int *status);
 
 #endif

@@ -21,6 +21,7 @@
 
 #include "tracer/children.h"
 #include "tracer/reap.h"
+#include "tracer/remote.h"
 #include "tracer/threads.h"
 
 #ifndef PTRACE_EVENT_STOP
@@ -156,6 +157,7 @@ static bool stop_decode(struct tracee *tracee, pid_t tid, int status, struct sto
 	thread->group_stop = false;
 	thread->at_exec = false;
 	thread->deliver = 0;
+	thread->event = status >> 16;
 	ret->thread = thread;
 	ret->status = status;
 	if (thread->unclaimed) {
@@ -167,6 +169,11 @@ static bool stop_decode(struct tracee *tracee, pid_t tid, int status, struct sto
 	thread->attached = true;
 	if (status >> 16)
 		return stop_event(tracee, thread, status >> 16, WSTOPSIG(status), ret);
+	if (remote_is_stop(thread, status)) {
+		thread->in_remote = false;
+		ret->kind = STOP_QUIET;
+		return true;
+	}
 	ret->kind = STOP_SIGNAL;
 	ret->signal = thread->deliver = WSTOPSIG(status);
 	return true;

@@ -37,12 +37,14 @@ struct thread {
 	pid_t tid;
 	enum thread_state state;
 	int deliver;	  /* signal that the next continue delivers */
+	int event;	  /* of its stop: PTRACE_EVENT_*; 0: a signal */
 	bool group_stop;  /* in a stop of the target's own (SIGSTOP ...): listen, don't continue
 			   */
 	bool interrupted; /* PTRACE_INTERRUPT sent, its stop not seen yet */
 	bool continued;	  /* it was in a group stop until now: SIGCONT has come */
 	bool attached;	  /* its first stop has been seen */
 	bool at_exec;	  /* in the stop of STOP_EXEC */
+	bool in_remote;	  /* remote.c's: the stop of its system call was not waited for */
 	bool guest;	  /* not a thread of the process, but shares its memory (vfork child) */
 	bool unclaimed;	  /* stopped before the event that says what it is */
 	bool in_vfork; /* waits in the kernel until its vfork child is gone: cannot stop, cannot

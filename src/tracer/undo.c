@@ -196,6 +196,40 @@ int undo_wipe(const struct undo *undo, struct target *target)
 	return first;
 }
 
+int undo_take_back(struct undo *undo, struct target *target, taddr_t base)
+{
+	for (uint32_t i = 0; i < undo->area_count; i++) {
+		const struct undo_area *area = &undo->area[i];
+		int rc;
+
+		if (!area->active || area->base != base)
+			continue;
+		rc = area_write(area, target, base, area->old, area->len);
+		if (!rc)
+			undo_forget(undo, base, base + 1);
+		return rc;
+	}
+	return 0;
+}
+
+struct undo_page *undo_page(struct undo *undo, taddr_t base, uint32_t len,
+			    const struct undo_place *place)
+{
+	for (uint32_t i = 0; i < UNDO_PAGES; i++) {
+		struct undo_page *page = &undo->page[i];
+
+		if (page->len)
+			continue;
+		page->base = base;
+		page->place = *place;
+		log_barrier();
+		page->len = len;
+		log_barrier();
+		return page;
+	}
+	return NULL;
+}
+
 bool undo_covers(const struct undo *undo, taddr_t addr)
 {
 	for (uint32_t i = 0; i < undo->area_count; i++)
@@ -222,4 +256,6 @@ void undo_clear(struct undo *undo)
 {
 	undo->patch_count = 0;
 	undo->area_count = 0;
+	for (uint32_t i = 0; i < UNDO_PAGES; i++)
+		undo->page[i].len = 0;
 }

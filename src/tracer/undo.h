@@ -8,6 +8,8 @@
  *   area   stubs in a module's slack.  Undone in two steps: `disarm` makes the trap
  *          return at once, so that threads inside go on and leave; `wipe` puts the
  *          old bytes back, once no thread can be inside or return there.
+ *   page   memory that the process was made to map for stubs; pages.h unmaps it, when it
+ *          is empty again.
  *
  * Somebody else may have written over a patch of ours, and then has a copy of it in code of
  * his own, which leads into our stubs.  What he wrote stays, and so does every area, disarmed,
@@ -20,6 +22,7 @@
 #ifndef MEMTRACE_UNDO_H
 #define MEMTRACE_UNDO_H
 
+#include "arch/arch.h"
 #include "tracer/target.h"
 
 enum {
@@ -27,6 +30,8 @@ enum {
 	UNDO_AREAS = 32,
 	UNDO_AREA_BYTES = 2048,
 	UNDO_HELD_AT = 12, /* a word of an area's header (arch.h): not 0 where it is held */
+	UNDO_PAGES = 8,
+	UNDO_PLACE_BYTES = 16 + REMOTE_CODE,
 };
 
 struct undo_patch {
@@ -48,10 +53,23 @@ struct undo_area {
 	uint8_t old[UNDO_AREA_BYTES];
 };
 
+/* Room for code that a thread runs for a moment (remote.h), and what is there else. */
+struct undo_place {
+	taddr_t base; /* 0: there is none */
+	uint8_t old[UNDO_PLACE_BYTES];
+};
+
+struct undo_page {
+	taddr_t base;
+	uint32_t len; /* 0: the entry is not in use */
+	struct undo_place place; /* for the call that unmaps it */
+};
+
 struct undo {
 	uint32_t patch_count, area_count;
 	struct undo_patch patch[UNDO_PATCHES];
 	struct undo_area area[UNDO_AREAS];
+	struct undo_page page[UNDO_PAGES];
 };
 
 /* In shared memory; undo_destroy() unmaps.  NULL: memory is short. */
@@ -79,6 +97,11 @@ int undo_wipe(const struct undo *undo, struct target *target);
 /* How many functions, after undo_run(), are neither as before nor as we patched them; *first:
  * where one of them is patched.  A breakpoint on a patch's first byte does not count. */
 size_t undo_others(const struct undo *undo, struct target *target, taddr_t *first);
+/* The old bytes of the one area at base come back, and it is forgotten: nobody is inside. */
+int undo_take_back(struct undo *undo, struct target *target, taddr_t base);
+/* A page that is about to be mapped.  NULL: the log is full. */
+struct undo_page *undo_page(struct undo *undo, taddr_t base, uint32_t len,
+			    const struct undo_place *place);
 /* Is addr within an area? */
 bool undo_covers(const struct undo *undo, taddr_t addr);
 /* [begin, end) was unmapped: what was changed there is gone. */

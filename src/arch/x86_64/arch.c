@@ -14,13 +14,6 @@
 enum { /* DWARF numbers */
 	RAX, RDX, RCX, RBX, RSI, RDI, RBP, RSP, R8, R9, R10, R11, R12, R13, R14, R15, RIP, REGISTERS
 };
-
-/* Byte offsets in user_regs_struct: 27 words. */
-enum {
-	AT_R15 = 0, AT_R14 = 8, AT_R13 = 16, AT_R12 = 24, AT_RBP = 32, AT_RBX = 40, AT_R11 = 48,
-	AT_R10 = 56, AT_R9 = 64, AT_R8 = 72, AT_RAX = 80, AT_RCX = 88, AT_RDX = 96, AT_RSI = 104,
-	AT_RDI = 112, AT_ORIG_RAX = 120, AT_RIP = 128, AT_RSP = 152, AT_END = 216,
-};
 /* clang-format on */
 
 /*
@@ -104,4 +97,7 @@ const struct arch arch_x86_64 = {
 	.trap_harden = x86_64_trap_harden,
 	.patch_target = x86_64_patch_target,
 	.stub_frame = x86_64_stub_frame,
+
+	.page_calls = {9, 11},
+	.remote_build = x86_64_remote_build,
 };

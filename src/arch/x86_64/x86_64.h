@@ -7,6 +7,16 @@
 
 enum { X86_64_PATCH_LEN = 5 }; /* jmp rel32 */
 
+/* Byte offsets in user_regs_struct: 27 words. */
+/* clang-format off */
+enum {
+	AT_R15 = 0, AT_R14 = 8, AT_R13 = 16, AT_R12 = 24, AT_RBP = 32, AT_RBX = 40, AT_R11 = 48,
+	AT_R10 = 56, AT_R9 = 64, AT_R8 = 72, AT_RAX = 80, AT_RCX = 88, AT_RDX = 96, AT_RSI = 104,
+	AT_RDI = 112, AT_ORIG_RAX = 120, AT_RIP = 128, AT_CS = 136, AT_EFLAGS = 144, AT_RSP = 152,
+	AT_END = 216,
+};
+/* clang-format on */
+
 /* displace.c */
 uint32_t x86_64_patch_offset(const uint8_t *code, size_t len);
 int x86_64_displace(const uint8_t *code, size_t len, taddr_t from, taddr_t to,
@@ -32,5 +42,9 @@ uint32_t x86_64_trap_harden(const struct stub_area *area, uint8_t *ret);
 taddr_t x86_64_patch_target(const uint8_t *code, taddr_t function);
 int x86_64_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc,
 		      bool called);
+
+/* remote.c */
+int x86_64_remote_build(taddr_t at, const struct remote_call *call, const struct regs *regs,
+			struct remote_code *ret);
 
 #endif

@@ -1,0 +1,269 @@
+/* Places for pages of our own; see page.h. */
+#include "capture/page.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "capture/entries.h"
+#include "capture/room.h"
+#include "tracer/pages.h"
+
+enum { GAP = 64 * 1024, LOWEST = 64 * 1024 /* vm.mmap_min_addr */, ALIGN = 16 };
+
+static uint32_t page_size(void)
+{
+	return (uint32_t)sysconf(_SC_PAGESIZE);
+}
+
+/* What a predecessor was killed over, between the call that mapped it and its header? */
+static bool is_begun(const struct mapping *mapping, taddr_t at, uint32_t len)
+{
+	return mapping->begin == at && mapping->end == at + len && !*mapping->path &&
+	       mapping->exec && !mapping->write && !mapping->shared;
+}
+
+/* The highest hole below `top` with a gap on both sides; 0: none.  What a heap would grow
+ * into is none. */
+static taddr_t hole_below(const struct maps *maps, taddr_t top, uint32_t len)
+{
+	taddr_t need = GAP + len, at;
+
+	for (size_t i = maps->list.len;; i--) {
+		const struct mapping *below = i ? &maps->list.at[i - 1] : NULL;
+
+		if (below && below->begin >= top)
+			continue;
+		if (top < LOWEST + need)
+			return 0;
+		at = (top - need) & ~(taddr_t)(page_size() - 1);
+		if (!below || is_begun(below, at, len))
+			return at;
+		if (below->end + GAP <= at)
+			return strcmp(below->path, "[heap]") ? at : 0;
+		top = below->begin;
+	}
+}
+
+/* ---- the place of the code --------------------------------------------- */
+
+bool page_vdso_place(const struct module *module, struct slack *ret)
+{
+	const uint32_t len = UNDO_PLACE_BYTES;
+
+	*ret = (struct slack){module->end - len, len, HOME_PAGE};
+	return module->vdso && module->mapped && ret->base % ALIGN == 0;
+}
+
+/* Behind the vdso's code its page is zeros, private like that of any other module. */
+static bool place_in_vdso(struct tracee *tracee, const struct module *module,
+			  struct undo_place *ret)
+{
+	uint8_t zeros[sizeof(ret->old)] = {0};
+	struct slack slack;
+
+	if (!page_vdso_place(module, &slack))
+		return false;
+	ret->base = slack.base;
+	return !target_read(&tracee->target, ret->base, ret->old, sizeof(ret->old)) &&
+	       !memcmp(ret->old, zeros, sizeof(zeros));
+}
+
+/* At the end of the slack: new stubs go to its beginning. */
+static bool place_in_slack(const struct page_search *search, const struct module *module,
+			   struct undo_place *ret)
+{
+	struct slack slack;
+
+	if (!entries_are_of(module, search->tracee->arch) ||
+	    !room_find(search->hooks, search->tracee, module, search->maps, &slack) ||
+	    slack.room < sizeof(ret->old))
+		return false;
+	slack.base += (slack.room - sizeof(ret->old)) & ~(uint32_t)(ALIGN - 1);
+	ret->base = slack.base;
+	return slack_original(module, &slack, ret->old, sizeof(ret->old)) == 0;
+}
+
+static bool place_find(const struct page_search *search, struct undo_place *ret)
+{
+	for (size_t i = 0; i < search->modules->mapped.len; i++) {
+		const struct module *module = search->modules->mapped.at[i];
+		bool stays = i == 0 || module->instance == search->hooks->loader;
+
+		if (stays && place_in_slack(search, module, ret))
+			return true;
+	}
+	for (size_t i = 0; i < search->modules->mapped.len; i++)
+		if (place_in_vdso(search->tracee, search->modules->mapped.at[i], ret))
+			return true;
+	ret->base = 0;
+	return false;
+}
+
+/* ---- planning ---------------------------------------------------------- */
+
+static bool is_in_reach(const struct arch *arch, const struct module *module, taddr_t base,
+			uint32_t len)
+{
+	taddr_t lowest = base < module->begin ? base : module->begin;
+	taddr_t highest = base + len > module->end ? base + len : module->end;
+
+	return highest - lowest < arch->patch_reach;
+}
+
+static bool room_in(const struct page_search *search, const struct hook_page *page,
+		    struct slack *ret)
+{
+	*ret = (struct slack){page->base + PAGE_HEAD, page->len - PAGE_HEAD, HOME_PAGE};
+	return room_free(search->hooks, search->tracee, ret);
+}
+
+static struct hook_page *page_in_reach(const struct page_search *search,
+				       const struct module *module)
+{
+	for (size_t i = 0; i < search->hooks->pages.len; i++) {
+		struct hook_page *page = &search->hooks->pages.at[i];
+
+		if (is_in_reach(search->tracee->arch, module, page->base, page->len))
+			return page;
+	}
+	return NULL;
+}
+
+int page_find(const struct page_search *search, const struct module *module, struct slack *ret,
+	      struct err *err)
+{
+	struct hook_page page = {.len = page_size()}, *there = page_in_reach(search, module);
+
+	if (there && room_in(search, there, ret))
+		return 0;
+	if (!search->tracee->arch->remote_build)
+		return err_set(err, -ENOSPC, "no room for stubs near it");
+	page.base = hole_below(search->maps, module->begin, page.len);
+	if (there || !page.base ||
+	    !is_in_reach(search->tracee->arch, module, page.base, page.len))
+		return err_set(err, -ENOSPC, "no room for stubs near it, nor a hole for a page");
+	if (!place_find(search, &page.place))
+		return err_set(err, -ENOSPC,
+			       "no room for stubs near it, nor for the code that would map a "
+			       "page for them");
+	if (!vec_push(&search->hooks->pages, page))
+		return err_set(err, -ENOMEM, "memory is short");
+	return room_in(search, &page, ret) ? 0 : -ENOSPC;
+}
+
+/* ---- making ------------------------------------------------------------ */
+
+static bool is_in(const struct hooks *hooks, const struct hook *hook,
+		  const struct hook_page *page)
+{
+	return hooks->areas.at[hook->area].area.base - page->base < page->len;
+}
+
+/* What was to be in the page. */
+static void hooks_drop_page(struct hooks *hooks, const struct hook_page *page,
+			    const struct modules *modules, const struct hook_notes *notes,
+			    const struct err *why)
+{
+	uint32_t told = HOME_PAGE;
+	size_t kept = 0;
+
+	hooks->allocators = false;
+	for (size_t i = 0; i < hooks->list.len; i++) {
+		struct hook *hook = &hooks->list.at[i];
+
+		if (!is_in(hooks, hook, page)) {
+			hooks->allocators |= hook->function->call <= CALL_FREE;
+			hooks->list.at[kept++] = *hook;
+			continue;
+		}
+		if (hook->instance != told)
+			notes->miss(notes->arg, modules_by_instance(modules, hook->instance),
+				    NULL, "no room for stubs near it, and %s", why->text);
+		told = hook->instance;
+		hooks->areas.at[hook->area].area.trap_pc = 0;
+		code_deinit(&hook->code);
+	}
+	hooks->list.len = kept;
+}
+
+static bool is_needed(const struct hooks *hooks, const struct hook_page *page)
+{
+	for (size_t i = 0; i < hooks->list.len; i++)
+		if (!hooks->list.at[i].applied && is_in(hooks, &hooks->list.at[i], page))
+			return true;
+	return false;
+}
+
+int pages_make(struct hooks *hooks, struct tracee *tracee, struct undo *undo,
+	       const struct modules *modules, const struct hook_notes *notes, struct err *err)
+{
+	for (size_t i = 0; i < hooks->pages.len; i++) {
+		struct hook_page *page = &hooks->pages.at[i];
+		int rc;
+
+		if (page->made || !is_needed(hooks, page))
+			continue;
+		rc = pages_map(tracee, undo, &page->place, page->base, page->len, err);
+		if (rc == -EAGAIN)
+			return rc;
+		page->made = !rc;
+		if (!rc)
+			continue;
+		hooks_drop_page(hooks, page, modules, notes, err);
+		*page = hooks->pages.at[--hooks->pages.len];
+		i--;
+	}
+	return 0;
+}
+
+/* ---- of predecessors --------------------------------------------------- */
+
+static bool is_left(struct tracee *tracee, const struct mapping *mapping)
+{
+	const struct arch *arch = tracee->arch;
+	uint8_t head[PAGE_HEAD];
+	uint32_t len;
+
+	if (!mapping->exec || mapping->write || mapping->shared || *mapping->path ||
+	    mapping->end - mapping->begin != page_size() ||
+	    target_read(&tracee->target, mapping->begin, head, sizeof(head)))
+		return false;
+	memcpy(&len, head + arch->magic_len, sizeof(len));
+	return !memcmp(head, arch->magic, arch->magic_len) && len == PAGE_HEAD;
+}
+
+void page_visit(struct tracee *tracee, const struct maps *maps,
+		void (*visit)(void *arg, const struct slack *slack), void *arg)
+{
+	for (size_t i = 0; i < maps->list.len; i++) {
+		const struct mapping *mapping = &maps->list.at[i];
+		struct slack slack = {mapping->begin + PAGE_HEAD, page_size() - PAGE_HEAD,
+				      HOME_PAGE};
+
+		if (is_left(tracee, mapping))
+			visit(arg, &slack);
+	}
+}
+
+struct adopting {
+	const struct page_search *search;
+	struct undo *undo;
+};
+
+static void adopt(void *arg, const struct slack *slack)
+{
+	const struct adopting *a = arg;
+	struct hook_page page = {slack->base - PAGE_HEAD, page_size(), .made = true};
+
+	place_find(a->search, &page.place);
+	if (pages_adopt(a->search->tracee, a->undo, &page.place, page.base, page.len))
+		vec_push(&a->search->hooks->pages, page);
+}
+
+void page_adopt(const struct page_search *search, struct undo *undo)
+{
+	struct adopting adopting = {search, undo};
+
+	page_visit(search->tracee, search->maps, adopt, &adopting);
+}

@@ -1,0 +1,334 @@
+/* System calls made by a thread of the process; see remote.h. */
+#include "tracer/remote.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "tracer/reap.h"
+#include "tracer/seccomp.h"
+
+#ifndef PTRACE_EVENT_STOP
+#define PTRACE_EVENT_STOP 128
+#endif
+
+enum {
+	GET_RSEQ = 0x420f,     /* PTRACE_GET_RSEQ_CONFIGURATION, Linux 5.13 */
+	GET_DISPATCH = 0x4211, /* PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, Linux 6.4 */
+	HEAD = 16,	       /* of an area: arch.h */
+	LIMIT_MS = 1000,
+	REST_NS = 20000,
+};
+
+/* ---- who can ----------------------------------------------------------- */
+
+struct candidates {
+	struct tracee *tracee;
+	const struct remote_call *call;
+	struct thread *in_call, *other; /* those that may be used */
+	bool refused;			/* by what stands in front of its system calls */
+};
+
+static int64_t word_of(const struct tracee *tracee, const struct regs *regs, int offset)
+{
+	int64_t value = 0;
+
+	memcpy(&value, regs->bytes + offset, tracee->arch->word_size);
+	return tracee->arch->word_size == 4 ? (int32_t)value : value;
+}
+
+/* In a stop by whose end the kernel writes no register, but as at_exec says. */
+static bool is_at_rest(const struct thread *thread)
+{
+	if (thread->state != THREAD_STOPPED || thread->guest || thread->unclaimed ||
+	    thread->in_vfork || thread->in_remote || thread->group_stop || thread->deliver)
+		return false;
+	return thread->at_exec || !thread->event || thread->event == PTRACE_EVENT_STOP;
+}
+
+/* A thread in user code may be in a restartable sequence (rseq(2)), which must not be left
+ * and entered again unseen; where the kernel can't tell, it is taken to be. */
+static bool may_be_in_sequence(const struct tracee *tracee, const struct thread *thread)
+{
+	struct {
+		uint64_t at;
+		uint32_t size, signature, flags, pad;
+	} rseq;
+	uint64_t section = 0;
+
+	if (ptrace((enum __ptrace_request)GET_RSEQ, thread->tid, (long)sizeof(rseq), &rseq) < 0)
+		return true;
+	return rseq.at && (target_read((struct target *)&tracee->target, rseq.at + 8, &section,
+				       sizeof(section)) ||
+			   section);
+}
+
+static bool is_let_through(const struct candidates *c, const struct thread *thread)
+{
+	struct {
+		uint64_t mode, selector, offset, len;
+	} dispatch = {.mode = 0};
+	struct seccomp_data data = {.nr = (int)c->call->number,
+				    .arch = c->tracee->arch->audit_arch};
+	struct status status;
+
+	ptrace((enum __ptrace_request)GET_DISPATCH, thread->tid, (long)sizeof(dispatch),
+	       &dispatch);
+	if (dispatch.mode || status_read(c->tracee->pid, thread->tid, &status))
+		return false;
+	for (size_t i = 0; i < REMOTE_ARGUMENTS; i++)
+		data.args[i] = c->call->argument[i];
+	return !status.seccomp || seccomp_allows(thread->tid, &data, 1) == 1;
+}
+
+static void consider(void *arg, struct thread *thread)
+{
+	struct candidates *c = arg;
+	const struct arch *arch = c->tracee->arch;
+	struct regs *regs;
+	bool in_call;
+
+	if (c->in_call || !is_at_rest(thread))
+		return;
+	regs = thread_regs(c->tracee, thread);
+	if (!regs)
+		return;
+	in_call = thread->at_exec || word_of(c->tracee, regs, arch->syscall_number_offset) >= 0;
+	if (!in_call && (c->other || may_be_in_sequence(c->tracee, thread)))
+		return;
+	if (!is_let_through(c, thread)) {
+		c->refused = true;
+		return;
+	}
+	*(in_call ? &c->in_call : &c->other) = thread;
+}
+
+/* ---- the call ---------------------------------------------------------- */
+
+struct running {
+	struct tracee *tracee;
+	struct thread *thread;
+	const struct remote_code *code;
+	struct regs home; /* as they were */
+};
+
+static void regs_set(const struct running *r, const struct regs *regs)
+{
+	struct iovec iov = {(void *)regs->bytes, regs->len};
+
+	ptrace(PTRACE_SETREGSET, r->thread->tid, NT_PRSTATUS, &iov);
+}
+
+/* The next stop, left where it is.  -ETIMEDOUT: there was none yet. */
+static int next_stop(const struct running *r, int *status)
+{
+	const struct timespec rest = {0, REST_NS};
+	struct timespec start, now;
+	int got;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	for (;;) {
+		got = reap_peek(r->thread->tid, status);
+		if (got)
+			return got < 0 ? got : 0;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if ((now.tv_sec - start.tv_sec) * 1000 +
+			    (now.tv_nsec - start.tv_nsec) / 1000000 >
+		    LIMIT_MS)
+			return -ETIMEDOUT;
+		nanosleep(&rest, NULL);
+	}
+}
+
+static bool is_call_stop(int status)
+{
+	return WIFSTOPPED(status) && status >> 8 == (SIGTRAP | 0x80);
+}
+
+bool remote_is_stop(const struct thread *thread, int status)
+{
+	return thread->in_remote && is_call_stop(status);
+}
+
+static void take(const struct running *r)
+{
+	int status;
+
+	waitpid(r->thread->tid, &status, __WALL | WNOHANG);
+}
+
+/* A gate that we did not see made a signal of our call. */
+static bool is_refusal(const struct running *r, int status)
+{
+	siginfo_t info;
+
+	return WIFSTOPPED(status) && status >> 8 == SIGSYS &&
+	       ptrace(PTRACE_GETSIGINFO, r->thread->tid, 0, &info) == 0 &&
+	       (taddr_t)(uintptr_t)info.si_call_addr == r->code->behind;
+}
+
+/* From now on as if it ran: its stop is to be seen by whoever takes all. */
+static int hand_on(const struct running *r, int why)
+{
+	r->thread->state = THREAD_RUNNING;
+	r->thread->regs_read = false;
+	return why;
+}
+
+/* Another stop than what was waited for: it is left to be handed out, but for a refusal. */
+static int give_up(const struct running *r, int status)
+{
+	regs_set(r, &r->home);
+	if (!is_refusal(r, status))
+		return hand_on(r, -EAGAIN);
+	take(r);
+	return -EPERM;
+}
+
+static int run_to(const struct running *r, long request, int *status)
+{
+	int rc;
+
+	if (ptrace((enum __ptrace_request)request, r->thread->tid, 0, 0) < 0)
+		return -errno;
+	rc = next_stop(r, status);
+	r->thread->in_remote = rc == -ETIMEDOUT;
+	return rc == -ETIMEDOUT ? hand_on(r, rc) : rc;
+}
+
+/* Back to a stop as it was before. */
+static int come_home(const struct running *r)
+{
+	int status = 0, rc;
+
+	ptrace(PTRACE_INTERRUPT, r->thread->tid, 0, 0);
+	regs_set(r, &r->home);
+	rc = run_to(r, PTRACE_CONT, &status);
+	r->thread->in_remote = false;
+	if (rc)
+		return rc;
+	if (!WIFSTOPPED(status) || status >> 16 != PTRACE_EVENT_STOP ||
+	    WSTOPSIG(status) != SIGTRAP)
+		return hand_on(r, -EAGAIN);
+	take(r);
+	r->thread->event = PTRACE_EVENT_STOP;
+	r->thread->at_exec = false;
+	r->thread->regs_read = false;
+	return 0;
+}
+
+/* To the stop in the call: the entry's, then the exit's.  A thread that stood within another
+ * call (execve) leaves that first. */
+static int run_to_call(const struct running *r)
+{
+	const struct arch *arch = r->tracee->arch;
+	struct regs regs = {.len = arch->regs_len};
+	struct iovec iov = {regs.bytes, arch->regs_len};
+	taddr_t pc;
+	int status, rc;
+
+	do {
+		rc = run_to(r, PTRACE_SYSCALL, &status);
+		if (rc)
+			return rc;
+		if (!is_call_stop(status))
+			return give_up(r, status);
+		take(r);
+		if (ptrace(PTRACE_GETREGSET, r->thread->tid, NT_PRSTATUS, &iov) < 0)
+			return -errno;
+		pc = regs_read(arch, &regs, arch->reg_pc);
+	} while (pc == r->code->at);
+	if (pc == r->code->behind)
+		return 0;
+	rc = come_home(r); /* (it went somewhere else: no way is known) */
+	return rc ? rc : -EAGAIN;
+}
+
+static int run(const struct running *r, int64_t *result)
+{
+	const struct arch *arch = r->tracee->arch;
+	struct regs regs = {.len = arch->regs_len};
+	struct iovec iov = {regs.bytes, arch->regs_len};
+	int rc;
+
+	regs_set(r, &r->code->begin);
+	rc = run_to_call(r);
+	if (!rc)
+		rc = run_to_call(r);
+	if (!rc && ptrace(PTRACE_GETREGSET, r->thread->tid, NT_PRSTATUS, &iov) < 0)
+		rc = -errno;
+	if (rc)
+		return rc;
+	*result = word_of(r->tracee, &regs, arch->syscall_result_offset);
+	return come_home(r);
+}
+
+/* ---- all --------------------------------------------------------------- */
+
+static int code_write(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
+		      const struct remote_code *code)
+{
+	const struct arch *arch = tracee->arch;
+	uint8_t bytes[UNDO_PLACE_BYTES] = {0}, there[UNDO_PLACE_BYTES];
+	uint32_t len = HEAD + code->len;
+
+	if (target_read(&tracee->target, place->base, there, len) ||
+	    memcmp(there, place->old, len))
+		return -EBUSY;
+	memcpy(bytes, arch->magic, arch->magic_len);
+	memcpy(bytes + arch->magic_len, &len, sizeof(len));
+	memcpy(bytes + HEAD, code->bytes, code->len);
+	return undo_area(undo, &tracee->target, place->base, place->old, bytes, len,
+			 place->base + len, "", 0);
+}
+
+static int choose(struct candidates *c, struct thread **ret, struct err *err)
+{
+	tracee_for_each(c->tracee, consider, c);
+	*ret = c->in_call ? c->in_call : c->other;
+	if (*ret)
+		return 0;
+	if (c->refused)
+		return err_set(err, -EPERM,
+			       "what stands in front of the process' system calls (a seccomp "
+			       "filter, a dispatcher) does not let it make one, or can't be read");
+	return err_set(err, -EAGAIN, "no thread can make a system call just now");
+}
+
+int remote_call(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
+		const struct remote_call *call, int64_t *result, struct err *err)
+{
+	struct candidates candidates = {.tracee = tracee, .call = call};
+	struct running running = {.tracee = tracee};
+	struct remote_code code;
+	int rc;
+
+	if (!tracee->arch->remote_build)
+		return err_set(err, -ENOTSUP, "not built for %s", tracee->arch->name);
+	if (!place->base)
+		return err_set(err, -ENOSPC, "no place for the code of a system call");
+	rc = choose(&candidates, &running.thread, err);
+	if (rc)
+		return rc;
+	running.home = *thread_regs(tracee, running.thread);
+	running.code = &code;
+	if (running.thread->at_exec) /* execve()'s result */
+		memset(running.home.bytes + tracee->arch->syscall_result_offset, 0,
+		       tracee->arch->word_size);
+	if (tracee->arch->remote_build(place->base + HEAD, call, &running.home, &code))
+		return err_set(err, -EAGAIN, "a thread is where it can't make a system call");
+	rc = code_write(tracee, undo, place, &code);
+	if (rc)
+		return err_sys(err, rc, "the code of a system call can't be written");
+	running.thread->regs_changed = 0; /* home has them */
+	rc = run(&running, result);
+	if (rc == -ETIMEDOUT)
+		return err_set(err, rc, "a system call of the process takes too long");
+	undo_take_back(undo, &tracee->target, place->base);
+	return rc ? err_sys(err, rc, "a thread did not make a system call") : 0;
+}
