@@ -65,9 +65,7 @@ def mutants_read(names):
         for text in path.read_text().splitlines():
             if text.startswith("@ "):
                 found.append(Mutant(text[2:], path.name))
-            elif text.startswith("#") and not (found and found[-1].old):
-                continue
-            elif found:
+            elif found and not text.startswith("#"):
                 found[-1].line(text)
     return [m for m in found if not names or any(n in m.name or n in m.file for n in names)]
 

@@ -41,12 +41,13 @@
 enum { FP = 11, SP = 13, LR = 14, PC = 15 };
 enum { MAX_CODE = 1 << 17, MAX_TABLE = 1024, MAX_ROUNDS = 200 };
 enum { MAX_ARRIVALS = 1 << 21 }; /* of one scan; of libc's and python3's functions: 20 651 */
-enum { CLOBBERED = 0x500f }; /* r0-r3, r12, lr: by a call (AAPCS 6.1.1) */
+enum { CLOBBERED = 0x500f };	 /* r0-r3, r12, lr: by a call (AAPCS 6.1.1) */
 
 struct state {
 	int32_t below[SCAN_REGS]; /* CFA - r[n] where bit n of known is set, else 0 */
 	int32_t at[SCAN_REGS];	  /* see struct scan_frame */
-	int32_t compared;	  /* the last number a register was compared with; -1: none */
+	int32_t compared; /* the last number a register was compared with, on the way that
+			   * came first; -1: none */
 	uint16_t known;
 	uint16_t written; /* bit n: r[n] is not what it was at the entry */
 	uint8_t called;	  /* a call was made: no saving any more */
@@ -197,8 +198,6 @@ static bool merge(struct state *into, const struct state *other)
 		if (other->at[reg] != into->at[reg])
 			into->at[reg] = SCAN_EITHER;
 	}
-	if (other->compared != into->compared)
-		into->compared = -1;
 	into->written |= other->written;
 	into->called |= other->called;
 	into->zero_lr &= other->zero_lr;

@@ -71,6 +71,13 @@ static const struct row_of_code rows[] = {
 	 8, 7, 13, 4, 4, 0},
 	{"A32: vpush {d8-d9}; push {lr}; bl", false, {0xed2d8b04, 0xe52de004, 0xebfffffe}, 3, 2,
 	 13, 20, 20, 0},
+	{"A32: an argument behind a call: push {lr}; bl; push {fp}; bl", false,
+	 {0xe52de004, 0xebfffffe, 0xe52db004, 0xebfffffe}, 4, 3, 13, 8, 4, 0},
+	{"A32: .. on one way: push {lr}; cmp r0, #0; bne 1f; b 2f; 1: bl; 2: push {fp}; bl",
+	 false, {0xe52de004, 0xe3500000, 0x1a000000, 0xea000000, 0xebfffffe, 0xe52db004, 0xebfffffe},
+	 7, 6, 13, 8, 4, SCAN_EITHER},
+	{"A32: the same by stores: push {lr}; sub sp, #8; bl; str fp, [sp]; bl", false,
+	 {0xe52de004, 0xe24dd008, 0xebfffffe, 0xe58db000, 0xebfffffe}, 5, 4, 13, 12, 4, 0},
 	{"A32: mov fp, #0; mov lr, #0; bl", false, {0xe3a0b000, 0xe3a0e000, 0xebfffffe}, 3, 2,
 	 13, ROOT, 0, 0},
 };
@@ -207,6 +214,27 @@ static void addresses(void **state)
 	assert_int_equal(scan_find_reached(&f, BEGIN + 12, &frame), 0);
 }
 
+/* On two ways, with two compares: what either allows is reached. */
+static void a_table_behind_two_compares(void **state)
+{
+	const uint32_t code[] = {
+		0xe92d4010,		/* push {r4, lr} */
+		0xe3510000, 0x0a000001, /* cmp r1, #0; beq 20 */
+		0xe3500001, 0xea000000, /* cmp r0, #1; b 24 */
+		0xe3500002,		/* 20: cmp r0, #2 */
+		0x979ff100, 0xe8bd8010, /* 24: ldrls pc, [pc, r0, lsl #2]; pop {r4, pc} */
+		BEGIN + 44, BEGIN + 44, BEGIN + 44, 0xebfffffe, /* 44: bl */
+		0xe8bd8010,
+	};
+	struct scan_function f = {BEGIN, (const uint8_t *)code, sizeof(code), false};
+	struct scan_frame frame;
+
+	(void)state;
+	assert_int_equal(scan_find_reached(&f, BEGIN + 24, &frame), 0);
+	assert_int_equal(scan_find_reached(&f, BEGIN + 44, &frame), 0);
+	assert_int_equal(frame.cfa_offset, 8);
+}
+
 /* No code, of any length, harms. */
 static void any_code(void **state)
 {
@@ -260,6 +288,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(frames),   cmocka_unit_test(to_rows),
 		cmocka_unit_test(steps),    cmocka_unit_test(addresses),
+		cmocka_unit_test(a_table_behind_two_compares),
 		cmocka_unit_test(any_code),
 		cmocka_unit_test(ways_without_end_have_an_end),
 	};
