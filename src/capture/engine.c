@@ -18,7 +18,7 @@
 #include "capture/heritage.h"
 #include "tracer/attach.h"
 #include "tracer/hide.h"
-#include "tracer/inside.h"
+#include "tracer/mend.h"
 
 #define REGION_LIMIT_64 (1ull << 38)
 #define REGION_LIMIT_32 (1ull << 29)
@@ -274,16 +274,7 @@ static void on_signal(struct engine *engine, struct stop *stop)
  * let go before it runs its first instruction. */
 static void child_set_free(struct engine *engine, struct thread *child)
 {
-	struct tracee copy = {.pid = child->tid, .arch = engine->tracee.arch};
-	struct err err;
-
-	if (target_open_traced(&copy.target, child->tid, &err) == 0) {
-		target_limit(engine, &copy.target);
-		undo_run(engine->undo, &copy.target);
-		if (!inside_thread(&copy, child, engine->undo))
-			undo_wipe(engine->undo, &copy.target);
-		target_close(&copy.target);
-	}
+	mend_child(&engine->tracee, child, engine->undo);
 	engine->child = child->tid;
 	tracee_let_go(&engine->tracee, child);
 }

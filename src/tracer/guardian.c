@@ -1,9 +1,6 @@
 /*
  * The guardian waits on a pipe whose other end only memtrace holds.  End of file
- * means that memtrace is gone, by whatever signal; then:
- *
- *   SEIZE every thread (the kernel lets the tracees go a moment after the pipe
- *   closes: retried) --> stop --> undo the log --> detach --> exit
+ * means that memtrace is gone, by whatever signal; then what it left is put back (mend.c).
  */
 #include "tracer/guardian.h"
 
@@ -17,47 +14,16 @@
 #include <unistd.h>
 
 #include "base/descriptors.h"
-#include "tracer/hide.h"
-#include "tracer/inside.h"
-#include "tracer/pages.h"
-#include "tracer/tracee.h"
+#include "tracer/mend.h"
+#include "tracer/status.h"
 
-enum { RETRIES = 2000, RETRY_NS = 1000000, LIMIT_MS = 15000 };
-
-static void absorb(void *arg, struct stop *stop)
-{
-	struct tracee *tracee = arg;
-
-	hide_stop(tracee, stop);
-	if (stop->thread)
-		tracee_continue(tracee, stop->thread);
-}
+enum { LIMIT_MS = 15000 };
 
 static void rest(void)
 {
-	struct timespec pause = {0, RETRY_NS};
+	struct timespec pause = {0, 1000000};
 
 	nanosleep(&pause, NULL);
-}
-
-static void mend(pid_t target, struct undo *undo)
-{
-	struct tracee tracee;
-	struct err err;
-	int tries = 0, failed;
-
-	while (tracee_attach(&tracee, target, &err)) {
-		if (err.code == -ESRCH || ++tries > RETRIES)
-			return;
-		rest();
-	}
-	failed = tracee_stop(&tracee, absorb, &tracee, &err);
-	undo_run(undo, &tracee.target); /* a patch is one write: also while it runs */
-	if (!failed && !inside_any(&tracee, undo)) {
-		undo_wipe(undo, &tracee.target);
-		pages_unmap(&tracee, undo);
-	}
-	tracee_release(&tracee);
 }
 
 /*
@@ -66,14 +32,15 @@ static void mend(pid_t target, struct undo *undo)
  */
 static void mend_within(pid_t target, struct undo *undo, unsigned limit_ms)
 {
+	uint64_t since = status_start(getpid());
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		mend(target, undo);
+		mend_all(target, undo, since);
 		_exit(0);
 	}
 	if (pid < 0) {
-		mend(target, undo);
+		mend_all(target, undo, since);
 		return;
 	}
 	for (unsigned ms = 0; ms < limit_ms; ms++, rest())

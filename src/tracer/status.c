@@ -174,7 +174,8 @@ int status_syscall(pid_t pid, pid_t tid, taddr_t *sp, taddr_t *pc)
 	return 0;
 }
 
-taddr_t status_first_sp(pid_t pid)
+/* A number of /proc/PID/stat, proc(5); 0: it is not to be had. */
+static uint64_t stat_field(pid_t pid, int wanted)
 {
 	char path[64], text[1024];
 	const char *at;
@@ -185,9 +186,19 @@ taddr_t status_first_sp(pid_t pid)
 	if (file_read(path, text, sizeof(text)) < 0)
 		return 0;
 	/* (2) is the name in parentheses, and may hold any character. */
-	for (at = strrchr(text, ')'); at && field < 28; field++)
+	for (at = strrchr(text, ')'); at && field < wanted; field++)
 		at = strchr(at + 1, ' ');
 	return at && sscanf(at, "%llu", &value) == 1 ? value : 0;
+}
+
+taddr_t status_first_sp(pid_t pid)
+{
+	return stat_field(pid, 28);
+}
+
+uint64_t status_start(pid_t pid)
+{
+	return stat_field(pid, 22);
 }
 
 /* By "NSpid:", Linux 4.1, which is one number where the namespace is ours. */

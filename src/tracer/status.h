@@ -53,6 +53,9 @@ int status_syscall(pid_t pid, pid_t tid, taddr_t *sp, taddr_t *pc);
  * 0: it is not to be known. */
 taddr_t status_first_sp(pid_t pid);
 
+/* When it began: clock ticks since the system did, /proc/PID/stat (22).  0: it is gone. */
+uint64_t status_start(pid_t pid);
+
 /*
  * Does a number in /proc mean the process that it means to us?  Not so where /proc was mounted
  * in another pid namespace (unshare --pid without --mount-proc).  0; -ENOENT: nothing is

@@ -230,6 +230,14 @@ struct undo_page *undo_page(struct undo *undo, taddr_t base, uint32_t len,
 	return NULL;
 }
 
+bool undo_is_patched(const struct undo_patch *patch, struct target *target)
+{
+	uint8_t there[sizeof(patch->now)];
+
+	return patch->active && target_read(target, patch->addr, there, patch->len) == 0 &&
+	       !memcmp(there, patch->now, patch->len);
+}
+
 bool undo_covers(const struct undo *undo, taddr_t addr)
 {
 	for (uint32_t i = 0; i < undo->area_count; i++)

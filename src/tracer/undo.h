@@ -102,6 +102,8 @@ int undo_take_back(struct undo *undo, struct target *target, taddr_t base);
 /* A page that is about to be mapped.  NULL: the log is full. */
 struct undo_page *undo_page(struct undo *undo, taddr_t base, uint32_t len,
 			    const struct undo_place *place);
+/* Are its bytes there? */
+bool undo_is_patched(const struct undo_patch *patch, struct target *target);
 /* Is addr within an area? */
 bool undo_covers(const struct undo *undo, taddr_t addr);
 /* [begin, end) was unmapped: what was changed there is gone. */

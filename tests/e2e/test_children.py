@@ -1,12 +1,16 @@
 """Children run free and unharmed; a new program begins new statistics."""
 import os
+import random
+import signal
 import subprocess
+import threading
 import time
 
 import pytest
 
 import memtrace
 from test_entries import tally
+from test_signals import state
 
 
 def test_forks_and_spawns(follow):
@@ -117,6 +121,64 @@ def test_forks_at_the_end(tmp_path, end):
     finally:
         os.close(theirs)
         os.close(ours)
+
+
+BREEDING = r"""
+    #include <stdio.h>
+    #include <stdlib.h>
+    #include <unistd.h>
+    int main(void)
+    {
+        char byte;
+
+        printf("READY %d\n", getpid());
+        fflush(stdout);
+        for (;; usleep(3000)) {
+            free(malloc(10));
+            if (fork())
+                continue;
+            dprintf(1, "CHILD %d\n", getpid());
+            if (fork() == 0)
+                dprintf(1, "CHILD %d\n", getpid());
+            _exit(read(0, &byte, 1));
+        }
+    }
+    """
+
+
+def breed_and_kill(tmp_path, started, kills, seed):
+    """Children of the time between memtrace's death and the guardian's work, too, must be
+    as if nobody had been there."""
+    program, dice = tmp_path / "breeding", random.Random(seed)
+    subprocess.run(["cc", "-o", program, "-xc", "-"], input=BREEDING, text=True, check=True)
+    memtrace.adopt_orphans()
+    for _ in range(kills):
+        process = memtrace.Process([program])
+        started.append(process)
+        process.wait_line("^READY")
+        tracer = memtrace.Process([memtrace.MEMTRACE, "-q", "--no-symbols", "-o", os.devnull, "-p", process.pid])
+        started.append(tracer)
+        threading.Event().wait(dice.choice([0.03, 0.1]) * dice.random())  # the moment is what varies
+        tracer.process.kill()
+        tracer.process.wait()
+        guardians = set(memtrace.children(os.getpid())) - {process.pid}
+        while any(memtrace._read_proc(pid, "comm") == "memtrace-guard\n" and not os.waitpid(pid, os.WNOHANG)[0]
+                  for pid in guardians if os.path.exists(f"/proc/{pid}")):
+            time.sleep(0.001)
+        process.process.send_signal(signal.SIGSTOP)
+        while state(process.pid) != "T":
+            time.sleep(0.001)
+        children = [int(line.split()[1]) for line in list(process.out) if line.startswith("CHILD")]
+        assert children
+        for child in children:
+            memtrace.wait_until_untraced(child)
+            memtrace.untouched(child)
+        process.end()
+        memtrace.wait_for_guardians()  # and for its children
+
+
+def test_forks_around_a_kill(tmp_path, started):
+    breed_and_kill(tmp_path, started, 6, os.getpid())
 
 
 @pytest.mark.parametrize("how", [(), ("thread",)], ids=["main thread", "another thread"])

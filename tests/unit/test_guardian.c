@@ -20,6 +20,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 
 #include "child_case.h"
@@ -44,6 +45,7 @@ struct fixture {
 	void (*tracer)(struct child_case *self, void *arg);
 	bool inside; /* the target's stack leads into the area */
 	int event;   /* what the target waits for, where it waits by epoll_wait() */
+	int breed;   /* what it waits for to have children */
 };
 
 static int make_place(void **state)
@@ -72,6 +74,29 @@ static void *wait_for_ever(void *arg)
 	return (void *)word[3];
 }
 
+static void say_and_stay(const struct child_case *self)
+{
+	child_say(self, getpid());
+	for (;;)
+		pause();
+}
+
+/* A child; a grandchild whose parent ends; one that the target traces. */
+static void breed(struct child_case *self)
+{
+	if (fork() == 0)
+		say_and_stay(self);
+	if (fork() == 0) {
+		if (fork() == 0)
+			say_and_stay(self);
+		_exit(0);
+	}
+	if (fork() == 0) {
+		ptrace(PTRACE_TRACEME, 0, 0, 0);
+		say_and_stay(self);
+	}
+}
+
 static void be_target(struct child_case *self, void *arg)
 {
 	struct fixture *f = arg;
@@ -82,6 +107,15 @@ static void be_target(struct child_case *self, void *arg)
 	pthread_create(&thread, NULL, wait_for_ever, NULL);
 	while (atomic_load(&waiting) < 2)
 		sched_yield();
+	if (f->breed) {
+		uint64_t word;
+
+		child_say(self, 1);
+		if (read(f->breed, &word, 8) == 8)
+			breed(self);
+		for (;;)
+			pause();
+	}
 	if (f->event) {
 		struct epoll_event event = {.events = EPOLLIN};
 		int epoll = epoll_create1(0);
@@ -141,6 +175,15 @@ static void be_killed(struct child_case *self, void *arg)
 	kill(getpid(), SIGKILL);
 }
 
+static void be_killed_with_the_guardian_asleep(struct child_case *self, void *arg)
+{
+	struct guardian guardian;
+
+	change(self, arg, &guardian);
+	kill(guardian.pid, SIGSTOP);
+	kill(getpid(), SIGKILL);
+}
+
 static void stop_watching_and_die(struct child_case *self, void *arg)
 {
 	struct guardian guardian;
@@ -164,15 +207,33 @@ static void end_in_order(struct child_case *self, void *arg)
 	guardian_stop(&guardian); /* a second time: nothing */
 }
 
+static void wait_until_it_has_settled(const struct guardian *guardian)
+{
+	struct status status;
+
+	while (status_read(guardian->pid, 0, &status) == 0 &&
+	       !(status.ignored & signal_bit(31)))
+		sched_yield();
+}
+
+/* kill -9 -PGID: of a job, or of a service. */
+static void kill_the_group(struct child_case *self, void *arg)
+{
+	struct guardian guardian;
+
+	setpgid(0, 0);
+	change(self, arg, &guardian);
+	wait_until_it_has_settled(&guardian);
+	kill(0, SIGKILL);
+}
+
 /* Every catchable signal, which memtrace may get with its whole process group or job. */
 static void signal_the_guardian_first(struct child_case *self, void *arg)
 {
 	struct guardian guardian;
-	struct status status;
 
 	change(self, arg, &guardian);
-	while (status_read(guardian.pid, 0, &status) == 0 && !(status.ignored & signal_bit(31)))
-		sched_yield(); /* until it has settled */
+	wait_until_it_has_settled(&guardian);
 	child_say(self, 1);
 	for (int signo = 1; signo < 32; signo++)
 		if (signo != SIGKILL && signo != SIGSTOP)
@@ -189,6 +250,13 @@ static bool is_there(struct fixture *f, size_t offset, const char *text)
 		target_read(&f->memory, (taddr_t)(uintptr_t)place + offset, buf, strlen(text)),
 		0);
 	return !memcmp(buf, text, strlen(text));
+}
+
+/* Until it has done what it does before its end. */
+static void wait_for_tracer(const struct child_case *tracer)
+{
+	assert_int_equal(waitpid(tracer->pid, NULL, 0), tracer->pid);
+	close(tracer->hear);
 }
 
 /* Waits for the guardian's own end; no thread of the target is stopped or traced then. */
@@ -243,6 +311,58 @@ static void leaves_stubs_that_somebody_is_in(void **state)
 	assert_true(is_there(&f, PATCH - 1, "ooooooo"));
 	assert_true(is_there(&f, AREA, "aaaaaaaaaaaaaaaaRaaaaaaaaaaaa"));
 	end(&f);
+}
+
+static void survives_its_group(void **state)
+{
+	struct child_case tracer;
+	struct fixture f;
+	pid_t guardian;
+
+	(void)state;
+	start(&f, false);
+	tracer = child_start(kill_the_group, &f);
+	guardian = (pid_t)child_hear(&tracer);
+	wait_for_tracer(&tracer);
+	wait_for_guardian(&f, guardian);
+	assert_true(is_there(&f, PATCH - 1, "ooooooo"));
+	end(&f);
+}
+
+/* What was forked before the guardian came has a copy of the patches. */
+static void mends_children_of_meanwhile(void **state)
+{
+	enum { CHILDREN = 3 };
+	struct child_case tracer;
+	struct fixture f;
+	pid_t guardian, children[CHILDREN];
+
+	(void)state;
+	start_with(&f, (struct fixture){.breed = eventfd(0, 0)});
+	tracer = child_start(be_killed_with_the_guardian_asleep, &f);
+	guardian = (pid_t)child_hear(&tracer);
+	wait_for_tracer(&tracer);
+	assert_int_equal(write(f.breed, &(uint64_t){1}, 8), 8);
+	for (int i = 0; i < CHILDREN; i++)
+		children[i] = (pid_t)child_hear(&f.target);
+	kill(guardian, SIGCONT);
+	wait_for_guardian(&f, guardian);
+	assert_true(is_there(&f, PATCH - 1, "ooooooo"));
+	end(&f);
+	close(f.breed);
+	for (int i = 0; i < CHILDREN; i++) {
+		struct fixture child = {.target.pid = children[i]};
+		struct status status;
+
+		assert_int_equal(target_open(&child.memory, children[i], NULL), 0);
+		assert_true(is_there(&child, PATCH - 1, "ooooooo"));
+		target_close(&child.memory);
+		assert_int_equal(status_read(children[i], 0, &status), 0);
+		assert_int_equal(status.tracer, 0);
+		kill(children[i], SIGKILL);
+		while (waitpid(children[i], NULL, 0) < 0 && errno == EINTR)
+			;
+	}
 }
 
 /* Nor does the guardian show: what its stops interrupt is made again. */
@@ -378,8 +498,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(restores_when_the_tracer_is_killed),
 		cmocka_unit_test(leaves_stubs_that_somebody_is_in),
+		cmocka_unit_test(mends_children_of_meanwhile),
 		cmocka_unit_test(its_stops_are_hidden),
 		cmocka_unit_test(survives_signals),
+		cmocka_unit_test(survives_its_group),
 		cmocka_unit_test(does_nothing_when_nobody_is_watched),
 		cmocka_unit_test(does_nothing_at_an_orderly_end),
 		cmocka_unit_test(a_target_that_is_gone),

@@ -1,0 +1,176 @@
+/*
+ * Putting back what a memtrace that was killed has left.
+ *
+ * From its death until the threads are seized again the target runs untraced, and may fork: the
+ * child has a copy of what is patched, and so have its children, whoever their parent is by now.
+ * What is forked behind that is told of by the kernel.  So:
+ *
+ *    the target: SEIZE --> stop --> undo the log --> detach
+ *    each process that is younger than the log, and has one of its patches where the log has it:
+ *      the same, until a look at all of them finds none
+ *
+ * Whoever is put back has children that need nothing; so this ends.  A child that the target
+ * traces (it is a debugger) can't be seized: its memory alone is written, as a patch is one write
+ * and may be put back while it runs.  But not that of others who are traced: they may be
+ * somebody else's, a twin with the same patches, say, that another memtrace follows.
+ */
+#include "tracer/mend.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tracer/hide.h"
+#include "tracer/inside.h"
+#include "tracer/pages.h"
+
+enum { RETRIES = 2000, RETRY_NS = 1000000, PASSES = 1000 };
+
+struct mending {
+	struct undo *undo;
+	pid_t target;
+	uint64_t since;
+	struct tid_list done;
+	struct tracee tracee;
+};
+
+void mend_child(struct tracee *tracee, struct thread *child, const struct undo *undo)
+{
+	struct tracee copy = {.pid = child->tid, .arch = tracee->arch};
+	struct err err;
+
+	if (target_open_traced(&copy.target, child->tid, &err))
+		return;
+	copy.target.far = tracee->target.far;
+	copy.target.apart.hurry = tracee->target.apart.hurry;
+	undo_run(undo, &copy.target);
+	if (!inside_thread(&copy, child, undo))
+		undo_wipe(undo, &copy.target);
+	target_close(&copy.target);
+}
+
+static void absorb(void *arg, struct stop *stop)
+{
+	struct mending *m = arg;
+	struct tracee *tracee = &m->tracee;
+
+	hide_stop(tracee, stop);
+	if (stop->kind == STOP_CHILD && !stop->shares_memory) {
+		mend_child(tracee, stop->thread, m->undo);
+		tracee_let_go(tracee, stop->thread);
+	} else if (stop->thread) {
+		tracee_continue(tracee, stop->thread);
+	}
+}
+
+static void rest(void)
+{
+	struct timespec pause = {0, RETRY_NS};
+
+	nanosleep(&pause, NULL);
+}
+
+static bool was_mended(const struct mending *m, pid_t pid)
+{
+	for (size_t i = 0; i < m->done.len; i++)
+		if (m->done.at[i] == pid)
+			return true;
+	return false;
+}
+
+/* Traced by one of those that had the patches themselves? */
+static bool is_theirs(const struct mending *m, pid_t pid)
+{
+	struct status status, tracer;
+
+	return status_read(pid, 0, &status) == 0 && status.tracer &&
+	       status_read(status.tracer, 0, &tracer) == 0 && was_mended(m, tracer.tgid);
+}
+
+static void mend_running(const struct mending *m, pid_t pid)
+{
+	struct target target;
+	struct err err;
+
+	if (target_open(&target, pid, &err))
+		return;
+	undo_run(m->undo, &target);
+	target_close(&target);
+}
+
+/* (The kernel lets the tracees of the dead go a moment after the guardian hears of it.) */
+static void mend(struct mending *m, pid_t pid)
+{
+	struct tracee *tracee = &m->tracee;
+	struct err err;
+	int tries = 0, failed;
+
+	if (!vec_push(&m->done, pid))
+		return;
+	while (tracee_attach(tracee, pid, &err)) {
+		if (is_theirs(m, pid))
+			mend_running(m, pid);
+		if (err.code == -ESRCH || is_theirs(m, pid) || ++tries > RETRIES)
+			return;
+		rest();
+	}
+	failed = tracee_stop(tracee, absorb, m, &err);
+	undo_run(m->undo, &tracee->target); /* a patch is one write: also while it runs */
+	if (!failed && !inside_any(tracee, m->undo)) {
+		undo_wipe(m->undo, &tracee->target);
+		if (pid == m->target) /* the log is its; a copy's page stays, empty */
+			pages_unmap(tracee, m->undo);
+	}
+	if (tracee->exited)
+		tracee_hand_out_children(tracee, absorb, m);
+	tracee_release(tracee);
+}
+
+static bool has_patch(const struct mending *m, pid_t pid)
+{
+	struct target target;
+	bool has = false;
+	struct err err;
+
+	if (status_start(pid) < m->since || target_open(&target, pid, &err))
+		return false;
+	for (uint32_t i = 0; i < m->undo->patch_count && !has; i++)
+		has = undo_is_patched(&m->undo->patch[i], &target);
+	target_close(&target);
+	return has;
+}
+
+/* One look at all processes.  Was there one to be mended? */
+static bool mend_copies(struct mending *m)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+	bool found = false;
+
+	while (dir && (entry = readdir(dir))) {
+		pid_t pid = isdigit((unsigned char)entry->d_name[0]) ? atoi(entry->d_name) : 0;
+
+		if (pid <= 0 || was_mended(m, pid) || !has_patch(m, pid))
+			continue;
+		found = true;
+		mend(m, pid);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/* Twice without a find: numbers of processes begin anew, and a child may be where a look has
+ * passed when its parent, which had not been looked at, ends. */
+void mend_all(pid_t target, struct undo *undo, uint64_t since)
+{
+	struct mending m = {.undo = undo, .target = target, .since = since};
+
+	mend(&m, target);
+	for (int clean = 0, pass = 0; clean < 2 && pass < PASSES; pass++)
+		clean = mend_copies(&m) ? 0 : clean + 1;
+	vec_deinit(&m.done);
+}
