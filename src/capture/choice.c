@@ -18,8 +18,7 @@
  *
  * Syscall User Dispatch (tracer/dispatch.h) makes SIGSYS of system calls that a thread makes
  * outside of one range.  Where our stubs are within it all is well; else the traps are hard.
- * Kernels before 6.4 don't say: then it is a program that catches SIGSYS and has no filter
- * that could send it.  No other gate stands before the trap's calls: Landlock's scopes,
+ * No other gate stands before the trap's calls: Landlock's scopes,
  * Linux 6.12, let a thread signal itself.
  */
 #include <errno.h>
@@ -100,24 +99,14 @@ static void thread_ask_dispatch(void *arg, struct thread *thread)
 {
 	struct question *q = arg;
 	const struct hooks *hooks = &q->engine->hooks;
-	struct status status;
-	int answer = 1;
 
-	for (size_t i = 0; i < hooks->areas.len && answer == 1; i++) {
+	for (size_t i = 0; i < hooks->areas.len && q->answer == 1; i++) {
 		const struct stub_area *area = &hooks->areas.at[i].area;
 
 		if (area->trap_pc)
-			answer = thread->state != THREAD_STOPPED
-					 ? -EBUSY
-					 : dispatch_allows(thread->tid, area->base,
-							   area->base + area->len);
+			q->answer = dispatch_allows(thread->tid, area->base,
+						    area->base + area->len);
 	}
-	if (answer < 0 && !dispatch_is_known())
-		answer = 1;
-	if (answer < 0 && !status_read(thread->tid, 0, &status) &&
-	    (status.seccomp || !(status.caught & signal_bit(SIGSYS))))
-		answer = 1;
-	q->answer = answer < q->answer ? answer : q->answer;
 }
 
 static const char *dispatch_objection(struct engine *engine)

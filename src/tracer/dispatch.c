@@ -2,8 +2,11 @@
 #include "tracer/dispatch.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+
+#include "tracer/status.h"
 
 #ifndef PR_SET_SYSCALL_USER_DISPATCH
 #define PR_SET_SYSCALL_USER_DISPATCH 59
@@ -39,10 +42,12 @@ bool dispatch_spares(uint64_t mode, uint64_t offset, uint64_t len, taddr_t begin
 int dispatch_allows(pid_t tid, taddr_t begin, taddr_t end)
 {
 	struct config config;
+	struct status status;
 
 	if (ptrace((int)GET_CONFIG, tid, sizeof(config), &config) == 0)
 		return dispatch_spares(config.mode, config.offset, config.len, begin, end);
-	if (errno == ESRCH)
-		return -ESRCH;
-	return dispatch_is_known() ? -ENOSYS : 1;
+	if (!dispatch_is_known() || status_read(tid, 0, &status) || status.seccomp ||
+	    !(status.caught & signal_bit(SIGSYS)))
+		return 1;
+	return -ENOSYS;
 }

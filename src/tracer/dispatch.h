@@ -21,7 +21,8 @@ bool dispatch_spares(uint64_t mode, uint64_t offset, uint64_t len, taddr_t begin
 
 /*
  * May code at [begin, end) make system calls in the stopped thread tid?  1 yes, 0 no,
- * -ENOSYS: the kernel has it but does not say (before Linux 6.4), or -errno.
+ * -ENOSYS: the kernel has it but does not say (before Linux 6.4), and the thread catches
+ * SIGSYS, which no seccomp filter would send.
  */
 int dispatch_allows(pid_t tid, taddr_t begin, taddr_t end);
 

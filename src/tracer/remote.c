@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "tracer/dispatch.h"
 #include "tracer/reap.h"
 #include "tracer/seccomp.h"
 
@@ -19,7 +20,6 @@
 
 enum {
 	GET_RSEQ = 0x420f,     /* PTRACE_GET_RSEQ_CONFIGURATION, Linux 5.13 */
-	GET_DISPATCH = 0x4211, /* PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, Linux 6.4 */
 	HEAD = 16,	       /* of an area: arch.h */
 	LIMIT_MS = 1000,
 	REST_NS = 20000,
@@ -70,16 +70,12 @@ static bool may_be_in_sequence(const struct tracee *tracee, const struct thread 
 
 static bool is_let_through(const struct candidates *c, const struct thread *thread)
 {
-	struct {
-		uint64_t mode, selector, offset, len;
-	} dispatch = {.mode = 0};
 	struct seccomp_data data = {.nr = (int)c->call->number,
 				    .arch = c->tracee->arch->audit_arch};
 	struct status status;
 
-	ptrace((enum __ptrace_request)GET_DISPATCH, thread->tid, (long)sizeof(dispatch),
-	       &dispatch);
-	if (dispatch.mode || status_read(c->tracee->pid, thread->tid, &status))
+	if (dispatch_allows(thread->tid, 0, ~(taddr_t)0) != 1 ||
+	    status_read(c->tracee->pid, thread->tid, &status))
 		return false;
 	for (size_t i = 0; i < REMOTE_ARGUMENTS; i++)
 		data.args[i] = c->call->argument[i];

@@ -746,6 +746,46 @@ static void another_signal(void **state)
 	assert_untouched(f);
 }
 
+static void stands_at(struct fixture *f, taddr_t pc)
+{
+	struct thread *thread = tracee_find(&f->tracee, f->child.pid);
+	struct regs *regs = thread_regs(&f->tracee, thread);
+
+	regs_write(f->tracee.arch, regs, f->tracee.arch->reg_pc, pc);
+}
+
+/* A thread that has begun to send the old signal must have sent it: the trap is changed as a
+ * whole, or not at all. */
+static void a_signal_that_is_being_sent(void **state)
+{
+	struct fixture *f = *state;
+	struct thread *thread = tracee_find(&f->tracee, f->child.pid);
+	const struct arch *arch = f->tracee.arch;
+	const struct stub_area *area;
+	uint8_t bytes[UNDO_AREA_BYTES];
+	struct err err = {0};
+	taddr_t home;
+
+	plan(f, HOOK_ALL);
+	apply(f);
+	area = &f->hooks.areas.at[0].area;
+	home = regs_read(arch, thread_regs(&f->tracee, thread), arch->reg_pc);
+	for (taddr_t pc = area->trap + 1; pc < area->trap_pc; pc++) {
+		stands_at(f, pc);
+		assert_int_equal(hooks_resign(&f->hooks, &f->tracee, SIGWINCH, &err), -EAGAIN);
+	}
+	assert_int_equal(f->hooks.signo, SIGURG);
+	assert_int_equal(target_read(&f->tracee.target, area->base, bytes, area->len), 0);
+	assert_memory_equal(bytes, area->bytes, area->len);
+	for (int sent = 0; sent < 2; sent++) { /* not begun yet, and sent */
+		stands_at(f, sent ? area->trap_pc : area->trap);
+		assert_int_equal(hooks_resign(&f->hooks, &f->tracee, SIGWINCH, &err), 0);
+	}
+	stands_at(f, home);
+	assert_int_equal(undo_run(f->undo, &f->tracee.target), 0);
+	assert_int_equal(undo_wipe(f->undo, &f->tracee.target), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -765,6 +805,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(beside_an_area_in_use, start, end),
 		cmocka_unit_test_setup_teardown(modules_that_are_gone, start, end),
 		cmocka_unit_test_setup_teardown(another_signal, start, end),
+		cmocka_unit_test_setup_teardown(a_signal_that_is_being_sent, start, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
