@@ -22,6 +22,19 @@ _memtrace_program_at()
 	done
 }
 
+_memtrace_processes()
+{
+	# The processes whose number or name begins with the word; their names are shown where
+	# there are several.
+	local dir name found=()
+	for dir in /proc/[0-9]*; do
+		{ read -r name <"$dir/comm"; } 2>/dev/null || continue
+		[[ ${dir#/proc/} == "$1"* || $name == "$1"* ]] && found+=("${dir#/proc/} ($name)")
+	done
+	((${#found[@]} == 1)) && found=("${found[0]%% *}")
+	COMPREPLY=("${found[@]}")
+}
+
 _memtrace()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} program
@@ -44,10 +57,10 @@ _memtrace()
 	fi
 	case $prev in
 	-p | --pid)
-		COMPREPLY=($(compgen -W "$(cd /proc && echo [0-9]*)" -- "$cur"))
+		_memtrace_processes "$cur"
 		;;
 	-x | --command)
-		COMPREPLY=($(compgen -W "help status report monitor clear modules threads quit" -- "$cur"))
+		COMPREPLY=($(compgen -W "help status report monitor clear modules threads wait quit detach exit" -- "$cur"))
 		;;
 	-o | --output)
 		COMPREPLY=($(compgen -f -- "$cur"))

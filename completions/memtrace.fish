@@ -1,6 +1,6 @@
 # fish completion for memtrace(1)
 
-set -l commands 'help status report monitor clear modules threads quit'
+set -l commands 'help status report monitor clear modules threads wait quit detach exit'
 
 complete -c memtrace -s p -l pid -x -a '(__fish_complete_pids)' -d 'attach to a running process'
 complete -c memtrace -s x -l command -x -a $commands -d 'run a console command once attached'
@@ -20,11 +20,11 @@ complete -c memtrace -s a -l autoconnect -d 'search the local network for memtra
 complete -c memtrace -l debug-dir -x -a '(__fish_complete_directories)' -d 'also look for debug files below DIR'
 complete -c memtrace -l debuginfod -d 'also ask the servers of $DEBUGINFOD_URLS'
 complete -c memtrace -l no-symbols -d 'addresses only; do not start memtrace-fs'
-complete -c memtrace -l error-exitcode -x -d 'exit N when blocks are still in use'
+complete -c memtrace -l error-exitcode -x -d 'exit N when blocks are in use, and all else is well'
 complete -c memtrace -l doctor -d 'say whether attaching would work, and why not'
 complete -c memtrace -l selftest -d 'run own scenarios under itself'
 complete -c memtrace -l action -x -d 'with --selftest: perform the scenario NAME only'
-complete -c memtrace -s v -l verbose -d 'allocator frames and the list of libraries too'
+complete -c memtrace -s v -l verbose -d 'each step of the attach; allocator frames, libraries'
 complete -c memtrace -s q -l quiet -d 'no words but reports, warnings and errors'
 complete -c memtrace -s h -l help -d 'show a summary of the options'
 complete -c memtrace -l version -d 'show the version'

@@ -33,6 +33,7 @@ struct capture_options {
 
 enum notice_kind {
 	NOTICE_STEP,	/* "Opening /lib/... begin=0x.. offset=0", "Set breakpoint on ..." */
+	NOTICE_REMARK,	/* what became of something: a child that runs on */
 	NOTICE_WARNING, /* something the user should know: a module that can't be read ... */
 	NOTICE_READY,	/* attached, or the program is about to run: counting has begun */
 	NOTICE_NO_ROWS, /* text: a module that stacks can't be followed through: see

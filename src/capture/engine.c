@@ -22,8 +22,8 @@
 
 #define REGION_LIMIT_64 (1ull << 38)
 #define REGION_LIMIT_32 (1ull << 29)
-#define NO_ALLOCATOR                                                                         \
-	"no allocator found in pid %d: no module has a symbol malloc; of a static program "  \
+#define NO_ALLOCATOR                                                                           \
+	"no allocator found in pid %d: no module has a symbol malloc; of a static program "    \
 	"that was stripped, --debug-dir=DIR or a memtrace-fs must have the unstripped file"
 
 /* ---- words ------------------------------------------------------------- */
@@ -42,6 +42,15 @@ void engine_step(void *arg, const char *format, ...)
 
 	va_start(args, format);
 	say(arg, NOTICE_STEP, format, args);
+	va_end(args);
+}
+
+void engine_remark(struct engine *engine, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(engine, NOTICE_REMARK, format, args);
 	va_end(args);
 }
 

@@ -151,6 +151,8 @@ int engine_rescan_modules(struct engine *engine, bool *changed, struct err *err)
 void engine_handle(void *arg, struct stop *stop);
 void engine_step(void *arg, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void engine_warn(void *arg, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void engine_remark(struct engine *engine, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 /* A function of the module, or NULL: all of it, is not followed: said, and kept for reports. */
 void engine_miss(void *arg, const struct module *module, const char *function,
 		 const char *format, ...) __attribute__((format(printf, 4, 5)));

@@ -157,12 +157,12 @@ static void tell_of_others(struct engine *engine)
 	const struct hook *hook = hooks_by_patch(&engine->hooks, at);
 
 	if (count)
-		engine_warn(engine,
-			    "another tool has changed %s in %s meanwhile: its patch stays, and so "
-			    "do memtrace's stubs, which it may lead to and which do nothing any "
-			    "more",
-			    hook ? hook->function->name : "code",
-			    module ? module->path : "memory");
+		engine_warn(
+			engine,
+			"another tool has changed %s in %s meanwhile: its patch stays, and so "
+			"do memtrace's stubs, which it may lead to and which do nothing any "
+			"more",
+			hook ? hook->function->name : "code", module ? module->path : "memory");
 }
 
 /* err: why it does not stand; code 0: it does. */
@@ -186,8 +186,8 @@ static void put_back(struct engine *engine, const struct err *err)
 static void tell_of_child(struct engine *engine)
 {
 	if (engine->child && status_alive(engine->child))
-		engine_step(engine, "Its child %d runs on and is not watched: memtrace -p %d",
-			    engine->child, engine->child);
+		engine_remark(engine, "Its child %d runs on and is not watched: memtrace -p %d",
+			      engine->child, engine->child);
 }
 
 void engine_leave(struct engine *engine)

@@ -1,5 +1,6 @@
 /*
- * The console's commands.  A line is cut into words at blanks (nothing needs
+ * The console's commands.  What is behind the first > or | is for the file system or the
+ * shell.  The line before it is cut into words at blanks (nothing needs
  * quotes: the arguments are numbers and names), the first finds its row in the
  * table, the row's function reads the rest.
  */
@@ -11,7 +12,7 @@
 
 #include "cli/quantity.h"
 
-enum { MAX_WORDS = 16, MAX_LINE = 512 };
+enum { MAX_WORDS = 16, MAX_LINE = COMMANDS_MAX_LINE };
 
 struct words {
 	const char *at[MAX_WORDS + 1]; /* NULL-terminated */
@@ -21,6 +22,7 @@ struct words {
 struct command_row {
 	enum command_id id;
 	const char *name, *usage, *help;
+	bool answers;		  /* so that the answer can go elsewhere */
 	const char *const *takes; /* for completion, NULL-terminated; NULL: nothing */
 	int (*read)(const char *const *args, struct command_call *call, struct err *err);
 };
@@ -29,26 +31,42 @@ static int read_none(const char *const *args, struct command_call *call, struct 
 static int read_help(const char *const *args, struct command_call *call, struct err *err);
 static int read_report(const char *const *args, struct command_call *call, struct err *err);
 static int read_monitor(const char *const *args, struct command_call *call, struct err *err);
+static int read_wait(const char *const *args, struct command_call *call, struct err *err);
 
 static const char *const report_takes[] = {"-n", "--sort", "--all", "--json", NULL};
 static const char *const sort_takes[] = {"bytes", "blocks", "allocs", NULL};
 static const char *const monitor_takes[] = {"stop", NULL};
 
 static const struct command_row table[] = {
-	{COMMAND_HELP, "help", "help [COMMAND]", "what the commands are, or one of them", NULL,
-	 read_help},
-	{COMMAND_STATUS, "status", "status", "what is in use, in two lines", NULL, read_none},
+	{COMMAND_HELP, "help", "help [COMMAND]", "what the commands are, or one of them", true,
+	 NULL, read_help},
+	{COMMAND_STATUS, "status", "status", "what is in use, and the totals", true, NULL,
+	 read_none},
 	{COMMAND_REPORT, "report", "report [-n N] [--sort KEY] [--all] [--json] [CONTEXT]",
-	 "call stacks with blocks in use, worst first; or one whole, by its id", report_takes,
-	 read_report},
+	 "call stacks with blocks in use, worst first; or one whole, by its id\n"
+	 "    -n N        as many of them (0: all)\n"
+	 "    --sort KEY  in the order of KEY: bytes (in use), blocks (in use), or\n"
+	 "                allocs (how often it allocated, freed since or not)\n"
+	 "    --all       also those with nothing in use any more\n"
+	 "    --json      as JSON\n"
+	 "    CONTEXT     the number behind # in a report: this one, with all its frames",
+	 true, report_takes, read_report},
 	{COMMAND_MONITOR, "monitor", "monitor [SECONDS|stop]",
-	 "status every SECONDS (default 3); again, or 'monitor stop', ends it", monitor_takes,
-	 read_monitor},
-	{COMMAND_CLEAR, "clear", "clear", "start the statistics anew", NULL, read_none},
+	 "status every SECONDS (default 3); again, or 'monitor stop', ends it", false,
+	 monitor_takes, read_monitor},
+	{COMMAND_CLEAR, "clear", "clear",
+	 "start the statistics anew; says what it drops, which no report has any more", false,
+	 NULL, read_none},
 	{COMMAND_MODULES, "modules", "modules",
-	 "what is mapped, and where names and unwind data came from", NULL, read_none},
-	{COMMAND_THREADS, "threads", "threads", "the threads of the process", NULL, read_none},
-	{COMMAND_QUIT, "quit", "quit", "detach and write the final report", NULL, read_none},
+	 "what is mapped, and where names and unwind data came from", true, NULL, read_none},
+	{COMMAND_THREADS, "threads", "threads", "the threads of the process", true, NULL,
+	 read_none},
+	{COMMAND_WAIT, "wait", "wait TIME",
+	 "do nothing for TIME (500ms, 10s, 5m, 2h), or until Ctrl-C", false, NULL, read_wait},
+	{COMMAND_QUIT, "quit", "quit", "detach and write the final report", false, NULL,
+	 read_none},
+	{COMMAND_QUIT, "detach", "detach", "the same", false, NULL, read_none},
+	{COMMAND_QUIT, "exit", "exit", "the same", false, NULL, read_none},
 };
 
 /* ---- finding --------------------------------------------------------------------- */
@@ -108,7 +126,7 @@ static int read_help(const char *const *args, struct command_call *call, struct 
 	about = find(args[0], err);
 	if (!about)
 		return -EINVAL;
-	call->about = about->id;
+	call->about = about->name;
 	return args[1] ? too_much(call, args[1], err) : 0;
 }
 
@@ -125,6 +143,15 @@ static int read_monitor(const char *const *args, struct command_call *call, stru
 	}
 	call->monitor = MONITOR_EVERY;
 	return quantity_time(args[0], "monitor", MONITOR_MIN_MS, &call->monitor_ms, err);
+}
+
+static int read_wait(const char *const *args, struct command_call *call, struct err *err)
+{
+	if (!args[0])
+		return err_set(err, -EINVAL, "usage: %s", row_of(call->id)->usage);
+	if (args[1])
+		return too_much(call, args[1], err);
+	return quantity_time(args[0], "wait", 0, &call->wait_ms, err);
 }
 
 static int read_sort(const char *word, enum snapshot_order *ret, struct err *err)
@@ -217,32 +244,97 @@ static int split(const char *line, struct words *ret, struct err *err)
 	return 0;
 }
 
-int commands_parse(const char *line, const struct report_options *defaults,
-		   struct command_call *ret, struct err *err)
+/* Without the blanks around it. */
+static int take_target(const char *text, struct command_call *call, struct err *err)
+{
+	size_t len;
+
+	text += strspn(text, " \t");
+	len = strlen(text);
+	while (len && strchr(" \t\r\n", text[len - 1]))
+		len--;
+	if (len >= sizeof(call->target))
+		return err_set(err, -EINVAL, "the line is too long");
+	memcpy(call->target, text, len);
+	call->target[len] = '\0';
+	return len ? 0
+		   : err_set(err, -EINVAL, "%s",
+			     call->output == COMMAND_TO_FILE	? "no FILE behind >"
+			     : call->output == COMMAND_TO_SHELL ? "no COMMAND behind |"
+								: "no COMMAND behind !");
+}
+
+/* Cuts "> FILE" or "| COMMAND" off the line, a copy. */
+static int take_output(char *line, struct command_call *call, struct err *err)
+{
+	char *at = strpbrk(line, ">|");
+
+	if (!at)
+		return 0;
+	call->output = *at == '>' ? COMMAND_TO_FILE : COMMAND_TO_SHELL;
+	*at = '\0';
+	return take_target(at + 1, call, err);
+}
+
+static int parse(const char *line, struct command_call *call, struct err *err)
 {
 	const struct command_row *row;
 	struct words words;
 	int rc = split(line, &words, err);
 
-	*ret = (struct command_call){.report = *defaults};
-	if (rc || !words.at[0] || words.at[0][0] == '#')
+	if (rc || (!words.at[0] && !call->output))
 		return rc;
-	row = find(words.at[0], err);
+	row = words.at[0] ? find(words.at[0], err) : NULL;
 	if (!row)
-		return -EINVAL;
-	ret->id = row->id;
-	return row->read(words.at + 1, ret, err);
+		return words.at[0] ? -EINVAL
+				   : err_set(err, -EINVAL, "no command before > or |");
+	if (call->output && !row->answers)
+		return err_set(err, -EINVAL, "'%s' has no answer that could go elsewhere",
+			       row->name);
+	call->id = row->id;
+	return row->read(words.at + 1, call, err);
 }
 
-void commands_help(enum command_id about, FILE *out)
+int commands_parse(const char *line, const struct report_options *defaults,
+		   struct command_call *ret, struct err *err)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-		if (about == COMMAND_NONE || about == table[i].id)
-			fprintf(out, "%s\n    %s\n", table[i].usage, table[i].help);
-	if (about == COMMAND_NONE)
-		fputs("Names may be cut short.  The end of input is 'quit'; Ctrl-C cancels "
-		      "output or a\n"
-		      "half-typed line, and twice at an empty prompt it is 'quit'.\n",
+	char copy[MAX_LINE];
+	int rc;
+
+	*ret = (struct command_call){.report = *defaults};
+	line += strspn(line, " \t");
+	if (line[0] == '#')
+		return 0;
+	if (line[0] == '!') {
+		ret->id = COMMAND_SHELL;
+		return take_target(line + 1, ret, err);
+	}
+	if (strlen(line) >= sizeof(copy))
+		return err_set(err, -EINVAL, "the line is too long");
+	strcpy(copy, line);
+	rc = take_output(copy, ret, err);
+	return rc ? rc : parse(copy, ret, err);
+}
+
+void commands_help(const char *about, FILE *out)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+		const char *help = table[i].help;
+		/* of all of them the first line each */
+		size_t len = about ? strlen(help) : strcspn(help, "\n");
+
+		if (!about || !strcmp(about, table[i].name))
+			fprintf(out, "%s\n    %.*s\n", table[i].usage, (int)len, help);
+	}
+	if (!about)
+		fputs("!COMMAND\n"
+		      "    run a COMMAND of the shell\n"
+		      "\n"
+		      "Behind what answers: > FILE, or | COMMAND.  Names may be cut short.  "
+		      "The end of\n"
+		      "input is 'quit'; Ctrl-C cancels output or a half-typed line, and twice "
+		      "at an\n"
+		      "empty prompt it is 'quit'.\n",
 		      out);
 }
 

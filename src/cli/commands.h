@@ -21,8 +21,19 @@ enum command_id {
 	COMMAND_CLEAR,
 	COMMAND_MODULES,
 	COMMAND_THREADS,
+	COMMAND_WAIT,
 	COMMAND_QUIT,
+	COMMAND_SHELL, /* "!COMMAND" */
 };
+
+/* Where a command's answer goes, by what stands behind it. */
+enum command_output {
+	COMMAND_TO_CONSOLE,
+	COMMAND_TO_FILE,  /* "> FILE" */
+	COMMAND_TO_SHELL, /* "| COMMAND" */
+};
+
+enum { COMMANDS_MAX_LINE = 512 };
 
 enum monitor_wish { MONITOR_TOGGLE, MONITOR_EVERY, MONITOR_STOP };
 
@@ -30,10 +41,14 @@ enum { MONITOR_DEFAULT_MS = 3000, MONITOR_MIN_MS = 100 };
 
 struct command_call {
 	enum command_id id;
-	enum command_id about;	      /* help: of this command; COMMAND_NONE: of all */
+	const char *about;	      /* help: of this command; NULL: of all */
 	struct report_options report; /* report: the given defaults, changed by its options */
 	enum monitor_wish monitor;
 	uint64_t monitor_ms; /* MONITOR_EVERY */
+	uint64_t wait_ms;    /* wait */
+	enum command_output output;
+	char target[COMMANDS_MAX_LINE]; /* of output: the file, or the command; and "!COMMAND"
+					 */
 };
 
 /*
@@ -44,8 +59,8 @@ struct command_call {
 int commands_parse(const char *line, const struct report_options *defaults,
 		   struct command_call *ret, struct err *err);
 
-/* `help`, and `help COMMAND`. */
-void commands_help(enum command_id about, FILE *out);
+/* `help`, and `help COMMAND` (a command's whole name). */
+void commands_help(const char *about, FILE *out);
 
 /*
  * The i-th completion (0..) of the word that begins at line[start] and is

@@ -272,7 +272,10 @@ void console_hide(struct console *console)
 {
 	if (!console || !console->prompted || !console->foreground)
 		return;
-	fputs(console->edited ? "\r\033[K" : "\n", console->out);
+	if (console->edited)
+		editing_hide();
+	else
+		fputc('\n', console->out);
 	fflush(console->out);
 }
 

@@ -17,6 +17,7 @@
 #include <editline/readline.h>
 
 #include "cli/commands.h"
+#include "cli/history.h"
 
 enum { MAX_HISTORY = 500 };
 
@@ -25,7 +26,19 @@ static editing_line *on_line;
 static void *user_arg;
 static bool reading;		/* libedit is at work, and may be waiting in read_key() */
 static bool dropped;		/* the line is to end when it is done */
+static size_t prompt_len;	/* its columns */
 static size_t completion_start; /* of the word that is being completed */
+
+static void remember(const char *line)
+{
+	add_history(line);
+	history_append(line);
+}
+
+static void recall(const char *line)
+{
+	add_history(line);
+}
 
 static void take_line(char *line)
 {
@@ -33,7 +46,7 @@ static void take_line(char *line)
 	if (!line)
 		fputc('\n', rl_outstream);
 	else if (line[strspn(line, " \t")])
-		add_history(line);
+		remember(line);
 	on_line(user_arg, line);
 	free(line);
 }
@@ -82,6 +95,7 @@ bool editing_start(FILE *out, editing_key *key, editing_line *line, void *arg)
 	rl_initialize();
 	using_history();
 	stifle_history(MAX_HISTORY);
+	history_load(recall);
 	rl_attempted_completion_function = complete;
 	return true;
 }
@@ -89,6 +103,7 @@ bool editing_start(FILE *out, editing_key *key, editing_line *line, void *arg)
 void editing_prompt(const char *prompt)
 {
 	dropped = false;
+	prompt_len = strlen(prompt);
 	rl_callback_handler_install(prompt, take_line);
 }
 
@@ -99,6 +114,29 @@ void editing_read(void)
 	reading = false;
 	if (dropped)
 		rl_callback_handler_remove();
+}
+
+/* Rows between the one that the prompt is in and the one of the cursor: a long line takes
+ * several.  Where the cursor is libedit says only of a line that is not empty. */
+static size_t rows_above(void)
+{
+	char *line = rl_copy_text(0, COMMANDS_MAX_LINE);
+	size_t before = line && *line && rl_point > 0 ? (size_t)rl_point : 0;
+	int height, width = 0;
+
+	free(line);
+	rl_get_screen_size(&height, &width);
+	return width > 0 ? (prompt_len + before) / (size_t)width : 0;
+}
+
+void editing_hide(void)
+{
+	size_t rows = rows_above();
+
+	fputc('\r', rl_outstream);
+	if (rows)
+		fprintf(rl_outstream, "\033[%zuA", rows);
+	fputs("\033[J", rl_outstream);
 }
 
 void editing_show(void)
@@ -136,6 +174,10 @@ void editing_prompt(const char *prompt)
 }
 
 void editing_read(void)
+{
+}
+
+void editing_hide(void)
 {
 }
 

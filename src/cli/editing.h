@@ -25,7 +25,8 @@ bool editing_start(FILE *out, editing_key *key, editing_line *line, void *arg);
 
 void editing_prompt(const char *prompt); /* begins a line */
 void editing_read(void);		 /* a byte is there: one key, or the start of one */
-void editing_show(void);		 /* draws prompt and line again, at column 0 */
+void editing_hide(void);		 /* takes prompt and line off the screen */
+void editing_show(void);		 /* draws them again, at column 0 */
 void editing_resize(void);		 /* the terminal has another size */
 /* Ends a line that was begun: the terminal is as it was.  False: it will be, as this was
  * called from within editing_key, when that has said -1 and editing_read() returns. */

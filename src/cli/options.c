@@ -87,7 +87,7 @@ static const struct option_row rows[] = {
 	 .field = AT(debuginfod)},
 	{0, "no-symbols", NULL, "addresses only; do not start memtrace-fs", .kind = KIND_FLAG,
 	 .field = AT(no_symbols)},
-	{0, "error-exitcode", "N", "exit N when blocks are still in use at the end",
+	{0, "error-exitcode", "N", "exit N when blocks are in use, and all else is well",
 	 .kind = KIND_NUMBER, .field = AT(error_exitcode), .min = 1, .max = 255},
 	{0, "doctor", NULL, "say whether attaching would work, and why not", .kind = KIND_FLAG,
 	 .field = AT(doctor)},
@@ -95,7 +95,7 @@ static const struct option_row rows[] = {
 	 .field = AT(selftest)},
 	{0, "action", "NAME", "with --selftest: perform the scenario NAME only",
 	 .kind = KIND_TEXT, .field = AT(action)},
-	{'v', "verbose", NULL, "allocator frames and the list of libraries too",
+	{'v', "verbose", NULL, "each step of the attach; allocator frames, libraries",
 	 .kind = KIND_FLAG, .field = AT(verbose)},
 	{'q', "quiet", NULL, "no words but reports, warnings and errors", .kind = KIND_FLAG,
 	 .field = AT(quiet)},
@@ -184,8 +184,19 @@ static int take(const struct option_row *row, const char *value, struct options 
 
 #define HINT "; see 'memtrace --help'"
 
+static bool is_number(const char *word)
+{
+	return *word && !word[strspn(word, "0123456789")];
+}
+
 static int check_target(const struct options *o, struct err *err)
 {
+	if (o->pid && o->program && is_number(o->program[0]))
+		return err_set(
+			err, -EINVAL,
+			"one process at a time, not %d and %s (pidof gives every process of "
+			"a name, pidof -s one)",
+			o->pid, o->program[0]);
 	if (o->pid && o->program)
 		return err_set(err, -EINVAL,
 			       "--pid and a PROGRAM ('%s') contradict each other: give one",
@@ -212,7 +223,6 @@ static int check_pairs(const struct options *o, struct err *err)
 		bool both;
 		const char *one, *other, *why;
 	} pairs[] = {
-		{o->verbose && o->quiet, "--verbose", "--quiet", "more words, or fewer"},
 		{o->batch && o->interactive, "--batch", "--interactive", "no console, or one"},
 		{o->duration_ms && o->interactive, "--duration", "--interactive",
 		 "stdin is not read with --duration"},
@@ -346,6 +356,10 @@ static int parse(int argc, char **argv, struct options *o, struct err *err)
 			return rc;
 		if (row->field == AT(error_exitcode))
 			o->has_error_exitcode = true;
+		if (row->field == AT(quiet)) /* the last of the two counts */
+			o->verbose = false;
+		if (row->field == AT(verbose))
+			o->quiet = false;
 	}
 	if (optind < argc)
 		o->program = argv + optind;
@@ -395,14 +409,13 @@ void options_help(FILE *out)
 		fprintf(out, "  %-24s %s\n", name, rows[i].help);
 	}
 	fputs("\n"
-	      "With -p, console commands are read from stdin: 'help' lists them.  'quit', the "
-	      "end\n"
-	      "of input, or Ctrl-C twice detach and print the report.  With PROGRAM, "
-	      "memtrace's\n"
-	      "words go to stderr.\n"
+	      "With -p, console commands are read from stdin: 'help' lists them.  'quit', the\n"
+	      "end of input, or Ctrl-C twice detach and print the report.  With PROGRAM,\n"
+	      "memtrace's words go to stderr.\n"
 	      "\n"
-	      "Exit status: 0; with PROGRAM, that of the program (128 + signal when it was\n"
-	      "killed); 1 when memtrace itself failed.\n",
+	      "Exit status: 1 when memtrace itself failed; else, with PROGRAM, that of the\n"
+	      "program (128 + signal when it was killed) if it is not 0; else N of\n"
+	      "--error-exitcode when blocks are in use; else 0.\n",
 	      out);
 }
 

@@ -23,9 +23,7 @@
 #include "cli/session_parts.h"
 #include "tracer/attach.h"
 
-/* How long the program of our job has to stop before we do: its tracer must be
- * awake to see it stop. */
-enum { SUSPEND_MS = 50, SLOW_MS = 1000, JOB_MS = 500, AGAIN_MS = 3000 };
+enum { SLOW_MS = 1000, JOB_MS = 500 };
 
 uint64_t session_now_ms(void)
 {
@@ -60,7 +58,7 @@ static void on_end_of_input(void *arg)
 
 /* The terminal may have become ours, or another job's; nobody tells a job that runs
  * in the background when that changes, so it looks from time to time. */
-static void resume_console(struct session *s)
+void session_resume(struct session *s)
 {
 	if (!s->console)
 		return;
@@ -70,14 +68,23 @@ static void resume_console(struct session *s)
 
 static void on_wait(void *arg);
 
+static bool wants_console(const struct options *o)
+{
+	return o->pid ? !o->batch && !o->duration_ms : o->interactive;
+}
+
+bool session_has_user(const struct session *s)
+{
+	return s->console ? console_is_interactive(s->console)
+			  : wants_console(s->options) && isatty(STDIN_FILENO);
+}
+
 static void open_console(struct session *s)
 {
-	const struct options *o = s->options;
 	const struct console_user user = {on_line, on_end_of_input, on_wait, s};
-	bool wanted = o->pid ? !o->batch && !o->duration_ms : o->interactive;
 	struct err err;
 
-	if (!wanted)
+	if (!wants_console(s->options))
 		return;
 	if (console_create(&user, s->words.out, &s->console, &err))
 		words_warn(&s->words, "%s", err.text);
@@ -150,6 +157,10 @@ static void on_notice(struct session *s, const struct notice *notice)
 {
 	switch (notice->kind) {
 	case NOTICE_STEP:
+		if (s->options->verbose)
+			words_say(&s->words, "%s", notice->text);
+		break;
+	case NOTICE_REMARK:
 		words_say(&s->words, "%s", notice->text);
 		break;
 	case NOTICE_WARNING:
@@ -172,79 +183,11 @@ static void on_notice(struct session *s, const struct notice *notice)
 	}
 }
 
-void session_take_leave(struct session *s)
-{
-	struct signal_event event;
-
-	while (leaver_next(&s->leaver, &event)) {
-		if (event.wish == SIGNAL_LEAVE_SICK)
-			s->left_by = event.signo;
-		session_leave(s);
-	}
-}
-
-/*
- * Ctrl-C.  Hours may be in the capture, so at a terminal it first ends what is smaller: output
- * (leaver.h), a `wait`, a half-typed line; and then it takes two.
- */
-static void on_interrupt(struct session *s)
-{
-	uint64_t now = session_now_ms();
-
-	if (s->state != RUNNING || !s->console || !console_is_interactive(s->console)) {
-		session_leave(s);
-	} else if (s->waiting) {
-		s->waiting = false;
-	} else if (!console_cancel(s->console)) {
-		if (s->warned_ms && now - s->warned_ms < AGAIN_MS) {
-			session_leave(s);
-			return;
-		}
-		s->warned_ms = now;
-		words_begin(&s->words);
-		fputs("Ctrl-C again detaches and reports\n", s->words.out);
-		words_end(&s->words);
-	}
-}
-
-static void on_signal(struct session *s, const struct signal_event *event)
-{
-	switch (event->wish) {
-	case SIGNAL_NOTHING:
-		break;
-	case SIGNAL_INTERRUPT:
-		on_interrupt(s);
-		break;
-	case SIGNAL_LEAVE:
-	case SIGNAL_LEAVE_SICK:
-		if (s->state < LEAVING && event->wish == SIGNAL_LEAVE_SICK)
-			s->left_by = event->signo;
-		session_leave(s);
-		break;
-	case SIGNAL_PASS:
-	case SIGNAL_SUSPEND:
-		if (!event->shared)
-			capture_signal(s->capture, event->signo);
-		if (event->wish == SIGNAL_SUSPEND)
-			s->due[TIMER_SUSPEND] = session_now_ms() + SUSPEND_MS;
-		break;
-	case SIGNAL_STAY:
-		words_say(&s->words, "memtrace can't be suspended while it is attached: the "
-				     "process would stop with it");
-		break;
-	case SIGNAL_RESUMED:
-		resume_console(s);
-		break;
-	case SIGNAL_RESIZED:
-		if (s->console)
-			console_resize(s->console);
-		break;
-	}
-}
-
 static void on_monitor(struct session *s)
 {
 	s->due[TIMER_MONITOR] = session_now_ms() + s->monitor_ms;
+	if (s->in_shell)
+		return; /* the terminal is not ours */
 	words_begin(&s->words);
 	session_command(s, "status");
 	fputc('\n', s->words.out);
@@ -269,11 +212,14 @@ static void on_timer(struct session *s, enum session_timer timer)
 		signals_suspend();
 		break;
 	case TIMER_JOB:
-		resume_console(s);
+		session_resume(s);
 		break;
 	case TIMER_RETRY:
 		if (source_retry(&s->reporter.source))
 			on_connected(s);
+		break;
+	case TIMER_WAIT:
+		s->waiting = false;
 		break;
 	case TIMER_COUNT:
 		break;
@@ -322,22 +268,23 @@ static void run_timers(struct session *s)
 }
 
 /* Waits until there is something to do, and does it; all but the console's input, whose
- * events of poll() are returned. */
-static short step(struct session *s)
+ * events of poll() are returned, if it is to be waited for. */
+static short step(struct session *s, bool input)
 {
 	struct signal_event event;
 	struct notice notice;
 	struct pollfd fds[] = {
 		{capture_fd(s->capture), POLLIN, 0},
 		{s->signals.fd, POLLIN, 0},
-		{s->console ? console_fd(s->console) : -1, POLLIN, 0},
+		{s->console && input ? console_fd(s->console) : -1, POLLIN, 0},
 		{source_fd(&s->reporter.source), POLLIN, 0},
+		{s->feeding, POLLOUT, 0},
 	};
 
 	poll(fds, ARRAY_SIZE(fds), time_left(s));
 	session_take_leave(s);
 	while (signals_next(&s->signals, &event))
-		on_signal(s, &event);
+		session_signal(s, &event);
 	while (s->state != ENDED && capture_next(s->capture, &notice))
 		on_notice(s, &notice);
 	watch_source(s, fds[3].revents);
@@ -345,11 +292,16 @@ static short step(struct session *s)
 	return fds[2].revents;
 }
 
+void session_step(struct session *s)
+{
+	step(s, false);
+}
+
 static void on_wait(void *arg)
 {
 	struct session *s = arg;
 
-	step(s);
+	step(s, true);
 	if (s->state == ENDED)
 		console_stop(s->console);
 }
@@ -357,7 +309,7 @@ static void on_wait(void *arg)
 static void run(struct session *s)
 {
 	while (s->state != ENDED) {
-		short input = step(s);
+		short input = step(s, true);
 
 		if (input && s->state == RUNNING)
 			console_read(s->console, input & (POLLHUP | POLLERR | POLLNVAL));
@@ -428,7 +380,7 @@ static int begin(struct session *s, struct err *err)
 
 int session_run(const struct options *options)
 {
-	struct session s = {.options = options, .leaver = {.end = -1}};
+	struct session s = {.options = options, .leaver = {.end = -1}, .feeding = -1};
 	struct err err;
 	int status = 1;
 

@@ -1,5 +1,9 @@
 /* The commands of a session: what the console and -x ask for. */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+#include "base/scope.h"
 
 #include "cli/session_parts.h"
 
@@ -44,6 +48,36 @@ static int show(struct session *s, const struct command_call *call, struct err *
 	return rc < 0 ? err_sys(err, rc, "writing") : 0;
 }
 
+/* Until the time is over, the session ends, or a Ctrl-C comes. */
+static int wait_for(struct session *s, uint64_t ms)
+{
+	s->waiting = true;
+	s->due[TIMER_WAIT] = session_now_ms() + ms;
+	leaver_output_end(&s->leaver); /* here Ctrl-C is taken at once */
+	while (s->waiting && s->state == RUNNING)
+		session_step(s);
+	s->waiting = false;
+	s->due[TIMER_WAIT] = 0;
+	return 0;
+}
+
+/* It says what is lost by it. */
+static int clear(struct session *s, struct err *err)
+{
+	struct snapshot *before;
+	int rc = capture_snapshot(s->capture, &before, err);
+
+	if (rc)
+		return rc;
+	rc = capture_clear(s->capture, err);
+	if (!rc) {
+		fputs("Counting begins anew; dropped:\n", s->words.out);
+		report_totals(before, s->words.out);
+	}
+	snapshot_destroy(before);
+	return rc;
+}
+
 static int carry_out(struct session *s, const struct command_call *call, struct err *err)
 {
 	switch (call->id) {
@@ -56,7 +90,11 @@ static int carry_out(struct session *s, const struct command_call *call, struct 
 		session_leave(s);
 		return 0;
 	case COMMAND_CLEAR:
-		return capture_clear(s->capture, err);
+		return clear(s, err);
+	case COMMAND_WAIT:
+		return wait_for(s, call->wait_ms);
+	case COMMAND_SHELL:
+		return session_shell(s, call->target, NULL, 0, err);
 	case COMMAND_MONITOR:
 		monitor(s, call);
 		return 0;
@@ -81,19 +119,74 @@ static struct report_options console_defaults(const struct session *s)
 	return defaults;
 }
 
+/* > FILE */
+static int to_file(struct session *s, const struct command_call *call, struct err *err)
+{
+	FILE *file = fopen(call->target, "we");
+	int rc;
+
+	if (!file)
+		return err_sys(err, -errno, "can't write %s", call->target);
+	s->words.out = file;
+	rc = carry_out(s, call, err);
+	if (fclose(file) && !rc)
+		rc = err_sys(err, -errno, "can't write %s", call->target);
+	return rc;
+}
+
+/* | COMMAND: which begins when the answer is there, so that nothing here waits for it. */
+static int to_shell(struct session *s, const struct command_call *call, struct err *err)
+{
+	scope_free char *text = NULL;
+	size_t len;
+	FILE *file = open_memstream(&text, &len);
+	FILE *out = s->words.out;
+	int rc;
+
+	if (!file)
+		return err_sys(err, -errno, "%s", call->target);
+	s->words.out = file;
+	rc = carry_out(s, call, err);
+	s->words.out = out;
+	if (fclose(file) && !rc)
+		rc = err_sys(err, -errno, "%s", call->target);
+	return rc ? rc : session_shell(s, call->target, text, len, err);
+}
+
+/* With --format=json, standard output is one document: what is no JSON goes beside it. */
+static bool is_beside(const struct session *s, const struct command_call *call)
+{
+	return s->options->format == REPORT_JSON && !s->options->output &&
+	       call->report.format != REPORT_JSON;
+}
+
+static int answer(struct session *s, const struct command_call *call, struct err *err)
+{
+	FILE *out = s->words.out;
+	int rc;
+
+	if (is_beside(s, call))
+		s->words.out = stderr;
+	rc = call->output == COMMAND_TO_FILE	? to_file(s, call, err)
+	     : call->output == COMMAND_TO_SHELL ? to_shell(s, call, err)
+						: carry_out(s, call, err);
+	fflush(call->output == COMMAND_TO_FILE ? out : s->words.out);
+	s->words.out = out;
+	return rc;
+}
+
 bool session_command(struct session *s, const char *line)
 {
 	struct report_options defaults = console_defaults(s);
 	struct command_call call;
 	struct err err;
 	int rc = commands_parse(line, &defaults, &call, &err);
-	bool cancellable = s->console && console_is_interactive(s->console);
+	bool cancellable = session_has_user(s);
 
 	if (cancellable)
 		leaver_output_begin(&s->leaver);
 	if (!rc)
-		rc = carry_out(s, &call, &err);
-	fflush(s->words.out);
+		rc = answer(s, &call, &err);
 	if (cancellable && leaver_output_end(&s->leaver)) {
 		words_say(&s->words, "Cancelled");
 		return false;

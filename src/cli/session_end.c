@@ -1,4 +1,5 @@
 /* The end of a session: what became of the process, the final report, the exit status. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "cli/session_parts.h"
@@ -28,28 +29,37 @@ static void tell_ending(struct session *s)
 	}
 }
 
-/* The exit status: our own failure first, then leaks, if asked for, then the
- * program's. */
-static int exit_status(const struct session *s, bool in_use)
+/* The exit status but for leaks: our own failure first, then the program's. */
+static int other_status(const struct session *s)
 {
-	const struct options *o = s->options;
-
 	if (s->failed || s->ending.end == CAPTURE_FAILED || s->ending.end == CAPTURE_LOST)
 		return 1;
-	if (o->has_error_exitcode && in_use)
-		return (int)o->error_exitcode;
 	if (s->left_by)
 		return 128 + s->left_by;
-	if (o->pid || s->ending.end == CAPTURE_DETACHED)
+	if (s->options->pid || s->ending.end == CAPTURE_DETACHED)
 		return 0;
 	return s->ending.end == CAPTURE_KILLED ? 128 + s->ending.status : s->ending.status;
+}
+
+/* A crash must not look like a leak: --error-exitcode comes last, and beside its words. */
+static int exit_status(struct session *s, const struct region_totals *totals)
+{
+	const struct options *o = s->options;
+	int status = other_status(s);
+
+	if (!o->has_error_exitcode || !totals || !totals->live_blocks)
+		return status;
+	words_warn(&s->words, "blocks in use: %" PRIu64 " (%" PRIu64 " bytes)%s",
+		   totals->live_blocks, totals->allocated_bytes - totals->freed_bytes,
+		   status ? "; the exit status is not of these" : "");
+	return status ? status : (int)o->error_exitcode;
 }
 
 int session_finish(struct session *s)
 {
 	struct snapshot *snapshot = NULL;
 	struct err err;
-	bool in_use = false;
+	int status;
 
 	if (s->console)
 		console_stop(s->console);
@@ -59,18 +69,16 @@ int session_finish(struct session *s)
 	signals_release(&s->signals);
 	tell_ending(s);
 	if (s->ending.end == CAPTURE_FAILED)
-		return exit_status(s, false);
+		return exit_status(s, NULL);
 	if (capture_snapshot(s->capture, &snapshot, &err)) {
 		words_warn(&s->words, "%s", err.text);
 		s->failed = true;
-		return exit_status(s, false);
+		return exit_status(s, NULL);
 	}
-	in_use = snapshot->totals.live_blocks > 0;
 	s->failed |= snapshot->blind;
 	if (!reporter_finish(&s->reporter, snapshot))
 		s->failed = true;
+	status = exit_status(s, &snapshot->totals);
 	snapshot_destroy(snapshot);
-	return exit_status(s, in_use);
+	return status;
 }
-
-/* A misspelled -x is known before anything is touched. */

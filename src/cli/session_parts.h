@@ -1,4 +1,4 @@
-/* What the parts of a session share: session.c, session_commands.c, session_end.c. */
+/* What the parts of a session share: session*.c. */
 #ifndef MEMTRACE_SESSION_PARTS_H
 #define MEMTRACE_SESSION_PARTS_H
 
@@ -22,6 +22,7 @@ enum session_timer {
 	TIMER_SUSPEND,
 	TIMER_JOB,
 	TIMER_RETRY,
+	TIMER_WAIT, /* the command `wait`, and a look at a shell command */
 	TIMER_COUNT
 };
 
@@ -42,12 +43,22 @@ struct session {
 	uint64_t monitor_ms;
 	uint64_t warned_ms; /* when a Ctrl-C was last answered by "again to detach" */
 	bool waiting;	    /* the command `wait`; a Ctrl-C ends it */
+	bool in_shell;	    /* a command of the shell runs; Ctrl-C is for that */
+	int feeding;	    /* what it reads from, or -1 */
 };
 
 uint64_t session_now_ms(void); /* CLOCK_MONOTONIC */
+/* Somebody sits at a terminal and has, or will have, a prompt. */
+bool session_has_user(const struct session *s);
+/* Does what there is to do, but for the console's input, until TIMER_WAIT, or `feeding` takes
+ * more. */
+void session_step(struct session *s);
 /* Let go of the process, then report.  More than once does no harm. */
 void session_leave(struct session *s);
 
+void session_signal(struct session *s, const struct signal_event *event);
+/* Looks again whether the terminal is ours. */
+void session_resume(struct session *s);
 /* The signal that the leaver took, if it did: as if it had come here. */
 void session_take_leave(struct session *s);
 
@@ -55,6 +66,11 @@ void session_take_leave(struct session *s);
 bool session_command(struct session *s, const char *line);
 /* A misspelled -x is known before anything is touched. */
 int session_check_commands(const struct session *s, struct err *err);
+
+/* A command of the shell, which gets text[0..len) as its input; text NULL: it has the
+ * terminal's.  The session goes on meanwhile. */
+int session_shell(struct session *s, const char *command, const char *text, size_t len,
+		  struct err *err);
 
 /* After NOTICE_ENDED: says how, and writes the final report.  Returns the exit status. */
 int session_finish(struct session *s);

@@ -7,6 +7,8 @@
 #include "cli/words.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "report/utf8.h"
@@ -24,10 +26,23 @@ static void speak(struct words *words, const char *prefix, const char *format, v
 	char text[MAX_WORDS];
 
 	vsnprintf(text, sizeof(text), format, args);
+	if (words->held) {
+		fprintf(words->held, "%s%s\n", prefix, text);
+		return;
+	}
 	words_begin(words);
 	fflush(words->out);
 	fputs(prefix, stderr);
 	utf8_print(stderr, text);
+	fputc('\n', stderr);
+	words_end(words);
+}
+
+static void say_line(struct words *words, const char *line)
+{
+	words_begin(words);
+	fflush(words->out);
+	utf8_print(stderr, line);
 	fputc('\n', stderr);
 	words_end(words);
 }
@@ -50,6 +65,28 @@ void words_warn(struct words *words, const char *format, ...)
 	va_start(args, format);
 	speak(words, "memtrace: ", format, args);
 	va_end(args);
+}
+
+void words_hold(struct words *words)
+{
+	words_wait(words, "");
+	words->held = open_memstream(&words->held_text, &words->held_len);
+}
+
+void words_release(struct words *words)
+{
+	char *line, *end;
+
+	if (!words->held)
+		return;
+	fclose(words->held);
+	words->held = NULL;
+	for (line = words->held_text; line && (end = strchr(line, '\n')); line = end + 1) {
+		*end = '\0';
+		say_line(words, line);
+	}
+	free(words->held_text);
+	words->held_text = NULL;
 }
 
 static void wipe_progress(struct words *words)
@@ -87,7 +124,7 @@ void words_wait(void *arg, const char *text)
 	char shown[79];
 
 	wipe_progress(words);
-	if (*text && !words->quiet && isatty(STDERR_FILENO)) {
+	if (*text && !words->quiet && !words->held && isatty(STDERR_FILENO)) {
 		snprintf(shown, sizeof(shown), "%s", text);
 		fputs("\r\033[K", stderr);
 		utf8_print(stderr, shown);

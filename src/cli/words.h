@@ -17,6 +17,9 @@ struct words {
 	bool quiet;
 	struct console *console; /* whose prompt is to be spared; may be NULL */
 	bool progress_shown;
+	FILE *held; /* where they wait meanwhile, or NULL */
+	char *held_text;
+	size_t held_len;
 };
 
 /* Also gives stderr a buffer: a report is thousands of small writes. */
@@ -29,6 +32,10 @@ void words_say(struct words *words, const char *format, ...)
 /* "memtrace: ...": something is wrong. */
 void words_warn(struct words *words, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* Somebody else has the terminal: what is said waits until he has gone. */
+void words_hold(struct words *words);
+void words_release(struct words *words);
 
 /* Around what is written to words->out. */
 void words_begin(struct words *words);

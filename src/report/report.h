@@ -65,6 +65,9 @@ int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 /* The console's `status`: HEAP SUMMARY with its exact layout. */
 int report_status(const struct snapshot *snapshot, FILE *out);
 
+/* The totals alone, four columns in. */
+void report_totals(const struct snapshot *snapshot, FILE *out);
+
 /* The console's `modules`. */
 int report_modules(const struct snapshot *snapshot, struct resolver *resolver, FILE *out);
 

@@ -34,14 +34,11 @@ static void print_doubts(FILE *out, const struct region_totals *t)
 	}
 }
 
-int report_status(const struct snapshot *snapshot, FILE *out)
+void report_totals(const struct snapshot *snapshot, FILE *out)
 {
 	const struct region_totals *t = &snapshot->totals;
 
-	errno = 0;
-	fputs("HEAP SUMMARY ", out);
-	print_date(out, snapshot->taken.tv_sec);
-	fputs("\n\n    in use: ", out);
+	fputs("    in use: ", out);
 	print_count(out, t->allocated_bytes - t->freed_bytes, "byte");
 	fputs(" in ", out);
 	print_count(out, t->allocs - t->frees, "block");
@@ -59,5 +56,14 @@ int report_status(const struct snapshot *snapshot, FILE *out)
 	print_size_beside(out, t->peak_bytes);
 	putc('\n', out);
 	print_doubts(out, t);
+}
+
+int report_status(const struct snapshot *snapshot, FILE *out)
+{
+	errno = 0;
+	fputs("HEAP SUMMARY ", out);
+	print_date(out, snapshot->taken.tv_sec);
+	fputs("\n\n", out);
+	report_totals(snapshot, out);
 	return ferror(out) ? (errno ? -errno : -EIO) : 0;
 }

@@ -65,6 +65,12 @@ def obedient_program(compiled):
     return compiled("obedient")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def state(tmp_path_factory):
+    """What is typed here is not the user's history."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+
+
 @pytest.fixture
 def obedient(obedient_program):
     process = Obedient(obedient_program)

@@ -40,7 +40,7 @@ def test_status_and_quit(console, obedient):
 
 
 def test_words_while_attaching(memtrace, obedient):
-    child = pexpect.spawn(str(memtrace), ["-p", str(obedient.pid)], encoding="utf-8", timeout=30)
+    child = pexpect.spawn(str(memtrace), ["-v", "-p", str(obedient.pid)], encoding="utf-8", timeout=30)
     child.expect_exact(f"Attaching to pid {obedient.pid}\r\n")
     child.expect(r"Opening /\S+/libc\.so\.6 begin=0x[0-9a-f]+ offset=0\r\n")
     child.expect(r"Set breakpoint on malloc in /\S+/libc\.so\.6:0x[0-9a-f]+ \(0x[0-9a-f]+\)\r\n")
@@ -54,6 +54,10 @@ def test_clear(console, obedient):
     child = console()
     obedient.order("allocate 2 20")
     child.sendline("clear")
+    child.expect_exact("Counting begins anew; dropped:\r\n"
+                       "    in use: 40 bytes in 2 blocks\r\n"
+                       "    total heap usage: 2 allocs, 0 frees, 40 bytes allocated\r\n"
+                       "    peak: 40 bytes\r\n")
     child.expect_exact(PROMPT)
     obedient.order("free 3")
     obedient.order("allocate 1 7")
@@ -98,11 +102,15 @@ def test_lists(console, obedient):
 def test_help(console, obedient):
     child = console()
     child.sendline("help")
-    for name in ("help", "status", "report", "monitor", "clear", "modules", "threads", "quit"):
+    for name in ("help", "status", "report", "monitor", "clear", "modules", "threads", "wait", "quit", "detach",
+                 "exit", "!COMMAND"):
         child.expect(rf"\n{name}\b")
     child.expect_exact(PROMPT)
     child.sendline("help mon")
     child.expect_exact("monitor [SECONDS|stop]")
+    child.expect_exact(PROMPT)
+    child.sendline("help report")
+    child.expect(r"--sort KEY +in the order of KEY: bytes \(in use\), blocks \(in use\), or")
     child.expect_exact(PROMPT)
     child.sendline("nonsense")
     child.expect_exact("memtrace: unknown command 'nonsense'; 'help' lists them\r\n")
@@ -119,6 +127,78 @@ def test_editing_and_history(console, obedient):
     child.sendline("threads")
     child.expect_exact(PROMPT)
     child.send("\x1b[A\x1b[A\r")  # up, up: status
+    in_use(child)
+    child.sendline("quit")
+    left(child, obedient)
+
+
+def test_history_of_former_sessions(console, obedient, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    child = console()
+    child.sendline("threads")
+    child.expect_exact(PROMPT)
+    child.sendline("quit")
+    left(child, obedient)
+    path = tmp_path / "state/memtrace/history"
+    assert path.read_text() == "threads\nquit\n"
+    assert path.stat().st_mode & 0o7777 == 0o600
+    path.write_text("x" * 200_000 + "\nstatus\n")  # cut when it is read
+    child = console()
+    child.send("\x1b[A\r")
+    in_use(child)
+    child.expect_exact(PROMPT)
+    child.sendline("quit")
+    left(child, obedient)
+    assert path.read_text() == "status\nstatus\nquit\n"
+
+
+@pytest.mark.parametrize("state", ["/dev/null", "/proc/self/no", "not absolute", ""])
+def test_without_history(console, obedient, tmp_path, monkeypatch, state):
+    monkeypatch.setenv("XDG_STATE_HOME", state)
+    monkeypatch.setenv("HOME", "/dev/null")
+    child = console()
+    child.sendline("quit")
+    left(child, obedient)
+
+
+def test_history_is_a_file(console, obedient, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    (tmp_path / "memtrace").mkdir()
+    os.mkfifo(tmp_path / "memtrace/history")
+    child = console()
+    child.sendline("quit")
+    left(child, obedient)
+
+
+def test_commands_of_the_shell(console, obedient):
+    """They have the terminal and its Ctrl-C; the process runs on."""
+    child = console()
+    child.sendline("!trap 'echo caught; exit' INT; echo rea''dy; sleep 1000")
+    child.expect_exact("ready\r\n")
+    obedient.order("allocate 1 99")
+    child.send("\x1a")  # nobody could continue it
+    child.sendintr()
+    child.expect_exact("caught\r\n")
+    child.expect_exact(PROMPT)
+    assert obedient.tracer() == child.pid
+    child.sendline("report | (cat; sed 's/^/got:/' </dev/tty)")
+    child.expect_exact("99 bytes in 1 block were not free")
+    in_use(child)
+    child.sendline("a line")
+    child.expect_exact("got:a line\r\n")
+    child.sendeof()
+    child.expect_exact(PROMPT)
+    child.sendline("quit")
+    left(child, obedient)
+
+
+def test_control_c_in_a_wait(console, obedient):
+    child = console()
+    child.sendline("wait 1h")
+    child.expect_exact("wait 1h\r\n")
+    child.sendintr()
+    child.expect_exact(PROMPT)
+    child.sendline("status")
     in_use(child)
     child.sendline("quit")
     left(child, obedient)
@@ -232,12 +312,14 @@ def test_half_a_key(console, obedient):
     child.send("[Dthreads\r")  # the rest of cursor left
     child.expect(str(obedient.pid))
     child.send("\x1b")
-    in_use(child)
+    obedient.order("allocate 1 8")  # and so that the key has been read
+    while in_use(child)[2] != 4:
+        pass
     child.sendintr()
     child.expect_exact("^C\r\n")
     child.sendline("quit")
-    while in_use(child)[2] != 3:
-        pass
+    child.expect_exact("Detached")
+    assert in_use(child)[2] == 4
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
@@ -327,7 +409,7 @@ def test_in_the_background(memtrace, obedient):
     shell = pexpect.spawn("/bin/bash", ["--norc", "-i"], encoding="utf-8", timeout=30,
                           env=dict(os.environ, PS1="$ ", TERM="xterm"))
     shell.sendline(f"{memtrace} -p {obedient.pid} &")
-    shell.expect_exact("Set breakpoint on malloc")
+    shell.expect_exact("Attached to pid")
     shell.sendline("echo not dis''turbed")
     shell.expect_exact("not disturbed")
     obedient.order("allocate 2 5")

@@ -48,7 +48,7 @@ def test_an_interrupt_of_memtrace_is_handed_on(memtrace, compiled):
 
 
 def test_control_c_ends_the_program(memtrace):
-    child = pexpect.spawn(str(memtrace), ["cat"], encoding="utf-8", timeout=30)
+    child = pexpect.spawn(str(memtrace), ["-v", "cat"], encoding="utf-8", timeout=30)
     child.expect("Set breakpoint on prctl")
     child.sendline("to and fro")
     child.expect_exact("to and fro\r\nto and fro\r\n")
@@ -77,7 +77,7 @@ def test_the_job_is_suspended_and_resumed(memtrace, shell):
 
 def test_nobody_could_resume_the_job(memtrace):
     """Without a shell, as in a container, Ctrl-Z stops nobody."""
-    child = pexpect.spawn(str(memtrace), ["cat"], encoding="utf-8", timeout=30)
+    child = pexpect.spawn(str(memtrace), ["-v", "cat"], encoding="utf-8", timeout=30)
     child.expect("Set breakpoint on prctl")
     child.send("\x1a")
     time.sleep(0.5)  # longer than memtrace waits for the program to stop first

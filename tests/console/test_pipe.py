@@ -44,12 +44,62 @@ def test_json_alone_on_stdout(memtrace, obedient):
     result = run(memtrace, "--format=json", "-p", str(obedient.pid))
     report = json.loads(result.stdout)
     assert report["pid"] == obedient.pid
-    assert "Attaching" in result.stderr
+    assert "Attached" in result.stderr
 
 
 def test_json_of_the_console(memtrace, obedient):
     result = run(memtrace, "-b", "-x", "report --json", "-o", "/dev/null", "-p", str(obedient.pid))
     assert json.loads(result.stdout)["pid"] == obedient.pid
+
+
+def test_answers_beside_json(memtrace, obedient):
+    """Standard output is the one document, whatever is asked meanwhile."""
+    result = run(memtrace, "--format=json", "-b", "-x", "status", "-x", "wait 10ms", "-x", "clear", "-x", "threads",
+                 "-p", str(obedient.pid))
+    assert json.loads(result.stdout)["pid"] == obedient.pid
+    assert result.stderr.count("HEAP SUMMARY") == 1
+    assert "Counting begins anew; dropped:\n    in use: 0 bytes in 0 blocks\n" in result.stderr
+
+
+def test_wait(memtrace, obedient):
+    """A script takes its time: what comes meanwhile is in the next report."""
+    process = subprocess.Popen([memtrace, "-q", "-b", "-x", "!echo begun", "-x", "wait 1h", "-p", str(obedient.pid)],
+                               stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "begun\n"
+    obedient.order("allocate 3 5")
+    assert obedient.tracer() == process.pid
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "in use: 15 bytes in 3 blocks" in out
+
+
+def test_wait_comes_to_an_end(memtrace, obedient):
+    result = run(memtrace, "-q", "-p", str(obedient.pid), commands="wait 100ms\nstatus\nwait 0\nquit\nnonsense\n")
+    assert result.returncode == 0 and result.stderr == ""
+    assert result.stdout.count("HEAP SUMMARY") == 2
+
+
+def test_answers_elsewhere(memtrace, obedient, tmp_path):
+    path = tmp_path / "a file"
+    result = run(memtrace, "-q", "-p", str(obedient.pid),
+                 commands=f"status > {path}\nthreads | sed s/^/got:/\n!cat; echo $((6 * 7))\n!exit 3\n"
+                          f"status > {tmp_path}/no/such\nreport > /dev/full\nhelp | true\n")
+    assert result.returncode == 0
+    assert path.read_text().count("HEAP SUMMARY") == 1
+    assert "got:       tid" in result.stdout
+    assert "\n42\n" in result.stdout  # and cat found no input
+    assert result.stdout.count("HEAP SUMMARY") == 1
+    assert result.stderr.splitlines() == [
+        f"memtrace: can't write {tmp_path}/no/such: No such file or directory",
+        "memtrace: the report can't be written: No space left on device"]
+
+
+def test_more_than_a_pipe_holds(memtrace, obedient):
+    """What is slow to read holds nothing up, and nothing is lost."""
+    result = run(memtrace, "-q", "-b", "-x", "modules | (sleep 0.3; wc -l)", "-x", "modules", "-p", str(obedient.pid))
+    count, rest = result.stdout.split("\n", 1)
+    assert int(count) == rest.split("Process ")[0].count("\n") > 5
 
 
 def test_batch_does_not_read(memtrace, obedient):

@@ -32,18 +32,20 @@ def refused(*argv, why):
 @pytest.fixture(scope="session")
 def leaky(tmp_path_factory):
     """A program that leaks 100 bytes at one place, and 7 at 20 calls of another; with an
-    argument, nothing."""
+    argument, nothing; with two the 100 bytes, and it fails."""
     source = tmp_path_factory.mktemp("leaky") / "leaky.c"
     source.write_text("""
+        #include <signal.h>
         #include <stdlib.h>
         void *volatile sink;
         static __attribute__((noinline)) void leak(int size) { sink = malloc(size); }
         int main(int argc, char **argv)
         {
-            (void)argv;
-            if (argc > 1)
+            if (argc == 2)
                 return 0;
             leak(100);
+            if (argc > 2)
+                return argv[2][0] == 'e' ? 5 : raise(SIGSEGV);
             for (int i = 0; i < 20; i++)
                 leak(7);
             return 0;
@@ -80,7 +82,7 @@ def tracer(pid):
     (["--nonsense", "ls"], "unknown or ambiguous option '--nonsense'; see .*"),
     (["-s", "513", "ls"], "--stack-depth: 513 is not between 1 and 512"),
     (["-d", "1x", "ls"], "--duration: '1x' is not a time such as .*"),
-    (["-v", "-q", "ls"], "--verbose and --quiet contradict each other.*"),
+    (["-p", "1", "2", "3"], r"one process at a time, not 1 and 2 \(pidof .*"),
     (["--engine=agent", "ls"], "--engine: 'agent' is not one of: breakpoint"),
     (["-x", "nonsense", "ls"], "--command: unknown command 'nonsense'.*"),
     (["--selftest", "--action=nonsense"], "no scenario 'nonsense'.*"),
@@ -151,8 +153,30 @@ def test_program_killed():
 
 
 def test_error_exitcode(leaky):
-    assert run("-q", "--error-exitcode=77", leaky).returncode == 77
-    assert run("-q", "--error-exitcode=77", leaky, "not").returncode == 0
+    result = run("-q", "--error-exitcode=77", leaky)
+    assert result.returncode == 77
+    assert result.stderr.endswith("\nmemtrace: blocks in use: 21 (240 bytes)\n")
+    result = run("-q", "--error-exitcode=77", leaky, "not")
+    assert result.returncode == 0
+    assert "memtrace:" not in result.stderr
+    assert "memtrace:" not in run("-q", leaky).stderr
+
+
+@pytest.mark.parametrize("how, status", [("exit", 5), ("crash", 128 + signal.SIGSEGV)])
+def test_error_exitcode_is_no_crash(leaky, how, status):
+    """A test suite must see that the program failed, not that it leaked."""
+    result = run("-q", "--error-exitcode=77", leaky, "leak", how)
+    assert result.returncode == status
+    assert result.stderr.endswith("\nmemtrace: blocks in use: 1 (100 bytes); the exit status is not of these\n")
+
+
+def test_verbose_and_quiet():
+    """The last of the two counts; every step is told with -v alone."""
+    assert run("-v", "-q", "-o", "/dev/null", "true").stderr == ""
+    assert "Set breakpoint on malloc in" in run("-q", "-v", "-o", "/dev/null", "true").stderr
+    words = run("-o", "/dev/null", "true").stderr.splitlines()
+    assert len(words) == 2
+    assert words[0].startswith("Started pid ") and words[1].endswith(" exited with status 0")
 
 
 def test_batch_and_duration(sleeper):
@@ -414,3 +438,21 @@ def test_bash_completion_completes():
     out = subprocess.run(["bash", "-c", script], capture_output=True, text=True).stdout.splitlines()
     assert out[:5] == ["--sort=", "bytes blocks", "allocs", "--no-symbols", "monitor modules"]
     assert str(os.getpid()) in out[5].split()
+
+
+def test_bash_completion_names_processes(tmp_path):
+    """By a part of its name; where there are several, with their names."""
+    shutil.copy(shutil.which("sleep"), tmp_path / "odd-sleeper")
+    sleepers = [subprocess.Popen([tmp_path / "odd-sleeper", "1000"]) for _ in range(2)]
+    script = (f". {ROOT}/completions/memtrace.bash\n"
+              "COMP_WORDS=(memtrace -p odd-sl); COMP_CWORD=2; _memtrace 2>/dev/null; printf '%s\\n' \"${COMPREPLY[@]}\"\n")
+
+    def offered():
+        return set(subprocess.run(["bash", "-c", script], capture_output=True, text=True).stdout.splitlines())
+
+    assert offered() == {f"{sleeper.pid} (odd-sleeper)" for sleeper in sleepers}
+    sleepers[0].kill()
+    sleepers[0].wait()
+    assert offered() == {str(sleepers[1].pid)}
+    sleepers[1].kill()
+    sleepers[1].wait()

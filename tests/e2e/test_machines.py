@@ -105,7 +105,7 @@ def test_mapped_as_code(file, started, attach):
     process = memtrace.Process([sys.executable, "-c", text])
     started.append(process)
     process.wait_line("^ready$")
-    tracer = attach(process.pid, "--no-symbols")
+    tracer = attach(process.pid, "-v", "--no-symbols")
     tracer.detach()
     assert any(f"Opening {file}" in line for line in tracer.err), tracer.story()
     assert not any("breakpoint" in line and str(file) in line for line in tracer.out + tracer.err), tracer.story()

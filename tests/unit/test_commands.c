@@ -52,6 +52,8 @@ static void names_cut_short(void **state)
 	assert_int_equal(good("q").id, COMMAND_QUIT);
 	assert_int_equal(good("mon").id, COMMAND_MONITOR);
 	refused("mo", "'mo' may be: monitor, modules");
+	assert_int_equal(good("e").id, COMMAND_QUIT);
+	assert_int_equal(good("detach").id, COMMAND_QUIT);
 	refused("statuses", "unknown command 'statuses'; 'help' lists them");
 	refused("bogus", "unknown command 'bogus'; 'help' lists them");
 	refused("status now", "'now' is too much; usage: status");
@@ -60,8 +62,9 @@ static void names_cut_short(void **state)
 static void help(void **state)
 {
 	(void)state;
-	assert_int_equal(good("help").about, COMMAND_NONE);
-	assert_int_equal(good("help rep").about, COMMAND_REPORT);
+	assert_null(good("help").about);
+	assert_string_equal(good("help rep").about, "report");
+	assert_string_equal(good("help ex").about, "exit");
 	refused("help bogus", "unknown command 'bogus'; 'help' lists them");
 }
 
@@ -111,6 +114,46 @@ static void monitor(void **state)
 	refused("monitor x", "monitor: 'x' is not a time such as 500ms, 10s, 5m or 2h");
 }
 
+static void waiting(void **state)
+{
+	(void)state;
+	assert_int_equal(good("wait 5").wait_ms, 5000);
+	assert_int_equal(good("w 250ms").wait_ms, 250);
+	assert_int_equal(good("wait 0").wait_ms, 0);
+	refused("wait", "usage: wait TIME");
+	refused("wait x", "wait: 'x' is not a time such as 500ms, 10s, 5m or 2h");
+	refused("wait 1 2", "'2' is too much; usage: wait TIME");
+}
+
+static void elsewhere(void **state)
+{
+	struct command_call call = good("report -n 3 > /tmp/a file ");
+
+	(void)state;
+	assert_int_equal(call.id, COMMAND_REPORT);
+	assert_int_equal(call.report.count, 3);
+	assert_int_equal(call.output, COMMAND_TO_FILE);
+	assert_string_equal(call.target, "/tmp/a file");
+	call = good("status|grep -c 'a > b' | cat\r");
+	assert_int_equal(call.id, COMMAND_STATUS);
+	assert_int_equal(call.output, COMMAND_TO_SHELL);
+	assert_string_equal(call.target, "grep -c 'a > b' | cat");
+	call = good(" !ls | wc");
+	assert_int_equal(call.id, COMMAND_SHELL);
+	assert_int_equal(call.output, COMMAND_TO_CONSOLE);
+	assert_string_equal(call.target, "ls | wc");
+	assert_int_equal(good("status").output, COMMAND_TO_CONSOLE);
+	assert_int_equal(good("# a > b | c").id, COMMAND_NONE);
+	refused("report >", "no FILE behind >");
+	refused("report | ", "no COMMAND behind |");
+	refused("!", "no COMMAND behind !");
+	refused("> a", "no command before > or |");
+	refused("clear > a", "'clear' has no answer that could go elsewhere");
+	refused("quit | cat", "'quit' has no answer that could go elsewhere");
+	refused("report 1 2 > a", "'2' is too much; usage: report [-n N] [--sort KEY] [--all] "
+				  "[--json] [CONTEXT]");
+}
+
 static void lines_beyond_measure(void **state)
 {
 	char line[2000];
@@ -149,7 +192,7 @@ static void offers(const char *line, const char *expected)
 static void completion(void **state)
 {
 	(void)state;
-	offers("", "help status report monitor clear modules threads quit");
+	offers("", "help status report monitor clear modules threads wait quit detach exit");
 	offers("mo", "monitor modules");
 	offers("  mo", "monitor modules");
 	offers("st", "status");
@@ -173,6 +216,8 @@ int main(void)
 		cmocka_unit_test(report),
 		cmocka_unit_test(bad_reports),
 		cmocka_unit_test(monitor),
+		cmocka_unit_test(waiting),
+		cmocka_unit_test(elsewhere),
 		cmocka_unit_test(lines_beyond_measure),
 		cmocka_unit_test(completion),
 	};

@@ -200,8 +200,11 @@ static void contradictions(void **state)
 	(void)state;
 	refused("memtrace -p 1 ls",
 		"--pid and a PROGRAM ('ls') contradict each other: give one");
-	refused("memtrace -v -q ls",
-		"--verbose and --quiet contradict each other: more words, or fewer");
+	refused("memtrace -p 12 34 56",
+		"one process at a time, not 12 and 34 (pidof gives every "
+		"process of a name, pidof -s one)");
+	refused("memtrace -p 12 34x",
+		"--pid and a PROGRAM ('34x') contradict each other: give one");
 	refused("memtrace -i -b ls",
 		"--batch and --interactive contradict each other: no console, or one");
 	refused("memtrace -i -d 5s ls", "--duration and --interactive contradict each other: "
