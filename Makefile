@@ -154,7 +154,7 @@ TARGET_SO := $(addprefix $(O)/tests/targets/,plugin_a.so plugin_b.so) \
 	     $(patsubst %.c,$(O)/%.so,$(wildcard tests/targets/*_preload.c))
 # The same programs, built as people build them.
 KINDS := threads-static threads-static-pie threads-nopie threads-stripped operators-static \
-	 hugify-static
+	 hugify-static homonyms-static
 OTHER_LINKER := $(firstword $(foreach l,lld gold,$(if $(shell command -v ld.$l),$l)))
 KINDS += $(OTHER_LINKER:%=threads-lld)
 ifneq ($(filter x86_64-%,$(TRIPLET)),) # gcc's -fsplit-stack is of few CPUs
@@ -177,6 +177,9 @@ $(O)/tests/targets/threads-%: tests/targets/threads.c tests/targets/target.h
 	@mkdir -p $(@D)
 	$(call say,LINK)$(KIND_CC) -std=gnu11 $(TARGET_FLAGS) -o $@ $< $(KIND_FLAGS)
 $(O)/tests/targets/hugify-static: tests/targets/hugify.c tests/targets/target.h
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -static -o $@ $<
+$(O)/tests/targets/homonyms-static: tests/targets/homonyms.c tests/targets/target.h
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -static -o $@ $<
 $(O)/tests/targets/splitstack: tests/targets/splitstack.c tests/targets/target.h

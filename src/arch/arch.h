@@ -156,6 +156,11 @@ struct stub_area {
 	uint8_t bytes[2048];
 };
 
+struct callee { /* one of the two, state_mask bits included */
+	taddr_t target;
+	taddr_t slot; /* where the target's address lies */
+};
+
 struct arch {
 	const char *name;  /* "x86_64" */
 	const char *ports; /* what distributions call it: "armhf or armel" */
@@ -222,9 +227,10 @@ struct arch {
 	 */
 	int (*displace)(const uint8_t *code, size_t len, taddr_t from, taddr_t to,
 			struct displaced *ret, struct err *err);
-	/* Does code (len bytes that stand at `from`) call or jump to target directly?
-	 * NULL: the architecture can't say. */
-	bool (*calls)(const uint8_t *code, size_t len, taddr_t from, taddr_t target);
+	/* Where code (len bytes that stand at `from`, state_mask bits included) leads to: its
+	 * calls and jumps, at most max of them, up to an instruction that is not known. */
+	size_t (*callees)(const uint8_t *code, size_t len, taddr_t from, struct callee *ret,
+			  size_t max);
 	/*
 	 * Lays out and encodes the area at area->base: fills area->bytes/len/trap/
 	 * trap_pc and, per stub, entry, copy, displaced (from code[i], code_len[i]:

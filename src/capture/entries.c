@@ -4,9 +4,8 @@
 #include <elf.h>
 #include <string.h>
 
+#include "capture/evidence.h"
 #include "capture/plan.h"
-
-enum { FORWARD_CODE = 256 };
 
 bool entries_are_of(const struct module *module, const struct arch *arch)
 {
@@ -39,30 +38,37 @@ static bool is_operator(const struct function *function)
 	return strncmp(function->name, "_Z", 2) == 0;
 }
 
-/* libstdc++ in a static program: its operator new calls the malloc beside it. */
-static bool operators_forward(const struct entries *entries)
+/*
+ * Operators: mostly they lead to malloc and free, which are followed.  Where they don't (an
+ * allocator's own), malloc runs in place of operator new if nobody can tell the blocks apart.
+ */
+static bool operator_counts(struct entries *entries, const struct function *function,
+			    const struct image_symbol *symbol)
 {
-	static const char *const names[] = {"_Znwm", "_Znwj"};
-	const struct arch *arch = entries->arch;
-	struct image_symbol malloc_, new_;
-	uint8_t code[FORWARD_CODE];
-
-	if (!entries_find(entries, "malloc", &malloc_))
-		return true; /* no malloc here: it must come from one that is hooked */
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (!entries_find(entries, names[i], &new_))
-			continue;
-		size_t len = new_.size < sizeof(code) ? new_.size : sizeof(code);
-		if (!arch->calls)
-			return false;
-		if (image_read(entries->module->image, new_.value, code, len) == 0 &&
-		    arch->calls(code, len, new_.value, malloc_.value))
-			return true;
-	}
+	if (evidence_leads_on(entries, function, symbol, !entries->same_blocks))
+		return false;
+	if (entries->same_blocks)
+		return true;
+	if (strncmp(function->name, "_Znw", 4) == 0 && !function->name[5] && entries->miss)
+		entries->miss(entries->arg, "operator new",
+			      "it does not get its memory from malloc, and its blocks may be "
+			      "told from malloc's");
 	return false;
 }
 
-int entries_for_each(const struct entries *entries, bool loader,
+static bool counts(struct entries *entries, const struct function *function,
+		   const struct image_symbol *symbol)
+{
+	if (evidence_is_allocators(entries, function, symbol))
+		return !is_operator(function) || operator_counts(entries, function, symbol);
+	if (function->who == WHO_OLD && evidence_has_malloc(entries) &&
+	    !evidence_leads_on(entries, function, symbol, true) && entries->miss)
+		entries->miss(entries->arg, function->name,
+			      "nothing shows that it is the allocator's");
+	return false;
+}
+
+int entries_for_each(struct entries *entries, bool loader,
 		     int (*visit)(void *arg, const struct function *function,
 				  const struct image_symbol *symbol),
 		     void *arg)
@@ -70,15 +76,13 @@ int entries_for_each(const struct entries *entries, bool loader,
 	size_t count;
 	const struct function *functions = hooks_functions(loader, &count);
 	struct image_symbol symbol;
-	bool forward = operators_forward(entries);
 	int rc = 0;
 
-	for (size_t i = 0; i < count && !rc; i++) {
-		if (!entries_find(entries, functions[i].name, &symbol) ||
-		    symbol.type != STT_FUNC)
-			continue;
-		if (!is_operator(&functions[i]) || !forward)
+	evidence_prepare(entries);
+	entries->same_blocks = evidence_delete_is_free(entries);
+	for (size_t i = 0; i < count && !rc; i++)
+		if (entries_find(entries, functions[i].name, &symbol) &&
+		    symbol.type != STT_GNU_IFUNC && counts(entries, &functions[i], &symbol))
 			rc = visit(arg, &functions[i], &symbol);
-	}
 	return rc;
 }

@@ -10,10 +10,25 @@
 
 #include "capture/hooks.h"
 
+enum { ENTRIES_BASIC = 48 };
+
+struct entries_basic {
+	uint64_t value;
+	bool frees;
+};
+
 struct entries { /* of a module */
 	struct module *module;
 	const struct arch *arch; /* the process' */
 	const struct supplies *supplies;
+	/* Of entries_for_each(): may be told, with `arg`, what is left out that may allocate. */
+	void (*miss)(void *arg, const char *function, const char *reason);
+	void *arg;
+	bool same_blocks; /* its operators' blocks are malloc's */
+	/* malloc, free and the others whose names are reserved to them; operators that lead
+	 * there. */
+	struct entries_basic basic[ENTRIES_BASIC];
+	size_t basic_count;
 };
 
 /* Is the module's code of this machine, by its file?  False also where that can't be read. */
@@ -27,10 +42,10 @@ bool entries_find(const struct entries *entries, const char *name, struct image_
 
 /*
  * Calls visit for each function of the table (loader: of the loader's) that the module has,
- * in the table's order, until it returns non-zero, which is returned; else 0.  Left out are
- * operators that get their memory from a function which is visited, or in another module.
+ * in the table's order, until it returns non-zero, which is returned; else 0.  Left out is
+ * what is not the allocator's (evidence.h), and operators that lead to what is followed.
  */
-int entries_for_each(const struct entries *entries, bool loader,
+int entries_for_each(struct entries *entries, bool loader,
 		     int (*visit)(void *arg, const struct function *function,
 				  const struct image_symbol *symbol),
 		     void *arg);

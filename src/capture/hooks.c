@@ -21,37 +21,38 @@
  */
 #define NEW(name, aligned)                                                                     \
 	{                                                                                      \
-		name, CALL_ALLOC, STUB_INSTEAD, 0, aligned ? "memalign" : "malloc", aligned    \
+		name, CALL_ALLOC, STUB_INSTEAD, 0, aligned ? "memalign" : "malloc", aligned,   \
+			WHO_ALLOCATOR                                                          \
 	}
 #define DELETE(name)                                                                           \
 	{                                                                                      \
-		name, CALL_FREE, STUB_ENTRY, 0, NULL, false                                    \
+		name, CALL_FREE, STUB_ENTRY, 0, NULL, false, WHO_ALLOCATOR                     \
 	}
 
 /* clang-format off */
 static const struct function functions[] = {
-	{"malloc",         CALL_ALLOC,        STUB_RETURN, 0, NULL, false},
-	{"free",           CALL_FREE,         STUB_ENTRY,  0, NULL, false},
-	{"calloc",         CALL_CALLOC,       STUB_RETURN, 0, NULL, false},
-	{"realloc",        CALL_REALLOC,      STUB_BOTH,   0, NULL, false},
-	{"reallocarray",   CALL_REALLOCARRAY, STUB_BOTH,   0, NULL, false},
-	{"posix_memalign", CALL_POSIX_ALIGN,  STUB_RETURN, 0, NULL, false},
-	{"aligned_alloc",  CALL_ALLOC,        STUB_RETURN, 1, NULL, false},
-	{"memalign",       CALL_ALLOC,        STUB_RETURN, 1, NULL, false},
-	{"valloc",         CALL_ALLOC,        STUB_RETURN, 0, NULL, false},
-	{"pvalloc",        CALL_ALLOC,        STUB_RETURN, 0, NULL, false},
-	{"cfree",          CALL_FREE,         STUB_ENTRY,  0, NULL, false},
+	{"malloc",         CALL_ALLOC,        STUB_RETURN, 0, NULL, false, WHO_ANY},
+	{"free",           CALL_FREE,         STUB_ENTRY,  0, NULL, false, WHO_ANY},
+	{"calloc",         CALL_CALLOC,       STUB_RETURN, 0, NULL, false, WHO_ANY},
+	{"realloc",        CALL_REALLOC,      STUB_BOTH,   0, NULL, false, WHO_ANY},
+	{"reallocarray",   CALL_REALLOCARRAY, STUB_BOTH,   0, NULL, false, WHO_OLD},
+	{"posix_memalign", CALL_POSIX_ALIGN,  STUB_RETURN, 0, NULL, false, WHO_ALLOCATOR},
+	{"aligned_alloc",  CALL_ALLOC,        STUB_RETURN, 1, NULL, false, WHO_ALLOCATOR},
+	{"memalign",       CALL_ALLOC,        STUB_RETURN, 1, NULL, false, WHO_OLD},
+	{"valloc",         CALL_ALLOC,        STUB_RETURN, 0, NULL, false, WHO_OLD},
+	{"pvalloc",        CALL_ALLOC,        STUB_RETURN, 0, NULL, false, WHO_OLD},
+	{"cfree",          CALL_FREE,         STUB_ENTRY,  0, NULL, false, WHO_OLD},
 	/* C23 7.24.3.4, 7.24.3.5 */
-	{"free_sized",         CALL_FREE,     STUB_ENTRY,  0, NULL, false},
-	{"free_aligned_sized", CALL_FREE,     STUB_ENTRY,  0, NULL, false},
-	{"sigaction",      CALL_SIGACTION,    STUB_ENTRY,  0, NULL, false},
-	{"prctl",          CALL_PRCTL,        STUB_ENTRY,  0, NULL, false},
-	{"seccomp_load",   CALL_SECCOMP,      STUB_ENTRY,  0, NULL, false},
+	{"free_sized",         CALL_FREE,     STUB_ENTRY,  0, NULL, false, WHO_OLD},
+	{"free_aligned_sized", CALL_FREE,     STUB_ENTRY,  0, NULL, false, WHO_OLD},
+	{"sigaction",      CALL_SIGACTION,    STUB_ENTRY,  0, NULL, false, WHO_ANY},
+	{"prctl",          CALL_PRCTL,        STUB_ENTRY,  0, NULL, false, WHO_ANY},
+	{"seccomp_load",   CALL_SECCOMP,      STUB_ENTRY,  0, NULL, false, WHO_ANY},
 	/* jemalloc(3), "Non-standard API" */
-	{"mallocx",        CALL_ALLOC,        STUB_RETURN, 0, NULL, false},
-	{"rallocx",        CALL_REALLOC,      STUB_BOTH,   0, NULL, false},
-	{"dallocx",        CALL_FREE,         STUB_ENTRY,  0, NULL, false},
-	{"sdallocx",       CALL_FREE,         STUB_ENTRY,  0, NULL, false},
+	{"mallocx",        CALL_ALLOC,        STUB_RETURN, 0, NULL, false, WHO_JEMALLOC},
+	{"rallocx",        CALL_REALLOC,      STUB_BOTH,   0, NULL, false, WHO_JEMALLOC},
+	{"dallocx",        CALL_FREE,         STUB_ENTRY,  0, NULL, false, WHO_JEMALLOC},
+	{"sdallocx",       CALL_FREE,         STUB_ENTRY,  0, NULL, false, WHO_JEMALLOC},
 	NEW("_Znwm", false), NEW("_Znam", false), NEW("_Znwj", false), NEW("_Znaj", false),
 	NEW("_ZnwmRKSt9nothrow_t", false), NEW("_ZnamRKSt9nothrow_t", false),
 	NEW("_ZnwjRKSt9nothrow_t", false), NEW("_ZnajRKSt9nothrow_t", false),

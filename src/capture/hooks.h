@@ -34,6 +34,14 @@ enum call {
 	CALL_LOADER,	   /* _dl_debug_state: the list of modules changes */
 };
 
+/* In which modules a name counts; see evidence.h. */
+enum who {
+	WHO_ANY,
+	WHO_ALLOCATOR, /* that have malloc and free */
+	WHO_OLD,       /* the same, and something shows that it is theirs: no part of C */
+	WHO_JEMALLOC,
+};
+
 struct function { /* a name that is looked for in modules */
 	const char *name;
 	enum call call;
@@ -42,6 +50,7 @@ struct function { /* a name that is looked for in modules */
 	const char *instead; /* STUB_INSTEAD: what is run; a name that stands earlier in the
 				table */
 	bool swap;	     /* with its first two arguments exchanged */
+	enum who who;
 };
 
 struct hook {

@@ -33,7 +33,8 @@ struct planning {
 
 static struct entries entries_of(const struct planning *p, struct module *module)
 {
-	return (struct entries){module, p->tracee->arch, p->hooks->supplies};
+	return (struct entries){
+		.module = module, .arch = p->tracee->arch, .supplies = p->hooks->supplies};
 }
 
 static bool seen_before(const struct hooks *hooks, uint32_t instance)
@@ -174,6 +175,13 @@ static int function_found(void *arg, const struct function *function,
 	return hook_add(f->p, f->module, function, symbol, f->err);
 }
 
+static void function_missed(void *arg, const char *function, const char *reason)
+{
+	const struct finding_functions *f = arg;
+
+	f->p->notes->miss(f->p->notes->arg, f->module, function, "%s", reason);
+}
+
 static int functions_find(struct planning *p, struct module *module, bool loader,
 			  struct err *err)
 {
@@ -183,6 +191,8 @@ static int functions_find(struct planning *p, struct module *module, bool loader
 	int rc;
 
 	p->half = NULL;
+	entries.miss = function_missed;
+	entries.arg = &f;
 	rc = entries_for_each(&entries, loader, function_found, &f);
 	if (!rc && p->half)
 		hooks_drop_half(p, module, first);

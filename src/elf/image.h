@@ -53,6 +53,8 @@ uint8_t image_class(const struct image *image);	   /* ELFCLASS* */
 uint16_t image_type(const struct image *image);	   /* ET_EXEC, ET_DYN */
 uint64_t image_entry(const struct image *image);   /* e_entry */
 
+bool image_is_pie(struct image *image);			   /* DF_1_PIE: a program, not a library */
+
 /* The PT_LOADs, ascending; *count of them. */
 const struct image_segment *image_segments(const struct image *image, size_t *count);
 /* How many bytes are code: of the executable sections; of the executable segments, in which
@@ -78,6 +80,10 @@ bool image_symbol_find(struct image *image, const char *name, struct image_symbo
 /* The function that covers vaddr: by size, or the nearest below it within its
  * segment where sizes are 0.  False: none. */
 bool image_symbol_at(struct image *image, uint64_t vaddr, struct image_symbol *ret);
+
+/* The symbol whose address the dynamic linker puts at vaddr, a slot of the
+ * global offset table; NULL: no relocation says so. */
+const char *image_slot_name(struct image *image, uint64_t vaddr);
 
 /* Bytes of the file at a virtual address (what the linker wrote, before any
  * relocation or patch).  0, -EFAULT: not in a segment's file bytes. */

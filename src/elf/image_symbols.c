@@ -323,6 +323,19 @@ bool image_table_is_named(const struct image *image, const struct image_table *t
 	       !strcmp(t->strings + at, name);
 }
 
+const char *image_table_name(const struct image *image, const struct image_table *t,
+			     size_t index)
+{
+	struct cursor c;
+	uint32_t at;
+
+	if (index >= t->count)
+		return NULL;
+	c = cursor_over(t->entries + index * entry_size(image), 4);
+	at = cursor_u32(&c);
+	return at && at < t->strings_len ? t->strings + at : NULL;
+}
+
 bool image_symbol_is_function(const struct image *image, const struct image_symbol *symbol)
 {
 	/* "$a", "$t", "$d", "$x": ARM's marks, no names of anything. */

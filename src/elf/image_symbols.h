@@ -18,6 +18,10 @@ bool image_table_symbol(const struct image *image, const struct image_table *t, 
 bool image_table_is_named(const struct image *image, const struct image_table *t, size_t index,
 			  const char *name);
 
+/* Its name, whether it is defined here or not; NULL: it has none. */
+const char *image_table_name(const struct image *image, const struct image_table *t,
+			     size_t index);
+
 /* Whether it names code: a function, or an untyped label in an executable segment. */
 bool image_symbol_is_function(const struct image *image, const struct image_symbol *symbol);
 

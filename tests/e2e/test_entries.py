@@ -114,3 +114,12 @@ def test_free_that_is_left_alone(tmp_path):
     assert re.search(r"^not followed: \S+/halved: without its free the allocator would be counted wrong$", text, re.M)
     assert "No allocator was found" not in text
     assert "total heap usage: 0 allocs, 0 frees" in "\n".join(process.out + process.err)
+
+
+@pytest.mark.parametrize("kind", ["homonyms", "homonyms-static"])
+def test_names_that_mean_something_else(follow, kind):
+    """A program's own cfree, valloc, mallocx ... are no allocator's: its malloc is followed."""
+    result, report = follow(kind, "20")
+    assert report.counts() == {name: result[name] for name in memtrace.Report.NAMES}
+    assert report["summary"]["frees_of_unknown"] == 0
+    assert report["not_followed"] == ([] if kind == "homonyms" else report["not_followed"])

@@ -83,6 +83,20 @@ def test_allocators_operators(follow, library):
     """Operators of the allocator's own, bad_alloc thrown out of them."""
     result, report = follow("operators", "10", "other", env=preloaded(library))
     assert report.counts() == tally(result)
+    assert not report["not_followed"]
+
+
+def test_allocator_that_checks(target, attach):
+    """One that tells new's blocks from malloc's, and aborts where they are mixed: its operators
+    are let alone, and that is said."""
+    process = target("operators", "10", "other", env=preloaded("libtcmalloc_minimal_debug.so.4"))
+    tracer = attach(process.pid)
+    process.go_on()
+    process.done()
+    report = tracer.detach().consistent()
+    process.go_on()
+    process.result()
+    assert [missed["function"] for missed in report["not_followed"]] == ["operator new"]
 
 
 @pytest.mark.parametrize("library", ALLOCATORS)

@@ -80,9 +80,53 @@ static void test_eintr_final(void **state)
 }
 #endif
 
+/* Calls, jumps, and entries of the PLT, as linkers make them. */
+static void test_callees(void **state)
+{
+	static const uint8_t x86_64[] = {
+		0xf3, 0x0f, 0x1e, 0xfa,		    /* endbr64 */
+		0xe8, 0x00, 0x01, 0x00, 0x00,	    /* call +0x100 */
+		0x75, 0x10,			    /* jne +0x10 */
+		0xff, 0x15, 0x20, 0x00, 0x00, 0x00, /* call *0x20(%rip) */
+		0xf2, 0xff, 0x25, 0x40, 0, 0, 0,    /* bnd jmp *0x40(%rip) */
+		0xff, 0xe0,			    /* jmp *%rax */
+	};
+	static const uint8_t aarch64[] = {
+		0x04, 0x00, 0x00, 0x94, /* bl +16 */
+		0xff, 0xff, 0xff, 0x17, /* b -4 */
+		0x10, 0x01, 0x00, 0x90, /* adrp x16, +0x20000 */
+		0x11, 0xfe, 0x47, 0xf9, /* ldr x17, [x16, #4088] */
+		0x10, 0xe2, 0x3f, 0x91, /* add x16, x16, #4088 */
+		0x20, 0x02, 0x1f, 0xd6, /* br x17 */
+	};
+	static const uint8_t arm[] = {
+		0x02, 0x00, 0x00, 0xeb, /* bl +16 */
+		0x00, 0xc6, 0x8f, 0xe2, /* add ip, pc, #0, 12 */
+		0x10, 0xca, 0x8c, 0xe2, /* add ip, ip, #16, 20: 0x10000 */
+		0x34, 0xf2, 0xbc, 0xe5, /* ldr pc, [ip, #564]! */
+	};
+	struct callee callees[8];
+
+	(void)state;
+	assert_int_equal(arch_x86_64.callees(x86_64, sizeof(x86_64), 0x1000, callees, 8), 4);
+	assert_int_equal(callees[0].target, 0x1109);
+	assert_int_equal(callees[1].target, 0x101b);
+	assert_int_equal(callees[2].slot, 0x1031);
+	assert_int_equal(callees[3].slot, 0x1058);
+	assert_int_equal(arch_x86_64.callees(x86_64, sizeof(x86_64), 0x1000, callees, 1), 1);
+	assert_int_equal(arch_aarch64.callees(aarch64, sizeof(aarch64), 0x1000, callees, 8), 3);
+	assert_int_equal(callees[0].target, 0x1010);
+	assert_int_equal(callees[1].target, 0x1000);
+	assert_int_equal(callees[2].slot, 0x21000 + 4088);
+	assert_int_equal(arch_arm.callees(arm, sizeof(arm), 0x1000, callees, 8), 2);
+	assert_int_equal(callees[0].target, 0x1010);
+	assert_int_equal(callees[1].slot, 0x1004 + 8 + 0x10000 + 564);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_callees),
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_registers),
 #ifdef __x86_64__

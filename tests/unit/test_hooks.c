@@ -534,7 +534,7 @@ static struct module *module_of_program(const struct fixture *f)
 /* A predecessor has hooked it, and was killed with its guardian. */
 static void hook_nameless(struct fixture *f)
 {
-	static char name[] = "valloc";
+	static char name[] = "calloc";
 	struct module *module = module_of_program(f);
 	taddr_t address = (taddr_t)(uintptr_t)nameless, state = arch_native()->state_mask;
 	struct supply supply = {.path = module->path, .build_id_len = module->build_id_len};

@@ -32,4 +32,7 @@ taddr_t aarch64_patch_target(const uint8_t *code, taddr_t function);
 int aarch64_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc,
 		       bool called);
 
+size_t aarch64_callees(const uint8_t *code, size_t len, taddr_t from, struct callee *ret,
+		       size_t max);
+
 #endif

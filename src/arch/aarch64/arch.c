@@ -84,6 +84,7 @@ const struct arch arch_aarch64 = {
 	.magic = aarch64_magic,
 
 	.patch_offset = aarch64_patch_offset,
+	.callees = aarch64_callees,
 	.displace = aarch64_displace,
 	.stubs_build = aarch64_stubs_build,
 	.trap_disarm = aarch64_trap_disarm,

@@ -98,6 +98,7 @@ const struct arch arch_arm = {
 	.magic = arm_magic,
 
 	.patch_offset = arm_patch_offset,
+	.callees = arm_callees,
 	.displace = arm_displace,
 	.stubs_build = arm_stubs_build,
 	.trap_disarm = arm_trap_disarm,

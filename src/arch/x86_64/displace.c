@@ -49,20 +49,6 @@ static bool is_direct_branch(const struct insn *insn)
 	}
 }
 
-bool x86_64_calls(const uint8_t *code, size_t len, taddr_t from, taddr_t target)
-{
-	struct insn insn;
-
-	for (size_t at = 0; at < len; at += insn.len) {
-		if (insn_decode(code + at, len - at, &insn))
-			return false;
-		if ((insn.kind == INSN_CALL || insn.kind == INSN_JMP) &&
-		    from + at + insn.len + (taddr_t)(int64_t)insn.rel == target)
-			return true;
-	}
-	return false;
-}
-
 /* Whether execution stops here: what follows is padding, or reached by a branch. */
 static bool is_end(const struct insn *insn)
 {

@@ -22,7 +22,8 @@ uint32_t x86_64_patch_offset(const uint8_t *code, size_t len);
 int x86_64_displace(const uint8_t *code, size_t len, taddr_t from, taddr_t to,
 		    struct displaced *ret, struct err *err);
 
-bool x86_64_calls(const uint8_t *code, size_t len, taddr_t from, taddr_t target);
+size_t x86_64_callees(const uint8_t *code, size_t len, taddr_t from, struct callee *ret,
+		      size_t max);
 
 /* stub.c: places from sp at trap_pc, see the picture there. */
 enum {
