@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 enum { PATIENCE_MS = 200 };
@@ -35,6 +36,17 @@ static int patience(const struct leaver *leaver)
 	return atomic_load(&leaver->output) == LEAVER_OUTPUT ? 0 : PATIENCE_MS;
 }
 
+static void let_go(struct leaver *leaver)
+{
+	struct signal_event event;
+
+	capture_detach(leaver->capture);
+	while (signals_take_leave(leaver->signals, &event))
+		; /* it came with the first, to say the same */
+	signals_unblock_leave(leaver->signals);
+	ends_within(leaver, -1);
+}
+
 static void *leaver_main(void *arg)
 {
 	struct leaver *leaver = arg;
@@ -42,25 +54,25 @@ static void *leaver_main(void *arg)
 
 	for (;;) {
 		struct pollfd fds[] = {{leaver->end, POLLIN, 0},
-				       {leaver->signals->fd, POLLIN, 0}};
+				       {leaver->signals->fd, POLLIN, 0},
+				       {leaver->timer, POLLIN, 0}};
 
 		poll(fds, ARRAY_SIZE(fds), -1);
 		if (fds[0].revents || ends_within(leaver, patience(leaver)))
 			return NULL;
-		if (!signals_take_leave(leaver->signals, &event)) {
-			if (ends_within(leaver, PATIENCE_MS)) /* one for the main thread */
-				return NULL;
-			continue;
+		if (signals_take_leave(leaver->signals, &event)) {
+			if (cancel(leaver, &event))
+				continue;
+			atomic_store(&leaver->left, event.signo);
+			let_go(leaver);
+			return NULL;
 		}
-		if (cancel(leaver, &event))
-			continue;
-		atomic_store(&leaver->left, event.signo);
-		capture_detach(leaver->capture);
-		while (signals_take_leave(leaver->signals, &event))
-			; /* it came with the first, to say the same */
-		signals_unblock_leave(leaver->signals);
-		ends_within(leaver, -1);
-		return NULL;
+		if (ends_within(leaver, PATIENCE_MS)) /* a signal for the main thread */
+			return NULL;
+		if (fds[2].revents) {
+			let_go(leaver);
+			return NULL;
+		}
 	}
 }
 
@@ -73,6 +85,7 @@ int leaver_start(struct leaver *ret, struct signals *signals, struct capture *ca
 	atomic_init(&ret->left, 0);
 	atomic_init(&ret->output, LEAVER_NO_OUTPUT);
 	ret->end = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ret->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (ret->end < 0)
 		return -errno;
 	rc = pthread_create(&ret->thread, NULL, leaver_main, ret);
@@ -81,6 +94,15 @@ int leaver_start(struct leaver *ret, struct signals *signals, struct capture *ca
 		ret->end = -1;
 	}
 	return -rc;
+}
+
+void leaver_set_timer(struct leaver *leaver, uint64_t ms)
+{
+	struct itimerspec when = {.it_value = {.tv_sec = (time_t)(ms / 1000),
+					       .tv_nsec = (long)(ms % 1000) * 1000000}};
+
+	if (leaver->timer >= 0)
+		timerfd_settime(leaver->timer, 0, &when, NULL);
 }
 
 bool leaver_next(struct leaver *leaver, struct signal_event *ret)
@@ -119,5 +141,7 @@ void leaver_stop(struct leaver *leaver)
 		;
 	pthread_join(leaver->thread, NULL);
 	close(leaver->end);
-	leaver->end = -1;
+	if (leaver->timer >= 0)
+		close(leaver->timer);
+	leaver->end = leaver->timer = -1;
 }

@@ -2,7 +2,7 @@
  * Takes signals when the main thread does not: it may be writing a report to a reader
  * that has stopped reading, or wait for names, while somebody presses Ctrl-C.  Output of the
  * console is cancelled by a Ctrl-C; where it does not end by that, the next one, and what
- * else says leave at once, lets the process go.
+ * else says leave at once, lets the process go.  So does the end of --duration.
  */
 #ifndef MEMTRACE_LEAVER_H
 #define MEMTRACE_LEAVER_H
@@ -18,6 +18,7 @@ struct leaver {
 	struct capture *capture;
 	pthread_t thread;
 	int end;	   /* an eventfd; -1: not started */
+	int timer;	   /* a timerfd; -1: there is none */
 	atomic_int left;   /* the signal that it lets the process go for; 0: none */
 	atomic_int output; /* enum leaver_output */
 };
@@ -30,6 +31,8 @@ enum leaver_output {
 
 /* Watches the signals from now on; both must outlive it.  -errno: it is done without. */
 int leaver_start(struct leaver *ret, struct signals *signals, struct capture *capture);
+/* In so many milliseconds the process is to be let go. */
+void leaver_set_timer(struct leaver *leaver, uint64_t ms);
 /* True, once: it took a signal that says leave. */
 bool leaver_next(struct leaver *leaver, struct signal_event *ret);
 /* From the first to the second a Ctrl-C cancels; returns whether it did. */

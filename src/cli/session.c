@@ -115,6 +115,8 @@ static void on_ready(struct session *s, const char *text)
 	words_say(&s->words, "%s", text);
 	s->due[TIMER_SLOW] = 0;
 	s->due[TIMER_DURATION] = o->duration_ms ? session_now_ms() + o->duration_ms : 0;
+	if (o->duration_ms)
+		leaver_set_timer(&s->leaver, o->duration_ms);
 	begin_names(s);
 	for (size_t i = 0; i < o->commands.len && s->state == RUNNING; i++) {
 		if (!session_command(s, o->commands.at[i]))
@@ -378,14 +380,31 @@ static int begin(struct session *s, struct err *err)
 	return rc;
 }
 
+/* What should not wait for a silent server: the console, the end of --duration, a signal.  A server
+ * that is our own child would not come back. */
+static bool is_wanted(void *arg)
+{
+	const struct session *s = arg;
+	uint64_t due = s->due[TIMER_DURATION];
+	struct pollfd input = {s->console ? console_fd(s->console) : -1, POLLIN, 0};
+
+	if (s->state != RUNNING || !source_is_remote(&s->reporter.source))
+		return false;
+	return atomic_load(&s->leaver.left) || (due && session_now_ms() >= due) ||
+	       poll(&input, 1, 0) > 0;
+}
+
 int session_run(const struct options *options)
 {
-	struct session s = {.options = options, .leaver = {.end = -1}, .feeding = -1};
+	struct session s = {
+		.options = options, .leaver = {.end = -1, .timer = -1}, .feeding = -1};
 	struct err err;
 	int status = 1;
 
 	words_init(&s.words, options->pid ? stdout : stderr, options->quiet);
 	reporter_init(&s.reporter, options, &s.words);
+	s.reporter.source.enough = is_wanted;
+	s.reporter.source.enough_arg = &s;
 	if (begin(&s, &err)) {
 		words_warn(&s.words, "%s", err.text);
 	} else {

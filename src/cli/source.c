@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "symbols/channel.h"
 #include "symbols/discovery.h"
 
 enum {
@@ -55,6 +56,8 @@ static struct resolver_options wish(const struct source *source)
 		.debuginfod = source->options->debuginfod,
 		.say = words_wait,
 		.say_arg = source->words,
+		.enough = source->enough,
+		.enough_arg = source->enough_arg,
 	};
 }
 
@@ -82,15 +85,34 @@ static int call(struct source *source, unsigned limit_ms, endpoint_say_fn *tell,
 	return e ? e : greet(source, fd, err);
 }
 
-static int take_caller(struct source *source, int wait_ms, struct err *err)
+/* The first who calls.  -errno: nobody does; *called: or it is no memtrace-fs. */
+static int take_caller(struct source *source, int wait_ms, bool *called, struct err *err)
 {
 	char from[ENDPOINT_TEXT];
 	int fd, e = endpoint_accept(source->listener, wait_ms, &fd, from, err);
 
+	*called = !e;
 	if (e)
 		return e;
 	words_say(source->words, "memtrace-fs calls from %s", from);
 	return greet(source, fd, err);
+}
+
+/* Who is no memtrace-fs, or closes at once (somebody looks for open ports), is not who is waited
+ * for. */
+static int await_caller(struct source *source, int wait_ms, struct err *err)
+{
+	int64_t end = channel_now() + wait_ms;
+	bool called;
+
+	for (;;) {
+		int64_t left = end - channel_now();
+		int e = take_caller(source, left > 0 ? (int)left : 0, &called, err);
+
+		if (!e || !called)
+			return e;
+		words_say(source->words, "%s: another one is waited for", err->text);
+	}
 }
 
 /* ---- the four ways --------------------------------------------------------------------- */
@@ -123,7 +145,7 @@ static int open_listener(struct source *source, bool needed, struct err *err)
 		  "Waiting for memtrace-fs to connect (%d s at most): the process's files "
 		  "don't say all that is needed",
 		  NEEDED_MS / 1000);
-	return take_caller(source, NEEDED_MS, err);
+	return await_caller(source, NEEDED_MS, err);
 }
 
 /* Whether the server that we are connected with has the program's file. */
@@ -242,8 +264,10 @@ int source_fd(const struct source *source)
 
 bool source_event(struct source *source)
 {
+	bool called;
+
 	if (!is_alive(source))
-		return take_caller(source, 0, NULL) == 0;
+		return take_caller(source, 0, &called, NULL) == 0;
 	resolver_check(source->resolver);
 	return false;
 }
@@ -286,6 +310,6 @@ void source_await(struct source *source)
 	}
 	words_say(source->words, "Waiting for memtrace-fs to connect (%d s at most)",
 		  LAST_MS / 1000);
-	if (take_caller(source, LAST_MS, &err))
+	if (await_caller(source, LAST_MS, &err))
 		say_without(source, &err, true);
 }

@@ -27,6 +27,8 @@ struct source {
 	int listener; /* -l; -1: none */
 	bool lost_told;
 	unsigned pause_ms;
+	bool (*enough)(void *arg); /* resolver_options: set after source_init(), or NULL */
+	void *enough_arg;
 };
 
 void source_init(struct source *source, const struct options *options, struct words *words);

@@ -182,6 +182,16 @@ static int wait_some(struct resolver *r, bool watched, struct err *err)
 	return e == -ETIMEDOUT && channel_now() < until ? 0 : e;
 }
 
+/* Silence is borne for as long as nothing more urgent waits. */
+static int check_patience(struct resolver *r, struct err *err)
+{
+	if (!r->enough || channel_now() < r->heard_at + RESOLVER_SILENCE_MS ||
+	    !r->enough(r->enough_arg))
+		return 0;
+	return err_set(err, -EAGAIN, "memtrace-fs did not answer within %g s",
+		       (double)(channel_now() - r->heard_at) / 1000);
+}
+
 /* Asks what waits and takes answers until no request is under way. */
 static int converse(struct resolver *r, resolver_progress_fn *progress, void *arg,
 		    struct err *err)
@@ -199,7 +209,9 @@ static int converse(struct resolver *r, resolver_progress_fn *progress, void *ar
 		e = ask(r, err);
 		if (e || !r->requests.len)
 			break;
-		e = wait_some(r, progress, err);
+		e = wait_some(r, progress || r->enough, err);
+		if (!e && !progress)
+			e = check_patience(r, err);
 		while (!e && (n = channel_next(&r->channel, &message, err)) > 0)
 			e = resolver_take(r, &message, err);
 		if (e || n < 0) {
@@ -224,15 +236,17 @@ static int converse(struct resolver *r, resolver_progress_fn *progress, void *ar
 static int greet(struct resolver *r, struct err *err)
 {
 	struct wire_hello hello = {WIRE_VERSION, WIRE_VERSION, "memtrace " MEMTRACE_VERSION};
-	int64_t until = channel_now() + r->timeout_ms;
 	struct wire_message message;
 	struct wire_welcome welcome;
 	struct wire_error error;
 	int n, e;
 
 	wire_write_hello(&r->channel.out, ++r->last_id, &hello);
+	r->heard_at = r->answered_at = channel_now();
 	while ((n = channel_next(&r->channel, &message, err)) == 0) {
-		e = channel_wait(&r->channel, until, err);
+		e = wait_some(r, r->enough, err);
+		if (!e)
+			e = check_patience(r, err);
 		if (e)
 			return e;
 	}
@@ -267,6 +281,8 @@ static int resolver_open(int fd, const struct child *child,
 	r->timeout_ms = options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
 	r->say = options->say;
 	r->say_arg = options->say_arg;
+	r->enough = options->enough;
+	r->enough_arg = options->enough_arg;
 	e = channel_init(&r->channel, fd, err);
 	if (e)
 		close(fd);

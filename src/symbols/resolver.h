@@ -49,7 +49,16 @@ struct resolver_options {
 	 * be NULL.  Called from within the functions that wait. */
 	void (*say)(void *arg, const char *text);
 	void *say_arg;
+	/*
+	 * Asked now and then while the server is silent, for RESOLVER_SILENCE_MS at least, and
+	 * nobody watches who could cancel: is something more urgent waiting?  Then the connection
+	 * is given up.  May be NULL.
+	 */
+	bool (*enough)(void *arg);
+	void *enough_arg;
 };
+
+enum { RESOLVER_SILENCE_MS = 1000 };
 
 /* Starts memtrace-fs as a child on a socket pair and greets it.  The child has a
  * process group of its own (Ctrl-C is not for it) and ends when the pair closes. */

@@ -38,6 +38,8 @@ struct resolver {
 	int64_t heard_at;    /* when the last message of any kind came */
 	void (*say)(void *arg, const char *text);
 	void *say_arg;
+	bool (*enough)(void *arg);
+	void *enough_arg;
 };
 
 /* A request is over: what was not answered of a LOOKUP waits again. */

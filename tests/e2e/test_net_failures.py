@@ -729,7 +729,8 @@ def test_listens_and_attaches_at_once(network, made, reference, start, tmp_path,
 
 
 def test_listens_and_waits_for_rows(network, made, reference, start, tmp_path):
-    """The program's stacks need a server: it is not touched before that has called."""
+    """The program's stacks need a server: it is not touched before that has called.  Whoever else
+    calls, and goes or talks of other things, changes nothing."""
     device = made("nothing-left")
     target = start(network.target, device.on_device(device.program))
     target.wait_line("^READY")
@@ -738,6 +739,16 @@ def test_listens_and_waits_for_rows(network, made, reference, start, tmp_path):
     said(memtrace, "Waiting for memtrace-fs to connect (60 s at most): the process's files don't "
          "say all that is needed")
     assert "TracerPid:\t0\n" in open(f"/proc/{target.pid}/status").read()
+    for words in ("", "GET / HTTP/1.0\\r\\n\\r\\n"):
+        start(network.host, "python3", "-c", f"""
+import socket
+with socket.create_connection(("10.77.0.2", 3002)) as s:
+    s.sendall(b"{words}")
+    s.shutdown(socket.SHUT_WR)
+    while s.recv(100):
+        pass
+""").wait()
+    assert memtrace.alive(), memtrace.story()
     start(network.host, net.FS, "-c", "10.77.0.2", device.full, "/usr/lib/debug")
     counted(memtrace)
     work(target, 3)
