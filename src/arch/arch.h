@@ -276,6 +276,10 @@ struct arch {
 	int (*stub_frame)(const struct stub_area *area, const struct stub *stub, taddr_t pc,
 			  bool called);
 
+	/* The instruction that makes a system call, each way that there is; len 0: no more. */
+	struct {
+		uint8_t len, bytes[4];
+	} syscall_insn[2];
 	int16_t page_calls[2]; /* mmap (mmap2), munmap */
 	/*
 	 * Encodes ret for the place `at`; regs: of a thread that stands in a stop by a signal or an

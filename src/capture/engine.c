@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "capture/frames.h"
 #include "capture/heritage.h"
 #include "tracer/attach.h"
 #include "tracer/hide.h"
@@ -173,6 +174,8 @@ static void hold(struct engine *engine)
 	target_limit(engine, &engine->tracee.target);
 	engine->traced = true;
 	engine->tracee.forget = free;
+	engine->tracee.frames = frames_known;
+	engine->tracee.frames_arg = &engine->walker;
 	engine_choose_signal(engine, 0);
 	engine->command = status_command(tracee_alive(&engine->tracee));
 	if (guardian_start(&engine->guardian, engine->undo, &err))

@@ -355,14 +355,16 @@ int heritage_clear(struct tracee *tracee, const struct modules *modules,
 	return rc;
 }
 
-void heritage_wipe(struct tracee *tracee, const struct modules *modules,
+bool heritage_wipe(struct tracee *tracee, const struct modules *modules,
 		   const struct maps *maps)
 {
 	struct heritage h = {.tracee = tracee, .modules = modules, .maps = maps};
+	bool stays;
 
 	areas_find(&h);
 	patches_find(&h);
 	patches_restore(&h);
-	areas_wipe(&h);
+	stays = areas_wipe(&h) != 0;
 	vec_deinit(&h.patches);
+	return stays;
 }

@@ -22,8 +22,9 @@ int heritage_clear(struct tracee *tracee, const struct modules *modules,
 		   const struct maps *maps, void (*handle)(void *arg, struct stop *stop),
 		   void *arg, bool *left, struct err *err);
 
-/* The same at once, for all areas that nobody is in.  The world stands. */
-void heritage_wipe(struct tracee *tracee, const struct modules *modules,
+/* The same at once, for all areas that nobody is in.  True: in some there is somebody, and they
+ * stay.  The world stands. */
+bool heritage_wipe(struct tracee *tracee, const struct modules *modules,
 		   const struct maps *maps);
 
 #endif

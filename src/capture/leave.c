@@ -121,31 +121,42 @@ static int vacate(struct engine *engine)
 }
 
 /* As vacate(): a thread must be where it can make the call. */
-static int unmap(struct engine *engine)
+static void unmap(struct engine *engine)
 {
-	int rc = 0;
+	int why = pages_unmap(&engine->tracee, engine->undo), rc = 0;
 
-	for (unsigned ms = 1; ms <= VACATE_LAST_MS && !rc &&
-			      pages_unmap(&engine->tracee, engine->undo) == -EAGAIN;
-	     ms *= 2) {
+	for (unsigned ms = 1; ms <= VACATE_LAST_MS && !rc && why == -EAGAIN; ms *= 2) {
 		tracee_resume(&engine->tracee);
 		serve_for(engine, ms);
 		rc = stand(engine, NULL);
+		if (!rc)
+			why = pages_unmap(&engine->tracee, engine->undo);
 	}
-	return rc;
+	if (why && !rc)
+		engine_warn(engine, "a page of memtrace's stays mapped in pid %d: %s",
+			    engine->tracee.pid, strerror(-why));
 }
 
+/* What stays does nothing any more, but is said. */
 static void wipe(struct engine *engine)
 {
+	bool stays;
+
 	if (vacate(engine))
 		return;
-	if (!inside_any(&engine->tracee, engine->undo)) {
+	stays = inside_any(&engine->tracee, engine->undo);
+	if (!stays)
 		undo_wipe(engine->undo, &engine->tracee.target);
-		if (unmap(engine))
-			return;
-	}
 	if (engine->left)
-		heritage_wipe(&engine->tracee, &engine->modules, &engine->maps);
+		stays |= heritage_wipe(&engine->tracee, &engine->modules, &engine->maps);
+	if (stays)
+		engine_warn(engine,
+			    "memtrace's stubs stay in pid %d, unused, until a later memtrace takes "
+			    "them away: a thread is in a call of an allocation function, or its "
+			    "stack looks so",
+			    engine->tracee.pid);
+	else
+		unmap(engine);
 }
 
 /* Who has hooked what we had hooked goes on by way of our stubs, which are empty now. */

@@ -383,19 +383,25 @@ static size_t stubs_drop(frame_t *frames, size_t count)
 	return kept;
 }
 
+struct walk_ops walker_ops(struct walker *walker)
+{
+	const struct arch *arch = walker->tracee->arch;
+
+	return (struct walk_ops){row_of,
+				 read_word,
+				 walker,
+				 arch->word_size,
+				 arch->code_mask | arch->state_mask,
+				 .record_below = arch->reg_lr != ARCH_NO_REG,
+				 .no_chain = arch->state_mask != 0,
+				 .first_sp = walker->first_sp};
+}
+
 size_t walker_walk(struct walker *walker, const struct regs *regs, taddr_t ra_slot,
 		   frame_t leaf, frame_t *frames, size_t max, enum walk_end *end)
 {
 	const struct arch *arch = walker->tracee->arch;
-	uint64_t mask = arch->code_mask | arch->state_mask;
-	struct walk_ops ops = {row_of,
-			       read_word,
-			       walker,
-			       arch->word_size,
-			       mask,
-			       .record_below = arch->reg_lr != ARCH_NO_REG,
-			       .no_chain = arch->state_mask != 0,
-			       .first_sp = walker->first_sp};
+	struct walk_ops ops = walker_ops(walker);
 	struct walk_regs start = {0};
 	size_t count;
 
@@ -404,7 +410,7 @@ size_t walker_walk(struct walker *walker, const struct regs *regs, taddr_t ra_sl
 	*end = max > 1 ? WALK_UNREADABLE : WALK_DEPTH;
 	if (max < 2 || walker_word(walker, ra_slot, &start.pc))
 		return 1;
-	start.pc &= mask;
+	start.pc &= ops.code_mask;
 	start.sp = ra_slot + arch->word_size;
 	start.fp = regs_read(arch, regs, arch->reg_fp);
 	count = walk_stack(&ops, &start, false, frames + 1, max - 1, end);

@@ -77,5 +77,7 @@ int walker_word(struct walker *walker, taddr_t addr, uint64_t *ret);
  */
 size_t walker_walk(struct walker *walker, const struct regs *regs, taddr_t ra_slot,
 		   frame_t leaf, frame_t *frames, size_t max, enum walk_end *end);
+/* What a walk by rows asks; the words of the stack come from the window, or are read. */
+struct walk_ops walker_ops(struct walker *walker);
 
 #endif

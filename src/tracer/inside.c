@@ -6,6 +6,11 @@
  * that is above it in the same mapping, or else with the mapping.  Where mappings have grown
  * together that may be more than a stack, so SEARCH_LIMIT bounds what is read of all.
  *
+ * A word may be a stale one that nobody will return by.  Where unwind data says what frames the
+ * stack has, a word in one of them counts only if it is that frame's return address.  But
+ * not in a frame of FRAME_DECIDED bytes or more: it may hold a whole stack, or a context, of
+ * a thread that the program switches to by itself.
+ *
  * What is swapped out, or a page server's to bring, is not read: the one who brings it may stand
  * himself.  Such a stack counts as one that somebody could return from.
  */
@@ -26,6 +31,8 @@ enum {
 	UCONTEXT_HEAD = 5 * 8, /* as far as uc_stack */
 	ALTSTACK_LIMIT = 1 << 30,
 	FRAME_LIMIT = 4096, /* more than a signal frame takes */
+	FRAME_DECIDED = 512, /* less than a ucontext_t or a signal frame has, on every CPU */
+	FRAMES_MOST = 64,
 };
 
 struct search {
@@ -39,6 +46,9 @@ struct search {
 	taddr_t first_sp;	 /* of the process; read when it is needed */
 	bool unsure;		 /* the answer where a stack was not read to its end */
 	bool found;
+	struct stack_frame frames[FRAMES_MOST]; /* of that thread; read when they are needed */
+	size_t frame_count;
+	pid_t frames_of;
 };
 
 static bool search_hits(const struct search *search, taddr_t addr)
@@ -149,18 +159,41 @@ static bool is_behind_stack(struct search *search, struct thread *thread, taddr_
 	return !stack_len(search, thread, sp, at);
 }
 
-/* The words of one window; *other: as stack_hits(). */
-static bool window_hits(const struct search *search, const uint8_t *window, size_t len,
-			taddr_t at, taddr_t *other)
+/* Is the word at `at`, which leads to what is searched for, one that the thread returns by? */
+static bool is_return_address(struct search *search, struct thread *thread, taddr_t at,
+			      taddr_t word)
 {
-	unsigned size = search->tracee->arch->word_size;
+	struct tracee *tracee = search->tracee;
+	const struct stack_frame *frame = search->frames;
+
+	if (search->frames_of != thread->tid) {
+		search->frames_of = thread->tid;
+		search->frame_count = 0;
+		if (tracee->frames && thread->state == THREAD_STOPPED)
+			search->frame_count = tracee->frames(tracee->frames_arg, thread,
+							     search->frames, FRAMES_MOST);
+	}
+	for (size_t i = 0; i + 1 < search->frame_count; i++, frame++)
+		if (at >= frame->sp && at < frame->end)
+			return frame->end - frame->sp >= FRAME_DECIDED || frame[1].pc == word;
+	return true;
+}
+
+/* The words of one window; *other: as stack_hits(). */
+static bool window_hits(struct search *search, struct thread *thread, const uint8_t *window,
+			size_t len, taddr_t at, taddr_t *other)
+{
+	const struct arch *arch = search->tracee->arch;
+	unsigned size = arch->word_size;
 	struct inside_range altstack;
 
 	for (size_t i = 0; i + size <= len; i += size) {
 		uint64_t word = 0;
 
 		memcpy(&word, window + i, size);
-		if (search_hits(search, word))
+		word &= arch->code_mask | arch->state_mask;
+		if (search_hits(search, word) &&
+		    is_return_address(search, thread, at + i, word))
 			return true;
 		if (i + 5 * size <= len && !*other &&
 		    is_altstack(search, window + i, at + i, &altstack))
@@ -191,7 +224,7 @@ static bool stack_hits(struct search *search, struct thread *thread, taddr_t sp,
 					 len - done < sizeof(window) ? len - done
 								     : sizeof(window));
 		n = n < 0 ? 0 : n;
-		if (window_hits(search, window, (size_t)n, sp + done, other))
+		if (window_hits(search, thread, window, (size_t)n, sp + done, other))
 			return true;
 		if (n == (ssize_t)sizeof(window))
 			continue;
@@ -222,6 +255,19 @@ static bool thread_place(const struct search *search, struct thread *thread, tad
 	return true;
 }
 
+/* A function that calls none has its return address there alone. */
+static bool link_register_hits(const struct search *search, struct thread *thread)
+{
+	const struct arch *arch = search->tracee->arch;
+	struct regs *regs;
+
+	if (arch->reg_lr == ARCH_NO_REG || thread->state != THREAD_STOPPED)
+		return false;
+	regs = thread_regs(search->tracee, thread);
+	return !regs || search_hits(search, regs_read(arch, regs, arch->reg_lr) &
+						    (arch->code_mask | arch->state_mask));
+}
+
 static void thread_search(void *arg, struct thread *thread)
 {
 	struct search *search = arg;
@@ -230,6 +276,7 @@ static void thread_search(void *arg, struct thread *thread)
 	if (search->found || thread->state == THREAD_GONE)
 		return;
 	search->found = !thread_place(search, thread, &sp, &pc) || search_hits(search, pc) ||
+			link_register_hits(search, thread) ||
 			stack_hits(search, thread, sp, &other) ||
 			(other && stack_hits(search, thread, other, &other));
 }

@@ -81,6 +81,11 @@ struct stop {
 
 enum { TRACEE_BUCKETS = 1024 };
 
+/* A frame of a stopped thread: pc, or where it will go on, and what of the stack is its. */
+struct stack_frame {
+	taddr_t pc, sp, end;
+};
+
 struct tracee {
 	pid_t pid;
 	const struct arch *arch;
@@ -98,6 +103,11 @@ struct tracee {
 	bool launched;	/* our own child */
 	bool exited;
 	void (*forget)(void *owner);
+	/* Of the layer above, which can unwind: the frames of a thread that is stopped in a
+	 * system call, innermost first, up to the first one that is not known for sure.
+	 * While all threads stand.  NULL: nothing is known. */
+	size_t (*frames)(void *arg, struct thread *thread, struct stack_frame *ret, size_t max);
+	void *frames_arg;
 	VEC(struct {
 		pid_t tid;
 		int status;

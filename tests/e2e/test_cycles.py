@@ -1,4 +1,6 @@
 """Attached and let go, over and over: nothing adds up in the target."""
+import os
+import struct
 import subprocess
 
 import pytest
@@ -47,5 +49,41 @@ def test_on_an_idle_process(target):
     assert memtrace.fingerprint(process.pid) == before
     process.go_on()
     process.done()
+    process.go_on()
+    process.result()
+
+
+def words_into_slack(pid):
+    """Words of a waiting program's innermost frames that lead behind a module's code."""
+    sp = int(memtrace._read_proc(pid, "syscall").split()[-2], 16)
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
+        slacks = [slack[:2] for _, slack in memtrace._segments(pid, mem.fileno()) if slack]
+        words = struct.unpack("<64Q", os.pread(mem.fileno(), 512, sp))
+    return [hex(word) for word in words if any(begin <= word < end for begin, end in slacks)]
+
+
+def test_a_stale_word_is_no_return_address(target, attach):
+    """Where a frame has a hole, words of earlier calls are left; nobody returns by them."""
+    process = target("stale")
+    tracer = attach(process.pid, "--no-symbols")
+    process.go_on()
+    process.done()
+    tracer.detach()
+    assert words_into_slack(process.pid)  # the test is one
+    assert memtrace.slack_bytes(process.pid) == 0
+    assert not any("stay" in line for line in tracer.err), tracer.story()
+    process.go_on()
+    process.result()
+
+
+def test_a_stack_that_nobody_is_on(target, attach):
+    """A program that switches between stacks by itself, within a call of malloc: its stack lies in a
+    frame of the one that is in use, and leads into stubs to which it will return."""
+    process = target("preempted")
+    tracer = attach(process.pid, "--no-symbols")
+    process.go_on()
+    process.done()
+    tracer.detach()
+    assert any("stubs stay" in line for line in tracer.err), tracer.story()
     process.go_on()
     process.result()

@@ -91,4 +91,5 @@ const struct arch arch_aarch64 = {
 	.trap_resign = aarch64_trap_resign,
 	.patch_target = aarch64_patch_target,
 	.stub_frame = aarch64_stub_frame,
+	.syscall_insn = {{4, {0x01, 0x00, 0x00, 0xd4}}},
 };

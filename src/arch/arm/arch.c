@@ -105,4 +105,5 @@ const struct arch arch_arm = {
 	.trap_resign = arm_trap_resign,
 	.patch_target = arm_patch_target,
 	.stub_frame = arm_stub_frame,
+	.syscall_insn = {{4, {0x00, 0x00, 0x00, 0xef}}, {2, {0x00, 0xdf}}},
 };

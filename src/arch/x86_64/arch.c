@@ -97,6 +97,7 @@ const struct arch arch_x86_64 = {
 	.trap_harden = x86_64_trap_harden,
 	.patch_target = x86_64_patch_target,
 	.stub_frame = x86_64_stub_frame,
+	.syscall_insn = {{2, {0x0f, 0x05}}},
 
 	.page_calls = {9, 11},
 	.remote_build = x86_64_remote_build,
