@@ -9,7 +9,7 @@ FUZZ_BIN := $(FUZZ_NAMES:%=$(O)/fuzz/fuzz-%)
 REPLAY_BIN := $(FUZZ_NAMES:%=$(O)/fuzz/replay-%)
 # Of memtrace-fs only what needs no library.
 FUZZ_SRC := $(foreach r,base region arch elf unwind heap symbols tracer report,$(call rwildcard,src/$r)) \
-	    src/serve/http_request.c
+	    src/serve/http_request.c src/serve/dwp_index.c
 FUZZ_OBJ := $(FUZZ_SRC:%.c=$(O)/fuzz/%.o)
 
 .PHONY: fuzz check-fuzz
@@ -38,7 +38,7 @@ check-fuzz: $(REPLAY_BIN)
 	@failed=0; for n in $(FUZZ_NAMES); do \
 		$(O)/fuzz/replay-$$n tests/fuzz/corpus/$$n || failed=1; done; exit $$failed
 
-$(O)/fuzz/replay-%: tests/fuzz/fuzz_%.c $(O)/fuzz/replay.o $(O)/src/serve/http_request.o $(O)/libcore.a
+$(O)/fuzz/replay-%: tests/fuzz/fuzz_%.c $(O)/fuzz/replay.o $(O)/src/serve/http_request.o $(O)/src/serve/dwp_index.o $(O)/libcore.a
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) $(FLAGS) $(CFLAGS) -MMD -MP $(LINK) -o $@ $< $(filter %.o,$^) $(O)/libcore.a
 

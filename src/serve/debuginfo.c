@@ -21,7 +21,9 @@
 
 #include "elf/fingerprint.h"
 #include "serve/functions.h"
+#include "serve/packed.h"
 #include "serve/rows.h"
+#include "serve/split.h"
 #include "serve/store.h"
 #include "serve/units.h"
 
@@ -119,16 +121,18 @@ static void open_alt(struct debuginfo *info, const struct elffile *file,
 		     const struct debuginfo_options *options)
 {
 	struct err err = {};
+	Elf *elf;
 
 	if (search_alt(&options->dirs, file, &info->alt, &err) == 0) {
 		say_reading(info->alt, options);
-		info->dwarf_alt = dwarf_begin_elf(info->alt->elf, DWARF_C_READ, NULL);
+		elf = packed_debug(info->alt, &err);
+		info->dwarf_alt = elf ? dwarf_begin_elf(elf, DWARF_C_READ, NULL) : NULL;
 	}
 	if (info->dwarf_alt) {
 		dwarf_setalt(info->dwarf, info->dwarf_alt);
 		return;
 	}
-	if (info->alt)
+	if (info->alt && !err.code)
 		err_set(&err, -EINVAL, "%s: %s", info->alt->path, dwarf_errmsg(-1));
 	else if (err.code == -ENOENT)
 		err_set(&err, -ENOENT, "%s: the file that dwz made is missing", file->path);
@@ -136,26 +140,34 @@ static void open_alt(struct debuginfo *info, const struct elffile *file,
 }
 
 /* Opens the DWARF of `file`. */
-static void open_dwarf(struct debuginfo *info, const struct elffile *file,
+static void open_dwarf(struct debuginfo *info, struct elffile *file,
 		       const struct debuginfo_options *options)
 {
 	struct err err = {};
+	struct err missing = {};
+	struct splits *splits;
 	const uint8_t *id;
 	size_t len;
+	Elf *elf;
 
 	say_reading(file, options);
-	info->dwarf = dwarf_begin_elf(file->elf, DWARF_C_READ, NULL);
+	elf = packed_debug(file, &err);
+	info->dwarf = elf ? dwarf_begin_elf(elf, DWARF_C_READ, NULL) : NULL;
 	if (!info->dwarf) {
-		err_set(&err, -EINVAL, "%s: %s", file->path, dwarf_errmsg(-1));
+		if (elf)
+			err_set(&err, -EINVAL, "%s: %s", file->path, dwarf_errmsg(-1));
 		remark(info, &err);
 		return;
 	}
 	if (elffile_debugaltlink(file, &id, &len))
 		open_alt(info, file, options);
-	if (units_create(info->dwarf, &info->units, &err) == 0)
+	splits = splits_create(&options->dirs, file, info->dwarf);
+	if (units_create(info->dwarf, splits, &info->units, &missing, &err) == 0)
 		info->names = WIRE_NAMES_LINES;
 	else
 		remark(info, &err);
+	if (missing.code)
+		remark(info, &missing);
 }
 
 static int open_symbols(struct debuginfo *info, struct err *err)

@@ -62,23 +62,34 @@ static int create(int fd, Elf *elf, const char *name, struct elffile **ret, stru
 int elffile_open(const struct search_dirs *dirs, struct files_where where, const char *path,
 		 const char *name, struct elffile **ret, struct err *err)
 {
-	int fd = files_open(dirs, where, path), e;
+	int fd = files_open(dirs, where, path);
 
 	name = name ? name : path;
 	if (fd == -ENOEXEC)
 		return err_set(err, fd, "%s: not an ELF file", name);
 	if (fd < 0)
 		return err_sys(err, fd, "%s", name);
-	e = elffile_open_fd(fd, name, ret, err);
-	if (!e)
-		(*ret)->where = where;
-	return e;
+	return elffile_open_fd(fd, where, path, name, ret, err);
 }
 
-int elffile_open_fd(int fd, const char *name, struct elffile **ret, struct err *err)
+int elffile_open_fd(int fd, struct files_where where, const char *path, const char *name,
+		    struct elffile **ret, struct err *err)
 {
+	struct elffile *file;
+	int e;
+
 	elf_version(EV_CURRENT);
-	return create(fd, elf_begin(fd, ELF_C_READ, NULL), name, ret, err);
+	e = create(fd, elf_begin(fd, ELF_C_READ, NULL), name, &file, err);
+	if (e)
+		return e;
+	file->where = where;
+	file->at = strdup(path);
+	if (!file->at) {
+		elffile_close(file);
+		return err_set(err, -ENOMEM, "%s: no memory", name);
+	}
+	*ret = file;
+	return 0;
 }
 
 /* Bytes of our address space; 0: not to be known. */
@@ -141,8 +152,11 @@ void elffile_close(struct elffile *file)
 {
 	if (!file)
 		return;
+	elf_end(file->debug);
+	free(file->debug_image);
 	elf_end(file->elf);
 	close(file->fd);
+	free(file->at);
 	free(file->path);
 	free(file);
 }
@@ -185,11 +199,9 @@ bool elffile_has_code(const struct elffile *file)
 	       (!section_find(file->elf, ".text", &shdr) && !elffile_has(file, ".debug_info"));
 }
 
-const uint8_t *elffile_section(const struct elffile *file, const char *section, size_t *len)
+static const uint8_t *bytes_of(Elf_Scn *scn, const GElf_Shdr *shdr, size_t *len)
 {
-	GElf_Shdr shdr;
-	Elf_Scn *scn = section_find(file->elf, section, &shdr);
-	Elf_Data *data = scn && shdr.sh_type != SHT_NOBITS ? elf_rawdata(scn, NULL) : NULL;
+	Elf_Data *data = scn && shdr->sh_type != SHT_NOBITS ? elf_rawdata(scn, NULL) : NULL;
 
 	if (!data || !data->d_buf || !data->d_size)
 		return NULL;
@@ -197,19 +209,26 @@ const uint8_t *elffile_section(const struct elffile *file, const char *section, 
 	return data->d_buf;
 }
 
-const uint8_t *elffile_section_plain(const struct elffile *file, const char *section,
-				     size_t *len)
+const uint8_t *elffile_section(const struct elffile *file, const char *section, size_t *len)
+{
+	GElf_Shdr shdr;
+	Elf_Scn *scn = section_find(file->elf, section, &shdr);
+
+	return bytes_of(scn, &shdr, len);
+}
+
+const uint8_t *elffile_section_plain(Elf *elf, const char *section, size_t *len)
 {
 	GElf_Shdr shdr;
 	GElf_Chdr chdr;
-	Elf_Scn *scn = section_find(file->elf, section, &shdr);
+	Elf_Scn *scn = section_find(elf, section, &shdr);
 
 	/* Where libdw was here before, it is plain already. */
 	if (scn && (shdr.sh_flags & SHF_COMPRESSED) &&
 	    (!gelf_getchdr(scn, &chdr) || chdr.ch_size > MAX_PLAIN ||
 	     elf_compress(scn, 0, 0) < 0))
 		return NULL;
-	return elffile_section(file, section, len);
+	return bytes_of(scn, &shdr, len);
 }
 
 bool elffile_section_place(const struct elffile *file, const char *section, off_t *begin,

@@ -18,8 +18,11 @@ enum { ELFFILE_MAX_BUILD_ID = 64 };
 struct elffile {
 	char *path;		  /* in words: where it was found */
 	struct files_where where; /* whose path that is */
+	char *at;		  /* the path there; or NULL */
 	int fd;
 	Elf *elf;
+	Elf *debug; /* of packed_debug(), when that is another one; or NULL */
+	uint8_t *debug_image;
 	uint8_t build_id[ELFFILE_MAX_BUILD_ID];
 	uint8_t build_id_len; /* 0: none */
 };
@@ -28,8 +31,9 @@ struct elffile {
  * Its errors; -ENOEXEC: not an ELF file. */
 int elffile_open(const struct search_dirs *dirs, struct files_where where, const char *path,
 		 const char *name, struct elffile **ret, struct err *err);
-/* The same with a descriptor of a regular file, which is taken over, also on failure. */
-int elffile_open_fd(int fd, const char *name, struct elffile **ret, struct err *err);
+/* The same with a descriptor of files_open(), which is taken over, also on failure. */
+int elffile_open_fd(int fd, struct files_where where, const char *path, const char *name,
+		    struct elffile **ret, struct err *err);
 /* What an ELF file has packed into its .gnu_debugdata (xz), as an ELF file of its own.
  * -ENOENT: there is none. */
 int elffile_open_minidebug(const struct elffile *file, struct elffile **ret, struct err *err);
@@ -41,9 +45,8 @@ bool elffile_has_code(const struct elffile *file);
 bool elffile_has(const struct elffile *file, const char *section);
 /* The bytes of a section as they stand in the file, in libelf's memory; NULL: none. */
 const uint8_t *elffile_section(const struct elffile *file, const char *section, size_t *len);
-/* The same, decompressed where the file has them compressed. */
-const uint8_t *elffile_section_plain(const struct elffile *file, const char *section,
-				     size_t *len);
+/* The same, decompressed where they are compressed. */
+const uint8_t *elffile_section_plain(Elf *elf, const char *section, size_t *len);
 
 /* Where they stand: [begin, end) of the file.  False: none. */
 bool elffile_section_place(const struct elffile *file, const char *section, off_t *begin,

@@ -16,7 +16,8 @@ struct rows {
 static bool give_debug_frame(struct rows *rows, const struct elffile *file)
 {
 	size_t len;
-	const uint8_t *bytes = elffile_section_plain(file, ".debug_frame", &len);
+	const uint8_t *bytes = elffile_section_plain(file->debug ? file->debug : file->elf,
+						     ".debug_frame", &len);
 
 	return !bytes || image_debug_frame_give(rows->image, bytes, len);
 }

@@ -10,6 +10,8 @@
 
 #include <elfutils/libdw.h>
 
+#include "serve/packed.h"
+
 void sources_tidy(char *path)
 {
 	char *to = path;
@@ -51,9 +53,10 @@ static bool unit_has(Dwarf_Die *unit, const char *path)
 	return found;
 }
 
-bool sources_has(const struct elffile *debug, char *path)
+bool sources_has(struct elffile *debug, char *path)
 {
-	Dwarf *dwarf = dwarf_begin_elf(debug->elf, DWARF_C_READ, NULL);
+	Elf *elf = packed_debug(debug, NULL);
+	Dwarf *dwarf = elf ? dwarf_begin_elf(elf, DWARF_C_READ, NULL) : NULL;
 	Dwarf_CU *cu = NULL;
 	Dwarf_Die unit;
 	bool found = false;

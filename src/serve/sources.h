@@ -6,7 +6,7 @@
 
 /* Whether the line tables of `debug` name the source `path` (absolute).  "." and ".." in
  * either are what they are in a path without symbolic links; path becomes such a one. */
-bool sources_has(const struct elffile *debug, char *path);
+bool sources_has(struct elffile *debug, char *path);
 
 /* Removes "//", "." and ".." from an absolute path, in place. */
 void sources_tidy(char *path);

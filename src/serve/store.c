@@ -265,7 +265,7 @@ static void consider(struct hunt *h, uint32_t dir, const char *path)
 		return;
 	}
 	h->tried++;
-	if (elffile_open_fd(fd, name, &file, NULL))
+	if (elffile_open_fd(fd, (struct files_where){FILES_SERVED, dir}, path, name, &file, NULL))
 		return;
 	if (is_same_build(h, file, &why)) {
 		keep(h, file);
@@ -404,6 +404,11 @@ int store_find_build_id(const struct search_dirs *dirs, const uint8_t *build_id,
 		return err_set(err, -ENOENT, "no file of this build-id");
 	*ret = found;
 	return 0;
+}
+
+uint32_t store_dirs(const struct store *store)
+{
+	return (uint32_t)store->roots.len;
 }
 
 int store_open(struct store *store, uint32_t dir, const char *path)

@@ -38,6 +38,8 @@ void store_find(const struct search_dirs *dirs, const struct search_for *who,
 int store_find_build_id(const struct search_dirs *dirs, const uint8_t *build_id, size_t len,
 			bool debug, struct elffile **ret, struct err *err);
 
+/* How many directories there are. */
+uint32_t store_dirs(const struct store *store);
 /* Opens a file below the directory of this number: root_open(). */
 int store_open(struct store *store, uint32_t dir, const char *path);
 

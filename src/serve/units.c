@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "serve/demangle.h"
+#include "serve/split.h"
 
 enum { MAX_DEPTH = 256 }; /* of DIEs within DIEs; deeper ones are left out */
 
@@ -53,8 +54,11 @@ struct scope {
 };
 
 struct unit {
-	Dwarf_Die die;	/* has the line table */
-	Dwarf_Die tree; /* has the functions: the same, or the split unit of a skeleton */
+	Dwarf_Die die;	     /* has the line table */
+	Dwarf_Die tree;	     /* has the functions: the same, or the split unit of a skeleton */
+	bool skeleton;	     /* until the tree is read */
+	uint64_t id;	     /* of a skeleton */
+	struct split *split; /* or NULL */
 	bool read;
 	VEC(struct scope) scopes;
 	struct marks marks;
@@ -62,6 +66,7 @@ struct unit {
 
 struct units {
 	VEC(struct unit) list;
+	struct splits *splits;
 	struct marks marks;
 };
 
@@ -139,18 +144,37 @@ static int32_t marks_find(const struct marks *marks, uint64_t address)
 	return low ? marks->list.at[low - 1].owner : -1;
 }
 
-/* Adds the addresses of a DIE.  Discarded code stands at 0: nothing of a loaded file
- * does. */
-static bool spans_add(struct spans *spans, Dwarf_Die *die, int32_t owner, int32_t depth)
+/* Spans of one owner that are being added. */
+struct adding {
+	struct spans *spans;
+	int32_t owner, depth;
+	bool ok;
+};
+
+/* Discarded code stands at 0: nothing of a loaded file does. */
+static bool span_add(void *arg, uint64_t begin, uint64_t end)
 {
+	struct adding *a = arg;
+
+	if (begin && begin < end)
+		a->ok = vec_push(&a->spans->list,
+				 ((struct span){begin, end, a->owner, a->depth}));
+	return a->ok;
+}
+
+/* Adds the addresses of a DIE. */
+static bool spans_add(struct spans *spans, struct split *split, Dwarf_Die *die, int32_t owner,
+		      int32_t depth)
+{
+	struct adding a = {spans, owner, depth, true};
 	Dwarf_Addr base, begin, end;
 	ptrdiff_t at = 0;
 
-	while ((at = dwarf_ranges(die, at, &base, &begin, &end)) > 0)
-		if (begin && begin < end &&
-		    !vec_push(&spans->list, ((struct span){begin, end, owner, depth})))
-			return false;
-	return true;
+	if (split)
+		split_ranges(split, die, span_add, &a);
+	while (!split && a.ok && (at = dwarf_ranges(die, at, &base, &begin, &end)) > 0)
+		span_add(&a, begin, end);
+	return a.ok;
 }
 
 /* ---- one unit's tree ----------------------------------------------------------------------
@@ -169,7 +193,7 @@ static int32_t scope_add(struct walk *walk, Dwarf_Die *die, int32_t parent, int 
 	int32_t index = (int32_t)walk->unit->scopes.len;
 
 	if (vec_push(&walk->unit->scopes, ((struct scope){.die = *die, .parent = parent})) &&
-	    spans_add(&walk->spans, die, index, depth))
+	    spans_add(&walk->spans, walk->unit->split, die, index, depth))
 		return index;
 	walk->short_of_memory = true;
 	return -1;
@@ -219,12 +243,24 @@ static void walk_children(struct walk *walk, Dwarf_Die *parent, int32_t scope, i
 	} while (!walk->short_of_memory && dwarf_siblingof(&die, &die) == 0);
 }
 
+/* The functions of a skeleton; without them it has lines. */
+static void open_split(struct units *units, struct unit *unit, struct err *why)
+{
+	unit->skeleton = false;
+	unit->split =
+		units->splits ? split_open(units->splits, &unit->die, unit->id, why) : NULL;
+	if (unit->split)
+		unit->tree = split_tree(unit->split);
+}
+
 /* A unit whose tree can't be read whole has lines, and the functions found until then. */
-static void unit_read(struct unit *unit)
+static void unit_read(struct units *units, struct unit *unit)
 {
 	struct walk walk = {.unit = unit};
 
 	unit->read = true;
+	if (unit->skeleton)
+		open_split(units, unit, NULL);
 	/* An assembler makes functions of labels; the symbol table knows better names. */
 	if (dwarf_srclang(&unit->tree) == DW_LANG_Mips_Assembler)
 		return;
@@ -278,7 +314,9 @@ static void call_site(struct unit *unit, struct scope *scope, struct wire_frame 
 	ret->line = number_of(&scope->die, DW_AT_call_line);
 	/* File 0 is a file from DWARF 5 on; before, it is none, and libdw knows. */
 	if (dwarf_hasattr(&scope->die, DW_AT_call_file) &&
-	    dwarf_getsrcfiles(&unit->tree, &files, &count) == 0 && number < count)
+	    (dwarf_getsrcfiles(&unit->tree, &files, &count) == 0 ||
+	     dwarf_getsrcfiles(&unit->die, &files, &count) == 0) &&
+	    number < count)
 		ret->file = dwarf_filesrc(files, number, NULL, NULL);
 }
 
@@ -304,7 +342,7 @@ size_t units_frames(struct units *units, uint64_t vaddr, struct wire_frame *ret,
 	if (!unit)
 		return 0;
 	if (!unit->read)
-		unit_read(unit);
+		unit_read(units, unit);
 	ret[0] = (struct wire_frame){};
 	line_of(unit, vaddr, &ret[0]);
 	index = marks_find(&unit->marks, vaddr);
@@ -328,29 +366,50 @@ size_t units_frames(struct units *units, uint64_t vaddr, struct wire_frame *ret,
 /* ---- the units of a file --------------------------------------------------------------------
  */
 
-static bool unit_add(struct units *units, struct spans *spans, Dwarf_Die *die, Dwarf_Die *split)
+static bool unit_add(struct units *units, struct spans *spans, Dwarf_CU *cu, Dwarf_Die *die,
+		     bool skeleton)
 {
-	struct unit unit = {.die = *die, .tree = split->addr ? *split : *die};
+	struct unit unit = {.die = *die, .tree = *die, .skeleton = skeleton};
 	int32_t index = (int32_t)units->list.len;
 	size_t before = spans->list.len;
 
-	if (!spans_add(spans, die, index, 0))
+	if (skeleton)
+		dwarf_cu_info(cu, NULL, NULL, NULL, NULL, &unit.id, NULL, NULL);
+	if (!spans_add(spans, NULL, die, index, 0))
 		return false;
 	return spans->list.len == before || vec_push(&units->list, unit);
 }
 
-int units_create(Dwarf *dw, struct units **ret, struct err *err)
+/* Whether the units that were split off are there is seen by the first: it must be known
+ * before anybody asks. */
+static void try_split(struct units *units, struct err *missing)
+{
+	missing->code = 0;
+	for (size_t i = 0; i < units->list.len; i++)
+		if (units->list.at[i].skeleton) {
+			open_split(units, &units->list.at[i], missing);
+			return;
+		}
+}
+
+int units_create(Dwarf *dw, struct splits *splits, struct units **ret, struct err *missing,
+		 struct err *err)
 {
 	struct units *units = calloc(1, sizeof(*units));
 	struct spans spans = {};
 	Dwarf_CU *cu = NULL;
-	Dwarf_Die die, split;
+	Dwarf_Die die;
 	uint8_t type;
 	bool ok = units;
 
-	while (ok && dwarf_get_units(dw, cu, &cu, NULL, &type, &die, &split) == 0)
+	if (!units) {
+		splits_destroy(splits);
+		return err_set(err, -ENOMEM, "no memory for the index of units");
+	}
+	units->splits = splits;
+	while (ok && dwarf_get_units(dw, cu, &cu, NULL, &type, &die, NULL) == 0)
 		if (type == DW_UT_compile || type == DW_UT_skeleton)
-			ok = unit_add(units, &spans, &die, &split);
+			ok = unit_add(units, &spans, cu, &die, type == DW_UT_skeleton);
 	ok = ok && marks_build(&units->marks, &spans);
 	vec_deinit(&spans.list);
 	if (!ok || !units->list.len) {
@@ -358,6 +417,7 @@ int units_create(Dwarf *dw, struct units **ret, struct err *err)
 		return ok ? err_set(err, -ENOENT, "no unit says where its code is")
 			  : err_set(err, -ENOMEM, "no memory for the index of units");
 	}
+	try_split(units, missing);
 	*ret = units;
 	return 0;
 }
@@ -375,5 +435,6 @@ void units_destroy(struct units *units)
 	}
 	vec_deinit(&units->list);
 	vec_deinit(&units->marks.list);
+	splits_destroy(units->splits);
 	free(units);
 }

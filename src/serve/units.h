@@ -11,10 +11,13 @@
 #include "symbols/wire.h"
 
 struct units;
+struct splits;
 
 /* The index of units by address; a unit's own tree is read when it is first asked for.
- * dw must stay open.  -ENOENT: no unit says where its code is. */
-int units_create(Dwarf *dw, struct units **ret, struct err *err);
+ * dw must stay open.  -ENOENT: no unit says where its code is.  Units that are split off are
+ * had from splits, which is taken over; `missing` says which could not be, or has code 0. */
+int units_create(Dwarf *dw, struct splits *splits, struct units **ret, struct err *missing,
+		 struct err *err);
 void units_destroy(struct units *units); /* NULL is allowed */
 
 /*

@@ -1,6 +1,7 @@
 /* What memtrace-fs says of its own test program, whose functions and lines are known here;
  * and the demanglers. */
 #include "serve/debuginfo.h"
+#include "serve/dwp_index.h"
 
 #include <errno.h>
 #include <link.h>
@@ -346,7 +347,8 @@ static void test_functions_of_arm(void **state)
 	(void)state;
 
 	arm_file_write(fileno(temporary));
-	assert_int_equal(elffile_open_fd(dup(fileno(temporary)), "made up", &file, NULL), 0);
+	assert_int_equal(
+		elffile_open_fd(dup(fileno(temporary)), host, "", "made up", &file, NULL), 0);
 	assert_int_equal(functions_add(functions, file, NULL), 0);
 	t32 = functions_find(functions, "t32");
 	a32 = functions_find(functions, "a32");
@@ -503,7 +505,7 @@ static void test_dies_that_go_round(void **state)
 	struct wire_frame frames[4];
 	struct rusage before, after;
 	struct units *units;
-	struct err err;
+	struct err err, missing;
 	Dwarf *dwarf;
 	Elf *elf;
 	(void)state;
@@ -512,7 +514,7 @@ static void test_dies_that_go_round(void **state)
 	elf = elf_memory((char *)file, write_file(file));
 	dwarf = dwarf_begin_elf(elf, DWARF_C_READ, NULL);
 	assert_non_null(dwarf);
-	assert_int_equal(units_create(dwarf, &units, &err), 0);
+	assert_int_equal(units_create(dwarf, NULL, &units, &missing, &err), 0);
 	getrusage(RUSAGE_SELF, &before);
 	assert_int_equal(units_frames(units, 0x1010, frames, 4, NULL), 0);
 	getrusage(RUSAGE_SELF, &after);
@@ -522,9 +524,46 @@ static void test_dies_that_go_round(void **state)
 	elf_end(elf);
 }
 
+/* A package's index (DWARF 5, 7.3.5.3), and each way in which it does not hold together. */
+static void test_dwp_index(void **state)
+{
+	static const uint32_t good[] = {5,    3,    2,	  2,	/* columns, units, slots */
+					0x11, 0xaa, 0x22, 0xbb, /* ids */
+					2,    1,		/* their rows */
+					1,    3,    8,		/* info, abbrev, rnglists */
+					10,   20,   30,	  11,	21, 31, /* offsets */
+					40,   50,   60,	  41,	51, 61};
+	static const struct {
+		size_t at;
+		uint32_t value;
+	} broken[] = {{0, 3},	{1, 17}, {1, 4}, {2, 3},  {2, 1}, {3, 3},
+		      {3, ~0u}, {8, 0},	 {8, 3}, {22, 0}, {23, 0}};
+	const uint64_t id = 0xaa00000011;
+	uint32_t bytes[ARRAY_SIZE(good)];
+	struct dwp_unit unit;
+	(void)state;
+
+	assert_true(dwp_index_find((const uint8_t *)good, sizeof(good), id, &unit));
+	assert_int_equal(unit.parts[DWP_INFO].offset, 11);
+	assert_int_equal(unit.parts[DWP_INFO].len, 41);
+	assert_int_equal(unit.parts[DWP_RNGLISTS].offset, 31);
+	assert_int_equal(unit.parts[DWP_RNGLISTS].len, 61);
+	assert_int_equal(unit.parts[DWP_LINE].len, 0);
+	assert_false(dwp_index_find((const uint8_t *)good, sizeof(good), id + 1, &unit));
+	assert_false(dwp_index_find((const uint8_t *)good, sizeof(good), 0, &unit));
+	for (size_t len = 0; len < sizeof(good); len++)
+		assert_false(dwp_index_find((const uint8_t *)good, len, id, &unit));
+	for (size_t i = 0; i < ARRAY_SIZE(broken); i++) {
+		memcpy(bytes, good, sizeof(good));
+		bytes[broken[i].at] = broken[i].value;
+		assert_false(dwp_index_find((const uint8_t *)bytes, sizeof(bytes), id, &unit));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_dwp_index),
 		cmocka_unit_test(test_demangle_cxx),
 		cmocka_unit_test(test_demangle_growing),
 		cmocka_unit_test(test_demangle_rust_legacy),
