@@ -98,6 +98,16 @@ static int threads_describe(struct engine *engine, struct snapshot *snapshot)
 	return 0;
 }
 
+static uint64_t resident_bytes(struct engine *engine)
+{
+	pid_t alive = engine->ended && engine->end != CAPTURE_DETACHED
+			      ? 0
+			      : status_alive(engine->tracee.pid);
+	struct status status;
+
+	return alive && !status_read(alive, 0, &status) ? status.resident_kb * 1024 : 0;
+}
+
 int engine_snapshot(struct engine *engine, struct snapshot **ret, struct err *err)
 {
 	struct snapshot *snapshot;
@@ -113,6 +123,7 @@ int engine_snapshot(struct engine *engine, struct snapshot **ret, struct err *er
 	snapshot->running = !engine->ended || engine->end == CAPTURE_DETACHED;
 	snapshot->blind = !engine->hooks.allocators && !snapshot->totals.allocs &&
 			  (engine->ended || !engine->loading);
+	snapshot->resident_bytes = resident_bytes(engine);
 	snapshot->region_bytes = region_memory(engine->region);
 	snapshot->command = command_copy(engine->command);
 	rc = snapshot->command ? modules_describe(engine, snapshot) : -ENOMEM;

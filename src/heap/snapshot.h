@@ -36,7 +36,7 @@ struct snapshot_thread {
 
 struct snapshot_missed { /* what is not followed, and therefore in no count */
 	char *module;	 /* its path */
-	char *function; /* NULL: all of the module */
+	char *function;	 /* NULL: all of the module */
 	char *reason;
 };
 void snapshot_missed_deinit(struct snapshot_missed *missed);
@@ -61,7 +61,8 @@ struct snapshot {
 	size_t thread_count;
 	struct snapshot_missed *missed;
 	size_t missed_count;
-	uint64_t region_bytes; /* memory of memtrace's own tables */
+	uint64_t resident_bytes; /* of the process; 0: it has ended */
+	uint64_t region_bytes;	 /* memory of memtrace's own tables */
 };
 
 /* Copies totals, nodes and contexts of a region; the rest stays zero for the

@@ -122,6 +122,41 @@ void json_render(FILE *out, const struct names_line *lines, size_t count, void *
 	}
 }
 
+/* RFC 3339, UTC; to the second, or the hundredth of it. */
+static void print_time(FILE *out, const struct timespec *when, bool hundredths)
+{
+	struct tm tm;
+
+	if (!gmtime_r(&when->tv_sec, &tm)) {
+		fputs("null", out);
+		return;
+	}
+	fprintf(out, "\"%04d-%02d-%02dT%02d:%02d:%02d", tm.tm_year + 1900, tm.tm_mon + 1,
+		tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+	if (hundredths)
+		fprintf(out, ".%02ld", when->tv_nsec / 10000000);
+	fputs("Z\"", out);
+}
+
+/* A time of a context; null: it has not allocated. */
+static void print_ticks(FILE *out, const struct snapshot *s, const struct region_context *c,
+			uint32_t ticks)
+{
+	uint32_t ago = ticks < s->ticks_now ? s->ticks_now - ticks : 0;
+	struct timespec when = s->taken;
+
+	when.tv_sec -= ago / 100;
+	when.tv_nsec -= (long)(ago % 100) * 10000000;
+	if (when.tv_nsec < 0) {
+		when.tv_nsec += 1000000000;
+		when.tv_sec--;
+	}
+	if (c->allocs)
+		print_time(out, &when, true);
+	else
+		fputs("null", out);
+}
+
 static void print_context(FILE *out, const struct report_job *job, const struct names *names,
 			  uint32_t id)
 {
@@ -133,9 +168,14 @@ static void print_context(FILE *out, const struct report_job *job, const struct 
 	fprintf(out,
 		"    {\"id\": %" PRIu32 ", \"in_use_bytes\": %" PRIu64
 		", \"in_use_blocks\": %" PRIu64 ", \"allocs\": %" PRIu64 ", \"frees\": %" PRIu64
-		", \"allocated_bytes\": %" PRIu64 ",\n     \"stack\": [",
+		", \"allocated_bytes\": %" PRIu64 ", \"peak_bytes\": %" PRIu64,
 		id, report_in_use_bytes(c), report_in_use_blocks(c), c->allocs, c->frees,
-		c->allocated_bytes);
+		c->allocated_bytes, c->peak_bytes);
+	fputs(", \"first_time\": ", out);
+	print_ticks(out, job->snapshot, c, c->first_time);
+	fputs(", \"last_time\": ", out);
+	print_ticks(out, job->snapshot, c, c->last_time);
+	fputs(",\n     \"stack\": [", out);
 	for (size_t i = 0; i < count; i++) {
 		const struct names_entry *entry = names_find(names, frames[i]);
 
@@ -167,19 +207,6 @@ static int print_contexts(FILE *out, struct report_job *job, const struct names 
 
 /* ---- the rest --------------------------------------------------------------- */
 
-/* RFC 3339, UTC. */
-static void print_time(FILE *out, const struct timespec *when)
-{
-	struct tm tm;
-
-	if (!gmtime_r(&when->tv_sec, &tm)) {
-		fputs("null", out);
-		return;
-	}
-	fprintf(out, "\"%04d-%02d-%02dT%02d:%02d:%02dZ\"", tm.tm_year + 1900, tm.tm_mon + 1,
-		tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
-}
-
 static void print_head(FILE *out, const struct report_job *job)
 {
 	const struct snapshot *s = job->snapshot;
@@ -194,7 +221,15 @@ static void print_head(FILE *out, const struct report_job *job)
 		json_string(out, *arg);
 	}
 	fputs("],\n  \"time\": ", out);
-	print_time(out, &s->taken);
+	print_time(out, &s->taken, false);
+	fputs(",\n  \"started\": ", out);
+	print_time(out, &s->started, true);
+	fprintf(out, ",\n  \"duration\": %.2f,\n  \"running\": %s,\n  \"rss_bytes\": ",
+		report_seconds(s), s->running ? "true" : "false");
+	if (s->resident_bytes)
+		fprintf(out, "%" PRIu64, s->resident_bytes);
+	else
+		fputs("null", out);
 	fputs(",\n  \"engine\": ", out);
 	json_string(out, s->engine);
 	fputs(",\n", out);
@@ -206,12 +241,46 @@ static void print_summary(FILE *out, const struct region_totals *t)
 		"  \"summary\": {\"in_use_bytes\": %" PRIu64 ", \"in_use_blocks\": %" PRIu64
 		", \"allocs\": %" PRIu64 ", \"frees\": %" PRIu64 ",\n"
 		"    \"allocated_bytes\": %" PRIu64 ", \"freed_bytes\": %" PRIu64
-		", \"frees_of_unknown\": %" PRIu64 ", \"lost_events\": %" PRIu64,
+		", \"peak_bytes\": %" PRIu64 ", \"frees_of_unknown\": %" PRIu64
+		", \"lost_events\": %" PRIu64,
 		t->allocated_bytes - t->freed_bytes, t->allocs - t->frees, t->allocs, t->frees,
-		t->allocated_bytes, t->freed_bytes, t->frees_of_unknown, t->lost_events);
+		t->allocated_bytes, t->freed_bytes, t->peak_bytes, t->frees_of_unknown,
+		t->lost_events);
 	if (t->overflow_blocks)
 		fprintf(out, ", \"overflow_blocks\": %" PRIu64, t->overflow_blocks);
 	fputs("},\n", out);
+}
+
+/* Of the contexts that the report is about, those that -n leaves out.  On one line, as
+ * decode_layout.c writes what names are not put into; the same below. */
+static void print_left_out(FILE *out, const struct report_job *job)
+{
+	uint64_t bytes = 0, blocks = 0;
+
+	for (size_t i = job->shown; i < job->count; i++) {
+		bytes += report_in_use_bytes(&job->snapshot->contexts[job->ids[i]]);
+		blocks += report_in_use_blocks(&job->snapshot->contexts[job->ids[i]]);
+	}
+	fprintf(out,
+		"  \"left_out\": {\"contexts\": %zu, \"in_use_bytes\": %" PRIu64
+		", \"in_use_blocks\": %" PRIu64 "},\n",
+		job->count - job->shown, bytes, blocks);
+}
+
+static void print_threads(FILE *out, const struct snapshot *s)
+{
+	fputs("  \"threads\": [", out);
+	for (size_t i = 0; i < s->thread_count; i++) {
+		const struct snapshot_thread *t = &s->threads[i];
+
+		fprintf(out, "%s{\"tid\": %d, \"name\": ", i ? ", " : "", t->tid);
+		json_string(out, t->name);
+		fputs(", \"state\": ", out);
+		json_string(out, t->state);
+		fprintf(out, ", \"allocs\": %" PRIu64 ", \"frees\": %" PRIu64 "}", t->allocs,
+			t->frees);
+	}
+	fputs("],\n", out);
 }
 
 /* What a module without build-id is known by. */
@@ -269,6 +338,8 @@ int json_write(struct report_job *job, FILE *out, struct err *err)
 	not_followed_json(job->snapshot, out);
 	failed = print_contexts(out, job, names, err);
 	if (!failed) {
+		print_left_out(out, job);
+		print_threads(out, job->snapshot);
 		print_modules(out, job, names);
 		failed = report_check(out, err);
 	}

@@ -106,6 +106,7 @@ void status_parse(const char *text, struct status *ret)
 	ret->init = is_init(text);
 	ret->seccomp = (int)field_number(text, "\nSeccomp:", 10);
 	ret->has_memory = field(text, "\nVmSize:") != NULL;
+	ret->resident_kb = field_number(text, "\nVmRSS:", 10);
 }
 
 /* With tens of thousands of supplementary groups the file is that long. */

@@ -17,8 +17,9 @@ struct status { /* /proc/PID/task/TID/status, proc(5) */
 	unsigned threads;
 	uint64_t cap_permitted, cap_effective;			    /* bit CAP_* */
 	uint64_t pending, shared_pending, blocked, ignored, caught; /* bit signo - 1 */
-	bool init;	 /* the first process of its pid namespace */
-	int seccomp;	 /* 0 none, 1 strict, 2 filter */
+	bool init;   /* the first process of its pid namespace */
+	int seccomp; /* 0 none, 1 strict, 2 filter */
+	uint64_t resident_kb;
 	bool has_memory; /* false: a kernel thread or a zombie */
 };
 

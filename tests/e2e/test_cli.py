@@ -335,9 +335,21 @@ def test_json(leaky, tmp_path):
     report = json.loads(path.read_text())
     assert report["summary"] == {
         "in_use_bytes": 240, "in_use_blocks": 21, "allocs": 21, "frees": 0,
-        "allocated_bytes": 240, "freed_bytes": 0, "frees_of_unknown": 0, "lost_events": 0}
+        "allocated_bytes": 240, "freed_bytes": 0, "peak_bytes": 240, "frees_of_unknown": 0, "lost_events": 0}
     assert [(c["in_use_bytes"], c["in_use_blocks"]) for c in report["contexts"]] == [(140, 20), (100, 1)]
     assert report["command"] == [leaky]
+
+
+def test_json_of_a_process_that_lives(sleeper):
+    """What the console tells of it, and what the kernel does."""
+    result = run("-q", "--format=json", "-b", "-x", "wait 100ms", "-p", sleeper.pid)
+    report = json.loads(result.stdout)
+    status = pathlib.Path(f"/proc/{sleeper.pid}/status").read_text()
+    assert report["rss_bytes"] == 1024 * int(re.search(r"VmRSS:\s+(\d+) kB", status)[1])
+    assert report["running"] is True
+    assert 0.1 <= report["duration"] < 60
+    assert [(t["tid"], t["name"], t["allocs"]) for t in report["threads"]] == [(sleeper.pid, "cat", 0)]
+    assert report["left_out"] == {"contexts": 0, "in_use_bytes": 0, "in_use_blocks": 0}
 
 
 def test_closed_files():

@@ -180,6 +180,7 @@ static void case_snapshot(void)
 	heap->started = (struct timespec){1645633899, 100000000};
 	heap->ticks_now = 1240;
 	heap->running = true;
+	heap->resident_bytes = 1048576;
 	heap->module_count = 3;
 	heap->modules = calloc(3, sizeof(*heap->modules));
 	case_module(&heap->modules[0], 1, "/src/demo", 0x555500000000, true);

@@ -20,6 +20,10 @@ static void test_whole_report(void **state)
 	(void)state;
 	case_demo();
 	case_snapshot();
+	heap->thread_count = 2;
+	heap->threads = calloc(2, sizeof(*heap->threads));
+	heap->threads[0] = (struct snapshot_thread){16563, "d\x1b", "running", 111, 55};
+	heap->threads[1] = (struct snapshot_thread){16564, "w", "sleeping", 0, 0};
 	expect_report(
 		&knowing, &names, &json,
 		"{\n"
@@ -28,15 +32,22 @@ static void test_whole_report(void **state)
 		"  \"pid\": 16563,\n"
 		"  \"command\": [\"./demo\", \"-x\"],\n"
 		"  \"time\": \"2022-02-23T16:31:51Z\",\n"
+		"  \"started\": \"2022-02-23T16:31:39.10Z\",\n"
+		"  \"duration\": 12.40,\n"
+		"  \"running\": true,\n"
+		"  \"rss_bytes\": 1048576,\n"
 		"  \"engine\": \"breakpoint\",\n"
 		"  \"summary\": {\"in_use_bytes\": 552, \"in_use_blocks\": 56, \"allocs\": "
 		"111, \"frees\": 55,\n"
-		"    \"allocated_bytes\": 967, \"freed_bytes\": 415, \"frees_of_unknown\": 0, "
+		"    \"allocated_bytes\": 967, \"freed_bytes\": 415, \"peak_bytes\": 552, "
+		"\"frees_of_unknown\": 0, "
 		"\"lost_events\": 0},\n"
 		"  \"not_followed\": [],\n"
 		"  \"contexts\": [\n"
 		"    {\"id\": 1, \"in_use_bytes\": 265, \"in_use_blocks\": 5, \"allocs\": 10, "
-		"\"frees\": 5, \"allocated_bytes\": 530,\n"
+		"\"frees\": 5, \"allocated_bytes\": 530, \"peak_bytes\": 265, "
+		"\"first_time\": \"2022-02-23T16:31:40.10Z\", \"last_time\": "
+		"\"2022-02-23T16:31:40.10Z\",\n"
 		"     \"stack\": [\n"
 		"      {\"pc\": \"0x7f0000009f00\", \"module\": \"/lib/libc.so.6\", "
 		"\"offset\": \"0x9f00\", \"build_id\": null, \"function\": \"malloc\", "
@@ -53,7 +64,9 @@ static void test_whole_report(void **state)
 		"false}],\n"
 		"     \"stack_end\": \"root\"},\n"
 		"    {\"id\": 2, \"in_use_bytes\": 150, \"in_use_blocks\": 50, \"allocs\": "
-		"100, \"frees\": 50, \"allocated_bytes\": 300,\n"
+		"100, \"frees\": 50, \"allocated_bytes\": 300, \"peak_bytes\": 150, "
+		"\"first_time\": \"2022-02-23T16:31:41.10Z\", \"last_time\": "
+		"\"2022-02-23T16:31:41.10Z\",\n"
 		"     \"stack\": [\n"
 		"      {\"pc\": \"0x7f0000009f00\", \"module\": \"/lib/libc.so.6\", "
 		"\"offset\": \"0x9f00\", \"build_id\": null, \"function\": \"malloc\", "
@@ -78,7 +91,9 @@ static void test_whole_report(void **state)
 		"false}],\n"
 		"     \"stack_end\": \"depth\"},\n"
 		"    {\"id\": 3, \"in_use_bytes\": 137, \"in_use_blocks\": 1, \"allocs\": 1, "
-		"\"frees\": 0, \"allocated_bytes\": 137,\n"
+		"\"frees\": 0, \"allocated_bytes\": 137, \"peak_bytes\": 137, "
+		"\"first_time\": \"2022-02-23T16:31:42.10Z\", \"last_time\": "
+		"\"2022-02-23T16:31:42.10Z\",\n"
 		"     \"stack\": [\n"
 		"      {\"pc\": \"0x7f0000009f00\", \"module\": \"/lib/libc.so.6\", "
 		"\"offset\": \"0x9f00\", \"build_id\": null, \"function\": \"malloc\", "
@@ -91,6 +106,12 @@ static void test_whole_report(void **state)
 		"\"plugin_init\", \"file\": null, \"line\": null, \"inlined\": false, "
 		"\"guess\": true}],\n"
 		"     \"stack_end\": \"no-unwind-data\"}],\n"
+		"  \"left_out\": {\"contexts\": 0, \"in_use_bytes\": 0, "
+		"\"in_use_blocks\": 0},\n"
+		"  \"threads\": [{\"tid\": 16563, \"name\": \"d\\u001b\", \"state\": "
+		"\"running\", "
+		"\"allocs\": 111, \"frees\": 55}, {\"tid\": 16564, \"name\": \"w\", \"state\": "
+		"\"sleeping\", \"allocs\": 0, \"frees\": 0}],\n"
 		"  \"modules\": [\n"
 		"    {\"path\": \"/src/demo\", \"build_id\": \"8a3f01\", \"begin\": "
 		"\"0x555500000000\", \"end\": \"0x555500010000\", \"symbols_from\": \"its own "
@@ -123,6 +144,25 @@ static void test_strings_of_the_target(void **state)
 	free(text);
 }
 
+/* What -n leaves out, and what is not there any more. */
+static void test_left_out(void **state)
+{
+	struct report_options options = json;
+	char *text;
+
+	(void)state;
+	case_demo();
+	case_snapshot();
+	heap->running = false;
+	heap->resident_bytes = 0;
+	options.count = 1;
+	text = case_report(&knowing, NULL, &options);
+	assert_non_null(strstr(text, "\"left_out\": {\"contexts\": 2, \"in_use_bytes\": 287, "
+				     "\"in_use_blocks\": 51},\n  \"threads\": [],\n"));
+	assert_non_null(strstr(text, "\"running\": false,\n  \"rss_bytes\": null,\n"));
+	free(text);
+}
+
 static void test_one_context_and_unknown_places(void **state)
 {
 	const frame_t stack[] = {frame_of(FRAME_NOWHERE, 0x7f0012345678) | FRAME_EXACT,
@@ -138,17 +178,19 @@ static void test_one_context_and_unknown_places(void **state)
 	options.context = 4;
 	text = case_report(&knowing, NULL, &options);
 	assert_null(strstr(text, "\"id\": 3"));
-	assert_non_null(strstr(text,
-			       "    {\"id\": 4, \"in_use_bytes\": 0, \"in_use_blocks\": 1, "
-			       "\"allocs\": 1, \"frees\": 0, \"allocated_bytes\": 0,\n"
-			       "     \"stack\": [\n"
-			       "      {\"pc\": \"0x7f0012345678\", \"module\": null, "
-			       "\"offset\": null, \"build_id\": null, \"function\": null, "
-			       "\"file\": null, \"line\": null, \"inlined\": false},\n"
-			       "      {\"pc\": \"0x10\", \"module\": null, \"offset\": null, "
-			       "\"build_id\": null, \"function\": null, \"file\": null, "
-			       "\"line\": null, \"inlined\": false}],\n"
-			       "     \"stack_end\": \"no-module\"}],\n"));
+	assert_non_null(strstr(
+		text, "    {\"id\": 4, \"in_use_bytes\": 0, \"in_use_blocks\": 1, "
+		      "\"allocs\": 1, \"frees\": 0, \"allocated_bytes\": 0, \"peak_bytes\": 0, "
+		      "\"first_time\": \"2022-02-23T16:31:43.10Z\", \"last_time\": "
+		      "\"2022-02-23T16:31:43.10Z\",\n"
+		      "     \"stack\": [\n"
+		      "      {\"pc\": \"0x7f0012345678\", \"module\": null, "
+		      "\"offset\": null, \"build_id\": null, \"function\": null, "
+		      "\"file\": null, \"line\": null, \"inlined\": false},\n"
+		      "      {\"pc\": \"0x10\", \"module\": null, \"offset\": null, "
+		      "\"build_id\": null, \"function\": null, \"file\": null, "
+		      "\"line\": null, \"inlined\": false}],\n"
+		      "     \"stack_end\": \"no-module\"}],\n"));
 	assert_non_null(strstr(text, "\"lost_events\": 0, \"overflow_blocks\": 5}"));
 	free(text);
 }
@@ -233,6 +275,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_whole_report, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_strings_of_the_target, case_begin,
 						case_end),
+		cmocka_unit_test_setup_teardown(test_left_out, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_one_context_and_unknown_places, case_begin,
 						case_end),
 		cmocka_unit_test(test_words_for_ends),
