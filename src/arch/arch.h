@@ -75,6 +75,7 @@ struct stub {
 	bool thumb;                 /* ARM: it is T32 code */
 	uint32_t instead;           /* STUB_INSTEAD: index of the stub, an earlier one, of what is run */
 	bool swap;                  /* STUB_INSTEAD: with its first two arguments exchanged */
+	bool must_stay;             /* somebody's breakpoint is on the first instruction: see `stays` */
 	struct displaced displaced; /* by arch->displace() for a copy at `copy` */
 	/* filled in by arch->stubs_build(): */
 	taddr_t entry;       /* where the patch jumps to */
@@ -82,8 +83,20 @@ struct stub {
 	taddr_t trap_entry;  /* return address of its call of the trap, entry side (0: none) */
 	taddr_t copy_return; /* return address of its call of the copy (0: STUB_ENTRY) */
 	taddr_t trap_return; /* return address of its call of the trap, return side (0: none) */
-	uint8_t patch[16];   /* arch->patch_len bytes for `function` */
+	uint8_t patch[16];   /* arch->patch_len bytes for stub_patch_at() */
+	/*
+	 * Bytes of the first instruction, where it stays in place in front of the patch: what
+	 * a uprobe replaces and runs elsewhere, by the file.  It has then been executed when
+	 * the stub is entered, which takes back by how much it lowered sp; the copy runs it
+	 * again.
+	 */
+	uint32_t stays, lowered;
 };
+
+static inline taddr_t stub_patch_at(const struct stub *stub)
+{
+	return stub->function + stub->stays;
+}
 
 /*
  * A system call that a thread of the target makes for us, in code that needs nobody (see
@@ -243,6 +256,9 @@ struct arch {
 	int (*stubs_build)(struct stub_area *area, int signo, struct stub *stubs, size_t count,
 			   const uint8_t *const *code, const size_t *code_len, size_t *failed,
 			   struct err *err);
+	/* Is there a breakpoint of somebody's that covers no more than the first byte of an
+	 * instruction?  NULL: the architecture has none. */
+	bool (*is_breakpoint)(const uint8_t *code);
 	/* The bytes that, written at area->trap, make the trap return at once.  len <= 8. */
 	uint32_t (*trap_disarm)(uint8_t *ret);
 	/*

@@ -106,8 +106,9 @@ static int patch_write(struct hook *hook, struct tracee *tracee, struct undo *un
 		       struct err *err)
 {
 	const struct module *module = modules_by_instance(modules, hook->instance);
-	int rc = undo_patch(undo, &tracee->target, hook->stub.function,
-			    hook->code.bytes + hook->stub.skipped, hook->stub.patch,
+	taddr_t at = stub_patch_at(&hook->stub);
+	int rc = undo_patch(undo, &tracee->target, at,
+			    hook->code.bytes + (at - hook->address), hook->stub.patch,
 			    tracee->arch->patch_len);
 
 	if (rc)

@@ -4,6 +4,8 @@
  *    memory == file                               as it should be
  *    memory != file where a relocation writes     memory is right (text relocations)
  *    memory != file, a jump into an area of stubs a predecessor's patch: the file is right
+ *    memory != file in the first byte: a break-   the file is right: it is a uprobe's
+ *              point instruction
  *    memory != file otherwise                     somebody else works there: nobody can
  *                                                 say what is meant to run
  *
@@ -23,7 +25,7 @@ void code_deinit(struct code *code)
 {
 	free(code->bytes);
 	free(code->there);
-	*code = (struct code){NULL, NULL, 0, 0};
+	*code = (struct code){.len = 0};
 }
 
 /* ---- how long it is ---------------------------------------------------- */
@@ -100,12 +102,17 @@ static size_t patch_find(const struct code *code, struct tracee *tracee,
 	return code->len;
 }
 
-static void compare(struct code *code, struct image *image, uint64_t vaddr, size_t patch,
-		    size_t patch_len)
+static void compare(struct code *code, const struct arch *arch, struct image *image,
+		    uint64_t vaddr, size_t patch)
 {
+	size_t from = arch->patch_offset(code->bytes, code->len);
+
+	code->breakpoint = arch->is_breakpoint && from < code->len &&
+			   code->there[from] != code->bytes[from] &&
+			   arch->is_breakpoint(code->there + from);
 	code->whole = code->len;
-	for (size_t at = 0; at < code->len; at++) {
-		bool patched = at - patch < patch_len;
+	for (size_t at = from + code->breakpoint; at < code->len; at++) {
+		bool patched = at - patch < arch->patch_len;
 
 		if (code->there[at] == code->bytes[at] && !patched)
 			continue;
@@ -124,7 +131,7 @@ int code_read(struct code *ret, struct tracee *tracee, const struct modules *mod
 	      const struct maps *maps, const struct module *module, uint64_t vaddr, bool thumb,
 	      size_t len)
 {
-	struct code code = {calloc(1, len), calloc(1, len), len, 0};
+	struct code code = {.bytes = calloc(1, len), .there = calloc(1, len), .len = len};
 	size_t least = tracee->arch->patch_len;
 	taddr_t address = module->bias + vaddr;
 	int rc = code.bytes && code.there ? 0 : -ENOMEM;
@@ -140,8 +147,8 @@ int code_read(struct code *ret, struct tracee *tracee, const struct modules *mod
 		code_deinit(&code);
 		return rc;
 	}
-	compare(&code, module->image, vaddr,
-		patch_find(&code, tracee, modules, maps, address | thumb), least);
+	compare(&code, tracee->arch, module->image, vaddr,
+		patch_find(&code, tracee, modules, maps, address | thumb));
 	*ret = code;
 	return 0;
 }

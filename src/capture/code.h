@@ -9,8 +9,9 @@ struct code {
 	uint8_t *bytes; /* as the module's file and its relocations make it */
 	uint8_t *there; /* as it was in memory */
 	size_t len;
-	size_t whole; /* so many bytes at its beginning are in memory as in `bytes`, or under a
-			 predecessor's patch */
+	size_t whole; /* up to there, from where a patch may begin, is in memory what is in
+			 `bytes`, or a predecessor's patch over it */
+	bool breakpoint; /* of somebody's, on the first instruction (which counts as whole) */
 };
 
 void code_deinit(struct code *code);

@@ -176,7 +176,7 @@ void hooks_forget_unmapped(struct hooks *hooks, struct undo *undo,
 			hooks->list.at[kept++] = *hook;
 			continue;
 		}
-		undo_forget(undo, hook->stub.function, hook->stub.function + 1);
+		undo_forget(undo, stub_patch_at(&hook->stub), stub_patch_at(&hook->stub) + 1);
 		hook_deinit(hook);
 	}
 	hooks->list.len = kept;
@@ -238,7 +238,7 @@ const struct hook *hooks_by_site(const struct hooks *hooks, taddr_t site, bool *
 const struct hook *hooks_by_patch(const struct hooks *hooks, taddr_t addr)
 {
 	for (size_t i = 0; i < hooks->list.len; i++)
-		if (hooks->list.at[i].applied && hooks->list.at[i].stub.function == addr)
+		if (hooks->list.at[i].applied && stub_patch_at(&hooks->list.at[i].stub) == addr)
 			return &hooks->list.at[i];
 	return NULL;
 }

@@ -132,6 +132,7 @@ static int hook_read(struct planning *p, struct module *module, struct hook *hoo
 	skip = arch->patch_offset(hook->code.bytes, hook->code.len);
 	hook->stub.function = hook->address + skip;
 	hook->stub.skipped = skip;
+	hook->stub.must_stay = hook->code.breakpoint;
 	if (hook->code.whole >= skip + arch->patch_len || hook->code.whole == hook->code.len)
 		return 0;
 	p->notes->miss(p->notes->arg, module, hook->function->name, CHANGED);

@@ -99,6 +99,12 @@ int undo_area(struct undo *undo, struct target *target, taddr_t base, const void
 	return rc;
 }
 
+/* The one breakpoint that is shorter than a patch: x86's int3, here over our jmp. */
+static bool has_breakpoint(const struct undo_patch *patch, const uint8_t *there)
+{
+	return patch->now[0] == 0xe9 && there[0] == 0xcc;
+}
+
 /*
  * Writes only what is still ours: somebody may have changed it behind us.  A breakpoint on the
  * first byte (of a uprobe, say) keeps that byte, and everything behind it comes back: who
@@ -108,9 +114,9 @@ static int patch_restore(const struct undo_patch *patch, struct target *target)
 {
 	uint8_t there[sizeof(patch->old)];
 	int rc = target_read(target, patch->addr, there, patch->len);
-	uint32_t from = !rc && there[0] != patch->now[0];
+	uint32_t from = !rc && has_breakpoint(patch, there);
 
-	if (rc || from >= patch->len || memcmp(there + from, patch->now + from, patch->len - from))
+	if (rc || memcmp(there + from, patch->now + from, patch->len - from))
 		return rc;
 	return target_write(target, patch->addr + from, patch->old + from, patch->len - from);
 }
@@ -118,9 +124,21 @@ static int patch_restore(const struct undo_patch *patch, struct target *target)
 static bool patch_is_undone(const struct undo_patch *patch, struct target *target)
 {
 	uint8_t there[sizeof(patch->old)];
+	uint32_t from;
 
-	return target_read(target, patch->addr, there, patch->len) || /* nothing is there */
-	       !memcmp(there + 1, patch->old + 1, patch->len - 1);
+	if (target_read(target, patch->addr, there, patch->len))
+		return true; /* nothing is there */
+	from = has_breakpoint(patch, there);
+	return !memcmp(there + from, patch->old + from, patch->len - from);
+}
+
+/* Of several on one place the first knows the original. */
+static bool patch_is_first(const struct undo *undo, uint32_t index)
+{
+	for (uint32_t i = 0; i < index; i++)
+		if (undo->patch[i].active && undo->patch[i].addr == undo->patch[index].addr)
+			return false;
+	return true;
 }
 
 size_t undo_others(const struct undo *undo, struct target *target, taddr_t *first)
@@ -131,7 +149,7 @@ size_t undo_others(const struct undo *undo, struct target *target, taddr_t *firs
 		const struct undo_patch *patch = &undo->patch[i];
 
 		if (!patch->active || undo_covers(undo, patch->addr) ||
-		    patch_is_undone(patch, target))
+		    patch_is_undone(patch, target) || !patch_is_first(undo, i))
 			continue;
 		if (!count++)
 			*first = patch->addr;

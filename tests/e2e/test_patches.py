@@ -1,6 +1,8 @@
 """What may be patched: code that is whole, still there, and that nobody else leads into."""
 import os
 import re
+import shutil
+import subprocess
 import time
 
 import pytest
@@ -136,3 +138,91 @@ def test_a_hook_and_who_comes_next(target, attach, started, detached):
         assert comes_next.wait() == 1
         assert "no allocator of pid" in "\n".join(comes_next.err)
     goes_on(process)
+
+
+class Uprobes:
+    """Kernel probes on functions of a file, as perf probe, bpftrace and bcc set them."""
+
+    def __init__(self, tracefs, file):
+        self.tracefs, self.file, self.group = tracefs, file, f"memtrace_{os.getpid()}"
+        self.names = []
+
+    def symbol(self, name):
+        table = subprocess.run(["readelf", "-sW", "--dyn-syms", self.file], capture_output=True, text=True).stdout
+        return next(line.split()[1] for line in table.splitlines()
+                    if len(line.split()) > 7 and line.split()[7].split("@")[0] == name)
+
+    def write(self, file, text):
+        out = os.open(self.tracefs / file, os.O_WRONLY | os.O_APPEND)  # nothing that seeks
+        try:
+            os.write(out, text.encode())
+        finally:
+            os.close(out)
+
+    def put(self, *names):
+        for name in names:
+            self.write("uprobe_events", f"p:{self.group}/{name} {self.file}:0x{self.symbol(name)}\n")
+            self.names.append(name)
+            self.write(f"events/{self.group}/{name}/enable", "1")
+
+    def remove(self):
+        for name in self.names:
+            self.write(f"events/{self.group}/{name}/enable", "0")
+            self.write("uprobe_events", f"-:{self.group}/{name}\n")
+        self.names = []
+
+
+@pytest.fixture
+def uprobes(tmp_path):
+    """uprobes(file), where the kernel and our rights have them."""
+    tracefs = tmp_path / "tracefs"
+    tracefs.mkdir()
+    if subprocess.run(["mount", "-t", "tracefs", "none", tracefs], capture_output=True).returncode:
+        pytest.skip("no tracefs to be had")
+    made = []
+
+    def make(file):
+        made.append(Uprobes(tracefs, file))
+        return made[-1]
+
+    try:
+        if not (tracefs / "uprobe_events").exists():
+            pytest.skip("the kernel has no uprobes")
+        yield make
+    finally:
+        for probes in made:
+            probes.remove()
+        subprocess.run(["umount", tracefs], check=True)
+
+
+ORDERS = {"first": ("put", "attach", "detach", "remove"), "left before": ("put", "attach", "remove", "detach"),
+          "within": ("attach", "put", "remove", "detach"), "outlives": ("attach", "put", "detach", "remove")}
+
+
+@on_x86_64
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS.keys())
+def test_uprobes(target, attach, uprobes, tmp_path, order):
+    """Probes on a libc that only the target uses, put and removed before us, with us, behind us: nobody is harmed,
+    everything is counted."""
+    names = ("malloc", "free", "calloc", "realloc", "posix_memalign")
+    libc = tmp_path / "libc.so.6"
+    with open("/proc/self/maps") as maps:
+        shutil.copy(next(line.split()[-1] for line in maps if "libc.so.6" in line), libc)
+    process = target("entries", "5", env={**os.environ, "LD_LIBRARY_PATH": str(tmp_path)})
+    probes, tracer = uprobes(libc), None
+    for step in order:
+        if step == "put":
+            probes.put(*names)
+        elif step == "remove":
+            probes.remove()
+        elif step == "attach":
+            tracer = attach(process.pid, "--no-symbols")
+        if step in ("put", "attach") and tracer and probes.names:
+            process.go_on()
+            process.done()
+        elif step == "detach":
+            report = tracer.detach(check=not probes.names).consistent()
+    assert "not followed" not in "\n".join(tracer.err)
+    process.go_on()
+    result = process.result()
+    assert report.counts() == {name: result[name] for name in memtrace.Report.NAMES}

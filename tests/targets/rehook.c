@@ -23,9 +23,10 @@ NOINLINE static void allocate(void)
 }
 
 #ifdef __x86_64__
-enum { PATCH = 5 };
+enum { PATCH = 5, SOME = 16 };
 
-static unsigned char *entry, kept[PATCH];
+static unsigned char *entry, kept[SOME];
+static int len; /* of what is kept: whole instructions, of which the tracer's jump is the last */
 
 static void writable(unsigned char *at)
 {
@@ -50,25 +51,29 @@ static void hook(void)
 	int32_t distance;
 
 	entry = dlsym(RTLD_DEFAULT, "malloc");
-	code = mmap(entry - (64 << 20), 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	memcpy(kept, entry, PATCH);
-	if (kept[0] != 0xe9) {
+	while (len < SOME - PATCH && entry[len] != 0xe9)
+		len++;
+	memcpy(kept, entry, len + PATCH);
+	if (kept[len] != 0xe9) {
 		target_fail("malloc is not patched");
 		return;
 	}
-	memcpy(&distance, kept + 1, sizeof(distance));
+	memcpy(&distance, kept + len + 1, sizeof(distance));
+	len += PATCH;
+	code = mmap(entry - (64 << 20), 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	memcpy(code, "\x50\x48\xb8", 3); /* push rax; movabs rax, counter */
 	memcpy(code + 3, &counter, 8);
 	memcpy(code + 11, "\x48\xff\x00\x58", 4); /* incq (rax); pop rax */
-	jump(code + 15, entry + PATCH + distance);
+	memcpy(code + 15, kept, len - PATCH);
+	jump(code + 15 + len - PATCH, entry + len + distance);
 	writable(entry);
 	jump(entry, code);
 }
 
 static void unhook(void)
 {
-	memcpy(entry, kept, PATCH);
+	memcpy(entry, kept, len);
 }
 #else
 static void hook(void)

@@ -362,10 +362,10 @@ static void what_applying_writes(void **state)
 		bool entry;
 
 		assert_true(hook->applied && !hook->code.bytes);
-		assert_int_equal(target_read(&f->tracee.target, hook->stub.function, bytes,
+		assert_int_equal(target_read(&f->tracee.target, stub_patch_at(&hook->stub), bytes,
 					     arch->patch_len),
 				 0);
-		assert_true(arch->patch_target(bytes, hook->stub.function | hook->stub.thumb) ==
+		assert_true(arch->patch_target(bytes, stub_patch_at(&hook->stub) | hook->stub.thumb) ==
 			    hook->stub.entry);
 		assert_ptr_equal(hooks_by_stub(&f->hooks, hook->stub.entry), hook);
 		assert_ptr_equal(hooks_by_stub(&f->hooks, hook->stub.copy), hook);
@@ -399,9 +399,11 @@ static void undone_without_a_trace(void **state)
 static void a_function_that_was_changed(void **state)
 {
 	struct fixture *f = *state;
-	taddr_t address = libc_address("pvalloc");
-	uint8_t byte = 0xcc;
+	taddr_t address = libc_address("pvalloc") + 1;
+	uint8_t byte, before;
 
+	assert_int_equal(target_read(&f->tracee.target, address, &before, 1), 0);
+	byte = before ^ 0xff;
 	assert_int_equal(target_write(&f->tracee.target, address, &byte, 1), 0);
 	plan(f, HOOK_ALL);
 	assert_non_null(strstr(f->warnings, "pvalloc in "));
@@ -412,7 +414,35 @@ static void a_function_that_was_changed(void **state)
 	assert_non_null(find(f, "malloc"));
 	apply(f);
 	assert_int_equal(target_read(&f->tracee.target, address, &byte, 1), 0);
+	assert_int_equal(byte, before ^ 0xff);
+}
+
+/* A uprobe's: it stays, and what it stands on, and the patch comes behind it. */
+static void a_breakpoint_on_a_function(void **state)
+{
+#ifdef __x86_64__
+	struct fixture *f = *state;
+	taddr_t address = libc_address("pvalloc");
+	const struct hook *hook;
+	uint8_t before, byte = 0xcc;
+
+	assert_int_equal(target_read(&f->tracee.target, address, &before, 1), 0);
+	assert_int_equal(target_write(&f->tracee.target, address, &byte, 1), 0);
+	plan(f, HOOK_ALL);
+	assert_string_equal(f->warnings, "");
+	hook = find(f, "pvalloc");
+	assert_non_null(hook);
+	assert_true(stub_patch_at(&hook->stub) > address);
+	assert_int_equal(hook->code.bytes[0], before); /* in the copy */
+	apply(f);
+	assert_int_equal(target_read(&f->tracee.target, address, &byte, 1), 0);
 	assert_int_equal(byte, 0xcc);
+	assert_int_equal(target_write(&f->tracee.target, address, &before, 1), 0);
+	put_back(f);
+#else
+	(void)state;
+	skip();
+#endif
 }
 
 /* What was planned with is no more as it was: nothing is written, and it is planned anew. */
@@ -457,7 +487,7 @@ static void another_hook_over_ours(void **state)
 
 	plan(f, HOOK_ALL);
 	apply(f);
-	at = find(f, "pvalloc")->stub.function;
+	at = stub_patch_at(&find(f, "pvalloc")->stub);
 	area = area_of(f, "pvalloc")->area;
 	memset(other, 0x5a, sizeof(other));
 	assert_int_equal(target_write(&f->tracee.target, at, other, f->tracee.arch->patch_len), 0);
@@ -571,18 +601,14 @@ static void what_nobody_can_name(void **state)
 static bool stub_read(struct fixture *f, uint8_t ret[16])
 {
 	const struct arch *arch = f->tracee.arch;
-	taddr_t address = (taddr_t)(uintptr_t)nameless;
-	uint8_t code[32], there[16];
-	taddr_t at, target;
+	taddr_t address = (taddr_t)(uintptr_t)nameless, target = 0;
+	uint8_t code[32];
 
 	assert_int_equal(
 		target_read(&f->tracee.target, address & ~arch->state_mask, code, sizeof(code)),
 		0);
-	at = address + arch->patch_offset(code, sizeof(code));
-	assert_int_equal(
-		target_read(&f->tracee.target, at & ~arch->state_mask, there, arch->patch_len),
-		0);
-	target = arch->patch_target(there, at);
+	for (size_t at = 0; at < 16 && !target; at += arch->is_breakpoint ? 1 : 4)
+		target = arch->patch_target(code + at, address + at);
 	return target && target_read(&f->tracee.target, target, ret, 16) == 0;
 }
 
@@ -795,6 +821,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_applying_writes, start, end),
 		cmocka_unit_test_setup_teardown(undone_without_a_trace, start, end),
 		cmocka_unit_test_setup_teardown(a_function_that_was_changed, start, end),
+		cmocka_unit_test_setup_teardown(a_breakpoint_on_a_function, start, end),
 		cmocka_unit_test_setup_teardown(changed_since_it_was_planned, start, end),
 		cmocka_unit_test_setup_teardown(another_hook_over_ours, start, end),
 		cmocka_unit_test_setup_teardown(what_a_predecessor_left, start, end),

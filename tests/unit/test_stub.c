@@ -62,7 +62,7 @@ static void test_layout(void **state)
 	assert_int_equal(stubs[2].trap_return, stubs[2].entry + 21);
 	assert_int_equal(area.base + area.len, stubs[2].copy + 10);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(arch->patch_target(stubs[i].patch, stubs[i].function),
+		assert_int_equal(arch->patch_target(stubs[i].patch, stub_patch_at(&stubs[i])),
 				 stubs[i].entry);
 	assert_int_equal(arch->patch_target(plain_code, 0x1000000), 0);
 	/* Over whole instructions: disarmed to the last one, hardened to behind it. */

@@ -167,13 +167,13 @@ static struct patched patch(struct function f, size_t len, enum stub_kind kind)
 	if (ARCH->stubs_build(&p.area, SIGURG, &p.stub, 1, &code, &len, NULL, &err))
 		fail_msg("%s", err.text);
 	write_code((uintptr_t)p.place, p.area.bytes, p.area.len);
-	write_code(p.function.at, p.stub.patch, ARCH->patch_len);
+	write_code(p.function.at + p.stub.stays, p.stub.patch, ARCH->patch_len);
 	return p;
 }
 
 static void restore(struct patched *p)
 {
-	write_code(p->function.at, p->original, ARCH->patch_len);
+	write_code(p->function.at, p->original, sizeof(p->original));
 	munmap(p->place, 8192);
 }
 

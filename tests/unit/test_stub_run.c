@@ -238,7 +238,7 @@ static void test_patched(void **state)
 			 0);
 	memcpy(function, moved.copy, moved.copy_len);
 	build(&area, place, &stub, 1, &(struct wanted){STUB_BOTH, function, moved.copy_len});
-	memcpy(function, stub.patch, arch_x86_64.patch_len);
+	memcpy(function + stub.stays, stub.patch, arch_x86_64.patch_len);
 	check_call(STUB_BOTH, function);
 	munmap(place, 4096);
 }
@@ -300,6 +300,21 @@ static struct wanted libc_function(enum stub_kind kind, const char *name)
 	return wanted;
 }
 
+/* Where to call a function whose stub is at place: if its first instruction stays, and lowers
+ * sp, that comes first. */
+static void *way_in(uint8_t *place, const struct stub *stub, unsigned index)
+{
+	uint8_t *way = place + 3072 + 32 * index;
+	int32_t distance = (int32_t)(stub->entry - (taddr_t)(uintptr_t)(way + stub->stays + 5));
+
+	if (!stub->lowered)
+		return (void *)(uintptr_t)stub->entry;
+	memcpy(way, (void *)(uintptr_t)stub->function, stub->stays);
+	way[stub->stays] = 0xe9; /* jmp rel32 */
+	memcpy(way + stub->stays + 1, &distance, sizeof(distance));
+	return way;
+}
+
 static void test_libc(void **state)
 {
 	const struct wanted wanted[] = {
@@ -321,16 +336,16 @@ static void test_libc(void **state)
 	(void)state;
 	build(&area, place, stubs, ARRAY_SIZE(wanted), wanted);
 
-	void *(*malloc_)(size_t) = (void *)stubs[0].entry;
-	void *(*calloc_)(size_t, size_t) = (void *)stubs[1].entry;
-	void *(*realloc_)(void *, size_t) = (void *)stubs[2].entry;
-	void (*free_)(void *) = (void *)stubs[3].entry;
-	int (*posix_memalign_)(void **, size_t, size_t) = (void *)stubs[4].entry;
-	void *(*aligned_alloc_)(size_t, size_t) = (void *)stubs[5].entry;
-	void *(*reallocarray_)(void *, size_t, size_t) = (void *)stubs[6].entry;
-	void *(*memalign_)(size_t, size_t) = (void *)stubs[7].entry;
-	void *(*valloc_)(size_t) = (void *)stubs[8].entry;
-	void *(*pvalloc_)(size_t) = (void *)stubs[9].entry;
+	void *(*malloc_)(size_t) = way_in(place, &stubs[0], 0);
+	void *(*calloc_)(size_t, size_t) = way_in(place, &stubs[1], 1);
+	void *(*realloc_)(void *, size_t) = way_in(place, &stubs[2], 2);
+	void (*free_)(void *) = way_in(place, &stubs[3], 3);
+	int (*posix_memalign_)(void **, size_t, size_t) = way_in(place, &stubs[4], 4);
+	void *(*aligned_alloc_)(size_t, size_t) = way_in(place, &stubs[5], 5);
+	void *(*reallocarray_)(void *, size_t, size_t) = way_in(place, &stubs[6], 6);
+	void *(*memalign_)(size_t, size_t) = way_in(place, &stubs[7], 7);
+	void *(*valloc_)(size_t) = way_in(place, &stubs[8], 8);
+	void *(*pvalloc_)(size_t) = way_in(place, &stubs[9], 9);
 
 	for (size_t size = 1; size < 1000000; size = size * 3 + 1) {
 		char *p = malloc_(size), *q = calloc_(size, 3);

@@ -139,12 +139,15 @@ static void a_breakpoint_over_a_patch(void **state)
 	struct fixture *f = *state;
 	taddr_t first = 0;
 
-	assert_int_equal(patch(f, 10, "ooooo", "12345"), 0);
-	assert_int_equal(target_write(&f->target, at(10), "!", 1), 0);
+	assert_int_equal(patch(f, 10, "ooooo", "\xe9" "2345"), 0);
+	assert_int_equal(patch(f, 20, "ooooo", "\xe9" "2345"), 0);
+	assert_int_equal(target_write(&f->target, at(10), "\xcc", 1), 0);
+	assert_int_equal(target_write(&f->target, at(20), "!", 1), 0); /* something else */
 	assert_int_equal(undo_run(f->undo, &f->target), 0);
-	assert_there(f, 9, "o!oooooooo");
-	assert_int_equal(undo_others(f->undo, &f->target, &first), 0);
-	assert_int_equal(target_write(&f->target, at(10), "o", 1), 0);
+	assert_there(f, 9, "o\xcc" "oooooooo");
+	assert_there(f, 19, "o!2345o");
+	assert_int_equal(undo_others(f->undo, &f->target, &first), 1);
+	assert_true(first == at(20));
 }
 
 /* Who wrote over a patch may lead into an area: none is wiped, all are marked. */

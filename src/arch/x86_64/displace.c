@@ -126,10 +126,10 @@ static int check_ways_in(const uint8_t *code, size_t len, taddr_t from, uint32_t
 
 /* Covers and moves whole instructions until a patch fits; *ended: with a ret or jmp. */
 static int move_all(struct encoder *e, const uint8_t *code, size_t len, taddr_t from,
-		    struct displaced *d, bool *ended, struct err *err)
+		    uint32_t least, struct displaced *d, bool *ended, struct err *err)
 {
 	*ended = false;
-	while (d->original_len < X86_64_PATCH_LEN) {
+	while (d->original_len < least) {
 		uint32_t at = d->original_len;
 		const char *reason;
 		struct insn insn;
@@ -150,7 +150,7 @@ static int move_all(struct encoder *e, const uint8_t *code, size_t len, taddr_t 
 		reason = reason_to_stay(&insn);
 		if (insn.kind == INSN_CALL || insn.kind == INSN_CALL_INDIRECT)
 			d->calls = true;
-		if (d->calls && d->original_len < X86_64_PATCH_LEN)
+		if (d->calls && d->original_len < least)
 			reason = "a call, which other covered instructions follow";
 		if (reason)
 			return err_set(err, -ENOTSUP, "byte %u begins %s", at, reason);
@@ -165,10 +165,16 @@ static int move_all(struct encoder *e, const uint8_t *code, size_t len, taddr_t 
 int x86_64_displace(const uint8_t *code, size_t len, taddr_t from, taddr_t to,
 		    struct displaced *ret, struct err *err)
 {
+	return x86_64_displace_more(code, len, from, to, X86_64_PATCH_LEN, ret, err);
+}
+
+int x86_64_displace_more(const uint8_t *code, size_t len, taddr_t from, taddr_t to, uint32_t least,
+			 struct displaced *ret, struct err *err)
+{
 	struct displaced d = {0};
 	struct encoder e = {.bytes = d.copy, .room = sizeof(d.copy), .base = to};
 	bool ended;
-	int error = move_all(&e, code, len, from, &d, &ended, err);
+	int error = move_all(&e, code, len, from, least, &d, &ended, err);
 
 	if (!error)
 		error = check_ways_in(code, len, from, d.original_len, err);

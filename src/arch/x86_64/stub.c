@@ -17,6 +17,9 @@
  * returns are balanced, so the CPU's return predictor and a shadow stack agree with what
  * happens.  The patch is a direct jump, so the stub needs no endbr64.
  *
+ * Where the function's first instruction stays in front of the patch (stay.c) and has lowered
+ * sp, a stub begins with a lea that raises it again.
+ *
  * The stack in the trap at trap_pc, one word a line, sp at the lowest:
  *
  *    +0    the signal set to unblock
@@ -162,7 +165,19 @@ static void encode_trap(struct encoder *e, int signo)
 	encode_bytes(e, hard, sizeof(hard));
 }
 
-/* Bytes of a stub before its copy, which has to be known for the call of the copy. */
+/* lea rsp, [rsp + by] */
+static void encode_raise(struct encoder *e, uint32_t by)
+{
+	uint8_t near[] = {0x48, 0x8d, 0x64, 0x24, (uint8_t)by};
+	uint8_t far[] = {0x48, 0x8d, 0xa4, 0x24, 0, 0, 0, 0};
+
+	put_u32(far + 4, by);
+	if (by)
+		encode_bytes(e, by < 0x80 ? near : far, by < 0x80 ? sizeof(near) : sizeof(far));
+}
+
+/* Bytes of a stub before its copy, behind the raise: they have to be known for the call of
+ * the copy. */
 static size_t stub_len(const struct stub *stub)
 {
 	const size_t arguments = sizeof(push_arguments), ret = sizeof(ret_code);
@@ -204,7 +219,8 @@ static void encode_instead(struct encoder *e, taddr_t trap, taddr_t other, struc
 static void encode_stub(struct encoder *e, taddr_t trap, taddr_t other, struct stub *stub)
 {
 	stub->entry = encode_here(e);
-	stub->copy = stub->entry + stub_len(stub);
+	encode_raise(e, stub->lowered);
+	stub->copy = encode_here(e) + stub_len(stub);
 	stub->trap_entry = stub->trap_return = stub->copy_return = 0;
 	if (stub->kind == STUB_INSTEAD) {
 		encode_instead(e, trap, other, stub);
@@ -223,23 +239,48 @@ static void encode_stub(struct encoder *e, taddr_t trap, taddr_t other, struct s
 	}
 }
 
-/* Stub, copy and patch of one function, at the encoder's place. */
-static int build_one(struct encoder *e, taddr_t trap, taddr_t other, struct stub *stub,
-		     const uint8_t *code, size_t code_len, struct err *err)
+/* Stub and copy of one function, with the first stub->stays bytes left in place. */
+static int build_with(struct encoder *e, taddr_t trap, taddr_t other, struct stub *stub,
+		      const uint8_t *code, size_t code_len, struct err *err)
 {
-	struct encoder patch = {
-		.bytes = stub->patch, .room = sizeof(stub->patch), .base = stub->function};
 	int error;
 
 	encode_stub(e, trap, other, stub);
-	error = x86_64_displace(code, code_len, stub->function, stub->copy, &stub->displaced,
-				err);
+	error = x86_64_displace_more(code, code_len, stub->function, stub->copy,
+				     stub->stays + X86_64_PATCH_LEN, &stub->displaced, err);
 	if (error)
 		return error;
 	if (stub->displaced.calls && stub->kind == STUB_INSTEAD)
 		return err_set(err, -ENOTSUP,
 			       "it calls what may throw in its first instructions");
 	encode_bytes(e, stub->displaced.copy, stub->displaced.copy_len);
+	return 0;
+}
+
+/* The same, as good as it can be, and the patch; stay: if possible. */
+static int build_one(struct encoder *e, taddr_t trap, taddr_t other, struct stub *stub, bool stay,
+		     const uint8_t *code, size_t code_len, struct err *err)
+{
+	struct encoder patch = {.bytes = stub->patch, .room = sizeof(stub->patch)};
+	struct encoder before = *e;
+	int error = -ENOTSUP;
+
+	stay = (stay || stub->must_stay) &&
+	       x86_64_can_stay(code, code_len, &stub->stays, &stub->lowered);
+	if (stay)
+		error = build_with(e, trap, other, stub, code, code_len, err);
+	if (error && stub->must_stay)
+		return err_set(err, -ENOTSUP,
+			       "a breakpoint (a uprobe?) is on its first instruction, which can't "
+			       "be left in its place");
+	if (error) {
+		*e = before;
+		stub->stays = stub->lowered = 0;
+		error = build_with(e, trap, other, stub, code, code_len, err);
+	}
+	if (error)
+		return error;
+	patch.base = stub_patch_at(stub);
 	encode_jmp(&patch, stub->entry);
 	if (patch.out_of_reach)
 		return err_set(err, -ERANGE,
@@ -249,9 +290,9 @@ static int build_one(struct encoder *e, taddr_t trap, taddr_t other, struct stub
 	return 0;
 }
 
-int x86_64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size_t count,
-		       const uint8_t *const *code, const size_t *code_len, size_t *failed,
-		       struct err *err)
+static int build_all(struct stub_area *area, int signo, struct stub *stubs, size_t count,
+		     bool stay, const uint8_t *const *code, const size_t *code_len,
+		     size_t *failed, struct err *err)
 {
 	struct encoder e = {
 		.bytes = area->bytes, .room = sizeof(area->bytes), .base = area->base};
@@ -278,7 +319,7 @@ int x86_64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, si
 		else if (!e.full)
 			error = build_one(&e, area->trap,
 					  instead ? stubs[stubs[i].instead].copy : 0, &stubs[i],
-					  code[i], code_len[i], err);
+					  stay, code[i], code_len[i], err);
 		if (!error && e.full)
 			error = err_set(err, -ENOSPC, "the stubs do not fit in %zu bytes",
 					e.room);
@@ -294,6 +335,18 @@ int x86_64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, si
 	put_u32(header + X86_64_MAGIC_LEN, area->len);
 	memcpy(area->bytes, header, sizeof(header));
 	return 0;
+}
+
+int x86_64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size_t count,
+		       const uint8_t *const *code, const size_t *code_len, size_t *failed,
+		       struct err *err)
+{
+	int error = build_all(area, signo, stubs, count, true, code, code_len, failed, err);
+
+	/* What stays takes some bytes more. */
+	return error == -ENOSPC
+		       ? build_all(area, signo, stubs, count, false, code, code_len, failed, err)
+		       : error;
 }
 
 /* Over the first instruction, so that a thread further on in the trap goes through the rest. */
@@ -356,7 +409,7 @@ int x86_64_stub_frame(const struct stub_area *area, const struct stub *stub, tad
 	size_t end = stub ? stub->copy - area->base
 			  : at + (hard ? sizeof(hard_code) : sizeof(trap_code));
 	size_t until = pc - area->base;
-	int pushed = hard ? HARD_PUSHED : 0;
+	int pushed = hard ? HARD_PUSHED : stub ? (int)stub->lowered : 0;
 	struct insn insn;
 
 	if (until < at || (until >= end && !(called && is_behind_trap(area, stub, until))))
@@ -364,6 +417,8 @@ int x86_64_stub_frame(const struct stub_area *area, const struct stub *stub, tad
 	while (at < until) {
 		if (insn_decode(area->bytes + at, end - at, &insn))
 			return -ENOENT;
+		if (stub && area->base + at == stub->entry)
+			pushed = 0;
 		pushed += pushed_by(area->bytes + at);
 		if (area->bytes[at] == ret_code[0]) /* behind it: STUB_INSTEAD, the other way */
 			pushed = FRAME_LEN;

@@ -22,8 +22,16 @@ uint32_t x86_64_patch_offset(const uint8_t *code, size_t len);
 int x86_64_displace(const uint8_t *code, size_t len, taddr_t from, taddr_t to,
 		    struct displaced *ret, struct err *err);
 
+/* The same until at least `least` bytes are covered. */
+int x86_64_displace_more(const uint8_t *code, size_t len, taddr_t from, taddr_t to, uint32_t least,
+			 struct displaced *ret, struct err *err);
 size_t x86_64_callees(const uint8_t *code, size_t len, taddr_t from, struct callee *ret,
 		      size_t max);
+
+/* stay.c: can the first instruction run, and run again?  *stays: its length, *lowered: by how
+ * much it lowers sp. */
+bool x86_64_can_stay(const uint8_t *code, size_t len, uint32_t *stays, uint32_t *lowered);
+bool x86_64_is_breakpoint(const uint8_t *code);
 
 /* stub.c: places from sp at trap_pc, see the picture there. */
 enum {
