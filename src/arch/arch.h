@@ -163,6 +163,8 @@ struct stub_area {
 	taddr_t trap;       /* the trap subroutine */
 	taddr_t trap_open;  /* from here on, up to trap_pc, its signal is unblocked; sp is as at trap_pc */
 	taddr_t trap_pc;    /* pc of a thread in the trap: behind the tkill */
+	taddr_t trap_done;  /* behind its last system call */
+	taddr_t trap_skip;  /* a thread moved there from trap_pc goes on as behind that call */
 	taddr_t harden;     /* where trap_harden()'s bytes go */
 	taddr_t hard;       /* the hard trap: a break instruction instead; 0: the arch has none */
 	taddr_t hard_pc;    /* pc as reported for it */

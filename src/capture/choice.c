@@ -33,8 +33,6 @@
 #define PR_SET_SYSCALL_USER_DISPATCH 59
 #endif
 
-enum { RESIGN_TRIES = 100, RESIGN_PAUSE_NS = 1000000 };
-
 static void say_hard(struct engine *engine, const char *why)
 {
 	engine_warn(engine,
@@ -237,25 +235,25 @@ void engine_sigaction(struct engine *engine, int signo)
 
 static int resign(struct engine *engine, struct err *err)
 {
-	int signo = signal_free(engine->tracee.pid, engine->hooks.signo), rc = -EAGAIN;
+	int signo = signal_free(engine->tracee.pid, engine->hooks.signo), rc;
 
 	if (!signo) {
 		contest(engine);
 		return 0;
 	}
-	for (int tries = 0; tries < RESIGN_TRIES && rc == -EAGAIN; tries++) {
-		struct timespec pause = {0, RESIGN_PAUSE_NS};
-
-		if (tries)
-			nanosleep(&pause, NULL);
-		rc = tracee_stop(&engine->tracee, engine_handle, engine, err);
-		if (rc)
-			return rc;
+	rc = engine_empty_traps(engine, false, err);
+	if (!rc)
 		rc = hooks_resign(&engine->hooks, &engine->tracee, signo, err);
-		if (rc == -EAGAIN)
-			tracee_resume(&engine->tracee);
-	}
 	return rc == -EAGAIN ? 0 : rc; /* the old one goes on working */
+}
+
+static int harden(struct engine *engine, struct err *err)
+{
+	int rc = engine_empty_traps(engine, true, err);
+
+	if (rc && rc != -EAGAIN)
+		return rc;
+	return hooks_harden(&engine->hooks, &engine->tracee, engine->undo, err);
 }
 
 int engine_change_trap(struct engine *engine, struct err *err)
@@ -268,9 +266,7 @@ int engine_change_trap(struct engine *engine, struct err *err)
 	}
 	if (!rc && engine->harden) {
 		engine->harden = false;
-		rc = tracee_stop(&engine->tracee, engine_handle, engine, err);
-		if (!rc)
-			rc = hooks_harden(&engine->hooks, &engine->tracee, engine->undo, err);
+		rc = harden(engine, err);
 	}
 	return rc;
 }

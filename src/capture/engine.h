@@ -136,6 +136,9 @@ bool engine_keep_signal(struct engine *engine, struct thread *thread, int signo)
 /* Chooses the signal of the soft trap, before there is any.  `except`: a signal that the
  * program is about to catch; 0. */
 void engine_choose_signal(struct engine *engine, int except);
+/* Stops all threads and lets none stand in a soft trap before its signal is sent; wholly: nor
+ * where it has system calls to make.  -EAGAIN: one does not come out. */
+int engine_empty_traps(struct engine *engine, bool wholly, struct err *err);
 /* Does what engine_prctl() and engine_sigaction() found to be necessary. */
 int engine_change_trap(struct engine *engine, struct err *err);
 /* Chooses soft or hard traps, by what stands between the target and its system calls.  The

@@ -61,7 +61,7 @@ static bool may_be_in_sequence(const struct tracee *tracee, const struct thread 
 	} rseq;
 	uint64_t section = 0;
 
-	if (ptrace((enum __ptrace_request)GET_RSEQ, thread->tid, (long)sizeof(rseq), &rseq) < 0)
+	if (ptrace((int)GET_RSEQ, thread->tid, (long)sizeof(rseq), &rseq) < 0)
 		return true;
 	return rseq.at && (target_read((struct target *)&tracee->target, rseq.at + 8, &section,
 				       sizeof(section)) ||
@@ -190,7 +190,7 @@ static int run_to(const struct running *r, long request, int *status)
 {
 	int rc;
 
-	if (ptrace((enum __ptrace_request)request, r->thread->tid, 0, 0) < 0)
+	if (ptrace((int)request, r->thread->tid, 0, 0) < 0)
 		return -errno;
 	rc = next_stop(r, status);
 	r->thread->in_remote = rc == -ETIMEDOUT;

@@ -265,6 +265,22 @@ def test_behind_two_filters(target, attach):
     assert "seccomp filter that forbids" in "\n".join(tracer.err + tracer.out)
 
 
+@pytest.mark.parametrize("turn", range(6))
+def test_sealed_while_all_allocate(target, attach, turn):
+    """No thread may still have a system call of the trap's before it when the filter comes."""
+    process = target("sealed")
+    tracer = attach(process.pid)
+    process.go_on()
+    process.done()
+    report = tracer.detach().consistent()
+    process.go_on()
+    result = process.result()
+    sums = report.through("work")
+    assert (sums["allocs"], sums["allocated_bytes"]) == (result["allocs"], result["allocated_bytes"])
+    assert sums["in_use_blocks"] == 0
+    assert "about to install a seccomp filter" in "\n".join(tracer.err + tracer.out)
+
+
 @pytest.mark.parametrize("gate", ["mdwe", "tsc", "landlock"])
 def test_gates_that_nothing_of_ours_passes(target, attach, gate):
     process = target("sandboxed", gate)

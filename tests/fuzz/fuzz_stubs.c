@@ -80,6 +80,16 @@ static void check_stub(const struct arch *arch, const struct stub_area *area,
 	assert(s->trap_entry <= s->copy && s->trap_return <= s->copy);
 }
 
+static void check_frame(const struct arch *arch, const struct stub_area *area,
+			const struct stub *stub, taddr_t pc)
+{
+	for (int called = 0; called < 2; called++) {
+		int frame = arch->stub_frame(area, stub, pc, called);
+
+		assert(frame == -ENOENT || (frame >= 0 && frame <= 512));
+	}
+}
+
 static void check_area(const struct input *in, struct stub_area *area, const struct stub *stubs,
 		       size_t count, const size_t *lens)
 {
@@ -88,6 +98,9 @@ static void check_area(const struct input *in, struct stub_area *area, const str
 
 	assert(area->len <= area->room && area->len <= sizeof(area->bytes));
 	assert(area->trap_pc > area->trap && area->trap_pc - area->base < area->len);
+	assert(area->trap_done > area->trap_pc && area->trap_done - area->base < area->len);
+	assert(arch->stub_frame(area, NULL, area->trap_skip, false) ==
+	       arch->stub_frame(area, NULL, area->trap_pc, false));
 	assert(!memcmp(area->bytes, arch->magic, arch->magic_len));
 	for (size_t i = 0; i < count; i++)
 		check_stub(arch, area, &stubs[i], lens[i]);
@@ -95,12 +108,10 @@ static void check_area(const struct input *in, struct stub_area *area, const str
 		unsigned inside = 0;
 
 		for (size_t i = 0; i < count; i++) {
-			int frame = arch->stub_frame(area, &stubs[i], pc);
-
 			inside += stub_place(&stubs[i], pc) != STUB_OUTSIDE;
-			assert(frame == -ENOENT || (frame >= 0 && frame <= 512));
+			check_frame(arch, area, &stubs[i], pc);
 		}
-		arch->stub_frame(area, NULL, pc);
+		check_frame(arch, area, NULL, pc);
 		assert(inside <= 1);
 	}
 	assert(arch->trap_disarm(bytes) <= sizeof(bytes));
@@ -151,6 +162,7 @@ static void build_stubs(const struct input *in)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct displaced displaced;
+	struct callee callees[8];
 	struct err err = {0};
 	struct input in;
 
@@ -161,8 +173,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_displaced(in.arch, &displaced, in.len);
 	else
 		assert(err.text[0]);
-	if (in.arch->calls)
-		in.arch->calls(in.code, in.len, in.from, in.to);
+	assert(in.arch->callees(in.code, in.len, in.from | is_thumb(&in, 0), callees,
+				ARRAY_SIZE(callees)) <= ARRAY_SIZE(callees));
 	build_stubs(&in);
 	return 0;
 }

@@ -126,6 +126,7 @@ enum { /* in trap_code, instructions */
        TRAP_OPEN_AT = 12,
        TRAP_SIGNO_AT = 14,
        TRAP_PC_AT = 19,
+       TRAP_DONE_AT = 25,
 };
 
 /* Instruction i of the trap that sends signo. */
@@ -265,6 +266,7 @@ int aarch64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, s
 	b.trap = area->trap = encode_here(&b.e);
 	area->trap_open = area->trap + TRAP_OPEN_AT * A64_LEN;
 	area->trap_pc = area->trap + TRAP_PC_AT * A64_LEN;
+	area->trap_done = area->trap_skip = area->trap + TRAP_DONE_AT * A64_LEN;
 	area->harden = area->hard = area->hard_pc = 0;
 	encode_trap(&b.e, signo);
 	for (size_t i = 0; i < count; i++) {

@@ -96,6 +96,7 @@ enum { /* in trap_code */
        TRAP_OPEN = 12,
        TRAP_SIGNO = 14,
        TRAP_PC = 18,
+       TRAP_DONE = 24,
        TRAP_LEAVE = 26,
 };
 
@@ -304,6 +305,7 @@ int arm_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size_
 	area->trap = encode_here(&e);
 	area->trap_open = area->trap + 4 * TRAP_OPEN;
 	area->trap_pc = area->trap + 4 * TRAP_PC;
+	area->trap_done = area->trap_skip = area->trap + 4 * TRAP_DONE;
 	area->harden = area->hard = area->hard_pc = 0;
 	encode_trap(&e, signo);
 	error = build_all(&e, area->trap, stubs, count, code, code_len, failed, err);

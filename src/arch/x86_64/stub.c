@@ -309,6 +309,8 @@ static int build_all(struct stub_area *area, int signo, struct stub *stubs, size
 	area->harden = area->trap + TRAP_HARDEN_AT;
 	area->hard = area->trap + sizeof(trap_code);
 	area->hard_pc = area->hard + HARD_PC_AT;
+	area->trap_done = area->trap + TRAP_END_AT;
+	area->trap_skip = area->hard_pc;
 	encode_trap(&e, signo);
 	for (size_t i = 0; i < count; i++) {
 		bool instead = stubs[i].kind == STUB_INSTEAD;

@@ -1,0 +1,105 @@
+/*
+ * Letting threads out of the soft traps, before these are changed or their system calls
+ * forbidden.
+ *
+ *    trap ........ trap_pc ........ trap_done
+ *        runs on            runs on           and is outside
+ *           until it is reported
+ *
+ * All others stand meanwhile, above all the one that is about to install a filter: it would
+ * be there for all threads at once (SECCOMP_FILTER_FLAG_TSYNC).  Threads at trap_pc are many
+ * and all is done for them but the mask, so they are not run: we set the mask, and they go on
+ * behind the last system call.
+ */
+#include <errno.h>
+
+#include "capture/engine.h"
+
+enum { TRIES = 100, PAUSE_NS = 200000 };
+
+struct emptying {
+	struct engine *engine;
+	bool wholly;
+	unsigned found;
+};
+
+/* The area in whose soft trap the thread stands, or NULL. */
+static const struct stub_area *area_around(struct engine *engine, struct thread *thread,
+					   taddr_t *pc)
+{
+	const struct arch *arch = engine->tracee.arch;
+	struct regs *regs = thread->state == THREAD_STOPPED
+				    ? thread_regs(&engine->tracee, thread)
+				    : NULL;
+	const struct stub_area *area;
+
+	if (!regs)
+		return NULL;
+	*pc = regs_read(arch, regs, arch->reg_pc);
+	area = hooks_area_at(&engine->hooks, *pc);
+	return area && *pc > area->trap && *pc < area->trap_done ? area : NULL;
+}
+
+static void thread_run(void *arg, struct thread *thread)
+{
+	struct emptying *e = arg;
+	struct tracee *tracee = &e->engine->tracee;
+	taddr_t pc = 0;
+	const struct stub_area *area = area_around(e->engine, thread, &pc);
+	/* (its signal may still be to come: another stop was reported before) */
+	bool owed = pc && thread->owner && engine_thread(thread)->swallow;
+
+	if (!area || (pc == area->trap_pc && !owed) || (pc >= area->trap_pc && !e->wholly))
+		return;
+	e->found++;
+	tracee->standing = false;
+	tracee_continue(tracee, thread);
+	tracee->standing = true;
+}
+
+static void thread_skip_rest(void *arg, struct thread *thread)
+{
+	struct engine *engine = arg;
+	const struct arch *arch = engine->tracee.arch;
+	struct regs *regs;
+	taddr_t pc = 0, sp;
+	const struct stub_area *area = area_around(engine, thread, &pc);
+	uint64_t mask;
+
+	if (!area || pc != area->trap_pc)
+		return;
+	regs = thread_regs(&engine->tracee, thread);
+	sp = regs_read(arch, regs, arch->reg_sp);
+	if (target_read(&engine->tracee.target, sp + (taddr_t)arch->trap_mask, &mask,
+			sizeof(mask)))
+		return;
+	thread_mask_set(thread, mask); /* as the trap would, if we were killed now */
+	regs_write(arch, regs, arch->reg_pc, area->trap_skip);
+	thread_regs_touch(thread);
+	thread_regs_commit(thread);
+}
+
+int engine_empty_traps(struct engine *engine, bool wholly, struct err *err)
+{
+	const struct timespec pause = {0, PAUSE_NS};
+	struct emptying e = {engine, wholly, 1};
+
+	for (int tries = 0; e.found && tries < TRIES; tries++) {
+		int rc = tracee_stop(&engine->tracee, engine_handle, engine, err);
+
+		if (rc)
+			return rc;
+		e.found = 0;
+		tracee_for_each(&engine->tracee, thread_run, &e);
+		if (e.found)
+			nanosleep(&pause, NULL);
+	}
+	if (e.found) { /* it is stopped by a SIGSTOP, say */
+		int rc = tracee_stop(&engine->tracee, engine_handle, engine, err);
+
+		return rc ? rc : -EAGAIN;
+	}
+	if (wholly)
+		tracee_for_each(&engine->tracee, thread_skip_rest, engine);
+	return 0;
+}
