@@ -58,43 +58,74 @@ static int modules_describe(struct engine *engine, struct snapshot *snapshot)
 	return 0;
 }
 
-struct describing {
-	struct engine *engine;
-	struct snapshot *snapshot;
-};
+/* Of one that is let go there is no `thread`. */
+static const char *state_words(const struct status *status, const struct thread *thread)
+{
+	if (thread && thread->state == THREAD_LISTENING)
+		return "stopped by a signal";
+	if (thread && thread->in_vfork)
+		return "waiting (vfork)";
+	if (thread && thread->guest)
+		return "running (vfork child)";
+	return status->state == 'S'   ? "sleeping"
+	       : status->state == 'D' ? "disk sleep"
+	       : status->state == 'T' ? "stopped by a signal"
+				      : "running";
+}
+
+static void thread_add(struct snapshot *snapshot, pid_t tid, const struct book_thread *book,
+		       const struct thread *thread)
+{
+	struct snapshot_thread *to = &snapshot->threads[snapshot->thread_count];
+	struct status status;
+
+	if (status_read(snapshot->pid, tid, &status) && status_read(tid, 0, &status))
+		return;
+	*to = (struct snapshot_thread){.tid = tid};
+	memcpy(to->name, status.name, sizeof(to->name));
+	snprintf(to->state, sizeof(to->state), "%s", state_words(&status, thread));
+	to->allocs = book ? book->allocs : 0;
+	to->frees = book ? book->frees : 0;
+	snapshot->thread_count++;
+}
 
 static void thread_describe(void *arg, struct thread *thread)
 {
-	struct describing *d = arg;
-	struct snapshot_thread *to = &d->snapshot->threads[d->snapshot->thread_count];
 	struct engine_thread *own = thread->owner;
-	struct status status;
 
-	if (status_read(d->engine->tracee.pid, thread->tid, &status) &&
-	    status_read(thread->tid, 0, &status))
-		return;
-	to->tid = thread->tid;
-	memcpy(to->name, status.name, sizeof(to->name));
-	snprintf(to->state, sizeof(to->state), "%s",
-		 thread->state == THREAD_LISTENING ? "stopped by a signal"
-		 : thread->in_vfork		   ? "waiting (vfork)"
-		 : thread->guest		   ? "running (vfork child)"
-		 : status.state == 'S'		   ? "sleeping"
-		 : status.state == 'D'		   ? "disk sleep"
-						   : "running");
-	to->allocs = own ? own->book.allocs : 0;
-	to->frees = own ? own->book.frees : 0;
-	d->snapshot->thread_count++;
+	thread_add(arg, thread->tid, own ? &own->book : NULL, thread);
+}
+
+static void thread_keep(void *arg, struct thread *thread)
+{
+	struct engine *engine = arg;
+	struct engine_thread *own = thread->owner;
+	struct snapshot_thread kept = {.tid = thread->tid,
+				       .allocs = own ? own->book.allocs : 0,
+				       .frees = own ? own->book.frees : 0};
+
+	(void)vec_push(&engine->let_go, kept); /* no memory: the report has one less */
+}
+
+void engine_keep_threads(struct engine *engine)
+{
+	tracee_for_each(&engine->tracee, thread_keep, engine);
 }
 
 static int threads_describe(struct engine *engine, struct snapshot *snapshot)
 {
-	struct describing d = {engine, snapshot};
+	size_t count = engine->tracee.count + engine->let_go.len;
 
-	snapshot->threads = calloc(engine->tracee.count + 1, sizeof(*snapshot->threads));
+	snapshot->threads = calloc(count + 1, sizeof(*snapshot->threads));
 	if (!snapshot->threads)
 		return -ENOMEM;
-	tracee_for_each(&engine->tracee, thread_describe, &d);
+	tracee_for_each(&engine->tracee, thread_describe, snapshot);
+	for (size_t i = 0; i < engine->let_go.len; i++) {
+		const struct snapshot_thread *kept = &engine->let_go.at[i];
+		const struct book_thread book = {.allocs = kept->allocs, .frees = kept->frees};
+
+		thread_add(snapshot, kept->tid, &book, NULL);
+	}
 	return 0;
 }
 

@@ -151,6 +151,7 @@ void engine_deinit(struct engine *engine)
 	hooks_deinit(&engine->hooks);
 	book_deinit(&engine->book);
 	missed_deinit(&engine->missed);
+	vec_deinit(&engine->let_go);
 	supplies_deinit(&engine->supplies);
 	modules_deinit(&engine->modules);
 	maps_deinit(&engine->maps);

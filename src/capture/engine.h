@@ -66,6 +66,7 @@ struct engine {
 	bool ended;
 	enum capture_end end;
 	int status;
+	VEC(struct snapshot_thread) let_go; /* the threads when it was: no names, no states */
 };
 
 /* What the engine keeps of a thread of the target. */
@@ -79,6 +80,8 @@ struct engine_thread {
 
 int engine_init(struct engine *ret, const struct capture_options *options,
 		const struct engine_voice *voice, const atomic_bool *hurry, struct err *err);
+/* Keeps what reports say of the threads, which are about to be let go. */
+void engine_keep_threads(struct engine *engine);
 /* After engine_leave(), or when it never began. */
 void engine_deinit(struct engine *engine);
 

@@ -150,11 +150,12 @@ static void wipe(struct engine *engine)
 	if (engine->left)
 		stays |= heritage_wipe(&engine->tracee, &engine->modules, &engine->maps);
 	if (stays)
-		engine_warn(engine,
-			    "memtrace's stubs stay in pid %d, unused, until a later memtrace takes "
-			    "them away: a thread is in a call of an allocation function, or its "
-			    "stack looks so",
-			    engine->tracee.pid);
+		engine_warn(
+			engine,
+			"memtrace's stubs stay in pid %d, unused, until a later memtrace takes "
+			"them away: a thread is in a call of an allocation function, or its "
+			"stack looks so",
+			engine->tracee.pid);
 	else
 		unmap(engine);
 }
@@ -216,6 +217,7 @@ void engine_leave(struct engine *engine)
 	} else {
 		engine->ended = true;
 		engine->end = CAPTURE_DETACHED;
+		engine_keep_threads(engine);
 	}
 	tracee_for_each(&engine->tracee, thread_abandon, engine);
 	undo_clear(engine->undo);
