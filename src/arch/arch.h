@@ -246,6 +246,9 @@ struct arch {
 	 * calls and jumps, at most max of them, up to an instruction that is not known. */
 	size_t (*callees)(const uint8_t *code, size_t len, taddr_t from, struct callee *ret,
 			  size_t max);
+	/* Which addresses the same code makes, in one register, state_mask bits included. */
+	size_t (*addresses)(const uint8_t *code, size_t len, taddr_t from, taddr_t *ret,
+			    size_t max);
 	/*
 	 * Lays out and encodes the area at area->base: fills area->bytes/len/trap/
 	 * trap_pc and, per stub, entry, copy, displaced (from code[i], code_len[i]:

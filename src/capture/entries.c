@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "capture/evidence.h"
+#include "capture/ifunc.h"
 #include "capture/plan.h"
 
 bool entries_are_of(const struct module *module, const struct arch *arch)
@@ -68,11 +69,35 @@ static bool counts(struct entries *entries, const struct function *function,
 	return false;
 }
 
+struct visitor {
+	int (*visit)(void *arg, const struct function *function,
+		     const struct image_symbol *symbol);
+	void *arg;
+};
+
+/* One that is chosen later: each that it can be. */
+static int visit_choices(struct entries *entries, const struct function *function,
+			 const struct image_symbol *resolver, const struct visitor *visitor)
+{
+	struct image_symbol choices[IFUNC_CHOICES];
+	size_t count = ifunc_choices(entries, resolver, choices);
+	int rc = 0;
+
+	if (!count && entries->miss)
+		entries->miss(entries->arg, function->name,
+			      "it is chosen at run time (IFUNC), by code that does not tell from "
+			      "what");
+	for (size_t i = 0; i < count && !rc; i++)
+		rc = visitor->visit(visitor->arg, function, &choices[i]);
+	return rc;
+}
+
 int entries_for_each(struct entries *entries, bool loader,
 		     int (*visit)(void *arg, const struct function *function,
 				  const struct image_symbol *symbol),
 		     void *arg)
 {
+	struct visitor visitor = {visit, arg};
 	size_t count;
 	const struct function *functions = hooks_functions(loader, &count);
 	struct image_symbol symbol;
@@ -80,9 +105,13 @@ int entries_for_each(struct entries *entries, bool loader,
 
 	evidence_prepare(entries);
 	entries->same_blocks = evidence_delete_is_free(entries);
-	for (size_t i = 0; i < count && !rc; i++)
-		if (entries_find(entries, functions[i].name, &symbol) &&
-		    symbol.type != STT_GNU_IFUNC && counts(entries, &functions[i], &symbol))
-			rc = visit(arg, &functions[i], &symbol);
+	for (size_t i = 0; i < count && !rc; i++) {
+		if (!entries_find(entries, functions[i].name, &symbol) ||
+		    !counts(entries, &functions[i], &symbol))
+			continue;
+		rc = symbol.type == STT_GNU_IFUNC
+			     ? visit_choices(entries, &functions[i], &symbol, &visitor)
+			     : visit(arg, &functions[i], &symbol);
+	}
 	return rc;
 }

@@ -85,6 +85,9 @@ bool image_symbol_at(struct image *image, uint64_t vaddr, struct image_symbol *r
  * global offset table; NULL: no relocation says so. */
 const char *image_slot_name(struct image *image, uint64_t vaddr);
 
+/* Is vaddr in a segment of code? */
+bool image_is_code(const struct image *image, uint64_t vaddr);
+
 /* Bytes of the file at a virtual address (what the linker wrote, before any
  * relocation or patch).  0, -EFAULT: not in a segment's file bytes. */
 int image_read(struct image *image, uint64_t vaddr, void *buf, size_t len);

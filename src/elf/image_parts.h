@@ -94,7 +94,6 @@ const struct image_section *image_section_find(const struct image *image, const 
 					       uint32_t type);
 
 /* Whether vaddr lies in an executable segment. */
-bool image_is_code(const struct image *image, uint64_t vaddr);
 
 void image_symbols_deinit(struct image_symbols *symbols);
 

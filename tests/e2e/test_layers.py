@@ -79,3 +79,12 @@ def test_debugged(follow, tmp_path, how):
     result, report = follow("debugged", how, "20", env=env)
     assert report["summary"]["frees_of_unknown"] == 0
     assert report.counts() == tally(result)
+
+
+def test_chosen_at_run_time(follow):
+    """IFUNC symbols, and one without a type: they are functions."""
+    env = dict(os.environ, LD_PRELOAD=str(memtrace.TARGETS / "chosen_preload.so"))
+    result, report = follow("threads", "4", "200", env=env)
+    assert report["not_followed"] == []
+    assert report["summary"]["frees_of_unknown"] == 0
+    assert report.counts() == tally(result)

@@ -123,10 +123,35 @@ static void test_callees(void **state)
 	assert_int_equal(callees[1].slot, 0x1004 + 8 + 0x10000 + 564);
 }
 
+static void test_addresses(void **state)
+{
+	static const uint8_t x86_64[] = {
+		0x48, 0x8d, 0x05, 0x00, 0x01, 0x00, 0x00, /* lea 0x100(%rip), %rax */
+		0x48, 0x8b, 0x05, 0x00, 0x02, 0x00, 0x00, /* mov 0x200(%rip), %rax: no address */
+		0xb8, 0x10, 0x20, 0x40, 0x00,		  /* mov $0x402010, %eax */
+	};
+	static const uint8_t aarch64[] = {
+		0x41, 0x00, 0x00, 0x10, /* adr x1, +8 */
+		0x03, 0x01, 0x00, 0x90, /* adrp x3, +0x20000 */
+		0x60, 0x40, 0x00, 0x91, /* add x0, x3, #16 */
+	};
+	taddr_t addresses[4];
+
+	(void)state;
+	assert_int_equal(arch_x86_64.addresses(x86_64, sizeof(x86_64), 0x1000, addresses, 4), 2);
+	assert_int_equal(addresses[0], 0x1107);
+	assert_int_equal(addresses[1], 0x402010);
+	assert_int_equal(arch_aarch64.addresses(aarch64, sizeof(aarch64), 0x1000, addresses, 4),
+			 2);
+	assert_int_equal(addresses[0], 0x1008);
+	assert_int_equal(addresses[1], 0x21010);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_callees),
+		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_registers),
 #ifdef __x86_64__

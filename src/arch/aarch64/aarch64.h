@@ -34,5 +34,7 @@ int aarch64_stub_frame(const struct stub_area *area, const struct stub *stub, ta
 
 size_t aarch64_callees(const uint8_t *code, size_t len, taddr_t from, struct callee *ret,
 		       size_t max);
+size_t aarch64_addresses(const uint8_t *code, size_t len, taddr_t from, taddr_t *ret,
+		size_t max);
 
 #endif

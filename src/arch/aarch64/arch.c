@@ -85,6 +85,7 @@ const struct arch arch_aarch64 = {
 
 	.patch_offset = aarch64_patch_offset,
 	.callees = aarch64_callees,
+	.addresses = aarch64_addresses,
 	.displace = aarch64_displace,
 	.stubs_build = aarch64_stubs_build,
 	.trap_disarm = aarch64_trap_disarm,

@@ -30,3 +30,24 @@ size_t aarch64_callees(const uint8_t *code, size_t len, taddr_t from, struct cal
 	}
 	return count;
 }
+
+/* adr; or adrp, and an add to it. */
+size_t aarch64_addresses(const uint8_t *code, size_t len, taddr_t from, taddr_t *ret,
+			 size_t max)
+{
+	taddr_t page[32] = {0};
+	size_t count = 0;
+
+	for (size_t at = 0; at + A64_LEN <= len && count < max; at += A64_LEN) {
+		uint32_t word = a64_read(code + at), to = word & 31, base = word >> 5 & 31;
+		struct a64_insn insn = a64_decode(word);
+
+		if (insn.kind == A64_ADR)
+			ret[count++] = from + at + (taddr_t)insn.rel;
+		else if (insn.kind == A64_ADRP)
+			page[to] = ((from + at) & ~0xfffull) + (taddr_t)insn.rel;
+		else if ((word & 0xffc00000) == 0x91000000 && page[base])
+			ret[count++] = page[base] + (word >> 10 & 0xfff);
+	}
+	return count;
+}

@@ -99,6 +99,7 @@ const struct arch arch_arm = {
 
 	.patch_offset = arm_patch_offset,
 	.callees = arm_callees,
+	.addresses = arm_addresses,
 	.displace = arm_displace,
 	.stubs_build = arm_stubs_build,
 	.trap_disarm = arm_trap_disarm,

@@ -33,5 +33,7 @@ int arm_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_
 
 size_t arm_callees(const uint8_t *code, size_t len, taddr_t from, struct callee *ret,
 		   size_t max);
+size_t arm_addresses(const uint8_t *code, size_t len, taddr_t from, taddr_t *ret,
+		size_t max);
 
 #endif

@@ -48,3 +48,18 @@ size_t arm_callees(const uint8_t *code, size_t len, taddr_t from, struct callee 
 	}
 	return count;
 }
+
+/* adr alone: other addresses are sums of words between the code. */
+size_t arm_addresses(const uint8_t *code, size_t len, taddr_t from, taddr_t *ret, size_t max)
+{
+	struct insn insn;
+	size_t count = 0;
+
+	for (size_t at = 0; at < len && count < max; at += insn.len) {
+		if (arm_insn_decode(code + at, len - at, from + at, &insn))
+			break;
+		if (insn.kind == INSN_ADDRESS)
+			ret[count++] = insn.target;
+	}
+	return count;
+}

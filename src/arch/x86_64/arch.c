@@ -92,6 +92,7 @@ const struct arch arch_x86_64 = {
 	.displace = x86_64_displace,
 	.callees = x86_64_callees,
 	.is_breakpoint = x86_64_is_breakpoint,
+	.addresses = x86_64_addresses,
 	.stubs_build = x86_64_stubs_build,
 	.trap_disarm = x86_64_trap_disarm,
 	.trap_resign = x86_64_trap_resign,

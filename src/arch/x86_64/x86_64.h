@@ -27,6 +27,8 @@ int x86_64_displace_more(const uint8_t *code, size_t len, taddr_t from, taddr_t 
 			 struct displaced *ret, struct err *err);
 size_t x86_64_callees(const uint8_t *code, size_t len, taddr_t from, struct callee *ret,
 		      size_t max);
+size_t x86_64_addresses(const uint8_t *code, size_t len, taddr_t from, taddr_t *ret,
+		size_t max);
 
 /* stay.c: can the first instruction run, and run again?  *stays: its length, *lowered: by how
  * much it lowers sp. */
