@@ -293,12 +293,12 @@ def _text_traces(pid, mem, begin, end, offset, path):
     return complaints, slack
 
 
-def _returns_to(pid, tid, begin, end):
-    """Has the thread a frame there, by elfutils?  A word of its stack that looks so may be stale."""
+def frames(pid, tid):
+    """The pc of each frame of a thread, by elfutils."""
     run = subprocess.run(["eu-stack", "-n", "0", "-p", str(pid)], capture_output=True, text=True, timeout=PATIENCE)
     threads = re.split(r"^TID (\d+):$", run.stdout, flags=re.M)
-    frames = threads[threads.index(str(tid)) + 1] if str(tid) in threads else ""
-    return any(begin <= int(pc, 16) < end for pc in re.findall(r"^#\d+\s+(0x[0-9a-f]+)", frames, re.M))
+    found = threads[threads.index(str(tid)) + 1] if str(tid) in threads else ""
+    return [int(pc, 16) for pc in re.findall(r"^#\d+\s+(0x[0-9a-f]+)", found, re.M)]
 
 
 def _thread_traces(pid, mem, mappings, slacks):
@@ -326,7 +326,8 @@ def _thread_traces(pid, mem, mappings, slacks):
         words = struct.unpack(f"<{len(raw) // 8}Q", raw[:len(raw) & ~7])
         for begin, end, changed in slacks:
             for word in {w for w in words + (pc,) if begin <= w < end}:
-                if word not in changed and (word == pc or _returns_to(pid, tid, begin, end)):
+                # (a word that looks so may be stale)
+                if word not in changed and (word == pc or any(begin <= at < end for at in frames(pid, tid))):
                     yield f"thread {tid} may return to {word:#x} in the slack, where nothing is left"
 
 

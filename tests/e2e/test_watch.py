@@ -94,13 +94,17 @@ def test_sees_a_stack_that_leads_nowhere(target):
     where = ["running"]
     while len(where) < 3:  # until it waits for our line
         where = open(f"/proc/{process.pid}/syscall").read().split()
-    stack = int(where[-2], 16) + 256 & ~7
-    saved = os.pread(os.open(f"/proc/{process.pid}/mem", os.O_RDONLY), 8, stack)
+    sp = int(where[-2], 16)
+    words = struct.unpack("<512Q", os.pread(os.open(f"/proc/{process.pid}/mem", os.O_RDONLY), 4096, sp))
+    caller = memtrace.frames(process.pid, process.pid)[1]
+    stack = sp + 8 * words.index(caller)
+    poke(process.pid, stack - 8, struct.pack("<Q", slack))  # nobody returns by that
+    memtrace.untouched(process.pid)
     poke(process.pid, stack, struct.pack("<Q", slack))
     assert any("in the slack" in line for line in memtrace.traces(process.pid))
     poke(process.pid, slack, b"\x90\xc3")  # what it leads to is there: allowed
     memtrace.untouched(process.pid)
-    poke(process.pid, stack, saved)
+    poke(process.pid, stack, struct.pack("<Q", caller))
     memtrace.untouched(process.pid)
 
 
