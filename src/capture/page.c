@@ -9,6 +9,8 @@
 #include "capture/room.h"
 #include "tracer/pages.h"
 
+#define HEAP_GAP (1ull << 36)
+
 enum { GAP = 64 * 1024, LOWEST = 64 * 1024 /* vm.mmap_min_addr */, ALIGN = 16 };
 
 static uint32_t page_size(void)
@@ -23,8 +25,8 @@ static bool is_begun(const struct mapping *mapping, taddr_t at, uint32_t len)
 	       mapping->exec && !mapping->write && !mapping->shared;
 }
 
-/* The highest hole below `top` with a gap on both sides; 0: none.  What a heap would grow
- * into is none. */
+/* The highest hole below `top` with a gap on both sides, a large one above a heap, which grows;
+ * 0: none. */
 static taddr_t hole_below(const struct maps *maps, taddr_t top, uint32_t len)
 {
 	taddr_t need = GAP + len, at;
@@ -39,8 +41,10 @@ static taddr_t hole_below(const struct maps *maps, taddr_t top, uint32_t len)
 		at = (top - need) & ~(taddr_t)(page_size() - 1);
 		if (!below || is_begun(below, at, len))
 			return at;
+		if (!strcmp(below->path, "[heap]"))
+			return below->end + HEAP_GAP <= at ? at : 0;
 		if (below->end + GAP <= at)
-			return strcmp(below->path, "[heap]") ? at : 0;
+			return at;
 		top = below->begin;
 	}
 }

@@ -40,10 +40,11 @@ def code_mappings(pid):
     return [m[:3] for m in memtrace._mappings(pid) if "x" in m[2]]
 
 
+@pytest.mark.parametrize("kind", ["-static", "-static-pie"])
 @pytest.mark.parametrize("behind", [0, 16, 48, 100, 175])
-def test_static(tmp_path, follow, behind):
+def test_static(tmp_path, follow, behind, kind):
     """The static programs of older distributions have 175 to 191."""
-    program = squeezed(tmp_path, [SOURCES / "threads.c"], behind, "-static")
+    program = squeezed(tmp_path, [SOURCES / "threads.c"], behind, kind)
     result, report = follow(program, "4", "500")
     assert report.counts() == tally(result)
     assert report.get("missed", []) == []
