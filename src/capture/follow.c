@@ -13,11 +13,12 @@
 #include <time.h>
 
 #include "capture/engine.h"
+#include "capture/entries.h"
 #include "capture/heritage.h"
 #include "capture/page.h"
 #include "tracer/inside.h"
 
-enum { AT_BASE_TAG = 7, APPLY_TRIES = 200, APPLY_PAUSE_NS = 1000000, PLAN_TRIES = 20 };
+enum { AT_BASE_TAG = 7, AT_ENTRY_TAG = 9, APPLY_TRIES = 200, APPLY_PAUSE_NS = 1000000, PLAN_TRIES = 20 };
 
 static const struct hook_notes *notes_of(struct engine *engine, struct hook_notes *notes)
 {
@@ -25,13 +26,18 @@ static const struct hook_notes *notes_of(struct engine *engine, struct hook_note
 	return notes;
 }
 
-/* The program interpreter's load address, by the auxiliary vector (getauxval(3)). */
-static taddr_t interpreter_base(const struct engine *engine)
+/* Of the auxiliary vector (getauxval(3)): where the program interpreter lies, if there is one,
+ * and where the program begins. */
+struct auxv {
+	taddr_t base, entry;
+};
+
+static struct auxv auxv_read(const struct engine *engine)
 {
 	unsigned size = engine->tracee.arch->word_size;
+	struct auxv auxv = {0, 0};
 	char path[64];
 	uint8_t pair[16];
-	taddr_t base = 0;
 	FILE *file;
 
 	snprintf(path, sizeof(path), "/proc/%d/auxv", engine->tracee.alive);
@@ -41,11 +47,31 @@ static taddr_t interpreter_base(const struct engine *engine)
 		memcpy(&tag, pair, size);
 		memcpy(&value, pair + size, size);
 		if (tag == AT_BASE_TAG)
-			base = value;
+			auxv.base = value;
+		else if (tag == AT_ENTRY_TAG)
+			auxv.entry = value;
 	}
 	if (file)
 		fclose(file);
-	return base;
+	return auxv;
+}
+
+/* The dynamic loader: the interpreter, or what was started itself, with the program as its
+ * argument.  NULL: a static program, whatever of a loader is in it for its dlopen(). */
+static struct module *loader_of(const struct engine *engine)
+{
+	struct auxv auxv = auxv_read(engine);
+	struct module *program;
+	struct image_symbol symbol;
+
+	if (auxv.base)
+		return modules_find(&engine->modules, auxv.base);
+	program = modules_find(&engine->modules, auxv.entry);
+	return program && entries_are_of(program, engine->tracee.arch) &&
+			       image_symbol_find(program->image, "_dl_debug_state", &symbol) &&
+			       symbol.dynamic
+		       ? program
+		       : NULL;
 }
 
 int engine_rescan_modules(struct engine *engine, bool *changed, struct err *err)
@@ -115,7 +141,7 @@ static int plan(struct engine *engine, enum hook_scope scope, size_t *planned, s
 	rc = look_for_filter(engine, err);
 	if (rc)
 		return rc;
-	loader = modules_find(&engine->modules, interpreter_base(engine));
+	loader = loader_of(engine);
 	engine->hooks.loader = loader ? loader->instance : 0;
 	return hooks_plan(&engine->hooks, &engine->tracee, &engine->modules, &engine->maps,
 			  scope, notes_of(engine, &notes), planned, err);

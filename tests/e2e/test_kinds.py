@@ -1,6 +1,7 @@
 """Whatever people run: however linked, whichever libc and allocator, wherever it lives."""
 import ctypes
 import os
+import re
 import shutil
 import subprocess
 
@@ -329,3 +330,36 @@ def test_a_child_that_stays(target, attach):
     process.go_on()
     process.result()
     assert report["summary"]["allocs"] == 2
+
+
+def interpreter_of(program):
+    text = subprocess.run(["readelf", "-l", program], capture_output=True, text=True, check=True).stdout
+    return re.search(r"interpreter: (\S+?)\]", text)[1]
+
+
+@pytest.mark.parametrize("kind", ["threads", "threads-musl", "plugins"])
+def test_started_by_the_loader(tmp_path, kind):
+    """`ld.so PROGRAM`: the loader is the program that was started, and maps the other one."""
+    program = memtrace.TARGETS / built(kind)
+    arguments = ("4", "500") if kind != "plugins" else (str(memtrace.TARGETS), "5")
+    sums = []
+    for argv in ([program, *arguments], [interpreter_of(program), program, *arguments]):
+        status, out, report = memtrace.launch(tmp_path / f"report-{len(argv)}", argv)
+        assert status == 0
+        memtrace.parse_result(out)
+        assert not report.consistent()["not_followed"]
+        sums.append(report.through("main", "thread_main", "worker", "plugin_alloc", "pool_alloc"))
+    assert sums[0]["allocs"] > 4
+    assert sums[0] == sums[1]
+
+
+def test_loader_attached_to(started, attach):
+    loader = interpreter_of(memtrace.TARGETS / "threads")
+    started.append(memtrace.Target("threads", "4", "500", command=(loader,)))
+    process = started[-1].ready()
+    tracer = attach(process.pid)
+    process.go_on()
+    process.done()
+    report = tracer.detach().consistent()
+    process.go_on()
+    assert report.counts() == tally(process.result())
