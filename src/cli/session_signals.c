@@ -66,6 +66,8 @@ void session_signal(struct session *s, const struct signal_event *event)
 			s->due[TIMER_SUSPEND] = session_now_ms() + SUSPEND_MS;
 		break;
 	case SIGNAL_STAY:
+		if (s->in_shell)
+			break; /* it was for that command, which ignores it */
 		words_say(&s->words, "memtrace can't be suspended while it is attached: the "
 				     "process would stop with it");
 		break;

@@ -49,9 +49,7 @@ void report_totals(const struct snapshot *snapshot, FILE *out)
 	print_count(out, t->frees, "free");
 	fputs(", ", out);
 	print_count(out, t->allocated_bytes, "byte");
-	fputs(" allocated", out);
-	print_size_beside(out, t->allocated_bytes);
-	fputs("\n    peak: ", out);
+	fputs(" allocated\n    peak: ", out);
 	print_count(out, t->peak_bytes, "byte");
 	print_size_beside(out, t->peak_bytes);
 	putc('\n', out);

@@ -170,6 +170,47 @@ def test_error_exitcode_is_no_crash(leaky, how, status):
     assert result.stderr.endswith("\nmemtrace: blocks in use: 1 (100 bytes); the exit status is not of these\n")
 
 
+def test_stacks_begin_with_the_program(tmp_path):
+    """Between malloc and the program's function are eight of the library's; and a recursion is
+    one line.  JSON has them all."""
+    source, program = tmp_path / "conns.cc", tmp_path / "conns"
+    source.write_text("""
+        #include <unistd.h>
+        #include <map>
+        #include <memory>
+        #include <string>
+        std::map<int, std::shared_ptr<std::string>> conns;
+        __attribute__((noinline)) void open_conn(int i)
+        {
+            conns[i] = std::make_shared<std::string>(1000, 'x');
+        }
+        __attribute__((noinline)) int walk(int n)
+        {
+            if (n)
+                return walk(n - 1) + 1;
+            open_conn(n);
+            return 1;
+        }
+        int main() { walk(30); _exit(0); }""")
+    subprocess.run(["g++", "-g", "-O0", "-o", program, source], check=True)
+    text = run("-q", "-n", "0", program).stderr
+    stack = (f"    open_conn(int) in {source}:9\n"
+             f"    walk(int) in {source}:15\n"
+             f"    walk(int) in {source}:14 (x30)\n"
+             f"    main() in {source}:18\n")
+    shown = re.findall(r"\n    1 alloc, 0 frees\n(    open_conn.*?)    __libc_start", text, re.S)
+    assert shown == [stack] * 3  # the string, its control block, the node of the map
+    path = tmp_path / "report.json"
+    run("-q", "-n", "0", "--format=json", "-o", path, program)
+    whole = [c["stack"] for c in json.loads(path.read_text())["contexts"]
+             if any(f["function"] == "open_conn(int)" for f in c["stack"])]
+    for stack in whole:
+        at = next(i for i, frame in enumerate(stack) if frame["function"] == "open_conn(int)")
+        assert at >= 3 and all(frame["allocator"] for frame in stack[:at])
+        assert sum(frame["function"] == "walk(int)" for frame in stack) == 31
+    assert len(whole) == 3
+
+
 def test_verbose_and_quiet():
     """The last of the two counts; every step is told with -v alone."""
     assert run("-v", "-q", "-o", "/dev/null", "true").stderr == ""

@@ -513,22 +513,19 @@ static void test_status(void **state)
 	assert_int_equal(report_status(heap, out), 0);
 	fclose(out);
 	assert_string_equal(
-		text,
-		"HEAP SUMMARY Wed Feb 23 16:31:51 2022\n"
-		"\n"
-		"    in use: 0 bytes in 0 blocks\n"
-		"    total heap usage: 205 allocs, 205 frees, 51885 bytes allocated (50.6 "
-		"KiB)\n"
-		"    peak: 51200 bytes (50.0 KiB)\n"
-		"HEAP SUMMARY Wed Mar  2 16:31:51 2022\n"
-		"\n"
-		"    in use: 0 bytes in 0 blocks\n"
-		"    total heap usage: 205 allocs, 205 frees, 51885 bytes allocated (50.6 "
-		"KiB)\n"
-		"    peak: 51200 bytes (50.0 KiB)\n"
-		"    freed, allocated before counting began: 12 blocks\n"
-		"    lost events: 3 (the counts above are not exact)\n"
-		"    not counted, memtrace had no memory: 7 blocks\n");
+		text, "HEAP SUMMARY Wed Feb 23 16:31:51 2022\n"
+		      "\n"
+		      "    in use: 0 bytes in 0 blocks\n"
+		      "    total heap usage: 205 allocs, 205 frees, 51885 bytes allocated\n"
+		      "    peak: 51200 bytes (50.0 KiB)\n"
+		      "HEAP SUMMARY Wed Mar  2 16:31:51 2022\n"
+		      "\n"
+		      "    in use: 0 bytes in 0 blocks\n"
+		      "    total heap usage: 205 allocs, 205 frees, 51885 bytes allocated\n"
+		      "    peak: 51200 bytes (50.0 KiB)\n"
+		      "    freed, allocated before counting began: 12 blocks\n"
+		      "    lost events: 3 (the counts above are not exact)\n"
+		      "    not counted, memtrace had no memory: 7 blocks\n");
 	free(text);
 }
 
