@@ -82,7 +82,7 @@ int engine_bury(struct engine *engine, struct err *err)
 		return 0;
 	}
 	undo_run(engine->undo, &engine->tracee.target);
-	if (!inside_any(&engine->tracee, engine->undo))
+	if (!engine_is_shared(engine) && !inside_any(&engine->tracee, engine->undo))
 		undo_wipe(engine->undo, &engine->tracee.target);
 	tracee_resume_one(&engine->tracee, thread);
 	return 0;

@@ -303,7 +303,7 @@ static void program_forget(struct engine *engine)
 	missed_clear(&engine->missed);
 	engine->filtered = engine->harden = engine->resign = engine->left = false;
 	engine->rescan = engine->unkillable = false;
-	engine->dying = 0;
+	engine->dying = engine->parting = engine->parted = 0;
 	engine->tracee.own_breaks = false;
 	engine->tracee.alive = engine->tracee.pid;
 	target_close(&engine->tracee.target);
@@ -405,6 +405,8 @@ static int rescan(struct engine *engine, struct err *err)
 	}
 	engine->rescan = false;
 	rc = engine_change_trap(engine, err);
+	if (!rc)
+		rc = engine_part(engine, err);
 	if (rc)
 		return rc == -ECHILD ? 0 : rc;
 	rc = engine_follow(engine, begins ? HOOK_LOADER : HOOK_ALL, err);

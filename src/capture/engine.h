@@ -60,6 +60,8 @@ struct engine {
 	bool loading;	 /* launched; libraries are not all there yet */
 	pid_t child;	 /* of the process, by its last fork; 0 */
 	pid_t dying;	 /* this thread is about to end the process; 0 */
+	pid_t parting;	 /* this guest is about to ask its parent to trace it; 0 */
+	pid_t parted;	 /* the last such that did not go its way at once; 0 */
 	bool unkillable; /* by that, while it is traced */
 	struct err stranger; /* code: the process runs another machine's program now; why that
 				can't be followed */
@@ -151,6 +153,12 @@ void engine_choose_trap(struct engine *engine);
  * waits for engine_bury(), which puts the code back before. */
 void engine_fatal(struct engine *engine, const struct thread *thread, int signo);
 int engine_bury(struct engine *engine, struct err *err);
+/* ptrace() is about to be called: a guest that asks to be traced waits for engine_part(), which
+ * lets it go. */
+void engine_ptrace(struct engine *engine, const struct thread *thread, long request);
+int engine_part(struct engine *engine, struct err *err);
+/* Does one that was let go still share the memory?  It may be inside the stubs. */
+bool engine_is_shared(const struct engine *engine);
 /* Modules changed or an unknown pc was met: looks at the mappings anew. */
 int engine_rescan_modules(struct engine *engine, bool *changed, struct err *err);
 /* A stop has come; it ends with tracee_continue() or, for children, otherwise. */

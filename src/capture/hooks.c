@@ -48,6 +48,7 @@ static const struct function functions[] = {
 	{"sigaction",      CALL_SIGACTION,    STUB_ENTRY,  0, NULL, false, WHO_ANY},
 	{"prctl",          CALL_PRCTL,        STUB_ENTRY,  0, NULL, false, WHO_ANY},
 	{"seccomp_load",   CALL_SECCOMP,      STUB_ENTRY,  0, NULL, false, WHO_ANY},
+	{"ptrace",         CALL_PTRACE,       STUB_ENTRY,  0, NULL, false, WHO_ANY},
 	/* jemalloc(3), "Non-standard API" */
 	{"mallocx",        CALL_ALLOC,        STUB_RETURN, 0, NULL, false, WHO_JEMALLOC},
 	{"rallocx",        CALL_REALLOC,      STUB_BOTH,   0, NULL, false, WHO_JEMALLOC},

@@ -31,6 +31,7 @@ enum call {
 	CALL_PRCTL,	   /* prctl: argument 0 may announce a seccomp filter */
 	CALL_SIGACTION,	   /* argument 0 may be the signal of the trap */
 	CALL_SECCOMP,	   /* a seccomp filter is about to be installed */
+	CALL_PTRACE,	   /* argument 0: who asks to be traced */
 	CALL_LOADER,	   /* _dl_debug_state: the list of modules changes */
 };
 

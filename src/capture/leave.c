@@ -144,7 +144,7 @@ static void wipe(struct engine *engine)
 
 	if (vacate(engine))
 		return;
-	stays = inside_any(&engine->tracee, engine->undo);
+	stays = engine_is_shared(engine) || inside_any(&engine->tracee, engine->undo);
 	if (!stays)
 		undo_wipe(engine->undo, &engine->tracee.target);
 	if (engine->left)

@@ -320,6 +320,18 @@ static int area_find(struct planning *p, struct module *module, size_t first, si
 	return rc;
 }
 
+/* Where room is scarce, what nothing is counted by goes first. */
+static bool ptrace_drop(struct planning *p, size_t first)
+{
+	for (size_t i = first; i < p->hooks->list.len; i++) {
+		if (p->hooks->list.at[i].function->call != CALL_PTRACE)
+			continue;
+		hook_drop(p->hooks, i);
+		return true;
+	}
+	return false;
+}
+
 /* Stubs for the module's new hooks; those that can't be displaced are dropped. */
 static int module_build(struct planning *p, struct module *module, size_t first,
 			struct err *err)
@@ -348,6 +360,8 @@ static int module_build(struct planning *p, struct module *module, size_t first,
 		}
 		if (rc != -ENOSPC && rc != -ERANGE)
 			return rc;
+		if (ptrace_drop(p, first))
+			continue;
 		p->notes->miss(p->notes->arg, module, NULL, "%s", err->text);
 		hooks_drop(p->hooks, first);
 	}

@@ -309,6 +309,9 @@ static void trap_entry(struct engine *engine, struct thread *thread, const struc
 	case CALL_SECCOMP: /* seccomp_load(): as if by prctl() */
 		engine_prctl(engine, prctl);
 		break;
+	case CALL_PTRACE:
+		engine_ptrace(engine, thread, (long)block);
+		break;
 	case CALL_FREE:
 		trap_free(engine, thread, hook, regs, slot, block);
 		break;

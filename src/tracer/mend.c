@@ -2,16 +2,16 @@
  * Putting back what a memtrace that was killed has left.
  *
  * From its death until the threads are seized again the target runs untraced, and may fork: the
- * child has a copy of what is patched, and so have its children, whoever their parent is by now.
- * What is forked behind that is told of by the kernel.  So:
+ * child has a copy of what is patched, and so have its children, whoever their parent is by
+ * now. What is forked behind that is told of by the kernel.  So:
  *
  *    the target: SEIZE --> stop --> undo the log --> detach
- *    each process that is younger than the log, and has one of its patches where the log has it:
- *      the same, until a look at all of them finds none
+ *    each process that is younger than the log, and has one of its patches where the log has
+ * it: the same, until a look at all of them finds none
  *
  * Whoever is put back has children that need nothing; so this ends.  A child that the target
- * traces (it is a debugger) can't be seized: its memory alone is written, as a patch is one write
- * and may be put back while it runs.  But not that of others who are traced: they may be
+ * traces (it is a debugger) can't be seized: its memory alone is written, as a patch is one
+ * write and may be put back while it runs.  But not that of others who are traced: they may be
  * somebody else's, a twin with the same patches, say, that another memtrace follows.
  */
 #include "tracer/mend.h"
@@ -27,7 +27,7 @@
 #include "tracer/inside.h"
 #include "tracer/pages.h"
 
-enum { RETRIES = 2000, RETRY_NS = 1000000, PASSES = 1000 };
+enum { RETRIES = 2000, RETRIES_SOME = 3, RETRY_NS = 1000000, PASSES = 1000 };
 
 struct mending {
 	struct undo *undo;
@@ -111,7 +111,8 @@ static void mend(struct mending *m, pid_t pid)
 	if (!vec_push(&m->done, pid))
 		return;
 	while (tracee_attach(tracee, pid, &err)) {
-		if (is_theirs(m, pid))
+		/* (a child that shares its memory and is traced already keeps us out, too) */
+		if (is_theirs(m, pid) || tries == RETRIES_SOME)
 			mend_running(m, pid);
 		if (err.code == -ESRCH || is_theirs(m, pid) || ++tries > RETRIES)
 			return;

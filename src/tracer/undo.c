@@ -187,6 +187,44 @@ int undo_run(const struct undo *undo, struct target *target)
 	return first;
 }
 
+/* (A kill in between leaves traps that do nothing, which the guardian takes as they are.) */
+int undo_disarm(const struct undo *undo, struct target *target, struct undo_traps *ret)
+{
+	for (uint32_t i = 0; i < undo->area_count; i++) {
+		const struct undo_area *area = &undo->area[i];
+		int rc = area->active ? target_read(target, area->trap, ret->bytes[i],
+						    area->disarm_len)
+				      : 0;
+		if (rc)
+			return rc;
+	}
+	for (uint32_t i = 0; i < undo->area_count; i++) {
+		const struct undo_area *area = &undo->area[i];
+		int rc = area->active ? area_write(area, target, area->trap, area->disarm,
+						   area->disarm_len)
+				      : 0;
+		if (rc) {
+			undo_rearm(undo, target, ret);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+int undo_rearm(const struct undo *undo, struct target *target, const struct undo_traps *traps)
+{
+	int first = 0;
+
+	for (uint32_t i = 0; i < undo->area_count; i++) {
+		const struct undo_area *area = &undo->area[i];
+		int rc = area->active ? area_write(area, target, area->trap, traps->bytes[i],
+						   area->disarm_len)
+				      : 0;
+		first = first ? first : rc;
+	}
+	return first;
+}
+
 static int area_hold(const struct undo_area *area, struct target *target)
 {
 	const uint32_t held = 1;
@@ -251,9 +289,12 @@ struct undo_page *undo_page(struct undo *undo, taddr_t base, uint32_t len,
 bool undo_is_patched(const struct undo_patch *patch, struct target *target)
 {
 	uint8_t there[sizeof(patch->now)];
+	uint32_t from;
 
-	return patch->active && target_read(target, patch->addr, there, patch->len) == 0 &&
-	       !memcmp(there, patch->now, patch->len);
+	if (!patch->active || target_read(target, patch->addr, there, patch->len))
+		return false;
+	from = has_breakpoint(patch, there);
+	return !memcmp(there + from, patch->now + from, patch->len - from);
 }
 
 bool undo_covers(const struct undo *undo, taddr_t addr)

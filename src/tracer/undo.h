@@ -91,6 +91,12 @@ int undo_area(struct undo *undo, struct target *target, taddr_t base, const void
  * The first error, or 0; goes on behind an error.
  */
 int undo_run(const struct undo *undo, struct target *target);
+/* Traps that do nothing for a moment: whoever meets them goes on as if nobody were there. */
+struct undo_traps {
+	uint8_t bytes[UNDO_AREAS][8];
+};
+int undo_disarm(const struct undo *undo, struct target *target, struct undo_traps *ret);
+int undo_rearm(const struct undo *undo, struct target *target, const struct undo_traps *traps);
 /* Puts the areas' old bytes back, or marks them as held where undo_others() found something.
  * Only when no thread can be inside. */
 int undo_wipe(const struct undo *undo, struct target *target);

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 
 import pytest
 
@@ -308,6 +309,31 @@ def test_syscall_user_dispatch(target, attach, where, when):
 def test_a_tracer_itself(follow):
     result, report = follow("debugger")
     assert report.counts() == tally(result)
+
+
+@pytest.mark.parametrize("how", ["vfork", "clone"])
+def test_a_tracer_of_children_that_share_its_memory(follow, how):
+    """They are free to be traced, their tracer sees no stop of ours, and nothing is missed."""
+    result, report = follow("debugger", how)
+    assert report.counts() == tally(result)
+
+
+@pytest.mark.parametrize("how", ["plain", "clone"])
+def test_killed_before_a_tracer_of_such_children(target, attach, how):
+    """In the middle of letting one go: its tracer lives, and goes on.  (While the guardian holds
+    such a child it may be refused what it asks for.)"""
+    for turn in range(4):
+        process = target("debugger", how)
+        tracer = attach(process.pid, "--no-symbols")
+        tracer.status()
+        process.go_on()
+        threading.Event().wait(0.02 * turn)  # the moment is what varies
+        tracer.process.kill()
+        tracer.process.wait()
+        process.done()
+        process.go_on()
+        process.wait_line("^RESULT")
+        assert process.wait() in (0, 1)
 
 
 def test_a_child_that_stays(target, attach):

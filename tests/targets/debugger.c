@@ -1,14 +1,23 @@
 /*
  * debugger: a program that is a tracer itself.  It allocates, and steps and stops its
  * own child by ptrace, whose every stop must reach it.
+ *
+ * debugger vfork | plain | clone: while two threads allocate, children that share the memory
+ * ask to be traced; by vfork() they allocate before, change handlers behind it (not in plain),
+ * and exec, by clone() they stop.
  */
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
 #include "target.h"
 
-enum { STEPS = 300, STOPS = 50 };
+enum { STEPS = 300, STOPS = 50, ROUNDS = 20 };
+static volatile int stop, plain;
+static pthread_barrier_t gate;
+static char *self;
 
 static void child_main(void)
 {
@@ -31,8 +40,83 @@ static int stop_of(pid_t pid)
 	return status;
 }
 
-int main(void)
+static void *allocating(void *arg)
 {
+	uint32_t seed = (uintptr_t)arg;
+	pthread_barrier_wait(&gate);
+	while (!stop) {
+		size_t size = dice(&seed) % 300;
+		drop(got(malloc(size), size), size);
+	}
+	return NULL;
+}
+
+static pid_t by_vfork(void)
+{
+	pid_t pid = vfork();
+	if (pid == 0) {
+		struct sigaction action = {.sa_handler = SIG_DFL};
+		drop(got(malloc(300), 300), 300);
+		if (ptrace(PTRACE_TRACEME, 0, 0, 0))
+			_exit(31);
+		for (int i = 0; i < 8 && !plain; i++)
+			sigaction(SIGUSR1 + i % 2, &action, NULL);
+		execl(self, self, "child", NULL);
+		_exit(32);
+	}
+	return pid;
+}
+
+static int cloned(void *arg)
+{
+	(void)arg;
+	if (ptrace(PTRACE_TRACEME, 0, 0, 0))
+		_exit(31);
+	raise(SIGSTOP);
+	_exit(21);
+}
+
+static pid_t by_clone(void)
+{
+	static _Alignas(16) char stack[65536];
+	return clone(cloned, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
+}
+
+static int trace_sharing_children(pid_t (*make)(void), int first)
+{
+	pthread_t threads[2];
+	pthread_barrier_init(&gate, NULL, 3);
+	for (intptr_t i = 0; i < 2; i++)
+		pthread_create(&threads[i], NULL, allocating, (void *)(i + 1));
+	target_ready();
+	pthread_barrier_wait(&gate);
+	for (int i = 0; i < ROUNDS; i++) {
+		pid_t pid = make();
+		int status = stop_of(pid);
+		if (!WIFSTOPPED(status) || WSTOPSIG(status) != first)
+			target_fail("first stop: 0x%x", status);
+		ptrace(PTRACE_CONT, pid, 0, 0);
+		status = stop_of(pid);
+		if (!WIFEXITED(status) || WEXITSTATUS(status) != 21)
+			target_fail("the child: 0x%x", status);
+	}
+	stop = 1;
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	target_done();
+	return target_result(NULL);
+}
+
+int main(int argc, char **argv)
+{
+	self = argv[0];
+	if (argc > 1 && !strcmp(argv[1], "child"))
+		return 21;
+	plain = argc > 1 && !strcmp(argv[1], "plain");
+	if (argc > 1 && (plain || !strcmp(argv[1], "vfork")))
+		return trace_sharing_children(by_vfork, SIGTRAP);
+	if (argc > 1 && !strcmp(argv[1], "clone"))
+		return trace_sharing_children(by_clone, SIGSTOP);
 	target_ready();
 	pid_t pid = fork();
 	if (pid == 0)

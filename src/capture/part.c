@@ -1,0 +1,102 @@
+/*
+ * A child by vfork() that asks to be traced (PTRACE_TRACEME): a debugger's, a sandbox's.
+ *
+ * It shares the memory, so we trace it until its exec, and who is traced can't ask.  It is let
+ * go when it enters ptrace().  From there to its exec it would still meet our traps, which
+ * would show its tracer the signal of each; and if that one is its parent, asleep in vfork(),
+ * both would wait for ever.  So all threads are stopped, the traps do nothing until the child
+ * is on its way, and then all goes on.  What the child allocates in between is not counted.
+ *
+ *    ptrace() trap --> all stand --> traps disarmed --> child let go --> its exec or end
+ *                  --> traps armed --> all go on
+ *
+ * A child by clone(CLONE_VM) whose parent does not sleep may take its time, and may need the
+ * others: after CLONE_LIMIT_MS all goes on, whatever it does.  As long as it stays the stubs
+ * do.
+ */
+#include <errno.h>
+#include <linux/kcmp.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "capture/engine.h"
+
+enum { VFORK_LIMIT_MS = 500, CLONE_LIMIT_MS = 20, REST_NS = 50000 };
+
+void engine_ptrace(struct engine *engine, const struct thread *thread, long request)
+{
+	if (request != PTRACE_TRACEME || !thread->guest || engine->parting)
+		return;
+	engine->parting = thread->tid;
+	engine->rescan = true;
+}
+
+/* first_sp: where kcmp() is not to be had, an exec shows by the stack's place. */
+static bool shares(const struct engine *engine, pid_t pid, taddr_t first_sp)
+{
+	pid_t ours = status_alive(engine->tracee.pid);
+	long rc = syscall(SYS_kcmp, ours, pid, KCMP_VM, 0, 0);
+
+	if (rc >= 0 || errno == ESRCH)
+		return rc == 0;
+	return status_alive(pid) && status_first_sp(pid) == first_sp;
+}
+
+static void thread_waits(void *arg, struct thread *thread)
+{
+	bool *waits = arg;
+
+	*waits |= thread->in_vfork;
+}
+
+static bool wait_until_it_is_gone(struct engine *engine, pid_t pid)
+{
+	const struct timespec rest = {0, REST_NS};
+	taddr_t first_sp = status_first_sp(pid);
+	bool vfork = false;
+	int limit;
+
+	tracee_for_each(&engine->tracee, thread_waits, &vfork);
+	limit = (vfork ? VFORK_LIMIT_MS : CLONE_LIMIT_MS) * (1000000 / REST_NS);
+	for (int i = 0; i < limit; i++) {
+		if (!shares(engine, pid, first_sp))
+			return true;
+		nanosleep(&rest, NULL);
+	}
+	return false;
+}
+
+bool engine_is_shared(const struct engine *engine)
+{
+	return engine->parted &&
+	       shares(engine, engine->parted, status_first_sp(engine->tracee.pid));
+}
+
+int engine_part(struct engine *engine, struct err *err)
+{
+	struct target *memory = &engine->tracee.target;
+	pid_t pid = engine->parting;
+	struct undo_traps traps;
+	struct thread *guest;
+	int rc;
+
+	engine->parting = 0;
+	if (!pid)
+		return 0;
+	rc = tracee_stop(&engine->tracee, engine_handle, engine, err);
+	if (rc)
+		return rc == -ETIMEDOUT ? 0 : rc; /* it goes on with us, and is refused */
+	guest = tracee_find(&engine->tracee, pid);
+	if (!guest || guest->state != THREAD_STOPPED ||
+	    undo_disarm(engine->undo, memory, &traps))
+		return 0;
+	if (guest->owner)
+		book_abandon(&engine->book, &engine_thread(guest)->book);
+	tracee_let_go(&engine->tracee, guest);
+	if (!wait_until_it_is_gone(engine, pid))
+		engine->parted = pid;
+	undo_rearm(engine->undo, memory, &traps);
+	return 0;
+}
