@@ -222,6 +222,8 @@ int engine_attach(struct engine *engine, pid_t pid, struct err *err)
 	int rc;
 
 	engine_step(engine, "Attaching to pid %d", pid);
+	if (attach_doubt(pid, err))
+		engine_warn(engine, "%s", err->text);
 	rc = tracee_attach(&engine->tracee, pid, err);
 	if (rc)
 		return rc;

@@ -74,7 +74,9 @@ static bool same_build(struct image *image, const struct snapshot_module *module
 static bool open_at(struct dynsym *dynsym, struct named *named, const struct mounts *mounts,
 		    const char *path, const struct snapshot_module *module)
 {
-	if (file_open(&dynsym->files, mounts, 0, path, module->path, &named->file))
+	const struct file_name name = {dynsym->pid, 0, path, module->path};
+
+	if (file_open(&dynsym->files, mounts, &name, &named->file))
 		return false;
 	if (!image_open(&named->file->memory, &named->image, NULL) &&
 	    same_build(named->image, module))

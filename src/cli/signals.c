@@ -40,6 +40,8 @@ static const struct {
 	{SIGWINCH, SIGNAL_RESIZED, SIGNAL_RESIZED},
 	/* a reader that has gone is a write error (EPIPE), not our end */
 	{SIGPIPE, SIGNAL_NOTHING, SIGNAL_NOTHING},
+	/* so is a file that is longer than it may be (EFBIG) */
+	{SIGXFSZ, SIGNAL_NOTHING, SIGNAL_NOTHING},
 };
 
 static bool is_ignored(int signo)
@@ -151,7 +153,8 @@ void signals_release(struct signals *signals)
 		;
 	close(signals->fd);
 	signals->fd = -1;
-	/* SIGPIPE stays out: a report to a closed pipe is an error like any other. */
+	/* These stay out: a report that can't be written is an error like any other. */
 	sigaddset(&signals->original, SIGPIPE);
+	sigaddset(&signals->original, SIGXFSZ);
 	pthread_sigmask(SIG_SETMASK, &signals->original, NULL);
 }

@@ -8,8 +8,16 @@
 #include "elf/apart.h"
 #include "elf/mounts.h"
 
-/* One process apart for each file system that may not answer. */
+/*
+ * Those of one user.  A process apart for each file system that may not answer; and of the others
+ * only the FILES_NEAR last opened have a descriptor, as a process may map more files than we may
+ * have open: what is read again is opened again, if it is the same still.
+ */
+enum { FILES_NEAR = 48 };
+
 struct files {
+	struct file *near[FILES_NEAR]; /* or NULL */
+	unsigned next;		       /* to make room */
 	VEC(struct files_apart {
 		uint64_t dev;
 		struct apart *apart;
@@ -26,18 +34,29 @@ struct file {
 	};
 	bool is_distant, open;
 	struct stat stat;
+	struct files *files; /* this and the following: of one that is near */
+	int pid;
+	char *path, *as;
+};
+
+/* A file of a process' to be opened. */
+struct file_name {
+	int pid;
+	uint64_t dev;	  /* what it is on, by the memory map; 0: not known */
+	const char *path; /* by which we open it */
+	const char *as;	  /* as the process sees it */
 };
 
 void files_deinit(struct files *files); /* {0} before the first */
 
 /*
- * Opens a regular file by a path of ours.  dev: what it is on, by the memory map; mounts and `as`:
- * the target's, and the path as the target sees it.
- * -ETIMEDOUT: its file system does not answer (and is not asked again); -EINVAL: it is no
- * regular file; or another -errno.  `files` must outlive it.
+ * Opens a regular file.  mounts: the process'.  -ETIMEDOUT: its file system does not answer (and is
+ * not asked again); -EINVAL: it is no regular file; or another -errno.  `files` must outlive it.
  */
-int file_open(struct files *files, const struct mounts *mounts, uint64_t dev, const char *path,
-	      const char *as, struct file **ret);
+int file_open(struct files *files, const struct mounts *mounts, const struct file_name *name,
+	      struct file **ret);
+/* Is it the file that was opened, whether or not it has a descriptor at present? */
+bool file_is_same(struct file *file);
 /* Closes it; reading fails from then on. */
 void file_shut(struct file *file);
 void file_destroy(struct file *file); /* NULL is allowed */

@@ -267,7 +267,7 @@ static struct module *find_known(const struct update *u, const struct mapping *m
 		if (module->mapped && (module->vdso || !module->image))
 			return module;
 		/* An open file is the same file as before; without one it is compared anew. */
-		if (module->image && (module->mapped || module_has_file(module)) &&
+		if (module->image && (module->mapped || (module->file && file_is_same(module->file))) &&
 		    bias_of(u, module->image, m, &bias) && bias == module->bias)
 			return module;
 	}

@@ -63,7 +63,9 @@ static bool same_content(const struct update *u, struct module *module, struct f
 
 static int open_as(struct update *u, const struct mapping *m, const char *path, struct file **ret)
 {
-	return file_open(&u->modules->files, update_mounts(u), m->dev, path, m->path, ret);
+	const struct file_name name = {u->pid, m->dev, path, m->path};
+
+	return file_open(&u->modules->files, update_mounts(u), &name, ret);
 }
 
 static int why_not(struct module *module, int rc, const char *path)

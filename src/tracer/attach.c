@@ -56,6 +56,19 @@ int attach_check(pid_t pid, struct err *err)
 	return failed ? finding_err(failed, err) : 0;
 }
 
+bool attach_doubt(pid_t pid, struct err *ret)
+{
+	struct doctor_facts facts;
+	struct findings findings = {.count = 0};
+
+	doctor_look("", pid, &facts);
+	if (!facts.is_frozen)
+		return false;
+	doctor_judge(&facts, DOCTOR_PROCESS, &findings);
+	finding_err(&findings.at[0], ret);
+	return true;
+}
+
 int attach_check_machine(pid_t pid, struct err *err)
 {
 	struct doctor_facts facts;

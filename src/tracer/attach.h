@@ -5,6 +5,7 @@
 #ifndef MEMTRACE_ATTACH_H
 #define MEMTRACE_ATTACH_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -12,6 +13,9 @@
 /* Looks without touching.  0: nothing speaks against it (the kernel may still
  * refuse); else -errno and what to do. */
 int attach_check(pid_t pid, struct err *err);
+
+/* Of a process that can be attached to: what speaks for waiting with it.  False: nothing. */
+bool attach_doubt(pid_t pid, struct err *ret);
 
 /* Does /proc show processes by our numbers?  0, or -errno and what to mount.  Before anything
  * is opened by the number of a process. */

@@ -174,6 +174,12 @@ static void judge_process(const struct doctor_facts *f, struct findings *ret)
 		findings_add(ret, "process", VERDICT_FAIL, -EPERM,
 			     "pid %d (%s) is a kernel thread: it has no heap of its own",
 			     f->pid, s->name);
+	} else if (f->is_frozen) {
+		finding_remedy(findings_add(ret, "process", VERDICT_WARN, 0,
+					    "pid %d (%s) is frozen with its cgroup: it does "
+					    "nothing until that is thawed",
+					    f->pid, s->name),
+			       "echo %s > %s", f->frozen.thaw, f->frozen.file);
 	} else {
 		findings_add(ret, "process", VERDICT_OK, 0, "pid %d (%s) is %s, %u thread%s",
 			     f->pid, s->name, state_in_words(s->state), f->threads,

@@ -11,6 +11,7 @@
 #ifndef MEMTRACE_DOCTOR_H
 #define MEMTRACE_DOCTOR_H
 
+#include "tracer/frozen.h"
 #include "tracer/status.h"
 
 enum verdict { VERDICT_OK, VERDICT_WARN, VERDICT_FAIL };
@@ -20,7 +21,7 @@ struct finding {
 	enum verdict verdict;
 	int code; /* VERDICT_FAIL: -errno */
 	char text[256];
-	char remedy[200]; /* a command, or what to do; "" when nothing is to be mended */
+	char remedy[384]; /* a command, or what to do; "" when nothing is to be mended */
 };
 
 enum { FINDINGS_MAX = 32 };
@@ -62,6 +63,8 @@ struct doctor_facts {
 	struct status status;	 /* of pid, which may be a thread's id */
 	unsigned threads;	 /* that have not ended */
 	bool has_memory;	 /* one of them has */
+	bool is_frozen;
+	struct frozen frozen;
 	unsigned filtered;	 /* have a seccomp filter */
 	bool strict;		 /* one is in seccomp's strict mode */
 	pid_t tracer;		 /* process that traces one of them; 0: none */

@@ -146,6 +146,7 @@ static void look_at_program(const char *root, const char *of, struct doctor_fact
 	uint8_t ident[EI_NIDENT + 4];
 	struct files files = {0};
 	struct mounts mounts = {0};
+	const struct file_name exe = {f->pid, 0, name, path};
 	struct file *file;
 	ssize_t len;
 
@@ -153,7 +154,7 @@ static void look_at_program(const char *root, const char *of, struct doctor_fact
 	len = readlink(name, path, sizeof(path) - 1);
 	path[len > 0 ? len : 0] = 0;
 	mounts_read(f->pid, &mounts);
-	if (!file_open(&files, &mounts, 0, name, path, &file)) {
+	if (!file_open(&files, &mounts, &exe, &file)) {
 		if (!memory_read(&file->memory, 0, ident, sizeof(ident))) {
 			f->elf_class = ident[EI_CLASS];
 			memcpy(&f->machine, ident + EI_NIDENT + 2, sizeof(f->machine));
@@ -202,5 +203,6 @@ void doctor_look(const char *root, pid_t pid, struct doctor_facts *ret)
 		return;
 	snprintf(of, sizeof(of), "%d/task/%d", pid, alive);
 	look_at_program(root, of, ret);
+	ret->is_frozen = frozen_find(root, pid, &ret->frozen);
 	look_at_permission(root, of, ret);
 }

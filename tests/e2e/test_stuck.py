@@ -77,8 +77,7 @@ def test_counts(stuck, started, tmp_path):
 @pytest.mark.parametrize("signo", [signal.SIGINT, signal.SIGTERM])
 def test_ends_by_signal(stuck, started, tmp_path, signo):
     """Also before it counts: while it waits for that file."""
-    tracer = start(stuck, started, tmp_path)
-    tracer.process.stdin.flush()
+    tracer = start(stuck, started, tmp_path, "-v")
     while not any("Attaching" in line for line in tracer.err):
         assert tracer.alive()
         threading.Event().wait(0.001)

@@ -1,6 +1,6 @@
 /*
- * distant FILE: loads FILE (plugin_a.so) and allocates through it before READY.  Behind it
- * again, once by itself and once through the file, ROUNDS times: nothing of the file is needed
+ * distant FILE...: loads each FILE (plugin_a.so) and allocates through it before READY.  Behind it
+ * again, once by itself and once through the last file, ROUNDS times: nothing of it is needed
  * that is not in memory by then.
  */
 #include <dlfcn.h>
@@ -11,12 +11,16 @@ enum { ROUNDS = 50 };
 
 int main(int argc, char **argv)
 {
-	void *handle = argc > 1 ? dlopen(argv[1], RTLD_NOW) : NULL;
-	void *(*alloc)(size_t) = handle ? dlsym(handle, "plugin_alloc") : NULL;
+	void *(*alloc)(size_t) = NULL;
 
-	if (!alloc)
-		return 2;
-	free(alloc(10));
+	for (int i = 1; i < argc; i++) {
+		void *handle = dlopen(argv[i], RTLD_NOW);
+
+		alloc = handle ? dlsym(handle, "plugin_alloc") : NULL;
+		if (!alloc)
+			return 2;
+		free(alloc(10));
+	}
 	target_ready();
 	for (int i = 0; i < ROUNDS; i++) {
 		void *own = got(malloc(20), 20), *its = got(alloc(30), 30);

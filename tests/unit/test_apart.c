@@ -70,6 +70,69 @@ static void mounts_of(const char *text, struct mounts *ret)
 	mounts_parse(strdup(text), ret);
 }
 
+static int open_it(struct files *files, const struct mounts *mounts, const char *by,
+		   struct file **ret)
+{
+	const struct file_name name = {getpid(), 0, by, by};
+
+	return file_open(files, mounts, &name, ret);
+}
+
+static unsigned descriptors(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+/* More files than may have a descriptor: all can be read, but what has changed meanwhile. */
+static void many(void **state)
+{
+	enum { MANY = 3 * FILES_NEAR };
+	char names[MANY][40];
+	struct file *file[MANY];
+	struct files files = {0};
+	struct mounts mounts;
+	unsigned before = descriptors();
+	uint8_t byte;
+
+	(void)state;
+	mounts_of("1 0 8:1 / / rw - ext4 /dev/x rw\n", &mounts);
+	for (int i = 0; i < MANY; i++) {
+		int fd;
+
+		snprintf(names[i], sizeof(names[i]), "/tmp/test_apart.XXXXXX");
+		fd = mkstemp(names[i]);
+		byte = (uint8_t)i;
+		assert_int_equal(write(fd, &byte, 1), 1);
+		close(fd);
+		assert_int_equal(open_it(&files, &mounts, names[i], &file[i]), 0);
+	}
+	assert_int_equal(descriptors(), before + FILES_NEAR);
+	for (int i = 0; i < MANY; i++) {
+		assert_int_equal(memory_read(&file[i]->memory, 0, &byte, 1), 0);
+		assert_int_equal(byte, i);
+		assert_true(file_is_same(file[i]));
+	}
+	assert_int_equal(descriptors(), before + FILES_NEAR);
+	assert_int_equal(truncate(names[0], 2), 0);
+	assert_int_equal(memory_read(&file[0]->memory, 0, &byte, 1), -ESTALE);
+	assert_false(file_is_same(file[0]));
+	assert_int_equal(truncate(names[MANY - 1], 2), 0); /* that one is open */
+	assert_int_equal(memory_read(&file[MANY - 1]->memory, 0, &byte, 1), 0);
+	for (int i = 0; i < MANY; i++) {
+		file_shut(file[i]);
+		assert_int_equal(memory_read(&file[i]->memory, 0, &byte, 1), -EBADF);
+		file_destroy(file[i]);
+		unlink(names[i]);
+	}
+	assert_int_equal(descriptors(), before);
+	files_deinit(&files);
+	mounts_deinit(&mounts);
+}
+
 static void both_ways(void **state)
 {
 	static const char *const mounts_text[] = {"1 0 8:1 / / rw - ext4 /dev/x rw\n",
@@ -82,13 +145,12 @@ static void both_ways(void **state)
 		struct file *file, *none;
 
 		mounts_of(mounts_text[i], &mounts);
-		assert_int_equal(file_open(&files, &mounts, 0, path, path, &file), 0);
+		assert_int_equal(open_it(&files, &mounts, path, &file), 0);
 		assert_int_equal(file->is_distant, i);
 		assert_int_equal(file->stat.st_size, SIZE);
 		assert_reads(&file->memory);
-		assert_int_equal(file_open(&files, &mounts, 0, "/nowhere/at/all", "/nowhere",
-					   &none), -ENOENT);
-		assert_int_equal(file_open(&files, &mounts, 0, "/dev/null", "/dev/null", &none),
+		assert_int_equal(open_it(&files, &mounts, "/nowhere/at/all", &none), -ENOENT);
+		assert_int_equal(open_it(&files, &mounts, "/dev/null", &none),
 				 -EINVAL);
 		file_shut(file);
 		assert_true(memory_read(&file->memory, 0, &(uint8_t){0}, 1) < 0);
@@ -182,6 +244,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(both_ways),
+		cmocka_unit_test(many),
 		cmocka_unit_test(no_answer),
 		cmocka_unit_test(no_answer_in_a_hurry),
 		cmocka_unit_test(which_are_local),
