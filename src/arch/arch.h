@@ -118,6 +118,16 @@ struct remote_code {
 	struct regs begin; /* with these registers it is entered */
 };
 
+/* Covered bytes, begin < address < end: in between nothing may enter. */
+struct covered {
+	taddr_t begin, end;
+};
+
+/* A branch or an address, by an instruction whose pc-relative field is at `at`. */
+struct way {
+	taddr_t at, target;
+};
+
 /* Where in a stub a pc is. */
 enum stub_place {
 	STUB_OUTSIDE,
@@ -261,6 +271,16 @@ struct arch {
 	int (*stubs_build)(struct stub_area *area, int signo, struct stub *stubs, size_t count,
 			   const uint8_t *const *code, const size_t *code_len, size_t *failed,
 			   struct err *err);
+	/*
+	 * The direct branches, and addresses taken, that lead into one of the covered ranges
+	 * (count >= 1), in code (len bytes that stand at `from`, state_mask bits included): of
+	 * the instructions that follow each other from its beginning, or, `anywhere`, of
+	 * whatever could be one.  Returns how many, ret has the first max.  NULL: a patch
+	 * covers one instruction, there is nothing in between.
+	 */
+	size_t (*ways_in)(const uint8_t *code, size_t len, taddr_t from, bool anywhere,
+			  const struct covered *covered, size_t count, struct way *ret,
+			  size_t max);
 	/* Is there a breakpoint of somebody's that covers no more than the first byte of an
 	 * instruction?  NULL: the architecture has none. */
 	bool (*is_breakpoint)(const uint8_t *code);

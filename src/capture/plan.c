@@ -17,6 +17,7 @@
 #include "capture/heritage.h"
 #include "capture/page.h"
 #include "capture/room.h"
+#include "capture/ways.h"
 
 struct planning {
 	struct hooks *hooks;
@@ -126,7 +127,10 @@ static int hook_read(struct planning *p, struct module *module, struct hook *hoo
 		return rc;
 	if (rc) {
 		p->notes->miss(p->notes->arg, module, hook->function->name,
-			       "its code of %zu bytes can't be read in its file", len);
+			       len < arch->patch_len
+				       ? "another function begins %zu bytes behind it"
+				       : "its code of %zu bytes can't be read in its file",
+			       len);
 		return 1;
 	}
 	skip = arch->patch_offset(hook->code.bytes, hook->code.len);
@@ -341,6 +345,9 @@ static int module_build(struct planning *p, struct module *module, size_t first,
 		size_t failed = 0;
 		int rc = area_find(p, module, first, &failed, &area, err);
 
+		if (rc == 0)
+			rc = ways_check(p->tracee, module, p->hooks->list.at + first,
+					p->hooks->list.len - first, &failed, err);
 		if (rc == 0) {
 			if (vec_push(&p->hooks->areas, area))
 				return 0;

@@ -226,3 +226,18 @@ def test_uprobes(target, attach, uprobes, tmp_path, order):
     process.go_on()
     result = process.result()
     assert report.counts() == {name: result[name] for name in memtrace.Report.NAMES}
+
+
+@hand_made
+@pytest.mark.parametrize("kind, function, why", [
+    ("branch", "malloc", r"the instruction at 0x\w+ leads to byte 2 of it, which a patch would cover"),
+    ("table", "malloc", r"the address at 0x\w+ leads to byte 2"),
+    ("switch", "malloc", r"the table at 0x\w+ leads to byte 2"),
+    ("falls", "calloc", "another function begins 4 bytes behind it"),
+    ("lands", "calloc", r"a symbol at 0x\w+ leads to byte 4")])
+def test_ways_into_what_a_patch_would_cover(target, attach, kind, function, why):
+    """Entries that jump into one another, fall through, or are known to a table: such a function can't be patched."""
+    _, report, said = bumped(target, attach, kind)
+    assert re.search(rf"not followed: {function} in \S+/alloc_{kind}.so: {why}", said), said
+    assert f"without its {function} the allocator would be counted wrong" in said
+    assert report.counts() == dict.fromkeys(memtrace.Report.NAMES, 0)

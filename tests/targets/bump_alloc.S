@@ -7,6 +7,7 @@
  *    SHORT    functions of 8 to 14 bytes, one right behind the other
  *    BRANCH   memalign jumps to malloc's second instruction
  *    TABLE    the same, by an address in its data
+ *    SWITCH   malloc has a switch, a case of which is its second instruction
  *    FALLS    calloc is one instruction, and falls into malloc
  *    LANDS    calloc's second instruction is a NOTYPE symbol that memalign calls by its name
  *
@@ -66,6 +67,15 @@ function malloc
 	xor %esi, %esi
 .Lsecond:
 	mov %rdi, %rdx
+#ifdef SWITCH
+	test %edi, %edi
+	jns .Lelse
+	lea table(%rip), %rcx
+	movslq (%rcx, %rsi, 4), %rax
+	add %rcx, %rax
+	jmp *%rax
+.Lelse:
+#endif
 	jmp alloc
 #endif
 	done malloc
@@ -130,6 +140,11 @@ function realloc
 1:	ret
 	done realloc
 
+#ifdef SWITCH
+	.section .rodata
+	.p2align 2
+table:	.long .Lelse - table, .Lsecond - table
+#endif
 	.data
 	.p2align 3
 #ifdef TABLE

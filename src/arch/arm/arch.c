@@ -101,6 +101,7 @@ const struct arch arch_arm = {
 	.callees = arm_callees,
 	.addresses = arm_addresses,
 	.displace = arm_displace,
+	.ways_in = arm_ways_in,
 	.stubs_build = arm_stubs_build,
 	.trap_disarm = arm_trap_disarm,
 	.trap_resign = arm_trap_resign,

@@ -31,6 +31,10 @@ taddr_t arm_patch_target(const uint8_t *code, taddr_t function);
 int arm_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc,
 		   bool called);
 
+/* ways.c */
+size_t arm_ways_in(const uint8_t *code, size_t len, taddr_t from, bool anywhere,
+		   const struct covered *covered, size_t count, struct way *ret, size_t max);
+
 size_t arm_callees(const uint8_t *code, size_t len, taddr_t from, struct callee *ret,
 		   size_t max);
 size_t arm_addresses(const uint8_t *code, size_t len, taddr_t from, taddr_t *ret,

@@ -91,6 +91,7 @@ const struct arch arch_x86_64 = {
 	.patch_offset = x86_64_patch_offset,
 	.displace = x86_64_displace,
 	.callees = x86_64_callees,
+	.ways_in = x86_64_ways_in,
 	.is_breakpoint = x86_64_is_breakpoint,
 	.addresses = x86_64_addresses,
 	.stubs_build = x86_64_stubs_build,

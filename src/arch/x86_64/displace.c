@@ -14,9 +14,8 @@
  * And nobody may enter the covered bytes but by their first: branches of the function
  * that lead into them are looked for, as far as its bytes are known.  One to the first
  * byte is refused too: it would pass the patch once more, with registers alive that
- * are not at a call.  A call to the first byte is just a call.  A branch from elsewhere
- * (a cold part split off, a jump table) is not seen; compilers make none into a
- * function's first instructions, because entering there is what a call is for.
+ * are not at a call.  A call to the first byte is just a call.  Branches from elsewhere
+ * are looked for too, by capture/ways.c.
  */
 #include "arch/x86_64/x86_64.h"
 

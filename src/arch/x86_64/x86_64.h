@@ -30,6 +30,10 @@ size_t x86_64_callees(const uint8_t *code, size_t len, taddr_t from, struct call
 size_t x86_64_addresses(const uint8_t *code, size_t len, taddr_t from, taddr_t *ret,
 		size_t max);
 
+/* ways.c */
+size_t x86_64_ways_in(const uint8_t *code, size_t len, taddr_t from, bool anywhere,
+		      const struct covered *covered, size_t count, struct way *ret, size_t max);
+
 /* stay.c: can the first instruction run, and run again?  *stays: its length, *lowered: by how
  * much it lowers sp. */
 bool x86_64_can_stay(const uint8_t *code, size_t len, uint32_t *stays, uint32_t *lowered);
