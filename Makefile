@@ -29,7 +29,8 @@ ifeq ($(origin AR),default)
 AR = $(shell $(CC) -print-prog-name=ar)
 endif
 
-CFLAGS ?= -O2 -g
+# (STATIC=1 is for devices: its calls wait for the kernel, its bytes lie in flash)
+CFLAGS ?= $(if $(STATIC),-Os,-O2) -g
 WARNINGS := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla
 FLAGS := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DMEMTRACE_VERSION='"$(VERSION)"' \
 	 -Isrc -pthread -fno-strict-aliasing $(WARNINGS) $(KERNEL_HEADERS)
