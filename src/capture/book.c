@@ -24,28 +24,45 @@ static void pending_unwind(struct book *book, struct book_thread *thread, taddr_
 		pending_put_back(book, &thread->pending[--thread->depth]);
 }
 
-bool book_free(struct book *book, struct book_thread *thread, taddr_t addr)
+static enum book_free freed(struct book_thread *thread, taddr_t addr)
+{
+	thread->frees++;
+	thread->last_free = addr;
+	thread->last_alloc = 0;
+	return BOOK_FREED;
+}
+
+enum book_free book_free(struct book *book, struct book_thread *thread, taddr_t addr)
 {
 	struct region_block block;
 
 	if (!addr || pending_of(thread, addr))
-		return true;
-	if (region_take(book->region, addr, &block))
-		region_free(book->region, &block);
-	else /* the inner half of operator delete or cfree, or a layer's */
-		return thread->last_free == addr || addr_set_remove(&book->below, addr);
-	thread->frees++;
-	thread->last_free = addr;
-	thread->last_alloc = 0;
+		return BOOK_PART;
+	if (!region_take(book->region, addr, &block)) /* (delete's free, cfree's, or a layer's) */
+		return thread->last_free == addr || addr_set_remove(&book->below, addr)
+			       ? BOOK_PART
+			       : BOOK_UNKNOWN;
+	region_free(book->region, &block);
+	return freed(thread, addr);
+}
+
+bool book_free_taken(struct book *book, struct book_thread *thread, struct book_thread *other,
+		     taddr_t addr)
+{
+	struct book_pending *pending = pending_of(other, addr);
+
+	if (!pending || !pending->taken)
+		return false;
+	region_free(book->region, &pending->block);
+	pending->taken = false;
+	freed(thread, addr);
 	return true;
 }
 
 void book_free_unknown(struct book *book, struct book_thread *thread, taddr_t addr)
 {
 	region_free_unknown(book->region);
-	thread->frees++;
-	thread->last_free = addr;
-	thread->last_alloc = 0;
+	freed(thread, addr);
 }
 
 void book_realloc_entry(struct book *book, struct book_thread *thread, taddr_t slot,

@@ -17,8 +17,8 @@
  *    kept in `below`.  Its free, whenever and by whomever, counts as little; so a layer may
  *    keep blocks for a while, or give them back in a thread of its own.
  *  - A free of a block that is in the table counts, wherever it comes from: the block is
- *    gone.  Of one that nobody knows the caller decides (book_free() says so): it is from
- *    before the attach, or the layer's own.
+ *    gone.  Of one that nobody knows the caller decides: it is from before the attach, or the layer's
+ *    own, or another thread ended within realloc.
  *  - While a thread is in realloc, a free of the block that it took is part of it, and so is
  *    an inner realloc.
  *  - delete -> free: the same address twice by the same thread, with nothing between.
@@ -66,9 +66,19 @@ struct book_event { /* a call that returned a block */
 	bool nested; /* within another call of an allocator */
 };
 
-/* free(addr) was entered.  False: nobody knows that block, and nothing is counted yet. */
-bool book_free(struct book *book, struct book_thread *thread, taddr_t addr);
-/* After that: the call is the program's. */
+enum book_free {
+	BOOK_FREED,
+	BOOK_PART,    /* of another call, or a layer's: not counted */
+	BOOK_UNKNOWN, /* nobody knows the block: nothing is counted yet */
+};
+
+/* free(addr) was entered. */
+enum book_free book_free(struct book *book, struct book_thread *thread, taddr_t addr);
+/* After BOOK_UNKNOWN.  The block is one that `other` is in realloc with, which will not
+ * return: it has ended.  False: it is not. */
+bool book_free_taken(struct book *book, struct book_thread *thread, struct book_thread *other,
+		     taddr_t addr);
+/* After BOOK_UNKNOWN: the call is the program's. */
 void book_free_unknown(struct book *book, struct book_thread *thread, taddr_t addr);
 
 /* realloc(addr) was entered, its return address lies at slot. */

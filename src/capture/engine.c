@@ -307,7 +307,6 @@ static void program_forget(struct engine *engine)
 	engine->rescan = engine->unkillable = false;
 	engine->dying = engine->parting = engine->parted = 0;
 	engine->tracee.own_breaks = false;
-	engine->tracee.alive = engine->tracee.pid;
 	target_close(&engine->tracee.target);
 	if (target_open_traced(&engine->tracee.target, engine->tracee.pid, &err))
 		engine_warn(engine, "%s", err.text);

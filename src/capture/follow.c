@@ -32,7 +32,7 @@ struct auxv {
 	taddr_t base, entry;
 };
 
-static struct auxv auxv_read(const struct engine *engine)
+static struct auxv auxv_read(struct engine *engine)
 {
 	unsigned size = engine->tracee.arch->word_size;
 	struct auxv auxv = {0, 0};
@@ -40,7 +40,7 @@ static struct auxv auxv_read(const struct engine *engine)
 	uint8_t pair[16];
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/%d/auxv", engine->tracee.alive);
+	snprintf(path, sizeof(path), "/proc/%d/auxv", tracee_alive(&engine->tracee));
 	file = fopen(path, "re");
 	while (file && fread(pair, size, 2, file) == 2) {
 		uint64_t tag = 0, value = 0;
@@ -58,7 +58,7 @@ static struct auxv auxv_read(const struct engine *engine)
 
 /* The dynamic loader: the interpreter, or what was started itself, with the program as its
  * argument.  NULL: a static program, whatever of a loader is in it for its dlopen(). */
-static struct module *loader_of(const struct engine *engine)
+static struct module *loader_of(struct engine *engine)
 {
 	struct auxv auxv = auxv_read(engine);
 	struct module *program;

@@ -256,12 +256,40 @@ static bool is_layers_free(struct engine *engine, struct thread *thread,
 	return engine->walker.nested;
 }
 
+struct taken_search {
+	struct engine *engine;
+	struct thread *thread;
+	taddr_t block;
+	bool found;
+};
+
+static void look_at_pending(void *arg, struct thread *other)
+{
+	struct taken_search *s = arg;
+
+	if (!s->found && other != s->thread && other->owner)
+		s->found = book_free_taken(&s->engine->book, &engine_thread(s->thread)->book,
+					   &engine_thread(other)->book, s->block);
+}
+
+/* Does the block belong to a thread that ended within realloc, of which we are yet to hear? */
+static bool is_taken(struct engine *engine, struct thread *thread, taddr_t block)
+{
+	struct taken_search search = {engine, thread, block, false};
+
+	tracee_for_each(&engine->tracee, look_at_pending, &search);
+	return search.found;
+}
+
 static void trap_free(struct engine *engine, struct thread *thread, const struct hook *hook,
 		      const struct regs *regs, taddr_t slot, taddr_t block)
 {
 	struct engine_thread *own = engine_thread(thread);
+	enum book_free is = book_free(&engine->book, &own->book, block);
 
-	if (!book_free(&engine->book, &own->book, block)) {
+	if (is == BOOK_PART)
+		return;
+	if (is == BOOK_UNKNOWN && !is_taken(engine, thread, block)) {
 		if (is_layers_free(engine, thread, hook, regs, slot))
 			return;
 		book_free_unknown(&engine->book, &own->book, block);

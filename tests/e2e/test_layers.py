@@ -65,7 +65,7 @@ def test_programs(tmp_path, name):
 
 
 @pytest.mark.parametrize("depth", ["1", "64"])
-@pytest.mark.parametrize("how", ["alloc", "jump", "fork"])
+@pytest.mark.parametrize("how", ["alloc", "jump", "fork", "dirty"])
 def test_interrupted(follow, how, depth):
     """A signal handler's calls are the program's, also where it interrupts malloc."""
     result, report = follow("interrupted", how, "20", options=("-s", depth))
@@ -79,6 +79,14 @@ def test_debugged(follow, tmp_path, how):
     result, report = follow("debugged", how, "20", env=env)
     assert report["summary"]["frees_of_unknown"] == 0
     assert report.counts() == tally(result)
+
+
+def test_thread_that_ends_within(follow):
+    """What its realloc had taken is a block again (beside it: what pthread_create keeps)."""
+    result, report = follow("interrupted", "end", "20")
+    assert report["summary"]["frees_of_unknown"] == 0
+    assert report["summary"]["frees"] == result["frees"] == 20
+    assert report.through("round_of_end")["frees"] >= 20
 
 
 def test_chosen_at_run_time(follow):

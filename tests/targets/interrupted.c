@@ -5,9 +5,14 @@
  *   alloc   it allocates, reallocates and frees
  *   jump    it leaves malloc by siglongjmp()
  *   fork    it forks: the child returns into malloc, allocates, and ends
+ *   end     the thread ends within realloc; the block is as it was
+ *   dirty   no signal: posix_memalign, whose result is an int, with the rest of its register
+ *           not zero
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "target.h"
@@ -51,7 +56,11 @@ NOINLINE void *calloc(size_t count, size_t size)
 
 NOINLINE void *realloc(void *block, size_t size)
 {
-	char *inner = __libc_realloc(block ? (char *)block - HEADER : NULL, size + HEADER);
+	char *inner;
+
+	if (how == 'e')
+		interrupt();
+	inner = __libc_realloc(block ? (char *)block - HEADER : NULL, size + HEADER);
 
 	return inner ? inner + HEADER : NULL;
 }
@@ -60,6 +69,16 @@ NOINLINE void free(void *block)
 {
 	if (block)
 		__libc_free((char *)block - HEADER);
+}
+
+/* An int, by name; callers look at no more of the register. */
+uint64_t dirty(void **ret, size_t alignment, size_t size) __asm__("posix_memalign");
+NOINLINE uint64_t dirty(void **ret, size_t alignment, size_t size)
+{
+	char *inner = __libc_malloc(size + HEADER + alignment);
+
+	*ret = (void *)(((uintptr_t)inner + HEADER + alignment - 1) & ~(alignment - 1));
+	return 0xfedcba9800000000 | !inner;
 }
 
 NOINLINE static void fork_here(void)
@@ -83,6 +102,8 @@ NOINLINE static void on_signal(int signo)
 	(void)signo;
 	if (how == 'j')
 		siglongjmp(out, 1);
+	if (how == 'e')
+		syscall(SYS_exit, 0);
 	if (how == 'f') {
 		fork_here();
 		return;
@@ -92,6 +113,32 @@ NOINLINE static void on_signal(int signo)
 	block = got(realloc(block, 400), 400);
 	drop(block, 400);
 	target_kept[1] = got(malloc(7), 7);
+}
+
+static void *end_within(void *block)
+{
+	armed = 1;
+	return realloc(block, 1000);
+}
+
+NOINLINE static void round_of_end(unsigned i)
+{
+	void *block = got(malloc(100 + i), 100 + i);
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, end_within, block);
+	pthread_join(thread, NULL);
+	drop(block, 100 + i);
+}
+
+NOINLINE static void round_of_dirty(unsigned i)
+{
+	int (*call)(void **, size_t, size_t) = (int (*)(void **, size_t, size_t))(void *)dirty;
+	void *block = NULL;
+
+	if (call(&block, 64, 100 + i))
+		target_fail("no memory");
+	target_kept[2] = got(block, 100 + i);
 }
 
 NOINLINE static void round_of(unsigned i)
@@ -116,7 +163,7 @@ int main(int argc, char **argv)
 	sigaction(SIGUSR1, &action, NULL);
 	target_ready();
 	for (unsigned i = 0; i < rounds; i++)
-		round_of(i);
+		(how == 'e' ? round_of_end : how == 'd' ? round_of_dirty : round_of)(i);
 	target_done();
 	return target_result(NULL);
 }

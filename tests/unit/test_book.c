@@ -84,7 +84,7 @@ static void inner_realloc_return(struct fixture *f, struct book_thread *thread, 
 /* By the program. */
 static void free_(struct fixture *f, struct book_thread *thread, taddr_t addr)
 {
-	if (!book_free(&f->book, thread, addr))
+	if (book_free(&f->book, thread, addr) == BOOK_UNKNOWN)
 		book_free_unknown(&f->book, thread, addr);
 }
 
@@ -284,10 +284,10 @@ static void layers_with_headers(void **state)
 	realloc_return(f, &f->a, 0x7000, 0x1010, 0x2010, 60, f->outer);
 	expect(f, 2, 1, 113, 53, 0, 1);
 	free_(f, &f->b, 0x2010);
-	assert_true(book_free(&f->book, &f->b, 0x2000));
+	assert_int_equal(book_free(&f->book, &f->b, 0x2000), BOOK_PART);
 	expect(f, 2, 2, 113, 113, 0, 0);
-	assert_false(book_free(&f->book, &f->b, 0x2000)); /* nobody's, and forgotten */
-	assert_false(book_free(&f->book, &f->b, 0x1000));
+	assert_int_equal(book_free(&f->book, &f->b, 0x2000), BOOK_UNKNOWN); /* nobody's, and forgotten */
+	assert_int_equal(book_free(&f->book, &f->b, 0x1000), BOOK_UNKNOWN);
 	assert_int_equal(f->a.allocs + f->b.allocs, 2);
 }
 
@@ -301,7 +301,7 @@ static void a_quarantine(void **state)
 	free_(f, &f->a, 0x1010);
 	inner_alloc(f, &f->a, 0x3000);
 	alloc(f, &f->a, 0x3010, 16, f->outer);
-	assert_true(book_free(&f->book, &f->b, 0x1000));
+	assert_int_equal(book_free(&f->book, &f->b, 0x1000), BOOK_PART);
 	expect(f, 2, 1, 32, 16, 0, 1);
 }
 
@@ -340,7 +340,7 @@ static void a_realloc_by_a_layer(void **state)
 	book_realloc_entry(&f->book, &f->b, 0x7000, 0x1000);
 	realloc_return(f, &f->b, 0x7000, 0x1000, 0x2000, 76, f->outer);
 	expect(f, 0, 0, 0, 0, 0, 0);
-	assert_true(book_free(&f->book, &f->a, 0x2000));
+	assert_int_equal(book_free(&f->book, &f->a, 0x2000), BOOK_PART);
 }
 
 /* What the thread took before a clear is not put back by a call that then fails. */
@@ -355,6 +355,21 @@ static void clear_in_a_failing_realloc(void **state)
 	alloc(f, &f->b, 0x5000, 16, f->inner); /* its context counts again */
 	realloc_return(f, &f->a, 0x7000, 0x1000, 0, UINT64_MAX, f->outer);
 	expect(f, 1, 0, 16, 0, 0, 1);
+}
+
+/* A thread ends within realloc, and another one frees the block before we hear of that. */
+static void a_block_that_is_taken(void **state)
+{
+	struct fixture *f = *state;
+
+	alloc(f, &f->a, 0x1000, 16, f->inner);
+	book_realloc_entry(&f->book, &f->b, 0x7000, 0x1000);
+	assert_int_equal(book_free(&f->book, &f->a, 0x1000), BOOK_UNKNOWN);
+	assert_false(book_free_taken(&f->book, &f->a, &f->b, 0x2000));
+	assert_true(book_free_taken(&f->book, &f->a, &f->b, 0x1000));
+	assert_false(book_free_taken(&f->book, &f->a, &f->b, 0x1000));
+	book_abandon(&f->book, &f->b);
+	expect(f, 1, 1, 16, 16, 0, 0);
 }
 
 /* free, a realloc that gets the address again and fails, free: the last is no inner half. */
@@ -397,6 +412,7 @@ int main(void)
 		TEST(below_becomes_a_block),
 		TEST(a_realloc_by_a_layer),
 		TEST(clear_in_a_failing_realloc),
+		TEST(a_block_that_is_taken),
 		TEST(a_free_behind_a_realloc),
 	};
 
