@@ -27,6 +27,16 @@ def test_on_a_busy_process(target):
     process.result()
 
 
+@pytest.mark.limit(120)
+def test_behind_a_seccomp_filter(target):
+    """With break instructions: no thread is let go that is still owed its SIGTRAP."""
+    process = target("storm", "-t", "8", "-x")
+    cycle(process, 40)
+    memtrace.untouched(process.pid)
+    process.go_on()
+    process.result()
+
+
 @pytest.mark.limit(90)
 def test_nothing_stays_under_load(target):
     """A thread that allocates all the time is nearly always in a stub; it comes out, unless it is not let run."""
