@@ -107,6 +107,7 @@ void reporter_deinit(struct reporter *reporter)
 		close(reporter->output_fd);
 	if (reporter->output_ours)
 		unlink(reporter->options->output);
+	resolver_destroy(reporter->local);
 	source_deinit(&reporter->source);
 	dynsym_destroy(reporter->dynsym);
 }
@@ -130,16 +131,30 @@ struct report_options reporter_options(const struct reporter *reporter)
 	};
 }
 
+/* What the server of another machine has no names for, this one's own files may: they are asked
+ * if there is a memtrace-fs here, too. */
+static struct resolver *local(struct reporter *reporter)
+{
+	const struct resolver_options options = {.say = words_wait, .say_arg = reporter->words};
+	bool remote = reporter->source.resolver && source_is_remote(&reporter->source);
+
+	if (remote && !reporter->local_tried)
+		(void)resolver_start(&options, &reporter->local, NULL);
+	reporter->local_tried |= remote;
+	return reporter->local;
+}
+
 static int write_to(struct reporter *reporter, const struct snapshot *snapshot,
 		    const struct report_options *options, FILE *out, struct err *err)
 {
-	struct report_names names = {dynsym_symbol, reporter->dynsym};
+	struct report_names names = {.symbol = dynsym_symbol, .arg = reporter->dynsym};
 	struct resolver *resolver = reporter->source.resolver;
 	struct report_options how = *options;
 	int rc;
 
 	/* Without a server: so that the names can be put in later. */
 	how.decodable = !resolver || !resolver_is_alive(resolver, NULL);
+	names.local = how.decodable ? NULL : local(reporter);
 	rc = report_write(snapshot, resolver, reporter->dynsym ? &names : NULL, &how, out, err);
 
 	words_wait(reporter->words, "");

@@ -16,6 +16,8 @@ struct reporter {
 	struct words *words;
 	struct source source;
 	struct dynsym *dynsym;
+	struct resolver *local; /* of this machine, where the source is another; or NULL */
+	bool local_tried;
 	int output_fd;	    /* of --output; -1: none, or it can't be opened */
 	bool output_failed; /* said already; the report goes to stderr */
 	bool output_ours;   /* the file was not there before */

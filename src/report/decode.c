@@ -347,7 +347,7 @@ static int write_named(struct decode *decode, struct resolver *resolver, FILE *o
 	static const struct report_options options;
 	struct stacks stacks = {};
 	struct known_list known = {};
-	const struct report_names symbols = {symbol, &known};
+	const struct report_names symbols = {.symbol = symbol, .arg = &known};
 	struct progress progress;
 	struct names *names;
 	int e = -ENOMEM;

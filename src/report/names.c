@@ -18,12 +18,13 @@
 /* What came out for a module. */
 struct found {
 	bool by_symbols; /* some name is from the dynamic symbols */
+	bool by_local;	 /* some name is from report_names.local */
 	bool nameless;	 /* some frame has no name */
 };
 
 struct names {
 	const struct snapshot *snapshot;
-	struct resolver *resolver;
+	struct resolver *resolver, *local;
 	const struct report_names *symbols;
 	VEC(struct names_entry) entries; /* sorted: compare_frames() */
 	VEC(struct names_line) lines;	 /* of the frame being rendered */
@@ -113,37 +114,51 @@ struct resolver_module names_module(const struct snapshot_module *m, int pid)
 	};
 }
 
-/* Hands the questions about the entries [begin, end), all of one module, over. */
-static void want(struct names *names, size_t begin, size_t end)
+/* What this resolver says about a frame of a module, if that is a name. */
+static const struct resolved *named_by(const struct resolver *resolver, frame_t frame)
+{
+	const struct resolved *known = resolver ? resolver_find(resolver, frame_instance(frame),
+								frame_lookup_offset(frame))
+						: NULL;
+
+	return known && known->count && known->frames[known->count - 1].function ? known : NULL;
+}
+
+/* Hands the questions about the entries [begin, end), all of one module, over; to the local one
+ * those that the other has no answer to. */
+static void want(struct names *names, struct resolver *resolver, size_t begin, size_t end)
 {
 	uint32_t instance = frame_instance(names->entries.at[begin].frame);
 	const struct snapshot_module *m = snapshot_module(names->snapshot, instance);
 	uint64_t *offsets = m ? malloc((end - begin) * sizeof(*offsets)) : NULL;
 	struct resolver_module module;
-	size_t kept = 0;
+	size_t count = 0, kept = 0;
 
 	if (!offsets)
 		return;
 	for (size_t i = begin; i < end; i++)
-		offsets[i - begin] = frame_lookup_offset(names->entries.at[i].frame);
-	qsort(offsets, end - begin, sizeof(*offsets), compare_offsets);
-	for (size_t i = 0; i < end - begin; i++)
+		if (resolver == names->resolver ||
+		    !named_by(names->resolver, names->entries.at[i].frame))
+			offsets[count++] = frame_lookup_offset(names->entries.at[i].frame);
+	qsort(offsets, count, sizeof(*offsets), compare_offsets);
+	for (size_t i = 0; i < count; i++)
 		if (!kept || offsets[kept - 1] != offsets[i])
 			offsets[kept++] = offsets[i];
 	module = names_module(m, names->snapshot->pid);
-	resolver_want(names->resolver, &module, offsets, kept, NULL);
+	if (kept)
+		resolver_want(resolver, &module, offsets, kept, NULL);
 	free(offsets);
 }
 
 /* Asks for everything, then waits once.  A resolver that is lost on the way is no
  * failure of the report: what it does not know is shown as the target side knows it.  False:
  * nobody waits for it any more. */
-static bool load(struct names *names, struct progress *progress)
+static bool load(struct names *names, struct resolver *resolver, struct progress *progress)
 {
 	const struct names_entry *entries = names->entries.at;
 	size_t end;
 
-	if (!names->resolver)
+	if (!resolver)
 		return true;
 	for (size_t begin = 0; begin < names->entries.len; begin = end) {
 		uint32_t instance = frame_instance(entries[begin].frame);
@@ -153,9 +168,9 @@ static bool load(struct names *names, struct progress *progress)
 		       frame_instance(entries[end].frame) == instance)
 			end++;
 		if (instance != FRAME_NOWHERE)
-			want(names, begin, end);
+			want(names, resolver, begin, end);
 	}
-	return resolver_wait(names->resolver, load_progress, progress, NULL) != -ECANCELED;
+	return resolver_wait(resolver, load_progress, progress, NULL) != -ECANCELED;
 }
 
 /* The symbol that the target side knows, for a line without a function. */
@@ -183,6 +198,11 @@ static bool collect_lines(struct names *names, frame_t frame)
 	vec_clear(&names->lines);
 	if (line.module && names->resolver)
 		known = resolver_find(names->resolver, instance, frame_lookup_offset(frame));
+	if (line.module && names->local && !named_by(names->resolver, frame) &&
+	    named_by(names->local, frame)) {
+		known = named_by(names->local, frame);
+		names->found[instance - 1].by_local = true;
+	}
 	for (size_t i = 0; known && i < known->count; i++) {
 		line.function = known->frames[i].function;
 		line.file = known->frames[i].file;
@@ -255,9 +275,13 @@ int names_create(const struct snapshot *snapshot, struct resolver *resolver,
 		names->snapshot = snapshot;
 		names->resolver = resolver;
 		names->symbols = symbols;
+		names->local = symbols ? symbols->local : NULL;
 		names->found = calloc(snapshot->module_count + 1, sizeof(*names->found));
 		if (names->found && gather(names, ids, count))
-			failed = load(names, progress) ? 0 : -ECANCELED;
+			failed = load(names, names->resolver, progress) &&
+						 load(names, names->local, progress)
+					 ? 0
+					 : -ECANCELED;
 	}
 	if (!failed)
 		failed = render_all(names, progress, render, arg);
@@ -310,6 +334,11 @@ static const struct found *found(const struct names *names, uint32_t instance)
 bool names_used_symbols(const struct names *names, uint32_t instance)
 {
 	return found(names, instance)->by_symbols;
+}
+
+bool names_used_local(const struct names *names, uint32_t instance)
+{
+	return found(names, instance)->by_local;
 }
 
 bool names_are_missing(const struct names *names, uint32_t instance)

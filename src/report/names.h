@@ -58,6 +58,9 @@ const char *names_text(const struct names *names, const struct names_entry *entr
 /* Whether any name of a module came from its dynamic symbols. */
 bool names_used_symbols(const struct names *names, uint32_t instance);
 
+/* .. from report_names.local. */
+bool names_used_local(const struct names *names, uint32_t instance);
+
 /* Whether any frame of a module has no name. */
 bool names_are_missing(const struct names *names, uint32_t instance);
 

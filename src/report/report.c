@@ -39,6 +39,8 @@ const char *report_symbols_from(const struct report_job *job, const struct names
 {
 	const char *source = job->resolver ? resolver_source(job->resolver, instance) : NULL;
 
+	if (names && names_used_local(names, instance))
+		source = resolver_source(job->symbols->local, instance);
 	if (!source && names && names_used_symbols(names, instance))
 		return "dynamic symbols";
 	return source;

@@ -44,10 +44,12 @@ struct report_options {
 	void *cancelled_arg;
 };
 
-/* Names of what the resolver does not know: dynamic symbols, by the target side. */
+/* Names of what the resolver does not know, by the target side. */
 struct report_names {
-	/* The function at offset of a module, or NULL; *base = its start.  In memory
-	 * of the callee's, valid for the report. */
+	/* Where the resolver is of another machine, one of this; else NULL.  Asked first. */
+	struct resolver *local;
+	/* Dynamic symbols: the function at offset of a module, or NULL; *base = its start.  In
+	 * memory of the callee's, valid for the report. */
 	const char *(*symbol)(void *arg, const struct snapshot_module *module, uint64_t offset,
 			      uint64_t *base);
 	void *arg;

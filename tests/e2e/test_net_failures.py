@@ -615,6 +615,32 @@ def delaying_proxy(port):
     return listener.getsockname()[1], connections
 
 
+def test_what_the_server_lacks_is_here(made, start, tmp_path):
+    """The debug files of this machine are used, too; without a memtrace-fs beside memtrace, there
+    are the names of its dynamic symbols."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "alone").mkdir()
+    shutil.copy(MEMTRACE, tmp_path / "alone")
+    _, port = serve_at_home(start, tmp_path / "empty")
+    device = made("stripped")
+    found = {}
+    for memtrace in (MEMTRACE, tmp_path / "alone/memtrace"):
+        target = start(None, device.program)  # not stripped
+        target.wait_line("^READY")
+        session = start(None, memtrace, "--format=json", "-n", "0", "-o", tmp_path / "r", "-c", f"127.0.0.1:{port}",
+                        "-p", target.pid, env={"PATH": "/no"})
+        counted(session)
+        target.send("go")
+        target.wait_line("^DONE")
+        session.send("quit")
+        assert session.wait() == 0, session.story()
+        report = json.loads((tmp_path / "r").read_text())
+        found[memtrace] = {(f["function"], f["file"] and f["file"].rsplit("/", 1)[1])
+                           for c in report["contexts"] for f in c["stack"]}
+    assert ("deeper", "part.c") in found[MEMTRACE]
+    assert not any(file for _, file in found[tmp_path / "alone/memtrace"])
+
+
 def test_a_slow_link_costs_few_round_trips(local, made, start, tmp_path):
     """50 ms each way: greeting, what is lacking, and the report are one round trip each."""
     _, port = local

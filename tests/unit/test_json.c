@@ -15,7 +15,7 @@ static const char *dynamic_symbol(void *arg, const struct snapshot_module *modul
 /* clang-format off: the expected text stands as it is written */
 static void test_whole_report(void **state)
 {
-	const struct report_names names = {dynamic_symbol, NULL};
+	const struct report_names names = {.symbol = dynamic_symbol};
 
 	(void)state;
 	case_demo();

@@ -134,7 +134,7 @@ static const char *dynamic_symbol(void *arg, const struct snapshot_module *modul
 /* Without a resolver, and with one that is lost on the way. */
 static void test_names_of_the_target_side(void **state)
 {
-	const struct report_names names = {dynamic_symbol, NULL};
+	const struct report_names names = {.symbol = dynamic_symbol};
 	struct resolver lost = {.lost = "memtrace-fs did not answer within 10 s"};
 	struct report_options options = plain;
 	char *text;
@@ -159,6 +159,27 @@ static void test_names_of_the_target_side(void **state)
 	assert_non_null(strstr(text, "10 allocs, 5 frees\n    demo+0x1140 [8a3f01]\n"));
 	assert_non_null(strstr(text, "    __libc_start_call_main() in libc.so.6\n"));
 	free(text);
+}
+
+/* What a server elsewhere does not know, the one of this machine is asked. */
+static void test_local_names(void **state)
+{
+	struct resolver elsewhere = {.answers = answers, .count = 1}, here = knowing;
+	const struct report_names names = {.local = &here};
+	char *text, *same;
+
+	(void)state;
+	case_demo();
+	case_snapshot();
+	here.wants = here.waits = 0;
+	text = case_report(&elsewhere, &names, &plain);
+	same = case_report(&knowing, NULL, &plain);
+	assert_string_equal(text, same);
+	free(text);
+	free(same);
+	assert_int_equal(here.waits, 1);
+	assert_int_equal(here.asked_count[1], 3); /* all but multimalloc */
+	assert_memory_equal(here.asked[1], ((uint64_t[]){0x11ff, 0x12ff, 0x4fff}), 24);
 }
 
 static void test_verbose(void **state)
@@ -740,6 +761,7 @@ int main(void)
 						case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_names_of_the_target_side, case_begin,
 						case_end),
+		cmocka_unit_test_setup_teardown(test_local_names, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_verbose, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_not_followed, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_growth_is_marked, case_begin, case_end),
