@@ -77,6 +77,7 @@ FORKING = r"""
     #include <pthread.h>
     #include <stdio.h>
     #include <unistd.h>
+    static int told[2];
     static void *forks(void *arg)
     {
         char byte;
@@ -85,17 +86,22 @@ FORKING = r"""
             if (fork())
                 continue;
             dprintf(1, "%d\n", getpid());
-            _exit(read(0, &byte, 1));
+            _exit(write(told[1], "", 1) + read(0, &byte, 1));
         }
         return arg;
     }
     int main(int argc, char *argv[])
     {
         pthread_t thread;
+        char byte;
 
+        if (pipe(told))
+            return 1;
         for (int i = 0; i < 4; i++)
             pthread_create(&thread, NULL, forks, NULL);
-        usleep(10000);
+        for (int i = 0; i < 8; i++)
+            if (read(told[0], &byte, 1) != 1)
+                return 1;
         if (argc > 1)
             execv(argv[1], argv + 1);
         _exit(0);

@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 
 #include "child_case.h"
-#include "tracer/tracee.h"
+#include "tracer/threads.h"
 
 static const struct child_case *told; /* in the target */
 
@@ -94,13 +94,18 @@ static void a_signal_that_came_while_all_were_stopped(void **state)
 
 /* ---- in a batch ------------------------------------------------------------------ */
 
-static void wait_until_stopped(pid_t pid, pid_t tid)
+static void wait_until_it_is(char state, pid_t pid, pid_t tid)
 {
 	struct status status;
 
 	do
 		assert_int_equal(status_read(pid, tid, &status), 0);
-	while (status.state != 't');
+	while (status.state != state);
+}
+
+static void wait_until_stopped(pid_t pid, pid_t tid)
+{
+	wait_until_it_is('t', pid, tid);
 }
 
 /* Two threads are stopped, by our signal and by the program's. */
@@ -137,6 +142,140 @@ static void the_programs_signals_come_first(void **state)
 	(void)state;
 	first_of_two(true);
 	first_of_two(false);
+}
+
+/* ---- children ----------------------------------------------------------------------- */
+
+/* flags: of clone(2), shared with the test, which sets them: a child is made that stays. */
+static void be_parent(struct child_case *self, void *arg)
+{
+	child_say(self, 1);
+	for (volatile long *flags = arg; *flags < 0;)
+		usleep(1000);
+	if (syscall(SYS_clone, *(long *)arg, 0, 0, 0, 0) == 0)
+		for (;;)
+			pause();
+	for (;;)
+		pause();
+}
+
+struct parenthood {
+	long *flags;
+	struct child_case parent;
+	struct tracee tracee;
+	pid_t child;
+	int stops; /* of the child, by kind */
+	bool shares;
+};
+
+static pid_t child_of(pid_t pid)
+{
+	char path[64];
+	FILE *file;
+	int child = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	do {
+		file = fopen(path, "r");
+		assert_non_null(file);
+		if (fscanf(file, "%d", &child) != 1)
+			child = 0;
+		fclose(file);
+	} while (!child);
+	return child;
+}
+
+/* The parent stands at its event and the child at its first stop, and we know of neither. */
+static void make_child(struct parenthood *p, long flags)
+{
+	memset(p, 0, sizeof(*p));
+	p->flags = mmap(NULL, sizeof(long), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			-1, 0);
+	*p->flags = -1;
+	p->parent = child_start(be_parent, p->flags);
+	child_hear(&p->parent);
+	assert_int_equal(tracee_attach(&p->tracee, p->parent.pid, NULL), 0);
+	*p->flags = flags;
+	p->child = child_of(p->parent.pid);
+	wait_until_stopped(p->child, p->child);
+	wait_until_stopped(p->parent.pid, p->parent.pid);
+}
+
+static void note(void *arg, struct stop *stop)
+{
+	struct parenthood *p = arg;
+
+	if (stop->thread && stop->thread->tid == p->child) {
+		p->stops |= 1 << stop->kind;
+		p->shares = stop->shares_memory;
+	}
+	if (stop->thread)
+		tracee_continue(&p->tracee, stop->thread);
+}
+
+static void end_child(struct parenthood *p)
+{
+	kill(p->child, SIGKILL);
+	tracee_release(&p->tracee);
+	child_end(&p->parent);
+	munmap(p->flags, sizeof(long));
+}
+
+/* Its parent told of it, and its own first stop will never come: nobody waits for that. */
+static void a_child_that_was_killed_before_its_first_stop(void **state)
+{
+	struct parenthood p;
+
+	(void)state;
+	make_child(&p, SIGCHLD);
+	assert_true(vec_reserve(&p.tracee.expected, 1)); /* as if that had been a while ago */
+	p.tracee.expected.at[p.tracee.expected.len++].pid = p.child;
+	kill(p.child, SIGKILL);
+	wait_until_it_is('Z', p.child, p.child);
+	assert_int_equal(tracee_stop(&p.tracee, note, &p, NULL), 0);
+	end_child(&p);
+}
+
+/* The kernel calls clone() without an exit signal a new thread's event. */
+static void a_child_without_an_exit_signal(void **state)
+{
+	struct parenthood p;
+
+	(void)state;
+	make_child(&p, 0);
+	assert_int_equal(tracee_stop(&p.tracee, note, &p, NULL), 0);
+	assert_int_equal(p.stops, 1 << STOP_CHILD);
+	assert_false(p.shares);
+	end_child(&p);
+}
+
+static void signal_later(struct child_case *self, void *arg)
+{
+	(void)self;
+	usleep(100000);
+	kill(*(pid_t *)arg, SIGURG);
+}
+
+/* Traced, but its parent was killed on the way to its event, and its stop is still to come. */
+static void a_child_that_nobody_told_of(void **state)
+{
+	struct child_case sender;
+	struct parenthood p;
+	struct thread *thread;
+
+	(void)state;
+	make_child(&p, SIGCHLD);
+	assert_int_equal(tracee_stop(&p.tracee, note, &p, NULL), 0);
+	tracee_resume(&p.tracee);
+	thread = threads_find(&p.tracee, p.child);
+	threads_remove(&p.tracee, thread); /* as if we had never heard of it */
+	threads_free(&p.tracee, thread);
+	p.stops = 0;
+	sender = child_start(signal_later, &p.child);
+	tracee_hand_out_children(&p.tracee, note, &p);
+	assert_int_equal(p.stops, 1 << STOP_CHILD);
+	child_end(&sender);
+	end_child(&p);
 }
 
 /* ---- an exec that overtakes ------------------------------------------------------- */
@@ -211,6 +350,9 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_signal_that_came_while_all_were_stopped),
 		cmocka_unit_test(the_programs_signals_come_first),
+		cmocka_unit_test(a_child_that_was_killed_before_its_first_stop),
+		cmocka_unit_test(a_child_without_an_exit_signal),
+		cmocka_unit_test(a_child_that_nobody_told_of),
 		cmocka_unit_test(a_stop_that_an_exec_ended),
 	};
 
