@@ -27,7 +27,7 @@
 #include "capture/engine.h"
 #include "capture/plan.h"
 
-enum { KICK_MS = 5 };
+enum { KICK_MS = 5, STUCK_MS = 3000 };
 
 enum request { REQUEST_NONE, REQUEST_SNAPSHOT, REQUEST_CLEAR, REQUEST_SUPPLY };
 
@@ -175,9 +175,12 @@ static void *tracer_main(void *arg)
 
 /* ---- beginning and end ------------------------------------------------- */
 
+static atomic_uint kicks_taken;
+
 static void kick_handler(int signo)
 {
 	(void)signo;
+	atomic_fetch_add(&kicks_taken, 1);
 }
 
 static int kick_signal(void)
@@ -333,13 +336,24 @@ const char *capture_function(size_t i)
 	return i < count ? functions[i].name : NULL;
 }
 
-void capture_detach(struct capture *capture)
+/* Whatever the tracer does, it takes our signal, unless it waits in the kernel for what does not
+ * come. */
+int capture_detach(struct capture *capture)
 {
+	unsigned taken = atomic_load(&kicks_taken), missed = 0;
+
 	atomic_store(&capture->detach, true);
 	pthread_mutex_lock(&capture->lock);
-	while (!capture->finished)
+	while (!capture->finished && missed < STUCK_MS / KICK_MS) {
+		unsigned before = taken;
+
 		kick(capture);
+		taken = atomic_load(&kicks_taken);
+		missed = taken == before ? missed + 1 : 0;
+	}
+	missed = capture->finished ? 0 : missed;
 	pthread_mutex_unlock(&capture->lock);
+	return missed ? -ETIMEDOUT : 0;
 }
 
 void capture_signal(struct capture *capture, int signo)

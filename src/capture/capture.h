@@ -75,8 +75,9 @@ pid_t capture_pid(const struct capture *capture); /* 0 until it is known */
 
 /* Makes the tracer let go of the process; returns when that is done (milliseconds;
  * longer only if a thread is in uninterruptible sleep).  NOTICE_ENDED waits then.
- * May be called at any time, from STARTING too, more than once. */
-void capture_detach(struct capture *capture);
+ * May be called at any time, from STARTING too, more than once.  -ETIMEDOUT: the tracer waits in
+ * the kernel, and only its end lets go; the guardian sees to the rest. */
+int capture_detach(struct capture *capture);
 
 /* A copy of the present state, within milliseconds; also after the end. */
 int capture_snapshot(struct capture *capture, struct snapshot **ret, struct err *err);

@@ -36,11 +36,27 @@ static int patience(const struct leaver *leaver)
 	return atomic_load(&leaver->output) == LEAVER_OUTPUT ? 0 : PATIENCE_MS;
 }
 
+/* The kernel lets tracees go when their tracer ends, which it can't while it waits, unless it is
+ * killed.  (Said by write(): stderr may be in the hands of the other thread.) */
+void leaver_detach(struct capture *capture)
+{
+	static const char words[] =
+		"\nmemtrace: the kernel holds memtrace itself (a disk, a page or a lock of the "
+		"process' that does not come): it ends without a report, and its guardian puts "
+		"the code of the process back\n";
+
+	if (!capture_detach(capture))
+		return;
+	if (write(STDERR_FILENO, words, sizeof(words) - 1) < 0)
+		errno = 0; /* nobody listens */
+	kill(getpid(), SIGKILL);
+}
+
 static void let_go(struct leaver *leaver)
 {
 	struct signal_event event;
 
-	capture_detach(leaver->capture);
+	leaver_detach(leaver->capture);
 	while (signals_take_leave(leaver->signals, &event))
 		; /* it came with the first, to say the same */
 	signals_unblock_leave(leaver->signals);

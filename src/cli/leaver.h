@@ -31,6 +31,8 @@ enum leaver_output {
 
 /* Watches the signals from now on; both must outlive it.  -errno: it is done without. */
 int leaver_start(struct leaver *ret, struct signals *signals, struct capture *capture);
+/* Has the process let go; by our own end, where nothing else helps. */
+void leaver_detach(struct capture *capture);
 /* In so many milliseconds the process is to be let go. */
 void leaver_set_timer(struct leaver *leaver, uint64_t ms);
 /* True, once: it took a signal that says leave. */

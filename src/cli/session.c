@@ -41,7 +41,7 @@ void session_leave(struct session *s)
 	memset(s->due, 0, sizeof(s->due));
 	if (s->console)
 		console_stop(s->console);
-	capture_detach(s->capture);
+	leaver_detach(s->capture);
 }
 
 static void on_line(void *arg, const char *line)
