@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "tracer/dispatch.h"
+#include "tracer/dispatch.h"
 #include "tracer/reap.h"
 #include "tracer/seccomp.h"
 
@@ -30,6 +31,7 @@ enum {
 struct candidates {
 	struct tracee *tracee;
 	const struct remote_call *call;
+	taddr_t at;			/* of the code */
 	struct thread *in_call, *other; /* those that may be used */
 	bool refused;			/* by what stands in front of its system calls */
 };
@@ -68,13 +70,15 @@ static bool may_be_in_sequence(const struct tracee *tracee, const struct thread 
 			   section);
 }
 
-static bool is_let_through(const struct candidates *c, const struct thread *thread)
+static bool is_let_through(const struct candidates *c, const struct thread *thread,
+			   const struct remote_code *code)
 {
 	struct seccomp_data data = {.nr = (int)c->call->number,
-				    .arch = c->tracee->arch->audit_arch};
+				    .arch = c->tracee->arch->audit_arch,
+				    .instruction_pointer = code->behind};
 	struct status status;
 
-	if (dispatch_allows(thread->tid, 0, ~(taddr_t)0) != 1 ||
+	if (dispatch_allows(thread->tid, code->at, code->at + code->len) != 1 ||
 	    status_read(c->tracee->pid, thread->tid, &status))
 		return false;
 	for (size_t i = 0; i < REMOTE_ARGUMENTS; i++)
@@ -86,6 +90,7 @@ static void consider(void *arg, struct thread *thread)
 {
 	struct candidates *c = arg;
 	const struct arch *arch = c->tracee->arch;
+	struct remote_code code;
 	struct regs *regs;
 	bool in_call;
 
@@ -97,7 +102,9 @@ static void consider(void *arg, struct thread *thread)
 	in_call = thread->at_exec || word_of(c->tracee, regs, arch->syscall_number_offset) >= 0;
 	if (!in_call && (c->other || may_be_in_sequence(c->tracee, thread)))
 		return;
-	if (!is_let_through(c, thread)) {
+	if (arch->remote_build(c->at, c->call, regs, &code))
+		return;
+	if (!is_let_through(c, thread, &code)) {
 		c->refused = true;
 		return;
 	}
@@ -299,7 +306,8 @@ static int choose(struct candidates *c, struct thread **ret, struct err *err)
 int remote_call(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
 		const struct remote_call *call, int64_t *result, struct err *err)
 {
-	struct candidates candidates = {.tracee = tracee, .call = call};
+	struct candidates candidates = {
+		.tracee = tracee, .call = call, .at = place->base + HEAD};
 	struct running running = {.tracee = tracee};
 	struct remote_code code;
 	int rc;
@@ -316,7 +324,7 @@ int remote_call(struct tracee *tracee, struct undo *undo, const struct undo_plac
 	if (running.thread->at_exec) /* execve()'s result */
 		memset(running.home.bytes + tracee->arch->syscall_result_offset, 0,
 		       tracee->arch->word_size);
-	if (tracee->arch->remote_build(place->base + HEAD, call, &running.home, &code))
+	if (tracee->arch->remote_build(candidates.at, call, &running.home, &code))
 		return err_set(err, -EAGAIN, "a thread is where it can't make a system call");
 	rc = code_write(tracee, undo, place, &code);
 	if (rc)

@@ -134,6 +134,31 @@ def test_killed_at_each_step(tmp_path, target, attach, guardian):
     process.result()
 
 
+def test_a_fork_child_keeps_the_page(tmp_path, target, attach):
+    """Empty; it lives on, and a memtrace that comes to it later takes the page away."""
+    program = squeezed(tmp_path, [SOURCES / "children.c"], 0, "-static")
+    process = target(program, "stay")
+    before = code_mappings(process.pid)
+    tracer = attach(process.pid, "--no-symbols")
+    process.go_on()
+    child = int(process.wait_line(r"^CHILD (\d+)$")[1])
+    memtrace.wait_until_untraced(child)
+    tracer.detach()
+    assert code_mappings(process.pid) == before
+    assert len(code_mappings(child)) == len(before) + 1
+    page = next(m for m in code_mappings(child) if m not in before)
+    with open(f"/proc/{child}/mem", "rb", buffering=0) as mem:
+        assert not any(os.pread(mem.fileno(), page[1] - page[0], page[0])[16:])
+    tracer = attach(child, "--no-symbols")
+    assert len(code_mappings(child)) == len(before) + 1
+    tracer.detach()
+    assert code_mappings(child) == before
+    process.go_on()
+    process.done()
+    process.go_on()
+    process.result()
+
+
 @pytest.mark.limit(90)
 @pytest.mark.parametrize("guardian", [False, True], ids=["memtrace", "memtrace and guardian"])
 def test_killed_in_a_storm(tmp_path, target, attach, guardian):

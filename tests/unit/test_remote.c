@@ -269,6 +269,38 @@ static void behind_a_filter(void **state)
 	child_end(&t.child);
 }
 
+static char selector;
+
+static void be_dispatched(struct child_case *self, void *arg)
+{
+	enum { PR_SET_DISPATCH = 59, ON = 1 };
+
+	/* Off at the moment: only the range counts. */
+	child_say(self, prctl(PR_SET_DISPATCH, ON, 0, 0, &selector) ? 2 : 3);
+	child_idle(self, arg);
+}
+
+/* It would be sent SIGSYS, some day. */
+static void behind_a_dispatcher(void **state)
+{
+	struct child_case child = child_start(be_dispatched, NULL);
+	struct traced t = {.child = child, .undo = undo_create()};
+	int64_t result = 0;
+
+	(void)state;
+	if (child_hear(&child) != 3 || !arch_native()->remote_build) {
+		child_end(&child);
+		skip();
+	}
+	assert_int_equal(child_hear(&child), 1);
+	child_wait_for_call(child.pid, CHILD_IDLE_CALL);
+	assert_int_equal(tracee_attach(&t.tracee, child.pid, NULL), 0);
+	stand(&t);
+	assert_int_equal(call(&t, SYS_getpid, &result), -EPERM);
+	let_go(&t);
+	child_end(&t.child);
+}
+
 static void where_somebody_has_written(void **state)
 {
 	struct traced t = traced(child_idle, CHILD_IDLE_CALL);
@@ -304,6 +336,7 @@ int main(void)
 #endif
 		cmocka_unit_test(after_a_signal),
 		cmocka_unit_test(behind_a_filter),
+		cmocka_unit_test(behind_a_dispatcher),
 		cmocka_unit_test(where_somebody_has_written),
 	};
 
