@@ -27,7 +27,7 @@
 #include "tracer/inside.h"
 #include "tracer/pages.h"
 
-enum { RETRIES = 2000, RETRIES_SOME = 3, RETRY_NS = 1000000, PASSES = 1000 };
+enum { RETRIES = 2000, RETRIES_SOME = 3, RETRY_NS = 1000000, PASSES = 1000, WIPE_TRIES = 8 };
 
 struct mending {
 	struct undo *undo;
@@ -101,6 +101,32 @@ static void mend_running(const struct mending *m, pid_t pid)
 	target_close(&target);
 }
 
+/* All threads are stopped.  Those that are inside come out when they are let run a moment; so
+ * does one of them get where it can unmap what is to be unmapped. */
+static void wipe(struct mending *m, pid_t pid)
+{
+	struct tracee *tracee = &m->tracee;
+	struct stop stop;
+	struct err err;
+
+	for (int tries = 0; tries < WIPE_TRIES && !tracee->exited; tries++) {
+		if (tries) {
+			tracee_resume(tracee);
+			rest();
+			while (tracee_next(tracee, false, &stop) == 1)
+				absorb(m, &stop);
+			if (tracee_stop(tracee, absorb, m, &err))
+				return;
+		}
+		if (inside_any(tracee, m->undo))
+			continue;
+		undo_wipe(m->undo, &tracee->target);
+		/* (the log is the target's; a copy's page stays, empty) */
+		if (pid != m->target || pages_unmap(tracee, m->undo) != -EAGAIN)
+			return;
+	}
+}
+
 /* (The kernel lets the tracees of the dead go a moment after the guardian hears of it.) */
 static void mend(struct mending *m, pid_t pid)
 {
@@ -120,11 +146,8 @@ static void mend(struct mending *m, pid_t pid)
 	}
 	failed = tracee_stop(tracee, absorb, m, &err);
 	undo_run(m->undo, &tracee->target); /* a patch is one write: also while it runs */
-	if (!failed && !inside_any(tracee, m->undo)) {
-		undo_wipe(m->undo, &tracee->target);
-		if (pid == m->target) /* the log is its; a copy's page stays, empty */
-			pages_unmap(tracee, m->undo);
-	}
+	if (!failed)
+		wipe(m, pid);
 	if (tracee->exited)
 		tracee_hand_out_children(tracee, absorb, m);
 	tracee_release(tracee);
