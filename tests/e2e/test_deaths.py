@@ -175,3 +175,16 @@ def test_exec_of_one_of_a_crowd(target, started, tmp_path):
     memtrace.untouched(process.pid)
     process.go_on()
     process.result()
+
+
+@pytest.mark.parametrize("read", [20, 21, 22, 23])
+def test_killed_at_a_trap(target, started, tmp_path, read):
+    """Its memory is gone when the trap is looked at: nothing is lost, the program is dead."""
+    process = target("storm", "-t", "2")
+    env = dict(os.environ, LD_PRELOAD=str(memtrace.TARGETS / "dying_preload.so"), DIES=str(process.pid),
+               DIES_AT=str(read))
+    tracer = memtrace.Memtrace(process.pid, tmp_path / "report", "--no-symbols", env=env)
+    started.append(tracer)
+    assert process.wait() == -signal.SIGKILL
+    assert tracer.wait() == 0
+    assert tracer.report().consistent()["summary"]["allocs"] > 0
