@@ -1,7 +1,6 @@
 /*
- * Messages of one client, answered in order.  The table below is the server's whole
- * repertoire.  A turn handles few messages, so that a client with many questions does not
- * keep the others waiting.
+ * Messages of one client, answered in order.  What is about modules is asked of the workers
+ * (workers.h), and stays at the front of what was received until it is answered.
  */
 #include "serve/connection.h"
 
@@ -13,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "serve/answers.h"
 #include "serve/store.h"
 #include "symbols/channel.h"
 
@@ -24,13 +24,16 @@ enum {
 	GREETING_MS = 10000, /* from the connection to the whole HELLO */
 	STUCK_MS = 60000,    /* within a message, or an answer that is not taken */
 	TELL_MS = 1000,
-	MAX_MODULES = 4096, /* of one client */
 };
 
 struct connection *connection_create(struct service *service, int fd, const char *from)
 {
 	struct connection *c = calloc(1, sizeof(*c));
 
+	if (c && !customer_join(&service->workers, &c->customer, &c->out)) {
+		free(c);
+		c = NULL;
+	}
 	if (c) {
 		c->service = service;
 		c->fd = fd;
@@ -44,9 +47,7 @@ void connection_destroy(struct connection *c)
 {
 	if (!c)
 		return;
-	for (size_t i = 0; i < c->modules.len; i++)
-		shelf_put(&c->service->shelf, c->modules.at[i]);
-	vec_deinit(&c->modules);
+	customer_leave(&c->service->workers, &c->customer);
 	vec_deinit(&c->in);
 	wire_out_deinit(&c->out);
 	http_deinit(&c->http);
@@ -98,10 +99,8 @@ static void say_log(struct connection *c, const char *what, const char *more)
  */
 
 /* While something takes long: tell the client, which may be near its time limit. */
-static void say_progress(void *arg, const char *what, uint64_t done, uint64_t total)
+static void say_progress(struct connection *c, const char *what, uint64_t done, uint64_t total)
 {
-	struct connection *c = arg;
-
 	wire_write_progress(&c->out, c->request, &(struct wire_progress){done, total, what});
 	flush(c);
 }
@@ -129,218 +128,6 @@ static int on_hello(struct connection *c, const struct wire_message *message, st
 	return 0;
 }
 
-/* Whether it is under one of the client's handles. */
-static bool has(const struct connection *c, const struct debuginfo *info)
-{
-	for (size_t i = 0; i < c->modules.len; i++)
-		if (c->modules.at[i] == info)
-			return true;
-	return false;
-}
-
-/* Puts info (may be NULL) under a handle, in place of what stood there. */
-static int store(struct connection *c, uint32_t handle, struct debuginfo *info, struct err *err)
-{
-	struct debuginfo *before;
-
-	if (!vec_reserve(&c->modules, (size_t)handle + 1)) {
-		shelf_put(&c->service->shelf, info);
-		return err_set(err, -ENOMEM, "no memory for a module");
-	}
-	while (c->modules.len <= handle)
-		c->modules.at[c->modules.len++] = NULL;
-	before = c->modules.at[handle];
-	c->different += info && !has(c, info);
-	c->modules.at[handle] = info;
-	c->different -= before && !has(c, before);
-	shelf_put(&c->service->shelf, before);
-	return 0;
-}
-
-/* The module, if the client may have it besides those that it has. */
-static int take(struct connection *c, const struct search_for *who,
-		const struct debuginfo_options *options, struct debuginfo **ret,
-		struct err *err)
-{
-	int e = shelf_take(&c->service->shelf, who, options, ret, err);
-
-	if (e || c->different < MAX_MODULES || has(c, *ret))
-		return e;
-	shelf_put(&c->service->shelf, *ret);
-	return err_set(err, -EMFILE, "no more than %d different modules are served to one",
-		       MAX_MODULES);
-}
-
-static int on_module(struct connection *c, const struct wire_message *message, struct err *err)
-{
-	struct debuginfo_options options = c->service->debuginfo;
-	struct wire_module_info answer;
-	struct wire_module module;
-	struct debuginfo *info;
-	struct search_for who;
-	int e = wire_read_module(message, &module, err);
-
-	if (e)
-		return e;
-	options.say = say_progress;
-	options.say_arg = c;
-	who = (struct search_for){
-		.path = module.path,
-		.build_id = module.build_id,
-		.build_id_len = module.build_id_len,
-		/* Another machine's process numbers mean nothing here. */
-		.pid = options.dirs.local ? module.pid : 0,
-		.fingerprint = module.fingerprint,
-		.fingerprint_len =
-			(uint8_t)(module.fingerprint_len > UINT8_MAX ? UINT8_MAX
-								     : module.fingerprint_len),
-		.debuglink = module.debuglink,
-		.debuglink_crc = module.debuglink_crc,
-	};
-	e = take(c, &who, &options, &info, err);
-	if (e) { /* nor does the handle stand for what it stood for */
-		if (module.handle < c->modules.len)
-			store(c, module.handle, NULL, NULL);
-		return e;
-	}
-	e = store(c, module.handle, info, err);
-	if (e)
-		return e;
-	answer = (struct wire_module_info){module.handle, debuginfo_names(info),
-					   debuginfo_source(info), debuginfo_remark(info)};
-	wire_write_module_info(&c->out, message->request, &answer);
-	say_log(c, module.path, answer.source ? answer.source : "no names");
-	if (answer.remark)
-		say(c, c->service->warn, module.path, answer.remark);
-	return 0;
-}
-
-/* Begins the answer of `type` about the module of a handle.  NULL: there is none, and the
- * request has been answered. */
-static struct debuginfo *begin(struct connection *c, const struct wire_message *message,
-			       enum wire_type type, uint32_t handle, struct wire_answer *answer)
-{
-	struct debuginfo *info = handle < c->modules.len ? c->modules.at[handle] : NULL;
-
-	if (info)
-		wire_answer_begin(answer, &c->out, message->request, type, handle);
-	else
-		wire_write_error(&c->out, message->request, WIRE_CODE_MODULE,
-				 "no module of this number was introduced");
-	return info;
-}
-
-static void answer_frames(struct debuginfo *info, uint64_t vaddr, struct wire_answer *answer)
-{
-	struct wire_frame frames[WIRE_MAX_INLINED];
-	size_t count = debuginfo_frames(info, vaddr, frames, WIRE_MAX_INLINED);
-
-	wire_answer_frames(answer, frames, count);
-}
-
-static void answer_row(struct debuginfo *info, uint64_t vaddr, struct wire_answer *answer)
-{
-	struct row row;
-
-	debuginfo_row(info, vaddr, &row);
-	wire_answer_row(answer, &row);
-}
-
-/* A list of addresses, each answered by itself. */
-static int on_numbers(struct connection *c, const struct wire_message *message,
-		      enum wire_type type,
-		      void (*each)(struct debuginfo *, uint64_t, struct wire_answer *),
-		      struct err *err)
-{
-	struct wire_numbers numbers;
-	struct wire_answer answer;
-	struct debuginfo *info;
-	int e = wire_read_numbers(message, &numbers, err);
-
-	info = e ? NULL : begin(c, message, type, numbers.handle, &answer);
-	if (!info)
-		return e;
-	for (uint32_t i = 0; i < numbers.count; i++)
-		each(info, wire_number(&numbers, i), &answer);
-	wire_answer_end(&answer);
-	return 0;
-}
-
-static int on_lookup(struct connection *c, const struct wire_message *message, struct err *err)
-{
-	return on_numbers(c, message, WIRE_FRAMES, answer_frames, err);
-}
-
-static int on_rows(struct connection *c, const struct wire_message *message, struct err *err)
-{
-	return on_numbers(c, message, WIRE_ROW_TABLE, answer_row, err);
-}
-
-static int on_symbols(struct connection *c, const struct wire_message *message, struct err *err)
-{
-	struct wire_names_list names;
-	struct wire_answer answer;
-	struct debuginfo *info;
-	int e = wire_read_symbols(message, &names, err);
-
-	info = e ? NULL : begin(c, message, WIRE_VALUES, names.handle, &answer);
-	if (!info)
-		return e;
-	for (uint32_t i = 0; i < names.count; i++) {
-		uint64_t value = 0, size = 0;
-		debuginfo_symbol(info, wire_next_text(&names.texts), &value, &size);
-		wire_answer_value(&answer, value, size);
-	}
-	wire_answer_end(&answer);
-	return 0;
-}
-
-struct unwind_answer {
-	struct wire_answer answer;
-	uint32_t count;
-};
-
-static bool answer_unwind(void *arg, uint64_t vaddr, const struct row *row)
-{
-	struct unwind_answer *unwind = arg;
-
-	wire_answer_unwind(&unwind->answer, vaddr, row);
-	return ++unwind->count == WIRE_MAX_UNWIND;
-}
-
-static int on_unwind(struct connection *c, const struct wire_message *message, struct err *err)
-{
-	struct unwind_answer unwind = {};
-	struct wire_range range;
-	struct debuginfo *info;
-	int e = wire_read_range(message, &range, err);
-
-	info = e ? NULL : begin(c, message, WIRE_UNWIND_TABLE, range.handle, &unwind.answer);
-	if (!info)
-		return e;
-	debuginfo_unwind(info, range.begin, range.end, answer_unwind, &unwind);
-	wire_answer_end(&unwind.answer);
-	return 0;
-}
-
-static int on_rules(struct connection *c, const struct wire_message *message, struct err *err)
-{
-	struct cfi_bytes bytes = {};
-	struct wire_answer answer;
-	struct wire_range range;
-	struct debuginfo *info;
-	int e = wire_read_range(message, &range, err);
-
-	info = e ? NULL : begin(c, message, WIRE_RULE_TABLE, range.handle, &answer);
-	if (!info)
-		return e;
-	debuginfo_rules(info, range.begin, range.end, WIRE_MAX_RULES, &bytes);
-	wire_answer_bytes(&answer, bytes.at, bytes.len);
-	wire_answer_end(&answer);
-	vec_deinit(&bytes);
-	return 0;
-}
-
 static int on_error(struct connection *c, const struct wire_message *message, struct err *err)
 {
 	struct wire_error error;
@@ -353,26 +140,12 @@ static int on_error(struct connection *c, const struct wire_message *message, st
 	return e;
 }
 
-static int (*const answers[])(struct connection *, const struct wire_message *,
-			      struct err *) = {
-	[WIRE_HELLO] = on_hello,     [WIRE_MODULE] = on_module, [WIRE_LOOKUP] = on_lookup,
-	[WIRE_SYMBOLS] = on_symbols, [WIRE_ROWS] = on_rows,	[WIRE_ERROR] = on_error,
-	[WIRE_UNWIND] = on_unwind,   [WIRE_RULES] = on_rules,
-};
-
-/* It may pass, and is no fault of the client's: the connection stays. */
-static bool is_shortage(int e)
-{
-	return e == -ENOMEM || e == -EMFILE;
-}
-
 static enum wire_code code_of(int e)
 {
-	return e == -EPROTONOSUPPORT ? WIRE_CODE_VERSION
-	       : is_shortage(e)	     ? WIRE_CODE_MEMORY
-				     : WIRE_CODE_PROTOCOL;
+	return e == -EPROTONOSUPPORT ? WIRE_CODE_VERSION : WIRE_CODE_PROTOCOL;
 }
 
+/* Handles what is not about modules. */
 static void handle(struct connection *c, const struct wire_message *message)
 {
 	bool greeting = c->state == CONNECTION_GREETING;
@@ -383,15 +156,13 @@ static void handle(struct connection *c, const struct wire_message *message)
 	if (greeting != (message->type == WIRE_HELLO))
 		e = err_set(&err, -EPROTO, "message %s is not expected here",
 			    wire_type_name(message->type));
+	else if (greeting)
+		e = on_hello(c, message, &err);
 	else
-		e = answers[message->type](c, message, &err);
+		e = on_error(c, message, &err);
 	if (!e)
 		return;
 	wire_write_error(&c->out, message->request, code_of(e), err.text);
-	if (is_shortage(e)) {
-		say_log(c, "a client is refused", err.text);
-		return;
-	}
 	say(c, e == -EPROTONOSUPPORT ? c->service->warn : c->service->log,
 	    "a client is sent away", err.text);
 	c->state = CONNECTION_LEAVING;
@@ -402,7 +173,8 @@ static void handle(struct connection *c, const struct wire_message *message)
 /* Whether it may be read from and answered. */
 static bool is_open(const struct connection *c)
 {
-	return c->state != CONNECTION_LEAVING && !c->indexing && unsent(c) < MAX_UNSENT;
+	return c->state != CONNECTION_LEAVING && !c->indexing &&
+	       c->customer.state == WORK_NONE && unsent(c) < MAX_UNSENT;
 }
 
 short connection_events(const struct connection *c)
@@ -461,30 +233,39 @@ static bool needs_index(struct connection *c, const struct wire_message *message
 	return c->indexing;
 }
 
-/* Handles the messages at the front of what was received. */
+/* The message at the front has been handled. */
+static void drop_message(struct connection *c, size_t len)
+{
+	c->in.len -= len;
+	memmove(c->in.at, c->in.at + len, c->in.len);
+	c->moved_at = channel_now();
+}
+
+/* Handles the messages at the front of what was received, until one is a question. */
 static void handle_some(struct connection *c)
 {
 	struct wire_message message;
 	struct err err;
-	size_t taken = 0;
 	int64_t n = 0;
 
 	for (int i = 0; i < MESSAGES_PER_TURN && is_open(c); i++) {
-		n = wire_read(c->in.at + taken, c->in.len - taken, WIRE_CLIENT, &message, &err);
+		n = wire_read(c->in.at, c->in.len, WIRE_CLIENT, &message, &err);
 		if (n <= 0 || needs_index(c, &message))
 			break;
-		taken += (size_t)n;
+		if (c->state == CONNECTION_SERVING && client_is_asking(message.type)) {
+			c->request = message.request;
+			c->told_at = channel_now();
+			workers_ask(&c->service->workers, &c->customer, c->in.at, (size_t)n,
+				    false);
+			break;
+		}
 		handle(c, &message);
+		drop_message(c, (size_t)n);
 	}
 	if (n < 0) {
 		wire_write_error(&c->out, 0, WIRE_CODE_PROTOCOL, err.text);
 		say_log(c, "a client is sent away", err.text);
 		c->state = CONNECTION_LEAVING;
-	}
-	c->in.len -= taken;
-	if (taken) {
-		memmove(c->in.at, c->in.at + taken, c->in.len);
-		c->moved_at = channel_now();
 	}
 }
 
@@ -497,20 +278,31 @@ static bool speaks_http(const struct connection *c)
 
 static void serve_http(struct connection *c)
 {
-	const struct search_dirs *dirs = &c->service->debuginfo.dirs;
-
 	c->state = CONNECTION_HTTP;
 	if (!http_has_more(&c->http)) {
 		size_t len = http_request_length(c->in.at, c->in.len);
-		if (!len)
-			return;
-		c->indexing = store_is_indexing(c);
-		if (c->indexing)
-			return;
-		http_begin(&c->http, c->in.at, len, dirs, &c->out);
-		say_log(c, "http", c->http.words);
+		c->indexing = len && store_is_indexing(c);
+		if (len && !c->indexing && c->customer.state == WORK_NONE)
+			workers_ask(&c->service->workers, &c->customer, c->in.at, len, true);
+		return;
 	}
 	if (unsent(c) < HTTP_CHUNK && !http_read(&c->http, HTTP_CHUNK, &c->out))
+		c->state = CONNECTION_LEAVING;
+}
+
+/* The question at the front has been answered. */
+static void end_question(struct connection *c)
+{
+	const struct customer *customer = &c->customer;
+
+	if (customer->http) {
+		http_begin(&c->http, c->in.at, customer->len, &c->service->debuginfo.dirs,
+			   customer->found ? &customer->place : NULL, &c->out);
+		say_log(c, "http", c->http.words);
+		return;
+	}
+	drop_message(c, customer->len);
+	if (customer->leave)
 		c->state = CONNECTION_LEAVING;
 }
 
@@ -527,7 +319,12 @@ bool connection_tick(struct connection *c, int64_t now)
 			 (unsigned long long)files);
 		say_progress(c, text, files, 0);
 	}
-	if (c->indexing)
+	if (c->customer.state != WORK_NONE && c->state == CONNECTION_SERVING &&
+	    now - c->told_at >= TELL_MS) {
+		c->told_at = now;
+		say_progress(c, "reading debug information", 0, 0);
+	}
+	if (c->indexing || c->customer.state != WORK_NONE)
 		return true;
 	if (c->state == CONNECTION_GREETING)
 		return now - c->moved_at < GREETING_MS;
@@ -542,6 +339,8 @@ bool connection_serve(struct connection *c, short revents)
 		return false;
 	if (c->indexing)
 		c->indexing = store_is_indexing(c);
+	if (customer_take(&c->customer))
+		end_question(c);
 	if ((revents & POLLIN) && !receive(c))
 		return false;
 	if (c->state == CONNECTION_HTTP || speaks_http(c))

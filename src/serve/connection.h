@@ -13,13 +13,13 @@
 #define MEMTRACE_CONNECTION_H
 
 #include "serve/http.h"
-#include "serve/shelf.h"
+#include "serve/workers.h"
 #include "symbols/endpoint.h"
 
 /* What all connections share. */
 struct service {
-	struct shelf shelf;
-	struct debuginfo_options debuginfo; /* say and say_arg are each connection's */
+	struct workers workers;
+	struct debuginfo_options debuginfo; /* as the workers get them */
 	const char *const *dirs;	    /* told to clients; NULL-terminated */
 	/* Words for the operator: what must be known, and what -v asks for; may be NULL. */
 	void (*warn)(void *arg, const char *text);
@@ -41,12 +41,11 @@ struct connection {
 	VEC(uint8_t) in;
 	struct wire_out out;
 	size_t sent;
-	VEC(struct debuginfo *) modules; /* by handle; NULL: none */
-	size_t different;		 /* modules of these */
-	uint32_t request;		 /* the one being answered */
-	bool greeted;			 /* for the server's words */
-	bool indexing;			 /* its question waits for the index */
-	int64_t told_at;		 /* when it was last told so */
+	struct customer customer; /* of the workers, with the question being answered */
+	uint32_t request;	  /* that one's number */
+	bool greeted;		  /* for the server's words */
+	bool indexing;		  /* its question waits for the index */
+	int64_t told_at;	  /* when it was last told so */
 	int64_t moved_at; /* when bytes last went either way, or nothing was unfinished */
 	struct http http;
 	char from[ENDPOINT_TEXT]; /* who it is, in words; "" for our own parent */

@@ -68,19 +68,21 @@ static void remark(struct debuginfo *info, const struct err *err)
 static void find_afar(struct debuginfo *info, const struct search_for *who,
 		      const struct debuginfo_options *options)
 {
-	static const struct search_dirs here = {.local = true}; /* it is in our own cache */
 	struct err err = {};
 	char *path = NULL;
+	int fd;
 
 	if (info->debug || !options->download || !who->build_id_len)
 		return;
-	if (download_debug(options->download, who->build_id, who->build_id_len, options->say,
-			   options->say_arg, &path, &err)) {
+	fd = download_debug(options->download, who->build_id, who->build_id_len, options->say,
+			    options->say_arg, &path, &err);
+	if (fd < 0) {
 		if (err.code != -ENOENT)
 			remark(info, &err);
 		return;
 	}
-	if (elffile_open(&here, (struct files_where){}, path, NULL, &info->debug, &err) == 0 &&
+	if (elffile_open_fd(fd, (struct files_where){}, path ? path : "", path ? path : "",
+			    &info->debug, &err) == 0 &&
 	    !elffile_has_build_id(info->debug, who->build_id, who->build_id_len, &err)) {
 		elffile_close(info->debug);
 		info->debug = NULL;

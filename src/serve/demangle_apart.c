@@ -25,7 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/syscalls.h"
+#include "base/descriptors.h"
 #include "symbols/channel.h"
 
 enum {
@@ -91,9 +91,7 @@ _Noreturn static void answer(int fd)
 
 	if (dup2(fd, 0))
 		_exit(1);
-	if (syscall(SYS_close_range, 1, ~0u, 0)) /* Linux 5.9 */
-		for (int i = 1, end = (int)sysconf(_SC_OPEN_MAX); i < end; i++)
-			close(i);
+	descriptors_close_but(0, -1);
 	signal(SIGPROF, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -140,14 +138,13 @@ static bool begin(void)
 	return true;
 }
 
+/* It ends when the socket is closed, or its time is over: nothing is sent to it. */
 void demangle_end(void)
 {
 	if (!apart.pid || apart.owner != getpid())
 		return;
 	close(apart.fd);
-	kill(apart.pid, SIGKILL);
-	while (waitpid(apart.pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	waitpid(apart.pid, NULL, WNOHANG);
 	apart.pid = 0;
 }
 

@@ -9,8 +9,13 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/descriptors.h"
+#include "serve/post.h"
 
 typedef struct debuginfod_client debuginfod_client;
 
@@ -23,6 +28,8 @@ struct download {
 	void (*end)(debuginfod_client *);
 	unsigned limit_ms;
 	bool given_up;
+	bool apart; /* the child on `socket` does it */
+	int socket;
 	/* of the file that is being fetched: */
 	int64_t deadline;
 	download_say_fn *say;
@@ -106,8 +113,9 @@ void download_destroy(struct download *download)
 	free(download);
 }
 
-int download_debug(struct download *download, const uint8_t *build_id, size_t len,
-		   download_say_fn *say, void *arg, char **ret, struct err *err)
+/* By this process. */
+static int fetch(struct download *download, const uint8_t *build_id, size_t len,
+		 download_say_fn *say, void *arg, char **path, struct err *err)
 {
 	int fd = -ENOENT;
 
@@ -115,15 +123,108 @@ int download_debug(struct download *download, const uint8_t *build_id, size_t le
 		download->say = say;
 		download->arg = arg;
 		download->deadline = now_ms() + download->limit_ms;
-		fd = download->find(download->client, build_id, (int)len, ret);
-		if (fd >= 0) {
-			close(fd);
-			return 0;
-		}
+		fd = download->find(download->client, build_id, (int)len, path);
+		if (fd >= 0)
+			return fd;
 	}
 	if (download->given_up)
 		return err_set(err, -ETIMEDOUT,
 			       "debuginfod took longer than %u s: not asked again",
 			       download->limit_ms / 1000);
 	return err_sys(err, fd, "debuginfod");
+}
+
+/* ---- by a child -------------------------------------------------------------------------- */
+
+static void pass_progress(void *arg, const char *what, uint64_t done, uint64_t total)
+{
+	const uint64_t numbers[] = {done, total};
+
+	(void)what;
+	post_send(*(int *)arg, POST_BYTES, 0, numbers, sizeof(numbers));
+}
+
+_Noreturn static void fetch_for(struct download *download, int socket)
+{
+	struct post_bytes payload = {};
+	struct post letter;
+	int fd;
+
+	while (post_wait(socket, &letter, &payload, &fd) == 0) {
+		char *path = NULL;
+		struct err err = {};
+		int found = fetch(download, payload.at, payload.len, pass_progress, &socket,
+				  &path, &err);
+		const char *text = found >= 0 ? path : err.text;
+
+		if (post_send(socket, POST_LOG, (uint64_t)found, text, strlen(text)) ||
+		    post_pass(socket, POST_FILE, 0, found))
+			break;
+		if (found >= 0)
+			close(found);
+		free(path);
+	}
+	_exit(0);
+}
+
+int download_apart(struct download *download)
+{
+	int fds[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
+		return -1;
+	pid = fork();
+	if (pid == 0) {
+		descriptors_close_but(fds[1], -1);
+		fetch_for(download, fds[1]);
+	}
+	close(fds[1]);
+	if (pid > 0)
+		return fds[0];
+	close(fds[0]);
+	return -1;
+}
+
+void download_is_apart(struct download *download, int socket)
+{
+	download->apart = true;
+	download->socket = socket;
+}
+
+/* Its words, until the file comes or none. */
+static int await(struct download *download, download_say_fn *say, void *arg, char **path,
+		 struct err *err)
+{
+	struct post_bytes text = {};
+	struct post letter;
+	uint64_t numbers[2];
+	int e, fd = -1;
+
+	while ((e = post_wait(download->socket, &letter, &text, &fd)) == 0 &&
+	       letter.kind == POST_BYTES && text.len == sizeof(numbers)) {
+		memcpy(numbers, text.at, sizeof(numbers));
+		if (say)
+			say(arg, "debuginfod", numbers[0], numbers[1]);
+	}
+	if (!e && (int)letter.arg >= 0)
+		*path = strdup((char *)text.at);
+	else if (!e)
+		err_set(err, (int)letter.arg, "%s", (char *)text.at);
+	if (!e)
+		e = post_wait(download->socket, &letter, &text, &fd);
+	vec_deinit(&text);
+	if (e)
+		return err_sys(err, -ENOENT, "debuginfod");
+	return fd >= 0 ? fd : err->code;
+}
+
+int download_debug(struct download *download, const uint8_t *build_id, size_t len,
+		   download_say_fn *say, void *arg, char **path, struct err *err)
+{
+	if (!download->apart)
+		return fetch(download, build_id, len, say, arg, path, err);
+	if (download->socket < 0 || post_send(download->socket, POST_ASK, 0, build_id, len))
+		return err_set(err, -ENOENT, "debuginfod: cannot be asked");
+	return await(download, say, arg, path, err);
 }

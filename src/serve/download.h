@@ -16,11 +16,17 @@ int download_create(unsigned limit_ms, struct download **ret, struct err *err);
 void download_destroy(struct download *download); /* NULL is allowed */
 
 /*
- * The debug file of a build-id, in debuginfod's cache: *ret is its path, malloc'ed.
- * -ENOENT: no server has it.  After a server took longer than the limit, nothing more is
- * asked for: -ETIMEDOUT.
+ * The debug file of a build-id, in debuginfod's cache: a descriptor of it, and its path,
+ * malloc'ed.  -ENOENT: no server has it.  After a server took longer than the limit, nothing
+ * more is asked for: -ETIMEDOUT.
  */
 int download_debug(struct download *download, const uint8_t *build_id, size_t len,
-		   download_say_fn *say, void *arg, char **ret, struct err *err);
+		   download_say_fn *say, void *arg, char **path, struct err *err);
+
+/* Begins a child process that may do what this one gives up: reach the network, write the
+ * cache.  The socket to it, or -1.  It ends when that is closed. */
+int download_apart(struct download *download);
+/* From now on downloads are the child's; socket -1: there are none. */
+void download_is_apart(struct download *download, int socket);
 
 #endif

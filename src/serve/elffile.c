@@ -9,6 +9,7 @@
 #include "serve/elffile.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <gelf.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,18 +93,23 @@ int elffile_open_fd(int fd, struct files_where where, const char *path, const ch
 	return 0;
 }
 
-/* Bytes of our address space; 0: not to be known. */
+/* Bytes of our address space; 0: not to be known.  The file stays open: a process that gives
+ * its rights up can't open it later. */
 static size_t address_space(void)
 {
-	unsigned long pages = 0;
-	FILE *file = fopen("/proc/self/statm", "re");
+	static int fd = -1;
+	char text[64] = "";
 
-	if (!file)
+	if (fd < 0)
+		fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || pread(fd, text, sizeof(text) - 1, 0) <= 0)
 		return 0;
-	if (fscanf(file, "%lu", &pages) != 1)
-		pages = 0;
-	fclose(file);
-	return pages * (size_t)sysconf(_SC_PAGESIZE);
+	return strtoul(text, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+void elffile_prepare(void)
+{
+	address_space();
 }
 
 /* libdw unpacks whatever it becomes, of 144 KB 800 MB: memory has a limit meanwhile. */

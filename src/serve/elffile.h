@@ -37,6 +37,8 @@ int elffile_open_fd(int fd, struct files_where where, const char *path, const ch
 /* What an ELF file has packed into its .gnu_debugdata (xz), as an ELF file of its own.
  * -ENOENT: there is none. */
 int elffile_open_minidebug(const struct elffile *file, struct elffile **ret, struct err *err);
+/* To be called before a process gives the right to open files up. */
+void elffile_prepare(void);
 void elffile_close(struct elffile *file); /* NULL is allowed */
 
 /* Whether it has the code itself: false for a file that only describes another one. */

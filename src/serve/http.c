@@ -16,78 +16,70 @@
 #include "serve/sources.h"
 #include "serve/store.h"
 
-/* The whole file, or one section of it, is to be sent.  0 or -errno. */
-static int take_file(struct http *http, struct elffile *file, const char *section)
+/* The whole file, or one section of it.  0 or -ENOENT. */
+static int take_file(const struct elffile *file, const char *section, struct http_place *ret)
 {
-	struct stat st;
-
-	http->file = file;
-	http->fd = file->fd;
-	if (section)
-		return elffile_section_place(file, section, &http->at, &http->end) ? 0
-										   : -ENOENT;
-	if (fstat(file->fd, &st) < 0)
-		return -errno;
-	http->end = st.st_size;
-	return 0;
-}
-
-static int find_section(struct http *http, const struct search_dirs *dirs,
-			const struct http_request *request)
-{
-	for (int debug = 1; debug >= 0; debug--) {
-		struct elffile *file;
-
-		if (store_find_build_id(dirs, request->build_id, request->build_id_len, debug,
-					&file, NULL))
-			continue;
-		if (take_file(http, file, request->name) == 0)
-			return 0;
-		http->file = NULL;
-		http->fd = -1;
-		elffile_close(file);
-	}
-	return -ENOENT;
+	*ret = (struct http_place){.where = file->where, .end = -1};
+	snprintf(ret->path, sizeof(ret->path), "%s", file->at ? file->at : "");
+	return !section || elffile_section_place(file, section, &ret->begin, &ret->end)
+		       ? 0
+		       : -ENOENT;
 }
 
 /* One that the program was made of: the directories are not a file server. */
-static int find_source(struct http *http, const struct search_dirs *dirs,
-		       struct elffile *program, const char *name)
+static int take_source(struct elffile *program, const char *name, struct http_place *ret)
 {
-	char path[HTTP_MAX_PATH + 1];
-	struct stat st;
-	bool named;
-
-	snprintf(path, sizeof(path), "%s", name);
-	named = sources_has(program, path);
-	elffile_close(program);
-	if (!named)
-		return -ENOENT;
-	http->fd = store_open_path(dirs->store, path);
-	if (http->fd < 0 || fstat(http->fd, &st) < 0)
-		return -ENOENT;
-	http->end = st.st_size;
-	return 0;
+	*ret = (struct http_place){.source = true, .end = -1};
+	snprintf(ret->path, sizeof(ret->path), "%s", name);
+	return sources_has(program, ret->path) ? 0 : -ENOENT;
 }
 
-/* Finds what is asked for.  0, or -errno: nothing. */
-static int find(struct http *http, const struct search_dirs *dirs,
-		const struct http_request *request)
+static int find_in(const struct search_dirs *dirs, const struct http_request *request,
+		   bool debug, struct http_place *ret)
 {
 	struct elffile *file;
-	int e;
+	int e = store_find_build_id(dirs, request->build_id, request->build_id_len, debug,
+				    &file, NULL);
 
-	if (!dirs->store)
-		return -ENOENT;
-	if (request->what == HTTP_SECTION)
-		return find_section(http, dirs, request);
-	e = store_find_build_id(dirs, request->build_id, request->build_id_len,
-				request->what != HTTP_EXECUTABLE, &file, NULL);
 	if (e)
 		return e;
 	if (request->what == HTTP_SOURCE)
-		return find_source(http, dirs, file, request->name);
-	return take_file(http, file, NULL);
+		e = take_source(file, request->name, ret);
+	else
+		e = take_file(file, request->what == HTTP_SECTION ? request->name : NULL, ret);
+	elffile_close(file);
+	return e;
+}
+
+int http_find(const struct search_dirs *dirs, const uint8_t *bytes, size_t len,
+	      struct http_place *ret)
+{
+	struct http_request request;
+	int e;
+
+	if (!dirs->store || !http_request_read(bytes, len, &request))
+		return -ENOENT;
+	e = find_in(dirs, &request, request.what != HTTP_EXECUTABLE, ret);
+	if (e && request.what == HTTP_SECTION)
+		e = find_in(dirs, &request, false, ret);
+	return e;
+}
+
+/* Opens what was found.  0 or -errno. */
+static int take(struct http *http, const struct search_dirs *dirs,
+		const struct http_place *place)
+{
+	struct stat st;
+
+	http->fd = place->source ? store_open_path(dirs->store, place->path)
+				 : files_open_here(dirs, place->where, place->path);
+	if (http->fd < 0)
+		return http->fd;
+	if (fstat(http->fd, &st) < 0)
+		return -errno;
+	http->at = place->begin;
+	http->end = place->end < 0 ? st.st_size : place->end;
+	return 0;
 }
 
 static void put(struct wire_out *out, const char *text)
@@ -103,7 +95,8 @@ static void put(struct wire_out *out, const char *text)
 }
 
 void http_begin(struct http *http, const uint8_t *bytes, size_t len,
-		const struct search_dirs *dirs, struct wire_out *out)
+		const struct search_dirs *dirs, const struct http_place *place,
+		struct wire_out *out)
 {
 	const char *status = "400 Bad Request";
 	struct http_request request;
@@ -111,7 +104,7 @@ void http_begin(struct http *http, const uint8_t *bytes, size_t len,
 
 	*http = (struct http){.fd = -1, .begun = true};
 	if (http_request_read(bytes, len, &request))
-		status = find(http, dirs, &request) ? "404 Not Found" : "200 OK";
+		status = place && !take(http, dirs, place) ? "200 OK" : "404 Not Found";
 	snprintf(head, sizeof(head),
 		 "HTTP/1.1 %s\r\nContent-Type: application/octet-stream\r\n"
 		 "Content-Length: %lld\r\nConnection: close\r\n\r\n",
@@ -147,9 +140,7 @@ bool http_read(struct http *http, size_t max, struct wire_out *out)
 
 void http_deinit(struct http *http)
 {
-	if (http->file)
-		elffile_close(http->file);
-	else if (http->begun && http->fd >= 0)
+	if (http->begun && http->fd >= 0)
 		close(http->fd);
 	*http = (struct http){};
 }

@@ -10,7 +10,6 @@
 
 #include "report/decode.h"
 #include "report/utf8.h"
-#include "serve/demangle.h"
 #include "serve/serve_options.h"
 #include "serve/server.h"
 #include "serve/store.h"
@@ -70,6 +69,16 @@ static void print_line(void *arg, const char *text)
 	fflush(stdout);
 }
 
+/* What the workers have to say. */
+static void tell(void *arg, bool warning, const char *text)
+{
+	const struct service *service = arg;
+	void (*words)(void *, const char *) = warning ? service->warn : service->log;
+
+	if (words)
+		words(service->log_arg, text);
+}
+
 static void setup(struct server *server, const struct serve_options *options)
 {
 	struct err why;
@@ -77,6 +86,9 @@ static void setup(struct server *server, const struct serve_options *options)
 	server_init(server);
 	server->service.log = options->verbose ? print_log : NULL;
 	server->service.warn = server->service.log; /* our parent says it itself */
+	server->service.workers.options = &server->service.debuginfo;
+	server->service.workers.tell = tell;
+	server->service.workers.arg = &server->service;
 	if (options->debuginfod &&
 	    download_create(DOWNLOAD_LIMIT_MS, &server->service.debuginfo.download, &why))
 		complain(&why);
@@ -85,7 +97,6 @@ static void setup(struct server *server, const struct serve_options *options)
 static void teardown(struct server *server)
 {
 	server_deinit(server);
-	demangle_end();
 	store_destroy(server->service.debuginfo.dirs.store);
 	download_destroy(server->service.debuginfo.download);
 }
@@ -102,9 +113,9 @@ static int serve_parent(const struct serve_options *options, struct err *err)
 	setup(&server, options);
 	server.service.dirs = server.service.debuginfo.dirs.debug_dirs = options->debug_dirs.at;
 	server.service.debuginfo.dirs.local = !options->dirs.len;
-	e = options->dirs.len
-		    ? store_create(options->dirs.at, false, &server.service.debuginfo.dirs.store, err)
-		    : 0;
+	e = options->dirs.len ? store_create(options->dirs.at, false,
+					     &server.service.debuginfo.dirs.store, err)
+			      : 0;
 	if (!e)
 		e = server_add(&server, options->fd, NULL, err);
 	if (!e)

@@ -1,6 +1,7 @@
 /*
- * poll() over all connections; each gets a turn when it is readable, writable, or has a
- * whole message that was received already.  Nothing in a turn waits for a peer.
+ * poll() over all connections and the workers; each connection gets a turn when it is readable,
+ * writable, or has a whole message that was received already.  Nothing in a turn waits for a
+ * peer, and debug information is read by others.
  */
 #include "serve/server.h"
 
@@ -26,7 +27,8 @@ enum {
 	FD_LISTENER = 0,
 	FD_INDEX,
 	FD_ANNOUNCE,
-	FD_FIRST,
+	FD_WORKERS,
+	FD_FIRST = FD_WORKERS + WORKERS_MAX,
 };
 
 void server_init(struct server *server)
@@ -171,12 +173,24 @@ static bool is_busy(const struct server *server)
 	return server->connections.len || server->listener >= 0 || server->dial;
 }
 
+/* Whether somebody waits for an answer, who is told now and then that it takes long. */
+static bool is_working(const struct server *server)
+{
+	for (size_t i = 0; i < server->connections.len; i++)
+		if (server->connections.at[i]->customer.state != WORK_NONE)
+			return true;
+	return false;
+}
+
 /* Fills fds; returns how long poll() may sleep. */
 static int gather(struct server *server, struct pollfd *fds)
 {
 	struct store *store = server->service.debuginfo.dirs.store;
 	bool indexing = is_indexing(server); /* our parent, too, is told how far it is */
-	int timeout = server->listener < 0 && !server->dial && !indexing ? -1 : TICK_MS;
+	int patience = workers_gather(&server->service.workers, fds + FD_WORKERS);
+	int timeout = server->listener < 0 && !server->dial && !indexing && !is_working(server)
+			      ? -1
+			      : TICK_MS;
 
 	fds[FD_LISTENER] = (struct pollfd){server->listener, POLLIN, 0};
 	fds[FD_INDEX] = (struct pollfd){indexing ? store_fd(store) : -1, POLLIN, 0};
@@ -194,7 +208,7 @@ static int gather(struct server *server, struct pollfd *fds)
 		if (connection_is_ready(connection))
 			timeout = 0;
 	}
-	return timeout;
+	return patience >= 0 && (timeout < 0 || timeout > patience) ? patience : timeout;
 }
 
 static void serve_all(struct server *server, const struct pollfd *fds, size_t count, bool tick)
@@ -245,6 +259,7 @@ int server_run(struct server *server, struct err *err)
 			if (server->announce)
 				announce_join(server->announce);
 		}
+		workers_serve(&server->service.workers, fds.at + FD_WORKERS);
 		serve_all(server, fds.at, count, tick);
 		if (fds.at[FD_ANNOUNCE].revents)
 			announce_answer(server->announce);
@@ -261,7 +276,7 @@ void server_deinit(struct server *server)
 	while (server->connections.len)
 		remove_at(server, server->connections.len - 1);
 	vec_deinit(&server->connections);
-	shelf_deinit(&server->service.shelf);
+	workers_deinit(&server->service.workers);
 	announce_close(server->announce);
 	if (server->listener >= 0)
 		close(server->listener);

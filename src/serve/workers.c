@@ -1,0 +1,615 @@
+/* Nothing here waits for a worker, and nothing that one says is believed: it may be in the
+ * hands of a file. */
+#include "serve/workers.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "serve/worker.h"
+#include "symbols/channel.h"
+
+enum {
+	PATIENCE_MS = 300,
+	LOOK_MS = 100,	       /* how often somebody's patience is looked at */
+	CRASH_MS = 300000,     /* for how long a module is not tried again */
+	MAX_UNSENT = 64 << 20, /* of answers to one customer */
+	MAX_KEPT = 32 << 20,   /* bytes of one customer's modules */
+	READ_BYTES = 64 << 10,
+};
+
+struct worker {
+	pid_t pid;
+	int fd;
+	struct post_bytes in, out;
+	size_t sent;
+	bool busy;
+	struct customer *customer; /* whose question it is about; NULL: who has left */
+	bool again;		   /* a module is introduced again, before the question */
+	int64_t since;
+};
+
+/* ---- a worker begins and ends ----------------------------------------------------------- */
+
+static struct worker *worker_begin(struct workers *workers)
+{
+	struct worker *w = NULL;
+	size_t place = 0;
+	int fds[2];
+
+	while (place < WORKERS_MAX && workers->list[place])
+		place++;
+	if (place < WORKERS_MAX)
+		w = calloc(1, sizeof(*w));
+	if (!w || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds)) {
+		free(w);
+		return NULL;
+	}
+	w->pid = fork();
+	if (w->pid == 0)
+		worker_main(fds[1], workers->options);
+	close(fds[1]);
+	w->fd = fds[0];
+	if (w->pid < 0) {
+		close(w->fd);
+		free(w);
+		return NULL;
+	}
+	return workers->list[place] = w;
+}
+
+/* Its customers have none, and their modules are known to nobody. */
+static void forget(struct customer *c)
+{
+	c->worker = NULL;
+	for (size_t i = 0; i < c->modules.len; i++)
+		c->modules.at[i].known = false;
+}
+
+/* Ends it and returns its wait status. */
+static int worker_end(struct workers *workers, struct worker *w)
+{
+	int status = 0;
+
+	close(w->fd);
+	kill(w->pid, SIGKILL); /* where it has died this does nothing */
+	while (waitpid(w->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	for (size_t i = 0; i < workers->customers.len; i++)
+		if (workers->customers.at[i]->worker == w)
+			forget(workers->customers.at[i]);
+	for (size_t i = 0; i < WORKERS_MAX; i++)
+		if (workers->list[i] == w)
+			workers->list[i] = NULL;
+	vec_deinit(&w->in);
+	vec_deinit(&w->out);
+	free(w);
+	return status;
+}
+
+void workers_deinit(struct workers *workers)
+{
+	for (size_t i = 0; i < WORKERS_MAX; i++)
+		if (workers->list[i])
+			worker_end(workers, workers->list[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(workers->crashes); i++)
+		free(workers->crashes[i].key);
+	vec_deinit(&workers->customers);
+}
+
+/* Sends what waits.  False: it has gone. */
+static bool worker_flush(struct worker *w)
+{
+	while (w->sent < w->out.len) {
+		ssize_t n = send(w->fd, w->out.at + w->sent, w->out.len - w->sent,
+				 MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN || errno == EWOULDBLOCK;
+		w->sent += (size_t)n;
+	}
+	vec_clear(&w->out);
+	w->sent = 0;
+	return true;
+}
+
+/* ---- modules that end workers ------------------------------------------------------------ */
+
+/* What identifies a module in its message: all but the handle. */
+static const uint8_t *key_of(const struct introduced *module, size_t *len)
+{
+	const size_t head = WIRE_HEADER + 4;
+
+	*len = module->len - head;
+	return module->message + head;
+}
+
+static struct introduced *module_of(struct customer *c)
+{
+	struct introduced *module =
+		c->handle < c->modules.len ? &c->modules.at[c->handle] : NULL;
+
+	return !c->http && module && module->message ? module : NULL;
+}
+
+static const struct crash *crash_of(const struct workers *workers,
+				    const struct introduced *module)
+{
+	size_t len;
+	const uint8_t *key = key_of(module, &len);
+
+	for (size_t i = 0; i < ARRAY_SIZE(workers->crashes); i++) {
+		const struct crash *crash = &workers->crashes[i];
+		if (crash->key && crash->len == len && !memcmp(crash->key, key, len) &&
+		    channel_now() - crash->at < CRASH_MS)
+			return crash;
+	}
+	return NULL;
+}
+
+static void crash_add(struct workers *workers, const struct introduced *module, int status)
+{
+	struct crash *crash =
+		&workers->crashes[workers->crash_count++ % ARRAY_SIZE(workers->crashes)];
+	const uint8_t *key = key_of(module, &crash->len);
+	int signo = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+
+	free(crash->key);
+	crash->key = malloc(crash->len);
+	if (!crash->key)
+		return;
+	memcpy(crash->key, key, crash->len);
+	crash->at = channel_now();
+	if (signo == SIGXCPU)
+		snprintf(crash->words, sizeof(crash->words),
+			 "its debug information took too long to read");
+	else
+		snprintf(crash->words, sizeof(crash->words),
+			 "its debug information made the reader crash (%s)",
+			 signo ? strsignal(signo) : "it has ended");
+}
+
+/* The message of what is kept, or of the question. */
+static bool message_of(const uint8_t *bytes, size_t len, struct wire_message *ret)
+{
+	return wire_read(bytes, len, WIRE_CLIENT, ret, NULL) > 0;
+}
+
+static void done(struct customer *c)
+{
+	c->state = WORK_DONE;
+}
+
+/* Answers for the worker that the module has ended, or would end. */
+static void answer_crash(struct workers *workers, struct customer *c,
+			 const struct introduced *module, const char *words)
+{
+	struct wire_message message, introduction;
+	struct wire_module who = {.path = "?"};
+	char text[1024];
+
+	if (!message_of(c->question, c->len, &message) ||
+	    !message_of(module->message, module->len, &introduction))
+		return done(c);
+	wire_read_module(&introduction, &who, NULL);
+	snprintf(text, sizeof(text), "%.700s: %s", who.path, words);
+	if (c->introduces)
+		wire_write_module_info(
+			c->out, message.request,
+			&(struct wire_module_info){.handle = c->handle, .remark = text});
+	else
+		wire_write_error(c->out, message.request, WIRE_CODE_FILE, text);
+	workers->tell(workers->arg, true, text);
+	done(c);
+}
+
+/* It has died, or broke the rules. */
+static void worker_died(struct workers *workers, struct worker *w)
+{
+	struct customer *c = w->customer;
+	int status = worker_end(workers, w);
+	struct introduced *module = c ? module_of(c) : NULL;
+	const struct crash *crash;
+
+	if (!c)
+		return;
+	if (!module)
+		return done(c); /* HTTP: nothing was found */
+	crash_add(workers, module, status);
+	crash = crash_of(workers, module);
+	answer_crash(workers, c, module, crash ? crash->words : "no memory");
+}
+
+/* ---- customers -------------------------------------------------------------------------- */
+
+bool customer_join(struct workers *workers, struct customer *c, struct wire_out *out)
+{
+	*c = (struct customer){.id = ++workers->last_id, .out = out};
+	return vec_push(&workers->customers, c);
+}
+
+static void module_drop(struct customer *c, struct introduced *module)
+{
+	c->bytes -= module->len;
+	free(module->message);
+	*module = (struct introduced){};
+}
+
+/* Whether anybody has it. */
+static bool has_customers(const struct workers *workers, const struct worker *w)
+{
+	for (size_t i = 0; i < workers->customers.len; i++)
+		if (workers->customers.at[i]->worker == w)
+			return true;
+	return false;
+}
+
+static size_t worker_count(const struct workers *workers)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < WORKERS_MAX; i++)
+		count += workers->list[i] != NULL;
+	return count;
+}
+
+void customer_leave(struct workers *workers, struct customer *c)
+{
+	struct worker *w = c->worker;
+
+	for (size_t i = 0; i < workers->customers.len; i++)
+		if (workers->customers.at[i] == c)
+			workers->customers.at[i] =
+				workers->customers.at[--workers->customers.len];
+	for (size_t i = 0; i < c->modules.len; i++)
+		free(c->modules.at[i].message);
+	vec_deinit(&c->modules);
+	if (!w)
+		return;
+	if (w->customer == c)
+		w->customer = NULL;
+	/* One stays, with what it has read; a busy one without anybody is of no use. */
+	if (!has_customers(workers, w) && (w->busy || worker_count(workers) > 1))
+		worker_end(workers, w);
+	else if (post_write(&w->out, POST_LEFT, c->id, NULL, 0))
+		worker_flush(w);
+}
+
+/* Keeps a MODULE, to introduce it again.  False: it can't be. */
+static bool keep(struct customer *c)
+{
+	struct introduced *module;
+
+	if (c->handle >= WIRE_MAX_MODULES || c->bytes + c->len > MAX_KEPT ||
+	    !vec_reserve(&c->modules, (size_t)c->handle + 1))
+		return false;
+	while (c->modules.len <= c->handle)
+		c->modules.at[c->modules.len++] = (struct introduced){};
+	module = &c->modules.at[c->handle];
+	module_drop(c, module);
+	module->message = malloc(c->len);
+	if (!module->message)
+		return false;
+	memcpy(module->message, c->question, c->len);
+	module->len = (uint32_t)c->len;
+	c->bytes += c->len;
+	return true;
+}
+
+static void dispatch(struct workers *workers);
+
+void workers_ask(struct workers *workers, struct customer *c, const uint8_t *question,
+		 size_t len, bool http)
+{
+	struct wire_message message = {};
+	struct wire_module module;
+
+	c->question = question;
+	c->len = len;
+	c->http = http;
+	c->leave = c->found = c->introduces = false;
+	c->handle = UINT32_MAX;
+	c->state = WORK_WAITING;
+	c->since = channel_now();
+	if (!http && message_of(question, len, &message)) {
+		struct cursor payload = message.payload;
+		c->handle = cursor_u32(&payload);
+		c->introduces = message.type == WIRE_MODULE &&
+				wire_read_module(&message, &module, NULL) == 0;
+	}
+	if (c->introduces && !keep(c)) {
+		wire_write_error(c->out, message.request, WIRE_CODE_MEMORY,
+				 "no memory for a module");
+		return done(c);
+	}
+	dispatch(workers);
+}
+
+bool customer_take(struct customer *c)
+{
+	if (c->state != WORK_DONE)
+		return false;
+	c->state = WORK_NONE;
+	return true;
+}
+
+/* ---- questions go out ---------------------------------------------------------------------
+ */
+
+static bool is_slow(const struct worker *w)
+{
+	return w->busy && channel_now() - w->since >= PATIENCE_MS;
+}
+
+/* A worker for the customer: one that answers, or a new one. */
+static struct worker *worker_for(struct workers *workers)
+{
+	struct worker *w;
+
+	for (size_t i = 0; i < WORKERS_MAX; i++)
+		if (workers->list[i] && !is_slow(workers->list[i]))
+			return workers->list[i];
+	w = worker_begin(workers);
+	for (size_t i = 0; !w && i < WORKERS_MAX; i++)
+		w = workers->list[i];
+	return w;
+}
+
+/* False: no memory. */
+static bool put_question(struct worker *w, struct customer *c)
+{
+	struct introduced *module = module_of(c);
+	uint64_t arg = c->id;
+
+	w->again = module && !c->introduces && !module->known;
+	if (w->again)
+		return post_write(&w->out, POST_ASK, arg | (uint64_t)POST_ASK_AGAIN << 32,
+				  module->message, module->len);
+	return post_write(&w->out, c->http ? POST_HTTP : POST_ASK, arg, c->question, c->len);
+}
+
+/* Gives the customer's question to its worker, which is free. */
+static void give(struct workers *workers, struct customer *c)
+{
+	struct introduced *module = module_of(c);
+	const struct crash *crash = module ? crash_of(workers, module) : NULL;
+	struct worker *w = c->worker;
+
+	if (crash)
+		return answer_crash(workers, c, module, crash->words);
+	if (!put_question(w, c))
+		return done(c);
+	w->busy = true;
+	w->customer = c;
+	w->since = channel_now();
+	c->state = WORK_RUNNING;
+	worker_flush(w); /* that it has died is seen by reading */
+}
+
+/* The customer has no worker, or one that makes it wait. */
+static void place(struct workers *workers, struct customer *c)
+{
+	struct worker *w = c->worker;
+
+	if (w && !is_slow(w))
+		return;
+	w = worker_for(workers);
+	if (w == c->worker)
+		return;
+	if (c->worker) {
+		if (post_write(&c->worker->out, POST_LEFT, c->id, NULL, 0))
+			worker_flush(c->worker);
+		forget(c);
+	}
+	c->worker = w;
+}
+
+/* Who has waited longest is first. */
+static struct customer *next(struct workers *workers, const struct worker *w)
+{
+	struct customer *found = NULL;
+
+	for (size_t i = 0; i < workers->customers.len; i++) {
+		struct customer *c = workers->customers.at[i];
+		if (c->state == WORK_WAITING && c->worker == w &&
+		    (!found || c->since < found->since))
+			found = c;
+	}
+	return found;
+}
+
+static void dispatch(struct workers *workers)
+{
+	struct customer *c;
+
+	for (size_t i = 0; i < workers->customers.len; i++)
+		if (workers->customers.at[i]->state == WORK_WAITING)
+			place(workers, workers->customers.at[i]);
+	for (size_t i = 0; i < WORKERS_MAX; i++)
+		while (workers->list[i] && !workers->list[i]->busy &&
+		       (c = next(workers, workers->list[i])))
+			give(workers, c);
+	while ((c = next(workers, NULL))) { /* not even one process can be had */
+		struct wire_message message;
+		if (!c->http && message_of(c->question, c->len, &message))
+			wire_write_error(c->out, message.request, WIRE_CODE_MEMORY,
+					 "no process to read debug information");
+		done(c);
+	}
+}
+
+/* ---- answers come in -----------------------------------------------------------------------
+ */
+
+/* False: it breaks the rules. */
+static bool on_bytes(struct worker *w, const uint8_t *payload, size_t len)
+{
+	struct customer *c = w->customer;
+
+	if (!w->busy || w->again)
+		return false;
+	if (!c)
+		return true;
+	if (c->out->bytes.len + len > MAX_UNSENT ||
+	    !vec_reserve(&c->out->bytes, c->out->bytes.len + len))
+		return false;
+	if (len)
+		memcpy(c->out->bytes.at + c->out->bytes.len, payload, len);
+	c->out->bytes.len += len;
+	return true;
+}
+
+static bool on_open(struct workers *workers, struct worker *w, uint64_t arg,
+		    const uint8_t *payload, size_t len)
+{
+	const struct files_where where = {(enum files_kind)(arg >> 32), (uint32_t)arg};
+	char *path = strndup((const char *)payload, len);
+	int fd, e;
+
+	/* (nothing may come between a letter's parts) */
+	if (!w->busy || !worker_flush(w) || w->out.len || !path) {
+		free(path);
+		return false;
+	}
+	fd = files_open_here(&workers->options->dirs, where, path);
+	e = post_pass(w->fd, POST_FILE, fd < 0 ? (uint64_t)(int64_t)fd : 0, fd);
+	if (fd >= 0)
+		close(fd);
+	free(path);
+	return e == 0;
+}
+
+static bool on_place(struct worker *w, const uint8_t *payload, size_t len)
+{
+	struct customer *c = w->customer;
+
+	if (!w->busy || len != sizeof(c->place))
+		return false;
+	if (!c || !c->http)
+		return !c;
+	memcpy(&c->place, payload, len);
+	c->place.path[sizeof(c->place.path) - 1] = '\0';
+	c->found = true;
+	return true;
+}
+
+static bool on_done(struct worker *w, uint64_t arg, const uint8_t *payload, size_t len)
+{
+	struct customer *c = w->customer;
+	struct introduced *module = c ? module_of(c) : NULL;
+	bool again = w->again;
+
+	if (!w->busy || (len && !on_bytes(w, payload, len)))
+		return false;
+	w->busy = w->again = false;
+	w->customer = NULL;
+	if (!c)
+		return true;
+	if (module && (again || c->introduces)) {
+		module->known = arg == POST_DONE_WELL;
+		if (!module->known)
+			module_drop(c, module);
+	}
+	if (again) {
+		c->state = WORK_WAITING;
+		return true;
+	}
+	c->leave = arg == POST_DONE_LEAVE;
+	done(c);
+	return true;
+}
+
+static void on_log(struct workers *workers, bool warning, const uint8_t *payload, size_t len)
+{
+	char text[2048];
+
+	snprintf(text, sizeof(text), "%.*s",
+		 len < sizeof(text) ? (int)len : (int)sizeof(text) - 1, (const char *)payload);
+	workers->tell(workers->arg, warning, text);
+}
+
+static bool handle(struct workers *workers, struct worker *w, const struct post *letter,
+		   const uint8_t *payload)
+{
+	switch (letter->kind) {
+	case POST_BYTES:
+		return on_bytes(w, payload, letter->len);
+	case POST_OPEN:
+		return on_open(workers, w, letter->arg, payload, letter->len);
+	case POST_PLACE:
+		return on_place(w, payload, letter->len);
+	case POST_LOG:
+		if (!w->again)
+			on_log(workers, letter->arg, payload, letter->len);
+		return true;
+	case POST_DONE:
+		return on_done(w, letter->arg, payload, letter->len);
+	default:
+		return false;
+	}
+}
+
+/* Reads and handles what is there.  False: it has gone, or has to. */
+static bool worker_receive(struct workers *workers, struct worker *w)
+{
+	struct post letter;
+	size_t taken = 0;
+	int64_t n;
+
+	if (!vec_reserve(&w->in, w->in.len + READ_BYTES))
+		return false;
+	n = recv(w->fd, w->in.at + w->in.len, READ_BYTES, MSG_DONTWAIT);
+	if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK))
+		return true;
+	if (n <= 0)
+		return false;
+	w->in.len += (size_t)n;
+	while ((n = post_read(w->in.at + taken, w->in.len - taken, &letter)) > 0) {
+		if (!handle(workers, w, &letter, w->in.at + taken + sizeof(letter)))
+			return false;
+		taken += (size_t)n;
+	}
+	w->in.len -= taken;
+	if (taken)
+		memmove(w->in.at, w->in.at + taken, w->in.len);
+	return n == 0;
+}
+
+int workers_gather(const struct workers *workers, struct pollfd *fds)
+{
+	int timeout = -1;
+
+	for (size_t i = 0; i < WORKERS_MAX; i++) {
+		const struct worker *w = workers->list[i];
+		fds[i] = (struct pollfd){w ? w->fd : -1, POLLIN, 0};
+		if (w && w->out.len)
+			fds[i].events |= POLLOUT;
+	}
+	for (size_t i = 0; i < workers->customers.len; i++)
+		if (workers->customers.at[i]->state == WORK_WAITING)
+			timeout = LOOK_MS;
+		else if (workers->customers.at[i]->state == WORK_DONE)
+			return 0;
+	return timeout;
+}
+
+void workers_serve(struct workers *workers, const struct pollfd *fds)
+{
+	for (size_t i = 0; i < WORKERS_MAX; i++) {
+		struct worker *w = workers->list[i];
+
+		if (!w || fds[i].fd != w->fd || !fds[i].revents)
+			continue;
+		if (((fds[i].revents & POLLOUT) && !worker_flush(w)) ||
+		    ((fds[i].revents & (POLLIN | POLLHUP | POLLERR)) &&
+		     !worker_receive(workers, w)))
+			worker_died(workers, w);
+	}
+	dispatch(workers);
+}
