@@ -3,6 +3,7 @@ itself, and unmaps it again, whatever happens to us meanwhile."""
 import os
 import pathlib
 import resource
+import shutil
 import subprocess
 
 import pytest
@@ -153,6 +154,30 @@ def test_a_fork_child_keeps_the_page(tmp_path, target, attach):
     assert len(code_mappings(child)) == len(before) + 1
     tracer.detach()
     assert code_mappings(child) == before
+    process.go_on()
+    process.done()
+    process.go_on()
+    process.result()
+
+
+def test_who_comes_next_needs_no_page(tmp_path, target, attach):
+    """A stripped program, whose functions memtrace-fs has named: a memtrace without memtrace-fs can't
+    follow it, and takes away the page of the one that was killed."""
+    program = squeezed(tmp_path, [SOURCES / "threads.c"], 0, "-static")
+    debug = tmp_path / "debug"
+    place = debug / str(program)[1:]
+    place.parent.mkdir(parents=True)
+    shutil.copy(program, place)
+    subprocess.run(["strip", "--strip-all", program], check=True)
+    process = target(program, "3", "100")
+    before = code_mappings(process.pid)
+    tracer = attach(process.pid, f"--debug-dir={debug}")
+    memtrace.kill_at_once(tracer)
+    assert len(code_mappings(process.pid)) == len(before) + 1
+    run = memtrace.Process([memtrace.MEMTRACE, *QUIET, "-b", "-p", process.pid])
+    assert run.wait() == 1 and any("no allocator found" in line for line in run.err), run.story()
+    memtrace.untouched(process.pid)
+    assert code_mappings(process.pid) == before
     process.go_on()
     process.done()
     process.go_on()
