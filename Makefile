@@ -161,7 +161,7 @@ KINDS += $(OTHER_LINKER:%=threads-lld)
 ifneq ($(filter x86_64-%,$(TRIPLET)),) # gcc's -fsplit-stack is of few CPUs
 KINDS += splitstack
 # Allocators by hand, see bump_alloc.S.
-TARGET_SO += $(patsubst %,$(O)/tests/targets/alloc_%.so,plain textrel short branch table switch falls lands)
+TARGET_SO += $(patsubst %,$(O)/tests/targets/alloc_%.so,plain textrel covered short branch table switch falls lands)
 endif
 ifneq ($(wildcard $(shell $(CC) -print-file-name=liblsan.so)),)
 KINDS += sanitized-leak sanitized-address

@@ -41,12 +41,30 @@ def bumped(target, attach, kind, *args):
 
 
 @hand_made
-@pytest.mark.parametrize("kind", ["plain", "textrel", "short"])
+@pytest.mark.parametrize("kind", ["plain", "textrel", "covered", "short"])
 def test_unusual_code(target, attach, kind):
     """Text relocations: the file is not what runs.  Functions of 8 to 14 bytes, one behind the other."""
     tally, report, said = bumped(target, attach, kind)
     assert report.counts() == tally, said
     assert "not followed" not in said
+
+
+@hand_made
+def test_what_relocations_wrote_under_a_patch(target, attach):
+    """Killed, guardian and all: what was under its patch is in no file, so the patch stays, and what it leads to."""
+    library = memtrace.TARGETS / "alloc_covered.so"
+    process = target("bumped", "50", env={**os.environ, "LD_PRELOAD": str(library)})
+    tracer = attach(process.pid, "--no-symbols")
+    for pid in [tracer.pid, *memtrace.descendants(tracer.pid)]:
+        os.kill(pid, 9)
+    tracer.wait()
+    tracer = attach(process.pid, "--no-symbols")
+    process.go_on()
+    process.done()
+    tracer.detach(check=False)
+    assert re.search(r"not followed: malloc in \S+/alloc_covered.so: ", "\n".join(tracer.err))
+    process.go_on()
+    process.result()
 
 
 @hand_made

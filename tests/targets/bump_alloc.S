@@ -4,6 +4,7 @@
  *
  *    PLAIN    nothing special
  *    TEXTREL  malloc has an address in it that the loader writes there
+ *    COVERED  the same, within its first five bytes
  *    SHORT    functions of 8 to 14 bytes, one right behind the other
  *    BRANCH   memalign jumps to malloc's second instruction
  *    TABLE    the same, by an address in its data
@@ -53,7 +54,17 @@ malloc:	.cfi_startproc
 #else
 function malloc
 #endif
-#ifdef TEXTREL
+#if defined(COVERED)
+	movabs $state, %rdx
+	mov %rdi, %rcx
+	add $31, %rcx
+	and $-16, %rcx
+	lock xadd %rcx, (%rdx)
+	lea heap + 16(%rip), %rax
+	add %rcx, %rax
+	mov %rdi, -8(%rax)
+	ret
+#elif defined(TEXTREL)
 	mov %rdi, %rdx
 	movabs $state, %rax
 	add $31, %rdx

@@ -18,7 +18,8 @@
  * No other register is changed, not even x16 (IP0): that it is free here is a convention.
  *
  * And nobody may enter the covered instruction but by a call: a branch of the function
- * back to it would pass the patch once more.  See x86_64/displace.c on what is not seen.
+ * back to it would pass the patch once more.  A patch covers one instruction, so there is
+ * nothing to come into from elsewhere.
  */
 #include "arch/aarch64/aarch64.h"
 
