@@ -159,6 +159,10 @@ static void judge_process(const struct doctor_facts *f, struct findings *ret)
 	} else if (f->is_us) {
 		findings_add(ret, "process", VERDICT_FAIL, -EPERM, "pid %d is memtrace itself",
 			     f->pid);
+	} else if (f->traces_us) {
+		findings_add(ret, "process", VERDICT_FAIL, -EPERM,
+			     "pid %d (%s) traces this memtrace: each would wait for the other",
+			     f->pid, s->name);
 	} else if (s->tgid != f->pid) {
 		finding_remedy(findings_add(ret, "process", VERDICT_FAIL, -EINVAL,
 					    "%d is a thread of process %d", f->pid, s->tgid),
@@ -190,8 +194,8 @@ static void judge_process(const struct doctor_facts *f, struct findings *ret)
 /* Of what follows nothing can be said of a process that is no such. */
 static bool is_process(const struct doctor_facts *f)
 {
-	return f->pid && !f->found && !f->is_us && f->status.tgid == f->pid && f->threads &&
-	       f->has_memory;
+	return f->pid && !f->found && !f->is_us && !f->traces_us && f->status.tgid == f->pid &&
+	       f->threads && f->has_memory;
 }
 
 static void judge_tracer(const struct doctor_facts *f, struct findings *ret)

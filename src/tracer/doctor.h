@@ -58,6 +58,7 @@ struct doctor_facts {
 	/* the process; pid 0: none in particular, and nothing of the following */
 	pid_t pid;
 	bool is_us;
+	bool traces_us; /* each would wait for the other, unkillably */
 	int found;		 /* 0, or -errno of reading its status */
 	int memory;		 /* whether the kernel lets us trace it */
 	struct status status;	 /* of pid, which may be a thread's id */

@@ -102,6 +102,16 @@ static void look_at_tracer(const char *root, pid_t tid, struct doctor_facts *f)
 	snprintf(f->tracer_name, sizeof(f->tracer_name), "%s", tracer.name);
 }
 
+/* Of a thread; 0: there is none. */
+static pid_t process_of(const char *root, pid_t tid)
+{
+	struct status status;
+	char name[PATH_LEN];
+
+	snprintf(name, sizeof(name), "%s/proc/%d/status", root, tid);
+	return tid && !status_read_file(name, &status) ? status.tgid : 0;
+}
+
 static void look_at_thread(const char *root, const char *tid, struct doctor_facts *f,
 			   pid_t *alive)
 {
@@ -198,6 +208,7 @@ void doctor_look(const char *root, pid_t pid, struct doctor_facts *ret)
 	snprintf(name, sizeof(name), "%s/proc/%d/status", root, pid);
 	ret->found = status_read_file(name, &ret->status);
 	ret->is_us = ret->status.tgid && ret->status.tgid == ret->self.tgid;
+	ret->traces_us = ret->status.tgid && ret->status.tgid == process_of(root, ret->self.tracer);
 	alive = ret->found ? 0 : look_at_threads(root, ret);
 	if (!alive)
 		return;

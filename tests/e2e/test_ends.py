@@ -92,3 +92,14 @@ def test_second_tracer_is_refused(storm, attach, tmp_path):
     assert str(tracer.pid) in "\n".join(other.err)
     tracer.status()
     tracer.detach().consistent()
+
+
+def test_who_traces_memtrace_is_refused():
+    """Two that trace each other could not even be killed."""
+    run = memtrace.Process([memtrace.MEMTRACE, "-q", "-n", "0", "--no-symbols", "sh", "-c",
+                            f"exec {memtrace.MEMTRACE} -b -p $PPID"], stdin=None)
+    try:
+        assert run.wait() == 1
+        assert any("traces this memtrace" in line for line in run.err), run.story()
+    finally:
+        run.end()
