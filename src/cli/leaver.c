@@ -22,22 +22,16 @@ static bool ends_within(const struct leaver *leaver, int ms)
 	return poll(&end, 1, ms) > 0;
 }
 
-/* A Ctrl-C while there is output that has not been cancelled yet. */
-static bool cancel(struct leaver *leaver, const struct signal_event *event)
+/* Output that has not been cancelled yet is now.  False: there is none. */
+static bool cancel(struct leaver *leaver)
 {
 	int under_way = LEAVER_OUTPUT;
 
-	return event->wish == SIGNAL_INTERRUPT &&
-	       atomic_compare_exchange_strong(&leaver->output, &under_way, LEAVER_CANCELLED);
+	return atomic_compare_exchange_strong(&leaver->output, &under_way, LEAVER_CANCELLED);
 }
 
-static int patience(const struct leaver *leaver)
-{
-	return atomic_load(&leaver->output) == LEAVER_OUTPUT ? 0 : PATIENCE_MS;
-}
-
-/* The kernel lets tracees go when their tracer ends, which it can't while it waits, unless it is
- * killed.  (Said by write(): stderr may be in the hands of the other thread.) */
+/* The kernel lets tracees go when their tracer ends, which it can't while it waits, unless it
+ * is killed.  (Said by write(): stderr may be in the hands of the other thread.) */
 void leaver_detach(struct capture *capture)
 {
 	static const char words[] =
@@ -63,6 +57,8 @@ static void let_go(struct leaver *leaver)
 	ends_within(leaver, -1);
 }
 
+/* Output is cancelled before the Ctrl-C is taken: should it end just in between, the main
+ * thread knows, and what is taken then was not meant for the process. */
 static void *leaver_main(void *arg)
 {
 	struct leaver *leaver = arg;
@@ -72,19 +68,19 @@ static void *leaver_main(void *arg)
 		struct pollfd fds[] = {{leaver->end, POLLIN, 0},
 				       {leaver->signals->fd, POLLIN, 0},
 				       {leaver->timer, POLLIN, 0}};
+		bool cancelled;
 
 		poll(fds, ARRAY_SIZE(fds), -1);
-		if (fds[0].revents || ends_within(leaver, patience(leaver)))
+		cancelled = signals_is_interrupted() && cancel(leaver);
+		if (fds[0].revents || (!cancelled && ends_within(leaver, PATIENCE_MS)))
 			return NULL;
 		if (signals_take_leave(leaver->signals, &event)) {
-			if (cancel(leaver, &event))
+			if (event.wish == SIGNAL_INTERRUPT && (cancelled || cancel(leaver)))
 				continue;
 			atomic_store(&leaver->left, event.signo);
 			let_go(leaver);
 			return NULL;
 		}
-		if (ends_within(leaver, PATIENCE_MS)) /* a signal for the main thread */
-			return NULL;
 		if (fds[2].revents) {
 			let_go(leaver);
 			return NULL;

@@ -125,6 +125,13 @@ bool signals_take_leave(const struct signals *signals, struct signal_event *ret)
 	return signo > 0;
 }
 
+bool signals_is_interrupted(void)
+{
+	sigset_t set;
+
+	return !sigpending(&set) && sigismember(&set, SIGINT);
+}
+
 void signals_unblock_leave(const struct signals *signals)
 {
 	sigset_t set = leave_set(signals);

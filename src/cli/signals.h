@@ -49,6 +49,8 @@ struct signal_event signals_event(const struct signals *signals, int signo);
 
 /* Takes one that says leave, or an interrupt, and no other; false: none waits. */
 bool signals_take_leave(const struct signals *signals, struct signal_event *ret);
+/* Whether a SIGINT waits. */
+bool signals_is_interrupted(void);
 /* In the calling thread: such a signal ends us, as it ends any program. */
 void signals_unblock_leave(const struct signals *signals);
 
