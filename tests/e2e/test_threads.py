@@ -53,6 +53,20 @@ def test_come_and_go_while_attaching(target, attach):
     process.result()
 
 
+def test_a_thread_ends_while_attaching(target, attach):
+    """Between being listed and being looked at: no error."""
+    process = target("threads", "4", "500")
+    tid = max(int(tid) for tid in os.listdir(f"/proc/{process.pid}/task"))
+    assert tid != process.pid
+    env = dict(os.environ, LD_PRELOAD=str(memtrace.TARGETS / "dying_preload.so"), VANISHES=str(tid))
+    tracer = attach(process.pid, env=env)
+    process.go_on()
+    process.done()
+    report = tracer.detach().consistent()
+    process.go_on()
+    assert report.counts() == tally(process.result())
+
+
 def test_first_thread_gone(follow):
     result, report = follow("leader")
     sums = report.through("going_on")

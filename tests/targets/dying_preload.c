@@ -1,11 +1,18 @@
 /*
- * For memtrace itself: at its DIES_AT-th read of a stack the process DIES is killed, and is
- * gone before it is read.
+ * For memtrace itself.  At its DIES_AT-th read of a stack the process DIES is killed, and is
+ * gone before it is read.  The status of the thread VANISHES is not there, as if it had ended
+ * since it was listed.
  *
  *     LD_PRELOAD=dying_preload.so DIES=PID DIES_AT=N memtrace -p PID
+ *     LD_PRELOAD=dying_preload.so VANISHES=TID memtrace -p PID
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -30,3 +37,24 @@ ssize_t pread64(int fd, void *buf, size_t len, off_t offset)
 }
 
 ssize_t pread(int fd, void *buf, size_t len, off_t offset) __attribute__((alias("pread64")));
+
+int open64(const char *path, int flags, ...)
+{
+	const char *tid = getenv("VANISHES");
+	char end[64];
+	size_t len = strlen(path);
+	va_list args;
+	int mode;
+
+	va_start(args, flags);
+	mode = flags & O_CREAT ? va_arg(args, int) : 0;
+	va_end(args);
+	snprintf(end, sizeof(end), "/task/%s/status", tid ? tid : "");
+	if (tid && len >= strlen(end) && !strcmp(path + len - strlen(end), end)) {
+		errno = ENOENT;
+		return -1;
+	}
+	return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
+int open(const char *path, int flags, ...) __attribute__((alias("open64")));
