@@ -106,6 +106,31 @@ static struct files_where target_of(const struct attempt *a)
 	return (struct files_where){FILES_TARGET, a->who->pid};
 }
 
+/* The target chose its module's path: ".." in it would lead out of a directory that it is
+ * joined to. */
+static bool leads_up(const char *path)
+{
+	for (const char *at = path; (at = strstr(at, "..")); at += 2)
+		if ((at == path || at[-1] == '/') && (!at[2] || at[2] == '/'))
+			return true;
+	return false;
+}
+
+/* Below each directory that the file lies in: of a process that has gone nothing else tells
+ * which of them was its root (chroot DIR PROGRAM). */
+static bool below_roots(struct attempt *a, const char *id)
+{
+	const char *path = a->who->path;
+
+	if (*path != '/' || leads_up(path))
+		return false;
+	for (const char *end = path; (end = strchr(end + 1, '/'));)
+		if (try(a, host, "%.*s" SYSTEM_DEBUG_DIR "/.build-id/%.2s/%s.debug",
+			(int)(end - path), path, id, id + 2))
+			return true;
+	return false;
+}
+
 static bool by_build_id(struct attempt *a)
 {
 	char id[2 * ELFFILE_MAX_BUILD_ID + 1] = "";
@@ -121,7 +146,7 @@ static bool by_build_id(struct attempt *a)
 		return false;
 	if (a->who && a->who->pid && below_dir(a, target_of(a), SYSTEM_DEBUG_DIR, id))
 		return true;
-	return below_dir(a, host, SYSTEM_DEBUG_DIR, id);
+	return below_dir(a, host, SYSTEM_DEBUG_DIR, id) || (a->who && below_roots(a, id));
 }
 
 /* The directory part of the path, "" for the root; len is its length. */
@@ -153,16 +178,6 @@ static bool link_on(struct attempt *a, struct files_where where, const char *nam
 	       try(a, where, "%.*s/.debug/%s", len, path, name) ||
 	       try(a, where, SYSTEM_DEBUG_DIR "%.*s/%s", len, path, name) ||
 	       try(a, where, SYSTEM_DEBUG_DIR "/%s", name);
-}
-
-/* The target chose its module's path: ".." in it would lead out of a directory that it is
- * joined to. */
-static bool leads_up(const char *path)
-{
-	for (const char *at = path; (at = strstr(at, "..")); at += 2)
-		if ((at == path || at[-1] == '/') && (!at[2] || at[2] == '/'))
-			return true;
-	return false;
 }
 
 static bool by_debuglink(struct attempt *a, const char *name)
@@ -293,8 +308,12 @@ int search_main(const struct search_dirs *dirs, const struct search_for *who,
 		e = open_same(dirs, who, target, who->path, ret, err);
 	/* Once the process is gone its path is looked at from here: the same place, unless
 	 * it had a root of its own, and then the build-id differs. */
-	if (e == -ESRCH)
-		return open_same(dirs, who, host, who->path, ret, err);
+	if (e == -ESRCH) {
+		e = open_same(dirs, who, host, who->path, ret, err);
+		if (!e && err)
+			err->code = 0;
+		return e;
+	}
 	if (e && open_deleted(dirs, who, ret) == 0) {
 		err->code = 0;
 		return 0;

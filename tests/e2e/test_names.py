@@ -196,6 +196,20 @@ def test_places(client, tmp_path, place, identity):
     assert answer.frames == expected.frames
 
 
+def test_root_of_a_process_that_has_gone(client, program, tmp_path):
+    """`memtrace chroot DIR PROGRAM`: when the report is made, nothing tells its root."""
+    root = tmp_path / "a" / "root"
+    place = root / "usr" / "bin"
+    place.mkdir(parents=True)
+    whole = names.ask(client, program, names.call_sites(program))
+    moved = place / "program"
+    shutil.move(program, moved)
+    debug = split(moved, by_id(root / "usr/lib/debug", moved))
+    answer = names.ask(client, moved, list(whole.frames))
+    assert answer.source == str(debug) and answer.remark is None
+    assert answer.frames == whole.frames
+
+
 def test_nothing_found(client, program, tmp_path):
     split(program, tmp_path / "elsewhere" / "program.debug")
     answer = whole(client, program)
