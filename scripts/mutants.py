@@ -98,8 +98,11 @@ def test_fails(tree, test):
     kind, _, name = test.partition("/")
     try:
         if kind == "unit":
-            built = run(tree, "make", f"build/tests/unit/{name}")
-            return built.returncode != 0 or run(tree, f"build/tests/unit/{name}", timeout=LIMIT).returncode != 0
+            program = str(tree / "build/tests/unit" / name)
+            built = run(tree, "make", program)
+            if built.returncode:
+                sys.exit(f"{test} does not build:\n{built.stdout[-2000:]}")
+            return run(tree, program, timeout=LIMIT).returncode != 0
         path, _, selected = name.partition("::")
         return run(tree, "/usr/bin/python3", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider",
                    f"tests/{kind}/{path}" + (f"::{selected}" if selected else ""), timeout=LIMIT).returncode != 0
@@ -133,6 +136,9 @@ def main():
     arguments = parser.parse_args()
     mutants = mutants_read(arguments.names)
     tree = tree_make(pathlib.Path(arguments.build).resolve() / "mutants")
+    for test in dict.fromkeys(test for mutant in mutants for test in mutant.tests):
+        if test_fails(tree, test):
+            sys.exit(f"{test} fails on the code as it is")
     words = []
     for number, mutant in enumerate(mutants, 1):
         word, remark = judge(tree, mutant)
