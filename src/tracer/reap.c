@@ -14,6 +14,10 @@
  * A look for any thread finds the same one again until it goes on.  So such a signal ends the
  * batch, and where one is kept (death.c of capture/) the others are looked for by their ids.
  *
+ * Where nobody else is looked for our own signal is not reaped either, as that is a system
+ * call: the thread is continued soon.  If it is not, a later look takes it, and hands nothing
+ * out.
+ *
  * Before Linux 4.7 waitid() does not know threads (__WALL): there all is reaped.
  */
 #include "tracer/reap.h"
@@ -96,16 +100,27 @@ static bool queue_push(struct tracee *tracee, pid_t tid, int status, bool urgent
 
 enum found { FOUND_NONE, FOUND_TAKEN, FOUND_SIGNAL, FOUND_KEPT };
 
-/* What a look has found: reaped, unless it is a signal of the program's. */
-static enum found found(struct tracee *tracee, pid_t tid, int status)
+static bool is_signal_stop(int status)
+{
+	return WIFSTOPPED(status) && !(status >> 16);
+}
+
+/* What a look has found: reaped, unless it is a signal of the program's.  last: no other look
+ * follows before the stops that were found are handled. */
+static enum found found(struct tracee *tracee, pid_t tid, int status, bool last)
 {
 	const struct thread *thread = threads_find(tracee, tid);
 	bool signal = is_programs_signal(tracee, tid, status);
+	bool known = thread && thread->state == THREAD_STOPPED && is_signal_stop(status);
+	bool leave = last && !known && is_signal_stop(status) &&
+		     WSTOPSIG(status) == tracee->own_signal;
 
-	if (signal && thread && thread->state == THREAD_STOPPED)
+	if (known && signal)
 		return FOUND_KEPT;
-	if (!signal && take(tid, WNOHANG, &status) != tid)
+	if (!signal && !leave && take(tid, WNOHANG, &status) != tid)
 		return FOUND_NONE; /* killed: its end will come */
+	if (known && is_signal_stop(status))
+		return FOUND_NONE; /* handed out before */
 	if (!queue_push(tracee, tid, status, signal))
 		return FOUND_NONE;
 	return signal ? FOUND_SIGNAL : FOUND_TAKEN;
@@ -122,14 +137,14 @@ static enum found found_by_taking(struct tracee *tracee, pid_t tid, int status)
 }
 
 /* tid -1: any.  *ret: what it was.  The thread's id, 0 for nothing, or -errno. */
-static pid_t find(struct tracee *tracee, pid_t tid, int flags, enum found *ret)
+static pid_t find(struct tracee *tracee, pid_t tid, int flags, bool last, enum found *ret)
 {
 	int status;
 	pid_t got = tracee->takes_all ? -EINVAL : look(tid, flags, &status);
 
 	*ret = FOUND_NONE;
 	if (got > 0)
-		*ret = found(tracee, got, status);
+		*ret = found(tracee, got, status, last);
 	if (got != -EINVAL)
 		return got;
 	tracee->takes_all = true;
@@ -144,7 +159,7 @@ static void thread_find(void *arg, struct thread *thread)
 	enum found what;
 
 	if (thread->state != THREAD_STOPPED)
-		find(arg, thread->tid, WNOHANG, &what);
+		find(arg, thread->tid, WNOHANG, false, &what);
 }
 
 /* Each by its id: all that are ready, whatever is kept.  (A search for any looks at all that
@@ -155,7 +170,7 @@ static void find_each(struct tracee *tracee)
 
 	tracee_for_each(tracee, thread_find, tracee);
 	for (size_t i = 0; i < tracee->expected.len; i++)
-		find(tracee, tracee->expected.at[i].pid, WNOHANG, &what);
+		find(tracee, tracee->expected.at[i].pid, WNOHANG, false, &what);
 }
 
 /* A signal of the program's is kept, and hides what else there may be. */
@@ -204,7 +219,8 @@ int reap(struct tracee *tracee, bool wait)
 		find_each(tracee);
 	while (!tracee->queue_urgent) {
 		size_t before = tracee->queue.len;
-		pid_t tid = find(tracee, -1, before ? WNOHANG : flags, &what);
+		bool last = before == 0 && wait && !look_for_more(tracee);
+		pid_t tid = find(tracee, -1, before ? WNOHANG : flags, last, &what);
 
 		if (tid < 0 && before == 0)
 			return tid == -EINTR ? 0 : tid;
@@ -216,10 +232,10 @@ int reap(struct tracee *tracee, bool wait)
 			find_behind(tracee, wait);
 		if (what == FOUND_KEPT)
 			return 0;
-		if (tracee->queue.len == 1 && wait && !look_for_more(tracee))
-			return 0;
+		if (last && tracee->queue.len == 1)
+			break;
 	}
-	tracee->hurried = !each;
+	tracee->hurried = tracee->queue_urgent && !each;
 	return 0;
 }
 
@@ -253,10 +269,10 @@ void reap_more(struct tracee *tracee)
 
 	while ((tid = look(-1, WNOHANG, &status)) > 0 &&
 	       !is_programs_signal(tracee, tid, status))
-		if (found(tracee, tid, status) == FOUND_NONE)
+		if (found(tracee, tid, status, false) == FOUND_NONE)
 			break;
 	if (tid == -EINVAL)
-		while (find(tracee, -1, WNOHANG, &what) > 0)
+		while (find(tracee, -1, WNOHANG, false, &what) > 0)
 			;
 	else
 		tracee_for_each(tracee, thread_find_end, tracee);
