@@ -1,10 +1,8 @@
-/* Nothing here waits for a worker, and nothing that one says is believed: it may be in the
- * hands of a file. */
+/* Who asks which worker, and when another one is begun.  Nothing here waits for one. */
 #include "serve/workers.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,26 +10,13 @@
 #include <unistd.h>
 
 #include "serve/worker.h"
+#include "serve/workers_parts.h"
 #include "symbols/channel.h"
 
 enum {
 	PATIENCE_MS = 300,
-	LOOK_MS = 100,	       /* how often somebody's patience is looked at */
-	CRASH_MS = 300000,     /* for how long a module is not tried again */
-	MAX_UNSENT = 64 << 20, /* of answers to one customer */
-	MAX_KEPT = 32 << 20,   /* bytes of one customer's modules */
-	READ_BYTES = 64 << 10,
-};
-
-struct worker {
-	pid_t pid;
-	int fd;
-	struct post_bytes in, out;
-	size_t sent;
-	bool busy;
-	struct customer *customer; /* whose question it is about; NULL: who has left */
-	bool again;		   /* a module is introduced again, before the question */
-	int64_t since;
+	LOOK_MS = 100,	     /* how often somebody's patience is looked at */
+	MAX_KEPT = 32 << 20, /* bytes of one customer's modules */
 };
 
 /* ---- a worker begins and ends ----------------------------------------------------------- */
@@ -103,7 +88,7 @@ void workers_deinit(struct workers *workers)
 }
 
 /* Sends what waits.  False: it has gone. */
-static bool worker_flush(struct worker *w)
+bool worker_flush(struct worker *w)
 {
 	while (w->sent < w->out.len) {
 		ssize_t n = send(w->fd, w->out.at + w->sent, w->out.len - w->sent,
@@ -119,18 +104,7 @@ static bool worker_flush(struct worker *w)
 	return true;
 }
 
-/* ---- modules that end workers ------------------------------------------------------------ */
-
-/* What identifies a module in its message: all but the handle. */
-static const uint8_t *key_of(const struct introduced *module, size_t *len)
-{
-	const size_t head = WIRE_HEADER + 4;
-
-	*len = module->len - head;
-	return module->message + head;
-}
-
-static struct introduced *module_of(struct customer *c)
+struct introduced *customer_module(struct customer *c)
 {
 	struct introduced *module =
 		c->handle < c->modules.len ? &c->modules.at[c->handle] : NULL;
@@ -138,75 +112,15 @@ static struct introduced *module_of(struct customer *c)
 	return !c->http && module && module->message ? module : NULL;
 }
 
-static const struct crash *crash_of(const struct workers *workers,
-				    const struct introduced *module)
-{
-	size_t len;
-	const uint8_t *key = key_of(module, &len);
-
-	for (size_t i = 0; i < ARRAY_SIZE(workers->crashes); i++) {
-		const struct crash *crash = &workers->crashes[i];
-		if (crash->key && crash->len == len && !memcmp(crash->key, key, len) &&
-		    channel_now() - crash->at < CRASH_MS)
-			return crash;
-	}
-	return NULL;
-}
-
-static void crash_add(struct workers *workers, const struct introduced *module, int status)
-{
-	struct crash *crash =
-		&workers->crashes[workers->crash_count++ % ARRAY_SIZE(workers->crashes)];
-	const uint8_t *key = key_of(module, &crash->len);
-	int signo = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-
-	free(crash->key);
-	crash->key = malloc(crash->len);
-	if (!crash->key)
-		return;
-	memcpy(crash->key, key, crash->len);
-	crash->at = channel_now();
-	if (signo == SIGXCPU)
-		snprintf(crash->words, sizeof(crash->words),
-			 "its debug information took too long to read");
-	else
-		snprintf(crash->words, sizeof(crash->words),
-			 "its debug information made the reader crash (%s)",
-			 signo ? strsignal(signo) : "it has ended");
-}
-
 /* The message of what is kept, or of the question. */
-static bool message_of(const uint8_t *bytes, size_t len, struct wire_message *ret)
+bool customer_message(const uint8_t *bytes, size_t len, struct wire_message *ret)
 {
 	return wire_read(bytes, len, WIRE_CLIENT, ret, NULL) > 0;
 }
 
-static void done(struct customer *c)
+void customer_done(struct customer *c)
 {
 	c->state = WORK_DONE;
-}
-
-/* Answers for the worker that the module has ended, or would end. */
-static void answer_crash(struct workers *workers, struct customer *c,
-			 const struct introduced *module, const char *words)
-{
-	struct wire_message message, introduction;
-	struct wire_module who = {.path = "?"};
-	char text[1024];
-
-	if (!message_of(c->question, c->len, &message) ||
-	    !message_of(module->message, module->len, &introduction))
-		return done(c);
-	wire_read_module(&introduction, &who, NULL);
-	snprintf(text, sizeof(text), "%.700s: %s", who.path, words);
-	if (c->introduces)
-		wire_write_module_info(
-			c->out, message.request,
-			&(struct wire_module_info){.handle = c->handle, .remark = text});
-	else
-		wire_write_error(c->out, message.request, WIRE_CODE_FILE, text);
-	workers->tell(workers->arg, true, text);
-	done(c);
 }
 
 /* It has died, or broke the rules. */
@@ -214,16 +128,16 @@ static void worker_died(struct workers *workers, struct worker *w)
 {
 	struct customer *c = w->customer;
 	int status = worker_end(workers, w);
-	struct introduced *module = c ? module_of(c) : NULL;
+	struct introduced *module = c ? customer_module(c) : NULL;
 	const struct crash *crash;
 
 	if (!c)
 		return;
 	if (!module)
-		return done(c); /* HTTP: nothing was found */
+		return customer_done(c); /* HTTP: nothing was found */
 	crash_add(workers, module, status);
-	crash = crash_of(workers, module);
-	answer_crash(workers, c, module, crash ? crash->words : "no memory");
+	crash = crash_find(workers, module);
+	crash_answer(workers, c, module, crash ? crash->words : "no memory");
 }
 
 /* ---- customers -------------------------------------------------------------------------- */
@@ -234,7 +148,7 @@ bool customer_join(struct workers *workers, struct customer *c, struct wire_out 
 	return vec_push(&workers->customers, c);
 }
 
-static void module_drop(struct customer *c, struct introduced *module)
+void customer_drop(struct customer *c, struct introduced *module)
 {
 	c->bytes -= module->len;
 	free(module->message);
@@ -292,7 +206,7 @@ static bool keep(struct customer *c)
 	while (c->modules.len <= c->handle)
 		c->modules.at[c->modules.len++] = (struct introduced){};
 	module = &c->modules.at[c->handle];
-	module_drop(c, module);
+	customer_drop(c, module);
 	module->message = malloc(c->len);
 	if (!module->message)
 		return false;
@@ -317,7 +231,7 @@ void workers_ask(struct workers *workers, struct customer *c, const uint8_t *que
 	c->handle = UINT32_MAX;
 	c->state = WORK_WAITING;
 	c->since = channel_now();
-	if (!http && message_of(question, len, &message)) {
+	if (!http && customer_message(question, len, &message)) {
 		struct cursor payload = message.payload;
 		c->handle = cursor_u32(&payload);
 		c->introduces = message.type == WIRE_MODULE &&
@@ -326,7 +240,7 @@ void workers_ask(struct workers *workers, struct customer *c, const uint8_t *que
 	if (c->introduces && !keep(c)) {
 		wire_write_error(c->out, message.request, WIRE_CODE_MEMORY,
 				 "no memory for a module");
-		return done(c);
+		return customer_done(c);
 	}
 	dispatch(workers);
 }
@@ -364,7 +278,7 @@ static struct worker *worker_for(struct workers *workers)
 /* False: no memory. */
 static bool put_question(struct worker *w, struct customer *c)
 {
-	struct introduced *module = module_of(c);
+	struct introduced *module = customer_module(c);
 	uint64_t arg = c->id;
 
 	w->again = module && !c->introduces && !module->known;
@@ -377,14 +291,14 @@ static bool put_question(struct worker *w, struct customer *c)
 /* Gives the customer's question to its worker, which is free. */
 static void give(struct workers *workers, struct customer *c)
 {
-	struct introduced *module = module_of(c);
-	const struct crash *crash = module ? crash_of(workers, module) : NULL;
+	struct introduced *module = customer_module(c);
+	const struct crash *crash = module ? crash_find(workers, module) : NULL;
 	struct worker *w = c->worker;
 
 	if (crash)
-		return answer_crash(workers, c, module, crash->words);
+		return crash_answer(workers, c, module, crash->words);
 	if (!put_question(w, c))
-		return done(c);
+		return customer_done(c);
 	w->busy = true;
 	w->customer = c;
 	w->since = channel_now();
@@ -437,148 +351,11 @@ static void dispatch(struct workers *workers)
 			give(workers, c);
 	while ((c = next(workers, NULL))) { /* not even one process can be had */
 		struct wire_message message;
-		if (!c->http && message_of(c->question, c->len, &message))
+		if (!c->http && customer_message(c->question, c->len, &message))
 			wire_write_error(c->out, message.request, WIRE_CODE_MEMORY,
 					 "no process to read debug information");
-		done(c);
+		customer_done(c);
 	}
-}
-
-/* ---- answers come in -----------------------------------------------------------------------
- */
-
-/* False: it breaks the rules. */
-static bool on_bytes(struct worker *w, const uint8_t *payload, size_t len)
-{
-	struct customer *c = w->customer;
-
-	if (!w->busy || w->again)
-		return false;
-	if (!c)
-		return true;
-	if (c->out->bytes.len + len > MAX_UNSENT ||
-	    !vec_reserve(&c->out->bytes, c->out->bytes.len + len))
-		return false;
-	if (len)
-		memcpy(c->out->bytes.at + c->out->bytes.len, payload, len);
-	c->out->bytes.len += len;
-	return true;
-}
-
-static bool on_open(struct workers *workers, struct worker *w, uint64_t arg,
-		    const uint8_t *payload, size_t len)
-{
-	const struct files_where where = {(enum files_kind)(arg >> 32), (uint32_t)arg};
-	char *path = strndup((const char *)payload, len);
-	int fd, e;
-
-	/* (nothing may come between a letter's parts) */
-	if (!w->busy || !worker_flush(w) || w->out.len || !path) {
-		free(path);
-		return false;
-	}
-	fd = files_open_here(&workers->options->dirs, where, path);
-	e = post_pass(w->fd, POST_FILE, fd < 0 ? (uint64_t)(int64_t)fd : 0, fd);
-	if (fd >= 0)
-		close(fd);
-	free(path);
-	return e == 0;
-}
-
-static bool on_place(struct worker *w, const uint8_t *payload, size_t len)
-{
-	struct customer *c = w->customer;
-
-	if (!w->busy || len != sizeof(c->place))
-		return false;
-	if (!c || !c->http)
-		return !c;
-	memcpy(&c->place, payload, len);
-	c->place.path[sizeof(c->place.path) - 1] = '\0';
-	c->found = true;
-	return true;
-}
-
-static bool on_done(struct worker *w, uint64_t arg, const uint8_t *payload, size_t len)
-{
-	struct customer *c = w->customer;
-	struct introduced *module = c ? module_of(c) : NULL;
-	bool again = w->again;
-
-	if (!w->busy || (len && !on_bytes(w, payload, len)))
-		return false;
-	w->busy = w->again = false;
-	w->customer = NULL;
-	if (!c)
-		return true;
-	if (module && (again || c->introduces)) {
-		module->known = arg == POST_DONE_WELL;
-		if (!module->known)
-			module_drop(c, module);
-	}
-	if (again) {
-		c->state = WORK_WAITING;
-		return true;
-	}
-	c->leave = arg == POST_DONE_LEAVE;
-	done(c);
-	return true;
-}
-
-static void on_log(struct workers *workers, bool warning, const uint8_t *payload, size_t len)
-{
-	char text[2048];
-
-	snprintf(text, sizeof(text), "%.*s",
-		 len < sizeof(text) ? (int)len : (int)sizeof(text) - 1, (const char *)payload);
-	workers->tell(workers->arg, warning, text);
-}
-
-static bool handle(struct workers *workers, struct worker *w, const struct post *letter,
-		   const uint8_t *payload)
-{
-	switch (letter->kind) {
-	case POST_BYTES:
-		return on_bytes(w, payload, letter->len);
-	case POST_OPEN:
-		return on_open(workers, w, letter->arg, payload, letter->len);
-	case POST_PLACE:
-		return on_place(w, payload, letter->len);
-	case POST_LOG:
-		if (!w->again)
-			on_log(workers, letter->arg, payload, letter->len);
-		return true;
-	case POST_DONE:
-		return on_done(w, letter->arg, payload, letter->len);
-	default:
-		return false;
-	}
-}
-
-/* Reads and handles what is there.  False: it has gone, or has to. */
-static bool worker_receive(struct workers *workers, struct worker *w)
-{
-	struct post letter;
-	size_t taken = 0;
-	int64_t n;
-
-	if (!vec_reserve(&w->in, w->in.len + READ_BYTES))
-		return false;
-	n = recv(w->fd, w->in.at + w->in.len, READ_BYTES, MSG_DONTWAIT);
-	if (n < 0 && (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK))
-		return true;
-	if (n <= 0)
-		return false;
-	w->in.len += (size_t)n;
-	while ((n = post_read(w->in.at + taken, w->in.len - taken, &letter)) > 0) {
-		if (!handle(workers, w, &letter, w->in.at + taken + sizeof(letter)))
-			return false;
-		taken += (size_t)n;
-	}
-	w->in.len -= taken;
-	if (taken)
-		memmove(w->in.at, w->in.at + taken, w->in.len);
-	return n == 0;
 }
 
 int workers_gather(const struct workers *workers, struct pollfd *fds)
