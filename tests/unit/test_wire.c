@@ -114,6 +114,32 @@ static void test_module(void **state)
 	wire_out_deinit(&out);
 }
 
+/* What is whole, and more than there may be. */
+static void test_limits(void **state)
+{
+	for (uint8_t len = WIRE_MAX_BUILD_ID; len <= WIRE_MAX_BUILD_ID + 1; len++) {
+		uint8_t bytes[128] = {[10] = 1, [12] = 'a', [14] = len};
+		size_t end = 15 + (size_t)len + 2;
+		struct wire_message message = {.type = WIRE_MODULE};
+		struct wire_module module;
+
+		bytes[end] = bytes[end + 1] = 0xff; /* no debuglink */
+		message.payload = cursor_over(bytes, end + 6);
+		assert_int_equal(wire_read_module(&message, &module, NULL),
+				 len > WIRE_MAX_BUILD_ID ? -EPROTO : 0);
+	}
+	for (uint32_t first = WIRE_MAX_OFFSETS - 1; first <= WIRE_MAX_OFFSETS; first++) {
+		const uint32_t head[] = {7, first, 1};
+		struct wire_message message = {.type = WIRE_FRAMES,
+					       .payload = cursor_over(head, sizeof(head))};
+		struct wire_part part;
+
+		assert_int_equal(wire_read_part(&message, &part, NULL),
+				 first == WIRE_MAX_OFFSETS ? -EPROTO : 0);
+	}
+	(void)state;
+}
+
 static void test_module_info(void **state)
 {
 	struct wire_module_info in = {5, WIRE_NAMES_LINES, "its own", NULL}, ret;
@@ -634,21 +660,14 @@ static void test_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_hello),
-		cmocka_unit_test(test_welcome),
-		cmocka_unit_test(test_module),
-		cmocka_unit_test(test_module_info),
-		cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_symbols),
-		cmocka_unit_test(test_values_and_rows),
-		cmocka_unit_test(test_unwind),
-		cmocka_unit_test(test_progress_and_error),
-		cmocka_unit_test(test_frames),
-		cmocka_unit_test(test_frames_split),
-		cmocka_unit_test(test_frames_limits),
-		cmocka_unit_test(test_frames_cut),
-		cmocka_unit_test(test_truncation),
-		cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_hello),	      cmocka_unit_test(test_welcome),
+		cmocka_unit_test(test_module),	      cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_module_info),   cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_symbols),	      cmocka_unit_test(test_values_and_rows),
+		cmocka_unit_test(test_unwind),	      cmocka_unit_test(test_progress_and_error),
+		cmocka_unit_test(test_frames),	      cmocka_unit_test(test_frames_split),
+		cmocka_unit_test(test_frames_limits), cmocka_unit_test(test_frames_cut),
+		cmocka_unit_test(test_truncation),    cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
