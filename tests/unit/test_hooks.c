@@ -613,6 +613,38 @@ static bool stub_read(struct fixture *f, uint8_t ret[16])
 }
 
 /* Nor can it read the file: nothing may be taken from under the patch, until one can. */
+/* A jump into the predecessor's stubs that lies across the end of the first 64 KB, by which code
+ * is read. */
+static void a_patch_across_two_pieces(void **state)
+{
+	struct fixture *f = *state;
+	const struct arch *arch = arch_native();
+	taddr_t nameless_at = (taddr_t)(uintptr_t)nameless, entry = 0, at = 0;
+	struct module *module = module_of_program(f);
+	const struct image_segment *segments;
+	uint8_t code[16], jump[5] = {0xe9};
+	uint32_t distance;
+	size_t count;
+
+	if (strcmp(arch->name, "x86_64"))
+		return; /* elsewhere code is aligned, and none lies across */
+	hook_nameless(f);
+	assert_int_equal(target_read(&f->tracee.target, nameless_at, code, sizeof(code)), 0);
+	for (size_t i = 0; i + arch->patch_len <= sizeof(code) && !entry; i++)
+		entry = arch->patch_target(code + i, nameless_at + i);
+	assert_true(entry != 0);
+	segments = image_segments(module->image, &count);
+	for (size_t i = 0; i < count; i++)
+		if (segments[i].flags & PF_X && segments[i].file_size > 65536 + 16)
+			at = module->bias + segments[i].vaddr + 65536 - 2;
+	assert_true(at != 0);
+	distance = (uint32_t)(entry - at - sizeof(jump));
+	memcpy(jump + 1, &distance, sizeof(distance));
+	assert_int_equal(target_write(&f->tracee.target, at, jump, sizeof(jump)), 0);
+	heritage_wipe(&f->tracee, &f->modules, &f->maps);
+	assert_untouched(f);
+}
+
 static void what_nobody_can_put_back(void **state)
 {
 	struct fixture *f = *state;
@@ -826,6 +858,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(another_hook_over_ours, start, end),
 		cmocka_unit_test_setup_teardown(what_a_predecessor_left, start, end),
 		cmocka_unit_test_setup_teardown(what_nobody_can_name, start, end),
+		cmocka_unit_test_setup_teardown(a_patch_across_two_pieces, start, end),
 		cmocka_unit_test_setup_teardown(what_nobody_can_put_back, start, end),
 		cmocka_unit_test_setup_teardown(the_largest_free_room, start, end),
 		cmocka_unit_test_setup_teardown(beside_a_planned_area, start, end),
