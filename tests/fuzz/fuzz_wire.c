@@ -186,6 +186,17 @@ static void check_frames(const struct wire_message *message, struct wire_out *ou
 	wire_frames_close(&in);
 }
 
+/* Whether all rows say a CFA that there is: another one is read as none. */
+static bool is_known(uint16_t type, const uint8_t *records, uint32_t count)
+{
+	size_t row = 12, size = type == WIRE_UNWIND_TABLE ? 8 + row : row;
+
+	for (uint32_t i = 0; type != WIRE_VALUES && i < count; i++)
+		if (records[i * size + (size - row) + 8] > ROW_CFA_ROOT)
+			return false;
+	return true;
+}
+
 static void check_records(const struct wire_message *message, struct wire_out *out)
 {
 	struct wire_part a;
@@ -226,8 +237,9 @@ static void check_records(const struct wire_message *message, struct wire_out *o
 		assert(!wire_read_part(&again, &b, &err) && b.count == a.count);
 		assert(cursor_left(&b.records) ==
 		       (size_t)(message->payload.end - message->payload.at) - 12);
-		assert(!memcmp(b.records.at, message->payload.at + 12,
-			       cursor_left(&b.records)));
+		if (is_known(message->type, message->payload.at + 12, a.count))
+			assert(!memcmp(b.records.at, message->payload.at + 12,
+				       cursor_left(&b.records)));
 	}
 }
 
