@@ -260,6 +260,19 @@ static void gather_known(const struct decode *decode, struct known_list *ret)
 		qsort(ret->at, ret->len, sizeof(*ret->at), compare_known);
 }
 
+static void make_readable(struct decode *decode, char *(*readable)(const char *symbol))
+{
+	for (size_t i = 0; i < decode->lines.len; i++) {
+		struct decode_line *line = &decode->lines.at[i];
+		char *name = line->function ? readable(line->function) : NULL;
+
+		if (!name)
+			continue;
+		free(line->function);
+		line->function = name;
+	}
+}
+
 /* ---- writing --------------------------------------------------------------------------- */
 
 /* What is copied may be anybody's: it commands no terminal. */
@@ -373,12 +386,14 @@ static int write_named(struct decode *decode, struct resolver *resolver, FILE *o
 }
 
 int decode_report(FILE *in, struct resolver *resolver, void (*remark)(const char *text),
-		  FILE *out, struct err *err)
+		  char *(*readable)(const char *symbol), FILE *out, struct err *err)
 {
 	struct decode decode = {};
 	const char *why = NULL;
 	int e = read_report(&decode, in, err);
 
+	if (!e && readable)
+		make_readable(&decode, readable);
 	if (!e)
 		e = write_named(&decode, resolver, out, err);
 	for (uint32_t i = 1; !e && remark && i <= decode.modules.len; i++)

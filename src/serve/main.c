@@ -10,6 +10,7 @@
 
 #include "report/decode.h"
 #include "report/utf8.h"
+#include "serve/demangle.h"
 #include "serve/serve_options.h"
 #include "serve/server.h"
 #include "serve/store.h"
@@ -212,7 +213,7 @@ static int decode(const struct serve_options *options, struct err *err)
 		return err_sys(err, -errno, "%s", options->report);
 	e = resolver_start(&wish, &resolver, err);
 	if (!e) {
-		e = decode_report(in, resolver, print_remark, stdout, err);
+		e = decode_report(in, resolver, print_remark, demangle, stdout, err);
 		resolver_destroy(resolver);
 	}
 	fclose(in);

@@ -281,6 +281,26 @@ def test_report_of_a_later_version(tmp_path, form):
                            f"{known} is known here\n")
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_names_of_the_device_are_made_readable(tmp_path, form):
+    """Without memtrace-fs the names are those of dynamic symbols, as the linker knows them; a report that is decoded
+    later has them as people do, also of files that are not here."""
+    source, program = tmp_path / "leaky.cc", tmp_path / "leaky"
+    source.write_text("#include <cstdlib>\nvoid *volatile kept;\n"
+                      "namespace sensor { __attribute__((noinline)) void poll(int n) { kept = malloc(n); asm(\"\"); } }\n"
+                      "int main() { sensor::poll(1000); return 0; }\n")
+    subprocess.run(["g++", "-O1", "-fno-builtin", "-rdynamic", "-s", "-o", program, source], check=True)
+    (tmp_path / "alone").mkdir()
+    (tmp_path / "nothing").mkdir()
+    memtrace_alone = shutil.copy(MEMTRACE, tmp_path / "alone")
+    subprocess.run([memtrace_alone, "-q", f"--format={form}", "-o", tmp_path / "r", program], check=True,
+                   env={"PATH": "/usr/bin:/bin"}, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    assert "_ZN6sensor4pollEi" in (tmp_path / "r").read_text()
+    done = subprocess.run([net.FS, "--report", tmp_path / "r", tmp_path / "nothing"], capture_output=True, text=True,
+                          check=True)
+    assert "sensor::poll(int)" in done.stdout and "_ZN6sensor4pollEi" not in done.stdout
+
+
 @pytest.mark.parametrize("name, why", [("gone", "No such file or directory"), ("r", "Not a directory")])
 def test_report_with_a_wrong_directory(tmp_path, name, why):
     subprocess.run([MEMTRACE, "-q", "--no-symbols", "-o", tmp_path / "r", "/usr/bin/true"], check=True,

@@ -14,7 +14,7 @@ static char *decoded(const char *report, int *e, struct err *err)
 	size_t len;
 
 	out = open_memstream(&text, &len);
-	*e = decode_report(in, &knowing, NULL, out, err);
+	*e = decode_report(in, &knowing, NULL, NULL, out, err);
 	fclose(out);
 	fclose(in);
 	return text;
@@ -252,7 +252,7 @@ static void test_endless_line(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(decode_report(in, &knowing, NULL, stdout, &err), -EINVAL);
+	assert_int_equal(decode_report(in, &knowing, NULL, NULL, stdout, &err), -EINVAL);
 	assert_string_equal(err.text, "this is no report of memtrace");
 	assert_true(LONG - left < 2 << 20);
 	fclose(in);
