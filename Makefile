@@ -34,6 +34,10 @@ CFLAGS ?= $(if $(STATIC),-Os,-O2) -g
 WARNINGS := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla
 FLAGS := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DMEMTRACE_VERSION='"$(VERSION)"' \
 	 -Isrc -pthread -fno-strict-aliasing $(WARNINGS) $(KERNEL_HEADERS)
+# WERROR=1: no warning of this machine's compiler passes (CI).
+ifeq ($(WERROR)$(CROSS),1)
+FLAGS += -Werror
+endif
 LINK := -pthread
 # (before glibc 2.34 timers and dlopen() are libraries of their own)
 SYSTEM_LIBS := -lrt -ldl
