@@ -41,7 +41,7 @@ bool dispatch_spares(uint64_t mode, uint64_t offset, uint64_t len, taddr_t begin
 
 int dispatch_allows(pid_t tid, taddr_t begin, taddr_t end)
 {
-	struct config config;
+	struct config config = {0};
 	struct status status;
 
 	if (ptrace((int)GET_CONFIG, tid, sizeof(config), &config) == 0)
