@@ -66,8 +66,10 @@ endif
 # libedit for the console, where it links (with STATIC: where its archives are there).
 # Asked when a recipe runs, not before: `make deps all` installs it on the way.
 EDIT_LIBS = $(shell $(PKG_CONFIG) --libs $(if $(STATIC),--static) libedit 2>/dev/null || echo -ledit)
-EDIT_LINKS = $(shell echo 'int rl_initialize(void); int main(void) { return rl_initialize(); }' | \
+edit_has = $(shell echo 'int $(1)(void); int main(void) { return $(1)(); }' | \
 	$(CC) -x c - $(MEMTRACE_LINK) -o /dev/null $(EDIT_LIBS) 2>/dev/null && echo yes)
+EDIT_FLAGS = $(if $(call edit_has,rl_initialize),$(EDIT_LIBS) -DHAVE_LIBEDIT \
+	$(if $(call edit_has,rl_copy_text),-DHAVE_RL_COPY_TEXT))
 DW_LIBS = $(shell $(PKG_CONFIG) --libs libdw 2>/dev/null || echo -ldw) -lelf
 
 # ---- what is built from what ------------------------------------------------
@@ -97,7 +99,7 @@ all: $(O)/memtrace $(if $(filter no,$(HAS_LIBDW)),,$(O)/memtrace-fs)
 CONSOLE := $(O)/console.flags
 $(CONSOLE): FORCE
 	@mkdir -p $(O)
-	@echo "$(MEMTRACE_LINK) $(if $(EDIT_LINKS),$(EDIT_LIBS) -DHAVE_LIBEDIT)" >$@.new
+	@echo "$(MEMTRACE_LINK) $(EDIT_FLAGS)" >$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 	@grep -q HAVE_LIBEDIT $@ || echo 'libedit$(if $(STATIC), as an archive): not found; the console has no editing'
 .PHONY: FORCE
@@ -107,7 +109,7 @@ $(O)/memtrace: $(CLI_OBJ) $(O)/libcore.a $(CONSOLE)
 	$(call say,LINK)$(CC) $(LINK) $(LDFLAGS) -o $@ $(CLI_OBJ) $(O)/libcore.a $$(cat $(CONSOLE)) $(SYSTEM_LIBS)
 
 $(O)/src/cli/editing.o: $(CONSOLE)
-$(O)/src/cli/editing.o: ROOM_FLAGS = $(shell grep -o -e -DHAVE_LIBEDIT $(CONSOLE))
+$(O)/src/cli/editing.o: ROOM_FLAGS = $(shell grep -o -e '-DHAVE_[A-Z_]*' $(CONSOLE))
 
 ifdef CROSS
 # The host's own build, by this Makefile.

@@ -71,7 +71,7 @@ for suite; do
 	install_inside make
 	quietly inside "$root" env DEBIAN_FRONTEND=noninteractive make -C /src deps ${DISTRO_DEPS:+check}
 	install_inside $FEW
-	echo "== $suite: gcc $(inside "$root" gcc -dumpfullversion), $(inside "$root" ldd --version | head -1)"
+	echo "== $suite: gcc $(inside "$root" gcc -dumpfullversion), $(inside "$root" ldd --version 2>&1 | sed -n 1p)"
 	quietly inside "$root" make -j"$(nproc)" -C /src CFLAGS='-O2 -g -Werror' all
 	quietly inside "$root" make -C /src check-unit
 	quietly inside "$root" make -j"$(nproc)" -C /src e2e-programs

@@ -120,7 +120,11 @@ void editing_read(void)
  * several.  Where the cursor is libedit says only of a line that is not empty. */
 static size_t rows_above(void)
 {
+#ifdef HAVE_RL_COPY_TEXT
 	char *line = rl_copy_text(0, COMMANDS_MAX_LINE);
+#else /* libedit of before 2020: such a line leaves rows behind */
+	char *line = NULL;
+#endif
 	size_t before = line && *line && rl_point > 0 ? (size_t)rl_point : 0;
 	int height, width = 0;
 
