@@ -62,12 +62,18 @@ static void ranges_fill(struct ways *w, size_t count)
 	}
 }
 
-static bool is_covered(const struct ways *w, taddr_t target)
+/* The hook whose patch would cover target, not as its first byte; NULL: none. */
+static const struct hook *covered_by(const struct ways *w, taddr_t target)
 {
 	for (size_t i = 0; target > w->low && target < w->high && i < w->count; i++)
 		if (target > w->covered[i].begin && target < w->covered[i].end)
-			return true;
-	return false;
+			return &w->hooks[w->hook_of[i]];
+	return NULL;
+}
+
+static bool is_covered(const struct ways *w, taddr_t target)
+{
+	return covered_by(w, target) != NULL;
 }
 
 static bool found(struct ways *w, taddr_t at, taddr_t target, const char *what)
@@ -181,10 +187,19 @@ static bool code_leads_in(struct ways *w, taddr_t at, size_t len)
 
 /* ---- data -------------------------------------------------------------- */
 
+/* An address of T32 code has bit 0 set, of A32 code not: else the branch would change the
+ * state. (In literal pools there are distances, which are any number.) */
+static bool is_address_in(const struct ways *w, uint64_t word)
+{
+	const uint64_t state = w->tracee->arch->state_mask;
+	const struct hook *hook = covered_by(w, word & ~state);
+
+	return hook && (word & state) == (hook->stub.thumb ? state : 0);
+}
+
 static bool data_leads_in(struct ways *w, taddr_t at, size_t len)
 {
 	const unsigned size = w->tracee->arch->word_size;
-	const uint64_t state = w->tracee->arch->state_mask;
 
 	for (size_t i = (size_t)(-at & (size - 1)); i + size <= len; i += size) {
 		uint64_t word;
@@ -192,9 +207,10 @@ static bool data_leads_in(struct ways *w, taddr_t at, size_t len)
 
 		memcpy(&half, w->piece + i, sizeof(half));
 		memcpy(&word, w->piece + i, sizeof(word)); /* (the piece is longer) */
-		word = (size == sizeof(half) ? half : word) & ~state;
-		if (word > w->low && word < w->high && is_covered(w, word))
-			return found(w, at + i, word, "the address at");
+		word = size == sizeof(half) ? half : word;
+		if (word > w->low && word < w->high && is_address_in(w, word))
+			return found(w, at + i, word & ~w->tracee->arch->state_mask,
+				     "the address at");
 	}
 	return false;
 }
