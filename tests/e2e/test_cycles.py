@@ -1,6 +1,7 @@
 """Attached and let go, over and over: nothing adds up in the target."""
 import os
 import struct
+import time
 import subprocess
 
 import pytest
@@ -63,6 +64,14 @@ def test_on_an_idle_process(target):
     process.result()
 
 
+def wait_until_it_reads(pid):
+    """It says so before."""
+    end = time.monotonic() + memtrace.PATIENCE
+    while not memtrace._read_proc(pid, "syscall").startswith("0 "):
+        assert time.monotonic() < end, memtrace._read_proc(pid, "syscall")
+        time.sleep(0.001)
+
+
 def words_into_slack(pid):
     """Words of a waiting program's innermost frames that lead behind a module's code."""
     sp = int(memtrace._read_proc(pid, "syscall").split()[-2], 16)
@@ -78,6 +87,7 @@ def test_a_stale_word_is_no_return_address(target, attach):
     tracer = attach(process.pid, "--no-symbols")
     process.go_on()
     process.done()
+    wait_until_it_reads(process.pid)
     tracer.detach()
     if not words_into_slack(process.pid):
         pytest.skip("this libc left no such word")
