@@ -189,23 +189,9 @@ static void a_stack_that_does_not_advance_ends_it(void **state)
 }
 
 /* As __morestack does it: the other stack's place is kept in fp. */
-static const struct range pieces[] = {
-	{0x100, 0x200, 1, CALL},
-	{0x200,
-	 0x300,
-	 2,
-	 {.cfa = ROW_CFA_FP,
-	  .cfa_offset = 16,
-	  .ra = ROW_AT_CFA,
-	  .ra_offset = -8,
-	  .fp = ROW_AT_CFA,
-	  .fp_offset = -16}},
-	{0x300, 0x400, 3, {.cfa = ROW_CFA_ROOT}},
-};
-
 static void unwind_data_may_lead_down_to_another_stack(void **state)
 {
-	struct world w = world_of(pieces, ARRAY_SIZE(pieces));
+	struct world w = world_of(calls, ARRAY_SIZE(calls));
 
 	(void)state;
 	w.stack[33] = 0x210; /* the upper piece: a call from the function that switches */
@@ -223,7 +209,7 @@ static void unwind_data_may_lead_down_to_another_stack(void **state)
 /* Two pieces that lead to each other. */
 static void a_state_that_comes_again_ends_it(void **state)
 {
-	struct world w = world_of(pieces, ARRAY_SIZE(pieces));
+	struct world w = world_of(calls, ARRAY_SIZE(calls));
 
 	(void)state;
 	w.stack[0] = STACK + 128;
@@ -590,7 +576,7 @@ static int step_lower(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame
 /* With all registers by the same rule: down to where a call lies, and nowhere else. */
 static void all_registers_may_lead_down_too(void **state)
 {
-	struct world w = world_of(pieces, ARRAY_SIZE(pieces));
+	struct world w = world_of(calls, ARRAY_SIZE(calls));
 	uint64_t return_address = 0x310;
 	const struct full_ops ops = {step_lower, &return_address, &w.ops};
 	struct full_regs regs = {.known = 1ull << arch_x86_64.reg_pc |
