@@ -9,8 +9,9 @@ FLOORS = {
     "base": 0, "region": 0,
     "arch": 1, "elf": 1,
     "unwind": 2, "heap": 2, "symbols": 2, "tracer": 2,
-    "capture": 3, "report": 3,
-    "cli": 4, "serve": 4,
+    "hook": 3,
+    "capture": 4, "report": 4,
+    "cli": 5, "serve": 5,
 }
 # region/ is compiled into the target one day: it may use nothing else.
 ALONE = {"region"}

@@ -25,11 +25,11 @@
 
 #include "base/vec.h"
 #include "capture/engine.h"
-#include "capture/plan.h"
+#include "hook/plan.h"
 
 enum { KICK_MS = 5, STUCK_MS = 3000 };
 
-enum request { REQUEST_NONE, REQUEST_SNAPSHOT, REQUEST_CLEAR, REQUEST_SUPPLY };
+enum request { REQUEST_NONE, REQUEST_SNAPSHOT, REQUEST_CLEAR, REQUEST_EXTERNALS };
 
 struct capture {
 	struct engine engine;
@@ -44,7 +44,7 @@ struct capture {
 	size_t notices_head;
 	enum request request;
 	struct snapshot *snapshot;
-	struct supplies *supplies; /* of REQUEST_SUPPLY, the caller's */
+	struct externals *externals; /* of REQUEST_EXTERNALS, the caller's */
 	struct err request_err;
 	int request_rc;
 	bool finished; /* the tracer thread touches the engine no more */
@@ -120,8 +120,8 @@ static void request_perform(struct capture *capture)
 						      &capture->request_err);
 	else if (capture->request == REQUEST_CLEAR)
 		engine_clear(&capture->engine);
-	else if (capture->request == REQUEST_SUPPLY)
-		engine_supply(&capture->engine, capture->supplies);
+	else if (capture->request == REQUEST_EXTERNALS)
+		engine_take_externals(&capture->engine, capture->externals);
 	capture->request = REQUEST_NONE;
 	pthread_cond_broadcast(&capture->answered);
 }
@@ -319,13 +319,13 @@ int capture_clear(struct capture *capture, struct err *err)
 	return 0;
 }
 
-void capture_supply(struct capture *capture, struct supplies *supplies)
+void capture_take_externals(struct capture *capture, struct externals *externals)
 {
 	pthread_mutex_lock(&capture->lock);
-	capture->supplies = supplies;
-	request_wait(capture, REQUEST_SUPPLY);
+	capture->externals = externals;
+	request_wait(capture, REQUEST_EXTERNALS);
 	pthread_mutex_unlock(&capture->lock);
-	supplies_deinit(supplies);
+	externals_deinit(externals);
 }
 
 const char *capture_function(size_t i)

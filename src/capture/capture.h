@@ -16,14 +16,14 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "capture/supply.h"
 #include "heap/snapshot.h"
+#include "unwind/external.h"
 
 struct capture;
 
 struct capture_options {
 	unsigned depth;		  /* frames kept per stack, 1..512 */
-	struct supplies supplies; /* taken over; empty in the caller's hands afterwards */
+	struct externals externals; /* taken over; empty in the caller's hands afterwards */
 	bool stdin_null;	  /* launch: the program's stdin is /dev/null */
 	sigset_t mask;		  /* launch: the program's signal mask */
 	const char *record;	  /* hidden: write sampled stacks here (tests/), or NULL */
@@ -37,7 +37,7 @@ enum notice_kind {
 	NOTICE_WARNING, /* something the user should know: a module that can't be read ... */
 	NOTICE_READY,	/* attached, or the program is about to run: counting has begun */
 	NOTICE_NO_ROWS, /* text: a module that stacks can't be followed through: see
-			   capture_supply() */
+			   capture_take_externals() */
 	NOTICE_EXEC,  /* the process runs a new program: statistics begin anew; text = its path
 		       */
 	NOTICE_ENDED, /* the last notice: see capture_end */
@@ -86,7 +86,7 @@ int capture_snapshot(struct capture *capture, struct snapshot **ret, struct err 
 int capture_clear(struct capture *capture, struct err *err);
 
 /* More is known of modules; taken over.  Stacks from now on use it. */
-void capture_supply(struct capture *capture, struct supplies *supplies);
+void capture_take_externals(struct capture *capture, struct externals *externals);
 
 /* The i-th (0..) of the functions that are looked for; NULL: there are no more. */
 const char *capture_function(size_t i);

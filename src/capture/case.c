@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/pieces.h"
-#include "capture/supply.h"
+#include "unwind/external.h"
 
 enum {
 	STACK_FIRST = 1024,
@@ -64,7 +64,7 @@ int case_walk(const struct walk_case *c, frame_t *frames, size_t max, size_t *re
 		target_of_file(&stage->tracee.target, fd);
 		walker_init(&stage->walker, &stage->tracee, c->modules, &stage->hooks,
 			    &stage->undo);
-		stage->walker.supplies = c->supplies;
+		stage->walker.externals = c->externals;
 		stage->walker.first_sp = c->first_sp;
 		*ret = walker_walk(&stage->walker, &c->regs, c->slot, c->leaf, frames, max,
 				   end);
@@ -235,7 +235,7 @@ static void write_rows(const struct walk_case *c, const frame_t *frames, size_t 
 		const struct module *m =
 			modules_by_instance(c->modules, frame_instance(frames[i]));
 		uint64_t vaddr = frame_lookup_offset(frames[i]);
-		const struct row *row = m ? supplies_row(c->supplies, m, vaddr) : NULL;
+		const struct row *row = m ? externals_row(c->externals, m, vaddr) : NULL;
 
 		if (row)
 			fprintf(out, "row %x %" PRIx64 " %x %x %x %x %x %x %x\n", m->instance,
@@ -353,7 +353,7 @@ int case_record(struct case_recorder *recorder, const struct walker *live,
 	uint64_t hash = hash_of(frames, count);
 	struct walk_case c = {.arch = live->tracee->arch,
 			      .modules = &recorder->modules,
-			      .supplies = live->supplies,
+			      .externals = live->externals,
 			      .regs = *regs,
 			      .slot = slot,
 			      .first_sp = live->first_sp,

@@ -30,7 +30,7 @@
 struct walk_case {
 	const struct arch *arch;
 	const struct modules *modules;
-	const struct supplies *supplies; /* may be NULL */
+	const struct externals *externals; /* may be NULL */
 	struct regs regs;
 	taddr_t slot, first_sp; /* of struct walk_ops */
 	frame_t leaf;

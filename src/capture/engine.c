@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 
 #include "capture/frames.h"
-#include "capture/heritage.h"
+#include "hook/predecessor.h"
 #include "tracer/attach.h"
 #include "tracer/hide.h"
 #include "tracer/mend.h"
@@ -126,8 +126,8 @@ int engine_init(struct engine *ret, const struct capture_options *options,
 	ret->undo = undo_create();
 	ret->walker.undo = ret->undo;
 	ret->walker.maps = &ret->maps;
-	ret->supplies = options->supplies;
-	ret->walker.supplies = ret->hooks.supplies = &ret->supplies;
+	ret->externals = options->externals;
+	ret->walker.externals = ret->hooks.externals = &ret->externals;
 	ret->frames = calloc(options->depth + WALKER_NESTED, sizeof(*ret->frames));
 	if (!ret->undo || !ret->frames)
 		return err_set(err, -ENOMEM, "memory is short");
@@ -152,7 +152,7 @@ void engine_deinit(struct engine *engine)
 	book_deinit(&engine->book);
 	missed_deinit(&engine->missed);
 	vec_deinit(&engine->let_go);
-	supplies_deinit(&engine->supplies);
+	externals_deinit(&engine->externals);
 	modules_deinit(&engine->modules);
 	maps_deinit(&engine->maps);
 	region_space_deinit(&engine->space);
@@ -461,9 +461,9 @@ void engine_clear(struct engine *engine)
 	clock_gettime(CLOCK_REALTIME, &engine->counting_since);
 }
 
-void engine_supply(struct engine *engine, struct supplies *supplies)
+void engine_take_externals(struct engine *engine, struct externals *externals)
 {
-	while (supplies->len && vec_push(&engine->supplies, supplies->at[supplies->len - 1]))
-		supplies->len--;
+	while (externals->len && vec_push(&engine->externals, externals->at[externals->len - 1]))
+		externals->len--;
 	walker_forget(&engine->walker);
 }

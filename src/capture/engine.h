@@ -10,11 +10,11 @@
 
 #include "capture/book.h"
 #include "capture/capture.h"
-#include "capture/hooks.h"
-#include "capture/missed.h"
 #include "capture/case.h"
+#include "capture/missed.h"
 #include "capture/record.h"
 #include "capture/walker.h"
+#include "hook/hooks.h"
 #include "tracer/guardian.h"
 #include "tracer/nearby.h"
 #include "tracer/tracee.h"
@@ -43,7 +43,7 @@ struct engine {
 	struct walker walker;
 	struct recorder recorder;
 	struct case_recorder cases;
-	struct supplies supplies;	/* walker and hooks look into it */
+	struct externals externals;	/* walker and hooks look into it */
 	frame_t *frames;		/* options.depth of them, and WALKER_NESTED */
 	uint64_t started_ms;		/* CLOCK_MONOTONIC: time base of ticks */
 	struct timespec counting_since; /* CLOCK_REALTIME */
@@ -101,7 +101,7 @@ void engine_leave(struct engine *engine);
 int engine_snapshot(struct engine *engine, struct snapshot **ret, struct err *err);
 void engine_clear(struct engine *engine);
 /* Takes what it can of them out of the list. */
-void engine_supply(struct engine *engine, struct supplies *supplies);
+void engine_take_externals(struct engine *engine, struct externals *externals);
 
 /* Ticks (1/100 s) since the start. */
 uint32_t engine_now(const struct engine *engine);

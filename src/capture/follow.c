@@ -13,9 +13,9 @@
 #include <time.h>
 
 #include "capture/engine.h"
-#include "capture/entries.h"
-#include "capture/heritage.h"
-#include "capture/page.h"
+#include "hook/entries.h"
+#include "hook/page.h"
+#include "hook/predecessor.h"
 #include "tracer/inside.h"
 
 enum { AT_BASE_TAG = 7, AT_ENTRY_TAG = 9, APPLY_TRIES = 200, APPLY_PAUSE_NS = 1000000, PLAN_TRIES = 20 };
@@ -185,7 +185,7 @@ int engine_inherit(struct engine *engine, struct err *err)
 	int rc = engine_rescan_modules(engine, &changed, err);
 
 	if (!rc)
-		rc = heritage_clear(&engine->tracee, &engine->modules, &engine->maps,
+		rc = predecessor_clear(&engine->tracee, &engine->modules, &engine->maps,
 				    engine_handle, engine, &engine->left, err);
 	if (!rc)
 		page_adopt(&search, engine->undo);

@@ -363,7 +363,7 @@ bool gather_lacks(const struct gather *gather)
 struct asking {
 	struct resolver *resolver;
 	const char *wanted;
-	VEC(struct supply *) supplies;
+	VEC(struct external *) externals;
 	VEC(const struct resolver_module *) ids; /* whose they are */
 };
 
@@ -372,19 +372,19 @@ static void take_row(void *arg, uint64_t vaddr, const struct row *row)
 	row_table_add(arg, vaddr, row);
 }
 
-static struct supply *supply_create(const struct module *module)
+static struct external *external_create(const struct module *module)
 {
-	struct supply *supply = calloc(1, sizeof(*supply));
+	struct external *external = calloc(1, sizeof(*external));
 
-	if (supply)
-		supply->path = strdup(module->path);
-	if (!supply || !supply->path) {
-		supply_destroy(supply);
+	if (external)
+		external->path = strdup(module->path);
+	if (!external || !external->path) {
+		external_destroy(external);
 		return NULL;
 	}
-	memcpy(supply->build_id, module->build_id, sizeof(supply->build_id));
-	supply->build_id_len = module->build_id_len;
-	return supply;
+	memcpy(external->build_id, module->build_id, sizeof(external->build_id));
+	external->build_id_len = module->build_id_len;
+	return external;
 }
 
 static void take_rules(void *arg, const uint8_t *bytes, size_t len)
@@ -397,7 +397,7 @@ static void take_rules(void *arg, const uint8_t *bytes, size_t len)
 	rules->len += len;
 }
 
-static void ask_symbols(struct asking *a, const struct gathered *g, struct supply *supply)
+static void ask_symbols(struct asking *a, const struct gathered *g, struct external *external)
 {
 	const char *names[MAX_FUNCTIONS];
 	uint64_t values[MAX_FUNCTIONS] = {0}, sizes[MAX_FUNCTIONS] = {0};
@@ -408,10 +408,10 @@ static void ask_symbols(struct asking *a, const struct gathered *g, struct suppl
 	if (resolver_symbols(a->resolver, &g->id, names, count, values, sizes, NULL))
 		return;
 	for (size_t i = 0; i < count; i++) {
-		struct supply_symbol symbol = {names[i], values[i] & ~g->state_mask, sizes[i],
+		struct external_symbol symbol = {names[i], values[i] & ~g->state_mask, sizes[i],
 					       (values[i] & g->state_mask) != 0};
 		if (values[i])
-			(void)vec_push(&supply->symbols, symbol);
+			(void)vec_push(&external->symbols, symbol);
 	}
 }
 
@@ -421,12 +421,12 @@ static void ask_rules(struct asking *a)
 {
 	bool full = false;
 
-	for (size_t i = 0; i < a->supplies.len; i++)
-		full |= a->supplies.at[i]->rows.full;
-	for (size_t i = 0; i < a->supplies.len && full; i++)
-		if (a->supplies.at[i]->rows.rows.len)
+	for (size_t i = 0; i < a->externals.len; i++)
+		full |= a->externals.at[i]->rows.full;
+	for (size_t i = 0; i < a->externals.len && full; i++)
+		if (a->externals.at[i]->rows.rows.len)
 			resolver_want_rules(a->resolver, a->ids.at[i], take_rules,
-					    &a->supplies.at[i]->rules, NULL);
+					    &a->externals.at[i]->rules, NULL);
 	if (full)
 		resolver_wait(a->resolver, NULL, NULL, NULL);
 }
@@ -435,24 +435,24 @@ static void ask_module(struct asking *a, struct module *module)
 {
 	struct gathered *g = module->owner;
 	bool rows = g && (g->lacks_rows || (a->wanted && !strcmp(a->wanted, module->path)));
-	struct supply *supply;
+	struct external *external;
 
 	if (!g || g->asked || (!rows && !g->lacks_symbols))
 		return;
-	supply = supply_create(module);
-	if (!supply || !vec_push(&a->ids, &g->id) || !vec_push(&a->supplies, supply)) {
-		supply_destroy(supply);
+	external = external_create(module);
+	if (!external || !vec_push(&a->ids, &g->id) || !vec_push(&a->externals, external)) {
+		external_destroy(external);
 		return;
 	}
 	g->asked = true;
 	if (rows)
-		resolver_want_unwind(a->resolver, &g->id, take_row, &supply->rows, NULL);
+		resolver_want_unwind(a->resolver, &g->id, take_row, &external->rows, NULL);
 	if (g->lacks_symbols)
-		ask_symbols(a, g, supply);
+		ask_symbols(a, g, external);
 }
 
 void gather_ask(struct gather *gather, struct resolver *resolver, const char *wanted,
-		struct supplies *ret)
+		struct externals *ret)
 {
 	struct asking a = {.resolver = resolver, .wanted = wanted};
 
@@ -460,15 +460,15 @@ void gather_ask(struct gather *gather, struct resolver *resolver, const char *wa
 		ask_module(&a, gather->program.mapped.at[i]);
 	for (size_t i = 0; i < gather->modules.mapped.len; i++)
 		ask_module(&a, gather->modules.mapped.at[i]);
-	if (a.supplies.len)
+	if (a.externals.len)
 		resolver_wait(resolver, NULL, NULL, NULL);
 	ask_rules(&a);
-	for (size_t i = 0; i < a.supplies.len; i++) {
-		struct supply *supply = a.supplies.at[i];
-		if ((!supply->rows.rows.len && !supply->symbols.len) || !vec_push(ret, supply))
-			supply_destroy(supply);
+	for (size_t i = 0; i < a.externals.len; i++) {
+		struct external *external = a.externals.at[i];
+		if ((!external->rows.rows.len && !external->symbols.len) || !vec_push(ret, external))
+			external_destroy(external);
 	}
-	vec_deinit(&a.supplies);
+	vec_deinit(&a.externals);
 	vec_deinit(&a.ids);
 }
 

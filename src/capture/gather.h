@@ -6,8 +6,8 @@
 #ifndef MEMTRACE_GATHER_H
 #define MEMTRACE_GATHER_H
 
-#include "capture/supply.h"
 #include "symbols/resolver.h"
+#include "unwind/external.h"
 
 struct gather;
 
@@ -35,7 +35,7 @@ bool gather_lacks(const struct gather *gather);
  * came is appended to *ret; a server that fails gives what it gave until then.
  */
 void gather_ask(struct gather *gather, struct resolver *resolver, const char *wanted,
-		struct supplies *ret);
+		struct externals *ret);
 
 /* Another server: what was asked in vain may be asked again. */
 void gather_forget(struct gather *gather);

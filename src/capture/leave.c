@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "capture/engine.h"
-#include "capture/heritage.h"
+#include "hook/predecessor.h"
 #include "tracer/inside.h"
 #include "tracer/pages.h"
 
@@ -148,7 +148,7 @@ static void wipe(struct engine *engine)
 	if (!stays)
 		undo_wipe(engine->undo, &engine->tracee.target);
 	if (engine->left)
-		stays |= heritage_wipe(&engine->tracee, &engine->modules, &engine->maps);
+		stays |= predecessor_wipe(&engine->tracee, &engine->modules, &engine->maps);
 	if (stays)
 		engine_warn(
 			engine,

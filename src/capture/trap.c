@@ -10,7 +10,7 @@
 #include <sys/prctl.h>
 
 #include "capture/engine.h"
-#include "capture/entries.h"
+#include "hook/entries.h"
 
 enum { UNKNOWN_RESCAN_MS = 100 };
 
@@ -210,7 +210,7 @@ static bool is_layer(struct engine *engine, struct module *module)
 {
 	struct entries entries = {.module = module,
 				  .arch = engine->tracee.arch,
-				  .supplies = &engine->supplies};
+				  .externals = &engine->externals};
 	struct image_symbol symbol;
 
 	if (entries_find(&entries, "__libc_start_main", &symbol))

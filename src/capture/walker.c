@@ -118,7 +118,7 @@ static void row_supplied(struct walker *walker, struct module *module, uint64_t 
 			 struct row *ret)
 {
 	struct module_unwind *unwind = module->owner;
-	const struct row *row = supplies_row(walker->supplies, module, vaddr);
+	const struct row *row = externals_row(walker->externals, module, vaddr);
 
 	if (row) {
 		*ret = *row;
@@ -273,7 +273,7 @@ static int check_guess(struct walker *walker, struct module *module, uint64_t va
 		       const struct full_regs *before, struct full_regs *regs, uint64_t cfa,
 		       uint8_t *flags)
 {
-	const struct row *row = supplies_row(walker->supplies, module, vaddr);
+	const struct row *row = externals_row(walker->externals, module, vaddr);
 	const struct arch *arch = walker->tracee->arch;
 	int base;
 
@@ -304,7 +304,7 @@ static int step_all(struct walker *walker, struct module *module,
 	for (int told = arch->state_mask != 0, i = 0; i < 2 && failed == -ENOENT;
 	     i++, told ^= 1)
 		if (told)
-			failed = supplies_step(walker->supplies, module, arch, vaddr, memory,
+			failed = externals_step(walker->externals, module, arch, vaddr, memory,
 					       regs, cfa, flags);
 		else if (unwinder)
 			failed = unwinder_step(unwinder, place, memory, regs, cfa, flags);

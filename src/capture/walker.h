@@ -8,8 +8,8 @@
 #ifndef MEMTRACE_WALKER_H
 #define MEMTRACE_WALKER_H
 
-#include "capture/hooks.h"
 #include "elf/module.h"
+#include "hook/hooks.h"
 #include "region/walk.h"
 #include "tracer/tracee.h"
 #include "unwind/unwinder.h"
@@ -42,7 +42,7 @@ struct walker {
 	const struct maps *maps; /* tells what is code; NULL: everything may be */
 	const struct hooks *hooks;
 	const struct undo *undo;
-	const struct supplies *supplies;
+	const struct externals *externals;
 	const struct module *no_rows; /* met without a row, since the caller reset this */
 	struct walker_entry *cache;
 	uint32_t cache_len; /* a power of two; 0: not allocated yet */

@@ -17,10 +17,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "capture/entries.h"
 #include "capture/gather.h"
 #include "capture/walker.h"
 #include "cli/source.h"
+#include "hook/entries.h"
 #include "report/utf8.h"
 #include "tracer/doctor.h"
 
@@ -150,7 +150,7 @@ static void judge_unwind(struct inside *inside)
 			continue;
 		unwind = module_unwind_of(module, inside->tracee.arch);
 		if ((unwind && strcmp(unwind->from, "none")) ||
-		    supplies_find(inside->hooks.supplies, module))
+		    externals_find(inside->hooks.externals, module))
 			continue;
 		if (without++ < NAMED)
 			snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s",
@@ -167,7 +167,7 @@ static void judge_unwind(struct inside *inside)
 			       "compile with -fasynchronous-unwind-tables");
 }
 
-static void look_inside(pid_t pid, struct supplies *supplies, struct findings *findings)
+static void look_inside(pid_t pid, struct externals *externals, struct findings *findings)
 {
 	struct inside inside = {.findings = findings};
 	struct err err = {0};
@@ -176,7 +176,7 @@ static void look_inside(pid_t pid, struct supplies *supplies, struct findings *f
 
 	inside.tracee.pid = pid;
 	inside.tracee.arch = arch_native();
-	inside.hooks.supplies = supplies;
+	inside.hooks.externals = externals;
 	modules_init(&inside.modules, module_unwind_forget);
 	alive = tracee_alive(&inside.tracee);
 	rc = target_open(&inside.tracee.target, alive, &err);
@@ -205,7 +205,7 @@ struct help { /* what memtrace-fs gives to an attach */
 	struct words words;
 	struct source source;
 	struct gather *gather;
-	struct supplies supplies;
+	struct externals externals;
 	struct err err; /* why there is no server; code 0: there is one */
 };
 
@@ -224,12 +224,12 @@ static void help_open(struct help *help, const struct options *options)
 	if (source_connect(&help->source, program, true, &help->err))
 		return;
 	if (help->gather)
-		gather_ask(help->gather, help->source.resolver, NULL, &help->supplies);
+		gather_ask(help->gather, help->source.resolver, NULL, &help->externals);
 }
 
 static void help_close(struct help *help)
 {
-	supplies_deinit(&help->supplies);
+	externals_deinit(&help->externals);
 	gather_destroy(help->gather);
 	source_deinit(&help->source);
 }
@@ -279,7 +279,7 @@ int doctor_run(const struct options *options)
 	doctor_judge(&facts, DOCTOR_ALL, &findings);
 	help_open(&help, options);
 	if (options->pid && !findings_failed(&findings))
-		look_inside(options->pid, &help.supplies, &findings);
+		look_inside(options->pid, &help.externals, &findings);
 	if (!options->no_symbols)
 		judge_help(&help, &findings);
 	help_close(&help);

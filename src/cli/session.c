@@ -132,19 +132,19 @@ static void on_ready(struct session *s, const char *text)
 }
 
 /* What a module lacks, and the capture goes on with.  wanted: the one it has just met. */
-static void supply(struct session *s, const char *wanted)
+static void fetch_external(struct session *s, const char *wanted)
 {
-	struct supplies supplies = {0};
+	struct externals externals = {0};
 
 	if (!s->gather || !s->reporter.source.resolver || s->state >= LEAVING)
 		return;
 	gather_process(s->gather, capture_pid(s->capture));
 	words_begin(&s->words); /* what is waited for takes the line of a prompt */
-	gather_ask(s->gather, s->reporter.source.resolver, wanted, &supplies);
+	gather_ask(s->gather, s->reporter.source.resolver, wanted, &externals);
 	words_wait(&s->words, "");
 	words_end(&s->words);
-	if (supplies.len)
-		capture_supply(s->capture, &supplies);
+	if (externals.len)
+		capture_take_externals(s->capture, &externals);
 }
 
 /* memtrace-fs is there again, perhaps another one. */
@@ -152,7 +152,7 @@ static void on_connected(struct session *s)
 {
 	if (s->gather)
 		gather_forget(s->gather);
-	supply(s, NULL);
+	fetch_external(s, NULL);
 }
 
 static void on_notice(struct session *s, const struct notice *notice)
@@ -172,7 +172,7 @@ static void on_notice(struct session *s, const struct notice *notice)
 		on_ready(s, notice->text);
 		break;
 	case NOTICE_NO_ROWS:
-		supply(s, notice->text);
+		fetch_external(s, notice->text);
 		break;
 	case NOTICE_EXEC:
 		words_say(&s->words, "Process %d now runs %s; statistics begin anew",
@@ -320,7 +320,7 @@ static void run(struct session *s)
 
 /* Before the process is touched, and while Ctrl-C still ends us: finds memtrace-fs, and has
  * it say what the files of the process do not. */
-static void prepare(struct session *s, struct supplies *ret)
+static void prepare(struct session *s, struct externals *ret)
 {
 	const struct options *o = s->options;
 	const struct resolver_module *program = NULL;
@@ -343,12 +343,12 @@ static void prepare(struct session *s, struct supplies *ret)
 		gather_ask(s->gather, s->reporter.source.resolver, NULL, ret);
 }
 
-static int start(struct session *s, const struct supplies *supplies, struct err *err)
+static int start(struct session *s, const struct externals *externals, struct err *err)
 {
 	const struct options *o = s->options;
 	const struct capture_options wish = {
 		.depth = o->depth,
-		.supplies = *supplies,
+		.externals = *externals,
 		.stdin_null = o->interactive,
 		.mask = s->signals.original,
 		.record = o->record,
@@ -364,17 +364,17 @@ static int start(struct session *s, const struct supplies *supplies, struct err 
 
 static int begin(struct session *s, struct err *err)
 {
-	struct supplies supplies = {0};
+	struct externals externals = {0};
 	int rc = session_check_commands(s, err);
 
 	if (!rc)
 		rc = attach_check_proc(err);
 	if (rc)
 		return rc;
-	prepare(s, &supplies);
+	prepare(s, &externals);
 	rc = signals_init(&s->signals, s->options->program, err);
 	if (!rc)
-		rc = start(s, &supplies, err);
+		rc = start(s, &externals, err);
 	if (!rc)
 		leaver_start(&s->leaver, &s->signals, s->capture);
 	return rc;

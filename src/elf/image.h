@@ -97,7 +97,7 @@ int image_read(struct image *image, uint64_t vaddr, void *buf, size_t len);
 bool image_is_relocated(struct image *image, uint64_t vaddr);
 
 /* The end of a segment's slack: how many bytes behind vaddr + file_size up to the
- * page end are mapped from this segment alone.  See capture/slack.c. */
+ * page end are mapped from this segment alone.  See hook/padding.c. */
 
 /* Unwind sections; .bytes is NULL for what is not there.  Copied on first use. */
 const struct image_bytes *image_eh_frame_hdr(struct image *image); /* PT_GNU_EH_FRAME */

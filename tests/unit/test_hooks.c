@@ -16,10 +16,10 @@
 #include <link.h>
 #include <sys/auxv.h>
 
-#include "capture/heritage.h"
-#include "capture/hooks.h"
-#include "capture/plan.h"
 #include "child_case.h"
+#include "hook/hooks.h"
+#include "hook/plan.h"
+#include "hook/predecessor.h"
 #include "tracer/hide.h"
 #include "tracer/inside.h"
 
@@ -29,7 +29,7 @@ struct fixture {
 	struct maps maps;
 	struct modules modules;
 	struct hooks hooks;
-	struct supplies supplies; /* none */
+	struct externals externals; /* none */
 	struct undo *undo;
 	struct hook_notes notes;
 	size_t planned;
@@ -138,7 +138,7 @@ static int start(void **state)
 	if (failed)
 		fail_msg("%s", err.text);
 	f.hooks.signo = SIGURG;
-	f.hooks.supplies = &f.supplies;
+	f.hooks.externals = &f.externals;
 	f.before = exec_read(&f, &f.before_len);
 	*state = &f;
 	return 0;
@@ -227,7 +227,7 @@ static void put_back(struct fixture *f)
 	assert_int_equal(undo_run(f->undo, &f->tracee.target), 0);
 	assert_false(inside_any(&f->tracee, f->undo));
 	assert_int_equal(undo_wipe(f->undo, &f->tracee.target), 0);
-	heritage_wipe(&f->tracee, &f->modules, &f->maps);
+	predecessor_wipe(&f->tracee, &f->modules, &f->maps);
 	assert_untouched(f);
 }
 
@@ -497,7 +497,7 @@ static void another_hook_over_ours(void **state)
 	assert_int_equal(undo_wipe(f->undo, &f->tracee.target), 0);
 	hooks_clear(&f->hooks);
 	undo_clear(f->undo);
-	heritage_wipe(&f->tracee, &f->modules, &f->maps);
+	predecessor_wipe(&f->tracee, &f->modules, &f->maps);
 	/* Both are there, the stubs without effect. */
 	assert_int_equal(target_read(&f->tracee.target, at, bytes, f->tracee.arch->patch_len), 0);
 	assert_memory_equal(bytes, other, f->tracee.arch->patch_len);
@@ -546,7 +546,7 @@ static void what_a_predecessor_left(void **state)
 	put_back(f);
 }
 
-/* A function of this program whose name says nothing: it is known by a supply alone.  It begins
+/* A function of this program whose name says nothing: it is known by external data alone.  It begins
  * the text's last page, so that there is room behind it, whatever else is linked. */
 __attribute__((noinline, used, aligned(4096), section(".text_end"))) static unsigned
 nameless(unsigned n)
@@ -567,14 +567,14 @@ static void hook_nameless(struct fixture *f)
 	static char name[] = "calloc";
 	struct module *module = module_of_program(f);
 	taddr_t address = (taddr_t)(uintptr_t)nameless, state = arch_native()->state_mask;
-	struct supply supply = {.path = module->path, .build_id_len = module->build_id_len};
-	struct supply_symbol symbol = {name, (address & ~state) - module->bias, 0,
+	struct external external = {.path = module->path, .build_id_len = module->build_id_len};
+	struct external_symbol symbol = {name, (address & ~state) - module->bias, 0,
 				       (address & state) != 0};
 	bool found = false;
 
-	memcpy(supply.build_id, module->build_id, sizeof(supply.build_id));
-	assert_true(vec_push(&supply.symbols, symbol));
-	assert_true(vec_push(&f->supplies, &supply));
+	memcpy(external.build_id, module->build_id, sizeof(external.build_id));
+	assert_true(vec_push(&external.symbols, symbol));
+	assert_true(vec_push(&f->externals, &external));
 	plan(f, HOOK_ALL);
 	for (size_t i = 0; i < f->hooks.list.len; i++)
 		found |= f->hooks.list.at[i].address == (address & ~state);
@@ -582,8 +582,8 @@ static void hook_nameless(struct fixture *f)
 	apply(f);
 	hooks_clear(&f->hooks);
 	undo_clear(f->undo);
-	vec_deinit(&f->supplies);
-	vec_deinit(&supply.symbols);
+	vec_deinit(&f->externals);
+	vec_deinit(&external.symbols);
 }
 
 /* The one that follows has never heard of it. */
@@ -592,7 +592,7 @@ static void what_nobody_can_name(void **state)
 	struct fixture *f = *state;
 
 	hook_nameless(f);
-	heritage_wipe(&f->tracee, &f->modules, &f->maps);
+	predecessor_wipe(&f->tracee, &f->modules, &f->maps);
 	assert_untouched(f);
 }
 
@@ -641,7 +641,7 @@ static void a_patch_across_two_pieces(void **state)
 	distance = (uint32_t)(entry - at - sizeof(jump));
 	memcpy(jump + 1, &distance, sizeof(distance));
 	assert_int_equal(target_write(&f->tracee.target, at, jump, sizeof(jump)), 0);
-	heritage_wipe(&f->tracee, &f->modules, &f->maps);
+	predecessor_wipe(&f->tracee, &f->modules, &f->maps);
 	assert_untouched(f);
 }
 
@@ -654,11 +654,11 @@ static void what_nobody_can_put_back(void **state)
 	hook_nameless(f);
 	assert_true(stub_read(f, before));
 	module->file->open = false;
-	heritage_wipe(&f->tracee, &f->modules, &f->maps);
+	predecessor_wipe(&f->tracee, &f->modules, &f->maps);
 	module->file->open = true;
 	assert_true(stub_read(f, after));
 	assert_memory_equal(before, after, sizeof(before));
-	heritage_wipe(&f->tracee, &f->modules, &f->maps);
+	predecessor_wipe(&f->tracee, &f->modules, &f->maps);
 	assert_false(stub_read(f, after));
 	assert_untouched(f);
 }

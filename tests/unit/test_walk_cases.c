@@ -21,7 +21,7 @@
 #include "base/cursor.h"
 #include "base/pieces.h"
 #include "capture/case.h"
-#include "capture/supply.h"
+#include "unwind/external.h"
 
 #define CASES "tests/offline/cases"
 
@@ -30,7 +30,7 @@ enum { FRAMES = 512 };
 static struct loaded { /* a case, read */
 	struct walk_case c;
 	struct modules modules;
-	struct supplies supplies;
+	struct externals externals;
 	uint8_t stack[1 << 16];
 	frame_t frames[FRAMES];
 	size_t count;
@@ -113,18 +113,18 @@ static void take_module(const char *line, const char *folder)
 		take_image(module, folder, name);
 }
 
-static struct supply *supply_of(const struct module *module)
+static struct external *supply_of(const struct module *module)
 {
-	struct supply *supply = (struct supply *)supplies_find(&now.supplies, module);
+	struct external *external = (struct external *)externals_find(&now.externals, module);
 
-	if (supply)
-		return supply;
-	supply = calloc(1, sizeof(*supply));
-	supply->path = strdup(module->path);
-	memcpy(supply->build_id, module->build_id, sizeof(supply->build_id));
-	supply->build_id_len = module->build_id_len;
-	assert_true(vec_push(&now.supplies, supply));
-	return supply;
+	if (external)
+		return external;
+	external = calloc(1, sizeof(*external));
+	external->path = strdup(module->path);
+	memcpy(external->build_id, module->build_id, sizeof(external->build_id));
+	external->build_id_len = module->build_id_len;
+	assert_true(vec_push(&now.externals, external));
+	return external;
 }
 
 struct line_row {
@@ -239,7 +239,7 @@ static void load(const char *path)
 	fclose(text);
 	supply_rows();
 	now.c.modules = &now.modules;
-	now.c.supplies = &now.supplies;
+	now.c.externals = &now.externals;
 	now.c.stack = now.stack;
 	now.c.stack_len = file_read(stack, now.stack, sizeof(now.stack));
 	assert_true(now.has_source);
@@ -253,7 +253,7 @@ static void unload(void)
 		else if (now.modules.list.at[i]->source)
 			pieces_deinit((struct pieces *)now.modules.list.at[i]->source);
 	modules_deinit(&now.modules);
-	supplies_deinit(&now.supplies);
+	externals_deinit(&now.externals);
 }
 
 static void print(const char *what, const frame_t *frames, size_t count)

@@ -15,7 +15,7 @@
  * that lead into them are looked for, as far as its bytes are known.  One to the first
  * byte is refused too: it would pass the patch once more, with registers alive that
  * are not at a call.  A call to the first byte is just a call.  Branches from elsewhere
- * are looked for too, by capture/ways.c.
+ * are looked for too, by hook/ways.c.
  */
 #include "arch/x86_64/x86_64.h"
 

@@ -1,14 +1,14 @@
 /*
  * Entries: which of the functions that are looked for a module has, and where.
  *
- * By the file's own symbols, or by what we were told of it (supply.h).  A module whose code
+ * By the file's own symbols, or by what we were told of it (external.h).  A module whose code
  * is another machine's has none, whatever its symbols are called: a process may map such
  * files, and what is written there would be of the wrong kind.
  */
 #ifndef MEMTRACE_ENTRIES_H
 #define MEMTRACE_ENTRIES_H
 
-#include "capture/hooks.h"
+#include "hook/hooks.h"
 
 enum { ENTRIES_BASIC = 48 };
 
@@ -20,7 +20,7 @@ struct entries_basic {
 struct entries { /* of a module */
 	struct module *module;
 	const struct arch *arch; /* the process' */
-	const struct supplies *supplies;
+	const struct externals *externals;
 	/* Of entries_for_each(): may be told, with `arg`, what is left out that may allocate. */
 	void (*miss)(void *arg, const char *function, const char *reason);
 	void *arg;

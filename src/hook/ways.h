@@ -2,7 +2,7 @@
 #ifndef MEMTRACE_WAYS_H
 #define MEMTRACE_WAYS_H
 
-#include "capture/hooks.h"
+#include "hook/hooks.h"
 
 /*
  * Looks through a module's code, data and symbols for what leads into the displaced bytes of

@@ -1,12 +1,12 @@
 /* Places for pages of our own; see page.h. */
-#include "capture/page.h"
+#include "hook/page.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "capture/entries.h"
-#include "capture/room.h"
+#include "hook/entries.h"
+#include "hook/free_space.h"
 #include "tracer/pages.h"
 
 #define HEAP_GAP (1ull << 36)

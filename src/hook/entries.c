@@ -1,12 +1,12 @@
 /* Where a module's functions are; see entries.h. */
-#include "capture/entries.h"
+#include "hook/entries.h"
 
 #include <elf.h>
 #include <string.h>
 
-#include "capture/evidence.h"
-#include "capture/ifunc.h"
-#include "capture/plan.h"
+#include "hook/evidence.h"
+#include "hook/ifunc.h"
+#include "hook/plan.h"
 
 bool entries_are_of(const struct module *module, const struct arch *arch)
 {
@@ -19,7 +19,7 @@ bool entries_find(const struct entries *entries, const char *name, struct image_
 	if (!entries_are_of(entries->module, entries->arch))
 		return false;
 	return image_symbol_find(entries->module->image, name, ret) ||
-	       supplies_symbol(entries->supplies, entries->module, name, ret);
+	       externals_symbol(entries->externals, entries->module, name, ret);
 }
 
 /* The loader of glibc has a malloc for its own first moments; musl's loader is libc. */

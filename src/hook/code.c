@@ -12,12 +12,12 @@
  * Only what is known to be whole is displaced.  Behind the first byte that is not, the file
  * says what the function is: for the search for branches that lead back.
  */
-#include "capture/code.h"
+#include "hook/code.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "capture/heritage.h"
+#include "hook/predecessor.h"
 
 enum { CODE_MAX = 4096, SHORT_CODE = 16 };
 
@@ -82,7 +82,7 @@ static bool is_stub(struct tracee *tracee, const struct modules *modules,
 
 		if (slack_of(modules->mapped.at[i], maps, &slack) &&
 		    addr - slack.base < slack.room)
-			heritage_visit(tracee, &slack, leftover_covers, &search);
+			predecessor_visit(tracee, &slack, leftover_covers, &search);
 	}
 	return search.found;
 }

@@ -1,5 +1,5 @@
-/* Room for stubs behind a module's text; see slack.h. */
-#include "capture/slack.h"
+/* Room for stubs behind a module's text; see padding.h. */
+#include "hook/padding.h"
 
 #include <elf.h>
 #include <errno.h>

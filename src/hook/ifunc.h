@@ -9,7 +9,7 @@
 #ifndef MEMTRACE_IFUNC_H
 #define MEMTRACE_IFUNC_H
 
-#include "capture/entries.h"
+#include "hook/entries.h"
 
 enum { IFUNC_CHOICES = 16 };
 

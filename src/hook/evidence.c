@@ -1,11 +1,11 @@
 /* Is a function what its name says?  See evidence.h. */
-#include "capture/evidence.h"
+#include "hook/evidence.h"
 
 #include <elf.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "capture/plan.h"
+#include "hook/plan.h"
 
 enum { CODE = 256, CALLEES = 32, PLT_CODE = 16, FIRST_CODE = 9, DEEP = 3, VISITS = 64 };
 

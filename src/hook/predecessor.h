@@ -1,14 +1,14 @@
 /*
- * Heritage: what memtraces that were killed, guardian and all, left in the target.
+ * What predecessors, memtraces that were killed, guardian and all, left in the target.
  */
-#ifndef MEMTRACE_HERITAGE_H
-#define MEMTRACE_HERITAGE_H
+#ifndef MEMTRACE_PREDECESSOR_H
+#define MEMTRACE_PREDECESSOR_H
 
-#include "capture/hooks.h"
-#include "capture/slack.h"
+#include "hook/hooks.h"
+#include "hook/padding.h"
 
 /* Calls visit for every area of stubs that lies in a slack, until it returns true. */
-void heritage_visit(struct tracee *tracee, const struct slack *slack,
+void predecessor_visit(struct tracee *tracee, const struct slack *slack,
 		    bool (*visit)(void *arg, taddr_t begin, taddr_t end), void *arg);
 
 /*
@@ -18,13 +18,13 @@ void heritage_visit(struct tracee *tracee, const struct slack *slack,
  * unreachable, and so does, harmless, what is entered from code whose file can't be read:
  * *left.  0, or the error of tracee_stop().
  */
-int heritage_clear(struct tracee *tracee, const struct modules *modules,
+int predecessor_clear(struct tracee *tracee, const struct modules *modules,
 		   const struct maps *maps, void (*handle)(void *arg, struct stop *stop),
 		   void *arg, bool *left, struct err *err);
 
 /* The same at once, for all areas that nobody is in.  True: in some there is somebody, and they
  * stay.  The world stands. */
-bool heritage_wipe(struct tracee *tracee, const struct modules *modules,
+bool predecessor_wipe(struct tracee *tracee, const struct modules *modules,
 		   const struct maps *maps);
 
 #endif

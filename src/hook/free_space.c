@@ -1,7 +1,7 @@
-/* Free parts of a slack; see room.h. */
-#include "capture/room.h"
+/* Free parts of a slack; see free_space.h. */
+#include "hook/free_space.h"
 
-#include "capture/heritage.h"
+#include "hook/predecessor.h"
 #include "tracer/inside.h"
 
 enum { AREA_ALIGN = 16 };
@@ -38,7 +38,7 @@ bool room_free(const struct hooks *hooks, struct tracee *tracee, struct slack *s
 	struct taken taken = {.count = 0};
 	taddr_t base = slack->base, end = base + slack->room;
 
-	heritage_visit(tracee, slack, taken_note, &taken);
+	predecessor_visit(tracee, slack, taken_note, &taken);
 	for (size_t i = 0; i < hooks->areas.len; i++) {
 		const struct stub_area *area = &hooks->areas.at[i].area;
 

@@ -11,7 +11,7 @@
 #ifndef MEMTRACE_EVIDENCE_H
 #define MEMTRACE_EVIDENCE_H
 
-#include "capture/entries.h"
+#include "hook/entries.h"
 
 /* Is the function the allocator's, whose module has malloc and free? */
 bool evidence_is_allocators(const struct entries *entries, const struct function *function,

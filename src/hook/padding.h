@@ -9,8 +9,8 @@
  * Never the slack of a writable mapping (musl gives it to its malloc), nor of a
  * module that may be unmapped while others use it.
  */
-#ifndef MEMTRACE_SLACK_H
-#define MEMTRACE_SLACK_H
+#ifndef MEMTRACE_PADDING_H
+#define MEMTRACE_PADDING_H
 
 #include "elf/module.h"
 #include "tracer/tracee.h"

@@ -15,15 +15,15 @@
  * a tool that hooked the same function keeps a copy of a patch; and what a predecessor has
  * marked (undo.h).
  */
-#include "capture/heritage.h"
+#include "hook/predecessor.h"
 
 #include <elf.h>
 #include <errno.h>
 #include <string.h>
 #include <time.h>
 
-#include "capture/entries.h"
-#include "capture/page.h"
+#include "hook/entries.h"
+#include "hook/page.h"
 #include "tracer/inside.h"
 
 enum {
@@ -37,7 +37,7 @@ enum {
 	PAGE = 4096,	   /* no page is smaller */
 };
 
-void heritage_visit(struct tracee *tracee, const struct slack *slack,
+void predecessor_visit(struct tracee *tracee, const struct slack *slack,
 		    bool (*visit)(void *arg, taddr_t begin, taddr_t end), void *arg)
 {
 	const struct arch *arch = tracee->arch;
@@ -62,7 +62,7 @@ struct patch { /* of a predecessor */
 	uint8_t original[PATCH]; /* by the file */
 };
 
-struct heritage {
+struct predecessor {
 	struct tracee *tracee;
 	const struct modules *modules;
 	const struct maps *maps;
@@ -78,7 +78,7 @@ struct heritage {
 
 static bool area_note(void *arg, taddr_t begin, taddr_t end)
 {
-	struct heritage *h = arg;
+	struct predecessor *h = arg;
 	uint32_t held = 0;
 
 	if (target_read(&h->tracee->target, begin + UNDO_HELD_AT, &held, sizeof(held)))
@@ -91,14 +91,14 @@ static bool area_note(void *arg, taddr_t begin, taddr_t end)
 
 static void page_note(void *arg, const struct slack *slack)
 {
-	struct heritage *h = arg;
+	struct predecessor *h = arg;
 
 	h->home = HOME_PAGE;
 	if (h->count < RANGES)
-		heritage_visit(h->tracee, slack, area_note, h);
+		predecessor_visit(h->tracee, slack, area_note, h);
 }
 
-static void areas_find(struct heritage *h)
+static void areas_find(struct predecessor *h)
 {
 	page_visit(h->tracee, h->maps, page_note, h);
 	for (size_t i = 0; i < h->modules->mapped.len && h->count < RANGES; i++) {
@@ -108,12 +108,12 @@ static void areas_find(struct heritage *h)
 		    !slack_of(h->modules->mapped.at[i], h->maps, &slack))
 			continue;
 		h->home = slack.home;
-		heritage_visit(h->tracee, &slack, area_note, h);
+		predecessor_visit(h->tracee, &slack, area_note, h);
 	}
 }
 
 /* The area that code at `at` jumps into, as an index; h->count: none. */
-static size_t area_entered(const struct heritage *h, const uint8_t *code, taddr_t at)
+static size_t area_entered(const struct predecessor *h, const uint8_t *code, taddr_t at)
 {
 	const struct arch *arch = h->tracee->arch;
 
@@ -129,7 +129,7 @@ static size_t area_entered(const struct heritage *h, const uint8_t *code, taddr_
 }
 
 /* The area that the word at `bytes` is an address in, which a jump may take from there. */
-static size_t area_named(const struct heritage *h, const uint8_t *bytes)
+static size_t area_named(const struct predecessor *h, const uint8_t *bytes)
 {
 	uint64_t word = 0;
 
@@ -140,7 +140,7 @@ static size_t area_named(const struct heritage *h, const uint8_t *bytes)
 	return h->count;
 }
 
-static void area_wipe(const struct heritage *h, size_t i)
+static void area_wipe(const struct predecessor *h, size_t i)
 {
 	struct slack slack = {.base = h->ranges[i].begin + 1, .home = h->homes[i]};
 	size_t len = (size_t)(h->ranges[i].end - slack.base);
@@ -155,7 +155,7 @@ static void area_wipe(const struct heritage *h, size_t i)
 
 /* The file's bytes come back where nobody is inside and nothing leads to; the others are
  * kept in mind.  Returns how many of those will be left some day. */
-static size_t areas_wipe(struct heritage *h)
+static size_t areas_wipe(struct predecessor *h)
 {
 	bool nobody = !inside_ranges(h->tracee, h->ranges, h->count, true);
 	size_t kept = 0, waiting = 0;
@@ -177,7 +177,7 @@ static size_t areas_wipe(struct heritage *h)
 
 /* ---- patches ----------------------------------------------------------- */
 
-static bool is_within(const struct heritage *h, taddr_t at)
+static bool is_within(const struct predecessor *h, taddr_t at)
 {
 	for (size_t i = 0; i < h->count; i++)
 		if (at > h->ranges[i].begin && at < h->ranges[i].end)
@@ -196,7 +196,7 @@ static bool is_relocated(struct image *image, uint64_t vaddr, uint32_t len)
 
 /* there: len bytes of code as they are; file: as they should be but for the image's
  * relocations, or NULL: nobody knows. */
-static void piece_search(struct heritage *h, taddr_t begin, const uint8_t *there,
+static void piece_search(struct predecessor *h, taddr_t begin, const uint8_t *there,
 			 const uint8_t *file, struct image *image, taddr_t bias, size_t len)
 {
 	uint32_t patch_len = h->tracee->arch->patch_len;
@@ -224,7 +224,7 @@ static void piece_search(struct heritage *h, taddr_t begin, const uint8_t *there
 }
 
 /* image: by which the code is loaded with this bias; NULL: its file can't be read. */
-static void code_search(struct heritage *h, struct image *image, taddr_t bias, taddr_t begin,
+static void code_search(struct predecessor *h, struct image *image, taddr_t bias, taddr_t begin,
 			taddr_t end)
 {
 	uint32_t overlap = h->tracee->arch->patch_len - 1; /* a patch may lie across */
@@ -250,7 +250,7 @@ static void code_search(struct heritage *h, struct image *image, taddr_t bias, t
 	free(file);
 }
 
-static void mappings_search(struct heritage *h, const struct module *module)
+static void mappings_search(struct predecessor *h, const struct module *module)
 {
 	for (size_t i = 0; i < h->maps->list.len; i++) {
 		const struct mapping *mapping = &h->maps->list.at[i];
@@ -261,7 +261,7 @@ static void mappings_search(struct heritage *h, const struct module *module)
 	}
 }
 
-static void module_search(struct heritage *h, struct module *module)
+static void module_search(struct predecessor *h, struct module *module)
 {
 	const struct image_segment *segments;
 	size_t count = 0;
@@ -283,7 +283,7 @@ static void module_search(struct heritage *h, struct module *module)
 }
 
 /* Code that is no module's: nobody knows what it should be. */
-static void others_search(struct heritage *h)
+static void others_search(struct predecessor *h)
 {
 	for (size_t i = 0; i < h->maps->list.len; i++) {
 		const struct mapping *mapping = &h->maps->list.at[i];
@@ -294,7 +294,7 @@ static void others_search(struct heritage *h)
 }
 
 /* Reads all code, which takes a millisecond per megabyte; the target may run. */
-static void patches_find(struct heritage *h)
+static void patches_find(struct predecessor *h)
 {
 	if (h->count)
 		others_search(h);
@@ -304,7 +304,7 @@ static void patches_find(struct heritage *h)
 }
 
 /* The file's bytes come back.  The world stands. */
-static void patches_restore(struct heritage *h)
+static void patches_restore(struct predecessor *h)
 {
 	uint32_t len = h->tracee->arch->patch_len;
 	uint8_t there[PATCH];
@@ -325,11 +325,11 @@ static void patches_restore(struct heritage *h)
 
 /* ---- all --------------------------------------------------------------- */
 
-int heritage_clear(struct tracee *tracee, const struct modules *modules,
+int predecessor_clear(struct tracee *tracee, const struct modules *modules,
 		   const struct maps *maps, void (*handle)(void *arg, struct stop *stop),
 		   void *arg, bool *left, struct err *err)
 {
-	struct heritage h = {.tracee = tracee, .modules = modules, .maps = maps};
+	struct predecessor h = {.tracee = tracee, .modules = modules, .maps = maps};
 	size_t waiting;
 	int rc = 0;
 
@@ -355,10 +355,10 @@ int heritage_clear(struct tracee *tracee, const struct modules *modules,
 	return rc;
 }
 
-bool heritage_wipe(struct tracee *tracee, const struct modules *modules,
+bool predecessor_wipe(struct tracee *tracee, const struct modules *modules,
 		   const struct maps *maps)
 {
-	struct heritage h = {.tracee = tracee, .modules = modules, .maps = maps};
+	struct predecessor h = {.tracee = tracee, .modules = modules, .maps = maps};
 	bool stays;
 
 	areas_find(&h);

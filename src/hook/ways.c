@@ -15,7 +15,7 @@
  * libc) and finds too much; what it found is decoded again from the symbol in front of it.
  * Exceptions don't land there: a landing pad lies behind a call.
  */
-#include "capture/ways.h"
+#include "hook/ways.h"
 
 #include <elf.h>
 #include <errno.h>

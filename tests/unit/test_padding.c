@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "capture/slack.h"
+#include "hook/padding.h"
 
 /* ---- real ones --------------------------------------------------------------- */
 

@@ -1,9 +1,9 @@
 /* Room for new stubs in a module's slack: what nobody uses of it. */
-#ifndef MEMTRACE_ROOM_H
-#define MEMTRACE_ROOM_H
+#ifndef MEMTRACE_FREE_SPACE_H
+#define MEMTRACE_FREE_SPACE_H
 
-#include "capture/hooks.h"
-#include "capture/slack.h"
+#include "hook/hooks.h"
+#include "hook/padding.h"
 
 /*
  * The largest free part of a module's slack: beside our own areas, written or not yet, and

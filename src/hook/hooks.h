@@ -12,13 +12,13 @@
 
 #include "arch/arch.h"
 #include "base/vec.h"
-#include "capture/code.h"
-#include "capture/place.h"
-#include "capture/supply.h"
 #include "elf/module.h"
+#include "hook/code.h"
+#include "hook/place.h"
 #include "region/frame.h"
 #include "tracer/tracee.h"
 #include "tracer/undo.h"
+#include "unwind/external.h"
 
 /* What a call means for the heap. */
 enum call {
@@ -92,7 +92,7 @@ struct hooks {
 	taddr_t loader_state; /* address of _r_debug.r_state; 0: unknown */
 	bool hard; /* traps are break instructions: a seccomp filter forbids the others */
 	int signo; /* of the soft trap */
-	const struct supplies *supplies; /* functions that modules don't name themselves */
+	const struct externals *externals; /* functions that modules don't name themselves */
 	bool allocators;		 /* any allocation function was found */
 };
 

@@ -3,21 +3,21 @@
  *
  * Only code that is known to be whole is displaced (code.h).  The patch of a predecessor that
  * was killed, known by where it jumps to (an area with our magic), is simply written over;
- * room that is still in use is passed over (heritage.h wipes it when nobody is inside).
+ * room that is still in use is passed over (predecessor.h wipes it when nobody is inside).
  *
  * The target runs meanwhile, and changes: what a plan relies on goes with it (hook.code,
  * area.old, and their places), and is looked at again before it is applied.
  */
-#include "capture/plan.h"
+#include "hook/plan.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "capture/entries.h"
-#include "capture/heritage.h"
-#include "capture/page.h"
-#include "capture/room.h"
-#include "capture/ways.h"
+#include "hook/entries.h"
+#include "hook/free_space.h"
+#include "hook/page.h"
+#include "hook/predecessor.h"
+#include "hook/ways.h"
 
 struct planning {
 	struct hooks *hooks;
@@ -35,7 +35,7 @@ struct planning {
 static struct entries entries_of(const struct planning *p, struct module *module)
 {
 	return (struct entries){
-		.module = module, .arch = p->tracee->arch, .supplies = p->hooks->supplies};
+		.module = module, .arch = p->tracee->arch, .externals = p->hooks->externals};
 }
 
 static bool seen_before(const struct hooks *hooks, uint32_t instance)

@@ -1,5 +1,5 @@
 /* What a resolver chooses from; see ifunc.h. */
-#include "capture/ifunc.h"
+#include "hook/ifunc.h"
 
 #include <elf.h>
 

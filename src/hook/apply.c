@@ -16,8 +16,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "capture/hooks.h"
-#include "capture/page.h"
+#include "hook/hooks.h"
+#include "hook/page.h"
 #include "tracer/inside.h"
 
 static struct hook *unapplied_covering(struct hooks *hooks, taddr_t pc)

@@ -8,8 +8,8 @@
 #ifndef MEMTRACE_PAGE_H
 #define MEMTRACE_PAGE_H
 
-#include "capture/hooks.h"
-#include "capture/slack.h"
+#include "hook/hooks.h"
+#include "hook/padding.h"
 
 struct page_search {
 	struct hooks *hooks;

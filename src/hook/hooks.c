@@ -4,13 +4,13 @@
  * The table of names is the whole knowledge of what an allocator offers.  Aliases
  * at one address are one hook, under the first name of the table.
  */
-#include "capture/hooks.h"
+#include "hook/hooks.h"
 
 #include <signal.h>
 #include <string.h>
 
-#include "capture/plan.h"
-#include "capture/slack.h"
+#include "hook/padding.h"
+#include "hook/plan.h"
 
 /*
  * operator new of an allocator of its own may throw, and the C++ unwinder must not

@@ -2,7 +2,7 @@
 #ifndef MEMTRACE_PLAN_H
 #define MEMTRACE_PLAN_H
 
-#include "capture/hooks.h"
+#include "hook/hooks.h"
 
 /* The names that are looked for. */
 const struct function *hooks_functions(bool loader, size_t *count);
