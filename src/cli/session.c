@@ -41,7 +41,7 @@ void session_leave(struct session *s)
 	memset(s->due, 0, sizeof(s->due));
 	if (s->console)
 		console_stop(s->console);
-	leaver_detach(s->capture);
+	detacher_detach(s->capture);
 }
 
 static void on_line(void *arg, const char *line)
@@ -116,7 +116,7 @@ static void on_ready(struct session *s, const char *text)
 	s->due[TIMER_SLOW] = 0;
 	s->due[TIMER_DURATION] = o->duration_ms ? session_now_ms() + o->duration_ms : 0;
 	if (o->duration_ms)
-		leaver_set_timer(&s->leaver, o->duration_ms);
+		detacher_set_timer(&s->detacher, o->duration_ms);
 	begin_names(s);
 	for (size_t i = 0; i < o->commands.len && s->state == RUNNING; i++) {
 		if (!session_command(s, o->commands.at[i]))
@@ -376,7 +376,7 @@ static int begin(struct session *s, struct err *err)
 	if (!rc)
 		rc = start(s, &externals, err);
 	if (!rc)
-		leaver_start(&s->leaver, &s->signals, s->capture);
+		detacher_start(&s->detacher, &s->signals, s->capture);
 	return rc;
 }
 
@@ -390,14 +390,14 @@ static bool is_wanted(void *arg)
 
 	if (s->state != RUNNING || !source_is_remote(&s->reporter.source))
 		return false;
-	return atomic_load(&s->leaver.left) || (due && session_now_ms() >= due) ||
+	return atomic_load(&s->detacher.left) || (due && session_now_ms() >= due) ||
 	       poll(&input, 1, 0) > 0;
 }
 
 int session_run(const struct options *options)
 {
 	struct session s = {
-		.options = options, .leaver = {.end = -1, .timer = -1}, .feeding = -1};
+		.options = options, .detacher = {.end = -1, .timer = -1}, .feeding = -1};
 	struct err err;
 	int status = 1;
 

@@ -53,7 +53,7 @@ static int wait_for(struct session *s, uint64_t ms)
 {
 	s->waiting = true;
 	s->due[TIMER_WAIT] = session_now_ms() + ms;
-	leaver_output_end(&s->leaver); /* here Ctrl-C is taken at once */
+	detacher_output_end(&s->detacher); /* here Ctrl-C is taken at once */
 	while (s->waiting && s->state == RUNNING)
 		session_step(s);
 	s->waiting = false;
@@ -114,8 +114,8 @@ static struct report_options console_defaults(const struct session *s)
 	struct report_options defaults = reporter_options(&s->reporter);
 
 	defaults.format = REPORT_TEXT;
-	defaults.cancelled = leaver_is_cancelled;
-	defaults.cancelled_arg = (void *)&s->leaver;
+	defaults.cancelled = detacher_is_cancelled;
+	defaults.cancelled_arg = (void *)&s->detacher;
 	return defaults;
 }
 
@@ -184,10 +184,10 @@ bool session_command(struct session *s, const char *line)
 	bool cancellable = session_has_user(s);
 
 	if (cancellable)
-		leaver_output_begin(&s->leaver);
+		detacher_output_begin(&s->detacher);
 	if (!rc)
 		rc = answer(s, &call, &err);
-	if (cancellable && leaver_output_end(&s->leaver)) {
+	if (cancellable && detacher_output_end(&s->detacher)) {
 		words_say(&s->words, "Cancelled");
 		return false;
 	}

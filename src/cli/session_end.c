@@ -64,7 +64,7 @@ int session_finish(struct session *s)
 	if (s->console)
 		console_stop(s->console);
 	s->words.console = NULL;
-	leaver_stop(&s->leaver);
+	detacher_stop(&s->detacher);
 	session_take_leave(s); /* taken after the last look */
 	signals_release(&s->signals);
 	tell_ending(s);

@@ -6,7 +6,7 @@
 #include "capture/gather.h"
 #include "cli/commands.h"
 #include "cli/console.h"
-#include "cli/leaver.h"
+#include "cli/detacher.h"
 #include "cli/options.h"
 #include "cli/reporter.h"
 #include "cli/signals.h"
@@ -30,7 +30,7 @@ struct session {
 	const struct options *options;
 	struct words words;
 	struct signals signals;
-	struct leaver leaver;
+	struct detacher detacher;
 	struct reporter reporter;
 	struct gather *gather; /* what modules lack; NULL: names are not wanted */
 	struct capture *capture;
@@ -59,7 +59,7 @@ void session_leave(struct session *s);
 void session_signal(struct session *s, const struct signal_event *event);
 /* Looks again whether the terminal is ours. */
 void session_resume(struct session *s);
-/* The signal that the leaver took, if it did: as if it had come here. */
+/* The signal that the detacher took, if it did: as if it had come here. */
 void session_take_leave(struct session *s);
 
 /* One line of the console or of -x.  False: it failed, and that was said. */

@@ -76,7 +76,7 @@ static void attend(struct session *s, pid_t pid, const char *text, size_t len)
 {
 	bool ended = false;
 
-	leaver_output_end(&s->leaver); /* here signals are taken at once */
+	detacher_output_end(&s->detacher); /* here signals are taken at once */
 	s->in_shell = true;
 	words_hold(&s->words);
 	while (!ended && s->state == RUNNING) {

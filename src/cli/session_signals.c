@@ -11,7 +11,7 @@ void session_take_leave(struct session *s)
 {
 	struct signal_event event;
 
-	while (leaver_next(&s->leaver, &event)) {
+	while (detacher_next(&s->detacher, &event)) {
 		if (event.wish == SIGNAL_LEAVE_SICK)
 			s->left_by = event.signo;
 		session_leave(s);
@@ -20,7 +20,7 @@ void session_take_leave(struct session *s)
 
 /*
  * Ctrl-C.  Hours may be in the capture, so at a terminal it first ends what is smaller: output
- * (leaver.h), a `wait`, a half-typed line; and then it takes two.
+ * (detacher.h), a `wait`, a half-typed line; and then it takes two.
  */
 static void on_interrupt(struct session *s)
 {
