@@ -19,7 +19,7 @@
 
 #include "capture/gather.h"
 #include "capture/walker.h"
-#include "cli/source.h"
+#include "cli/server_link.h"
 #include "hook/entries.h"
 #include "report/utf8.h"
 #include "tracer/doctor.h"
@@ -203,7 +203,7 @@ static void look_inside(pid_t pid, struct externals *externals, struct findings 
 
 struct help { /* what memtrace-fs gives to an attach */
 	struct words words;
-	struct source source;
+	struct server_link link;
 	struct gather *gather;
 	struct externals externals;
 	struct err err; /* why there is no server; code 0: there is one */
@@ -214,24 +214,24 @@ static void help_open(struct help *help, const struct options *options)
 	const struct resolver_module *program = NULL;
 
 	words_init(&help->words, stdout, true);
-	source_init(&help->source, options, &help->words);
+	server_link_init(&help->link, options, &help->words);
 	if (options->no_symbols)
 		return;
 	if (options->pid && gather_create(&help->gather, NULL) == 0) {
 		gather_process(help->gather, options->pid);
 		program = gather_main(help->gather);
 	}
-	if (source_connect(&help->source, program, true, &help->err))
+	if (server_link_connect(&help->link, program, true, &help->err))
 		return;
 	if (help->gather)
-		gather_ask(help->gather, help->source.resolver, NULL, &help->externals);
+		gather_ask(help->gather, help->link.resolver, NULL, &help->externals);
 }
 
 static void help_close(struct help *help)
 {
 	externals_deinit(&help->externals);
 	gather_destroy(help->gather);
-	source_deinit(&help->source);
+	server_link_deinit(&help->link);
 }
 
 static void judge_help(const struct help *help, struct findings *findings)

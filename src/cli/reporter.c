@@ -22,7 +22,7 @@ void reporter_connect(struct reporter *reporter, const struct resolver_module *p
 		      bool needed)
 {
 	if (!reporter->options->no_symbols)
-		source_open(&reporter->source, program, needed);
+		server_link_open(&reporter->link, program, needed);
 }
 
 static void link_read(int pid, const char *name, char ret[256])
@@ -53,10 +53,10 @@ static bool is_elsewhere(int pid)
 
 void reporter_introduce(struct reporter *reporter, const struct snapshot *snapshot)
 {
-	struct resolver *resolver = reporter->source.resolver;
+	struct resolver *resolver = reporter->link.resolver;
 
 	/* with --debuginfod it would begin to download for modules nobody asks about */
-	if (!resolver || source_is_remote(&reporter->source) || reporter->options->debuginfod ||
+	if (!resolver || server_link_is_remote(&reporter->link) || reporter->options->debuginfod ||
 	    !is_elsewhere(snapshot->pid))
 		return;
 	for (size_t i = 0; i < snapshot->module_count; i++) {
@@ -96,7 +96,7 @@ void reporter_init(struct reporter *reporter, const struct options *options,
 		   struct words *words)
 {
 	*reporter = (struct reporter){.options = options, .words = words, .output_fd = -1};
-	source_init(&reporter->source, options, words);
+	server_link_init(&reporter->link, options, words);
 	if (options->output)
 		open_output(reporter);
 }
@@ -108,7 +108,7 @@ void reporter_deinit(struct reporter *reporter)
 	if (reporter->output_ours)
 		unlink(reporter->options->output);
 	resolver_destroy(reporter->local);
-	source_deinit(&reporter->source);
+	server_link_deinit(&reporter->link);
 	dynsym_destroy(reporter->dynsym);
 }
 
@@ -136,7 +136,7 @@ struct report_options reporter_options(const struct reporter *reporter)
 static struct resolver *local(struct reporter *reporter)
 {
 	const struct resolver_options options = {.say = words_wait, .say_arg = reporter->words};
-	bool remote = reporter->source.resolver && source_is_remote(&reporter->source);
+	bool remote = reporter->link.resolver && server_link_is_remote(&reporter->link);
 
 	if (remote && !reporter->local_tried)
 		(void)resolver_start(&options, &reporter->local, NULL);
@@ -148,7 +148,7 @@ static int write_to(struct reporter *reporter, const struct snapshot *snapshot,
 		    const struct report_options *options, FILE *out, struct err *err)
 {
 	struct report_names names = {.symbol = dynsym_symbol, .arg = reporter->dynsym};
-	struct resolver *resolver = reporter->source.resolver;
+	struct resolver *resolver = reporter->link.resolver;
 	struct report_options how = *options;
 	int rc;
 
@@ -166,13 +166,13 @@ int reporter_write(struct reporter *reporter, const struct snapshot *snapshot,
 {
 	int rc = write_to(reporter, snapshot, options, reporter->words->out, err);
 
-	source_tell(&reporter->source);
+	server_link_tell(&reporter->link);
 	return rc;
 }
 
 int reporter_modules(struct reporter *reporter, const struct snapshot *snapshot)
 {
-	return report_modules(snapshot, reporter->source.resolver, reporter->words->out);
+	return report_modules(snapshot, reporter->link.resolver, reporter->words->out);
 }
 
 /* 0, or -errno with the file as far as it went. */
@@ -203,11 +203,11 @@ bool reporter_finish(struct reporter *reporter, const struct snapshot *snapshot)
 	int rc;
 
 	if (snapshot->context_count)
-		source_await(&reporter->source);
+		server_link_await(&reporter->link);
 	if (reporter->output_fd >= 0) {
 		if (!write_output(reporter, snapshot, &options, &err)) {
 			reporter->output_ours = false; /* now it is the user's */
-			source_tell(&reporter->source);
+			server_link_tell(&reporter->link);
 			return true;
 		}
 		reporter->output_failed = true;

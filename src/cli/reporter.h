@@ -6,7 +6,7 @@
 #define MEMTRACE_REPORTER_H
 
 #include "cli/options.h"
-#include "cli/source.h"
+#include "cli/server_link.h"
 #include "cli/words.h"
 #include "heap/snapshot.h"
 #include "report/report.h"
@@ -14,9 +14,9 @@
 struct reporter {
 	const struct options *options;
 	struct words *words;
-	struct source source;
+	struct server_link link;
 	struct dynsym *dynsym;
-	struct resolver *local; /* of this machine, where the source is another; or NULL */
+	struct resolver *local; /* of this machine, where the server is another; or NULL */
 	bool local_tried;
 	int output_fd;	    /* of --output; -1: none, or it can't be opened */
 	bool output_failed; /* said already; the report goes to stderr */
@@ -29,7 +29,7 @@ void reporter_init(struct reporter *reporter, const struct options *options,
 /* A file that --output made and that got no report is removed again. */
 void reporter_deinit(struct reporter *reporter);
 
-/* Connects with memtrace-fs (unless --no-symbols): see source_open(). */
+/* Connects with memtrace-fs (unless --no-symbols): see server_link_open(). */
 void reporter_connect(struct reporter *reporter, const struct resolver_module *program,
 		      bool needed);
 

@@ -136,11 +136,11 @@ static void fetch_external(struct session *s, const char *wanted)
 {
 	struct externals externals = {0};
 
-	if (!s->gather || !s->reporter.source.resolver || s->state >= LEAVING)
+	if (!s->gather || !s->reporter.link.resolver || s->state >= LEAVING)
 		return;
 	gather_process(s->gather, capture_pid(s->capture));
 	words_begin(&s->words); /* what is waited for takes the line of a prompt */
-	gather_ask(s->gather, s->reporter.source.resolver, wanted, &externals);
+	gather_ask(s->gather, s->reporter.link.resolver, wanted, &externals);
 	words_wait(&s->words, "");
 	words_end(&s->words);
 	if (externals.len)
@@ -217,7 +217,7 @@ static void on_timer(struct session *s, enum session_timer timer)
 		session_resume(s);
 		break;
 	case TIMER_RETRY:
-		if (source_retry(&s->reporter.source))
+		if (server_link_retry(&s->reporter.link))
 			on_connected(s);
 		break;
 	case TIMER_WAIT:
@@ -229,15 +229,15 @@ static void on_timer(struct session *s, enum session_timer timer)
 }
 
 /* The connection with memtrace-fs between questions. */
-static void watch_source(struct session *s, bool readable)
+static void watch_server(struct session *s, bool readable)
 {
-	struct source *source = &s->reporter.source;
+	struct server_link *link = &s->reporter.link;
 
-	if (readable && source_event(source))
+	if (readable && server_link_event(link))
 		on_connected(s);
-	source_tell(source);
+	server_link_tell(link);
 	if (!s->due[TIMER_RETRY] && s->state < LEAVING) {
-		unsigned pause = source_pause(source);
+		unsigned pause = server_link_pause(link);
 		s->due[TIMER_RETRY] = pause ? session_now_ms() + pause : 0;
 	}
 }
@@ -279,7 +279,7 @@ static short step(struct session *s, bool input)
 		{capture_fd(s->capture), POLLIN, 0},
 		{s->signals.fd, POLLIN, 0},
 		{s->console && input ? console_fd(s->console) : -1, POLLIN, 0},
-		{source_fd(&s->reporter.source), POLLIN, 0},
+		{server_link_fd(&s->reporter.link), POLLIN, 0},
 		{s->feeding, POLLOUT, 0},
 	};
 
@@ -289,7 +289,7 @@ static short step(struct session *s, bool input)
 		session_signal(s, &event);
 	while (s->state != ENDED && capture_next(s->capture, &notice))
 		on_notice(s, &notice);
-	watch_source(s, fds[3].revents);
+	watch_server(s, fds[3].revents);
 	run_timers(s);
 	return fds[2].revents;
 }
@@ -339,8 +339,8 @@ static void prepare(struct session *s, struct externals *ret)
 		return;
 	}
 	reporter_connect(&s->reporter, program, s->gather && gather_lacks(s->gather));
-	if (s->gather && s->reporter.source.resolver)
-		gather_ask(s->gather, s->reporter.source.resolver, NULL, ret);
+	if (s->gather && s->reporter.link.resolver)
+		gather_ask(s->gather, s->reporter.link.resolver, NULL, ret);
 }
 
 static int start(struct session *s, const struct externals *externals, struct err *err)
@@ -388,7 +388,7 @@ static bool is_wanted(void *arg)
 	uint64_t due = s->due[TIMER_DURATION];
 	struct pollfd input = {s->console ? console_fd(s->console) : -1, POLLIN, 0};
 
-	if (s->state != RUNNING || !source_is_remote(&s->reporter.source))
+	if (s->state != RUNNING || !server_link_is_remote(&s->reporter.link))
 		return false;
 	return atomic_load(&s->detacher.left) || (due && session_now_ms() >= due) ||
 	       poll(&input, 1, 0) > 0;
@@ -403,8 +403,8 @@ int session_run(const struct options *options)
 
 	words_init(&s.words, options->pid ? stdout : stderr, options->quiet);
 	reporter_init(&s.reporter, options, &s.words);
-	s.reporter.source.enough = is_wanted;
-	s.reporter.source.enough_arg = &s;
+	s.reporter.link.enough = is_wanted;
+	s.reporter.link.enough_arg = &s;
 	if (begin(&s, &err)) {
 		words_warn(&s.words, "%s", err.text);
 	} else {

@@ -9,15 +9,15 @@
  *
  * A child that died stays dead.  The capture knows nothing of all this.
  */
-#ifndef MEMTRACE_SOURCE_H
-#define MEMTRACE_SOURCE_H
+#ifndef MEMTRACE_SERVER_LINK_H
+#define MEMTRACE_SERVER_LINK_H
 
 #include "cli/options.h"
 #include "cli/words.h"
 #include "symbols/endpoint.h"
 #include "symbols/resolver.h"
 
-struct source {
+struct server_link {
 	const struct options *options;
 	struct words *words;
 	struct resolver
@@ -27,39 +27,41 @@ struct source {
 	int listener; /* -l; -1: none */
 	bool lost_told;
 	unsigned pause_ms;
-	bool (*enough)(void *arg); /* resolver_options: set after source_init(), or NULL */
+	bool (*enough)(void *arg); /* resolver_options: set after server_link_init(), or NULL */
 	void *enough_arg;
 };
 
-void source_init(struct source *source, const struct options *options, struct words *words);
-void source_deinit(struct source *source);
+void server_link_init(struct server_link *link, const struct options *options,
+		      struct words *words);
+void server_link_deinit(struct server_link *link);
 
-/* As source_open(), with the reason when there is no server: 0 or -errno. */
-int source_connect(struct source *source, const struct resolver_module *program, bool needed,
-		   struct err *err);
+/* As server_link_open(), with the reason when there is no server: 0 or -errno. */
+int server_link_connect(struct server_link *link, const struct resolver_module *program,
+			bool needed, struct err *err);
 
 /*
  * Connects, and says what it does.  Of several servers the first that has the program's
  * file is taken; program may be NULL.  Without a server the session goes on: that is said.
  * One that is to call us is waited for only if it is needed for more than names.
  */
-void source_open(struct source *source, const struct resolver_module *program, bool needed);
+void server_link_open(struct server_link *link, const struct resolver_module *program,
+		      bool needed);
 
 /* On another machine, as far as we know: it can't open this one's files. */
-bool source_is_remote(const struct source *source);
+bool server_link_is_remote(const struct server_link *link);
 
 /* To be polled for reading between questions; -1: nothing to wait for. */
-int source_fd(const struct source *source);
+int server_link_fd(const struct server_link *link);
 /* It is readable: a server has gone, or calls.  True: there is a new connection. */
-bool source_event(struct source *source);
+bool server_link_event(struct server_link *link);
 
 /* Says, once, that the server was lost. */
-void source_tell(struct source *source);
-/* How many ms to wait before the next source_retry(): 0: there is nothing to retry. */
-unsigned source_pause(struct source *source);
+void server_link_tell(struct server_link *link);
+/* How many ms to wait before the next server_link_retry(): 0: there is nothing to retry. */
+unsigned server_link_pause(struct server_link *link);
 /* Calls again.  True: connected. */
-bool source_retry(struct source *source);
+bool server_link_retry(struct server_link *link);
 /* The last chance to have names: calls again, or waits for a call. */
-void source_await(struct source *source);
+void server_link_await(struct server_link *link);
 
 #endif
