@@ -75,7 +75,7 @@ static void *detacher_main(void *arg)
 		if (fds[0].revents || (!cancelled && ends_within(detacher, PATIENCE_MS)))
 			return NULL;
 		if (signals_take_leave(detacher->signals, &event)) {
-			if (event.wish == SIGNAL_INTERRUPT && (cancelled || cancel(detacher)))
+			if (event.action == SIGNAL_INTERRUPT && (cancelled || cancel(detacher)))
 				continue;
 			atomic_store(&detacher->left, event.signo);
 			let_go(detacher);

@@ -202,7 +202,7 @@ static void look_inside(pid_t pid, struct externals *externals, struct findings 
 /* ---- memtrace-fs ----------------------------------------------------------- */
 
 struct help { /* what memtrace-fs gives to an attach */
-	struct words words;
+	struct output output;
 	struct server_link link;
 	struct gather *gather;
 	struct externals externals;
@@ -213,8 +213,8 @@ static void help_open(struct help *help, const struct options *options)
 {
 	const struct resolver_module *program = NULL;
 
-	words_init(&help->words, stdout, true);
-	server_link_init(&help->link, options, &help->words);
+	output_init(&help->output, stdout, true);
+	server_link_init(&help->link, options, &help->output);
 	if (options->no_symbols)
 		return;
 	if (options->pid && gather_create(&help->gather, NULL) == 0) {

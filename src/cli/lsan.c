@@ -40,18 +40,18 @@ static bool turn_off(void)
 	return done;
 }
 
-void lsan_check(const struct gather *gather, const struct options *options, struct words *words)
+void lsan_check(const struct gather *gather, const struct options *options, struct output *output)
 {
 	if (!gather_has_lsan(gather))
 		return;
 	if (options->pid)
-		words_warn(words,
+		output_warn(output,
 			   "pid %d has LeakSanitizer, which fails if the process ends while "
 			   "memtrace is there",
 			   options->pid);
 	else if (!is_off() && turn_off())
-		words_warn(
-			words,
+		output_warn(
+			output,
 			"%s has LeakSanitizer, which cannot work under memtrace: it is started "
 			"with LSAN_OPTIONS=" OFF,
 			options->program[0]);

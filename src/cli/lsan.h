@@ -4,13 +4,13 @@
 
 #include "capture/gather.h"
 #include "cli/options.h"
-#include "cli/words.h"
+#include "cli/output.h"
 
 /*
  * LeakSanitizer, of which gather has seen the modules: a PROGRAM is going to be started
  * without its look for leaks (by our own environment, which it inherits), of a process the
  * user is told.  Says so; does nothing where the user has turned that look off.
  */
-void lsan_check(const struct gather *gather, const struct options *options, struct words *words);
+void lsan_check(const struct gather *gather, const struct options *options, struct output *output);
 
 #endif

@@ -88,15 +88,15 @@ static void open_output(struct reporter *reporter)
 	if (fd >= 0)
 		return;
 	reporter->output_failed = true;
-	words_warn(reporter->words, "can't write %s: %s; the report will go to stderr", path,
+	output_warn(reporter->output, "can't write %s: %s; the report will go to stderr", path,
 		   strerror(errno));
 }
 
 void reporter_init(struct reporter *reporter, const struct options *options,
-		   struct words *words)
+		   struct output *output)
 {
-	*reporter = (struct reporter){.options = options, .words = words, .output_fd = -1};
-	server_link_init(&reporter->link, options, words);
+	*reporter = (struct reporter){.options = options, .output = output, .output_fd = -1};
+	server_link_init(&reporter->link, options, output);
 	if (options->output)
 		open_output(reporter);
 }
@@ -126,8 +126,8 @@ struct report_options reporter_options(const struct reporter *reporter)
 		.verbose = o->verbose,
 		.depth = o->depth,
 		.version = MEMTRACE_VERSION,
-		.progress = words_progress,
-		.progress_arg = reporter->words,
+		.progress = output_progress,
+		.progress_arg = reporter->output,
 	};
 }
 
@@ -135,7 +135,7 @@ struct report_options reporter_options(const struct reporter *reporter)
  * if there is a memtrace-fs here, too. */
 static struct resolver *local(struct reporter *reporter)
 {
-	const struct resolver_options options = {.say = words_wait, .say_arg = reporter->words};
+	const struct resolver_options options = {.say = output_wait, .say_arg = reporter->output};
 	bool remote = reporter->link.resolver && server_link_is_remote(&reporter->link);
 
 	if (remote && !reporter->local_tried)
@@ -157,14 +157,14 @@ static int write_to(struct reporter *reporter, const struct snapshot *snapshot,
 	names.local = how.decodable ? NULL : local(reporter);
 	rc = report_write(snapshot, resolver, reporter->dynsym ? &names : NULL, &how, out, err);
 
-	words_wait(reporter->words, "");
+	output_wait(reporter->output, "");
 	return rc;
 }
 
 int reporter_write(struct reporter *reporter, const struct snapshot *snapshot,
 		   const struct report_options *options, struct err *err)
 {
-	int rc = write_to(reporter, snapshot, options, reporter->words->out, err);
+	int rc = write_to(reporter, snapshot, options, reporter->output->out, err);
 
 	server_link_tell(&reporter->link);
 	return rc;
@@ -172,7 +172,7 @@ int reporter_write(struct reporter *reporter, const struct snapshot *snapshot,
 
 int reporter_modules(struct reporter *reporter, const struct snapshot *snapshot)
 {
-	return report_modules(snapshot, reporter->link.resolver, reporter->words->out);
+	return report_modules(snapshot, reporter->link.resolver, reporter->output->out);
 }
 
 /* 0, or -errno with the file as far as it went. */
@@ -198,7 +198,7 @@ static int write_output(struct reporter *reporter, const struct snapshot *snapsh
 bool reporter_finish(struct reporter *reporter, const struct snapshot *snapshot)
 {
 	struct report_options options = reporter_options(reporter);
-	struct words *words = reporter->words;
+	struct output *output = reporter->output;
 	struct err err = {0};
 	int rc;
 
@@ -211,19 +211,19 @@ bool reporter_finish(struct reporter *reporter, const struct snapshot *snapshot)
 			return true;
 		}
 		reporter->output_failed = true;
-		words_warn(words, "can't write %s: %s; the report goes to stderr",
+		output_warn(output, "can't write %s: %s; the report goes to stderr",
 			   reporter->options->output, err.text);
 	}
 	if (!reporter->output_failed) {
 		rc = reporter_write(reporter, snapshot, &options, &err);
 		if (rc)
-			words_warn(words, rc == -EPIPE ? "%s" : "%s; the report goes to stderr",
+			output_warn(output, rc == -EPIPE ? "%s" : "%s; the report goes to stderr",
 				   err.text);
 		if (!rc || rc == -EPIPE) /* a reader who has gone has seen enough */
 			return !rc;
 	}
-	words->out = stderr;
+	output->out = stderr;
 	if (reporter_write(reporter, snapshot, &options, &err))
-		words_warn(words, "%s", err.text);
+		output_warn(output, "%s", err.text);
 	return false;
 }

@@ -7,13 +7,13 @@
 
 #include "cli/options.h"
 #include "cli/server_link.h"
-#include "cli/words.h"
+#include "cli/output.h"
 #include "heap/snapshot.h"
 #include "report/report.h"
 
 struct reporter {
 	const struct options *options;
-	struct words *words;
+	struct output *output;
 	struct server_link link;
 	struct dynsym *dynsym;
 	struct resolver *local; /* of this machine, where the server is another; or NULL */
@@ -25,7 +25,7 @@ struct reporter {
 
 /* Opens --output: that it can't be written is said now, not after days. */
 void reporter_init(struct reporter *reporter, const struct options *options,
-		   struct words *words);
+		   struct output *output);
 /* A file that --output made and that got no report is removed again. */
 void reporter_deinit(struct reporter *reporter);
 
@@ -43,12 +43,12 @@ void reporter_introduce(struct reporter *reporter, const struct snapshot *snapsh
 /* What the command line says of reports. */
 struct report_options reporter_options(const struct reporter *reporter);
 
-/* Writes a report, or the list of modules, to words->out. */
+/* Writes a report, or the list of modules, to output->out. */
 int reporter_write(struct reporter *reporter, const struct snapshot *snapshot,
 		   const struct report_options *options, struct err *err);
 int reporter_modules(struct reporter *reporter, const struct snapshot *snapshot);
 
-/* The final report, to --output where that is given, else to words->out.  False:
+/* The final report, to --output where that is given, else to output->out.  False:
  * it could not be written where it should go (said; it went to stderr then). */
 bool reporter_finish(struct reporter *reporter, const struct snapshot *snapshot);
 

@@ -31,9 +31,9 @@ enum { SEARCHES = 0 };
 #endif
 
 void server_link_init(struct server_link *link, const struct options *options,
-		      struct words *words)
+		      struct output *output)
 {
-	*link = (struct server_link){.options = options, .words = words, .listener = -1};
+	*link = (struct server_link){.options = options, .output = output, .listener = -1};
 }
 
 void server_link_deinit(struct server_link *link)
@@ -46,17 +46,17 @@ void server_link_deinit(struct server_link *link)
 
 static void say(void *arg, const char *text)
 {
-	words_say(arg, "%s", text);
+	output_say(arg, "%s", text);
 }
 
-static struct resolver_options wish(const struct server_link *link)
+static struct resolver_options options_of(const struct server_link *link)
 {
 	return (struct resolver_options){
 		.debug_dirs =
 			link->options->debug_dirs.len ? link->options->debug_dirs.at : NULL,
 		.debuginfod = link->options->debuginfod,
-		.say = words_wait,
-		.say_arg = link->words,
+		.say = output_wait,
+		.say_arg = link->output,
 		.enough = link->enough,
 		.enough_arg = link->enough_arg,
 	};
@@ -65,14 +65,14 @@ static struct resolver_options wish(const struct server_link *link)
 /* A connected socket becomes the resolver, or goes on with it.  0 or -errno. */
 static int greet(struct server_link *link, int fd, struct err *err)
 {
-	struct resolver_options options = wish(link);
+	struct resolver_options options = options_of(link);
 	bool again = link->resolver != NULL;
 	int e = again ? resolver_reconnect(link->resolver, fd, err)
 		      : resolver_connect(fd, &options, &link->resolver, err);
 
 	if (e)
 		return e;
-	words_say(link->words, again ? "Connected again" : "Connected");
+	output_say(link->output, again ? "Connected again" : "Connected");
 	link->lost_told = false;
 	link->pause_ms = 0;
 	return 0;
@@ -81,7 +81,7 @@ static int greet(struct server_link *link, int fd, struct err *err)
 static int call(struct server_link *link, unsigned limit_ms, endpoint_say_fn *tell,
 		struct err *err)
 {
-	int fd, e = endpoint_connect(&link->peer, limit_ms, tell, link->words, &fd, err);
+	int fd, e = endpoint_connect(&link->peer, limit_ms, tell, link->output, &fd, err);
 
 	return e ? e : greet(link, fd, err);
 }
@@ -95,7 +95,7 @@ static int take_caller(struct server_link *link, int wait_ms, bool *called, stru
 	*called = !e;
 	if (e)
 		return e;
-	words_say(link->words, "memtrace-fs calls from %s", from);
+	output_say(link->output, "memtrace-fs calls from %s", from);
 	return greet(link, fd, err);
 }
 
@@ -112,7 +112,7 @@ static int await_caller(struct server_link *link, int wait_ms, struct err *err)
 
 		if (!e || !called)
 			return e;
-		words_say(link->words, "%s: another one is waited for", err->text);
+		output_say(link->output, "%s: another one is waited for", err->text);
 	}
 }
 
@@ -120,7 +120,7 @@ static int await_caller(struct server_link *link, int wait_ms, struct err *err)
 
 static int open_child(struct server_link *link, struct err *err)
 {
-	struct resolver_options options = wish(link);
+	struct resolver_options options = options_of(link);
 
 	return resolver_start(&options, &link->resolver, err);
 }
@@ -139,10 +139,10 @@ static int open_listener(struct server_link *link, bool needed, struct err *err)
 	int e = endpoint_parse(link->options->listen, "--listen", &at, err);
 
 	if (!e)
-		e = endpoint_listen(&at, say, link->words, &link->listener, err);
+		e = endpoint_listen(&at, say, link->output, &link->listener, err);
 	if (e || !needed)
 		return e;
-	words_say(link->words,
+	output_say(link->output,
 		  "Waiting for memtrace-fs to connect (%d s at most): the process's files "
 		  "don't say all that is needed",
 		  NEEDED_MS / 1000);
@@ -190,7 +190,7 @@ static int choose(struct server_link *link, const struct discovery_list *found,
 	}
 	if (best == found->len)
 		return e;
-	words_say(link->words, "None of them has the program's file");
+	output_say(link->output, "None of them has the program's file");
 	peer_is(link, &found->at[best]);
 	return call(link, FOUND_MS, say, err);
 }
@@ -199,7 +199,7 @@ static int open_search(struct server_link *link, const struct resolver_module *p
 		       struct err *err)
 {
 	struct discovery_list found;
-	int e = discovery_search(SEARCH_MS, say, link->words, &found, err);
+	int e = discovery_search(SEARCH_MS, say, link->output, &found, err);
 
 	if (!e)
 		e = choose(link, &found, program, err);
@@ -210,9 +210,9 @@ static int open_search(struct server_link *link, const struct resolver_module *p
 /* What can be done without a server. */
 static void say_without(const struct server_link *link, const struct err *err, bool searched)
 {
-	words_warn(link->words, "%s; names are those of dynamic symbols only", err->text);
+	output_warn(link->output, "%s; names are those of dynamic symbols only", err->text);
 	if (searched)
-		words_say(link->words, "Decode the report later: memtrace-fs --report FILE "
+		output_say(link->output, "Decode the report later: memtrace-fs --report FILE "
 				       "DIR...");
 }
 
@@ -281,7 +281,7 @@ void server_link_tell(struct server_link *link)
 	if (!link->resolver || link->lost_told || resolver_is_alive(link->resolver, &why))
 		return;
 	link->lost_told = true;
-	words_warn(link->words,
+	output_warn(link->output,
 		   "memtrace-fs is lost: %s; other names are those of dynamic symbols", why);
 }
 
@@ -310,7 +310,7 @@ void server_link_await(struct server_link *link)
 		server_link_retry(link);
 		return;
 	}
-	words_say(link->words, "Waiting for memtrace-fs to connect (%d s at most)",
+	output_say(link->output, "Waiting for memtrace-fs to connect (%d s at most)",
 		  LAST_MS / 1000);
 	if (await_caller(link, LAST_MS, &err))
 		say_without(link, &err, true);

@@ -13,13 +13,13 @@
 #define MEMTRACE_SERVER_LINK_H
 
 #include "cli/options.h"
-#include "cli/words.h"
+#include "cli/output.h"
 #include "symbols/endpoint.h"
 #include "symbols/resolver.h"
 
 struct server_link {
 	const struct options *options;
-	struct words *words;
+	struct output *output;
 	struct resolver
 		*resolver;    /* NULL: there never was one; else it keeps what it learned */
 	struct endpoint peer; /* who is called again */
@@ -32,7 +32,7 @@ struct server_link {
 };
 
 void server_link_init(struct server_link *link, const struct options *options,
-		      struct words *words);
+		      struct output *output);
 void server_link_deinit(struct server_link *link);
 
 /* As server_link_open(), with the reason when there is no server: 0 or -errno. */

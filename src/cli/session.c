@@ -86,9 +86,9 @@ static void open_console(struct session *s)
 
 	if (!wants_console(s->options))
 		return;
-	if (console_create(&user, s->words.out, &s->console, &err))
-		words_warn(&s->words, "%s", err.text);
-	s->words.console = s->console;
+	if (console_create(&user, s->output.out, &s->console, &err))
+		output_warn(&s->output, "%s", err.text);
+	s->output.console = s->console;
 	if (s->console && console_fd(s->console) < 0)
 		s->due[TIMER_JOB] = session_now_ms() + JOB_MS;
 }
@@ -112,7 +112,7 @@ static void on_ready(struct session *s, const char *text)
 	if (s->state != STARTING)
 		return; /* we are leaving already */
 	s->state = RUNNING;
-	words_say(&s->words, "%s", text);
+	output_say(&s->output, "%s", text);
 	s->due[TIMER_SLOW] = 0;
 	s->due[TIMER_DURATION] = o->duration_ms ? session_now_ms() + o->duration_ms : 0;
 	if (o->duration_ms)
@@ -139,10 +139,10 @@ static void fetch_external(struct session *s, const char *wanted)
 	if (!s->gather || !s->reporter.link.resolver || s->state >= LEAVING)
 		return;
 	gather_process(s->gather, capture_pid(s->capture));
-	words_begin(&s->words); /* what is waited for takes the line of a prompt */
+	output_begin(&s->output); /* what is waited for takes the line of a prompt */
 	gather_ask(s->gather, s->reporter.link.resolver, wanted, &externals);
-	words_wait(&s->words, "");
-	words_end(&s->words);
+	output_wait(&s->output, "");
+	output_end(&s->output);
 	if (externals.len)
 		capture_take_externals(s->capture, &externals);
 }
@@ -160,13 +160,13 @@ static void on_notice(struct session *s, const struct notice *notice)
 	switch (notice->kind) {
 	case NOTICE_STEP:
 		if (s->options->verbose)
-			words_say(&s->words, "%s", notice->text);
+			output_say(&s->output, "%s", notice->text);
 		break;
 	case NOTICE_REMARK:
-		words_say(&s->words, "%s", notice->text);
+		output_say(&s->output, "%s", notice->text);
 		break;
 	case NOTICE_WARNING:
-		words_warn(&s->words, "%s", notice->text);
+		output_warn(&s->output, "%s", notice->text);
 		break;
 	case NOTICE_READY:
 		on_ready(s, notice->text);
@@ -175,7 +175,7 @@ static void on_notice(struct session *s, const struct notice *notice)
 		fetch_external(s, notice->text);
 		break;
 	case NOTICE_EXEC:
-		words_say(&s->words, "Process %d now runs %s; statistics begin anew",
+		output_say(&s->output, "Process %d now runs %s; statistics begin anew",
 			  (int)capture_pid(s->capture), notice->text);
 		break;
 	case NOTICE_ENDED:
@@ -190,10 +190,10 @@ static void on_monitor(struct session *s)
 	s->due[TIMER_MONITOR] = session_now_ms() + s->monitor_ms;
 	if (s->in_shell)
 		return; /* the terminal is not ours */
-	words_begin(&s->words);
+	output_begin(&s->output);
 	session_command(s, "status");
-	fputc('\n', s->words.out);
-	words_end(&s->words);
+	fputc('\n', s->output.out);
+	output_end(&s->output);
 }
 
 static void on_timer(struct session *s, enum session_timer timer)
@@ -208,7 +208,7 @@ static void on_timer(struct session *s, enum session_timer timer)
 		break;
 	case TIMER_SLOW:
 		if (isatty(STDERR_FILENO))
-			words_say(&s->words, "Still attaching ...");
+			output_say(&s->output, "Still attaching ...");
 		break;
 	case TIMER_SUSPEND:
 		signals_suspend();
@@ -331,7 +331,7 @@ static void prepare(struct session *s, struct externals *ret)
 		else
 			gather_program(s->gather, o->program[0]);
 		program = gather_main(s->gather);
-		lsan_check(s->gather, o, &s->words);
+		lsan_check(s->gather, o, &s->output);
 	}
 	if (o->no_symbols) {
 		gather_destroy(s->gather);
@@ -346,7 +346,7 @@ static void prepare(struct session *s, struct externals *ret)
 static int start(struct session *s, const struct externals *externals, struct err *err)
 {
 	const struct options *o = s->options;
-	const struct capture_options wish = {
+	const struct capture_options options = {
 		.depth = o->depth,
 		.externals = *externals,
 		.stdin_null = o->interactive,
@@ -358,8 +358,8 @@ static int start(struct session *s, const struct externals *externals, struct er
 
 	s->due[TIMER_SLOW] = session_now_ms() + SLOW_MS;
 	if (o->pid)
-		return capture_attach(&wish, o->pid, &s->capture, err);
-	return capture_launch(&wish, o->program, &s->capture, err);
+		return capture_attach(&options, o->pid, &s->capture, err);
+	return capture_launch(&options, o->program, &s->capture, err);
 }
 
 static int begin(struct session *s, struct err *err)
@@ -401,12 +401,12 @@ int session_run(const struct options *options)
 	struct err err;
 	int status = 1;
 
-	words_init(&s.words, options->pid ? stdout : stderr, options->quiet);
-	reporter_init(&s.reporter, options, &s.words);
+	output_init(&s.output, options->pid ? stdout : stderr, options->quiet);
+	reporter_init(&s.reporter, options, &s.output);
 	s.reporter.link.enough = is_wanted;
 	s.reporter.link.enough_arg = &s;
 	if (begin(&s, &err)) {
-		words_warn(&s.words, "%s", err.text);
+		output_warn(&s.output, "%s", err.text);
 	} else {
 		run(&s);
 		status = session_finish(&s);

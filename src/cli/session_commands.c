@@ -15,10 +15,10 @@ static void monitor(struct session *s, const struct command_call *call)
 	s->monitor_ms = call->monitor == MONITOR_EVERY ? call->monitor_ms : MONITOR_DEFAULT_MS;
 	s->due[TIMER_MONITOR] = on ? session_now_ms() + s->monitor_ms : 0;
 	if (on)
-		fprintf(s->words.out, "Status every %g second%s; 'monitor stop' ends it\n",
+		fprintf(s->output.out, "Status every %g second%s; 'monitor stop' ends it\n",
 			(double)s->monitor_ms / 1000, s->monitor_ms == 1000 ? "" : "s");
 	else
-		fputs("Monitor is off\n", s->words.out);
+		fputs("Monitor is off\n", s->output.out);
 }
 
 /* The commands that show a state: over one snapshot. */
@@ -31,13 +31,13 @@ static int show(struct session *s, const struct command_call *call, struct err *
 		return rc;
 	switch (call->id) {
 	case COMMAND_STATUS:
-		rc = report_status(snapshot, s->words.out);
+		rc = report_status(snapshot, s->output.out);
 		break;
 	case COMMAND_MODULES:
 		rc = reporter_modules(&s->reporter, snapshot);
 		break;
 	case COMMAND_THREADS:
-		rc = report_threads(snapshot, s->words.out);
+		rc = report_threads(snapshot, s->output.out);
 		break;
 	default:
 		rc = reporter_write(&s->reporter, snapshot, &call->report, err);
@@ -71,8 +71,8 @@ static int clear(struct session *s, struct err *err)
 		return rc;
 	rc = capture_clear(s->capture, err);
 	if (!rc) {
-		fputs("Counting begins anew; dropped:\n", s->words.out);
-		report_totals(before, s->words.out);
+		fputs("Counting begins anew; dropped:\n", s->output.out);
+		report_totals(before, s->output.out);
 	}
 	snapshot_destroy(before);
 	return rc;
@@ -84,7 +84,7 @@ static int carry_out(struct session *s, const struct command_call *call, struct 
 	case COMMAND_NONE:
 		return 0;
 	case COMMAND_HELP:
-		commands_help(call->about, s->words.out);
+		commands_help(call->about, s->output.out);
 		return 0;
 	case COMMAND_QUIT:
 		session_leave(s);
@@ -127,7 +127,7 @@ static int to_file(struct session *s, const struct command_call *call, struct er
 
 	if (!file)
 		return err_sys(err, -errno, "can't write %s", call->target);
-	s->words.out = file;
+	s->output.out = file;
 	rc = carry_out(s, call, err);
 	if (fclose(file) && !rc)
 		rc = err_sys(err, -errno, "can't write %s", call->target);
@@ -140,14 +140,14 @@ static int to_shell(struct session *s, const struct command_call *call, struct e
 	scope_free char *text = NULL;
 	size_t len;
 	FILE *file = open_memstream(&text, &len);
-	FILE *out = s->words.out;
+	FILE *out = s->output.out;
 	int rc;
 
 	if (!file)
 		return err_sys(err, -errno, "%s", call->target);
-	s->words.out = file;
+	s->output.out = file;
 	rc = carry_out(s, call, err);
-	s->words.out = out;
+	s->output.out = out;
 	if (fclose(file) && !rc)
 		rc = err_sys(err, -errno, "%s", call->target);
 	return rc ? rc : session_shell(s, call->target, text, len, err);
@@ -162,16 +162,16 @@ static bool is_beside(const struct session *s, const struct command_call *call)
 
 static int answer(struct session *s, const struct command_call *call, struct err *err)
 {
-	FILE *out = s->words.out;
+	FILE *out = s->output.out;
 	int rc;
 
 	if (is_beside(s, call))
-		s->words.out = stderr;
+		s->output.out = stderr;
 	rc = call->output == COMMAND_TO_FILE	? to_file(s, call, err)
 	     : call->output == COMMAND_TO_SHELL ? to_shell(s, call, err)
 						: carry_out(s, call, err);
-	fflush(call->output == COMMAND_TO_FILE ? out : s->words.out);
-	s->words.out = out;
+	fflush(call->output == COMMAND_TO_FILE ? out : s->output.out);
+	s->output.out = out;
 	return rc;
 }
 
@@ -188,11 +188,11 @@ bool session_command(struct session *s, const char *line)
 	if (!rc)
 		rc = answer(s, &call, &err);
 	if (cancellable && detacher_output_end(&s->detacher)) {
-		words_say(&s->words, "Cancelled");
+		output_say(&s->output, "Cancelled");
 		return false;
 	}
 	if (rc)
-		words_warn(&s->words, "%s", err.text);
+		output_warn(&s->output, "%s", err.text);
 	return !rc;
 }
 

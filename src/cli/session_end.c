@@ -10,21 +10,21 @@ static void tell_ending(struct session *s)
 
 	switch (s->ending.end) {
 	case CAPTURE_EXITED:
-		words_say(&s->words, "Process %d exited with status %d", pid, status);
+		output_say(&s->output, "Process %d exited with status %d", pid, status);
 		break;
 	case CAPTURE_KILLED:
-		words_say(&s->words, "Process %d was killed by signal %d (%s)", pid, status,
+		output_say(&s->output, "Process %d was killed by signal %d (%s)", pid, status,
 			  strsignal(status));
 		break;
 	case CAPTURE_GONE:
-		words_say(&s->words, "Process %d has ended", pid);
+		output_say(&s->output, "Process %d has ended", pid);
 		break;
 	case CAPTURE_DETACHED:
-		words_say(&s->words, "Detached from process %d", pid);
+		output_say(&s->output, "Detached from process %d", pid);
 		break;
 	case CAPTURE_FAILED:
 	case CAPTURE_LOST:
-		words_warn(&s->words, "%s", s->ending.text);
+		output_warn(&s->output, "%s", s->ending.text);
 		break;
 	}
 }
@@ -49,7 +49,7 @@ static int exit_status(struct session *s, const struct region_totals *totals)
 
 	if (!o->has_error_exitcode || !totals || !totals->live_blocks)
 		return status;
-	words_warn(&s->words, "blocks in use: %" PRIu64 " (%" PRIu64 " bytes)%s",
+	output_warn(&s->output, "blocks in use: %" PRIu64 " (%" PRIu64 " bytes)%s",
 		   totals->live_blocks, totals->allocated_bytes - totals->freed_bytes,
 		   status ? "; the exit status is not of these" : "");
 	return status ? status : (int)o->error_exitcode;
@@ -63,7 +63,7 @@ int session_finish(struct session *s)
 
 	if (s->console)
 		console_stop(s->console);
-	s->words.console = NULL;
+	s->output.console = NULL;
 	detacher_stop(&s->detacher);
 	session_take_leave(s); /* taken after the last look */
 	signals_release(&s->signals);
@@ -71,7 +71,7 @@ int session_finish(struct session *s)
 	if (s->ending.end == CAPTURE_FAILED)
 		return exit_status(s, NULL);
 	if (capture_snapshot(s->capture, &snapshot, &err)) {
-		words_warn(&s->words, "%s", err.text);
+		output_warn(&s->output, "%s", err.text);
 		s->failed = true;
 		return exit_status(s, NULL);
 	}

@@ -10,7 +10,7 @@
 #include "cli/options.h"
 #include "cli/reporter.h"
 #include "cli/signals.h"
-#include "cli/words.h"
+#include "cli/output.h"
 
 enum session_state { STARTING, RUNNING, LEAVING, ENDED };
 
@@ -28,7 +28,7 @@ enum session_timer {
 
 struct session {
 	const struct options *options;
-	struct words words;
+	struct output output;
 	struct signals signals;
 	struct detacher detacher;
 	struct reporter reporter;

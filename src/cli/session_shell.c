@@ -2,7 +2,7 @@
  * Commands of the shell: "!COMMAND", and "| COMMAND" behind one of ours.
  *
  * They belong to our job: the terminal is theirs, and so is its Ctrl-C.  The session goes on
- * while they run, only its words wait (words_hold()).  Nobody could continue a command that a
+ * while they run, only its words wait (output_hold()).  Nobody could continue a command that a
  * Ctrl-Z stops, so that is ignored in it.
  */
 #include <errno.h>
@@ -78,7 +78,7 @@ static void attend(struct session *s, pid_t pid, const char *text, size_t len)
 
 	detacher_output_end(&s->detacher); /* here signals are taken at once */
 	s->in_shell = true;
-	words_hold(&s->words);
+	output_hold(&s->output);
 	while (!ended && s->state == RUNNING) {
 		feed(s, &text, &len);
 		s->due[TIMER_WAIT] = session_now_ms() + LOOK_MS;
@@ -88,7 +88,7 @@ static void attend(struct session *s, pid_t pid, const char *text, size_t len)
 	s->due[TIMER_WAIT] = 0;
 	feed(s, &text, &(size_t){0});
 	s->in_shell = false;
-	words_release(&s->words);
+	output_release(&s->output);
 }
 
 int session_shell(struct session *s, const char *command, const char *text, size_t len,
@@ -99,7 +99,7 @@ int session_shell(struct session *s, const char *command, const char *text, size
 
 	if (text && pipe2(ends, O_CLOEXEC))
 		return err_sys(err, -errno, "%s", command);
-	fflush(s->words.out);
+	fflush(s->output.out);
 	rc = spawn(s, command, ends[0], &pid);
 	if (ends[0] >= 0)
 		close(ends[0]);

@@ -12,7 +12,7 @@ void session_take_leave(struct session *s)
 	struct signal_event event;
 
 	while (detacher_next(&s->detacher, &event)) {
-		if (event.wish == SIGNAL_LEAVE_SICK)
+		if (event.action == SIGNAL_LEAVE_SICK)
 			s->left_by = event.signo;
 		session_leave(s);
 	}
@@ -38,15 +38,15 @@ static void on_interrupt(struct session *s)
 			return;
 		}
 		s->warned_ms = now;
-		words_begin(&s->words);
-		fputs("Ctrl-C again detaches and reports\n", s->words.out);
-		words_end(&s->words);
+		output_begin(&s->output);
+		fputs("Ctrl-C again detaches and reports\n", s->output.out);
+		output_end(&s->output);
 	}
 }
 
 void session_signal(struct session *s, const struct signal_event *event)
 {
-	switch (event->wish) {
+	switch (event->action) {
 	case SIGNAL_NOTHING:
 		break;
 	case SIGNAL_INTERRUPT:
@@ -54,7 +54,7 @@ void session_signal(struct session *s, const struct signal_event *event)
 		break;
 	case SIGNAL_LEAVE:
 	case SIGNAL_LEAVE_SICK:
-		if (s->state < LEAVING && event->wish == SIGNAL_LEAVE_SICK)
+		if (s->state < LEAVING && event->action == SIGNAL_LEAVE_SICK)
 			s->left_by = event->signo;
 		session_leave(s);
 		break;
@@ -62,14 +62,14 @@ void session_signal(struct session *s, const struct signal_event *event)
 	case SIGNAL_SUSPEND:
 		if (!event->shared)
 			capture_signal(s->capture, event->signo);
-		if (event->wish == SIGNAL_SUSPEND)
+		if (event->action == SIGNAL_SUSPEND)
 			s->due[TIMER_SUSPEND] = session_now_ms() + SUSPEND_MS;
 		break;
 	case SIGNAL_STAY:
 		if (s->in_shell)
 			break; /* it was for that command, which ignores it */
-		words_say(&s->words, "memtrace can't be suspended while it is attached: the "
-				     "process would stop with it");
+		output_say(&s->output, "memtrace can't be suspended while it is attached: the "
+				       "process would stop with it");
 		break;
 	case SIGNAL_RESUMED:
 		session_resume(s);

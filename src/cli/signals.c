@@ -21,7 +21,7 @@
 
 static const struct {
 	int signo;
-	enum signal_wish attached, launched;
+	enum signal_action attached, launched;
 } table[] = {
 	{SIGINT, SIGNAL_LEAVE, SIGNAL_PASS},
 	{SIGQUIT, SIGNAL_LEAVE_SICK, SIGNAL_PASS},
@@ -65,7 +65,7 @@ int signals_init(struct signals *signals, bool launched, struct err *err)
 	return 0;
 }
 
-static enum signal_wish wish_of(const struct signals *signals, int signo)
+static enum signal_action action_of(const struct signals *signals, int signo)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
 		if (table[i].signo == signo)
@@ -75,7 +75,7 @@ static enum signal_wish wish_of(const struct signals *signals, int signo)
 
 struct signal_event signals_event(const struct signals *signals, int signo)
 {
-	return (struct signal_event){.signo = signo, .wish = wish_of(signals, signo)};
+	return (struct signal_event){.signo = signo, .action = action_of(signals, signo)};
 }
 
 static struct signal_event event_of(const struct signals *signals, int signo, int code)
@@ -83,8 +83,8 @@ static struct signal_event event_of(const struct signals *signals, int signo, in
 	struct signal_event event = signals_event(signals, signo);
 
 	event.shared = code == SI_KERNEL;
-	if (event.shared && signo == SIGINT && event.wish == SIGNAL_LEAVE)
-		event.wish = SIGNAL_INTERRUPT;
+	if (event.shared && signo == SIGINT && event.action == SIGNAL_LEAVE)
+		event.action = SIGNAL_INTERRUPT;
 	return event;
 }
 
@@ -104,9 +104,9 @@ static sigset_t leave_set(const struct signals *signals)
 
 	sigemptyset(&set);
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		enum signal_wish wish = wish_of(signals, table[i].signo);
+		enum signal_action action = action_of(signals, table[i].signo);
 
-		if ((wish == SIGNAL_LEAVE || wish == SIGNAL_LEAVE_SICK) &&
+		if ((action == SIGNAL_LEAVE || action == SIGNAL_LEAVE_SICK) &&
 		    sigismember(&signals->blocked, table[i].signo))
 			sigaddset(&set, table[i].signo);
 	}

@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "base/types.h"
 
-enum signal_wish {
+enum signal_action {
 	SIGNAL_NOTHING,
 	SIGNAL_INTERRUPT,  /* Ctrl-C: cancel what is under way; see session.c */
 	SIGNAL_LEAVE,	   /* detach and report, as `quit` does */
@@ -24,7 +24,7 @@ enum signal_wish {
 
 struct signal_event {
 	int signo;
-	enum signal_wish wish;
+	enum signal_action action;
 	bool shared; /* from the terminal: the program of our job has its own copy */
 };
 

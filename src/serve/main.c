@@ -198,10 +198,10 @@ static int check_dirs(const struct serve_options *options, struct err *err)
 /* memtrace's own way to names, with us at both ends: a child serves the directories. */
 static int decode(const struct serve_options *options, struct err *err)
 {
-	const struct resolver_options wish = {.server = "/proc/self/exe",
-					      .debug_dirs = options->dirs.at,
-					      .debuginfod = options->debuginfod,
-					      .serve_dirs = true};
+	const struct resolver_options child = {.server = "/proc/self/exe",
+					       .debug_dirs = options->dirs.at,
+					       .debuginfod = options->debuginfod,
+					       .serve_dirs = true};
 	struct resolver *resolver;
 	FILE *in;
 	int e;
@@ -211,7 +211,7 @@ static int decode(const struct serve_options *options, struct err *err)
 	in = fopen(options->report, "re");
 	if (!in)
 		return err_sys(err, -errno, "%s", options->report);
-	e = resolver_start(&wish, &resolver, err);
+	e = resolver_start(&child, &resolver, err);
 	if (!e) {
 		e = decode_report(in, resolver, print_remark, demangle, stdout, err);
 		resolver_destroy(resolver);

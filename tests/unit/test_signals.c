@@ -10,7 +10,7 @@
 
 #include "cli/signals.h"
 
-static enum signal_wish wish_of(struct signals *signals, int signo)
+static enum signal_action action_of(struct signals *signals, int signo)
 {
 	struct signal_event event;
 
@@ -19,7 +19,7 @@ static enum signal_wish wish_of(struct signals *signals, int signo)
 	assert_true(signals_next(signals, &event));
 	assert_int_equal(event.signo, signo);
 	assert_false(event.shared); /* not the terminal's: from kill() */
-	return event.wish;
+	return event.action;
 }
 
 static void attached(void **state)
@@ -28,13 +28,13 @@ static void attached(void **state)
 
 	(void)state;
 	assert_int_equal(signals_init(&signals, false, NULL), 0);
-	assert_int_equal(wish_of(&signals, SIGINT), SIGNAL_LEAVE);
-	assert_int_equal(wish_of(&signals, SIGTERM), SIGNAL_LEAVE_SICK);
-	assert_int_equal(wish_of(&signals, SIGHUP), SIGNAL_LEAVE_SICK);
-	assert_int_equal(wish_of(&signals, SIGTSTP), SIGNAL_STAY);
-	assert_int_equal(wish_of(&signals, SIGUSR1), SIGNAL_NOTHING);
-	assert_int_equal(wish_of(&signals, SIGPIPE), SIGNAL_NOTHING);
-	assert_int_equal(wish_of(&signals, SIGWINCH), SIGNAL_RESIZED);
+	assert_int_equal(action_of(&signals, SIGINT), SIGNAL_LEAVE);
+	assert_int_equal(action_of(&signals, SIGTERM), SIGNAL_LEAVE_SICK);
+	assert_int_equal(action_of(&signals, SIGHUP), SIGNAL_LEAVE_SICK);
+	assert_int_equal(action_of(&signals, SIGTSTP), SIGNAL_STAY);
+	assert_int_equal(action_of(&signals, SIGUSR1), SIGNAL_NOTHING);
+	assert_int_equal(action_of(&signals, SIGPIPE), SIGNAL_NOTHING);
+	assert_int_equal(action_of(&signals, SIGWINCH), SIGNAL_RESIZED);
 	signals_release(&signals);
 }
 
@@ -44,11 +44,11 @@ static void launched(void **state)
 
 	(void)state;
 	assert_int_equal(signals_init(&signals, true, NULL), 0);
-	assert_int_equal(wish_of(&signals, SIGINT), SIGNAL_PASS);
-	assert_int_equal(wish_of(&signals, SIGQUIT), SIGNAL_PASS);
-	assert_int_equal(wish_of(&signals, SIGUSR2), SIGNAL_PASS);
-	assert_int_equal(wish_of(&signals, SIGTERM), SIGNAL_LEAVE_SICK);
-	assert_int_equal(wish_of(&signals, SIGTSTP), SIGNAL_SUSPEND);
+	assert_int_equal(action_of(&signals, SIGINT), SIGNAL_PASS);
+	assert_int_equal(action_of(&signals, SIGQUIT), SIGNAL_PASS);
+	assert_int_equal(action_of(&signals, SIGUSR2), SIGNAL_PASS);
+	assert_int_equal(action_of(&signals, SIGTERM), SIGNAL_LEAVE_SICK);
+	assert_int_equal(action_of(&signals, SIGTSTP), SIGNAL_SUSPEND);
 	signals_release(&signals);
 }
 

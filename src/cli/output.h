@@ -4,15 +4,15 @@
  * memtrace says of itself goes to stderr always, so that `memtrace --format=json -p
  * 1 | jq` works.  Both pass by the prompt without damaging it.
  */
-#ifndef MEMTRACE_WORDS_H
-#define MEMTRACE_WORDS_H
+#ifndef MEMTRACE_OUTPUT_H
+#define MEMTRACE_OUTPUT_H
 
 #include <stdio.h>
 
 #include "base/types.h"
 #include "cli/console.h"
 
-struct words {
+struct output {
 	FILE *out;
 	bool quiet;
 	struct console *console; /* whose prompt is to be spared; may be NULL */
@@ -23,28 +23,28 @@ struct words {
 };
 
 /* Also gives stderr a buffer: a report is thousands of small writes. */
-void words_init(struct words *words, FILE *out, bool quiet);
+void output_init(struct output *output, FILE *out, bool quiet);
 
 /* A remark; not with --quiet. */
-void words_say(struct words *words, const char *format, ...)
+void output_say(struct output *output, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* "memtrace: ...": something is wrong. */
-void words_warn(struct words *words, const char *format, ...)
+void output_warn(struct output *output, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* Somebody else has the terminal: what is said waits until he has gone. */
-void words_hold(struct words *words);
-void words_release(struct words *words);
+void output_hold(struct output *output);
+void output_release(struct output *output);
 
-/* Around what is written to words->out. */
-void words_begin(struct words *words);
-void words_end(struct words *words);
+/* Around what is written to output->out. */
+void output_begin(struct output *output);
+void output_end(struct output *output);
 
 /* On a terminal, a line that says how far something is; the next words, or 0 of 0,
- * take it away.  `arg` is the struct words: these fit report_options.progress and
+ * take it away.  `arg` is the struct output: these fit report_options.progress and
  * resolver_options.say. */
-void words_progress(void *arg, const char *what, size_t done, size_t count);
-void words_wait(void *arg, const char *text);
+void output_progress(void *arg, const char *what, size_t done, size_t count);
+void output_wait(void *arg, const char *text);
 
 #endif
