@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/pieces.h"
+#include "base/recording.h"
 #include "unwind/external.h"
 
 enum {
@@ -126,7 +126,7 @@ static int modules_follow(struct case_recorder *recorder, const struct modules *
 static int module_open(struct module *own, const struct module *live, struct memory *process)
 {
 	struct memory *behind = live->vdso ? process : live->source;
-	struct pieces *pieces;
+	struct recording *pieces;
 	struct err err;
 	int failed;
 
@@ -135,7 +135,7 @@ static int module_open(struct module *own, const struct module *live, struct mem
 	pieces = malloc(sizeof(*pieces));
 	if (!pieces)
 		return -ENOMEM;
-	pieces_init(pieces, behind, live->vdso ? live->begin : 0);
+	recording_init(pieces, behind, live->vdso ? live->begin : 0);
 	own->source = &pieces->memory;
 	if (live->vdso)
 		failed = image_open_loaded(own->source, live->begin, &own->image, &err);
@@ -203,7 +203,7 @@ static int write_pieces(const struct case_recorder *recorder)
 		out = create(recorder, name);
 		if (!out)
 			return -errno;
-		pieces_write((struct pieces *)module->source, out);
+		recording_write((struct recording *)module->source, out);
 		failed = finish(out);
 	}
 	return failed;
@@ -403,7 +403,7 @@ void case_recorder_close(struct case_recorder *recorder)
 {
 	for (size_t i = 0; i < recorder->modules.list.len; i++)
 		if (recorder->modules.list.at[i]->source)
-			pieces_deinit((struct pieces *)recorder->modules.list.at[i]->source);
+			recording_deinit((struct recording *)recorder->modules.list.at[i]->source);
 	modules_deinit(&recorder->modules);
 	vec_deinit(&recorder->written);
 }

@@ -17,7 +17,7 @@
  *       end NUMBER                       enum walk_end
  *   DIR/000.stack   the stack's bytes from the slot up
  *   DIR/NAME.ID.file, NAME.ID.memory     what was read of a module's file (by offset), or of
- *                                        its memory (by address - BEGIN): see base/pieces.h
+ *                                        its memory (by address - BEGIN): see base/recording.h
  *
  * A case is written only if its own walk, over nothing but what is written, found the
  * frames of the live one.

@@ -13,7 +13,7 @@ enum { MAX_MODULES = 4096 }; /* of one client */
 void client_deinit(struct client *c)
 {
 	for (size_t i = 0; i < c->modules.len; i++)
-		shelf_put(&c->library->shelf, c->modules.at[i]);
+		module_cache_put(&c->library->cache, c->modules.at[i]);
 	vec_deinit(&c->modules);
 	wire_out_deinit(&c->out);
 }
@@ -51,7 +51,7 @@ static int store(struct client *c, uint32_t handle, struct debuginfo *info, stru
 	struct debuginfo *before;
 
 	if (!vec_reserve(&c->modules, (size_t)handle + 1)) {
-		shelf_put(&c->library->shelf, info);
+		module_cache_put(&c->library->cache, info);
 		return err_set(err, -ENOMEM, "no memory for a module");
 	}
 	while (c->modules.len <= handle)
@@ -60,7 +60,7 @@ static int store(struct client *c, uint32_t handle, struct debuginfo *info, stru
 	c->different += info && !has(c, info);
 	c->modules.at[handle] = info;
 	c->different -= before && !has(c, before);
-	shelf_put(&c->library->shelf, before);
+	module_cache_put(&c->library->cache, before);
 	return 0;
 }
 
@@ -69,11 +69,11 @@ static int take(struct client *c, const struct search_for *who,
 		const struct debuginfo_options *options, struct debuginfo **ret,
 		struct err *err)
 {
-	int e = shelf_take(&c->library->shelf, who, options, ret, err);
+	int e = module_cache_take(&c->library->cache, who, options, ret, err);
 
 	if (e || c->different < MAX_MODULES || has(c, *ret))
 		return e;
-	shelf_put(&c->library->shelf, *ret);
+	module_cache_put(&c->library->cache, *ret);
 	return err_set(err, -EMFILE, "no more than %d different modules are served to one",
 		       MAX_MODULES);
 }

@@ -2,13 +2,13 @@
 #ifndef MEMTRACE_ANSWERS_H
 #define MEMTRACE_ANSWERS_H
 
-#include "serve/shelf.h"
+#include "serve/module_cache.h"
 
 struct client;
 
 /* What all clients share. */
 struct library {
-	struct shelf shelf;
+	struct module_cache cache;
 	struct debuginfo_options options; /* say and say_arg are each client's */
 	/* Words for the operator. */
 	void (*tell)(void *arg, bool warning, const char *text);

@@ -17,7 +17,7 @@
 
 #include "serve/demangle.h"
 #include "serve/functions.h"
-#include "serve/shelf.h"
+#include "serve/module_cache.h"
 #include "serve/units.h"
 
 /* ---- demangling -----------------------------------------------------------------------------
@@ -391,45 +391,45 @@ static void test_not_local(void **state)
 	debuginfo_close(info);
 }
 
-/* ---- the shelf
+/* ---- the module cache
  * ------------------------------------------------------------------------------- */
 
-static void test_shelf(void **state)
+static void test_module_cache(void **state)
 {
 	uint8_t build_id[ELFFILE_MAX_BUILD_ID];
 	struct debuginfo *one, *two, *other;
-	struct shelf shelf = {};
+	struct module_cache cache = {};
 	struct search_for who;
 	char path[32];
 	(void)state;
 
 	introduce(&who, build_id);
-	assert_int_equal(shelf_take(&shelf, &who, &local, &one, NULL), 0);
-	assert_int_equal(shelf_take(&shelf, &who, &local, &two, NULL), 0);
+	assert_int_equal(module_cache_take(&cache, &who, &local, &one, NULL), 0);
+	assert_int_equal(module_cache_take(&cache, &who, &local, &two, NULL), 0);
 	assert_ptr_equal(one, two);
-	assert_int_equal(shelf.places.len, 1);
+	assert_int_equal(cache.places.len, 1);
 	/* By another path, where the same file is found in the end. */
 	who.path = "/nonexistent";
-	assert_int_equal(shelf_take(&shelf, &who, &local, &other, NULL), 0);
+	assert_int_equal(module_cache_take(&cache, &who, &local, &other, NULL), 0);
 	assert_ptr_equal(one, other);
-	shelf_put(&shelf, other);
+	module_cache_put(&cache, other);
 	build_id[0] ^= 1;
-	assert_int_equal(shelf_take(&shelf, &who, &local, &other, NULL), 0);
+	assert_int_equal(module_cache_take(&cache, &who, &local, &other, NULL), 0);
 	assert_ptr_not_equal(one, other);
-	shelf_put(&shelf, one);
-	shelf_put(&shelf, other);
+	module_cache_put(&cache, one);
+	module_cache_put(&cache, other);
 	/* Nobody uses these: they are closed when they become many; `two` never. */
 	for (int i = 0; i < 600; i++) {
 		snprintf(path, sizeof(path), "/nonexistent/%d", i);
 		who.path = path;
-		assert_int_equal(shelf_take(&shelf, &who, &local, &other, NULL), 0);
-		shelf_put(&shelf, other);
+		assert_int_equal(module_cache_take(&cache, &who, &local, &other, NULL), 0);
+		module_cache_put(&cache, other);
 	}
-	assert_int_equal(shelf.places.len, 257);
+	assert_int_equal(cache.places.len, 257);
 	introduce(&who, build_id);
-	assert_int_equal(shelf_take(&shelf, &who, &local, &one, NULL), 0);
+	assert_int_equal(module_cache_take(&cache, &who, &local, &one, NULL), 0);
 	assert_ptr_equal(one, two);
-	shelf_deinit(&shelf);
+	module_cache_deinit(&cache);
 }
 
 /* ---- DWARF that goes round ------------------------------------------------------------ */
@@ -575,7 +575,7 @@ int main(void)
 		cmocka_unit_test(test_functions_of_arm),
 		cmocka_unit_test(test_other_build_id),
 		cmocka_unit_test(test_not_local),
-		cmocka_unit_test(test_shelf),
+		cmocka_unit_test(test_module_cache),
 		cmocka_unit_test(test_dies_that_go_round),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,7 @@
 
 #include "elf/fingerprint.h"
 #include "serve/root.h"
-#include "serve/shelf.h"
+#include "serve/module_cache.h"
 
 static const struct search_dirs here = {.local = true};
 static char dir[] = "/tmp/test_store.XXXXXX";
@@ -358,7 +358,7 @@ static void test_fingerprint(void **state)
 }
 
 /* What a client calls a file opens it no second time; without descriptors nothing is kept. */
-static void test_shelf(void **state)
+static void test_module_cache(void **state)
 {
 	char in[256], path[64];
 	const char *dirs[] = {in, NULL};
@@ -366,7 +366,7 @@ static void test_shelf(void **state)
 	struct debuginfo_options options = {};
 	struct debuginfo *first, *info;
 	struct memory_buffer buffer;
-	struct shelf shelf = {};
+	struct module_cache cache = {};
 	struct image *image;
 	struct rlimit limit, none;
 	size_t len;
@@ -389,36 +389,36 @@ static void test_shelf(void **state)
 	none = (struct rlimit){3, limit.rlim_max};
 	snprintf(path, sizeof(path), "/d/nob");
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-	assert_int_equal(shelf_take(&shelf, &who, &options, &info, NULL), -EMFILE);
+	assert_int_equal(module_cache_take(&cache, &who, &options, &info, NULL), -EMFILE);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	assert_int_equal(shelf.places.len, 0);
+	assert_int_equal(cache.places.len, 0);
 
-	assert_int_equal(shelf_take(&shelf, &who, &options, &first, NULL), 0);
+	assert_int_equal(module_cache_take(&cache, &who, &options, &first, NULL), 0);
 	assert_int_equal(debuginfo_names(first), WIRE_NAMES_LINES);
 	for (int i = 0; i < 100; i++) {
 		snprintf(path, sizeof(path), "/d%d/nob", i);
 		who.debuglink = i % 2 ? path : NULL;
-		assert_int_equal(shelf_take(&shelf, &who, &options, &info, NULL), 0);
+		assert_int_equal(module_cache_take(&cache, &who, &options, &info, NULL), 0);
 		assert_ptr_equal(info, first);
 	}
-	assert_int_equal(shelf.places.len, 1);
-	assert_int_equal(shelf.files, debuginfo_files(first));
+	assert_int_equal(cache.places.len, 1);
+	assert_int_equal(cache.files, debuginfo_files(first));
 
 	/* Those that are open are had without a descriptor; idle ones make room. */
 	who.debuglink = NULL;
 	none.rlim_cur = 12;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
-	assert_int_equal(shelf_take(&shelf, &who, &options, &info, NULL), 0);
+	assert_int_equal(module_cache_take(&cache, &who, &options, &info, NULL), 0);
 	assert_ptr_equal(info, first);
 	fingerprint.bytes[FINGERPRINT_SEGMENTS] ^= 1;
-	assert_int_equal(shelf_take(&shelf, &who, &options, &info, NULL), -EMFILE);
-	assert_int_equal(shelf.places.len, 1);
+	assert_int_equal(module_cache_take(&cache, &who, &options, &info, NULL), -EMFILE);
+	assert_int_equal(cache.places.len, 1);
 	for (int i = 0; i < 102; i++)
-		shelf_put(&shelf, first);
-	shelf_take(&shelf, &who, &options, &info, NULL);
+		module_cache_put(&cache, first);
+	module_cache_take(&cache, &who, &options, &info, NULL);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	assert_int_equal(shelf.files, 0);
-	shelf_deinit(&shelf);
+	assert_int_equal(cache.files, 0);
+	module_cache_deinit(&cache);
 	store_destroy(options.dirs.store);
 	free(bytes);
 }
@@ -442,7 +442,7 @@ int main(void)
 		cmocka_unit_test(test_a_path_that_leads_up),
 		cmocka_unit_test(test_build_id),
 		cmocka_unit_test(test_fingerprint),
-		cmocka_unit_test(test_shelf),
+		cmocka_unit_test(test_module_cache),
 		cmocka_unit_test(test_a_directory_that_is_none),
 	};
 

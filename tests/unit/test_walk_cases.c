@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/cursor.h"
-#include "base/pieces.h"
+#include "base/recording.h"
 #include "capture/case.h"
 #include "unwind/external.h"
 
@@ -50,7 +50,7 @@ static size_t file_read(const char *path, uint8_t *buf, size_t size)
 	return n;
 }
 
-static void pieces_load(struct pieces *pieces, const char *path)
+static void pieces_load(struct recording *pieces, const char *path)
 {
 	static uint8_t bytes[1 << 20];
 	struct cursor c = cursor_over(bytes, file_read(path, bytes, sizeof(bytes)));
@@ -59,7 +59,7 @@ static void pieces_load(struct pieces *pieces, const char *path)
 		uint64_t begin = cursor_u64(&c), len = cursor_u64(&c);
 		const uint8_t *data = cursor_bytes(&c, len);
 
-		if (!data || pieces_add(pieces, begin, data, len))
+		if (!data || recording_add(pieces, begin, data, len))
 			fail_msg("%s is broken", path);
 	}
 }
@@ -68,12 +68,12 @@ static void pieces_load(struct pieces *pieces, const char *path)
 
 static void take_image(struct module *module, const char *folder, const char *name)
 {
-	struct pieces *pieces = malloc(sizeof(*pieces));
+	struct recording *pieces = malloc(sizeof(*pieces));
 	bool loaded = strstr(name, ".memory") != NULL;
 	char path[1024];
 	struct err err = {0};
 
-	pieces_init(pieces, NULL, loaded ? module->begin : 0);
+	recording_init(pieces, NULL, loaded ? module->begin : 0);
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	if (access(path, R_OK)) /* what all cases share */
 		snprintf(path, sizeof(path), CASES "/modules/%s", name);
@@ -251,7 +251,7 @@ static void unload(void)
 		if (!now.modules.list.at[i]) /* not mapped then */
 			now.modules.list.at[i] = calloc(1, sizeof(struct module));
 		else if (now.modules.list.at[i]->source)
-			pieces_deinit((struct pieces *)now.modules.list.at[i]->source);
+			recording_deinit((struct recording *)now.modules.list.at[i]->source);
 	modules_deinit(&now.modules);
 	externals_deinit(&now.externals);
 }
