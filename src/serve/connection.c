@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "serve/answers.h"
-#include "serve/store.h"
+#include "serve/file_index.h"
 #include "symbols/channel.h"
 
 enum {
@@ -185,11 +185,11 @@ short connection_events(const struct connection *c)
 	return is_open(c) && !http_has_more(&c->http) ? events | POLLIN : events;
 }
 
-static bool store_is_indexing(const struct connection *c)
+static bool is_indexing(const struct connection *c)
 {
-	struct store *store = c->service->debuginfo.dirs.store;
+	struct file_index *index = c->service->debuginfo.dirs.index;
 
-	return store && !store_is_ready(store, NULL);
+	return index && !file_index_is_ready(index, NULL);
 }
 
 bool connection_is_ready(const struct connection *c)
@@ -197,7 +197,7 @@ bool connection_is_ready(const struct connection *c)
 	struct wire_message message;
 
 	if (c->indexing)
-		return !store_is_indexing(c);
+		return !is_indexing(c);
 	if (c->state == CONNECTION_HTTP)
 		return http_has_more(&c->http) && !unsent(c);
 	return is_open(c) && wire_read(c->in.at, c->in.len, WIRE_CLIENT, &message, NULL) != 0;
@@ -227,7 +227,7 @@ static bool receive(struct connection *c)
 /* Must the message wait until the directories have been read? */
 static bool needs_index(struct connection *c, const struct wire_message *message)
 {
-	c->indexing = message->type == WIRE_MODULE && store_is_indexing(c);
+	c->indexing = message->type == WIRE_MODULE && is_indexing(c);
 	if (c->indexing)
 		c->request = message->request;
 	return c->indexing;
@@ -281,7 +281,7 @@ static void serve_http(struct connection *c)
 	c->state = CONNECTION_HTTP;
 	if (!http_has_more(&c->http)) {
 		size_t len = http_request_length(c->in.at, c->in.len);
-		c->indexing = len && store_is_indexing(c);
+		c->indexing = len && is_indexing(c);
 		if (len && !c->indexing && c->customer.state == WORK_NONE)
 			workers_ask(&c->service->workers, &c->customer, c->in.at, len, true);
 		return;
@@ -308,13 +308,13 @@ static void end_question(struct connection *c)
 
 bool connection_tick(struct connection *c, int64_t now)
 {
-	struct store *store = c->service->debuginfo.dirs.store;
+	struct file_index *index = c->service->debuginfo.dirs.index;
 	uint64_t files;
 	char text[64];
 
 	if (c->indexing && c->state == CONNECTION_SERVING && now - c->told_at >= TELL_MS) {
 		c->told_at = now;
-		store_is_ready(store, &files);
+		file_index_is_ready(index, &files);
 		snprintf(text, sizeof(text), "indexing the directories: %llu files",
 			 (unsigned long long)files);
 		say_progress(c, text, files, 0);
@@ -338,7 +338,7 @@ bool connection_serve(struct connection *c, short revents)
 	if ((revents & (POLLERR | POLLNVAL)) || ((revents & POLLHUP) && !(revents & POLLIN)))
 		return false;
 	if (c->indexing)
-		c->indexing = store_is_indexing(c);
+		c->indexing = is_indexing(c);
 	if (customer_take(&c->customer))
 		end_question(c);
 	if ((revents & POLLIN) && !receive(c))

@@ -24,7 +24,7 @@
 #include "serve/packed.h"
 #include "serve/rows.h"
 #include "serve/split.h"
-#include "serve/store.h"
+#include "serve/file_index.h"
 #include "serve/units.h"
 
 enum { LARGE_BYTES = 32 << 20 }; /* of a file whose reading is worth a word */
@@ -212,8 +212,8 @@ static int open_files(struct debuginfo *info, const struct search_for *who,
 	struct err why = {};
 	int e;
 
-	if (options->dirs.store) {
-		store_find(&options->dirs, who, &info->main, &info->debug, &why);
+	if (options->dirs.index) {
+		file_index_find(&options->dirs, who, &info->main, &info->debug, &why);
 		if (why.code)
 			remark(info, &why);
 	} else {

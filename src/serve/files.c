@@ -25,7 +25,7 @@
 
 #include "serve/root.h"
 #include "serve/search.h"
-#include "serve/store.h"
+#include "serve/file_index.h"
 
 /* Opens path as the kernel finds it, but only a regular file. */
 static int open_plain_at(int dir, const char *path)
@@ -102,8 +102,8 @@ static int open_mapped(uint32_t pid, const char *path)
 static int open_any(const struct search_dirs *dirs, struct files_where where, const char *path)
 {
 	if (where.kind == FILES_SERVED)
-		return dirs->store ? store_open(dirs->store, where.which, path) : -EPERM;
-	if (dirs->store)
+		return dirs->index ? file_index_open(dirs->index, where.which, path) : -EPERM;
+	if (dirs->index)
 		return -EPERM;
 	switch (where.kind) {
 	case FILES_HOST:

@@ -1,5 +1,5 @@
 /*
- * Answers requests of debuginfod's clients from the store.
+ * Answers requests of debuginfod's clients from the directories' index.
  *
  * No library does this here: libmicrohttpd wants the listening socket or the connection
  * for itself from its first byte, and one port has to serve both protocols.
@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "serve/sources.h"
-#include "serve/store.h"
+#include "serve/file_index.h"
 
 /* The whole file, or one section of it.  0 or -ENOENT. */
 static int take_file(const struct elffile *file, const char *section, struct http_place *ret)
@@ -38,7 +38,7 @@ static int find_in(const struct search_dirs *dirs, const struct http_request *re
 		   bool debug, struct http_place *ret)
 {
 	struct elffile *file;
-	int e = store_find_build_id(dirs, request->build_id, request->build_id_len, debug,
+	int e = file_index_find_build_id(dirs, request->build_id, request->build_id_len, debug,
 				    &file, NULL);
 
 	if (e)
@@ -57,7 +57,7 @@ int http_find(const struct search_dirs *dirs, const uint8_t *bytes, size_t len,
 	struct http_request request;
 	int e;
 
-	if (!dirs->store || !http_request_read(bytes, len, &request))
+	if (!dirs->index || !http_request_read(bytes, len, &request))
 		return -ENOENT;
 	e = find_in(dirs, &request, request.what != HTTP_EXECUTABLE, ret);
 	if (e && request.what == HTTP_SECTION)
@@ -71,7 +71,7 @@ static int take(struct http *http, const struct search_dirs *dirs,
 {
 	struct stat st;
 
-	http->fd = place->source ? store_open_path(dirs->store, place->path)
+	http->fd = place->source ? file_index_open_path(dirs->index, place->path)
 				 : files_open_here(dirs, place->where, place->path);
 	if (http->fd < 0)
 		return http->fd;

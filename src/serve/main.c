@@ -13,7 +13,7 @@
 #include "serve/demangle.h"
 #include "serve/serve_options.h"
 #include "serve/server.h"
-#include "serve/store.h"
+#include "serve/file_index.h"
 
 enum { DOWNLOAD_LIMIT_MS = 20000 };
 
@@ -98,7 +98,7 @@ static void setup(struct server *server, const struct serve_options *options)
 static void teardown(struct server *server)
 {
 	server_deinit(server);
-	store_destroy(server->service.debuginfo.dirs.store);
+	file_index_destroy(server->service.debuginfo.dirs.index);
 	download_destroy(server->service.debuginfo.download);
 }
 
@@ -114,8 +114,8 @@ static int serve_parent(const struct serve_options *options, struct err *err)
 	setup(&server, options);
 	server.service.dirs = server.service.debuginfo.dirs.debug_dirs = options->debug_dirs.at;
 	server.service.debuginfo.dirs.local = !options->dirs.len;
-	e = options->dirs.len ? store_create(options->dirs.at, false,
-					     &server.service.debuginfo.dirs.store, err)
+	e = options->dirs.len ? file_index_create(options->dirs.at, false,
+					     &server.service.debuginfo.dirs.index, err)
 			      : 0;
 	if (!e)
 		e = server_add(&server, options->fd, NULL, err);
@@ -166,7 +166,7 @@ static int serve_network(const struct serve_options *options, struct err *err)
 			 options->dirs.at[i]);
 		print_line(NULL, text);
 	}
-	e = store_create(options->dirs.at, true, &dirs->store, err);
+	e = file_index_create(options->dirs.at, true, &dirs->index, err);
 	if (!e && options->has_connect)
 		server.dial = &options->connect;
 	else if (!e)

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "serve/store.h"
+#include "serve/file_index.h"
 
 #define SYSTEM_DEBUG_DIR "/usr/lib/debug"
 
@@ -245,8 +245,8 @@ int search_alt(const struct search_dirs *dirs, const struct elffile *debug,
 	a.refused->code = 0;
 	if (!name)
 		return err_set(err, -ENOENT, "%s: no .gnu_debugaltlink", debug->path);
-	if (dirs->store)
-		return store_find_build_id(dirs, a.build_id, a.build_id_len, true, ret, err);
+	if (dirs->index)
+		return file_index_find_build_id(dirs, a.build_id, a.build_id_len, true, ret, err);
 	if (by_build_id(&a))
 		return attempt_end(&a, ret);
 	for (const char *const *dir = dirs->debug_dirs; *dir; dir++)

@@ -5,12 +5,12 @@
 #include "serve/elffile.h"
 #include "serve/files.h"
 
-struct store;
+struct file_index;
 
 struct search_dirs {
 	const char *const *debug_dirs; /* --debug-dir, in order; NULL-terminated */
 	bool local;		       /* files of this machine's own paths may be used */
-	struct store *store;	       /* the directories served to other machines; or NULL */
+	struct file_index *index;	       /* the directories served to other machines; or NULL */
 	/* Who opens files, where this process may not; NULL: it does so itself. */
 	int (*ask)(void *arg, struct files_where where, const char *path);
 	void *ask_arg;

@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "serve/store.h"
+#include "serve/file_index.h"
 #include "symbols/channel.h"
 
 enum {
@@ -156,14 +156,14 @@ static void dial(struct server *server, int64_t now)
 
 static bool is_indexing(struct server *server)
 {
-	struct store *store = server->service.debuginfo.dirs.store;
+	struct file_index *index = server->service.debuginfo.dirs.index;
 	uint64_t files;
 
-	if (!store || !store_is_ready(store, &files))
-		return store != NULL;
+	if (!index || !file_index_is_ready(index, &files))
+		return index != NULL;
 	if (!server->index_told && channel_now() - server->began >= TELL_SLOW_MS)
 		say(server, "Indexed %llu files: %zu programs, libraries and debug files",
-		    (unsigned long long)files, store_count(store));
+		    (unsigned long long)files, file_index_count(index));
 	server->index_told = true;
 	return false;
 }
@@ -185,15 +185,15 @@ static bool is_working(const struct server *server)
 /* Fills fds; returns how long poll() may sleep. */
 static int gather(struct server *server, struct pollfd *fds)
 {
-	struct store *store = server->service.debuginfo.dirs.store;
+	struct file_index *index = server->service.debuginfo.dirs.index;
 	bool indexing = is_indexing(server); /* our parent, too, is told how far it is */
-	int patience = workers_gather(&server->service.workers, fds + FD_WORKERS);
+	int retry_in = workers_gather(&server->service.workers, fds + FD_WORKERS);
 	int timeout = server->listener < 0 && !server->dial && !indexing && !is_working(server)
 			      ? -1
 			      : TICK_MS;
 
 	fds[FD_LISTENER] = (struct pollfd){server->listener, POLLIN, 0};
-	fds[FD_INDEX] = (struct pollfd){indexing ? store_fd(store) : -1, POLLIN, 0};
+	fds[FD_INDEX] = (struct pollfd){indexing ? file_index_fd(index) : -1, POLLIN, 0};
 	fds[FD_ANNOUNCE] = (struct pollfd){
 		server->announce ? announce_fd(server->announce) : -1, POLLIN, 0};
 	if (server->dial && server->dial_at - channel_now() < TICK_MS)
@@ -208,7 +208,7 @@ static int gather(struct server *server, struct pollfd *fds)
 		if (connection_is_ready(connection))
 			timeout = 0;
 	}
-	return patience >= 0 && (timeout < 0 || timeout > patience) ? patience : timeout;
+	return retry_in >= 0 && (timeout < 0 || timeout > retry_in) ? retry_in : timeout;
 }
 
 static void serve_all(struct server *server, const struct pollfd *fds, size_t count, bool tick)

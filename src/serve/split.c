@@ -28,7 +28,7 @@
 #include "serve/dwp_index.h"
 #include "serve/packed.h"
 #include "serve/search.h"
-#include "serve/store.h"
+#include "serve/file_index.h"
 
 enum { MAX_SPLIT_BYTES = 1 << 30 }; /* of one unit */
 
@@ -125,7 +125,7 @@ static struct elffile *open_served(struct splits *s, const char *path)
 	struct files_where where = {FILES_SERVED, 0};
 	struct elffile *file = NULL;
 
-	for (; where.which < store_dirs(s->dirs.store) && !file; where.which++)
+	for (; where.which < file_index_dirs(s->dirs.index) && !file; where.which++)
 		for (const char *at = path; at && !file; at = strchr(at + 1, '/'))
 			file = open_at(s, where, at);
 	return file;
@@ -143,7 +143,7 @@ static struct elffile *open_named(struct splits *s, const char *dir, const char 
 		snprintf(path, sizeof(path), "%s", name);
 	else
 		snprintf(path, sizeof(path), "%s/%s", dir ? dir : "", name);
-	file = s->dirs.store ? open_served(s, path) : open_at(s, s->file->where, path);
+	file = s->dirs.index ? open_served(s, path) : open_at(s, s->file->where, path);
 	if (file)
 		return file;
 	snprintf(path, sizeof(path), "%.*s%s", slash ? (int)(slash - at) + 1 : 0, at,

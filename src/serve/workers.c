@@ -14,8 +14,8 @@
 #include "symbols/channel.h"
 
 enum {
-	PATIENCE_MS = 300,
-	LOOK_MS = 100,	     /* how often somebody's patience is looked at */
+	SHARE_MS = 300,
+	LOOK_MS = 100,	     /* how often it is looked whether somebody waits too long */
 	MAX_KEPT = 32 << 20, /* bytes of one customer's modules */
 };
 
@@ -258,7 +258,7 @@ bool customer_take(struct customer *c)
 
 static bool is_slow(const struct worker *w)
 {
-	return w->busy && channel_now() - w->since >= PATIENCE_MS;
+	return w->busy && channel_now() - w->since >= SHARE_MS;
 }
 
 /* A worker for the customer: one that answers, or a new one. */

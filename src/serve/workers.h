@@ -6,7 +6,7 @@
  *
  *    NONE --workers_ask()--> WAITING --> RUNNING --> DONE --customer_take()--> NONE
  *
- * Customers share a worker, and what it has read.  One that waits for longer than PATIENCE
+ * Customers share a worker, and what it has read.  One that waits for longer than SHARE_MS
  * behind somebody else's question is moved to another worker, where its modules are introduced
  * again when they are needed; so are all when a worker has died.
  */

@@ -1,5 +1,5 @@
 /* Staging directories: nothing outside them is opened, and what is found is the same build. */
-#include "serve/store.h"
+#include "serve/file_index.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@
 #include "serve/module_cache.h"
 
 static const struct search_dirs here = {.local = true};
-static char dir[] = "/tmp/test_store.XXXXXX";
+static char dir[] = "/tmp/test_file_index.XXXXXX";
 
 static void path_of(const char *name, char ret[256])
 {
@@ -228,27 +228,27 @@ static void test_a_path_that_leads_up(void **state)
 	free(bytes);
 }
 
-static struct store *indexed(const char *const *dirs)
+static struct file_index *indexed(const char *const *dirs)
 {
-	struct store *store;
+	struct file_index *index;
 	struct err err;
 	struct pollfd pfd = {.events = POLLIN};
 
-	assert_int_equal(store_create(dirs, true, &store, &err), 0);
-	pfd.fd = store_fd(store);
+	assert_int_equal(file_index_create(dirs, true, &index, &err), 0);
+	pfd.fd = file_index_fd(index);
 	assert_int_equal(poll(&pfd, 1, 10000), 1);
-	assert_true(store_is_ready(store, NULL));
-	return store;
+	assert_true(file_index_is_ready(index, NULL));
+	return index;
 }
 
-static void find(struct store *store, const struct search_for *who, const char *found,
+static void find(struct file_index *index, const struct search_for *who, const char *found,
 		 const char *said)
 {
 	struct elffile *main, *debug, *any;
 	struct err why;
 
-	const struct search_dirs dirs = {.store = store};
-	store_find(&dirs, who, &main, &debug, &why);
+	const struct search_dirs dirs = {.index = index};
+	file_index_find(&dirs, who, &main, &debug, &why);
 	any = debug ? debug : main;
 	assert_int_equal(any != NULL, found != NULL);
 	if (found)
@@ -266,7 +266,7 @@ static void test_build_id(void **state)
 	char in[256];
 	const char *dirs[] = {in, NULL};
 	struct elffile *own;
-	struct store *store;
+	struct file_index *index;
 	size_t len;
 	uint8_t *bytes = own_bytes(&len), id[ELFFILE_MAX_BUILD_ID];
 	struct search_for who = {.path = "/usr/bin/prog"};
@@ -281,17 +281,17 @@ static void test_build_id(void **state)
 	who.build_id = own->build_id;
 	who.build_id_len = own->build_id_len;
 	assert_true(who.build_id_len);
-	store = indexed(dirs);
-	assert_int_equal(store_count(store), 1);
-	find(store, &who, "in/usr/bin/renamed", NULL);
+	index = indexed(dirs);
+	assert_int_equal(file_index_count(index), 1);
+	find(index, &who, "in/usr/bin/renamed", NULL);
 
 	memcpy(id, own->build_id, sizeof(id));
 	id[1] ^= 1;
 	who.build_id = id;
-	find(store, &who, NULL, NULL);
+	find(index, &who, NULL, NULL);
 	who.path = "/somewhere/bin/renamed";
-	find(store, &who, NULL, "in/usr/bin/renamed: does not match: its build-id is");
-	store_destroy(store);
+	find(index, &who, NULL, "in/usr/bin/renamed: does not match: its build-id is");
+	file_index_destroy(index);
 	elffile_close(own);
 	free(bytes);
 }
@@ -313,7 +313,7 @@ static void test_fingerprint(void **state)
 	struct fingerprint fingerprint;
 	struct memory_buffer buffer;
 	struct image *image;
-	struct store *store;
+	struct file_index *index;
 	size_t len, count;
 	uint8_t *bytes = own_bytes(&len), *code = NULL;
 	const struct image_segment *s;
@@ -333,26 +333,26 @@ static void test_fingerprint(void **state)
 			code = bytes + s[i].offset + s[i].file_size - 1;
 	make_file("in/usr/lib/libx.so", bytes, len);
 	make_file("in/usr/lib/other.so", bytes, len);
-	store = indexed(dirs);
-	find(store, &who, "in/lib/libx.so", NULL);
-	store_destroy(store);
+	index = indexed(dirs);
+	find(index, &who, "in/lib/libx.so", NULL);
+	file_index_destroy(index);
 	/* of another name: by its segments */
 	path_of("in/usr/lib/libx.so", path);
 	unlink(path);
-	store = indexed(dirs);
-	find(store, &who, "in/usr/lib/other.so", NULL);
-	store_destroy(store);
+	index = indexed(dirs);
+	find(index, &who, "in/usr/lib/other.so", NULL);
+	file_index_destroy(index);
 	path_of("in/usr/lib/other.so", path);
 	unlink(path);
 
 	assert_non_null(code);
 	*code ^= 0x55;
 	make_file("in/usr/lib/libx.so", bytes, len);
-	store = indexed(dirs);
-	find(store, &who, NULL, "in/lib/libx.so: does not match: other code");
+	index = indexed(dirs);
+	find(index, &who, NULL, "in/lib/libx.so: does not match: other code");
 	fingerprint.bytes[FINGERPRINT_SEGMENTS] ^= 1;
-	find(store, &who, NULL, "libx.so: does not match: other program headers");
-	store_destroy(store);
+	find(index, &who, NULL, "libx.so: does not match: other program headers");
+	file_index_destroy(index);
 	image_close(image);
 	free(bytes);
 }
@@ -383,7 +383,7 @@ static void test_module_cache(void **state)
 	assert_int_equal(fingerprint_make(image, &fingerprint), 0);
 	image_close(image);
 	make_file("in/usr/lib/libx.so", bytes, len);
-	options.dirs.store = indexed(dirs);
+	options.dirs.index = indexed(dirs);
 
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	none = (struct rlimit){3, limit.rlim_max};
@@ -419,18 +419,18 @@ static void test_module_cache(void **state)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	assert_int_equal(cache.files, 0);
 	module_cache_deinit(&cache);
-	store_destroy(options.dirs.store);
+	file_index_destroy(options.dirs.index);
 	free(bytes);
 }
 
 static void test_a_directory_that_is_none(void **state)
 {
 	const char *dirs[] = {"/nonexistent", NULL};
-	struct store *store;
+	struct file_index *index;
 	struct err err;
 	(void)state;
 
-	assert_int_equal(store_create(dirs, true, &store, &err), -ENOENT);
+	assert_int_equal(file_index_create(dirs, true, &index, &err), -ENOENT);
 	assert_string_equal(err.text, "/nonexistent: No such file or directory");
 }
 

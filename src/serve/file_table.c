@@ -19,12 +19,12 @@
 #include <unistd.h>
 
 #include "elf/fingerprint.h"
-#include "serve/store_parts.h"
+#include "serve/file_table.h"
 
 enum { MAX_DEPTH = 100 };
 
 struct indexing {
-	struct store_index *index;
+	struct file_table *table;
 	uint32_t dir;
 	_Atomic uint64_t *seen;
 	_Atomic bool *stop;
@@ -62,16 +62,16 @@ static bool is_module(int fd)
 	return head[EI_NIDENT] == ET_EXEC || head[EI_NIDENT] == ET_DYN;
 }
 
-void store_index_segments(uint64_t hash, uint8_t key[STORE_KEY])
+void file_table_segments(uint64_t hash, uint8_t key[FILE_KEY])
 {
-	memset(key, 0, STORE_KEY);
+	memset(key, 0, FILE_KEY);
 	for (int i = 0; i < 8; i++)
 		key[i] = (uint8_t)(hash >> (8 * i));
 }
 
 static bool add_file(struct indexing *in, int fd, const char *name)
 {
-	struct store_file file = {.dir = in->dir};
+	struct indexed_file file = {.dir = in->dir};
 	struct memory_file memory;
 	struct image *image;
 	const uint8_t *id;
@@ -83,15 +83,15 @@ static bool add_file(struct indexing *in, int fd, const char *name)
 	id = image_build_id(image, &len);
 	if (id && len <= ELFFILE_MAX_BUILD_ID) {
 		file.build_id_len = (uint8_t)len;
-		memcpy(file.key, id, len < STORE_KEY ? len : STORE_KEY);
+		memcpy(file.key, id, len < FILE_KEY ? len : FILE_KEY);
 	} else {
-		store_index_segments(fingerprint_segments(image), file.key);
+		file_table_segments(fingerprint_segments(image), file.key);
 	}
 	image_close(image);
 	if (asprintf(&file.path, "%s%s", in->path, name) < 0)
 		return false;
 	file.name = file.path + strlen(in->path);
-	if (vec_push(&in->index->files, file))
+	if (vec_push(&in->table->files, file))
 		return true;
 	free(file.path);
 	return false;
@@ -171,10 +171,10 @@ static bool visit_dir(struct indexing *in, int fd, unsigned depth)
 	return ok;
 }
 
-bool store_index_add(struct store_index *index, const struct store_root *root, uint32_t dir,
-		     _Atomic uint64_t *seen, _Atomic bool *stop)
+bool file_table_add(struct file_table *table, const struct served_dir *root, uint32_t dir,
+		    _Atomic uint64_t *seen, _Atomic bool *stop)
 {
-	struct indexing in = {.index = index, .dir = dir, .seen = seen, .stop = stop};
+	struct indexing in = {.table = table, .dir = dir, .seen = seen, .stop = stop};
 	int fd = openat(root->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	return fd < 0 || visit_dir(&in, fd, 0);
@@ -183,17 +183,17 @@ bool store_index_add(struct store_index *index, const struct store_root *root, u
 /* ---- finding ------------------------------------------------------------------------ */
 
 /* Files with a build-id stand before those without. */
-static int compare_key(const struct store_file *file, const uint8_t *key, bool has_build_id)
+static int compare_key(const struct indexed_file *file, const uint8_t *key, bool has_build_id)
 {
 	if ((file->build_id_len != 0) != has_build_id)
 		return has_build_id ? 1 : -1;
-	return memcmp(file->key, key, STORE_KEY);
+	return memcmp(file->key, key, FILE_KEY);
 }
 
 static int by_key(const void *a, const void *b, void *arg)
 {
-	const struct store_file *files = arg, *x = &files[*(const uint32_t *)a],
-				*y = &files[*(const uint32_t *)b];
+	const struct indexed_file *files = arg, *x = &files[*(const uint32_t *)a],
+				  *y = &files[*(const uint32_t *)b];
 	int order = compare_key(x, y->key, y->build_id_len != 0);
 
 	return order ? order : strcmp(x->path, y->path);
@@ -201,14 +201,14 @@ static int by_key(const void *a, const void *b, void *arg)
 
 static int by_name(const void *a, const void *b, void *arg)
 {
-	const struct store_file *files = arg, *x = &files[*(const uint32_t *)a],
-				*y = &files[*(const uint32_t *)b];
+	const struct indexed_file *files = arg, *x = &files[*(const uint32_t *)a],
+				  *y = &files[*(const uint32_t *)b];
 	int order = strcmp(x->name, y->name);
 
 	return order ? order : strcmp(x->path, y->path);
 }
 
-static bool sort(const struct store_files *files, struct store_order *order,
+static bool sort(const struct indexed_files *files, struct file_order *order,
 		 int (*compare)(const void *, const void *, void *))
 {
 	if (!vec_reserve(order, files->len))
@@ -220,71 +220,70 @@ static bool sort(const struct store_files *files, struct store_order *order,
 	return true;
 }
 
-bool store_index_finish(struct store_index *index)
+bool file_table_finish(struct file_table *table)
 {
-	return sort(&index->files, &index->by_key, by_key) &&
-	       sort(&index->files, &index->by_name, by_name);
+	return sort(&table->files, &table->by_key, by_key) &&
+	       sort(&table->files, &table->by_name, by_name);
 }
 
-void store_index_deinit(struct store_index *index)
+void file_table_deinit(struct file_table *table)
 {
-	for (size_t i = 0; i < index->files.len; i++)
-		free(index->files.at[i].path);
-	vec_deinit(&index->files);
-	vec_deinit(&index->by_key);
-	vec_deinit(&index->by_name);
+	for (size_t i = 0; i < table->files.len; i++)
+		free(table->files.at[i].path);
+	vec_deinit(&table->files);
+	vec_deinit(&table->by_key);
+	vec_deinit(&table->by_name);
 }
 
 /* The run of files for which compare says 0. */
-static const uint32_t *find(const struct store_index *index, const struct store_order *order,
-			    int (*compare)(const struct store_file *, const void *),
+static const uint32_t *find(const struct file_table *table, const struct file_order *order,
+			    int (*compare)(const struct indexed_file *, const void *),
 			    const void *what, size_t *count)
 {
 	size_t low = 0, high = order->len, end;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		if (compare(&index->files.at[order->at[middle]], what) < 0)
+		if (compare(&table->files.at[order->at[middle]], what) < 0)
 			low = middle + 1;
 		else
 			high = middle;
 	}
 	for (end = low; end < order->len; end++)
-		if (compare(&index->files.at[order->at[end]], what))
+		if (compare(&table->files.at[order->at[end]], what))
 			break;
 	*count = end - low;
 	return order->at + low;
 }
 
 struct key {
-	uint8_t bytes[STORE_KEY];
+	uint8_t bytes[FILE_KEY];
 	bool build_id;
 };
 
-static int key_is(const struct store_file *file, const void *what)
+static int key_is(const struct indexed_file *file, const void *what)
 {
 	const struct key *key = what;
 
 	return compare_key(file, key->bytes, key->build_id);
 }
 
-static int name_is(const struct store_file *file, const void *what)
+static int name_is(const struct indexed_file *file, const void *what)
 {
 	return strcmp(file->name, what);
 }
 
-const uint32_t *store_index_key(const struct store_index *index, const uint8_t *bytes,
-				uint8_t build_id_len, size_t *count)
+const uint32_t *file_table_key(const struct file_table *table, const uint8_t *bytes,
+			       uint8_t build_id_len, size_t *count)
 {
 	struct key key = {.build_id = build_id_len != 0};
-	size_t len = build_id_len && build_id_len < STORE_KEY ? build_id_len : STORE_KEY;
+	size_t len = build_id_len && build_id_len < FILE_KEY ? build_id_len : FILE_KEY;
 
 	memcpy(key.bytes, bytes, len);
-	return find(index, &index->by_key, key_is, &key, count);
+	return find(table, &table->by_key, key_is, &key, count);
 }
 
-const uint32_t *store_index_name(const struct store_index *index, const char *name,
-				 size_t *count)
+const uint32_t *file_table_name(const struct file_table *table, const char *name, size_t *count)
 {
-	return find(index, &index->by_name, name_is, name, count);
+	return find(table, &table->by_name, name_is, name, count);
 }

@@ -11,7 +11,7 @@
  * target's file has none, by its fingerprint; a debug file without code by the CRC that
  * the target's .gnu_debuglink gives.  The first one that is not is named to the user.
  */
-#include "serve/store.h"
+#include "serve/file_index.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,14 +26,14 @@
 
 #include "elf/fingerprint.h"
 #include "serve/root.h"
-#include "serve/store_parts.h"
+#include "serve/file_table.h"
 
 enum { MAX_TRIED = 256 }; /* candidates opened for one module */
 
-struct store {
-	VEC(struct store_root) roots;
+struct file_index {
+	VEC(struct served_dir) roots;
 	bool public;
-	struct store_index index;
+	struct file_table table;
 	pthread_t thread;
 	bool started, ready;
 	int fd;
@@ -45,27 +45,27 @@ struct store {
 
 static void *index_main(void *arg)
 {
-	struct store *store = arg;
+	struct file_index *index = arg;
 	uint64_t one = 1;
 
-	for (uint32_t i = 0; i < store->roots.len; i++)
-		if (!store_index_add(&store->index, &store->roots.at[i], i, &store->seen,
-				     &store->stop))
+	for (uint32_t i = 0; i < index->roots.len; i++)
+		if (!file_table_add(&index->table, &index->roots.at[i], i, &index->seen,
+				    &index->stop))
 			break;
-	atomic_store(&store->done, true);
-	if (write(store->fd, &one, sizeof(one)) < 0)
+	atomic_store(&index->done, true);
+	if (write(index->fd, &one, sizeof(one)) < 0)
 		return NULL; /* an eventfd takes one number always */
 	return NULL;
 }
 
-static int open_roots(struct store *store, const char *const *dirs, struct err *err)
+static int open_roots(struct file_index *index, const char *const *dirs, struct err *err)
 {
 	for (; *dirs; dirs++) {
-		struct store_root root = {*dirs, open(*dirs, O_PATH | O_DIRECTORY | O_CLOEXEC)};
+		struct served_dir root = {*dirs, open(*dirs, O_PATH | O_DIRECTORY | O_CLOEXEC)};
 
 		if (root.fd < 0)
 			return err_sys(err, -errno, "%s", *dirs);
-		if (!vec_push(&store->roots, root)) {
+		if (!vec_push(&index->roots, root)) {
 			close(root.fd);
 			return err_set(err, -ENOMEM, "no memory for directories");
 		}
@@ -73,79 +73,80 @@ static int open_roots(struct store *store, const char *const *dirs, struct err *
 	return 0;
 }
 
-int store_create(const char *const *dirs, bool public, struct store **ret, struct err *err)
+int file_index_create(const char *const *dirs, bool public, struct file_index **ret,
+		      struct err *err)
 {
-	struct store *store = calloc(1, sizeof(*store));
+	struct file_index *index = calloc(1, sizeof(*index));
 	int e;
 
-	if (!store)
+	if (!index)
 		return err_set(err, -ENOMEM, "no memory for directories");
-	store->public = public;
-	store->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	e = store->fd < 0 ? err_sys(err, -errno, "eventfd") : open_roots(store, dirs, err);
+	index->public = public;
+	index->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	e = index->fd < 0 ? err_sys(err, -errno, "eventfd") : open_roots(index, dirs, err);
 	if (!e) {
-		e = -pthread_create(&store->thread, NULL, index_main, store);
-		store->started = !e;
+		e = -pthread_create(&index->thread, NULL, index_main, index);
+		index->started = !e;
 		if (e)
 			err_sys(err, e, "cannot start a thread");
 	}
 	if (e)
-		store_destroy(store);
+		file_index_destroy(index);
 	else
-		*ret = store;
+		*ret = index;
 	return e;
 }
 
-static void join(struct store *store)
+static void join(struct file_index *index)
 {
-	if (store->started)
-		pthread_join(store->thread, NULL);
-	store->started = false;
+	if (index->started)
+		pthread_join(index->thread, NULL);
+	index->started = false;
 }
 
-void store_destroy(struct store *store)
+void file_index_destroy(struct file_index *index)
 {
-	if (!store)
+	if (!index)
 		return;
-	atomic_store(&store->stop, true);
-	join(store);
-	store_index_deinit(&store->index);
-	for (size_t i = 0; i < store->roots.len; i++)
-		close(store->roots.at[i].fd);
-	vec_deinit(&store->roots);
-	if (store->fd >= 0)
-		close(store->fd);
-	free(store);
+	atomic_store(&index->stop, true);
+	join(index);
+	file_table_deinit(&index->table);
+	for (size_t i = 0; i < index->roots.len; i++)
+		close(index->roots.at[i].fd);
+	vec_deinit(&index->roots);
+	if (index->fd >= 0)
+		close(index->fd);
+	free(index);
 }
 
-bool store_is_ready(struct store *store, uint64_t *files)
+bool file_index_is_ready(struct file_index *index, uint64_t *files)
 {
 	if (files)
-		*files = atomic_load(&store->seen);
-	if (store->ready || !atomic_load(&store->done))
-		return store->ready;
-	join(store);
+		*files = atomic_load(&index->seen);
+	if (index->ready || !atomic_load(&index->done))
+		return index->ready;
+	join(index);
 	/* Without memory for the order nothing is found, and that is all. */
-	if (!store_index_finish(&store->index))
-		store->index.by_key.len = store->index.by_name.len = 0;
-	return store->ready = true;
+	if (!file_table_finish(&index->table))
+		index->table.by_key.len = index->table.by_name.len = 0;
+	return index->ready = true;
 }
 
-int store_fd(const struct store *store)
+int file_index_fd(const struct file_index *index)
 {
-	return store->fd;
+	return index->fd;
 }
 
-size_t store_count(const struct store *store)
+size_t file_index_count(const struct file_index *index)
 {
-	return store->index.files.len;
+	return index->table.files.len;
 }
 
 /* ---- is it the same build? -------------------------------------------------------------- */
 
 struct hunt {
 	const struct search_dirs *dirs;
-	struct store *store;
+	struct file_index *index;
 	const struct search_for *who;
 	struct elffile *main, *debug;
 	struct err *why;
@@ -245,7 +246,7 @@ static bool is_new(struct hunt *h, int fd)
 
 static void consider(struct hunt *h, uint32_t dir, const char *path)
 {
-	const struct store_root *root = &h->store->roots.at[dir];
+	const struct served_dir *root = &h->index->roots.at[dir];
 	size_t len = strlen(root->dir);
 	struct elffile *file;
 	char name[2 * PATH_MAX];
@@ -265,7 +266,8 @@ static void consider(struct hunt *h, uint32_t dir, const char *path)
 		return;
 	}
 	h->tried++;
-	if (elffile_open_fd(fd, (struct files_where){FILES_SERVED, dir}, path, name, &file, NULL))
+	if (elffile_open_fd(fd, (struct files_where){FILES_SERVED, dir}, path, name, &file,
+			    NULL))
 		return;
 	if (is_same_build(h, file, &why)) {
 		keep(h, file);
@@ -281,10 +283,10 @@ static void consider(struct hunt *h, uint32_t dir, const char *path)
 static void consider_all(struct hunt *h, const uint32_t *files, size_t count)
 {
 	const struct search_for *who = h->who;
-	size_t len = who->build_id_len < STORE_KEY ? who->build_id_len : STORE_KEY;
+	size_t len = who->build_id_len < FILE_KEY ? who->build_id_len : FILE_KEY;
 
 	for (size_t i = 0; i < count && !is_complete(h); i++) {
-		const struct store_file *file = &h->store->index.files.at[files[i]];
+		const struct indexed_file *file = &h->index->table.files.at[files[i]];
 		bool other = who->build_id_len && file->build_id_len &&
 			     memcmp(file->key, who->build_id, len);
 
@@ -300,8 +302,8 @@ static void by_build_id(struct hunt *h)
 
 	if (!h->who->build_id_len)
 		return;
-	files = store_index_key(&h->store->index, h->who->build_id, h->who->build_id_len,
-				&count);
+	files = file_table_key(&h->index->table, h->who->build_id, h->who->build_id_len,
+			       &count);
 	consider_all(h, files, count);
 }
 
@@ -327,7 +329,7 @@ static bool visit_path(void *arg, const char *path)
 {
 	struct hunt *h = arg;
 
-	for (uint32_t i = 0; i < h->store->roots.len && !is_complete(h); i++)
+	for (uint32_t i = 0; i < h->index->roots.len && !is_complete(h); i++)
 		consider(h, i, path);
 	return is_complete(h);
 }
@@ -339,28 +341,28 @@ static void by_name(struct hunt *h, const char *name)
 
 	if (!name || !*name || is_complete(h))
 		return;
-	files = store_index_name(&h->store->index, name, &count);
+	files = file_table_name(&h->index->table, name, &count);
 	consider_all(h, files, count);
 }
 
 static void by_segments(struct hunt *h)
 {
 	const struct search_for *who = h->who;
-	uint8_t key[STORE_KEY] = {};
+	uint8_t key[FILE_KEY] = {};
 	const uint32_t *files;
 	size_t count;
 
 	if (who->build_id_len || who->fingerprint_len != FINGERPRINT_BYTES || is_complete(h))
 		return;
 	memcpy(key, who->fingerprint + FINGERPRINT_SEGMENTS, 8);
-	files = store_index_key(&h->store->index, key, 0, &count);
+	files = file_table_key(&h->index->table, key, 0, &count);
 	consider_all(h, files, count);
 }
 
-void store_find(const struct search_dirs *dirs, const struct search_for *who,
-		struct elffile **main, struct elffile **debug, struct err *why)
+void file_index_find(const struct search_dirs *dirs, const struct search_for *who,
+		     struct elffile **main, struct elffile **debug, struct err *why)
 {
-	struct hunt h = {.dirs = dirs, .store = dirs->store, .who = who, .why = why};
+	struct hunt h = {.dirs = dirs, .index = dirs->index, .who = who, .why = why};
 	const char *slash = strrchr(who->path, '/'), *name = slash ? slash + 1 : who->path;
 	char debug_name[NAME_MAX + 8];
 
@@ -380,13 +382,13 @@ void store_find(const struct search_dirs *dirs, const struct search_for *who,
 	*debug = h.debug;
 }
 
-int store_find_build_id(const struct search_dirs *dirs, const uint8_t *build_id, size_t len,
-			bool debug, struct elffile **ret, struct err *err)
+int file_index_find_build_id(const struct search_dirs *dirs, const uint8_t *build_id,
+			     size_t len, bool debug, struct elffile **ret, struct err *err)
 {
 	const struct search_for who = {
 		.path = "", .build_id = build_id, .build_id_len = (uint8_t)len};
 	struct err why = {};
-	struct hunt h = {.dirs = dirs, .store = dirs->store, .who = &who, .why = &why};
+	struct hunt h = {.dirs = dirs, .index = dirs->index, .who = &who, .why = &why};
 	struct elffile *found;
 
 	by_build_id(&h);
@@ -406,20 +408,20 @@ int store_find_build_id(const struct search_dirs *dirs, const uint8_t *build_id,
 	return 0;
 }
 
-uint32_t store_dirs(const struct store *store)
+uint32_t file_index_dirs(const struct file_index *index)
 {
-	return (uint32_t)store->roots.len;
+	return (uint32_t)index->roots.len;
 }
 
-int store_open(struct store *store, uint32_t dir, const char *path)
+int file_index_open(struct file_index *index, uint32_t dir, const char *path)
 {
-	if (dir >= store->roots.len)
+	if (dir >= index->roots.len)
 		return -EPERM;
-	return root_open(store->roots.at[dir].fd, path, store->public);
+	return root_open(index->roots.at[dir].fd, path, index->public);
 }
 
 struct opening {
-	struct store *store;
+	struct file_index *index;
 	int fd;
 };
 
@@ -427,14 +429,14 @@ static bool visit_open(void *arg, const char *path)
 {
 	struct opening *o = arg;
 
-	for (uint32_t i = 0; i < o->store->roots.len && o->fd < 0; i++)
-		o->fd = store_open(o->store, i, path);
+	for (uint32_t i = 0; i < o->index->roots.len && o->fd < 0; i++)
+		o->fd = file_index_open(o->index, i, path);
 	return o->fd >= 0;
 }
 
-int store_open_path(struct store *store, const char *path)
+int file_index_open_path(struct file_index *index, const char *path)
 {
-	struct opening o = {store, -ENOENT};
+	struct opening o = {index, -ENOENT};
 
 	if (strstr(path, "/../") || strlen(path) >= PATH_MAX)
 		return -ENOENT;
