@@ -592,7 +592,7 @@ static void facts_that_are_missing(void **state)
 	struct doctor_facts f;
 
 	(void)state;
-	doctor_look("/nonexistent", 50, &f);
+	doctor_look("/nonexistent/proc", 50, &f);
 	assert_int_equal(f.found, -ENOENT);
 	assert_int_equal(f.ptrace_scope, -1);
 	assert_int_equal(f.deny_ptrace, -1);
@@ -600,7 +600,7 @@ static void facts_that_are_missing(void **state)
 	assert_int_equal(f.self_namespace, 0);
 	assert_int_equal(f.machine, 0);
 	assert_false(f.is_us);
-	doctor_look("/nonexistent", 0, &f);
+	doctor_look("/nonexistent/proc", 0, &f);
 	assert_int_equal(f.pid, 0);
 	assert_int_equal(f.memory, DOCTOR_NOT_ASKED);
 }

@@ -425,13 +425,13 @@ static void test_module_cache(void **state)
 
 static void test_a_directory_that_is_none(void **state)
 {
-	const char *dirs[] = {"/nonexistent", NULL};
+	const char *dirs[] = {"/nonexistent/directory", NULL};
 	struct file_index *index;
 	struct err err;
 	(void)state;
 
 	assert_int_equal(file_index_create(dirs, true, &index, &err), -ENOENT);
-	assert_string_equal(err.text, "/nonexistent: No such file or directory");
+	assert_string_equal(err.text, "/nonexistent/directory: No such file or directory");
 }
 
 int main(void)
