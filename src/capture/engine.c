@@ -149,7 +149,6 @@ void engine_deinit(struct engine *engine)
 	case_recorder_close(&engine->cases);
 	walker_deinit(&engine->walker);
 	hooks_deinit(&engine->hooks);
-	book_deinit(&engine->book);
 	missed_deinit(&engine->missed);
 	vec_deinit(&engine->let_go);
 	externals_deinit(&engine->externals);
@@ -301,7 +300,7 @@ static void program_forget(struct engine *engine)
 
 	undo_clear(engine->undo);
 	hooks_clear(&engine->hooks);
-	book_deinit(&engine->book);
+	book_program_ended(&engine->book);
 	missed_clear(&engine->missed);
 	engine->filtered = engine->harden = engine->resign = engine->left = false;
 	engine->rescan = engine->unkillable = false;

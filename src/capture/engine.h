@@ -8,13 +8,13 @@
 #ifndef MEMTRACE_ENGINE_H
 #define MEMTRACE_ENGINE_H
 
-#include "capture/book.h"
 #include "capture/capture.h"
 #include "capture/case.h"
 #include "capture/missed.h"
 #include "capture/record.h"
 #include "capture/walker.h"
 #include "hook/hooks.h"
+#include "region/book.h"
 #include "tracer/guardian.h"
 #include "tracer/nearby.h"
 #include "tracer/tracee.h"

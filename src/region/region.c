@@ -15,6 +15,7 @@
 #include "region/region.h"
 
 #include "region/blocks.h"
+#include "region/inner.h"
 #include "region/stacks.h"
 #include "region/tables.h"
 
@@ -51,6 +52,7 @@ int region_init(struct region_space *space, struct region **ret)
 	    !create_table(region, space, REGION_BLOCKS, sizeof(struct region_block),
 			  BLOCKS_FIRST_CAPACITY))
 		return -12;
+	region->tables[REGION_INNER].item_bytes = sizeof(uint64_t);
 	region->tables[REGION_NODES].count = WALK_ENDS;
 	region->tables[REGION_CONTEXTS].count = 1;
 	((struct region_context *)tables_at(region, REGION_CONTEXTS))[0].node = WALK_LOST;
@@ -202,6 +204,22 @@ void region_put_back(struct region *region, struct region_space *space,
 void region_free_unknown(struct region *region)
 {
 	region->totals.frees_of_unknown++;
+}
+
+void region_inner_add(struct region *region, struct region_space *space, uint64_t addr)
+{
+	if (!inner_add(region, space, addr))
+		region->totals.overflow_blocks++;
+}
+
+bool region_inner_remove(struct region *region, uint64_t addr)
+{
+	return inner_remove(region, addr);
+}
+
+void region_inner_clear(struct region *region, struct region_space *space)
+{
+	inner_clear(region, space);
 }
 
 void region_lost(struct region *region)

@@ -120,6 +120,13 @@ void region_put_back(struct region *region, struct region_space *space,
 /* A free of a block that isn't in the table. */
 void region_free_unknown(struct region *region);
 
+/* The blocks that inner calls of allocators have returned (book.h), which are in no count: a
+ * set of addresses.  One that can't be kept is overflow_blocks + 1: its free will be taken for
+ * that of an unknown block.  region_clear() leaves them. */
+void region_inner_add(struct region *region, struct region_space *space, uint64_t addr);
+bool region_inner_remove(struct region *region, uint64_t addr); /* was it in? */
+void region_inner_clear(struct region *region, struct region_space *space);
+
 /* A contradiction was seen by the engine itself: lost_events + 1. */
 void region_lost(struct region *region);
 

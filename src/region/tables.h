@@ -10,7 +10,7 @@
 #include "region/region.h"
 
 #define REGION_MAGIC   0x6e6f69676572746dull /* "mtregion", little-endian */
-#define REGION_VERSION 3u
+#define REGION_VERSION 4u
 
 /* Memory is taken and given back in pieces of this: the largest page of any Linux. */
 #define REGION_GRANULE 65536u
@@ -33,6 +33,7 @@ enum region_table_id {
 	REGION_BLOCKS,	      /* struct region_block[]: hash of the address; addr 0 is empty */
 	REGION_BLOCKS_BEFORE, /* the smaller one before it, while it is emptied, then given back
 			       */
+	REGION_INNER, /* uint64_t[]: hash of the address of a block of an inner call; 0 is empty */
 	REGION_TABLES
 };
 
@@ -64,7 +65,7 @@ _Static_assert(sizeof(struct region_context) == 56, "the region's layout is vers
 _Static_assert(sizeof(struct region_block) == 24, "the region's layout is versioned");
 _Static_assert(sizeof(struct region_totals) == 72, "the region's layout is versioned");
 _Static_assert(sizeof(struct region_table) == 32, "the region's layout is versioned");
-_Static_assert(sizeof(struct region) == 296, "the region's layout is versioned");
+_Static_assert(sizeof(struct region) == 328, "the region's layout is versioned");
 
 static inline void *tables_at(const struct region *region, enum region_table_id id)
 {

@@ -1,4 +1,4 @@
-/* What calls mean for blocks: the rules of capture/book.h, one by one. */
+/* What calls mean for blocks: the rules of region/book.h, one by one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "capture/book.h"
+#include "region/book.h"
 
 struct fixture {
 	struct region_space space;
@@ -25,7 +25,7 @@ static int setup(void **state)
 	f = (struct fixture){0};
 	assert_int_equal(region_space_private(&f.space, 1 << 28), 0);
 	assert_int_equal(region_init(&f.space, &f.region), 0);
-	f.book = (struct book){f.region, &f.space, {0}};
+	f.book = (struct book){f.region, &f.space};
 	f.inner = region_context(f.region, &f.space, inner, 2, WALK_ROOT);
 	f.outer = region_context(f.region, &f.space, outer, 2, WALK_ROOT);
 	*state = &f;
@@ -36,7 +36,6 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	book_deinit(&f->book);
 	region_space_deinit(&f->space);
 	return 0;
 }
@@ -56,33 +55,33 @@ static void expect(struct fixture *f, uint64_t allocs, uint64_t frees, uint64_t 
 	assert_int_equal(t->lost_events, 0);
 }
 
-static void alloc(struct fixture *f, struct book_thread *thread, taddr_t result, uint64_t size,
+static void alloc(struct fixture *f, struct book_thread *thread, uint64_t result, uint64_t size,
 		  uint32_t context)
 {
 	book_alloc(&f->book, thread, &(struct book_event){result, size, context, 0, false});
 }
 
-static void inner_alloc(struct fixture *f, struct book_thread *thread, taddr_t result)
+static void inner_alloc(struct fixture *f, struct book_thread *thread, uint64_t result)
 {
 	book_alloc(&f->book, thread, &(struct book_event){result, 99, 0, 0, true});
 }
 
-static void realloc_return(struct fixture *f, struct book_thread *thread, taddr_t slot,
-			   taddr_t addr, taddr_t result, uint64_t size, uint32_t context)
+static void realloc_return(struct fixture *f, struct book_thread *thread, uint64_t slot,
+			   uint64_t addr, uint64_t result, uint64_t size, uint32_t context)
 {
 	book_realloc_return(&f->book, thread, slot, addr,
 			    &(struct book_event){result, size, context, 0, false});
 }
 
-static void inner_realloc_return(struct fixture *f, struct book_thread *thread, taddr_t slot,
-				 taddr_t addr, taddr_t result, uint64_t size)
+static void inner_realloc_return(struct fixture *f, struct book_thread *thread, uint64_t slot,
+				 uint64_t addr, uint64_t result, uint64_t size)
 {
 	book_realloc_return(&f->book, thread, slot, addr,
 			    &(struct book_event){result, size, 0, 0, true});
 }
 
 /* By the program. */
-static void free_(struct fixture *f, struct book_thread *thread, taddr_t addr)
+static void free_(struct fixture *f, struct book_thread *thread, uint64_t addr)
 {
 	if (book_free(&f->book, thread, addr) == BOOK_UNKNOWN)
 		book_free_unknown(&f->book, thread, addr);

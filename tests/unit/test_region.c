@@ -684,6 +684,55 @@ static void test_million_stacks(void **state)
 	million_stacks(SPACE);
 }
 
+/* Blocks of inner calls, against an array that says who is in. */
+static void test_inner_model(void **state)
+{
+	static bool in[5000];
+
+	(void)state;
+	begin(SPACE);
+	seed = 11;
+	memset(in, 0, sizeof(in));
+	for (int step = 0; step < 200000; step++) {
+		unsigned i = below(ARRAY_SIZE(in));
+		uint64_t addr = 0x7f0000000000 + 16 * (uint64_t)i;
+
+		if (below(2)) {
+			region_inner_add(region, &space, addr);
+			in[i] = true;
+		} else {
+			assert_int_equal(region_inner_remove(region, addr), in[i]);
+			in[i] = false;
+		}
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(in); i++)
+		assert_int_equal(region_inner_remove(region, 0x7f0000000000 + 16 * (uint64_t)i),
+				 in[i]);
+	assert_int_equal(region->tables[REGION_INNER].count, 0);
+	region_inner_add(region, &space, 16);
+	region_inner_clear(region, &space);
+	assert_false(region_inner_remove(region, 16));
+	assert_false(region_inner_remove(region, 0));
+	assert_int_equal(region_memory(region), 5 * 65536);
+	assert_int_equal(region_totals(region)->overflow_blocks, 0);
+	end();
+}
+
+/* One that can't be kept is said; those that are there stay. */
+static void test_inner_overflow(void **state)
+{
+	(void)state;
+	begin(1u << 20); /* 32768 slots fit beside the table before, 65536 do not */
+	for (uint64_t i = 1; i <= 60000; i++)
+		region_inner_add(region, &space, i * 16);
+	assert_int_equal(region->tables[REGION_INNER].count, 32768 / 8 * 7);
+	assert_int_equal(region_totals(region)->overflow_blocks, 60000 - 32768 / 8 * 7);
+	assert_true(region_inner_remove(region, 16));
+	region_inner_add(region, &space, 60000 * 16);
+	assert_true(region_inner_remove(region, 60000 * 16));
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -699,6 +748,8 @@ int main(void)
 		cmocka_unit_test(test_commit_fails_for_a_while),
 		cmocka_unit_test(test_growth_reuses_space),
 		cmocka_unit_test(test_hash_spreads),
+		cmocka_unit_test(test_inner_model),
+		cmocka_unit_test(test_inner_overflow),
 		cmocka_unit_test(test_million_blocks),
 		cmocka_unit_test(test_million_stacks),
 	};

@@ -14,7 +14,7 @@
  * known by the stack it comes from: of an inner call the walk meets the stub of the outer
  * one before it meets a signal frame (a handler that interrupts malloc is the program's).
  *  - What an inner call returns is nobody's block, until an outer one returns it, too: it is
- *    kept in `below`.  Its free, whenever and by whomever, counts as little; so a layer may
+ *    kept in the region's set of them.  Its free, whenever and by whomever, counts as little; so a layer may
  *    keep blocks for a while, or give them back in a thread of its own.
  *  - A free of a block that is in the table counts, wherever it comes from: the block is
  *    gone.  Of one that nobody knows the caller decides: it is from before the attach, or the layer's
@@ -30,15 +30,13 @@
 #ifndef MEMTRACE_BOOK_H
 #define MEMTRACE_BOOK_H
 
-#include "base/addr_set.h"
-#include "base/types.h"
 #include "region/region.h"
 
 enum { BOOK_NESTED = 8 };
 
 struct book_pending { /* a realloc that was entered and has not returned */
-	taddr_t slot; /* where its return address lies: tells calls apart */
-	taddr_t old;
+	uint64_t slot; /* where its return address lies: tells calls apart */
+	uint64_t old;
 	struct region_block block;
 	bool taken;    /* block was in the table: put back if the call fails */
 	bool borrowed; /* an outer pending call has taken it */
@@ -47,19 +45,18 @@ struct book_pending { /* a realloc that was entered and has not returned */
 struct book_thread { /* per thread; zeroed at first */
 	struct book_pending pending[BOOK_NESTED];
 	unsigned depth;
-	taddr_t last_alloc; /* result of the last event if it was an allocation, else 0 */
-	taddr_t last_free;  /* the same for a free */
+	uint64_t last_alloc; /* result of the last event if it was an allocation, else 0 */
+	uint64_t last_free;  /* the same for a free */
 	uint64_t allocs, frees;
 };
 
 struct book {
 	struct region *region;
 	struct region_space *space;
-	struct addr_set below; /* blocks of inner calls: nobody's */
 };
 
 struct book_event { /* a call that returned a block */
-	taddr_t result; /* 0: none */
+	uint64_t result; /* 0: none */
 	uint64_t size;
 	uint32_t context; /* of its stack; not needed where nested */
 	uint32_t now;
@@ -73,17 +70,17 @@ enum book_free {
 };
 
 /* free(addr) was entered. */
-enum book_free book_free(struct book *book, struct book_thread *thread, taddr_t addr);
+enum book_free book_free(struct book *book, struct book_thread *thread, uint64_t addr);
 /* After BOOK_UNKNOWN.  The block is one that `other` is in realloc with, which will not
  * return: it has ended.  False: it is not. */
 bool book_free_taken(struct book *book, struct book_thread *thread, struct book_thread *other,
-		     taddr_t addr);
+		     uint64_t addr);
 /* After BOOK_UNKNOWN: the call is the program's. */
-void book_free_unknown(struct book *book, struct book_thread *thread, taddr_t addr);
+void book_free_unknown(struct book *book, struct book_thread *thread, uint64_t addr);
 
 /* realloc(addr) was entered, its return address lies at slot. */
-void book_realloc_entry(struct book *book, struct book_thread *thread, taddr_t slot,
-			taddr_t addr);
+void book_realloc_entry(struct book *book, struct book_thread *thread, uint64_t slot,
+			uint64_t addr);
 
 /* An allocation returned; where there is no result it failed, and nothing happened. */
 void book_alloc(struct book *book, struct book_thread *thread, const struct book_event *event);
@@ -92,8 +89,8 @@ void book_alloc(struct book *book, struct book_thread *thread, const struct book
  * realloc(addr) returned.  Did it free the old block without a new one (realloc to 0)?
  * That is size 0 and result 0.
  */
-void book_realloc_return(struct book *book, struct book_thread *thread, taddr_t slot,
-			 taddr_t addr, const struct book_event *event);
+void book_realloc_return(struct book *book, struct book_thread *thread, uint64_t slot,
+			 uint64_t addr, const struct book_event *event);
 
 /* The region was cleared: what was taken before belongs to no count any more. */
 void book_forget(struct book_thread *thread);
@@ -101,7 +98,7 @@ void book_forget(struct book_thread *thread);
 /* The thread will not return from what it is in (exit, detach): put back. */
 void book_abandon(struct book *book, struct book_thread *thread);
 
-/* A new program, or the end. */
-void book_deinit(struct book *book);
+/* Exec: the blocks of inner calls went with the program. */
+void book_program_ended(struct book *book);
 
 #endif

@@ -1,8 +1,8 @@
 /* What calls mean for blocks; the rules are in book.h. */
-#include "capture/book.h"
+#include "region/book.h"
 
 /* The outer pending call that took addr, or NULL. */
-static struct book_pending *pending_of(struct book_thread *thread, taddr_t addr)
+static struct book_pending *pending_of(struct book_thread *thread, uint64_t addr)
 {
 	for (unsigned i = thread->depth; i-- > 0;)
 		if (thread->pending[i].old == addr && !thread->pending[i].borrowed)
@@ -18,13 +18,13 @@ static void pending_put_back(struct book *book, struct book_pending *pending)
 }
 
 /* Calls deeper on the stack than slot will not return any more (longjmp). */
-static void pending_unwind(struct book *book, struct book_thread *thread, taddr_t slot)
+static void pending_unwind(struct book *book, struct book_thread *thread, uint64_t slot)
 {
 	while (thread->depth && thread->pending[thread->depth - 1].slot < slot)
 		pending_put_back(book, &thread->pending[--thread->depth]);
 }
 
-static enum book_free freed(struct book_thread *thread, taddr_t addr)
+static enum book_free freed(struct book_thread *thread, uint64_t addr)
 {
 	thread->frees++;
 	thread->last_free = addr;
@@ -32,14 +32,15 @@ static enum book_free freed(struct book_thread *thread, taddr_t addr)
 	return BOOK_FREED;
 }
 
-enum book_free book_free(struct book *book, struct book_thread *thread, taddr_t addr)
+enum book_free book_free(struct book *book, struct book_thread *thread, uint64_t addr)
 {
 	struct region_block block;
 
 	if (!addr || pending_of(thread, addr))
 		return BOOK_PART;
-	if (!region_take(book->region, addr, &block)) /* (delete's free, cfree's, or a layer's) */
-		return thread->last_free == addr || addr_set_remove(&book->below, addr)
+	if (!region_take(book->region, addr,
+			 &block)) /* (delete's free, cfree's, or a layer's) */
+		return thread->last_free == addr || region_inner_remove(book->region, addr)
 			       ? BOOK_PART
 			       : BOOK_UNKNOWN;
 	region_free(book->region, &block);
@@ -47,7 +48,7 @@ enum book_free book_free(struct book *book, struct book_thread *thread, taddr_t 
 }
 
 bool book_free_taken(struct book *book, struct book_thread *thread, struct book_thread *other,
-		     taddr_t addr)
+		     uint64_t addr)
 {
 	struct book_pending *pending = pending_of(other, addr);
 
@@ -59,14 +60,14 @@ bool book_free_taken(struct book *book, struct book_thread *thread, struct book_
 	return true;
 }
 
-void book_free_unknown(struct book *book, struct book_thread *thread, taddr_t addr)
+void book_free_unknown(struct book *book, struct book_thread *thread, uint64_t addr)
 {
 	region_free_unknown(book->region);
 	freed(thread, addr);
 }
 
-void book_realloc_entry(struct book *book, struct book_thread *thread, taddr_t slot,
-			taddr_t addr)
+void book_realloc_entry(struct book *book, struct book_thread *thread, uint64_t slot,
+			uint64_t addr)
 {
 	struct book_pending *pending;
 
@@ -112,10 +113,10 @@ void book_alloc(struct book *book, struct book_thread *thread, const struct book
 	if (!event->result)
 		return;
 	if (event->nested) {
-		addr_set_add(&book->below, event->result);
+		region_inner_add(book->region, book->space, event->result);
 		return;
 	}
-	addr_set_remove(&book->below, event->result);
+	region_inner_remove(book->region, event->result);
 	inner = is_inner(book, thread, event);
 	region_alloc(book->region, book->space, event->result, event->size, event->context,
 		     event->now, inner);
@@ -126,7 +127,7 @@ void book_alloc(struct book *book, struct book_thread *thread, const struct book
 
 /* The call that returns, if its entry was seen. */
 static struct book_pending pending_pop(struct book *book, struct book_thread *thread,
-				       taddr_t slot, taddr_t addr)
+				       uint64_t slot, uint64_t addr)
 {
 	pending_unwind(book, thread, slot);
 	if (thread->depth && thread->pending[thread->depth - 1].slot == slot)
@@ -135,8 +136,8 @@ static struct book_pending pending_pop(struct book *book, struct book_thread *th
 	return (struct book_pending){.old = addr, .borrowed = true};
 }
 
-void book_realloc_return(struct book *book, struct book_thread *thread, taddr_t slot,
-			 taddr_t addr, const struct book_event *event)
+void book_realloc_return(struct book *book, struct book_thread *thread, uint64_t slot,
+			 uint64_t addr, const struct book_event *event)
 {
 	struct book_pending pending = pending_pop(book, thread, slot, addr);
 	bool below;
@@ -145,10 +146,10 @@ void book_realloc_return(struct book *book, struct book_thread *thread, taddr_t 
 		pending_put_back(book, &pending);
 		return;
 	}
-	below = !pending.taken && pending.old && addr_set_remove(&book->below, pending.old);
+	below = !pending.taken && pending.old && region_inner_remove(book->region, pending.old);
 	if (!pending.taken && (event->nested || below)) {
 		if (event->result)
-			addr_set_add(&book->below, event->result);
+			region_inner_add(book->region, book->space, event->result);
 		return;
 	}
 	if (pending.taken)
@@ -174,7 +175,7 @@ void book_abandon(struct book *book, struct book_thread *thread)
 		pending_put_back(book, &thread->pending[--thread->depth]);
 }
 
-void book_deinit(struct book *book)
+void book_program_ended(struct book *book)
 {
-	addr_set_deinit(&book->below);
+	region_inner_clear(book->region, book->space);
 }
