@@ -82,16 +82,15 @@ static int module_add(struct case_recorder *recorder, const struct module *live)
 {
 	struct module *own = calloc(1, sizeof(*own));
 
-	if (!own || !(own->path = strdup(live->path)) ||
+	if (!own || !module_id_copy(&own->id, &live->id) ||
 	    !vec_push(&recorder->modules.list, own)) {
-		free(own ? own->path : NULL);
+		if (own)
+			module_id_deinit(&own->id);
 		free(own);
 		return -ENOMEM;
 	}
 	own->instance = live->instance;
 	own->vdso = live->vdso;
-	memcpy(own->build_id, live->build_id, sizeof(own->build_id));
-	own->build_id_len = live->build_id_len;
 	return 0;
 }
 
@@ -105,7 +104,7 @@ static int modules_follow(struct case_recorder *recorder, const struct modules *
 	if (own->list.len > live->list.len)
 		return -ESTALE;
 	for (size_t i = 0; i < own->list.len; i++)
-		if (strcmp(own->list.at[i]->path, live->list.at[i]->path))
+		if (strcmp(own->list.at[i]->id.path, live->list.at[i]->id.path))
 			return -ESTALE;
 	for (size_t i = own->list.len; i < live->list.len && !failed; i++)
 		failed = module_add(recorder, live->list.at[i]);
@@ -163,12 +162,12 @@ static int modules_open(struct case_recorder *recorder, const struct walker *liv
 /* "libc.so.6.6a8c4d2e.file" */
 static void pieces_name(const struct module *module, char *ret, size_t size)
 {
-	const char *slash = strrchr(module->path, '/');
+	const char *slash = strrchr(module->id.path, '/');
 	char id[9] = "none";
 
-	for (unsigned i = 0; i < 4 && i < module->build_id_len; i++)
-		snprintf(id + 2 * i, 3, "%02x", module->build_id[i]);
-	snprintf(ret, size, "%s.%s.%s", slash ? slash + 1 : module->path, id,
+	for (unsigned i = 0; i < 4 && i < module->id.build_id_len; i++)
+		snprintf(id + 2 * i, 3, "%02x", module->id.build_id[i]);
+	snprintf(ret, size, "%s.%s.%s", slash ? slash + 1 : module->id.path, id,
 		 module->vdso ? "memory" : "file");
 }
 
@@ -221,9 +220,9 @@ static void write_modules(const struct modules *modules, FILE *out)
 			pieces_name(m, name, sizeof(name));
 		fprintf(out, "module %x %" PRIx64 " %" PRIx64 " %" PRIx64 " ", m->instance,
 			m->begin, m->end, m->bias);
-		for (unsigned at = 0; at < m->build_id_len; at++)
-			fprintf(out, "%02x", m->build_id[at]);
-		fprintf(out, "%s %s %s\n", m->build_id_len ? "" : "-", name, m->path);
+		for (unsigned at = 0; at < m->id.build_id_len; at++)
+			fprintf(out, "%02x", m->id.build_id[at]);
+		fprintf(out, "%s %s %s\n", m->id.build_id_len ? "" : "-", name, m->id.path);
 	}
 }
 
@@ -403,7 +402,8 @@ void case_recorder_close(struct case_recorder *recorder)
 {
 	for (size_t i = 0; i < recorder->modules.list.len; i++)
 		if (recorder->modules.list.at[i]->source)
-			recording_deinit((struct recording *)recorder->modules.list.at[i]->source);
+			recording_deinit(
+				(struct recording *)recorder->modules.list.at[i]->source);
 	modules_deinit(&recorder->modules);
 	vec_deinit(&recorder->written);
 }

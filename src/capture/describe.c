@@ -33,26 +33,16 @@ static int modules_describe(struct engine *engine, struct snapshot *snapshot)
 		const struct module_unwind *unwind = from->owner;
 
 		to->instance = from->instance;
-		to->path = strdup(from->path);
 		to->begin = from->begin;
 		to->end = from->end;
 		to->bias = from->bias;
 		to->mapped = from->mapped;
 		to->deleted = from->deleted;
-		to->build_id_len = from->build_id_len;
-		memcpy(to->build_id, from->build_id, sizeof(to->build_id));
-		if (from->has_fingerprint) {
-			to->fingerprint_len = sizeof(to->fingerprint);
-			memcpy(to->fingerprint, from->fingerprint.bytes,
-			       sizeof(to->fingerprint));
-		}
-		memcpy(to->debuglink, from->debuglink, sizeof(to->debuglink));
-		to->debuglink_crc = from->debuglink_crc;
 		snprintf(to->unwind_from, sizeof(to->unwind_from), "%s",
 			 unwind ? unwind->from : "");
 		snprintf(to->why, sizeof(to->why), "%s", from->why);
 		snapshot->module_count = i + 1;
-		if (!to->path)
+		if (!module_id_copy(&to->id, &from->id))
 			return -ENOMEM;
 	}
 	return 0;

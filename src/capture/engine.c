@@ -84,9 +84,9 @@ void engine_miss(void *arg, const struct module *module, const char *function,
 	va_start(args, format);
 	vsnprintf(reason, sizeof(reason), format, args);
 	va_end(args);
-	if (missed_add(&engine->missed, module->path, function, reason))
+	if (missed_add(&engine->missed, module->id.path, function, reason))
 		engine_warn(engine, "not followed: %s%s%s: %s", function ? function : "",
-			    function ? " in " : "", module->path, reason);
+			    function ? " in " : "", module->id.path, reason);
 }
 
 /* ---- time -------------------------------------------------------------- */
@@ -434,7 +434,7 @@ int engine_turn(struct engine *engine, struct err *err)
 	if (rc == 1)
 		engine_handle(engine, &stop);
 	if (engine->walker.no_rows)
-		tell(engine, NOTICE_NO_ROWS, "%s", engine->walker.no_rows->path);
+		tell(engine, NOTICE_NO_ROWS, "%s", engine->walker.no_rows->id.path);
 	engine->walker.no_rows = NULL;
 	while (engine->rescan && !engine->ended) {
 		rc = rescan(engine, err);
@@ -462,7 +462,8 @@ void engine_clear(struct engine *engine)
 
 void engine_take_externals(struct engine *engine, struct externals *externals)
 {
-	while (externals->len && vec_push(&engine->externals, externals->at[externals->len - 1]))
+	while (externals->len &&
+	       vec_push(&engine->externals, externals->at[externals->len - 1]))
 		externals->len--;
 	walker_forget(&engine->walker);
 }

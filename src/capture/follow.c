@@ -18,7 +18,13 @@
 #include "hook/predecessor.h"
 #include "tracer/inside.h"
 
-enum { AT_BASE_TAG = 7, AT_ENTRY_TAG = 9, APPLY_TRIES = 200, APPLY_PAUSE_NS = 1000000, PLAN_TRIES = 20 };
+enum {
+	AT_BASE_TAG = 7,
+	AT_ENTRY_TAG = 9,
+	APPLY_TRIES = 200,
+	APPLY_PAUSE_NS = 1000000,
+	PLAN_TRIES = 20
+};
 
 static const struct hook_notes *notes_of(struct engine *engine, struct hook_notes *notes)
 {
@@ -92,13 +98,13 @@ int engine_rescan_modules(struct engine *engine, bool *changed, struct err *err)
 	for (size_t i = known; i < engine->modules.list.len; i++) {
 		const struct module *module = engine->modules.list.at[i];
 
-		engine_step(engine, "Opening %s begin=0x%" PRIx64 " offset=0", module->path,
+		engine_step(engine, "Opening %s begin=0x%" PRIx64 " offset=0", module->id.path,
 			    module->begin);
 		if (!module->image)
 			engine_miss(engine, module, NULL, "%s", module->why);
 		else if (module->silent)
 			engine_warn(engine, "%s: %s; what of it is in memory is used",
-				    module->path, module->why);
+				    module->id.path, module->why);
 	}
 	if (*changed) {
 		walker_forget(&engine->walker);
@@ -186,7 +192,7 @@ int engine_inherit(struct engine *engine, struct err *err)
 
 	if (!rc)
 		rc = predecessor_clear(&engine->tracee, &engine->modules, &engine->maps,
-				    engine_handle, engine, &engine->left, err);
+				       engine_handle, engine, &engine->left, err);
 	if (!rc)
 		page_adopt(&search, engine->undo);
 	return rc;

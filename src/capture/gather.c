@@ -113,13 +113,7 @@ static void look(struct module *module, uint32_t number, int pid, bool is_main)
 		return;
 	g->id = (struct resolver_module){
 		.instance = FIRST_HANDLE + number,
-		.path = module->path,
-		.build_id = module->build_id,
-		.build_id_len = module->build_id_len,
-		.fingerprint = module->fingerprint.bytes,
-		.fingerprint_len = module->has_fingerprint ? sizeof(module->fingerprint) : 0,
-		.debuglink = module->debuglink[0] ? module->debuglink : NULL,
-		.debuglink_crc = module->debuglink_crc,
+		.id = module->id,
 		.pid = pid,
 	};
 	g->is_main = is_main;
@@ -144,7 +138,7 @@ static void look_all(struct modules *modules, int pid)
 	for (size_t i = 0; i < modules->mapped.len; i++) {
 		struct module *module = modules->mapped.at[i];
 
-		look(module, module->instance, pid, !pid || !strcmp(module->path, exe));
+		look(module, module->instance, pid, !pid || !strcmp(module->id.path, exe));
 	}
 }
 
@@ -302,7 +296,7 @@ void gather_program(struct gather *gather, const char *name)
 	modules_update(&gather->program, getpid(), &maps, NULL, NULL, NULL);
 	for (size_t i = 0; i < gather->program.mapped.len; i++) {
 		struct module *module = gather->program.mapped.at[i];
-		look(module, FOR_PROGRAM + module->instance, 0, !strcmp(module->path, path));
+		look(module, FOR_PROGRAM + module->instance, 0, !strcmp(module->id.path, path));
 	}
 	vec_deinit(&maps.list);
 	for (size_t i = 0; i < paths.len; i++)
@@ -376,14 +370,10 @@ static struct external *external_create(const struct module *module)
 {
 	struct external *external = calloc(1, sizeof(*external));
 
-	if (external)
-		external->path = strdup(module->path);
-	if (!external || !external->path) {
+	if (!external || !module_id_copy(&external->id, &module->id)) {
 		external_destroy(external);
 		return NULL;
 	}
-	memcpy(external->build_id, module->build_id, sizeof(external->build_id));
-	external->build_id_len = module->build_id_len;
 	return external;
 }
 
@@ -409,7 +399,7 @@ static void ask_symbols(struct asking *a, const struct gathered *g, struct exter
 		return;
 	for (size_t i = 0; i < count; i++) {
 		struct external_symbol symbol = {names[i], values[i] & ~g->state_mask, sizes[i],
-					       (values[i] & g->state_mask) != 0};
+						 (values[i] & g->state_mask) != 0};
 		if (values[i])
 			(void)vec_push(&external->symbols, symbol);
 	}
@@ -434,7 +424,7 @@ static void ask_rules(struct asking *a)
 static void ask_module(struct asking *a, struct module *module)
 {
 	struct gathered *g = module->owner;
-	bool rows = g && (g->lacks_rows || (a->wanted && !strcmp(a->wanted, module->path)));
+	bool rows = g && (g->lacks_rows || (a->wanted && !strcmp(a->wanted, module->id.path)));
 	struct external *external;
 
 	if (!g || g->asked || (!rows && !g->lacks_symbols))
@@ -465,7 +455,8 @@ void gather_ask(struct gather *gather, struct resolver *resolver, const char *wa
 	ask_rules(&a);
 	for (size_t i = 0; i < a.externals.len; i++) {
 		struct external *external = a.externals.at[i];
-		if ((!external->rows.rows.len && !external->symbols.len) || !vec_push(ret, external))
+		if ((!external->rows.rows.len && !external->symbols.len) ||
+		    !vec_push(ret, external))
 			external_destroy(external);
 	}
 	vec_deinit(&a.externals);

@@ -174,7 +174,8 @@ static void tell_of_others(struct engine *engine)
 			"another tool has changed %s in %s meanwhile: its patch stays, and so "
 			"do memtrace's stubs, which it may lead to and which do nothing any "
 			"more",
-			hook ? hook->function->name : "code", module ? module->path : "memory");
+			hook ? hook->function->name : "code",
+			module ? module->id.path : "memory");
 }
 
 /* err: why it does not stand; code 0: it does. */

@@ -57,7 +57,7 @@ miss(void *arg, const struct module *module, const char *function, const char *f
 	vsnprintf(reason, sizeof(reason), format, args);
 	va_end(args);
 	findings_add(inside->findings, "allocator", VERDICT_WARN, 0, "not followed: %s%s%s: %s",
-		     function ? function : "", function ? " in " : "", module->path, reason);
+		     function ? function : "", function ? " in " : "", module->id.path, reason);
 }
 
 /* The module that tells debuggers of others: its malloc is for its own first moments. */
@@ -89,11 +89,11 @@ static bool describe_hooks(const struct inside *inside, const struct module *mod
 	}
 	if (count == 1)
 		findings_add(inside->findings, "allocator", VERDICT_OK, 0, "%s in %s", first,
-			     module->path);
+			     module->id.path);
 	else if (count)
 		findings_add(inside->findings, "allocator", VERDICT_OK, 0,
 			     "%s and %zu other functions in %s", first, count - 1,
-			     module->path);
+			     module->id.path);
 	return count != 0;
 }
 
@@ -131,7 +131,7 @@ static void judge_files(struct inside *inside)
 
 		if (!module->image || module->silent)
 			findings_add(inside->findings, "module", VERDICT_WARN, 0, "%s: %s",
-				     module->path, module->why);
+				     module->id.path, module->why);
 	}
 }
 
@@ -154,7 +154,7 @@ static void judge_unwind(struct inside *inside)
 			continue;
 		if (without++ < NAMED)
 			snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s",
-				 names[0] ? ", " : "", base_name(module->path));
+				 names[0] ? ", " : "", base_name(module->id.path));
 	}
 	if (!without)
 		findings_add(inside->findings, "unwind", VERDICT_OK, 0,

@@ -68,13 +68,14 @@ static bool same_build(struct image *image, const struct snapshot_module *module
 	size_t len;
 	const uint8_t *id = image_build_id(image, &len);
 
-	return len == module->build_id_len && (!len || !memcmp(id, module->build_id, len));
+	return len == module->id.build_id_len &&
+	       (!len || !memcmp(id, module->id.build_id, len));
 }
 
 static bool open_at(struct dynsym *dynsym, struct named *named, const struct mounts *mounts,
 		    const char *path, const struct snapshot_module *module)
 {
-	const struct file_name name = {dynsym->pid, 0, path, module->path};
+	const struct file_name name = {dynsym->pid, 0, path, module->id.path};
 
 	if (file_open(&dynsym->files, mounts, &name, &named->file))
 		return false;
@@ -92,11 +93,11 @@ static void open_module(struct dynsym *dynsym, struct named *named,
 {
 	char path[4200];
 
-	if (!module->path || module->path[0] != '/' || module->deleted)
+	if (!module->id.path || module->id.path[0] != '/' || module->deleted)
 		return;
-	snprintf(path, sizeof(path), "/proc/%d/root%s", dynsym->pid, module->path);
+	snprintf(path, sizeof(path), "/proc/%d/root%s", dynsym->pid, module->id.path);
 	if (!open_at(dynsym, named, &dynsym->mounts, path, module))
-		open_at(dynsym, named, &dynsym->ours, module->path, module);
+		open_at(dynsym, named, &dynsym->ours, module->id.path, module);
 }
 
 static struct named *find(struct dynsym *dynsym, const struct snapshot_module *module)

@@ -25,6 +25,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "elf/fingerprint.h"
 #include "elf/module_parts.h"
 #include "region/frame.h"
 
@@ -37,7 +38,7 @@ void modules_init(struct modules *modules, void (*forget)(struct module *))
  * times would have a thousand files open here. */
 static void release_file(struct module *module)
 {
-	if (module->file && module->build_id_len)
+	if (module->file && module->id.build_id_len)
 		file_shut(module->file);
 }
 
@@ -47,7 +48,7 @@ static void module_destroy(struct module *module)
 		return;
 	image_close(module->image);
 	module_close(module);
-	free(module->path);
+	module_id_deinit(&module->id);
 	free(module);
 }
 
@@ -74,7 +75,7 @@ static bool is_kernels(const struct mapping *m)
 static bool same_file(const struct module *module, const struct mapping *m)
 {
 	return module->dev == m->dev && module->inode == m->inode &&
-	       !strcmp(module->path, m->path);
+	       !strcmp(module->id.path, m->path);
 }
 
 /* ---- where ----------------------------------------------------------------------- */
@@ -205,23 +206,33 @@ static bool place_copy(const struct update *u, struct module *module, const stru
 
 static void note_debuglink(struct module *module)
 {
-	const char *name = image_debuglink(module->image, &module->debuglink_crc);
+	uint32_t crc;
+	const char *name = image_debuglink(module->image, &crc);
 
-	if (name && strlen(name) < sizeof(module->debuglink))
-		memcpy(module->debuglink, name, strlen(name) + 1);
+	if (name)
+		module_id_set_debuglink(&module->id, name, crc);
+}
+
+static void note_fingerprint(struct module *module)
+{
+	struct fingerprint fingerprint;
+
+	if (!fingerprint_make(module->image, &fingerprint))
+		module_id_set_fingerprint(&module->id, fingerprint.bytes,
+					  sizeof(fingerprint.bytes));
 }
 
 /* A module for this mapping; NULL with 0: it is none.  `code`: m itself, or the copy of code
  * of its file's. */
-static int module_create(struct update *u, const struct mapping *m,
-			 const struct mapping *code, struct module **ret)
+static int module_create(struct update *u, const struct mapping *m, const struct mapping *code,
+			 struct module **ret)
 {
 	struct module *module = calloc(1, sizeof(*module));
 	const uint8_t *id;
 	size_t len;
 
 	*ret = NULL;
-	if (!module || !(module->path = strdup(m->path))) {
+	if (!module || !(module->id.path = strdup(m->path))) {
 		free(module);
 		return -ENOMEM;
 	}
@@ -238,15 +249,12 @@ static int module_create(struct update *u, const struct mapping *m,
 		if (!module->silent)
 			module->why[0] = '\0';
 		id = image_build_id(module->image, &len);
-		if (id && len <= sizeof(module->build_id)) {
-			memcpy(module->build_id, id, len);
-			module->build_id_len = (uint8_t)len;
-		}
-		if (!module->build_id_len)
+		if (id)
+			module_id_set_build_id(&module->id, id, len);
+		if (!module->id.build_id_len)
 			note_debuglink(module);
-		module->has_fingerprint =
-			!module->build_id_len && !module->vdso &&
-			!fingerprint_make(module->image, &module->fingerprint);
+		if (!module->id.build_id_len && !module->vdso)
+			note_fingerprint(module);
 	}
 	*ret = module;
 	return 0;
@@ -267,7 +275,8 @@ static struct module *find_known(const struct update *u, const struct mapping *m
 		if (module->mapped && (module->vdso || !module->image))
 			return module;
 		/* An open file is the same file as before; without one it is compared anew. */
-		if (module->image && (module->mapped || (module->file && file_is_same(module->file))) &&
+		if (module->image &&
+		    (module->mapped || (module->file && file_is_same(module->file))) &&
 		    bias_of(u, module->image, m, &bias) && bias == module->bias)
 			return module;
 	}
@@ -297,9 +306,8 @@ static struct module *find_returned(const struct update *u, const struct module 
 		struct module *old = u->modules->list.at[i];
 
 		if (!old->mapped && old->dev == fresh->dev && old->inode == fresh->inode &&
-		    old->bias == fresh->bias && !strcmp(old->path, fresh->path) &&
-		    fresh->build_id_len && old->build_id_len == fresh->build_id_len &&
-		    !memcmp(old->build_id, fresh->build_id, fresh->build_id_len))
+		    old->bias == fresh->bias && !strcmp(old->id.path, fresh->id.path) &&
+		    fresh->id.build_id_len && module_id_same_build(&old->id, &fresh->id))
 			return old;
 	}
 	return NULL;

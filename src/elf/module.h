@@ -11,32 +11,27 @@
 #define MEMTRACE_MODULE_H
 
 #include "elf/file.h"
-#include "elf/fingerprint.h"
 #include "elf/image.h"
 #include "elf/maps.h"
+#include "elf/module_id.h"
 
 struct module {
-	uint32_t instance;  /* 1.. */
-	char *path;	    /* as the target sees it */
-	taddr_t begin, end; /* first to last mapped byte + 1 */
-	taddr_t bias;	    /* pc - bias = virtual address in the file; modulo 2^64 */
+	uint32_t instance;   /* 1.. */
+	struct module_id id; /* its path is ours */
+	taddr_t begin, end;  /* first to last mapped byte + 1 */
+	taddr_t bias;	     /* pc - bias = virtual address in the file; modulo 2^64 */
 	uint64_t dev, inode;
 	bool mapped;
 	bool deleted; /* the file on disk is gone or was replaced */
 	bool vdso;
-	uint8_t build_id[64];
-	uint8_t build_id_len;
-	struct fingerprint fingerprint; /* made where there is no build-id */
-	bool has_fingerprint;
-	char debuglink[64]; /* .gnu_debuglink, where there is no build-id; "": none */
-	uint32_t debuglink_crc;
 	struct image *image; /* NULL when the file could not be read; then `why` says */
 	bool silent;	     /* its file system does not answer: `why` says so, image or not */
 	char why[160];
-	void *owner;	       /* for whoever keeps unwind data beside it; see modules_init() */
-	struct memory *source; /* the file's, what image reads from; NULL: the process' memory */
+	void *owner; /* for whoever keeps unwind data beside it; see modules_init() */
+	struct memory
+		*source;   /* the file's, what image reads from; NULL: the process' memory */
 	struct file *file; /* kept open so that its inode can't be given away; NULL */
-	bool seen; /* of modules_update() alone */
+	bool seen;	   /* of modules_update() alone */
 };
 
 /* Can its file be read?  (One that is unmapped was shut.) */

@@ -81,7 +81,7 @@ void snapshot_destroy(struct snapshot *snapshot)
 		free(*arg);
 	free(snapshot->command);
 	for (size_t i = 0; snapshot->modules && i < snapshot->module_count; i++)
-		free(snapshot->modules[i].path);
+		module_id_deinit(&snapshot->modules[i].id);
 	free(snapshot->modules);
 	for (size_t i = 0; i < snapshot->missed_count; i++)
 		snapshot_missed_deinit(&snapshot->missed[i]);

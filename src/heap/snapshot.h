@@ -10,19 +10,14 @@
 
 #include "base/err.h"
 #include "base/types.h"
+#include "elf/module_id.h"
 #include "region/region.h"
 
 struct snapshot_module {
 	uint32_t instance;
-	char *path;
+	struct module_id id; /* its path is ours */
 	taddr_t begin, end, bias;
 	bool mapped, deleted;
-	uint8_t build_id[64];
-	uint8_t build_id_len;
-	uint8_t fingerprint[40]; /* elf/fingerprint.h, where there is no build-id */
-	uint8_t fingerprint_len;
-	char debuglink[64]; /* "" : none */
-	uint32_t debuglink_crc;
 	char unwind_from[24]; /* ".eh_frame", ".debug_frame", "none" ...; "": no stack */
 	char why[160];	      /* what is wrong with the file, or "" */
 };

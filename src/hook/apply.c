@@ -107,17 +107,16 @@ static int patch_write(struct hook *hook, struct tracee *tracee, struct undo *un
 {
 	const struct module *module = modules_by_instance(modules, hook->instance);
 	taddr_t at = stub_patch_at(&hook->stub);
-	int rc = undo_patch(undo, &tracee->target, at,
-			    hook->code.bytes + (at - hook->address), hook->stub.patch,
-			    tracee->arch->patch_len);
+	int rc = undo_patch(undo, &tracee->target, at, hook->code.bytes + (at - hook->address),
+			    hook->stub.patch, tracee->arch->patch_len);
 
 	if (rc)
 		return err_sys(err, rc, "cannot set a breakpoint on %s in %s",
-			       hook->function->name, module->path);
+			       hook->function->name, module->id.path);
 	code_deinit(&hook->code);
 	hook->applied = true;
 	notes->step(notes->arg, "Set breakpoint on %s in %s:0x%" PRIx64 " (0x%" PRIx64 ")",
-		    hook->function->name, module->path, hook->address - module->bias,
+		    hook->function->name, module->id.path, hook->address - module->bias,
 		    hook->address);
 	return 0;
 }
@@ -139,8 +138,8 @@ int hooks_harden(struct hooks *hooks, struct tracee *tracee, struct undo *undo, 
 			continue;
 		len = tracee->arch->trap_harden(&area->area, bytes);
 		rc = undo_patch(undo, &tracee->target, area->area.harden,
-				area->area.bytes + (area->area.harden - area->area.base),
-				bytes, len);
+				area->area.bytes + (area->area.harden - area->area.base), bytes,
+				len);
 		if (rc)
 			return err_sys(err, rc, "cannot write to pid %d", tracee->pid);
 		area->hardened = true;

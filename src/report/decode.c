@@ -19,9 +19,9 @@ enum { MAX_LINE = 1 << 20, MAX_LINES = 1 << 24, MAX_REPORT = 1 << 30 };
 const char *decode_fingerprint(const struct snapshot_module *module,
 			       char buf[DECODE_FINGERPRINT_SIZE])
 {
-	for (size_t i = 0; i < module->fingerprint_len; i++)
-		sprintf(buf + 2 * i, "%02x", module->fingerprint[i]);
-	buf[2 * module->fingerprint_len] = '\0';
+	for (size_t i = 0; i < module->id.fingerprint_len; i++)
+		sprintf(buf + 2 * i, "%02x", module->id.fingerprint[i]);
+	buf[2 * module->id.fingerprint_len] = '\0';
 	return buf;
 }
 
@@ -34,15 +34,15 @@ void decode_write_modules(const struct snapshot *snapshot, FILE *out)
 	for (size_t i = 0; i < snapshot->module_count; i++) {
 		const struct snapshot_module *m = &snapshot->modules[i];
 
-		utf8_print(out, m->path ? m->path : "");
+		utf8_print(out, m->id.path ? m->id.path : "");
 		fputs(m->mapped ? "\n   " : " (unloaded)\n   ", out);
-		if (m->build_id_len)
+		if (m->id.build_id_len)
 			fprintf(out, " build-id %s", report_build_id(m, id));
-		if (m->fingerprint_len)
+		if (m->id.fingerprint_len)
 			fprintf(out, " fingerprint %s", decode_fingerprint(m, hex));
-		if (m->debuglink[0]) {
-			fprintf(out, " debuglink %08" PRIx32 " ", m->debuglink_crc);
-			utf8_print(out, m->debuglink);
+		if (m->id.debuglink[0]) {
+			fprintf(out, " debuglink %08" PRIx32 " ", m->id.debuglink_crc);
+			utf8_print(out, m->id.debuglink);
 		}
 		putc('\n', out);
 	}
@@ -62,7 +62,7 @@ size_t decode_hex(const char *text, uint8_t *ret, size_t max)
 uint32_t decode_module_find(const struct decode *decode, const char *path)
 {
 	for (size_t i = 0; i < decode->modules.len; i++)
-		if (!strcmp(decode->modules.at[i].path, path))
+		if (!strcmp(decode->modules.at[i].id.path, path))
 			return (uint32_t)i + 1;
 	return 0;
 }
@@ -164,7 +164,7 @@ static void decode_deinit(struct decode *decode)
 		free(decode->lines.at[i].function);
 	}
 	for (size_t i = 0; i < decode->modules.len; i++)
-		free(decode->modules.at[i].path);
+		module_id_deinit(&decode->modules.at[i].id);
 	vec_deinit(&decode->lines);
 	vec_deinit(&decode->modules);
 }

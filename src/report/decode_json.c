@@ -103,26 +103,27 @@ static bool read_module(struct decode *decode, struct decode_line *line)
 	const char *crc = value_of(line->text, "debuglink_crc");
 	bool ok;
 
-	module.path = string_of(value_of(line->text, "path"));
+	module.id.path = string_of(value_of(line->text, "path"));
 	module.instance = line->instance = (uint32_t)decode->modules.len + 1;
-	module.build_id_len = (uint8_t)decode_hex(build_id ? build_id : "", module.build_id,
-						  sizeof(module.build_id));
-	module.fingerprint_len = (uint8_t)decode_hex(
-		fingerprint ? fingerprint : "", module.fingerprint, sizeof(module.fingerprint));
+	module.id.build_id_len = (uint8_t)decode_hex(
+		build_id ? build_id : "", module.id.build_id, sizeof(module.id.build_id));
+	module.id.fingerprint_len =
+		(uint8_t)decode_hex(fingerprint ? fingerprint : "", module.id.fingerprint,
+				    sizeof(module.id.fingerprint));
 	if (debuglink)
-		snprintf(module.debuglink, sizeof(module.debuglink), "%.63s", debuglink);
-	module.debuglink_crc = crc ? (uint32_t)strtoul(crc, NULL, 10) : 0;
+		snprintf(module.id.debuglink, sizeof(module.id.debuglink), "%.63s", debuglink);
+	module.id.debuglink_crc = crc ? (uint32_t)strtoul(crc, NULL, 10) : 0;
 	free(build_id);
 	free(fingerprint);
 	free(debuglink);
-	if (!module.path || decode->modules.len == DECODE_MAX_MODULES) {
+	if (!module.id.path || decode->modules.len == DECODE_MAX_MODULES) {
 		line->kind = DECODE_PLAIN; /* not ours, or one too many */
-		free(module.path);
+		module_id_deinit(&module.id);
 		return true;
 	}
 	ok = vec_push(&decode->modules, module);
 	if (!ok)
-		free(module.path);
+		module_id_deinit(&module.id);
 	return ok;
 }
 
@@ -136,7 +137,7 @@ static uint32_t instance_at(struct decode *decode, const char *path, taddr_t bia
 		return 0;
 	for (size_t i = first - 1; i < decode->modules.len; i++) {
 		struct snapshot_module *module = &decode->modules.at[i];
-		if (strcmp(module->path, path))
+		if (strcmp(module->id.path, path))
 			continue;
 		if (!module->begin) { /* not met before */
 			module->begin = 1;
@@ -148,12 +149,12 @@ static uint32_t instance_at(struct decode *decode, const char *path, taddr_t bia
 	if (decode->modules.len == DECODE_MAX_MODULES)
 		return 0;
 	copy = decode->modules.at[first - 1];
-	copy.path = strdup(path);
+	copy.id.path = strdup(path);
 	copy.bias = bias;
 	copy.instance = (uint32_t)decode->modules.len + 1;
-	if (copy.path && vec_push(&decode->modules, copy))
+	if (copy.id.path && vec_push(&decode->modules, copy))
 		return copy.instance;
-	free(copy.path);
+	module_id_deinit(&copy.id);
 	return 0;
 }
 

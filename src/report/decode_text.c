@@ -38,17 +38,17 @@ static bool read_module(struct decode *decode, const char *path, const char *ide
 	if (!copy)
 		return false;
 	module.mapped = !cut(copy, " (unloaded)");
-	module.path = copy;
+	module.id.path = copy;
 	module.instance = (uint32_t)decode->modules.len + 1;
 	if ((at = strstr(identity, " build-id ")))
-		module.build_id_len =
-			(uint8_t)decode_hex(at + 10, module.build_id, sizeof(module.build_id));
+		module.id.build_id_len = (uint8_t)decode_hex(at + 10, module.id.build_id,
+							     sizeof(module.id.build_id));
 	if ((at = strstr(identity, " fingerprint ")))
-		module.fingerprint_len = (uint8_t)decode_hex(at + 13, module.fingerprint,
-							     sizeof(module.fingerprint));
+		module.id.fingerprint_len = (uint8_t)decode_hex(at + 13, module.id.fingerprint,
+								sizeof(module.id.fingerprint));
 	if ((at = strstr(identity, " debuglink ")))
-		sscanf(at, " debuglink %" SCNx32 " %63s", &module.debuglink_crc,
-		       module.debuglink);
+		sscanf(at, " debuglink %" SCNx32 " %63s", &module.id.debuglink_crc,
+		       module.id.debuglink);
 	if (vec_push(&decode->modules, module))
 		return true;
 	free(copy);

@@ -35,7 +35,7 @@ static const char *base_name(const char *path)
 /* "libfoo.so"; the whole path with -v. */
 static void print_module(FILE *out, const struct snapshot_module *module, bool verbose)
 {
-	const char *path = module->path ? module->path : "";
+	const char *path = module->id.path ? module->id.path : "";
 
 	utf8_print(out, verbose ? path : base_name(path));
 }
@@ -90,7 +90,7 @@ static void print_nameless(FILE *out, const struct names_line *l,
 	}
 	print_module(out, l->module, is_verbose(options));
 	fprintf(out, "+0x%" PRIx64, frame_offset(l->frame));
-	if (l->module->build_id_len)
+	if (l->module->id.build_id_len)
 		fprintf(out, " [%s]", report_build_id(l->module, id));
 	if (l->file)
 		print_where(out, l, options);

@@ -76,7 +76,7 @@ static void print_build_id(FILE *out, const struct snapshot_module *m)
 {
 	char id[REPORT_BUILD_ID_SIZE];
 
-	json_string(out, m && m->build_id_len ? report_build_id(m, id) : NULL);
+	json_string(out, m && m->id.build_id_len ? report_build_id(m, id) : NULL);
 }
 
 /* ---- frames ----------------------------------------------------------------- */
@@ -89,7 +89,7 @@ static void render_line(FILE *out, const struct names_line *l, bool decodable)
 	fputs("      {\"pc\": ", out);
 	print_address(out, l->module ? l->module->bias + offset : offset);
 	fputs(", \"module\": ", out);
-	json_string(out, l->module ? l->module->path : NULL);
+	json_string(out, l->module ? l->module->id.path : NULL);
 	fputs(", \"offset\": ", out);
 	if (l->module)
 		print_address(out, offset);
@@ -288,13 +288,13 @@ static void print_identity(FILE *out, const struct snapshot_module *m)
 {
 	char hex[DECODE_FINGERPRINT_SIZE];
 
-	if (m->fingerprint_len)
+	if (m->id.fingerprint_len)
 		fprintf(out, ", \"fingerprint\": \"%s\"", decode_fingerprint(m, hex));
-	if (!m->debuglink[0])
+	if (!m->id.debuglink[0])
 		return;
 	fputs(", \"debuglink\": ", out);
-	json_string(out, m->debuglink);
-	fprintf(out, ", \"debuglink_crc\": %" PRIu32, m->debuglink_crc);
+	json_string(out, m->id.debuglink);
+	fprintf(out, ", \"debuglink_crc\": %" PRIu32, m->id.debuglink_crc);
 }
 
 static void print_modules(FILE *out, const struct report_job *job, const struct names *names)
@@ -306,7 +306,7 @@ static void print_modules(FILE *out, const struct report_job *job, const struct 
 		const struct snapshot_module *m = &s->modules[i];
 
 		fputs(i ? ",\n    {\"path\": " : "\n    {\"path\": ", out);
-		json_string(out, m->path);
+		json_string(out, m->id.path);
 		fputs(", \"build_id\": ", out);
 		print_build_id(out, m);
 		fputs(", \"begin\": ", out);

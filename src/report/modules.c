@@ -24,7 +24,7 @@ static void print_origin(FILE *out, const struct snapshot_module *m, const char 
 {
 	char id[REPORT_BUILD_ID_SIZE];
 
-	if (m->build_id_len)
+	if (m->id.build_id_len)
 		fprintf(out, "    build-id %s", report_build_id(m, id));
 	else
 		fputs("    no build-id", out);
@@ -46,7 +46,7 @@ int report_modules(const struct snapshot *snapshot, struct resolver *resolver, F
 		uint32_t instance = (uint32_t)i + 1;
 
 		fprintf(out, TADDR_FORMAT "-" TADDR_FORMAT " ", m->begin, m->end);
-		utf8_print(out, m->path ? m->path : "");
+		utf8_print(out, m->id.path ? m->id.path : "");
 		fprintf(out, "%s%s\n", m->deleted ? " (deleted)" : "",
 			m->mapped ? "" : " (unloaded)");
 		print_origin(out, m, resolver ? resolver_source(resolver, instance) : NULL,

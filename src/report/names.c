@@ -103,13 +103,7 @@ struct resolver_module names_module(const struct snapshot_module *m, int pid)
 {
 	return (struct resolver_module){
 		.instance = m->instance,
-		.path = m->path,
-		.build_id = m->build_id,
-		.build_id_len = m->build_id_len,
-		.fingerprint = m->fingerprint,
-		.fingerprint_len = m->fingerprint_len,
-		.debuglink = *m->debuglink ? m->debuglink : NULL,
-		.debuglink_crc = m->debuglink_crc,
+		.id = m->id,
 		.pid = pid,
 	};
 }

@@ -26,9 +26,10 @@ const char *report_build_id(const struct snapshot_module *module,
 	static const char digits[] = "0123456789abcdef";
 	size_t len = 0;
 
-	for (size_t i = 0; i < module->build_id_len && i < sizeof(module->build_id); i++) {
-		buf[len++] = digits[module->build_id[i] >> 4];
-		buf[len++] = digits[module->build_id[i] & 15];
+	for (size_t i = 0; i < module->id.build_id_len && i < sizeof(module->id.build_id);
+	     i++) {
+		buf[len++] = digits[module->id.build_id[i] >> 4];
+		buf[len++] = digits[module->id.build_id[i] & 15];
 	}
 	buf[len] = 0;
 	return buf;

@@ -103,9 +103,9 @@ static void print_last_module(FILE *out, const struct snapshot *s, const frame_t
 {
 	const struct snapshot_module *m =
 		count ? snapshot_module(s, frame_instance(frames[count - 1])) : NULL;
-	const char *slash = m && m->path ? strrchr(m->path, '/') : NULL;
+	const char *slash = m && m->id.path ? strrchr(m->id.path, '/') : NULL;
 
-	utf8_print(out, m && m->path ? (slash ? slash + 1 : m->path) : "the last frame");
+	utf8_print(out, m && m->id.path ? (slash ? slash + 1 : m->id.path) : "the last frame");
 }
 
 /* Why the stack ends where it does, and what to do about it. */

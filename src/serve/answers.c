@@ -92,17 +92,9 @@ static int on_module(struct client *c, const struct wire_message *message, struc
 	options.say = say_progress;
 	options.say_arg = c;
 	who = (struct search_for){
-		.path = module.path,
-		.build_id = module.build_id,
-		.build_id_len = module.build_id_len,
+		.id = module.id,
 		/* Another machine's process numbers mean nothing here. */
 		.pid = options.dirs.local ? module.pid : 0,
-		.fingerprint = module.fingerprint,
-		.fingerprint_len =
-			(uint8_t)(module.fingerprint_len > UINT8_MAX ? UINT8_MAX
-								     : module.fingerprint_len),
-		.debuglink = module.debuglink,
-		.debuglink_crc = module.debuglink_crc,
 	};
 	e = take(c, &who, &options, &info, err);
 	if (e) { /* nor does the handle stand for what it stood for */
@@ -116,9 +108,9 @@ static int on_module(struct client *c, const struct wire_message *message, struc
 	answer = (struct wire_module_info){module.handle, debuginfo_names(info),
 					   debuginfo_source(info), debuginfo_remark(info)};
 	wire_write_module_info(&c->out, message->request, &answer);
-	tell(c, false, module.path, answer.source ? answer.source : "no names");
+	tell(c, false, module.id.path, answer.source ? answer.source : "no names");
 	if (answer.remark)
-		tell(c, true, module.path, answer.remark);
+		tell(c, true, module.id.path, answer.remark);
 	return 0;
 }
 

@@ -30,14 +30,7 @@
 enum { LARGE_BYTES = 32 << 20 }; /* of a file whose reading is worth a word */
 
 struct debuginfo {
-	char *path; /* who it was opened for */
-	uint8_t build_id[ELFFILE_MAX_BUILD_ID];
-	uint8_t build_id_len;
-	uint32_t pid;
-	uint8_t fingerprint[FINGERPRINT_BYTES];
-	uint8_t fingerprint_len;
-	char *debuglink; /* NULL: none */
-	uint32_t debuglink_crc;
+	struct search_for who; /* who it was opened for; its path is ours */
 
 	struct elffile *main, *debug, *alt, *mini; /* NULL: not there */
 	Dwarf *dwarf, *dwarf_alt;
@@ -72,10 +65,10 @@ static void find_afar(struct debuginfo *info, const struct search_for *who,
 	char *path = NULL;
 	int fd;
 
-	if (info->debug || !options->download || !who->build_id_len)
+	if (info->debug || !options->download || !who->id.build_id_len)
 		return;
-	fd = download_debug(options->download, who->build_id, who->build_id_len, options->say,
-			    options->say_arg, &path, &err);
+	fd = download_debug(options->download, who->id.build_id, who->id.build_id_len,
+			    options->say, options->say_arg, &path, &err);
 	if (fd < 0) {
 		if (err.code != -ENOENT)
 			remark(info, &err);
@@ -83,7 +76,7 @@ static void find_afar(struct debuginfo *info, const struct search_for *who,
 	}
 	if (elffile_open_fd(fd, (struct files_where){}, path ? path : "", path ? path : "",
 			    &info->debug, &err) == 0 &&
-	    !elffile_has_build_id(info->debug, who->build_id, who->build_id_len, &err)) {
+	    !elffile_has_build_id(info->debug, who->id.build_id, who->id.build_id_len, &err)) {
 		elffile_close(info->debug);
 		info->debug = NULL;
 	}
@@ -240,21 +233,8 @@ int debuginfo_open(const struct search_for *who, const struct debuginfo_options 
 	struct debuginfo *info = calloc(1, sizeof(*info));
 	int e = -ENOMEM;
 
-	if (info) {
-		info->path = strdup(who->path);
-		info->debuglink = who->debuglink ? strdup(who->debuglink) : NULL;
-		info->debuglink_crc = who->debuglink_crc;
-	}
-	if (info && info->path && !info->debuglink == !who->debuglink &&
-	    who->build_id_len <= sizeof(info->build_id)) {
-		info->pid = who->pid;
-		info->build_id_len = who->build_id_len;
-		if (who->build_id_len)
-			memcpy(info->build_id, who->build_id, who->build_id_len);
-		if (who->fingerprint_len == sizeof(info->fingerprint)) {
-			info->fingerprint_len = who->fingerprint_len;
-			memcpy(info->fingerprint, who->fingerprint, who->fingerprint_len);
-		}
+	if (info && module_id_copy(&info->who.id, &who->id)) {
+		info->who.pid = who->pid;
 		e = open_files(info, who, options, err);
 	}
 	if (e) {
@@ -279,36 +259,24 @@ void debuginfo_close(struct debuginfo *info)
 	elffile_close(info->alt);
 	elffile_close(info->debug);
 	elffile_close(info->main);
-	free(info->debuglink);
-	free(info->path);
+	module_id_deinit(&info->who.id);
 	free(info);
-}
-
-/* A debug file without code is believed by the debuglink that the target's file has. */
-static bool is_same_link(const struct debuginfo *info, const struct search_for *who)
-{
-	if (!info->debuglink || !who->debuglink)
-		return info->debuglink == who->debuglink;
-	return info->debuglink_crc == who->debuglink_crc &&
-	       !strcmp(info->debuglink, who->debuglink);
 }
 
 bool debuginfo_is_for(const struct debuginfo *info, const struct search_for *who)
 {
-	if (info->build_id_len != who->build_id_len ||
-	    (who->build_id_len && memcmp(info->build_id, who->build_id, who->build_id_len)))
-		return false;
-	if (info->pid != who->pid)
-		return false;
-	if (info->fingerprint_len != who->fingerprint_len ||
-	    (info->fingerprint_len &&
-	     memcmp(info->fingerprint, who->fingerprint, who->fingerprint_len)))
+	const struct module_id *ours = &info->who.id;
+	/* A debug file without code is believed by the debuglink that the target's file has. */
+	bool same_link = module_id_same_debuglink(ours, &who->id);
+
+	if (info->who.pid != who->pid || !module_id_same_build(ours, &who->id) ||
+	    !module_id_same_fingerprint(ours, &who->id))
 		return false;
 	/* By what identifies it, it is the same file wherever the clients have it. */
-	if (!info->pid && info->names &&
-	    (info->build_id_len || (info->fingerprint_len && is_same_link(info, who))))
+	if (!info->who.pid && info->names &&
+	    (ours->build_id_len || (ours->fingerprint_len && same_link)))
 		return true;
-	return !strcmp(info->path, who->path) && is_same_link(info, who);
+	return !strcmp(ours->path, who->id.path) && same_link;
 }
 
 static bool is_same_file(const struct elffile *one, const struct elffile *other)

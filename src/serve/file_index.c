@@ -181,8 +181,8 @@ static bool same_fingerprint(const struct hunt *h, const struct elffile *file, s
 	}
 	if (e)
 		return refuse(file, "its code can't be read", why);
-	differs = fingerprint_difference(mine.bytes, sizeof(mine.bytes), h->who->fingerprint,
-					 h->who->fingerprint_len);
+	differs = fingerprint_difference(mine.bytes, sizeof(mine.bytes), h->who->id.fingerprint,
+					 h->who->id.fingerprint_len);
 	return !differs || refuse(file, differs, why);
 }
 
@@ -191,20 +191,21 @@ static bool same_crc(const struct hunt *h, const struct elffile *file, struct er
 	const char *name = strrchr(file->path, '/');
 	uint32_t crc;
 
-	if (!h->who->debuglink || !name || strcmp(name + 1, h->who->debuglink))
+	if (!*h->who->id.debuglink || !name || strcmp(name + 1, h->who->id.debuglink))
 		return refuse(file, "it has neither code nor a build-id to compare", why);
-	if (elffile_crc(file, &crc) || crc != h->who->debuglink_crc)
+	if (elffile_crc(file, &crc) || crc != h->who->id.debuglink_crc)
 		return refuse(file, "its CRC is not the debuglink's", why);
 	return true;
 }
 
 static bool is_same_build(const struct hunt *h, const struct elffile *file, struct err *why)
 {
-	if (h->who->build_id_len && file->build_id_len)
-		return elffile_has_build_id(file, h->who->build_id, h->who->build_id_len, why);
+	if (h->who->id.build_id_len && file->build_id_len)
+		return elffile_has_build_id(file, h->who->id.build_id, h->who->id.build_id_len,
+					    why);
 	if (!elffile_has_code(file))
 		return same_crc(h, file, why);
-	if (h->who->build_id_len)
+	if (h->who->id.build_id_len)
 		return refuse(file, "it has no build-id", why);
 	return same_fingerprint(h, file, why);
 }
@@ -283,12 +284,12 @@ static void consider(struct hunt *h, uint32_t dir, const char *path)
 static void consider_all(struct hunt *h, const uint32_t *files, size_t count)
 {
 	const struct search_for *who = h->who;
-	size_t len = who->build_id_len < FILE_KEY ? who->build_id_len : FILE_KEY;
+	size_t len = who->id.build_id_len < FILE_KEY ? who->id.build_id_len : FILE_KEY;
 
 	for (size_t i = 0; i < count && !is_complete(h); i++) {
 		const struct indexed_file *file = &h->index->table.files.at[files[i]];
-		bool other = who->build_id_len && file->build_id_len &&
-			     memcmp(file->key, who->build_id, len);
+		bool other = who->id.build_id_len && file->build_id_len &&
+			     memcmp(file->key, who->id.build_id, len);
 
 		if (!other || !h->why->code)
 			consider(h, file->dir, file->path);
@@ -300,9 +301,9 @@ static void by_build_id(struct hunt *h)
 	const uint32_t *files;
 	size_t count;
 
-	if (!h->who->build_id_len)
+	if (!h->who->id.build_id_len)
 		return;
-	files = file_table_key(&h->index->table, h->who->build_id, h->who->build_id_len,
+	files = file_table_key(&h->index->table, h->who->id.build_id, h->who->id.build_id_len,
 			       &count);
 	consider_all(h, files, count);
 }
@@ -352,9 +353,10 @@ static void by_segments(struct hunt *h)
 	const uint32_t *files;
 	size_t count;
 
-	if (who->build_id_len || who->fingerprint_len != FINGERPRINT_BYTES || is_complete(h))
+	if (who->id.build_id_len || who->id.fingerprint_len != FINGERPRINT_BYTES ||
+	    is_complete(h))
 		return;
-	memcpy(key, who->fingerprint + FINGERPRINT_SEGMENTS, 8);
+	memcpy(key, who->id.fingerprint + FINGERPRINT_SEGMENTS, 8);
 	files = file_table_key(&h->index->table, key, 0, &count);
 	consider_all(h, files, count);
 }
@@ -363,17 +365,19 @@ void file_index_find(const struct search_dirs *dirs, const struct search_for *wh
 		     struct elffile **main, struct elffile **debug, struct err *why)
 {
 	struct hunt h = {.dirs = dirs, .index = dirs->index, .who = who, .why = why};
-	const char *slash = strrchr(who->path, '/'), *name = slash ? slash + 1 : who->path;
+	const char *slash = strrchr(who->id.path, '/'),
+		   *name = slash ? slash + 1 : who->id.path;
 	char debug_name[NAME_MAX + 8];
 
 	why->code = 0;
 	by_build_id(&h);
-	if (!is_complete(&h) && !strstr(who->path, "/../"))
-		each_suffix(who->path, visit_path, &h);
+	if (!is_complete(&h) && !strstr(who->id.path, "/../"))
+		each_suffix(who->id.path, visit_path, &h);
 	by_name(&h, name);
 	snprintf(debug_name, sizeof(debug_name), "%.250s.debug", name);
 	by_name(&h, debug_name);
-	by_name(&h, who->debuglink);
+	if (*who->id.debuglink)
+		by_name(&h, who->id.debuglink);
 	by_segments(&h);
 	vec_deinit(&h.seen);
 	if (h.debug)
@@ -385,12 +389,13 @@ void file_index_find(const struct search_dirs *dirs, const struct search_for *wh
 int file_index_find_build_id(const struct search_dirs *dirs, const uint8_t *build_id,
 			     size_t len, bool debug, struct elffile **ret, struct err *err)
 {
-	const struct search_for who = {
-		.path = "", .build_id = build_id, .build_id_len = (uint8_t)len};
+	struct search_for who = {.id.path = ""};
 	struct err why = {};
 	struct hunt h = {.dirs = dirs, .index = dirs->index, .who = &who, .why = &why};
 	struct elffile *found;
 
+	if (!module_id_set_build_id(&who.id, build_id, len))
+		return err_set(err, -ENOENT, "no file has a build-id of %zu bytes", len);
 	by_build_id(&h);
 	found = debug ? h.debug : h.main;
 	if (!found && !debug && h.debug && elffile_has_code(h.debug))

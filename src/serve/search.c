@@ -120,7 +120,7 @@ static bool leads_up(const char *path)
  * which of them was its root (chroot DIR PROGRAM). */
 static bool below_roots(struct attempt *a, const char *id)
 {
-	const char *path = a->who->path;
+	const char *path = a->who->id.path;
 
 	if (*path != '/' || leads_up(path))
 		return false;
@@ -160,7 +160,7 @@ static int dir_length(const char *path)
 /* Below one directory that mirrors the target's. */
 static bool link_below(struct attempt *a, const char *dir, const char *name)
 {
-	const char *path = a->who->path;
+	const char *path = a->who->id.path;
 	int len = dir_length(path);
 
 	return try(a, host, "%s%.*s/%s", dir, len, path, name) ||
@@ -171,7 +171,7 @@ static bool link_below(struct attempt *a, const char *dir, const char *name)
 /* In the places where a machine (or a container) keeps them. */
 static bool link_on(struct attempt *a, struct files_where where, const char *name)
 {
-	const char *path = a->who->path;
+	const char *path = a->who->id.path;
 	int len = dir_length(path);
 
 	return try(a, where, "%.*s/%s", len, path, name) ||
@@ -182,7 +182,7 @@ static bool link_on(struct attempt *a, struct files_where where, const char *nam
 
 static bool by_debuglink(struct attempt *a, const char *name)
 {
-	bool inside = !leads_up(a->who->path);
+	bool inside = !leads_up(a->who->id.path);
 
 	for (const char *const *dir = a->dirs->debug_dirs; inside && *dir; dir++)
 		if (link_below(a, *dir, name))
@@ -196,7 +196,7 @@ static bool by_debuglink(struct attempt *a, const char *name)
 
 static bool by_path(struct attempt *a)
 {
-	const char *path = a->who->path;
+	const char *path = a->who->id.path;
 	const char *name = strrchr(path, '/');
 
 	if (!name || !name[1] || leads_up(path))
@@ -216,8 +216,8 @@ int search_debug(const struct search_dirs *dirs, const struct search_for *who,
 	struct attempt a = {.dirs = dirs,
 			    .who = who,
 			    .file = file,
-			    .build_id = who->build_id,
-			    .build_id_len = who->build_id_len,
+			    .build_id = who->id.build_id,
+			    .build_id_len = who->id.build_id_len,
 			    .refused = err ? err : &refused};
 	const char *name = file ? elffile_debuglink(file, &a.crc) : NULL;
 
@@ -246,7 +246,8 @@ int search_alt(const struct search_dirs *dirs, const struct elffile *debug,
 	if (!name)
 		return err_set(err, -ENOENT, "%s: no .gnu_debugaltlink", debug->path);
 	if (dirs->index)
-		return file_index_find_build_id(dirs, a.build_id, a.build_id_len, true, ret, err);
+		return file_index_find_build_id(dirs, a.build_id, a.build_id_len, true, ret,
+						err);
 	if (by_build_id(&a))
 		return attempt_end(&a, ret);
 	for (const char *const *dir = dirs->debug_dirs; *dir; dir++)
@@ -271,11 +272,11 @@ static int open_same(const struct search_dirs *dirs, const struct search_for *wh
 		     struct err *err)
 {
 	struct elffile *file;
-	int e = elffile_open(dirs, where, path, who->path, &file, err);
+	int e = elffile_open(dirs, where, path, who->id.path, &file, err);
 
 	if (e)
 		return e;
-	if (!elffile_has_build_id(file, who->build_id, who->build_id_len, err)) {
+	if (!elffile_has_build_id(file, who->id.build_id, who->id.build_id_len, err)) {
 		elffile_close(file);
 		return -ESTALE;
 	}
@@ -289,11 +290,11 @@ static int open_deleted(const struct search_dirs *dirs, const struct search_for 
 {
 	const struct files_where exe = {FILES_EXE, who->pid}, mapped = {FILES_MAPPED, who->pid};
 
-	if (!who->build_id_len)
+	if (!who->id.build_id_len)
 		return -ENOENT;
 	if (open_same(dirs, who, exe, "", ret, NULL) == 0)
 		return 0;
-	return open_same(dirs, who, mapped, who->path, ret, NULL);
+	return open_same(dirs, who, mapped, who->id.path, ret, NULL);
 }
 
 int search_main(const struct search_dirs *dirs, const struct search_for *who,
@@ -302,14 +303,14 @@ int search_main(const struct search_dirs *dirs, const struct search_for *who,
 	const struct files_where target = {FILES_TARGET, who->pid};
 	int e = -ESRCH;
 
-	if (!dirs->local || *who->path != '/')
-		return err_set(err, -ENOENT, "%s: not a file of this machine", who->path);
+	if (!dirs->local || *who->id.path != '/')
+		return err_set(err, -ENOENT, "%s: not a file of this machine", who->id.path);
 	if (who->pid)
-		e = open_same(dirs, who, target, who->path, ret, err);
+		e = open_same(dirs, who, target, who->id.path, ret, err);
 	/* Once the process is gone its path is looked at from here: the same place, unless
 	 * it had a root of its own, and then the build-id differs. */
 	if (e == -ESRCH) {
-		e = open_same(dirs, who, host, who->path, ret, err);
+		e = open_same(dirs, who, host, who->id.path, ret, err);
 		if (!e && err)
 			err->code = 0;
 		return e;

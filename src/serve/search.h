@@ -2,6 +2,7 @@
 #ifndef MEMTRACE_SEARCH_H
 #define MEMTRACE_SEARCH_H
 
+#include "elf/module_id.h"
 #include "serve/elffile.h"
 #include "serve/files.h"
 
@@ -10,7 +11,7 @@ struct file_index;
 struct search_dirs {
 	const char *const *debug_dirs; /* --debug-dir, in order; NULL-terminated */
 	bool local;		       /* files of this machine's own paths may be used */
-	struct file_index *index;	       /* the directories served to other machines; or NULL */
+	struct file_index *index;      /* the directories served to other machines; or NULL */
 	/* Who opens files, where this process may not; NULL: it does so itself. */
 	int (*ask)(void *arg, struct files_where where, const char *path);
 	void *ask_arg;
@@ -18,14 +19,8 @@ struct search_dirs {
 
 /* Who is looked for. */
 struct search_for {
-	const char *path; /* as the target sees it */
-	const uint8_t *build_id;
-	uint8_t build_id_len;	 /* 0: none */
-	uint32_t pid;		 /* whose root path is under; 0: this machine's */
-	uint8_t fingerprint_len; /* 0: none; elf/fingerprint.h */
-	const uint8_t *fingerprint;
-	const char *debuglink; /* .gnu_debuglink of the target's file; NULL: none */
-	uint32_t debuglink_crc;
+	struct module_id id;
+	uint32_t pid; /* whose root its path is under; 0: this machine's */
 };
 
 /*

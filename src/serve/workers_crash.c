@@ -63,14 +63,14 @@ void crash_answer(struct workers *workers, struct customer *c, const struct intr
 		  const char *words)
 {
 	struct wire_message message, introduction;
-	struct wire_module who = {.path = "?"};
+	struct wire_module who = {.id.path = "?"};
 	char text[1024];
 
 	if (!customer_message(c->question, c->len, &message) ||
 	    !customer_message(module->message, module->len, &introduction))
 		return customer_done(c);
 	wire_read_module(&introduction, &who, NULL);
-	snprintf(text, sizeof(text), "%.700s: %s", who.path, words);
+	snprintf(text, sizeof(text), "%.700s: %s", who.id.path, words);
 	if (c->introduces)
 		wire_write_module_info(
 			c->out, message.request,

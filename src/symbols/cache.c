@@ -119,7 +119,6 @@ struct cache_module *cache_module_find(const struct cache *cache, uint32_t insta
 struct cache_module *cache_module(struct cache *cache, const struct resolver_module *id)
 {
 	struct cache_module *module = cache_module_find(cache, id->instance);
-	uint8_t *build_id, *fingerprint;
 
 	if (module || id->instance >= WIRE_MAX_MODULES)
 		return module;
@@ -128,21 +127,11 @@ struct cache_module *cache_module(struct cache *cache, const struct resolver_mod
 	while (cache->modules.len <= id->instance)
 		cache->modules.at[cache->modules.len++] = NULL;
 	module = cache_bytes(cache, sizeof(*module));
-	build_id = cache_bytes(cache, id->build_id_len);
-	fingerprint = cache_bytes(cache, id->fingerprint_len);
-	if (!module || !build_id || !fingerprint)
+	if (!module)
 		return NULL;
 	*module = (struct cache_module){.id = *id};
-	if (id->build_id_len)
-		memcpy(build_id, id->build_id, id->build_id_len);
-	module->id.build_id = build_id;
-	if (id->fingerprint_len)
-		memcpy(fingerprint, id->fingerprint, id->fingerprint_len);
-	module->id.fingerprint = fingerprint;
-	module->id.path = cache_text(cache, id->path);
-	if (id->debuglink)
-		module->id.debuglink = cache_text(cache, id->debuglink);
-	if (!module->id.path || (id->debuglink && !module->id.debuglink))
+	module->id.id.path = cache_text(cache, id->id.path);
+	if (!module->id.id.path)
 		return NULL;
 	return cache->modules.at[id->instance] = module;
 }

@@ -17,7 +17,7 @@ struct cache_entry {
 };
 
 struct cache_module {
-	struct resolver_module id; /* texts and bytes in the cache's memory */
+	struct resolver_module id; /* its path is in the cache's memory */
 	bool asked;		   /* the server has been told of it */
 	const char *source;	   /* see resolver_source(); NULL: no answer yet */
 	const char *remark;

@@ -104,13 +104,7 @@ static int ask_module(struct resolver *r, struct cache_module *module, struct er
 			  &(struct wire_module){
 				  .handle = module->id.instance,
 				  .pid = module->id.pid > 0 ? (uint32_t)module->id.pid : 0,
-				  .path = module->id.path,
-				  .build_id_len = module->id.build_id_len,
-				  .build_id = module->id.build_id,
-				  .fingerprint_len = module->id.fingerprint_len,
-				  .fingerprint = module->id.fingerprint,
-				  .debuglink = module->id.debuglink,
-				  .debuglink_crc = module->id.debuglink_crc,
+				  .id = module->id.id,
 			  });
 	return 0;
 }

@@ -10,21 +10,16 @@
 
 #include "base/err.h"
 #include "base/types.h"
+#include "elf/module_id.h"
 #include "region/row.h"
 
 struct resolver;
 
-/* Who a module is, as far as the target can tell. */
+/* A module that names are asked of. */
 struct resolver_module {
-	uint32_t instance; /* the caller's number; answers refer to it */
-	const char *path;  /* on the target */
-	const uint8_t *build_id;
-	uint8_t build_id_len;
-	uint8_t fingerprint_len; /* 0: not needed or not known (elf/fingerprint.h) */
-	const uint8_t *fingerprint;
-	const char *debuglink; /* NULL: none */
-	uint32_t debuglink_crc;
-	int pid; /* of the process that maps it: /proc/PID/root; 0 when remote */
+	uint32_t instance;   /* the caller's number; answers refer to it */
+	struct module_id id; /* its path need not outlive the call */
+	int pid;	     /* of the process that maps it: /proc/PID/root; 0 when remote */
 };
 
 struct resolved_frame {
@@ -51,8 +46,8 @@ struct resolver_options {
 	void *say_arg;
 	/*
 	 * Asked now and then while the server is silent, for RESOLVER_SILENCE_MS at least, and
-	 * nobody watches who could cancel: is something more urgent waiting?  Then the connection
-	 * is given up.  May be NULL.
+	 * nobody watches who could cancel: is something more urgent waiting?  Then the
+	 * connection is given up.  May be NULL.
 	 */
 	bool (*enough)(void *arg);
 	void *enough_arg;

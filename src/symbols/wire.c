@@ -148,21 +148,33 @@ int wire_read_module(const struct wire_message *message, struct wire_module *ret
 		     struct err *err)
 {
 	struct cursor c = message->payload;
+	struct wire_module module = {0};
+	const uint8_t *build_id, *fingerprint;
+	size_t build_id_len, fingerprint_len;
+	const char *debuglink;
+	uint32_t crc;
 
-	ret->handle = cursor_u32(&c);
-	ret->pid = cursor_u32(&c);
-	ret->machine = cursor_u16(&c);
-	ret->path = read_needed_text(&c);
-	ret->build_id_len = cursor_u8(&c);
-	ret->build_id = cursor_bytes(&c, ret->build_id_len);
-	ret->fingerprint_len = cursor_u16(&c);
-	ret->fingerprint = cursor_bytes(&c, ret->fingerprint_len);
-	ret->debuglink = read_text(&c);
-	ret->debuglink_crc = cursor_u32(&c);
-	if (ret->handle >= WIRE_MAX_MODULES || ret->build_id_len > WIRE_MAX_BUILD_ID ||
-	    ret->fingerprint_len > WIRE_MAX_FINGERPRINT)
+	module.handle = cursor_u32(&c);
+	module.pid = cursor_u32(&c);
+	module.machine = cursor_u16(&c);
+	module.id.path = read_needed_text(&c);
+	build_id_len = cursor_u8(&c);
+	build_id = cursor_bytes(&c, build_id_len);
+	fingerprint_len = cursor_u16(&c);
+	fingerprint = cursor_bytes(&c, fingerprint_len);
+	debuglink = read_text(&c);
+	crc = cursor_u32(&c);
+	if (c.bad || module.handle >= WIRE_MAX_MODULES ||
+	    fingerprint_len > WIRE_MAX_FINGERPRINT ||
+	    !module_id_set_build_id(&module.id, build_id, build_id_len))
 		return broken(message, err);
-	return whole(message, &c, err);
+	/* One of a length that we don't make, and a name that is none, say nothing. */
+	module_id_set_fingerprint(&module.id, fingerprint, fingerprint_len);
+	module_id_set_debuglink(&module.id, debuglink, crc);
+	if (whole(message, &c, err))
+		return -EPROTO;
+	*ret = module;
+	return 0;
 }
 
 int wire_read_module_info(const struct wire_message *message, struct wire_module_info *ret,

@@ -20,6 +20,7 @@
 #include "base/err.h"
 #include "base/types.h"
 #include "base/vec.h"
+#include "elf/module_id.h"
 #include "region/row.h"
 
 enum {
@@ -28,7 +29,7 @@ enum {
 	WIRE_MAX_PAYLOAD = 1 << 20,
 	WIRE_MAX_TEXT = 4095, /* bytes of one text; longer ones are cut, with "..." */
 	WIRE_MAX_DIRS = 64,   /* directories a WELCOME names */
-	WIRE_MAX_BUILD_ID = 64,
+	WIRE_MAX_BUILD_ID = MODULE_ID_BUILD_ID,
 	WIRE_MAX_FINGERPRINT = 4096,
 	WIRE_MAX_OFFSETS = 4096,    /* per LOOKUP or ROWS */
 	WIRE_MAX_UNWIND = 1 << 16,  /* rows per UNWIND: what is beyond is asked for again */
@@ -103,13 +104,7 @@ struct wire_module {
 			   */
 	uint32_t pid;	  /* of a process on the server's machine that maps it, or 0 */
 	uint16_t machine; /* ELF e_machine, or 0: unknown */
-	const char *path; /* as the target sees it */
-	uint8_t build_id_len; /* 0: the file has none */
-	const uint8_t *build_id;
-	uint16_t fingerprint_len; /* 0: none is needed (there is a build-id), or can be had */
-	const uint8_t *fingerprint;
-	const char *debuglink; /* the name in .gnu_debuglink; absent: none */
-	uint32_t debuglink_crc;
+	struct module_id id;
 };
 
 struct wire_module_info {

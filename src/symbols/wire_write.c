@@ -125,13 +125,13 @@ void wire_write_module(struct wire_out *out, uint32_t request, const struct wire
 	put_uint(out, module->handle, 4);
 	put_uint(out, module->pid, 4);
 	put_uint(out, module->machine, 2);
-	put_text(out, module->path);
-	put_uint(out, module->build_id_len, 1);
-	put_bytes(out, module->build_id, module->build_id_len);
-	put_uint(out, module->fingerprint_len, 2);
-	put_bytes(out, module->fingerprint, module->fingerprint_len);
-	put_text(out, module->debuglink);
-	put_uint(out, module->debuglink_crc, 4);
+	put_text(out, module->id.path);
+	put_uint(out, module->id.build_id_len, 1);
+	put_bytes(out, module->id.build_id, module->id.build_id_len);
+	put_uint(out, module->id.fingerprint_len, 2);
+	put_bytes(out, module->id.fingerprint, module->id.fingerprint_len);
+	put_text(out, *module->id.debuglink ? module->id.debuglink : NULL);
+	put_uint(out, module->id.debuglink_crc, 4);
 	end(out);
 }
 

@@ -9,7 +9,7 @@ void external_destroy(struct external *external)
 {
 	if (!external)
 		return;
-	free(external->path);
+	module_id_deinit(&external->id);
 	row_table_deinit(&external->rows);
 	cfi_close(external->cfi);
 	vec_deinit(&external->rules);
@@ -29,34 +29,34 @@ static struct external *find(const struct externals *externals, const struct mod
 	for (size_t i = externals ? externals->len : 0; i--;) { /* the latest first */
 		struct external *external = externals->at[i];
 
-		if (external->build_id_len == module->build_id_len &&
-		    !memcmp(external->build_id, module->build_id, module->build_id_len) &&
-		    !strcmp(external->path, module->path))
+		if (module_id_same_build(&external->id, &module->id) &&
+		    !strcmp(external->id.path, module->id.path))
 			return external;
 	}
 	return NULL;
 }
 
-const struct external *externals_find(const struct externals *externals, const struct module *module)
+const struct external *externals_find(const struct externals *externals,
+				      const struct module *module)
 {
 	return find(externals, module);
 }
 
 int externals_step(const struct externals *externals, const struct module *module,
-		  const struct arch *arch, uint64_t vaddr, struct memory *memory,
-		  struct full_regs *regs, uint64_t *cfa, uint8_t *flags)
+		   const struct arch *arch, uint64_t vaddr, struct memory *memory,
+		   struct full_regs *regs, uint64_t *cfa, uint8_t *flags)
 {
 	struct external *external = find(externals, module);
 
 	if (!external || !external->rules.len ||
-	    (!external->cfi &&
-	     cfi_open_copy(external->rules.at, external->rules.len, arch, &external->cfi, NULL)))
+	    (!external->cfi && cfi_open_copy(external->rules.at, external->rules.len, arch,
+					     &external->cfi, NULL)))
 		return -ENOENT;
 	return cfi_step(external->cfi, vaddr, memory, regs, cfa, flags);
 }
 
 const struct row *externals_row(const struct externals *externals, const struct module *module,
-			       uint64_t vaddr)
+				uint64_t vaddr)
 {
 	const struct external *external = externals_find(externals, module);
 
@@ -64,7 +64,7 @@ const struct row *externals_row(const struct externals *externals, const struct 
 }
 
 bool externals_symbol(const struct externals *externals, const struct module *module,
-		     const char *name, struct image_symbol *ret)
+		      const char *name, struct image_symbol *ret)
 {
 	const struct external *external = externals_find(externals, module);
 

@@ -17,9 +17,7 @@ struct external_symbol {
 };
 
 struct external {
-	char *path; /* whose: as the target sees it, and */
-	uint8_t build_id[64];
-	uint8_t build_id_len;
+	struct module_id id; /* whose; its path is ours */
 	struct row_table rows;
 	struct cfi_bytes rules; /* for the rows that are ROW_CFA_FULL, and what they hang on */
 	struct cfi *cfi;	/* of the rules, once used */
@@ -33,20 +31,20 @@ void externals_deinit(struct externals *externals);
 
 /* NULL: nothing is known of the module.  externals may be NULL: there are none. */
 const struct external *externals_find(const struct externals *externals,
-				   const struct module *module);
+				      const struct module *module);
 
 /* The row for a virtual address of the module, or NULL. */
 const struct row *externals_row(const struct externals *externals, const struct module *module,
-			       uint64_t vaddr);
+				uint64_t vaddr);
 
 /* Steps all registers over the frame at a virtual address of the module, by the rules: as
  * cfi_step(); -ENOENT: there are none for it. */
 int externals_step(const struct externals *externals, const struct module *module,
-		  const struct arch *arch, uint64_t vaddr, struct memory *memory,
-		  struct full_regs *regs, uint64_t *cfa, uint8_t *flags);
+		   const struct arch *arch, uint64_t vaddr, struct memory *memory,
+		   struct full_regs *regs, uint64_t *cfa, uint8_t *flags);
 
 /* A function of the module by name.  False: not known. */
 bool externals_symbol(const struct externals *externals, const struct module *module,
-		     const char *name, struct image_symbol *ret);
+		      const char *name, struct image_symbol *ret);
 
 #endif

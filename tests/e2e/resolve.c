@@ -123,7 +123,6 @@ int main(int argc, char *argv[])
 	const char *dirs[64] = {};
 	struct resolver_options options = {.debug_dirs = dirs};
 	struct resolver_module module = {.instance = 1};
-	uint8_t build_id[64];
 	struct resolver *r;
 	struct err err;
 	size_t count = 0;
@@ -134,9 +133,8 @@ int main(int argc, char *argv[])
 		return 2;
 	options.server = argv[1];
 	module.pid = atoi(argv[2]);
-	module.path = argv[3];
-	module.build_id = build_id;
-	read_build_id(argv[4], build_id, &module.build_id_len);
+	module.id.path = argv[3];
+	read_build_id(argv[4], module.id.build_id, &module.id.build_id_len);
 	for (int i = 5; i < argc && !symbols && count < 63; i++) {
 		if (!strcmp(argv[i], "--symbols"))
 			symbols = i + 1;

@@ -48,7 +48,7 @@ static void check(const uint8_t *data, size_t size, bool json)
 		free(line->function);
 	}
 	for (size_t i = 0; i < decode.modules.len; i++)
-		free(decode.modules.at[i].path);
+		module_id_deinit(&decode.modules.at[i].id);
 	vec_deinit(&decode.lines);
 	vec_deinit(&decode.modules);
 }

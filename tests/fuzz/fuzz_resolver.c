@@ -63,12 +63,10 @@ static void ask(struct resolver *resolver)
 {
 	const uint64_t offsets[] = {0x1000, 0x2000, 0x3000};
 	const char *const names[] = {"malloc", "free"};
-	const uint8_t id[] = {1, 2, 3, 4};
-	struct resolver_module one = {.instance = 1,
-				      .path = "/lib/one.so",
-				      .build_id = id,
-				      .build_id_len = sizeof(id)};
-	struct resolver_module two = {.instance = 2, .path = "/lib/two.so"};
+	struct resolver_module one = {
+		.instance = 1,
+		.id = {.path = "/lib/one.so", .build_id = {1, 2, 3, 4}, .build_id_len = 4}};
+	struct resolver_module two = {.instance = 2, .id.path = "/lib/two.so"};
 	uint64_t values[2], sizes[2], last = 0;
 	struct row rows[3];
 	struct err err = {0};

@@ -64,17 +64,17 @@ static void check_module(const struct wire_message *message, struct wire_out *ou
 
 	if (wire_read_module(message, &a, &err))
 		return;
-	fuzz_touch(a.fingerprint, a.fingerprint_len);
+	fuzz_touch(a.id.fingerprint, a.id.fingerprint_len);
 	wire_write_module(out, message->request, &a);
 	reread(out, WIRE_CLIENT, &again);
 	assert(!wire_read_module(&again, &b, &err));
 	assert(a.handle == b.handle && a.pid == b.pid && a.machine == b.machine &&
-	       same_text(a.path, b.path) && a.build_id_len == b.build_id_len);
-	assert(!memcmp(a.build_id, b.build_id, a.build_id_len));
-	assert(a.fingerprint_len == b.fingerprint_len &&
-	       !memcmp(a.fingerprint, b.fingerprint, a.fingerprint_len));
-	assert(same_text(a.debuglink, b.debuglink) &&
-	       (!a.debuglink || a.debuglink_crc == b.debuglink_crc));
+	       same_text(a.id.path, b.id.path) && a.id.build_id_len == b.id.build_id_len);
+	assert(!memcmp(a.id.build_id, b.id.build_id, a.id.build_id_len));
+	assert(a.id.fingerprint_len == b.id.fingerprint_len &&
+	       !memcmp(a.id.fingerprint, b.id.fingerprint, a.id.fingerprint_len));
+	assert(same_text(a.id.debuglink, b.id.debuglink) &&
+	       a.id.debuglink_crc == b.id.debuglink_crc);
 }
 
 static void check_module_info(const struct wire_message *message, struct wire_out *out)

@@ -150,13 +150,13 @@ static void case_module(struct snapshot_module *m, uint32_t instance, const char
 			uint64_t bias, bool mapped)
 {
 	*m = (struct snapshot_module){.instance = instance,
-				      .path = strdup(path),
+				      .id.path = strdup(path),
 				      .begin = bias,
 				      .end = bias + 0x10000,
 				      .bias = bias,
 				      .mapped = mapped,
-				      .build_id = {0x8a, 0x3f, 0x01},
-				      .build_id_len = instance == 2 ? 0 : 3,
+				      .id.build_id = {0x8a, 0x3f, 0x01},
+				      .id.build_id_len = instance == 2 ? 0 : 3,
 				      .unwind_from = ".eh_frame"};
 }
 

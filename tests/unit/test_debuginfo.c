@@ -197,7 +197,7 @@ static const struct files_where host = {FILES_HOST, 0};
 static const struct debuginfo_options local = {.dirs = {.debug_dirs = no_dirs, .local = true}};
 
 /* This program, as a target would introduce it. */
-static void introduce(struct search_for *who, uint8_t build_id[ELFFILE_MAX_BUILD_ID])
+static void introduce(struct search_for *who)
 {
 	static char path[4096];
 	struct elffile *file;
@@ -206,17 +206,13 @@ static void introduce(struct search_for *who, uint8_t build_id[ELFFILE_MAX_BUILD
 	assert_true(n > 0);
 	path[n] = '\0';
 	assert_int_equal(elffile_open(&local.dirs, host, path, NULL, &file, NULL), 0);
-	memcpy(build_id, file->build_id, ELFFILE_MAX_BUILD_ID);
-	*who = (struct search_for){.path = path,
-				   .build_id = build_id,
-				   .build_id_len = file->build_id_len,
-				   .pid = (uint32_t)getpid()};
+	*who = (struct search_for){.id.path = path, .pid = (uint32_t)getpid()};
+	module_id_set_build_id(&who->id, file->build_id, file->build_id_len);
 	elffile_close(file);
 }
 
 static void test_own_frames(void **state)
 {
-	uint8_t build_id[ELFFILE_MAX_BUILD_ID];
 	struct wire_frame frames[8];
 	struct debuginfo *info;
 	struct search_for who;
@@ -225,10 +221,10 @@ static void test_own_frames(void **state)
 	(void)state;
 
 	dl_iterate_phdr(find_bias, NULL);
-	introduce(&who, build_id);
+	introduce(&who);
 	assert_int_equal(debuginfo_open(&who, &local, &info, NULL), 0);
 	assert_int_equal(debuginfo_names(info), WIRE_NAMES_LINES);
-	assert_string_equal(debuginfo_source(info), who.path);
+	assert_string_equal(debuginfo_source(info), who.id.path);
 	assert_null(debuginfo_remark(info));
 	assert_int_equal(debuginfo_frames(info, at - bias, frames, 8), 2);
 	assert_string_equal(frames[0].function, "inner");
@@ -249,14 +245,13 @@ static void test_own_frames(void **state)
 
 static void test_own_symbols(void **state)
 {
-	uint8_t build_id[ELFFILE_MAX_BUILD_ID];
 	struct debuginfo *info;
 	struct search_for who;
 	uint64_t value = 0, size = 0;
 	(void)state;
 
 	dl_iterate_phdr(find_bias, NULL);
-	introduce(&who, build_id);
+	introduce(&who);
 	assert_int_equal(debuginfo_open(&who, &local, &info, NULL), 0);
 	assert_true(debuginfo_symbol(info, "address_here", &value, &size));
 	assert_true(value == (uint64_t)(uintptr_t)address_here - bias);
@@ -362,13 +357,12 @@ static void test_functions_of_arm(void **state)
 
 static void test_other_build_id(void **state)
 {
-	uint8_t build_id[ELFFILE_MAX_BUILD_ID];
 	struct debuginfo *info;
 	struct search_for who;
 	(void)state;
 
-	introduce(&who, build_id);
-	build_id[0] ^= 1;
+	introduce(&who);
+	who.id.build_id[0] ^= 1;
 	assert_int_equal(debuginfo_open(&who, &local, &info, NULL), 0);
 	assert_int_equal(debuginfo_names(info), WIRE_NAMES_NONE);
 	assert_null(debuginfo_source(info));
@@ -380,12 +374,11 @@ static void test_other_build_id(void **state)
 static void test_not_local(void **state)
 {
 	struct debuginfo_options remote = {.dirs = {.debug_dirs = no_dirs}};
-	uint8_t build_id[ELFFILE_MAX_BUILD_ID];
 	struct debuginfo *info;
 	struct search_for who;
 	(void)state;
 
-	introduce(&who, build_id);
+	introduce(&who);
 	assert_int_equal(debuginfo_open(&who, &remote, &info, NULL), 0);
 	assert_int_equal(debuginfo_names(info), WIRE_NAMES_NONE);
 	debuginfo_close(info);
@@ -396,24 +389,23 @@ static void test_not_local(void **state)
 
 static void test_module_cache(void **state)
 {
-	uint8_t build_id[ELFFILE_MAX_BUILD_ID];
 	struct debuginfo *one, *two, *other;
 	struct module_cache cache = {};
 	struct search_for who;
 	char path[32];
 	(void)state;
 
-	introduce(&who, build_id);
+	introduce(&who);
 	assert_int_equal(module_cache_take(&cache, &who, &local, &one, NULL), 0);
 	assert_int_equal(module_cache_take(&cache, &who, &local, &two, NULL), 0);
 	assert_ptr_equal(one, two);
 	assert_int_equal(cache.places.len, 1);
 	/* By another path, where the same file is found in the end. */
-	who.path = "/nonexistent";
+	who.id.path = "/nonexistent";
 	assert_int_equal(module_cache_take(&cache, &who, &local, &other, NULL), 0);
 	assert_ptr_equal(one, other);
 	module_cache_put(&cache, other);
-	build_id[0] ^= 1;
+	who.id.build_id[0] ^= 1;
 	assert_int_equal(module_cache_take(&cache, &who, &local, &other, NULL), 0);
 	assert_ptr_not_equal(one, other);
 	module_cache_put(&cache, one);
@@ -421,12 +413,12 @@ static void test_module_cache(void **state)
 	/* Nobody uses these: they are closed when they become many; `two` never. */
 	for (int i = 0; i < 600; i++) {
 		snprintf(path, sizeof(path), "/nonexistent/%d", i);
-		who.path = path;
+		who.id.path = path;
 		assert_int_equal(module_cache_take(&cache, &who, &local, &other, NULL), 0);
 		module_cache_put(&cache, other);
 	}
 	assert_int_equal(cache.places.len, 257);
-	introduce(&who, build_id);
+	introduce(&who);
 	assert_int_equal(module_cache_take(&cache, &who, &local, &one, NULL), 0);
 	assert_ptr_equal(one, two);
 	module_cache_deinit(&cache);

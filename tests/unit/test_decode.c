@@ -77,10 +77,10 @@ static void test_text(void **state)
 	(void)state;
 	case_demo();
 	case_snapshot();
-	memcpy(heap->modules[1].fingerprint, "\x5c\x0a", 2);
-	heap->modules[1].fingerprint_len = 2;
-	heap->modules[1].debuglink_crc = 0x1020304;
-	strcpy(heap->modules[1].debuglink, "\x1b]0;title\a\n/lib/x\xff");
+	memcpy(heap->modules[1].id.fingerprint, "\x5c\x0a", 2);
+	heap->modules[1].id.fingerprint_len = 2;
+	heap->modules[1].id.debuglink_crc = 0x1020304;
+	strcpy(heap->modules[1].id.debuglink, "\x1b]0;title\a\n/lib/x\xff");
 	expect_report(NULL, NULL, &decodable, undecoded);
 	text = decoded(undecoded, &e, &err);
 	assert_int_equal(e, 0);
@@ -279,7 +279,7 @@ static void expect_last_frame_left(struct decode *decode)
 	}
 	assert_int_equal(found, 1);
 	for (size_t i = 0; i < decode->modules.len; i++)
-		free(decode->modules.at[i].path);
+		module_id_deinit(&decode->modules.at[i].id);
 	vec_deinit(&decode->modules);
 	vec_deinit(&decode->lines);
 }

@@ -213,15 +213,14 @@ static void test_a_path_that_leads_up(void **state)
 	assert_int_equal(
 		elffile_open(&here, (struct files_where){}, "/proc/self/exe", NULL, &own, NULL),
 		0);
-	who.build_id = own->build_id;
-	who.build_id_len = own->build_id_len;
+	module_id_set_build_id(&who.id, own->build_id, own->build_id_len);
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
-		who.path = paths[i];
+		who.id.path = paths[i];
 		assert_int_equal(search_debug(&where, &who, own, &found, &err), -ENOENT);
 	}
 	/* (it would be found) */
 	path_of(".", in);
-	who.path = "/outside/prog";
+	who.id.path = "/outside/prog";
 	assert_int_equal(search_debug(&where, &who, own, &found, &err), 0);
 	elffile_close(found);
 	elffile_close(own);
@@ -268,8 +267,8 @@ static void test_build_id(void **state)
 	struct elffile *own;
 	struct file_index *index;
 	size_t len;
-	uint8_t *bytes = own_bytes(&len), id[ELFFILE_MAX_BUILD_ID];
-	struct search_for who = {.path = "/usr/bin/prog"};
+	uint8_t *bytes = own_bytes(&len);
+	struct search_for who = {.id.path = "/usr/bin/prog"};
 	(void)state;
 
 	path_of("in", in);
@@ -278,18 +277,15 @@ static void test_build_id(void **state)
 	assert_int_equal(
 		elffile_open(&here, (struct files_where){}, "/proc/self/exe", NULL, &own, NULL),
 		0);
-	who.build_id = own->build_id;
-	who.build_id_len = own->build_id_len;
-	assert_true(who.build_id_len);
+	module_id_set_build_id(&who.id, own->build_id, own->build_id_len);
+	assert_true(who.id.build_id_len);
 	index = indexed(dirs);
 	assert_int_equal(file_index_count(index), 1);
 	find(index, &who, "in/usr/bin/renamed", NULL);
 
-	memcpy(id, own->build_id, sizeof(id));
-	id[1] ^= 1;
-	who.build_id = id;
+	who.id.build_id[1] ^= 1;
 	find(index, &who, NULL, NULL);
-	who.path = "/somewhere/bin/renamed";
+	who.id.path = "/somewhere/bin/renamed";
 	find(index, &who, NULL, "in/usr/bin/renamed: does not match: its build-id is");
 	file_index_destroy(index);
 	elffile_close(own);
@@ -317,9 +313,7 @@ static void test_fingerprint(void **state)
 	size_t len, count;
 	uint8_t *bytes = own_bytes(&len), *code = NULL;
 	const struct image_segment *s;
-	struct search_for who = {.path = "/lib/libx.so",
-				 .fingerprint = fingerprint.bytes,
-				 .fingerprint_len = sizeof(fingerprint.bytes)};
+	struct search_for who = {.id.path = "/lib/libx.so"};
 	(void)state;
 
 	path_of("in", in);
@@ -327,6 +321,7 @@ static void test_fingerprint(void **state)
 	memory_buffer_init(&buffer, 0, bytes, len);
 	assert_int_equal(image_open(&buffer.memory, &image, NULL), 0);
 	assert_int_equal(fingerprint_make(image, &fingerprint), 0);
+	module_id_set_fingerprint(&who.id, fingerprint.bytes, sizeof(fingerprint.bytes));
 	s = image_segments(image, &count);
 	for (size_t i = 0; i < count; i++)
 		if (s[i].flags & 1) /* PF_X: damage a byte of the code later */
@@ -350,7 +345,7 @@ static void test_fingerprint(void **state)
 	make_file("in/usr/lib/libx.so", bytes, len);
 	index = indexed(dirs);
 	find(index, &who, NULL, "in/lib/libx.so: does not match: other code");
-	fingerprint.bytes[FINGERPRINT_SEGMENTS] ^= 1;
+	who.id.fingerprint[FINGERPRINT_SEGMENTS] ^= 1;
 	find(index, &who, NULL, "libx.so: does not match: other program headers");
 	file_index_destroy(index);
 	image_close(image);
@@ -371,9 +366,7 @@ static void test_module_cache(void **state)
 	struct rlimit limit, none;
 	size_t len;
 	uint8_t *bytes = own_bytes(&len);
-	struct search_for who = {.path = path,
-				 .fingerprint = fingerprint.bytes,
-				 .fingerprint_len = sizeof(fingerprint.bytes)};
+	struct search_for who = {.id.path = path};
 	(void)state;
 
 	path_of("in", in);
@@ -381,6 +374,7 @@ static void test_module_cache(void **state)
 	memory_buffer_init(&buffer, 0, bytes, len);
 	assert_int_equal(image_open(&buffer.memory, &image, NULL), 0);
 	assert_int_equal(fingerprint_make(image, &fingerprint), 0);
+	module_id_set_fingerprint(&who.id, fingerprint.bytes, sizeof(fingerprint.bytes));
 	image_close(image);
 	make_file("in/usr/lib/libx.so", bytes, len);
 	options.dirs.index = indexed(dirs);
@@ -397,7 +391,10 @@ static void test_module_cache(void **state)
 	assert_int_equal(debuginfo_names(first), WIRE_NAMES_LINES);
 	for (int i = 0; i < 100; i++) {
 		snprintf(path, sizeof(path), "/d%d/nob", i);
-		who.debuglink = i % 2 ? path : NULL;
+		if (i % 2)
+			module_id_set_debuglink(&who.id, path, 0);
+		else
+			who.id.debuglink[0] = '\0';
 		assert_int_equal(module_cache_take(&cache, &who, &options, &info, NULL), 0);
 		assert_ptr_equal(info, first);
 	}
@@ -405,12 +402,12 @@ static void test_module_cache(void **state)
 	assert_int_equal(cache.files, debuginfo_files(first));
 
 	/* Those that are open are had without a descriptor; idle ones make room. */
-	who.debuglink = NULL;
+	who.id.debuglink[0] = '\0';
 	none.rlim_cur = 12;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
 	assert_int_equal(module_cache_take(&cache, &who, &options, &info, NULL), 0);
 	assert_ptr_equal(info, first);
-	fingerprint.bytes[FINGERPRINT_SEGMENTS] ^= 1;
+	who.id.fingerprint[FINGERPRINT_SEGMENTS] ^= 1;
 	assert_int_equal(module_cache_take(&cache, &who, &options, &info, NULL), -EMFILE);
 	assert_int_equal(cache.places.len, 1);
 	for (int i = 0; i < 102; i++)

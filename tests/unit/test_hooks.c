@@ -66,8 +66,8 @@ static void on_miss(void *arg, const struct module *module, const char *function
 	size_t len = strlen(f->warnings);
 	va_list args;
 
-	snprintf(f->warnings + len, sizeof(f->warnings) - len, "%s in %s: ",
-		 function ? function : "all", module->path);
+	snprintf(f->warnings + len, sizeof(f->warnings) - len,
+		 "%s in %s: ", function ? function : "all", module->id.path);
 	va_start(args, format);
 	append(f->warnings, sizeof(f->warnings), format, args);
 	va_end(args);
@@ -362,10 +362,11 @@ static void what_applying_writes(void **state)
 		bool entry;
 
 		assert_true(hook->applied && !hook->code.bytes);
-		assert_int_equal(target_read(&f->tracee.target, stub_patch_at(&hook->stub), bytes,
-					     arch->patch_len),
+		assert_int_equal(target_read(&f->tracee.target, stub_patch_at(&hook->stub),
+					     bytes, arch->patch_len),
 				 0);
-		assert_true(arch->patch_target(bytes, stub_patch_at(&hook->stub) | hook->stub.thumb) ==
+		assert_true(arch->patch_target(bytes,
+					       stub_patch_at(&hook->stub) | hook->stub.thumb) ==
 			    hook->stub.entry);
 		assert_ptr_equal(hooks_by_stub(&f->hooks, hook->stub.entry), hook);
 		assert_ptr_equal(hooks_by_stub(&f->hooks, hook->stub.copy), hook);
@@ -490,7 +491,8 @@ static void another_hook_over_ours(void **state)
 	at = stub_patch_at(&find(f, "pvalloc")->stub);
 	area = area_of(f, "pvalloc")->area;
 	memset(other, 0x5a, sizeof(other));
-	assert_int_equal(target_write(&f->tracee.target, at, other, f->tracee.arch->patch_len), 0);
+	assert_int_equal(target_write(&f->tracee.target, at, other, f->tracee.arch->patch_len),
+			 0);
 	assert_int_equal(undo_run(f->undo, &f->tracee.target), 0);
 	assert_int_equal(undo_others(f->undo, &f->tracee.target, &first), 1);
 	assert_true(first == at);
@@ -499,7 +501,8 @@ static void another_hook_over_ours(void **state)
 	undo_clear(f->undo);
 	predecessor_wipe(&f->tracee, &f->modules, &f->maps);
 	/* Both are there, the stubs without effect. */
-	assert_int_equal(target_read(&f->tracee.target, at, bytes, f->tracee.arch->patch_len), 0);
+	assert_int_equal(target_read(&f->tracee.target, at, bytes, f->tracee.arch->patch_len),
+			 0);
 	assert_memory_equal(bytes, other, f->tracee.arch->patch_len);
 	assert_int_equal(target_read(&f->tracee.target, area.base, bytes, area.len), 0);
 	trap = (uint32_t)(area.trap - area.base);
@@ -546,8 +549,8 @@ static void what_a_predecessor_left(void **state)
 	put_back(f);
 }
 
-/* A function of this program whose name says nothing: it is known by external data alone.  It begins
- * the text's last page, so that there is room behind it, whatever else is linked. */
+/* A function of this program whose name says nothing: it is known by external data alone.  It
+ * begins the text's last page, so that there is room behind it, whatever else is linked. */
 __attribute__((noinline, used, aligned(4096), section(".text_end"))) static unsigned
 nameless(unsigned n)
 {
@@ -567,12 +570,11 @@ static void hook_nameless(struct fixture *f)
 	static char name[] = "calloc";
 	struct module *module = module_of_program(f);
 	taddr_t address = (taddr_t)(uintptr_t)nameless, state = arch_native()->state_mask;
-	struct external external = {.path = module->path, .build_id_len = module->build_id_len};
+	struct external external = {.id = module->id};
 	struct external_symbol symbol = {name, (address & ~state) - module->bias, 0,
-				       (address & state) != 0};
+					 (address & state) != 0};
 	bool found = false;
 
-	memcpy(external.build_id, module->build_id, sizeof(external.build_id));
 	assert_true(vec_push(&external.symbols, symbol));
 	assert_true(vec_push(&f->externals, &external));
 	plan(f, HOOK_ALL);
@@ -613,8 +615,8 @@ static bool stub_read(struct fixture *f, uint8_t ret[16])
 }
 
 /* Nor can it read the file: nothing may be taken from under the patch, until one can. */
-/* A jump into the predecessor's stubs that lies across the end of the first 64 KB, by which code
- * is read. */
+/* A jump into the predecessor's stubs that lies across the end of the first 64 KB, by which
+ * code is read. */
 static void a_patch_across_two_pieces(void **state)
 {
 	struct fixture *f = *state;

@@ -128,7 +128,7 @@ static void the_vdso_is_a_module_read_from_memory(void **state)
 	vdso = modules_find(&modules, getauxval(AT_SYSINFO_EHDR));
 	assert_non_null(vdso);
 	assert_true(vdso->vdso);
-	assert_string_equal(vdso->path, "[vdso]");
+	assert_string_equal(vdso->id.path, "[vdso]");
 	assert_int_equal(vdso->bias, getauxval(AT_SYSINFO_EHDR));
 	assert_true(image_symbol_find(vdso->image, IN_VDSO, &symbol));
 #ifdef __x86_64__ /* others have none in some versions of the kernel */
@@ -198,7 +198,7 @@ static void two_loads_of_a_file_are_two_modules(void **state)
 	a = module_of(&modules, first);
 	b = module_of(&modules, second);
 	assert_ptr_not_equal(a, b);
-	assert_string_equal(a->path, b->path);
+	assert_string_equal(a->id.path, b->id.path);
 	assert_true(a->bias != b->bias);
 	modules_deinit(&modules);
 	dlclose(second);
@@ -224,7 +224,8 @@ static void a_file_mapped_as_data_is_no_module(void **state)
 	assert_false(update(&modules));
 	assert_int_equal(modules.list.len, count);
 	/* (Or of the loader, between whose segments the kernel leaves room: AArch64.) */
-	assert_ptr_not_equal(modules_find(&modules, (uintptr_t)data), module_of(&modules, handle));
+	assert_ptr_not_equal(modules_find(&modules, (uintptr_t)data),
+			     module_of(&modules, handle));
 	munmap(data, 4096);
 	close(fd);
 	dlclose(handle);
@@ -268,9 +269,9 @@ static void a_deleted_file_is_still_read(void **state)
 	module = module_of(&modules, handle);
 	assert_non_null(module);
 	assert_true(module->deleted);
-	assert_string_equal(module->path, path);
+	assert_string_equal(module->id.path, path);
 	assert_non_null(module->image);
-	assert_int_equal(module->build_id_len, 20);
+	assert_int_equal(module->id.build_id_len, 20);
 	assert_true(has_unwind_data(module->image));
 	dlclose(handle);
 	modules_deinit(&modules);
@@ -301,12 +302,11 @@ static int read_without_privileges(const char *deleted)
 		return 3;
 	module = module_of(&modules, handle);
 	if (!module || !module->image || module->file || !module->deleted ||
-	    module->build_id_len != 20)
+	    module->id.build_id_len != 20)
 		return 4;
 	/* What was read of it outlives the mapping. */
 	dlclose(handle);
-	if (!has_unwind_data(module->image) ||
-	    image_symbol_at(module->image, 0, &symbol))
+	if (!has_unwind_data(module->image) || image_symbol_at(module->image, 0, &symbol))
 		return 5;
 	modules_deinit(&modules);
 	return 0;

@@ -478,8 +478,8 @@ static void test_control_characters(void **state)
 	(void)state;
 	case_stack(stack, 1, WALK_ROOT, 1, 0, 8);
 	case_snapshot();
-	free(heap->modules[0].path);
-	heap->modules[0].path = strdup("/tmp/\x1b[2J\n\xc3\xa4\xff");
+	free((char *)heap->modules[0].id.path);
+	heap->modules[0].id.path = strdup("/tmp/\x1b[2J\n\xc3\xa4\xff");
 	free(heap->command[1]);
 	heap->command[1] = strdup("\xc2\x9b\xe2\x80\xae");
 	text = case_report(NULL, NULL, &plain);

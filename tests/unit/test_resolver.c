@@ -286,10 +286,8 @@ static void fake_end(struct fake *fake)
 
 /* ---- tests ------------------------------------------------------------------------------ */
 
-static const struct resolver_module one = {.instance = 1,
-					   .path = "/lib/one.so",
-					   .build_id = (const uint8_t *)"\1\2",
-					   .build_id_len = 2};
+static const struct resolver_module one = {
+	.instance = 1, .id = {.path = "/lib/one.so", .build_id = {1, 2}, .build_id_len = 2}};
 
 static bool count_progress(void *arg, size_t done, size_t count)
 {
@@ -354,7 +352,7 @@ static void test_many_modules(void **state)
 
 	assert_int_equal(fake_start(&fake, GOOD, &r, &err), 0);
 	for (uint32_t i = 0; i < 300; i++) {
-		struct resolver_module module = {.instance = 3 * i, .path = "/lib/x"};
+		struct resolver_module module = {.instance = 3 * i, .id.path = "/lib/x"};
 		assert_int_equal(resolver_want(r, &module, offsets, i % 11, &err), 0);
 	}
 	assert_int_equal(resolver_wait(r, NULL, NULL, &err), 0);
@@ -366,7 +364,7 @@ static void test_many_modules(void **state)
 	}
 	assert_int_equal(resolver_want(r,
 				       &(struct resolver_module){.instance = WIRE_MAX_MODULES,
-								 .path = "/x"},
+								 .id.path = "/x"},
 				       offsets, 1, &err),
 			 -ERANGE);
 	resolver_destroy(r);

@@ -93,11 +93,11 @@ static void test_modules_and_strings_are_owned(void **state)
 	assert_null(snapshot_module(s, 1));
 	s->modules = calloc(2, sizeof(*s->modules));
 	s->module_count = 2;
-	s->modules[1].path = strdup("/lib/x.so");
+	s->modules[1].id.path = strdup("/lib/x.so");
 	s->command = calloc(2, sizeof(*s->command));
 	s->command[0] = strdup("demo");
 	s->threads = calloc(1, sizeof(*s->threads));
-	assert_string_equal(snapshot_module(s, 2)->path, "/lib/x.so");
+	assert_string_equal(snapshot_module(s, 2)->id.path, "/lib/x.so");
 	assert_null(snapshot_module(s, 0));
 	assert_null(snapshot_module(s, 3));
 	snapshot_destroy(s); /* the leak checker says the rest */

@@ -97,14 +97,14 @@ static void take_module(const char *line, const char *folder)
 				&instance, &begin, &end, &bias, id, name, path),
 			 7);
 	*module = (struct module){.instance = instance,
-				  .path = strdup(path),
+				  .id.path = strdup(path),
 				  .begin = begin,
 				  .end = end,
 				  .bias = bias,
 				  .mapped = true};
 	for (const char *at = id;
-	     sscanf(at, "%2hhx", &module->build_id[module->build_id_len]) == 1; at += 2)
-		module->build_id_len++;
+	     sscanf(at, "%2hhx", &module->id.build_id[module->id.build_id_len]) == 1; at += 2)
+		module->id.build_id_len++;
 	while (now.modules.list.len < instance)
 		assert_true(vec_push(&now.modules.list, NULL));
 	now.modules.list.at[instance - 1] = module;
@@ -120,9 +120,7 @@ static struct external *supply_of(const struct module *module)
 	if (external)
 		return external;
 	external = calloc(1, sizeof(*external));
-	external->path = strdup(module->path);
-	memcpy(external->build_id, module->build_id, sizeof(external->build_id));
-	external->build_id_len = module->build_id_len;
+	assert_true(module_id_copy(&external->id, &module->id));
 	assert_true(vec_push(&now.externals, external));
 	return external;
 }

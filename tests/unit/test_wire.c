@@ -82,13 +82,13 @@ static void test_module(void **state)
 	struct wire_module in = {.handle = 16383,
 				 .pid = 77,
 				 .machine = 62,
-				 .path = "/lib/libc.so.6",
-				 .build_id_len = 3,
-				 .build_id = (const uint8_t *)"abc",
-				 .fingerprint_len = 2,
-				 .fingerprint = (const uint8_t *)"fp",
-				 .debuglink = "x.debug",
-				 .debuglink_crc = 0x01020304};
+				 .id = {.path = "/lib/libc.so.6",
+					.build_id_len = 3,
+					.build_id = "abc",
+					.fingerprint_len = 2,
+					.fingerprint = "fp",
+					.debuglink = "x.debug",
+					.debuglink_crc = 0x01020304}};
 	struct wire_module ret;
 	struct wire_out out = {};
 	struct wire_message message;
@@ -101,13 +101,13 @@ static void test_module(void **state)
 	assert_int_equal(ret.handle, 16383);
 	assert_int_equal(ret.pid, 77);
 	assert_int_equal(ret.machine, 62);
-	assert_string_equal(ret.path, "/lib/libc.so.6");
-	assert_int_equal(ret.build_id_len, 3);
-	assert_memory_equal(ret.build_id, "abc", 3);
-	assert_int_equal(ret.fingerprint_len, 2);
-	assert_memory_equal(ret.fingerprint, "fp", 2);
-	assert_string_equal(ret.debuglink, "x.debug");
-	assert_int_equal(ret.debuglink_crc, 0x01020304);
+	assert_string_equal(ret.id.path, "/lib/libc.so.6");
+	assert_int_equal(ret.id.build_id_len, 3);
+	assert_memory_equal(ret.id.build_id, "abc", 3);
+	assert_int_equal(ret.id.fingerprint_len, 2);
+	assert_memory_equal(ret.id.fingerprint, "fp", 2);
+	assert_string_equal(ret.id.debuglink, "x.debug");
+	assert_int_equal(ret.id.debuglink_crc, 0x01020304);
 	out.bytes.at[WIRE_HEADER + 1] = 0x40; /* handle 16384 */
 	assert_int_equal(wire_read_module(&message, &ret, &err), -EPROTO);
 	assert_string_equal(err.text, "broken message MODULE");
@@ -519,9 +519,8 @@ static void write_all(struct wire_out *out)
 
 	wire_write_hello(out, 1, &(struct wire_hello){1, 1, "p"});
 	wire_write_welcome(out, 1, &(struct wire_welcome){1, "p", 1, {"/d"}});
-	wire_write_module(out, 2,
-			  &(struct wire_module){1, 2, 3, "/p", 4, (const uint8_t *)"abcd", 2,
-						(const uint8_t *)"ef", "link", 7});
+	wire_write_module(
+		out, 2, &(struct wire_module){1, 2, 3, {"/p", "abcd", 4, "ef", 2, "link", 7}});
 	wire_write_module_info(out, 2, &(struct wire_module_info){1, 1, "s", "r"});
 	wire_write_numbers(out, 3, WIRE_LOOKUP, 1, numbers, 3);
 	wire_write_numbers(out, 4, WIRE_ROWS, 1, numbers, 3);
