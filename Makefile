@@ -60,7 +60,7 @@ endif
 
 # To be carried to another machine: names are searched for on its network by default.
 ifneq ($(STATIC)$(CROSS),)
-$(O)/src/cli/source.o: ROOM_FLAGS += -DMEMTRACE_SEARCHES
+$(O)/src/cli/server_link.o: ROOM_FLAGS += -DMEMTRACE_SEARCHES
 endif
 
 # libedit for the console, where it links (with STATIC: where its archives are there).
