@@ -26,18 +26,20 @@ MAN_DIR = $(DESTDIR)$(PREFIX)/share/man/man1
 SHARE_DIR = $(DESTDIR)$(PREFIX)/share
 INSTALLED = $(BIN_DIR)/memtrace $(BIN_DIR)/memtrace-fs \
 	$(patsubst doc/%,$(MAN_DIR)/%,$(wildcard doc/*.1)) \
-	$(SHARE_DIR)/bash-completion/completions/memtrace \
-	$(SHARE_DIR)/zsh/site-functions/_memtrace \
-	$(SHARE_DIR)/fish/vendor_completions.d/memtrace.fish
+	$(patsubst completions/%.bash,$(SHARE_DIR)/bash-completion/completions/%,$(wildcard completions/*.bash)) \
+	$(patsubst completions/%,$(SHARE_DIR)/zsh/site-functions/%,$(wildcard completions/_*)) \
+	$(patsubst completions/%,$(SHARE_DIR)/fish/vendor_completions.d/%,$(wildcard completions/*.fish))
 
 .PHONY: install uninstall
 install: all
 	install -d $(sort $(dir $(INSTALLED)))
 	install -m 755 $(O)/memtrace $(O)/memtrace-fs $(BIN_DIR)
 	install -m 644 $(wildcard doc/*.1) $(MAN_DIR)
-	install -m 644 completions/memtrace.bash $(SHARE_DIR)/bash-completion/completions/memtrace
-	install -m 644 completions/_memtrace $(SHARE_DIR)/zsh/site-functions
-	install -m 644 completions/memtrace.fish $(SHARE_DIR)/fish/vendor_completions.d
+	for each in memtrace memtrace-fs; do \
+		install -m 644 completions/$$each.bash \
+			$(SHARE_DIR)/bash-completion/completions/$$each || exit; done
+	install -m 644 $(wildcard completions/_*) $(SHARE_DIR)/zsh/site-functions
+	install -m 644 $(wildcard completions/*.fish) $(SHARE_DIR)/fish/vendor_completions.d
 
 uninstall:
 	rm -f $(INSTALLED)

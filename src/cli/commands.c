@@ -10,7 +10,7 @@
 #include <limits.h>
 #include <string.h>
 
-#include "cli/quantity.h"
+#include "base/quantity.h"
 
 enum { MAX_WORDS = 16, MAX_LINE = COMMANDS_MAX_LINE };
 

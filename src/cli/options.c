@@ -1,43 +1,19 @@
 /*
- * The command line.  Each option is a row: how it is called, what it takes, where
- * its value goes, and what --help says.  getopt_long() does the cutting ("+": it
- * stops at PROGRAM; ":": the messages are ours), the row's kind does the reading,
- * and check_*() refuse what contradicts.
+ * The command line of memtrace, as base/option_table.h reads it; check_*() refuse what
+ * contradicts.
  */
 #include "cli/options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/quantity.h"
+#include "base/option_table.h"
 #include "heap/snapshot.h"
 #include "report/report.h"
-
-enum kind {
-	KIND_FLAG,   /* bool */
-	KIND_NUMBER, /* unsigned within min..max */
-	KIND_CHOICE, /* unsigned: the index in choices */
-	KIND_TIME,   /* uint64_t, milliseconds */
-	KIND_TEXT,   /* const char *, not empty */
-	KIND_LIST,   /* VEC(const char *), repeatable */
-};
-
-struct option_row {
-	char letter; /* 0: long only */
-	const char *name;
-	const char *arg; /* what --help calls the argument; NULL: none */
-	const char *help;
-	enum kind kind;
-	size_t field;
-	uint64_t min, max;
-	const char *const *choices;
-	bool hidden;
-};
 
 static const char *const formats[] = {[REPORT_TEXT] = "text", [REPORT_JSON] = "json", NULL};
 static const char *const orders[] = {[SNAPSHOT_BY_BYTES] = "bytes",
@@ -52,7 +28,7 @@ enum { MAX_PID = 4194304 };
 
 static const struct option_row rows[] = {
 	{'p', "pid", "PID", "attach to a running process", .kind = KIND_NUMBER,
-	 .field = AT(pid), .min = 1, .max = MAX_PID},
+	 .field = AT(pid), .min = 1, .max = MAX_PID, .once = "one process at a time"},
 	{'x', "command", "CMD", "run a console command once attached (repeatable)",
 	 .kind = KIND_LIST, .field = AT(commands)},
 	{'b', "batch", NULL, "no console: run the -x commands, then detach", .kind = KIND_FLAG,
@@ -111,74 +87,28 @@ static const struct option_row rows[] = {
 	 .hidden = true},
 };
 
-enum { ROW_COUNT = ARRAY_SIZE(rows), ROW_CODE = 256 /* getopt's value of row 0 */ };
-
-/* ---- one value -------------------------------------------------------------- */
-
-static int take_choice(const struct option_row *row, const char *name, const char *value,
-		       unsigned *field, struct err *err)
+/* What follows from an option besides its value. */
+static void taken(const struct option_row *row, void *arg)
 {
-	char list[80] = "";
+	struct options *o = arg;
 
-	for (unsigned i = 0; row->choices[i]; i++) {
-		if (!strcmp(value, row->choices[i])) {
-			*field = i;
-			return 0;
-		}
-		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s",
-			 i ? ", " : "", row->choices[i]);
-	}
-	return err_set(err, -EINVAL, "%s: '%s' is not one of: %s", name, value, list);
+	if (row->field == AT(error_exitcode))
+		o->has_error_exitcode = true;
+	if (row->field == AT(quiet)) /* the last of the two counts */
+		o->verbose = false;
+	if (row->field == AT(verbose))
+		o->quiet = false;
 }
 
-static int take_list(const char *value, void *field)
-{
-	VEC(const char *) *list = field;
+static const struct option_table table = {
+	.program = "memtrace",
+	.rows = rows,
+	.count = ARRAY_SIZE(rows),
+	.stops = true,
+	.taken = taken,
+};
 
-	if (!vec_reserve(list, list->len + 2))
-		return -ENOMEM;
-	list->at[list->len++] = value;
-	list->at[list->len] = NULL;
-	return 0;
-}
-
-static int take(const struct option_row *row, const char *value, struct options *options,
-		struct err *err)
-{
-	void *field = (char *)options + row->field;
-	char name[40];
-	uint64_t number;
-	int rc = 0;
-
-	snprintf(name, sizeof(name), "--%s", row->name);
-	if (value && !*value)
-		return err_set(err, -EINVAL, "%s: the %s is empty", name, row->arg);
-	switch (row->kind) {
-	case KIND_FLAG:
-		*(bool *)field = true;
-		break;
-	case KIND_NUMBER:
-		rc = quantity_number(value, name, row->min, row->max, &number, err);
-		if (!rc)
-			*(unsigned *)field = (unsigned)number;
-		break;
-	case KIND_TIME:
-		rc = quantity_time(value, name, row->min, field, err);
-		break;
-	case KIND_CHOICE:
-		rc = take_choice(row, name, value, field, err);
-		break;
-	case KIND_TEXT:
-		*(const char **)field = value;
-		break;
-	case KIND_LIST:
-		rc = take_list(value, field);
-		if (rc)
-			err_sys(err, rc, "%s", name);
-		break;
-	}
-	return rc;
-}
+_Static_assert(ARRAY_SIZE(rows) <= OPTION_TABLE_MAX, "more than a table may have");
 
 /* ---- contradictions ---------------------------------------------------------- */
 
@@ -290,92 +220,18 @@ static int check(const struct options *o, struct err *err)
 
 /* ---- the whole line ------------------------------------------------------------ */
 
-/* getopt's two forms of the table. */
-static void fill_getopt(char *letters, struct option *longs)
-{
-	*letters++ = '+';
-	*letters++ = ':';
-	for (int i = 0; i < ROW_COUNT; i++) {
-		longs[i] = (struct option){rows[i].name,
-					   rows[i].arg ? required_argument : no_argument, NULL,
-					   ROW_CODE + i};
-		if (!rows[i].letter)
-			continue;
-		*letters++ = rows[i].letter;
-		if (rows[i].arg)
-			*letters++ = ':';
-	}
-	*letters = '\0';
-	longs[ROW_COUNT] = (struct option){0};
-}
-
-static const struct option_row *row_of(int code)
-{
-	if (code >= ROW_CODE && code < ROW_CODE + ROW_COUNT)
-		return &rows[code - ROW_CODE];
-	for (int i = 0; i < ROW_COUNT; i++)
-		if (rows[i].letter && rows[i].letter == code)
-			return &rows[i];
-	return NULL;
-}
-
-/* What getopt could not take, in words.  `word` is the argument it stands at. */
-static int refuse(int code, const char *word, struct err *err)
-{
-	const struct option_row *row = row_of(optopt);
-
-	if (code == ':')
-		return err_set(err, -EINVAL, "--%s needs its %s" HINT, row->name, row->arg);
-	if (row && optopt >= ROW_CODE)
-		return err_set(err, -EINVAL, "--%s takes no value" HINT, row->name);
-	if (optopt)
-		return err_set(err, -EINVAL, "unknown option '-%c'" HINT, optopt);
-	return err_set(err, -EINVAL, "unknown or ambiguous option '%s'" HINT, word);
-}
-
-static int parse(int argc, char **argv, struct options *o, struct err *err)
-{
-	struct option longs[ROW_COUNT + 1];
-	char letters[2 * ROW_COUNT + 3];
-	int code;
-
-	fill_getopt(letters, longs);
-	optind = 0; /* GNU: begin anew, also in a second call */
-	opterr = 0;
-	while ((code = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
-		const struct option_row *row = code == '?' || code == ':' ? NULL : row_of(code);
-		int rc;
-
-		if (!row)
-			return refuse(code, argv[optind - 1], err);
-		if (row->field == AT(pid) && o->pid)
-			return err_set(err, -EINVAL,
-				       "--pid is given twice: one process at a time");
-		rc = take(row, optarg, o, err);
-		if (rc)
-			return rc;
-		if (row->field == AT(error_exitcode))
-			o->has_error_exitcode = true;
-		if (row->field == AT(quiet)) /* the last of the two counts */
-			o->verbose = false;
-		if (row->field == AT(verbose))
-			o->quiet = false;
-	}
-	if (optind < argc)
-		o->program = argv + optind;
-	return 0;
-}
-
 int options_parse(int argc, char **argv, struct options *ret, struct err *err)
 {
-	int rc;
+	int words, rc;
 
 	*ret = (struct options){
 		.depth = 64,
 		.count = 10,
 		.record_every = 1,
 	};
-	rc = parse(argc, argv, ret, err);
+	rc = option_table_read(&table, argc, argv, ret, &words, err);
+	if (!rc && words < argc)
+		ret->program = argv + words;
 	if (rc || ret->help || ret->version || ret->dump)
 		return rc;
 	return check(ret, err);
@@ -398,16 +254,7 @@ void options_help(FILE *out)
 	      "program it starts, with its call stack, and reports what was not freed.\n"
 	      "\n",
 	      out);
-	for (int i = 0; i < ROW_COUNT; i++) {
-		char name[40];
-
-		if (rows[i].hidden)
-			continue;
-		snprintf(name, sizeof(name), "%c%c%c --%s%s%s", rows[i].letter ? '-' : ' ',
-			 rows[i].letter ? rows[i].letter : ' ', rows[i].letter ? ',' : ' ',
-			 rows[i].name, rows[i].arg ? "=" : "", rows[i].arg ? rows[i].arg : "");
-		fprintf(out, "  %-24s %s\n", name, rows[i].help);
-	}
+	option_table_help(&table, out);
 	fputs("\n"
 	      "With -p, console commands are read from stdin: 'help' lists them.  'quit', the\n"
 	      "end of input, or Ctrl-C twice detach and print the report.  With PROGRAM,\n"
@@ -421,11 +268,5 @@ void options_help(FILE *out)
 
 void options_dump(FILE *out)
 {
-	for (int i = 0; i < ROW_COUNT; i++) {
-		char letter[] = {'-', rows[i].letter, '\0'};
-
-		if (!rows[i].hidden)
-			fprintf(out, "%s\t--%s\t%s\t%s\n", letter, rows[i].name,
-				rows[i].arg ? rows[i].arg : "-", rows[i].help);
-	}
+	option_table_dump(&table, out);
 }

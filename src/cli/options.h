@@ -8,9 +8,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#include "base/err.h"
-#include "base/types.h"
-#include "base/vec.h"
+#include "base/option_table.h"
 
 struct options {
 	/* what to do */
@@ -23,7 +21,7 @@ struct options {
 	char **program; /* argv of PROGRAM, NULL-terminated; NULL with pid */
 
 	/* the session */
-	VEC(const char *) commands; /* -x, in order */
+	struct option_list commands; /* -x, in order */
 	bool batch, interactive;
 	uint64_t duration_ms; /* 0: no limit */
 	bool verbose, quiet;
@@ -44,7 +42,7 @@ struct options {
 	bool all;
 
 	/* names */
-	VEC(const char *) debug_dirs; /* NULL-terminated when not empty */
+	struct option_list debug_dirs;
 	bool no_symbols, debuginfod;
 	const char *connect, *listen; /* HOST[:PORT] of memtrace-fs, or NULL */
 	bool autoconnect;	      /* search the network for one */
@@ -64,8 +62,7 @@ void options_deinit(struct options *options);
 /* --help. */
 void options_help(FILE *out);
 
-/* One line per option: "-p<TAB>--pid<TAB>PID<TAB>help"; "-" for what is not there.
- * Hidden options are left out. */
+/* See option_table_dump(). */
 void options_dump(FILE *out);
 
 #endif

@@ -106,7 +106,7 @@ static void teardown(struct server *server)
 static int serve_parent(const struct serve_options *options, struct err *err)
 {
 	struct server server;
-	int e = check_socket(options->fd, err);
+	int e = check_socket((int)options->fd, err);
 
 	if (e)
 		return e;
@@ -118,7 +118,7 @@ static int serve_parent(const struct serve_options *options, struct err *err)
 					     &server.service.debuginfo.dirs.index, err)
 			      : 0;
 	if (!e)
-		e = server_add(&server, options->fd, NULL, err);
+		e = server_add(&server, (int)options->fd, NULL, err);
 	if (!e)
 		e = server_run(&server, err);
 	teardown(&server);
@@ -129,7 +129,7 @@ static int open_listener(struct server *server, const struct serve_options *opti
 			 struct err *err)
 {
 	struct endpoint any = {.port = ENDPOINT_PORT};
-	const struct endpoint *at = options->has_listen ? &options->listen : &any;
+	const struct endpoint *at = options->listen_at ? &options->listen : &any;
 	struct err why;
 	int e = endpoint_listen(at, print_line, NULL, &server->listener, err);
 
@@ -167,7 +167,7 @@ static int serve_network(const struct serve_options *options, struct err *err)
 		print_line(NULL, text);
 	}
 	e = file_index_create(options->dirs.at, true, &dirs->index, err);
-	if (!e && options->has_connect)
+	if (!e && options->connect_to)
 		server.dial = &options->connect;
 	else if (!e)
 		e = open_listener(&server, options, err);
@@ -223,12 +223,14 @@ static int decode(const struct serve_options *options, struct err *err)
 static int run(const struct serve_options *options, struct err *err)
 {
 	if (options->help)
-		serve_options_print_help(stdout);
+		serve_options_help(stdout);
 	else if (options->version)
 		printf("memtrace-fs %s\n", MEMTRACE_VERSION);
+	else if (options->dump)
+		serve_options_dump(stdout);
 	else if (options->report)
 		return decode(options, err);
-	else if (options->fd >= 0)
+	else if (options->fd != NO_FD)
 		return serve_parent(options, err);
 	else
 		return serve_network(options, err);

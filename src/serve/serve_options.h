@@ -4,26 +4,29 @@
 
 #include <stdio.h>
 
-#include "base/err.h"
-#include "base/vec.h"
+#include "base/option_table.h"
 #include "symbols/endpoint.h"
 
 struct serve_options {
-	int fd;			      /* the connection to serve; -1: none given */
-	VEC(const char *) debug_dirs; /* ends with a NULL that len does not count */
-	VEC(const char *) dirs;	      /* DIR...: what is served; ends with a NULL, too */
+	unsigned fd; /* the connection to serve; NO_FD: none given */
+	struct option_list debug_dirs;
+	struct option_list dirs;	    /* DIR...: what is served */
+	const char *listen_at, *connect_to; /* as they were given; NULL: they were not */
 	struct endpoint listen, connect;
-	bool has_listen, has_connect;
 	const char *interface; /* NULL: all */
 	const char *report;    /* NULL: serve */
 	bool no_announce, debuginfod, verbose, help, version;
+	bool dump; /* hidden: the table itself, for tests */
 };
 
-/* -EINVAL with the reason.  Texts are argv's. */
-int serve_options_read(int argc, char *const argv[], struct serve_options *ret,
-		       struct err *err);
+enum { NO_FD = 1 << 21 };
+
+/* -EINVAL with the reason.  Texts are argv's, whose words are reordered.  Both lists end with
+ * a NULL, empty ones too. */
+int serve_options_read(int argc, char *argv[], struct serve_options *ret, struct err *err);
 void serve_options_deinit(struct serve_options *options);
 
-void serve_options_print_help(FILE *out);
+void serve_options_help(FILE *out);
+void serve_options_dump(FILE *out);
 
 #endif

@@ -421,37 +421,47 @@ def test_signal_mask_and_ignored_signals_are_the_callers():
 # ---- one table of options ------------------------------------------------------------------
 
 
+def said(program, *argv):
+    return subprocess.run([BUILD / program, *argv], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          check=True, timeout=60).stdout
+
+
+@pytest.fixture(scope="module", params=["memtrace", "memtrace-fs"])
+def program(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def options():
+def options(program):
     """[(short, long, argument)] of the table; None for what is not there."""
-    rows = [line.split("\t") for line in run("--dump-options").stdout.splitlines()]
-    assert len(rows) > 20
+    rows = [line.split("\t") for line in said(program, "--dump-options").splitlines()]
+    assert len(rows) > 9
     return [(short if len(short) > 1 else None, name, arg if arg != "-" else None)
             for short, name, arg, _ in rows]
 
 
-def test_help(options):
-    text = run("--help").stdout
-    assert run("-h").stdout == text
+def test_help(program, options):
+    text = said(program, "--help")
+    assert said(program, "-h") == text
     for short, name, arg in options:
         assert re.search(rf"^  {short + ', ' if short else '    '}{name}{'=' + re.escape(arg) if arg else ''} ", text, re.M), name
     assert max(map(len, text.splitlines())) <= 80
-    assert "record-stacks" not in text
+    assert "record-stacks" not in text and "dump-options" not in text
 
 
-def test_version():
-    assert re.fullmatch(r"memtrace \d+\.\d+\.\d+\n", run("--version").stdout)
+def test_version(program):
+    assert re.fullmatch(rf"{program} \d+\.\d+\.\d+\n", said(program, "--version"))
 
 
-def test_manual(options):
-    text = (ROOT / "doc/memtrace.1").read_text()
+def test_manual(program, options):
+    text = (ROOT / f"doc/{program}.1").read_text()
     for short, name, arg in options:
         item = ".It " + (f"Fl {short[1:]} , " if short else "") + f"Fl {name[1:]}"
         item += f" Ns = Ns Ar {arg}" if arg else ""
         assert item + "\n" in text, name
     told = set(re.findall(r"^\.It .*Fl -([a-z-]+)", text, re.M)) - {"sort"}
     assert told <= {name[2:] for _, name, _ in options}
-    for command in console_commands():
+    for command in console_commands() if program == "memtrace" else ():
         assert re.search(rf"^(\.It )?\.?Ic {command}\b|^\.It Ic {command}\b", text, re.M), command
 
 
@@ -469,9 +479,9 @@ def console_commands():
     return re.findall(r"^([a-z]+)(?: \[.*)?$", names, re.M)
 
 
-@pytest.mark.parametrize("path", ["memtrace.bash", "_memtrace", "memtrace.fish"])
-def test_completions(options, path):
-    text = (ROOT / "completions" / path).read_text()
+@pytest.mark.parametrize("path", ["{}.bash", "_{}", "{}.fish"])
+def test_completions(program, options, path):
+    text = (ROOT / "completions" / path.format(program)).read_text()
     fish = path.endswith(".fish")
     for short, name, _ in options:
         assert re.search(rf"-l {name[2:]}\b" if fish else rf"(?<!-){name}\b", text), name
@@ -479,8 +489,19 @@ def test_completions(options, path):
             assert re.search(rf"-s {short[1]} " if fish else rf"(?<![-\w]){short}\b", text), short
     told = set(re.findall(r"^complete.* -l ([a-z-]+)" if fish else r"(?<![-\w])--([a-z][a-z-]+)", text, re.M))
     assert told <= {name[2:] for _, name, _ in options}
-    for command in console_commands():
+    for command in console_commands() if program == "memtrace" else ():
         assert command in text
+
+
+def test_bash_completion_of_the_server(tmp_path):
+    (tmp_path / "staging").mkdir()
+    (tmp_path / "stale.txt").touch()
+    script = (f". {ROOT}/completions/memtrace-fs.bash; cd {tmp_path}\n"
+              "try() { COMP_WORDS=(memtrace-fs \"$@\"); COMP_CWORD=$#; COMPREPLY=(); _memtrace_fs 2>/dev/null;"
+              " echo \"${COMPREPLY[*]}\"; }\n"
+              "try --no; try sta; try --report = stal; try --li; try --debug-dir = st\n")
+    out = subprocess.run(["bash", "-c", script], capture_output=True, text=True).stdout.splitlines()
+    assert out == ["--no-announce", "staging", "stale.txt", "--listen=", "staging"]
 
 
 def test_bash_completion_completes():

@@ -596,11 +596,11 @@ def test_unknown_module():
     (["--version"], 0, "memtrace-fs "),
     (["--help"], 0, "--debug-dir=DIR"),
     ([], 1, "no DIR is given"),
-    (["--fd=x"], 1, "'x' is not a file descriptor"),
+    (["--fd=x"], 1, "--fd: 'x' is not a number"),
     (["--fd=99"], 1, "--fd=99"),
     (["--fd=1"], 1, "--fd=1"),
-    (["--fd"], 1, "needs an argument"),
-    (["--nonsense"], 1, "unknown option '--nonsense'"),
+    (["--fd"], 1, "--fd needs its N; see 'memtrace-fs --help'"),
+    (["--nonsense"], 1, "unknown or ambiguous option '--nonsense'"),
     (["--fd=0", "word"], 1, "it takes no DIR"),
 ])
 def test_options(options, status, said):

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <errno.h>
 
-#include "cli/quantity.h"
+#include "base/quantity.h"
 
 static uint64_t ms(const char *text)
 {

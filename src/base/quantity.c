@@ -2,7 +2,7 @@
  * Numbers and times from the command line and the console.  strtoul() accepts
  * blanks, signs and wraps around; here a digit is a digit and nothing wraps.
  */
-#include "cli/quantity.h"
+#include "base/quantity.h"
 
 #include <errno.h>
 #include <inttypes.h>

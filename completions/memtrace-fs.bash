@@ -1,0 +1,35 @@
+# bash completion for memtrace-fs(1)
+
+_memtrace_fs()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+	local IFS=$' \t\n'
+
+	# "--report=FILE" comes as three words
+	if [[ $cur == "=" ]]; then
+		cur=
+	elif [[ $prev == "=" ]]; then
+		prev=${COMP_WORDS[COMP_CWORD - 2]}
+	fi
+	case $prev in
+	--report)
+		COMPREPLY=($(compgen -f -- "$cur"))
+		;;
+	-l | --listen | -c | --connect | --fd) ;;
+	--interface)
+		COMPREPLY=($(compgen -W "$(command ls /sys/class/net 2>/dev/null)" -- "$cur"))
+		;;
+	*)
+		if [[ $cur == -* ]]; then
+			COMPREPLY=($(compgen -W "-l --listen= -c --connect= --no-announce --interface=
+				--report= --debuginfod --debug-dir= --fd= -v --verbose -h --help
+				--version" -- "$cur"))
+			[[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace
+		else
+			COMPREPLY=($(compgen -d -- "$cur"))
+		fi
+		;;
+	esac
+}
+
+complete -o default -F _memtrace_fs memtrace-fs
