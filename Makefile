@@ -167,7 +167,7 @@ KINDS += $(OTHER_LINKER:%=threads-lld)
 ifneq ($(filter x86_64-%,$(TRIPLET)),) # gcc's -fsplit-stack is of few CPUs
 KINDS += splitstack
 # Allocators by hand, see bump_alloc.S.
-TARGET_SO += $(patsubst %,$(O)/tests/targets/alloc_%.so,plain textrel covered short branch table switch falls lands)
+TARGET_SO += $(patsubst %,$(O)/tests/targets/alloc_%.so,plain textrel covered short branch table switch falls lands alike)
 endif
 ifneq ($(wildcard $(shell $(CC) -print-file-name=liblsan.so)),)
 KINDS += sanitized-leak sanitized-address
@@ -222,9 +222,10 @@ $(O)/tests/targets/plugin_%.so: tests/targets/plugin.c
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -DPLUGIN="'$*'" -fPIC -shared -o $@ $<
 
+$(O)/tests/targets/alloc_alike.so: STRIP := -s
 $(O)/tests/targets/alloc_%.so: tests/targets/bump_alloc.S
 	@mkdir -p $(@D)
-	$(call say,LINK)$(CC) -shared -nostdlib -Wl,-z,notext -D$(shell echo $* | tr a-z A-Z) -o $@ $<
+	$(call say,LINK)$(CC) -shared -nostdlib -Wl,-z,notext $(STRIP) -D$(shell echo $* | tr a-z A-Z) -o $@ $<
 
 # The oracle of stacks (elfutils), and the recorder that tries it out (libunwind).
 E2E_BIN := $(O)/tests/e2e/stack_oracle $(O)/tests/e2e/kill_at

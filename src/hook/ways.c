@@ -12,8 +12,11 @@
  *    the function's switch tables          distances from a table that it takes the address of
  *
  * Code is searched without knowing where its instructions begin, which is fast (2.3 ms for a
- * libc) and finds too much; what it found is decoded again from the symbol in front of it.
- * Exceptions don't land there: a landing pad lies behind a call.
+ * libc) and finds too much; what it found is decoded again from where an instruction is known to begin: the symbol
+ * in front of it, or, in a stripped file, the unwind data.
+ * Exceptions don't land there: a landing pad lies behind a call, and nothing behind one is
+ * covered.  (152 745 pads of 192 files of Debian 12: none in what would be covered of their
+ * 51 292 exported functions that can be displaced.)
  */
 #include "hook/ways.h"
 
@@ -22,12 +25,14 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "unwind/cfi.h"
+
 enum {
 	MOST = 64,	   /* hooks of a module */
 	WAYS = 32,	   /* in a piece: more are no accident */
 	PIECE = 64 * 1024, /* of memory, looked at at once */
 	OVERLAP = 16,	   /* an instruction may lie across */
-	BACK = 64 * 1024,  /* how far in front the symbol may be */
+	BACK = 64 * 1024,  /* how far in front decoding may begin */
 	TABLE = 1024,	   /* entries of a switch */
 };
 
@@ -40,6 +45,8 @@ struct ways {
 	size_t count;
 	taddr_t low, high;
 	uint8_t *piece;
+	struct cfi *cfi; /* opened when it is needed; NULL: not there */
+	bool asked;
 	struct way found; /* .target 0: none yet */
 	const char *what;
 };
@@ -143,23 +150,50 @@ static bool is_nearer(void *arg, const struct image_symbol *symbol)
 
 /* ---- code -------------------------------------------------------------- */
 
-/* Is the way one of an instruction's, in the order in which they follow their symbol?  Where
- * there is no symbol, decoding finds its feet within some instructions. */
+static struct covered segment_of(const struct ways *w, uint64_t vaddr)
+{
+	size_t count = 0;
+	const struct image_segment *s = image_segments(w->module->image, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (vaddr - s[i].vaddr < s[i].file_size)
+			return (struct covered){s[i].vaddr, s[i].vaddr + s[i].file_size};
+	return (struct covered){vaddr, vaddr};
+}
+
+/* (What unwind data says of ARM's code is not whether it is T32's.) */
+static bool unwind_start(struct ways *w, uint64_t vaddr, uint64_t *ret)
+{
+	const struct arch *arch = w->tracee->arch;
+
+	if (!w->asked && !arch->state_mask && cfi_open(w->module->image, arch, &w->cfi, NULL))
+		w->cfi = NULL;
+	w->asked = true;
+	return w->cfi && cfi_begin(w->cfi, vaddr, ret);
+}
+
+/* Is the way one of an instruction's, in the order in which they follow one that is known?
+ * Where none is, decoding finds its feet within some instructions. */
 static bool way_is_true(struct ways *w, const struct way *way)
 {
 	struct start_search search = {.at = way->at - w->module->bias};
+	const struct covered segment = segment_of(w, search.at);
 	const struct arch *arch = w->tracee->arch;
 	struct way ways[WAYS];
+	uint64_t unwind;
 	taddr_t start;
 	uint8_t *code;
 	size_t len, n;
 	bool same = false;
 
-	search.start = search.at > BACK ? search.at - BACK : 0;
+	search.start = search.at - segment.begin > BACK ? search.at - BACK : segment.begin;
 	search.thumb = arch->state_mask != 0;
 	image_for_each_symbol(w->module->image, is_nearer, &search);
+	if (unwind_start(w, search.at, &unwind) && unwind > search.start)
+		search.start = unwind;
 	start = w->module->bias + search.start;
-	len = (size_t)(way->at - start) + OVERLAP;
+	len = (size_t)(search.at - search.start);
+	len += segment.end - search.at < OVERLAP ? (size_t)(segment.end - search.at) : OVERLAP;
 	code = malloc(len);
 	if (!code || image_read(w->module->image, search.start, code, len)) {
 		free(code);
@@ -282,6 +316,7 @@ int ways_check(struct tracee *tracee, const struct module *module, const struct 
 	if (!w.found.target && !segments_lead_in(&w))
 		tables_lead_in(&w);
 	free(w.piece);
+	cfi_close(w.cfi);
 	if (!w.found.target)
 		return 0;
 	for (size_t i = 0; i < w.count; i++)

@@ -44,6 +44,10 @@ void cfi_copy(struct cfi *cfi, uint64_t begin, uint64_t end, size_t max, struct 
 int cfi_open_copy(const uint8_t *bytes, size_t len, const struct arch *arch, struct cfi **ret,
 		  struct err *err);
 
+/* Where the nearest FDE at or in front of vaddr begins: an instruction does.  False: none is
+ * known. */
+bool cfi_begin(struct cfi *cfi, uint64_t vaddr, uint64_t *ret);
+
 /* Whether much of the file's code (more than 15 %) is covered by no unwind data: it was
  * built without, and has only what its start files brought along. */
 bool cfi_is_sparse(struct cfi *cfi);

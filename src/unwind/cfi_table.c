@@ -92,8 +92,8 @@ static bool hdr_is_complete(const struct cfi *cfi)
 	return count <= cfi->hdr_count;
 }
 
-/* -ENOENT: no FDE.  -EINVAL: the table lies. */
-static int hdr_find(struct cfi *cfi, uint64_t vaddr, struct cfi_fde *ret)
+/* How many entries begin at or in front of vaddr. */
+static size_t hdr_count_to(const struct cfi *cfi, uint64_t vaddr)
 {
 	size_t low = 0, high = cfi->hdr_count;
 
@@ -105,6 +105,14 @@ static int hdr_find(struct cfi *cfi, uint64_t vaddr, struct cfi_fde *ret)
 		else
 			high = middle;
 	}
+	return low;
+}
+
+/* -ENOENT: no FDE.  -EINVAL: the table lies. */
+static int hdr_find(struct cfi *cfi, uint64_t vaddr, struct cfi_fde *ret)
+{
+	size_t low = hdr_count_to(cfi, vaddr);
+
 	if (low && !hdr_fde(cfi, low - 1, ret))
 		return -EINVAL;
 	if (low && vaddr < ret->end)
@@ -174,12 +182,11 @@ const struct cfi_index *cfi_table_index(const struct cfi *cfi,
 	return index;
 }
 
-static int index_find(const struct cfi *cfi, const struct cfi_section *section,
-		      struct cfi_index *index, uint64_t vaddr, struct cfi_fde *ret)
+static size_t index_count_to(const struct cfi *cfi, const struct cfi_section *section,
+			     struct cfi_index *index, uint64_t vaddr)
 {
-	size_t low = 0, high;
+	size_t low = 0, high = cfi_table_index(cfi, section, index)->ranges.len;
 
-	high = cfi_table_index(cfi, section, index)->ranges.len;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
@@ -188,6 +195,14 @@ static int index_find(const struct cfi *cfi, const struct cfi_section *section,
 		else
 			high = middle;
 	}
+	return low;
+}
+
+static int index_find(const struct cfi *cfi, const struct cfi_section *section,
+		      struct cfi_index *index, uint64_t vaddr, struct cfi_fde *ret)
+{
+	size_t low = index_count_to(cfi, section, index, vaddr);
+
 	if (low == 0 || vaddr >= index->ranges.at[low - 1].end)
 		return -ENOENT;
 	return cfi_entry_fde(cfi, section, index->ranges.at[low - 1].offset, ret);
@@ -223,4 +238,28 @@ int cfi_table_find(struct cfi *cfi, uint64_t vaddr, struct cfi_fde *ret)
 	if (failed == -ENOENT && cfi->debug_frame.data.bytes)
 		failed = index_find(cfi, &cfi->debug_frame, &cfi->debug_index, vaddr, ret);
 	return failed;
+}
+
+static bool index_begin(struct cfi *cfi, const struct cfi_section *section,
+			struct cfi_index *index, uint64_t vaddr, uint64_t *ret)
+{
+	size_t count = section->data.bytes ? index_count_to(cfi, section, index, vaddr) : 0;
+
+	if (count && index->ranges.at[count - 1].begin > *ret)
+		*ret = index->ranges.at[count - 1].begin;
+	return count;
+}
+
+bool cfi_begin(struct cfi *cfi, uint64_t vaddr, uint64_t *ret)
+{
+	size_t count = cfi->hdr_table ? hdr_count_to(cfi, vaddr) : 0;
+	struct cfi_fde fde = {.begin = 0};
+	bool found = count && hdr_fde(cfi, count - 1, &fde);
+
+	*ret = found ? fde.begin : 0;
+	if (!found && index_begin(cfi, &cfi->eh_frame, &cfi->eh_index, vaddr, ret))
+		found = true;
+	if (index_begin(cfi, &cfi->debug_frame, &cfi->debug_index, vaddr, ret))
+		found = true;
+	return found;
 }

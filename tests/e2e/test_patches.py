@@ -41,9 +41,10 @@ def bumped(target, attach, kind, *args):
 
 
 @hand_made
-@pytest.mark.parametrize("kind", ["plain", "textrel", "covered", "short"])
+@pytest.mark.parametrize("kind", ["plain", "textrel", "covered", "short", "alike"])
 def test_unusual_code(target, attach, kind):
-    """Text relocations: the file is not what runs.  Functions of 8 to 14 bytes, one behind the other."""
+    """Text relocations: the file is not what runs.  Functions of 8 to 14 bytes, one behind the other.  Bytes that are
+    a jump only for who begins to read at a wrong place."""
     tally, report, said = bumped(target, attach, kind)
     assert report.counts() == tally, said
     assert "not followed" not in said

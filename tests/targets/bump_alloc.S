@@ -10,6 +10,7 @@
  *    TABLE    the same, by an address in its data
  *    SWITCH   malloc has a switch, a case of which is its second instruction
  *    FALLS    calloc is one instruction, and falls into malloc
+ *    ALIKE    in front of malloc is data, and then code whose bytes, out of step, jump into malloc
  *    LANDS    calloc's second instruction is a NOTYPE symbol that memalign calls by its name
  *
  * Memory is never used again; in front of each block lies its size.
@@ -52,6 +53,16 @@ function calloc
 	.type malloc, @function
 malloc:	.cfi_startproc
 #else
+#ifdef ALIKE
+	.p2align 4
+	.skip 7, 0x90
+	.byte 0xbe, 0, 0 /* mov $..., %esi, if it were an instruction: jl to malloc + 2 would follow */
+	.cfi_startproc
+	mov %rdi, 8(%rsp)
+	.skip 20, 0x90
+	jmp alloc
+	.cfi_endproc
+#endif
 function malloc
 #endif
 #if defined(COVERED)

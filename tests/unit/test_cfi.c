@@ -472,6 +472,18 @@ static size_t put_functions(struct cfi_case *k)
 	return 12 + 8 * FUNCTIONS;
 }
 
+static void assert_begins(struct cfi_case *k)
+{
+	uint64_t begin = 0;
+
+	assert_false(cfi_begin(k->cfi, CODE - 1, &begin));
+	for (size_t i = 0; i < FUNCTIONS; i++)
+		for (uint64_t at = 0; at < 0x1000; at += 0x7ff) { /* 0xffe: behind its end */
+			assert_true(cfi_begin(k->cfi, CODE + 0x1000 * i + at, &begin));
+			assert_int_equal(begin, CODE + 0x1000 * i);
+		}
+}
+
 static void assert_functions(struct cfi_case *k)
 {
 	assert_fails(k, -1, -ENOENT);
@@ -480,6 +492,7 @@ static void assert_functions(struct cfi_case *k)
 		assert_row(k, 0x1000 * i + 0x7ff, SP_ROW(16 * ((int)i + 1)));
 		assert_fails(k, 0x1000 * i + 0x800, -ENOENT);
 	}
+	assert_begins(k);
 }
 
 static void lookup_is_right_with_and_without_a_header(void **state)
