@@ -273,11 +273,16 @@ mutants:
 soak: all $(TARGETS) $(E2E_BIN)
 	O=$(abspath $(O)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/soak
 
+$(O)/tests/bench/walk_ns: tests/bench/walk_ns.c $(O)/libcore.a
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) $(FLAGS) $(CFLAGS) $(LINK) -o $@ $< $(O)/libcore.a $(SYSTEM_LIBS)
+
 $(O)/tests/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -o $@ $<
 
-bench: all $(TARGETS) $(O)/tests/bench/ptrace_limit
+bench: all $(TARGETS) $(O)/tests/bench/ptrace_limit $(O)/tests/bench/walk_ns
+	$(O)/tests/bench/walk_ns
 	O=$(abspath $(O)) $(PYTHON) tests/bench/bench.py
 	O=$(abspath $(O)) $(PYTHON) tests/bench/bench_names.py
 

@@ -15,6 +15,8 @@
 #ifndef MEMTRACE_ARCH_H
 #define MEMTRACE_ARCH_H
 
+#include <string.h>
+
 #include "base/err.h"
 #include "base/types.h"
 
@@ -24,6 +26,8 @@ enum {
 	ARCH_MAX_DISPLACED = 64, /* bytes of original code a patch may displace */
 	ARCH_NO_REG = -1,
 };
+
+#define ARCH_HOST_BIG (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__) /* this memtrace's own words */
 
 /* A thread's registers as PTRACE_GETREGSET(NT_PRSTATUS) gives them. */
 struct regs {
@@ -191,7 +195,8 @@ struct arch {
 	const char *ports; /* what distributions call it: "armhf or armel" */
 	uint16_t elf_machine;
 	uint8_t elf_class; /* ELFCLASS32 / 64 */
-	uint8_t word_size;
+	uint8_t word_size;   /* 4 or 8 */
+	bool big_endian;     /* its words in memory and in struct regs */
 	uint64_t code_mask;  /* see walk.h */
 	uint64_t state_mask; /* bits of a code address that say how to read the code: Thumb */
 
@@ -335,6 +340,20 @@ struct arch {
 extern const struct arch arch_x86_64;
 extern const struct arch arch_aarch64;
 extern const struct arch arch_arm; /* armel and armhf, A32 and T32 */
+
+/* The word that lies at `bytes` (word_size of them), zero-extended. */
+static inline uint64_t arch_word(const struct arch *arch, const void *bytes)
+{
+	uint32_t half;
+	uint64_t word;
+
+	if (arch->word_size == sizeof(half)) {
+		memcpy(&half, bytes, sizeof(half));
+		return arch->big_endian == ARCH_HOST_BIG ? half : __builtin_bswap32(half);
+	}
+	memcpy(&word, bytes, sizeof(word));
+	return arch->big_endian == ARCH_HOST_BIG ? word : __builtin_bswap64(word);
+}
 
 /* By ELF e_machine and class; NULL: not supported. */
 const struct arch *arch_find(uint16_t elf_machine, uint8_t elf_class);
