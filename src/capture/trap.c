@@ -208,9 +208,8 @@ static bool is_allocators_own(const struct engine *engine, const struct hook *ho
  * one's is its allocator's. */
 static bool is_layer(struct engine *engine, struct module *module)
 {
-	struct entries entries = {.module = module,
-				  .arch = engine->tracee.arch,
-				  .externals = &engine->externals};
+	struct entries entries = {
+		.module = module, .arch = engine->tracee.arch, .externals = &engine->externals};
 	struct image_symbol symbol;
 
 	if (entries_find(&entries, "__libc_start_main", &symbol))

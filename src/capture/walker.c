@@ -331,7 +331,7 @@ static int step_all(struct walker *walker, struct module *module,
 	     i++, told ^= 1)
 		if (told)
 			failed = externals_step(walker->externals, module, arch, vaddr, memory,
-					       regs, cfa, flags);
+						regs, cfa, flags);
 		else if (unwinder)
 			failed = unwinder_step(unwinder, place, memory, regs, cfa, flags);
 	return failed ? failed : check_guess(walker, module, vaddr, &before, regs, *cfa, flags);

@@ -89,7 +89,8 @@ static bool is_stub(struct tracee *tracee, const struct modules *modules,
 
 /* The byte at which a predecessor's patch begins; len: there is none. */
 static size_t patch_find(const struct code *code, struct tracee *tracee,
-			 const struct modules *modules, const struct maps *maps, taddr_t address)
+			 const struct modules *modules, const struct maps *maps,
+			 taddr_t address)
 {
 	const struct arch *arch = tracee->arch;
 

@@ -9,8 +9,8 @@ struct code {
 	uint8_t *bytes; /* as the module's file and its relocations make it */
 	uint8_t *there; /* as it was in memory */
 	size_t len;
-	size_t whole; /* up to there, from where a patch may begin, is in memory what is in
-			 `bytes`, or a predecessor's patch over it */
+	size_t whole;	 /* up to there, from where a patch may begin, is in memory what is in
+			    `bytes`, or a predecessor's patch over it */
 	bool breakpoint; /* of somebody's, on the first instruction (which counts as whole) */
 };
 

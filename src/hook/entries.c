@@ -84,9 +84,10 @@ static int visit_choices(struct entries *entries, const struct function *functio
 	int rc = 0;
 
 	if (!count && entries->miss)
-		entries->miss(entries->arg, function->name,
-			      "it is chosen at run time (IFUNC), by code that does not tell from "
-			      "what");
+		entries->miss(
+			entries->arg, function->name,
+			"it is chosen at run time (IFUNC), by code that does not tell from "
+			"what");
 	for (size_t i = 0; i < count && !rc; i++)
 		rc = visitor->visit(visitor->arg, function, &choices[i]);
 	return rc;

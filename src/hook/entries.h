@@ -21,7 +21,8 @@ struct entries { /* of a module */
 	struct module *module;
 	const struct arch *arch; /* the process' */
 	const struct externals *externals;
-	/* Of entries_for_each(): may be told, with `arg`, what is left out that may allocate. */
+	/* Of entries_for_each(): may be told, with `arg`, what is left out that may allocate.
+	 */
 	void (*miss)(void *arg, const char *function, const char *reason);
 	void *arg;
 	bool same_blocks; /* its operators' blocks are malloc's */

@@ -88,8 +88,7 @@ static size_t callees_of(const struct entries *entries, uint64_t value, size_t l
 	uint64_t state = value & entries->arch->state_mask;
 	uint8_t code[CODE];
 
-	if (len > sizeof(code) ||
-	    image_read(entries->module->image, value & ~state, code, len))
+	if (len > sizeof(code) || image_read(entries->module->image, value & ~state, code, len))
 		return 0;
 	return entries->arch->callees(code, len, value, ret, CALLEES);
 }
@@ -204,8 +203,7 @@ static bool is_library(const struct entries *entries)
 
 	if (entries_find(entries, "__libc_start_main", &symbol))
 		return symbol.dynamic;
-	return image_type(image) == ET_DYN && !image_interpreter(image) &&
-	       !image_is_pie(image);
+	return image_type(image) == ET_DYN && !image_interpreter(image) && !image_is_pie(image);
 }
 
 /* glibc's functions have a second name, or can be replaced. */

@@ -185,8 +185,7 @@ void hooks_forget_unmapped(struct hooks *hooks, struct undo *undo,
 	     i++) { /* indexes stay: an area is only emptied */
 		struct hook_area *area = &hooks->areas.at[i];
 
-		if (!area->applied || area->home == HOME_PAGE ||
-		    is_mapped(modules, area->home))
+		if (!area->applied || area->home == HOME_PAGE || is_mapped(modules, area->home))
 			continue;
 		undo_forget(undo, area->area.base, area->area.base + 1);
 		area->applied = false;

@@ -79,7 +79,7 @@ struct hook_area {
 struct hook_page { /* of our own, for stubs that no slack has room for */
 	taddr_t base;
 	uint32_t len;
-	bool made; /* the process has it */
+	bool made;		 /* the process has it */
 	struct undo_place place; /* for the code that makes it */
 };
 
@@ -93,7 +93,7 @@ struct hooks {
 	bool hard; /* traps are break instructions: a seccomp filter forbids the others */
 	int signo; /* of the soft trap */
 	const struct externals *externals; /* functions that modules don't name themselves */
-	bool allocators;		 /* any allocation function was found */
+	bool allocators;		   /* any allocation function was found */
 };
 
 /* How planning and applying report: "Set breakpoint on ...", and that a function of a module

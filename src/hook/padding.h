@@ -20,7 +20,8 @@ enum { HOME_PAGE = 0 }; /* no module has this instance */
 struct slack {
 	taddr_t base; /* 16-byte aligned */
 	uint32_t room;
-	uint32_t home; /* instance; HOME_PAGE: zeros, in a page of ours or the vdso's (page.h) */
+	uint32_t
+		home; /* instance; HOME_PAGE: zeros, in a page of ours or the vdso's (page.h) */
 };
 
 /* The slack behind a module's executable segment.  False: none, or not usable. */

@@ -146,7 +146,8 @@ int page_find(const struct page_search *search, const struct module *module, str
 	page.base = hole_below(search->maps, module->begin, page.len);
 	if (there || !page.base ||
 	    !is_in_reach(search->tracee->arch, module, page.base, page.len))
-		return err_set(err, -ENOSPC, "no room for stubs near it, nor a hole for a page");
+		return err_set(err, -ENOSPC,
+			       "no room for stubs near it, nor a hole for a page");
 	if (!place_find(search, &page.place))
 		return err_set(err, -ENOSPC,
 			       "no room for stubs near it, nor for the code that would map a "

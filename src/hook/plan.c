@@ -26,8 +26,8 @@ struct planning {
 	const struct maps *maps;
 	const struct hook_notes *notes;
 	int signo;
-	const char *half; /* a function that is needed, of the module that is looked through, and
-			     can't be followed */
+	const char *half; /* a function that is needed, of the module that is looked through,
+			     and can't be followed */
 };
 
 /* ---- hooks ------------------------------------------------------------- */
@@ -206,7 +206,8 @@ static int functions_find(struct planning *p, struct module *module, bool loader
 
 /* ---- stubs ------------------------------------------------------------- */
 
-/* What the stubs would cover is nobody's as long as it is as in the file; -ENOSPC: it is not. */
+/* What the stubs would cover is nobody's as long as it is as in the file; -ENOSPC: it is not.
+ */
 static int area_accept(struct planning *p, const struct module *home, const struct slack *slack,
 		       struct hook_area *ret, struct err *err)
 {

@@ -38,7 +38,7 @@ enum {
 };
 
 void predecessor_visit(struct tracee *tracee, const struct slack *slack,
-		    bool (*visit)(void *arg, taddr_t begin, taddr_t end), void *arg)
+		       bool (*visit)(void *arg, taddr_t begin, taddr_t end), void *arg)
 {
 	const struct arch *arch = tracee->arch;
 	uint8_t *bytes = malloc(slack->room);
@@ -326,8 +326,8 @@ static void patches_restore(struct predecessor *h)
 /* ---- all --------------------------------------------------------------- */
 
 int predecessor_clear(struct tracee *tracee, const struct modules *modules,
-		   const struct maps *maps, void (*handle)(void *arg, struct stop *stop),
-		   void *arg, bool *left, struct err *err)
+		      const struct maps *maps, void (*handle)(void *arg, struct stop *stop),
+		      void *arg, bool *left, struct err *err)
 {
 	struct predecessor h = {.tracee = tracee, .modules = modules, .maps = maps};
 	size_t waiting;
@@ -356,7 +356,7 @@ int predecessor_clear(struct tracee *tracee, const struct modules *modules,
 }
 
 bool predecessor_wipe(struct tracee *tracee, const struct modules *modules,
-		   const struct maps *maps)
+		      const struct maps *maps)
 {
 	struct predecessor h = {.tracee = tracee, .modules = modules, .maps = maps};
 	bool stays;

@@ -9,7 +9,7 @@
 
 /* Calls visit for every area of stubs that lies in a slack, until it returns true. */
 void predecessor_visit(struct tracee *tracee, const struct slack *slack,
-		    bool (*visit)(void *arg, taddr_t begin, taddr_t end), void *arg);
+		       bool (*visit)(void *arg, taddr_t begin, taddr_t end), void *arg);
 
 /*
  * Puts the original bytes back under every patch that leads into such an area, lets the
@@ -19,12 +19,12 @@ void predecessor_visit(struct tracee *tracee, const struct slack *slack,
  * *left.  0, or the error of tracee_stop().
  */
 int predecessor_clear(struct tracee *tracee, const struct modules *modules,
-		   const struct maps *maps, void (*handle)(void *arg, struct stop *stop),
-		   void *arg, bool *left, struct err *err);
+		      const struct maps *maps, void (*handle)(void *arg, struct stop *stop),
+		      void *arg, bool *left, struct err *err);
 
 /* The same at once, for all areas that nobody is in.  True: in some there is somebody, and they
  * stay.  The world stands. */
 bool predecessor_wipe(struct tracee *tracee, const struct modules *modules,
-		   const struct maps *maps);
+		      const struct maps *maps);
 
 #endif

@@ -147,10 +147,8 @@ static void make(struct made *m, uint64_t file_size, uint64_t mem_size, const ch
 	memcpy(m->file, &head, sizeof(head));
 	memcpy(m->file + head.e_phoff, segments, sizeof(segments));
 	memory_buffer_init(&m->memory, 0, m->file, FILE_LEN);
-	m->module = (struct module){.instance = 7,
-				    .bias = BIAS,
-				    .mapped = true,
-				    .source = &m->memory.memory};
+	m->module = (struct module){
+		.instance = 7, .bias = BIAS, .mapped = true, .source = &m->memory.memory};
 	if (image_open(&m->memory.memory, &m->module.image, &err))
 		fail_msg("%s", err.text);
 	if (maps_parse(maps, strlen(maps), &m->maps, &err))
