@@ -25,7 +25,7 @@
 
 #include "base/vec.h"
 #include "capture/engine.h"
-#include "hook/plan.h"
+#include "hook/functions.h"
 
 enum { KICK_MS = 5, STUCK_MS = 3000 };
 
@@ -331,7 +331,7 @@ void capture_take_externals(struct capture *capture, struct externals *externals
 const char *capture_function(size_t i)
 {
 	size_t count;
-	const struct function *functions = hooks_functions(false, &count);
+	const struct function *functions = functions_table(false, &count);
 
 	return i < count ? functions[i].name : NULL;
 }

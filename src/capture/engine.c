@@ -106,6 +106,17 @@ uint32_t engine_now(const struct engine *engine)
 
 /* ---- begin and end ----------------------------------------------------- */
 
+static void hooks_prepare(struct engine *engine)
+{
+	struct hooks *hooks = &engine->hooks;
+
+	hooks->process = (struct hook_process){&engine->tracee, engine->undo, &engine->modules,
+					       &engine->maps, &engine->externals};
+	hooks->notes = (struct hook_notes){engine_step, engine_miss, engine};
+	engine->traps.hooks = hooks;
+	hooks->payload = traps_payload(&engine->traps);
+}
+
 int engine_init(struct engine *ret, const struct capture_options *options,
 		const struct engine_voice *voice, const atomic_bool *hurry, struct err *err)
 {
@@ -127,7 +138,8 @@ int engine_init(struct engine *ret, const struct capture_options *options,
 	ret->walker.undo = ret->undo;
 	ret->walker.maps = &ret->maps;
 	ret->externals = options->externals;
-	ret->walker.externals = ret->hooks.externals = &ret->externals;
+	ret->walker.externals = &ret->externals;
+	hooks_prepare(ret);
 	ret->frames = calloc(options->depth + WALKER_NESTED, sizeof(*ret->frames));
 	if (!ret->undo || !ret->frames)
 		return err_set(err, -ENOMEM, "memory is short");
@@ -302,7 +314,8 @@ static void program_forget(struct engine *engine)
 	hooks_clear(&engine->hooks);
 	book_program_ended(&engine->book);
 	missed_clear(&engine->missed);
-	engine->filtered = engine->harden = engine->resign = engine->left = false;
+	engine->traps.hard = engine->traps.filtered = engine->harden = engine->resign =
+		engine->left = false;
 	engine->rescan = engine->unkillable = false;
 	engine->dying = engine->parting = engine->parted = 0;
 	engine->tracee.own_breaks = false;

@@ -12,6 +12,7 @@
 #include "capture/case.h"
 #include "capture/missed.h"
 #include "capture/record.h"
+#include "capture/traps.h"
 #include "capture/walker.h"
 #include "hook/hooks.h"
 #include "region/book.h"
@@ -39,6 +40,7 @@ struct engine {
 	struct modules modules;
 	struct maps maps;
 	struct hooks hooks;
+	struct traps traps;   /* the payload of the hooks */
 	struct missed missed; /* by this program */
 	struct walker walker;
 	struct recorder recorder;
@@ -51,9 +53,6 @@ struct engine {
 	char **command;
 	bool traced;	 /* tracee is to be released */
 	bool rescan;	 /* the loader changed its list: a thread waits for us */
-	bool filtered;	 /* some thread has a seccomp filter */
-	bool contested;	 /* the program catches the trap's signal, and every other that it could
-			    be */
 	bool resign;	 /* the program is about to catch the trap's signal: the same */
 	bool harden;	 /* one is about to get one: a thread waits for us */
 	bool left;	 /* a predecessor's stubs could not be wiped: a thread was inside */

@@ -26,12 +26,6 @@ enum {
 	PLAN_TRIES = 20
 };
 
-static const struct hook_notes *notes_of(struct engine *engine, struct hook_notes *notes)
-{
-	*notes = (struct hook_notes){engine_step, engine_miss, engine};
-	return notes;
-}
-
 /* Of the auxiliary vector (getauxval(3)): where the program interpreter lies, if there is one,
  * and where the program begins. */
 struct auxv {
@@ -110,7 +104,7 @@ int engine_rescan_modules(struct engine *engine, bool *changed, struct err *err)
 		walker_forget(&engine->walker);
 		engine->walker.first_sp = status_first_sp(alive);
 		recorder_maps_changed(&engine->recorder);
-		hooks_forget_unmapped(&engine->hooks, engine->undo, &engine->modules);
+		hooks_forget_unmapped(&engine->hooks);
 	}
 	return 0;
 }
@@ -124,9 +118,9 @@ static int look_for_filter(struct engine *engine, struct err *err)
 	struct status status;
 	int rc = status_threads(pid, &tids);
 
-	for (size_t i = 0; !rc && i < tids.len && !engine->filtered; i++) {
+	for (size_t i = 0; !rc && i < tids.len && !engine->traps.filtered; i++) {
 		rc = status_read(pid, tids.at[i], &status);
-		engine->filtered = !rc && status.seccomp;
+		engine->traps.filtered = !rc && status.seccomp;
 		if (rc == -ENOENT || rc == -ESRCH)
 			rc = 0; /* that thread has ended */
 	}
@@ -137,7 +131,6 @@ static int look_for_filter(struct engine *engine, struct err *err)
 
 static int plan(struct engine *engine, enum hook_scope scope, size_t *planned, struct err *err)
 {
-	struct hook_notes notes;
 	struct module *loader;
 	bool changed = false;
 	int rc = engine_rescan_modules(engine, &changed, err);
@@ -149,14 +142,12 @@ static int plan(struct engine *engine, enum hook_scope scope, size_t *planned, s
 		return rc;
 	loader = loader_of(engine);
 	engine->hooks.loader = loader ? loader->instance : 0;
-	return hooks_plan(&engine->hooks, &engine->tracee, &engine->modules, &engine->maps,
-			  scope, notes_of(engine, &notes), planned, err);
+	return hooks_plan(&engine->hooks, scope, planned, err);
 }
 
 /* Applies in a standing world, and lets it run on; patient with interrupted threads. */
 static int apply(struct engine *engine, struct err *err)
 {
-	struct hook_notes notes;
 	int rc = -EAGAIN;
 
 	for (int tries = 0; tries < APPLY_TRIES && rc == -EAGAIN; tries++) {
@@ -174,8 +165,7 @@ static int apply(struct engine *engine, struct err *err)
 		if (rc)
 			return rc;
 		engine_choose_trap(engine);
-		rc = hooks_apply(&engine->hooks, &engine->tracee, engine->undo,
-				 &engine->modules, notes_of(engine, &notes), err);
+		rc = hooks_apply(&engine->hooks, err);
 		if (rc == -EAGAIN)
 			tracee_resume(&engine->tracee);
 	}
@@ -185,16 +175,14 @@ static int apply(struct engine *engine, struct err *err)
 /* Once, at an attach: what predecessors left. */
 int engine_inherit(struct engine *engine, struct err *err)
 {
-	const struct page_search search = {&engine->hooks, &engine->tracee, &engine->modules,
-					   &engine->maps};
 	bool changed;
 	int rc = engine_rescan_modules(engine, &changed, err);
 
 	if (!rc)
-		rc = predecessor_clear(&engine->tracee, &engine->modules, &engine->maps,
-				       engine_handle, engine, &engine->left, err);
+		rc = predecessor_clear(&engine->hooks.process, engine_handle, engine,
+				       &engine->left, err);
 	if (!rc)
-		page_adopt(&search, engine->undo);
+		page_adopt(&engine->hooks);
 	return rc;
 }
 

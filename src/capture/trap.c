@@ -356,7 +356,7 @@ void engine_trap(struct engine *engine, struct thread *thread)
 
 	if (!regs || !engine_thread(thread))
 		return;
-	hook = hooks_by_site(&engine->hooks, regs_read(arch, regs, arch->trap_site), &entry);
+	hook = traps_hook_at(&engine->traps, regs_read(arch, regs, arch->trap_site), &entry);
 	if (!hook)
 		return; /* its module is gone, or the stub is a predecessor's */
 	if (entry)

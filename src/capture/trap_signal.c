@@ -15,8 +15,7 @@ int engine_trap_signal(struct engine *engine, struct thread *thread)
 	const struct arch *arch = engine->tracee.arch;
 	struct regs *regs = thread_regs(&engine->tracee, thread);
 
-	return regs ? hooks_trap_signal(&engine->hooks, regs_read(arch, regs, arch->reg_pc))
-		    : 0;
+	return regs ? traps_signal_at(&engine->traps, regs_read(arch, regs, arch->reg_pc)) : 0;
 }
 
 /* Ours is not blocked, from the trap's begin to its end; one of the program's may be. */
@@ -41,7 +40,7 @@ static bool is_counted(const struct engine *engine, const struct regs *regs)
 {
 	uint64_t result = 0;
 
-	if (!engine->contested)
+	if (!engine->traps.contested)
 		return false;
 	memcpy(&result, regs->bytes + engine->tracee.arch->syscall_result_offset,
 	       engine->tracee.arch->word_size);
@@ -53,7 +52,7 @@ static void count(struct engine *engine, struct thread *thread, int signo)
 	const struct arch *arch = engine->tracee.arch;
 	uint64_t mark = COUNTED;
 
-	if (signo != SIGTRAP && engine->contested) {
+	if (signo != SIGTRAP && engine->traps.contested) {
 		memcpy(thread->regs.bytes + arch->syscall_result_offset, &mark,
 		       arch->word_size);
 		thread_regs_touch_first(thread, (uint32_t)arch->syscall_result_offset +
@@ -88,10 +87,10 @@ bool engine_is_our_signal(struct engine *engine, struct stop *stop)
 	struct engine_thread *own = engine_thread(stop->thread);
 	struct thread *thread = stop->thread;
 
-	if (!own || (stop->signal != engine->hooks.signo && stop->signal != SIGTRAP &&
+	if (!own || (stop->signal != engine->traps.signo && stop->signal != SIGTRAP &&
 		     stop->signal != own->swallow))
 		return false;
-	if (stop->signal == SIGTRAP && (!engine->hooks.hard || !sent_by_break(thread->tid)))
+	if (stop->signal == SIGTRAP && (!engine->traps.hard || !sent_by_break(thread->tid)))
 		return false;
 	if (own->swallow == stop->signal) {
 		own->swallow = 0;

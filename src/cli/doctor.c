@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "capture/gather.h"
+#include "capture/traps.h"
 #include "capture/walker.h"
 #include "cli/server_link.h"
 #include "hook/entries.h"
@@ -31,6 +32,7 @@ struct inside { /* the process, as an attach would see it */
 	struct maps maps;
 	struct modules modules;
 	struct hooks hooks;
+	struct traps traps;
 	struct findings *findings;
 };
 
@@ -82,7 +84,7 @@ static bool describe_hooks(const struct inside *inside, const struct module *mod
 	for (size_t i = 0; i < hooks->list.len; i++) {
 		/* The calls behind CALL_FREE are watched too, but allocate nothing. */
 		if (hooks->list.at[i].instance != module->instance ||
-		    hooks->list.at[i].function->call > CALL_FREE)
+		    !function_is_allocators(hooks->list.at[i].function))
 			continue;
 		first = first ? first : hooks->list.at[i].function->name;
 		count++;
@@ -99,15 +101,15 @@ static bool describe_hooks(const struct inside *inside, const struct module *mod
 
 static void judge_allocator(struct inside *inside)
 {
-	struct hook_notes notes = {no_step, miss, inside};
 	size_t planned;
 	struct err err;
 	bool found = false;
 
-	inside->hooks.signo = SIGURG;
+	inside->traps = (struct traps){.hooks = &inside->hooks, .signo = SIGURG};
+	inside->hooks.payload = traps_payload(&inside->traps);
+	inside->hooks.notes = (struct hook_notes){no_step, miss, inside};
 	inside->hooks.loader = find_loader(&inside->modules, inside->tracee.arch);
-	if (hooks_plan(&inside->hooks, &inside->tracee, &inside->modules, &inside->maps,
-		       HOOK_ALL, &notes, &planned, &err)) {
+	if (hooks_plan(&inside->hooks, HOOK_ALL, &planned, &err)) {
 		findings_add(inside->findings, "allocator", VERDICT_FAIL, err.code, "%s",
 			     err.text);
 		return;
@@ -150,7 +152,7 @@ static void judge_unwind(struct inside *inside)
 			continue;
 		unwind = module_unwind_of(module, inside->tracee.arch);
 		if ((unwind && strcmp(unwind->from, "none")) ||
-		    externals_find(inside->hooks.externals, module))
+		    externals_find(inside->hooks.process.externals, module))
 			continue;
 		if (without++ < NAMED)
 			snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s",
@@ -176,7 +178,10 @@ static void look_inside(pid_t pid, struct externals *externals, struct findings 
 
 	inside.tracee.pid = pid;
 	inside.tracee.arch = arch_native();
-	inside.hooks.externals = externals;
+	inside.hooks.process = (struct hook_process){.tracee = &inside.tracee,
+						     .modules = &inside.modules,
+						     .maps = &inside.maps,
+						     .externals = externals};
 	modules_init(&inside.modules, module_unwind_forget);
 	alive = tracee_alive(&inside.tracee);
 	rc = target_open(&inside.tracee.target, alive, &err);

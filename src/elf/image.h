@@ -96,7 +96,7 @@ int image_read(struct image *image, uint64_t vaddr, void *buf, size_t len);
  * that has some in its text. */
 bool image_is_relocated(struct image *image, uint64_t vaddr);
 
-/* The end of a segment's slack: how many bytes behind vaddr + file_size up to the
+/* The end of a segment's padding: how many bytes behind vaddr + file_size up to the
  * page end are mapped from this segment alone.  See hook/padding.c. */
 
 /* Unwind sections; .bytes is NULL for what is not there.  Copied on first use. */

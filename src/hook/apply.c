@@ -1,9 +1,9 @@
 /*
- * Applying hooks: stubs into the slack, or a page of our own, then five bytes per function.
+ * Applying hooks: stubs into free space, or a page of our own, then five bytes per function.
  *
  * First comes a second look.  The plan was made while the process ran, and it may have
  * unmapped the module since, or mapped something else there: what the plan relied on (the
- * code that it displaces and has searched, the slack, and which file they are of) must be
+ * code that it displaces and has searched, the free space, and which file they are of) must be
  * as it was.
  *
  * The order makes every moment right, also one in which we are killed and every thread
@@ -32,24 +32,20 @@ static struct hook *unapplied_covering(struct hooks *hooks, taddr_t pc)
 	return NULL;
 }
 
-struct moving {
-	struct hooks *hooks;
-	struct tracee *tracee;
-};
-
 static void thread_move(void *arg, struct thread *thread)
 {
-	struct moving *moving = arg;
-	const struct arch *arch = moving->tracee->arch;
+	struct hooks *hooks = arg;
+	struct tracee *tracee = hooks->process.tracee;
+	const struct arch *arch = tracee->arch;
 	struct regs *regs;
 	struct hook *hook;
 	taddr_t pc;
 
-	regs = thread->state == THREAD_STOPPED ? thread_regs(moving->tracee, thread) : NULL;
+	regs = thread->state == THREAD_STOPPED ? thread_regs(tracee, thread) : NULL;
 	if (!regs)
 		return;
 	pc = regs_read(arch, regs, arch->reg_pc);
-	hook = unapplied_covering(moving->hooks, pc);
+	hook = unapplied_covering(hooks, pc);
 	if (!hook)
 		return;
 	for (uint32_t i = 0; i < hook->stub.displaced.count; i++) {
@@ -63,7 +59,7 @@ static void thread_move(void *arg, struct thread *thread)
 }
 
 /* Would a thread return into bytes that are about to be covered? */
-static bool somebody_returns(struct hooks *hooks, struct tracee *tracee)
+static bool somebody_returns(const struct hooks *hooks)
 {
 	struct inside_range ranges[256];
 	size_t count = 0;
@@ -75,24 +71,26 @@ static bool somebody_returns(struct hooks *hooks, struct tracee *tracee)
 			ranges[count++] = (struct inside_range){
 				stub->function, stub->function + stub->displaced.original_len};
 	}
-	return count && inside_ranges(tracee, ranges, count, false);
+	return count && inside_ranges(hooks->process.tracee, ranges, count, false);
 }
 
-static int areas_write(struct hooks *hooks, struct tracee *tracee, struct undo *undo,
-		       struct err *err)
+static int areas_write(struct hooks *hooks, struct err *err)
 {
-	uint8_t disarm[8];
-	uint32_t disarm_len = tracee->arch->trap_disarm(disarm);
+	const struct hook_payload *payload = &hooks->payload;
 
 	for (size_t i = 0; i < hooks->areas.len; i++) {
 		struct hook_area *area = &hooks->areas.at[i];
+		uint8_t disarm[8];
+		uint32_t len;
+		taddr_t at;
 		int rc;
 
-		if (area->applied || !area->area.trap_pc)
+		if (area->applied || !area->used)
 			continue;
-		rc = undo_area(undo, &tracee->target, area->area.base, area->old,
-			       area->area.bytes, area->area.len, area->area.trap, disarm,
-			       disarm_len);
+		len = payload->disarm(payload->arg, &area->area, &at, disarm);
+		rc = undo_area(hooks->process.undo, &hooks->process.tracee->target,
+			       area->area.base, area->old, area->area.bytes, area->area.len, at,
+			       disarm, len);
 		if (rc)
 			return err_sys(err, rc, "cannot write stubs at 0x%" PRIx64,
 				       area->area.base);
@@ -101,92 +99,25 @@ static int areas_write(struct hooks *hooks, struct tracee *tracee, struct undo *
 	return 0;
 }
 
-static int patch_write(struct hook *hook, struct tracee *tracee, struct undo *undo,
-		       const struct modules *modules, const struct hook_notes *notes,
-		       struct err *err)
+static int patch_write(const struct hooks *hooks, struct hook *hook, struct err *err)
 {
-	const struct module *module = modules_by_instance(modules, hook->instance);
+	struct tracee *tracee = hooks->process.tracee;
+	const struct module *module =
+		modules_by_instance(hooks->process.modules, hook->instance);
 	taddr_t at = stub_patch_at(&hook->stub);
-	int rc = undo_patch(undo, &tracee->target, at, hook->code.bytes + (at - hook->address),
-			    hook->stub.patch, tracee->arch->patch_len);
+	int rc = undo_patch(hooks->process.undo, &tracee->target, at,
+			    hook->code.bytes + (at - hook->address), hook->stub.patch,
+			    tracee->arch->patch_len);
 
 	if (rc)
 		return err_sys(err, rc, "cannot set a breakpoint on %s in %s",
 			       hook->function->name, module->id.path);
 	code_deinit(&hook->code);
 	hook->applied = true;
-	notes->step(notes->arg, "Set breakpoint on %s in %s:0x%" PRIx64 " (0x%" PRIx64 ")",
-		    hook->function->name, module->id.path, hook->address - module->bias,
-		    hook->address);
-	return 0;
-}
-
-int hooks_harden(struct hooks *hooks, struct tracee *tracee, struct undo *undo, struct err *err)
-{
-	hooks->hard = tracee->own_breaks = true;
-	if (!tracee->arch->trap_harden)
-		return err_set(err, -ENOTSUP,
-			       "pid %d can't make the system calls that memtrace needs",
-			       tracee->pid);
-	for (size_t i = 0; i < hooks->areas.len; i++) {
-		struct hook_area *area = &hooks->areas.at[i];
-		uint8_t bytes[8];
-		uint32_t len;
-		int rc;
-
-		if (!area->applied || area->hardened)
-			continue;
-		len = tracee->arch->trap_harden(&area->area, bytes);
-		rc = undo_patch(undo, &tracee->target, area->area.harden,
-				area->area.bytes + (area->area.harden - area->area.base), bytes,
-				len);
-		if (rc)
-			return err_sys(err, rc, "cannot write to pid %d", tracee->pid);
-		area->hardened = true;
-	}
-	return 0;
-}
-
-struct sending {
-	struct hooks *hooks;
-	struct tracee *tracee;
-	bool found;
-};
-
-static void thread_is_sending(void *arg, struct thread *thread)
-{
-	struct sending *sending = arg;
-	const struct arch *arch = sending->tracee->arch;
-	struct regs *regs =
-		thread->state == THREAD_STOPPED ? thread_regs(sending->tracee, thread) : NULL;
-	taddr_t pc = regs ? regs_read(arch, regs, arch->reg_pc) : 0;
-
-	for (size_t i = 0; regs && i < sending->hooks->areas.len; i++) {
-		const struct stub_area *area = &sending->hooks->areas.at[i].area;
-
-		sending->found |= pc > area->trap && pc < area->trap_pc;
-	}
-}
-
-int hooks_resign(struct hooks *hooks, struct tracee *tracee, int signo, struct err *err)
-{
-	struct sending sending = {hooks, tracee, false};
-
-	tracee_for_each(tracee, thread_is_sending, &sending);
-	if (sending.found)
-		return -EAGAIN;
-	for (size_t i = 0; i < hooks->areas.len; i++) {
-		struct hook_area *area = &hooks->areas.at[i];
-		int rc = 0;
-
-		tracee->arch->trap_resign(&area->area, signo);
-		if (area->applied) /* ours, and logged as a whole */
-			rc = target_write(&tracee->target, area->area.base, area->area.bytes,
-					  area->area.len);
-		if (rc)
-			return err_sys(err, rc, "cannot write to pid %d", tracee->pid);
-	}
-	hooks->signo = tracee->own_signal = signo;
+	hooks->notes.step(hooks->notes.arg,
+			  "Set breakpoint on %s in %s:0x%" PRIx64 " (0x%" PRIx64 ")",
+			  hook->function->name, module->id.path, hook->address - module->bias,
+			  hook->address);
 	return 0;
 }
 
@@ -203,8 +134,9 @@ static bool is_there(struct tracee *tracee, taddr_t addr, const uint8_t *bytes, 
 }
 
 /* Since it was planned, the process has run: is everything as it was then? */
-static bool plan_holds(const struct hooks *hooks, struct tracee *tracee)
+static bool plan_holds(const struct hooks *hooks)
 {
+	struct tracee *tracee = hooks->process.tracee;
 	struct maps maps = {0};
 	struct err err;
 	bool holds = maps_read(tracee_alive(tracee), &maps, &err) == 0;
@@ -219,7 +151,7 @@ static bool plan_holds(const struct hooks *hooks, struct tracee *tracee)
 	for (size_t i = 0; holds && i < hooks->areas.len; i++) {
 		const struct hook_area *area = &hooks->areas.at[i];
 
-		holds = area->applied || !area->area.trap_pc || area->home == HOME_PAGE ||
+		holds = area->applied || !area->used || area->host == HOST_PAGE ||
 			(place_is(&area->place, &maps, area->area.base) &&
 			 is_there(tracee, area->area.base, area->old, area->area.len));
 	}
@@ -227,29 +159,26 @@ static bool plan_holds(const struct hooks *hooks, struct tracee *tracee)
 	return holds;
 }
 
-int hooks_apply(struct hooks *hooks, struct tracee *tracee, struct undo *undo,
-		const struct modules *modules, const struct hook_notes *notes, struct err *err)
+int hooks_apply(struct hooks *hooks, struct err *err)
 {
-	struct moving moving = {hooks, tracee};
 	int rc;
 
-	if (!plan_holds(hooks, tracee))
+	if (!plan_holds(hooks))
 		return err_set(err, -ESTALE, "the code of pid %d changes all the time",
-			       tracee->pid);
-	rc = pages_make(hooks, tracee, undo, modules, notes, err);
+			       hooks->process.tracee->pid);
+	rc = pages_make(hooks, err);
 	if (!rc)
-		rc = areas_write(hooks, tracee, undo, err);
+		rc = areas_write(hooks, err);
 	if (rc)
 		return rc;
-	tracee_for_each(tracee, thread_move, &moving);
-	if (somebody_returns(hooks, tracee))
+	tracee_for_each(hooks->process.tracee, thread_move, hooks);
+	if (somebody_returns(hooks))
 		return err_set(err, -EAGAIN,
 			       "a thread is interrupted within an allocation function's first "
 			       "instructions");
-	if (hooks->hard)
-		rc = hooks_harden(hooks, tracee, undo, err);
+	rc = hooks->payload.ready(hooks->payload.arg, err);
 	for (size_t i = 0; i < hooks->list.len && !rc; i++)
 		if (!hooks->list.at[i].applied)
-			rc = patch_write(&hooks->list.at[i], tracee, undo, modules, notes, err);
+			rc = patch_write(hooks, &hooks->list.at[i], err);
 	return rc;
 }

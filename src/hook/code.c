@@ -17,7 +17,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "hook/predecessor.h"
+#include "hook/area.h"
 
 enum { CODE_MAX = 4096, SHORT_CODE = 16 };
 
@@ -72,33 +72,30 @@ static bool leftover_covers(void *arg, taddr_t begin, taddr_t end)
 	return search->found;
 }
 
-static bool is_stub(struct tracee *tracee, const struct modules *modules,
-		    const struct maps *maps, taddr_t addr)
+static bool is_stub(const struct hook_process *process, taddr_t addr)
 {
 	struct leftover_search search = {addr, false};
 
-	for (size_t i = 0; addr && !search.found && i < modules->mapped.len; i++) {
-		struct slack slack;
+	for (size_t i = 0; addr && !search.found && i < process->modules->mapped.len; i++) {
+		struct space space;
 
-		if (slack_of(modules->mapped.at[i], maps, &slack) &&
-		    addr - slack.base < slack.room)
-			predecessor_visit(tracee, &slack, leftover_covers, &search);
+		if (padding_of(process->modules->mapped.at[i], process->maps, &space) &&
+		    addr - space.base < space.len)
+			area_visit(process->tracee, &space, leftover_covers, &search);
 	}
 	return search.found;
 }
 
 /* The byte at which a predecessor's patch begins; len: there is none. */
-static size_t patch_find(const struct code *code, struct tracee *tracee,
-			 const struct modules *modules, const struct maps *maps,
+static size_t patch_find(const struct code *code, const struct hook_process *process,
 			 taddr_t address)
 {
-	const struct arch *arch = tracee->arch;
+	const struct arch *arch = process->tracee->arch;
 
 	for (size_t at = 0; at + arch->patch_len <= code->len && at < ARCH_MAX_DISPLACED; at++)
 		if (!(at & arch->state_mask) &&
 		    memcmp(code->there + at, code->bytes + at, arch->patch_len) &&
-		    is_stub(tracee, modules, maps,
-			    arch->patch_target(code->there + at, address + at)))
+		    is_stub(process, arch->patch_target(code->there + at, address + at)))
 			return at;
 	return code->len;
 }
@@ -128,11 +125,11 @@ static void compare(struct code *code, const struct arch *arch, struct image *im
 	}
 }
 
-int code_read(struct code *ret, struct tracee *tracee, const struct modules *modules,
-	      const struct maps *maps, const struct module *module, uint64_t vaddr, bool thumb,
-	      size_t len)
+int code_read(struct code *ret, const struct hook_process *process, const struct module *module,
+	      uint64_t vaddr, bool thumb, size_t len)
 {
 	struct code code = {.bytes = calloc(1, len), .there = calloc(1, len), .len = len};
+	struct tracee *tracee = process->tracee;
 	size_t least = tracee->arch->patch_len;
 	taddr_t address = module->bias + vaddr;
 	int rc = code.bytes && code.there ? 0 : -ENOMEM;
@@ -149,7 +146,7 @@ int code_read(struct code *ret, struct tracee *tracee, const struct modules *mod
 		return rc;
 	}
 	compare(&code, tracee->arch, module->image, vaddr,
-		patch_find(&code, tracee, modules, maps, address | thumb));
+		patch_find(&code, process, address | thumb));
 	*ret = code;
 	return 0;
 }

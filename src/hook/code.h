@@ -2,8 +2,7 @@
 #ifndef MEMTRACE_CODE_H
 #define MEMTRACE_CODE_H
 
-#include "elf/module.h"
-#include "tracer/tracee.h"
+#include "hook/process.h"
 
 struct code {
 	uint8_t *bytes; /* as the module's file and its relocations make it */
@@ -20,9 +19,8 @@ void code_deinit(struct code *code);
  * Reads the function at vaddr of the module, at most len bytes.  -EFAULT: nothing is there in
  * memory; -ENOEXEC: nor in the file.  -ENOMEM.
  */
-int code_read(struct code *ret, struct tracee *tracee, const struct modules *modules,
-	      const struct maps *maps, const struct module *module, uint64_t vaddr, bool thumb,
-	      size_t len);
+int code_read(struct code *ret, const struct hook_process *process, const struct module *module,
+	      uint64_t vaddr, bool thumb, size_t len);
 
 /* How many bytes at vaddr are a function's and the padding behind it, at most: a short one of
  * `size` bytes (0: unknown) may be covered with what pads it, a neighbour's code not. */

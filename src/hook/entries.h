@@ -8,7 +8,8 @@
 #ifndef MEMTRACE_ENTRIES_H
 #define MEMTRACE_ENTRIES_H
 
-#include "hook/hooks.h"
+#include "elf/module.h"
+#include "unwind/external.h"
 
 enum { ENTRIES_BASIC = 48 };
 
@@ -21,7 +22,7 @@ struct entries { /* of a module */
 	struct module *module;
 	const struct arch *arch; /* the process' */
 	const struct externals *externals;
-	/* Of entries_for_each(): may be told, with `arg`, what is left out that may allocate.
+	/* Of choice_for_each(): may be told, with `arg`, what is left out that may allocate.
 	 */
 	void (*miss)(void *arg, const char *function, const char *reason);
 	void *arg;
@@ -40,15 +41,5 @@ bool entries_may_allocate(const struct entries *entries, uint32_t loader);
 
 /* A function by name.  False: not there. */
 bool entries_find(const struct entries *entries, const char *name, struct image_symbol *ret);
-
-/*
- * Calls visit for each function of the table (loader: of the loader's) that the module has,
- * in the table's order, until it returns non-zero, which is returned; else 0.  Left out is
- * what is not the allocator's (evidence.h), and operators that lead to what is followed.
- */
-int entries_for_each(struct entries *entries, bool loader,
-		     int (*visit)(void *arg, const struct function *function,
-				  const struct image_symbol *symbol),
-		     void *arg);
 
 #endif

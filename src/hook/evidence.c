@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "hook/plan.h"
-
 enum { CODE = 256, CALLEES = 32, PLT_CODE = 16, FIRST_CODE = 9, DEEP = 3, VISITS = 64 };
 
 static bool is_at(const struct entries *entries, const char *name, uint64_t value)
@@ -31,7 +29,7 @@ static bool is_private(const struct entries *entries, const struct image_symbol 
 /* Those whose calls count in whatever module with malloc they are; no operators. */
 static bool is_basic(const struct function *function)
 {
-	return function->call <= CALL_FREE && function->who <= WHO_ALLOCATOR &&
+	return function_is_allocators(function) && function->who <= WHO_ALLOCATOR &&
 	       strncmp(function->name, "_Z", 2);
 }
 
@@ -46,7 +44,7 @@ static void basic_add(struct entries *entries, const struct function *function,
 void evidence_prepare(struct entries *entries)
 {
 	size_t count;
-	const struct function *functions = hooks_functions(false, &count);
+	const struct function *functions = functions_table(false, &count);
 	struct image_symbol symbol;
 
 	entries->basic_count = 0;
@@ -70,7 +68,7 @@ static bool is_followed_here(const struct entries *entries, uint64_t value, bool
 static bool is_followed_name(const struct entries *entries, const char *name, bool frees)
 {
 	size_t count;
-	const struct function *functions = hooks_functions(false, &count);
+	const struct function *functions = functions_table(false, &count);
 	struct image_symbol symbol;
 
 	if (strncmp(name, "_Z", 2) == 0)

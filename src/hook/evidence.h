@@ -12,6 +12,7 @@
 #define MEMTRACE_EVIDENCE_H
 
 #include "hook/entries.h"
+#include "hook/functions.h"
 
 /* Is the function the allocator's, whose module has malloc and free? */
 bool evidence_is_allocators(const struct entries *entries, const struct function *function,

@@ -1,12 +1,12 @@
-/* Free parts of a slack; see free_space.h. */
+/* What nobody uses of a space; see free_space.h. */
 #include "hook/free_space.h"
 
-#include "hook/predecessor.h"
+#include "hook/area.h"
 #include "tracer/inside.h"
 
 enum { AREA_ALIGN = 16 };
 
-/* What of a slack is in use: areas of ours, written or not yet, and what predecessors left. */
+/* What of a space is in use: areas of ours, written or not yet, and what predecessors left. */
 struct taken {
 	struct inside_range at[64];
 	size_t count;
@@ -33,33 +33,32 @@ static taddr_t free_until(const struct taken *taken, taddr_t begin, taddr_t end)
 	return end;
 }
 
-bool room_free(const struct hooks *hooks, struct tracee *tracee, struct slack *slack)
+bool free_space_in(const struct hooks *hooks, struct space *space)
 {
 	struct taken taken = {.count = 0};
-	taddr_t base = slack->base, end = base + slack->room;
+	taddr_t base = space->base, end = base + space->len;
 
-	predecessor_visit(tracee, slack, taken_note, &taken);
+	area_visit(hooks->process.tracee, space, taken_note, &taken);
 	for (size_t i = 0; i < hooks->areas.len; i++) {
 		const struct stub_area *area = &hooks->areas.at[i].area;
 
-		if (area->trap_pc && taken.count < ARRAY_SIZE(taken.at))
+		if (hooks->areas.at[i].used && taken.count < ARRAY_SIZE(taken.at))
 			taken_note(&taken, area->base, area->base + area->len);
 	}
-	slack->room = (uint32_t)(free_until(&taken, base, end) - base);
+	space->len = (uint32_t)(free_until(&taken, base, end) - base);
 	for (size_t i = 0; i < taken.count; i++) {
 		taddr_t begin = taken.at[i].end;
 
 		if (begin < base || begin >= end ||
-		    free_until(&taken, begin, end) - begin <= slack->room)
+		    free_until(&taken, begin, end) - begin <= space->len)
 			continue;
-		slack->base = begin;
-		slack->room = (uint32_t)(free_until(&taken, begin, end) - begin);
+		space->base = begin;
+		space->len = (uint32_t)(free_until(&taken, begin, end) - begin);
 	}
 	return taken.count < ARRAY_SIZE(taken.at); /* else there may be more */
 }
 
-bool room_find(const struct hooks *hooks, struct tracee *tracee, const struct module *home,
-	       const struct maps *maps, struct slack *ret)
+bool free_space_behind(const struct hooks *hooks, const struct module *host, struct space *ret)
 {
-	return slack_of(home, maps, ret) && room_free(hooks, tracee, ret);
+	return padding_of(host, hooks->process.maps, ret) && free_space_in(hooks, ret);
 }

@@ -1,4 +1,4 @@
-/* Room for stubs behind a module's text; see padding.h. */
+/* The space behind a module's text; see padding.h. */
 #include "hook/padding.h"
 
 #include <elf.h>
@@ -7,10 +7,10 @@
 
 enum { LARGEST_PAGE = 65536, ALIGN = 16 };
 
-/* Where the slack behind `end` ends: with the mapping, or before another segment that
+/* Where the padding behind `end` ends: with the mapping, or before another segment that
  * begins in it (the kernel merges what is mapped alike side by side). */
-static taddr_t slack_end(const struct module *module, const struct mapping *mapping,
-			 taddr_t end)
+static taddr_t padding_end(const struct module *module, const struct mapping *mapping,
+			   taddr_t end)
 {
 	size_t count = 0;
 	const struct image_segment *segments = image_segments(module->image, &count);
@@ -25,7 +25,7 @@ static taddr_t slack_end(const struct module *module, const struct mapping *mapp
 	return limit;
 }
 
-bool slack_of(const struct module *module, const struct maps *maps, struct slack *ret)
+bool padding_of(const struct module *module, const struct maps *maps, struct space *ret)
 {
 	size_t count = 0;
 	const struct image_segment *segments;
@@ -38,7 +38,7 @@ bool slack_of(const struct module *module, const struct maps *maps, struct slack
 		taddr_t end = module->bias + s->vaddr + s->file_size;
 		taddr_t base = (end + ALIGN - 1) & ~(taddr_t)(ALIGN - 1);
 		const struct mapping *mapping = maps_find(maps, end - 1);
-		taddr_t page_end = mapping ? slack_end(module, mapping, end) : 0;
+		taddr_t page_end = mapping ? padding_end(module, mapping, end) : 0;
 
 		if (!(s->flags & PF_X) || s->mem_size != s->file_size || base >= page_end)
 			continue;
@@ -46,19 +46,19 @@ bool slack_of(const struct module *module, const struct maps *maps, struct slack
 		    page_end - end >= LARGEST_PAGE)
 			continue;
 		ret->base = base;
-		ret->room = (uint32_t)(page_end - base);
-		ret->home = module->instance;
+		ret->len = (uint32_t)(page_end - base);
+		ret->host = module->instance;
 		return true;
 	}
 	return false;
 }
 
-int slack_original(const struct module *module, const struct slack *slack, uint8_t *old,
-		   size_t len)
+int padding_original(const struct module *module, const struct space *space, uint8_t *old,
+		     size_t len)
 {
 	size_t count = 0;
 	const struct image_segment *segments = image_segments(module->image, &count);
-	uint64_t vaddr = slack->base - module->bias;
+	uint64_t vaddr = space->base - module->bias;
 
 	memset(old, 0, len);
 	for (size_t i = 0; i < count; i++) {
@@ -68,7 +68,7 @@ int slack_original(const struct module *module, const struct slack *slack, uint8
 		    vaddr - s->vaddr > s->file_size + LARGEST_PAGE)
 			continue;
 		if (!module_has_file(module))
-			return 0; /* no file: only zeros were accepted as slack */
+			return 0; /* no file: only zeros were accepted as padding */
 		for (size_t at = 0; at < len; at++) /* the file may end within */
 			if (memory_read(module->source, s->offset + (vaddr - s->vaddr) + at,
 					old + at, 1))

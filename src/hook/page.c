@@ -51,11 +51,11 @@ static taddr_t hole_below(const struct maps *maps, taddr_t top, uint32_t len)
 
 /* ---- the place of the code --------------------------------------------- */
 
-bool page_vdso_place(const struct module *module, struct slack *ret)
+bool page_vdso_place(const struct module *module, struct space *ret)
 {
 	const uint32_t len = UNDO_PLACE_BYTES;
 
-	*ret = (struct slack){module->end - len, len, HOME_PAGE};
+	*ret = (struct space){module->end - len, len, HOST_PAGE};
 	return module->vdso && module->mapped && ret->base % ALIGN == 0;
 }
 
@@ -64,41 +64,41 @@ static bool place_in_vdso(struct tracee *tracee, const struct module *module,
 			  struct undo_place *ret)
 {
 	uint8_t zeros[sizeof(ret->old)] = {0};
-	struct slack slack;
+	struct space space;
 
-	if (!page_vdso_place(module, &slack))
+	if (!page_vdso_place(module, &space))
 		return false;
-	ret->base = slack.base;
+	ret->base = space.base;
 	return !target_read(&tracee->target, ret->base, ret->old, sizeof(ret->old)) &&
 	       !memcmp(ret->old, zeros, sizeof(zeros));
 }
 
-/* At the end of the slack: new stubs go to its beginning. */
-static bool place_in_slack(const struct page_search *search, const struct module *module,
-			   struct undo_place *ret)
+/* At the end of the padding: new stubs go to its beginning. */
+static bool place_in_padding(struct hooks *hooks, const struct module *module,
+			     struct undo_place *ret)
 {
-	struct slack slack;
+	struct space space;
 
-	if (!entries_are_of(module, search->tracee->arch) ||
-	    !room_find(search->hooks, search->tracee, module, search->maps, &slack) ||
-	    slack.room < sizeof(ret->old))
+	if (!entries_are_of(module, hooks->process.tracee->arch) ||
+	    !free_space_behind(hooks, module, &space) || space.len < sizeof(ret->old))
 		return false;
-	slack.base += (slack.room - sizeof(ret->old)) & ~(uint32_t)(ALIGN - 1);
-	ret->base = slack.base;
-	return slack_original(module, &slack, ret->old, sizeof(ret->old)) == 0;
+	space.base += (space.len - sizeof(ret->old)) & ~(uint32_t)(ALIGN - 1);
+	ret->base = space.base;
+	return padding_original(module, &space, ret->old, sizeof(ret->old)) == 0;
 }
 
-static bool place_find(const struct page_search *search, struct undo_place *ret)
+static bool place_find(struct hooks *hooks, struct undo_place *ret)
 {
-	for (size_t i = 0; i < search->modules->mapped.len; i++) {
-		const struct module *module = search->modules->mapped.at[i];
-		bool stays = i == 0 || module->instance == search->hooks->loader;
+	for (size_t i = 0; i < hooks->process.modules->mapped.len; i++) {
+		const struct module *module = hooks->process.modules->mapped.at[i];
+		bool stays = i == 0 || module->instance == hooks->loader;
 
-		if (stays && place_in_slack(search, module, ret))
+		if (stays && place_in_padding(hooks, module, ret))
 			return true;
 	}
-	for (size_t i = 0; i < search->modules->mapped.len; i++)
-		if (place_in_vdso(search->tracee, search->modules->mapped.at[i], ret))
+	for (size_t i = 0; i < hooks->process.modules->mapped.len; i++)
+		if (place_in_vdso(hooks->process.tracee, hooks->process.modules->mapped.at[i],
+				  ret))
 			return true;
 	ret->base = 0;
 	return false;
@@ -115,46 +115,44 @@ static bool is_in_reach(const struct arch *arch, const struct module *module, ta
 	return highest - lowest < arch->patch_reach;
 }
 
-static bool room_in(const struct page_search *search, const struct hook_page *page,
-		    struct slack *ret)
+static bool space_in(struct hooks *hooks, const struct hook_page *page, struct space *ret)
 {
-	*ret = (struct slack){page->base + PAGE_HEAD, page->len - PAGE_HEAD, HOME_PAGE};
-	return room_free(search->hooks, search->tracee, ret);
+	*ret = (struct space){page->base + PAGE_HEAD, page->len - PAGE_HEAD, HOST_PAGE};
+	return free_space_in(hooks, ret);
 }
 
-static struct hook_page *page_in_reach(const struct page_search *search,
-				       const struct module *module)
+static struct hook_page *page_in_reach(struct hooks *hooks, const struct module *module)
 {
-	for (size_t i = 0; i < search->hooks->pages.len; i++) {
-		struct hook_page *page = &search->hooks->pages.at[i];
+	for (size_t i = 0; i < hooks->pages.len; i++) {
+		struct hook_page *page = &hooks->pages.at[i];
 
-		if (is_in_reach(search->tracee->arch, module, page->base, page->len))
+		if (is_in_reach(hooks->process.tracee->arch, module, page->base, page->len))
 			return page;
 	}
 	return NULL;
 }
 
-int page_find(const struct page_search *search, const struct module *module, struct slack *ret,
+int page_find(struct hooks *hooks, const struct module *module, struct space *ret,
 	      struct err *err)
 {
-	struct hook_page page = {.len = page_size()}, *there = page_in_reach(search, module);
+	struct hook_page page = {.len = page_size()}, *there = page_in_reach(hooks, module);
 
-	if (there && room_in(search, there, ret))
+	if (there && space_in(hooks, there, ret))
 		return 0;
-	if (!search->tracee->arch->remote_build)
+	if (!hooks->process.tracee->arch->remote_build)
 		return err_set(err, -ENOSPC, "no room for stubs near it");
-	page.base = hole_below(search->maps, module->begin, page.len);
+	page.base = hole_below(hooks->process.maps, module->begin, page.len);
 	if (there || !page.base ||
-	    !is_in_reach(search->tracee->arch, module, page.base, page.len))
+	    !is_in_reach(hooks->process.tracee->arch, module, page.base, page.len))
 		return err_set(err, -ENOSPC,
 			       "no room for stubs near it, nor a hole for a page");
-	if (!place_find(search, &page.place))
+	if (!place_find(hooks, &page.place))
 		return err_set(err, -ENOSPC,
 			       "no room for stubs near it, nor for the code that would map a "
 			       "page for them");
-	if (!vec_push(&search->hooks->pages, page))
+	if (!vec_push(&hooks->pages, page))
 		return err_set(err, -ENOMEM, "memory is short");
-	return room_in(search, &page, ret) ? 0 : -ENOSPC;
+	return space_in(hooks, &page, ret) ? 0 : -ENOSPC;
 }
 
 /* ---- making ------------------------------------------------------------ */
@@ -167,10 +165,9 @@ static bool is_in(const struct hooks *hooks, const struct hook *hook,
 
 /* What was to be in the page. */
 static void hooks_drop_page(struct hooks *hooks, const struct hook_page *page,
-			    const struct modules *modules, const struct hook_notes *notes,
 			    const struct err *why)
 {
-	uint32_t told = HOME_PAGE;
+	uint32_t told = HOST_PAGE;
 	size_t kept = 0;
 
 	hooks->allocators = false;
@@ -178,15 +175,17 @@ static void hooks_drop_page(struct hooks *hooks, const struct hook_page *page,
 		struct hook *hook = &hooks->list.at[i];
 
 		if (!is_in(hooks, hook, page)) {
-			hooks->allocators |= hook->function->call <= CALL_FREE;
+			hooks->allocators |= function_is_allocators(hook->function);
 			hooks->list.at[kept++] = *hook;
 			continue;
 		}
 		if (hook->instance != told)
-			notes->miss(notes->arg, modules_by_instance(modules, hook->instance),
-				    NULL, "no room for stubs near it, and %s", why->text);
+			hooks->notes.miss(
+				hooks->notes.arg,
+				modules_by_instance(hooks->process.modules, hook->instance),
+				NULL, "no room for stubs near it, and %s", why->text);
 		told = hook->instance;
-		hooks->areas.at[hook->area].area.trap_pc = 0;
+		hooks->areas.at[hook->area].used = false;
 		code_deinit(&hook->code);
 	}
 	hooks->list.len = kept;
@@ -200,8 +199,7 @@ static bool is_needed(const struct hooks *hooks, const struct hook_page *page)
 	return false;
 }
 
-int pages_make(struct hooks *hooks, struct tracee *tracee, struct undo *undo,
-	       const struct modules *modules, const struct hook_notes *notes, struct err *err)
+int pages_make(struct hooks *hooks, struct err *err)
 {
 	for (size_t i = 0; i < hooks->pages.len; i++) {
 		struct hook_page *page = &hooks->pages.at[i];
@@ -209,13 +207,14 @@ int pages_make(struct hooks *hooks, struct tracee *tracee, struct undo *undo,
 
 		if (page->made || !is_needed(hooks, page))
 			continue;
-		rc = pages_map(tracee, undo, &page->place, page->base, page->len, err);
+		rc = pages_map(hooks->process.tracee, hooks->process.undo, &page->place,
+			       page->base, page->len, err);
 		if (rc == -EAGAIN)
 			return rc;
 		page->made = !rc;
 		if (!rc)
 			continue;
-		hooks_drop_page(hooks, page, modules, notes, err);
+		hooks_drop_page(hooks, page, err);
 		*page = hooks->pages.at[--hooks->pages.len];
 		i--;
 	}
@@ -238,37 +237,31 @@ static bool is_left(struct tracee *tracee, const struct mapping *mapping)
 	return !memcmp(head, arch->magic, arch->magic_len) && len == PAGE_HEAD;
 }
 
-void page_visit(struct tracee *tracee, const struct maps *maps,
-		void (*visit)(void *arg, const struct slack *slack), void *arg)
+void page_visit(const struct hook_process *process,
+		void (*visit)(void *arg, const struct space *space), void *arg)
 {
-	for (size_t i = 0; i < maps->list.len; i++) {
-		const struct mapping *mapping = &maps->list.at[i];
-		struct slack slack = {mapping->begin + PAGE_HEAD, page_size() - PAGE_HEAD,
-				      HOME_PAGE};
+	for (size_t i = 0; i < process->maps->list.len; i++) {
+		const struct mapping *mapping = &process->maps->list.at[i];
+		struct space space = {mapping->begin + PAGE_HEAD, page_size() - PAGE_HEAD,
+				      HOST_PAGE};
 
-		if (is_left(tracee, mapping))
-			visit(arg, &slack);
+		if (is_left(process->tracee, mapping))
+			visit(arg, &space);
 	}
 }
 
-struct adopting {
-	const struct page_search *search;
-	struct undo *undo;
-};
-
-static void adopt(void *arg, const struct slack *slack)
+static void adopt(void *arg, const struct space *space)
 {
-	const struct adopting *a = arg;
-	struct hook_page page = {slack->base - PAGE_HEAD, page_size(), .made = true};
+	struct hooks *hooks = arg;
+	const struct hook_process *process = &hooks->process;
+	struct hook_page page = {space->base - PAGE_HEAD, page_size(), .made = true};
 
-	place_find(a->search, &page.place);
-	if (pages_adopt(a->search->tracee, a->undo, &page.place, page.base, page.len))
-		vec_push(&a->search->hooks->pages, page);
+	place_find(hooks, &page.place);
+	if (pages_adopt(process->tracee, process->undo, &page.place, page.base, page.len))
+		vec_push(&hooks->pages, page);
 }
 
-void page_adopt(const struct page_search *search, struct undo *undo)
+void page_adopt(struct hooks *hooks)
 {
-	struct adopting adopting = {search, undo};
-
-	page_visit(search->tracee, search->maps, adopt, &adopting);
+	page_visit(&hooks->process, adopt, hooks);
 }

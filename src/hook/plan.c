@@ -3,29 +3,25 @@
  *
  * Only code that is known to be whole is displaced (code.h).  The patch of a predecessor that
  * was killed, known by where it jumps to (an area with our magic), is simply written over;
- * room that is still in use is passed over (predecessor.h wipes it when nobody is inside).
+ * space that is still in use is passed over (predecessor.h wipes it when nobody is inside).
  *
  * The target runs meanwhile, and changes: what a plan relies on goes with it (hook.code,
  * area.old, and their places), and is looked at again before it is applied.
  */
-#include "hook/plan.h"
+#include "hook/hooks.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "hook/entries.h"
+#include "hook/choice.h"
 #include "hook/free_space.h"
 #include "hook/page.h"
-#include "hook/predecessor.h"
 #include "hook/ways.h"
 
 struct planning {
 	struct hooks *hooks;
-	struct tracee *tracee;
-	const struct modules *modules;
-	const struct maps *maps;
-	const struct hook_notes *notes;
-	int signo;
+	const struct hook_process *process;
+	const struct arch *arch;
 	const char *half; /* a function that is needed, of the module that is looked through,
 			     and can't be followed */
 };
@@ -35,7 +31,7 @@ struct planning {
 static struct entries entries_of(const struct planning *p, struct module *module)
 {
 	return (struct entries){
-		.module = module, .arch = p->tracee->arch, .externals = p->hooks->externals};
+		.module = module, .arch = p->arch, .externals = p->process->externals};
 }
 
 static bool seen_before(const struct hooks *hooks, uint32_t instance)
@@ -101,10 +97,10 @@ static void hooks_drop(struct hooks *hooks, size_t first)
 /* Half an allocator would be counted wrong: rather none of it. */
 static void hooks_drop_half(struct planning *p, const struct module *module, size_t first)
 {
-	p->notes->miss(p->notes->arg, module, NULL,
-		       "without its %s the allocator would be counted wrong", p->half);
+	p->hooks->notes.miss(p->hooks->notes.arg, module, NULL,
+			     "without its %s the allocator would be counted wrong", p->half);
 	for (size_t i = p->hooks->list.len; i-- > first;)
-		if (p->hooks->list.at[i].function->call <= CALL_FREE)
+		if (function_is_allocators(p->hooks->list.at[i].function))
 			hook_drop(p->hooks, i);
 	p->half = NULL;
 }
@@ -115,10 +111,9 @@ static void hooks_drop_half(struct planning *p, const struct module *module, siz
 static int hook_read(struct planning *p, struct module *module, struct hook *hook,
 		     const struct image_symbol *symbol)
 {
-	const struct arch *arch = p->tracee->arch;
+	const struct arch *arch = p->arch;
 	size_t len = code_size(module, symbol->value, symbol->size);
-	int rc = code_read(&hook->code, p->tracee, p->modules, p->maps, module, symbol->value,
-			   symbol->thumb, len);
+	int rc = code_read(&hook->code, p->process, module, symbol->value, symbol->thumb, len);
 	uint32_t skip;
 
 	if (rc == -EFAULT) /* the process ends, or has another program */
@@ -126,11 +121,12 @@ static int hook_read(struct planning *p, struct module *module, struct hook *hoo
 	if (rc == -ENOMEM)
 		return rc;
 	if (rc) {
-		p->notes->miss(p->notes->arg, module, hook->function->name,
-			       len < arch->patch_len
-				       ? "another function begins %zu bytes behind it"
-				       : "its code of %zu bytes can't be read in its file",
-			       len);
+		p->hooks->notes.miss(
+			p->hooks->notes.arg, module, hook->function->name,
+			len < arch->patch_len
+				? "another function begins %zu bytes behind it"
+				: "its code of %zu bytes can't be read in its file",
+			len);
 		return 1;
 	}
 	skip = arch->patch_offset(hook->code.bytes, hook->code.len);
@@ -139,7 +135,7 @@ static int hook_read(struct planning *p, struct module *module, struct hook *hoo
 	hook->stub.must_stay = hook->code.breakpoint;
 	if (hook->code.whole >= skip + arch->patch_len || hook->code.whole == hook->code.len)
 		return 0;
-	p->notes->miss(p->notes->arg, module, hook->function->name, CHANGED);
+	p->hooks->notes.miss(p->hooks->notes.arg, module, hook->function->name, CHANGED);
 	code_deinit(&hook->code);
 	return 1;
 }
@@ -154,7 +150,7 @@ static int hook_add(struct planning *p, struct module *module, const struct func
 	hook.frame = frame_of(module->instance, symbol->value) | FRAME_EXACT;
 	hook.stub.thumb = symbol->thumb;
 	hook.stub.kind = function->kind;
-	hook.place = place_of_address(p->maps, hook.address);
+	hook.place = place_of_address(p->process->maps, hook.address);
 	if (hooked_before(p->hooks, hook.address))
 		return 0;
 	rc = hook_read(p, module, &hook, symbol);
@@ -184,7 +180,7 @@ static void function_missed(void *arg, const char *function, const char *reason)
 {
 	const struct finding_functions *f = arg;
 
-	f->p->notes->miss(f->p->notes->arg, f->module, function, "%s", reason);
+	f->p->hooks->notes.miss(f->p->hooks->notes.arg, f->module, function, "%s", reason);
 }
 
 static int functions_find(struct planning *p, struct module *module, bool loader,
@@ -198,7 +194,7 @@ static int functions_find(struct planning *p, struct module *module, bool loader
 	p->half = NULL;
 	entries.miss = function_missed;
 	entries.arg = &f;
-	rc = entries_for_each(&entries, loader, function_found, &f);
+	rc = choice_for_each(&entries, loader, function_found, &f);
 	if (!rc && p->half)
 		hooks_drop_half(p, module, first);
 	return rc;
@@ -208,7 +204,7 @@ static int functions_find(struct planning *p, struct module *module, bool loader
 
 /* What the stubs would cover is nobody's as long as it is as in the file; -ENOSPC: it is not.
  */
-static int area_accept(struct planning *p, const struct module *home, const struct slack *slack,
+static int area_accept(struct planning *p, const struct module *host, const struct space *space,
 		       struct hook_area *ret, struct err *err)
 {
 	uint32_t len = ret->area.len;
@@ -216,13 +212,13 @@ static int area_accept(struct planning *p, const struct module *home, const stru
 	int rc;
 
 	ret->old = calloc(1, len);
-	ret->place = place_of_address(p->maps, slack->base);
+	ret->place = place_of_address(p->process->maps, space->base);
 	if (!there || !ret->old)
 		rc = err_set(err, -ENOMEM, "memory is short");
-	else if (!home)
+	else if (!host)
 		rc = 0; /* a page of zeros */
-	else if (slack_original(home, slack, ret->old, len) ||
-		 target_read(&p->tracee->target, slack->base, there, len) ||
+	else if (padding_original(host, space, ret->old, len) ||
+		 target_read(&p->process->tracee->target, space->base, there, len) ||
 		 memcmp(there, ret->old, len))
 		rc = err_set(err, -ENOSPC, "no room for stubs near it");
 	else
@@ -239,22 +235,20 @@ static int hook_is_whole(const struct hook *hook, size_t *failed, size_t index, 
 	return err_set(err, -ENOTSUP, CHANGED);
 }
 
-/* Room in a home, or, where that is NULL, in a page of our own. */
-static int room_for(struct planning *p, const struct module *module, const struct module *home,
-		    struct slack *ret, struct err *err)
+/* Space in a host, or, where that is NULL, in a page of our own. */
+static int space_for(struct planning *p, const struct module *module, const struct module *host,
+		     struct space *ret, struct err *err)
 {
-	const struct page_search search = {p->hooks, p->tracee, p->modules, p->maps};
-
-	if (!home)
-		return page_find(&search, module, ret, err);
-	if (room_find(p->hooks, p->tracee, home, p->maps, ret))
+	if (!host)
+		return page_find(p->hooks, module, ret, err);
+	if (free_space_behind(p->hooks, host, ret))
 		return 0;
 	return err_set(err, -ENOSPC, "no room for stubs near it");
 }
 
-/* Builds the stubs of hooks [first, list.len) in one home (NULL: a page).  -ENOSPC, -ERANGE:
+/* Builds the stubs of hooks [first, list.len) in one host (NULL: a page).  -ENOSPC, -ERANGE:
  * try another; -ENOTSUP: *failed can't be hooked. */
-static int area_build(struct planning *p, struct module *module, const struct module *home,
+static int area_build(struct planning *p, struct module *module, const struct module *host,
 		      size_t first, size_t *failed, struct hook_area *ret, struct err *err)
 {
 	size_t count = p->hooks->list.len - first;
@@ -262,13 +256,13 @@ static int area_build(struct planning *p, struct module *module, const struct mo
 	struct stub stubs[64];
 	const uint8_t *code[64];
 	size_t code_len[64];
-	struct slack slack;
+	struct space space;
 	int rc;
 
 	memset(ret, 0, sizeof(*ret));
 	if (count > ARRAY_SIZE(stubs))
 		return err_set(err, -ENOSPC, "it has too many allocation functions");
-	rc = room_for(p, module, home, &slack, err);
+	rc = space_for(p, module, host, &space, err);
 	if (rc)
 		return rc;
 	for (size_t i = 0; i < count; i++) {
@@ -284,14 +278,15 @@ static int area_build(struct planning *p, struct module *module, const struct mo
 		code[i] = hooks[i].code.bytes + stubs[i].skipped;
 		code_len[i] = hooks[i].code.len - stubs[i].skipped;
 	}
-	ret->home = slack.home;
-	ret->area.base = slack.base;
-	ret->area.room = slack.room;
-	rc = p->tracee->arch->stubs_build(&ret->area, p->signo, stubs, count, code, code_len,
-					  failed, err);
+	ret->host = space.host;
+	ret->used = true;
+	ret->area.base = space.base;
+	ret->area.room = space.len;
+	rc = p->hooks->payload.build(p->hooks->payload.arg, &ret->area, stubs, count, code,
+				     code_len, failed, err);
 	if (rc)
 		return rc;
-	rc = area_accept(p, home, &slack, ret, err);
+	rc = area_accept(p, host, &space, ret, err);
 	for (size_t i = 0; !rc && i < count; i++) {
 		hooks[i].stub = stubs[i];
 		hooks[i].area = (uint32_t)p->hooks->areas.len;
@@ -300,22 +295,22 @@ static int area_build(struct planning *p, struct module *module, const struct mo
 	return rc;
 }
 
-/* Homes in order: the module itself, then modules that are never unmapped, then a page. */
+/* Hosts in order: the module itself, then modules that are never unmapped, then a page. */
 static int area_find(struct planning *p, struct module *module, size_t first, size_t *failed,
 		     struct hook_area *ret, struct err *err)
 {
 	int rc = area_build(p, module, module, first, failed, ret, err);
 
-	for (size_t i = 0; i < p->modules->mapped.len && (rc == -ENOSPC || rc == -ERANGE);
-	     i++) {
-		struct module *home = p->modules->mapped.at[i];
-		bool stays = (i == 0 || home->instance == p->hooks->loader) &&
-			     entries_are_of(home, p->tracee->arch);
+	for (size_t i = 0;
+	     i < p->process->modules->mapped.len && (rc == -ENOSPC || rc == -ERANGE); i++) {
+		struct module *host = p->process->modules->mapped.at[i];
+		bool stays = (i == 0 || host->instance == p->hooks->loader) &&
+			     entries_are_of(host, p->arch);
 
 		free(ret->old);
 		ret->old = NULL;
-		if (stays && home != module)
-			rc = area_build(p, module, home, first, failed, ret, err);
+		if (stays && host != module)
+			rc = area_build(p, module, host, first, failed, ret, err);
 	}
 	if (rc == -ENOSPC || rc == -ERANGE) {
 		free(ret->old);
@@ -325,7 +320,7 @@ static int area_find(struct planning *p, struct module *module, size_t first, si
 	return rc;
 }
 
-/* Where room is scarce, what nothing is counted by goes first. */
+/* Where space is scarce, what nothing is counted by goes first. */
 static bool ptrace_drop(struct planning *p, size_t first)
 {
 	for (size_t i = first; i < p->hooks->list.len; i++) {
@@ -347,7 +342,7 @@ static int module_build(struct planning *p, struct module *module, size_t first,
 		int rc = area_find(p, module, first, &failed, &area, err);
 
 		if (rc == 0)
-			rc = ways_check(p->tracee, module, p->hooks->list.at + first,
+			rc = ways_check(p->process->tracee, module, p->hooks->list.at + first,
 					p->hooks->list.len - first, &failed, err);
 		if (rc == 0) {
 			if (vec_push(&p->hooks->areas, area))
@@ -356,9 +351,9 @@ static int module_build(struct planning *p, struct module *module, size_t first,
 		}
 		free(area.old);
 		if (rc == -ENOTSUP) {
-			p->notes->miss(p->notes->arg, module,
-				       p->hooks->list.at[first + failed].function->name, "%s",
-				       err->text);
+			p->hooks->notes.miss(p->hooks->notes.arg, module,
+					     p->hooks->list.at[first + failed].function->name,
+					     "%s", err->text);
 			if (is_needed(p->hooks->list.at[first + failed].function))
 				p->half = p->hooks->list.at[first + failed].function->name;
 			hook_drop(p->hooks, first + failed);
@@ -370,7 +365,7 @@ static int module_build(struct planning *p, struct module *module, size_t first,
 			return rc;
 		if (ptrace_drop(p, first))
 			continue;
-		p->notes->miss(p->notes->arg, module, NULL, "%s", err->text);
+		p->hooks->notes.miss(p->hooks->notes.arg, module, NULL, "%s", err->text);
 		hooks_drop(p->hooks, first);
 	}
 	return 0;
@@ -388,16 +383,15 @@ static bool is_r_debug(void *arg, const struct image_symbol *symbol)
 
 static void loader_find(struct planning *p)
 {
-	struct module *loader = modules_by_instance(p->modules, p->hooks->loader);
+	struct module *loader = modules_by_instance(p->process->modules, p->hooks->loader);
 	uint64_t r_debug = 0;
 
-	if (!loader || !entries_are_of(loader, p->tracee->arch) || p->hooks->loader_state)
+	if (!loader || !entries_are_of(loader, p->arch) || p->hooks->loader_state)
 		return;
 	image_for_each_symbol(loader->image, is_r_debug, &r_debug);
 	/* struct r_debug { int version; ptr map; ptr brk; int state; ... }: <link.h> */
 	if (r_debug)
-		p->hooks->loader_state =
-			loader->bias + r_debug + 3u * p->tracee->arch->word_size;
+		p->hooks->loader_state = loader->bias + r_debug + 3u * p->arch->word_size;
 }
 
 static int module_plan(struct planning *p, struct module *module, enum hook_scope scope,
@@ -422,11 +416,10 @@ static int module_plan(struct planning *p, struct module *module, enum hook_scop
 	return rc ? rc : module_build(p, module, first, err);
 }
 
-int hooks_plan(struct hooks *hooks, struct tracee *tracee, const struct modules *modules,
-	       const struct maps *maps, enum hook_scope scope, const struct hook_notes *notes,
-	       size_t *planned, struct err *err)
+int hooks_plan(struct hooks *hooks, enum hook_scope scope, size_t *planned, struct err *err)
 {
-	struct planning p = {hooks, tracee, modules, maps, notes, hooks->signo, NULL};
+	const struct modules *modules = hooks->process.modules;
+	struct planning p = {hooks, &hooks->process, hooks->process.tracee->arch, NULL};
 
 	loader_find(&p);
 	for (size_t i = 0; i < modules->mapped.len; i++) {
@@ -438,7 +431,7 @@ int hooks_plan(struct hooks *hooks, struct tracee *tracee, const struct modules 
 	hooks->allocators = false;
 	for (size_t i = 0; i < hooks->list.len; i++) {
 		*planned += !hooks->list.at[i].applied;
-		hooks->allocators |= hooks->list.at[i].function->call <= CALL_FREE;
+		hooks->allocators |= function_is_allocators(hooks->list.at[i].function);
 	}
 	return 0;
 }

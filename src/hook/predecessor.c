@@ -1,7 +1,7 @@
 /*
  * Cleaning up after predecessors.
  *
- * An area of stubs has a header (arch.h) at a multiple of 16 bytes in a module's slack.
+ * An area of stubs has a header (arch.h) at a multiple of 16 bytes behind a module's text.
  * What leads there is found without any names, which may be ours no more (a predecessor
  * was told of functions by memtrace-fs, or knew others):
  *
@@ -22,13 +22,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/vec.h"
+#include "hook/area.h"
 #include "hook/entries.h"
 #include "hook/page.h"
 #include "tracer/inside.h"
 
 enum {
-	ALIGN = 16,
-	HEAD = 16,
 	RANGES = 64,
 	TRIES = 100,
 	PAUSE_NS = 2000000,
@@ -37,40 +37,21 @@ enum {
 	PAGE = 4096,	   /* no page is smaller */
 };
 
-void predecessor_visit(struct tracee *tracee, const struct slack *slack,
-		       bool (*visit)(void *arg, taddr_t begin, taddr_t end), void *arg)
-{
-	const struct arch *arch = tracee->arch;
-	uint8_t *bytes = malloc(slack->room);
-	uint32_t len;
-
-	for (uint32_t at = 0; bytes && at + HEAD <= slack->room; at += ALIGN) {
-		if (at == 0 && target_read(&tracee->target, slack->base, bytes, slack->room))
-			break;
-		memcpy(&len, bytes + at + arch->magic_len, sizeof(len));
-		if (memcmp(bytes + at, arch->magic, arch->magic_len) || len < HEAD ||
-		    len > slack->room - at)
-			continue;
-		if (visit(arg, slack->base + at, slack->base + at + len))
-			break;
-	}
-	free(bytes);
-}
-
 struct patch { /* of a predecessor */
 	taddr_t at;
 	uint8_t original[PATCH]; /* by the file */
 };
 
 struct predecessor {
+	const struct hook_process *process;
 	struct tracee *tracee;
 	const struct modules *modules;
 	const struct maps *maps;
 	struct inside_range ranges[RANGES]; /* of areas; begin - 1, as a header is no target */
-	uint32_t homes[RANGES];
+	uint32_t hosts[RANGES];
 	bool held[RANGES]; /* something leads there that can't be put back */
 	size_t count;
-	uint32_t home;
+	uint32_t host;
 	VEC(struct patch) patches;
 };
 
@@ -83,32 +64,32 @@ static bool area_note(void *arg, taddr_t begin, taddr_t end)
 
 	if (target_read(&h->tracee->target, begin + UNDO_HELD_AT, &held, sizeof(held)))
 		held = 1;
-	h->homes[h->count] = h->home;
+	h->hosts[h->count] = h->host;
 	h->held[h->count] = held != 0;
 	h->ranges[h->count++] = (struct inside_range){begin - 1, end};
 	return h->count == RANGES;
 }
 
-static void page_note(void *arg, const struct slack *slack)
+static void page_note(void *arg, const struct space *space)
 {
 	struct predecessor *h = arg;
 
-	h->home = HOME_PAGE;
+	h->host = HOST_PAGE;
 	if (h->count < RANGES)
-		predecessor_visit(h->tracee, slack, area_note, h);
+		area_visit(h->tracee, space, area_note, h);
 }
 
 static void areas_find(struct predecessor *h)
 {
-	page_visit(h->tracee, h->maps, page_note, h);
+	page_visit(h->process, page_note, h);
 	for (size_t i = 0; i < h->modules->mapped.len && h->count < RANGES; i++) {
-		struct slack slack;
+		struct space space;
 
-		if (!page_vdso_place(h->modules->mapped.at[i], &slack) &&
-		    !slack_of(h->modules->mapped.at[i], h->maps, &slack))
+		if (!page_vdso_place(h->modules->mapped.at[i], &space) &&
+		    !padding_of(h->modules->mapped.at[i], h->maps, &space))
 			continue;
-		h->home = slack.home;
-		predecessor_visit(h->tracee, &slack, area_note, h);
+		h->host = space.host;
+		area_visit(h->tracee, &space, area_note, h);
 	}
 }
 
@@ -142,14 +123,14 @@ static size_t area_named(const struct predecessor *h, const uint8_t *bytes)
 
 static void area_wipe(const struct predecessor *h, size_t i)
 {
-	struct slack slack = {.base = h->ranges[i].begin + 1, .home = h->homes[i]};
-	size_t len = (size_t)(h->ranges[i].end - slack.base);
-	const struct module *home = modules_by_instance(h->modules, slack.home);
+	struct space space = {.base = h->ranges[i].begin + 1, .host = h->hosts[i]};
+	size_t len = (size_t)(h->ranges[i].end - space.base);
+	const struct module *host = modules_by_instance(h->modules, space.host);
 	uint8_t *original = calloc(1, len); /* zeros, in a page of ours */
 
-	if (original && (slack.home == HOME_PAGE ||
-			 (home && slack_original(home, &slack, original, len) == 0)))
-		target_write(&h->tracee->target, slack.base, original, len);
+	if (original && (space.host == HOST_PAGE ||
+			 (host && padding_original(host, &space, original, len) == 0)))
+		target_write(&h->tracee->target, space.base, original, len);
 	free(original);
 }
 
@@ -169,7 +150,7 @@ static size_t areas_wipe(struct predecessor *h)
 		waiting += !h->held[i];
 		h->ranges[kept] = h->ranges[i];
 		h->held[kept] = h->held[i];
-		h->homes[kept++] = h->homes[i];
+		h->hosts[kept++] = h->hosts[i];
 	}
 	h->count = kept;
 	return waiting;
@@ -325,11 +306,19 @@ static void patches_restore(struct predecessor *h)
 
 /* ---- all --------------------------------------------------------------- */
 
-int predecessor_clear(struct tracee *tracee, const struct modules *modules,
-		      const struct maps *maps, void (*handle)(void *arg, struct stop *stop),
-		      void *arg, bool *left, struct err *err)
+static struct predecessor predecessor_of(const struct hook_process *process)
 {
-	struct predecessor h = {.tracee = tracee, .modules = modules, .maps = maps};
+	return (struct predecessor){.process = process,
+				    .tracee = process->tracee,
+				    .modules = process->modules,
+				    .maps = process->maps};
+}
+
+int predecessor_clear(const struct hook_process *process,
+		      void (*handle)(void *arg, struct stop *stop), void *arg, bool *left,
+		      struct err *err)
+{
+	struct predecessor h = predecessor_of(process);
 	size_t waiting;
 	int rc = 0;
 
@@ -341,24 +330,23 @@ int predecessor_clear(struct tracee *tracee, const struct modules *modules,
 
 		if (tries)
 			nanosleep(&pause, NULL);
-		if (inside_fetch(tracee) == -ETIMEDOUT)
+		if (inside_fetch(h.tracee) == -ETIMEDOUT)
 			break;
-		rc = tracee_stop(tracee, handle, arg, err);
+		rc = tracee_stop(h.tracee, handle, arg, err);
 		if (rc)
 			break;
 		patches_restore(&h);
 		waiting = areas_wipe(&h);
-		tracee_resume(tracee);
+		tracee_resume(h.tracee);
 	}
 	*left = h.count != 0;
 	vec_deinit(&h.patches);
 	return rc;
 }
 
-bool predecessor_wipe(struct tracee *tracee, const struct modules *modules,
-		      const struct maps *maps)
+bool predecessor_wipe(const struct hook_process *process)
 {
-	struct predecessor h = {.tracee = tracee, .modules = modules, .maps = maps};
+	struct predecessor h = predecessor_of(process);
 	bool stays;
 
 	areas_find(&h);

@@ -5,7 +5,7 @@
  * memtrace is no more.  Two kinds of change:
  *
  *   patch  a few bytes of a function's entry.  Undone = the old bytes are back.
- *   area   stubs in a module's slack.  Undone in two steps: `disarm` makes the trap
+ *   area   stubs behind a module's text.  Undone in two steps: `disarm` makes the trap
  *          return at once, so that threads inside go on and leave; `wipe` puts the
  *          old bytes back, once no thread can be inside or return there.
  *   page   memory that the process was made to map for stubs; pages.h unmaps it, when it

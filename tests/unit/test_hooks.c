@@ -16,9 +16,9 @@
 #include <link.h>
 #include <sys/auxv.h>
 
+#include "capture/traps.h"
 #include "child_case.h"
-#include "hook/hooks.h"
-#include "hook/plan.h"
+#include "hook/padding.h"
 #include "hook/predecessor.h"
 #include "tracer/hide.h"
 #include "tracer/inside.h"
@@ -29,9 +29,9 @@ struct fixture {
 	struct maps maps;
 	struct modules modules;
 	struct hooks hooks;
+	struct traps traps;
 	struct externals externals; /* none */
 	struct undo *undo;
-	struct hook_notes notes;
 	size_t planned;
 	char warnings[4096], steps[8192];
 	uint8_t *before; /* the executable bytes of libc, the loader and this program */
@@ -128,7 +128,11 @@ static int start(void **state)
 	child_hear(&f.child);
 	child_wait_for_call(f.child.pid, CHILD_IDLE_CALL);
 	f.undo = undo_create();
-	f.notes = (struct hook_notes){on_step, on_miss, &f};
+	f.hooks.notes = (struct hook_notes){on_step, on_miss, &f};
+	f.hooks.process =
+		(struct hook_process){&f.tracee, f.undo, &f.modules, &f.maps, &f.externals};
+	f.traps = (struct traps){.hooks = &f.hooks, .signo = SIGURG};
+	f.hooks.payload = traps_payload(&f.traps);
 	modules_init(&f.modules, NULL);
 	failed = tracee_attach(&f.tracee, f.child.pid, &err) ||
 		 tracee_stop(&f.tracee, go_on, &f.tracee, &err) ||
@@ -137,8 +141,6 @@ static int start(void **state)
 				&err);
 	if (failed)
 		fail_msg("%s", err.text);
-	f.hooks.signo = SIGURG;
-	f.hooks.externals = &f.externals;
 	f.before = exec_read(&f, &f.before_len);
 	*state = &f;
 	return 0;
@@ -165,8 +167,7 @@ static void plan(struct fixture *f, enum hook_scope scope)
 	struct err err = {0};
 
 	f->hooks.loader = loader ? loader->instance : 0;
-	if (hooks_plan(&f->hooks, &f->tracee, &f->modules, &f->maps, scope, &f->notes,
-		       &f->planned, &err))
+	if (hooks_plan(&f->hooks, scope, &f->planned, &err))
 		fail_msg("%s", err.text);
 }
 
@@ -174,7 +175,7 @@ static void apply(struct fixture *f)
 {
 	struct err err = {0};
 
-	if (hooks_apply(&f->hooks, &f->tracee, f->undo, &f->modules, &f->notes, &err))
+	if (hooks_apply(&f->hooks, &err))
 		fail_msg("%s", err.text);
 }
 
@@ -227,7 +228,7 @@ static void put_back(struct fixture *f)
 	assert_int_equal(undo_run(f->undo, &f->tracee.target), 0);
 	assert_false(inside_any(&f->tracee, f->undo));
 	assert_int_equal(undo_wipe(f->undo, &f->tracee.target), 0);
-	predecessor_wipe(&f->tracee, &f->modules, &f->maps);
+	predecessor_wipe(&f->hooks.process);
 	assert_untouched(f);
 }
 
@@ -236,7 +237,7 @@ static void put_back(struct fixture *f)
 static void the_table_of_names(void **state)
 {
 	size_t count;
-	const struct function *functions = hooks_functions(false, &count);
+	const struct function *functions = functions_table(false, &count);
 
 	(void)state;
 	assert_true(count > 12);
@@ -255,7 +256,7 @@ static void the_table_of_names(void **state)
 		if (functions[i].call == CALL_REALLOC || functions[i].call == CALL_REALLOCARRAY)
 			assert_int_equal(functions[i].kind, STUB_BOTH);
 	}
-	functions = hooks_functions(true, &count);
+	functions = functions_table(true, &count);
 	assert_int_equal(count, 1);
 	assert_string_equal(functions[0].name, "_dl_debug_state");
 }
@@ -351,8 +352,8 @@ static void what_applying_writes(void **state)
 		assert_memory_equal(bytes, area->bytes, area->len);
 		assert_memory_equal(bytes, arch->magic, arch->magic_len);
 		assert_true(undo_covers(f->undo, area->base + area->len - 1));
-		assert_int_equal(hooks_trap_signal(&f->hooks, area->trap_pc), SIGURG);
-		assert_int_equal(hooks_trap_signal(&f->hooks, area->trap_pc + 1), 0);
+		assert_int_equal(traps_signal_at(&f->traps, area->trap_pc), SIGURG);
+		assert_int_equal(traps_signal_at(&f->traps, area->trap_pc + 1), 0);
 		assert_ptr_equal(hooks_area_at(&f->hooks, area->base), area);
 		assert_ptr_equal(hooks_area_at(&f->hooks, area->base + area->len - 1), area);
 		assert_ptr_not_equal(hooks_area_at(&f->hooks, area->base + area->len), area);
@@ -372,12 +373,12 @@ static void what_applying_writes(void **state)
 		assert_ptr_equal(hooks_by_stub(&f->hooks, hook->stub.copy), hook);
 		if (hook->stub.trap_entry) {
 			assert_ptr_equal(
-				hooks_by_site(&f->hooks, hook->stub.trap_entry, &entry), hook);
+				traps_hook_at(&f->traps, hook->stub.trap_entry, &entry), hook);
 			assert_true(entry);
 		}
 		if (hook->stub.trap_return) {
 			assert_ptr_equal(
-				hooks_by_site(&f->hooks, hook->stub.trap_return, &entry), hook);
+				traps_hook_at(&f->traps, hook->stub.trap_return, &entry), hook);
 			assert_false(entry);
 		}
 	}
@@ -462,9 +463,7 @@ static void changed_since_it_was_planned(void **state)
 		assert_int_equal(target_read(&f->tracee.target, places[i], &before, 1), 0);
 		byte = before ^ 0xff;
 		assert_int_equal(target_write(&f->tracee.target, places[i], &byte, 1), 0);
-		assert_int_equal(hooks_apply(&f->hooks, &f->tracee, f->undo, &f->modules,
-					     &f->notes, &err),
-				 -ESTALE);
+		assert_int_equal(hooks_apply(&f->hooks, &err), -ESTALE);
 		assert_int_equal(target_write(&f->tracee.target, places[i], &before, 1), 0);
 		assert_untouched(f);
 	}
@@ -499,7 +498,7 @@ static void another_hook_over_ours(void **state)
 	assert_int_equal(undo_wipe(f->undo, &f->tracee.target), 0);
 	hooks_clear(&f->hooks);
 	undo_clear(f->undo);
-	predecessor_wipe(&f->tracee, &f->modules, &f->maps);
+	predecessor_wipe(&f->hooks.process);
 	/* Both are there, the stubs without effect. */
 	assert_int_equal(target_read(&f->tracee.target, at, bytes, f->tracee.arch->patch_len),
 			 0);
@@ -518,7 +517,7 @@ static void what_a_predecessor_left(void **state)
 	size_t count, areas;
 
 #ifdef __SANITIZE_ADDRESS__
-	skip(); /* its library has too little slack for the stubs of three lives */
+	skip(); /* its library has too little padding for the stubs of three lives */
 #endif
 
 	for (int life = 0; life < 3; life++) {
@@ -594,7 +593,7 @@ static void what_nobody_can_name(void **state)
 	struct fixture *f = *state;
 
 	hook_nameless(f);
-	predecessor_wipe(&f->tracee, &f->modules, &f->maps);
+	predecessor_wipe(&f->hooks.process);
 	assert_untouched(f);
 }
 
@@ -643,7 +642,7 @@ static void a_patch_across_two_pieces(void **state)
 	distance = (uint32_t)(entry - at - sizeof(jump));
 	memcpy(jump + 1, &distance, sizeof(distance));
 	assert_int_equal(target_write(&f->tracee.target, at, jump, sizeof(jump)), 0);
-	predecessor_wipe(&f->tracee, &f->modules, &f->maps);
+	predecessor_wipe(&f->hooks.process);
 	assert_untouched(f);
 }
 
@@ -656,16 +655,16 @@ static void what_nobody_can_put_back(void **state)
 	hook_nameless(f);
 	assert_true(stub_read(f, before));
 	module->file->open = false;
-	predecessor_wipe(&f->tracee, &f->modules, &f->maps);
+	predecessor_wipe(&f->hooks.process);
 	module->file->open = true;
 	assert_true(stub_read(f, after));
 	assert_memory_equal(before, after, sizeof(before));
-	predecessor_wipe(&f->tracee, &f->modules, &f->maps);
+	predecessor_wipe(&f->hooks.process);
 	assert_false(stub_read(f, after));
 	assert_untouched(f);
 }
 
-/* Bytes by which a part of a slack looks like a predecessor's stubs. */
+/* Bytes by which a part of the free space looks like a predecessor's stubs. */
 static void occupy(struct fixture *f, taddr_t begin, uint32_t len)
 {
 	const struct arch *arch = f->tracee.arch;
@@ -676,26 +675,26 @@ static void occupy(struct fixture *f, taddr_t begin, uint32_t len)
 	assert_int_equal(target_write(&f->tracee.target, begin, head, sizeof(head)), 0);
 }
 
-static struct slack slack_around(struct fixture *f, taddr_t address)
+static struct space padding_around(struct fixture *f, taddr_t address)
 {
 	const struct module *module = modules_find(&f->modules, address);
-	struct slack slack;
+	struct space space;
 
 	assert_non_null(module);
-	assert_true(slack_of(module, &f->maps, &slack));
-	return slack;
+	assert_true(padding_of(module, &f->maps, &space));
+	return space;
 }
 
 /* Of what is free between leftovers the largest part is used. */
 static void the_largest_free_room(void **state)
 {
 	struct fixture *f = *state;
-	struct slack slack = slack_around(f, libc_address("malloc"));
-	uint32_t middle = slack.room / 4 & ~15u, end = (slack.room & ~15u) - 32;
-	taddr_t base = slack.base;
+	struct space space = padding_around(f, libc_address("malloc"));
+	uint32_t middle = space.len / 4 & ~15u, end = (space.len & ~15u) - 32;
+	taddr_t base = space.base;
 
 	plan(f, HOOK_ALL);
-	if (slack.room < 3 * area_of(f, "malloc")->area.len)
+	if (space.len < 3 * area_of(f, "malloc")->area.len)
 		skip(); /* Debian 11's libc has 212 bytes */
 	hooks_clear(&f->hooks);
 	occupy(f, base + end, 32);
@@ -715,25 +714,25 @@ static void the_largest_free_room(void **state)
 	put_back(f);
 }
 
-/* libc's own slack and the program's are in use: its stubs go beside the loader's. */
+/* libc's own padding and the program's are in use: its stubs go beside the loader's. */
 static void beside_an_area_of_ours(struct fixture *f, bool applied)
 {
-	struct slack libc = slack_around(f, libc_address("malloc"));
-	struct slack program = slack_around(f, (taddr_t)(uintptr_t)beside_an_area_of_ours);
+	struct space libc = padding_around(f, libc_address("malloc"));
+	struct space program = padding_around(f, (taddr_t)(uintptr_t)beside_an_area_of_ours);
 	const struct hook_area *first, *second;
 
 	plan(f, HOOK_LOADER);
 	assert_int_equal(f->hooks.areas.len, 1);
 	if (applied)
 		apply(f);
-	occupy(f, libc.base, libc.room);
-	occupy(f, program.base, program.room);
+	occupy(f, libc.base, libc.len);
+	occupy(f, program.base, program.len);
 	plan(f, HOOK_ALL);
 	first = &f->hooks.areas.at[0];
 	second = area_of(f, "malloc");
 	assert_string_equal(f->warnings, "");
-	assert_int_equal(first->home, f->hooks.loader);
-	assert_int_equal(second->home, f->hooks.loader);
+	assert_int_equal(first->host, f->hooks.loader);
+	assert_int_equal(second->host, f->hooks.loader);
 	assert_true(second->area.base == ((first->area.base + first->area.len + 15) & ~15ull));
 	areas_are_apart(f);
 	apply(f);
@@ -760,16 +759,16 @@ static void modules_that_are_gone(void **state)
 	plan(f, HOOK_ALL);
 	apply(f);
 	for (size_t i = 0; i < f->hooks.areas.len; i++)
-		if (f->hooks.areas.at[i].home == libc->instance)
+		if (f->hooks.areas.at[i].host == libc->instance)
 			trap = f->hooks.areas.at[i].area.trap_pc;
 	if (!trap)
 		skip(); /* its stubs had to go elsewhere */
 	patches = f->undo->patch_count;
 	libc->mapped = false;
-	hooks_forget_unmapped(&f->hooks, f->undo, &f->modules);
+	hooks_forget_unmapped(&f->hooks);
 	assert_null(find(f, "malloc"));
 	assert_true(has_loader_hook(f));
-	assert_int_equal(hooks_trap_signal(&f->hooks, trap), 0);
+	assert_int_equal(traps_signal_at(&f->traps, trap), 0);
 	assert_null(hooks_area_at(&f->hooks, trap));
 	assert_false(undo_covers(f->undo, trap));
 	for (size_t i = 0; i < f->undo->patch_count; i++)
@@ -793,18 +792,18 @@ static void another_signal(void **state)
 	plan(f, HOOK_ALL);
 	apply(f);
 	area = &f->hooks.areas.at[0].area;
-	assert_int_equal(hooks_resign(&f->hooks, &f->tracee, SIGWINCH, &err), 0);
-	assert_int_equal(hooks_trap_signal(&f->hooks, area->trap_pc), SIGWINCH);
+	assert_int_equal(traps_change_signal(&f->traps, SIGWINCH, &err), 0);
+	assert_int_equal(traps_signal_at(&f->traps, area->trap_pc), SIGWINCH);
 	assert_int_equal(target_read(&f->tracee.target, area->base, bytes, area->len), 0);
 	assert_memory_equal(bytes, area->bytes, area->len);
 	if (f->tracee.arch->trap_harden) {
-		assert_int_equal(hooks_harden(&f->hooks, &f->tracee, f->undo, &err), 0);
-		assert_int_equal(hooks_trap_signal(&f->hooks, area->hard_pc), SIGTRAP);
+		assert_int_equal(traps_harden(&f->traps, &err), 0);
+		assert_int_equal(traps_signal_at(&f->traps, area->hard_pc), SIGTRAP);
 		assert_int_equal(target_read(&f->tracee.target, area->base, bytes, area->len),
 				 0);
 		assert_memory_not_equal(bytes, area->bytes, area->len);
 	} else {
-		assert_int_equal(hooks_harden(&f->hooks, &f->tracee, f->undo, &err), -ENOTSUP);
+		assert_int_equal(traps_harden(&f->traps, &err), -ENOTSUP);
 	}
 	assert_int_equal(undo_run(f->undo, &f->tracee.target), 0);
 	assert_int_equal(undo_wipe(f->undo, &f->tracee.target), 0);
@@ -837,14 +836,14 @@ static void a_signal_that_is_being_sent(void **state)
 	home = regs_read(arch, thread_regs(&f->tracee, thread), arch->reg_pc);
 	for (taddr_t pc = area->trap + 1; pc < area->trap_pc; pc++) {
 		stands_at(f, pc);
-		assert_int_equal(hooks_resign(&f->hooks, &f->tracee, SIGWINCH, &err), -EAGAIN);
+		assert_int_equal(traps_change_signal(&f->traps, SIGWINCH, &err), -EAGAIN);
 	}
-	assert_int_equal(f->hooks.signo, SIGURG);
+	assert_int_equal(f->traps.signo, SIGURG);
 	assert_int_equal(target_read(&f->tracee.target, area->base, bytes, area->len), 0);
 	assert_memory_equal(bytes, area->bytes, area->len);
 	for (int sent = 0; sent < 2; sent++) { /* not begun yet, and sent */
 		stands_at(f, sent ? area->trap_pc : area->trap);
-		assert_int_equal(hooks_resign(&f->hooks, &f->tracee, SIGWINCH, &err), 0);
+		assert_int_equal(traps_change_signal(&f->traps, SIGWINCH, &err), 0);
 	}
 	stands_at(f, home);
 	assert_int_equal(undo_run(f->undo, &f->tracee.target), 0);

@@ -59,23 +59,23 @@ static void of_this_process(void **state)
 	for (size_t i = 0; i < f->modules.mapped.len; i++) {
 		const struct module *module = f->modules.mapped.at[i];
 		const struct mapping *mapping;
-		struct slack slack;
+		struct space space;
 		uint8_t *old;
 
-		if (!slack_of(module, &f->maps, &slack))
+		if (!padding_of(module, &f->maps, &space))
 			continue;
 		found++;
-		mapping = maps_find(&f->maps, slack.base);
+		mapping = maps_find(&f->maps, space.base);
 		assert_non_null(mapping);
 		assert_true(mapping->exec && !mapping->write);
-		assert_int_equal(slack.base % 16, 0);
-		assert_true(slack.room > 0 && slack.room < 65536);
-		assert_true(slack.base + slack.room == mapping->end);
-		assert_int_equal(slack.home, module->instance);
+		assert_int_equal(space.base % 16, 0);
+		assert_true(space.len > 0 && space.len < 65536);
+		assert_true(space.base + space.len == mapping->end);
+		assert_int_equal(space.host, module->instance);
 		assert_false(module->vdso);
-		old = malloc(slack.room);
-		assert_int_equal(slack_original(module, &slack, old, slack.room), 0);
-		assert_memory_equal((const void *)(uintptr_t)slack.base, old, slack.room);
+		old = malloc(space.len);
+		assert_int_equal(padding_original(module, &space, old, space.len), 0);
+		assert_memory_equal((const void *)(uintptr_t)space.base, old, space.len);
 		free(old);
 	}
 	assert_true(found >= 2); /* this program, and libc at least */
@@ -84,11 +84,11 @@ static void of_this_process(void **state)
 static void none_in_the_vdso(void **state)
 {
 	struct fixture *f = *state;
-	struct slack slack;
+	struct space space;
 
 	for (size_t i = 0; i < f->modules.mapped.len; i++)
 		if (f->modules.mapped.at[i]->vdso)
-			assert_false(slack_of(f->modules.mapped.at[i], &f->maps, &slack));
+			assert_false(padding_of(f->modules.mapped.at[i], &f->maps, &space));
 }
 
 static void none_without_a_mapping(void **state)
@@ -96,15 +96,15 @@ static void none_without_a_mapping(void **state)
 	struct fixture *f = *state;
 	struct module module = *module_of(f, (const void *)(uintptr_t)setup);
 	struct maps nothing = {.text = NULL};
-	struct slack slack;
+	struct space space;
 
-	assert_true(slack_of(&module, &f->maps, &slack));
-	assert_false(slack_of(&module, &nothing, &slack));
+	assert_true(padding_of(&module, &f->maps, &space));
+	assert_false(padding_of(&module, &nothing, &space));
 	module.mapped = false;
-	assert_false(slack_of(&module, &f->maps, &slack));
+	assert_false(padding_of(&module, &f->maps, &space));
 	module.mapped = true;
 	module.image = NULL;
-	assert_false(slack_of(&module, &f->maps, &slack));
+	assert_false(padding_of(&module, &f->maps, &space));
 }
 
 /* ---- made-up ones --------------------------------------------------------------- */
@@ -164,93 +164,93 @@ static void unmake(struct made *m)
 #define DATA	     "40000000-40001000 rw-p 00000000 08:01 5 /lib/x.so\n"
 #define CODE(rights) DATA "40001000-40002000 " rights " 00001000 08:01 5 /lib/x.so\n"
 
-static bool has_slack(uint64_t file_size, uint64_t mem_size, const char *maps,
-		      struct slack *slack)
+static bool has_padding(uint64_t file_size, uint64_t mem_size, const char *maps,
+			struct space *space)
 {
 	struct made m;
 	bool found;
 
 	make(&m, file_size, mem_size, maps);
-	found = slack_of(&m.module, &m.maps, slack);
+	found = padding_of(&m.module, &m.maps, space);
 	unmake(&m);
 	return found;
 }
 
 static void its_place_and_size(void **state)
 {
-	struct slack slack;
+	struct space space;
 
 	(void)state;
-	assert_true(has_slack(0x7f1, 0x7f1, CODE("r-xp"), &slack));
-	assert_int_equal(slack.base, 0x40001800); /* from 0x...7f1 up to 16 */
-	assert_int_equal(slack.room, 0x800);
-	assert_int_equal(slack.home, 7);
-	assert_true(has_slack(0x800, 0x800, CODE("r-xp"), &slack));
-	assert_int_equal(slack.base, 0x40001800);
-	assert_true(has_slack(0x800, 0x800, CODE("--xp"), &slack));
+	assert_true(has_padding(0x7f1, 0x7f1, CODE("r-xp"), &space));
+	assert_int_equal(space.base, 0x40001800); /* from 0x...7f1 up to 16 */
+	assert_int_equal(space.len, 0x800);
+	assert_int_equal(space.host, 7);
+	assert_true(has_padding(0x800, 0x800, CODE("r-xp"), &space));
+	assert_int_equal(space.base, 0x40001800);
+	assert_true(has_padding(0x800, 0x800, CODE("--xp"), &space));
 	/* 16 bytes are some, the page's last 15 are none. */
-	assert_true(has_slack(0xff0, 0xff0, CODE("r-xp"), &slack));
-	assert_int_equal(slack.room, 16);
-	assert_false(has_slack(0xff1, 0xff1, CODE("r-xp"), &slack));
-	assert_false(has_slack(0x1000, 0x1000, CODE("r-xp"), &slack));
+	assert_true(has_padding(0xff0, 0xff0, CODE("r-xp"), &space));
+	assert_int_equal(space.len, 16);
+	assert_false(has_padding(0xff1, 0xff1, CODE("r-xp"), &space));
+	assert_false(has_padding(0x1000, 0x1000, CODE("r-xp"), &space));
 }
 
 static void not_in_memory_that_others_use(void **state)
 {
-	struct slack slack;
+	struct space space;
 
 	(void)state;
-	assert_false(has_slack(0x800, 0x800, CODE("rwxp"), &slack)); /* musl's malloc */
-	assert_false(has_slack(0x800, 0x800, CODE("r-xs"), &slack));
-	assert_false(has_slack(0x800, 0x800, CODE("r--p"), &slack));
-	assert_false(has_slack(0x800, 0x900, CODE("r-xp"), &slack)); /* .bss */
-	assert_false(has_slack(0x800, 0x800, DATA, &slack));	     /* not mapped */
+	assert_false(has_padding(0x800, 0x800, CODE("rwxp"), &space)); /* musl's malloc */
+	assert_false(has_padding(0x800, 0x800, CODE("r-xs"), &space));
+	assert_false(has_padding(0x800, 0x800, CODE("r--p"), &space));
+	assert_false(has_padding(0x800, 0x900, CODE("r-xp"), &space)); /* .bss */
+	assert_false(has_padding(0x800, 0x800, DATA, &space));	       /* not mapped */
 	/* Further away than any page ends: mapped by somebody else. */
-	assert_false(has_slack(0x800, 0x800,
-			       DATA "40001000-40020000 r-xp 00001000 08:01 5 /lib/x.so\n",
-			       &slack));
-	assert_true(has_slack(0x800, 0x800,
-			      DATA "40001000-40011000 r-xp 00001000 08:01 5 /lib/x.so\n",
-			      &slack));
-	assert_int_equal(slack.room, 0xf800);
+	assert_false(has_padding(0x800, 0x800,
+				 DATA "40001000-40020000 r-xp 00001000 08:01 5 /lib/x.so\n",
+				 &space));
+	assert_true(has_padding(0x800, 0x800,
+				DATA "40001000-40011000 r-xp 00001000 08:01 5 /lib/x.so\n",
+				&space));
+	assert_int_equal(space.len, 0xf800);
 }
 
 /* Two segments that are mapped alike, side by side, are one mapping. */
 static void not_in_another_segment(void **state)
 {
-	struct slack slack;
+	struct space space;
 
 	(void)state;
 	another = 0x2000;
-	assert_true(has_slack(0x800, 0x800,
-			      DATA "40001000-40003000 r-xp 00001000 08:01 5 /lib/x.so\n",
-			      &slack));
-	assert_int_equal(slack.base, 0x40001800);
-	assert_int_equal(slack.room, 0x800);
+	assert_true(has_padding(0x800, 0x800,
+				DATA "40001000-40003000 r-xp 00001000 08:01 5 /lib/x.so\n",
+				&space));
+	assert_int_equal(space.base, 0x40001800);
+	assert_int_equal(space.len, 0x800);
 	/* That of the second is free up to the mapping's end. */
-	assert_true(has_slack(0x1000, 0x1000,
-			      DATA "40001000-40003000 r-xp 00001000 08:01 5 /lib/x.so\n",
-			      &slack));
-	assert_int_equal(slack.base, 0x40002100);
-	assert_int_equal(slack.room, 0xf00);
+	assert_true(has_padding(0x1000, 0x1000,
+				DATA "40001000-40003000 r-xp 00001000 08:01 5 /lib/x.so\n",
+				&space));
+	assert_int_equal(space.base, 0x40002100);
+	assert_int_equal(space.len, 0xf00);
 	another = 0;
 }
 
 static void what_the_file_has_there(void **state)
 {
 	struct made m;
-	struct slack slack;
+	struct space space;
 	uint8_t old[0x1000];
 
 	(void)state;
 	/* The next segment's bytes may follow; behind the file's end are zeros. */
 	make(&m, 0x7f1, 0x7f1, CODE("r-xp"));
-	assert_true(slack_of(&m.module, &m.maps, &slack));
-	assert_int_equal(slack_original(&m.module, &slack, old, slack.room), 0);
+	assert_true(padding_of(&m.module, &m.maps, &space));
+	assert_int_equal(padding_original(&m.module, &space, old, space.len), 0);
 	assert_memory_equal(old, m.file + 0x1800, 0x800);
 	m.memory.len = 0x1810;
 	memset(old, 0xa5, sizeof(old));
-	assert_int_equal(slack_original(&m.module, &slack, old, 0x20), 0);
+	assert_int_equal(padding_original(&m.module, &space, old, 0x20), 0);
 	assert_memory_equal(old, m.file + 0x1800, 0x10);
 	for (size_t i = 0x10; i < 0x20; i++)
 		assert_int_equal(old[i], 0);
@@ -258,11 +258,11 @@ static void what_the_file_has_there(void **state)
 	/* Only zeros are known of a file that can't be read. */
 	m.module.source = NULL;
 	memset(old, 0xa5, sizeof(old));
-	assert_int_equal(slack_original(&m.module, &slack, old, 2), 0);
+	assert_int_equal(padding_original(&m.module, &space, old, 2), 0);
 	assert_int_equal(old[0] | old[1], 0);
 	/* A place that is in no segment. */
-	slack.base = BIAS + 0x200;
-	assert_int_equal(slack_original(&m.module, &slack, old, 2), -EFAULT);
+	space.base = BIAS + 0x200;
+	assert_int_equal(padding_original(&m.module, &space, old, 2), -EFAULT);
 	unmake(&m);
 }
 

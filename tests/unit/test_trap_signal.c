@@ -59,7 +59,7 @@ static void child_run(struct child_case *self, void *arg)
 static void build(struct fixture *f)
 {
 	const struct arch *arch = arch_native();
-	struct hook_area area = {.applied = true};
+	struct hook_area area = {.used = true, .applied = true};
 	const uint8_t *code;
 	const size_t len = sizeof(function_code);
 	struct stub stub = {.kind = STUB_ENTRY};
@@ -108,7 +108,8 @@ static int start(void **state)
 	child_hear(&f.child);
 	if (tracee_attach(&f.engine.tracee, f.child.pid, &err))
 		fail_msg("%s", err.text);
-	f.engine.hooks.signo = f.engine.tracee.own_signal = SIGURG;
+	f.engine.traps.signo = f.engine.tracee.own_signal = SIGURG;
+	f.engine.traps.hooks = &f.engine.hooks;
 	f.engine.tracee.forget = free;
 	*go_on = 1;
 	stop = next_signal(&f);

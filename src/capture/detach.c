@@ -69,7 +69,7 @@ static int stand(struct engine *engine, struct err *err)
 	int rc = engine->ended ? -ECHILD
 			       : tracee_stop(&engine->tracee, engine_handle, engine, err);
 
-	if (!rc && engine->hooks.hard)
+	if (!rc && engine->traps.hard)
 		drain(engine);
 	return rc;
 }
@@ -148,7 +148,7 @@ static void wipe(struct engine *engine)
 	if (!stays)
 		undo_wipe(engine->undo, &engine->tracee.target);
 	if (engine->left)
-		stays |= predecessor_wipe(&engine->tracee, &engine->modules, &engine->maps);
+		stays |= predecessor_wipe(&engine->hooks.process);
 	if (stays)
 		engine_warn(
 			engine,

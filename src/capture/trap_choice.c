@@ -4,7 +4,7 @@
  * The soft trap's signal must be one that is ignored by default and that the program
  * does not catch.  A program that begins to catch it (sigaction() is hooked) makes the
  * traps change to another before it does.  Best is one that no thread blocks, as who
- * blocks a signal may wait for it (keep.c).
+ * blocks a signal may wait for it (blocked_signal.c).
  *
  * The soft trap makes three system calls.  Where a filter forbids them the program
  * would be killed, by us; so filters are read (never tried), and the hard trap, a break
@@ -70,7 +70,7 @@ static void thread_ask_filters(void *arg, struct thread *thread)
 static const char *filters_objection(struct engine *engine)
 {
 	const struct arch *arch = engine->tracee.arch;
-	uint64_t tid = (uint64_t)engine->tracee.pid, signo = (uint64_t)engine->hooks.signo;
+	uint64_t tid = (uint64_t)engine->tracee.pid, signo = (uint64_t)engine->traps.signo;
 	/* Pointers are any; the rest is what the trap passes. */
 	const struct seccomp_data calls[] = {
 		{.nr = arch->trap_calls[0],
@@ -84,7 +84,7 @@ static const char *filters_objection(struct engine *engine)
 	};
 	struct question q = {engine, calls, ARRAY_SIZE(calls), 1};
 
-	if (!engine->filtered)
+	if (!engine->traps.filtered)
 		return NULL;
 	tracee_for_each(&engine->tracee, thread_ask_filters, &q);
 	if (q.answer == 1)
@@ -101,7 +101,7 @@ static void thread_ask_dispatch(void *arg, struct thread *thread)
 	for (size_t i = 0; i < hooks->areas.len && q->answer == 1; i++) {
 		const struct stub_area *area = &hooks->areas.at[i].area;
 
-		if (area->trap_pc)
+		if (hooks->areas.at[i].used)
 			q->answer = dispatch_allows(thread->tid, area->base,
 						    area->base + area->len);
 	}
@@ -114,20 +114,21 @@ static const char *dispatch_objection(struct engine *engine)
 	tracee_for_each(&engine->tracee, thread_ask_dispatch, &q);
 	if (q.answer == 1)
 		return NULL;
-	return q.answer == 0 ? "has its system calls dispatched to SIGSYS (Syscall User Dispatch)"
-			     : "catches SIGSYS, and may have its system calls dispatched to it "
-			       "(before Linux 6.4 that can't be read)";
+	return q.answer == 0
+		       ? "has its system calls dispatched to SIGSYS (Syscall User Dispatch)"
+		       : "catches SIGSYS, and may have its system calls dispatched to it "
+			 "(before Linux 6.4 that can't be read)";
 }
 
 void engine_choose_trap(struct engine *engine)
 {
-	const char *why = engine->hooks.hard ? NULL : filters_objection(engine);
+	const char *why = engine->traps.hard ? NULL : filters_objection(engine);
 
-	if (!engine->hooks.hard && !why)
+	if (!engine->traps.hard && !why)
 		why = dispatch_objection(engine);
 	if (!why)
 		return;
-	engine->hooks.hard = true;
+	engine->traps.hard = true;
 	say_hard(engine, why);
 }
 
@@ -140,7 +141,7 @@ static bool is_dispatched(const struct engine *engine, const uint64_t argument[4
 	for (size_t i = 0; i < hooks->areas.len; i++) {
 		const struct stub_area *area = &hooks->areas.at[i].area;
 
-		if (area->trap_pc)
+		if (hooks->areas.at[i].used)
 			spared &= dispatch_spares(argument[1], argument[2], argument[3],
 						  area->base, area->base + area->len);
 	}
@@ -151,7 +152,7 @@ void engine_prctl(struct engine *engine, const uint64_t argument[4])
 {
 	int option = (int)argument[0];
 
-	if (engine->hooks.hard)
+	if (engine->traps.hard)
 		return;
 	if (option == PR_SET_SECCOMP || option == PR_SET_NO_NEW_PRIVS)
 		say_hard(engine, "is about to install a seccomp filter");
@@ -204,13 +205,13 @@ static int signal_free(pid_t pid, int except)
 
 static void contest(struct engine *engine)
 {
-	if (!engine->contested)
+	if (!engine->traps.contested)
 		engine_warn(engine,
 			    "pid %d catches SIGURG, SIGWINCH and SIGCHLD: one of its SIGURGs "
 			    "may be lost, and its "
 			    "handler may run for nothing if memtrace is killed",
 			    engine->tracee.pid);
-	engine->contested = true;
+	engine->traps.contested = true;
 	engine->tracee.own_signal = 0; /* it may be the program's */
 }
 
@@ -218,16 +219,16 @@ void engine_choose_signal(struct engine *engine, int except)
 {
 	int signo = signal_free(engine->tracee.pid, except);
 
-	engine->contested = false;
+	engine->traps.contested = false;
 	engine->tracee.own_signal = signo;
-	engine->hooks.signo = signo ? signo : SIGURG;
+	engine->traps.signo = signo ? signo : SIGURG;
 	if (!signo)
 		contest(engine);
 }
 
 void engine_sigaction(struct engine *engine, int signo)
 {
-	if (signo != engine->hooks.signo || engine->hooks.hard ||
+	if (signo != engine->traps.signo || engine->traps.hard ||
 	    !engine->tracee.arch->trap_resign)
 		return;
 	engine->resign = engine->rescan = true;
@@ -235,7 +236,7 @@ void engine_sigaction(struct engine *engine, int signo)
 
 static int resign(struct engine *engine, struct err *err)
 {
-	int signo = signal_free(engine->tracee.pid, engine->hooks.signo), rc;
+	int signo = signal_free(engine->tracee.pid, engine->traps.signo), rc;
 
 	if (!signo) {
 		contest(engine);
@@ -243,7 +244,7 @@ static int resign(struct engine *engine, struct err *err)
 	}
 	rc = engine_empty_traps(engine, false, err);
 	if (!rc)
-		rc = hooks_resign(&engine->hooks, &engine->tracee, signo, err);
+		rc = traps_change_signal(&engine->traps, signo, err);
 	return rc == -EAGAIN ? 0 : rc; /* the old one goes on working */
 }
 
@@ -253,7 +254,7 @@ static int harden(struct engine *engine, struct err *err)
 
 	if (rc && rc != -EAGAIN)
 		return rc;
-	return hooks_harden(&engine->hooks, &engine->tracee, engine->undo, err);
+	return traps_harden(&engine->traps, err);
 }
 
 int engine_change_trap(struct engine *engine, struct err *err)

@@ -70,9 +70,9 @@ bool engine_keep_signal(struct engine *engine, struct thread *thread, int signo)
 	siginfo_t info;
 	uint64_t mask, argument = 0;
 
-	if (signo != engine->hooks.signo || !regs || !engine_thread(thread))
+	if (signo != engine->traps.signo || !regs || !engine_thread(thread))
 		return false;
-	trap_pc = hooks_trap_open(&engine->hooks, regs_read(arch, regs, arch->reg_pc));
+	trap_pc = traps_open_at(&engine->traps, regs_read(arch, regs, arch->reg_pc));
 	sp = regs_read(arch, regs, arch->reg_sp);
 	if (!trap_pc ||
 	    target_read(&engine->tracee.target, sp + (taddr_t)arch->trap_mask, &mask,
@@ -88,7 +88,8 @@ bool engine_keep_signal(struct engine *engine, struct thread *thread, int signo)
 	thread_regs_commit(thread);
 	thread_mask_set(thread, mask);
 	engine_trap(engine, thread);
-	if (!kernel_puts_back() && thread_siginfo(thread->tid, &info) && info.si_code != SI_TKILL)
+	if (!kernel_puts_back() && thread_siginfo(thread->tid, &info) &&
+	    info.si_code != SI_TKILL)
 		send_again(engine, thread, &info);
 	return true;
 }
