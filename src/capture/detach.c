@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "capture/engine.h"
 #include "hook/predecessor.h"
 #include "tracer/inside.h"
@@ -74,22 +75,14 @@ static int stand(struct engine *engine, struct err *err)
 	return rc;
 }
 
-static int64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000000000ll + t.tv_nsec;
-}
-
 /* The stops of threads that run, for a while. */
 static void serve_for(struct engine *engine, unsigned ms)
 {
 	const struct timespec moment = {0, 200000};
-	int64_t end = now_ns() + ms * 1000000ll;
+	int64_t end = clock_ns() + ms * 1000000ll;
 	struct stop stop;
 
-	while (!engine->ended && now_ns() < end) {
+	while (!engine->ended && clock_ns() < end) {
 		if (tracee_next(&engine->tracee, false, &stop) == 1)
 			engine_handle(engine, &stop);
 		else

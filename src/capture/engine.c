@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
 #include "capture/frames.h"
 #include "hook/predecessor.h"
 #include "tracer/attach.h"
@@ -91,17 +92,9 @@ void engine_miss(void *arg, const struct module *module, const char *function,
 
 /* ---- time -------------------------------------------------------------- */
 
-static uint64_t monotonic_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 uint32_t engine_now(const struct engine *engine)
 {
-	return (uint32_t)((monotonic_ms() - engine->started_ms) / 10);
+	return (uint32_t)((clock_ms() - engine->started_ms) / 10);
 }
 
 /* ---- begin and end ----------------------------------------------------- */
@@ -128,7 +121,7 @@ int engine_init(struct engine *ret, const struct capture_options *options,
 	nearby_init(&ret->nearby);
 	ret->options = *options;
 	ret->voice = *voice;
-	ret->started_ms = monotonic_ms();
+	ret->started_ms = clock_ms();
 	clock_gettime(CLOCK_REALTIME, &ret->counting_since);
 	ret->hurry = hurry;
 	modules_init(&ret->modules, module_unwind_forget);
@@ -195,7 +188,7 @@ static void hold(struct engine *engine)
 			    "%s: if memtrace is killed, the process lives on, but slowed down",
 			    err.text);
 	guardian_watch(&engine->guardian, engine->tracee.pid);
-	engine->started_ms = monotonic_ms();
+	engine->started_ms = clock_ms();
 	clock_gettime(CLOCK_REALTIME, &engine->counting_since);
 }
 

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "capture/gather.h"
 #include "capture/traps.h"
 #include "capture/walker.h"
@@ -35,12 +36,6 @@ struct inside { /* the process, as an attach would see it */
 	struct traps traps;
 	struct findings *findings;
 };
-
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	return slash ? slash + 1 : path;
-}
 
 static void no_step(void *arg, const char *format, ...)
 {
@@ -156,7 +151,7 @@ static void judge_unwind(struct inside *inside)
 			continue;
 		if (without++ < NAMED)
 			snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s%s",
-				 names[0] ? ", " : "", base_name(module->id.path));
+				 names[0] ? ", " : "", text_base_name(module->id.path));
 	}
 	if (!without)
 		findings_add(inside->findings, "unwind", VERDICT_OK, 0,

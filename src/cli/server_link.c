@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "symbols/channel.h"
+#include "base/clock.h"
 #include "symbols/discovery.h"
 
 enum {
@@ -103,11 +103,11 @@ static int take_caller(struct server_link *link, int wait_ms, bool *called, stru
  * waited for. */
 static int await_caller(struct server_link *link, int wait_ms, struct err *err)
 {
-	int64_t end = channel_now() + wait_ms;
+	int64_t end = clock_ms() + wait_ms;
 	bool called;
 
 	for (;;) {
-		int64_t left = end - channel_now();
+		int64_t left = end - clock_ms();
 		int e = take_caller(link, left > 0 ? (int)left : 0, &called, err);
 
 		if (!e || !called)

@@ -19,19 +19,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "cli/lsan.h"
 #include "cli/session_parts.h"
 #include "tracer/attach.h"
 
 enum { SLOW_MS = 1000, JOB_MS = 500 };
-
-uint64_t session_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 void session_leave(struct session *s)
 {
@@ -63,7 +56,7 @@ void session_resume(struct session *s)
 	if (!s->console)
 		return;
 	console_resume(s->console);
-	s->due[TIMER_JOB] = console_fd(s->console) < 0 ? session_now_ms() + JOB_MS : 0;
+	s->due[TIMER_JOB] = console_fd(s->console) < 0 ? clock_ms() + JOB_MS : 0;
 }
 
 static void on_wait(void *arg);
@@ -90,7 +83,7 @@ static void open_console(struct session *s)
 		output_warn(&s->output, "%s", err.text);
 	s->output.console = s->console;
 	if (s->console && console_fd(s->console) < 0)
-		s->due[TIMER_JOB] = session_now_ms() + JOB_MS;
+		s->due[TIMER_JOB] = clock_ms() + JOB_MS;
 }
 
 /* memtrace-fs starts while the first allocations are counted. */
@@ -114,7 +107,7 @@ static void on_ready(struct session *s, const char *text)
 	s->state = RUNNING;
 	output_say(&s->output, "%s", text);
 	s->due[TIMER_SLOW] = 0;
-	s->due[TIMER_DURATION] = o->duration_ms ? session_now_ms() + o->duration_ms : 0;
+	s->due[TIMER_DURATION] = o->duration_ms ? clock_ms() + o->duration_ms : 0;
 	if (o->duration_ms)
 		detacher_set_timer(&s->detacher, o->duration_ms);
 	begin_names(s);
@@ -187,7 +180,7 @@ static void on_notice(struct session *s, const struct notice *notice)
 
 static void on_monitor(struct session *s)
 {
-	s->due[TIMER_MONITOR] = session_now_ms() + s->monitor_ms;
+	s->due[TIMER_MONITOR] = clock_ms() + s->monitor_ms;
 	if (s->in_shell)
 		return; /* the terminal is not ours */
 	output_begin(&s->output);
@@ -238,7 +231,7 @@ static void watch_server(struct session *s, bool readable)
 	server_link_tell(link);
 	if (!s->due[TIMER_RETRY] && s->state < LEAVING) {
 		unsigned pause = server_link_pause(link);
-		s->due[TIMER_RETRY] = pause ? session_now_ms() + pause : 0;
+		s->due[TIMER_RETRY] = pause ? clock_ms() + pause : 0;
 	}
 }
 
@@ -248,12 +241,12 @@ static void watch_server(struct session *s, bool readable)
 /* Milliseconds until the next timer, for poll(); -1: none. */
 static int time_left(const struct session *s)
 {
-	uint64_t next = UINT64_MAX, now = session_now_ms();
+	int64_t next = INT64_MAX, now = clock_ms();
 
 	for (int i = 0; i < TIMER_COUNT; i++)
 		if (s->due[i] && s->due[i] < next)
 			next = s->due[i];
-	if (next == UINT64_MAX)
+	if (next == INT64_MAX)
 		return -1;
 	if (next <= now)
 		return 0;
@@ -262,7 +255,7 @@ static int time_left(const struct session *s)
 
 static void run_timers(struct session *s)
 {
-	uint64_t now = session_now_ms();
+	int64_t now = clock_ms();
 
 	for (int i = 0; i < TIMER_COUNT; i++)
 		if (s->due[i] && s->due[i] <= now)
@@ -356,7 +349,7 @@ static int start(struct session *s, const struct externals *externals, struct er
 		.record_case = o->record_case,
 	};
 
-	s->due[TIMER_SLOW] = session_now_ms() + SLOW_MS;
+	s->due[TIMER_SLOW] = clock_ms() + SLOW_MS;
 	if (o->pid)
 		return capture_attach(&options, o->pid, &s->capture, err);
 	return capture_launch(&options, o->program, &s->capture, err);
@@ -385,12 +378,12 @@ static int begin(struct session *s, struct err *err)
 static bool is_wanted(void *arg)
 {
 	const struct session *s = arg;
-	uint64_t due = s->due[TIMER_DURATION];
+	int64_t due = s->due[TIMER_DURATION];
 	struct pollfd input = {s->console ? console_fd(s->console) : -1, POLLIN, 0};
 
 	if (s->state != RUNNING || !server_link_is_remote(&s->reporter.link))
 		return false;
-	return atomic_load(&s->detacher.left) || (due && session_now_ms() >= due) ||
+	return atomic_load(&s->detacher.left) || (due && clock_ms() >= due) ||
 	       poll(&input, 1, 0) > 0;
 }
 

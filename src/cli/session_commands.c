@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/scope.h"
-
 #include "cli/session_parts.h"
 
 static void monitor(struct session *s, const struct command_call *call)
@@ -13,7 +13,7 @@ static void monitor(struct session *s, const struct command_call *call)
 		  (call->monitor == MONITOR_TOGGLE && !s->due[TIMER_MONITOR]);
 
 	s->monitor_ms = call->monitor == MONITOR_EVERY ? call->monitor_ms : MONITOR_DEFAULT_MS;
-	s->due[TIMER_MONITOR] = on ? session_now_ms() + s->monitor_ms : 0;
+	s->due[TIMER_MONITOR] = on ? clock_ms() + s->monitor_ms : 0;
 	if (on)
 		fprintf(s->output.out, "Status every %g second%s; 'monitor stop' ends it\n",
 			(double)s->monitor_ms / 1000, s->monitor_ms == 1000 ? "" : "s");
@@ -52,7 +52,7 @@ static int show(struct session *s, const struct command_call *call, struct err *
 static int wait_for(struct session *s, uint64_t ms)
 {
 	s->waiting = true;
-	s->due[TIMER_WAIT] = session_now_ms() + ms;
+	s->due[TIMER_WAIT] = clock_ms() + ms;
 	detacher_output_end(&s->detacher); /* here Ctrl-C is taken at once */
 	while (s->waiting && s->state == RUNNING)
 		session_step(s);

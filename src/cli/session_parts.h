@@ -14,7 +14,7 @@
 
 enum session_state { STARTING, RUNNING, LEAVING, ENDED };
 
-/* What is due, and when: milliseconds of CLOCK_MONOTONIC, 0 = never. */
+/* What is due, and when: clock_ms(), 0 = never. */
 enum session_timer {
 	TIMER_DURATION,
 	TIMER_MONITOR,
@@ -39,15 +39,14 @@ struct session {
 	struct notice ending; /* NOTICE_ENDED */
 	int left_by;	      /* the signal that made us leave, or 0 */
 	bool failed;	      /* a -x command or a report */
-	uint64_t due[TIMER_COUNT];
+	int64_t due[TIMER_COUNT];
 	uint64_t monitor_ms;
-	uint64_t warned_ms; /* when a Ctrl-C was last answered by "again to detach" */
+	int64_t warned_ms; /* when a Ctrl-C was last answered by "again to detach" */
 	bool waiting;	    /* the command `wait`; a Ctrl-C ends it */
 	bool in_shell;	    /* a command of the shell runs; Ctrl-C is for that */
 	int feeding;	    /* what it reads from, or -1 */
 };
 
-uint64_t session_now_ms(void); /* CLOCK_MONOTONIC */
 /* Somebody sits at a terminal and has, or will have, a prompt. */
 bool session_has_user(const struct session *s);
 /* Does what there is to do, but for the console's input, until TIMER_WAIT, or `feeding` takes

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "cli/session_parts.h"
 
 enum { LOOK_MS = 20 };
@@ -81,7 +82,7 @@ static void attend(struct session *s, pid_t pid, const char *text, size_t len)
 	output_hold(&s->output);
 	while (!ended && s->state == RUNNING) {
 		feed(s, &text, &len);
-		s->due[TIMER_WAIT] = session_now_ms() + LOOK_MS;
+		s->due[TIMER_WAIT] = clock_ms() + LOOK_MS;
 		session_step(s);
 		ended = has_ended(pid);
 	}

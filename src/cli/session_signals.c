@@ -1,6 +1,7 @@
 /* What signals mean to a session. */
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "cli/session_parts.h"
 
 /* How long the program of our job has to stop before we do: its tracer must be
@@ -24,7 +25,7 @@ void session_take_leave(struct session *s)
  */
 static void on_interrupt(struct session *s)
 {
-	uint64_t now = session_now_ms();
+	int64_t now = clock_ms();
 
 	if (s->in_shell)
 		return; /* it has its own copy */
@@ -63,7 +64,7 @@ void session_signal(struct session *s, const struct signal_event *event)
 		if (!event->shared)
 			capture_signal(s->capture, event->signo);
 		if (event->action == SIGNAL_SUSPEND)
-			s->due[TIMER_SUSPEND] = session_now_ms() + SUSPEND_MS;
+			s->due[TIMER_SUSPEND] = clock_ms() + SUSPEND_MS;
 		break;
 	case SIGNAL_STAY:
 		if (s->in_shell)

@@ -24,9 +24,9 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/descriptors.h"
 
 enum { PIECE = 64 * 1024, LOOK_MS = 50, PATH_LEN = 4300 /* PATH_MAX below /proc/PID/root */ };
@@ -184,22 +184,14 @@ static int give_up(struct apart *apart)
 	return -ETIMEDOUT;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
-}
-
 /* False: no answer has come in time. */
 static bool await(const struct apart *apart)
 {
 	struct pollfd fd = {apart->fd, POLLIN, 0};
-	int64_t end = now_ms() + apart->limit_ms;
+	int64_t end = clock_ms() + apart->limit_ms;
 
 	for (;;) {
-		int64_t left = end - now_ms();
+		int64_t left = end - clock_ms();
 
 		if (poll(&fd, 1, left < 0 ? 0 : left < LOOK_MS ? (int)left : LOOK_MS) > 0)
 			return true;

@@ -2,33 +2,26 @@
 #include "report/progress.h"
 
 #include <errno.h>
-#include <time.h>
+
+#include "base/clock.h"
 
 enum { SILENT_MS = 1000, EVERY_MS = 100 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 void progress_init(struct progress *progress, const struct report_options *options)
 {
-	*progress = (struct progress){.options = options, .start = now_ms()};
+	*progress = (struct progress){.options = options, .start = clock_ms()};
 }
 
 bool progress_step(struct progress *progress, const char *what, size_t done, size_t count)
 {
 	const struct report_options *options = progress->options;
-	uint64_t now;
+	int64_t now;
 
 	if (options->cancelled && options->cancelled(options->cancelled_arg))
 		return false;
 	if (!options->progress)
 		return true;
-	now = now_ms();
+	now = clock_ms();
 	if (now - progress->start < SILENT_MS || now - progress->last < EVERY_MS)
 		return true;
 	progress->last = now;

@@ -6,7 +6,7 @@
 
 struct progress {
 	const struct report_options *options;
-	uint64_t start, last; /* milliseconds; last: of the latest call, 0 = none */
+	int64_t start, last; /* milliseconds; last: of the latest call, 0 = none */
 };
 
 void progress_init(struct progress *progress, const struct report_options *options);

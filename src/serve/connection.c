@@ -12,9 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "serve/answers.h"
 #include "serve/file_index.h"
-#include "symbols/channel.h"
 
 enum {
 	READ_BYTES = 64 << 10,
@@ -37,7 +37,7 @@ struct connection *connection_create(struct service *service, int fd, const char
 	if (c) {
 		c->service = service;
 		c->fd = fd;
-		c->moved_at = channel_now();
+		c->moved_at = clock_ms();
 		snprintf(c->from, sizeof(c->from), "%s", from ? from : "");
 	}
 	return c;
@@ -71,7 +71,7 @@ static bool flush(struct connection *c)
 		if (n < 0)
 			return errno == EAGAIN || errno == EWOULDBLOCK;
 		c->sent += (size_t)n;
-		c->moved_at = channel_now();
+		c->moved_at = clock_ms();
 	}
 	vec_clear(&c->out.bytes);
 	c->sent = 0;
@@ -219,7 +219,7 @@ static bool receive(struct connection *c)
 	if (n <= 0)
 		return false;
 	if (!c->in.len)
-		c->moved_at = channel_now();
+		c->moved_at = clock_ms();
 	c->in.len += (size_t)n;
 	return true;
 }
@@ -238,7 +238,7 @@ static void drop_message(struct connection *c, size_t len)
 {
 	c->in.len -= len;
 	memmove(c->in.at, c->in.at + len, c->in.len);
-	c->moved_at = channel_now();
+	c->moved_at = clock_ms();
 }
 
 /* Handles the messages at the front of what was received, until one is a question. */
@@ -254,7 +254,7 @@ static void handle_some(struct connection *c)
 			break;
 		if (c->state == CONNECTION_SERVING && client_is_asking(message.type)) {
 			c->request = message.request;
-			c->told_at = channel_now();
+			c->told_at = clock_ms();
 			workers_ask(&c->service->workers, &c->customer, c->in.at, (size_t)n,
 				    false);
 			break;

@@ -20,11 +20,11 @@
 #include <elfutils/libdw.h>
 
 #include "elf/fingerprint.h"
+#include "serve/file_index.h"
 #include "serve/functions.h"
 #include "serve/packed.h"
 #include "serve/rows.h"
 #include "serve/split.h"
-#include "serve/file_index.h"
 #include "serve/units.h"
 
 enum { LARGE_BYTES = 32 << 20 }; /* of a file whose reading is worth a word */

@@ -25,8 +25,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/descriptors.h"
-#include "symbols/channel.h"
 
 enum {
 	MAX_GROWN = 1 << 20, /* what a name may grow to at most to be demangled here */
@@ -118,7 +118,7 @@ static bool begin(void)
 
 	if (apart.pid && apart.owner == getpid())
 		return true;
-	if (channel_now() - apart.ended_at >= PAUSE_MS)
+	if (clock_ms() - apart.ended_at >= PAUSE_MS)
 		apart.ends = 0;
 	if (apart.ends >= MAX_ENDS)
 		return false;
@@ -175,7 +175,7 @@ char *demangle_cxx(const char *symbol)
 	if (len <= 0) {
 		demangle_end();
 		apart.ends++;
-		apart.ended_at = channel_now();
+		apart.ended_at = clock_ms();
 		return NULL;
 	}
 	text[len] = '\0';

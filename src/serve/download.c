@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/descriptors.h"
 #include "serve/post.h"
 
@@ -40,14 +40,6 @@ struct download {
  * function that reads it back from there is in the library too. */
 static void *(*client_data)(debuginfod_client *);
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Called about once a second; not 0 ends the transfer. */
 static int on_progress(debuginfod_client *client, long done, long total)
 {
@@ -56,7 +48,7 @@ static int on_progress(debuginfod_client *client, long done, long total)
 	if (download->say)
 		download->say(download->arg, "debuginfod", done > 0 ? (uint64_t)done : 0,
 			      total > 0 ? (uint64_t)total : 0);
-	if (now_ms() < download->deadline)
+	if (clock_ms() < download->deadline)
 		return 0;
 	download->given_up = true;
 	return 1;
@@ -122,7 +114,7 @@ static int fetch(struct download *download, const uint8_t *build_id, size_t len,
 	if (!download->given_up) {
 		download->say = say;
 		download->arg = arg;
-		download->deadline = now_ms() + download->limit_ms;
+		download->deadline = clock_ms() + download->limit_ms;
 		fd = download->find(download->client, build_id, (int)len, path);
 		if (fd >= 0)
 			return fd;

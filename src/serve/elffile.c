@@ -20,6 +20,8 @@
 
 #include <elfutils/libdwelf.h>
 
+#include "base/text.h"
+
 enum {
 	MAX_PLAIN = 256 << 20, /* of a section that says how large it is decompressed */
 	MAX_UNPACKED = 128 << 20,
@@ -299,13 +301,6 @@ int elffile_crc(const struct elffile *file, uint32_t *ret)
 
 /* ---- identity -------------------------------------------------------------------------- */
 
-static void hex(const uint8_t *bytes, size_t len, char ret[2 * ELFFILE_MAX_BUILD_ID + 1])
-{
-	*ret = '\0';
-	for (size_t i = 0; i < len && i < ELFFILE_MAX_BUILD_ID; i++)
-		sprintf(ret + 2 * i, "%02x", bytes[i]);
-}
-
 bool elffile_has_build_id(const struct elffile *file, const uint8_t *build_id, size_t len,
 			  struct err *why)
 {
@@ -313,8 +308,8 @@ bool elffile_has_build_id(const struct elffile *file, const uint8_t *build_id, s
 
 	if (file->build_id_len == len && !memcmp(file->build_id, build_id, len))
 		return true;
-	hex(file->build_id, file->build_id_len, mine);
-	hex(build_id, len, wanted);
+	text_hex(mine, file->build_id, file->build_id_len);
+	text_hex(wanted, build_id, len < ELFFILE_MAX_BUILD_ID ? len : ELFFILE_MAX_BUILD_ID);
 	if (!len)
 		err_set(why, -ESTALE,
 			"%s: does not match: it has a build-id, what is mapped has none",

@@ -24,9 +24,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "elf/fingerprint.h"
-#include "serve/root.h"
 #include "serve/file_table.h"
+#include "serve/root.h"
 
 enum { MAX_TRIED = 256 }; /* candidates opened for one module */
 
@@ -365,8 +366,7 @@ void file_index_find(const struct search_dirs *dirs, const struct search_for *wh
 		     struct elffile **main, struct elffile **debug, struct err *why)
 {
 	struct hunt h = {.dirs = dirs, .index = dirs->index, .who = who, .why = why};
-	const char *slash = strrchr(who->id.path, '/'),
-		   *name = slash ? slash + 1 : who->id.path;
+	const char *name = text_base_name(who->id.path);
 	char debug_name[NAME_MAX + 8];
 
 	why->code = 0;

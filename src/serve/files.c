@@ -23,9 +23,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "serve/file_index.h"
 #include "serve/root.h"
 #include "serve/search.h"
-#include "serve/file_index.h"
 
 /* Opens path as the kernel finds it, but only a regular file. */
 static int open_plain_at(int dir, const char *path)

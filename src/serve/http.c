@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "serve/sources.h"
 #include "serve/file_index.h"
+#include "serve/sources.h"
 
 /* The whole file, or one section of it.  0 or -ENOENT. */
 static int take_file(const struct elffile *file, const char *section, struct http_place *ret)

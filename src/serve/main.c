@@ -11,9 +11,9 @@
 #include "report/decode.h"
 #include "report/utf8.h"
 #include "serve/demangle.h"
+#include "serve/file_index.h"
 #include "serve/serve_options.h"
 #include "serve/server.h"
-#include "serve/file_index.h"
 
 enum { DOWNLOAD_LIMIT_MS = 20000 };
 

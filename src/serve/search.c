@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "serve/file_index.h"
 
 #define SYSTEM_DEBUG_DIR "/usr/lib/debug"
@@ -133,12 +134,11 @@ static bool below_roots(struct attempt *a, const char *id)
 
 static bool by_build_id(struct attempt *a)
 {
-	char id[2 * ELFFILE_MAX_BUILD_ID + 1] = "";
+	char id[2 * ELFFILE_MAX_BUILD_ID + 1];
 
 	if (a->build_id_len < 2 || a->build_id_len > ELFFILE_MAX_BUILD_ID)
 		return false;
-	for (size_t i = 0; i < a->build_id_len; i++)
-		sprintf(id + 2 * i, "%02x", a->build_id[i]);
+	text_hex(id, a->build_id, a->build_id_len);
 	for (const char *const *dir = a->dirs->debug_dirs; *dir; dir++)
 		if (below_dir(a, host, *dir, id))
 			return true;
@@ -240,7 +240,6 @@ int search_alt(const struct search_dirs *dirs, const struct elffile *debug,
 	struct err refused = {};
 	struct attempt a = {.dirs = dirs, .refused = err ? err : &refused};
 	const char *name = elffile_debugaltlink(debug, &a.build_id, &a.build_id_len);
-	const char *base = name ? strrchr(name, '/') : NULL;
 
 	a.refused->code = 0;
 	if (!name)
@@ -251,7 +250,7 @@ int search_alt(const struct search_dirs *dirs, const struct elffile *debug,
 	if (by_build_id(&a))
 		return attempt_end(&a, ret);
 	for (const char *const *dir = dirs->debug_dirs; *dir; dir++)
-		if (try(&a, host, "%s/.dwz/%s", *dir, base ? base + 1 : name))
+		if (try(&a, host, "%s/.dwz/%s", *dir, text_base_name(name)))
 			return attempt_end(&a, ret);
 	if (!dirs->local)
 		return attempt_end(&a, ret);

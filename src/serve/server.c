@@ -13,8 +13,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "serve/file_index.h"
-#include "symbols/channel.h"
 
 enum {
 	TICK_MS = 1000,
@@ -33,7 +33,7 @@ enum {
 
 void server_init(struct server *server)
 {
-	*server = (struct server){.listener = -1, .began = channel_now()};
+	*server = (struct server){.listener = -1, .began = clock_ms()};
 }
 
 __attribute__((format(printf, 2, 3))) static void say(const struct server *server,
@@ -149,7 +149,7 @@ static void dial(struct server *server, int64_t now)
 		server->dial_pause_ms ? 2 * server->dial_pause_ms : DIAL_FIRST_MS;
 	if (server->dial_pause_ms > DIAL_LAST_MS)
 		server->dial_pause_ms = DIAL_LAST_MS;
-	server->dial_at = channel_now() + server->dial_pause_ms;
+	server->dial_at = clock_ms() + server->dial_pause_ms;
 }
 
 /* ---- the loop ---------------------------------------------------------------------- */
@@ -161,7 +161,7 @@ static bool is_indexing(struct server *server)
 
 	if (!index || !file_index_is_ready(index, &files))
 		return index != NULL;
-	if (!server->index_told && channel_now() - server->began >= TELL_SLOW_MS)
+	if (!server->index_told && clock_ms() - server->began >= TELL_SLOW_MS)
 		say(server, "Indexed %llu files: %zu programs, libraries and debug files",
 		    (unsigned long long)files, file_index_count(index));
 	server->index_told = true;
@@ -196,9 +196,9 @@ static int gather(struct server *server, struct pollfd *fds)
 	fds[FD_INDEX] = (struct pollfd){indexing ? file_index_fd(index) : -1, POLLIN, 0};
 	fds[FD_ANNOUNCE] = (struct pollfd){
 		server->announce ? announce_fd(server->announce) : -1, POLLIN, 0};
-	if (server->dial && server->dial_at - channel_now() < TICK_MS)
-		timeout = server->dial_at > channel_now()
-				  ? (int)(server->dial_at - channel_now())
+	if (server->dial && server->dial_at - clock_ms() < TICK_MS)
+		timeout = server->dial_at > clock_ms()
+				  ? (int)(server->dial_at - clock_ms())
 			  : server->connections.len ? TICK_MS
 						    : 0;
 	for (size_t i = 0; i < server->connections.len; i++) {
@@ -213,7 +213,7 @@ static int gather(struct server *server, struct pollfd *fds)
 
 static void serve_all(struct server *server, const struct pollfd *fds, size_t count, bool tick)
 {
-	int64_t now = channel_now();
+	int64_t now = clock_ms();
 
 	for (size_t i = count; i--;) {
 		struct connection *connection = server->connections.at[i];
@@ -242,7 +242,7 @@ int server_run(struct server *server, struct err *err)
 		size_t count;
 		bool tick;
 
-		dial(server, channel_now());
+		dial(server, clock_ms());
 		count = server->connections.len;
 		if (!vec_reserve(&fds, FD_FIRST + count)) {
 			e = err_set(err, -ENOMEM, "no memory to wait for connections");
@@ -253,9 +253,9 @@ int server_run(struct server *server, struct err *err)
 				e = err_sys(err, -errno, "cannot wait for connections");
 			continue;
 		}
-		tick = channel_now() - ticked >= TICK_MS;
+		tick = clock_ms() - ticked >= TICK_MS;
 		if (tick) {
-			ticked = channel_now();
+			ticked = clock_ms();
 			if (server->announce)
 				announce_join(server->announce);
 		}

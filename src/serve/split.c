@@ -24,11 +24,12 @@
 #include <string.h>
 
 #include "base/cursor.h"
+#include "base/text.h"
 #include "base/vec.h"
 #include "serve/dwp_index.h"
+#include "serve/file_index.h"
 #include "serve/packed.h"
 #include "serve/search.h"
-#include "serve/file_index.h"
 
 enum { MAX_SPLIT_BYTES = 1 << 30 }; /* of one unit */
 
@@ -135,7 +136,6 @@ static struct elffile *open_served(struct splits *s, const char *path)
 static struct elffile *open_named(struct splits *s, const char *dir, const char *name)
 {
 	const char *at = s->file->at ? s->file->at : "", *slash = strrchr(at, '/');
-	const char *base = strrchr(name, '/');
 	struct elffile *file;
 	char path[PATH_MAX];
 
@@ -147,7 +147,7 @@ static struct elffile *open_named(struct splits *s, const char *dir, const char 
 	if (file)
 		return file;
 	snprintf(path, sizeof(path), "%.*s%s", slash ? (int)(slash - at) + 1 : 0, at,
-		 base ? base + 1 : name);
+		 text_base_name(name));
 	return open_at(s, s->file->where, path);
 }
 

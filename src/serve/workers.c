@@ -9,9 +9,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "serve/worker.h"
 #include "serve/workers_parts.h"
-#include "symbols/channel.h"
 
 enum {
 	SHARE_MS = 300,
@@ -230,7 +230,7 @@ void workers_ask(struct workers *workers, struct customer *c, const uint8_t *que
 	c->leave = c->found = c->introduces = false;
 	c->handle = UINT32_MAX;
 	c->state = WORK_WAITING;
-	c->since = channel_now();
+	c->since = clock_ms();
 	if (!http && customer_message(question, len, &message)) {
 		struct cursor payload = message.payload;
 		c->handle = cursor_u32(&payload);
@@ -258,7 +258,7 @@ bool customer_take(struct customer *c)
 
 static bool is_slow(const struct worker *w)
 {
-	return w->busy && channel_now() - w->since >= SHARE_MS;
+	return w->busy && clock_ms() - w->since >= SHARE_MS;
 }
 
 /* A worker for the customer: one that answers, or a new one. */
@@ -301,7 +301,7 @@ static void give(struct workers *workers, struct customer *c)
 		return customer_done(c);
 	w->busy = true;
 	w->customer = c;
-	w->since = channel_now();
+	w->since = clock_ms();
 	c->state = WORK_RUNNING;
 	worker_flush(w); /* that it has died is seen by reading */
 }

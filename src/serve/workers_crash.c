@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
 #include "serve/workers_parts.h"
-#include "symbols/channel.h"
 
 enum { CRASH_MS = 300000 };
 
@@ -30,7 +30,7 @@ const struct crash *crash_find(const struct workers *workers, const struct intro
 	for (size_t i = 0; i < ARRAY_SIZE(workers->crashes); i++) {
 		const struct crash *crash = &workers->crashes[i];
 		if (crash->key && crash->len == len && !memcmp(crash->key, key, len) &&
-		    channel_now() - crash->at < CRASH_MS)
+		    clock_ms() - crash->at < CRASH_MS)
 			return crash;
 	}
 	return NULL;
@@ -48,7 +48,7 @@ void crash_add(struct workers *workers, const struct introduced *module, int sta
 	if (!crash->key)
 		return;
 	memcpy(crash->key, key, crash->len);
-	crash->at = channel_now();
+	crash->at = clock_ms();
 	if (signo == SIGXCPU)
 		snprintf(crash->words, sizeof(crash->words),
 			 "its debug information took too long to read");

@@ -11,8 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 enum { READ_BYTES = 64 << 10 };
 
@@ -33,14 +34,6 @@ void channel_deinit(struct channel *channel)
 	channel->fd = -1;
 	wire_out_deinit(&channel->out);
 	vec_deinit(&channel->in);
-}
-
-int64_t channel_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* A peer that ended with bytes of ours unread shows as ECONNRESET: one end, one error. */
@@ -99,7 +92,7 @@ int channel_wait(struct channel *channel, int64_t deadline, struct err *err)
 	for (;;) {
 		int e = channel_flush(channel, err);
 		struct pollfd pfd = {.fd = channel->fd, .events = POLLIN};
-		int64_t left = deadline - channel_now();
+		int64_t left = deadline - clock_ms();
 
 		/* A peer that has gone may have left words behind: read them first. */
 		if (e && e != -EPIPE)
@@ -116,7 +109,7 @@ int channel_wait(struct channel *channel, int64_t deadline, struct err *err)
 		}
 		if (e)
 			return e;
-		if (channel_now() >= deadline)
+		if (clock_ms() >= deadline)
 			return err_set(err, -ETIMEDOUT, "memtrace-fs does not answer");
 	}
 }

@@ -20,14 +20,11 @@ struct channel {
 int channel_init(struct channel *channel, int fd, struct err *err);
 void channel_deinit(struct channel *channel);
 
-/* Milliseconds of CLOCK_MONOTONIC. */
-int64_t channel_now(void);
-
 /* Sends what can be sent without waiting.  0, or -errno (-EPIPE: the peer has gone). */
 int channel_flush(struct channel *channel, struct err *err);
 
 /*
- * Waits until bytes arrived or `deadline` (channel_now()) has passed, sending meanwhile
+ * Waits until bytes arrived or `deadline` (clock_ms()) has passed, sending meanwhile
  * what waits in out.  0, -ETIMEDOUT, -EPIPE (the peer has gone), or another -errno.
  * Messages that channel_next() gave are invalid after it.
  */

@@ -14,8 +14,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/cursor.h"
-#include "symbols/channel.h"
 
 enum {
 	VERSION = 1,
@@ -156,7 +156,7 @@ static void add(struct search *s, const struct discovery_found *found)
 		return;
 	}
 	if (!s->found->len)
-		s->enough_at = channel_now() + GATHER_MS;
+		s->enough_at = clock_ms() + GATHER_MS;
 	if (s->found->len < MAX_FOUND)
 		(void)vec_push(s->found, *found);
 }
@@ -183,12 +183,12 @@ static void receive(struct search *s, int fd)
 /* Sends and gathers until the time is over.  False: nothing could be sent. */
 static bool run(struct search *s, unsigned wait_ms)
 {
-	int64_t begin = channel_now(), now;
+	int64_t begin = clock_ms(), now;
 	unsigned sends = 0;
 	bool sent = false;
 
 	s->enough_at = begin + wait_ms;
-	while ((now = channel_now()) < s->enough_at) {
+	while ((now = clock_ms()) < s->enough_at) {
 		struct pollfd fds[2] = {{s->fds[0], POLLIN, 0}, {s->fds[1], POLLIN, 0}};
 		int64_t left = s->enough_at - now;
 

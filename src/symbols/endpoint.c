@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "symbols/channel.h"
+#include "base/clock.h"
 #include "symbols/lookup.h"
 
 enum { BACKLOG = 128, PROBE_AFTER_S = 60, PROBE_EVERY_S = 15, PROBES = 4 };
@@ -131,7 +131,7 @@ static int connect_until(int fd, const struct addrinfo *to, int64_t deadline)
 	if (errno != EINPROGRESS)
 		return -errno;
 	for (;;) {
-		int64_t left = deadline - channel_now();
+		int64_t left = deadline - clock_ms();
 		int n = poll(&pfd, 1, left > 0 ? (int)left : 0);
 
 		if (n < 0 && errno == EINTR)
@@ -148,7 +148,7 @@ static int connect_until(int fd, const struct addrinfo *to, int64_t deadline)
 int endpoint_connect(const struct endpoint *endpoint, unsigned limit_ms, endpoint_say_fn *say,
 		     void *arg, int *ret, struct err *err)
 {
-	int64_t deadline = channel_now() + limit_ms;
+	int64_t deadline = clock_ms() + limit_ms;
 	struct addrinfo *list;
 	int e = lookup(endpoint, false, limit_ms, &list, err);
 

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "symbols/channel.h"
+#include "base/clock.h"
 
 struct question {
 	pthread_mutex_t lock;
@@ -103,7 +103,7 @@ static int thread_start(struct question *q)
 /* Did the answer come in time?  If not, the question is the thread's from now on. */
 static bool wait_for(struct question *q, unsigned limit_ms)
 {
-	int64_t until = channel_now() + limit_ms;
+	int64_t until = clock_ms() + limit_ms;
 	struct timespec at = {until / 1000, until % 1000 * 1000000};
 	int rc = 0;
 

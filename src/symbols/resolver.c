@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "symbols/resolver_parts.h"
 
 enum {
@@ -170,20 +171,20 @@ static int64_t deadline(const struct resolver *r)
 /* Until something has come, or for as long as whoever watches can go without a word. */
 static int wait_some(struct resolver *r, bool watched, struct err *err)
 {
-	int64_t until = deadline(r), soon = channel_now() + WATCHED_MS;
+	int64_t until = deadline(r), soon = clock_ms() + WATCHED_MS;
 	int e = channel_wait(&r->channel, watched && soon < until ? soon : until, err);
 
-	return e == -ETIMEDOUT && channel_now() < until ? 0 : e;
+	return e == -ETIMEDOUT && clock_ms() < until ? 0 : e;
 }
 
 /* Silence is borne for as long as nothing more urgent waits. */
 static int check_patience(struct resolver *r, struct err *err)
 {
-	if (!r->enough || channel_now() < r->heard_at + RESOLVER_SILENCE_MS ||
+	if (!r->enough || clock_ms() < r->heard_at + RESOLVER_SILENCE_MS ||
 	    !r->enough(r->enough_arg))
 		return 0;
 	return err_set(err, -EAGAIN, "memtrace-fs did not answer within %g s",
-		       (double)(channel_now() - r->heard_at) / 1000);
+		       (double)(clock_ms() - r->heard_at) / 1000);
 }
 
 /* Asks what waits and takes answers until no request is under way. */
@@ -196,7 +197,7 @@ static int converse(struct resolver *r, resolver_progress_fn *progress, void *ar
 	if (!r->alive)
 		return lost(r, err);
 	err = err ? err : &own;
-	r->heard_at = r->answered_at = channel_now();
+	r->heard_at = r->answered_at = clock_ms();
 	for (;;) {
 		struct wire_message message;
 		int n = 0;
@@ -213,7 +214,7 @@ static int converse(struct resolver *r, resolver_progress_fn *progress, void *ar
 			break;
 		}
 		/* (while words of its keep coming, nobody else looks at the clock) */
-		if (channel_now() >= deadline(r)) {
+		if (clock_ms() >= deadline(r)) {
 			e = err_set(err, -ETIMEDOUT, "memtrace-fs does not answer");
 			break;
 		}
@@ -236,7 +237,7 @@ static int greet(struct resolver *r, struct err *err)
 	int n, e;
 
 	wire_write_hello(&r->channel.out, ++r->last_id, &hello);
-	r->heard_at = r->answered_at = channel_now();
+	r->heard_at = r->answered_at = clock_ms();
 	while ((n = channel_next(&r->channel, &message, err)) == 0) {
 		e = wait_some(r, r->enough, err);
 		if (!e)
@@ -342,7 +343,7 @@ void resolver_check(struct resolver *r)
 {
 	struct wire_message message;
 	struct err err;
-	int n = 0, e = r->alive ? channel_wait(&r->channel, channel_now(), &err) : 0;
+	int n = 0, e = r->alive ? channel_wait(&r->channel, clock_ms(), &err) : 0;
 
 	/* Nothing was asked, so there is nothing to be said. */
 	while (!e && r->alive && (n = channel_next(&r->channel, &message, &err)) > 0)

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 
+#include "base/clock.h"
 #include "symbols/resolver_parts.h"
 
 static int store_frames(struct cache *cache, struct cache_entry *entry,
@@ -248,7 +249,7 @@ int resolver_take(struct resolver *r, const struct wire_message *message, struct
 	uint32_t before;
 	int e;
 
-	r->heard_at = channel_now();
+	r->heard_at = clock_ms();
 	if (message->type == WIRE_PROGRESS)
 		return take_progress(r, message, err);
 	r->answered_at = r->heard_at;

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "tracer/dispatch.h"
 #include "tracer/dispatch.h"
 #include "tracer/reap.h"
@@ -131,18 +132,14 @@ static void regs_set(const struct running *r, const struct regs *regs)
 static int next_stop(const struct running *r, int *status)
 {
 	const struct timespec rest = {0, REST_NS};
-	struct timespec start, now;
+	int64_t start = clock_ms();
 	int got;
 
-	clock_gettime(CLOCK_MONOTONIC, &start);
 	for (;;) {
 		got = reap_peek(r->thread->tid, status);
 		if (got)
 			return got < 0 ? got : 0;
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		if ((now.tv_sec - start.tv_sec) * 1000 +
-			    (now.tv_nsec - start.tv_nsec) / 1000000 >
-		    LIMIT_MS)
+		if (clock_ms() - start > LIMIT_MS)
 			return -ETIMEDOUT;
 		nanosleep(&rest, NULL);
 	}

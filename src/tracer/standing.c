@@ -21,17 +21,10 @@
 #include <sys/ptrace.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "tracer/threads.h"
 
 enum { ASLEEP_AFTER_MS = 100, STANDING_LIMIT_MS = 10000 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static bool thread_is_moving(const struct thread *thread)
 {
@@ -132,7 +125,7 @@ static int stops_take(struct tracee *tracee, void (*handle)(void *arg, struct st
 static int stop_all(struct tracee *tracee, struct tid_list *tids,
 		    void (*handle)(void *arg, struct stop *stop), void *arg, struct err *err)
 {
-	uint64_t start = now_ms();
+	int64_t start = clock_ms();
 
 	for (;;) {
 		size_t moving = 0;
@@ -145,14 +138,14 @@ static int stop_all(struct tracee *tracee, struct tid_list *tids,
 		rc = stops_take(tracee, handle, arg);
 		if (rc < 0)
 			return err_sys(err, rc, "pid %d is gone", tracee->pid);
-		if (now_ms() - start > URGENT_LIMIT_MS)
+		if (clock_ms() - start > URGENT_LIMIT_MS)
 			urgent_end(&tracee->urgent);
 		if (rc)
 			continue;
-		if (now_ms() - start > ASLEEP_AFTER_MS && !tracee->expected.len &&
+		if (clock_ms() - start > ASLEEP_AFTER_MS && !tracee->expected.len &&
 		    rest_is_asleep(tracee))
 			return 0;
-		if (now_ms() - start > STANDING_LIMIT_MS)
+		if (clock_ms() - start > STANDING_LIMIT_MS)
 			return err_set(err, -ETIMEDOUT, "a thread of pid %d does not stop",
 				       tracee->pid);
 		rest();
