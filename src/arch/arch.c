@@ -3,10 +3,10 @@
  *
  * A register is one word at a fixed place of the NT_PRSTATUS block; the table of
  * the architecture says where.  The block's bytes come from another process and
- * may be in another word size than ours, so they are put together byte by byte
- * and never cast to a struct of this machine.
+ * may be in another word size and byte order than ours (arch_word()), so they are
+ * never cast to a struct of this machine.
  */
-#include "arch/arch.h"
+#include "arch/trap.h"
 
 #include <elf.h>
 
@@ -40,6 +40,24 @@ const struct arch *arch_native(void)
 #endif
 }
 
+uint64_t arch_signal_set(const struct arch *arch, const void *bytes)
+{
+	const uint8_t *word = bytes;
+
+	if (arch->word_size == 8)
+		return arch_word(arch, word);
+	return arch_word(arch, word) | arch_word(arch, word + 4) << 32;
+}
+
+void arch_put_signal_set(const struct arch *arch, void *bytes, uint64_t set)
+{
+	uint8_t *word = bytes;
+
+	arch_put_word(arch, word, set);
+	if (arch->word_size == 4)
+		arch_put_word(arch, word + 4, set >> 32);
+}
+
 /* Where reg lies, or NULL: no such register, or the block at hand is too short. */
 static const uint8_t *regs_place(const struct arch *arch, const struct regs *regs, int reg)
 {
@@ -56,19 +74,34 @@ static const uint8_t *regs_place(const struct arch *arch, const struct regs *reg
 uint64_t regs_read(const struct arch *arch, const struct regs *regs, int reg)
 {
 	const uint8_t *at = regs_place(arch, regs, reg);
-	uint64_t value = 0;
 
-	for (unsigned i = 0; at && i < arch->word_size; i++)
-		value |= (uint64_t)at[i] << (8 * i);
-	return value;
+	return at ? arch_word(arch, at) : 0;
 }
 
 void regs_write(const struct arch *arch, struct regs *regs, int reg, uint64_t value)
 {
 	uint8_t *at = (uint8_t *)regs_place(arch, regs, reg);
 
-	for (unsigned i = 0; at && i < arch->word_size; i++)
-		at[i] = (uint8_t)(value >> (8 * i));
+	if (at)
+		arch_put_word(arch, at, value);
+}
+
+int64_t regs_word(const struct arch *arch, const struct regs *regs, int offset)
+{
+	uint64_t value = arch_word(arch, regs->bytes + offset);
+
+	return arch->word_size == 4 ? (int32_t)value : (int64_t)value;
+}
+
+int64_t regs_syscall_result(const struct arch *arch, const struct regs *regs)
+{
+	int64_t result = regs_word(arch, regs, arch->syscall_result_offset);
+	uint64_t flag;
+
+	if (!arch->syscall_error.mask)
+		return result;
+	flag = arch_word(arch, regs->bytes + arch->syscall_error.offset);
+	return flag & arch->syscall_error.mask ? -result : result;
 }
 
 enum stub_place stub_place(const struct stub *stub, taddr_t pc)

@@ -32,14 +32,14 @@ void engine_close_trap(struct engine *engine, struct thread *thread, int signo)
 {
 	const struct arch *arch = engine->tracee.arch;
 	struct regs *regs = thread_regs(&engine->tracee, thread);
-	const int *reg = arch->trap_mask_reg;
+	const int *reg = arch->trap->mask_reg;
 	uint64_t mask = regs && signo != SIGTRAP ? regs_read(arch, regs, reg[0]) : 0;
 
 	if (!(mask & signal_bit(signo)))
 		return;
 	if (reg[1] != ARCH_NO_REG)
 		mask |= regs_read(arch, regs, reg[1]) << 32;
-	thread_mask_set(thread, mask);
+	thread_mask_set(arch, thread, mask);
 }
 
 /* Kernels before 5.17 put back into the thread's queue what was the process's. */
@@ -68,25 +68,27 @@ bool engine_keep_signal(struct engine *engine, struct thread *thread, int signo)
 	struct regs *regs = thread_regs(&engine->tracee, thread);
 	taddr_t trap_pc, sp;
 	siginfo_t info;
-	uint64_t mask, argument = 0;
+	uint8_t set[8], argument[8];
+	uint64_t mask;
 
 	if (signo != engine->traps.signo || !regs || !engine_thread(thread))
 		return false;
 	trap_pc = traps_open_at(&engine->traps, regs_read(arch, regs, arch->reg_pc));
 	sp = regs_read(arch, regs, arch->reg_sp);
-	if (!trap_pc ||
-	    target_read(&engine->tracee.target, sp + (taddr_t)arch->trap_mask, &mask,
-			sizeof(mask)) ||
-	    !(mask & signal_bit(signo)) ||
-	    target_read(&engine->tracee.target, sp + (taddr_t)arch->trap_entry_args, &argument,
+	if (!trap_pc || target_read(&engine->tracee.target, sp + (taddr_t)arch->trap->mask, set,
+				    sizeof(set)))
+		return false;
+	mask = arch_signal_set(arch, set);
+	if (!(mask & signal_bit(signo)) ||
+	    target_read(&engine->tracee.target, sp + (taddr_t)arch->trap->entry_args, argument,
 			arch->word_size))
 		return false;
 	/* First: with the mask back it must not send ours, if we are killed now. */
 	regs_write(arch, regs, arch->reg_pc, trap_pc);
-	regs_write(arch, regs, arch->trap_arg0, argument); /* may not be there yet */
+	regs_write(arch, regs, arch->trap->arg0, arch_word(arch, argument)); /* may not be there yet */
 	thread_regs_touch(thread);
 	thread_regs_commit(thread);
-	thread_mask_set(thread, mask);
+	thread_mask_set(arch, thread, mask);
 	engine_trap(engine, thread);
 	if (!kernel_puts_back() && thread_siginfo(thread->tid, &info) &&
 	    info.si_code != SI_TKILL)

@@ -37,17 +37,18 @@ struct stage {
 /* Where a trap at this slot keeps the register that it needs itself. */
 static taddr_t saved_place(const struct walk_case *c)
 {
-	return c->slot - (taddr_t)c->arch->trap_frame + (taddr_t)c->arch->trap_saved;
+	return c->slot - (taddr_t)c->arch->trap->frame + (taddr_t)c->arch->trap->saved;
 }
 
 static int fill(const struct walk_case *c, int fd)
 {
-	uint64_t saved = regs_read(c->arch, &c->regs, c->arch->trap_saved_reg);
+	uint8_t saved[8];
 
+	arch_put_word(c->arch, saved, regs_read(c->arch, &c->regs, c->arch->trap->saved_reg));
 	if (pwrite(fd, c->stack, c->stack_len, (off_t)c->slot) != (ssize_t)c->stack_len)
 		return -errno;
-	if (c->arch->trap_saved_reg &&
-	    pwrite(fd, &saved, c->arch->word_size, (off_t)saved_place(c)) < 0)
+	if (c->arch->trap->saved_reg &&
+	    pwrite(fd, saved, c->arch->word_size, (off_t)saved_place(c)) < 0)
 		return -errno;
 	return 0;
 }
@@ -362,11 +363,11 @@ int case_record(struct case_recorder *recorder, const struct walker *live,
 
 	if (is_written(recorder, hash))
 		return 0;
-	if (c.arch->trap_saved_reg) {
-		uint64_t saved = 0;
+	if (c.arch->trap->saved_reg) {
+		uint8_t saved[8] = {0};
 
-		target_read(&live->tracee->target, saved_place(&c), &saved, c.arch->word_size);
-		regs_write(c.arch, &c.regs, c.arch->trap_saved_reg, saved);
+		target_read(&live->tracee->target, saved_place(&c), saved, c.arch->word_size);
+		regs_write(c.arch, &c.regs, c.arch->trap->saved_reg, arch_word(c.arch, saved));
 	}
 	room = malloc(STACK_MAX);
 	failed = room ? modules_follow(recorder, live->modules) : -ENOMEM;

@@ -34,7 +34,8 @@ struct auxv {
 
 static struct auxv auxv_read(struct engine *engine)
 {
-	unsigned size = engine->tracee.arch->word_size;
+	const struct arch *arch = engine->tracee.arch;
+	unsigned size = arch->word_size;
 	struct auxv auxv = {0, 0};
 	char path[64];
 	uint8_t pair[16];
@@ -43,9 +44,8 @@ static struct auxv auxv_read(struct engine *engine)
 	snprintf(path, sizeof(path), "/proc/%d/auxv", tracee_alive(&engine->tracee));
 	file = fopen(path, "re");
 	while (file && fread(pair, size, 2, file) == 2) {
-		uint64_t tag = 0, value = 0;
-		memcpy(&tag, pair, size);
-		memcpy(&value, pair + size, size);
+		uint64_t tag = arch_word(arch, pair), value = arch_word(arch, pair + size);
+
 		if (tag == AT_BASE_TAG)
 			auxv.base = value;
 		else if (tag == AT_ENTRY_TAG)
@@ -204,15 +204,16 @@ int engine_follow(struct engine *engine, enum hook_scope scope, struct err *err)
 
 bool engine_is_loading(struct engine *engine)
 {
-	unsigned word = engine->tracee.arch->word_size;
+	const struct arch *arch = engine->tracee.arch;
 	taddr_t at = engine->hooks.loader_state;
-	uint64_t brk = 0;
+	uint8_t brk[8];
 	uint32_t state = 0;
 
 	/* struct r_debug of <link.h>: .., r_brk, r_state */
-	return at && !target_read(&engine->tracee.target, at - word, &brk, word) &&
+	return at && !target_read(&engine->tracee.target, at - arch->word_size, brk,
+				   arch->word_size) &&
 	       !target_read(&engine->tracee.target, at, &state, sizeof(state)) &&
-	       (!brk || state);
+	       (!arch_word(arch, brk) || state);
 }
 
 void engine_loader(struct engine *engine)

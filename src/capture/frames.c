@@ -36,12 +36,13 @@ static bool is_in_system_call(const struct walker *walker, taddr_t pc)
 static int word_standing(void *arg, uint64_t addr, uint64_t *ret)
 {
 	struct walker *walker = arg;
-	unsigned size = walker->tracee->arch->word_size;
-	uint64_t word = 0;
+	const struct arch *arch = walker->tracee->arch;
+	uint8_t bytes[8];
 
-	if (target_read_standing(&walker->tracee->target, addr, &word, size) != (ssize_t)size)
+	if (target_read_standing(&walker->tracee->target, addr, bytes, arch->word_size) !=
+	    (ssize_t)arch->word_size)
 		return -1;
-	*ret = word;
+	*ret = arch_word(arch, bytes);
 	return 0;
 }
 

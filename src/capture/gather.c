@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "arch/arch.h"
+#include "arch/cpu.h"
 #include "capture/capture.h"
 #include "unwind/cfi.h"
 
@@ -39,7 +39,7 @@ struct gathered {
 	bool asked; /* whatever came of it */
 	bool lacks_rows, lacks_symbols;
 	bool has_lsan;	     /* the interface of <sanitizer/lsan_interface.h> */
-	uint64_t state_mask; /* of its CPU: arch.h */
+	uint64_t state_mask; /* of its CPU: arch/cpu.h */
 };
 
 struct gather {

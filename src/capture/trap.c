@@ -1,7 +1,7 @@
 /*
  * From a stop in a stub to an event of the book.
  *
- * Where things lie at the trap is described in arch.h (struct stub_area).  One read
+ * Where things lie at the trap is described in arch/trap.h (struct stub_area).  One read
  * of the registers and, at allocations, one read of the stack is all that a stop
  * costs; a free needs no stack at all.
  */
@@ -111,13 +111,13 @@ static bool trapped_read(struct engine *engine, const struct regs *regs, struct 
 	struct walker *walker = &engine->walker;
 
 	if (walker_read_stack(walker, sp) ||
-	    walker_word(walker, sp + (taddr_t)arch->trap_result, &ret->result))
+	    walker_word(walker, sp + (taddr_t)arch->trap->result, &ret->result))
 		return false;
 	for (unsigned i = 0; i < 3; i++)
-		if (walker_word(walker, sp + (taddr_t)arch->trap_args + i * arch->word_size,
+		if (walker_word(walker, sp + (taddr_t)arch->trap->args + i * arch->word_size,
 				&ret->argument[i]))
 			return false;
-	ret->slot = sp + (taddr_t)arch->trap_frame;
+	ret->slot = sp + (taddr_t)arch->trap->frame;
 	return true;
 }
 
@@ -305,22 +305,22 @@ static void prctl_arguments(struct engine *engine, const struct regs *regs, uint
 
 	walker_read_stack(&engine->walker, sp);
 	for (unsigned i = 0; i < 4; i++) {
-		taddr_t at = i == 3 ? sp + (taddr_t)arch->trap_arg3
-				    : sp + (taddr_t)arch->trap_entry_args +
+		taddr_t at = i == 3 ? sp + (taddr_t)arch->trap->arg3
+				    : sp + (taddr_t)arch->trap->entry_args +
 					      i * arch->word_size;
 
 		ret[i] = 0;
 		walker_word(&engine->walker, at, &ret[i]);
 	}
-	ret[0] = regs_read(arch, regs, arch->trap_arg0);
+	ret[0] = regs_read(arch, regs, arch->trap->arg0);
 }
 
 static void trap_entry(struct engine *engine, struct thread *thread, const struct hook *hook,
 		       const struct regs *regs)
 {
 	const struct arch *arch = engine->tracee.arch;
-	taddr_t slot = regs_read(arch, regs, arch->reg_sp) + (taddr_t)arch->trap_entry_frame;
-	taddr_t block = regs_read(arch, regs, arch->trap_arg0);
+	taddr_t slot = regs_read(arch, regs, arch->reg_sp) + (taddr_t)arch->trap->entry_frame;
+	taddr_t block = regs_read(arch, regs, arch->trap->arg0);
 	uint64_t prctl[4] = {PR_SET_SECCOMP};
 
 	switch (hook->function->call) {
@@ -356,7 +356,7 @@ void engine_trap(struct engine *engine, struct thread *thread)
 
 	if (!regs || !engine_thread(thread))
 		return;
-	hook = traps_hook_at(&engine->traps, regs_read(arch, regs, arch->trap_site), &entry);
+	hook = traps_hook_at(&engine->traps, regs_read(arch, regs, arch->trap->site), &entry);
 	if (!hook)
 		return; /* its module is gone, or the stub is a predecessor's */
 	if (entry)

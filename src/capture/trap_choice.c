@@ -73,14 +73,14 @@ static const char *filters_objection(struct engine *engine)
 	uint64_t tid = (uint64_t)engine->tracee.pid, signo = (uint64_t)engine->traps.signo;
 	/* Pointers are any; the rest is what the trap passes. */
 	const struct seccomp_data calls[] = {
-		{.nr = arch->trap_calls[0],
+		{.nr = arch->trap->calls[0],
 		 .arch = arch->audit_arch,
 		 .args = {SIG_UNBLOCK, 1, 1, 8}},
-		{.nr = arch->trap_calls[0],
+		{.nr = arch->trap->calls[0],
 		 .arch = arch->audit_arch,
 		 .args = {SIG_SETMASK, 1, 0, 8}},
-		{.nr = arch->trap_calls[1], .arch = arch->audit_arch},
-		{.nr = arch->trap_calls[2], .arch = arch->audit_arch, .args = {tid, signo}},
+		{.nr = arch->trap->calls[1], .arch = arch->audit_arch},
+		{.nr = arch->trap->calls[2], .arch = arch->audit_arch, .args = {tid, signo}},
 	};
 	struct question q = {engine, calls, ARRAY_SIZE(calls), 1};
 
@@ -229,7 +229,7 @@ void engine_choose_signal(struct engine *engine, int except)
 void engine_sigaction(struct engine *engine, int signo)
 {
 	if (signo != engine->traps.signo || engine->traps.hard ||
-	    !engine->tracee.arch->trap_resign)
+	    !engine->tracee.arch->trap->resign)
 		return;
 	engine->resign = engine->rescan = true;
 }

@@ -64,16 +64,17 @@ static void thread_skip_rest(void *arg, struct thread *thread)
 	struct regs *regs;
 	taddr_t pc = 0, sp;
 	const struct stub_area *area = area_around(engine, thread, &pc);
-	uint64_t mask;
+	uint8_t set[8];
 
 	if (!area || pc != area->trap_pc)
 		return;
 	regs = thread_regs(&engine->tracee, thread);
 	sp = regs_read(arch, regs, arch->reg_sp);
-	if (target_read(&engine->tracee.target, sp + (taddr_t)arch->trap_mask, &mask,
-			sizeof(mask)))
+	if (target_read(&engine->tracee.target, sp + (taddr_t)arch->trap->mask, set,
+			sizeof(set)))
 		return;
-	thread_mask_set(thread, mask); /* as the trap would, if we were killed now */
+	/* As the trap would, if we were killed now. */
+	thread_mask_set(arch, thread, arch_signal_set(arch, set));
 	regs_write(arch, regs, arch->reg_pc, area->trap_skip);
 	thread_regs_touch(thread);
 	thread_regs_commit(thread);

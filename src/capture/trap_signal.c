@@ -38,23 +38,17 @@ enum { COUNTED = 1 };
 
 static bool is_counted(const struct engine *engine, const struct regs *regs)
 {
-	uint64_t result = 0;
+	const struct arch *arch = engine->tracee.arch;
 
-	if (!engine->traps.contested)
-		return false;
-	memcpy(&result, regs->bytes + engine->tracee.arch->syscall_result_offset,
-	       engine->tracee.arch->word_size);
-	return result != 0;
+	return engine->traps.contested && regs_word(arch, regs, arch->syscall_result_offset) != 0;
 }
 
 static void count(struct engine *engine, struct thread *thread, int signo)
 {
 	const struct arch *arch = engine->tracee.arch;
-	uint64_t mark = COUNTED;
 
 	if (signo != SIGTRAP && engine->traps.contested) {
-		memcpy(thread->regs.bytes + arch->syscall_result_offset, &mark,
-		       arch->word_size);
+		arch_put_word(arch, thread->regs.bytes + arch->syscall_result_offset, COUNTED);
 		thread_regs_touch_first(thread, (uint32_t)arch->syscall_result_offset +
 							arch->word_size);
 	}

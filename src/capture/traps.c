@@ -12,7 +12,7 @@ static int build(void *arg, struct stub_area *area, struct stub *stubs, size_t c
 {
 	const struct traps *traps = arg;
 
-	return traps->hooks->process.tracee->arch->stubs_build(area, traps->signo, stubs, count,
+	return traps->hooks->process.tracee->arch->trap->stubs_build(area, traps->signo, stubs, count,
 							       code, code_len, failed, err);
 }
 
@@ -22,7 +22,7 @@ static uint32_t disarm(void *arg, const struct stub_area *area, taddr_t *at, uin
 	const struct traps *traps = arg;
 
 	*at = area->trap;
-	return traps->hooks->process.tracee->arch->trap_disarm(ret);
+	return traps->hooks->process.tracee->arch->trap->disarm(ret);
 }
 
 static int ready(void *arg, struct err *err)
@@ -90,7 +90,7 @@ int traps_harden(struct traps *traps, struct err *err)
 	struct tracee *tracee = hooks->process.tracee;
 
 	traps->hard = tracee->own_breaks = true;
-	if (!tracee->arch->trap_harden)
+	if (!tracee->arch->trap->harden)
 		return err_set(err, -ENOTSUP,
 			       "pid %d can't make the system calls that memtrace needs",
 			       tracee->pid);
@@ -102,7 +102,7 @@ int traps_harden(struct traps *traps, struct err *err)
 
 		if (!area->applied || area->changed)
 			continue;
-		len = tracee->arch->trap_harden(&area->area, bytes);
+		len = tracee->arch->trap->harden(&area->area, bytes);
 		rc = undo_patch(hooks->process.undo, &tracee->target, area->area.harden,
 				area->area.bytes + (area->area.harden - area->area.base), bytes,
 				len);
@@ -147,7 +147,7 @@ int traps_change_signal(struct traps *traps, int signo, struct err *err)
 		struct hook_area *area = &hooks->areas.at[i];
 		int rc = 0;
 
-		tracee->arch->trap_resign(&area->area, signo);
+		tracee->arch->trap->resign(&area->area, signo);
 		if (area->applied) /* ours, and logged as a whole */
 			rc = target_write(&tracee->target, area->area.base, area->area.bytes,
 					  area->area.len);

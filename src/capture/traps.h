@@ -1,6 +1,6 @@
 /*
  * Traps: what the stubs do beside their functions.  A thread that calls one stops for us, by
- * a signal that it sends itself (soft) or by a break instruction (hard); arch.h, struct
+ * a signal that it sends itself (soft) or by a break instruction (hard); arch/trap.h, struct
  * stub_area, has what lies where then.
  */
 #ifndef MEMTRACE_TRAPS_H

@@ -87,7 +87,7 @@ static void stub_row(const struct walker *walker, uint64_t pc, bool exact,
 	const struct hook *hook = hooks_by_stub(walker->hooks, pc);
 	const struct stub_area *area = hooks_area_at(walker->hooks, pc);
 	const struct stub *stub = hook ? &hook->stub : NULL;
-	int32_t slot = area ? arch->stub_frame(area, stub, pc, !exact) : -1;
+	int32_t slot = area ? arch->trap->stub_frame(area, stub, pc, !exact) : -1;
 
 	entry->frame = frame_of(WALKER_STUB, 0);
 	entry->row = (struct row){.cfa = ROW_CFA_NONE};
@@ -179,8 +179,7 @@ static void row_find(struct walker *walker, uint64_t pc, uint64_t state, bool ex
 	entry->frame = frame_of(module->instance, pc - module->bias);
 	if (place_find(walker, module, pc, exact, state != 0, &place, &unwinder))
 		unwinder_row(unwinder, &place, &entry->row);
-	/* Of 32-bit ARM the file itself has less than what .debug_frame says. */
-	if (entry->row.cfa == ROW_CFA_NONE || walker->tracee->arch->state_mask)
+	if (entry->row.cfa == ROW_CFA_NONE || walker->tracee->arch->external_rows_first)
 		row_supplied(walker, module, (exact ? pc : pc - 1) - module->bias, &entry->row);
 }
 
@@ -327,7 +326,7 @@ static int step_all(struct walker *walker, struct module *module,
 	uint64_t vaddr = place->vaddr - !place->exact;
 	int failed = -ENOENT;
 
-	for (int told = arch->state_mask != 0, i = 0; i < 2 && failed == -ENOENT;
+	for (int told = arch->external_rows_first, i = 0; i < 2 && failed == -ENOENT;
 	     i++, told ^= 1)
 		if (told)
 			failed = externals_step(walker->externals, module, arch, vaddr, memory,
@@ -373,15 +372,15 @@ static size_t walk_full(struct walker *walker, const struct walk_ops *rest,
 		if (reg < 32 && (arch->callee_saved & (1u << reg)))
 			full.known |= 1ull << reg;
 	}
-	if (arch->trap_saved_reg)
-		full.known &= ~(1ull << arch->trap_saved_reg);
+	if (arch->trap->saved_reg)
+		full.known &= ~(1ull << arch->trap->saved_reg);
 	/* The slot of the return address is a word below sp; the trap's stack ends there. */
-	if (arch->trap_saved_reg &&
+	if (arch->trap->saved_reg &&
 	    walker_word(walker,
-			sp - arch->word_size - (taddr_t)arch->trap_frame +
-				(taddr_t)arch->trap_saved,
-			&full.value[arch->trap_saved_reg]) == 0)
-		full.known |= 1ull << arch->trap_saved_reg;
+			sp - arch->word_size - (taddr_t)arch->trap->frame +
+				(taddr_t)arch->trap->saved,
+			&full.value[arch->trap->saved_reg]) == 0)
+		full.known |= 1ull << arch->trap->saved_reg;
 	full.value[arch->reg_pc] = pc;
 	full.value[arch->reg_sp] = sp;
 	full.known |= 1ull << arch->reg_pc | 1ull << arch->reg_sp;
@@ -418,8 +417,8 @@ static inline struct walk_ops ops_of(struct walker *walker)
 				 walker,
 				 arch->word_size,
 				 arch->code_mask | arch->state_mask,
-				 .record_below = arch->reg_lr != ARCH_NO_REG,
-				 .no_chain = arch->state_mask != 0,
+				 .record_below = arch->chain == ARCH_CHAIN_BELOW,
+				 .no_chain = arch->chain == ARCH_CHAIN_NONE,
 				 .first_sp = walker->first_sp};
 }
 

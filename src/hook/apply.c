@@ -107,7 +107,7 @@ static int patch_write(const struct hooks *hooks, struct hook *hook, struct err 
 	taddr_t at = stub_patch_at(&hook->stub);
 	int rc = undo_patch(hooks->process.undo, &tracee->target, at,
 			    hook->code.bytes + (at - hook->address), hook->stub.patch,
-			    tracee->arch->patch_len);
+			    tracee->arch->trap->patch_len);
 
 	if (rc)
 		return err_sys(err, rc, "cannot set a breakpoint on %s in %s",

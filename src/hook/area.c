@@ -15,8 +15,8 @@ void area_visit(struct tracee *tracee, const struct space *space,
 	for (uint32_t at = 0; bytes && at + HEAD <= space->len; at += ALIGN) {
 		if (at == 0 && target_read(&tracee->target, space->base, bytes, space->len))
 			break;
-		memcpy(&len, bytes + at + arch->magic_len, sizeof(len));
-		if (memcmp(bytes + at, arch->magic, arch->magic_len) || len < HEAD ||
+		memcpy(&len, bytes + at + arch->trap->magic_len, sizeof(len));
+		if (memcmp(bytes + at, arch->trap->magic, arch->trap->magic_len) || len < HEAD ||
 		    len > space->len - at)
 			continue;
 		if (visit(arg, space->base + at, space->base + at + len))

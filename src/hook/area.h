@@ -5,6 +5,7 @@
 #ifndef MEMTRACE_AREA_H
 #define MEMTRACE_AREA_H
 
+#include "arch/trap.h"
 #include "hook/padding.h"
 #include "tracer/tracee.h"
 

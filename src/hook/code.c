@@ -92,10 +92,10 @@ static size_t patch_find(const struct code *code, const struct hook_process *pro
 {
 	const struct arch *arch = process->tracee->arch;
 
-	for (size_t at = 0; at + arch->patch_len <= code->len && at < ARCH_MAX_DISPLACED; at++)
+	for (size_t at = 0; at + arch->trap->patch_len <= code->len && at < ARCH_MAX_DISPLACED; at++)
 		if (!(at & arch->state_mask) &&
-		    memcmp(code->there + at, code->bytes + at, arch->patch_len) &&
-		    is_stub(process, arch->patch_target(code->there + at, address + at)))
+		    memcmp(code->there + at, code->bytes + at, arch->trap->patch_len) &&
+		    is_stub(process, arch->trap->patch_target(code->there + at, address + at)))
 			return at;
 	return code->len;
 }
@@ -103,14 +103,14 @@ static size_t patch_find(const struct code *code, const struct hook_process *pro
 static void compare(struct code *code, const struct arch *arch, struct image *image,
 		    uint64_t vaddr, size_t patch)
 {
-	size_t from = arch->patch_offset(code->bytes, code->len);
+	size_t from = arch->trap->patch_offset(code->bytes, code->len);
 
-	code->breakpoint = arch->is_breakpoint && from < code->len &&
+	code->breakpoint = arch->trap->is_breakpoint && from < code->len &&
 			   code->there[from] != code->bytes[from] &&
-			   arch->is_breakpoint(code->there + from);
+			   arch->trap->is_breakpoint(code->there + from);
 	code->whole = code->len;
 	for (size_t at = from + code->breakpoint; at < code->len; at++) {
-		bool patched = at - patch < arch->patch_len;
+		bool patched = at - patch < arch->trap->patch_len;
 
 		if (code->there[at] == code->bytes[at] && !patched)
 			continue;
@@ -130,7 +130,7 @@ int code_read(struct code *ret, const struct hook_process *process, const struct
 {
 	struct code code = {.bytes = calloc(1, len), .there = calloc(1, len), .len = len};
 	struct tracee *tracee = process->tracee;
-	size_t least = tracee->arch->patch_len;
+	size_t least = tracee->arch->trap->patch_len;
 	taddr_t address = module->bias + vaddr;
 	int rc = code.bytes && code.there ? 0 : -ENOMEM;
 

@@ -88,7 +88,7 @@ static size_t callees_of(const struct entries *entries, uint64_t value, size_t l
 
 	if (len > sizeof(code) || image_read(entries->module->image, value & ~state, code, len))
 		return 0;
-	return entries->arch->callees(code, len, value, ret, CALLEES);
+	return entries->arch->trap->callees(code, len, value, ret, CALLEES);
 }
 
 /* The name behind a slot, or behind an entry of the PLT, which begins with a jump through

@@ -11,6 +11,7 @@
 #ifndef MEMTRACE_EVIDENCE_H
 #define MEMTRACE_EVIDENCE_H
 
+#include "arch/trap.h"
 #include "hook/entries.h"
 #include "hook/functions.h"
 

@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-#include "arch/arch.h"
+#include "arch/trap.h"
 
 /* What a call means: for the heap, for us. */
 enum call_kind {

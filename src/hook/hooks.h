@@ -12,7 +12,7 @@
 #ifndef MEMTRACE_HOOKS_H
 #define MEMTRACE_HOOKS_H
 
-#include "arch/arch.h"
+#include "arch/trap.h"
 #include "base/vec.h"
 #include "hook/code.h"
 #include "hook/functions.h"
@@ -22,7 +22,7 @@
 
 /* What the code in an area of stubs does; its user says it, by these functions. */
 struct hook_payload {
-	/* Encodes an area: as arch->stubs_build(). */
+	/* Encodes an area: as arch->trap->stubs_build(). */
 	int (*build)(void *arg, struct stub_area *area, struct stub *stubs, size_t count,
 		     const uint8_t *const code[], const size_t code_len[], size_t *failed,
 		     struct err *err);

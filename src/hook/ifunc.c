@@ -36,7 +36,7 @@ size_t ifunc_choices(const struct entries *entries, const struct image_symbol *r
 
 	if (image_read(entries->module->image, resolver->value, code, len))
 		return 0;
-	found = arch->addresses(code, len, resolver->value | resolver->thumb, addresses,
+	found = arch->trap->addresses(code, len, resolver->value | resolver->thumb, addresses,
 				ADDRESSES);
 	for (size_t i = 0; i < found && count < IFUNC_CHOICES; i++) {
 		uint64_t value = addresses[i] & ~arch->state_mask;

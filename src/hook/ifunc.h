@@ -9,6 +9,7 @@
 #ifndef MEMTRACE_IFUNC_H
 #define MEMTRACE_IFUNC_H
 
+#include "arch/trap.h"
 #include "hook/entries.h"
 
 enum { IFUNC_CHOICES = 16 };

@@ -112,7 +112,7 @@ static bool is_in_reach(const struct arch *arch, const struct module *module, ta
 	taddr_t lowest = base < module->begin ? base : module->begin;
 	taddr_t highest = base + len > module->end ? base + len : module->end;
 
-	return highest - lowest < arch->patch_reach;
+	return highest - lowest < arch->trap->patch_reach;
 }
 
 static bool space_in(struct hooks *hooks, const struct hook_page *page, struct space *ret)
@@ -139,7 +139,7 @@ int page_find(struct hooks *hooks, const struct module *module, struct space *re
 
 	if (there && space_in(hooks, there, ret))
 		return 0;
-	if (!hooks->process.tracee->arch->remote_build)
+	if (!hooks->process.tracee->arch->trap->remote_build)
 		return err_set(err, -ENOSPC, "no room for stubs near it");
 	page.base = hole_below(hooks->process.maps, module->begin, page.len);
 	if (there || !page.base ||
@@ -233,8 +233,8 @@ static bool is_left(struct tracee *tracee, const struct mapping *mapping)
 	    mapping->end - mapping->begin != page_size() ||
 	    target_read(&tracee->target, mapping->begin, head, sizeof(head)))
 		return false;
-	memcpy(&len, head + arch->magic_len, sizeof(len));
-	return !memcmp(head, arch->magic, arch->magic_len) && len == PAGE_HEAD;
+	memcpy(&len, head + arch->trap->magic_len, sizeof(len));
+	return !memcmp(head, arch->trap->magic, arch->trap->magic_len) && len == PAGE_HEAD;
 }
 
 void page_visit(const struct hook_process *process,

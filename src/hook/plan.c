@@ -123,17 +123,17 @@ static int hook_read(struct planning *p, struct module *module, struct hook *hoo
 	if (rc) {
 		p->hooks->notes.miss(
 			p->hooks->notes.arg, module, hook->function->name,
-			len < arch->patch_len
+			len < arch->trap->patch_len
 				? "another function begins %zu bytes behind it"
 				: "its code of %zu bytes can't be read in its file",
 			len);
 		return 1;
 	}
-	skip = arch->patch_offset(hook->code.bytes, hook->code.len);
+	skip = arch->trap->patch_offset(hook->code.bytes, hook->code.len);
 	hook->stub.function = hook->address + skip;
 	hook->stub.skipped = skip;
 	hook->stub.must_stay = hook->code.breakpoint;
-	if (hook->code.whole >= skip + arch->patch_len || hook->code.whole == hook->code.len)
+	if (hook->code.whole >= skip + arch->trap->patch_len || hook->code.whole == hook->code.len)
 		return 0;
 	p->hooks->notes.miss(p->hooks->notes.arg, module, hook->function->name, CHANGED);
 	code_deinit(&hook->code);

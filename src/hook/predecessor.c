@@ -100,7 +100,7 @@ static size_t area_entered(const struct predecessor *h, const uint8_t *code, tad
 
 	for (uint64_t state = 0; state <= arch->state_mask && !(at & arch->state_mask);
 	     state++) {
-		taddr_t target = arch->patch_target(code, at | state);
+		taddr_t target = arch->trap->patch_target(code, at | state);
 
 		for (size_t i = 0; target && i < h->count; i++)
 			if (target > h->ranges[i].begin && target < h->ranges[i].end)
@@ -112,9 +112,8 @@ static size_t area_entered(const struct predecessor *h, const uint8_t *code, tad
 /* The area that the word at `bytes` is an address in, which a jump may take from there. */
 static size_t area_named(const struct predecessor *h, const uint8_t *bytes)
 {
-	uint64_t word = 0;
+	uint64_t word = arch_word(h->tracee->arch, bytes);
 
-	memcpy(&word, bytes, h->tracee->arch->word_size);
 	for (size_t i = 0; i < h->count; i++)
 		if (word > h->ranges[i].begin && word < h->ranges[i].end)
 			return i;
@@ -180,7 +179,7 @@ static bool is_relocated(struct image *image, uint64_t vaddr, uint32_t len)
 static void piece_search(struct predecessor *h, taddr_t begin, const uint8_t *there,
 			 const uint8_t *file, struct image *image, taddr_t bias, size_t len)
 {
-	uint32_t patch_len = h->tracee->arch->patch_len;
+	uint32_t patch_len = h->tracee->arch->trap->patch_len;
 
 	for (size_t i = 0; i + patch_len <= len; i++) {
 		struct patch patch = {.at = begin + i};
@@ -208,7 +207,7 @@ static void piece_search(struct predecessor *h, taddr_t begin, const uint8_t *th
 static void code_search(struct predecessor *h, struct image *image, taddr_t bias, taddr_t begin,
 			taddr_t end)
 {
-	uint32_t overlap = h->tracee->arch->patch_len - 1; /* a patch may lie across */
+	uint32_t overlap = h->tracee->arch->trap->patch_len - 1; /* a patch may lie across */
 	uint8_t *there = malloc(PIECE), *file = malloc(PIECE);
 	taddr_t next;
 
@@ -287,7 +286,7 @@ static void patches_find(struct predecessor *h)
 /* The file's bytes come back.  The world stands. */
 static void patches_restore(struct predecessor *h)
 {
-	uint32_t len = h->tracee->arch->patch_len;
+	uint32_t len = h->tracee->arch->trap->patch_len;
 	uint8_t there[PATCH];
 
 	for (size_t i = 0; i < h->patches.len; i++) {

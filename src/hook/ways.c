@@ -199,7 +199,7 @@ static bool way_is_true(struct ways *w, const struct way *way)
 		free(code);
 		return true;
 	}
-	n = arch->ways_in(code, len, start | search.thumb, false, w->covered, w->count, ways,
+	n = arch->trap->ways_in(code, len, start | search.thumb, false, w->covered, w->count, ways,
 			  WAYS);
 	for (size_t i = 0; i < n && i < WAYS; i++)
 		same |= ways[i].at == way->at;
@@ -210,7 +210,7 @@ static bool way_is_true(struct ways *w, const struct way *way)
 static bool code_leads_in(struct ways *w, taddr_t at, size_t len)
 {
 	struct way ways[WAYS];
-	size_t n = w->tracee->arch->ways_in(w->piece, len, at, true, w->covered, w->count, ways,
+	size_t n = w->tracee->arch->trap->ways_in(w->piece, len, at, true, w->covered, w->count, ways,
 					    WAYS);
 
 	for (size_t i = 0; i < n && i < WAYS; i++)
@@ -233,18 +233,14 @@ static bool is_address_in(const struct ways *w, uint64_t word)
 
 static bool data_leads_in(struct ways *w, taddr_t at, size_t len)
 {
-	const unsigned size = w->tracee->arch->word_size;
+	const struct arch *arch = w->tracee->arch;
+	const unsigned size = arch->word_size;
 
 	for (size_t i = (size_t)(-at & (size - 1)); i + size <= len; i += size) {
-		uint64_t word;
-		uint32_t half;
+		uint64_t word = arch_word(arch, w->piece + i);
 
-		memcpy(&half, w->piece + i, sizeof(half));
-		memcpy(&word, w->piece + i, sizeof(word)); /* (the piece is longer) */
-		word = size == sizeof(half) ? half : word;
 		if (word > w->low && word < w->high && is_address_in(w, word))
-			return found(w, at + i, word & ~w->tracee->arch->state_mask,
-				     "the address at");
+			return found(w, at + i, word & ~arch->state_mask, "the address at");
 	}
 	return false;
 }
@@ -290,7 +286,7 @@ static bool tables_lead_in(struct ways *w)
 
 	for (size_t i = 0; i < w->count; i++) {
 		const struct hook *hook = &w->hooks[w->hook_of[i]];
-		size_t n = arch->ways_in(hook->code.bytes, hook->code.len,
+		size_t n = arch->trap->ways_in(hook->code.bytes, hook->code.len,
 					 hook->address | hook->stub.thumb, false, &module, 1,
 					 ways, TABLE);
 
@@ -307,7 +303,7 @@ int ways_check(struct tracee *tracee, const struct module *module, const struct 
 	struct ways w = {.tracee = tracee, .module = module, .hooks = hooks};
 
 	ranges_fill(&w, count);
-	if (!w.count || !tracee->arch->ways_in)
+	if (!w.count || !tracee->arch->trap->ways_in)
 		return 0;
 	w.piece = malloc(PIECE + sizeof(uint64_t));
 	if (!w.piece)

@@ -25,7 +25,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "arch/arch.h"
+#include "arch/cpu.h"
 #include "base/syscalls.h"
 #include "base/vec.h"
 

@@ -21,7 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "arch/arch.h"
+#include "arch/cpu.h"
 
 enum { KTHREADD = 2 }; /* the parent of all kernel threads */
 

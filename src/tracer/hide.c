@@ -47,14 +47,6 @@
 /* include/linux/errno.h of the kernel: programs never see it, tracers do. */
 enum { ERESTARTNOHAND = 514 };
 
-static int64_t regs_word(const struct tracee *tracee, const struct regs *regs, int offset)
-{
-	int64_t value = 0;
-
-	memcpy(&value, regs->bytes + offset, tracee->arch->word_size);
-	return tracee->arch->word_size == 4 ? (int32_t)value : value;
-}
-
 static bool is_final(const struct arch *arch, int64_t number)
 {
 	for (const int16_t *at = arch->eintr_final; at && *at >= 0; at++)
@@ -73,8 +65,8 @@ static int64_t call_ended(struct tracee *tracee, struct thread *thread)
 
 	if (!regs || arch->syscall_number_offset < 0)
 		return -1;
-	number = regs_word(tracee, regs, arch->syscall_number_offset);
-	result = regs_word(tracee, regs, arch->syscall_result_offset);
+	number = regs_word(arch, regs, arch->syscall_number_offset);
+	result = regs_syscall_result(arch, regs);
 	if (number < 0 || is_final(arch, number))
 		return -1;
 	return result == -EINTR ||
@@ -98,11 +90,9 @@ static bool stop_waits(const struct status *status)
 
 static void result_write(const struct arch *arch, struct thread *thread, int64_t result)
 {
-	uint8_t *at = thread->regs.bytes + arch->syscall_result_offset;
-
-	if (memcmp(at, &result, arch->word_size) == 0)
+	if (regs_word(arch, &thread->regs, arch->syscall_result_offset) == result)
 		return;
-	memcpy(at, &result, arch->word_size);
+	arch_put_word(arch, thread->regs.bytes + arch->syscall_result_offset, (uint64_t)result);
 	thread_regs_touch_first(thread,
 				(uint32_t)arch->syscall_result_offset + arch->word_size);
 	thread_regs_commit(thread);

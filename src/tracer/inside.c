@@ -77,22 +77,19 @@ static bool search_hits(const struct search *search, taddr_t addr)
 static bool is_altstack(const struct search *search, const uint8_t *at, taddr_t uc,
 			struct inside_range *ret)
 {
-	unsigned size = search->tracee->arch->word_size;
-	uint64_t link = 0, base = 0, len = 0;
+	const struct arch *arch = search->tracee->arch;
+	unsigned size = arch->word_size;
+	uint64_t base = arch_word(arch, at + 2 * size), len;
 
-	memcpy(&base, at, size);
-	if (search->tracee->arch->plain_uc_flags &&
-	    base == search->tracee->arch->plain_uc_flags) {
+	if (arch->plain_uc_flags && arch_word(arch, at) == arch->plain_uc_flags) {
 		*ret = (struct inside_range){uc, uc + FRAME_LIMIT};
 		return true;
 	}
-	memcpy(&base, at + 2 * size, size);
 	if (uc - base >= ALTSTACK_LIMIT)
 		return false;
-	memcpy(&link, at + size, size);
-	memcpy(&len, at + 4 * size, size);
+	len = arch_word(arch, at + 4 * size);
 	*ret = (struct inside_range){base, base + len};
-	return !link && uc - base < len && len < ALTSTACK_LIMIT;
+	return !arch_word(arch, at + size) && uc - base < len && len < ALTSTACK_LIMIT;
 }
 
 /* The sp that the frame at uc saved, if it is on another stack; 0. */
@@ -100,12 +97,14 @@ static taddr_t stack_left(const struct search *search, taddr_t uc,
 			  const struct inside_range *altstack)
 {
 	const struct arch *arch = search->tracee->arch;
-	uint64_t sp = 0;
+	uint8_t bytes[8];
+	taddr_t sp;
 
 	if (target_read_standing(&search->tracee->target,
-				 uc + arch->ucontext_sp * arch->word_size, &sp,
+				 uc + arch->ucontext_sp * arch->word_size, bytes,
 				 arch->word_size) != (ssize_t)arch->word_size)
 		return 0;
+	sp = arch_word(arch, bytes);
 	return sp >= altstack->begin && sp <= altstack->end ? 0 : sp;
 }
 
@@ -116,19 +115,19 @@ static taddr_t thread_pointer(const struct search *search, struct thread *thread
 	const struct arch *arch = search->tracee->arch;
 	struct regs *regs =
 		thread->state == THREAD_STOPPED ? thread_regs(search->tracee, thread) : NULL;
-	uint64_t value = 0;
-	struct iovec iov = {&value, arch->word_size};
+	uint8_t value[8] = {0};
+	struct iovec iov = {value, arch->word_size};
 	long rc = 0;
 
 	if (!regs)
 		return 0;
 	if (arch->tls_set == NT_PRSTATUS)
-		memcpy(&value, regs->bytes + arch->tls_offset, arch->word_size);
+		memcpy(value, regs->bytes + arch->tls_offset, arch->word_size);
 	else if (arch->tls_set)
 		rc = ptrace(PTRACE_GETREGSET, thread->tid, (long)arch->tls_set, &iov);
 	else
-		rc = ptrace(get_thread_area, thread->tid, 0, &value);
-	return rc ? 0 : value;
+		rc = ptrace(get_thread_area, thread->tid, 0, value);
+	return rc ? 0 : arch_word(arch, value);
 }
 
 /* How long the thread's stack is from sp on; at: an address in it.  0: not to be known. */
@@ -188,10 +187,9 @@ static bool window_hits(struct search *search, struct thread *thread, const uint
 	struct inside_range altstack;
 
 	for (size_t i = 0; i + size <= len; i += size) {
-		uint64_t word = 0;
+		uint64_t word = arch_word(arch, window + i) &
+				(arch->code_mask | arch->state_mask);
 
-		memcpy(&word, window + i, size);
-		word &= arch->code_mask | arch->state_mask;
 		if (search_hits(search, word) &&
 		    is_return_address(search, thread, at + i, word))
 			return true;

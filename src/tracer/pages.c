@@ -20,8 +20,8 @@ static void head_of(const struct arch *arch, uint8_t *ret)
 	const uint32_t len = PAGE_HEAD;
 
 	memset(ret, 0, PAGE_HEAD);
-	memcpy(ret, arch->magic, arch->magic_len);
-	memcpy(ret + arch->magic_len, &len, sizeof(len));
+	memcpy(ret, arch->trap->magic, arch->trap->magic_len);
+	memcpy(ret + arch->trap->magic_len, &len, sizeof(len));
 }
 
 static struct undo_page *page_at(struct undo *undo, taddr_t base)
@@ -35,7 +35,7 @@ static struct undo_page *page_at(struct undo *undo, taddr_t base)
 static int unmap(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
 		 taddr_t base, uint32_t len)
 {
-	struct remote_call call = {tracee->arch->page_calls[1], {base, len}};
+	struct remote_call call = {tracee->arch->trap->page_calls[1], {base, len}};
 	int64_t result = -EAGAIN;
 	struct err err;
 	int rc = remote_call(tracee, undo, place, &call, &result, &err);
@@ -76,7 +76,7 @@ static int map(struct tracee *tracee, struct undo *undo, struct undo_page *page,
 	       struct err *err)
 {
 	struct remote_call call = {
-		tracee->arch->page_calls[0],
+		tracee->arch->trap->page_calls[0],
 		{page->base, page->len, PROT_READ | PROT_EXEC,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, ~(uint64_t)0, 0}};
 	int64_t result = -EAGAIN;

@@ -37,14 +37,6 @@ struct candidates {
 	bool refused;			/* by what stands in front of its system calls */
 };
 
-static int64_t word_of(const struct tracee *tracee, const struct regs *regs, int offset)
-{
-	int64_t value = 0;
-
-	memcpy(&value, regs->bytes + offset, tracee->arch->word_size);
-	return tracee->arch->word_size == 4 ? (int32_t)value : value;
-}
-
 /* In a stop by whose end the kernel writes no register, but as at_exec says. */
 static bool is_at_rest(const struct thread *thread)
 {
@@ -100,10 +92,10 @@ static void consider(void *arg, struct thread *thread)
 	regs = thread_regs(c->tracee, thread);
 	if (!regs)
 		return;
-	in_call = thread->at_exec || word_of(c->tracee, regs, arch->syscall_number_offset) >= 0;
+	in_call = thread->at_exec || regs_word(c->tracee->arch, regs, arch->syscall_number_offset) >= 0;
 	if (!in_call && (c->other || may_be_in_sequence(c->tracee, thread)))
 		return;
-	if (arch->remote_build(c->at, c->call, regs, &code))
+	if (arch->trap->remote_build(c->at, c->call, regs, &code))
 		return;
 	if (!is_let_through(c, thread, &code)) {
 		c->refused = true;
@@ -264,7 +256,7 @@ static int run(const struct running *r, int64_t *result)
 		rc = -errno;
 	if (rc)
 		return rc;
-	*result = word_of(r->tracee, &regs, arch->syscall_result_offset);
+	*result = regs_syscall_result(arch, &regs);
 	return come_home(r);
 }
 
@@ -280,8 +272,8 @@ static int code_write(struct tracee *tracee, struct undo *undo, const struct und
 	if (target_read(&tracee->target, place->base, there, len) ||
 	    memcmp(there, place->old, len))
 		return -EBUSY;
-	memcpy(bytes, arch->magic, arch->magic_len);
-	memcpy(bytes + arch->magic_len, &len, sizeof(len));
+	memcpy(bytes, arch->trap->magic, arch->trap->magic_len);
+	memcpy(bytes + arch->trap->magic_len, &len, sizeof(len));
 	memcpy(bytes + HEAD, code->bytes, code->len);
 	return undo_area(undo, &tracee->target, place->base, place->old, bytes, len,
 			 place->base + len, "", 0);
@@ -309,7 +301,7 @@ int remote_call(struct tracee *tracee, struct undo *undo, const struct undo_plac
 	struct remote_code code;
 	int rc;
 
-	if (!tracee->arch->remote_build)
+	if (!tracee->arch->trap->remote_build)
 		return err_set(err, -ENOTSUP, "not built for %s", tracee->arch->name);
 	if (!place->base)
 		return err_set(err, -ENOSPC, "no place for the code of a system call");
@@ -321,7 +313,7 @@ int remote_call(struct tracee *tracee, struct undo *undo, const struct undo_plac
 	if (running.thread->at_exec) /* execve()'s result */
 		memset(running.home.bytes + tracee->arch->syscall_result_offset, 0,
 		       tracee->arch->word_size);
-	if (tracee->arch->remote_build(candidates.at, call, &running.home, &code))
+	if (tracee->arch->trap->remote_build(candidates.at, call, &running.home, &code))
 		return err_set(err, -EAGAIN, "a thread is where it can't make a system call");
 	rc = code_write(tracee, undo, place, &code);
 	if (rc)

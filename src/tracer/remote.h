@@ -5,7 +5,7 @@
  *
  *    code is written where nobody runs, logged as an area (undo.h)
  *    all registers are set by one ptrace call: from now on the thread is in that code,
- *        which makes the call, puts every register back and goes home (arch->remote_build())
+ *        which makes the call, puts every register back and goes home (arch->trap->remote_build())
  *    it stops where it enters the call, and where it leaves it: there is the result
  *    an interrupt is asked for, the registers become what they were, and with the stop of the
  *        interrupt the thread is where it was before, also for the kernel, which then deals
@@ -18,6 +18,7 @@
 #ifndef MEMTRACE_REMOTE_H
 #define MEMTRACE_REMOTE_H
 
+#include "arch/trap.h"
 #include "tracer/tracee.h"
 #include "tracer/undo.h"
 

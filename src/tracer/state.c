@@ -9,6 +9,7 @@
 #include "tracer/threads.h"
 
 #ifndef PTRACE_SETSIGMASK
+#define PTRACE_GETSIGMASK 0x420a
 #define PTRACE_SETSIGMASK 0x420b
 #endif
 
@@ -53,7 +54,12 @@ bool thread_siginfo(pid_t tid, siginfo_t *ret)
 	return ptrace(PTRACE_GETSIGINFO, tid, 0, ret) == 0;
 }
 
-void thread_mask_set(const struct thread *thread, uint64_t mask)
+void thread_mask_set(const struct arch *arch, const struct thread *thread, uint64_t mask)
 {
-	ptrace(PTRACE_SETSIGMASK, thread->tid, sizeof(mask), &mask);
+	_Alignas(8) uint8_t set[ARCH_SIGNAL_SET] = {0};
+
+	if (arch->signal_set_len > sizeof(mask))
+		ptrace(PTRACE_GETSIGMASK, thread->tid, (long)arch->signal_set_len, set);
+	arch_put_signal_set(arch, set, mask);
+	ptrace(PTRACE_SETSIGMASK, thread->tid, (long)arch->signal_set_len, set);
 }

@@ -26,7 +26,7 @@
 
 #include <signal.h>
 
-#include "arch/arch.h"
+#include "arch/cpu.h"
 #include "tracer/status.h"
 #include "tracer/target.h"
 #include "tracer/urgent.h"
@@ -187,7 +187,7 @@ struct regs *thread_regs(const struct tracee *tracee, struct thread *thread);
 /* Of the signal that a thread is stopped by.  False: it has none, or has died. */
 bool thread_siginfo(pid_t tid, siginfo_t *ret);
 /* Of a stopped thread; ignored before Linux 3.11. */
-void thread_mask_set(const struct thread *thread, uint64_t mask);
+void thread_mask_set(const struct arch *arch, const struct thread *thread, uint64_t mask);
 /* Was it killed while it stood (its exit status will come)? */
 bool thread_was_killed(const struct thread *thread);
 /* Changed ones are written back at once, not when the stop ends: for what is wrong without

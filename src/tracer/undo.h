@@ -22,7 +22,7 @@
 #ifndef MEMTRACE_UNDO_H
 #define MEMTRACE_UNDO_H
 
-#include "arch/arch.h"
+#include "arch/trap.h"
 #include "tracer/target.h"
 
 enum {

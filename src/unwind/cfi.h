@@ -5,7 +5,7 @@
 #ifndef MEMTRACE_CFI_H
 #define MEMTRACE_CFI_H
 
-#include "arch/arch.h"
+#include "arch/cpu.h"
 #include "base/vec.h"
 #include "elf/image.h"
 #include "region/row.h"

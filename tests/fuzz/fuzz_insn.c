@@ -8,7 +8,7 @@
  */
 #include <string.h>
 
-#include "arch/arch.h"
+#include "arch/trap.h"
 #include "arch/x86_64/insn.h"
 #include "base/cursor.h"
 #include "fuzz.h"
@@ -93,8 +93,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	for (size_t i = 0; i < len; i++)
 		check_insn(code + i, len - i);
-	assert(arch->patch_offset(code, len) <= len);
-	if (arch->displace(code, len, from, to, &displaced, &err) == 0)
+	assert(arch->trap->patch_offset(code, len) <= len);
+	if (arch->trap->displace(code, len, from, to, &displaced, &err) == 0)
 		check_displaced(code, len, from, to, &displaced);
 	else
 		assert(err.text[0]);

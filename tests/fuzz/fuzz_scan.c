@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "arch/arch.h"
+#include "arch/cpu.h"
 #include "base/cursor.h"
 #include "fuzz.h"
 #include "region/walk.h"

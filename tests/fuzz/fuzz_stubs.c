@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "arch/arch.h"
+#include "arch/trap.h"
 #include "base/cursor.h"
 #include "fuzz.h"
 
@@ -53,7 +53,7 @@ static void check_displaced(const struct arch *arch, const struct displaced *d, 
 {
 	assert(d->count >= 1 && d->count <= ARRAY_SIZE(d->map));
 	assert(d->original_len >= 2 && d->original_len <= len);
-	assert(d->original_len >= arch->patch_len);
+	assert(d->original_len >= arch->trap->patch_len);
 	assert(d->copy_len <= sizeof(d->copy));
 	for (uint32_t i = 0; i < d->count; i++) {
 		assert(d->map[i].copy < d->copy_len && d->map[i].original <= d->original_len);
@@ -68,7 +68,7 @@ static void check_stub(const struct arch *arch, const struct stub_area *area,
 {
 	taddr_t end = area->base + area->len;
 
-	assert(arch->patch_target(s->patch, s->function | s->thumb) == s->entry);
+	assert(arch->trap->patch_target(s->patch, s->function | s->thumb) == s->entry);
 	assert(s->entry > area->trap && s->copy >= s->entry);
 	assert(s->copy + s->displaced.copy_len <= end);
 	check_displaced(arch, &s->displaced, len);
@@ -84,7 +84,7 @@ static void check_frame(const struct arch *arch, const struct stub_area *area,
 			const struct stub *stub, taddr_t pc)
 {
 	for (int called = 0; called < 2; called++) {
-		int frame = arch->stub_frame(area, stub, pc, called);
+		int frame = arch->trap->stub_frame(area, stub, pc, called);
 
 		assert(frame == -ENOENT || (frame >= 0 && frame <= 512));
 	}
@@ -99,9 +99,9 @@ static void check_area(const struct input *in, struct stub_area *area, const str
 	assert(area->len <= area->room && area->len <= sizeof(area->bytes));
 	assert(area->trap_pc > area->trap && area->trap_pc - area->base < area->len);
 	assert(area->trap_done > area->trap_pc && area->trap_done - area->base < area->len);
-	assert(arch->stub_frame(area, NULL, area->trap_skip, false) ==
-	       arch->stub_frame(area, NULL, area->trap_pc, false));
-	assert(!memcmp(area->bytes, arch->magic, arch->magic_len));
+	assert(arch->trap->stub_frame(area, NULL, area->trap_skip, false) ==
+	       arch->trap->stub_frame(area, NULL, area->trap_pc, false));
+	assert(!memcmp(area->bytes, arch->trap->magic, arch->trap->magic_len));
 	for (size_t i = 0; i < count; i++)
 		check_stub(arch, area, &stubs[i], lens[i]);
 	for (taddr_t pc = area->base; pc <= area->base + area->len; pc++) {
@@ -114,11 +114,11 @@ static void check_area(const struct input *in, struct stub_area *area, const str
 		check_frame(arch, area, NULL, pc);
 		assert(inside <= 1);
 	}
-	assert(arch->trap_disarm(bytes) <= sizeof(bytes));
-	if (arch->trap_harden)
-		assert(arch->trap_harden(area, bytes) <= sizeof(bytes));
-	if (arch->trap_resign)
-		arch->trap_resign(area, 1 + in->signo % 31);
+	assert(arch->trap->disarm(bytes) <= sizeof(bytes));
+	if (arch->trap->harden)
+		assert(arch->trap->harden(area, bytes) <= sizeof(bytes));
+	if (arch->trap->resign)
+		arch->trap->resign(area, 1 + in->signo % 31);
 }
 
 static void build_stubs(const struct input *in)
@@ -134,7 +134,7 @@ static void build_stubs(const struct input *in)
 
 	for (; count < STUBS && len; count++, kinds /= 4) {
 		size_t share = len / (STUBS - count) & ~(size_t)3;
-		uint32_t skip = in->arch->patch_offset(code, share);
+		uint32_t skip = in->arch->trap->patch_offset(code, share);
 		struct stub *stub = &stubs[count];
 
 		assert(skip <= share);
@@ -152,7 +152,7 @@ static void build_stubs(const struct input *in)
 		len -= share;
 		at += share;
 	}
-	rc = in->arch->stubs_build(&area, in->signo, stubs, count, codes, lens, &failed, &err);
+	rc = in->arch->trap->stubs_build(&area, in->signo, stubs, count, codes, lens, &failed, &err);
 	if (rc == 0)
 		check_area(in, &area, stubs, count, lens);
 	else
@@ -168,12 +168,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!input_read(data, size, &in))
 		return 0;
-	if (in.arch->displace(in.code, in.len, in.from | is_thumb(&in, 0), in.to, &displaced,
+	if (in.arch->trap->displace(in.code, in.len, in.from | is_thumb(&in, 0), in.to, &displaced,
 			      &err) == 0)
 		check_displaced(in.arch, &displaced, in.len);
 	else
 		assert(err.text[0]);
-	assert(in.arch->callees(in.code, in.len, in.from | is_thumb(&in, 0), callees,
+	assert(in.arch->trap->callees(in.code, in.len, in.from | is_thumb(&in, 0), callees,
 				ARRAY_SIZE(callees)) <= ARRAY_SIZE(callees));
 	build_stubs(&in);
 	return 0;

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "arch/aarch64/insn.h"
-#include "arch/arch.h"
+#include "arch/trap.h"
 
 enum {
 	FROM = 0x1000000,
@@ -93,7 +93,7 @@ static void test_displace(void **state)
 
 		put(code, rows[i].code);
 		put(code + 4, NOP);
-		assert_int_equal(arch_aarch64.displace(code, 8, FROM, TO, &d, NULL), 0);
+		assert_int_equal(arch_aarch64.trap->displace(code, 8, FROM, TO, &d, NULL), 0);
 		assert_int_equal(d.original_len, 4);
 		for (; len / 4 < 4 && rows[i].copy[len / 4]; len += 4)
 			assert_int_equal(a64_read(d.copy + len), rows[i].copy[len / 4]);
@@ -115,7 +115,7 @@ static void test_near_load(void **state)
 	(void)state;
 	put(code, 0x9c000085); /* ldr q5, .+0x10 */
 	put(code + 4, NOP);
-	assert_int_equal(arch_aarch64.displace(code, 8, FROM, FROM + 0x1000, &d, NULL), 0);
+	assert_int_equal(arch_aarch64.trap->displace(code, 8, FROM, FROM + 0x1000, &d, NULL), 0);
 	assert_int_equal(a64_read(d.copy), 0x9c000005 | (0x7ffff & -0x3fc) << 5);
 	assert_int_equal(d.copy_len, 8);
 }
@@ -146,14 +146,14 @@ static void test_refused(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
 		put(code, refused[i].code);
 		put(code + 4, refused[i].next);
-		assert_int_equal(arch_aarch64.displace(code, 8, FROM, refused[i].to, &d, &err),
+		assert_int_equal(arch_aarch64.trap->displace(code, 8, FROM, refused[i].to, &d, &err),
 				 refused[i].error);
 		assert_non_null(strstr(err.text, refused[i].reason));
 	}
-	assert_int_equal(arch_aarch64.displace(code, 3, FROM, TO, &d, &err), -ENOTSUP);
+	assert_int_equal(arch_aarch64.trap->displace(code, 3, FROM, TO, &d, &err), -ENOTSUP);
 	put(code, NOP);
 	put(code + 4, 0x97ffffff); /* bl .-4: calls itself, and that is a call */
-	assert_int_equal(arch_aarch64.displace(code, 8, FROM, TO, &d, &err), 0);
+	assert_int_equal(arch_aarch64.trap->displace(code, 8, FROM, TO, &d, &err), 0);
 }
 
 static void test_landing(void **state)
@@ -168,8 +168,8 @@ static void test_landing(void **state)
 		uint8_t code[4];
 
 		put(code, pads[i].code);
-		assert_int_equal(arch_aarch64.patch_offset(code, 4), pads[i].offset);
-		assert_int_equal(arch_aarch64.patch_offset(code, 3), 0);
+		assert_int_equal(arch_aarch64.trap->patch_offset(code, 4), pads[i].offset);
+		assert_int_equal(arch_aarch64.trap->patch_offset(code, 3), 0);
 	}
 }
 
@@ -181,7 +181,7 @@ static int build(struct stub_area *area, int signo, struct stub *stubs, size_t c
 	const uint8_t *code[] = {function + 4, function + 4, function + 4, function + 4};
 	const size_t len[] = {8, 8, 8, 8};
 
-	return arch_aarch64.stubs_build(area, signo, stubs, count, code, len, failed, err);
+	return arch_aarch64.trap->stubs_build(area, signo, stubs, count, code, len, failed, err);
 }
 
 static void landing_is(uint32_t pad)
@@ -248,7 +248,7 @@ static void test_stubs(void **state)
 	(void)state;
 	landing_is(BTI_C);
 	assert_int_equal(build(&area, 23, s, 4, NULL, NULL), 0);
-	assert_memory_equal(area.bytes, arch_aarch64.magic, arch_aarch64.magic_len);
+	assert_memory_equal(area.bytes, arch_aarch64.trap->magic, arch_aarch64.trap->magic_len);
 	assert_int_equal(a64_read(area.bytes + 8), area.len);
 	assert_int_equal(area.trap, TO + 16);
 	assert_int_equal(at(&area, area.trap + 16), 0xd2a00808);    /* x8 = 1 << 22 */
@@ -277,12 +277,12 @@ static void test_stubs(void **state)
 	for (int i = 0; i < 4; i++) {
 		assert_int_equal(at(&area, s[i].copy), 0xa9be7bfd);
 		assert_int_equal(led(&area, s[i].copy + 4), s[i].function + 4);
-		assert_int_equal(arch_aarch64.patch_target(s[i].patch, s[i].function),
+		assert_int_equal(arch_aarch64.trap->patch_target(s[i].patch, s[i].function),
 				 s[i].entry);
 	}
 	assert_int_equal(area.base + area.len, s[3].copy + 8);
-	assert_int_equal(arch_aarch64.patch_target(function, FROM), 0);
-	assert_int_equal(arch_aarch64.trap_disarm(disarmed), 4);
+	assert_int_equal(arch_aarch64.trap->patch_target(function, FROM), 0);
+	assert_int_equal(arch_aarch64.trap->disarm(disarmed), 4);
 	assert_int_equal(a64_read(disarmed), RET);
 }
 
@@ -303,7 +303,7 @@ static void test_signed(void **state)
 		assert_int_equal(at(&area, s[i].copy), 0xa9be7bfd);
 	}
 	assert_int_equal(led(&area, s[0].copy_return - 4), s[0].copy - 4);
-	arch_aarch64.trap_resign(&area, 5);
+	arch_aarch64.trap->resign(&area, 5);
 	assert_int_equal(at(&area, area.trap + 16), 0xd2800208);    /* x8 = 1 << 4 */
 	assert_int_equal(at(&area, area.trap_pc - 20), 0xd28000a1); /* x1 = 5 */
 	assert_int_equal(at(&area, s[0].entry), AUTIASP);
@@ -311,9 +311,9 @@ static void test_signed(void **state)
 
 static int frame_at(const struct stub_area *area, const struct stub *stub, taddr_t pc)
 {
-	int exact = arch_aarch64.stub_frame(area, stub, pc, false);
+	int exact = arch_aarch64.trap->stub_frame(area, stub, pc, false);
 
-	assert_int_equal(arch_aarch64.stub_frame(area, stub, pc, true), exact);
+	assert_int_equal(arch_aarch64.trap->stub_frame(area, stub, pc, true), exact);
 	return exact;
 }
 
@@ -348,8 +348,8 @@ static void test_frames(void **state)
 	assert_int_equal(frame_at(&area, NULL, area.trap_pc), 56);
 	assert_int_equal(frame_at(&area, NULL, s[0].entry - 4), -ENOENT); /* ret */
 	/* The return address and the arguments, seen from trap_pc: the trap has 64 bytes. */
-	assert_int_equal(arch->trap_frame, 64 + 24);
-	assert_int_equal(arch->trap_entry_frame, 64 + 8);
+	assert_int_equal(arch->trap->frame, 64 + 24);
+	assert_int_equal(arch->trap->entry_frame, 64 + 8);
 }
 
 static void test_failures(void **state)

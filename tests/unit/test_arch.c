@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "arch/arch.h"
+#include "arch/trap.h"
 
 static void test_find(void **state)
 {
@@ -108,17 +108,17 @@ static void test_callees(void **state)
 	struct callee callees[8];
 
 	(void)state;
-	assert_int_equal(arch_x86_64.callees(x86_64, sizeof(x86_64), 0x1000, callees, 8), 4);
+	assert_int_equal(arch_x86_64.trap->callees(x86_64, sizeof(x86_64), 0x1000, callees, 8), 4);
 	assert_int_equal(callees[0].target, 0x1109);
 	assert_int_equal(callees[1].target, 0x101b);
 	assert_int_equal(callees[2].slot, 0x1031);
 	assert_int_equal(callees[3].slot, 0x1058);
-	assert_int_equal(arch_x86_64.callees(x86_64, sizeof(x86_64), 0x1000, callees, 1), 1);
-	assert_int_equal(arch_aarch64.callees(aarch64, sizeof(aarch64), 0x1000, callees, 8), 3);
+	assert_int_equal(arch_x86_64.trap->callees(x86_64, sizeof(x86_64), 0x1000, callees, 1), 1);
+	assert_int_equal(arch_aarch64.trap->callees(aarch64, sizeof(aarch64), 0x1000, callees, 8), 3);
 	assert_int_equal(callees[0].target, 0x1010);
 	assert_int_equal(callees[1].target, 0x1000);
 	assert_int_equal(callees[2].slot, 0x21000 + 4088);
-	assert_int_equal(arch_arm.callees(arm, sizeof(arm), 0x1000, callees, 8), 2);
+	assert_int_equal(arch_arm.trap->callees(arm, sizeof(arm), 0x1000, callees, 8), 2);
 	assert_int_equal(callees[0].target, 0x1010);
 	assert_int_equal(callees[1].slot, 0x1004 + 8 + 0x10000 + 564);
 }
@@ -138,13 +138,82 @@ static void test_addresses(void **state)
 	taddr_t addresses[4];
 
 	(void)state;
-	assert_int_equal(arch_x86_64.addresses(x86_64, sizeof(x86_64), 0x1000, addresses, 4), 2);
+	assert_int_equal(arch_x86_64.trap->addresses(x86_64, sizeof(x86_64), 0x1000, addresses, 4), 2);
 	assert_int_equal(addresses[0], 0x1107);
 	assert_int_equal(addresses[1], 0x402010);
-	assert_int_equal(arch_aarch64.addresses(aarch64, sizeof(aarch64), 0x1000, addresses, 4),
+	assert_int_equal(arch_aarch64.trap->addresses(aarch64, sizeof(aarch64), 0x1000, addresses, 4),
 			 2);
 	assert_int_equal(addresses[0], 0x1008);
 	assert_int_equal(addresses[1], 0x21010);
+}
+
+/* Made-up CPUs: words, registers and results of either byte order and size. */
+static void test_words(void **state)
+{
+	static const uint8_t bytes[] = {1, 2, 3, 4, 5, 6, 7, 8};
+	static const uint64_t word[2][2] = {{0x04030201, 0x0807060504030201},
+					    {0x01020304, 0x0102030405060708}};
+
+	(void)state;
+	for (int big = 0; big < 2; big++)
+		for (int wide = 0; wide < 2; wide++) {
+			const struct arch arch = {.word_size = wide ? 8 : 4,
+						  .big_endian = big};
+			uint8_t out[9] = {0};
+
+			assert_true(arch_word(&arch, bytes) == word[big][wide]);
+			arch_put_word(&arch, out, 0xa5a5a5a500000000 * !wide + word[big][wide]);
+			assert_memory_equal(out, bytes, arch.word_size);
+			assert_int_equal(out[arch.word_size], 0);
+		}
+}
+
+static void test_big_endian_registers(void **state)
+{
+	const struct arch arch = {.word_size = 4,
+				  .big_endian = true,
+				  .reg_count = 2,
+				  .reg_offset = {4, 0},
+				  .syscall_result_offset = 4,
+				  .syscall_error = {0, 1 << 28}};
+	struct regs regs = {.len = 8, .bytes = {0x00, 0, 0, 1, 0xff, 0xff, 0xff, 0xfe}};
+
+	(void)state;
+	assert_int_equal(regs_read(&arch, &regs, 0), 0xfffffffe);
+	assert_int_equal(regs_read(&arch, &regs, 1), 1);
+	assert_true(regs_syscall_result(&arch, &regs) == -2);
+	regs_write(&arch, &regs, 0, 11);
+	assert_int_equal(regs.bytes[7], 11);
+	assert_true(regs_syscall_result(&arch, &regs) == 11);
+	regs.bytes[0] = 0x10; /* as PowerPC's summary overflow: 11 is the error */
+	assert_true(regs_syscall_result(&arch, &regs) == -11);
+	assert_true(regs_word(&arch, &regs, 0) == 0x10000001);
+}
+
+/* Signal 1 and signal 34, the first two words of a set. */
+static void test_signal_sets(void **state)
+{
+	static const struct {
+		struct arch arch;
+		uint8_t bytes[9];
+	} sets[] = {
+		{{.word_size = 8}, {1, 0, 0, 0, 2, 0, 0, 0, 9}},
+		{{.word_size = 4}, {1, 0, 0, 0, 2, 0, 0, 0, 9}},
+		{{.word_size = 8, .big_endian = true}, {0, 0, 0, 2, 0, 0, 0, 1, 9}},
+		{{.word_size = 4, .big_endian = true}, {0, 0, 0, 1, 0, 0, 0, 2, 9}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sets); i++) {
+		uint8_t out[9] = {[8] = 9};
+
+		assert_true(arch_signal_set(&sets[i].arch, sets[i].bytes) == 0x200000001);
+		arch_put_signal_set(&sets[i].arch, out, 0x200000001);
+		assert_memory_equal(out, sets[i].bytes, 9);
+	}
+	assert_int_equal(arch_x86_64.signal_set_len, 8);
+	assert_int_equal(arch_aarch64.signal_set_len, 8);
+	assert_int_equal(arch_arm.signal_set_len, 8);
 }
 
 int main(void)
@@ -154,6 +223,9 @@ int main(void)
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_registers),
+		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_big_endian_registers),
+		cmocka_unit_test(test_signal_sets),
 #ifdef __x86_64__
 		cmocka_unit_test(test_native),
 		cmocka_unit_test(test_eintr_final),

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "arch/arch.h"
+#include "arch/trap.h"
 
 enum { FROM = 0x1000000, TO = 0x1100000, SIGURG_ARM = 23 };
 
@@ -115,7 +115,7 @@ static void displaced_code(void **state)
 		char map[64] = "";
 		struct displaced d;
 		struct err err = {0};
-		int found = arch_arm.displace(code, unhex(row->code, code), FROM | row->thumb,
+		int found = arch_arm.trap->displace(code, unhex(row->code, code), FROM | row->thumb,
 					      TO, &d, &err);
 
 		if (!row->copy) {
@@ -144,12 +144,12 @@ static void out_of_reach(void **state)
 
 	(void)state;
 	/* b.w: 16 MB; b: 32 MB */
-	assert_int_equal(arch_arm.displace(code, len, FROM | 1, FROM + 0xfffff0, &d, &err), 0);
-	assert_int_equal(arch_arm.displace(code, len, FROM | 1, FROM + 0x1000010, &d, &err),
+	assert_int_equal(arch_arm.trap->displace(code, len, FROM | 1, FROM + 0xfffff0, &d, &err), 0);
+	assert_int_equal(arch_arm.trap->displace(code, len, FROM | 1, FROM + 0x1000010, &d, &err),
 			 -ERANGE);
 	len = unhex("10402de900f020e3", code);
-	assert_int_equal(arch_arm.displace(code, len, FROM, FROM + 0x1fffff0, &d, &err), 0);
-	assert_int_equal(arch_arm.displace(code, len, FROM, FROM + 0x2000010, &d, &err),
+	assert_int_equal(arch_arm.trap->displace(code, len, FROM, FROM + 0x1fffff0, &d, &err), 0);
+	assert_int_equal(arch_arm.trap->displace(code, len, FROM, FROM + 0x2000010, &d, &err),
 			 -ERANGE);
 }
 
@@ -166,7 +166,7 @@ static const uint8_t push_a32[] = {0x10, 0x40, 0x2d, 0xe9, 0x00, 0xf0, 0x20, 0xe
 
 static int frame_at(const struct stub_area *area, const struct stub *stub, taddr_t pc)
 {
-	return arch_arm.stub_frame(area, stub, pc, false);
+	return arch_arm.trap->stub_frame(area, stub, pc, false);
 }
 
 /* One stub on code of one kind. */
@@ -179,7 +179,7 @@ static struct stub build(struct stub_area *area, enum stub_kind kind, bool thumb
 
 	*area = (struct stub_area){.base = TO, .room = sizeof(area->bytes)};
 	assert_int_equal(
-		arch_arm.stubs_build(area, SIGURG_ARM, &stub, 1, &code, &len, NULL, &err), 0);
+		arch_arm.trap->stubs_build(area, SIGURG_ARM, &stub, 1, &code, &len, NULL, &err), 0);
 	return stub;
 }
 
@@ -212,9 +212,9 @@ static void stubs_a32(void **state)
 	assert_int_equal(stub.copy_return, stub.entry + 8);
 	assert_int_equal(stub.trap_return, stub.entry + 12);
 	assert_int_equal(stub.trap_entry, 0);
-	assert_int_equal(arch_arm.patch_target(stub.patch, FROM), stub.entry);
-	assert_int_equal(arch_arm.patch_target(push_a32, FROM), 0);
-	assert_int_equal(arch_arm.patch_target(stub.patch, FROM + 2), 0);
+	assert_int_equal(arch_arm.trap->patch_target(stub.patch, FROM), stub.entry);
+	assert_int_equal(arch_arm.trap->patch_target(push_a32, FROM), 0);
+	assert_int_equal(arch_arm.trap->patch_target(stub.patch, FROM + 2), 0);
 
 	stub = build(&area, STUB_ENTRY, false);
 	assert_words(&area, stub.entry,
@@ -243,8 +243,8 @@ static void stubs_t32(void **state)
 				  bl(stub.entry + 12, area.trap), 0xe12fff1e, 0x4604b510},
 		     6);
 	assert_int_equal(stub.copy, stub.entry + 20);
-	assert_int_equal(arch_arm.patch_target(stub.patch, FROM | 1), stub.entry);
-	assert_int_equal(arch_arm.patch_target(push_t32, FROM | 1), 0);
+	assert_int_equal(arch_arm.trap->patch_target(stub.patch, FROM | 1), stub.entry);
+	assert_int_equal(arch_arm.trap->patch_target(push_t32, FROM | 1), 0);
 
 	stub = build(&area, STUB_ENTRY, true);
 	assert_words(&area, stub.entry,
@@ -268,7 +268,7 @@ static void stub_instead(void **state)
 
 	(void)state;
 	assert_int_equal(
-		arch_arm.stubs_build(&area, SIGURG_ARM, stubs, 2, code, len, &failed, &err), 0);
+		arch_arm.trap->stubs_build(&area, SIGURG_ARM, stubs, 2, code, len, &failed, &err), 0);
 	at = stubs[1].entry;
 	assert_words(&area, at,
 		     (uint32_t[]){0xe92d4007, 0xe59d0004, 0xe59d1000,
@@ -280,7 +280,7 @@ static void stub_instead(void **state)
 	assert_int_equal(frame_at(&area, &stubs[1], at + 32), 12); /* 1: */
 	stubs[1].instead = 1;
 	assert_int_equal(
-		arch_arm.stubs_build(&area, SIGURG_ARM, stubs, 2, code, len, &failed, &err),
+		arch_arm.trap->stubs_build(&area, SIGURG_ARM, stubs, 2, code, len, &failed, &err),
 		-EINVAL);
 	assert_int_equal(failed, 1);
 }
@@ -298,7 +298,7 @@ static void trap(void **state)
 	assert_int_equal(word_at(&area, area.trap_pc - 4), 0xef000000);
 	assert_int_equal(word_at(&area, area.trap_open - 4), 0xef000000);
 	assert_int_equal(word_at(&area, area.trap_open), 0xe3a070e0); /* mov r7, #gettid */
-	assert_int_equal(arch_arm.trap_disarm(disarm), 4);
+	assert_int_equal(arch_arm.trap->disarm(disarm), 4);
 	/* b to where it leaves: push {lr}; ldr lr, [sp, #16]; ldr pc, [sp], #20 */
 	assert_memory_equal(disarm, "\x18\x00\x00\xea", 4);
 	assert_words(&area, area.trap + 8 + 4 * 0x18,
@@ -313,10 +313,10 @@ static void trap(void **state)
 	assert_int_equal(frame_at(&area, &stub, stub.copy), -ENOENT);
 	/* the trap's return takes the stub's frame off, and lr is what it was */
 	assert_int_equal(frame_at(&area, &stub, stub.trap_entry), -ENOENT);
-	assert_int_equal(arch_arm.stub_frame(&area, &stub, stub.trap_entry, true), 12);
-	assert_int_equal(arch_arm.stub_frame(&area, &stub, stub.trap_return, true), 12);
+	assert_int_equal(arch_arm.trap->stub_frame(&area, &stub, stub.trap_entry, true), 12);
+	assert_int_equal(arch_arm.trap->stub_frame(&area, &stub, stub.trap_return, true), 12);
 	stub = build(&area, STUB_ENTRY, false);
-	assert_int_equal(arch_arm.stub_frame(&area, &stub, stub.trap_entry, true), 12);
+	assert_int_equal(arch_arm.trap->stub_frame(&area, &stub, stub.trap_entry, true), 12);
 }
 
 /* Every signal's bit is an immediate of A32. */
@@ -331,7 +331,7 @@ static void signals(void **state)
 		uint32_t insn, by;
 
 		assert_int_equal(
-			arch_arm.stubs_build(&area, signo, &stub, 1, &code, &len, NULL, NULL),
+			arch_arm.trap->stubs_build(&area, signo, &stub, 1, &code, &len, NULL, NULL),
 			0);
 		insn = word_at(&area, area.trap + 8);
 		by = insn >> 7 & 30;
@@ -351,12 +351,12 @@ static void no_room(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(arch_arm.stubs_build(&area, 23, &stub, 1, &code, &len, NULL, &err),
+	assert_int_equal(arch_arm.trap->stubs_build(&area, 23, &stub, 1, &code, &len, NULL, &err),
 			 -ENOSPC);
 	area.room = 120;
-	assert_int_equal(arch_arm.stubs_build(&area, 23, &stub, 1, &code, &len, NULL, &err),
+	assert_int_equal(arch_arm.trap->stubs_build(&area, 23, &stub, 1, &code, &len, NULL, &err),
 			 -ENOSPC);
-	assert_int_equal(arch_arm.stubs_build(&area, 32, &stub, 1, &code, &len, NULL, &err),
+	assert_int_equal(arch_arm.trap->stubs_build(&area, 32, &stub, 1, &code, &len, NULL, &err),
 			 -EINVAL);
 }
 

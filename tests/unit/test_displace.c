@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "arch/arch.h"
+#include "arch/trap.h"
 
 enum { FROM = 0x1000000, TO = 0x2000000 };
 
@@ -136,7 +136,7 @@ static void test_rows(void **state)
 		int error;
 
 		memcpy(code, bytes, len);
-		error = arch_x86_64.displace(code, len, FROM, TO, &d, &err);
+		error = arch_x86_64.trap->displace(code, len, FROM, TO, &d, &err);
 		if (error && rows[i].copy)
 			fail_msg("%s: %s", rows[i].code, err.text);
 		if (rows[i].copy) {
@@ -161,16 +161,16 @@ static void test_reach(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(arch_x86_64.displace(load, 7, from, from + 0x80000000 - 5, &d, &err),
+	assert_int_equal(arch_x86_64.trap->displace(load, 7, from, from + 0x80000000 - 5, &d, &err),
 			 0);
-	assert_int_equal(arch_x86_64.displace(load, 7, from, from + 0x80000000 - 4, &d, &err),
+	assert_int_equal(arch_x86_64.trap->displace(load, 7, from, from + 0x80000000 - 4, &d, &err),
 			 -ERANGE);
-	assert_int_equal(arch_x86_64.displace(load, 7, from, from - 0x7fffffff, &d, &err), 0);
-	assert_int_equal(arch_x86_64.displace(load, 7, from, from - 0x80000000, &d, &err),
+	assert_int_equal(arch_x86_64.trap->displace(load, 7, from, from - 0x7fffffff, &d, &err), 0);
+	assert_int_equal(arch_x86_64.trap->displace(load, 7, from, from - 0x80000000, &d, &err),
 			 -ERANGE);
-	assert_int_equal(arch_x86_64.displace(plain, 5, from, from + 0x80000000 - 5, &d, &err),
+	assert_int_equal(arch_x86_64.trap->displace(plain, 5, from, from + 0x80000000 - 5, &d, &err),
 			 0);
-	assert_int_equal(arch_x86_64.displace(plain, 5, from, from + 0x80000000 - 4, &d, &err),
+	assert_int_equal(arch_x86_64.trap->displace(plain, 5, from, from + 0x80000000 - 4, &d, &err),
 			 -ERANGE);
 }
 
@@ -179,9 +179,9 @@ static void test_patch_offset(void **state)
 	static const uint8_t endbr[] = {0xf3, 0x0f, 0x1e, 0xfa, 0x55};
 
 	(void)state;
-	assert_int_equal(arch_x86_64.patch_offset(endbr, sizeof(endbr)), 4);
-	assert_int_equal(arch_x86_64.patch_offset(endbr, 3), 0);
-	assert_int_equal(arch_x86_64.patch_offset(endbr + 4, 1), 0);
+	assert_int_equal(arch_x86_64.trap->patch_offset(endbr, sizeof(endbr)), 4);
+	assert_int_equal(arch_x86_64.trap->patch_offset(endbr, 3), 0);
+	assert_int_equal(arch_x86_64.trap->patch_offset(endbr + 4, 1), 0);
 }
 
 int main(void)

@@ -21,7 +21,7 @@
 
 #include <cmocka.h>
 
-#include "arch/arch.h"
+#include "arch/cpu.h"
 #include "tracer/attach.h"
 #include "tracer/doctor.h"
 

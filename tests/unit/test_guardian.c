@@ -24,7 +24,7 @@
 #include <sys/syscall.h>
 
 #include "child_case.h"
-#include "arch/arch.h"
+#include "arch/cpu.h"
 #include "tracer/guardian.h"
 #include "tracer/status.h"
 

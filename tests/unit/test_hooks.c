@@ -350,7 +350,7 @@ static void what_applying_writes(void **state)
 		assert_int_equal(target_read(&f->tracee.target, area->base, bytes, area->len),
 				 0);
 		assert_memory_equal(bytes, area->bytes, area->len);
-		assert_memory_equal(bytes, arch->magic, arch->magic_len);
+		assert_memory_equal(bytes, arch->trap->magic, arch->trap->magic_len);
 		assert_true(undo_covers(f->undo, area->base + area->len - 1));
 		assert_int_equal(traps_signal_at(&f->traps, area->trap_pc), SIGURG);
 		assert_int_equal(traps_signal_at(&f->traps, area->trap_pc + 1), 0);
@@ -364,9 +364,9 @@ static void what_applying_writes(void **state)
 
 		assert_true(hook->applied && !hook->code.bytes);
 		assert_int_equal(target_read(&f->tracee.target, stub_patch_at(&hook->stub),
-					     bytes, arch->patch_len),
+					     bytes, arch->trap->patch_len),
 				 0);
-		assert_true(arch->patch_target(bytes,
+		assert_true(arch->trap->patch_target(bytes,
 					       stub_patch_at(&hook->stub) | hook->stub.thumb) ==
 			    hook->stub.entry);
 		assert_ptr_equal(hooks_by_stub(&f->hooks, hook->stub.entry), hook);
@@ -490,7 +490,7 @@ static void another_hook_over_ours(void **state)
 	at = stub_patch_at(&find(f, "pvalloc")->stub);
 	area = area_of(f, "pvalloc")->area;
 	memset(other, 0x5a, sizeof(other));
-	assert_int_equal(target_write(&f->tracee.target, at, other, f->tracee.arch->patch_len),
+	assert_int_equal(target_write(&f->tracee.target, at, other, f->tracee.arch->trap->patch_len),
 			 0);
 	assert_int_equal(undo_run(f->undo, &f->tracee.target), 0);
 	assert_int_equal(undo_others(f->undo, &f->tracee.target, &first), 1);
@@ -500,9 +500,9 @@ static void another_hook_over_ours(void **state)
 	undo_clear(f->undo);
 	predecessor_wipe(&f->hooks.process);
 	/* Both are there, the stubs without effect. */
-	assert_int_equal(target_read(&f->tracee.target, at, bytes, f->tracee.arch->patch_len),
+	assert_int_equal(target_read(&f->tracee.target, at, bytes, f->tracee.arch->trap->patch_len),
 			 0);
-	assert_memory_equal(bytes, other, f->tracee.arch->patch_len);
+	assert_memory_equal(bytes, other, f->tracee.arch->trap->patch_len);
 	assert_int_equal(target_read(&f->tracee.target, area.base, bytes, area.len), 0);
 	trap = (uint32_t)(area.trap - area.base);
 	assert_memory_equal(bytes + trap + 8, area.bytes + trap + 8, area.len - trap - 8);
@@ -608,8 +608,8 @@ static bool stub_read(struct fixture *f, uint8_t ret[16])
 	assert_int_equal(
 		target_read(&f->tracee.target, address & ~arch->state_mask, code, sizeof(code)),
 		0);
-	for (size_t at = 0; at < 16 && !target; at += arch->is_breakpoint ? 1 : 4)
-		target = arch->patch_target(code + at, address + at);
+	for (size_t at = 0; at < 16 && !target; at += arch->trap->is_breakpoint ? 1 : 4)
+		target = arch->trap->patch_target(code + at, address + at);
 	return target && target_read(&f->tracee.target, target, ret, 16) == 0;
 }
 
@@ -631,8 +631,8 @@ static void a_patch_across_two_pieces(void **state)
 		return; /* elsewhere code is aligned, and none lies across */
 	hook_nameless(f);
 	assert_int_equal(target_read(&f->tracee.target, nameless_at, code, sizeof(code)), 0);
-	for (size_t i = 0; i + arch->patch_len <= sizeof(code) && !entry; i++)
-		entry = arch->patch_target(code + i, nameless_at + i);
+	for (size_t i = 0; i + arch->trap->patch_len <= sizeof(code) && !entry; i++)
+		entry = arch->trap->patch_target(code + i, nameless_at + i);
 	assert_true(entry != 0);
 	segments = image_segments(module->image, &count);
 	for (size_t i = 0; i < count; i++)
@@ -670,8 +670,8 @@ static void occupy(struct fixture *f, taddr_t begin, uint32_t len)
 	const struct arch *arch = f->tracee.arch;
 	uint8_t head[16] = {0};
 
-	memcpy(head, arch->magic, arch->magic_len);
-	memcpy(head + arch->magic_len, &len, sizeof(len));
+	memcpy(head, arch->trap->magic, arch->trap->magic_len);
+	memcpy(head + arch->trap->magic_len, &len, sizeof(len));
 	assert_int_equal(target_write(&f->tracee.target, begin, head, sizeof(head)), 0);
 }
 
@@ -796,7 +796,7 @@ static void another_signal(void **state)
 	assert_int_equal(traps_signal_at(&f->traps, area->trap_pc), SIGWINCH);
 	assert_int_equal(target_read(&f->tracee.target, area->base, bytes, area->len), 0);
 	assert_memory_equal(bytes, area->bytes, area->len);
-	if (f->tracee.arch->trap_harden) {
+	if (f->tracee.arch->trap->harden) {
 		assert_int_equal(traps_harden(&f->traps, &err), 0);
 		assert_int_equal(traps_signal_at(&f->traps, area->hard_pc), SIGTRAP);
 		assert_int_equal(target_read(&f->tracee.target, area->base, bytes, area->len),

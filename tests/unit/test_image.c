@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #include "work.h"
-#include "arch/arch.h"
+#include "arch/cpu.h"
 #include "elf/fingerprint.h"
 #include "elf/image.h"
 

@@ -49,7 +49,7 @@ static struct traced traced(void (*run)(struct child_case *self, void *arg), lon
 {
 	struct traced t = {.child = child_start(run, NULL), .undo = undo_create()};
 
-	if (!arch_native()->remote_build)
+	if (!arch_native()->trap->remote_build)
 		skip();
 	assert_int_equal(child_hear(&t.child), 1);
 	if (in_call)
@@ -209,9 +209,9 @@ static void from_32_bit_code(void **state)
 
 	(void)state;
 	regs.bytes[CS] = 0x33;
-	assert_int_equal(arch_native()->remote_build(4096, &what, &regs, &code), 0);
+	assert_int_equal(arch_native()->trap->remote_build(4096, &what, &regs, &code), 0);
 	regs.bytes[CS] = 0x23;
-	assert_int_equal(arch_native()->remote_build(4096, &what, &regs, &code), -ENOTSUP);
+	assert_int_equal(arch_native()->trap->remote_build(4096, &what, &regs, &code), -ENOTSUP);
 }
 #endif
 
@@ -288,7 +288,7 @@ static void behind_a_dispatcher(void **state)
 	int64_t result = 0;
 
 	(void)state;
-	if (child_hear(&child) != 3 || !arch_native()->remote_build) {
+	if (child_hear(&child) != 3 || !arch_native()->trap->remote_build) {
 		child_end(&child);
 		skip();
 	}

@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <sys/syscall.h>
 
-#include "arch/arch.h"
+#include "arch/cpu.h"
 #include "child_case.h"
 #include "tracer/status.h"
 

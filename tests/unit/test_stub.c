@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "arch/arch.h"
+#include "arch/trap.h"
 
 static const uint8_t plain_code[] = {0x55, 0x48, 0x89, 0xe5, 0x5d, 0xc3};
 
@@ -19,7 +19,7 @@ static int build(struct stub_area *area, int signo, struct stub *stubs, size_t c
 	const uint8_t *code[] = {plain_code, plain_code, plain_code};
 	const size_t len[] = {sizeof(plain_code), sizeof(plain_code), sizeof(plain_code)};
 
-	return arch_x86_64.stubs_build(area, signo, stubs, count, code, len, failed, err);
+	return arch_x86_64.trap->stubs_build(area, signo, stubs, count, code, len, failed, err);
 }
 
 static void test_layout(void **state)
@@ -33,7 +33,7 @@ static void test_layout(void **state)
 
 	(void)state;
 	assert_int_equal(build(&area, 23, stubs, 3, NULL, NULL), 0);
-	assert_memory_equal(area.bytes, arch->magic, arch->magic_len);
+	assert_memory_equal(area.bytes, arch->trap->magic, arch->trap->magic_len);
 	assert_memory_equal(area.bytes + 8,
 			    ((uint8_t[]){(uint8_t)area.len, 0, 0, 0, 0, 0, 0, 0}), 8);
 	assert_int_equal(area.trap, 0x2000010);
@@ -43,8 +43,8 @@ static void test_layout(void **state)
 	assert_memory_equal(area.bytes + 16 + 44 - 2, "\x0f\x05", 2);
 	assert_memory_equal(area.bytes + 16 + 70 - 2, "\x0f\x05", 2);
 	for (taddr_t pc = area.trap_open; pc <= area.trap_pc; pc++)
-		assert_true(arch->stub_frame(&area, NULL, pc, false) == 88 ||
-			    arch->stub_frame(&area, NULL, pc, false) == -ENOENT);
+		assert_true(arch->trap->stub_frame(&area, NULL, pc, false) == 88 ||
+			    arch->trap->stub_frame(&area, NULL, pc, false) == -ENOENT);
 	assert_int_equal(stubs[0].entry, 0x2000010 + 103 + 6);
 	assert_int_equal(stubs[0].copy, stubs[0].entry + 14);
 	assert_int_equal(stubs[0].trap_entry, 0);
@@ -62,24 +62,24 @@ static void test_layout(void **state)
 	assert_int_equal(stubs[2].trap_return, stubs[2].entry + 21);
 	assert_int_equal(area.base + area.len, stubs[2].copy + 10);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(arch->patch_target(stubs[i].patch, stub_patch_at(&stubs[i])),
+		assert_int_equal(arch->trap->patch_target(stubs[i].patch, stub_patch_at(&stubs[i])),
 				 stubs[i].entry);
-	assert_int_equal(arch->patch_target(plain_code, 0x1000000), 0);
+	assert_int_equal(arch->trap->patch_target(plain_code, 0x1000000), 0);
 	/* Over whole instructions: disarmed to the last one, hardened to behind it. */
-	assert_int_equal(arch->trap_disarm(disarmed), 2);
+	assert_int_equal(arch->trap->disarm(disarmed), 2);
 	assert_memory_equal(disarmed, "\xeb\x62", 2);
 	assert_memory_equal(area.bytes + 16 + 2 + 0x62, "\xc2\x18\x00", 3);
 	assert_memory_equal(area.bytes + 16, "\x41\x51", 2);
 	assert_int_equal(area.harden, area.trap + 21);
 	assert_memory_equal(area.bytes + 16 + 21, "\x6a\x00", 2);
-	assert_int_equal(arch->trap_harden(&area, disarmed), 2);
+	assert_int_equal(arch->trap->harden(&area, disarmed), 2);
 	assert_memory_equal(disarmed, "\xeb\x50", 2);
 	assert_int_equal(area.hard, area.harden + 2 + 0x50);
 }
 
 static int frame_at(const struct stub_area *area, const struct stub *stub, taddr_t pc)
 {
-	return arch_x86_64.stub_frame(area, stub, pc, false);
+	return arch_x86_64.trap->stub_frame(area, stub, pc, false);
 }
 
 static void test_places(void **state)
@@ -112,10 +112,10 @@ static void test_places(void **state)
 		assert_int_equal(frame_at(&area, s, s->entry - 1), -ENOENT);
 		/* The trap's return takes the arguments off. */
 		if (s->trap_entry)
-			assert_int_equal(arch_x86_64.stub_frame(&area, s, s->trap_entry, true),
+			assert_int_equal(arch_x86_64.trap->stub_frame(&area, s, s->trap_entry, true),
 					 24);
 		if (s->trap_return) {
-			assert_int_equal(arch_x86_64.stub_frame(&area, s, s->trap_return, true),
+			assert_int_equal(arch_x86_64.trap->stub_frame(&area, s, s->trap_return, true),
 					 24);
 			assert_int_equal(frame_at(&area, s, s->trap_return), 0);
 		}
@@ -141,11 +141,11 @@ static void test_instead_that_calls(void **state)
 	size_t failed = 99;
 
 	(void)state;
-	assert_int_equal(arch_x86_64.stubs_build(&area, 23, stubs, 2, code, len, &failed, &err),
+	assert_int_equal(arch_x86_64.trap->stubs_build(&area, 23, stubs, 2, code, len, &failed, &err),
 			 -ENOTSUP);
 	assert_int_equal(failed, 1);
 	stubs[1].kind = STUB_RETURN;
-	assert_int_equal(arch_x86_64.stubs_build(&area, 23, stubs, 2, code, len, &failed, &err),
+	assert_int_equal(arch_x86_64.trap->stubs_build(&area, 23, stubs, 2, code, len, &failed, &err),
 			 0);
 	assert_true(stubs[1].displaced.calls);
 }

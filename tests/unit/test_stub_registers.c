@@ -20,7 +20,7 @@
 #include <cmocka.h>
 
 #include "../targets/probe.h"
-#include "arch/arch.h"
+#include "arch/trap.h"
 
 void record(const struct state *state);
 extern const uint8_t mirror[], mirror_end[], loads[], loads_end[];
@@ -164,10 +164,10 @@ static struct patched patch(struct function f, size_t len, enum stub_kind kind)
 	p.area.room = 2048;
 	p.stub = (struct stub){.kind = kind, .function = p.function.at, .thumb = f.thumb};
 	memcpy(p.original, code, sizeof(p.original));
-	if (ARCH->stubs_build(&p.area, SIGURG, &p.stub, 1, &code, &len, NULL, &err))
+	if (ARCH->trap->stubs_build(&p.area, SIGURG, &p.stub, 1, &code, &len, NULL, &err))
 		fail_msg("%s", err.text);
 	write_code((uintptr_t)p.place, p.area.bytes, p.area.len);
-	write_code(p.function.at + p.stub.stays, p.stub.patch, ARCH->patch_len);
+	write_code(p.function.at + p.stub.stays, p.stub.patch, ARCH->trap->patch_len);
 	return p;
 }
 
@@ -219,11 +219,11 @@ static void check_hard(struct patched *p)
 	struct sigaction action = {.sa_handler = on_trap}, old;
 	uint8_t bytes[8];
 
-	if (!ARCH->trap_harden)
+	if (!ARCH->trap->harden)
 		return;
 	sigaction(SIGTRAP, &action, &old);
 	hard_traps = 0;
-	write_code(p->area.harden, bytes, ARCH->trap_harden(&p->area, bytes));
+	write_code(p->area.harden, bytes, ARCH->trap->harden(&p->area, bytes));
 	check_call(p);
 	assert_int_equal(hard_traps, p->stub.kind == STUB_BOTH ? 4 : 2);
 	sigaction(SIGTRAP, &old, NULL);
@@ -239,7 +239,7 @@ static void test_registers(void **state)
 
 			check_call(&p); /* untraced: nobody sees the trap's signal */
 			check_hard(&p);
-			write_code(p.area.trap, disarm, ARCH->trap_disarm(disarm));
+			write_code(p.area.trap, disarm, ARCH->trap->disarm(disarm));
 			check_call(&p); /* let go, or left behind */
 			restore(&p);
 		}

@@ -29,7 +29,7 @@ int main(void)
 
 #include <cmocka.h>
 
-#include "arch/arch.h"
+#include "arch/trap.h"
 
 /* Registers by DWARF number before and after a call made by probe(). */
 struct probe {
@@ -119,7 +119,7 @@ static void build(struct stub_area *area, uint8_t *place, struct stub *stubs, si
 
 	*area = (struct stub_area){.base = (taddr_t)(uintptr_t)place, .room = 2048};
 	for (size_t i = 0; i < count; i++) {
-		uint32_t skip = arch_x86_64.patch_offset(wanted[i].function, wanted[i].len);
+		uint32_t skip = arch_x86_64.trap->patch_offset(wanted[i].function, wanted[i].len);
 
 		code[i] = (const uint8_t *)wanted[i].function + skip;
 		len[i] = wanted[i].len - skip;
@@ -128,7 +128,7 @@ static void build(struct stub_area *area, uint8_t *place, struct stub *stubs, si
 					 .swap = wanted[i].kind == STUB_INSTEAD &&
 						 stubs[i].swap};
 	}
-	if (arch_x86_64.stubs_build(area, SIGURG, stubs, count, code, len, NULL, &err))
+	if (arch_x86_64.trap->stubs_build(area, SIGURG, stubs, count, code, len, NULL, &err))
 		fail_msg("%s", err.text);
 	memcpy(place, area->bytes, area->len);
 }
@@ -179,7 +179,7 @@ static void test_registers(void **state)
 		build(&area, place, &stub, 1, &wanted);
 		check_call(kind, (const void *)(uintptr_t)stub.entry);
 		/* let go: the trap does nothing any more */
-		arch_x86_64.trap_disarm(place + (area.trap - area.base));
+		arch_x86_64.trap->disarm(place + (area.trap - area.base));
 		check_call(kind, (const void *)(uintptr_t)stub.entry);
 	}
 	munmap(place, 4096);
@@ -232,13 +232,13 @@ static void test_patched(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(arch_x86_64.displace(callee, (size_t)(callee_end - callee),
+	assert_int_equal(arch_x86_64.trap->displace(callee, (size_t)(callee_end - callee),
 					      (taddr_t)(uintptr_t)callee,
 					      (taddr_t)(uintptr_t)function, &moved, &err),
 			 0);
 	memcpy(function, moved.copy, moved.copy_len);
 	build(&area, place, &stub, 1, &(struct wanted){STUB_BOTH, function, moved.copy_len});
-	memcpy(function + stub.stays, stub.patch, arch_x86_64.patch_len);
+	memcpy(function + stub.stays, stub.patch, arch_x86_64.trap->patch_len);
 	check_call(STUB_BOTH, function);
 	munmap(place, 4096);
 }
@@ -437,18 +437,18 @@ static void check_stop(pid_t child, const struct stub_area *area, const struct s
 	const struct arch *arch = &arch_x86_64;
 	struct regs regs = child_regs(child);
 	uint64_t sp = regs_read(arch, &regs, arch->reg_sp);
-	uint64_t args = sp + (uint64_t)(entry ? arch->trap_entry_args : arch->trap_args);
-	uint64_t frame = sp + (uint64_t)(entry ? arch->trap_entry_frame : arch->trap_frame);
+	uint64_t args = sp + (uint64_t)(entry ? arch->trap->entry_args : arch->trap->args);
+	uint64_t frame = sp + (uint64_t)(entry ? arch->trap->entry_frame : arch->trap->frame);
 
 	assert_int_equal(regs_read(arch, &regs, arch->reg_pc), area->trap_pc);
-	assert_true(regs_read(arch, &regs, arch->trap_mask_reg[0]) ==
-		    child_word(child, sp + (uint64_t)arch->trap_mask));
-	assert_int_equal(regs_read(arch, &regs, arch->trap_site),
+	assert_true(regs_read(arch, &regs, arch->trap->mask_reg[0]) ==
+		    child_word(child, sp + (uint64_t)arch->trap->mask));
+	assert_int_equal(regs_read(arch, &regs, arch->trap->site),
 			 entry ? stub->trap_entry : stub->trap_return);
 	if (entry)
-		assert_int_equal(regs_read(arch, &regs, arch->trap_arg0), 1000);
+		assert_int_equal(regs_read(arch, &regs, arch->trap->arg0), 1000);
 	else
-		assert_int_equal(child_word(child, sp + (uint64_t)arch->trap_result), 1230);
+		assert_int_equal(child_word(child, sp + (uint64_t)arch->trap->result), 1230);
 	assert_int_equal(child_word(child, args), 1000);
 	assert_int_equal(child_word(child, args + 8), 200);
 	assert_int_equal(child_word(child, args + 16), 30);
@@ -542,7 +542,7 @@ static void test_stub_frame(void **state)
 			if (stub_place(&stubs[i], pc) != STUB_OUTSIDE)
 				stub = &stubs[i];
 		}
-		offset = arch->stub_frame(&area, stub, pc, false);
+		offset = arch->trap->stub_frame(&area, stub, pc, false);
 		if (offset < 0)
 			continue; /* not in our code, or in the copy */
 		in_stub += stub != NULL;

@@ -72,7 +72,7 @@ static void build(struct fixture *f)
 	stub.function = (uintptr_t)code;
 	area.area.base = (uintptr_t)f->place;
 	area.area.room = FUNCTION_AT;
-	if (arch->stubs_build(&area.area, SIGURG, &stub, 1, &code, &len, NULL, &err))
+	if (arch->trap->stubs_build(&area.area, SIGURG, &stub, 1, &code, &len, NULL, &err))
 		fail_msg("%s", err.text);
 	memcpy(f->place, area.area.bytes, area.area.len);
 	__builtin___clear_cache((char *)f->place, (char *)f->place + PLACE_LEN);

@@ -1,9 +1,9 @@
-/* What the files of this folder give to the table in arch.c; the contracts are in arch/arch.h.
+/* What the files of this folder give to the table in arch.c; the contracts are in arch/trap.h.
  */
 #ifndef MEMTRACE_AARCH64_H
 #define MEMTRACE_AARCH64_H
 
-#include "arch/arch.h"
+#include "arch/trap.h"
 
 enum { AARCH64_PATCH_LEN = 4 }; /* b */
 

@@ -28,6 +28,36 @@ static const int16_t eintr_final[] = {
 	-1,
 };
 
+static const struct arch_trap trap = {
+	.calls = {135, 178, 130},
+
+	.arg0 = X2,
+	.site = LR,
+	.result = AARCH64_TRAP_RESULT,
+	.args = AARCH64_TRAP_ARGS_RETURN,
+	.frame = AARCH64_TRAP_FRAME_RETURN,
+	.entry_args = AARCH64_TRAP_ARGS_ENTRY,
+	.entry_frame = AARCH64_TRAP_FRAME_ENTRY,
+	.arg3 = AARCH64_TRAP_ARG3,
+	.mask = 8,
+	.mask_reg = {3, ARCH_NO_REG},
+
+	.patch_len = AARCH64_PATCH_LEN,
+	.patch_reach = (1u << 27) - 4,
+	.magic_len = AARCH64_MAGIC_LEN,
+	.magic = aarch64_magic,
+
+	.patch_offset = aarch64_patch_offset,
+	.callees = aarch64_callees,
+	.addresses = aarch64_addresses,
+	.displace = aarch64_displace,
+	.stubs_build = aarch64_stubs_build,
+	.disarm = aarch64_trap_disarm,
+	.resign = aarch64_trap_resign,
+	.patch_target = aarch64_patch_target,
+	.stub_frame = aarch64_stub_frame,
+};
+
 const struct arch arch_aarch64 = {
 	.name = "aarch64",
 	.ports = "arm64",
@@ -36,6 +66,7 @@ const struct arch arch_aarch64 = {
 	.word_size = 8,
 	/* A signature (PAC) lies above the 48 bits of an address. */
 	.code_mask = (1ull << 48) - 1,
+	.chain = ARCH_CHAIN_BELOW,
 
 	.reg_count = REGISTERS,
 	.reg_pc = PC,
@@ -61,36 +92,12 @@ const struct arch arch_aarch64 = {
 
 	.syscall_number_offset = -1,
 	.syscall_result_offset = 8 * X0,
+	.signal_set_len = 8,
 	.tls_set = 0x401, /* NT_ARM_TLS */
 	.ucontext_sp = 54,
 	.audit_arch = AUDIT_ARCH_AARCH64,
-	.trap_calls = {135, 178, 130},
 	.eintr_final = eintr_final,
-
-	.trap_arg0 = X2,
-	.trap_site = LR,
-	.trap_result = AARCH64_TRAP_RESULT,
-	.trap_args = AARCH64_TRAP_ARGS_RETURN,
-	.trap_frame = AARCH64_TRAP_FRAME_RETURN,
-	.trap_entry_args = AARCH64_TRAP_ARGS_ENTRY,
-	.trap_entry_frame = AARCH64_TRAP_FRAME_ENTRY,
-	.trap_arg3 = AARCH64_TRAP_ARG3,
-	.trap_mask = 8,
-	.trap_mask_reg = {3, ARCH_NO_REG},
-
-	.patch_len = AARCH64_PATCH_LEN,
-	.patch_reach = (1u << 27) - 4,
-	.magic_len = AARCH64_MAGIC_LEN,
-	.magic = aarch64_magic,
-
-	.patch_offset = aarch64_patch_offset,
-	.callees = aarch64_callees,
-	.addresses = aarch64_addresses,
-	.displace = aarch64_displace,
-	.stubs_build = aarch64_stubs_build,
-	.trap_disarm = aarch64_trap_disarm,
-	.trap_resign = aarch64_trap_resign,
-	.patch_target = aarch64_patch_target,
-	.stub_frame = aarch64_stub_frame,
 	.syscall_insn = {{4, {0x01, 0x00, 0x00, 0xd4}}},
+
+	.trap = &trap,
 };

@@ -39,6 +39,38 @@ static const int16_t eintr_final[] = {
 	-1,
 };
 
+static const struct arch_trap trap = {
+	.calls = {175, 224, 238},
+
+	.arg0 = R12,
+	.site = LR,
+	.result = ARM_TRAP_RESULT,
+	.args = ARM_TRAP_ARGS,
+	.frame = ARM_TRAP_FRAME,
+	.entry_args = ARM_TRAP_ARGS,
+	.entry_frame = ARM_TRAP_FRAME,
+	.arg3 = ARM_TRAP_ARG3,
+	.mask_reg = {2, 3},
+	.saved_reg = R7,
+	.saved = ARM_TRAP_R7,
+
+	.patch_len = ARM_PATCH_LEN,
+	.patch_reach = (1 << 24) - ARM_PATCH_LEN,
+	.magic_len = ARM_MAGIC_LEN,
+	.magic = arm_magic,
+
+	.patch_offset = arm_patch_offset,
+	.callees = arm_callees,
+	.addresses = arm_addresses,
+	.displace = arm_displace,
+	.ways_in = arm_ways_in,
+	.stubs_build = arm_stubs_build,
+	.disarm = arm_trap_disarm,
+	.resign = arm_trap_resign,
+	.patch_target = arm_patch_target,
+	.stub_frame = arm_stub_frame,
+};
+
 const struct arch arch_arm = {
 	.name = "arm",
 	.ports = "armhf or armel",
@@ -47,6 +79,8 @@ const struct arch arch_arm = {
 	.word_size = 4,
 	.code_mask = 0xfffffffe,
 	.state_mask = 1,
+	.chain = ARCH_CHAIN_NONE,
+	.external_rows_first = true,
 
 	.reg_count = REGISTERS,
 	.reg_pc = PC,
@@ -74,38 +108,12 @@ const struct arch arch_arm = {
 	 * program must see its EINTR. */
 	.syscall_number_offset = -1,
 	.syscall_result_offset = 0,
+	.signal_set_len = 8,
 	.ucontext_sp = 21,
 	.plain_uc_flags = 0x5ac3c35a, /* setup_frame() in arch/arm/kernel/signal.c */
 	.audit_arch = 0x40000028, /* AUDIT_ARCH_ARM */
-	.trap_calls = {175, 224, 238},
 	.eintr_final = eintr_final,
-
-	.trap_arg0 = R12,
-	.trap_site = LR,
-	.trap_result = ARM_TRAP_RESULT,
-	.trap_args = ARM_TRAP_ARGS,
-	.trap_frame = ARM_TRAP_FRAME,
-	.trap_entry_args = ARM_TRAP_ARGS,
-	.trap_entry_frame = ARM_TRAP_FRAME,
-	.trap_arg3 = ARM_TRAP_ARG3,
-	.trap_mask_reg = {2, 3},
-	.trap_saved_reg = R7,
-	.trap_saved = ARM_TRAP_R7,
-
-	.patch_len = ARM_PATCH_LEN,
-	.patch_reach = (1 << 24) - ARM_PATCH_LEN,
-	.magic_len = ARM_MAGIC_LEN,
-	.magic = arm_magic,
-
-	.patch_offset = arm_patch_offset,
-	.callees = arm_callees,
-	.addresses = arm_addresses,
-	.displace = arm_displace,
-	.ways_in = arm_ways_in,
-	.stubs_build = arm_stubs_build,
-	.trap_disarm = arm_trap_disarm,
-	.trap_resign = arm_trap_resign,
-	.patch_target = arm_patch_target,
-	.stub_frame = arm_stub_frame,
 	.syscall_insn = {{4, {0x00, 0x00, 0x00, 0xef}}, {2, {0x00, 0xdf}}},
+
+	.trap = &trap,
 };

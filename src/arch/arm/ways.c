@@ -1,5 +1,5 @@
 /*
- * Ways into covered bytes: see arch.h.  Of T32 code alone: an A32 patch covers one
+ * Ways into covered bytes: see arch/trap.h.  Of T32 code alone: an A32 patch covers one
  * instruction.  The halfwords that can begin a branch are few, and only they are decoded.
  */
 #include "arch/arm/arm.h"

@@ -30,6 +30,42 @@ static const int16_t eintr_final[] = {
 	-1,
 };
 
+static const struct arch_trap trap = {
+	.calls = {14, 186, 200},
+
+	.arg0 = R8,
+	.site = R9,
+	.result = X86_64_TRAP_RESULT,
+	.args = X86_64_TRAP_ARGS,
+	.frame = X86_64_TRAP_FRAME,
+	.entry_args = X86_64_TRAP_ARGS,
+	.entry_frame = X86_64_TRAP_FRAME,
+	.arg3 = X86_64_TRAP_ARG3,
+	.mask = 8,
+	.mask_reg = {R10, ARCH_NO_REG},
+
+	.patch_len = X86_64_PATCH_LEN,
+	.patch_reach = INT32_MAX - X86_64_PATCH_LEN,
+	.magic_len = X86_64_MAGIC_LEN,
+	.magic = x86_64_magic,
+
+	.patch_offset = x86_64_patch_offset,
+	.displace = x86_64_displace,
+	.callees = x86_64_callees,
+	.ways_in = x86_64_ways_in,
+	.is_breakpoint = x86_64_is_breakpoint,
+	.addresses = x86_64_addresses,
+	.stubs_build = x86_64_stubs_build,
+	.disarm = x86_64_trap_disarm,
+	.resign = x86_64_trap_resign,
+	.harden = x86_64_trap_harden,
+	.patch_target = x86_64_patch_target,
+	.stub_frame = x86_64_stub_frame,
+
+	.page_calls = {9, 11},
+	.remote_build = x86_64_remote_build,
+};
+
 const struct arch arch_x86_64 = {
 	.name = "x86_64",
 	.ports = "amd64",
@@ -37,6 +73,7 @@ const struct arch arch_x86_64 = {
 	.elf_class = ELFCLASS64,
 	.word_size = 8,
 	.code_mask = ~(uint64_t)0,
+	.chain = ARCH_CHAIN_TOP,
 
 	.reg_count = REGISTERS,
 	.reg_pc = RIP,
@@ -65,43 +102,13 @@ const struct arch arch_x86_64 = {
 
 	.syscall_number_offset = AT_ORIG_RAX,
 	.syscall_result_offset = AT_RAX,
+	.signal_set_len = 8,
 	.tls_set = 1, /* NT_PRSTATUS: fs_base of struct user_regs_struct */
 	.tls_offset = 21 * 8,
 	.ucontext_sp = 20,
 	.eintr_final = eintr_final,
 	.audit_arch = AUDIT_ARCH_X86_64,
-	.trap_calls = {14, 186, 200},
-
-	.trap_arg0 = R8,
-	.trap_site = R9,
-	.trap_result = X86_64_TRAP_RESULT,
-	.trap_args = X86_64_TRAP_ARGS,
-	.trap_frame = X86_64_TRAP_FRAME,
-	.trap_entry_args = X86_64_TRAP_ARGS,
-	.trap_entry_frame = X86_64_TRAP_FRAME,
-	.trap_arg3 = X86_64_TRAP_ARG3,
-	.trap_mask = 8,
-	.trap_mask_reg = {R10, ARCH_NO_REG},
-
-	.patch_len = X86_64_PATCH_LEN,
-	.patch_reach = INT32_MAX - X86_64_PATCH_LEN,
-	.magic_len = X86_64_MAGIC_LEN,
-	.magic = x86_64_magic,
-
-	.patch_offset = x86_64_patch_offset,
-	.displace = x86_64_displace,
-	.callees = x86_64_callees,
-	.ways_in = x86_64_ways_in,
-	.is_breakpoint = x86_64_is_breakpoint,
-	.addresses = x86_64_addresses,
-	.stubs_build = x86_64_stubs_build,
-	.trap_disarm = x86_64_trap_disarm,
-	.trap_resign = x86_64_trap_resign,
-	.trap_harden = x86_64_trap_harden,
-	.patch_target = x86_64_patch_target,
-	.stub_frame = x86_64_stub_frame,
 	.syscall_insn = {{2, {0x0f, 0x05}}},
 
-	.page_calls = {9, 11},
-	.remote_build = x86_64_remote_build,
+	.trap = &trap,
 };

@@ -1,5 +1,5 @@
 /*
- * Ways into covered bytes: see arch.h.
+ * Ways into covered bytes: see arch/trap.h.
  *
  * `anywhere` is for code of which it is not known where instructions begin, and for
  * megabytes of it: at every byte the four (or one) that begin there are taken for a distance,

@@ -1,9 +1,9 @@
-/* What the files of this folder give to the table in arch.c; the contracts are in arch/arch.h.
+/* What the files of this folder give to the table in arch.c; the contracts are in arch/trap.h.
  */
 #ifndef MEMTRACE_X86_64_H
 #define MEMTRACE_X86_64_H
 
-#include "arch/arch.h"
+#include "arch/trap.h"
 
 enum { X86_64_PATCH_LEN = 5 }; /* jmp rel32 */
 

@@ -1,39 +1,14 @@
 /*
- * A CPU architecture, as data and encoders.  Everything that differs between CPUs and is
- * not kernel access is here; there is no #ifdef on the CPU anywhere else, and every build
- * knows every architecture.
- *
- * To add one: a folder with arch.c (the table below), insn.c (instruction lengths and
- * kinds), displace.c (moving instructions), stub.c (the stubs), each with its unit test; in
- * arch.c a line in the list and one in arch_native().  That traces, and unwinds by DWARF
- * CFI.  What else an ABI puts into its files is read where the ELF file's machine is asked
- * for: code addresses with a state bit (elf/image_symbols.c), CFI instructions of its own
- * (unwind/cfi_program.c), other tables, signal frames without CFI and code that must be
- * read itself (unwind/unwinder.c).  Proof: a line in CPUS of tests/cross/guest.py and its
- * kernel boots, one in VARIANTS of tests/cross/record_cases.py and its stacks become cases.
+ * A CPU architecture, as encoders: moving instructions, stubs, the trap, system calls that the
+ * target makes for us.  What it is made of: arch/cpu.h.
  */
-#ifndef MEMTRACE_ARCH_H
-#define MEMTRACE_ARCH_H
+#ifndef MEMTRACE_TRAP_H
+#define MEMTRACE_TRAP_H
 
-#include <string.h>
-
+#include "arch/cpu.h"
 #include "base/err.h"
-#include "base/types.h"
 
-enum {
-	ARCH_MAX_REGS = 34,      /* DWARF numbers kept by a full unwind */
-	ARCH_REGS_BYTES = 512,   /* largest NT_PRSTATUS register block */
-	ARCH_MAX_DISPLACED = 64, /* bytes of original code a patch may displace */
-	ARCH_NO_REG = -1,
-};
-
-#define ARCH_HOST_BIG (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__) /* this memtrace's own words */
-
-/* A thread's registers as PTRACE_GETREGSET(NT_PRSTATUS) gives them. */
-struct regs {
-	uint32_t len; /* bytes used */
-	_Alignas(8) uint8_t bytes[ARCH_REGS_BYTES];
-};
+enum { ARCH_MAX_DISPLACED = 64 }; /* bytes of original code a patch may displace */
 
 /*
  * Displaced code: the first whole instructions of a function, moved elsewhere.
@@ -80,14 +55,14 @@ struct stub {
 	uint32_t instead;           /* STUB_INSTEAD: index of the stub, an earlier one, of what is run */
 	bool swap;                  /* STUB_INSTEAD: with its first two arguments exchanged */
 	bool must_stay;             /* somebody's breakpoint is on the first instruction: see `stays` */
-	struct displaced displaced; /* by arch->displace() for a copy at `copy` */
-	/* filled in by arch->stubs_build(): */
+	struct displaced displaced; /* by trap->displace() for a copy at `copy` */
+	/* filled in by trap->stubs_build(): */
 	taddr_t entry;       /* where the patch jumps to */
 	taddr_t copy;        /* the displaced code */
 	taddr_t trap_entry;  /* return address of its call of the trap, entry side (0: none) */
 	taddr_t copy_return; /* return address of its call of the copy (0: STUB_ENTRY) */
 	taddr_t trap_return; /* return address of its call of the trap, return side (0: none) */
-	uint8_t patch[16];   /* arch->patch_len bytes for stub_patch_at() */
+	uint8_t patch[16];   /* trap->patch_len bytes for stub_patch_at() */
 	/*
 	 * Bytes of the first instruction, where it stays in place in front of the patch: what
 	 * a uprobe replaces and runs elsewhere, by the file.  It has then been executed when
@@ -154,18 +129,18 @@ enum stub_place stub_place(const struct stub *stub, taddr_t pc);
  * signal and goes on.
  *
  * At trap_pc, by arch (x86-64): the registers hold
- *      arg0 register of the trap (arch->trap_arg0): the function's 1st argument (entry side)
- *      arch->trap_site: return address of the call of the trap: stub.trap_entry / trap_return
+ *      arg0 register of the trap (trap->arg0): the function's 1st argument (entry side)
+ *      trap->site: return address of the call of the trap: stub.trap_entry / trap_return
  * and on the stack, from sp:
- *      sp + trap_result:  the function's result (return side)
- *      sp + trap_args:    its first three arguments as words, 1st lowest (both sides)
- *      sp + trap_frame:   the return address into the function's caller; the caller's
+ *      sp + result:  the function's result (return side)
+ *      sp + args:    its first three arguments as words, 1st lowest (both sides)
+ *      sp + frame:   the return address into the function's caller; the caller's
  *                         CFA (its sp after return) is that + one word
- *      on entry side trap_args/trap_frame differ: trap_entry_args, trap_entry_frame.
- *      sp + trap_arg3:    the 4th argument, if there is one (entry side)
- *      sp + trap_mask:    the thread's signal mask, 64 bits; also in trap_mask_reg
- * Callee-saved registers are the caller's, but for trap_saved_reg.  On CPUs with a link
- * register the stub's first push puts it into the slot that trap_frame names.
+ *      on entry side args/frame differ: entry_args, entry_frame.
+ *      sp + arg3:    the 4th argument, if there is one (entry side)
+ *      sp + mask:    the thread's signal mask, 64 bits; also in mask_reg
+ * Callee-saved registers are the caller's, but for saved_reg.  On CPUs with a link
+ * register the stub's first push puts it into the slot that `frame` names.
  *
  * Stub, trap, patch and jump back leave alone what the function would: all registers that
  * it keeps, whether or not a convention says so, and the flags.  See x86_64/stub.c.
@@ -179,7 +154,7 @@ struct stub_area {
 	taddr_t trap_pc;    /* pc of a thread in the trap: behind the tkill */
 	taddr_t trap_done;  /* behind its last system call */
 	taddr_t trap_skip;  /* a thread moved there from trap_pc goes on as behind that call */
-	taddr_t harden;     /* where trap_harden()'s bytes go */
+	taddr_t harden;     /* where harden()'s bytes go */
 	taddr_t hard;       /* the hard trap: a break instruction instead; 0: the arch has none */
 	taddr_t hard_pc;    /* pc as reported for it */
 	uint8_t bytes[2048];
@@ -190,49 +165,20 @@ struct callee { /* one of the two, state_mask bits included */
 	taddr_t slot; /* where the target's address lies */
 };
 
-struct arch {
-	const char *name;  /* "x86_64" */
-	const char *ports; /* what distributions call it: "armhf or armel" */
-	uint16_t elf_machine;
-	uint8_t elf_class; /* ELFCLASS32 / 64 */
-	uint8_t word_size;   /* 4 or 8 */
-	bool big_endian;     /* its words in memory and in struct regs */
-	uint64_t code_mask;  /* see walk.h */
-	uint64_t state_mask; /* bits of a code address that say how to read the code: Thumb */
-
-	/* Registers: DWARF numbers, and where each lies in struct regs. */
-	int reg_count;
-	int reg_pc, reg_sp, reg_fp, reg_lr; /* DWARF numbers; reg_pc = the return address column */
-	int16_t reg_offset[ARCH_MAX_REGS];  /* byte offset in NT_PRSTATUS; ARCH_NO_REG: not there */
-	const char *reg_name[ARCH_MAX_REGS];
-	uint32_t callee_saved; /* bit n: DWARF register n survives a call by the ABI */
-	uint32_t regs_len;     /* NT_PRSTATUS bytes */
-
-	/* System calls, for making interrupted ones invisible. */
-	int16_t syscall_number_offset; /* in NT_PRSTATUS: the call being made (x86: orig_rax); < 0: it is
-	                                * not there, or the kernel does not look at the result behind a stop */
-	int16_t syscall_result_offset;
-	/* The thread pointer, which on a thread's stack that the C library made lies on top: the
-	 * word at tls_offset of the register set tls_set (NT_*), or, where that is 0, what
-	 * PTRACE_GET_THREAD_AREA gives. */
-	uint16_t tls_set, tls_offset;
-	uint8_t ucontext_sp;   /* words from a signal frame's ucontext to the sp that it saved */
-	uint32_t plain_uc_flags; /* of a frame that says nothing of the alternate stack; 0: all do */
-	uint32_t audit_arch;   /* AUDIT_ARCH_* of <linux/audit.h>, as seccomp filters see it */
-	int16_t trap_calls[3]; /* the soft trap's: rt_sigprocmask, gettid, tkill */
-	const int16_t *eintr_final; /* calls that must NOT be made again after -EINTR (close); -1 ends */
+struct arch_trap {
+	int16_t calls[3]; /* the soft trap's: rt_sigprocmask, gettid, tkill */
 
 	/* Where trap data lies: see struct stub_area. */
-	int trap_arg0, trap_site; /* DWARF register numbers */
-	int16_t trap_result;
-	int16_t trap_args, trap_frame;
-	int16_t trap_entry_args, trap_entry_frame;
-	int16_t trap_arg3;
-	int16_t trap_mask;
-	int trap_mask_reg[2]; /* DWARF register numbers: its low word, its high one or ARCH_NO_REG */
+	int arg0, site; /* DWARF numbers */
+	int16_t result;
+	int16_t args, frame;
+	int16_t entry_args, entry_frame;
+	int16_t arg3;
+	int16_t mask;
+	int mask_reg[2]; /* DWARF numbers: its low word, its high one or ARCH_NO_REG */
 	/* A callee-saved register (DWARF number) that the trap has put aside, and where:
-	 * sp + trap_saved.  0 (both): none. */
-	int16_t trap_saved_reg, trap_saved;
+	 * sp + saved.  0 (both): none. */
+	int16_t saved_reg, saved;
 
 	uint32_t patch_len;     /* bytes a patch overwrites */
 	taddr_t patch_reach;    /* farthest |entry - function| */
@@ -290,20 +236,20 @@ struct arch {
 	 * instruction?  NULL: the architecture has none. */
 	bool (*is_breakpoint)(const uint8_t *code);
 	/* The bytes that, written at area->trap, make the trap return at once.  len <= 8. */
-	uint32_t (*trap_disarm)(uint8_t *ret);
+	uint32_t (*disarm)(uint8_t *ret);
 	/*
 	 * Makes the soft trap of area->bytes send another signal.  In the target that
 	 * may be done while no thread is between area->trap and area->trap_pc.  NULL:
 	 * the architecture can't.
 	 */
-	void (*trap_resign)(struct stub_area *area, int signo);
+	void (*resign)(struct stub_area *area, int signo);
 	/*
 	 * The bytes that, written at area->harden, make the soft trap lead to the hard
 	 * one: for targets whose system calls are filtered (seccomp, Syscall User Dispatch).
 	 * They cover one whole instruction.  len <= 8.  NULL: not there, such targets are
 	 * refused.
 	 */
-	uint32_t (*trap_harden)(const struct stub_area *area, uint8_t *ret);
+	uint32_t (*harden)(const struct stub_area *area, uint8_t *ret);
 	/* Where patch_len bytes found at `function` (with state_mask bits) jump to, or 0: they
 	 * are no patch, or no instruction can begin there.
 	 * Functions may begin with a jump of their own: look for the magic in front of
@@ -322,10 +268,6 @@ struct arch {
 	int (*stub_frame)(const struct stub_area *area, const struct stub *stub, taddr_t pc,
 			  bool called);
 
-	/* The instruction that makes a system call, each way that there is; len 0: no more. */
-	struct {
-		uint8_t len, bytes[4];
-	} syscall_insn[2];
 	int16_t page_calls[2]; /* mmap (mmap2), munmap */
 	/*
 	 * Encodes ret for the place `at`; regs: of a thread that stands in a stop by a signal or an
@@ -336,33 +278,5 @@ struct arch {
 	int (*remote_build)(taddr_t at, const struct remote_call *call, const struct regs *regs,
 			    struct remote_code *ret);
 };
-
-extern const struct arch arch_x86_64;
-extern const struct arch arch_aarch64;
-extern const struct arch arch_arm; /* armel and armhf, A32 and T32 */
-
-/* The word that lies at `bytes` (word_size of them), zero-extended. */
-static inline uint64_t arch_word(const struct arch *arch, const void *bytes)
-{
-	uint32_t half;
-	uint64_t word;
-
-	if (arch->word_size == sizeof(half)) {
-		memcpy(&half, bytes, sizeof(half));
-		return arch->big_endian == ARCH_HOST_BIG ? half : __builtin_bswap32(half);
-	}
-	memcpy(&word, bytes, sizeof(word));
-	return arch->big_endian == ARCH_HOST_BIG ? word : __builtin_bswap64(word);
-}
-
-/* By ELF e_machine and class; NULL: not supported. */
-const struct arch *arch_find(uint16_t elf_machine, uint8_t elf_class);
-
-/* The architecture this memtrace runs on (and can trace). */
-const struct arch *arch_native(void);
-
-/* Register access by DWARF number; a register that isn't there reads as 0. */
-uint64_t regs_read(const struct arch *arch, const struct regs *regs, int reg);
-void regs_write(const struct arch *arch, struct regs *regs, int reg, uint64_t value);
 
 #endif
