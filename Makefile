@@ -56,6 +56,9 @@ ifdef STATIC
 # (-z norelro: it aligns data to the largest page, up to 64 KB of nothing in the file)
 MEMTRACE_LINK := -static -Wl,--gc-sections -Wl,-z,norelro
 FLAGS += -ffunction-sections -fdata-sections
+# (unwind data, a tenth of the file, only of what --selftest walks: it is its own target)
+ROOM_FLAGS := -fno-asynchronous-unwind-tables -fno-unwind-tables
+$(O)/src/cli/main.o $(O)/src/cli/selftest.o $(O)/src/cli/scenario.o: ROOM_FLAGS :=
 endif
 
 # To be carried to another machine: names are searched for on its network by default.
