@@ -14,7 +14,7 @@
 #include <signal.h>
 
 #include "capture/engine.h"
-#include "tracer/inside.h"
+#include "tracer/put_back.h"
 
 /* signal(7), "Core" */
 static bool dumps_core(int signo)
@@ -69,7 +69,7 @@ int engine_bury(struct engine *engine, struct err *err)
 	if (engine->unkillable)
 		return let_go(engine);
 	/* engine->rescan: whatever stops meanwhile waits. */
-	rc = tracee_stop(&engine->tracee, engine_handle, engine, err);
+	rc = tracee_stop(&engine->tracee, err);
 	if (!rc && !engine->dying)
 		return 0; /* another thread's exec came first: the new program is followed */
 	engine->rescan = false;
@@ -81,9 +81,10 @@ int engine_bury(struct engine *engine, struct err *err)
 		tracee_resume(&engine->tracee);
 		return 0;
 	}
-	undo_run(engine->undo, &engine->tracee.target);
-	if (!engine_is_shared(engine) && !inside_any(&engine->tracee, engine->undo))
-		undo_wipe(engine->undo, &engine->tracee.target);
+	if (engine_is_shared(engine))
+		undo_run(engine->undo, &engine->tracee.target);
+	else
+		put_back_all(&engine->tracee, NULL, engine->undo);
 	tracee_resume_one(&engine->tracee, thread);
 	return 0;
 }

@@ -4,15 +4,15 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 
-#include "base/clock.h"
 #include "capture/engine.h"
 #include "hook/predecessor.h"
-#include "tracer/inside.h"
 #include "tracer/pages.h"
+#include "tracer/put_back.h"
+#include "tracer/retry.h"
 
-enum { VACATE_LAST_MS = 16 };
+/* They run 1, 2, ... 16 ms. */
+enum { TRIES = 6, LAST_MS = 16 };
 
 static void thread_abandon(void *arg, struct thread *thread)
 {
@@ -50,7 +50,6 @@ static bool is_running(const struct engine *engine, pid_t tid)
 static void drain(struct engine *engine)
 {
 	struct draining d = {.engine = engine};
-	struct stop stop;
 
 	for (;; d.found = 0) {
 		tracee_for_each(&engine->tracee, thread_owes, &d);
@@ -60,96 +59,81 @@ static void drain(struct engine *engine)
 		tracee_continue(&engine->tracee, tracee_find(&engine->tracee, d.found));
 		engine->tracee.standing = true;
 		while (is_running(engine, d.found))
-			if (tracee_next(&engine->tracee, true, &stop) == 1)
-				engine_handle(engine, &stop);
+			tracee_take(&engine->tracee, true);
 	}
 }
 
 static int stand(struct engine *engine, struct err *err)
 {
-	int rc = engine->ended ? -ECHILD
-			       : tracee_stop(&engine->tracee, engine_handle, engine, err);
+	int rc = engine->ended ? -ECHILD : tracee_stop(&engine->tracee, err);
 
 	if (!rc && engine->traps.hard)
 		drain(engine);
 	return rc;
 }
 
-/* The stops of threads that run, for a while. */
-static void serve_for(struct engine *engine, unsigned ms)
-{
-	const struct timespec moment = {0, 200000};
-	int64_t end = clock_ns() + ms * 1000000ll;
-	struct stop stop;
+static const struct retry a_moment = {
+	.tries = TRIES, .first_ms = 1, .last_ms = LAST_MS, .unread = RETRY_FETCHED};
 
-	while (!engine->ended && clock_ns() < end) {
-		if (tracee_next(&engine->tracee, false, &stop) == 1)
-			engine_handle(engine, &stop);
-		else
-			nanosleep(&moment, NULL);
-	}
+static int stubs_go(void *arg)
+{
+	struct engine *engine = arg;
+
+	if (engine->traps.hard)
+		drain(engine);
+	if (engine->ended)
+		return -ECHILD;
+	return put_back_stubs(&engine->tracee, NULL, engine->undo) ? 0 : -EAGAIN;
+}
+
+static int pages_go(void *arg)
+{
+	struct engine *engine = arg;
+
+	if (engine->traps.hard)
+		drain(engine);
+	return engine->ended ? -ECHILD : pages_unmap(&engine->tracee, engine->undo);
 }
 
 /*
  * Where code is put back, threads may be inside the stubs still, under load nearly always.
- * Nothing leads there any more, so most of them come out as soon as they run.  -ECHILD: the
- * process has ended, or -errno: it could not be stopped again and runs.
+ * Nothing leads there any more, so most of them come out as soon as they run.  -EAGAIN: one
+ * does not; else as retry_stopped().
  */
-static int vacate(struct engine *engine)
+static int stubs_wipe(struct engine *engine)
 {
-	struct tracee *tracee = &engine->tracee;
-	int rc = 0;
+	int rc = engine_is_shared(engine)
+			 ? -EAGAIN
+			 : retry_stopped(&engine->tracee, &a_moment, stubs_go, engine, NULL);
 
-	for (unsigned ms = 1; ms <= VACATE_LAST_MS && inside_any(tracee, engine->undo);
-	     ms *= 2) {
-		tracee_resume(tracee);
-		if (!tracee->target.unanswered)
-			inside_fetch(tracee);
-		serve_for(engine, ms);
-		rc = stand(engine, NULL);
-		if (rc)
-			break;
-	}
+	if (engine->left && (!rc || rc == -EAGAIN) && predecessor_wipe(&engine->hooks.process))
+		rc = -EAGAIN;
 	return rc;
 }
 
-/* As vacate(): a thread must be where it can make the call. */
+/* A thread must be where it can make the call. */
 static void unmap(struct engine *engine)
 {
-	int why = pages_unmap(&engine->tracee, engine->undo), rc = 0;
+	int rc = retry_stopped(&engine->tracee, &a_moment, pages_go, engine, NULL);
 
-	for (unsigned ms = 1; ms <= VACATE_LAST_MS && !rc && why == -EAGAIN; ms *= 2) {
-		tracee_resume(&engine->tracee);
-		serve_for(engine, ms);
-		rc = stand(engine, NULL);
-		if (!rc)
-			why = pages_unmap(&engine->tracee, engine->undo);
-	}
-	if (why && !rc)
+	if (rc && engine->tracee.standing && !engine->ended)
 		engine_warn(engine, "a page of memtrace's stays mapped in pid %d: %s",
-			    engine->tracee.pid, strerror(-why));
+			    engine->tracee.pid, strerror(-rc));
 }
 
 /* What stays does nothing any more, but is said. */
 static void wipe(struct engine *engine)
 {
-	bool stays;
+	int rc = stubs_wipe(engine);
 
-	if (vacate(engine))
-		return;
-	stays = engine_is_shared(engine) || inside_any(&engine->tracee, engine->undo);
-	if (!stays)
-		undo_wipe(engine->undo, &engine->tracee.target);
-	if (engine->left)
-		stays |= predecessor_wipe(&engine->hooks.process);
-	if (stays)
+	if (rc == -EAGAIN)
 		engine_warn(
 			engine,
 			"memtrace's stubs stay in pid %d, unused, until a later memtrace takes "
 			"them away: a thread is in a call of an allocation function, or its "
 			"stack looks so",
 			engine->tracee.pid);
-	else
+	else if (!rc)
 		unmap(engine);
 }
 
@@ -206,7 +190,7 @@ void engine_leave(struct engine *engine)
 	if (!engine->ended)
 		put_back(engine, &err);
 	if (engine->ended) {
-		tracee_hand_out_children(&engine->tracee, engine_handle, engine);
+		tracee_hand_out_children(&engine->tracee);
 		tell_of_child(engine);
 	} else {
 		engine->ended = true;

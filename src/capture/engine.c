@@ -178,6 +178,8 @@ static void hold(struct engine *engine)
 
 	target_limit(engine, &engine->tracee.target);
 	engine->traced = true;
+	engine->tracee.handle = engine_handle;
+	engine->tracee.handle_arg = engine;
 	engine->tracee.forget = free;
 	engine->tracee.frames = frames_known;
 	engine->tracee.frames_arg = &engine->walker;
@@ -208,14 +210,11 @@ static int no_allocator(const struct engine *engine, struct err *err)
 static bool begins_just_now(struct engine *engine)
 {
 	struct timespec moment = {0, 1000000};
-	struct stop stop;
 
 	for (int i = 0; i < 50 && !engine->ended && !engine->loading; i++) {
 		if (engine_is_loading(engine))
 			return true;
-		if (tracee_next(&engine->tracee, false, &stop) == 1)
-			engine_handle(engine, &stop);
-		else
+		if (tracee_take(&engine->tracee, false) != 1)
 			nanosleep(&moment, NULL);
 	}
 	return engine->loading;
@@ -327,7 +326,7 @@ static void on_exec(struct engine *engine)
 	struct err err;
 	int rc = attach_check_machine(engine->tracee.pid, &err);
 
-	tracee_hand_out_children(&engine->tracee, engine_handle, engine); /* by the old log */
+	tracee_hand_out_children(&engine->tracee); /* by the old log */
 	program_forget(engine);
 	if (rc) {
 		err_set(&engine->stranger, rc, "process %d now runs %s and is let go: %s",
@@ -425,9 +424,8 @@ static int rescan(struct engine *engine, struct err *err)
 
 int engine_turn(struct engine *engine, struct err *err)
 {
-	struct stop stop;
 	/* (an exec seen while we attached: its thread waits for us, and nothing else comes) */
-	int rc = engine->rescan ? 0 : tracee_next(&engine->tracee, true, &stop);
+	int rc = engine->rescan ? 0 : tracee_take(&engine->tracee, true);
 
 	if (rc == -ECHILD) {
 		/* Its leader had ended before we came: nobody tells us the status. */
@@ -437,8 +435,6 @@ int engine_turn(struct engine *engine, struct err *err)
 	}
 	if (rc < 0)
 		return err_sys(err, rc, "waiting for pid %d", engine->tracee.pid);
-	if (rc == 1)
-		engine_handle(engine, &stop);
 	if (engine->walker.no_rows)
 		tell(engine, NOTICE_NO_ROWS, "%s", engine->walker.no_rows->id.path);
 	engine->walker.no_rows = NULL;

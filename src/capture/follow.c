@@ -10,19 +10,18 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "capture/engine.h"
 #include "hook/entries.h"
 #include "hook/page.h"
 #include "hook/predecessor.h"
-#include "tracer/inside.h"
+#include "tracer/retry.h"
 
 enum {
 	AT_BASE_TAG = 7,
 	AT_ENTRY_TAG = 9,
 	APPLY_TRIES = 200,
-	APPLY_PAUSE_NS = 1000000,
+	APPLY_PAUSE_MS = 1,
 	PLAN_TRIES = 20
 };
 
@@ -145,31 +144,30 @@ static int plan(struct engine *engine, enum hook_scope scope, size_t *planned, s
 	return hooks_plan(&engine->hooks, scope, planned, err);
 }
 
-/* Applies in a standing world, and lets it run on; patient with interrupted threads. */
+struct applying {
+	struct engine *engine;
+	struct err *err;
+};
+
+static int apply_once(void *arg)
+{
+	struct applying *applying = arg;
+	struct engine *engine = applying->engine;
+
+	engine_choose_trap(engine);
+	return hooks_apply(&engine->hooks, applying->err);
+}
+
+/* All threads are stopped behind it. */
 static int apply(struct engine *engine, struct err *err)
 {
-	int rc = -EAGAIN;
+	const struct retry often = {.tries = APPLY_TRIES,
+				    .first_ms = APPLY_PAUSE_MS,
+				    .last_ms = APPLY_PAUSE_MS,
+				    .unread = RETRY_NECESSARY};
+	struct applying applying = {engine, err};
 
-	for (int tries = 0; tries < APPLY_TRIES && rc == -EAGAIN; tries++) {
-		struct timespec pause = {0, APPLY_PAUSE_NS};
-
-		if (tries)
-			nanosleep(&pause, NULL);
-		if (inside_fetch(&engine->tracee) == -ETIMEDOUT)
-			return err_set(err, -ETIMEDOUT,
-				       "a call stack of pid %d can't be read: its pages are "
-				       "swapped out, or for a page server to bring, and do "
-				       "not come",
-				       engine->tracee.pid);
-		rc = tracee_stop(&engine->tracee, engine_handle, engine, err);
-		if (rc)
-			return rc;
-		engine_choose_trap(engine);
-		rc = hooks_apply(&engine->hooks, err);
-		if (rc == -EAGAIN)
-			tracee_resume(&engine->tracee);
-	}
-	return rc;
+	return retry_stopped(&engine->tracee, &often, apply_once, &applying, err);
 }
 
 /* Once, at an attach: what predecessors left. */
@@ -179,8 +177,7 @@ int engine_inherit(struct engine *engine, struct err *err)
 	int rc = engine_rescan_modules(engine, &changed, err);
 
 	if (!rc)
-		rc = predecessor_clear(&engine->hooks.process, engine_handle, engine,
-				       &engine->left, err);
+		rc = predecessor_clear(&engine->hooks.process, &engine->left, err);
 	if (!rc)
 		page_adopt(&engine->hooks);
 	return rc;

@@ -85,7 +85,7 @@ int engine_part(struct engine *engine, struct err *err)
 	engine->parting = 0;
 	if (!pid)
 		return 0;
-	rc = tracee_stop(&engine->tracee, engine_handle, engine, err);
+	rc = tracee_stop(&engine->tracee, err);
 	if (rc)
 		return rc == -ETIMEDOUT ? 0 : rc; /* it goes on with us, and is refused */
 	guest = tracee_find(&engine->tracee, pid);

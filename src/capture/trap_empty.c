@@ -86,7 +86,7 @@ int engine_empty_traps(struct engine *engine, bool wholly, struct err *err)
 	struct emptying e = {engine, wholly, 1};
 
 	for (int tries = 0; e.found && tries < TRIES; tries++) {
-		int rc = tracee_stop(&engine->tracee, engine_handle, engine, err);
+		int rc = tracee_stop(&engine->tracee, err);
 
 		if (rc)
 			return rc;
@@ -96,7 +96,7 @@ int engine_empty_traps(struct engine *engine, bool wholly, struct err *err)
 			nanosleep(&pause, NULL);
 	}
 	if (e.found) { /* it is stopped by a SIGSTOP, say */
-		int rc = tracee_stop(&engine->tracee, engine_handle, engine, err);
+		int rc = tracee_stop(&engine->tracee, err);
 
 		return rc ? rc : -EAGAIN;
 	}

@@ -20,18 +20,18 @@
 #include <elf.h>
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/vec.h"
 #include "hook/area.h"
 #include "hook/entries.h"
 #include "hook/page.h"
 #include "tracer/inside.h"
+#include "tracer/retry.h"
 
 enum {
 	RANGES = 64,
 	TRIES = 100,
-	PAUSE_NS = 2000000,
+	PAUSE_MS = 2,
 	PATCH = 16,	   /* the longest */
 	PIECE = 64 * 1024, /* of code, looked at at once */
 	PAGE = 4096,	   /* no page is smaller */
@@ -313,34 +313,31 @@ static struct predecessor predecessor_of(const struct hook_process *process)
 				    .maps = process->maps};
 }
 
-int predecessor_clear(const struct hook_process *process,
-		      void (*handle)(void *arg, struct stop *stop), void *arg, bool *left,
-		      struct err *err)
+static int clear(void *arg)
 {
+	struct predecessor *h = arg;
+
+	patches_restore(h);
+	return areas_wipe(h) ? -EAGAIN : 0;
+}
+
+int predecessor_clear(const struct hook_process *process, bool *left, struct err *err)
+{
+	const struct retry often = {.tries = TRIES,
+				    .first_ms = PAUSE_MS,
+				    .last_ms = PAUSE_MS,
+				    .unread = RETRY_NECESSARY};
 	struct predecessor h = predecessor_of(process);
-	size_t waiting;
 	int rc = 0;
 
 	areas_find(&h);
 	patches_find(&h);
-	waiting = h.count;
-	for (int tries = 0; tries < TRIES && waiting && !rc; tries++) {
-		struct timespec pause = {0, PAUSE_NS};
-
-		if (tries)
-			nanosleep(&pause, NULL);
-		if (inside_fetch(h.tracee) == -ETIMEDOUT)
-			break;
-		rc = tracee_stop(h.tracee, handle, arg, err);
-		if (rc)
-			break;
-		patches_restore(&h);
-		waiting = areas_wipe(&h);
-		tracee_resume(h.tracee);
-	}
+	if (h.count)
+		rc = retry_stopped(h.tracee, &often, clear, &h, err);
+	tracee_resume(h.tracee);
 	*left = h.count != 0;
 	vec_deinit(&h.patches);
-	return rc;
+	return rc == -EAGAIN || rc == -ENODATA ? 0 : rc;
 }
 
 bool predecessor_wipe(const struct hook_process *process)

@@ -27,12 +27,22 @@ enum {
 			PTRACE_O_TRACESYSGOOD, /* for remote.c */
 };
 
+/* Until the layer above takes the stops. */
+static void absorb(void *arg, struct stop *stop)
+{
+	hide_stop(arg, stop);
+	if (stop->thread)
+		tracee_continue(arg, stop->thread);
+}
+
 static void tracee_init(struct tracee *tracee, pid_t pid)
 {
 	memset(tracee, 0, sizeof(*tracee));
 	tracee->pid = pid;
 	tracee->arch = arch_native();
 	target_of_file(&tracee->target, -1);
+	tracee->handle = absorb;
+	tracee->handle_arg = tracee;
 }
 
 /* Seized before?  A thread that we have not got may have become the leader, by an exec. */
@@ -293,13 +303,6 @@ int tracee_launch(struct tracee *ret, char *const argv[], bool stdin_null, const
 
 /* ---- release ----------------------------------------------------------- */
 
-static void absorb(void *arg, struct stop *stop)
-{
-	hide_stop(arg, stop);
-	if (stop->thread)
-		tracee_continue(arg, stop->thread);
-}
-
 /* A thread that waits for its vfork child can't be detached now; the kernel does
  * it when the tracer thread ends. */
 static void thread_detach(void *arg, struct thread *thread)
@@ -311,8 +314,10 @@ static void thread_detach(void *arg, struct thread *thread)
 
 void tracee_release(struct tracee *tracee)
 {
+	tracee->handle = absorb;
+	tracee->handle_arg = tracee;
 	if (!tracee->exited && tracee->count && !tracee->standing)
-		tracee_stop(tracee, absorb, tracee, NULL);
+		tracee_stop(tracee, NULL);
 	tracee_for_each(tracee, thread_detach, tracee);
 	urgent_end(&tracee->urgent);
 	threads_deinit(tracee);

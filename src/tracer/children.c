@@ -9,7 +9,6 @@
  */
 #include "tracer/children.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <linux/kcmp.h>
 #include <stdlib.h>
@@ -92,7 +91,7 @@ static bool is_still_ours(pid_t pid)
 	return pid && status_read(pid, 0, &status) == 0 && status.tracer == gettid();
 }
 
-static void expect(struct tracee *tracee, pid_t pid, bool vfork)
+void children_expect(struct tracee *tracee, pid_t pid, bool vfork)
 {
 	if (vec_reserve(&tracee->expected, tracee->expected.len + 1)) {
 		tracee->expected.at[tracee->expected.len].pid = pid;
@@ -109,31 +108,8 @@ bool children_announced(struct tracee *tracee, pid_t pid, bool vfork, struct sto
 		return true;
 	}
 	if (!child && is_still_ours(pid))
-		expect(tracee, pid, vfork);
+		children_expect(tracee, pid, vfork);
 	return false;
-}
-
-/* Those that nobody will tell of, and that have not stopped yet: who is killed on the way to
- * its event reports none (ptrace_stop() in kernel/signal.c), and the child is traced. */
-static void unannounced_expect(struct tracee *tracee)
-{
-	DIR *dir = opendir("/proc");
-	struct dirent *entry;
-	struct status status;
-	bool vfork;
-
-	while (dir && (entry = readdir(dir))) {
-		pid_t pid = atoi(entry->d_name);
-
-		if (pid <= 0 || pid == tracee->pid || threads_find(tracee, pid) ||
-		    status_read(pid, 0, &status) || status.tracer != gettid())
-			continue;
-		if (!children_expected(tracee, pid, &vfork))
-			vfork = false;
-		expect(tracee, pid, vfork);
-	}
-	if (dir)
-		closedir(dir);
 }
 
 struct thread *children_adopt(struct tracee *tracee, pid_t tid)
@@ -176,22 +152,4 @@ int children_wait(struct tracee *tracee, struct stop *ret)
 	if (++tracee->orphan_rests > ORPHAN_RESTS && children_orphan(tracee, ret))
 		return 1;
 	return nanosleep(&pause, NULL) ? 0 : -EAGAIN;
-}
-
-void tracee_hand_out_children(struct tracee *tracee,
-			      void (*handle)(void *arg, struct stop *stop), void *arg)
-{
-	struct stop stop;
-	int rc = 1;
-
-	while (tracee_next(tracee, false, &stop) == 1)
-		handle(arg, &stop);
-	unannounced_expect(tracee);
-	while (tracee->expected.len && rc >= 0) {
-		rc = tracee_next(tracee, true, &stop);
-		if (rc == 1)
-			handle(arg, &stop);
-	}
-	while (children_orphan(tracee, &stop))
-		handle(arg, &stop);
 }

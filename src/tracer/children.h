@@ -9,6 +9,8 @@
 bool children_announced(struct tracee *tracee, pid_t pid, bool vfork, struct stop *ret);
 /* Was it announced?  Then it is so no longer. */
 bool children_expected(struct tracee *tracee, pid_t pid, bool *vfork);
+/* One was announced that has not stopped yet. */
+void children_expect(struct tracee *tracee, pid_t pid, bool vfork);
 /* A new process (not thread), stopped for the first time and announced. */
 void children_stop(struct tracee *tracee, struct thread *child, bool vfork, struct stop *ret);
 /* A first stop from a task that we have not heard of.  NULL: memory is short. */

@@ -24,14 +24,16 @@
 #include <unistd.h>
 
 #include "tracer/hide.h"
-#include "tracer/inside.h"
 #include "tracer/pages.h"
+#include "tracer/put_back.h"
+#include "tracer/retry.h"
 
 enum { RETRIES = 2000, RETRIES_SOME = 3, RETRY_NS = 1000000, PASSES = 1000, WIPE_TRIES = 8 };
 
 struct mending {
 	struct undo *undo;
 	pid_t target;
+	pid_t now; /* which is mended */
 	uint64_t since;
 	struct tid_list done;
 	struct tracee tracee;
@@ -46,9 +48,7 @@ void mend_child(struct tracee *tracee, struct thread *child, const struct undo *
 		return;
 	copy.target.far = tracee->target.far;
 	copy.target.apart.hurry = tracee->target.apart.hurry;
-	undo_run(undo, &copy.target);
-	if (!inside_thread(&copy, child, undo))
-		undo_wipe(undo, &copy.target);
+	put_back_all(&copy, child, undo);
 	target_close(&copy.target);
 }
 
@@ -101,41 +101,31 @@ static void mend_running(const struct mending *m, pid_t pid)
 	target_close(&target);
 }
 
-/* All threads are stopped.  Those that are inside come out when they are let run a moment; so
- * does one of them get where it can unmap what is to be unmapped. */
-static void wipe(struct mending *m, pid_t pid)
+/* Those that are inside come out when they are let run a moment; so does one of them get where
+ * it can unmap what is to be unmapped. */
+static int wipe(void *arg)
 {
-	struct tracee *tracee = &m->tracee;
-	struct stop stop;
-	struct err err;
+	struct mending *m = arg;
 
-	for (int tries = 0; tries < WIPE_TRIES && !tracee->exited; tries++) {
-		if (tries) {
-			tracee_resume(tracee);
-			rest();
-			while (tracee_next(tracee, false, &stop) == 1)
-				absorb(m, &stop);
-			if (tracee_stop(tracee, absorb, m, &err))
-				return;
-		}
-		if (inside_any(tracee, m->undo))
-			continue;
-		undo_wipe(m->undo, &tracee->target);
-		/* (the log is the target's; a copy's page stays, empty) */
-		if (pid != m->target || pages_unmap(tracee, m->undo) != -EAGAIN)
-			return;
-	}
+	if (m->tracee.exited)
+		return -ECHILD;
+	if (!put_back_stubs(&m->tracee, NULL, m->undo))
+		return -EAGAIN;
+	/* (the log is the target's; a copy's page stays, empty) */
+	return m->now == m->target ? pages_unmap(&m->tracee, m->undo) : 0;
 }
 
 /* (The kernel lets the tracees of the dead go a moment after the guardian hears of it.) */
 static void mend(struct mending *m, pid_t pid)
 {
+	const struct retry often = {.tries = WIPE_TRIES, .first_ms = 1, .last_ms = 1};
 	struct tracee *tracee = &m->tracee;
 	struct err err;
 	int tries = 0, failed;
 
 	if (!vec_push(&m->done, pid))
 		return;
+	m->now = pid;
 	while (tracee_attach(tracee, pid, &err)) {
 		/* (a child that shares its memory and is traced already keeps us out, too) */
 		if (is_theirs(m, pid) || tries == RETRIES_SOME)
@@ -144,12 +134,14 @@ static void mend(struct mending *m, pid_t pid)
 			return;
 		rest();
 	}
-	failed = tracee_stop(tracee, absorb, m, &err);
+	tracee->handle = absorb;
+	tracee->handle_arg = m;
+	failed = tracee_stop(tracee, &err);
 	undo_run(m->undo, &tracee->target); /* a patch is one write: also while it runs */
 	if (!failed)
-		wipe(m, pid);
+		retry_stopped(tracee, &often, wipe, m, &err);
 	if (tracee->exited)
-		tracee_hand_out_children(tracee, absorb, m);
+		tracee_hand_out_children(tracee);
 	tracee_release(tracee);
 }
 

@@ -18,7 +18,9 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "tracer/children.h"
 #include "tracer/reap.h"
 #include "tracer/remote.h"
@@ -27,6 +29,8 @@
 #ifndef PTRACE_EVENT_STOP
 #define PTRACE_EVENT_STOP 128
 #endif
+
+enum { MOMENT_NS = 200000 };
 
 /* ---- the process ------------------------------------------------------- */
 
@@ -209,6 +213,26 @@ int tracee_next(struct tracee *tracee, bool wait, struct stop *ret)
 			return 1;
 		threads_bury(tracee);
 	}
+}
+
+int tracee_take(struct tracee *tracee, bool wait)
+{
+	struct stop stop;
+	int rc = tracee_next(tracee, wait, &stop);
+
+	if (rc == 1)
+		tracee->handle(tracee->handle_arg, &stop);
+	return rc;
+}
+
+void tracee_take_for(struct tracee *tracee, unsigned ms)
+{
+	const struct timespec moment = {0, MOMENT_NS};
+	int64_t end = clock_ns() + ms * 1000000ll;
+
+	while (!tracee->exited && clock_ns() < end)
+		if (tracee_take(tracee, false) != 1)
+			nanosleep(&moment, NULL);
 }
 
 /* ---- going on ---------------------------------------------------------- */

@@ -102,6 +102,10 @@ struct tracee {
 	bool takes_all;	 /* waitid() does not know threads */
 	bool launched;	/* our own child */
 	bool exited;
+	/* Of the layer above: whoever waits for something else hands the stops that come to it.
+	 * At first one by which they end at once. */
+	void (*handle)(void *arg, struct stop *stop);
+	void *handle_arg;
 	void (*forget)(void *owner);
 	/* Of the layer above, which can unwind: the frames of a thread that is stopped in a
 	 * system call, innermost first, up to the first one that is not known for sure.
@@ -148,26 +152,30 @@ void tracee_release(struct tracee *tracee);
  * of ours, or !wait).  -ECHILD: no thread is left. */
 int tracee_next(struct tracee *tracee, bool wait, struct stop *ret);
 
+/* Hands the next stop to tracee->handle: 1; else as tracee_next(). */
+int tracee_take(struct tracee *tracee, bool wait);
+
+/* Hands out the stops of threads that run, for so long, or until the process has ended. */
+void tracee_take_for(struct tracee *tracee, unsigned ms);
+
 /* Ends a stop.  While the world stands, only takes note. */
 void tracee_continue(struct tracee *tracee, struct thread *thread);
 
 /* The process has ended, or is another program: hands out, as STOP_CHILD, the children of what
  * it was whose first stop is still to come or whose parent was killed before it told of them,
  * and what else there is. */
-void tracee_hand_out_children(struct tracee *tracee,
-			      void (*handle)(void *arg, struct stop *stop), void *arg);
+void tracee_hand_out_children(struct tracee *tracee);
 
 /* Lets one process (a fork child) go for good, and forgets it. */
 void tracee_let_go(struct tracee *tracee, struct thread *thread);
 
 /*
- * Stops every thread; stops that come meanwhile go to `handle`, as always.  Then
+ * Stops every thread; stops that come meanwhile go to tracee->handle, as always.  Then
  * memory and registers can be changed as if they were data.  -ETIMEDOUT: a thread
  * does not stop (uninterruptible sleep); the others were resumed.  -ECHILD: the
  * process is gone.
  */
-int tracee_stop(struct tracee *tracee, void (*handle)(void *arg, struct stop *stop), void *arg,
-		struct err *err);
+int tracee_stop(struct tracee *tracee, struct err *err);
 void tracee_resume(struct tracee *tracee);
 /* Lets one thread run, the others not: it is going to end the process. */
 void tracee_resume_one(struct tracee *tracee, struct thread *thread);

@@ -17,6 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tracer/tracee.h"
+
 struct child_case {
 	pid_t pid;
 	int hear; /* the parent's end: what the child says */
@@ -109,6 +111,16 @@ static inline void child_idle(struct child_case *self, void *arg)
 	child_say(self, 1);
 	for (;;)
 		pause();
+}
+
+/* Stops all threads; stops that come meanwhile, and from now on, go to `handle`. */
+static inline int child_stop(struct tracee *tracee,
+			     void (*handle)(void *arg, struct stop *stop), void *arg,
+			     struct err *err)
+{
+	tracee->handle = handle;
+	tracee->handle_arg = arg;
+	return tracee_stop(tracee, err);
 }
 
 #endif

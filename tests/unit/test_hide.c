@@ -263,7 +263,7 @@ static void stop_and_go(struct fixture *f)
 {
 	struct err err;
 
-	if (tracee_stop(&f->tracee, handle, f, &err))
+	if (child_stop(&f->tracee, handle, f, &err))
 		fail_msg("%s: %s", f->wait->name, err.text);
 	tracee_resume(&f->tracee);
 }
@@ -331,7 +331,7 @@ static void what_happens_meanwhile_is_not_lost(void **state)
 		if (!stays_unaware(&waits[i]))
 			continue;
 		start(&f, &waits[i]);
-		assert_int_equal(tracee_stop(&f.tracee, handle, &f, &err), 0);
+		assert_int_equal(child_stop(&f.tracee, handle, &f, &err), 0);
 		make_it_happen(&f);
 		tracee_resume(&f.tracee);
 		assert_heard(&f, 7, 0);
@@ -344,7 +344,7 @@ static void stand_until_killed(struct child_case *self, void *arg)
 	struct fixture *f = arg;
 
 	if (tracee_attach(&f->tracee, f->child.pid, NULL) ||
-	    tracee_stop(&f->tracee, handle, f, NULL))
+	    child_stop(&f->tracee, handle, f, NULL))
 		_exit(1);
 	child_say(self, 1);
 	for (;;)
@@ -427,7 +427,7 @@ static void a_signal_at_a_stop_gets_through(void **state)
 			continue;
 		start(&f, &waits[n / 2]);
 		f.hides = false; /* not yet: the stop is looked at below */
-		assert_int_equal(tracee_stop(&f.tracee, handle, &f, &err), 0);
+		assert_int_equal(child_stop(&f.tracee, handle, &f, &err), 0);
 		stop = quiet_stop(&f);
 		if (!later)
 			kill(f.child.pid, SIGUSR1);
@@ -457,7 +457,7 @@ static void a_signal_when_we_leave_gets_through(void **state)
 		if (!waits[i].interruptible)
 			continue;
 		start(&f, &waits[i]);
-		assert_int_equal(tracee_stop(&f.tracee, handle, &f, &err), 0);
+		assert_int_equal(child_stop(&f.tracee, handle, &f, &err), 0);
 		kill(f.child.pid, SIGUSR1);
 		make_it_happen(&f);
 		tracee_release(&f.tracee);
@@ -480,7 +480,7 @@ static void an_ignored_signal_that_waits(void **state)
 		skip();
 	start(&f, &waits[0]);
 	f.hides = false; /* not yet: the stop is looked at below */
-	assert_int_equal(tracee_stop(&f.tracee, handle, &f, &err), 0);
+	assert_int_equal(child_stop(&f.tracee, handle, &f, &err), 0);
 	kill(f.child.pid, SIGHUP);
 	stop = quiet_stop(&f);
 	assert_true(hide_stop(&f.tracee, &stop));
@@ -515,7 +515,7 @@ static long stop_and_continue(const struct wait *wait, enum world world)
 		start(&f, wait);
 	f.hides = world != LEAVING; /* but when the signal waits */
 	if (world == STANDING || world == LEAVING)
-		assert_int_equal(tracee_stop(&f.tracee, handle, &f, &err), 0);
+		assert_int_equal(child_stop(&f.tracee, handle, &f, &err), 0);
 	kill(f.child.pid, SIGSTOP);
 	if (world == STANDING)
 		tracee_resume(&f.tracee);
@@ -676,7 +676,7 @@ static void addresses_on_stacks(void **state)
 	child_hear(&child);
 	child_hear(&child);
 	assert_int_equal(tracee_attach(&tracee, child.pid, &err), 0);
-	assert_int_equal(tracee_stop(&tracee, go_on, &tracee, &err), 0);
+	assert_int_equal(child_stop(&tracee, go_on, &tracee, &err), 0);
 	assert_true(inside_ranges(&tracee, ranges, 2, true));
 	assert_false(inside_ranges(&tracee, ranges, 1, true));
 	ranges[1] = (struct inside_range){at + 500, at + 600}; /* begin is not in it */
@@ -729,7 +729,7 @@ static void addresses_far_up(void **state)
 	child_hear(&child);
 	child_hear(&child);
 	assert_int_equal(tracee_attach(&tracee, child.pid, &err), 0);
-	assert_int_equal(tracee_stop(&tracee, go_on, &tracee, &err), 0);
+	assert_int_equal(child_stop(&tracee, go_on, &tracee, &err), 0);
 	thread = tracee_find(&tracee, child.pid);
 	regs_write(tracee.arch, thread_regs(&tracee, thread), tracee.arch->reg_sp,
 		   (taddr_t)(uintptr_t)stack);
@@ -759,7 +759,7 @@ static void inside_the_areas_of_a_log(void **state)
 	child_hear(&child);
 	child_hear(&child);
 	assert_int_equal(tracee_attach(&tracee, child.pid, &err), 0);
-	assert_int_equal(tracee_stop(&tracee, go_on, &tracee, &err), 0);
+	assert_int_equal(child_stop(&tracee, go_on, &tracee, &err), 0);
 	assert_false(inside_any(&tracee, undo));
 	undo->area_count = 1;
 	undo->area[0] = (struct undo_area){
@@ -830,7 +830,7 @@ static void addresses_on_two_stacks(void **state)
 	(void)state;
 	child_hear(&child);
 	assert_int_equal(tracee_attach(&tracee, child.pid, &err), 0);
-	assert_int_equal(tracee_stop(&tracee, go_on, &tracee, &err), 0);
+	assert_int_equal(child_stop(&tracee, go_on, &tracee, &err), 0);
 	assert_true(inside_ranges(&tracee, &present, 1, true));
 	assert_true(inside_ranges(&tracee, &left, 1, true));
 	assert_false(inside_ranges(&tracee, &neither, 1, true));

@@ -135,7 +135,7 @@ static int start(void **state)
 	f.hooks.payload = traps_payload(&f.traps);
 	modules_init(&f.modules, NULL);
 	failed = tracee_attach(&f.tracee, f.child.pid, &err) ||
-		 tracee_stop(&f.tracee, go_on, &f.tracee, &err) ||
+		 child_stop(&f.tracee, go_on, &f.tracee, &err) ||
 		 maps_read(f.child.pid, &f.maps, &err) ||
 		 modules_update(&f.modules, f.child.pid, &f.maps, &f.tracee.target.memory, NULL,
 				&err);

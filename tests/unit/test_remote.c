@@ -60,7 +60,7 @@ static struct traced traced(void (*run)(struct child_case *self, void *arg), lon
 
 static void stand(struct traced *t)
 {
-	assert_int_equal(tracee_stop(&t->tracee, go_on, &t->tracee, NULL), 0);
+	assert_int_equal(child_stop(&t->tracee, go_on, &t->tracee, NULL), 0);
 }
 
 static int call(struct traced *t, int64_t number, int64_t *result)

@@ -63,7 +63,7 @@ static void be_tracer(struct child_case *self, void *arg)
 	if (tracee_attach(&tracee, target->pid, NULL))
 		_exit(1);
 	kill(target->pid, SIGUSR1);
-	if (tracee_stop(&tracee, go_on, &tracee, NULL))
+	if (child_stop(&tracee, go_on, &tracee, NULL))
 		_exit(2);
 	child_say(self, 1);
 	for (;;)
@@ -232,7 +232,7 @@ static void a_child_that_was_killed_before_its_first_stop(void **state)
 	p.tracee.expected.at[p.tracee.expected.len++].pid = p.child;
 	kill(p.child, SIGKILL);
 	wait_until_it_is('Z', p.child, p.child);
-	assert_int_equal(tracee_stop(&p.tracee, note, &p, NULL), 0);
+	assert_int_equal(child_stop(&p.tracee, note, &p, NULL), 0);
 	end_child(&p);
 }
 
@@ -243,7 +243,7 @@ static void a_child_without_an_exit_signal(void **state)
 
 	(void)state;
 	make_child(&p, 0);
-	assert_int_equal(tracee_stop(&p.tracee, note, &p, NULL), 0);
+	assert_int_equal(child_stop(&p.tracee, note, &p, NULL), 0);
 	assert_int_equal(p.stops, 1 << STOP_CHILD);
 	assert_false(p.shares);
 	end_child(&p);
@@ -265,14 +265,14 @@ static void a_child_that_nobody_told_of(void **state)
 
 	(void)state;
 	make_child(&p, SIGCHLD);
-	assert_int_equal(tracee_stop(&p.tracee, note, &p, NULL), 0);
+	assert_int_equal(child_stop(&p.tracee, note, &p, NULL), 0);
 	tracee_resume(&p.tracee);
 	thread = threads_find(&p.tracee, p.child);
 	threads_remove(&p.tracee, thread); /* as if we had never heard of it */
 	threads_free(&p.tracee, thread);
 	p.stops = 0;
 	sender = child_start(signal_later, &p.child);
-	tracee_hand_out_children(&p.tracee, note, &p);
+	tracee_hand_out_children(&p.tracee);
 	assert_int_equal(p.stops, 1 << STOP_CHILD);
 	child_end(&sender);
 	end_child(&p);

@@ -108,22 +108,17 @@ static void leader_check(struct tracee *tracee)
 }
 
 /* Hands out all stops that are there.  1: some; 0: none; < 0: the process is gone. */
-static int stops_take(struct tracee *tracee, void (*handle)(void *arg, struct stop *stop),
-		      void *arg)
+static int stops_take(struct tracee *tracee)
 {
-	struct stop stop;
-	int rc = tracee_next(tracee, false, &stop);
+	int rc = tracee_take(tracee, false);
 
-	if (rc != 1)
-		return rc;
-	do
-		handle(arg, &stop);
-	while (tracee_next(tracee, false, &stop) == 1);
-	return 1;
+	if (rc == 1)
+		while (tracee_take(tracee, false) == 1)
+			;
+	return rc;
 }
 
-static int stop_all(struct tracee *tracee, struct tid_list *tids,
-		    void (*handle)(void *arg, struct stop *stop), void *arg, struct err *err)
+static int stop_all(struct tracee *tracee, struct tid_list *tids, struct err *err)
 {
 	int64_t start = clock_ms();
 
@@ -135,7 +130,7 @@ static int stop_all(struct tracee *tracee, struct tid_list *tids,
 		tracee_for_each(tracee, thread_interrupt, &moving);
 		if (!moving && !tracee->expected.len && !strangers_add(tracee, tids))
 			return tracee->exited ? -ECHILD : 0;
-		rc = stops_take(tracee, handle, arg);
+		rc = stops_take(tracee);
 		if (rc < 0)
 			return err_sys(err, rc, "pid %d is gone", tracee->pid);
 		if (clock_ms() - start > URGENT_LIMIT_MS)
@@ -152,15 +147,14 @@ static int stop_all(struct tracee *tracee, struct tid_list *tids,
 	}
 }
 
-int tracee_stop(struct tracee *tracee, void (*handle)(void *arg, struct stop *stop), void *arg,
-		struct err *err)
+int tracee_stop(struct tracee *tracee, struct err *err)
 {
 	struct tid_list tids = {0};
 	int rc;
 
 	tracee->standing = true;
 	urgent_begin(&tracee->urgent);
-	rc = stop_all(tracee, &tids, handle, arg, err);
+	rc = stop_all(tracee, &tids, err);
 	vec_deinit(&tids);
 	if (rc)
 		tracee_resume(tracee);

@@ -1,0 +1,134 @@
+/*
+ * Tried while all threads are stopped, and again when they have run a moment.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <sys/mman.h>
+
+#include "child_case.h"
+#include "tracer/hide.h"
+#include "tracer/retry.h"
+
+enum { TRIES = 4 };
+
+struct fixture {
+	struct child_case child;
+	struct tracee tracee;
+	volatile uint64_t *count; /* the child's, which does nothing else */
+	unsigned left;		  /* attempts that are in vain */
+	unsigned attempts;
+	uint64_t seen[TRIES];
+	unsigned handed_out;
+};
+
+static void child_count(struct child_case *self, void *arg)
+{
+	volatile uint64_t *count = arg;
+
+	child_say(self, 1);
+	for (;;)
+		++*count;
+}
+
+static void on_stop(void *arg, struct stop *stop)
+{
+	struct fixture *f = arg;
+
+	f->handed_out++;
+	hide_stop(&f->tracee, stop);
+	if (stop->thread)
+		tracee_continue(&f->tracee, stop->thread);
+}
+
+static int attempt(void *arg)
+{
+	struct fixture *f = arg;
+	struct status status;
+
+	assert_true(f->tracee.standing);
+	assert_int_equal(status_read(f->child.pid, 0, &status), 0);
+	assert_int_equal(status.state, 't');
+	f->seen[f->attempts++] = *f->count;
+	return f->left && f->left-- ? -EAGAIN : 0;
+}
+
+static int start(void **state)
+{
+	static struct fixture f;
+
+	memset(&f, 0, sizeof(f));
+	f.count = mmap(NULL, sizeof(*f.count), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	f.child = child_start(child_count, (void *)(uintptr_t)f.count);
+	child_hear(&f.child);
+	assert_int_equal(tracee_attach(&f.tracee, f.child.pid, NULL), 0);
+	f.tracee.handle = on_stop;
+	f.tracee.handle_arg = &f;
+	*state = &f;
+	return 0;
+}
+
+static int end(void **state)
+{
+	struct fixture *f = *state;
+
+	tracee_release(&f->tracee);
+	child_end(&f->child);
+	munmap((void *)(uintptr_t)f->count, sizeof(*f->count));
+	return 0;
+}
+
+static const struct retry some = {.tries = TRIES, .first_ms = 1, .last_ms = 2};
+
+static void until_it_succeeds(void **state)
+{
+	struct fixture *f = *state;
+
+	f->left = 2;
+	assert_int_equal(retry_stopped(&f->tracee, &some, attempt, f, NULL), 0);
+	assert_int_equal(f->attempts, 3);
+	assert_int_equal(f->handed_out, 3); /* one stop each time, to the one handler */
+	assert_true(f->tracee.standing);
+	assert_true(*f->count == f->seen[2]);
+}
+
+/* All are stopped behind it, too. */
+static void a_limited_number_of_times(void **state)
+{
+	struct fixture *f = *state;
+
+	f->left = TRIES;
+	assert_int_equal(retry_stopped(&f->tracee, &some, attempt, f, NULL), -EAGAIN);
+	assert_int_equal(f->attempts, TRIES);
+	assert_true(f->tracee.standing);
+	assert_true(*f->count == f->seen[TRIES - 1]);
+}
+
+/* Stopped before: nobody runs until it is tried. */
+static void at_once(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t before;
+
+	assert_int_equal(tracee_stop(&f->tracee, NULL), 0);
+	before = *f->count;
+	assert_int_equal(retry_stopped(&f->tracee, &some, attempt, f, NULL), 0);
+	assert_int_equal(f->attempts, 1);
+	assert_true(f->seen[0] == before);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(until_it_succeeds, start, end),
+		cmocka_unit_test_setup_teardown(a_limited_number_of_times, start, end),
+		cmocka_unit_test_setup_teardown(at_once, start, end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
