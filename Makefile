@@ -164,7 +164,7 @@ TARGET_SO := $(addprefix $(O)/tests/targets/,plugin_a.so plugin_b.so) \
 	     $(patsubst %.c,$(O)/%.so,$(wildcard tests/targets/*_preload.c))
 # The same programs, built as people build them.
 KINDS := threads-static threads-static-pie threads-nopie threads-stripped operators-static \
-	 hugify-static homonyms-static
+	 hugify-static homonyms-static heap_list-static
 OTHER_LINKER := $(firstword $(foreach l,lld gold,$(if $(shell command -v ld.$l),$l)))
 KINDS += $(OTHER_LINKER:%=threads-lld)
 ifneq ($(filter x86_64-%,$(TRIPLET)),) # gcc's -fsplit-stack is of few CPUs
@@ -187,6 +187,9 @@ $(O)/tests/targets/threads-%: tests/targets/threads.c tests/targets/target.h
 	@mkdir -p $(@D)
 	$(call say,LINK)$(KIND_CC) -std=gnu11 $(TARGET_FLAGS) -o $@ $< $(KIND_FLAGS)
 $(O)/tests/targets/hugify-static: tests/targets/hugify.c tests/targets/target.h
+	@mkdir -p $(@D)
+	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -static -o $@ $<
+$(O)/tests/targets/heap_list-static: tests/targets/heap_list.c tests/targets/target.h
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -static -o $@ $<
 $(O)/tests/targets/homonyms-static: tests/targets/homonyms.c tests/targets/target.h
@@ -218,6 +221,7 @@ $(O)/tests/targets/%: tests/targets/%.c tests/targets/target.h tests/targets/fil
 $(O)/tests/targets/%: tests/targets/%.cc tests/targets/target.h
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CXX) -std=gnu++17 $(TARGET_FLAGS) -rdynamic -o $@ $<
+$(O)/tests/targets/recorder_preload.so: tests/targets/recorder.h
 $(O)/tests/targets/%_preload.so: tests/targets/%_preload.c
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -fPIC -shared -o $@ $<
@@ -231,12 +235,15 @@ $(O)/tests/targets/alloc_%.so: tests/targets/bump_alloc.S
 	$(call say,LINK)$(CC) -shared -nostdlib -Wl,-z,notext $(STRIP) -D$(shell echo $* | tr a-z A-Z) -o $@ $<
 
 # The oracle of stacks (elfutils), and the recorder that tries it out (libunwind).
-E2E_BIN := $(O)/tests/e2e/stack_oracle $(O)/tests/e2e/kill_at
+E2E_BIN := $(O)/tests/e2e/stack_oracle $(O)/tests/e2e/kill_at $(O)/tests/e2e/heap_oracle
 ifeq ($(shell $(PKG_CONFIG) --exists libunwind-ptrace 2>/dev/null && echo yes),yes)
 E2E_BIN += $(O)/tests/e2e/stack_recorder
 endif
 $(O)/tests/e2e/stack_oracle: TOOL_LIBS = $(DW_LIBS)
 $(O)/tests/e2e/stack_recorder: TOOL_LIBS = $(shell $(PKG_CONFIG) --libs libunwind-ptrace)
+# (heap/leak/ without memtrace: see there)
+$(O)/tests/e2e/heap_oracle: $(O)/libcore.a tests/targets/recorder.h
+$(O)/tests/e2e/heap_oracle: TOOL_LIBS = -Isrc $(O)/libcore.a
 $(O)/tests/e2e/%: tests/e2e/%.c tests/e2e/record.h
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) -std=gnu11 -g -O2 -Wall -Wextra -D_GNU_SOURCE -o $@ $< $(TOOL_LIBS) $(SYSTEM_LIBS)

@@ -1,0 +1,276 @@
+/*
+ * Who manages memory here?  The writable segments of every module are shown to each allocator's
+ * enumerator, which knows its state by what it looks like, as names are stripped and allocators
+ * are linked in.  One that finds its state and then a contradiction is refused, and what it had
+ * added is taken back: its memory counts as roots then, which can hide what is lost, and never
+ * call lost what is held.
+ *
+ * Where no allocator can be read, the blocks that memtrace itself has seen are all there is.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "heap/leak/parts.h"
+
+enum { DATA_MAX = 256 << 20 }; /* of a module's segment: what is larger is no allocator's */
+
+static struct pending *pending_at(const struct leak *leak, uint64_t i)
+{
+	return &leak->pieces.at[i / PENDING_PIECE]->at[i % PENDING_PIECE];
+}
+
+int leak_add(struct leak *leak, taddr_t addr, uint64_t size)
+{
+	uint64_t before = leak->index.bytes;
+	int code = index_add(&leak->index, addr);
+
+	if (code)
+		return code;
+	leak->held += leak->index.bytes - before;
+	if (leak->pending == (uint64_t)leak->pieces.len * PENDING_PIECE) {
+		struct pending_piece *piece = leak_take(leak, 1, sizeof(*piece));
+
+		if (!piece || !leak_push(leak, &leak->pieces, piece)) {
+			leak_give(leak, piece, 1, sizeof(*piece));
+			return -ENOMEM;
+		}
+	}
+	*pending_at(leak, leak->pending++) = (struct pending){addr, size};
+	return 0;
+}
+
+bool leak_drop(struct leak *leak, taddr_t addr)
+{
+	return index_remove(&leak->index, addr);
+}
+
+int leak_note_heap(struct leak *leak, taddr_t begin, taddr_t end)
+{
+	struct range *last = leak->heaps.len ? &leak->heaps.at[leak->heaps.len - 1] : NULL;
+
+	if (last && last->end == begin) {
+		last->end = end;
+		return 0;
+	}
+	return leak_push(leak, &leak->heaps, ((struct range){begin, end})) ? 0 : -ENOMEM;
+}
+
+int leak_refuse(struct leak_allocator *ret, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(ret->why, sizeof(ret->why), format, args);
+	va_end(args);
+	return 0;
+}
+
+bool mapping_is_anonymous(const struct mapping *mapping)
+{
+	return mapping->read && mapping->write && !mapping->shared &&
+	       (!mapping->path[0] || !strncmp(mapping->path, "[anon:", 6));
+}
+
+/* ---- one enumerator and one segment ------------------------------------------------ */
+
+static void take_back(struct leak *leak, uint64_t pending, size_t heaps, size_t arenas)
+{
+	while (leak->pending > pending)
+		index_remove(&leak->index, pending_at(leak, --leak->pending)->addr);
+	leak->heaps.len = heaps;
+	leak->arenas.len = arenas;
+}
+
+static void count_used(struct leak *leak, uint64_t from, struct leak_allocator *allocator)
+{
+	allocator->used = (struct leak_sum){0};
+	for (uint64_t i = from; i < leak->pending; i++) {
+		if (!index_has(&leak->index, pending_at(leak, i)->addr))
+			continue;
+		allocator->used.blocks++;
+		allocator->used.bytes += pending_at(leak, i)->size;
+	}
+}
+
+static int try_one(struct leak *leak, enumerator *enumerate, const struct data *data)
+{
+	struct leak_allocator allocator = {.module = data->module->instance};
+	uint64_t pending = leak->pending;
+	size_t heaps = leak->heaps.len, arenas = leak->arenas.len;
+	struct leak_sum mapped = leak->mapped;
+	int code = enumerate(leak, data, &allocator);
+
+	if (code)
+		return code;
+	if (!allocator.name[0])
+		return 0;
+	allocator.read = !refused(&allocator);
+	if (allocator.read) {
+		count_used(leak, pending, &allocator);
+	} else {
+		take_back(leak, pending, heaps, arenas);
+		leak->mapped = mapped;
+	}
+	return leak_push(leak, &leak->allocators, allocator) ? 0 : -ENOMEM;
+}
+
+static int try_all(struct leak *leak, const struct data *data)
+{
+	static enumerator *const enumerators[] = {glibc_enumerate};
+
+	for (size_t i = 0; i < ARRAY_SIZE(enumerators); i++) {
+		int code = try_one(leak, enumerators[i], data);
+
+		if (code)
+			return code;
+	}
+	return 0;
+}
+
+/* ---- the segments ------------------------------------------------------------------ */
+
+/* Bytes [begin, end) of the process', zeros where nothing can be read. */
+static uint8_t *segment_read(struct leak *leak, taddr_t begin, size_t len)
+{
+	enum { PAGE = 4096 };
+	uint8_t *bytes = leak_take(leak, len, 1);
+
+	for (size_t at = 0; bytes && at < len;) {
+		size_t n = PAGE - (size_t)((begin + at) % PAGE);
+
+		if (n > len - at)
+			n = len - at;
+		if (memory_read(leak->in.memory, begin + at, bytes + at, n))
+			memset(bytes + at, 0, n);
+		at += n;
+	}
+	return bytes;
+}
+
+static int try_segment(struct leak *leak, const struct module *module, taddr_t begin,
+		       taddr_t end)
+{
+	struct data data = {module, begin, (size_t)(end - begin), NULL};
+	uint8_t *bytes;
+	int code;
+
+	if (end <= begin || end - begin > DATA_MAX)
+		return 0;
+	bytes = segment_read(leak, begin, data.len);
+	if (!bytes)
+		return -ENOMEM;
+	data.bytes = bytes;
+	code = try_all(leak, &data);
+	leak_give(leak, bytes, data.len, 1);
+	return code;
+}
+
+static int try_module(struct leak *leak, const struct module *module)
+{
+	size_t count;
+	const struct image_segment *segments;
+
+	if (!module->image)
+		return 0;
+	segments = image_segments(module->image, &count);
+	for (size_t i = 0; i < count; i++) {
+		taddr_t begin = segments[i].vaddr + module->bias;
+		int code;
+
+		if (leak->in.cpu.word == 4)
+			begin = (uint32_t)begin;
+		if (!(segments[i].flags & 2)) /* PF_W */
+			continue;
+		begin &= ~(taddr_t)(leak->in.cpu.word - 1);
+		code = try_segment(leak, module, begin, begin + segments[i].mem_size);
+		if (code)
+			return code;
+	}
+	return 0;
+}
+
+/* ---- what memtrace has seen ------------------------------------------------------- */
+
+static int add_traced(struct leak *leak)
+{
+	struct leak_allocator allocator = {.name = "traced", .read = true};
+
+	for (size_t i = 0; i < leak->in.live_count; i++) {
+		const struct leak_live *live = &leak->in.live[i];
+		int code = leak_add(leak, live->addr, live->size ? live->size : 1);
+
+		if (code == -ENOMEM)
+			return code;
+		if (!code && leak_note_heap(leak, live->addr, live->addr + live->size))
+			return -ENOMEM;
+	}
+	count_used(leak, 0, &allocator);
+	leak->totals.traced_only = true;
+	return leak_push(leak, &leak->allocators, allocator) ? 0 : -ENOMEM;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct range *x = a, *y = b;
+
+	return x->begin < y->begin ? -1 : x->begin > y->begin;
+}
+
+/* Ascending, and apart from each other. */
+static void heaps_seal(struct leak *leak)
+{
+	size_t kept = 0;
+
+	if (!leak->heaps.len)
+		return;
+	qsort(leak->heaps.at, leak->heaps.len, sizeof(*leak->heaps.at), compare);
+	for (size_t i = 1; i < leak->heaps.len; i++) {
+		struct range *last = &leak->heaps.at[kept], *next = &leak->heaps.at[i];
+
+		if (next->begin > last->end)
+			leak->heaps.at[++kept] = *next;
+		else if (next->end > last->end)
+			last->end = next->end;
+	}
+	leak->heaps.len = kept + 1;
+}
+
+static int nothing_read(const struct leak *leak, struct err *err)
+{
+	const struct leak_allocator *first = leak->allocators.at;
+
+	if (!leak->allocators.len)
+		return err_set(err, -ENOTSUP,
+			       "no allocator that memtrace can read was found: glibc's, musl's "
+			       "and jemalloc's are known");
+	return err_set(err, -ENOTSUP, "the heap of %s could not be read: %s", first->name,
+		       first->why);
+}
+
+int leak_enumerate(struct leak *leak, struct err *err)
+{
+	const struct modules *modules = leak->in.modules;
+	bool read = false;
+
+	for (size_t i = 0; i < modules->mapped.len; i++) {
+		int code = try_module(leak, modules->mapped.at[i]);
+
+		if (code == -ENOMEM)
+			return leak_no_memory(leak, err);
+		if (code)
+			return err_set(err, code,
+				       code == -EAGAIN
+					       ? "an allocation was half done: look again"
+					       : "given up");
+	}
+	for (size_t i = 0; i < leak->allocators.len; i++)
+		read |= leak->allocators.at[i].read;
+	if (!read && !leak->in.live_count)
+		return nothing_read(leak, err);
+	if (!read && add_traced(leak))
+		return leak_no_memory(leak, err);
+	heaps_seal(leak);
+	return 0;
+}

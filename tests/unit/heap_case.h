@@ -1,0 +1,387 @@
+/*
+ * A process that is made up: memory in pieces, its map, one module "libc.so" whose writable
+ * segment is at case_data(), one thread.  And in it a heap as glibc would have it, of any
+ * release and word size.
+ */
+#ifndef MEMTRACE_HEAP_CASE_H
+#define MEMTRACE_HEAP_CASE_H
+
+#include <elf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "heap/leak/leak.h"
+
+enum { CASE_PIECES = 16, CASE_ELF = 0x400, CASE_DATA_LEN = 0x4000 };
+
+struct heap_case {
+	struct memory memory;
+	unsigned word;
+	struct case_piece {
+		taddr_t begin;
+		size_t len;
+		uint8_t *bytes;
+	} pieces[CASE_PIECES];
+	size_t piece_count;
+	struct mapping mappings[CASE_PIECES];
+	struct maps maps;
+	uint8_t elf[CASE_ELF];
+	struct memory_buffer file;
+	struct module module, *mapped;
+	struct modules modules;
+	struct leak_thread thread;
+	uint64_t regs[4];
+	struct leak_input in;
+	uint64_t reads; /* how often memory was read */
+};
+
+static inline int case_read(struct memory *memory, taddr_t addr, void *buf, size_t len)
+{
+	struct heap_case *c = (struct heap_case *)memory;
+
+	c->reads++;
+	for (size_t i = 0; i < c->piece_count; i++) {
+		struct case_piece *p = &c->pieces[i];
+
+		if (addr >= p->begin && addr - p->begin < p->len &&
+		    len <= p->len - (addr - p->begin)) {
+			memcpy(buf, p->bytes + (addr - p->begin), len);
+			return 0;
+		}
+	}
+	return -EIO;
+}
+
+static inline taddr_t case_data(const struct heap_case *c)
+{
+	return c->word == 8 ? 0x7f0000100000 : 0x40100000;
+}
+
+/* A mapping; in ascending order of addresses.  permissions: "rw-p". */
+static inline uint8_t *case_map(struct heap_case *c, taddr_t begin, size_t len,
+				const char *permissions, const char *path)
+{
+	uint8_t *bytes = calloc(1, len);
+
+	c->mappings[c->piece_count] = (struct mapping){.begin = begin,
+						       .end = begin + len,
+						       .read = permissions[0] == 'r',
+						       .write = permissions[1] == 'w',
+						       .exec = permissions[2] == 'x',
+						       .shared = permissions[3] == 's',
+						       .path = path};
+	c->pieces[c->piece_count++] =
+		(struct case_piece){begin, permissions[0] == 'r' ? len : 0, bytes};
+	c->maps.list.at = c->mappings;
+	c->maps.list.len = c->piece_count;
+	return bytes;
+}
+
+/* The bytes at an address. */
+static inline uint8_t *case_at(struct heap_case *c, taddr_t addr)
+{
+	for (size_t i = 0; i < c->piece_count; i++)
+		if (addr - c->pieces[i].begin < c->pieces[i].len)
+			return c->pieces[i].bytes + (addr - c->pieces[i].begin);
+	abort();
+}
+
+static inline void case_put(struct heap_case *c, taddr_t addr, taddr_t value)
+{
+	memcpy(case_at(c, addr), &value, c->word);
+}
+
+static inline void case_put32(struct heap_case *c, taddr_t addr, uint32_t value)
+{
+	memcpy(case_at(c, addr), &value, 4);
+}
+
+static inline taddr_t case_word(struct heap_case *c, taddr_t addr)
+{
+	taddr_t value = 0;
+
+	memcpy(&value, case_at(c, addr), c->word);
+	return value;
+}
+
+/* An ELF file of two segments: code, and CASE_DATA_LEN bytes of data at vaddr 0x100000. */
+static inline void case_elf(struct heap_case *c)
+{
+	if (c->word == 8) {
+		Elf64_Ehdr *e = (Elf64_Ehdr *)(void *)c->elf;
+		Elf64_Phdr *p = (Elf64_Phdr *)(void *)(e + 1);
+
+		*e = (Elf64_Ehdr){.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, 1},
+				  .e_type = ET_DYN,
+				  .e_machine = EM_X86_64,
+				  .e_version = 1,
+				  .e_phoff = sizeof(*e),
+				  .e_ehsize = sizeof(*e),
+				  .e_phentsize = sizeof(*p),
+				  .e_phnum = 2};
+		p[0] = (Elf64_Phdr){.p_type = PT_LOAD,
+				    .p_flags = PF_R | PF_X,
+				    .p_filesz = 0x100,
+				    .p_memsz = 0x1000,
+				    .p_align = 4096};
+		p[1] = (Elf64_Phdr){.p_type = PT_LOAD,
+				    .p_flags = PF_R | PF_W,
+				    .p_vaddr = 0x100000,
+				    .p_filesz = 0x100,
+				    .p_memsz = CASE_DATA_LEN,
+				    .p_align = 4096};
+	} else {
+		Elf32_Ehdr *e = (Elf32_Ehdr *)(void *)c->elf;
+		Elf32_Phdr *p = (Elf32_Phdr *)(void *)(e + 1);
+
+		*e = (Elf32_Ehdr){.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS32, ELFDATA2LSB, 1},
+				  .e_type = ET_DYN,
+				  .e_machine = EM_ARM,
+				  .e_version = 1,
+				  .e_phoff = sizeof(*e),
+				  .e_ehsize = sizeof(*e),
+				  .e_phentsize = sizeof(*p),
+				  .e_phnum = 2};
+		p[0] = (Elf32_Phdr){.p_type = PT_LOAD,
+				    .p_flags = PF_R | PF_X,
+				    .p_filesz = 0x100,
+				    .p_memsz = 0x1000,
+				    .p_align = 4096};
+		p[1] = (Elf32_Phdr){.p_type = PT_LOAD,
+				    .p_flags = PF_R | PF_W,
+				    .p_vaddr = 0x100000,
+				    .p_filesz = 0x100,
+				    .p_memsz = CASE_DATA_LEN,
+				    .p_align = 4096};
+	}
+}
+
+/* A module with zeroed data.  What is mapped below it comes before this call. */
+static inline void case_module(struct heap_case *c)
+{
+	struct err err;
+
+	case_elf(c);
+	memory_buffer_init(&c->file, 0, c->elf, sizeof(c->elf));
+	c->module =
+		(struct module){.instance = 1, .mapped = true};
+	if (image_open(&c->file.memory, &c->module.image, &err)) {
+		fprintf(stderr, "%s\n", err.text);
+		abort();
+	}
+	c->module.bias = case_data(c) - 0x100000;
+	c->module.begin = c->module.bias;
+	c->module.end = case_data(c) + CASE_DATA_LEN;
+	case_map(c, c->module.bias, 0x1000, "r-xp", "/lib/libc.so");
+	case_map(c, case_data(c), CASE_DATA_LEN, "rw-p", "/lib/libc.so");
+	c->mapped = &c->module;
+	c->modules.mapped.at = &c->mapped;
+	c->modules.mapped.len = 1;
+}
+
+static inline void case_init(struct heap_case *c, unsigned word)
+{
+	memset(c, 0, sizeof(*c));
+	c->word = word;
+	c->memory.read = case_read;
+	c->thread = (struct leak_thread){.tid = 1, .regs = c->regs, .reg_count = 4};
+	c->in = (struct leak_input){
+		.memory = &c->memory,
+		.maps = &c->maps,
+		.modules = &c->modules,
+		.threads = &c->thread,
+		.thread_count = 1,
+		.cpu = {.machine = word == 8 ? EM_X86_64 : EM_ARM, .word = (uint8_t)word}};
+}
+
+static inline void case_deinit(struct heap_case *c)
+{
+	for (size_t i = 0; i < c->piece_count; i++)
+		free(c->pieces[i].bytes);
+	image_close(c->module.image);
+}
+
+/* ---- a heap of glibc's ------------------------------------------------------------- */
+
+struct glibc_version {
+	const char *name; /* as leak_allocator.version says */
+	unsigned word;
+	unsigned fast, top, bins, next, system_mem, size; /* malloc_state; fast 0: none */
+	unsigned mmaps, mmapped, sbrk_base;		  /* mp_ */
+	unsigned cache_counts; /* bytes of a tcache counter; 0: no tcache */
+	unsigned cache_entries, cache_chunk, cache_bins;
+	bool down, masked, huge;
+};
+
+/* (from the sources of each release, see glibc_layout.c; mp_ by the release's own fields) */
+static const struct glibc_version glibc_versions[] = {
+	{"2.17-2.22", 8, 8, 88, 104, 2152, 2168, 2184, 40, 56, 80, 0, 0, 0, 0, 0, 0, 0},
+	{"2.23-2.26", 8, 8, 88, 104, 2152, 2176, 2192, 40, 56, 72, 1, 64, 0x250, 64, 0, 0, 0},
+	{"2.27-2.42", 8, 16, 96, 112, 2160, 2184, 2200, 40, 56, 72, 1, 64, 0x250, 64, 0, 0, 0},
+	{"2.27-2.42", 8, 16, 96, 112, 2160, 2184, 2200, 40, 56, 72, 2, 128, 0x290, 64, 0, 0, 0},
+	{"2.27-2.42", 8, 16, 96, 112, 2160, 2184, 2200, 40, 56, 72, 2, 128, 0x290, 64, 0, 1, 0},
+	{"2.27-2.42", 8, 16, 96, 112, 2160, 2184, 2200, 60, 80, 96, 2, 128, 0x290, 64, 0, 1, 0},
+	{"2.27-2.42", 8, 16, 96, 112, 2160, 2184, 2200, 60, 80, 96, 2, 152, 0x300, 76, 1, 1, 0},
+	{"2.43", 8, 0, 8, 24, 2072, 2096, 2112, 60, 80, 96, 2, 152, 0x300, 76, 1, 1, 1},
+	{"2.17-2.22", 4, 8, 48, 56, 1088, 1096, 1104, 20, 36, 48, 0, 0, 0, 0, 0, 0, 0},
+	{"2.23-2.26", 4, 8, 48, 56, 1088, 1100, 1108, 20, 36, 44, 1, 64, 0x148, 64, 0, 0, 0},
+	{"2.27-2.42", 4, 12, 52, 60, 1092, 1104, 1112, 20, 36, 44, 2, 128, 0x188, 64, 0, 1, 0},
+	{"2.27-2.42", 4, 12, 52, 60, 1092, 1104, 1112, 32, 48, 56, 2, 152, 0x1d0, 76, 1, 1, 0},
+	{"2.43", 4, 0, 8, 16, 1048, 1060, 1068, 32, 48, 56, 2, 152, 0x1d0, 76, 1, 1, 1},
+};
+enum { GLIBC_VERSIONS = sizeof(glibc_versions) / sizeof(glibc_versions[0]) };
+
+enum { CASE_HEAP_LEN = 0x21000, CASE_ARENA = 0x40, CASE_MP = 0x1000, CASE_GLOBALS = 0x2000 };
+
+struct glibc_heap {
+	struct heap_case c;
+	const struct glibc_version *v;
+	taddr_t begin, top; /* of [heap]; where the next chunk comes */
+	taddr_t arena;
+	taddr_t mapped; /* where the next mapped chunk comes */
+};
+
+static inline taddr_t heap_begin(unsigned word)
+{
+	return word == 8 ? 0x555500000000 : 0x00800000;
+}
+
+/* An empty heap, with a mapping for mapped chunks, and a stack. */
+static inline void glibc_heap_init(struct glibc_heap *h, const struct glibc_version *v)
+{
+	unsigned w = v->word;
+	struct heap_case *c = &h->c;
+	taddr_t mp;
+
+	case_init(c, w);
+	h->v = v;
+	h->begin = h->top = heap_begin(w);
+	case_map(c, h->begin, CASE_HEAP_LEN, "rw-p", "[heap]");
+	h->mapped = w == 8 ? 0x7e0000000000 : 0x30000000;
+	case_map(c, h->mapped, 0x10000, "rw-p", "");
+	case_module(c);
+	case_map(c, w == 8 ? 0x7ffff0000000 : 0xbf000000, 0x2000, "rw-p", "[stack]");
+	c->thread.sp = c->mappings[c->piece_count - 1].begin + 0x1000;
+	h->arena = case_data(c) + CASE_ARENA;
+	for (unsigned i = 0; i < 127; i++) {
+		taddr_t bin = h->arena + v->bins + (taddr_t)2 * i * w - 2 * w;
+
+		case_put(c, bin + 2 * w, bin);
+		case_put(c, bin + 3 * w, bin);
+	}
+	case_put(c, h->arena + v->next, h->arena);
+	if (strcmp(v->name, "2.17-2.22"))
+		case_put(c, h->arena + v->system_mem - w, 1); /* attached_threads */
+	case_put(c, h->arena + v->system_mem, CASE_HEAP_LEN);
+	case_put(c, h->arena + v->system_mem + w, CASE_HEAP_LEN);
+	mp = case_data(c) + CASE_MP;
+	case_put(c, mp, 128 << 10);
+	case_put(c, mp + w, 128 << 10);
+	case_put(c, mp + 2 * w, 128 << 10);
+	case_put32(c, mp + v->mmaps + 4, 65536);
+	case_put(c, mp + v->sbrk_base, h->begin);
+	case_put(c, h->arena + v->top, h->begin);
+	case_put(c, h->begin + w, CASE_HEAP_LEN | 1);
+}
+
+/* A block of a chunk that is `chunk` bytes long; the top moves up. */
+static inline taddr_t glibc_heap_add(struct glibc_heap *h, uint64_t chunk)
+{
+	unsigned w = h->v->word;
+	taddr_t at = h->top;
+
+	case_put(&h->c, at + w, chunk | 1);
+	h->top += chunk;
+	case_put(&h->c, h->top + w, (h->begin + CASE_HEAP_LEN - h->top) | 1);
+	case_put(&h->c, h->arena + h->v->top, h->top);
+	return at + 2 * w;
+}
+
+/* Frees one into the unsorted bin; it must not be next to the top or another free one. */
+static inline void glibc_heap_free(struct glibc_heap *h, taddr_t block)
+{
+	unsigned w = h->v->word;
+	taddr_t chunk = block - 2 * w, bin = h->arena + h->v->bins - 2 * w;
+	taddr_t first = case_word(&h->c, bin + 2 * w);
+	uint64_t size = case_word(&h->c, chunk + w) & ~7ull;
+
+	case_put(&h->c, block, first);
+	case_put(&h->c, block + w, bin);
+	case_put(&h->c, first + 3 * w, chunk);
+	case_put(&h->c, bin + 2 * w, chunk);
+	case_put(&h->c, chunk + size, size);
+	case_put(&h->c, chunk + size + w, case_word(&h->c, chunk + size + w) & ~1ull);
+}
+
+static inline taddr_t glibc_mask(const struct glibc_version *v, taddr_t at, taddr_t next)
+{
+	return v->masked ? next ^ at >> 12 : next;
+}
+
+/* The thread's cache: a chunk. */
+static inline taddr_t glibc_heap_cache(struct glibc_heap *h)
+{
+	taddr_t cache = glibc_heap_add(h, h->v->cache_chunk);
+
+	for (unsigned i = 0; h->v->down && i < h->v->cache_bins; i++) {
+		uint16_t most = i < 64 ? 7 : 0;
+
+		memcpy(case_at(&h->c, cache + 2 * i), &most, 2);
+	}
+	return cache;
+}
+
+static inline void glibc_heap_cache_put(struct glibc_heap *h, taddr_t cache, taddr_t block)
+{
+	const struct glibc_version *v = h->v;
+	unsigned w = v->word;
+	uint64_t size = case_word(&h->c, block - w) & ~7ull;
+	unsigned bin = (unsigned)((size - 4 * w) / (2 * w));
+	taddr_t head = cache + v->cache_entries + bin * w;
+	uint8_t *counter = case_at(&h->c, cache + bin * v->cache_counts);
+
+	case_put(&h->c, block, glibc_mask(v, block, case_word(&h->c, head)));
+	case_put(&h->c, block + w, cache);
+	case_put(&h->c, head, block);
+	*counter += v->down ? -1 : 1;
+}
+
+static inline void glibc_heap_fast_put(struct glibc_heap *h, taddr_t block)
+{
+	unsigned w = h->v->word;
+	uint64_t size = case_word(&h->c, block - w) & ~7ull;
+	taddr_t head = h->arena + h->v->fast + (size / (2 * w) - 2) * w;
+
+	case_put(&h->c, block, glibc_mask(h->v, block, case_word(&h->c, head)));
+	case_put(&h->c, head, block - 2 * w);
+}
+
+/* A chunk that is a mapping of its own, `offset` bytes behind its begin. */
+static inline taddr_t glibc_heap_map(struct glibc_heap *h, uint64_t length, uint64_t offset)
+{
+	unsigned w = h->v->word;
+	taddr_t mp = case_data(&h->c) + CASE_MP, at = h->mapped + offset;
+
+	if (offset && !h->v->huge) /* what memalign() leaves */
+		case_put(&h->c, h->mapped + w, length | 2);
+	case_put(&h->c, at, offset);
+	case_put(&h->c, at + w, (length - offset - (h->v->huge ? 2 * w : 0)) | 2);
+	h->mapped += length;
+	case_put32(&h->c, mp + h->v->mmaps, (uint32_t)case_word(&h->c, mp + h->v->mmaps) + 1);
+	case_put32(&h->c, mp + h->v->mmaps + 8,
+		   (uint32_t)case_word(&h->c, mp + h->v->mmaps + 8) + 1);
+	case_put(&h->c, mp + h->v->mmapped, case_word(&h->c, mp + h->v->mmapped) + length);
+	case_put(&h->c, mp + h->v->mmapped + w,
+		 case_word(&h->c, mp + h->v->mmapped + w) + length);
+	return at + 2 * w;
+}
+
+/* Global number i: a root. */
+static inline taddr_t heap_global(struct glibc_heap *h, unsigned i)
+{
+	return case_data(&h->c) + CASE_GLOBALS + i * h->v->word;
+}
+
+#endif

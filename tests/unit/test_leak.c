@@ -1,0 +1,421 @@
+/*
+ * Lost or held: heaps that are made up, of each release and word size of glibc's; what is in
+ * them is known by how they were made.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "heap/leak/index.h"
+#include "heap_case.h"
+
+static struct leak *scan(struct glibc_heap *h)
+{
+	struct leak *leak = NULL;
+	struct err err = {0};
+
+	if (leak_create(&h->c.in, &leak, &err))
+		fail_msg("%s", err.text);
+	return leak;
+}
+
+static struct leak_block block_at(struct leak *leak, taddr_t addr)
+{
+	struct leak_block block = {0};
+	uint32_t index = leak_find(leak, addr);
+
+	assert_int_not_equal(index, LEAK_NONE);
+	leak_block(leak, index, &block);
+	assert_int_equal(block.addr, addr);
+	return block;
+}
+
+static const struct glibc_version *const newest = &glibc_versions[6];
+
+/* ---- the index ---------------------------------------------------------------------- */
+
+static uint32_t seed = 1;
+static uint32_t random_below(uint32_t n)
+{
+	seed = seed * 1103515245 + 12345;
+	return (seed >> 8) % n;
+}
+
+/* 3000 blocks in three places, some far apart, against a plain list. */
+static void index_finds_what_is_in_it(void **state)
+{
+	static struct index index;
+	static taddr_t addrs[3000];
+	uint32_t n = 0;
+	taddr_t begin;
+
+	(void)state;
+	index_init(&index, 16);
+	for (uint32_t i = 0; i < 3000; i++) {
+		static const taddr_t places[] = {0x1000, 0x555500000000, 0x7f0000000000};
+		taddr_t addr = places[i / 1000] + (taddr_t)random_below(1 << 22) * 16;
+
+		if (index_add(&index, addr) == 0)
+			addrs[n++] = addr;
+		assert_int_equal(index_add(&index, addr), -EEXIST);
+	}
+	assert_int_equal(index_add(&index, 0x1008), -EINVAL);
+	assert_int_equal(index_add(&index, 1ull << 60), -EINVAL);
+	assert_true(index_remove(&index, addrs[n - 1]));
+	assert_false(index_remove(&index, addrs[--n]));
+	index_seal(&index);
+	assert_int_equal(index.count, n);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t before = 0, block = index_find(&index, addrs[i], &begin);
+
+		for (uint32_t k = 0; k < n; k++)
+			before += addrs[k] < addrs[i];
+		assert_int_equal(block, before);
+		assert_int_equal(begin, addrs[i]);
+		assert_int_equal(index_addr(&index, block), addrs[i]);
+		assert_int_equal(index_find(&index, addrs[i] + 15, &begin), before);
+		assert_int_equal(begin, addrs[i]);
+	}
+	assert_int_equal(index_find(&index, 0x500, &begin), UINT32_MAX);
+	index_deinit(&index);
+}
+
+/* ---- glibc of each release ----------------------------------------------------------- */
+
+/* Blocks in use, free in a bin, in the thread's cache, in fastbins, mapped: all told apart. */
+static void each_release(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < GLIBC_VERSIONS; i++) {
+		const struct glibc_version *v = &glibc_versions[i];
+		unsigned w = v->word;
+		struct glibc_heap h;
+		struct leak *leak;
+		const struct leak_allocator *allocator;
+		const struct leak_arena *arena;
+		struct leak_sum mapped;
+		size_t count;
+		taddr_t cache = 0, used[40], gone[12], big[2];
+		uint32_t blocks = 0;
+
+		glibc_heap_init(&h, v);
+		if (v->cache_counts)
+			cache = glibc_heap_cache(&h);
+		for (unsigned k = 0; k < 40; k++)
+			used[k] = glibc_heap_add(&h, 4 * w + k % 5 * 2 * w);
+		for (unsigned k = 0; k < 12; k++)
+			gone[k] = glibc_heap_add(&h, 6 * w);
+		glibc_heap_add(&h, 4 * w); /* (apart from the top) */
+		glibc_heap_free(&h, used[7]);
+		glibc_heap_free(&h, used[13]);
+		for (unsigned k = 0; k < 12; k++) {
+			if (k < 6 && cache)
+				glibc_heap_cache_put(&h, cache, gone[k]);
+			else if (v->fast)
+				glibc_heap_fast_put(&h, gone[k]);
+		}
+		big[0] = glibc_heap_map(&h, 0x3000, 0);
+		big[1] = glibc_heap_map(&h, 0x5000, 0x1000 - 2 * w);
+		leak = scan(&h);
+		allocator = leak_allocators(leak, &count);
+		assert_int_equal(count, 1);
+		assert_string_equal(allocator->name, "glibc");
+		assert_string_equal(allocator->version, v->name);
+		assert_true(allocator->read);
+		blocks = 38 + 1 + 2 + (v->fast ? 0 : 6);
+		assert_int_equal(leak_count(leak), blocks);
+		assert_int_equal(allocator->used.blocks, blocks);
+		assert_int_equal(allocator->cached.blocks, v->fast ? 12 : 6);
+		assert_int_equal(allocator->in_flight, 0);
+		for (unsigned k = 0; k < 40; k++) {
+			if (k == 7 || k == 13)
+				assert_int_equal(leak_find(leak, used[k]), LEAK_NONE);
+			else
+				assert_int_equal(block_at(leak, used[k]).size,
+						 3 * w + k % 5 * 2 * w);
+		}
+		assert_int_equal(block_at(leak, big[0]).size, 0x3000 - 2 * w);
+		assert_int_equal(block_at(leak, big[1]).size, 0x4000);
+		arena = leak_arenas(leak, &count, &mapped);
+		assert_int_equal(count, 1);
+		assert_int_equal(arena->system, CASE_HEAP_LEN);
+		assert_int_equal(arena->free.blocks, 2);
+		assert_int_equal(arena->top, h.begin + CASE_HEAP_LEN - h.top);
+		assert_int_equal(mapped.blocks, 2);
+		assert_int_equal(mapped.bytes, 0x8000);
+		leak_destroy(leak);
+		case_deinit(&h.c);
+	}
+}
+
+/* A counter that is off is a refusal by its reason. */
+static void a_contradiction_is_refused(void **state)
+{
+	struct glibc_heap h;
+	struct leak *leak = NULL;
+	struct err err = {0};
+	taddr_t block;
+
+	(void)state;
+	glibc_heap_init(&h, newest);
+	glibc_heap_add(&h, 0x40);
+	block = glibc_heap_add(&h, 0x40);
+	glibc_heap_map(&h, 0x3000, 0);
+	case_put32(&h.c, case_data(&h.c) + CASE_MP + newest->mmaps, 2);
+	case_put32(&h.c, case_data(&h.c) + CASE_MP + newest->mmaps + 8, 2);
+	assert_int_equal(leak_create(&h.c.in, &leak, &err), -ENOTSUP);
+	assert_string_equal(
+		err.text, "the heap of glibc could not be read: 1 mapped blocks of 12288 bytes "
+			  "were found, where malloc has counted 2 of 12288");
+	case_put32(&h.c, case_data(&h.c) + CASE_MP + newest->mmaps, 1);
+	case_put(&h.c, block - 8, 0x48 | 1);
+	assert_int_equal(leak_create(&h.c.in, &leak, &err), -ENOTSUP);
+	assert_non_null(strstr(err.text, "the walk of the main arena ended before its top, at "
+					 "0x555500000040"));
+	/* the same with the arena locked: somebody was at work */
+	case_put32(&h.c, h.arena, 1);
+	assert_int_equal(leak_create(&h.c.in, &leak, &err), -EAGAIN);
+	case_deinit(&h.c);
+}
+
+static void limits(void **state)
+{
+	struct glibc_heap h;
+	struct leak *leak = NULL;
+	struct err err = {0};
+
+	(void)state;
+	glibc_heap_init(&h, newest);
+	glibc_heap_add(&h, 0x40);
+	h.c.in.memory_limit = 100 << 10;
+	assert_int_equal(leak_create(&h.c.in, &leak, &err), -ENOMEM);
+	h.c.in.memory_limit = 2 << 20;
+	assert_int_equal(leak_create(&h.c.in, &leak, &err), 0);
+	assert_true(leak_totals(leak)->own_bytes < 2 << 20);
+	leak_destroy(leak);
+	case_deinit(&h.c);
+}
+
+/* ---- lost or held -------------------------------------------------------------------- */
+
+enum { CASE_BLOCKS = 8 };
+
+struct shape {
+	const char *name;
+	const char
+		*links; /* "G0 01 1+2": a global, a block, a block's middle leads to a block */
+	const char *expect; /* by block: h(eld), i(nterior), L(ost), t(hrough) */
+};
+
+static const struct shape shapes[] = {
+	{"nothing leads to it", "", "L"},
+	{"a global", "G0", "h"},
+	{"a global into the middle", "G+0", "i"},
+	{"a stack", "S0", "h"},
+	{"below the stack", "B0", "L"},
+	{"a register", "R0", "h"},
+	{"a vector register", "V0", "h"},
+	{"a chain", "G0 01 12", "hhh"},
+	{"a chain that hangs loose", "01 12", "Ltt"},
+	{"a loop of itself", "00", "L"},
+	{"a loop of two", "01 10", "Lt"},
+	{"a loop with a tail", "01 10 12", "Ltt"},
+	{"a tail, then its loop", "12 21 10", "tLt"},
+	{"two lead to one", "02 12", "LLt"},
+	{"two of which one is held", "G0 02 12", "hLh"},
+	{"a doubly linked list", "G0 01 10 12 21", "hhh"},
+	{"a doubly linked list, loose", "01 10 12 21", "Ltt"},
+	{"a tree", "01 02 13 14", "Ltttt"},
+	{"a tree found from below", "10 20 31 32", "tttL"},
+	{"held by its middle in a chain", "G0 0+1 12", "hih"},
+	{"both", "G0 0+1 01", "hh"},
+	{"lost by its middle", "0+1", "Lt"},
+	{"two loops, one leads to the other", "01 10 23 32 20", "ttLt"},
+	{"a long way round", "G5 54 43 32 21 10", "hhhhhh"},
+	{"a free block leads", "F0", "L"},
+	{"a global that is old", "O0", "L"},
+	{"one byte behind its end", "E0", "L"},
+};
+
+static void link_from(struct glibc_heap *h, char from, taddr_t slot, taddr_t value)
+{
+	static unsigned global;
+	uint8_t *free_one;
+
+	switch (from) {
+	case 'G':
+		case_put(&h->c, heap_global(h, global++ % 64), value);
+		break;
+	case 'S':
+		case_put(&h->c, h->c.thread.sp, value);
+		break;
+	case 'B':
+		case_put(&h->c, h->c.thread.sp - 8, value);
+		break;
+	case 'R':
+		h->c.regs[2] = value;
+		break;
+	case 'F': /* (slot of a free block: where its links are not) */
+		free_one = case_at(&h->c, slot);
+		memcpy(free_one, &value, h->v->word);
+		break;
+	case 'O': /* malloc's own state */
+		case_put(&h->c, h->arena + h->v->top + h->v->word, value);
+		break;
+	default:
+		case_put(&h->c, slot, value);
+	}
+}
+
+static void put_shape(struct glibc_heap *h, const struct shape *s, const taddr_t *blocks,
+		      taddr_t free_one, uint64_t *vector)
+{
+	unsigned used[CASE_BLOCKS] = {0};
+
+	for (const char *at = s->links; *at; at += *at == ' ') {
+		char from = *at++;
+		bool middle = *at == '+';
+		taddr_t to;
+
+		at += middle;
+		to = blocks[*at++ - '0'] + (middle ? 3 * h->v->word : 0);
+		if (from == 'V')
+			vector[1] = to;
+		else if (from == 'E') /* (usable: 7 words) */
+			case_put(&h->c, heap_global(h, 0), to + 7 * h->v->word);
+		else if (from >= '0' && from <= '9')
+			link_from(h, from, blocks[from - '0'] + used[from - '0']++ * h->v->word,
+				  to);
+		else
+			link_from(h, from, free_one + 4 * h->v->word, to);
+	}
+}
+
+static void check_shape(struct leak *leak, const struct shape *s, const taddr_t *blocks)
+{
+	for (size_t i = 0; s->expect[i]; i++) {
+		struct leak_block b = block_at(leak, blocks[i]);
+		char got = b.class == LEAK_LOST		  ? 'L'
+			   : b.class == LEAK_LOST_THROUGH ? 't'
+			   : b.interior			  ? 'i'
+							  : 'h';
+
+		if (got != s->expect[i])
+			fail_msg("%s: block %zu is '%c', not '%c'", s->name, i, got,
+				 s->expect[i]);
+		assert_int_equal(b.leader != LEAK_NONE, got == 't');
+		if (got == 't') {
+			struct leak_block leader;
+
+			leak_block(leak, b.leader, &leader);
+			assert_int_equal(leader.class, LEAK_LOST);
+		}
+	}
+}
+
+static void small_cases_of(const struct glibc_version *v)
+{
+	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+		struct glibc_heap h;
+		taddr_t blocks[CASE_BLOCKS], free_one;
+		uint64_t vector[4] = {0};
+		struct leak *leak;
+
+		glibc_heap_init(&h, v);
+		free_one = glibc_heap_add(&h, 16 * v->word);
+		for (size_t k = 0; k < strlen(shapes[i].expect); k++)
+			blocks[k] = glibc_heap_add(&h, 8 * v->word);
+		glibc_heap_add(&h, 4 * v->word);
+		glibc_heap_free(&h, free_one);
+		h.c.thread.extra = vector;
+		h.c.thread.extra_len = sizeof(vector);
+		put_shape(&h, &shapes[i], blocks, free_one, vector);
+		leak = scan(&h);
+		check_shape(leak, &shapes[i], blocks);
+		leak_destroy(leak);
+		case_deinit(&h.c);
+	}
+}
+
+static void small_cases(void **state)
+{
+	(void)state;
+	small_cases_of(newest);
+	small_cases_of(&glibc_versions[GLIBC_VERSIONS - 2]); /* 32 bits */
+}
+
+/* Random graphs against the plainest search there is. */
+static void random_graphs(void **state)
+{
+	enum { N = 300 };
+
+	(void)state;
+	for (unsigned round = 0; round < 20; round++) {
+		static bool leads[N][N], held[N];
+		taddr_t blocks[N];
+		struct glibc_heap h;
+		struct leak *leak;
+		bool more = true;
+
+		memset(leads, 0, sizeof(leads));
+		memset(held, 0, sizeof(held));
+		glibc_heap_init(&h, newest);
+		for (unsigned i = 0; i < N; i++)
+			blocks[i] = glibc_heap_add(&h, 64 + 16 * random_below(8));
+		for (unsigned k = 0; k < N + round * 20; k++) {
+			unsigned from = random_below(N), to = random_below(N);
+			unsigned slot = random_below(6);
+			taddr_t *was =
+				(taddr_t *)(void *)case_at(&h.c, blocks[from] + slot * 8);
+
+			if (*was)
+				continue;
+			*was = blocks[to] + random_below(2) * 8;
+			leads[from][to] = true;
+		}
+		for (unsigned k = 0; k < 12; k++) {
+			unsigned to = random_below(N);
+
+			held[to] = true;
+			case_put(&h.c, heap_global(&h, k), blocks[to]);
+		}
+		while (more) {
+			more = false;
+			for (unsigned i = 0; i < N; i++)
+				for (unsigned k = 0; held[i] && k < N; k++)
+					if (leads[i][k] && !held[k])
+						more = held[k] = true;
+		}
+		leak = scan(&h);
+		for (unsigned i = 0; i < N; i++) {
+			struct leak_block b = block_at(leak, blocks[i]);
+			bool led_to = false;
+
+			assert_int_equal(b.class == LEAK_HELD, held[i]);
+			/* a leader is led to by none but those it leads to */
+			for (unsigned k = 0; k < N; k++)
+				led_to |= leads[k][i] && k != i;
+			if (!held[i] && !led_to)
+				assert_int_equal(b.class, LEAK_LOST);
+		}
+		leak_destroy(leak);
+		case_deinit(&h.c);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(index_finds_what_is_in_it),
+		cmocka_unit_test(each_release),
+		cmocka_unit_test(a_contradiction_is_refused),
+		cmocka_unit_test(limits),
+		cmocka_unit_test(small_cases),
+		cmocka_unit_test(random_graphs),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
