@@ -167,6 +167,8 @@ static void put_back(struct engine *engine, const struct err *err)
 	if (rc && rc != -ESRCH)
 		engine_warn(engine, "could not put all of the code of pid %d back: %s",
 			    engine->tracee.pid, strerror(-rc));
+	tracee_watch_guests(&engine->tracee, true);
+	engine_part_standing(engine);
 	tell_of_others(engine);
 	if (!err->code)
 		wipe(engine);

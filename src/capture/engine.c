@@ -309,7 +309,8 @@ static void program_forget(struct engine *engine)
 	engine->traps.hard = engine->traps.filtered = engine->harden = engine->resign =
 		engine->left = false;
 	engine->rescan = engine->unkillable = false;
-	engine->dying = engine->parting = engine->parted = 0;
+	engine->dying = engine->parted = 0;
+	engine->parting = false;
 	engine->tracee.own_breaks = false;
 	target_close(&engine->tracee.target);
 	if (target_open_traced(&engine->tracee.target, engine->tracee.pid, &err))
@@ -377,6 +378,9 @@ void engine_handle(void *arg, struct stop *stop)
 			return;
 		}
 		break;
+	case STOP_ASKS:
+		engine->parting = engine->rescan = true;
+		return;
 	case STOP_GUEST_EXEC:
 		tracee_let_go(&engine->tracee, thread);
 		return;

@@ -59,7 +59,7 @@ struct engine {
 	bool loading;	 /* launched; libraries are not all there yet */
 	pid_t child;	 /* of the process, by its last fork; 0 */
 	pid_t dying;	 /* this thread is about to end the process; 0 */
-	pid_t parting;	 /* this guest is about to ask its parent to trace it; 0 */
+	bool parting;	 /* a guest is about to ask its parent to trace it, and is held */
 	pid_t parted;	 /* the last such that did not go its way at once; 0 */
 	bool unkillable; /* by that, while it is traced */
 	struct err stranger; /* code: the process runs another machine's program now; why that
@@ -152,10 +152,12 @@ void engine_choose_trap(struct engine *engine);
  * waits for engine_bury(), which puts the code back before. */
 void engine_fatal(struct engine *engine, const struct thread *thread, int signo);
 int engine_bury(struct engine *engine, struct err *err);
-/* ptrace() is about to be called: a guest that asks to be traced waits for engine_part(), which
- * lets it go. */
-void engine_ptrace(struct engine *engine, const struct thread *thread, long request);
+/* ptrace() is about to be called: a guest that asks to be traced is held, until engine_part(). */
+void engine_ptrace(struct engine *engine, struct thread *thread, long request);
+/* Lets those go that are held.  All threads stand then, or -errno. */
 int engine_part(struct engine *engine, struct err *err);
+/* The same where all stand, or are about to be let go, and no trap does anything. */
+void engine_part_standing(struct engine *engine);
 /* Does one that was let go still share the memory?  It may be inside the stubs. */
 bool engine_is_shared(const struct engine *engine);
 /* Modules changed or an unknown pc was met: looks at the mappings anew. */

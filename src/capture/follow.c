@@ -167,7 +167,11 @@ static int apply(struct engine *engine, struct err *err)
 				    .unread = RETRY_NECESSARY};
 	struct applying applying = {engine, err};
 
-	return retry_stopped(&engine->tracee, &often, apply_once, &applying, err);
+	int rc = retry_stopped(&engine->tracee, &often, apply_once, &applying, err);
+
+	if (!rc) /* ptrace() is patched, too */
+		tracee_watch_guests(&engine->tracee, false);
+	return rc;
 }
 
 /* Once, at an attach: what predecessors left. */

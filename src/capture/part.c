@@ -2,13 +2,14 @@
  * A child by vfork() that asks to be traced (PTRACE_TRACEME): a debugger's, a sandbox's.
  *
  * It shares the memory, so we trace it until its exec, and who is traced can't ask.  It is let
- * go when it enters ptrace().  From there to its exec it would still meet our traps, which
+ * go when it enters ptrace(), the function or the system call (tracer/guests.c), whatever we are
+ * about: it is held until all stand.  From there to its exec it would still meet our traps, which
  * would show its tracer the signal of each; and if that one is its parent, asleep in vfork(),
  * both would wait for ever.  So all threads are stopped, the traps do nothing until the child
  * is on its way, and then all goes on.  What the child allocates in between is not counted.
  *
- *    ptrace() trap --> all stand --> traps disarmed --> child let go --> its exec or end
- *                  --> traps armed --> all go on
+ *    ptrace() --> held --> all stand --> traps disarmed --> child let go --> its exec or end
+ *             --> traps armed --> all go on
  *
  * A child by clone(CLONE_VM) whose parent does not sleep may take its time, and may need the
  * others: after CLONE_LIMIT_MS all goes on, whatever it does.  As long as it stays the stubs
@@ -25,12 +26,11 @@
 
 enum { VFORK_LIMIT_MS = 500, CLONE_LIMIT_MS = 20, REST_NS = 50000 };
 
-void engine_ptrace(struct engine *engine, const struct thread *thread, long request)
+void engine_ptrace(struct engine *engine, struct thread *thread, long request)
 {
-	if (request != PTRACE_TRACEME || !thread->guest || engine->parting)
+	if (request != PTRACE_TRACEME || !thread->guest)
 		return;
-	engine->parting = thread->tid;
-	engine->rescan = true;
+	thread->held = engine->parting = engine->rescan = true;
 }
 
 /* first_sp: where kcmp() is not to be had, an exec shows by the stack's place. */
@@ -74,29 +74,70 @@ bool engine_is_shared(const struct engine *engine)
 	       shares(engine, engine->parted, status_first_sp(engine->tracee.pid));
 }
 
-int engine_part(struct engine *engine, struct err *err)
+static void guest_let_go(struct engine *engine, struct thread *guest)
 {
-	struct target *memory = &engine->tracee.target;
-	pid_t pid = engine->parting;
-	struct undo_traps traps;
-	struct thread *guest;
-	int rc;
+	pid_t pid = guest->tid;
 
-	engine->parting = 0;
-	if (!pid)
-		return 0;
-	rc = tracee_stop(&engine->tracee, err);
-	if (rc)
-		return rc == -ETIMEDOUT ? 0 : rc; /* it goes on with us, and is refused */
-	guest = tracee_find(&engine->tracee, pid);
-	if (!guest || guest->state != THREAD_STOPPED ||
-	    undo_disarm(engine->undo, memory, &traps))
-		return 0;
 	if (guest->owner)
 		book_abandon(&engine->book, &engine_thread(guest)->book);
 	tracee_let_go(&engine->tracee, guest);
 	if (!wait_until_it_is_gone(engine, pid))
 		engine->parted = pid;
+}
+
+static void find_held(void *arg, struct thread *thread)
+{
+	struct thread **found = arg;
+
+	if (thread->held && thread->state == THREAD_STOPPED)
+		*found = thread;
+}
+
+static struct thread *held(struct engine *engine)
+{
+	struct thread *found = NULL;
+
+	tracee_for_each(&engine->tracee, find_held, &found);
+	return found;
+}
+
+void engine_part_standing(struct engine *engine)
+{
+	struct thread *guest;
+
+	engine->parting = false;
+	while ((guest = held(engine)))
+		guest_let_go(engine, guest);
+}
+
+/* They go on with us, and are refused. */
+static void give_up(struct engine *engine)
+{
+	struct thread *guest;
+
+	while ((guest = held(engine))) {
+		guest->held = false;
+		tracee_continue(&engine->tracee, guest);
+	}
+}
+
+int engine_part(struct engine *engine, struct err *err)
+{
+	struct target *memory = &engine->tracee.target;
+	struct undo_traps traps;
+	int rc;
+
+	if (!engine->parting)
+		return 0;
+	engine->parting = false;
+	rc = tracee_stop(&engine->tracee, err);
+	if (rc && rc != -ETIMEDOUT)
+		return rc;
+	if (rc || undo_disarm(engine->undo, memory, &traps)) {
+		give_up(engine);
+		return 0;
+	}
+	engine_part_standing(engine);
 	undo_rearm(engine->undo, memory, &traps);
 	return 0;
 }

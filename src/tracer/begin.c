@@ -123,11 +123,16 @@ static bool is_born_ours(pid_t tid)
 static int sharers_seize(struct seizing *seizing, struct tid_list *tids)
 {
 	struct tracee *tracee = seizing->tracee;
-	bool found;
+	bool found, waited = false;
 
 	do {
 		int rc = sharers_list(tracee->pid, tids);
 
+		if (!rc && tids->len && !waited) {
+			sharers_wait(tracee->pid, tids);
+			rc = sharers_list(tracee->pid, tids);
+			waited = true;
+		}
 		found = false;
 		for (size_t i = 0; !rc && i < tids->len; i++) {
 			struct thread *thread;
@@ -167,6 +172,7 @@ int tracee_attach(struct tracee *ret, pid_t pid, struct err *err)
 		rc = sharers_seize(&seizing, &tids);
 	seizing_end(&seizing);
 	vec_deinit(&tids);
+	tracee_watch_guests(ret, true);
 	if (rc)
 		attach_refused(pid, rc, err);
 	else

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tracer/guests.h"
 #include "tracer/threads.h"
 
 enum { REST_NS = 50000, ORPHAN_RESTS = 2000 };
@@ -59,19 +60,20 @@ static bool shares_memory(struct tracee *tracee, struct thread *child, bool vfor
 	return vfork || shares_word(tracee, child);
 }
 
-bool children_expected(struct tracee *tracee, pid_t pid, bool *vfork)
+bool children_expected(struct tracee *tracee, pid_t pid, struct birth *ret)
 {
 	for (size_t i = 0; i < tracee->expected.len; i++) {
 		if (tracee->expected.at[i].pid != pid)
 			continue;
-		*vfork = tracee->expected.at[i].vfork;
+		*ret = tracee->expected.at[i];
 		tracee->expected.at[i] = tracee->expected.at[--tracee->expected.len];
 		return true;
 	}
 	return false;
 }
 
-void children_stop(struct tracee *tracee, struct thread *child, bool vfork, struct stop *ret)
+void children_stop(struct tracee *tracee, struct thread *child, const struct birth *birth,
+		   struct stop *ret)
 {
 	tracee->unclaimed -= child->unclaimed;
 	tracee->orphan_rests = 0;
@@ -79,8 +81,10 @@ void children_stop(struct tracee *tracee, struct thread *child, bool vfork, stru
 	child->attached = true;
 	ret->kind = STOP_CHILD;
 	ret->thread = child;
-	ret->shares_memory = shares_memory(tracee, child, vfork);
+	ret->shares_memory = shares_memory(tracee, child, birth->vfork);
 	child->guest = ret->shares_memory;
+	if (child->guest)
+		guests_begin(tracee, child, birth->sp);
 }
 
 /* It is ours from birth until it is let go, or has ended. */
@@ -91,24 +95,22 @@ static bool is_still_ours(pid_t pid)
 	return pid && status_read(pid, 0, &status) == 0 && status.tracer == gettid();
 }
 
-void children_expect(struct tracee *tracee, pid_t pid, bool vfork)
+void children_expect(struct tracee *tracee, const struct birth *birth)
 {
-	if (vec_reserve(&tracee->expected, tracee->expected.len + 1)) {
-		tracee->expected.at[tracee->expected.len].pid = pid;
-		tracee->expected.at[tracee->expected.len++].vfork = vfork;
-	}
+	if (vec_reserve(&tracee->expected, tracee->expected.len + 1))
+		tracee->expected.at[tracee->expected.len++] = *birth;
 }
 
-bool children_announced(struct tracee *tracee, pid_t pid, bool vfork, struct stop *ret)
+bool children_announced(struct tracee *tracee, const struct birth *birth, struct stop *ret)
 {
-	struct thread *child = threads_find(tracee, pid);
+	struct thread *child = threads_find(tracee, birth->pid);
 
 	if (child && child->unclaimed) {
-		children_stop(tracee, child, vfork, ret);
+		children_stop(tracee, child, birth, ret);
 		return true;
 	}
-	if (!child && is_still_ours(pid))
-		children_expect(tracee, pid, vfork);
+	if (!child && is_still_ours(birth->pid))
+		children_expect(tracee, birth);
 	return false;
 }
 
@@ -134,6 +136,7 @@ static void find_unclaimed(void *arg, struct thread *thread)
 
 bool children_orphan(struct tracee *tracee, struct stop *ret)
 {
+	const struct birth unknown = {.pid = 0};
 	struct thread *child = NULL;
 
 	if (tracee->unclaimed)
@@ -141,7 +144,7 @@ bool children_orphan(struct tracee *tracee, struct stop *ret)
 	if (!child)
 		return false;
 	*ret = (struct stop){.thread = child};
-	children_stop(tracee, child, false, ret);
+	children_stop(tracee, child, &unknown, ret);
 	return true;
 }
 

@@ -4,15 +4,15 @@
 
 #include "tracer/tracee.h"
 
-/* The parent's event: the child has stopped already (true: *ret is that), or will.  pid 0: the
- * parent was killed before it could be asked which. */
-bool children_announced(struct tracee *tracee, pid_t pid, bool vfork, struct stop *ret);
+/* The parent's event: the child has stopped already (true: *ret is that), or will. */
+bool children_announced(struct tracee *tracee, const struct birth *birth, struct stop *ret);
 /* Was it announced?  Then it is so no longer. */
-bool children_expected(struct tracee *tracee, pid_t pid, bool *vfork);
+bool children_expected(struct tracee *tracee, pid_t pid, struct birth *ret);
 /* One was announced that has not stopped yet. */
-void children_expect(struct tracee *tracee, pid_t pid, bool vfork);
-/* A new process (not thread), stopped for the first time and announced. */
-void children_stop(struct tracee *tracee, struct thread *child, bool vfork, struct stop *ret);
+void children_expect(struct tracee *tracee, const struct birth *birth);
+/* It has stopped for the first time, and is announced. */
+void children_stop(struct tracee *tracee, struct thread *child, const struct birth *birth,
+		   struct stop *ret);
 /* A first stop from a task that we have not heard of.  NULL: memory is short. */
 struct thread *children_adopt(struct tracee *tracee, pid_t tid);
 /* One that waits for an event which will not come; false: there is none. */

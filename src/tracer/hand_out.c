@@ -17,17 +17,16 @@ static void unannounced_expect(struct tracee *tracee)
 	DIR *dir = opendir("/proc");
 	struct dirent *entry;
 	struct status status;
-	bool vfork;
 
 	while (dir && (entry = readdir(dir))) {
 		pid_t pid = atoi(entry->d_name);
+		struct birth birth = {.pid = pid};
 
 		if (pid <= 0 || pid == tracee->pid || threads_find(tracee, pid) ||
 		    status_read(pid, 0, &status) || status.tracer != gettid())
 			continue;
-		if (!children_expected(tracee, pid, &vfork))
-			vfork = false;
-		children_expect(tracee, pid, vfork);
+		children_expected(tracee, pid, &birth);
+		children_expect(tracee, &birth);
 	}
 	if (dir)
 		closedir(dir);

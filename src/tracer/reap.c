@@ -37,7 +37,8 @@ static bool is_programs_signal(const struct tracee *tracee, pid_t tid, int statu
 	int signo = WSTOPSIG(status);
 	siginfo_t info;
 
-	if (!WIFSTOPPED(status) || status >> 16 || signo == tracee->own_signal)
+	if (!WIFSTOPPED(status) || status >> 16 || signo == tracee->own_signal ||
+	    signo == (SIGTRAP | 0x80)) /* a system call's */
 		return false;
 	/* That of a break instruction is deadly, if it is not reaped when we die. */
 	return signo != SIGTRAP || !tracee->own_breaks || !thread_siginfo(tid, &info) ||

@@ -10,7 +10,10 @@
 #include <errno.h>
 #include <linux/kcmp.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { REST_NS = 500000, RESTS = 40 };
 
 bool sharers_share(pid_t pid, pid_t other)
 {
@@ -48,4 +51,24 @@ int sharers_list(pid_t pid, struct tid_list *ret)
 	}
 	closedir(dir);
 	return rc;
+}
+
+static bool any_is_free(pid_t pid, const struct tid_list *tids)
+{
+	struct status status;
+
+	for (size_t i = 0; i < tids->len; i++)
+		if (sharers_share(pid, tids->at[i]) && !status_read(tids->at[i], 0, &status) &&
+		    status.tracer != gettid())
+			return true;
+	return false;
+}
+
+void sharers_wait(pid_t pid, const struct tid_list *tids)
+{
+	const struct timespec rest = {0, REST_NS};
+	pid_t alive = status_alive(pid);
+
+	for (int i = 0; i < RESTS && any_is_free(alive, tids); i++)
+		nanosleep(&rest, NULL);
 }

@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "tracer/children.h"
+#include "tracer/guests.h"
 #include "tracer/reap.h"
 #include "tracer/remote.h"
 #include "tracer/threads.h"
@@ -66,11 +67,23 @@ static bool stop_exec(struct tracee *tracee, struct thread *thread, struct stop 
 	return true;
 }
 
+static struct birth birth_of(struct tracee *tracee, struct thread *parent)
+{
+	const struct arch *arch = tracee->arch;
+	struct birth birth = {.pid = (pid_t)event_message(parent->tid),
+			      .vfork = parent->event == PTRACE_EVENT_VFORK};
+	struct regs *regs = birth.vfork ? thread_regs(tracee, parent) : NULL;
+
+	birth.sp = regs ? regs_read(arch, regs, arch->reg_sp) : 0;
+	return birth;
+}
+
 /* An event stop that is not worth handing out runs on.  False: nothing to report. */
 static bool stop_event(struct tracee *tracee, struct thread *thread, int event, int signal,
 		       struct stop *ret)
 {
-	bool vfork = event == PTRACE_EVENT_VFORK, reported = false;
+	struct birth birth = {.pid = 0};
+	bool reported = false;
 
 	switch (event) {
 	case PTRACE_EVENT_STOP:
@@ -82,9 +95,9 @@ static bool stop_event(struct tracee *tracee, struct thread *thread, int event, 
 		return stop_exec(tracee, thread, ret);
 	case PTRACE_EVENT_FORK:
 	case PTRACE_EVENT_VFORK:
-		thread->in_vfork = vfork;
-		reported = children_announced(tracee, (pid_t)event_message(thread->tid), vfork,
-					      ret);
+		birth = birth_of(tracee, thread);
+		thread->in_vfork = birth.vfork;
+		reported = children_announced(tracee, &birth, ret);
 		break;
 	case PTRACE_EVENT_CLONE: {
 		pid_t tid = (pid_t)event_message(thread->tid);
@@ -92,8 +105,9 @@ static bool stop_event(struct tracee *tracee, struct thread *thread, int event, 
 		struct status status;
 
 		/* CLONE is also what clone() without an exit signal reports. */
+		birth = (struct birth){.pid = tid, .vfork = true};
 		if (status_read(tid, 0, &status) == 0 && status.tgid != tracee->pid)
-			reported = children_announced(tracee, tid, true, ret);
+			reported = children_announced(tracee, &birth, ret);
 		else if (tid && !new)
 			threads_add(tracee, tid);
 		break;
@@ -108,12 +122,25 @@ static bool stop_event(struct tracee *tracee, struct thread *thread, int event, 
 	return reported;
 }
 
+/* A guest's system call: only the one is handed out, and a stop in place of our interrupt's, which
+ * it ends (ptrace_stop() in kernel/signal.c). */
+static bool stop_call(struct tracee *tracee, struct thread *thread, bool interrupted,
+		      struct stop *ret)
+{
+	thread->held = guests_asks(thread);
+	ret->kind = thread->held ? STOP_ASKS : STOP_QUIET;
+	if (thread->held || interrupted)
+		return true;
+	tracee_continue(tracee, thread);
+	return false;
+}
+
 static bool stop_exit(struct tracee *tracee, pid_t tid, int status, struct stop *ret)
 {
 	struct thread *thread = threads_find(tracee, tid);
-	bool vfork;
+	struct birth birth;
 
-	children_expected(tracee, tid, &vfork); /* killed before its first stop */
+	children_expected(tracee, tid, &birth); /* killed before its first stop */
 	ret->status = status;
 	if (thread)
 		threads_remove(tracee, thread);
@@ -142,7 +169,8 @@ static bool was_continued(const struct thread *thread, int status)
 static bool stop_decode(struct tracee *tracee, pid_t tid, int status, struct stop *ret)
 {
 	struct thread *thread;
-	bool vfork;
+	struct birth birth;
+	bool interrupted;
 
 	memset(ret, 0, sizeof(*ret));
 	if (WIFEXITED(status) || WIFSIGNALED(status))
@@ -155,19 +183,20 @@ static bool stop_decode(struct tracee *tracee, pid_t tid, int status, struct sto
 	if (!thread)
 		return false;
 	thread->continued = was_continued(thread, status);
+	interrupted = thread->interrupted;
 	thread->state = THREAD_STOPPED;
 	thread->interrupted = false;
 	thread->regs_read = false;
 	thread->group_stop = false;
-	thread->at_exec = false;
+	thread->at_exec = thread->held = false;
 	thread->deliver = 0;
 	thread->event = status >> 16;
 	ret->thread = thread;
 	ret->status = status;
 	if (thread->unclaimed) {
-		if (!children_expected(tracee, tid, &vfork))
+		if (!children_expected(tracee, tid, &birth))
 			return false; /* stays stopped until its parent tells */
-		children_stop(tracee, thread, vfork, ret);
+		children_stop(tracee, thread, &birth, ret);
 		return true;
 	}
 	thread->attached = true;
@@ -178,6 +207,8 @@ static bool stop_decode(struct tracee *tracee, pid_t tid, int status, struct sto
 		ret->kind = STOP_QUIET;
 		return true;
 	}
+	if (guests_is_call(thread, status))
+		return stop_call(tracee, thread, interrupted, ret);
 	ret->kind = STOP_SIGNAL;
 	ret->signal = thread->deliver = WSTOPSIG(status);
 	return true;
@@ -251,10 +282,10 @@ static bool is_another_now(const struct tracee *tracee, const struct thread *thr
 
 void tracee_continue(struct tracee *tracee, struct thread *thread)
 {
-	int request = thread->group_stop ? PTRACE_LISTEN : PTRACE_CONT;
+	int request = thread->group_stop ? PTRACE_LISTEN : guests_request(thread);
 	int signal = thread->group_stop ? 0 : thread->deliver;
 
-	if ((tracee->standing && !signal) || thread->state != THREAD_STOPPED)
+	if ((tracee->standing && !signal) || thread->state != THREAD_STOPPED || thread->held)
 		return;
 	if (is_another_now(tracee, thread)) {
 		thread->regs_read = false;

@@ -46,6 +46,8 @@ struct thread {
 	bool at_exec;	  /* in the stop of STOP_EXEC */
 	bool in_remote;	  /* remote.c's: the stop of its system call was not waited for */
 	bool guest;	  /* not a thread of the process, but shares its memory (vfork child) */
+	unsigned calls;	  /* of a guest: so many stops at system calls are still looked at */
+	bool held;	  /* a guest in the stop of STOP_ASKS: not continued, but let go */
 	bool unclaimed;	  /* stopped before the event that says what it is */
 	bool in_vfork; /* waits in the kernel until its vfork child is gone: cannot stop, cannot
 			  run */
@@ -67,6 +69,8 @@ enum stop_kind {
 		      * tracee_continue() */
 	STOP_EXEC,   /* a new program in thread->tid == pid; every other thread is gone */
 	STOP_GUEST_EXEC,  /* a guest has left our memory; tracee_let_go() it */
+	STOP_ASKS,	  /* a guest is about to ask to be traced by its parent
+			   * (PTRACE_TRACEME): it is held; let go, it will be */
 	STOP_THREAD_EXIT, /* `thread` is gone; valid until the next call */
 	STOP_EXIT,	  /* the process is gone: status as of waitpid */
 };
@@ -77,6 +81,13 @@ struct stop {
 	int signal;
 	int status;
 	bool shares_memory;
+};
+
+/* A new process (not thread), by its parent's event. */
+struct birth {
+	pid_t pid; /* 0: the parent was killed before it could be asked which */
+	bool vfork;
+	taddr_t sp; /* the parent's; 0: not known */
 };
 
 enum { TRACEE_BUCKETS = 1024 };
@@ -97,6 +108,7 @@ struct tracee {
 	bool standing; /* between tracee_stop() and tracee_resume() */
 	struct urgent urgent;
 	int own_signal; /* of the layer above, to be dropped: others are the program's */
+	bool watches_guests; /* all of them, see tracee_watch_guests() */
 	bool own_breaks; /* SIGTRAP of a break instruction is, too */
 	bool hurried;	 /* the last batch was cut short for one of the program's */
 	bool takes_all;	 /* waitid() does not know threads */
@@ -122,11 +134,7 @@ struct tracee {
 	struct {
 		unsigned pause, left;
 	} looking; /* see reap() */
-	VEC(struct {
-		pid_t pid;
-		bool vfork;
-	})
-	expected;	       /* children announced, not yet stopped */
+	VEC(struct birth) expected;	       /* children announced, not yet stopped */
 	unsigned unclaimed;    /* children stopped, not yet announced */
 	unsigned orphan_rests; /* see children.c */
 	struct thread *corpse; /* handed out with STOP_THREAD_EXIT; freed at the next call */
@@ -158,13 +166,17 @@ int tracee_take(struct tracee *tracee, bool wait);
 /* Hands out the stops of threads that run, for so long, or until the process has ended. */
 void tracee_take_for(struct tracee *tracee, unsigned ms);
 
-/* Ends a stop.  While the world stands, only takes note. */
+/* Ends a stop, of a thread that is not held.  While the world stands, only takes note. */
 void tracee_continue(struct tracee *tracee, struct thread *thread);
 
 /* The process has ended, or is another program: hands out, as STOP_CHILD, the children of what
  * it was whose first stop is still to come or whose parent was killed before it told of them,
  * and what else there is. */
 void tracee_hand_out_children(struct tracee *tracee);
+
+/* Whether STOP_ASKS is to come of every guest that does, also by a call of ptrace(): where that
+ * is not patched.  So it is after tracee_attach(). */
+void tracee_watch_guests(struct tracee *tracee, bool all);
 
 /* Lets one process (a fork child) go for good, and forgets it. */
 void tracee_let_go(struct tracee *tracee, struct thread *thread);

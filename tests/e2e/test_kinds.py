@@ -311,11 +311,24 @@ def test_a_tracer_itself(follow):
     assert report.counts() == tally(result)
 
 
-@pytest.mark.parametrize("how", ["vfork", "clone"])
+@pytest.mark.parametrize("how", ["vfork", "clone", "raw"])
 def test_a_tracer_of_children_that_share_its_memory(follow, how):
     """They are free to be traced, their tracer sees no stop of ours, and nothing is missed."""
     result, report = follow("debugger", how)
     assert report.counts() == tally(result)
+
+
+@pytest.mark.parametrize("how", ["always", "rawly"])
+def test_such_children_are_born_as_we_come_and_go(target, attach, how):
+    """Whenever it asks, none is refused."""
+    process = target("debugger", how)
+    process.go_on()
+    for _ in range(8):
+        attach(process.pid, "--no-symbols").detach()
+    process.go_on()
+    process.done()
+    process.go_on()
+    process.result()
 
 
 @pytest.mark.parametrize("how", ["plain", "clone"])

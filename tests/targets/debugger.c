@@ -5,17 +5,23 @@
  * debugger vfork | plain | clone: while two threads allocate, children that share the memory
  * ask to be traced; by vfork() they allocate before, change handlers behind it (not in plain),
  * and exec, by clone() they stop.
+ *
+ * debugger raw: the same as vfork, with a system call of the child's own.
+ * debugger always | rawly: it makes children by vfork() one after the other until the test's line,
+ * which ask and end.
  */
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "target.h"
 
 enum { STEPS = 300, STOPS = 50, ROUNDS = 20 };
-static volatile int stop, plain;
+static volatile int stop, plain, raw;
 static pthread_barrier_t gate;
 static char *self;
 
@@ -51,13 +57,18 @@ static void *allocating(void *arg)
 	return NULL;
 }
 
+static long asks(void)
+{
+	return raw ? syscall(SYS_ptrace, PTRACE_TRACEME, 0, 0, 0) : ptrace(PTRACE_TRACEME, 0, 0, 0);
+}
+
 static pid_t by_vfork(void)
 {
 	pid_t pid = vfork();
 	if (pid == 0) {
 		struct sigaction action = {.sa_handler = SIG_DFL};
 		drop(got(malloc(300), 300), 300);
-		if (ptrace(PTRACE_TRACEME, 0, 0, 0))
+		if (asks())
 			_exit(31);
 		for (int i = 0; i < 8 && !plain; i++)
 			sigaction(SIGUSR1 + i % 2, &action, NULL);
@@ -82,6 +93,38 @@ static pid_t by_clone(void)
 	return clone(cloned, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
 }
 
+static void trace_one(pid_t (*make)(void), int first)
+{
+	pid_t pid = make();
+	int status = stop_of(pid);
+	if (!WIFSTOPPED(status) || WSTOPSIG(status) != first)
+		target_fail("first stop: 0x%x", status);
+	ptrace(PTRACE_CONT, pid, 0, 0);
+	status = stop_of(pid);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 21)
+		target_fail("the child: 0x%x", status);
+}
+
+static int trace_always(void)
+{
+	struct pollfd input = {0, POLLIN, 0};
+	static unsigned long made, refused;
+	char more[80];
+	target_ready();
+	do {
+		pid_t pid = vfork();
+		if (pid == 0)
+			_exit(asks() ? 31 : 21);
+		refused += WEXITSTATUS(stop_of(pid)) != 21;
+	} while (made++, poll(&input, 1, 0) == 0);
+	await_test();
+	target_done();
+	if (refused)
+		target_fail("%lu of %lu were refused", refused, made);
+	snprintf(more, sizeof(more), ", \"made\": %lu, \"refused\": %lu", made, refused);
+	return target_result(more);
+}
+
 static int trace_sharing_children(pid_t (*make)(void), int first)
 {
 	pthread_t threads[2];
@@ -90,16 +133,8 @@ static int trace_sharing_children(pid_t (*make)(void), int first)
 		pthread_create(&threads[i], NULL, allocating, (void *)(i + 1));
 	target_ready();
 	pthread_barrier_wait(&gate);
-	for (int i = 0; i < ROUNDS; i++) {
-		pid_t pid = make();
-		int status = stop_of(pid);
-		if (!WIFSTOPPED(status) || WSTOPSIG(status) != first)
-			target_fail("first stop: 0x%x", status);
-		ptrace(PTRACE_CONT, pid, 0, 0);
-		status = stop_of(pid);
-		if (!WIFEXITED(status) || WEXITSTATUS(status) != 21)
-			target_fail("the child: 0x%x", status);
-	}
+	for (int i = 0; i < ROUNDS; i++)
+		trace_one(make, first);
 	stop = 1;
 	for (int i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);
@@ -113,7 +148,10 @@ int main(int argc, char **argv)
 	if (argc > 1 && !strcmp(argv[1], "child"))
 		return 21;
 	plain = argc > 1 && !strcmp(argv[1], "plain");
-	if (argc > 1 && (plain || !strcmp(argv[1], "vfork")))
+	raw = argc > 1 && !strncmp(argv[1], "raw", 3);
+	if (argc > 1 && (!strcmp(argv[1], "always") || !strcmp(argv[1], "rawly")))
+		return trace_always();
+	if (argc > 1 && (plain || raw || !strcmp(argv[1], "vfork")))
 		return trace_sharing_children(by_vfork, SIGTRAP);
 	if (argc > 1 && !strcmp(argv[1], "clone"))
 		return trace_sharing_children(by_clone, SIGSTOP);
