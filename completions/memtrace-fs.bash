@@ -15,14 +15,20 @@ _memtrace_fs()
 	--report)
 		COMPREPLY=($(compgen -f -- "$cur"))
 		;;
-	-l | --listen | -c | --connect | --fd) ;;
+	--format)
+		COMPREPLY=($(compgen -W "text json" -- "$cur"))
+		;;
+	--sort)
+		COMPREPLY=($(compgen -W "bytes blocks allocs" -- "$cur"))
+		;;
+	-l | --listen | -c | --connect | --fd | -n | --count) ;;
 	--interface)
 		COMPREPLY=($(compgen -W "$(command ls /sys/class/net 2>/dev/null)" -- "$cur"))
 		;;
 	*)
 		if [[ $cur == -* ]]; then
 			COMPREPLY=($(compgen -W "-l --listen= -c --connect= --no-announce --interface=
-				--report= --debuginfod --debug-dir= --fd= -v --verbose -h --help
+				--report= --format= -n --count= --sort= --all --debuginfod --debug-dir= --fd= -v --verbose -h --help
 				--version" -- "$cur"))
 			[[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace
 		else

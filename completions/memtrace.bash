@@ -60,13 +60,13 @@ _memtrace()
 		_memtrace_processes "$cur"
 		;;
 	-x | --command)
-		COMPREPLY=($(compgen -W "help status report monitor clear modules threads wait quit detach exit" -- "$cur"))
+		COMPREPLY=($(compgen -W "help status report save monitor clear modules threads wait quit detach exit" -- "$cur"))
 		;;
 	-o | --output)
 		COMPREPLY=($(compgen -f -- "$cur"))
 		;;
 	--format)
-		COMPREPLY=($(compgen -W "text json" -- "$cur"))
+		COMPREPLY=($(compgen -W "text json snapshot" -- "$cur"))
 		;;
 	--sort)
 		COMPREPLY=($(compgen -W "bytes blocks allocs" -- "$cur"))

@@ -1,6 +1,6 @@
 # fish completion for memtrace(1)
 
-set -l commands 'help status report monitor clear modules threads wait quit detach exit'
+set -l commands 'help status report save monitor clear modules threads wait quit detach exit'
 
 complete -c memtrace -s p -l pid -x -a '(__fish_complete_pids)' -d 'attach to a running process'
 complete -c memtrace -s x -l command -x -a $commands -d 'run a console command once attached'
@@ -8,7 +8,7 @@ complete -c memtrace -s b -l batch -d 'no console: run the -x commands, then det
 complete -c memtrace -s d -l duration -x -d 'detach after TIME (500ms, 10s, 5m, 2h)'
 complete -c memtrace -s i -l interactive -d 'console with a PROGRAM too'
 complete -c memtrace -s o -l output -r -F -d 'write the final report to FILE'
-complete -c memtrace -l format -x -a 'text json' -d 'of the final report'
+complete -c memtrace -l format -x -a 'text json snapshot' -d 'of the final report'
 complete -c memtrace -s n -l count -x -d 'contexts in a report'
 complete -c memtrace -s s -l stack-depth -x -d 'frames kept per stack'
 complete -c memtrace -l sort -x -a 'bytes blocks allocs' -d 'order of contexts'

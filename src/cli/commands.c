@@ -30,6 +30,7 @@ struct command_row {
 static int read_none(const char *const *args, struct command_call *call, struct err *err);
 static int read_help(const char *const *args, struct command_call *call, struct err *err);
 static int read_report(const char *const *args, struct command_call *call, struct err *err);
+static int read_save(const char *const *args, struct command_call *call, struct err *err);
 static int read_monitor(const char *const *args, struct command_call *call, struct err *err);
 static int read_wait(const char *const *args, struct command_call *call, struct err *err);
 
@@ -51,6 +52,10 @@ static const struct command_row table[] = {
 	 "    --json      as JSON\n"
 	 "    CONTEXT     the number behind # in a report: this one, with all its frames",
 	 true, report_takes, read_report},
+	{COMMAND_SAVE, "save", "save FILE",
+	 "write a snapshot: every call stack, for memtrace-fs --report FILE\n"
+	 "    with the names that are known here; more are found where debug files are",
+	 false, NULL, read_save},
 	{COMMAND_MONITOR, "monitor", "monitor [SECONDS|stop]",
 	 "status every SECONDS (default 3); again, or 'monitor stop', ends it", false,
 	 monitor_takes, read_monitor},
@@ -128,6 +133,16 @@ static int read_help(const char *const *args, struct command_call *call, struct 
 		return -EINVAL;
 	call->about = about->name;
 	return args[1] ? too_much(call, args[1], err) : 0;
+}
+
+static int read_save(const char *const *args, struct command_call *call, struct err *err)
+{
+	if (!args[0])
+		return err_set(err, -EINVAL, "usage: %s", row_of(call->id)->usage);
+	if (args[1])
+		return too_much(call, args[1], err);
+	snprintf(call->target, sizeof(call->target), "%s", args[0]);
+	return 0;
 }
 
 static int read_monitor(const char *const *args, struct command_call *call, struct err *err)

@@ -17,6 +17,7 @@ enum command_id {
 	COMMAND_HELP,
 	COMMAND_STATUS,
 	COMMAND_REPORT,
+	COMMAND_SAVE,
 	COMMAND_MONITOR,
 	COMMAND_CLEAR,
 	COMMAND_MODULES,
@@ -47,7 +48,8 @@ struct command_call {
 	uint64_t monitor_ms; /* MONITOR_EVERY */
 	uint64_t wait_ms;    /* wait */
 	enum command_output output;
-	char target[COMMANDS_MAX_LINE]; /* of output: the file, or the command; and "!COMMAND"
+	char target[COMMANDS_MAX_LINE]; /* of output and save: the file, or the command; and
+					 * "!COMMAND"
 					 */
 };
 

@@ -27,7 +27,8 @@ static bool cancel(struct detacher *detacher)
 {
 	int under_way = DETACHER_OUTPUT;
 
-	return atomic_compare_exchange_strong(&detacher->output, &under_way, DETACHER_CANCELLED);
+	return atomic_compare_exchange_strong(&detacher->output, &under_way,
+					      DETACHER_CANCELLED);
 }
 
 /* The kernel lets tracees go when their tracer ends, which it can't while it waits, unless it

@@ -40,15 +40,16 @@ static bool turn_off(void)
 	return done;
 }
 
-void lsan_check(const struct gather *gather, const struct options *options, struct output *output)
+void lsan_check(const struct gather *gather, const struct options *options,
+		struct output *output)
 {
 	if (!gather_has_lsan(gather))
 		return;
 	if (options->pid)
 		output_warn(output,
-			   "pid %d has LeakSanitizer, which fails if the process ends while "
-			   "memtrace is there",
-			   options->pid);
+			    "pid %d has LeakSanitizer, which fails if the process ends while "
+			    "memtrace is there",
+			    options->pid);
 	else if (!is_off() && turn_off())
 		output_warn(
 			output,

@@ -11,6 +11,7 @@
  * without its look for leaks (by our own environment, which it inherits), of a process the
  * user is told.  Says so; does nothing where the user has turned that look off.
  */
-void lsan_check(const struct gather *gather, const struct options *options, struct output *output);
+void lsan_check(const struct gather *gather, const struct options *options,
+		struct output *output);
 
 #endif

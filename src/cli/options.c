@@ -15,7 +15,8 @@
 #include "heap/snapshot.h"
 #include "report/report.h"
 
-static const char *const formats[] = {[REPORT_TEXT] = "text", [REPORT_JSON] = "json", NULL};
+static const char *const formats[] = {
+	[REPORT_TEXT] = "text", [REPORT_JSON] = "json", [REPORT_SNAPSHOT] = "snapshot", NULL};
 static const char *const orders[] = {[SNAPSHOT_BY_BYTES] = "bytes",
 				     [SNAPSHOT_BY_BLOCKS] = "blocks",
 				     [SNAPSHOT_BY_ALLOCS] = "allocs",
@@ -39,7 +40,7 @@ static const struct option_row rows[] = {
 	 .kind = KIND_FLAG, .field = AT(interactive)},
 	{'o', "output", "FILE", "write the final report to FILE", .kind = KIND_TEXT,
 	 .field = AT(output)},
-	{0, "format", "FORMAT", "of the final report: text (default) or json",
+	{0, "format", "FORMAT", "of the final report: text (default), json or snapshot",
 	 .kind = KIND_CHOICE, .field = AT(format), .choices = formats},
 	{'n', "count", "N", "contexts in a report (default 10, 0 = all)", .kind = KIND_NUMBER,
 	 .field = AT(count), .max = UINT_MAX},
@@ -207,6 +208,14 @@ static int check_debug_dirs(const struct options *o, struct err *err)
 	return 0;
 }
 
+/* Beside the words of a console, or on a terminal, it is of no use. */
+static int check_format(const struct options *o, struct err *err)
+{
+	if (o->format != REPORT_SNAPSHOT || o->output || (o->pid && !isatty(STDOUT_FILENO)))
+		return 0;
+	return err_set(err, -EINVAL, "--format=snapshot is no text: give a FILE with --output");
+}
+
 static int check(const struct options *o, struct err *err)
 {
 	int rc = check_pairs(o, err);
@@ -215,6 +224,8 @@ static int check(const struct options *o, struct err *err)
 		rc = check_debug_dirs(o, err);
 	if (!rc && !o->selftest && !o->doctor)
 		rc = check_target(o, err);
+	if (!rc)
+		rc = check_format(o, err);
 	return rc;
 }
 

@@ -13,8 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/atomic_file.h"
 #include "cli/dynsym.h"
 #include "report/names.h"
+#include "report/print.h"
 
 /* ---- names ------------------------------------------------------------------------- */
 
@@ -56,8 +58,8 @@ void reporter_introduce(struct reporter *reporter, const struct snapshot *snapsh
 	struct resolver *resolver = reporter->link.resolver;
 
 	/* with --debuginfod it would begin to download for modules nobody asks about */
-	if (!resolver || server_link_is_remote(&reporter->link) || reporter->options->debuginfod ||
-	    !is_elsewhere(snapshot->pid))
+	if (!resolver || server_link_is_remote(&reporter->link) ||
+	    reporter->options->debuginfod || !is_elsewhere(snapshot->pid))
 		return;
 	for (size_t i = 0; i < snapshot->module_count; i++) {
 		const struct resolver_module module =
@@ -84,12 +86,17 @@ static void open_output(struct reporter *reporter)
 	reporter->output_ours = fd >= 0;
 	if (fd < 0 && errno == EEXIST)
 		fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0 && reporter->options->format == REPORT_SNAPSHOT && isatty(fd)) {
+		close(fd);
+		fd = -1;
+		errno = ENOTTY;
+	}
 	reporter->output_fd = fd;
 	if (fd >= 0)
 		return;
 	reporter->output_failed = true;
 	output_warn(reporter->output, "can't write %s: %s; the report will go to stderr", path,
-		   strerror(errno));
+		    strerror(errno));
 }
 
 void reporter_init(struct reporter *reporter, const struct options *options,
@@ -135,7 +142,8 @@ struct report_options reporter_options(const struct reporter *reporter)
  * if there is a memtrace-fs here, too. */
 static struct resolver *local(struct reporter *reporter)
 {
-	const struct resolver_options options = {.say = output_wait, .say_arg = reporter->output};
+	const struct resolver_options options = {.say = output_wait,
+						 .say_arg = reporter->output};
 	bool remote = reporter->link.resolver && server_link_is_remote(&reporter->link);
 
 	if (remote && !reporter->local_tried)
@@ -175,6 +183,54 @@ int reporter_modules(struct reporter *reporter, const struct snapshot *snapshot)
 	return report_modules(snapshot, reporter->link.resolver, reporter->output->out);
 }
 
+/* 0, or -errno with no trace of it. */
+static int write_whole(struct reporter *reporter, const struct snapshot *snapshot,
+		       const struct report_options *options, const char *path, struct err *err)
+{
+	struct atomic_file file;
+	int rc = atomic_file_open(path, &file, err);
+
+	if (rc)
+		return rc;
+	rc = write_to(reporter, snapshot, options, file.out, err);
+	return atomic_file_close(&file, rc, err);
+}
+
+int reporter_save(struct reporter *reporter, const struct snapshot *snapshot,
+		  const struct report_options *options, const char *path, struct err *err)
+{
+	struct report_options how = *options;
+	FILE *out = reporter->output->out;
+	struct err cause;
+	struct stat st;
+	int rc;
+
+	how.format = REPORT_SNAPSHOT;
+	rc = write_whole(reporter, snapshot, &how, path, &cause);
+	server_link_tell(&reporter->link);
+	if (rc)
+		return err_set(err, rc, "can't write %s: %s", path, cause.text);
+	fprintf(out, "%s has ", path);
+	print_count(out, snapshot->context_count ? snapshot->context_count - 1 : 0,
+		    "call stack");
+	if (!stat(path, &st) && S_ISREG(st.st_mode)) {
+		fputs(", ", out);
+		print_count(out, (uint64_t)st.st_size, "byte");
+		print_size_beside(out, (uint64_t)st.st_size);
+	}
+	putc('\n', out);
+	return 0;
+}
+
+/* What is to be whole, or not there, is put in the place of a regular file. */
+static bool is_atomic(const struct reporter *reporter, const struct report_options *options)
+{
+	struct stat st;
+
+	return options->format == REPORT_SNAPSHOT && !fstat(reporter->output_fd, &st) &&
+	       S_ISREG(st.st_mode);
+}
+
 /* 0, or -errno with the file as far as it went. */
 static int write_output(struct reporter *reporter, const struct snapshot *snapshot,
 			const struct report_options *options, struct err *err)
@@ -182,6 +238,11 @@ static int write_output(struct reporter *reporter, const struct snapshot *snapsh
 	FILE *file;
 	int rc;
 
+	if (is_atomic(reporter, options)) {
+		close(reporter->output_fd);
+		reporter->output_fd = -1;
+		return write_whole(reporter, snapshot, options, reporter->options->output, err);
+	}
 	/* not a regular file (a pipe, /dev/full): nothing to cut */
 	if (ftruncate(reporter->output_fd, 0) && errno != EINVAL)
 		return err_sys(err, -errno, "ftruncate");
@@ -193,6 +254,20 @@ static int write_output(struct reporter *reporter, const struct snapshot *snapsh
 	if (fclose(file) && !rc)
 		rc = err_sys(err, -errno, "close");
 	return rc;
+}
+
+/* Where the report could not go where it should, it is shown. */
+static bool write_instead(struct reporter *reporter, const struct snapshot *snapshot)
+{
+	struct report_options options = reporter_options(reporter);
+	struct err err;
+
+	if (options.format == REPORT_SNAPSHOT)
+		options.format = REPORT_TEXT;
+	reporter->output->out = stderr;
+	if (reporter_write(reporter, snapshot, &options, &err))
+		output_warn(reporter->output, "%s", err.text);
+	return false;
 }
 
 bool reporter_finish(struct reporter *reporter, const struct snapshot *snapshot)
@@ -212,18 +287,16 @@ bool reporter_finish(struct reporter *reporter, const struct snapshot *snapshot)
 		}
 		reporter->output_failed = true;
 		output_warn(output, "can't write %s: %s; the report goes to stderr",
-			   reporter->options->output, err.text);
+			    reporter->options->output, err.text);
 	}
 	if (!reporter->output_failed) {
 		rc = reporter_write(reporter, snapshot, &options, &err);
 		if (rc)
-			output_warn(output, rc == -EPIPE ? "%s" : "%s; the report goes to stderr",
-				   err.text);
+			output_warn(output,
+				    rc == -EPIPE ? "%s" : "%s; the report goes to stderr",
+				    err.text);
 		if (!rc || rc == -EPIPE) /* a reader who has gone has seen enough */
 			return !rc;
 	}
-	output->out = stderr;
-	if (reporter_write(reporter, snapshot, &options, &err))
-		output_warn(output, "%s", err.text);
-	return false;
+	return write_instead(reporter, snapshot);
 }

@@ -143,9 +143,9 @@ static int open_listener(struct server_link *link, bool needed, struct err *err)
 	if (e || !needed)
 		return e;
 	output_say(link->output,
-		  "Waiting for memtrace-fs to connect (%d s at most): the process's files "
-		  "don't say all that is needed",
-		  NEEDED_MS / 1000);
+		   "Waiting for memtrace-fs to connect (%d s at most): the process's files "
+		   "don't say all that is needed",
+		   NEEDED_MS / 1000);
 	return await_caller(link, NEEDED_MS, err);
 }
 
@@ -212,8 +212,8 @@ static void say_without(const struct server_link *link, const struct err *err, b
 {
 	output_warn(link->output, "%s; names are those of dynamic symbols only", err->text);
 	if (searched)
-		output_say(link->output, "Decode the report later: memtrace-fs --report FILE "
-				       "DIR...");
+		output_say(link->output, "To find names later: save FILE, or --format=snapshot "
+					 "-o FILE; then memtrace-fs --report FILE DIR...");
 }
 
 static bool is_searching(const struct options *o)
@@ -282,7 +282,7 @@ void server_link_tell(struct server_link *link)
 		return;
 	link->lost_told = true;
 	output_warn(link->output,
-		   "memtrace-fs is lost: %s; other names are those of dynamic symbols", why);
+		    "memtrace-fs is lost: %s; other names are those of dynamic symbols", why);
 }
 
 unsigned server_link_pause(struct server_link *link)
@@ -311,7 +311,7 @@ void server_link_await(struct server_link *link)
 		return;
 	}
 	output_say(link->output, "Waiting for memtrace-fs to connect (%d s at most)",
-		  LAST_MS / 1000);
+		   LAST_MS / 1000);
 	if (await_caller(link, LAST_MS, &err))
 		say_without(link, &err, true);
 }

@@ -169,7 +169,7 @@ static void on_notice(struct session *s, const struct notice *notice)
 		break;
 	case NOTICE_EXEC:
 		output_say(&s->output, "Process %d now runs %s; statistics begin anew",
-			  (int)capture_pid(s->capture), notice->text);
+			   (int)capture_pid(s->capture), notice->text);
 		break;
 	case NOTICE_ENDED:
 		s->ending = *notice;
@@ -373,8 +373,8 @@ static int begin(struct session *s, struct err *err)
 	return rc;
 }
 
-/* What should not wait for a silent server: the console, the end of --duration, a signal.  A server
- * that is our own child would not come back. */
+/* What should not wait for a silent server: the console, the end of --duration, a signal.  A
+ * server that is our own child would not come back. */
 static bool is_wanted(void *arg)
 {
 	const struct session *s = arg;

@@ -39,6 +39,10 @@ static int show(struct session *s, const struct command_call *call, struct err *
 	case COMMAND_THREADS:
 		rc = report_threads(snapshot, s->output.out);
 		break;
+	case COMMAND_SAVE:
+		rc = reporter_save(&s->reporter, snapshot, &call->report, call->target, err);
+		snapshot_destroy(snapshot);
+		return rc;
 	default:
 		rc = reporter_write(&s->reporter, snapshot, &call->report, err);
 		snapshot_destroy(snapshot);
@@ -100,6 +104,7 @@ static int carry_out(struct session *s, const struct command_call *call, struct 
 		return 0;
 	case COMMAND_STATUS:
 	case COMMAND_REPORT:
+	case COMMAND_SAVE:
 	case COMMAND_MODULES:
 	case COMMAND_THREADS:
 		return show(s, call, err);
@@ -153,11 +158,12 @@ static int to_shell(struct session *s, const struct command_call *call, struct e
 	return rc ? rc : session_shell(s, call->target, text, len, err);
 }
 
-/* With --format=json, standard output is one document: what is no JSON goes beside it. */
+/* With --format=json, standard output is one document: what is no JSON goes beside it.  So
+ * does all where it is one snapshot. */
 static bool is_beside(const struct session *s, const struct command_call *call)
 {
-	return s->options->format == REPORT_JSON && !s->options->output &&
-	       call->report.format != REPORT_JSON;
+	return s->options->format != REPORT_TEXT && !s->options->output &&
+	       (call->report.format != s->options->format || call->id == COMMAND_SAVE);
 }
 
 static int answer(struct session *s, const struct command_call *call, struct err *err)

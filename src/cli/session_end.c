@@ -14,7 +14,7 @@ static void tell_ending(struct session *s)
 		break;
 	case CAPTURE_KILLED:
 		output_say(&s->output, "Process %d was killed by signal %d (%s)", pid, status,
-			  strsignal(status));
+			   strsignal(status));
 		break;
 	case CAPTURE_GONE:
 		output_say(&s->output, "Process %d has ended", pid);
@@ -50,8 +50,8 @@ static int exit_status(struct session *s, const struct region_totals *totals)
 	if (!o->has_error_exitcode || !totals || !totals->live_blocks)
 		return status;
 	output_warn(&s->output, "blocks in use: %" PRIu64 " (%" PRIu64 " bytes)%s",
-		   totals->live_blocks, totals->allocated_bytes - totals->freed_bytes,
-		   status ? "; the exit status is not of these" : "");
+		    totals->live_blocks, totals->allocated_bytes - totals->freed_bytes,
+		    status ? "; the exit status is not of these" : "");
 	return status ? status : (int)o->error_exitcode;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "elf/fingerprint.h"
 
 _Static_assert((int)MODULE_ID_FINGERPRINT == (int)FINGERPRINT_BYTES, "a fingerprint fits");
@@ -80,20 +81,11 @@ bool module_id_same_debuglink(const struct module_id *a, const struct module_id 
 
 const char *module_id_hex(const uint8_t *bytes, size_t len, char buf[MODULE_ID_HEX])
 {
-	static const char digits[] = "0123456789abcdef";
-	size_t used = 0;
-
-	for (size_t i = 0; i < len && used + 2 < MODULE_ID_HEX; i++) {
-		buf[used++] = digits[bytes[i] >> 4];
-		buf[used++] = digits[bytes[i] & 15];
-	}
-	buf[used] = '\0';
+	text_hex(buf, bytes, len < MODULE_ID_BUILD_ID ? len : MODULE_ID_BUILD_ID);
 	return buf;
 }
 
 const char *module_id_name(const struct module_id *id)
 {
-	const char *slash = id->path ? strrchr(id->path, '/') : NULL;
-
-	return slash && slash[1] ? slash + 1 : id->path ? id->path : "";
+	return id->path ? text_base_name(id->path) : "";
 }

@@ -2,7 +2,7 @@
  * A report is a list of lines; some of them are frames.  Those are gathered to a snapshot
  * of stacks of one frame each, which names.c can ask about, and are then written anew:
  *
- *     lines --decode_text, decode_json--> frames --names--> text in place of the lines
+ *     lines --decode_json--> frames --names--> text in place of the lines
  */
 #include "report/decode.h"
 
@@ -11,42 +11,10 @@
 #include <string.h>
 
 #include "report/decode_parts.h"
-#include "report/stack.h"
+#include "report/named.h"
 #include "report/utf8.h"
 
-enum { MAX_LINE = 1 << 20, MAX_LINES = 1 << 24, MAX_REPORT = 1 << 30 };
-
-const char *decode_fingerprint(const struct snapshot_module *module,
-			       char buf[DECODE_FINGERPRINT_SIZE])
-{
-	for (size_t i = 0; i < module->id.fingerprint_len; i++)
-		sprintf(buf + 2 * i, "%02x", module->id.fingerprint[i]);
-	buf[2 * module->id.fingerprint_len] = '\0';
-	return buf;
-}
-
-void decode_write_modules(const struct snapshot *snapshot, FILE *out)
-{
-	char id[REPORT_BUILD_ID_SIZE], hex[DECODE_FINGERPRINT_SIZE];
-
-	fprintf(out, "\n" DECODE_SECTION "%d: memtrace-fs --report puts the names in)\n\n",
-		REPORT_TEXT_VERSION);
-	for (size_t i = 0; i < snapshot->module_count; i++) {
-		const struct snapshot_module *m = &snapshot->modules[i];
-
-		utf8_print(out, m->id.path ? m->id.path : "");
-		fputs(m->mapped ? "\n   " : " (unloaded)\n   ", out);
-		if (m->id.build_id_len)
-			fprintf(out, " build-id %s", report_build_id(m, id));
-		if (m->id.fingerprint_len)
-			fprintf(out, " fingerprint %s", decode_fingerprint(m, hex));
-		if (m->id.debuglink[0]) {
-			fprintf(out, " debuglink %08" PRIx32 " ", m->id.debuglink_crc);
-			utf8_print(out, m->id.debuglink);
-		}
-		putc('\n', out);
-	}
-}
+enum { MAX_REPORT = 1 << 30 };
 
 size_t decode_hex(const char *text, uint8_t *ret, size_t max)
 {
@@ -68,37 +36,6 @@ uint32_t decode_module_find(const struct decode *decode, const char *path)
 }
 
 /* ---- reading ------------------------------------------------------------------------- */
-
-static int read_lines(struct decode *decode, FILE *in, struct err *err)
-{
-	char *text = malloc(MAX_LINE + 2);
-	size_t total = 0;
-	int e = text ? 0 : -ENOMEM;
-
-	errno = 0;
-	while (!e && fgets(text, MAX_LINE + 2, in)) {
-		struct decode_line line = {};
-		size_t len = strlen(text);
-
-		total += len;
-		/* Without its newline it is too long, or has a NUL in it. */
-		if (decode->lines.len == MAX_LINES || total > MAX_REPORT ||
-		    ((!len || text[len - 1] != '\n') && !feof(in)))
-			e = -EINVAL;
-		text[strcspn(text, "\n")] = '\0';
-		line.text = e ? NULL : strdup(text);
-		if (!e && (!line.text || !vec_push(&decode->lines, line))) {
-			free(line.text);
-			e = -ENOMEM;
-		}
-	}
-	free(text);
-	if (e)
-		return err_set(err, e,
-			       e == -ENOMEM ? "no memory for the report"
-					    : "this is no report of memtrace");
-	return ferror(in) ? err_sys(err, -errno, "the report can't be read") : 0;
-}
 
 /* All of it: another program may have put it into one line. */
 static int read_json(struct decode *decode, FILE *in, struct err *err)
@@ -126,31 +63,15 @@ static int read_json(struct decode *decode, FILE *in, struct err *err)
 	return e;
 }
 
-static int read_text(struct decode *decode, FILE *in, struct err *err)
-{
-	int e = read_lines(decode, in, err);
-
-	if (!e && !decode_text(decode))
-		e = err_set(err, -ENOMEM, "no memory for the report");
-	return e;
-}
-
 static int read_report(struct decode *decode, FILE *in, struct err *err)
 {
-	unsigned known;
-	int c = getc(in), e;
+	int e = read_json(decode, in, err);
 
-	while (c == ' ' || c == '\t' || c == '\r' || c == '\n')
-		c = getc(in);
-	ungetc(c, in);
-	decode->json = c == '{';
-	e = (decode->json ? read_json : read_text)(decode, in, err);
-	known = decode->json ? REPORT_JSON_VERSION : REPORT_TEXT_VERSION;
-	if (!e && decode->version > known)
+	if (!e && decode->version > REPORT_JSON_VERSION)
 		e = err_set(
 			err, -EINVAL,
 			"the report is of version %u, from a later memtrace; %u is known here",
-			decode->version, known);
+			decode->version, REPORT_JSON_VERSION);
 	if (!e && !decode->modules.len)
 		e = err_set(err, -EINVAL,
 			    "no report of memtrace without names: it says nothing of modules");
@@ -282,12 +203,17 @@ static void put_plain(FILE *out, const char *text)
 	putc('\n', out);
 }
 
-static void put_json(FILE *out, const struct decode_line *line, const struct names *names)
+static void put_frame(FILE *out, const struct decode_line *line, const struct named *named)
 {
-	const struct names_entry *entry = names_find(names, line->frame);
+	const struct named_frame *found = names_find(named->names, line->frame);
 
-	if (entry)
-		fwrite(names_text(names, entry), 1, entry->len, out);
+	for (uint32_t i = 0; found && i < found->count; i++) {
+		size_t len;
+		const char *text = rendered_text(named->text, found->first + i, 1, &len);
+
+		fputs(i ? ",\n" : "", out);
+		fwrite(text, 1, len, out);
+	}
 	fprintf(out, "%s\n", line->text + line->end);
 }
 
@@ -321,23 +247,7 @@ static void put_module(FILE *out, const struct decode_line *line, struct resolve
 	fprintf(out, "%s\n", behind);
 }
 
-/* The frames of one stack. */
-static size_t put_stack(FILE *out, const struct decode *decode, size_t begin,
-			const struct names *names)
-{
-	frame_t frames[REPORT_MAX_FRAMES];
-	size_t end = begin;
-
-	while (end < decode->lines.len && decode->lines.at[end].kind == DECODE_FRAME &&
-	       end - begin < ARRAY_SIZE(frames)) {
-		frames[end - begin] = decode->lines.at[end].frame;
-		end++;
-	}
-	stack_print(out, names, frames, end - begin, false);
-	return end;
-}
-
-static void put_all(FILE *out, const struct decode *decode, const struct names *names,
+static void put_all(FILE *out, const struct decode *decode, const struct named *named,
 		    struct resolver *resolver)
 {
 	for (size_t i = 0; i < decode->lines.len; i++) {
@@ -347,10 +257,8 @@ static void put_all(FILE *out, const struct decode *decode, const struct names *
 			put_plain(out, line->text);
 		else if (line->kind == DECODE_MODULE)
 			put_module(out, line, resolver);
-		else if (line->kind == DECODE_FRAME && decode->json)
-			put_json(out, line, names);
 		else if (line->kind == DECODE_FRAME)
-			i = put_stack(out, decode, i, names) - 1;
+			put_frame(out, line, named);
 	}
 }
 
@@ -361,22 +269,26 @@ static int write_named(struct decode *decode, struct resolver *resolver, FILE *o
 	struct stacks stacks = {};
 	struct known_list known = {};
 	const struct report_names symbols = {.symbol = symbol, .arg = &known};
-	struct progress progress;
-	struct names *names;
+	struct named named;
 	int e = -ENOMEM;
 
-	progress_init(&progress, &options);
 	gather_known(decode, &known);
-	if (stacks_init(&stacks, decode))
-		e = names_create(&stacks.snapshot, resolver, &symbols, stacks.ids.at,
-				 stacks.ids.len, &progress,
-				 decode->json ? json_render : frames_render, (void *)&options,
-				 &names, err);
-	else
+	if (stacks_init(&stacks, decode)) {
+		struct report_job job = {.snapshot = &stacks.snapshot,
+					 .resolver = resolver,
+					 .symbols = &symbols,
+					 .options = &options,
+					 .ids = stacks.ids.at,
+					 .shown = stacks.ids.len};
+
+		progress_init(&job.progress, &options);
+		e = named_create(&job, json_render, &named, err);
+	} else {
 		err_set(err, e, "no memory for the report");
+	}
 	if (!e) {
-		put_all(out, decode, names, resolver);
-		names_destroy(names);
+		put_all(out, decode, &named, resolver);
+		named_destroy(&named);
 		if (fflush(out))
 			e = report_check(out, err);
 	}

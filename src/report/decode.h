@@ -12,22 +12,14 @@
 #include "symbols/resolver.h"
 
 /*
- * Copies the report `in` (text or JSON) to out, each frame as it would have been written
+ * Copies the report `in` (JSON) to out, each frame as it would have been written
  * with this resolver.  -EINVAL: it is no report of memtrace, or was made to be read only
  * (said in *err); -ENOMEM; -errno of reading or writing.  `remark` (may be NULL) is told,
- * for each module, of files that were found and don't match.  `readable` (may be NULL): what the
- * target's own dynamic symbols, which the report has where nobody knew better, are called by
- * people; malloc'ed, or NULL.
+ * for each module, of files that were found and don't match.  `readable` (may be NULL): what
+ * the target's own dynamic symbols, which the report has where nobody knew better, are called
+ * by people; malloc'ed, or NULL.
  */
 int decode_report(FILE *in, struct resolver *resolver, void (*remark)(const char *text),
 		  char *(*readable)(const char *symbol), FILE *out, struct err *err);
-
-/* The section of a text report that says who its modules are. */
-void decode_write_modules(const struct snapshot *snapshot, FILE *out);
-
-/* The fingerprint's digits; "" without one. */
-enum { DECODE_FINGERPRINT_SIZE = 2 * 40 + 1 };
-const char *decode_fingerprint(const struct snapshot_module *module,
-			       char buf[DECODE_FINGERPRINT_SIZE]);
 
 #endif

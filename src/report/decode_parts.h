@@ -1,5 +1,5 @@
-/* The inside of decoding: decode_text.c and decode_json.c find the frames in the lines of a
- * report, decode.c asks for their names and puts them in. */
+/* The inside of decoding: decode_json.c finds the frames in the lines of a report, decode.c
+ * asks for their names and puts them in. */
 #ifndef MEMTRACE_DECODE_PARTS_H
 #define MEMTRACE_DECODE_PARTS_H
 
@@ -9,7 +9,7 @@
 
 enum decode_kind {
 	DECODE_PLAIN,	/* copied */
-	DECODE_DROPPED, /* not copied: a further line of a frame, the section of modules */
+	DECODE_DROPPED, /* not copied: a further line of a frame */
 	DECODE_FRAME,
 	DECODE_MODULE, /* JSON: "symbols_from" is put in */
 };
@@ -27,19 +27,12 @@ struct decode_line {
 struct decode {
 	VEC(struct decode_line) lines;
 	VEC(struct snapshot_module) modules; /* paths are ours */
-	bool json;
-	unsigned version; /* of the report's form; 0: it does not say */
+	unsigned version;		     /* of the report's form; 0: it does not say */
 	size_t frames;
 };
 
 /* As many modules as frames have numbers for; frames of others are copied as they stand. */
 enum { DECODE_MAX_MODULES = FRAME_INSTANCES - 1 };
-
-/* How the section of modules of a text report begins; its version: REPORT_TEXT_VERSION. */
-#define DECODE_SECTION "MODULES (report version "
-
-/* Fills in what each line is.  False: no memory. */
-bool decode_text(struct decode *decode);
 
 /* Fills in the lines and what each of them is.  0, -ENOMEM, -EINVAL: it is no JSON. */
 int decode_json(struct decode *decode, const char *text, struct err *err);

@@ -22,22 +22,14 @@ enum { INDENT = 4, COLUMNS = 80, FEWEST = 16 };
 
 static bool is_verbose(const struct report_options *options)
 {
-	return options->verbose || options->context || options->decodable;
-}
-
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash && slash[1] ? slash + 1 : path;
+	return options->verbose || options->context;
 }
 
 /* "libfoo.so"; the whole path with -v. */
 static void print_module(FILE *out, const struct snapshot_module *module, bool verbose)
 {
-	const char *path = module->id.path ? module->id.path : "";
-
-	utf8_print(out, verbose ? path : base_name(path));
+	utf8_print(out,
+		   verbose && module->id.path ? module->id.path : module_id_name(&module->id));
 }
 
 /* " in /src/demo.c:28", or " in libfoo.so" for what has no source. */
@@ -45,13 +37,13 @@ static void print_where(FILE *out, const struct names_line *l,
 			const struct report_options *options)
 {
 	bool verbose = is_verbose(options);
-	uint64_t base = options->decodable ? 0 : l->base;
+	uint64_t base = l->name.base;
 
-	if (l->file) {
+	if (l->name.file) {
 		fputs(" in ", out);
-		utf8_print(out, l->file);
-		if (l->line)
-			fprintf(out, ":%" PRIu32, l->line);
+		utf8_print(out, l->name.file);
+		if (l->name.line)
+			fprintf(out, ":%" PRIu32, l->name.line);
 		return;
 	}
 	if (!l->module)
@@ -64,12 +56,9 @@ static void print_where(FILE *out, const struct names_line *l,
 		fprintf(out, "+0x%" PRIx64, frame_offset(l->frame));
 }
 
-static void print_marks(FILE *out, const struct names_line *l,
-			const struct report_options *options)
+static void print_marks(FILE *out, const struct names_line *l)
 {
-	if (options->decodable && (l->frame & FRAME_EXACT))
-		fputs(" (exact)", out);
-	if (l->inlined) {
+	if (l->name.inlined) {
 		fputs(" (inlined)", out);
 		return;
 	}
@@ -82,7 +71,7 @@ static void print_marks(FILE *out, const struct names_line *l,
 static void print_nameless(FILE *out, const struct names_line *l,
 			   const struct report_options *options)
 {
-	char id[REPORT_BUILD_ID_SIZE];
+	char id[MODULE_ID_HEX];
 
 	if (!l->module) {
 		fprintf(out, "0x%" PRIx64 " (in no module)", frame_offset(l->frame));
@@ -92,7 +81,7 @@ static void print_nameless(FILE *out, const struct names_line *l,
 	fprintf(out, "+0x%" PRIx64, frame_offset(l->frame));
 	if (l->module->id.build_id_len)
 		fprintf(out, " [%s]", report_build_id(l->module, id));
-	if (l->file)
+	if (l->name.file)
 		print_where(out, l, options);
 }
 
@@ -100,35 +89,34 @@ static void print_nameless(FILE *out, const struct names_line *l,
 static void print_function(FILE *out, const struct names_line *l, const char *rest,
 			   bool verbose)
 {
-	bool is_whole = strchr(l->function, '('); /* a C++ name brings its arguments */
+	bool is_whole = strchr(l->name.function, '('); /* a C++ name brings its arguments */
 	size_t used = INDENT + utf8_columns(rest) + (is_whole ? 0 : 2);
 	size_t columns = used + FEWEST < COLUMNS ? COLUMNS - used : FEWEST;
-	char *name = verbose ? NULL : fold_name(l->function, columns);
+	char *name = verbose ? NULL : fold_name(l->name.function, columns);
 
-	utf8_print(out, name ? name : l->function);
+	utf8_print(out, name ? name : l->name.function);
 	if (!is_whole)
 		fputs("()", out);
 	free(name);
 }
 
-static void render_line(FILE *out, const struct names_line *l,
-			const struct report_options *options)
+void frames_render(FILE *out, const struct names_line *l, const struct report_options *options)
 {
 	char *rest = NULL;
 	size_t len;
 	FILE *side;
 
 	fprintf(out, "%*s", INDENT, "");
-	if (!l->function) {
+	if (!l->name.function) {
 		print_nameless(out, l, options);
-		print_marks(out, l, options);
+		print_marks(out, l);
 		putc('\n', out);
 		return;
 	}
 	side = open_memstream(&rest, &len);
 	if (side) {
 		print_where(side, l, options);
-		print_marks(side, l, options);
+		print_marks(side, l);
 		fclose(side);
 	}
 	print_function(out, l, rest ? rest : "", is_verbose(options));
@@ -136,10 +124,28 @@ static void render_line(FILE *out, const struct names_line *l,
 	free(rest);
 }
 
-void frames_render(FILE *out, const struct names_line *lines, size_t count, void *arg)
+static bool same_text(const char *a, const char *b)
 {
-	const struct report_options *options = arg;
+	return a == b || (a && b && !strcmp(a, b));
+}
 
-	for (size_t i = 0; i < count; i++)
-		render_line(out, &lines[i], options);
+static bool same_module(const struct names_line *a, const struct names_line *b)
+{
+	if (!a->module || !b->module)
+		return a->module == b->module;
+	return a->module->mapped == b->module->mapped &&
+	       !strcmp(module_id_name(&a->module->id), module_id_name(&b->module->id));
+}
+
+/* What the text form has no place for is no difference: which of its calls a function made,
+ * where lines are not known. */
+bool frames_look_same(const struct names_line *a, const struct names_line *b)
+{
+	if (!same_text(a->name.function, b->name.function) ||
+	    !same_text(a->name.file, b->name.file) || a->name.line != b->name.line ||
+	    a->name.inlined != b->name.inlined || ((a->frame ^ b->frame) & FRAME_GUESS))
+		return false;
+	if (!a->name.function)
+		return a->frame == b->frame;
+	return same_module(a, b);
 }

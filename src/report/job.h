@@ -21,12 +21,18 @@ enum { REPORT_MAX_FRAMES = 512 };
 /* Each form: 0, -ENOMEM, or -errno of a failed write. */
 int text_write(struct report_job *job, FILE *out, struct err *err);
 int json_write(struct report_job *job, FILE *out, struct err *err);
+int snapshot_form_write(struct report_job *job, FILE *out,
+			struct err *err); /* a snapshot file */
 
-/* The text of one frame's lines, four columns in; arg is struct report_options. */
-void frames_render(FILE *out, const struct names_line *lines, size_t count, void *arg);
+/* One line of a frame, four columns in. */
+void frames_render(FILE *out, const struct names_line *line,
+		   const struct report_options *options);
+/* Whether two are shown as the same: without -v. */
+bool frames_look_same(const struct names_line *a, const struct names_line *b);
 
-/* The same in JSON; and a string in quotes, or null. */
-void json_render(FILE *out, const struct names_line *lines, size_t count, void *arg);
+/* The same in JSON, an object; and a string in quotes, or null. */
+void json_render(FILE *out, const struct names_line *line,
+		 const struct report_options *options);
 void json_string(FILE *out, const char *s);
 /* A code point as it may stand in any string: \uNNNN, beyond U+FFFF as a pair. */
 enum { JSON_ESCAPE_SIZE = 13 };
@@ -59,13 +65,11 @@ static inline double report_seconds(const struct snapshot *s)
 	return seconds > 0 ? seconds : 0;
 }
 
-/* The hex digits of a build-id; "" without one. */
-enum { REPORT_BUILD_ID_SIZE = 2 * 64 + 1 };
-const char *report_build_id(const struct snapshot_module *module,
-			    char buf[REPORT_BUILD_ID_SIZE]);
-
-/* Where the names of a module come from; NULL: nobody knows.  names may be NULL. */
-const char *report_symbols_from(const struct report_job *job, const struct names *names,
-				uint32_t instance);
+/* The hex digits of a module's build-id; "" without one. */
+static inline const char *report_build_id(const struct snapshot_module *module,
+					  char buf[MODULE_ID_HEX])
+{
+	return module_id_hex(module->id.build_id, module->id.build_id_len, buf);
+}
 
 #endif

@@ -12,9 +12,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "report/decode.h"
 #include "report/fold.h"
 #include "report/job.h"
+#include "report/named.h"
 #include "report/utf8.h"
 
 /* By enum walk_end; these words are part of the format. */
@@ -74,7 +74,7 @@ static void print_address(FILE *out, uint64_t address)
 
 static void print_build_id(FILE *out, const struct snapshot_module *m)
 {
-	char id[REPORT_BUILD_ID_SIZE];
+	char id[MODULE_ID_HEX];
 
 	json_string(out, m && m->id.build_id_len ? report_build_id(m, id) : NULL);
 }
@@ -82,7 +82,7 @@ static void print_build_id(FILE *out, const struct snapshot_module *m)
 /* ---- frames ----------------------------------------------------------------- */
 
 /* {"pc", "module", "offset", "build_id", "function", "file", "line", "inlined"} */
-static void render_line(FILE *out, const struct names_line *l, bool decodable)
+void json_render(FILE *out, const struct names_line *l, const struct report_options *options)
 {
 	uint64_t offset = frame_offset(l->frame);
 
@@ -98,28 +98,17 @@ static void render_line(FILE *out, const struct names_line *l, bool decodable)
 	fputs(", \"build_id\": ", out);
 	print_build_id(out, l->module);
 	fputs(", \"function\": ", out);
-	json_string(out, l->function);
+	json_string(out, l->name.function);
 	fputs(", \"file\": ", out);
-	json_string(out, l->file);
-	if (l->line)
-		fprintf(out, ", \"line\": %" PRIu32, l->line);
+	json_string(out, l->name.file);
+	if (l->name.line)
+		fprintf(out, ", \"line\": %" PRIu32, l->name.line);
 	else
 		fputs(", \"line\": null", out);
-	fprintf(out, ", \"inlined\": %s%s%s%s}", l->inlined ? "true" : "false",
-		fold_is_allocator(l->function) ? ", \"allocator\": true" : "",
+	fprintf(out, ", \"inlined\": %s%s%s%s}", l->name.inlined ? "true" : "false",
+		fold_is_allocator(l->name.function) ? ", \"allocator\": true" : "",
 		l->frame & FRAME_GUESS ? ", \"guess\": true" : "",
-		decodable && (l->frame & FRAME_EXACT) ? ", \"exact\": true" : "");
-}
-
-void json_render(FILE *out, const struct names_line *lines, size_t count, void *arg)
-{
-	const struct report_options *options = arg;
-
-	for (size_t i = 0; i < count; i++) {
-		if (i)
-			fputs(",\n", out);
-		render_line(out, &lines[i], options->decodable);
-	}
+		options->decodable && (l->frame & FRAME_EXACT) ? ", \"exact\": true" : "");
 }
 
 /* RFC 3339, UTC; to the second, or the hundredth of it. */
@@ -157,7 +146,7 @@ static void print_ticks(FILE *out, const struct snapshot *s, const struct region
 		fputs("null", out);
 }
 
-static void print_context(FILE *out, const struct report_job *job, const struct names *names,
+static void print_context(FILE *out, const struct report_job *job, const struct named *names,
 			  uint32_t id)
 {
 	const struct region_context *c = &job->snapshot->contexts[id];
@@ -177,17 +166,21 @@ static void print_context(FILE *out, const struct report_job *job, const struct 
 	print_ticks(out, job->snapshot, c, c->last_time);
 	fputs(",\n     \"stack\": [", out);
 	for (size_t i = 0; i < count; i++) {
-		const struct names_entry *entry = names_find(names, frames[i]);
+		const struct named_frame *named = names_find(names->names, frames[i]);
 
-		if (!entry)
-			continue;
-		fputs(i ? ",\n" : "\n", out);
-		fwrite(names_text(names, entry), 1, entry->len, out);
+		for (uint32_t k = 0; named && k < named->count; k++) {
+			size_t len;
+			const char *text =
+				rendered_text(names->text, named->first + k, 1, &len);
+
+			fputs(i || k ? ",\n" : "\n", out);
+			fwrite(text, 1, len, out);
+		}
 	}
 	fprintf(out, "],\n     \"stack_end\": \"%s\"}", end_words[end]);
 }
 
-static int print_contexts(FILE *out, struct report_job *job, const struct names *names,
+static int print_contexts(FILE *out, struct report_job *job, const struct named *names,
 			  struct err *err)
 {
 	int failed = 0;
@@ -286,10 +279,11 @@ static void print_threads(FILE *out, const struct snapshot *s)
 /* What a module without build-id is known by. */
 static void print_identity(FILE *out, const struct snapshot_module *m)
 {
-	char hex[DECODE_FINGERPRINT_SIZE];
+	char hex[MODULE_ID_HEX];
 
 	if (m->id.fingerprint_len)
-		fprintf(out, ", \"fingerprint\": \"%s\"", decode_fingerprint(m, hex));
+		fprintf(out, ", \"fingerprint\": \"%s\"",
+			module_id_hex(m->id.fingerprint, m->id.fingerprint_len, hex));
 	if (!m->id.debuglink[0])
 		return;
 	fputs(", \"debuglink\": ", out);
@@ -314,7 +308,7 @@ static void print_modules(FILE *out, const struct report_job *job, const struct 
 		fputs(", \"end\": ", out);
 		print_address(out, m->end);
 		fputs(", \"symbols_from\": ", out);
-		json_string(out, report_symbols_from(job, names, (uint32_t)i + 1));
+		json_string(out, names_source(names, (uint32_t)i + 1));
 		fputs(", \"unwind_from\": ", out);
 		json_string(out, m->unwind_from[0] ? m->unwind_from : NULL);
 		if (job->options->decodable)
@@ -326,23 +320,21 @@ static void print_modules(FILE *out, const struct report_job *job, const struct 
 
 int json_write(struct report_job *job, FILE *out, struct err *err)
 {
-	struct names *names;
-	int failed =
-		names_create(job->snapshot, job->resolver, job->symbols, job->ids, job->shown,
-			     &job->progress, json_render, (void *)job->options, &names, err);
+	struct named named;
+	int failed = named_create(job, json_render, &named, err);
 
 	if (failed)
 		return failed;
 	print_head(out, job);
 	print_summary(out, &job->snapshot->totals);
 	not_followed_json(job->snapshot, out);
-	failed = print_contexts(out, job, names, err);
+	failed = print_contexts(out, job, &named, err);
 	if (!failed) {
 		print_left_out(out, job);
 		print_threads(out, job->snapshot);
-		print_modules(out, job, names);
+		print_modules(out, job, named.names);
 		failed = report_check(out, err);
 	}
-	names_destroy(names);
+	named_destroy(&named);
 	return failed;
 }

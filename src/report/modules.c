@@ -22,7 +22,7 @@ static void print_words(FILE *out, const char *before, const char *words)
 static void print_origin(FILE *out, const struct snapshot_module *m, const char *names,
 			 const char *remark)
 {
-	char id[REPORT_BUILD_ID_SIZE];
+	char id[MODULE_ID_HEX];
 
 	if (m->id.build_id_len)
 		fprintf(out, "    build-id %s", report_build_id(m, id));

@@ -1,56 +1,46 @@
 /*
- * Names, in four passes: gather (each node of the tree once, however many stacks
- * share it), sort (by module and offset), ask (a batch per module), render.
+ * Names, in three passes: gather (each node of the tree once, however many stacks
+ * share it), sort (by module and offset), ask (a batch per module).
  *
- *   contexts --> nodes --> frames, distinct and sorted --> text, and where in it
+ *   contexts --> nodes --> frames, distinct and sorted --> lines of each
  *                              |  ^
- *                   per module v  | resolved / symbol
+ *                   per module v  | resolved / what a file says / symbol
  *                            resolver
  */
 #include "report/names.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/vec.h"
 #include "report/fold.h"
 
 /* What came out for a module. */
 struct found {
-	bool by_symbols; /* some name is from the dynamic symbols */
-	bool by_local;	 /* some name is from report_names.local */
-	bool nameless;	 /* some frame has no name */
+	bool by_resolver; /* some name is from the resolver */
+	bool by_symbols;  /* some name is from the dynamic symbols */
+	bool by_local;	  /* some name is from report_names.local */
+	bool by_file;	  /* some name is from report_names.known */
+	bool nameless;	  /* some frame has no name */
 };
 
 struct names {
 	const struct snapshot *snapshot;
 	struct resolver *resolver, *local;
 	const struct report_names *symbols;
-	VEC(struct names_entry) entries; /* sorted: compare_frames() */
-	VEC(struct names_line) lines;	 /* of the frame being rendered */
-	struct found *found;		 /* by instance - 1 */
-	char *text;
-	size_t text_len;
+	VEC(struct named_frame) frames; /* ascending: frame_order() */
+	VEC(struct frame_line) lines;
+	const char **sources; /* by instance - 1; NULL until found */
+	struct found *found;  /* by instance - 1 */
+	struct frame_names values;
 };
 
-/* By module, then offset; the flags last, so that the offsets of a module ascend. */
-static int compare_frames(frame_t a, frame_t b)
+static int compare_named(const void *a, const void *b)
 {
-	const frame_t flags = FRAME_EXACT | FRAME_GUESS;
-	frame_t x = a & ~flags, y = b & ~flags;
+	const struct named_frame *x = a, *y = b;
 
-	if (x == y) {
-		x = a;
-		y = b;
-	}
-	return x < y ? -1 : x > y;
-}
-
-static int compare_entries(const void *a, const void *b)
-{
-	const struct names_entry *x = a, *y = b;
-
-	return compare_frames(x->frame, y->frame);
+	return frame_order(x->frame, y->frame);
 }
 
 static int compare_offsets(const void *a, const void *b)
@@ -60,38 +50,48 @@ static int compare_offsets(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
+static bool gather_stack(struct names *names, uint32_t node, bool *seen)
+{
+	const struct snapshot *s = names->snapshot;
+
+	for (; node >= WALK_ENDS && !seen[node]; node = s->nodes[node].parent) {
+		struct named_frame named = {.frame = s->nodes[node].frame};
+
+		seen[node] = true;
+		if (!vec_push(&names->frames, named))
+			return false;
+	}
+	return true;
+}
+
+static void sort_frames(struct names *names)
+{
+	size_t kept = 0;
+
+	if (names->frames.len)
+		qsort(names->frames.at, names->frames.len, sizeof(*names->frames.at),
+		      compare_named);
+	for (size_t i = 0; i < names->frames.len; i++)
+		if (!kept || names->frames.at[kept - 1].frame != names->frames.at[i].frame)
+			names->frames.at[kept++] = names->frames.at[i];
+	names->frames.len = kept;
+}
+
 /* The frames of the contexts, each node once; then sorted, each frame once. */
 static bool gather(struct names *names, const uint32_t *ids, size_t count)
 {
 	const struct snapshot *s = names->snapshot;
-	bool *seen = calloc(s->node_count, sizeof(*seen));
-	size_t kept = 0;
+	bool *seen = calloc((size_t)s->node_count + 1, sizeof(*seen));
+	bool ok = seen != NULL;
 
-	if (!seen)
-		return false;
-	for (size_t i = 0; i < count; i++) {
-		uint32_t node = s->contexts[ids[i]].node;
-
-		for (; node >= WALK_ENDS && !seen[node]; node = s->nodes[node].parent) {
-			struct names_entry entry = {.frame = s->nodes[node].frame};
-
-			seen[node] = true;
-			if (!vec_push(&names->entries, entry)) {
-				free(seen);
-				return false;
-			}
-		}
-	}
+	for (size_t i = 0; ok && ids && i < count; i++)
+		ok = gather_stack(names, s->contexts[ids[i]].node, seen);
+	for (uint32_t node = WALK_ENDS; ok && !ids && node < s->node_count; node++)
+		ok = gather_stack(names, node, seen);
 	free(seen);
-	if (!names->entries.len)
-		return true;
-	qsort(names->entries.at, names->entries.len, sizeof(*names->entries.at),
-	      compare_entries);
-	for (size_t i = 0; i < names->entries.len; i++)
-		if (!kept || names->entries.at[kept - 1].frame != names->entries.at[i].frame)
-			names->entries.at[kept++] = names->entries.at[i];
-	names->entries.len = kept;
-	return true;
+	if (ok)
+		sort_frames(names);
+	return ok;
 }
 
 static bool load_progress(void *arg, size_t done, size_t count)
@@ -118,11 +118,11 @@ static const struct resolved *named_by(const struct resolver *resolver, frame_t 
 	return known && known->count && known->frames[known->count - 1].function ? known : NULL;
 }
 
-/* Hands the questions about the entries [begin, end), all of one module, over; to the local one
+/* Hands the questions about the frames [begin, end), all of one module, over; to the local one
  * those that the other has no answer to. */
 static void want(struct names *names, struct resolver *resolver, size_t begin, size_t end)
 {
-	uint32_t instance = frame_instance(names->entries.at[begin].frame);
+	uint32_t instance = frame_instance(names->frames.at[begin].frame);
 	const struct snapshot_module *m = snapshot_module(names->snapshot, instance);
 	uint64_t *offsets = m ? malloc((end - begin) * sizeof(*offsets)) : NULL;
 	struct resolver_module module;
@@ -132,13 +132,14 @@ static void want(struct names *names, struct resolver *resolver, size_t begin, s
 		return;
 	for (size_t i = begin; i < end; i++)
 		if (resolver == names->resolver ||
-		    !named_by(names->resolver, names->entries.at[i].frame))
-			offsets[count++] = frame_lookup_offset(names->entries.at[i].frame);
+		    !named_by(names->resolver, names->frames.at[i].frame))
+			offsets[count++] = frame_lookup_offset(names->frames.at[i].frame);
 	qsort(offsets, count, sizeof(*offsets), compare_offsets);
 	for (size_t i = 0; i < count; i++)
 		if (!kept || offsets[kept - 1] != offsets[i])
 			offsets[kept++] = offsets[i];
-	module = names_module(m, names->snapshot->pid);
+	module = names_module(
+		m, names->symbols && names->symbols->elsewhere ? 0 : names->snapshot->pid);
 	if (kept)
 		resolver_want(resolver, &module, offsets, kept, NULL);
 	free(offsets);
@@ -149,17 +150,16 @@ static void want(struct names *names, struct resolver *resolver, size_t begin, s
  * nobody waits for it any more. */
 static bool load(struct names *names, struct resolver *resolver, struct progress *progress)
 {
-	const struct names_entry *entries = names->entries.at;
+	const struct named_frame *frames = names->frames.at;
 	size_t end;
 
 	if (!resolver)
 		return true;
-	for (size_t begin = 0; begin < names->entries.len; begin = end) {
-		uint32_t instance = frame_instance(entries[begin].frame);
+	for (size_t begin = 0; begin < names->frames.len; begin = end) {
+		uint32_t instance = frame_instance(frames[begin].frame);
 
 		end = begin + 1;
-		while (end < names->entries.len &&
-		       frame_instance(entries[end].frame) == instance)
+		while (end < names->frames.len && frame_instance(frames[end].frame) == instance)
 			end++;
 		if (instance != FRAME_NOWHERE)
 			want(names, resolver, begin, end);
@@ -167,175 +167,249 @@ static bool load(struct names *names, struct resolver *resolver, struct progress
 	return resolver_wait(resolver, load_progress, progress, NULL) != -ECANCELED;
 }
 
-/* The symbol that the target side knows, for a line without a function. */
-static void add_symbol(struct names *names, struct names_line *line)
+/* Asks both resolvers. */
+static int ask(struct names *names, struct progress *progress)
 {
-	const struct report_names *symbols = names->symbols;
-
-	if (line->function || !line->module || !symbols || !symbols->symbol)
-		return;
-	line->function = symbols->symbol(symbols->arg, line->module,
-					 frame_lookup_offset(line->frame), &line->base);
-	if (line->function)
-		names->found[frame_instance(line->frame) - 1].by_symbols = true;
+	return load(names, names->resolver, progress) && load(names, names->local, progress)
+		       ? 0
+		       : -ECANCELED;
 }
 
-/* Fills names->lines with those of one frame; at least one. */
-static bool collect_lines(struct names *names, frame_t frame)
-{
-	uint32_t instance = frame_instance(frame);
-	struct names_line line = {.frame = frame,
-				  .module = snapshot_module(names->snapshot, instance)};
-	const struct resolved *known = NULL;
-	struct names_line *last;
+/* ---- answers ------------------------------------------------------------------------- */
 
-	vec_clear(&names->lines);
-	if (line.module && names->resolver)
-		known = resolver_find(names->resolver, instance, frame_lookup_offset(frame));
-	if (line.module && names->local && !named_by(names->resolver, frame) &&
-	    named_by(names->local, frame)) {
-		known = named_by(names->local, frame);
-		names->found[instance - 1].by_local = true;
-	}
+static bool add_resolved(struct names *names, const struct resolved *known)
+{
 	for (size_t i = 0; known && i < known->count; i++) {
-		line.function = known->frames[i].function;
-		line.file = known->frames[i].file;
-		line.line = known->frames[i].line;
-		line.inlined = known->frames[i].inlined;
+		const struct resolved_frame *from = &known->frames[i];
+		struct frame_line line = {.function = from->function,
+					  .file = from->file,
+					  .line = from->line,
+					  .inlined = from->inlined};
+
 		if (!vec_push(&names->lines, line))
 			return false;
 	}
-	if (!names->lines.len && !vec_push(&names->lines, line))
+	return true;
+}
+
+/* What the snapshot file says of it, where that is a name; NULL: nothing. */
+static const struct named_frame *named_by_file(const struct frame_names *file, frame_t frame)
+{
+	const struct named_frame *named = frame_names_find(file, frame);
+
+	return named && named->count && file->lines[named->first + named->count - 1].function
+		       ? named
+		       : NULL;
+}
+
+/* The lines of a frame by whoever has a name for it; by nobody: what the first one asked
+ * said, if anything (a file and line without a function). */
+static bool add_known(struct names *names, frame_t frame)
+{
+	const struct frame_names *file = names->symbols ? names->symbols->known : NULL;
+	struct found *found = &names->found[frame_instance(frame) - 1];
+	const struct named_frame *named;
+
+	if (named_by(names->resolver, frame)) {
+		found->by_resolver = true;
+		return add_resolved(names, named_by(names->resolver, frame));
+	}
+	if (named_by(names->local, frame)) {
+		found->by_local = true;
+		return add_resolved(names, named_by(names->local, frame));
+	}
+	named = named_by_file(file, frame);
+	if (!named)
+		return !names->resolver ||
+		       add_resolved(names, resolver_find(names->resolver, frame_instance(frame),
+							 frame_lookup_offset(frame)));
+	found->by_file = true;
+	for (uint32_t i = 0; i < named->count; i++)
+		if (!vec_push(&names->lines, file->lines[named->first + i]))
+			return false;
+	return true;
+}
+
+/* The symbol that the target side knows, for a line without a function. */
+static void add_symbol(struct names *names, const struct snapshot_module *module, frame_t frame,
+		       struct frame_line *line)
+{
+	const struct report_names *symbols = names->symbols;
+
+	if (line->function || !symbols || !symbols->symbol)
+		return;
+	line->function = line->symbol =
+		symbols->symbol(symbols->arg, module, frame_lookup_offset(frame), &line->base);
+	if (line->function)
+		names->found[frame_instance(frame) - 1].by_symbols = true;
+}
+
+/* The lines of one frame; at least one. */
+static bool find_lines(struct names *names, struct named_frame *named)
+{
+	uint32_t instance = frame_instance(named->frame);
+	const struct snapshot_module *module = snapshot_module(names->snapshot, instance);
+	const struct frame_line none = {0};
+	struct frame_line *last;
+
+	named->first = (uint32_t)names->lines.len;
+	if (module && !add_known(names, named->frame))
 		return false;
+	if (names->lines.len == named->first && !vec_push(&names->lines, none))
+		return false;
+	named->count = (uint32_t)names->lines.len - named->first;
 	last = &names->lines.at[names->lines.len - 1];
-	add_symbol(names, last);
-	if (last->module && !last->function)
+	if (module)
+		add_symbol(names, module, named->frame, last);
+	if (module && !last->function)
 		names->found[instance - 1].nameless = true;
 	return true;
 }
 
-static void count_folded(struct names *names, struct names_entry *entry)
+/* What the snapshot file says of where the names of a module were from. */
+static const char *source_by_file(const struct names *names, uint32_t instance)
 {
-	size_t folded = 0;
+	const struct frame_names *file = names->symbols ? names->symbols->known : NULL;
 
-	while (folded < names->lines.len && fold_is_allocator(names->lines.at[folded].function))
-		folded++;
-	entry->folded = (unsigned)folded;
-	entry->all_folded = folded == names->lines.len;
+	return file && file->sources && instance <= file->module_count
+		       ? file->sources[instance - 1]
+		       : NULL;
 }
 
-static int render_all(struct names *names, struct progress *progress, names_render *render,
-		      void *arg)
+static const char *source_of(const struct names *names, uint32_t instance)
 {
-	FILE *out = open_memstream(&names->text, &names->text_len);
-	size_t begin = 0;
-	int failed = 0;
+	const struct found *found = &names->found[instance - 1];
+	const char *source =
+		names->resolver ? resolver_source(names->resolver, instance) : NULL;
+	bool nowhere = !source || !strcmp(source, RESOLVER_NOWHERE);
 
-	if (!out)
-		return -ENOMEM;
-	for (size_t i = 0; i < names->entries.len && !failed; i++) {
-		struct names_entry *entry = &names->entries.at[i];
-		off_t end;
+	if (found->by_local)
+		return resolver_source(names->local, instance);
+	if (!found->by_resolver && (found->by_file || nowhere) &&
+	    source_by_file(names, instance))
+		return source_by_file(names, instance);
+	if (!source && found->by_symbols)
+		return "dynamic symbols";
+	return source;
+}
 
-		if (!progress_step(progress, "naming frames", i, names->entries.len))
-			failed = -ECANCELED;
-		else if (!collect_lines(names, entry->frame))
-			failed = -ENOMEM;
-		if (failed)
-			break;
-		count_folded(names, entry);
-		render(out, names->lines.at, names->lines.len, arg);
-		end = ftello(out);
-		if (end < 0)
-			failed = -ENOMEM;
-		entry->begin = begin;
-		entry->len = (size_t)end - begin;
-		begin = (size_t)end;
+static int find_all(struct names *names, struct progress *progress)
+{
+	for (size_t i = 0; i < names->frames.len; i++) {
+		if (!progress_step(progress, "naming frames", i, names->frames.len))
+			return -ECANCELED;
+		if (!find_lines(names, &names->frames.at[i]))
+			return -ENOMEM;
 	}
-	if (ferror(out))
-		failed = -ENOMEM;
-	return fclose(out) && !failed ? -ENOMEM : failed;
+	for (size_t i = 0; i < names->snapshot->module_count; i++)
+		names->sources[i] = source_of(names, (uint32_t)i + 1);
+	names->values = (struct frame_names){
+		.frames = names->frames.at,
+		.frame_count = names->frames.len,
+		.lines = names->lines.at,
+		.line_count = names->lines.len,
+		.sources = names->sources,
+		.module_count = names->snapshot->module_count,
+	};
+	return 0;
+}
+
+/* ---- the whole ----------------------------------------------------------------------- */
+
+static struct names *names_begin(const struct snapshot *snapshot, struct resolver *resolver,
+				 const struct report_names *symbols)
+{
+	struct names *names = calloc(1, sizeof(*names));
+
+	if (!names)
+		return NULL;
+	names->snapshot = snapshot;
+	names->resolver = resolver;
+	names->symbols = symbols;
+	names->local = symbols ? symbols->local : NULL;
+	names->found = calloc(snapshot->module_count + 1, sizeof(*names->found));
+	names->sources = calloc(snapshot->module_count + 1, sizeof(*names->sources));
+	if (names->found && names->sources)
+		return names;
+	names_destroy(names);
+	return NULL;
 }
 
 int names_create(const struct snapshot *snapshot, struct resolver *resolver,
 		 const struct report_names *symbols, const uint32_t *ids, size_t count,
-		 struct progress *progress, names_render *render, void *arg, struct names **ret,
-		 struct err *err)
+		 struct progress *progress, struct names **ret, struct err *err)
 {
-	struct names *names = calloc(1, sizeof(*names));
-	int failed = -ENOMEM;
+	struct names *names = names_begin(snapshot, resolver, symbols);
+	int failed = names && gather(names, ids, count) ? 0 : -ENOMEM;
 
-	if (names) {
-		names->snapshot = snapshot;
-		names->resolver = resolver;
-		names->symbols = symbols;
-		names->local = symbols ? symbols->local : NULL;
-		names->found = calloc(snapshot->module_count + 1, sizeof(*names->found));
-		if (names->found && gather(names, ids, count))
-			failed = load(names, names->resolver, progress) &&
-						 load(names, names->local, progress)
-					 ? 0
-					 : -ECANCELED;
-	}
 	if (!failed)
-		failed = render_all(names, progress, render, arg);
-	if (failed) {
-		names_destroy(names);
-		if (failed == -ECANCELED)
-			return progress_cancelled(err);
-		return err_set(err, -ENOMEM, "out of memory for the names of %zu call stacks",
-			       count);
+		failed = ask(names, progress);
+	if (!failed)
+		failed = find_all(names, progress);
+	if (!failed) {
+		*ret = names;
+		return 0;
 	}
-	*ret = names;
-	return 0;
+	names_destroy(names);
+	if (failed == -ECANCELED)
+		return progress_cancelled(err);
+	return err_set(err, -ENOMEM, "out of memory for the names of %zu call stacks", count);
 }
 
 void names_destroy(struct names *names)
 {
 	if (!names)
 		return;
-	vec_deinit(&names->entries);
+	vec_deinit(&names->frames);
 	vec_deinit(&names->lines);
+	free(names->sources);
 	free(names->found);
-	free(names->text);
 	free(names);
 }
 
-const struct names_entry *names_find(const struct names *names, frame_t frame)
-{
-	struct names_entry key = {.frame = frame};
+/* ---- asked --------------------------------------------------------------------------- */
 
-	if (!names->entries.len)
-		return NULL;
-	return bsearch(&key, names->entries.at, names->entries.len, sizeof(key),
-		       compare_entries);
+const struct frame_names *names_values(const struct names *names)
+{
+	return &names->values;
 }
 
-const char *names_text(const struct names *names, const struct names_entry *entry)
+const struct named_frame *names_find(const struct names *names, frame_t frame)
 {
-	return names->text + entry->begin;
+	return frame_names_find(&names->values, frame);
 }
 
-static const struct found *found(const struct names *names, uint32_t instance)
+struct names_line names_line(const struct names *names, const struct named_frame *named,
+			     uint32_t i)
 {
-	static const struct found nothing;
-
-	return instance && instance <= names->snapshot->module_count
-		       ? &names->found[instance - 1]
-		       : &nothing;
+	return (struct names_line){
+		.frame = named->frame,
+		.module = snapshot_module(names->snapshot, frame_instance(named->frame)),
+		.name = names->values.lines[named->first + i],
+	};
 }
 
-bool names_used_symbols(const struct names *names, uint32_t instance)
+uint32_t names_count_folded(const struct names *names, const struct named_frame *named)
 {
-	return found(names, instance)->by_symbols;
+	uint32_t count = 0;
+
+	while (count < named->count &&
+	       fold_is_allocator(names->values.lines[named->first + count].function))
+		count++;
+	return count;
 }
 
-bool names_used_local(const struct names *names, uint32_t instance)
+static bool is_module(const struct names *names, uint32_t instance)
 {
-	return found(names, instance)->by_local;
+	return instance && instance <= names->snapshot->module_count;
+}
+
+const char *names_source(const struct names *names, uint32_t instance)
+{
+	return is_module(names, instance) ? names->sources[instance - 1] : NULL;
 }
 
 bool names_are_missing(const struct names *names, uint32_t instance)
 {
-	return found(names, instance)->nameless;
+	return is_module(names, instance) && names->found[instance - 1].nameless;
 }

@@ -1,36 +1,22 @@
 /*
- * What the frames of a report are called: the resolver's answer first, then the
- * dynamic symbols of the target side, then module and offset.
+ * What the frames of a report are called: the resolver's answer first, then what a snapshot
+ * file says, then the dynamic symbols of the target side, then module and offset.
  *
- * All frames of all call stacks to be shown are gathered once, asked about in one
- * batch per module, and rendered once each: a frame that is part of 100 000 stacks
- * costs one question and one rendering.
+ * All frames of all call stacks to be shown are gathered once and asked about in one batch per
+ * module: a frame that is part of 100 000 stacks costs one question.  What comes out are
+ * values (heap/frame_names.h); text is made of them last (report/rendered.h).
  */
 #ifndef MEMTRACE_NAMES_H
 #define MEMTRACE_NAMES_H
 
+#include "heap/frame_names.h"
 #include "report/progress.h"
 
-/* One line of a stack: a frame has one for each function inlined there, innermost
- * first, and a last one for the function itself. */
+/* One line of a stack, with what is printed of it. */
 struct names_line {
 	frame_t frame;
 	const struct snapshot_module *module; /* NULL: in no module */
-	const char *function;		      /* NULL: unknown */
-	const char *file;		      /* NULL: unknown */
-	uint32_t line;			      /* 0: unknown */
-	bool inlined;			      /* into the next line */
-	uint64_t base;			      /* where the function begins; 0: unknown */
-};
-
-/* Writes the lines of one frame in the report's own form. */
-typedef void names_render(FILE *out, const struct names_line *lines, size_t count, void *arg);
-
-struct names_entry {
-	frame_t frame;
-	size_t begin, len; /* its text: see names_text() */
-	unsigned folded;   /* so many of its first lines are allocator functions */
-	bool all_folded;   /* these are all its lines */
+	struct frame_line name;
 };
 
 struct names;
@@ -39,27 +25,30 @@ struct names;
 struct resolver_module names_module(const struct snapshot_module *m, int pid);
 
 /*
- * Gathers the frames of `count` contexts and renders each with `render`.  resolver
- * and symbols may be NULL; a resolver that fails on the way gives what it knows.
- * 0, -ENOMEM or -ECANCELED.
+ * Gathers the frames of `count` contexts (ids NULL: every frame of the snapshot) and finds what
+ * they are called.  resolver and symbols may be NULL; a resolver that fails on the way gives
+ * what it knows.  0, -ENOMEM or -ECANCELED.  Texts live as long as the resolvers and `symbols`.
  */
 int names_create(const struct snapshot *snapshot, struct resolver *resolver,
 		 const struct report_names *symbols, const uint32_t *ids, size_t count,
-		 struct progress *progress, names_render *render, void *arg, struct names **ret,
-		 struct err *err);
+		 struct progress *progress, struct names **ret, struct err *err);
 void names_destroy(struct names *names); /* NULL is allowed */
 
-/* The entry of a frame that was gathered.  O(log n). */
-const struct names_entry *names_find(const struct names *names, frame_t frame);
+/* All of them. */
+const struct frame_names *names_values(const struct names *names);
 
-/* The rendered lines of an entry: entry->len bytes. */
-const char *names_text(const struct names *names, const struct names_entry *entry);
+/* One that was gathered, or NULL.  O(log n). */
+const struct named_frame *names_find(const struct names *names, frame_t frame);
 
-/* Whether any name of a module came from its dynamic symbols. */
-bool names_used_symbols(const struct names *names, uint32_t instance);
+/* Line i of named, which is < named->count. */
+struct names_line names_line(const struct names *names, const struct named_frame *named,
+			     uint32_t i);
 
-/* .. from report_names.local. */
-bool names_used_local(const struct names *names, uint32_t instance);
+/* How many of its first lines are only ways into the allocator. */
+uint32_t names_count_folded(const struct names *names, const struct named_frame *named);
+
+/* Where the names of a module come from, in words; NULL: nobody knows any. */
+const char *names_source(const struct names *names, uint32_t instance);
 
 /* Whether any frame of a module has no name. */
 bool names_are_missing(const struct names *names, uint32_t instance);

@@ -1,7 +1,8 @@
 /*
  * A report, from the choice of contexts to the last byte.
  *
- *   snapshot --select--> ids --names--> text of each frame --text/json--> out
+ *   snapshot --select--> ids --names--> values of each frame --text/json--> out
+ *            --all-------------names--> values of each frame --snapshot file--> out
  */
 #include "report/report.h"
 
@@ -20,33 +21,6 @@ int report_check(FILE *out, struct err *err)
 	return err_sys(err, code, "the report can't be written");
 }
 
-const char *report_build_id(const struct snapshot_module *module,
-			    char buf[REPORT_BUILD_ID_SIZE])
-{
-	static const char digits[] = "0123456789abcdef";
-	size_t len = 0;
-
-	for (size_t i = 0; i < module->id.build_id_len && i < sizeof(module->id.build_id);
-	     i++) {
-		buf[len++] = digits[module->id.build_id[i] >> 4];
-		buf[len++] = digits[module->id.build_id[i] & 15];
-	}
-	buf[len] = 0;
-	return buf;
-}
-
-const char *report_symbols_from(const struct report_job *job, const struct names *names,
-				uint32_t instance)
-{
-	const char *source = job->resolver ? resolver_source(job->resolver, instance) : NULL;
-
-	if (names && names_used_local(names, instance))
-		source = resolver_source(job->symbols->local, instance);
-	if (!source && names && names_used_symbols(names, instance))
-		return "dynamic symbols";
-	return source;
-}
-
 static int choose_one(const struct snapshot *snapshot, uint32_t context, uint32_t **ret,
 		      size_t *count, struct err *err)
 {
@@ -62,6 +36,12 @@ static int choose_one(const struct snapshot *snapshot, uint32_t context, uint32_
 	*count = 1;
 	return 0;
 }
+
+static int (*const writers[])(struct report_job *job, FILE *out, struct err *err) = {
+	[REPORT_TEXT] = text_write,
+	[REPORT_JSON] = json_write,
+	[REPORT_SNAPSHOT] = snapshot_form_write,
+};
 
 int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 		 const struct report_names *names, const struct report_options *options,
@@ -87,8 +67,7 @@ int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 	job.shown = options->count && options->count < job.count ? options->count : job.count;
 	progress_init(&job.progress, options);
 	errno = 0;
-	failed = options->format == REPORT_JSON ? json_write(&job, out, err)
-						: text_write(&job, out, err);
+	failed = writers[options->format](&job, out, err);
 	if (!failed && fflush(out))
 		failed = report_check(out, err);
 	progress_end(&job.progress);

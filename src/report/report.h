@@ -1,6 +1,6 @@
 /*
- * Reports: a snapshot and a resolver in, text or JSON out.  The rules of the text
- * form: 80 columns, one sentence of verdict first, worst contexts with ranks and stable
+ * Reports: a snapshot and a resolver in, text, JSON or a snapshot file out.  The rules of the
+ * text form: 80 columns, one sentence of verdict first, worst contexts with ranks and stable
  * ids, allocator frames folded, recursion merged, every cut stack says why, the totals
  * last and once: HEAP SUMMARY.
  */
@@ -9,14 +9,18 @@
 
 #include <stdio.h>
 
+#include "heap/frame_names.h"
 #include "heap/snapshot.h"
 #include "symbols/resolver.h"
 
-enum report_format { REPORT_TEXT, REPORT_JSON };
+enum report_format {
+	REPORT_TEXT,
+	REPORT_JSON,
+	REPORT_SNAPSHOT, /* heap/snapshot_file.h: everything, whatever the options say */
+};
 
-/* Of the forms that can be decoded later: a later one can't be, by this memtrace-fs.  The
- * first text had ids and no ranks. */
-enum { REPORT_TEXT_VERSION = 2, REPORT_JSON_VERSION = 1 };
+/* Of the JSON form: a later one can't be decoded, by this memtrace-fs. */
+enum { REPORT_JSON_VERSION = 1 };
 
 struct report_options {
 	enum report_format format;
@@ -24,8 +28,8 @@ struct report_options {
 	unsigned count; /* contexts shown (in JSON too); 0 = all */
 	bool all;	/* also contexts with nothing in use */
 	bool verbose;	/* allocator frames and modules too */
-	/* Names are to be found later, from the report alone (report/decode.h): every frame
-	 * with module and offset, and who the modules are. */
+	/* JSON: names are to be found later, from the report alone (report/decode.h): it says
+	 * which frames are exact, and who the modules are. */
 	bool decodable;
 	uint32_t context; /* only this one, whole; 0 = by the rules above */
 	unsigned depth;	  /* the -s limit, for the words about cut stacks */
@@ -48,6 +52,10 @@ struct report_options {
 struct report_names {
 	/* Where the resolver is of another machine, one of this; else NULL.  Asked first. */
 	struct resolver *local;
+	/* The process is not of this machine, or not of this time: its number says nothing. */
+	bool elsewhere;
+	/* What a snapshot file says, of what neither resolver knows; or NULL. */
+	const struct frame_names *known;
 	/* Dynamic symbols: the function at offset of a module, or NULL; *base = its start.  In
 	 * memory of the callee's, valid for the report. */
 	const char *(*symbol)(void *arg, const struct snapshot_module *module, uint64_t offset,

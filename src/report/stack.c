@@ -12,49 +12,31 @@
  *     eval() in b.c:3        -->         ... the 2 lines above: x15
  *     ...
  *
- * Frames recur when their text does: which of its calls a function made, where lines are not
- * known, is not shown either.
+ * Frames recur when their lines look the same (frames_look_same()).
  */
 #include "report/stack.h"
-
-#include <string.h>
 
 /* A cycle of more functions is not looked for; nor is one that comes back but once. */
 enum { LONGEST_CYCLE = 12, TIMES = 3 };
 
-struct piece {
-	const char *text;
-	size_t len, lines;
-};
-
-static struct piece piece_of(const struct names *names, frame_t frame, unsigned skip)
-{
-	const struct names_entry *entry = names_find(names, frame);
-	struct piece piece = {"", 0, 0};
-
-	if (!entry)
-		return piece;
-	piece.text = names_text(names, entry);
-	piece.len = entry->len;
-	for (; skip; skip--) {
-		const char *next = (const char *)memchr(piece.text, '\n', piece.len) + 1;
-		piece.len -= (size_t)(next - piece.text);
-		piece.text = next;
-	}
-	for (size_t i = 0; i < piece.len; i++)
-		piece.lines += piece.text[i] == '\n';
-	return piece;
-}
-
 static bool is_same(const struct names *names, frame_t a, frame_t b)
 {
-	struct piece x, y;
+	const struct named_frame *x, *y;
 
 	if (a == b)
 		return true;
-	x = piece_of(names, a, 0);
-	y = piece_of(names, b, 0);
-	return x.len == y.len && !memcmp(x.text, y.text, x.len);
+	x = names_find(names, a);
+	y = names_find(names, b);
+	if (!x || !y || x->count != y->count)
+		return !x && !y;
+	for (uint32_t i = 0; i < x->count; i++) {
+		struct names_line one = names_line(names, x, i),
+				  other = names_line(names, y, i);
+
+		if (!frames_look_same(&one, &other))
+			return false;
+	}
+	return true;
 }
 
 /* How often the first `cycle` frames come, one after the other. */
@@ -81,59 +63,73 @@ static size_t find_cycle(const struct names *names, const frame_t *frames, size_
 	return 1;
 }
 
-static void print_cycle(FILE *out, const struct names *names, const frame_t *frames,
+/* The lines of a frame but for the first `skip`, without the last newline.  Returns how many.
+ */
+static size_t print_lines(FILE *out, const struct named *named, frame_t frame, uint32_t skip)
+{
+	const struct named_frame *found = names_find(named->names, frame);
+	const char *text;
+	size_t len;
+
+	if (!found || skip >= found->count)
+		return 0;
+	text = rendered_text(named->text, found->first + skip, found->count - skip, &len);
+	fwrite(text, 1, len - 1, out);
+	return found->count - skip;
+}
+
+static void print_cycle(FILE *out, const struct named *named, const frame_t *frames,
 			size_t cycle, size_t times)
 {
-	struct piece piece = piece_of(names, frames[0], 0);
-	size_t lines = piece.lines;
+	size_t lines = 0;
 
-	if (times > 1 && cycle == 1 && lines == 1) {
-		fwrite(piece.text, 1, piece.len - 1, out);
-		fprintf(out, " (x%zu)\n", times);
-		return;
+	for (size_t i = 0; i < cycle; i++) {
+		size_t count = print_lines(out, named, frames[i], 0);
+
+		lines += count;
+		if (count && times > 1 && cycle == 1 && lines == 1)
+			fprintf(out, " (x%zu)", times);
+		if (count)
+			putc('\n', out);
 	}
-	fwrite(piece.text, 1, piece.len, out);
-	for (size_t i = 1; i < cycle; i++) {
-		piece = piece_of(names, frames[i], 0);
-		lines += piece.lines;
-		fwrite(piece.text, 1, piece.len, out);
-	}
-	if (times > 1)
+	if (times > 1 && lines > 1)
 		fprintf(out, "        ... the %zu lines above: x%zu\n", lines, times);
 }
 
-/* How many frames from the leaf on are ways into the allocator; 0 if the whole stack is. */
-static size_t count_folded(const struct names *names, const frame_t *frames, size_t count)
+/* Whether a frame is nothing but a way into the allocator. */
+static bool is_folded(const struct names *names, frame_t frame, uint32_t *folded)
 {
-	for (size_t i = 0; i < count; i++) {
-		const struct names_entry *entry = names_find(names, frames[i]);
+	const struct named_frame *found = names_find(names, frame);
 
-		if (!entry || !entry->all_folded)
+	*folded = found ? names_count_folded(names, found) : 0;
+	return found && *folded == found->count;
+}
+
+/* Where a stack begins for who asks which function of his it was: behind the way into the
+ * allocator, and, in the frame there, behind what was inlined to allocate.  A stack of nothing
+ * else is shown all. */
+static size_t first_shown(const struct names *names, const frame_t *frames, size_t count,
+			  uint32_t *skip)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!is_folded(names, frames[i], skip))
 			return i;
-	}
+	*skip = 0;
 	return 0;
 }
 
-/* The first frame shown, without those that were inlined there to allocate. */
-static void print_first(FILE *out, const struct names *names, frame_t frame, unsigned skip)
-{
-	struct piece piece = piece_of(names, frame, skip);
-
-	fwrite(piece.text, 1, piece.len, out);
-}
-
-void stack_print(FILE *out, const struct names *names, const frame_t *frames, size_t count,
+void stack_print(FILE *out, const struct named *named, const frame_t *frames, size_t count,
 		 bool whole)
 {
-	size_t i = whole ? 0 : count_folded(names, frames, count), cycle, n;
-	const struct names_entry *first = i < count ? names_find(names, frames[i]) : NULL;
+	uint32_t skip = 0;
+	size_t i = whole ? 0 : first_shown(named->names, frames, count, &skip), cycle, n;
 
-	if (!whole && first && first->folded && !first->all_folded)
-		print_first(out, names, frames[i++], first->folded);
+	if (skip && print_lines(out, named, frames[i++], skip))
+		putc('\n', out);
 	for (; i < count; i += cycle * n) {
 		cycle = n = 1;
 		if (!whole)
-			cycle = find_cycle(names, frames + i, count - i, &n);
-		print_cycle(out, names, frames + i, cycle, n);
+			cycle = find_cycle(named->names, frames + i, count - i, &n);
+		print_cycle(out, named, frames + i, cycle, n);
 	}
 }

@@ -16,7 +16,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "report/decode.h"
 #include "report/head.h"
 #include "report/print.h"
 #include "report/stack.h"
@@ -103,9 +102,8 @@ static void print_last_module(FILE *out, const struct snapshot *s, const frame_t
 {
 	const struct snapshot_module *m =
 		count ? snapshot_module(s, frame_instance(frames[count - 1])) : NULL;
-	const char *slash = m && m->id.path ? strrchr(m->id.path, '/') : NULL;
 
-	utf8_print(out, m && m->id.path ? (slash ? slash + 1 : m->id.path) : "the last frame");
+	utf8_print(out, m && m->id.path ? module_id_name(&m->id) : "the last frame");
 }
 
 /* Why the stack ends where it does, and what to do about it. */
@@ -151,7 +149,7 @@ static void print_end(FILE *out, const struct report_job *job, const frame_t *fr
 	putc('\n', out);
 }
 
-static void print_stack(FILE *out, const struct report_job *job, const struct names *names,
+static void print_stack(FILE *out, const struct report_job *job, const struct named *names,
 			uint32_t id)
 {
 	const struct report_options *options = job->options;
@@ -159,12 +157,11 @@ static void print_stack(FILE *out, const struct report_job *job, const struct na
 	enum walk_end end;
 	size_t count = snapshot_stack(job->snapshot, id, frames, ARRAY_SIZE(frames), &end);
 
-	stack_print(out, names, frames, count,
-		    options->verbose || options->context || options->decodable);
+	stack_print(out, names, frames, count, options->verbose || options->context);
 	print_end(out, job, frames, count, end);
 }
 
-static int print_contexts(FILE *out, struct report_job *job, const struct names *names,
+static int print_contexts(FILE *out, struct report_job *job, const struct named *names,
 			  struct err *err)
 {
 	int failed = 0;
@@ -205,21 +202,17 @@ static void print_left_out(FILE *out, const struct report_job *job)
 int text_write(struct report_job *job, FILE *out, struct err *err)
 {
 	const struct report_options *options = job->options;
-	struct names *names;
-	int failed =
-		names_create(job->snapshot, job->resolver, job->symbols, job->ids, job->shown,
-			     &job->progress, frames_render, (void *)options, &names, err);
+	struct named named;
+	int failed = named_create(job, frames_render, &named, err);
 
 	if (failed)
 		return failed;
 	if (!options->context)
-		head_print(out, job, names);
-	failed = print_contexts(out, job, names, err);
+		head_print(out, job, named.names);
+	failed = print_contexts(out, job, &named, err);
 	if (!failed && !options->context) {
 		print_left_out(out, job);
-		if (options->decodable) {
-			decode_write_modules(job->snapshot, out);
-		} else if (options->verbose) {
+		if (options->verbose) {
 			fputs("\nMODULES\n\n", out);
 			report_modules(job->snapshot, job->resolver, out);
 		}
@@ -227,6 +220,6 @@ int text_write(struct report_job *job, FILE *out, struct err *err)
 		report_status(job->snapshot, out);
 		failed = report_check(out, err);
 	}
-	names_destroy(names);
+	named_destroy(&named);
 	return failed;
 }

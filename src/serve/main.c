@@ -8,10 +8,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "report/decode.h"
 #include "report/utf8.h"
-#include "serve/demangle.h"
 #include "serve/file_index.h"
+#include "serve/offline.h"
 #include "serve/serve_options.h"
 #include "serve/server.h"
 
@@ -115,7 +114,7 @@ static int serve_parent(const struct serve_options *options, struct err *err)
 	server.service.dirs = server.service.debuginfo.dirs.debug_dirs = options->debug_dirs.at;
 	server.service.debuginfo.dirs.local = !options->dirs.len;
 	e = options->dirs.len ? file_index_create(options->dirs.at, false,
-					     &server.service.debuginfo.dirs.index, err)
+						  &server.service.debuginfo.dirs.index, err)
 			      : 0;
 	if (!e)
 		e = server_add(&server, (int)options->fd, NULL, err);
@@ -182,44 +181,6 @@ static int serve_network(const struct serve_options *options, struct err *err)
 	return e;
 }
 
-/* What the child would say too, and we then of the child. */
-static int check_dirs(const struct serve_options *options, struct err *err)
-{
-	for (size_t i = 0; i < options->dirs.len; i++) {
-		int fd = open(options->dirs.at[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-		if (fd < 0)
-			return err_sys(err, -errno, "%s", options->dirs.at[i]);
-		close(fd);
-	}
-	return 0;
-}
-
-/* memtrace's own way to names, with us at both ends: a child serves the directories. */
-static int decode(const struct serve_options *options, struct err *err)
-{
-	const struct resolver_options child = {.server = "/proc/self/exe",
-					       .debug_dirs = options->dirs.at,
-					       .debuginfod = options->debuginfod,
-					       .serve_dirs = true};
-	struct resolver *resolver;
-	FILE *in;
-	int e;
-
-	if (check_dirs(options, err))
-		return err->code;
-	in = fopen(options->report, "re");
-	if (!in)
-		return err_sys(err, -errno, "%s", options->report);
-	e = resolver_start(&child, &resolver, err);
-	if (!e) {
-		e = decode_report(in, resolver, print_remark, demangle, stdout, err);
-		resolver_destroy(resolver);
-	}
-	fclose(in);
-	return e;
-}
-
 static int run(const struct serve_options *options, struct err *err)
 {
 	if (options->help)
@@ -229,7 +190,7 @@ static int run(const struct serve_options *options, struct err *err)
 	else if (options->dump)
 		serve_options_dump(stdout);
 	else if (options->report)
-		return decode(options, err);
+		return offline_report(options, print_remark, stdout, err);
 	else if (options->fd != NO_FD)
 		return serve_parent(options, err);
 	else

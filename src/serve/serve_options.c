@@ -2,10 +2,19 @@
 #include "serve/serve_options.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/report.h"
+
 #define AT(member) offsetof(struct serve_options, member)
+
+static const char *const formats[] = {[REPORT_TEXT] = "text", [REPORT_JSON] = "json", NULL};
+static const char *const orders[] = {[SNAPSHOT_BY_BYTES] = "bytes",
+				     [SNAPSHOT_BY_BLOCKS] = "blocks",
+				     [SNAPSHOT_BY_ALLOCS] = "allocs",
+				     NULL};
 
 static const struct option_row rows[] = {
 	{'l', "listen", "ADDR[:PORT]", "wait for memtrace there (default [::]:3002)",
@@ -16,8 +25,16 @@ static const struct option_row rows[] = {
 	 .kind = KIND_FLAG, .field = AT(no_announce)},
 	{0, "interface", "IF", "answer searches on this network interface only",
 	 .kind = KIND_TEXT, .field = AT(interface)},
-	{0, "report", "FILE", "print memtrace's report FILE with names, and end",
+	{0, "report", "FILE", "print a snapshot or JSON report with names, and end",
 	 .kind = KIND_TEXT, .field = AT(report)},
+	{0, "format", "FORMAT", "with --report: text, json (default: its own, or text)",
+	 .kind = KIND_CHOICE, .field = AT(format), .choices = formats},
+	{'n', "count", "N", "with --report: call stacks (default 10, 0 = all)",
+	 .kind = KIND_NUMBER, .field = AT(count), .max = UINT_MAX},
+	{0, "sort", "KEY", "with --report: bytes (default), blocks or allocs",
+	 .kind = KIND_CHOICE, .field = AT(order), .choices = orders},
+	{0, "all", NULL, "with --report: also what has nothing in use any more",
+	 .kind = KIND_FLAG, .field = AT(all)},
 	{0, "debuginfod", NULL, "also ask $DEBUGINFOD_URLS for debug files", .kind = KIND_FLAG,
 	 .field = AT(debuginfod)},
 	{0, "debug-dir", "DIR", "with --fd: also look below DIR (repeatable)",
@@ -117,7 +134,7 @@ int serve_options_read(int argc, char *argv[], struct serve_options *ret, struct
 {
 	int e;
 
-	*ret = (struct serve_options){.fd = NO_FD};
+	*ret = (struct serve_options){.fd = NO_FD, .format = ITS_FORMAT, .count = 10};
 	e = read_all(argc, argv, ret, err);
 	if (e)
 		serve_options_deinit(ret);

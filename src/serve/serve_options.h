@@ -15,11 +15,16 @@ struct serve_options {
 	struct endpoint listen, connect;
 	const char *interface; /* NULL: all */
 	const char *report;    /* NULL: serve */
+	/* .. and how it is printed: */
+	unsigned format; /* enum report_format, or ITS_FORMAT: the file's own */
+	unsigned order;	 /* enum snapshot_order */
+	unsigned count;	 /* 0: all */
+	bool all;
 	bool no_announce, debuginfod, verbose, help, version;
 	bool dump; /* hidden: the table itself, for tests */
 };
 
-enum { NO_FD = 1 << 21 };
+enum { NO_FD = 1 << 21, ITS_FORMAT = 99 };
 
 /* -EINVAL with the reason.  Texts are argv's, whose words are reordered.  Both lists end with
  * a NULL, empty ones too. */

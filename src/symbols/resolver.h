@@ -97,7 +97,8 @@ const struct resolved *resolver_find(const struct resolver *resolver, uint32_t i
 				     uint64_t offset);
 
 /* Where a module's names came from ("/usr/lib/debug/.build-id/..", "its own .symtab",
- * ...) or why there are none; NULL: not asked yet. */
+ * ...), or RESOLVER_NOWHERE; NULL: not asked yet. */
+#define RESOLVER_NOWHERE "none"
 const char *resolver_source(const struct resolver *resolver, uint32_t instance);
 
 /* What was found for a module and not used, and why ("/lib/x.so: does not match ..."), or

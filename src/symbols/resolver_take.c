@@ -158,7 +158,8 @@ static int take_info(struct resolver *r, struct request *request,
 		return e;
 	if (info.handle != request->module->id.instance)
 		return err_set(err, -EPROTO, "memtrace-fs answered what it was not asked");
-	request->module->source = cache_text(&r->cache, info.source ? info.source : "none");
+	request->module->source =
+		cache_text(&r->cache, info.source ? info.source : RESOLVER_NOWHERE);
 	if (info.remark)
 		request->module->remark = cache_text(&r->cache, info.remark);
 	return 0;
@@ -182,7 +183,7 @@ static int take_error(struct resolver *r, struct request *request,
 		}
 	}
 	if (request->type == WIRE_MODULE)
-		request->module->source = "none";
+		request->module->source = RESOLVER_NOWHERE;
 	request->module->remark = cache_text(&r->cache, error.text);
 	return 0;
 }

@@ -115,8 +115,8 @@ static struct region_space space;
 static struct region *region;
 static struct snapshot *heap;
 
-static void case_stack(const frame_t *frames, size_t count, enum walk_end end, unsigned blocks,
-		       unsigned freed, uint64_t size)
+static inline void case_stack(const frame_t *frames, size_t count, enum walk_end end,
+			      unsigned blocks, unsigned freed, uint64_t size)
 {
 	static uint64_t addr = 0x10000;
 	uint32_t id = region_context(region, &space, frames, count, end);
@@ -135,7 +135,7 @@ static void case_stack(const frame_t *frames, size_t count, enum walk_end end, u
 #define START_MAIN frame_of(2, 0x271ca)
 
 /* The three contexts of the demo program: 967 bytes allocated, 552 in use. */
-static void case_demo(void)
+static inline void case_demo(void)
 {
 	const frame_t a[] = {MALLOC, frame_of(1, 0x1140), MAIN, START_MAIN};
 	const frame_t b[] = {MALLOC, frame_of(1, 0x1300), MAIN, START_MAIN};
@@ -146,8 +146,8 @@ static void case_demo(void)
 	case_stack(c, 3, WALK_NO_DATA, 1, 0, 137);
 }
 
-static void case_module(struct snapshot_module *m, uint32_t instance, const char *path,
-			uint64_t bias, bool mapped)
+static inline void case_module(struct snapshot_module *m, uint32_t instance, const char *path,
+			       uint64_t bias, bool mapped)
 {
 	*m = (struct snapshot_module){.instance = instance,
 				      .id.path = strdup(path),
@@ -160,7 +160,7 @@ static void case_module(struct snapshot_module *m, uint32_t instance, const char
 				      .unwind_from = ".eh_frame"};
 }
 
-static int case_begin(void **state)
+static inline int case_begin(void **state)
 {
 	(void)state;
 	setenv("TZ", "UTC", 1);
@@ -168,7 +168,7 @@ static int case_begin(void **state)
 }
 
 /* The snapshot of what was recorded since case_begin(). */
-static void case_snapshot(void)
+static inline void case_snapshot(void)
 {
 	assert_int_equal(snapshot_create(region, &heap, NULL), 0);
 	heap->pid = 16563;
@@ -189,7 +189,7 @@ static void case_snapshot(void)
 	heap->modules[2].unwind_from[0] = 0;
 }
 
-static int case_end(void **state)
+static inline int case_end(void **state)
 {
 	(void)state;
 	snapshot_destroy(heap);
@@ -199,8 +199,9 @@ static int case_end(void **state)
 }
 
 /* The report as a string, to be freed. */
-static char *case_report(struct resolver *resolver, const struct report_names *names,
-			 const struct report_options *options)
+__attribute__((noinline, unused)) static char *case_report(struct resolver *resolver,
+							   const struct report_names *names,
+							   const struct report_options *options)
 {
 	struct err err = {0};
 	char *text = NULL;
@@ -212,8 +213,8 @@ static char *case_report(struct resolver *resolver, const struct report_names *n
 	return text;
 }
 
-static void expect_report(struct resolver *resolver, const struct report_names *names,
-			  const struct report_options *options, const char *expected)
+static inline void expect_report(struct resolver *resolver, const struct report_names *names,
+				 const struct report_options *options, const char *expected)
 {
 	char *text = case_report(resolver, names, options);
 

@@ -48,7 +48,9 @@ static void names(void **state)
 static void names_cut_short(void **state)
 {
 	(void)state;
-	assert_int_equal(good("s").id, COMMAND_STATUS);
+	assert_int_equal(good("st").id, COMMAND_STATUS);
+	assert_int_equal(good("sa f").id, COMMAND_SAVE);
+	refused("s", "'s' may be: status, save");
 	assert_int_equal(good("q").id, COMMAND_QUIT);
 	assert_int_equal(good("mon").id, COMMAND_MONITOR);
 	refused("mo", "'mo' may be: monitor, modules");
@@ -125,6 +127,15 @@ static void waiting(void **state)
 	refused("wait 1 2", "'2' is too much; usage: wait TIME");
 }
 
+static void saving(void **state)
+{
+	(void)state;
+	assert_string_equal(good("save /tmp/s.snap").target, "/tmp/s.snap");
+	refused("save", "usage: save FILE");
+	refused("save a b", "'b' is too much; usage: save FILE");
+	refused("save a > b", "'save' has no answer that could go elsewhere");
+}
+
 static void elsewhere(void **state)
 {
 	struct command_call call = good("report -n 3 > /tmp/a file ");
@@ -192,7 +203,8 @@ static void offers(const char *line, const char *expected)
 static void completion(void **state)
 {
 	(void)state;
-	offers("", "help status report monitor clear modules threads wait quit detach exit");
+	offers("",
+	       "help status report save monitor clear modules threads wait quit detach exit");
 	offers("mo", "monitor modules");
 	offers("  mo", "monitor modules");
 	offers("st", "status");
@@ -210,15 +222,11 @@ static void completion(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names),
-		cmocka_unit_test(names_cut_short),
-		cmocka_unit_test(help),
-		cmocka_unit_test(report),
-		cmocka_unit_test(bad_reports),
-		cmocka_unit_test(monitor),
-		cmocka_unit_test(waiting),
-		cmocka_unit_test(elsewhere),
-		cmocka_unit_test(lines_beyond_measure),
+		cmocka_unit_test(names),       cmocka_unit_test(names_cut_short),
+		cmocka_unit_test(help),	       cmocka_unit_test(report),
+		cmocka_unit_test(bad_reports), cmocka_unit_test(monitor),
+		cmocka_unit_test(waiting),     cmocka_unit_test(saving),
+		cmocka_unit_test(elsewhere),   cmocka_unit_test(lines_beyond_measure),
 		cmocka_unit_test(completion),
 	};
 

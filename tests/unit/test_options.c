@@ -168,7 +168,8 @@ static void bad_values(void **state)
 		"--count: 4294967296 is not between 0 and 4294967295");
 	refused("memtrace --sort=size ls",
 		"--sort: 'size' is not one of: bytes, blocks, allocs");
-	refused("memtrace --format=xml ls", "--format: 'xml' is not one of: text, json");
+	refused("memtrace --format=xml ls",
+		"--format: 'xml' is not one of: text, json, snapshot");
 	refused("memtrace --engine=agent ls", "--engine: 'agent' is not one of: breakpoint");
 	refused("memtrace --error-exitcode=0 ls",
 		"--error-exitcode: 0 is not between 1 and 255");

@@ -1,0 +1,221 @@
+/*
+ * memtrace's own way to names, with us at both ends: a child serves the directories.
+ *
+ *   snapshot file --> snapshot --+
+ *                 --> names -----+--> report_write() --> text or JSON
+ *   directories --> resolver ----+
+ *
+ *   JSON --> decode_report(): its frames, and nothing else of it, written anew
+ *
+ * The snapshot's own names, which the device knew, stand where the directories have none; those
+ * of symbol tables are demangled first.
+ */
+#include "serve/offline.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/scope.h"
+#include "heap/snapshot_file.h"
+#include "report/decode.h"
+#include "report/report.h"
+#include "serve/demangle.h"
+
+enum { MAX_FILE = 1 << 30 };
+
+VEC_TYPE(texts, char *);
+
+/* What the child would say too, and we then of the child. */
+static int check_dirs(const struct serve_options *options, struct err *err)
+{
+	for (size_t i = 0; i < options->dirs.len; i++) {
+		int fd = open(options->dirs.at[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (fd < 0)
+			return err_sys(err, -errno, "%s", options->dirs.at[i]);
+		close(fd);
+	}
+	return 0;
+}
+
+/* All of a file, malloc'ed. */
+static int read_file(const char *path, FILE *in, uint8_t **ret, size_t *len, struct err *err)
+{
+	VEC(uint8_t) bytes = {};
+	size_t n = 1;
+	int e = 0;
+
+	while (!e && n) {
+		if (bytes.len > MAX_FILE)
+			e = err_set(err, -EFBIG, "%s is too long", path);
+		else if (!vec_reserve(&bytes, 2 * bytes.len + BUFSIZ))
+			e = err_set(err, -ENOMEM, "no memory for %s", path);
+		else
+			n = fread(bytes.at + bytes.len, 1, bytes.cap - bytes.len, in);
+		bytes.len += e ? 0 : n;
+	}
+	if (!e && ferror(in))
+		e = err_sys(err, -errno, "%s", path);
+	if (e) {
+		vec_deinit(&bytes);
+		return e;
+	}
+	*ret = bytes.at;
+	*len = bytes.len;
+	return 0;
+}
+
+/* ---- snapshot files -------------------------------------------------------------------- */
+
+static int compare_symbols(const void *a, const void *b)
+{
+	struct frame_line *const *x = a, *const *y = b;
+
+	return (*x)->symbol < (*y)->symbol ? -1 : (*x)->symbol > (*y)->symbol;
+}
+
+/* The names that symbol tables gave, as people write them; each symbol is demangled once.  They
+ * live in *ret.  False: no memory. */
+static bool make_readable(struct frame_names *names, struct texts *ret)
+{
+	VEC(struct frame_line *) lines = {};
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < names->line_count; i++)
+		if (names->lines[i].symbol)
+			ok = vec_push(&lines, &names->lines[i]);
+	if (lines.len)
+		qsort(lines.at, lines.len, sizeof(*lines.at), compare_symbols);
+	for (size_t i = 0; ok && i < lines.len; i++) {
+		bool again = i && lines.at[i]->symbol == lines.at[i - 1]->symbol;
+		char *name = again ? NULL : demangle(lines.at[i]->symbol);
+
+		if (again)
+			lines.at[i]->function = lines.at[i - 1]->function;
+		else if (name && vec_push(ret, name))
+			lines.at[i]->function = name;
+		else
+			free(name);
+	}
+	vec_deinit(&lines);
+	return ok;
+}
+
+static void tell_remarks(const struct snapshot *snapshot, struct resolver *resolver,
+			 void (*remark)(const char *text))
+{
+	for (uint32_t i = 1; i <= snapshot->module_count; i++)
+		if (resolver_remark(resolver, i))
+			remark(resolver_remark(resolver, i));
+}
+
+static int write_snapshot(const struct serve_options *options, struct snapshot_file *file,
+			  struct resolver *resolver, void (*remark)(const char *text),
+			  FILE *out, struct err *err)
+{
+	const struct report_names names = {.known = &file->names, .elsewhere = true};
+	const struct report_options how = {
+		.format = options->format == ITS_FORMAT ? REPORT_TEXT
+							: (enum report_format)options->format,
+		.order = (enum snapshot_order)options->order,
+		.count = options->count,
+		.all = options->all,
+		.verbose = options->verbose,
+		.depth = file->depth,
+		.version = file->version,
+	};
+	struct texts readable = {};
+	int e = make_readable(&file->names, &readable)
+			? report_write(file->snapshot, resolver, &names, &how, out, err)
+			: err_set(err, -ENOMEM, "no memory for names");
+
+	if (!e && how.format != REPORT_TEXT) /* a text says it itself */
+		tell_remarks(file->snapshot, resolver, remark);
+	for (size_t i = 0; i < readable.len; i++)
+		free(readable.at[i]);
+	vec_deinit(&readable);
+	return e;
+}
+
+static int print_snapshot(const struct serve_options *options, FILE *in,
+			  struct resolver *resolver, void (*remark)(const char *text),
+			  FILE *out, struct err *err)
+{
+	struct snapshot_file *file;
+	const char *why = NULL;
+	scope_free uint8_t *bytes = NULL;
+	struct err cause;
+	size_t len;
+	int e = read_file(options->report, in, &bytes, &len, err);
+
+	if (e)
+		return e;
+	e = snapshot_file_parse(bytes, len, &file, &cause);
+	if (e)
+		return err_set(err, e, "%s: %s", options->report, cause.text);
+	e = write_snapshot(options, file, resolver, remark, out, err);
+	snapshot_file_destroy(file);
+	if (!e && !resolver_is_alive(resolver, &why))
+		e = err_set(err, -EPIPE, "names are incomplete: %s", why);
+	return e;
+}
+
+/* ---- either ---------------------------------------------------------------------------- */
+
+static int print_json(const struct serve_options *options, FILE *in, struct resolver *resolver,
+		      void (*remark)(const char *text), FILE *out, struct err *err)
+{
+	if (options->format == REPORT_TEXT)
+		return err_set(err, -EINVAL,
+			       "%s: of a JSON report only --format=json can be made",
+			       options->report);
+	return decode_report(in, resolver, remark, demangle, out, err);
+}
+
+/* What the first byte says: a snapshot file's magic, or a JSON document. */
+static int print_either(const struct serve_options *options, FILE *in,
+			struct resolver *resolver, void (*remark)(const char *text), FILE *out,
+			struct err *err)
+{
+	int c = getc(in);
+
+	while (c == ' ' || c == '\t' || c == '\r' || c == '\n')
+		c = getc(in);
+	ungetc(c, in);
+	if (c == 0x89)
+		return print_snapshot(options, in, resolver, remark, out, err);
+	if (c == '{')
+		return print_json(options, in, resolver, remark, out, err);
+	return err_set(err, -EINVAL,
+		       "%s: neither a snapshot nor a JSON report of memtrace; names are not "
+		       "put into text (memtrace --format=snapshot)",
+		       options->report);
+}
+
+int offline_report(const struct serve_options *options, void (*remark)(const char *text),
+		   FILE *out, struct err *err)
+{
+	const struct resolver_options child = {.server = "/proc/self/exe",
+					       .debug_dirs = options->dirs.at,
+					       .debuginfod = options->debuginfod,
+					       .serve_dirs = true};
+	struct resolver *resolver;
+	FILE *in;
+	int e;
+
+	if (check_dirs(options, err))
+		return err->code;
+	in = fopen(options->report, "re");
+	if (!in)
+		return err_sys(err, -errno, "%s", options->report);
+	e = resolver_start(&child, &resolver, err);
+	if (!e) {
+		e = print_either(options, in, resolver, remark, out, err);
+		resolver_destroy(resolver);
+	}
+	fclose(in);
+	return e;
+}
