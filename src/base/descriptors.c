@@ -14,16 +14,35 @@ static bool close_range_of(unsigned first, unsigned last)
 	return first > last || syscall(SYS_close_range, first, last, 0) == 0;
 }
 
-void descriptors_close_but(int one, int two)
+/* The lowest of them that is `from` or above; -1: there is none. */
+static int next_kept(const int *keep, size_t count, int from)
 {
-	int low = one < two ? one : two, high = one < two ? two : one;
-	long most = sysconf(_SC_OPEN_MAX);
+	int found = -1;
 
-	if ((low <= 0 || close_range_of(0, (unsigned)low - 1)) &&
-	    (high - low <= 1 || close_range_of((unsigned)(low + 1), (unsigned)high - 1)) &&
-	    close_range_of((unsigned)high + 1, ~0u))
+	for (size_t i = 0; i < count; i++)
+		if (keep[i] >= from && (found < 0 || keep[i] < found))
+			found = keep[i];
+	return found;
+}
+
+void descriptors_close_all_but(const int *keep, size_t count)
+{
+	long most = sysconf(_SC_OPEN_MAX);
+	int from = 0, kept;
+
+	while ((kept = next_kept(keep, count, from)) >= 0) {
+		if (kept > from && !close_range_of((unsigned)from, (unsigned)kept - 1))
+			break;
+		from = kept + 1;
+	}
+	if (kept < 0 && close_range_of((unsigned)from, ~0u))
 		return;
 	for (int fd = (int)(most < 0 || most > USUAL ? USUAL : most); fd >= 0; fd--)
-		if (fd != one && fd != two)
+		if (next_kept(keep, count, fd) != fd)
 			close(fd);
+}
+
+void descriptors_close_but(int one, int two)
+{
+	descriptors_close_all_but((const int[]){one, two}, 2);
 }

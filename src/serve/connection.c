@@ -20,8 +20,7 @@ enum {
 	READ_BYTES = 64 << 10,
 	MAX_UNSENT = 1 << 20, /* answers that wait: beyond, no more questions are taken */
 	MESSAGES_PER_TURN = 4,
-	HTTP_CHUNK = 256 << 10,
-	GREETING_MS = 10000, /* from the connection to the whole HELLO */
+	GREETING_MS = 10000, /* from the connection to the whole HELLO, or head of a request */
 	STUCK_MS = 60000,    /* within a message, or an answer that is not taken */
 	TELL_MS = 1000,
 };
@@ -50,7 +49,6 @@ void connection_destroy(struct connection *c)
 	customer_leave(&c->service->workers, &c->customer);
 	vec_deinit(&c->in);
 	wire_out_deinit(&c->out);
-	http_deinit(&c->http);
 	close(c->fd);
 	free(c);
 }
@@ -181,15 +179,14 @@ short connection_events(const struct connection *c)
 {
 	short events = unsent(c) ? POLLOUT : 0;
 
-	/* One request per connection of HTTP: what follows it is nobody's. */
-	return is_open(c) && !http_has_more(&c->http) ? events | POLLIN : events;
+	return is_open(c) ? events | POLLIN : events;
 }
 
 static bool is_indexing(const struct connection *c)
 {
 	struct file_index *index = c->service->debuginfo.dirs.index;
 
-	return index && !file_index_is_ready(index, NULL);
+	return index && !file_index_is_ready(index);
 }
 
 bool connection_is_ready(const struct connection *c)
@@ -199,7 +196,7 @@ bool connection_is_ready(const struct connection *c)
 	if (c->indexing)
 		return !is_indexing(c);
 	if (c->state == CONNECTION_HTTP)
-		return http_has_more(&c->http) && !unsent(c);
+		return false;
 	return is_open(c) && wire_read(c->in.at, c->in.len, WIRE_CLIENT, &message, NULL) != 0;
 }
 
@@ -224,10 +221,11 @@ static bool receive(struct connection *c)
 	return true;
 }
 
-/* Must the message wait until the directories have been read? */
+/* Must the message wait until the directories have been read?  (Whatever it asks: a worker that
+ * is begun has the index as it is then.) */
 static bool needs_index(struct connection *c, const struct wire_message *message)
 {
-	c->indexing = message->type == WIRE_MODULE && is_indexing(c);
+	c->indexing = client_is_asking(message->type) && is_indexing(c);
 	if (c->indexing)
 		c->request = message->request;
 	return c->indexing;
@@ -276,18 +274,30 @@ static bool speaks_http(const struct connection *c)
 	       (!memcmp(c->in.at, "GET ", 4) || !memcmp(c->in.at, "HEAD", 4));
 }
 
+/* One request per connection: what follows it is nobody's. */
 static void serve_http(struct connection *c)
 {
+	size_t len = http_request_length(c->in.at, c->in.len);
+
 	c->state = CONNECTION_HTTP;
-	if (!http_has_more(&c->http)) {
-		size_t len = http_request_length(c->in.at, c->in.len);
-		c->indexing = len && is_indexing(c);
-		if (len && !c->indexing && c->customer.state == WORK_NONE)
-			workers_ask(&c->service->workers, &c->customer, c->in.at, len, true);
+	c->indexing = len && is_indexing(c);
+	if (len && !c->indexing && c->customer.state == WORK_NONE)
+		workers_ask(&c->service->workers, &c->customer, c->in.at, len, true);
+}
+
+static void end_http(struct connection *c)
+{
+	const struct customer *customer = &c->customer;
+	char line[HTTP_LINE + 1];
+
+	c->state = CONNECTION_LEAVING;
+	if (customer->found &&
+	    senders_begin(&c->service->senders, c->fd, c->in.at, customer->len,
+			  &c->service->debuginfo.dirs, &customer->place))
 		return;
-	}
-	if (unsent(c) < HTTP_CHUNK && !http_read(&c->http, HTTP_CHUNK, &c->out))
-		c->state = CONNECTION_LEAVING;
+	http_refuse(c->in.at, customer->len, &c->out);
+	http_line(c->in.at, customer->len, line);
+	say_log(c, "http: nothing is there", line);
 }
 
 /* The question at the front has been answered. */
@@ -295,12 +305,8 @@ static void end_question(struct connection *c)
 {
 	const struct customer *customer = &c->customer;
 
-	if (customer->http) {
-		http_begin(&c->http, c->in.at, customer->len, &c->service->debuginfo.dirs,
-			   customer->found ? &customer->place : NULL, &c->out);
-		say_log(c, "http", c->http.words);
-		return;
-	}
+	if (customer->http)
+		return end_http(c);
 	drop_message(c, customer->len);
 	if (customer->leave)
 		c->state = CONNECTION_LEAVING;
@@ -309,15 +315,13 @@ static void end_question(struct connection *c)
 bool connection_tick(struct connection *c, int64_t now)
 {
 	struct file_index *index = c->service->debuginfo.dirs.index;
-	uint64_t files;
 	char text[64];
 
 	if (c->indexing && c->state == CONNECTION_SERVING && now - c->told_at >= TELL_MS) {
 		c->told_at = now;
-		file_index_is_ready(index, &files);
 		snprintf(text, sizeof(text), "indexing the directories: %llu files",
-			 (unsigned long long)files);
-		say_progress(c, text, files, 0);
+			 (unsigned long long)file_index_seen(index));
+		say_progress(c, text, file_index_seen(index), 0);
 	}
 	if (c->customer.state != WORK_NONE && c->state == CONNECTION_SERVING &&
 	    now - c->told_at >= TELL_MS) {
@@ -326,7 +330,7 @@ bool connection_tick(struct connection *c, int64_t now)
 	}
 	if (c->indexing || c->customer.state != WORK_NONE)
 		return true;
-	if (c->state == CONNECTION_GREETING)
+	if (c->state == CONNECTION_GREETING || c->state == CONNECTION_HTTP)
 		return now - c->moved_at < GREETING_MS;
 	if (!c->in.len && !unsent(c))
 		return true;

@@ -3,7 +3,7 @@
  *
  *    GREETING --HELLO--> SERVING --broke the protocol--> LEAVING --all sent--> closed
  *      |  `---------------- anything else -----------------^ ^
- *      `--"GET "--> HTTP -------answered---------------------'
+ *      `--"GET "--> HTTP ---refused, or a sender has it------'
  *
  * Nothing here blocks.  A client that does not take its answers is not read from, and one
  * that stays in the middle of something (a greeting, a message, an answer) for too long is
@@ -12,13 +12,14 @@
 #ifndef MEMTRACE_CONNECTION_H
 #define MEMTRACE_CONNECTION_H
 
-#include "serve/http.h"
+#include "serve/senders.h"
 #include "serve/workers.h"
 #include "symbols/endpoint.h"
 
 /* What all connections share. */
 struct service {
 	struct workers workers;
+	struct senders senders;
 	struct debuginfo_options debuginfo; /* as the workers get them */
 	const char *const *dirs;	    /* told to clients; NULL-terminated */
 	/* Words for the operator: what must be known, and what -v asks for; may be NULL. */
@@ -47,7 +48,6 @@ struct connection {
 	bool indexing;		  /* its question waits for the index */
 	int64_t told_at;	  /* when it was last told so */
 	int64_t moved_at; /* when bytes last went either way, or nothing was unfinished */
-	struct http http;
 	char from[ENDPOINT_TEXT]; /* who it is, in words; "" for our own parent */
 };
 

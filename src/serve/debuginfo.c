@@ -281,12 +281,9 @@ bool debuginfo_is_for(const struct debuginfo *info, const struct search_for *who
 
 static bool is_same_file(const struct elffile *one, const struct elffile *other)
 {
-	struct stat a, b;
-
 	if (!one || !other)
 		return one == other;
-	return fstat(one->fd, &a) == 0 && fstat(other->fd, &b) == 0 && a.st_dev == b.st_dev &&
-	       a.st_ino == b.st_ino;
+	return one->inode && one->device == other->device && one->inode == other->inode;
 }
 
 bool debuginfo_is_same(const struct debuginfo *one, const struct debuginfo *other)

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -44,6 +45,7 @@ static int create(int fd, Elf *elf, const char *name, struct elffile **ret, stru
 {
 	struct elffile *file = calloc(1, sizeof(*file));
 	bool is_elf = elf && elf_kind(elf) == ELF_K_ELF;
+	struct stat st = {};
 
 	if (file)
 		file->path = strdup(name);
@@ -57,6 +59,10 @@ static int create(int fd, Elf *elf, const char *name, struct elffile **ret, stru
 	}
 	file->fd = fd;
 	file->elf = elf;
+	if (fstat(fd, &st) == 0) {
+		file->device = st.st_dev;
+		file->inode = st.st_ino;
+	}
 	build_id_read(file);
 	*ret = file;
 	return 0;

@@ -20,6 +20,9 @@ struct elffile {
 	struct files_where where; /* whose path that is */
 	char *at;		  /* the path there; or NULL */
 	int fd;
+	/* As it was when it was opened: its file system may not answer later. */
+	dev_t device;
+	ino_t inode;
 	Elf *elf;
 	Elf *debug; /* of packed_debug(), when that is another one; or NULL */
 	uint8_t *debug_image;

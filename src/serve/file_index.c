@@ -16,17 +16,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
 #include "base/text.h"
 #include "elf/fingerprint.h"
-#include "serve/file_table.h"
+#include "serve/indexer.h"
 #include "serve/root.h"
 
 enum { MAX_TRIED = 256 }; /* candidates opened for one module */
@@ -35,29 +34,11 @@ struct file_index {
 	VEC(struct served_dir) roots;
 	bool public;
 	struct file_table table;
-	pthread_t thread;
-	bool started, ready;
-	int fd;
-	_Atomic uint64_t seen;
-	_Atomic bool stop, done;
+	struct indexer indexer;
+	bool ready;
 };
 
 /* ---- indexing ------------------------------------------------------------------------ */
-
-static void *index_main(void *arg)
-{
-	struct file_index *index = arg;
-	uint64_t one = 1;
-
-	for (uint32_t i = 0; i < index->roots.len; i++)
-		if (!file_table_add(&index->table, &index->roots.at[i], i, &index->seen,
-				    &index->stop))
-			break;
-	atomic_store(&index->done, true);
-	if (write(index->fd, &one, sizeof(one)) < 0)
-		return NULL; /* an eventfd takes one number always */
-	return NULL;
-}
 
 static int open_roots(struct file_index *index, const char *const *dirs, struct err *err)
 {
@@ -83,14 +64,11 @@ int file_index_create(const char *const *dirs, bool public, struct file_index **
 	if (!index)
 		return err_set(err, -ENOMEM, "no memory for directories");
 	index->public = public;
-	index->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	e = index->fd < 0 ? err_sys(err, -errno, "eventfd") : open_roots(index, dirs, err);
-	if (!e) {
-		e = -pthread_create(&index->thread, NULL, index_main, index);
-		index->started = !e;
-		if (e)
-			err_sys(err, e, "cannot start a thread");
-	}
+	index->indexer.fd = -1;
+	e = open_roots(index, dirs, err);
+	if (!e)
+		e = indexer_begin(&index->indexer, index->roots.at, index->roots.len,
+				  &index->table, err);
 	if (e)
 		file_index_destroy(index);
 	else
@@ -98,44 +76,55 @@ int file_index_create(const char *const *dirs, bool public, struct file_index **
 	return e;
 }
 
-static void join(struct file_index *index)
-{
-	if (index->started)
-		pthread_join(index->thread, NULL);
-	index->started = false;
-}
-
 void file_index_destroy(struct file_index *index)
 {
 	if (!index)
 		return;
-	atomic_store(&index->stop, true);
-	join(index);
+	indexer_end(&index->indexer);
 	file_table_deinit(&index->table);
 	for (size_t i = 0; i < index->roots.len; i++)
 		close(index->roots.at[i].fd);
 	vec_deinit(&index->roots);
-	if (index->fd >= 0)
-		close(index->fd);
 	free(index);
 }
 
-bool file_index_is_ready(struct file_index *index, uint64_t *files)
+bool file_index_step(struct file_index *index, char **silent)
 {
-	if (files)
-		*files = atomic_load(&index->seen);
-	if (index->ready || !atomic_load(&index->done))
+	*silent = NULL;
+	if (index->ready || !indexer_step(&index->indexer, silent))
 		return index->ready;
-	join(index);
 	/* Without memory for the order nothing is found, and that is all. */
 	if (!file_table_finish(&index->table))
 		index->table.by_key.len = index->table.by_name.len = 0;
 	return index->ready = true;
 }
 
+bool file_index_is_ready(const struct file_index *index)
+{
+	return index->ready;
+}
+
+uint64_t file_index_seen(const struct file_index *index)
+{
+	return indexer_files(&index->indexer);
+}
+
 int file_index_fd(const struct file_index *index)
 {
-	return index->fd;
+	return indexer_fd(&index->indexer);
+}
+
+void file_index_keep_only(const struct file_index *index, int fd)
+{
+	VEC(int) kept = {};
+
+	for (size_t i = 0; index && i < index->roots.len; i++)
+		if (!vec_push(&kept, index->roots.at[i].fd))
+			_exit(1);
+	if (!vec_push(&kept, fd))
+		_exit(1);
+	descriptors_close_all_but(kept.at, kept.len);
+	vec_deinit(&kept);
 }
 
 size_t file_index_count(const struct file_index *index)
@@ -261,6 +250,8 @@ static void consider(struct hunt *h, uint32_t dir, const char *path)
 		 len && root->dir[len - 1] == '/' ? "" : "/", path);
 	if (fd == -EACCES && !h->why->code)
 		err_set(h->why, -EACCES, "%s: is not served: not everybody may read it", name);
+	if (fd == -ETIMEDOUT && !h->why->code)
+		err_set(h->why, fd, "%s: its file system does not answer", name);
 	if (fd < 0)
 		return;
 	if (!is_new(h, fd)) {

@@ -1,7 +1,7 @@
 /*
  * The staging directories: which files there are, found by build-id, by path and by name.
  *
- *     INDEXING (a thread of its own reads all directories once) --> READY
+ *     INDEXING (a process of its own reads all directories once) --> READY
  *
  * Nothing outside the directories is ever opened; nothing is written.
  */
@@ -20,10 +20,18 @@ int file_index_create(const char *const *dirs, bool public, struct file_index **
 /* Also while indexing.  NULL is allowed. */
 void file_index_destroy(struct file_index *index);
 
-/* Whether indexing is done; `files` (may be NULL): how many have been looked at. */
-bool file_index_is_ready(struct file_index *index, uint64_t *files);
-/* Readable once it is. */
+/* Goes on, as indexer_step(); *silent is the caller's.  True: READY. */
+bool file_index_step(struct file_index *index, char **silent);
+/* Readable when there is something to do for file_index_step(); -1: it is done. */
 int file_index_fd(const struct file_index *index);
+bool file_index_is_ready(const struct file_index *index);
+/* How many files have been looked at. */
+uint64_t file_index_seen(const struct file_index *index);
+
+/* In a child: closes all descriptors but fd and those of the directories.  index may be NULL.
+ */
+void file_index_keep_only(const struct file_index *index, int fd);
+
 /* How many ELF files were found.  READY only, as all that follows. */
 size_t file_index_count(const struct file_index *index);
 

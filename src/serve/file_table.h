@@ -1,8 +1,6 @@
-/* The inside of the index: what file_table.c finds and file_index.c searches. */
+/* The inside of the index: which files there are (indexer.c), found by key and by name. */
 #ifndef MEMTRACE_FILE_TABLE_H
 #define MEMTRACE_FILE_TABLE_H
-
-#include <stdatomic.h>
 
 #include "base/vec.h"
 #include "serve/file_index.h"
@@ -30,10 +28,6 @@ struct file_table {
 	struct file_order by_key, by_name;
 };
 
-/* Walks one directory.  `seen` counts files; `stop` ends it early.  False: no memory, and
- * then the index has what was found until there. */
-bool file_table_add(struct file_table *table, const struct served_dir *root, uint32_t dir,
-		    _Atomic uint64_t *seen, _Atomic bool *stop);
 /* Sorts: to be called once, when all is added. */
 bool file_table_finish(struct file_table *table);
 void file_table_deinit(struct file_table *table);

@@ -7,9 +7,11 @@
 #include "serve/http.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -39,7 +41,7 @@ static int find_in(const struct search_dirs *dirs, const struct http_request *re
 {
 	struct elffile *file;
 	int e = file_index_find_build_id(dirs, request->build_id, request->build_id_len, debug,
-				    &file, NULL);
+					 &file, NULL);
 
 	if (e)
 		return e;
@@ -65,82 +67,117 @@ int http_find(const struct search_dirs *dirs, const uint8_t *bytes, size_t len,
 	return e;
 }
 
-/* Opens what was found.  0 or -errno. */
-static int take(struct http *http, const struct search_dirs *dirs,
-		const struct http_place *place)
-{
-	struct stat st;
+/* ---- answers ---------------------------------------------------------------------------- */
 
-	http->fd = place->source ? file_index_open_path(dirs->index, place->path)
-				 : files_open_here(dirs, place->where, place->path);
-	if (http->fd < 0)
-		return http->fd;
-	if (fstat(http->fd, &st) < 0)
-		return -errno;
-	http->at = place->begin;
-	http->end = place->end < 0 ? st.st_size : place->end;
-	return 0;
+enum {
+	CHUNK = 64 << 10,
+	STUCK_MS = 60000, /* an answer that is not taken */
+};
+
+struct body {
+	int fd;	       /* -1: there is none */
+	off_t at, end; /* of the file */
+};
+
+static int format_head(const char *status, off_t len, char ret[256])
+{
+	return snprintf(ret, 256,
+			"HTTP/1.1 %s\r\nContent-Type: application/octet-stream\r\n"
+			"Content-Length: %lld\r\nConnection: close\r\n\r\n",
+			status, (long long)len);
 }
 
-static void put(struct wire_out *out, const char *text)
+void http_refuse(const uint8_t *bytes, size_t len, struct wire_out *out)
 {
-	size_t len = strlen(text);
+	struct http_request request;
+	bool known = http_request_read(bytes, len, &request);
+	char head[256];
+	size_t size = (size_t)format_head(known ? "404 Not Found" : "400 Bad Request", 0, head);
 
-	if (!vec_reserve(&out->bytes, out->bytes.len + len)) {
+	if (!vec_reserve(&out->bytes, out->bytes.len + size)) {
 		out->bad = true;
 		return;
 	}
-	memcpy(out->bytes.at + out->bytes.len, text, len);
-	out->bytes.len += len;
+	memcpy(out->bytes.at + out->bytes.len, head, size);
+	out->bytes.len += size;
 }
 
-void http_begin(struct http *http, const uint8_t *bytes, size_t len,
-		const struct search_dirs *dirs, const struct http_place *place,
-		struct wire_out *out)
+/* Opens what was found.  False: it can't be had. */
+static bool take(struct body *body, const struct search_dirs *dirs,
+		 const struct http_place *place)
 {
-	const char *status = "400 Bad Request";
+	struct stat st;
+
+	body->fd = place->source ? file_index_open_path(dirs->index, place->path)
+				 : files_open_here(dirs, place->where, place->path);
+	if (body->fd < 0 || fstat(body->fd, &st) < 0)
+		return false;
+	body->at = place->begin;
+	body->end = place->end < 0 ? st.st_size : place->end;
+	return true;
+}
+
+/* False: the client has gone, or takes nothing. */
+static bool send_all(int client, const void *bytes, size_t len)
+{
+	for (const char *at = bytes; len;) {
+		struct pollfd wait = {client, POLLOUT, 0};
+		ssize_t n = send(client, at, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) &&
+		    poll(&wait, 1, STUCK_MS) > 0)
+			continue;
+		if (n < 0)
+			return false;
+		at += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+/* A file that has been cut ends early: the client sees too few bytes. */
+static bool send_body(int client, struct body *body)
+{
+	static char chunk[CHUNK];
+
+	while (body->at < body->end) {
+		off_t left = body->end - body->at;
+		ssize_t n =
+			pread(body->fd, chunk, left < CHUNK ? (size_t)left : CHUNK, body->at);
+
+		if (n <= 0 || !send_all(client, chunk, (size_t)n))
+			return false;
+		body->at += n;
+	}
+	return true;
+}
+
+bool http_send(int client, const uint8_t *bytes, size_t len, const struct search_dirs *dirs,
+	       const struct http_place *place)
+{
 	struct http_request request;
+	struct body body = {.fd = -1};
 	char head[256];
+	bool found, sent;
 
-	*http = (struct http){.fd = -1, .begun = true};
-	if (http_request_read(bytes, len, &request))
-		status = place && !take(http, dirs, place) ? "200 OK" : "404 Not Found";
-	snprintf(head, sizeof(head),
-		 "HTTP/1.1 %s\r\nContent-Type: application/octet-stream\r\n"
-		 "Content-Length: %lld\r\nConnection: close\r\n\r\n",
-		 status, (long long)(http->end - http->at));
-	put(out, head);
-	if (request.head)
-		http->at = http->end;
-	snprintf(http->words, sizeof(http->words), "%.400s: %s", request.line, status);
+	http_request_read(bytes, len, &request);
+	found = take(&body, dirs, place);
+	sent = send_all(client, head,
+			(size_t)format_head(found ? "200 OK" : "404 Not Found",
+					    body.end - body.at, head)) &&
+	       (request.head || send_body(client, &body));
+	if (body.fd >= 0)
+		close(body.fd);
+	return found && sent;
 }
 
-bool http_has_more(const struct http *http)
+void http_line(const uint8_t *bytes, size_t len, char ret[HTTP_LINE + 1])
 {
-	return http->begun;
-}
+	size_t most = len < HTTP_LINE ? len : HTTP_LINE;
 
-bool http_read(struct http *http, size_t max, struct wire_out *out)
-{
-	off_t left = http->end - http->at;
-	size_t want = left < (off_t)max ? (size_t)left : max;
-	ssize_t n;
-
-	if (!want)
-		return false;
-	if (!vec_reserve(&out->bytes, out->bytes.len + want))
-		return false;
-	n = pread(http->fd, out->bytes.at + out->bytes.len, want, http->at);
-	if (n <= 0) /* it has been cut: the client sees too few bytes */
-		return false;
-	out->bytes.len += (size_t)n;
-	http->at += n;
-	return http->at < http->end;
-}
-
-void http_deinit(struct http *http)
-{
-	if (http->begun && http->fd >= 0)
-		close(http->fd);
-	*http = (struct http){};
+	memcpy(ret, bytes, most);
+	ret[most] = '\0';
+	ret[strcspn(ret, "\r\n")] = '\0';
 }

@@ -1,7 +1,11 @@
 /*
  * debuginfod's web service, over the same directories: for gdb, perf, valgrind, heaptrack
  * with DEBUGINFOD_URLS=http://HOST:3002.  One request per connection (HTTP/1.1 with
- * "Connection: close"), GET and HEAD, answered from files as fast as the client takes it.
+ * "Connection: close"), GET and HEAD:
+ *
+ *    a worker      http_find()     what the request asks for
+ *    the server    http_refuse()   nothing: an answer without a body
+ *    a sender      http_send()     the file, as fast as the client takes it (senders.h)
  */
 #ifndef MEMTRACE_HTTP_H
 #define MEMTRACE_HTTP_H
@@ -22,29 +26,20 @@ struct http_place {
 	char path[HTTP_MAX_PATH + 1];
 };
 
-struct http {
-	int fd; /* when `begun`; or -1 */
-	bool begun;
-	off_t at, end;	 /* of the file: what is still to be sent */
-	char words[512]; /* the request and what came of it */
-};
-
 /* Finds what a request asks for, among the directories that are served.  0; -ENOENT. */
 int http_find(const struct search_dirs *dirs, const uint8_t *bytes, size_t len,
 	      struct http_place *ret);
 
-/* Answers a request of http_request_length() bytes with what http_find() found (NULL:
- * nothing): the head goes to out, the body waits in the file. */
-void http_begin(struct http *http, const uint8_t *bytes, size_t len,
-		const struct search_dirs *dirs, const struct http_place *place,
-		struct wire_out *out);
+/* The answer to a request of http_request_length() bytes for which nothing was found. */
+void http_refuse(const uint8_t *bytes, size_t len, struct wire_out *out);
 
-/* Whether http_begin() was called: http_read() is due. */
-bool http_has_more(const struct http *http);
+/* Answers it over the client's socket with the file at `place`; only then returns.  True: the
+ * file was there, and all of it was sent. */
+bool http_send(int client, const uint8_t *bytes, size_t len, const struct search_dirs *dirs,
+	       const struct http_place *place);
 
-/* Appends at most max bytes of the body to out.  False: that was all. */
-bool http_read(struct http *http, size_t max, struct wire_out *out);
-
-void http_deinit(struct http *http);
+/* "GET /buildid/..": the request's first line, for people. */
+enum { HTTP_LINE = 400 };
+void http_line(const uint8_t *bytes, size_t len, char ret[HTTP_LINE + 1]);
 
 #endif

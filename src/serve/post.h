@@ -12,13 +12,16 @@ enum post_kind {
 	POST_ASK = 1, /* a client's message, as wire.h has it; arg: enum post_ask, client */
 	POST_HTTP,    /* a request of HTTP; arg: the client */
 	POST_LEFT,    /* the client arg has gone */
-	POST_FILE,    /* of POST_OPEN: a descriptor comes with it; or arg is a -errno */
 	/* from a worker */
 	POST_BYTES, /* messages for the client, whole ones, before the answer is there */
 	POST_PLACE, /* of POST_HTTP: a struct http_place; nothing was found without it */
-	POST_OPEN,  /* a file is needed: payload its path, arg the kind << 32 | which */
 	POST_LOG,   /* words for the operator; arg 1: a warning */
 	POST_DONE,  /* the question is answered, by these messages; arg: enum post_done */
+	/* to an opener, and from it */
+	POST_OPEN, /* payload: the path, arg: the kind << 32 | which */
+	POST_FILE, /* a descriptor comes with it; or arg is a -errno */
+	/* from who makes the index */
+	POST_FOUND, /* payload: a file (indexer.c) */
 };
 
 enum post_ask { POST_ASK_AGAIN = 1 }; /* in the upper half: nobody is told the answer */

@@ -154,17 +154,25 @@ static void dial(struct server *server, int64_t now)
 
 /* ---- the loop ---------------------------------------------------------------------- */
 
+/* Goes on with the index. */
 static bool is_indexing(struct server *server)
 {
 	struct file_index *index = server->service.debuginfo.dirs.index;
-	uint64_t files;
+	char *silent;
+	bool ready;
 
-	if (!index || !file_index_is_ready(index, &files))
-		return index != NULL;
-	if (!server->index_told && clock_ms() - server->began >= TELL_SLOW_MS)
+	if (!index || server->indexed)
+		return false;
+	ready = file_index_step(index, &silent);
+	if (silent)
+		say(server, "%s: its file system does not answer: it is not served", silent);
+	free(silent);
+	if (!ready)
+		return true;
+	if (clock_ms() - server->began >= TELL_SLOW_MS)
 		say(server, "Indexed %llu files: %zu programs, libraries and debug files",
-		    (unsigned long long)files, file_index_count(index));
-	server->index_told = true;
+		    (unsigned long long)file_index_seen(index), file_index_count(index));
+	server->indexed = true;
 	return false;
 }
 
@@ -173,9 +181,12 @@ static bool is_busy(const struct server *server)
 	return server->connections.len || server->listener >= 0 || server->dial;
 }
 
-/* Whether somebody waits for an answer, who is told now and then that it takes long. */
+/* Whether somebody waits for an answer, who is told now and then that it takes long; or there
+ * are processes whose end is to be seen. */
 static bool is_working(const struct server *server)
 {
+	if (senders_count(&server->service.senders))
+		return true;
 	for (size_t i = 0; i < server->connections.len; i++)
 		if (server->connections.at[i]->customer.state != WORK_NONE)
 			return true;
@@ -197,10 +208,9 @@ static int gather(struct server *server, struct pollfd *fds)
 	fds[FD_ANNOUNCE] = (struct pollfd){
 		server->announce ? announce_fd(server->announce) : -1, POLLIN, 0};
 	if (server->dial && server->dial_at - clock_ms() < TICK_MS)
-		timeout = server->dial_at > clock_ms()
-				  ? (int)(server->dial_at - clock_ms())
-			  : server->connections.len ? TICK_MS
-						    : 0;
+		timeout = server->dial_at > clock_ms() ? (int)(server->dial_at - clock_ms())
+			  : server->connections.len    ? TICK_MS
+						       : 0;
 	for (size_t i = 0; i < server->connections.len; i++) {
 		struct connection *connection = server->connections.at[i];
 		fds[FD_FIRST + i] =
@@ -259,6 +269,8 @@ int server_run(struct server *server, struct err *err)
 			if (server->announce)
 				announce_join(server->announce);
 		}
+		senders_reap(&server->service.senders, server->service.log,
+			     server->service.log_arg);
 		workers_serve(&server->service.workers, fds.at + FD_WORKERS);
 		serve_all(server, fds.at, count, tick);
 		if (fds.at[FD_ANNOUNCE].revents)
@@ -277,6 +289,7 @@ void server_deinit(struct server *server)
 		remove_at(server, server->connections.len - 1);
 	vec_deinit(&server->connections);
 	workers_deinit(&server->service.workers);
+	senders_end(&server->service.senders);
 	announce_close(server->announce);
 	if (server->listener >= 0)
 		close(server->listener);

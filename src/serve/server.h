@@ -20,7 +20,7 @@ struct server {
 	int64_t dial_at;	     /* when to try (again) */
 	unsigned dial_pause_ms;
 	bool dial_told; /* that it can't be reached now */
-	bool index_told;
+	bool indexed;
 	int64_t began;
 	/* What happens, for the person who started it; may be NULL. */
 	endpoint_say_fn *say;

@@ -2,11 +2,11 @@
  * Debug information is read by a process that may do nothing else: libdw and libelf are old and
  * large, and what they read was written by whoever wrote the program.
  *
- *    worker                                          server
- *      |  <--- a client's question -------------------  |   one at a time
- *      |  ---- which file? -------------------------->  |   files.h
- *      |  <--- its descriptor ------------------------  |
- *      |  ---- bytes for the client, done ----------->  |
+ *    opener                       worker                                     server
+ *      |                            |  <--- a client's question --------------  |   one at a
+ * time |  <--- which file? -------  |                                           | |  ---- its
+ * descriptor --->  |                                           | |                            |
+ * ---- bytes for the client, done ------>  |
  *
  * When it dies the server begins another one, and introduces modules anew (workers.c).
  */
@@ -24,12 +24,16 @@
 #include "serve/answers.h"
 #include "serve/demangle.h"
 #include "serve/http.h"
+#include "serve/opener.h"
 #include "serve/packed.h"
 #include "serve/post.h"
 #include "serve/sandbox.h"
 
 enum {
-	SOCKET = 3,
+	SOCKET = 3, /* to the server */
+	OPENER,
+	DOWNLOAD,
+	DESCRIPTORS,
 	QUESTION_SECONDS = 120, /* of the CPU's time: gigabytes are read in some twenty */
 };
 
@@ -37,8 +41,7 @@ struct worker_side {
 	struct library library;
 	VEC(struct client *) clients;
 	struct post_bytes payload;
-	bool silent;	    /* the client has had this answer before */
-	VEC(uint32_t) left; /* clients that have gone meanwhile */
+	bool silent; /* the client has had this answer before */
 };
 
 /* Without the server there is nothing to do. */
@@ -70,22 +73,8 @@ static void flush(void *arg, struct client *client)
 /* files_open() of this process. */
 static int ask(void *arg, struct files_where where, const char *path)
 {
-	struct worker_side *w = arg;
-	struct post_bytes none = {};
-	struct post letter;
-	int fd;
-
-	must(post_send(SOCKET, POST_OPEN, (uint64_t)where.kind << 32 | where.which, path,
-		       strlen(path)));
-	for (;;) {
-		must(post_wait(SOCKET, &letter, &none, &fd));
-		if (letter.kind == POST_FILE)
-			break;
-		if (!vec_push(&w->left, (uint32_t)letter.arg))
-			must(-ENOMEM);
-	}
-	vec_deinit(&none);
-	return fd >= 0 ? fd : letter.arg ? (int)letter.arg : -ENOENT;
+	(void)arg;
+	return opener_ask(OPENER, where, path);
 }
 
 static struct client *client_of(struct worker_side *w, uint32_t id)
@@ -156,45 +145,44 @@ static void handle(struct worker_side *w, const struct post *letter)
 		answer_http(w);
 }
 
-/* Descriptors 0 to 2 lead nowhere, 3 to the server; the other side of `keep` (-1: none) has
- * another number.  Returns that. */
-static int leave_descriptors(int socket, int keep)
+/* Descriptors 0 to 2 lead nowhere; from SOCKET on the given ones (-1: none) stand in a row. */
+static void leave_descriptors(int kept[DESCRIPTORS - SOCKET])
 {
-	int null, safe;
+	int null;
 
-	safe = fcntl(socket, F_DUPFD, SOCKET + 2);
-	keep = keep < 0 ? -1 : fcntl(keep, F_DUPFD_CLOEXEC, SOCKET + 2);
-	descriptors_close_but(safe, keep);
-	dup2(safe, SOCKET);
-	close(safe);
+	for (int i = 0; i < DESCRIPTORS - SOCKET; i++)
+		kept[i] = kept[i] < 0 ? -1 : fcntl(kept[i], F_DUPFD, DESCRIPTORS);
+	descriptors_close_all_but(kept, DESCRIPTORS - SOCKET);
+	for (int i = 0; i < DESCRIPTORS - SOCKET; i++)
+		if (kept[i] >= 0) {
+			dup2(kept[i], SOCKET + i);
+			close(kept[i]);
+		}
 	null = open("/dev/null", O_RDWR); /* the lowest: 0 */
 	for (int i = 0; i < SOCKET; i++)
 		dup2(null, i);
-	return keep;
 }
 
 _Noreturn void worker_main(int socket, const struct debuginfo_options *options)
 {
 	struct worker_side w = {.library = {.options = *options, .tell = tell, .flush = flush}};
 	struct post letter;
-	int fd;
+	int kept[] = {socket, opener_begin(&options->dirs), -1}, none;
 
 	w.library.arg = &w;
 	w.library.options.dirs.ask = ask;
 	w.library.options.dirs.ask_arg = &w;
 	signal(SIGCHLD, SIG_IGN);
 	signal(SIGINT, SIG_IGN); /* the server's */
-	fd = options->download ? download_apart(options->download) : -1;
-	fd = leave_descriptors(socket, fd);
 	if (options->download)
-		download_is_apart(options->download, fd);
+		kept[2] = download_apart(options->download);
+	leave_descriptors(kept);
+	if (options->download)
+		download_is_apart(options->download, kept[2] < 0 ? -1 : DOWNLOAD);
 	elffile_prepare();
 	packed_prepare();
 	sandbox_enter();
-	while (post_wait(SOCKET, &letter, &w.payload, &fd) == 0) {
+	while (post_wait(SOCKET, &letter, &w.payload, &none) == 0)
 		handle(&w, &letter);
-		while (w.left.len)
-			drop(&w, w.left.at[--w.left.len]);
-	}
 	_exit(0);
 }

@@ -6,16 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "serve/process_end.h"
 #include "serve/worker.h"
 #include "serve/workers_parts.h"
 
 enum {
 	SHARE_MS = 300,
 	LOOK_MS = 100,	     /* how often it is looked whether somebody waits too long */
+	STUCK_MS = 6000,
 	MAX_KEPT = 32 << 20, /* bytes of one customer's modules */
 };
 
@@ -56,15 +57,13 @@ static void forget(struct customer *c)
 		c->modules.at[i].known = false;
 }
 
-/* Ends it and returns its wait status. */
-static int worker_end(struct workers *workers, struct worker *w)
+/* Ends it.  False: it can't be ended (process_end.h); else *status is its wait status. */
+static bool worker_end(struct workers *workers, struct worker *w, int *status)
 {
-	int status = 0;
+	bool ended;
 
 	close(w->fd);
-	kill(w->pid, SIGKILL); /* where it has died this does nothing */
-	while (waitpid(w->pid, &status, 0) < 0 && errno == EINTR)
-		;
+	ended = process_end(w->pid, status);
 	for (size_t i = 0; i < workers->customers.len; i++)
 		if (workers->customers.at[i]->worker == w)
 			forget(workers->customers.at[i]);
@@ -74,14 +73,16 @@ static int worker_end(struct workers *workers, struct worker *w)
 	vec_deinit(&w->in);
 	vec_deinit(&w->out);
 	free(w);
-	return status;
+	return ended;
 }
 
 void workers_deinit(struct workers *workers)
 {
+	int status;
+
 	for (size_t i = 0; i < WORKERS_MAX; i++)
 		if (workers->list[i])
-			worker_end(workers, workers->list[i]);
+			worker_end(workers, workers->list[i], &status);
 	for (size_t i = 0; i < ARRAY_SIZE(workers->crashes); i++)
 		free(workers->crashes[i].key);
 	vec_deinit(&workers->customers);
@@ -123,11 +124,12 @@ void customer_done(struct customer *c)
 	c->state = WORK_DONE;
 }
 
-/* It has died, or broke the rules. */
-static void worker_died(struct workers *workers, struct worker *w)
+/* It has died, broke the rules, or waits in the kernel for what does not come (`stuck`). */
+static void worker_died(struct workers *workers, struct worker *w, bool stuck)
 {
 	struct customer *c = w->customer;
-	int status = worker_end(workers, w);
+	int status = 0;
+	bool ended = worker_end(workers, w, &status);
 	struct introduced *module = c ? customer_module(c) : NULL;
 	const struct crash *crash;
 
@@ -135,7 +137,7 @@ static void worker_died(struct workers *workers, struct worker *w)
 		return;
 	if (!module)
 		return customer_done(c); /* HTTP: nothing was found */
-	crash_add(workers, module, status);
+	crash_add(workers, module, stuck || !ended ? NULL : &status);
 	crash = crash_find(workers, module);
 	crash_answer(workers, c, module, crash ? crash->words : "no memory");
 }
@@ -176,6 +178,7 @@ static size_t worker_count(const struct workers *workers)
 void customer_leave(struct workers *workers, struct customer *c)
 {
 	struct worker *w = c->worker;
+	int status;
 
 	for (size_t i = 0; i < workers->customers.len; i++)
 		if (workers->customers.at[i] == c)
@@ -190,7 +193,7 @@ void customer_leave(struct workers *workers, struct customer *c)
 		w->customer = NULL;
 	/* One stays, with what it has read; a busy one without anybody is of no use. */
 	if (!has_customers(workers, w) && (w->busy || worker_count(workers) > 1))
-		worker_end(workers, w);
+		worker_end(workers, w, &status);
 	else if (post_write(&w->out, POST_LEFT, c->id, NULL, 0))
 		worker_flush(w);
 }
@@ -301,7 +304,7 @@ static void give(struct workers *workers, struct customer *c)
 		return customer_done(c);
 	w->busy = true;
 	w->customer = c;
-	w->since = clock_ms();
+	w->since = w->moved_at = clock_ms();
 	c->state = WORK_RUNNING;
 	worker_flush(w); /* that it has died is seen by reading */
 }
@@ -358,6 +361,25 @@ static void dispatch(struct workers *workers)
 	}
 }
 
+/*
+ * Whether it waits in the kernel, as for a file of a dead server: for STUCK_MS it has used no time
+ * of a CPU.  (Where it waits for others of ours, it looks at the clock meanwhile.)
+ */
+static bool worker_is_stuck(struct worker *w)
+{
+	int64_t now = clock_ms(), used;
+
+	if (!w->busy || now - w->looked_at < LOOK_MS)
+		return false;
+	w->looked_at = now;
+	used = process_cpu_ns(w->pid);
+	if (used != w->used || process_is_stopped(w->pid)) {
+		w->used = used;
+		w->moved_at = now;
+	}
+	return now - w->moved_at >= STUCK_MS;
+}
+
 int workers_gather(const struct workers *workers, struct pollfd *fds)
 {
 	int timeout = -1;
@@ -381,12 +403,14 @@ void workers_serve(struct workers *workers, const struct pollfd *fds)
 	for (size_t i = 0; i < WORKERS_MAX; i++) {
 		struct worker *w = workers->list[i];
 
-		if (!w || fds[i].fd != w->fd || !fds[i].revents)
+		if (!w || fds[i].fd != w->fd)
 			continue;
 		if (((fds[i].revents & POLLOUT) && !worker_flush(w)) ||
 		    ((fds[i].revents & (POLLIN | POLLHUP | POLLERR)) &&
 		     !worker_receive(workers, w)))
-			worker_died(workers, w);
+			worker_died(workers, w, false);
+		else if (worker_is_stuck(w))
+			worker_died(workers, w, true);
 	}
 	dispatch(workers);
 }

@@ -36,12 +36,12 @@ const struct crash *crash_find(const struct workers *workers, const struct intro
 	return NULL;
 }
 
-void crash_add(struct workers *workers, const struct introduced *module, int status)
+void crash_add(struct workers *workers, const struct introduced *module, const int *status)
 {
 	struct crash *crash =
 		&workers->crashes[workers->crash_count++ % ARRAY_SIZE(workers->crashes)];
 	const uint8_t *key = key_of(module, &crash->len);
-	int signo = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	int signo = status && WIFSIGNALED(*status) ? WTERMSIG(*status) : 0;
 
 	free(crash->key);
 	crash->key = malloc(crash->len);
@@ -49,7 +49,10 @@ void crash_add(struct workers *workers, const struct introduced *module, int sta
 		return;
 	memcpy(crash->key, key, crash->len);
 	crash->at = clock_ms();
-	if (signo == SIGXCPU)
+	if (!status)
+		snprintf(crash->words, sizeof(crash->words),
+			 "the file system of its debug information does not answer");
+	else if (signo == SIGXCPU)
 		snprintf(crash->words, sizeof(crash->words),
 			 "its debug information took too long to read");
 	else

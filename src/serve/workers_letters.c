@@ -31,26 +31,6 @@ static bool on_bytes(struct worker *w, const uint8_t *payload, size_t len)
 	return true;
 }
 
-static bool on_open(struct workers *workers, struct worker *w, uint64_t arg,
-		    const uint8_t *payload, size_t len)
-{
-	const struct files_where where = {(enum files_kind)(arg >> 32), (uint32_t)arg};
-	char *path = strndup((const char *)payload, len);
-	int fd, e;
-
-	/* (nothing may come between a letter's parts) */
-	if (!w->busy || !worker_flush(w) || w->out.len || !path) {
-		free(path);
-		return false;
-	}
-	fd = files_open_here(&workers->options->dirs, where, path);
-	e = post_pass(w->fd, POST_FILE, fd < 0 ? (uint64_t)(int64_t)fd : 0, fd);
-	if (fd >= 0)
-		close(fd);
-	free(path);
-	return e == 0;
-}
-
 static bool on_place(struct worker *w, const uint8_t *payload, size_t len)
 {
 	struct customer *c = w->customer;
@@ -106,8 +86,6 @@ static bool handle(struct workers *workers, struct worker *w, const struct post 
 	switch (letter->kind) {
 	case POST_BYTES:
 		return on_bytes(w, payload, letter->len);
-	case POST_OPEN:
-		return on_open(workers, w, letter->arg, payload, letter->len);
 	case POST_PLACE:
 		return on_place(w, payload, letter->len);
 	case POST_LOG:

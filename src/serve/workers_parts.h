@@ -14,6 +14,9 @@ struct worker {
 	struct customer *customer; /* whose question it is about; NULL: who has left */
 	bool again;		   /* a module is introduced again, before the question */
 	int64_t since;
+	/* Whether it moves: the CPU's time that it had used when it was looked at, and when that
+	 * was last more than before. */
+	int64_t looked_at, moved_at, used;
 };
 
 /* Sends what waits.  False: it has gone. */
@@ -31,7 +34,8 @@ bool customer_message(const uint8_t *bytes, size_t len, struct wire_message *ret
 
 /* What a worker died of with this module, lately; or NULL. */
 const struct crash *crash_find(const struct workers *workers, const struct introduced *module);
-void crash_add(struct workers *workers, const struct introduced *module, int status);
+/* status: of waitpid(); NULL: it waited for a file system that does not answer. */
+void crash_add(struct workers *workers, const struct introduced *module, const int *status);
 /* Answers for the worker that has ended of the module, or would. */
 void crash_answer(struct workers *workers, struct customer *customer,
 		  const struct introduced *module, const char *words);

@@ -34,6 +34,17 @@ class Server:
         return struct.pack("<QQQQQQIIIIIIIIII", node, size, (size + 511) // 512, 0, 0, 0, 0, 0, 0, mode,
                            2 if node == ROOT else 1, 0, 0, 0, 4096, 0)
 
+    def entries(self, first, size):
+        """Of the one folder, from a number on, as many as there is room for."""
+        found = b""
+        for number, name in list(enumerate(self.names))[first:]:
+            entry = struct.pack("<QQII", number + 2, number + 1, len(name), 8) + name.encode()
+            entry += bytes(-len(entry) % 8)
+            if len(found) + len(entry) > size:
+                break
+            found += entry
+        return found
+
     def answer(self, kind, node, body):
         """Bytes, or an error number; None: there is no answer to this."""
         if kind == INIT:
@@ -51,7 +62,10 @@ class Server:
         if kind == READ:
             _, offset, size = struct.unpack_from("<QQI", body)
             return self.files[self.names[node - 2]][offset:offset + size]
-        if kind in (FLUSH, RELEASE, RELEASEDIR, ACCESS, READDIR):
+        if kind == READDIR:
+            _, offset, size = struct.unpack_from("<QQI", body)
+            return self.entries(offset, size)
+        if kind in (FLUSH, RELEASE, RELEASEDIR, ACCESS):
             return b""
         return None if kind in (FORGET, BATCH_FORGET, INTERRUPT) else ENOSYS
 

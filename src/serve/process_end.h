@@ -1,0 +1,18 @@
+/* A child that may wait in the kernel for what never comes. */
+#ifndef MEMTRACE_PROCESS_END_H
+#define MEMTRACE_PROCESS_END_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Kills it, where it has not ended by itself, and takes its wait status.  False: it does not
+ * end (a dead file server holds it), and is left alone. */
+bool process_end(pid_t pid, int *status);
+
+/* How much of a CPU's time it has used; -1: not to be known. */
+int64_t process_cpu_ns(pid_t pid);
+/* By SIGSTOP, or a debugger: it could move, if it were let. */
+bool process_is_stopped(pid_t pid);
+
+#endif
