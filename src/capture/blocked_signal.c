@@ -19,6 +19,8 @@
  * (dequeue_signal()).  The mask is in a register there, so a thread that does not block the
  * signal costs nothing.
  */
+#include "capture/blocked_signal.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,12 +28,10 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "capture/engine.h"
-
-void engine_close_trap(struct engine *engine, struct thread *thread, int signo)
+void blocked_signal_close_trap(struct tracee *tracee, struct thread *thread, int signo)
 {
-	const struct arch *arch = engine->tracee.arch;
-	struct regs *regs = thread_regs(&engine->tracee, thread);
+	const struct arch *arch = tracee->arch;
+	struct regs *regs = thread_regs(tracee, thread);
 	const int *reg = arch->trap->mask_reg;
 	uint64_t mask = regs && signo != SIGTRAP ? regs_read(arch, regs, reg[0]) : 0;
 
@@ -40,6 +40,47 @@ void engine_close_trap(struct engine *engine, struct thread *thread, int signo)
 	if (reg[1] != ARCH_NO_REG)
 		mask |= regs_read(arch, regs, reg[1]) << 32;
 	thread_mask_set(arch, thread, mask);
+}
+
+bool blocked_signal_is(const struct traps *traps, struct thread *thread, int signo,
+		       struct blocked_signal *ret)
+{
+	struct tracee *tracee = traps->hooks->process.tracee;
+	const struct arch *arch = tracee->arch;
+	struct regs *regs = thread_regs(tracee, thread);
+	uint8_t set[8], argument[8];
+	taddr_t sp;
+
+	if (signo != traps->signo || !regs)
+		return false;
+	ret->trap_pc = traps_open_at(traps, regs_read(arch, regs, arch->reg_pc));
+	sp = regs_read(arch, regs, arch->reg_sp);
+	if (!ret->trap_pc ||
+	    target_read(&tracee->target, sp + (taddr_t)arch->trap->mask, set, sizeof(set)))
+		return false;
+	ret->mask = arch_signal_set(arch, set);
+	if (!(ret->mask & signal_bit(signo)) ||
+	    target_read(&tracee->target, sp + (taddr_t)arch->trap->entry_args, argument,
+			arch->word_size))
+		return false;
+	ret->argument = arch_word(arch, argument);
+	return true;
+}
+
+void blocked_signal_end_trap(struct tracee *tracee, struct thread *thread,
+			     const struct blocked_signal *blocked)
+{
+	const struct arch *arch = tracee->arch;
+	struct regs *regs = thread_regs(tracee, thread);
+
+	if (!regs)
+		return;
+	/* First: with the mask back it must not send ours, if we are killed now. */
+	regs_write(arch, regs, arch->reg_pc, blocked->trap_pc);
+	regs_write(arch, regs, arch->trap->arg0, blocked->argument); /* may not be there yet */
+	thread_regs_touch(thread);
+	thread_regs_commit(thread);
+	thread_mask_set(arch, thread, blocked->mask);
 }
 
 /* Kernels before 5.17 put back into the thread's queue what was the process's. */
@@ -53,45 +94,20 @@ static bool kernel_puts_back(void)
 }
 
 /* Sends it anew.  Its sender and value only where the kernel lets us say them. */
-static void send_again(struct engine *engine, struct thread *thread, siginfo_t *info)
+static void send_again(struct tracee *tracee, struct thread *thread, siginfo_t *info)
 {
-	pid_t pid = thread->guest ? thread->tid : engine->tracee.pid;
+	pid_t pid = thread->guest ? thread->tid : tracee->pid;
 
 	if (info->si_code >= 0 || syscall(SYS_rt_sigqueueinfo, pid, info->si_signo, info))
 		kill(pid, info->si_signo);
 	thread->deliver = 0;
 }
 
-bool engine_keep_signal(struct engine *engine, struct thread *thread, int signo)
+void blocked_signal_wait_again(struct tracee *tracee, struct thread *thread)
 {
-	const struct arch *arch = engine->tracee.arch;
-	struct regs *regs = thread_regs(&engine->tracee, thread);
-	taddr_t trap_pc, sp;
 	siginfo_t info;
-	uint8_t set[8], argument[8];
-	uint64_t mask;
 
-	if (signo != engine->traps.signo || !regs || !engine_thread(thread))
-		return false;
-	trap_pc = traps_open_at(&engine->traps, regs_read(arch, regs, arch->reg_pc));
-	sp = regs_read(arch, regs, arch->reg_sp);
-	if (!trap_pc || target_read(&engine->tracee.target, sp + (taddr_t)arch->trap->mask, set,
-				    sizeof(set)))
-		return false;
-	mask = arch_signal_set(arch, set);
-	if (!(mask & signal_bit(signo)) ||
-	    target_read(&engine->tracee.target, sp + (taddr_t)arch->trap->entry_args, argument,
-			arch->word_size))
-		return false;
-	/* First: with the mask back it must not send ours, if we are killed now. */
-	regs_write(arch, regs, arch->reg_pc, trap_pc);
-	regs_write(arch, regs, arch->trap->arg0, arch_word(arch, argument)); /* may not be there yet */
-	thread_regs_touch(thread);
-	thread_regs_commit(thread);
-	thread_mask_set(arch, thread, mask);
-	engine_trap(engine, thread);
 	if (!kernel_puts_back() && thread_siginfo(thread->tid, &info) &&
 	    info.si_code != SI_TKILL)
-		send_again(engine, thread, &info);
-	return true;
+		send_again(tracee, thread, &info);
 }

@@ -24,6 +24,8 @@
 #include <unistd.h>
 
 #include "base/vec.h"
+#include "capture/describe.h"
+#include "capture/detach.h"
 #include "capture/engine.h"
 #include "hook/functions.h"
 
@@ -35,6 +37,7 @@ struct capture {
 	struct engine engine;
 	pid_t attach_to; /* 0: launch argv */
 	char *const *argv;
+	struct capture_options options; /* (its externals are the engine's) */
 	pthread_t thread;
 	int notice_fd;
 
@@ -116,10 +119,10 @@ static void request_perform(struct capture *capture)
 {
 	capture->request_rc = 0;
 	if (capture->request == REQUEST_SNAPSHOT)
-		capture->request_rc = engine_snapshot(&capture->engine, &capture->snapshot,
-						      &capture->request_err);
+		capture->request_rc = describe_snapshot(&capture->engine, &capture->snapshot,
+							&capture->request_err);
 	else if (capture->request == REQUEST_CLEAR)
-		engine_clear(&capture->engine);
+		ledger_clear(&capture->engine.ledger, &capture->engine.tracee);
 	else if (capture->request == REQUEST_EXTERNALS)
 		engine_take_externals(&capture->engine, capture->externals);
 	capture->request = REQUEST_NONE;
@@ -159,15 +162,15 @@ static void *tracer_main(void *arg)
 	if (capture->attach_to)
 		rc = engine_attach(engine, capture->attach_to, &err);
 	else
-		rc = engine_launch(engine, capture->argv, &err);
+		rc = engine_launch(engine, &capture->options, capture->argv, &err);
 	began = rc == 0;
-	while (!rc && !engine->ended && !atomic_load(&capture->detach)) {
+	while (!rc && !engine->ending.ended && !atomic_load(&capture->detach)) {
 		requests_serve(capture);
 		rc = engine_turn(engine, &err);
 	}
-	engine_leave(engine);
-	last.end = rc ? (began ? CAPTURE_LOST : CAPTURE_FAILED) : engine->end;
-	last.status = rc ? rc : engine->status;
+	detach_process(engine);
+	last.end = rc ? (began ? CAPTURE_LOST : CAPTURE_FAILED) : engine->ending.end;
+	last.status = rc ? rc : engine->ending.status;
 	snprintf(last.text, sizeof(last.text), "%s", rc ? err.text : "");
 	finish(capture, &last);
 	return NULL;
@@ -212,7 +215,7 @@ static int capture_start(const struct capture_options *options, pid_t pid, char 
 			 struct capture **ret, struct err *err)
 {
 	struct capture *capture = calloc(1, sizeof(*capture));
-	struct engine_voice voice = {notice_say, capture};
+	const struct notifier say = {.say = notice_say, .arg = capture};
 	/* Blocked, they would end us without a word. */
 	static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 	sigset_t all, old;
@@ -224,13 +227,14 @@ static int capture_start(const struct capture_options *options, pid_t pid, char 
 	pthread_cond_init(&capture->answered, NULL);
 	capture->attach_to = pid;
 	capture->argv = argv;
+	capture->options = *options;
 	capture->pid = pid;
 	capture->notice_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	kick_prepare();
 	stops_silence();
-	rc = capture->notice_fd < 0 ? err_sys(err, -errno, "cannot begin")
-				    : engine_init(&capture->engine, options, &voice,
-						  &capture->detach, err);
+	rc = capture->notice_fd < 0
+		     ? err_sys(err, -errno, "cannot begin")
+		     : engine_init(&capture->engine, options, &say, &capture->detach, err);
 	if (!rc) {
 		/* Every signal but the kick is for the other thread. */
 		sigfillset(&all);

@@ -10,10 +10,12 @@
  * own kill it while it is traced, so a fault would come again and again (SIGNAL_UNKILLABLE
  * in kernel/signal.c).  It is let go, and dies of the next one.
  */
+#include "capture/core_dump.h"
+
 #include <errno.h>
 #include <signal.h>
 
-#include "capture/engine.h"
+#include "capture/traceme.h"
 #include "tracer/put_back.h"
 
 /* signal(7), "Core" */
@@ -36,55 +38,44 @@ static bool is_fault(pid_t tid)
 	return thread_siginfo(tid, &info) && info.si_code > 0;
 }
 
-void engine_fatal(struct engine *engine, const struct thread *thread, int signo)
+void core_dump_expect(struct engine *engine, const struct thread *thread, int signo)
 {
+	struct pending *pending = &engine->pending;
 	struct status status;
 
-	if (engine->dying || thread->guest || !dumps_core(signo) ||
+	if (pending->dying || thread->guest || !dumps_core(signo) ||
 	    status_read(engine->tracee.pid, thread->tid, &status) ||
 	    ((status.caught | status.ignored) & signal_bit(signo)))
 		return;
 	if (status.init && !is_fault(thread->tid))
 		return;
-	engine->unkillable = status.init;
-	engine->dying = thread->tid;
-	engine->rescan = true;
+	pending->dying = thread->tid;
+	pending->set |= status.init ? PENDING_DETACH : PENDING_CORE_DUMP;
 }
 
-static int let_go(struct engine *engine)
+int core_dump_prepare(struct engine *engine, struct err *err)
 {
-	engine_warn(engine,
-		    "pid %d, the first process of its namespace, dies of a signal only when it "
-		    "is not traced: let go",
-		    engine->tracee.pid);
-	engine_leave(engine);
-	return 0;
-}
-
-int engine_bury(struct engine *engine, struct err *err)
-{
+	struct tracee *tracee = &engine->tracee;
+	struct pending *pending = &engine->pending;
 	struct thread *thread;
-	int rc;
+	/* It is pending still: whatever stops meanwhile waits. */
+	int rc = tracee_stop(tracee, err);
 
-	if (engine->unkillable)
-		return let_go(engine);
-	/* engine->rescan: whatever stops meanwhile waits. */
-	rc = tracee_stop(&engine->tracee, err);
-	if (!rc && !engine->dying)
+	if (!rc && !pending->dying)
 		return 0; /* another thread's exec came first: the new program is followed */
-	engine->rescan = false;
+	pending->set = 0;
 	if (rc)
 		return rc == -ETIMEDOUT ? 0 : rc; /* they run on, and die with our code */
-	thread = tracee_find(&engine->tracee, engine->dying);
+	thread = tracee_find(tracee, pending->dying);
 	if (!thread) { /* killed: another one ends the process */
-		engine->dying = 0;
-		tracee_resume(&engine->tracee);
+		pending->dying = 0;
+		tracee_resume(tracee);
 		return 0;
 	}
-	if (engine_is_shared(engine))
-		undo_run(engine->undo, &engine->tracee.target);
+	if (traceme_is_shared(engine))
+		undo_run(engine->undoing.undo, &tracee->target);
 	else
-		put_back_all(&engine->tracee, NULL, engine->undo);
-	tracee_resume_one(&engine->tracee, thread);
+		put_back_all(tracee, NULL, engine->undoing.undo);
+	tracee_resume_one(tracee, thread);
 	return 0;
 }

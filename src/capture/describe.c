@@ -1,11 +1,13 @@
 /* A snapshot's other half: who the process is, its modules and threads. */
+#include "capture/describe.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "capture/engine.h"
+#include "capture/thread_data.h"
 
 static char **command_copy(char *const *command)
 {
@@ -22,13 +24,13 @@ static char **command_copy(char *const *command)
 
 static int modules_describe(struct engine *engine, struct snapshot *snapshot)
 {
-	size_t count = engine->modules.list.len;
+	size_t count = engine->program.modules.list.len;
 
 	snapshot->modules = calloc(count ? count : 1, sizeof(*snapshot->modules));
 	if (!snapshot->modules)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
-		struct module *from = engine->modules.list.at[i];
+		struct module *from = engine->program.modules.list.at[i];
 		struct snapshot_module *to = &snapshot->modules[i];
 		const struct module_unwind *unwind = from->owner;
 
@@ -81,7 +83,7 @@ static void thread_add(struct snapshot *snapshot, pid_t tid, const struct book_t
 
 static void thread_describe(void *arg, struct thread *thread)
 {
-	struct engine_thread *own = thread->owner;
+	struct thread_data *own = thread->owner;
 
 	thread_add(arg, thread->tid, own ? &own->book : NULL, thread);
 }
@@ -89,29 +91,29 @@ static void thread_describe(void *arg, struct thread *thread)
 static void thread_keep(void *arg, struct thread *thread)
 {
 	struct engine *engine = arg;
-	struct engine_thread *own = thread->owner;
+	struct thread_data *own = thread->owner;
 	struct snapshot_thread kept = {.tid = thread->tid,
 				       .allocs = own ? own->book.allocs : 0,
 				       .frees = own ? own->book.frees : 0};
 
-	(void)vec_push(&engine->let_go, kept); /* no memory: the report has one less */
+	(void)vec_push(&engine->ending.threads, kept); /* no memory: the report has one less */
 }
 
-void engine_keep_threads(struct engine *engine)
+void describe_keep_threads(struct engine *engine)
 {
 	tracee_for_each(&engine->tracee, thread_keep, engine);
 }
 
 static int threads_describe(struct engine *engine, struct snapshot *snapshot)
 {
-	size_t count = engine->tracee.count + engine->let_go.len;
+	size_t count = engine->tracee.count + engine->ending.threads.len;
 
 	snapshot->threads = calloc(count + 1, sizeof(*snapshot->threads));
 	if (!snapshot->threads)
 		return -ENOMEM;
 	tracee_for_each(&engine->tracee, thread_describe, snapshot);
-	for (size_t i = 0; i < engine->let_go.len; i++) {
-		const struct snapshot_thread *kept = &engine->let_go.at[i];
+	for (size_t i = 0; i < engine->ending.threads.len; i++) {
+		const struct snapshot_thread *kept = &engine->ending.threads.at[i];
 		const struct book_thread book = {.allocs = kept->allocs, .frees = kept->frees};
 
 		thread_add(snapshot, kept->tid, &book, NULL);
@@ -121,7 +123,7 @@ static int threads_describe(struct engine *engine, struct snapshot *snapshot)
 
 static uint64_t resident_bytes(struct engine *engine)
 {
-	pid_t alive = engine->ended && engine->end != CAPTURE_DETACHED
+	pid_t alive = engine->ending.ended && engine->ending.end != CAPTURE_DETACHED
 			      ? 0
 			      : status_alive(engine->tracee.pid);
 	struct status status;
@@ -129,27 +131,27 @@ static uint64_t resident_bytes(struct engine *engine)
 	return alive && !status_read(alive, 0, &status) ? status.resident_kb * 1024 : 0;
 }
 
-int engine_snapshot(struct engine *engine, struct snapshot **ret, struct err *err)
+int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *err)
 {
 	struct snapshot *snapshot;
-	int rc = snapshot_create(engine->region, &snapshot, err);
+	int rc = snapshot_create(engine->ledger.region, &snapshot, err);
 
 	if (rc)
 		return rc;
 	snapshot->pid = engine->tracee.pid;
 	snprintf(snapshot->engine, sizeof(snapshot->engine), "breakpoint");
-	snapshot->started = engine->counting_since;
+	snapshot->started = engine->ledger.counting_since;
 	clock_gettime(CLOCK_REALTIME, &snapshot->taken);
-	snapshot->ticks_now = engine_now(engine);
-	snapshot->running = !engine->ended || engine->end == CAPTURE_DETACHED;
+	snapshot->ticks_now = ledger_now(&engine->ledger);
+	snapshot->running = !engine->ending.ended || engine->ending.end == CAPTURE_DETACHED;
 	snapshot->blind = !engine->hooks.allocators && !snapshot->totals.allocs &&
-			  (engine->ended || !engine->loading);
+			  (engine->ending.ended || !engine->program.loading);
 	snapshot->resident_bytes = resident_bytes(engine);
-	snapshot->region_bytes = region_memory(engine->region);
-	snapshot->command = command_copy(engine->command);
+	snapshot->region_bytes = region_memory(engine->ledger.region);
+	snapshot->command = command_copy(engine->program.command);
 	rc = snapshot->command ? modules_describe(engine, snapshot) : -ENOMEM;
 	rc = rc ? rc : threads_describe(engine, snapshot);
-	rc = rc || missed_copy(&engine->missed, snapshot) ? rc : -ENOMEM;
+	rc = rc || missed_copy(&engine->notifier.missed, snapshot) ? rc : -ENOMEM;
 	if (rc) {
 		snapshot_destroy(snapshot);
 		return err_set(err, rc, "memory is short");

@@ -1,11 +1,16 @@
 /*
  * Leaving: the process stands, everything is put back, and it is let go.
  */
+#include "capture/detach.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 
-#include "capture/engine.h"
+#include "capture/describe.h"
+#include "capture/thread_data.h"
+#include "capture/traceme.h"
+#include "capture/trap_signal.h"
 #include "hook/predecessor.h"
 #include "tracer/pages.h"
 #include "tracer/put_back.h"
@@ -16,10 +21,7 @@ enum { TRIES = 6, LAST_MS = 16 };
 
 static void thread_abandon(void *arg, struct thread *thread)
 {
-	struct engine *engine = arg;
-
-	if (thread->owner)
-		book_abandon(&engine->book, &engine_thread(thread)->book);
+	ledger_abandon(arg, thread);
 }
 
 struct draining {
@@ -31,15 +33,15 @@ static void thread_owes(void *arg, struct thread *thread)
 {
 	struct draining *d = arg;
 
-	if (thread->state == THREAD_STOPPED && thread->owner &&
-	    engine_thread(thread)->swallow && engine_trap_signal(d->engine, thread) == SIGTRAP)
+	if (thread->state == THREAD_STOPPED && thread->owner && thread_data(thread)->counted &&
+	    trap_signal_of(&d->engine->traps, thread) == SIGTRAP)
 		d->found = thread->tid;
 }
 
 static bool is_running(const struct engine *engine, pid_t tid)
 {
 	struct thread *thread = tracee_find(&engine->tracee, tid);
-	return thread && thread->state == THREAD_RUNNING && !engine->ended;
+	return thread && thread->state == THREAD_RUNNING && !engine->ending.ended;
 }
 
 /*
@@ -53,11 +55,9 @@ static void drain(struct engine *engine)
 
 	for (;; d.found = 0) {
 		tracee_for_each(&engine->tracee, thread_owes, &d);
-		if (!d.found || engine->ended)
+		if (!d.found || engine->ending.ended)
 			return;
-		engine->tracee.standing = false;
-		tracee_continue(&engine->tracee, tracee_find(&engine->tracee, d.found));
-		engine->tracee.standing = true;
+		tracee_run_one(&engine->tracee, tracee_find(&engine->tracee, d.found));
 		while (is_running(engine, d.found))
 			tracee_take(&engine->tracee, true);
 	}
@@ -65,7 +65,7 @@ static void drain(struct engine *engine)
 
 static int stand(struct engine *engine, struct err *err)
 {
-	int rc = engine->ended ? -ECHILD : tracee_stop(&engine->tracee, err);
+	int rc = engine->ending.ended ? -ECHILD : tracee_stop(&engine->tracee, err);
 
 	if (!rc && engine->traps.hard)
 		drain(engine);
@@ -81,9 +81,9 @@ static int stubs_go(void *arg)
 
 	if (engine->traps.hard)
 		drain(engine);
-	if (engine->ended)
+	if (engine->ending.ended)
 		return -ECHILD;
-	return put_back_stubs(&engine->tracee, NULL, engine->undo) ? 0 : -EAGAIN;
+	return put_back_stubs(&engine->tracee, NULL, engine->undoing.undo) ? 0 : -EAGAIN;
 }
 
 static int pages_go(void *arg)
@@ -92,7 +92,8 @@ static int pages_go(void *arg)
 
 	if (engine->traps.hard)
 		drain(engine);
-	return engine->ended ? -ECHILD : pages_unmap(&engine->tracee, engine->undo);
+	return engine->ending.ended ? -ECHILD
+				    : pages_unmap(&engine->tracee, engine->undoing.undo);
 }
 
 /*
@@ -102,11 +103,12 @@ static int pages_go(void *arg)
  */
 static int stubs_wipe(struct engine *engine)
 {
-	int rc = engine_is_shared(engine)
+	int rc = traceme_is_shared(engine)
 			 ? -EAGAIN
 			 : retry_stopped(&engine->tracee, &a_moment, stubs_go, engine, NULL);
 
-	if (engine->left && (!rc || rc == -EAGAIN) && predecessor_wipe(&engine->hooks.process))
+	if (engine->undoing.left && (!rc || rc == -EAGAIN) &&
+	    predecessor_wipe(&engine->hooks.process))
 		rc = -EAGAIN;
 	return rc;
 }
@@ -116,9 +118,10 @@ static void unmap(struct engine *engine)
 {
 	int rc = retry_stopped(&engine->tracee, &a_moment, pages_go, engine, NULL);
 
-	if (rc && engine->tracee.standing && !engine->ended)
-		engine_warn(engine, "a page of memtrace's stays mapped in pid %d: %s",
-			    engine->tracee.pid, strerror(-rc));
+	if (rc && engine->tracee.standing && !engine->ending.ended)
+		notify_warning(&engine->notifier,
+			       "a page of memtrace's stays mapped in pid %d: %s",
+			       engine->tracee.pid, strerror(-rc));
 }
 
 /* What stays does nothing any more, but is said. */
@@ -127,8 +130,8 @@ static void wipe(struct engine *engine)
 	int rc = stubs_wipe(engine);
 
 	if (rc == -EAGAIN)
-		engine_warn(
-			engine,
+		notify_warning(
+			&engine->notifier,
 			"memtrace's stubs stay in pid %d, unused, until a later memtrace takes "
 			"them away: a thread is in a call of an allocation function, or its "
 			"stack looks so",
@@ -141,13 +144,13 @@ static void wipe(struct engine *engine)
 static void tell_of_others(struct engine *engine)
 {
 	taddr_t at = 0;
-	size_t count = undo_others(engine->undo, &engine->tracee.target, &at);
-	const struct module *module = count ? modules_find(&engine->modules, at) : NULL;
+	size_t count = undo_others(engine->undoing.undo, &engine->tracee.target, &at);
+	const struct module *module = count ? modules_find(&engine->program.modules, at) : NULL;
 	const struct hook *hook = hooks_by_patch(&engine->hooks, at);
 
 	if (count)
-		engine_warn(
-			engine,
+		notify_warning(
+			&engine->notifier,
 			"another tool has changed %s in %s meanwhile: its patch stays, and so "
 			"do memtrace's stubs, which it may lead to and which do nothing any "
 			"more",
@@ -161,14 +164,16 @@ static void put_back(struct engine *engine, const struct err *err)
 	int rc;
 
 	if (err->code) /* nothing is as bad as leaving it: a patch is one write */
-		engine_warn(engine, "putting the code of pid %d back while it runs: %s",
-			    engine->tracee.pid, err->text);
-	rc = undo_run(engine->undo, &engine->tracee.target);
+		notify_warning(&engine->notifier,
+			       "putting the code of pid %d back while it runs: %s",
+			       engine->tracee.pid, err->text);
+	rc = undo_run(engine->undoing.undo, &engine->tracee.target);
 	if (rc && rc != -ESRCH)
-		engine_warn(engine, "could not put all of the code of pid %d back: %s",
-			    engine->tracee.pid, strerror(-rc));
+		notify_warning(&engine->notifier,
+			       "could not put all of the code of pid %d back: %s",
+			       engine->tracee.pid, strerror(-rc));
 	tracee_watch_guests(&engine->tracee, true);
-	engine_part_standing(engine);
+	traceme_let_go_stopped(engine);
 	tell_of_others(engine);
 	if (!err->code)
 		wipe(engine);
@@ -177,31 +182,32 @@ static void put_back(struct engine *engine, const struct err *err)
 /* A program that becomes a daemon ends at once, and its child does the work. */
 static void tell_of_child(struct engine *engine)
 {
-	if (engine->child && status_alive(engine->child))
-		engine_remark(engine, "Its child %d runs on and is not watched: memtrace -p %d",
-			      engine->child, engine->child);
+	if (engine->program.child && status_alive(engine->program.child))
+		notify(&engine->notifier, NOTICE_REMARK,
+		       "Its child %d runs on and is not watched: memtrace -p %d",
+		       engine->program.child, engine->program.child);
 }
 
-void engine_leave(struct engine *engine)
+void detach_process(struct engine *engine)
 {
 	struct err err = {.code = 0};
 
 	if (!engine->traced)
 		return;
 	stand(engine, &err);
-	if (!engine->ended)
+	if (!engine->ending.ended)
 		put_back(engine, &err);
-	if (engine->ended) {
+	if (engine->ending.ended) {
 		tracee_hand_out_children(&engine->tracee);
 		tell_of_child(engine);
 	} else {
-		engine->ended = true;
-		engine->end = CAPTURE_DETACHED;
-		engine_keep_threads(engine);
+		engine->ending.ended = true;
+		engine->ending.end = CAPTURE_DETACHED;
+		describe_keep_threads(engine);
 	}
-	tracee_for_each(&engine->tracee, thread_abandon, engine);
-	undo_clear(engine->undo);
-	guardian_watch(&engine->guardian, 0);
+	tracee_for_each(&engine->tracee, thread_abandon, &engine->ledger);
+	undo_clear(engine->undoing.undo);
+	guardian_watch(&engine->undoing.guardian, 0);
 	tracee_release(&engine->tracee);
 	engine->traced = false;
 }

@@ -21,11 +21,13 @@
  * No other gate stands before the trap's calls: Landlock's scopes,
  * Linux 6.12, let a thread signal itself.
  */
+#include "capture/trap_choice.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <sys/prctl.h>
 
-#include "capture/engine.h"
+#include "capture/trap_empty.h"
 #include "tracer/dispatch.h"
 #include "tracer/seccomp.h"
 
@@ -35,10 +37,10 @@
 
 static void say_hard(struct engine *engine, const char *why)
 {
-	engine_warn(engine,
-		    "pid %d %s: break instructions are used; do not kill memtrace with "
-		    "SIGKILL, the process could die with it",
-		    engine->tracee.pid, why);
+	notify_warning(&engine->notifier,
+		       "pid %d %s: break instructions are used; do not kill memtrace with "
+		       "SIGKILL, the process could die with it",
+		       engine->tracee.pid, why);
 }
 
 struct question {
@@ -120,7 +122,7 @@ static const char *dispatch_objection(struct engine *engine)
 			 "(before Linux 6.4 that can't be read)";
 }
 
-void engine_choose_trap(struct engine *engine)
+void trap_choice_kind(struct engine *engine)
 {
 	const char *why = engine->traps.hard ? NULL : filters_objection(engine);
 
@@ -148,7 +150,7 @@ static bool is_dispatched(const struct engine *engine, const uint64_t argument[4
 	return !spared && dispatch_is_known();
 }
 
-void engine_prctl(struct engine *engine, const uint64_t argument[4])
+void trap_choice_on_prctl(struct engine *engine, const uint64_t argument[4])
 {
 	int option = (int)argument[0];
 
@@ -160,7 +162,7 @@ void engine_prctl(struct engine *engine, const uint64_t argument[4])
 		say_hard(engine, "is about to have its system calls dispatched to SIGSYS");
 	else
 		return;
-	engine->harden = engine->rescan = true;
+	engine->pending.set |= PENDING_HARD;
 }
 
 /* The signals that some thread blocks: it may wait for them. */
@@ -206,16 +208,17 @@ static int signal_free(pid_t pid, int except)
 static void contest(struct engine *engine)
 {
 	if (!engine->traps.contested)
-		engine_warn(engine,
-			    "pid %d catches SIGURG, SIGWINCH and SIGCHLD: one of its SIGURGs "
-			    "may be lost, and its "
-			    "handler may run for nothing if memtrace is killed",
-			    engine->tracee.pid);
+		notify_warning(
+			&engine->notifier,
+			"pid %d catches SIGURG, SIGWINCH and SIGCHLD: one of its SIGURGs "
+			"may be lost, and its "
+			"handler may run for nothing if memtrace is killed",
+			engine->tracee.pid);
 	engine->traps.contested = true;
 	engine->tracee.own_signal = 0; /* it may be the program's */
 }
 
-void engine_choose_signal(struct engine *engine, int except)
+void trap_choice_signal(struct engine *engine, int except)
 {
 	int signo = signal_free(engine->tracee.pid, except);
 
@@ -226,15 +229,15 @@ void engine_choose_signal(struct engine *engine, int except)
 		contest(engine);
 }
 
-void engine_sigaction(struct engine *engine, int signo)
+void trap_choice_on_sigaction(struct engine *engine, int signo)
 {
 	if (signo != engine->traps.signo || engine->traps.hard ||
 	    !engine->tracee.arch->trap->resign)
 		return;
-	engine->resign = engine->rescan = true;
+	engine->pending.set |= PENDING_SIGNAL;
 }
 
-static int resign(struct engine *engine, struct err *err)
+int trap_choice_change_signal(struct engine *engine, struct err *err)
 {
 	int signo = signal_free(engine->tracee.pid, engine->traps.signo), rc;
 
@@ -242,32 +245,17 @@ static int resign(struct engine *engine, struct err *err)
 		contest(engine);
 		return 0;
 	}
-	rc = engine_empty_traps(engine, false, err);
+	rc = trap_empty(&engine->traps, false, err);
 	if (!rc)
 		rc = traps_change_signal(&engine->traps, signo, err);
 	return rc == -EAGAIN ? 0 : rc; /* the old one goes on working */
 }
 
-static int harden(struct engine *engine, struct err *err)
+int trap_choice_harden(struct engine *engine, struct err *err)
 {
-	int rc = engine_empty_traps(engine, true, err);
+	int rc = trap_empty(&engine->traps, true, err);
 
 	if (rc && rc != -EAGAIN)
 		return rc;
 	return traps_harden(&engine->traps, err);
-}
-
-int engine_change_trap(struct engine *engine, struct err *err)
-{
-	int rc = 0;
-
-	if (engine->resign) {
-		engine->resign = false;
-		rc = resign(engine, err);
-	}
-	if (!rc && engine->harden) {
-		engine->harden = false;
-		rc = harden(engine, err);
-	}
-	return rc;
 }

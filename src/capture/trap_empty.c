@@ -11,67 +11,67 @@
  * and all is done for them but the mask, so they are not run: we set the mask, and they go on
  * behind the last system call.
  */
-#include <errno.h>
+#include "capture/trap_empty.h"
 
-#include "capture/engine.h"
+#include <errno.h>
+#include <time.h>
+
+#include "capture/thread_data.h"
 
 enum { TRIES = 100, PAUSE_NS = 200000 };
 
 struct emptying {
-	struct engine *engine;
+	struct traps *traps;
+	struct tracee *tracee;
 	bool wholly;
 	unsigned found;
 };
 
 /* The area in whose soft trap the thread stands, or NULL. */
-static const struct stub_area *area_around(struct engine *engine, struct thread *thread,
+static const struct stub_area *area_around(const struct traps *traps, struct thread *thread,
 					   taddr_t *pc)
 {
-	const struct arch *arch = engine->tracee.arch;
-	struct regs *regs = thread->state == THREAD_STOPPED
-				    ? thread_regs(&engine->tracee, thread)
-				    : NULL;
+	struct tracee *tracee = traps->hooks->process.tracee;
+	const struct arch *arch = tracee->arch;
+	struct regs *regs =
+		thread->state == THREAD_STOPPED ? thread_regs(tracee, thread) : NULL;
 	const struct stub_area *area;
 
 	if (!regs)
 		return NULL;
 	*pc = regs_read(arch, regs, arch->reg_pc);
-	area = hooks_area_at(&engine->hooks, *pc);
+	area = hooks_area_at(traps->hooks, *pc);
 	return area && *pc > area->trap && *pc < area->trap_done ? area : NULL;
 }
 
 static void thread_run(void *arg, struct thread *thread)
 {
 	struct emptying *e = arg;
-	struct tracee *tracee = &e->engine->tracee;
 	taddr_t pc = 0;
-	const struct stub_area *area = area_around(e->engine, thread, &pc);
+	const struct stub_area *area = area_around(e->traps, thread, &pc);
 	/* (its signal may still be to come: another stop was reported before) */
-	bool owed = pc && thread->owner && engine_thread(thread)->swallow;
+	bool owed = pc && thread->owner && thread_data(thread)->counted;
 
 	if (!area || (pc == area->trap_pc && !owed) || (pc >= area->trap_pc && !e->wholly))
 		return;
 	e->found++;
-	tracee->standing = false;
-	tracee_continue(tracee, thread);
-	tracee->standing = true;
+	tracee_run_one(e->tracee, thread);
 }
 
 static void thread_skip_rest(void *arg, struct thread *thread)
 {
-	struct engine *engine = arg;
-	const struct arch *arch = engine->tracee.arch;
+	const struct emptying *e = arg;
+	const struct arch *arch = e->tracee->arch;
 	struct regs *regs;
 	taddr_t pc = 0, sp;
-	const struct stub_area *area = area_around(engine, thread, &pc);
+	const struct stub_area *area = area_around(e->traps, thread, &pc);
 	uint8_t set[8];
 
 	if (!area || pc != area->trap_pc)
 		return;
-	regs = thread_regs(&engine->tracee, thread);
+	regs = thread_regs(e->tracee, thread);
 	sp = regs_read(arch, regs, arch->reg_sp);
-	if (target_read(&engine->tracee.target, sp + (taddr_t)arch->trap->mask, set,
-			sizeof(set)))
+	if (target_read(&e->tracee->target, sp + (taddr_t)arch->trap->mask, set, sizeof(set)))
 		return;
 	/* As the trap would, if we were killed now. */
 	thread_mask_set(arch, thread, arch_signal_set(arch, set));
@@ -80,27 +80,28 @@ static void thread_skip_rest(void *arg, struct thread *thread)
 	thread_regs_commit(thread);
 }
 
-int engine_empty_traps(struct engine *engine, bool wholly, struct err *err)
+int trap_empty(struct traps *traps, bool wholly, struct err *err)
 {
 	const struct timespec pause = {0, PAUSE_NS};
-	struct emptying e = {engine, wholly, 1};
+	struct tracee *tracee = traps->hooks->process.tracee;
+	struct emptying e = {traps, tracee, wholly, 1};
 
 	for (int tries = 0; e.found && tries < TRIES; tries++) {
-		int rc = tracee_stop(&engine->tracee, err);
+		int rc = tracee_stop(tracee, err);
 
 		if (rc)
 			return rc;
 		e.found = 0;
-		tracee_for_each(&engine->tracee, thread_run, &e);
+		tracee_for_each(tracee, thread_run, &e);
 		if (e.found)
 			nanosleep(&pause, NULL);
 	}
 	if (e.found) { /* it is stopped by a SIGSTOP, say */
-		int rc = tracee_stop(&engine->tracee, err);
+		int rc = tracee_stop(tracee, err);
 
 		return rc ? rc : -EAGAIN;
 	}
 	if (wholly)
-		tracee_for_each(&engine->tracee, thread_skip_rest, engine);
+		tracee_for_each(tracee, thread_skip_rest, &e);
 	return 0;
 }

@@ -1,21 +1,33 @@
 /*
- * Whose is the signal that a thread stops by: our trap's, or the program's?
- *
  * An event is counted once, also when another signal is reported at the trap before
  * ours: a thread that stands at the trap with our signal still pending is counted at
- * once, and the signal swallowed when it comes.
+ * once, and the signal dropped when it comes.
+ *
+ *                            stopped by      at a trap of it    pending there
+ *    ours                    its signal      yes
+ *    ours, counted before    its signal      (mostly)                         data->counted
+ *    overtaking              another, none   yes                yes
+ *    blocked                 its signal      on the way there
+ *    the program's           whatever else
  */
+#include "capture/trap_signal.h"
+
 #include <signal.h>
 #include <string.h>
 
-#include "capture/engine.h"
+#include "tracer/status.h"
 
-int engine_trap_signal(struct engine *engine, struct thread *thread)
+static struct tracee *tracee_of(const struct traps *traps)
 {
-	const struct arch *arch = engine->tracee.arch;
-	struct regs *regs = thread_regs(&engine->tracee, thread);
+	return traps->hooks->process.tracee;
+}
 
-	return regs ? traps_signal_at(&engine->traps, regs_read(arch, regs, arch->reg_pc)) : 0;
+int trap_signal_of(const struct traps *traps, struct thread *thread)
+{
+	const struct arch *arch = tracee_of(traps)->arch;
+	struct regs *regs = thread_regs(tracee_of(traps), thread);
+
+	return regs ? traps_signal_at(traps, regs_read(arch, regs, arch->reg_pc)) : 0;
 }
 
 /* Ours is not blocked, from the trap's begin to its end; one of the program's may be. */
@@ -36,36 +48,31 @@ static bool signal_is_pending(pid_t tid, int signo)
  */
 enum { COUNTED = 1 };
 
-static bool is_counted(const struct engine *engine, const struct regs *regs)
+static bool is_marked(const struct traps *traps, int signo, const struct regs *regs)
 {
-	const struct arch *arch = engine->tracee.arch;
+	const struct arch *arch = tracee_of(traps)->arch;
 
-	return engine->traps.contested && regs_word(arch, regs, arch->syscall_result_offset) != 0;
+	return signo != SIGTRAP && traps->contested &&
+	       regs_word(arch, regs, arch->syscall_result_offset) != 0;
 }
 
-static void count(struct engine *engine, struct thread *thread, int signo)
+void trap_signal_mark(const struct traps *traps, struct thread *thread, int signo)
 {
-	const struct arch *arch = engine->tracee.arch;
+	const struct arch *arch = tracee_of(traps)->arch;
 
-	if (signo != SIGTRAP && engine->traps.contested) {
-		arch_put_word(arch, thread->regs.bytes + arch->syscall_result_offset, COUNTED);
-		thread_regs_touch_first(thread, (uint32_t)arch->syscall_result_offset +
-							arch->word_size);
-	}
-	engine_trap(engine, thread);
-}
-
-void engine_trap_overtaken(struct engine *engine, struct thread *thread)
-{
-	struct engine_thread *own = engine_thread(thread);
-	int signo = engine_trap_signal(engine, thread);
-
-	if (!own || own->swallow || !signo || !signal_is_pending(thread->tid, signo))
+	if (signo == SIGTRAP || !traps->contested)
 		return;
-	if (signo != SIGTRAP && is_counted(engine, &thread->regs))
-		return; /* what is pending is the program's */
-	own->swallow = signo;
-	count(engine, thread, signo);
+	arch_put_word(arch, thread->regs.bytes + arch->syscall_result_offset, COUNTED);
+	thread_regs_touch_first(thread,
+				(uint32_t)arch->syscall_result_offset + arch->word_size);
+}
+
+/* Is the trap's own signal still to come?  (Of a marked trap what is pending is the
+ * program's.) */
+static bool is_owed(const struct traps *traps, struct thread *thread, int counted, int signo)
+{
+	return signo && !counted && signal_is_pending(thread->tid, signo) &&
+	       !is_marked(traps, signo, &thread->regs);
 }
 
 /* By the break instruction; a kill() of somebody's is SI_USER. */
@@ -76,27 +83,28 @@ static bool sent_by_break(pid_t tid)
 	return thread_siginfo(tid, &info) && info.si_code == SI_KERNEL;
 }
 
-bool engine_is_our_signal(struct engine *engine, struct stop *stop)
+/* May a trap be reported by it? */
+static bool may_be_ours(const struct traps *traps, struct thread *thread, int signo)
 {
-	struct engine_thread *own = engine_thread(stop->thread);
-	struct thread *thread = stop->thread;
+	return signo == SIGTRAP ? traps->hard && sent_by_break(thread->tid)
+				: signo == traps->signo;
+}
 
-	if (!own || (stop->signal != engine->traps.signo && stop->signal != SIGTRAP &&
-		     stop->signal != own->swallow))
-		return false;
-	if (stop->signal == SIGTRAP && (!engine->traps.hard || !sent_by_break(thread->tid)))
-		return false;
-	if (own->swallow == stop->signal) {
-		own->swallow = 0;
-		if (engine_trap_signal(engine, thread) == stop->signal)
-			engine_close_trap(engine, thread, stop->signal);
-		return true;
-	}
-	if (engine_trap_signal(engine, thread) != stop->signal)
-		return false;
-	if (stop->signal != SIGTRAP && is_counted(engine, &thread->regs))
-		return false;
-	count(engine, thread, stop->signal);
-	engine_close_trap(engine, thread, stop->signal);
-	return true;
+struct verdict trap_signal_judge(const struct traps *traps, struct thread *thread, int signo)
+{
+	const struct thread_data *data = thread->owner;
+	int counted = data ? data->counted : 0;
+	bool ours = signo && (may_be_ours(traps, thread, signo) ||
+			      (signo == counted && signo != SIGTRAP));
+	struct verdict verdict = {.trap = trap_signal_of(traps, thread)};
+
+	if (ours && signo == counted)
+		verdict.kind = VERDICT_COUNTED;
+	else if (ours && signo == verdict.trap && !is_marked(traps, signo, &thread->regs))
+		verdict.kind = VERDICT_OURS;
+	else if (signo && blocked_signal_is(traps, thread, signo, &verdict.blocked))
+		verdict.kind = VERDICT_BLOCKED;
+	else if (is_owed(traps, thread, counted, verdict.trap))
+		verdict.kind = VERDICT_OVERTAKING;
+	return verdict;
 }

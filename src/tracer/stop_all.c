@@ -174,6 +174,13 @@ void tracee_resume(struct tracee *tracee)
 	urgent_end(&tracee->urgent);
 }
 
+void tracee_run_one(struct tracee *tracee, struct thread *thread)
+{
+	tracee->standing = false;
+	tracee_continue(tracee, thread);
+	tracee->standing = true;
+}
+
 void tracee_resume_one(struct tracee *tracee, struct thread *thread)
 {
 	tracee->standing = false;

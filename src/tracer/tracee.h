@@ -189,6 +189,8 @@ void tracee_let_go(struct tracee *tracee, struct thread *thread);
  */
 int tracee_stop(struct tracee *tracee, struct err *err);
 void tracee_resume(struct tracee *tracee);
+/* Lets one thread run for a moment while all others are stopped. */
+void tracee_run_one(struct tracee *tracee, struct thread *thread);
 /* Lets one thread run, the others not: it is going to end the process. */
 void tracee_resume_one(struct tracee *tracee, struct thread *thread);
 

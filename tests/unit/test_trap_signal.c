@@ -11,7 +11,9 @@
 
 #include <cmocka.h>
 
-#include "capture/engine.h"
+#include "capture/dispatcher.h"
+#include "capture/thread_data.h"
+#include "capture/trap_signal.h"
 #include "child_case.h"
 
 #ifndef PTRACE_GETSIGMASK
@@ -110,12 +112,13 @@ static int start(void **state)
 		fail_msg("%s", err.text);
 	f.engine.traps.signo = f.engine.tracee.own_signal = SIGURG;
 	f.engine.traps.hooks = &f.engine.hooks;
+	f.engine.hooks.process.tracee = f.engine.ledger.walker.tracee = &f.engine.tracee;
 	f.engine.tracee.forget = free;
 	*go_on = 1;
 	stop = next_signal(&f);
 	f.thread = stop.thread;
 	assert_int_equal(stop.signal, SIGURG);
-	assert_int_equal(engine_trap_signal(&f.engine, f.thread), SIGURG);
+	assert_int_equal(trap_signal_of(&f.engine.traps, f.thread), SIGURG);
 	*state = &f;
 	return 0;
 }
@@ -144,19 +147,55 @@ static void send(const struct fixture *f, int signo)
 	syscall(SYS_tgkill, f->child.pid, f->child.pid, signo);
 }
 
+static enum verdict_kind judge(const struct fixture *f, int signo)
+{
+	return trap_signal_judge(&f->engine.traps, f->thread, signo).kind;
+}
+
+/* The dispatcher acts upon a stop; the thread stays, so that it can be looked at. */
+static void act(struct fixture *f, enum stop_kind kind, int signo)
+{
+	struct stop stop = {.kind = kind, .thread = f->thread, .signal = signo};
+
+	f->thread->deliver = signo;
+	f->engine.pending.set = PENDING_MODULES;
+	dispatch_stop(&f->engine, &stop);
+}
+
+/* To judge changes nothing. */
+static void judged_twice(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(judge(f, SIGURG), VERDICT_OURS);
+	assert_int_equal(judge(f, SIGURG), VERDICT_OURS);
+	assert_int_equal(judge(f, SIGUSR1), VERDICT_PROGRAMS);
+	assert_int_equal(judge(f, 0), VERDICT_PROGRAMS);
+	assert_int_equal(judge(f, SIGTRAP), VERDICT_PROGRAMS);
+	send(f, SIGURG); /* as if the one that we have seen were still to come */
+	assert_int_equal(judge(f, SIGUSR1), VERDICT_OVERTAKING);
+	assert_int_equal(judge(f, 0), VERDICT_OVERTAKING);
+	assert_int_equal(judge(f, SIGURG), VERDICT_OURS);
+	assert_int_equal(thread_data(f->thread)->counted, 0);
+	assert_false(blocks(f, SIGURG));
+	assert_int_equal(f->thread->regs_changed, 0);
+}
+
 /* Ours was seen, and the program's mask is back: what of that number waits now is the
  * program's, also when the thread is interrupted before it has gone on. */
 static void one_that_waits_behind_ours(void **state)
 {
 	struct fixture *f = *state;
-	struct stop stop = {.kind = STOP_SIGNAL, .thread = f->thread, .signal = SIGURG};
 
 	assert_false(blocks(f, SIGURG));
-	assert_true(engine_is_our_signal(&f->engine, &stop));
+	assert_int_equal(judge(f, SIGURG), VERDICT_OURS);
+	act(f, STOP_SIGNAL, SIGURG);
+	assert_int_equal(f->thread->deliver, 0);
 	assert_true(blocks(f, SIGURG));
 	send(f, SIGURG);
-	engine_trap_overtaken(&f->engine, f->thread);
-	assert_int_equal(engine_thread(f->thread)->swallow, 0);
+	assert_int_equal(judge(f, 0), VERDICT_PROGRAMS);
+	act(f, STOP_QUIET, 0);
+	assert_int_equal(thread_data(f->thread)->counted, 0);
 }
 
 /* Another stop is reported at the trap first, while ours is pending: it is counted, and
@@ -167,22 +206,26 @@ static void ours_behind_another(void **state)
 	struct stop stop;
 
 	send(f, SIGURG); /* as if the one that we have seen were still to come */
-	engine_trap_overtaken(&f->engine, f->thread);
-	assert_int_equal(engine_thread(f->thread)->swallow, SIGURG);
+	act(f, STOP_QUIET, 0);
+	assert_int_equal(thread_data(f->thread)->counted, SIGURG);
+	assert_int_equal(judge(f, 0), VERDICT_PROGRAMS); /* counted once */
 	assert_false(blocks(f, SIGURG));
 	f->thread->deliver = 0;
 	tracee_continue(&f->engine.tracee, f->thread);
 	stop = next_signal(f);
 	assert_int_equal(stop.signal, SIGURG);
-	assert_int_equal(engine_trap_signal(&f->engine, f->thread), SIGURG);
-	assert_true(engine_is_our_signal(&f->engine, &stop));
-	assert_int_equal(engine_thread(f->thread)->swallow, 0);
+	assert_int_equal(trap_signal_of(&f->engine.traps, f->thread), SIGURG);
+	assert_int_equal(judge(f, SIGURG), VERDICT_COUNTED);
+	act(f, STOP_SIGNAL, SIGURG);
+	assert_int_equal(f->thread->deliver, 0);
+	assert_int_equal(thread_data(f->thread)->counted, 0);
 	assert_true(blocks(f, SIGURG));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(judged_twice, start, end),
 		cmocka_unit_test_setup_teardown(one_that_waits_behind_ours, start, end),
 		cmocka_unit_test_setup_teardown(ours_behind_another, start, end),
 	};

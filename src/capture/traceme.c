@@ -2,11 +2,12 @@
  * A child by vfork() that asks to be traced (PTRACE_TRACEME): a debugger's, a sandbox's.
  *
  * It shares the memory, so we trace it until its exec, and who is traced can't ask.  It is let
- * go when it enters ptrace(), the function or the system call (tracer/guests.c), whatever we are
- * about: it is held until all stand.  From there to its exec it would still meet our traps, which
- * would show its tracer the signal of each; and if that one is its parent, asleep in vfork(),
- * both would wait for ever.  So all threads are stopped, the traps do nothing until the child
- * is on its way, and then all goes on.  What the child allocates in between is not counted.
+ * go when it enters ptrace(), the function or the system call (tracer/guests.c), whatever we
+ * are about: it is held until all stand.  From there to its exec it would still meet our traps,
+ * which would show its tracer the signal of each; and if that one is its parent, asleep in
+ * vfork(), both would wait for ever.  So all threads are stopped, the traps do nothing until
+ * the child is on its way, and then all goes on.  What the child allocates in between is not
+ * counted.
  *
  *    ptrace() --> held --> all stand --> traps disarmed --> child let go --> its exec or end
  *             --> traps armed --> all go on
@@ -15,6 +16,8 @@
  * others: after CLONE_LIMIT_MS all goes on, whatever it does.  As long as it stays the stubs
  * do.
  */
+#include "capture/traceme.h"
+
 #include <errno.h>
 #include <linux/kcmp.h>
 #include <sys/ptrace.h>
@@ -22,15 +25,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "capture/engine.h"
-
 enum { VFORK_LIMIT_MS = 500, CLONE_LIMIT_MS = 20, REST_NS = 50000 };
 
-void engine_ptrace(struct engine *engine, struct thread *thread, long request)
+void traceme_on_ptrace(struct engine *engine, struct thread *thread, long request)
 {
 	if (request != PTRACE_TRACEME || !thread->guest)
 		return;
-	thread->held = engine->parting = engine->rescan = true;
+	thread->held = true;
+	engine->pending.set |= PENDING_TRACEME;
 }
 
 /* first_sp: where kcmp() is not to be had, an exec shows by the stack's place. */
@@ -68,21 +70,20 @@ static bool wait_until_it_is_gone(struct engine *engine, pid_t pid)
 	return false;
 }
 
-bool engine_is_shared(const struct engine *engine)
+bool traceme_is_shared(const struct engine *engine)
 {
-	return engine->parted &&
-	       shares(engine, engine->parted, status_first_sp(engine->tracee.pid));
+	return engine->undoing.sharer &&
+	       shares(engine, engine->undoing.sharer, status_first_sp(engine->tracee.pid));
 }
 
 static void guest_let_go(struct engine *engine, struct thread *guest)
 {
 	pid_t pid = guest->tid;
 
-	if (guest->owner)
-		book_abandon(&engine->book, &engine_thread(guest)->book);
+	ledger_abandon(&engine->ledger, guest);
 	tracee_let_go(&engine->tracee, guest);
 	if (!wait_until_it_is_gone(engine, pid))
-		engine->parted = pid;
+		engine->undoing.sharer = pid;
 }
 
 static void find_held(void *arg, struct thread *thread)
@@ -101,11 +102,10 @@ static struct thread *held(struct engine *engine)
 	return found;
 }
 
-void engine_part_standing(struct engine *engine)
+void traceme_let_go_stopped(struct engine *engine)
 {
 	struct thread *guest;
 
-	engine->parting = false;
 	while ((guest = held(engine)))
 		guest_let_go(engine, guest);
 }
@@ -121,23 +121,20 @@ static void give_up(struct engine *engine)
 	}
 }
 
-int engine_part(struct engine *engine, struct err *err)
+int traceme_let_go(struct engine *engine, struct err *err)
 {
 	struct target *memory = &engine->tracee.target;
 	struct undo_traps traps;
 	int rc;
 
-	if (!engine->parting)
-		return 0;
-	engine->parting = false;
 	rc = tracee_stop(&engine->tracee, err);
 	if (rc && rc != -ETIMEDOUT)
 		return rc;
-	if (rc || undo_disarm(engine->undo, memory, &traps)) {
+	if (rc || undo_disarm(engine->undoing.undo, memory, &traps)) {
 		give_up(engine);
 		return 0;
 	}
-	engine_part_standing(engine);
-	undo_rearm(engine->undo, memory, &traps);
+	traceme_let_go_stopped(engine);
+	undo_rearm(engine->undoing.undo, memory, &traps);
 	return 0;
 }

@@ -1,0 +1,56 @@
+/* Notices from printf()'s formats; see notify.h. */
+#include "capture/notify.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static void say(const struct notifier *notifier, enum notice_kind kind, const char *format,
+		va_list args)
+{
+	char text[sizeof(((struct notice *)0)->text)];
+
+	vsnprintf(text, sizeof(text), format, args);
+	notifier->say(notifier->arg, kind, text);
+}
+
+void notify(const struct notifier *notifier, enum notice_kind kind, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(notifier, kind, format, args);
+	va_end(args);
+}
+
+void notify_warning(const struct notifier *notifier, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(notifier, NOTICE_WARNING, format, args);
+	va_end(args);
+}
+
+void notify_step(void *notifier, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(notifier, NOTICE_STEP, format, args);
+	va_end(args);
+}
+
+void notify_missed(void *arg, const struct module *module, const char *function,
+		   const char *format, ...)
+{
+	struct notifier *notifier = arg;
+	char reason[sizeof(((struct err *)0)->text)];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(reason, sizeof(reason), format, args);
+	va_end(args);
+	if (missed_add(&notifier->missed, module->id.path, function, reason))
+		notify_warning(notifier, "not followed: %s%s%s: %s", function ? function : "",
+			       function ? " in " : "", module->id.path, reason);
+}

@@ -1,0 +1,39 @@
+/* The program that the process runs: what is mapped of it, and its loader. */
+#ifndef MEMTRACE_PROGRAM_H
+#define MEMTRACE_PROGRAM_H
+
+#include "capture/notify.h"
+#include "elf/module.h"
+#include "tracer/tracee.h"
+#include "unwind/external.h"
+
+struct program {
+	char **command;
+	struct modules modules;
+	struct maps maps;
+	struct externals externals; /* what memtrace-fs says of the modules */
+	bool loading;		    /* libraries are not all there yet */
+	pid_t child;		    /* of the process, by its last fork; 0 */
+	/* code: it is another machine's, and has taken the place of one that was followed; why
+	 * it can't be. */
+	struct err foreign;
+};
+
+void program_init(struct program *program, const atomic_bool *hurry);
+void program_deinit(struct program *program);
+
+/* A target that was just opened: what of it may not answer. */
+void program_limit(const struct program *program, struct target *target);
+
+/* Looks at the mappings anew.  What is new is said. */
+int program_update(struct program *program, struct tracee *tracee, struct notifier *notifier,
+		   bool *changed, struct err *err);
+
+/* The dynamic loader: the interpreter, or what was started itself, with the program as its
+ * argument.  NULL: a static program, whatever of a loader is in it for its dlopen(). */
+struct module *program_loader(const struct program *program, struct tracee *tracee);
+
+/* The process may have become a program that can't be followed: -ENOTSUP, and why; else 0. */
+int program_check(const struct program *program, struct err *err);
+
+#endif
