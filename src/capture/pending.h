@@ -7,13 +7,15 @@
 
 #include <sys/types.h>
 
-enum {				/* in the order in which they are done */
-       PENDING_DETACH = 1 << 0, /* the process is to be let go, and can't end while it is not */
-       PENDING_CORE_DUMP = 1 << 1, /* `dying` is about to end the process: core_dump.h */
-       PENDING_SIGNAL = 1 << 2,	   /* the program is about to catch the trap's: trap_choice.h */
-       PENDING_HARD = 1 << 3,	   /* its system calls are about to be forbidden: the same */
-       PENDING_TRACEME = 1 << 4,   /* a child that is held asks to be traced: traceme.h */
-       PENDING_MODULES = 1 << 5,   /* the loader has changed its list, or a program begins */
+/* In the order in which they are done. */
+enum {
+	PENDING_DETACH =
+		1 << 0, /* the process is to be let go, and can't end while it is not */
+	PENDING_CORE_DUMP = 1 << 1, /* `dying` is about to end the process: core_dump.h */
+	PENDING_SIGNAL = 1 << 2,  /* the program is about to catch the trap's: trap_choice.h */
+	PENDING_HARD = 1 << 3,	  /* its system calls are about to be forbidden: the same */
+	PENDING_TRACEME = 1 << 4, /* a child that is held asks to be traced: traceme.h */
+	PENDING_MODULES = 1 << 5, /* the loader has changed its list, or a program begins */
 };
 
 struct pending {
