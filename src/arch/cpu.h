@@ -76,6 +76,7 @@ struct arch {
 					* 0: it is not there, or the kernel does not look at the
 					* result behind a stop */
 	int16_t syscall_result_offset;
+	int16_t call_number_offset; /* in a system call: of its number */
 	/* The flag that tells an error, whose number is then the result (MIPS: a3; PowerPC: a
 	 * bit of cr).  mask 0: there is none, and an error is a result of -4095 to -1. */
 	struct {
@@ -87,6 +88,9 @@ struct arch {
 	 * the word at tls_offset of the register set tls_set (NT_*), or, where that is 0, what
 	 * PTRACE_GET_THREAD_AREA gives. */
 	uint16_t tls_set, tls_offset;
+	uint8_t pointer_tag_bits; /* uppermost bits of an address that the CPU does not look at */
+	uint8_t red_zone;	  /* bytes below sp that are a function's own */
+	uint16_t vector_set; /* the register set (NT_*) with all of the vector registers */
 	uint8_t ucontext_sp; /* words from a signal frame's ucontext to the sp that it saved */
 	uint32_t plain_uc_flags; /* of a frame that says nothing of the alternate stack; 0: all
 				    do */

@@ -82,7 +82,7 @@ static inline taddr_t stub_patch_at(const struct stub *stub)
  * tracer/remote.h): the call, then every register that it changes := what it was, then on
  * where the thread was.
  */
-enum { REMOTE_ARGUMENTS = 6, REMOTE_CODE = 128 };
+enum { REMOTE_ARGUMENTS = 6, REMOTE_CODE = 288 };
 
 struct remote_call {
 	int64_t number;
@@ -93,7 +93,8 @@ struct remote_code {
 	taddr_t at;
 	uint32_t len;
 	uint8_t bytes[REMOTE_CODE];
-	taddr_t behind;	   /* pc of a thread that is in the call */
+	taddr_t behind;	   /* pc of a thread that is in the call, or the last of them */
+	taddr_t behind_clone; /* copy_build(): in that which makes a process */
 	struct regs begin; /* with these registers it is entered */
 };
 
@@ -277,6 +278,12 @@ struct arch_trap {
 	 */
 	int (*remote_build)(taddr_t at, const struct remote_call *call, const struct regs *regs,
 			    struct remote_code *ret);
+	/*
+	 * The same by which a thread has its process copied (tracer/copy.h).  mask: its signal mask,
+	 * as it is to be when it is home.  NULL: the architecture can't.
+	 */
+	int (*copy_build)(taddr_t at, uint64_t mask, const struct regs *regs,
+			  struct remote_code *ret);
 };
 
 #endif

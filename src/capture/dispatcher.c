@@ -167,6 +167,8 @@ void dispatch_stop(void *arg, struct stop *stop)
 	case STOP_THREAD_EXIT:
 		ledger_abandon(&engine->ledger, thread);
 		return;
+	case STOP_EXITING:
+		break;
 	case STOP_EXIT:
 		on_exit_of_process(&engine->ending, stop->status);
 		return;

@@ -35,6 +35,19 @@ static void absorb(void *arg, struct stop *stop)
 		tracee_continue(arg, stop->thread);
 }
 
+static void thread_tell_exit(void *arg, struct thread *thread)
+{
+	(void)arg;
+	if (thread->state == THREAD_STOPPED)
+		ptrace(PTRACE_SETOPTIONS, thread->tid, 0,
+		       (long)(TRACE_OPTIONS | PTRACE_O_TRACEEXIT));
+}
+
+void tracee_tell_exits(struct tracee *tracee)
+{
+	tracee_for_each(tracee, thread_tell_exit, NULL);
+}
+
 static void tracee_init(struct tracee *tracee, pid_t pid)
 {
 	memset(tracee, 0, sizeof(*tracee));

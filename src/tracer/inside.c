@@ -108,32 +108,10 @@ static taddr_t stack_left(const struct search *search, taddr_t uc,
 	return sp >= altstack->begin && sp <= altstack->end ? 0 : sp;
 }
 
-/* 0: not to be known. */
-static taddr_t thread_pointer(const struct search *search, struct thread *thread)
-{
-	const int get_thread_area = 22; /* arch/arm/include/uapi/asm/ptrace.h */
-	const struct arch *arch = search->tracee->arch;
-	struct regs *regs =
-		thread->state == THREAD_STOPPED ? thread_regs(search->tracee, thread) : NULL;
-	uint8_t value[8] = {0};
-	struct iovec iov = {value, arch->word_size};
-	long rc = 0;
-
-	if (!regs)
-		return 0;
-	if (arch->tls_set == NT_PRSTATUS)
-		memcpy(value, regs->bytes + arch->tls_offset, arch->word_size);
-	else if (arch->tls_set)
-		rc = ptrace(PTRACE_GETREGSET, thread->tid, (long)arch->tls_set, &iov);
-	else
-		rc = ptrace(get_thread_area, thread->tid, 0, value);
-	return rc ? 0 : arch_word(arch, value);
-}
-
 /* How long the thread's stack is from sp on; at: an address in it.  0: not to be known. */
 static size_t stack_len(struct search *search, struct thread *thread, taddr_t sp, taddr_t at)
 {
-	taddr_t top = thread_pointer(search, thread);
+	taddr_t top = thread_pointer(search->tracee, thread);
 	const struct mapping *mapping;
 
 	if (!search->maps.text && maps_read(tracee_alive(search->tracee), &search->maps, NULL))
@@ -147,7 +125,7 @@ static size_t stack_len(struct search *search, struct thread *thread, taddr_t sp
 /* Is nothing of the thread's stack at `at`, which can't be read? */
 static bool is_behind_stack(struct search *search, struct thread *thread, taddr_t sp, taddr_t at)
 {
-	taddr_t top = thread_pointer(search, thread);
+	taddr_t top = thread_pointer(search->tracee, thread);
 
 	if (sp < top) /* its own variables are the uppermost */
 		return at >= top || !stack_len(search, thread, sp, at);

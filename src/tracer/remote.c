@@ -12,8 +12,8 @@
 
 #include "base/clock.h"
 #include "tracer/dispatch.h"
-#include "tracer/dispatch.h"
 #include "tracer/reap.h"
+#include "tracer/remote_parts.h"
 #include "tracer/seccomp.h"
 
 #ifndef PTRACE_EVENT_STOP
@@ -25,13 +25,14 @@ enum {
 	HEAD = 16,	       /* of an area: arch.h */
 	LIMIT_MS = 1000,
 	REST_NS = 20000,
+	CALLS_MOST = 8,
 };
 
 /* ---- who can ----------------------------------------------------------- */
 
 struct candidates {
 	struct tracee *tracee;
-	const struct remote_call *call;
+	const struct remote_wish *wish;
 	taddr_t at;			/* of the code */
 	struct thread *in_call, *other; /* those that may be used */
 	bool refused;			/* by what stands in front of its system calls */
@@ -66,17 +67,22 @@ static bool may_be_in_sequence(const struct tracee *tracee, const struct thread 
 static bool is_let_through(const struct candidates *c, const struct thread *thread,
 			   const struct remote_code *code)
 {
-	struct seccomp_data data = {.nr = (int)c->call->number,
-				    .arch = c->tracee->arch->audit_arch,
-				    .instruction_pointer = code->behind};
+	struct seccomp_data data[CALLS_MOST];
 	struct status status;
 
-	if (dispatch_allows(thread->tid, code->at, code->at + code->len) != 1 ||
+	if (c->wish->count > CALLS_MOST ||
+	    dispatch_allows(thread->tid, code->at, code->at + code->len) != 1 ||
 	    status_read(c->tracee->pid, thread->tid, &status))
 		return false;
-	for (size_t i = 0; i < REMOTE_ARGUMENTS; i++)
-		data.args[i] = c->call->argument[i];
-	return !status.seccomp || seccomp_allows(thread->tid, &data, 1) == 1;
+	for (size_t i = 0; i < c->wish->count; i++) {
+		const struct remote_call *call = &c->wish->calls[i];
+
+		data[i] = (struct seccomp_data){.nr = (int)call->number,
+						.arch = c->tracee->arch->audit_arch,
+						.instruction_pointer = code->behind};
+		memcpy(data[i].args, call->argument, sizeof(data[i].args));
+	}
+	return !status.seccomp || seccomp_allows(thread->tid, data, c->wish->count) == 1;
 }
 
 static void consider(void *arg, struct thread *thread)
@@ -95,7 +101,7 @@ static void consider(void *arg, struct thread *thread)
 	in_call = thread->at_exec || regs_word(c->tracee->arch, regs, arch->syscall_number_offset) >= 0;
 	if (!in_call && (c->other || may_be_in_sequence(c->tracee, thread)))
 		return;
-	if (arch->trap->remote_build(c->at, c->call, regs, &code))
+	if (c->wish->build(c->tracee, thread, c->wish->arg, c->at, regs, &code))
 		return;
 	if (!is_let_through(c, thread, &code)) {
 		c->refused = true;
@@ -106,108 +112,98 @@ static void consider(void *arg, struct thread *thread)
 
 /* ---- the call ---------------------------------------------------------- */
 
-struct running {
-	struct tracee *tracee;
-	struct thread *thread;
-	const struct remote_code *code;
-	struct regs home; /* as they were */
-};
-
-static void regs_set(const struct running *r, const struct regs *regs)
+void remote_regs_set(const struct remote_run *r, const struct regs *regs)
 {
 	struct iovec iov = {(void *)regs->bytes, regs->len};
 
 	ptrace(PTRACE_SETREGSET, r->thread->tid, NT_PRSTATUS, &iov);
 }
 
-/* The next stop, left where it is.  -ETIMEDOUT: there was none yet. */
-static int next_stop(const struct running *r, int *status)
+int remote_next_stop(pid_t tid, unsigned limit_ms, int *status)
 {
 	const struct timespec rest = {0, REST_NS};
 	int64_t start = clock_ms();
 	int got;
 
 	for (;;) {
-		got = reap_peek(r->thread->tid, status);
+		got = reap_peek(tid, status);
 		if (got)
 			return got < 0 ? got : 0;
-		if (clock_ms() - start > LIMIT_MS)
+		if (clock_ms() - start > limit_ms)
 			return -ETIMEDOUT;
 		nanosleep(&rest, NULL);
 	}
 }
 
-static bool is_call_stop(int status)
+bool remote_is_call_stop(int status)
 {
 	return WIFSTOPPED(status) && status >> 8 == (SIGTRAP | 0x80);
 }
 
 bool remote_is_stop(const struct thread *thread, int status)
 {
-	return thread->in_remote && is_call_stop(status);
+	return thread->in_remote && remote_is_call_stop(status);
 }
 
-static void take(const struct running *r)
+void remote_take(pid_t tid)
 {
 	int status;
 
-	waitpid(r->thread->tid, &status, __WALL | WNOHANG);
+	waitpid(tid, &status, __WALL | WNOHANG);
 }
 
 /* A gate that we did not see made a signal of our call. */
-static bool is_refusal(const struct running *r, int status)
+static bool is_refusal(const struct remote_run *r, int status)
 {
 	siginfo_t info;
 
 	return WIFSTOPPED(status) && status >> 8 == SIGSYS &&
 	       ptrace(PTRACE_GETSIGINFO, r->thread->tid, 0, &info) == 0 &&
-	       (taddr_t)(uintptr_t)info.si_call_addr == r->code->behind;
+	       (taddr_t)(uintptr_t)info.si_call_addr == r->code.behind;
 }
 
 /* From now on as if it ran: its stop is to be seen by whoever takes all. */
-static int hand_on(const struct running *r, int why)
+static int hand_on(const struct remote_run *r, int why)
 {
 	r->thread->state = THREAD_RUNNING;
 	r->thread->regs_read = false;
 	return why;
 }
 
-/* Another stop than what was waited for: it is left to be handed out, but for a refusal. */
-static int give_up(const struct running *r, int status)
+int remote_give_up(const struct remote_run *r, int status)
 {
-	regs_set(r, &r->home);
+	remote_regs_set(r, &r->home);
 	if (!is_refusal(r, status))
 		return hand_on(r, -EAGAIN);
-	take(r);
+	remote_take(r->thread->tid);
 	return -EPERM;
 }
 
-static int run_to(const struct running *r, long request, int *status)
+int remote_run_to(const struct remote_run *r, long request, int *status)
 {
 	int rc;
 
 	if (ptrace((int)request, r->thread->tid, 0, 0) < 0)
 		return -errno;
-	rc = next_stop(r, status);
+	rc = remote_next_stop(r->thread->tid, LIMIT_MS, status);
 	r->thread->in_remote = rc == -ETIMEDOUT;
 	return rc == -ETIMEDOUT ? hand_on(r, rc) : rc;
 }
 
-/* Back to a stop as it was before. */
-static int come_home(const struct running *r)
+int remote_come_home(const struct remote_run *r)
 {
 	int status = 0, rc;
 
 	ptrace(PTRACE_INTERRUPT, r->thread->tid, 0, 0);
-	regs_set(r, &r->home);
-	rc = run_to(r, PTRACE_CONT, &status);
+	remote_regs_set(r, &r->home);
+	rc = remote_run_to(r, PTRACE_CONT, &status);
 	r->thread->in_remote = false;
 	if (rc)
 		return rc;
 	if (!WIFSTOPPED(status) || status >> 16 != PTRACE_EVENT_STOP ||
 	    WSTOPSIG(status) != SIGTRAP)
 		return hand_on(r, -EAGAIN);
-	take(r);
+	remote_take(r->thread->tid);
 	r->thread->event = PTRACE_EVENT_STOP;
 	r->thread->at_exec = false;
 	r->thread->regs_read = false;
@@ -216,7 +212,7 @@ static int come_home(const struct running *r)
 
 /* To the stop in the call: the entry's, then the exit's.  A thread that stood within another
  * call (execve) leaves that first. */
-static int run_to_call(const struct running *r)
+static int run_to_call(const struct remote_run *r)
 {
 	const struct arch *arch = r->tracee->arch;
 	struct regs regs = {.len = arch->regs_len};
@@ -225,30 +221,30 @@ static int run_to_call(const struct running *r)
 	int status, rc;
 
 	do {
-		rc = run_to(r, PTRACE_SYSCALL, &status);
+		rc = remote_run_to(r, PTRACE_SYSCALL, &status);
 		if (rc)
 			return rc;
-		if (!is_call_stop(status))
-			return give_up(r, status);
-		take(r);
+		if (!remote_is_call_stop(status))
+			return remote_give_up(r, status);
+		remote_take(r->thread->tid);
 		if (ptrace(PTRACE_GETREGSET, r->thread->tid, NT_PRSTATUS, &iov) < 0)
 			return -errno;
 		pc = regs_read(arch, &regs, arch->reg_pc);
-	} while (pc == r->code->at);
-	if (pc == r->code->behind)
+	} while (pc == r->code.at);
+	if (pc == r->code.behind)
 		return 0;
-	rc = come_home(r); /* (it went somewhere else: no way is known) */
+	rc = remote_come_home(r); /* (it went somewhere else: no way is known) */
 	return rc ? rc : -EAGAIN;
 }
 
-static int run(const struct running *r, int64_t *result)
+static int run(const struct remote_run *r, int64_t *result)
 {
 	const struct arch *arch = r->tracee->arch;
 	struct regs regs = {.len = arch->regs_len};
 	struct iovec iov = {regs.bytes, arch->regs_len};
 	int rc;
 
-	regs_set(r, &r->code->begin);
+	remote_regs_set(r, &r->code.begin);
 	rc = run_to_call(r);
 	if (!rc)
 		rc = run_to_call(r);
@@ -257,7 +253,7 @@ static int run(const struct running *r, int64_t *result)
 	if (rc)
 		return rc;
 	*result = regs_syscall_result(arch, &regs);
-	return come_home(r);
+	return remote_come_home(r);
 }
 
 /* ---- all --------------------------------------------------------------- */
@@ -292,36 +288,59 @@ static int choose(struct candidates *c, struct thread **ret, struct err *err)
 	return err_set(err, -EAGAIN, "no thread can make a system call just now");
 }
 
+int remote_begin(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
+		 const struct remote_wish *wish, struct remote_run *ret, struct err *err)
+{
+	struct candidates candidates = {
+		.tracee = tracee, .wish = wish, .at = place->base + HEAD};
+	int rc;
+
+	if (!place->base)
+		return err_set(err, -ENOSPC, "no place for the code of a system call");
+	rc = choose(&candidates, &ret->thread, err);
+	if (rc)
+		return rc;
+	ret->tracee = tracee;
+	ret->home = *thread_regs(tracee, ret->thread);
+	if (ret->thread->at_exec) /* execve()'s result */
+		memset(ret->home.bytes + tracee->arch->syscall_result_offset, 0,
+		       tracee->arch->word_size);
+	if (wish->build(tracee, ret->thread, wish->arg, candidates.at, &ret->home, &ret->code))
+		return err_set(err, -EAGAIN, "a thread is where it can't make a system call");
+	rc = code_write(tracee, undo, place, &ret->code);
+	if (rc)
+		return err_sys(err, rc, "the code of a system call can't be written");
+	ret->thread->regs_changed = 0; /* home has them */
+	return 0;
+}
+
+int remote_end(struct remote_run *r, struct undo *undo, const struct undo_place *place, int rc,
+	       struct err *err)
+{
+	if (rc == -ETIMEDOUT)
+		return err_set(err, rc, "a system call of the process takes too long");
+	undo_take_back(undo, &r->tracee->target, place->base);
+	return rc ? err_sys(err, rc, "a thread did not make a system call") : 0;
+}
+
+static int build_call(const struct tracee *tracee, const struct thread *thread, const void *arg,
+		      taddr_t at, const struct regs *regs, struct remote_code *ret)
+{
+	(void)thread;
+	return tracee->arch->trap->remote_build(at, arg, regs, ret);
+}
+
 int remote_call(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
 		const struct remote_call *call, int64_t *result, struct err *err)
 {
-	struct candidates candidates = {
-		.tracee = tracee, .call = call, .at = place->base + HEAD};
-	struct running running = {.tracee = tracee};
-	struct remote_code code;
+	const struct remote_wish wish = {build_call, call, call, 1};
+	struct remote_run running;
 	int rc;
 
 	if (!tracee->arch->trap->remote_build)
 		return err_set(err, -ENOTSUP, "not built for %s", tracee->arch->name);
-	if (!place->base)
-		return err_set(err, -ENOSPC, "no place for the code of a system call");
-	rc = choose(&candidates, &running.thread, err);
+	rc = remote_begin(tracee, undo, place, &wish, &running, err);
 	if (rc)
 		return rc;
-	running.home = *thread_regs(tracee, running.thread);
-	running.code = &code;
-	if (running.thread->at_exec) /* execve()'s result */
-		memset(running.home.bytes + tracee->arch->syscall_result_offset, 0,
-		       tracee->arch->word_size);
-	if (tracee->arch->trap->remote_build(candidates.at, call, &running.home, &code))
-		return err_set(err, -EAGAIN, "a thread is where it can't make a system call");
-	rc = code_write(tracee, undo, place, &code);
-	if (rc)
-		return err_sys(err, rc, "the code of a system call can't be written");
-	running.thread->regs_changed = 0; /* home has them */
-	rc = run(&running, result);
-	if (rc == -ETIMEDOUT)
-		return err_set(err, rc, "a system call of the process takes too long");
-	undo_take_back(undo, &tracee->target, place->base);
-	return rc ? err_sys(err, rc, "a thread did not make a system call") : 0;
+	return remote_end(&running, undo, place, run(&running, result), err);
 }

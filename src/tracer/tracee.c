@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -78,6 +79,18 @@ static struct birth birth_of(struct tracee *tracee, struct thread *parent)
 	return birth;
 }
 
+/* By exit_group(), or as the last of its threads: not by a signal. */
+static bool ends_process(struct tracee *tracee, struct thread *thread)
+{
+	const struct arch *arch = tracee->arch;
+	struct regs *regs = thread_regs(tracee, thread);
+
+	if (thread->guest || !regs || event_message(thread->tid) & 0x7f)
+		return false;
+	return regs_word(arch, regs, arch->call_number_offset) == SYS_exit_group ||
+	       tracee->count == 1;
+}
+
 /* An event stop that is not worth handing out runs on.  False: nothing to report. */
 static bool stop_event(struct tracee *tracee, struct thread *thread, int event, int signal,
 		       struct stop *ret)
@@ -112,6 +125,12 @@ static bool stop_event(struct tracee *tracee, struct thread *thread, int event, 
 			threads_add(tracee, tid);
 		break;
 	}
+	case PTRACE_EVENT_EXIT:
+		if (ends_process(tracee, thread)) {
+			ret->kind = STOP_EXITING;
+			return true;
+		}
+		break;
 	case PTRACE_EVENT_VFORK_DONE:
 		thread->in_vfork = false;
 		break;

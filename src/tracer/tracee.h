@@ -72,6 +72,8 @@ enum stop_kind {
 	STOP_ASKS,	  /* a guest is about to ask to be traced by its parent
 			   * (PTRACE_TRACEME): it is held; let go, it will be */
 	STOP_THREAD_EXIT, /* `thread` is gone; valid until the next call */
+	STOP_EXITING, /* the process is about to end by itself, its memory still there;
+		       * tracee_tell_exits() */
 	STOP_EXIT,	  /* the process is gone: status as of waitpid */
 };
 
@@ -194,6 +196,9 @@ void tracee_run_one(struct tracee *tracee, struct thread *thread);
 /* Lets one thread run, the others not: it is going to end the process. */
 void tracee_resume_one(struct tracee *tracee, struct thread *thread);
 
+/* From now on STOP_EXITING is handed out.  All threads stand. */
+void tracee_tell_exits(struct tracee *tracee);
+
 /* The thread whose /proc files speak for the process: the leader's, unless it has
  * ended before its threads. */
 pid_t tracee_alive(struct tracee *tracee);
@@ -206,6 +211,10 @@ void tracee_for_each(struct tracee *tracee, void (*visit)(void *arg, struct thre
 
 /* The registers of a stopped thread, read once per stop.  NULL: it died. */
 struct regs *thread_regs(const struct tracee *tracee, struct thread *thread);
+/* The thread pointer of a stopped thread.  0: it is not to be known. */
+taddr_t thread_pointer(const struct tracee *tracee, struct thread *thread);
+/* All of its vector registers, as the kernel gives them; malloc'ed.  NULL: it has none. */
+void *thread_vectors(const struct tracee *tracee, const struct thread *thread, size_t *len);
 /* Of the signal that a thread is stopped by.  False: it has none, or has died. */
 bool thread_siginfo(pid_t tid, siginfo_t *ret);
 /* Of a stopped thread; ignored before Linux 3.11. */

@@ -64,6 +64,7 @@ static const struct arch_trap trap = {
 
 	.page_calls = {9, 11},
 	.remote_build = x86_64_remote_build,
+	.copy_build = x86_64_copy_build,
 };
 
 const struct arch arch_x86_64 = {
@@ -103,8 +104,11 @@ const struct arch arch_x86_64 = {
 	.syscall_number_offset = AT_ORIG_RAX,
 	.syscall_result_offset = AT_RAX,
 	.signal_set_len = 8,
+	.call_number_offset = AT_ORIG_RAX,
 	.tls_set = 1, /* NT_PRSTATUS: fs_base of struct user_regs_struct */
 	.tls_offset = 21 * 8,
+	.red_zone = 128,
+	.vector_set = 0x202, /* NT_X86_XSTATE */
 	.ucontext_sp = 20,
 	.eintr_final = eintr_final,
 	.audit_arch = AUDIT_ARCH_X86_64,

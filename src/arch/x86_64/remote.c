@@ -15,6 +15,15 @@
  * would deal with that when the thread goes on, but our call comes between; so home is
  * where it makes that call anew, as arch_do_signal_or_restart() in
  * arch/x86/kernel/signal.c would have it.
+ *
+ * A copy of the process (tracer/copy.h), in the same manner; two words behind the code are read
+ * by the kernel:
+ *
+ *      rt_sigprocmask(all); clone(CLONE_VM | CLONE_FILES)
+ *         helper: clone(CLONE_FILES)
+ *                    copy: close_range(CLOSE_RANGE_UNSHARE); exit
+ *                 exit
+ *      waitid(helper); rt_sigprocmask(as before); registers; home
  */
 #include "arch/x86_64/x86_64.h"
 
@@ -31,6 +40,20 @@ enum {
 	SYSCALL_LEN = 2,
 	CODE_64 = 0x33,	   /* __USER_CS: not 32-bit code (0x23) */
 	TRAP_FLAG = 0x100, /* it steps through itself */
+	RAX = 0, /* by the numbers of instructions */
+	RDX = 2,
+	RSI = 6,
+	RDI = 7,
+	R8 = 8,
+	R10 = 10,
+	NR_RT_SIGPROCMASK = 14,
+	NR_CLONE = 56,
+	NR_EXIT_GROUP = 231,
+	NR_WAITID = 247,
+	NR_CLOSE_RANGE = 436,
+	CLONE_VM = 0x100,
+	CLONE_FILES = 0x400,
+	SIG_SETMASK_ = 2,
 };
 
 /* By the numbers of instructions, in the order of a call's arguments; then what else a
@@ -111,29 +134,155 @@ static void make_again(struct regs *regs)
 	}
 }
 
+/* What is common: the code ends with the way home, and is entered with `argument`s. */
+static int finish(struct encoder *e, const struct regs *regs, const uint64_t *argument,
+		  struct remote_code *ret)
+{
+	struct regs home = *regs;
+
+	make_again(&home);
+	for (size_t i = 0; i < ARRAY_SIZE(changed); i++)
+		encode_mov(e, changed[i].number, word_at(&home, changed[i].offset));
+	encode_home(e, word_at(&home, AT_RIP));
+	ret->begin = home;
+	for (size_t i = 0; i < REMOTE_ARGUMENTS; i++)
+		word_write(&ret->begin, changed[i].offset, argument[i]);
+	word_write(&ret->begin, AT_ORIG_RAX, UINT64_MAX); /* nothing to be made again */
+	word_write(&ret->begin, AT_RIP, e->base);
+	ret->at = e->base;
+	return 0;
+}
+
+static bool can_leave(const struct regs *regs)
+{
+	return word_at(regs, AT_CS) == CODE_64 && !(word_at(regs, AT_EFLAGS) & TRAP_FLAG);
+}
+
+static void encode_syscall(struct encoder *e, uint32_t number)
+{
+	encode_mov(e, RAX, number);
+	encode_bytes(e, (const uint8_t[]){0x0f, 0x05}, SYSCALL_LEN);
+}
+
 int x86_64_remote_build(taddr_t at, const struct remote_call *call, const struct regs *regs,
 			struct remote_code *ret)
 {
 	struct encoder e = {.bytes = ret->bytes, .room = sizeof(ret->bytes), .base = at};
-	struct regs home = *regs;
 
-	if (word_at(regs, AT_CS) != CODE_64 || word_at(regs, AT_EFLAGS) & TRAP_FLAG)
+	if (!can_leave(regs))
 		return -ENOTSUP;
-	make_again(&home);
-	encode_mov(&e, 0, (uint32_t)call->number);
-	encode_bytes(&e, (const uint8_t[]){0x0f, 0x05}, SYSCALL_LEN);
+	encode_syscall(&e, (uint32_t)call->number);
 	ret->behind = encode_here(&e);
-	for (size_t i = 0; i < ARRAY_SIZE(changed); i++)
-		encode_mov(&e, changed[i].number, word_at(&home, changed[i].offset));
-	encode_home(&e, word_at(&home, AT_RIP));
-	if (e.full)
-		return -ENOTSUP;
-	ret->at = at;
+	finish(&e, regs, call->argument, ret);
 	ret->len = (uint32_t)e.len;
-	ret->begin = home;
-	for (size_t i = 0; i < REMOTE_ARGUMENTS; i++)
-		word_write(&ret->begin, changed[i].offset, call->argument[i]);
-	word_write(&ret->begin, AT_ORIG_RAX, UINT64_MAX); /* nothing to be made again */
-	word_write(&ret->begin, AT_RIP, at);
-	return 0;
+	return e.full ? -ENOTSUP : 0;
+}
+
+/* ---- a copy of the process ---------------------------------------------- */
+
+/*
+ * A process was made, or not: rcx := what the call gave (no flag is touched).  Where that is 0
+ * what follows runs, up to bind().
+ */
+static size_t encode_if_born(struct encoder *e)
+{
+	/* xchg eax, ecx; jrcxz over the next; jmp */
+	encode_bytes(e, (const uint8_t[]){0x91, 0xe3, 2, 0xeb, 0}, 5);
+	return e->len;
+}
+
+static void bind(struct encoder *e, size_t behind)
+{
+	if (e->len - behind > INT8_MAX)
+		e->full = true;
+	if (!e->full)
+		e->bytes[behind - 1] = (uint8_t)(e->len - behind);
+}
+
+static void encode_wait(struct encoder *e)
+{
+	encode_bytes(e, (const uint8_t[]){0x89, 0xce}, 2); /* mov esi, ecx */
+	encode_mov(e, RDI, 1);				   /* P_PID */
+	encode_mov(e, RDX, 0);
+	encode_mov(e, R10, 0x80000004); /* __WCLONE | WEXITED */
+	encode_mov(e, R8, 0);
+	encode_syscall(e, NR_WAITID);
+}
+
+/* rsi := the address of a word behind the code, whose place is kept. */
+static size_t encode_address(struct encoder *e)
+{
+	encode_bytes(e, (const uint8_t[]){0x48, 0x8d, 0x35, 0, 0, 0, 0}, 7);
+	return e->len;
+}
+
+static void bind_address(struct encoder *e, size_t behind)
+{
+	uint32_t rel = (uint32_t)(e->len - behind);
+
+	if (!e->full)
+		memcpy(e->bytes + behind - sizeof(rel), &rel, sizeof(rel));
+}
+
+static void encode_word(struct encoder *e, uint64_t word)
+{
+	encode_u32(e, (uint32_t)word);
+	encode_u32(e, (uint32_t)(word >> 32));
+}
+
+/* The copy's part: what it shares with its original is the table of descriptors alone. */
+static void encode_copy(struct encoder *e)
+{
+	encode_mov(e, RDI, 0);
+	encode_mov(e, RSI, UINT32_MAX);
+	encode_mov(e, RDX, 2); /* CLOSE_RANGE_UNSHARE */
+	encode_syscall(e, NR_CLOSE_RANGE);
+	encode_mov(e, RDI, 0);
+	encode_syscall(e, NR_EXIT_GROUP);
+}
+
+static void encode_helper(struct encoder *e)
+{
+	size_t copy;
+
+	encode_mov(e, RDI, CLONE_FILES);
+	encode_syscall(e, NR_CLONE);
+	copy = encode_if_born(e);
+	encode_copy(e);
+	bind(e, copy);
+	encode_bytes(e, (const uint8_t[]){0x89, 0xcf}, 2); /* mov edi, ecx: its status */
+	encode_syscall(e, NR_EXIT_GROUP);
+}
+
+int x86_64_copy_build(taddr_t at, uint64_t mask, const struct regs *regs,
+		      struct remote_code *ret)
+{
+	struct encoder e = {.bytes = ret->bytes, .room = sizeof(ret->bytes), .base = at};
+	const uint64_t begin[REMOTE_ARGUMENTS] = {SIG_SETMASK_, 0, 0, 8, 0, 0};
+	size_t helper, all, home; /* where what is to be bound ends */
+
+	if (!can_leave(regs))
+		return -ENOTSUP;
+	all = encode_address(&e);
+	encode_syscall(&e, NR_RT_SIGPROCMASK);
+	encode_mov(&e, RDI, CLONE_VM | CLONE_FILES);
+	encode_mov(&e, RSI, 0); /* on the same stack, which nobody uses here */
+	encode_syscall(&e, NR_CLONE);
+	ret->behind_clone = encode_here(&e);
+	helper = encode_if_born(&e);
+	encode_helper(&e);
+	bind(&e, helper);
+	encode_wait(&e);
+	encode_mov(&e, RDI, SIG_SETMASK_);
+	home = encode_address(&e);
+	encode_mov(&e, R10, 8);
+	encode_syscall(&e, NR_RT_SIGPROCMASK);
+	ret->behind = encode_here(&e);
+	finish(&e, regs, begin, ret);
+	bind_address(&e, all);
+	encode_word(&e, UINT64_MAX);
+	bind_address(&e, home);
+	encode_word(&e, mask);
+	ret->len = (uint32_t)e.len;
+	return e.full ? -ENOTSUP : 0;
 }

@@ -1,0 +1,122 @@
+/*
+ * Mappings by /proc/PID/smaps: a line as of maps, then "Name:  value kB" lines, then VmFlags with
+ * a word of two letters each (show_smap_vma_flags() in fs/proc/task_mmu.c):
+ *
+ *    dc  VM_DONTCOPY       wf  VM_WIPEONFORK     io, pf  VM_IO, VM_PFNMAP
+ *    um, uw, ui  registered with userfaultfd, whose server may wait for what we let stand
+ *
+ * Asynchronous direct I/O (io_setup(2), io_uring) writes to pages of which the kernel knew, before
+ * Linux 6.5, only that somebody uses them; a copy makes the process' next write to such a page
+ * go to a new one, which what is still to come misses.  (BUGS of open(2): O_DIRECT and fork.)
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "tracer/smaps.h"
+
+struct state {
+	struct smaps *look;
+	struct range range;
+	uint64_t resident;
+	bool failed;
+};
+
+static void add(struct state *s, struct ranges *ranges)
+{
+	s->failed |= !vec_push(ranges, s->range);
+}
+
+static void flags(struct state *s, const char *words)
+{
+	struct smaps *look = s->look;
+	bool absent = false, device = false;
+
+	for (; *words; words += 3) {
+		absent |= !strncmp(words, "dc", 2) || !strncmp(words, "wf", 2);
+		device |= !strncmp(words, "io", 2) || !strncmp(words, "pf", 2);
+		look->lazy |= !strncmp(words, "um", 2) || !strncmp(words, "uw", 2) ||
+			      !strncmp(words, "ui", 2);
+		if (!words[1] || !words[2])
+			break;
+	}
+	if (device) {
+		add(s, &look->device);
+	} else if (absent) {
+		add(s, &look->absent);
+		look->absent_bytes += s->resident;
+	}
+}
+
+static bool is_old(void)
+{
+	struct utsname name;
+	int major = 0, minor = 0;
+
+	return uname(&name) || sscanf(name.release, "%d.%d", &major, &minor) != 2 || major < 6 ||
+	       (major == 6 && minor < 5);
+}
+
+/* "begin-end perms ... path", or a line with a name. */
+static void line_take(struct state *s, const char *line)
+{
+	uint64_t kb;
+
+	if (!isupper((unsigned char)line[0])) {
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64, &s->range.begin, &s->range.end) != 2)
+			return;
+		s->resident = 0;
+		if (strstr(line, "[aio]") || strstr(line, "[io_uring]"))
+			s->look->direct |= is_old();
+	} else if (sscanf(line, "Rss: %" SCNu64, &kb) == 1) {
+		s->resident = kb * 1024;
+		s->look->resident_bytes += kb * 1024;
+	} else if (sscanf(line, "AnonHugePages: %" SCNu64, &kb) == 1) {
+		s->look->huge_bytes += kb * 1024;
+	} else if (!strncmp(line, "VmFlags: ", 9)) {
+		flags(s, line + 9);
+	}
+}
+
+int smaps_parse(FILE *file, struct smaps *ret)
+{
+	struct state state = {.look = ret};
+	char line[512];
+	bool whole = true;
+
+	memset(ret, 0, sizeof(*ret));
+	while (fgets(line, sizeof(line), file)) {
+		if (whole)
+			line_take(&state, line);
+		whole = strchr(line, '\n') != NULL;
+	}
+	return state.failed ? -ENOMEM : ferror(file) ? -EIO : 0;
+}
+
+int smaps_read(pid_t pid, struct smaps *ret, struct err *err)
+{
+	char path[64];
+	FILE *file;
+	int rc;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps", pid);
+	memset(ret, 0, sizeof(*ret));
+	file = fopen(path, "re");
+	if (!file)
+		return err_sys(err, -errno, "cannot read %s", path);
+	rc = smaps_parse(file, ret);
+	fclose(file);
+	if (!rc)
+		return 0;
+	smaps_deinit(ret);
+	return err_sys(err, rc, "cannot read %s", path);
+}
+
+void smaps_deinit(struct smaps *look)
+{
+	vec_deinit(&look->absent);
+	vec_deinit(&look->device);
+}
