@@ -37,7 +37,7 @@ int64_t process_cpu_ns(pid_t pid)
 	return used.tv_sec * INT64_C(1000000000) + used.tv_nsec;
 }
 
-bool process_is_stopped(pid_t pid)
+bool process_is_waiting(pid_t pid)
 {
 	char path[32], text[512] = "";
 	const char *state;
@@ -50,5 +50,5 @@ bool process_is_stopped(pid_t pid)
 	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
 	fclose(file);
 	state = strrchr(text, ')'); /* "(its name) S": proc(5) */
-	return state && (state[2] == 'T' || state[2] == 't');
+	return state && (state[2] == 'S' || state[2] == 'D');
 }

@@ -12,7 +12,7 @@ bool process_end(pid_t pid, int *status);
 
 /* How much of a CPU's time it has used; -1: not to be known. */
 int64_t process_cpu_ns(pid_t pid);
-/* By SIGSTOP, or a debugger: it could move, if it were let. */
-bool process_is_stopped(pid_t pid);
+/* It waits in the kernel: it neither runs (or would, if it were its turn) nor was stopped. */
+bool process_is_waiting(pid_t pid);
 
 #endif

@@ -313,6 +313,33 @@ struct split *split_open(struct splits *s, Dwarf_Die *skeleton, uint64_t id, str
 	return split;
 }
 
+static bool package_has(struct splits *s, uint64_t id)
+{
+	struct elffile *file = package(s);
+	Elf *elf = file ? packed_debug(file, NULL) : NULL;
+	struct bytes index = elf ? section(elf, ".debug_cu_index") : (struct bytes){};
+	struct dwp_unit unit;
+
+	return index.at && dwp_index_find(index.at, index.len, id, &unit);
+}
+
+bool split_is_there(struct splits *s, Dwarf_Die *skeleton, uint64_t id, struct err *why)
+{
+	const char *name = string_of(skeleton, DW_AT_dwo_name, DW_AT_GNU_dwo_name);
+	const char *dir = string_of(skeleton, DW_AT_comp_dir, DW_AT_comp_dir);
+	struct elffile *file = NULL;
+
+	if (package_has(s, id) || (name && (file = open_named(s, dir, name)))) {
+		elffile_close(file);
+		return true;
+	}
+	err_set(why, -ENOENT,
+		"%s: some inlined functions are unknown: %s (split debug information) is "
+		"missing",
+		s->file->path, name ? name : "a .dwo");
+	return false;
+}
+
 Dwarf_Die split_tree(struct split *split)
 {
 	return split->tree;

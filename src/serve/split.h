@@ -19,6 +19,9 @@ void splits_destroy(struct splits *splits); /* NULL is allowed */
 struct split *split_open(struct splits *splits, Dwarf_Die *skeleton, uint64_t id,
 			 struct err *why);
 
+/* Whether its file is there at all; it is not read.  False: `why` says so. */
+bool split_is_there(struct splits *splits, Dwarf_Die *skeleton, uint64_t id, struct err *why);
+
 Dwarf_Die split_tree(struct split *split);
 
 /* The addresses of one of its DIEs, as [begin, end), until visit is false. */

@@ -23,7 +23,10 @@
 #include "serve/demangle.h"
 #include "serve/split.h"
 
-enum { MAX_DEPTH = 256 }; /* of DIEs within DIEs; deeper ones are left out */
+enum {
+	MAX_DEPTH = 256,  /* of DIEs within DIEs; deeper ones are left out */
+	MAX_LOOKS = 4096, /* at the files of split units */
+};
 
 struct span { /* addresses that belong to a unit or a scope */
 	uint64_t begin, end;
@@ -380,16 +383,23 @@ static bool unit_add(struct units *units, struct spans *spans, Dwarf_CU *cu, Dwa
 	return spans->list.len == before || vec_push(&units->list, unit);
 }
 
-/* Whether the units that were split off are there is seen by the first: it must be known
- * before anybody asks. */
+/* Whether the units that were split off are there must be known before anybody asks: the first
+ * is read, of the others it is seen whether their files are there. */
 static void try_split(struct units *units, struct err *missing)
 {
+	unsigned seen = 0;
+
 	missing->code = 0;
-	for (size_t i = 0; i < units->list.len; i++)
-		if (units->list.at[i].skeleton) {
-			open_split(units, &units->list.at[i], missing);
-			return;
-		}
+	for (size_t i = 0; i < units->list.len && !missing->code && seen < MAX_LOOKS; i++) {
+		struct unit *unit = &units->list.at[i];
+
+		if (!unit->skeleton || !units->splits)
+			continue;
+		if (!seen++)
+			open_split(units, unit, missing);
+		else
+			split_is_there(units->splits, &unit->die, unit->id, missing);
+	}
 }
 
 int units_create(Dwarf *dw, struct splits *splits, struct units **ret, struct err *missing,

@@ -363,7 +363,7 @@ static void dispatch(struct workers *workers)
 
 /*
  * Whether it waits in the kernel, as for a file of a dead server: for STUCK_MS it has used no time
- * of a CPU.  (Where it waits for others of ours, it looks at the clock meanwhile.)
+ * of a CPU, nor wanted any.  (Where it waits for others of ours, it looks at the clock meanwhile.)
  */
 static bool worker_is_stuck(struct worker *w)
 {
@@ -373,7 +373,7 @@ static bool worker_is_stuck(struct worker *w)
 		return false;
 	w->looked_at = now;
 	used = process_cpu_ns(w->pid);
-	if (used != w->used || process_is_stopped(w->pid)) {
+	if (used != w->used || !process_is_waiting(w->pid)) {
 		w->used = used;
 		w->moved_at = now;
 	}

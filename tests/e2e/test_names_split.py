@@ -126,6 +126,23 @@ def test_split_file_that_is_not_there(client, tmp_path, what):
         assert len(frames) == 1 and names.bare(frames[0][0]) in symbols.names(address)
 
 
+def test_one_split_file_is_not_there(client, tmp_path):
+    """It is said before anybody asks for a function of it; the others' are as ever."""
+    program = build(tmp_path / "split", "g++", "-gdwarf-5", "-gsplit-dwarf")
+    whole, _ = frames_of(client, program)
+    (program.parent / "two.dwo").unlink()
+    answer, _ = frames_of(client, program)
+    assert answer.remark == (f"{program}: some inlined functions are unknown: two.dwo (split debug "
+                             "information) is missing")
+    lost = {a for a in whole.frames if pathlib.Path(whole.frames[a][0][1]).name == "two.cc"}
+    assert lost and len(lost) < len(whole.frames)
+    for address, frames in answer.frames.items():
+        if address in lost:
+            assert len(frames) == 1 and frames[0][2]  # the line is the program's own
+        else:
+            assert frames == whole.frames[address]
+
+
 def test_split_damaged(client, tmp_path):
     """Whatever a .dwo and a .dwp hold: answers or none, and the server's end is clean."""
     chance = random.Random(25)
