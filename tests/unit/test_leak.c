@@ -406,6 +406,248 @@ static void random_graphs(void **state)
 	}
 }
 
+/* ---- queries ------------------------------------------------------------------------- */
+
+/* global 3 -> a +8 -> b +16 -> c; the stack -> c as well; d alone with e behind it. */
+struct family {
+	struct glibc_heap h;
+	taddr_t a, b, c, d, e;
+	struct leak *leak;
+};
+
+static void family_make(struct family *f)
+{
+	glibc_heap_init(&f->h, newest);
+	f->a = glibc_heap_add(&f->h, 64);
+	f->b = glibc_heap_add(&f->h, 64);
+	f->c = glibc_heap_add(&f->h, 64);
+	f->d = glibc_heap_add(&f->h, 64);
+	f->e = glibc_heap_add(&f->h, 160);
+	case_put(&f->h.c, heap_global(&f->h, 3), f->a);
+	case_put(&f->h.c, f->a + 8, f->b);
+	case_put(&f->h.c, f->b + 16, f->c + 4);
+	case_put(&f->h.c, f->d, f->e);
+	f->h.c.regs[1] = f->e + 8;
+}
+
+static void family_end(struct family *f)
+{
+	leak_destroy(f->leak);
+	case_deinit(&f->h.c);
+}
+
+static void why(void **state)
+{
+	struct family f;
+	struct leak_link links[8];
+	uint32_t blocks[2];
+	size_t share;
+
+	(void)state;
+	family_make(&f);
+	f.leak = scan(&f.h);
+	blocks[0] = leak_find(f.leak, f.c);
+	assert_int_equal(leak_why(f.leak, blocks, 1, links, 8, &share), 3);
+	assert_int_equal(share, 1);
+	assert_int_equal(links[0].place.kind, LEAK_IN_DATA);
+	assert_ptr_equal(links[0].place.module, &f.h.c.module);
+	assert_string_equal(links[0].place.section, ".bss");
+	assert_int_equal(links[0].place.at, heap_global(&f.h, 3));
+	assert_int_equal(links[0].place.offset, 0x100000 + CASE_GLOBALS + 3 * 8);
+	assert_int_equal(links[0].place.value, f.a);
+	assert_int_equal(links[0].block, leak_find(f.leak, f.a));
+	assert_int_equal(links[1].place.kind, LEAK_IN_BLOCK);
+	assert_int_equal(links[1].place.offset, 8);
+	assert_int_equal(links[2].place.block, leak_find(f.leak, f.b));
+	assert_int_equal(links[2].place.offset, 16);
+	assert_int_equal(links[2].place.value, f.c + 4);
+	assert_int_equal(links[2].block, blocks[0]);
+	/* the first links alone are written where there is room for no more */
+	links[1].block = 77;
+	assert_int_equal(leak_why(f.leak, blocks, 1, links, 1, NULL), 3);
+	assert_int_equal(links[1].block, 77);
+	/* both of b and c are behind b */
+	blocks[1] = leak_find(f.leak, f.b);
+	assert_int_equal(leak_why(f.leak, blocks, 2, links, 8, &share), 3);
+	/* by a register; and nothing for what is lost */
+	blocks[0] = leak_find(f.leak, f.e);
+	assert_int_equal(leak_why(f.leak, blocks, 1, links, 8, NULL), 1);
+	assert_int_equal(links[0].place.kind, LEAK_IN_REGISTER);
+	assert_int_equal(links[0].place.tid, 1);
+	assert_int_equal(links[0].place.offset, 1);
+	assert_int_equal(links[0].place.value, f.e + 8);
+	blocks[0] = leak_find(f.leak, f.d);
+	assert_int_equal(leak_why(f.leak, blocks, 1, links, 8, &share), 0);
+	assert_int_equal(share, 0);
+	family_end(&f);
+}
+
+static void who(void **state)
+{
+	struct family f;
+	struct leak_place places[4];
+
+	(void)state;
+	family_make(&f);
+	case_put(&f.h.c, f.h.c.thread.sp + 24, f.c);
+	case_put(&f.h.c, f.d + 40, f.c + 8);
+	f.leak = scan(&f.h);
+	assert_int_equal(leak_who(f.leak, f.c + 3, places, 4), 3);
+	assert_int_equal(places[0].kind, LEAK_IN_STACK);
+	assert_int_equal(places[0].tid, 1);
+	assert_int_equal(places[0].offset, 24);
+	assert_int_equal(places[1].kind, LEAK_IN_BLOCK);
+	assert_int_equal(places[1].block, leak_find(f.leak, f.b));
+	assert_int_equal(places[2].block, leak_find(f.leak, f.d));
+	assert_int_equal(places[2].offset, 40);
+	assert_int_equal(places[2].value, f.c + 8);
+	assert_int_equal(leak_who(f.leak, 0x1234, places, 4), 0);
+	family_end(&f);
+}
+
+static void retained(void **state)
+{
+	struct family f;
+	struct leak_sum sum;
+	uint32_t block;
+
+	(void)state;
+	family_make(&f);
+	f.leak = scan(&f.h);
+	block = leak_find(f.leak, f.a);
+	assert_true(leak_retained(f.leak, &block, 1, &sum));
+	assert_int_equal(sum.blocks, 3);
+	assert_int_equal(sum.bytes, 3 * 56);
+	leak_destroy(f.leak);
+	case_put(&f.h.c, f.h.c.thread.sp, f.c); /* now c stays */
+	f.leak = scan(&f.h);
+	assert_true(leak_retained(f.leak, &block, 1, &sum));
+	assert_int_equal(sum.blocks, 2);
+	block = leak_find(f.leak, f.d); /* e is held by a register */
+	assert_true(leak_retained(f.leak, &block, 1, &sum));
+	assert_int_equal(sum.blocks, 1);
+	family_end(&f);
+}
+
+static void groups(void **state)
+{
+	struct glibc_heap h;
+	taddr_t blocks[8];
+	const struct leak_group *all;
+	struct leak *leak;
+	size_t count;
+
+	(void)state;
+	glibc_heap_init(&h, newest);
+	for (unsigned i = 0; i < 8; i++)
+		blocks[i] = glibc_heap_add(&h, i == 7 ? 128 : 64);
+	for (unsigned i = 0; i < 3; i++)
+		case_put(&h.c, blocks[i], blocks[i + 1]); /* a list of four */
+	case_put(&h.c, blocks[4], blocks[5]);		  /* a ring of two */
+	case_put(&h.c, blocks[5], blocks[4]);
+	case_put(&h.c, blocks[6], blocks[7]);
+	leak = scan(&h);
+	all = leak_groups(leak, &count);
+	assert_int_equal(count, 3);
+	assert_int_equal(all[0].leader, leak_find(leak, blocks[0]));
+	assert_int_equal(all[0].shape, LEAK_LIST);
+	assert_int_equal(all[0].all.blocks, 4);
+	assert_int_equal(all[0].all.bytes, 4 * 56);
+	assert_int_equal(all[1].shape, LEAK_TREE);
+	assert_int_equal(all[1].all.bytes, 56 + 120);
+	assert_int_equal(all[2].shape, LEAK_CYCLE);
+	assert_int_equal(all[2].all.blocks, 2);
+	leak_destroy(leak);
+	case_deinit(&h.c);
+}
+
+static void content_is(struct leak *leak, taddr_t addr, enum leak_content_kind kind,
+		       const char *text)
+{
+	struct leak_content content;
+
+	leak_content(leak, leak_find(leak, addr), &content);
+	assert_int_equal(content.kind, kind);
+	assert_string_equal(content.text, text);
+}
+
+static void contents(void **state)
+{
+	struct glibc_heap h;
+	taddr_t object, member, text, node, zero, other, code;
+	struct leak *leak;
+
+	(void)state;
+	glibc_heap_init(&h, newest);
+	code = h.c.module.bias;
+	/* a table of virtual functions at +0x110, a type_info at +0x200, its name at +0x300 */
+	case_put(&h.c, code + 0x108, code + 0x200);
+	case_put(&h.c, code + 0x110, code + 0x800);
+	case_put(&h.c, code + 0x200, code + 0x400);
+	case_put(&h.c, code + 0x208, code + 0x300);
+	strcpy((char *)case_at(&h.c, code + 0x300), "N3app5CacheE");
+	object = glibc_heap_add(&h, 64);
+	member = glibc_heap_add(&h, 64);
+	text = glibc_heap_add(&h, 64);
+	node = glibc_heap_add(&h, 64);
+	zero = glibc_heap_add(&h, 64);
+	other = glibc_heap_add(&h, 64);
+	case_put(&h.c, object, code + 0x110);
+	case_put(&h.c, object + 8, member);
+	case_put(&h.c, heap_global(&h, 0), object);
+	case_put(&h.c, member, 1);
+	strcpy((char *)case_at(&h.c, text), "GET /index.html\n");
+	case_put(&h.c, node, text);
+	case_put(&h.c, other, 0x1234567);
+	leak = scan(&h);
+	content_is(leak, object, LEAK_CLASS, "N3app5CacheE");
+	content_is(leak, member, LEAK_OWNED, "N3app5CacheE");
+	content_is(leak, text, LEAK_TEXT, "GET /index.html ");
+	content_is(leak, node, LEAK_NODE, "");
+	content_is(leak, zero, LEAK_ZERO, "");
+	content_is(leak, other, LEAK_UNKNOWN, "");
+	leak_destroy(leak);
+	case_deinit(&h.c);
+}
+
+static uint64_t pinned_by[64];
+static void note_pin(void *arg, uint32_t block, uint64_t pinned)
+{
+	(void)arg;
+	pinned_by[block] += pinned;
+}
+
+/* 24 blocks of 0x400 of which all but every eighth are freed: each pins what is free around it.
+ */
+static void pins(void **state)
+{
+	struct glibc_heap h;
+	taddr_t blocks[24];
+	struct leak *leak;
+	uint64_t total, sum = 0;
+
+	(void)state;
+	glibc_heap_init(&h, newest);
+	for (unsigned i = 0; i < 24; i++)
+		blocks[i] = glibc_heap_add(&h, 0x400);
+	for (unsigned i = 0; i < 24; i++) /* (one chunk of all that is free in between) */
+		if (i % 8 == 1) {
+			case_put(&h.c, blocks[i] - 8, (i < 17 ? 0x1c00 : 0x1800) | 1);
+			glibc_heap_free(&h, blocks[i]);
+		}
+	leak = scan(&h);
+	assert_int_equal(leak_count(leak), 4);
+	assert_int_equal(leak_arenas(leak, &(size_t){0}, NULL)->trimmable, (2 + 26) * 4096);
+	total = leak_for_each_pin(leak, note_pin, NULL);
+	/* 0x10..0x408 of pages 0, 2 and 4 are in use; 0xc10 of page 5 to 8 of page 6 */
+	assert_int_equal(total, 5 * 4096 - 4 * 0x3f8);
+	for (unsigned i = 0; i < 4; i++)
+		sum += pinned_by[i];
+	assert_int_equal(sum, total);
+	leak_destroy(leak);
+	case_deinit(&h.c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -415,6 +657,12 @@ int main(void)
 		cmocka_unit_test(limits),
 		cmocka_unit_test(small_cases),
 		cmocka_unit_test(random_graphs),
+		cmocka_unit_test(why),
+		cmocka_unit_test(who),
+		cmocka_unit_test(retained),
+		cmocka_unit_test(groups),
+		cmocka_unit_test(contents),
+		cmocka_unit_test(pins),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
