@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Holds the rooms of src/ to their floors: an #include goes down or stays in its
-room, and only one of them calls ptrace().  The one table; ARCHITECTURE.md quotes it."""
+room, only one of them calls ptrace(), and only the undo log writes to a target.  The one
+table; ARCHITECTURE.md quotes it."""
 import pathlib
 import re
 import sys
@@ -23,8 +24,20 @@ HOSTED = {"src/region/private_space.c"}
 FREESTANDING = {"stdint.h", "stddef.h", "stdbool.h", "stdatomic.h", "limits.h"}
 
 # The one room that may call ptrace().
-PTRACE = re.compile(r"(?<![\w\"/*])ptrace\(\s*(?:PTRACE_|\w+,)")
+PTRACE = re.compile(r"(?<![\w\"/*])ptrace\(\s*(?:PTRACE_|\w+,|\()")
 PTRACE_ROOM = "tracer"
+
+# Who writes to a target's memory, and in whose words; all others go by tracer/undo.c.
+WRITE = re.compile(r"(?<![\w\"/*])(?:(?:target_write|process_vm_writev|pwrite(?:v|64)?)\(|ptrace\(PTRACE_POKE)")
+WRITERS = {
+    "src/tracer/target.c": "is target_write()",
+    "src/tracer/target.h": "declares it",
+    "src/tracer/undo.c": "writes down what it writes",
+    "src/tracer/children.c": "tries a word below a child's stack, which nobody relies on",
+    "src/hook/predecessor.c": "puts back a file's own bytes, which need no undoing",
+    "src/capture/case.c": "writes into a file of our own",
+    "src/cli/history.c": "writes into a file of our own",
+}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
 
@@ -39,6 +52,8 @@ def complaints(root):
         for number, line in enumerate(path.read_text().splitlines(), 1):
             if room != PTRACE_ROOM and PTRACE.search(line):
                 yield f"{name}:{number}: ptrace() outside {PTRACE_ROOM}/"
+            if name not in WRITERS and WRITE.search(line):
+                yield f"{name}:{number}: writes to a target, not by the undo log"
             match = INCLUDE.match(line)
             if not match:
                 continue

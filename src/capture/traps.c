@@ -148,9 +148,10 @@ int traps_change_signal(struct traps *traps, int signo, struct err *err)
 		int rc = 0;
 
 		tracee->arch->trap->resign(&area->area, signo);
-		if (area->applied) /* ours, and logged as a whole */
-			rc = target_write(&tracee->target, area->area.base, area->area.bytes,
-					  area->area.len);
+		if (area->applied)
+			rc = undo_area_change(hooks->process.undo, &tracee->target,
+					      area->area.base, area->area.bytes,
+					      area->area.len);
 		if (rc)
 			return err_sys(err, rc, "cannot write to pid %d", tracee->pid);
 	}

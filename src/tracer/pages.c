@@ -112,7 +112,7 @@ int pages_map(struct tracee *tracee, struct undo *undo, const struct undo_place 
 	if (rc)
 		return rc;
 	head_of(tracee->arch, head);
-	rc = target_write(&tracee->target, base, head, sizeof(head));
+	rc = undo_page_begin(page, &tracee->target, head, sizeof(head));
 	return rc ? err_sys(err, rc, "cannot write to the page") : 0;
 }
 

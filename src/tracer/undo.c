@@ -99,6 +99,22 @@ int undo_area(struct undo *undo, struct target *target, taddr_t base, const void
 	return rc;
 }
 
+int undo_area_change(const struct undo *undo, struct target *target, taddr_t base,
+		     const void *bytes, uint32_t len)
+{
+	for (uint32_t i = 0; i < undo->area_count; i++)
+		if (undo->area[i].active && undo->area[i].base == base &&
+		    len <= undo->area[i].len)
+			return target_write(target, base, bytes, len);
+	return -ENOENT;
+}
+
+int undo_page_begin(const struct undo_page *page, struct target *target, const void *bytes,
+		    uint32_t len)
+{
+	return len <= page->len ? target_write(target, page->base, bytes, len) : -ENOENT;
+}
+
 /* The one breakpoint that is shorter than a patch: x86's int3, here over our jmp. */
 static bool has_breakpoint(const struct undo_patch *patch, const uint8_t *there)
 {

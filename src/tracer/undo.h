@@ -84,6 +84,13 @@ int undo_patch(struct undo *undo, struct target *target, taddr_t addr, const voi
 int undo_area(struct undo *undo, struct target *target, taddr_t base, const void *old,
 	      const void *now, uint32_t len, taddr_t trap, const void *disarm,
 	      uint32_t disarm_len);
+/* An area that is in the log from base on gets other bytes, which are undone as the first were.
+ * -ENOENT: it is not, or not so long; nothing was written. */
+int undo_area_change(const struct undo *undo, struct target *target, taddr_t base,
+		     const void *bytes, uint32_t len);
+/* The first bytes of a page that is in the log; undone when it is unmapped. */
+int undo_page_begin(const struct undo_page *page, struct target *target, const void *bytes,
+		    uint32_t len);
 
 /*
  * Puts the patches back, newest first, and disarms the areas, in `target` (the

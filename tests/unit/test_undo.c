@@ -365,6 +365,32 @@ static void on_behind_an_error(void **state)
 	assert_there(f, 100, "oooooooooooo");
 }
 
+/* What is not in the log is not written; what is comes back whatever was written since. */
+static void only_what_is_logged_changes(void **state)
+{
+	struct fixture *f = *state;
+	struct undo_page page = {.base = at(200), .len = 4};
+
+	assert_int_equal(undo_area_change(f->undo, &f->target, at(100), "bbb", 3), -ENOENT);
+	assert_there(f, 99, "ooooo");
+	assert_int_equal(area(f, 100), 0);
+	assert_int_equal(undo_area_change(f->undo, &f->target, at(101), "bbb", 3), -ENOENT);
+	assert_int_equal(undo_area_change(f->undo, &f->target, at(100),
+					  "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", 33),
+			 -ENOENT);
+	assert_there(f, 99, "oaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaao");
+	assert_int_equal(undo_area_change(f->undo, &f->target, at(100), "aaaaaaaabbb", 11), 0);
+	assert_there(f, 99, "oaaaaaaaabbba");
+	assert_int_equal(undo_run(f->undo, &f->target), 0);
+	assert_int_equal(undo_wipe(f->undo, &f->target), 0);
+	assert_there(f, 99, "oooooooooooooooooooooooooooooooooo");
+	assert_int_equal(undo_area_change(f->undo, &f->target, at(300), "bbb", 3), -ENOENT);
+	assert_int_equal(undo_page_begin(&page, &f->target, "ppppp", 5), -ENOENT);
+	assert_int_equal(undo_page_begin(&page, &f->target, "pppp", 4), 0);
+	assert_there(f, 199, "oppppo");
+	assert_int_equal(target_write(&f->target, at(200), "oooo", 4), 0);
+}
+
 /* A fork has the patches and is made whole alone; the log serves its parent on. */
 static void a_copy_of_the_memory(void **state)
 {
@@ -399,6 +425,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_was_unmapped_is_forgotten, start, end),
 		cmocka_unit_test_setup_teardown(room_of_what_is_forgotten, start, end),
 		cmocka_unit_test_setup_teardown(on_behind_an_error, start, end),
+		cmocka_unit_test_setup_teardown(only_what_is_logged_changes, start, end),
 		cmocka_unit_test_setup_teardown(a_copy_of_the_memory, start, end),
 	};
 
