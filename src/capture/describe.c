@@ -134,7 +134,8 @@ static uint64_t resident_bytes(struct engine *engine)
 int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *err)
 {
 	struct snapshot *snapshot;
-	int rc = snapshot_create(engine->ledger.region, &snapshot, err);
+	int rc = snapshot_create(engine->ledger.space.base, engine->ledger.space.limit,
+				 &snapshot, err);
 
 	if (rc)
 		return rc;

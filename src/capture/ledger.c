@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "capture/origin.h"
 #include "capture/thread_data.h"
 
 #define REGION_LIMIT_64 (1ull << 38)
@@ -77,4 +78,5 @@ void ledger_modules_changed(struct ledger *ledger, pid_t pid)
 	walker_forget(&ledger->walker);
 	ledger->walker.first_sp = status_first_sp(pid);
 	recorder_maps_changed(&ledger->recorder);
+	origin_write(ledger, pid);
 }

@@ -60,10 +60,11 @@ struct snapshot {
 	uint64_t region_bytes;	 /* memory of memtrace's own tables */
 };
 
-/* Copies totals, nodes and contexts of a region; the rest stays zero for the
- * caller to fill in (with malloc'ed memory: snapshot_destroy() frees it).  -EINVAL
- * when the tables contradict themselves: who uses a snapshot may trust its numbers. */
-int snapshot_create(const struct region *region, struct snapshot **ret, struct err *err);
+/* Copies totals, nodes and contexts of a region (len bytes: region/reader.h); the rest stays
+ * zero for the caller to fill in (with malloc'ed memory: snapshot_destroy() frees it).  -EINVAL
+ * when the region contradicts itself: who uses a snapshot may trust its numbers.  -EAGAIN: it
+ * changes too fast, or was cleared meanwhile. */
+int snapshot_create(const void *region, uint64_t len, struct snapshot **ret, struct err *err);
 void snapshot_destroy(struct snapshot *snapshot); /* NULL is allowed */
 
 /* The frames of a context, leaf first: at most max; *end says why they end

@@ -89,10 +89,9 @@ void book_realloc_entry(struct book *book, struct book_thread *thread, uint64_t 
 /* The module whose function made a block. */
 static uint32_t layer_of(const struct region *region, uint32_t context)
 {
-	uint32_t count;
-	const struct region_context *contexts = region_contexts(region, &count);
+	uint32_t leaf = region_context_at(region, context)->node;
 
-	return frame_instance(region_nodes(region, &count)[contexts[context].node].frame);
+	return frame_instance(region_node(region, leaf)->frame);
 }
 
 /* Is the block that is live at this address the inner half of this call, or a layer's? */

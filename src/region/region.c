@@ -14,12 +14,18 @@
  */
 #include "region/region.h"
 
+#include "region/arrays.h"
 #include "region/blocks.h"
 #include "region/inner.h"
+#include "region/sequence.h"
 #include "region/stacks.h"
 #include "region/tables.h"
 
-#define FIRST_CONTEXTS 1024u
+enum { /* items of the first segments, as powers of two */
+	FIRST_NODES = 12,
+	FIRST_CONTEXTS = 10,
+	FIRST_MODULES = 7,
+};
 
 static bool create_table(struct region *region, struct region_space *space,
 			 enum region_table_id id, uint32_t item_bytes, uint32_t capacity)
@@ -33,9 +39,31 @@ static bool create_table(struct region *region, struct region_space *space,
 	return true;
 }
 
+static void create_array(struct region *region, enum region_array_id id, uint32_t item_bytes,
+			 uint32_t first_bits)
+{
+	region->arrays[id].item_bytes = item_bytes;
+	region->arrays[id].first_bits = first_bits;
+}
+
+static bool create_all(struct region *region, struct region_space *space)
+{
+	create_array(region, REGION_NODES, sizeof(struct region_node), FIRST_NODES);
+	create_array(region, REGION_CONTEXTS, sizeof(struct region_context), FIRST_CONTEXTS);
+	create_array(region, REGION_MODULES, sizeof(struct region_module), FIRST_MODULES);
+	region->tables[REGION_INNER].item_bytes = sizeof(uint64_t);
+	return arrays_room(region, space, REGION_NODES) &&
+	       create_table(region, space, REGION_INDEX, sizeof(uint32_t),
+			    STACKS_FIRST_INDEX) &&
+	       arrays_room(region, space, REGION_CONTEXTS) &&
+	       create_table(region, space, REGION_BLOCKS, sizeof(struct region_block),
+			    BLOCKS_FIRST_CAPACITY);
+}
+
 int region_init(struct region_space *space, struct region **ret)
 {
 	struct region *region = (struct region *)space->base;
+	struct region_context *overflow;
 	int failed;
 
 	if (space->limit < REGION_GRANULE)
@@ -43,19 +71,15 @@ int region_init(struct region_space *space, struct region **ret)
 	failed = space->commit(space, 0, REGION_GRANULE);
 	if (failed < 0)
 		return failed;
-	*region = (struct region){.magic = REGION_MAGIC, .version = REGION_VERSION};
-	if (!create_table(region, space, REGION_NODES, sizeof(struct region_node),
-			  STACKS_FIRST_NODES) ||
-	    !create_table(region, space, REGION_INDEX, sizeof(uint32_t), STACKS_FIRST_INDEX) ||
-	    !create_table(region, space, REGION_CONTEXTS, sizeof(struct region_context),
-			  FIRST_CONTEXTS) ||
-	    !create_table(region, space, REGION_BLOCKS, sizeof(struct region_block),
-			  BLOCKS_FIRST_CAPACITY))
+	*region = (struct region){.version = REGION_VERSION, .header_bytes = sizeof(*region)};
+	if (!create_all(region, space))
 		return -12;
-	region->tables[REGION_INNER].item_bytes = sizeof(uint64_t);
-	region->tables[REGION_NODES].count = WALK_ENDS;
-	region->tables[REGION_CONTEXTS].count = 1;
-	((struct region_context *)tables_at(region, REGION_CONTEXTS))[0].node = WALK_LOST;
+	for (int i = 0; i < WALK_ENDS; i++)
+		arrays_publish(region, REGION_NODES);
+	overflow = arrays_at(region, REGION_CONTEXTS, REGION_OVERFLOW_CONTEXT);
+	overflow->node = WALK_LOST;
+	arrays_publish(region, REGION_CONTEXTS);
+	__atomic_store_n(&region->magic, REGION_MAGIC, __ATOMIC_RELEASE);
 	*ret = region;
 	return 0;
 }
@@ -63,29 +87,30 @@ int region_init(struct region_space *space, struct region **ret)
 uint32_t region_context(struct region *region, struct region_space *space,
 			const frame_t *frames, size_t count, enum walk_end end)
 {
-	struct region_table *table = &region->tables[REGION_CONTEXTS];
-	uint32_t leaf = stacks_intern(region, space, frames, count, end);
-	struct region_context *contexts;
+	uint32_t leaf = stacks_intern(region, space, frames, count, end), id;
+	struct region_context *context;
 	struct region_node *node;
 
 	if (leaf == STACKS_NONE)
 		return REGION_OVERFLOW_CONTEXT;
-	node = (struct region_node *)tables_at(region, REGION_NODES) + leaf;
+	node = arrays_at(region, REGION_NODES, leaf);
 	if (node->context)
 		return node->context;
-	if (!tables_append(region, space, REGION_CONTEXTS))
+	if (!arrays_room(region, space, REGION_CONTEXTS))
 		return REGION_OVERFLOW_CONTEXT;
-	contexts = tables_at(region, REGION_CONTEXTS);
-	contexts[table->count].node = leaf;
-	return node->context = table->count++;
+	id = region->arrays[REGION_CONTEXTS].count;
+	context = arrays_at(region, REGION_CONTEXTS, id);
+	context->node = leaf;
+	arrays_publish(region, REGION_CONTEXTS);
+	__atomic_store_n(&node->context, id, __ATOMIC_RELEASE);
+	return id;
 }
 
 static struct region_context *context_of(struct region *region, uint32_t id)
 {
-	struct region_context *contexts = tables_at(region, REGION_CONTEXTS);
-
-	return &contexts[id < region->tables[REGION_CONTEXTS].count ? id
-								    : REGION_OVERFLOW_CONTEXT];
+	return arrays_at(region, REGION_CONTEXTS,
+			 id < region->arrays[REGION_CONTEXTS].count ? id
+								    : REGION_OVERFLOW_CONTEXT);
 }
 
 static void count_alloc(struct region *region, const struct region_block *block)
@@ -97,12 +122,15 @@ static void count_alloc(struct region *region, const struct region_block *block)
 	totals->allocated_bytes += block->size;
 	if (totals->peak_bytes < totals->allocated_bytes - totals->freed_bytes)
 		totals->peak_bytes = totals->allocated_bytes - totals->freed_bytes;
+	sequence_begin(&c->sequence);
 	if (!c->allocs++)
 		c->first_time = block->time;
 	c->last_time = block->time;
 	c->allocated_bytes += block->size;
 	if (c->peak_bytes < c->allocated_bytes - c->freed_bytes)
 		c->peak_bytes = c->allocated_bytes - c->freed_bytes;
+	sequence_end(&c->sequence);
+	__atomic_store_n(&region->last_seen, block->time, __ATOMIC_RELAXED);
 }
 
 static void count_free(struct region *region, const struct region_block *block)
@@ -111,8 +139,10 @@ static void count_free(struct region *region, const struct region_block *block)
 
 	region->totals.frees++;
 	region->totals.freed_bytes += block->size;
+	sequence_begin(&c->sequence);
 	c->frees++;
 	c->freed_bytes += block->size;
+	sequence_end(&c->sequence);
 }
 
 /* As if this block had never been.  A context that was only ever the inner half of
@@ -123,9 +153,11 @@ static void uncount_alloc(struct region *region, const struct region_block *bloc
 
 	region->totals.allocs--;
 	region->totals.allocated_bytes -= block->size;
+	sequence_begin(&c->sequence);
 	c->allocated_bytes -= block->size;
 	if (!--c->allocs)
 		c->peak_bytes = c->first_time = c->last_time = 0;
+	sequence_end(&c->sequence);
 }
 
 void region_alloc(struct region *region, struct region_space *space, uint64_t addr,
@@ -134,8 +166,10 @@ void region_alloc(struct region *region, struct region_space *space, uint64_t ad
 	struct region_block block = {addr, size, context, now};
 	struct region_block *slot = addr ? blocks_slot(region, space, addr) : NULL;
 
+	sequence_begin(&region->totals_sequence);
 	if (!slot) {
 		region->totals.overflow_blocks += addr != 0;
+		sequence_end(&region->totals_sequence);
 		return;
 	}
 	if (!slot->addr) {
@@ -149,6 +183,7 @@ void region_alloc(struct region *region, struct region_space *space, uint64_t ad
 	}
 	*slot = block;
 	count_alloc(region, &block);
+	sequence_end(&region->totals_sequence);
 }
 
 bool region_take(struct region *region, uint64_t addr, struct region_block *ret)
@@ -159,7 +194,9 @@ bool region_take(struct region *region, uint64_t addr, struct region_block *ret)
 		return false;
 	*ret = *block;
 	blocks_remove(region, block);
+	sequence_begin(&region->totals_sequence);
 	region->totals.live_blocks--;
+	sequence_end(&region->totals_sequence);
 	return true;
 }
 
@@ -174,10 +211,12 @@ static bool is_counted(struct region *region, const struct region_block *block)
 
 void region_free(struct region *region, const struct region_block *block)
 {
+	sequence_begin(&region->totals_sequence);
 	if (is_counted(region, block))
 		count_free(region, block);
 	else
 		region->totals.frees_of_unknown++;
+	sequence_end(&region->totals_sequence);
 }
 
 void region_put_back(struct region *region, struct region_space *space,
@@ -188,6 +227,7 @@ void region_put_back(struct region *region, struct region_space *space,
 	if (!is_counted(region, block))
 		return;
 	slot = blocks_slot(region, space, block->addr);
+	sequence_begin(&region->totals_sequence);
 	if (!slot) {
 		region->totals.overflow_blocks++;
 		uncount_alloc(region, block);
@@ -199,17 +239,26 @@ void region_put_back(struct region *region, struct region_space *space,
 		region->tables[REGION_BLOCKS].count++;
 		region->totals.live_blocks++;
 	}
+	sequence_end(&region->totals_sequence);
+}
+
+/* One more of a total that belongs to no context. */
+static void total_add(struct region *region, uint64_t *total)
+{
+	sequence_begin(&region->totals_sequence);
+	++*total;
+	sequence_end(&region->totals_sequence);
 }
 
 void region_free_unknown(struct region *region)
 {
-	region->totals.frees_of_unknown++;
+	total_add(region, &region->totals.frees_of_unknown);
 }
 
 void region_inner_add(struct region *region, struct region_space *space, uint64_t addr)
 {
 	if (!inner_add(region, space, addr))
-		region->totals.overflow_blocks++;
+		total_add(region, &region->totals.overflow_blocks);
 }
 
 bool region_inner_remove(struct region *region, uint64_t addr)
@@ -224,17 +273,64 @@ void region_inner_clear(struct region *region, struct region_space *space)
 
 void region_lost(struct region *region)
 {
-	region->totals.lost_events++;
+	total_add(region, &region->totals.lost_events);
 }
 
 void region_clear(struct region *region, struct region_space *space)
 {
-	struct region_context *contexts = tables_at(region, REGION_CONTEXTS);
-
+	/* Odd until all are zero: no reader sees some of them cleared and others not. */
+	sequence_begin(&region->totals_sequence);
+	__atomic_store_n(&region->clears, region->clears + 1, __ATOMIC_RELAXED);
 	blocks_clear(region, space);
 	region->totals = (struct region_totals){0};
-	for (uint32_t i = 0; i < region->tables[REGION_CONTEXTS].count; i++)
-		contexts[i] = (struct region_context){.node = contexts[i].node};
+	for (uint32_t i = 0; i < region->arrays[REGION_CONTEXTS].count; i++) {
+		struct region_context *c = arrays_at(region, REGION_CONTEXTS, i);
+
+		sequence_begin(&c->sequence);
+		c->allocs = c->frees = c->allocated_bytes = c->freed_bytes = c->peak_bytes = 0;
+		c->first_time = c->last_time = 0;
+		sequence_end(&c->sequence);
+	}
+	sequence_end(&region->totals_sequence);
+}
+
+void region_set_origin(struct region *region, const struct region_origin *origin)
+{
+	region->origin = *origin;
+}
+
+static bool module_is(const struct region_module *a, const struct region_module *b)
+{
+	const uint64_t *x = (const uint64_t *)a->id, *y = (const uint64_t *)b->id;
+	size_t words = (sizeof(*a) - offsetof(struct region_module, id)) / sizeof(*x);
+
+	while (words && x[words - 1] == y[words - 1])
+		words--;
+	return !words && a->begin == b->begin && a->end == b->end && a->bias == b->bias &&
+	       a->mapped == b->mapped && a->id_len == b->id_len && a->path_len == b->path_len;
+}
+
+bool region_set_module(struct region *region, struct region_space *space, uint32_t instance,
+		       const struct region_module *module)
+{
+	struct region_module *own, next = *module;
+
+	if (!instance || instance >= FRAME_INSTANCES)
+		return false;
+	while (region->arrays[REGION_MODULES].count < instance) {
+		if (!arrays_room(region, space, REGION_MODULES))
+			return false;
+		arrays_publish(region, REGION_MODULES);
+	}
+	own = arrays_at(region, REGION_MODULES, instance - 1);
+	if (module_is(own, module))
+		return true;
+	sequence_begin(&own->sequence);
+	next.sequence = own->sequence;
+	*own = next;
+	sequence_end(&own->sequence);
+	__atomic_store_n(&region->modules_epoch, region->modules_epoch + 1, __ATOMIC_RELEASE);
+	return true;
 }
 
 const struct region_totals *region_totals(const struct region *region)
@@ -242,16 +338,24 @@ const struct region_totals *region_totals(const struct region *region)
 	return &region->totals;
 }
 
-const struct region_node *region_nodes(const struct region *region, uint32_t *count)
+uint32_t region_node_count(const struct region *region)
 {
-	*count = region->tables[REGION_NODES].count;
-	return tables_at(region, REGION_NODES);
+	return region->arrays[REGION_NODES].count;
 }
 
-const struct region_context *region_contexts(const struct region *region, uint32_t *count)
+const struct region_node *region_node(const struct region *region, uint32_t node)
 {
-	*count = region->tables[REGION_CONTEXTS].count;
-	return tables_at(region, REGION_CONTEXTS);
+	return arrays_at(region, REGION_NODES, node);
+}
+
+uint32_t region_context_count(const struct region *region)
+{
+	return region->arrays[REGION_CONTEXTS].count;
+}
+
+const struct region_context *region_context_at(const struct region *region, uint32_t id)
+{
+	return arrays_at(region, REGION_CONTEXTS, id);
 }
 
 const struct region_block *region_find(const struct region *region, uint64_t addr)
@@ -272,5 +376,7 @@ uint64_t region_memory(const struct region *region)
 
 	for (int i = 0; i < REGION_TABLES; i++)
 		bytes += region->tables[i].bytes;
+	for (int i = 0; i < REGION_ARRAYS; i++)
+		bytes += region->arrays[i].bytes;
 	return bytes;
 }

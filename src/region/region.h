@@ -1,8 +1,8 @@
 /*
- * The region: the one store of what was seen.  Written by exactly one engine,
- * read by everybody else.  Compiled into both worlds, so freestanding: no libc,
- * no pointers inside (offsets from its base), memory from one reserved range
- * that the owner commits on demand.
+ * The region: the one store of what was seen.  Written by exactly one engine (the functions
+ * here), read by everybody else (reader.h).  Compiled into both worlds, so freestanding: no
+ * libc, no pointers inside (offsets from its base), memory from one reserved range that the
+ * owner commits on demand.
  *
  *   base +--------+---------+----------+-----------+----------+ - - - - - -+ limit
  *        | header | nodes   | node     | contexts  | blocks   |  free      |
@@ -10,8 +10,8 @@
  *        +--------+---------+----------+-----------+----------+ - - - - - -+
  *
  * Tables start small and grow: hash tables by a copy of twice the size, filled little
- * by little, and the old place is given back (`release`); arrays where they are, if the
- * range is large.  A table that can grow no more
+ * by little, and the old place is given back (`release`); arrays (nodes, contexts, modules)
+ * by a further segment, so that no item ever moves.  A table that can grow no more
  * sends what does not fit to the overflow context (id 0), visibly; nothing is
  * probed without bound, nothing is dropped in silence.
  *
@@ -31,35 +31,56 @@
 
 #define REGION_OVERFLOW_CONTEXT 0u
 
-struct region_node {	  /* 16 bytes */
+struct region_node {	  /* 16 bytes; W engine before it is counted; R engine, reader */
 	frame_t frame;	  /* leaf side */
 	uint32_t parent;  /* towards the root; < WALK_ENDS: a root, = enum walk_end */
-	uint32_t context; /* 0: no allocation ended at this node itself */
+	uint32_t context; /* 0: no allocation ended at this node itself.  W engine, once, any time */
 };
 
-struct region_context { /* fixed-width; written by the engine, read by snapshots */
+/* W: who writes a field; R: who reads it; "reader": anybody with reader.h, at any time. */
+struct region_context { /* W engine, under its sequence; R engine, reader */
 	uint64_t allocs, frees;
 	uint64_t allocated_bytes, freed_bytes; /* in use = allocated - freed, exactly */
 	uint64_t peak_bytes;		       /* largest in-use bytes of this context */
 	uint32_t node;			       /* its leaf */
 	uint32_t first_time, last_time; /* of its allocations, in ticks since the start */
-	uint32_t reserved;
+	uint32_t sequence; /* sequence.h */
 };
 
-struct region_block {
+struct region_block { /* W, R engine alone: a block moves when its table does */
 	uint64_t addr; /* 0: empty slot */
 	uint64_t size; /* as requested */
 	uint32_t context;
 	uint32_t time; /* ticks (1/100 s since the start) */
 };
 
-struct region_totals { /* since the start or the last clear */
+struct region_totals { /* since the start or the last clear.  W engine, under its sequence; R reader */
 	uint64_t allocs, frees, allocated_bytes, freed_bytes;
 	uint64_t peak_bytes;
 	uint64_t frees_of_unknown; /* blocks from before the attach or the last clear */
 	uint64_t lost_events;	   /* must be 0: contradictions seen (see region_alloc) */
 	uint64_t overflow_blocks;  /* allocations that could not be kept: memory is short */
 	uint64_t live_blocks;	   /* blocks in the table now */
+};
+
+/* Whose region it is, and what its times mean; for who comes to it later. */
+struct region_origin {
+	uint32_t pid;		   /* of the target, in the engine's namespace */
+	uint32_t ticks_per_second; /* of every time in the region */
+	uint64_t start_time;	   /* of the target: field 22 of /proc/PID/stat */
+	uint64_t realtime_ns;	   /* CLOCK_REALTIME at tick 0 */
+	uint64_t monotonic_ns;	   /* CLOCK_MONOTONIC at tick 0 */
+};
+
+/* What the instance in a frame stands for.  W engine, under its sequence; R reader. */
+struct region_module {
+	uint64_t begin, end, bias; /* where it is mapped, or was; bias: address - file's address */
+	uint32_t sequence;	   /* sequence.h */
+	uint8_t mapped;
+	uint8_t id_len;	   /* 0: it has no build-id */
+	uint16_t path_len; /* more than path[] holds: cut */
+	uint8_t id[64];	   /* build-id */
+	char path[416];	   /* not terminated */
 };
 
 /* How the region gets memory within its reserved range [base, base + limit).
@@ -133,11 +154,20 @@ void region_lost(struct region *region);
 /* Empties the block table and zeroes every counter; nodes and ids stay. */
 void region_clear(struct region *region, struct region_space *space);
 
-/* Reading.  Valid until the next call that writes. */
+/* Who comes to the region later knows by this whose it is. */
+void region_set_origin(struct region *region, const struct region_origin *origin);
+
+/* Says what instance (1..) stands for now; counts modules_epoch where that is new.  The
+ * record's sequence is the region's own.  False: no room, or no frame can name it. */
+bool region_set_module(struct region *region, struct region_space *space, uint32_t instance,
+		       const struct region_module *module);
+
+/* The engine's own reading, valid until its next call that writes.  Others: reader.h. */
 const struct region_totals *region_totals(const struct region *region);
-const struct region_node *region_nodes(const struct region *region, uint32_t *count);
-const struct region_context *region_contexts(const struct region *region,
-					     uint32_t *count); /* [0] = overflow */
+uint32_t region_node_count(const struct region *region);
+const struct region_node *region_node(const struct region *region, uint32_t node);
+uint32_t region_context_count(const struct region *region); /* [0] is the overflow context */
+const struct region_context *region_context_at(const struct region *region, uint32_t id);
 const struct region_block *region_find(const struct region *region, uint64_t addr);
 
 /* Calls visit for every live block, in no order. */

@@ -16,6 +16,8 @@
  */
 #include "region/stacks.h"
 
+#include "region/arrays.h"
+
 static uint32_t home(const struct region_table *index, frame_t frame, uint32_t parent)
 {
 	uint64_t hash = tables_hash(frame ^ (parent * 0x9fb21c651e98df25ull));
@@ -23,15 +25,26 @@ static uint32_t home(const struct region_table *index, frame_t frame, uint32_t p
 	return (uint32_t)(hash >> (64 - __builtin_ctz(index->capacity)));
 }
 
-/* The slot of {frame, parent}, or the free one where its probe ends. */
-static uint32_t *probe(const struct region_table *index, uint32_t *slots,
-		       const struct region_node *nodes, frame_t frame, uint32_t parent)
+static struct region_node *node_at(const struct region *region, uint32_t node)
 {
-	uint32_t mask = index->capacity - 1;
+	return arrays_at(region, REGION_NODES, node);
+}
+
+/* The slot of {frame, parent} in an index, or the free one where its probe ends. */
+static uint32_t *probe(const struct region *region, enum region_table_id id, frame_t frame,
+		       uint32_t parent)
+{
+	const struct region_table *index = &region->tables[id];
+	uint32_t *slots = tables_at(region, id);
 	uint32_t i = home(index, frame, parent);
 
-	while (slots[i] && (nodes[slots[i]].frame != frame || nodes[slots[i]].parent != parent))
-		i = (i + 1) & mask;
+	while (slots[i]) {
+		const struct region_node *node = node_at(region, slots[i]);
+
+		if (node->frame == frame && node->parent == parent)
+			break;
+		i = (i + 1) & (index->capacity - 1);
+	}
 	return &slots[i];
 }
 
@@ -56,16 +69,13 @@ static bool grow_index(struct region *region, struct region_space *space)
 static void before_empty(struct region *region, struct region_space *space)
 {
 	struct region_table *before = &region->tables[REGION_INDEX_BEFORE];
-	const struct region_table *index = &region->tables[REGION_INDEX];
-	const struct region_node *nodes = tables_at(region, REGION_NODES);
-	uint32_t *slots = tables_at(region, REGION_INDEX);
 
 	if (!before->count)
 		tables_give_back(region, space, REGION_INDEX_BEFORE);
 	for (unsigned n = 0; n < STACKS_SLICE && before->count; n++, before->count--) {
-		uint32_t i = region->indexed++;
+		const struct region_node *node = node_at(region, region->indexed);
 
-		*probe(index, slots, nodes, nodes[i].frame, nodes[i].parent) = i;
+		*probe(region, REGION_INDEX, node->frame, node->parent) = region->indexed++;
 	}
 }
 
@@ -76,7 +86,7 @@ static bool make_room(struct region *region, struct region_space *space)
 
 	if (region->tables[REGION_INDEX_BEFORE].bytes)
 		before_empty(region, space);
-	if (!tables_append(region, space, REGION_NODES))
+	if (!arrays_room(region, space, REGION_NODES))
 		return false;
 	return index->count < index->capacity / 2 || grow_index(region, space) ||
 	       index->count < index->capacity / 8 * 7;
@@ -86,33 +96,27 @@ static bool make_room(struct region *region, struct region_space *space)
 static uint32_t find(const struct region *region, frame_t frame, uint32_t parent)
 {
 	const struct region_table *before = &region->tables[REGION_INDEX_BEFORE];
-	const struct region_node *nodes = tables_at(region, REGION_NODES);
-	uint32_t found = *probe(&region->tables[REGION_INDEX], tables_at(region, REGION_INDEX),
-				nodes, frame, parent);
+	uint32_t found = *probe(region, REGION_INDEX, frame, parent);
 
 	if (!found && before->count)
-		found = *probe(before, tables_at(region, REGION_INDEX_BEFORE), nodes, frame,
-			       parent);
+		found = *probe(region, REGION_INDEX_BEFORE, frame, parent);
 	return found;
 }
 
 static uint32_t intern(struct region *region, struct region_space *space, frame_t frame,
 		       uint32_t parent)
 {
-	struct region_table *index = &region->tables[REGION_INDEX];
-	struct region_table *table = &region->tables[REGION_NODES];
 	uint32_t node = find(region, frame, parent);
-	struct region_node *nodes;
 
 	if (node)
 		return node;
 	if (!make_room(region, space))
 		return STACKS_NONE;
-	nodes = tables_at(region, REGION_NODES);
-	node = table->count++;
-	nodes[node] = (struct region_node){.frame = frame, .parent = parent};
-	*probe(index, tables_at(region, REGION_INDEX), nodes, frame, parent) = node;
-	index->count++;
+	node = region->arrays[REGION_NODES].count;
+	*node_at(region, node) = (struct region_node){.frame = frame, .parent = parent};
+	arrays_publish(region, REGION_NODES);
+	*probe(region, REGION_INDEX, frame, parent) = node;
+	region->tables[REGION_INDEX].count++;
 	return node;
 }
 

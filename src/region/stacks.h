@@ -4,7 +4,6 @@
 
 #include "region/tables.h"
 
-#define STACKS_FIRST_NODES 4096u
 #define STACKS_FIRST_INDEX 16384u
 /* Nodes that one new node takes along into a new index: some microseconds. */
 #define STACKS_SLICE 64u

@@ -170,7 +170,7 @@ static inline int case_begin(void **state)
 /* The snapshot of what was recorded since case_begin(). */
 static inline void case_snapshot(void)
 {
-	assert_int_equal(snapshot_create(region, &heap, NULL), 0);
+	assert_int_equal(snapshot_create(space.base, space.limit, &heap, NULL), 0);
 	heap->pid = 16563;
 	heap->command = calloc(3, sizeof(char *));
 	heap->command[0] = strdup("./demo");

@@ -125,16 +125,15 @@ static void unknown_block_is_counted_apart(void **state)
 static void inner_call_is_replaced(void **state)
 {
 	struct fixture *f = *state;
-	const struct region_context *contexts;
-	uint32_t count;
+	const struct region_context *context;
 
 	alloc(f, &f->a, 0x1000, 16, f->inner); /* malloc within calloc */
 	alloc(f, &f->a, 0x1000, 12, f->outer); /* calloc itself */
 	expect(f, 1, 0, 12, 0, 0, 1);
-	contexts = region_contexts(f->region, &count);
-	assert_int_equal(contexts[f->inner].allocs, 0);
-	assert_int_equal(contexts[f->outer].allocs, 1);
-	assert_int_equal(contexts[f->outer].allocated_bytes, 12);
+	assert_int_equal(region_context_at(f->region, f->inner)->allocs, 0);
+	context = region_context_at(f->region, f->outer);
+	assert_int_equal(context->allocs, 1);
+	assert_int_equal(context->allocated_bytes, 12);
 }
 
 static void live_address_again_by_another_thread_is_a_lost_free(void **state)

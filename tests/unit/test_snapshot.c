@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "heap/snapshot.h"
-#include "region/tables.h" /* to damage one */
+#include "region/arrays.h" /* to damage one */
 
 static struct region_space space;
 static struct region *region;
@@ -51,7 +51,7 @@ static struct snapshot *snapshot(void)
 	struct snapshot *s = NULL;
 	struct err err;
 
-	assert_int_equal(snapshot_create(region, &s, &err), 0);
+	assert_int_equal(snapshot_create(space.base, space.limit, &s, &err), 0);
 	return s;
 }
 
@@ -70,7 +70,7 @@ static void test_is_a_copy(void **state)
 	assert_int_equal(s->context_count, 2);
 	assert_int_equal(s->contexts[id].allocated_bytes, 21);
 	assert_int_equal(s->node_count, WALK_ENDS + 2);
-	assert_int_equal(s->region_bytes, 5 * 65536);
+	assert_int_equal(region_memory(region), 5 * 65536);
 	assert_int_equal(snapshot_stack(s, id, frames, 8, &end), 2);
 	assert_int_equal(frames[0], frame_of(1, 0x10));
 	assert_int_equal(frames[1], frame_of(2, 0x40));
@@ -151,20 +151,20 @@ static void test_overflow_context_is_shown(void **state)
 
 static void test_damage_is_refused(void **state)
 {
-	struct region_context *contexts;
-	struct region_node *nodes;
+	struct region_context *context;
+	struct region_node *node;
 	struct snapshot *s = NULL;
 	struct err err;
 	uint32_t id = allocate(1, 1, 1);
 
 	(void)state;
-	nodes = tables_at(region, REGION_NODES);
-	contexts = tables_at(region, REGION_CONTEXTS);
-	nodes[WALK_ENDS].parent = WALK_ENDS; /* its own parent: a walk without end */
-	assert_int_equal(snapshot_create(region, &s, &err), -EINVAL);
-	nodes[WALK_ENDS].parent = WALK_ROOT;
-	contexts[id].node = 1000000;
-	assert_int_equal(snapshot_create(region, &s, &err), -EINVAL);
+	node = arrays_at(region, REGION_NODES, WALK_ENDS);
+	context = arrays_at(region, REGION_CONTEXTS, id);
+	node->parent = WALK_ENDS; /* its own parent: a walk without end */
+	assert_int_equal(snapshot_create(space.base, space.limit, &s, &err), -EINVAL);
+	node->parent = WALK_ROOT;
+	context->node = 1000000;
+	assert_int_equal(snapshot_create(space.base, space.limit, &s, &err), -EINVAL);
 	assert_string_equal(err.text, "the recorded call stacks are damaged");
 	assert_null(s);
 }
