@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/vec.h"
+#include "heap/frame_table.h"
 #include "heap/snapshot_layout.h"
 
 struct text {
@@ -32,8 +33,7 @@ struct writer {
 	FILE *out;
 	VEC(struct text) texts; /* by address */
 	uint64_t texts_len;
-	frame_t *frames; /* distinct: frame_order() */
-	size_t frame_count;
+	struct frame_table frames;
 	struct layout_crc crc_table;
 	uint32_t crc;
 	uint8_t buffer[4096];
@@ -313,61 +313,73 @@ static void write_not_followed(struct writer *w)
 
 /* ---- stacks -------------------------------------------------------------------------- */
 
-static int compare_frames(const void *a, const void *b)
-{
-	const frame_t *x = a, *y = b;
-
-	return frame_order(*x, *y);
-}
-
 /* Every frame of the tree, once. */
 static int gather_frames(struct writer *w)
 {
-	const struct snapshot *s = w->s;
-	size_t count = s->node_count - WALK_ENDS, kept = 0;
-
-	w->frames = malloc((count + 1) * sizeof(*w->frames));
-	if (!w->frames)
-		return -ENOMEM;
-	for (size_t i = 0; i < count; i++)
-		w->frames[i] = s->nodes[WALK_ENDS + i].frame;
-	qsort(w->frames, count, sizeof(*w->frames), compare_frames);
-	for (size_t i = 0; i < count; i++)
-		if (!kept || w->frames[kept - 1] != w->frames[i])
-			w->frames[kept++] = w->frames[i];
-	w->frame_count = kept;
+	for (uint32_t i = WALK_ENDS; i < w->s->node_count; i++)
+		if (!frame_table_add(&w->frames, w->s->nodes[i].frame))
+			return -ENOMEM;
+	frame_table_sort(&w->frames);
 	return 0;
 }
 
+/* What is known of a frame; NULL: nothing. */
+static const struct named_frame *named_of(const struct writer *w, frame_t frame)
+{
+	const struct named_frame *named = frame_names_find(w->names, frame);
+
+	for (uint32_t i = 0; named && i < named->count; i++) {
+		const struct frame_line *line = &w->names->lines[named->first + i];
+
+		if (line->function || line->file)
+			return named;
+	}
+	return NULL;
+}
+
+/* Lines of frames that nothing is known of are left out. */
 static void write_frames(struct writer *w)
 {
-	put_section(w, LAYOUT_FRAMES, LAYOUT_FRAME_RECORD,
-		    (uint64_t)w->frame_count * LAYOUT_FRAME_RECORD);
-	for (size_t i = 0; i < w->frame_count; i++) {
-		const struct named_frame *named = frame_names_find(w->names, w->frames[i]);
+	uint32_t line = 0;
 
-		put_u64(w, w->frames[i]);
-		put_u32(w, named ? named->first : 0);
-		put_u32(w, named ? named->count : 0);
+	put_section(w, LAYOUT_FRAMES, LAYOUT_FRAME_RECORD,
+		    (uint64_t)w->frames.count * LAYOUT_FRAME_RECORD);
+	for (uint32_t i = 0; i < w->frames.count; i++) {
+		const struct named_frame *named = named_of(w, w->frames.frames[i]);
+		uint32_t count = named ? named->count : 0;
+
+		put_u64(w, w->frames.frames[i]);
+		put_u32(w, count ? line : 0);
+		put_u32(w, count);
+		line += count;
 	}
 	end_section(w);
 }
 
+static void write_line(struct writer *w, const struct frame_line *line)
+{
+	put_u64(w, line->base);
+	put_text(w, line->function);
+	put_text(w, line->symbol);
+	put_text(w, line->file);
+	put_u32(w, line->line);
+	put_u32(w, line->inlined ? LAYOUT_LINE_INLINED : 0);
+	put_u32(w, 0);
+}
+
 static void write_lines(struct writer *w)
 {
-	size_t count = w->names ? w->names->line_count : 0;
+	const struct named_frame *named;
+	uint64_t count = 0;
 
-	put_section(w, LAYOUT_LINES, LAYOUT_LINE_RECORD, (uint64_t)count * LAYOUT_LINE_RECORD);
-	for (size_t i = 0; i < count; i++) {
-		const struct frame_line *line = &w->names->lines[i];
-
-		put_u64(w, line->base);
-		put_text(w, line->function);
-		put_text(w, line->symbol);
-		put_text(w, line->file);
-		put_u32(w, line->line);
-		put_u32(w, line->inlined ? LAYOUT_LINE_INLINED : 0);
-		put_u32(w, 0);
+	for (uint32_t i = 0; i < w->frames.count; i++)
+		if ((named = named_of(w, w->frames.frames[i])))
+			count += named->count;
+	put_section(w, LAYOUT_LINES, LAYOUT_LINE_RECORD, count * LAYOUT_LINE_RECORD);
+	for (uint32_t i = 0; i < w->frames.count; i++) {
+		named = named_of(w, w->frames.frames[i]);
+		for (uint32_t k = 0; named && k < named->count; k++)
+			write_line(w, &w->names->lines[named->first + k]);
 	}
 	end_section(w);
 }
@@ -385,10 +397,8 @@ static void write_nodes(struct writer *w)
 	put_section(w, LAYOUT_NODES, LAYOUT_NODE_RECORD, (uint64_t)count * LAYOUT_NODE_RECORD);
 	for (size_t i = 0; i < count; i++) {
 		const struct region_node *node = &s->nodes[WALK_ENDS + i];
-		const frame_t *found = bsearch(&node->frame, w->frames, w->frame_count,
-					       sizeof(*w->frames), compare_frames);
 
-		put_u32(w, (uint64_t)(found - w->frames));
+		put_u32(w, frame_table_find(&w->frames, node->frame));
 		put_u32(w, node_number(node->parent));
 	}
 	end_section(w);
@@ -473,7 +483,7 @@ int snapshot_file_write(const struct snapshot *snapshot, const struct frame_name
 	}
 	if (w) {
 		vec_deinit(&w->texts);
-		free(w->frames);
+		frame_table_deinit(&w->frames);
 		free(w);
 	}
 	return e;

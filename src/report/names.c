@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/vec.h"
+#include "heap/frame_table.h"
 #include "report/fold.h"
 
 /* What came out for a module. */
@@ -29,19 +30,13 @@ struct names {
 	const struct snapshot *snapshot;
 	struct resolver *resolver, *local;
 	const struct report_names *symbols;
-	VEC(struct named_frame) frames; /* ascending: frame_order() */
+	struct frame_table table;
+	VEC(struct named_frame) frames; /* by number in the table */
 	VEC(struct frame_line) lines;
 	const char **sources; /* by instance - 1; NULL until found */
 	struct found *found;  /* by instance - 1 */
 	struct frame_names values;
 };
-
-static int compare_named(const void *a, const void *b)
-{
-	const struct named_frame *x = a, *y = b;
-
-	return frame_order(x->frame, y->frame);
-}
 
 static int compare_offsets(const void *a, const void *b)
 {
@@ -55,26 +50,11 @@ static bool gather_stack(struct names *names, uint32_t node, bool *seen)
 	const struct snapshot *s = names->snapshot;
 
 	for (; node >= WALK_ENDS && !seen[node]; node = s->nodes[node].parent) {
-		struct named_frame named = {.frame = s->nodes[node].frame};
-
 		seen[node] = true;
-		if (!vec_push(&names->frames, named))
+		if (!frame_table_add(&names->table, s->nodes[node].frame))
 			return false;
 	}
 	return true;
-}
-
-static void sort_frames(struct names *names)
-{
-	size_t kept = 0;
-
-	if (names->frames.len)
-		qsort(names->frames.at, names->frames.len, sizeof(*names->frames.at),
-		      compare_named);
-	for (size_t i = 0; i < names->frames.len; i++)
-		if (!kept || names->frames.at[kept - 1].frame != names->frames.at[i].frame)
-			names->frames.at[kept++] = names->frames.at[i];
-	names->frames.len = kept;
 }
 
 /* The frames of the contexts, each node once; then sorted, each frame once. */
@@ -87,11 +67,15 @@ static bool gather(struct names *names, const uint32_t *ids, size_t count)
 	for (size_t i = 0; ok && ids && i < count; i++)
 		ok = gather_stack(names, s->contexts[ids[i]].node, seen);
 	for (uint32_t node = WALK_ENDS; ok && !ids && node < s->node_count; node++)
-		ok = gather_stack(names, node, seen);
+		ok = frame_table_add(&names->table, s->nodes[node].frame);
 	free(seen);
-	if (ok)
-		sort_frames(names);
-	return ok;
+	if (!ok || !vec_reserve(&names->frames, (size_t)names->table.count + 1))
+		return false;
+	frame_table_sort(&names->table);
+	for (uint32_t i = 0; i < names->table.count; i++)
+		names->frames.at[i] = (struct named_frame){.frame = names->table.frames[i]};
+	names->frames.len = names->table.count;
+	return true;
 }
 
 static bool load_progress(void *arg, size_t done, size_t count)
@@ -360,6 +344,7 @@ void names_destroy(struct names *names)
 {
 	if (!names)
 		return;
+	frame_table_deinit(&names->table);
 	vec_deinit(&names->frames);
 	vec_deinit(&names->lines);
 	free(names->sources);
@@ -376,7 +361,9 @@ const struct frame_names *names_values(const struct names *names)
 
 const struct named_frame *names_find(const struct names *names, frame_t frame)
 {
-	return frame_names_find(&names->values, frame);
+	uint32_t i = frame_table_find(&names->table, frame);
+
+	return i < names->frames.len ? &names->frames.at[i] : NULL;
 }
 
 struct names_line names_line(const struct names *names, const struct named_frame *named,

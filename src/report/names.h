@@ -37,7 +37,7 @@ void names_destroy(struct names *names); /* NULL is allowed */
 /* All of them. */
 const struct frame_names *names_values(const struct names *names);
 
-/* One that was gathered, or NULL.  O(log n). */
+/* One that was gathered, or NULL. */
 const struct named_frame *names_find(const struct names *names, frame_t frame);
 
 /* Line i of named, which is < named->count. */

@@ -80,8 +80,9 @@ const struct resolved *resolver_find(const struct resolver *r, uint32_t instance
 
 const char *resolver_source(const struct resolver *r, uint32_t instance)
 {
-	(void)r;
-	return instance == 1 ? "its own .symtab" : NULL;
+	return instance == 1		    ? "its own .symtab"
+	       : instance == 3 && !r->count ? "nothing"
+					    : NULL;
 }
 
 bool resolver_is_alive(const struct resolver *r, const char **why)

@@ -1,6 +1,8 @@
 /* The text form, word for word, and the console's three lists. */
 #include "report_case.h"
 
+#include "report/job.h"
+
 #include <time.h>
 
 #include "report/fold.h"
@@ -750,6 +752,58 @@ static void test_large(void **state)
 		assert_true(time_report(0, REPORT_TEXT) < 60);
 }
 
+/* What recurs is what reads the same, and nothing else. */
+static void test_look_the_same(void **state)
+{
+	struct snapshot_module libc = {.mapped = true, .id.path = "/lib/libc.so"},
+			       copy = {.mapped = true, .id.path = "/opt/libc.so"},
+			       gone = {.id.path = "/lib/libc.so"};
+	const struct names_line line = {.frame = frame_of(1, 0x10),
+					.module = &libc,
+					.name = {.function = "f", .file = "a.c", .line = 3}};
+	struct names_line other = line;
+
+	(void)state;
+	other.frame = frame_of(1, 0x20);
+	assert_true(frames_look_same(&line, &other)); /* which of its calls is not shown */
+	other.module = &copy;
+	assert_true(frames_look_same(&line, &other)); /* nor is the directory */
+	other.module = &gone;
+	assert_false(frames_look_same(&line, &other));
+	other.module = NULL;
+	assert_false(frames_look_same(&line, &other));
+	other = line;
+	other.frame |= FRAME_GUESS;
+	assert_false(frames_look_same(&line, &other));
+	other = line;
+	other.name.line = 4;
+	assert_false(frames_look_same(&line, &other));
+	other = line;
+	other.name.file = NULL;
+	assert_false(frames_look_same(&line, &other));
+	other = line;
+	other.name.inlined = true;
+	assert_false(frames_look_same(&line, &other));
+	other = line;
+	other.name.function = "g";
+	assert_false(frames_look_same(&line, &other));
+	other.name.function = NULL;
+	assert_false(frames_look_same(&line, &other));
+}
+
+/* Two addresses without a name are two. */
+static void test_nameless_are_not_the_same(void **state)
+{
+	struct snapshot_module libc = {.mapped = true, .id.path = "/lib/libc.so"};
+	const struct names_line line = {.frame = frame_of(1, 0x10), .module = &libc};
+	struct names_line other = line;
+
+	(void)state;
+	assert_true(frames_look_same(&line, &other));
+	other.frame = frame_of(1, 0x20);
+	assert_false(frames_look_same(&line, &other));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -778,6 +832,8 @@ int main(void)
 		cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test_setup_teardown(test_large, case_begin, case_end),
+		cmocka_unit_test(test_look_the_same),
+		cmocka_unit_test(test_nameless_are_not_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

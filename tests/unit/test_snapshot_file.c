@@ -42,6 +42,7 @@ static void case_more(void)
 	case_demo();
 	case_snapshot();
 	heap->blind = true;
+	heap->contexts[1].last_time += 7;
 	heap->totals.lost_events = 3;
 	heap->totals.frees_of_unknown = 4;
 	heap->totals.overflow_blocks = 5;
@@ -198,6 +199,8 @@ static void test_which_name(void **state)
 	struct bytes bytes;
 	struct snapshot *live;
 	struct report_names known = {0};
+	struct report_options options = plain;
+	struct resolver silent = {0};
 	char *text;
 
 	(void)state;
@@ -211,6 +214,14 @@ static void test_which_name(void **state)
 	assert_non_null(strstr(text, "    multimalloc() in /src/demo.c:28\n"));
 	assert_non_null(strstr(text, "    _ZN6sensor4pollEi() in plug\"in.so (unloaded) "
 				     "(guessed)\n"));
+	free(text);
+
+	/* files that name nothing are not where names are from */
+	file->names.sources[2] = "the device";
+	silent.answers = knowing.answers;
+	options.format = REPORT_JSON;
+	text = case_report(&silent, &known, &options);
+	assert_non_null(strstr(text, "\"symbols_from\": \"the device\""));
 	free(text);
 	heap = live;
 	snapshot_file_destroy(file);
@@ -336,6 +347,95 @@ static struct bytes with(const struct bytes *bytes, size_t at, const void *what,
 	return ret;
 }
 
+/* Each rule of doc/snapshot.md by itself: `len` bytes at an offset of a section are others. */
+static void test_rules(void **state)
+{
+	static const struct {
+		uint32_t section;
+		long at; /* behind its header; < 0: from its end */
+		uint64_t value;
+		size_t len;
+		const char *why;
+	} rules[] = {
+		{LAYOUT_TEXTS, 0, 'x', 1, "its texts have no end"},
+		{LAYOUT_TEXTS, -1, 'x', 1, "its texts have no end"},
+		{LAYOUT_PROCESS, 3, 0x80, 1, "what it says of the process contradicts itself"},
+		{LAYOUT_PROCESS, 8, UINT64_MAX, 8,
+		 "what it says of the process contradicts itself"},
+		{LAYOUT_PROCESS, 16, 1ull << 40, 8,
+		 "what it says of the process contradicts itself"},
+		{LAYOUT_PROCESS, 24, 1000000000, 4,
+		 "what it says of the process contradicts itself"},
+		{LAYOUT_PROCESS, 72, 1000, 8, "what it says of the process contradicts itself"},
+		{LAYOUT_ARGUMENTS, 0, 1 << 20, 4, "an argument"},
+		{LAYOUT_MODULES, 28, 0, 4, "a module"},
+		{LAYOUT_MODULES, 52, 65, 1, "a module"},
+		{LAYOUT_MODULES, 53, 41, 1, "a module"},
+		{LAYOUT_LINES, 8, 1 << 20, 4, "a name"},
+		{LAYOUT_FRAMES, 0, 1ull << 48 | 0xffff, 8, "a frame"}, /* not ascending */
+		{LAYOUT_FRAMES, -16, 4ull << 48, 8, "a frame"},	       /* module 4 of 3 */
+		{LAYOUT_FRAMES, 12, 1000, 4, "a frame"},
+		{LAYOUT_FRAMES, 8, UINT32_MAX, 4, "a frame"},
+		{LAYOUT_NODES, 0, 1000, 4, "a call stack"},
+		{LAYOUT_NODES, 4, LAYOUT_FIRST_NODE, 4, "a call stack"}, /* its own parent */
+		{LAYOUT_NODES, 4, WALK_ENDS, 4, "a call stack"},
+		{LAYOUT_CONTEXTS, 56 + 8, 1000, 8, "the counts of a call stack"},
+		{LAYOUT_CONTEXTS, 56 + 24, 1000, 8, "the counts of a call stack"},
+		{LAYOUT_CONTEXTS, 56 + 40, 1000, 4, "the counts of a call stack"},
+		{LAYOUT_THREADS, 4, 1 << 20, 4, "a thread"},
+		{LAYOUT_NOT_FOLLOWED, 0, 0, 4, "what is not followed"},
+		{LAYOUT_THREADS, 0, 5, 4, NULL}, /* (this is none) */
+	};
+	struct bytes bytes;
+
+	(void)state;
+	case_more();
+	bytes = written(&knowing, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+		size_t at = section_at(&bytes, rules[i].section);
+		uint64_t len = 0;
+		char why[100];
+		uint8_t saved[8], *place;
+
+		memcpy(&len, bytes.at + at + 8, 8);
+		place = bytes.at + at + LAYOUT_SECTION_HEADER +
+			(rules[i].at < 0 ? (long)len + rules[i].at : rules[i].at);
+		memcpy(saved, place, 8);
+		memcpy(place, &rules[i].value, rules[i].len);
+		seal(&bytes);
+		snprintf(why, sizeof(why), "the snapshot file is damaged: %s",
+			 rules[i].why ? rules[i].why : "");
+		if (rules[i].why)
+			expect_refused(&bytes, -EINVAL, why);
+		else
+			snapshot_file_destroy(parsed(&bytes));
+		memcpy(place, saved, 8);
+	}
+	free(bytes.at);
+}
+
+/* A section that is there twice, or whose size is none. */
+static void test_sections(void **state)
+{
+	static const uint8_t twice[16] = {LAYOUT_THREADS, 0, 0, 0, 32};
+	static const uint8_t odd[24] = {77, 0, 0, 0, 5, 0, 0, 0, 8};
+	static const uint8_t none[24] = {77, 0, 0, 0, 0, 0, 0, 0, 8};
+	struct bytes bytes, other;
+
+	(void)state;
+	case_more();
+	bytes = written(NULL, NULL);
+	for (int i = 0; i < 3; i++) {
+		other = i == 0	 ? with(&bytes, LAYOUT_HEADER, twice, sizeof(twice))
+			: i == 1 ? with(&bytes, LAYOUT_HEADER, odd, sizeof(odd))
+				 : with(&bytes, LAYOUT_HEADER, none, sizeof(none));
+		expect_refused(&other, -EINVAL,
+			       "the snapshot file is damaged: a section is none");
+		free(other.at);
+	}
+	free(bytes.at);
+}
+
 /* A later memtrace's sections are passed over, and so is what it has added to a record. */
 static void test_later(void **state)
 {
@@ -411,6 +511,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_which_name, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_damaged, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_every_bit, case_begin, case_end),
+		cmocka_unit_test_setup_teardown(test_rules, case_begin, case_end),
+		cmocka_unit_test_setup_teardown(test_sections, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_later, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_earlier, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_full_disk, case_begin, case_end),
