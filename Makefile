@@ -176,7 +176,7 @@ ifneq ($(wildcard $(shell $(CC) -print-file-name=liblsan.so)),)
 KINDS += sanitized-leak sanitized-address
 endif
 ifneq ($(shell command -v musl-gcc),)
-KINDS += threads-musl threads-musl-static
+KINDS += threads-musl threads-musl-static heap_list-musl heap_list-musl-static
 endif
 ifneq ($(shell command -v rustc),)
 KINDS += leaky
@@ -189,9 +189,9 @@ $(O)/tests/targets/threads-%: tests/targets/threads.c tests/targets/target.h
 $(O)/tests/targets/hugify-static: tests/targets/hugify.c tests/targets/target.h
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -static -o $@ $<
-$(O)/tests/targets/heap_list-static: tests/targets/heap_list.c tests/targets/target.h
+$(O)/tests/targets/heap_list-%: tests/targets/heap_list.c tests/targets/target.h
 	@mkdir -p $(@D)
-	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -static -o $@ $<
+	$(call say,LINK)$(KIND_CC) -std=gnu11 $(TARGET_FLAGS) -o $@ $< $(KIND_FLAGS)
 $(O)/tests/targets/homonyms-static: tests/targets/homonyms.c tests/targets/target.h
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -static -o $@ $<
@@ -209,7 +209,9 @@ $(O)/tests/targets/leaky: tests/targets/leaky.rs
 	$(call say,LINK)env -u MAKEFLAGS -u MFLAGS rustc -g -O -o $@ $<
 %/threads-static %/threads-static-pie %/threads-nopie %/threads-stripped: KIND_CC = $(CC)
 %/threads-lld: KIND_CC = $(CC) -fuse-ld=$(OTHER_LINKER)
-%/threads-musl %/threads-musl-static: KIND_CC = musl-gcc
+%/threads-musl %/threads-musl-static %/heap_list-musl %/heap_list-musl-static: KIND_CC = musl-gcc
+%/heap_list-static: KIND_CC = $(CC)
+%/heap_list-static %/heap_list-musl-static: KIND_FLAGS = -static
 %/threads-static %/threads-musl-static: KIND_FLAGS = -static
 %/threads-static-pie: KIND_FLAGS = -static-pie
 %/threads-nopie: KIND_FLAGS = -no-pie

@@ -1,4 +1,5 @@
 """heap/leak/ on live processes, against an independent recorder (recorder_preload.c)."""
+import glob
 import os
 import re
 import subprocess
@@ -35,7 +36,7 @@ class Running:
     def __init__(self, *command, recorder=True, env=None):
         env = dict(os.environ, **(env or {}))
         if recorder:
-            env["LD_PRELOAD"] = RECORDER
+            env.setdefault("LD_PRELOAD", RECORDER)
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
 
     def __enter__(self):
@@ -47,6 +48,12 @@ class Running:
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
+
+
+def jemalloc():
+    for path in glob.glob("/usr/lib/*/libjemalloc.so.2"):
+        return path
+    return pytest.skip("no libjemalloc.so.2")
 
 
 PYTHON = """
@@ -68,19 +75,28 @@ def test_python(malloc):
         assert looked.live > (40000 if malloc == "malloc" else 100)
 
 
-def test_threads_in_full_flight():
+@pytest.mark.parametrize("allocator", ["glibc", "jemalloc"])
+def test_threads_in_full_flight(allocator):
     """Eight threads in malloc and free: nothing is missed, and what is found beyond is calls in flight."""
-    with Running(f"{O}/tests/targets/heap_churn") as churn:
+    env = None
+    if allocator == "jemalloc":
+        env = {"LD_PRELOAD": f"{RECORDER}:{jemalloc()}"}
+    with Running(f"{O}/tests/targets/heap_churn", env=env) as churn:
         for _ in range(5):
             looked = look(churn.pid)
+            assert looked.allocators[0][0] == allocator and looked.allocators[0][2] == "read"
             assert (looked.missed, looked.short) == (0, 0), looked.text
             assert looked.false <= 16, looked.text
             assert looked.live > 10000
 
 
-def test_a_static_program():
-    """A libc within the program; its blocks are its own list."""
-    with Running(f"{O}/tests/targets/heap_list-static", recorder=False) as program:
+@pytest.mark.parametrize("kind", ["", "-static", "-musl", "-musl-static"])
+def test_a_program_with_a_list(kind):
+    """Its blocks are its own list, with what is lost of them; a libc of its own in it, too."""
+    path = f"{O}/tests/targets/heap_list{kind}"
+    if not os.path.exists(path):
+        pytest.skip("no musl-gcc")
+    with Running(path, recorder=False) as program:
         looked = look(program.pid, "-b")
         told = {}
         for line in program.stdout:
@@ -89,6 +105,8 @@ def test_a_static_program():
             kind, addr, size = line.split()
             told[int(addr, 16)] = (kind.decode(), int(size))
         found = {int(a, 16): (c, int(s)) for a, s, c in re.findall(r"^block (\S+) (\d+) (\S+)", looked.text, re.M)}
-        assert told.keys() <= found.keys()
-        for addr, (kind, size) in told.items():
-            assert found[addr][0] == kind and size <= found[addr][1] < size + 32 + 4096, hex(addr)
+        assert told.keys() <= found.keys() and len(told) == 3000
+        slack = 0 if "musl" in kind else 4096 + 32
+        assert not [hex(a) for a, (_, size) in told.items() if not size <= found[a][1] <= size + slack]
+        # a word that is left in a live frame may hold a block, and what it leads to
+        assert len([a for a in told if found[a][0] != told[a][0]]) <= 2

@@ -118,7 +118,8 @@ static int try_one(struct leak *leak, enumerator *enumerate, const struct data *
 
 static int try_all(struct leak *leak, const struct data *data)
 {
-	static enumerator *const enumerators[] = {glibc_enumerate};
+	static enumerator *const enumerators[] = {glibc_enumerate, musl_enumerate,
+						  jemalloc_enumerate};
 
 	for (size_t i = 0; i < ARRAY_SIZE(enumerators); i++) {
 		int code = try_one(leak, enumerators[i], data);
@@ -249,22 +250,42 @@ static int nothing_read(const struct leak *leak, struct err *err)
 		       first->why);
 }
 
-int leak_enumerate(struct leak *leak, struct err *err)
+static int try_modules(struct leak *leak)
 {
 	const struct modules *modules = leak->in.modules;
+	int code = 0;
+
+	for (size_t i = 0; i < modules->mapped.len && !code; i++)
+		code = try_module(leak, modules->mapped.at[i]);
+	return code;
+}
+
+/* As if nothing had been found yet, with an index of another granule. */
+static void begin_anew(struct leak *leak, unsigned granule)
+{
+	take_back(leak, 0, 0, 0);
+	leak->allocators.len = 0;
+	leak->mapped = (struct leak_sum){0};
+	leak->held -= leak->index.bytes;
+	index_deinit(&leak->index);
+	index_init(&leak->index, granule);
+}
+
+int leak_enumerate(struct leak *leak, struct err *err)
+{
+	int code = try_modules(leak);
 	bool read = false;
 
-	for (size_t i = 0; i < modules->mapped.len; i++) {
-		int code = try_module(leak, modules->mapped.at[i]);
-
-		if (code == -ENOMEM)
-			return leak_no_memory(leak, err);
-		if (code)
-			return err_set(err, code,
-				       code == -EAGAIN
-					       ? "an allocation was half done: look again"
-					       : "given up");
+	if (code == -EDOM) {
+		begin_anew(leak, leak->in.cpu.word);
+		code = try_modules(leak);
 	}
+	if (code == -ENOMEM)
+		return leak_no_memory(leak, err);
+	if (code)
+		return err_set(err, code,
+			       code == -EAGAIN ? "an allocation was half done: look again"
+					       : "given up");
 	for (size_t i = 0; i < leak->allocators.len; i++)
 		read |= leak->allocators.at[i].read;
 	if (!read && !leak->in.live_count)

@@ -123,7 +123,7 @@ struct data {
  * -ECANCELED.
  */
 typedef int enumerator(struct leak *leak, const struct data *data, struct leak_allocator *ret);
-enumerator glibc_enumerate;
+enumerator glibc_enumerate, musl_enumerate, jemalloc_enumerate;
 
 int leak_enumerate(struct leak *leak, struct err *err);
 
@@ -173,6 +173,10 @@ int leak_group(struct leak *leak, struct err *err);	  /* groups.c */
 /* Address (without tag) to block, with LEAK_INTERIOR; LEAK_NONE.  value: as read. */
 uint32_t leak_target(const struct leak *leak, taddr_t value);
 uint64_t leak_size(const struct leak *leak, uint32_t block);
+
+/* Bytes of thread-local data that all modules want together (place.c): how far from a thread
+ * pointer it reaches. */
+uint64_t leak_tls_size(struct leak *leak);
 
 /*
  * Calls visit with all of [begin, end) that can be read and has content, in pieces of whole

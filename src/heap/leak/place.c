@@ -36,16 +36,23 @@ static void add_tls(struct leak *leak, const struct module *module, uint64_t *si
 	}
 }
 
-/* Where the thread-local data of every module that was there at the start, and the descriptor,
- * are: below tp on x86 (variant II of the TLS ABI), above it elsewhere (variant I). */
-static struct range tls_of(struct leak *leak, const struct leak_thread *thread)
+uint64_t leak_tls_size(struct leak *leak)
 {
 	const struct modules *modules = leak->in.modules;
-	taddr_t tp = thread->tp & leak->tag_mask;
 	uint64_t size = 2 * leak->in.cpu.word;
 
 	for (size_t i = 0; i < modules->mapped.len; i++)
 		add_tls(leak, modules->mapped.at[i], &size);
+	return size;
+}
+
+/* Where the thread-local data of every module that was there at the start, and the descriptor,
+ * are: below tp on x86 (variant II of the TLS ABI), above it elsewhere (variant I). */
+static struct range tls_of(struct leak *leak, const struct leak_thread *thread)
+{
+	taddr_t tp = thread->tp & leak->tag_mask;
+	uint64_t size = leak_tls_size(leak);
+
 	if (leak->in.cpu.machine == EM_X86_64)
 		return (struct range){tp - size, tp + DESCRIPTOR};
 	return (struct range){tp - DESCRIPTOR, tp + size};
