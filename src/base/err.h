@@ -6,7 +6,17 @@
 #ifndef MEMTRACE_ERR_H
 #define MEMTRACE_ERR_H
 
+/* Behind a prototype: whoever calls it looks at what it returns, or says by err_ignore() that
+ * nothing hangs on it. */
+#define MUST_CHECK __attribute__((warn_unused_result))
+
 #include <stdarg.h>
+
+/* Nothing follows from this failure here; a comment says why, where the code around does not. */
+static inline void err_ignore(int failed)
+{
+	(void)failed;
+}
 
 struct err {
 	int code;       /* -errno; 0 while nothing failed */

@@ -54,10 +54,10 @@ enum { OPTION_TABLE_MAX = 64 };
  * have been filled all the same.
  */
 int option_table_read(const struct option_table *table, int argc, char *argv[], void *options,
-		      int *words, struct err *err);
+		      int *words, struct err *err) MUST_CHECK;
 
 /* Appends text, and a NULL behind it.  -ENOMEM. */
-int option_list_add(struct option_list *list, const char *text, struct err *err);
+int option_list_add(struct option_list *list, const char *text, struct err *err) MUST_CHECK;
 
 /* The rows of --help. */
 void option_table_help(const struct option_table *table, FILE *out);

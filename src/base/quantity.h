@@ -10,14 +10,14 @@
  * -EINVAL: not a number; -ERANGE: out of range.
  */
 int quantity_number(const char *text, const char *what, uint64_t min, uint64_t max,
-		    uint64_t *ret, struct err *err);
+		    uint64_t *ret, struct err *err) MUST_CHECK;
 
 /*
  * A time in milliseconds: "500ms", "10s", "5m", "2h"; without a unit, seconds.
  * At least min_ms, at most QUANTITY_MAX_HOURS.  Errors as above.
  */
 int quantity_time(const char *text, const char *what, uint64_t min_ms, uint64_t *ret,
-		  struct err *err);
+		  struct err *err) MUST_CHECK;
 
 enum { QUANTITY_MAX_HOURS = 100000 };
 

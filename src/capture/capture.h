@@ -62,9 +62,9 @@ struct notice {
 /* Both return at once; what happens is told by notices.  -errno only when the
  * thread can't be started. */
 int capture_attach(const struct capture_options *options, pid_t pid, struct capture **ret,
-		   struct err *err);
+		   struct err *err) MUST_CHECK;
 int capture_launch(const struct capture_options *options, char *const argv[],
-		   struct capture **ret, struct err *err);
+		   struct capture **ret, struct err *err) MUST_CHECK;
 
 /* Readable (poll) while notices wait. */
 int capture_fd(const struct capture *capture);
@@ -80,10 +80,10 @@ pid_t capture_pid(const struct capture *capture); /* 0 until it is known */
 int capture_detach(struct capture *capture);
 
 /* A copy of the present state, within milliseconds; also after the end. */
-int capture_snapshot(struct capture *capture, struct snapshot **ret, struct err *err);
+int capture_snapshot(struct capture *capture, struct snapshot **ret, struct err *err) MUST_CHECK;
 
 /* Statistics begin anew. */
-int capture_clear(struct capture *capture, struct err *err);
+int capture_clear(struct capture *capture, struct err *err) MUST_CHECK;
 
 /* More is known of modules; taken over.  Stacks from now on use it. */
 void capture_take_externals(struct capture *capture, struct externals *externals);

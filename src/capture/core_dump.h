@@ -11,6 +11,6 @@ void core_dump_expect(struct engine *engine, const struct thread *thread, int si
 
 /* Puts the code back, and lets that thread alone go on.  Ends PENDING_CORE_DUMP, but where
  * another program has come first. */
-int core_dump_prepare(struct engine *engine, struct err *err);
+int core_dump_prepare(struct engine *engine, struct err *err) MUST_CHECK;
 
 #endif

@@ -55,17 +55,17 @@ struct engine {
 /* say: how the engine speaks to the other thread.  *hurry: the process is to be let go, and
  * nothing is waited for. */
 int engine_init(struct engine *ret, const struct capture_options *options,
-		const struct notifier *say, const atomic_bool *hurry, struct err *err);
+		const struct notifier *say, const atomic_bool *hurry, struct err *err) MUST_CHECK;
 /* After detach_process(), or when it never began. */
 void engine_deinit(struct engine *engine);
 
-int engine_attach(struct engine *engine, pid_t pid, struct err *err);
+int engine_attach(struct engine *engine, pid_t pid, struct err *err) MUST_CHECK;
 int engine_launch(struct engine *engine, const struct capture_options *options,
-		  char *const argv[], struct err *err);
+		  char *const argv[], struct err *err) MUST_CHECK;
 
 /* Waits for stops and handles one batch; returns early (0) when a signal interrupts
  * the waiting.  Sets ending.ended when the process is gone. */
-int engine_turn(struct engine *engine, struct err *err);
+int engine_turn(struct engine *engine, struct err *err) MUST_CHECK;
 
 /* Takes what it can of them out of the list. */
 void engine_take_externals(struct engine *engine, struct externals *externals);

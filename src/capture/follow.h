@@ -6,10 +6,10 @@
 
 /* Looks at the modules, plans, applies, and lets all threads go on.  All threads are stopped,
  * or one, or none.  As program_check(), if it runs another program now. */
-int follow_modules(struct engine *engine, enum hook_scope scope, struct err *err);
+int follow_modules(struct engine *engine, enum hook_scope scope, struct err *err) MUST_CHECK;
 
 /* Clears away what memtraces that were killed left; before the first follow_modules(). */
-int follow_inherit(struct engine *engine, struct err *err);
+int follow_inherit(struct engine *engine, struct err *err) MUST_CHECK;
 
 /* Has the loader still to map the libraries, or is it about to?  By its r_debug. */
 bool follow_is_loading(struct engine *engine);

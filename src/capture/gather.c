@@ -148,7 +148,7 @@ void gather_process(struct gather *gather, int pid)
 
 	if (maps_read(pid, &maps, NULL))
 		return;
-	modules_update(&gather->modules, pid, &maps, NULL, NULL, NULL);
+	err_ignore(modules_update(&gather->modules, pid, &maps, NULL, NULL, NULL));
 	look_all(&gather->modules, pid);
 	maps_deinit(&maps);
 }
@@ -293,7 +293,7 @@ void gather_program(struct gather *gather, const char *name)
 		if (fake_mapping(paths.at[i], &mapping))
 			(void)vec_push(&maps.list, mapping);
 	}
-	modules_update(&gather->program, getpid(), &maps, NULL, NULL, NULL);
+	err_ignore(modules_update(&gather->program, getpid(), &maps, NULL, NULL, NULL));
 	for (size_t i = 0; i < gather->program.mapped.len; i++) {
 		struct module *module = gather->program.mapped.at[i];
 		look(module, FOR_PROGRAM + module->instance, 0, !strcmp(module->id.path, path));
@@ -415,10 +415,10 @@ static void ask_rules(struct asking *a)
 		full |= a->externals.at[i]->rows.full;
 	for (size_t i = 0; i < a->externals.len && full; i++)
 		if (a->externals.at[i]->rows.rows.len)
-			resolver_want_rules(a->resolver, a->ids.at[i], take_rules,
-					    &a->externals.at[i]->rules, NULL);
+			err_ignore(resolver_want_rules(a->resolver, a->ids.at[i], take_rules,
+						       &a->externals.at[i]->rules, NULL));
 	if (full)
-		resolver_wait(a->resolver, NULL, NULL, NULL);
+		err_ignore(resolver_wait(a->resolver, NULL, NULL, NULL));
 }
 
 static void ask_module(struct asking *a, struct module *module)
@@ -436,7 +436,8 @@ static void ask_module(struct asking *a, struct module *module)
 	}
 	g->asked = true;
 	if (rows)
-		resolver_want_unwind(a->resolver, &g->id, take_row, &external->rows, NULL);
+		err_ignore(resolver_want_unwind(a->resolver, &g->id, take_row,
+						&external->rows, NULL));
 	if (g->lacks_symbols)
 		ask_symbols(a, g, external);
 }
@@ -451,7 +452,7 @@ void gather_ask(struct gather *gather, struct resolver *resolver, const char *wa
 	for (size_t i = 0; i < gather->modules.mapped.len; i++)
 		ask_module(&a, gather->modules.mapped.at[i]);
 	if (a.externals.len)
-		resolver_wait(resolver, NULL, NULL, NULL);
+		err_ignore(resolver_wait(resolver, NULL, NULL, NULL));
 	ask_rules(&a);
 	for (size_t i = 0; i < a.externals.len; i++) {
 		struct external *external = a.externals.at[i];

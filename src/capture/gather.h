@@ -11,7 +11,7 @@
 
 struct gather;
 
-int gather_create(struct gather **ret, struct err *err);
+int gather_create(struct gather **ret, struct err *err) MUST_CHECK;
 void gather_destroy(struct gather *gather); /* NULL is allowed */
 
 /* Looks at the modules of a process.  What can't be read is passed over. */

@@ -27,7 +27,7 @@ struct ledger {
 };
 
 /* The walker is the caller's to prepare (walker_init()). */
-int ledger_init(struct ledger *ledger, const struct capture_options *options, struct err *err);
+int ledger_init(struct ledger *ledger, const struct capture_options *options, struct err *err) MUST_CHECK;
 void ledger_deinit(struct ledger *ledger);
 
 /* Time begins. */

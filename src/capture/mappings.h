@@ -5,6 +5,6 @@
 #include "capture/engine.h"
 
 /* Whoever relies on them (walker, hooks) is told of a change. */
-int mappings_update(struct engine *engine, struct err *err);
+int mappings_update(struct engine *engine, struct err *err) MUST_CHECK;
 
 #endif

@@ -27,13 +27,13 @@ void program_limit(const struct program *program, struct target *target);
 
 /* Looks at the mappings anew.  What is new is said. */
 int program_update(struct program *program, struct tracee *tracee, struct notifier *notifier,
-		   bool *changed, struct err *err);
+		   bool *changed, struct err *err) MUST_CHECK;
 
 /* The dynamic loader: the interpreter, or what was started itself, with the program as its
  * argument.  NULL: a static program, whatever of a loader is in it for its dlopen(). */
 struct module *program_loader(const struct program *program, struct tracee *tracee);
 
 /* The process may have become a program that can't be followed: -ENOTSUP, and why; else 0. */
-int program_check(const struct program *program, struct err *err);
+int program_check(const struct program *program, struct err *err) MUST_CHECK;
 
 #endif

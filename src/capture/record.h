@@ -25,7 +25,7 @@ struct recorder {
 	bool maps_written;
 };
 
-int recorder_open(struct recorder *ret, const char *path, unsigned every, struct err *err);
+int recorder_open(struct recorder *ret, const char *path, unsigned every, struct err *err) MUST_CHECK;
 void recorder_close(struct recorder *recorder);
 void recorder_maps_changed(struct recorder *recorder);
 /* slot: where the return address of the allocation function lies. */

@@ -10,7 +10,7 @@ void traceme_on_ptrace(struct engine *engine, struct thread *thread, long reques
 
 /* Lets those go that are held.  All threads are stopped behind it, or -errno; or they run, and
  * who was held goes on with us. */
-int traceme_let_go(struct engine *engine, struct err *err);
+int traceme_let_go(struct engine *engine, struct err *err) MUST_CHECK;
 /* The same where all are stopped, or are about to be let go, and no trap does anything. */
 void traceme_let_go_stopped(struct engine *engine);
 

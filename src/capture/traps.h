@@ -21,11 +21,11 @@ struct hook_payload traps_payload(struct traps *traps);
 
 /* Makes the traps of all areas hard from now on.  Nobody may be made to run what is not
  * written yet: all threads are stopped, or the one thread is. */
-int traps_harden(struct traps *traps, struct err *err);
+int traps_harden(struct traps *traps, struct err *err) MUST_CHECK;
 
 /* Another signal for the soft traps, traps->signo from now on.  All threads are stopped.
  * -EAGAIN: a thread is just sending the old one; let it run a moment. */
-int traps_change_signal(struct traps *traps, int signo, struct err *err);
+int traps_change_signal(struct traps *traps, int signo, struct err *err) MUST_CHECK;
 
 /* The signal by which a thread in one of our traps, at pc, is reported; 0: it is in none. */
 int traps_signal_at(const struct traps *traps, taddr_t pc);

@@ -21,11 +21,11 @@ struct atomic_file {
  * written directly.  -ENOTTY: it is a terminal; -errno.  Words of
  * errors leave the file's name to the caller.
  */
-int atomic_file_open(const char *path, struct atomic_file *ret, struct err *err);
+int atomic_file_open(const char *path, struct atomic_file *ret, struct err *err) MUST_CHECK;
 
 /* Ends it.  With failed = 0 the file is put in place: 0, or -errno of what came last (a full
  * disk), and then as with `failed`: no trace of it is left.  Returns failed where that is set.
  */
-int atomic_file_close(struct atomic_file *file, int failed, struct err *err);
+int atomic_file_close(struct atomic_file *file, int failed, struct err *err) MUST_CHECK;
 
 #endif

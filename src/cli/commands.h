@@ -59,7 +59,7 @@ struct command_call {
  * line in *err.
  */
 int commands_parse(const char *line, const struct report_options *defaults,
-		   struct command_call *ret, struct err *err);
+		   struct command_call *ret, struct err *err) MUST_CHECK;
 
 /* `help`, and `help COMMAND` (a command's whole name). */
 void commands_help(const char *about, FILE *out);

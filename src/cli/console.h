@@ -29,7 +29,7 @@ struct console_user {
 /* Reads stdin, prompts and echoes on `out` (a terminal's prompt only).  One console
  * at a time (libedit's state is global). */
 int console_create(const struct console_user *user, FILE *out, struct console **ret,
-		   struct err *err);
+		   struct err *err) MUST_CHECK;
 /* Puts the terminal back as it was.  NULL is allowed. */
 void console_destroy(struct console *console);
 

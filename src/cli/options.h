@@ -56,7 +56,7 @@ enum { OPTIONS_MAX_DEPTH = 512 };
  * --debug-dir): --selftest --action depends on it.  -EINVAL, -ERANGE, -ENOTDIR with
  * one line in *err.  options_deinit() is due in any case.
  */
-int options_parse(int argc, char **argv, struct options *ret, struct err *err);
+int options_parse(int argc, char **argv, struct options *ret, struct err *err) MUST_CHECK;
 void options_deinit(struct options *options);
 
 /* --help. */

@@ -65,9 +65,9 @@ void reporter_introduce(struct reporter *reporter, const struct snapshot *snapsh
 		const struct resolver_module module =
 			names_module(&snapshot->modules[i], snapshot->pid);
 
-		resolver_want(resolver, &module, NULL, 0, NULL);
+		err_ignore(resolver_want(resolver, &module, NULL, 0, NULL));
 	}
-	resolver_wait(resolver, NULL, NULL, NULL);
+	err_ignore(resolver_wait(resolver, NULL, NULL, NULL)); /* only names are lost */
 }
 
 void reporter_start(struct reporter *reporter, pid_t pid)
@@ -147,7 +147,7 @@ static struct resolver *local(struct reporter *reporter)
 	bool remote = reporter->link.resolver && server_link_is_remote(&reporter->link);
 
 	if (remote && !reporter->local_tried)
-		(void)resolver_start(&options, &reporter->local, NULL);
+		err_ignore(resolver_start(&options, &reporter->local, NULL));
 	reporter->local_tried |= remote;
 	return reporter->local;
 }

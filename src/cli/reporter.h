@@ -45,12 +45,12 @@ struct report_options reporter_options(const struct reporter *reporter);
 
 /* Writes a report, or the list of modules, to output->out. */
 int reporter_write(struct reporter *reporter, const struct snapshot *snapshot,
-		   const struct report_options *options, struct err *err);
+		   const struct report_options *options, struct err *err) MUST_CHECK;
 int reporter_modules(struct reporter *reporter, const struct snapshot *snapshot);
 
 /* Writes a snapshot file, whole or not at all, and says so on output->out. */
 int reporter_save(struct reporter *reporter, const struct snapshot *snapshot,
-		  const struct report_options *options, const char *path, struct err *err);
+		  const struct report_options *options, const char *path, struct err *err) MUST_CHECK;
 
 /* The final report, to --output where that is given, else to output->out.  False:
  * it could not be written where it should go (said; it went to stderr then). */

@@ -37,7 +37,7 @@ void server_link_deinit(struct server_link *link);
 
 /* As server_link_open(), with the reason when there is no server: 0 or -errno. */
 int server_link_connect(struct server_link *link, const struct resolver_module *program,
-			bool needed, struct err *err);
+			bool needed, struct err *err) MUST_CHECK;
 
 /*
  * Connects, and says what it does.  Of several servers the first that has the program's

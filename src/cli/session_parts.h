@@ -64,12 +64,12 @@ void session_take_leave(struct session *s);
 /* One line of the console or of -x.  False: it failed, and that was said. */
 bool session_command(struct session *s, const char *line);
 /* A misspelled -x is known before anything is touched. */
-int session_check_commands(const struct session *s, struct err *err);
+int session_check_commands(const struct session *s, struct err *err) MUST_CHECK;
 
 /* A command of the shell, which gets text[0..len) as its input; text NULL: it has the
  * terminal's.  The session goes on meanwhile. */
 int session_shell(struct session *s, const char *command, const char *text, size_t len,
-		  struct err *err);
+		  struct err *err) MUST_CHECK;
 
 /* After NOTICE_ENDED: says how, and writes the final report.  Returns the exit status. */
 int session_finish(struct session *s);

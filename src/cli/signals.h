@@ -40,7 +40,7 @@ struct signals {
  * starts (so before any is started), and all else that would end us in the middle
  * of a patch.  What was ignored when we were started (nohup) stays ignored.
  */
-int signals_init(struct signals *signals, bool launched, struct err *err);
+int signals_init(struct signals *signals, bool launched, struct err *err) MUST_CHECK;
 
 /* Takes one; false: none waits. */
 bool signals_next(struct signals *signals, struct signal_event *ret);

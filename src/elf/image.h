@@ -43,9 +43,9 @@ struct image_bytes {	      /* a piece of the file, with its address */
  * address = virtual address + bias, from `start` = the ELF header's address
  * (then there are no section headers).
  */
-int image_open(struct memory *file, struct image **ret, struct err *err);
+int image_open(struct memory *file, struct image **ret, struct err *err) MUST_CHECK;
 int image_open_loaded(struct memory *process, taddr_t start, struct image **ret,
-		      struct err *err);
+		      struct err *err) MUST_CHECK;
 void image_close(struct image *image); /* NULL is allowed */
 
 uint16_t image_machine(const struct image *image); /* EM_* */

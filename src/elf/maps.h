@@ -26,9 +26,9 @@ struct range {
 VEC_TYPE(ranges, struct range); /* ascending, apart from each other */
 
 /* Parses text as the kernel writes it; a line that can't be understood is an error. */
-int maps_parse(const char *text, size_t len, struct maps *ret, struct err *err);
+int maps_parse(const char *text, size_t len, struct maps *ret, struct err *err) MUST_CHECK;
 /* Reads and parses /proc/PID/maps. */
-int maps_read(int pid, struct maps *ret, struct err *err);
+int maps_read(int pid, struct maps *ret, struct err *err) MUST_CHECK;
 void maps_deinit(struct maps *maps);
 
 /* The mapping that contains addr, or NULL.  O(log n). */

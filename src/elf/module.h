@@ -68,7 +68,7 @@ void modules_deinit(struct modules *modules);
  * it got.
  */
 int modules_update(struct modules *modules, int pid, const struct maps *maps,
-		   struct memory *process, bool *changed, struct err *err);
+		   struct memory *process, bool *changed, struct err *err) MUST_CHECK;
 
 /* The mapped module that contains pc, or NULL.  O(log n). */
 struct module *modules_find(const struct modules *modules, taddr_t pc);

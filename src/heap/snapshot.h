@@ -64,7 +64,7 @@ struct snapshot {
  * zero for the caller to fill in (with malloc'ed memory: snapshot_destroy() frees it).  -EINVAL
  * when the region contradicts itself: who uses a snapshot may trust its numbers.  -EAGAIN: it
  * changes too fast, or was cleared meanwhile. */
-int snapshot_create(const void *region, uint64_t len, struct snapshot **ret, struct err *err);
+int snapshot_create(const void *region, uint64_t len, struct snapshot **ret, struct err *err) MUST_CHECK;
 void snapshot_destroy(struct snapshot *snapshot); /* NULL is allowed */
 
 /* The frames of a context, leaf first: at most max; *end says why they end
@@ -83,6 +83,6 @@ enum snapshot_order { SNAPSHOT_BY_BYTES, SNAPSHOT_BY_BLOCKS, SNAPSHOT_BY_ALLOCS 
  * use, or every context that allocated with `all`.  *ret is malloc'ed, *count ids.
  */
 int snapshot_select(const struct snapshot *snapshot, enum snapshot_order order, bool all,
-		    uint32_t **ret, size_t *count, struct err *err);
+		    uint32_t **ret, size_t *count, struct err *err) MUST_CHECK;
 
 #endif

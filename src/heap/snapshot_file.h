@@ -26,7 +26,7 @@ struct snapshot_file {
  * or -errno of a failed write.
  */
 int snapshot_file_write(const struct snapshot *snapshot, const struct frame_names *names,
-			const char *version, unsigned depth, FILE *out, struct err *err);
+			const char *version, unsigned depth, FILE *out, struct err *err) MUST_CHECK;
 
 /* Whether bytes begin like a snapshot file; `len` of them, 8 are enough. */
 bool snapshot_file_is(const uint8_t *bytes, size_t len);
@@ -37,7 +37,7 @@ bool snapshot_file_is(const uint8_t *bytes, size_t len);
  * is no snapshot file, cut short, or damaged (in words); -ENOTSUP: of a later version; -ENOMEM.
  */
 int snapshot_file_parse(const uint8_t *bytes, size_t len, struct snapshot_file **ret,
-			struct err *err);
+			struct err *err) MUST_CHECK;
 void snapshot_file_destroy(struct snapshot_file *file); /* NULL is allowed */
 
 #endif

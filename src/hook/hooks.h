@@ -101,12 +101,12 @@ void hooks_deinit(struct hooks *hooks);
  * finds functions, free space and code, and builds stubs.  *planned: hooks that wait to
  * be applied.  A function that can't be hooked is a warning.
  */
-int hooks_plan(struct hooks *hooks, enum hook_scope scope, size_t *planned, struct err *err);
+int hooks_plan(struct hooks *hooks, enum hook_scope scope, size_t *planned, struct err *err) MUST_CHECK;
 
 /* Writes what was planned.  All threads are stopped.  -EAGAIN: a thread would return into
  * the middle of a patch; let it run a moment and try again.  -ESTALE: what was planned with
  * is no more as it was; hooks_unplan() and plan anew. */
-int hooks_apply(struct hooks *hooks, struct err *err);
+int hooks_apply(struct hooks *hooks, struct err *err) MUST_CHECK;
 
 /* As if what is not applied had never been planned. */
 void hooks_unplan(struct hooks *hooks);

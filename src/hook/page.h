@@ -13,13 +13,13 @@
 
 /* Space in a page that is there, or is to be made by pages_make(). -ENOSPC: and why. */
 int page_find(struct hooks *hooks, const struct module *module, struct space *ret,
-	      struct err *err);
+	      struct err *err) MUST_CHECK;
 
 /*
  * Makes the pages that were planned.  All threads are stopped.  -EAGAIN: let them run a moment.
  * Hooks whose page can't be made are dropped, and that is said.
  */
-int pages_make(struct hooks *hooks, struct err *err);
+int pages_make(struct hooks *hooks, struct err *err) MUST_CHECK;
 
 /* The place for that code in the vdso, which is zeros unless a predecessor's code is there.
  * False: the module is not the vdso. */

@@ -12,7 +12,7 @@
  * What can't be wiped in time stays, harmless and unreachable, and so does, harmless, what is
  * entered from code whose file can't be read: *left.  0, or the error of tracee_stop().
  */
-int predecessor_clear(const struct hook_process *process, bool *left, struct err *err);
+int predecessor_clear(const struct hook_process *process, bool *left, struct err *err) MUST_CHECK;
 
 /* The same at once, for all areas that nobody is in.  True: in some there is somebody, and they
  * stay.  All threads are stopped. */

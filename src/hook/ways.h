@@ -10,6 +10,6 @@
  * into *failed, and err says from where.  -ENOMEM.  The target may run.
  */
 int ways_check(struct tracee *tracee, const struct module *module, const struct hook *hooks,
-	       size_t count, size_t *failed, struct err *err);
+	       size_t count, size_t *failed, struct err *err) MUST_CHECK;
 
 #endif

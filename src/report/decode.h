@@ -20,6 +20,6 @@
  * by people; malloc'ed, or NULL.
  */
 int decode_report(FILE *in, struct resolver *resolver, void (*remark)(const char *text),
-		  char *(*readable)(const char *symbol), FILE *out, struct err *err);
+		  char *(*readable)(const char *symbol), FILE *out, struct err *err) MUST_CHECK;
 
 #endif

@@ -35,9 +35,9 @@ struct decode {
 enum { DECODE_MAX_MODULES = FRAME_INSTANCES - 1 };
 
 /* Fills in the lines and what each of them is.  0, -ENOMEM, -EINVAL: it is no JSON. */
-int decode_json(struct decode *decode, const char *text, struct err *err);
+int decode_json(struct decode *decode, const char *text, struct err *err) MUST_CHECK;
 /* The same, but of a line only whether it is an object in the place of a frame or module. */
-int decode_layout(struct decode *decode, const char *text, struct err *err);
+int decode_layout(struct decode *decode, const char *text, struct err *err) MUST_CHECK;
 
 /* The module of this path (and bias, if known to differ); 0: there is none. */
 uint32_t decode_module_find(const struct decode *decode, const char *path);

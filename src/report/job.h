@@ -19,10 +19,10 @@ struct report_job {
 enum { REPORT_MAX_FRAMES = 512 };
 
 /* Each form: 0, -ENOMEM, or -errno of a failed write. */
-int text_write(struct report_job *job, FILE *out, struct err *err);
-int json_write(struct report_job *job, FILE *out, struct err *err);
+int text_write(struct report_job *job, FILE *out, struct err *err) MUST_CHECK;
+int json_write(struct report_job *job, FILE *out, struct err *err) MUST_CHECK;
 int snapshot_form_write(struct report_job *job, FILE *out,
-			struct err *err); /* a snapshot file */
+			struct err *err) MUST_CHECK; /* a snapshot file */
 
 /* One line of a frame, four columns in. */
 void frames_render(FILE *out, const struct names_line *line,
@@ -44,7 +44,7 @@ void not_followed_json(const struct snapshot *snapshot, FILE *out);
 
 /* 0 while all writes to out went well, else -errno; asked after each piece, while
  * errno is that of the failure. */
-int report_check(FILE *out, struct err *err);
+int report_check(FILE *out, struct err *err) MUST_CHECK;
 
 static inline uint64_t report_in_use_bytes(const struct region_context *c)
 {

@@ -12,7 +12,7 @@ struct named {
 
 /* Of the contexts that the job shows.  0, -ENOMEM or -ECANCELED. */
 int named_create(struct report_job *job, rendered_line_fn *write, struct named *ret,
-		 struct err *err);
+		 struct err *err) MUST_CHECK;
 void named_destroy(struct named *named);
 
 #endif

@@ -125,7 +125,7 @@ static void want(struct names *names, struct resolver *resolver, size_t begin, s
 	module = names_module(
 		m, names->symbols && names->symbols->elsewhere ? 0 : names->snapshot->pid);
 	if (kept)
-		resolver_want(resolver, &module, offsets, kept, NULL);
+		err_ignore(resolver_want(resolver, &module, offsets, kept, NULL));
 	free(offsets);
 }
 

@@ -31,7 +31,7 @@ struct resolver_module names_module(const struct snapshot_module *m, int pid);
  */
 int names_create(const struct snapshot *snapshot, struct resolver *resolver,
 		 const struct report_names *symbols, const uint32_t *ids, size_t count,
-		 struct progress *progress, struct names **ret, struct err *err);
+		 struct progress *progress, struct names **ret, struct err *err) MUST_CHECK;
 void names_destroy(struct names *names); /* NULL is allowed */
 
 /* All of them. */

@@ -16,7 +16,7 @@ void progress_init(struct progress *progress, const struct report_options *optio
 bool progress_step(struct progress *progress, const char *what, size_t done, size_t count);
 
 /* -ECANCELED, in words. */
-int progress_cancelled(struct err *err);
+int progress_cancelled(struct err *err) MUST_CHECK;
 
 /* It is done: if anything was said, a last call with done = count (0 of 0). */
 void progress_end(struct progress *progress);

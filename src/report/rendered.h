@@ -18,7 +18,7 @@ typedef void rendered_line_fn(FILE *out, const struct names_line *line,
 /* 0, -ENOMEM or -ECANCELED.  Needs names no longer. */
 int rendered_create(const struct names *names, rendered_line_fn *write,
 		    const struct report_options *options, struct progress *progress,
-		    struct rendered **ret, struct err *err);
+		    struct rendered **ret, struct err *err) MUST_CHECK;
 void rendered_destroy(struct rendered *rendered); /* NULL is allowed */
 
 /* The text of `count` lines from `first` on (numbers of struct named_frame); *len bytes. */

@@ -68,7 +68,7 @@ struct report_names {
  * error (ENOSPC ...) or an unknown context (-ENOENT). */
 int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 		 const struct report_names *names, const struct report_options *options,
-		 FILE *out, struct err *err);
+		 FILE *out, struct err *err) MUST_CHECK;
 
 /* The console's lists: each returns 0 or -errno of a failed write; the caller flushes. */
 

@@ -9,7 +9,7 @@ struct announce;
 
 /* port: of our listener.  interface: the only one to answer on, or NULL.  -ENODEV: there
  * is none of that name; others: no socket. */
-int announce_open(uint16_t port, const char *interface, struct announce **ret, struct err *err);
+int announce_open(uint16_t port, const char *interface, struct announce **ret, struct err *err) MUST_CHECK;
 void announce_close(struct announce *announce); /* NULL is allowed */
 
 /* Readable while queries wait. */

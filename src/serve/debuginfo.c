@@ -356,7 +356,7 @@ static void open_rows(struct debuginfo *info)
 
 	for (size_t i = 0; i < ARRAY_SIZE(files) && !info->rows_open; i++)
 		if (files[i])
-			rows_create(files[i], &info->rows[i], NULL);
+			err_ignore(rows_create(files[i], &info->rows[i], NULL));
 	info->rows_open = true;
 }
 

@@ -21,7 +21,7 @@ struct debuginfo_options {
  * remark.  -ENOMEM.
  */
 int debuginfo_open(const struct search_for *who, const struct debuginfo_options *options,
-		   struct debuginfo **ret, struct err *err);
+		   struct debuginfo **ret, struct err *err) MUST_CHECK;
 void debuginfo_close(struct debuginfo *info); /* NULL is allowed */
 
 /* Whether it was opened for the same file. */

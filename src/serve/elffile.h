@@ -33,13 +33,13 @@ struct elffile {
 /* path is what is opened by files_open(), name what it is called in words (NULL: the same).
  * Its errors; -ENOEXEC: not an ELF file. */
 int elffile_open(const struct search_dirs *dirs, struct files_where where, const char *path,
-		 const char *name, struct elffile **ret, struct err *err);
+		 const char *name, struct elffile **ret, struct err *err) MUST_CHECK;
 /* The same with a descriptor of files_open(), which is taken over, also on failure. */
 int elffile_open_fd(int fd, struct files_where where, const char *path, const char *name,
-		    struct elffile **ret, struct err *err);
+		    struct elffile **ret, struct err *err) MUST_CHECK;
 /* What an ELF file has packed into its .gnu_debugdata (xz), as an ELF file of its own.
  * -ENOENT: there is none. */
-int elffile_open_minidebug(const struct elffile *file, struct elffile **ret, struct err *err);
+int elffile_open_minidebug(const struct elffile *file, struct elffile **ret, struct err *err) MUST_CHECK;
 /* To be called before a process gives the right to open files up. */
 void elffile_prepare(void);
 void elffile_close(struct elffile *file); /* NULL is allowed */

@@ -16,7 +16,7 @@ struct file_index;
  * everybody may read in them is served.  -ENOTDIR and others, naming the one that can't be
  * had. */
 int file_index_create(const char *const *dirs, bool public, struct file_index **ret,
-		      struct err *err);
+		      struct err *err) MUST_CHECK;
 /* Also while indexing.  NULL is allowed. */
 void file_index_destroy(struct file_index *index);
 
@@ -45,7 +45,7 @@ void file_index_find(const struct search_dirs *dirs, const struct search_for *wh
 
 /* The program of this build-id, or (`debug`) what has its debug information.  -ENOENT. */
 int file_index_find_build_id(const struct search_dirs *dirs, const uint8_t *build_id,
-			     size_t len, bool debug, struct elffile **ret, struct err *err);
+			     size_t len, bool debug, struct elffile **ret, struct err *err) MUST_CHECK;
 
 /* How many directories there are. */
 uint32_t file_index_dirs(const struct file_index *index);

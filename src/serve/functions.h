@@ -18,7 +18,7 @@ struct functions *functions_create(void);
 void functions_destroy(struct functions *functions); /* NULL is allowed */
 
 /* Adds those of .symtab and .dynsym; the file must stay open.  -ENOMEM. */
-int functions_add(struct functions *functions, const struct elffile *file, struct err *err);
+int functions_add(struct functions *functions, const struct elffile *file, struct err *err) MUST_CHECK;
 size_t functions_count(const struct functions *functions);
 
 /* The function that covers vaddr, or NULL: by its size; where sizes are missing, the

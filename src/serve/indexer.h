@@ -40,7 +40,7 @@ struct indexer {
 
 /* dirs and table must be there until indexer_end().  -errno: nothing was begun. */
 int indexer_begin(struct indexer *indexer, const struct served_dir *dirs, size_t count,
-		  struct file_table *table, struct err *err);
+		  struct file_table *table, struct err *err) MUST_CHECK;
 
 /* Takes what has come; to be called when the descriptor is readable, and a few times a second.
  * *silent (may be NULL) is set to what has just been found not to answer, "DIR/mnt", which is

@@ -21,7 +21,7 @@ struct module_cache {
  * looked for, as too many modules or files are open. */
 int module_cache_take(struct module_cache *cache, const struct search_for *who,
 		      const struct debuginfo_options *options, struct debuginfo **ret,
-		      struct err *err);
+		      struct err *err) MUST_CHECK;
 void module_cache_put(struct module_cache *cache, struct debuginfo *info); /* NULL is allowed */
 void module_cache_deinit(struct module_cache *cache);
 

@@ -11,6 +11,6 @@
  * it was printed, but names are incomplete.
  */
 int offline_report(const struct serve_options *options, void (*remark)(const char *text),
-		   FILE *out, struct err *err);
+		   FILE *out, struct err *err) MUST_CHECK;
 
 #endif

@@ -23,7 +23,7 @@ void packed_deinit(struct packed *packed);
 
 /* Whether what is compressed in the file may be unpacked: a few KB can stand for terabytes.
  * -EFBIG with the reason. */
-int packed_check(const struct elffile *file, struct err *err);
+int packed_check(const struct elffile *file, struct err *err) MUST_CHECK;
 
 /* What libdw is to read for the file, the file's: its own ELF, or, where zstd has compressed
  * sections that libelf can't unpack, one in memory.  NULL, with the reason, for what can't be

@@ -10,7 +10,7 @@ struct rows;
 
 /* -ENOENT: the file has no unwind data, or is for a CPU that is not known.  The file must
  * stay open. */
-int rows_create(const struct elffile *file, struct rows **ret, struct err *err);
+int rows_create(const struct elffile *file, struct rows **ret, struct err *err) MUST_CHECK;
 void rows_destroy(struct rows *rows); /* NULL is allowed */
 
 /* The row in force at vaddr; false (and ROW_CFA_NONE in *ret): there is none. */

@@ -29,7 +29,7 @@ struct search_for {
  * be had; -ESTALE: what is there is another build (err names it).
  */
 int search_main(const struct search_dirs *dirs, const struct search_for *who,
-		struct elffile **ret, struct err *err);
+		struct elffile **ret, struct err *err) MUST_CHECK;
 
 /*
  * Its separate debug file: by build-id, by .gnu_debuglink of `file` (NULL: the mapped file
@@ -37,10 +37,10 @@ int search_main(const struct search_dirs *dirs, const struct search_for *who,
  * none, and the last that did not match is named in err.
  */
 int search_debug(const struct search_dirs *dirs, const struct search_for *who,
-		 const struct elffile *file, struct elffile **ret, struct err *err);
+		 const struct elffile *file, struct elffile **ret, struct err *err) MUST_CHECK;
 
 /* The file that dwz moved common parts of `debug` to.  As search_debug(). */
 int search_alt(const struct search_dirs *dirs, const struct elffile *debug,
-	       struct elffile **ret, struct err *err);
+	       struct elffile **ret, struct err *err) MUST_CHECK;
 
 #endif

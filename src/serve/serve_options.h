@@ -28,7 +28,7 @@ enum { NO_FD = 1 << 21, ITS_FORMAT = 99 };
 
 /* -EINVAL with the reason.  Texts are argv's, whose words are reordered.  Both lists end with
  * a NULL, empty ones too. */
-int serve_options_read(int argc, char *argv[], struct serve_options *ret, struct err *err);
+int serve_options_read(int argc, char *argv[], struct serve_options *ret, struct err *err) MUST_CHECK;
 void serve_options_deinit(struct serve_options *options);
 
 void serve_options_help(FILE *out);

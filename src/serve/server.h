@@ -30,11 +30,11 @@ struct server {
 void server_init(struct server *server);
 
 /* Takes fd over as one more client's connection; from: who it is, or NULL. */
-int server_add(struct server *server, int fd, const char *from, struct err *err);
+int server_add(struct server *server, int fd, const char *from, struct err *err) MUST_CHECK;
 
 /* Serves: with a listener or dialling, for ever; else until the last connection has ended.
  * 0, or -errno. */
-int server_run(struct server *server, struct err *err);
+int server_run(struct server *server, struct err *err) MUST_CHECK;
 
 void server_deinit(struct server *server);
 

@@ -17,7 +17,7 @@ struct splits;
  * dw must stay open.  -ENOENT: no unit says where its code is.  Units that are split off are
  * had from splits, which is taken over; `missing` says which could not be, or has code 0. */
 int units_create(Dwarf *dw, struct splits *splits, struct units **ret, struct err *missing,
-		 struct err *err);
+		 struct err *err) MUST_CHECK;
 void units_destroy(struct units *units); /* NULL is allowed */
 
 /*

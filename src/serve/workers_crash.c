@@ -72,7 +72,7 @@ void crash_answer(struct workers *workers, struct customer *c, const struct intr
 	if (!customer_message(c->question, c->len, &message) ||
 	    !customer_message(module->message, module->len, &introduction))
 		return customer_done(c);
-	wire_read_module(&introduction, &who, NULL);
+	err_ignore(wire_read_module(&introduction, &who, NULL)); /* its path is "?" */
 	snprintf(text, sizeof(text), "%.700s: %s", who.id.path, words);
 	if (c->introduces)
 		wire_write_module_info(

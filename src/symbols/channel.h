@@ -17,20 +17,20 @@ struct channel {
 };
 
 /* Takes fd over: makes it non-blocking, and closes it in channel_deinit(). */
-int channel_init(struct channel *channel, int fd, struct err *err);
+int channel_init(struct channel *channel, int fd, struct err *err) MUST_CHECK;
 void channel_deinit(struct channel *channel);
 
 /* Sends what can be sent without waiting.  0, or -errno (-EPIPE: the peer has gone). */
-int channel_flush(struct channel *channel, struct err *err);
+int channel_flush(struct channel *channel, struct err *err) MUST_CHECK;
 
 /*
  * Waits until bytes arrived or `deadline` (clock_ms()) has passed, sending meanwhile
  * what waits in out.  0, -ETIMEDOUT, -EPIPE (the peer has gone), or another -errno.
  * Messages that channel_next() gave are invalid after it.
  */
-int channel_wait(struct channel *channel, int64_t deadline, struct err *err);
+int channel_wait(struct channel *channel, int64_t deadline, struct err *err) MUST_CHECK;
 
 /* The next whole message received: 1, 0 (none yet), or -EPROTO. */
-int channel_next(struct channel *channel, struct wire_message *ret, struct err *err);
+int channel_next(struct channel *channel, struct wire_message *ret, struct err *err) MUST_CHECK;
 
 #endif

@@ -18,7 +18,7 @@ struct child {
  * signals, and /dev/null for stdin and stdout.
  */
 int child_start(const char *server, const char *const *args, struct child *ret,
-		struct err *err);
+		struct err *err) MUST_CHECK;
 
 /* Reaps it: waits at most grace_ms for it to end, then kills it.  To be called after fd
  * was closed.  Returns its wait status, or -1 when it was killed here or is unknown. */

@@ -56,7 +56,7 @@ VEC_TYPE(discovery_list, struct discovery_found);
  * when nobody answers; -errno when nothing could be sent.
  */
 int discovery_search(unsigned wait_ms, endpoint_say_fn *say, void *arg,
-		     struct discovery_list *ret, struct err *err);
+		     struct discovery_list *ret, struct err *err) MUST_CHECK;
 
 /* The interfaces that are up, by number; `only` (may be NULL): just this one.  Returns how
  * many of at most max. */

@@ -23,7 +23,7 @@ struct endpoint {
 typedef void endpoint_say_fn(void *arg, const char *text);
 
 /* HOST, HOST:PORT, [HOST], [HOST]:PORT, :PORT.  `what` names it in errors. */
-int endpoint_parse(const char *text, const char *what, struct endpoint *ret, struct err *err);
+int endpoint_parse(const char *text, const char *what, struct endpoint *ret, struct err *err) MUST_CHECK;
 
 /* "[192.168.1.104]:3002". */
 void endpoint_text(const struct sockaddr *address, socklen_t len, char ret[ENDPOINT_TEXT]);
@@ -35,14 +35,14 @@ void endpoint_plain(const struct sockaddr *address, socklen_t len, char ret[ENDP
  * say (may be NULL) is told of each.  *ret: a stream socket, close-on-exec.
  */
 int endpoint_connect(const struct endpoint *endpoint, unsigned limit_ms, endpoint_say_fn *say,
-		     void *arg, int *ret, struct err *err);
+		     void *arg, int *ret, struct err *err) MUST_CHECK;
 
 /* A listening socket, non-blocking; says where ("Listening on [::]:3002"). */
 int endpoint_listen(const struct endpoint *endpoint, endpoint_say_fn *say, void *arg, int *ret,
-		    struct err *err);
+		    struct err *err) MUST_CHECK;
 
 /* Takes a peer, waiting at most wait_ms (-1: until one comes); `from` is its text. */
 int endpoint_accept(int listener, int wait_ms, int *ret, char from[ENDPOINT_TEXT],
-		    struct err *err);
+		    struct err *err) MUST_CHECK;
 
 #endif

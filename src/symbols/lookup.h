@@ -15,6 +15,6 @@
  * waited for by a thread that ends by itself, and no other name is asked for meanwhile.
  */
 int lookup(const struct endpoint *endpoint, bool passive, unsigned limit_ms,
-	   struct addrinfo **ret, struct err *err);
+	   struct addrinfo **ret, struct err *err) MUST_CHECK;
 
 #endif

@@ -392,7 +392,7 @@ int resolver_want(struct resolver *r, const struct resolver_module *id, const ui
 	e = ask_module(r, module, err);
 	/* Whether the server is still there is found out when an answer is waited for. */
 	if (!e)
-		channel_flush(&r->channel, NULL);
+		err_ignore(channel_flush(&r->channel, NULL));
 	for (size_t i = 0; !e && i < count; i++) {
 		size_t before = module->entry_count;
 		if (!cache_entry(&r->cache, module, offsets[i]))

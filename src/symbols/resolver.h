@@ -58,10 +58,10 @@ enum { RESOLVER_SILENCE_MS = 1000 };
 /* Starts memtrace-fs as a child on a socket pair and greets it.  The child has a
  * process group of its own (Ctrl-C is not for it) and ends when the pair closes. */
 int resolver_start(const struct resolver_options *options, struct resolver **ret,
-		   struct err *err);
+		   struct err *err) MUST_CHECK;
 /* The same over a connected socket (TCP, or a test's); takes fd over, also on failure. */
 int resolver_connect(int fd, const struct resolver_options *options, struct resolver **ret,
-		     struct err *err);
+		     struct err *err) MUST_CHECK;
 void resolver_destroy(struct resolver *resolver); /* NULL is allowed; closes, reaps the child */
 
 /* False when the connection was lost or timed out; `why` (may be NULL) says. */
@@ -79,7 +79,7 @@ typedef bool resolver_progress_fn(void *arg, size_t done, size_t count);
  */
 int resolver_load(struct resolver *resolver, const struct resolver_module *module,
 		  const uint64_t *offsets, size_t count, resolver_progress_fn *progress,
-		  void *arg, struct err *err);
+		  void *arg, struct err *err) MUST_CHECK;
 
 /*
  * The same for many modules at once: questions are gathered by resolver_want() and asked
@@ -88,9 +88,9 @@ int resolver_load(struct resolver *resolver, const struct resolver_module *modul
  * that is gone later.  -ENOMEM, -ERANGE (instance), or what resolver_load() returns.
  */
 int resolver_want(struct resolver *resolver, const struct resolver_module *module,
-		  const uint64_t *offsets, size_t count, struct err *err);
+		  const uint64_t *offsets, size_t count, struct err *err) MUST_CHECK;
 int resolver_wait(struct resolver *resolver, resolver_progress_fn *progress, void *arg,
-		  struct err *err);
+		  struct err *err) MUST_CHECK;
 
 /* What is known about one address.  NULL: never loaded.  Valid until destroy. */
 const struct resolved *resolver_find(const struct resolver *resolver, uint32_t instance,
@@ -110,7 +110,7 @@ const char *resolver_remark(const struct resolver *resolver, uint32_t instance);
  * NULL) with what the table says. */
 int resolver_symbols(struct resolver *resolver, const struct resolver_module *module,
 		     const char *const *names, size_t count, uint64_t *values, uint64_t *sizes,
-		     struct err *err);
+		     struct err *err) MUST_CHECK;
 
 /*
  * How a module is unwound, by its debug file: resolver_wait() then calls visit for every
@@ -119,7 +119,7 @@ int resolver_symbols(struct resolver *resolver, const struct resolver_module *mo
  */
 typedef void resolver_row_fn(void *arg, uint64_t vaddr, const struct row *row);
 int resolver_want_unwind(struct resolver *resolver, const struct resolver_module *module,
-			 resolver_row_fn *visit, void *arg, struct err *err);
+			 resolver_row_fn *visit, void *arg, struct err *err) MUST_CHECK;
 
 /*
  * The same, for what rows can't hold: bytes for cfi_open_copy(), in pieces, in order; fewer
@@ -127,7 +127,7 @@ int resolver_want_unwind(struct resolver *resolver, const struct resolver_module
  */
 typedef void resolver_rules_fn(void *arg, const uint8_t *bytes, size_t len);
 int resolver_want_rules(struct resolver *resolver, const struct resolver_module *module,
-			resolver_rules_fn *take, void *arg, struct err *err);
+			resolver_rules_fn *take, void *arg, struct err *err) MUST_CHECK;
 
 /* The descriptor to poll for the server's end while nothing is asked; -1: lost. */
 int resolver_fd(const struct resolver *resolver);
@@ -136,11 +136,11 @@ void resolver_check(struct resolver *resolver);
 
 /* After a loss: goes on over another connected socket (taken over, also on failure) with
  * all that was learned. */
-int resolver_reconnect(struct resolver *resolver, int fd, struct err *err);
+int resolver_reconnect(struct resolver *resolver, int fd, struct err *err) MUST_CHECK;
 
 /* How frames are unwound, for what the target's own files do not say: fills rows[i] for the
  * address vaddrs[i] (for a return address, it - 1) or with ROW_CFA_NONE. */
 int resolver_rows(struct resolver *resolver, const struct resolver_module *module,
-		  const uint64_t *vaddrs, size_t count, struct row *rows, struct err *err);
+		  const uint64_t *vaddrs, size_t count, struct row *rows, struct err *err) MUST_CHECK;
 
 #endif

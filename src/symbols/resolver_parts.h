@@ -51,6 +51,6 @@ void resolver_ask_unwind(struct resolver *resolver, const struct request *reques
 
 /* A message has come.  0, or an error after which the connection is of no use. */
 int resolver_take(struct resolver *resolver, const struct wire_message *message,
-		  struct err *err);
+		  struct err *err) MUST_CHECK;
 
 #endif

@@ -178,24 +178,24 @@ int64_t wire_read(const uint8_t *bytes, size_t len, enum wire_side sender,
 /* Each decodes a message of its type.  0, or -EPROTO with the reason.  What ret points
  * to lies in the message's bytes. */
 int wire_read_hello(const struct wire_message *message, struct wire_hello *ret,
-		    struct err *err);
+		    struct err *err) MUST_CHECK;
 int wire_read_welcome(const struct wire_message *message, struct wire_welcome *ret,
-		      struct err *err);
+		      struct err *err) MUST_CHECK;
 int wire_read_module(const struct wire_message *message, struct wire_module *ret,
-		     struct err *err);
+		     struct err *err) MUST_CHECK;
 int wire_read_module_info(const struct wire_message *message, struct wire_module_info *ret,
-			  struct err *err);
+			  struct err *err) MUST_CHECK;
 int wire_read_range(const struct wire_message *message, struct wire_range *ret,
-		    struct err *err);
+		    struct err *err) MUST_CHECK;
 int wire_read_numbers(const struct wire_message *message, struct wire_numbers *ret,
-		      struct err *err);
+		      struct err *err) MUST_CHECK;
 int wire_read_symbols(const struct wire_message *message, struct wire_names_list *ret,
-		      struct err *err);
-int wire_read_part(const struct wire_message *message, struct wire_part *ret, struct err *err);
+		      struct err *err) MUST_CHECK;
+int wire_read_part(const struct wire_message *message, struct wire_part *ret, struct err *err) MUST_CHECK;
 int wire_read_progress(const struct wire_message *message, struct wire_progress *ret,
-		       struct err *err);
+		       struct err *err) MUST_CHECK;
 int wire_read_error(const struct wire_message *message, struct wire_error *ret,
-		    struct err *err);
+		    struct err *err) MUST_CHECK;
 
 static inline uint64_t wire_number(const struct wire_numbers *numbers, uint32_t index)
 {
@@ -219,10 +219,10 @@ struct wire_frames {
 };
 
 int wire_frames_open(const struct wire_message *message, struct wire_frames *ret,
-		     struct err *err);
+		     struct err *err) MUST_CHECK;
 /* Fills at most WIRE_MAX_INLINED frames; *count may be 0.  To be called part.count times. */
 int wire_frames_next(struct wire_frames *frames, struct wire_frame ret[WIRE_MAX_INLINED],
-		     size_t *count, struct err *err);
+		     size_t *count, struct err *err) MUST_CHECK;
 void wire_frames_close(struct wire_frames *frames);
 
 /* The records of VALUES, ROW_TABLE and UNWIND_TABLE; to be called part.count times.  Lengths

@@ -336,7 +336,7 @@ void tracee_release(struct tracee *tracee)
 	tracee->handle = absorb;
 	tracee->handle_arg = tracee;
 	if (!tracee->exited && tracee->count && !tracee->standing)
-		tracee_stop(tracee, NULL);
+		err_ignore(tracee_stop(tracee, NULL)); /* who stands is let go */
 	tracee_for_each(tracee, thread_detach, tracee);
 	urgent_end(&tracee->urgent);
 	threads_deinit(tracee);

@@ -30,11 +30,11 @@
  * -EUSERS: no more processes; -EPERM, -ENOTSUP, -ENOMEM, ...: it can't be made, and why.
  */
 int copy_make(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
-	      pid_t *ret, struct err *err);
+	      pid_t *ret, struct err *err) MUST_CHECK;
 /* Would the copy become the process' own child, as it adopts orphans (PR_SET_CHILD_SUBREAPER)?
  * Errors as remote_call()'s. */
 int copy_is_reaper(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
-		   const struct maps *maps, bool *ret, struct err *err);
+		   const struct maps *maps, bool *ret, struct err *err) MUST_CHECK;
 /* By any thread; the status of its end is for the tracer to reap (tracee_next() does). */
 void copy_end(pid_t copy);
 /* Room for the code in the vdso of the process, behind its end; base 0: there is none. */

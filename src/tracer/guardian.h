@@ -18,7 +18,7 @@ struct guardian {
 
 /* Before anything is changed in the target.  -errno: no guardian (memtrace may go
  * on without). */
-int guardian_start(struct guardian *ret, struct undo *undo, struct err *err);
+int guardian_start(struct guardian *ret, struct undo *undo, struct err *err) MUST_CHECK;
 /* From now on this process is to be mended (0: none any more). */
 void guardian_watch(struct guardian *guardian, pid_t target);
 /* Ends it, with nothing to do, and reaps it. */

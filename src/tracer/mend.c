@@ -139,7 +139,7 @@ static void mend(struct mending *m, pid_t pid)
 	failed = tracee_stop(tracee, &err);
 	undo_run(m->undo, &tracee->target); /* a patch is one write: also while it runs */
 	if (!failed)
-		retry_stopped(tracee, &often, wipe, m, &err);
+		err_ignore(retry_stopped(tracee, &often, wipe, m, &err)); /* stubs may stay */
 	if (tracee->exited)
 		tracee_hand_out_children(tracee);
 	tracee_release(tracee);

@@ -19,7 +19,7 @@ enum { PAGE_HEAD = 16 };
 /* Maps [base, base + len), where nothing is.  All threads are stopped.  Errors as
  * remote_call()'s, and -EEXIST: something is there. */
 int pages_map(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
-	      taddr_t base, uint32_t len, struct err *err);
+	      taddr_t base, uint32_t len, struct err *err) MUST_CHECK;
 
 /* Unmaps those that are empty.  All threads are stopped.  -EAGAIN: let them run a moment;
  * else 0 or why one stays. */

@@ -64,7 +64,7 @@ uint64_t picture_expected_ns(const struct smaps *look, size_t threads, bool copy
  * moment, and try again; `look` is the caller's still.
  */
 int picture_take(struct tracee *tracee, struct undo *undo, struct smaps *look,
-		 const char *no_copy, struct picture **ret, struct err *err);
+		 const char *no_copy, struct picture **ret, struct err *err) MUST_CHECK;
 /* The copy ends; nothing can be read any more.  By any thread, once or more. */
 void picture_end(struct picture *picture);
 void picture_destroy(struct picture *picture); /* NULL is allowed */

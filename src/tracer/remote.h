@@ -31,7 +31,7 @@
  * -ENOSPC, -EBUSY, -EFAULT, ...: there is no place for the code, or not any more.
  */
 int remote_call(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
-		const struct remote_call *call, int64_t *result, struct err *err);
+		const struct remote_call *call, int64_t *result, struct err *err) MUST_CHECK;
 
 /* Is this status, of a stop that is no event, that of a call which took long? */
 bool remote_is_stop(const struct thread *thread, int status);

@@ -23,10 +23,10 @@ struct remote_run {
 
 /* Chooses the thread and writes the code.  Errors as remote_call()'s. */
 int remote_begin(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
-		 const struct remote_wish *wish, struct remote_run *ret, struct err *err);
+		 const struct remote_wish *wish, struct remote_run *ret, struct err *err) MUST_CHECK;
 /* Takes the code away.  rc: what became of it, put in words. */
 int remote_end(struct remote_run *r, struct undo *undo, const struct undo_place *place, int rc,
-	       struct err *err);
+	       struct err *err) MUST_CHECK;
 
 void remote_regs_set(const struct remote_run *r, const struct regs *regs);
 /* The thread's next stop, which is left to be taken.  -ETIMEDOUT: it takes long; it is handed

@@ -31,6 +31,6 @@ struct retry {
  * error of tracee_stop(): then they run.
  */
 int retry_stopped(struct tracee *tracee, const struct retry *how, int (*attempt)(void *arg),
-		  void *arg, struct err *err);
+		  void *arg, struct err *err) MUST_CHECK;
 
 #endif

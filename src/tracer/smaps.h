@@ -20,7 +20,7 @@ struct smaps {
 	uint64_t absent_bytes; /* resident ones of absent */
 };
 
-int smaps_read(pid_t pid, struct smaps *ret, struct err *err);
+int smaps_read(pid_t pid, struct smaps *ret, struct err *err) MUST_CHECK;
 void smaps_deinit(struct smaps *look);
 /* For tests: the text of the file. */
 int smaps_parse(FILE *file, struct smaps *ret);

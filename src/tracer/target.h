@@ -31,10 +31,10 @@ struct target {
 	unsigned unanswered;
 };
 
-int target_open(struct target *ret, pid_t pid, struct err *err);
+int target_open(struct target *ret, pid_t pid, struct err *err) MUST_CHECK;
 /* The same of a thread that the calling thread traces.  -ESRCH: what /proc shows by that number
  * is not that thread: it would be somebody else's memory. */
-int target_open_traced(struct target *ret, pid_t pid, struct err *err);
+int target_open_traced(struct target *ret, pid_t pid, struct err *err) MUST_CHECK;
 /* Not a process but a file that holds memory, by address.  The caller keeps fd. */
 void target_of_file(struct target *ret, int fd);
 void target_close(struct target *target);

@@ -143,7 +143,7 @@ struct tracee {
 };
 
 /* Seizes every thread; they run on.  Errors say why not and what would help. */
-int tracee_attach(struct tracee *ret, pid_t pid, struct err *err);
+int tracee_attach(struct tracee *ret, pid_t pid, struct err *err) MUST_CHECK;
 
 /*
  * Starts argv (found in PATH) and returns when it stands at its first instruction,
@@ -152,7 +152,7 @@ int tracee_attach(struct tracee *ret, pid_t pid, struct err *err);
  * (another machine's program), ...: with the reason; nothing is left then.
  */
 int tracee_launch(struct tracee *ret, char *const argv[], bool stdin_null, const sigset_t *mask,
-		  struct err *err);
+		  struct err *err) MUST_CHECK;
 
 /* Lets every thread go (stopped ones with their pending signal) and frees.  The
  * caller has undone its changes.  Running threads are stopped first. */
@@ -189,7 +189,7 @@ void tracee_let_go(struct tracee *tracee, struct thread *thread);
  * does not stop (uninterruptible sleep); the others were resumed.  -ECHILD: the
  * process is gone.
  */
-int tracee_stop(struct tracee *tracee, struct err *err);
+int tracee_stop(struct tracee *tracee, struct err *err) MUST_CHECK;
 void tracee_resume(struct tracee *tracee);
 /* Lets one thread run for a moment while all others are stopped. */
 void tracee_run_one(struct tracee *tracee, struct thread *thread);

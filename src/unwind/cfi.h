@@ -17,7 +17,7 @@ struct cfi;
  * table, or, where that is missing or lies, by an index built on first use.
  * -ENOENT: no unwind data in this file.
  */
-int cfi_open(struct image *image, const struct arch *arch, struct cfi **ret, struct err *err);
+int cfi_open(struct image *image, const struct arch *arch, struct cfi **ret, struct err *err) MUST_CHECK;
 void cfi_close(struct cfi *cfi); /* NULL is allowed */
 
 /*
@@ -42,7 +42,7 @@ VEC_TYPE(cfi_bytes, uint8_t);
 void cfi_copy(struct cfi *cfi, uint64_t begin, uint64_t end, size_t max, struct cfi_bytes *ret);
 /* Opens such a copy; the bytes must stay. */
 int cfi_open_copy(const uint8_t *bytes, size_t len, const struct arch *arch, struct cfi **ret,
-		  struct err *err);
+		  struct err *err) MUST_CHECK;
 
 /* Where the nearest FDE at or in front of vaddr begins: an instruction does.  False: none is
  * known. */

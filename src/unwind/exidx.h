@@ -15,7 +15,7 @@
 struct exidx;
 
 /* -ENOENT: the file has no table (or is for another CPU).  The image must stay open. */
-int exidx_open(struct image *image, struct exidx **ret, struct err *err);
+int exidx_open(struct image *image, struct exidx **ret, struct err *err) MUST_CHECK;
 void exidx_close(struct exidx *exidx); /* NULL is allowed */
 
 /*

@@ -30,7 +30,7 @@ static inline uint64_t unwinder_lookup(const struct unwinder_place *place)
 /* Never fails for what the file lacks: an unwinder may know nothing.  -ENOMEM; -ENOTSUP: the
  * file is another machine's.  The image must stay open. */
 int unwinder_open(struct image *image, const struct arch *arch, struct unwinder **ret,
-		  struct err *err);
+		  struct err *err) MUST_CHECK;
 void unwinder_close(struct unwinder *unwinder); /* NULL is allowed */
 
 /* What there is, for people: ".eh_frame", ".debug_frame", ".ARM.exidx", "none". */

@@ -415,7 +415,7 @@ static void test_module_cache(void **state)
 	assert_int_equal(cache.places.len, 1);
 	for (int i = 0; i < 102; i++)
 		module_cache_put(&cache, first);
-	module_cache_take(&cache, &who, &options, &info, NULL);
+	assert_int_equal(module_cache_take(&cache, &who, &options, &info, NULL), -EMFILE);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	assert_int_equal(cache.files, 0);
 	module_cache_deinit(&cache);

@@ -43,7 +43,7 @@ static void times_that_are_none(void **state)
 		assert_int_equal(quantity_time(bad[i], "--duration", 1, &value, &err), -EINVAL);
 		assert_int_equal(value, 4711);
 	}
-	quantity_time("5x", "--duration", 1, &(uint64_t){0}, &err);
+	assert_int_equal(quantity_time("5x", "--duration", 1, &(uint64_t){0}, &err), -EINVAL);
 	assert_string_equal(err.text,
 			    "--duration: '5x' is not a time such as 500ms, 10s, 5m or 2h");
 }
