@@ -8,7 +8,7 @@ _memtrace_program_at()
 		case ${COMP_WORDS[i]} in
 		-p | -x | -d | -o | -n | -s | --pid | --command | --duration | --output | --format | \
 			--count | --stack-depth | --sort | --engine | --debug-dir | \
-			--error-exitcode | --action | -c | \
+			--error-exitcode | --confirm | --max-pause | --memory | --fail-on | --action | -c | \
 		--connect | -l | --listen)
 			[[ ${COMP_WORDS[i + 1]} == "=" ]] && ((i++))
 			((i++))
@@ -60,7 +60,7 @@ _memtrace()
 		_memtrace_processes "$cur"
 		;;
 	-x | --command)
-		COMPREPLY=($(compgen -W "help status report save monitor clear modules threads wait quit detach exit" -- "$cur"))
+		COMPREPLY=($(compgen -W "help status report save leaks why who block heap monitor clear modules threads wait quit detach exit" -- "$cur"))
 		;;
 	-o | --output)
 		COMPREPLY=($(compgen -f -- "$cur"))
@@ -71,18 +71,21 @@ _memtrace()
 	--sort)
 		COMPREPLY=($(compgen -W "bytes blocks allocs" -- "$cur"))
 		;;
+	--fail-on)
+		COMPREPLY=($(compgen -W "used lost" -- "$cur"))
+		;;
 	--engine)
 		COMPREPLY=($(compgen -W "breakpoint" -- "$cur"))
 		;;
 	--debug-dir)
 		COMPREPLY=($(compgen -d -- "$cur"))
 		;;
-	-d | --duration | -n | --count | -s | --stack-depth | --error-exitcode | --action) ;;
+	-d | --duration | -n | --count | -s | --stack-depth | --error-exitcode | --confirm | --max-pause | --memory | --action) ;;
 	*)
 		if [[ $cur == -* ]]; then
 			COMPREPLY=($(compgen -W "-p --pid= -x --command= -b --batch -d --duration=
 				-i --interactive -o --output= --format= -n --count= -s --stack-depth=
-				--sort= --all --engine= -c --connect= -l --listen=
+				--sort= --all --leaks --confirm= --max-pause= --memory= --fail-on= --engine= -c --connect= -l --listen=
 				-a --autoconnect --debug-dir= --debuginfod --no-symbols
 				--error-exitcode= --doctor --selftest --action= -v --verbose -q --quiet
 				-h --help --version" -- "$cur"))

@@ -62,6 +62,9 @@ static int take(const struct option_row *row, const char *value, void *options, 
 	case KIND_TIME:
 		rc = quantity_time(value, name, row->min, field, err);
 		break;
+	case KIND_SIZE:
+		rc = quantity_size(value, name, field, err);
+		break;
 	case KIND_CHOICE:
 		rc = take_choice(row, name, value, field, err);
 		break;

@@ -16,6 +16,7 @@ enum option_kind {
 	KIND_NUMBER, /* unsigned within min..max */
 	KIND_CHOICE, /* unsigned: the index in choices */
 	KIND_TIME,   /* uint64_t, milliseconds, at least min */
+	KIND_SIZE,   /* uint64_t, bytes */
 	KIND_TEXT,   /* const char *, not empty */
 	KIND_LIST,   /* struct option_list, repeatable */
 };

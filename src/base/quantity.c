@@ -65,3 +65,23 @@ int quantity_time(const char *text, const char *what, uint64_t min_ms, uint64_t 
 	return err_set(err, -EINVAL, "%s: '%s' is not a time such as 500ms, 10s, 5m or 2h",
 		       what, text);
 }
+
+int quantity_size(const char *text, const char *what, uint64_t *ret, struct err *err)
+{
+	static const char units[] = "KMGT";
+	const char *end, *unit;
+	unsigned shift = 0;
+	uint64_t value;
+
+	if (!digits(text, &value, &end))
+		return err_set(err, -EINVAL, "%s: '%s' is not a size such as 64M or 2G", what, text);
+	unit = *end ? strchr(units, *end) : NULL;
+	if (unit)
+		shift = 10 * (unsigned)(unit - units + 1);
+	if (*end && (!unit || end[1]))
+		return err_set(err, -EINVAL, "%s: '%s' is not a size such as 64M or 2G", what, text);
+	if (!value || value > UINT64_MAX >> shift)
+		return err_set(err, -ERANGE, "%s: %s is out of range", what, text);
+	*ret = value << shift;
+	return 0;
+}

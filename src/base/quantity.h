@@ -19,6 +19,9 @@ int quantity_number(const char *text, const char *what, uint64_t min, uint64_t m
 int quantity_time(const char *text, const char *what, uint64_t min_ms, uint64_t *ret,
 		  struct err *err) MUST_CHECK;
 
+/* A size in bytes: "4096", "64K", "64M", "2G"; not 0. */
+int quantity_size(const char *text, const char *what, uint64_t *ret, struct err *err);
+
 enum { QUANTITY_MAX_HOURS = 100000 };
 
 #endif

@@ -31,7 +31,15 @@
 
 enum { KICK_MS = 5, STUCK_MS = 3000 };
 
-enum request { REQUEST_NONE, REQUEST_SNAPSHOT, REQUEST_CLEAR, REQUEST_EXTERNALS };
+enum request {
+	REQUEST_NONE,
+	REQUEST_SNAPSHOT,
+	REQUEST_CLEAR,
+	REQUEST_EXTERNALS,
+	REQUEST_LOOK,
+	REQUEST_LOOK_END,
+	REQUEST_LET_EXIT,
+};
 
 struct capture {
 	struct engine engine;
@@ -48,6 +56,8 @@ struct capture {
 	enum request request;
 	struct snapshot *snapshot;
 	struct externals *externals; /* of REQUEST_EXTERNALS, the caller's */
+	const struct look_wish *wish; /* of REQUEST_LOOK */
+	struct look *look;
 	struct err request_err;
 	int request_rc;
 	bool finished; /* the tracer thread touches the engine no more */
@@ -114,9 +124,11 @@ pid_t capture_pid(const struct capture *capture)
 
 /* ---- the tracer thread ------------------------------------------------- */
 
-/* With the lock held. */
+/* The caller waits for it: nobody else touches what it is about. */
 static void request_perform(struct capture *capture)
 {
+	struct engine *engine = &capture->engine;
+
 	capture->request_rc = 0;
 	if (capture->request == REQUEST_SNAPSHOT)
 		capture->request_rc = describe_snapshot(&capture->engine, &capture->snapshot,
@@ -125,17 +137,41 @@ static void request_perform(struct capture *capture)
 		ledger_clear(&capture->engine.ledger, &capture->engine.tracee);
 	else if (capture->request == REQUEST_EXTERNALS)
 		engine_take_externals(&capture->engine, capture->externals);
+	else if (capture->request == REQUEST_LOOK)
+		capture->request_rc =
+			look_take(engine, capture->wish, &capture->look, &capture->request_err);
+	else if (capture->request == REQUEST_LOOK_END)
+		look_end(engine, capture->look);
+	else if (capture->request == REQUEST_LET_EXIT)
+		look_let_exit(engine);
+}
+
+/* With the lock held. */
+static void request_answer(struct capture *capture)
+{
 	capture->request = REQUEST_NONE;
 	pthread_cond_broadcast(&capture->answered);
+}
+
+static bool is_requested(struct capture *capture)
+{
+	bool is;
+
+	pthread_mutex_lock(&capture->lock);
+	is = capture->request != REQUEST_NONE;
+	pthread_mutex_unlock(&capture->lock);
+	return is;
 }
 
 static void requests_serve(struct capture *capture)
 {
 	if (!atomic_exchange(&capture->kicked, false))
 		return;
+	if (!is_requested(capture))
+		return;
+	request_perform(capture); /* it may have something to say, for which the lock is needed */
 	pthread_mutex_lock(&capture->lock);
-	if (capture->request != REQUEST_NONE)
-		request_perform(capture);
+	request_answer(capture);
 	pthread_mutex_unlock(&capture->lock);
 }
 
@@ -145,7 +181,7 @@ static void finish(struct capture *capture, const struct notice *last)
 	if (capture->request != REQUEST_NONE)
 		request_perform(capture);
 	capture->finished = true;
-	pthread_cond_broadcast(&capture->answered);
+	request_answer(capture);
 	pthread_mutex_unlock(&capture->lock);
 	notice_push(capture, last);
 }
@@ -292,6 +328,7 @@ static int request_wait(struct capture *capture, enum request request)
 	while (capture->request != REQUEST_NONE) {
 		if (capture->finished) {
 			request_perform(capture);
+			request_answer(capture);
 			break;
 		}
 		atomic_store(&capture->kicked, true);
@@ -312,6 +349,37 @@ int capture_snapshot(struct capture *capture, struct snapshot **ret, struct err 
 		*ret = capture->snapshot;
 	pthread_mutex_unlock(&capture->lock);
 	return rc;
+}
+
+int capture_look(struct capture *capture, const struct look_wish *wish, struct look **ret,
+		 struct err *err)
+{
+	int rc;
+
+	pthread_mutex_lock(&capture->lock);
+	capture->wish = wish;
+	rc = request_wait(capture, REQUEST_LOOK);
+	if (rc)
+		*err = capture->request_err;
+	else
+		*ret = capture->look;
+	pthread_mutex_unlock(&capture->lock);
+	return rc;
+}
+
+void capture_look_end(struct capture *capture, struct look *look)
+{
+	pthread_mutex_lock(&capture->lock);
+	capture->look = look;
+	request_wait(capture, REQUEST_LOOK_END);
+	pthread_mutex_unlock(&capture->lock);
+}
+
+void capture_let_exit(struct capture *capture)
+{
+	pthread_mutex_lock(&capture->lock);
+	request_wait(capture, REQUEST_LET_EXIT);
+	pthread_mutex_unlock(&capture->lock);
 }
 
 int capture_clear(struct capture *capture, struct err *err)

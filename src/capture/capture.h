@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "capture/look.h"
 #include "heap/snapshot.h"
 #include "unwind/external.h"
 
@@ -26,6 +27,8 @@ struct capture_options {
 	struct externals externals; /* taken over; empty in the caller's hands afterwards */
 	bool stdin_null;	  /* launch: the program's stdin is /dev/null */
 	sigset_t mask;		  /* launch: the program's signal mask */
+	bool look_only;		  /* attach: allocations are not followed */
+	bool look_at_end; /* NOTICE_EXITING: the process waits for a look before it ends */
 	const char *record;	  /* hidden: write sampled stacks here (tests/), or NULL */
 	unsigned record_every;	  /* every n-th allocation */
 	const char *record_case;  /* hidden: the folder for unwind cases (case.h), or NULL */
@@ -38,6 +41,7 @@ enum notice_kind {
 	NOTICE_READY,	/* attached, or the program is about to run: counting has begun */
 	NOTICE_NO_ROWS, /* text: a module that stacks can't be followed through: see
 			   capture_take_externals() */
+	NOTICE_EXITING, /* the process waits for capture_look(), capture_look_end() */
 	NOTICE_EXEC,  /* the process runs a new program: statistics begin anew; text = its path
 		       */
 	NOTICE_ENDED, /* the last notice: see capture_end */
@@ -81,6 +85,14 @@ int capture_detach(struct capture *capture);
 
 /* A copy of the present state, within milliseconds; also after the end. */
 int capture_snapshot(struct capture *capture, struct snapshot **ret, struct err *err) MUST_CHECK;
+
+/* A look at the process (look.h), while it is followed; capture_look_end() is due, and
+ * look_destroy(). */
+int capture_look(struct capture *capture, const struct look_wish *wish, struct look **ret,
+		 struct err *err);
+void capture_look_end(struct capture *capture, struct look *look);
+/* NOTICE_EXITING, and no look is taken. */
+void capture_let_exit(struct capture *capture);
 
 /* Statistics begin anew. */
 int capture_clear(struct capture *capture, struct err *err) MUST_CHECK;

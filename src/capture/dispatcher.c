@@ -168,7 +168,11 @@ void dispatch_stop(void *arg, struct stop *stop)
 		ledger_abandon(&engine->ledger, thread);
 		return;
 	case STOP_EXITING:
-		break;
+		if (!engine->looks.at_end || engine->looks.exiting || engine->ending.ended)
+			break;
+		engine->looks.exiting = thread->tid;
+		notify(&engine->notifier, NOTICE_EXITING, "%s", "");
+		return; /* it waits for the look */
 	case STOP_EXIT:
 		on_exit_of_process(&engine->ending, stop->status);
 		return;

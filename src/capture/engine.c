@@ -60,6 +60,7 @@ int engine_init(struct engine *ret, const struct capture_options *options,
 	hooks_prepare(ret);
 	if (!ret->undoing.undo)
 		return err_set(err, -ENOMEM, "memory is short");
+	ret->looks = (struct looks){options->look_only, options->look_at_end, 0};
 	return ledger_init(&ret->ledger, options, err);
 }
 
@@ -130,9 +131,36 @@ static bool begins_just_now(struct engine *engine)
 	return engine->program.loading;
 }
 
+static int follow(struct engine *engine, struct err *err)
+{
+	int rc = follow_inherit(engine, err);
+
+	if (!rc)
+		rc = follow_modules(engine, HOOK_ALL, err);
+	if (!rc && !engine->hooks.allocators && begins_just_now(engine))
+		engine->program.loading = true;
+	if (!rc && !engine->hooks.allocators && !engine->program.loading)
+		rc = no_allocator(engine, err);
+	return rc;
+}
+
+/* Those of a process that is attached to; a launched one's thread stands. */
+static int tell_exits(struct engine *engine, struct err *err)
+{
+	int rc;
+
+	if (!engine->looks.at_end)
+		return 0;
+	rc = tracee_stop(&engine->tracee, err);
+	if (rc)
+		return rc == -ECHILD ? 0 : rc;
+	tracee_tell_exits(&engine->tracee);
+	tracee_resume(&engine->tracee);
+	return 0;
+}
+
 int engine_attach(struct engine *engine, pid_t pid, struct err *err)
 {
-	struct program *program = &engine->program;
 	int rc;
 
 	notify_step(&engine->notifier, "Attaching to pid %d", pid);
@@ -142,13 +170,9 @@ int engine_attach(struct engine *engine, pid_t pid, struct err *err)
 	if (rc)
 		return rc;
 	hold(engine);
-	rc = follow_inherit(engine, err);
-	if (!rc)
-		rc = follow_modules(engine, HOOK_ALL, err);
-	if (!rc && !engine->hooks.allocators && begins_just_now(engine))
-		program->loading = true;
-	if (!rc && !engine->hooks.allocators && !program->loading)
-		rc = no_allocator(engine, err);
+	rc = tell_exits(engine, err);
+	if (!rc && !engine->looks.only)
+		rc = follow(engine, err);
 	if (rc && !status_alive(pid)) /* that is why, whatever was seen of it */
 		rc = err_set(err, -ESRCH, "pid %d ended before it could be attached to", pid);
 	if (!rc && !engine->ending.ended)
@@ -174,6 +198,8 @@ int engine_launch(struct engine *engine, const struct capture_options *options,
 	if (rc)
 		return rc;
 	hold(engine);
+	if (engine->looks.at_end)
+		tracee_tell_exits(&engine->tracee);
 	engine->program.loading = true;
 	rc = follow_modules(engine, HOOK_LOADER, err);
 	if (!rc && !engine->hooks.loader)

@@ -38,6 +38,12 @@ struct ending {
 	VEC(struct snapshot_thread) threads; /* when all was let go: no names, no states */
 };
 
+struct looks {
+	bool only;   /* allocations are not followed */
+	bool at_end; /* the process is to be looked at before it ends */
+	pid_t exiting; /* this thread waits for that; 0 */
+};
+
 struct engine {
 	struct notifier notifier;
 	struct tracee tracee;
@@ -50,6 +56,7 @@ struct engine {
 	struct pending pending;
 	struct undoing undoing;
 	struct ending ending;
+	struct looks looks;
 };
 
 /* say: how the engine speaks to the other thread.  *hurry: the process is to be let go, and

@@ -17,6 +17,7 @@ static void program_forget(struct engine *engine)
 	book_program_ended(&engine->ledger.book);
 	missed_clear(&engine->notifier.missed);
 	engine->pending = (struct pending){.set = 0};
+	engine->looks.exiting = 0;
 	tracee->own_breaks = false;
 	target_close(&tracee->target);
 	if (target_open_traced(&tracee->target, tracee->pid, &err))

@@ -98,8 +98,10 @@ int follow_inherit(struct engine *engine, struct err *err)
 int follow_modules(struct engine *engine, enum hook_scope scope, struct err *err)
 {
 	size_t planned = 0;
-	int rc = -ESTALE;
+	int rc = engine->looks.only ? 0 : -ESTALE;
 
+	if (!rc)
+		tracee_resume(&engine->tracee);
 	for (int tries = 0; tries < PLAN_TRIES && rc == -ESTALE && !engine->ending.ended;
 	     tries++) {
 		if (tries)

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/quantity.h"
@@ -33,9 +34,12 @@ static int read_report(const char *const *args, struct command_call *call, struc
 static int read_save(const char *const *args, struct command_call *call, struct err *err);
 static int read_monitor(const char *const *args, struct command_call *call, struct err *err);
 static int read_wait(const char *const *args, struct command_call *call, struct err *err);
+static int read_leaks(const char *const *args, struct command_call *call, struct err *err);
+static int read_address(const char *const *args, struct command_call *call, struct err *err);
 
 static const char *const report_takes[] = {"-n", "--sort", "--all", "--json", NULL};
 static const char *const sort_takes[] = {"bytes", "blocks", "allocs", NULL};
+static const char *const leaks_takes[] = {"-n", "--json", "--confirm", NULL};
 static const char *const monitor_takes[] = {"stop", NULL};
 
 static const struct command_row table[] = {
@@ -66,6 +70,22 @@ static const struct command_row table[] = {
 	 "what is mapped, and where names and unwind data came from", true, NULL, read_none},
 	{COMMAND_THREADS, "threads", "threads", "the threads of the process", true, NULL,
 	 read_none},
+	{COMMAND_LEAKS, "leaks", "leaks [-n N] [--json] [--confirm TIME]",
+	 "which blocks are lost: nothing in the process leads to them\n"
+	 "    -n N            as many call stacks, and kinds of content (0: all)\n"
+	 "    --json          as JSON\n"
+	 "    --confirm TIME  lost is only what a second look, TIME later, finds lost too\n"
+	 "    The process stands still for some milliseconds, which is said before.",
+	 true, leaks_takes, read_leaks},
+	{COMMAND_WHY, "why", "why ADDRESS|#ID",
+	 "what holds a block, or most blocks of a call stack: a way from a root to it", true,
+	 NULL, read_address},
+	{COMMAND_WHO, "who", "who ADDRESS", "every place that points to a block", true, NULL,
+	 read_address},
+	{COMMAND_BLOCK, "block", "block ADDRESS", "a block: its size, call stack, content", true,
+	 NULL, read_address},
+	{COMMAND_HEAP, "heap", "heap", "what the allocator holds: in use, free, and where",
+	 true, NULL, read_none},
 	{COMMAND_WAIT, "wait", "wait TIME",
 	 "do nothing for TIME (500ms, 10s, 5m, 2h), or until Ctrl-C", false, NULL, read_wait},
 	{COMMAND_QUIT, "quit", "quit", "detach and write the final report", false, NULL,
@@ -237,6 +257,45 @@ static int read_report(const char *const *args, struct command_call *call, struc
 		}
 	}
 	return rc;
+}
+
+static int read_leaks(const char *const *args, struct command_call *call, struct err *err)
+{
+	const char *value;
+	uint64_t number;
+	int rc = 0;
+
+	for (size_t i = 0; args[i] && !rc; i++) {
+		if (!strcmp(args[i], "--json")) {
+			call->report.format = REPORT_JSON;
+		} else if ((value = value_of(args, &i, "--confirm"))) {
+			rc = quantity_time(value, "--confirm", 1, &call->confirm_ms, err);
+		} else if ((value = value_of(args, &i, "-n"))) {
+			rc = quantity_number(value, "-n", 0, UINT_MAX, &number, err);
+			call->report.count = rc ? call->report.count : (unsigned)number;
+		} else {
+			rc = too_much(call, args[i], err);
+		}
+	}
+	return rc;
+}
+
+static int read_address(const char *const *args, struct command_call *call, struct err *err)
+{
+	char *end;
+
+	if (!args[0])
+		return err_set(err, -EINVAL, "usage: %s", row_of(call->id)->usage);
+	if (args[1])
+		return too_much(call, args[1], err);
+	if (args[0][0] == '#' && call->id == COMMAND_WHY)
+		return read_context(args[0], call, err);
+	errno = 0;
+	call->address = strtoull(args[0], &end, 16);
+	if (errno || *end || end == args[0] || !call->address || args[0][0] == '-')
+		return err_set(err, -EINVAL, "'%.40s' is not an address such as 0x55d0c0ffee10",
+			       args[0]);
+	return 0;
 }
 
 /* ---- the line ------------------------------------------------------------------------ */

@@ -23,6 +23,11 @@ enum command_id {
 	COMMAND_MODULES,
 	COMMAND_THREADS,
 	COMMAND_WAIT,
+	COMMAND_LEAKS,
+	COMMAND_WHY,
+	COMMAND_WHO,
+	COMMAND_BLOCK,
+	COMMAND_HEAP,
 	COMMAND_QUIT,
 	COMMAND_SHELL, /* "!COMMAND" */
 };
@@ -47,6 +52,8 @@ struct command_call {
 	enum monitor_wish monitor;
 	uint64_t monitor_ms; /* MONITOR_EVERY */
 	uint64_t wait_ms;    /* wait */
+	uint64_t confirm_ms; /* leaks: a second look so much later; 0: none */
+	taddr_t address;     /* why, who, block; or, of why, report.context */
 	enum command_output output;
 	char target[COMMANDS_MAX_LINE]; /* of output and save: the file, or the command; and
 					 * "!COMMAND"

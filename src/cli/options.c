@@ -21,6 +21,7 @@ static const char *const orders[] = {[SNAPSHOT_BY_BYTES] = "bytes",
 				     [SNAPSHOT_BY_BLOCKS] = "blocks",
 				     [SNAPSHOT_BY_ALLOCS] = "allocs",
 				     NULL};
+static const char *const failures[] = {[FAIL_ON_USED] = "used", [FAIL_ON_LOST] = "lost", NULL};
 static const char *const engines[] = {"breakpoint", NULL};
 
 #define AT(member) offsetof(struct options, member)
@@ -50,6 +51,16 @@ static const struct option_row rows[] = {
 	 .kind = KIND_CHOICE, .field = AT(sort), .choices = orders},
 	{0, "all", NULL, "also contexts with nothing in use any more", .kind = KIND_FLAG,
 	 .field = AT(all)},
+	{0, "leaks", NULL, "say what is lost: at the end, or at once (-p alone)",
+	 .kind = KIND_FLAG, .field = AT(leaks)},
+	{0, "confirm", "TIME", "lost is only what is so in a second look TIME later",
+	 .kind = KIND_TIME, .field = AT(confirm_ms), .min = 1},
+	{0, "max-pause", "TIME", "refuse a look that would stop the process for longer",
+	 .kind = KIND_TIME, .field = AT(max_pause_ms), .min = 1},
+	{0, "memory", "SIZE", "that a look for leaks may take: 64M, 2G", .kind = KIND_SIZE,
+	 .field = AT(memory)},
+	{0, "fail-on", "WHAT", "for --error-exitcode: used (default) or lost",
+	 .kind = KIND_CHOICE, .field = AT(fail_on), .choices = failures},
 	{0, "engine", "ENGINE", "how calls are captured: breakpoint", .kind = KIND_CHOICE,
 	 .field = AT(engine), .choices = engines},
 	{'c', "connect", "HOST[:PORT]", "take names from the memtrace-fs that serves there",
@@ -178,6 +189,10 @@ static int check_pairs(const struct options *o, struct err *err)
 		 "give the directories to it"},
 		{remote(o) && o->debuginfod, "--debuginfod", "a memtrace-fs elsewhere",
 		 "give the option to it"},
+		{o->confirm_ms && o->program, "--confirm", "a PROGRAM",
+		 "it ends before a second look"},
+		{o->leaks && o->format == REPORT_SNAPSHOT, "--leaks", "--format=snapshot",
+		 "it has no place for what a look finds"},
 		{o->selftest && o->pid, "--selftest", "--pid", "memtrace tests itself alone"},
 		{o->selftest && o->program, "--selftest", "a PROGRAM",
 		 "memtrace tests itself alone"},
@@ -187,6 +202,9 @@ static int check_pairs(const struct options *o, struct err *err)
 		if (pairs[i].both)
 			return err_set(err, -EINVAL, "%s and %s contradict each other: %s",
 				       pairs[i].one, pairs[i].other, pairs[i].why);
+	if ((o->confirm_ms || o->fail_on) && !o->leaks)
+		return err_set(err, -EINVAL, "%s belongs to --leaks" HINT,
+			       o->confirm_ms ? "--confirm" : "--fail-on=lost");
 	if (o->action && !o->selftest)
 		return err_set(err, -EINVAL, "--action belongs to --selftest" HINT);
 	return 0;

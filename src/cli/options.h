@@ -41,6 +41,13 @@ struct options {
 	unsigned sort;	    /* enum snapshot_order */
 	bool all;
 
+	/* looks for leaks */
+	bool leaks;
+	uint64_t confirm_ms;   /* 0: one look */
+	uint64_t max_pause_ms; /* 0: not given */
+	uint64_t memory;       /* bytes; 0: no limit */
+	unsigned fail_on;      /* enum fail_on */
+
 	/* names */
 	struct option_list debug_dirs;
 	bool no_symbols, debuginfod;
@@ -49,6 +56,13 @@ struct options {
 };
 
 enum { OPTIONS_MAX_DEPTH = 512 };
+enum fail_on { FAIL_ON_USED, FAIL_ON_LOST };
+
+/* --leaks -p PID, and nothing else to do: a look, and off, with no allocation followed. */
+static inline bool options_look_only(const struct options *o)
+{
+	return o->leaks && o->pid && !o->duration_ms && !o->interactive && !o->commands.len;
+}
 
 /*
  * Fills *ret from argv; everything from the first word that is no option on is

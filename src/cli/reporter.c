@@ -257,9 +257,9 @@ static int write_output(struct reporter *reporter, const struct snapshot *snapsh
 }
 
 /* Where the report could not go where it should, it is shown. */
-static bool write_instead(struct reporter *reporter, const struct snapshot *snapshot)
+static bool write_instead(struct reporter *reporter, const struct snapshot *snapshot,
+			  struct report_options options)
 {
-	struct report_options options = reporter_options(reporter);
 	struct err err;
 
 	if (options.format == REPORT_SNAPSHOT)
@@ -270,13 +270,16 @@ static bool write_instead(struct reporter *reporter, const struct snapshot *snap
 	return false;
 }
 
-bool reporter_finish(struct reporter *reporter, const struct snapshot *snapshot)
+bool reporter_finish(struct reporter *reporter, const struct snapshot *snapshot,
+		     const struct findings *findings)
 {
 	struct report_options options = reporter_options(reporter);
 	struct output *output = reporter->output;
 	struct err err = {0};
 	int rc;
 
+	options.findings = findings;
+	options.leaks_only = options_look_only(reporter->options);
 	if (snapshot->context_count)
 		server_link_await(&reporter->link);
 	if (reporter->output_fd >= 0) {
@@ -298,5 +301,5 @@ bool reporter_finish(struct reporter *reporter, const struct snapshot *snapshot)
 		if (!rc || rc == -EPIPE) /* a reader who has gone has seen enough */
 			return !rc;
 	}
-	return write_instead(reporter, snapshot);
+	return write_instead(reporter, snapshot, options);
 }

@@ -54,6 +54,7 @@ int reporter_save(struct reporter *reporter, const struct snapshot *snapshot,
 
 /* The final report, to --output where that is given, else to output->out.  False:
  * it could not be written where it should go (said; it went to stderr then). */
-bool reporter_finish(struct reporter *reporter, const struct snapshot *snapshot);
+bool reporter_finish(struct reporter *reporter, const struct snapshot *snapshot,
+		     const struct findings *findings);
 
 #endif

@@ -30,6 +30,10 @@ void session_leave(struct session *s)
 {
 	if (s->state >= LEAVING)
 		return;
+	if (s->state == RUNNING)
+		session_look_last(s, false);
+	if (s->state >= LEAVING) /* it has ended meanwhile */
+		return;
 	s->state = LEAVING;
 	memset(s->due, 0, sizeof(s->due));
 	if (s->console)
@@ -108,8 +112,12 @@ static void on_ready(struct session *s, const char *text)
 	output_say(&s->output, "%s", text);
 	s->due[TIMER_SLOW] = 0;
 	s->due[TIMER_DURATION] = o->duration_ms ? clock_ms() + o->duration_ms : 0;
-	if (o->duration_ms)
+	if (o->duration_ms && !o->leaks) /* (which looks first, at leisure) */
 		detacher_set_timer(&s->detacher, o->duration_ms);
+	if (options_look_only(o)) {
+		session_leave(s);
+		return;
+	}
 	begin_names(s);
 	for (size_t i = 0; i < o->commands.len && s->state == RUNNING; i++) {
 		if (!session_command(s, o->commands.at[i]))
@@ -166,6 +174,9 @@ static void on_notice(struct session *s, const struct notice *notice)
 		break;
 	case NOTICE_NO_ROWS:
 		fetch_external(s, notice->text);
+		break;
+	case NOTICE_EXITING:
+		session_look_last(s, true);
 		break;
 	case NOTICE_EXEC:
 		output_say(&s->output, "Process %d now runs %s; statistics begin anew",
@@ -343,6 +354,8 @@ static int start(struct session *s, const struct externals *externals, struct er
 		.depth = o->depth,
 		.externals = *externals,
 		.stdin_null = o->interactive,
+		.look_only = options_look_only(o),
+		.look_at_end = o->leaks && !options_look_only(o),
 		.mask = s->signals.original,
 		.record = o->record,
 		.record_every = o->record_every,
@@ -404,6 +417,7 @@ int session_run(const struct options *options)
 		run(&s);
 		status = session_finish(&s);
 	}
+	findings_destroy(s.findings);
 	capture_destroy(s.capture);
 	console_destroy(s.console);
 	gather_destroy(s.gather);

@@ -53,7 +53,7 @@ static int show(struct session *s, const struct command_call *call, struct err *
 }
 
 /* Until the time is over, the session ends, or a Ctrl-C comes. */
-static int wait_for(struct session *s, uint64_t ms)
+void session_wait(struct session *s, uint64_t ms)
 {
 	s->waiting = true;
 	s->due[TIMER_WAIT] = clock_ms() + ms;
@@ -62,7 +62,6 @@ static int wait_for(struct session *s, uint64_t ms)
 		session_step(s);
 	s->waiting = false;
 	s->due[TIMER_WAIT] = 0;
-	return 0;
 }
 
 /* It says what is lost by it. */
@@ -96,7 +95,8 @@ static int carry_out(struct session *s, const struct command_call *call, struct 
 	case COMMAND_CLEAR:
 		return clear(s, err);
 	case COMMAND_WAIT:
-		return wait_for(s, call->wait_ms);
+		session_wait(s, call->wait_ms);
+		return 0;
 	case COMMAND_SHELL:
 		return session_shell(s, call->target, NULL, 0, err);
 	case COMMAND_MONITOR:
@@ -108,6 +108,12 @@ static int carry_out(struct session *s, const struct command_call *call, struct 
 	case COMMAND_MODULES:
 	case COMMAND_THREADS:
 		return show(s, call, err);
+	case COMMAND_LEAKS:
+	case COMMAND_WHY:
+	case COMMAND_WHO:
+	case COMMAND_BLOCK:
+	case COMMAND_HEAP:
+		return session_look(s, call, err);
 	}
 	return 0;
 }

@@ -41,12 +41,26 @@ static int other_status(const struct session *s)
 	return s->ending.end == CAPTURE_KILLED ? 128 + s->ending.status : s->ending.status;
 }
 
+static int lost_status(struct session *s, int status)
+{
+	const struct findings_sums *all = s->findings ? &s->findings->all : NULL;
+
+	if (!all || !(all->lost.blocks + all->through.blocks))
+		return status;
+	output_warn(&s->output, "blocks lost: %" PRIu64 " (%" PRIu64 " bytes)%s",
+		    all->lost.blocks + all->through.blocks, findings_gone(all),
+		    status ? "; the exit status is not of these" : "");
+	return status ? status : (int)s->options->error_exitcode;
+}
+
 /* A crash must not look like a leak: --error-exitcode comes last, and beside its words. */
 static int exit_status(struct session *s, const struct region_totals *totals)
 {
 	const struct options *o = s->options;
 	int status = other_status(s);
 
+	if (o->has_error_exitcode && (o->fail_on == FAIL_ON_LOST || options_look_only(o)))
+		return lost_status(s, status);
 	if (!o->has_error_exitcode || !totals || !totals->live_blocks)
 		return status;
 	output_warn(&s->output, "blocks in use: %" PRIu64 " (%" PRIu64 " bytes)%s",
@@ -75,8 +89,10 @@ int session_finish(struct session *s)
 		s->failed = true;
 		return exit_status(s, NULL);
 	}
-	s->failed |= snapshot->blind;
-	if (!reporter_finish(&s->reporter, snapshot))
+	s->failed |= snapshot->blind && !options_look_only(s->options);
+	if (options_look_only(s->options) ? s->findings && !reporter_finish(&s->reporter, snapshot,
+									    s->findings)
+					  : !reporter_finish(&s->reporter, snapshot, s->findings))
 		s->failed = true;
 	status = exit_status(s, &snapshot->totals);
 	snapshot_destroy(snapshot);

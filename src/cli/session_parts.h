@@ -11,6 +11,7 @@
 #include "cli/reporter.h"
 #include "cli/signals.h"
 #include "cli/output.h"
+#include "cli/leak_scan.h"
 
 enum session_state { STARTING, RUNNING, LEAVING, ENDED };
 
@@ -37,6 +38,8 @@ struct session {
 	struct console *console;
 	enum session_state state;
 	struct notice ending; /* NOTICE_ENDED */
+	struct findings *findings; /* of the look of --leaks */
+	bool looked;		   /* that is over, or was given up */
 	int left_by;	      /* the signal that made us leave, or 0 */
 	bool failed;	      /* a -x command or a report */
 	int64_t due[TIMER_COUNT];
@@ -70,6 +73,13 @@ int session_check_commands(const struct session *s, struct err *err) MUST_CHECK;
  * terminal's.  The session goes on meanwhile. */
 int session_shell(struct session *s, const char *command, const char *text, size_t len,
 		  struct err *err) MUST_CHECK;
+
+/* leaks, why, who, block, heap. */
+int session_look(struct session *s, const struct command_call *call, struct err *err);
+/* The look of --leaks, for the report; once. */
+void session_look_last(struct session *s, bool exiting);
+/* Does nothing but wait, until the time is over, the session ends, or a Ctrl-C comes. */
+void session_wait(struct session *s, uint64_t ms);
 
 /* After NOTICE_ENDED: says how, and writes the final report.  Returns the exit status. */
 int session_finish(struct session *s);

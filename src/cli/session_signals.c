@@ -57,6 +57,7 @@ void session_signal(struct session *s, const struct signal_event *event)
 	case SIGNAL_LEAVE_SICK:
 		if (s->state < LEAVING && event->action == SIGNAL_LEAVE_SICK)
 			s->left_by = event->signo;
+		s->looked = true; /* at once: no look */
 		session_leave(s);
 		break;
 	case SIGNAL_PASS:

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "report/leaks.h"
 #include "report/fold.h"
 #include "report/job.h"
 #include "report/named.h"
@@ -160,6 +161,8 @@ static void print_context(FILE *out, const struct report_job *job, const struct 
 		", \"allocated_bytes\": %" PRIu64 ", \"peak_bytes\": %" PRIu64,
 		id, report_in_use_bytes(c), report_in_use_blocks(c), c->allocs, c->frees,
 		c->allocated_bytes, c->peak_bytes);
+	if (job->options->findings)
+		leaks_json_of_context(out, job->options->findings, id);
 	fputs(", \"first_time\": ", out);
 	print_ticks(out, job->snapshot, c, c->first_time);
 	fputs(", \"last_time\": ", out);
@@ -325,12 +328,23 @@ int json_write(struct report_job *job, FILE *out, struct err *err)
 
 	if (failed)
 		return failed;
+	if (job->options->leaks_only) {
+		leaks_json(out, job->options->findings);
+		putc('\n', out);
+		named_destroy(&named);
+		return report_check(out, err);
+	}
 	print_head(out, job);
 	print_summary(out, &job->snapshot->totals);
 	not_followed_json(job->snapshot, out);
 	failed = print_contexts(out, job, &named, err);
 	if (!failed) {
 		print_left_out(out, job);
+		if (job->options->findings) {
+			fputs("  \"leaks\": ", out);
+			leaks_json(out, job->options->findings);
+			fputs(",\n", out);
+		}
 		print_threads(out, job->snapshot);
 		print_modules(out, job, named.names);
 		failed = report_check(out, err);

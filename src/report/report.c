@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "report/job.h"
+#include "report/leaks.h"
 
 int report_check(FILE *out, struct err *err)
 {
@@ -43,6 +44,18 @@ static int (*const writers[])(struct report_job *job, FILE *out, struct err *err
 	[REPORT_SNAPSHOT] = snapshot_form_write,
 };
 
+/* They are sorted: how many have lost blocks. */
+static size_t count_lost(const struct findings *findings, const uint32_t *ids, size_t count)
+{
+	size_t lost = 0;
+
+	while (lost < count && ids[lost] < findings->context_count &&
+	       (findings_gone(&findings->contexts[ids[lost]].sums) ||
+		findings->contexts[ids[lost]].sums.perhaps.blocks))
+		lost++;
+	return lost;
+}
+
 int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 		 const struct report_names *names, const struct report_options *options,
 		 FILE *out, struct err *err)
@@ -63,6 +76,10 @@ int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 					 &job.count, err);
 	if (failed)
 		return failed;
+	if (options->findings && !options->context)
+		leaks_sort(options->findings, ids, job.count);
+	if (options->leaks_only)
+		job.count = count_lost(options->findings, ids, job.count);
 	job.ids = ids;
 	job.shown = options->count && options->count < job.count ? options->count : job.count;
 	progress_init(&job.progress, options);

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#include "heap/findings.h"
 #include "heap/frame_names.h"
 #include "heap/snapshot.h"
 #include "symbols/resolver.h"
@@ -34,6 +35,10 @@ struct report_options {
 	uint32_t context; /* only this one, whole; 0 = by the rules above */
 	unsigned depth;	  /* the -s limit, for the words about cut stacks */
 	const char *version;
+	/* Of a look for leaks, or NULL: call stacks that lost blocks come first, and it is said
+	 * of each what of it is lost, and who holds the rest. */
+	const struct findings *findings;
+	bool leaks_only; /* the findings, and nothing else */
 	/* An earlier snapshot of the same session, or NULL: the text form then marks
 	 * what is new or has grown since. */
 	const struct snapshot *before;

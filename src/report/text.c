@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "report/head.h"
+#include "report/leaks.h"
 #include "report/print.h"
 #include "report/stack.h"
 #include "report/utf8.h"
@@ -61,6 +62,8 @@ static void print_context_head(FILE *out, const struct report_job *job, size_t r
 	fputs(", ", out);
 	print_count(out, c->frees, "free");
 	putc('\n', out);
+	if (job->options->findings)
+		leaks_of_context(out, job->options->findings, id);
 	if ((job->options->verbose || job->options->context) && c->allocs)
 		fprintf(out,
 			"    %" PRIu64 " bytes allocated, at most %" PRIu64
@@ -207,10 +210,16 @@ int text_write(struct report_job *job, FILE *out, struct err *err)
 
 	if (failed)
 		return failed;
-	if (!options->context)
+	if (options->findings && !options->context)
+		leaks_head(out, job);
+	if (!options->context && !options->leaks_only)
 		head_print(out, job, named.names);
 	failed = print_contexts(out, job, &named, err);
-	if (!failed && !options->context) {
+	if (!failed && options->findings && !options->context)
+		leaks_before(out, job);
+	if (!failed && options->leaks_only)
+		failed = report_check(out, err);
+	else if (!failed && !options->context) {
 		print_left_out(out, job);
 		if (options->verbose) {
 			fputs("\nMODULES\n\n", out);

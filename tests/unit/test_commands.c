@@ -120,11 +120,32 @@ static void waiting(void **state)
 {
 	(void)state;
 	assert_int_equal(good("wait 5").wait_ms, 5000);
-	assert_int_equal(good("w 250ms").wait_ms, 250);
+	assert_int_equal(good("wa 250ms").wait_ms, 250);
 	assert_int_equal(good("wait 0").wait_ms, 0);
 	refused("wait", "usage: wait TIME");
 	refused("wait x", "wait: 'x' is not a time such as 500ms, 10s, 5m or 2h");
 	refused("wait 1 2", "'2' is too much; usage: wait TIME");
+}
+
+static void looking(void **state)
+{
+	struct command_call call = good("leaks -n 7 --json --confirm=2s");
+
+	(void)state;
+	assert_int_equal(call.id, COMMAND_LEAKS);
+	assert_int_equal(call.report.count, 7);
+	assert_int_equal(call.report.format, REPORT_JSON);
+	assert_int_equal(call.confirm_ms, 2000);
+	assert_int_equal(good("why #12").report.context, 12);
+	assert_true(good("why 0x55d0c0ffee10").address == 0x55d0c0ffee10);
+	assert_true(good("who 55d0c0ffee10").address == 0x55d0c0ffee10);
+	assert_int_equal(good("heap").id, COMMAND_HEAP);
+	refused("leaks 3", "'3' is too much; usage: leaks [-n N] [--json] [--confirm TIME]");
+	refused("why", "usage: why ADDRESS|#ID");
+	refused("who #3", "'#3' is not an address such as 0x55d0c0ffee10");
+	refused("block 0x", "'0x' is not an address such as 0x55d0c0ffee10");
+	refused("block -1", "'-1' is not an address such as 0x55d0c0ffee10");
+	refused("block 0x1 2", "'2' is too much; usage: block ADDRESS");
 }
 
 static void saving(void **state)
@@ -204,7 +225,8 @@ static void completion(void **state)
 {
 	(void)state;
 	offers("",
-	       "help status report save monitor clear modules threads wait quit detach exit");
+	       "help status report save monitor clear modules threads leaks "
+	       "why who block heap wait quit detach exit");
 	offers("mo", "monitor modules");
 	offers("  mo", "monitor modules");
 	offers("st", "status");
@@ -222,7 +244,7 @@ static void completion(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(names),       cmocka_unit_test(names_cut_short),
+		cmocka_unit_test(looking), cmocka_unit_test(names),       cmocka_unit_test(names_cut_short),
 		cmocka_unit_test(help),	       cmocka_unit_test(report),
 		cmocka_unit_test(bad_reports), cmocka_unit_test(monitor),
 		cmocka_unit_test(waiting),     cmocka_unit_test(saving),

@@ -170,6 +170,11 @@ static void bad_values(void **state)
 		"--sort: 'size' is not one of: bytes, blocks, allocs");
 	refused("memtrace --format=xml ls",
 		"--format: 'xml' is not one of: text, json, snapshot");
+	refused("memtrace --memory=1Q ls", "--memory: '1Q' is not a size such as 64M or 2G");
+	refused("memtrace --leaks --confirm=2s ls",
+		"--confirm and a PROGRAM contradict each other: it ends before a second look");
+	refused("memtrace --fail-on=lost ls",
+		"--fail-on=lost belongs to --leaks; see 'memtrace --help'");
 	refused("memtrace --engine=agent ls", "--engine: 'agent' is not one of: breakpoint");
 	refused("memtrace --error-exitcode=0 ls",
 		"--error-exitcode: 0 is not between 1 and 255");

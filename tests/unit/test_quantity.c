@@ -86,6 +86,22 @@ static void numbers(void **state)
 	assert_int_equal(value, UINT64_MAX);
 }
 
+static void sizes(void **state)
+{
+	uint64_t value = 4711;
+
+	(void)state;
+	assert_int_equal(quantity_size("4096", "x", &value, NULL), 0);
+	assert_int_equal(value, 4096);
+	assert_int_equal(quantity_size("64M", "x", &value, NULL), 0);
+	assert_int_equal(value, 64 << 20);
+	assert_int_equal(quantity_size("0", "x", &value, NULL), -ERANGE);
+	assert_int_equal(quantity_size("20000000T", "x", &value, NULL), -ERANGE);
+	assert_int_equal(quantity_size("1MB", "x", &value, NULL), -EINVAL);
+	assert_int_equal(quantity_size("M", "x", &value, NULL), -EINVAL);
+	assert_int_equal(value, 64 << 20);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -93,6 +109,7 @@ int main(void)
 		cmocka_unit_test(times_that_are_none),
 		cmocka_unit_test(times_out_of_range),
 		cmocka_unit_test(numbers),
+		cmocka_unit_test(sizes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

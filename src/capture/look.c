@@ -1,0 +1,145 @@
+/*
+ * Looks; see look.h.
+ *
+ * The region has one writer, this thread, so its blocks are copied when the threads run again,
+ * before any other stop is handled: they are of the same moment as the picture.
+ */
+#include "capture/look.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "capture/describe.h"
+
+enum { TRIES = 20, PAUSE_NS = 1000000 };
+
+struct copying {
+	struct look *look;
+	bool failed;
+};
+
+static void copy_block(void *arg, const struct region_block *block)
+{
+	struct copying *c = arg;
+
+	c->failed |= !vec_push(&c->look->live, *block);
+}
+
+static int copy_blocks(struct engine *engine, struct look *look, struct err *err)
+{
+	struct copying copying = {look, false};
+	uint64_t count = region_totals(engine->ledger.region)->live_blocks;
+	int rc = describe_snapshot(engine, &look->snapshot, err);
+
+	if (rc)
+		return rc;
+	if (!vec_reserve(&look->live, count + 1))
+		return err_set(err, -ENOMEM, "memory is short");
+	region_for_each_block(engine->ledger.region, copy_block, &copying);
+	return copying.failed ? err_set(err, -ENOMEM, "memory is short") : 0;
+}
+
+/* All threads stand.  -EAGAIN: not as they stand. */
+static int take(struct engine *engine, const struct look_wish *wish, const char *no_copy,
+		struct look *look, struct err *err)
+{
+	const char *why = engine->looks.exiting ? "it is about to end" : no_copy;
+	uint64_t expected = picture_expected_ns(wish->mappings, engine->tracee.count, false);
+	int rc = picture_take(&engine->tracee, engine->undoing.undo, wish->mappings, why,
+			      &look->picture, err);
+
+	if (rc)
+		return rc;
+	look->stands = !look->picture->copy;
+	if (!look->stands || engine->looks.exiting || expected <= wish->max_pause_ns)
+		return 0;
+	return err_set(err, -EBUSY,
+		       "the process can't be copied (%.200s), and would stand for about %" PRIu64
+		       " ms while it is looked at: --max-pause=%" PRIu64 "ms allows that",
+		       look->picture->why, expected / 1000000, expected / 1000000 + 1);
+}
+
+/* Patient with threads that are where they can't make a system call. */
+static int take_patiently(struct engine *engine, const struct look_wish *wish,
+			  struct look *look, struct err *err)
+{
+	struct timespec pause = {0, PAUSE_NS};
+	char why[sizeof(err->text)] = "";
+	int rc = -EAGAIN;
+
+	for (int i = 0; i <= TRIES && rc == -EAGAIN; i++) {
+		look->since = clock_ns();
+		rc = tracee_stop(&engine->tracee, err);
+		if (!rc && engine->ending.ended)
+			rc = err_set(err, -ESRCH, "the process has ended");
+		if (rc)
+			return rc;
+		rc = take(engine, wish, i == TRIES ? why : NULL, look, err);
+		if (rc || !look->stands)
+			tracee_resume(&engine->tracee);
+		memcpy(why, err->text, sizeof(why));
+		if (rc == -EAGAIN)
+			nanosleep(&pause, NULL);
+	}
+	look->pause_ns = (uint64_t)(clock_ns() - look->since);
+	return rc;
+}
+
+int look_take(struct engine *engine, const struct look_wish *wish, struct look **ret,
+		struct err *err)
+{
+	struct look *look = calloc(1, sizeof(*look));
+	int rc;
+
+	if (!look)
+		return err_set(err, -ENOMEM, "memory is short");
+	if (!engine->traced || engine->ending.ended)
+		rc = err_set(err, -ESRCH, "the process has ended, or was let go");
+	else
+		rc = take_patiently(engine, wish, look, err);
+	if (!rc)
+		rc = copy_blocks(engine, look, err);
+	if (rc) {
+		look_end(engine, look);
+		look_destroy(look);
+		return rc;
+	}
+	*ret = look;
+	return 0;
+}
+
+void look_end(struct engine *engine, struct look *look)
+{
+	if (look->picture)
+		picture_end(look->picture);
+	if (!look->stands)
+		return;
+	if (engine->traced && engine->tracee.standing)
+		tracee_resume(&engine->tracee);
+	look->pause_ns = (uint64_t)(clock_ns() - look->since);
+	look->stands = false;
+	engine->looks.exiting = 0;
+}
+
+void look_let_exit(struct engine *engine)
+{
+	struct thread *thread =
+		engine->looks.exiting ? tracee_find(&engine->tracee, engine->looks.exiting) : NULL;
+
+	engine->looks.exiting = 0;
+	if (thread && engine->traced)
+		tracee_continue(&engine->tracee, thread);
+}
+
+void look_destroy(struct look *look)
+{
+	if (!look)
+		return;
+	picture_destroy(look->picture);
+	snapshot_destroy(look->snapshot);
+	vec_deinit(&look->live);
+	free(look);
+}

@@ -1,0 +1,274 @@
+/* Looks for leaks; see leak_scan.h. */
+#include "cli/leak_scan.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "tracer/status.h"
+
+enum { STANDING_MS = 1000, EVERY_MS = 100 };
+
+/* ---- the picture ----------------------------------------------------------- */
+
+static void announce(const struct leak_scan_wish *wish, unsigned threads,
+		     const struct smaps *look, uint64_t expected_ns)
+{
+	if (!wish->quiet && !wish->at_end)
+		output_say(wish->output,
+			   "Looking for leaks: %u thread%s, %" PRIu64
+			   " MiB resident; the process will stand still for about %.1f ms",
+			   threads, threads == 1 ? "" : "s", look->resident_bytes >> 20,
+			   (double)expected_ns / 1e6);
+}
+
+static int take(struct leak_scan *scan, struct err *err)
+{
+	const struct leak_scan_wish *wish = &scan->wish;
+	pid_t pid = capture_pid(wish->capture), alive = status_alive(pid);
+	uint64_t max_ns = wish->max_pause_ms * 1000000, expected;
+	struct smaps mappings;
+	struct look_wish look = {&mappings, max_ns ? max_ns : STANDING_MS * 1000000ull};
+	struct status status;
+	int rc;
+
+	if (!alive || status_read(alive, 0, &status))
+		return err_set(err, -ESRCH, "the process has ended");
+	rc = smaps_read(alive, &mappings, err);
+	if (rc)
+		return rc;
+	expected = picture_expected_ns(&mappings, status.threads, true);
+	announce(wish, status.threads, &mappings, expected);
+	if (max_ns && expected > max_ns)
+		rc = err_set(err, -EBUSY,
+			     "no look for leaks: the process would stand still for about %.1f ms, "
+			     "and --max-pause allows %" PRIu64 " ms",
+			     (double)expected / 1e6, wish->max_pause_ms);
+	if (!rc)
+		rc = capture_look(wish->capture, &look, &scan->look, err);
+	if (rc)
+		smaps_deinit(&mappings);
+	return rc;
+}
+
+/* ---- what of it leak_create() is given ---------------------------------------- */
+
+static int give_threads(struct leak_scan *scan)
+{
+	const struct picture *picture = scan->look->picture;
+	size_t count = picture->threads.len;
+
+	scan->threads = calloc(count + 1, sizeof(*scan->threads));
+	for (size_t i = 0; scan->threads && i < count; i++) {
+		const struct picture_thread *t = &picture->threads.at[i];
+
+		scan->threads[i] = (struct leak_thread){
+			.tid = t->tid,
+			.sp = t->sp,
+			.tp = t->pointer,
+			.in_syscall = t->in_call,
+			.regs = t->registers,
+			.reg_count = t->register_count,
+			.extra = t->vectors,
+			.extra_len = t->vectors_len,
+		};
+	}
+	return scan->threads ? 0 : -ENOMEM;
+}
+
+static int by_addr(const void *a, const void *b)
+{
+	const struct leak_live *x = a, *y = b;
+
+	return x->addr < y->addr ? -1 : x->addr > y->addr;
+}
+
+static int give_live(struct leak_scan *scan)
+{
+	const struct look *look = scan->look;
+
+	scan->live = calloc(look->live.len + 1, sizeof(*scan->live));
+	for (size_t i = 0; scan->live && i < look->live.len; i++)
+		scan->live[i] = (struct leak_live){look->live.at[i].addr, look->live.at[i].size,
+						   look->live.at[i].context};
+	if (!scan->live)
+		return -ENOMEM;
+	qsort(scan->live, look->live.len, sizeof(*scan->live), by_addr);
+	return 0;
+}
+
+static const char *thread_name(void *arg, int tid)
+{
+	const struct picture *picture = arg;
+
+	for (size_t i = 0; i < picture->threads.len; i++)
+		if (picture->threads.at[i].tid == tid)
+			return picture->threads.at[i].name;
+	return NULL;
+}
+
+struct ticking {
+	struct leak_scan *scan;
+	int64_t last;
+};
+
+static bool tick(void *arg, enum leak_step step, uint64_t done, uint64_t total)
+{
+	static const char *const what[] = {
+		[LEAK_STEP_ENUMERATE] = "finding blocks",
+		[LEAK_STEP_ROOTS] = "reading roots",
+		[LEAK_STEP_EDGES] = "following pointers",
+		[LEAK_STEP_MARK] = "marking what is held",
+	};
+	struct ticking *t = arg;
+	const struct leak_scan_wish *wish = &t->scan->wish;
+
+	if (clock_ms() - t->last >= EVERY_MS) {
+		t->last = clock_ms();
+		output_progress(wish->output, what[step], (size_t)(done >> 10),
+				(size_t)(total >> 10) + 1);
+	}
+	return !wish->detacher || (!detacher_is_cancelled(wish->detacher) &&
+				   !atomic_load(&wish->detacher->left));
+}
+
+static int analyse(struct leak_scan *scan, struct err *err)
+{
+	struct picture *picture = scan->look->picture;
+	const struct arch *arch = picture->arch;
+	struct ticking ticking = {scan, clock_ms() + EVERY_MS * 5};
+	const struct leak_input input = {
+		.memory = &picture->memory,
+		.present = picture_present,
+		.present_arg = picture,
+		.maps = &picture->maps,
+		.modules = &scan->modules,
+		.cpu = {arch->elf_machine, arch->word_size, arch->pointer_tag_bits,
+			arch->red_zone},
+		.threads = scan->threads,
+		.thread_count = picture->threads.len,
+		.live = scan->live,
+		.live_count = scan->look->live.len,
+		.memory_limit = scan->wish.memory_limit,
+		.progress = tick,
+		.progress_arg = &ticking,
+	};
+	int rc = leak_create(&input, &scan->leak, err);
+
+	output_progress(scan->wish.output, "", 0, 0);
+	return rc;
+}
+
+/* ---- all ---------------------------------------------------------------------- */
+
+/* What was read of a copy that is no more is no picture. */
+static int check(const struct leak_scan *scan, struct err *err)
+{
+	pid_t copy = scan->look->picture->copy;
+	struct status status;
+
+	if (!copy || (status_read(copy, 0, &status) == 0 && status.state != 'Z'))
+		return 0;
+	return err_set(err, -EIO,
+		       "the copy of the process was killed before all of it was read (the OOM "
+		       "killer takes it first)");
+}
+
+static int begin(struct leak_scan *scan, struct err *err)
+{
+	struct picture *picture;
+	int rc = take(scan, err);
+
+	if (rc)
+		return rc;
+	picture = scan->look->picture;
+	scan->names = (struct path_names){picture->arch, thread_name, picture};
+	rc = modules_update(&scan->modules, picture->copy ? picture->copy : picture->pid,
+			    &picture->maps, &picture->memory, NULL, err);
+	if (!rc)
+		rc = give_threads(scan);
+	if (!rc)
+		rc = give_live(scan);
+	if (rc)
+		return err_set(err, rc, "memory is short");
+	rc = analyse(scan, err);
+	return rc ? rc : check(scan, err);
+}
+
+int leak_scan_begin(struct leak_scan *ret, const struct leak_scan_wish *wish, struct err *err)
+{
+	int rc;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->wish = *wish;
+	modules_init(&ret->modules, NULL);
+	rc = begin(ret, err);
+	if (rc)
+		leak_scan_end(ret, NULL);
+	return rc;
+}
+
+static char *path(void *arg, const uint32_t *blocks, size_t count)
+{
+	struct leak_scan *scan = arg;
+	struct leak_link links[8];
+	size_t most = ARRAY_SIZE(links), len;
+	size_t found = leak_why(scan->leak, blocks, count, links, most, NULL);
+	char *text = NULL;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return NULL;
+	path_print(out, &scan->names, scan->leak, links, found < most ? found : most);
+	if (found > most)
+		fputs(" -> ...", out);
+	fclose(out);
+	return text;
+}
+
+int leak_scan_find(struct leak_scan *scan, size_t blocks, size_t paths,
+	      const struct findings_addrs *confirmed, struct findings **ret, struct err *err)
+{
+	static const taddr_t nothing;
+	const struct findings_wish wish = {
+		.context_count = scan->look->snapshot->context_count,
+		.blocks = blocks,
+		.paths = paths,
+		.confirmed = !confirmed ? NULL : confirmed->at ? confirmed->at : &nothing,
+		.confirmed_count = confirmed ? confirmed->len : 0,
+		.live = scan->live,
+		.live_count = scan->look->live.len,
+		.path = path,
+		.path_arg = scan,
+	};
+	int rc = findings_create(scan->leak, &wish, ret, err);
+
+	if (rc)
+		return rc;
+	(*ret)->at_end = scan->wish.at_end;
+	(*ret)->pause_ns = scan->look->pause_ns;
+	snprintf((*ret)->why, sizeof((*ret)->why), "%.*s", (int)sizeof((*ret)->why) - 1,
+		 scan->look->picture->why);
+	rc = check(scan, err);
+	if (rc) {
+		findings_destroy(*ret);
+		*ret = NULL;
+	}
+	return rc;
+}
+
+void leak_scan_end(struct leak_scan *scan, uint64_t *pause_ns)
+{
+	leak_destroy(scan->leak);
+	modules_deinit(&scan->modules); /* (some read from the picture) */
+	free(scan->threads);
+	free(scan->live);
+	if (scan->look) {
+		capture_look_end(scan->wish.capture, scan->look);
+		if (pause_ns)
+			*pause_ns = scan->look->pause_ns;
+	}
+	look_destroy(scan->look);
+	memset(scan, 0, sizeof(*scan));
+}

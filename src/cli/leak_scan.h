@@ -1,0 +1,45 @@
+/*
+ * A look for leaks, from the announcement of the pause to what was found: the main thread's part.
+ *
+ *    leak_scan_begin()  says how long the process will stand, has a picture taken (capture/look.h), reads
+ *                  its modules, has the blocks found and classified (heap/leak/)
+ *    ...           scan->leak is asked while the picture is there
+ *    leak_scan_end()    the copy ends, or the process runs on
+ */
+#ifndef MEMTRACE_LEAK_SCAN_H
+#define MEMTRACE_LEAK_SCAN_H
+
+#include "capture/capture.h"
+#include "cli/detacher.h"
+#include "cli/output.h"
+#include "heap/findings.h"
+#include "report/path.h"
+
+struct leak_scan_wish {
+	struct capture *capture;
+	struct detacher *detacher; /* a Ctrl-C ends the look */
+	struct output *output;
+	uint64_t max_pause_ms; /* 0: what a copy takes, and a second without one */
+	uint64_t memory_limit; /* 0: none */
+	bool at_end;	       /* the process is about to end, and waits for us */
+	bool quiet;	       /* nothing is announced: it was before */
+};
+
+struct leak_scan {
+	struct leak_scan_wish wish;
+	struct look *look;
+	struct modules modules;
+	struct leak_thread *threads;
+	struct leak_live *live;
+	struct leak *leak;
+	struct path_names names;
+};
+
+int leak_scan_begin(struct leak_scan *ret, const struct leak_scan_wish *wish, struct err *err);
+/* Of the blocks, and of call stacks that the look's snapshot has; blocks: at most, 0 all. */
+int leak_scan_find(struct leak_scan *scan, size_t blocks, size_t paths,
+	      const struct findings_addrs *confirmed, struct findings **ret, struct err *err);
+/* Also of one that did not begin.  *pause_ns (may be NULL): how long it stood. */
+void leak_scan_end(struct leak_scan *scan, uint64_t *pause_ns);
+
+#endif

@@ -1,0 +1,220 @@
+/*
+ * Places and contents in words; see path.h.  A type's name is decoded as far as it is a list of
+ * plain names ("N3app5CacheE"); one with arguments of templates stays as the compiler wrote it.
+ */
+#include "report/path.h"
+
+#include <ctype.h>
+#include <elf.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report/print.h"
+#include "report/utf8.h"
+
+/* ---- places -------------------------------------------------------------- */
+
+struct looking {
+	uint64_t vaddr;
+	const char *name;
+	uint64_t value;
+};
+
+static bool covers(void *arg, const struct image_symbol *symbol)
+{
+	struct looking *l = arg;
+
+	if (symbol->type != STT_OBJECT || l->vaddr < symbol->value ||
+	    l->vaddr - symbol->value >= (symbol->size ? symbol->size : 1))
+		return false;
+	l->name = symbol->name;
+	l->value = symbol->value;
+	return true;
+}
+
+static void data_place(FILE *out, const struct leak_place *place)
+{
+	struct looking l = {.vaddr = place->offset};
+	const char *path = place->module ? place->module->id.path : "?";
+	const char *slash = strrchr(path, '/');
+
+	if (place->module && place->module->image)
+		image_for_each_symbol(place->module->image, covers, &l);
+	if (l.name) {
+		utf8_print(out, l.name);
+		if (l.vaddr != l.value)
+			fprintf(out, "+0x%" PRIx64, l.vaddr - l.value);
+		fputs(" (", out);
+	}
+	utf8_print(out, slash ? slash + 1 : path);
+	fprintf(out, " %s 0x%" PRIx64, place->section ? place->section : "data", place->offset);
+	if (l.name)
+		putc(')', out);
+}
+
+static void of_thread(FILE *out, const struct path_names *names, int tid)
+{
+	const char *name = names->thread ? names->thread(names->arg, tid) : NULL;
+
+	fprintf(out, " of thread %d", tid);
+	if (!name || !*name)
+		return;
+	fputs(" (", out);
+	utf8_print(out, name);
+	putc(')', out);
+}
+
+static void register_place(FILE *out, const struct path_names *names, uint64_t index)
+{
+	const struct arch *arch = names->arch;
+
+	if (index == UINT64_MAX) {
+		fputs("a vector register", out);
+		return;
+	}
+	for (int i = 0; i < arch->reg_count; i++)
+		if (arch->reg_offset[i] == (int64_t)index * arch->word_size) {
+			fprintf(out, "register %s", arch->reg_name[i]);
+			return;
+		}
+	fprintf(out, "register %" PRIu64, index);
+}
+
+static void signed_offset(FILE *out, const char *base, int64_t offset)
+{
+	fprintf(out, "%s%c0x%" PRIx64, base, offset < 0 ? '-' : '+',
+		offset < 0 ? 0 - (uint64_t)offset : (uint64_t)offset);
+}
+
+static void mapping_place(FILE *out, const struct leak_place *place)
+{
+	const struct mapping *mapping = place->mapping;
+
+	if (!mapping) {
+		fprintf(out, "memory at 0x%" PRIx64, place->at);
+		return;
+	}
+	if (*mapping->path)
+		utf8_print(out, mapping->path);
+	else
+		fprintf(out, "the mapping at 0x%" PRIx64, mapping->begin);
+	fprintf(out, "+0x%" PRIx64, place->offset);
+}
+
+void path_place(FILE *out, const struct path_names *names, const struct leak_place *place)
+{
+	switch (place->kind) {
+	case LEAK_IN_DATA:
+		data_place(out, place);
+		break;
+	case LEAK_IN_STACK:
+		fputs("the stack", out);
+		of_thread(out, names, place->tid);
+		fprintf(out, ", sp+0x%" PRIx64, place->offset);
+		break;
+	case LEAK_IN_REGISTER:
+		register_place(out, names, place->offset);
+		of_thread(out, names, place->tid);
+		break;
+	case LEAK_IN_TLS:
+		fputs("thread-local data", out);
+		of_thread(out, names, place->tid);
+		signed_offset(out, ", tp", (int64_t)place->offset);
+		break;
+	case LEAK_IN_MAPPING:
+		mapping_place(out, place);
+		break;
+	case LEAK_IN_BLOCK:
+		if (place->offset == UINT64_MAX)
+			fputs("in it", out);
+		else
+			fprintf(out, "+0x%" PRIx64, place->offset);
+		break;
+	}
+}
+
+void path_print(FILE *out, const struct path_names *names, struct leak *leak,
+		const struct leak_link *links, size_t count)
+{
+	struct leak_block block;
+
+	for (size_t i = 0; i < count; i++) {
+		if (i)
+			fputs(" -> ", out);
+		path_place(out, names, &links[i].place);
+		leak_block(leak, links[i].block, &block);
+		fprintf(out, " -> 0x%" PRIx64 " (%" PRIu64 ")", block.addr, block.size);
+	}
+}
+
+/* ---- contents ------------------------------------------------------------ */
+
+/* A length and as many characters: where it ends; NULL: it is something else. */
+static const char *plain_name(const char *at, size_t *len)
+{
+	char *end;
+	unsigned long n = isdigit((unsigned char)*at) ? strtoul(at, &end, 10) : 0;
+
+	if (!n || strlen(end) < n)
+		return NULL;
+	*len = n;
+	return end;
+}
+
+static bool print_plain(FILE *out, const char *text)
+{
+	bool nested = *text == 'N';
+	size_t len;
+
+	for (const char *at = text + nested, *name; *at && *at != 'E'; at = name + len) {
+		name = plain_name(at, &len);
+		if (!name)
+			return false;
+		if (out && at != text + nested)
+			fputs("::", out);
+		if (out)
+			fprintf(out, "%.*s", (int)len, name);
+	}
+	return true;
+}
+
+static void class_name(FILE *out, const char *text)
+{
+	if (print_plain(NULL, text))
+		print_plain(out, text);
+	else
+		utf8_print(out, text);
+}
+
+void path_content(FILE *out, const struct leak_content *content, uint64_t blocks)
+{
+	const char *s = blocks == 1 ? "" : "s";
+
+	switch (content->kind) {
+	case LEAK_CLASS:
+		fprintf(out, "object%s of class ", s);
+		class_name(out, content->text);
+		break;
+	case LEAK_OWNED:
+		fprintf(out, "block%s of objects of class ", s);
+		class_name(out, content->text);
+		break;
+	case LEAK_TEXT:
+		fputs("text \"", out);
+		utf8_print(out, content->text);
+		putc('"', out);
+		break;
+	case LEAK_NODE:
+		fputs("with ", out);
+		print_count(out, content->pointers, "pointer");
+		fputs(" to other blocks", out);
+		break;
+	case LEAK_ZERO:
+		fputs("all zeros", out);
+		break;
+	case LEAK_UNKNOWN:
+		fputs("of unknown content", out);
+		break;
+	}
+}

@@ -1,0 +1,25 @@
+/* Places that hold blocks, in words. */
+#ifndef MEMTRACE_PATH_H
+#define MEMTRACE_PATH_H
+
+#include <stdio.h>
+
+#include "arch/cpu.h"
+#include "heap/leak/leak.h"
+
+struct path_names {
+	const struct arch *arch;
+	/* The name of a thread, or NULL. */
+	const char *(*thread)(void *arg, int tid);
+	void *arg;
+};
+
+/* "sessions (server .bss+0x40)", "the stack of thread 12 (worker), sp+0x28", ... */
+void path_place(FILE *out, const struct path_names *names, const struct leak_place *place);
+/* The root, then "-> +0x18 (of 64 bytes at 0x55..)" for each block on the way. */
+void path_print(FILE *out, const struct path_names *names, struct leak *leak,
+		const struct leak_link *links, size_t count);
+/* "objects of class app::Cache", "text \"GET /\"", "nodes", ... */
+void path_content(FILE *out, const struct leak_content *content, uint64_t blocks);
+
+#endif

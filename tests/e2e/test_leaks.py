@@ -1,0 +1,304 @@
+"""Which blocks of a process are lost, and who holds the others: by programs that know it."""
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import sysconfig
+
+import pytest
+
+import memtrace
+
+SOURCES = pathlib.Path(__file__).parent.parent / "targets"
+
+
+def built(tmp_path, source, name="service", language="c", flags=()):
+    code = tmp_path / f"{name}.{language}"
+    code.write_text(source)
+    program = tmp_path / name
+    subprocess.run(["g++" if language == "cc" else "gcc", "-O1", "-g", "-o", program, code, *flags], check=True)
+    return program
+
+
+class Service(memtrace.Process):
+    """Says READY, serves as often as it is told to, and says OK."""
+
+    def __init__(self, *argv, **more):
+        super().__init__(argv, **more)
+        self.wait_line("^READY$")
+
+    def serve(self):
+        self.send("serve")
+        self.wait_line("^OK$")
+
+
+def run(*argv):
+    process = memtrace.Process([memtrace.MEMTRACE, *argv])
+    assert process.wait() == 0, process.story()
+    return process
+
+
+def look(pid, *options):
+    """What a look alone finds."""
+    process = run("--no-symbols", "-q", "--leaks", "--format=json", "-n", "0", *options, "-p", pid)
+    return json.loads("\n".join(process.out))
+
+
+def console(pid, *commands):
+    """The answers, and the JSON of `leaks --json` if that is the last command."""
+    arguments = [word for command in commands for word in ("-x", command)]
+    return run("--no-symbols", "-q", "-b", *arguments, "-o", "/dev/null", "-p", pid)
+
+
+EVENT_LOOP = r"""
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct request { char *volatile text; struct request *next; };
+static struct request **cache;
+static int cached;
+
+__attribute__((noinline)) static void fail(int number)
+{
+	struct request *volatile r = malloc(sizeof(*r)); /* the leak: with its text */
+	r->text = malloc(100);
+	snprintf(r->text, 100, "GET /missing/%d", number);
+}
+
+__attribute__((noinline)) static void keep(int number)
+{
+	struct request *r = calloc(1, 1000);
+	r->next = NULL;
+	cache[cached++] = r;
+	(void)number;
+}
+
+int main(void)
+{
+	char line[64];
+	struct pollfd fds = {0, POLLIN, 0};
+	cache = calloc(100000, sizeof(*cache));
+	for (int i = 0; i < 100; i++) { fail(i); keep(i); }
+	if (write(1, "READY\n", 6) != 6)
+		return 1;
+	while (poll(&fds, 1, -1) == 1 && read(0, line, sizeof(line)) > 0) {
+		for (int i = 0; i < 100; i++) { fail(i); keep(i); }
+		char *volatile clean = calloc(1, 4096); /* nothing of them stays on the stack */
+		free(clean);
+		if (write(1, "OK\n", 3) != 3)
+			return 1;
+	}
+	return 0;
+}
+"""
+
+
+@pytest.fixture
+def loop(tmp_path, started):
+    started.append(Service(built(tmp_path, EVENT_LOOP)))
+    return started[-1]
+
+
+def near(count, expected):
+    """A word on a stack or in a register may still lead to the last one."""
+    return expected - 2 <= count <= expected
+
+
+def test_event_loop(loop, tmp_path):
+    """Before the attach 100 requests were lost, with their text; while we watch 100 more."""
+    found = look(loop.pid)
+    assert near(found["before_attach"]["lost"]["blocks"], 100), found
+    assert near(found["before_attach"]["lost_through"]["blocks"], 100), found
+    assert found["copied"] and found["unread_bytes"] == 0
+    kinds = {b["class"]: b["content"] for b in found["blocks"]}
+    assert re.match("GET /missing/", kinds["lost_through"]["text"])
+    output = tmp_path / "report.json"
+    tracer = memtrace.Memtrace(loop.pid, output, "--leaks", "-i")
+    tracer.attached()
+    loop.serve()
+    report = tracer.detach()
+    first, *others = report["contexts"]
+    functions = [frame["function"] for frame in first["stack"]]
+    assert "fail" in functions and near(first["lost_blocks"], 100), first
+    kept = next(c for c in others if "keep" in [f["function"] for f in c["stack"]])
+    assert (kept["lost_blocks"], kept["held_blocks"]) == (0, 100)
+    assert kept["held_by"].startswith("cache (service .bss 0x"), kept
+    assert near(report["leaks"]["before_attach"]["lost"]["blocks"], 100)
+    assert report["leaks"]["lost_through"]["blocks"] >= 196
+
+
+def test_console(loop):
+    answers = console(loop.pid, "leaks", "heap").out
+    assert any(re.match(r"(99|100) blocks \(\d+ bytes\) are lost", line) for line in answers), answers
+    assert any(re.match(r"RSS [\d.]+ MiB: .* in use", line) for line in answers), answers
+
+
+def test_why_who_block(loop):
+    found = look(loop.pid)
+    lost = next(b for b in found["blocks"] if b["class"] == "lost")
+    through = next(b for b in found["blocks"] if b["leader"] == lost["address"])
+    answers = console(loop.pid, f"who {through['address']}", f"why {through['address']}", f"block {lost['address']}").out
+    text = "\n".join(answers)
+    assert re.search(rf"{lost['address']} \(\d+ bytes\) \+0x0", text), text
+    assert re.search(rf"lost: only a lost block leads to it, {lost['address']}", text), text
+    assert re.search(rf"\+0x00 +0x0*{through['address'][2:]} .* -> {through['address']}", text), text
+
+
+def test_confirmed(loop):
+    """What is lost in the second look alone is perhaps lost."""
+    found = look(loop.pid, "--confirm=100ms")
+    assert found["confirmed"] and near(found["lost"]["blocks"], 100)
+    assert found["perhaps"]["blocks"] == 0
+
+
+def refused(pid, *options):
+    process = memtrace.Process([memtrace.MEMTRACE, "--no-symbols", "--leaks", *options, "-p", pid])
+    assert process.wait() == 1 and process.out == [], process.story()
+    return "\n".join(process.err)
+
+
+def test_limits(loop, started):
+    run("--no-symbols", "--leaks", "--max-pause=1ms", "-p", loop.pid)  # half a millisecond is expected
+    assert "that may be used" in refused(loop.pid, "--memory=4K")
+    big = Service(sys.executable, "-c", "import sys; x = bytearray(b'x') * (100 << 20); print('READY', flush=True); input()")
+    started.append(big)
+    assert re.search(r"stand still for about [2-9]\.\d ms, and --max-pause allows 1 ms", refused(big.pid, "--max-pause=1ms"))
+    assert memtrace.children(big.pid) == []
+
+
+def test_program_that_loses(tmp_path):
+    """At its end: its memory is still there."""
+    program = built(tmp_path, EVENT_LOOP)
+    options = ["--no-symbols", "-q", "--leaks", "--format=json", "-o", tmp_path / "report.json"]
+    for more, status in ((["--error-exitcode=9", "--fail-on=lost"], 9), ([], 0)):
+        result = subprocess.run([memtrace.MEMTRACE, *options, *more, program], input=b"", timeout=60)
+        assert result.returncode == status
+        report = json.loads((tmp_path / "report.json").read_text())
+        assert near(report["leaks"]["lost"]["blocks"], 100) and report["leaks"]["at_end"]
+
+
+HEALTHY = r"""
+#include <stdlib.h>
+static void *volatile kept[100];
+int main(void)
+{
+	for (int i = 0; i < 100; i++)
+		kept[i] = malloc(100 + i);
+	return 0;
+}
+"""
+
+
+def test_program_that_loses_nothing(tmp_path):
+    program = built(tmp_path, HEALTHY)
+    result = subprocess.run([memtrace.MEMTRACE, "--no-symbols", "-q", "--leaks", "--error-exitcode=9", "--fail-on=lost",
+                             "-o", tmp_path / "report", program], timeout=60)
+    assert result.returncode == 0, (tmp_path / "report").read_text()
+    assert "Nothing is lost." in (tmp_path / "report").read_text()
+
+
+CYCLE = r"""
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+namespace app {
+struct Session {
+	virtual ~Session() = default;
+	std::shared_ptr<Session> peer;
+	std::string name = "a session of some forty characters, and more";
+};
+}
+static std::vector<std::shared_ptr<app::Session>> cache;
+__attribute__((noinline)) static void serve()
+{
+	auto a = std::make_shared<app::Session>(), b = std::make_shared<app::Session>();
+	a->peer = b;
+	b->peer = a; /* the leak */
+	cache.push_back(std::make_shared<app::Session>());
+}
+int main()
+{
+	std::string line;
+	for (int i = 0; i < 50; i++)
+		serve();
+	std::cout << "READY" << std::endl;
+	while (std::getline(std::cin, line)) {
+		for (int i = 0; i < 50; i++)
+			serve();
+		std::cout << "OK" << std::endl;
+	}
+}
+"""
+
+
+def test_cycle_of_shared_pointers(tmp_path, started):
+    """Stripped: the class is known by its vtable."""
+    service = Service(built(tmp_path, CYCLE, language="cc", flags=["-s"]))
+    started.append(service)
+    found = look(service.pid)
+    lost = found["lost"]["blocks"] + found["lost_through"]["blocks"]
+    assert 4 * 50 - 8 <= lost <= 4 * 50, found["lost"]
+    kinds = [b["content"] for b in found["blocks"] if b["class"] == "lost"]
+    assert sum(bool(k) and "Session" in k.get("text", "") for k in kinds) >= 45, kinds
+    output = tmp_path / "report.json"
+    tracer = memtrace.Memtrace(service.pid, output, "--leaks", "-i")
+    tracer.attached()
+    service.serve()
+    report = tracer.detach()
+    assert report["contexts"][0]["lost_blocks"] >= 48
+    assert any((c["held_by"] or "").startswith("service .bss") or "service" in (c["held_by"] or "") for c in report["contexts"])
+
+
+EXTENSION = r"""
+#include <Python.h>
+static PyObject *serve(PyObject *self, PyObject *argument)
+{
+	PyObject *made = PyBytes_FromStringAndSize(NULL, 5000); /* the leak: no DECREF */
+	(void)self;
+	(void)made;
+	return PyLong_FromLong(PyObject_Length(argument));
+}
+static PyMethodDef methods[] = {{"serve", serve, METH_O, ""}, {NULL, NULL, 0, NULL}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "leaky", "", -1, methods, NULL, NULL, NULL, NULL};
+PyMODINIT_FUNC PyInit_leaky(void) { return PyModule_Create(&module); }
+"""
+
+SERVICE = """
+import sys, leaky
+cache = {}
+def serve():
+    for i in range(40):
+        leaky.serve(b"x")
+        cache[len(cache)] = bytearray(3000)
+serve()
+print("READY", flush=True)
+for line in sys.stdin:
+    serve()
+    print("OK", flush=True)
+"""
+
+
+def test_extension_that_forgets_a_reference(tmp_path, started):
+    include = pathlib.Path(sysconfig.get_paths()["include"])
+    if not (include / "Python.h").exists():
+        pytest.skip("no headers of Python")
+    (tmp_path / "leaky.c").write_text(EXTENSION)
+    subprocess.run(["gcc", "-O1", "-g", "-shared", "-fPIC", f"-I{include}", "-o", tmp_path / "leaky.so", tmp_path / "leaky.c"],
+                   check=True)
+    (tmp_path / "service.py").write_text(SERVICE)
+    service = Service(sys.executable, tmp_path / "service.py", cwd=tmp_path)
+    started.append(service)
+    output = tmp_path / "report.json"
+    tracer = memtrace.Memtrace(service.pid, output, "--leaks", "-i")
+    tracer.attached()
+    service.serve()
+    report = tracer.detach()
+    first = report["contexts"][0]
+    assert "serve" in [frame["function"] for frame in first["stack"]] and near(first["lost_blocks"], 40), first
+    kept = next(c for c in report["contexts"] if c["held_blocks"] == 40 and c["in_use_bytes"] >= 40 * 3000)
+    assert kept["held_by"], kept
