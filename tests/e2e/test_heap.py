@@ -102,8 +102,8 @@ def test_a_program_with_a_list(kind):
         for line in program.stdout:
             if line == b"end\n":
                 break
-            kind, addr, size = line.split()
-            told[int(addr, 16)] = (kind.decode(), int(size))
+            what, addr, size = line.split()
+            told[int(addr, 16)] = (what.decode(), int(size))
         found = {int(a, 16): (c, int(s)) for a, s, c in re.findall(r"^block (\S+) (\d+) (\S+)", looked.text, re.M)}
         assert told.keys() <= found.keys() and len(told) == 3000
         slack = 0 if "musl" in kind else 4096 + 32

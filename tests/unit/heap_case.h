@@ -282,6 +282,7 @@ static inline void glibc_heap_init(struct glibc_heap *h, const struct glibc_vers
 	case_put(c, mp + 2 * w, 128 << 10);
 	case_put32(c, mp + v->mmaps + 4, 65536);
 	case_put(c, mp + v->sbrk_base, h->begin);
+	case_put(c, mp + v->sbrk_base + 3 * w, 7); /* tcache_count */
 	case_put(c, h->arena + v->top, h->begin);
 	case_put(c, h->begin + w, CASE_HEAP_LEN | 1);
 }

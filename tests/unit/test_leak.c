@@ -406,6 +406,83 @@ static void random_graphs(void **state)
 	}
 }
 
+/* ---- broken ones --------------------------------------------------------------------- */
+
+/* Whatever comes out makes sense: each block is mapped, and the sums are those of the blocks.
+ */
+static void makes_sense(struct heap_case *c)
+{
+	struct leak *leak = NULL;
+	struct err err = {0};
+	struct leak_sum sums[LEAK_CLASSES] = {{0}};
+	size_t count;
+
+	c->reads = 0;
+	if (leak_create(&c->in, &leak, &err)) {
+		assert_true(err.text[0]);
+		assert_true(c->reads < 200000);
+		return;
+	}
+	for (uint32_t i = 0; i < leak_count(leak); i++) {
+		struct leak_block b;
+		const struct mapping *mapping;
+
+		leak_block(leak, i, &b);
+		mapping = maps_find(&c->maps, b.addr);
+		assert_non_null(mapping);
+		assert_true(b.size <= mapping->end - b.addr);
+		assert_true(b.leader == LEAK_NONE || b.leader < leak_count(leak));
+		sums[b.class].blocks++;
+		sums[b.class].bytes += b.size;
+	}
+	assert_memory_equal(sums, leak_totals(leak)->classes, sizeof(sums));
+	for (size_t i = 0; i < leak_arenas(leak, &count, NULL)->system && i < count; i++)
+		assert_true(leak_arenas(leak, &count, NULL)[i].top < 1 << 30);
+	assert_true(c->reads < 200000);
+	leak_destroy(leak);
+}
+
+/* Each byte of malloc's state, and of the used part of the heap, is once another one. */
+static void any_byte_broken(void **state)
+{
+	static const uint8_t twist[] = {0xff, 0x10, 0x03};
+
+	(void)state;
+	for (unsigned k = 0; k < 2; k++) {
+		struct glibc_heap h;
+		taddr_t cache, blocks[8];
+		struct case_piece *heap, *data;
+
+		glibc_heap_init(&h, k ? &glibc_versions[10] : &glibc_versions[5]);
+		cache = glibc_heap_cache(&h);
+		for (unsigned i = 0; i < 8; i++)
+			blocks[i] = glibc_heap_add(&h, 8 * h.v->word);
+		glibc_heap_free(&h, blocks[1]);
+		glibc_heap_cache_put(&h, cache, blocks[3]);
+		glibc_heap_cache_put(&h, cache, blocks[4]);
+		glibc_heap_fast_put(&h, blocks[5]);
+		glibc_heap_map(&h, 0x3000, 0);
+		case_put(&h.c, blocks[0], blocks[2]);
+		heap = &h.c.pieces[0];
+		data = &h.c.pieces[3];
+		for (size_t i = 0; i < (size_t)(h.top + 16 - h.begin); i++) {
+			heap->bytes[i] ^= twist[i % 3];
+			makes_sense(&h.c);
+			heap->bytes[i] ^= twist[i % 3];
+		}
+		for (size_t i = CASE_ARENA; i < CASE_MP + 128; i++) {
+			if (i > CASE_ARENA + h.v->size && i < CASE_MP)
+				continue;
+			if (i > CASE_ARENA + h.v->bins + 200 && i < CASE_ARENA + h.v->next)
+				continue; /* (more of the same) */
+			data->bytes[i] ^= twist[i % 3];
+			makes_sense(&h.c);
+			data->bytes[i] ^= twist[i % 3];
+		}
+		case_deinit(&h.c);
+	}
+}
+
 /* ---- queries ------------------------------------------------------------------------- */
 
 /* global 3 -> a +8 -> b +16 -> c; the stack -> c as well; d alone with e behind it. */
@@ -657,6 +734,7 @@ int main(void)
 		cmocka_unit_test(limits),
 		cmocka_unit_test(small_cases),
 		cmocka_unit_test(random_graphs),
+		cmocka_unit_test(any_byte_broken),
 		cmocka_unit_test(why),
 		cmocka_unit_test(who),
 		cmocka_unit_test(retained),

@@ -46,10 +46,28 @@ bool leak_drop(struct leak *leak, taddr_t addr)
 	return index_remove(&leak->index, addr);
 }
 
+/* Is all of [begin, end) mapped, whatever it may be used for? */
+static bool is_mapped(const struct leak *leak, taddr_t begin, taddr_t end)
+{
+	const struct maps *maps = leak->in.maps;
+	const struct mapping *mapping = maps_find(maps, begin);
+
+	for (; mapping && mapping < maps->list.at + maps->list.len; mapping++) {
+		if (mapping->begin > begin)
+			return false;
+		begin = mapping->end;
+		if (begin >= end)
+			return true;
+	}
+	return false;
+}
+
 int leak_note_heap(struct leak *leak, taddr_t begin, taddr_t end)
 {
 	struct range *last = leak->heaps.len ? &leak->heaps.at[leak->heaps.len - 1] : NULL;
 
+	if (begin >= end || !is_mapped(leak, begin, end))
+		return -EFAULT;
 	if (last && last->end == begin) {
 		last->end = end;
 		return 0;
@@ -102,6 +120,8 @@ static int try_one(struct leak *leak, enumerator *enumerate, const struct data *
 	struct leak_sum mapped = leak->mapped;
 	int code = enumerate(leak, data, &allocator);
 
+	if (code == -EFAULT)
+		code = leak_refuse(&allocator, "it claims memory that is not mapped");
 	if (code)
 		return code;
 	if (!allocator.name[0])
@@ -204,7 +224,8 @@ static int add_traced(struct leak *leak)
 
 		if (code == -ENOMEM)
 			return code;
-		if (!code && leak_note_heap(leak, live->addr, live->addr + live->size))
+		if (!code &&
+		    leak_note_heap(leak, live->addr, live->addr + live->size) == -ENOMEM)
 			return -ENOMEM;
 	}
 	count_used(leak, 0, &allocator);
@@ -250,6 +271,56 @@ static int nothing_read(const struct leak *leak, struct err *err)
 		       first->why);
 }
 
+/* ---- somebody else's malloc -------------------------------------------------------- */
+
+static bool has_entry(const struct leak *leak, uint32_t instance)
+{
+	for (size_t i = 0; i < leak->allocators.len; i++)
+		if (leak->allocators.at[i].module == instance)
+			return true;
+	return false;
+}
+
+/* No allocator that was read has a block: then a module that has a malloc, and no such
+ * allocator in it, manages the memory by itself. */
+static const struct module *another_allocates(const struct leak *leak)
+{
+	const struct modules *modules = leak->in.modules;
+	struct image_symbol symbol;
+
+	for (size_t i = 0; i < leak->allocators.len; i++)
+		if (leak->allocators.at[i].used.blocks)
+			return NULL;
+	for (size_t i = 0; i < modules->mapped.len; i++) {
+		const struct module *module = modules->mapped.at[i];
+
+		if (module->image && !has_entry(leak, module->instance) &&
+		    (image_symbol_find(module->image, "malloc_usable_size", &symbol) ||
+		     image_symbol_find(module->image, "posix_memalign", &symbol)) &&
+		    image_symbol_find(module->image, "malloc", &symbol))
+			return module;
+	}
+	return NULL;
+}
+
+/* Zero blocks would be no answer where another allocator has them all. */
+static int forget_empty(struct leak *leak)
+{
+	const struct module *module = another_allocates(leak);
+	struct leak_allocator other = {.name = "unknown", .module = module->instance};
+
+	for (size_t i = 0; i < leak->allocators.len; i++) {
+		leak->allocators.at[i].read = false;
+		leak_refuse(&leak->allocators.at[i], "it has no blocks");
+	}
+	leak_refuse(&other, "%s has an allocator that is not known", module->id.path);
+	if (!leak_push(leak, &leak->allocators, other))
+		return -ENOMEM;
+	leak->allocators.at[leak->allocators.len - 1] = leak->allocators.at[0];
+	leak->allocators.at[0] = other; /* the one that matters first */
+	return 0;
+}
+
 static int try_modules(struct leak *leak)
 {
 	const struct modules *modules = leak->in.modules;
@@ -286,6 +357,8 @@ int leak_enumerate(struct leak *leak, struct err *err)
 		return err_set(err, code,
 			       code == -EAGAIN ? "an allocation was half done: look again"
 					       : "given up");
+	if (another_allocates(leak) && forget_empty(leak))
+		return leak_no_memory(leak, err);
 	for (size_t i = 0; i < leak->allocators.len; i++)
 		read |= leak->allocators.at[i].read;
 	if (!read && !leak->in.live_count)

@@ -212,6 +212,8 @@ static int walk_heap(struct glibc *g, struct leak_arena *arena, const struct hea
 	if (at != end)
 		return contradiction(g, "the walk of an arena's heap ended before its end,",
 				     at);
+	if (newest && top + arena->top != heap + size)
+		return contradiction(g, "an arena's top does not end with its heap,", top);
 	arena->system += size;
 	return leak_note_heap(g->leak, heap, heap + size);
 }

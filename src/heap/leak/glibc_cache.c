@@ -100,20 +100,11 @@ static struct chain cache_chain(struct glibc *g, const struct glibc_cache *cache
 			      large ? 8 << 20 : size};
 }
 
-/* Counters that go down begin at the most that a list may have: that of an empty one. */
-static uint32_t cache_most(struct glibc *g, const struct glibc_cache *cache)
-{
-	for (unsigned bin = 0; cache->row->down && bin < 64; bin++)
-		if (!cache_head(g, cache, bin))
-			return cache_counter(g, cache, bin);
-	return 0;
-}
-
 /* Is every list as long as it counts?  *off: how many are one off. */
 static bool cache_fits(struct glibc *g, const struct glibc_cache *cache, bool masked,
 		       uint32_t *off, uint32_t *links)
 {
-	uint32_t most = cache_most(g, cache);
+	uint32_t most = g->cache_most;
 
 	*off = *links = 0;
 	for (unsigned bin = 0; bin < cache->row->bins; bin++) {

@@ -179,6 +179,10 @@ bool glibc_find_parameters(struct glibc *g, const struct data *data)
 			if (parameter_rows[row].word == g->word &&
 			    parameters_fit(g, data, at, row)) {
 				g->sbrk_base = value;
+				/* (behind tcache_bins and tcache_max_bytes, since 2.26) */
+				if (at + 4 * g->word <= data->len)
+					g->cache_most = (uint32_t)word_at(
+						data->bytes + at + 3 * g->word, g->word);
 				return true;
 			}
 		}

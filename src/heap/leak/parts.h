@@ -131,6 +131,7 @@ int leak_enumerate(struct leak *leak, struct err *err);
 int leak_add(struct leak *leak, taddr_t addr, uint64_t size);
 /* Not a block after all: in a cache of free ones.  Was it one? */
 bool leak_drop(struct leak *leak, taddr_t addr);
+/* No root.  -EFAULT: it is not mapped (which refuses the allocator); -ENOMEM. */
 int leak_note_heap(struct leak *leak, taddr_t begin, taddr_t end);
 /* Refuses: ret->why := the reason. */
 int leak_refuse(struct leak_allocator *ret, const char *format, ...)
