@@ -230,28 +230,30 @@ static int modules_do(struct engine *engine, struct err *err)
 	return rc;
 }
 
-/* All at once; what comes up meanwhile is for the next time. */
+/* All at once; what comes up meanwhile is for the next time, and whoever waits for that waits
+ * on. */
 static int pending_do(struct engine *engine, struct err *err)
 {
-	const unsigned set = engine->pending.set;
+	struct pending *pending = &engine->pending;
 	int rc = 0;
 
-	if (set & PENDING_DETACH) {
+	if (pending->set & PENDING_DETACH) {
 		let_go_to_die(engine);
 		return 0;
 	}
-	if (set & PENDING_CORE_DUMP)
+	if (pending->set & PENDING_CORE_DUMP)
 		return core_dump_prepare(engine, err);
-	engine->pending.set = 0;
-	if (set & PENDING_SIGNAL)
+	pending->now = pending->set;
+	pending->set = 0;
+	if (pending->now & PENDING_SIGNAL)
 		rc = trap_choice_change_signal(engine, err);
-	if (!rc && (set & PENDING_HARD))
+	if (!rc && (pending->now & PENDING_HARD))
 		rc = trap_choice_harden(engine, err);
-	if (!rc && (set & PENDING_TRACEME))
+	if (!rc && (pending->now & PENDING_TRACEME))
 		rc = traceme_let_go(engine, err);
-	if (!rc && (set & PENDING_MODULES))
+	if (!rc && (pending->now & PENDING_MODULES))
 		return modules_do(engine, err);
-	if (!rc)
+	if (!rc && !pending->set)
 		tracee_resume(&engine->tracee);
 	return rc;
 }

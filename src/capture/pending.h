@@ -20,6 +20,8 @@ enum {
 
 struct pending {
 	unsigned set;
+	unsigned
+		now; /* what is being done, all that was set before; a new program needs none */
 	pid_t dying; /* a thread; 0: none.  It stays when it was done */
 };
 
