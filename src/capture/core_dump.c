@@ -2,8 +2,8 @@
  * A process that dies of a signal with a core dump: the dump shall show its own code.
  *
  * The signal is seen before it is delivered.  Where it is sure to be the end (one that
- * dumps core, neither caught nor ignored) all threads are made to stand, the code is put
- * back, and only the thread that dies goes on: the others are killed where they stand, so
+ * dumps core, neither caught nor ignored) all threads are stopped, the code is put
+ * back, and only the thread that dies goes on: the others are killed where they are, so
  * no allocation of theirs is missed either.
  *
  * The first process of a pid namespace is an exception: the kernel lets no signal of its

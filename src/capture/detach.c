@@ -1,5 +1,5 @@
 /*
- * Leaving: the process stands, everything is put back, and it is let go.
+ * Detaching: all threads are stopped, everything is put back, and the process is let go.
  */
 #include "capture/detach.h"
 
@@ -63,7 +63,7 @@ static void drain(struct engine *engine)
 	}
 }
 
-static int stand(struct engine *engine, struct err *err)
+static int stop_all(struct engine *engine, struct err *err)
 {
 	int rc = engine->ending.ended ? -ECHILD : tracee_stop(&engine->tracee, err);
 
@@ -118,7 +118,7 @@ static void unmap(struct engine *engine)
 {
 	int rc = retry_stopped(&engine->tracee, &a_moment, pages_go, engine, NULL);
 
-	if (rc && engine->tracee.standing && !engine->ending.ended)
+	if (rc && engine->tracee.all_stopped && !engine->ending.ended)
 		notify_warning(&engine->notifier,
 			       "a page of memtrace's stays mapped in pid %d: %s",
 			       engine->tracee.pid, strerror(-rc));
@@ -158,7 +158,7 @@ static void tell_of_others(struct engine *engine)
 			module ? module->id.path : "memory");
 }
 
-/* err: why it does not stand; code 0: it does. */
+/* err: why it is not stopped; code 0: it is. */
 static void put_back(struct engine *engine, const struct err *err)
 {
 	int rc;
@@ -194,7 +194,7 @@ void detach_process(struct engine *engine)
 
 	if (!engine->traced)
 		return;
-	stand(engine, &err);
+	stop_all(engine, &err);
 	if (!engine->ending.ended)
 		put_back(engine, &err);
 	if (engine->ending.ended) {

@@ -105,7 +105,7 @@ static bool trap_act(struct engine *engine, struct thread *thread, int signo)
 		return false;
 	}
 	thread->deliver = 0;
-	nearby_follow(&engine->nearby, engine->tracee.pid, thread->tid);
+	affinity_follow(&engine->affinity, engine->tracee.pid, thread->tid);
 	return true;
 }
 

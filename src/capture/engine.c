@@ -51,7 +51,7 @@ int engine_init(struct engine *ret, const struct capture_options *options,
 {
 	memset(ret, 0, sizeof(*ret));
 	ret->undoing.guardian.pid = ret->undoing.guardian.fd = -1;
-	nearby_init(&ret->nearby);
+	affinity_init(&ret->affinity);
 	ret->notifier = *say;
 	program_init(&ret->program, hurry);
 	ret->program.externals = options->externals;

@@ -19,7 +19,7 @@
 #include "capture/traps.h"
 #include "hook/hooks.h"
 #include "tracer/guardian.h"
-#include "tracer/nearby.h"
+#include "tracer/affinity.h"
 #include "tracer/tracee.h"
 
 struct undoing {
@@ -48,7 +48,7 @@ struct engine {
 	struct notifier notifier;
 	struct tracee tracee;
 	bool traced; /* tracee is to be released */
-	struct nearby nearby;
+	struct affinity affinity;
 	struct program program;
 	struct hooks hooks;
 	struct traps traps; /* the payload of the hooks */

@@ -1,5 +1,5 @@
 /*
- * The frames of a thread that stands in a system call, as far as unwind data tells them.
+ * The frames of a thread that is stopped in a system call, as far as unwind data tells them.
  *
  * Stricter than a walk for a call stack, as code is taken away by what is said here: frames end
  * with the first that is a guess, that a signal has interrupted, that needs all registers, or
@@ -18,8 +18,8 @@ static bool is_in_system_call(const struct walker *walker, taddr_t pc)
 	const struct arch *arch = walker->tracee->arch;
 	uint8_t code[2 * SYSCALL_MOST];
 
-	if (target_read_standing(&walker->tracee->target, pc - SYSCALL_MOST, code,
-				 sizeof(code)) != (ssize_t)sizeof(code))
+	if (target_read_stopped(&walker->tracee->target, pc - SYSCALL_MOST, code,
+				sizeof(code)) != (ssize_t)sizeof(code))
 		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(arch->syscall_insn); i++) {
 		size_t len = arch->syscall_insn[i].len;
@@ -32,14 +32,14 @@ static bool is_in_system_call(const struct walker *walker, taddr_t pc)
 	return false;
 }
 
-/* Nothing is waited for while all threads stand. */
-static int word_standing(void *arg, uint64_t addr, uint64_t *ret)
+/* Nothing is waited for while all threads are stopped. */
+static int word_stopped(void *arg, uint64_t addr, uint64_t *ret)
 {
 	struct walker *walker = arg;
 	const struct arch *arch = walker->tracee->arch;
 	uint8_t bytes[8];
 
-	if (target_read_standing(&walker->tracee->target, addr, bytes, arch->word_size) !=
+	if (target_read_stopped(&walker->tracee->target, addr, bytes, arch->word_size) !=
 	    (ssize_t)arch->word_size)
 		return -1;
 	*ret = arch_word(arch, bytes);
@@ -82,7 +82,7 @@ size_t frames_known(void *arg, struct thread *thread, struct stack_frame *ret, s
 	state.lr_live = arch->reg_lr != ARCH_NO_REG;
 	if (!is_in_system_call(walker, state.pc))
 		return 0;
-	ops.read_word = word_standing;
+	ops.read_word = word_stopped;
 	while (count + 1 < max && frame_step(&ops, &state, &ret[count]))
 		count++;
 	/* Where the last one that is known returns to. */

@@ -117,7 +117,7 @@ void look_end(struct engine *engine, struct look *look)
 		picture_end(look->picture);
 	if (!look->stands)
 		return;
-	if (engine->traced && engine->tracee.standing)
+	if (engine->traced && engine->tracee.all_stopped)
 		tracee_resume(&engine->tracee);
 	look->pause_ns = (uint64_t)(clock_ns() - look->since);
 	look->stands = false;

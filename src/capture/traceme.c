@@ -3,13 +3,13 @@
  *
  * It shares the memory, so we trace it until its exec, and who is traced can't ask.  It is let
  * go when it enters ptrace(), the function or the system call (tracer/guests.c), whatever we
- * are about: it is held until all stand.  From there to its exec it would still meet our traps,
- * which would show its tracer the signal of each; and if that one is its parent, asleep in
- * vfork(), both would wait for ever.  So all threads are stopped, the traps do nothing until
+ * are about: it is held until all are stopped.  From there to its exec it would still meet our
+ * traps, which would show its tracer the signal of each; and if that one is its parent, asleep
+ * in vfork(), both would wait for ever.  So all threads are stopped, the traps do nothing until
  * the child is on its way, and then all goes on.  What the child allocates in between is not
  * counted.
  *
- *    ptrace() --> held --> all stand --> traps disarmed --> child let go --> its exec or end
+ *    ptrace() --> held --> all stopped --> traps disarmed --> child let go --> its exec or end
  *             --> traps armed --> all go on
  *
  * A child by clone(CLONE_VM) whose parent does not sleep may take its time, and may need the

@@ -6,10 +6,10 @@
  *        runs on            runs on           and is outside
  *           until it is reported
  *
- * All others stand meanwhile, above all the one that is about to install a filter: it would
- * be there for all threads at once (SECCOMP_FILTER_FLAG_TSYNC).  Threads at trap_pc are many
- * and all is done for them but the mask, so they are not run: we set the mask, and they go on
- * behind the last system call.
+ * All others are stopped meanwhile, above all the one that is about to install a filter: it
+ * would be there for all threads at once (SECCOMP_FILTER_FLAG_TSYNC).  Threads at trap_pc are
+ * many and all is done for them but the mask, so they are not run: we set the mask, and they go
+ * on behind the last system call.
  */
 #include "capture/trap_empty.h"
 

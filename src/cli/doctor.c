@@ -18,7 +18,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "capture/gather.h"
+#include "capture/lacking.h"
 #include "capture/traps.h"
 #include "capture/walker.h"
 #include "cli/server_link.h"
@@ -204,7 +204,7 @@ static void look_inside(pid_t pid, struct externals *externals, struct findings 
 struct help { /* what memtrace-fs gives to an attach */
 	struct output output;
 	struct server_link link;
-	struct gather *gather;
+	struct lacking *lacking;
 	struct externals externals;
 	struct err err; /* why there is no server; code 0: there is one */
 };
@@ -217,20 +217,20 @@ static void help_open(struct help *help, const struct options *options)
 	server_link_init(&help->link, options, &help->output);
 	if (options->no_symbols)
 		return;
-	if (options->pid && gather_create(&help->gather, NULL) == 0) {
-		gather_process(help->gather, options->pid);
-		program = gather_main(help->gather);
+	if (options->pid && lacking_create(&help->lacking, NULL) == 0) {
+		lacking_process(help->lacking, options->pid);
+		program = lacking_main(help->lacking);
 	}
 	if (server_link_connect(&help->link, program, true, &help->err))
 		return;
-	if (help->gather)
-		gather_ask(help->gather, help->link.resolver, NULL, &help->externals);
+	if (help->lacking)
+		lacking_ask(help->lacking, help->link.resolver, NULL, &help->externals);
 }
 
 static void help_close(struct help *help)
 {
 	externals_deinit(&help->externals);
-	gather_destroy(help->gather);
+	lacking_destroy(help->lacking);
 	server_link_deinit(&help->link);
 }
 
@@ -272,7 +272,7 @@ int doctor_run(const struct options *options)
 {
 	struct findings findings = {.count = 0};
 	struct doctor_facts facts;
-	struct help help = {.gather = NULL};
+	struct help help = {.lacking = NULL};
 	bool works;
 
 	doctor_look("", options->pid, &facts);

@@ -40,10 +40,10 @@ static bool turn_off(void)
 	return done;
 }
 
-void lsan_check(const struct gather *gather, const struct options *options,
+void lsan_check(const struct lacking *lacking, const struct options *options,
 		struct output *output)
 {
-	if (!gather_has_lsan(gather))
+	if (!lacking_has_lsan(lacking))
 		return;
 	if (options->pid)
 		output_warn(output,

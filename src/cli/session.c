@@ -137,11 +137,11 @@ static void fetch_external(struct session *s, const char *wanted)
 {
 	struct externals externals = {0};
 
-	if (!s->gather || !s->reporter.link.resolver || s->state >= LEAVING)
+	if (!s->lacking || !s->reporter.link.resolver || s->state >= LEAVING)
 		return;
-	gather_process(s->gather, capture_pid(s->capture));
+	lacking_process(s->lacking, capture_pid(s->capture));
 	output_begin(&s->output); /* what is waited for takes the line of a prompt */
-	gather_ask(s->gather, s->reporter.link.resolver, wanted, &externals);
+	lacking_ask(s->lacking, s->reporter.link.resolver, wanted, &externals);
 	output_wait(&s->output, "");
 	output_end(&s->output);
 	if (externals.len)
@@ -151,8 +151,8 @@ static void fetch_external(struct session *s, const char *wanted)
 /* memtrace-fs is there again, perhaps another one. */
 static void on_connected(struct session *s)
 {
-	if (s->gather)
-		gather_forget(s->gather);
+	if (s->lacking)
+		lacking_forget(s->lacking);
 	fetch_external(s, NULL);
 }
 
@@ -329,22 +329,22 @@ static void prepare(struct session *s, struct externals *ret)
 	const struct options *o = s->options;
 	const struct resolver_module *program = NULL;
 
-	if (gather_create(&s->gather, NULL) == 0) {
+	if (lacking_create(&s->lacking, NULL) == 0) {
 		if (o->pid)
-			gather_process(s->gather, o->pid);
+			lacking_process(s->lacking, o->pid);
 		else
-			gather_program(s->gather, o->program[0]);
-		program = gather_main(s->gather);
-		lsan_check(s->gather, o, &s->output);
+			lacking_program(s->lacking, o->program[0]);
+		program = lacking_main(s->lacking);
+		lsan_check(s->lacking, o, &s->output);
 	}
 	if (o->no_symbols) {
-		gather_destroy(s->gather);
-		s->gather = NULL;
+		lacking_destroy(s->lacking);
+		s->lacking = NULL;
 		return;
 	}
-	reporter_connect(&s->reporter, program, s->gather && gather_lacks(s->gather));
-	if (s->gather && s->reporter.link.resolver)
-		gather_ask(s->gather, s->reporter.link.resolver, NULL, ret);
+	reporter_connect(&s->reporter, program, s->lacking && lacking_is_much(s->lacking));
+	if (s->lacking && s->reporter.link.resolver)
+		lacking_ask(s->lacking, s->reporter.link.resolver, NULL, ret);
 }
 
 static int start(struct session *s, const struct externals *externals, struct err *err)
@@ -420,7 +420,7 @@ int session_run(const struct options *options)
 	findings_destroy(s.findings);
 	capture_destroy(s.capture);
 	console_destroy(s.console);
-	gather_destroy(s.gather);
+	lacking_destroy(s.lacking);
 	reporter_deinit(&s.reporter);
 	return status;
 }

@@ -3,7 +3,7 @@
 #define MEMTRACE_SESSION_PARTS_H
 
 #include "capture/capture.h"
-#include "capture/gather.h"
+#include "capture/lacking.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/detacher.h"
@@ -33,7 +33,7 @@ struct session {
 	struct signals signals;
 	struct detacher detacher;
 	struct reporter reporter;
-	struct gather *gather; /* what modules lack; NULL: names are not wanted */
+	struct lacking *lacking; /* what modules lack; NULL: names are not wanted */
 	struct capture *capture;
 	struct console *console;
 	enum session_state state;

@@ -283,7 +283,7 @@ static void patches_find(struct predecessor *h)
 			module_search(h, h->modules->mapped.at[i]);
 }
 
-/* The file's bytes come back.  The world stands. */
+/* The file's bytes come back.  All threads are stopped. */
 static void patches_restore(struct predecessor *h)
 {
 	uint32_t len = h->tracee->arch->trap->patch_len;

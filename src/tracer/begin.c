@@ -111,7 +111,7 @@ static int threads_seize(struct seizing *seizing, struct tid_list *tids)
 }
 
 /* It has become another program just before it was seized. */
-static void stranger_let_go(struct tracee *tracee, struct thread *thread)
+static void other_program_let_go(struct tracee *tracee, struct thread *thread)
 {
 	int status;
 
@@ -162,7 +162,7 @@ static int sharers_seize(struct seizing *seizing, struct tid_list *tids)
 			thread = threads_find(tracee, tids->at[i]);
 			thread->guest = true;
 			if (!sharers_share(tracee_alive(tracee), thread->tid))
-				stranger_let_go(tracee, thread);
+				other_program_let_go(tracee, thread);
 		}
 		if (rc)
 			return rc;
@@ -240,7 +240,7 @@ static int launch_failed(const char *program, int code, struct err *err)
 	return err_sys(err, -code, "cannot start %s", program);
 }
 
-/* Until the new program stands at its first instruction. */
+/* Until the new program is stopped at its first instruction. */
 static int launch_wait(struct tracee *tracee, const char *program, int failed, struct err *err)
 {
 	struct stop stop;
@@ -335,10 +335,10 @@ void tracee_release(struct tracee *tracee)
 {
 	tracee->handle = absorb;
 	tracee->handle_arg = tracee;
-	if (!tracee->exited && tracee->count && !tracee->standing)
+	if (!tracee->exited && tracee->count && !tracee->all_stopped)
 		err_ignore(tracee_stop(tracee, NULL)); /* who stands is let go */
 	tracee_for_each(tracee, thread_detach, tracee);
-	urgent_end(&tracee->urgent);
+	sched_fifo_end(&tracee->sched_fifo);
 	threads_deinit(tracee);
 	vec_deinit(&tracee->queue);
 	vec_deinit(&tracee->expected);

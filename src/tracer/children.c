@@ -3,7 +3,7 @@
  * either comes first.  And: does a new process share our target's memory?
  *
  * A parent that is killed before its event is taken, by the exec or the exit of another
- * thread, says nothing any more: the child that waits for that is an orphan.  It is one for
+ * thread, says nothing any more: the child that waits for that is never announced.  That is
  * sure when the old program is no more; else after a while, as the event comes some
  * microseconds behind.
  */
@@ -21,7 +21,7 @@
 #include "tracer/guests.h"
 #include "tracer/threads.h"
 
-enum { REST_NS = 50000, ORPHAN_RESTS = 2000 };
+enum { REST_NS = 50000, UNANNOUNCED_RESTS = 2000 };
 
 /*
  * Without kcmp (a kernel without CONFIG_KCMP, a container's seccomp filter): is a word that
@@ -76,7 +76,7 @@ void children_stop(struct tracee *tracee, struct thread *child, const struct bir
 		   struct stop *ret)
 {
 	tracee->unclaimed -= child->unclaimed;
-	tracee->orphan_rests = 0;
+	tracee->unannounced_rests = 0;
 	child->unclaimed = false;
 	child->attached = true;
 	ret->kind = STOP_CHILD;
@@ -134,7 +134,7 @@ static void find_unclaimed(void *arg, struct thread *thread)
 		*found = thread;
 }
 
-bool children_orphan(struct tracee *tracee, struct stop *ret)
+bool children_unannounced(struct tracee *tracee, struct stop *ret)
 {
 	const struct birth unknown = {.pid = 0};
 	struct thread *child = NULL;
@@ -152,7 +152,8 @@ int children_wait(struct tracee *tracee, struct stop *ret)
 {
 	struct timespec pause = {0, REST_NS};
 
-	if (++tracee->orphan_rests > ORPHAN_RESTS && children_orphan(tracee, ret))
+	if (++tracee->unannounced_rests > UNANNOUNCED_RESTS &&
+	    children_unannounced(tracee, ret))
 		return 1;
 	return nanosleep(&pause, NULL) ? 0 : -EAGAIN;
 }

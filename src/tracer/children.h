@@ -16,7 +16,7 @@ void children_stop(struct tracee *tracee, struct thread *child, const struct bir
 /* A first stop from a task that we have not heard of.  NULL: memory is short. */
 struct thread *children_adopt(struct tracee *tracee, pid_t tid);
 /* One that waits for an event which will not come; false: there is none. */
-bool children_orphan(struct tracee *tracee, struct stop *ret);
+bool children_unannounced(struct tracee *tracee, struct stop *ret);
 /* A rest while some wait.  1: *ret is one that has waited for long; 0: a signal of ours came;
  * -EAGAIN: look again for what has come. */
 int children_wait(struct tracee *tracee, struct stop *ret);

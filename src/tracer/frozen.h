@@ -1,4 +1,4 @@
-/* Processes that stand because their cgroup is frozen. */
+/* Processes that are stopped because their cgroup is frozen. */
 #ifndef MEMTRACE_FROZEN_H
 #define MEMTRACE_FROZEN_H
 

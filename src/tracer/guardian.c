@@ -27,7 +27,7 @@ static void rest(void)
 }
 
 /*
- * By a process of its own, as it makes the target stand: one that does not come back (it waits for
+ * By a process of its own, as it stops the target: one that does not come back (it waits for
  * a page that a hung device must bring) is killed, and what it held runs on.
  */
 static void mend_within(pid_t target, struct undo *undo, unsigned limit_ms)

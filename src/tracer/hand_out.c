@@ -45,6 +45,6 @@ void tracee_hand_out_children(struct tracee *tracee)
 		if (rc == 1)
 			tracee->handle(tracee->handle_arg, &stop);
 	}
-	while (children_orphan(tracee, &stop))
+	while (children_unannounced(tracee, &stop))
 		tracee->handle(tracee->handle_arg, &stop);
 }

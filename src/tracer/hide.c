@@ -19,8 +19,8 @@
  * looked at:
  *
  *   it comes before that look          a handler is found: handle_signal() turns
- *     (all the time the world          -ERESTARTNOHAND into -EINTR and makes the
- *     stands, and before)              frame: as if there had been no stop
+ *     (all the time they are           -ERESTARTNOHAND into -EINTR and makes the
+ *     stopped, and before)             frame: as if there had been no stop
  *   behind that look, and the mask     no handler: the pc is put back on the call, then
  *     of the call alone let it         restore_saved_sigmask().  The signal is blocked,
  *     through (epoll_pwait)            waits, and ends the call that is made again
@@ -29,12 +29,12 @@
  *   the call's mask alone kept it      its handler runs before the call is made again:
  *     back                             as if it had come just before the first time
  *
- * It is written to the thread at once, before anything else is looked at: with the world
- * standing still that may be long before the thread goes on, and if we are killed meanwhile
+ * It is written to the thread at once, before anything else is looked at: with all
+ * threads stopped that may be long before the thread goes on, and if we are killed meanwhile
  * what is not in its registers does not count.
  *
- * Putting the pc back ourselves would make the third row true for as long as the world
- * stands, and the second wrong.  Stop signals have no handler, but end these calls,
+ * Putting the pc back ourselves would make the third row true for as long as all are
+ * stopped, and the second wrong.  Stop signals have no handler, but end these calls,
  * too, when the process is continued (signal(7)): the result is put back to -EINTR when one is
  * met.
  */
@@ -69,8 +69,8 @@ static int64_t call_ended(struct tracee *tracee, struct thread *thread)
 	result = regs_syscall_result(arch, regs);
 	if (number < 0 || is_final(arch, number))
 		return -1;
-	return result == -EINTR ||
-			       (result == -ERESTARTNOHAND && thread->made_again == number + 1)
+	return result == -EINTR || (result == -ERESTARTNOHAND &&
+				    thread->restarted_call == number + 1)
 		       ? number
 		       : -1;
 }
@@ -110,7 +110,7 @@ static bool hide(struct tracee *tracee, struct thread *thread, int signo)
 	result_write(tracee->arch, thread, -ERESTARTNOHAND);
 	again = !thread->continued && status_read(thread->tid, 0, &status) == 0 &&
 		!stop_waits(&status) && (!signo || status_ignores(&status, signo));
-	thread->made_again = again ? number + 1 : 0;
+	thread->restarted_call = again ? number + 1 : 0;
 	if (!again)
 		result_write(tracee->arch, thread, -EINTR);
 	return again;

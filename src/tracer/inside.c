@@ -11,8 +11,8 @@
  * not in a frame of FRAME_DECIDED bytes or more: it may hold a whole stack, or a context, of
  * a thread that the program switches to by itself.
  *
- * What is swapped out, or a page server's to bring, is not read: the one who brings it may stand
- * himself.  Such a stack counts as one that somebody could return from.
+ * What is swapped out, or a page server's to bring, is not read: the one who brings it may be
+ * stopped himself.  Such a stack counts as one that somebody could return from.
  */
 #include "tracer/inside.h"
 
@@ -100,9 +100,9 @@ static taddr_t stack_left(const struct search *search, taddr_t uc,
 	uint8_t bytes[8];
 	taddr_t sp;
 
-	if (target_read_standing(&search->tracee->target,
-				 uc + arch->ucontext_sp * arch->word_size, bytes,
-				 arch->word_size) != (ssize_t)arch->word_size)
+	if (target_read_stopped(&search->tracee->target,
+				uc + arch->ucontext_sp * arch->word_size, bytes,
+				arch->word_size) != (ssize_t)arch->word_size)
 		return 0;
 	sp = arch_word(arch, bytes);
 	return sp >= altstack->begin && sp <= altstack->end ? 0 : sp;
@@ -196,9 +196,9 @@ static bool stack_hits(struct search *search, struct thread *thread, taddr_t sp,
 		if (!len || search->left < STACK_WINDOW)
 			return search->unsure;
 		search->left -= STACK_WINDOW;
-		n = target_read_standing(&search->tracee->target, sp + done, window,
-					 len - done < sizeof(window) ? len - done
-								     : sizeof(window));
+		n = target_read_stopped(&search->tracee->target, sp + done, window,
+					len - done < sizeof(window) ? len - done
+								    : sizeof(window));
 		n = n < 0 ? 0 : n;
 		if (window_hits(search, thread, window, (size_t)n, sp + done, other))
 			return true;

@@ -105,8 +105,8 @@ static int take_piece(struct taking *t, const struct range *range)
 		return -ENOMEM;
 	}
 	while (done < len) { /* (what can't be read stays zeros) */
-		ssize_t n = target_read_standing(&t->tracee->target, range->begin + done,
-						 piece.bytes + done, len - done);
+		ssize_t n = target_read_stopped(&t->tracee->target, range->begin + done,
+						piece.bytes + done, len - done);
 
 		done += n > 0 ? (size_t)n : 4096 - (range->begin + done) % 4096;
 	}

@@ -80,15 +80,15 @@ static pid_t take(pid_t tid, int flags, int *status)
 	return got < 0 ? -errno : got;
 }
 
-static bool queue_push(struct tracee *tracee, pid_t tid, int status, bool urgent)
+static bool queue_push(struct tracee *tracee, pid_t tid, int status, bool ahead)
 {
 	size_t at = tracee->queue.len;
 
 	if (!vec_reserve(&tracee->queue, at + 1))
 		return false;
 	tracee->queue.len++;
-	if (urgent) { /* the others stay in order */
-		size_t first = tracee->queue_urgent++;
+	if (ahead) { /* the others stay in order */
+		size_t first = tracee->queue_signals++;
 
 		memmove(&tracee->queue.at[first + 1], &tracee->queue.at[first],
 			(at - first) * sizeof(*tracee->queue.at));
@@ -164,7 +164,7 @@ static void thread_find(void *arg, struct thread *thread)
 }
 
 /* Each by its id: all that are ready, whatever is kept.  (A search for any looks at all that
- * stand already, a thousand times where a thousand are asked to.) */
+ * are stopped already, a thousand times where a thousand are asked to.) */
 static void find_each(struct tracee *tracee)
 {
 	enum found what;
@@ -190,8 +190,8 @@ static bool look_for_more(struct tracee *tracee)
 {
 	if (tracee->count == 1 && tracee->expected.len == 0)
 		return false; /* nobody else to be fair to */
-	if (tracee->looking.left) {
-		tracee->looking.left--;
+	if (tracee->poll_backoff.left) {
+		tracee->poll_backoff.left--;
 		return false;
 	}
 	return true;
@@ -199,26 +199,26 @@ static bool look_for_more(struct tracee *tracee)
 
 static void looked_for_more(struct tracee *tracee, bool found)
 {
-	unsigned pause = tracee->looking.pause;
+	unsigned pause = tracee->poll_backoff.pause;
 
 	pause = found ? 0 : pause < LOOK_MOST ? pause + 1 : pause;
-	tracee->looking.pause = tracee->looking.left = pause;
+	tracee->poll_backoff.pause = tracee->poll_backoff.left = pause;
 }
 
 int reap(struct tracee *tracee, bool wait)
 {
-	bool each = tracee->hurried || (tracee->standing && !wait);
+	bool each = tracee->batch_cut || (tracee->all_stopped && !wait);
 	int flags = wait ? 0 : WNOHANG;
 	enum found what;
 
-	tracee->hurried = false;
-	tracee->queue.len = tracee->queue_head = tracee->queue_urgent = 0;
+	tracee->batch_cut = false;
+	tracee->queue.len = tracee->queue_head = tracee->queue_signals = 0;
 	/* (there may be other children of ours, for whose end to wait: the guardian) */
 	if (wait && !tracee->count && !tracee->expected.len)
 		return -ECHILD;
 	if (each)
 		find_each(tracee);
-	while (!tracee->queue_urgent) {
+	while (!tracee->queue_signals) {
 		size_t before = tracee->queue.len;
 		bool last = before == 0 && wait && !look_for_more(tracee);
 		pid_t tid = find(tracee, -1, before ? WNOHANG : flags, last, &what);
@@ -236,7 +236,7 @@ int reap(struct tracee *tracee, bool wait)
 		if (last && tracee->queue.len == 1)
 			break;
 	}
-	tracee->hurried = tracee->queue_urgent && !each;
+	tracee->batch_cut = tracee->queue_signals && !each;
 	return 0;
 }
 

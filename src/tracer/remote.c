@@ -38,13 +38,13 @@ struct candidates {
 	bool refused;			/* by what stands in front of its system calls */
 };
 
-/* In a stop by whose end the kernel writes no register, but as at_exec says. */
+/* In a stop by whose end the kernel writes no register, but as in_exec_stop says. */
 static bool is_at_rest(const struct thread *thread)
 {
 	if (thread->state != THREAD_STOPPED || thread->guest || thread->unclaimed ||
 	    thread->in_vfork || thread->in_remote || thread->group_stop || thread->deliver)
 		return false;
-	return thread->at_exec || !thread->event || thread->event == PTRACE_EVENT_STOP;
+	return thread->in_exec_stop || !thread->event || thread->event == PTRACE_EVENT_STOP;
 }
 
 /* A thread in user code may be in a restartable sequence (rseq(2)), which must not be left
@@ -98,7 +98,8 @@ static void consider(void *arg, struct thread *thread)
 	regs = thread_regs(c->tracee, thread);
 	if (!regs)
 		return;
-	in_call = thread->at_exec || regs_word(c->tracee->arch, regs, arch->syscall_number_offset) >= 0;
+	in_call = thread->in_exec_stop ||
+		  regs_word(c->tracee->arch, regs, arch->syscall_number_offset) >= 0;
 	if (!in_call && (c->other || may_be_in_sequence(c->tracee, thread)))
 		return;
 	if (c->wish->build(c->tracee, thread, c->wish->arg, c->at, regs, &code))
@@ -205,7 +206,7 @@ int remote_come_home(const struct remote_run *r)
 		return hand_on(r, -EAGAIN);
 	remote_take(r->thread->tid);
 	r->thread->event = PTRACE_EVENT_STOP;
-	r->thread->at_exec = false;
+	r->thread->in_exec_stop = false;
 	r->thread->regs_read = false;
 	return 0;
 }
@@ -302,7 +303,7 @@ int remote_begin(struct tracee *tracee, struct undo *undo, const struct undo_pla
 		return rc;
 	ret->tracee = tracee;
 	ret->home = *thread_regs(tracee, ret->thread);
-	if (ret->thread->at_exec) /* execve()'s result */
+	if (ret->thread->in_exec_stop) /* execve()'s result */
 		memset(ret->home.bytes + tracee->arch->syscall_result_offset, 0,
 		       tracee->arch->word_size);
 	if (wish->build(tracee, ret->thread, wish->arg, candidates.at, &ret->home, &ret->code))

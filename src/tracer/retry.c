@@ -26,7 +26,7 @@ int retry_stopped(struct tracee *tracee, const struct retry *how, int (*attempt)
 	unsigned ms = how->first_ms;
 
 	for (unsigned tries = 1;; tries++) {
-		int rc = tracee->standing ? 0 : stop(tracee, how->unread, err);
+		int rc = tracee->all_stopped ? 0 : stop(tracee, how->unread, err);
 
 		if (!rc)
 			rc = attempt(arg);

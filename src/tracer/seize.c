@@ -23,11 +23,11 @@
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 
-enum { TICK_NS = 20000000 };
+enum { TIMEOUT_NS = 20000000 };
 
 static struct tracee *volatile waiting; /* in PTRACE_SEIZE; NULL: nobody is */
 
-static void tick(int signo)
+static void on_timeout(int signo)
 {
 	int code = errno;
 
@@ -37,36 +37,36 @@ static void tick(int signo)
 	errno = code;
 }
 
-static int tick_signal(void)
+static int timeout_signal(void)
 {
 	return SIGRTMIN + 4;
 }
 
 void seizing_begin(struct seizing *ret, struct tracee *tracee)
 {
-	struct sigaction action = {.sa_handler = tick, .sa_flags = SA_RESTART};
-	struct itimerspec every = {{0, TICK_NS}, {0, TICK_NS}};
+	struct sigaction action = {.sa_handler = on_timeout, .sa_flags = SA_RESTART};
+	struct itimerspec every = {{0, TIMEOUT_NS}, {0, TIMEOUT_NS}};
 	struct sigevent event;
-	sigset_t ticks;
+	sigset_t timeouts;
 
 	memset(&event, 0, sizeof(event));
 	event.sigev_notify = SIGEV_THREAD_ID;
-	event.sigev_signo = tick_signal();
+	event.sigev_signo = timeout_signal();
 	event.sigev_notify_thread_id = gettid();
-	sigemptyset(&ticks);
-	sigaddset(&ticks, tick_signal());
+	sigemptyset(&timeouts);
+	sigaddset(&timeouts, timeout_signal());
 	ret->tracee = tracee;
-	sigaction(tick_signal(), &action, NULL);
-	pthread_sigmask(SIG_UNBLOCK, &ticks, &ret->mask);
-	ret->ticks = timer_create(CLOCK_MONOTONIC, &event, &ret->timer) == 0;
-	if (ret->ticks)
+	sigaction(timeout_signal(), &action, NULL);
+	pthread_sigmask(SIG_UNBLOCK, &timeouts, &ret->mask);
+	ret->timeouts = timer_create(CLOCK_MONOTONIC, &event, &ret->timer) == 0;
+	if (ret->timeouts)
 		timer_settime(ret->timer, 0, &every, NULL);
 }
 
-/* (A tick that is pending goes with its timer, or finds nobody waiting.) */
+/* (A timeout that is pending goes with its timer, or finds nobody waiting.) */
 void seizing_end(struct seizing *seizing)
 {
-	if (seizing->ticks)
+	if (seizing->timeouts)
 		timer_delete(seizing->timer);
 	pthread_sigmask(SIG_SETMASK, &seizing->mask, NULL);
 }

@@ -10,7 +10,7 @@
 struct seizing {
 	struct tracee *tracee;
 	timer_t timer;
-	bool ticks; /* there is a timer */
+	bool timeouts; /* there is a timer */
 	sigset_t mask;
 };
 

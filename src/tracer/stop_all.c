@@ -1,18 +1,18 @@
 /*
- * Making every thread stand still, and letting them run again.
+ * Stopping every thread, and letting them run again.
  *
- * A thread is asked with PTRACE_INTERRUPT and counts as standing when any stop of
+ * A thread is asked with PTRACE_INTERRUPT and counts as stopped when any stop of
  * it was reaped: every ptrace-stop clears the pending interrupt (ptrace_stop() in
  * kernel/signal.c), so no second stop follows.  These need no stop:
  *
  *   GONE      dying, or a leader that exited before its threads
  *   in_vfork  waits in the kernel for its vfork child and can't return before
- *             the child, which does stand, has gone on
+ *             the child, which does stop, has gone on
  *   asleep    in uninterruptible sleep (a disk, a dead NFS server): it stops before it
  *             can run user code again, and that may take long
  *   unclaimed a new process that waits, stopped, for its parent's event
  *
- * It is over when all known threads stand, /proc/PID/task lists no other, and no
+ * It is over when all known threads are stopped, /proc/PID/task lists no other, and no
  * announced child is still to come.
  */
 #include <errno.h>
@@ -69,7 +69,7 @@ static bool rest_is_asleep(struct tracee *tracee)
 
 /* Threads that /proc knows and we do not: born by a clone whose event we have not
  * seen.  They are traced from birth; their first stop is on its way. */
-static bool strangers_add(struct tracee *tracee, struct tid_list *tids)
+static bool unknown_threads_add(struct tracee *tracee, struct tid_list *tids)
 {
 	bool found = false;
 
@@ -128,13 +128,13 @@ static int stop_all(struct tracee *tracee, struct tid_list *tids, struct err *er
 
 		leader_check(tracee);
 		tracee_for_each(tracee, thread_interrupt, &moving);
-		if (!moving && !tracee->expected.len && !strangers_add(tracee, tids))
+		if (!moving && !tracee->expected.len && !unknown_threads_add(tracee, tids))
 			return tracee->exited ? -ECHILD : 0;
 		rc = stops_take(tracee);
 		if (rc < 0)
 			return err_sys(err, rc, "pid %d is gone", tracee->pid);
-		if (clock_ms() - start > URGENT_LIMIT_MS)
-			urgent_end(&tracee->urgent);
+		if (clock_ms() - start > SCHED_FIFO_LIMIT_MS)
+			sched_fifo_end(&tracee->sched_fifo);
 		if (rc)
 			continue;
 		if (clock_ms() - start > ASLEEP_AFTER_MS && !tracee->expected.len &&
@@ -152,8 +152,8 @@ int tracee_stop(struct tracee *tracee, struct err *err)
 	struct tid_list tids = {0};
 	int rc;
 
-	tracee->standing = true;
-	urgent_begin(&tracee->urgent);
+	tracee->all_stopped = true;
+	sched_fifo_begin(&tracee->sched_fifo);
 	rc = stop_all(tracee, &tids, err);
 	vec_deinit(&tids);
 	if (rc)
@@ -169,21 +169,21 @@ static void thread_resume(void *arg, struct thread *thread)
 
 void tracee_resume(struct tracee *tracee)
 {
-	tracee->standing = false;
+	tracee->all_stopped = false;
 	tracee_for_each(tracee, thread_resume, tracee);
-	urgent_end(&tracee->urgent);
+	sched_fifo_end(&tracee->sched_fifo);
 }
 
 void tracee_run_one(struct tracee *tracee, struct thread *thread)
 {
-	tracee->standing = false;
+	tracee->all_stopped = false;
 	tracee_continue(tracee, thread);
-	tracee->standing = true;
+	tracee->all_stopped = true;
 }
 
 void tracee_resume_one(struct tracee *tracee, struct thread *thread)
 {
-	tracee->standing = false;
+	tracee->all_stopped = false;
 	tracee_continue(tracee, thread);
-	urgent_end(&tracee->urgent);
+	sched_fifo_end(&tracee->sched_fifo);
 }

@@ -165,7 +165,7 @@ static size_t before_swapped(struct target *target, taddr_t addr, size_t len)
 	return len;
 }
 
-ssize_t target_read_standing(struct target *target, taddr_t addr, void *buf, size_t len)
+ssize_t target_read_stopped(struct target *target, taddr_t addr, void *buf, size_t len)
 {
 	size_t there = before_swapped(target, addr, len);
 

@@ -2,14 +2,13 @@
  * The memory of the target process.
  *
  * Reads: /proc/PID/mem, and not process_vm_readv, which is 0.1 us faster and waits where a page
- * server of the target's own (userfaultfd) must bring the page: for ever, if that stands.  The
- * file fails at once there (-EIO).
- * Writes (text too, whatever its protection): the same file, or PTRACE_POKEDATA where the kernel
- * refuses (proc_mem.force_override=never, a read-only /proc); for that one thread of the target
- * must be stopped.  Only undo.c writes.
+ * server of the target's own (userfaultfd) must bring the page: for ever, if that is stopped.
+ * The file fails at once there (-EIO). Writes (text too, whatever its protection): the same
+ * file, or PTRACE_POKEDATA where the kernel refuses (proc_mem.force_override=never, a read-only
+ * /proc); for that one thread of the target must be stopped.  Only undo.c writes.
  *
- * Mapped files of a file system that may not answer (`far`) are read and written where the page is
- * there already; else a process apart has it brought first, with a limit.
+ * Mapped files of a file system that may not answer (`far`) are read and written where the page
+ * is there already; else a process apart has it brought first, with a limit.
  */
 #ifndef MEMTRACE_TARGET_H
 #define MEMTRACE_TARGET_H
@@ -44,11 +43,11 @@ int target_read(struct target *target, taddr_t addr, void *buf, size_t len);
 /* As many as there are up to len: the count (>= 1), or -errno. */
 ssize_t target_read_some(struct target *target, taddr_t addr, void *buf, size_t len);
 /*
- * The same while the threads stand: never waits for a page that is swapped out.  (Where the kernel
- * has no pagemap it might.)  -EAGAIN: it would have to wait; -EIO: nothing is mapped there, or
- * it is for a page server to bring.
+ * The same while the threads are stopped: never waits for a page that is swapped out.  (Where
+ * the kernel has no pagemap it might.)  -EAGAIN: it would have to wait; -EIO: nothing is mapped
+ * there, or it is for a page server to bring.
  */
-ssize_t target_read_standing(struct target *target, taddr_t addr, void *buf, size_t len);
+ssize_t target_read_stopped(struct target *target, taddr_t addr, void *buf, size_t len);
 /* Has the page at addr brought by whoever must, waiting a while: the target must run.  0: now it
  * is there; -errno. */
 int target_fetch(struct target *target, taddr_t addr);

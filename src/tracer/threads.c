@@ -69,11 +69,11 @@ void threads_free(struct tracee *tracee, struct thread *thread)
 	free(thread);
 }
 
-void threads_bury(struct tracee *tracee)
+void threads_free_exited(struct tracee *tracee)
 {
-	if (tracee->corpse)
-		threads_free(tracee, tracee->corpse);
-	tracee->corpse = NULL;
+	if (tracee->exited_thread)
+		threads_free(tracee, tracee->exited_thread);
+	tracee->exited_thread = NULL;
 }
 
 void threads_keep_only(struct tracee *tracee, struct thread *thread)
@@ -93,7 +93,7 @@ void threads_keep_only(struct tracee *tracee, struct thread *thread)
 
 void threads_deinit(struct tracee *tracee)
 {
-	threads_bury(tracee);
+	threads_free_exited(tracee);
 	for (size_t i = 0; i < TRACEE_BUCKETS; i++) {
 		while (tracee->bucket[i]) {
 			struct thread *thread = tracee->bucket[i];

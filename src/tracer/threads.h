@@ -12,8 +12,8 @@ void threads_remove(struct tracee *tracee, struct thread *thread);
 void threads_free(struct tracee *tracee, struct thread *thread);
 /* After exec: every thread but this one is gone (guests stay). */
 void threads_keep_only(struct tracee *tracee, struct thread *thread);
-/* Frees the thread that was handed out as a corpse. */
-void threads_bury(struct tracee *tracee);
+/* Frees the thread that was handed out with STOP_THREAD_EXIT, if there is one. */
+void threads_free_exited(struct tracee *tracee);
 /* Changed registers are written back; they will be read anew. */
 void thread_regs_flush(struct thread *thread);
 /* Detaches a stopped thread, with its signal. */

@@ -63,7 +63,7 @@ static bool stop_exec(struct tracee *tracee, struct thread *thread, struct stop 
 	}
 	threads_keep_only(tracee, thread);
 	thread->in_vfork = false;
-	thread->at_exec = true;
+	thread->in_exec_stop = true;
 	ret->kind = STOP_EXEC;
 	return true;
 }
@@ -164,7 +164,7 @@ static bool stop_exit(struct tracee *tracee, pid_t tid, int status, struct stop 
 	if (thread)
 		threads_remove(tracee, thread);
 	tracee->unclaimed -= thread && thread->unclaimed;
-	tracee->corpse = thread;
+	tracee->exited_thread = thread;
 	if (tid == tracee->pid) {
 		tracee->exited = true;
 		ret->kind = STOP_EXIT;
@@ -207,7 +207,7 @@ static bool stop_decode(struct tracee *tracee, pid_t tid, int status, struct sto
 	thread->interrupted = false;
 	thread->regs_read = false;
 	thread->group_stop = false;
-	thread->at_exec = thread->held = false;
+	thread->in_exec_stop = thread->held = false;
 	thread->deliver = 0;
 	thread->event = status >> 16;
 	ret->thread = thread;
@@ -244,7 +244,7 @@ static bool ends_program(const struct tracee *tracee)
 
 int tracee_next(struct tracee *tracee, bool wait, struct stop *ret)
 {
-	threads_bury(tracee);
+	threads_free_exited(tracee);
 	for (;;) {
 		if (tracee->queue_head == tracee->queue.len) {
 			int rc = reap(tracee, wait && !tracee->unclaimed);
@@ -255,13 +255,13 @@ int tracee_next(struct tracee *tracee, bool wait, struct stop *ret)
 			if (rc < 0 || tracee->queue.len == 0)
 				return rc;
 		}
-		if (ends_program(tracee) && children_orphan(tracee, ret))
+		if (ends_program(tracee) && children_unannounced(tracee, ret))
 			return 1;
 		size_t i = tracee->queue_head++;
 		if (stop_decode(tracee, tracee->queue.at[i].tid, tracee->queue.at[i].status,
 				ret))
 			return 1;
-		threads_bury(tracee);
+		threads_free_exited(tracee);
 	}
 }
 
@@ -288,13 +288,13 @@ void tracee_take_for(struct tracee *tracee, unsigned ms)
 /* ---- going on ---------------------------------------------------------- */
 
 /* The leader may have been killed in its stop by the exec of another thread, which has its id
- * now and stands at the event of that: to be reaped first.  (Linux 5.13 and later refuse all
- * that is asked of it before, with ESRCH.) */
+ * now and is stopped at the event of that: to be reaped first.  (Linux 5.13 and later refuse
+ * all that is asked of it before, with ESRCH.) */
 static bool is_another_now(const struct tracee *tracee, const struct thread *thread)
 {
 	siginfo_t info;
 
-	return thread->tid == tracee->pid && tracee->count > 1 && !thread->at_exec &&
+	return thread->tid == tracee->pid && tracee->count > 1 && !thread->in_exec_stop &&
 	       ptrace(PTRACE_GETSIGINFO, thread->tid, 0, &info) == 0 &&
 	       info.si_code == (SIGTRAP | PTRACE_EVENT_EXEC << 8);
 }
@@ -304,7 +304,7 @@ void tracee_continue(struct tracee *tracee, struct thread *thread)
 	int request = thread->group_stop ? PTRACE_LISTEN : guests_request(thread);
 	int signal = thread->group_stop ? 0 : thread->deliver;
 
-	if ((tracee->standing && !signal) || thread->state != THREAD_STOPPED || thread->held)
+	if ((tracee->all_stopped && !signal) || thread->state != THREAD_STOPPED || thread->held)
 		return;
 	if (is_another_now(tracee, thread)) {
 		thread->regs_read = false;
@@ -312,7 +312,7 @@ void tracee_continue(struct tracee *tracee, struct thread *thread)
 		return;
 	}
 	/* Before it runs on: its next stop comes first (get_signal() in kernel/signal.c). */
-	if (tracee->standing)
+	if (tracee->all_stopped)
 		thread->interrupted = ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0) == 0;
 	thread_regs_flush(thread);
 	if (ptrace(request, thread->tid, 0, (long)signal) < 0) {

@@ -1,5 +1,5 @@
 /*
- * A process under our control: its threads, their stops, and standing still.
+ * A process under our control: its threads, their stops, and stopping all of them.
  *
  * One thread of ours is the tracer and makes every call here.  Threads of the
  * target are THREAD_RUNNING until a stop of theirs is reaped; tracee_next() hands
@@ -17,7 +17,7 @@
  * the program's own is looked at, not reaped: so the kernel delivers it if we are killed
  * (reap.c).
  *
- * While the world is stopped (tracee_stop() .. tracee_resume()) tracee_continue()
+ * While all threads are stopped (tracee_stop() .. tracee_resume()) tracee_continue()
  * only marks: the handlers of stops are the same in both worlds.  But a signal is passed
  * on then, too: the thread stops again before it runs an instruction.
  */
@@ -29,7 +29,7 @@
 #include "arch/cpu.h"
 #include "tracer/status.h"
 #include "tracer/target.h"
-#include "tracer/urgent.h"
+#include "tracer/sched_fifo.h"
 
 enum thread_state { THREAD_RUNNING, THREAD_STOPPED, THREAD_LISTENING, THREAD_GONE };
 
@@ -43,7 +43,7 @@ struct thread {
 	bool interrupted; /* PTRACE_INTERRUPT sent, its stop not seen yet */
 	bool continued;	  /* it was in a group stop until now: SIGCONT has come */
 	bool attached;	  /* its first stop has been seen */
-	bool at_exec;	  /* in the stop of STOP_EXEC */
+	bool in_exec_stop; /* in the stop of STOP_EXEC */
 	bool in_remote;	  /* remote.c's: the stop of its system call was not waited for */
 	bool guest;	  /* not a thread of the process, but shares its memory (vfork child) */
 	unsigned calls;	  /* of a guest: so many stops at system calls are still looked at */
@@ -54,7 +54,7 @@ struct thread {
 	bool regs_read;
 	uint32_t regs_changed; /* so many bytes from the first on are to be written back */
 	struct regs regs;      /* by thread_regs() */
-	int64_t made_again;    /* hide.c's: 1 + number of the call whose result it changed */
+	int64_t restarted_call; /* hide.c's: 1 + number of the call whose result it changed */
 	void *owner;	       /* of the layer above; freed by tracee->forget */
 	struct thread *next;   /* same bucket */
 };
@@ -106,13 +106,14 @@ struct tracee {
 	struct thread *bucket[TRACEE_BUCKETS];
 	size_t count;
 	pid_t alive;   /* see tracee_alive() */
-	taddr_t unread; /* of a stack, when it was last searched: not there while all stand; 0 */
-	bool standing; /* between tracee_stop() and tracee_resume() */
-	struct urgent urgent;
+	taddr_t unread;	  /* of a stack, when it was last searched: not there while all are
+			     stopped; 0 */
+	bool all_stopped; /* between tracee_stop() and tracee_resume() */
+	struct sched_fifo sched_fifo;
 	int own_signal; /* of the layer above, to be dropped: others are the program's */
 	bool watches_guests; /* all of them, see tracee_watch_guests() */
 	bool own_breaks; /* SIGTRAP of a break instruction is, too */
-	bool hurried;	 /* the last batch was cut short for one of the program's */
+	bool batch_cut;	 /* the last batch was cut short for one of the program's */
 	bool takes_all;	 /* waitid() does not know threads */
 	bool launched;	/* our own child */
 	bool exited;
@@ -123,7 +124,7 @@ struct tracee {
 	void (*forget)(void *owner);
 	/* Of the layer above, which can unwind: the frames of a thread that is stopped in a
 	 * system call, innermost first, up to the first one that is not known for sure.
-	 * While all threads stand.  NULL: nothing is known. */
+	 * While all threads are stopped.  NULL: nothing is known. */
 	size_t (*frames)(void *arg, struct thread *thread, struct stack_frame *ret, size_t max);
 	void *frames_arg;
 	VEC(struct {
@@ -132,21 +133,22 @@ struct tracee {
 	})
 	queue; /* reaped, not handed out */
 	size_t queue_head;
-	size_t queue_urgent; /* so many at the front are signals of the program's */
+	size_t queue_signals; /* so many at the front are signals of the program's */
 	struct {
 		unsigned pause, left;
-	} looking; /* see reap() */
+	} poll_backoff;			       /* see reap() */
 	VEC(struct birth) expected;	       /* children announced, not yet stopped */
 	unsigned unclaimed;    /* children stopped, not yet announced */
-	unsigned orphan_rests; /* see children.c */
-	struct thread *corpse; /* handed out with STOP_THREAD_EXIT; freed at the next call */
+	unsigned unannounced_rests; /* see children.c */
+	struct thread
+		*exited_thread; /* handed out with STOP_THREAD_EXIT; freed at the next call */
 };
 
 /* Seizes every thread; they run on.  Errors say why not and what would help. */
 int tracee_attach(struct tracee *ret, pid_t pid, struct err *err) MUST_CHECK;
 
 /*
- * Starts argv (found in PATH) and returns when it stands at its first instruction,
+ * Starts argv (found in PATH) and returns when it is stopped at its first instruction,
  * STOP_EXEC taken: its one thread is THREAD_STOPPED.  `mask` is its signal mask (ours
  * says nothing of what our caller's was).  -ENOENT, -EACCES, -ENOTSUP
  * (another machine's program), ...: with the reason; nothing is left then.
@@ -168,7 +170,7 @@ int tracee_take(struct tracee *tracee, bool wait);
 /* Hands out the stops of threads that run, for so long, or until the process has ended. */
 void tracee_take_for(struct tracee *tracee, unsigned ms);
 
-/* Ends a stop, of a thread that is not held.  While the world stands, only takes note. */
+/* Ends a stop, of a thread that is not held.  While all are stopped, only takes note. */
 void tracee_continue(struct tracee *tracee, struct thread *thread);
 
 /* The process has ended, or is another program: hands out, as STOP_CHILD, the children of what
@@ -196,7 +198,7 @@ void tracee_run_one(struct tracee *tracee, struct thread *thread);
 /* Lets one thread run, the others not: it is going to end the process. */
 void tracee_resume_one(struct tracee *tracee, struct thread *thread);
 
-/* From now on STOP_EXITING is handed out.  All threads stand. */
+/* From now on STOP_EXITING is handed out.  All threads are stopped. */
 void tracee_tell_exits(struct tracee *tracee);
 
 /* The thread whose /proc files speak for the process: the leader's, unless it has

@@ -320,7 +320,7 @@ static void stops_are_hidden(void **state)
 	}
 }
 
-/* What comes to pass while the world stands is found when it goes on. */
+/* What comes to pass while all are stopped is found when it goes on. */
 static void what_happens_meanwhile_is_not_lost(void **state)
 {
 	(void)state;

@@ -108,7 +108,7 @@ static void assert_untouched(struct fixture *f)
 	free(now);
 }
 
-/* ---- a world that stands ------------------------------------------------------------ */
+/* ---- all threads are stopped -------------------------------------------------------- */
 
 static void go_on(void *arg, struct stop *stop)
 {
@@ -781,7 +781,7 @@ static void modules_that_are_gone(void **state)
 	assert_non_null(find(f, "malloc"));
 }
 
-/* The traps' signal, and the traps' kind, can be changed while all stand. */
+/* The traps' signal, and the traps' kind, can be changed while all are stopped. */
 static void another_signal(void **state)
 {
 	struct fixture *f = *state;

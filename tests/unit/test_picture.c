@@ -327,7 +327,7 @@ static void stands(struct traced *t, const char *why)
 	assert_int_equal(t->picture->copy, 0);
 	if (!strstr(t->picture->why, why))
 		fail_msg("%s", t->picture->why);
-	assert_true(t->tracee.standing);
+	assert_true(t->tracee.all_stopped);
 	seen(t, 0);
 	picture_destroy(t->picture);
 	tracee_resume(&t->tracee);

@@ -50,7 +50,7 @@ static int attempt(void *arg)
 	struct fixture *f = arg;
 	struct status status;
 
-	assert_true(f->tracee.standing);
+	assert_true(f->tracee.all_stopped);
 	assert_int_equal(status_read(f->child.pid, 0, &status), 0);
 	assert_int_equal(status.state, 't');
 	f->seen[f->attempts++] = *f->count;
@@ -93,7 +93,7 @@ static void until_it_succeeds(void **state)
 	assert_int_equal(retry_stopped(&f->tracee, &some, attempt, f, NULL), 0);
 	assert_int_equal(f->attempts, 3);
 	assert_int_equal(f->handed_out, 3); /* one stop each time, to the one handler */
-	assert_true(f->tracee.standing);
+	assert_true(f->tracee.all_stopped);
 	assert_true(*f->count == f->seen[2]);
 }
 
@@ -105,7 +105,7 @@ static void a_limited_number_of_times(void **state)
 	f->left = TRIES;
 	assert_int_equal(retry_stopped(&f->tracee, &some, attempt, f, NULL), -EAGAIN);
 	assert_int_equal(f->attempts, TRIES);
-	assert_true(f->tracee.standing);
+	assert_true(f->tracee.all_stopped);
 	assert_true(*f->count == f->seen[TRIES - 1]);
 }
 

@@ -98,19 +98,19 @@ static void assert_reads(struct target *target)
 }
 
 /* Where nothing is swapped out, the same; and without a pagemap. */
-static void read_standing(void **state)
+static void read_stopped(void **state)
 {
 	struct fixture *f = *state;
 	uint8_t buf[64];
 
-	assert_int_equal(target_read_standing(&f->target, at(page - 20), buf, 40), 40);
+	assert_int_equal(target_read_stopped(&f->target, at(page - 20), buf, 40), 40);
 	assert_int_equal(buf[39], pattern(page + 19));
-	assert_int_equal(target_read_standing(&f->target, at(2 * page - 16), buf, 64), 16);
-	assert_int_equal(target_read_standing(&f->target, at(2 * page), buf, 1), -EIO);
+	assert_int_equal(target_read_stopped(&f->target, at(2 * page - 16), buf, 64), 16);
+	assert_int_equal(target_read_stopped(&f->target, at(2 * page), buf, 1), -EIO);
 	assert_true(f->target.pages >= 0);
 	close(f->target.pages);
 	f->target.pages = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	assert_int_equal(target_read_standing(&f->target, at(page - 20), buf, 40), 40);
+	assert_int_equal(target_read_stopped(&f->target, at(page - 20), buf, 40), 40);
 }
 
 /* By a process apart, which says that there is nothing, too. */
@@ -218,7 +218,7 @@ static void a_thread_that_has_ended(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(read_standing, start, end),
+		cmocka_unit_test_setup_teardown(read_stopped, start, end),
 		cmocka_unit_test_setup_teardown(fetch, start, end),
 		cmocka_unit_test_setup_teardown(read_by_the_file, start, end),
 		cmocka_unit_test_setup_teardown(write_by_the_file, start, end),

@@ -53,7 +53,7 @@ static void go_on(void *arg, struct stop *stop)
 		tracee_continue(arg, stop->thread);
 }
 
-/* ---- killed while the world stands ------------------------------------------ */
+/* ---- killed while all are stopped ------------------------------------------- */
 
 static void be_tracer(struct child_case *self, void *arg)
 {

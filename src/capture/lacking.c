@@ -7,7 +7,7 @@
  *
  * Both are asked for whole, so that the first call stack is as good as the last.
  */
-#include "capture/gather.h"
+#include "capture/lacking.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -33,7 +33,7 @@ enum {
 };
 
 /* What module->owner holds. */
-struct gathered {
+struct lacking_module {
 	struct resolver_module id;
 	bool is_main;
 	bool asked; /* whatever came of it */
@@ -42,7 +42,7 @@ struct gathered {
 	uint64_t state_mask; /* of its CPU: arch/cpu.h */
 };
 
-struct gather {
+struct lacking {
 	struct modules modules;
 	struct modules program; /* what a program will map that is not started yet */
 };
@@ -55,25 +55,25 @@ static void forget(struct module *module)
 	module->owner = NULL;
 }
 
-int gather_create(struct gather **ret, struct err *err)
+int lacking_create(struct lacking **ret, struct err *err)
 {
-	struct gather *gather = calloc(1, sizeof(*gather));
+	struct lacking *lacking = calloc(1, sizeof(*lacking));
 
-	if (!gather)
+	if (!lacking)
 		return err_set(err, -ENOMEM, "memory is short");
-	modules_init(&gather->modules, forget);
-	modules_init(&gather->program, forget);
-	*ret = gather;
+	modules_init(&lacking->modules, forget);
+	modules_init(&lacking->program, forget);
+	*ret = lacking;
 	return 0;
 }
 
-void gather_destroy(struct gather *gather)
+void lacking_destroy(struct lacking *lacking)
 {
-	if (!gather)
+	if (!lacking)
 		return;
-	modules_deinit(&gather->modules);
-	modules_deinit(&gather->program);
-	free(gather);
+	modules_deinit(&lacking->modules);
+	modules_deinit(&lacking->program);
+	free(lacking);
 }
 
 static bool lacks_rows(struct module *module, const struct arch *arch)
@@ -101,7 +101,7 @@ static bool lacks_symbols(struct module *module)
 /* Notes what the module lacks. */
 static void look(struct module *module, uint32_t number, int pid, bool is_main)
 {
-	struct gathered *g = module->owner;
+	struct lacking_module *g = module->owner;
 	struct image_symbol symbol;
 	const struct arch *arch;
 
@@ -142,14 +142,14 @@ static void look_all(struct modules *modules, int pid)
 	}
 }
 
-void gather_process(struct gather *gather, int pid)
+void lacking_process(struct lacking *lacking, int pid)
 {
 	struct maps maps = {0};
 
 	if (maps_read(pid, &maps, NULL))
 		return;
-	err_ignore(modules_update(&gather->modules, pid, &maps, NULL, NULL, NULL));
-	look_all(&gather->modules, pid);
+	err_ignore(modules_update(&lacking->modules, pid, &maps, NULL, NULL, NULL));
+	look_all(&lacking->modules, pid);
 	maps_deinit(&maps);
 }
 
@@ -275,7 +275,7 @@ static bool find_interpreter(const char *path, char ret[PATH_MAX])
 	return name != NULL;
 }
 
-void gather_program(struct gather *gather, const char *name)
+void lacking_program(struct lacking *lacking, const char *name)
 {
 	char interpreter[PATH_MAX];
 	struct paths paths = {0};
@@ -293,9 +293,9 @@ void gather_program(struct gather *gather, const char *name)
 		if (fake_mapping(paths.at[i], &mapping))
 			(void)vec_push(&maps.list, mapping);
 	}
-	err_ignore(modules_update(&gather->program, getpid(), &maps, NULL, NULL, NULL));
-	for (size_t i = 0; i < gather->program.mapped.len; i++) {
-		struct module *module = gather->program.mapped.at[i];
+	err_ignore(modules_update(&lacking->program, getpid(), &maps, NULL, NULL, NULL));
+	for (size_t i = 0; i < lacking->program.mapped.len; i++) {
+		struct module *module = lacking->program.mapped.at[i];
 		look(module, FOR_PROGRAM + module->instance, 0, !strcmp(module->id.path, path));
 	}
 	vec_deinit(&maps.list);
@@ -304,13 +304,13 @@ void gather_program(struct gather *gather, const char *name)
 	vec_deinit(&paths);
 }
 
-const struct resolver_module *gather_main(const struct gather *gather)
+const struct resolver_module *lacking_main(const struct lacking *lacking)
 {
 	const struct modules *modules =
-		gather->program.mapped.len ? &gather->program : &gather->modules;
+		lacking->program.mapped.len ? &lacking->program : &lacking->modules;
 
 	for (size_t i = 0; i < modules->mapped.len; i++) {
-		const struct gathered *g = modules->mapped.at[i]->owner;
+		const struct lacking_module *g = modules->mapped.at[i]->owner;
 		if (g && g->is_main)
 			return &g->id;
 	}
@@ -320,7 +320,7 @@ const struct resolver_module *gather_main(const struct gather *gather)
 static bool modules_have_lsan(const struct modules *modules)
 {
 	for (size_t i = 0; i < modules->mapped.len; i++) {
-		const struct gathered *g = modules->mapped.at[i]->owner;
+		const struct lacking_module *g = modules->mapped.at[i]->owner;
 
 		if (g && g->has_lsan)
 			return true;
@@ -328,9 +328,9 @@ static bool modules_have_lsan(const struct modules *modules)
 	return false;
 }
 
-bool gather_has_lsan(const struct gather *gather)
+bool lacking_has_lsan(const struct lacking *lacking)
 {
-	return modules_have_lsan(&gather->program) || modules_have_lsan(&gather->modules);
+	return modules_have_lsan(&lacking->program) || modules_have_lsan(&lacking->modules);
 }
 
 /* A library of codecs in assembler is no reason: few stacks go through it. */
@@ -339,7 +339,7 @@ static bool modules_lack(const struct modules *modules)
 	size_t lacking = 0, count = modules->mapped.len;
 
 	for (size_t i = 0; i < count; i++) {
-		const struct gathered *g = modules->mapped.at[i]->owner;
+		const struct lacking_module *g = modules->mapped.at[i]->owner;
 		if (g && g->is_main && (g->lacks_rows || g->lacks_symbols))
 			return true;
 		lacking += g && g->lacks_rows;
@@ -347,9 +347,9 @@ static bool modules_lack(const struct modules *modules)
 	return lacking > count / 2;
 }
 
-bool gather_lacks(const struct gather *gather)
+bool lacking_is_much(const struct lacking *lacking)
 {
-	return modules_lack(&gather->program) || modules_lack(&gather->modules);
+	return modules_lack(&lacking->program) || modules_lack(&lacking->modules);
 }
 
 /* ---- asking ---------------------------------------------------------------------------- */
@@ -387,7 +387,8 @@ static void take_rules(void *arg, const uint8_t *bytes, size_t len)
 	rules->len += len;
 }
 
-static void ask_symbols(struct asking *a, const struct gathered *g, struct external *external)
+static void ask_symbols(struct asking *a, const struct lacking_module *g,
+			struct external *external)
 {
 	const char *names[MAX_FUNCTIONS];
 	uint64_t values[MAX_FUNCTIONS] = {0}, sizes[MAX_FUNCTIONS] = {0};
@@ -423,7 +424,7 @@ static void ask_rules(struct asking *a)
 
 static void ask_module(struct asking *a, struct module *module)
 {
-	struct gathered *g = module->owner;
+	struct lacking_module *g = module->owner;
 	bool rows = g && (g->lacks_rows || (a->wanted && !strcmp(a->wanted, module->id.path)));
 	struct external *external;
 
@@ -436,21 +437,21 @@ static void ask_module(struct asking *a, struct module *module)
 	}
 	g->asked = true;
 	if (rows)
-		err_ignore(resolver_want_unwind(a->resolver, &g->id, take_row,
-						&external->rows, NULL));
+		err_ignore(resolver_want_unwind(a->resolver, &g->id, take_row, &external->rows,
+						NULL));
 	if (g->lacks_symbols)
 		ask_symbols(a, g, external);
 }
 
-void gather_ask(struct gather *gather, struct resolver *resolver, const char *wanted,
-		struct externals *ret)
+void lacking_ask(struct lacking *lacking, struct resolver *resolver, const char *wanted,
+		 struct externals *ret)
 {
 	struct asking a = {.resolver = resolver, .wanted = wanted};
 
-	for (size_t i = 0; i < gather->program.mapped.len; i++)
-		ask_module(&a, gather->program.mapped.at[i]);
-	for (size_t i = 0; i < gather->modules.mapped.len; i++)
-		ask_module(&a, gather->modules.mapped.at[i]);
+	for (size_t i = 0; i < lacking->program.mapped.len; i++)
+		ask_module(&a, lacking->program.mapped.at[i]);
+	for (size_t i = 0; i < lacking->modules.mapped.len; i++)
+		ask_module(&a, lacking->modules.mapped.at[i]);
 	if (a.externals.len)
 		err_ignore(resolver_wait(resolver, NULL, NULL, NULL));
 	ask_rules(&a);
@@ -464,13 +465,13 @@ void gather_ask(struct gather *gather, struct resolver *resolver, const char *wa
 	vec_deinit(&a.ids);
 }
 
-void gather_forget(struct gather *gather)
+void lacking_forget(struct lacking *lacking)
 {
-	struct modules *both[] = {&gather->modules, &gather->program};
+	struct modules *both[] = {&lacking->modules, &lacking->program};
 
 	for (size_t i = 0; i < ARRAY_SIZE(both); i++)
 		for (size_t k = 0; k < both[i]->list.len; k++) {
-			struct gathered *g = both[i]->list.at[k]->owner;
+			struct lacking_module *g = both[i]->list.at[k]->owner;
 			if (g)
 				g->asked = false;
 		}

@@ -3,20 +3,20 @@
  * 70 us when the wake-up has to cross (measured, KVM guest), so the tracer thread
  * moves to the core where the tracee runs.
  */
-#ifndef MEMTRACE_NEARBY_H
-#define MEMTRACE_NEARBY_H
+#ifndef MEMTRACE_AFFINITY_H
+#define MEMTRACE_AFFINITY_H
 
 #include <sys/types.h>
 
-struct nearby {
+struct affinity {
 	unsigned stops; /* since the last look */
 	int cpu;	/* where we are bound to; -1: nowhere */
 };
 
-enum { NEARBY_EVERY = 256 };
+enum { AFFINITY_EVERY = 256 };
 
-void nearby_init(struct nearby *nearby);
-/* A stop of this thread was handled; looks at every NEARBY_EVERY-th where it ran. */
-void nearby_follow(struct nearby *nearby, pid_t pid, pid_t tid);
+void affinity_init(struct affinity *affinity);
+/* A stop of this thread was handled; looks at every AFFINITY_EVERY-th where it ran. */
+void affinity_follow(struct affinity *affinity, pid_t pid, pid_t tid);
 
 #endif

@@ -3,41 +3,41 @@
  * modules lack (unwind data; the symbols of a stripped static program), and asks
  * memtrace-fs for it.  Of the caller's thread: the tracer only ever gets the result.
  */
-#ifndef MEMTRACE_GATHER_H
-#define MEMTRACE_GATHER_H
+#ifndef MEMTRACE_LACKING_H
+#define MEMTRACE_LACKING_H
 
 #include "symbols/resolver.h"
 #include "unwind/external.h"
 
-struct gather;
+struct lacking;
 
-int gather_create(struct gather **ret, struct err *err) MUST_CHECK;
-void gather_destroy(struct gather *gather); /* NULL is allowed */
+int lacking_create(struct lacking **ret, struct err *err) MUST_CHECK;
+void lacking_destroy(struct lacking *lacking); /* NULL is allowed */
 
 /* Looks at the modules of a process.  What can't be read is passed over. */
-void gather_process(struct gather *gather, int pid);
+void lacking_process(struct lacking *lacking, int pid);
 /* Looks at the file that a PROGRAM will be, and the libraries it will load. */
-void gather_program(struct gather *gather, const char *name);
+void lacking_program(struct lacking *lacking, const char *name);
 
 /* The program itself, for asking a server whether it knows it; NULL: not known. */
-const struct resolver_module *gather_main(const struct gather *gather);
+const struct resolver_module *lacking_main(const struct lacking *lacking);
 
 /* Whether a module of those that were looked at is a LeakSanitizer, or has one in it. */
-bool gather_has_lsan(const struct gather *gather);
+bool lacking_has_lsan(const struct lacking *lacking);
 
 /* Whether hardly a stack would be whole (the program lacks rows, or most modules do), or
  * the allocator wouldn't be found. */
-bool gather_lacks(const struct gather *gather);
+bool lacking_is_much(const struct lacking *lacking);
 
 /*
  * Asks for what is lacking and was not asked for before, in one conversation.  `wanted`
  * (may be NULL) is the path of a module that does lack rows whatever it looks like.  What
  * came is appended to *ret; a server that fails gives what it gave until then.
  */
-void gather_ask(struct gather *gather, struct resolver *resolver, const char *wanted,
-		struct externals *ret);
+void lacking_ask(struct lacking *lacking, struct resolver *resolver, const char *wanted,
+		 struct externals *ret);
 
 /* Another server: what was asked in vain may be asked again. */
-void gather_forget(struct gather *gather);
+void lacking_forget(struct lacking *lacking);
 
 #endif

@@ -1,6 +1,6 @@
 /* The tracer thread follows the tracee from core to core, by sched_setaffinity(2) of
  * itself; the target's own affinity is not touched. */
-#include "tracer/nearby.h"
+#include "tracer/affinity.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -32,24 +32,24 @@ static int thread_cpu(pid_t pid, pid_t tid)
 	return at ? atoi(at + 1) : -1;
 }
 
-void nearby_init(struct nearby *nearby)
+void affinity_init(struct affinity *affinity)
 {
-	nearby->stops = 0;
-	nearby->cpu = -1;
+	affinity->stops = 0;
+	affinity->cpu = -1;
 }
 
-void nearby_follow(struct nearby *nearby, pid_t pid, pid_t tid)
+void affinity_follow(struct affinity *affinity, pid_t pid, pid_t tid)
 {
 	cpu_set_t set;
 	int cpu;
 
-	if (++nearby->stops % NEARBY_EVERY)
+	if (++affinity->stops % AFFINITY_EVERY)
 		return;
 	cpu = thread_cpu(pid, tid);
-	if (cpu < 0 || cpu == nearby->cpu || cpu >= CPU_SETSIZE)
+	if (cpu < 0 || cpu == affinity->cpu || cpu >= CPU_SETSIZE)
 		return;
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	if (sched_setaffinity(0, sizeof(set), &set) == 0)
-		nearby->cpu = cpu;
+		affinity->cpu = cpu;
 }
