@@ -141,6 +141,7 @@ int resolver_reconnect(struct resolver *resolver, int fd, struct err *err) MUST_
 /* How frames are unwound, for what the target's own files do not say: fills rows[i] for the
  * address vaddrs[i] (for a return address, it - 1) or with ROW_CFA_NONE. */
 int resolver_rows(struct resolver *resolver, const struct resolver_module *module,
-		  const uint64_t *vaddrs, size_t count, struct row *rows, struct err *err) MUST_CHECK;
+		  const uint64_t *vaddrs, size_t count, struct row *rows,
+		  struct err *err) MUST_CHECK;
 
 #endif
