@@ -137,41 +137,20 @@ static void answer_frames(struct debuginfo *info, uint64_t vaddr, struct wire_an
 	wire_answer_frames(answer, frames, count);
 }
 
-static void answer_row(struct debuginfo *info, uint64_t vaddr, struct wire_answer *answer)
-{
-	struct row row;
-
-	debuginfo_row(info, vaddr, &row);
-	wire_answer_row(answer, &row);
-}
-
-/* A list of addresses, each answered by itself. */
-static int on_numbers(struct client *c, const struct wire_message *message, enum wire_type type,
-		      void (*each)(struct debuginfo *, uint64_t, struct wire_answer *),
-		      struct err *err)
+static int on_lookup(struct client *c, const struct wire_message *message, struct err *err)
 {
 	struct wire_numbers numbers;
 	struct wire_answer answer;
 	struct debuginfo *info;
 	int e = wire_read_numbers(message, &numbers, err);
 
-	info = e ? NULL : begin(c, message, type, numbers.handle, &answer);
+	info = e ? NULL : begin(c, message, WIRE_FRAMES, numbers.handle, &answer);
 	if (!info)
 		return e;
 	for (uint32_t i = 0; i < numbers.count; i++)
-		each(info, wire_number(&numbers, i), &answer);
+		answer_frames(info, wire_number(&numbers, i), &answer);
 	wire_answer_end(&answer);
 	return 0;
-}
-
-static int on_lookup(struct client *c, const struct wire_message *message, struct err *err)
-{
-	return on_numbers(c, message, WIRE_FRAMES, answer_frames, err);
-}
-
-static int on_rows(struct client *c, const struct wire_message *message, struct err *err)
-{
-	return on_numbers(c, message, WIRE_ROW_TABLE, answer_row, err);
 }
 
 static int on_symbols(struct client *c, const struct wire_message *message, struct err *err)
@@ -240,8 +219,8 @@ static int on_rules(struct client *c, const struct wire_message *message, struct
 }
 
 static int (*const answers[])(struct client *, const struct wire_message *, struct err *) = {
-	[WIRE_MODULE] = on_module,   [WIRE_LOOKUP] = on_lookup, [WIRE_ROWS] = on_rows,
-	[WIRE_SYMBOLS] = on_symbols, [WIRE_UNWIND] = on_unwind, [WIRE_RULES] = on_rules,
+	[WIRE_MODULE] = on_module, [WIRE_LOOKUP] = on_lookup, [WIRE_SYMBOLS] = on_symbols,
+	[WIRE_UNWIND] = on_unwind, [WIRE_RULES] = on_rules,
 };
 
 bool client_is_asking(uint16_t type)

@@ -385,12 +385,3 @@ void debuginfo_rules(struct debuginfo *info, uint64_t begin, uint64_t end, size_
 	if (rows)
 		rows_copy(rows, begin, end, max, ret);
 }
-
-void debuginfo_row(struct debuginfo *info, uint64_t vaddr, struct row *ret)
-{
-	open_rows(info);
-	for (size_t i = 0; i < ARRAY_SIZE(info->rows); i++)
-		if (info->rows[i] && rows_find(info->rows[i], vaddr, ret))
-			return;
-	*ret = (struct row){.cfa = ROW_CFA_NONE};
-}

@@ -55,8 +55,4 @@ void debuginfo_rules(struct debuginfo *info, uint64_t begin, uint64_t end, size_
 bool debuginfo_symbol(struct debuginfo *info, const char *name, uint64_t *value,
 		      uint64_t *size);
 
-/* The row that unwinds a frame whose pc (a call: the return address - 1) is vaddr; of kind
- * ROW_CFA_NONE where no file says. */
-void debuginfo_row(struct debuginfo *info, uint64_t vaddr, struct row *ret);
-
 #endif

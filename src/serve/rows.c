@@ -56,11 +56,6 @@ void rows_destroy(struct rows *rows)
 	free(rows);
 }
 
-bool rows_find(struct rows *rows, uint64_t vaddr, struct row *ret)
-{
-	return cfi_row(rows->cfi, vaddr, ret) == 0;
-}
-
 void rows_for_each(struct rows *rows, uint64_t begin, uint64_t end,
 		   bool (*visit)(void *arg, uint64_t vaddr, const struct row *row), void *arg)
 {

@@ -13,9 +13,6 @@ struct rows;
 int rows_create(const struct elffile *file, struct rows **ret, struct err *err) MUST_CHECK;
 void rows_destroy(struct rows *rows); /* NULL is allowed */
 
-/* The row in force at vaddr; false (and ROW_CFA_NONE in *ret): there is none. */
-bool rows_find(struct rows *rows, uint64_t vaddr, struct row *ret);
-
 /* What rows can't hold of [begin, end): as cfi_copy(). */
 void rows_copy(struct rows *rows, uint64_t begin, uint64_t end, size_t max,
 	       struct cfi_bytes *ret);

@@ -174,15 +174,6 @@ int resolver_wait(struct resolver *r, resolver_progress_fn *progress, void *arg,
 	return resolver_converse(r, progress, arg, err);
 }
 
-int resolver_load(struct resolver *r, const struct resolver_module *module,
-		  const uint64_t *offsets, size_t count, resolver_progress_fn *progress,
-		  void *arg, struct err *err)
-{
-	int e = resolver_want(r, module, offsets, count, err);
-
-	return e ? e : resolver_converse(r, progress, arg, err);
-}
-
 const struct resolved *resolver_find(const struct resolver *r, uint32_t instance,
 				     uint64_t offset)
 {
@@ -230,29 +221,6 @@ int resolver_symbols(struct resolver *r, const struct resolver_module *id,
 		asked += request->count;
 		if (!request->count)
 			break;
-	}
-	return resolver_converse(r, NULL, NULL, err);
-}
-
-int resolver_rows(struct resolver *r, const struct resolver_module *id, const uint64_t *vaddrs,
-		  size_t count, struct row *rows, struct err *err)
-{
-	int e = resolver_want(r, id, NULL, 0, err);
-	struct cache_module *module = e ? NULL : cache_module_find(&r->cache, id->instance);
-
-	if (e)
-		return e;
-	memset(rows, 0, count * sizeof(*rows)); /* ROW_CFA_NONE */
-	for (size_t asked = 0; asked < count;) {
-		struct request *request = resolver_request(r, WIRE_ROWS, module);
-		size_t left = count - asked;
-		if (!request)
-			return resolver_lose(r, &(struct err){-ENOMEM, "no memory for rows"});
-		request->count = left < WIRE_MAX_OFFSETS ? (uint32_t)left : WIRE_MAX_OFFSETS;
-		request->rows = rows + asked;
-		wire_write_numbers(&r->channel.out, request->id, WIRE_ROWS, id->instance,
-				   vaddrs + asked, request->count);
-		asked += request->count;
 	}
 	return resolver_converse(r, NULL, NULL, err);
 }

@@ -71,24 +71,20 @@ bool resolver_is_alive(const struct resolver *resolver, const char **why);
 typedef bool resolver_progress_fn(void *arg, size_t done, size_t count);
 
 /*
- * Makes sure that the answers for `count` offsets (as frame_lookup_offset() gives
- * them) of one module are known, in as few round trips as it takes.  `progress`
- * (may be NULL) is called now and then with how many of count are done, and may end it:
- * -ECANCELED, and the answers that are under way are taken later.  0, or
- * -errno when the server is lost; what was learned until then stays.
- */
-int resolver_load(struct resolver *resolver, const struct resolver_module *module,
-		  const uint64_t *offsets, size_t count, resolver_progress_fn *progress,
-		  void *arg, struct err *err) MUST_CHECK;
-
-/*
- * The same for many modules at once: questions are gathered by resolver_want() and asked
- * together, as many as the connection carries, by resolver_wait().  With count 0 the
- * server is only told of the module: done while the process lives, it can open a file
- * that is gone later.  -ENOMEM, -ERANGE (instance), or what resolver_load() returns.
+ * Questions are gathered by resolver_want(), for many modules, and asked together, as many as the
+ * connection carries, by resolver_wait(): then the answers for `count` offsets (as
+ * frame_lookup_offset() gives them) of the module are known.  With count 0 the server is only told
+ * of the module: done while the process lives, it can open a file that is gone later.  -ENOMEM,
+ * -ERANGE (instance), -ENOTCONN.
  */
 int resolver_want(struct resolver *resolver, const struct resolver_module *module,
 		  const uint64_t *offsets, size_t count, struct err *err) MUST_CHECK;
+
+/*
+ * `progress` (may be NULL) is called now and then with how many of count are done, and may end it:
+ * -ECANCELED, and the answers that are under way are taken later.  0, or -errno when the server is
+ * lost; what was learned until then stays.
+ */
 int resolver_wait(struct resolver *resolver, resolver_progress_fn *progress, void *arg,
 		  struct err *err) MUST_CHECK;
 
@@ -137,11 +133,5 @@ void resolver_check(struct resolver *resolver);
 /* After a loss: goes on over another connected socket (taken over, also on failure) with
  * all that was learned. */
 int resolver_reconnect(struct resolver *resolver, int fd, struct err *err) MUST_CHECK;
-
-/* How frames are unwound, for what the target's own files do not say: fills rows[i] for the
- * address vaddrs[i] (for a return address, it - 1) or with ROW_CFA_NONE. */
-int resolver_rows(struct resolver *resolver, const struct resolver_module *module,
-		  const uint64_t *vaddrs, size_t count, struct row *rows,
-		  struct err *err) MUST_CHECK;
 
 #endif

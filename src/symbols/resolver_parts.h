@@ -15,7 +15,6 @@ struct request {
 	uint32_t answered;	      /* the first ones of them */
 	struct cache_entry **entries; /* LOOKUP: count of them, ours */
 	uint64_t *values, *sizes;     /* SYMBOLS: where the answers go, the caller's */
-	struct row *rows;	      /* ROWS: the same */
 	resolver_row_fn *visit;	      /* UNWIND: who takes them */
 	resolver_rules_fn *take;      /* RULES: the same */
 	void *arg;		      /* of both */

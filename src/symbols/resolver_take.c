@@ -71,12 +71,6 @@ static int take_value(struct request *request, struct wire_part *part)
 	return 0;
 }
 
-static int take_row(struct request *request, struct wire_part *part)
-{
-	wire_next_row(part, &request->rows[request->answered]);
-	return 0;
-}
-
 /* They must ascend: who keeps them relies on it. */
 static int take_unwind(struct request *request, struct wire_part *part)
 {
@@ -205,7 +199,6 @@ static bool is_answer(enum wire_type type, uint16_t answer)
 	return answer == WIRE_ERROR || (type == WIRE_MODULE && answer == WIRE_MODULE_INFO) ||
 	       (type == WIRE_LOOKUP && answer == WIRE_FRAMES) ||
 	       (type == WIRE_SYMBOLS && answer == WIRE_VALUES) ||
-	       (type == WIRE_ROWS && answer == WIRE_ROW_TABLE) ||
 	       (type == WIRE_UNWIND && answer == WIRE_UNWIND_TABLE) ||
 	       (type == WIRE_RULES && answer == WIRE_RULE_TABLE);
 }
@@ -225,8 +218,6 @@ static int take_answer(struct resolver *r, struct request *request,
 		return take_frames(r, request, message, err);
 	case WIRE_VALUES:
 		return take_records(request, message, take_value, err);
-	case WIRE_ROW_TABLE:
-		return take_records(request, message, take_row, err);
 	case WIRE_UNWIND_TABLE:
 		return take_records(request, message, take_unwind, err);
 	case WIRE_RULE_TABLE:

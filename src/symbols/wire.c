@@ -27,8 +27,6 @@ static const struct {
 	[WIRE_FRAMES] = {"FRAMES", WIRE_SERVER, WIRE_MAX_PAYLOAD},
 	[WIRE_SYMBOLS] = {"SYMBOLS", WIRE_CLIENT, 64 << 10},
 	[WIRE_VALUES] = {"VALUES", WIRE_SERVER, 64 << 10},
-	[WIRE_ROWS] = {"ROWS", WIRE_CLIENT, 64 << 10},
-	[WIRE_ROW_TABLE] = {"ROW_TABLE", WIRE_SERVER, 64 << 10},
 	[WIRE_PROGRESS] = {"PROGRESS", WIRE_SERVER, 8 << 10},
 	[WIRE_ERROR] = {"ERROR", 0, 8 << 10},
 	[WIRE_UNWIND] = {"UNWIND", WIRE_CLIENT, 64},
@@ -243,10 +241,8 @@ static uint32_t records_max(uint16_t type)
 /* The bytes of a record; 0: they differ. */
 static size_t record_size(uint16_t type)
 {
-	static const uint8_t sizes[] = {[WIRE_VALUES] = 16,
-					[WIRE_ROW_TABLE] = 12,
-					[WIRE_UNWIND_TABLE] = 20,
-					[WIRE_RULE_TABLE] = 1};
+	static const uint8_t sizes[] = {
+		[WIRE_VALUES] = 16, [WIRE_UNWIND_TABLE] = 20, [WIRE_RULE_TABLE] = 1};
 
 	return type < sizeof(sizes) ? sizes[type] : 0;
 }
@@ -296,18 +292,7 @@ uint64_t wire_next_value(struct wire_part *part, uint64_t *size)
 	return value;
 }
 
-void wire_next_unwind(struct wire_part *part, uint64_t *vaddr, struct row *ret)
-{
-	*vaddr = cursor_u64(&part->records);
-	wire_next_row(part, ret);
-}
-
-const uint8_t *wire_part_bytes(const struct wire_part *part)
-{
-	return part->records.at;
-}
-
-void wire_next_row(struct wire_part *part, struct row *ret)
+static void next_row(struct wire_part *part, struct row *ret)
 {
 	struct cursor *c = &part->records;
 
@@ -320,6 +305,17 @@ void wire_next_row(struct wire_part *part, struct row *ret)
 	ret->ra = cursor_u8(c);
 	ret->fp = cursor_u8(c);
 	ret->flags = cursor_u8(c);
+}
+
+void wire_next_unwind(struct wire_part *part, uint64_t *vaddr, struct row *ret)
+{
+	*vaddr = cursor_u64(&part->records);
+	next_row(part, ret);
+}
+
+const uint8_t *wire_part_bytes(const struct wire_part *part)
+{
+	return part->records.at;
 }
 
 int wire_frames_open(const struct wire_message *message, struct wire_frames *ret,

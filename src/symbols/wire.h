@@ -52,8 +52,7 @@ enum wire_type { /* stable numbers */
 		 WIRE_FRAMES = 6,
 		 WIRE_SYMBOLS = 7,
 		 WIRE_VALUES = 8,
-		 WIRE_ROWS = 9,
-		 WIRE_ROW_TABLE = 10,
+		 /* (9 and 10 were ROWS and ROW_TABLE) */
 		 WIRE_PROGRESS = 11,
 		 WIRE_ERROR = 12,
 		 WIRE_UNWIND = 13,
@@ -131,7 +130,7 @@ struct wire_names_list { /* SYMBOLS */
 	struct cursor texts; /* count texts, checked: wire_next_text() */
 };
 
-struct wire_part { /* the head of FRAMES, VALUES, ROW_TABLE, UNWIND_TABLE, RULE_TABLE */
+struct wire_part { /* the head of FRAMES, VALUES, UNWIND_TABLE, RULE_TABLE */
 	uint32_t handle;
 	uint32_t first; /* index, in the request, of the first one answered here */
 	uint32_t count;
@@ -225,10 +224,9 @@ int wire_frames_next(struct wire_frames *frames, struct wire_frame ret[WIRE_MAX_
 		     size_t *count, struct err *err) MUST_CHECK;
 void wire_frames_close(struct wire_frames *frames);
 
-/* The records of VALUES, ROW_TABLE and UNWIND_TABLE; to be called part.count times.  Lengths
+/* The records of VALUES and UNWIND_TABLE; to be called part.count times.  Lengths
  * were checked by wire_read_part(). */
 uint64_t wire_next_value(struct wire_part *part, uint64_t *size);
-void wire_next_row(struct wire_part *part, struct row *ret);
 void wire_next_unwind(struct wire_part *part, uint64_t *vaddr, struct row *ret);
 /* All records of a RULE_TABLE: part.count bytes. */
 const uint8_t *wire_part_bytes(const struct wire_part *part);
@@ -254,7 +252,7 @@ void wire_write_module(struct wire_out *out, uint32_t request,
 		       const struct wire_module *module);
 void wire_write_module_info(struct wire_out *out, uint32_t request,
 			    const struct wire_module_info *info);
-/* type: WIRE_LOOKUP or WIRE_ROWS; count <= WIRE_MAX_OFFSETS. */
+/* type: WIRE_LOOKUP; count <= WIRE_MAX_OFFSETS. */
 void wire_write_numbers(struct wire_out *out, uint32_t request, enum wire_type type,
 			uint32_t handle, const uint64_t *values, uint32_t count);
 /* type: WIRE_UNWIND or WIRE_RULES. */
@@ -293,7 +291,6 @@ void wire_answer_begin(struct wire_answer *answer, struct wire_out *out, uint32_
 void wire_answer_frames(struct wire_answer *answer, const struct wire_frame *frames,
 			size_t count);
 void wire_answer_value(struct wire_answer *answer, uint64_t value, uint64_t size);
-void wire_answer_row(struct wire_answer *answer, const struct row *row);
 /* The row that holds from vaddr on; at most WIRE_MAX_UNWIND, ascending. */
 void wire_answer_unwind(struct wire_answer *answer, uint64_t vaddr, const struct row *row);
 /* Of RULE_TABLE: at most WIRE_MAX_RULES bytes in all. */

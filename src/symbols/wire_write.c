@@ -358,12 +358,6 @@ static void put_row(struct wire_answer *answer, const struct row *row)
 	put_uint(answer->out, row->flags, 1);
 }
 
-void wire_answer_row(struct wire_answer *answer, const struct row *row)
-{
-	record_begin(answer);
-	put_row(answer, row);
-}
-
 void wire_answer_unwind(struct wire_answer *answer, uint64_t vaddr, const struct row *row)
 {
 	record_begin(answer);

@@ -81,19 +81,37 @@ static struct offsets read_offsets(void)
 	return offsets;
 }
 
+/* The row in force at each address: the last one that begins there or before. */
+struct in_force {
+	struct offsets offsets;
+	struct row *rows;
+};
+
+static void take_row(void *arg, uint64_t vaddr, const struct row *row)
+{
+	struct in_force *f = arg;
+
+	for (size_t i = 0; i < f->offsets.list.len; i++)
+		if (vaddr <= f->offsets.list.at[i])
+			f->rows[i] = *row;
+}
+
 static int ask_rows(struct resolver *r, const struct resolver_module *module)
 {
-	struct offsets offsets = read_offsets();
-	struct row *rows = calloc(offsets.list.len + 1, sizeof(*rows));
+	struct in_force f = {.offsets = read_offsets()};
 	struct err err;
-	int e = resolver_rows(r, module, offsets.list.at, offsets.list.len, rows, &err);
+	int e;
 
-	for (size_t i = 0; i < offsets.list.len; i++)
-		printf("row\t%" PRIx64 "\t%u\t%d\t%u\t%d\t%u\t%d\t%u\n", offsets.list.at[i],
-		       rows[i].cfa, rows[i].cfa_offset, rows[i].ra, rows[i].ra_offset,
-		       rows[i].fp, rows[i].fp_offset, rows[i].flags);
-	free(rows);
-	vec_deinit(&offsets.list);
+	f.rows = calloc(f.offsets.list.len + 1, sizeof(*f.rows)); /* ROW_CFA_NONE */
+	e = resolver_want_unwind(r, module, take_row, &f, &err);
+	if (!e)
+		e = resolver_wait(r, NULL, NULL, &err);
+	for (size_t i = 0; i < f.offsets.list.len; i++)
+		printf("row\t%" PRIx64 "\t%u\t%d\t%u\t%d\t%u\t%d\t%u\n", f.offsets.list.at[i],
+		       f.rows[i].cfa, f.rows[i].cfa_offset, f.rows[i].ra, f.rows[i].ra_offset,
+		       f.rows[i].fp, f.rows[i].fp_offset, f.rows[i].flags);
+	free(f.rows);
+	vec_deinit(&f.offsets.list);
 	return e ? fail(&err) : 0;
 }
 
@@ -101,7 +119,10 @@ static int ask_offsets(struct resolver *r, const struct resolver_module *module)
 {
 	struct offsets offsets = read_offsets();
 	struct err err;
-	int e = resolver_load(r, module, offsets.list.at, offsets.list.len, NULL, NULL, &err);
+	int e = resolver_want(r, module, offsets.list.at, offsets.list.len, &err);
+
+	if (!e)
+		e = resolver_wait(r, NULL, NULL, &err);
 
 	printf("source\t%s\n", resolver_source(r, 1) ? resolver_source(r, 1) : "not asked");
 	if (resolver_remark(r, 1))

@@ -583,7 +583,7 @@ def test_unknown_module():
     sock, process = serve()
     with sock:
         sock.sendall(message(1, HELLO) + message(5, struct.pack("<IIQ", 3, 1, 0x10), 7)
-                     + message(9, struct.pack("<IIQ", 3, 1, 0x10), 8))
+                     + message(13, struct.pack("<IQQ", 3, 0, 0x10), 8))
         assert receive(sock)[0] == 2
         for _ in range(2):
             kind, payload = receive(sock)

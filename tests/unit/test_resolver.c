@@ -132,21 +132,6 @@ static void answer_symbols(struct wire_out *out, const struct wire_message *mess
 	wire_answer_end(&answer);
 }
 
-static void answer_rows(struct wire_out *out, const struct wire_message *message)
-{
-	struct wire_numbers numbers;
-	struct wire_answer answer;
-
-	assert_int_equal(wire_read_numbers(message, &numbers, NULL), 0);
-	wire_answer_begin(&answer, out, message->request, WIRE_ROW_TABLE, numbers.handle);
-	for (uint32_t i = 0; i < numbers.count; i++) {
-		struct row row = {.cfa = ROW_CFA_SP,
-				  .cfa_offset = (int32_t)wire_number(&numbers, i)};
-		wire_answer_row(&answer, &row);
-	}
-	wire_answer_end(&answer);
-}
-
 /* Full answers: there may always be more. */
 static void answer_unwind(struct fake *fake, struct wire_out *out,
 			  const struct wire_message *message)
@@ -226,8 +211,6 @@ static bool answer(struct fake *fake, struct wire_out *out, const struct wire_me
 		}
 	} else if (message->type == WIRE_SYMBOLS) {
 		answer_symbols(out, message);
-	} else if (message->type == WIRE_ROWS) {
-		answer_rows(out, message);
 	} else if (message->type == WIRE_UNWIND && fake->lookups == 100) {
 		return false;
 	} else if (message->type == WIRE_UNWIND) {
@@ -296,6 +279,15 @@ static bool count_progress(void *arg, size_t done, size_t count)
 	return true;
 }
 
+static int load(struct resolver *r, const struct resolver_module *module,
+		const uint64_t *offsets, size_t count, resolver_progress_fn *progress,
+		void *arg, struct err *err)
+{
+	int e = resolver_want(r, module, offsets, count, err);
+
+	return e ? e : resolver_wait(r, progress, arg, err);
+}
+
 static void test_good(void **state)
 {
 	enum { COUNT = 6000 };
@@ -313,8 +305,7 @@ static void test_good(void **state)
 	offsets[COUNT] = 0; /* asked twice, answered once */
 	assert_null(resolver_find(r, 1, 0));
 	assert_null(resolver_source(r, 1));
-	assert_int_equal(
-		resolver_load(r, &one, offsets, COUNT + 1, count_progress, &done, &err), 0);
+	assert_int_equal(load(r, &one, offsets, COUNT + 1, count_progress, &done, &err), 0);
 	assert_int_equal(done, COUNT);
 	assert_string_equal(resolver_source(r, 1), "a fake");
 	assert_null(resolver_remark(r, 1));
@@ -334,7 +325,7 @@ static void test_good(void **state)
 	assert_null(resolver_find(r, 1, 1));
 	assert_null(resolver_find(r, 2, 0));
 	/* What is known is not asked again. */
-	assert_int_equal(resolver_load(r, &one, offsets, COUNT, NULL, NULL, &err), 0);
+	assert_int_equal(load(r, &one, offsets, COUNT, NULL, NULL, &err), 0);
 	assert_true(resolver_is_alive(r, NULL));
 	resolver_destroy(r);
 	fake_end(&fake);
@@ -391,27 +382,6 @@ static void test_symbols(void **state)
 	fake_end(&fake);
 }
 
-static void test_rows(void **state)
-{
-	enum { COUNT = 10000 };
-	static uint64_t vaddrs[COUNT];
-	static struct row rows[COUNT];
-	struct resolver *r;
-	struct fake fake;
-	struct err err;
-	(void)state;
-
-	for (size_t i = 0; i < COUNT; i++)
-		vaddrs[i] = 7 * i;
-	assert_int_equal(fake_start(&fake, GOOD, &r, &err), 0);
-	assert_int_equal(resolver_rows(r, &one, vaddrs, COUNT, rows, &err), 0);
-	for (size_t i = 0; i < COUNT; i++)
-		assert_int_equal(rows[i].cfa_offset, 7 * i);
-	assert_int_equal(rows[1].cfa, ROW_CFA_SP);
-	resolver_destroy(r);
-	fake_end(&fake);
-}
-
 /* Every way in which a server can fail while it is asked. */
 static void test_failures(void **state)
 {
@@ -442,8 +412,7 @@ static void test_failures(void **state)
 		struct err err = {}, again = {};
 		const char *why = NULL;
 		assert_int_equal(fake_start(&fake, cases[i].manner, &r, &err), 0);
-		assert_int_equal(resolver_load(r, &one, offsets, 10, NULL, NULL, &err),
-				 cases[i].code);
+		assert_int_equal(load(r, &one, offsets, 10, NULL, NULL, &err), cases[i].code);
 		assert_memory_equal(err.text, cases[i].text, strlen(cases[i].text));
 		assert_false(resolver_is_alive(r, &why));
 		assert_string_equal(why, err.text);
@@ -453,8 +422,7 @@ static void test_failures(void **state)
 				resolver_find(r, 1, offsets[k]) != NULL,
 				(cases[i].manner == DIES || cases[i].manner == TOO_FEW) &&
 					k < 5);
-		assert_int_equal(resolver_load(r, &one, offsets, 10, NULL, NULL, &again),
-				 -ENOTCONN);
+		assert_int_equal(load(r, &one, offsets, 10, NULL, NULL, &again), -ENOTCONN);
 		assert_string_equal(again.text, why);
 		resolver_destroy(r);
 		fake_end(&fake);
@@ -483,7 +451,6 @@ static void test_no_welcome(void **state)
 static void test_error_answers(void **state)
 {
 	uint64_t offsets[2] = {2, 4}, value = 7;
-	struct row row = {.cfa = ROW_CFA_SP};
 	const char *name = "malloc";
 	struct resolver *r;
 	struct fake fake;
@@ -491,14 +458,12 @@ static void test_error_answers(void **state)
 	(void)state;
 
 	assert_int_equal(fake_start(&fake, ERRORS, &r, &err), 0);
-	assert_int_equal(resolver_load(r, &one, offsets, 2, NULL, NULL, &err), 0);
+	assert_int_equal(load(r, &one, offsets, 2, NULL, NULL, &err), 0);
 	assert_int_equal(resolver_find(r, 1, 2)->count, 0);
 	assert_string_equal(resolver_source(r, 1), "none");
 	assert_string_equal(resolver_remark(r, 1), "the file is broken");
 	assert_int_equal(resolver_symbols(r, &one, &name, 1, &value, NULL, &err), 0);
 	assert_int_equal(value, 0);
-	assert_int_equal(resolver_rows(r, &one, offsets, 1, &row, &err), 0);
-	assert_int_equal(row.cfa, ROW_CFA_NONE);
 	assert_true(resolver_is_alive(r, NULL));
 	resolver_destroy(r);
 	fake_end(&fake);
@@ -599,10 +564,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),	      cmocka_unit_test(test_many_modules),
-		cmocka_unit_test(test_symbols),	      cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_failures),      cmocka_unit_test(test_no_welcome),
 		cmocka_unit_test(test_error_answers), cmocka_unit_test(test_bad_children),
-		cmocka_unit_test(test_no_server),     cmocka_unit_test(test_rows_without_end),
+		cmocka_unit_test(test_symbols),	      cmocka_unit_test(test_no_server),
+		cmocka_unit_test(test_rows_without_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -215,7 +215,7 @@ static void test_values_and_rows(void **state)
 	struct wire_out out = {};
 	struct wire_message message;
 	struct wire_part part;
-	uint64_t size;
+	uint64_t size, vaddr;
 	size_t at = 0;
 	(void)state;
 
@@ -223,8 +223,8 @@ static void test_values_and_rows(void **state)
 	wire_answer_value(&answer, 0x1000, 16);
 	wire_answer_value(&answer, 0, 0);
 	wire_answer_end(&answer);
-	wire_answer_begin(&answer, &out, 2, WIRE_ROW_TABLE, 2);
-	wire_answer_row(&answer, &row);
+	wire_answer_begin(&answer, &out, 2, WIRE_UNWIND_TABLE, 2);
+	wire_answer_unwind(&answer, 0x2000, &row);
 	wire_answer_end(&answer);
 
 	message = next_message(&out, &at, WIRE_SERVER);
@@ -238,7 +238,8 @@ static void test_values_and_rows(void **state)
 	message = next_message(&out, &at, WIRE_SERVER);
 	assert_int_equal(wire_read_part(&message, &part, NULL), 0);
 	assert_int_equal(part.count, 1);
-	wire_next_row(&part, &row_ret);
+	wire_next_unwind(&part, &vaddr, &row_ret);
+	assert_int_equal(vaddr, 0x2000);
 	assert_memory_equal(&row, &row_ret, sizeof(row));
 	wire_out_deinit(&out);
 }
@@ -485,7 +486,6 @@ static int decode(const struct wire_message *message)
 	case WIRE_MODULE_INFO:
 		return wire_read_module_info(message, &u.info, NULL);
 	case WIRE_LOOKUP:
-	case WIRE_ROWS:
 		return wire_read_numbers(message, &u.numbers, NULL);
 	case WIRE_SYMBOLS:
 		return wire_read_symbols(message, &u.names, NULL);
@@ -493,7 +493,6 @@ static int decode(const struct wire_message *message)
 	case WIRE_RULES:
 		return wire_read_range(message, &u.range, NULL);
 	case WIRE_VALUES:
-	case WIRE_ROW_TABLE:
 	case WIRE_UNWIND_TABLE:
 	case WIRE_RULE_TABLE:
 		return wire_read_part(message, &u.part, NULL);
@@ -523,16 +522,13 @@ static void write_all(struct wire_out *out)
 		out, 2, &(struct wire_module){1, 2, 3, {"/p", "abcd", 4, "ef", 2, "link", 7}});
 	wire_write_module_info(out, 2, &(struct wire_module_info){1, 1, "s", "r"});
 	wire_write_numbers(out, 3, WIRE_LOOKUP, 1, numbers, 3);
-	wire_write_numbers(out, 4, WIRE_ROWS, 1, numbers, 3);
 	wire_write_symbols(out, 5, 1, names, 2);
-	for (enum wire_type type = WIRE_FRAMES; type <= WIRE_ROW_TABLE; type += 2) {
+	for (enum wire_type type = WIRE_FRAMES; type <= WIRE_VALUES; type += 2) {
 		wire_answer_begin(&answer, out, 6, type, 1);
 		if (type == WIRE_FRAMES)
 			wire_answer_frames(&answer, &frame, 1);
-		else if (type == WIRE_VALUES)
+		else
 			wire_answer_value(&answer, 1, 2);
-		else if (type == WIRE_ROW_TABLE)
-			wire_answer_row(&answer, &(struct row){1, 2, 3, 1, 1, 1, 1});
 		wire_answer_end(&answer);
 	}
 	wire_write_range(out, 9, WIRE_UNWIND, &(struct wire_range){1, 2, 3});
@@ -551,8 +547,7 @@ static void write_all(struct wire_out *out)
 static enum wire_side sender_of(uint16_t type)
 {
 	return type == WIRE_HELLO || type == WIRE_MODULE || type == WIRE_LOOKUP ||
-			       type == WIRE_ROWS || type == WIRE_SYMBOLS ||
-			       type == WIRE_UNWIND || type == WIRE_RULES
+			       type == WIRE_SYMBOLS || type == WIRE_UNWIND || type == WIRE_RULES
 		       ? WIRE_CLIENT
 		       : WIRE_SERVER;
 }
@@ -598,7 +593,7 @@ static void test_truncation(void **state)
 			free(copy);
 		}
 	}
-	assert_int_equal(types, 16);
+	assert_int_equal(types, 14);
 	wire_out_deinit(&out);
 }
 
