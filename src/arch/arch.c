@@ -16,11 +16,12 @@ static const struct arch *const architectures[] = {
 	&arch_arm,
 };
 
-const struct arch *arch_find(uint16_t elf_machine, uint8_t elf_class)
+const struct arch *arch_find(uint16_t elf_machine, uint8_t elf_class, bool big_endian)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(architectures); i++) {
 		if (architectures[i]->elf_machine == elf_machine &&
-		    architectures[i]->elf_class == elf_class)
+		    architectures[i]->elf_class == elf_class &&
+		    architectures[i]->big_endian == big_endian)
 			return architectures[i];
 	}
 	return NULL;
@@ -30,11 +31,11 @@ const struct arch *arch_find(uint16_t elf_machine, uint8_t elf_class)
 const struct arch *arch_native(void)
 {
 #if defined(__x86_64__) && defined(__LP64__)
-	return arch_find(EM_X86_64, ELFCLASS64);
+	return arch_find(EM_X86_64, ELFCLASS64, false);
 #elif defined(__aarch64__) && defined(__LP64__) && !defined(__AARCH64EB__)
-	return arch_find(EM_AARCH64, ELFCLASS64);
+	return arch_find(EM_AARCH64, ELFCLASS64, false);
 #elif defined(__arm__)
-	return arch_find(EM_ARM, ELFCLASS32);
+	return arch_find(EM_ARM, ELFCLASS32, false);
 #else
 	return NULL;
 #endif

@@ -144,8 +144,8 @@ extern const struct arch arch_x86_64;
 extern const struct arch arch_aarch64;
 extern const struct arch arch_arm; /* armel and armhf, A32 and T32 */
 
-/* By ELF e_machine and class; NULL: not supported. */
-const struct arch *arch_find(uint16_t elf_machine, uint8_t elf_class);
+/* By ELF e_machine, class and byte order; NULL: not supported. */
+const struct arch *arch_find(uint16_t elf_machine, uint8_t elf_class, bool big_endian);
 
 /* The architecture this memtrace runs on (and can trace). */
 const struct arch *arch_native(void);

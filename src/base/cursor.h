@@ -1,5 +1,6 @@
 /*
- * A bounds-checked reader of little-endian bytes that somebody else wrote.
+ * A bounds-checked reader of bytes that somebody else wrote: little-endian (our wire and
+ * files, most CPUs), or, where that is said, big-endian.
  *
  * Reading past the end gives 0 and sets `bad`, for good: a parser reads a whole
  * record and asks once.  Nothing here trusts a length.
@@ -13,12 +14,22 @@ struct cursor {
 	const uint8_t *at;
 	const uint8_t *end;
 	bool bad;
+	bool big; /* integers are big-endian */
 };
 
 static inline struct cursor cursor_over(const void *bytes, size_t len)
 {
 	const uint8_t *at = bytes;
-	return (struct cursor){at, at + len, false};
+	return (struct cursor){at, at + len, false, false};
+}
+
+/* The same over bytes in a given order. */
+static inline struct cursor cursor_in_order(const void *bytes, size_t len, bool big)
+{
+	struct cursor c = cursor_over(bytes, len);
+
+	c.big = big;
+	return c;
 }
 
 static inline size_t cursor_left(const struct cursor *c)
@@ -39,14 +50,14 @@ static inline const uint8_t *cursor_bytes(struct cursor *c, size_t len)
 	return at;
 }
 
-/* An unsigned little-endian integer of `width` (1..8) bytes. */
+/* An unsigned integer of `width` (1..8) bytes. */
 static inline uint64_t cursor_uint(struct cursor *c, unsigned width)
 {
 	const uint8_t *b = cursor_bytes(c, width);
 	uint64_t value = 0;
 
 	for (unsigned i = 0; b && i < width; i++)
-		value |= (uint64_t)b[i] << (8 * i);
+		value |= (uint64_t)b[c->big ? width - 1 - i : i] << (8 * i);
 	return value;
 }
 

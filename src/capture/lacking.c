@@ -107,7 +107,8 @@ static void look(struct module *module, uint32_t number, int pid, bool is_main)
 
 	if (g || !module->image || module->vdso)
 		return;
-	arch = arch_find(image_machine(module->image), image_class(module->image));
+	arch = arch_find(image_machine(module->image), image_class(module->image),
+			 image_is_big_endian(module->image));
 	g = calloc(1, sizeof(*g));
 	if (!g)
 		return;

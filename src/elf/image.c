@@ -144,8 +144,10 @@ static int parse_ident(struct image *image, const uint8_t ident[EI_NIDENT], stru
 	image->class = ident[EI_CLASS];
 	if (image->class != ELFCLASS32 && image->class != ELFCLASS64)
 		return err_set(err, -EINVAL, "broken ELF header: class %u", image->class);
-	if (ident[EI_DATA] != ELFDATA2LSB)
-		return err_set(err, -ENOTSUP, "a big-endian ELF file: not supported");
+	image->big = ident[EI_DATA] == ELFDATA2MSB;
+	if (!image->big && ident[EI_DATA] != ELFDATA2LSB)
+		return err_set(err, -EINVAL, "broken ELF header: byte order %u",
+			       ident[EI_DATA]);
 	return 0;
 }
 
@@ -166,7 +168,7 @@ static int parse_elf_header(struct image *image, taddr_t start, struct elf_heade
 	len = image->class == ELFCLASS32 ? sizeof(Elf32_Ehdr) : sizeof(Elf64_Ehdr);
 	if (memory_read(image->memory, start, bytes, len))
 		return err_set(err, -EINVAL, "broken ELF file: cut within its header");
-	c = cursor_over(bytes + EI_NIDENT, len - EI_NIDENT);
+	c = image_cursor(image, bytes + EI_NIDENT, len - EI_NIDENT);
 	image->type = cursor_u16(&c);
 	image->machine = cursor_u16(&c);
 	cursor_u32(&c); /* e_version */
@@ -251,7 +253,7 @@ static int parse_headers(struct image *image, taddr_t start, const struct elf_he
 	if (!bytes)
 		return err_set(err, -EINVAL,
 			       "broken ELF file: its program headers are outside of it");
-	c = cursor_over(bytes, elf->phnum * size);
+	c = image_cursor(image, bytes, elf->phnum * size);
 	for (size_t i = 0; i < elf->phnum && !failed; i++) {
 		uint32_t flags = 0;
 		struct image_header h = parse_header(image, &c, &flags);
@@ -289,7 +291,7 @@ static bool count_sections(struct image *image, const struct elf_header *elf, si
 			   uint64_t *count, uint32_t *names)
 {
 	uint8_t bytes[sizeof(Elf64_Shdr)];
-	struct cursor c = cursor_over(bytes, size);
+	struct cursor c = image_cursor(image, bytes, size);
 	struct image_section first;
 	uint32_t name;
 
@@ -334,7 +336,7 @@ static void parse_sections(struct image *image, const struct elf_header *elf)
 	bytes = image_copy(image, elf->shoff, count * size);
 	offsets = malloc(count * sizeof(*offsets));
 	if (bytes && offsets && vec_reserve(&image->sections, count)) {
-		c = cursor_over(bytes, count * size);
+		c = image_cursor(image, bytes, count * size);
 		for (size_t i = 0; i < count; i++) {
 			struct image_section s = parse_section(image, &c, &offsets[i]);
 
@@ -435,6 +437,11 @@ void image_close(struct image *image)
 uint16_t image_machine(const struct image *image)
 {
 	return image->machine;
+}
+
+bool image_is_big_endian(const struct image *image)
+{
+	return image->big;
 }
 
 uint8_t image_class(const struct image *image)

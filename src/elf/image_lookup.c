@@ -48,9 +48,9 @@ struct search {
 	struct image_symbol best;
 };
 
-static bool is_hidden(const struct image_table *t, size_t index)
+static bool is_hidden(const struct image *image, const struct image_table *t, size_t index)
 {
-	return t->versions && (t->versions[index * 2 + 1] & 0x80);
+	return t->versions && (t->versions[index * 2 + !image->big] & 0x80);
 }
 
 static void consider(struct search *search, size_t index)
@@ -62,7 +62,7 @@ static void consider(struct search *search, size_t index)
 	    !image_table_symbol(search->image, search->table, index, &symbol) ||
 	    !image_symbol_is_function(search->image, &symbol))
 		return;
-	rank += is_hidden(search->table, index) ? 0 : 4;
+	rank += is_hidden(search->image, search->table, index) ? 0 : 4;
 	rank += symbol.bind == STB_LOCAL ? 0 : 2;
 	rank += symbol.type == STT_NOTYPE ? 0 : 1;
 	if (rank > search->rank) {
@@ -80,9 +80,10 @@ static uint32_t gnu_hash_of(const char *name)
 	return hash;
 }
 
-static uint64_t table_word(const uint8_t *table, size_t len, uint64_t at, unsigned width)
+static uint64_t table_word(const struct image *image, uint64_t at, unsigned width)
 {
-	struct cursor c = cursor_over(table, len);
+	struct cursor c =
+		image_cursor(image, image->symbols.gnu_hash, image->symbols.gnu_hash_len);
 
 	cursor_bytes(&c, at);
 	return cursor_uint(&c, width);
@@ -90,28 +91,28 @@ static uint64_t table_word(const uint8_t *table, size_t len, uint64_t at, unsign
 
 static void search_gnu_hash(struct search *search)
 {
-	const uint8_t *table = search->image->symbols.gnu_hash;
 	size_t len = search->image->symbols.gnu_hash_len;
 	unsigned width = search->image->class == ELFCLASS32 ? 4 : 8, bits = width * 8;
-	uint32_t buckets = (uint32_t)table_word(table, len, 0, 4);
-	uint32_t first = (uint32_t)table_word(table, len, 4, 4);
-	uint32_t words = (uint32_t)table_word(table, len, 8, 4);
-	uint32_t shift = (uint32_t)table_word(table, len, 12, 4);
+	uint32_t buckets = (uint32_t)table_word(search->image, 0, 4);
+	uint32_t first = (uint32_t)table_word(search->image, 4, 4);
+	uint32_t words = (uint32_t)table_word(search->image, 8, 4);
+	uint32_t shift = (uint32_t)table_word(search->image, 12, 4);
 	uint32_t hash = gnu_hash_of(search->name);
 	uint64_t chains = 16 + (uint64_t)words * width + (uint64_t)buckets * 4, filter, index;
 
 	if (!buckets) /* a process may have changed it since it was looked at */
 		return;
 	if (words) {
-		filter = table_word(table, len, 16 + (uint64_t)(hash / bits % words) * width,
+		filter = table_word(search->image, 16 + (uint64_t)(hash / bits % words) * width,
 				    width);
 		if (!(filter >> (hash % bits) & filter >> ((hash >> (shift & 31)) % bits) & 1))
 			return;
 	}
-	index = table_word(table, len, 16 + (uint64_t)words * width + hash % buckets * 4ull, 4);
+	index = table_word(search->image, 16 + (uint64_t)words * width + hash % buckets * 4ull,
+			   4);
 	for (; index >= first && chains + (index - first) * 4 + 4 <= len; index++) {
 		uint32_t other =
-			(uint32_t)table_word(table, len, chains + (index - first) * 4, 4);
+			(uint32_t)table_word(search->image, chains + (index - first) * 4, 4);
 
 		if ((other | 1) == (hash | 1))
 			consider(search, index);
@@ -143,7 +144,8 @@ bool image_symbol_find(struct image *image, const char *name, struct image_symbo
 
 /* ---- by address ------------------------------------------------------------------ */
 
-/* How many may begin within a function, before vaddr: more stand in none that knows its size. */
+/* How many may begin within a function, before vaddr: more stand in none that knows its size.
+ */
 enum { LIMIT_NEST = 1000 };
 
 /* Which of two names of one address a user knows: negative: a, positive: b. */

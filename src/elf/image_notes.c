@@ -25,7 +25,7 @@ static void skip_padding(struct cursor *c, uint64_t len, uint64_t align)
 
 static void scan_notes(struct image *image, const uint8_t *bytes, size_t len, uint64_t align)
 {
-	struct cursor c = cursor_over(bytes, len);
+	struct cursor c = image_cursor(image, bytes, len);
 
 	align = align == 8 ? 8 : 4;
 	while (cursor_left(&c) >= 12 && !c.bad && !image->build_id_len) {
@@ -91,7 +91,7 @@ const char *image_debuglink(struct image *image, uint32_t *crc)
 		size_t at = bytes ? (strlen((char *)bytes) + 4) & ~(size_t)3 : 0;
 
 		if (bytes && at + 4 <= s->size) {
-			struct cursor c = cursor_over(bytes + at, 4);
+			struct cursor c = image_cursor(image, bytes + at, 4);
 
 			image->debuglink_crc = cursor_u32(&c);
 			image->debuglink = (char *)bytes;

@@ -56,6 +56,7 @@ struct image {
 	bool stripped_to_debug; /* a debug file: its segments' bytes are elsewhere */
 	taddr_t bias;
 	uint8_t class;
+	bool big; /* endian */
 	uint16_t machine, type;
 	uint64_t entry;
 	VEC(struct image_segment) segments;
@@ -71,6 +72,13 @@ struct image {
 	struct image_piece eh_frame_hdr, eh_frame, debug_frame, exidx;
 	struct image_symbols symbols;
 };
+
+/* Over bytes of the file, in its byte order. */
+static inline struct cursor image_cursor(const struct image *image, const void *bytes,
+					 size_t len)
+{
+	return cursor_in_order(bytes, len, image->big);
+}
 
 /* An address- or offset-sized field. */
 static inline uint64_t image_word(const struct image *image, struct cursor *c)

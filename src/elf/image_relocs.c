@@ -30,7 +30,7 @@ static void dynamic_read(struct image *image, struct dynamic *ret)
 	const struct image_header *h = image_header_find(image, PT_DYNAMIC);
 	bool sane = h && h->file_size <= LIMIT_DYNAMIC;
 	uint8_t *bytes = sane ? image_copy_at(image, h->vaddr, h->file_size) : NULL;
-	struct cursor c = cursor_over(bytes, bytes ? h->file_size : 0);
+	struct cursor c = image_cursor(image, bytes, bytes ? h->file_size : 0);
 	uint64_t tag;
 
 	*ret = (struct dynamic){.rela.addend = true, .jump.addend = true};
@@ -59,7 +59,7 @@ static bool table_for_each(struct image *image, const struct reloc_table *table,
 			   bool (*visit)(void *arg, uint64_t offset, uint64_t info), void *arg)
 {
 	uint8_t *bytes = table->size ? image_copy_at(image, table->at, table->size) : NULL;
-	struct cursor c = cursor_over(bytes, bytes ? table->size : 0);
+	struct cursor c = image_cursor(image, bytes, bytes ? table->size : 0);
 	bool found = false;
 
 	while (!found && !c.bad && cursor_left(&c)) {

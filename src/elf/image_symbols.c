@@ -55,7 +55,7 @@ static bool parse_dynamic(struct image *image, struct dynamic *ret)
 	bytes = image_copy_at(image, h->vaddr, len);
 	if (!bytes)
 		return false;
-	c = cursor_over(bytes, len);
+	c = image_cursor(image, bytes, len);
 	while (!c.bad) {
 		uint64_t tag = image_word(image, &c), value = image_word(image, &c);
 
@@ -109,7 +109,7 @@ static uint64_t chain_end(struct image *image, uint64_t chains, uint64_t first, 
 		if (len == 0 || image_read(image, at, block, len))
 			return 0;
 		for (uint64_t i = 0; i < len; i += 4, index++) {
-			if (block[i] & 1)
+			if (block[i + (image->big ? 3 : 0)] & 1)
 				return index + 1;
 		}
 	}
@@ -121,7 +121,7 @@ static uint64_t load_gnu_hash(struct image *image, uint64_t vaddr)
 	struct image_symbols *s = &image->symbols;
 	uint64_t word = image->class == ELFCLASS32 ? 4 : 8, chains, count = 0;
 	uint8_t header[16], *buckets;
-	struct cursor c = cursor_over(header, sizeof(header));
+	struct cursor c = image_cursor(image, header, sizeof(header));
 	uint32_t bucket_count, first, bloom_words, last = 0;
 
 	if (image_read(image, vaddr, header, sizeof(header)))
@@ -134,7 +134,7 @@ static uint64_t load_gnu_hash(struct image *image, uint64_t vaddr)
 	buckets = image_copy_at(image, vaddr + 16 + bloom_words * word, bucket_count * 4ull);
 	if (!buckets)
 		return 0;
-	c = cursor_over(buckets, bucket_count * 4ull);
+	c = image_cursor(image, buckets, bucket_count * 4ull);
 	for (uint32_t i = 0; i < bucket_count; i++) {
 		uint32_t bucket = cursor_u32(&c);
 
@@ -160,7 +160,7 @@ static uint64_t count_dynamic(struct image *image, const struct dynamic *d)
 	uint8_t header[8];
 
 	if (count == 0 && d->hash && !image_read(image, d->hash, header, sizeof(header))) {
-		struct cursor c = cursor_over(header + 4, 4);
+		struct cursor c = image_cursor(image, header + 4, 4);
 
 		count = cursor_u32(&c);
 	}
@@ -279,7 +279,7 @@ bool image_table_symbol(const struct image *image, const struct image_table *t, 
 
 	if (index >= t->count)
 		return false;
-	c = cursor_over(t->entries + index * size, size);
+	c = image_cursor(image, t->entries + index * size, size);
 	*ret = (struct image_symbol){.dynamic = t->dynamic};
 	name = cursor_u32(&c);
 	if (image->class == ELFCLASS32) {
@@ -317,7 +317,7 @@ bool image_table_is_named(const struct image *image, const struct image_table *t
 	if (index >= t->count)
 		return false;
 	/* st_name is the first field in both classes. */
-	c = cursor_over(t->entries + index * entry_size(image), 4);
+	c = image_cursor(image, t->entries + index * entry_size(image), 4);
 	at = cursor_u32(&c);
 	return at < t->strings_len && t->strings[at] == name[0] &&
 	       !strcmp(t->strings + at, name);
@@ -331,7 +331,7 @@ const char *image_table_name(const struct image *image, const struct image_table
 
 	if (index >= t->count)
 		return NULL;
-	c = cursor_over(t->entries + index * entry_size(image), 4);
+	c = image_cursor(image, t->entries + index * entry_size(image), 4);
 	at = cursor_u32(&c);
 	return at && at < t->strings_len ? t->strings + at : NULL;
 }

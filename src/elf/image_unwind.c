@@ -47,7 +47,7 @@ const struct image_bytes *image_eh_frame_hdr(struct image *image)
 static bool hdr_points_to(const struct image *image, const struct image_bytes *hdr,
 			  uint64_t *ret)
 {
-	struct cursor c = cursor_over(hdr->bytes, hdr->len);
+	struct cursor c = image_cursor(image, hdr->bytes, hdr->len);
 	uint8_t version = cursor_u8(&c), encoding = cursor_u8(&c);
 	uint64_t value, base = 0;
 

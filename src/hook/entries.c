@@ -1,10 +1,11 @@
 /* Where a module's functions are; see entries.h. */
 #include "hook/entries.h"
 
+#include "unwind/cfi.h"
+
 bool entries_are_of(const struct module *module, const struct arch *arch)
 {
-	return module->image && image_machine(module->image) == arch->elf_machine &&
-	       image_class(module->image) == arch->elf_class;
+	return module->image && cfi_is_for(module->image, arch);
 }
 
 bool entries_find(const struct entries *entries, const char *name, struct image_symbol *ret)

@@ -35,7 +35,8 @@ int rows_create(const struct elffile *file, struct rows **ret, struct err *err)
 	if (!e && !give_debug_frame(rows, file))
 		e = err_set(err, -ENOMEM, "%s: no memory for unwind data", file->path);
 	if (!e) {
-		arch = arch_find(image_machine(rows->image), image_class(rows->image));
+		arch = arch_find(image_machine(rows->image), image_class(rows->image),
+				 image_is_big_endian(rows->image));
 		e = arch ? cfi_open(rows->image, arch, &rows->cfi, err)
 			 : err_set(err, -ENOENT, "%s: unknown CPU", file->path);
 	}

@@ -212,7 +212,7 @@ static void judge_tracer(const struct doctor_facts *f, struct findings *ret)
 
 static void need_another(const struct doctor_facts *f, struct finding *finding)
 {
-	const struct arch *arch = arch_find(f->machine, f->elf_class);
+	const struct arch *arch = arch_find(f->machine, f->elf_class, ARCH_HOST_BIG);
 
 	if (arch)
 		finding_remedy(finding, "use a memtrace built for it: %s", arch->ports);
@@ -226,7 +226,7 @@ static void judge_word_size(const struct doctor_facts *f, struct findings *ret)
 
 	if (!f->machine)
 		return; /* not readable: the kernel will say more when we attach */
-	if (arch_find(f->machine, f->elf_class) == native)
+	if (arch_find(f->machine, f->elf_class, ARCH_HOST_BIG) == native)
 		findings_add(ret, "word_size", VERDICT_OK, 0, "%u bits, %s",
 			     8u * native->word_size, native->name);
 	else if (f->elf_class == ELFCLASS32 && native->elf_class == ELFCLASS64)

@@ -30,11 +30,18 @@ int cfi_open_copy(const uint8_t *bytes, size_t len, const struct arch *arch, str
 	return 0;
 }
 
+bool cfi_is_for(const struct image *image, const struct arch *arch)
+{
+	return image_machine(image) == arch->elf_machine &&
+	       image_class(image) == arch->elf_class &&
+	       image_is_big_endian(image) == arch->big_endian;
+}
+
 int cfi_open(struct image *image, const struct arch *arch, struct cfi **ret, struct err *err)
 {
 	struct cfi *cfi;
 
-	if (image_machine(image) != arch->elf_machine || image_class(image) != arch->elf_class)
+	if (!cfi_is_for(image, arch))
 		return err_set(err, -EINVAL, "the file is for another CPU than %s", arch->name);
 	cfi = create(image, arch);
 	if (!cfi)

@@ -12,6 +12,9 @@
 
 struct cfi;
 
+/* Is the file for that CPU? */
+bool cfi_is_for(const struct image *image, const struct arch *arch);
+
 /*
  * Finds the tables; builds no rows.  Lookup is by .eh_frame_hdr's binary search
  * table, or, where that is missing or lies, by an index built on first use.

@@ -36,10 +36,19 @@ static void put(struct copy *c, const void *bytes, size_t len)
 	c->out->len += len;
 }
 
+/* In the CPU's byte order, which the copy is read in. */
+static void uint_write(const struct copy *c, uint8_t *to, uint64_t value, size_t len)
+{
+	for (size_t i = 0; i < len; i++, value >>= 8)
+		to[c->cfi->arch->big_endian ? len - 1 - i : i] = (uint8_t)value;
+}
+
 static void put_uint(struct copy *c, uint64_t value, size_t len)
 {
-	for (; len--; value >>= 8)
-		put(c, &(uint8_t){(uint8_t)value}, 1);
+	uint8_t bytes[8];
+
+	uint_write(c, bytes, value, len);
+	put(c, bytes, len);
 }
 
 static void put_uleb(struct copy *c, uint64_t value)
@@ -67,8 +76,8 @@ static void end(struct copy *c, size_t at)
 {
 	size_t len = c->out->len - at;
 
-	for (size_t i = 0; i < 4 && !c->full; i++)
-		c->out->at[at - 4 + i] = (uint8_t)(len >> (8 * i));
+	if (!c->full)
+		uint_write(c, c->out->at + at - 4, len, 4);
 }
 
 /* Where the CIE stands in the copy. */

@@ -40,7 +40,8 @@ enum { /* DW_EH_PE_* */
  * Real ones have 20 to 40 bytes. */
 enum { LIMIT_CIE = 1024 };
 
-int cfi_entry_read(const struct cfi_section *section, size_t offset, struct cfi_entry *ret)
+int cfi_entry_read(const struct cfi *cfi, const struct cfi_section *section, size_t offset,
+		   struct cfi_entry *ret)
 {
 	struct cursor c;
 	uint64_t length, id, cie_id;
@@ -48,7 +49,7 @@ int cfi_entry_read(const struct cfi_section *section, size_t offset, struct cfi_
 
 	if (offset >= section->data.len)
 		return -ENOENT;
-	c = cursor_over(section->data.bytes + offset, section->data.len - offset);
+	c = cfi_cursor(cfi, section->data.bytes + offset, section->data.len - offset);
 	ret->offset_size = 4;
 	length = cursor_u32(&c);
 	if (length == UINT32_MAX) {
@@ -203,7 +204,7 @@ static int parse_cie(const struct cfi *cfi, const struct cfi_section *section, s
 	const char *augmentation;
 	uint8_t version;
 
-	if (cfi_entry_read(section, offset, &entry) || !entry.is_cie ||
+	if (cfi_entry_read(cfi, section, offset, &entry) || !entry.is_cie ||
 	    cursor_left(c) > LIMIT_CIE)
 		return -EINVAL;
 	*ret = (struct cfi_cie){.offset = offset, .address_size = cfi->arch->word_size};
@@ -243,7 +244,7 @@ int cfi_entry_fde(const struct cfi *cfi, const struct cfi_section *section, size
 	struct cursor *c = &entry.body;
 	uint64_t range, length;
 
-	if (cfi_entry_read(section, offset, &entry) || entry.is_cie ||
+	if (cfi_entry_read(cfi, section, offset, &entry) || entry.is_cie ||
 	    parse_cie(cfi, section, entry.cie_offset, &ret->cie))
 		return -EINVAL;
 	ret->section = section;

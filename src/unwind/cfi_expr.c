@@ -115,7 +115,7 @@ static void dereference(struct machine *m, unsigned width)
 {
 	uint64_t addr = pop(m);
 	uint8_t bytes[8];
-	struct cursor c = cursor_over(bytes, sizeof(bytes));
+	struct cursor c = cfi_cursor(m->cfi, bytes, sizeof(bytes));
 
 	if (m->failed)
 		return;
@@ -350,7 +350,7 @@ int cfi_expr_value(const struct cfi *cfi, const uint8_t *expression, size_t len,
 	m.regs = regs;
 	m.memory = memory;
 	m.begin = expression;
-	m.c = cursor_over(expression, len);
+	m.c = cfi_cursor(cfi, expression, len);
 	m.failed = 0;
 	m.depth = 0;
 	if (initial)

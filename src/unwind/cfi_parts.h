@@ -92,6 +92,12 @@ struct cfi {
 	struct cfi_rules last_initial;
 };
 
+/* Over bytes of the file, in its byte order. */
+static inline struct cursor cfi_cursor(const struct cfi *cfi, const void *bytes, size_t len)
+{
+	return cursor_in_order(bytes, len, cfi->arch->big_endian);
+}
+
 /* cfi_table.c */
 void cfi_table_open(struct cfi *cfi);
 void cfi_table_close(struct cfi *cfi);
@@ -107,7 +113,8 @@ struct cfi_entry {
 	struct cursor body;   /* behind the id */
 };
 /* The entry at offset.  0, -ENOENT: the end, -EINVAL. */
-int cfi_entry_read(const struct cfi_section *section, size_t offset, struct cfi_entry *ret);
+int cfi_entry_read(const struct cfi *cfi, const struct cfi_section *section, size_t offset,
+		   struct cfi_entry *ret);
 int cfi_entry_fde(const struct cfi *cfi, const struct cfi_section *section, size_t offset,
 		  struct cfi_fde *ret);
 /* An encoded pointer (LSB 5, DW_EH_PE_*). */

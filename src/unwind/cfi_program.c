@@ -90,12 +90,11 @@ static void set_cfa(struct run *r, uint64_t reg, int64_t offset)
 	r->rules->cfa_offset = offset;
 }
 
-/* Only the register.  After an expression the offset from before it holds again:
- * the standard doesn't say so, but producers rely on it (libgcrypt's assembler). */
+/* Only the register.  After an expression the offset from before it holds again, and where
+ * there was no rule it is 0: the standard doesn't say so, but producers rely on it (libgcrypt's
+ * assembler; every CIE of MIPS). */
 static void set_cfa_register(struct run *r, uint64_t reg)
 {
-	if (r->rules->cfa.kind == CFI_UNSPECIFIED)
-		r->c.bad = true;
 	set_cfa(r, reg, r->rules->cfa_offset);
 }
 
@@ -318,7 +317,7 @@ static int go_on(struct run *r, uint64_t vaddr)
 /* Executes [program, end) so. */
 static int run(struct run *r, const uint8_t *program, const uint8_t *end, uint64_t vaddr)
 {
-	r->c = cursor_over(program, (size_t)(end - program));
+	r->c = cfi_cursor(r->cfi, program, (size_t)(end - program));
 	return go_on(r, vaddr);
 }
 

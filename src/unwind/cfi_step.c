@@ -37,11 +37,10 @@ struct step {
 static int load(const struct step *s, uint64_t addr, uint64_t *ret)
 {
 	uint8_t bytes[8];
-	struct cursor c = cursor_over(bytes, sizeof(bytes));
 
 	if (memory_read(s->memory, addr & s->cfi->mask, bytes, s->cfi->arch->word_size))
 		return -EFAULT;
-	*ret = cursor_uint(&c, s->cfi->arch->word_size);
+	*ret = arch_word(s->cfi->arch, bytes);
 	return 0;
 }
 

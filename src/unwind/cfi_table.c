@@ -28,7 +28,7 @@ enum {
 
 static uint64_t hdr_address(const struct cfi *cfi, size_t index, size_t field)
 {
-	struct cursor c = cursor_over(cfi->hdr_table + index * HDR_ENTRY + field, 4);
+	struct cursor c = cfi_cursor(cfi, cfi->hdr_table + index * HDR_ENTRY + field, 4);
 
 	return (cfi->hdr_vaddr + (uint64_t)(int32_t)cursor_u32(&c)) & cfi->mask;
 }
@@ -46,7 +46,7 @@ static void hdr_open(struct cfi *cfi, const struct image_bytes *hdr)
 {
 	/* Addresses in the header are relative to the header. */
 	struct cfi_section section = {.data = *hdr, .eh = true};
-	struct cursor c = cursor_over(hdr->bytes, hdr->len);
+	struct cursor c = cfi_cursor(cfi, hdr->bytes, hdr->len);
 	uint8_t version = cursor_u8(&c), frame_form = cursor_u8(&c), count_form = cursor_u8(&c);
 	uint8_t table_form = cursor_u8(&c);
 	uint64_t ignored, count;
@@ -87,7 +87,7 @@ static bool hdr_is_complete(const struct cfi *cfi)
 		if (!hdr_fde(cfi, i, &fde))
 			return false;
 	}
-	for (size_t at = 0; !cfi_entry_read(&cfi->eh_frame, at, &entry); at = entry.next)
+	for (size_t at = 0; !cfi_entry_read(cfi, &cfi->eh_frame, at, &entry); at = entry.next)
 		count += !entry.is_cie;
 	return count <= cfi->hdr_count;
 }
@@ -158,7 +158,7 @@ static void index_build(const struct cfi *cfi, const struct cfi_section *section
 	struct cfi_fde fde;
 
 	index->built = true;
-	for (size_t at = 0; !cfi_entry_read(section, at, &entry); at = entry.next) {
+	for (size_t at = 0; !cfi_entry_read(cfi, section, at, &entry); at = entry.next) {
 		struct cfi_range range;
 
 		if (entry.is_cie || cfi_entry_fde(cfi, section, at, &fde) ||

@@ -23,7 +23,7 @@ int unwinder_open(struct image *image, const struct arch *arch, struct unwinder 
 {
 	struct unwinder *unwinder;
 
-	if (image_machine(image) != arch->elf_machine || image_class(image) != arch->elf_class)
+	if (!cfi_is_for(image, arch))
 		return err_set(err, -ENOTSUP, "the file is for another CPU than %s",
 			       arch->name);
 	unwinder = calloc(1, sizeof(*unwinder));

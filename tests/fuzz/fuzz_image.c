@@ -112,7 +112,7 @@ static void unwind(struct unwinder *unwinder, const struct arch *arch, uint64_t 
 /* At the beginning, in the middle, and at the end of each segment. */
 static void ask_unwinder(struct image *image, struct memory *memory)
 {
-	const struct arch *arch = arch_find(image_machine(image), image_class(image));
+	const struct arch *arch = arch_find(image_machine(image), image_class(image), image_is_big_endian(image));
 	struct unwinder *unwinder;
 	size_t count = 0;
 	const struct image_segment *s = image_segments(image, &count);

@@ -541,7 +541,7 @@ static void print_counts(const struct check *k)
 
 static bool choose_arch(const struct image *image)
 {
-	arch = arch_find(image_machine(image), image_class(image));
+	arch = arch_find(image_machine(image), image_class(image), image_is_big_endian(image));
 	if (!arch)
 		return false;
 	ra_column = arch->reg_lr == ARCH_NO_REG ? arch->reg_pc : arch->reg_lr;

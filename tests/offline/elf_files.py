@@ -1,20 +1,42 @@
 """ELF files of this system to test on, and the C programs of this folder."""
+import atexit
+import concurrent.futures
+import functools
 import os
 import pathlib
+import shutil
 import subprocess
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LIBRARIES = ("/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/lib64")
 FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", f"-I{ROOT}/src", "-O2", "-Wall", "-Wextra"]
 
 
-def build(name, into, *libraries):
-    """Compiles tests/offline/NAME.c with the rooms it reads through."""
+@functools.cache
+def core():
+    """The rooms that the programs read through, compiled once."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="memtrace-core-"))
+    atexit.register(shutil.rmtree, folder, True)
     sources = [*ROOT.glob("src/base/*.c"), *ROOT.glob("src/elf/*.c"), *ROOT.glob("src/unwind/*.c"),
                *ROOT.glob("src/arch/**/*.c"), ROOT / "src/region/walk.c"]
+
+    def compile_one(source):
+        into = folder / (str(source.relative_to(ROOT)).replace("/", "-") + ".o")
+        subprocess.run([os.environ.get("CC", "gcc"), *FLAGS, "-c", "-o", into, source], check=True)
+        return into
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        objects = list(pool.map(compile_one, sources))
+    subprocess.run(["ar", "rcs", folder / "libcore.a", *objects], check=True)
+    return folder / "libcore.a"
+
+
+def build(name, into, *libraries):
+    """Compiles tests/offline/NAME.c with the rooms it reads through."""
     program = into / name
     subprocess.run([os.environ.get("CC", "gcc"), *FLAGS, "-o", program, ROOT / f"tests/offline/{name}.c",
-                    *sources, *libraries], check=True)
+                    core(), *libraries], check=True)
     return program
 
 

@@ -391,8 +391,8 @@ static void test_registers(void **state)
 		assert_int_equal(regs_read(arch, &regs, i), i + 1);
 	assert_string_equal(arch->reg_name[arch->reg_lr], "x30");
 	assert_int_equal(arch->callee_saved, 0x3ff80000);
-	assert_ptr_equal(arch_find(183, 2), arch); /* EM_AARCH64, ELFCLASS64 */
-	assert_null(arch_find(183, 1));
+	assert_ptr_equal(arch_find(183, 2, false), arch); /* EM_AARCH64, ELFCLASS64 */
+	assert_null(arch_find(183, 1, false));
 }
 
 int main(void)

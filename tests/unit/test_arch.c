@@ -16,9 +16,9 @@
 static void test_find(void **state)
 {
 	(void)state;
-	assert_ptr_equal(arch_find(EM_X86_64, ELFCLASS64), &arch_x86_64);
-	assert_null(arch_find(EM_X86_64, ELFCLASS32)); /* x32 */
-	assert_null(arch_find(EM_386, ELFCLASS32));
+	assert_ptr_equal(arch_find(EM_X86_64, ELFCLASS64, false), &arch_x86_64);
+	assert_null(arch_find(EM_X86_64, ELFCLASS32, false)); /* x32 */
+	assert_null(arch_find(EM_386, ELFCLASS32, false));
 }
 
 static void test_registers(void **state)

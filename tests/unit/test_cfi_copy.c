@@ -37,7 +37,7 @@ static void open_file(const char *path, struct memory_file *file, struct image *
 {
 	memory_file_init(file, open(path, O_RDONLY | O_CLOEXEC));
 	assert_int_equal(image_open(&file->memory, image, NULL), 0);
-	assert_int_equal(cfi_open(*image, arch_find(image_machine(*image), image_class(*image)),
+	assert_int_equal(cfi_open(*image, arch_find(image_machine(*image), image_class(*image), image_is_big_endian(*image)),
 				  cfi, NULL),
 			 0);
 }
@@ -52,7 +52,7 @@ static void compare_file(const char *path)
 	open_file(path, &file, &image, &c.file);
 	cfi_copy(c.file, 0, UINT64_MAX, ALL, &bytes);
 	assert_int_equal(cfi_open_copy(bytes.at, bytes.len,
-				       arch_find(image_machine(image), image_class(image)),
+				       arch_find(image_machine(image), image_class(image), image_is_big_endian(image)),
 				       &c.copy, NULL),
 			 0);
 	cfi_rows(c.file, 0, UINT64_MAX, compare, &c);

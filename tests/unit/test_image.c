@@ -369,8 +369,9 @@ static void what_is_no_elf_file_is_refused(void **state)
 			 -EINVAL); /* no program headers */
 	memory_buffer_init(&buffer, 0, bytes, 40);
 	assert_int_equal(image_open(&buffer.memory, &image, &err), -EINVAL);
-	bytes[EI_DATA] = ELFDATA2MSB;
-	assert_int_equal(image_open(&buffer.memory, &image, &err), -ENOTSUP);
+	bytes[EI_DATA] = ELFDATANONE;
+	assert_int_equal(image_open(&buffer.memory, &image, &err), -EINVAL);
+	assert_string_equal(err.text, "broken ELF header: byte order 0");
 }
 
 /* libc, whose DT_GNU_HASH loses its buckets between two reads. */
@@ -475,6 +476,89 @@ static void names_are_hashed_within_reason(void **state)
 }
 
 /* One function that says it reaches over 200000 others. */
+/* Fields of a big-endian file. */
+static uint8_t *put(uint8_t *at, uint64_t value, unsigned width)
+{
+	for (unsigned i = 0; i < width; i++)
+		at[i] = (uint8_t)(value >> (8 * (width - 1 - i)));
+	return at + width;
+}
+
+/*
+ * A 32-bit big-endian file: header, PT_LOAD of all, PT_NOTE with a build-id, PT_DYNAMIC with a
+ * symbol table of two, its hash and its names.
+ */
+static size_t big_endian_file(uint8_t *bytes)
+{
+	static const uint8_t ident[16] = {0x7f, 'E', 'L', 'F', ELFCLASS32, ELFDATA2MSB, 1};
+	enum { NOTE = 0x100, DYNAMIC = 0x140, HASH = 0x180, SYMBOLS = 0x1a0, NAMES = 0x1c0,
+	       END = 0x200 };
+	static const uint32_t segments[3][8] = {
+		{PT_LOAD, 0, 0x10000, 0x10000, END, END, PF_R | PF_X, 0x1000},
+		{PT_NOTE, NOTE, 0x10000 + NOTE, 0, 20, 20, PF_R, 4},
+		{PT_DYNAMIC, DYNAMIC, 0x10000 + DYNAMIC, 0, 48, 48, PF_R, 4},
+	};
+	static const uint32_t dynamic[6][2] = {
+		{DT_HASH, 0x10000 + HASH},   {DT_SYMTAB, 0x10000 + SYMBOLS},
+		{DT_STRTAB, 0x10000 + NAMES}, {DT_STRSZ, 8},
+		{DT_SONAME, 1},		      {DT_NULL, 0},
+	};
+	uint8_t *at = bytes + sizeof(ident);
+
+	memset(bytes, 0, END);
+	memcpy(bytes, ident, sizeof(ident));
+	at = put(put(put(put(at, ET_DYN, 2), EM_PPC, 2), 1, 4), 0x10180, 4);
+	at = put(put(put(put(at, 52, 4), 0, 4), 0, 4), 52, 2);
+	at = put(put(at, 32, 2), 3, 2);
+	at = bytes + 52;
+	for (int i = 0; i < 3; i++)
+		for (int n = 0; n < 8; n++)
+			at = put(at, segments[i][n], 4);
+	at = put(put(put(bytes + NOTE, 4, 4), 4, 4), NT_GNU_BUILD_ID, 4);
+	memcpy(at, "GNU", 4);
+	put(at + 4, 0x01020304, 4);
+	at = bytes + DYNAMIC;
+	for (int i = 0; i < 6; i++)
+		at = put(put(at, dynamic[i][0], 4), dynamic[i][1], 4);
+	put(put(put(put(bytes + HASH, 1, 4), 2, 4), 1, 4), 0, 4);
+	at = put(put(put(bytes + SYMBOLS + 16, 4, 4), 0x10180, 4), 0x20, 4);
+	put(put(at, ELF32_ST_INFO(STB_GLOBAL, STT_FUNC), 1), 0, 1);
+	put(at + 2, 1, 2);
+	memcpy(bytes + NAMES, "\0so\0fun", 8);
+	return END;
+}
+
+static void a_big_endian_file_is_read(void **state)
+{
+	static const uint8_t id[] = {1, 2, 3, 4};
+	struct memory_buffer buffer;
+	struct image_symbol symbol;
+	uint8_t bytes[1024];
+	struct image *image;
+	const uint8_t *read;
+	struct err err;
+	size_t len;
+
+	(void)state;
+	memory_buffer_init(&buffer, 0, bytes, big_endian_file(bytes));
+	assert_int_equal(image_open(&buffer.memory, &image, &err), 0);
+	assert_true(image_is_big_endian(image));
+	assert_int_equal(image_machine(image), EM_PPC);
+	assert_int_equal(image_entry(image), 0x10180);
+	read = image_build_id(image, &len);
+	assert_int_equal(len, sizeof(id));
+	assert_memory_equal(read, id, sizeof(id));
+	assert_true(image_symbol_find(image, "fun", &symbol));
+	assert_int_equal(symbol.value, 0x10180);
+	assert_int_equal(symbol.size, 0x20);
+	assert_true(image_symbol_at(image, 0x1019f, &symbol));
+	assert_string_equal(symbol.name, "fun");
+	image_close(image);
+	bytes[EI_DATA] = 3;
+	assert_int_equal(image_open(&buffer.memory, &image, &err), -EINVAL);
+	assert_string_equal(err.text, "broken ELF header: byte order 3");
+}
+
 static void a_function_around_all_is_not_looked_for(void **state)
 {
 	enum { SYMBOLS = 200000, LOOKUPS = 50000 };
@@ -518,6 +602,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_elf_file_is_refused),
 		cmocka_unit_test(a_table_that_changes_is_no_more_than_empty),
 		cmocka_unit_test(names_are_hashed_within_reason),
+		cmocka_unit_test(a_big_endian_file_is_read),
 		cmocka_unit_test(a_function_around_all_is_not_looked_for),
 	};
 
