@@ -109,7 +109,7 @@ def look(process):
                          capture_output=True, text=True, timeout=60, env={**os.environ, "DEBUGINFOD_URLS": ""})
     text = re.sub(r"LWP \d+", "LWP", run.stdout)
     for tid in set(re.findall(r"LWP (\d+)", run.stdout)):
-        text = re.sub(rf"\b(0x{int(tid):x}|{tid})\b", "TID", text)
+        text = re.sub(rf" *\b(0x{int(tid):x}|{tid})\b", " TID", text)  # (gdb pads what is short)
     return text
 
 
