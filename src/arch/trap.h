@@ -96,6 +96,19 @@ struct remote_code {
 	taddr_t behind;	   /* pc of a thread that is in the call, or the last of them */
 	taddr_t behind_clone; /* copy_build(): in that which makes a process */
 	struct regs begin; /* with these registers it is entered */
+	struct regs calling; /* to be set where it has entered the call; len 0: none */
+	struct regs home;  /* to be set where it leaves the call, or stops elsewhere: the thread
+			    * is home.  len 0: as they were */
+	struct regs ended; /* .. where it leaves the call, if that differs (len) */
+	bool enters;	   /* .. but for its own call, which it is to enter, and be stopped in */
+};
+
+/* Where the kernel puts a thread back on its interrupted call before the stop (AArch64, ARM):
+ * the instruction at its pc. */
+enum remote_at {
+	REMOTE_AT_CODE,	   /* no system call */
+	REMOTE_AT_CALL,	   /* one that may be made, and interrupted, again */
+	REMOTE_AT_LEAVING, /* one that does not come back, or not here: exit, exec, clone ... */
 };
 
 /* Covered bytes, begin < address < end: in between nothing may enter. */
@@ -274,10 +287,18 @@ struct arch_trap {
 	 * Encodes ret for the place `at`; regs: of a thread that stands in a stop by a signal or an
 	 * interrupt.  The code uses neither stack nor flags nor data, so a thread that is left alone
 	 * anywhere in it comes home; a system call of its own that the stop has interrupted is
-	 * made again there.  -ENOTSUP: not from where that thread is.  NULL: the architecture can't.
+	 * made again there.  `own`, where remote_at is not NULL: what that call, on which regs
+	 * stand, ended with when it was made again and interrupted anew; NULL: regs stand on none.
+	 * -ENOTSUP: not from where that thread is; -ERANGE: that is too far from `at`.  NULL: the
+	 * architecture can't.
 	 */
 	int (*remote_build)(taddr_t at, const struct remote_call *call, const struct regs *regs,
-			    struct remote_code *ret);
+			    const int64_t *own, struct remote_code *ret);
+	/* code: 4 bytes at their pc.  NULL: the call is in the registers (syscall_number_offset). */
+	enum remote_at (*remote_at)(const struct regs *regs, const uint8_t *code);
+	/* Register sets (NT_*) that say in their header whether a thread has vectors in use that
+	 * a system call would cut off (Documentation/arch/arm64/sve.rst, 3); 0: none. */
+	uint16_t cut_sets[2];
 	/*
 	 * The same by which a thread has its process copied (tracer/copy.h).  mask: its signal mask,
 	 * as it is to be when it is home.  NULL: the architecture can't.

@@ -60,8 +60,9 @@ struct hook_area {
 struct hook_page { /* of our own, for stubs that have no place elsewhere */
 	taddr_t base;
 	uint32_t len;
-	bool made;		 /* the process has it */
-	struct undo_place place; /* for the code that makes it */
+	bool made; /* the process has it */
+	unsigned tries;
+	struct undo_places places; /* for the code that makes it */
 };
 
 /* How planning and applying report: "Set breakpoint on ...", and that a function of a module

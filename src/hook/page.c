@@ -2,6 +2,7 @@
 #include "hook/page.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,13 +10,36 @@
 #include "hook/free_space.h"
 #include "tracer/pages.h"
 
-#define HEAP_GAP (1ull << 36)
-
-enum { GAP = 64 * 1024, LOWEST = 64 * 1024 /* vm.mmap_min_addr */, ALIGN = 16 };
+enum {
+	GAP = 64 * 1024,
+	USUAL_LOWEST = 64 * 1024,
+	ALIGN = 16,
+	LEAST_PLACE = 64, /* what code may be small enough for */
+	MAKE_TRIES = 100,
+};
 
 static uint32_t page_size(void)
 {
 	return (uint32_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Where mapping begins to be allowed. */
+static taddr_t lowest(void)
+{
+	FILE *file = fopen("/proc/sys/vm/mmap_min_addr", "re");
+	unsigned long value = USUAL_LOWEST;
+
+	if (file && fscanf(file, "%lu", &value) != 1)
+		value = USUAL_LOWEST;
+	if (file)
+		fclose(file);
+	return value;
+}
+
+/* What is left above a heap, which grows. */
+static taddr_t heap_gap(const struct arch *arch)
+{
+	return arch->word_size == 8 ? (taddr_t)1 << 36 : 1 << 24;
 }
 
 /* What a predecessor was killed over, between the call that mapped it and its header? */
@@ -25,28 +49,63 @@ static bool is_begun(const struct mapping *mapping, taddr_t at, uint32_t len)
 	       mapping->exec && !mapping->write && !mapping->shared;
 }
 
-/* The highest hole below `top` with a gap on both sides, a large one above a heap, which grows;
- * 0: none. */
-static taddr_t hole_below(const struct maps *maps, taddr_t top, uint32_t len)
+/* Below all that is mapped: nothing there grows down. */
+static taddr_t hole_at_bottom(taddr_t top, uint32_t len)
 {
-	taddr_t need = GAP + len, at;
+	const taddr_t least = lowest();
+	taddr_t need = GAP + len;
 
-	for (size_t i = maps->list.len;; i--) {
-		const struct mapping *below = i ? &maps->list.at[i - 1] : NULL;
+	if (top < least + need)
+		need = page_size() + len;
+	return top < least + need ? 0 : (top - need) & ~(taddr_t)(page_size() - 1);
+}
 
-		if (below && below->begin >= top)
+/* The highest hole below `top` with a gap on both sides; 0: none. */
+static taddr_t hole_below(const struct arch *arch, const struct maps *maps, taddr_t top,
+			  uint32_t len)
+{
+	for (size_t i = maps->list.len; i; i--) {
+		const struct mapping *below = &maps->list.at[i - 1];
+		taddr_t at = hole_at_bottom(top, len);
+
+		if (below->begin >= top)
 			continue;
-		if (top < LOWEST + need)
-			return 0;
-		at = (top - need) & ~(taddr_t)(page_size() - 1);
-		if (!below || is_begun(below, at, len))
+		if (!at || is_begun(below, at, len))
 			return at;
+		if (at + GAP + len > top)
+			return 0;
 		if (!strcmp(below->path, "[heap]"))
-			return below->end + HEAP_GAP <= at ? at : 0;
+			return below->end + heap_gap(arch) <= at ? at : 0;
 		if (below->end + GAP <= at)
 			return at;
 		top = below->begin;
 	}
+	return hole_at_bottom(top, len);
+}
+
+/* Between a program's data and its heap, which begins at random behind it and grows away from
+ * there; 0: no room. */
+static taddr_t hole_before_heap(const struct maps *maps, taddr_t begin, uint32_t len)
+{
+	for (size_t i = 1; i < maps->list.len; i++) {
+		const struct mapping *heap = &maps->list.at[i], *data = heap - 1;
+		taddr_t at = data->end + page_size();
+		bool begun = is_begun(data, data->begin, len);
+
+		if (heap->begin > begin && !strcmp(heap->path, "[heap]"))
+			return begun				       ? data->begin
+			       : at + len + page_size() <= heap->begin ? at
+								       : 0;
+	}
+	return 0;
+}
+
+static taddr_t hole_near(const struct arch *arch, const struct maps *maps,
+			 const struct module *module, uint32_t len)
+{
+	taddr_t below = hole_below(arch, maps, module->begin, len);
+
+	return below ? below : hole_before_heap(maps, module->begin, len);
 }
 
 /* ---- the place of the code --------------------------------------------- */
@@ -69,6 +128,7 @@ static bool place_in_vdso(struct tracee *tracee, const struct module *module,
 	if (!page_vdso_place(module, &space))
 		return false;
 	ret->base = space.base;
+	ret->room = space.len;
 	return !target_read(&tracee->target, ret->base, ret->old, sizeof(ret->old)) &&
 	       !memcmp(ret->old, zeros, sizeof(zeros));
 }
@@ -80,28 +140,35 @@ static bool place_in_padding(struct hooks *hooks, const struct module *module,
 	struct space space;
 
 	if (!entries_are_of(module, hooks->process.tracee->arch) ||
-	    !free_space_behind(hooks, module, &space) || space.len < sizeof(ret->old))
+	    !free_space_behind(hooks, module, &space) || space.len < LEAST_PLACE)
 		return false;
-	space.base += (space.len - sizeof(ret->old)) & ~(uint32_t)(ALIGN - 1);
+	ret->room = space.len < sizeof(ret->old) ? space.len : sizeof(ret->old);
+	space.base += (space.len - ret->room) & ~(uint32_t)(ALIGN - 1);
 	ret->base = space.base;
-	return padding_original(module, &space, ret->old, sizeof(ret->old)) == 0;
+	return padding_original(module, &space, ret->old, ret->room) == 0;
 }
 
-static bool place_find(struct hooks *hooks, struct undo_place *ret)
+/* Behind the program's text; and where its libraries are, if there are any: behind the
+ * loader's, or in the vdso. */
+static bool places_find(struct hooks *hooks, struct undo_places *ret)
 {
-	for (size_t i = 0; i < hooks->process.modules->mapped.len; i++) {
-		const struct module *module = hooks->process.modules->mapped.at[i];
-		bool stays = i == 0 || module->instance == hooks->loader;
+	const struct modules *modules = hooks->process.modules;
+	bool found[2] = {false};
 
-		if (stays && place_in_padding(hooks, module, ret))
-			return true;
+	for (size_t i = 0; i < modules->mapped.len; i++) {
+		const struct module *module = modules->mapped.at[i];
+		bool loader = module->instance == hooks->loader;
+
+		if (i == 0 || loader)
+			found[loader] = place_in_padding(hooks, module, &ret->at[loader]);
 	}
-	for (size_t i = 0; i < hooks->process.modules->mapped.len; i++)
-		if (place_in_vdso(hooks->process.tracee, hooks->process.modules->mapped.at[i],
-				  ret))
-			return true;
-	ret->base = 0;
-	return false;
+	for (size_t i = 0; i < modules->mapped.len && !found[1]; i++)
+		found[1] = place_in_vdso(hooks->process.tracee, modules->mapped.at[i],
+					 &ret->at[1]);
+	for (size_t i = 0; i < ARRAY_SIZE(found); i++)
+		if (!found[i])
+			ret->at[i].base = 0;
+	return found[0] || found[1];
 }
 
 /* ---- planning ---------------------------------------------------------- */
@@ -141,12 +208,13 @@ int page_find(struct hooks *hooks, const struct module *module, struct space *re
 		return 0;
 	if (!hooks->process.tracee->arch->trap->remote_build)
 		return err_set(err, -ENOSPC, "no room for stubs near it");
-	page.base = hole_below(hooks->process.maps, module->begin, page.len);
+	page.base =
+		hole_near(hooks->process.tracee->arch, hooks->process.maps, module, page.len);
 	if (there || !page.base ||
 	    !is_in_reach(hooks->process.tracee->arch, module, page.base, page.len))
 		return err_set(err, -ENOSPC,
 			       "no room for stubs near it, nor a hole for a page");
-	if (!place_find(hooks, &page.place))
+	if (!places_find(hooks, &page.places))
 		return err_set(err, -ENOSPC,
 			       "no room for stubs near it, nor for the code that would map a "
 			       "page for them");
@@ -191,6 +259,12 @@ static void hooks_drop_page(struct hooks *hooks, const struct hook_page *page,
 	hooks->list.len = kept;
 }
 
+/* All threads are where none can make the call: that may change. */
+static bool is_for_now(int rc)
+{
+	return rc == -EAGAIN || rc == -ERANGE;
+}
+
 static bool is_needed(const struct hooks *hooks, const struct hook_page *page)
 {
 	for (size_t i = 0; i < hooks->list.len; i++)
@@ -207,10 +281,10 @@ int pages_make(struct hooks *hooks, struct err *err)
 
 		if (page->made || !is_needed(hooks, page))
 			continue;
-		rc = pages_map(hooks->process.tracee, hooks->process.undo, &page->place,
+		rc = pages_map(hooks->process.tracee, hooks->process.undo, &page->places,
 			       page->base, page->len, err);
-		if (rc == -EAGAIN)
-			return rc;
+		if (is_for_now(rc) && page->tries++ < MAKE_TRIES)
+			return -EAGAIN;
 		page->made = !rc;
 		if (!rc)
 			continue;
@@ -256,8 +330,8 @@ static void adopt(void *arg, const struct space *space)
 	const struct hook_process *process = &hooks->process;
 	struct hook_page page = {space->base - PAGE_HEAD, page_size(), .made = true};
 
-	place_find(hooks, &page.place);
-	if (pages_adopt(process->tracee, process->undo, &page.place, page.base, page.len))
+	places_find(hooks, &page.places);
+	if (pages_adopt(process->tracee, process->undo, &page.places, page.base, page.len))
 		vec_push(&hooks->pages, page);
 }
 

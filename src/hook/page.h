@@ -1,9 +1,10 @@
 /*
  * Where a page of our own goes (tracer/pages.h makes it), for stubs of a module near which
  * there is no free space for them: below the module, within a patch's reach, and apart from
- * what is mapped, so that nothing that grows meets it.  The code of the system call by which
- * the process maps it lies behind the text of the program or its loader, or, as it needs no
- * reach, behind the code of the vdso.
+ * what is mapped, so that nothing that grows meets it; or, where the module lies at the bottom
+ * of memory, between its data and its heap.  The code of the system call by which the process
+ * maps it lies behind the text of the program, or for threads that wait elsewhere behind that of
+ * its loader or in the vdso.
  */
 #ifndef MEMTRACE_PAGE_H
 #define MEMTRACE_PAGE_H

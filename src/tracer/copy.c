@@ -208,11 +208,13 @@ static int run(struct copying *c)
 /* ---- all --------------------------------------------------------------- */
 
 static int build(const struct tracee *tracee, const struct thread *thread, const void *arg,
-		 taddr_t at, const struct regs *regs, struct remote_code *ret)
+		 taddr_t at, const struct regs *regs, const int64_t *own,
+		 struct remote_code *ret)
 {
 	uint64_t mask = 0;
 
 	(void)arg;
+	(void)own;
 	if (ptrace((int)GET_SIGMASK, thread->tid, (long)sizeof(mask), &mask) < 0)
 		return -errno;
 	return tracee->arch->trap->copy_build(at, mask, regs, ret);
@@ -340,6 +342,7 @@ void copy_place(struct tracee *tracee, const struct maps *maps, struct undo_plac
 		    memcmp(ret->old, zeros, sizeof(zeros)))
 			continue;
 		ret->base = at;
+		ret->room = UNDO_PLACE_BYTES;
 		return;
 	}
 }

@@ -32,13 +32,29 @@ static struct undo_page *page_at(struct undo *undo, taddr_t base)
 	return NULL;
 }
 
-static int unmap(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
+/* By a thread near one of the places. */
+static int call_from_any(struct tracee *tracee, struct undo *undo,
+			 const struct undo_places *places, const struct remote_call *call,
+			 int64_t *result, struct err *err)
+{
+	int first = remote_call(tracee, undo, &places->at[0], call, result, err), rc;
+	struct err other;
+
+	if (first != -ERANGE && first != -ENOSPC)
+		return first;
+	rc = remote_call(tracee, undo, &places->at[1], call, result, &other);
+	if (rc && rc != -ENOSPC && err)
+		*err = other;
+	return rc == -ENOSPC ? first : rc;
+}
+
+static int unmap(struct tracee *tracee, struct undo *undo, const struct undo_places *places,
 		 taddr_t base, uint32_t len)
 {
 	struct remote_call call = {tracee->arch->trap->page_calls[1], {base, len}};
 	int64_t result = -EAGAIN;
 	struct err err;
-	int rc = remote_call(tracee, undo, place, &call, &result, &err);
+	int rc = call_from_any(tracee, undo, places, &call, &result, &err);
 
 	return result == 0 ? 0 : rc ? rc : (int)result;
 }
@@ -81,7 +97,7 @@ static int map(struct tracee *tracee, struct undo *undo, struct undo_page *page,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, ~(uint64_t)0, 0}};
 	int64_t result = -EAGAIN;
 	uint32_t len = page->len;
-	int rc = remote_call(tracee, undo, &page->place, &call, &result, err);
+	int rc = call_from_any(tracee, undo, &page->places, &call, &result, err);
 
 	if (rc == -ETIMEDOUT || (taddr_t)result == page->base)
 		return rc;
@@ -92,11 +108,11 @@ static int map(struct tracee *tracee, struct undo *undo, struct undo_page *page,
 		return rc;
 	if (result < 0 && result >= -4095)
 		return err_sys(err, (int)result, "the process cannot map a page for them");
-	unmap(tracee, undo, &page->place, (taddr_t)result, len);
+	unmap(tracee, undo, &page->places, (taddr_t)result, len);
 	return err_set(err, -EEXIST, "0x%" PRIx64 " is not free any more", page->base);
 }
 
-int pages_map(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
+int pages_map(struct tracee *tracee, struct undo *undo, const struct undo_places *places,
 	      taddr_t base, uint32_t len, struct err *err)
 {
 	struct undo_page *page = page_at(undo, base); /* made, and its thread had to run on */
@@ -104,7 +120,7 @@ int pages_map(struct tracee *tracee, struct undo *undo, const struct undo_place 
 	int rc = 0;
 
 	if (!page) {
-		page = undo_page(undo, base, len, place);
+		page = undo_page(undo, base, len, places);
 		if (!page)
 			return err_set(err, -ENOSPC, "there are %d pages already", UNDO_PAGES);
 		rc = map(tracee, undo, page, err);
@@ -128,16 +144,16 @@ int pages_unmap(struct tracee *tracee, struct undo *undo)
 			continue;
 		rc = check_empty(tracee, page);
 		if (!rc)
-			rc = unmap(tracee, undo, &page->place, page->base, page->len);
+			rc = unmap(tracee, undo, &page->places, page->base, page->len);
 		if (!rc || rc == -ENOENT)
 			page->len = 0;
-		else if (!first || rc == -EAGAIN)
-			first = rc;
+		else if (!first || rc == -EAGAIN || rc == -ERANGE)
+			first = rc == -ERANGE ? -EAGAIN : rc; /* threads move */
 	}
 	return first;
 }
 
-bool pages_adopt(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
+bool pages_adopt(struct tracee *tracee, struct undo *undo, const struct undo_places *places,
 		 taddr_t base, uint32_t len)
 {
 	uint8_t head[PAGE_HEAD], there[PAGE_HEAD];
@@ -146,5 +162,5 @@ bool pages_adopt(struct tracee *tracee, struct undo *undo, const struct undo_pla
 	if (target_read(&tracee->target, base, there, sizeof(there)) ||
 	    memcmp(head, there, sizeof(head)))
 		return false;
-	return page_at(undo, base) || undo_page(undo, base, len, place);
+	return page_at(undo, base) || undo_page(undo, base, len, places);
 }

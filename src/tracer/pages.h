@@ -18,7 +18,7 @@ enum { PAGE_HEAD = 16 };
 
 /* Maps [base, base + len), where nothing is.  All threads are stopped.  Errors as
  * remote_call()'s, and -EEXIST: something is there. */
-int pages_map(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
+int pages_map(struct tracee *tracee, struct undo *undo, const struct undo_places *places,
 	      taddr_t base, uint32_t len, struct err *err) MUST_CHECK;
 
 /* Unmaps those that are empty.  All threads are stopped.  -EAGAIN: let them run a moment;
@@ -26,7 +26,7 @@ int pages_map(struct tracee *tracee, struct undo *undo, const struct undo_place 
 int pages_unmap(struct tracee *tracee, struct undo *undo);
 
 /* A page that a predecessor left at base?  Then it is ours from now on. */
-bool pages_adopt(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
+bool pages_adopt(struct tracee *tracee, struct undo *undo, const struct undo_places *places,
 		 taddr_t base, uint32_t len);
 
 #endif

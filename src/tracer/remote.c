@@ -21,8 +21,8 @@
 #endif
 
 enum {
-	GET_RSEQ = 0x420f,     /* PTRACE_GET_RSEQ_CONFIGURATION, Linux 5.13 */
-	HEAD = 16,	       /* of an area: arch.h */
+	GET_RSEQ = 0x420f, /* PTRACE_GET_RSEQ_CONFIGURATION, Linux 5.13 */
+	HEAD = 16,	   /* of an area: arch.h */
 	LIMIT_MS = 1000,
 	REST_NS = 20000,
 	CALLS_MOST = 8,
@@ -35,7 +35,9 @@ struct candidates {
 	const struct remote_wish *wish;
 	taddr_t at;			/* of the code */
 	struct thread *in_call, *other; /* those that may be used */
+	uint32_t room;			/* there */
 	bool refused;			/* by what stands in front of its system calls */
+	bool too_far;			/* from its way home, or its code is too long */
 };
 
 /* In a stop by whose end the kernel writes no register, but as in_exec_stop says. */
@@ -45,6 +47,23 @@ static bool is_at_rest(const struct thread *thread)
 	    thread->in_vfork || thread->in_remote || thread->group_stop || thread->deliver)
 		return false;
 	return thread->in_exec_stop || !thread->event || thread->event == PTRACE_EVENT_STOP;
+}
+
+static enum remote_at whereabouts(const struct tracee *tracee, const struct thread *thread,
+				  const struct regs *regs)
+{
+	const struct arch *arch = tracee->arch;
+	uint8_t code[4];
+
+	if (thread->in_exec_stop)
+		return REMOTE_AT_CALL;
+	if (!arch->trap->remote_at)
+		return regs_word(arch, regs, arch->syscall_number_offset) < 0 ? REMOTE_AT_CODE
+									      : REMOTE_AT_CALL;
+	if (target_read((struct target *)&tracee->target, regs_read(arch, regs, arch->reg_pc),
+			code, sizeof(code)))
+		return REMOTE_AT_LEAVING;
+	return arch->trap->remote_at(regs, code);
 }
 
 /* A thread in user code may be in a restartable sequence (rseq(2)), which must not be left
@@ -64,6 +83,25 @@ static bool may_be_in_sequence(const struct tracee *tracee, const struct thread 
 			   section);
 }
 
+/* A system call in user code would cut them off. */
+static bool has_long_vectors(const struct tracee *tracee, const struct thread *thread)
+{
+	struct { /* struct user_sve_header of <asm/ptrace.h> */
+		uint32_t size, max_size;
+		uint16_t len, max_len, flags, pad;
+	} head;
+
+	for (size_t i = 0; i < ARRAY_SIZE(tracee->arch->trap->cut_sets); i++) {
+		struct iovec iov = {&head, sizeof(head)};
+		unsigned set = tracee->arch->trap->cut_sets[i];
+
+		if (set && ptrace(PTRACE_GETREGSET, thread->tid, (long)set, &iov) == 0 &&
+		    head.flags & 1) /* SVE_PT_REGS_SVE */
+			return true;
+	}
+	return false;
+}
+
 static bool is_let_through(const struct candidates *c, const struct thread *thread,
 			   const struct remote_code *code)
 {
@@ -80,7 +118,10 @@ static bool is_let_through(const struct candidates *c, const struct thread *thre
 		data[i] = (struct seccomp_data){.nr = (int)call->number,
 						.arch = c->tracee->arch->audit_arch,
 						.instruction_pointer = code->behind};
-		memcpy(data[i].args, call->argument, sizeof(data[i].args));
+		for (size_t j = 0; j < REMOTE_ARGUMENTS; j++)
+			data[i].args[j] = c->tracee->arch->word_size == 4
+						  ? (uint32_t)call->argument[j]
+						  : call->argument[j];
 	}
 	return !status.seccomp || seccomp_allows(thread->tid, data, c->wish->count) == 1;
 }
@@ -88,27 +129,28 @@ static bool is_let_through(const struct candidates *c, const struct thread *thre
 static void consider(void *arg, struct thread *thread)
 {
 	struct candidates *c = arg;
-	const struct arch *arch = c->tracee->arch;
 	struct remote_code code;
 	struct regs *regs;
-	bool in_call;
+	enum remote_at at;
+	int rc;
 
 	if (c->in_call || !is_at_rest(thread))
 		return;
 	regs = thread_regs(c->tracee, thread);
 	if (!regs)
 		return;
-	in_call = thread->in_exec_stop ||
-		  regs_word(c->tracee->arch, regs, arch->syscall_number_offset) >= 0;
-	if (!in_call && (c->other || may_be_in_sequence(c->tracee, thread)))
+	at = whereabouts(c->tracee, thread, regs);
+	if (at == REMOTE_AT_LEAVING ||
+	    (at == REMOTE_AT_CODE && (c->other || may_be_in_sequence(c->tracee, thread) ||
+				      has_long_vectors(c->tracee, thread))))
 		return;
-	if (c->wish->build(c->tracee, thread, c->wish->arg, c->at, regs, &code))
-		return;
-	if (!is_let_through(c, thread, &code)) {
+	rc = c->wish->build(c->tracee, thread, c->wish->arg, c->at, regs, NULL, &code);
+	if (rc == -ERANGE || (!rc && HEAD + code.len > c->room))
+		c->too_far = true;
+	else if (!rc && !is_let_through(c, thread, &code))
 		c->refused = true;
-		return;
-	}
-	*(in_call ? &c->in_call : &c->other) = thread;
+	else if (!rc)
+		*(at == REMOTE_AT_CALL ? &c->in_call : &c->other) = thread;
 }
 
 /* ---- the call ---------------------------------------------------------- */
@@ -118,6 +160,15 @@ void remote_regs_set(const struct remote_run *r, const struct regs *regs)
 	struct iovec iov = {(void *)regs->bytes, regs->len};
 
 	ptrace(PTRACE_SETREGSET, r->thread->tid, NT_PRSTATUS, &iov);
+}
+
+/* Not those of thread_regs(): it has run since. */
+static int regs_now(const struct remote_run *r, struct regs *ret)
+{
+	struct iovec iov = {ret->bytes, r->tracee->arch->regs_len};
+
+	ret->len = r->tracee->arch->regs_len;
+	return ptrace(PTRACE_GETREGSET, r->thread->tid, NT_PRSTATUS, &iov) < 0 ? -errno : 0;
 }
 
 int remote_next_stop(pid_t tid, unsigned limit_ms, int *status)
@@ -191,12 +242,51 @@ int remote_run_to(const struct remote_run *r, long request, int *status)
 	return rc == -ETIMEDOUT ? hand_on(r, rc) : rc;
 }
 
+/* To an end of a call of its own, nothing changed. */
+static int run_to_own(const struct remote_run *r)
+{
+	int status, rc = remote_run_to(r, PTRACE_SYSCALL, &status);
+
+	if (rc)
+		return rc;
+	if (!remote_is_call_stop(status))
+		return hand_on(r, -EAGAIN);
+	remote_take(r->thread->tid);
+	return 0;
+}
+
+/* The call that it was put back on: what it ends with when it is interrupted anew (or before).
+ * The thread stands at that end. */
+static int make_own(const struct remote_run *r, int64_t *result)
+{
+	struct regs regs;
+	int rc = run_to_own(r);
+
+	if (rc)
+		return rc;
+	ptrace(PTRACE_INTERRUPT, r->thread->tid, 0, 0);
+	rc = run_to_own(r);
+	if (!rc)
+		rc = regs_now(r, &regs);
+	if (!rc)
+		*result = regs_syscall_result(r->tracee->arch, &regs);
+	return rc;
+}
+
 int remote_come_home(const struct remote_run *r)
 {
-	int status = 0, rc;
+	const struct regs *ended = r->code.ended.len ? &r->code.ended : &r->home;
+	int status = 0, rc = 0;
 
+	if (r->code.enters) {
+		remote_regs_set(r, &r->home);
+		rc = run_to_own(r);
+	}
+	if (rc)
+		return rc;
 	ptrace(PTRACE_INTERRUPT, r->thread->tid, 0, 0);
-	remote_regs_set(r, &r->home);
+	if (!r->code.enters)
+		remote_regs_set(r, ended);
 	rc = remote_run_to(r, PTRACE_CONT, &status);
 	r->thread->in_remote = false;
 	if (rc)
@@ -216,8 +306,7 @@ int remote_come_home(const struct remote_run *r)
 static int run_to_call(const struct remote_run *r)
 {
 	const struct arch *arch = r->tracee->arch;
-	struct regs regs = {.len = arch->regs_len};
-	struct iovec iov = {regs.bytes, arch->regs_len};
+	struct regs regs;
 	taddr_t pc;
 	int status, rc;
 
@@ -228,8 +317,9 @@ static int run_to_call(const struct remote_run *r)
 		if (!remote_is_call_stop(status))
 			return remote_give_up(r, status);
 		remote_take(r->thread->tid);
-		if (ptrace(PTRACE_GETREGSET, r->thread->tid, NT_PRSTATUS, &iov) < 0)
-			return -errno;
+		rc = regs_now(r, &regs);
+		if (rc)
+			return rc;
 		pc = regs_read(arch, &regs, arch->reg_pc);
 	} while (pc == r->code.at);
 	if (pc == r->code.behind)
@@ -241,19 +331,22 @@ static int run_to_call(const struct remote_run *r)
 static int run(const struct remote_run *r, int64_t *result)
 {
 	const struct arch *arch = r->tracee->arch;
-	struct regs regs = {.len = arch->regs_len};
-	struct iovec iov = {regs.bytes, arch->regs_len};
+	struct regs regs;
+	int64_t value;
 	int rc;
 
 	remote_regs_set(r, &r->code.begin);
 	rc = run_to_call(r);
+	if (!rc && r->code.calling.len)
+		remote_regs_set(r, &r->code.calling);
 	if (!rc)
 		rc = run_to_call(r);
-	if (!rc && ptrace(PTRACE_GETREGSET, r->thread->tid, NT_PRSTATUS, &iov) < 0)
-		rc = -errno;
+	if (!rc)
+		rc = regs_now(r, &regs);
 	if (rc)
 		return rc;
-	*result = regs_syscall_result(arch, &regs);
+	value = regs_syscall_result(arch, &regs);
+	*result = value < -4095 && arch->word_size == 4 ? (uint32_t)value : value;
 	return remote_come_home(r);
 }
 
@@ -283,17 +376,53 @@ static int choose(struct candidates *c, struct thread **ret, struct err *err)
 	if (*ret)
 		return 0;
 	if (c->refused)
-		return err_set(err, -EPERM,
-			       "what stands in front of the process' system calls (a seccomp "
-			       "filter, a dispatcher) does not let it make one, or can't be read");
+		return err_set(
+			err, -EPERM,
+			"what stands in front of the process' system calls (a seccomp "
+			"filter, a dispatcher) does not let it make one, or can't be read");
+	if (c->too_far)
+		return err_set(
+			err, -ERANGE,
+			"no thread is near enough to room for the code of a system call");
 	return err_set(err, -EAGAIN, "no thread can make a system call just now");
+}
+
+/* Writes the code, for the thread as it is then. */
+static int prepare(struct remote_run *r, struct undo *undo, const struct undo_place *place,
+		   const struct remote_wish *wish)
+{
+	struct tracee *tracee = r->tracee;
+	const struct arch *arch = tracee->arch;
+	bool own = arch->trap->remote_at && !r->thread->in_exec_stop &&
+		   whereabouts(tracee, r->thread, &r->home) == REMOTE_AT_CALL;
+	int64_t ended = 0;
+	int rc = 0;
+
+	r->thread->regs_changed = 0; /* home has them */
+	if (own) {
+		remote_regs_set(r, &r->home);
+		rc = make_own(r, &ended);
+	}
+	if (rc)
+		return rc;
+	rc = wish->build(tracee, r->thread, wish->arg, place->base + HEAD, &r->home,
+			 own ? &ended : NULL, &r->code);
+	if (!rc && HEAD + r->code.len > place->room)
+		rc = -ERANGE;
+	if (r->code.home.len)
+		r->home = r->code.home;
+	if (!rc)
+		rc = code_write(tracee, undo, place, &r->code);
+	if (rc && own)
+		remote_come_home(r);
+	return rc;
 }
 
 int remote_begin(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
 		 const struct remote_wish *wish, struct remote_run *ret, struct err *err)
 {
 	struct candidates candidates = {
-		.tracee = tracee, .wish = wish, .at = place->base + HEAD};
+		.tracee = tracee, .wish = wish, .at = place->base + HEAD, .room = place->room};
 	int rc;
 
 	if (!place->base)
@@ -302,17 +431,14 @@ int remote_begin(struct tracee *tracee, struct undo *undo, const struct undo_pla
 	if (rc)
 		return rc;
 	ret->tracee = tracee;
+	ret->code.calling.len = ret->code.home.len = ret->code.ended.len = 0;
+	ret->code.enters = false;
 	ret->home = *thread_regs(tracee, ret->thread);
 	if (ret->thread->in_exec_stop) /* execve()'s result */
 		memset(ret->home.bytes + tracee->arch->syscall_result_offset, 0,
 		       tracee->arch->word_size);
-	if (wish->build(tracee, ret->thread, wish->arg, candidates.at, &ret->home, &ret->code))
-		return err_set(err, -EAGAIN, "a thread is where it can't make a system call");
-	rc = code_write(tracee, undo, place, &ret->code);
-	if (rc)
-		return err_sys(err, rc, "the code of a system call can't be written");
-	ret->thread->regs_changed = 0; /* home has them */
-	return 0;
+	rc = prepare(ret, undo, place, wish);
+	return rc ? err_sys(err, rc, "the code of a system call can't be written") : 0;
 }
 
 int remote_end(struct remote_run *r, struct undo *undo, const struct undo_place *place, int rc,
@@ -325,10 +451,11 @@ int remote_end(struct remote_run *r, struct undo *undo, const struct undo_place 
 }
 
 static int build_call(const struct tracee *tracee, const struct thread *thread, const void *arg,
-		      taddr_t at, const struct regs *regs, struct remote_code *ret)
+		      taddr_t at, const struct regs *regs, const int64_t *own,
+		      struct remote_code *ret)
 {
 	(void)thread;
-	return tracee->arch->trap->remote_build(at, arg, regs, ret);
+	return tracee->arch->trap->remote_build(at, arg, regs, own, ret);
 }
 
 int remote_call(struct tracee *tracee, struct undo *undo, const struct undo_place *place,

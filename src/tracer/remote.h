@@ -4,6 +4,8 @@
  * In no moment is the thread anywhere where it could not go on without us:
  *
  *    code is written where nobody runs, logged as an area (undo.h)
+ *    (where the kernel has put the thread back on a call of its own that was interrupted: it
+ *        makes it again, and is interrupted again, so that we see by what it ended)
  *    all registers are set by one ptrace call: from now on the thread is in that code,
  *        which makes the call, puts every register back and goes home (arch->trap->remote_build())
  *    it stops where it enters the call, and where it leaves it: there is the result
@@ -28,6 +30,7 @@
  * *result was written, and its thread does not stand any more.)
  * -EPERM: none may, by its seccomp filters or its dispatcher of system calls.
  * -ETIMEDOUT: the call is made, but takes long; its result will not be known.
+ * -ERANGE: no thread is where it could come home to from the place.
  * -ENOSPC, -EBUSY, -EFAULT, ...: there is no place for the code, or not any more.
  */
 int remote_call(struct tracee *tracee, struct undo *undo, const struct undo_place *place,

@@ -8,7 +8,8 @@
 /* What is to be run: code by build(), whose system calls a filter must let pass. */
 struct remote_wish {
 	int (*build)(const struct tracee *tracee, const struct thread *thread, const void *arg,
-		     taddr_t at, const struct regs *regs, struct remote_code *ret);
+		     taddr_t at, const struct regs *regs, const int64_t *own,
+		     struct remote_code *ret);
 	const void *arg;
 	const struct remote_call *calls;
 	size_t count;

@@ -285,7 +285,7 @@ int undo_take_back(struct undo *undo, struct target *target, taddr_t base)
 }
 
 struct undo_page *undo_page(struct undo *undo, taddr_t base, uint32_t len,
-			    const struct undo_place *place)
+			    const struct undo_places *places)
 {
 	for (uint32_t i = 0; i < UNDO_PAGES; i++) {
 		struct undo_page *page = &undo->page[i];
@@ -293,7 +293,7 @@ struct undo_page *undo_page(struct undo *undo, taddr_t base, uint32_t len,
 		if (page->len)
 			continue;
 		page->base = base;
-		page->place = *place;
+		page->places = *places;
 		log_barrier();
 		page->len = len;
 		log_barrier();

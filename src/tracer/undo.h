@@ -56,13 +56,19 @@ struct undo_area {
 /* Room for code that a thread runs for a moment (remote.h), and what is there else. */
 struct undo_place {
 	taddr_t base; /* 0: there is none */
+	uint32_t room; /* at most UNDO_PLACE_BYTES */
 	uint8_t old[UNDO_PLACE_BYTES];
+};
+
+/* Some near each code where threads wait. */
+struct undo_places {
+	struct undo_place at[2];
 };
 
 struct undo_page {
 	taddr_t base;
 	uint32_t len; /* 0: the entry is not in use */
-	struct undo_place place; /* for the call that unmaps it */
+	struct undo_places places; /* for the call that unmaps it */
 };
 
 struct undo {
@@ -114,7 +120,7 @@ size_t undo_others(const struct undo *undo, struct target *target, taddr_t *firs
 int undo_take_back(struct undo *undo, struct target *target, taddr_t base);
 /* A page that is about to be mapped.  NULL: the log is full. */
 struct undo_page *undo_page(struct undo *undo, taddr_t base, uint32_t len,
-			    const struct undo_place *place);
+			    const struct undo_places *places);
 /* Are its bytes there? */
 bool undo_is_patched(const struct undo_patch *patch, struct target *target);
 /* Is addr within an area? */

@@ -48,6 +48,15 @@ VARIANTS = {
 }
 MUSL = {"musl": "", "musl-static": "-static"}
 
+# Static programs that memtrace has to have a page mapped in: compiled by musl or not, how, and
+# how many bytes are behind their code.
+ROOMLESS = {
+    "armel": {"musl": (True, "-marm -O2 -static", 0)},
+    "armhf": {"musl-t32": (True, "-mthumb -O2 -static", 0), "musl-a32": (True, "-marm -O2 -static", 100)},
+    "arm64": {"static-pie": (False, "-O2 -static-pie", 0), "static": (False, "-O2 -static", 100),
+              "musl": (True, "-O2 -static", 100)},
+}
+
 
 def make(cpu, *goals, folder="", **variables):
     """Runs make for a CPU; returns the build folder."""
@@ -80,6 +89,38 @@ def made(program, command, *sources):
 def compiled(compiler, flags, source, program):
     return made(program, [*compiler.split(), "-g", "-fno-builtin", "-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64", "-pthread",
                           "-rdynamic", "-w", *flags.split(), "-o", program, source], source)
+
+
+def behind_code(program):
+    """Bytes from the end of the code to that of its page."""
+    said = subprocess.run(["readelf", "-lW", program], capture_output=True, text=True, check=True).stdout
+    vaddr, size = re.search(r"LOAD +\S+ (\S+) \S+ \S+ (\S+) R E", said).groups()
+    return -(int(vaddr, 16) + int(size, 16)) % 4096
+
+
+def squeezed(compiler, flags, source, program, behind):
+    """Compiled so that so many bytes, and at most 15 more, are behind its code."""
+    padding = 0
+    for _ in range(4):
+        pad = program.with_name(f"{program.name}-{padding}.s")
+        pad.parent.mkdir(parents=True, exist_ok=True)
+        if not pad.exists():
+            pad.write_text(f'.section padding,"ax",%progbits\n.skip {padding + 1}\n.section .note.GNU-stack,"",%progbits\n')
+        compiled(compiler, f"{flags} {pad}", source, program)
+        if 0 <= behind_code(program) - behind < 16:
+            return program
+        padding = (padding + behind_code(program) - behind - 8) % 4096
+    raise AssertionError(f"{program}: {behind_code(program)} bytes behind the code, not {behind}")
+
+
+def roomless_for(cpu):
+    """The programs of ROOMLESS, one that no page helps, and what kills memtrace at its steps."""
+    compiler, out = CPUS[cpu].triplet + "-gcc", BUILD / f"{cpu}-room"
+    source = TOP / "tests/targets/threads.c"
+    programs = {**ROOMLESS[cpu], **({"static-far": (False, "-O2 -static", 0)} if cpu == "arm64" else {})}
+    files = {f"/root/room-{name}": squeezed(musl_gcc(cpu)[0] if musl else compiler, flags, source, out / name, behind)
+             for name, (musl, flags, behind) in programs.items()}
+    return {**files, "/root/kill_at": compiled(compiler, "-O2 -static", TOP / "tests/e2e/kill_at.c", out / "kill_at")}
 
 
 def stripped(cpu, program, copy, how="-s"):
@@ -245,4 +286,4 @@ def files_for(cpu):
             if "-static" in flags:
                 files[f"/root/stripped/{program}"] = stripped(cpu, variants(cpu) / program,
                                                               BUILD / f"{cpu}-stripped" / program)
-    return {**files, **units_for(cpu, out), **musl_for(cpu), **compat_for(cpu), **sysroot_for(cpu)}
+    return {**files, **units_for(cpu, out), **musl_for(cpu), **compat_for(cpu), **sysroot_for(cpu), **roomless_for(cpu)}

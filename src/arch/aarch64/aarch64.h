@@ -37,4 +37,9 @@ size_t aarch64_callees(const uint8_t *code, size_t len, taddr_t from, struct cal
 size_t aarch64_addresses(const uint8_t *code, size_t len, taddr_t from, taddr_t *ret,
 		size_t max);
 
+/* remote.c */
+int aarch64_remote_build(taddr_t at, const struct remote_call *call,
+			 const struct regs *regs, const int64_t *own, struct remote_code *ret);
+enum remote_at aarch64_remote_at(const struct regs *regs, const uint8_t *code);
+
 #endif

@@ -56,6 +56,11 @@ static const struct arch_trap trap = {
 	.resign = aarch64_trap_resign,
 	.patch_target = aarch64_patch_target,
 	.stub_frame = aarch64_stub_frame,
+
+	.page_calls = {222, 215},
+	.remote_build = aarch64_remote_build,
+	.remote_at = aarch64_remote_at,
+	.cut_sets = {0x405, 0x40b}, /* NT_ARM_SVE, NT_ARM_SSVE */
 };
 
 const struct arch arch_aarch64 = {

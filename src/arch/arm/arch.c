@@ -69,6 +69,10 @@ static const struct arch_trap trap = {
 	.resign = arm_trap_resign,
 	.patch_target = arm_patch_target,
 	.stub_frame = arm_stub_frame,
+
+	.page_calls = {192, 91},
+	.remote_build = arm_remote_build,
+	.remote_at = arm_remote_at,
 };
 
 const struct arch arch_arm = {

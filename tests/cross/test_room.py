@@ -1,0 +1,56 @@
+"""Static programs with no room for stubs behind their code: the process maps a page for them itself,
+by a thread that is in a system call of its own, and unmaps it again, whatever happens to us."""
+import pytest
+
+import build
+import traced
+
+KINDS = lambda cpu: list(build.ROOMLESS[cpu])
+QUIET = "-q --no-symbols -b -x status --format=json -o /dev/null"
+CODE = "grep -h r-xp /proc/{}/maps"
+
+
+def code_mappings(guest, pid):
+    return guest.run(CODE.format(pid), check=True).output
+
+
+@pytest.mark.of_cpu(KINDS)
+def test_counts(guest, name):
+    """A page more while memtrace is there, and none behind it."""
+    with traced.Running(guest, f"/root/room-{name} 4 200") as target:
+        before = code_mappings(guest, target.pid)
+        with traced.Attached(guest, target.pid, options=traced.ALONE) as attached:
+            assert len(code_mappings(guest, target.pid).splitlines()) == len(before.splitlines()) + 1
+            target.send()
+            target.await_output("DONE", 180)
+        assert code_mappings(guest, target.pid) == before
+        target.send()
+        target.await_output("RESULT")
+        result = traced.result_in(guest.run("cat /tmp/out").output)
+    for count in ("allocs", "frees", "allocated_bytes"):
+        assert attached.report["summary"][count] == result[count], (attached.report["summary"], result)
+    assert attached.report.get("missed", []) == []
+
+
+@pytest.mark.of_cpu(lambda cpu: list(build.ROOMLESS[cpu])[:1])
+def test_killed_at_steps(guest, name):
+    """Of attach and detach: the process does not notice, by its calls that wait.  (tests/e2e has all steps.)"""
+    with traced.Running(guest, f"/root/room-{name} 2 100") as target:
+        before = code_mappings(guest, target.pid)
+        run = f"/root/memtrace {QUIET} -p {target.pid}"
+        steps = int(guest.run(f"/root/kill_at all {run} | sed -n 's/STEPS //p'", 120, check=True).output.split()[0])
+        for step in range(steps // 3, steps, max(1, steps // 6)):
+            guest.run(f"/root/kill_at {step} {run}", 120)
+            target.untouched()
+            assert code_mappings(guest, target.pid) == before, step
+        target.finish()
+
+
+@pytest.mark.of_cpu(lambda cpu: ["static-far"] if cpu == "arm64" else [])
+def test_out_of_reach(guest, name):
+    """No room at all near its code, and no register to come home by from the vdso: that is said."""
+    with traced.Running(guest, f"/root/room-{name} 2 100") as target:
+        done = guest.run(f"/root/memtrace {QUIET} -p {target.pid}", 120)
+        assert done.status == 1 and "no thread is near enough to room for the code of a system call" in done.output, done.output
+        target.untouched()
+        target.finish()
