@@ -111,6 +111,16 @@ void tracee_for_each(struct tracee *tracee, void (*visit)(void *arg, struct thre
 			visit(arg, at);
 }
 
+pid_t tracee_alive(struct tracee *tracee)
+{
+	struct status status;
+
+	if (!tracee->alive || status_read(tracee->pid, tracee->alive, &status) ||
+	    status.state == 'Z' || status.state == 'X')
+		tracee->alive = status_alive(tracee->pid);
+	return tracee->alive;
+}
+
 /* ---- a stopped thread -------------------------------------------------- */
 
 struct regs *thread_regs(const struct tracee *tracee, struct thread *thread)

@@ -34,18 +34,6 @@
 
 enum { MOMENT_NS = 200000 };
 
-/* ---- the process ------------------------------------------------------- */
-
-pid_t tracee_alive(struct tracee *tracee)
-{
-	struct status status;
-
-	if (!tracee->alive || status_read(tracee->pid, tracee->alive, &status) ||
-	    status.state == 'Z' || status.state == 'X')
-		tracee->alive = status_alive(tracee->pid);
-	return tracee->alive;
-}
-
 /* ---- one status -------------------------------------------------------- */
 
 static unsigned long event_message(pid_t tid)
