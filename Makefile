@@ -257,6 +257,15 @@ check: check-floors check-unit check-e2e
 check-floors:
 	scripts/floors.py
 
+## make check-lint    clang's static analyser, and a few checks of clang-tidy (.clang-tidy): minutes,
+##                    so no part of check
+CLANG_TIDY ?= clang-tidy
+LINT := $(patsubst %,lint-%,$(TARGET_SRC) $(CLI_SRC) $(SERVE_SRC))
+.PHONY: check-lint $(LINT)
+check-lint: $(LINT)
+$(LINT): lint-%:
+	$(call say,LINT)$(CLANG_TIDY) --quiet $* -- $(FLAGS) 2>/dev/null
+
 check-unit: $(UNIT_BIN)
 	@failed=0; for t in $(UNIT_BIN); do echo "== $$t"; O=$(O) $$t || failed=1; done; exit $$failed
 

@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef err_set /* (what the analyser sees, see err.h) */
+#undef err_sys
+
 static void err_format(struct err *err, int code, const char *format, va_list args)
 {
 	err->code = code;

@@ -32,4 +32,9 @@ int err_set(struct err *err, int code, const char *format, ...)
 int err_sys(struct err *err, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+#ifdef __clang_analyzer__ /* it does not see that what they return is the code */
+#define err_set(err, code, ...) ((void)(err_set)(err, code, __VA_ARGS__), (code))
+#define err_sys(err, code, ...) ((void)(err_sys)(err, code, __VA_ARGS__), (code))
+#endif
+
 #endif
