@@ -130,16 +130,16 @@ endif
 
 $(O)/libcore.a: $(CORE_OBJ)
 	@rm -f $@
-	$(call say,AR  )rm -f $@ && $(AR) rcs $@ $^
+	$(call say,AR  )$(AR) rcs $@ $^
 
 # for unit tests
 $(O)/libcli.a: $(filter-out %/main.o,$(CLI_OBJ))
 	@rm -f $@
-	$(call say,AR  )rm -f $@ && $(AR) rcs $@ $^
+	$(call say,AR  )$(AR) rcs $@ $^
 
 $(O)/libserve.a: $(filter-out %/main.o,$(SERVE_OBJ))
 	@rm -f $@
-	$(call say,AR  )rm -f $@ && $(AR) rcs $@ $^
+	$(call say,AR  )$(AR) rcs $@ $^
 
 $(O)/src/%.o: src/%.c
 	@mkdir -p $(@D)

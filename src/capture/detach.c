@@ -188,17 +188,39 @@ static void tell_of_child(struct engine *engine)
 		       engine->program.child, engine->program.child);
 }
 
-void detach_process(struct engine *engine)
+/* Stopped, and put back, if it has not ended. */
+static void restore(struct engine *engine)
 {
 	struct err err = {.code = 0};
 
-	if (!engine->traced)
-		return;
 	stop_all(engine, &err);
 	if (!engine->ending.ended)
 		put_back(engine, &err);
+}
+
+/* A child by clone(CLONE_VM) that outlives the process has its memory, and so our patches. */
+static void restore_for_guests(struct engine *engine)
+{
+	const struct ending ending = engine->ending;
+
+	while (tracee_succeed(&engine->tracee)) {
+		guardian_watch(&engine->undoing.guardian, engine->tracee.pid);
+		engine->ending.ended = false;
+		restore(engine);
+		if (!engine->ending.ended)
+			break;
+	}
+	engine->ending = ending;
+}
+
+void detach_process(struct engine *engine)
+{
+	if (!engine->traced)
+		return;
+	restore(engine);
 	if (engine->ending.ended) {
 		tracee_hand_out_children(&engine->tracee);
+		restore_for_guests(engine);
 		tell_of_child(engine);
 	} else {
 		engine->ending.ended = true;

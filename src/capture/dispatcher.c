@@ -118,10 +118,12 @@ static void on_signal(struct engine *engine, struct stop *stop)
 }
 
 /* A fork child has a copy of the patched code and no tracer to be: made whole, and
- * let go before it runs its first instruction. */
+ * let go before it runs its first instruction.  (Behind an exec it may have the old program's
+ * memory itself, and others may run there.) */
 static void child_set_free(struct engine *engine, struct thread *child)
 {
-	mend_child(&engine->tracee, child, engine->undoing.undo);
+	if (!tracee_has_company(&engine->tracee, child))
+		mend_child(&engine->tracee, child, engine->undoing.undo);
 	engine->program.child = child->tid;
 	tracee_let_go(&engine->tracee, child);
 }
@@ -148,7 +150,7 @@ void dispatch_stop(void *arg, struct stop *stop)
 		hide_stop(&engine->tracee, stop);
 		break;
 	case STOP_CHILD:
-		if (!stop->shares_memory || engine->ending.ended) {
+		if (!stop->shares_memory) {
 			child_set_free(engine, thread);
 			return;
 		}

@@ -17,6 +17,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "tracer/sharers.h"
+
 enum {
 	GUEST_CALLS = 128,
 	GET_SYSCALL_INFO = 0x420e, /* PTRACE_GET_SYSCALL_INFO, Linux 5.3 */
@@ -64,9 +66,9 @@ int guests_request(const struct thread *thread)
 	return thread->calls ? PTRACE_SYSCALL : PTRACE_CONT;
 }
 
-bool guests_is_call(const struct thread *thread, int status)
+bool guests_is_call(int status)
 {
-	return thread->guest && WIFSTOPPED(status) && status >> 8 == (SIGTRAP | 0x80);
+	return WIFSTOPPED(status) && status >> 8 == (SIGTRAP | 0x80);
 }
 
 bool guests_asks(struct thread *guest)
@@ -80,4 +82,55 @@ bool guests_asks(struct thread *guest)
 		guest->calls = 0; /* an older kernel */
 	return got > 0 && info.op == INFO_ENTRY && info.arch == arch_native()->audit_arch &&
 	       info.number == SYS_ptrace && info.argument[0] == PTRACE_TRACEME;
+}
+
+/* ---- company ----------------------------------------------------------- */
+
+struct company {
+	const struct thread *of;
+	bool found;
+};
+
+static void find_company(void *arg, struct thread *thread)
+{
+	struct company *company = arg;
+
+	if (thread->guest && thread != company->of && !company->found)
+		company->found = sharers_share(company->of->tid, thread->tid);
+}
+
+bool tracee_has_company(struct tracee *tracee, const struct thread *thread)
+{
+	struct company company = {.of = thread};
+
+	tracee_for_each(tracee, find_company, &company);
+	return company.found;
+}
+
+/* ---- who outlives the process ------------------------------------------ */
+
+static void find_guest(void *arg, struct thread *thread)
+{
+	struct thread **found = arg;
+
+	if (thread->guest && !thread->held && thread->state != THREAD_GONE)
+		*found = thread;
+}
+
+bool tracee_succeed(struct tracee *tracee)
+{
+	struct thread *guest = NULL;
+	struct status status;
+
+	if (tracee->exited)
+		tracee_for_each(tracee, find_guest, &guest);
+	if (!guest || status_read(guest->tid, 0, &status))
+		return false;
+	guest->guest = false;
+	guest->calls = 0;
+	tracee->pid = status.tgid;
+	tracee->alive = 0;
+	tracee->target.pid = guest->tid;
+	tracee->exited = false;
+	return true;
 }

@@ -9,8 +9,9 @@
 void guests_begin(struct tracee *tracee, struct thread *guest, taddr_t parent_sp);
 /* The request that continues a thread. */
 int guests_request(const struct thread *thread);
-/* Is the status one of a system call of a guest's that is looked at? */
-bool guests_is_call(const struct thread *thread, int status);
+/* Is the status one of a system call of a guest's that is looked at?  (Those that remote.h makes
+ * are told apart before.) */
+bool guests_is_call(int status);
 /* At such a stop: is it about to ask to be traced by its parent? */
 bool guests_asks(struct thread *guest);
 

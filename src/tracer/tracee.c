@@ -214,7 +214,7 @@ static bool stop_decode(struct tracee *tracee, pid_t tid, int status, struct sto
 		ret->kind = STOP_QUIET;
 		return true;
 	}
-	if (guests_is_call(thread, status))
+	if (guests_is_call(status))
 		return stop_call(tracee, thread, interrupted, ret);
 	ret->kind = STOP_SIGNAL;
 	ret->signal = thread->deliver = WSTOPSIG(status);

@@ -178,6 +178,13 @@ void tracee_continue(struct tracee *tracee, struct thread *thread);
  * and what else there is. */
 void tracee_hand_out_children(struct tracee *tracee);
 
+/* Does a guest run in the same memory as this thread of another process? */
+bool tracee_has_company(struct tracee *tracee, const struct thread *thread);
+
+/* The process has ended, and a guest runs in its memory still: that one takes its place, until
+ * it is let go.  False: there is none. */
+bool tracee_succeed(struct tracee *tracee);
+
 /* Whether STOP_ASKS is to come of every guest that does, also by a call of ptrace(): where that
  * is not patched.  So it is after tracee_attach(). */
 void tracee_watch_guests(struct tracee *tracee, bool all);

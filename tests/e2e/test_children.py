@@ -56,6 +56,43 @@ def test_sharing_child_that_waits(target, attach):
     process.result()
 
 
+def test_sharing_child_that_outlives_its_process(target, attach):
+    """It has the process' memory: what is patched there is put back when the process ends."""
+    memtrace.adopt_orphans()
+    process = target("sharer", "outlives")
+    tracer = attach(process.pid)
+    tracer.status()
+    process.go_on()
+    child = int(process.wait_line(r"^ALONE (\d+)$").group(1))
+    assert tracer.wait() == 0
+    assert any("ended" in line or "exited" in line for line in tracer.err)
+    memtrace.wait_until_untraced(child)
+    memtrace.untouched(child)
+    process.go_on()
+    os.waitpid(child, 0)
+
+
+def test_killed_when_a_sharing_child_is_left(target, attach):
+    """The guardian, too, puts back what is the child's alone, whenever it is to."""
+    memtrace.adopt_orphans()
+    for turn in range(8):
+        process = target("sharer", "outlives", "late")
+        tracer = attach(process.pid, "--no-symbols")
+        tracer.status()
+        process.go_on()
+        child = int(process.wait_line(r"^ALONE (\d+)$").group(1))
+        threading.Event().wait(0.0005 * turn)  # the moment is what varies
+        tracer.process.kill()
+        tracer.process.wait()
+        memtrace.wait_until_untraced(child)
+        end = time.monotonic() + memtrace.PATIENCE
+        while memtrace.traces(child):
+            assert time.monotonic() < end, "the child is not put back"
+            time.sleep(0.01)
+        process.go_on()
+        os.waitpid(child, 0)
+
+
 @pytest.mark.limit(120)
 def test_forks_of_threads_that_an_exec_kills(target, attach):
     """A thread that is killed between its fork and our hearing of it says nothing of the

@@ -2,6 +2,8 @@
  * sharer: a child by clone(CLONE_VM), made before anybody attaches, allocates all the time
  * until the test says DONE.  The parent only waits: both have one allocator's thread.
  * waits: it waits instead, by a call that ends with EINTR when a stop shows.
+ * outlives: the parent ends at the test's line, and the child goes on until the next one;
+ * with a further argument that is made at the line.
  */
 #include <sched.h>
 #include <sys/epoll.h>
@@ -39,9 +41,44 @@ static int wait_on(void *arg)
 	return 7;
 }
 
+static int outlive(void *arg)
+{
+	const pid_t parent = *(int *)arg;
+
+	while (getppid() == parent)
+		free(sharer_alloc(20));
+	say("ALONE %d\n", getpid());
+	for (unsigned i = 0; !stop; i++)
+		free(sharer_alloc(20 + i % 100));
+	return 7;
+}
+
+static int await_stop(void *arg)
+{
+	(void)arg;
+	await_test();
+	stop = 1;
+	return 0;
+}
+
+static int die_before_the_child(int late)
+{
+	static char stacks[2][1 << 18] __attribute__((aligned(16)));
+	int self = getpid();
+
+	if (late)
+		target_ready();
+	clone(outlive, stacks[0] + sizeof(stacks[0]), CLONE_VM | SIGCHLD, &self);
+	if (!late)
+		target_ready();
+	clone(await_stop, stacks[1] + sizeof(stacks[1]), CLONE_VM | SIGCHLD, &self);
+	_exit(3);
+}
+
 int main(int argc, char **argv)
 {
-	(void)argv;
+	if (argc > 1 && !strcmp(argv[1], "outlives"))
+		return die_before_the_child(argc > 2);
 	static char stack[1 << 20] __attribute__((aligned(16)));
 	int status, fd = epoll_create1(0);
 	pid_t pid = clone(argc > 1 ? wait_on : share, stack + sizeof(stack), CLONE_VM | SIGCHLD, &fd);
