@@ -29,7 +29,7 @@
 #include "capture/engine.h"
 #include "hook/functions.h"
 
-enum { KICK_MS = 5, STUCK_MS = 3000 };
+enum { KICK_MS = 5, STILL_MS = 750, STUCK_MS = 3000 };
 
 enum request {
 	REQUEST_NONE,
@@ -47,6 +47,7 @@ struct capture {
 	char *const *argv;
 	struct capture_options options; /* (its externals are the engine's) */
 	pthread_t thread;
+	_Atomic pid_t tid; /* that thread's; 0: it has not begun */
 	int notice_fd;
 
 	pthread_mutex_t lock; /* for all below */
@@ -195,6 +196,7 @@ static void *tracer_main(void *arg)
 	bool began;
 	int rc;
 
+	atomic_store(&capture->tid, gettid());
 	if (capture->attach_to)
 		rc = engine_attach(engine, capture->attach_to, &err);
 	else
@@ -408,20 +410,36 @@ const char *capture_function(size_t i)
 	return i < count ? functions[i].name : NULL;
 }
 
+/* Has the tracer slept since the last look, without waking up once?  One that waits for a core, or
+ * for one page of a slow disk after the other, has not. */
+static bool has_slept(const struct capture *capture, uint64_t *switches)
+{
+	const uint64_t before = *switches;
+	struct status status;
+
+	if (status_read(getpid(), atomic_load(&capture->tid), &status))
+		return false;
+	*switches = status.switches;
+	return status.state != 'R' && status.switches == before;
+}
+
 /* Whatever the tracer does, it takes our signal, unless it waits in the kernel for what does not
  * come. */
 int capture_detach(struct capture *capture)
 {
-	unsigned taken = atomic_load(&kicks_taken), missed = 0;
+	unsigned taken = atomic_load(&kicks_taken), missed = 0, still = 0;
+	uint64_t switches = 0;
 
 	atomic_store(&capture->detach, true);
 	pthread_mutex_lock(&capture->lock);
-	while (!capture->finished && missed < STUCK_MS / KICK_MS) {
+	while (!capture->finished && missed < STUCK_MS / KICK_MS &&
+	       still < STILL_MS / KICK_MS) {
 		unsigned before = taken;
 
 		kick(capture);
 		taken = atomic_load(&kicks_taken);
 		missed = taken == before ? missed + 1 : 0;
+		still = missed && has_slept(capture, &switches) ? still + 1 : 0;
 	}
 	missed = capture->finished ? 0 : missed;
 	pthread_mutex_unlock(&capture->lock);

@@ -75,7 +75,7 @@ def test_sharing_child_that_outlives_its_process(target, attach):
 def test_killed_when_a_sharing_child_is_left(target, attach):
     """The guardian, too, puts back what is the child's alone, whenever it is to."""
     memtrace.adopt_orphans()
-    for turn in range(8):
+    for turn in range(5):
         process = target("sharer", "outlives", "late")
         tracer = attach(process.pid, "--no-symbols")
         tracer.status()

@@ -41,7 +41,9 @@ static void every_field(void **state)
 				   "CapEff:\t0000000000080000\n"
 				   "NoNewPrivs:\t1\n"
 				   "Seccomp:\t2\n"
-				   "Seccomp_filters:\t1\n";
+				   "Seccomp_filters:\t1\n"
+				   "voluntary_ctxt_switches:\t12000000000\n"
+				   "nonvoluntary_ctxt_switches:\t7\n";
 	struct status s;
 
 	(void)state;
@@ -67,6 +69,7 @@ static void every_field(void **state)
 	assert_int_equal(s.cap_effective, 1 << 19);
 	assert_int_equal(s.seccomp, 2);
 	assert_true(s.has_memory);
+	assert_true(s.switches == 12000000007);
 }
 
 static void what_is_missing_is_zero(void **state)
