@@ -9,16 +9,17 @@
 
 #include "capture/thread_data.h"
 
-static char **command_copy(char *const *command)
+/* Of what is NULL-terminated, or nothing. */
+static char **list_copy(char *const *list)
 {
 	size_t count = 0;
 	char **copy;
 
-	while (command && command[count])
+	while (list && list[count])
 		count++;
 	copy = calloc(count + 1, sizeof(*copy));
 	for (size_t i = 0; copy && i < count; i++)
-		copy[i] = strdup(command[i]);
+		copy[i] = strdup(list[i]);
 	return copy;
 }
 
@@ -149,9 +150,13 @@ int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *
 			  (engine->ending.ended || !engine->program.loading);
 	snapshot->resident_bytes = resident_bytes(engine);
 	snapshot->region_bytes = region_memory(engine->ledger.region);
-	snapshot->command = command_copy(engine->program.command);
+	snapshot->command = list_copy(engine->program.command);
 	rc = snapshot->command ? modules_describe(engine, snapshot) : -ENOMEM;
 	rc = rc ? rc : threads_describe(engine, snapshot);
+	if (engine->notifier.left.len && vec_push(&engine->notifier.left, NULL)) {
+		snapshot->left_behind = list_copy(engine->notifier.left.at);
+		engine->notifier.left.len--;
+	}
 	rc = rc || missed_copy(&engine->notifier.missed, snapshot) ? rc : -ENOMEM;
 	if (rc) {
 		snapshot_destroy(snapshot);

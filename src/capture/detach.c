@@ -119,9 +119,8 @@ static void unmap(struct engine *engine)
 	int rc = retry_stopped(&engine->tracee, &a_moment, pages_go, engine, NULL);
 
 	if (rc && engine->tracee.all_stopped && !engine->ending.ended)
-		notify_warning(&engine->notifier,
-			       "a page of memtrace's stays mapped in pid %d: %s",
-			       engine->tracee.pid, strerror(-rc));
+		notify_left(&engine->notifier, "a page of memtrace's stays mapped in pid %d: %s",
+			    engine->tracee.pid, strerror(-rc));
 }
 
 /* What stays does nothing any more, but is said. */
@@ -130,7 +129,7 @@ static void wipe(struct engine *engine)
 	int rc = stubs_wipe(engine);
 
 	if (rc == -EAGAIN)
-		notify_warning(
+		notify_left(
 			&engine->notifier,
 			"memtrace's stubs stay in pid %d, unused, until a later memtrace takes "
 			"them away: a thread is in a call of an allocation function, or its "
@@ -149,7 +148,7 @@ static void tell_of_others(struct engine *engine)
 	const struct hook *hook = hooks_by_patch(&engine->hooks, at);
 
 	if (count)
-		notify_warning(
+		notify_left(
 			&engine->notifier,
 			"another tool has changed %s in %s meanwhile: its patch stays, and so "
 			"do memtrace's stubs, which it may lead to and which do nothing any "
@@ -169,9 +168,8 @@ static void put_back(struct engine *engine, const struct err *err)
 			       engine->tracee.pid, err->text);
 	rc = undo_run(engine->undoing.undo, &engine->tracee.target);
 	if (rc && rc != -ESRCH)
-		notify_warning(&engine->notifier,
-			       "could not put all of the code of pid %d back: %s",
-			       engine->tracee.pid, strerror(-rc));
+		notify_left(&engine->notifier, "could not put all of the code of pid %d back: %s",
+			    engine->tracee.pid, strerror(-rc));
 	tracee_watch_guests(&engine->tracee, true);
 	traceme_let_go_stopped(engine);
 	tell_of_others(engine);

@@ -69,7 +69,7 @@ void engine_deinit(struct engine *engine)
 	guardian_stop(&engine->undoing.guardian);
 	ledger_deinit(&engine->ledger);
 	hooks_deinit(&engine->hooks);
-	missed_deinit(&engine->notifier.missed);
+	notify_deinit(&engine->notifier);
 	vec_deinit(&engine->ending.threads);
 	program_deinit(&engine->program);
 	undo_destroy(engine->undoing.undo);

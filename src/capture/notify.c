@@ -3,6 +3,8 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static void say(const struct notifier *notifier, enum notice_kind kind, const char *format,
 		va_list args)
@@ -53,4 +55,27 @@ void notify_missed(void *arg, const struct module *module, const char *function,
 	if (missed_add(&notifier->missed, module->id.path, function, reason))
 		notify_warning(notifier, "not followed: %s%s%s: %s", function ? function : "",
 			       function ? " in " : "", module->id.path, reason);
+}
+
+void notify_left(struct notifier *notifier, const char *format, ...)
+{
+	char text[sizeof(((struct notice *)0)->text)];
+	va_list args;
+	char *kept;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	notify_warning(notifier, "%s", text);
+	kept = strdup(text);
+	if (kept && !vec_push(&notifier->left, kept))
+		free(kept);
+}
+
+void notify_deinit(struct notifier *notifier)
+{
+	missed_deinit(&notifier->missed);
+	for (size_t i = 0; i < notifier->left.len; i++)
+		free(notifier->left.at[i]);
+	vec_deinit(&notifier->left);
 }

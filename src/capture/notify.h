@@ -13,6 +13,7 @@ struct notifier {
 	void (*say)(void *arg, enum notice_kind kind, const char *text);
 	void *arg;
 	struct missed missed; /* by this program */
+	VEC(char *) left;     /* what stays of us in it */
 };
 
 void notify(const struct notifier *notifier, enum notice_kind kind, const char *format, ...)
@@ -24,5 +25,9 @@ void notify_step(void *notifier, const char *format, ...) __attribute__((format(
 /* A function of the module, or NULL: all of it, is not followed: said once, and kept. */
 void notify_missed(void *notifier, const struct module *module, const char *function,
 		   const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* What stays in the process when we leave: a warning, and kept. */
+void notify_left(struct notifier *notifier, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void notify_deinit(struct notifier *notifier);
 
 #endif

@@ -74,13 +74,20 @@ void snapshot_missed_deinit(struct snapshot_missed *missed)
 	*missed = (struct snapshot_missed){0};
 }
 
+/* NULL-terminated, or NULL. */
+static void list_free(char **list)
+{
+	for (char **at = list; at && *at; at++)
+		free(*at);
+	free(list);
+}
+
 void snapshot_destroy(struct snapshot *snapshot)
 {
 	if (!snapshot)
 		return;
-	for (char **arg = snapshot->command; arg && *arg; arg++)
-		free(*arg);
-	free(snapshot->command);
+	list_free(snapshot->command);
+	list_free(snapshot->left_behind);
 	for (size_t i = 0; snapshot->modules && i < snapshot->module_count; i++)
 		module_id_deinit(&snapshot->modules[i].id);
 	free(snapshot->modules);

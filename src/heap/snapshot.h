@@ -56,6 +56,8 @@ struct snapshot {
 	size_t thread_count;
 	struct snapshot_missed *missed;
 	size_t missed_count;
+	char **left_behind;	 /* NULL-terminated sentences: what stays of us in the
+				    process; NULL: nothing.  Not in snapshot files */
 	uint64_t resident_bytes; /* of the process; 0: it has ended */
 	uint64_t region_bytes;	 /* memory of memtrace's own tables */
 };

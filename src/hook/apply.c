@@ -164,7 +164,8 @@ int hooks_apply(struct hooks *hooks, struct err *err)
 	int rc;
 
 	if (!plan_holds(hooks))
-		return err_set(err, -ESTALE, "the code of pid %d changes all the time",
+		return err_set(err, -ESTALE, "the code of pid %d changes all the time (libraries "
+			       "that come and go?): try again later",
 			       hooks->process.tracee->pid);
 	rc = pages_make(hooks, err);
 	if (!rc)

@@ -158,5 +158,6 @@ void head_print(FILE *out, const struct report_job *job, const struct names *nam
 	print_process(out, job->snapshot, job->options->verbose);
 	print_verdict(out, job);
 	not_followed_text(job->snapshot, out);
+	left_behind_text(job->snapshot, out);
 	print_remarks(out, job, names);
 }

@@ -41,6 +41,9 @@ const char *json_escape(uint32_t code, char buf[JSON_ESCAPE_SIZE]);
 /* What is not followed: lines behind the verdict; a member of the report. */
 void not_followed_text(const struct snapshot *snapshot, FILE *out);
 void not_followed_json(const struct snapshot *snapshot, FILE *out);
+/* The same of what stays of memtrace in the process, where something does. */
+void left_behind_text(const struct snapshot *snapshot, FILE *out);
+void left_behind_json(const struct snapshot *snapshot, FILE *out);
 
 /* 0 while all writes to out went well, else -errno; asked after each piece, while
  * errno is that of the failure. */

@@ -337,6 +337,7 @@ int json_write(struct report_job *job, FILE *out, struct err *err)
 	print_head(out, job);
 	print_summary(out, &job->snapshot->totals);
 	not_followed_json(job->snapshot, out);
+	left_behind_json(job->snapshot, out);
 	failed = print_contexts(out, job, &named, err);
 	if (!failed) {
 		print_left_out(out, job);

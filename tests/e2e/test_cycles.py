@@ -88,11 +88,12 @@ def test_a_stale_word_is_no_return_address(target, attach):
     process.go_on()
     process.done()
     wait_until_it_reads(process.pid)
-    tracer.detach()
+    report = tracer.detach()
     if not words_into_slack(process.pid):
         pytest.skip("this libc left no such word")
     assert memtrace.slack_bytes(process.pid) == 0
     assert not any("stay" in line for line in tracer.err), tracer.story()
+    assert "left_behind" not in report
     process.go_on()
     process.result()
 
@@ -104,7 +105,8 @@ def test_a_stack_that_nobody_is_on(target, attach):
     tracer = attach(process.pid, "--no-symbols")
     process.go_on()
     process.done()
-    tracer.detach()
+    report = tracer.detach()
     assert any("stubs stay" in line for line in tracer.err), tracer.story()
+    assert ["stubs stay" in line for line in report["left_behind"]] == [True]
     process.go_on()
     process.result()

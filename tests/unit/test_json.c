@@ -265,6 +265,24 @@ static void test_not_followed(void **state)
 			       "\"function\": \"malloc\", \"reason\": \"it is too short\"}, "
 			       "{\"module\": \"/opt/c.so\", \"function\": null, \"reason\": "
 			       "\"no room\"}],\n"));
+	assert_null(strstr(text, "left_behind"));
+	free(text);
+}
+
+static void test_left_behind(void **state)
+{
+	char *text;
+
+	(void)state;
+	case_demo();
+	case_snapshot();
+	heap->left_behind = calloc(3, sizeof(*heap->left_behind));
+	heap->left_behind[0] = strdup("stubs stay");
+	heap->left_behind[1] = strdup("a \"page\"");
+	text = case_report(&knowing, NULL, &json);
+	assert_non_null(strstr(text, "  \"not_followed\": [],\n"
+				     "  \"left_behind\": [\"stubs stay\", \"a \\\"page\\\"\"],\n"
+				     "  \"contexts\": ["));
 	free(text);
 }
 
@@ -272,6 +290,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_not_followed, case_begin, case_end),
+		cmocka_unit_test_setup_teardown(test_left_behind, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_whole_report, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_strings_of_the_target, case_begin,
 						case_end),

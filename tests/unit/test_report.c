@@ -237,6 +237,11 @@ static void test_not_followed(void **state)
 			       "\nnot followed: malloc in /opt/a\\x1b.so: it is too short\n"
 			       "not followed: /opt/c.so: no room\n\n1. #"));
 	free(text);
+	heap->left_behind = calloc(2, sizeof(*heap->left_behind));
+	heap->left_behind[0] = strdup("stubs stay");
+	text = case_report(&knowing, NULL, &options);
+	assert_non_null(strstr(text, ": no room\nleft behind: stubs stay\n\n1. #"));
+	free(text);
 	heap->totals = (struct region_totals){0};
 	text = case_report(&knowing, NULL, &options);
 	assert_non_null(strstr(text, "\nNothing was allocated by what memtrace followed.\n"));
