@@ -316,3 +316,14 @@ int decode_report(FILE *in, struct resolver *resolver, void (*remark)(const char
 	decode_deinit(&decode);
 	return e;
 }
+
+int decode_read(FILE *in, struct decoded *ret, struct err *err)
+{
+	struct decode decode = {};
+	int e = read_report(&decode, in, err);
+
+	if (!e)
+		e = decode_values(&decode, ret, err);
+	decode_deinit(&decode);
+	return e;
+}

@@ -8,7 +8,10 @@
 
 #include <stdio.h>
 
+#include "base/vec.h"
+#include "heap/frame_names.h"
 #include "heap/snapshot.h"
+#include "report/report.h"
 #include "symbols/resolver.h"
 
 /*
@@ -21,5 +24,18 @@
  */
 int decode_report(FILE *in, struct resolver *resolver, void (*remark)(const char *text),
 		  char *(*readable)(const char *symbol), FILE *out, struct err *err) MUST_CHECK;
+
+/* A report as values. */
+struct decoded {
+	struct snapshot *snapshot;
+	struct frame_names names; /* as the report has them */
+	struct report_left_out left_out;
+	const char *version; /* of the memtrace that wrote it; or NULL */
+	VEC(char *) texts;
+};
+
+/* What the JSON report `in` says, for a report of another form.  Errors as decode_report(). */
+int decode_read(FILE *in, struct decoded *ret, struct err *err) MUST_CHECK;
+void decoded_deinit(struct decoded *decoded);
 
 #endif

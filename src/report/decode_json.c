@@ -7,8 +7,7 @@
 
 #include "report/decode_parts.h"
 
-/* Where the value of a member begins in the line; NULL: there is none. */
-static const char *value_of(const char *line, const char *member)
+const char *decode_value(const char *line, const char *member)
 {
 	char key[40];
 	const char *at;
@@ -60,8 +59,7 @@ static unsigned escaped(const char *text, size_t *len)
 	return 0x10000 + ((code & 0x3ff) << 10 | (low & 0x3ff));
 }
 
-/* The string that a value is, malloc'ed; NULL: it is null, or no string. */
-static char *string_of(const char *value)
+char *decode_string(const char *value)
 {
 	char *text, *to;
 	size_t len;
@@ -89,7 +87,7 @@ static uint64_t address_of(const char *value)
 
 static bool is_true(const char *line, const char *member)
 {
-	const char *value = value_of(line, member);
+	const char *value = decode_value(line, member);
 
 	return value && !strncmp(value, "true", 4);
 }
@@ -97,13 +95,13 @@ static bool is_true(const char *line, const char *member)
 static bool read_module(struct decode *decode, struct decode_line *line)
 {
 	struct snapshot_module module = {.mapped = true};
-	char *build_id = string_of(value_of(line->text, "build_id"));
-	char *fingerprint = string_of(value_of(line->text, "fingerprint"));
-	char *debuglink = string_of(value_of(line->text, "debuglink"));
-	const char *crc = value_of(line->text, "debuglink_crc");
+	char *build_id = decode_string(decode_value(line->text, "build_id"));
+	char *fingerprint = decode_string(decode_value(line->text, "fingerprint"));
+	char *debuglink = decode_string(decode_value(line->text, "debuglink"));
+	const char *crc = decode_value(line->text, "debuglink_crc");
 	bool ok;
 
-	module.id.path = string_of(value_of(line->text, "path"));
+	module.id.path = decode_string(decode_value(line->text, "path"));
 	module.instance = line->instance = (uint32_t)decode->modules.len + 1;
 	module.id.build_id_len = (uint8_t)decode_hex(
 		build_id ? build_id : "", module.id.build_id, sizeof(module.id.build_id));
@@ -160,9 +158,9 @@ static uint32_t instance_at(struct decode *decode, const char *path, taddr_t bia
 
 static void read_frame(struct decode *decode, struct decode_line *line)
 {
-	char *path = string_of(value_of(line->text, "module"));
-	uint64_t pc = address_of(value_of(line->text, "pc"));
-	uint64_t offset = address_of(value_of(line->text, "offset"));
+	char *path = decode_string(decode_value(line->text, "module"));
+	uint64_t pc = address_of(decode_value(line->text, "pc"));
+	uint64_t offset = address_of(decode_value(line->text, "offset"));
 	uint32_t instance = path ? instance_at(decode, path, pc - offset) : 0;
 
 	line->kind = DECODE_PLAIN;
@@ -177,7 +175,7 @@ static void read_frame(struct decode *decode, struct decode_line *line)
 	line->frame = frame_of(instance, instance ? offset : pc) |
 		      (is_true(line->text, "exact") ? FRAME_EXACT : 0) |
 		      (is_true(line->text, "guess") ? FRAME_GUESS : 0);
-	line->function = string_of(value_of(line->text, "function"));
+	line->function = decode_string(decode_value(line->text, "function"));
 }
 
 int decode_json(struct decode *decode, const char *text, struct err *err)

@@ -89,12 +89,14 @@ static const char *watched(const struct snapshot *s)
 	return s->missed_count ? "by what memtrace followed" : "while memtrace watched";
 }
 
-static void print_users(FILE *out, const struct snapshot *s)
+static void print_users(FILE *out, const struct snapshot *s,
+			const struct report_left_out *left_out)
 {
 	uint64_t users = 0;
 
 	for (uint32_t id = 0; id < s->context_count; id++)
 		users += report_in_use_blocks(&s->contexts[id]) > 0;
+	users += left_out->contexts < left_out->blocks ? left_out->contexts : left_out->blocks;
 	fputs("What ", out);
 	print_count(out, users, "call stack");
 	fprintf(out, " allocated %s %s", watched(s),
@@ -103,7 +105,8 @@ static void print_users(FILE *out, const struct snapshot *s)
 	putc('.', out);
 }
 
-static void write_verdict(FILE *out, const struct snapshot *s)
+static void write_verdict(FILE *out, const struct snapshot *s,
+			  const struct report_left_out *left_out)
 {
 	if (s->blind)
 		fprintf(out, "No allocator %s: what the process allocates is not known.",
@@ -113,7 +116,7 @@ static void write_verdict(FILE *out, const struct snapshot *s)
 	else if (s->totals.allocs == s->totals.frees)
 		fprintf(out, "All that was allocated %s has been freed.", watched(s));
 	else
-		print_users(out, s);
+		print_users(out, s, left_out);
 }
 
 static void print_verdict(FILE *out, const struct report_job *job)
@@ -125,7 +128,7 @@ static void print_verdict(FILE *out, const struct report_job *job)
 
 	if (!side)
 		return;
-	write_verdict(side, job->snapshot);
+	write_verdict(side, job->snapshot, &job->options->left_out);
 	if (job->resolver && !resolver_is_alive(job->resolver, &why)) {
 		fputs(" Names are incomplete: ", side);
 		utf8_print(side, why ? why : "memtrace-fs is gone");

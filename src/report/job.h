@@ -59,6 +59,12 @@ static inline uint64_t report_in_use_blocks(const struct region_context *c)
 	return c->allocs - c->frees;
 }
 
+/* Of the contexts that the report is about, those that -n leaves out, or left out before. */
+struct report_left_out report_left_out(const struct report_job *job);
+
+/* By the word that the JSON form has for it; WALK_FULL: unknown. */
+enum walk_end json_end_of(const char *word);
+
 /* For how long the process was watched. */
 static inline double report_seconds(const struct snapshot *s)
 {

@@ -32,6 +32,14 @@ static const char *const end_words[] = {
 };
 _Static_assert(ARRAY_SIZE(end_words) == WALK_ENDS, "a word for each end");
 
+enum walk_end json_end_of(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(end_words); i++)
+		if (!strcmp(word, end_words[i]))
+			return (enum walk_end)i;
+	return WALK_FULL;
+}
+
 /* RFC 8259, section 7. */
 const char *json_escape(uint32_t code, char buf[JSON_ESCAPE_SIZE])
 {
@@ -247,20 +255,15 @@ static void print_summary(FILE *out, const struct region_totals *t)
 	fputs("},\n", out);
 }
 
-/* Of the contexts that the report is about, those that -n leaves out.  On one line, as
- * decode_layout.c writes what names are not put into; the same below. */
+/* On one line, as decode_layout.c writes what names are not put into; the same below. */
 static void print_left_out(FILE *out, const struct report_job *job)
 {
-	uint64_t bytes = 0, blocks = 0;
+	const struct report_left_out sum = report_left_out(job);
 
-	for (size_t i = job->shown; i < job->count; i++) {
-		bytes += report_in_use_bytes(&job->snapshot->contexts[job->ids[i]]);
-		blocks += report_in_use_blocks(&job->snapshot->contexts[job->ids[i]]);
-	}
 	fprintf(out,
-		"  \"left_out\": {\"contexts\": %zu, \"in_use_bytes\": %" PRIu64
+		"  \"left_out\": {\"contexts\": %" PRIu64 ", \"in_use_bytes\": %" PRIu64
 		", \"in_use_blocks\": %" PRIu64 "},\n",
-		job->count - job->shown, bytes, blocks);
+		sum.contexts, sum.bytes, sum.blocks);
 }
 
 static void print_threads(FILE *out, const struct snapshot *s)

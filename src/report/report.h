@@ -23,6 +23,12 @@ enum report_format {
 /* Of the JSON form: a later one can't be decoded, by this memtrace-fs. */
 enum { REPORT_JSON_VERSION = 1 };
 
+/* Contexts with blocks in use that a snapshot does not have: -n left them out of the report
+ * that it was made of. */
+struct report_left_out {
+	uint64_t contexts, bytes, blocks;
+};
+
 struct report_options {
 	enum report_format format;
 	enum snapshot_order order;
@@ -42,6 +48,7 @@ struct report_options {
 	/* An earlier snapshot of the same session, or NULL: the text form then marks
 	 * what is new or has grown since. */
 	const struct snapshot *before;
+	struct report_left_out left_out; /* all zero: the snapshot is whole */
 	/* How far it is, where it takes longer than a second: at most ten times a
 	 * second, and at the end, if it was ever called, once with 0 of 0, to clear
 	 * the line.  May be NULL. */

@@ -185,21 +185,17 @@ static int print_contexts(FILE *out, struct report_job *job, const struct named 
 
 static void print_left_out(FILE *out, const struct report_job *job)
 {
-	uint64_t bytes = 0, blocks = 0;
+	const struct report_left_out sum = report_left_out(job);
 
-	if (job->shown == job->count)
+	if (!sum.contexts)
 		return;
-	for (size_t i = job->shown; i < job->count; i++) {
-		bytes += report_in_use_bytes(&job->snapshot->contexts[job->ids[i]]);
-		blocks += report_in_use_blocks(&job->snapshot->contexts[job->ids[i]]);
-	}
 	fputs("\nand ", out);
-	print_count(out, job->count - job->shown, "more call stack");
+	print_count(out, sum.contexts, "more call stack");
 	fputs(", ", out);
-	print_count(out, bytes, "byte");
+	print_count(out, sum.bytes, "byte");
 	fputs(" in ", out);
-	print_count(out, blocks, "block");
-	fputs(" (-n 0 shows all)\n", out);
+	print_count(out, sum.blocks, "block");
+	fputs(job->options->left_out.contexts ? "\n" : " (-n 0 shows all)\n", out);
 }
 
 int text_write(struct report_job *job, FILE *out, struct err *err)

@@ -5,7 +5,8 @@
  *                 --> names -----+--> report_write() --> text or JSON
  *   directories --> resolver ----+
  *
- *   JSON --> decode_report(): its frames, and nothing else of it, written anew
+ *   JSON --> decode_report(): its frames, and nothing else of it, written anew; or
+ *        --> decode_read(): snapshot and names, as above
  *
  * The snapshot's own names, which the device knew, stand where the directories have none; those
  * of symbol tables are demangled first.
@@ -112,31 +113,44 @@ static void tell_remarks(const struct snapshot *snapshot, struct resolver *resol
 			remark(resolver_remark(resolver, i));
 }
 
-static int write_snapshot(const struct serve_options *options, struct snapshot_file *file,
-			  struct resolver *resolver, void (*remark)(const char *text),
-			  FILE *out, struct err *err)
+/* What is to be printed: of a snapshot file, or of a JSON report. */
+struct source {
+	const struct snapshot *snapshot;
+	struct frame_names *names;
+	const char *version;
+	unsigned depth;
+	struct report_left_out left_out;
+};
+
+static int write_report(const struct serve_options *options, const struct source *source,
+			struct resolver *resolver, void (*remark)(const char *text), FILE *out,
+			struct err *err)
 {
-	const struct report_names names = {.known = &file->names, .elsewhere = true};
+	const struct report_names names = {.known = source->names, .elsewhere = true};
 	const struct report_options how = {
 		.format = options->format == ITS_FORMAT ? REPORT_TEXT
 							: (enum report_format)options->format,
 		.order = (enum snapshot_order)options->order,
-		.count = options->count,
+		.count = options->count == ITS_COUNT ? 10 : options->count,
 		.all = options->all,
 		.verbose = options->verbose,
-		.depth = file->depth,
-		.version = file->version,
+		.depth = source->depth,
+		.version = source->version,
+		.left_out = source->left_out,
 	};
 	struct texts readable = {};
-	int e = make_readable(&file->names, &readable)
-			? report_write(file->snapshot, resolver, &names, &how, out, err)
+	const char *why = NULL;
+	int e = make_readable(source->names, &readable)
+			? report_write(source->snapshot, resolver, &names, &how, out, err)
 			: err_set(err, -ENOMEM, "no memory for names");
 
 	if (!e && how.format != REPORT_TEXT) /* a text says it itself */
-		tell_remarks(file->snapshot, resolver, remark);
+		tell_remarks(source->snapshot, resolver, remark);
 	for (size_t i = 0; i < readable.len; i++)
 		free(readable.at[i]);
 	vec_deinit(&readable);
+	if (!e && !resolver_is_alive(resolver, &why))
+		e = err_set(err, -EPIPE, "names are incomplete: %s", why);
 	return e;
 }
 
@@ -145,7 +159,7 @@ static int print_snapshot(const struct serve_options *options, FILE *in,
 			  FILE *out, struct err *err)
 {
 	struct snapshot_file *file;
-	const char *why = NULL;
+	struct source source;
 	scope_free uint8_t *bytes = NULL;
 	struct err cause;
 	size_t len;
@@ -156,23 +170,37 @@ static int print_snapshot(const struct serve_options *options, FILE *in,
 	e = snapshot_file_parse(bytes, len, &file, &cause);
 	if (e)
 		return err_set(err, e, "%s: %s", options->report, cause.text);
-	e = write_snapshot(options, file, resolver, remark, out, err);
+	source = (struct source){.snapshot = file->snapshot,
+				 .names = &file->names,
+				 .version = file->version,
+				 .depth = file->depth};
+	e = write_report(options, &source, resolver, remark, out, err);
 	snapshot_file_destroy(file);
-	if (!e && !resolver_is_alive(resolver, &why))
-		e = err_set(err, -EPIPE, "names are incomplete: %s", why);
 	return e;
 }
 
 /* ---- either ---------------------------------------------------------------------------- */
 
+/* As it is, but for the names of its frames; or as another form, or fewer of its contexts. */
 static int print_json(const struct serve_options *options, FILE *in, struct resolver *resolver,
 		      void (*remark)(const char *text), FILE *out, struct err *err)
 {
-	if (options->format == REPORT_TEXT)
-		return err_set(err, -EINVAL,
-			       "%s: of a JSON report only --format=json can be made",
-			       options->report);
-	return decode_report(in, resolver, remark, demangle, out, err);
+	struct decoded decoded;
+	struct source source;
+	int e;
+
+	if (options->format != REPORT_TEXT && options->count == ITS_COUNT)
+		return decode_report(in, resolver, remark, demangle, out, err);
+	e = decode_read(in, &decoded, err);
+	if (e)
+		return e;
+	source = (struct source){.snapshot = decoded.snapshot,
+				 .names = &decoded.names,
+				 .version = decoded.version,
+				 .left_out = decoded.left_out};
+	e = write_report(options, &source, resolver, remark, out, err);
+	decoded_deinit(&decoded);
+	return e;
 }
 
 /* What the first byte says: a snapshot file's magic, or a JSON document. */

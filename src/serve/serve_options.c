@@ -2,7 +2,6 @@
 #include "serve/serve_options.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +29,7 @@ static const struct option_row rows[] = {
 	{0, "format", "FORMAT", "with --report: text, json (default: its own, or text)",
 	 .kind = KIND_CHOICE, .field = AT(format), .choices = formats},
 	{'n', "count", "N", "with --report: call stacks (default 10, 0 = all)",
-	 .kind = KIND_NUMBER, .field = AT(count), .max = UINT_MAX},
+	 .kind = KIND_NUMBER, .field = AT(count), .max = ITS_COUNT - 1},
 	{0, "sort", "KEY", "with --report: bytes (default), blocks or allocs",
 	 .kind = KIND_CHOICE, .field = AT(order), .choices = orders},
 	{0, "all", NULL, "with --report: also what has nothing in use any more",
@@ -134,7 +133,7 @@ int serve_options_read(int argc, char *argv[], struct serve_options *ret, struct
 {
 	int e;
 
-	*ret = (struct serve_options){.fd = NO_FD, .format = ITS_FORMAT, .count = 10};
+	*ret = (struct serve_options){.fd = NO_FD, .format = ITS_FORMAT, .count = ITS_COUNT};
 	e = read_all(argc, argv, ret, err);
 	if (e)
 		serve_options_deinit(ret);

@@ -18,13 +18,13 @@ struct serve_options {
 	/* .. and how it is printed: */
 	unsigned format; /* enum report_format, or ITS_FORMAT: the file's own */
 	unsigned order;	 /* enum snapshot_order */
-	unsigned count;	 /* 0: all */
+	unsigned count;	 /* 0: all; ITS_COUNT: not given */
 	bool all;
 	bool no_announce, debuginfod, verbose, help, version;
 	bool dump; /* hidden: the table itself, for tests */
 };
 
-enum { NO_FD = 1 << 21, ITS_FORMAT = 99 };
+enum { NO_FD = 1 << 21, ITS_FORMAT = 99, ITS_COUNT = 0x7fffffff };
 
 /* -EINVAL with the reason.  Texts are argv's, whose words are reordered.  Both lists end with
  * a NULL, empty ones too. */

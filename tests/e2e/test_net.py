@@ -209,7 +209,8 @@ def test_a_static_memtrace_searches(network, made, start, tmp_path):
 
 
 @pytest.mark.parametrize("variant", ["stripped", "no-build-id", "no-section-headers"])
-@pytest.mark.parametrize("kept, form", [("snapshot", "text"), ("snapshot", "json"), ("json", "json")])
+@pytest.mark.parametrize("kept, form", [("snapshot", "text"), ("snapshot", "json"), ("json", "json"),
+                                        ("json", "text")])
 def test_decoded_later(network, made, start, tmp_path, variant, kept, form):
     """Three ways to one report: connected, and decoded later (the third, on one machine, is
     the reference of test_stripped_any_way).  A stripped static program is not among them:

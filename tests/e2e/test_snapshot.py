@@ -117,6 +117,39 @@ def test_the_same_report(kind, started, tmp_path):
         assert without_times(done.stdout) == without_times(text)
         done = printed(path, "--all", "--count=0", "--format=json", *where, check=True)
         assert facts(done.stdout) == facts(live)
+        done = printed(tmp_path / "json", "--all", "-n", "0", "--format=text", *where, check=True)
+        assert without_times(done.stdout) == without_times(text)
+        done = printed(tmp_path / "json", "--all", "-n", "0", "--format=json", *where, check=True)
+        assert facts(done.stdout) == facts(live)
+
+
+def test_a_json_report_cut_twice(leaky, tmp_path):
+    """What was left out when it was written, and what is left out when it is printed, are one sum."""
+    run("-q", "--format=json", "--all", "-n", "0", "-o", tmp_path / "all", "python3", "-S", "-c", "import json")
+    whole = json.loads((tmp_path / "all").read_text())
+    cut = dict(whole, contexts=whole["contexts"][:10])
+    rest = whole["contexts"][10:]
+    cut["left_out"] = {"contexts": len(rest), **{k: sum(c[k] for c in rest) for k in ("in_use_bytes", "in_use_blocks")}}
+    (tmp_path / "cut").write_text(json.dumps(cut))
+    (tmp_path / "nothing").mkdir()
+    options = ["--all", "-n", "3", tmp_path / "nothing"]
+    assert json.loads(printed(tmp_path / "cut", "--format=json", *options, check=True).stdout)["left_out"] == \
+        json.loads(printed(tmp_path / "all", "--format=json", *options, check=True).stdout)["left_out"]
+    text = printed(tmp_path / "cut", "--format=text", *options, check=True).stdout
+    lost = sum(c["in_use_bytes"] for c in whole["contexts"][3:])
+    blocks = sum(c["in_use_blocks"] for c in whole["contexts"][3:])
+    assert f"\nand {len(whole['contexts']) - 3} more call stacks, {lost} bytes in {blocks} blocks\n" in text
+
+
+@pytest.mark.parametrize("change", [{"frees": 99}, {"in_use_bytes": 10 ** 9}, {"id": 10 ** 9}])
+def test_a_json_report_that_contradicts_itself(leaky, tmp_path, change):
+    run("-q", "--format=json", "-o", tmp_path / "r", leaky)
+    report = json.loads((tmp_path / "r").read_text())
+    report["contexts"][0].update(change)
+    (tmp_path / "r").write_text(json.dumps(report))
+    done = printed(tmp_path / "r", "--format=text")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "memtrace-fs: the report is damaged: its counts contradict themselves\n"
 
 
 @pytest.mark.limit(120)

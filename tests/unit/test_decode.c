@@ -145,6 +145,68 @@ static void test_more_modules_than_numbers(void **state)
 	free(report);
 }
 
+/* Of a JSON report, with names or without, the text and the JSON of the process can be made. */
+static void test_values(void **state)
+{
+	const struct report_options text = {.count = 2, .depth = 3, .version = "0.1.0"};
+	struct report_options json = {
+		.format = REPORT_JSON, .count = 2, .depth = 3, .version = "0.1.0"};
+	char *expected_text, *expected_json;
+
+	(void)state;
+	case_demo();
+	case_snapshot();
+	heap->modules[2].mapped = true;
+	heap->started.tv_nsec = 120000000; /* JSON has hundredths */
+	heap->taken.tv_nsec = 0;
+	heap->ticks_now = 1188;
+	heap->contexts[1].last_time = 713;
+	heap->threads = calloc(1, sizeof(*heap->threads));
+	heap->thread_count = 1;
+	heap->threads[0] = (struct snapshot_thread){7, "a, \"b\"", "running", 5, 6};
+	heap->missed = calloc(2, sizeof(*heap->missed));
+	heap->missed_count = 2;
+	heap->missed[0] = (struct snapshot_missed){strdup("/a]"), strdup("f"), strdup("x}")};
+	heap->missed[1] = (struct snapshot_missed){strdup("/b"), NULL, strdup("unknown")};
+	expected_text = case_report(&knowing, NULL, &text);
+	expected_json = case_report(&knowing, NULL, &json);
+	for (int with_names = 0; with_names < 2; with_names++) {
+		struct report_names known = {0};
+		struct report_options how;
+		struct snapshot *live = heap;
+		struct decoded decoded;
+		struct err err;
+		char *written, *made;
+		FILE *in;
+
+		json.decodable = !with_names;
+		written = case_report(with_names ? &knowing : NULL, NULL, &json);
+		in = fmemopen(written, strlen(written), "r");
+		assert_int_equal(decode_read(in, &decoded, &err), 0);
+		fclose(in);
+		known.known = &decoded.names;
+		heap = decoded.snapshot;
+		how = json;
+		how.decodable = false;
+		how.left_out = decoded.left_out;
+		expect_report(with_names ? NULL : &knowing, &known, &how, expected_json);
+		how.format = REPORT_TEXT;
+		made = case_report(with_names ? NULL : &knowing, &known, &how);
+		*strstr(expected_text, "\nand 1 more") = '\0'; /* what -n 0 would not show */
+		assert_non_null(
+			strstr(made, "\nand 1 more call stack, 137 bytes in 1 block\n"));
+		*strstr(made, "\nand 1 more") = '\0';
+		assert_string_equal(made, expected_text);
+		expected_text[strlen(expected_text)] = '\n';
+		free(made);
+		heap = live;
+		decoded_deinit(&decoded);
+		free(written);
+	}
+	free(expected_text);
+	free(expected_json);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -152,6 +214,7 @@ int main(void)
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_symbols_from),
 		cmocka_unit_test(test_more_modules_than_numbers),
+		cmocka_unit_test_setup_teardown(test_values, case_begin, case_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
