@@ -165,8 +165,7 @@ static inline void case_module(struct heap_case *c)
 
 	case_elf(c);
 	memory_buffer_init(&c->file, 0, c->elf, sizeof(c->elf));
-	c->module =
-		(struct module){.instance = 1, .mapped = true};
+	c->module = (struct module){.instance = 1, .mapped = true};
 	if (image_open(&c->file.memory, &c->module.image, &err)) {
 		fprintf(stderr, "%s\n", err.text);
 		abort();
@@ -383,6 +382,94 @@ static inline taddr_t glibc_heap_map(struct glibc_heap *h, uint64_t length, uint
 static inline taddr_t heap_global(struct glibc_heap *h, unsigned i)
 {
 	return case_data(&h->c) + CASE_GLOBALS + i * h->v->word;
+}
+
+/* ---- a heap of musl's --------------------------------------------------------------- */
+
+/*
+ * One area of metas; a mapped group of eight slots of class 3 (4 units of 16 bytes), in slot 2
+ * of it another group of two slots of class 0; and a block that is a mapping.  In use are slots
+ * 0, 1, 3, 4 of the first, slot 1 of the nested one, and the mapping: 6 blocks.
+ */
+enum { MUSL_CONTEXT = 0x100, MUSL_SECRET = 0x1d2c3b4a, MUSL_BLOCKS = 6 };
+
+struct musl_heap {
+	struct heap_case c;
+	taddr_t area, group, nested, big;
+	taddr_t blocks[MUSL_BLOCKS];
+	uint64_t sizes[MUSL_BLOCKS];
+};
+
+/* Meta number i: the group's place; bits of free slots; last slot, class, pages. */
+static inline void musl_meta(struct musl_heap *h, unsigned i, taddr_t group, uint32_t free,
+			     unsigned last, unsigned class, uint64_t pages)
+{
+	unsigned w = h->c.word;
+	taddr_t at = h->area + (w == 8 ? 24 : 16) + i * (4 * w + 8);
+
+	case_put(&h->c, at + 2 * w, group);
+	case_put32(&h->c, at + 3 * w, free);
+	case_put(&h->c, at + 3 * w + 8, last | class << 6 | pages << 12);
+	case_put(&h->c, group, at);
+}
+
+/* A block of `size` bytes in slot i, `moved` units behind its begin. */
+static inline taddr_t musl_block(struct musl_heap *h, taddr_t group, unsigned stride,
+				 unsigned i, unsigned moved, uint64_t size)
+{
+	taddr_t start = group + 16 + i * stride, block = start + moved * 16;
+	uint64_t reserved = start + stride - 4 - block - size;
+	uint8_t *p;
+
+	if (moved) {
+		case_at(&h->c, start)[-3] = 7 << 5;
+		case_at(&h->c, start)[-2] = (uint8_t)moved;
+	}
+	p = case_at(&h->c, block);
+	p[-3] = (uint8_t)(i | (reserved < 5 ? reserved : 5) << 5);
+	if (reserved >= 5)
+		case_put32(&h->c, start + stride - 8, (uint32_t)reserved);
+	return block;
+}
+
+static inline void musl_heap_init(struct musl_heap *h, unsigned word, bool has_pagesize)
+{
+	static const unsigned slots[] = {0, 1, 3, 4};
+	static const unsigned sizes[] = {60, 57, 44, 0};
+	struct heap_case *c = &h->c;
+	taddr_t context;
+
+	case_init(c, word);
+	h->group = word == 8 ? 0x7e0000000000 : 0x30000000;
+	h->area = h->group + 0x1000;
+	h->big = h->group + 0x2000;
+	case_map(c, h->group, 0x6000, "rw-p", "");
+	case_module(c);
+	case_map(c, word == 8 ? 0x7ffff0000000 : 0xbf000000, 0x2000, "rw-p", "[stack]");
+	c->thread.sp = c->mappings[c->piece_count - 1].begin + 0x1000;
+	context = case_data(c) + MUSL_CONTEXT;
+	case_put32(c, context, MUSL_SECRET);
+	case_put32(c, context + 4, 0x55);
+	context += has_pagesize ? word : 0;
+	case_put32(c, context + 8, 1);
+	case_put(c, context + 16 + 5 * word, h->area);
+	case_put(c, context + 16 + 6 * word, h->area);
+	case_put32(c, h->area, MUSL_SECRET);
+	case_put32(c, h->area + 4, 0x55);
+	case_put32(c, h->area + 8 + word, 3);
+	musl_meta(h, 0, h->group, 0xe0, 7, 3, 1);
+	for (unsigned i = 0; i < 4; i++) {
+		h->sizes[i] = sizes[i];
+		h->blocks[i] = musl_block(h, h->group, 64, slots[i], i == 2, sizes[i]);
+	}
+	h->nested = musl_block(h, h->group, 64, 2, 0, 60);
+	case_at(c, h->nested)[-3] = 2 | 6 << 5;
+	musl_meta(h, 1, h->nested, 1, 1, 0, 0);
+	h->sizes[4] = 12;
+	h->blocks[4] = musl_block(h, h->nested, 16, 1, 0, 12);
+	musl_meta(h, 2, h->big, 0, 0, 63, 3);
+	h->sizes[5] = 0x2800;
+	h->blocks[5] = musl_block(h, h->big, 0x3000 - 16, 0, 0, 0x2800);
 }
 
 #endif

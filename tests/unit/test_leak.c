@@ -406,6 +406,42 @@ static void random_graphs(void **state)
 	}
 }
 
+/* ---- musl ---------------------------------------------------------------------------- */
+
+static void musl(void **state)
+{
+	(void)state;
+	for (unsigned kind = 0; kind < 4; kind++) {
+		struct musl_heap h;
+		struct leak *leak = NULL;
+		struct err err = {0};
+		size_t count;
+
+		musl_heap_init(&h, kind & 1 ? 4 : 8, kind & 2);
+		case_put(&h.c, h.blocks[0], h.blocks[5]);
+		case_put(&h.c, case_data(&h.c) + CASE_GLOBALS, h.blocks[0]);
+		if (leak_create(&h.c.in, &leak, &err))
+			fail_msg("%s", err.text);
+		assert_string_equal(leak_allocators(leak, &count)->name, "musl");
+		assert_int_equal(leak_count(leak), MUSL_BLOCKS);
+		for (unsigned i = 0; i < MUSL_BLOCKS; i++) {
+			struct leak_block block = block_at(leak, h.blocks[i]);
+
+			assert_int_equal(block.size, h.sizes[i]);
+			assert_int_equal(block.class, i == 0 || i == 5 ? LEAK_HELD : LEAK_LOST);
+		}
+		leak_destroy(leak);
+		/* the last group says that its mapping has a million pages */
+		musl_meta(&h, 2, h.big, 0, 0, 63, 1 << 20 >> (kind & 1) * 4);
+		assert_int_equal(leak_create(&h.c.in, &leak, &err), -ENOTSUP);
+		assert_string_equal(err.text, "the heap of musl could not be read: it claims "
+					      "memory that is not mapped");
+		case_put32(&h.c, h.area, MUSL_SECRET + 1);
+		assert_int_equal(leak_create(&h.c.in, &leak, &err), -ENOTSUP);
+		case_deinit(&h.c);
+	}
+}
+
 /* ---- broken ones --------------------------------------------------------------------- */
 
 /* Whatever comes out makes sense: each block is mapped, and the sums are those of the blocks.
@@ -415,6 +451,7 @@ static void makes_sense(struct heap_case *c)
 	struct leak *leak = NULL;
 	struct err err = {0};
 	struct leak_sum sums[LEAK_CLASSES] = {{0}};
+	const struct leak_arena *arenas;
 	size_t count;
 
 	c->reads = 0;
@@ -436,8 +473,9 @@ static void makes_sense(struct heap_case *c)
 		sums[b.class].bytes += b.size;
 	}
 	assert_memory_equal(sums, leak_totals(leak)->classes, sizeof(sums));
-	for (size_t i = 0; i < leak_arenas(leak, &count, NULL)->system && i < count; i++)
-		assert_true(leak_arenas(leak, &count, NULL)[i].top < 1 << 30);
+	arenas = leak_arenas(leak, &count, NULL);
+	for (size_t i = 0; i < count; i++)
+		assert_true(arenas[i].top < 1 << 30);
 	assert_true(c->reads < 200000);
 	leak_destroy(leak);
 }
@@ -475,6 +513,35 @@ static void any_byte_broken(void **state)
 				continue;
 			if (i > CASE_ARENA + h.v->bins + 200 && i < CASE_ARENA + h.v->next)
 				continue; /* (more of the same) */
+			data->bytes[i] ^= twist[i % 3];
+			makes_sense(&h.c);
+			data->bytes[i] ^= twist[i % 3];
+		}
+		case_deinit(&h.c);
+	}
+}
+
+static void any_byte_of_musl_broken(void **state)
+{
+	static const uint8_t twist[] = {0xff, 0x10, 0x03};
+
+	(void)state;
+	for (unsigned kind = 0; kind < 2; kind++) {
+		struct musl_heap h;
+		struct case_piece *heap, *data;
+
+		musl_heap_init(&h, kind ? 4 : 8, false);
+		heap = &h.c.pieces[0];
+		data = &h.c.pieces[2];
+		for (size_t i = 0; i < 3 * 0x320;
+		     i++) { /* what is used of both groups and the area */
+			size_t at = i / 0x320 * 0x1000 + i % 0x320;
+
+			heap->bytes[at] ^= twist[i % 3];
+			makes_sense(&h.c);
+			heap->bytes[at] ^= twist[i % 3];
+		}
+		for (size_t i = MUSL_CONTEXT; i < MUSL_CONTEXT + 128; i++) {
 			data->bytes[i] ^= twist[i % 3];
 			makes_sense(&h.c);
 			data->bytes[i] ^= twist[i % 3];
@@ -734,7 +801,9 @@ int main(void)
 		cmocka_unit_test(limits),
 		cmocka_unit_test(small_cases),
 		cmocka_unit_test(random_graphs),
+		cmocka_unit_test(musl),
 		cmocka_unit_test(any_byte_broken),
+		cmocka_unit_test(any_byte_of_musl_broken),
 		cmocka_unit_test(why),
 		cmocka_unit_test(who),
 		cmocka_unit_test(retained),

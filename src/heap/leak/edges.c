@@ -7,29 +7,41 @@
 
 #include "heap/leak/parts.h"
 
+enum { BATCH = 64 };
+
+/*
+ * Words that may be addresses are looked up some dozens at a time, so that the CPU fetches what
+ * the index says of one while it works at another: with many small blocks that is most of the
+ * time.
+ */
 struct pass {
 	taddr_t low, high; /* addresses that may be a block's */
+	uint32_t block;	   /* whose words they are */
+	uint32_t begun;	   /* blocks of which first[] is set */
+	unsigned count;
+	taddr_t values[BATCH];
+	uint32_t owners[BATCH];
 };
 
-/* The words of a piece of a block.  Inlined for each size of a word. */
-static inline __attribute__((always_inline)) int words(struct leak *leak,
-						       const struct pass *pass,
-						       const uint8_t *bytes, size_t len,
-						       unsigned word)
+static void begin_until(struct leak *leak, struct pass *pass, uint32_t block)
 {
-	taddr_t low = pass->low, span = pass->high - pass->low, mask = leak->tag_mask;
+	while (pass->begun <= block)
+		leak->first[pass->begun++] = (uint32_t)leak->edges.len;
+}
 
-	for (size_t i = 0; i < len; i += word) {
-		uint64_t value = 0;
-		uint32_t target;
+static int resolve(struct leak *leak, struct pass *pass)
+{
+	unsigned count = pass->count;
 
-		memcpy(&value, bytes + i, word); /* (we and the process have one byte order) */
-		value &= mask;
-		if (value - low >= span)
-			continue;
-		target = leak_target(leak, value);
+	pass->count = 0;
+	for (unsigned i = 0; i < count; i++)
+		index_prefetch(&leak->index, pass->values[i]);
+	for (unsigned i = 0; i < count; i++) {
+		uint32_t target = leak_target(leak, pass->values[i]);
+
 		if (target == LEAK_NONE)
 			continue;
+		begin_until(leak, pass, pass->owners[i]);
 		if (leak->edges.len < leak->edges.cap)
 			leak->edges.at[leak->edges.len++] = target;
 		else if (!leak_push(leak, &leak->edges, target))
@@ -38,7 +50,26 @@ static inline __attribute__((always_inline)) int words(struct leak *leak,
 	return 0;
 }
 
-static int piece(struct leak *leak, const struct pass *pass, const uint8_t *bytes, size_t len)
+/* The words of a piece of a block.  Inlined for each size of a word. */
+static inline __attribute__((always_inline)) int
+words(struct leak *leak, struct pass *pass, const uint8_t *bytes, size_t len, unsigned word)
+{
+	taddr_t low = pass->low, span = pass->high - pass->low, mask = leak->tag_mask;
+
+	for (size_t i = 0; i < len; i += word) {
+		taddr_t value = word_at(bytes + i, word) & mask;
+
+		if (value - low >= span)
+			continue;
+		pass->values[pass->count] = value;
+		pass->owners[pass->count] = pass->block;
+		if (++pass->count == BATCH && resolve(leak, pass))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int piece(struct leak *leak, struct pass *pass, const uint8_t *bytes, size_t len)
 {
 	leak->totals.scanned_bytes += len;
 	return leak->in.cpu.word == 8 ? words(leak, pass, bytes, len, 8)
@@ -71,19 +102,18 @@ static int all_edges(struct leak *leak)
 {
 	uint64_t total = 0, done = 0;
 	struct index_walk walk;
-	struct pass pass = {leak->index.low, leak->index.high};
-	uint32_t block = 0;
+	struct pass pass = {.low = leak->index.low, .high = leak->index.high};
 	taddr_t addr;
 
 	if (leak->count)
 		pass.high += leak_size(leak, leak->count - 1) + 1;
 	for (size_t i = 0; i < leak->heaps.len; i++)
 		total += leak->heaps.at[i].end - leak->heaps.at[i].begin;
-	for (index_walk_init(&walk, &leak->index); index_walk_next(&walk, &addr); block++) {
-		uint64_t size = leak_size(leak, block);
+	for (index_walk_init(&walk, &leak->index); index_walk_next(&walk, &addr);
+	     pass.block++) {
+		uint64_t size = leak_size(leak, pass.block);
 		int code;
 
-		leak->first[block] = (uint32_t)leak->edges.len;
 		code = block_edges(leak, &pass, addr, size);
 		if (!code)
 			code = leak_tick(leak, LEAK_STEP_EDGES, done += size, total);
@@ -92,7 +122,9 @@ static int all_edges(struct leak *leak)
 		if (leak->edges.len >= UINT32_MAX)
 			return -EOVERFLOW;
 	}
-	leak->first[block] = (uint32_t)leak->edges.len;
+	if (resolve(leak, &pass))
+		return -ENOMEM;
+	begin_until(leak, &pass, leak->count);
 	leak_trim_(leak, (void **)&leak->edges.at, &leak->edges.cap, leak->edges.len,
 		   sizeof(*leak->edges.at));
 	return 0;

@@ -127,7 +127,7 @@ void index_seal(struct index *index)
 		*entry_of(index, section->base >> (index->shift + 16), false) = (uint32_t)i + 1;
 		for (size_t k = 0; k < INDEX_CELLS; k++) {
 			section->cells[k].rank = index->count;
-			index->count += (uint32_t)__builtin_popcount(section->cells[k].bits);
+			index->count += index_popcount(section->cells[k].bits);
 		}
 	}
 	index_walk_init(&walk, index);

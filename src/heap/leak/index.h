@@ -56,6 +56,28 @@ void index_seal(struct index *index);
  * memory. */
 bool index_cover(struct index *index, taddr_t addr, taddr_t end);
 
+/* (CPUs of the base level of x86-64 and ARM have no instruction for it) */
+static inline uint32_t index_popcount(uint32_t x)
+{
+	x -= x >> 1 & 0x55555555;
+	x = (x & 0x33333333) + (x >> 2 & 0x33333333);
+	return ((x + (x >> 4)) & 0x0f0f0f0f) * 0x01010101 >> 24;
+}
+
+/* Asks the CPU to bring what index_find() of addr will need. */
+static inline void index_prefetch(const struct index *index, taddr_t addr)
+{
+	taddr_t number = addr >> (index->shift + 16);
+	const uint32_t *mid;
+	uint32_t entry;
+
+	if (number >> (2 * INDEX_RADIX) || !(mid = index->mids[number >> INDEX_RADIX]) ||
+	    !(entry = mid[number & (INDEX_FAN - 1)]) || entry & INDEX_COVERED)
+		return;
+	__builtin_prefetch(&index->sections.at[entry - 1]
+				    .cells[(addr >> index->shift & (INDEX_GRANULES - 1)) / 32]);
+}
+
 /* Address of block number `block` < count.  O(log n). */
 taddr_t index_addr(const struct index *index, uint32_t block);
 
@@ -85,7 +107,7 @@ static inline uint32_t index_find(const struct index *index, taddr_t addr, taddr
 	offset = (uint32_t)(addr >> index->shift) & (INDEX_GRANULES - 1);
 	cell = &section->cells[offset / 32];
 	bits = cell->bits & ((2u << (offset % 32)) - 1);
-	block = cell->rank + (uint32_t)__builtin_popcount(bits) - 1;
+	block = cell->rank + index_popcount(bits) - 1;
 	if (bits)
 		*begin = section->base +
 			 ((taddr_t)((offset & ~31u) + 31 - (unsigned)__builtin_clz(bits))

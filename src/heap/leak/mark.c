@@ -34,6 +34,10 @@ static int mark_held(struct leak *leak)
 
 		if (code)
 			return code;
+		if (next + 16 < leak->held_blocks) { /* (what comes soon lies anywhere) */
+			__builtin_prefetch(&leak->first[leak->order[next + 16]]);
+			__builtin_prefetch(&leak->edges.at[leak->first[leak->order[next + 8]]]);
+		}
 		for (uint32_t e = leak->first[block]; e < leak->first[block + 1]; e++)
 			hold(leak, leak->edges.at[e], block);
 	}
