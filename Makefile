@@ -51,11 +51,11 @@ LINK += -fsanitize=$(SAN)
 endif
 
 # STATIC=1: memtrace as one file that needs nothing.
-# To be small: without the functions that only memtrace-fs and tests call.
+# To be small: without the functions that only memtrace-fs and tests call, nor stubs for other CPUs.
 ifdef STATIC
 # (-z norelro: it aligns data to the largest page, up to 64 KB of nothing in the file)
 MEMTRACE_LINK := -static -Wl,--gc-sections -Wl,-z,norelro
-FLAGS += -ffunction-sections -fdata-sections
+FLAGS += -ffunction-sections -fdata-sections -DMEMTRACE_ONE_CPU
 # (unwind data, a tenth of the file, only of what --selftest walks: it is its own target)
 ROOM_FLAGS := -fno-asynchronous-unwind-tables -fno-unwind-tables
 $(O)/src/cli/main.o $(O)/src/cli/selftest.o $(O)/src/cli/scenario.o: ROOM_FLAGS :=

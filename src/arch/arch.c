@@ -6,6 +6,7 @@
  * may be in another word size and byte order than ours (arch_word()), so they are
  * never cast to a struct of this machine.
  */
+#include "arch/native.h"
 #include "arch/trap.h"
 
 #include <elf.h>
@@ -27,18 +28,12 @@ const struct arch *arch_find(uint16_t elf_machine, uint8_t elf_class, bool big_e
 	return NULL;
 }
 
-/* The one place that asks the compiler what it builds for. */
 const struct arch *arch_native(void)
 {
-#if defined(__x86_64__) && defined(__LP64__)
-	return arch_find(EM_X86_64, ELFCLASS64, false);
-#elif defined(__aarch64__) && defined(__LP64__) && !defined(__AARCH64EB__)
-	return arch_find(EM_AARCH64, ELFCLASS64, false);
-#elif defined(__arm__)
-	return arch_find(EM_ARM, ELFCLASS32, false);
-#else
-	return NULL;
-#endif
+	return NATIVE_X86_64    ? &arch_x86_64
+	       : NATIVE_AARCH64 ? &arch_aarch64
+	       : NATIVE_ARM	? &arch_arm
+				: NULL;
 }
 
 uint64_t arch_signal_set(const struct arch *arch, const void *bytes)

@@ -25,8 +25,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <unistd.h>
+
+#include "base/kernel.h"
 
 void blocked_signal_close_trap(struct tracee *tracee, struct thread *thread, int signo)
 {
@@ -86,11 +87,7 @@ void blocked_signal_end_trap(struct tracee *tracee, struct thread *thread,
 /* Kernels before 5.17 put back into the thread's queue what was the process's. */
 static bool kernel_puts_back(void)
 {
-	struct utsname name;
-	int major = 0, minor = 0;
-
-	return uname(&name) == 0 && sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
-	       (major > 5 || (major == 5 && minor >= 17));
+	return kernel_is_since(5, 17);
 }
 
 /* Sends it anew.  Its sender and value only where the kernel lets us say them. */

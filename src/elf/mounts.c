@@ -59,14 +59,27 @@ static void unescape(char *text)
 	*to = '\0';
 }
 
+/* Behind so many words, and the blanks that follow. */
+static char *skip_words(char *at, int count)
+{
+	while (count-- > 0) {
+		at += strspn(at, " ");
+		at += strcspn(at, " ");
+	}
+	return at + strspn(at, " ");
+}
+
+/* "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw": proc(5), mountinfo */
 static bool parse_line(char *line, struct mount *ret)
 {
-	char *type = strstr(line, " - "), *end;
-	unsigned major, minor;
-	int point = 0;
+	char *type = strstr(line, " - "), *end, *device = skip_words(line, 2);
+	unsigned major = (unsigned)strtoul(device, &end, 10), minor;
+	int point;
 
-	if (!type || sscanf(line, "%*d %*d %u:%u %*s %n", &major, &minor, &point) != 2 || !point)
+	if (!type || end == device || *end != ':')
 		return false;
+	minor = (unsigned)strtoul(end + 1, NULL, 10);
+	point = (int)(skip_words(device, 2) - line);
 	type += 3;
 	type[strcspn(type, " ")] = '\0';
 	end = line + point + strcspn(line + point, " ");

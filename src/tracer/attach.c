@@ -7,6 +7,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "base/kernel.h"
 #include "tracer/doctor.h"
 
 /* Without descriptors nothing can be read, and nothing of what follows would be true. */
@@ -87,12 +88,9 @@ int attach_check_machine(pid_t pid, struct err *err)
  */
 static int too_old(int code, struct err *err)
 {
-	unsigned major, minor;
 	struct utsname system;
 
-	if (uname(&system) || sscanf(system.release, "%u.%u", &major, &minor) != 2)
-		return 0;
-	if (code != -EIO && (code != -ESRCH || major > 3 || (major == 3 && minor >= 4)))
+	if (uname(&system) || (code != -EIO && (code != -ESRCH || kernel_is_since(3, 4))))
 		return 0;
 	return err_set(err, -ENOSYS,
 		       "the kernel (%.60s) is too old: memtrace needs Linux 3.4 or later",

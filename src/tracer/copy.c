@@ -23,10 +23,10 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/kernel.h"
 #include "base/syscalls.h"
 #include "tracer/remote.h"
 #include "tracer/remote_parts.h"
@@ -224,11 +224,7 @@ static int build(const struct tracee *tracee, const struct thread *thread, const
  * their duration, where that which is to be again should be (kernel/ptrace.c). */
 static bool tells_mask(void)
 {
-	struct utsname name;
-	int major = 0, minor = 0;
-
-	return uname(&name) == 0 && sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
-	       (major > 5 || (major == 5 && minor >= 1));
+	return kernel_is_since(5, 1);
 }
 
 static int tell(int why, struct err *err)

@@ -11,11 +11,11 @@
  */
 #include <ctype.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 
+#include "base/kernel.h"
 #include "tracer/smaps.h"
 
 struct state {
@@ -51,13 +51,26 @@ static void flags(struct state *s, const char *words)
 	}
 }
 
-static bool is_old(void)
+/* The number behind a name, if the line has that one. */
+static bool named(const char *line, const char *name, uint64_t *ret)
 {
-	struct utsname name;
-	int major = 0, minor = 0;
+	size_t len = strlen(name);
 
-	return uname(&name) || sscanf(name.release, "%d.%d", &major, &minor) != 2 || major < 6 ||
-	       (major == 6 && minor < 5);
+	if (strncmp(line, name, len))
+		return false;
+	*ret = strtoull(line + len, NULL, 10);
+	return true;
+}
+
+static bool range_take(struct range *range, const char *line)
+{
+	char *end;
+
+	range->begin = strtoull(line, &end, 16);
+	if (end == line || *end != '-')
+		return false;
+	range->end = strtoull(end + 1, NULL, 16);
+	return true;
 }
 
 /* "begin-end perms ... path", or a line with a name. */
@@ -66,15 +79,15 @@ static void line_take(struct state *s, const char *line)
 	uint64_t kb;
 
 	if (!isupper((unsigned char)line[0])) {
-		if (sscanf(line, "%" SCNx64 "-%" SCNx64, &s->range.begin, &s->range.end) != 2)
+		if (!range_take(&s->range, line))
 			return;
 		s->resident = 0;
 		if (strstr(line, "[aio]") || strstr(line, "[io_uring]"))
-			s->look->direct |= is_old();
-	} else if (sscanf(line, "Rss: %" SCNu64, &kb) == 1) {
+			s->look->direct |= !kernel_is_since(6, 5);
+	} else if (named(line, "Rss:", &kb)) {
 		s->resident = kb * 1024;
 		s->look->resident_bytes += kb * 1024;
-	} else if (sscanf(line, "AnonHugePages: %" SCNu64, &kb) == 1) {
+	} else if (named(line, "AnonHugePages:", &kb)) {
 		s->look->huge_bytes += kb * 1024;
 	} else if (!strncmp(line, "VmFlags: ", 9)) {
 		flags(s, line + 9);

@@ -61,6 +61,22 @@ static uint64_t field_number(const char *text, const char *name, int base)
 	return at ? strtoull(at, NULL, base) : 0;
 }
 
+/* As many decimal numbers as there are, at most max.  Returns how many. */
+static size_t numbers(const char *at, unsigned *const *ret, size_t max)
+{
+	size_t count = 0;
+	char *end;
+
+	for (; count < max; at = end, count++) {
+		unsigned long value = strtoul(at, &end, 10);
+
+		if (end == at)
+			break;
+		*ret[count] = (unsigned)value;
+	}
+	return count;
+}
+
 /* "Uid:" and "Gid:" are four numbers: real, effective, saved, file system. */
 static void field_ids(const char *text, const char *name, unsigned *real, unsigned *effective,
 		      unsigned *saved)
@@ -68,7 +84,7 @@ static void field_ids(const char *text, const char *name, unsigned *real, unsign
 	const char *at = field(text, name);
 
 	if (at)
-		sscanf(at, "%u %u %u", real, effective, saved);
+		numbers(at, (unsigned *[]){real, effective, saved}, 3);
 }
 
 /* "NSpid:" is the id in each namespace, from that of /proc down to its own. */
@@ -182,7 +198,6 @@ static uint64_t stat_field(pid_t pid, int wanted)
 {
 	char path[64], text[1024];
 	const char *at;
-	unsigned long long value = 0;
 	int field = 2;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
@@ -191,7 +206,7 @@ static uint64_t stat_field(pid_t pid, int wanted)
 	/* (2) is the name in parentheses, and may hold any character. */
 	for (at = strrchr(text, ')'); at && field < wanted; field++)
 		at = strchr(at + 1, ' ');
-	return at && sscanf(at, "%llu", &value) == 1 ? value : 0;
+	return at ? strtoull(at, NULL, 10) : 0;
 }
 
 taddr_t status_first_sp(pid_t pid)
@@ -222,7 +237,7 @@ int status_proc(void)
 	if (file_read("/proc/self/status", text, sizeof(text)) < 0)
 		return 0; /* descriptors or memory are short: others will say it */
 	at = field(text, "\nNSpid:");
-	return at && sscanf(at, "%u %u", &first, &second) != 1 ? -EXDEV : 0;
+	return at && numbers(at, (unsigned *[]){&first, &second}, 2) != 1 ? -EXDEV : 0;
 }
 
 int status_threads(pid_t pid, struct tid_list *ret)

@@ -10,6 +10,7 @@
  * /proc/PID/syscall show it behind the call).
  */
 #include "arch/aarch64/aarch64.h"
+#include "arch/native.h"
 
 #include <elf.h>
 #include <linux/audit.h>
@@ -107,5 +108,5 @@ const struct arch arch_aarch64 = {
 	.eintr_final = eintr_final,
 	.syscall_insn = {{4, {0x01, 0x00, 0x00, 0xd4}}},
 
-	.trap = &trap,
+	.trap = NATIVE_TRAP(NATIVE_AARCH64, &trap),
 };

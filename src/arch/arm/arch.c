@@ -15,6 +15,7 @@
  * of cacheflush (0x0f0002) is made in the target.
  */
 #include "arch/arm/arm.h"
+#include "arch/native.h"
 
 #include <elf.h>
 
@@ -121,5 +122,5 @@ const struct arch arch_arm = {
 	.eintr_final = eintr_final,
 	.syscall_insn = {{4, {0x00, 0x00, 0x00, 0xef}}, {2, {0x00, 0xdf}}},
 
-	.trap = &trap,
+	.trap = NATIVE_TRAP(NATIVE_ARM, &trap),
 };

@@ -6,6 +6,7 @@
  * user_regs_struct of <sys/user.h>, which is what NT_PRSTATUS holds.
  */
 #include "arch/x86_64/x86_64.h"
+#include "arch/native.h"
 
 #include <elf.h>
 #include <linux/audit.h>
@@ -114,5 +115,5 @@ const struct arch arch_x86_64 = {
 	.audit_arch = AUDIT_ARCH_X86_64,
 	.syscall_insn = {{2, {0x0f, 0x05}}},
 
-	.trap = &trap,
+	.trap = NATIVE_TRAP(NATIVE_X86_64, &trap),
 };
