@@ -149,6 +149,7 @@ int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *
 	snapshot->blind = !engine->hooks.allocators && !snapshot->totals.allocs &&
 			  (engine->ending.ended || !engine->program.loading);
 	snapshot->resident_bytes = resident_bytes(engine);
+	snapshot->resident_at_start = engine->ledger.resident_at_start;
 	snapshot->region_bytes = region_memory(engine->ledger.region);
 	snapshot->command = list_copy(engine->program.command);
 	rc = snapshot->command ? modules_describe(engine, snapshot) : -ENOMEM;

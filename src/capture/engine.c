@@ -102,7 +102,7 @@ static void hold(struct engine *engine)
 	trap_choice_signal(engine, 0);
 	engine->program.command = status_command(tracee_alive(tracee));
 	guard(engine);
-	ledger_start(&engine->ledger);
+	ledger_start(&engine->ledger, tracee_alive(tracee));
 }
 
 static int no_allocator(const struct engine *engine, struct err *err)

@@ -16,7 +16,8 @@ int ledger_init(struct ledger *ledger, const struct capture_options *options, st
 	uint64_t limit = sizeof(void *) == 8 ? REGION_LIMIT_64 : REGION_LIMIT_32;
 	int rc;
 
-	ledger_start(ledger);
+	ledger->started_ms = clock_ms();
+	clock_gettime(CLOCK_REALTIME, &ledger->counting_since);
 	ledger->depth = options->depth;
 	ledger->frames = calloc(options->depth + WALKER_NESTED, sizeof(*ledger->frames));
 	if (!ledger->frames)
@@ -42,10 +43,19 @@ void ledger_deinit(struct ledger *ledger)
 	free(ledger->frames);
 }
 
-void ledger_start(struct ledger *ledger)
+static void begin(struct ledger *ledger, pid_t pid)
+{
+	struct status status;
+
+	clock_gettime(CLOCK_REALTIME, &ledger->counting_since);
+	ledger->resident_at_start =
+		status_read(pid, 0, &status) ? 0 : status.resident_kb * 1024;
+}
+
+void ledger_start(struct ledger *ledger, pid_t pid)
 {
 	ledger->started_ms = clock_ms();
-	clock_gettime(CLOCK_REALTIME, &ledger->counting_since);
+	begin(ledger, pid);
 }
 
 uint32_t ledger_now(const struct ledger *ledger)
@@ -64,7 +74,7 @@ void ledger_clear(struct ledger *ledger, struct tracee *tracee)
 {
 	tracee_for_each(tracee, thread_forget, NULL);
 	region_clear(ledger->region, &ledger->space);
-	clock_gettime(CLOCK_REALTIME, &ledger->counting_since);
+	begin(ledger, tracee_alive(tracee));
 }
 
 void ledger_abandon(struct ledger *ledger, struct thread *thread)

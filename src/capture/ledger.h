@@ -23,6 +23,7 @@ struct ledger {
 	struct case_recorder cases;	/* ... and other machines */
 	int64_t started_ms;		/* clock_ms(): time base of ticks */
 	struct timespec counting_since; /* CLOCK_REALTIME */
+	uint64_t resident_at_start;	/* of the process then; 0: not known */
 	int64_t looked_ms; /* when modules were last looked for because of an unknown pc; 0 */
 };
 
@@ -30,8 +31,8 @@ struct ledger {
 int ledger_init(struct ledger *ledger, const struct capture_options *options, struct err *err) MUST_CHECK;
 void ledger_deinit(struct ledger *ledger);
 
-/* Time begins. */
-void ledger_start(struct ledger *ledger);
+/* Time begins, and the process has so much memory. */
+void ledger_start(struct ledger *ledger, pid_t pid);
 /* Ticks (1/100 s) since then. */
 uint32_t ledger_now(const struct ledger *ledger);
 

@@ -59,6 +59,7 @@ struct snapshot {
 	char **left_behind;	 /* NULL-terminated sentences: what stays of us in the
 				    process; NULL: nothing.  Not in snapshot files */
 	uint64_t resident_bytes; /* of the process; 0: it has ended */
+	uint64_t resident_at_start; /* 0: not known */
 	uint64_t region_bytes;	 /* memory of memtrace's own tables */
 };
 

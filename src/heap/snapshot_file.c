@@ -227,6 +227,7 @@ static void write_process(struct writer *w)
 	put_text(w, s->engine);
 	put_text(w, w->version);
 	write_totals(w, &s->totals);
+	put_u64(w, s->resident_at_start);
 	end_section(w);
 }
 

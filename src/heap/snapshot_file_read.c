@@ -248,6 +248,7 @@ static int read_process(struct reader *r)
 	fill_text(r, &c, s->engine, sizeof(s->engine), &bad);
 	r->file->version = text_of(r, &c, &bad);
 	bad |= !read_totals(&c, &s->totals);
+	s->resident_at_start = cursor_u64(&c);
 	return bad ? broken(r, "what it says of the process contradicts itself") : 0;
 }
 

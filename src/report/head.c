@@ -160,6 +160,7 @@ void head_print(FILE *out, const struct report_job *job, const struct names *nam
 {
 	print_process(out, job->snapshot, job->options->verbose);
 	print_verdict(out, job);
+	head_growth(out, job->snapshot);
 	not_followed_text(job->snapshot, out);
 	left_behind_text(job->snapshot, out);
 	print_remarks(out, job, names);

@@ -234,6 +234,11 @@ static void print_head(FILE *out, const struct report_job *job)
 		fprintf(out, "%" PRIu64, s->resident_bytes);
 	else
 		fputs("null", out);
+	fputs(",\n  \"rss_start_bytes\": ", out);
+	if (s->resident_at_start)
+		fprintf(out, "%" PRIu64, s->resident_at_start);
+	else
+		fputs("null", out);
 	fputs(",\n  \"engine\": ", out);
 	json_string(out, s->engine);
 	fputs(",\n", out);

@@ -2,9 +2,11 @@
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
+import time
 
 import pytest
 
@@ -302,3 +304,46 @@ def test_extension_that_forgets_a_reference(tmp_path, started):
     assert "serve" in [frame["function"] for frame in first["stack"]] and near(first["lost_blocks"], 40), first
     kept = next(c for c in report["contexts"] if c["held_blocks"] == 40 and c["in_use_bytes"] >= 40 * 3000)
     assert kept["held_by"], kept
+
+
+def written(path, text):
+    path.write_text(text)
+    return path
+
+
+HEALTHY_PROGRAMS = {
+    "redis-server": lambda tmp: ["redis-server", "--port", "0", "--unixsocket", tmp / "redis", "--save", ""],
+    "nginx": lambda tmp: ["nginx", "-e", "/dev/null", "-c", written(
+        tmp / "conf", f"daemon off; master_process off; pid {tmp}/pid; events {{}}\n"
+                      f"http {{ access_log off; server {{ listen unix:{tmp}/nginx; }} }}\n")],
+    "dnsmasq": lambda tmp: ["dnsmasq", "--no-daemon", "-p", "0", "--no-resolv", "--no-hosts", "-C", "/dev/null", f"--pid-file={tmp}/pid"],
+    "sqlite3": lambda tmp: ["sqlite3", ":memory:"],
+    "python3": lambda tmp: ["/usr/bin/python3", "-i", "-c", "import json, re; kept = [str(i) * 40 for i in range(10000)]"],
+}
+
+
+@pytest.mark.parametrize("name", HEALTHY_PROGRAMS)
+def test_healthy_programs_lose_nothing(name, tmp_path, started):
+    """Whatever their allocators; and each of those can be read."""
+    if not shutil.which(name, path="/usr/bin:/usr/sbin"):
+        pytest.skip(f"{name} is not installed")
+    process = memtrace.Process(HEALTHY_PROGRAMS[name](tmp_path), env={"PATH": "/usr/bin:/usr/sbin"})
+    started.append(process)
+    if name == "sqlite3":
+        process.send("create table t(a); insert into t values (1); select 'ready';")
+        process.wait_line("ready")
+    else:
+        wait_until_it_rests(process.pid)
+    found = look(process.pid)
+    assert found["lost"]["blocks"] + found["lost_through"]["blocks"] == 0, found["blocks"][:5]
+    assert found["held"]["blocks"] > 50 and all(a["read"] for a in found["allocators"]), found["allocators"]
+
+
+def wait_until_it_rests(pid):
+    """In one system call of those in which servers wait, and nowhere else twenty times in a row."""
+    waits = {"0", "7", "232", "271", "281", "23", "270", "130"}  # read, poll, epoll_wait, ppoll, ...
+    rested = 0
+    while rested < 20:
+        words = pathlib.Path(f"/proc/{pid}/syscall").read_text().split()
+        rested = rested + 1 if words[0] in waits else 0
+        time.sleep(0.01)

@@ -66,7 +66,7 @@ def without_times(text):
 
 def facts(text):
     report = json.loads(text)
-    for name in ("time", "duration", "memtrace", "rss_bytes", "threads"):
+    for name in ("time", "duration", "memtrace", "rss_bytes", "rss_start_bytes", "threads"):
         report.pop(name)
     for context in report["contexts"]:
         for name in ("first_time", "last_time"):

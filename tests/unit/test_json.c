@@ -36,6 +36,7 @@ static void test_whole_report(void **state)
 		"  \"duration\": 12.40,\n"
 		"  \"running\": true,\n"
 		"  \"rss_bytes\": 1048576,\n"
+		"  \"rss_start_bytes\": null,\n"
 		"  \"engine\": \"breakpoint\",\n"
 		"  \"summary\": {\"in_use_bytes\": 552, \"in_use_blocks\": 56, \"allocs\": "
 		"111, \"frees\": 55,\n"

@@ -99,7 +99,7 @@ static int setup(void **state)
 	(void)state;
 	modules_init(&modules, module_unwind_forget);
 	walker_init(&ledger.walker, NULL, &modules, NULL, NULL);
-	ledger_start(&ledger);
+	ledger_start(&ledger, getpid());
 	ledger.started_ms -= 100000;
 	return region_space_private(&ledger.space, 1u << 28) ||
 	       region_init(&ledger.space, &ledger.region);

@@ -48,6 +48,7 @@ static void case_more(void)
 	heap->totals.overflow_blocks = 5;
 	heap->region_bytes = 6;
 	heap->resident_bytes = 1ull << 40;
+	heap->resident_at_start = 1ull << 20;
 	heap->modules[1].deleted = true;
 	module_id_set_fingerprint(&heap->modules[1].id, (const uint8_t *)"finger", 6);
 	module_id_set_debuglink(&heap->modules[1].id, "libc.debug", 0x1020304);
@@ -92,6 +93,7 @@ static void expect_process(const struct snapshot *a, const struct snapshot *b)
 	assert_int_equal(a->ticks_now, b->ticks_now);
 	assert_memory_equal(&a->totals, &b->totals, sizeof(a->totals));
 	assert_int_equal(a->resident_bytes, b->resident_bytes);
+	assert_int_equal(a->resident_at_start, b->resident_at_start);
 	assert_int_equal(a->region_bytes, b->region_bytes);
 	assert_int_equal(a->module_count, b->module_count);
 	assert_int_equal(a->thread_count, b->thread_count);
@@ -477,13 +479,14 @@ static void test_earlier(void **state)
 	case_more();
 	bytes = written(NULL, NULL);
 	at = section_at(&bytes, LAYOUT_PROCESS);
-	memmove(bytes.at + at + LAYOUT_SECTION_HEADER + LAYOUT_PROCESS_RECORD - 8,
+	memmove(bytes.at + at + LAYOUT_SECTION_HEADER + LAYOUT_PROCESS_RECORD - 16,
 		bytes.at + at + LAYOUT_SECTION_HEADER + LAYOUT_PROCESS_RECORD,
 		bytes.len - at - LAYOUT_SECTION_HEADER - LAYOUT_PROCESS_RECORD);
-	bytes.len -= 8;
-	bytes.at[at + 4] = bytes.at[at + 8] = LAYOUT_PROCESS_RECORD - 8;
+	bytes.len -= 16;
+	bytes.at[at + 4] = bytes.at[at + 8] = LAYOUT_PROCESS_RECORD - 16;
 	seal(&bytes);
 	file = parsed(&bytes);
+	assert_int_equal(file->snapshot->resident_at_start, 0);
 	assert_int_equal(file->snapshot->totals.live_blocks, 0);
 	assert_int_equal(file->snapshot->totals.overflow_blocks, 5);
 	expect_stacks(heap, file->snapshot);
