@@ -114,13 +114,12 @@ def squeezed(compiler, flags, source, program, behind):
 
 
 def roomless_for(cpu):
-    """The programs of ROOMLESS, one that no page helps, and what kills memtrace at its steps."""
+    """The programs of ROOMLESS, and one that no page helps."""
     compiler, out = CPUS[cpu].triplet + "-gcc", BUILD / f"{cpu}-room"
     source = TOP / "tests/targets/threads.c"
     programs = {**ROOMLESS[cpu], **({"static-far": (False, "-O2 -static", 0)} if cpu == "arm64" else {})}
-    files = {f"/root/room-{name}": squeezed(musl_gcc(cpu)[0] if musl else compiler, flags, source, out / name, behind)
-             for name, (musl, flags, behind) in programs.items()}
-    return {**files, "/root/kill_at": compiled(compiler, "-O2 -static", TOP / "tests/e2e/kill_at.c", out / "kill_at")}
+    return {f"/root/room-{name}": squeezed(musl_gcc(cpu)[0] if musl else compiler, flags, source, out / name, behind)
+            for name, (musl, flags, behind) in programs.items()}
 
 
 def stripped(cpu, program, copy, how="-s"):

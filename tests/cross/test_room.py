@@ -23,7 +23,9 @@ def test_counts(guest, name):
             assert len(code_mappings(guest, target.pid).splitlines()) == len(before.splitlines()) + 1
             target.send()
             target.await_output("DONE", 180)
-        assert code_mappings(guest, target.pid) == before
+        said = guest.run("cat /tmp/words").output
+        # (musl has no unwind data that would tell a stale word of a stack from a return address)
+        assert code_mappings(guest, target.pid) == before or ("musl" in name and "stubs stay" in said), said
         target.send()
         target.await_output("RESULT")
         result = traced.result_in(guest.run("cat /tmp/out").output)
@@ -33,16 +35,15 @@ def test_counts(guest, name):
 
 
 @pytest.mark.of_cpu(lambda cpu: list(build.ROOMLESS[cpu])[:1])
-def test_killed_at_steps(guest, name):
-    """Of attach and detach: the process does not notice, by its calls that wait.  (tests/e2e has all steps.)"""
+def test_killed(guest, name):
+    """The process does not notice, by its calls that wait, and no page stays.  (Each step: tests/e2e.)"""
     with traced.Running(guest, f"/root/room-{name} 2 100") as target:
         before = code_mappings(guest, target.pid)
-        run = f"/root/memtrace {QUIET} -p {target.pid}"
-        steps = int(guest.run(f"/root/kill_at all {run} | sed -n 's/STEPS //p'", 120, check=True).output.split()[0])
-        for step in range(steps // 3, steps, max(1, steps // 6)):
-            guest.run(f"/root/kill_at {step} {run}", 120)
+        for i in range(6):
+            guest.run(f"sleep 30 | /root/memtrace -q --no-symbols -p {target.pid} >/dev/null 2>&1 & usleep {200000 + 150000 * i}; "
+                      "kill -9 $!; while pidof memtrace; do usleep 20000; done", timeout=60)  # its guardian
             target.untouched()
-            assert code_mappings(guest, target.pid) == before, step
+            assert code_mappings(guest, target.pid) == before, i
         target.finish()
 
 
