@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -27,10 +28,13 @@ static uint32_t page_size(void)
 static taddr_t lowest(void)
 {
 	FILE *file = fopen("/proc/sys/vm/mmap_min_addr", "re");
-	unsigned long value = USUAL_LOWEST;
+	taddr_t value = USUAL_LOWEST;
+	char line[32], *end;
 
-	if (file && fscanf(file, "%lu", &value) != 1)
-		value = USUAL_LOWEST;
+	if (file && fgets(line, sizeof(line), file)) {
+		value = strtoull(line, &end, 10);
+		value = end == line ? USUAL_LOWEST : value;
+	}
 	if (file)
 		fclose(file);
 	return value;
