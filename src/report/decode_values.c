@@ -337,6 +337,8 @@ static void read_member(struct values *v, const char *line)
 		v->s->running = strstr(line, "true");
 	else if (is_member(line, "rss_bytes"))
 		v->s->resident_bytes = number(line, "rss_bytes");
+	else if (is_member(line, "rss_start_bytes"))
+		v->s->resident_at_start = number(line, "rss_start_bytes");
 	else if (is_member(line, "summary"))
 		read_summary(v, line);
 	else if (is_member(line, "not_followed"))

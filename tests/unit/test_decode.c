@@ -160,6 +160,7 @@ static void test_values(void **state)
 	heap->started.tv_nsec = 120000000; /* JSON has hundredths */
 	heap->taken.tv_nsec = 0;
 	heap->ticks_now = 1188;
+	heap->resident_at_start = 4096;
 	heap->contexts[1].last_time = 713;
 	heap->threads = calloc(1, sizeof(*heap->threads));
 	heap->thread_count = 1;
