@@ -136,7 +136,8 @@ struct leak_totals {
 /*
  * Finds the blocks and classifies them.  -ENOTSUP: no allocator could be read, and nothing was
  * traced: err says which was found and what was wrong.  -ENOMEM: more than memory_limit would
- * be needed.  -ECANCELED.
+ * be needed.  -EAGAIN: a thread was in the middle of an allocation: another picture will do.
+ * -ECANCELED.
  */
 int leak_create(const struct leak_input *input, struct leak **ret, struct err *err);
 void leak_destroy(struct leak *leak); /* NULL is allowed */
@@ -228,7 +229,7 @@ size_t leak_why(struct leak *leak, const uint32_t *blocks, size_t count,
 size_t leak_who(struct leak *leak, taddr_t addr, struct leak_place *places, size_t max);
 
 /* What would be reachable no longer if these held blocks were freed, they included (lost blocks
- * among them: with what only they lead to).  A pass over the graph.  False: no memory. */
+ * among them: with all that is lost and that they lead to).  A pass over the graph.  False: no memory. */
 bool leak_retained(struct leak *leak, const uint32_t *blocks, size_t count,
 		   struct leak_sum *ret);
 
