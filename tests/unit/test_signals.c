@@ -95,6 +95,7 @@ int main(void)
 		cmocka_unit_test(released),
 	};
 
-	signal(SIGQUIT, SIG_DFL); /* some shells leave it ignored */
+	signal(SIGINT, SIG_DFL); /* shells leave both ignored in what they start by "&" */
+	signal(SIGQUIT, SIG_DFL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
