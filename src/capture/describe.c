@@ -132,6 +132,25 @@ static uint64_t resident_bytes(struct engine *engine)
 	return alive && !status_read(alive, 0, &status) ? status.resident_kb * 1024 : 0;
 }
 
+static void replaced(void *arg, taddr_t addr)
+{
+	struct engine *engine = arg;
+	const struct module *module = modules_find(&engine->program.modules, addr);
+	const struct hook *hook = hooks_by_patch(&engine->hooks, addr);
+
+	if (module && hook)
+		notify_missed(&engine->notifier, module, hook->function->name,
+			      "another tool has written over memtrace's patch; its calls since "
+			      "then may be missing");
+}
+
+void describe_replaced(struct engine *engine)
+{
+	if (!engine->ending.ended && engine->traced)
+		undo_for_each_replaced(engine->undoing.undo, &engine->tracee.target, replaced,
+				       engine);
+}
+
 int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *err)
 {
 	struct snapshot *snapshot;
@@ -140,6 +159,7 @@ int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *
 
 	if (rc)
 		return rc;
+	describe_replaced(engine);
 	snapshot->pid = engine->tracee.pid;
 	snprintf(snapshot->engine, sizeof(snapshot->engine), "breakpoint");
 	snapshot->started = engine->ledger.counting_since;

@@ -5,6 +5,10 @@
 #include "capture/engine.h"
 
 int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *err) MUST_CHECK;
+/* Tells of functions whose patches somebody has written over while we watch, and keeps it for
+ * reports: whether their calls still come to us is not known (a uprobe on ARM replaces our patch,
+ * a trampoline goes on to it). */
+void describe_replaced(struct engine *engine);
 /* Keeps what reports say of the threads, which are about to be let go. */
 void describe_keep_threads(struct engine *engine);
 

@@ -166,6 +166,7 @@ static void put_back(struct engine *engine, const struct err *err)
 		notify_warning(&engine->notifier,
 			       "putting the code of pid %d back while it runs: %s",
 			       engine->tracee.pid, err->text);
+	describe_replaced(engine);
 	rc = undo_run(engine->undoing.undo, &engine->tracee.target);
 	if (rc && rc != -ESRCH)
 		notify_left(&engine->notifier, "could not put all of the code of pid %d back: %s",

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "tracer/status.h"
 
-enum { STANDING_MS = 1000, EVERY_MS = 100 };
+enum { STANDING_MS = 1000, EVERY_MS = 100, PICTURES = 3 };
 
 /* ---- the picture ----------------------------------------------------------- */
 
@@ -198,14 +198,19 @@ static int begin(struct leak_scan *scan, struct err *err)
 
 int leak_scan_begin(struct leak_scan *ret, const struct leak_scan_wish *wish, struct err *err)
 {
-	int rc;
+	int rc = -EAGAIN;
 
-	memset(ret, 0, sizeof(*ret));
-	ret->wish = *wish;
-	modules_init(&ret->modules, NULL);
-	rc = begin(ret, err);
-	if (rc)
-		leak_scan_end(ret, NULL);
+	/* (a thread may have been in the middle of a call of the allocator; at the end of the
+	 * process none will come out of it) */
+	for (int i = 0; rc == -EAGAIN && i < (wish->at_end ? 1 : PICTURES); i++) {
+		memset(ret, 0, sizeof(*ret));
+		ret->wish = *wish;
+		ret->wish.quiet |= i > 0;
+		modules_init(&ret->modules, NULL);
+		rc = begin(ret, err);
+		if (rc)
+			leak_scan_end(ret, NULL);
+	}
 	return rc;
 }
 

@@ -173,6 +173,20 @@ size_t undo_others(const struct undo *undo, struct target *target, taddr_t *firs
 	return count;
 }
 
+void undo_for_each_replaced(const struct undo *undo, struct target *target,
+			    void (*visit)(void *arg, taddr_t addr), void *arg)
+{
+	for (uint32_t i = 0; i < undo->patch_count; i++) {
+		const struct undo_patch *patch = &undo->patch[i];
+		uint8_t there[sizeof(patch->now)];
+
+		if (patch->active && !undo_covers(undo, patch->addr) &&
+		    !target_read(target, patch->addr, there, patch->len) &&
+		    memcmp(there, patch->now, patch->len))
+			visit(arg, patch->addr);
+	}
+}
+
 /* The same for an area.  -errno: it can't be read. */
 static int area_write(const struct undo_area *area, struct target *target, taddr_t addr,
 		      const void *bytes, uint32_t len)

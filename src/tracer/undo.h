@@ -116,6 +116,10 @@ int undo_wipe(const struct undo *undo, struct target *target);
 /* How many functions, after undo_run(), are neither as before nor as we patched them; *first:
  * where one of them is patched.  A breakpoint on a patch's first byte does not count. */
 size_t undo_others(const struct undo *undo, struct target *target, taddr_t *first);
+/* Calls visit for each function whose patch is not there any more as we wrote it, before
+ * undo_run(): somebody has written over it.  What can't be read is passed over. */
+void undo_for_each_replaced(const struct undo *undo, struct target *target,
+			    void (*visit)(void *arg, taddr_t addr), void *arg);
 /* The old bytes of the one area at base come back, and it is forgotten: nobody is inside. */
 int undo_take_back(struct undo *undo, struct target *target, taddr_t base);
 /* A page that is about to be mapped.  NULL: the log is full. */
