@@ -326,5 +326,5 @@ def test_no_json(tmp_path, text):
 def same_text(report):
     """Without what differs from run to run: numbers of the process, times, ids."""
     lines = report.splitlines()
-    lines = [line for line in lines if not line.startswith(("Process ", "HEAP SUMMARY"))]
+    lines = [line for line in lines if not line.startswith(("Process ", "HEAP SUMMARY", "RSS "))]
     return "\n".join(re.sub(r"^\d+\. #\d+  ", "", line) for line in lines)
