@@ -60,6 +60,17 @@ static bool create_all(struct region *region, struct region_space *space)
 			    BLOCKS_FIRST_CAPACITY);
 }
 
+/* By halves: a store of eight bytes is not one on every CPU (ARMv5). */
+static void store_magic(struct region *region)
+{
+	const uint64_t magic = REGION_MAGIC;
+	uint32_t *half = (uint32_t *)&region->magic, from[2];
+
+	__builtin_memcpy(from, &magic, sizeof(from));
+	__atomic_store_n(&half[0], from[0], __ATOMIC_RELEASE);
+	__atomic_store_n(&half[1], from[1], __ATOMIC_RELEASE);
+}
+
 int region_init(struct region_space *space, struct region **ret)
 {
 	struct region *region = (struct region *)space->base;
@@ -79,7 +90,7 @@ int region_init(struct region_space *space, struct region **ret)
 	overflow = arrays_at(region, REGION_CONTEXTS, REGION_OVERFLOW_CONTEXT);
 	overflow->node = WALK_LOST;
 	arrays_publish(region, REGION_CONTEXTS);
-	__atomic_store_n(&region->magic, REGION_MAGIC, __ATOMIC_RELEASE);
+	store_magic(region);
 	*ret = region;
 	return 0;
 }

@@ -22,7 +22,7 @@ PLUGINS = ["plugin_a.so", "plugin_b.so", "count_preload.so"]
 # Unit tests that a guest does not run, and why.
 NOT_UNITS = {
     "debuginfo": "of memtrace-fs, which runs on the host",
-    "store": "of memtrace-fs, which runs on the host",
+    "file_index": "of memtrace-fs, which runs on the host",
     "stub_run": "runs the stubs of x86-64; those of other CPUs are run by all that is traced",
 }
 NOT_UNITS_ARM = {
