@@ -132,14 +132,21 @@ static bool symbol_is_within(void *arg, const struct image_symbol *symbol)
 }
 
 struct start_search {
-	uint64_t from, at, start;
+	uint64_t at, start;
 	bool thumb;
+	uint64_t mapping; /* of the nearest mapping symbol ($a, $t, $x, $d) */
+	bool data;	  /* it says that data begin there: a literal pool */
 };
 
 static bool is_nearer(void *arg, const struct image_symbol *symbol)
 {
 	struct start_search *search = arg;
 
+	if (symbol->name[0] == '$' && symbol->value <= search->at &&
+	    symbol->value >= search->mapping) {
+		search->mapping = symbol->value;
+		search->data = symbol->name[1] == 'd';
+	}
 	if (symbol->type == STT_FUNC && symbol->value <= search->at &&
 	    symbol->value >= search->start) {
 		search->start = symbol->value;
@@ -189,6 +196,8 @@ static bool way_is_true(struct ways *w, const struct way *way)
 	search.start = search.at - segment.begin > BACK ? search.at - BACK : segment.begin;
 	search.thumb = arch->state_mask != 0;
 	image_for_each_symbol(w->module->image, is_nearer, &search);
+	if (search.data)
+		return false;
 	if (unwind_start(w, search.at, &unwind) && unwind > search.start)
 		search.start = unwind;
 	start = w->module->bias + search.start;
