@@ -31,6 +31,7 @@
 enum {
 	RANGES = 64,
 	TRIES = 100,
+	ASLEEP_TRIES = 3,
 	PAUSE_MS = 2,
 	PATCH = 16,	   /* the longest */
 	PIECE = 64 * 1024, /* of code, looked at at once */
@@ -324,6 +325,7 @@ static int clear(void *arg)
 int predecessor_clear(const struct hook_process *process, bool *left, struct err *err)
 {
 	const struct retry often = {.tries = TRIES,
+				    .asleep_tries = ASLEEP_TRIES,
 				    .first_ms = PAUSE_MS,
 				    .last_ms = PAUSE_MS,
 				    .unread = RETRY_NECESSARY};

@@ -231,15 +231,23 @@ static bool thread_place(const struct search *search, struct thread *thread, tad
 	return true;
 }
 
-/* A function that calls none has its return address there alone. */
+/*
+ * A function that calls none has its return address there alone, and so has one that has given
+ * its frame up and goes on in another (free() in munmap()).  The register of a thread that
+ * waits for its vfork child was seen when it told of that child, and is the same; of another
+ * one that can't be stopped nobody knows it.
+ */
 static bool link_register_hits(const struct search *search, struct thread *thread)
 {
 	const struct arch *arch = search->tracee->arch;
-	struct regs *regs;
+	struct regs *regs = &thread->regs;
 
-	if (arch->reg_lr == ARCH_NO_REG || thread->state != THREAD_STOPPED)
+	if (arch->reg_lr == ARCH_NO_REG)
 		return false;
-	regs = thread_regs(search->tracee, thread);
+	if (thread->state == THREAD_STOPPED)
+		regs = thread_regs(search->tracee, thread);
+	else if (!thread->in_vfork || !regs->len)
+		return search->unsure;
 	return !regs || search_hits(search, regs_read(arch, regs, arch->reg_lr) &
 						    (arch->code_mask | arch->state_mask));
 }

@@ -9,7 +9,8 @@
  * Is any thread inside the stubs, or could return there?  Looks at every pc and at the words
  * of every stack, also of one that a signal handler on another has left, but for those that
  * unwind data knows to be stale (tracee->frames); all threads are stopped.  A thread that can't
- * be looked at, or not to the end of its stack, counts as inside.
+ * be looked at, or not to the end of its stack, or whose link register can't be read, counts as
+ * inside.
  */
 bool inside_any(struct tracee *tracee, const struct undo *undo);
 

@@ -20,17 +20,28 @@ static int stop(struct tracee *tracee, enum retry_unread unread, struct err *err
 	return tracee_stop(tracee, err);
 }
 
+static void thread_is_asleep(void *arg, struct thread *thread)
+{
+	bool *asleep = arg;
+
+	*asleep |= thread->state == THREAD_RUNNING && !thread->in_vfork && !thread->unclaimed;
+}
+
 int retry_stopped(struct tracee *tracee, const struct retry *how, int (*attempt)(void *arg),
 		  void *arg, struct err *err)
 {
-	unsigned ms = how->first_ms;
+	unsigned ms = how->first_ms, asleep_tries = 0;
 
 	for (unsigned tries = 1;; tries++) {
+		bool asleep = false;
 		int rc = tracee->all_stopped ? 0 : stop(tracee, how->unread, err);
 
 		if (!rc)
 			rc = attempt(arg);
-		if (rc != -EAGAIN || tries == how->tries)
+		tracee_for_each(tracee, thread_is_asleep, &asleep);
+		asleep_tries += asleep;
+		if (rc != -EAGAIN || tries == how->tries ||
+		    (how->asleep_tries && asleep_tries == how->asleep_tries))
 			return rc;
 		tracee_resume(tracee);
 		tracee_take_for(tracee, ms);

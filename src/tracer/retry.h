@@ -20,6 +20,8 @@ enum retry_unread {
 
 struct retry {
 	unsigned tries;
+	unsigned asleep_tries; /* the most of them while a thread is asleep in the kernel, which
+				* all others wait for, standing (stop_all.c); 0: no such limit */
 	unsigned first_ms,
 		last_ms; /* they run for so long; twice as long each time, up to last */
 	enum retry_unread unread;

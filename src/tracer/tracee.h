@@ -53,7 +53,7 @@ struct thread {
 			  run */
 	bool regs_read;
 	uint32_t regs_changed; /* so many bytes from the first on are to be written back */
-	struct regs regs;      /* by thread_regs() */
+	struct regs regs;      /* by thread_regs(); in_vfork: as they were at its beginning */
 	int64_t restarted_call; /* hide.c's: 1 + number of the call whose result it changed */
 	void *owner;	       /* of the layer above; freed by tracee->forget */
 	struct thread *next;   /* same bucket */

@@ -126,7 +126,7 @@ class Guest:
         self.qemu = subprocess.Popen(self.cpu.qemu + tap + [
             "-m", str(self.memory), "-smp", str(self.cpus), "-nodefaults", "-display", "none", "-no-reboot",
             "-kernel", str(image), "-initrd", str(folder / "initrd"),
-            "-append", f"console=ttyAMA0 quiet panic=-1 {self.command_line}",
+            "-append", f"console=ttyAMA0 quiet panic=-1 print-fatal-signals=1 {self.command_line}",
             "-serial", f"file:{self.log}",
             "-device", "virtio-serial-device",
             "-chardev", f"socket,id=port,path={folder / 'port'}",

@@ -53,3 +53,27 @@ def test_registers_that_a_function_leaves_alone(guest):
     output, report = traced.launch(guest, "/root/targets/registers 30")
     result = traced.result_in(output)
     assert report.counts()["allocs"] == result["allocs"] + 20  # behind its result
+
+
+def in_its_tail(guest, tailed):
+    """Until its malloc waits in the kernel, its return address in the link register alone."""
+    tailed.send()
+    asleep = f"until grep -q ') D ' /proc/{tailed.pid}/stat; do usleep 20000; done"
+    assert guest.run(asleep, timeout=60).status == 0, "it does not wait"
+
+
+def test_left_with_the_return_address_in_a_register(guest):
+    """A thread waits for its vfork child, and will return to the stub: that stays."""
+    with traced.Running(guest, "/root/targets/tailed") as tailed:
+        with traced.Attached(guest, tailed.pid, options=traced.ALONE):
+            in_its_tail(guest, tailed)
+        tailed.finish()
+
+
+def test_killed_with_the_return_address_in_a_register(guest):
+    """.. also if the next memtrace meets it so, and can't stop it: nobody knows its registers."""
+    with traced.Running(guest, "/root/targets/tailed") as tailed:
+        traced.forsake(guest, tailed.pid, before=lambda: in_its_tail(guest, tailed))
+        with traced.Attached(guest, tailed.pid, options=traced.ALONE):
+            pass
+        tailed.finish()

@@ -55,6 +55,12 @@ def launch_counted(guest, command, timeout=120.0):
     return output, report
 
 
+def said(guest, path):
+    """What is in a file that a failure is to be understood by, and what the kernel had to say
+    (print-fatal-signals: registers, and where that was)."""
+    return guest.run(f"cat {path}; dmesg | tail -n 60").output
+
+
 class Running:
     """A program of tests/targets that stands at READY; ended with the block."""
 
@@ -75,7 +81,7 @@ class Running:
 
     def await_output(self, text, seconds=60):
         found = self.guest.run(f"until grep -q {text} /tmp/out; do usleep 20000; done", timeout=seconds)
-        assert found.status == 0, f"no {text}: {self.guest.run('cat /tmp/out').output}"
+        assert found.status == 0, f"no {text}: {said(self.guest, '/tmp/out')}"
 
     def send(self):
         self.guest.run("echo >/tmp/in", check=True)
@@ -117,13 +123,13 @@ class Attached:
         self.guest.run(start, check=True)
         done = self.guest.run("echo status >/tmp/console; until grep -q 'HEAP SUMMARY' /tmp/words; do usleep 20000; done",
                               timeout=120)
-        assert done.status == 0, self.guest.run("cat /tmp/words").output
+        assert done.status == 0, said(self.guest, "/tmp/words")
 
     def await_allocs(self):
         """.. until the console says that there have been some."""
         done = self.guest.run("until grep -q 'usage: [1-9]' /tmp/words; do echo status >/tmp/console; usleep 100000; done",
                               timeout=120)
-        assert done.status == 0, self.guest.run("cat /tmp/words").output
+        assert done.status == 0, said(self.guest, "/tmp/words")
 
     def __exit__(self, kind, *_):
         self.guest.run("echo quit >/tmp/console; kill $(cat /tmp/keeper); "
@@ -133,9 +139,11 @@ class Attached:
             self.report = read_report(self.guest)
 
 
-def forsake(guest, pid, options=ALONE):
-    """Attaches to a process and kills memtrace and its guardian: what they did to it stays."""
+def forsake(guest, pid, options=ALONE, before=lambda: None):
+    """Attaches to a process and kills memtrace and its guardian: what they did to it stays.
+    before: what is to be between the two."""
     Attached(guest, pid, options=options).start()
+    before()
     # Stopped first: the guardian would begin with its work if it came to run between the two ends.
     guest.run("pids=$(pidof memtrace); kill -STOP $pids; kill -9 $pids $(cat /tmp/keeper); while kill -0 $(cat /tmp/tracer); do usleep 20000; done",
               timeout=60)

@@ -122,12 +122,64 @@ static void at_once(void **state)
 	assert_true(f->seen[0] == before);
 }
 
+/* Waits for its vfork child, begun before we came: where no tracer wakes it. */
+static void child_sleep(struct child_case *self, void *arg)
+{
+	pid_t parent = getpid();
+	long pid;
+
+	(void)arg;
+	child_say(self, 1);
+	/* (On all CPUs: flags first, the others are 0.) */
+	pid = syscall(SYS_clone, CLONE_VFORK | SIGCHLD, 0, 0, 0, 0);
+	if (pid)
+		_exit(pid < 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (getppid() == parent)
+		pause();
+	_exit(0);
+}
+
+static int never(void *arg)
+{
+	unsigned *attempts = arg;
+
+	++*attempts;
+	return -EAGAIN;
+}
+
+/* All others would stand, each time. */
+static void seldom_while_one_is_asleep(void **state)
+{
+	const struct retry often = {
+		.tries = 50, .asleep_tries = 2, .first_ms = 1, .last_ms = 1};
+	static struct fixture f;
+	struct status status = {.state = 0};
+	unsigned attempts = 0;
+
+	(void)state;
+	memset(&f, 0, sizeof(f));
+	f.child = child_start(child_sleep, NULL);
+	child_hear(&f.child);
+	while (status.state != 'D')
+		assert_int_equal(status_read(f.child.pid, 0, &status), 0);
+	assert_int_equal(tracee_attach(&f.tracee, f.child.pid, NULL), 0);
+	f.tracee.handle = on_stop;
+	f.tracee.handle_arg = &f;
+	assert_int_equal(retry_stopped(&f.tracee, &often, never, &attempts,
+				       NULL), -EAGAIN);
+	assert_int_equal(attempts, 2);
+	tracee_release(&f.tracee);
+	child_end(&f.child);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(until_it_succeeds, start, end),
 		cmocka_unit_test_setup_teardown(a_limited_number_of_times, start, end),
 		cmocka_unit_test_setup_teardown(at_once, start, end),
+		cmocka_unit_test(seldom_while_one_is_asleep),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,63 @@
+/*
+ * tailed: a malloc whose return address is in the link register alone while it waits in the
+ * kernel, where neither a signal nor a tracer wakes it: it goes on in clone(CLONE_VFORK), as
+ * free() does in munmap().
+ *
+ * A line from the test begins that call, and the next one, which its child takes, ends it.
+ */
+#include <sys/wait.h>
+
+#include "../../targets/target.h"
+
+enum { WAITS = 77, ROOM = 1 << 20 };
+
+#ifdef __arm__
+#define A32 __attribute__((target("arm")))
+#else
+#define A32
+#endif
+
+void free(void *block)
+{
+	__asm__ volatile("" ::"r"(block) : "memory");
+}
+
+A32 NOINLINE __attribute__((used)) static void *bump(size_t size)
+{
+	static _Alignas(16) char room[ROOM];
+	static size_t used;
+	size_t at = __atomic_fetch_add(&used, (size + 15) & ~(size_t)15, __ATOMIC_RELAXED);
+
+	return at + size <= ROOM ? room + at : NULL;
+}
+
+/* malloc(WAITS): in the child, which is a copy of this process, 0; then the child's number. */
+A32 __attribute__((naked)) void *malloc(size_t size)
+{
+#ifdef __aarch64__
+	__asm__("nop; nop; cmp x0, %0; b.ne bump\n"
+		"mov x0, #0x4011; mov x1, #0; mov x2, #0; mov x3, #0; mov x4, #0\n"
+		"mov x8, #220; svc #0; ret" ::"i"(WAITS));
+#else
+	__asm__("nop; nop; cmp r0, %0; bne bump\n"
+		"mov r12, r7; mov r0, #0x4000; orr r0, r0, #0x11; mov r1, #0; mov r2, #0\n"
+		"mov r7, #120; svc #0; mov r7, r12; bx lr" ::"i"(WAITS));
+#endif
+}
+
+int main(void)
+{
+	target_kept[0] = malloc(10);
+	target_ready();
+	target_kept[1] = malloc(WAITS);
+	if (!target_kept[1]) {
+		await_test();
+		_exit(0);
+	}
+	target_kept[2] = malloc(20);
+	int status = 1;
+	if (waitpid((pid_t)(intptr_t)target_kept[1], &status, 0) < 0 || status)
+		target_fail("its child ended with 0x%x", status);
+	target_done();
+	return target_result("");
+}
