@@ -88,6 +88,8 @@ static void released(void **state)
 
 int main(void)
 {
+	static const int sent[] = {SIGINT,  SIGQUIT, SIGTERM, SIGHUP,  SIGTSTP,
+				   SIGUSR1, SIGUSR2, SIGPIPE, SIGWINCH};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(attached),
 		cmocka_unit_test(launched),
@@ -95,7 +97,8 @@ int main(void)
 		cmocka_unit_test(released),
 	};
 
-	signal(SIGINT, SIG_DFL); /* shells leave both ignored in what they start by "&" */
-	signal(SIGQUIT, SIG_DFL);
+	/* What is ignored from the start stays so: by "&" in a shell, nohup, an interpreter. */
+	for (size_t i = 0; i < sizeof(sent) / sizeof(sent[0]); i++)
+		signal(sent[i], SIG_DFL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
