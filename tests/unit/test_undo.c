@@ -200,6 +200,7 @@ static void die_writing(struct child_case *self, void *arg)
 	struct target deadly = f->target;
 	FILE *file = tmpfile();
 
+	signal(SIGXFSZ, SIG_DFL); /* an interpreter that started us may have it ignored */
 	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
 	setrlimit(RLIMIT_FSIZE, &(struct rlimit){0, 0});
 	deadly.fd = fileno(file);
