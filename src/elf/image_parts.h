@@ -1,5 +1,5 @@
 /*
- * The inside of struct image, shared by image.c (headers, segments, pieces),
+ * The inside of struct image, shared by image_open.c (headers), image.c (segments, pieces),
  * image_notes.c (build-id, debuglink) and image_symbols.c.  For elf/ alone.
  */
 #ifndef MEMTRACE_IMAGE_PARTS_H
@@ -100,8 +100,6 @@ const struct image_header *image_header_find(const struct image *image, uint32_t
 /* By name, or by type when name is NULL; never one without bytes in this file. */
 const struct image_section *image_section_find(const struct image *image, const char *name,
 					       uint32_t type);
-
-/* Whether vaddr lies in an executable segment. */
 
 void image_symbols_deinit(struct image_symbols *symbols);
 

@@ -445,14 +445,6 @@ static int sort_mapped(struct modules *modules)
 
 /* ---- what may not answer ---------------------------------------------------------- */
 
-const struct mounts *update_mounts(struct update *u)
-{
-	if (!u->has_mounts)
-		mounts_read(u->pid, &u->mounts);
-	u->has_mounts = true;
-	return &u->mounts;
-}
-
 /* Is the mapping's file one of a local file system?  Looked up once for each device. */
 static bool is_near(struct update *u, const struct mapping *m)
 {

@@ -61,6 +61,14 @@ static bool same_content(const struct update *u, struct module *module, struct f
 	return same;
 }
 
+const struct mounts *update_mounts(struct update *u)
+{
+	if (!u->has_mounts)
+		mounts_read(u->pid, &u->mounts);
+	u->has_mounts = true;
+	return &u->mounts;
+}
+
 static int open_as(struct update *u, const struct mapping *m, const char *path, struct file **ret)
 {
 	const struct file_name name = {u->pid, m->dev, path, m->path};

@@ -23,6 +23,7 @@ static inline bool is_vdso(const struct mapping *m)
 	return !strcmp(m->path, "[vdso]");
 }
 
+/* The process' file systems, read when they are first asked for (module_open.c). */
 const struct mounts *update_mounts(struct update *u);
 
 /* Opens the image of m's file, or of the process' memory.  False: this is no ELF file. */

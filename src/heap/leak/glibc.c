@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "heap/leak/glibc.h"
+#include "heap/leak/glibc_parts.h"
 
 static inline bool stream_word(struct glibc *g, taddr_t addr, taddr_t *ret)
 {

@@ -9,7 +9,7 @@
  */
 #include <errno.h>
 
-#include "heap/leak/glibc.h"
+#include "heap/leak/glibc_parts.h"
 
 enum { CHAIN_MAX = 1 << 24 };
 

@@ -7,7 +7,7 @@
  * has the address at which main_arena's memory begins, and that is known: where it ends, less
  * its size (malloc.c, do_check_malloc_state()).
  */
-#include "heap/leak/glibc.h"
+#include "heap/leak/glibc_parts.h"
 
 static const struct arena_row rows[] = {
 	{"2.17-2.22", 8, 8, 88, 104, 2152, 2168, 2184},

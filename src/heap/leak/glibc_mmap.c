@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "heap/leak/glibc.h"
+#include "heap/leak/glibc_parts.h"
 
 enum { PAGE = 4096 };
 

@@ -87,7 +87,7 @@ struct leak {
 #define GIANT	    UINT32_MAX
 #define PARENT_ROOT 0x80000000u
 
-/* ---- memory of ours (create.c): counted, with the limit held ------------------------ */
+/* ---- memory of ours (budget.c): counted, with the limit held ------------------------ */
 
 /* Zeroed; NULL: no memory, or more than the limit. */
 void *leak_take(struct leak *leak, uint64_t count, size_t size);
@@ -164,7 +164,7 @@ static inline taddr_t word_at(const uint8_t *bytes, unsigned word)
 
 /* ---- after it ----------------------------------------------------------------------- */
 
-int leak_index(struct leak *leak, struct err *err);	  /* index.c's ranks; sizes */
+int leak_index(struct leak *leak, struct err *err);	  /* sizes.c, by index.c's ranks */
 int leak_find_stacks(struct leak *leak, struct err *err); /* stacks.c */
 int leak_find_roots(struct leak *leak, struct err *err);  /* roots.c */
 int leak_find_edges(struct leak *leak, struct err *err);  /* edges.c */

@@ -7,8 +7,8 @@
  *              `- bit 0: the chunk before is in use; so whether a chunk is tells the next one's
  *   heap_info | arena | chunks ...       (64 MiB aligned, linked by prev)
  */
-#ifndef MEMTRACE_LEAK_GLIBC_H
-#define MEMTRACE_LEAK_GLIBC_H
+#ifndef MEMTRACE_LEAK_GLIBC_PARTS_H
+#define MEMTRACE_LEAK_GLIBC_PARTS_H
 
 #include "heap/leak/parts.h"
 
