@@ -8,15 +8,6 @@
 
 #include "region/tables.h"
 
-uint64_t arrays_segment_bytes(const struct region_array *array, unsigned segment)
-{
-	uint64_t items = arrays_begin(array->first_bits, segment + 1) -
-			 arrays_begin(array->first_bits, segment);
-	uint64_t bytes = items * array->item_bytes + REGION_GRANULE - 1;
-
-	return bytes - bytes % REGION_GRANULE;
-}
-
 /* What is committed next: [*offset, + the result).  0: the range is full. */
 static uint64_t next_piece(const struct region *region, const struct region_space *space,
 			   const struct region_array *a, unsigned segment, uint64_t *offset)

@@ -28,7 +28,14 @@ static inline void *arrays_at(const struct region *region, enum region_array_id 
 }
 
 /* Bytes that a segment takes of the range when it is full: a multiple of REGION_GRANULE. */
-uint64_t arrays_segment_bytes(const struct region_array *array, unsigned segment);
+static inline uint64_t arrays_segment_bytes(const struct region_array *array, unsigned segment)
+{
+	uint64_t items = arrays_begin(array->first_bits, segment + 1) -
+			 arrays_begin(array->first_bits, segment);
+	uint64_t bytes = items * array->item_bytes + REGION_GRANULE - 1;
+
+	return bytes - bytes % REGION_GRANULE;
+}
 
 /* Room for one item more behind the last one, zeroed: arrays_at(count).  False: no memory. */
 bool arrays_room(struct region *region, struct region_space *space, enum region_array_id id);

@@ -30,13 +30,6 @@
 enum { FP = 11, SP = 13, LR = 14, PC = 15, CORE = 16 };
 enum { ENTRY_LEN = 8, CANTUNWIND = 1, CPSR_THUMB = 1 << 5, MAX_OPS = 1024 };
 
-struct exidx {
-	struct image *image;
-	const uint8_t *table;
-	uint64_t vaddr;
-	size_t count;
-};
-
 int exidx_open(struct image *image, struct exidx **ret, struct err *err)
 {
 	const struct image_bytes *bytes = image_exidx(image);
@@ -61,17 +54,6 @@ void exidx_close(struct exidx *exidx)
 }
 
 /* ---- entries ------------------------------------------------------------- */
-
-bool exidx_word(const struct exidx *exidx, uint64_t vaddr, uint32_t *ret)
-{
-	uint8_t bytes[4];
-	struct cursor c = cursor_over(bytes, sizeof(bytes));
-
-	if (image_read(exidx->image, vaddr, bytes, sizeof(bytes)))
-		return false;
-	*ret = cursor_u32(&c);
-	return true;
-}
 
 static uint32_t table_word(const struct exidx *exidx, size_t index, size_t at)
 {

@@ -11,7 +11,19 @@
  */
 #include <errno.h>
 
+#include "base/cursor.h"
 #include "unwind/exidx_parts.h"
+
+bool exidx_word(const struct exidx *exidx, uint64_t vaddr, uint32_t *ret)
+{
+	uint8_t bytes[4];
+	struct cursor c = cursor_over(bytes, sizeof(bytes));
+
+	if (image_read(exidx->image, vaddr, bytes, sizeof(bytes)))
+		return false;
+	*ret = cursor_u32(&c);
+	return true;
+}
 
 enum { COMPACT = 1u << 31, MODEL_SU16 = 0, MODEL_LU32 = 2 };
 

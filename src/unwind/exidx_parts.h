@@ -4,6 +4,13 @@
 
 #include "unwind/exidx.h"
 
+struct exidx {
+	struct image *image;
+	const uint8_t *table;
+	uint64_t vaddr;
+	size_t count;
+};
+
 enum exidx_kind {
 	EXIDX_FINISH,	/* also what the end of the bytes means */
 	EXIDX_ADD,	/* vsp += number */
@@ -39,7 +46,7 @@ int exidx_ops_begin(const struct exidx *exidx, const struct exidx_entry *entry,
 /* The next instruction; EXIDX_FINISH at and beyond the end.  -EINVAL: cut off. */
 int exidx_ops_next(struct exidx_ops *ops, struct exidx_op *ret);
 
-/* A word of the image. */
+/* A word of the image (exidx_op.c). */
 bool exidx_word(const struct exidx *exidx, uint64_t vaddr, uint32_t *ret);
 
 #endif

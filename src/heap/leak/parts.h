@@ -87,6 +87,12 @@ struct leak {
 #define GIANT	    UINT32_MAX
 #define PARENT_ROOT 0x80000000u
 
+/* Block i of those that were met. */
+static inline struct pending *pending_at(const struct leak *leak, uint64_t i)
+{
+	return &leak->pieces.at[i / PENDING_PIECE]->at[i % PENDING_PIECE];
+}
+
 /* ---- memory of ours (budget.c): counted, with the limit held ------------------------ */
 
 /* Zeroed; NULL: no memory, or more than the limit. */
@@ -126,6 +132,8 @@ typedef int enumerator(struct leak *leak, const struct data *data, struct leak_a
 enumerator glibc_enumerate, musl_enumerate, jemalloc_enumerate;
 
 int leak_enumerate(struct leak *leak, struct err *err);
+
+/* ---- what enumerators come upon (collect.c) ------------------------------------------ */
 
 /* A block.  -EEXIST: there is one; -ENOMEM. */
 int leak_add(struct leak *leak, taddr_t addr, uint64_t size);

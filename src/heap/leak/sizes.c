@@ -42,8 +42,7 @@ static bool size_store(struct leak *leak, uint32_t block, uint64_t size)
 static bool sizes_sort(struct leak *leak)
 {
 	for (uint64_t i = 0; i < leak->pending; i++) {
-		const struct pending *p =
-			&leak->pieces.at[i / PENDING_PIECE]->at[i % PENDING_PIECE];
+		const struct pending *p = pending_at(leak, i);
 		taddr_t begin;
 		uint32_t block;
 
