@@ -34,11 +34,14 @@ static int read_report(const char *const *args, struct command_call *call, struc
 static int read_save(const char *const *args, struct command_call *call, struct err *err);
 static int read_monitor(const char *const *args, struct command_call *call, struct err *err);
 static int read_wait(const char *const *args, struct command_call *call, struct err *err);
+static int read_mark(const char *const *args, struct command_call *call, struct err *err);
+static int read_diff(const char *const *args, struct command_call *call, struct err *err);
 static int read_leaks(const char *const *args, struct command_call *call, struct err *err);
 static int read_address(const char *const *args, struct command_call *call, struct err *err);
 
 static const char *const report_takes[] = {"-n", "--sort", "--all", "--json", NULL};
 static const char *const sort_takes[] = {"bytes", "blocks", "allocs", NULL};
+static const char *const diff_takes[] = {"-n", "--all", NULL};
 static const char *const leaks_takes[] = {"-n", "--json", "--confirm", NULL};
 static const char *const monitor_takes[] = {"stop", NULL};
 
@@ -64,12 +67,24 @@ static const struct command_row table[] = {
 	 "status every SECONDS (default 3); again, or 'monitor stop', ends it", false,
 	 monitor_takes, read_monitor},
 	{COMMAND_CLEAR, "clear", "clear",
-	 "start the statistics anew; says what it drops, which no report has any more", false,
+	 "start the statistics anew; says what it drops, which no report has any more\n"
+	 "    (the marks are dropped, too)", false,
 	 NULL, read_none},
 	{COMMAND_MODULES, "modules", "modules",
 	 "what is mapped, and where names and unwind data came from", true, NULL, read_none},
 	{COMMAND_THREADS, "threads", "threads", "the threads of the process", true, NULL,
 	 read_none},
+	{COMMAND_MARK, "mark", "mark [NAME]",
+	 "remember what is in use now, as NAME (else a number), for diff", false, NULL, read_mark},
+	{COMMAND_MARKS, "marks", "marks", "the marks, and what was in use then", true, NULL,
+	 read_none},
+	{COMMAND_DIFF, "diff", "diff [-n N] [--all] [A [B]]",
+	 "call stacks with more in use than at mark A, grown by most bytes first\n"
+	 "    A      a mark, or start: when counting began; default: the last mark\n"
+	 "    B      a later mark; default: now\n"
+	 "    -n N   as many of them (0: all)\n"
+	 "    --all  also those with no more in use than before, if they allocated or freed",
+	 true, diff_takes, read_diff},
 	{COMMAND_LEAKS, "leaks", "leaks [-n N] [--json] [--confirm TIME]",
 	 "which blocks are lost: nothing in the process leads to them\n"
 	 "    -n N            as many call stacks, and kinds of content (0: all)\n"
@@ -254,6 +269,51 @@ static int read_report(const char *const *args, struct command_call *call, struc
 			report->count = rc ? report->count : (unsigned)number;
 		} else {
 			rc = read_context(args[i], call, err);
+		}
+	}
+	return rc;
+}
+
+static int read_name(const char *word, char ret[MARK_NAME_SIZE], struct err *err)
+{
+	if (strlen(word) >= MARK_NAME_SIZE)
+		return err_set(err, -EINVAL, "a mark's name has at most %d characters",
+			       MARK_NAME_SIZE - 1);
+	strcpy(ret, word);
+	return 0;
+}
+
+static int read_mark(const char *const *args, struct command_call *call, struct err *err)
+{
+	if (!args[0])
+		return 0;
+	if (args[1])
+		return too_much(call, args[1], err);
+	if (args[0][0] == '-')
+		return err_set(err, -EINVAL, "a mark's name can't begin with '-'");
+	return read_name(args[0], call->mark[0], err);
+}
+
+static int read_diff(const char *const *args, struct command_call *call, struct err *err)
+{
+	const char *value;
+	uint64_t number;
+	size_t names = 0;
+	int rc = 0;
+
+	for (size_t i = 0; args[i] && !rc; i++) {
+		if (!strcmp(args[i], "--all")) {
+			call->report.all = true;
+		} else if ((value = value_of(args, &i, "-n"))) {
+			rc = quantity_number(value, "-n", 0, UINT_MAX, &number, err);
+			call->report.count = rc ? call->report.count : (unsigned)number;
+		} else if (args[i][0] == '-') {
+			rc = err_set(err, -EINVAL, "unknown option '%.40s'; usage: %s", args[i],
+				     row_of(call->id)->usage);
+		} else if (names == 2) {
+			rc = too_much(call, args[i], err);
+		} else {
+			rc = read_name(args[i], call->mark[names++], err);
 		}
 	}
 	return rc;

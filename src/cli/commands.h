@@ -23,6 +23,9 @@ enum command_id {
 	COMMAND_MODULES,
 	COMMAND_THREADS,
 	COMMAND_WAIT,
+	COMMAND_MARK,
+	COMMAND_MARKS,
+	COMMAND_DIFF,
 	COMMAND_LEAKS,
 	COMMAND_WHY,
 	COMMAND_WHO,
@@ -53,6 +56,7 @@ struct command_call {
 	uint64_t monitor_ms; /* MONITOR_EVERY */
 	uint64_t wait_ms;    /* wait */
 	uint64_t confirm_ms; /* leaks: a second look so much later; 0: none */
+	char mark[2][MARK_NAME_SIZE]; /* mark, diff: names, or "" */
 	taddr_t address;     /* why, who, block; or, of why, report.context */
 	enum command_output output;
 	char target[COMMANDS_MAX_LINE]; /* of output and save: the file, or the command; and

@@ -421,6 +421,7 @@ int session_run(const struct options *options)
 	capture_destroy(s.capture);
 	console_destroy(s.console);
 	lacking_destroy(s.lacking);
+	marks_deinit(&s.marks);
 	reporter_deinit(&s.reporter);
 	return status;
 }

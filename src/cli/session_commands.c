@@ -74,6 +74,7 @@ static int clear(struct session *s, struct err *err)
 		return rc;
 	rc = capture_clear(s->capture, err);
 	if (!rc) {
+		marks_deinit(&s->marks);
 		fputs("Counting begins anew; dropped:\n", s->output.out);
 		report_totals(before, s->output.out);
 	}
@@ -108,6 +109,10 @@ static int carry_out(struct session *s, const struct command_call *call, struct 
 	case COMMAND_MODULES:
 	case COMMAND_THREADS:
 		return show(s, call, err);
+	case COMMAND_MARK:
+	case COMMAND_MARKS:
+	case COMMAND_DIFF:
+		return session_mark(s, call, err);
 	case COMMAND_LEAKS:
 	case COMMAND_WHY:
 	case COMMAND_WHO:

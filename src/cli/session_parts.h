@@ -38,6 +38,7 @@ struct session {
 	struct console *console;
 	enum session_state state;
 	struct notice ending; /* NOTICE_ENDED */
+	struct marks marks;
 	struct findings *findings; /* of the look of --leaks */
 	bool looked;		   /* that is over, or was given up */
 	int left_by;	      /* the signal that made us leave, or 0 */
@@ -74,6 +75,8 @@ int session_check_commands(const struct session *s, struct err *err) MUST_CHECK;
 int session_shell(struct session *s, const char *command, const char *text, size_t len,
 		  struct err *err) MUST_CHECK;
 
+/* mark, marks, diff. */
+int session_mark(struct session *s, const struct command_call *call, struct err *err);
 /* leaks, why, who, block, heap. */
 int session_look(struct session *s, const struct command_call *call, struct err *err);
 /* The look of --leaks, for the report; once. */

@@ -20,9 +20,14 @@ enum { REPORT_MAX_FRAMES = 512 };
 
 /* Each form: 0, -ENOMEM, or -errno of a failed write. */
 int text_write(struct report_job *job, FILE *out, struct err *err) MUST_CHECK;
+int diff_write(struct report_job *job, FILE *out, struct err *err) MUST_CHECK;
 int json_write(struct report_job *job, FILE *out, struct err *err) MUST_CHECK;
 int snapshot_form_write(struct report_job *job, FILE *out,
 			struct err *err) MUST_CHECK; /* a snapshot file */
+
+/* A context's stack, and why it ends where it does: lines, four columns in. */
+struct named;
+void text_stack(FILE *out, const struct report_job *job, const struct named *names, uint32_t id);
 
 /* One line of a frame, four columns in. */
 void frames_render(FILE *out, const struct names_line *line,

@@ -46,6 +46,21 @@ static size_t count_lost(const struct findings *findings, const uint32_t *ids, s
 	return lost;
 }
 
+/* They are sorted by growth. */
+static int choose_changed(const struct report_options *options, uint32_t **ret, size_t *count,
+			  struct err *err)
+{
+	const struct diff *diff = options->diff;
+
+	*count = options->all ? diff->count : diff->grown;
+	*ret = malloc((*count + 1) * sizeof(**ret));
+	if (!*ret)
+		return err_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < *count; i++)
+		(*ret)[i] = diff->at[i].id;
+	return 0;
+}
+
 int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 		 const struct report_names *names, const struct report_options *options,
 		 FILE *out, struct err *err)
@@ -61,6 +76,8 @@ int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 
 	if (options->context)
 		failed = choose_one(snapshot, options->context, &ids, &job.count, err);
+	else if (options->diff)
+		failed = choose_changed(options, &ids, &job.count, err);
 	else
 		failed = snapshot_select(snapshot, options->order, options->all, &ids,
 					 &job.count, err);
@@ -74,7 +91,7 @@ int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 	job.shown = options->count && options->count < job.count ? options->count : job.count;
 	progress_init(&job.progress, options);
 	errno = 0;
-	failed = writers[options->format](&job, out, err);
+	failed = (options->diff ? diff_write : writers[options->format])(&job, out, err);
 	if (!failed && fflush(out))
 		failed = report_check(out, err);
 	progress_end(&job.progress);

@@ -11,6 +11,7 @@
 
 #include "heap/findings.h"
 #include "heap/frame_names.h"
+#include "heap/marks.h"
 #include "heap/snapshot.h"
 #include "symbols/resolver.h"
 
@@ -45,6 +46,9 @@ struct report_options {
 	 * of each what of it is lost, and who holds the rest. */
 	const struct findings *findings;
 	bool leaks_only; /* the findings, and nothing else */
+	/* Text of what changed between two marks, and nothing else; with `all` also of what has
+	 * not more in use than before.  Or NULL. */
+	const struct diff *diff;
 	/* An earlier snapshot of the same session, or NULL: the text form then marks
 	 * what is new or has grown since. */
 	const struct snapshot *before;

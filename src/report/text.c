@@ -152,8 +152,7 @@ static void print_end(FILE *out, const struct report_job *job, const frame_t *fr
 	putc('\n', out);
 }
 
-static void print_stack(FILE *out, const struct report_job *job, const struct named *names,
-			uint32_t id)
+void text_stack(FILE *out, const struct report_job *job, const struct named *names, uint32_t id)
 {
 	const struct report_options *options = job->options;
 	frame_t frames[REPORT_MAX_FRAMES];
@@ -174,7 +173,7 @@ static int print_contexts(FILE *out, struct report_job *job, const struct named 
 			putc('\n', out);
 		print_context_head(out, job, i);
 		print_growth(out, job, job->ids[i]);
-		print_stack(out, job, names, job->ids[i]);
+		text_stack(out, job, names, job->ids[i]);
 		if (progress_step(&job->progress, "writing", i, job->shown))
 			failed = report_check(out, err);
 		else

@@ -70,6 +70,28 @@ static void help(void **state)
 	refused("help bogus", "unknown command 'bogus'; 'help' lists them");
 }
 
+static void marks(void **state)
+{
+	struct command_call call = good("mark");
+
+	(void)state;
+	assert_int_equal(call.id, COMMAND_MARK);
+	assert_string_equal(call.mark[0], "");
+	assert_string_equal(good("mark a").mark[0], "a");
+	refused("mark a b", "'b' is too much; usage: mark [NAME]");
+	refused("mark -x", "a mark's name can't begin with '-'");
+	refused("mark a2345678901234567890123456789012",
+		"a mark's name has at most 31 characters");
+	call = good("diff -n 3 a --all b");
+	assert_int_equal(call.id, COMMAND_DIFF);
+	assert_int_equal(call.report.count, 3);
+	assert_true(call.report.all);
+	assert_string_equal(call.mark[0], "a");
+	assert_string_equal(call.mark[1], "b");
+	refused("diff a b c", "'c' is too much; usage: diff [-n N] [--all] [A [B]]");
+	refused("diff --json", "unknown option '--json'; usage: diff [-n N] [--all] [A [B]]");
+}
+
 static void report(void **state)
 {
 	struct command_call call = good("report");
@@ -225,7 +247,7 @@ static void completion(void **state)
 {
 	(void)state;
 	offers("",
-	       "help status report save monitor clear modules threads leaks "
+	       "help status report save monitor clear modules threads mark marks diff leaks "
 	       "why who block heap wait quit detach exit");
 	offers("mo", "monitor modules");
 	offers("  mo", "monitor modules");
@@ -245,7 +267,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(looking), cmocka_unit_test(names),       cmocka_unit_test(names_cut_short),
-		cmocka_unit_test(help),	       cmocka_unit_test(report),
+		cmocka_unit_test(help),	       cmocka_unit_test(marks),
+		cmocka_unit_test(report),
 		cmocka_unit_test(bad_reports), cmocka_unit_test(monitor),
 		cmocka_unit_test(waiting),     cmocka_unit_test(saving),
 		cmocka_unit_test(elsewhere),   cmocka_unit_test(lines_beyond_measure),

@@ -1,0 +1,98 @@
+"""Marks: what changed since a moment that was named, in numbers that the program was told."""
+import re
+import subprocess
+import threading
+
+import pytest
+
+
+class Pipe:
+    """memtrace on pipes, a command at a time: what follows it is the answer."""
+
+    def __init__(self, memtrace, pid, *options):
+        self.process = subprocess.Popen([memtrace, "-q", "--no-symbols", *options, "-p", str(pid)], text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.timer = threading.Timer(30, self.process.kill)  # an answer that does not come is an end
+        self.timer.start()
+
+    def ask(self, command, last):
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
+        lines = []
+        while not lines or not re.search(last, lines[-1]):
+            line = self.process.stdout.readline()
+            assert line, lines
+            lines.append(line.rstrip("\n"))
+        return lines
+
+    def quit(self):
+        self.process.stdin.close()
+        self.process.stdout.read()
+        assert self.process.wait() == 0
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        self.timer.cancel()
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def pipe(memtrace, obedient):
+    process = Pipe(memtrace, obedient.pid)
+    yield process
+    process.end()
+
+
+def heads(answer):
+    """(difference, born and died) of each call stack."""
+    return [(line.split("  ")[1], answer[i + 1].strip()) for i, line in enumerate(answer) if re.match(r"\d+\. #", line)]
+
+
+def test_what_grows_between_marks(pipe, obedient):
+    assert pipe.ask("marks", ".") == ["There are no marks; 'mark' sets one"]
+    obedient.order("allocate 3 100")
+    assert pipe.ask("mark a", ".") == ["Mark a"]
+    obedient.order("allocate 5 8")
+    obedient.order("free 1")
+    assert pipe.ask("mark", ".") == ["Mark 1"]
+
+    since_a = pipe.ask("diff a", "^In all")
+    assert re.fullmatch(r"From a to now: \d+\.\d s\. 1 call stack has more in use: \+32 bytes in \+4 blocks\.", since_a[0])
+    assert heads(since_a) == [("+32 bytes in +4 blocks", "5 born, 1 died")]
+    assert any("obey" in line or "obedient" in line for line in since_a)
+    assert since_a[-1] == "In all +32 bytes in +4 blocks: 5 born, 1 died"
+
+    obedient.order("free 5")  # the last 8-byte blocks, and one of 100
+    since_1 = pipe.ask("diff", "^In all")
+    assert since_1[0].endswith("No call stack has more in use than before.") and heads(since_1) == []
+    assert since_1[-1] == "In all -132 bytes in -5 blocks: 0 born, 5 died"
+    assert heads(pipe.ask("diff --all", "^In all")) == [("-132 bytes in -5 blocks", "0 born, 5 died")]
+    between = pipe.ask("diff a 1", "^In all")
+    assert between[0].startswith("From a to 1: ") and between[-1] == since_a[-1]
+    assert pipe.ask("diff start a", "^In all")[-1] == "In all +300 bytes in +3 blocks: 3 born, 0 died"
+    assert pipe.ask("diff 1 a", ".") == ["memtrace: '1' is later than 'a'"]
+    assert pipe.ask("diff b", ".") == ["memtrace: there is no mark 'b'; 'marks' lists them"]
+    listed = pipe.ask("marks", "^1:")
+    assert [re.sub(r"\d+ s ago", "T", line) for line in listed] == [
+        "a: T, 300 bytes in 3 blocks in use", "1: T, 332 bytes in 7 blocks in use"]
+    pipe.quit()
+
+
+def test_clear_drops_them(pipe, obedient):
+    pipe.ask("mark a", "^Mark a$")
+    pipe.ask("clear", "peak:")
+    assert pipe.ask("marks", "no marks") == ["There are no marks; 'mark' sets one"]
+    obedient.order("allocate 2 10")
+    assert pipe.ask("diff", "^In all")[-1] == "In all +20 bytes in +2 blocks: 2 born, 0 died"
+    pipe.quit()
+
+
+def test_marks_of_a_script(memtrace, obedient, tmp_path):
+    answer = tmp_path / "diff"
+    result = subprocess.run([memtrace, "-q", "-b", "-d", "1h", "-x", "mark a", "-x", f"diff a > {answer}", "-x", "quit",
+                             "-p", str(obedient.pid)], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert answer.read_text().endswith("\nIn all +0 bytes in +0 blocks: 0 born, 0 died\n")
+    result = subprocess.run([memtrace, "-x", "mark a b", "-p", str(obedient.pid)], capture_output=True, text=True)
+    assert result.returncode and "'b' is too much; usage: mark [NAME]" in result.stderr
