@@ -158,7 +158,7 @@ $(O)/tests/unit/%: tests/unit/%.c $(UNIT_LIBS)
 
 # ---- programs to trace, and what looks at them from outside ------------------
 TARGET_FLAGS := -g -O2 -fno-builtin -Wall -Wextra -D_GNU_SOURCE -pthread
-TARGET_BIN := $(patsubst %.c,$(O)/%,$(filter-out %plugin.c %_preload.c %splitstack.c %sanitized.c,$(wildcard tests/targets/*.c))) \
+TARGET_BIN := $(patsubst %.c,$(O)/%,$(filter-out %plugin.c %_preload.c %splitstack.c %stackswitch.c %sanitized.c,$(wildcard tests/targets/*.c))) \
 	      $(patsubst %.cc,$(O)/%,$(wildcard tests/targets/*.cc))
 TARGET_SO := $(addprefix $(O)/tests/targets/,plugin_a.so plugin_b.so) \
 	     $(patsubst %.c,$(O)/%.so,$(wildcard tests/targets/*_preload.c))
@@ -168,7 +168,7 @@ KINDS := threads-static threads-static-pie threads-nopie threads-stripped operat
 OTHER_LINKER := $(firstword $(foreach l,lld gold,$(if $(shell command -v ld.$l),$l)))
 KINDS += $(OTHER_LINKER:%=threads-lld)
 ifneq ($(filter x86_64-%,$(TRIPLET)),) # gcc's -fsplit-stack is of few CPUs
-KINDS += splitstack
+KINDS += splitstack stackswitch
 # Allocators by hand, see bump_alloc.S.
 TARGET_SO += $(patsubst %,$(O)/tests/targets/alloc_%.so,plain textrel covered short branch table switch falls lands alike)
 endif

@@ -348,8 +348,8 @@ static int full_step(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame,
 	struct unwinder *unwinder;
 	int failed;
 
-	row_of(walker, pc, lookup_pc, frame);
-	if (!module || undo_covers(walker->undo, original))
+	if (row_of(walker, pc, lookup_pc, frame)->cfa == ROW_CFA_NO_CODE || !module ||
+	    undo_covers(walker->undo, original))
 		return -ENOENT;
 	place_find(walker, module, original, pc == lookup_pc, state != 0, &place, &unwinder);
 	failed = step_all(walker, module, &place, unwinder, regs, cfa, flags);

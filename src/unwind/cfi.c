@@ -54,6 +54,7 @@ int cfi_open(struct image *image, const struct arch *arch, struct cfi **ret, str
 			       "the file has no unwind data (.eh_frame, .debug_frame)");
 	}
 	cfi_table_open(cfi);
+	cfi_switch_open(cfi);
 	*ret = cfi;
 	return 0;
 }

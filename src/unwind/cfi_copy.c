@@ -131,6 +131,7 @@ static void copy_section(struct copy *c, const struct cfi_section *section,
 		struct cfi_fde fde;
 
 		if (range->end <= begin || range->begin >= end ||
+		    cfi_is_untrue(c->cfi, range->begin) ||
 		    cfi_entry_fde(c->cfi, section, range->offset, &fde) ||
 		    cfi_program_names_places(c->cfi, &fde))
 			continue;

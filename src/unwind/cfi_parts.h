@@ -75,6 +75,13 @@ struct cfi_index {
 	bool built;
 };
 
+/* Code of which what is said is untrue. */
+struct cfi_switch {
+	uint64_t begin, len;
+};
+
+enum { CFI_SWITCHES = 4 };
+
 struct cfi {
 	struct image *image; /* NULL: a copy */
 	const struct arch *arch;
@@ -90,6 +97,8 @@ struct cfi {
 	const struct cfi_section *last_section;
 	size_t last_offset;
 	struct cfi_rules last_initial;
+	struct cfi_switch switches[CFI_SWITCHES];
+	size_t switch_count;
 };
 
 /* Over bytes of the file, in its byte order. */
@@ -98,10 +107,15 @@ static inline struct cursor cfi_cursor(const struct cfi *cfi, const void *bytes,
 	return cursor_in_order(bytes, len, cfi->arch->big_endian);
 }
 
+/* cfi_switch.c: finds the functions that change stacks without saying so. */
+void cfi_switch_open(struct cfi *cfi);
+/* Is what is said of vaddr known to be untrue? */
+bool cfi_is_untrue(const struct cfi *cfi, uint64_t vaddr);
+
 /* cfi_table.c */
 void cfi_table_open(struct cfi *cfi);
 void cfi_table_close(struct cfi *cfi);
-/* The FDE that covers vaddr.  -ENOENT: none.  -EINVAL: it is broken. */
+/* The FDE that covers vaddr.  -ENOENT: none.  -EINVAL: it is broken, or untrue. */
 int cfi_table_find(struct cfi *cfi, uint64_t vaddr, struct cfi_fde *ret);
 
 /* cfi_entry.c: CIEs and FDEs as bytes. */

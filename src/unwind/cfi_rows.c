@@ -66,7 +66,7 @@ static bool visit_fde(struct rows_walk *w, const struct cfi_fde *fde)
 
 	if (at < w->begin)
 		at = w->begin;
-	if (at >= fde->end || at >= w->end)
+	if (at >= fde->end || at >= w->end || cfi_is_untrue(w->cfi, fde->begin))
 		return false;
 	if (at > w->done && close_gap(w))
 		return true;

@@ -228,6 +228,8 @@ int cfi_table_find(struct cfi *cfi, uint64_t vaddr, struct cfi_fde *ret)
 {
 	int failed = -ENOENT;
 
+	if (cfi_is_untrue(cfi, vaddr))
+		return -EINVAL;
 	if (cfi->hdr_table) {
 		failed = hdr_find(cfi, vaddr, ret);
 		if (failed == -EINVAL)

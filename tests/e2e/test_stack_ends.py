@@ -37,6 +37,14 @@ def test_word_that_is_no_return_address(follow):
     assert (blocks, functions, end) == (100, ["stray"], "no-code")
 
 
+def test_untrue_unwind_data(follow):
+    """Go's way into C changes stacks without saying so: what is left on the other is no frame."""
+    result, report = follow(built("stackswitch"), "20")
+    assert report.counts() == tally(result)
+    (blocks, functions, end), = stacks(report, "leak")
+    assert (blocks, functions, end) == (20, ["leak", "runtime.asmcgocall.abi0"], "no-unwind-data")
+
+
 @pytest.mark.parametrize("name", ["hugify", "hugify-static"])
 @pytest.mark.parametrize("when", [[], ["watched"]])
 def test_text_copied_to_memory(follow, name, when):
