@@ -16,25 +16,6 @@
 
 enum { MAX_REPORT = 1 << 30 };
 
-size_t decode_hex(const char *text, uint8_t *ret, size_t max)
-{
-	size_t len = 0;
-	unsigned byte;
-
-	while (len < max && strspn(text + 2 * len, "0123456789abcdef") >= 2 &&
-	       sscanf(text + 2 * len, "%2x", &byte) == 1)
-		ret[len++] = (uint8_t)byte;
-	return len;
-}
-
-uint32_t decode_module_find(const struct decode *decode, const char *path)
-{
-	for (size_t i = 0; i < decode->modules.len; i++)
-		if (!strcmp(decode->modules.at[i].id.path, path))
-			return (uint32_t)i + 1;
-	return 0;
-}
-
 /* ---- reading ------------------------------------------------------------------------- */
 
 /* All of it: another program may have put it into one line. */

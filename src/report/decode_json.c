@@ -7,6 +7,27 @@
 
 #include "report/decode_parts.h"
 
+/* Hex digits to bytes, at most max; returns how many. */
+static size_t hex_bytes(const char *text, uint8_t *ret, size_t max)
+{
+	size_t len = 0;
+	unsigned byte;
+
+	while (len < max && strspn(text + 2 * len, "0123456789abcdef") >= 2 &&
+	       sscanf(text + 2 * len, "%2x", &byte) == 1)
+		ret[len++] = (uint8_t)byte;
+	return len;
+}
+
+/* The module of this path (and bias, if known to differ); 0: there is none. */
+static uint32_t module_find(const struct decode *decode, const char *path)
+{
+	for (size_t i = 0; i < decode->modules.len; i++)
+		if (!strcmp(decode->modules.at[i].id.path, path))
+			return (uint32_t)i + 1;
+	return 0;
+}
+
 const char *decode_value(const char *line, const char *member)
 {
 	char key[40];
@@ -103,10 +124,10 @@ static bool read_module(struct decode *decode, struct decode_line *line)
 
 	module.id.path = decode_string(decode_value(line->text, "path"));
 	module.instance = line->instance = (uint32_t)decode->modules.len + 1;
-	module.id.build_id_len = (uint8_t)decode_hex(
+	module.id.build_id_len = (uint8_t)hex_bytes(
 		build_id ? build_id : "", module.id.build_id, sizeof(module.id.build_id));
 	module.id.fingerprint_len =
-		(uint8_t)decode_hex(fingerprint ? fingerprint : "", module.id.fingerprint,
+		(uint8_t)hex_bytes(fingerprint ? fingerprint : "", module.id.fingerprint,
 				    sizeof(module.id.fingerprint));
 	if (debuglink)
 		snprintf(module.id.debuglink, sizeof(module.id.debuglink), "%.63s", debuglink);
@@ -129,7 +150,7 @@ static bool read_module(struct decode *decode, struct decode_line *line)
 static uint32_t instance_at(struct decode *decode, const char *path, taddr_t bias)
 {
 	struct snapshot_module copy;
-	uint32_t first = decode_module_find(decode, path);
+	uint32_t first = module_find(decode, path);
 
 	if (!first)
 		return 0;

@@ -39,9 +39,6 @@ int decode_json(struct decode *decode, const char *text, struct err *err) MUST_C
 /* The same, but of a line only whether it is an object in the place of a frame or module. */
 int decode_layout(struct decode *decode, const char *text, struct err *err) MUST_CHECK;
 
-/* The module of this path (and bias, if known to differ); 0: there is none. */
-uint32_t decode_module_find(const struct decode *decode, const char *path);
-
 /* Where the value of a member begins in the line; NULL: there is none. */
 const char *decode_value(const char *line, const char *member);
 /* The string that a value is, malloc'ed; NULL: it is null, or no string, or no memory. */
@@ -49,8 +46,5 @@ char *decode_string(const char *value);
 
 /* What the lines say, as values; takes the modules out of `decode`.  0, -ENOMEM, -EINVAL. */
 int decode_values(struct decode *decode, struct decoded *ret, struct err *err) MUST_CHECK;
-
-/* Hex digits to bytes, at most max; returns how many. */
-size_t decode_hex(const char *text, uint8_t *ret, size_t max);
 
 #endif

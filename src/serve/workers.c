@@ -105,25 +105,6 @@ bool worker_flush(struct worker *w)
 	return true;
 }
 
-struct introduced *customer_module(struct customer *c)
-{
-	struct introduced *module =
-		c->handle < c->modules.len ? &c->modules.at[c->handle] : NULL;
-
-	return !c->http && module && module->message ? module : NULL;
-}
-
-/* The message of what is kept, or of the question. */
-bool customer_message(const uint8_t *bytes, size_t len, struct wire_message *ret)
-{
-	return wire_read(bytes, len, WIRE_CLIENT, ret, NULL) > 0;
-}
-
-void customer_done(struct customer *c)
-{
-	c->state = WORK_DONE;
-}
-
 /* It has died, broke the rules, or waits in the kernel for what does not come (`stuck`). */
 static void worker_died(struct workers *workers, struct worker *w, bool stuck)
 {
@@ -148,13 +129,6 @@ bool customer_join(struct workers *workers, struct customer *c, struct wire_out 
 {
 	*c = (struct customer){.id = ++workers->last_id, .out = out};
 	return vec_push(&workers->customers, c);
-}
-
-void customer_drop(struct customer *c, struct introduced *module)
-{
-	c->bytes -= module->len;
-	free(module->message);
-	*module = (struct introduced){};
 }
 
 /* Whether anybody has it. */

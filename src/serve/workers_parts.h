@@ -1,5 +1,5 @@
 /* The inside of the pool of workers: workers.c (who asks whom), workers_letters.c (what they
- * say), workers_crash.c (what they died of). */
+ * say), workers_crash.c (what they died of), workers_customer.c (what one customer has). */
 #ifndef MEMTRACE_WORKERS_PARTS_H
 #define MEMTRACE_WORKERS_PARTS_H
 
