@@ -24,22 +24,7 @@
 #include "cli/session_parts.h"
 #include "tracer/attach.h"
 
-enum { SLOW_MS = 1000, JOB_MS = 500 };
-
-void session_leave(struct session *s)
-{
-	if (s->state >= LEAVING)
-		return;
-	if (s->state == RUNNING)
-		session_look_last(s, false);
-	if (s->state >= LEAVING) /* it has ended meanwhile */
-		return;
-	s->state = LEAVING;
-	memset(s->due, 0, sizeof(s->due));
-	if (s->console)
-		console_stop(s->console);
-	detacher_detach(s->capture);
-}
+enum { SLOW_MS = 1000 };
 
 static void on_line(void *arg, const char *line)
 {
@@ -53,41 +38,20 @@ static void on_end_of_input(void *arg)
 
 /* ---- events ------------------------------------------------------------------------------ */
 
-/* The terminal may have become ours, or another job's; nobody tells a job that runs
- * in the background when that changes, so it looks from time to time. */
-void session_resume(struct session *s)
-{
-	if (!s->console)
-		return;
-	console_resume(s->console);
-	s->due[TIMER_JOB] = console_fd(s->console) < 0 ? clock_ms() + JOB_MS : 0;
-}
-
 static void on_wait(void *arg);
-
-static bool wants_console(const struct options *o)
-{
-	return o->pid ? !o->batch && !o->duration_ms : o->interactive;
-}
-
-bool session_has_user(const struct session *s)
-{
-	return s->console ? console_is_interactive(s->console)
-			  : wants_console(s->options) && isatty(STDIN_FILENO);
-}
 
 static void open_console(struct session *s)
 {
 	const struct console_user user = {on_line, on_end_of_input, on_wait, s};
 	struct err err;
 
-	if (!wants_console(s->options))
+	if (!session_wants_console(s->options))
 		return;
 	if (console_create(&user, s->output.out, &s->console, &err))
 		output_warn(&s->output, "%s", err.text);
 	s->output.console = s->console;
-	if (s->console && console_fd(s->console) < 0)
-		s->due[TIMER_JOB] = clock_ms() + JOB_MS;
+	if (s->console)
+		session_watch_terminal(s);
 }
 
 /* memtrace-fs starts while the first allocations are counted. */
@@ -298,7 +262,8 @@ static short step(struct session *s, bool input)
 	return fds[2].revents;
 }
 
-void session_step(struct session *s)
+/* The same in a command that waits. */
+static void step_inside(struct session *s)
 {
 	step(s, false);
 }
@@ -403,7 +368,11 @@ static bool is_wanted(void *arg)
 int session_run(const struct options *options)
 {
 	struct session s = {
-		.options = options, .detacher = {.end = -1, .timer = -1}, .feeding = -1};
+		.options = options,
+		.detacher = {.end = -1, .timer = -1},
+		.feeding = -1,
+		.step = step_inside,
+	};
 	struct err err;
 	int status = 1;
 

@@ -52,18 +52,6 @@ static int show(struct session *s, const struct command_call *call, struct err *
 	return rc < 0 ? err_sys(err, rc, "writing") : 0;
 }
 
-/* Until the time is over, the session ends, or a Ctrl-C comes. */
-void session_wait(struct session *s, uint64_t ms)
-{
-	s->waiting = true;
-	s->due[TIMER_WAIT] = clock_ms() + ms;
-	detacher_output_end(&s->detacher); /* here Ctrl-C is taken at once */
-	while (s->waiting && s->state == RUNNING)
-		session_step(s);
-	s->waiting = false;
-	s->due[TIMER_WAIT] = 0;
-}
-
 /* It says what is lost by it. */
 static int clear(struct session *s, struct err *err)
 {

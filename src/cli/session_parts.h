@@ -49,8 +49,11 @@ struct session {
 	bool waiting;	    /* the command `wait`; a Ctrl-C ends it */
 	bool in_shell;	    /* a command of the shell runs; Ctrl-C is for that */
 	int feeding;	    /* what it reads from, or -1 */
+	/* One step of the loop, but for the console's input: what is in a command goes on by it. */
+	void (*step)(struct session *s);
 };
 
+bool session_wants_console(const struct options *options);
 /* Somebody sits at a terminal and has, or will have, a prompt. */
 bool session_has_user(const struct session *s);
 /* Does what there is to do, but for the console's input, until TIMER_WAIT, or `feeding` takes
@@ -60,7 +63,9 @@ void session_step(struct session *s);
 void session_leave(struct session *s);
 
 void session_signal(struct session *s, const struct signal_event *event);
-/* Looks again whether the terminal is ours. */
+/* Looks again later whether the terminal is ours, while it is not. */
+void session_watch_terminal(struct session *s);
+/* Looks now whether the terminal is ours. */
 void session_resume(struct session *s);
 /* The signal that the detacher took, if it did: as if it had come here. */
 void session_take_leave(struct session *s);
