@@ -251,11 +251,15 @@ $(O)/tests/e2e/%: tests/e2e/%.c tests/e2e/record.h
 	$(call say,LINK)$(CC) -std=gnu11 -g -O2 -Wall -Wextra -D_GNU_SOURCE -o $@ $< $(TOOL_LIBS) $(SYSTEM_LIBS)
 
 # ---- checks -----------------------------------------------------------------
-.PHONY: check check-floors check-unit check-e2e
-check: check-floors check-unit check-e2e
+.PHONY: check check-floors check-circles check-unit check-e2e
+check: check-floors check-circles check-unit check-e2e
 
 check-floors:
 	scripts/floors.py
+
+# (of what is built: the symbols tell who calls whom)
+check-circles: all
+	scripts/circles.py $(O)
 
 ## make check-lint    clang's static analyser, and a few checks of clang-tidy (.clang-tidy): minutes,
 ##                    so no part of check
@@ -317,7 +321,7 @@ help: ## what there is to make
 	@echo 'make               memtrace and memtrace-fs into $(O)/'
 	@grep -hE '^## ' Makefile scripts/*.mk | sed 's/^## //'
 ## make clean         removes the build folder
-## make check         all tests (make check-floors, check-unit, check-fuzz, check-e2e: a part)
+## make check         all tests (make check-floors, check-circles, check-unit, check-fuzz, check-e2e: a part)
 ## make soak          the long runs: 1000 kills and cycles each (COUNT=N: another number)
 ## make bench         what memtrace costs here: per malloc+free pair, pauses, memory
 ## make O=DIR         another build folder
