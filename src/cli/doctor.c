@@ -34,7 +34,7 @@ struct inside { /* the process, as an attach would see it */
 	struct modules modules;
 	struct hooks hooks;
 	struct traps traps;
-	struct findings *findings;
+	struct doctor_findings *findings;
 };
 
 static void no_step(void *arg, const char *format, ...)
@@ -164,7 +164,7 @@ static void judge_unwind(struct inside *inside)
 			       "compile with -fasynchronous-unwind-tables");
 }
 
-static void look_inside(pid_t pid, struct externals *externals, struct findings *findings)
+static void look_inside(pid_t pid, struct externals *externals, struct doctor_findings *findings)
 {
 	struct inside inside = {.findings = findings};
 	struct err err = {0};
@@ -234,7 +234,7 @@ static void help_close(struct help *help)
 	server_link_deinit(&help->link);
 }
 
-static void judge_help(const struct help *help, struct findings *findings)
+static void judge_help(const struct help *help, struct doctor_findings *findings)
 {
 	if (!help->err.code)
 		findings_add(findings, "memtrace-fs", VERDICT_OK, 0,
@@ -248,7 +248,7 @@ static void judge_help(const struct help *help, struct findings *findings)
 
 /* ---- saying it ---------------------------------------------------------------- */
 
-static void print(const struct findings *findings)
+static void print(const struct doctor_findings *findings)
 {
 	static const char *const words[] = {
 		[VERDICT_OK] = "ok", [VERDICT_WARN] = "warn", [VERDICT_FAIL] = "FAIL"};
@@ -270,7 +270,7 @@ static void print(const struct findings *findings)
 
 int doctor_run(const struct options *options)
 {
-	struct findings findings = {.count = 0};
+	struct doctor_findings findings = {.count = 0};
 	struct doctor_facts facts;
 	struct help help = {.lacking = NULL};
 	bool works;

@@ -33,7 +33,7 @@ static int check_descriptors(struct err *err)
 int attach_check_proc(struct err *err)
 {
 	struct doctor_facts facts = {.proc = status_proc()};
-	struct findings findings = {.count = 0};
+	struct doctor_findings findings = {.count = 0};
 
 	if (!facts.proc)
 		return 0;
@@ -44,7 +44,7 @@ int attach_check_proc(struct err *err)
 int attach_check(pid_t pid, struct err *err)
 {
 	struct doctor_facts facts;
-	struct findings findings = {.count = 0};
+	struct doctor_findings findings = {.count = 0};
 	const struct finding *failed;
 
 	if (pid <= 0)
@@ -60,7 +60,7 @@ int attach_check(pid_t pid, struct err *err)
 bool attach_doubt(pid_t pid, struct err *ret)
 {
 	struct doctor_facts facts;
-	struct findings findings = {.count = 0};
+	struct doctor_findings findings = {.count = 0};
 
 	doctor_look("", pid, &facts);
 	if (!facts.is_frozen)
@@ -73,7 +73,7 @@ bool attach_doubt(pid_t pid, struct err *ret)
 int attach_check_machine(pid_t pid, struct err *err)
 {
 	struct doctor_facts facts;
-	struct findings findings = {.count = 0};
+	struct doctor_findings findings = {.count = 0};
 	const struct finding *failed;
 
 	doctor_look("", pid, &facts);
@@ -100,7 +100,7 @@ static int too_old(int code, struct err *err)
 int attach_refused(pid_t pid, int code, struct err *err)
 {
 	struct doctor_facts facts;
-	struct findings findings = {.count = 0};
+	struct doctor_findings findings = {.count = 0};
 	int old = too_old(code, err);
 
 	if (old)

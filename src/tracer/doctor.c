@@ -27,7 +27,7 @@ enum { KTHREADD = 2 }; /* the parent of all kernel threads */
 
 /* ---- findings ---------------------------------------------------------- */
 
-struct finding *findings_add(struct findings *findings, const char *id, enum verdict verdict,
+struct finding *findings_add(struct doctor_findings *findings, const char *id, enum verdict verdict,
 			     int code, const char *format, ...)
 {
 	size_t last = findings->count < FINDINGS_MAX ? findings->count++ : FINDINGS_MAX - 1;
@@ -51,7 +51,7 @@ void finding_remedy(struct finding *finding, const char *format, ...)
 	va_end(args);
 }
 
-const struct finding *findings_failed(const struct findings *findings)
+const struct finding *findings_failed(const struct doctor_findings *findings)
 {
 	for (size_t i = 0; i < findings->count; i++)
 		if (findings->at[i].verdict == VERDICT_FAIL)
@@ -109,7 +109,7 @@ static void remedy_root(struct finding *finding, const struct doctor_facts *f)
 
 /* ---- whether /proc can be believed --------------------------------------- */
 
-static void judge_proc(const struct doctor_facts *f, struct findings *ret)
+static void judge_proc(const struct doctor_facts *f, struct doctor_findings *ret)
 {
 	if (f->proc == -ENOENT)
 		finding_remedy(findings_add(ret, "proc", VERDICT_FAIL, -ENOENT,
@@ -148,7 +148,7 @@ static const char *state_in_words(char state)
 }
 
 /* A leader may end before its threads: then it is no zombie, the process lives on. */
-static void judge_process(const struct doctor_facts *f, struct findings *ret)
+static void judge_process(const struct doctor_facts *f, struct doctor_findings *ret)
 {
 	const struct status *s = &f->status;
 
@@ -198,7 +198,7 @@ static bool is_process(const struct doctor_facts *f)
 	       f->threads && f->has_memory;
 }
 
-static void judge_tracer(const struct doctor_facts *f, struct findings *ret)
+static void judge_tracer(const struct doctor_facts *f, struct doctor_findings *ret)
 {
 	if (!f->tracer) {
 		findings_add(ret, "tracer", VERDICT_OK, 0, "nobody traces it");
@@ -220,7 +220,7 @@ static void need_another(const struct doctor_facts *f, struct finding *finding)
 		finding_remedy(finding, "use a memtrace built for it");
 }
 
-static void judge_word_size(const struct doctor_facts *f, struct findings *ret)
+static void judge_word_size(const struct doctor_facts *f, struct doctor_findings *ret)
 {
 	const struct arch *native = arch_native();
 
@@ -242,7 +242,7 @@ static void judge_word_size(const struct doctor_facts *f, struct findings *ret)
 }
 
 /* A warning only: where a filter forbids the soft trap, capture/ takes the hard one. */
-static void judge_seccomp(const struct doctor_facts *f, struct findings *ret)
+static void judge_seccomp(const struct doctor_facts *f, struct doctor_findings *ret)
 {
 	struct finding *finding;
 
@@ -273,7 +273,7 @@ static void judge_seccomp(const struct doctor_facts *f, struct findings *ret)
 
 /* ---- whether we are allowed to ------------------------------------------ */
 
-static void judge_ptrace_call(const struct doctor_facts *f, struct findings *ret)
+static void judge_ptrace_call(const struct doctor_facts *f, struct doctor_findings *ret)
 {
 	if (f->ptrace_call == DOCTOR_NOT_ASKED)
 		return;
@@ -288,7 +288,7 @@ static void judge_ptrace_call(const struct doctor_facts *f, struct findings *ret
 			       "seccomp=unconfined");
 }
 
-static void judge_user(const struct doctor_facts *f, struct findings *ret)
+static void judge_user(const struct doctor_facts *f, struct doctor_findings *ret)
 {
 	const struct status *s = &f->status, *us = &f->self;
 	struct finding *finding;
@@ -321,7 +321,7 @@ static void judge_user(const struct doctor_facts *f, struct findings *ret)
 	}
 }
 
-static void judge_namespace(const struct doctor_facts *f, struct findings *ret)
+static void judge_namespace(const struct doctor_facts *f, struct doctor_findings *ret)
 {
 	struct finding *finding;
 
@@ -341,7 +341,7 @@ static void judge_namespace(const struct doctor_facts *f, struct findings *ret)
 		remedy_root(finding, f);
 }
 
-static void judge_capabilities(const struct doctor_facts *f, struct findings *ret)
+static void judge_capabilities(const struct doctor_facts *f, struct doctor_findings *ret)
 {
 	uint64_t lacking = f->status.cap_permitted & ~f->self.cap_permitted;
 	struct finding *finding;
@@ -371,7 +371,7 @@ static void judge_capabilities(const struct doctor_facts *f, struct findings *re
 	}
 }
 
-static void judge_dumpable(const struct doctor_facts *f, struct findings *ret)
+static void judge_dumpable(const struct doctor_facts *f, struct doctor_findings *ret)
 {
 	struct finding *finding;
 
@@ -391,7 +391,7 @@ static void judge_dumpable(const struct doctor_facts *f, struct findings *ret)
 }
 
 /* Yama's levels: Documentation/admin-guide/LSM/Yama.rst. */
-static void judge_ptrace_scope(const struct doctor_facts *f, struct findings *ret)
+static void judge_ptrace_scope(const struct doctor_facts *f, struct doctor_findings *ret)
 {
 	static const char setting[] = "kernel.yama.ptrace_scope";
 	static const char *const reasons[] = {
@@ -432,7 +432,7 @@ static bool is_confined(const char *label)
 
 /* A profile may allow ptrace: it is the reason only if the kernel refuses and no other
  * rule explains it. */
-static void judge_apparmor(const struct doctor_facts *f, struct findings *ret)
+static void judge_apparmor(const struct doctor_facts *f, struct doctor_findings *ret)
 {
 	struct finding *finding;
 	enum verdict verdict = VERDICT_OK;
@@ -451,7 +451,7 @@ static void judge_apparmor(const struct doctor_facts *f, struct findings *ret)
 			       (int)strcspn(f->label, " "), f->label);
 }
 
-static void judge_selinux(const struct doctor_facts *f, struct findings *ret)
+static void judge_selinux(const struct doctor_facts *f, struct doctor_findings *ret)
 {
 	enum verdict verdict = f->deny_ptrace == 1 ? verdict_unless_allowed(f) : VERDICT_OK;
 	struct finding *finding;
@@ -464,7 +464,7 @@ static void judge_selinux(const struct doctor_facts *f, struct findings *ret)
 		finding_remedy(finding, "sudo setsebool deny_ptrace=off");
 }
 
-static void judge_kernel(const struct doctor_facts *f, struct findings *ret)
+static void judge_kernel(const struct doctor_facts *f, struct doctor_findings *ret)
 {
 	struct finding *finding;
 
@@ -491,7 +491,7 @@ static void judge_kernel(const struct doctor_facts *f, struct findings *ret)
 /* ---- all rules, in order ------------------------------------------------ */
 
 static const struct rule {
-	void (*judge)(const struct doctor_facts *facts, struct findings *ret);
+	void (*judge)(const struct doctor_facts *facts, struct doctor_findings *ret);
 	bool process;	 /* about a process, where there is one */
 	bool permission; /* about what we are allowed to */
 } rules[] = {
@@ -504,7 +504,7 @@ static const struct rule {
 };
 
 void doctor_judge(const struct doctor_facts *facts, enum doctor_scope scope,
-		  struct findings *ret)
+		  struct doctor_findings *ret)
 {
 	if (scope == DOCTOR_MACHINE) {
 		judge_word_size(facts, ret);

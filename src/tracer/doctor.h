@@ -26,19 +26,19 @@ struct finding {
 
 enum { FINDINGS_MAX = 32 };
 
-struct findings {
+struct doctor_findings {
 	struct finding at[FINDINGS_MAX];
 	size_t count;
 };
 
 /* Adds one; what is beyond FINDINGS_MAX is dropped.  `code` is for VERDICT_FAIL. */
-struct finding *findings_add(struct findings *findings, const char *id, enum verdict verdict,
+struct finding *findings_add(struct doctor_findings *findings, const char *id, enum verdict verdict,
 			     int code, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 void finding_remedy(struct finding *finding, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* The first that failed, or NULL. */
-const struct finding *findings_failed(const struct findings *findings);
+const struct finding *findings_failed(const struct doctor_findings *findings);
 /* "text: remedy" into err.  Returns the finding's code. */
 int finding_err(const struct finding *finding, struct err *err);
 
@@ -89,6 +89,6 @@ enum doctor_scope {
 
 /* Appends to *ret. */
 void doctor_judge(const struct doctor_facts *facts, enum doctor_scope scope,
-		  struct findings *ret);
+		  struct doctor_findings *ret);
 
 #endif

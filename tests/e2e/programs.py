@@ -1,5 +1,6 @@
 """Real programs whose allocations are the same in every run: what they are given."""
 import os
+import socket
 import subprocess
 
 import memtrace
@@ -120,3 +121,27 @@ f 30
 echo ${#s} ${a[@]/x/y} | { read -r line; echo ${#line}; }
 case $s in *x77*) echo yes;; esac
 """
+
+
+class RedisSocket:
+    """A redis-server that listens on nothing but the socket `path`, and its only client."""
+
+    @staticmethod
+    def command(path):
+        return ["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--dir",
+                os.path.dirname(path)]
+
+    def __init__(self, process, path):
+        process.wait_line("eady to accept connections|now ready to accept")
+        self.client = socket.socket(socket.AF_UNIX)
+        self.client.connect(path)
+        self.replies = self.client.makefile("rb")
+
+    def push_lists(self):
+        for i in range(50):
+            self.client.sendall(b"RPUSH list%d %s\r\n" % (i, b"x" * (10 * i + 1)))
+            assert self.replies.readline().startswith(b":")
+
+    def flush(self):
+        self.client.sendall(b"FLUSHALL\r\n")
+        assert self.replies.readline() == b"+OK\r\n"

@@ -9,13 +9,13 @@ import json
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 
 import pytest
 
 import net
+import programs
 from memtrace import MEMTRACE
 from test_net import counted, network, serve, start  # noqa: F401
 
@@ -79,19 +79,12 @@ class Redis:
     def __init__(self, start, network, tmp_path):
         self.debug = debug_dirs("redis-tools-dbgsym")
         path = str(tmp_path / "redis.socket")
-        self.process = start(network.target, "redis-server", "--port", "0", "--unixsocket", path,
-                             "--save", "", "--dir", tmp_path)
-        self.process.wait_line("eady to accept connections|now ready to accept")
-        self.client = socket.socket(socket.AF_UNIX)
-        self.client.connect(path)
-        self.replies = self.client.makefile("rb")
+        self.process = start(network.target, *programs.RedisSocket.command(path))
+        self.socket = programs.RedisSocket(self.process, path)
 
     def work(self):
-        for i in range(50):
-            self.client.sendall(b"RPUSH list%d %s\r\n" % (i, b"x" * (10 * i + 1)))
-            assert self.replies.readline().startswith(b":")
-        self.client.sendall(b"FLUSHALL\r\n")
-        assert self.replies.readline() == b"+OK\r\n"
+        self.socket.push_lists()
+        self.socket.flush()
 
 
 class Dnsmasq:

@@ -4,12 +4,12 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 
 import pytest
 
 import memtrace
+import programs
 from memtrace import BUILD, MEMTRACE
 
 FS = BUILD / "memtrace-fs"
@@ -40,18 +40,9 @@ class Python:
 class Redis:
     def __init__(self, started, tmp_path):
         path = str(tmp_path / "redis.socket")
-        self.process = memtrace.Process(["redis-server", "--port", "0", "--unixsocket", path, "--save", "",
-                                         "--dir", tmp_path])
+        self.process = memtrace.Process(programs.RedisSocket.command(path))
         started.append(self.process)
-        self.process.wait_line("eady to accept connections|now ready to accept")
-        self.client = socket.socket(socket.AF_UNIX)
-        self.client.connect(path)
-        self.replies = self.client.makefile("rb")
-
-    def work(self):
-        for i in range(50):
-            self.client.sendall(b"RPUSH list%d %s\r\n" % (i, b"x" * (10 * i + 1)))
-            assert self.replies.readline().startswith(b":")
+        self.work = programs.RedisSocket(self.process, path).push_lists
 
 
 def printed(path, *options, **more):

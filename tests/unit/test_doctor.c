@@ -62,15 +62,15 @@ static struct doctor_facts usual(void)
 	return f;
 }
 
-static struct findings judged(const struct doctor_facts *facts)
+static struct doctor_findings judged(const struct doctor_facts *facts)
 {
-	struct findings findings = {.count = 0};
+	struct doctor_findings findings = {.count = 0};
 
 	doctor_judge(facts, DOCTOR_ALL, &findings);
 	return findings;
 }
 
-static const struct finding *find(const struct findings *findings, const char *id)
+static const struct finding *find(const struct doctor_findings *findings, const char *id)
 {
 	for (size_t i = 0; i < findings->count; i++)
 		if (!strcmp(findings->at[i].id, id))
@@ -83,7 +83,7 @@ static const struct finding *find(const struct findings *findings, const char *i
 static void assert_fails(const struct doctor_facts *facts, const char *id, int code,
 			 const char *text, const char *remedy)
 {
-	struct findings findings = judged(facts);
+	struct doctor_findings findings = judged(facts);
 	const struct finding *failed = findings_failed(&findings);
 
 	assert_non_null(failed);
@@ -95,7 +95,7 @@ static void assert_fails(const struct doctor_facts *facts, const char *id, int c
 
 static void assert_fine(const struct doctor_facts *facts)
 {
-	struct findings findings = judged(facts);
+	struct doctor_findings findings = judged(facts);
 	const struct finding *failed = findings_failed(&findings);
 
 	if (failed)
@@ -104,7 +104,7 @@ static void assert_fine(const struct doctor_facts *facts)
 
 static void assert_text(const struct doctor_facts *facts, const char *id, const char *text)
 {
-	struct findings findings = judged(facts);
+	struct doctor_findings findings = judged(facts);
 
 	assert_string_equal(find(&findings, id)->text, text);
 }
@@ -129,7 +129,7 @@ static void nothing_speaks_against_ones_own(void **state)
 static void what_is_no_process_of_ours(void **state)
 {
 	struct doctor_facts f = usual();
-	struct findings findings;
+	struct doctor_findings findings;
 
 	(void)state;
 	f.found = -ENOENT;
@@ -380,7 +380,7 @@ static void in_general(void **state)
 static void profiles_of_apparmor(void **state)
 {
 	struct doctor_facts f = usual();
-	struct findings findings;
+	struct doctor_findings findings;
 
 	(void)state;
 	f.apparmor = true;
@@ -411,7 +411,7 @@ static void profiles_of_apparmor(void **state)
 static void seccomp_is_a_warning(void **state)
 {
 	struct doctor_facts f = usual();
-	struct findings findings;
+	struct doctor_findings findings;
 
 	(void)state;
 	f.filtered = 2;
@@ -435,7 +435,7 @@ static void seccomp_is_a_warning(void **state)
 static void the_scope_of_a_check(void **state)
 {
 	struct doctor_facts f = usual();
-	struct findings findings = {.count = 0};
+	struct doctor_findings findings = {.count = 0};
 
 	(void)state;
 	f.ptrace_scope = 3;
@@ -450,7 +450,7 @@ static void the_scope_of_a_check(void **state)
 
 static void findings_have_an_end(void **state)
 {
-	struct findings findings = {.count = 0};
+	struct doctor_findings findings = {.count = 0};
 	struct err err = {0};
 
 	(void)state;

@@ -34,7 +34,7 @@ uint32_t x86_64_patch_offset(const uint8_t *code, size_t len)
 	return 0;
 }
 
-static bool is_direct_branch(const struct insn *insn)
+bool x86_64_is_direct_branch(const struct insn *insn)
 {
 	switch (insn->kind) {
 	case INSN_JCC:
@@ -68,11 +68,11 @@ static const char *reason_to_stay(const struct insn *insn)
 	default:
 		break;
 	}
-	if (is_direct_branch(insn) && insn->prefix66)
+	if (x86_64_is_direct_branch(insn) && insn->prefix66)
 		return "a branch with an operand size prefix";
 	if (insn->kind == INSN_CALL && !insn->rel) /* of what is behind it */
 		return "a call that asks for its own address";
-	if (insn->rel_len && insn->prefix67 && !is_direct_branch(insn))
+	if (insn->rel_len && insn->prefix67 && !x86_64_is_direct_branch(insn))
 		return "a 32-bit rip-relative address";
 	return NULL;
 }
@@ -113,7 +113,7 @@ static int check_ways_in(const uint8_t *code, size_t len, taddr_t from, uint32_t
 		target = at + insn.len + (taddr_t)(int64_t)insn.rel;
 		if (!insn.rel_len || target >= covered)
 			continue;
-		if (target == 0 && (insn.kind == INSN_CALL || !is_direct_branch(&insn)))
+		if (target == 0 && (insn.kind == INSN_CALL || !x86_64_is_direct_branch(&insn)))
 			continue; /* calls itself, takes its own address */
 		return err_set(err, -ENOTSUP,
 			       "the instruction at 0x%" PRIx64 " leads back to byte %u of the "

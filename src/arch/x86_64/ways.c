@@ -99,16 +99,9 @@ static void search_short(struct search *s, const uint8_t *code, size_t len, tadd
 
 static bool leads(const uint8_t *code, const struct insn *insn)
 {
-	switch (insn->kind) {
-	case INSN_JCC:
-	case INSN_JMP:
-	case INSN_CALL:
-	case INSN_LOOP:
-	case INSN_XBEGIN:
-		return true;
-	default:
-		return insn->rel_at > 1 && code[insn->rel_at - 2] == 0x8d;
-	}
+	bool takes_address = insn->rel_at > 1 && code[insn->rel_at - 2] == 0x8d; /* lea */
+
+	return takes_address || x86_64_is_direct_branch(insn);
 }
 
 static void search_in_order(struct search *s, const uint8_t *code, size_t len, taddr_t from)

@@ -5,6 +5,8 @@
 
 #include "arch/trap.h"
 
+struct insn;
+
 enum { X86_64_PATCH_LEN = 5 }; /* jmp rel32 */
 
 /* Byte offsets in user_regs_struct: 27 words. */
@@ -25,6 +27,8 @@ int x86_64_displace(const uint8_t *code, size_t len, taddr_t from, taddr_t to,
 /* The same until at least `least` bytes are covered. */
 int x86_64_displace_more(const uint8_t *code, size_t len, taddr_t from, taddr_t to, uint32_t least,
 			 struct displaced *ret, struct err *err);
+/* A branch to a place that the instruction itself says: jmp, jcc, call, loop, xbegin. */
+bool x86_64_is_direct_branch(const struct insn *insn);
 size_t x86_64_callees(const uint8_t *code, size_t len, taddr_t from, struct callee *ret,
 		      size_t max);
 size_t x86_64_addresses(const uint8_t *code, size_t len, taddr_t from, taddr_t *ret,

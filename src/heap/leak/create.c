@@ -30,32 +30,24 @@ static bool in_a_heap(const struct leak *leak, taddr_t addr)
 	return low < leak->heaps.len && leak->heaps.at[low].begin <= addr;
 }
 
-static bool live_sort(struct leak *leak)
+static void live_count(struct leak *leak)
 {
-	size_t count = leak->in.live_count;
+	for (size_t i = 0; i < leak->in.live_count; i++) {
+		taddr_t addr = leak->in.live[i].addr;
 
-	leak->live = leak_take(leak, count, sizeof(*leak->live));
-	if (!leak->live)
-		return false;
-	if (count) {
-		memcpy(leak->live, leak->in.live, count * sizeof(*leak->live));
-		qsort(leak->live, count, sizeof(*leak->live), compare_live);
-	}
-	for (size_t i = 0; i < count; i++) {
-		if (index_has(&leak->index, leak->live[i].addr))
+		if (index_has(&leak->index, addr))
 			leak->totals.live_found++;
-		else if (in_a_heap(leak, leak->live[i].addr))
+		else if (in_a_heap(leak, addr))
 			leak->totals.live_missed++;
 	}
-	return true;
 }
 
 static uint32_t context_of(const struct leak *leak, taddr_t addr)
 {
 	struct leak_live key = {.addr = addr};
 	const struct leak_live *found = leak->in.live_count
-						? bsearch(&key, leak->live, leak->in.live_count,
-							  sizeof(*leak->live), compare_live)
+						? bsearch(&key, leak->in.live, leak->in.live_count,
+							  sizeof(*leak->in.live), compare_live)
 						: NULL;
 
 	return found ? found->context : 0;
@@ -69,8 +61,8 @@ static int run(struct leak *leak, struct err *err)
 
 	if (!code)
 		code = leak_index(leak, err);
-	if (!code && !live_sort(leak))
-		code = leak_no_memory(leak, err);
+	if (!code)
+		live_count(leak);
 	if (!code)
 		code = leak_find_stacks(leak, err);
 	if (!code)
@@ -130,7 +122,6 @@ void leak_destroy(struct leak *leak)
 	free(leak->state);
 	free(leak->parent);
 	free(leak->order);
-	free(leak->live);
 	free(leak);
 }
 

@@ -83,7 +83,7 @@ struct leak_input {
 	struct leak_cpu cpu;
 	const struct leak_thread *threads;
 	size_t thread_count;
-	const struct leak_live *live; /* any order; NULL, 0: nothing was traced */
+	const struct leak_live *live; /* ascending by address; NULL, 0: nothing was traced */
 	size_t live_count;
 	uint64_t memory_limit; /* bytes that the library may hold; 0: no limit */
 	/* May be NULL; some times a second.  False: give up, with -ECANCELED. */

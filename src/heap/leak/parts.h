@@ -80,7 +80,6 @@ struct leak {
 	uint32_t *order;  /* held blocks, nearest to the roots first */
 	uint32_t held_blocks;
 	VEC(struct leak_group) groups;
-	struct leak_live *live; /* a copy, ascending by address */
 	VEC(struct stack) stacks;
 };
 
