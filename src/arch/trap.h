@@ -168,7 +168,7 @@ struct stub_area {
 	taddr_t trap_pc;    /* pc of a thread in the trap: behind the tkill */
 	taddr_t trap_done;  /* behind its last system call */
 	taddr_t trap_skip;  /* a thread moved there from trap_pc goes on as behind that call */
-	taddr_t harden;     /* where harden()'s bytes go */
+	taddr_t to_break;   /* where use_break()'s bytes go */
 	taddr_t hard;       /* the hard trap: a break instruction instead; 0: the arch has none */
 	taddr_t hard_pc;    /* pc as reported for it */
 	uint8_t bytes[2048];
@@ -256,14 +256,14 @@ struct arch_trap {
 	 * may be done while no thread is between area->trap and area->trap_pc.  NULL:
 	 * the architecture can't.
 	 */
-	void (*resign)(struct stub_area *area, int signo);
+	void (*change_signal)(struct stub_area *area, int signo);
 	/*
-	 * The bytes that, written at area->harden, make the soft trap lead to the hard
+	 * The bytes that, written at area->to_break, make the soft trap lead to the hard
 	 * one: for targets whose system calls are filtered (seccomp, Syscall User Dispatch).
 	 * They cover one whole instruction.  len <= 8.  NULL: not there, such targets are
 	 * refused.
 	 */
-	uint32_t (*harden)(const struct stub_area *area, uint8_t *ret);
+	uint32_t (*use_break)(const struct stub_area *area, uint8_t *ret);
 	/* Where patch_len bytes found at `function` (with state_mask bits) jump to, or 0: they
 	 * are no patch, or no instruction can begin there.
 	 * Functions may begin with a jump of their own: look for the magic in front of

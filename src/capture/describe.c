@@ -166,7 +166,7 @@ int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *
 	clock_gettime(CLOCK_REALTIME, &snapshot->taken);
 	snapshot->ticks_now = ledger_now(&engine->ledger);
 	snapshot->running = !engine->ending.ended || engine->ending.end == CAPTURE_DETACHED;
-	snapshot->blind = !engine->hooks.allocators && !snapshot->totals.allocs &&
+	snapshot->no_allocator = !engine->hooks.allocators && !snapshot->totals.allocs &&
 			  (engine->ending.ended || !engine->program.loading);
 	snapshot->resident_bytes = resident_bytes(engine);
 	snapshot->resident_at_start = engine->ledger.resident_at_start;

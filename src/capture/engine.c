@@ -248,7 +248,7 @@ static int pending_do(struct engine *engine, struct err *err)
 	if (pending->now & PENDING_SIGNAL)
 		rc = trap_choice_change_signal(engine, err);
 	if (!rc && (pending->now & PENDING_HARD))
-		rc = trap_choice_harden(engine, err);
+		rc = trap_choice_use_break(engine, err);
 	if (!rc && (pending->now & PENDING_TRACEME))
 		rc = traceme_let_go(engine, err);
 	if (!rc && (pending->now & PENDING_MODULES))

@@ -232,7 +232,7 @@ void trap_choice_signal(struct engine *engine, int except)
 void trap_choice_on_sigaction(struct engine *engine, int signo)
 {
 	if (signo != engine->traps.signo || engine->traps.hard ||
-	    !engine->tracee.arch->trap->resign)
+	    !engine->tracee.arch->trap->change_signal)
 		return;
 	engine->pending.set |= PENDING_SIGNAL;
 }
@@ -251,11 +251,11 @@ int trap_choice_change_signal(struct engine *engine, struct err *err)
 	return rc == -EAGAIN ? 0 : rc; /* the old one goes on working */
 }
 
-int trap_choice_harden(struct engine *engine, struct err *err)
+int trap_choice_use_break(struct engine *engine, struct err *err)
 {
 	int rc = trap_empty(&engine->traps, true, err);
 
 	if (rc && rc != -EAGAIN)
 		return rc;
-	return traps_harden(&engine->traps, err);
+	return traps_use_break(&engine->traps, err);
 }

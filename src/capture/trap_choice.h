@@ -20,6 +20,6 @@ void trap_choice_on_sigaction(struct engine *engine, int signo);
 /* Does what they found to be necessary, PENDING_SIGNAL and PENDING_HARD.  All threads are
  * stopped behind it; -ETIMEDOUT, ...: as tracee_stop(). */
 int trap_choice_change_signal(struct engine *engine, struct err *err) MUST_CHECK;
-int trap_choice_harden(struct engine *engine, struct err *err) MUST_CHECK;
+int trap_choice_use_break(struct engine *engine, struct err *err) MUST_CHECK;
 
 #endif

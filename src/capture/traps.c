@@ -29,7 +29,7 @@ static int ready(void *arg, struct err *err)
 {
 	struct traps *traps = arg;
 
-	return traps->hard ? traps_harden(traps, err) : 0;
+	return traps->hard ? traps_use_break(traps, err) : 0;
 }
 
 struct hook_payload traps_payload(struct traps *traps)
@@ -84,13 +84,13 @@ const struct hook *traps_hook_at(const struct traps *traps, taddr_t site, bool *
 
 /* ---- changing them ------------------------------------------------------ */
 
-int traps_harden(struct traps *traps, struct err *err)
+int traps_use_break(struct traps *traps, struct err *err)
 {
 	struct hooks *hooks = traps->hooks;
 	struct tracee *tracee = hooks->process.tracee;
 
 	traps->hard = tracee->own_breaks = true;
-	if (!tracee->arch->trap->harden)
+	if (!tracee->arch->trap->use_break)
 		return err_set(err, -ENOTSUP,
 			       "pid %d can't make the system calls that memtrace needs",
 			       tracee->pid);
@@ -102,9 +102,9 @@ int traps_harden(struct traps *traps, struct err *err)
 
 		if (!area->applied || area->changed)
 			continue;
-		len = tracee->arch->trap->harden(&area->area, bytes);
-		rc = undo_patch(hooks->process.undo, &tracee->target, area->area.harden,
-				area->area.bytes + (area->area.harden - area->area.base), bytes,
+		len = tracee->arch->trap->use_break(&area->area, bytes);
+		rc = undo_patch(hooks->process.undo, &tracee->target, area->area.to_break,
+				area->area.bytes + (area->area.to_break - area->area.base), bytes,
 				len);
 		if (rc)
 			return err_sys(err, rc, "cannot write to pid %d", tracee->pid);
@@ -147,7 +147,7 @@ int traps_change_signal(struct traps *traps, int signo, struct err *err)
 		struct hook_area *area = &hooks->areas.at[i];
 		int rc = 0;
 
-		tracee->arch->trap->resign(&area->area, signo);
+		tracee->arch->trap->change_signal(&area->area, signo);
 		if (area->applied)
 			rc = undo_area_change(hooks->process.undo, &tracee->target,
 					      area->area.base, area->area.bytes,

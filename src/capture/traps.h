@@ -21,7 +21,7 @@ struct hook_payload traps_payload(struct traps *traps);
 
 /* Makes the traps of all areas hard from now on.  Nobody may be made to run what is not
  * written yet: all threads are stopped, or the one thread is. */
-int traps_harden(struct traps *traps, struct err *err) MUST_CHECK;
+int traps_use_break(struct traps *traps, struct err *err) MUST_CHECK;
 
 /* Another signal for the soft traps, traps->signo from now on.  All threads are stopped.
  * -EAGAIN: a thread is just sending the old one; let it run a moment. */

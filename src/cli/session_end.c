@@ -89,7 +89,7 @@ int session_finish(struct session *s)
 		s->failed = true;
 		return exit_status(s, NULL);
 	}
-	s->failed |= snapshot->blind && !options_look_only(s->options);
+	s->failed |= snapshot->no_allocator && !options_look_only(s->options);
 	if (options_look_only(s->options) ? s->findings && !reporter_finish(&s->reporter, snapshot,
 									    s->findings)
 					  : !reporter_finish(&s->reporter, snapshot, s->findings))

@@ -13,7 +13,7 @@ void session_take_leave(struct session *s)
 	struct signal_event event;
 
 	while (detacher_next(&s->detacher, &event)) {
-		if (event.action == SIGNAL_LEAVE_SICK)
+		if (event.action == SIGNAL_LEAVE_FAILED)
 			s->left_by = event.signo;
 		session_leave(s);
 	}
@@ -54,8 +54,8 @@ void session_signal(struct session *s, const struct signal_event *event)
 		on_interrupt(s);
 		break;
 	case SIGNAL_LEAVE:
-	case SIGNAL_LEAVE_SICK:
-		if (s->state < LEAVING && event->action == SIGNAL_LEAVE_SICK)
+	case SIGNAL_LEAVE_FAILED:
+		if (s->state < LEAVING && event->action == SIGNAL_LEAVE_FAILED)
 			s->left_by = event->signo;
 		s->looked = true; /* at once: no look */
 		session_leave(s);

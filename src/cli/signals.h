@@ -14,7 +14,7 @@ enum signal_action {
 	SIGNAL_NOTHING,
 	SIGNAL_INTERRUPT,  /* Ctrl-C: cancel what is under way; see session.c */
 	SIGNAL_LEAVE,	   /* detach and report, as `quit` does */
-	SIGNAL_LEAVE_SICK, /* the same, and exit with 128 + signal */
+	SIGNAL_LEAVE_FAILED, /* the same, and exit with 128 + signal */
 	SIGNAL_PASS,	   /* the program's, not ours: hand it on */
 	SIGNAL_SUSPEND,	   /* the job is to stop: we stop too */
 	SIGNAL_STAY,	   /* asked to stop, but must not */

@@ -43,7 +43,7 @@ struct snapshot {
 	struct timespec taken;	 /* CLOCK_REALTIME */
 	struct timespec started; /* when counting began: attach or last clear */
 	bool running;		 /* false: the process has ended */
-	bool blind;		 /* no allocator was found: the counts say nothing */
+	bool no_allocator;		 /* no allocator was found: the counts say nothing */
 	uint32_t ticks_now;	 /* in the time base of contexts' first/last_time */
 	struct region_totals totals;
 	struct region_node *nodes;

@@ -215,7 +215,7 @@ static void write_process(struct writer *w)
 	put_section(w, LAYOUT_PROCESS, LAYOUT_PROCESS_RECORD, LAYOUT_PROCESS_RECORD);
 	put_u32(w, (uint32_t)s->pid);
 	put_u32(w, (s->running ? LAYOUT_PROCESS_RUNNING : 0) |
-			   (s->blind ? LAYOUT_PROCESS_NO_ALLOCATOR : 0));
+			   (s->no_allocator ? LAYOUT_PROCESS_NO_ALLOCATOR : 0));
 	put_u64(w, (uint64_t)s->taken.tv_sec);
 	put_u64(w, (uint64_t)s->started.tv_sec);
 	put_u32(w, (uint64_t)s->taken.tv_nsec);

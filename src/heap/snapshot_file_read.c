@@ -239,7 +239,7 @@ static int read_process(struct reader *r)
 	s->pid = (int)cursor_u32(&c);
 	flags = cursor_u32(&c);
 	s->running = flags & LAYOUT_PROCESS_RUNNING;
-	s->blind = flags & LAYOUT_PROCESS_NO_ALLOCATOR;
+	s->no_allocator = flags & LAYOUT_PROCESS_NO_ALLOCATOR;
 	bad |= s->pid < 0 || !read_times(&c, s);
 	s->ticks_now = cursor_u32(&c);
 	r->file->depth = cursor_u32(&c);

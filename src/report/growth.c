@@ -69,7 +69,7 @@ static void write_growth(FILE *out, const struct snapshot *s)
 	fputs(" at the start, ", out);
 	size(out, s->resident_bytes);
 	fputs(" now", out);
-	if (grown < WORTH_WORDS || s->blind) {
+	if (grown < WORTH_WORDS || s->no_allocator) {
 		putc('.', out);
 		return;
 	}

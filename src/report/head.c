@@ -108,7 +108,7 @@ static void print_users(FILE *out, const struct snapshot *s,
 static void write_verdict(FILE *out, const struct snapshot *s,
 			  const struct report_left_out *left_out)
 {
-	if (s->blind)
+	if (s->no_allocator)
 		fprintf(out, "No allocator %s: what the process allocates is not known.",
 			s->missed_count ? "can be followed" : "was found");
 	else if (!s->totals.allocs)

@@ -75,9 +75,9 @@ bool children_expected(struct tracee *tracee, pid_t pid, struct birth *ret)
 void children_stop(struct tracee *tracee, struct thread *child, const struct birth *birth,
 		   struct stop *ret)
 {
-	tracee->unclaimed -= child->unclaimed;
+	tracee->unannounced -= child->unannounced;
 	tracee->unannounced_rests = 0;
-	child->unclaimed = false;
+	child->unannounced = false;
 	child->attached = true;
 	ret->kind = STOP_CHILD;
 	ret->thread = child;
@@ -105,7 +105,7 @@ bool children_announced(struct tracee *tracee, const struct birth *birth, struct
 {
 	struct thread *child = threads_find(tracee, birth->pid);
 
-	if (child && child->unclaimed) {
+	if (child && child->unannounced) {
 		children_stop(tracee, child, birth, ret);
 		return true;
 	}
@@ -121,8 +121,8 @@ struct thread *children_adopt(struct tracee *tracee, pid_t tid)
 
 	if (!thread)
 		return NULL;
-	thread->unclaimed = status_read(tid, 0, &status) == 0 && status.tgid != tracee->pid;
-	tracee->unclaimed += thread->unclaimed;
+	thread->unannounced = status_read(tid, 0, &status) == 0 && status.tgid != tracee->pid;
+	tracee->unannounced += thread->unannounced;
 	return thread;
 }
 
@@ -130,7 +130,7 @@ static void find_unclaimed(void *arg, struct thread *thread)
 {
 	struct thread **found = arg;
 
-	if (thread->unclaimed && thread->state == THREAD_STOPPED)
+	if (thread->unannounced && thread->state == THREAD_STOPPED)
 		*found = thread;
 }
 
@@ -139,7 +139,7 @@ bool children_unannounced(struct tracee *tracee, struct stop *ret)
 	const struct birth unknown = {.pid = 0};
 	struct thread *child = NULL;
 
-	if (tracee->unclaimed)
+	if (tracee->unannounced)
 		tracee_for_each(tracee, find_unclaimed, &child);
 	if (!child)
 		return false;

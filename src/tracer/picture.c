@@ -67,7 +67,7 @@ static void take_thread(void *arg, struct thread *thread)
 	struct taking *t = arg;
 	struct picture_thread taken = {.tid = thread->tid};
 
-	if (thread->unclaimed || thread->state == THREAD_GONE)
+	if (thread->unannounced || thread->state == THREAD_GONE)
 		return;
 	if (thread->state != THREAD_STOPPED)
 		take_place(t, thread, &taken);

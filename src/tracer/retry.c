@@ -24,7 +24,7 @@ static void thread_is_asleep(void *arg, struct thread *thread)
 {
 	bool *asleep = arg;
 
-	*asleep |= thread->state == THREAD_RUNNING && !thread->in_vfork && !thread->unclaimed;
+	*asleep |= thread->state == THREAD_RUNNING && !thread->in_vfork && !thread->unannounced;
 }
 
 int retry_stopped(struct tracee *tracee, const struct retry *how, int (*attempt)(void *arg),

@@ -5,12 +5,12 @@
  * it was reaped: every ptrace-stop clears the pending interrupt (ptrace_stop() in
  * kernel/signal.c), so no second stop follows.  These need no stop:
  *
- *   GONE      dying, or a leader that exited before its threads
- *   in_vfork  waits in the kernel for its vfork child and can't return before
- *             the child, which does stop, has gone on
- *   asleep    in uninterruptible sleep (a disk, a dead NFS server): it stops before it
- *             can run user code again, and that may take long
- *   unclaimed a new process that waits, stopped, for its parent's event
+ *   GONE        dying, or a leader that exited before its threads
+ *   in_vfork    waits in the kernel for its vfork child and can't return before
+ *               the child, which does stop, has gone on
+ *   asleep      in uninterruptible sleep (a disk, a dead NFS server): it stops before it
+ *               can run user code again, and that may take long
+ *   unannounced a new process that waits, stopped, for its parent's event
  *
  * It is over when all known threads are stopped, /proc/PID/task lists no other, and no
  * announced child is still to come.
@@ -28,7 +28,7 @@ enum { ASLEEP_AFTER_MS = 100, STANDING_LIMIT_MS = 10000 };
 
 static bool thread_is_moving(const struct thread *thread)
 {
-	if (thread->in_vfork || thread->unclaimed)
+	if (thread->in_vfork || thread->unannounced)
 		return false;
 	return thread->state == THREAD_RUNNING ||
 	       (thread->state == THREAD_LISTENING && thread->interrupted);
@@ -163,7 +163,7 @@ int tracee_stop(struct tracee *tracee, struct err *err)
 
 static void thread_resume(void *arg, struct thread *thread)
 {
-	if (thread->state == THREAD_STOPPED && !thread->unclaimed)
+	if (thread->state == THREAD_STOPPED && !thread->unannounced)
 		tracee_continue(arg, thread);
 }
 

@@ -6,7 +6,7 @@
  *   event STOP, signal SIGTRAP    our interrupt, or a new thread's first stop
  *   event STOP, SIGSTOP ...       group stop: the target's own
  *   event CLONE, FORK, VFORK      the new task's id is the message; its first stop
- *                                 may have come before (kept as unclaimed)
+ *                                 may have come before (kept as unannounced)
  *   event VFORK_DONE              the parent runs again
  *   event EXEC                    message: the id the caller had before
  *   none, signal                  about to be delivered
@@ -151,7 +151,7 @@ static bool stop_exit(struct tracee *tracee, pid_t tid, int status, struct stop 
 	ret->status = status;
 	if (thread)
 		threads_remove(tracee, thread);
-	tracee->unclaimed -= thread && thread->unclaimed;
+	tracee->unannounced -= thread && thread->unannounced;
 	tracee->exited_thread = thread;
 	if (tid == tracee->pid) {
 		tracee->exited = true;
@@ -200,7 +200,7 @@ static bool stop_decode(struct tracee *tracee, pid_t tid, int status, struct sto
 	thread->event = status >> 16;
 	ret->thread = thread;
 	ret->status = status;
-	if (thread->unclaimed) {
+	if (thread->unannounced) {
 		if (!children_expected(tracee, tid, &birth))
 			return false; /* stays stopped until its parent tells */
 		children_stop(tracee, thread, &birth, ret);
@@ -235,8 +235,8 @@ int tracee_next(struct tracee *tracee, bool wait, struct stop *ret)
 	threads_free_exited(tracee);
 	for (;;) {
 		if (tracee->queue_head == tracee->queue.len) {
-			int rc = reap(tracee, wait && !tracee->unclaimed);
-			if (!rc && !tracee->queue.len && wait && tracee->unclaimed)
+			int rc = reap(tracee, wait && !tracee->unannounced);
+			if (!rc && !tracee->queue.len && wait && tracee->unannounced)
 				rc = children_wait(tracee, ret);
 			if (rc == -EAGAIN)
 				continue;

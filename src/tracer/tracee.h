@@ -48,7 +48,7 @@ struct thread {
 	bool guest;	  /* not a thread of the process, but shares its memory (vfork child) */
 	unsigned calls;	  /* of a guest: so many stops at system calls are still looked at */
 	bool held;	  /* a guest in the stop of STOP_ASKS: not continued, but let go */
-	bool unclaimed;	  /* stopped before the event that says what it is */
+	bool unannounced; /* stopped before the event that says what it is */
 	bool in_vfork; /* waits in the kernel until its vfork child is gone: cannot stop, cannot
 			  run */
 	bool regs_read;
@@ -138,7 +138,7 @@ struct tracee {
 		unsigned pause, left;
 	} poll_backoff;			       /* see reap() */
 	VEC(struct birth) expected;	       /* children announced, not yet stopped */
-	unsigned unclaimed;    /* children stopped, not yet announced */
+	unsigned unannounced;	     /* children stopped, not yet announced */
 	unsigned unannounced_rests; /* see children.c */
 	struct thread
 		*exited_thread; /* handed out with STOP_THREAD_EXIT; freed at the next call */

@@ -115,10 +115,10 @@ static void check_area(const struct input *in, struct stub_area *area, const str
 		assert(inside <= 1);
 	}
 	assert(arch->trap->disarm(bytes) <= sizeof(bytes));
-	if (arch->trap->harden)
-		assert(arch->trap->harden(area, bytes) <= sizeof(bytes));
-	if (arch->trap->resign)
-		arch->trap->resign(area, 1 + in->signo % 31);
+	if (arch->trap->use_break)
+		assert(arch->trap->use_break(area, bytes) <= sizeof(bytes));
+	if (arch->trap->change_signal)
+		arch->trap->change_signal(area, 1 + in->signo % 31);
 }
 
 static void build_stubs(const struct input *in)

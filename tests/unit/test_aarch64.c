@@ -303,7 +303,7 @@ static void test_signed(void **state)
 		assert_int_equal(at(&area, s[i].copy), 0xa9be7bfd);
 	}
 	assert_int_equal(led(&area, s[0].copy_return - 4), s[0].copy - 4);
-	arch_aarch64.trap->resign(&area, 5);
+	arch_aarch64.trap->change_signal(&area, 5);
 	assert_int_equal(at(&area, area.trap + 16), 0xd2800208);    /* x8 = 1 << 4 */
 	assert_int_equal(at(&area, area.trap_pc - 20), 0xd28000a1); /* x1 = 5 */
 	assert_int_equal(at(&area, s[0].entry), AUTIASP);

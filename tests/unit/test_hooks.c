@@ -796,14 +796,14 @@ static void another_signal(void **state)
 	assert_int_equal(traps_signal_at(&f->traps, area->trap_pc), SIGWINCH);
 	assert_int_equal(target_read(&f->tracee.target, area->base, bytes, area->len), 0);
 	assert_memory_equal(bytes, area->bytes, area->len);
-	if (f->tracee.arch->trap->harden) {
-		assert_int_equal(traps_harden(&f->traps, &err), 0);
+	if (f->tracee.arch->trap->use_break) {
+		assert_int_equal(traps_use_break(&f->traps, &err), 0);
 		assert_int_equal(traps_signal_at(&f->traps, area->hard_pc), SIGTRAP);
 		assert_int_equal(target_read(&f->tracee.target, area->base, bytes, area->len),
 				 0);
 		assert_memory_not_equal(bytes, area->bytes, area->len);
 	} else {
-		assert_int_equal(traps_harden(&f->traps, &err), -ENOTSUP);
+		assert_int_equal(traps_use_break(&f->traps, &err), -ENOTSUP);
 	}
 	assert_int_equal(undo_run(f->undo, &f->tracee.target), 0);
 	assert_int_equal(undo_wipe(f->undo, &f->tracee.target), 0);

@@ -246,7 +246,7 @@ static void test_not_followed(void **state)
 	text = case_report(&knowing, NULL, &options);
 	assert_non_null(strstr(text, "\nNothing was allocated by what memtrace followed.\n"));
 	free(text);
-	heap->blind = true;
+	heap->no_allocator = true;
 	text = case_report(&knowing, NULL, &options);
 	assert_non_null(strstr(text, "\nNo allocator can be followed: what the process "
 				     "allocates is not known.\n"));

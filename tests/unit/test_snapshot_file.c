@@ -41,7 +41,7 @@ static void case_more(void)
 {
 	case_demo();
 	case_snapshot();
-	heap->blind = true;
+	heap->no_allocator = true;
 	heap->contexts[1].last_time += 7;
 	heap->totals.lost_events = 3;
 	heap->totals.frees_of_unknown = 4;
@@ -89,7 +89,7 @@ static void expect_process(const struct snapshot *a, const struct snapshot *b)
 	assert_memory_equal(&a->taken, &b->taken, sizeof(a->taken));
 	assert_memory_equal(&a->started, &b->started, sizeof(a->started));
 	assert_int_equal(a->running, b->running);
-	assert_int_equal(a->blind, b->blind);
+	assert_int_equal(a->no_allocator, b->no_allocator);
 	assert_int_equal(a->ticks_now, b->ticks_now);
 	assert_memory_equal(&a->totals, &b->totals, sizeof(a->totals));
 	assert_int_equal(a->resident_bytes, b->resident_bytes);

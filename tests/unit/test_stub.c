@@ -70,11 +70,11 @@ static void test_layout(void **state)
 	assert_memory_equal(disarmed, "\xeb\x62", 2);
 	assert_memory_equal(area.bytes + 16 + 2 + 0x62, "\xc2\x18\x00", 3);
 	assert_memory_equal(area.bytes + 16, "\x41\x51", 2);
-	assert_int_equal(area.harden, area.trap + 21);
+	assert_int_equal(area.to_break, area.trap + 21);
 	assert_memory_equal(area.bytes + 16 + 21, "\x6a\x00", 2);
-	assert_int_equal(arch->trap->harden(&area, disarmed), 2);
+	assert_int_equal(arch->trap->use_break(&area, disarmed), 2);
 	assert_memory_equal(disarmed, "\xeb\x50", 2);
-	assert_int_equal(area.hard, area.harden + 2 + 0x50);
+	assert_int_equal(area.hard, area.to_break + 2 + 0x50);
 }
 
 static int frame_at(const struct stub_area *area, const struct stub *stub, taddr_t pc)

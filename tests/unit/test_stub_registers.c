@@ -219,11 +219,11 @@ static void check_hard(struct patched *p)
 	struct sigaction action = {.sa_handler = on_trap}, old;
 	uint8_t bytes[8];
 
-	if (!ARCH->trap->harden)
+	if (!ARCH->trap->use_break)
 		return;
 	sigaction(SIGTRAP, &action, &old);
 	hard_traps = 0;
-	write_code(p->area.harden, bytes, ARCH->trap->harden(&p->area, bytes));
+	write_code(p->area.to_break, bytes, ARCH->trap->use_break(&p->area, bytes));
 	check_call(p);
 	assert_int_equal(hard_traps, p->stub.kind == STUB_BOTH ? 4 : 2);
 	sigaction(SIGTRAP, &old, NULL);

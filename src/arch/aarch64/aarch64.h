@@ -27,7 +27,7 @@ int aarch64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, s
 			const uint8_t *const *code, const size_t *code_len, size_t *failed,
 			struct err *err);
 uint32_t aarch64_trap_disarm(uint8_t *ret);
-void aarch64_trap_resign(struct stub_area *area, int signo);
+void aarch64_trap_change_signal(struct stub_area *area, int signo);
 taddr_t aarch64_patch_target(const uint8_t *code, taddr_t function);
 int aarch64_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc,
 		       bool called);

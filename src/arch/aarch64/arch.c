@@ -54,7 +54,7 @@ static const struct arch_trap trap = {
 	.displace = aarch64_displace,
 	.stubs_build = aarch64_stubs_build,
 	.disarm = aarch64_trap_disarm,
-	.resign = aarch64_trap_resign,
+	.change_signal = aarch64_trap_change_signal,
 	.patch_target = aarch64_patch_target,
 	.stub_frame = aarch64_stub_frame,
 

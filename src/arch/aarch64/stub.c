@@ -148,7 +148,7 @@ static void encode_trap(struct encoder *e, int signo)
 		encode_u32(e, trap_insn(i, signo));
 }
 
-void aarch64_trap_resign(struct stub_area *area, int signo)
+void aarch64_trap_change_signal(struct stub_area *area, int signo)
 {
 	struct encoder e = {.bytes = area->bytes,
 			    .room = area->len,
@@ -267,7 +267,7 @@ int aarch64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, s
 	area->trap_open = area->trap + TRAP_OPEN_AT * A64_LEN;
 	area->trap_pc = area->trap + TRAP_PC_AT * A64_LEN;
 	area->trap_done = area->trap_skip = area->trap + TRAP_DONE_AT * A64_LEN;
-	area->harden = area->hard = area->hard_pc = 0;
+	area->to_break = area->hard = area->hard_pc = 0;
 	encode_trap(&b.e, signo);
 	for (size_t i = 0; i < count; i++) {
 		uint32_t other = stubs[i].instead;

@@ -67,7 +67,7 @@ static const struct arch_trap trap = {
 	.ways_in = arm_ways_in,
 	.stubs_build = arm_stubs_build,
 	.disarm = arm_trap_disarm,
-	.resign = arm_trap_resign,
+	.change_signal = arm_trap_change_signal,
 	.patch_target = arm_patch_target,
 	.stub_frame = arm_stub_frame,
 

@@ -26,7 +26,7 @@ int arm_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size_
 		    const uint8_t *const *code, const size_t *code_len, size_t *failed,
 		    struct err *err);
 uint32_t arm_trap_disarm(uint8_t *ret);
-void arm_trap_resign(struct stub_area *area, int signo);
+void arm_trap_change_signal(struct stub_area *area, int signo);
 taddr_t arm_patch_target(const uint8_t *code, taddr_t function);
 int arm_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc,
 		   bool called);

@@ -134,7 +134,7 @@ static void encode_trap(struct encoder *e, int signo)
 	}
 }
 
-void arm_trap_resign(struct stub_area *area, int signo)
+void arm_trap_change_signal(struct stub_area *area, int signo)
 {
 	struct encoder e = {.bytes = area->bytes,
 			    .room = area->len,
@@ -306,7 +306,7 @@ int arm_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size_
 	area->trap_open = area->trap + 4 * TRAP_OPEN;
 	area->trap_pc = area->trap + 4 * TRAP_PC;
 	area->trap_done = area->trap_skip = area->trap + 4 * TRAP_DONE;
-	area->harden = area->hard = area->hard_pc = 0;
+	area->to_break = area->hard = area->hard_pc = 0;
 	encode_trap(&e, signo);
 	error = build_all(&e, area->trap, stubs, count, code, code_len, failed, err);
 	if (error)

@@ -58,8 +58,8 @@ static const struct arch_trap trap = {
 	.addresses = x86_64_addresses,
 	.stubs_build = x86_64_stubs_build,
 	.disarm = x86_64_trap_disarm,
-	.resign = x86_64_trap_resign,
-	.harden = x86_64_trap_harden,
+	.change_signal = x86_64_trap_change_signal,
+	.use_break = x86_64_trap_use_break,
 	.patch_target = x86_64_patch_target,
 	.stub_frame = x86_64_stub_frame,
 

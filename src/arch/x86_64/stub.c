@@ -76,7 +76,7 @@ static const uint8_t trap_code[] = {
 	0x41, 0x52,                         /* push r10 */
 	0x49, 0x89, 0xf8,                   /* mov r8, rdi */
 	0x4c, 0x8b, 0x4c, 0x24, 0x48,       /* mov r9, [rsp + 72]: site */
-	/* harden */
+	/* to_break: the bytes of use_break() */
 	0x6a, 0x00,                         /* push 0: room for the mask */
 	0x54, 0x5a,                         /* rdx = rsp */
 	0x68, 0, 0, 0, 0,                   /* push 1 << (signo - 1) */
@@ -125,7 +125,7 @@ static const uint8_t hard_code[] = {
 /* clang-format on */
 
 enum { /* in trap_code */
-       TRAP_HARDEN_AT = 21,
+       TRAP_TO_BREAK_AT = 21,
        TRAP_SET_AT = 26,
        TRAP_OPEN_AT = 44,
        TRAP_SIGNO_AT = 54,
@@ -306,7 +306,7 @@ static int build_all(struct stub_area *area, int signo, struct stub *stubs, size
 	area->trap = encode_here(&e);
 	area->trap_open = area->trap + TRAP_OPEN_AT;
 	area->trap_pc = area->trap + TRAP_PC_AT;
-	area->harden = area->trap + TRAP_HARDEN_AT;
+	area->to_break = area->trap + TRAP_TO_BREAK_AT;
 	area->hard = area->trap + sizeof(trap_code);
 	area->hard_pc = area->hard + HARD_PC_AT;
 	area->trap_done = area->trap + TRAP_END_AT;
@@ -359,7 +359,7 @@ uint32_t x86_64_trap_disarm(uint8_t *ret)
 	return 2;
 }
 
-void x86_64_trap_resign(struct stub_area *area, int signo)
+void x86_64_trap_change_signal(struct stub_area *area, int signo)
 {
 	uint8_t *trap = area->bytes + (area->trap - area->base);
 
@@ -367,10 +367,10 @@ void x86_64_trap_resign(struct stub_area *area, int signo)
 	trap[TRAP_SIGNO_AT] = (uint8_t)signo;
 }
 
-uint32_t x86_64_trap_harden(const struct stub_area *area, uint8_t *ret)
+uint32_t x86_64_trap_use_break(const struct stub_area *area, uint8_t *ret)
 {
 	ret[0] = 0xeb; /* jmp rel8 */
-	ret[1] = (uint8_t)(area->hard - (area->harden + 2));
+	ret[1] = (uint8_t)(area->hard - (area->to_break + 2));
 	return 2;
 }
 

@@ -56,8 +56,8 @@ int x86_64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, si
 		       const uint8_t *const *code, const size_t *code_len, size_t *failed,
 		       struct err *err);
 uint32_t x86_64_trap_disarm(uint8_t *ret);
-void x86_64_trap_resign(struct stub_area *area, int signo);
-uint32_t x86_64_trap_harden(const struct stub_area *area, uint8_t *ret);
+void x86_64_trap_change_signal(struct stub_area *area, int signo);
+uint32_t x86_64_trap_use_break(const struct stub_area *area, uint8_t *ret);
 taddr_t x86_64_patch_target(const uint8_t *code, taddr_t function);
 int x86_64_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc,
 		      bool called);
