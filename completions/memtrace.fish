@@ -1,6 +1,6 @@
 # fish completion for memtrace(1)
 
-set -l commands 'help status report save leaks why who block heap mark marks diff monitor clear modules threads wait quit detach exit'
+set -l commands 'help status report save leaks why who block heap history mark marks diff monitor clear modules threads wait quit detach exit'
 
 complete -c memtrace -s p -l pid -x -a '(__fish_complete_pids)' -d 'attach to a running process'
 complete -c memtrace -s x -l command -x -a $commands -d 'run a console command once attached'
@@ -16,6 +16,7 @@ complete -c memtrace -l all -d 'also contexts with nothing in use any more'
 complete -c memtrace -l leaks -d 'say what is lost: at the end, or at once (-p alone)'
 complete -c memtrace -l confirm -x -d 'lost is only what is so in a second look TIME later'
 complete -c memtrace -l max-pause -x -d 'refuse a look that would stop the process for longer'
+complete -c memtrace -l history -x -d 'memory for the course of totals (default 2M)'
 complete -c memtrace -l memory -x -d 'that a look for leaks may take: 64M, 2G'
 complete -c memtrace -l fail-on -x -a 'used lost' -d 'what --error-exitcode is for'
 complete -c memtrace -l engine -x -a breakpoint -d 'how calls are captured'

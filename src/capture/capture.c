@@ -28,6 +28,7 @@
 #include "capture/detach.h"
 #include "capture/engine.h"
 #include "hook/functions.h"
+#include "region/reader.h"
 
 enum { KICK_MS = 5, STILL_MS = 750, STUCK_MS = 3000 };
 
@@ -351,6 +352,23 @@ int capture_snapshot(struct capture *capture, struct snapshot **ret, struct err 
 		*ret = capture->snapshot;
 	pthread_mutex_unlock(&capture->lock);
 	return rc;
+}
+
+int capture_totals(const struct capture *capture, struct region_totals *totals,
+		   uint64_t *resident)
+{
+	const struct region_space *space = &capture->engine.ledger.space;
+	struct reader reader;
+	struct status status;
+	pid_t alive;
+	int rc = reader_open(&reader, space->base, space->limit);
+
+	if (rc)
+		return rc;
+	*totals = reader.totals;
+	alive = status_alive(capture_pid(capture));
+	*resident = alive && !status_read(alive, 0, &status) ? status.resident_kb * 1024 : 0;
+	return 0;
 }
 
 int capture_look(struct capture *capture, const struct look_wish *wish, struct look **ret,

@@ -86,6 +86,11 @@ int capture_detach(struct capture *capture);
 /* A copy of the present state, within milliseconds; also after the end. */
 int capture_snapshot(struct capture *capture, struct snapshot **ret, struct err *err) MUST_CHECK;
 
+/* The totals of this moment, and the resident memory of the process (0: it has ended), without
+ * asking the tracer.  -EAGAIN: they never stood still. */
+int capture_totals(const struct capture *capture, struct region_totals *totals,
+		   uint64_t *resident) MUST_CHECK;
+
 /* A look at the process (look.h), while it is followed; capture_look_end() is due, and
  * look_destroy(). */
 int capture_look(struct capture *capture, const struct look_wish *wish, struct look **ret,

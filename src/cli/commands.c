@@ -34,6 +34,7 @@ static int read_report(const char *const *args, struct command_call *call, struc
 static int read_save(const char *const *args, struct command_call *call, struct err *err);
 static int read_monitor(const char *const *args, struct command_call *call, struct err *err);
 static int read_wait(const char *const *args, struct command_call *call, struct err *err);
+static int read_history(const char *const *args, struct command_call *call, struct err *err);
 static int read_mark(const char *const *args, struct command_call *call, struct err *err);
 static int read_diff(const char *const *args, struct command_call *call, struct err *err);
 static int read_leaks(const char *const *args, struct command_call *call, struct err *err);
@@ -41,6 +42,7 @@ static int read_address(const char *const *args, struct command_call *call, stru
 
 static const char *const report_takes[] = {"-n", "--sort", "--all", "--json", NULL};
 static const char *const sort_takes[] = {"bytes", "blocks", "allocs", NULL};
+static const char *const history_takes[] = {"-n", NULL};
 static const char *const diff_takes[] = {"-n", "--all", NULL};
 static const char *const leaks_takes[] = {"-n", "--json", "--confirm", NULL};
 static const char *const monitor_takes[] = {"stop", NULL};
@@ -74,6 +76,10 @@ static const struct command_row table[] = {
 	 "what is mapped, and where names and unwind data came from", true, NULL, read_none},
 	{COMMAND_THREADS, "threads", "threads", "the threads of the process", true, NULL,
 	 read_none},
+	{COMMAND_HISTORY, "history", "history [-n N]",
+	 "what was in use, allocated and resident from the start until now\n"
+	 "    -n N  in N rows (2 to 200; default 20)",
+	 true, history_takes, read_history},
 	{COMMAND_MARK, "mark", "mark [NAME]",
 	 "remember what is in use now, as NAME (else a number), for diff", false, NULL, read_mark},
 	{COMMAND_MARKS, "marks", "marks", "the marks, and what was in use then", true, NULL,
@@ -271,6 +277,22 @@ static int read_report(const char *const *args, struct command_call *call, struc
 			rc = read_context(args[i], call, err);
 		}
 	}
+	return rc;
+}
+
+static int read_history(const char *const *args, struct command_call *call, struct err *err)
+{
+	const char *value;
+	uint64_t number = 20;
+	int rc = 0;
+
+	for (size_t i = 0; args[i] && !rc; i++) {
+		if ((value = value_of(args, &i, "-n")))
+			rc = quantity_number(value, "-n", 2, 200, &number, err);
+		else
+			rc = too_much(call, args[i], err);
+	}
+	call->report.count = (unsigned)number;
 	return rc;
 }
 

@@ -59,6 +59,8 @@ static const struct option_row rows[] = {
 	 .kind = KIND_TIME, .field = AT(max_pause_ms), .min = 1},
 	{0, "memory", "SIZE", "that a look for leaks may take: 64M, 2G", .kind = KIND_SIZE,
 	 .field = AT(memory)},
+	{0, "history", "SIZE", "memory for the course of totals (default 2M)",
+	 .kind = KIND_SIZE, .field = AT(history)},
 	{0, "fail-on", "WHAT", "for --error-exitcode: used (default) or lost",
 	 .kind = KIND_CHOICE, .field = AT(fail_on), .choices = failures},
 	{0, "engine", "ENGINE", "how calls are captured: breakpoint", .kind = KIND_CHOICE,
@@ -257,6 +259,7 @@ int options_parse(int argc, char **argv, struct options *ret, struct err *err)
 		.depth = 64,
 		.count = 10,
 		.record_every = 1,
+		.history = 2 << 20,
 	};
 	rc = option_table_read(&table, argc, argv, ret, &words, err);
 	if (!rc && words < argc)

@@ -82,6 +82,7 @@ static void on_ready(struct session *s, const char *text)
 		session_leave(s);
 		return;
 	}
+	session_course(s);
 	begin_names(s);
 	for (size_t i = 0; i < o->commands.len && s->state == RUNNING; i++) {
 		if (!session_command(s, o->commands.at[i]))
@@ -143,6 +144,8 @@ static void on_notice(struct session *s, const struct notice *notice)
 		session_look_last(s, true);
 		break;
 	case NOTICE_EXEC:
+		marks_deinit(&s->marks);
+		course_clear(&s->course);
 		output_say(&s->output, "Process %d now runs %s; statistics begin anew",
 			   (int)capture_pid(s->capture), notice->text);
 		break;
@@ -183,6 +186,9 @@ static void on_timer(struct session *s, enum session_timer timer)
 		break;
 	case TIMER_JOB:
 		session_resume(s);
+		break;
+	case TIMER_SAMPLE:
+		session_sample(s);
 		break;
 	case TIMER_RETRY:
 		if (server_link_retry(&s->reporter.link))
@@ -390,6 +396,7 @@ int session_run(const struct options *options)
 	capture_destroy(s.capture);
 	console_destroy(s.console);
 	lacking_destroy(s.lacking);
+	course_clear(&s.course);
 	marks_deinit(&s.marks);
 	reporter_deinit(&s.reporter);
 	return status;

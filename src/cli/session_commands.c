@@ -63,6 +63,8 @@ static int clear(struct session *s, struct err *err)
 	rc = capture_clear(s->capture, err);
 	if (!rc) {
 		marks_deinit(&s->marks);
+		course_clear(&s->course);
+		session_sample(s);
 		fputs("Counting begins anew; dropped:\n", s->output.out);
 		report_totals(before, s->output.out);
 	}
@@ -72,6 +74,8 @@ static int clear(struct session *s, struct err *err)
 
 static int carry_out(struct session *s, const struct command_call *call, struct err *err)
 {
+	int rc;
+
 	switch (call->id) {
 	case COMMAND_NONE:
 		return 0;
@@ -97,6 +101,9 @@ static int carry_out(struct session *s, const struct command_call *call, struct 
 	case COMMAND_MODULES:
 	case COMMAND_THREADS:
 		return show(s, call, err);
+	case COMMAND_HISTORY:
+		rc = session_history(s, call);
+		return rc < 0 ? err_sys(err, rc, "writing") : 0;
 	case COMMAND_MARK:
 	case COMMAND_MARKS:
 	case COMMAND_DIFF:

@@ -22,6 +22,7 @@ enum session_timer {
 	TIMER_SLOW,
 	TIMER_SUSPEND,
 	TIMER_JOB,
+	TIMER_SAMPLE, /* of the course */
 	TIMER_RETRY,
 	TIMER_WAIT, /* the command `wait`, and a look at a shell command */
 	TIMER_COUNT
@@ -39,6 +40,7 @@ struct session {
 	enum session_state state;
 	struct notice ending; /* NOTICE_ENDED */
 	struct marks marks;
+	struct course course;
 	struct findings *findings; /* of the look of --leaks */
 	bool looked;		   /* that is over, or was given up */
 	int left_by;	      /* the signal that made us leave, or 0 */
@@ -80,6 +82,12 @@ int session_check_commands(const struct session *s, struct err *err) MUST_CHECK;
 int session_shell(struct session *s, const char *command, const char *text, size_t len,
 		  struct err *err) MUST_CHECK;
 
+/* The course begins. */
+void session_course(struct session *s);
+/* Takes a sample for the course, and sees to the next one. */
+void session_sample(struct session *s);
+/* history. */
+int session_history(struct session *s, const struct command_call *call);
 /* mark, marks, diff. */
 int session_mark(struct session *s, const struct command_call *call, struct err *err);
 /* leaks, why, who, block, heap. */

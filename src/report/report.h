@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#include "heap/course.h"
 #include "heap/findings.h"
 #include "heap/frame_names.h"
 #include "heap/marks.h"
@@ -96,6 +97,9 @@ void report_totals(const struct snapshot *snapshot, FILE *out);
 
 /* The console's `modules`. */
 int report_modules(const struct snapshot *snapshot, struct resolver *resolver, FILE *out);
+
+/* The console's `history`: at most `rows` (2 to 200) lines. */
+int report_course(const struct course *course, unsigned rows, FILE *out);
 
 /* The console's `threads`. */
 int report_threads(const struct snapshot *snapshot, FILE *out);

@@ -102,7 +102,7 @@ def test_lists(console, obedient):
 def test_help(console, obedient):
     child = console()
     child.sendline("help")
-    for name in ("help", "status", "report", "monitor", "clear", "modules", "threads", "mark", "marks", "diff", "wait", "quit",
+    for name in ("help", "status", "report", "monitor", "clear", "modules", "threads", "history", "mark", "marks", "diff", "wait", "quit",
                  "detach", "exit", "!COMMAND"):
         child.expect(rf"\n{name}\b")
     child.expect_exact(PROMPT)

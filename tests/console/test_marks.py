@@ -96,3 +96,24 @@ def test_marks_of_a_script(memtrace, obedient, tmp_path):
     assert answer.read_text().endswith("\nIn all +0 bytes in +0 blocks: 0 born, 0 died\n")
     result = subprocess.run([memtrace, "-x", "mark a b", "-p", str(obedient.pid)], capture_output=True, text=True)
     assert result.returncode and "'b' is too much; usage: mark [NAME]" in result.stderr
+
+
+def rows(answer):
+    """(in use, blocks) of each row of the history."""
+    return [(line.split()[1], line.split()[2]) for line in answer if re.match(r" *\d+:\d\d:\d\d ", line)]
+
+
+def test_history(pipe, obedient):
+    pipe.ask("status", "peak:")  # it is attached
+    obedient.order("allocate 3 100")
+    assert rows(pipe.ask("history", "samples"))[-1] == ("300", "3")
+    obedient.order("allocate 2 10240")
+    answer = pipe.ask("wait 1100ms\nhistory -n 2", "samples")
+    assert answer[0].split() == ["time", "in", "use", "blocks", "allocs/s", "frees/s", "RSS"]
+    assert len(rows(answer)) == 2 and rows(answer)[-1] == ("20.2K", "5")
+    assert answer[2].endswith("|" + 16 * "#") and all(len(line) <= 80 for line in answer)
+    # the start, two that were asked for, and what the time that was waited brought
+    assert int(answer[-1].split()[0]) >= 4
+    pipe.ask("clear", "peak:")
+    assert rows(pipe.ask("history", "samples"))[-1] == ("0", "0")
+    pipe.quit()

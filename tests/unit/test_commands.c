@@ -78,6 +78,9 @@ static void marks(void **state)
 	assert_int_equal(call.id, COMMAND_MARK);
 	assert_string_equal(call.mark[0], "");
 	assert_string_equal(good("mark a").mark[0], "a");
+	assert_int_equal(good("history").report.count, 20);
+	assert_int_equal(good("history -n 5").report.count, 5);
+	refused("history 5", "'5' is too much; usage: history [-n N]");
 	refused("mark a b", "'b' is too much; usage: mark [NAME]");
 	refused("mark -x", "a mark's name can't begin with '-'");
 	refused("mark a2345678901234567890123456789012",
@@ -247,7 +250,7 @@ static void completion(void **state)
 {
 	(void)state;
 	offers("",
-	       "help status report save monitor clear modules threads mark marks diff leaks "
+	       "help status report save monitor clear modules threads history mark marks diff leaks "
 	       "why who block heap wait quit detach exit");
 	offers("mo", "monitor modules");
 	offers("  mo", "monitor modules");

@@ -1,0 +1,78 @@
+/*
+ * The course of a capture as a table with bars, in 7-bit characters:
+ *
+ *         time    in use    blocks  allocs/s   frees/s       RSS
+ *      0:00:00      1.2K        12         -         -      3.4M |##
+ *      0:01:00     12.0K       120      40.0      38.2      3.4M |################
+ *
+ * A bar is the most that was in use in its span of time, of the most at all.
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "heap/course.h"
+#include "report/print.h"
+#include "report/report.h"
+
+enum { BAR = 16, MAX_ROWS = 200 };
+
+/* "999", "5.6M": rounded down. */
+static void print_short(FILE *out, uint64_t bytes)
+{
+	static const char units[] = "KMGTPE";
+	uint64_t unit = 1;
+	int i = -1;
+
+	for (; bytes / unit >= 1024; i++)
+		unit *= 1024;
+	if (i < 0)
+		fprintf(out, " %9" PRIu64, bytes);
+	else
+		fprintf(out, " %6" PRIu64 ".%" PRIu64 "%c", bytes / unit,
+			bytes % unit / (unit / 1024) * 10 / 1024, units[i]);
+}
+
+static void print_rate(FILE *out, uint64_t count, double seconds)
+{
+	if (seconds > 0)
+		fprintf(out, " %9.1f", (double)count / seconds);
+	else
+		fputs("         -", out);
+}
+
+static void print_row(FILE *out, const struct course_row *row, uint64_t most)
+{
+	const struct course_point *p = &row->point;
+	unsigned long s = (unsigned long)row->seconds;
+	int bar = most ? (int)((double)p->most_in_use * BAR / (double)most + 0.5) : 0;
+
+	fprintf(out, "%6lu:%02lu:%02lu", s / 3600, s / 60 % 60, s % 60);
+	print_short(out, p->in_use);
+	fprintf(out, " %9" PRIu64, p->allocs - p->frees);
+	print_rate(out, row->allocs, row->span);
+	print_rate(out, row->frees, row->span);
+	print_short(out, p->resident);
+	fprintf(out, " |%.*s\n", bar, "################");
+}
+
+int report_course(const struct course *course, unsigned rows, FILE *out)
+{
+	struct course_row row[MAX_ROWS];
+	size_t max = rows < 2 ? 2 : rows > MAX_ROWS ? MAX_ROWS : rows;
+	size_t count = course_rows(course, max, row);
+	uint64_t most = 0, samples = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (row[i].point.most_in_use > most)
+			most = row[i].point.most_in_use;
+	fputs("      time    in use    blocks  allocs/s   frees/s       RSS\n", out);
+	for (size_t i = 0; i < count; i++)
+		print_row(out, &row[i], most);
+	for (size_t i = 0; i < course->count; i++)
+		samples += course->points[i].samples;
+	print_count(out, samples, "sample");
+	fputs(" in ", out);
+	print_count(out, course->count, "point");
+	putc('\n', out);
+	return ferror(out) ? -EIO : 0;
+}
