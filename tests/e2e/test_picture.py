@@ -1,5 +1,6 @@
 """A picture of a process (--leaks): it sees nothing of that, whatever it does and whenever we are
 killed."""
+import json
 import os
 import re
 import signal
@@ -19,6 +20,13 @@ def look(pid, *options):
     run = memtrace.Process([memtrace.MEMTRACE, "--no-symbols", "--leaks", *options, "-p", pid])
     assert run.wait() == 0, run.story()
     return run
+
+
+def seen(pid, tmp_path):
+    """What JSON says of a look."""
+    output = tmp_path / f"look-{pid}.json"
+    look(pid, "-q", "--format=json", "-o", output)
+    return json.loads(output.read_text())
 
 
 def test_nobody_notices(target):
@@ -77,3 +85,86 @@ def test_killed_while_it_is_busy(target):
         must_live(process)
     process.go_on()
     process.result()
+
+
+# ---- what a copy meets ---------------------------------------------------------------
+
+def ended_well(process):
+    assert memtrace.children(process.pid) == []
+    process.go_on()
+    result = process.result()
+    assert process.wait() == 0
+    return result
+
+
+@pytest.mark.parametrize("action, call", [("errno", "clone"), ("kill", "clone"), ("trap", "clone"),
+                                          ("kill", "close_range"), ("kill", "waitid"), ("allow", "clone")])
+def test_behind_a_seccomp_filter(target, tmp_path, action, call):
+    """A call that is forbidden, be it the helper's or the copy's, is never made: the process
+    stands while it is looked at."""
+    process = target("gated", action, call)
+    found = seen(process.pid, tmp_path)
+    assert found["copied"] == (action == "allow")
+    assert found["held"]["bytes"] >= 777
+    ended_well(process)
+
+
+def test_of_who_brings_pages(tmp_path, started):
+    """By userfaultfd(2)."""
+    process = memtrace.Target("lazy")
+    started.append(process)
+    try:
+        process.ready()
+    except memtrace.Failed:
+        if process.wait() == 77:
+            pytest.skip("no userfaultfd here")
+        raise
+    found = seen(process.pid, tmp_path)
+    assert found["copied"] is False
+    process.go_on()
+    process.done()
+    process.go_on()
+    process.result()
+
+
+def test_first_of_its_namespace(started, tmp_path):
+    """What it adopts would be seen: a copy would be its child."""
+    outer = memtrace.Target("gated", "allow", "clone", command=("unshare", "--pid", "--fork", "--kill-child"))
+    started.append(outer)
+    outer.ready()
+    [inner] = memtrace.children(outer.pid)
+    found = seen(inner, tmp_path)
+    assert found["copied"] is False
+    assert found["held"]["bytes"] >= 777
+    assert memtrace.children(inner) == []
+    outer.go_on()
+    outer.result()
+    assert outer.wait() == 0
+
+
+def test_while_children_are_born(target, tmp_path):
+    """fork, vfork, posix_spawn, clone: the process waits for each, and each ends as it should."""
+    process = target("children", "60")
+    process.go_on()
+    copied = [seen(process.pid, tmp_path)["copied"] for _ in range(8)]
+    assert any(copied)
+    process.done()
+    process.go_on()
+    process.result()
+    assert process.wait() == 0
+
+
+def test_while_a_vfork_child_runs(target, tmp_path):
+    """Its parent waits in the kernel, and has no thread that could copy it."""
+    process = target("children", "stay")
+    process.go_on()
+    child = int(process.wait_line(r"^CHILD (\d+)$").group(1))
+    process.go_on()
+    for _ in range(3):
+        found = seen(process.pid, tmp_path)
+        assert [(a["name"], a["read"]) for a in found["allocators"]] == [("glibc", True)]
+    assert child in memtrace.children(process.pid)
+    process.done()
+    process.go_on()
+    process.result()
+    assert process.wait() == 0

@@ -5,7 +5,7 @@
  *    waits     waitpid(-1) finds no child; SIGCHLD never comes
  *    masks     each thread's signal mask is what it set
  *    locks     its lock of a file by fcntl() keeps others out (a child by fork() asks), and what
- *              flock() gave goes with the last close
+ *              flock() gave, or fcntl() to an open file (F_OFD_SETLK), goes with the last close
  *    signals   a queued signal comes once each, in order
  *    mutex     a robust mutex is never found dead
  *    reads     reads by io_uring, where the kernel has it, bring what they should
@@ -71,13 +71,16 @@ static void *look_at_locks(void *arg)
 {
 	(void)arg;
 	while (!stop) {
+		struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 		int fd = open(second, O_RDWR | O_CLOEXEC);
 
 		if (flock(fd, LOCK_EX | LOCK_NB))
 			target_fail("flock() is held by somebody");
+		if (fcntl(fd, F_OFD_SETLK, &whole))
+			target_fail("a lock of an open file is held by somebody");
+		usleep(200); /* (mostly a copy is made while it is locked) */
 		close(fd);
 		locks++;
-		usleep(200);
 	}
 	return NULL;
 }
