@@ -53,14 +53,22 @@ static bool is_something_else(const char *name)
 	return false;
 }
 
+/* A program or library, of either byte order. */
 static bool is_module(int fd)
 {
 	uint8_t head[EI_NIDENT + 2];
+	const uint8_t *type = head + EI_NIDENT;
 
-	if (pread(fd, head, sizeof(head), 0) != sizeof(head) || memcmp(head, ELFMAG, SELFMAG) ||
-	    head[EI_DATA] != ELFDATA2LSB)
+	if (pread(fd, head, sizeof(head), 0) != sizeof(head) || memcmp(head, ELFMAG, SELFMAG))
 		return false;
-	return head[EI_NIDENT] == ET_EXEC || head[EI_NIDENT] == ET_DYN;
+	switch (head[EI_DATA]) {
+	case ELFDATA2LSB:
+		return !type[1] && (type[0] == ET_EXEC || type[0] == ET_DYN);
+	case ELFDATA2MSB:
+		return !type[0] && (type[1] == ET_EXEC || type[1] == ET_DYN);
+	default:
+		return false;
+	}
 }
 
 /* Before anything is touched that may not answer: where that is.  False: it has been silent

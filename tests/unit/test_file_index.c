@@ -295,6 +295,34 @@ static void test_build_id(void **state)
 	free(bytes);
 }
 
+/* A 64-bit big-endian library of nothing but a build-id: header, PT_LOAD, PT_NOTE. */
+static void test_big_endian(void **state)
+{
+	static const uint8_t file[0x100] = {
+		0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2MSB, 1,
+		[17] = ET_DYN, [19] = EM_PPC64, [23] = 1, [39] = 64, [53] = 64, [55] = 56, [57] = 2,
+		[64 + 3] = PT_LOAD, [64 + 7] = PF_R | PF_X, [64 + 38] = 1, [64 + 46] = 1, [64 + 54] = 16,
+		[120 + 3] = PT_NOTE, [120 + 7] = PF_R, [120 + 15] = 0xc0, [120 + 23] = 0xc0,
+		[120 + 39] = 24, [120 + 47] = 24, [120 + 55] = 4,
+		[0xc3] = 4, [0xc7] = 8, [0xcb] = NT_GNU_BUILD_ID, 'G', 'N', 'U', 0,
+		1, 2, 3, 4, 5, 6, 7, 8,
+	};
+	char big[256];
+	const char *dirs[] = {big, NULL};
+	struct file_index *index;
+	struct search_for who = {.id.path = "/usr/bin/prog"};
+	(void)state;
+
+	make_dir("big");
+	path_of("big", big);
+	make_file("big/libbig.so", file, sizeof(file));
+	module_id_set_build_id(&who.id, file + 0xd0, 8);
+	index = indexed(dirs);
+	assert_int_equal(file_index_count(index), 1);
+	find(index, &who, "big/libbig.so", NULL);
+	file_index_destroy(index);
+}
+
 static void drop_build_id(uint8_t *bytes, size_t len)
 {
 	static const uint8_t note[] = {4, 0, 0, 0, 20, 0, 0, 0, 3, 0, 0, 0, 'G', 'N', 'U', 0};
@@ -441,6 +469,7 @@ int main(void)
 		cmocka_unit_test(test_root_public),
 		cmocka_unit_test(test_a_path_that_leads_up),
 		cmocka_unit_test(test_build_id),
+		cmocka_unit_test(test_big_endian),
 		cmocka_unit_test(test_fingerprint),
 		cmocka_unit_test(test_module_cache),
 		cmocka_unit_test(test_a_directory_that_is_none),
