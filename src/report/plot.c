@@ -5,12 +5,14 @@
  *      0:00:00      1.2K        12         -         -      3.4M |##
  *      0:01:00     12.0K       120      40.0      38.2      3.4M |################
  *
+ *     grows: 41.0 KiB an hour (38.2 KiB to 44.1 KiB)
+ *
  * A bar is the most that was in use in its span of time, of the most at all.
  */
 #include <errno.h>
 #include <inttypes.h>
 
-#include "heap/course.h"
+#include "heap/verdict.h"
 #include "report/print.h"
 #include "report/report.h"
 
@@ -55,6 +57,53 @@ static void print_row(FILE *out, const struct course_row *row, uint64_t most)
 	fprintf(out, " |%.*s\n", bar, "################");
 }
 
+static void print_bytes(FILE *out, double bytes)
+{
+	bool less = bytes < 0;
+	uint64_t size = (uint64_t)(less ? -bytes : bytes);
+
+	if (less && size)
+		putc('-', out);
+	if (!print_size(out, size))
+		print_count(out, size, "byte");
+}
+
+/* The word, and what it rests on. */
+static void print_verdict(FILE *out, const struct course *course)
+{
+	const struct verdict v = verdict_of_course(course);
+
+	fprintf(out, "%s: ", verdict_name(v.word));
+	switch (v.word) {
+	case VERDICT_TOO_EARLY:
+		if (v.step) {
+			print_bytes(out, (double)v.step);
+			fputs(" of the growth came in one step", out);
+		} else {
+			fprintf(out, "%.0f s are too short to tell; %d are needed", v.seconds,
+				VERDICT_MIN_SECONDS);
+		}
+		break;
+	case VERDICT_STEADY:
+		fputs("what is in use does not grow", out);
+		break;
+	case VERDICT_LEVELLING_OFF:
+		fputs("what is in use grew by ", out);
+		print_bytes(out, (double)v.grown);
+		fputs(", and hardly any more", out);
+		break;
+	case VERDICT_GROWS:
+		print_bytes(out, v.per_hour);
+		fputs(" an hour (", out);
+		print_bytes(out, v.lowest);
+		fputs(" to ", out);
+		print_bytes(out, v.highest);
+		putc(')', out);
+		break;
+	}
+	putc('\n', out);
+}
+
 int report_course(const struct course *course, unsigned rows, FILE *out)
 {
 	struct course_row row[MAX_ROWS];
@@ -74,5 +123,6 @@ int report_course(const struct course *course, unsigned rows, FILE *out)
 	fputs(" in ", out);
 	print_count(out, course->count, "point");
 	putc('\n', out);
+	print_verdict(out, course);
 	return ferror(out) ? -EIO : 0;
 }
