@@ -347,6 +347,46 @@ static void small_cases(void **state)
 	small_cases_of(&glibc_versions[GLIBC_VERSIONS - 2]); /* 32 bits */
 }
 
+/* glibc keeps the stack of an ended thread, and with it only its dtv, here of n modules. */
+static void an_ended_thread_of(const struct glibc_version *v, taddr_t n)
+{
+	enum { STACK = 0x10000 };
+	taddr_t w = v->word, begin = w == 8 ? 0x7ffff8000000 : 0xbf800000, end = begin + STACK;
+	taddr_t dtv, not_a_dtv, local, plain;
+	struct glibc_heap h;
+	struct leak *leak;
+
+	glibc_heap_init(&h, v);
+	dtv = glibc_heap_add(&h, 0x50);
+	not_a_dtv = glibc_heap_add(&h, 0x50);
+	local = glibc_heap_add(&h, 0x50);
+	plain = glibc_heap_add(&h, 0x50);
+	case_map(&h.c, begin, STACK, "rw-p", "");
+	case_put(&h.c, end - 0x100, begin);
+	case_put(&h.c, end - 0x100 + w, STACK);
+	case_put(&h.c, end - 0x200, dtv + 2 * w);
+	case_put(&h.c, end - 0x300, not_a_dtv + 2 * w);
+	case_put(&h.c, end - 0x400, plain);
+	case_put(&h.c, dtv, n);
+	case_put(&h.c, dtv + 4 * w, local);
+	case_put(&h.c, not_a_dtv, n + 1);
+	case_put(&h.c, plain, n);
+	leak = scan(&h);
+	assert_int_equal(block_at(leak, dtv).class, LEAK_HELD);
+	assert_int_equal(block_at(leak, local).class, LEAK_HELD);
+	assert_int_equal(block_at(leak, not_a_dtv).class, LEAK_LOST);
+	assert_int_equal(block_at(leak, plain).class, LEAK_LOST);
+	leak_destroy(leak);
+	case_deinit(&h.c);
+}
+
+static void an_ended_thread(void **state)
+{
+	(void)state;
+	an_ended_thread_of(newest, 2);
+	an_ended_thread_of(&glibc_versions[GLIBC_VERSIONS - 2], 7); /* 32 bits */
+}
+
 /* Random graphs against the plainest search there is. */
 static void random_graphs(void **state)
 {
@@ -800,6 +840,7 @@ int main(void)
 		cmocka_unit_test(a_contradiction_is_refused),
 		cmocka_unit_test(limits),
 		cmocka_unit_test(small_cases),
+		cmocka_unit_test(an_ended_thread),
 		cmocka_unit_test(random_graphs),
 		cmocka_unit_test(musl),
 		cmocka_unit_test(any_byte_broken),

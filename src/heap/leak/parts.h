@@ -38,7 +38,9 @@ enum {
 	STATE_LEADER = 8, /* nothing leads to it */
 };
 
-/* A thread's stack as its library made it: [begin, end), thread descriptor included. */
+/* A thread's stack as its library made it: [begin, end), thread descriptor included, which lies
+ * near its end: thread-local data may lie behind it (ARM). */
+enum { DESCRIPTOR_NEAR = 64 << 10 };
 struct stack {
 	taddr_t begin, end;
 	bool alive;

@@ -5,6 +5,10 @@
  *   mapping   [==============================================]
  *   - heaps         [xxxxx]           [xxxxxx]
  *   - a stack                  [xxxxxx|sp ====]  (of an ended thread: all of it)
+ *
+ * One word of an ended thread's stack counts nevertheless: glibc, which keeps the stack for the
+ * next thread, keeps the table of its thread-local data (the dtv) with it, and frees what is in
+ * there when the stack is used again (nptl/allocatestack.c, get_cached_stack()).
  */
 #include <errno.h>
 #include <string.h>
@@ -15,9 +19,35 @@ enum { FILE_SHARED_MAX = 64 << 20 };
 
 /* ---- pieces of memory -------------------------------------------------------------- */
 
+struct wanted {
+	struct range blocks; /* addresses that may be a block's */
+	bool dtvs;	     /* pointers to these alone */
+};
+
+/*
+ * Does value point where a thread descriptor points into its dtv?  One is n + 2 pairs of words
+ * long: n, the generation, and n modules' (elf/dl-tls.c, allocate_dtv() and _dl_resize_dtv());
+ * the pointer is to the second pair.
+ */
+static bool is_dtv(struct leak *leak, taddr_t value)
+{
+	uint64_t pair = 2 * leak->in.cpu.word, size;
+	uint32_t block = leak_target(leak, value - pair);
+	taddr_t n;
+
+	if (block == LEAK_NONE || block & LEAK_INTERIOR ||
+	    !reader_word(&leak->jump, value - pair, &n))
+		return false;
+	size = leak_size(leak, block);
+	/* (an allocator's size class may be a quarter larger than what was asked for) */
+	return n && n < size / pair && (n + 2) * pair <= size &&
+	       size <= (n + 2) * pair * 5 / 4 + 4 * pair;
+}
+
 static int visit(struct leak *leak, void *arg, taddr_t at, const uint8_t *bytes, size_t len)
 {
-	const struct range *blocks = arg; /* addresses that may be a block's */
+	const struct wanted *wanted = arg;
+	const struct range *blocks = &wanted->blocks;
 	unsigned word = leak->in.cpu.word;
 	uint64_t *total = &leak->totals.root_bytes;
 
@@ -28,7 +58,7 @@ static int visit(struct leak *leak, void *arg, taddr_t at, const uint8_t *bytes,
 		if (value < blocks->begin || value >= blocks->end)
 			continue;
 		target = leak_target(leak, value);
-		if (target == LEAK_NONE)
+		if (target == LEAK_NONE || (wanted->dtvs && !is_dtv(leak, value)))
 			continue;
 		if (!leak_push(leak, &leak->roots,
 			       ((struct root_edge){at + i, target, LEAK_NONE})))
@@ -38,15 +68,26 @@ static int visit(struct leak *leak, void *arg, taddr_t at, const uint8_t *bytes,
 	return leak_tick(leak, LEAK_STEP_ROOTS, *total, *total);
 }
 
-static int scan(struct leak *leak, taddr_t begin, taddr_t end)
+static int scan(struct leak *leak, taddr_t begin, taddr_t end, bool dtvs)
 {
-	struct range blocks = {0, 0};
+	struct wanted wanted = {{0, 0}, dtvs};
 
 	if (leak->count)
-		blocks =
+		wanted.blocks =
 			(struct range){leak->index.low,
 				       leak->index.high + leak_size(leak, leak->count - 1) + 1};
-	return leak_scan(leak, begin, end, visit, &blocks, &leak->totals.unread_bytes);
+	return leak_scan(leak, begin, end, visit, &wanted, &leak->totals.unread_bytes);
+}
+
+static int scan_ended(struct leak *leak, const struct stack *stack)
+{
+	taddr_t begin = stack->begin;
+
+	if (stack->alive)
+		return 0;
+	if (stack->end - begin > DESCRIPTOR_NEAR)
+		begin = stack->end - DESCRIPTOR_NEAR;
+	return scan(leak, begin, stack->end, true);
 }
 
 /* ---- what of a mapping is no root -------------------------------------------------- */
@@ -141,12 +182,12 @@ static int scan_mapping(struct leak *leak, const struct mapping *mapping)
 		const struct range *hole = &holes.at[i];
 
 		if (hole->begin > at)
-			code = scan(leak, at, hole->begin);
+			code = scan(leak, at, hole->begin, false);
 		if (hole->end > at)
 			at = hole->end;
 	}
 	if (!code && at < mapping->end)
-		code = scan(leak, at, mapping->end);
+		code = scan(leak, at, mapping->end, false);
 	leak_give(leak, holes.at, holes.cap, sizeof(*holes.at));
 	return code;
 }
@@ -201,19 +242,27 @@ static bool add_registers(struct leak *leak, size_t number)
 	return true;
 }
 
-int leak_find_roots(struct leak *leak, struct err *err)
+static int scan_memory(struct leak *leak)
 {
 	const struct maps *maps = leak->in.maps;
+	int code = 0;
 
-	for (size_t i = 0; i < maps->list.len; i++) {
-		int code = may_point(&maps->list.at[i]) ? scan_mapping(leak, &maps->list.at[i])
-							: 0;
+	for (size_t i = 0; i < maps->list.len && !code; i++)
+		if (may_point(&maps->list.at[i]))
+			code = scan_mapping(leak, &maps->list.at[i]);
+	for (size_t i = 0; i < leak->stacks.len && !code; i++)
+		code = scan_ended(leak, &leak->stacks.at[i]);
+	return code;
+}
 
-		if (code == -ECANCELED)
-			return err_set(err, code, "given up");
-		if (code)
-			return leak_no_memory(leak, err);
-	}
+int leak_find_roots(struct leak *leak, struct err *err)
+{
+	int code = scan_memory(leak);
+
+	if (code == -ECANCELED)
+		return err_set(err, code, "given up");
+	if (code)
+		return leak_no_memory(leak, err);
 	for (size_t i = 0; i < leak->in.thread_count; i++)
 		if (!add_registers(leak, i))
 			return leak_no_memory(leak, err);

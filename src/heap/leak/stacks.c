@@ -4,8 +4,8 @@
  * (glibc nptl/descr.h: stackblock, stackblock_size; musl pthread_impl.h: map_base, map_size).
  * So every pair of words {address, length} that describes a piece of the mapping it lies in,
  * and lies near that piece's end, is a stack.  The thread is alive if a thread pointer is in
- * it; glibc keeps the stacks of ended ones for the next, with all that they pointed to, and
- * that holds nothing.
+ * it; glibc keeps the stacks of ended ones for the next, with all that they pointed to, and of
+ * that only the table of thread-local data holds anything (roots.c).
  */
 #include <errno.h>
 
@@ -14,7 +14,6 @@
 enum {
 	PAGE = 4096,
 	STACK_LEAST = 4 * PAGE,
-	DESCRIPTOR_NEAR = 64 << 10, /* thread-local data may lie behind the descriptor (ARM) */
 };
 
 struct search {
