@@ -303,7 +303,7 @@ struct arch_trap {
 	 * The same by which a thread has its process copied (tracer/copy.h).  mask: its signal mask,
 	 * as it is to be when it is home.  NULL: the architecture can't.
 	 */
-	int (*copy_build)(taddr_t at, uint64_t mask, const struct regs *regs,
+	int (*copy_build)(taddr_t at, uint64_t mask, const struct regs *regs, const int64_t *own,
 			  struct remote_code *ret);
 };
 

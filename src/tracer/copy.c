@@ -163,9 +163,11 @@ static int call_stop(struct copying *c)
 		return 0; /* that of a call which it stood in (execve) */
 	c->stops++;
 	c->blocked |= c->stops == 2;
-	if (pc == c->run.code.behind_clone && result < 0 && result != -ENOSYS)
+	if (c->stops % 2) /* an entry, whose result may be an argument still */
+		return 0;
+	if (pc == c->run.code.behind_clone && result < 0)
 		c->why = (int)result;
-	return pc == c->run.code.behind && result != -ENOSYS;
+	return pc == c->run.code.behind;
 }
 
 /* One that is none of ours. */
@@ -214,10 +216,9 @@ static int build(const struct tracee *tracee, const struct thread *thread, const
 	uint64_t mask = 0;
 
 	(void)arg;
-	(void)own;
 	if (ptrace((int)GET_SIGMASK, thread->tid, (long)sizeof(mask), &mask) < 0)
 		return -errno;
-	return tracee->arch->trap->copy_build(at, mask, regs, ret);
+	return tracee->arch->trap->copy_build(at, mask, regs, own, ret);
 }
 
 /* Before Linux 5.1 PTRACE_GETSIGMASK tells the mask that ppoll() and its like have set for

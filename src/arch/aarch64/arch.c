@@ -61,6 +61,7 @@ static const struct arch_trap trap = {
 	.page_calls = {222, 215},
 	.remote_build = aarch64_remote_build,
 	.remote_at = aarch64_remote_at,
+	.copy_build = aarch64_copy_build,
 	.cut_sets = {0x405, 0x40b}, /* NT_ARM_SVE, NT_ARM_SSVE */
 };
 

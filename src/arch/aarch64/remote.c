@@ -20,6 +20,15 @@
  *
  * What lies above 128 bits of SVE's vectors, its predicates and streaming mode a svc sets to
  * 0: a thread that has such in use, outside a call, is not taken (vector_sets in arch.h).
+ *
+ * A copy of the process (tracer/copy.h), in the same manner; two words behind the code are read
+ * by the kernel:
+ *
+ *      rt_sigprocmask(all); clone(CLONE_VM | CLONE_FILES)
+ *         helper: clone(CLONE_FILES)
+ *                    copy: close_range(CLOSE_RANGE_UNSHARE); exit
+ *                 exit
+ *      waitid(helper); rt_sigprocmask(as before); registers; home
  */
 #include "arch/aarch64/aarch64.h"
 
@@ -36,11 +45,22 @@ enum {
 	MOVZ = 0xd2800000,
 	MOVN = 0x92800000,
 	MOVK = 0xf2800000,
+	CBZ_X0 = 0xb4000000,
+	ADR_X1 = 0x10000001,
+	MOV_X1_X0 = 0xaa0003e1,
 	NUMBER = 8, /* x8 */
 	AT_PC = 256,
 	AT_PSTATE = 264,
 	MODE = 0x1f,	 /* 0: user mode in AArch64 state */
 	BTYPE = 3 << 10, /* behind an indirect branch */
+	NR_EXIT_GROUP = 94,
+	NR_WAITID = 95,
+	NR_RT_SIGPROCMASK = 135,
+	NR_CLONE = 220,
+	NR_CLOSE_RANGE = 436,
+	CLONE_VM = 0x100,
+	CLONE_FILES = 0x400,
+	SIG_SETMASK_ = 2,
 };
 
 /* That do not come back, not here, or twice. */
@@ -123,33 +143,153 @@ static void put_home(struct remote_code *code, int64_t own)
 	}
 }
 
+static bool can_leave(const struct regs *regs)
+{
+	return !(word_at(regs, AT_PSTATE) & MODE) && !is_restart(word_at(regs, 0));
+}
+
+static void begin_at(struct remote_code *code, const struct regs *regs, taddr_t at)
+{
+	code->at = at;
+	code->begin = *regs;
+	word_write(&code->begin, AT_PC, at);
+	word_write(&code->begin, AT_PSTATE, word_at(regs, AT_PSTATE) & ~(uint64_t)BTYPE);
+}
+
+static void encode_home(struct encoder *e, const struct regs *home)
+{
+	for (unsigned i = 0; i < REMOTE_ARGUMENTS; i++)
+		encode_mov(e, i, word_at(home, 8 * i));
+	encode_mov(e, NUMBER, word_at(home, 8 * NUMBER));
+	encode_b(e, word_at(home, AT_PC));
+}
+
 int aarch64_remote_build(taddr_t at, const struct remote_call *call, const struct regs *regs,
 			 const int64_t *own, struct remote_code *ret)
 {
 	struct encoder e = {.bytes = ret->bytes, .room = sizeof(ret->bytes), .base = at};
 
-	if (word_at(regs, AT_PSTATE) & MODE || is_restart(word_at(regs, 0)))
+	if (!can_leave(regs))
 		return -ENOTSUP;
 	ret->home = *regs;
 	if (own)
 		put_home(ret, *own);
 	encode_u32(&e, SVC);
 	ret->behind = encode_here(&e);
-	for (unsigned i = 0; i < REMOTE_ARGUMENTS; i++)
-		encode_mov(&e, i, word_at(&ret->home, 8 * i));
-	encode_mov(&e, NUMBER, word_at(&ret->home, 8 * NUMBER));
-	encode_b(&e, word_at(&ret->home, AT_PC));
+	encode_home(&e, &ret->home);
 	if (e.full || e.out_of_reach)
 		return -ERANGE;
-	ret->at = at;
 	ret->len = (uint32_t)e.len;
-	ret->begin = *regs;
+	begin_at(ret, regs, at);
 	for (unsigned i = 0; i < REMOTE_ARGUMENTS; i++)
 		word_write(&ret->begin, 8 * i, call->argument[i]);
 	word_write(&ret->begin, 8 * NUMBER, (uint64_t)call->number);
-	word_write(&ret->begin, AT_PC, at);
-	word_write(&ret->begin, AT_PSTATE, word_at(regs, AT_PSTATE) & ~(uint64_t)BTYPE);
 	ret->calling = ret->begin;
 	word_write(&ret->calling, AT_PC, ret->behind);
+	return 0;
+}
+
+/* ---- a copy of the process ---------------------------------------------- */
+
+static void encode_syscall(struct encoder *e, uint32_t number)
+{
+	encode_mov(e, NUMBER, number);
+	encode_u32(e, SVC);
+}
+
+/* An instruction whose target is bound later. */
+static size_t encode_later(struct encoder *e, uint32_t insn)
+{
+	encode_u32(e, insn);
+	return e->len;
+}
+
+/* Its target is here: forward, in words, for which adr and cbz have a field from bit 5 on. */
+static void bind_here(struct encoder *e, size_t behind)
+{
+	struct encoder insn = {.bytes = e->bytes + behind - A64_LEN, .room = A64_LEN};
+	uint32_t words = (uint32_t)(e->len - behind) / A64_LEN + 1;
+
+	if (!e->full)
+		encode_u32(&insn, a64_read(insn.bytes) | words << 5);
+}
+
+static void encode_word(struct encoder *e, uint64_t word)
+{
+	encode_u32(e, (uint32_t)word);
+	encode_u32(e, (uint32_t)(word >> 32));
+}
+
+/* To the mask in the words that are bound later; x2 is 0. */
+static size_t encode_mask(struct encoder *e)
+{
+	size_t word;
+
+	encode_mov(e, 0, SIG_SETMASK_);
+	word = encode_later(e, ADR_X1);
+	encode_mov(e, 3, 8);
+	encode_syscall(e, NR_RT_SIGPROCMASK);
+	return word;
+}
+
+/* x1 is 0: on the same stack, which nobody uses here. */
+static void encode_helper(struct encoder *e)
+{
+	size_t copy;
+
+	encode_mov(e, 0, CLONE_FILES);
+	encode_u32(e, SVC); /* x8 is clone's still */
+	copy = encode_later(e, CBZ_X0);
+	encode_syscall(e, NR_EXIT_GROUP); /* with what clone() gave */
+	bind_here(e, copy);
+	encode_mov(e, 0, 0);
+	encode_mov(e, 1, UINT32_MAX);
+	encode_mov(e, 2, 2); /* CLOSE_RANGE_UNSHARE */
+	encode_syscall(e, NR_CLOSE_RANGE);
+	encode_mov(e, 0, 0);
+	encode_syscall(e, NR_EXIT_GROUP);
+}
+
+static void encode_wait(struct encoder *e)
+{
+	encode_u32(e, MOV_X1_X0);
+	encode_mov(e, 0, 1);	      /* P_PID */
+	encode_mov(e, 3, 0x80000004); /* __WCLONE | WEXITED */
+	encode_mov(e, 4, 0);
+	encode_syscall(e, NR_WAITID);
+}
+
+int aarch64_copy_build(taddr_t at, uint64_t mask, const struct regs *regs, const int64_t *own,
+		       struct remote_code *ret)
+{
+	struct encoder e = {.bytes = ret->bytes, .room = sizeof(ret->bytes), .base = at};
+	size_t all, before, helper;
+
+	if (!can_leave(regs))
+		return -ENOTSUP;
+	ret->home = *regs;
+	if (own)
+		put_home(ret, *own);
+	encode_mov(&e, 2, 0);
+	all = encode_mask(&e);
+	encode_mov(&e, 0, CLONE_VM | CLONE_FILES);
+	encode_mov(&e, 1, 0);
+	encode_syscall(&e, NR_CLONE);
+	ret->behind_clone = encode_here(&e);
+	helper = encode_later(&e, CBZ_X0);
+	encode_wait(&e);
+	before = encode_mask(&e);
+	ret->behind = encode_here(&e);
+	encode_home(&e, &ret->home);
+	bind_here(&e, helper);
+	encode_helper(&e);
+	bind_here(&e, all);
+	encode_word(&e, UINT64_MAX);
+	bind_here(&e, before);
+	encode_word(&e, mask);
+	if (e.full || e.out_of_reach)
+		return -ERANGE;
+	ret->len = (uint32_t)e.len;
+	begin_at(ret, regs, at);
 	return 0;
 }

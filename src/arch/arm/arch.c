@@ -74,6 +74,7 @@ static const struct arch_trap trap = {
 	.page_calls = {192, 91},
 	.remote_build = arm_remote_build,
 	.remote_at = arm_remote_at,
+	.copy_build = arm_copy_build,
 };
 
 const struct arch arch_arm = {

@@ -255,13 +255,14 @@ static void encode_helper(struct encoder *e)
 	encode_syscall(e, NR_EXIT_GROUP);
 }
 
-int x86_64_copy_build(taddr_t at, uint64_t mask, const struct regs *regs,
+int x86_64_copy_build(taddr_t at, uint64_t mask, const struct regs *regs, const int64_t *own,
 		      struct remote_code *ret)
 {
 	struct encoder e = {.bytes = ret->bytes, .room = sizeof(ret->bytes), .base = at};
 	const uint64_t begin[REMOTE_ARGUMENTS] = {SIG_SETMASK_, 0, 0, 8, 0, 0};
 	size_t helper, all, home; /* where what is to be bound ends */
 
+	(void)own; /* the registers tell */
 	if (!can_leave(regs))
 		return -ENOTSUP;
 	all = encode_address(&e);
