@@ -66,7 +66,7 @@ _memtrace()
 		COMPREPLY=($(compgen -f -- "$cur"))
 		;;
 	--format)
-		COMPREPLY=($(compgen -W "text json snapshot" -- "$cur"))
+		COMPREPLY=($(compgen -W "text json folded snapshot" -- "$cur"))
 		;;
 	--sort)
 		COMPREPLY=($(compgen -W "bytes blocks allocs" -- "$cur"))

@@ -16,7 +16,8 @@
 #include "report/report.h"
 
 static const char *const formats[] = {
-	[REPORT_TEXT] = "text", [REPORT_JSON] = "json", [REPORT_SNAPSHOT] = "snapshot", NULL};
+	[REPORT_TEXT] = "text", [REPORT_JSON] = "json", [REPORT_FOLDED] = "folded",
+	[REPORT_SNAPSHOT] = "snapshot", NULL};
 static const char *const orders[] = {[SNAPSHOT_BY_BYTES] = "bytes",
 				     [SNAPSHOT_BY_BLOCKS] = "blocks",
 				     [SNAPSHOT_BY_ALLOCS] = "allocs",
@@ -41,7 +42,7 @@ static const struct option_row rows[] = {
 	 .kind = KIND_FLAG, .field = AT(interactive)},
 	{'o', "output", "FILE", "write the final report to FILE", .kind = KIND_TEXT,
 	 .field = AT(output)},
-	{0, "format", "FORMAT", "of the final report: text (default), json or snapshot",
+	{0, "format", "FORMAT", "the final report: text, json, folded, snapshot",
 	 .kind = KIND_CHOICE, .field = AT(format), .choices = formats},
 	{'n', "count", "N", "contexts in a report (default 10, 0 = all)", .kind = KIND_NUMBER,
 	 .field = AT(count), .max = UINT_MAX},
@@ -194,6 +195,8 @@ static int check_pairs(const struct options *o, struct err *err)
 		{o->confirm_ms && o->program, "--confirm", "a PROGRAM",
 		 "it ends before a second look"},
 		{o->leaks && o->format == REPORT_SNAPSHOT, "--leaks", "--format=snapshot",
+		 "it has no place for what a look finds"},
+		{o->leaks && o->format == REPORT_FOLDED, "--leaks", "--format=folded",
 		 "it has no place for what a look finds"},
 		{o->selftest && o->pid, "--selftest", "--pid", "memtrace tests itself alone"},
 		{o->selftest && o->program, "--selftest", "a PROGRAM",

@@ -22,6 +22,7 @@ enum { REPORT_MAX_FRAMES = 512 };
 int text_write(struct report_job *job, FILE *out, struct err *err) MUST_CHECK;
 int diff_write(struct report_job *job, FILE *out, struct err *err) MUST_CHECK;
 int json_write(struct report_job *job, FILE *out, struct err *err) MUST_CHECK;
+int folded_write(struct report_job *job, FILE *out, struct err *err) MUST_CHECK;
 int snapshot_form_write(struct report_job *job, FILE *out,
 			struct err *err) MUST_CHECK; /* a snapshot file */
 
@@ -67,8 +68,9 @@ static inline uint64_t report_in_use_blocks(const struct region_context *c)
 /* Of the contexts that the report is about, those that -n leaves out, or left out before. */
 struct report_left_out report_left_out(const struct report_job *job);
 
-/* By the word that the JSON form has for it; WALK_FULL: unknown. */
+/* By the word that the JSON form has for it; WALK_FULL: unknown.  And that word. */
 enum walk_end json_end_of(const char *word);
+const char *json_word_of(enum walk_end end);
 
 /* For how long the process was watched. */
 static inline double report_seconds(const struct snapshot *s)

@@ -28,6 +28,11 @@ static const char *const end_words[] = {
 };
 _Static_assert(ARRAY_SIZE(end_words) == WALK_ENDS, "a word for each end");
 
+const char *json_word_of(enum walk_end end)
+{
+	return end_words[end];
+}
+
 enum walk_end json_end_of(const char *word)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(end_words); i++)

@@ -1,7 +1,7 @@
 /*
  * A report, from the choice of contexts to the last byte.
  *
- *   snapshot --select--> ids --names--> values of each frame --text/json--> out
+ *   snapshot --select--> ids --names--> values of each frame --text/json/folded--> out
  *            --all-------------names--> values of each frame --snapshot file--> out
  */
 #include "report/report.h"
@@ -31,6 +31,7 @@ static int choose_one(const struct snapshot *snapshot, uint32_t context, uint32_
 static int (*const writers[])(struct report_job *job, FILE *out, struct err *err) = {
 	[REPORT_TEXT] = text_write,
 	[REPORT_JSON] = json_write,
+	[REPORT_FOLDED] = folded_write,
 	[REPORT_SNAPSHOT] = snapshot_form_write,
 };
 

@@ -1,5 +1,5 @@
 /*
- * Reports: a snapshot and a resolver in, text, JSON or a snapshot file out.  The rules of the
+ * Reports: a snapshot and a resolver in, text, JSON, collapsed stacks or a snapshot file out.  The rules of the
  * text form: 80 columns, one sentence of verdict first, worst contexts with ranks and stable
  * ids, allocator frames folded, recursion merged, every cut stack says why, the totals
  * last and once: HEAP SUMMARY.
@@ -19,6 +19,7 @@
 enum report_format {
 	REPORT_TEXT,
 	REPORT_JSON,
+	REPORT_FOLDED,	 /* collapsed stacks: all of them, bytes in use */
 	REPORT_SNAPSHOT, /* heap/snapshot_file.h: everything, whatever the options say */
 };
 

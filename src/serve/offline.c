@@ -2,7 +2,7 @@
  * memtrace's own way to names, with us at both ends: a child serves the directories.
  *
  *   snapshot file --> snapshot --+
- *                 --> names -----+--> report_write() --> text or JSON
+ *                 --> names -----+--> report_write() --> text, JSON ...
  *   directories --> resolver ----+
  *
  *   JSON --> decode_report(): its frames, and nothing else of it, written anew; or
@@ -189,7 +189,8 @@ static int print_json(const struct serve_options *options, FILE *in, struct reso
 	struct source source;
 	int e;
 
-	if (options->format != REPORT_TEXT && options->count == ITS_COUNT)
+	if ((options->format == ITS_FORMAT || options->format == REPORT_JSON) &&
+	    options->count == ITS_COUNT)
 		return decode_report(in, resolver, remark, demangle, out, err);
 	e = decode_read(in, &decoded, err);
 	if (e)

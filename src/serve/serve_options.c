@@ -9,7 +9,8 @@
 
 #define AT(member) offsetof(struct serve_options, member)
 
-static const char *const formats[] = {[REPORT_TEXT] = "text", [REPORT_JSON] = "json", NULL};
+static const char *const formats[] = {
+	[REPORT_TEXT] = "text", [REPORT_JSON] = "json", [REPORT_FOLDED] = "folded", NULL};
 static const char *const orders[] = {[SNAPSHOT_BY_BYTES] = "bytes",
 				     [SNAPSHOT_BY_BLOCKS] = "blocks",
 				     [SNAPSHOT_BY_ALLOCS] = "allocs",
@@ -26,7 +27,7 @@ static const struct option_row rows[] = {
 	 .kind = KIND_TEXT, .field = AT(interface)},
 	{0, "report", "FILE", "print a snapshot or JSON report with names, and end",
 	 .kind = KIND_TEXT, .field = AT(report)},
-	{0, "format", "FORMAT", "with --report: text, json (default: its own, or text)",
+	{0, "format", "FORMAT", "with --report: text, json, folded (default: its own)",
 	 .kind = KIND_CHOICE, .field = AT(format), .choices = formats},
 	{'n', "count", "N", "with --report: call stacks (default 10, 0 = all)",
 	 .kind = KIND_NUMBER, .field = AT(count), .max = ITS_COUNT - 1},

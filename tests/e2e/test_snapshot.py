@@ -1,4 +1,5 @@
 """Snapshot files: what memtrace-fs prints of one is what memtrace would have printed."""
+import collections
 import json
 import os
 import re
@@ -298,8 +299,46 @@ def test_what_is_none(tmp_path):
 def test_options_of_the_report(leaky, tmp_path):
     run("-q", "--format=snapshot", "-o", tmp_path / "s", leaky)
     assert "MODULES" in printed(tmp_path / "s", "-v", check=True).stdout
-    for argv, why in ((["--format=xml"], "--format: 'xml' is not one of: text, json"),
+    for argv, why in ((["--format=xml"], "--format: 'xml' is not one of: text, json, folded"),
                       (["--sort=size"], "--sort: 'size' is not one of: bytes, blocks, allocs"),
                       (["-n", "-1"], "--count: '-1' is not a number")):
         done = printed(tmp_path / "s", *argv)
         assert (done.returncode, done.stdout, done.stderr) == (1, "", f"memtrace-fs: {why}\n")
+
+
+def folded(text):
+    """Collapsed stacks: {stack, outermost function first: bytes}."""
+    stacks = collections.Counter()
+    for line in text.splitlines():
+        stack, _, size = line.rpartition(" ")
+        stacks[tuple(stack.split(";"))] += int(size)
+    return stacks
+
+
+def as_folded(report):
+    """The same of a JSON report that has all call stacks."""
+    stacks = collections.Counter()
+    for context in report["contexts"]:
+        stack = [f["function"] or f"{os.path.basename(f['module'])}+{f['offset']}" for f in context["stack"]]
+        cut = [] if context["stack_end"] == "root" else [f"[stack cut: {context['stack_end']}]"]
+        if context["in_use_bytes"]:
+            stacks[(*cut, *reversed(stack))] += context["in_use_bytes"]
+    return stacks
+
+
+def test_collapsed_stacks(leaky, tmp_path):
+    """--format=folded, at the end, of a snapshot and of JSON: what JSON has, whatever -n says."""
+    python = "/usr/bin/python3", "-S", "-c", "import json"
+    run("-q", "--format=json", "--all", "-n", "0", "-o", tmp_path / "json", *python, check=True)
+    report = json.loads((tmp_path / "json").read_text())
+    (tmp_path / "nothing").mkdir()
+    stacks = folded(printed(tmp_path / "json", "-n", "1", "--format=folded", tmp_path / "nothing", check=True).stdout)
+    assert stacks == as_folded(report)
+    assert sum(stacks.values()) == report["summary"]["in_use_bytes"]
+    assert len(stacks) > 10
+    run("-q", "-n", "1", "--format=folded", "-o", tmp_path / "folded", leaky, check=True)
+    live = (tmp_path / "folded").read_text()
+    run("-q", "--format=snapshot", "-o", tmp_path / "s", leaky, check=True)
+    assert live == printed(tmp_path / "s", "-n", "1", "--format=folded", check=True).stdout
+    run("-q", "--format=json", "-n", "0", "-o", tmp_path / "json", leaky, check=True)
+    assert folded(live) == as_folded(json.loads((tmp_path / "json").read_text()))
