@@ -60,6 +60,8 @@ static const struct option_row rows[] = {
 	 .kind = KIND_TIME, .field = AT(max_pause_ms), .min = 1},
 	{0, "memory", "SIZE", "that a look for leaks may take: 64M, 2G", .kind = KIND_SIZE,
 	 .field = AT(memory)},
+	{0, "mark-every", "TIME", "a mark each TIME, for the command diff", .kind = KIND_TIME,
+	 .field = AT(mark_every_ms), .min = 100},
 	{0, "history", "SIZE", "memory for the course of totals (default 2M)",
 	 .kind = KIND_SIZE, .field = AT(history)},
 	{0, "fail-on", "WHAT", "for --error-exitcode: used (default) or lost",

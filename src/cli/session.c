@@ -83,6 +83,7 @@ static void on_ready(struct session *s, const char *text)
 		return;
 	}
 	session_course(s);
+	s->due[TIMER_MARK] = o->mark_every_ms ? clock_ms() + o->mark_every_ms : 0;
 	begin_names(s);
 	for (size_t i = 0; i < o->commands.len && s->state == RUNNING; i++) {
 		if (!session_command(s, o->commands.at[i]))
@@ -163,6 +164,7 @@ static void on_monitor(struct session *s)
 		return; /* the terminal is not ours */
 	output_begin(&s->output);
 	session_command(s, "status");
+	session_rates(s);
 	fputc('\n', s->output.out);
 	output_end(&s->output);
 }
@@ -186,6 +188,9 @@ static void on_timer(struct session *s, enum session_timer timer)
 		break;
 	case TIMER_JOB:
 		session_resume(s);
+		break;
+	case TIMER_MARK:
+		session_mark_timer(s);
 		break;
 	case TIMER_SAMPLE:
 		session_sample(s);

@@ -14,6 +14,7 @@ static void monitor(struct session *s, const struct command_call *call)
 
 	s->monitor_ms = call->monitor == MONITOR_EVERY ? call->monitor_ms : MONITOR_DEFAULT_MS;
 	s->due[TIMER_MONITOR] = on ? clock_ms() + s->monitor_ms : 0;
+	s->monitored.ms = 0;
 	if (on)
 		fprintf(s->output.out, "Status every %g second%s; 'monitor stop' ends it\n",
 			(double)s->monitor_ms / 1000, s->monitor_ms == 1000 ? "" : "s");

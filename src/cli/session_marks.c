@@ -1,6 +1,7 @@
 /* Marks of a session: a moment is named, and later it is asked what changed since. */
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "cli/session_parts.h"
 #include "report/print.h"
 
@@ -67,4 +68,21 @@ int session_mark(struct session *s, const struct command_call *call, struct err 
 					 : diff(s, call, snapshot, err);
 	snapshot_destroy(snapshot);
 	return rc;
+}
+
+void session_mark_timer(struct session *s)
+{
+	struct snapshot *snapshot;
+	struct err err;
+	bool dropped;
+
+	s->due[TIMER_MARK] =
+		s->state == RUNNING ? clock_ms() + (int64_t)s->options->mark_every_ms : 0;
+	if (capture_snapshot(s->capture, &snapshot, &err)) {
+		output_warn(&s->output, "%s", err.text);
+		return;
+	}
+	if (marks_add(&s->marks, NULL, snapshot, &dropped, &err))
+		output_warn(&s->output, "%s", err.text);
+	snapshot_destroy(snapshot);
 }

@@ -23,6 +23,7 @@ enum session_timer {
 	TIMER_SUSPEND,
 	TIMER_JOB,
 	TIMER_SAMPLE, /* of the course */
+	TIMER_MARK, /* --mark-every */
 	TIMER_RETRY,
 	TIMER_WAIT, /* the command `wait`, and a look at a shell command */
 	TIMER_COUNT
@@ -41,6 +42,7 @@ struct session {
 	struct notice ending; /* NOTICE_ENDED */
 	struct marks marks;
 	struct course course;
+	struct course_point monitored; /* when monitor last showed something; ms 0: never */
 	struct findings *findings; /* of the look of --leaks */
 	bool looked;		   /* that is over, or was given up */
 	int left_by;	      /* the signal that made us leave, or 0 */
@@ -86,8 +88,12 @@ int session_shell(struct session *s, const char *command, const char *text, size
 void session_course(struct session *s);
 /* Takes a sample for the course, and sees to the next one. */
 void session_sample(struct session *s);
+/* What changed since monitor last said it, if it did. */
+void session_rates(struct session *s);
 /* history. */
 int session_history(struct session *s, const struct command_call *call);
+/* A numbered mark, for --mark-every, and sees to the next one. */
+void session_mark_timer(struct session *s);
 /* mark, marks, diff. */
 int session_mark(struct session *s, const struct command_call *call, struct err *err);
 /* leaks, why, who, block, heap. */

@@ -66,6 +66,19 @@ static void number(struct marks *marks, char ret[MARK_NAME_SIZE])
 	while (find(marks, ret));
 }
 
+/* The oldest that has no name of somebody's, if there is one. */
+static void drop_one(struct marks *marks)
+{
+	size_t i = 0;
+
+	while (i < marks->count && !marks->at[i].numbered)
+		i++;
+	i = i == marks->count ? 0 : i;
+	free(marks->at[i].contexts);
+	marks->count--;
+	memmove(&marks->at[i], &marks->at[i + 1], (marks->count - i) * sizeof(marks->at[0]));
+}
+
 int marks_add(struct marks *marks, const char *name, const struct snapshot *snapshot,
 	      bool *dropped, struct err *err)
 {
@@ -85,12 +98,10 @@ int marks_add(struct marks *marks, const char *name, const struct snapshot *snap
 	rc = take(snapshot, name ? name : numbered, &mark, err);
 	if (rc)
 		return rc;
+	mark.numbered = !name;
 	*dropped = marks->count == MARKS_MAX;
-	if (*dropped) {
-		free(marks->at[0].contexts);
-		memmove(marks->at, marks->at + 1, (MARKS_MAX - 1) * sizeof(marks->at[0]));
-		marks->count--;
-	}
+	if (*dropped)
+		drop_one(marks);
 	marks->at[marks->count++] = mark;
 	return 0;
 }

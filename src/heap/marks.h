@@ -16,6 +16,7 @@ struct mark_counters {
 
 struct mark { /* 32 bytes a context */
 	char name[MARK_NAME_SIZE];
+	bool numbered;			/* nobody gave it the name */
 	struct timespec started, taken; /* as the snapshot's */
 	struct mark_counters total;	/* the sum of contexts[] */
 	struct mark_counters *contexts;
@@ -50,7 +51,8 @@ struct diff {
 };
 
 /* The counters of a snapshot, as the newest mark; name NULL: a number.  Where there are
- * MARKS_MAX the oldest is dropped: true in *dropped.  -EEXIST, -EINVAL (the name), -ENOMEM. */
+ * MARKS_MAX the oldest that is numbered is dropped, or else the oldest: true in *dropped.
+ * -EEXIST, -EINVAL (the name), -ENOMEM. */
 int marks_add(struct marks *marks, const char *name, const struct snapshot *snapshot,
 	      bool *dropped, struct err *err) MUST_CHECK;
 void marks_deinit(struct marks *marks); /* leaves it empty */

@@ -103,6 +103,26 @@ def rows(answer):
     return [(line.split()[1], line.split()[2]) for line in answer if re.match(r" *\d+:\d\d:\d\d ", line)]
 
 
+def test_marks_by_themselves(memtrace, obedient):
+    """--mark-every, while -x waits; a mark that has a name is not dropped for them."""
+    result = subprocess.run([memtrace, "-q", "--no-symbols", "-b", "--mark-every=100ms", "-x", "mark a", "-x", "wait 350ms",
+                             "-x", "marks", "-p", str(obedient.pid)], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    names = re.findall(r"^(\w+): \d+ s ago, 0 bytes in 0 blocks in use$", result.stdout, re.M)
+    assert names[:2] == ["a", "1"] and names[1:] == [str(i + 1) for i in range(len(names) - 1)]
+
+
+def test_monitor_says_what_changed(pipe, obedient):
+    pipe.ask("monitor 100ms", "peak:")
+    pipe.ask("", r"since the last: \+0 bytes in \+0 blocks; 0.0 allocs/s, 0.0 frees/s$")
+    obedient.order("allocate 5 8")
+    assert pipe.ask("", r"since the last: \+[1-9]")
+    obedient.order("free 5")
+    assert pipe.ask("", r"since the last: -\d+ bytes in -\d+ blocks?; \d+\.\d allocs/s, \d+\.\d frees/s$")
+    pipe.ask("monitor stop", "Monitor is off")
+    pipe.quit()
+
+
 VERDICT = "^[a-z ]+: "
 
 

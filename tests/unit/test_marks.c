@@ -180,7 +180,8 @@ static void names(void **state)
 	assert_int_equal(marks_add(&marks, "z", &heap, &dropped, &err), 0);
 	assert_true(dropped);
 	assert_int_equal(marks.count, MARKS_MAX);
-	assert_string_equal(marks.at[0].name, "1");
+	assert_string_equal(marks.at[0].name, "2"); /* given */
+	assert_string_equal(marks.at[1].name, "3"); /* 1 is dropped */
 	assert_string_equal(marks.at[MARKS_MAX - 1].name, "z");
 }
 
