@@ -11,7 +11,9 @@
  *
  * Whoever is put back has children that need nothing; so this ends.  A child that the target
  * traces (it is a debugger) can't be seized: its memory alone is written, as a patch is one
- * write and may be put back while it runs.  But not that of others who are traced: they may be
+ * write and may be put back while it runs (of five bytes: a thread that runs through them in that
+ * moment may see a part).  So not while a tracer is only about to end, as the memtrace that was
+ * killed: that lets go soon.  And not that of others who are traced: they may be
  * somebody else's, a twin with the same patches, say, that another memtrace follows.
  */
 #include "tracer/mend.h"
@@ -90,6 +92,15 @@ static bool is_theirs(const struct mending *m, pid_t pid)
 	       status_read(status.tracer, 0, &tracer) == 0 && was_mended(m, tracer.tgid);
 }
 
+/* Traced by somebody who ends, and then traces nobody? */
+static bool is_freed_soon(pid_t pid)
+{
+	struct status status;
+
+	return status_read(pid, 0, &status) == 0 && status.tracer &&
+	       status_is_ending(status.tracer);
+}
+
 static void mend_running(const struct mending *m, pid_t pid)
 {
 	struct target target;
@@ -121,16 +132,19 @@ static void mend(struct mending *m, pid_t pid)
 	const struct retry often = {.tries = WIPE_TRIES, .first_ms = 1, .last_ms = 1};
 	struct tracee *tracee = &m->tracee;
 	struct err err;
-	int tries = 0, failed;
+	int tries = 0, refused = 0, failed;
 
 	if (!vec_push(&m->done, pid))
 		return;
 	m->now = pid;
 	while (tracee_attach(tracee, pid, &err)) {
 		/* (a child that shares its memory and is traced already keeps us out, too) */
-		if (is_theirs(m, pid) || tries == RETRIES_SOME)
+		bool theirs = is_theirs(m, pid), soon = is_freed_soon(pid);
+
+		refused += !soon;
+		if (theirs || (!soon && refused == RETRIES_SOME) || tries == RETRIES)
 			mend_running(m, pid);
-		if (err.code == -ESRCH || is_theirs(m, pid) || ++tries > RETRIES)
+		if (err.code == -ESRCH || theirs || ++tries > RETRIES)
 			return;
 		rest();
 	}

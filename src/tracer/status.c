@@ -219,6 +219,13 @@ uint64_t status_start(pid_t pid)
 	return stat_field(pid, 22);
 }
 
+bool status_is_ending(pid_t tid)
+{
+	enum { EXITING = 0x4 };
+
+	return !status_start(tid) || (stat_field(tid, 9) & EXITING);
+}
+
 /* By "NSpid:", Linux 4.1, which is one number where the namespace is ours. */
 int status_proc(void)
 {
