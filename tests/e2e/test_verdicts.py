@@ -302,6 +302,9 @@ DIFFERENCES = {
 }
 POSSIBLY = {"interior", "last word"}  # to memcheck; to us and LeakSanitizer held
 
+# The others may find a stale word of the call that made them: seen once of many runs.
+BY_CHANCE = {"huge and lost", "in a huge lost one"}
+
 
 @pytest.mark.skipif(not shutil.which("valgrind") or "address" in str(memtrace.BUILD), reason="no valgrind, or none with sanitizers")
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -310,6 +313,6 @@ def test_as_others_find_them(name, tmp_path):
     ours = by_memtrace(program, tmp_path)
     assert ours == program.lost
     kinds = by_memcheck(program, tmp_path)
-    assert (kinds["definitely"] | kinds["indirectly"]) ^ ours == set(DIFFERENCES["memcheck"]) & set(program.names)
+    assert ((kinds["definitely"] | kinds["indirectly"]) ^ ours) - BY_CHANCE == set(DIFFERENCES["memcheck"]) & set(program.names)
     assert name != "cases" or kinds["possibly"] == POSSIBLY
-    assert by_sanitizer(program, tmp_path) ^ ours == set(DIFFERENCES["LeakSanitizer"]) & set(program.names)
+    assert (by_sanitizer(program, tmp_path) ^ ours) - BY_CHANCE == set(DIFFERENCES["LeakSanitizer"]) & set(program.names)

@@ -83,7 +83,7 @@ def test_musl_here(tmp_path):
 
 
 # (A32 code of ARMv5 is a third larger than T32)
-SIZES = {"armhf": 500_000, "armel": 550_000, "arm64": 500_000}
+SIZES = {"armhf": 500_000, "armel": 560_000, "arm64": 510_000}
 
 
 @pytest.mark.parametrize("cpu, machine", [("armhf", ARM), ("armel", ARM), ("arm64", AARCH64)])
