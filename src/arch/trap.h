@@ -54,6 +54,7 @@ struct stub {
 	bool thumb;                 /* ARM: it is T32 code */
 	uint32_t instead;           /* STUB_INSTEAD: index of the stub, an earlier one, of what is run */
 	bool swap;                  /* STUB_INSTEAD: with its first two arguments exchanged */
+	uint32_t number;            /* what the agent knows its calls by; 0: it is not asked */
 	bool must_stay;             /* somebody's breakpoint is on the first instruction: see `stays` */
 	struct displaced displaced; /* by trap->displace() for a copy at `copy` */
 	/* filled in by trap->stubs_build(): */
@@ -163,6 +164,8 @@ struct stub_area {
 	taddr_t base;
 	uint32_t room;      /* bytes available at base */
 	uint32_t len;       /* bytes used */
+	taddr_t agent;      /* its entry, which is asked before the trap; 0: there is none */
+	taddr_t gate;       /* what asks it */
 	taddr_t trap;       /* the trap subroutine */
 	taddr_t trap_open;  /* from here on, up to trap_pc, its signal is unblocked; sp is as at trap_pc */
 	taddr_t trap_pc;    /* pc of a thread in the trap: behind the tkill */

@@ -53,7 +53,7 @@ extern const uint8_t probe_return[];
 extern const uint8_t callee[], callee_end[];
 
 __asm__(".text\n"
-	".globl probe, probe_return, callee, callee_end, other, other_end\n"
+	".globl probe, probe_return, callee, callee_end, other, other_end, unknown, known\n"
 	"probe:\n"
 	"	push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
 	"	push %rsi\n"
@@ -82,8 +82,14 @@ __asm__(".text\n"
 	"other:\n" /* 77, and in rcx where it returns to */
 	"	mov $77, %eax; mov (%rsp), %rcx\n"
 	"	ret\n"
-	"other_end:\n");
+	"other_end:\n"
+	"unknown:	mov $1, %ecx; ret\n"
+	"known:	mov $0, %ecx; ret\n");
 extern const uint8_t other[], other_end[];
+/* Agents that know nothing, or everything. */
+extern const uint8_t unknown[], known[];
+static const uint8_t *const agents[] = {NULL, unknown, known};
+static const uint8_t *agent; /* that stubs are built with */
 
 enum { RAX, RDX, RCX, RBX, RSI, RDI, RBP, RSP, R8, R9, R10, R11 };
 
@@ -117,7 +123,8 @@ static void build(struct stub_area *area, uint8_t *place, struct stub *stubs, si
 	size_t len[16];
 	struct err err;
 
-	*area = (struct stub_area){.base = (taddr_t)(uintptr_t)place, .room = 2048};
+	*area = (struct stub_area){
+		.base = (taddr_t)(uintptr_t)place, .room = 2048, .agent = (uintptr_t)agent};
 	for (size_t i = 0; i < count; i++) {
 		uint32_t skip = arch_x86_64.trap->patch_offset(wanted[i].function, wanted[i].len);
 
@@ -125,6 +132,7 @@ static void build(struct stub_area *area, uint8_t *place, struct stub *stubs, si
 		len[i] = wanted[i].len - skip;
 		stubs[i] = (struct stub){.kind = wanted[i].kind,
 					 .function = (taddr_t)(uintptr_t)code[i],
+					 .number = 7,
 					 .swap = wanted[i].kind == STUB_INSTEAD &&
 						 stubs[i].swap};
 	}
@@ -166,11 +174,10 @@ static void check_call(enum stub_kind kind, const void *entry)
 			assert_int_equal(after.reg[i], before.reg[i]);
 }
 
-static void test_registers(void **state)
+static void check_registers(void)
 {
 	uint8_t *place = code_near(callee);
 
-	(void)state;
 	for (enum stub_kind kind = STUB_RETURN; kind <= STUB_BOTH; kind++) {
 		const struct wanted wanted = {kind, callee, (size_t)(callee_end - callee)};
 		struct stub_area area;
@@ -185,10 +192,20 @@ static void test_registers(void **state)
 	munmap(place, 4096);
 }
 
+static void test_registers(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(agents); i++) {
+		agent = agents[i];
+		check_registers();
+	}
+	agent = NULL;
+}
+
 /* STUB_INSTEAD: the other function's result, its arguments exchanged if asked for; when
  * the other one fails, the function itself with its own arguments and no frame of ours
  * below it, for an exception may pass there. */
-static void test_instead(void **state)
+static void check_instead(void)
 {
 	uint8_t *place = code_near(callee);
 	struct wanted wanted[] = {
@@ -196,7 +213,6 @@ static void test_instead(void **state)
 		{STUB_INSTEAD, other, (size_t)(other_end - other)},
 	};
 
-	(void)state;
 	for (int swap = 0; swap < 2; swap++) {
 		struct probe before, after;
 		struct stub_area area;
@@ -219,6 +235,16 @@ static void test_instead(void **state)
 		assert_int_equal(after.reg[RCX], (uint64_t)(uintptr_t)probe_return);
 	}
 	munmap(place, 4096);
+}
+
+static void test_instead(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(agents); i++) {
+		agent = agents[i];
+		check_instead();
+	}
+	agent = NULL;
 }
 
 /* The real thing: a function is patched, and called at its own address.  It is callee()
@@ -479,13 +505,12 @@ static void build_all_kinds(struct stub_area *area, uint8_t *place, struct stub 
 	build(area, place, stubs, ARRAY_SIZE(wanted), wanted);
 }
 
-static void test_traced(void **state)
+static void check_traced(void)
 {
 	uint8_t *place = code_near(callee);
 	struct stub_area area;
 	struct stub stubs[3];
 
-	(void)state;
 	build_all_kinds(&area, place, stubs);
 	for (int blocked = 0; blocked < 2; blocked++) {
 		static const struct {
@@ -506,6 +531,15 @@ static void test_traced(void **state)
 	munmap(place, 4096);
 }
 
+static void test_traced(void **state)
+{
+	(void)state;
+	check_traced();
+	agent = unknown;
+	check_traced();
+	agent = NULL;
+}
+
 /* Whether a return address is one that code of ours at pc may have. */
 static bool is_return_of(const struct stub *stub, const struct stub *all, uint64_t address)
 {
@@ -518,8 +552,8 @@ static bool is_return_of(const struct stub *stub, const struct stub *all, uint64
 	return false;
 }
 
-/* Every step through stubs and trap: stub_frame() finds the return address. */
-static void test_stub_frame(void **state)
+/* Every step through stubs, gate and trap: stub_frame() finds the return address. */
+static void check_stub_frame(unsigned want_in_stub, unsigned want_in_trap)
 {
 	const struct arch *arch = &arch_x86_64;
 	uint8_t *place = code_near(callee);
@@ -529,7 +563,6 @@ static void test_stub_frame(void **state)
 	pid_t child;
 	int status;
 
-	(void)state;
 	build_all_kinds(&area, place, stubs);
 	child = start_child(stubs, 3, false);
 	while (status = next_stop(child, PTRACE_SINGLESTEP), WIFSTOPPED(status)) {
@@ -552,10 +585,23 @@ static void test_stub_frame(void **state)
 			fail_msg("at base + 0x%lx", (unsigned long)(pc - area.base));
 	}
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-	/* 6 + 4 + 10 instructions; 4 times the trap's 53, and the signal's stop at trap_pc */
-	assert_int_equal(in_stub, 20);
-	assert_int_equal(in_trap, 4 * (53 + 1));
+	assert_int_equal(in_stub, want_in_stub);
+	assert_int_equal(in_trap, want_in_trap);
 	munmap(place, 4096);
+}
+
+static void test_stub_frame(void **state)
+{
+	/* 6 + 4 + 10 instructions; 4 times the trap's 53, and the signal's stop at trap_pc */
+	const unsigned stub = 6 + 4 + 10, trap = 4 * (53 + 1);
+
+	(void)state;
+	check_stub_frame(stub, trap);
+	agent = unknown; /* 4 times the number, and the gate's 4 */
+	check_stub_frame(stub + 4, trap + 4 * 4);
+	agent = known;
+	check_stub_frame(stub + 4, 4 * (3 + 2));
+	agent = NULL;
 }
 
 int main(void)

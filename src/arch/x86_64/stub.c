@@ -44,6 +44,20 @@
  * nothing here is used.  Memory below sp is not kept, which a signal handler would not
  * either.  STUB_INSTEAD runs another function, and what that one changes is changed.
  *
+ * Where there is an agent (agent/agent.h) the stubs call a gate in front of the trap, with the
+ * stub's number in a nop before that call; the agent, called from the gate, finds both through
+ * the return address:
+ *
+ *      nop number                            known: pop rcx
+ *      call gate                                    ret 24
+ *      ...                                   gate:  push rcx
+ *                                                   call *(address of the agent's entry)
+ *                                                   jrcxz known
+ *                                                   pop rcx
+ *                                            trap:  ...
+ *
+ * It keeps all but rcx, which says by 0 that the trap is not needed.
+ *
  * Where a seccomp filter forbids the soft trap's system calls there is the hard trap: an
  * int3 in their place.  The soft one is made to lead there by a short jump over one whole
  * instruction, so no thread can stand within what is overwritten; disarmed, it leads to its
@@ -122,7 +136,22 @@ static const uint8_t hard_code[] = {
 	0x5f,                               /* pop rdi: the set */
 	0xeb, 0x00,                         /* jmp, to the end of the soft trap */
 };
+
+/* In front of the trap, where there is an agent. */
+static const uint8_t gate_code[] = {
+	0x59,                               /* known: pop rcx */
+	0xc2, 0x18, 0x00,                   /* ret 24 */
+	0xcc, 0xcc, 0xcc, 0xcc,
+	0, 0, 0, 0, 0, 0, 0, 0,             /* the address of the agent's entry */
+	/* gate */
+	0x51,                               /* push rcx */
+	0xff, 0x15, 0xf1, 0xff, 0xff, 0xff, /* call *[rip - 15] */
+	0xe3, 0xe7,                         /* jrcxz known */
+	0x59,                               /* pop rcx */
+};
 /* clang-format on */
+
+enum { /* in gate_code */ GATE_AGENT_AT = 8, GATE_AT = 16 };
 
 enum { /* in trap_code */
        TRAP_TO_BREAK_AT = 21,
@@ -136,19 +165,34 @@ enum { /* in trap_code */
 enum { HARD_PC_AT = 3, HARD_PUSHED = 72 }; /* in hard_code; by the trap before it */
 _Static_assert(sizeof(trap_code) + sizeof(hard_code) < 127, "short jumps lead over the trap");
 
-enum { CALL_LEN = 5, FRAME_LEN = 24 /* of a stub */ };
+enum { CALL_LEN = 5, NUMBER_LEN = 7, FRAME_LEN = 24 /* of a stub */ };
 
 static const uint8_t push_arguments[] = {0x52, 0x56, 0x57}; /* push rdx, rsi, rdi */
 static const uint8_t pop_arguments[] = {0x5f, 0x5e, 0x5a};  /* pop rdi, rsi, rdx */
 static const uint8_t exchange[] = {0x48, 0x87, 0xf7};	    /* xchg rdi, rsi */
 static const uint8_t ret_code[] = {0xc3};
 /* test rax, rax; jz behind the call of the trap and the return */
-static const uint8_t skip_if_failed[] = {0x48, 0x85, 0xc0, 0x74, CALL_LEN + sizeof(ret_code)};
+static const uint8_t skip_if_failed[] = {0x48, 0x85, 0xc0, 0x74, 0};
 
 static void put_u32(uint8_t *at, uint32_t value)
 {
 	for (int i = 0; i < 4; i++)
 		at[i] = (uint8_t)(value >> (8 * i));
+}
+
+/* Says where the stubs go to. */
+static void encode_gate(struct encoder *e, struct stub_area *area)
+{
+	uint8_t code[sizeof(gate_code)];
+
+	area->gate = encode_here(e);
+	if (!area->agent)
+		return;
+	area->gate += GATE_AT;
+	memcpy(code, gate_code, sizeof(code));
+	put_u32(code + GATE_AGENT_AT, (uint32_t)area->agent);
+	put_u32(code + GATE_AGENT_AT + 4, (uint32_t)(area->agent >> 32));
+	encode_bytes(e, code, sizeof(code));
 }
 
 /* The soft trap, and the hard one behind it. */
@@ -176,76 +220,101 @@ static void encode_raise(struct encoder *e, uint32_t by)
 		encode_bytes(e, by < 0x80 ? near : far, by < 0x80 ? sizeof(near) : sizeof(far));
 }
 
+/* Where the stubs of an area lead to, and whether by way of the agent. */
+static bool is_asked(const struct stub_area *area, const struct stub *stub)
+{
+	return area->agent && stub->number;
+}
+
+static void encode_call_trap(struct encoder *e, const struct stub_area *area,
+			     const struct stub *stub)
+{
+	if (is_asked(area, stub)) { /* nop [rax + number] */
+		encode_bytes(e, (const uint8_t[]){0x0f, 0x1f, 0x80}, 3);
+		encode_u32(e, stub->number);
+	}
+	encode_call(e, is_asked(area, stub) ? area->gate : area->trap);
+}
+
 /* Bytes of a stub before its copy, behind the raise: they have to be known for the call of
  * the copy. */
-static size_t stub_len(const struct stub *stub)
+static size_t stub_len(const struct stub_area *area, const struct stub *stub)
 {
 	const size_t arguments = sizeof(push_arguments), ret = sizeof(ret_code);
+	const size_t trap = CALL_LEN + (is_asked(area, stub) ? NUMBER_LEN : 0);
 
 	switch (stub->kind) {
 	case STUB_ENTRY:
-		return arguments + CALL_LEN;
+		return arguments + trap;
 	case STUB_RETURN:
-		return arguments + 2 * CALL_LEN + ret;
+		return arguments + CALL_LEN + trap + ret;
 	case STUB_BOTH:
-		return 2 * arguments + 3 * CALL_LEN + ret;
+		return 2 * arguments + CALL_LEN + 2 * trap + ret;
 	case STUB_INSTEAD:
-		return arguments + (stub->swap ? sizeof(exchange) : 0) + 2 * CALL_LEN +
+		return arguments + (stub->swap ? sizeof(exchange) : 0) + CALL_LEN + trap +
 		       sizeof(skip_if_failed) + ret + sizeof(pop_arguments);
 	}
 	return 0;
 }
 
-static void encode_trap_and_return(struct encoder *e, taddr_t trap, struct stub *stub)
+static void encode_trap_and_return(struct encoder *e, const struct stub_area *area,
+				   struct stub *stub)
 {
-	encode_call(e, trap);
+	encode_call_trap(e, area, stub);
 	stub->trap_return = encode_here(e);
 	encode_bytes(e, ret_code, sizeof(ret_code));
 }
 
-static void encode_instead(struct encoder *e, taddr_t trap, taddr_t other, struct stub *stub)
+static void encode_instead(struct encoder *e, const struct stub_area *area, taddr_t other,
+			   struct stub *stub)
 {
+	uint8_t skip[sizeof(skip_if_failed)];
+
+	memcpy(skip, skip_if_failed, sizeof(skip));
+	skip[sizeof(skip) - 1] = CALL_LEN + (is_asked(area, stub) ? NUMBER_LEN : 0) +
+				 sizeof(ret_code);
 	encode_bytes(e, push_arguments, sizeof(push_arguments));
 	if (stub->swap)
 		encode_bytes(e, exchange, sizeof(exchange));
 	encode_call(e, other);
 	stub->copy_return = encode_here(e);
-	encode_bytes(e, skip_if_failed, sizeof(skip_if_failed));
-	encode_trap_and_return(e, trap, stub);
+	encode_bytes(e, skip, sizeof(skip));
+	encode_trap_and_return(e, area, stub);
 	encode_bytes(e, pop_arguments, sizeof(pop_arguments));
 }
 
 /* other: the copy of what STUB_INSTEAD runs. */
-static void encode_stub(struct encoder *e, taddr_t trap, taddr_t other, struct stub *stub)
+static void encode_stub(struct encoder *e, const struct stub_area *area, taddr_t other,
+			struct stub *stub)
 {
 	stub->entry = encode_here(e);
 	encode_raise(e, stub->lowered);
-	stub->copy = encode_here(e) + stub_len(stub);
+	stub->copy = encode_here(e) + stub_len(area, stub);
 	stub->trap_entry = stub->trap_return = stub->copy_return = 0;
 	if (stub->kind == STUB_INSTEAD) {
-		encode_instead(e, trap, other, stub);
+		encode_instead(e, area, other, stub);
 		return;
 	}
 	if (stub->kind != STUB_RETURN) {
 		encode_bytes(e, push_arguments, sizeof(push_arguments));
-		encode_call(e, trap);
+		encode_call_trap(e, area, stub);
 		stub->trap_entry = encode_here(e);
 	}
 	if (stub->kind != STUB_ENTRY) {
 		encode_bytes(e, push_arguments, sizeof(push_arguments));
 		encode_call(e, stub->copy);
 		stub->copy_return = encode_here(e);
-		encode_trap_and_return(e, trap, stub);
+		encode_trap_and_return(e, area, stub);
 	}
 }
 
 /* Stub and copy of one function, with the first stub->stays bytes left in place. */
-static int build_with(struct encoder *e, taddr_t trap, taddr_t other, struct stub *stub,
-		      const uint8_t *code, size_t code_len, struct err *err)
+static int build_with(struct encoder *e, const struct stub_area *area, taddr_t other,
+		      struct stub *stub, const uint8_t *code, size_t code_len, struct err *err)
 {
 	int error;
 
-	encode_stub(e, trap, other, stub);
+	encode_stub(e, area, other, stub);
 	error = x86_64_displace_more(code, code_len, stub->function, stub->copy,
 				     stub->stays + X86_64_PATCH_LEN, &stub->displaced, err);
 	if (error)
@@ -258,8 +327,8 @@ static int build_with(struct encoder *e, taddr_t trap, taddr_t other, struct stu
 }
 
 /* The same, as good as it can be, and the patch; stay: if possible. */
-static int build_one(struct encoder *e, taddr_t trap, taddr_t other, struct stub *stub, bool stay,
-		     const uint8_t *code, size_t code_len, struct err *err)
+static int build_one(struct encoder *e, const struct stub_area *area, taddr_t other,
+		     struct stub *stub, bool stay, const uint8_t *code, size_t code_len, struct err *err)
 {
 	struct encoder patch = {.bytes = stub->patch, .room = sizeof(stub->patch)};
 	struct encoder before = *e;
@@ -268,7 +337,7 @@ static int build_one(struct encoder *e, taddr_t trap, taddr_t other, struct stub
 	stay = (stay || stub->must_stay) &&
 	       x86_64_can_stay(code, code_len, &stub->stays, &stub->lowered);
 	if (stay)
-		error = build_with(e, trap, other, stub, code, code_len, err);
+		error = build_with(e, area, other, stub, code, code_len, err);
 	if (error && stub->must_stay)
 		return err_set(err, -ENOTSUP,
 			       "a breakpoint (a uprobe?) is on its first instruction, which can't "
@@ -276,7 +345,7 @@ static int build_one(struct encoder *e, taddr_t trap, taddr_t other, struct stub
 	if (error) {
 		*e = before;
 		stub->stays = stub->lowered = 0;
-		error = build_with(e, trap, other, stub, code, code_len, err);
+		error = build_with(e, area, other, stub, code, code_len, err);
 	}
 	if (error)
 		return error;
@@ -303,6 +372,7 @@ static int build_all(struct stub_area *area, int signo, struct stub *stubs, size
 	if (area->room < e.room)
 		e.room = area->room;
 	encode_bytes(&e, header, sizeof(header));
+	encode_gate(&e, area);
 	area->trap = encode_here(&e);
 	area->trap_open = area->trap + TRAP_OPEN_AT;
 	area->trap_pc = area->trap + TRAP_PC_AT;
@@ -319,7 +389,7 @@ static int build_all(struct stub_area *area, int signo, struct stub *stubs, size
 		if (instead && stubs[i].instead >= i)
 			error = err_set(err, -EINVAL, "a stub runs one that comes behind it");
 		else if (!e.full)
-			error = build_one(&e, area->trap,
+			error = build_one(&e, area,
 					  instead ? stubs[stubs[i].instead].copy : 0, &stubs[i],
 					  stay, code[i], code_len[i], err);
 		if (!error && e.full)
@@ -403,6 +473,16 @@ static bool is_behind_trap(const struct stub_area *area, const struct stub *stub
 	return stub && (pc == stub->trap_entry || pc == stub->trap_return);
 }
 
+/* Before and behind the agent rcx is on the stack, but for the return. */
+static int gate_frame(const struct stub_area *area, taddr_t pc)
+{
+	const taddr_t known = area->gate - GATE_AT;
+
+	if (pc >= known + GATE_AGENT_AT && pc < area->gate)
+		return -ENOENT;
+	return pc == area->gate || pc == known + 1 ? 0 : 8;
+}
+
 int x86_64_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc,
 		      bool called)
 {
@@ -414,6 +494,8 @@ int x86_64_stub_frame(const struct stub_area *area, const struct stub *stub, tad
 	int pushed = hard ? HARD_PUSHED : stub ? (int)stub->lowered : 0;
 	struct insn insn;
 
+	if (!stub && area->agent && pc >= area->gate - GATE_AT && pc < area->trap)
+		return gate_frame(area, pc);
 	if (until < at || (until >= end && !(called && is_behind_trap(area, stub, until))))
 		return -ENOENT;
 	while (at < until) {
