@@ -2,16 +2,14 @@
  * The console's commands.  What is behind the first > or | is for the file system or the
  * shell.  The line before it is cut into words at blanks (nothing needs
  * quotes: the arguments are numbers and names), the first finds its row in the
- * table, the row's function reads the rest.
+ * table, the row's function (arguments.c) reads the rest.
  */
 #include "cli/commands.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/quantity.h"
+#include "cli/arguments.h"
 
 enum { MAX_WORDS = 16, MAX_LINE = COMMANDS_MAX_LINE };
 
@@ -25,23 +23,12 @@ struct command_row {
 	const char *name, *usage, *help;
 	bool answers;		  /* so that the answer can go elsewhere */
 	const char *const *takes; /* for completion, NULL-terminated; NULL: nothing */
-	int (*read)(const char *const *args, struct command_call *call, struct err *err);
+	arguments_reader *read;
 };
 
-static int read_none(const char *const *args, struct command_call *call, struct err *err);
-static int read_help(const char *const *args, struct command_call *call, struct err *err);
-static int read_report(const char *const *args, struct command_call *call, struct err *err);
-static int read_save(const char *const *args, struct command_call *call, struct err *err);
-static int read_monitor(const char *const *args, struct command_call *call, struct err *err);
-static int read_wait(const char *const *args, struct command_call *call, struct err *err);
-static int read_history(const char *const *args, struct command_call *call, struct err *err);
-static int read_mark(const char *const *args, struct command_call *call, struct err *err);
-static int read_diff(const char *const *args, struct command_call *call, struct err *err);
-static int read_leaks(const char *const *args, struct command_call *call, struct err *err);
-static int read_address(const char *const *args, struct command_call *call, struct err *err);
+static arguments_reader read_help;
 
 static const char *const report_takes[] = {"-n", "--sort", "--all", "--json", NULL};
-static const char *const sort_takes[] = {"bytes", "blocks", "allocs", NULL};
 static const char *const history_takes[] = {"-n", NULL};
 static const char *const diff_takes[] = {"-n", "--all", NULL};
 static const char *const leaks_takes[] = {"-n", "--json", "--confirm", NULL};
@@ -51,7 +38,7 @@ static const struct command_row table[] = {
 	{COMMAND_HELP, "help", "help [COMMAND]", "what the commands are, or one of them", true,
 	 NULL, read_help},
 	{COMMAND_STATUS, "status", "status", "what is in use, and the totals", true, NULL,
-	 read_none},
+	 arguments_read_none},
 	{COMMAND_REPORT, "report", "report [-n N] [--sort KEY] [--all] [--json] [CONTEXT]",
 	 "call stacks with blocks in use, worst first; or one whole, by its id\n"
 	 "    -n N        as many of them (0: all)\n"
@@ -60,59 +47,62 @@ static const struct command_row table[] = {
 	 "    --all       also those with nothing in use any more\n"
 	 "    --json      as JSON\n"
 	 "    CONTEXT     the number behind # in a report: this one, with all its frames",
-	 true, report_takes, read_report},
+	 true, report_takes, arguments_read_report},
 	{COMMAND_SAVE, "save", "save FILE",
 	 "write a snapshot: every call stack, for memtrace-fs --report FILE\n"
 	 "    with the names that are known here; more are found where debug files are",
-	 false, NULL, read_save},
+	 false, NULL, arguments_read_save},
 	{COMMAND_MONITOR, "monitor", "monitor [SECONDS|stop]",
 	 "status every SECONDS (default 3); again, or 'monitor stop', ends it", false,
-	 monitor_takes, read_monitor},
+	 monitor_takes, arguments_read_monitor},
 	{COMMAND_CLEAR, "clear", "clear",
 	 "start the statistics anew; says what it drops, which no report has any more\n"
-	 "    (the marks are dropped, too)", false,
-	 NULL, read_none},
+	 "    (the marks are dropped, too)",
+	 false, NULL, arguments_read_none},
 	{COMMAND_MODULES, "modules", "modules",
-	 "what is mapped, and where names and unwind data came from", true, NULL, read_none},
+	 "what is mapped, and where names and unwind data came from", true, NULL,
+	 arguments_read_none},
 	{COMMAND_THREADS, "threads", "threads", "the threads of the process", true, NULL,
-	 read_none},
+	 arguments_read_none},
 	{COMMAND_HISTORY, "history", "history [-n N]",
 	 "what was in use, allocated and resident from the start until now\n"
 	 "    -n N  in N rows (2 to 200; default 20)",
-	 true, history_takes, read_history},
+	 true, history_takes, arguments_read_history},
 	{COMMAND_MARK, "mark", "mark [NAME]",
-	 "remember what is in use now, as NAME (else a number), for diff", false, NULL, read_mark},
+	 "remember what is in use now, as NAME (else a number), for diff", false, NULL,
+	 arguments_read_mark},
 	{COMMAND_MARKS, "marks", "marks", "the marks, and what was in use then", true, NULL,
-	 read_none},
+	 arguments_read_none},
 	{COMMAND_DIFF, "diff", "diff [-n N] [--all] [A [B]]",
 	 "call stacks with more in use than at mark A, grown by most bytes first\n"
 	 "    A      a mark, or start: when counting began; default: the last mark\n"
 	 "    B      a later mark; default: now\n"
 	 "    -n N   as many of them (0: all)\n"
 	 "    --all  also those with no more in use than before, if they allocated or freed",
-	 true, diff_takes, read_diff},
+	 true, diff_takes, arguments_read_diff},
 	{COMMAND_LEAKS, "leaks", "leaks [-n N] [--json] [--confirm TIME]",
 	 "which blocks are lost: nothing in the process leads to them\n"
 	 "    -n N            as many call stacks, and kinds of content (0: all)\n"
 	 "    --json          as JSON\n"
 	 "    --confirm TIME  lost is only what a second look, TIME later, finds lost too\n"
 	 "    The process stands still for some milliseconds, which is said before.",
-	 true, leaks_takes, read_leaks},
+	 true, leaks_takes, arguments_read_leaks},
 	{COMMAND_WHY, "why", "why ADDRESS|#ID",
 	 "what holds a block, or most blocks of a call stack: a way from a root to it", true,
-	 NULL, read_address},
+	 NULL, arguments_read_address},
 	{COMMAND_WHO, "who", "who ADDRESS", "every place that points to a block", true, NULL,
-	 read_address},
-	{COMMAND_BLOCK, "block", "block ADDRESS", "a block: its size, call stack, content", true,
-	 NULL, read_address},
+	 arguments_read_address},
+	{COMMAND_BLOCK, "block", "block ADDRESS", "a block: its size, call stack, content",
+	 true, NULL, arguments_read_address},
 	{COMMAND_HEAP, "heap", "heap", "what the allocator holds: in use, free, and where",
-	 true, NULL, read_none},
+	 true, NULL, arguments_read_none},
 	{COMMAND_WAIT, "wait", "wait TIME",
-	 "do nothing for TIME (500ms, 10s, 5m, 2h), or until Ctrl-C", false, NULL, read_wait},
+	 "do nothing for TIME (500ms, 10s, 5m, 2h), or until Ctrl-C", false, NULL,
+	 arguments_read_wait},
 	{COMMAND_QUIT, "quit", "quit", "detach and write the final report", false, NULL,
-	 read_none},
-	{COMMAND_QUIT, "detach", "detach", "the same", false, NULL, read_none},
-	{COMMAND_QUIT, "exit", "exit", "the same", false, NULL, read_none},
+	 arguments_read_none},
+	{COMMAND_QUIT, "detach", "detach", "the same", false, NULL, arguments_read_none},
+	{COMMAND_QUIT, "exit", "exit", "the same", false, NULL, arguments_read_none},
 };
 
 /* ---- finding --------------------------------------------------------------------- */
@@ -142,28 +132,8 @@ static const struct command_row *find(const char *word, struct err *err)
 	return NULL;
 }
 
-static const struct command_row *row_of(enum command_id id)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(table); i++)
-		if (table[i].id == id)
-			return &table[i];
-	return NULL;
-}
-
-/* ---- arguments --------------------------------------------------------------------- */
-
-static int too_much(const struct command_call *call, const char *word, struct err *err)
-{
-	return err_set(err, -EINVAL, "'%.40s' is too much; usage: %s", word,
-		       row_of(call->id)->usage);
-}
-
-static int read_none(const char *const *args, struct command_call *call, struct err *err)
-{
-	return args[0] ? too_much(call, args[0], err) : 0;
-}
-
-static int read_help(const char *const *args, struct command_call *call, struct err *err)
+static int read_help(const char *const *args, const char *usage, struct command_call *call,
+		     struct err *err)
 {
 	const struct command_row *about;
 
@@ -173,211 +143,7 @@ static int read_help(const char *const *args, struct command_call *call, struct 
 	if (!about)
 		return -EINVAL;
 	call->about = about->name;
-	return args[1] ? too_much(call, args[1], err) : 0;
-}
-
-static int read_save(const char *const *args, struct command_call *call, struct err *err)
-{
-	if (!args[0])
-		return err_set(err, -EINVAL, "usage: %s", row_of(call->id)->usage);
-	if (args[1])
-		return too_much(call, args[1], err);
-	snprintf(call->target, sizeof(call->target), "%s", args[0]);
-	return 0;
-}
-
-static int read_monitor(const char *const *args, struct command_call *call, struct err *err)
-{
-	call->monitor = MONITOR_TOGGLE;
-	if (!args[0])
-		return 0;
-	if (args[1])
-		return too_much(call, args[1], err);
-	if (!strcmp(args[0], "stop")) {
-		call->monitor = MONITOR_STOP;
-		return 0;
-	}
-	call->monitor = MONITOR_EVERY;
-	return quantity_time(args[0], "monitor", MONITOR_MIN_MS, &call->monitor_ms, err);
-}
-
-static int read_wait(const char *const *args, struct command_call *call, struct err *err)
-{
-	if (!args[0])
-		return err_set(err, -EINVAL, "usage: %s", row_of(call->id)->usage);
-	if (args[1])
-		return too_much(call, args[1], err);
-	return quantity_time(args[0], "wait", 0, &call->wait_ms, err);
-}
-
-static int read_sort(const char *word, enum snapshot_order *ret, struct err *err)
-{
-	static const enum snapshot_order orders[] = {SNAPSHOT_BY_BYTES, SNAPSHOT_BY_BLOCKS,
-						     SNAPSHOT_BY_ALLOCS};
-
-	for (size_t i = 0; i < ARRAY_SIZE(orders); i++) {
-		if (!strcmp(word, sort_takes[i])) {
-			*ret = orders[i];
-			return 0;
-		}
-	}
-	return err_set(err, -EINVAL, "--sort: '%.40s' is not one of: bytes, blocks, allocs",
-		       word);
-}
-
-/* The value of option `name` in args[*i]: "-n5", "--sort=x", or the next word.
- * NULL: the word is not this option; "": its value is missing. */
-static const char *value_of(const char *const *args, size_t *i, const char *name)
-{
-	size_t len = strlen(name);
-	bool is_long = name[1] == '-';
-	const char *word = args[*i];
-
-	if (strncmp(word, name, len))
-		return NULL;
-	if (word[len])
-		return !is_long ? word + len : word[len] == '=' ? word + len + 1 : NULL;
-	return args[*i + 1] ? args[++*i] : "";
-}
-
-static int read_context(const char *word, struct command_call *call, struct err *err)
-{
-	uint64_t id;
-	int rc;
-
-	if (word[0] == '-')
-		return err_set(err, -EINVAL, "unknown option '%.40s'; usage: %s", word,
-			       row_of(call->id)->usage);
-	if (call->report.context)
-		return too_much(call, word, err);
-	rc = quantity_number(word + (word[0] == '#'), "context", 1, UINT32_MAX, &id, err);
-	if (!rc)
-		call->report.context = (uint32_t)id;
-	return rc;
-}
-
-static int read_report(const char *const *args, struct command_call *call, struct err *err)
-{
-	struct report_options *report = &call->report;
-	const char *value;
-	uint64_t number;
-	int rc = 0;
-
-	for (size_t i = 0; args[i] && !rc; i++) {
-		if (!strcmp(args[i], "--all")) {
-			report->all = true;
-		} else if (!strcmp(args[i], "--json")) {
-			report->format = REPORT_JSON;
-		} else if ((value = value_of(args, &i, "--sort"))) {
-			rc = read_sort(value, &report->order, err);
-		} else if ((value = value_of(args, &i, "-n"))) {
-			rc = quantity_number(value, "-n", 0, UINT_MAX, &number, err);
-			report->count = rc ? report->count : (unsigned)number;
-		} else {
-			rc = read_context(args[i], call, err);
-		}
-	}
-	return rc;
-}
-
-static int read_history(const char *const *args, struct command_call *call, struct err *err)
-{
-	const char *value;
-	uint64_t number = 20;
-	int rc = 0;
-
-	for (size_t i = 0; args[i] && !rc; i++) {
-		if ((value = value_of(args, &i, "-n")))
-			rc = quantity_number(value, "-n", 2, 200, &number, err);
-		else
-			rc = too_much(call, args[i], err);
-	}
-	call->report.count = (unsigned)number;
-	return rc;
-}
-
-static int read_name(const char *word, char ret[MARK_NAME_SIZE], struct err *err)
-{
-	if (strlen(word) >= MARK_NAME_SIZE)
-		return err_set(err, -EINVAL, "a mark's name has at most %d characters",
-			       MARK_NAME_SIZE - 1);
-	strcpy(ret, word);
-	return 0;
-}
-
-static int read_mark(const char *const *args, struct command_call *call, struct err *err)
-{
-	if (!args[0])
-		return 0;
-	if (args[1])
-		return too_much(call, args[1], err);
-	if (args[0][0] == '-')
-		return err_set(err, -EINVAL, "a mark's name can't begin with '-'");
-	return read_name(args[0], call->mark[0], err);
-}
-
-static int read_diff(const char *const *args, struct command_call *call, struct err *err)
-{
-	const char *value;
-	uint64_t number;
-	size_t names = 0;
-	int rc = 0;
-
-	for (size_t i = 0; args[i] && !rc; i++) {
-		if (!strcmp(args[i], "--all")) {
-			call->report.all = true;
-		} else if ((value = value_of(args, &i, "-n"))) {
-			rc = quantity_number(value, "-n", 0, UINT_MAX, &number, err);
-			call->report.count = rc ? call->report.count : (unsigned)number;
-		} else if (args[i][0] == '-') {
-			rc = err_set(err, -EINVAL, "unknown option '%.40s'; usage: %s", args[i],
-				     row_of(call->id)->usage);
-		} else if (names == 2) {
-			rc = too_much(call, args[i], err);
-		} else {
-			rc = read_name(args[i], call->mark[names++], err);
-		}
-	}
-	return rc;
-}
-
-static int read_leaks(const char *const *args, struct command_call *call, struct err *err)
-{
-	const char *value;
-	uint64_t number;
-	int rc = 0;
-
-	for (size_t i = 0; args[i] && !rc; i++) {
-		if (!strcmp(args[i], "--json")) {
-			call->report.format = REPORT_JSON;
-		} else if ((value = value_of(args, &i, "--confirm"))) {
-			rc = quantity_time(value, "--confirm", 1, &call->confirm_ms, err);
-		} else if ((value = value_of(args, &i, "-n"))) {
-			rc = quantity_number(value, "-n", 0, UINT_MAX, &number, err);
-			call->report.count = rc ? call->report.count : (unsigned)number;
-		} else {
-			rc = too_much(call, args[i], err);
-		}
-	}
-	return rc;
-}
-
-static int read_address(const char *const *args, struct command_call *call, struct err *err)
-{
-	char *end;
-
-	if (!args[0])
-		return err_set(err, -EINVAL, "usage: %s", row_of(call->id)->usage);
-	if (args[1])
-		return too_much(call, args[1], err);
-	if (args[0][0] == '#' && call->id == COMMAND_WHY)
-		return read_context(args[0], call, err);
-	errno = 0;
-	call->address = strtoull(args[0], &end, 16);
-	if (errno || *end || end == args[0] || !call->address || args[0][0] == '-')
-		return err_set(err, -EINVAL, "'%.40s' is not an address such as 0x55d0c0ffee10",
-			       args[0]);
-	return 0;
+	return arguments_read_none(args + 1, usage, call, err);
 }
 
 /* ---- the line ------------------------------------------------------------------------ */
@@ -448,7 +214,7 @@ static int parse(const char *line, struct command_call *call, struct err *err)
 		return err_set(err, -EINVAL, "'%s' has no answer that could go elsewhere",
 			       row->name);
 	call->id = row->id;
-	return row->read(words.at + 1, call, err);
+	return row->read(words.at + 1, row->usage, call, err);
 }
 
 int commands_parse(const char *line, const struct report_options *defaults,
@@ -514,7 +280,7 @@ static const char *const *takes_at(const char *line, size_t start)
 	while (words.at[count])
 		count++;
 	if (row && row->id == COMMAND_REPORT && !strcmp(words.at[count - 1], "--sort"))
-		return sort_takes;
+		return arguments_sort_keys;
 	return row ? row->takes : NULL;
 }
 

@@ -1,0 +1,239 @@
+/*
+ * What may stand behind a command's name: each function reads the words of one command, or of
+ * several that take the same, into the call that is asked for.
+ */
+#include "cli/arguments.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/quantity.h"
+
+const char *const arguments_sort_keys[] = {"bytes", "blocks", "allocs", NULL};
+
+static int too_much(const char *usage, const char *word, struct err *err)
+{
+	return err_set(err, -EINVAL, "'%.40s' is too much; usage: %s", word, usage);
+}
+
+int arguments_read_none(const char *const *args, const char *usage, struct command_call *call,
+			struct err *err)
+{
+	(void)call;
+	return args[0] ? too_much(usage, args[0], err) : 0;
+}
+
+int arguments_read_save(const char *const *args, const char *usage, struct command_call *call,
+			struct err *err)
+{
+	if (!args[0])
+		return err_set(err, -EINVAL, "usage: %s", usage);
+	if (args[1])
+		return too_much(usage, args[1], err);
+	snprintf(call->target, sizeof(call->target), "%s", args[0]);
+	return 0;
+}
+
+int arguments_read_monitor(const char *const *args, const char *usage,
+			   struct command_call *call, struct err *err)
+{
+	call->monitor = MONITOR_TOGGLE;
+	if (!args[0])
+		return 0;
+	if (args[1])
+		return too_much(usage, args[1], err);
+	if (!strcmp(args[0], "stop")) {
+		call->monitor = MONITOR_STOP;
+		return 0;
+	}
+	call->monitor = MONITOR_EVERY;
+	return quantity_time(args[0], "monitor", MONITOR_MIN_MS, &call->monitor_ms, err);
+}
+
+int arguments_read_wait(const char *const *args, const char *usage, struct command_call *call,
+			struct err *err)
+{
+	if (!args[0])
+		return err_set(err, -EINVAL, "usage: %s", usage);
+	if (args[1])
+		return too_much(usage, args[1], err);
+	return quantity_time(args[0], "wait", 0, &call->wait_ms, err);
+}
+
+static int read_sort(const char *word, enum snapshot_order *ret, struct err *err)
+{
+	static const enum snapshot_order orders[] = {SNAPSHOT_BY_BYTES, SNAPSHOT_BY_BLOCKS,
+						     SNAPSHOT_BY_ALLOCS};
+
+	for (size_t i = 0; i < ARRAY_SIZE(orders); i++) {
+		if (!strcmp(word, arguments_sort_keys[i])) {
+			*ret = orders[i];
+			return 0;
+		}
+	}
+	return err_set(err, -EINVAL, "--sort: '%.40s' is not one of: bytes, blocks, allocs",
+		       word);
+}
+
+/* The value of option `name` in args[*i]: "-n5", "--sort=x", or the next word.
+ * NULL: the word is not this option; "": its value is missing. */
+static const char *value_of(const char *const *args, size_t *i, const char *name)
+{
+	size_t len = strlen(name);
+	bool is_long = name[1] == '-';
+	const char *word = args[*i];
+
+	if (strncmp(word, name, len))
+		return NULL;
+	if (word[len])
+		return !is_long ? word + len : word[len] == '=' ? word + len + 1 : NULL;
+	return args[*i + 1] ? args[++*i] : "";
+}
+
+static int read_context(const char *word, const char *usage, struct command_call *call,
+			struct err *err)
+{
+	uint64_t id;
+	int rc;
+
+	if (word[0] == '-')
+		return err_set(err, -EINVAL, "unknown option '%.40s'; usage: %s", word, usage);
+	if (call->report.context)
+		return too_much(usage, word, err);
+	rc = quantity_number(word + (word[0] == '#'), "context", 1, UINT32_MAX, &id, err);
+	if (!rc)
+		call->report.context = (uint32_t)id;
+	return rc;
+}
+
+int arguments_read_report(const char *const *args, const char *usage, struct command_call *call,
+			  struct err *err)
+{
+	struct report_options *report = &call->report;
+	const char *value;
+	uint64_t number;
+	int rc = 0;
+
+	for (size_t i = 0; args[i] && !rc; i++) {
+		if (!strcmp(args[i], "--all")) {
+			report->all = true;
+		} else if (!strcmp(args[i], "--json")) {
+			report->format = REPORT_JSON;
+		} else if ((value = value_of(args, &i, "--sort"))) {
+			rc = read_sort(value, &report->order, err);
+		} else if ((value = value_of(args, &i, "-n"))) {
+			rc = quantity_number(value, "-n", 0, UINT_MAX, &number, err);
+			report->count = rc ? report->count : (unsigned)number;
+		} else {
+			rc = read_context(args[i], usage, call, err);
+		}
+	}
+	return rc;
+}
+
+int arguments_read_history(const char *const *args, const char *usage,
+			   struct command_call *call, struct err *err)
+{
+	const char *value;
+	uint64_t number = 20;
+	int rc = 0;
+
+	for (size_t i = 0; args[i] && !rc; i++) {
+		if ((value = value_of(args, &i, "-n")))
+			rc = quantity_number(value, "-n", 2, 200, &number, err);
+		else
+			rc = too_much(usage, args[i], err);
+	}
+	call->report.count = (unsigned)number;
+	return rc;
+}
+
+static int read_name(const char *word, char ret[MARK_NAME_SIZE], struct err *err)
+{
+	if (strlen(word) >= MARK_NAME_SIZE)
+		return err_set(err, -EINVAL, "a mark's name has at most %d characters",
+			       MARK_NAME_SIZE - 1);
+	strcpy(ret, word);
+	return 0;
+}
+
+int arguments_read_mark(const char *const *args, const char *usage, struct command_call *call,
+			struct err *err)
+{
+	if (!args[0])
+		return 0;
+	if (args[1])
+		return too_much(usage, args[1], err);
+	if (args[0][0] == '-')
+		return err_set(err, -EINVAL, "a mark's name can't begin with '-'");
+	return read_name(args[0], call->mark[0], err);
+}
+
+int arguments_read_diff(const char *const *args, const char *usage, struct command_call *call,
+			struct err *err)
+{
+	const char *value;
+	uint64_t number;
+	size_t names = 0;
+	int rc = 0;
+
+	for (size_t i = 0; args[i] && !rc; i++) {
+		if (!strcmp(args[i], "--all")) {
+			call->report.all = true;
+		} else if ((value = value_of(args, &i, "-n"))) {
+			rc = quantity_number(value, "-n", 0, UINT_MAX, &number, err);
+			call->report.count = rc ? call->report.count : (unsigned)number;
+		} else if (args[i][0] == '-') {
+			rc = err_set(err, -EINVAL, "unknown option '%.40s'; usage: %s", args[i],
+				     usage);
+		} else if (names == 2) {
+			rc = too_much(usage, args[i], err);
+		} else {
+			rc = read_name(args[i], call->mark[names++], err);
+		}
+	}
+	return rc;
+}
+
+int arguments_read_leaks(const char *const *args, const char *usage, struct command_call *call,
+			 struct err *err)
+{
+	const char *value;
+	uint64_t number;
+	int rc = 0;
+
+	for (size_t i = 0; args[i] && !rc; i++) {
+		if (!strcmp(args[i], "--json")) {
+			call->report.format = REPORT_JSON;
+		} else if ((value = value_of(args, &i, "--confirm"))) {
+			rc = quantity_time(value, "--confirm", 1, &call->confirm_ms, err);
+		} else if ((value = value_of(args, &i, "-n"))) {
+			rc = quantity_number(value, "-n", 0, UINT_MAX, &number, err);
+			call->report.count = rc ? call->report.count : (unsigned)number;
+		} else {
+			rc = too_much(usage, args[i], err);
+		}
+	}
+	return rc;
+}
+
+int arguments_read_address(const char *const *args, const char *usage,
+			   struct command_call *call, struct err *err)
+{
+	char *end;
+
+	if (!args[0])
+		return err_set(err, -EINVAL, "usage: %s", usage);
+	if (args[1])
+		return too_much(usage, args[1], err);
+	if (args[0][0] == '#' && call->id == COMMAND_WHY)
+		return read_context(args[0], usage, call, err);
+	errno = 0;
+	call->address = strtoull(args[0], &end, 16);
+	if (errno || *end || end == args[0] || !call->address || args[0][0] == '-')
+		return err_set(err, -EINVAL, "'%.40s' is not an address such as 0x55d0c0ffee10",
+			       args[0]);
+	return 0;
+}

@@ -1,0 +1,29 @@
+/*
+ * The arguments of the console's commands, for the table in commands.c.  Each function has the
+ * words behind the command's name (NULL-terminated), and how the command is used, for what it
+ * says of a mistake; it fills in what `call` has of them.  0, or -EINVAL, -ERANGE with one line
+ * in *err.
+ */
+#ifndef MEMTRACE_ARGUMENTS_H
+#define MEMTRACE_ARGUMENTS_H
+
+#include "cli/commands.h"
+
+typedef int arguments_reader(const char *const *args, const char *usage,
+			     struct command_call *call, struct err *err);
+
+arguments_reader arguments_read_none;	 /* a command that takes nothing */
+arguments_reader arguments_read_report;	 /* -n, --sort, --all, --json, a context */
+arguments_reader arguments_read_save;	 /* FILE */
+arguments_reader arguments_read_monitor; /* SECONDS, or stop */
+arguments_reader arguments_read_wait;	 /* TIME */
+arguments_reader arguments_read_history; /* -n */
+arguments_reader arguments_read_mark;	 /* a mark's name */
+arguments_reader arguments_read_diff;	 /* -n, --all, two marks */
+arguments_reader arguments_read_leaks;	 /* -n, --json, --confirm */
+arguments_reader arguments_read_address; /* an address, or, of why, a context */
+
+/* What --sort may be, NULL-terminated. */
+extern const char *const arguments_sort_keys[];
+
+#endif
