@@ -28,91 +28,6 @@ static uint32_t module_find(const struct decode *decode, const char *path)
 	return 0;
 }
 
-const char *decode_value(const char *line, const char *member)
-{
-	char key[40];
-	const char *at;
-
-	snprintf(key, sizeof(key), "\"%s\": ", member);
-	at = strstr(line, key);
-	return at ? at + strlen(key) : NULL;
-}
-
-static size_t put_utf8(char *to, unsigned code)
-{
-	static const uint8_t lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
-	size_t len = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-
-	for (size_t i = len; i-- > 1; code >>= 6)
-		to[i] = (char)(0x80 | (code & 0x3f));
-	to[0] = (char)(lead[len == 1 ? 0 : len] | code);
-	return len;
-}
-
-/* The four digits behind "\u", or 0. */
-static unsigned unit(const char *text)
-{
-	unsigned code;
-
-	return text[0] == '\\' && text[1] == 'u' &&
-			       strspn(text + 2, "0123456789abcdefABCDEF") >= 4 &&
-			       sscanf(text + 2, "%4x", &code) == 1
-		       ? code
-		       : 0;
-}
-
-/* What the escape at text stands for, and its length.  A half of a pair alone is U+FFFD. */
-static unsigned escaped(const char *text, size_t *len)
-{
-	static const char letters[] = "bfnrt", meanings[] = "\b\f\n\r\t";
-	const char *letter = text[1] ? strchr(letters, text[1]) : NULL;
-	unsigned code = unit(text), low;
-
-	*len = code ? 6 : text[1] ? 2 : 1;
-	if (!code)
-		return letter ? (unsigned)meanings[letter - letters] : (uint8_t)text[*len - 1];
-	if (code < 0xd800 || code > 0xdfff)
-		return code;
-	low = unit(text + 6);
-	if (code > 0xdbff || low < 0xdc00 || low > 0xdfff)
-		return 0xfffd;
-	*len = 12;
-	return 0x10000 + ((code & 0x3ff) << 10 | (low & 0x3ff));
-}
-
-char *decode_string(const char *value)
-{
-	char *text, *to;
-	size_t len;
-
-	if (!value || *value != '"')
-		return NULL;
-	to = text = malloc(strlen(value) + 1);
-	if (!text)
-		return NULL;
-	for (value++; *value && *value != '"'; value += len) {
-		len = 1;
-		if (*value == '\\')
-			to += put_utf8(to, escaped(value, &len));
-		else
-			*to++ = *value;
-	}
-	*to = '\0';
-	return text;
-}
-
-static uint64_t address_of(const char *value)
-{
-	return value && *value == '"' ? strtoull(value + 1, NULL, 16) : 0;
-}
-
-static bool is_true(const char *line, const char *member)
-{
-	const char *value = decode_value(line, member);
-
-	return value && !strncmp(value, "true", 4);
-}
-
 static bool read_module(struct decode *decode, struct decode_line *line)
 {
 	struct snapshot_module module = {.mapped = true};
@@ -128,7 +43,7 @@ static bool read_module(struct decode *decode, struct decode_line *line)
 		build_id ? build_id : "", module.id.build_id, sizeof(module.id.build_id));
 	module.id.fingerprint_len =
 		(uint8_t)hex_bytes(fingerprint ? fingerprint : "", module.id.fingerprint,
-				    sizeof(module.id.fingerprint));
+				   sizeof(module.id.fingerprint));
 	if (debuglink)
 		snprintf(module.id.debuglink, sizeof(module.id.debuglink), "%.63s", debuglink);
 	module.id.debuglink_crc = crc ? (uint32_t)strtoul(crc, NULL, 10) : 0;
@@ -180,22 +95,22 @@ static uint32_t instance_at(struct decode *decode, const char *path, taddr_t bia
 static void read_frame(struct decode *decode, struct decode_line *line)
 {
 	char *path = decode_string(decode_value(line->text, "module"));
-	uint64_t pc = address_of(decode_value(line->text, "pc"));
-	uint64_t offset = address_of(decode_value(line->text, "offset"));
+	uint64_t pc = decode_address(line->text, "pc");
+	uint64_t offset = decode_address(line->text, "offset");
 	uint32_t instance = path ? instance_at(decode, path, pc - offset) : 0;
 
 	line->kind = DECODE_PLAIN;
 	free(path);
 	if (!line->end || (path && !instance))
 		return;
-	if (is_true(line->text, "inlined")) {
+	if (decode_is_true(line->text, "inlined")) {
 		line->kind = DECODE_DROPPED;
 		return;
 	}
 	line->kind = DECODE_FRAME;
 	line->frame = frame_of(instance, instance ? offset : pc) |
-		      (is_true(line->text, "exact") ? FRAME_EXACT : 0) |
-		      (is_true(line->text, "guess") ? FRAME_GUESS : 0);
+		      (decode_is_true(line->text, "exact") ? FRAME_EXACT : 0) |
+		      (decode_is_true(line->text, "guess") ? FRAME_GUESS : 0);
 	line->function = decode_string(decode_value(line->text, "function"));
 }
 

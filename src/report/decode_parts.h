@@ -4,6 +4,7 @@
 #define MEMTRACE_DECODE_PARTS_H
 
 #include "base/vec.h"
+#include "heap/frame_table.h"
 #include "report/decode.h"
 #include "report/job.h"
 
@@ -43,6 +44,44 @@ int decode_layout(struct decode *decode, const char *text, struct err *err) MUST
 const char *decode_value(const char *line, const char *member);
 /* The string that a value is, malloc'ed; NULL: it is null, or no string, or no memory. */
 char *decode_string(const char *value);
+
+/* A number; 0: it is none, or below 0. */
+uint64_t decode_number(const char *line, const char *member);
+/* The address that "0x7f.." is; 0: it is none. */
+uint64_t decode_address(const char *line, const char *member);
+bool decode_is_true(const char *line, const char *member);
+/* Seconds since 1970 of "2026-11-29T00:10:44.09Z"; 0: it is no time. */
+double decode_time(const char *line, const char *member);
+
+/* The text, which lives as long as `decoded` from now on; NULL for none, or without memory. */
+const char *decoded_keep(struct decoded *decoded, char *text, bool *no_memory);
+
+/* The contexts of a report while their lines are read. */
+struct decode_contexts {
+	struct decoded *to;
+	double started;		  /* seconds since 1970, to be set before the first line */
+	struct frame_table known; /* frames that have a name already */
+	VEC(struct region_node) nodes;
+	VEC(struct region_context) contexts;
+	VEC(struct named_frame) frames;
+	VEC(struct frame_line) lines;
+	VEC(frame_t) stack; /* of the context being read */
+	size_t line_begin;  /* of the lines of the frame being read */
+	struct region_context context;
+	enum walk_end end;
+	uint64_t id;
+	bool in_context;
+	bool no_memory, bad;
+};
+
+/* false: no memory; decode_contexts_hand_over() is to follow all the same. */
+bool decode_contexts_begin(struct decode_contexts *c, struct decoded *to);
+/* A line within the report's list. */
+void decode_contexts_line(struct decode_contexts *c, const struct decode_line *line);
+/* The list ends: what was read last is whole. */
+void decode_contexts_end(struct decode_contexts *c);
+/* Puts what was read into the snapshot and the names, whose it is from now on. */
+void decode_contexts_hand_over(struct decode_contexts *c);
 
 /* What the lines say, as values; takes the modules out of `decode`.  0, -ENOMEM, -EINVAL. */
 int decode_values(struct decode *decode, struct decoded *ret, struct err *err) MUST_CHECK;

@@ -1,0 +1,117 @@
+/*
+ * What a member is in a line of a JSON report (RFC 8259), as decode_layout.c writes lines: its
+ * name, a colon, a blank, its value.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "report/decode_parts.h"
+
+const char *decode_value(const char *line, const char *member)
+{
+	char key[40];
+	const char *at;
+
+	snprintf(key, sizeof(key), "\"%s\": ", member);
+	at = strstr(line, key);
+	return at ? at + strlen(key) : NULL;
+}
+
+static size_t put_utf8(char *to, unsigned code)
+{
+	static const uint8_t lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
+	size_t len = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+
+	for (size_t i = len; i-- > 1; code >>= 6)
+		to[i] = (char)(0x80 | (code & 0x3f));
+	to[0] = (char)(lead[len == 1 ? 0 : len] | code);
+	return len;
+}
+
+/* The four digits behind "\u", or 0. */
+static unsigned unit(const char *text)
+{
+	unsigned code;
+
+	return text[0] == '\\' && text[1] == 'u' &&
+			       strspn(text + 2, "0123456789abcdefABCDEF") >= 4 &&
+			       sscanf(text + 2, "%4x", &code) == 1
+		       ? code
+		       : 0;
+}
+
+/* What the escape at text stands for, and its length.  A half of a pair alone is U+FFFD. */
+static unsigned escaped(const char *text, size_t *len)
+{
+	static const char letters[] = "bfnrt", meanings[] = "\b\f\n\r\t";
+	const char *letter = text[1] ? strchr(letters, text[1]) : NULL;
+	unsigned code = unit(text), low;
+
+	*len = code ? 6 : text[1] ? 2 : 1;
+	if (!code)
+		return letter ? (unsigned)meanings[letter - letters] : (uint8_t)text[*len - 1];
+	if (code < 0xd800 || code > 0xdfff)
+		return code;
+	low = unit(text + 6);
+	if (code > 0xdbff || low < 0xdc00 || low > 0xdfff)
+		return 0xfffd;
+	*len = 12;
+	return 0x10000 + ((code & 0x3ff) << 10 | (low & 0x3ff));
+}
+
+char *decode_string(const char *value)
+{
+	char *text, *to;
+	size_t len;
+
+	if (!value || *value != '"')
+		return NULL;
+	to = text = malloc(strlen(value) + 1);
+	if (!text)
+		return NULL;
+	for (value++; *value && *value != '"'; value += len) {
+		len = 1;
+		if (*value == '\\')
+			to += put_utf8(to, escaped(value, &len));
+		else
+			*to++ = *value;
+	}
+	*to = '\0';
+	return text;
+}
+
+uint64_t decode_number(const char *line, const char *member)
+{
+	const char *value = decode_value(line, member);
+
+	return value && *value != '-' ? strtoull(value, NULL, 10) : 0;
+}
+
+uint64_t decode_address(const char *line, const char *member)
+{
+	const char *value = decode_value(line, member);
+
+	return value && *value == '"' ? strtoull(value + 1, NULL, 16) : 0;
+}
+
+bool decode_is_true(const char *line, const char *member)
+{
+	const char *value = decode_value(line, member);
+
+	return value && !strncmp(value, "true", 4);
+}
+
+double decode_time(const char *line, const char *member)
+{
+	const char *value = decode_value(line, member);
+	unsigned hundredths = 0;
+	struct tm tm = {0};
+
+	if (!value || sscanf(value, "\"%4d-%2d-%2dT%2d:%2d:%2d.%2u", &tm.tm_year, &tm.tm_mon,
+			     &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &hundredths) < 6)
+		return 0;
+	tm.tm_year -= 1900;
+	tm.tm_mon--;
+	return (double)timegm(&tm) + hundredths / 100.0;
+}
