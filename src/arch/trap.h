@@ -32,13 +32,16 @@ struct displaced {
 	} map[ARCH_MAX_DISPLACED];
 };
 
-/* What a stub does with the calls of its function. */
+/*
+ * What a stub does with the calls of its function.  It calls the payload, code in the same
+ * area that all stubs share: the trap, or what is in front of it.
+ */
 enum stub_kind {
-	STUB_RETURN, /* runs the function, then traps: malloc, calloc, posix_memalign ... */
-	STUB_ENTRY,  /* traps, then runs the function: free, _dl_debug_state */
-	STUB_BOTH,   /* traps, runs the function, traps: realloc, reallocarray */
+	STUB_RETURN, /* runs the function, then calls it: malloc, calloc, posix_memalign ... */
+	STUB_ENTRY,  /* calls it, then runs the function: free, _dl_debug_state */
+	STUB_BOTH,   /* calls it, runs the function, calls it: realloc, reallocarray */
 	/*
-	 * Runs another function that does the same but cannot throw, and traps when
+	 * Runs another function that does the same but cannot throw, and calls it when
 	 * it succeeded; else runs the function itself, without a frame of ours that
 	 * an exception would have to pass: an allocator's own operator new, for which
 	 * its malloc is called.
@@ -58,12 +61,13 @@ struct stub {
 	bool must_stay;             /* somebody's breakpoint is on the first instruction: see `stays` */
 	struct displaced displaced; /* by trap->displace() for a copy at `copy` */
 	/* filled in by trap->stubs_build(): */
-	taddr_t entry;       /* where the patch jumps to */
-	taddr_t copy;        /* the displaced code */
-	taddr_t trap_entry;  /* return address of its call of the trap, entry side (0: none) */
-	taddr_t copy_return; /* return address of its call of the copy (0: STUB_ENTRY) */
-	taddr_t trap_return; /* return address of its call of the trap, return side (0: none) */
-	uint8_t patch[16];   /* trap->patch_len bytes for stub_patch_at() */
+	taddr_t entry;          /* where the patch jumps to */
+	taddr_t copy;           /* the displaced code */
+	/* return addresses of its calls; 0: there is none on that side */
+	taddr_t payload_entry;  /* of the payload, before the function runs */
+	taddr_t copy_return;    /* of the copy (0: STUB_ENTRY) */
+	taddr_t payload_return; /* of the payload, when the function has returned */
+	uint8_t patch[16];      /* trap->patch_len bytes for stub_patch_at() */
 	/*
 	 * Bytes of the first instruction, where it stays in place in front of the patch: what
 	 * a uprobe replaces and runs elsewhere, by the file.  It has then been executed when
@@ -132,20 +136,15 @@ enum stub_place {
 enum stub_place stub_place(const struct stub *stub, taddr_t pc);
 
 /*
- * The bytes for one module's slack: header, the trap subroutine, one stub per
- * function.
+ * The trap, the payload that asks nobody.  The soft one is a subroutine: save registers;
+ * unblock the signal; gettid, tkill(tid, signo); [pc]; restore the mask; restore registers;
+ * return, with the arguments that the stub pushed taken off the stack (but on AArch64, where
+ * no instruction can).  A traced thread is reported at pc, an untraced one drops the signal
+ * and goes on.
  *
- *   base: [ magic 8 | total length 4 | reserved 4 ][ trap subroutine ][ stub ][ copy ][ stub ][ copy ]...
- *
- * The trap subroutine is the soft trap: save registers; unblock the signal; gettid,
- * tkill(tid, signo); [trap_pc]; restore the mask; restore registers; return, with the
- * arguments that the stub pushed taken off the stack (but on AArch64, where no
- * instruction can).  A traced thread is reported at trap_pc, an untraced one drops the
- * signal and goes on.
- *
- * At trap_pc, by arch (x86-64): the registers hold
+ * At pc, by arch (x86-64): the registers hold
  *      arg0 register of the trap (trap->arg0): the function's 1st argument (entry side)
- *      trap->site: return address of the call of the trap: stub.trap_entry / trap_return
+ *      trap->site: return address of the payload's call: stub.payload_entry / payload_return
  * and on the stack, from sp:
  *      sp + result:  the function's result (return side)
  *      sp + args:    its first three arguments as words, 1st lowest (both sides)
@@ -156,8 +155,25 @@ enum stub_place stub_place(const struct stub *stub, taddr_t pc);
  *      sp + mask:    the thread's signal mask, 64 bits; also in mask_reg
  * Callee-saved registers are the caller's, but for saved_reg.  On CPUs with a link
  * register the stub's first push puts it into the slot that `frame` names.
+ */
+struct trap_place { /* addresses */
+	taddr_t begin;
+	taddr_t open;	  /* from here on, up to pc, its signal is unblocked; sp is as at pc */
+	taddr_t pc;	  /* of a thread in the trap: behind the tkill */
+	taddr_t done;	  /* behind its last system call */
+	taddr_t skip;	  /* a thread moved there from pc goes on as behind that call */
+	taddr_t to_break; /* where use_break()'s bytes go */
+	taddr_t hard;	  /* the hard trap: a break instruction instead; 0: the arch has none */
+	taddr_t hard_pc;  /* pc as reported for it */
+};
+
+/*
+ * The bytes for one module's padding: header, the payload, one stub per function.
  *
- * Stub, trap, patch and jump back leave alone what the function would: all registers that
+ *   base: [ magic 8 | total length 4 | reserved 4 ][ gate ][ trap ][ stub ][ copy ][ stub ][
+ * copy ]...
+ *
+ * Stub, payload, patch and jump back leave alone what the function would: all registers that
  * it keeps, whether or not a convention says so, and the flags.  See x86_64/stub.c.
  */
 struct stub_area {
@@ -166,14 +182,7 @@ struct stub_area {
 	uint32_t len;       /* bytes used */
 	taddr_t agent;      /* its entry, which is asked before the trap; 0: there is none */
 	taddr_t gate;       /* what asks it */
-	taddr_t trap;       /* the trap subroutine */
-	taddr_t trap_open;  /* from here on, up to trap_pc, its signal is unblocked; sp is as at trap_pc */
-	taddr_t trap_pc;    /* pc of a thread in the trap: behind the tkill */
-	taddr_t trap_done;  /* behind its last system call */
-	taddr_t trap_skip;  /* a thread moved there from trap_pc goes on as behind that call */
-	taddr_t to_break;   /* where use_break()'s bytes go */
-	taddr_t hard;       /* the hard trap: a break instruction instead; 0: the arch has none */
-	taddr_t hard_pc;    /* pc as reported for it */
+	struct trap_place trap;
 	uint8_t bytes[2048];
 };
 
@@ -185,7 +194,7 @@ struct callee { /* one of the two, state_mask bits included */
 struct arch_trap {
 	int16_t calls[3]; /* the soft trap's: rt_sigprocmask, gettid, tkill */
 
-	/* Where trap data lies: see struct stub_area. */
+	/* Where trap data lies: see struct trap_place. */
 	int arg0, site; /* DWARF numbers */
 	int16_t result;
 	int16_t args, frame;
@@ -228,9 +237,9 @@ struct arch_trap {
 	size_t (*addresses)(const uint8_t *code, size_t len, taddr_t from, taddr_t *ret,
 			    size_t max);
 	/*
-	 * Lays out and encodes the area at area->base: fills area->bytes/len/trap/
-	 * trap_pc and, per stub, entry, copy, displaced (from code[i], code_len[i]:
-	 * the original bytes at stubs[i].function), trap_* and patch.
+	 * Lays out and encodes the area at area->base: fills area->bytes, len,
+	 * gate, trap and, per stub, entry, copy, displaced (from code[i], code_len[i]:
+	 * the original bytes at stubs[i].function), payload_* and patch.
 	 * -ENOSPC: does not fit in area->room; -ERANGE: out of the patch's reach, or
 	 * as displace(); -ENOTSUP as displace(); -EINVAL: signo is not 1..31.
 	 * `failed` (may be NULL) = index of the stub.  After a failure *area (but base
@@ -252,16 +261,17 @@ struct arch_trap {
 	/* Is there a breakpoint of somebody's that covers no more than the first byte of an
 	 * instruction?  NULL: the architecture has none. */
 	bool (*is_breakpoint)(const uint8_t *code);
-	/* The bytes that, written at area->trap, make the trap return at once.  len <= 8. */
+	/* The bytes that, written at area->trap.begin, make the trap return at once.  len <= 8.
+	 */
 	uint32_t (*disarm)(uint8_t *ret);
 	/*
 	 * Makes the soft trap of area->bytes send another signal.  In the target that
-	 * may be done while no thread is between area->trap and area->trap_pc.  NULL:
+	 * may be done while no thread is between area->trap.begin and area->trap.pc.  NULL:
 	 * the architecture can't.
 	 */
 	void (*change_signal)(struct stub_area *area, int signo);
 	/*
-	 * The bytes that, written at area->to_break, make the soft trap lead to the hard
+	 * The bytes that, written at area->trap.to_break, make the soft trap lead to the hard
 	 * one: for targets whose system calls are filtered (seccomp, Syscall User Dispatch).
 	 * They cover one whole instruction.  len <= 8.  NULL: not there, such targets are
 	 * refused.

@@ -6,16 +6,16 @@
  * dequeued there, and having no handler would be lost.  A thread that has it blocked,
  * by the mask that the trap saved, is therefore treated so:
  *
- *   at trap_pc, our own signal seen     the mask is set back at once, by PTRACE_SETSIGMASK
+ *   at trap.pc, our own signal seen     the mask is set back at once, by PTRACE_SETSIGMASK
  *                                       (Linux 3.11), not only by the trap's last call:
  *                                       nothing comes any more, what comes waits
- *   between trap_open and trap_pc       the signal is another's, as ours is not sent yet;
- *                                       the thread is moved to trap_pc and the trap
+ *   between trap.open and trap.pc       the signal is another's, as ours is not sent yet;
+ *                                       the thread is moved to trap.pc and the trap
  *                                       counted, the mask set back, the signal passed on;
  *                                       the kernel finds it blocked and puts it back into
  *                                       its queue (ptrace_signal() in kernel/signal.c)
  *
- * Ours comes before the process's own at trap_pc: the thread's queue is looked at first
+ * Ours comes before the process's own at trap.pc: the thread's queue is looked at first
  * (dequeue_signal()).  The mask is in a register there, so a thread that does not block the
  * signal costs nothing.
  */

@@ -124,17 +124,17 @@ static void give_up(struct engine *engine)
 int traceme_let_go(struct engine *engine, struct err *err)
 {
 	struct target *memory = &engine->tracee.target;
-	struct undo_traps traps;
+	struct undo_payloads payloads;
 	int rc;
 
 	rc = tracee_stop(&engine->tracee, err);
 	if (rc && rc != -ETIMEDOUT)
 		return rc;
-	if (rc || undo_disarm(engine->undoing.undo, memory, &traps)) {
+	if (rc || undo_disarm(engine->undoing.undo, memory, &payloads)) {
 		give_up(engine);
 		return 0;
 	}
 	traceme_let_go_stopped(engine);
-	undo_rearm(engine->undoing.undo, memory, &traps);
+	undo_rearm(engine->undoing.undo, memory, &payloads);
 	return 0;
 }

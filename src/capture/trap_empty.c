@@ -2,12 +2,12 @@
  * Letting threads out of the soft traps, before these are changed or their system calls
  * forbidden.
  *
- *    trap ........ trap_pc ........ trap_done
+ *    trap ........ trap.pc ........ trap.done
  *        runs on            runs on           and is outside
  *           until it is reported
  *
  * All others are stopped meanwhile, above all the one that is about to install a filter: it
- * would be there for all threads at once (SECCOMP_FILTER_FLAG_TSYNC).  Threads at trap_pc are
+ * would be there for all threads at once (SECCOMP_FILTER_FLAG_TSYNC).  Threads at trap.pc are
  * many and all is done for them but the mask, so they are not run: we set the mask, and they go
  * on behind the last system call.
  */
@@ -41,7 +41,7 @@ static const struct stub_area *area_around(const struct traps *traps, struct thr
 		return NULL;
 	*pc = regs_read(arch, regs, arch->reg_pc);
 	area = hooks_area_at(traps->hooks, *pc);
-	return area && *pc > area->trap && *pc < area->trap_done ? area : NULL;
+	return area && *pc > area->trap.begin && *pc < area->trap.done ? area : NULL;
 }
 
 static void thread_run(void *arg, struct thread *thread)
@@ -52,7 +52,7 @@ static void thread_run(void *arg, struct thread *thread)
 	/* (its signal may still be to come: another stop was reported before) */
 	bool owed = pc && thread->owner && thread_data(thread)->counted;
 
-	if (!area || (pc == area->trap_pc && !owed) || (pc >= area->trap_pc && !e->wholly))
+	if (!area || (pc == area->trap.pc && !owed) || (pc >= area->trap.pc && !e->wholly))
 		return;
 	e->found++;
 	tracee_run_one(e->tracee, thread);
@@ -67,7 +67,7 @@ static void thread_skip_rest(void *arg, struct thread *thread)
 	const struct stub_area *area = area_around(e->traps, thread, &pc);
 	uint8_t set[8];
 
-	if (!area || pc != area->trap_pc)
+	if (!area || pc != area->trap.pc)
 		return;
 	regs = thread_regs(e->tracee, thread);
 	sp = regs_read(arch, regs, arch->reg_sp);
@@ -75,7 +75,7 @@ static void thread_skip_rest(void *arg, struct thread *thread)
 		return;
 	/* As the trap would, if we were killed now. */
 	thread_mask_set(arch, thread, arch_signal_set(arch, set));
-	regs_write(arch, regs, arch->reg_pc, area->trap_skip);
+	regs_write(arch, regs, arch->reg_pc, area->trap.skip);
 	thread_regs_touch(thread);
 	thread_regs_commit(thread);
 }

@@ -21,7 +21,7 @@ static uint32_t disarm(void *arg, const struct stub_area *area, taddr_t *at, uin
 {
 	const struct traps *traps = arg;
 
-	*at = area->trap;
+	*at = area->trap.begin;
 	return traps->hooks->process.tracee->arch->trap->disarm(ret);
 }
 
@@ -46,9 +46,9 @@ int traps_signal_at(const struct traps *traps, taddr_t pc)
 	for (size_t i = 0; i < hooks->areas.len; i++) {
 		const struct hook_area *area = &hooks->areas.at[i];
 
-		if (area->applied && area->area.trap_pc == pc)
+		if (area->applied && area->area.trap.pc == pc)
 			return traps->signo;
-		if (area->applied && area->area.hard_pc == pc && pc)
+		if (area->applied && area->area.trap.hard_pc == pc && pc)
 			return SIGTRAP;
 	}
 	return 0;
@@ -61,8 +61,8 @@ taddr_t traps_open_at(const struct traps *traps, taddr_t pc)
 	for (size_t i = 0; i < hooks->areas.len; i++) {
 		const struct hook_area *area = &hooks->areas.at[i];
 
-		if (area->applied && pc >= area->area.trap_open && pc < area->area.trap_pc)
-			return area->area.trap_pc;
+		if (area->applied && pc >= area->area.trap.open && pc < area->area.trap.pc)
+			return area->area.trap.pc;
 	}
 	return 0;
 }
@@ -74,9 +74,9 @@ const struct hook *traps_hook_at(const struct traps *traps, taddr_t site, bool *
 	for (size_t i = 0; i < hooks->list.len; i++) {
 		const struct stub *stub = &hooks->list.at[i].stub;
 
-		if (site != stub->trap_entry && site != stub->trap_return)
+		if (site != stub->payload_entry && site != stub->payload_return)
 			continue;
-		*entry = site == stub->trap_entry;
+		*entry = site == stub->payload_entry;
 		return &hooks->list.at[i];
 	}
 	return NULL;
@@ -103,9 +103,9 @@ int traps_use_break(struct traps *traps, struct err *err)
 		if (!area->applied || area->changed)
 			continue;
 		len = tracee->arch->trap->use_break(&area->area, bytes);
-		rc = undo_patch(hooks->process.undo, &tracee->target, area->area.to_break,
-				area->area.bytes + (area->area.to_break - area->area.base), bytes,
-				len);
+		rc = undo_patch(hooks->process.undo, &tracee->target, area->area.trap.to_break,
+				area->area.bytes + (area->area.trap.to_break - area->area.base),
+				bytes, len);
 		if (rc)
 			return err_sys(err, rc, "cannot write to pid %d", tracee->pid);
 		area->changed = true;
@@ -130,7 +130,7 @@ static void thread_is_sending(void *arg, struct thread *thread)
 	for (size_t i = 0; regs && i < sending->hooks->areas.len; i++) {
 		const struct stub_area *area = &sending->hooks->areas.at[i].area;
 
-		sending->found |= pc > area->trap && pc < area->trap_pc;
+		sending->found |= pc > area->trap.begin && pc < area->trap.pc;
 	}
 }
 

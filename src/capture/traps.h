@@ -30,7 +30,7 @@ int traps_change_signal(struct traps *traps, int signo, struct err *err) MUST_CH
 /* The signal by which a thread in one of our traps, at pc, is reported; 0: it is in none. */
 int traps_signal_at(const struct traps *traps, taddr_t pc);
 /* Where a thread that is in a soft trap, its signal unblocked but not sent, will be reported:
- * its trap_pc; 0: it is not there. */
+ * its trap.pc; 0: it is not there. */
 taddr_t traps_open_at(const struct traps *traps, taddr_t pc);
 /* The hook whose stub called the trap from `site`; *entry: before the function.  NULL: its
  * module is gone, or the stub is a predecessor's. */

@@ -106,7 +106,7 @@ static uint64_t original_pc(const struct walker *walker, uint64_t pc, bool exact
 	const struct hook *hook = hooks_by_stub(walker->hooks, pc);
 
 	if (!hook || stub_place(&hook->stub, pc) != STUB_COPY ||
-	    (!exact && pc == hook->stub.trap_entry))
+	    (!exact && pc == hook->stub.payload_entry))
 		return pc;
 	for (uint32_t i = 0; i < hook->stub.displaced.count; i++)
 		if (hook->stub.copy + hook->stub.displaced.map[i].copy == pc)

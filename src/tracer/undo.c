@@ -69,7 +69,7 @@ int undo_patch(struct undo *undo, struct target *target, taddr_t addr, const voi
 }
 
 int undo_area(struct undo *undo, struct target *target, taddr_t base, const void *old,
-	      const void *now, uint32_t len, taddr_t trap, const void *disarm,
+	      const void *now, uint32_t len, taddr_t payload, const void *disarm,
 	      uint32_t disarm_len)
 {
 	uint32_t i = area_free(undo);
@@ -80,11 +80,11 @@ int undo_area(struct undo *undo, struct target *target, taddr_t base, const void
 		return -ENOSPC;
 	area->base = base;
 	area->len = len;
-	area->trap = trap;
+	area->payload = payload;
 	area->disarm_len = disarm_len;
 	memcpy(area->disarm, disarm, disarm_len);
-	area->head_len =
-		trap - base < sizeof(area->head) ? (uint32_t)(trap - base) : sizeof(area->head);
+	area->head_len = payload - base < sizeof(area->head) ? (uint32_t)(payload - base)
+							     : sizeof(area->head);
 	memcpy(area->head, now, area->head_len);
 	memcpy(area->old, old, len);
 	log_barrier();
@@ -210,19 +210,19 @@ int undo_run(const struct undo *undo, struct target *target)
 	for (uint32_t i = undo->area_count; i-- > 0;) {
 		const struct undo_area *area = &undo->area[i];
 		int rc = !area->active ? 0
-				       : area_write(area, target, area->trap, area->disarm,
+				       : area_write(area, target, area->payload, area->disarm,
 						    area->disarm_len);
 		first = first ? first : rc;
 	}
 	return first;
 }
 
-/* (A kill in between leaves traps that do nothing, which the guardian takes as they are.) */
-int undo_disarm(const struct undo *undo, struct target *target, struct undo_traps *ret)
+/* (A kill in between leaves payloads that do nothing, which the guardian takes as they are.) */
+int undo_disarm(const struct undo *undo, struct target *target, struct undo_payloads *ret)
 {
 	for (uint32_t i = 0; i < undo->area_count; i++) {
 		const struct undo_area *area = &undo->area[i];
-		int rc = area->active ? target_read(target, area->trap, ret->bytes[i],
+		int rc = area->active ? target_read(target, area->payload, ret->bytes[i],
 						    area->disarm_len)
 				      : 0;
 		if (rc)
@@ -230,7 +230,7 @@ int undo_disarm(const struct undo *undo, struct target *target, struct undo_trap
 	}
 	for (uint32_t i = 0; i < undo->area_count; i++) {
 		const struct undo_area *area = &undo->area[i];
-		int rc = area->active ? area_write(area, target, area->trap, area->disarm,
+		int rc = area->active ? area_write(area, target, area->payload, area->disarm,
 						   area->disarm_len)
 				      : 0;
 		if (rc) {
@@ -241,14 +241,15 @@ int undo_disarm(const struct undo *undo, struct target *target, struct undo_trap
 	return 0;
 }
 
-int undo_rearm(const struct undo *undo, struct target *target, const struct undo_traps *traps)
+int undo_rearm(const struct undo *undo, struct target *target,
+	       const struct undo_payloads *payloads)
 {
 	int first = 0;
 
 	for (uint32_t i = 0; i < undo->area_count; i++) {
 		const struct undo_area *area = &undo->area[i];
-		int rc = area->active ? area_write(area, target, area->trap, traps->bytes[i],
-						   area->disarm_len)
+		int rc = area->active ? area_write(area, target, area->payload,
+						   payloads->bytes[i], area->disarm_len)
 				      : 0;
 		first = first ? first : rc;
 	}

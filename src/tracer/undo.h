@@ -5,7 +5,7 @@
  * memtrace is no more.  Two kinds of change:
  *
  *   patch  a few bytes of a function's entry.  Undone = the old bytes are back.
- *   area   stubs behind a module's text.  Undone in two steps: `disarm` makes the trap
+ *   area   stubs behind a module's text.  Undone in two steps: `disarm` makes the payload
  *          return at once, so that threads inside go on and leave; `wipe` puts the
  *          old bytes back, once no thread can be inside or return there.
  *   page   memory that the process was made to map for stubs; pages.h unmaps it, when it
@@ -45,7 +45,7 @@ struct undo_area {
 	taddr_t base;
 	uint32_t active;
 	uint32_t len;
-	taddr_t trap;
+	taddr_t payload;
 	uint32_t disarm_len;
 	uint8_t disarm[8];
 	uint32_t head_len;
@@ -88,7 +88,7 @@ void undo_destroy(struct undo *undo);
 int undo_patch(struct undo *undo, struct target *target, taddr_t addr, const void *old,
 	       const void *now, uint32_t len);
 int undo_area(struct undo *undo, struct target *target, taddr_t base, const void *old,
-	      const void *now, uint32_t len, taddr_t trap, const void *disarm,
+	      const void *now, uint32_t len, taddr_t payload, const void *disarm,
 	      uint32_t disarm_len);
 /* An area that is in the log from base on gets other bytes, which are undone as the first were.
  * -ENOENT: it is not, or not so long; nothing was written. */
@@ -104,12 +104,13 @@ int undo_page_begin(const struct undo_page *page, struct target *target, const v
  * The first error, or 0; goes on behind an error.
  */
 int undo_run(const struct undo *undo, struct target *target);
-/* Traps that do nothing for a moment: whoever meets them goes on as if nobody were there. */
-struct undo_traps {
+/* Payloads that do nothing for a moment: whoever meets them goes on as if nobody were there. */
+struct undo_payloads {
 	uint8_t bytes[UNDO_AREAS][8];
 };
-int undo_disarm(const struct undo *undo, struct target *target, struct undo_traps *ret);
-int undo_rearm(const struct undo *undo, struct target *target, const struct undo_traps *traps);
+int undo_disarm(const struct undo *undo, struct target *target, struct undo_payloads *ret);
+int undo_rearm(const struct undo *undo, struct target *target,
+	       const struct undo_payloads *payloads);
 /* Puts the areas' old bytes back, or marks them as held where undo_others() found something.
  * Only when no thread can be inside. */
 int undo_wipe(const struct undo *undo, struct target *target);

@@ -69,15 +69,15 @@ static void check_stub(const struct arch *arch, const struct stub_area *area,
 	taddr_t end = area->base + area->len;
 
 	assert(arch->trap->patch_target(s->patch, s->function | s->thumb) == s->entry);
-	assert(s->entry > area->trap && s->copy >= s->entry);
+	assert(s->entry > area->trap.begin && s->copy >= s->entry);
 	assert(s->copy + s->displaced.copy_len <= end);
 	check_displaced(arch, &s->displaced, len);
 	assert(!memcmp(area->bytes + (s->copy - area->base), s->displaced.copy,
 		       s->displaced.copy_len));
-	assert(s->kind == STUB_RETURN || s->kind == STUB_INSTEAD ? !s->trap_entry
-								 : s->trap_entry > s->entry);
-	assert(s->kind == STUB_ENTRY ? !s->trap_return : s->trap_return > s->entry);
-	assert(s->trap_entry <= s->copy && s->trap_return <= s->copy);
+	assert(s->kind == STUB_RETURN || s->kind == STUB_INSTEAD ? !s->payload_entry
+								 : s->payload_entry > s->entry);
+	assert(s->kind == STUB_ENTRY ? !s->payload_return : s->payload_return > s->entry);
+	assert(s->payload_entry <= s->copy && s->payload_return <= s->copy);
 }
 
 static void check_frame(const struct arch *arch, const struct stub_area *area,
@@ -97,10 +97,10 @@ static void check_area(const struct input *in, struct stub_area *area, const str
 	uint8_t bytes[8];
 
 	assert(area->len <= area->room && area->len <= sizeof(area->bytes));
-	assert(area->trap_pc > area->trap && area->trap_pc - area->base < area->len);
-	assert(area->trap_done > area->trap_pc && area->trap_done - area->base < area->len);
-	assert(arch->trap->stub_frame(area, NULL, area->trap_skip, false) ==
-	       arch->trap->stub_frame(area, NULL, area->trap_pc, false));
+	assert(area->trap.pc > area->trap.begin && area->trap.pc - area->base < area->len);
+	assert(area->trap.done > area->trap.pc && area->trap.done - area->base < area->len);
+	assert(arch->trap->stub_frame(area, NULL, area->trap.skip, false) ==
+	       arch->trap->stub_frame(area, NULL, area->trap.pc, false));
 	assert(!memcmp(area->bytes, arch->trap->magic, arch->trap->magic_len));
 	for (size_t i = 0; i < count; i++)
 		check_stub(arch, area, &stubs[i], lens[i]);

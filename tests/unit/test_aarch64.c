@@ -250,25 +250,25 @@ static void test_stubs(void **state)
 	assert_int_equal(build(&area, 23, s, 4, NULL, NULL), 0);
 	assert_memory_equal(area.bytes, arch_aarch64.trap->magic, arch_aarch64.trap->magic_len);
 	assert_int_equal(a64_read(area.bytes + 8), area.len);
-	assert_int_equal(area.trap, TO + 16);
-	assert_int_equal(at(&area, area.trap + 16), 0xd2a00808);    /* x8 = 1 << 22 */
-	assert_int_equal(at(&area, area.trap_pc - 20), 0xd28002e1); /* x1 = 23 */
-	assert_int_equal(at(&area, area.trap_pc - 4), 0xd4000001);
-	assert_int_equal(at(&area, area.trap_open - 4), 0xd4000001);
-	assert_int_equal(at(&area, area.trap_open), 0xd2801648); /* x8 = gettid */
+	assert_int_equal(area.trap.begin, TO + 16);
+	assert_int_equal(at(&area, area.trap.begin + 16), 0xd2a00808); /* x8 = 1 << 22 */
+	assert_int_equal(at(&area, area.trap.pc - 20), 0xd28002e1);    /* x1 = 23 */
+	assert_int_equal(at(&area, area.trap.pc - 4), 0xd4000001);
+	assert_int_equal(at(&area, area.trap.open - 4), 0xd4000001);
+	assert_int_equal(at(&area, area.trap.open), 0xd2801648); /* x8 = gettid */
 	assert_int_equal(at(&area, s[0].entry - 4), RET); /* of the trap */
-	assert_int_equal(s[0].entry, area.trap + 30 * 4);
+	assert_int_equal(s[0].entry, area.trap.begin + 30 * 4);
 	assert_int_equal(s[0].copy_return, s[0].entry + 12);
-	assert_int_equal(s[0].trap_return, s[0].entry + 16);
-	assert_int_equal(s[0].trap_entry, 0);
+	assert_int_equal(s[0].payload_return, s[0].entry + 16);
+	assert_int_equal(s[0].payload_entry, 0);
 	assert_int_equal(s[0].copy, s[0].entry + 28);
 	assert_int_equal(led(&area, s[0].copy_return - 4), s[0].copy);
-	assert_int_equal(led(&area, s[0].trap_return - 4), area.trap);
+	assert_int_equal(led(&area, s[0].payload_return - 4), area.trap.begin);
 	assert_int_equal(s[1].entry, s[0].copy + 8);
-	assert_int_equal(s[1].trap_entry, s[1].entry + 8);
+	assert_int_equal(s[1].payload_entry, s[1].entry + 8);
 	assert_int_equal(s[1].copy, s[1].entry + 12);
-	assert_int_equal(s[1].copy_return | s[1].trap_return, 0);
-	assert_int_equal(s[2].trap_entry, s[2].entry + 8);
+	assert_int_equal(s[1].copy_return | s[1].payload_return, 0);
+	assert_int_equal(s[2].payload_entry, s[2].entry + 8);
 	assert_int_equal(s[2].copy_return, s[2].entry + 16);
 	assert_int_equal(s[2].copy, s[2].entry + 32);
 	assert_int_equal(led(&area, s[3].copy_return - 4), s[0].copy);
@@ -296,7 +296,7 @@ static void test_signed(void **state)
 	(void)state;
 	landing_is(PACIASP);
 	assert_int_equal(build(&area, 17, s, 2, NULL, NULL), 0);
-	assert_int_equal(at(&area, area.trap + 16), 0xd2a00028); /* x8 = 1 << 16 */
+	assert_int_equal(at(&area, area.trap.begin + 16), 0xd2a00028); /* x8 = 1 << 16 */
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(at(&area, s[i].entry), AUTIASP);
 		assert_int_equal(at(&area, s[i].copy - 4), PACIASP);
@@ -304,8 +304,8 @@ static void test_signed(void **state)
 	}
 	assert_int_equal(led(&area, s[0].copy_return - 4), s[0].copy - 4);
 	arch_aarch64.trap->change_signal(&area, 5);
-	assert_int_equal(at(&area, area.trap + 16), 0xd2800208);    /* x8 = 1 << 4 */
-	assert_int_equal(at(&area, area.trap_pc - 20), 0xd28000a1); /* x1 = 5 */
+	assert_int_equal(at(&area, area.trap.begin + 16), 0xd2800208); /* x8 = 1 << 4 */
+	assert_int_equal(at(&area, area.trap.pc - 20), 0xd28000a1);    /* x1 = 5 */
 	assert_int_equal(at(&area, s[0].entry), AUTIASP);
 }
 
@@ -336,18 +336,18 @@ static void test_frames(void **state)
 		assert_int_equal(frame_at(&area, &s[i], s[i].copy), -ENOENT);
 		if (s[i].copy_return)
 			assert_int_equal(frame_at(&area, &s[i], s[i].copy_return), 24);
-		if (s[i].trap_return)
-			assert_int_equal(frame_at(&area, &s[i], s[i].trap_return), 24);
+		if (s[i].payload_return)
+			assert_int_equal(frame_at(&area, &s[i], s[i].payload_return), 24);
 	}
-	assert_int_equal(frame_at(&area, &s[1], s[1].trap_entry), 8);
-	assert_int_equal(frame_at(&area, &s[2], s[2].trap_entry), 8);
+	assert_int_equal(frame_at(&area, &s[1], s[1].payload_entry), 8);
+	assert_int_equal(frame_at(&area, &s[2], s[2].payload_entry), 8);
 	assert_int_equal(frame_at(&area, &s[0], s[0].copy - 4), -ENOENT); /* ret */
 	assert_int_equal(frame_at(&area, &s[3], s[3].copy - 8), 24);
 	assert_int_equal(frame_at(&area, &s[3], s[3].copy - 4), 8);
-	assert_int_equal(frame_at(&area, NULL, area.trap), -ENOENT);
-	assert_int_equal(frame_at(&area, NULL, area.trap_pc), 56);
+	assert_int_equal(frame_at(&area, NULL, area.trap.begin), -ENOENT);
+	assert_int_equal(frame_at(&area, NULL, area.trap.pc), 56);
 	assert_int_equal(frame_at(&area, NULL, s[0].entry - 4), -ENOENT); /* ret */
-	/* The return address and the arguments, seen from trap_pc: the trap has 64 bytes. */
+	/* The return address and the arguments, seen from trap.pc: the trap has 64 bytes. */
 	assert_int_equal(arch->trap->frame, 64 + 24);
 	assert_int_equal(arch->trap->entry_frame, 64 + 8);
 }

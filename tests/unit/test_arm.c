@@ -206,28 +206,29 @@ static void stubs_a32(void **state)
 	assert_int_equal(word_at(&area, TO + 8), area.len);
 	assert_words(&area, stub.entry,
 		     (uint32_t[]){0xe92d4007, bl(stub.entry + 4, stub.copy),
-				  bl(stub.entry + 8, area.trap), 0xe12fff1e, 0xe92d4010},
+				  bl(stub.entry + 8, area.trap.begin), 0xe12fff1e, 0xe92d4010},
 		     5);
 	assert_int_equal(stub.copy, stub.entry + 16);
 	assert_int_equal(stub.copy_return, stub.entry + 8);
-	assert_int_equal(stub.trap_return, stub.entry + 12);
-	assert_int_equal(stub.trap_entry, 0);
+	assert_int_equal(stub.payload_return, stub.entry + 12);
+	assert_int_equal(stub.payload_entry, 0);
 	assert_int_equal(arch_arm.trap->patch_target(stub.patch, FROM), stub.entry);
 	assert_int_equal(arch_arm.trap->patch_target(push_a32, FROM), 0);
 	assert_int_equal(arch_arm.trap->patch_target(stub.patch, FROM + 2), 0);
 
 	stub = build(&area, STUB_ENTRY, false);
 	assert_words(&area, stub.entry,
-		     (uint32_t[]){0xe92d4007, bl(stub.entry + 4, area.trap), 0xe92d4010}, 3);
-	assert_int_equal(stub.trap_entry, stub.entry + 8);
+		     (uint32_t[]){0xe92d4007, bl(stub.entry + 4, area.trap.begin), 0xe92d4010},
+		     3);
+	assert_int_equal(stub.payload_entry, stub.entry + 8);
 	assert_int_equal(stub.copy_return, 0);
 	assert_int_equal(stub.copy, stub.entry + 8);
 
 	stub = build(&area, STUB_BOTH, false);
 	assert_words(&area, stub.entry,
-		     (uint32_t[]){0xe92d4007, bl(stub.entry + 4, area.trap),
-				  0xe92d4007, bl(stub.entry + 12, stub.copy),
-				  bl(stub.entry + 16, area.trap), 0xe12fff1e, 0xe92d4010},
+		     (uint32_t[]){0xe92d4007, bl(stub.entry + 4, area.trap.begin), 0xe92d4007,
+				  bl(stub.entry + 12, stub.copy),
+				  bl(stub.entry + 16, area.trap.begin), 0xe12fff1e, 0xe92d4010},
 		     7);
 }
 
@@ -240,7 +241,7 @@ static void stubs_t32(void **state)
 	assert_int_equal(stub.entry % 4, 0);
 	assert_words(&area, stub.entry,
 		     (uint32_t[]){0x46c04778, 0xe92d4007, 0xfa000001,
-				  bl(stub.entry + 12, area.trap), 0xe12fff1e, 0x4604b510},
+				  bl(stub.entry + 12, area.trap.begin), 0xe12fff1e, 0x4604b510},
 		     6);
 	assert_int_equal(stub.copy, stub.entry + 20);
 	assert_int_equal(arch_arm.trap->patch_target(stub.patch, FROM | 1), stub.entry);
@@ -248,7 +249,7 @@ static void stubs_t32(void **state)
 
 	stub = build(&area, STUB_ENTRY, true);
 	assert_words(&area, stub.entry,
-		     (uint32_t[]){0x46c04778, 0xe92d4007, bl(stub.entry + 8, area.trap),
+		     (uint32_t[]){0x46c04778, 0xe92d4007, bl(stub.entry + 8, area.trap.begin),
 				  0xe51ff004, (uint32_t)stub.copy | 1, 0x4604b510},
 		     6);
 	assert_int_equal(stub.copy, stub.entry + 20);
@@ -273,8 +274,8 @@ static void stub_instead(void **state)
 	assert_words(&area, at,
 		     (uint32_t[]){0xe92d4007, 0xe59d0004, 0xe59d1000,
 				  0xfa000000 | (bl(at + 12, stubs[0].copy) & 0xffffff),
-				  0xe3500000, 0x0a000001, bl(at + 24, area.trap), 0xe12fff1e,
-				  0xe8bd4007, 0xe92d4010},
+				  0xe3500000, 0x0a000001, bl(at + 24, area.trap.begin),
+				  0xe12fff1e, 0xe8bd4007, 0xe92d4010},
 		     10);
 	assert_int_equal(stubs[1].copy_return, at + 16);
 	assert_int_equal(frame_at(&area, &stubs[1], at + 32), 12); /* 1: */
@@ -292,31 +293,33 @@ static void trap(void **state)
 	uint8_t disarm[8];
 
 	(void)state;
-	assert_int_equal(word_at(&area, area.trap), 0xe92d508f);
-	assert_int_equal(word_at(&area, area.trap + 8), 0xe3a02501);  /* mov r2, #1 << 22 */
-	assert_int_equal(word_at(&area, area.trap + 56), 0xe3a01017); /* mov r1, #23 */
-	assert_int_equal(word_at(&area, area.trap_pc - 4), 0xef000000);
-	assert_int_equal(word_at(&area, area.trap_open - 4), 0xef000000);
-	assert_int_equal(word_at(&area, area.trap_open), 0xe3a070e0); /* mov r7, #gettid */
+	assert_int_equal(word_at(&area, area.trap.begin), 0xe92d508f);
+	assert_int_equal(word_at(&area, area.trap.begin + 8),
+			 0xe3a02501); /* mov r2, #1 << 22 */
+	assert_int_equal(word_at(&area, area.trap.begin + 56), 0xe3a01017); /* mov r1, #23 */
+	assert_int_equal(word_at(&area, area.trap.pc - 4), 0xef000000);
+	assert_int_equal(word_at(&area, area.trap.open - 4), 0xef000000);
+	assert_int_equal(word_at(&area, area.trap.open), 0xe3a070e0); /* mov r7, #gettid */
 	assert_int_equal(arch_arm.trap->disarm(disarm), 4);
 	/* b to where it leaves: push {lr}; ldr lr, [sp, #16]; ldr pc, [sp], #20 */
 	assert_memory_equal(disarm, "\x18\x00\x00\xea", 4);
-	assert_words(&area, area.trap + 8 + 4 * 0x18,
+	assert_words(&area, area.trap.begin + 8 + 4 * 0x18,
 		     (uint32_t[]){0xe52de004, 0xe59de010, 0xe49df014}, 3);
 	/* where the return address lies, seen from sp */
-	assert_int_equal(frame_at(&area, NULL, area.trap), -ENOENT);
-	assert_int_equal(frame_at(&area, NULL, area.trap + 4), 24);
-	assert_int_equal(frame_at(&area, NULL, area.trap_pc), 40);
-	assert_int_equal(frame_at(&area, NULL, area.trap + 4 * 26), -ENOENT);
-	assert_int_equal(frame_at(&area, NULL, area.trap + 4 * 28), 0);
+	assert_int_equal(frame_at(&area, NULL, area.trap.begin), -ENOENT);
+	assert_int_equal(frame_at(&area, NULL, area.trap.begin + 4), 24);
+	assert_int_equal(frame_at(&area, NULL, area.trap.pc), 40);
+	assert_int_equal(frame_at(&area, NULL, area.trap.begin + 4 * 26), -ENOENT);
+	assert_int_equal(frame_at(&area, NULL, area.trap.begin + 4 * 28), 0);
 	assert_int_equal(frame_at(&area, &stub, stub.copy_return), 12);
 	assert_int_equal(frame_at(&area, &stub, stub.copy), -ENOENT);
 	/* the trap's return takes the stub's frame off, and lr is what it was */
-	assert_int_equal(frame_at(&area, &stub, stub.trap_entry), -ENOENT);
-	assert_int_equal(arch_arm.trap->stub_frame(&area, &stub, stub.trap_entry, true), 12);
-	assert_int_equal(arch_arm.trap->stub_frame(&area, &stub, stub.trap_return, true), 12);
+	assert_int_equal(frame_at(&area, &stub, stub.payload_entry), -ENOENT);
+	assert_int_equal(arch_arm.trap->stub_frame(&area, &stub, stub.payload_entry, true), 12);
+	assert_int_equal(arch_arm.trap->stub_frame(&area, &stub, stub.payload_return, true),
+			 12);
 	stub = build(&area, STUB_ENTRY, false);
-	assert_int_equal(arch_arm.trap->stub_frame(&area, &stub, stub.trap_entry, true), 12);
+	assert_int_equal(arch_arm.trap->stub_frame(&area, &stub, stub.payload_entry, true), 12);
 }
 
 /* Every signal's bit is an immediate of A32. */
@@ -333,7 +336,7 @@ static void signals(void **state)
 		assert_int_equal(
 			arch_arm.trap->stubs_build(&area, signo, &stub, 1, &code, &len, NULL, NULL),
 			0);
-		insn = word_at(&area, area.trap + 8);
+		insn = word_at(&area, area.trap.begin + 8);
 		by = insn >> 7 & 30;
 		assert_int_equal(insn & 0xfffff000, 0xe3a02000);
 		assert_int_equal(by ? (insn & 0xff) >> by | (insn & 0xff) << (32 - by)

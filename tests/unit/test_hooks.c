@@ -352,8 +352,8 @@ static void what_applying_writes(void **state)
 		assert_memory_equal(bytes, area->bytes, area->len);
 		assert_memory_equal(bytes, arch->trap->magic, arch->trap->magic_len);
 		assert_true(undo_covers(f->undo, area->base + area->len - 1));
-		assert_int_equal(traps_signal_at(&f->traps, area->trap_pc), SIGURG);
-		assert_int_equal(traps_signal_at(&f->traps, area->trap_pc + 1), 0);
+		assert_int_equal(traps_signal_at(&f->traps, area->trap.pc), SIGURG);
+		assert_int_equal(traps_signal_at(&f->traps, area->trap.pc + 1), 0);
 		assert_ptr_equal(hooks_area_at(&f->hooks, area->base), area);
 		assert_ptr_equal(hooks_area_at(&f->hooks, area->base + area->len - 1), area);
 		assert_ptr_not_equal(hooks_area_at(&f->hooks, area->base + area->len), area);
@@ -371,14 +371,16 @@ static void what_applying_writes(void **state)
 			    hook->stub.entry);
 		assert_ptr_equal(hooks_by_stub(&f->hooks, hook->stub.entry), hook);
 		assert_ptr_equal(hooks_by_stub(&f->hooks, hook->stub.copy), hook);
-		if (hook->stub.trap_entry) {
+		if (hook->stub.payload_entry) {
 			assert_ptr_equal(
-				traps_hook_at(&f->traps, hook->stub.trap_entry, &entry), hook);
+				traps_hook_at(&f->traps, hook->stub.payload_entry, &entry),
+				hook);
 			assert_true(entry);
 		}
-		if (hook->stub.trap_return) {
+		if (hook->stub.payload_return) {
 			assert_ptr_equal(
-				traps_hook_at(&f->traps, hook->stub.trap_return, &entry), hook);
+				traps_hook_at(&f->traps, hook->stub.payload_return, &entry),
+				hook);
 			assert_false(entry);
 		}
 	}
@@ -504,7 +506,7 @@ static void another_hook_over_ours(void **state)
 			 0);
 	assert_memory_equal(bytes, other, f->tracee.arch->trap->patch_len);
 	assert_int_equal(target_read(&f->tracee.target, area.base, bytes, area.len), 0);
-	trap = (uint32_t)(area.trap - area.base);
+	trap = (uint32_t)(area.trap.begin - area.base);
 	assert_memory_equal(bytes + trap + 8, area.bytes + trap + 8, area.len - trap - 8);
 	assert_memory_not_equal(bytes + trap, area.bytes + trap, 8);
 }
@@ -760,7 +762,7 @@ static void modules_that_are_gone(void **state)
 	apply(f);
 	for (size_t i = 0; i < f->hooks.areas.len; i++)
 		if (f->hooks.areas.at[i].host == libc->instance)
-			trap = f->hooks.areas.at[i].area.trap_pc;
+			trap = f->hooks.areas.at[i].area.trap.pc;
 	if (!trap)
 		skip(); /* its stubs had to go elsewhere */
 	patches = f->undo->patch_count;
@@ -793,12 +795,12 @@ static void another_signal(void **state)
 	apply(f);
 	area = &f->hooks.areas.at[0].area;
 	assert_int_equal(traps_change_signal(&f->traps, SIGWINCH, &err), 0);
-	assert_int_equal(traps_signal_at(&f->traps, area->trap_pc), SIGWINCH);
+	assert_int_equal(traps_signal_at(&f->traps, area->trap.pc), SIGWINCH);
 	assert_int_equal(target_read(&f->tracee.target, area->base, bytes, area->len), 0);
 	assert_memory_equal(bytes, area->bytes, area->len);
 	if (f->tracee.arch->trap->use_break) {
 		assert_int_equal(traps_use_break(&f->traps, &err), 0);
-		assert_int_equal(traps_signal_at(&f->traps, area->hard_pc), SIGTRAP);
+		assert_int_equal(traps_signal_at(&f->traps, area->trap.hard_pc), SIGTRAP);
 		assert_int_equal(target_read(&f->tracee.target, area->base, bytes, area->len),
 				 0);
 		assert_memory_not_equal(bytes, area->bytes, area->len);
@@ -834,7 +836,7 @@ static void a_signal_that_is_being_sent(void **state)
 	apply(f);
 	area = &f->hooks.areas.at[0].area;
 	home = regs_read(arch, thread_regs(&f->tracee, thread), arch->reg_pc);
-	for (taddr_t pc = area->trap + 1; pc < area->trap_pc; pc++) {
+	for (taddr_t pc = area->trap.begin + 1; pc < area->trap.pc; pc++) {
 		stands_at(f, pc);
 		assert_int_equal(traps_change_signal(&f->traps, SIGWINCH, &err), -EAGAIN);
 	}
@@ -842,7 +844,7 @@ static void a_signal_that_is_being_sent(void **state)
 	assert_int_equal(target_read(&f->tracee.target, area->base, bytes, area->len), 0);
 	assert_memory_equal(bytes, area->bytes, area->len);
 	for (int sent = 0; sent < 2; sent++) { /* not begun yet, and sent */
-		stands_at(f, sent ? area->trap_pc : area->trap);
+		stands_at(f, sent ? area->trap.pc : area->trap.begin);
 		assert_int_equal(traps_change_signal(&f->traps, SIGWINCH, &err), 0);
 	}
 	stands_at(f, home);

@@ -36,30 +36,30 @@ static void test_layout(void **state)
 	assert_memory_equal(area.bytes, arch->trap->magic, arch->trap->magic_len);
 	assert_memory_equal(area.bytes + 8,
 			    ((uint8_t[]){(uint8_t)area.len, 0, 0, 0, 0, 0, 0, 0}), 8);
-	assert_int_equal(area.trap, 0x2000010);
-	assert_int_equal(area.trap_pc, 0x2000010 + 70);
+	assert_int_equal(area.trap.begin, 0x2000010);
+	assert_int_equal(area.trap.pc, 0x2000010 + 70);
 	/* Both are behind a system call, and sp is the same. */
-	assert_int_equal(area.trap_open, 0x2000010 + 44);
+	assert_int_equal(area.trap.open, 0x2000010 + 44);
 	assert_memory_equal(area.bytes + 16 + 44 - 2, "\x0f\x05", 2);
 	assert_memory_equal(area.bytes + 16 + 70 - 2, "\x0f\x05", 2);
-	for (taddr_t pc = area.trap_open; pc <= area.trap_pc; pc++)
+	for (taddr_t pc = area.trap.open; pc <= area.trap.pc; pc++)
 		assert_true(arch->trap->stub_frame(&area, NULL, pc, false) == 88 ||
 			    arch->trap->stub_frame(&area, NULL, pc, false) == -ENOENT);
 	assert_int_equal(stubs[0].entry, 0x2000010 + 103 + 6);
 	assert_int_equal(stubs[0].copy, stubs[0].entry + 14);
-	assert_int_equal(stubs[0].trap_entry, 0);
+	assert_int_equal(stubs[0].payload_entry, 0);
 	assert_int_equal(stubs[0].copy_return, stubs[0].entry + 8);
-	assert_int_equal(stubs[0].trap_return, stubs[0].entry + 13);
+	assert_int_equal(stubs[0].payload_return, stubs[0].entry + 13);
 	assert_int_equal(stubs[1].entry, stubs[0].copy + 10);
 	assert_int_equal(stubs[1].copy, stubs[1].entry + 8);
-	assert_int_equal(stubs[1].trap_entry, stubs[1].copy);
+	assert_int_equal(stubs[1].payload_entry, stubs[1].copy);
 	assert_int_equal(stubs[1].copy_return, 0);
-	assert_int_equal(stubs[1].trap_return, 0);
+	assert_int_equal(stubs[1].payload_return, 0);
 	assert_int_equal(stubs[2].entry, stubs[1].copy + 10);
 	assert_int_equal(stubs[2].copy, stubs[2].entry + 22);
-	assert_int_equal(stubs[2].trap_entry, stubs[2].entry + 8);
+	assert_int_equal(stubs[2].payload_entry, stubs[2].entry + 8);
 	assert_int_equal(stubs[2].copy_return, stubs[2].entry + 16);
-	assert_int_equal(stubs[2].trap_return, stubs[2].entry + 21);
+	assert_int_equal(stubs[2].payload_return, stubs[2].entry + 21);
 	assert_int_equal(area.base + area.len, stubs[2].copy + 10);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(arch->trap->patch_target(stubs[i].patch, stub_patch_at(&stubs[i])),
@@ -70,11 +70,11 @@ static void test_layout(void **state)
 	assert_memory_equal(disarmed, "\xeb\x62", 2);
 	assert_memory_equal(area.bytes + 16 + 2 + 0x62, "\xc2\x18\x00", 3);
 	assert_memory_equal(area.bytes + 16, "\x41\x51", 2);
-	assert_int_equal(area.to_break, area.trap + 21);
+	assert_int_equal(area.trap.to_break, area.trap.begin + 21);
 	assert_memory_equal(area.bytes + 16 + 21, "\x6a\x00", 2);
 	assert_int_equal(arch->trap->use_break(&area, disarmed), 2);
 	assert_memory_equal(disarmed, "\xeb\x50", 2);
-	assert_int_equal(area.hard, area.to_break + 2 + 0x50);
+	assert_int_equal(area.trap.hard, area.trap.to_break + 2 + 0x50);
 }
 
 static int frame_at(const struct stub_area *area, const struct stub *stub, taddr_t pc)
@@ -111,20 +111,22 @@ static void test_places(void **state)
 		assert_int_equal(frame_at(&area, s, s->copy), -ENOENT);
 		assert_int_equal(frame_at(&area, s, s->entry - 1), -ENOENT);
 		/* The trap's return takes the arguments off. */
-		if (s->trap_entry)
-			assert_int_equal(arch_x86_64.trap->stub_frame(&area, s, s->trap_entry, true),
-					 24);
-		if (s->trap_return) {
-			assert_int_equal(arch_x86_64.trap->stub_frame(&area, s, s->trap_return, true),
-					 24);
-			assert_int_equal(frame_at(&area, s, s->trap_return), 0);
+		if (s->payload_entry)
+			assert_int_equal(
+				arch_x86_64.trap->stub_frame(&area, s, s->payload_entry, true),
+				24);
+		if (s->payload_return) {
+			assert_int_equal(
+				arch_x86_64.trap->stub_frame(&area, s, s->payload_return, true),
+				24);
+			assert_int_equal(frame_at(&area, s, s->payload_return), 0);
 		}
 	}
-	assert_int_equal(frame_at(&area, &stubs[2], stubs[2].trap_entry), 0);
-	assert_int_equal(frame_at(&area, NULL, area.trap_pc), 88);
-	assert_int_equal(frame_at(&area, NULL, area.hard_pc), 88);
-	assert_int_equal(frame_at(&area, NULL, area.trap - 1), -ENOENT);
-	assert_int_equal(frame_at(&area, NULL, area.hard + 6), -ENOENT);
+	assert_int_equal(frame_at(&area, &stubs[2], stubs[2].payload_entry), 0);
+	assert_int_equal(frame_at(&area, NULL, area.trap.pc), 88);
+	assert_int_equal(frame_at(&area, NULL, area.trap.hard_pc), 88);
+	assert_int_equal(frame_at(&area, NULL, area.trap.begin - 1), -ENOENT);
+	assert_int_equal(frame_at(&area, NULL, area.trap.hard + 6), -ENOENT);
 }
 
 /* An exception of operator new must not pass a return address in the copy: it has no unwind

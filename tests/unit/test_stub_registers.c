@@ -223,7 +223,7 @@ static void check_hard(struct patched *p)
 		return;
 	sigaction(SIGTRAP, &action, &old);
 	hard_traps = 0;
-	write_code(p->area.to_break, bytes, ARCH->trap->use_break(&p->area, bytes));
+	write_code(p->area.trap.to_break, bytes, ARCH->trap->use_break(&p->area, bytes));
 	check_call(p);
 	assert_int_equal(hard_traps, p->stub.kind == STUB_BOTH ? 4 : 2);
 	sigaction(SIGTRAP, &old, NULL);
@@ -239,7 +239,7 @@ static void test_registers(void **state)
 
 			check_call(&p); /* untraced: nobody sees the trap's signal */
 			check_hard(&p);
-			write_code(p.area.trap, disarm, ARCH->trap->disarm(disarm));
+			write_code(p.area.trap.begin, disarm, ARCH->trap->disarm(disarm));
 			check_call(&p); /* let go, or left behind */
 			restore(&p);
 		}

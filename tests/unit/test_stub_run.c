@@ -186,7 +186,7 @@ static void check_registers(void)
 		build(&area, place, &stub, 1, &wanted);
 		check_call(kind, (const void *)(uintptr_t)stub.entry);
 		/* let go: the trap does nothing any more */
-		arch_x86_64.trap->disarm(place + (area.trap - area.base));
+		arch_x86_64.trap->disarm(place + (area.trap.begin - area.base));
 		check_call(kind, (const void *)(uintptr_t)stub.entry);
 	}
 	munmap(place, 4096);
@@ -456,7 +456,7 @@ static uint64_t child_word(pid_t child, uint64_t address)
 	return word;
 }
 
-/* What arch.h says about a thread at trap_pc. */
+/* What arch.h says about a thread at trap.pc. */
 static void check_stop(pid_t child, const struct stub_area *area, const struct stub *stub,
 		       bool entry)
 {
@@ -466,11 +466,11 @@ static void check_stop(pid_t child, const struct stub_area *area, const struct s
 	uint64_t args = sp + (uint64_t)(entry ? arch->trap->entry_args : arch->trap->args);
 	uint64_t frame = sp + (uint64_t)(entry ? arch->trap->entry_frame : arch->trap->frame);
 
-	assert_int_equal(regs_read(arch, &regs, arch->reg_pc), area->trap_pc);
+	assert_int_equal(regs_read(arch, &regs, arch->reg_pc), area->trap.pc);
 	assert_true(regs_read(arch, &regs, arch->trap->mask_reg[0]) ==
 		    child_word(child, sp + (uint64_t)arch->trap->mask));
 	assert_int_equal(regs_read(arch, &regs, arch->trap->site),
-			 entry ? stub->trap_entry : stub->trap_return);
+			 entry ? stub->payload_entry : stub->payload_return);
 	if (entry)
 		assert_int_equal(regs_read(arch, &regs, arch->trap->arg0), 1000);
 	else
@@ -546,7 +546,8 @@ static bool is_return_of(const struct stub *stub, const struct stub *all, uint64
 	if (stub)
 		return address == (uintptr_t)probe_return;
 	for (int i = 0; i < 3; i++) {
-		if (address && (address == all[i].trap_entry || address == all[i].trap_return))
+		if (address &&
+		    (address == all[i].payload_entry || address == all[i].payload_return))
 			return true;
 	}
 	return false;
@@ -592,7 +593,7 @@ static void check_stub_frame(unsigned want_in_stub, unsigned want_in_trap)
 
 static void test_stub_frame(void **state)
 {
-	/* 6 + 4 + 10 instructions; 4 times the trap's 53, and the signal's stop at trap_pc */
+	/* 6 + 4 + 10 instructions; 4 times the trap's 53, and the signal's stop at trap.pc */
 	const unsigned stub = 6 + 4 + 10, trap = 4 * (53 + 1);
 
 	(void)state;

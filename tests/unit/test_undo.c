@@ -236,7 +236,7 @@ static void logged_before_it_is_written(void **state)
 	assert_int_equal(f->undo->area_count, 1);
 	assert_int_equal(f->undo->area[0].active, 1);
 	assert_int_equal(f->undo->area[0].len, 8);
-	assert_true(f->undo->area[0].base == at(100) && f->undo->area[0].trap == at(104));
+	assert_true(f->undo->area[0].base == at(100) && f->undo->area[0].payload == at(104));
 	assert_int_equal(f->undo->area[0].disarm_len, 1);
 	assert_memory_equal(f->undo->area[0].disarm, "R", 1);
 	assert_memory_equal(f->undo->area[0].old, "oooooooo", 8);
@@ -356,7 +356,7 @@ static void on_behind_an_error(void **state)
 	assert_int_equal(area(f, 200), 0);
 	f->undo->patch[1].addr = 8; /* nothing is mapped there any more */
 	f->undo->area[1].base = 8;
-	f->undo->area[1].trap = 8;
+	f->undo->area[1].payload = 8;
 	assert_true(undo_run(f->undo, &f->target) < 0);
 	assert_there(f, 10, "ooo");
 	assert_there(f, 20, "222");

@@ -12,7 +12,7 @@ uint32_t aarch64_patch_offset(const uint8_t *code, size_t len);
 int aarch64_displace(const uint8_t *code, size_t len, taddr_t from, taddr_t to,
 		     struct displaced *ret, struct err *err);
 
-/* stub.c: places from sp at trap_pc, see the picture there. */
+/* stub.c: places from sp at trap.pc, see the picture there. */
 enum {
 	AARCH64_TRAP_ARGS_ENTRY = 16,
 	AARCH64_TRAP_RESULT = 16,

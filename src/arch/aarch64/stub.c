@@ -27,7 +27,7 @@
  * copy's own return address is signed, for the sp it is called with, which the function's
  * autiasp will find.  On CPUs without PAC all of them are hints and do nothing.
  *
- * The stack in the trap at trap_pc, one word a line, sp at the lowest:
+ * The stack in the trap at trap.pc, one word a line, sp at the lowest:
  *
  *          entry side                          return side
  *    +0    the signal set to unblock           the same
@@ -85,7 +85,6 @@ enum a64_code {
 	AUT_OF_PAC = 0xd50323bf - 0xd503233f, /* autiasp - paciasp, and so with pacibsp */
 };
 
-
 static const uint32_t trap_code[] = {
 	TRAP_ENTER,
 	TRAP_SAVE_LR,
@@ -99,7 +98,7 @@ static const uint32_t trap_code[] = {
 	0xd2800103,    /* mov x3, #8: the size of a set */
 	0xd28010e8,    /* mov x8, #135: rt_sigprocmask */
 	0xd4000001,    /* svc #0 */
-	/* trap_open */
+	/* trap.open */
 	0xd2801648, /* mov x8, #178: gettid */
 	0xd4000001, /* svc #0 */
 	MOVZ_X1,    /* mov x1, #signo */
@@ -107,7 +106,7 @@ static const uint32_t trap_code[] = {
 	0xf94007e3, /* ldr x3, [sp, #8]: the mask, for the tracer */
 	0xd2801048, /* mov x8, #130: tkill */
 	0xd4000001, /* svc #0 */
-	/* trap_pc */
+	/* trap.pc */
 	0xd2800040, /* mov x0, #2: SIG_SETMASK */
 	0x910023e1, /* add x1, sp, #8 */
 	0xd2800002, /* mov x2, #0 */
@@ -152,7 +151,7 @@ void aarch64_trap_change_signal(struct stub_area *area, int signo)
 {
 	struct encoder e = {.bytes = area->bytes,
 			    .room = area->len,
-			    .len = (size_t)(area->trap - area->base),
+			    .len = (size_t)(area->trap.begin - area->base),
 			    .base = area->base};
 
 	encode_trap(&e, signo);
@@ -185,14 +184,14 @@ static void encode_stub(struct building *b, struct stub *stub, taddr_t callee)
 {
 	struct encoder *e = &b->e;
 
-	stub->trap_entry = stub->trap_return = stub->copy_return = 0;
+	stub->payload_entry = stub->payload_return = stub->copy_return = 0;
 	stub->entry = encode_here(e);
 	if (b->pac)
 		encode_u32(e, b->pac + AUT_OF_PAC);
 	encode_u32(e, PUSH_X2_LR);
 	if (stub->kind == STUB_ENTRY || stub->kind == STUB_BOTH) {
 		encode_bl(e, b->trap);
-		stub->trap_entry = encode_here(e);
+		stub->payload_entry = encode_here(e);
 	}
 	if (stub->kind == STUB_ENTRY) {
 		encode_u32(e, POP_X2_LR);
@@ -206,7 +205,7 @@ static void encode_stub(struct building *b, struct stub *stub, taddr_t callee)
 	if (stub->kind == STUB_INSTEAD)
 		encode_u32(e, CBZ_X0_OVER);
 	encode_bl(e, b->trap);
-	stub->trap_return = encode_here(e);
+	stub->payload_return = encode_here(e);
 	encode_return(e);
 	if (stub->kind == STUB_INSTEAD) {
 		encode_u32(e, POP_X0_X1);
@@ -263,11 +262,11 @@ int aarch64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, s
 		return err_set(err, -EINVAL, "signal %d can't be a soft trap's", signo);
 	for (int i = 0; i < HEADER_LEN; i += A64_LEN)
 		encode_u32(&b.e, 0);
-	b.trap = area->trap = encode_here(&b.e);
-	area->trap_open = area->trap + TRAP_OPEN_AT * A64_LEN;
-	area->trap_pc = area->trap + TRAP_PC_AT * A64_LEN;
-	area->trap_done = area->trap_skip = area->trap + TRAP_DONE_AT * A64_LEN;
-	area->to_break = area->hard = area->hard_pc = 0;
+	b.trap = area->trap.begin = encode_here(&b.e);
+	area->trap.open = area->trap.begin + TRAP_OPEN_AT * A64_LEN;
+	area->trap.pc = area->trap.begin + TRAP_PC_AT * A64_LEN;
+	area->trap.done = area->trap.skip = area->trap.begin + TRAP_DONE_AT * A64_LEN;
+	area->trap.to_break = area->trap.hard = area->trap.hard_pc = 0;
 	encode_trap(&b.e, signo);
 	for (size_t i = 0; i < count; i++) {
 		uint32_t other = stubs[i].instead;
@@ -337,7 +336,7 @@ static int pushed_by(uint32_t code)
 int aarch64_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc,
 		       bool called)
 {
-	size_t at = (stub ? stub->entry : area->trap) - area->base;
+	size_t at = (stub ? stub->entry : area->trap.begin) - area->base;
 	size_t end = stub ? stub->copy - area->base : at + sizeof(trap_code);
 	size_t until = pc - area->base;
 	int pushed = 0;

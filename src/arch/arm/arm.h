@@ -12,7 +12,7 @@ uint32_t arm_patch_offset(const uint8_t *code, size_t len);
 int arm_displace(const uint8_t *code, size_t len, taddr_t from, taddr_t to,
 		 struct displaced *ret, struct err *err);
 
-/* stub.c: places from sp at trap_pc, see the picture there. */
+/* stub.c: places from sp at trap.pc, see the picture there. */
 enum {
 	ARM_TRAP_RESULT = 16,
 	ARM_TRAP_R7 = 32,

@@ -21,7 +21,7 @@
  * copy is called by blx and comes back by the return address, which is even; and where
  * the stub ends in the copy, it goes there by loading pc, which needs no register.
  *
- * The stack in the trap at trap_pc, one word a line, sp at the lowest:
+ * The stack in the trap at trap.pc, one word a line, sp at the lowest:
  *
  *    +0    the thread's signal mask (two words)
  *    +8    the signal set to unblock (two words)
@@ -68,14 +68,14 @@ static const uint32_t trap_code[] = {
 	0xe3a03008, /* mov r3, #8: the size of a set */
 	0xe3a070af, /* mov r7, #175: rt_sigprocmask */
 	0xef000000, /* svc 0 */
-	/* trap_open */
+	/* trap.open */
 	0xe3a070e0, /* mov r7, #224: gettid */
 	0xef000000, /* svc 0 */
 	0xe3a01000, /* mov r1, #signo */
 	0xe89d000c, /* ldm sp, {r2, r3}: the mask, for the tracer */
 	0xe3a070ee, /* mov r7, #238: tkill */
 	0xef000000, /* svc 0 */
-	/* trap_pc */
+	/* trap.pc */
 	0xe3a00002, /* mov r0, #SIG_SETMASK */
 	0xe1a0100d, /* mov r1, sp */
 	0xe3a02000, /* mov r2, #0 */
@@ -138,7 +138,7 @@ void arm_trap_change_signal(struct stub_area *area, int signo)
 {
 	struct encoder e = {.bytes = area->bytes,
 			    .room = area->len,
-			    .len = (size_t)(area->trap - area->base),
+			    .len = (size_t)(area->trap.begin - area->base),
 			    .base = area->base};
 
 	encode_trap(&e, signo);
@@ -183,7 +183,7 @@ static void encode_into_copy(struct encoder *e, const struct stub *stub)
 static void encode_trap_and_return(struct encoder *e, taddr_t trap, struct stub *stub)
 {
 	encode_call(e, trap, false);
-	stub->trap_return = encode_here(e);
+	stub->payload_return = encode_here(e);
 	encode_u32(e, BX_LR);
 }
 
@@ -208,7 +208,7 @@ static void encode_stub(struct encoder *e, taddr_t trap, const struct stub *othe
 {
 	stub->entry = encode_here(e);
 	stub->copy = stub->entry + stub_len(stub);
-	stub->trap_entry = stub->trap_return = stub->copy_return = 0;
+	stub->payload_entry = stub->payload_return = stub->copy_return = 0;
 	if (stub->thumb)
 		encode_u32(e, BX_PC_NOP);
 	encode_u32(e, PUSH_ARGUMENTS);
@@ -218,7 +218,7 @@ static void encode_stub(struct encoder *e, taddr_t trap, const struct stub *othe
 	}
 	if (stub->kind != STUB_RETURN) {
 		encode_call(e, trap, false);
-		stub->trap_entry = encode_here(e);
+		stub->payload_entry = encode_here(e);
 	}
 	if (stub->kind == STUB_ENTRY) {
 		encode_into_copy(e, stub);
@@ -302,13 +302,13 @@ int arm_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size_
 	if (area->room < e.room)
 		e.room = area->room;
 	encode_bytes(&e, header, sizeof(header));
-	area->trap = encode_here(&e);
-	area->trap_open = area->trap + 4 * TRAP_OPEN;
-	area->trap_pc = area->trap + 4 * TRAP_PC;
-	area->trap_done = area->trap_skip = area->trap + 4 * TRAP_DONE;
-	area->to_break = area->hard = area->hard_pc = 0;
+	area->trap.begin = encode_here(&e);
+	area->trap.open = area->trap.begin + 4 * TRAP_OPEN;
+	area->trap.pc = area->trap.begin + 4 * TRAP_PC;
+	area->trap.done = area->trap.skip = area->trap.begin + 4 * TRAP_DONE;
+	area->trap.to_break = area->trap.hard = area->trap.hard_pc = 0;
 	encode_trap(&e, signo);
-	error = build_all(&e, area->trap, stubs, count, code, code_len, failed, err);
+	error = build_all(&e, area->trap.begin, stubs, count, code, code_len, failed, err);
 	if (error)
 		return error;
 	if (e.full)
@@ -365,14 +365,14 @@ static int pushed_by(uint32_t insn)
 /* Has the trap come back, and taken the stub's frame along? */
 static bool is_behind_trap(const struct stub *stub, taddr_t pc)
 {
-	return stub && (pc == stub->trap_entry || pc == stub->trap_return);
+	return stub && (pc == stub->payload_entry || pc == stub->payload_return);
 }
 
 /* What was pushed first has the return address at its top. */
 int arm_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc,
 		   bool called)
 {
-	taddr_t at = stub ? stub->entry + (stub->thumb ? VENEER_LEN : 0) : area->trap;
+	taddr_t at = stub ? stub->entry + (stub->thumb ? VENEER_LEN : 0) : area->trap.begin;
 	taddr_t end = stub ? stub->copy : at + sizeof(trap_code);
 	int pushed = 0;
 

@@ -20,7 +20,7 @@
  * Where the function's first instruction stays in front of the patch (stay.c) and has lowered
  * sp, a stub begins with a lea that raises it again.
  *
- * The stack in the trap at trap_pc, one word a line, sp at the lowest:
+ * The stack in the trap at trap.pc, one word a line, sp at the lowest:
  *
  *    +0    the signal set to unblock
  *    +8    the thread's signal mask
@@ -99,7 +99,7 @@ static const uint8_t trap_code[] = {
 	0x6a, 0x01, 0x5f,                   /* edi = SIG_UNBLOCK */
 	0x6a, 0x08, 0x41, 0x5a,             /* r10 = 8, the size of a set */
 	0x0f, 0x05,                         /* syscall */
-	/* trap_open: sp stays as it is from here to trap_pc */
+	/* trap.open: sp stays as it is from here to trap.pc */
 	0xb8, 0xba, 0x00, 0x00, 0x00,       /* mov eax, 186: gettid */
 	0x0f, 0x05,                         /* syscall */
 	0x89, 0xc7,                         /* mov edi, eax */
@@ -107,7 +107,7 @@ static const uint8_t trap_code[] = {
 	0x4c, 0x8b, 0x54, 0x24, 0x08,       /* mov r10, [rsp + 8]: the mask, for the tracer */
 	0xb8, 0xc8, 0x00, 0x00, 0x00,       /* mov eax, 200: tkill */
 	0x0f, 0x05,                         /* syscall */
-	/* trap_pc */
+	/* trap.pc */
 	0x5a,                               /* pop rdx: the set */
 	0x54, 0x5e,                         /* rsi = rsp */
 	0x6a, 0x0e, 0x58,                   /* eax = 14, rt_sigprocmask */
@@ -233,7 +233,7 @@ static void encode_call_trap(struct encoder *e, const struct stub_area *area,
 		encode_bytes(e, (const uint8_t[]){0x0f, 0x1f, 0x80}, 3);
 		encode_u32(e, stub->number);
 	}
-	encode_call(e, is_asked(area, stub) ? area->gate : area->trap);
+	encode_call(e, is_asked(area, stub) ? area->gate : area->trap.begin);
 }
 
 /* Bytes of a stub before its copy, behind the raise: they have to be known for the call of
@@ -261,7 +261,7 @@ static void encode_trap_and_return(struct encoder *e, const struct stub_area *ar
 				   struct stub *stub)
 {
 	encode_call_trap(e, area, stub);
-	stub->trap_return = encode_here(e);
+	stub->payload_return = encode_here(e);
 	encode_bytes(e, ret_code, sizeof(ret_code));
 }
 
@@ -290,7 +290,7 @@ static void encode_stub(struct encoder *e, const struct stub_area *area, taddr_t
 	stub->entry = encode_here(e);
 	encode_raise(e, stub->lowered);
 	stub->copy = encode_here(e) + stub_len(area, stub);
-	stub->trap_entry = stub->trap_return = stub->copy_return = 0;
+	stub->payload_entry = stub->payload_return = stub->copy_return = 0;
 	if (stub->kind == STUB_INSTEAD) {
 		encode_instead(e, area, other, stub);
 		return;
@@ -298,7 +298,7 @@ static void encode_stub(struct encoder *e, const struct stub_area *area, taddr_t
 	if (stub->kind != STUB_RETURN) {
 		encode_bytes(e, push_arguments, sizeof(push_arguments));
 		encode_call_trap(e, area, stub);
-		stub->trap_entry = encode_here(e);
+		stub->payload_entry = encode_here(e);
 	}
 	if (stub->kind != STUB_ENTRY) {
 		encode_bytes(e, push_arguments, sizeof(push_arguments));
@@ -373,14 +373,14 @@ static int build_all(struct stub_area *area, int signo, struct stub *stubs, size
 		e.room = area->room;
 	encode_bytes(&e, header, sizeof(header));
 	encode_gate(&e, area);
-	area->trap = encode_here(&e);
-	area->trap_open = area->trap + TRAP_OPEN_AT;
-	area->trap_pc = area->trap + TRAP_PC_AT;
-	area->to_break = area->trap + TRAP_TO_BREAK_AT;
-	area->hard = area->trap + sizeof(trap_code);
-	area->hard_pc = area->hard + HARD_PC_AT;
-	area->trap_done = area->trap + TRAP_END_AT;
-	area->trap_skip = area->hard_pc;
+	area->trap.begin = encode_here(&e);
+	area->trap.open = area->trap.begin + TRAP_OPEN_AT;
+	area->trap.pc = area->trap.begin + TRAP_PC_AT;
+	area->trap.to_break = area->trap.begin + TRAP_TO_BREAK_AT;
+	area->trap.hard = area->trap.begin + sizeof(trap_code);
+	area->trap.hard_pc = area->trap.hard + HARD_PC_AT;
+	area->trap.done = area->trap.begin + TRAP_END_AT;
+	area->trap.skip = area->trap.hard_pc;
 	encode_trap(&e, signo);
 	for (size_t i = 0; i < count; i++) {
 		bool instead = stubs[i].kind == STUB_INSTEAD;
@@ -431,7 +431,7 @@ uint32_t x86_64_trap_disarm(uint8_t *ret)
 
 void x86_64_trap_change_signal(struct stub_area *area, int signo)
 {
-	uint8_t *trap = area->bytes + (area->trap - area->base);
+	uint8_t *trap = area->bytes + (area->trap.begin - area->base);
 
 	put_u32(trap + TRAP_SET_AT, 1u << (signo - 1));
 	trap[TRAP_SIGNO_AT] = (uint8_t)signo;
@@ -440,7 +440,7 @@ void x86_64_trap_change_signal(struct stub_area *area, int signo)
 uint32_t x86_64_trap_use_break(const struct stub_area *area, uint8_t *ret)
 {
 	ret[0] = 0xeb; /* jmp rel8 */
-	ret[1] = (uint8_t)(area->hard - (area->to_break + 2));
+	ret[1] = (uint8_t)(area->trap.hard - (area->trap.to_break + 2));
 	return 2;
 }
 
@@ -470,7 +470,7 @@ static bool is_behind_trap(const struct stub_area *area, const struct stub *stub
 {
 	taddr_t pc = area->base + at;
 
-	return stub && (pc == stub->trap_entry || pc == stub->trap_return);
+	return stub && (pc == stub->payload_entry || pc == stub->payload_return);
 }
 
 /* Before and behind the agent rcx is on the stack, but for the return. */
@@ -486,15 +486,18 @@ static int gate_frame(const struct stub_area *area, taddr_t pc)
 int x86_64_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc,
 		      bool called)
 {
-	bool hard = !stub && pc >= area->hard;
-	size_t at = (stub ? stub->entry : hard ? area->hard : area->trap) - area->base;
+	bool hard = !stub && pc >= area->trap.hard;
+	size_t at = (stub   ? stub->entry
+		     : hard ? area->trap.hard
+			    : area->trap.begin) -
+		    area->base;
 	size_t end = stub ? stub->copy - area->base
 			  : at + (hard ? sizeof(hard_code) : sizeof(trap_code));
 	size_t until = pc - area->base;
 	int pushed = hard ? HARD_PUSHED : stub ? (int)stub->lowered : 0;
 	struct insn insn;
 
-	if (!stub && area->agent && pc >= area->gate - GATE_AT && pc < area->trap)
+	if (!stub && area->agent && pc >= area->gate - GATE_AT && pc < area->trap.begin)
 		return gate_frame(area, pc);
 	if (until < at || (until >= end && !(called && is_behind_trap(area, stub, until))))
 		return -ENOENT;

@@ -43,7 +43,7 @@ size_t x86_64_ways_in(const uint8_t *code, size_t len, taddr_t from, bool anywhe
 bool x86_64_can_stay(const uint8_t *code, size_t len, uint32_t *stays, uint32_t *lowered);
 bool x86_64_is_breakpoint(const uint8_t *code);
 
-/* stub.c: places from sp at trap_pc, see the picture there. */
+/* stub.c: places from sp at trap.pc, see the picture there. */
 enum {
 	X86_64_TRAP_RESULT = 56,
 	X86_64_TRAP_ARGS = 96,
