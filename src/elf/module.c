@@ -1,17 +1,9 @@
 /*
- * Which ELF files a process has mapped, and where.
+ * Which ELF files a process has mapped.
  *
  * A module is found by its executable mappings: what is mapped only as data (a file
- * read by mmap) runs no code.  The load bias follows from one such mapping and the
- * file's own program headers, so that any piece of the module will do (the first
- * pages may be unmapped, or split by mprotect):
- *
- *     mapping begins at address A, file offset O
- *     PT_LOAD with PF_X: file offset F at virtual address V, O within its pages
- *     bias = A + (F - O) - V
- *
- * Two loads of one file (dlmopen) have two biases and are two modules; two mappings
- * with one bias are one module.
+ * read by mmap) runs no code.  Where it lies says module_place.c: two loads of one file
+ * (dlmopen) have two biases and are two modules; two mappings with one bias are one module.
  *
  * A program may have copied its text into memory of its own, at the same place (for huge
  * pages): executable, and no file's.  The file's other mappings are beside it; it is that
@@ -72,136 +64,6 @@ static bool is_kernels(const struct mapping *m)
 	return m->path[0] == '[' && strncmp(m->path, "[anon", 5);
 }
 
-static bool same_file(const struct module *module, const struct mapping *m)
-{
-	return module->dev == m->dev && module->inode == m->inode &&
-	       !strcmp(module->id.path, m->path);
-}
-
-/* ---- where ----------------------------------------------------------------------- */
-
-static bool segment_bias(const struct update *u, const struct image_segment *s,
-			 const struct mapping *m, taddr_t *ret)
-{
-	uint64_t first = s->offset & ~(u->page - 1);
-	taddr_t bias = m->begin + (s->offset - m->offset) - s->vaddr;
-
-	if (s->file_size == 0 || m->offset < first || m->offset >= s->offset + s->file_size ||
-	    bias & (u->page - 1))
-		return false;
-	*ret = bias;
-	return true;
-}
-
-/* The bias at which `image` is loaded, judged by one of its executable mappings. */
-static bool bias_of(const struct update *u, const struct image *image, const struct mapping *m,
-		    taddr_t *ret)
-{
-	size_t count;
-	const struct image_segment *s = image_segments(image, &count);
-
-	for (size_t i = 0; i < count; i++) {
-		if ((s[i].flags & PF_X) && segment_bias(u, &s[i], m, ret))
-			return true;
-	}
-	/* Under the personality READ_IMPLIES_EXEC every mapping is executable. */
-	for (size_t i = 0; i < count; i++) {
-		if (segment_bias(u, &s[i], m, ret))
-			return true;
-	}
-	return false;
-}
-
-/* From the first to the last page of what is loaded at this bias. */
-static bool span(const struct update *u, struct module *module)
-{
-	const struct image_segment *s, *last;
-	size_t count;
-
-	s = image_segments(module->image, &count);
-	if (count == 0)
-		return false;
-	last = &s[count - 1];
-	module->begin = (s[0].vaddr + module->bias) & ~(u->page - 1);
-	module->end =
-		(last->vaddr + last->mem_size + module->bias + u->page - 1) & ~(u->page - 1);
-	return true;
-}
-
-/* Sets bias, begin and end; false when the mapping can't be a load of this file. */
-static bool place(const struct update *u, struct module *module, const struct mapping *m)
-{
-	const struct image_segment *s;
-	size_t count;
-
-	if (!module->image) {
-		/* Nothing is known of the file: its mappings in a row around this one. */
-		const struct mapping *all = u->maps->list.at, *end = all + u->maps->list.len;
-		const struct mapping *low = m, *high = m;
-
-		while (low > all && low[-1].end == low->begin && same_file(module, &low[-1]))
-			low--;
-		while (high + 1 < end && high[1].begin == high->end &&
-		       same_file(module, &high[1]))
-			high++;
-		module->bias = low->begin - low->offset;
-		module->begin = low->begin;
-		module->end = high->end;
-		return true;
-	}
-	s = image_segments(module->image, &count);
-	if (is_vdso(m))
-		module->bias = count ? m->begin - (s[0].vaddr & ~(u->page - 1)) : 0;
-	else if (!bias_of(u, module->image, m, &module->bias))
-		return false;
-	return span(u, module) && module->begin <= m->begin && m->begin < module->end;
-}
-
-/* Does `code` hold what the file has for this segment?  Pieces are compared all over it;
- * some may be patched. */
-static bool holds_code(const struct update *u, const struct module *module,
-		       const struct image_segment *s, const struct mapping *code)
-{
-	enum { PIECES = 32, PIECE = 64 };
-	taddr_t begin = s->vaddr + module->bias, end = begin + s->file_size;
-	uint8_t in_file[PIECE], in_process[PIECE];
-	unsigned alike = 0;
-
-	if (!(s->flags & PF_X) || code->begin >= end || code->end <= begin || !u->process)
-		return false;
-	begin = begin > code->begin ? begin : code->begin;
-	end = end < code->end ? end : code->end;
-	if (end - begin < PIECE)
-		return false;
-	for (unsigned i = 0; i < PIECES; i++) {
-		taddr_t at = begin + (end - begin - PIECE) / PIECES * i;
-		uint64_t offset = s->offset + (at - module->bias - s->vaddr);
-
-		alike += !memory_read(module->source, offset, in_file, PIECE) &&
-			 !memory_read(u->process, at, in_process, PIECE) &&
-			 !memcmp(in_file, in_process, PIECE);
-	}
-	return alike >= PIECES - PIECES / 8;
-}
-
-/* The same of code that is not mapped from the file, of which `m` is a mapping. */
-static bool place_copy(const struct update *u, struct module *module, const struct mapping *m,
-		       const struct mapping *code)
-{
-	size_t count = 0;
-	const struct image_segment *s =
-		module->source ? image_segments(module->image, &count) : NULL;
-
-	for (size_t i = 0; i < count; i++) {
-		if (!segment_bias(u, &s[i], m, &module->bias))
-			continue;
-		for (size_t k = 0; k < count; k++)
-			if (holds_code(u, module, &s[k], code))
-				return span(u, module);
-	}
-	return false;
-}
-
 /* ---- a new one ------------------------------------------------------------------- */
 
 static void note_debuglink(struct module *module)
@@ -241,7 +103,7 @@ static int module_create(struct update *u, const struct mapping *m, const struct
 	module->deleted = m->deleted;
 	module->vdso = is_vdso(m);
 	if (!module_open(u, module, m) ||
-	    !(code == m ? place(u, module, m) : place_copy(u, module, m, code))) {
+	    !(code == m ? module_place(u, module, m) : module_place_copy(u, module, m, code))) {
 		module_destroy(module);
 		return 0;
 	}
@@ -269,7 +131,7 @@ static struct module *find_known(const struct update *u, const struct mapping *m
 		struct module *module = u->modules->list.at[i];
 		taddr_t bias;
 
-		if (!same_file(module, m) || m->begin < module->begin ||
+		if (!module_same_file(module, m) || m->begin < module->begin ||
 		    m->begin >= module->end)
 			continue;
 		if (module->mapped && (module->vdso || !module->image))
@@ -277,7 +139,7 @@ static struct module *find_known(const struct update *u, const struct mapping *m
 		/* An open file is the same file as before; without one it is compared anew. */
 		if (module->image &&
 		    (module->mapped || (module->file && file_is_same(module->file))) &&
-		    bias_of(u, module->image, m, &bias) && bias == module->bias)
+		    module_bias(u, module->image, m, &bias) && bias == module->bias)
 			return module;
 	}
 	return NULL;
@@ -393,7 +255,7 @@ static struct module *find_copied(const struct update *u, const struct mapping *
 	for (size_t i = 0; i < u->modules->list.len; i++) {
 		struct module *module = u->modules->list.at[i];
 
-		if (module->mapped && module->image && same_file(module, m) &&
+		if (module->mapped && module->image && module_same_file(module, m) &&
 		    code->begin >= module->begin && code->begin < module->end)
 			return module;
 	}

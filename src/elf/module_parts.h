@@ -1,4 +1,4 @@
-/* What the files of modules share: module.c, module_open.c. */
+/* What the files of modules share: module.c, module_open.c, module_place.c. */
 #ifndef MEMTRACE_MODULE_PARTS_H
 #define MEMTRACE_MODULE_PARTS_H
 
@@ -29,5 +29,17 @@ const struct mounts *update_mounts(struct update *u);
 /* Opens the image of m's file, or of the process' memory.  False: this is no ELF file. */
 bool module_open(struct update *u, struct module *module, const struct mapping *m);
 void module_close(struct module *module);
+
+/* Is m a mapping of the module's file, by device, inode and path? */
+bool module_same_file(const struct module *module, const struct mapping *m);
+/* The bias at which `image` is loaded, judged by one of its executable mappings; false: m is
+ * none of it. */
+bool module_bias(const struct update *u, const struct image *image, const struct mapping *m,
+		 taddr_t *ret);
+/* Sets bias, begin and end; false when the mapping can't be a load of this file. */
+bool module_place(const struct update *u, struct module *module, const struct mapping *m);
+/* The same of code that is not mapped from the file, of which `m` is a mapping. */
+bool module_place_copy(const struct update *u, struct module *module, const struct mapping *m,
+		       const struct mapping *code);
 
 #endif
