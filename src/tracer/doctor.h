@@ -11,36 +11,9 @@
 #ifndef MEMTRACE_DOCTOR_H
 #define MEMTRACE_DOCTOR_H
 
+#include "tracer/finding.h"
 #include "tracer/frozen.h"
 #include "tracer/status.h"
-
-enum verdict { VERDICT_OK, VERDICT_WARN, VERDICT_FAIL };
-
-struct finding {
-	const char *id; /* "tracer", "ptrace_scope", ...: stable */
-	enum verdict verdict;
-	int code; /* VERDICT_FAIL: -errno */
-	char text[256];
-	char remedy[384]; /* a command, or what to do; "" when nothing is to be mended */
-};
-
-enum { FINDINGS_MAX = 32 };
-
-struct doctor_findings {
-	struct finding at[FINDINGS_MAX];
-	size_t count;
-};
-
-/* Adds one; what is beyond FINDINGS_MAX is dropped.  `code` is for VERDICT_FAIL. */
-struct finding *findings_add(struct doctor_findings *findings, const char *id, enum verdict verdict,
-			     int code, const char *format, ...)
-	__attribute__((format(printf, 5, 6)));
-void finding_remedy(struct finding *finding, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-/* The first that failed, or NULL. */
-const struct finding *findings_failed(const struct doctor_findings *findings);
-/* "text: remedy" into err.  Returns the finding's code. */
-int finding_err(const struct finding *finding, struct err *err);
 
 /* What asking the kernel has given. */
 enum { DOCTOR_NOT_ASKED = 1 }; /* else 0: allowed, or -errno */

@@ -37,6 +37,12 @@ static inline uint64_t signal_bit(int signo)
 	return 1ull << (signo - 1);
 }
 
+/* Has it the capability, CAP_*, in effect? */
+static inline bool status_can(const struct status *status, int capability)
+{
+	return status->cap_effective >> capability & 1;
+}
+
 /* Would the signal have no effect at all on a process with this status: ignored,
  * or not caught and ignored by default (sig_kernel_ignore(), include/linux/signal.h)?
  * What SIGCONT does to a process that is stopped is done when it is sent. */
