@@ -164,7 +164,7 @@ TARGET_SO := $(addprefix $(O)/tests/targets/,plugin_a.so plugin_b.so) \
 	     $(patsubst %.c,$(O)/%.so,$(wildcard tests/targets/*_preload.c))
 # The same programs, built as people build them.
 KINDS := threads-static threads-static-pie threads-nopie threads-stripped operators-static \
-	 hugify-static homonyms-static heap_list-static
+	 hugify-static homonyms-static heap_list-static mapper-static
 OTHER_LINKER := $(firstword $(foreach l,lld gold,$(if $(shell command -v ld.$l),$l)))
 KINDS += $(OTHER_LINKER:%=threads-lld)
 ifneq ($(filter x86_64-%,$(TRIPLET)),) # gcc's -fsplit-stack is of few CPUs
@@ -176,7 +176,7 @@ ifneq ($(wildcard $(shell $(CC) -print-file-name=liblsan.so)),)
 KINDS += sanitized-leak sanitized-address
 endif
 ifneq ($(shell command -v musl-gcc),)
-KINDS += threads-musl threads-musl-static heap_list-musl heap_list-musl-static
+KINDS += threads-musl threads-musl-static heap_list-musl heap_list-musl-static mapper-musl
 endif
 ifneq ($(shell command -v rustc),)
 KINDS += leaky
@@ -190,6 +190,9 @@ $(O)/tests/targets/hugify-static: tests/targets/hugify.c tests/targets/target.h
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -static -o $@ $<
 $(O)/tests/targets/heap_list-%: tests/targets/heap_list.c tests/targets/target.h
+	@mkdir -p $(@D)
+	$(call say,LINK)$(KIND_CC) -std=gnu11 $(TARGET_FLAGS) -o $@ $< $(KIND_FLAGS)
+$(O)/tests/targets/mapper-%: tests/targets/mapper.c tests/targets/target.h
 	@mkdir -p $(@D)
 	$(call say,LINK)$(KIND_CC) -std=gnu11 $(TARGET_FLAGS) -o $@ $< $(KIND_FLAGS)
 $(O)/tests/targets/homonyms-static: tests/targets/homonyms.c tests/targets/target.h
@@ -209,9 +212,9 @@ $(O)/tests/targets/leaky: tests/targets/leaky.rs
 	$(call say,LINK)env -u MAKEFLAGS -u MFLAGS rustc -g -O -o $@ $<
 %/threads-static %/threads-static-pie %/threads-nopie %/threads-stripped: KIND_CC = $(CC)
 %/threads-lld: KIND_CC = $(CC) -fuse-ld=$(OTHER_LINKER)
-%/threads-musl %/threads-musl-static %/heap_list-musl %/heap_list-musl-static: KIND_CC = musl-gcc
-%/heap_list-static: KIND_CC = $(CC)
-%/heap_list-static %/heap_list-musl-static: KIND_FLAGS = -static
+%/threads-musl %/threads-musl-static %/heap_list-musl %/heap_list-musl-static %/mapper-musl: KIND_CC = musl-gcc
+%/heap_list-static %/mapper-static: KIND_CC = $(CC)
+%/heap_list-static %/heap_list-musl-static %/mapper-static: KIND_FLAGS = -static
 %/threads-static %/threads-musl-static: KIND_FLAGS = -static
 %/threads-static-pie: KIND_FLAGS = -static-pie
 %/threads-nopie: KIND_FLAGS = -no-pie

@@ -85,7 +85,7 @@ _memtrace()
 		if [[ $cur == -* ]]; then
 			COMPREPLY=($(compgen -W "-p --pid= -x --command= -b --batch -d --duration=
 				-i --interactive -o --output= --format= -n --count= -s --stack-depth=
-				--sort= --all --leaks --confirm= --max-pause= --memory= --mark-every= --history= --fail-on= --engine= -c --connect= -l --listen=
+				--sort= --mmap --all --leaks --confirm= --max-pause= --memory= --mark-every= --history= --fail-on= --engine= -c --connect= -l --listen=
 				-a --autoconnect --debug-dir= --debuginfod --no-symbols
 				--error-exitcode= --doctor --selftest --action= -v --verbose -q --quiet
 				-h --help --version" -- "$cur"))

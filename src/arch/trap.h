@@ -58,6 +58,8 @@ struct stub {
 	uint32_t instead;           /* STUB_INSTEAD: index of the stub, an earlier one, of what is run */
 	bool swap;                  /* STUB_INSTEAD: with its first two arguments exchanged */
 	uint32_t number;            /* what the agent knows its calls by; 0: it is not asked */
+	bool on_stack;              /* STUB_RETURN, STUB_BOTH: it has more than four arguments, which 32-bit
+	                               ARM passes on the stack: at most four words of them */
 	bool must_stay;             /* somebody's breakpoint is on the first instruction: see `stays` */
 	struct displaced displaced; /* by trap->displace() for a copy at `copy` */
 	/* filled in by trap->stubs_build(): */

@@ -44,7 +44,8 @@ static void entered_read(struct walker *walker, const struct regs *regs, struct 
 
 	call->slot = sp + (taddr_t)arch->trap->entry_frame;
 	call->argument[0] = regs_read(arch, regs, arch->trap->arg0);
-	if (call->function->call == CALL_PRCTL)
+	if (call->function->call == CALL_PRCTL || call->function->call == CALL_MUNMAP ||
+	    call->function->call == CALL_MREMAP)
 		more_arguments_read(walker, sp, call);
 }
 

@@ -17,7 +17,8 @@ struct call {
 	bool entered;	 /* before the function; else it has returned */
 	taddr_t slot;	 /* where the return address lies */
 	uint64_t result; /* when it has returned */
-	/* Entered: the first alone, but all four of prctl(); those that can't be read are 0.
+	/* Entered: the first alone, but all four of prctl(), munmap() and mremap();
+	 * those that can't be read are 0.
 	 * Returned: three. */
 	uint64_t argument[CALL_ARGUMENTS];
 };

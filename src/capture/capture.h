@@ -28,6 +28,7 @@ struct capture_options {
 	bool stdin_null;	  /* launch: the program's stdin is /dev/null */
 	sigset_t mask;		  /* launch: the program's signal mask */
 	bool look_only;		  /* attach: allocations are not followed */
+	bool mappings;		  /* what maps memory is followed, too */
 	bool look_at_end; /* NOTICE_EXITING: the process waits for a look before it ends */
 	const char *record;	  /* hidden: write sampled stacks here (tests/), or NULL */
 	unsigned record_every;	  /* every n-th allocation */

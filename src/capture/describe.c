@@ -122,6 +122,31 @@ static int threads_describe(struct engine *engine, struct snapshot *snapshot)
 	return 0;
 }
 
+/* What went by a system call past the C library (musl's threads unmap their own stacks so) is
+ * gone, too. */
+static int mappings_describe(struct engine *engine, struct snapshot *snapshot)
+{
+	struct mapped *mapped = &engine->ledger.mapped;
+	pid_t alive = snapshot->running ? status_alive(engine->tracee.pid) : 0;
+	struct maps maps;
+
+	snapshot->maps_followed = engine->hooks.mappings;
+	if (mapped->list.len && alive && !maps_read(alive, &maps, NULL)) {
+		if (maps.list.len) /* (none: it has just ended) */
+			mapped_reconcile(mapped, &maps);
+		maps_deinit(&maps);
+	}
+	snapshot->mappings = calloc(mapped->list.len + 1, sizeof(*snapshot->mappings));
+	if (!snapshot->mappings)
+		return -ENOMEM;
+	snapshot->mapping_count = mapped->list.len;
+	if (mapped->list.len)
+		memcpy(snapshot->mappings, mapped->list.at,
+		       mapped->list.len * sizeof(*mapped->list.at));
+	snapshot->totals.lost_events += mapped->lost;
+	return 0;
+}
+
 static uint64_t resident_bytes(struct engine *engine)
 {
 	pid_t alive = engine->ending.ended && engine->ending.end != CAPTURE_DETACHED
@@ -174,6 +199,7 @@ int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *
 	snapshot->command = list_copy(engine->program.command);
 	rc = snapshot->command ? modules_describe(engine, snapshot) : -ENOMEM;
 	rc = rc ? rc : threads_describe(engine, snapshot);
+	rc = rc ? rc : mappings_describe(engine, snapshot);
 	if (engine->notifier.left.len && vec_push(&engine->notifier.left, NULL)) {
 		snapshot->left_behind = list_copy(engine->notifier.left.at);
 		engine->notifier.left.len--;

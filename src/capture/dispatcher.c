@@ -24,6 +24,7 @@
 #include "capture/count.h"
 #include "capture/exec.h"
 #include "capture/follow.h"
+#include "capture/mapping_calls.h"
 #include "capture/thread_data.h"
 #include "capture/traceme.h"
 #include "capture/trap_choice.h"
@@ -52,6 +53,12 @@ static void call_route(struct engine *engine, struct thread *thread, const struc
 		break;
 	case CALL_PTRACE:
 		traceme_on_ptrace(engine, thread, (long)call->argument[0]);
+		break;
+	case CALL_MMAP:
+	case CALL_MUNMAP:
+	case CALL_MREMAP:
+	case CALL_BRK:
+		mapping_call(engine, thread, call);
 		break;
 	default:
 		count_call(engine, thread, call);

@@ -60,6 +60,7 @@ int engine_init(struct engine *ret, const struct capture_options *options,
 	hooks_prepare(ret);
 	if (!ret->undoing.undo)
 		return err_set(err, -ENOMEM, "memory is short");
+	ret->hooks.mappings = options->mappings;
 	ret->looks = (struct looks){options->look_only, options->look_at_end, 0};
 	return ledger_init(&ret->ledger, options, err);
 }

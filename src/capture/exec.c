@@ -45,6 +45,7 @@ void exec_begin(struct engine *engine)
 	free(program->command);
 	program->command = command;
 	ledger_clear(&engine->ledger, &engine->tracee);
+	engine->ledger.program_break = 0;
 	trap_choice_signal(engine, 0);
 	program->loading = true;
 	engine->pending.set |= PENDING_MODULES;

@@ -39,6 +39,7 @@ void ledger_deinit(struct ledger *ledger)
 	recorder_close(&ledger->recorder);
 	case_recorder_close(&ledger->cases);
 	walker_deinit(&ledger->walker);
+	mapped_deinit(&ledger->mapped);
 	region_space_deinit(&ledger->space);
 	free(ledger->frames);
 }
@@ -74,6 +75,7 @@ void ledger_clear(struct ledger *ledger, struct tracee *tracee)
 {
 	tracee_for_each(tracee, thread_forget, NULL);
 	region_clear(ledger->region, &ledger->space);
+	mapped_clear(&ledger->mapped);
 	begin(ledger, tracee_alive(tracee));
 }
 
@@ -81,6 +83,7 @@ void ledger_abandon(struct ledger *ledger, struct thread *thread)
 {
 	if (thread->owner)
 		book_abandon(&ledger->book, &thread_data(thread)->book);
+	mapped_abandon(&ledger->mapped, thread->tid);
 }
 
 void ledger_modules_changed(struct ledger *ledger, pid_t pid)

@@ -9,6 +9,7 @@
 #include "capture/case.h"
 #include "capture/record.h"
 #include "capture/walker.h"
+#include "heap/mapped.h"
 #include "region/book.h"
 #include "region/region.h"
 
@@ -17,6 +18,8 @@ struct ledger {
 	struct region *region;
 	struct book book;
 	struct walker walker;
+	struct mapped mapped;  /* by calls that are no allocator's */
+	taddr_t program_break; /* a page's begin; 0: not known yet */
 	unsigned depth;			/* frames kept of a stack */
 	frame_t *frames;		/* so many, and WALKER_NESTED */
 	struct recorder recorder;	/* hidden: what was walked, for other unwinders ... */

@@ -50,6 +50,8 @@ static const struct option_row rows[] = {
 	 .kind = KIND_NUMBER, .field = AT(depth), .min = 1, .max = OPTIONS_MAX_DEPTH},
 	{0, "sort", "KEY", "order of contexts: bytes (default), blocks or allocs",
 	 .kind = KIND_CHOICE, .field = AT(sort), .choices = orders},
+	{0, "mmap", NULL, "also what is mapped by mmap, mremap and brk, apart",
+	 .kind = KIND_FLAG, .field = AT(mappings)},
 	{0, "all", NULL, "also contexts with nothing in use any more", .kind = KIND_FLAG,
 	 .field = AT(all)},
 	{0, "leaks", NULL, "say what is lost: at the end, or at once (-p alone)",

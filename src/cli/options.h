@@ -33,6 +33,7 @@ struct options {
 	unsigned engine; /* one choice today */
 	const char *record, *record_case;
 	unsigned record_every;
+	bool mappings;
 
 	/* report */
 	const char *output; /* NULL: stdout, or stderr with PROGRAM */
@@ -63,7 +64,7 @@ enum fail_on { FAIL_ON_USED, FAIL_ON_LOST };
 /* --leaks -p PID, and nothing else to do: a look, and off, with no allocation followed. */
 static inline bool options_look_only(const struct options *o)
 {
-	return o->leaks && o->pid && !o->duration_ms && !o->interactive && !o->commands.len;
+	return o->leaks && o->pid && !o->mappings && !o->duration_ms && !o->interactive && !o->commands.len;
 }
 
 /*

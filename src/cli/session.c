@@ -332,6 +332,7 @@ static int start(struct session *s, const struct externals *externals, struct er
 		.stdin_null = o->interactive,
 		.look_only = options_look_only(o),
 		.look_at_end = o->leaks && !options_look_only(o),
+		.mappings = o->mappings,
 		.mask = s->signals.original,
 		.record = o->record,
 		.record_every = o->record_every,

@@ -96,6 +96,7 @@ void snapshot_destroy(struct snapshot *snapshot)
 	free(snapshot->missed);
 	free(snapshot->threads);
 	free(snapshot->nodes);
+	free(snapshot->mappings);
 	free(snapshot->contexts);
 	free(snapshot);
 }

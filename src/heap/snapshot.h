@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/types.h"
 #include "elf/module_id.h"
+#include "heap/mapped.h"
 #include "region/region.h"
 
 struct snapshot_module {
@@ -56,6 +57,9 @@ struct snapshot {
 	size_t thread_count;
 	struct snapshot_missed *missed;
 	size_t missed_count;
+	bool maps_followed; /* what maps memory was followed (--mmap) */
+	struct mapped_range *mappings; /* what it has mapped since, apart from all blocks */
+	size_t mapping_count;
 	char **left_behind;	 /* NULL-terminated sentences: what stays of us in the
 				    process; NULL: nothing.  Not in snapshot files */
 	uint64_t resident_bytes; /* of the process; 0: it has ended */

@@ -215,7 +215,8 @@ static void write_process(struct writer *w)
 	put_section(w, LAYOUT_PROCESS, LAYOUT_PROCESS_RECORD, LAYOUT_PROCESS_RECORD);
 	put_u32(w, (uint32_t)s->pid);
 	put_u32(w, (s->running ? LAYOUT_PROCESS_RUNNING : 0) |
-			   (s->no_allocator ? LAYOUT_PROCESS_NO_ALLOCATOR : 0));
+			   (s->no_allocator ? LAYOUT_PROCESS_NO_ALLOCATOR : 0) |
+			   (s->maps_followed ? LAYOUT_PROCESS_MAPS_FOLLOWED : 0));
 	put_u64(w, (uint64_t)s->taken.tv_sec);
 	put_u64(w, (uint64_t)s->started.tv_sec);
 	put_u32(w, (uint64_t)s->taken.tv_nsec);
@@ -308,6 +309,21 @@ static void write_not_followed(struct writer *w)
 		put_text(w, s->missed[i].function);
 		put_text(w, s->missed[i].reason);
 		put_u32(w, 0);
+	}
+	end_section(w);
+}
+
+static void write_mappings(struct writer *w)
+{
+	const struct snapshot *s = w->s;
+
+	put_section(w, LAYOUT_MAPPINGS, LAYOUT_MAPPING_RECORD,
+		    (uint64_t)s->mapping_count * LAYOUT_MAPPING_RECORD);
+	for (size_t i = 0; i < s->mapping_count; i++) {
+		put_u64(w, s->mappings[i].begin);
+		put_u64(w, s->mappings[i].end);
+		put_u32(w, s->mappings[i].context);
+		put_u32(w, s->mappings[i].time);
 	}
 	end_section(w);
 }
@@ -454,6 +470,7 @@ static void write_all(struct writer *w)
 	write_contexts(w);
 	write_threads(w);
 	write_not_followed(w);
+	write_mappings(w);
 	write_end(w);
 }
 

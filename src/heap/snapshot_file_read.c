@@ -130,6 +130,31 @@ static int read_contexts(struct snapshot_reader *r)
 	return bad || r->no_memory ? snapshot_broken(r, "the counts of a call stack") : 0;
 }
 
+/* From the highest to the lowest, apart from each other. */
+static int read_mappings(struct snapshot_reader *r)
+{
+	const struct snapshot_section *section = &r->sections[LAYOUT_MAPPINGS];
+	struct snapshot *s = r->file->snapshot;
+	uint64_t above = UINT64_MAX;
+	bool bad = false;
+
+	s->mappings = snapshot_allocate(r, section->count, sizeof(*s->mappings));
+	for (size_t i = 0; s->mappings && i < section->count && !bad; i++) {
+		uint8_t bytes[LAYOUT_MAPPING_RECORD];
+		struct cursor c = snapshot_record(section, i, bytes, sizeof(bytes));
+		struct mapped_range *m = &s->mappings[i];
+
+		m->begin = cursor_u64(&c);
+		m->end = cursor_u64(&c);
+		m->context = cursor_u32(&c);
+		m->time = cursor_u32(&c);
+		bad = m->begin >= m->end || m->end > above || m->context >= s->context_count;
+		above = m->begin;
+	}
+	s->mapping_count = section->count;
+	return bad || r->no_memory ? snapshot_broken(r, "a mapping") : 0;
+}
+
 /* ---- the whole ----------------------------------------------------------------------- */
 
 static int read_all(struct snapshot_reader *r)
@@ -145,6 +170,7 @@ static int read_all(struct snapshot_reader *r)
 		read_contexts,
 		snapshot_read_threads,
 		snapshot_read_not_followed,
+		read_mappings,
 	};
 	int e = 0;
 

@@ -26,6 +26,7 @@ struct entries { /* of a module */
 	 */
 	void (*miss)(void *arg, const char *function, const char *reason);
 	void *arg;
+	bool mappings;	  /* functions that map memory are followed */
 	bool same_blocks; /* its operators' blocks are malloc's */
 	/* malloc, free and the others whose names are reserved to them; operators that lead
 	 * there. */

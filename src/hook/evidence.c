@@ -242,7 +242,7 @@ bool evidence_has_malloc(const struct entries *entries)
 bool evidence_is_allocators(const struct entries *entries, const struct function *function,
 			    const struct image_symbol *symbol)
 {
-	static const char *const mallctl = "mallctl";
+	static const char *const mallctl = "mallctl", *const start = "__libc_start_main";
 
 	if (is_private(entries, symbol))
 		return false;
@@ -257,6 +257,8 @@ bool evidence_is_allocators(const struct entries *entries, const struct function
 			is_c_librarys(entries, symbol) || is_among(entries, symbol));
 	case WHO_JEMALLOC:
 		return has_any(entries, &mallctl, 1);
+	case WHO_LIBC:
+		return entries->mappings && has_any(entries, &start, 1);
 	}
 	return false;
 }

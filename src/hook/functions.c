@@ -41,6 +41,11 @@ static const struct function functions[] = {
 	{"prctl",          CALL_PRCTL,        STUB_ENTRY,  0, NULL, false, WHO_ANY},
 	{"seccomp_load",   CALL_SECCOMP,      STUB_ENTRY,  0, NULL, false, WHO_ANY},
 	{"ptrace",         CALL_PTRACE,       STUB_ENTRY,  0, NULL, false, WHO_ANY},
+	{"mmap",           CALL_MMAP,         STUB_RETURN, 0, NULL, false, WHO_LIBC},
+	{"mmap64",         CALL_MMAP,         STUB_RETURN, 0, NULL, false, WHO_LIBC},
+	{"munmap",         CALL_MUNMAP,       STUB_BOTH,   0, NULL, false, WHO_LIBC},
+	{"mremap",         CALL_MREMAP,       STUB_BOTH,   0, NULL, false, WHO_LIBC},
+	{"brk",            CALL_BRK,          STUB_RETURN, 0, NULL, false, WHO_LIBC},
 	/* jemalloc(3), "Non-standard API" */
 	{"mallocx",        CALL_ALLOC,        STUB_RETURN, 0, NULL, false, WHO_JEMALLOC},
 	{"rallocx",        CALL_REALLOC,      STUB_BOTH,   0, NULL, false, WHO_JEMALLOC},

@@ -22,6 +22,11 @@ enum call_kind {
 	CALL_SECCOMP,	   /* a seccomp filter is about to be installed */
 	CALL_PTRACE,	   /* argument 0: who asks to be traced */
 	CALL_LOADER,	   /* _dl_debug_state: the list of modules changes */
+	/* --mmap */
+	CALL_MMAP,   /* argument 1: bytes; result = return value */
+	CALL_MUNMAP, /* arguments 0, 1: what */
+	CALL_MREMAP, /* arguments 0, 1: the old; 2: bytes of the new; 3: flags */
+	CALL_BRK,    /* argument 0: where data is to end */
 };
 
 /* In which modules a name counts; see evidence.h. */
@@ -30,6 +35,7 @@ enum who {
 	WHO_ALLOCATOR, /* that have malloc and free */
 	WHO_OLD,       /* the same, and something shows that it is theirs: no part of C */
 	WHO_JEMALLOC,
+	WHO_LIBC, /* the C library's, where mappings are followed */
 };
 
 struct function { /* a name that is looked for in modules */
@@ -47,6 +53,12 @@ struct function { /* a name that is looked for in modules */
 static inline bool function_is_allocators(const struct function *function)
 {
 	return function->call <= CALL_FREE;
+}
+
+/* Has it more than four arguments? */
+static inline bool function_has_many_arguments(const struct function *function)
+{
+	return function->call == CALL_MMAP || function->call == CALL_MREMAP;
 }
 
 /* The table: of the loader, or of all others. */

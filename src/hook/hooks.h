@@ -86,6 +86,7 @@ struct hooks {
 	VEC(uint32_t) seen;   /* instances looked through for allocators */
 	uint32_t loader;      /* instance of the program interpreter; 0: static */
 	taddr_t loader_state; /* address of _r_debug.r_state; 0: unknown */
+	bool mappings;	      /* by the user: what maps memory is followed, too */
 	bool allocators;      /* any allocation function was found */
 };
 

@@ -31,7 +31,11 @@ struct planning {
 static struct entries entries_of(const struct planning *p, struct module *module)
 {
 	return (struct entries){
-		.module = module, .arch = p->arch, .externals = p->process->externals};
+		.module = module,
+		.arch = p->arch,
+		.externals = p->process->externals,
+		.mappings = p->hooks->mappings,
+	};
 }
 
 static bool seen_before(const struct hooks *hooks, uint32_t instance)
@@ -271,6 +275,7 @@ static int area_build(struct planning *p, struct module *module, const struct mo
 		*failed = i;
 		stubs[i] = hooks[i].stub;
 		stubs[i].swap = function->swap;
+		stubs[i].on_stack = function_has_many_arguments(function);
 		if (function->instead &&
 		    !hook_named(p, module, first, function->instead, &stubs[i].instead))
 			return err_set(err, -ENOTSUP, "its %s is not followed",

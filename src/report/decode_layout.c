@@ -174,7 +174,8 @@ static enum place begin_member(struct layout *l, enum place place, const char *n
 		next_line(l, "  ", DECODE_PLAIN);
 	else if (place == CONTEXT && (stack || !strncmp(name, "\"stack_end\"", 11)))
 		next_line(l, "     ", DECODE_PLAIN);
-	if (place == REPORT && !strncmp(name, "\"contexts\"", 10))
+	if (place == REPORT && (!strncmp(name, "\"contexts\"", 10) ||
+				!strncmp(name, "\"mapping_contexts\"", 18)))
 		return CONTEXTS;
 	if (place == REPORT && !strncmp(name, "\"modules\"", 9))
 		return MODULES;

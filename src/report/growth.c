@@ -55,6 +55,15 @@ static void size(FILE *out, uint64_t bytes)
 		print_count(out, bytes, "byte");
 }
 
+static uint64_t mapped_bytes(const struct snapshot *s)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < s->mapping_count; i++)
+		bytes += s->mappings[i].end - s->mappings[i].begin;
+	return bytes;
+}
+
 static void write_growth(FILE *out, const struct snapshot *s)
 {
 	uint64_t grown = s->resident_bytes > s->resident_at_start
@@ -62,6 +71,7 @@ static void write_growth(FILE *out, const struct snapshot *s)
 				 : 0;
 	uint64_t in_use = s->totals.allocated_bytes - s->totals.freed_bytes;
 	uint64_t part = in_use < grown ? in_use : grown;
+	uint64_t rest = grown - part, mapped = mapped_bytes(s);
 	const char *other;
 
 	fputs("RSS ", out);
@@ -77,12 +87,19 @@ static void write_growth(FILE *out, const struct snapshot *s)
 	size(out, grown);
 	fputs(" between, blocks in use explain ", out);
 	print_percent(out, part, grown);
+	if (mapped) {
+		fputs(", and what was mapped by mmap() at most ", out);
+		print_percent(out, mapped < rest ? mapped : rest, grown);
+	}
 	putc('.', out);
-	if (part * 100 >= grown * EXPLAINED_PERCENT)
+	if ((part + (mapped < rest ? mapped : rest)) * 100 >= grown * EXPLAINED_PERCENT)
 		return;
 	other = known_other(s);
 	fprintf(out, " The rest is not malloc's, or what it keeps of blocks that were freed (`heap`): %s.",
-		other ? other : "mmap() by the program, stacks, pages of files");
+		other		   ? other
+		: s->maps_followed ? "stacks, pages of files"
+				   : "mmap() by the program (--mmap follows it), stacks, pages "
+				     "of files");
 }
 
 void head_growth(FILE *out, const struct snapshot *s)

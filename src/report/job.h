@@ -13,6 +13,10 @@ struct report_job {
 	const uint32_t *ids; /* the contexts to speak of, in order */
 	size_t count;	     /* of ids */
 	size_t shown;	     /* so many of them are shown */
+	const struct mapped_sum *mapped; /* what was mapped, by call stack */
+	size_t mapped_count, mapped_shown;
+	const uint32_t *named; /* the contexts whose frames get names; NULL: ids[0..shown) */
+	size_t named_count;
 };
 
 /* The deepest stack there is (-s has the maximum 512). */
@@ -43,6 +47,16 @@ void json_string(FILE *out, const char *s);
 /* A code point as it may stand in any string: \uNNNN, beyond U+FFFF as a pair. */
 enum { JSON_ESCAPE_SIZE = 13 };
 const char *json_escape(uint32_t code, char buf[JSON_ESCAPE_SIZE]);
+
+/* What was mapped by calls that are followed: lines behind the call stacks; two members. */
+void mapped_head(FILE *out, const struct mapped_sum *sum);
+void mapped_text(FILE *out, const struct report_job *job, const struct named *names);
+void mapped_json(FILE *out, const struct report_job *job, const struct named *names);
+/* "stack" and "stack_end" of a context. */
+void json_stack(FILE *out, const struct report_job *job, const struct named *names, uint32_t id);
+/* RFC 3339, UTC; to the second, or the hundredth of it.  And a time in ticks. */
+void json_time(FILE *out, const struct timespec *when, bool hundredths);
+void json_ticks(FILE *out, const struct snapshot *s, uint32_t ticks);
 
 /* What is not followed: lines behind the verdict; a member of the report. */
 void not_followed_text(const struct snapshot *snapshot, FILE *out);

@@ -5,41 +5,11 @@
  * An address is a string: 64 bits are more than a JSON number carries.
  */
 #include <inttypes.h>
-#include <string.h>
-#include <time.h>
 
 #include "report/leaks.h"
 #include "report/fold.h"
 #include "report/job.h"
 #include "report/named.h"
-#include "report/utf8.h"
-
-/* By enum walk_end; these words are part of the format. */
-static const char *const end_words[] = {
-	[WALK_ROOT] = "root",
-	[WALK_DEPTH] = "depth",
-	[WALK_NO_DATA] = "no-unwind-data",
-	[WALK_NO_MODULE] = "no-module",
-	[WALK_UNREADABLE] = "unreadable",
-	[WALK_LOOP] = "loop",
-	[WALK_FULL] = "unknown",
-	[WALK_LOST] = "lost",
-	[WALK_NO_CODE] = "no-code",
-};
-_Static_assert(ARRAY_SIZE(end_words) == WALK_ENDS, "a word for each end");
-
-const char *json_word_of(enum walk_end end)
-{
-	return end_words[end];
-}
-
-enum walk_end json_end_of(const char *word)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(end_words); i++)
-		if (!strcmp(word, end_words[i]))
-			return (enum walk_end)i;
-	return WALK_FULL;
-}
 
 static void print_address(FILE *out, uint64_t address)
 {
@@ -85,37 +55,12 @@ void json_render(FILE *out, const struct names_line *l, const struct report_opti
 		options->decodable && (l->frame & FRAME_EXACT) ? ", \"exact\": true" : "");
 }
 
-/* RFC 3339, UTC; to the second, or the hundredth of it. */
-static void print_time(FILE *out, const struct timespec *when, bool hundredths)
-{
-	struct tm tm;
-
-	if (!gmtime_r(&when->tv_sec, &tm)) {
-		fputs("null", out);
-		return;
-	}
-	fprintf(out, "\"%04d-%02d-%02dT%02d:%02d:%02d", tm.tm_year + 1900, tm.tm_mon + 1,
-		tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
-	if (hundredths)
-		fprintf(out, ".%02ld", when->tv_nsec / 10000000);
-	fputs("Z\"", out);
-}
-
-/* A time of a context; null: it has not allocated. */
+/* null: it has not allocated. */
 static void print_ticks(FILE *out, const struct snapshot *s, const struct region_context *c,
 			uint32_t ticks)
 {
-	uint32_t ago = ticks < s->ticks_now ? s->ticks_now - ticks : 0;
-	struct timespec when = s->taken;
-
-	when.tv_sec -= ago / 100;
-	when.tv_nsec -= (long)(ago % 100) * 10000000;
-	if (when.tv_nsec < 0) {
-		when.tv_nsec += 1000000000;
-		when.tv_sec--;
-	}
 	if (c->allocs)
-		print_time(out, &when, true);
+		json_ticks(out, s, ticks);
 	else
 		fputs("null", out);
 }
@@ -124,9 +69,6 @@ static void print_context(FILE *out, const struct report_job *job, const struct 
 			  uint32_t id)
 {
 	const struct region_context *c = &job->snapshot->contexts[id];
-	frame_t frames[REPORT_MAX_FRAMES];
-	enum walk_end end;
-	size_t count = snapshot_stack(job->snapshot, id, frames, ARRAY_SIZE(frames), &end);
 
 	fprintf(out,
 		"    {\"id\": %" PRIu32 ", \"in_use_bytes\": %" PRIu64
@@ -140,20 +82,7 @@ static void print_context(FILE *out, const struct report_job *job, const struct 
 	print_ticks(out, job->snapshot, c, c->first_time);
 	fputs(", \"last_time\": ", out);
 	print_ticks(out, job->snapshot, c, c->last_time);
-	fputs(",\n     \"stack\": [", out);
-	for (size_t i = 0; i < count; i++) {
-		const struct named_frame *named = names_find(names->names, frames[i]);
-
-		for (uint32_t k = 0; named && k < named->count; k++) {
-			size_t len;
-			const char *text =
-				rendered_text(names->text, named->first + k, 1, &len);
-
-			fputs(i || k ? ",\n" : "\n", out);
-			fwrite(text, 1, len, out);
-		}
-	}
-	fprintf(out, "],\n     \"stack_end\": \"%s\"}", end_words[end]);
+	json_stack(out, job, names, id);
 }
 
 static int print_contexts(FILE *out, struct report_job *job, const struct named *names,
@@ -190,9 +119,9 @@ static void print_head(FILE *out, const struct report_job *job)
 		json_string(out, *arg);
 	}
 	fputs("],\n  \"time\": ", out);
-	print_time(out, &s->taken, false);
+	json_time(out, &s->taken, false);
 	fputs(",\n  \"started\": ", out);
-	print_time(out, &s->started, true);
+	json_time(out, &s->started, true);
 	fprintf(out, ",\n  \"duration\": %.2f,\n  \"running\": %s,\n  \"rss_bytes\": ",
 		report_seconds(s), s->running ? "true" : "false");
 	if (s->resident_bytes)
@@ -314,6 +243,7 @@ int json_write(struct report_job *job, FILE *out, struct err *err)
 	failed = print_contexts(out, job, &named, err);
 	if (!failed) {
 		print_left_out(out, job);
+		mapped_json(out, job, &named);
 		if (job->options->findings) {
 			fputs("  \"leaks\": ", out);
 			leaks_json(out, job->options->findings);

@@ -4,8 +4,9 @@
 int named_create(struct report_job *job, rendered_line_fn *write, struct named *ret,
 		 struct err *err)
 {
-	int failed = names_create(job->snapshot, job->resolver, job->symbols, job->ids,
-				  job->shown, &job->progress, &ret->names, err);
+	int failed = names_create(job->snapshot, job->resolver, job->symbols,
+				  job->named ? job->named : job->ids,
+				  job->named ? job->named_count : job->shown, &job->progress, &ret->names, err);
 
 	if (failed)
 		return failed;

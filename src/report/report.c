@@ -62,6 +62,36 @@ static int choose_changed(const struct report_options *options, uint32_t **ret, 
 	return 0;
 }
 
+/* Of what was mapped: all of it, or one call stack's; and whose frames get names. */
+static int choose_mapped(struct report_job *job, struct mapped_sum **sums, uint32_t **named,
+			 struct err *err)
+{
+	const struct snapshot *s = job->snapshot;
+	const struct report_options *options = job->options;
+	size_t count = 0;
+
+	if (!mapped_sums(s->mappings, s->mapping_count, sums, &count))
+		return err_set(err, -ENOMEM, "memory is short");
+	for (size_t i = 0; options->context && i < count; i++)
+		if ((*sums)[i].context == options->context)
+			(*sums)[0] = (*sums)[i];
+	if (options->context)
+		count = count && (*sums)[0].context == options->context;
+	*named = malloc((job->shown + count + 1) * sizeof(**named));
+	if (!*named)
+		return err_set(err, -ENOMEM, "memory is short");
+	job->mapped = *sums;
+	job->mapped_count = count;
+	job->mapped_shown = options->count && options->count < count ? options->count : count;
+	for (size_t i = 0; i < job->shown; i++)
+		(*named)[i] = job->ids[i];
+	for (size_t i = 0; i < job->mapped_shown; i++)
+		(*named)[job->shown + i] = (*sums)[i].context;
+	job->named = *named;
+	job->named_count = job->shown + job->mapped_shown;
+	return 0;
+}
+
 int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 		 const struct report_names *names, const struct report_options *options,
 		 FILE *out, struct err *err)
@@ -72,7 +102,8 @@ int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 		.symbols = names,
 		.options = options,
 	};
-	uint32_t *ids = NULL;
+	uint32_t *ids = NULL, *named = NULL;
+	struct mapped_sum *sums = NULL;
 	int failed;
 
 	if (options->context)
@@ -90,12 +121,17 @@ int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 		job.count = count_lost(options->findings, ids, job.count);
 	job.ids = ids;
 	job.shown = options->count && options->count < job.count ? options->count : job.count;
+	if (snapshot->mapping_count && !options->leaks_only && !options->diff)
+		failed = choose_mapped(&job, &sums, &named, err);
 	progress_init(&job.progress, options);
 	errno = 0;
-	failed = (options->diff ? diff_write : writers[options->format])(&job, out, err);
+	if (!failed)
+		failed = (options->diff ? diff_write : writers[options->format])(&job, out, err);
 	if (!failed && fflush(out))
 		failed = report_check(out, err);
 	progress_end(&job.progress);
+	free(sums);
+	free(named);
 	free(ids);
 	return failed;
 }

@@ -16,7 +16,7 @@ HERE = TOP / "tests/cross/targets"
 
 # Programs of tests/targets that the guests run.
 TARGETS = ["entries", "threads", "registers", "signals", "storm", "live", "pairs", "heartbeat", "eintr", "children", "plugins",
-           "jumps", "churn", "adversary", "torture", "kept", "unnoticed"]
+           "jumps", "churn", "adversary", "torture", "kept", "unnoticed", "mapper"]
 PLUGINS = ["plugin_a.so", "plugin_b.so", "count_preload.so"]
 
 # Unit tests that a guest does not run, and why.

@@ -53,6 +53,11 @@ static void case_more(void)
 	module_id_set_fingerprint(&heap->modules[1].id, (const uint8_t *)"finger", 6);
 	module_id_set_debuglink(&heap->modules[1].id, "libc.debug", 0x1020304);
 	strcpy(heap->modules[1].why, "why");
+	heap->maps_followed = true;
+	heap->mappings = calloc(2, sizeof(*heap->mappings));
+	heap->mapping_count = 2;
+	heap->mappings[0] = (struct mapped_range){0x7f0000003000, 0x7f0000004000, 2, 5};
+	heap->mappings[1] = (struct mapped_range){0x1000, 0x3000, 1, 6};
 	heap->threads = calloc(2, sizeof(*heap->threads));
 	heap->thread_count = 2;
 	heap->threads[0] = (struct snapshot_thread){1, "first", "running", 7, 8};
@@ -90,6 +95,9 @@ static void expect_process(const struct snapshot *a, const struct snapshot *b)
 	assert_memory_equal(&a->started, &b->started, sizeof(a->started));
 	assert_int_equal(a->running, b->running);
 	assert_int_equal(a->no_allocator, b->no_allocator);
+	assert_int_equal(a->maps_followed, b->maps_followed);
+	assert_int_equal(a->mapping_count, b->mapping_count);
+	assert_memory_equal(a->mappings, b->mappings, a->mapping_count * sizeof(*a->mappings));
 	assert_int_equal(a->ticks_now, b->ticks_now);
 	assert_memory_equal(&a->totals, &b->totals, sizeof(a->totals));
 	assert_int_equal(a->resident_bytes, b->resident_bytes);

@@ -15,6 +15,9 @@
  * Its 16 bytes keep the stack aligned to 8 as it is at any function's entry.  The trap puts
  * lr back and takes the four words off.
  *
+ * Of a function with more than four arguments the stub puts those that are on the stack there
+ * once more before it calls the copy, as many as there may be, and takes them off behind it.
+ *
  * Everything is A32 code, which every core that runs Linux with an MMU has, made of
  * instructions of ARMv5T.  The patch of a T32 function is a b.w, which stays in T32
  * state, so its stub begins with `bx pc`, the old way to A32 state four bytes on; its
@@ -113,6 +116,22 @@ enum {
 	FRAME_LEN = 16,		     /* of a stub */
 };
 
+/* The arguments on the stack once more, for the copy; ip is put back. */
+static const uint32_t arguments[] = {
+	0xe24dd018, /* sub sp, sp, #24 */
+	0xe58dc010, /* str ip, [sp, #16] */
+	0xe59dc028, /* ldr ip, [sp, #40]: behind these 24 bytes and FRAME_LEN */
+	0xe58dc000, /* str ip, [sp] */
+	0xe59dc02c, /* ldr ip, [sp, #44] */
+	0xe58dc004, /* str ip, [sp, #4] */
+	0xe59dc030, /* ldr ip, [sp, #48] */
+	0xe58dc008, /* str ip, [sp, #8] */
+	0xe59dc034, /* ldr ip, [sp, #52] */
+	0xe58dc00c, /* str ip, [sp, #12] */
+	0xe59dc010, /* ldr ip, [sp, #16] */
+};
+enum { DROP_ARGUMENTS = 0xe28dd018 }; /* add sp, sp, #24 */
+
 static const uint32_t exchange[] = {0xe59d0004, 0xe59d1000}; /* ldr r0, [sp, #4]; ldr r1, [sp] */
 
 /* A single bit as an A32 immediate: 8 bits, rotated right by twice the field. */
@@ -149,14 +168,15 @@ static size_t stub_len(const struct stub *stub)
 {
 	size_t begin = 1 + (stub->thumb ? 1 : 0); /* veneer, push */
 	size_t into_copy = stub->thumb ? 2 : 0;
+	size_t again = stub->on_stack ? ARRAY_SIZE(arguments) + 1 : 0;
 
 	switch (stub->kind) {
 	case STUB_ENTRY:
 		return 4 * (begin + 1 + into_copy);
 	case STUB_RETURN:
-		return 4 * (begin + 3);
+		return 4 * (begin + again + 3);
 	case STUB_BOTH:
-		return 4 * (begin + 5);
+		return 4 * (begin + again + 5);
 	case STUB_INSTEAD:
 		return 4 * (begin + (stub->swap ? ARRAY_SIZE(exchange) : 0) + 6 + into_copy);
 	}
@@ -226,8 +246,12 @@ static void encode_stub(struct encoder *e, taddr_t trap, const struct stub *othe
 	}
 	if (stub->kind == STUB_BOTH)
 		encode_u32(e, PUSH_ARGUMENTS);
+	for (size_t i = 0; stub->on_stack && i < ARRAY_SIZE(arguments); i++)
+		encode_u32(e, arguments[i]);
 	encode_call(e, stub->copy, stub->thumb);
 	stub->copy_return = encode_here(e);
+	if (stub->on_stack)
+		encode_u32(e, DROP_ARGUMENTS);
 	encode_trap_and_return(e, trap, stub);
 }
 

@@ -1,0 +1,10 @@
+/* What calls of mmap(), munmap(), mremap() and brk() mean for the list of mappings. */
+#ifndef MEMTRACE_MAPPING_CALLS_H
+#define MEMTRACE_MAPPING_CALLS_H
+
+#include "capture/call.h"
+#include "capture/engine.h"
+
+void mapping_call(struct engine *engine, struct thread *thread, const struct call *call);
+
+#endif
