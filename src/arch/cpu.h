@@ -77,6 +77,9 @@ struct arch {
 					* result behind a stop */
 	int16_t syscall_result_offset;
 	int16_t call_number_offset; /* in a system call: of its number */
+	/* The register set (NT_*) by which a tracer changes the call that is about to be made,
+	 * where it is not in NT_PRSTATUS; 0: by PTRACE_SET_SYSCALL. */
+	uint16_t syscall_set;
 	/* The flag that tells an error, whose number is then the result (MIPS: a3; PowerPC: a
 	 * bit of cr).  mask 0: there is none, and an error is a result of -4095 to -1. */
 	struct {

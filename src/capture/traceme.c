@@ -29,7 +29,7 @@ enum { VFORK_LIMIT_MS = 500, CLONE_LIMIT_MS = 20, REST_NS = 50000 };
 
 void traceme_on_ptrace(struct engine *engine, struct thread *thread, long request)
 {
-	if (request != PTRACE_TRACEME || !thread->guest)
+	if (request != PTRACE_TRACEME || !thread->guest || tracee_watch_guest(thread))
 		return;
 	thread->held = true;
 	engine->pending.set |= PENDING_TRACEME;

@@ -118,7 +118,7 @@ static void other_program_let_go(struct tracee *tracee, struct thread *thread)
 	if (ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0) == 0 &&
 	    reap_look(thread->tid, &status) && WIFSTOPPED(status)) {
 		thread->deliver = status >> 16 ? 0 : WSTOPSIG(status);
-		thread_end(thread);
+		thread_end(tracee, thread);
 	}
 	threads_remove(tracee, thread);
 	threads_free(tracee, thread);
@@ -326,9 +326,8 @@ int tracee_launch(struct tracee *ret, char *const argv[], bool stdin_null, const
  * it when the tracer thread ends. */
 static void thread_detach(void *arg, struct thread *thread)
 {
-	(void)arg;
 	if (thread->state == THREAD_STOPPED)
-		thread_end(thread);
+		thread_end(arg, thread);
 }
 
 void tracee_release(struct tracee *tracee)

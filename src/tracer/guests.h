@@ -12,7 +12,9 @@ int guests_request(const struct thread *thread);
 /* Is the status one of a system call of a guest's that is looked at?  (Those that remote.h makes
  * are told apart before.) */
 bool guests_is_call(int status);
-/* At such a stop: is it about to ask to be traced by its parent? */
-bool guests_asks(struct thread *guest);
+/* At such a stop: is it about to ask to be traced by its parent?  Then it is refused, unless the
+ * call is given back to it before it goes on. */
+bool guests_asks(struct tracee *tracee, struct thread *guest);
+void guests_give_call(const struct tracee *tracee, struct thread *guest);
 
 #endif

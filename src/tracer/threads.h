@@ -17,7 +17,7 @@ void threads_free_exited(struct tracee *tracee);
 /* Changed registers are written back; they will be read anew. */
 void thread_regs_flush(struct thread *thread);
 /* Detaches a stopped thread, with its signal. */
-void thread_end(struct thread *thread);
+void thread_end(const struct tracee *tracee, struct thread *thread);
 void threads_deinit(struct tracee *tracee);
 
 #endif

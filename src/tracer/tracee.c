@@ -134,7 +134,7 @@ static bool stop_event(struct tracee *tracee, struct thread *thread, int event, 
 static bool stop_call(struct tracee *tracee, struct thread *thread, bool interrupted,
 		      struct stop *ret)
 {
-	thread->held = guests_asks(thread);
+	thread->held = guests_asks(tracee, thread);
 	ret->kind = thread->held ? STOP_ASKS : STOP_QUIET;
 	if (thread->held || interrupted)
 		return true;
@@ -195,7 +195,7 @@ static bool stop_decode(struct tracee *tracee, pid_t tid, int status, struct sto
 	thread->interrupted = false;
 	thread->regs_read = false;
 	thread->group_stop = false;
-	thread->in_exec_stop = thread->held = false;
+	thread->in_exec_stop = thread->held = thread->call_taken = false;
 	thread->deliver = 0;
 	thread->event = status >> 16;
 	ret->thread = thread;
@@ -311,8 +311,10 @@ void tracee_continue(struct tracee *tracee, struct thread *thread)
 	thread->state = thread->group_stop ? THREAD_LISTENING : THREAD_RUNNING;
 }
 
-void thread_end(struct thread *thread)
+void thread_end(const struct tracee *tracee, struct thread *thread)
 {
+	if (thread->call_taken)
+		guests_give_call(tracee, thread);
 	thread_regs_flush(thread);
 	ptrace(PTRACE_DETACH, thread->tid, 0, (long)(thread->group_stop ? 0 : thread->deliver));
 	thread->state = THREAD_GONE;
@@ -320,7 +322,7 @@ void thread_end(struct thread *thread)
 
 void tracee_let_go(struct tracee *tracee, struct thread *thread)
 {
-	thread_end(thread);
+	thread_end(tracee, thread);
 	threads_remove(tracee, thread);
 	threads_free(tracee, thread);
 }

@@ -47,7 +47,9 @@ struct thread {
 	bool in_remote;	  /* remote.c's: the stop of its system call was not waited for */
 	bool guest;	  /* not a thread of the process, but shares its memory (vfork child) */
 	unsigned calls;	  /* of a guest: so many stops at system calls are still looked at */
+	bool own_stack;	  /* of a guest: not the stack of who made it */
 	bool held;	  /* a guest in the stop of STOP_ASKS: not continued, but let go */
+	bool call_taken;  /* it is held at the call, which it would not make: guests.c */
 	bool unannounced; /* stopped before the event that says what it is */
 	bool in_vfork; /* waits in the kernel until its vfork child is gone: cannot stop, cannot
 			  run */
@@ -188,6 +190,10 @@ bool tracee_succeed(struct tracee *tracee);
 /* Whether STOP_ASKS is to come of every guest that does, also by a call of ptrace(): where that
  * is not patched.  So it is after tracee_attach(). */
 void tracee_watch_guests(struct tracee *tracee, bool all);
+
+/* The same, of a guest that has entered ptrace() to ask.  False: this kernel (before Linux 5.3)
+ * does not tell. */
+bool tracee_watch_guest(struct thread *guest);
 
 /* Lets one process (a fork child) go for good, and forgets it. */
 void tracee_let_go(struct tracee *tracee, struct thread *thread);

@@ -238,6 +238,19 @@ static void test_items_that_are_refused(void **state)
 	assert_int_equal(got.allocs, 2);
 }
 
+/* Also while the next one writes nothing can be read. */
+static void test_behind_a_writer_that_died(void **state)
+{
+	uint32_t sequence = 5, word = 1, got;
+
+	(void)state;
+	sequence_begin(&sequence);
+	assert_false(sequence_copy(&sequence, &got, &word, sizeof(word), NULL));
+	sequence_end(&sequence);
+	assert_true(sequence_copy(&sequence, &got, &word, sizeof(word), &sequence));
+	assert_int_equal(got, 1);
+}
+
 /* ---- both at full speed ------------------------------------------------------------ */
 
 /*
@@ -382,6 +395,7 @@ int main(void)
 		TEST(test_modules),
 		TEST(test_headers_that_are_refused),
 		TEST(test_items_that_are_refused),
+		TEST(test_behind_a_writer_that_died),
 		TEST(test_beside_a_writer),
 	};
 

@@ -52,6 +52,8 @@ static const struct row_of_code rows[] = {
 	 true, {0xb510, 0x2801, 0xe8df, 0xf000, 0x0201, 0xbd10, 0xf000, 0xf800}, 8, 6, 13, 8, 4, 0},
 	{"behind a call of abort: cbz r0, 1f; push {r4, lr}; bl; 1: push {r4, r5, r6, lr}; bl",
 	 true, {0xb110, 0xb510, 0xf000, 0xf800, 0xb570, 0xf000, 0xf800}, 7, 5, 13, 16, 4, 0},
+	{"an argument behind a call: push {lr}; bl; push {r7}; bl", true,
+	 {0xb500, 0xf000, 0xf800, 0xb480, 0xf000, 0xf800}, 6, 4, 13, 8, 4, 0},
 	/* (the frame stands at the last one, a unit behind what `at` names) */
 	{"where exceptions land: push {r4, lr}; sub sp, #8; bl; add sp, #8; pop {r4, pc}; blx r5",
 	 true, {0xb510, 0xb082, 0xf000, 0xf800, 0xb002, 0xbd10, 0x47a8}, 7, 5, 13, 16, 4, 0},

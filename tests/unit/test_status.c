@@ -296,6 +296,23 @@ static void nap(struct child_case *self, void *arg)
 		syscall(SYS_ppoll, NULL, 0, NULL, NULL, 0);
 }
 
+/* As a tracer that was killed still is when its tracees are let go. */
+static void who_is_about_to_end(void **state)
+{
+	struct child_case child = child_start(child_idle, NULL);
+	siginfo_t info;
+
+	(void)state;
+	child_hear(&child);
+	assert_false(status_is_ending(getpid()));
+	assert_false(status_is_ending(child.pid));
+	kill(child.pid, SIGKILL);
+	assert_int_equal(waitid(P_PID, (id_t)child.pid, &info, WEXITED | WNOWAIT), 0);
+	assert_true(status_is_ending(child.pid)); /* it has a number still */
+	child_end(&child);
+	assert_true(status_is_ending(child.pid));
+}
+
 static void where_a_blocked_thread_returns_to(void **state)
 {
 	struct child_case child = child_start(nap, NULL);
@@ -383,6 +400,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(threads_are_listed),
 		cmocka_unit_test(a_thread_that_outlives_its_leader),
 		cmocka_unit_test(a_zombie_is_not_alive),
+		cmocka_unit_test(who_is_about_to_end),
 		cmocka_unit_test(where_a_blocked_thread_returns_to),
 		cmocka_unit_test(the_command_of_a_process),
 	};

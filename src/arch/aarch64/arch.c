@@ -101,6 +101,7 @@ const struct arch arch_aarch64 = {
 	.syscall_result_offset = 8 * X0,
 	.signal_set_len = 8,
 	.call_number_offset = 8 * 8, /* x8 */
+	.syscall_set = 0x404,	     /* NT_ARM_SYSTEM_CALL */
 	.tls_set = 0x401, /* NT_ARM_TLS */
 	.pointer_tag_bits = 8,
 	.vector_set = 2, /* NT_PRFPREG */

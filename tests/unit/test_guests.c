@@ -1,0 +1,191 @@
+/*
+ * A child that shares the memory and asks to be traced by its parent (PTRACE_TRACEME) is held
+ * where it asks: let go it is traced, and where its tracer is killed it is refused, as else it
+ * would run into what is not put back yet with a parent that sleeps in vfork().
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <poll.h>
+#include <sys/ptrace.h>
+
+#include "child_case.h"
+#include "tracer/threads.h"
+
+enum { TRACED = 21, REFUSED = 31, CALLS_BEFORE = 40 };
+
+enum how { BY_VFORK, ON_ITS_OWN_STACK, LIKE_SPAWNED };
+
+struct asking {
+	enum how how;
+	int go[2];
+};
+
+static int ask(void *arg)
+{
+	const struct asking *asking = arg;
+
+	for (int i = 0; i < CALLS_BEFORE; i++)
+		syscall(SYS_getppid);
+	if (asking->how == LIKE_SPAWNED)
+		syscall(SYS_rt_sigaction, SIGUSR1, NULL, NULL, 8);
+	_exit(syscall(SYS_ptrace, PTRACE_TRACEME, 0, 0, 0) ? REFUSED : TRACED);
+}
+
+static pid_t child_make(struct asking *asking)
+{
+	static _Alignas(16) char stack[65536];
+	pid_t pid;
+
+	if (asking->how != BY_VFORK)
+		return clone(ask, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, asking);
+	pid = vfork();
+	if (pid == 0)
+		ask(asking);
+	return pid;
+}
+
+/* Says 0, and then how its child ended. */
+static void be_target(struct child_case *self, void *arg)
+{
+	struct asking *asking = arg;
+	int status = 0;
+	char byte;
+
+	child_say(self, 0);
+	if (read(asking->go[0], &byte, 1) != 1 ||
+	    waitpid(child_make(asking), &status, 0) < 0 || !WIFEXITED(status))
+		_exit(1);
+	child_say(self, WEXITSTATUS(status));
+	child_idle(self, NULL);
+}
+
+static struct child_case target_start(struct asking *asking)
+{
+	struct child_case target;
+
+	assert_int_equal(pipe2(asking->go, O_CLOEXEC), 0);
+	target = child_start(be_target, asking);
+	assert_int_equal(child_hear(&target), 0);
+	return target;
+}
+
+static void target_go_on(struct asking *asking)
+{
+	assert_int_equal(write(asking->go[1], "", 1), 1);
+	close(asking->go[0]);
+	close(asking->go[1]);
+}
+
+/* Follows the target until its child asks, and is held, or has ended: NULL. */
+static struct thread *follow(struct tracee *tracee)
+{
+	struct stop stop;
+
+	for (;;) {
+		if (tracee_next(tracee, true, &stop) != 1)
+			continue;
+		if (stop.kind == STOP_THREAD_EXIT)
+			return NULL;
+		if (stop.kind == STOP_ASKS)
+			return stop.thread;
+		tracee_continue(tracee, stop.thread);
+	}
+}
+
+/* Until the target says something. */
+static void follow_on(struct tracee *tracee, const struct child_case *target)
+{
+	struct pollfd look = {.fd = target->hear, .events = POLLIN};
+	struct stop stop;
+
+	while (poll(&look, 1, 0) == 0)
+		if (tracee_next(tracee, false, &stop) == 1 && stop.kind != STOP_THREAD_EXIT)
+			tracee_continue(tracee, stop.thread);
+}
+
+static void be_tracer(struct child_case *self, void *arg)
+{
+	const struct child_case *target = arg;
+	struct tracee tracee;
+
+	if (tracee_attach(&tracee, target->pid, NULL))
+		_exit(1);
+	tracee_watch_guests(&tracee, false);
+	child_say(self, 1);
+	child_say(self, follow(&tracee) != NULL);
+	for (;;)
+		pause();
+}
+
+static void killed_while_it_is_held(enum how how)
+{
+	struct asking asking = {.how = how};
+	struct child_case target = target_start(&asking), tracer;
+
+	tracer = child_start(be_tracer, &target);
+	assert_int_equal(child_hear(&tracer), 1);
+	target_go_on(&asking);
+	assert_true(child_hear(&tracer));
+	child_end(&tracer);
+	assert_int_equal(child_hear(&target), REFUSED);
+	child_end(&target);
+}
+
+static void test_killed(void **state)
+{
+	(void)state;
+	killed_while_it_is_held(BY_VFORK);
+	killed_while_it_is_held(ON_ITS_OWN_STACK);
+}
+
+/* The target's child ends as this says. */
+static void let_go(enum how how, bool all, int end)
+{
+	struct asking asking = {.how = how};
+	struct child_case target = target_start(&asking);
+	struct tracee tracee;
+	struct thread *asks;
+
+	assert_int_equal(tracee_attach(&tracee, target.pid, NULL), 0);
+	tracee_watch_guests(&tracee, all);
+	target_go_on(&asking);
+	asks = follow(&tracee);
+	assert_int_equal(asks ? TRACED : REFUSED, end);
+	if (asks)
+		tracee_let_go(&tracee, asks);
+	follow_on(&tracee, &target);
+	assert_int_equal(child_hear(&target), end);
+	tracee_release(&tracee);
+	child_end(&target);
+}
+
+static void test_let_go(void **state)
+{
+	(void)state;
+	let_go(BY_VFORK, false, TRACED);
+	let_go(ON_ITS_OWN_STACK, false, TRACED);
+}
+
+/* Handlers are what posix_spawn()'s child looks at, which never asks. */
+static void test_spawned(void **state)
+{
+	(void)state;
+	let_go(LIKE_SPAWNED, false, REFUSED);
+	let_go(LIKE_SPAWNED, true, TRACED);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_killed),
+		cmocka_unit_test(test_let_go),
+		cmocka_unit_test(test_spawned),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
