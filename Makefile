@@ -76,7 +76,7 @@ EDIT_FLAGS = $(if $(call edit_has,rl_initialize),$(EDIT_LIBS) -DHAVE_LIBEDIT \
 DW_LIBS = $(shell $(PKG_CONFIG) --libs libdw 2>/dev/null || echo -ldw) -lelf
 
 # ---- what is built from what ------------------------------------------------
-TARGET_ROOMS := base region arch elf unwind heap symbols tracer hook capture report
+TARGET_ROOMS := base region agent arch elf unwind heap symbols tracer hook capture report
 rwildcard = $(sort $(wildcard $(1)/*.c) $(wildcard $(1)/*/*.c))
 TARGET_SRC := $(foreach r,$(TARGET_ROOMS),$(call rwildcard,src/$r))
 CLI_SRC := $(call rwildcard,src/cli)

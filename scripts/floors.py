@@ -8,14 +8,14 @@ import sys
 
 FLOORS = {
     "base": 0, "region": 0,
-    "arch": 1, "elf": 1,
+    "arch": 1, "elf": 1, "agent": 1,
     "unwind": 2, "heap": 2, "symbols": 2, "tracer": 2,
     "hook": 3,
     "capture": 4, "report": 4,
     "cli": 5, "serve": 5,
 }
-# region/ is compiled into the target one day: it may use nothing else.
-ALONE = {"region"}
+# These run in the target, too: they may use nothing else.
+ALONE = {"region": (), "agent": ("region",)}
 # base/ has no word of the domain.
 # What a room may reach besides the floors below (none today).
 EXTRA = set()
@@ -58,8 +58,8 @@ def complaints(root):
             if not match:
                 continue
             own, system = match.groups()
-            if system and room == "region" and name not in HOSTED and system not in FREESTANDING:
-                yield f"{name}:{number}: region/ is freestanding, but includes <{system}>"
+            if system and room in ALONE and name not in HOSTED and system not in FREESTANDING:
+                yield f"{name}:{number}: {room}/ is freestanding, but includes <{system}>"
             if not own:
                 continue
             other = own.split("/")[0]
@@ -67,7 +67,7 @@ def complaints(root):
                 yield f'{name}:{number}: "{own}": write the room in front'
             elif other == room or (room, other) in EXTRA:
                 continue
-            elif room in ALONE or FLOORS[other] >= FLOORS[room]:
+            elif other not in ALONE.get(room, FLOORS) or FLOORS[other] >= FLOORS[room]:
                 yield f"{name}:{number}: {room} (floor {FLOORS[room]}) may not include {other} (floor {FLOORS[other]})"
 
 

@@ -1,0 +1,143 @@
+/*
+ * A table with a place for each address, made piece by piece.
+ *
+ * A chunk is a piece of the shared memory: 8192 entries, for 8192 << shift bytes of addresses.
+ * The directory finds it by a hash and at most PROBES steps; who is the first in a chunk enters
+ * its key, and then its piece, each by a compare-and-swap: whoever finds a key without a piece
+ * may bring one, so nobody waits for the first.
+ */
+#include "region/live.h"
+
+#include "region/atom.h"
+
+enum { PROBES = 16, ENTRY_BITS = 13, ENTRIES = 1 << ENTRY_BITS, SIZE_BITS = 36, LOW_BITS = 5 };
+_Static_assert(ENTRIES * sizeof(uint64_t) == SHARED_PIECE, "a chunk is a piece");
+
+static struct shared_chunk *chunk_at(const struct shared *shared, uint32_t slot)
+{
+	return shared_at(shared, SHARED_DIRECTORY_AT +
+					 slot % SHARED_DIRECTORY * sizeof(struct shared_chunk));
+}
+
+/* 0: no address that a chunk could be for. */
+static uint32_t key_of(const struct shared *shared, uint64_t addr)
+{
+	uint64_t key = addr >> (shared->shift + ENTRY_BITS);
+
+	return key < UINT32_MAX ? (uint32_t)key + 1 : 0;
+}
+
+/* Its chunk's place in the directory, if there is one; make: or a free one that is its now. */
+static struct shared_chunk *chunk_find(const struct shared *shared, uint32_t key, bool make)
+{
+	uint32_t slot = (key * 0x9e3779b1u) >> 16;
+
+	for (unsigned i = 0; key && i < PROBES; i++, slot++) {
+		struct shared_chunk *chunk = chunk_at(shared, slot);
+		uint32_t is = atom_load32(&chunk->key);
+
+		if (!is && !make)
+			return NULL;
+		if (!is)
+			is = atom_swap32(&chunk->key, 0, key);
+		if (!is || is == key)
+			return chunk;
+	}
+	if (key && make)
+		shared_full(shared, SHARED_PART_DIRECTORY);
+	return NULL;
+}
+
+static uint64_t *entry_in(const struct shared *shared, uint64_t *entries, uint64_t addr)
+{
+	return entries ? &entries[addr >> shared->shift & (ENTRIES - 1)] : NULL;
+}
+
+static uint64_t *entry_find(const struct shared *shared, uint64_t addr)
+{
+	struct shared_chunk *chunk = chunk_find(shared, key_of(shared, addr), false);
+
+	return chunk ? entry_in(shared, shared_piece_at(shared, &chunk->piece), addr) : NULL;
+}
+
+static uint64_t *entry_make(const struct shared *shared, uint64_t addr)
+{
+	struct shared_chunk *chunk = chunk_find(shared, key_of(shared, addr), true);
+
+	return chunk ? entry_in(shared, shared_piece(shared, &chunk->piece), addr) : NULL;
+}
+
+static uint64_t low_of(const struct shared *shared, uint64_t addr)
+{
+	return (addr & ((1ull << shared->shift) - 1)) & ((1u << LOW_BITS) - 1);
+}
+
+uint64_t *live_place(const struct shared *shared, uint64_t addr, uint64_t size)
+{
+	uint64_t *entry = addr && size <= LIVE_MAX_SIZE ? entry_make(shared, addr) : NULL;
+
+	return entry && !atom_load64(entry) ? entry : NULL;
+}
+
+void live_note(const struct shared *shared, uint64_t *place, uint64_t addr, uint32_t context,
+	       uint64_t size)
+{
+	atom_store64(place, (uint64_t)context << (SIZE_BITS + LOW_BITS) |
+				    low_of(shared, addr) << SIZE_BITS | size);
+}
+
+static void decode(uint64_t entry, struct live_block *ret)
+{
+	ret->size = entry & LIVE_MAX_SIZE;
+	ret->context = (uint32_t)(entry >> (SIZE_BITS + LOW_BITS));
+}
+
+static uint64_t low_in(uint64_t entry)
+{
+	return entry >> SIZE_BITS & ((1u << LOW_BITS) - 1);
+}
+
+bool live_find(const struct shared *shared, uint64_t addr, struct live_block *ret)
+{
+	uint64_t *at = entry_find(shared, addr);
+	uint64_t entry = at ? atom_load64(at) : 0;
+
+	if (!entry || low_in(entry) != low_of(shared, addr))
+		return false;
+	decode(entry, ret);
+	ret->addr = addr;
+	ret->entry = at;
+	return true;
+}
+
+void live_remove(const struct live_block *block)
+{
+	atom_store64(block->entry, 0);
+}
+
+static void visit_chunk(const struct shared *shared, const struct shared_chunk *chunk,
+			void (*visit)(void *arg, const struct live_block *block), void *arg)
+{
+	uint64_t *entries = shared_piece_at(shared, &chunk->piece);
+	uint64_t begin = (uint64_t)(atom_load32(&chunk->key) - 1)
+			 << (shared->shift + ENTRY_BITS);
+
+	for (uint64_t i = 0; entries && i < ENTRIES; i++) {
+		uint64_t entry = atom_load64(&entries[i]);
+		struct live_block block = {.addr = begin + (i << shared->shift) + low_in(entry),
+					   .entry = &entries[i]};
+
+		if (!entry)
+			continue;
+		decode(entry, &block);
+		visit(arg, &block);
+	}
+}
+
+void live_for_each(const struct shared *shared,
+		   void (*visit)(void *arg, const struct live_block *block), void *arg)
+{
+	for (uint32_t slot = 0; slot < SHARED_DIRECTORY; slot++)
+		if (atom_load32(&chunk_at(shared, slot)->key))
+			visit_chunk(shared, chunk_at(shared, slot), visit, arg);
+}

@@ -1,0 +1,45 @@
+/*
+ * Live blocks by address, for many writers without locks.
+ *
+ *    address  | which chunk (hashed directory) | which entry, 13 bits | low, `shift` bits |
+ *    entry    | context 23 bits | low 5 bits | size 36 bits |     0: no block
+ *
+ * The allocator orders all that happens to one entry: it is cleared before the real free runs,
+ * and written after the real malloc has returned.  So an entry needs one store, and no lock.
+ * Blocks that lie closer than 1 << shift share an entry: the second one is not kept, and the
+ * low bits tell whose it is.
+ */
+#ifndef MEMTRACE_LIVE_H
+#define MEMTRACE_LIVE_H
+
+#include "region/shared.h"
+
+#define LIVE_MAX_SIZE ((1ull << 36) - 1)
+/* The block is kept elsewhere, by memtrace: whoever frees it goes the slow way. */
+#define LIVE_ELSEWHERE ((1u << 23) - 1)
+
+struct live_block {
+	uint64_t addr, size;
+	uint32_t context;
+	uint64_t *entry; /* where it is noted */
+};
+
+/* Where the block can be noted; NULL: its place is taken, it is too large, or there is no room.
+ * Nothing is changed but for room that is made. */
+uint64_t *live_place(const struct shared *shared, uint64_t addr, uint64_t size);
+
+/* The block is noted, at live_place()'s.  context: 1 .. LIVE_ELSEWHERE. */
+void live_note(const struct shared *shared, uint64_t *place, uint64_t addr, uint32_t context,
+	       uint64_t size);
+
+/* False: it is not there. */
+bool live_find(const struct shared *shared, uint64_t addr, struct live_block *ret);
+
+/* The block, as it was found, is there no more. */
+void live_remove(const struct live_block *block);
+
+/* Every block that is there, in no order; while others write: each as it was at some moment. */
+void live_for_each(const struct shared *shared,
+		   void (*visit)(void *arg, const struct live_block *block), void *arg);
+
+#endif

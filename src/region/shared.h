@@ -1,0 +1,222 @@
+/*
+ * What memtrace and an agent in its target both come to: a memory that both map, each at an
+ * address of its own.
+ *
+ *    0                                     SHARED_TOLD_BYTES
+ *    +------+-------+--------+-----------+-------+---------+------+-------+-------+----------+-----------+--------+
+ *    | told | hooks | places | pcs       | taken | threads | refs | index | nodes | contexts |
+ * directory | pieces | |      |       |        | (rows)    |       |         |      |       |
+ * |          |           | 64 KiB |
+ *    +------+-------+--------+-----------+-------+---------+------+-------+-------+----------+-----------+--------+
+ *      what memtrace tells: the target      what both write
+ *      maps it to be read alone
+ *
+ *    malloc   thread pointer --> place;  pc --> pc's row --> ... --> frames --> node -->
+ * context thread, context --> counters (in a piece);  address --> live block (in a piece) free
+ * address --> live block --> context --> counters
+ *
+ * Invariants:
+ *  - The places of all parts are constants, and every number that is read from the memory is
+ *    held against a constant, or the handle's, before it is used.  So whatever the bytes are
+ *    (the program may write over them), nothing outside is touched, and every loop ends.
+ *  - What makes the agent read memory of the program's (rows, the bounds of stacks, which
+ *    function was called) is in the part that the program can't write to.
+ *  - Nobody waits for anybody, and nobody holds anything: a thread may end, or be interrupted
+ *    for ever, at any instruction.  What was begun then is at worst a node, a context's number
+ *    or a piece that nobody uses.
+ *  - An item that is found is complete: it is filled first and entered by a compare-and-swap,
+ *    or a store with release, of 32 bits.
+ *  - What does not fit is not kept: the caller is told, and goes the slow way.
+ *
+ * It is sparse: a memory file, of which only what was written to takes memory.
+ */
+#ifndef MEMTRACE_SHARED_H
+#define MEMTRACE_SHARED_H
+
+#include <stddef.h>
+
+#include "region/frame.h"
+#include "region/row.h"
+
+#define SHARED_MAGIC   0x64726168736d74ull /* "tmshard", little-endian */
+#define SHARED_VERSION 1u
+#define SHARED_PIECE   65536u
+
+enum {
+	SHARED_HOOKS = 512,
+	SHARED_THREADS = 1 << 13,
+	SHARED_PCS = 1 << 17,
+	SHARED_INDEX = 1 << 21,
+	SHARED_NODES = 1 << 20,
+	SHARED_CONTEXTS = 1 << 20, /* [0] is none */
+	SHARED_DIRECTORY = 1 << 16,
+	SHARED_PIECES = 1 << 14,			     /* at most */
+	SHARED_REFS = SHARED_CONTEXTS / (SHARED_PIECE / 32), /* of a thread, to its counters */
+};
+
+/* What a hooked function's call means: as far as the agent knows it. */
+enum shared_kind {
+	SHARED_SLOW = 0, /* by the trap alone */
+	SHARED_ALLOC,	 /* size = argument `size` */
+	SHARED_CALLOC,	 /* size = argument 0 x argument 1 */
+	SHARED_ALIGN,	 /* size = argument 2, block = *argument 0 if the result is 0 */
+	SHARED_FREE,	 /* block = argument 0 */
+};
+
+struct shared_hook {   /* W memtrace before any stub leads to the agent; R agent */
+	frame_t frame; /* the function's entry: the leaf */
+	uint32_t kind; /* enum shared_kind */
+	uint32_t size; /* SHARED_ALLOC: which argument, 0..2 */
+};
+
+/* Where a thread may be counted, by its thread pointer.  W memtrace, when it stands; R agent.
+ */
+struct shared_place {
+	uint64_t pointer; /* stored last; 0: free.  It stays when its thread ends */
+	uint64_t low,
+		high; /* its stack, all of it mapped from its sp up to high.  0: not known,
+		       * or two threads have the pointer: its calls go the slow way */
+	uint64_t reserved;
+};
+
+/* A thread's own, at its place's number.  W the thread, and memtrace while it stands; R both.
+ * For last_free, last_alloc see struct book_thread. */
+struct shared_thread {
+	uint64_t last_free, last_alloc;
+	uint64_t free_slot; /* where the return address of its last free lay, by ... */
+	uint32_t free_hook, reserved; /* ... which hook */
+	uint64_t allocs, frees;
+	uint64_t spare[2];
+};
+
+/* A pc whose row is known.  W memtrace, R agent; the key last, released. */
+struct shared_pc {
+	uint64_t key; /* pc * 2 + exact; 0: free */
+	frame_t frame;
+	struct row row;
+	uint32_t reserved;
+};
+
+/* By thread and context.  W the thread, R memtrace. */
+struct shared_counters {
+	uint64_t allocs, allocated_bytes;
+	uint64_t frees, freed_bytes; /* of blocks that the context allocated, in any thread */
+};
+
+struct shared_node { /* W who makes it, before it is in the index; R both */
+	frame_t frame;
+	uint32_t parent;  /* < WALK_ENDS: a root, = enum walk_end.  Else a lower number */
+	uint32_t context; /* 0: none.  W by compare-and-swap, once */
+};
+
+struct shared_chunk {	/* W who is the first to need it, by compare-and-swap; R both */
+	uint32_t key;	/* which addresses + 1; 0: free */
+	uint32_t piece; /* + 1; 0: not there yet */
+};
+
+struct shared_told {	/* W memtrace, R agent */
+	uint64_t magic; /* last of all */
+	uint32_t version;
+	uint32_t told_bytes; /* SHARED_TOLD_BYTES */
+	uint32_t sequence;   /* odd while pcs are forgotten (known.h) */
+	uint32_t depth;	     /* frames that a stack is kept with */
+};
+
+struct shared_taken { /* W both: the next numbers, which may be beyond what there is */
+	uint32_t nodes, contexts, pieces;
+	uint32_t full; /* one bit for each part that had no room, 1 << enum shared_part */
+};
+
+enum shared_part {
+	SHARED_PART_NODES,
+	SHARED_PART_CONTEXTS,
+	SHARED_PART_DIRECTORY,
+	SHARED_PART_PIECES,
+	SHARED_PART_PLACE, /* two blocks are closer than shift says */
+};
+
+/* ---- where they are ---------------------------------------------------------- */
+
+#define SHARED_HOOKS_AT	    4096u
+#define SHARED_PLACES_AT    65536u
+#define SHARED_PCS_AT	    (SHARED_PLACES_AT + SHARED_THREADS * sizeof(struct shared_place))
+#define SHARED_TOLD_BYTES   (SHARED_PCS_AT + SHARED_PCS * sizeof(struct shared_pc))
+#define SHARED_TAKEN_AT	    SHARED_TOLD_BYTES
+#define SHARED_THREADS_AT   (SHARED_TAKEN_AT + 65536u)
+#define SHARED_REFS_AT	    (SHARED_THREADS_AT + SHARED_THREADS * sizeof(struct shared_thread))
+#define SHARED_INDEX_AT	    (SHARED_REFS_AT + SHARED_THREADS * SHARED_REFS * sizeof(uint32_t))
+#define SHARED_NODES_AT	    (SHARED_INDEX_AT + SHARED_INDEX * sizeof(uint32_t))
+#define SHARED_CONTEXTS_AT  (SHARED_NODES_AT + SHARED_NODES * sizeof(struct shared_node))
+#define SHARED_DIRECTORY_AT (SHARED_CONTEXTS_AT + SHARED_CONTEXTS * sizeof(uint32_t))
+#define SHARED_PIECES_AT    (SHARED_DIRECTORY_AT + SHARED_DIRECTORY * sizeof(struct shared_chunk))
+
+_Static_assert(sizeof(struct shared_hook) == 16, "the layout is versioned");
+_Static_assert(sizeof(struct shared_place) == 32, "the layout is versioned");
+_Static_assert(sizeof(struct shared_thread) == 64, "the layout is versioned");
+_Static_assert(sizeof(struct shared_pc) == 32, "the layout is versioned");
+_Static_assert(sizeof(struct shared_counters) == 32, "the layout is versioned");
+_Static_assert(sizeof(struct shared_node) == 16, "the layout is versioned");
+_Static_assert(sizeof(struct shared_told) == 24 && sizeof(struct shared_taken) == 16,
+	       "versioned");
+_Static_assert(SHARED_HOOKS_AT + SHARED_HOOKS * sizeof(struct shared_hook) <= SHARED_PLACES_AT,
+	       "hooks are within the first 64 KiB");
+_Static_assert(SHARED_TOLD_BYTES % SHARED_PIECE == 0, "pages are not shared by the two parts");
+_Static_assert(SHARED_PIECES_AT % SHARED_PIECE == 0, "pieces are whole pages");
+
+/* Who comes to the memory.  Of his own: nothing in it is read from the memory itself. */
+struct shared {
+	uint8_t *base;
+	uint32_t pieces; /* that there is room for, at most SHARED_PIECES */
+	uint32_t shift;	 /* blocks are at least 1 << shift bytes apart: 3 .. 5 (live.h) */
+};
+
+static inline uint64_t shared_bytes(uint32_t pieces)
+{
+	return SHARED_PIECES_AT + (uint64_t)pieces * SHARED_PIECE;
+}
+
+static inline void *shared_at(const struct shared *shared, uint64_t offset)
+{
+	return shared->base + offset;
+}
+
+static inline struct shared_told *shared_told(const struct shared *shared)
+{
+	return shared_at(shared, 0);
+}
+
+static inline struct shared_taken *shared_taken(const struct shared *shared)
+{
+	return shared_at(shared, SHARED_TAKEN_AT);
+}
+
+/* hook: any number. */
+static inline struct shared_hook *shared_hook(const struct shared *shared, uint32_t hook)
+{
+	return shared_at(shared,
+			 SHARED_HOOKS_AT + hook % SHARED_HOOKS * sizeof(struct shared_hook));
+}
+
+/* Begins in a memory that is zero.  False: pieces or shift are out of bounds. */
+bool shared_init(const struct shared *shared, uint32_t depth);
+
+/* Is it a memory of this version? */
+bool shared_is_sound(const struct shared *shared);
+
+/* The part had no room.  Anybody may say so; memtrace tells the user. */
+void shared_full(const struct shared *shared, enum shared_part part);
+bool shared_is_full(const struct shared *shared, enum shared_part part);
+
+/* A number of those that `next` counts, below `end`; 0: there is none left (0 itself is never
+ * given: `next` begins at 1 or above). */
+uint32_t shared_number(uint32_t *next, uint32_t end);
+
+/*
+ * What *ref names: a piece of SHARED_PIECE bytes that began as zeros.  The first one who asks
+ * gets one for it.  NULL: there is none, or *ref is not sound.
+ */
+void *shared_piece(const struct shared *shared, uint32_t *ref);
+/* The same, but NULL where nobody has asked for one. */
+void *shared_piece_at(const struct shared *shared, const uint32_t *ref);
+
+#endif

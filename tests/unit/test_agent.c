@@ -1,0 +1,847 @@
+/*
+ * The agent's decision, in a simulated target: functions with made-up pcs and rows, a stack
+ * that is an array of ours, an allocator that gives addresses.  What it counts is held against
+ * the book that memtrace keeps (region/book.h), fed with the same calls.
+ */
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+#include <cmocka.h>
+
+#include "agent/agent.h"
+#include "region/book.h"
+#include "region/counters.h"
+#include "region/interned.h"
+#include "region/known.h"
+#include "region/live.h"
+#include "shared_case.h"
+
+enum {
+	PIECES = 64,
+	SHIFT = 4,
+	DEPTH = 24,
+	FUNCTIONS = 40,
+	POINTER = 0x7ffff000,
+	WORDS = 8192,
+	UNKNOWN = 39, /* this function's pc has no row */
+};
+enum { MALLOC = 1, FREE, CALLOC, ALIGN, SLOW, ALIGNED };
+
+static struct shared shared;
+static uint64_t stack[WORDS];
+
+static uint64_t next_random(uint64_t *seed)
+{
+	uint64_t z = *seed += 0x9e3779b97f4a7c15ull;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+	return z ^ (z >> 31);
+}
+
+/* ---- the target ------------------------------------------------------------ */
+
+/* Where function f's calls return to. */
+static uint64_t pc_of(unsigned f)
+{
+	return 0x400000 + f * 64 + 5;
+}
+
+static frame_t frame_at(unsigned f)
+{
+	return frame_of(1, f * 64 + 5);
+}
+
+/* A third of the functions has a frame pointer, saved below the return address; the others'
+ * frames have f % 5 words beside the return address. */
+static bool has_fp(unsigned f)
+{
+	return f % 3 == 0;
+}
+
+static int frame_words(unsigned f)
+{
+	return (int)(f % 5);
+}
+
+static struct row row_for(unsigned f)
+{
+	struct row row = {.ra = ROW_AT_CFA, .ra_offset = -8};
+
+	if (f == 0) /* where a thread begins */
+		return (struct row){.cfa = ROW_CFA_ROOT};
+	row.cfa = has_fp(f) ? ROW_CFA_FP : ROW_CFA_SP;
+	row.cfa_offset = has_fp(f) ? 16 : 8 * (frame_words(f) + 1);
+	row.fp = has_fp(f) ? ROW_AT_CFA : ROW_SAME;
+	row.fp_offset = has_fp(f) ? -16 : 0;
+	return row;
+}
+
+static void tell_rows(void)
+{
+	for (unsigned f = 0; f < FUNCTIONS; f++) {
+		struct row row = row_for(f);
+
+		if (f != UNKNOWN)
+			assert_true(known_pc_add(&shared, pc_of(f), false, frame_at(f), &row));
+	}
+}
+
+static void tell_hooks(void)
+{
+	const struct shared_hook hooks[] = {
+		[MALLOC] = {frame_of(2, MALLOC) | FRAME_EXACT, SHARED_ALLOC, 0},
+		[FREE] = {frame_of(2, FREE) | FRAME_EXACT, SHARED_FREE, 0},
+		[CALLOC] = {frame_of(2, CALLOC) | FRAME_EXACT, SHARED_CALLOC, 0},
+		[ALIGN] = {frame_of(2, ALIGN) | FRAME_EXACT, SHARED_ALIGN, 0},
+		[SLOW] = {frame_of(2, SLOW) | FRAME_EXACT, SHARED_SLOW, 0},
+		[ALIGNED] = {frame_of(2, ALIGNED) | FRAME_EXACT, SHARED_ALLOC, 1},
+	};
+
+	for (unsigned i = 0; i < sizeof(hooks) / sizeof(*hooks); i++)
+		*shared_hook(&shared, i) = hooks[i];
+}
+
+static uint64_t at_word(unsigned word)
+{
+	return (uint64_t)(uintptr_t)&stack[word];
+}
+
+static void begin(unsigned depth)
+{
+	assert_true(shared_case_begin(&shared, PIECES, SHIFT, depth));
+	tell_rows();
+	tell_hooks();
+	known_thread_set(&shared, POINTER, at_word(0), at_word(WORDS));
+}
+
+/*
+ * The stack of a thread that has come along chain[0..count), outermost first, into a function
+ * `hook` of the allocator.  Its frames are of chain, leaf first, when it is counted.
+ */
+static struct agent_call call_by(const unsigned *chain, unsigned count, uint32_t hook)
+{
+	unsigned at = WORDS;
+	uint64_t fp = 0;
+
+	for (unsigned i = 0; i < count; i++) { /* a frame is entered, and makes a call */
+		if (i && has_fp(chain[i])) {
+			stack[--at] = fp;
+			fp = at_word(at);
+		}
+		for (int k = 0; k < (has_fp(chain[i]) ? 3 : frame_words(chain[i])); k++)
+			stack[--at] = 0xbad0000;
+		stack[--at] = pc_of(chain[i]);
+	}
+	return (struct agent_call){
+		.pointer = POINTER, .slot = at_word(at), .fp = fp, .hook = hook};
+}
+
+/* chain[0] is 0, the others are others. */
+static unsigned chain_make(uint64_t *seed, unsigned *chain, unsigned most)
+{
+	unsigned count = 2 + (unsigned)(next_random(seed) % (most - 1));
+
+	chain[0] = 0;
+	for (unsigned i = 1; i < count; i++)
+		chain[i] = 1 + (unsigned)(next_random(seed) % (UNKNOWN - 1));
+	return count;
+}
+
+static size_t chain_frames(const unsigned *chain, unsigned count, uint32_t hook, unsigned depth,
+			   frame_t *frames, enum walk_end *end)
+{
+	size_t n = 0;
+
+	*end = WALK_ROOT;
+	frames[n++] = shared_hook(&shared, hook)->frame;
+	for (unsigned i = count; i-- > 0;) {
+		if (n == depth) {
+			*end = WALK_DEPTH;
+			break;
+		}
+		frames[n++] = frame_at(chain[i]);
+	}
+	return n;
+}
+
+static bool malloc_by(const unsigned *chain, unsigned count, uint64_t size, uint64_t result)
+{
+	struct agent_call call = call_by(chain, count, MALLOC);
+
+	call.argument[0] = size;
+	call.result = result;
+	return agent_call(&shared, &call);
+}
+
+static bool free_by(const unsigned *chain, unsigned count, uint64_t addr)
+{
+	struct agent_call call = call_by(chain, count, FREE);
+
+	call.argument[0] = addr;
+	return agent_call(&shared, &call);
+}
+
+static struct shared_counters sum_of(uint32_t context)
+{
+	static struct shared_counters sums[SHARED_CONTEXTS];
+
+	memset(sums, 0, (interned_contexts(&shared) + 1) * sizeof(*sums));
+	counters_sum(&shared, sums, interned_contexts(&shared));
+	return sums[context];
+}
+
+static const struct shared_thread *own(void)
+{
+	return known_thread_at(&shared, known_thread(&shared, POINTER));
+}
+
+static const unsigned few[] = {0, 3, 7, 12, 1};
+enum { FEW = sizeof(few) / sizeof(*few) };
+
+/* ---- against the book ------------------------------------------------------ */
+
+static struct region_space space;
+static struct region *region;
+static struct book book;
+
+/* The region's context of the same stack. */
+static uint32_t context_in_region(uint32_t context)
+{
+	frame_t frames[512];
+	struct shared_node node;
+	uint32_t at = interned_leaf(&shared, context);
+	size_t count = 0;
+
+	assert_true(at >= WALK_ENDS);
+	for (; at >= WALK_ENDS; at = node.parent) {
+		assert_true(interned_node(&shared, at, &node));
+		frames[count++] = node.frame;
+	}
+	return region_context(region, &space, frames, count, (enum walk_end)at);
+}
+
+static void is_in_region(void *arg, const struct live_block *block)
+{
+	const struct region_block *is = region_find(region, block->addr);
+
+	(void)arg;
+	assert_non_null(is);
+	assert_true(is->size == block->size);
+	assert_int_equal(is->context, context_in_region(block->context));
+}
+
+static void compare(const struct book_thread *thread)
+{
+	static struct shared_counters sums[SHARED_CONTEXTS];
+	uint32_t count = interned_contexts(&shared);
+	unsigned live = 0;
+
+	memset(sums, 0, sizeof(sums));
+	counters_sum(&shared, sums, count);
+	assert_int_equal(region_context_count(region), count);
+	for (uint32_t c = 1; c < count; c++) {
+		const struct region_context *is =
+			region_context_at(region, context_in_region(c));
+
+		assert_int_equal(sums[c].allocs, is->allocs);
+		assert_int_equal(sums[c].frees, is->frees);
+		assert_int_equal(sums[c].allocated_bytes, is->allocated_bytes);
+		assert_int_equal(sums[c].freed_bytes, is->freed_bytes);
+		live += (unsigned)(is->allocs - is->frees);
+	}
+	assert_int_equal(region_totals(region)->live_blocks, live);
+	live_for_each(&shared, is_in_region, NULL);
+	assert_int_equal(own()->allocs, thread->allocs);
+	assert_int_equal(own()->frees, thread->frees);
+	assert_int_equal(own()->last_free, thread->last_free);
+	assert_int_equal(own()->last_alloc, thread->last_alloc);
+}
+
+enum { BLOCKS = 300 };
+
+static void book_malloc(struct book_thread *thread, const unsigned *chain, unsigned count,
+			unsigned depth, uint64_t size, uint64_t result)
+{
+	frame_t frames[512];
+	enum walk_end end;
+	size_t n = chain_frames(chain, count, MALLOC, depth, frames, &end);
+	struct book_event event = {.result = result, .size = size};
+
+	event.context = region_context(region, &space, frames, n, end);
+	book_alloc(&book, thread, &event);
+}
+
+static void run_against_book(unsigned depth, unsigned most)
+{
+	struct book_thread thread = {0};
+	bool there[BLOCKS] = {false};
+	unsigned chain[128], count;
+	uint64_t seed = depth;
+
+	begin(depth);
+	assert_int_equal(region_space_private(&space, 1ull << 32), 0);
+	assert_int_equal(region_init(&space, &region), 0);
+	book = (struct book){region, &space};
+	for (unsigned i = 0; i < 20000; i++) {
+		unsigned block = (unsigned)(next_random(&seed) % BLOCKS);
+		uint64_t addr = 0x7f0000001000 + block * 32ull, size = next_random(&seed) % 999;
+
+		if (i % 16 == 0) /* (before, so that stacks come again) */
+			seed = i % 4096;
+		count = chain_make(&seed, chain, most);
+		if (there[block]) {
+			assert_true(free_by(chain, count, addr));
+			assert_int_equal(book_free(&book, &thread, addr), BOOK_FREED);
+		} else {
+			assert_true(malloc_by(chain, count, size, addr));
+			book_malloc(&thread, chain, count, depth, size, addr);
+		}
+		there[block] = !there[block];
+	}
+	compare(&thread);
+	region_space_deinit(&space);
+	shared_case_end(&shared);
+}
+
+static void test_counts_what_the_book_counts(void **state)
+{
+	(void)state;
+	run_against_book(DEPTH, 20);
+}
+
+static void test_deeper_than_is_kept(void **state)
+{
+	(void)state;
+	run_against_book(4, 20);
+	run_against_book(1, 10);
+}
+
+static void test_deeper_than_is_walked(void **state)
+{
+	(void)state;
+	run_against_book(DEPTH, 100);
+}
+
+/* ---- one by one ------------------------------------------------------------ */
+
+static void test_a_pair(void **state)
+{
+	struct live_block block;
+	frame_t frames[64];
+	enum walk_end end;
+	size_t count;
+
+	(void)state;
+	begin(DEPTH);
+	assert_true(malloc_by(few, FEW, 100, 0x10000));
+	count = chain_frames(few, FEW, MALLOC, DEPTH, frames, &end);
+	assert_int_equal(interned_context(&shared, frames, count, end), 1);
+	assert_true(live_find(&shared, 0x10000, &block));
+	assert_int_equal(block.context, 1);
+	assert_int_equal(block.size, 100);
+	assert_int_equal(sum_of(1).allocs, 1);
+	assert_int_equal(sum_of(1).allocated_bytes, 100);
+	assert_int_equal(sum_of(1).frees, 0);
+	assert_int_equal(own()->last_alloc, 0x10000);
+	assert_true(free_by(few, FEW, 0x10000));
+	assert_int_equal(sum_of(1).frees, 1);
+	assert_int_equal(sum_of(1).freed_bytes, 100);
+	assert_false(live_find(&shared, 0x10000, &block));
+	assert_int_equal(own()->free_hook, FREE);
+	shared_case_end(&shared);
+}
+
+static void test_what_the_arguments_mean(void **state)
+{
+	struct agent_call call;
+	struct live_block block;
+	uint64_t elsewhere = 0x30000;
+
+	(void)state;
+	begin(DEPTH);
+	call = call_by(few, FEW, CALLOC);
+	call.argument[0] = 7, call.argument[1] = 9, call.result = 0x10000;
+	assert_true(agent_call(&shared, &call));
+	assert_true(live_find(&shared, 0x10000, &block));
+	assert_int_equal(block.size, 63);
+	call = call_by(few, FEW, ALIGNED);
+	call.argument[0] = 4096, call.argument[1] = 5, call.result = 0x11000;
+	assert_true(agent_call(&shared, &call));
+	assert_true(live_find(&shared, 0x11000, &block));
+	assert_int_equal(block.size, 5);
+	call = call_by(few, FEW, ALIGN);
+	call.argument[0] = at_word(WORDS - 1), call.argument[2] = 6;
+	call.result = 12; /* EINVAL */
+	assert_true(agent_call(&shared, &call));
+	assert_int_equal(own()->allocs, 2);
+	call.argument[0] = (uint64_t)(uintptr_t)&elsewhere;
+	call.result = 0;
+	assert_false(agent_call(&shared, &call));
+	call = call_by(few, FEW, SLOW);
+	call.result = 0x20000;
+	assert_false(agent_call(&shared, &call));
+	call.hook = 77; /* nobody's */
+	assert_false(agent_call(&shared, &call));
+	assert_int_equal(own()->allocs, 2);
+	shared_case_end(&shared);
+}
+
+static void test_posix_memalign_on_the_stack(void **state)
+{
+	const unsigned chain[] = {0, 4, 7}; /* 4: four words beside the return address */
+	struct agent_call call;
+	struct live_block block;
+
+	(void)state;
+	begin(DEPTH);
+	call = call_by(chain, 3, ALIGN);
+	stack[WORDS - 3] = 0x12000; /* a local variable of function 4's */
+	call.argument[0] = at_word(WORDS - 3), call.argument[1] = 64, call.argument[2] = 6;
+	assert_true(agent_call(&shared, &call));
+	assert_true(live_find(&shared, 0x12000, &block));
+	assert_int_equal(block.size, 6);
+	shared_case_end(&shared);
+}
+
+/* Nothing is changed by a call that is not known. */
+static void nothing(void)
+{
+	assert_int_equal(own()->allocs, 0);
+	assert_int_equal(own()->frees, 0);
+	assert_int_equal(own()->last_free, 0);
+	assert_int_equal(interned_contexts(&shared), 1);
+}
+
+static void test_calls_that_are_not_known(void **state)
+{
+	const unsigned unknown[] = {0, 3, UNKNOWN, 5}, no_begin[] = {3, 5};
+	struct agent_call call;
+	uint64_t *place;
+
+	(void)state;
+	begin(DEPTH);
+	assert_false(malloc_by(unknown, 4, 1, 0x10000));  /* so is a call within another one */
+	assert_false(malloc_by(no_begin, 2, 1, 0x10000)); /* the walk leaves the stack */
+	assert_false(free_by(few, FEW, 0x10000));	  /* nobody's block */
+	call = call_by(few, FEW, MALLOC);
+	call.result = 0x10000;
+	call.pointer++;
+	assert_false(agent_call(&shared, &call)); /* nobody's thread */
+	call.pointer = 0;
+	assert_false(agent_call(&shared, &call));
+	nothing();
+	place = live_place(&shared, 0x10000, 1);
+	live_note(&shared, place, 0x10000, LIVE_ELSEWHERE, 1);
+	assert_false(free_by(few, FEW, 0x10000));      /* memtrace's block */
+	assert_false(malloc_by(few, FEW, 1, 0x10000)); /* .. and its place */
+	assert_false(malloc_by(few, FEW, LIVE_MAX_SIZE + 1, 0x20000));
+	nothing();
+	assert_true(malloc_by(few, FEW, 1, 0)); /* it failed: nothing happened */
+	assert_true(free_by(few, FEW, 0));
+	nothing();
+	shared_case_end(&shared);
+}
+
+/* On another stack than its own, or at its very end, a thread is not known. */
+static void test_bounds_of_the_stack(void **state)
+{
+	struct agent_call call;
+
+	(void)state;
+	begin(DEPTH);
+	call = call_by(few, FEW, MALLOC);
+	call.result = 0x10000;
+	known_thread_set(&shared, POINTER, call.slot - AGENT_STACK + 8, at_word(WORDS));
+	assert_false(agent_call(&shared, &call));
+	known_thread_set(&shared, POINTER, call.slot + 8, at_word(WORDS));
+	assert_false(agent_call(&shared, &call));
+	known_thread_set(&shared, POINTER, at_word(0), call.slot);
+	assert_false(agent_call(&shared, &call));
+	known_thread_set(&shared, POINTER, at_word(0), call.slot + 8);
+	assert_false(agent_call(&shared, &call)); /* the walk leaves it */
+	known_thread_set(&shared, POINTER, 0, 0);
+	assert_false(agent_call(&shared, &call));
+	nothing();
+	known_thread_set(&shared, POINTER, call.slot - AGENT_STACK, at_word(WORDS));
+	assert_true(agent_call(&shared, &call));
+	shared_case_end(&shared);
+}
+
+/* The same address twice by the same thread, with nothing between, is one free; but not where
+ * memtrace may have a block there that the table has no room for. */
+static void test_freed_twice_is_freed_once(void **state)
+{
+	(void)state;
+	begin(DEPTH);
+	assert_true(malloc_by(few, FEW, 1, 0x10000));
+	assert_true(free_by(few, FEW, 0x10000));
+	assert_true(free_by(few, 3, 0x10000));
+	assert_int_equal(own()->frees, 1);
+	shared_full(&shared, SHARED_PART_PLACE);
+	assert_false(free_by(few, 3, 0x10000));
+	shared_taken(&shared)->full = 0;
+	assert_true(malloc_by(few, FEW, 1, 0x20000));
+	assert_false(free_by(few, FEW, 0x10000));
+	shared_case_end(&shared);
+}
+
+static void test_rows_that_are_forgotten(void **state)
+{
+	(void)state;
+	begin(DEPTH);
+	shared_told(&shared)->sequence++;
+	assert_false(malloc_by(few, FEW, 1, 0x10000));
+	shared_told(&shared)->sequence++;
+	assert_true(malloc_by(few, FEW, 1, 0x10000));
+	known_pcs_forget(&shared);
+	assert_false(malloc_by(few, FEW, 1, 0x20000));
+	tell_rows();
+	assert_true(malloc_by(few, FEW, 1, 0x20000));
+	assert_int_equal(sum_of(1).allocs, 2);
+	shared_case_end(&shared);
+}
+
+/* A signal frame: the interrupted pc is exact, and found by a key of its own. */
+static void test_through_a_signal_frame(void **state)
+{
+	const struct row trampoline = {.cfa = ROW_CFA_SP_DEREF,
+				       .cfa_offset = 24,
+				       .ra = ROW_AT_SP,
+				       .ra_offset = 16,
+				       .fp = ROW_SAME,
+				       .flags = ROW_SIGNAL};
+	struct row row = row_for(7);
+	struct agent_call call;
+	struct shared_node node;
+	unsigned outer, at;
+
+	(void)state;
+	begin(DEPTH);
+	call = call_by(few, FEW, MALLOC);
+	outer = (unsigned)((call.slot - at_word(0)) / 8);
+	stack[outer - 4] = 0x500000;	   /* the handler returns into the trampoline */
+	stack[outer - 1] = pc_of(7) + 3;   /* sp + 16: where it was interrupted, .. */
+	stack[outer] = at_word(outer + 1); /* sp + 24: .. and its sp */
+	stack[outer + 1 + frame_words(7)] = pc_of(0);
+	call.slot = at_word(outer - 4);
+	call.result = 0x10000;
+	assert_false(agent_call(&shared, &call));
+	known_pc_add(&shared, 0x500000, false, frame_of(3, 0), &trampoline);
+	known_pc_add(&shared, pc_of(7) + 3, false, frame_of(1, 1), &row);
+	assert_false(agent_call(&shared, &call));
+	row.cfa_offset = 8 * (frame_words(7) + 1);
+	known_pc_add(&shared, pc_of(7) + 3, true, frame_of(1, 1), &row);
+	assert_true(agent_call(&shared, &call));
+	at = interned_leaf(&shared, 1);
+	for (int i = 0; i < 2; i++, at = node.parent)
+		assert_true(interned_node(&shared, at, &node));
+	assert_true(interned_node(&shared, at, &node));
+	assert_true(node.frame == (frame_of(1, 1) | FRAME_EXACT));
+	shared_case_end(&shared);
+}
+
+/* Guessed frames are memtrace's to judge. */
+static void test_a_guess_is_not_known(void **state)
+{
+	struct row row = row_for(12);
+
+	(void)state;
+	begin(DEPTH);
+	known_pcs_forget(&shared);
+	row.flags |= ROW_GUESS;
+	known_pc_add(&shared, pc_of(12), false, frame_at(12), &row);
+	tell_rows();
+	assert_false(malloc_by(few, FEW, 1, 0x10000));
+	nothing();
+	shared_case_end(&shared);
+}
+
+/* ---- threads --------------------------------------------------------------- */
+
+enum { THREADS = 4, ROUNDS = 20000 };
+
+struct worker {
+	pthread_t thread;
+	uint64_t words[512];
+	uint64_t pointer;
+	bool unknown;
+};
+
+static pthread_barrier_t together;
+
+/* Each on a stack of its own, by the same call stack. */
+static void *worker_run(void *arg)
+{
+	struct worker *worker = arg;
+	struct agent_call call = {.pointer = worker->pointer};
+
+	worker->words[510] = pc_of(5); /* (a function with nothing beside the return address) */
+	worker->words[511] = pc_of(0);
+	call.slot = (uint64_t)(uintptr_t)&worker->words[510];
+	pthread_barrier_wait(&together);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		call.hook = MALLOC;
+		call.argument[0] = 8;
+		call.result = 0x100000 + worker->pointer * 4096 + i % 100 * 16;
+		worker->unknown |= !agent_call(&shared, &call);
+		call.hook = FREE;
+		call.argument[0] = call.result;
+		worker->unknown |= !agent_call(&shared, &call);
+	}
+	return NULL;
+}
+
+static void test_threads_count_for_themselves(void **state)
+{
+	static struct worker workers[THREADS];
+
+	(void)state;
+	begin(DEPTH);
+	assert_int_equal(pthread_barrier_init(&together, NULL, THREADS), 0);
+	for (unsigned i = 0; i < THREADS; i++) {
+		struct worker *w = &workers[i];
+
+		*w = (struct worker){.pointer = 0x7000 + i};
+		known_thread_set(&shared, w->pointer,
+				 (uint64_t)(uintptr_t)&w->words[510] - AGENT_STACK,
+				 (uint64_t)(uintptr_t)&w->words[512]);
+		assert_int_equal(pthread_create(&w->thread, NULL, worker_run, w), 0);
+	}
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(workers[i].thread, NULL);
+	pthread_barrier_destroy(&together);
+	for (unsigned i = 0; i < THREADS; i++)
+		assert_false(workers[i].unknown);
+	assert_int_equal(sum_of(1).allocs, THREADS * ROUNDS);
+	assert_int_equal(sum_of(1).allocated_bytes, THREADS * ROUNDS * 8);
+	assert_int_equal(sum_of(1).frees, THREADS * ROUNDS);
+	assert_int_equal(sum_of(1).freed_bytes, THREADS * ROUNDS * 8);
+	shared_case_end(&shared);
+}
+
+/* ---- interrupted at any instruction ---------------------------------------- */
+
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+enum { TRAP_FLAG = 1 << 8 };
+
+static unsigned steps, stop_at; /* 0: never */
+static bool inner_unknown;
+static sigjmp_buf out;
+
+static void single_steps(bool on)
+{
+	uint64_t set = on ? TRAP_FLAG : 0;
+
+	__asm__ volatile("leaq -128(%%rsp), %%rsp\n\t"
+			 "pushfq\n\t"
+			 "andq $~0x100, (%%rsp)\n\t"
+			 "orq %0, (%%rsp)\n\t"
+			 "popfq\n\t"
+			 "leaq 128(%%rsp), %%rsp"
+			 :
+			 : "r"(set)
+			 : "memory", "cc");
+}
+
+/* The handler allocates and frees, by another stack; or never comes back. */
+static void on_step(int signo)
+{
+	struct agent_call call = {.pointer = POINTER, .hook = MALLOC, .argument = {5}};
+
+	(void)signo;
+	if (++steps == stop_at)
+		siglongjmp(out, 1);
+	if (stop_at)
+		return;
+	call.slot = at_word(1000);
+	call.result = 0x900000;
+	inner_unknown |= !agent_call(&shared, &call);
+	call.hook = FREE;
+	call.argument[0] = call.result;
+	inner_unknown |= !agent_call(&shared, &call);
+}
+
+static void steps_begin(unsigned stop)
+{
+	struct sigaction action = {.sa_handler = on_step};
+
+	steps = 0;
+	stop_at = stop;
+	inner_unknown = false;
+	stack[1000] = pc_of(5);
+	stack[1001] = pc_of(0);
+	assert_int_equal(sigaction(SIGTRAP, &action, NULL), 0);
+}
+
+static bool stepped(const struct agent_call *call)
+{
+	bool known;
+
+	single_steps(true);
+	known = agent_call(&shared, call);
+	single_steps(false);
+	return known;
+}
+
+static void test_a_handler_at_every_instruction(void **state)
+{
+	struct agent_call call;
+
+	(void)state;
+	begin(DEPTH);
+	steps_begin(0);
+	call = call_by(few, FEW, MALLOC);
+	call.argument[0] = 100;
+	call.result = 0x10000;
+	assert_true(stepped(&call));
+	call.hook = FREE;
+	call.argument[0] = 0x10000;
+	assert_true(stepped(&call));
+	assert_false(inner_unknown);
+	assert_true(steps > 200);
+	for (uint32_t context = 1; context <= 2; context++) {
+		bool outer = sum_of(context).allocs == 1;
+
+		assert_int_equal(sum_of(context).allocs, outer ? 1 : steps);
+		assert_int_equal(sum_of(context).frees, outer ? 1 : steps);
+		assert_int_equal(sum_of(context).freed_bytes, outer ? 100 : 5 * steps);
+	}
+	assert_int_equal(own()->allocs, steps + 1);
+	assert_int_equal(own()->frees, steps + 1);
+	shared_case_end(&shared);
+}
+
+static uint64_t counted(void)
+{
+	return interned_contexts(&shared) > 1 ? sum_of(1).allocs : 0;
+}
+
+/* True: it came to its end before `stop` instructions. */
+static bool left_at(unsigned stop, uint64_t result)
+{
+	struct agent_call call = call_by(few, FEW, MALLOC);
+
+	call.result = result;
+	steps_begin(stop);
+	if (sigsetjmp(out, 1))
+		return false;
+	return stepped(&call);
+}
+
+/* A handler that does not come back, from all over malloc's call: the block is counted,
+ * or it is not, and whatever comes then is counted exactly.  In the table is nothing that is
+ * not counted. */
+static void test_left_for_ever(void **state)
+{
+	unsigned all, tries = 0;
+
+	(void)state;
+	begin(DEPTH);
+	assert_true(malloc_by(few, FEW, 1, 0x10000)); /* what is found from now on */
+	assert_true(left_at(UINT32_MAX, 0x20000));
+	all = steps;
+	assert_true(all > 100);
+	for (unsigned stop = 1; stop<all; stop += all - stop> 64 ? 1 + stop / 16 : 1) {
+		uint64_t addr = 0x30000 + ++tries * 16, before = counted();
+		struct live_block block;
+
+		if (left_at(stop, addr)) { /* (fewer steps than the first one) */
+			assert_true(all - stop < 64);
+			break;
+		}
+		assert_true(counted() - before <= 1);
+		if (live_find(&shared, addr, &block))
+			assert_int_equal(counted() - before, 1);
+		before = counted();
+		assert_true(malloc_by(few, FEW, 1, 0x800000));
+		assert_true(free_by(few, FEW, 0x800000));
+		assert_int_equal(counted() - before, 1);
+	}
+	assert_true(tries > 50);
+	shared_case_end(&shared);
+}
+#endif
+
+/* ---- any bytes ------------------------------------------------------------- */
+
+static void scribble(uint64_t from, uint64_t bytes, unsigned words, uint64_t *seed)
+{
+	for (unsigned i = 0; i < words; i++) {
+		uint64_t value = next_random(seed);
+		uint32_t word = value >> 62 ? (uint32_t)value : (uint32_t)value % 512;
+
+		memcpy(shared_at(&shared, from + next_random(seed) % bytes / 4 * 4), &word,
+		       sizeof(word));
+	}
+}
+
+/* What both write may be anything, and so may the program's stack. */
+static void test_any_bytes(void **state)
+{
+	unsigned chain[64], count;
+	uint64_t seed = 11;
+
+	(void)state;
+	begin(DEPTH);
+	for (unsigned i = 0; i < 30000; i++) {
+		uint64_t addr = 0x7f0000001000 + next_random(&seed) % 500 * 16;
+
+		count = chain_make(&seed, chain, 40);
+		if (i % 200 == 0) {
+			scribble(SHARED_TAKEN_AT, sizeof(struct shared_taken), i % 400 == 0,
+				 &seed);
+			scribble(SHARED_THREADS_AT, SHARED_THREADS * 64, 4000, &seed);
+			scribble(SHARED_REFS_AT, 1 << 20, 4000, &seed);
+			scribble(SHARED_INDEX_AT, SHARED_INDEX * 4, 20000, &seed);
+			scribble(SHARED_NODES_AT, 1 << 16, 500, &seed);
+			scribble(SHARED_DIRECTORY_AT, SHARED_DIRECTORY * 8, 3000, &seed);
+			scribble(SHARED_PIECES_AT, 8 * SHARED_PIECE, 3000, &seed);
+		}
+		if (i % 3) {
+			struct agent_call call = call_by(chain, count, MALLOC);
+
+			call.result = addr;
+			for (unsigned k = 0; i % 3 == 2 && k < 4; k++)
+				stack[WORDS - 1 - next_random(&seed) % 60] = next_random(&seed);
+			agent_call(&shared, &call);
+		} else {
+			free_by(chain, count, addr);
+		}
+	}
+	shared_case_end(&shared);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_pair),
+		cmocka_unit_test(test_what_the_arguments_mean),
+		cmocka_unit_test(test_posix_memalign_on_the_stack),
+		cmocka_unit_test(test_calls_that_are_not_known),
+		cmocka_unit_test(test_bounds_of_the_stack),
+		cmocka_unit_test(test_freed_twice_is_freed_once),
+		cmocka_unit_test(test_rows_that_are_forgotten),
+		cmocka_unit_test(test_through_a_signal_frame),
+		cmocka_unit_test(test_a_guess_is_not_known),
+		cmocka_unit_test(test_counts_what_the_book_counts),
+		cmocka_unit_test(test_deeper_than_is_kept),
+		cmocka_unit_test(test_deeper_than_is_walked),
+		cmocka_unit_test(test_threads_count_for_themselves),
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+		cmocka_unit_test(test_a_handler_at_every_instruction),
+		cmocka_unit_test(test_left_for_ever),
+#endif
+		cmocka_unit_test(test_any_bytes),
+	};
+
+	if (sizeof(void *) == 4) /* no agent is there yet */
+		return 0;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
