@@ -58,7 +58,7 @@ struct capture {
 	enum request request;
 	struct snapshot *snapshot;
 	struct externals *externals; /* of REQUEST_EXTERNALS, the caller's */
-	const struct look_wish *wish; /* of REQUEST_LOOK */
+	const struct look_options *look_options; /* of REQUEST_LOOK */
 	struct look *look;
 	struct err request_err;
 	int request_rc;
@@ -140,8 +140,8 @@ static void request_perform(struct capture *capture)
 	else if (capture->request == REQUEST_EXTERNALS)
 		engine_take_externals(&capture->engine, capture->externals);
 	else if (capture->request == REQUEST_LOOK)
-		capture->request_rc =
-			look_take(engine, capture->wish, &capture->look, &capture->request_err);
+		capture->request_rc = look_take(engine, capture->look_options, &capture->look,
+						&capture->request_err);
 	else if (capture->request == REQUEST_LOOK_END)
 		look_end(engine, capture->look);
 	else if (capture->request == REQUEST_LET_EXIT)
@@ -371,13 +371,13 @@ int capture_totals(const struct capture *capture, struct region_totals *totals,
 	return 0;
 }
 
-int capture_look(struct capture *capture, const struct look_wish *wish, struct look **ret,
+int capture_look(struct capture *capture, const struct look_options *options, struct look **ret,
 		 struct err *err)
 {
 	int rc;
 
 	pthread_mutex_lock(&capture->lock);
-	capture->wish = wish;
+	capture->look_options = options;
 	rc = request_wait(capture, REQUEST_LOOK);
 	if (rc)
 		*err = capture->request_err;

@@ -94,7 +94,7 @@ int capture_totals(const struct capture *capture, struct region_totals *totals,
 
 /* A look at the process (look.h), while it is followed; capture_look_end() is due, and
  * look_destroy(). */
-int capture_look(struct capture *capture, const struct look_wish *wish, struct look **ret,
+int capture_look(struct capture *capture, const struct look_options *options, struct look **ret,
 		 struct err *err);
 void capture_look_end(struct capture *capture, struct look *look);
 /* NOTICE_EXITING, and no look is taken. */

@@ -42,19 +42,19 @@ static int copy_blocks(struct engine *engine, struct look *look, struct err *err
 	return copying.failed ? err_set(err, -ENOMEM, "memory is short") : 0;
 }
 
-/* All threads stand.  -EAGAIN: not as they stand. */
-static int take(struct engine *engine, const struct look_wish *wish, const char *no_copy,
+/* All threads are stopped.  -EAGAIN: not where they are. */
+static int take(struct engine *engine, const struct look_options *options, const char *no_copy,
 		struct look *look, struct err *err)
 {
 	const char *why = engine->looks.exiting ? "it is about to end" : no_copy;
-	uint64_t expected = picture_expected_ns(wish->mappings, engine->tracee.count, false);
-	int rc = picture_take(&engine->tracee, engine->undoing.undo, wish->mappings, why,
+	uint64_t expected = picture_expected_ns(options->mappings, engine->tracee.count, false);
+	int rc = picture_take(&engine->tracee, engine->undoing.undo, options->mappings, why,
 			      &look->picture, err);
 
 	if (rc)
 		return rc;
-	look->stands = !look->picture->copy;
-	if (!look->stands || engine->looks.exiting || expected <= wish->max_pause_ns)
+	look->stopped = !look->picture->copy;
+	if (!look->stopped || engine->looks.exiting || expected <= options->max_pause_ns)
 		return 0;
 	return err_set(err, -EBUSY,
 		       "the process can't be copied (%.200s), and would stand for about %" PRIu64
@@ -62,9 +62,9 @@ static int take(struct engine *engine, const struct look_wish *wish, const char 
 		       look->picture->why, expected / 1000000, expected / 1000000 + 1);
 }
 
-/* Patient with threads that are where they can't make a system call. */
-static int take_patiently(struct engine *engine, const struct look_wish *wish,
-			  struct look *look, struct err *err)
+/* Tries again while threads are where they can't make a system call. */
+static int take_with_retries(struct engine *engine, const struct look_options *options,
+			     struct look *look, struct err *err)
 {
 	struct timespec pause = {0, PAUSE_NS};
 	char why[sizeof(err->text)] = "";
@@ -77,8 +77,8 @@ static int take_patiently(struct engine *engine, const struct look_wish *wish,
 			rc = err_set(err, -ESRCH, "the process has ended");
 		if (rc)
 			return rc;
-		rc = take(engine, wish, i == TRIES ? why : NULL, look, err);
-		if (rc || !look->stands)
+		rc = take(engine, options, i == TRIES ? why : NULL, look, err);
+		if (rc || !look->stopped)
 			tracee_resume(&engine->tracee);
 		memcpy(why, err->text, sizeof(why));
 		if (rc == -EAGAIN)
@@ -88,8 +88,8 @@ static int take_patiently(struct engine *engine, const struct look_wish *wish,
 	return rc;
 }
 
-int look_take(struct engine *engine, const struct look_wish *wish, struct look **ret,
-		struct err *err)
+int look_take(struct engine *engine, const struct look_options *options, struct look **ret,
+	      struct err *err)
 {
 	struct look *look = calloc(1, sizeof(*look));
 	int rc;
@@ -99,7 +99,7 @@ int look_take(struct engine *engine, const struct look_wish *wish, struct look *
 	if (!engine->traced || engine->ending.ended)
 		rc = err_set(err, -ESRCH, "the process has ended, or was let go");
 	else
-		rc = take_patiently(engine, wish, look, err);
+		rc = take_with_retries(engine, options, look, err);
 	if (!rc)
 		rc = copy_blocks(engine, look, err);
 	if (rc) {
@@ -115,12 +115,12 @@ void look_end(struct engine *engine, struct look *look)
 {
 	if (look->picture)
 		picture_end(look->picture);
-	if (!look->stands)
+	if (!look->stopped)
 		return;
 	if (engine->traced && engine->tracee.all_stopped)
 		tracee_resume(&engine->tracee);
 	look->pause_ns = (uint64_t)(clock_ns() - look->since);
-	look->stands = false;
+	look->stopped = false;
 	engine->looks.exiting = 0;
 }
 

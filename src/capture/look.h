@@ -13,12 +13,12 @@ struct look {
 	struct snapshot *snapshot;
 	VEC(struct region_block) live; /* the blocks that were seen to be allocated */
 	uint64_t pause_ns; /* from the first thread that was asked to stop, until all ran again;
-			      of one that stands: until look_end() */
+			      of one that is stopped: until look_end() */
 	int64_t since;
-	bool stands; /* until then */
+	bool stopped; /* the process, until then */
 };
 
-struct look_wish {
+struct look_options {
 	struct smaps *mappings; /* taken over, if all is well */
 	uint64_t max_pause_ns; /* without a copy: if more is to be expected, it is refused */
 };
@@ -26,9 +26,9 @@ struct look_wish {
 struct engine;
 
 /* -EBUSY: it would stand too long, -ESRCH: it has ended, ... */
-int look_take(struct engine *engine, const struct look_wish *wish, struct look **ret,
-		struct err *err);
-/* The picture is gone; one that stands runs on. */
+int look_take(struct engine *engine, const struct look_options *options, struct look **ret,
+	      struct err *err);
+/* The picture is gone; one that is stopped runs on. */
 void look_end(struct engine *engine, struct look *look);
 /* A process that waits to be looked at before it ends goes on. */
 void look_let_exit(struct engine *engine);

@@ -45,7 +45,7 @@ enum command_output {
 
 enum { COMMANDS_MAX_LINE = 512 };
 
-enum monitor_wish { MONITOR_TOGGLE, MONITOR_EVERY, MONITOR_STOP };
+enum monitor_action { MONITOR_TOGGLE, MONITOR_EVERY, MONITOR_STOP };
 
 enum { MONITOR_DEFAULT_MS = 3000, MONITOR_MIN_MS = 100 };
 
@@ -53,7 +53,7 @@ struct command_call {
 	enum command_id id;
 	const char *about;	      /* help: of this command; NULL: of all */
 	struct report_options report; /* report: the given defaults, changed by its options */
-	enum monitor_wish monitor;
+	enum monitor_action monitor;
 	uint64_t monitor_ms; /* MONITOR_EVERY */
 	uint64_t wait_ms;    /* wait */
 	uint64_t confirm_ms; /* leaks: a second look so much later; 0: none */

@@ -12,7 +12,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { PATIENCE_MS = 200 };
+enum { GRACE_MS = 200 };
 
 /* Waits for the end; false: it has not come. */
 static bool ends_within(const struct detacher *detacher, int ms)
@@ -73,7 +73,7 @@ static void *detacher_main(void *arg)
 
 		poll(fds, ARRAY_SIZE(fds), -1);
 		cancelled = signals_is_interrupted() && cancel(detacher);
-		if (fds[0].revents || (!cancelled && ends_within(detacher, PATIENCE_MS)))
+		if (fds[0].revents || (!cancelled && ends_within(detacher, GRACE_MS)))
 			return NULL;
 		if (signals_take_leave(detacher->signals, &event)) {
 			if (event.action == SIGNAL_INTERRUPT && (cancelled || cancel(detacher)))

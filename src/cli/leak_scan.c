@@ -12,11 +12,11 @@ enum { STANDING_MS = 1000, EVERY_MS = 100, PICTURES = 3 };
 
 /* ---- the picture ----------------------------------------------------------- */
 
-static void announce(const struct leak_scan_wish *wish, unsigned threads,
+static void announce(const struct leak_scan_options *options, unsigned threads,
 		     const struct smaps *look, uint64_t expected_ns)
 {
-	if (!wish->quiet && !wish->at_end)
-		output_say(wish->output,
+	if (!options->quiet && !options->at_end)
+		output_say(options->output,
 			   "Looking for leaks: %u thread%s, %" PRIu64
 			   " MiB resident; the process will stand still for about %.1f ms",
 			   threads, threads == 1 ? "" : "s", look->resident_bytes >> 20,
@@ -25,11 +25,11 @@ static void announce(const struct leak_scan_wish *wish, unsigned threads,
 
 static int take(struct leak_scan *scan, struct err *err)
 {
-	const struct leak_scan_wish *wish = &scan->wish;
-	pid_t pid = capture_pid(wish->capture), alive = status_alive(pid);
-	uint64_t max_ns = wish->max_pause_ms * 1000000, expected;
+	const struct leak_scan_options *options = &scan->options;
+	pid_t pid = capture_pid(options->capture), alive = status_alive(pid);
+	uint64_t max_ns = options->max_pause_ms * 1000000, expected;
 	struct smaps mappings;
-	struct look_wish look = {&mappings, max_ns ? max_ns : STANDING_MS * 1000000ull};
+	struct look_options look = {&mappings, max_ns ? max_ns : STANDING_MS * 1000000ull};
 	struct status status;
 	int rc;
 
@@ -39,14 +39,15 @@ static int take(struct leak_scan *scan, struct err *err)
 	if (rc)
 		return rc;
 	expected = picture_expected_ns(&mappings, status.threads, true);
-	announce(wish, status.threads, &mappings, expected);
+	announce(options, status.threads, &mappings, expected);
 	if (max_ns && expected > max_ns)
-		rc = err_set(err, -EBUSY,
-			     "no look for leaks: the process would stand still for about %.1f ms, "
-			     "and --max-pause allows %" PRIu64 " ms",
-			     (double)expected / 1e6, wish->max_pause_ms);
+		rc = err_set(
+			err, -EBUSY,
+			"no look for leaks: the process would stand still for about %.1f ms, "
+			"and --max-pause allows %" PRIu64 " ms",
+			(double)expected / 1e6, options->max_pause_ms);
 	if (!rc)
-		rc = capture_look(wish->capture, &look, &scan->look, err);
+		rc = capture_look(options->capture, &look, &scan->look, err);
 	if (rc)
 		smaps_deinit(&mappings);
 	return rc;
@@ -122,15 +123,15 @@ static bool tick(void *arg, enum leak_step step, uint64_t done, uint64_t total)
 		[LEAK_STEP_MARK] = "marking what is held",
 	};
 	struct ticking *t = arg;
-	const struct leak_scan_wish *wish = &t->scan->wish;
+	const struct leak_scan_options *options = &t->scan->options;
 
 	if (clock_ms() - t->last >= EVERY_MS) {
 		t->last = clock_ms();
-		output_progress(wish->output, what[step], (size_t)(done >> 10),
+		output_progress(options->output, what[step], (size_t)(done >> 10),
 				(size_t)(total >> 10) + 1);
 	}
-	return !wish->detacher || (!detacher_is_cancelled(wish->detacher) &&
-				   !atomic_load(&wish->detacher->left));
+	return !options->detacher || (!detacher_is_cancelled(options->detacher) &&
+				      !atomic_load(&options->detacher->left));
 }
 
 static int analyse(struct leak_scan *scan, struct err *err)
@@ -150,13 +151,13 @@ static int analyse(struct leak_scan *scan, struct err *err)
 		.thread_count = picture->threads.len,
 		.live = scan->live,
 		.live_count = scan->look->live.len,
-		.memory_limit = scan->wish.memory_limit,
+		.memory_limit = scan->options.memory_limit,
 		.progress = tick,
 		.progress_arg = &ticking,
 	};
 	int rc = leak_create(&input, &scan->leak, err);
 
-	output_progress(scan->wish.output, "", 0, 0);
+	output_progress(scan->options.output, "", 0, 0);
 	return rc;
 }
 
@@ -196,16 +197,17 @@ static int begin(struct leak_scan *scan, struct err *err)
 	return rc ? rc : check(scan, err);
 }
 
-int leak_scan_begin(struct leak_scan *ret, const struct leak_scan_wish *wish, struct err *err)
+int leak_scan_begin(struct leak_scan *ret, const struct leak_scan_options *options,
+		    struct err *err)
 {
 	int rc = -EAGAIN;
 
 	/* (a thread may have been in the middle of a call of the allocator; at the end of the
 	 * process none will come out of it) */
-	for (int i = 0; rc == -EAGAIN && i < (wish->at_end ? 1 : PICTURES); i++) {
+	for (int i = 0; rc == -EAGAIN && i < (options->at_end ? 1 : PICTURES); i++) {
 		memset(ret, 0, sizeof(*ret));
-		ret->wish = *wish;
-		ret->wish.quiet |= i > 0;
+		ret->options = *options;
+		ret->options.quiet |= i > 0;
 		modules_init(&ret->modules, NULL);
 		rc = begin(ret, err);
 		if (rc)
@@ -236,22 +238,24 @@ int leak_scan_find(struct leak_scan *scan, size_t blocks, size_t paths,
 	      const struct findings_addrs *confirmed, struct findings **ret, struct err *err)
 {
 	static const taddr_t nothing;
-	const struct findings_wish wish = {
+	const struct findings_options options = {
 		.context_count = scan->look->snapshot->context_count,
 		.blocks = blocks,
 		.paths = paths,
-		.confirmed = !confirmed ? NULL : confirmed->at ? confirmed->at : &nothing,
+		.confirmed = !confirmed	     ? NULL
+			     : confirmed->at ? confirmed->at
+					     : &nothing,
 		.confirmed_count = confirmed ? confirmed->len : 0,
 		.live = scan->live,
 		.live_count = scan->look->live.len,
 		.path = path,
 		.path_arg = scan,
 	};
-	int rc = findings_create(scan->leak, &wish, ret, err);
+	int rc = findings_create(scan->leak, &options, ret, err);
 
 	if (rc)
 		return rc;
-	(*ret)->at_end = scan->wish.at_end;
+	(*ret)->at_end = scan->options.at_end;
 	(*ret)->pause_ns = scan->look->pause_ns;
 	snprintf((*ret)->why, sizeof((*ret)->why), "%.*s", (int)sizeof((*ret)->why) - 1,
 		 scan->look->picture->why);
@@ -270,7 +274,7 @@ void leak_scan_end(struct leak_scan *scan, uint64_t *pause_ns)
 	free(scan->threads);
 	free(scan->live);
 	if (scan->look) {
-		capture_look_end(scan->wish.capture, scan->look);
+		capture_look_end(scan->options.capture, scan->look);
 		if (pause_ns)
 			*pause_ns = scan->look->pause_ns;
 	}

@@ -15,7 +15,7 @@
 #include "heap/findings.h"
 #include "report/path.h"
 
-struct leak_scan_wish {
+struct leak_scan_options {
 	struct capture *capture;
 	struct detacher *detacher; /* a Ctrl-C ends the look */
 	struct output *output;
@@ -26,7 +26,7 @@ struct leak_scan_wish {
 };
 
 struct leak_scan {
-	struct leak_scan_wish wish;
+	struct leak_scan_options options;
 	struct look *look;
 	struct modules modules;
 	struct leak_thread *threads;
@@ -35,7 +35,8 @@ struct leak_scan {
 	struct path_names names;
 };
 
-int leak_scan_begin(struct leak_scan *ret, const struct leak_scan_wish *wish, struct err *err);
+int leak_scan_begin(struct leak_scan *ret, const struct leak_scan_options *options,
+		    struct err *err);
 /* Of the blocks, and of call stacks that the look's snapshot has; blocks: at most, 0 all. */
 int leak_scan_find(struct leak_scan *scan, size_t blocks, size_t paths,
 	      const struct findings_addrs *confirmed, struct findings **ret, struct err *err);

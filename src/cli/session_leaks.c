@@ -12,9 +12,9 @@
 
 enum { PATHS = 10 };
 
-static struct leak_scan_wish wish_of(struct session *s, bool quiet)
+static struct leak_scan_options options_of(struct session *s, bool quiet)
 {
-	return (struct leak_scan_wish){
+	return (struct leak_scan_options){
 		.capture = s->capture,
 		.detacher = &s->detacher,
 		.output = &s->output,
@@ -30,9 +30,9 @@ static struct leak_scan_wish wish_of(struct session *s, bool quiet)
 static int first_look(struct session *s, uint64_t confirm_ms, struct findings_addrs *lost,
 		      struct err *err)
 {
-	const struct leak_scan_wish wish = wish_of(s, false);
+	const struct leak_scan_options options = options_of(s, false);
 	struct leak_scan scan;
-	int rc = leak_scan_begin(&scan, &wish, err);
+	int rc = leak_scan_begin(&scan, &options, err);
 
 	if (rc)
 		return rc;
@@ -47,14 +47,14 @@ static int first_look(struct session *s, uint64_t confirm_ms, struct findings_ad
 static int find(struct session *s, uint64_t confirm_ms, bool at_end, size_t count,
 		struct findings **ret, struct snapshot **snapshot, struct err *err)
 {
-	struct leak_scan_wish wish = wish_of(s, confirm_ms != 0);
+	struct leak_scan_options options = options_of(s, confirm_ms != 0);
 	struct findings_addrs lost = {0};
 	struct leak_scan scan;
 	int rc = confirm_ms ? first_look(s, confirm_ms, &lost, err) : 0;
 
-	wish.at_end = at_end;
+	options.at_end = at_end;
 	if (!rc)
-		rc = leak_scan_begin(&scan, &wish, err);
+		rc = leak_scan_begin(&scan, &options, err);
 	if (rc) {
 		vec_deinit(&lost);
 		return rc;
@@ -158,13 +158,13 @@ static int who(struct session *s, struct leak_scan *scan, const struct command_c
 
 int session_look(struct session *s, const struct command_call *call, struct err *err)
 {
-	const struct leak_scan_wish wish = wish_of(s, false);
+	const struct leak_scan_options options = options_of(s, false);
 	struct leak_scan scan;
 	int rc;
 
 	if (call->id == COMMAND_LEAKS)
 		return leaks(s, call, err);
-	rc = leak_scan_begin(&scan, &wish, err);
+	rc = leak_scan_begin(&scan, &options, err);
 	if (rc)
 		return rc;
 	if (call->id == COMMAND_WHY)

@@ -18,7 +18,7 @@ enum { CONTENTS_MOST = 20000 };
 
 struct making {
 	struct leak *leak;
-	const struct findings_wish *wish;
+	const struct findings_options *options;
 	struct findings *out;
 	size_t *finding; /* by context: 1 + its place in the list; 0: it has none */
 };
@@ -32,19 +32,20 @@ static void add(struct leak_sum *sum, uint64_t bytes)
 /* The block, with the size that was asked for where that is known. */
 static void block_at(const struct making *m, uint32_t index, struct leak_block *ret)
 {
-	size_t low = 0, high = m->wish->live_count;
+	size_t low = 0, high = m->options->live_count;
 
 	leak_block(m->leak, index, ret);
 	while (ret->context && low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (m->wish->live[middle].addr < ret->addr)
+		if (m->options->live[middle].addr < ret->addr)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	if (ret->context && low < m->wish->live_count && m->wish->live[low].addr == ret->addr)
-		ret->size = m->wish->live[low].size;
+	if (ret->context && low < m->options->live_count &&
+	    m->options->live[low].addr == ret->addr)
+		ret->size = m->options->live[low].size;
 }
 
 /* ---- sums -------------------------------------------------------------- */
@@ -57,11 +58,11 @@ static int by_addr(const void *a, const void *b)
 }
 
 /* Lost now, but not before. */
-static bool is_perhaps(const struct findings_wish *wish, const struct leak_block *block)
+static bool is_perhaps(const struct findings_options *options, const struct leak_block *block)
 {
-	return wish->confirmed && block->class != LEAK_HELD &&
-	       !bsearch(&block->addr, wish->confirmed, wish->confirmed_count,
-			sizeof(*wish->confirmed), by_addr);
+	return options->confirmed && block->class != LEAK_HELD &&
+	       !bsearch(&block->addr, options->confirmed, options->confirmed_count,
+			sizeof(*options->confirmed), by_addr);
 }
 
 static struct leak_sum *sum_of(struct findings_sums *sums, const struct leak_block *block,
@@ -83,7 +84,7 @@ static void sum_up(struct making *m)
 		bool perhaps;
 
 		block_at(m, i, &block);
-		perhaps = is_perhaps(m->wish, &block);
+		perhaps = is_perhaps(m->options, &block);
 		add(sum_of(&m->out->all, &block, perhaps), block.size);
 		kind = block.context && block.context < m->out->context_count
 			       ? &m->out->contexts[block.context].sums
@@ -162,7 +163,7 @@ static bool push_group(struct making *m, const struct leak_group *group, size_t 
 	f.context = block.context < m->out->context_count ? block.context : 0;
 	f.size = block.size;
 	f.example = block.addr;
-	add(sum_of(&f.sums, &block, is_perhaps(m->wish, &block)), block.size);
+	add(sum_of(&f.sums, &block, is_perhaps(m->options, &block)), block.size);
 	f.along.blocks = group->all.blocks - 1;
 	f.along.bytes = group->all.bytes - usable;
 	f.content.kind = LEAK_UNKNOWN;
@@ -282,7 +283,7 @@ static bool push_block(struct making *m, uint32_t index)
 
 	memset(&b, 0, sizeof(b));
 	block_at(m, index, &b.block);
-	b.perhaps = is_perhaps(m->wish, &b.block);
+	b.perhaps = is_perhaps(m->options, &b.block);
 	leak_content(m->leak, index, &b.content);
 	if (b.block.leader != LEAK_NONE) {
 		block_at(m, b.block.leader, &leader);
@@ -294,7 +295,7 @@ static bool push_block(struct making *m, uint32_t index)
 /* Those that others are lost through first, then these. */
 static bool make_blocks(struct making *m)
 {
-	size_t count, most = m->wish->blocks ? m->wish->blocks : SIZE_MAX;
+	size_t count, most = m->options->blocks ? m->options->blocks : SIZE_MAX;
 	const struct leak_group *groups = leak_groups(m->leak, &count);
 	uint32_t blocks = leak_count(m->leak);
 	struct leak_block block;
@@ -335,7 +336,7 @@ static bool make_paths(struct making *m)
 	VEC(uint32_t) blocks = {0};
 	bool ok = true;
 
-	for (size_t i = 0; ok && i < m->wish->paths && (id = most_held(m->out)); i++) {
+	for (size_t i = 0; ok && i < m->options->paths && (id = most_held(m->out)); i++) {
 		vec_clear(&blocks);
 		for (uint32_t k = 0; ok && k < count; k++) {
 			block_at(m, k, &block);
@@ -344,7 +345,7 @@ static bool make_paths(struct making *m)
 		}
 		if (ok)
 			m->out->contexts[id].held_by =
-				m->wish->path(m->wish->path_arg, blocks.at, blocks.len);
+				m->options->path(m->options->path_arg, blocks.at, blocks.len);
 		ok = ok && m->out->contexts[id].held_by;
 	}
 	vec_deinit(&blocks);
@@ -359,8 +360,8 @@ static bool make(struct making *m)
 	const struct leak_allocator *allocators = leak_allocators(m->leak, &count);
 
 	m->out->totals = *leak_totals(m->leak);
-	m->out->confirmed = m->wish->confirmed != NULL;
-	m->out->context_count = m->wish->context_count ? m->wish->context_count : 1;
+	m->out->confirmed = m->options->confirmed != NULL;
+	m->out->context_count = m->options->context_count ? m->options->context_count : 1;
 	m->out->contexts = calloc(m->out->context_count, sizeof(*m->out->contexts));
 	m->finding = calloc(m->out->context_count, sizeof(*m->finding));
 	if (!m->out->contexts || !m->finding)
@@ -369,13 +370,13 @@ static bool make(struct making *m)
 		if (!vec_push(&m->out->allocators, allocators[i]))
 			return false;
 	sum_up(m);
-	return make_list(m) && make_blocks(m) && (!m->wish->path || make_paths(m));
+	return make_list(m) && make_blocks(m) && (!m->options->path || make_paths(m));
 }
 
-int findings_create(struct leak *leak, const struct findings_wish *wish, struct findings **ret,
-		    struct err *err)
+int findings_create(struct leak *leak, const struct findings_options *options,
+		    struct findings **ret, struct err *err)
 {
-	struct making making = {leak, wish, calloc(1, sizeof(**ret)), NULL};
+	struct making making = {leak, options, calloc(1, sizeof(**ret)), NULL};
 	bool made = making.out && make(&making);
 
 	free(making.finding);

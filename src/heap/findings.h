@@ -50,12 +50,12 @@ struct findings {
 	struct findings_context *contexts;
 	uint32_t context_count;
 	VEC(struct finding) list; /* the most bytes first */
-	VEC(struct findings_block) blocks; /* lost ones, the same order, as many as wished */
+	VEC(struct findings_block) blocks; /* lost ones, the same order, as many as asked for */
 	uint64_t block_count;		   /* how many there are */
 	VEC(struct leak_allocator) allocators;
 };
 
-struct findings_wish {
+struct findings_options {
 	uint32_t context_count; /* ids are below */
 	size_t blocks;		/* at most; 0: all */
 	size_t paths;		/* held_by: of as many contexts, those with the most bytes */
@@ -70,8 +70,8 @@ struct findings_wish {
 	void *path_arg;
 };
 
-int findings_create(struct leak *leak, const struct findings_wish *wish, struct findings **ret,
-		    struct err *err);
+int findings_create(struct leak *leak, const struct findings_options *options,
+		    struct findings **ret, struct err *err);
 void findings_destroy(struct findings *findings); /* NULL is allowed */
 
 VEC_TYPE(findings_addrs, taddr_t);

@@ -34,14 +34,14 @@ bool arrays_room(struct region *region, struct region_space *space, enum region_
 
 	if (a->count < a->capacity)
 		return true;
-	if ((a->patience && --a->patience) || segment >= REGION_SEGMENTS ||
+	if ((a->retry_in && --a->retry_in) || segment >= REGION_SEGMENTS ||
 	    a->count == UINT32_MAX)
 		return false;
 	if (!a->segment[segment])
 		a->last_bytes = 0;
 	step = next_piece(region, space, a, segment, &offset);
 	if (!step || space->commit(space, offset + a->last_bytes, step) < 0) {
-		a->patience = REGION_PATIENCE;
+		a->retry_in = REGION_RETRY_AFTER;
 		return false;
 	}
 	a->segment[segment] = offset;

@@ -212,7 +212,7 @@ void blocks_clear(struct region *region, struct region_space *space)
 	table->bytes = keep;
 	table->capacity = BLOCKS_FIRST_CAPACITY;
 	table->count = 0;
-	table->patience = 0;
+	table->retry_in = 0;
 	for (uint32_t i = 0; i < BLOCKS_FIRST_CAPACITY; i++)
 		blocks[i] = (struct region_block){0};
 }

@@ -22,7 +22,7 @@
 #define REGION_GRANULE 65536u
 
 /* After a growth that failed, so many needs pass before it is tried again. */
-#define REGION_PATIENCE 4096u
+#define REGION_RETRY_AFTER 4096u
 
 /* ---- arrays: they grow, and nothing in them ever moves ----------------------- */
 
@@ -50,7 +50,7 @@ struct region_array {
 	uint32_t capacity; /* W, R engine: items there is memory for */
 	uint32_t item_bytes; /* W engine, R reader */
 	uint32_t first_bits; /* W engine, R reader */
-	uint32_t patience;   /* W, R engine: > 0: growth failed a while ago */
+	uint32_t retry_in;   /* W, R engine: > 0: growth failed a while ago */
 	uint32_t reserved;
 };
 
@@ -74,7 +74,7 @@ struct region_table {	     /* W, R engine alone: a table that doubles moves */
 	uint32_t capacity;   /* items; of hash tables a power of two */
 	uint32_t count;	     /* items in use */
 	uint32_t item_bytes; /* of one item */
-	uint32_t patience;   /* > 0: growth failed a while ago */
+	uint32_t retry_in;   /* > 0: growth failed a while ago */
 };
 
 struct region {

@@ -60,7 +60,7 @@ bool tables_prepare(struct region *region, struct region_space *space, enum regi
 	struct region_table *old = &region->tables[id];
 	uint64_t bytes, offset;
 
-	if (old->patience && --old->patience)
+	if (old->retry_in && --old->retry_in)
 		return false;
 	if (capacity > UINT32_MAX)
 		return false;
@@ -68,7 +68,7 @@ bool tables_prepare(struct region *region, struct region_space *space, enum regi
 	bytes -= bytes % REGION_GRANULE;
 	offset = tables_place(region, space, bytes);
 	if (!offset || space->commit(space, offset, bytes) < 0) {
-		old->patience = REGION_PATIENCE;
+		old->retry_in = REGION_RETRY_AFTER;
 		return false;
 	}
 	*ret = (struct region_table){

@@ -13,7 +13,7 @@
 
 enum {
 	WINDOW = 8,	  /* LOOKUPs under way */
-	PATIENCE = 6,	  /* time limits a server may fill with PROGRESS alone */
+	MAX_SILENCES = 6, /* time limits a server may fill with PROGRESS alone */
 	WATCHED_MS = 250, /* whoever waits is told that often */
 };
 
@@ -71,12 +71,12 @@ static int ask(struct resolver *r, struct err *err)
 	return 0;
 }
 
-/* How long to wait for the next message: a silence of one time limit, or PATIENCE of
+/* How long to wait for the next message: a silence of one time limit, or MAX_SILENCES of
  * them with nothing but progress. */
 static int64_t deadline(const struct resolver *r)
 {
 	int64_t silent = r->heard_at + r->timeout_ms;
-	int64_t idle = r->answered_at + (int64_t)PATIENCE * r->timeout_ms;
+	int64_t idle = r->answered_at + (int64_t)MAX_SILENCES * r->timeout_ms;
 
 	return silent < idle ? silent : idle;
 }
@@ -91,7 +91,7 @@ static int wait_some(struct resolver *r, bool watched, struct err *err)
 }
 
 /* Silence is borne for as long as nothing more urgent waits. */
-static int check_patience(struct resolver *r, struct err *err)
+static int check_timeouts(struct resolver *r, struct err *err)
 {
 	if (!r->enough || clock_ms() < r->heard_at + RESOLVER_SILENCE_MS ||
 	    !r->enough(r->enough_arg))
@@ -118,7 +118,7 @@ int resolver_converse(struct resolver *r, resolver_progress_fn *progress, void *
 			break;
 		e = wait_some(r, progress || r->enough, err);
 		if (!e && !progress)
-			e = check_patience(r, err);
+			e = check_timeouts(r, err);
 		while (!e && (n = channel_next(&r->channel, &message, err)) > 0)
 			e = resolver_take(r, &message, err);
 		if (e || n < 0) {
@@ -150,7 +150,7 @@ int resolver_greet(struct resolver *r, struct err *err)
 	while ((n = channel_next(&r->channel, &message, err)) == 0) {
 		e = wait_some(r, r->enough, err);
 		if (!e)
-			e = check_patience(r, err);
+			e = check_timeouts(r, err);
 		if (e)
 			return e;
 	}

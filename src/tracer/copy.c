@@ -105,7 +105,7 @@ static bool settle(pid_t copy)
 	return true;
 }
 
-/* The helper stands at its first stop. */
+/* The helper is at its first stop. */
 static void help(struct copying *c, pid_t helper)
 {
 	int status = 0;

@@ -26,8 +26,9 @@
  * All threads are stopped.  *ret: the copy, a tracee of the calling thread in a stop that was
  * reaped; copy_end() is due.  Its memory is that of the process but for what madvise() says of
  * children (MADV_DONTFORK, MADV_WIPEONFORK), and what is shared.
- * -EAGAIN: no thread can make it just now.  -ETIMEDOUT: it takes long, and a thread does not stand.
- * -EUSERS: no more processes; -EPERM, -ENOTSUP, -ENOMEM, ...: it can't be made, and why.
+ * -EAGAIN: no thread can make it just now.  -ETIMEDOUT: it takes long, and a thread is not
+ * stopped.  -EUSERS: no more processes; -EPERM, -ENOTSUP, -ENOMEM, ...: it can't be made, and
+ * why.
  */
 int copy_make(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
 	      pid_t *ret, struct err *err) MUST_CHECK;

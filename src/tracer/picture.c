@@ -29,7 +29,7 @@ uint64_t picture_expected_ns(const struct smaps *look, size_t threads, bool copy
 struct taking {
 	struct picture *picture;
 	struct tracee *tracee;
-	bool moves; /* one does not stand */
+	bool moves; /* one is not stopped */
 	bool failed;
 };
 

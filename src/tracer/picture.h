@@ -2,15 +2,15 @@
  * A picture of a process: its registers and its memory at one moment.
  *
  *    the process runs:     smaps_read() (smaps.h)
- *    all threads stand:    picture_take(): registers; a copy of the process (copy.h), or, where
- *                          none can be made, the process itself, which then stands as long as it
- *                          is looked at
+ *    all threads stopped:  picture_take(): registers; a copy of the process (copy.h), or, where
+ *                          none can be made, the process itself, which then is stopped as long
+ *                          as it is looked at
  *    it runs on:           picture->memory is read by any thread, at leisure
  *                          picture_end(), by any thread; picture_destroy()
  *
- * What of the memory is no picture: shared mappings are as they are when they are read, those of
- * devices are never read.  What a copy does not have (MADV_DONTFORK, MADV_WIPEONFORK) is copied by
- * us, in the pause.
+ * What of the memory is no picture: shared mappings are as they are when they are read, those
+ * of devices are never read.  What a copy does not have (MADV_DONTFORK, MADV_WIPEONFORK) is
+ * copied by us, in the pause.
  */
 #ifndef MEMTRACE_PICTURE_H
 #define MEMTRACE_PICTURE_H
@@ -40,7 +40,7 @@ struct picture {
 	struct memory memory; /* first */
 	const struct arch *arch;
 	pid_t pid;
-	pid_t copy; /* 0: the process itself stands */
+	pid_t copy;				   /* 0: the process itself, which is stopped */
 	char why[sizeof(((struct err *)0)->text)]; /* there is no copy */
 	struct target target; /* whose memory is read */
 	struct target shared; /* the process', for what of shared mappings it uses */
@@ -53,15 +53,16 @@ struct picture {
 };
 
 /*
- * How long the process would stand, in nanoseconds, by what was measured (see ARCHITECTURE.md): 17
- * us a MB, 1 in huge pages, and some for each thread; without a copy a second a GB.
+ * How long the process would be stopped, in nanoseconds, by what was measured (see
+ * ARCHITECTURE.md): 17 us a MB, 1 in huge pages, and some for each thread; without a copy a
+ * second a GB.
  */
 uint64_t picture_expected_ns(const struct smaps *look, size_t threads, bool copy);
 
 /*
- * All threads stand.  `look` is taken over.  no_copy: why none is to be made, or NULL.  Without one
- * (ret->why) the process has to stand until the picture's end.  -EAGAIN: let the threads run a
- * moment, and try again; `look` is the caller's still.
+ * All threads are stopped.  `look` is taken over.  no_copy: why none is to be made, or NULL.
+ * Without one (ret->why) the process has to be stopped until the picture's end.  -EAGAIN: let
+ * the threads run a moment, and try again; `look` is the caller's still.
  */
 int picture_take(struct tracee *tracee, struct undo *undo, struct smaps *look,
 		 const char *no_copy, struct picture **ret, struct err *err) MUST_CHECK;
