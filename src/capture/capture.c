@@ -85,7 +85,7 @@ static void notice_push(struct capture *capture, const struct notice *notice)
 		return; /* the counter is at its limit: it is readable, that is all we want */
 }
 
-static void notice_say(void *arg, enum notice_kind kind, const char *text)
+static void notice_add(void *arg, enum notice_kind kind, const char *text)
 {
 	struct capture *capture = arg;
 	struct notice notice = {.kind = kind};
@@ -254,7 +254,7 @@ static int capture_start(const struct capture_options *options, pid_t pid, char 
 			 struct capture **ret, struct err *err)
 {
 	struct capture *capture = calloc(1, sizeof(*capture));
-	const struct notifier say = {.say = notice_say, .arg = capture};
+	const struct notifier notifier = {.notify = notice_add, .arg = capture};
 	/* Blocked, they would end us without a word. */
 	static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
 	sigset_t all, old;
@@ -273,7 +273,7 @@ static int capture_start(const struct capture_options *options, pid_t pid, char 
 	stops_silence();
 	rc = capture->notice_fd < 0
 		     ? err_sys(err, -errno, "cannot begin")
-		     : engine_init(&capture->engine, options, &say, &capture->detach, err);
+		     : engine_init(&capture->engine, options, &notifier, &capture->detach, err);
 	if (!rc) {
 		/* Every signal but the kick is for the other thread. */
 		sigfillset(&all);

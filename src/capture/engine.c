@@ -47,12 +47,12 @@ static void hooks_prepare(struct engine *engine)
 }
 
 int engine_init(struct engine *ret, const struct capture_options *options,
-		const struct notifier *say, const atomic_bool *hurry, struct err *err)
+		const struct notifier *notifier, const atomic_bool *hurry, struct err *err)
 {
 	memset(ret, 0, sizeof(*ret));
 	ret->undoing.guardian.pid = ret->undoing.guardian.fd = -1;
 	affinity_init(&ret->affinity);
-	ret->notifier = *say;
+	ret->notifier = *notifier;
 	program_init(&ret->program, hurry);
 	ret->program.externals = options->externals;
 	ret->undoing.undo = undo_create();

@@ -62,7 +62,8 @@ struct engine {
 /* say: how the engine speaks to the other thread.  *hurry: the process is to be let go, and
  * nothing is waited for. */
 int engine_init(struct engine *ret, const struct capture_options *options,
-		const struct notifier *say, const atomic_bool *hurry, struct err *err) MUST_CHECK;
+		const struct notifier *notifier, const atomic_bool *hurry,
+		struct err *err) MUST_CHECK;
 /* After detach_process(), or when it never began. */
 void engine_deinit(struct engine *engine);
 

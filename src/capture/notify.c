@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void say(const struct notifier *notifier, enum notice_kind kind, const char *format,
-		va_list args)
+static void notify(const struct notifier *notifier, enum notice_kind kind, const char *format,
+		   va_list args)
 {
 	char text[sizeof(((struct notice *)0)->text)];
 
 	vsnprintf(text, sizeof(text), format, args);
-	notifier->say(notifier->arg, kind, text);
+	notifier->notify(notifier->arg, kind, text);
 }
 
 void notify(const struct notifier *notifier, enum notice_kind kind, const char *format, ...)
@@ -20,7 +20,7 @@ void notify(const struct notifier *notifier, enum notice_kind kind, const char *
 	va_list args;
 
 	va_start(args, format);
-	say(notifier, kind, format, args);
+	notify(notifier, kind, format, args);
 	va_end(args);
 }
 
@@ -29,7 +29,7 @@ void notify_warning(const struct notifier *notifier, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	say(notifier, NOTICE_WARNING, format, args);
+	notify(notifier, NOTICE_WARNING, format, args);
 	va_end(args);
 }
 
@@ -38,7 +38,7 @@ void notify_step(void *notifier, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	say(notifier, NOTICE_STEP, format, args);
+	notify(notifier, NOTICE_STEP, format, args);
 	va_end(args);
 }
 

@@ -10,7 +10,7 @@
 #include "elf/module.h"
 
 struct notifier {
-	void (*say)(void *arg, enum notice_kind kind, const char *text);
+	void (*notify)(void *arg, enum notice_kind kind, const char *text);
 	void *arg;
 	struct missed missed; /* by this program */
 	VEC(char *) left;     /* what stays of us in it */

@@ -35,7 +35,7 @@
 #define PR_SET_SYSCALL_USER_DISPATCH 59
 #endif
 
-static void say_hard(struct engine *engine, const char *why)
+static void notify_break(struct engine *engine, const char *why)
 {
 	notify_warning(&engine->notifier,
 		       "pid %d %s: break instructions are used; do not kill memtrace with "
@@ -131,7 +131,7 @@ void trap_choice_kind(struct engine *engine)
 	if (!why)
 		return;
 	engine->traps.hard = true;
-	say_hard(engine, why);
+	notify_break(engine, why);
 }
 
 /* Would the traps of a thread be dispatched behind this prctl()? */
@@ -157,9 +157,9 @@ void trap_choice_on_prctl(struct engine *engine, const uint64_t argument[4])
 	if (engine->traps.hard)
 		return;
 	if (option == PR_SET_SECCOMP || option == PR_SET_NO_NEW_PRIVS)
-		say_hard(engine, "is about to install a seccomp filter");
+		notify_break(engine, "is about to install a seccomp filter");
 	else if (option == PR_SET_SYSCALL_USER_DISPATCH && is_dispatched(engine, argument))
-		say_hard(engine, "is about to have its system calls dispatched to SIGSYS");
+		notify_break(engine, "is about to have its system calls dispatched to SIGSYS");
 	else
 		return;
 	engine->pending.set |= PENDING_HARD;

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int say(struct err *err, int code)
+static int fail(struct err *err, int code)
 {
 	return err_set(err, code, "%s",
 		       code == -ENOTTY ? "it is a terminal, and this no text"
@@ -83,7 +83,7 @@ int atomic_file_open(const char *path, struct atomic_file *ret, struct err *err)
 		unlink(file.temporary);
 	free(file.temporary);
 	free(file.path);
-	return say(err, code);
+	return fail(err, code);
 }
 
 /* On the disk, as far as there is one. */
@@ -111,7 +111,7 @@ int atomic_file_close(struct atomic_file *file, int failed, struct err *err)
 		unlink(file->temporary);
 	}
 	if (!failed && code)
-		say(err, code);
+		fail(err, code);
 	free(file->temporary);
 	free(file->path);
 	*file = (struct atomic_file){0};

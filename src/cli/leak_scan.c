@@ -16,7 +16,7 @@ static void announce(const struct leak_scan_options *options, unsigned threads,
 		     const struct smaps *look, uint64_t expected_ns)
 {
 	if (!options->quiet && !options->at_end)
-		output_say(options->output,
+		output_log(options->output,
 			   "Looking for leaks: %u thread%s, %" PRIu64
 			   " MiB resident; the process will stand still for about %.1f ms",
 			   threads, threads == 1 ? "" : "s", look->resident_bytes >> 20,

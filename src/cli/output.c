@@ -38,7 +38,7 @@ static void speak(struct output *output, const char *prefix, const char *format,
 	output_end(output);
 }
 
-static void say_line(struct output *output, const char *line)
+static void log_line(struct output *output, const char *line)
 {
 	output_begin(output);
 	fflush(output->out);
@@ -47,7 +47,7 @@ static void say_line(struct output *output, const char *line)
 	output_end(output);
 }
 
-void output_say(struct output *output, const char *format, ...)
+void output_log(struct output *output, const char *format, ...)
 {
 	va_list args;
 
@@ -83,7 +83,7 @@ void output_release(struct output *output)
 	output->held = NULL;
 	for (line = output->held_text; line && (end = strchr(line, '\n')); line = end + 1) {
 		*end = '\0';
-		say_line(output, line);
+		log_line(output, line);
 	}
 	free(output->held_text);
 	output->held_text = NULL;

@@ -26,7 +26,7 @@ struct output {
 void output_init(struct output *output, FILE *out, bool quiet);
 
 /* A remark; not with --quiet. */
-void output_say(struct output *output, const char *format, ...)
+void output_log(struct output *output, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* "memtrace: ...": something is wrong. */
@@ -43,7 +43,7 @@ void output_end(struct output *output);
 
 /* On a terminal, a line that says how far something is; the next words, or 0 of 0,
  * take it away.  `arg` is the struct output: these fit report_options.progress and
- * resolver_options.say. */
+ * resolver_options.progress. */
 void output_progress(void *arg, const char *what, size_t done, size_t count);
 void output_wait(void *arg, const char *text);
 

@@ -142,8 +142,8 @@ struct report_options reporter_options(const struct reporter *reporter)
  * if there is a memtrace-fs here, too. */
 static struct resolver *local(struct reporter *reporter)
 {
-	const struct resolver_options options = {.say = output_wait,
-						 .say_arg = reporter->output};
+	const struct resolver_options options = {.progress = output_wait,
+						 .progress_arg = reporter->output};
 	bool remote = reporter->link.resolver && server_link_is_remote(&reporter->link);
 
 	if (remote && !reporter->local_tried)

@@ -44,9 +44,9 @@ void server_link_deinit(struct server_link *link)
 	link->resolver = NULL;
 }
 
-static void say(void *arg, const char *text)
+static void log_line(void *arg, const char *text)
 {
-	output_say(arg, "%s", text);
+	output_log(arg, "%s", text);
 }
 
 static struct resolver_options options_of(const struct server_link *link)
@@ -55,8 +55,8 @@ static struct resolver_options options_of(const struct server_link *link)
 		.debug_dirs =
 			link->options->debug_dirs.len ? link->options->debug_dirs.at : NULL,
 		.debuginfod = link->options->debuginfod,
-		.say = output_wait,
-		.say_arg = link->output,
+		.progress = output_wait,
+		.progress_arg = link->output,
 		.enough = link->enough,
 		.enough_arg = link->enough_arg,
 	};
@@ -72,13 +72,13 @@ static int greet(struct server_link *link, int fd, struct err *err)
 
 	if (e)
 		return e;
-	output_say(link->output, again ? "Connected again" : "Connected");
+	output_log(link->output, again ? "Connected again" : "Connected");
 	link->lost_told = false;
 	link->pause_ms = 0;
 	return 0;
 }
 
-static int call(struct server_link *link, unsigned limit_ms, endpoint_say_fn *tell,
+static int call(struct server_link *link, unsigned limit_ms, endpoint_log_fn *tell,
 		struct err *err)
 {
 	int fd, e = endpoint_connect(&link->peer, limit_ms, tell, link->output, &fd, err);
@@ -95,7 +95,7 @@ static int take_caller(struct server_link *link, int wait_ms, bool *called, stru
 	*called = !e;
 	if (e)
 		return e;
-	output_say(link->output, "memtrace-fs calls from %s", from);
+	output_log(link->output, "memtrace-fs calls from %s", from);
 	return greet(link, fd, err);
 }
 
@@ -112,7 +112,7 @@ static int await_caller(struct server_link *link, int wait_ms, struct err *err)
 
 		if (!e || !called)
 			return e;
-		output_say(link->output, "%s: another one is waited for", err->text);
+		output_log(link->output, "%s: another one is waited for", err->text);
 	}
 }
 
@@ -130,7 +130,7 @@ static int open_call(struct server_link *link, struct err *err)
 	int e = endpoint_parse(link->options->connect, "--connect", &link->peer, err);
 
 	link->has_peer = !e;
-	return e ? e : call(link, CONNECT_MS, say, err);
+	return e ? e : call(link, CONNECT_MS, log_line, err);
 }
 
 static int open_listener(struct server_link *link, bool needed, struct err *err)
@@ -139,10 +139,10 @@ static int open_listener(struct server_link *link, bool needed, struct err *err)
 	int e = endpoint_parse(link->options->listen, "--listen", &at, err);
 
 	if (!e)
-		e = endpoint_listen(&at, say, link->output, &link->listener, err);
+		e = endpoint_listen(&at, log_line, link->output, &link->listener, err);
 	if (e || !needed)
 		return e;
-	output_say(link->output,
+	output_log(link->output,
 		   "Waiting for memtrace-fs to connect (%d s at most): the process's files "
 		   "don't say all that is needed",
 		   NEEDED_MS / 1000);
@@ -179,7 +179,7 @@ static int choose(struct server_link *link, const struct discovery_list *found,
 
 	for (size_t i = 0; i < found->len; i++) {
 		peer_is(link, &found->at[i]);
-		e = call(link, FOUND_MS, say, err);
+		e = call(link, FOUND_MS, log_line, err);
 		if (e)
 			continue;
 		if (found->len == 1 || has_program(link, program))
@@ -190,16 +190,16 @@ static int choose(struct server_link *link, const struct discovery_list *found,
 	}
 	if (best == found->len)
 		return e;
-	output_say(link->output, "None of them has the program's file");
+	output_log(link->output, "None of them has the program's file");
 	peer_is(link, &found->at[best]);
-	return call(link, FOUND_MS, say, err);
+	return call(link, FOUND_MS, log_line, err);
 }
 
 static int open_search(struct server_link *link, const struct resolver_module *program,
 		       struct err *err)
 {
 	struct discovery_list found;
-	int e = discovery_search(SEARCH_MS, say, link->output, &found, err);
+	int e = discovery_search(SEARCH_MS, log_line, link->output, &found, err);
 
 	if (!e)
 		e = choose(link, &found, program, err);
@@ -208,11 +208,11 @@ static int open_search(struct server_link *link, const struct resolver_module *p
 }
 
 /* What can be done without a server. */
-static void say_without(const struct server_link *link, const struct err *err, bool searched)
+static void warn_without(const struct server_link *link, const struct err *err, bool searched)
 {
 	output_warn(link->output, "%s; names are those of dynamic symbols only", err->text);
 	if (searched)
-		output_say(link->output, "To find names later: save FILE, or --format=snapshot "
+		output_log(link->output, "To find names later: save FILE, or --format=snapshot "
 					 "-o FILE; then memtrace-fs --report FILE DIR...");
 }
 
@@ -243,7 +243,7 @@ void server_link_open(struct server_link *link, const struct resolver_module *pr
 
 	if (!server_link_connect(link, program, needed, &err))
 		return;
-	say_without(link, &err, o->connect || o->listen || is_searching(o));
+	warn_without(link, &err, o->connect || o->listen || is_searching(o));
 	link->lost_told = true;
 }
 
@@ -310,8 +310,8 @@ void server_link_await(struct server_link *link)
 		server_link_retry(link);
 		return;
 	}
-	output_say(link->output, "Waiting for memtrace-fs to connect (%d s at most)",
+	output_log(link->output, "Waiting for memtrace-fs to connect (%d s at most)",
 		   LAST_MS / 1000);
 	if (await_caller(link, LAST_MS, &err))
-		say_without(link, &err, true);
+		warn_without(link, &err, true);
 }

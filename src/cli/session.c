@@ -73,7 +73,7 @@ static void on_ready(struct session *s, const char *text)
 	if (s->state != STARTING)
 		return; /* we are leaving already */
 	s->state = RUNNING;
-	output_say(&s->output, "%s", text);
+	output_log(&s->output, "%s", text);
 	s->due[TIMER_SLOW] = 0;
 	s->due[TIMER_DURATION] = o->duration_ms ? clock_ms() + o->duration_ms : 0;
 	if (o->duration_ms && !o->leaks) /* (which looks first, at leisure) */
@@ -127,10 +127,10 @@ static void on_notice(struct session *s, const struct notice *notice)
 	switch (notice->kind) {
 	case NOTICE_STEP:
 		if (s->options->verbose)
-			output_say(&s->output, "%s", notice->text);
+			output_log(&s->output, "%s", notice->text);
 		break;
 	case NOTICE_REMARK:
-		output_say(&s->output, "%s", notice->text);
+		output_log(&s->output, "%s", notice->text);
 		break;
 	case NOTICE_WARNING:
 		output_warn(&s->output, "%s", notice->text);
@@ -147,7 +147,7 @@ static void on_notice(struct session *s, const struct notice *notice)
 	case NOTICE_EXEC:
 		marks_deinit(&s->marks);
 		course_clear(&s->course);
-		output_say(&s->output, "Process %d now runs %s; statistics begin anew",
+		output_log(&s->output, "Process %d now runs %s; statistics begin anew",
 			   (int)capture_pid(s->capture), notice->text);
 		break;
 	case NOTICE_ENDED:
@@ -181,7 +181,7 @@ static void on_timer(struct session *s, enum session_timer timer)
 		break;
 	case TIMER_SLOW:
 		if (isatty(STDERR_FILENO))
-			output_say(&s->output, "Still attaching ...");
+			output_log(&s->output, "Still attaching ...");
 		break;
 	case TIMER_SUSPEND:
 		signals_suspend();

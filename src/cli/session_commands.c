@@ -201,7 +201,7 @@ bool session_command(struct session *s, const char *line)
 	if (!rc)
 		rc = answer(s, &call, &err);
 	if (cancellable && detacher_output_end(&s->detacher)) {
-		output_say(&s->output, "Cancelled");
+		output_log(&s->output, "Cancelled");
 		return false;
 	}
 	if (rc)

@@ -10,17 +10,17 @@ static void tell_ending(struct session *s)
 
 	switch (s->ending.end) {
 	case CAPTURE_EXITED:
-		output_say(&s->output, "Process %d exited with status %d", pid, status);
+		output_log(&s->output, "Process %d exited with status %d", pid, status);
 		break;
 	case CAPTURE_KILLED:
-		output_say(&s->output, "Process %d was killed by signal %d (%s)", pid, status,
+		output_log(&s->output, "Process %d was killed by signal %d (%s)", pid, status,
 			   strsignal(status));
 		break;
 	case CAPTURE_GONE:
-		output_say(&s->output, "Process %d has ended", pid);
+		output_log(&s->output, "Process %d has ended", pid);
 		break;
 	case CAPTURE_DETACHED:
-		output_say(&s->output, "Detached from process %d", pid);
+		output_log(&s->output, "Detached from process %d", pid);
 		break;
 	case CAPTURE_FAILED:
 	case CAPTURE_LOST:

@@ -70,7 +70,7 @@ void session_signal(struct session *s, const struct signal_event *event)
 	case SIGNAL_STAY:
 		if (s->in_shell)
 			break; /* it was for that command, which ignores it */
-		output_say(&s->output, "memtrace can't be suspended while it is attached: the "
+		output_log(&s->output, "memtrace can't be suspended while it is attached: the "
 				       "process would stop with it");
 		break;
 	case SIGNAL_RESUMED:

@@ -28,7 +28,7 @@ static void tell(struct client *c, bool warning, const char *what, const char *m
 }
 
 /* While something takes long: the client may be near its time limit. */
-static void say_progress(void *arg, const char *what, uint64_t done, uint64_t total)
+static void send_progress(void *arg, const char *what, uint64_t done, uint64_t total)
 {
 	struct client *c = arg;
 
@@ -89,8 +89,8 @@ static int on_module(struct client *c, const struct wire_message *message, struc
 
 	if (e)
 		return e;
-	options.say = say_progress;
-	options.say_arg = c;
+	options.progress = send_progress;
+	options.progress_arg = c;
 	who = (struct search_for){
 		.id = module.id,
 		/* Another machine's process numbers mean nothing here. */

@@ -9,7 +9,7 @@ struct client;
 /* What all clients share. */
 struct library {
 	struct module_cache cache;
-	struct debuginfo_options options; /* say and say_arg are each client's */
+	struct debuginfo_options options; /* progress and progress_arg are each client's */
 	/* Words for the operator. */
 	void (*tell)(void *arg, bool warning, const char *text);
 	/* What is in client->out so far is to be sent. */

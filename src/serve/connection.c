@@ -77,27 +77,27 @@ static bool flush(struct connection *c)
 }
 
 /* "what: more" */
-static void say(struct connection *c, void (*words)(void *arg, const char *text),
-		const char *what, const char *more)
+static void log_with(struct connection *c, void (*log)(void *arg, const char *text),
+		     const char *what, const char *more)
 {
 	char text[2048];
 
-	if (!words)
+	if (!log)
 		return;
 	snprintf(text, sizeof(text), "%s: %s", what, more);
-	words(c->service->log_arg, text);
+	log(c->service->log_arg, text);
 }
 
-static void say_log(struct connection *c, const char *what, const char *more)
+static void log_line(struct connection *c, const char *what, const char *more)
 {
-	say(c, c->service->log, what, more);
+	log_with(c, c->service->log, what, more);
 }
 
 /* ---- the answers ---------------------------------------------------------------------------
  */
 
 /* While something takes long: tell the client, which may be near its time limit. */
-static void say_progress(struct connection *c, const char *what, uint64_t done, uint64_t total)
+static void send_progress(struct connection *c, const char *what, uint64_t done, uint64_t total)
 {
 	wire_write_progress(&c->out, c->request, &(struct wire_progress){done, total, what});
 	flush(c);
@@ -132,7 +132,7 @@ static int on_error(struct connection *c, const struct wire_message *message, st
 	int e = wire_read_error(message, &error, err);
 
 	if (!e) {
-		say_log(c, "the client says", error.text);
+		log_line(c, "the client says", error.text);
 		c->state = CONNECTION_LEAVING;
 	}
 	return e;
@@ -161,8 +161,8 @@ static void handle(struct connection *c, const struct wire_message *message)
 	if (!e)
 		return;
 	wire_write_error(&c->out, message->request, code_of(e), err.text);
-	say(c, e == -EPROTONOSUPPORT ? c->service->warn : c->service->log,
-	    "a client is sent away", err.text);
+	log_with(c, e == -EPROTONOSUPPORT ? c->service->warn : c->service->log,
+		 "a client is sent away", err.text);
 	c->state = CONNECTION_LEAVING;
 }
 
@@ -262,7 +262,7 @@ static void handle_some(struct connection *c)
 	}
 	if (n < 0) {
 		wire_write_error(&c->out, 0, WIRE_CODE_PROTOCOL, err.text);
-		say_log(c, "a client is sent away", err.text);
+		log_line(c, "a client is sent away", err.text);
 		c->state = CONNECTION_LEAVING;
 	}
 }
@@ -297,7 +297,7 @@ static void end_http(struct connection *c)
 		return;
 	http_refuse(c->in.at, customer->len, &c->out);
 	http_line(c->in.at, customer->len, line);
-	say_log(c, "http: nothing is there", line);
+	log_line(c, "http: nothing is there", line);
 }
 
 /* The question at the front has been answered. */
@@ -321,12 +321,12 @@ bool connection_tick(struct connection *c, int64_t now)
 		c->told_at = now;
 		snprintf(text, sizeof(text), "indexing the directories: %llu files",
 			 (unsigned long long)file_index_seen(index));
-		say_progress(c, text, file_index_seen(index), 0);
+		send_progress(c, text, file_index_seen(index), 0);
 	}
 	if (c->customer.state != WORK_NONE && c->state == CONNECTION_SERVING &&
 	    now - c->told_at >= TELL_MS) {
 		c->told_at = now;
-		say_progress(c, "reading debug information", 0, 0);
+		send_progress(c, "reading debug information", 0, 0);
 	}
 	if (c->indexing || c->customer.state != WORK_NONE)
 		return true;

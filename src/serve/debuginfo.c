@@ -68,7 +68,7 @@ static void find_afar(struct debuginfo *info, const struct search_for *who,
 	if (info->debug || !options->download || !who->id.build_id_len)
 		return;
 	fd = download_debug(options->download, who->id.build_id, who->id.build_id_len,
-			    options->say, options->say_arg, &path, &err);
+			    options->progress, options->progress_arg, &path, &err);
 	if (fd < 0) {
 		if (err.code != -ENOENT)
 			remark(info, &err);
@@ -100,15 +100,15 @@ static void find_debug(struct debuginfo *info, const struct search_for *who,
 }
 
 /* Reading (and decompressing) a large file takes seconds: tells who waits for it. */
-static void say_reading(const struct elffile *file, const struct debuginfo_options *options)
+static void note_reading(const struct elffile *file, const struct debuginfo_options *options)
 {
 	struct stat st;
 	char what[512];
 
-	if (!options->say || fstat(file->fd, &st) < 0 || st.st_size < LARGE_BYTES)
+	if (!options->progress || fstat(file->fd, &st) < 0 || st.st_size < LARGE_BYTES)
 		return;
 	snprintf(what, sizeof(what), "reading %s", file->path);
-	options->say(options->say_arg, what, 0, (uint64_t)st.st_size);
+	options->progress(options->progress_arg, what, 0, (uint64_t)st.st_size);
 }
 
 /* What dwz moved out of `file`; without it names are missing, which the remark says. */
@@ -119,7 +119,7 @@ static void open_alt(struct debuginfo *info, const struct elffile *file,
 	Elf *elf;
 
 	if (search_alt(&options->dirs, file, &info->alt, &err) == 0) {
-		say_reading(info->alt, options);
+		note_reading(info->alt, options);
 		elf = packed_debug(info->alt, &err);
 		info->dwarf_alt = elf ? dwarf_begin_elf(elf, DWARF_C_READ, NULL) : NULL;
 	}
@@ -145,7 +145,7 @@ static void open_dwarf(struct debuginfo *info, struct elffile *file,
 	size_t len;
 	Elf *elf;
 
-	say_reading(file, options);
+	note_reading(file, options);
 	elf = packed_debug(file, &err);
 	info->dwarf = elf ? dwarf_begin_elf(elf, DWARF_C_READ, NULL) : NULL;
 	if (!info->dwarf) {
@@ -185,7 +185,7 @@ static int open_symbols(struct debuginfo *info, struct err *err)
 }
 
 /* Where the names come from, in words. */
-static void say_source(struct debuginfo *info)
+static void note_source(struct debuginfo *info)
 {
 	const char *path = info->debug ? info->debug->path : info->main ? info->main->path : "";
 
@@ -221,7 +221,7 @@ static int open_files(struct debuginfo *info, const struct search_for *who,
 	else if (info->main && has_dwarf(info->main))
 		open_dwarf(info, info->main, options);
 	e = open_symbols(info, err);
-	say_source(info);
+	note_source(info);
 	if (!e && !info->names && !*info->remark && why.code)
 		remark(info, &why);
 	return e;

@@ -12,8 +12,8 @@ struct debuginfo;
 struct debuginfo_options {
 	struct search_dirs dirs;
 	struct download *download; /* NULL: debuginfod is not asked */
-	download_say_fn *say;	   /* while something takes long; may be NULL */
-	void *say_arg;
+	download_progress_fn *progress; /* while something takes long; may be NULL */
+	void *progress_arg;
 };
 
 /*

@@ -32,7 +32,7 @@ struct download {
 	int socket;
 	/* of the file that is being fetched: */
 	int64_t deadline;
-	download_say_fn *say;
+	download_progress_fn *progress;
 	void *arg;
 };
 
@@ -45,9 +45,9 @@ static int on_progress(debuginfod_client *client, long done, long total)
 {
 	struct download *download = client_data(client);
 
-	if (download->say)
-		download->say(download->arg, "debuginfod", done > 0 ? (uint64_t)done : 0,
-			      total > 0 ? (uint64_t)total : 0);
+	if (download->progress)
+		download->progress(download->arg, "debuginfod", done > 0 ? (uint64_t)done : 0,
+				   total > 0 ? (uint64_t)total : 0);
 	if (clock_ms() < download->deadline)
 		return 0;
 	download->given_up = true;
@@ -107,12 +107,12 @@ void download_destroy(struct download *download)
 
 /* By this process. */
 static int fetch(struct download *download, const uint8_t *build_id, size_t len,
-		 download_say_fn *say, void *arg, char **path, struct err *err)
+		 download_progress_fn *progress, void *arg, char **path, struct err *err)
 {
 	int fd = -ENOENT;
 
 	if (!download->given_up) {
-		download->say = say;
+		download->progress = progress;
 		download->arg = arg;
 		download->deadline = clock_ms() + download->limit_ms;
 		fd = download->find(download->client, build_id, (int)len, path);
@@ -185,8 +185,8 @@ void download_is_apart(struct download *download, int socket)
 }
 
 /* Its words, until the file comes or none. */
-static int await(struct download *download, download_say_fn *say, void *arg, char **path,
-		 struct err *err)
+static int await(struct download *download, download_progress_fn *progress, void *arg,
+		 char **path, struct err *err)
 {
 	struct post_bytes text = {};
 	struct post letter;
@@ -196,8 +196,8 @@ static int await(struct download *download, download_say_fn *say, void *arg, cha
 	while ((e = post_wait(download->socket, &letter, &text, &fd)) == 0 &&
 	       letter.kind == POST_BYTES && text.len == sizeof(numbers)) {
 		memcpy(numbers, text.at, sizeof(numbers));
-		if (say)
-			say(arg, "debuginfod", numbers[0], numbers[1]);
+		if (progress)
+			progress(arg, "debuginfod", numbers[0], numbers[1]);
 	}
 	if (!e && (int)letter.arg >= 0)
 		*path = strdup((char *)text.at);
@@ -212,11 +212,11 @@ static int await(struct download *download, download_say_fn *say, void *arg, cha
 }
 
 int download_debug(struct download *download, const uint8_t *build_id, size_t len,
-		   download_say_fn *say, void *arg, char **path, struct err *err)
+		   download_progress_fn *progress, void *arg, char **path, struct err *err)
 {
 	if (!download->apart)
-		return fetch(download, build_id, len, say, arg, path, err);
+		return fetch(download, build_id, len, progress, arg, path, err);
 	if (download->socket < 0 || post_send(download->socket, POST_ASK, 0, build_id, len))
 		return err_set(err, -ENOENT, "debuginfod: cannot be asked");
-	return await(download, say, arg, path, err);
+	return await(download, progress, arg, path, err);
 }

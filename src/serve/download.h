@@ -8,7 +8,7 @@
 struct download;
 
 /* Told now and then how far one is; total 0: not known. */
-typedef void download_say_fn(void *arg, const char *what, uint64_t done, uint64_t total);
+typedef void download_progress_fn(void *arg, const char *what, uint64_t done, uint64_t total);
 
 /* -ENOENT with the reason: no libdebuginfod, or DEBUGINFOD_URLS is not set.  limit_ms: the
  * longest time one file may take. */
@@ -21,7 +21,8 @@ void download_destroy(struct download *download); /* NULL is allowed */
  * more is asked for: -ETIMEDOUT.
  */
 int download_debug(struct download *download, const uint8_t *build_id, size_t len,
-		   download_say_fn *say, void *arg, char **path, struct err *err) MUST_CHECK;
+		   download_progress_fn *progress, void *arg, char **path,
+		   struct err *err) MUST_CHECK;
 
 /* Begins a child process that may do what this one gives up: reach the network, write the
  * cache.  The socket to it, or -1.  It ends when that is closed. */

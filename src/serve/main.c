@@ -154,7 +154,7 @@ static int serve_network(const struct serve_options *options, struct err *err)
 
 	setup(&server, options);
 	dirs = &server.service.debuginfo.dirs;
-	server.say = print_line;
+	server.log = print_line;
 	server.service.warn = print_log;
 	server.service.dirs = options->dirs.at;
 	dirs->debug_dirs = none;

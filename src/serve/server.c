@@ -36,18 +36,18 @@ void server_init(struct server *server)
 	*server = (struct server){.listener = -1, .began = clock_ms()};
 }
 
-__attribute__((format(printf, 2, 3))) static void say(const struct server *server,
-						      const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void log_line(const struct server *server,
+							   const char *format, ...)
 {
 	char text[256];
 	va_list args;
 
-	if (!server->say)
+	if (!server->log)
 		return;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	server->say(server->say_arg, text);
+	server->log(server->log_arg, text);
 }
 
 /* ---- clients come and go ----------------------------------------------------------- */
@@ -77,9 +77,9 @@ static void remove_at(struct server *server, size_t index)
 	connection_destroy(connection);
 	server->connections.at[index] = server->connections.at[--server->connections.len];
 	if (greeted)
-		say(server, "Client %s has left", from);
+		log_line(server, "Client %s has left", from);
 	if (greeted && server->listener >= 0 && !server->connections.len)
-		say(server, "Waiting for client to connect");
+		log_line(server, "Waiting for client to connect");
 }
 
 /* Half of the descriptors are for files. */
@@ -119,7 +119,7 @@ static void accept_one(struct server *server)
 		return;
 	}
 	if (server_add(server, fd, from, &err))
-		say(server, "%s", err.text);
+		log_line(server, "%s", err.text);
 }
 
 /* Dials when it is time, with pauses that grow while nobody answers. */
@@ -131,19 +131,19 @@ static void dial(struct server *server, int64_t now)
 	if (!server->dial || server->connections.len || now < server->dial_at)
 		return;
 	e = endpoint_connect(server->dial, DIAL_LIMIT_MS,
-			     server->dial_told ? NULL : server->say, server->say_arg, &fd,
+			     server->dial_told ? NULL : server->log, server->log_arg, &fd,
 			     &err);
 	if (!e)
 		e = server_add(server, fd, server->dial->host, &err);
 	if (!e) {
-		say(server, "Connected");
+		log_line(server, "Connected");
 		server->dial_told = false;
 		server->dial_pause_ms = DIAL_FIRST_MS;
 		server->dial_at = now + DIAL_LIMIT_MS / 2;
 		return;
 	}
 	if (!server->dial_told)
-		say(server, "%s; trying again", err.text);
+		log_line(server, "%s; trying again", err.text);
 	server->dial_told = true;
 	server->dial_pause_ms =
 		server->dial_pause_ms ? 2 * server->dial_pause_ms : DIAL_FIRST_MS;
@@ -165,13 +165,14 @@ static bool is_indexing(struct server *server)
 		return false;
 	ready = file_index_step(index, &silent);
 	if (silent)
-		say(server, "%s: its file system does not answer: it is not served", silent);
+		log_line(server, "%s: its file system does not answer: it is not served",
+			 silent);
 	free(silent);
 	if (!ready)
 		return true;
 	if (clock_ms() - server->began >= TELL_SLOW_MS)
-		say(server, "Indexed %llu files: %zu programs, libraries and debug files",
-		    (unsigned long long)file_index_seen(index), file_index_count(index));
+		log_line(server, "Indexed %llu files: %zu programs, libraries and debug files",
+			 (unsigned long long)file_index_seen(index), file_index_count(index));
 	server->indexed = true;
 	return false;
 }
@@ -237,7 +238,7 @@ static void serve_all(struct server *server, const struct pollfd *fds, size_t co
 		if (greets && connection->state == CONNECTION_SERVING) {
 			connection->greeted = true;
 			if (*connection->from && !server->dial)
-				say(server, "Client connected from %s", connection->from);
+				log_line(server, "Client connected from %s", connection->from);
 		}
 	}
 }
@@ -284,7 +285,7 @@ int server_run(struct server *server, struct err *err)
 
 void server_deinit(struct server *server)
 {
-	server->say = NULL;
+	server->log = NULL;
 	while (server->connections.len)
 		remove_at(server, server->connections.len - 1);
 	vec_deinit(&server->connections);

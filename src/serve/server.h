@@ -23,8 +23,8 @@ struct server {
 	bool indexed;
 	int64_t began;
 	/* What happens, for the person who started it; may be NULL. */
-	endpoint_say_fn *say;
-	void *say_arg;
+	endpoint_log_fn *log;
+	void *log_arg;
 };
 
 void server_init(struct server *server);

@@ -221,7 +221,7 @@ static bool random_bytes(void *ret, size_t len)
 	return n == (ssize_t)len;
 }
 
-int discovery_search(unsigned wait_ms, endpoint_say_fn *say, void *arg,
+int discovery_search(unsigned wait_ms, endpoint_log_fn *log, void *arg,
 		     struct discovery_list *ret, struct err *err)
 {
 	struct search s = {.found = ret};
@@ -233,7 +233,7 @@ int discovery_search(unsigned wait_ms, endpoint_say_fn *say, void *arg,
 		return err_sys(err, -errno, "no random numbers");
 	snprintf(text, sizeof(text), "Query memtrace-fs service on [%s]:%d", DISCOVERY_GROUP4,
 		 DISCOVERY_PORT);
-	say(arg, text);
+	log(arg, text);
 	s.fds[0] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	s.fds[1] = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	sent = run(&s, wait_ms);
@@ -243,7 +243,7 @@ int discovery_search(unsigned wait_ms, endpoint_say_fn *say, void *arg,
 	for (size_t i = 0; i < ret->len; i++) {
 		endpoint_plain((struct sockaddr *)&ret->at[i].address, ret->at[i].len, at);
 		snprintf(text, sizeof(text), "memtrace-fs announced on %s", at);
-		say(arg, text);
+		log(arg, text);
 	}
 	return sent ? 0 : err_set(err, -ENETUNREACH, "no network to look for memtrace-fs on");
 }

@@ -55,7 +55,7 @@ VEC_TYPE(discovery_list, struct discovery_found);
  * one it is enough.  say is told what is asked, and of each server.  0 with an empty list
  * when nobody answers; -errno when nothing could be sent.
  */
-int discovery_search(unsigned wait_ms, endpoint_say_fn *say, void *arg,
+int discovery_search(unsigned wait_ms, endpoint_log_fn *log, void *arg,
 		     struct discovery_list *ret, struct err *err) MUST_CHECK;
 
 /* The interfaces that are up, by number; `only` (may be NULL): just this one.  Returns how

@@ -91,16 +91,16 @@ void endpoint_plain(const struct sockaddr *address, socklen_t len, char ret[ENDP
 	snprintf(ret, ENDPOINT_TEXT, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
 }
 
-static void say_at(endpoint_say_fn *say, void *arg, const char *what,
+static void log_at(endpoint_log_fn *log, void *arg, const char *what,
 		   const struct sockaddr *address, socklen_t len)
 {
 	char at[ENDPOINT_TEXT], text[ENDPOINT_TEXT + 32];
 
-	if (!say)
+	if (!log)
 		return;
 	endpoint_text(address, len, at);
 	snprintf(text, sizeof(text), "%s %s", what, at);
-	say(arg, text);
+	log(arg, text);
 }
 
 /* ---- sockets ----------------------------------------------------------------------- */
@@ -145,7 +145,7 @@ static int connect_until(int fd, const struct addrinfo *to, int64_t deadline)
 	return -failed;
 }
 
-int endpoint_connect(const struct endpoint *endpoint, unsigned limit_ms, endpoint_say_fn *say,
+int endpoint_connect(const struct endpoint *endpoint, unsigned limit_ms, endpoint_log_fn *log,
 		     void *arg, int *ret, struct err *err)
 {
 	int64_t deadline = clock_ms() + limit_ms;
@@ -159,7 +159,7 @@ int endpoint_connect(const struct endpoint *endpoint, unsigned limit_ms, endpoin
 		int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 		endpoint_text(at->ai_addr, at->ai_addrlen, where);
-		say_at(say, arg, "Connecting to", at->ai_addr, at->ai_addrlen);
+		log_at(log, arg, "Connecting to", at->ai_addr, at->ai_addrlen);
 		e = fd < 0 ? -errno : connect_until(fd, at, deadline);
 		if (!e) {
 			tune(fd);
@@ -193,7 +193,7 @@ static int listen_at(const struct addrinfo *at, int *ret)
 	return e;
 }
 
-int endpoint_listen(const struct endpoint *endpoint, endpoint_say_fn *say, void *arg, int *ret,
+int endpoint_listen(const struct endpoint *endpoint, endpoint_log_fn *log, void *arg, int *ret,
 		    struct err *err)
 {
 	struct endpoint both = *endpoint;
@@ -218,7 +218,7 @@ int endpoint_listen(const struct endpoint *endpoint, endpoint_say_fn *say, void 
 	if (e)
 		err_sys(err, e, "cannot listen on %s", where);
 	else
-		say_at(say, arg, "Listening on", list->ai_addr, list->ai_addrlen);
+		log_at(log, arg, "Listening on", list->ai_addr, list->ai_addrlen);
 	freeaddrinfo(list);
 	return e;
 }

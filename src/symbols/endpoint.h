@@ -20,7 +20,7 @@ struct endpoint {
 };
 
 /* One line for the user, as in "Connecting to [192.168.1.104]:3002". */
-typedef void endpoint_say_fn(void *arg, const char *text);
+typedef void endpoint_log_fn(void *arg, const char *text);
 
 /* HOST, HOST:PORT, [HOST], [HOST]:PORT, :PORT.  `what` names it in errors. */
 int endpoint_parse(const char *text, const char *what, struct endpoint *ret, struct err *err) MUST_CHECK;
@@ -34,11 +34,11 @@ void endpoint_plain(const struct sockaddr *address, socklen_t len, char ret[ENDP
  * Connects to the first of the host's addresses that answers, within limit_ms altogether.
  * say (may be NULL) is told of each.  *ret: a stream socket, close-on-exec.
  */
-int endpoint_connect(const struct endpoint *endpoint, unsigned limit_ms, endpoint_say_fn *say,
+int endpoint_connect(const struct endpoint *endpoint, unsigned limit_ms, endpoint_log_fn *log,
 		     void *arg, int *ret, struct err *err) MUST_CHECK;
 
 /* A listening socket, non-blocking; says where ("Listening on [::]:3002"). */
-int endpoint_listen(const struct endpoint *endpoint, endpoint_say_fn *say, void *arg, int *ret,
+int endpoint_listen(const struct endpoint *endpoint, endpoint_log_fn *log, void *arg, int *ret,
 		    struct err *err) MUST_CHECK;
 
 /* Takes a peer, waiting at most wait_ms (-1: until one comes); `from` is its text. */

@@ -40,8 +40,8 @@ static int resolver_open(int fd, const struct child *child,
 	r->child = *child;
 	r->alive = true;
 	r->timeout_ms = options->timeout_ms ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
-	r->say = options->say;
-	r->say_arg = options->say_arg;
+	r->progress = options->progress;
+	r->progress_arg = options->progress_arg;
 	r->enough = options->enough;
 	r->enough_arg = options->enough_arg;
 	e = channel_init(&r->channel, fd, err);

@@ -42,8 +42,8 @@ struct resolver_options {
 	const char *server;  /* path of memtrace-fs; NULL: beside /proc/self/exe, then PATH */
 	/* What the server does when an answer takes long ("downloading ..."), one line; may
 	 * be NULL.  Called from within the functions that wait. */
-	void (*say)(void *arg, const char *text);
-	void *say_arg;
+	void (*progress)(void *arg, const char *text);
+	void *progress_arg;
 	/*
 	 * Asked now and then while the server is silent, for RESOLVER_SILENCE_MS at least, and
 	 * nobody watches who could cancel: is something more urgent waiting?  Then the

@@ -36,8 +36,8 @@ struct resolver {
 	unsigned timeout_ms;
 	int64_t answered_at; /* when the last answer came */
 	int64_t heard_at;    /* when the last message of any kind came */
-	void (*say)(void *arg, const char *text);
-	void *say_arg;
+	void (*progress)(void *arg, const char *text);
+	void *progress_arg;
 	bool (*enough)(void *arg);
 	void *enough_arg;
 };

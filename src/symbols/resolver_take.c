@@ -188,8 +188,8 @@ static int take_progress(struct resolver *r, const struct wire_message *message,
 	struct wire_progress progress;
 	int e = wire_read_progress(message, &progress, err);
 
-	if (!e && r->say)
-		r->say(r->say_arg, progress.what);
+	if (!e && r->progress)
+		r->progress(r->progress_arg, progress.what);
 	return e;
 }
 

@@ -22,7 +22,7 @@ static void touch_text(const char *text)
 		fuzz_touch(text, strlen(text) + 1);
 }
 
-static void say(void *arg, const char *text)
+static void progress(void *arg, const char *text)
 {
 	(void)arg;
 	touch_text(text);
@@ -102,7 +102,7 @@ static bool send_all(int fd, const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct resolver_options options = {.timeout_ms = 1000, .say = say};
+	struct resolver_options options = {.timeout_ms = 1000, .progress = progress};
 	struct resolver *resolver;
 	struct err err = {0};
 	int ends[2];
