@@ -58,6 +58,7 @@ MEMTRACE_LINK := -static -Wl,--gc-sections -Wl,-z,norelro
 FLAGS += -ffunction-sections -fdata-sections -DMEMTRACE_ONE_CPU
 # (unwind data, a tenth of the file, only of what --selftest walks: it is its own target)
 ROOM_FLAGS := -fno-asynchronous-unwind-tables -fno-unwind-tables
+$(O)/src/cli/viewers.o: ROOM_FLAGS += -DMEMTRACE_SMALL
 $(O)/src/cli/main.o $(O)/src/cli/selftest.o $(O)/src/cli/scenario.o: ROOM_FLAGS :=
 endif
 

@@ -16,7 +16,7 @@ _memtrace_fs()
 		COMPREPLY=($(compgen -f -- "$cur"))
 		;;
 	--format)
-		COMPREPLY=($(compgen -W "text json folded" -- "$cur"))
+		COMPREPLY=($(compgen -W "text json folded pprof speedscope heaptrack dhat massif gperftools snapshot" -- "$cur"))
 		;;
 	--sort)
 		COMPREPLY=($(compgen -W "bytes blocks allocs" -- "$cur"))

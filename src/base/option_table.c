@@ -18,7 +18,7 @@ enum { ROW_CODE = 256 /* getopt's value of row 0 */ };
 static int take_choice(const struct option_row *row, const char *name, const char *value,
 		       unsigned *field, struct err *err)
 {
-	char list[80] = "";
+	char list[160] = "";
 
 	for (unsigned i = 0; row->choices[i]; i++) {
 		if (!strcmp(value, row->choices[i])) {

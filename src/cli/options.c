@@ -12,12 +12,10 @@
 #include <unistd.h>
 
 #include "base/option_table.h"
+#include "cli/viewers.h"
 #include "heap/snapshot.h"
 #include "report/report.h"
 
-static const char *const formats[] = {
-	[REPORT_TEXT] = "text", [REPORT_JSON] = "json", [REPORT_FOLDED] = "folded",
-	[REPORT_SNAPSHOT] = "snapshot", NULL};
 static const char *const orders[] = {[SNAPSHOT_BY_BYTES] = "bytes",
 				     [SNAPSHOT_BY_BLOCKS] = "blocks",
 				     [SNAPSHOT_BY_ALLOCS] = "allocs",
@@ -42,8 +40,8 @@ static const struct option_row rows[] = {
 	 .kind = KIND_FLAG, .field = AT(interactive)},
 	{'o', "output", "FILE", "write the final report to FILE", .kind = KIND_TEXT,
 	 .field = AT(output)},
-	{0, "format", "FORMAT", "the final report: text, json, folded, snapshot",
-	 .kind = KIND_CHOICE, .field = AT(format), .choices = formats},
+	{0, "format", "FORMAT", "of the final report: text, json, ... (see below)",
+	 .kind = KIND_CHOICE, .field = AT(format), .choices = report_formats},
 	{'n', "count", "N", "contexts in a report (default 10, 0 = all)", .kind = KIND_NUMBER,
 	 .field = AT(count), .max = UINT_MAX},
 	{'s', "stack-depth", "N", "frames kept per stack (default 64, maximum 512)",
@@ -198,10 +196,6 @@ static int check_pairs(const struct options *o, struct err *err)
 		 "give the option to it"},
 		{o->confirm_ms && o->program, "--confirm", "a PROGRAM",
 		 "it ends before a second look"},
-		{o->leaks && o->format == REPORT_SNAPSHOT, "--leaks", "--format=snapshot",
-		 "it has no place for what a look finds"},
-		{o->leaks && o->format == REPORT_FOLDED, "--leaks", "--format=folded",
-		 "it has no place for what a look finds"},
 		{o->selftest && o->pid, "--selftest", "--pid", "memtrace tests itself alone"},
 		{o->selftest && o->program, "--selftest", "a PROGRAM",
 		 "memtrace tests itself alone"},
@@ -214,6 +208,11 @@ static int check_pairs(const struct options *o, struct err *err)
 	if ((o->confirm_ms || o->fail_on) && !o->leaks)
 		return err_set(err, -EINVAL, "%s belongs to --leaks" HINT,
 			       o->confirm_ms ? "--confirm" : "--fail-on=lost");
+	if (o->leaks && o->format != REPORT_TEXT && o->format != REPORT_JSON)
+		return err_set(err, -EINVAL,
+			       "--leaks and --format=%s contradict each other: it has no place "
+			       "for what a look finds",
+			       report_formats[o->format]);
 	if (o->action && !o->selftest)
 		return err_set(err, -EINVAL, "--action belongs to --selftest" HINT);
 	return 0;
@@ -238,9 +237,15 @@ static int check_debug_dirs(const struct options *o, struct err *err)
 /* Beside the words of a console, or on a terminal, it is of no use. */
 static int check_format(const struct options *o, struct err *err)
 {
-	if (o->format != REPORT_SNAPSHOT || o->output || (o->pid && !isatty(STDOUT_FILENO)))
+	if (report_is_viewers(o->format) && !viewers())
+		return err_set(err, -EINVAL,
+			       "this memtrace is a small one: write --format=snapshot, and "
+			       "'memtrace-fs --report FILE --format=%s' makes it of that",
+			       report_formats[o->format]);
+	if (!report_is_binary(o->format) || o->output || (o->pid && !isatty(STDOUT_FILENO)))
 		return 0;
-	return err_set(err, -EINVAL, "--format=snapshot is no text: give a FILE with --output");
+	return err_set(err, -EINVAL, "--format=%s is no text: give a FILE with --output",
+		       report_formats[o->format]);
 }
 
 static int check(const struct options *o, struct err *err)
@@ -298,6 +303,9 @@ void options_help(FILE *out)
 	      "With -p, console commands are read from stdin: 'help' lists them.  'quit', the\n"
 	      "end of input, or Ctrl-C twice detach and print the report.  With PROGRAM,\n"
 	      "memtrace's words go to stderr.\n"
+	      "\n"
+	      "Formats: text (default), json, snapshot (for memtrace-fs --report), and of\n"
+	      "viewers: folded, pprof, speedscope, heaptrack, dhat, massif, gperftools.\n"
 	      "\n"
 	      "Exit status: 1 when memtrace itself failed; else, with PROGRAM, that of the\n"
 	      "program (128 + signal when it was killed) if it is not 0; else N of\n"

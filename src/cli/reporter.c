@@ -15,6 +15,7 @@
 
 #include "cli/atomic_file.h"
 #include "cli/dynsym.h"
+#include "cli/viewers.h"
 #include "report/names.h"
 #include "report/print.h"
 
@@ -86,7 +87,7 @@ static void open_output(struct reporter *reporter)
 	reporter->output_ours = fd >= 0;
 	if (fd < 0 && errno == EEXIST)
 		fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd >= 0 && reporter->options->format == REPORT_SNAPSHOT && isatty(fd)) {
+	if (fd >= 0 && report_is_binary(reporter->options->format) && isatty(fd)) {
 		close(fd);
 		fd = -1;
 		errno = ENOTTY;
@@ -127,6 +128,8 @@ struct report_options reporter_options(const struct reporter *reporter)
 
 	return (struct report_options){
 		.format = o->format,
+		.viewers = viewers(),
+		.course = reporter->course,
 		.order = o->sort,
 		.count = o->count,
 		.all = o->all,
@@ -227,7 +230,7 @@ static bool is_atomic(const struct reporter *reporter, const struct report_optio
 {
 	struct stat st;
 
-	return options->format == REPORT_SNAPSHOT && !fstat(reporter->output_fd, &st) &&
+	return report_is_binary(options->format) && !fstat(reporter->output_fd, &st) &&
 	       S_ISREG(st.st_mode);
 }
 
@@ -262,7 +265,7 @@ static bool write_instead(struct reporter *reporter, const struct snapshot *snap
 {
 	struct err err;
 
-	if (options.format == REPORT_SNAPSHOT)
+	if (report_is_binary(options.format))
 		options.format = REPORT_TEXT;
 	reporter->output->out = stderr;
 	if (reporter_write(reporter, snapshot, &options, &err))

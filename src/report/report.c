@@ -2,7 +2,7 @@
  * A report, from the choice of contexts to the last byte.
  *
  *   snapshot --select--> ids --names--> values of each frame --text/json/folded--> out
- *            --all-------------names--> values of each frame --snapshot file--> out
+ *            --all-------------names--> values of each frame --snapshot file, export/--> out
  */
 #include "report/report.h"
 
@@ -28,7 +28,31 @@ static int choose_one(const struct snapshot *snapshot, uint32_t context, uint32_
 	return 0;
 }
 
-static int (*const writers[])(struct report_job *job, FILE *out, struct err *err) = {
+const char *const report_formats[] = {
+	[REPORT_TEXT] = "text",
+	[REPORT_JSON] = "json",
+	[REPORT_FOLDED] = "folded",
+	[REPORT_PPROF] = "pprof",
+	[REPORT_SPEEDSCOPE] = "speedscope",
+	[REPORT_HEAPTRACK] = "heaptrack",
+	[REPORT_DHAT] = "dhat",
+	[REPORT_MASSIF] = "massif",
+	[REPORT_GPERFTOOLS] = "gperftools",
+	[REPORT_SNAPSHOT] = "snapshot",
+	NULL,
+};
+
+bool report_is_binary(enum report_format format)
+{
+	return format == REPORT_SNAPSHOT || format == REPORT_PPROF;
+}
+
+bool report_is_viewers(enum report_format format)
+{
+	return format >= REPORT_PPROF && format <= REPORT_GPERFTOOLS;
+}
+
+static report_form_fn *const writers[] = {
 	[REPORT_TEXT] = text_write,
 	[REPORT_JSON] = json_write,
 	[REPORT_FOLDED] = folded_write,
@@ -92,6 +116,20 @@ static int choose_mapped(struct report_job *job, struct mapped_sum **sums, uint3
 	return 0;
 }
 
+static int write_form(struct report_job *job, FILE *out, struct err *err)
+{
+	const struct report_options *options = job->options;
+
+	if (options->diff)
+		return diff_write(job, out, err);
+	if (!report_is_viewers(options->format))
+		return writers[options->format](job, out, err);
+	if (!options->viewers)
+		return err_set(err, -ENOTSUP, "this program does not write %s",
+			       report_formats[options->format]);
+	return options->viewers[options->format](job, out, err);
+}
+
 int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 		 const struct report_names *names, const struct report_options *options,
 		 FILE *out, struct err *err)
@@ -126,7 +164,7 @@ int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 	progress_init(&job.progress, options);
 	errno = 0;
 	if (!failed)
-		failed = (options->diff ? diff_write : writers[options->format])(&job, out, err);
+		failed = write_form(&job, out, err);
 	if (!failed && fflush(out))
 		failed = report_check(out, err);
 	progress_end(&job.progress);

@@ -1,5 +1,5 @@
 /*
- * Reports: a snapshot and a resolver in, text, JSON, collapsed stacks or a snapshot file out.  The rules of the
+ * Reports: a snapshot and a resolver in, text, JSON, a viewer's format or a snapshot file out.  The rules of the
  * text form: 80 columns, one sentence of verdict first, worst contexts with ranks and stable
  * ids, allocator frames folded, recursion merged, every cut stack says why, the totals
  * last and once: HEAP SUMMARY.
@@ -20,8 +20,23 @@ enum report_format {
 	REPORT_TEXT,
 	REPORT_JSON,
 	REPORT_FOLDED,	 /* collapsed stacks: all of them, bytes in use */
+	/* of other people's viewers: all call stacks, too (report/export/viewers.h) */
+	REPORT_PPROF,
+	REPORT_SPEEDSCOPE,
+	REPORT_HEAPTRACK,
+	REPORT_DHAT,
+	REPORT_MASSIF,
+	REPORT_GPERFTOOLS,
 	REPORT_SNAPSHOT, /* heap/snapshot_file.h: everything, whatever the options say */
 };
+
+/* What --format calls them, by enum report_format; ends with NULL. */
+extern const char *const report_formats[];
+
+/* No text: for a file, not a terminal. */
+bool report_is_binary(enum report_format format);
+/* One of report_options.viewers. */
+bool report_is_viewers(enum report_format format);
 
 /* Of the JSON form: a later one can't be decoded, by this memtrace-fs. */
 enum { REPORT_JSON_VERSION = 1 };
@@ -32,8 +47,14 @@ struct report_left_out {
 	uint64_t contexts, bytes, blocks;
 };
 
+struct report_job;
+/* Writes one: 0, -ENOMEM, or -errno of a failed write. */
+typedef int report_form_fn(struct report_job *job, FILE *out, struct err *err);
+
 struct report_options {
 	enum report_format format;
+	/* By format, those of viewers; or NULL: the program has none of them. */
+	report_form_fn *const *viewers;
 	enum snapshot_order order;
 	unsigned count; /* contexts shown (in JSON too); 0 = all */
 	bool all;	/* also contexts with nothing in use */
@@ -47,6 +68,8 @@ struct report_options {
 	/* Of a look for leaks, or NULL: call stacks that lost blocks come first, and it is said
 	 * of each what of it is lost, and who holds the rest. */
 	const struct findings *findings;
+	/* What led there, or NULL: massif's earlier snapshots. */
+	const struct course *course;
 	bool leaks_only; /* the findings, and nothing else */
 	/* Text of what changed between two marks, and nothing else; with `all` also of what has
 	 * not more in use than before.  Or NULL. */
@@ -83,7 +106,7 @@ struct report_names {
 
 /* Writes the report to out and flushes it.  resolver and names may be NULL; a
  * resolver that fails on the way costs names, not the report.  -errno on a write
- * error (ENOSPC ...) or an unknown context (-ENOENT). */
+ * error (ENOSPC ...), an unknown context (-ENOENT), or a form that is not there (-ENOTSUP). */
 int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 		 const struct report_names *names, const struct report_options *options,
 		 FILE *out, struct err *err) MUST_CHECK;

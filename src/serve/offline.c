@@ -22,6 +22,7 @@
 #include "base/scope.h"
 #include "heap/snapshot_file.h"
 #include "report/decode.h"
+#include "report/export/viewers.h"
 #include "report/report.h"
 #include "serve/demangle.h"
 
@@ -130,6 +131,7 @@ static int write_report(const struct serve_options *options, const struct source
 	const struct report_options how = {
 		.format = options->format == ITS_FORMAT ? REPORT_TEXT
 							: (enum report_format)options->format,
+		.viewers = report_viewers,
 		.order = (enum snapshot_order)options->order,
 		.count = options->count == ITS_COUNT ? 10 : options->count,
 		.all = options->all,

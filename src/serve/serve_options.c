@@ -4,13 +4,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "report/report.h"
 
 #define AT(member) offsetof(struct serve_options, member)
 
-static const char *const formats[] = {
-	[REPORT_TEXT] = "text", [REPORT_JSON] = "json", [REPORT_FOLDED] = "folded", NULL};
 static const char *const orders[] = {[SNAPSHOT_BY_BYTES] = "bytes",
 				     [SNAPSHOT_BY_BLOCKS] = "blocks",
 				     [SNAPSHOT_BY_ALLOCS] = "allocs",
@@ -27,8 +26,8 @@ static const struct option_row rows[] = {
 	 .kind = KIND_TEXT, .field = AT(interface)},
 	{0, "report", "FILE", "print a snapshot or JSON report with names, and end",
 	 .kind = KIND_TEXT, .field = AT(report)},
-	{0, "format", "FORMAT", "with --report: text, json, folded (default: its own)",
-	 .kind = KIND_CHOICE, .field = AT(format), .choices = formats},
+	{0, "format", "FORMAT", "with --report: text, json, ... (as of memtrace)",
+	 .kind = KIND_CHOICE, .field = AT(format), .choices = report_formats},
 	{'n', "count", "N", "with --report: call stacks (default 10, 0 = all)",
 	 .kind = KIND_NUMBER, .field = AT(count), .max = ITS_COUNT - 1},
 	{0, "sort", "KEY", "with --report: bytes (default), blocks or allocs",
@@ -90,6 +89,10 @@ static int check(const struct serve_options *o, bool words, struct err *err)
 		return err_set(err, -EINVAL,
 			       "--listen and --connect contradict each other: "
 			       "wait, or call");
+	if (o->report && o->format != ITS_FORMAT && report_is_binary(o->format) &&
+	    isatty(STDOUT_FILENO))
+		return err_set(err, -EINVAL, "--format=%s is no text: send it into a file",
+			       report_formats[o->format]);
 	if (o->report && calls)
 		return err_set(err, -EINVAL, "--report needs no connection");
 	if (o->fd == NO_FD && !o->report && !o->dirs.len)

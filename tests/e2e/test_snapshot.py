@@ -299,7 +299,8 @@ def test_what_is_none(tmp_path):
 def test_options_of_the_report(leaky, tmp_path):
     run("-q", "--format=snapshot", "-o", tmp_path / "s", leaky)
     assert "MODULES" in printed(tmp_path / "s", "-v", check=True).stdout
-    for argv, why in ((["--format=xml"], "--format: 'xml' is not one of: text, json, folded"),
+    for argv, why in ((["--format=xml"], "--format: 'xml' is not one of: text, json, folded, pprof, speedscope, "
+                       "heaptrack, dhat, massif, gperftools, snapshot"),
                       (["--sort=size"], "--sort: 'size' is not one of: bytes, blocks, allocs"),
                       (["-n", "-1"], "--count: '-1' is not a number")):
         done = printed(tmp_path / "s", *argv)

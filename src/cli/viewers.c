@@ -1,0 +1,16 @@
+/*
+ * A static memtrace is for a device and must be small; memtrace-fs, where there is room, makes
+ * the same of its snapshots.
+ */
+#include "cli/viewers.h"
+
+#include "report/export/viewers.h"
+
+report_form_fn *const *viewers(void)
+{
+#ifdef MEMTRACE_SMALL
+	return NULL;
+#else
+	return report_viewers;
+#endif
+}

@@ -1,0 +1,15 @@
+/*
+ * The formats of other people's viewers, for report_options.viewers.  Who does not name them
+ * does not link them: 19 KB, which a device is spared.
+ */
+#ifndef MEMTRACE_VIEWERS_H
+#define MEMTRACE_VIEWERS_H
+
+#include "report/report.h"
+
+extern report_form_fn *const report_viewers[]; /* by enum report_format */
+
+report_form_fn pprof_write, speedscope_write, heaptrack_write, dhat_write, massif_write,
+	gperftools_write;
+
+#endif

@@ -1,0 +1,220 @@
+"""Files for other people's viewers: each is read back, by the viewer where it is installed and by a reader of
+ours, and says what our JSON says of the same capture."""
+import copy
+import json
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+import viewers
+from memtrace import BUILD, MEMTRACE
+
+FS = BUILD / "memtrace-fs"
+PYTHON = "/usr/bin/python3", "-S", "-c", "import json"
+
+
+def printed(path, *options, **more):
+    return subprocess.run([FS, "--report", path, *options], capture_output=True, check=True, **more).stdout
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory):
+    """(directory of files by format, the JSON report), of one snapshot."""
+    place = tmp_path_factory.mktemp("viewers")
+    subprocess.run([MEMTRACE, "-q", "--format=snapshot", "-o", place / "snapshot", *PYTHON], check=True,
+                   stdin=subprocess.DEVNULL)
+    (place / "json").write_bytes(printed(place / "snapshot", "--format=json", "-n", "0", "--all"))
+    return place, json.loads((place / "json").read_text())
+
+
+# What has a meaning in some format, in names, files and modules.
+HOSTILE = ('a;b|c "q" \\ \\n', "two\nlines\r\t\x1b[31m", "# comment#1", "leaf 12 3.5", "f (in x) (y.c:1)", "%s%n",
+           "<script>&amp;</script>", "日本語 \u202e", "n1: 5 0x1: x", "}],", "\x01\x7f", "@ 0x1", "$&", "==> <--")
+
+
+@pytest.fixture(scope="module")
+def hostile(capture, tmp_path_factory):
+    """The same with names that mean to break files."""
+    place, report = tmp_path_factory.mktemp("hostile"), copy.deepcopy(capture[1])
+    names = {}
+    for context in report["contexts"]:
+        for frame in context["stack"]:
+            if frame["function"] and not frame.get("allocator"):
+                number = names.setdefault(frame["function"], len(names))
+                frame["function"] = f"{HOSTILE[number % len(HOSTILE)]} {number}x"
+                file = HOSTILE[(number + 5) % len(HOSTILE)].replace("(", "")  # (so that our reader is certain)
+                frame["file"] = f"/src/{file}.c" if number % 3 else None
+                frame["line"] = number if frame["file"] else None
+    report["command"] = ["./x", *HOSTILE]
+    (place / "json").write_text(json.dumps(report))
+    return place, report
+
+
+@pytest.fixture(params=["plain", "hostile"])
+def case(request):
+    return request.getfixturevalue({"plain": "capture", "hostile": "hostile"}[request.param])
+
+
+def exported(case, format_):
+    place, _ = case
+    (place / "nothing").mkdir(exist_ok=True)
+    path = place / format_
+    source = place / "snapshot"
+    if source.exists():
+        path.write_bytes(printed(source, f"--format={format_}", "-n", "1"))
+    else:
+        path.write_bytes(printed(place / "json", f"--format={format_}", "-n", "1", place / "nothing"))
+    return path
+
+
+def shown(text):
+    """As what is not to be seen is shown."""
+    def one(match):
+        return "".join(f"\\x{byte:02x}" for byte in match[0].encode())
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", one, text)
+
+
+def test_pprof(case):
+    report = case[1]
+    profile = viewers.Pprof(exported(case, "pprof"))
+    assert profile.types == [("alloc_objects", "count"), ("alloc_space", "bytes"), ("inuse_objects", "count"),
+                             ("inuse_space", "bytes")]
+    assert profile.default == "inuse_space"
+    for i, counter in enumerate(("allocs", "allocated_bytes", "in_use_blocks", "in_use_bytes")):
+        assert profile.stacks(i) == viewers.of_json(report, counters=(counter,)), counter
+        assert sum(profile.stacks(i).values()) == report["summary"][counter]
+    modules = {}
+    for m in report["modules"]:
+        modules.setdefault(m["path"], set()).add((int(m["begin"], 16), int(m["end"], 16), m["build_id"] or ""))
+    assert profile.modules() == modules
+    assert next(iter(profile.modules())).startswith("/usr/bin/python3")
+    calls = {int(f["pc"], 16) for c in report["contexts"] for f in c["stack"]}
+    assert {at + 1 for at in profile.addresses()} | set(profile.addresses()) >= calls
+    assert " ".join(report["command"]) in profile.comment
+    lines = {line for location in profile.locations for line in profile.lines(location)}
+    assert lines >= {(viewers.label(f), f["file"] or "", f["line"] or 0) for c in report["contexts"] for f in c["stack"]}
+
+
+@pytest.mark.skipif(not shutil.which("go"), reason="needs Go's pprof")
+def test_pprof_by_go(capture, tmp_path):
+    """Its sum, and its first line: the function that has most in use, without the way into the allocator."""
+    path = exported(capture, "pprof")
+    top = subprocess.run(["go", "tool", "pprof", "-unit=B", "-top", path], check=True, capture_output=True, text=True,
+                         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}, timeout=60).stdout
+    assert f"Total samples = {capture[1]['summary']['in_use_bytes']}B" in top
+    most = viewers.of_json(capture[1], skip=True).most_common(1)[0][0][-1]
+    first = top.splitlines()[top.splitlines().index(next(x for x in top.splitlines() if "flat%" in x)) + 1]
+    assert first.split()[5] == most
+
+
+def test_speedscope(case):
+    profiles = viewers.speedscope(exported(case, "speedscope"))
+    assert list(profiles) == ["bytes in use", "blocks in use"]
+    assert profiles["bytes in use"] == viewers.of_json(case[1])
+    assert profiles["blocks in use"] == viewers.of_json(case[1], counters=("in_use_blocks",))
+
+
+def test_heaptrack(case):
+    path, report = exported(case, "heaptrack"), case[1]
+    sizes, blocks, command = viewers.heaptrack(path)
+
+    def name(frame):
+        return shown(viewers.label(frame))
+    assert sizes == viewers.of_json(report, name, skip=True)
+    assert blocks == viewers.of_json(report, name, skip=True, counters=("in_use_blocks",))
+    assert command == shown(" ".join(report["command"]))
+    if not shutil.which("heaptrack_print"):
+        return
+    shutil.copy(path, str(path) + ".copy")
+    said = subprocess.run(["heaptrack_print", "--print-leaks", "1", "--disable-builtin-suppressions", path],
+                          check=True, capture_output=True, text=True)
+    assert f"calls to allocation functions: {report['summary']['in_use_blocks']} " in said.stdout
+    assert f"total memory leaked: {report['summary']['in_use_bytes'] / 1000:.2f}K" in said.stdout
+    most = viewers.of_json(report, name, skip=True).most_common(1)[0][0][-1]
+    assert most in said.stdout.split("MEMORY LEAKS")[1].split("\n\n")[0]
+    same = subprocess.run(["heaptrack_print", "-d", str(path) + ".copy", path], check=True, capture_output=True, text=True)
+    assert re.search(r"^calls to allocation functions: 0 ", same.stdout, re.M)
+
+
+DH_VIEW = """
+const fs = require("fs");
+globalThis.document = {createElement: () => ({appendChild() {}, classList: {add() {}}})};
+eval(fs.readFileSync(process.argv[1], "utf8").replace('"use strict";', "") + `
+gData = JSON.parse(fs.readFileSync(process.argv[2], "utf8"));
+gSelect = {selectedIndex: 0, childNodes: gSelectData.map(() => ({}))};
+buildTree();
+console.log(JSON.stringify([gRoot._totalBytes, gRoot._totalBlocks, gRoot._atTEndBytes, gRoot._atTEndBlocks]));
+`);
+"""
+
+
+def test_dhat(case):
+    path, report = exported(case, "dhat"), case[1]
+    found = viewers.dhat(path)
+    for field, counter in (("tb", "allocated_bytes"), ("tbk", "allocs"), ("eb", "in_use_bytes"), ("ebk", "in_use_blocks"),
+                           ("gb", "in_use_bytes"), ("mb", "peak_bytes")):
+        assert found[field] == viewers.of_json(report, counters=(counter,)), field
+    assert json.loads(path.read_text())["cmd"] == " ".join(report["command"])
+    view = next(iter(os.path.join(d, "dh_view.js") for d in ("/usr/libexec/valgrind", "/usr/lib/valgrind")
+                     if os.path.exists(f"{d}/dh_view.js")), None)
+    if not view or not shutil.which("node"):
+        return
+    said = subprocess.run(["node", "-e", DH_VIEW, view, path], check=True, capture_output=True, text=True).stdout
+    assert json.loads(said) == [report["summary"][name] for name in
+                                ("allocated_bytes", "allocs", "in_use_bytes", "in_use_blocks")]
+
+
+def test_massif(case):
+    path, report = exported(case, "massif"), case[1]
+    stacks, course, command = viewers.massif(path)
+    expected = viewers.of_json(report, lambda f: shown(viewers.label(f)).replace("#", "@"), skip=True)
+    rest = stacks.pop(None, 0)
+    total = report["summary"]["in_use_bytes"]
+    assert course[-1][1] == total == rest + sum(stacks.values())
+    assert all(expected[stack] >= size for stack, size in stacks.items())
+    large = {stack for stack, size in expected.items() if 1000 * size >= total}
+    assert large and {stack: stacks[stack] for stack in large} == {stack: expected[stack] for stack in large}
+    assert command == shown(" ".join(report["command"])).replace("#", "@")
+    if shutil.which("ms_print"):
+        said = subprocess.run(["ms_print", "--threshold=0.1", path], check=True, capture_output=True, text=True)
+        assert f"100.00% ({total:,}B) (heap allocation functions)" in said.stdout
+
+
+def test_gperftools(case):
+    path, report = exported(case, "gperftools"), case[1]
+    stacks, total, maps = viewers.gperftools(path)
+    expected = {}
+    for context in report["contexts"]:
+        key = tuple(int(f["pc"], 16) for f in reversed(context["stack"]) if not f["inlined"]) or (0,)
+        values = tuple(context[n] for n in ("in_use_blocks", "in_use_bytes", "allocs", "allocated_bytes"))
+        expected[key] = tuple(a + b for a, b in zip(values, expected.get(key, (0, 0, 0, 0))))
+    assert stacks == expected
+    assert total == tuple(report["summary"][n] for n in ("in_use_blocks", "in_use_bytes", "allocs", "allocated_bytes"))
+    assert [(int(m[0], 16), int(m[1], 16), m[3]) for m in maps] == [
+        (int(m["begin"], 16), int(m["end"], 16), m["path"]) for m in report["modules"]]
+
+
+@pytest.mark.skipif(not shutil.which("google-pprof"), reason="needs google-pprof")
+def test_gperftools_by_its_tool(capture):
+    """It finds the names itself: of the program's exported functions those that we found."""
+    path = exported(capture, "gperftools")
+    said = subprocess.run(["google-pprof", "--text", "--show_bytes", "/usr/bin/python3", path], check=True,
+                          capture_output=True, text=True, timeout=60).stdout
+    assert f"Total: {capture[1]['summary']['in_use_bytes']} B" in said
+    rows = dict((line.split()[5], int(line.split()[3])) for line in said.splitlines()[1:] if len(line.split()) == 6)
+    through = sum(c["in_use_bytes"] for c in capture[1]["contexts"] if any(f["function"] == "Py_BytesMain" for f in c["stack"]))
+    assert rows["Py_BytesMain"] == through > 0
+
+
+def test_at_the_end(tmp_path):
+    """memtrace itself writes them; what is no text goes to a file."""
+    for format_ in ("pprof", "massif"):
+        subprocess.run([MEMTRACE, "-q", f"--format={format_}", "-o", tmp_path / format_, "/bin/true"], check=True,
+                       stdin=subprocess.DEVNULL)
+    assert sum(viewers.Pprof(tmp_path / "pprof").stacks(3).values()) >= 0
+    assert len(viewers.massif(tmp_path / "massif")[1]) >= 1
+    done = subprocess.run([MEMTRACE, "--format=pprof", "/bin/true"], capture_output=True, text=True)
+    assert done.stderr == "memtrace: --format=pprof is no text: give a FILE with --output\n"
