@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void notify(const struct notifier *notifier, enum notice_kind kind, const char *format,
-		   va_list args)
+static void pass_on(const struct notifier *notifier, enum notice_kind kind, const char *format,
+		    va_list args)
 {
 	char text[sizeof(((struct notice *)0)->text)];
 
@@ -20,7 +20,7 @@ void notify(const struct notifier *notifier, enum notice_kind kind, const char *
 	va_list args;
 
 	va_start(args, format);
-	notify(notifier, kind, format, args);
+	pass_on(notifier, kind, format, args);
 	va_end(args);
 }
 
@@ -29,7 +29,7 @@ void notify_warning(const struct notifier *notifier, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	notify(notifier, NOTICE_WARNING, format, args);
+	pass_on(notifier, NOTICE_WARNING, format, args);
 	va_end(args);
 }
 
@@ -38,7 +38,7 @@ void notify_step(void *notifier, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	notify(notifier, NOTICE_STEP, format, args);
+	pass_on(notifier, NOTICE_STEP, format, args);
 	va_end(args);
 }
 
