@@ -72,6 +72,24 @@ def test_sharing_child_that_outlives_its_process(target, attach):
     os.waitpid(child, 0)
 
 
+@pytest.mark.parametrize("late", [(), ("late",)])
+def test_sharing_child_behind_an_exec(target, attach, late):
+    """What the process was is the child's alone then, and is put back; the new program is followed."""
+    process = target("sharer", "execs", *late)
+    tracer = attach(process.pid)
+    tracer.status()
+    process.go_on()
+    child = int(process.wait_line(r"^ALONE (\d+)$").group(1))
+    memtrace.wait_until_untraced(child)
+    memtrace.untouched(child)
+    while not tracer.status()["allocs"]:
+        pass
+    memtrace.untouched(child)
+    tracer.detach().consistent()
+    process.go_on()
+    assert process.wait() == 0
+
+
 def test_killed_when_a_sharing_child_is_left(target, attach):
     """The guardian, too, puts back what is the child's alone, whenever it is to."""
     memtrace.adopt_orphans()
@@ -84,13 +102,32 @@ def test_killed_when_a_sharing_child_is_left(target, attach):
         threading.Event().wait(0.0005 * turn)  # the moment is what varies
         tracer.process.kill()
         tracer.process.wait()
-        memtrace.wait_until_untraced(child)
-        end = time.monotonic() + memtrace.PATIENCE
-        while memtrace.traces(child):
-            assert time.monotonic() < end, "the child is not put back"
-            time.sleep(0.01)
+        wait_until_put_back(child)
         process.go_on()
         os.waitpid(child, 0)
+
+
+def wait_until_put_back(child):
+    memtrace.wait_until_untraced(child)
+    end = time.monotonic() + memtrace.PATIENCE
+    while memtrace.traces(child):
+        assert time.monotonic() < end, "the child is not put back"
+        time.sleep(0.01)
+
+
+def test_killed_at_an_exec_beside_a_sharing_child(target, attach):
+    for turn in range(5):
+        process = target("sharer", "execs", "late")
+        tracer = attach(process.pid, "--no-symbols")
+        tracer.status()
+        process.go_on()
+        child = int(process.wait_line(r"^ALONE (\d+)$").group(1))
+        threading.Event().wait(0.0005 * turn)  # the moment is what varies
+        tracer.process.kill()
+        tracer.process.wait()
+        wait_until_put_back(child)
+        process.go_on()
+        assert process.wait() == 0
 
 
 @pytest.mark.limit(120)

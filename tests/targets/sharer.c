@@ -4,14 +4,17 @@
  * waits: it waits instead, by a call that ends with EINTR when a stop shows.
  * outlives: the parent ends at the test's line, and the child goes on until the next one;
  * with a further argument that is made at the line.
+ * execs: the parent becomes another program at the line, and the child goes on, too, until that
+ * one's end; with a further argument that is made at the line.
  */
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
 
 #include "target.h"
 
-static volatile int stop;
+static volatile int stop, leaves;
 
 NOINLINE static void *sharer_alloc(size_t size)
 {
@@ -75,8 +78,45 @@ static int die_before_the_child(int late)
 	_exit(3);
 }
 
+static int stay(void *arg)
+{
+	(void)arg;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (!leaves)
+		free(sharer_alloc(20));
+	say("ALONE %d\n", getpid());
+	for (unsigned i = 0; getppid() != 1; i++)
+		free(sharer_alloc(20 + i % 100));
+	return 0;
+}
+
+static int become_another(char *self, int late)
+{
+	static char stack[1 << 18] __attribute__((aligned(16)));
+
+	if (late)
+		target_ready();
+	clone(stay, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
+	if (!late)
+		target_ready();
+	leaves = 1;
+	execl(self, self, "another", NULL);
+	return 1;
+}
+
+static int be_another(void)
+{
+	drop(got(malloc(100), 100), 100);
+	await_test();
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc > 1 && !strcmp(argv[1], "execs"))
+		return become_another(argv[0], argc > 2);
+	if (argc > 1 && !strcmp(argv[1], "another"))
+		return be_another();
 	if (argc > 1 && !strcmp(argv[1], "outlives"))
 		return die_before_the_child(argc > 2);
 	static char stack[1 << 20] __attribute__((aligned(16)));
