@@ -16,21 +16,6 @@
 
 /* ---- indexing ------------------------------------------------------------------------ */
 
-static int open_roots(struct file_index *index, const char *const *dirs, struct err *err)
-{
-	for (; *dirs; dirs++) {
-		struct served_dir root = {*dirs, open(*dirs, O_PATH | O_DIRECTORY | O_CLOEXEC)};
-
-		if (root.fd < 0)
-			return err_sys(err, -errno, "%s", *dirs);
-		if (!vec_push(&index->roots, root)) {
-			close(root.fd);
-			return err_set(err, -ENOMEM, "no memory for directories");
-		}
-	}
-	return 0;
-}
-
 int file_index_create(const char *const *dirs, bool public, struct file_index **ret,
 		      struct err *err)
 {
@@ -41,9 +26,9 @@ int file_index_create(const char *const *dirs, bool public, struct file_index **
 		return err_set(err, -ENOMEM, "no memory for directories");
 	index->public = public;
 	index->indexer.fd = -1;
-	e = open_roots(index, dirs, err);
+	e = served_dirs_open(&index->dirs, dirs, err);
 	if (!e)
-		e = indexer_begin(&index->indexer, index->roots.at, index->roots.len,
+		e = indexer_begin(&index->indexer, index->dirs.open.at, index->dirs.open.len,
 				  &index->table, err);
 	if (e)
 		file_index_destroy(index);
@@ -58,15 +43,15 @@ void file_index_destroy(struct file_index *index)
 		return;
 	indexer_end(&index->indexer);
 	file_table_deinit(&index->table);
-	for (size_t i = 0; i < index->roots.len; i++)
-		close(index->roots.at[i].fd);
-	vec_deinit(&index->roots);
+	served_dirs_close(&index->dirs);
 	free(index);
 }
 
 bool file_index_step(struct file_index *index, char **silent)
 {
-	*silent = NULL;
+	*silent = index->dirs.silent.len ? index->dirs.silent.at[--index->dirs.silent.len] : NULL;
+	if (*silent)
+		return false;
 	if (index->ready || !indexer_step(&index->indexer, silent))
 		return index->ready;
 	/* Without memory for the order nothing is found, and that is all. */
@@ -94,8 +79,8 @@ void file_index_keep_only(const struct file_index *index, int fd)
 {
 	VEC(int) kept = {};
 
-	for (size_t i = 0; index && i < index->roots.len; i++)
-		if (!vec_push(&kept, index->roots.at[i].fd))
+	for (size_t i = 0; index && i < index->dirs.open.len; i++)
+		if (!vec_push(&kept, index->dirs.open.at[i].fd))
 			_exit(1);
 	if (!vec_push(&kept, fd))
 		_exit(1);
@@ -129,14 +114,14 @@ bool file_index_each_suffix(const char *path, bool (*visit)(void *arg, const cha
 
 uint32_t file_index_dirs(const struct file_index *index)
 {
-	return (uint32_t)index->roots.len;
+	return (uint32_t)index->dirs.open.len;
 }
 
 int file_index_open(struct file_index *index, uint32_t dir, const char *path)
 {
-	if (dir >= index->roots.len)
+	if (dir >= index->dirs.open.len)
 		return -EPERM;
-	return root_open(index->roots.at[dir].fd, path, index->public);
+	return root_open(index->dirs.open.at[dir].fd, path, index->public);
 }
 
 struct opening {
@@ -148,7 +133,7 @@ static bool visit_open(void *arg, const char *path)
 {
 	struct opening *o = arg;
 
-	for (uint32_t i = 0; i < o->index->roots.len && o->fd < 0; i++)
+	for (uint32_t i = 0; i < o->index->dirs.open.len && o->fd < 0; i++)
 		o->fd = file_index_open(o->index, i, path);
 	return o->fd >= 0;
 }

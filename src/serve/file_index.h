@@ -12,7 +12,8 @@
 
 struct file_index;
 
-/* Opens the directories (NULL-terminated) and begins to index them.  `public`: only what
+/* Opens the directories (NULL-terminated), but for those whose file systems do not answer, and
+ * begins to index them.  `public`: only what
  * everybody may read in them is served.  -ENOTDIR and others, naming the one that can't be
  * had. */
 int file_index_create(const char *const *dirs, bool public, struct file_index **ret,

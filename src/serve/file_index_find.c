@@ -129,7 +129,7 @@ static bool is_new(struct hunt *h, int fd)
 
 static void consider(struct hunt *h, uint32_t dir, const char *path)
 {
-	const struct served_dir *root = &h->index->roots.at[dir];
+	const struct served_dir *root = &h->index->dirs.open.at[dir];
 	size_t len = strlen(root->dir);
 	struct elffile *file;
 	char name[2 * PATH_MAX];
@@ -196,7 +196,7 @@ static bool visit_path(void *arg, const char *path)
 {
 	struct hunt *h = arg;
 
-	for (uint32_t i = 0; i < h->index->roots.len && !is_complete(h); i++)
+	for (uint32_t i = 0; i < h->index->dirs.open.len && !is_complete(h); i++)
 		consider(h, i, path);
 	return is_complete(h);
 }

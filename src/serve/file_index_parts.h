@@ -5,9 +5,10 @@
 
 #include "serve/file_index.h"
 #include "serve/indexer.h"
+#include "serve/served_dirs.h"
 
 struct file_index {
-	VEC(struct served_dir) roots;
+	struct served_dirs dirs;
 	bool public;
 	struct file_table table;
 	struct indexer indexer;

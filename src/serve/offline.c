@@ -25,6 +25,7 @@
 #include "report/export/viewers.h"
 #include "report/report.h"
 #include "serve/demangle.h"
+#include "serve/served_dirs.h"
 
 enum { MAX_FILE = 1 << 30 };
 
@@ -33,14 +34,11 @@ VEC_TYPE(texts, char *);
 /* What the child would say too, and we then of the child. */
 static int check_dirs(const struct serve_options *options, struct err *err)
 {
-	for (size_t i = 0; i < options->dirs.len; i++) {
-		int fd = open(options->dirs.at[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct served_dirs dirs;
+	int e = served_dirs_open(&dirs, options->dirs.at, err);
 
-		if (fd < 0)
-			return err_sys(err, -errno, "%s", options->dirs.at[i]);
-		close(fd);
-	}
-	return 0;
+	served_dirs_close(&dirs);
+	return e;
 }
 
 /* All of a file, malloc'ed. */

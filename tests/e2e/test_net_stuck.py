@@ -99,6 +99,16 @@ def test_while_it_is_indexed(start, device, mount):
     assert f"{mount.point}: its file system does not answer: it is not served" in server.out
 
 
+def test_when_a_directory_is_given(start, device, mount):
+    """One that can't even be opened, twice, neither keeps the start nor is served."""
+    mount.stick()
+    gone = mount.point / "distant"
+    server, port = serve_at_home(start, gone, device.full, gone)
+    is_served(server, port, device)
+    said = f"{gone}: its file system does not answer: it is not served"
+    wait_for(lambda: sum(said in line for line in server.out) == 2)
+
+
 def test_when_a_file_is_opened(start, device, mount):
     server, port = serve_at_home(start, mount.served)
     client = Client(port)
