@@ -42,4 +42,10 @@ static inline void encode_u32(struct encoder *e, uint32_t value)
 	encode_bytes(e, bytes, sizeof(bytes));
 }
 
+static inline void encode_u64(struct encoder *e, uint64_t value)
+{
+	encode_u32(e, (uint32_t)value);
+	encode_u32(e, (uint32_t)(value >> 32));
+}
+
 #endif

@@ -36,10 +36,9 @@
 
 #include "arch/aarch64/encode.h"
 #include "arch/aarch64/insn.h"
+#include "arch/remote.h"
 
 enum {
-	ERESTARTSYS = 512, /* include/linux/errno.h of the kernel */
-	ERESTART_RESTARTBLOCK = 516,
 	RESTART_SYSCALL = 128,
 	SVC = 0xd4000001,
 	MOVZ = 0xd2800000,
@@ -57,10 +56,6 @@ enum {
 	NR_WAITID = 95,
 	NR_RT_SIGPROCMASK = 135,
 	NR_CLONE = 220,
-	NR_CLOSE_RANGE = 436,
-	CLONE_VM = 0x100,
-	CLONE_FILES = 0x400,
-	SIG_SETMASK_ = 2,
 };
 
 /* That do not come back, not here, or twice. */
@@ -73,27 +68,6 @@ static const int16_t leaving[] = {
 	281, /* execveat */
 	435, /* clone3 */
 };
-
-static uint64_t word_at(const struct regs *regs, size_t offset)
-{
-	uint64_t value;
-
-	memcpy(&value, regs->bytes + offset, sizeof(value));
-	return value;
-}
-
-static void word_write(struct regs *regs, size_t offset, uint64_t value)
-{
-	memcpy(regs->bytes + offset, &value, sizeof(value));
-}
-
-/* As do_signal() reads it. */
-static bool is_restart(uint64_t result)
-{
-	int32_t value = -(int32_t)(uint32_t)result;
-
-	return value >= ERESTARTSYS && value <= ERESTART_RESTARTBLOCK;
-}
 
 /* In as few instructions as there are: from zeros, or from ones. */
 static void encode_mov(struct encoder *e, unsigned reg, uint64_t value)
@@ -121,7 +95,7 @@ static void encode_mov(struct encoder *e, unsigned reg, uint64_t value)
 
 enum remote_at aarch64_remote_at(const struct regs *regs, const uint8_t *code)
 {
-	uint64_t number = word_at(regs, 8 * NUMBER);
+	uint64_t number = regs_u64(regs, 8 * NUMBER);
 
 	if (a64_read(code) != SVC)
 		return REMOTE_AT_CODE;
@@ -134,34 +108,34 @@ enum remote_at aarch64_remote_at(const struct regs *regs, const uint8_t *code)
 /* A call of its own: home is on it, unless it has come to its end. */
 static void put_home(struct remote_code *code, int64_t own)
 {
-	code->enters = is_restart((uint64_t)own);
+	code->enters = remote_is_restart(own);
 	if (own == -ERESTART_RESTARTBLOCK)
-		word_write(&code->home, 8 * NUMBER, RESTART_SYSCALL);
+		regs_put_u64(&code->home, 8 * NUMBER, RESTART_SYSCALL);
 	if (!code->enters) {
-		word_write(&code->home, 0, (uint64_t)own);
-		word_write(&code->home, AT_PC, word_at(&code->home, AT_PC) + A64_LEN);
+		regs_put_u64(&code->home, 0, (uint64_t)own);
+		regs_put_u64(&code->home, AT_PC, regs_u64(&code->home, AT_PC) + A64_LEN);
 	}
 }
 
 static bool can_leave(const struct regs *regs)
 {
-	return !(word_at(regs, AT_PSTATE) & MODE) && !is_restart(word_at(regs, 0));
+	return !(regs_u64(regs, AT_PSTATE) & MODE) && !remote_is_restart(regs_u64(regs, 0));
 }
 
 static void begin_at(struct remote_code *code, const struct regs *regs, taddr_t at)
 {
 	code->at = at;
 	code->begin = *regs;
-	word_write(&code->begin, AT_PC, at);
-	word_write(&code->begin, AT_PSTATE, word_at(regs, AT_PSTATE) & ~(uint64_t)BTYPE);
+	regs_put_u64(&code->begin, AT_PC, at);
+	regs_put_u64(&code->begin, AT_PSTATE, regs_u64(regs, AT_PSTATE) & ~(uint64_t)BTYPE);
 }
 
 static void encode_home(struct encoder *e, const struct regs *home)
 {
 	for (unsigned i = 0; i < REMOTE_ARGUMENTS; i++)
-		encode_mov(e, i, word_at(home, 8 * i));
-	encode_mov(e, NUMBER, word_at(home, 8 * NUMBER));
-	encode_b(e, word_at(home, AT_PC));
+		encode_mov(e, i, regs_u64(home, 8 * i));
+	encode_mov(e, NUMBER, regs_u64(home, 8 * NUMBER));
+	encode_b(e, regs_u64(home, AT_PC));
 }
 
 int aarch64_remote_build(taddr_t at, const struct remote_call *call, const struct regs *regs,
@@ -182,10 +156,10 @@ int aarch64_remote_build(taddr_t at, const struct remote_call *call, const struc
 	ret->len = (uint32_t)e.len;
 	begin_at(ret, regs, at);
 	for (unsigned i = 0; i < REMOTE_ARGUMENTS; i++)
-		word_write(&ret->begin, 8 * i, call->argument[i]);
-	word_write(&ret->begin, 8 * NUMBER, (uint64_t)call->number);
+		regs_put_u64(&ret->begin, 8 * i, call->argument[i]);
+	regs_put_u64(&ret->begin, 8 * NUMBER, (uint64_t)call->number);
 	ret->calling = ret->begin;
-	word_write(&ret->calling, AT_PC, ret->behind);
+	regs_put_u64(&ret->calling, AT_PC, ret->behind);
 	return 0;
 }
 
@@ -212,12 +186,6 @@ static void bind_here(struct encoder *e, size_t behind)
 
 	if (!e->full)
 		encode_u32(&insn, a64_read(insn.bytes) | words << 5);
-}
-
-static void encode_word(struct encoder *e, uint64_t word)
-{
-	encode_u32(e, (uint32_t)word);
-	encode_u32(e, (uint32_t)(word >> 32));
 }
 
 /* To the mask in the words that are bound later; x2 is 0. */
@@ -284,9 +252,9 @@ int aarch64_copy_build(taddr_t at, uint64_t mask, const struct regs *regs, const
 	bind_here(&e, helper);
 	encode_helper(&e);
 	bind_here(&e, all);
-	encode_word(&e, UINT64_MAX);
+	encode_u64(&e, UINT64_MAX);
 	bind_here(&e, before);
-	encode_word(&e, mask);
+	encode_u64(&e, mask);
 	if (e.full || e.out_of_reach)
 		return -ERANGE;
 	ret->len = (uint32_t)e.len;

@@ -33,10 +33,9 @@
 #include <errno.h>
 
 #include "arch/arm/encode.h"
+#include "arch/remote.h"
 
 enum {
-	ERESTARTSYS = 512, /* include/linux/errno.h of the kernel */
-	ERESTART_RESTARTBLOCK = 516,
 	SVC = 0xef000000,
 	T32_SVC = 0xdf00,
 	LOAD_WORD = 0xe59f0000, /* ldr reg, [pc, #offset] */
@@ -59,10 +58,6 @@ enum {
 	NR_RT_SIGPROCMASK = 175,
 	NR_EXIT_GROUP = 248,
 	NR_WAITID = 280,
-	NR_CLOSE_RANGE = 436,
-	CLONE_VM = 0x100,
-	CLONE_FILES = 0x400,
-	SIG_SETMASK_ = 2,
 };
 
 /* With what a call of ours changes, in the order of the code. */
@@ -82,29 +77,9 @@ static const int16_t leaving[] = {
 	435, /* clone3 */
 };
 
-static uint32_t word_at(const struct regs *regs, size_t offset)
-{
-	uint32_t value;
-
-	memcpy(&value, regs->bytes + offset, sizeof(value));
-	return value;
-}
-
-static void word_write(struct regs *regs, size_t offset, uint32_t value)
-{
-	memcpy(regs->bytes + offset, &value, sizeof(value));
-}
-
 static bool is_thumb(const struct regs *regs)
 {
-	return word_at(regs, AT_CPSR) & THUMB;
-}
-
-static bool is_restart(uint32_t result)
-{
-	int32_t value = -(int32_t)result;
-
-	return value >= ERESTARTSYS && value <= ERESTART_RESTARTBLOCK;
+	return regs_u32(regs, AT_CPSR) & THUMB;
 }
 
 enum remote_at arm_remote_at(const struct regs *regs, const uint8_t *code)
@@ -115,7 +90,7 @@ enum remote_at arm_remote_at(const struct regs *regs, const uint8_t *code)
 	if (is_thumb(regs) ? half != T32_SVC : insn != SVC)
 		return REMOTE_AT_CODE;
 	for (size_t i = 0; i < ARRAY_SIZE(leaving); i++)
-		if (word_at(regs, 4 * NUMBER) == (uint32_t)leaving[i])
+		if (regs_u32(regs, 4 * NUMBER) == (uint32_t)leaving[i])
 			return REMOTE_AT_LEAVING;
 	return REMOTE_AT_CALL;
 }
@@ -125,10 +100,10 @@ static void own_call(struct remote_code *code, const struct regs *regs, int64_t 
 {
 	struct regs behind = *regs;
 
-	word_write(&behind, 0, (uint32_t)own);
-	word_write(&behind, AT_PC, word_at(regs, AT_PC) + (is_thumb(regs) ? 2 : 4));
-	word_write(&behind, AT_ORIG_R0, word_at(regs, 0));
-	if (!is_restart((uint32_t)own))
+	regs_put_u32(&behind, 0, (uint32_t)own);
+	regs_put_u32(&behind, AT_PC, regs_u32(regs, AT_PC) + (is_thumb(regs) ? 2 : 4));
+	regs_put_u32(&behind, AT_ORIG_R0, regs_u32(regs, 0));
+	if (!remote_is_restart(own))
 		code->home = behind; /* it has come to its end */
 	else if (own == -ERESTART_RESTARTBLOCK)
 		code->ended = behind;
@@ -138,15 +113,15 @@ static void own_call(struct remote_code *code, const struct regs *regs, int64_t 
 
 static bool can_leave(const struct regs *regs)
 {
-	return !(word_at(regs, AT_CPSR) & OTHERWISE) && !is_restart(word_at(regs, 0));
+	return !(regs_u32(regs, AT_CPSR) & OTHERWISE) && !remote_is_restart(regs_u32(regs, 0));
 }
 
 static void begin_at(struct remote_code *code, const struct regs *regs, taddr_t at)
 {
 	code->at = at;
 	code->begin = *regs;
-	word_write(&code->begin, AT_PC, (uint32_t)at);
-	word_write(&code->begin, AT_CPSR, word_at(regs, AT_CPSR) & ~(uint32_t)THUMB);
+	regs_put_u32(&code->begin, AT_PC, (uint32_t)at);
+	regs_put_u32(&code->begin, AT_CPSR, regs_u32(regs, AT_CPSR) & ~(uint32_t)THUMB);
 }
 
 static void encode_load(struct encoder *e, uint32_t reg, taddr_t word)
@@ -161,7 +136,7 @@ static void encode_home(struct encoder *e, const struct regs *home)
 	for (size_t i = 0; i < ARRAY_SIZE(changed); i++, word += 4)
 		encode_load(e, changed[i], word);
 	for (size_t i = 0; i < ARRAY_SIZE(changed); i++)
-		encode_u32(e, word_at(home, 4 * changed[i]) |
+		encode_u32(e, regs_u32(home, 4 * changed[i]) |
 				      (changed[i] == PC && is_thumb(home)));
 }
 
@@ -183,10 +158,10 @@ int arm_remote_build(taddr_t at, const struct remote_call *call, const struct re
 	ret->len = (uint32_t)e.len;
 	begin_at(ret, regs, at);
 	for (size_t i = 0; i < REMOTE_ARGUMENTS; i++)
-		word_write(&ret->begin, 4 * i, (uint32_t)call->argument[i]);
-	word_write(&ret->begin, 4 * NUMBER, (uint32_t)call->number);
+		regs_put_u32(&ret->begin, 4 * i, (uint32_t)call->argument[i]);
+	regs_put_u32(&ret->begin, 4 * NUMBER, (uint32_t)call->number);
 	ret->calling = ret->begin;
-	word_write(&ret->calling, AT_PC, (uint32_t)ret->behind);
+	regs_put_u32(&ret->calling, AT_PC, (uint32_t)ret->behind);
 	return 0;
 }
 
@@ -238,12 +213,6 @@ static void bind_here(struct encoder *e, size_t behind)
 	encode_u32(&last, insn | ((uint32_t)(e->len - behind) / 4 - 1));
 }
 
-static void encode_words(struct encoder *e, uint64_t value)
-{
-	encode_u32(e, (uint32_t)value);
-	encode_u32(e, (uint32_t)(value >> 32));
-}
-
 /* To the mask in the words that are bound later; r2 is 0. */
 static size_t encode_mask(struct encoder *e)
 {
@@ -289,7 +258,7 @@ static void encode_home_with_flags(struct encoder *e, const struct regs *home)
 	encode_load(e, 0, encode_here(e) + 8 + 8 * ARRAY_SIZE(changed));
 	encode_u32(e, MSR_FLAGS_R0);
 	encode_home(e, home);
-	encode_u32(e, word_at(home, AT_CPSR));
+	encode_u32(e, regs_u32(home, AT_CPSR));
 }
 
 int arm_copy_build(taddr_t at, uint64_t mask, const struct regs *regs, const int64_t *own,
@@ -317,9 +286,9 @@ int arm_copy_build(taddr_t at, uint64_t mask, const struct regs *regs, const int
 	bind_here(&e, helper);
 	encode_helper(&e);
 	bind_here(&e, all);
-	encode_words(&e, UINT64_MAX);
+	encode_u64(&e, UINT64_MAX);
 	bind_here(&e, before);
-	encode_words(&e, mask);
+	encode_u64(&e, mask);
 	if (e.full)
 		return -ERANGE;
 	ret->len = (uint32_t)e.len;

@@ -30,17 +30,14 @@
 #include <errno.h>
 
 #include "arch/x86_64/encode.h"
+#include "arch/remote.h"
 
 enum {
-	ERESTARTSYS = 512,
-	ERESTARTNOINTR = 513,
-	ERESTARTNOHAND = 514,
-	ERESTART_RESTARTBLOCK = 516,
 	RESTART_SYSCALL = 219,
 	SYSCALL_LEN = 2,
 	CODE_64 = 0x33,	   /* __USER_CS: not 32-bit code (0x23) */
 	TRAP_FLAG = 0x100, /* it steps through itself */
-	RAX = 0, /* by the numbers of instructions */
+	RAX = 0,	   /* by the numbers of instructions */
 	RDX = 2,
 	RSI = 6,
 	RDI = 7,
@@ -50,10 +47,6 @@ enum {
 	NR_CLONE = 56,
 	NR_EXIT_GROUP = 231,
 	NR_WAITID = 247,
-	NR_CLOSE_RANGE = 436,
-	CLONE_VM = 0x100,
-	CLONE_FILES = 0x400,
-	SIG_SETMASK_ = 2,
 };
 
 /* By the numbers of instructions, in the order of a call's arguments; then what else a
@@ -65,19 +58,6 @@ static const struct {
 	{7, AT_RDI}, {6, AT_RSI}, {2, AT_RDX},	{10, AT_R10}, {8, AT_R8},
 	{9, AT_R9},  {1, AT_RCX}, {11, AT_R11}, {0, AT_RAX},
 };
-
-static uint64_t word_at(const struct regs *regs, size_t offset)
-{
-	uint64_t value;
-
-	memcpy(&value, regs->bytes + offset, sizeof(value));
-	return value;
-}
-
-static void word_write(struct regs *regs, size_t offset, uint64_t value)
-{
-	memcpy(regs->bytes + offset, &value, sizeof(value));
-}
 
 /* In as few bytes as there are. */
 static void encode_mov(struct encoder *e, uint8_t reg, uint64_t value)
@@ -118,19 +98,19 @@ static void encode_home(struct encoder *e, taddr_t home)
 
 static void make_again(struct regs *regs)
 {
-	int64_t number = (int64_t)word_at(regs, AT_ORIG_RAX);
+	int64_t number = (int64_t)regs_u64(regs, AT_ORIG_RAX);
 
 	if (number < 0)
 		return;
-	switch (-(int64_t)word_at(regs, AT_RAX)) {
+	switch (-(int64_t)regs_u64(regs, AT_RAX)) {
 	case ERESTART_RESTARTBLOCK:
 		number = RESTART_SYSCALL;
 		/* fall through */
 	case ERESTARTSYS:
 	case ERESTARTNOINTR:
 	case ERESTARTNOHAND:
-		word_write(regs, AT_RAX, (uint64_t)number);
-		word_write(regs, AT_RIP, word_at(regs, AT_RIP) - SYSCALL_LEN);
+		regs_put_u64(regs, AT_RAX, (uint64_t)number);
+		regs_put_u64(regs, AT_RIP, regs_u64(regs, AT_RIP) - SYSCALL_LEN);
 	}
 }
 
@@ -142,20 +122,20 @@ static int finish(struct encoder *e, const struct regs *regs, const uint64_t *ar
 
 	make_again(&home);
 	for (size_t i = 0; i < ARRAY_SIZE(changed); i++)
-		encode_mov(e, changed[i].number, word_at(&home, changed[i].offset));
-	encode_home(e, word_at(&home, AT_RIP));
+		encode_mov(e, changed[i].number, regs_u64(&home, changed[i].offset));
+	encode_home(e, regs_u64(&home, AT_RIP));
 	ret->begin = home;
 	for (size_t i = 0; i < REMOTE_ARGUMENTS; i++)
-		word_write(&ret->begin, changed[i].offset, argument[i]);
-	word_write(&ret->begin, AT_ORIG_RAX, UINT64_MAX); /* nothing to be made again */
-	word_write(&ret->begin, AT_RIP, e->base);
+		regs_put_u64(&ret->begin, changed[i].offset, argument[i]);
+	regs_put_u64(&ret->begin, AT_ORIG_RAX, UINT64_MAX); /* nothing to be made again */
+	regs_put_u64(&ret->begin, AT_RIP, e->base);
 	ret->at = e->base;
 	return 0;
 }
 
 static bool can_leave(const struct regs *regs)
 {
-	return word_at(regs, AT_CS) == CODE_64 && !(word_at(regs, AT_EFLAGS) & TRAP_FLAG);
+	return regs_u64(regs, AT_CS) == CODE_64 && !(regs_u64(regs, AT_EFLAGS) & TRAP_FLAG);
 }
 
 static void encode_syscall(struct encoder *e, uint32_t number)
@@ -225,12 +205,6 @@ static void bind_address(struct encoder *e, size_t behind)
 		memcpy(e->bytes + behind - sizeof(rel), &rel, sizeof(rel));
 }
 
-static void encode_word(struct encoder *e, uint64_t word)
-{
-	encode_u32(e, (uint32_t)word);
-	encode_u32(e, (uint32_t)(word >> 32));
-}
-
 /* The copy's part: what it shares with its original is the table of descriptors alone. */
 static void encode_copy(struct encoder *e)
 {
@@ -282,9 +256,9 @@ int x86_64_copy_build(taddr_t at, uint64_t mask, const struct regs *regs, const 
 	ret->behind = encode_here(&e);
 	finish(&e, regs, begin, ret);
 	bind_address(&e, all);
-	encode_word(&e, UINT64_MAX);
+	encode_u64(&e, UINT64_MAX);
 	bind_address(&e, home);
-	encode_word(&e, mask);
+	encode_u64(&e, mask);
 	ret->len = (uint32_t)e.len;
 	return e.full ? -ENOTSUP : 0;
 }
