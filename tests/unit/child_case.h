@@ -123,4 +123,11 @@ static inline int child_stop(struct tracee *tracee,
 	return tracee_stop(tracee, err);
 }
 
+/* A handler that lets whoever has stopped go on; arg: the tracee. */
+static inline void child_go_on(void *arg, struct stop *stop)
+{
+	if (stop->thread)
+		tracee_continue(arg, stop->thread);
+}
+
 #endif

@@ -655,12 +655,6 @@ static void be_held(struct child_case *self, void *arg)
 		pause();
 }
 
-static void go_on(void *arg, struct stop *stop)
-{
-	if (stop->thread)
-		tracee_continue(arg, stop->thread);
-}
-
 static void addresses_on_stacks(void **state)
 {
 	size_t offset = 500;
@@ -676,7 +670,7 @@ static void addresses_on_stacks(void **state)
 	child_hear(&child);
 	child_hear(&child);
 	assert_int_equal(tracee_attach(&tracee, child.pid, &err), 0);
-	assert_int_equal(child_stop(&tracee, go_on, &tracee, &err), 0);
+	assert_int_equal(child_stop(&tracee, child_go_on, &tracee, &err), 0);
 	assert_true(inside_ranges(&tracee, ranges, 2, true));
 	assert_false(inside_ranges(&tracee, ranges, 1, true));
 	ranges[1] = (struct inside_range){at + 500, at + 600}; /* begin is not in it */
@@ -732,7 +726,7 @@ static void addresses_far_up(void **state)
 	child_hear(&child);
 	child_hear(&child);
 	assert_int_equal(tracee_attach(&tracee, child.pid, &err), 0);
-	assert_int_equal(child_stop(&tracee, go_on, &tracee, &err), 0);
+	assert_int_equal(child_stop(&tracee, child_go_on, &tracee, &err), 0);
 	thread = tracee_find(&tracee, child.pid);
 	regs_write(tracee.arch, thread_regs(&tracee, thread), tracee.arch->reg_sp,
 		   (taddr_t)(uintptr_t)stack);
@@ -762,7 +756,7 @@ static void inside_the_areas_of_a_log(void **state)
 	child_hear(&child);
 	child_hear(&child);
 	assert_int_equal(tracee_attach(&tracee, child.pid, &err), 0);
-	assert_int_equal(child_stop(&tracee, go_on, &tracee, &err), 0);
+	assert_int_equal(child_stop(&tracee, child_go_on, &tracee, &err), 0);
 	assert_false(inside_any(&tracee, undo));
 	undo->area_count = 1;
 	undo->area[0] = (struct undo_area){
@@ -833,7 +827,7 @@ static void addresses_on_two_stacks(void **state)
 	(void)state;
 	child_hear(&child);
 	assert_int_equal(tracee_attach(&tracee, child.pid, &err), 0);
-	assert_int_equal(child_stop(&tracee, go_on, &tracee, &err), 0);
+	assert_int_equal(child_stop(&tracee, child_go_on, &tracee, &err), 0);
 	assert_true(inside_ranges(&tracee, &present, 1, true));
 	assert_true(inside_ranges(&tracee, &left, 1, true));
 	assert_false(inside_ranges(&tracee, &neither, 1, true));

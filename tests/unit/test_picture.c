@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
-#include "child_case.h"
+#include "traced_case.h"
 #include "tracer/picture.h"
 
 enum { PAGE = 4096, PAGES = 64 };
@@ -21,30 +21,7 @@ enum { PAGE = 4096, PAGES = 64 };
 static uint8_t *memory; /* in the children, too: private to each */
 static int ends[2];	/* of a pipe: nobody writes but the child */
 
-static void go_on(void *arg, struct stop *stop)
-{
-	if (stop->thread)
-		tracee_continue(arg, stop->thread);
-}
-
-struct traced {
-	struct child_case child;
-	struct tracee tracee;
-	struct undo *undo;
-	struct picture *picture;
-};
-
-static struct traced traced(void (*run)(struct child_case *self, void *arg), long in_call)
-{
-	struct traced t = {.child = child_start(run, NULL), .undo = undo_create()};
-
-	if (!arch_native()->trap->copy_build)
-		skip();
-	assert_int_equal(child_hear(&t.child), 1);
-	child_wait_for_call(t.child.pid, in_call);
-	assert_int_equal(tracee_attach(&t.tracee, t.child.pid, NULL), 0);
-	return t;
-}
+static struct picture *picture;
 
 static int take(struct traced *t)
 {
@@ -53,19 +30,19 @@ static int take(struct traced *t)
 	int rc;
 
 	assert_int_equal(smaps_read(t->child.pid, &look, NULL), 0);
-	assert_int_equal(child_stop(&t->tracee, go_on, &t->tracee, NULL), 0);
-	rc = picture_take(&t->tracee, t->undo, &look, NULL, &t->picture, &err);
+	traced_stop(t);
+	rc = picture_take(&t->tracee, t->undo, &look, NULL, &picture, &err);
 	if (rc)
 		smaps_deinit(&look);
 	if (rc && rc != -EAGAIN)
 		fail_msg("%s", err.text);
-	if (rc || t->picture->copy)
+	if (rc || picture->copy)
 		tracee_resume(&t->tracee);
 	assert_int_equal(t->undo->area_count, 0);
 	return rc;
 }
 
-static void take_patiently(struct traced *t)
+static void take_with_retries(struct traced *t)
 {
 	int rc = -EAGAIN;
 
@@ -77,27 +54,22 @@ static void take_patiently(struct traced *t)
 /* The stops of the child, until the copy is gone. */
 static void end_picture(struct traced *t)
 {
-	pid_t copy = t->picture->copy;
+	pid_t copy = picture->copy;
 	struct stop stop;
 
-	picture_destroy(t->picture);
+	picture_destroy(picture);
 	while (copy && kill(copy, 0) == 0)
 		if (tracee_next(&t->tracee, false, &stop) == 1)
-			go_on(&t->tracee, &stop);
+			child_go_on(&t->tracee, &stop);
 }
 
-static void let_go(struct traced *t)
-{
-	tracee_release(&t->tracee);
-	undo_destroy(t->undo);
-}
-
-static uint8_t seen(struct traced *t, size_t page)
+static uint8_t seen(size_t page)
 {
 	uint8_t byte = 0xee;
 
-	assert_int_equal(memory_read(&t->picture->memory,
-				     (taddr_t)(uintptr_t)(memory + page * PAGE), &byte, 1), 0);
+	assert_int_equal(memory_read(&picture->memory,
+				     (taddr_t)(uintptr_t)(memory + page * PAGE), &byte, 1),
+			 0);
 	return byte;
 }
 
@@ -130,26 +102,26 @@ static void of_one_moment(void **state)
 
 	(void)state;
 	assert_int_equal(pipe(ends), 0);
-	t = traced(be_asked, SYS_read);
-	take_patiently(&t);
-	assert_string_equal(t.picture->why, "");
-	assert_true(t.picture->copy > 0);
+	t = traced_start(be_asked, SYS_read, arch_native()->trap->copy_build);
+	take_with_retries(&t);
+	assert_string_equal(picture->why, "");
+	assert_true(picture->copy > 0);
 	assert_int_equal(write(ends[1], "", 1), 1);
 	while (tracee_next(&t.tracee, false, &stop) == 1)
-		go_on(&t.tracee, &stop);
+		child_go_on(&t.tracee, &stop);
 	assert_int_equal(child_hear(&t.child), 11);
-	assert_int_equal(seen(&t, 0), 1);
-	assert_int_equal(seen(&t, 1), 2); /* not there in a child */
-	assert_int_equal(seen(&t, 2), 3); /* zeros in a child */
-	assert_true(picture_present(t.picture, base, base + PAGES * PAGE, &range));
+	assert_int_equal(seen(0), 1);
+	assert_int_equal(seen(1), 2); /* not there in a child */
+	assert_int_equal(seen(2), 3); /* zeros in a child */
+	assert_true(picture_present(picture, base, base + PAGES * PAGE, &range));
 	assert_int_equal(range.begin, base);
 	assert_int_equal(range.end, base + PAGE);
-	assert_true(picture_present(t.picture, base + PAGE, base + PAGES * PAGE, &range));
+	assert_true(picture_present(picture, base + PAGE, base + PAGES * PAGE, &range));
 	assert_int_equal(range.begin, base + PAGE);
 	assert_true(range.end <= base + 3 * PAGE);
-	assert_false(picture_present(t.picture, base + 3 * PAGE, base + PAGES * PAGE, &range));
+	assert_false(picture_present(picture, base + 3 * PAGE, base + PAGES * PAGE, &range));
 	end_picture(&t);
-	let_go(&t);
+	traced_let_go(&t);
 	child_end(&t.child);
 	close(ends[0]);
 	close(ends[1]);
@@ -177,14 +149,14 @@ static bool has_word(const void *bytes, size_t len, uint64_t word)
 
 static void of_all_registers(void **state)
 {
-	struct traced t = traced(be_marked, -1);
+	struct traced t = traced_start(be_marked, -1, arch_native()->trap->copy_build);
 	const struct picture_thread *thread;
 
 	(void)state;
 	for (;;) { /* until it has come to where it stays */
-		take_patiently(&t);
-		assert_int_equal(t.picture->threads.len, 1);
-		thread = &t.picture->threads.at[0];
+		take_with_retries(&t);
+		assert_int_equal(picture->threads.len, 1);
+		thread = &picture->threads.at[0];
 		if (has_word(thread->registers, thread->register_count * 8, 0x8877665544332211))
 			break;
 		end_picture(&t);
@@ -194,7 +166,7 @@ static void of_all_registers(void **state)
 	assert_true(thread->pointer != 0 && thread->sp != 0);
 	assert_false(thread->in_call);
 	end_picture(&t);
-	let_go(&t);
+	traced_let_go(&t);
 	child_end(&t.child);
 }
 #endif
@@ -235,7 +207,7 @@ static void ask(struct traced *t)
 
 	assert_int_equal(write(ends[1], "", 1), 1);
 	while (tracee_next(&t->tracee, false, &stop) == 1)
-		go_on(&t->tracee, &stop);
+		child_go_on(&t->tracee, &stop);
 	assert_int_equal(child_hear(&t->child), 0);
 	assert_int_equal(child_hear(&t->child), 1);
 	assert_int_equal(child_hear(&t->child), 1);
@@ -247,16 +219,16 @@ static void without_a_child(void **state)
 
 	(void)state;
 	assert_int_equal(pipe(ends), 0);
-	t = traced(be_watchful, SYS_read);
+	t = traced_start(be_watchful, SYS_read, arch_native()->trap->copy_build);
 	for (int i = 0; i < 20; i++) {
 		child_wait_for_call(t.child.pid, SYS_read);
-		take_patiently(&t);
-		assert_true(t.picture->copy > 0);
+		take_with_retries(&t);
+		assert_true(picture->copy > 0);
 		ask(&t);
 		end_picture(&t);
 		ask(&t);
 	}
-	let_go(&t);
+	traced_let_go(&t);
 	child_end(&t.child);
 	close(ends[0]);
 	close(ends[1]);
@@ -301,17 +273,17 @@ static void without_descriptors(void **state)
 	assert_int_equal(pipe(ends), 0);
 	assert_int_equal(pipe(pair), 0);
 	*(int *)memory = pair[1];
-	t = traced(be_closing, SYS_read);
+	t = traced_start(be_closing, SYS_read, arch_native()->trap->copy_build);
 	close(pair[1]);
-	take_patiently(&t);
-	assert_true(t.picture->copy > 0);
-	assert_int_equal(descriptors(t.picture->copy), 0);
+	take_with_retries(&t);
+	assert_true(picture->copy > 0);
+	assert_int_equal(descriptors(picture->copy), 0);
 	assert_int_equal(write(ends[1], "", 1), 1);
 	while (tracee_next(&t.tracee, false, &stop) == 1)
-		go_on(&t.tracee, &stop);
+		child_go_on(&t.tracee, &stop);
 	assert_int_equal(read(pair[0], &byte, 1), 0);
 	end_picture(&t);
-	let_go(&t);
+	traced_let_go(&t);
 	child_end(&t.child);
 	close(ends[0]);
 	close(ends[1]);
@@ -323,15 +295,15 @@ static void without_descriptors(void **state)
 
 static void stands(struct traced *t, const char *why)
 {
-	take_patiently(t);
-	assert_int_equal(t->picture->copy, 0);
-	if (!strstr(t->picture->why, why))
-		fail_msg("%s", t->picture->why);
+	take_with_retries(t);
+	assert_int_equal(picture->copy, 0);
+	if (!strstr(picture->why, why))
+		fail_msg("%s", picture->why);
 	assert_true(t->tracee.all_stopped);
-	seen(t, 0);
-	picture_destroy(t->picture);
+	seen(0);
+	picture_destroy(picture);
 	tracee_resume(&t->tracee);
-	let_go(t);
+	traced_let_go(t);
 	child_wait_for_call(t->child.pid, CHILD_IDLE_CALL);
 	child_end(&t->child);
 }
@@ -344,7 +316,8 @@ static void be_reaper(struct child_case *self, void *arg)
 
 static void not_of_who_adopts(void **state)
 {
-	struct traced t = traced(be_reaper, CHILD_IDLE_CALL);
+	struct traced t =
+		traced_start(be_reaper, CHILD_IDLE_CALL, arch_native()->trap->copy_build);
 
 	(void)state;
 	stands(&t, "adopts orphans");
@@ -368,7 +341,7 @@ static void not_beyond_a_limit(void **state)
 	(void)state;
 	if (geteuid())
 		skip();
-	t = traced(be_alone, CHILD_IDLE_CALL);
+	t = traced_start(be_alone, CHILD_IDLE_CALL, arch_native()->trap->copy_build);
 	stands(&t, "RLIMIT_NPROC");
 }
 

@@ -17,23 +17,9 @@
 #include "region/arrays.h"
 #include "region/reader.h"
 #include "region/sequence.h"
+#include "region_case.h"
 
-static struct region_space space;
-static struct region *region;
 static struct reader reader;
-
-static int setup(void **state)
-{
-	(void)state;
-	return region_space_private(&space, 1u << 30) || region_init(&space, &region);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	region_space_deinit(&space);
-	return 0;
-}
 
 static int reopen(void)
 {
@@ -384,7 +370,7 @@ static void test_beside_a_writer(void **state)
 	check_all();
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, region_setup, region_teardown)
 
 int main(void)
 {

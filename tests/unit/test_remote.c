@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include "child_case.h"
+#include "traced_case.h"
 #include "tracer/remote.h"
 
 /* Executable, also in the children: near their libraries, and near this program. */
@@ -32,36 +32,6 @@ static void hear_signals(struct child_case *self)
 
 	told = self;
 	sigaction(SIGUSR1, &action, NULL);
-}
-
-static void go_on(void *arg, struct stop *stop)
-{
-	if (stop->thread)
-		tracee_continue(arg, stop->thread);
-}
-
-struct traced {
-	struct child_case child;
-	struct tracee tracee;
-	struct undo *undo;
-};
-
-static struct traced traced(void (*run)(struct child_case *self, void *arg), long in_call)
-{
-	struct traced t = {.child = child_start(run, NULL), .undo = undo_create()};
-
-	if (!arch_native()->trap->remote_build)
-		skip();
-	assert_int_equal(child_hear(&t.child), 1);
-	if (in_call)
-		child_wait_for_call(t.child.pid, in_call);
-	assert_int_equal(tracee_attach(&t.tracee, t.child.pid, NULL), 0);
-	return t;
-}
-
-static void stand(struct traced *t)
-{
-	assert_int_equal(child_stop(&t->tracee, go_on, &t->tracee, NULL), 0);
 }
 
 static void check_clean(const struct traced *t, const struct undo_place *place)
@@ -89,11 +59,11 @@ static int call(struct traced *t, int64_t number, int64_t *result)
 	check_clean(t, &place);
 	return rc;
 }
+
 static void let_go(struct traced *t)
 {
 	tracee_resume(&t->tracee);
-	tracee_release(&t->tracee);
-	undo_destroy(t->undo);
+	traced_let_go(t);
 }
 
 /* ---- what the thread was doing ------------------------------------------------------- */
@@ -110,11 +80,12 @@ static void be_paused(struct child_case *self, void *arg)
  * again. */
 static void in_a_call_that_a_signal_ends(void **state)
 {
-	struct traced t = traced(be_paused, CHILD_IDLE_CALL);
+	struct traced t =
+		traced_start(be_paused, CHILD_IDLE_CALL, arch_native()->trap->remote_build);
 	int64_t result = 0;
 
 	(void)state;
-	stand(&t);
+	traced_stop(&t);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(call(&t, SYS_getpid, &result), 0);
 		assert_int_equal(result, t.child.pid);
@@ -147,11 +118,11 @@ static void in_a_call_that_is_made_again(void **state)
 
 	(void)state;
 	assert_int_equal(pipe(ends), 0);
-	t = traced(be_reading, SYS_read);
+	t = traced_start(be_reading, SYS_read, arch_native()->trap->remote_build);
 	for (int i = 0; i < 8; i++) {
 		char byte = (char)(10 + i);
 
-		stand(&t);
+		traced_stop(&t);
 		if (i % 2)
 			assert_int_equal(write(ends[1], &byte, 1), 1);
 		assert_int_equal(call(&t, SYS_getpid, &result), 0);
@@ -162,7 +133,7 @@ static void in_a_call_that_is_made_again(void **state)
 		assert_int_equal(child_hear(&t.child), byte);
 		child_wait_for_call(t.child.pid, SYS_read);
 	}
-	stand(&t);
+	traced_stop(&t);
 	let_go(&t);
 	child_end(&t.child);
 	close(ends[0]);
@@ -187,11 +158,12 @@ static void be_asleep(struct child_case *self, void *arg)
 /* The kernel makes it again with what is left of its time: restart_syscall(). */
 static void in_a_call_with_a_time_limit(void **state)
 {
-	struct traced t = traced(be_asleep, SYS_clock_nanosleep);
+	struct traced t =
+		traced_start(be_asleep, SYS_clock_nanosleep, arch_native()->trap->remote_build);
 	int64_t result = 0;
 
 	(void)state;
-	stand(&t);
+	traced_stop(&t);
 	assert_int_equal(call(&t, SYS_getppid, &result), 0);
 	assert_int_equal(result, getpid());
 	let_go(&t);
@@ -230,14 +202,14 @@ static void be_busy(struct child_case *self, void *arg)
 
 static void in_its_own_code(void **state)
 {
-	struct traced t = traced(be_busy, -1);
+	struct traced t = traced_start(be_busy, -1, arch_native()->trap->remote_build);
 	struct thread *thread = tracee_find(&t.tracee, t.child.pid);
 	struct regs before, *after;
 	int64_t result = 0;
 
 	(void)state;
 	for (int i = 0; i < 100; i++) {
-		stand(&t);
+		traced_stop(&t);
 		before = *thread_regs(&t.tracee, thread);
 		/* (it may be refused: a kernel that does not tell of rseq) */
 		if (call(&t, SYS_getpid, &result) == 0)
@@ -246,7 +218,7 @@ static void in_its_own_code(void **state)
 		assert_memory_equal(after->bytes, before.bytes, before.len);
 		tracee_resume(&t.tracee);
 	}
-	stand(&t);
+	traced_stop(&t);
 	tracee_resume(&t.tracee);
 	assert_int_equal(waitpid(t.child.pid, NULL, WNOHANG), 0);
 	tracee_release(&t.tracee);
@@ -276,18 +248,19 @@ static void from_32_bit_code(void **state)
 
 static void after_a_signal(void **state)
 {
-	struct traced t = traced(be_paused, CHILD_IDLE_CALL);
+	struct traced t =
+		traced_start(be_paused, CHILD_IDLE_CALL, arch_native()->trap->remote_build);
 	int64_t result = 0;
 	int rc = -EAGAIN;
 
 	(void)state;
-	stand(&t);
+	traced_stop(&t);
 	kill(t.child.pid, SIGUSR1);
 	assert_int_equal(call(&t, SYS_getpid, &result), -EAGAIN);
 	assert_int_equal(result, 0);
 	for (int i = 0; i < 1000 && (rc == -EAGAIN || rc == -ERANGE); i++) {
 		tracee_resume(&t.tracee);
-		stand(&t);
+		traced_stop(&t);
 		rc = call(&t, SYS_getpid, &result);
 	}
 	assert_int_equal(rc, 0);
@@ -315,11 +288,12 @@ static void be_filtered(struct child_case *self, void *arg)
 /* It would be killed. */
 static void behind_a_filter(void **state)
 {
-	struct traced t = traced(be_filtered, CHILD_IDLE_CALL);
+	struct traced t =
+		traced_start(be_filtered, CHILD_IDLE_CALL, arch_native()->trap->remote_build);
 	int64_t result = 0;
 
 	(void)state;
-	stand(&t);
+	traced_stop(&t);
 	assert_int_equal(call(&t, SYS_getpid, &result), -EPERM);
 	let_go(&t);
 	child_wait_for_call(t.child.pid, CHILD_IDLE_CALL);
@@ -352,7 +326,7 @@ static void behind_a_dispatcher(void **state)
 	assert_int_equal(child_hear(&child), 1);
 	child_wait_for_call(child.pid, CHILD_IDLE_CALL);
 	assert_int_equal(tracee_attach(&t.tracee, child.pid, NULL), 0);
-	stand(&t);
+	traced_stop(&t);
 	assert_int_equal(call(&t, SYS_getpid, &result), -EPERM);
 	let_go(&t);
 	child_end(&t.child);
@@ -360,7 +334,8 @@ static void behind_a_dispatcher(void **state)
 
 static void where_somebody_has_written(void **state)
 {
-	struct traced t = traced(child_idle, CHILD_IDLE_CALL);
+	struct traced t =
+		traced_start(child_idle, CHILD_IDLE_CALL, arch_native()->trap->remote_build);
 	struct undo_place place = {
 		.base = (taddr_t)(uintptr_t)page, .room = UNDO_PLACE_BYTES, .old = {1}};
 	struct remote_call what = {SYS_getpid, {0}};
@@ -368,7 +343,7 @@ static void where_somebody_has_written(void **state)
 	struct err err;
 
 	(void)state;
-	stand(&t);
+	traced_stop(&t);
 	assert_int_equal(remote_call(&t.tracee, t.undo, &place, &what, &result, &err), -EBUSY);
 	place.base = 0;
 	assert_int_equal(remote_call(&t.tracee, t.undo, &place, &what, &result, &err), -ENOSPC);

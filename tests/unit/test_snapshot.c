@@ -10,22 +10,7 @@
 
 #include "heap/snapshot.h"
 #include "region/arrays.h" /* to damage one */
-
-static struct region_space space;
-static struct region *region;
-
-static int setup(void **state)
-{
-	(void)state;
-	return region_space_private(&space, 1u << 30) || region_init(&space, &region);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	region_space_deinit(&space);
-	return 0;
-}
+#include "region_case.h"
 
 /* `blocks` blocks of `size` from a stack of two frames, the leaf at `leaf`. */
 static uint32_t allocate(uint64_t leaf, unsigned blocks, uint64_t size)
@@ -172,13 +157,14 @@ static void test_damage_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_is_a_copy, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_modules_and_strings_are_owned, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_select, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_overflow_context_is_shown, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_damage_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_is_a_copy, region_setup, region_teardown),
+		cmocka_unit_test_setup_teardown(test_modules_and_strings_are_owned,
+						region_setup, region_teardown),
+		cmocka_unit_test_setup_teardown(test_select, region_setup, region_teardown),
+		cmocka_unit_test_setup_teardown(test_overflow_context_is_shown, region_setup,
+						region_teardown),
+		cmocka_unit_test_setup_teardown(test_damage_is_refused, region_setup,
+						region_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,12 +47,6 @@ static void be_target(struct child_case *self, void *arg)
 		pause();
 }
 
-static void go_on(void *arg, struct stop *stop)
-{
-	if (stop->thread)
-		tracee_continue(arg, stop->thread);
-}
-
 /* ---- killed while all are stopped ------------------------------------------- */
 
 static void be_tracer(struct child_case *self, void *arg)
@@ -63,7 +57,7 @@ static void be_tracer(struct child_case *self, void *arg)
 	if (tracee_attach(&tracee, target->pid, NULL))
 		_exit(1);
 	kill(target->pid, SIGUSR1);
-	if (child_stop(&tracee, go_on, &tracee, NULL))
+	if (child_stop(&tracee, child_go_on, &tracee, NULL))
 		_exit(2);
 	child_say(self, 1);
 	for (;;)
