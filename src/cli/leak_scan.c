@@ -151,6 +151,7 @@ static int analyse(struct leak_scan *scan, struct err *err)
 		.thread_count = picture->threads.len,
 		.live = scan->live,
 		.live_count = scan->look->live.len,
+		.survey = scan->options.survey,
 		.memory_limit = scan->options.memory_limit,
 		.progress = tick,
 		.progress_arg = &ticking,

@@ -22,6 +22,7 @@ struct leak_scan_options {
 	uint64_t max_pause_ms; /* 0: what a copy takes, and a second without one */
 	uint64_t memory_limit; /* 0: none */
 	bool at_end;	       /* the process is about to end, and waits for us */
+	bool survey;	       /* of the heap: leak_input.survey */
 	bool quiet;	       /* nothing is announced: it was before */
 };
 

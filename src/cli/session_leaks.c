@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "cli/session_parts.h"
+#include "report/head.h"
+#include "report/heap_text.h"
 #include "report/inspect.h"
 
 enum { PATHS = 10 };
@@ -156,14 +158,50 @@ static int who(struct session *s, struct leak_scan *scan, const struct command_c
 	return rc;
 }
 
+/* With the call stack whose blocks pin most, where that is known. */
+static int heap(struct session *s, struct leak_scan *scan, const struct command_call *call,
+		struct err *err)
+{
+	const struct look *look = scan->look;
+	const struct picture *picture = look->picture;
+	const struct survey_input input = {
+		.leak = scan->leak,
+		.maps = &picture->maps,
+		.modules = &scan->modules,
+		.uses = picture->look.uses.at,
+		.use_count = picture->look.uses.len,
+		.threads = scan->threads,
+		.thread_count = picture->threads.len,
+		.mapped = look->snapshot->mappings,
+		.mapped_count = look->snapshot->mapping_count,
+	};
+	struct report_options how = call->report;
+	struct survey survey;
+	int rc = 0;
+
+	if (!survey_make(&input, &survey))
+		rc = err_set(err, -ENOMEM, "memory is short");
+	else
+		heap_text(s->output.out, &scan->names, &survey, scan->leak,
+			  head_known_other(look->snapshot), s->options->count);
+	if (!rc && survey.pins.len && survey.pins.at[0].context) {
+		fputs("\nMost is pinned by\n\n", s->output.out);
+		how.context = survey.pins.at[0].context;
+		rc = reporter_write(&s->reporter, look->snapshot, &how, err);
+	}
+	survey_deinit(&survey);
+	return rc;
+}
+
 int session_look(struct session *s, const struct command_call *call, struct err *err)
 {
-	const struct leak_scan_options options = options_of(s, false);
+	struct leak_scan_options options = options_of(s, false);
 	struct leak_scan scan;
 	int rc;
 
 	if (call->id == COMMAND_LEAKS)
 		return leaks(s, call, err);
+	options.survey = call->id == COMMAND_HEAP;
 	rc = leak_scan_begin(&scan, &options, err);
 	if (rc)
 		return rc;
@@ -174,7 +212,7 @@ int session_look(struct session *s, const struct command_call *call, struct err 
 	else if (call->id == COMMAND_BLOCK)
 		rc = block(s, &scan, call, err);
 	else
-		inspect_heap(s->output.out, scan.leak, scan.look->snapshot->resident_bytes);
+		rc = heap(s, &scan, call, err);
 	leak_scan_end(&scan, NULL);
 	return rc;
 }

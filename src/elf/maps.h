@@ -23,6 +23,12 @@ struct maps {
 struct range {
 	taddr_t begin, end;
 };
+
+/* What of a mapping is there, by /proc/PID/smaps: bytes. */
+struct mapping_use {
+	struct range range;
+	uint64_t resident, swapped;
+};
 VEC_TYPE(ranges, struct range); /* ascending, apart from each other */
 
 /* Parses text as the kernel writes it; a line that can't be understood is an error. */

@@ -34,7 +34,7 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path ? path : "";
 }
 
-static const char *known_other(const struct snapshot *s)
+const char *head_known_other(const struct snapshot *s)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
 		for (size_t k = 0; k < s->module_count; k++) {
@@ -94,7 +94,14 @@ static void write_growth(FILE *out, const struct snapshot *s)
 	putc('.', out);
 	if ((part + (mapped < rest ? mapped : rest)) * 100 >= grown * EXPLAINED_PERCENT)
 		return;
-	other = known_other(s);
+	other = head_known_other(s);
+	if (!other && s->totals.peak_bytes - in_use >= rest / 2) {
+		fputs(" At the peak ", out);
+		size(out, s->totals.peak_bytes);
+		fputs(" were in use: malloc may have kept what was freed since, which `heap` shows.",
+		      out);
+		return;
+	}
 	fprintf(out, " The rest is not malloc's, or what it keeps of blocks that were freed (`heap`): %s.",
 		other		   ? other
 		: s->maps_followed ? "stacks, pages of files"

@@ -1,5 +1,4 @@
-/* Answers about single blocks, and about the heap as a whole, in text: of a picture that is still
- * there. */
+/* Answers about single blocks, in text: of a picture that is still there. */
 #ifndef MEMTRACE_INSPECT_H
 #define MEMTRACE_INSPECT_H
 
@@ -13,7 +12,5 @@ void inspect_who(FILE *out, const struct path_names *names, struct leak *leak, t
 /* Size, class, content, and its first words; memory: where they are read. */
 void inspect_block(FILE *out, struct memory *memory, unsigned word, struct leak *leak,
 		   uint32_t block);
-/* resident: bytes, by /proc; mapped: of them, in anonymous memory that is no allocator's. */
-void inspect_heap(FILE *out, struct leak *leak, uint64_t resident);
 
 #endif

@@ -82,11 +82,17 @@ static void line_take(struct state *s, const char *line)
 		if (!range_take(&s->range, line))
 			return;
 		s->resident = 0;
+		s->failed |= !vec_push(&s->look->uses, ((struct mapping_use){.range = s->range}));
 		if (strstr(line, "[aio]") || strstr(line, "[io_uring]"))
 			s->look->direct |= !kernel_is_since(6, 5);
 	} else if (named(line, "Rss:", &kb)) {
 		s->resident = kb * 1024;
 		s->look->resident_bytes += kb * 1024;
+		if (s->look->uses.len)
+			s->look->uses.at[s->look->uses.len - 1].resident = kb * 1024;
+	} else if (named(line, "Swap:", &kb)) {
+		if (s->look->uses.len)
+			s->look->uses.at[s->look->uses.len - 1].swapped = kb * 1024;
 	} else if (named(line, "AnonHugePages:", &kb)) {
 		s->look->huge_bytes += kb * 1024;
 	} else if (!strncmp(line, "VmFlags: ", 9)) {
@@ -132,4 +138,5 @@ void smaps_deinit(struct smaps *look)
 {
 	vec_deinit(&look->absent);
 	vec_deinit(&look->device);
+	vec_deinit(&look->uses);
 }

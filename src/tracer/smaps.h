@@ -17,6 +17,7 @@ struct smaps {
 	bool lazy;	      /* a page server (userfaultfd) brings some pages */
 	bool direct; /* asynchronous I/O that may write past copy-on-write (see smaps.c) */
 	uint64_t resident_bytes, huge_bytes; /* huge: in anonymous huge pages */
+	VEC(struct mapping_use) uses; /* of each mapping, ascending */
 	uint64_t absent_bytes; /* resident ones of absent */
 };
 

@@ -27,7 +27,7 @@ static void flags_and_sizes(void **state)
 	(void)state;
 	parse("55d0c0000000-55d0c0021000 rw-p 00000000 00:00 0   [heap]\n"
 	      "Size:                132 kB\nRss:                  64 kB\n"
-	      "AnonHugePages:         0 kB\nVmFlags: rd wr mr mw me ac sd \n"
+	      "AnonHugePages:         0 kB\nSwap:                 12 kB\nVmFlags: rd wr mr mw me ac sd \n"
 	      "7f0000000000-7f0000200000 rw-p 00000000 00:00 0 \n"
 	      "Rss:                2048 kB\nAnonHugePages:      2048 kB\n"
 	      "VmFlags: rd wr mr mw me ac dc hg sd \n"
@@ -38,6 +38,12 @@ static void flags_and_sizes(void **state)
 	      &look);
 	assert_int_equal(look.resident_bytes, (64 + 2048 + 4) * 1024);
 	assert_int_equal(look.huge_bytes, 2048 * 1024);
+	assert_int_equal(look.uses.len, 4);
+	assert_int_equal(look.uses.at[0].resident, 64 * 1024);
+	assert_int_equal(look.uses.at[0].swapped, 12 * 1024);
+	assert_int_equal(look.uses.at[1].range.begin, 0x7f0000000000);
+	assert_int_equal(look.uses.at[1].swapped, 0);
+	assert_int_equal(look.uses.at[3].resident, 0);
 	assert_int_equal(look.absent.len, 2);
 	assert_int_equal(look.absent.at[0].begin, 0x7f0000000000);
 	assert_int_equal(look.absent.at[0].end, 0x7f0000200000);

@@ -78,3 +78,50 @@ bool mapping_is_anonymous(const struct mapping *mapping)
 	return mapping->read && mapping->write && !mapping->shared &&
 	       (!mapping->path[0] || !strncmp(mapping->path, "[anon:", 6));
 }
+
+const uint64_t leak_free_sizes[LEAK_FREE_CLASSES] = {128, 1 << 10, 16 << 10, 128 << 10, UINT64_MAX};
+
+void leak_add_whole(struct leak *leak, struct leak_arena *arena, taddr_t begin, taddr_t end)
+{
+	uint64_t present;
+
+	if (begin >= end)
+		return;
+	present = leak->in.survey ? leak_present(leak, begin, end) : end - begin;
+	arena->trimmable += present;
+	arena->away += end - begin - present;
+}
+
+void leak_add_free(struct leak *leak, struct leak_arena *arena, uint64_t size, taddr_t begin,
+		   taddr_t end)
+{
+	unsigned class = 0;
+
+	arena->free.blocks++;
+	arena->free.bytes += size;
+	while (size > leak_free_sizes[class])
+		class++;
+	arena->free_by[class].blocks++;
+	arena->free_by[class].bytes += size;
+	leak_add_whole(leak, arena, begin, end);
+}
+
+const struct range *leak_heaps(const struct leak *leak, size_t *count)
+{
+	*count = leak->heaps.len;
+	return leak->heaps.at;
+}
+
+uint64_t leak_present(const struct leak *leak, taddr_t begin, taddr_t end)
+{
+	uint64_t bytes = 0;
+	struct range piece;
+
+	if (!leak->in.present)
+		return end - begin;
+	while (begin < end && leak->in.present(leak->in.present_arg, begin, end, &piece)) {
+		bytes += piece.end - piece.begin;
+		begin = piece.end;
+	}
+	return bytes;
+}

@@ -35,20 +35,11 @@ static bool size_is_sane(const struct glibc *g, uint64_t size)
 	return size >= 4 * g->word && size % g->align == 0;
 }
 
-/* Whole pages in a free chunk that malloc_trim(0) gives back: behind its links. */
-static uint64_t pages_in(const struct glibc *g, taddr_t chunk, uint64_t size)
-{
-	taddr_t begin = (chunk + 6 * g->word + 4095) & ~(taddr_t)4095;
-	taddr_t end = (chunk + size) & ~(taddr_t)4095;
-
-	return end > begin ? end - begin : 0;
-}
-
+/* malloc_trim(0) gives whole pages of it back: behind its links. */
 static int count_free(struct glibc *g, struct leak_arena *arena, taddr_t chunk, uint64_t size)
 {
-	arena->free.blocks++;
-	arena->free.bytes += size;
-	arena->trimmable += pages_in(g, chunk, size);
+	leak_add_free(g->leak, arena, size, (chunk + 6 * g->word + 4095) & ~(taddr_t)4095,
+		      (chunk + size) & ~(taddr_t)4095);
 	return 0;
 }
 
@@ -155,8 +146,11 @@ static int walk_main(struct glibc *g, struct leak_arena *arena, taddr_t top)
 	} while (at != top && ++pieces < 4096 && skip_foreign(g, &at, top));
 	if (at != top)
 		return contradiction(g, "the walk of the main arena ended before its top,", at);
-	arena->trimmable +=
-		arena->top > 4096 ? (arena->top - 4 * word - 1) & ~(taddr_t)4095 : 0;
+	if (arena->top > 4096) {
+		uint64_t pages = (arena->top - 4 * word - 1) & ~(taddr_t)4095;
+
+		leak_add_whole(g->leak, arena, top + arena->top - pages, top + arena->top);
+	}
 	return leak_note_heap(g->leak, g->sbrk_base, top + arena->top);
 }
 

@@ -50,12 +50,13 @@ struct jemalloc {
 	uint64_t number;     /* and which one it is */
 	unsigned good, bad;  /* of a sample */
 	VEC(taddr_t) stacks; /* arrays of thread caches */
+	struct leak_arena arena; /* all of them */
 };
 
 struct extent {
 	taddr_t at, addr;
 	uint64_t size;
-	unsigned class, free;
+	unsigned class, free, state;
 	bool slab;
 };
 
@@ -72,8 +73,10 @@ static void sizes_fill(uint64_t *sizes)
 			sizes[n++] = base + i * (base / 4);
 }
 
-/* What the entry of a page leads to.  False: nothing, or an extent that does not begin there or
- * is not in use.  *agrees: both say the same. */
+enum { ACTIVE, DIRTY, MUZZY }; /* extent states: in use; free, with content or maybe so */
+
+/* What the entry of a page leads to.  False: nothing, or an extent that does not begin there.
+ * *agrees: both say the same, of one in use. */
 static bool extent_read(struct jemalloc *j, uint64_t entry, uint64_t page, struct extent *ret,
 			bool *agrees)
 {
@@ -84,9 +87,9 @@ static bool extent_read(struct jemalloc *j, uint64_t entry, uint64_t page, struc
 	if (!ret->at || !reader_word(j->reader, ret->at, &bits) ||
 	    !reader_word(j->reader, ret->at + 8, &ret->addr) ||
 	    !reader_word(j->reader, ret->at + 16, &size) ||
-	    (ret->addr / PAGE & (FAN - 1)) != page ||
-	    bits >> row->state_shift & ((1u << row->state_bits) - 1))
+	    (ret->addr / PAGE & (FAN - 1)) != page)
 		return false;
+	ret->state = bits >> row->state_shift & ((1u << row->state_bits) - 1);
 	ret->size = size & ~(uint64_t)(PAGE - 1);
 	ret->class = bits >> row->class_shift & 255;
 	ret->free = bits >> row->free_shift & 1023;
@@ -110,7 +113,8 @@ static int sample(struct leak *leak, void *arg, taddr_t at, const uint8_t *bytes
 		struct extent extent;
 		bool agrees;
 
-		if (!entry || !extent_read(j, entry, page, &extent, &agrees))
+		if (!entry || !extent_read(j, entry, page, &extent, &agrees) ||
+		    extent.state != ACTIVE)
 			continue;
 		if (agrees && (!j->good || extent.addr >> 30 == j->number)) {
 			j->number = extent.addr >> 30;
@@ -162,6 +166,12 @@ static bool root_find(struct jemalloc *j, const struct data *data)
 
 /* ---- blocks --------------------------------------------------------------------------- */
 
+static void count_used(struct jemalloc *j, uint64_t bytes)
+{
+	j->arena.used.blocks++;
+	j->arena.used.bytes += bytes;
+}
+
 static int slab_walk(struct jemalloc *j, const struct extent *extent)
 {
 	uint64_t step = j->sizes[extent->class], count = extent->size / step;
@@ -176,11 +186,13 @@ static int slab_walk(struct jemalloc *j, const struct extent *extent)
 
 		if (bitmap[i / 8] >> i % 8 & 1) {
 			free++;
+			leak_add_free(j->leak, &j->arena, step, 0, 0);
 			continue;
 		}
 		code = leak_add(j->leak, extent->addr + i * step, step);
 		if (code)
 			return code;
+		count_used(j, step);
 	}
 	j->allocator->in_flight += free != extent->free;
 	return 0;
@@ -200,10 +212,26 @@ static int extent_walk(struct jemalloc *j, const struct extent *extent)
 		code = slab_walk(j, extent);
 	else
 		code = leak_add(j->leak, extent->addr, j->sizes[extent->class]);
+	if (!code && !extent->slab)
+		count_used(j, j->sizes[extent->class]);
+	j->arena.system += extent->size;
 	if (code == -EEXIST || code == -EINVAL)
 		return leak_refuse(j->allocator, "an extent that can't be at " TADDR_FORMAT,
 				   extent->addr);
 	return code ? code : leak_tick(j->leak, LEAK_STEP_ENUMERATE, j->leak->pending, 0);
+}
+
+/* Pages that it keeps: they are its own to give back, and no roots. */
+static void free_extent(struct jemalloc *j, const struct extent *extent)
+{
+	taddr_t page = extent->addr & ~(taddr_t)(PAGE - 1);
+
+	if ((extent->state != DIRTY && extent->state != MUZZY) ||
+	    extent->addr >> 30 != j->number || !extent->size || page != extent->addr ||
+	    leak_note_heap(j->leak, page, page + extent->size))
+		return; /* (an old entry) */
+	j->arena.system += extent->size;
+	leak_add_free(j->leak, &j->arena, extent->size, page, page + extent->size);
 }
 
 static int visit(struct leak *leak, void *arg, taddr_t at, const uint8_t *bytes, size_t len)
@@ -219,6 +247,10 @@ static int visit(struct leak *leak, void *arg, taddr_t at, const uint8_t *bytes,
 
 		if (!entry || !extent_read(j, entry, page, &extent, &agrees))
 			continue;
+		if (extent.state != ACTIVE) {
+			free_extent(j, &extent);
+			continue;
+		}
 		if (!agrees || extent.addr >> 30 != j->number) {
 			j->allocator->in_flight++;
 			continue;
@@ -371,7 +403,8 @@ static int enumerate(struct jemalloc *j)
 				   j->allocator->in_flight);
 	code = caches_drop(j);
 	stacks_drop(j);
-	return code;
+	return code	? code
+	       : leak_push(j->leak, &j->leak->arenas, j->arena) ? 0 : -ENOMEM;
 }
 
 int jemalloc_enumerate(struct leak *leak, const struct data *data, struct leak_allocator *ret)
@@ -386,6 +419,8 @@ int jemalloc_enumerate(struct leak *leak, const struct data *data, struct leak_a
 		return 0;
 	if (leak->index.shift > 3) /* regions of 8 bytes */
 		return -EDOM;
+	j.arena.allocator = (uint32_t)leak->allocators.len;
+	j.arena.addr = j.root;
 	code = enumerate(&j);
 	leak_give(leak, j.stacks.at, j.stacks.cap, sizeof(*j.stacks.at));
 	return code;

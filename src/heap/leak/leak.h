@@ -85,6 +85,7 @@ struct leak_input {
 	size_t thread_count;
 	const struct leak_live *live; /* ascending by address; NULL, 0: nothing was traced */
 	size_t live_count;
+	bool survey; /* arenas say how much of what is free has content (a look per free page) */
 	uint64_t memory_limit; /* bytes that the library may hold; 0: no limit */
 	/* May be NULL; some times a second.  False: give up, with -ECANCELED. */
 	bool (*progress)(void *arg, enum leak_step step, uint64_t done, uint64_t total);
@@ -256,6 +257,10 @@ void leak_content(struct leak *leak, uint32_t index, struct leak_content *ret);
 
 /* ---- what the allocator holds --------------------------------------------------- */
 
+/* Free memory by the size of its pieces. */
+enum { LEAK_FREE_CLASSES = 5 };
+extern const uint64_t leak_free_sizes[LEAK_FREE_CLASSES]; /* up to so many bytes each */
+
 struct leak_arena {
 	uint32_t allocator;		    /* index in leak_allocators() */
 	taddr_t addr;			    /* of its descriptor */
@@ -263,12 +268,19 @@ struct leak_arena {
 	uint64_t system;		    /* bytes it has of the kernel */
 	struct leak_sum used, cached, free; /* free: without cached and top */
 	uint64_t top;	    /* bytes at its end that were never handed out, or came back */
+	struct leak_sum free_by[LEAK_FREE_CLASSES]; /* free, by leak_free_sizes */
 	uint64_t trimmable; /* whole pages among free and top: what malloc_trim(0) would give
-			       back */
+			       back; with leak_input.survey those that have content */
+	uint64_t away;	    /* with it: free and top, in whole pages that have none (given back) */
 };
 /* Blocks mapped one by one (mmap) are in no arena: *mapped (may be NULL). */
 const struct leak_arena *leak_arenas(const struct leak *leak, size_t *count,
 				     struct leak_sum *mapped);
+
+/* The memory of allocators, ascending: a pass over it is no pass over roots. */
+const struct range *leak_heaps(const struct leak *leak, size_t *count);
+/* Bytes of [begin, end) that may have other content than zeros: whole pages count whole. */
+uint64_t leak_present(const struct leak *leak, taddr_t begin, taddr_t end);
 
 /*
  * Blocks that pin pages which are three quarters free or more: calls visit for each, with its

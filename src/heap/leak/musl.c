@@ -42,6 +42,7 @@ struct musl {
 	unsigned word;
 	uint64_t secret;
 	taddr_t first_area, last_area;
+	struct leak_arena arena;
 };
 
 struct meta {
@@ -125,8 +126,10 @@ static int group_walk(struct musl *m, const struct meta *meta)
 		bool nested = false;
 		int code;
 
-		if (meta->free >> i & 1)
+		if (meta->free >> i & 1) {
+			leak_add_free(m->leak, &m->arena, meta->stride, 0, 0);
 			continue;
+		}
 		if (!slot_read(m, meta, i, &block, &size, &nested)) {
 			m->allocator->in_flight++;
 			continue;
@@ -138,6 +141,8 @@ static int group_walk(struct musl *m, const struct meta *meta)
 					   block);
 		if (code)
 			return code;
+		m->arena.used.blocks += !nested;
+		m->arena.used.bytes += nested ? 0 : size;
 	}
 	return 0;
 }
@@ -182,6 +187,7 @@ static int meta_walk(struct musl *m, struct meta *meta)
 				   "a group does not lead to its meta, at " TADDR_FORMAT,
 				   meta->group);
 	m->allocator->arenas++; /* groups */
+	m->arena.system += meta->pages * PAGE;
 	if (!(code = leak_note_heap(m->leak, meta->group, meta->group + length)))
 		code = leak_tick(m->leak, LEAK_STEP_ENUMERATE, m->leak->pending, 0);
 	return code ? code : group_walk(m, meta);
@@ -231,15 +237,20 @@ static int walk(struct musl *m)
 	if (m->allocator->in_flight > m->leak->in.thread_count)
 		return leak_refuse(m->allocator, "%u slots are not as they should be",
 				   m->allocator->in_flight);
-	return 0;
+	return leak_push(m->leak, &m->leak->arenas, m->arena) ? 0 : -ENOMEM;
 }
 
 int musl_enumerate(struct leak *leak, const struct data *data, struct leak_allocator *ret)
 {
-	struct musl m = {leak, ret, &leak->jump, leak->in.cpu.word, 0, 0, 0};
+	struct musl m = {.leak = leak,
+			 .allocator = ret,
+			 .reader = &leak->jump,
+			 .word = leak->in.cpu.word};
 
 	if (!context_find(&m, data))
 		return 0;
+	m.arena.allocator = (uint32_t)leak->allocators.len;
+	m.arena.addr = m.first_area;
 	strcpy(ret->name, "musl");
 	strcpy(ret->version, "1.2.1-");
 	return walk(&m);

@@ -142,6 +142,11 @@ int leak_add(struct leak *leak, taddr_t addr, uint64_t size);
 bool leak_drop(struct leak *leak, taddr_t addr);
 /* No root.  -EFAULT: it is not mapped (which refuses the allocator); -ENOMEM. */
 int leak_note_heap(struct leak *leak, taddr_t begin, taddr_t end);
+/* Counts a free piece; whole: of it [begin, end) are pages that could be given back. */
+void leak_add_free(struct leak *leak, struct leak_arena *arena, uint64_t size, taddr_t begin,
+		   taddr_t end);
+/* The same of memory that is no piece: an arena's top. */
+void leak_add_whole(struct leak *leak, struct leak_arena *arena, taddr_t begin, taddr_t end);
 /* Refuses: ret->why := the reason. */
 int leak_refuse(struct leak_allocator *ret, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -1,0 +1,235 @@
+/*
+ * The survey; see survey.h.
+ *
+ *    a mapping:  [ an allocator's | nobody's | an allocator's ]   the kernel joins neighbours
+ *
+ * Of one that is an allocator's in part, the pages of that part are counted, and the rest is what
+ * the kernel says less that.
+ */
+#include "heap/survey.h"
+
+#include <string.h>
+
+#include "elf/maps.h"
+
+/* ---- pins ------------------------------------------------------------------------- */
+
+struct pinning {
+	const struct survey_input *in;
+	struct survey *out;
+	bool failed;
+};
+
+static void take_pin(void *arg, uint32_t index, uint64_t bytes)
+{
+	struct pinning *p = arg;
+	struct leak_block block;
+	struct survey_pin pin = {.blocks = 1, .bytes = bytes};
+
+	leak_block(p->in->leak, index, &block);
+	pin.context = block.context;
+	pin.size = block.context ? 0 : block.size;
+	p->out->pin_blocks++;
+	p->failed |= !vec_push(&p->out->pins, pin);
+}
+
+static int by_owner(const void *a, const void *b)
+{
+	const struct survey_pin *x = a, *y = b;
+
+	if (x->context != y->context)
+		return x->context < y->context ? -1 : 1;
+	return x->size < y->size ? -1 : x->size > y->size;
+}
+
+static int by_pinned(const void *a, const void *b)
+{
+	const struct survey_pin *x = a, *y = b;
+
+	if (x->bytes != y->bytes)
+		return x->bytes > y->bytes ? -1 : 1;
+	return by_owner(a, b);
+}
+
+static bool find_pins(const struct survey_input *in, struct survey *out)
+{
+	struct pinning p = {in, out, false};
+	size_t kept = 0;
+
+	out->pinned = leak_for_each_pin(in->leak, take_pin, &p);
+	if (p.failed || !out->pins.len)
+		return !p.failed;
+	qsort(out->pins.at, out->pins.len, sizeof(*out->pins.at), by_owner);
+	for (size_t i = 1; i < out->pins.len; i++) {
+		struct survey_pin *pin = &out->pins.at[kept];
+
+		if (by_owner(pin, &out->pins.at[i])) {
+			out->pins.at[++kept] = out->pins.at[i];
+			continue;
+		}
+		pin->blocks += out->pins.at[i].blocks;
+		pin->bytes += out->pins.at[i].bytes;
+	}
+	out->pins.len = kept + 1;
+	qsort(out->pins.at, out->pins.len, sizeof(*out->pins.at), by_pinned);
+	return true;
+}
+
+/* ---- mappings ---------------------------------------------------------------------- */
+
+static const struct mapping_use *use_of(const struct survey_input *in, taddr_t begin)
+{
+	size_t low = 0, high = in->use_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (in->uses[middle].range.end <= begin)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < in->use_count && in->uses[low].range.begin <= begin ? &in->uses[low] : NULL;
+}
+
+/* Of [begin, end): how much is an allocator's, and how much of that has content. */
+static void owned_in(const struct survey_input *in, taddr_t begin, taddr_t end, uint64_t *bytes,
+		     uint64_t *resident)
+{
+	size_t count, low = 0, high;
+	const struct range *heaps = leak_heaps(in->leak, &count);
+
+	*bytes = *resident = 0;
+	for (high = count; low < high;) {
+		size_t middle = low + (high - low) / 2;
+
+		if (heaps[middle].end <= begin)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < count && heaps[low].begin < end; low++) {
+		taddr_t from = heaps[low].begin < begin ? begin : heaps[low].begin;
+		taddr_t to = heaps[low].end > end ? end : heaps[low].end;
+
+		*bytes += to - from;
+		if (from > begin || to < end)
+			*resident += leak_present(in->leak, from, to);
+	}
+}
+
+/* The stack that sp is in; 0: none's. */
+static int stack_of(const struct survey_input *in, const struct mapping *mapping)
+{
+	for (size_t i = 0; i < in->thread_count; i++)
+		if (in->threads[i].sp >= mapping->begin && in->threads[i].sp < mapping->end)
+			return in->threads[i].tid;
+	return 0;
+}
+
+static uint32_t mapper_of(const struct survey_input *in, const struct mapping *mapping)
+{
+	uint64_t most = 0;
+	uint32_t context = 0;
+
+	for (size_t i = 0; i < in->mapped_count; i++) {
+		const struct mapped_range *m = &in->mapped[i];
+		taddr_t from = m->begin < mapping->begin ? mapping->begin : m->begin;
+		taddr_t to = m->end > mapping->end ? mapping->end : m->end;
+
+		if (from < to && to - from > most) {
+			most = to - from;
+			context = m->context;
+		}
+	}
+	return context;
+}
+
+/* A file's mappings are one. */
+static struct survey_mapping *same_file(struct survey *out, const struct survey_mapping *m)
+{
+	for (size_t i = out->mappings.len; m->kind == SURVEY_NAMED && i-- > 0;) {
+		struct survey_mapping *other = &out->mappings.at[i];
+
+		if (other->kind == SURVEY_NAMED && !strcmp(other->path, m->path))
+			return other;
+	}
+	return NULL;
+}
+
+static bool add_mapping(struct survey *out, const struct survey_mapping *m)
+{
+	struct survey_mapping *same = same_file(out, m);
+
+	if (m->kind == SURVEY_ANONYMOUS) {
+		out->anonymous++;
+		out->anonymous_resident += m->resident;
+	}
+	if (!same)
+		return vec_push(&out->mappings, *m);
+	same->mappings++;
+	same->bytes += m->bytes;
+	same->resident += m->resident;
+	same->swapped += m->swapped;
+	return true;
+}
+
+static bool take_mapping(const struct survey_input *in, const struct mapping *mapping,
+			 struct survey *out)
+{
+	const struct mapping_use *use = use_of(in, mapping->begin);
+	struct survey_mapping m = {.begin = mapping->begin,
+				   .end = mapping->end,
+				   .path = mapping->path,
+				   .mappings = 1,
+				   .bytes = mapping->end - mapping->begin,
+				   .resident = use ? use->resident : 0,
+				   .swapped = use ? use->swapped : 0};
+	const struct module *module;
+	uint64_t owned, owned_resident;
+
+	out->resident += m.resident;
+	out->swapped += m.swapped;
+	owned_in(in, m.begin, m.end, &owned, &owned_resident);
+	if (owned == m.bytes || owned_resident > m.resident)
+		owned_resident = m.resident;
+	out->owned += owned;
+	out->owned_resident += owned_resident;
+	m.bytes -= owned;
+	m.resident -= owned_resident;
+	if (!m.bytes || (!m.resident && !m.swapped))
+		return true;
+	m.tid = stack_of(in, mapping);
+	module = *m.path ? NULL : modules_find(in->modules, m.begin);
+	if (module && module->id.path) /* its .bss */
+		m.path = module->id.path;
+	m.kind = m.tid ? SURVEY_STACK : *m.path ? SURVEY_NAMED : SURVEY_ANONYMOUS;
+	m.context = mapper_of(in, mapping);
+	return add_mapping(out, &m);
+}
+
+static int by_resident(const void *a, const void *b)
+{
+	const struct survey_mapping *x = a, *y = b;
+
+	if (x->resident != y->resident)
+		return x->resident > y->resident ? -1 : 1;
+	return x->begin < y->begin ? -1 : x->begin > y->begin;
+}
+
+bool survey_make(const struct survey_input *input, struct survey *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	for (size_t i = 0; i < input->maps->list.len; i++)
+		if (!take_mapping(input, &input->maps->list.at[i], ret))
+			return false;
+	if (ret->mappings.len)
+		qsort(ret->mappings.at, ret->mappings.len, sizeof(*ret->mappings.at), by_resident);
+	return find_pins(input, ret);
+}
+
+void survey_deinit(struct survey *survey)
+{
+	vec_deinit(&survey->pins);
+	vec_deinit(&survey->mappings);
+}

@@ -1,0 +1,288 @@
+/*
+ * The memory of a process in text:
+ *
+ *     RSS 640.0 MiB: 180.0 MiB in use, 390.0 MiB free in the allocator, of which 310.0 MiB
+ *     are pinned by 2100 blocks of #4; 70.0 MiB in 12 anonymous mappings that malloc does not own.
+ *
+ *     PINNED     who keeps mostly free pages from going back
+ *     ARENAS     the allocators' own books
+ *     FREE       by the size of the pieces
+ *     ELSEWHERE  mappings that are no allocator's
+ */
+#include "report/heap_text.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/scope.h"
+#include "report/print.h"
+#include "report/utf8.h"
+
+static void size(FILE *out, uint64_t bytes)
+{
+	if (!print_size(out, bytes))
+		print_count(out, bytes, "byte");
+}
+
+struct sums {
+	uint64_t used, cached, free, top, trimmable, away;
+};
+
+static struct sums add_up(struct leak *leak)
+{
+	struct sums sums = {0};
+	size_t count, allocators;
+	const struct leak_allocator *all = leak_allocators(leak, &allocators);
+	const struct leak_arena *arenas = leak_arenas(leak, &count, NULL);
+
+	for (size_t i = 0; i < allocators; i++) {
+		sums.used += all[i].read ? all[i].used.bytes : 0;
+		sums.cached += all[i].read ? all[i].cached.bytes : 0;
+	}
+	for (size_t i = 0; i < count; i++) {
+		sums.free += arenas[i].free.bytes;
+		sums.top += arenas[i].top;
+		sums.trimmable += arenas[i].trimmable;
+		sums.away += arenas[i].away;
+	}
+	return sums;
+}
+
+/* ---- the verdict ------------------------------------------------------------------- */
+
+/* Whose blocks pin, where nearly all are of one. */
+static void print_pinners(FILE *out, const struct survey *s)
+{
+	const struct survey_pin *first = &s->pins.at[0];
+	bool all = first->bytes >= s->pinned - s->pinned / 10;
+
+	print_count(out, s->pin_blocks, "block");
+	if (first->context)
+		fprintf(out, "%s #%" PRIu32, all ? " of" : ", most of them of", first->context);
+	else if (all)
+		fputs(" from before the attach", out);
+}
+
+static void print_free(FILE *out, const struct survey *s, const struct sums *sums)
+{
+	uint64_t free = sums->free + sums->top + sums->cached;
+
+	free -= sums->away < free ? sums->away : free;
+	if (free) {
+		fputs(", ", out);
+		size(out, free);
+		fputs(" free in the allocator", out);
+	}
+	if (s->pinned) {
+		fputs(", of which ", out);
+		size(out, s->pinned < free ? s->pinned : free);
+		fputs(" are pinned by ", out);
+		print_pinners(out, s);
+	}
+	if (sums->trimmable) {
+		fputs("; malloc_trim(0) would give ", out);
+		size(out, sums->trimmable);
+		fputs(" back", out);
+	}
+}
+
+static void print_verdict(FILE *out, const struct survey *s, const struct sums *sums,
+			  const char *other)
+{
+	fputs("RSS ", out);
+	size(out, s->resident);
+	if (s->swapped) {
+		fputs(" and ", out);
+		size(out, s->swapped);
+		fputs(" in swap", out);
+	}
+	fputs(": ", out);
+	size(out, sums->used);
+	fputs(" in use", out);
+	print_free(out, s, sums);
+	if (s->anonymous) {
+		fputs("; ", out);
+		size(out, s->anonymous_resident);
+		fputs(" in ", out);
+		print_count(out, s->anonymous, "anonymous mapping");
+		fputs(" that malloc does not own", out);
+		if (other)
+			fprintf(out, " (%s)", other);
+	}
+	putc('.', out);
+}
+
+/* ---- who pins ---------------------------------------------------------------------- */
+
+static void print_pins(FILE *out, const struct survey *s, size_t rows)
+{
+	if (!s->pins.len)
+		return;
+	fputs("\nPINNED pages, of which three quarters or more are free\n\n", out);
+	for (size_t i = 0; i < s->pins.len && i < rows; i++) {
+		const struct survey_pin *pin = &s->pins.at[i];
+
+		fputs("    ", out);
+		size(out, pin->bytes);
+		fputs(" by ", out);
+		print_count(out, pin->blocks, "block");
+		if (pin->context)
+			fprintf(out, " of #%" PRIu32 "\n", pin->context);
+		else
+			fprintf(out, " of %" PRIu64 " bytes from before the attach\n", pin->size);
+	}
+	if (s->pins.len > rows)
+		fprintf(out, "    ... and %zu more\n", s->pins.len - rows);
+}
+
+/* ---- arenas ------------------------------------------------------------------------ */
+
+static void print_line(FILE *out, const char *what, uint64_t bytes, uint64_t pieces,
+		       const char *of)
+{
+	fprintf(out, "    %-16s %14" PRIu64 " bytes", what, bytes);
+	if (of) {
+		fputs(" in ", out);
+		print_count(out, pieces, of);
+	}
+	putc('\n', out);
+}
+
+static void print_arena(FILE *out, const struct leak_allocator *allocator,
+			const struct leak_arena *a)
+{
+	fprintf(out, "%s%s arena at 0x%" PRIx64 "\n", allocator->name,
+		a->main ? "'s main" : "", a->addr);
+	print_line(out, "of the system", a->system, 0, NULL);
+	print_line(out, "in use", a->used.bytes, a->used.blocks, "block");
+	print_line(out, "free", a->free.bytes, a->free.blocks, "piece");
+	if (a->top)
+		print_line(out, "at its end", a->top, 0, NULL);
+	if (a->trimmable)
+		print_line(out, "to be trimmed", a->trimmable, 0, NULL);
+	if (a->away)
+		print_line(out, "given back", a->away, 0, NULL);
+}
+
+/* A program with many threads has many: the largest. */
+static void print_arenas(FILE *out, struct leak *leak, size_t rows)
+{
+	struct leak_sum mapped = {0, 0};
+	size_t count, allocators;
+	const struct leak_allocator *all = leak_allocators(leak, &allocators);
+	const struct leak_arena *arenas = leak_arenas(leak, &count, &mapped);
+
+	fputs("\nARENAS\n\n", out);
+	for (size_t i = 0; i < count && i < rows; i++)
+		print_arena(out, &all[arenas[i].allocator], &arenas[i]);
+	if (count > rows)
+		fprintf(out, "... and %zu more arenas\n", count - rows);
+	for (size_t i = 0; i < allocators; i++) {
+		if (all[i].read && all[i].cached.blocks)
+			fprintf(out, "%s keeps of that for threads' next calls %" PRIu64 " bytes in %" PRIu64
+				" blocks\n", all[i].name, all[i].cached.bytes, all[i].cached.blocks);
+		if (!all[i].read)
+			fprintf(out, "%s could not be read: %s\n", all[i].name, all[i].why);
+	}
+	if (mapped.blocks) {
+		fputs("mapped one by one ", out);
+		print_count(out, mapped.bytes, "byte");
+		fputs(" in ", out);
+		print_count(out, mapped.blocks, "block");
+		putc('\n', out);
+	}
+}
+
+/* ---- free memory ------------------------------------------------------------------- */
+
+static void print_free_sizes(FILE *out, struct leak *leak)
+{
+	struct leak_sum sums[LEAK_FREE_CLASSES] = {0};
+	size_t count;
+	const struct leak_arena *arenas = leak_arenas(leak, &count, NULL);
+	uint64_t from = 1;
+
+	fputs("\nFREE by the size of the pieces\n\n", out);
+	for (size_t i = 0; i < count; i++)
+		for (size_t k = 0; k < LEAK_FREE_CLASSES; k++) {
+			sums[k].blocks += arenas[i].free_by[k].blocks;
+			sums[k].bytes += arenas[i].free_by[k].bytes;
+		}
+	for (size_t k = 0; k < LEAK_FREE_CLASSES; from = leak_free_sizes[k++] + 1) {
+		char what[48];
+
+		if (!sums[k].blocks)
+			continue;
+		if (leak_free_sizes[k] == UINT64_MAX)
+			snprintf(what, sizeof(what), "%" PRIu64 " and more", from);
+		else
+			snprintf(what, sizeof(what), "%" PRIu64 " to %" PRIu64, from, leak_free_sizes[k]);
+		print_line(out, what, sums[k].bytes, sums[k].blocks, "piece");
+	}
+}
+
+/* ---- elsewhere ---------------------------------------------------------------------- */
+
+static void print_mapping(FILE *out, const struct path_names *names,
+			  const struct survey_mapping *m)
+{
+	const char *thread = m->tid && names->thread ? names->thread(names->arg, m->tid) : NULL;
+
+	fprintf(out, "    %12" PRIu64 " bytes resident of %" PRIu64, m->resident, m->bytes);
+	if (m->swapped)
+		fprintf(out, ", %" PRIu64 " in swap", m->swapped);
+	fputs(": ", out);
+	if (m->kind == SURVEY_STACK)
+		fprintf(out, "stack of thread %d", m->tid);
+	else if (m->kind == SURVEY_NAMED)
+		utf8_print(out, m->path);
+	else
+		fprintf(out, "anonymous, at 0x%" PRIx64, m->begin);
+	if (thread && *thread) {
+		fputs(" (", out);
+		utf8_print(out, thread);
+		putc(')', out);
+	}
+	if (m->context)
+		fprintf(out, ", mapped by #%" PRIu32, m->context);
+	putc('\n', out);
+}
+
+static void print_elsewhere(FILE *out, const struct path_names *names, const struct survey *s,
+			    size_t rows)
+{
+	uint64_t rest = 0;
+
+	fputs("\nELSEWHERE, in mappings that are no allocator's\n\n", out);
+	for (size_t i = 0; i < s->mappings.len; i++) {
+		if (i < rows)
+			print_mapping(out, names, &s->mappings.at[i]);
+		else
+			rest += s->mappings.at[i].resident;
+	}
+	if (s->mappings.len > rows)
+		fprintf(out, "    %12" PRIu64 " bytes resident in %zu more (-n 0 shows all)\n", rest,
+			s->mappings.len - rows);
+}
+
+void heap_text(FILE *out, const struct path_names *names, const struct survey *survey,
+	       struct leak *leak, const char *other, size_t rows)
+{
+	struct sums sums = add_up(leak);
+	scope_free char *text = NULL;
+	size_t len;
+	FILE *side = open_memstream(&text, &len);
+
+	rows = rows ? rows : SIZE_MAX;
+	if (side) {
+		print_verdict(side, survey, &sums, other);
+		fclose(side);
+	}
+	if (text)
+		print_wrapped(out, text);
+	print_pins(out, survey, rows);
+	print_arenas(out, leak, rows);
+	print_free_sizes(out, leak);
+	print_elsewhere(out, names, survey, rows);
+}

@@ -1,0 +1,119 @@
+"""`heap`: what the memory of a process is made of, against a program that knows."""
+import glob
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+import memtrace
+
+# 10000 blocks of 200 bytes, each behind one of 4000 that is freed again, and 30 MiB by mmap().
+SOURCE = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define KEEP __attribute__((noinline, noclone))
+
+static char *all[20000];
+
+KEEP char *pin(void)
+{
+	return memset(malloc(200), 1, 200);
+}
+
+KEEP char *large(void)
+{
+	return memset(malloc(4000), 1, 4000);
+}
+
+KEEP void *map(void)
+{
+	return memset(mmap(NULL, 30 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 1, 30 << 20);
+}
+
+int main(void)
+{
+	void *mapped;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	puts("READY");
+	getchar();
+	for (int i = 0; i < 20000; i += 2) {
+		all[i] = large();
+		all[i + 1] = pin();
+	}
+	for (int i = 0; i < 20000; i += 2)
+		free(all[i]);
+	mapped = map();
+	puts("OK");
+	getchar();
+	getchar();
+	return mapped == all[1];
+}
+"""
+
+
+def surveyed(tmp_path, started, compiler="cc", env=None):
+    """The lines of `heap`, in one, and the whole session."""
+    (tmp_path / "fragments.c").write_text(SOURCE)
+    subprocess.run([compiler, "-g", "-O1", "-rdynamic", "-o", tmp_path / "fragments", tmp_path / "fragments.c"], check=True)
+    program = memtrace.Process([tmp_path / "fragments"], env=dict(os.environ, **(env or {})))
+    started.append(program)
+    program.wait_line("^READY$")
+    tracer = memtrace.Process([memtrace.MEMTRACE, "-q", "--mmap", "-p", program.pid])
+    started.append(tracer)
+    tracer.send("status")
+    tracer.wait_line("peak:")
+    program.send()
+    program.wait_line("^OK$")
+    tracer.send("heap")
+    tracer.send("quit")
+    assert tracer.wait() == 0, tracer.story()
+    return "\n".join(tracer.out)
+
+
+def test_glibc(tmp_path, started):
+    text = surveyed(tmp_path, started)
+    found = re.search(r"RSS ([\d.]+) MiB: 1\.9 MiB in use, 38\.\d MiB free in the allocator, of which 38\.\d MiB are pinned by "
+                      r"(\d+) blocks of #(\d+); malloc_trim\(0\) would give .* back; 30\.\d MiB in \d+ anonymous mappings? "
+                      r"that malloc does not own\.", " ".join(text.split()))
+    assert found, text
+    assert 70 <= float(found[1]) <= 76 and int(found[2]) >= 10000
+    pins = re.search(rf"38\.\d MiB by (\d+) blocks of #{found[3]}\n", text)
+    assert 9900 <= int(pins[1]) <= 10700  # (one on two pages counts on both)
+    # chunks of 4000 bytes take 4016; the first ones are in the thread's cache or joined to nothing
+    assert re.search(r"\n    1025 to 16384 +40160000 bytes in 10000 pieces\n", text), text
+    mapped = re.search(r"31457280 bytes resident of 31457280: anonymous, at 0x[0-9a-f]+, mapped by #(\d+)\n", text)
+    assert mapped, text
+    assert re.search(rf"\n\d\. #{mapped[1]}  31457280 bytes in 1 mapping", text)
+    assert re.search(r"stack of thread \d+ \(fragments\)", text)
+    assert "At the peak 40.0 MiB" in " ".join(text.split())
+    pinned_by = text.split("Most is pinned by")[1]
+    assert pinned_by.index(f"#{found[3]}  2000000 bytes in 10000 blocks") < pinned_by.index("pin() in ")
+
+
+def test_musl(tmp_path, started):
+    if not shutil.which("musl-gcc"):
+        pytest.skip("no musl-gcc")
+    text = surveyed(tmp_path, started, compiler="musl-gcc")
+    assert re.search(r"\nmusl arena at", text), text
+    pins = re.search(r"PINNED.*\n\n.* MiB by \d+ blocks of #(\d+)\n", text)
+    sizes = {what: int(size) for what, size in re.findall(r"\n    (of the system|in use|free) +(\d+) bytes", text)}
+    assert sizes["in use"] >= 10000 * 200 and sizes["in use"] + sizes["free"] <= sizes["of the system"], text
+    assert pins is None or pins[1]
+
+
+def test_jemalloc(tmp_path, started):
+    libraries = glob.glob("/usr/lib/*/libjemalloc.so.2")
+    if not libraries:
+        pytest.skip("no libjemalloc.so.2")
+    text = surveyed(tmp_path, started, env={"LD_PRELOAD": libraries[0]})
+    assert re.search(r"\njemalloc arena at", text), text
+    sizes = {what: int(size) for what, size in re.findall(r"\n    (of the system|in use|free) +(\d+) bytes", text)}
+    # blocks of 200 bytes are of 224; those of 4000, of 4096, lie apart: none of their pages is pinned
+    assert sizes["in use"] >= 10000 * 224 and sizes["in use"] + sizes["free"] <= sizes["of the system"], text
+    assert sizes["free"] >= 9000 * 4096, text
