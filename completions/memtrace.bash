@@ -60,7 +60,7 @@ _memtrace()
 		_memtrace_processes "$cur"
 		;;
 	-x | --command)
-		COMPREPLY=($(compgen -W "help status report save leaks why who block heap history mark marks diff monitor clear modules threads wait quit detach exit" -- "$cur"))
+		COMPREPLY=($(compgen -W "help status report save export leaks why who block heap history mark marks diff monitor clear modules threads wait quit detach exit" -- "$cur"))
 		;;
 	-o | --output)
 		COMPREPLY=($(compgen -f -- "$cur"))
@@ -85,7 +85,7 @@ _memtrace()
 		if [[ $cur == -* ]]; then
 			COMPREPLY=($(compgen -W "-p --pid= -x --command= -b --batch -d --duration=
 				-i --interactive -o --output= --format= -n --count= -s --stack-depth=
-				--sort= --mmap --all --leaks --confirm= --max-pause= --memory= --mark-every= --history= --fail-on= --engine= -c --connect= -l --listen=
+				--sort= --mmap --all --no-command --no-lines --leaks --confirm= --max-pause= --memory= --mark-every= --history= --fail-on= --engine= -c --connect= -l --listen=
 				-a --autoconnect --debug-dir= --debuginfod --no-symbols
 				--error-exitcode= --doctor --selftest --action= -v --verbose -q --quiet
 				-h --help --version" -- "$cur"))

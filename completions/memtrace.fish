@@ -1,6 +1,6 @@
 # fish completion for memtrace(1)
 
-set -l commands 'help status report save leaks why who block heap history mark marks diff monitor clear modules threads wait quit detach exit'
+set -l commands 'help status report save export leaks why who block heap history mark marks diff monitor clear modules threads wait quit detach exit'
 
 complete -c memtrace -s p -l pid -x -a '(__fish_complete_pids)' -d 'attach to a running process'
 complete -c memtrace -s x -l command -x -a $commands -d 'run a console command once attached'
@@ -9,6 +9,8 @@ complete -c memtrace -s d -l duration -x -d 'detach after TIME (500ms, 10s, 5m, 
 complete -c memtrace -s i -l interactive -d 'console with a PROGRAM too'
 complete -c memtrace -s o -l output -r -F -d 'write the final report to FILE'
 complete -c memtrace -l format -x -a 'text json folded pprof speedscope heaptrack dhat massif gperftools snapshot' -d 'of the final report'
+complete -c memtrace -l no-command -d 'leave the process\' arguments out of reports'
+complete -c memtrace -l no-lines -d 'leave source files and lines out of reports'
 complete -c memtrace -s n -l count -x -d 'contexts in a report'
 complete -c memtrace -s s -l stack-depth -x -d 'frames kept per stack'
 complete -c memtrace -l sort -x -a 'bytes blocks allocs' -d 'order of contexts'

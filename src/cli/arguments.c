@@ -33,7 +33,29 @@ int arguments_read_save(const char *const *args, const char *usage, struct comma
 	if (args[1])
 		return too_much(usage, args[1], err);
 	snprintf(call->target, sizeof(call->target), "%s", args[0]);
+	call->report.format = REPORT_SNAPSHOT;
 	return 0;
+}
+
+/* All call stacks, whatever -n says of reports. */
+int arguments_read_export(const char *const *args, const char *usage, struct command_call *call,
+			  struct err *err)
+{
+	char list[160] = "";
+	unsigned i;
+	int rc;
+
+	if (!args[0])
+		return err_set(err, -EINVAL, "usage: %s", usage);
+	for (i = 0; report_formats[i] && strcmp(args[0], report_formats[i]); i++)
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s",
+			 i ? ", " : "", report_formats[i]);
+	if (!report_formats[i])
+		return err_set(err, -EINVAL, "'%.40s' is not one of: %s", args[0], list);
+	rc = arguments_read_save(args + 1, usage, call, err);
+	call->report.format = (enum report_format)i;
+	call->report.count = 0;
+	return rc;
 }
 
 int arguments_read_monitor(const char *const *args, const char *usage,

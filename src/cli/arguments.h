@@ -15,6 +15,7 @@ typedef int arguments_reader(const char *const *args, const char *usage,
 arguments_reader arguments_read_none;	 /* a command that takes nothing */
 arguments_reader arguments_read_report;	 /* -n, --sort, --all, --json, a context */
 arguments_reader arguments_read_save;	 /* FILE */
+arguments_reader arguments_read_export;	 /* FORMAT FILE */
 arguments_reader arguments_read_monitor; /* SECONDS, or stop */
 arguments_reader arguments_read_wait;	 /* TIME */
 arguments_reader arguments_read_history; /* -n */

@@ -52,6 +52,11 @@ static const struct command_row table[] = {
 	 "write a snapshot: every call stack, for memtrace-fs --report FILE\n"
 	 "    with the names that are known here; more are found where debug files are",
 	 false, NULL, arguments_read_save},
+	{COMMAND_EXPORT, "export", "export FORMAT FILE",
+	 "write every call stack in a FORMAT, for another program\n"
+	 "    FORMAT  text, json, snapshot, or of a viewer: folded, pprof, speedscope,\n"
+	 "            heaptrack, dhat, massif, gperftools",
+	 false, report_formats, arguments_read_export},
 	{COMMAND_MONITOR, "monitor", "monitor [SECONDS|stop]",
 	 "status every SECONDS (default 3); again, or 'monitor stop', ends it", false,
 	 monitor_takes, arguments_read_monitor},

@@ -18,6 +18,7 @@ enum command_id {
 	COMMAND_STATUS,
 	COMMAND_REPORT,
 	COMMAND_SAVE,
+	COMMAND_EXPORT,
 	COMMAND_MONITOR,
 	COMMAND_CLEAR,
 	COMMAND_MODULES,
@@ -60,7 +61,7 @@ struct command_call {
 	char mark[2][MARK_NAME_SIZE]; /* mark, diff: names, or "" */
 	taddr_t address;     /* why, who, block; or, of why, report.context */
 	enum command_output output;
-	char target[COMMANDS_MAX_LINE]; /* of output and save: the file, or the command; and
+	char target[COMMANDS_MAX_LINE]; /* of output, save, export: the file, or the command; and
 					 * "!COMMAND"
 					 */
 };

@@ -40,7 +40,7 @@ struct options {
 	unsigned format;    /* enum report_format */
 	unsigned count;	    /* 0: all */
 	unsigned sort;	    /* enum snapshot_order */
-	bool all;
+	bool all, no_command, no_lines;
 
 	/* looks for leaks */
 	bool leaks;

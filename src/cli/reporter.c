@@ -130,6 +130,8 @@ struct report_options reporter_options(const struct reporter *reporter)
 		.format = o->format,
 		.viewers = viewers(),
 		.course = reporter->course,
+		.no_command = o->no_command,
+		.no_lines = o->no_lines,
 		.order = o->sort,
 		.count = o->count,
 		.all = o->all,
@@ -202,14 +204,12 @@ static int write_whole(struct reporter *reporter, const struct snapshot *snapsho
 int reporter_save(struct reporter *reporter, const struct snapshot *snapshot,
 		  const struct report_options *options, const char *path, struct err *err)
 {
-	struct report_options how = *options;
 	FILE *out = reporter->output->out;
 	struct err cause;
 	struct stat st;
 	int rc;
 
-	how.format = REPORT_SNAPSHOT;
-	rc = write_whole(reporter, snapshot, &how, path, &cause);
+	rc = write_whole(reporter, snapshot, options, path, &cause);
 	server_link_tell(&reporter->link);
 	if (rc)
 		return err_set(err, rc, "can't write %s: %s", path, cause.text);

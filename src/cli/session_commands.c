@@ -41,6 +41,7 @@ static int show(struct session *s, const struct command_call *call, struct err *
 		rc = report_threads(snapshot, s->output.out);
 		break;
 	case COMMAND_SAVE:
+	case COMMAND_EXPORT:
 		rc = reporter_save(&s->reporter, snapshot, &call->report, call->target, err);
 		snapshot_destroy(snapshot);
 		return rc;
@@ -99,6 +100,7 @@ static int carry_out(struct session *s, const struct command_call *call, struct 
 	case COMMAND_STATUS:
 	case COMMAND_REPORT:
 	case COMMAND_SAVE:
+	case COMMAND_EXPORT:
 	case COMMAND_MODULES:
 	case COMMAND_THREADS:
 		return show(s, call, err);
@@ -170,7 +172,8 @@ static int to_shell(struct session *s, const struct command_call *call, struct e
 static bool is_beside(const struct session *s, const struct command_call *call)
 {
 	return s->options->format != REPORT_TEXT && !s->options->output &&
-	       (call->report.format != s->options->format || call->id == COMMAND_SAVE);
+	       (call->report.format != s->options->format || call->id == COMMAND_SAVE ||
+		call->id == COMMAND_EXPORT);
 }
 
 static int answer(struct session *s, const struct command_call *call, struct err *err)

@@ -228,8 +228,8 @@ static void add_symbol(struct names *names, const struct snapshot_module *module
 		names->found[frame_instance(frame) - 1].by_symbols = true;
 }
 
-/* The lines of one frame; at least one. */
-static bool find_lines(struct names *names, struct named_frame *named)
+/* The lines of one frame; at least one; on request without where they are. */
+static bool find_lines(struct names *names, struct named_frame *named, bool no_lines)
 {
 	uint32_t instance = frame_instance(named->frame);
 	const struct snapshot_module *module = snapshot_module(names->snapshot, instance);
@@ -243,6 +243,10 @@ static bool find_lines(struct names *names, struct named_frame *named)
 		return false;
 	named->count = (uint32_t)names->lines.len - named->first;
 	last = &names->lines.at[names->lines.len - 1];
+	for (uint32_t i = named->first; no_lines && i < names->lines.len; i++) {
+		names->lines.at[i].file = NULL;
+		names->lines.at[i].line = 0;
+	}
 	if (module)
 		add_symbol(names, module, named->frame, last);
 	if (module && !last->function)
@@ -282,7 +286,7 @@ static int find_all(struct names *names, struct progress *progress)
 	for (size_t i = 0; i < names->frames.len; i++) {
 		if (!progress_step(progress, "naming frames", i, names->frames.len))
 			return -ECANCELED;
-		if (!find_lines(names, &names->frames.at[i]))
+		if (!find_lines(names, &names->frames.at[i], progress->options->no_lines))
 			return -ENOMEM;
 	}
 	for (size_t i = 0; i < names->snapshot->module_count; i++)

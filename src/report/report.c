@@ -125,7 +125,9 @@ static int write_form(struct report_job *job, FILE *out, struct err *err)
 	if (!report_is_viewers(options->format))
 		return writers[options->format](job, out, err);
 	if (!options->viewers)
-		return err_set(err, -ENOTSUP, "this program does not write %s",
+		return err_set(err, -ENOTSUP,
+			       "this memtrace is a small one: save a snapshot, and 'memtrace-fs "
+			       "--report FILE --format=%s' makes it of that",
 			       report_formats[options->format]);
 	return options->viewers[options->format](job, out, err);
 }
@@ -134,8 +136,9 @@ int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 		 const struct report_names *names, const struct report_options *options,
 		 FILE *out, struct err *err)
 {
+	struct snapshot shown = *snapshot;
 	struct report_job job = {
-		.snapshot = snapshot,
+		.snapshot = &shown,
 		.resolver = resolver,
 		.symbols = names,
 		.options = options,
@@ -144,6 +147,8 @@ int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 	struct mapped_sum *sums = NULL;
 	int failed;
 
+	if (options->no_command)
+		shown.command = NULL;
 	if (options->context)
 		failed = choose_one(snapshot, options->context, &ids, &job.count, err);
 	else if (options->diff)

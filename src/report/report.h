@@ -62,6 +62,7 @@ struct report_options {
 	/* JSON: names are to be found later, from the report alone (report/decode.h): it says
 	 * which frames are exact, and who the modules are. */
 	bool decodable;
+	bool no_command, no_lines; /* left out: the arguments; source files and lines */
 	uint32_t context; /* only this one, whole; 0 = by the rules above */
 	unsigned depth;	  /* the -s limit, for the words about cut stacks */
 	const char *version;

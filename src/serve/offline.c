@@ -118,6 +118,8 @@ struct source {
 	struct frame_names *names;
 	const char *version;
 	unsigned depth;
+	enum report_format format; /* if nothing else is asked for */
+	unsigned count;
 	struct report_left_out left_out;
 };
 
@@ -127,12 +129,14 @@ static int write_report(const struct serve_options *options, const struct source
 {
 	const struct report_names names = {.known = source->names, .elsewhere = true};
 	const struct report_options how = {
-		.format = options->format == ITS_FORMAT ? REPORT_TEXT
+		.format = options->format == ITS_FORMAT ? source->format
 							: (enum report_format)options->format,
 		.viewers = report_viewers,
 		.order = (enum snapshot_order)options->order,
-		.count = options->count == ITS_COUNT ? 10 : options->count,
+		.count = options->count == ITS_COUNT ? source->count : options->count,
 		.all = options->all,
+		.no_command = options->no_command,
+		.no_lines = options->no_lines,
 		.verbose = options->verbose,
 		.depth = source->depth,
 		.version = source->version,
@@ -173,6 +177,8 @@ static int print_snapshot(const struct serve_options *options, FILE *in,
 	source = (struct source){.snapshot = file->snapshot,
 				 .names = &file->names,
 				 .version = file->version,
+				 .format = REPORT_TEXT,
+				 .count = 10,
 				 .depth = file->depth};
 	e = write_report(options, &source, resolver, remark, out, err);
 	snapshot_file_destroy(file);
@@ -190,7 +196,7 @@ static int print_json(const struct serve_options *options, FILE *in, struct reso
 	int e;
 
 	if ((options->format == ITS_FORMAT || options->format == REPORT_JSON) &&
-	    options->count == ITS_COUNT)
+	    options->count == ITS_COUNT && !options->no_command && !options->no_lines)
 		return decode_report(in, resolver, remark, demangle, out, err);
 	e = decode_read(in, &decoded, err);
 	if (e)
@@ -198,6 +204,12 @@ static int print_json(const struct serve_options *options, FILE *in, struct reso
 	source = (struct source){.snapshot = decoded.snapshot,
 				 .names = &decoded.names,
 				 .version = decoded.version,
+				 .format = options->count == ITS_COUNT ? REPORT_JSON
+								       : REPORT_TEXT,
+				 .count = options->format == ITS_FORMAT ||
+							  options->format == REPORT_JSON
+						  ? 0
+						  : 10,
 				 .left_out = decoded.left_out};
 	e = write_report(options, &source, resolver, remark, out, err);
 	decoded_deinit(&decoded);

@@ -19,7 +19,7 @@ struct serve_options {
 	unsigned format; /* enum report_format, or ITS_FORMAT: the file's own */
 	unsigned order;	 /* enum snapshot_order */
 	unsigned count;	 /* 0: all; ITS_COUNT: not given */
-	bool all;
+	bool all, no_command, no_lines;
 	bool no_announce, debuginfod, verbose, help, version;
 	bool dump; /* hidden: the table itself, for tests */
 };

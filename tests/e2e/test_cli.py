@@ -499,7 +499,7 @@ def test_bash_completion_of_the_server(tmp_path):
     script = (f". {ROOT}/completions/memtrace-fs.bash; cd {tmp_path}\n"
               "try() { COMP_WORDS=(memtrace-fs \"$@\"); COMP_CWORD=$#; COMPREPLY=(); _memtrace_fs 2>/dev/null;"
               " echo \"${COMPREPLY[*]}\"; }\n"
-              "try --no; try sta; try --report = stal; try --li; try --debug-dir = st\n")
+              "try --no-a; try sta; try --report = stal; try --li; try --debug-dir = st\n")
     out = subprocess.run(["bash", "-c", script], capture_output=True, text=True).stdout.splitlines()
     assert out == ["--no-announce", "staging", "stale.txt", "--listen=", "staging"]
 
@@ -508,7 +508,7 @@ def test_bash_completion_completes():
     script = (f". {ROOT}/completions/memtrace.bash\n"
               "try() { COMP_WORDS=(memtrace \"$@\"); COMP_CWORD=$#; COMPREPLY=(); _memtrace 2>/dev/null;"
               " echo \"${COMPREPLY[*]}\"; }\n"
-              "try --so; try --sort = b; try --sort al; try --no; try -x mo; try -p " + str(os.getpid()) + "\n")
+              "try --so; try --sort = b; try --sort al; try --no-s; try -x mo; try -p " + str(os.getpid()) + "\n")
     out = subprocess.run(["bash", "-c", script], capture_output=True, text=True).stdout.splitlines()
     assert out[:5] == ["--sort=", "bytes blocks", "allocs", "--no-symbols", "monitor modules"]
     assert str(os.getpid()) in out[5].split()

@@ -218,3 +218,35 @@ def test_at_the_end(tmp_path):
     assert len(viewers.massif(tmp_path / "massif")[1]) >= 1
     done = subprocess.run([MEMTRACE, "--format=pprof", "/bin/true"], capture_output=True, text=True)
     assert done.stderr == "memtrace: --format=pprof is no text: give a FILE with --output\n"
+
+
+def test_export(tmp_path):
+    """The console's export: any format, all call stacks, at any time; what can't be is said."""
+    done = subprocess.run([MEMTRACE, "-q", "-n", "1", "-o", "/dev/null", "-x", f"export pprof {tmp_path}/p", "-x",
+                           f"export json {tmp_path}/j", "-x", f"export dhat {tmp_path}/none/x", "/bin/true"],
+                          capture_output=True, text=True)
+    assert done.stderr.splitlines()[0].startswith(f"{tmp_path}/p has ")
+    assert f"can't write {tmp_path}/none/x: No such file or directory" in done.stderr
+    report = json.loads((tmp_path / "j").read_text())
+    assert report["left_out"]["contexts"] == 0
+    assert viewers.Pprof(tmp_path / "p").stacks(3) == viewers.of_json(report)
+
+
+@pytest.mark.parametrize("format_", ["text", "json", "folded", "speedscope", "heaptrack", "dhat", "massif", "pprof", "snapshot"])
+def test_nobody_elses_business(hostile, tmp_path, format_):
+    """--no-command and --no-lines: neither the arguments nor a source file is in what is written."""
+    place, report = hostile
+    secret = copy.deepcopy(report)
+    secret["command"] = ["./x", "--password=SECRET1"]
+    secret["contexts"] = secret["contexts"][:5]
+    for context in secret["contexts"]:
+        for frame in context["stack"]:
+            frame.update(file="/home/SECRET2/x.c", line=98765)
+    (tmp_path / "json").write_text(json.dumps(secret))
+    (tmp_path / "nothing").mkdir()
+    options = f"--format={format_}", tmp_path / "nothing"
+    with_all = printed(tmp_path / "json", *options)
+    assert b"SECRET1" in with_all or format_ in ("folded", "speedscope")
+    assert b"SECRET2" in with_all or format_ in ("folded", "json")  # (JSON of JSON: named anew)
+    without = printed(tmp_path / "json", "--no-command", "--no-lines", *options)
+    assert len(without) > 100 and b"SECRET" not in without and b"98765" not in without

@@ -54,7 +54,8 @@ static void names_cut_short(void **state)
 	assert_int_equal(good("q").id, COMMAND_QUIT);
 	assert_int_equal(good("mon").id, COMMAND_MONITOR);
 	refused("mo", "'mo' may be: monitor, modules");
-	assert_int_equal(good("e").id, COMMAND_QUIT);
+	assert_int_equal(good("exi").id, COMMAND_QUIT);
+	refused("e", "'e' may be: export, exit");
 	assert_int_equal(good("detach").id, COMMAND_QUIT);
 	refused("statuses", "unknown command 'statuses'; 'help' lists them");
 	refused("bogus", "unknown command 'bogus'; 'help' lists them");
@@ -66,7 +67,7 @@ static void help(void **state)
 	(void)state;
 	assert_null(good("help").about);
 	assert_string_equal(good("help rep").about, "report");
-	assert_string_equal(good("help ex").about, "exit");
+	assert_string_equal(good("help exi").about, "exit");
 	refused("help bogus", "unknown command 'bogus'; 'help' lists them");
 }
 
@@ -179,6 +180,16 @@ static void saving(void **state)
 	assert_string_equal(good("save /tmp/s.snap").target, "/tmp/s.snap");
 	refused("save", "usage: save FILE");
 	refused("save a b", "'b' is too much; usage: save FILE");
+	assert_int_equal(good("save /tmp/s.snap").report.format, REPORT_SNAPSHOT);
+	assert_int_equal(good("export pprof x").report.format, REPORT_PPROF);
+	assert_int_equal(good("export json x").report.count, 0);
+	assert_string_equal(good("exp dhat /tmp/x").target, "/tmp/x");
+	refused("export", "usage: export FORMAT FILE");
+	refused("export dhat", "usage: export FORMAT FILE");
+	refused("export dhat a b", "'b' is too much; usage: export FORMAT FILE");
+	refused("export xml a",
+		"'xml' is not one of: text, json, folded, pprof, speedscope, heaptrack, dhat, "
+		"massif, gperftools, snapshot");
 	refused("save a > b", "'save' has no answer that could go elsewhere");
 }
 
@@ -250,9 +261,10 @@ static void completion(void **state)
 {
 	(void)state;
 	offers("",
-	       "help status report save monitor clear modules threads history mark marks diff leaks "
+	       "help status report save export monitor clear modules threads history mark marks diff leaks "
 	       "why who block heap wait quit detach exit");
 	offers("mo", "monitor modules");
+	offers("export s", "speedscope snapshot");
 	offers("  mo", "monitor modules");
 	offers("st", "status");
 	offers("x", "");

@@ -139,7 +139,8 @@ static void test_none(void **state)
 	hostile();
 	options.viewers = NULL;
 	assert_int_equal(report_write(heap, NULL, NULL, &options, stdout, &err), -ENOTSUP);
-	assert_string_equal(err.text, "this program does not write pprof");
+	assert_string_equal(err.text, "this memtrace is a small one: save a snapshot, and 'memtrace-fs "
+		"--report FILE --format=pprof' makes it of that");
 }
 
 /* What can't be written is said; nothing is lost in silence. */
