@@ -129,16 +129,25 @@ static bool stop_event(struct tracee *tracee, struct thread *thread, int event, 
 	return reported;
 }
 
-/* A guest's system call: only the one is handed out, and a stop in place of our interrupt's, which
- * it ends (ptrace_stop() in kernel/signal.c). */
+/* A guest's system call: only the one is handed out.  A stop there ends our interrupt
+ * (ptrace_stop() in kernel/signal.c), but in it a call that was interrupted can't be hidden, as
+ * the kernel makes none again behind it: so it is interrupted anew, and runs on to that. */
 static bool stop_call(struct tracee *tracee, struct thread *thread, bool interrupted,
 		      struct stop *ret)
 {
 	thread->held = guests_asks(tracee, thread);
-	ret->kind = thread->held ? STOP_ASKS : STOP_QUIET;
-	if (thread->held || interrupted)
+	ret->kind = STOP_ASKS;
+	if (thread->held)
 		return true;
-	tracee_continue(tracee, thread);
+	if (!interrupted) {
+		tracee_continue(tracee, thread);
+		return false;
+	}
+	thread->interrupted = true;
+	thread->state = THREAD_RUNNING;
+	if (ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0) < 0 ||
+	    ptrace(PTRACE_CONT, thread->tid, 0, 0) < 0)
+		thread->state = THREAD_GONE;
 	return false;
 }
 
