@@ -82,7 +82,7 @@ rwildcard = $(sort $(wildcard $(1)/*.c) $(wildcard $(1)/*/*.c))
 TARGET_SRC := $(foreach r,$(TARGET_ROOMS),$(call rwildcard,src/$r))
 CLI_SRC := $(call rwildcard,src/cli)
 SERVE_SRC := $(call rwildcard,src/serve)
-CORE_OBJ := $(TARGET_SRC:%.c=$(O)/%.o)
+CORE_OBJ := $(TARGET_SRC:%.c=$(O)/%.o) $(O)/src/agent/blob.o
 CLI_OBJ := $(CLI_SRC:%.c=$(O)/%.o)
 SERVE_OBJ := $(SERVE_SRC:%.c=$(O)/%.o)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
@@ -156,6 +156,40 @@ $(O)/tests/unit/%: tests/unit/%.c $(UNIT_LIBS)
 	$(call say,LINK)$(CC) $(FLAGS) $(CFLAGS) -Itests/unit -MMD -MP $(LINK) $(UNIT_LINK) -o $@ $< $(UNIT_LIBS) $(CMOCKA) $(if $(CROSS),,$(DW_LIBS) -lstdc++) $(SYSTEM_LIBS)
 
 -include $(CORE_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(SERVE_OBJ:.o=.d) $(UNIT_BIN:=.d)
+
+# ---- the agent: what is mapped into a target, within memtrace (src/agent/blob.h) ------------
+# One piece that needs nothing, whatever the rest is built with; CPUs without an entry have none.
+BLOB_CPU := $(if $(filter -m32 -mx32,$(CC) $(CFLAGS)),,$(firstword $(subst -, ,$(TRIPLET))))
+BLOB_ENTRY := $(wildcard src/agent/$(BLOB_CPU)/entry.S)
+BLOB_SRC := src/agent/agent.c $(addprefix src/region/,shared.c known.c live.c interned.c counters.c)
+BLOB_OBJ := $(BLOB_SRC:src/%.c=$(O)/blob/%.o) $(BLOB_ENTRY:src/%.S=$(O)/blob/%.o)
+BLOB_FLAGS := -std=gnu11 -Isrc -O2 -ffreestanding -fPIE -fvisibility=hidden -mgeneral-regs-only \
+	      -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
+	      -fno-strict-aliasing -fno-tree-loop-distribute-patterns -ffunction-sections $(WARNINGS)
+tool = $(shell $(CC) -print-prog-name=$(1))
+
+$(O)/blob/%.o: src/%.c
+	@mkdir -p $(@D)
+	$(call say,BLOB)$(CC) $(BLOB_FLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/blob/%.o: src/%.S
+	@mkdir -p $(@D)
+	$(call say,BLOB)$(CC) -c -o $@ $<
+
+# (string instructions go by the direction flag, which is the program's)
+$(O)/blob/agent.elf: $(BLOB_OBJ) src/agent/blob.ld
+	$(call say,BLOB)$(call tool,ld) -pie --no-dynamic-linker -z text --gc-sections --build-id=none \
+		-T src/agent/blob.ld -o $@ $(BLOB_OBJ)
+	@! $(call tool,objdump) -d $@ | grep -E '\<(rep|movs[bwlq]|stos[bwlq]?|xmm[0-9]) '
+
+$(O)/blob/agent.bin: $(O)/blob/agent.elf
+	$(call say,BLOB)$(call tool,objcopy) -O binary -j .blob $< $@
+
+$(O)/src/agent/blob.o: src/agent/blob.S $(if $(BLOB_ENTRY),$(O)/blob/agent.bin)
+	@mkdir -p $(@D)
+	$(call say,CC  )$(CC) -c $(if $(BLOB_ENTRY),-DBLOB='"$(O)/blob/agent.bin"') -o $@ $<
+
+-include $(BLOB_OBJ:.o=.d)
 
 # ---- programs to trace, and what looks at them from outside ------------------
 TARGET_FLAGS := -g -O2 -fno-builtin -Wall -Wextra -D_GNU_SOURCE -pthread

@@ -75,7 +75,7 @@ _memtrace()
 		COMPREPLY=($(compgen -W "used lost" -- "$cur"))
 		;;
 	--engine)
-		COMPREPLY=($(compgen -W "breakpoint" -- "$cur"))
+		COMPREPLY=($(compgen -W "trap agent auto" -- "$cur"))
 		;;
 	--debug-dir)
 		COMPREPLY=($(compgen -d -- "$cur"))

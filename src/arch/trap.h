@@ -298,6 +298,7 @@ struct arch_trap {
 			  bool called);
 
 	int16_t page_calls[2]; /* mmap (mmap2), munmap */
+	int16_t agent_calls[4]; /* madvise, memfd_create, mprotect, close; 0: it has no agent */
 	/*
 	 * Encodes ret for the place `at`; regs: of a thread that stands in a stop by a signal or an
 	 * interrupt.  The code uses neither stack nor flags nor data, so a thread that is left alone

@@ -17,6 +17,7 @@
 
 #include "base/err.h"
 #include "capture/look.h"
+#include "capture/resident.h"
 #include "heap/snapshot.h"
 #include "unwind/external.h"
 
@@ -30,6 +31,7 @@ struct capture_options {
 	bool look_only;		  /* attach: allocations are not followed */
 	bool mappings;		  /* what maps memory is followed, too */
 	bool look_at_end; /* NOTICE_EXITING: the process waits for a look before it ends */
+	enum capture_engine engine;
 	const char *record;	  /* hidden: write sampled stacks here (tests/), or NULL */
 	unsigned record_every;	  /* every n-th allocation */
 	const char *record_case;  /* hidden: the folder for unwind cases (case.h), or NULL */

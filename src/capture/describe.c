@@ -186,7 +186,8 @@ int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *
 		return rc;
 	describe_replaced(engine);
 	snapshot->pid = engine->tracee.pid;
-	snprintf(snapshot->engine, sizeof(snapshot->engine), "breakpoint");
+	snprintf(snapshot->engine, sizeof(snapshot->engine), "%s",
+		 engine->resident.injected.entry ? "agent" : "trap");
 	snapshot->started = engine->ledger.counting_since;
 	clock_gettime(CLOCK_REALTIME, &snapshot->taken);
 	snapshot->ticks_now = ledger_now(&engine->ledger);

@@ -96,6 +96,15 @@ static int pages_go(void *arg)
 				    : pages_unmap(&engine->tracee, engine->undoing.undo);
 }
 
+static int agent_goes(void *arg)
+{
+	struct engine *engine = arg;
+
+	if (engine->traps.hard)
+		drain(engine);
+	return engine->ending.ended ? -ECHILD : resident_leave(engine);
+}
+
 /*
  * Where code is put back, threads may be inside the stubs still, under load nearly always.
  * Nothing leads there any more, so most of them come out as soon as they run.  -EAGAIN: one
@@ -116,7 +125,14 @@ static int stubs_wipe(struct engine *engine)
 /* A thread must be where it can make the call. */
 static void unmap(struct engine *engine)
 {
-	int rc = retry_stopped(&engine->tracee, &a_moment, pages_go, engine, NULL);
+	int rc = retry_stopped(&engine->tracee, &a_moment, agent_goes, engine, NULL);
+
+	if (rc && engine->tracee.all_stopped && !engine->ending.ended)
+		notify_left(&engine->notifier,
+			    "memtrace's agent stays in pid %d, off, until a later memtrace takes it "
+			    "away: %s",
+			    engine->tracee.pid, strerror(-rc));
+	rc = retry_stopped(&engine->tracee, &a_moment, pages_go, engine, NULL);
 
 	if (rc && engine->tracee.all_stopped && !engine->ending.ended)
 		notify_left(&engine->notifier, "a page of memtrace's stays mapped in pid %d: %s",

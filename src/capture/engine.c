@@ -42,6 +42,7 @@ static void hooks_prepare(struct engine *engine)
 		(struct hook_process){&engine->tracee, engine->undoing.undo, &program->modules,
 				      &program->maps, &program->externals};
 	hooks->notes = (struct hook_notes){notify_step, notify_missed, &engine->notifier};
+	hooks->numbers_end = SHARED_HOOKS;
 	engine->traps.hooks = hooks;
 	hooks->payload = traps_payload(&engine->traps);
 }
@@ -61,6 +62,7 @@ int engine_init(struct engine *ret, const struct capture_options *options,
 	if (!ret->undoing.undo)
 		return err_set(err, -ENOMEM, "memory is short");
 	ret->hooks.mappings = options->mappings;
+	ret->resident.wish = options->engine;
 	ret->looks = (struct looks){options->look_only, options->look_at_end, 0};
 	return ledger_init(&ret->ledger, options, err);
 }
@@ -74,6 +76,7 @@ void engine_deinit(struct engine *engine)
 	vec_deinit(&engine->ending.threads);
 	program_deinit(&engine->program);
 	undo_destroy(engine->undoing.undo);
+	resident_forget(&engine->resident);
 }
 
 static void guard(struct engine *engine)

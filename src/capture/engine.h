@@ -16,6 +16,7 @@
 #include "capture/notify.h"
 #include "capture/pending.h"
 #include "capture/program.h"
+#include "capture/resident.h"
 #include "capture/traps.h"
 #include "hook/hooks.h"
 #include "tracer/guardian.h"
@@ -52,6 +53,7 @@ struct engine {
 	struct program program;
 	struct hooks hooks;
 	struct traps traps; /* the payload of the hooks */
+	struct resident resident;
 	struct ledger ledger;
 	struct pending pending;
 	struct undoing undoing;

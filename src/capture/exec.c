@@ -11,6 +11,8 @@ static void program_forget(struct engine *engine)
 	struct err err;
 
 	undo_clear(engine->undoing.undo);
+	resident_forget(&engine->resident);
+	engine->traps.agent = 0;
 	engine->undoing.left = false;
 	engine->undoing.sharer = 0;
 	hooks_clear(&engine->hooks);

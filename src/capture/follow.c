@@ -48,6 +48,9 @@ static int plan(struct engine *engine, enum hook_scope scope, size_t *planned, s
 	rc = look_for_filter(engine, err);
 	if (rc)
 		return rc;
+	rc = resident_enter(engine, err);
+	if (rc)
+		return rc;
 	loader = program_loader(&engine->program, &engine->tracee);
 	engine->hooks.loader = loader ? loader->instance : 0;
 	return hooks_plan(&engine->hooks, scope, planned, err);
@@ -80,6 +83,8 @@ static int apply(struct engine *engine, struct err *err)
 
 	if (!rc) /* ptrace() is patched, too */
 		tracee_watch_guests(&engine->tracee, false);
+	if (!rc) /* (of a program that has just been started when its libraries are there) */
+		resident_switch(engine, true);
 	return rc;
 }
 

@@ -13,6 +13,7 @@ struct traps {
 	int signo;	/* of the soft trap */
 	bool hard;	/* all are break instructions: something forbids the others */
 	bool filtered;	/* some thread has a seccomp filter */
+	taddr_t agent;	/* its entry, which is asked before a trap; 0 */
 	bool contested; /* the program catches the signal, and every other that it could be */
 };
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/option_table.h"
+#include "capture/resident.h"
 #include "cli/viewers.h"
 #include "heap/snapshot.h"
 #include "report/report.h"
@@ -21,7 +22,9 @@ static const char *const orders[] = {[SNAPSHOT_BY_BYTES] = "bytes",
 				     [SNAPSHOT_BY_ALLOCS] = "allocs",
 				     NULL};
 static const char *const failures[] = {[FAIL_ON_USED] = "used", [FAIL_ON_LOST] = "lost", NULL};
-static const char *const engines[] = {"breakpoint", NULL};
+static const char *const engines[] = {
+	[CAPTURE_TRAP] = "trap", [CAPTURE_AUTO] = "auto", [CAPTURE_AGENT] = "agent",
+	[CAPTURE_AGENT + 1] = "breakpoint", NULL};
 
 #define AT(member) offsetof(struct options, member)
 /* the largest process number a kernel gives: PID_MAX_LIMIT, linux/threads.h */
@@ -70,7 +73,7 @@ static const struct option_row rows[] = {
 	 .kind = KIND_SIZE, .field = AT(history)},
 	{0, "fail-on", "WHAT", "for --error-exitcode: used (default) or lost",
 	 .kind = KIND_CHOICE, .field = AT(fail_on), .choices = failures},
-	{0, "engine", "ENGINE", "how calls are captured: breakpoint", .kind = KIND_CHOICE,
+	{0, "engine", "ENGINE", "how calls are captured: trap, agent, auto", .kind = KIND_CHOICE,
 	 .field = AT(engine), .choices = engines},
 	{'c', "connect", "HOST[:PORT]", "take names from the memtrace-fs that serves there",
 	 .kind = KIND_TEXT, .field = AT(connect)},

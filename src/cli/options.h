@@ -30,7 +30,7 @@ struct options {
 
 	/* capture */
 	unsigned depth;
-	unsigned engine; /* one choice today */
+	unsigned engine; /* enum capture_engine; beyond: the old word for CAPTURE_TRAP */
 	const char *record, *record_case;
 	unsigned record_every;
 	bool mappings;

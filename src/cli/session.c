@@ -336,6 +336,7 @@ static int start(struct session *s, const struct externals *externals, struct er
 		.mask = s->signals.original,
 		.record = o->record,
 		.record_every = o->record_every,
+		.engine = o->engine > CAPTURE_AGENT ? CAPTURE_TRAP : (enum capture_engine)o->engine,
 		.record_case = o->record_case,
 	};
 

@@ -25,6 +25,7 @@ void hooks_clear(struct hooks *hooks)
 	vec_clear(&hooks->pages);
 	vec_clear(&hooks->seen);
 	hooks->loader = 0;
+	hooks->numbers = 0;
 	hooks->loader_state = 0;
 	hooks->allocators = false;
 }
@@ -64,6 +65,10 @@ void hooks_unplan(struct hooks *hooks)
 		hook_deinit(hook);
 	}
 	hooks->list.len = kept;
+	hooks->numbers = 0;
+	for (size_t i = 0; i < kept; i++)
+		if (hooks->list.at[i].stub.number > hooks->numbers)
+			hooks->numbers = hooks->list.at[i].stub.number;
 	kept = 0;
 	for (size_t i = 0; i < hooks->pages.len; i++)
 		if (hooks->pages.at[i].made)

@@ -79,6 +79,7 @@ struct hooks {
 	struct hook_process process;
 	struct hook_payload payload;
 	struct hook_notes notes;
+	uint32_t numbers_end; /* stubs are given numbers below it */
 
 	VEC(struct hook) list;
 	VEC(struct hook_area) areas; /* indexes stay */
@@ -87,6 +88,7 @@ struct hooks {
 	uint32_t loader;      /* instance of the program interpreter; 0: static */
 	taddr_t loader_state; /* address of _r_debug.r_state; 0: unknown */
 	bool mappings;	      /* by the user: what maps memory is followed, too */
+	uint32_t numbers;     /* that stubs have been given: 1 .. */
 	bool allocators;      /* any allocation function was found */
 };
 

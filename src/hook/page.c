@@ -154,7 +154,7 @@ static bool place_in_padding(struct hooks *hooks, const struct module *module,
 
 /* Behind the program's text; and where its libraries are, if there are any: behind the
  * loader's, or in the vdso. */
-static bool places_find(struct hooks *hooks, struct undo_places *ret)
+bool page_places_find(struct hooks *hooks, struct undo_places *ret)
 {
 	const struct modules *modules = hooks->process.modules;
 	bool found[2] = {false};
@@ -218,7 +218,7 @@ int page_find(struct hooks *hooks, const struct module *module, struct space *re
 	    !is_in_reach(hooks->process.tracee->arch, module, page.base, page.len))
 		return err_set(err, -ENOSPC,
 			       "no room for stubs near it, nor a hole for a page");
-	if (!places_find(hooks, &page.places))
+	if (!page_places_find(hooks, &page.places))
 		return err_set(err, -ENOSPC,
 			       "no room for stubs near it, nor for the code that would map a "
 			       "page for them");
@@ -334,7 +334,7 @@ static void adopt(void *arg, const struct space *space)
 	const struct hook_process *process = &hooks->process;
 	struct hook_page page = {space->base - PAGE_HEAD, page_size(), .made = true};
 
-	places_find(hooks, &page.places);
+	page_places_find(hooks, &page.places);
 	if (pages_adopt(process->tracee, process->undo, &page.places, page.base, page.len))
 		vec_push(&hooks->pages, page);
 }

@@ -144,6 +144,14 @@ static int hook_read(struct planning *p, struct module *module, struct hook *hoo
 	return 1;
 }
 
+/* Those whose calls an agent may know. */
+static uint32_t number_next(struct hooks *hooks, const struct function *function)
+{
+	return function_is_simple(function) && hooks->numbers + 1 < hooks->numbers_end
+		       ? ++hooks->numbers
+		       : 0;
+}
+
 static int hook_add(struct planning *p, struct module *module, const struct function *function,
 		    const struct image_symbol *symbol, struct err *err)
 {
@@ -160,6 +168,8 @@ static int hook_add(struct planning *p, struct module *module, const struct func
 	rc = hook_read(p, module, &hook, symbol);
 	if (rc == 1 && is_needed(function))
 		p->half = function->name;
+	if (rc == 0)
+		hook.stub.number = number_next(p->hooks, function);
 	if (rc == 0 && vec_push(&p->hooks->list, hook))
 		return 0;
 	code_deinit(&hook.code);

@@ -282,6 +282,8 @@ static struct search search_areas(struct tracee *tracee, const struct undo *undo
 	for (uint32_t i = 0; i < undo->area_count; i++)
 		search_widen(&search, undo->area[i].base,
 			     undo->area[i].base + undo->area[i].len);
+	if (undo->agent.len)
+		search_widen(&search, undo->agent.base, undo->agent.base + undo->agent.len);
 	return search;
 }
 

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "tracer/hide.h"
+#include "tracer/inject.h"
 #include "tracer/pages.h"
 #include "tracer/put_back.h"
 #include "tracer/retry.h"
@@ -112,6 +113,14 @@ static void mend_running(const struct mending *m, pid_t pid)
 	target_close(&target);
 }
 
+static int unmap(struct mending *m)
+{
+	int agent = inject_remove(&m->tracee, m->undo);
+	int pages = agent == -EAGAIN ? agent : pages_unmap(&m->tracee, m->undo);
+
+	return pages ? pages : agent;
+}
+
 /* Those that are inside come out when they are let run a moment; so does one of them get where
  * it can unmap what is to be unmapped. */
 static int wipe(void *arg)
@@ -122,8 +131,8 @@ static int wipe(void *arg)
 		return -ECHILD;
 	if (!put_back_stubs(&m->tracee, NULL, m->undo))
 		return -EAGAIN;
-	/* (the log is the target's; a copy's page stays, empty) */
-	return m->now == m->target ? pages_unmap(&m->tracee, m->undo) : 0;
+	/* (the log is the target's; a copy's page stays, empty, and its agent, off) */
+	return m->now == m->target ? unmap(m) : 0;
 }
 
 /* (The kernel lets the tracees of the dead go a moment after the guardian hears of it.) */

@@ -32,29 +32,13 @@ static struct undo_page *page_at(struct undo *undo, taddr_t base)
 	return NULL;
 }
 
-/* By a thread near one of the places. */
-static int call_from_any(struct tracee *tracee, struct undo *undo,
-			 const struct undo_places *places, const struct remote_call *call,
-			 int64_t *result, struct err *err)
-{
-	int first = remote_call(tracee, undo, &places->at[0], call, result, err), rc;
-	struct err other;
-
-	if (first != -ERANGE && first != -ENOSPC)
-		return first;
-	rc = remote_call(tracee, undo, &places->at[1], call, result, &other);
-	if (rc && rc != -ENOSPC && err)
-		*err = other;
-	return rc == -ENOSPC ? first : rc;
-}
-
 static int unmap(struct tracee *tracee, struct undo *undo, const struct undo_places *places,
 		 taddr_t base, uint32_t len)
 {
 	struct remote_call call = {tracee->arch->trap->page_calls[1], {base, len}};
 	int64_t result = -EAGAIN;
 	struct err err;
-	int rc = call_from_any(tracee, undo, places, &call, &result, &err);
+	int rc = remote_call_from_any(tracee, undo, places, &call, 1, 0, &result, &err);
 
 	return result == 0 ? 0 : rc ? rc : (int)result;
 }
@@ -97,7 +81,7 @@ static int map(struct tracee *tracee, struct undo *undo, struct undo_page *page,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, ~(uint64_t)0, 0}};
 	int64_t result = -EAGAIN;
 	uint32_t len = page->len;
-	int rc = call_from_any(tracee, undo, &page->places, &call, &result, err);
+	int rc = remote_call_from_any(tracee, undo, &page->places, &call, 1, 0, &result, err);
 
 	if (rc == -ETIMEDOUT || (taddr_t)result == page->base)
 		return rc;

@@ -25,7 +25,7 @@ enum {
 	HEAD = 16,	   /* of an area: arch.h */
 	LIMIT_MS = 1000,
 	REST_NS = 20000,
-	CALLS_MOST = 8,
+	CALLS_MOST = REMOTE_CALLS,
 };
 
 /* ---- who can ----------------------------------------------------------- */
@@ -458,10 +458,11 @@ static int build_call(const struct tracee *tracee, const struct thread *thread, 
 	return tracee->arch->trap->remote_build(at, arg, regs, own, ret);
 }
 
-int remote_call(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
-		const struct remote_call *call, int64_t *result, struct err *err)
+int remote_call_of(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
+		   const struct remote_call *calls, size_t count, size_t which, int64_t *result,
+		   struct err *err)
 {
-	const struct remote_wish wish = {build_call, call, call, 1};
+	const struct remote_wish wish = {build_call, &calls[which], calls, count};
 	struct remote_run running;
 	int rc;
 
@@ -471,4 +472,26 @@ int remote_call(struct tracee *tracee, struct undo *undo, const struct undo_plac
 	if (rc)
 		return rc;
 	return remote_end(&running, undo, place, run(&running, result), err);
+}
+
+int remote_call(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
+		const struct remote_call *call, int64_t *result, struct err *err)
+{
+	return remote_call_of(tracee, undo, place, call, 1, 0, result, err);
+}
+
+int remote_call_from_any(struct tracee *tracee, struct undo *undo,
+			 const struct undo_places *places, const struct remote_call *calls,
+			 size_t count, size_t which, int64_t *result, struct err *err)
+{
+	int first = remote_call_of(tracee, undo, &places->at[0], calls, count, which, result, err);
+	struct err other;
+	int rc;
+
+	if (first != -ERANGE && first != -ENOSPC)
+		return first;
+	rc = remote_call_of(tracee, undo, &places->at[1], calls, count, which, result, &other);
+	if (rc && rc != -ENOSPC && err)
+		*err = other;
+	return rc == -ENOSPC ? first : rc;
 }

@@ -36,6 +36,18 @@
 int remote_call(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
 		const struct remote_call *call, int64_t *result, struct err *err) MUST_CHECK;
 
+enum { REMOTE_CALLS = 8 };
+
+/* One of several (at most REMOTE_CALLS), by a thread that may make all of them. */
+int remote_call_of(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
+		   const struct remote_call *calls, size_t count, size_t which, int64_t *result,
+		   struct err *err) MUST_CHECK;
+/* The same by a thread near one of the places. */
+int remote_call_from_any(struct tracee *tracee, struct undo *undo,
+			 const struct undo_places *places, const struct remote_call *calls,
+			 size_t count, size_t which, int64_t *result,
+			 struct err *err) MUST_CHECK;
+
 /* Is this status, of a stop that is no event, that of a call which took long? */
 bool remote_is_stop(const struct thread *thread, int status);
 

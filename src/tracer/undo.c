@@ -115,6 +115,54 @@ int undo_page_begin(const struct undo_page *page, struct target *target, const v
 	return len <= page->len ? target_write(target, page->base, bytes, len) : -ENOENT;
 }
 
+void undo_agent(struct undo *undo, const struct undo_agent *agent)
+{
+	uint32_t len = agent->len;
+
+	undo->agent = *agent;
+	undo->agent.len = 0;
+	log_barrier();
+	undo->agent.len = len;
+	log_barrier();
+}
+
+void undo_agent_memory(struct undo *undo, taddr_t memory, uint64_t len)
+{
+	undo->agent.memory = memory;
+	log_barrier();
+	undo->agent.memory_len = len;
+	log_barrier();
+}
+
+int undo_agent_write(const struct undo *undo, struct target *target, uint32_t offset,
+		     const void *bytes, uint32_t len)
+{
+	const struct undo_agent *agent = &undo->agent;
+
+	if (offset > agent->len || len > agent->len - offset)
+		return -ENOENT;
+	return target_write(target, agent->base + offset, bytes, len);
+}
+
+bool undo_is_agent(const struct undo *undo, taddr_t addr)
+{
+	return addr - undo->agent.base < undo->agent.len;
+}
+
+/* Of a fork's child, where it is off, or what is mapped there by now, nothing is written. */
+static int agent_off(const struct undo_agent *agent, struct target *target)
+{
+	uint8_t there[sizeof(agent->head)];
+	uint32_t on = 0;
+
+	if (!agent->len || target_read(target, agent->base, there, sizeof(there)) ||
+	    memcmp(there, agent->head, sizeof(there)) ||
+	    target_read(target, agent->control, &on, sizeof(on)) || !on)
+		return 0;
+	on = 0;
+	return target_write(target, agent->control, &on, sizeof(on));
+}
+
 /* The one breakpoint that is shorter than a patch: x86's int3, here over our jmp. */
 static bool has_breakpoint(const struct undo_patch *patch, const uint8_t *there)
 {
@@ -201,7 +249,7 @@ static int area_write(const struct undo_area *area, struct target *target, taddr
 
 int undo_run(const struct undo *undo, struct target *target)
 {
-	int first = 0;
+	int first = agent_off(&undo->agent, target);
 
 	for (uint32_t i = undo->patch_count; i-- > 0;) {
 		int rc = undo->patch[i].active ? patch_restore(&undo->patch[i], target) : 0;
@@ -333,7 +381,7 @@ bool undo_covers(const struct undo *undo, taddr_t addr)
 	for (uint32_t i = 0; i < undo->area_count; i++)
 		if (undo->area[i].active && addr - undo->area[i].base < undo->area[i].len)
 			return true;
-	return false;
+	return undo_is_agent(undo, addr);
 }
 
 void undo_forget(struct undo *undo, taddr_t begin, taddr_t end)
@@ -352,6 +400,7 @@ void undo_forget(struct undo *undo, taddr_t begin, taddr_t end)
 
 void undo_clear(struct undo *undo)
 {
+	undo->agent.len = 0;
 	undo->patch_count = 0;
 	undo->area_count = 0;
 	for (uint32_t i = 0; i < UNDO_PAGES; i++)

@@ -10,6 +10,8 @@
  *          old bytes back, once no thread can be inside or return there.
  *   page   memory that the process was made to map for stubs; pages.h unmaps it, when it
  *          is empty again.
+ *   agent  code and memory that it was made to map (inject.h).  Undone = it is off; inject.h
+ *          unmaps it, when nothing leads there and nobody is inside.
  *
  * Somebody else may have written over a patch of ours, and then has a copy of it in code of
  * his own, which leads into our stubs.  What he wrote stays, and so does every area, disarmed,
@@ -71,7 +73,19 @@ struct undo_page {
 	struct undo_places places; /* for the call that unmaps it */
 };
 
+/* Code at base, where the kernel is asked to put it; what switches it on lies at control. */
+struct undo_agent {
+	taddr_t base;
+	uint32_t len; /* 0: there is none, nor is there to be one; control is the last page of it */
+	taddr_t control;
+	taddr_t memory; /* shared with us */
+	uint64_t memory_len; /* 0: not there yet */
+	uint8_t head[8];     /* what begins it: as long as that is there, it is ours */
+	struct undo_places places; /* for the calls that unmap both */
+};
+
 struct undo {
+	struct undo_agent agent;
 	uint32_t patch_count, area_count;
 	struct undo_patch patch[UNDO_PATCHES];
 	struct undo_area area[UNDO_AREAS];
@@ -98,8 +112,18 @@ int undo_area_change(const struct undo *undo, struct target *target, taddr_t bas
 int undo_page_begin(const struct undo_page *page, struct target *target, const void *bytes,
 		    uint32_t len);
 
+/* An agent that is about to be mapped. */
+void undo_agent(struct undo *undo, const struct undo_agent *agent);
+/* What of it is about to be. */
+void undo_agent_memory(struct undo *undo, taddr_t memory, uint64_t len);
+/* Bytes of an agent that is in the log, from its base + offset on; undone when it is unmapped. */
+int undo_agent_write(const struct undo *undo, struct target *target, uint32_t offset,
+		     const void *bytes, uint32_t len);
+/* Is addr in its code? */
+bool undo_is_agent(const struct undo *undo, taddr_t addr);
+
 /*
- * Puts the patches back, newest first, and disarms the areas, in `target` (the
+ * Switches the agent off, puts the patches back, newest first, and disarms the areas, in `target` (the
  * process itself, or a fork child with a copy of its memory).  The log stays.
  * The first error, or 0; goes on behind an error.
  */
@@ -128,7 +152,7 @@ struct undo_page *undo_page(struct undo *undo, taddr_t base, uint32_t len,
 			    const struct undo_places *places);
 /* Are its bytes there? */
 bool undo_is_patched(const struct undo_patch *patch, struct target *target);
-/* Is addr within an area? */
+/* Is addr within an area, or the agent's code? */
 bool undo_covers(const struct undo *undo, taddr_t addr);
 /* [begin, end) was unmapped: what was changed there is gone. */
 void undo_forget(struct undo *undo, taddr_t begin, taddr_t end);

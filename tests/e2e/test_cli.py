@@ -83,7 +83,7 @@ def tracer(pid):
     (["-s", "513", "ls"], "--stack-depth: 513 is not between 1 and 512"),
     (["-d", "1x", "ls"], "--duration: '1x' is not a time such as .*"),
     (["-p", "1", "2", "3"], r"one process at a time, not 1 and 2 \(pidof .*"),
-    (["--engine=agent", "ls"], "--engine: 'agent' is not one of: breakpoint"),
+    (["--engine=ebpf", "ls"], "--engine: 'ebpf' is not one of: trap, auto, agent, breakpoint"),
     (["-x", "nonsense", "ls"], "--command: unknown command 'nonsense'.*"),
     (["--selftest", "--action=nonsense"], "no scenario 'nonsense'.*"),
 ])

@@ -74,8 +74,8 @@ def test_no_signal_is_lost(target, attach, mode):
     assert (result["lost"], result["wrong"]) == (0, 0), result
 
 
-def steps_of(process, *options):
-    run = subprocess.run([KILL_AT, *options, memtrace.MEMTRACE, *QUIET, "-b", "-x", "status",
+def steps_of(process, *how, options=()):
+    run = subprocess.run([KILL_AT, *how, memtrace.MEMTRACE, *QUIET, *options, "-b", "-x", "status",
                           "-p", str(process.pid)], capture_output=True, text=True, timeout=60)
     match = re.search(r"^STEPS (\d+) (\w+)$", run.stdout, re.M)
     assert match, run

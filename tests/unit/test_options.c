@@ -176,7 +176,8 @@ static void bad_values(void **state)
 		"--confirm and a PROGRAM contradict each other: it ends before a second look");
 	refused("memtrace --fail-on=lost ls",
 		"--fail-on=lost belongs to --leaks; see 'memtrace --help'");
-	refused("memtrace --engine=agent ls", "--engine: 'agent' is not one of: breakpoint");
+	refused("memtrace --engine=ebpf ls",
+		"--engine: 'ebpf' is not one of: trap, auto, agent, breakpoint");
 	refused("memtrace --error-exitcode=0 ls",
 		"--error-exitcode: 0 is not between 1 and 255");
 	refused("memtrace -d 0s ls", "--duration: 0s is not between 1ms and 100000h");

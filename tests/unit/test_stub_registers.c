@@ -7,6 +7,8 @@
  *    mirror() notes what they are at its entry, and changes nothing but its result
  *
  * mirror() is patched where it stands, as a program's function is.
+ *
+ * The agent runs here as it is mapped into targets.
  */
 #include <setjmp.h>
 #include <signal.h>
@@ -20,7 +22,9 @@
 #include <cmocka.h>
 
 #include "../targets/probe.h"
+#include "agent/blob.h"
 #include "arch/trap.h"
+#include "region/known.h"
 
 void record(const struct state *state);
 extern const uint8_t mirror[], mirror_end[], loads[], loads_end[];
@@ -129,6 +133,8 @@ static void write_code(uintptr_t at, const void *bytes, size_t len)
 	__builtin___clear_cache((char *)at, (char *)at + len);
 }
 
+enum { NUMBER_OF_STUB = 321, STACK_AROUND = 1 << 16 };
+
 struct function {
 	uintptr_t at;	      /* without the state's bit */
 	const void *callable; /* with it */
@@ -151,7 +157,8 @@ struct patched {
 	struct stub stub;
 };
 
-static struct patched patch(struct function f, size_t len, enum stub_kind kind)
+/* agent: address of its entry, or 0. */
+static struct patched patch(struct function f, size_t len, enum stub_kind kind, taddr_t agent)
 {
 	struct patched p = {.function = f};
 	const uint8_t *code;
@@ -162,7 +169,9 @@ static struct patched patch(struct function f, size_t len, enum stub_kind kind)
 	p.place = code_near(p.function.at);
 	p.area.base = (uintptr_t)p.place;
 	p.area.room = 2048;
-	p.stub = (struct stub){.kind = kind, .function = p.function.at, .thumb = f.thumb};
+	p.area.agent = agent;
+	p.stub = (struct stub){
+			.kind = kind, .function = p.function.at, .thumb = f.thumb, .number = NUMBER_OF_STUB};
 	memcpy(p.original, code, sizeof(p.original));
 	if (ARCH->trap->stubs_build(&p.area, SIGURG, &p.stub, 1, &code, &len, NULL, &err))
 		fail_msg("%s", err.text);
@@ -234,7 +243,7 @@ static void test_registers(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(functions); i++) {
 		for (enum stub_kind kind = STUB_RETURN; kind <= STUB_BOTH; kind++) {
-			struct patched p = patch(functions[i], (size_t)(mirror_end - mirror), kind);
+			struct patched p = patch(functions[i], (size_t)(mirror_end - mirror), kind, 0);
 			uint8_t disarm[8];
 
 			check_call(&p); /* untraced: nobody sees the trap's signal */
@@ -253,7 +262,7 @@ static void test_rewritten(void **state)
 
 	(void)state;
 	for (enum stub_kind kind = STUB_RETURN; kind <= STUB_BOTH; kind++) {
-		struct patched p = patch(function, (size_t)(loads_end - loads), kind);
+		struct patched p = patch(function, (size_t)(loads_end - loads), kind, 0);
 		struct state before = pattern(FLAGS), after = before;
 
 		probe(loads, &after);
@@ -265,11 +274,111 @@ static void test_rewritten(void **state)
 	}
 }
 
+/* ---- by way of the agent --------------------------------------------------- */
+
+static volatile sig_atomic_t soft_traps;
+
+static void on_soft_trap(int signo)
+{
+	(void)signo;
+	soft_traps++;
+}
+
+static uint64_t thread_pointer(void)
+{
+#ifdef __x86_64__
+	uint64_t pointer;
+
+	__asm__("mov %%fs:0, %0" : "=r"(pointer));
+	return pointer;
+#else
+	return 0;
+#endif
+}
+
+static void *map_memory(size_t len, int protection)
+{
+	void *at = mmap(NULL, len, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	assert_ptr_not_equal(at, MAP_FAILED);
+	return at;
+}
+
+/* A memory in which the stub's calls mean free(address of the pattern), which has just been. */
+static struct shared memory_make(void)
+{
+	const struct state regs = pattern(0);
+	struct shared shared = {.pieces = 1, .shift = 4};
+	uint32_t number;
+
+	shared.base = map_memory(shared_bytes(1), PROT_READ | PROT_WRITE);
+	assert_true(shared_init(&shared, 16));
+	*shared_hook(&shared, NUMBER_OF_STUB) = (struct shared_hook){.kind = SHARED_FREE};
+	number = known_thread_set(&shared, thread_pointer(), (uintptr_t)&regs - STACK_AROUND,
+				  (uintptr_t)&regs + STACK_AROUND);
+	assert_int_not_equal(number, KNOWN_NONE);
+	known_thread_at(&shared, number)->last_free = regs.reg[ARGUMENT];
+	return shared;
+}
+
+/* check_call() makes two calls. */
+static void check_agent(uint8_t *blob, enum stub_kind kind)
+{
+	struct blob_control *control = (struct blob_control *)(blob + BLOB_BYTES);
+	const struct blob_head *head = (const struct blob_head *)blob;
+	struct patched p = patch(functions[0], (size_t)(mirror_end - mirror), kind,
+				 (uintptr_t)blob + head->entry);
+	struct shared_place *thread = known_place(
+		&head->shared, known_thread(&head->shared, thread_pointer()));
+	const int calls = kind == STUB_BOTH ? 4 : 2;
+	uint64_t pointer = thread->pointer;
+
+	soft_traps = 0;
+	control->on = 0;
+	check_call(&p);
+	assert_int_equal(soft_traps, calls);
+	control->on = 1;
+	check_call(&p);
+	assert_int_equal(soft_traps, calls);
+	thread->pointer = 1; /* it is not known any more */
+	check_call(&p);
+	assert_int_equal(soft_traps, 2 * calls);
+	thread->pointer = pointer;
+	restore(&p);
+}
+
+static void test_agent(void **state)
+{
+	struct sigaction action = {.sa_handler = on_soft_trap}, old;
+	const struct blob_head *built = (const struct blob_head *)blob_bytes;
+	struct blob_head *head;
+	uint8_t *blob;
+
+	(void)state;
+	if (!blob_len)
+		return;
+	assert_in_range(blob_len, BLOB_HEAD, BLOB_BYTES);
+	assert_int_equal(built->bytes, blob_len);
+	assert_in_range(built->entry, BLOB_HEAD, blob_len - 1);
+	assert_memory_equal(built->magic, "memagnt\1", 8);
+	blob = map_memory(BLOB_BYTES + BLOB_CONTROL, PROT_READ | PROT_WRITE | PROT_EXEC);
+	memcpy(blob, blob_bytes, blob_len);
+	head = (struct blob_head *)blob;
+	head->shared = memory_make();
+	sigaction(SIGURG, &action, &old);
+	for (enum stub_kind kind = STUB_RETURN; kind <= STUB_BOTH; kind++)
+		check_agent(blob, kind);
+	sigaction(SIGURG, &old, NULL);
+	munmap(head->shared.base, shared_bytes(1));
+	munmap(blob, BLOB_BYTES + BLOB_CONTROL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_registers),
 		cmocka_unit_test(test_rewritten),
+		cmocka_unit_test(test_agent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

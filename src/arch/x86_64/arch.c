@@ -64,6 +64,7 @@ static const struct arch_trap trap = {
 	.stub_frame = x86_64_stub_frame,
 
 	.page_calls = {9, 11},
+	.agent_calls = {28, 319, 10, 3},
 	.remote_build = x86_64_remote_build,
 	.copy_build = x86_64_copy_build,
 };

@@ -1,0 +1,46 @@
+/*
+ * The agent as bytes: what is mapped in a target (made by the Makefile of the files of this
+ * folder and region/, freestanding, for the CPU that memtrace is built for).
+ *
+ *    0                      BLOB_BYTES   + a page
+ *    +-----------------------+----------+
+ *    | head | code, tables   | control  |      all of it is readable and executable, and nothing
+ *    +-----------------------+----------+      in the target writes to it
+ *
+ * It is the same wherever it stands, and calls nothing else.  Both parts are written by memtrace
+ * alone, through the kernel.  The control page is zeros in the child of a fork
+ * (MADV_WIPEONFORK): there the agent is off.  But a handler that interrupts the agent may fork,
+ * and then the child returns into it: so what it reads after that first look is in the head.
+ */
+#ifndef MEMTRACE_BLOB_H
+#define MEMTRACE_BLOB_H
+
+#include "region/shared.h"
+
+enum { BLOB_BYTES = 16384, BLOB_HEAD = 128, BLOB_CONTROL = 4096, BLOB_SHARED_AT = 32 };
+
+/* What begins it: a later memtrace knows it by that. */
+struct blob_head {
+	uint8_t magic[8]; /* W the build, as up to `name`; the last byte is the version */
+	uint32_t entry;	  /* offset of agent_entry, what the stubs' gate calls */
+	uint32_t bytes;	  /* used */
+	char name[16];	  /* of the shared memory's file, ending with a zero */
+	union {
+		struct shared shared; /* W memtrace before the agent is on, R agent */
+		uint8_t room[64];
+	};
+	uint64_t memory_bytes; /* W, R memtrace: of the shared memory, from shared.base on */
+	uint8_t reserved[24];
+};
+
+struct blob_control {
+	uint32_t on; /* W memtrace, R agent: 0: every call goes to the trap */
+};
+
+_Static_assert(sizeof(struct blob_head) == BLOB_HEAD, "the linker script has it, too");
+_Static_assert(offsetof(struct blob_head, shared) == BLOB_SHARED_AT, "and this");
+
+extern const uint8_t blob_bytes[]; /* begins with its head */
+extern const uint32_t blob_len;	   /* 0: there is none for this CPU */
+
+#endif

@@ -1,0 +1,148 @@
+/* The agent's coming and going; see resident.h. */
+#include "capture/resident.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "capture/engine.h"
+#include "hook/page.h"
+#include "tracer/retry.h"
+
+enum {
+	PIECES = 1024, /* of 64 KB: so much at most is taken for live blocks and counters */
+	SHIFT = 4,     /* allocators of 64-bit CPUs give multiples of 16 bytes, or of 8 */
+};
+
+static const struct retry a_moment = {
+	.tries = 12, .first_ms = 1, .last_ms = 16, .unread = RETRY_FETCHED};
+
+/* ---- in ------------------------------------------------------------------ */
+
+struct entering {
+	struct engine *engine;
+	struct injection injection;
+	struct err *err;
+};
+
+static int enter_once(void *arg)
+{
+	struct entering *e = arg;
+
+	if (e->engine->ending.ended)
+		return -ECHILD;
+	return inject_next(&e->injection, &e->engine->resident.injected, e->err);
+}
+
+static int leave_once(void *arg)
+{
+	struct engine *engine = arg;
+
+	return engine->ending.ended ? -ECHILD : resident_leave(engine);
+}
+
+/* A predecessor's goes first: -EBUSY, where it can't. */
+static int clear(struct engine *engine, const struct undo_places *places, struct err *err)
+{
+	struct undo *undo = engine->undoing.undo;
+	int rc;
+
+	if (!inject_adopt(&engine->tracee, undo, places) && !undo->agent.len)
+		return 0;
+	if (engine->undoing.left) /* stubs that lead there */
+		return err_set(err, -EBUSY, "the one of a killed memtrace is in use there");
+	rc = retry_stopped(&engine->tracee, &a_moment, leave_once, engine, err);
+	return rc ? err_set(err, -EBUSY, "the one of a killed memtrace can't be taken out: %s",
+			    strerror(-rc))
+		  : 0;
+}
+
+static int enter(struct engine *engine, struct err *err)
+{
+	struct entering e = {.engine = engine, .err = err};
+	int rc;
+
+	e.injection = (struct injection){.tracee = &engine->tracee,
+					 .undo = engine->undoing.undo,
+					 .pieces = PIECES,
+					 .shift = SHIFT};
+	rc = inject_doubt(&engine->tracee, shared_bytes(PIECES), err);
+	if (rc)
+		return rc;
+	if (!page_places_find(&engine->hooks, &e.injection.places))
+		return err_set(err, -ENOSPC, "no room for the code that would map it");
+	rc = clear(engine, &e.injection.places, err);
+	if (rc)
+		return rc;
+	rc = retry_stopped(&engine->tracee, &a_moment, enter_once, &e, err);
+	inject_end(&e.injection);
+	if (rc == -EAGAIN)
+		err_set(err, rc, "no thread could make the system calls that map it");
+	if (!rc || engine->ending.ended || !engine->tracee.all_stopped)
+		return rc;
+	/* What stays, off and unused, is tried again when we leave. */
+	err_ignore(retry_stopped(&engine->tracee, &a_moment, leave_once, engine, NULL));
+	return rc;
+}
+
+int resident_enter(struct engine *engine, struct err *err)
+{
+	struct resident *resident = &engine->resident;
+	struct err why = {.code = 0};
+	int rc;
+
+	if (resident->tried || resident->wish == CAPTURE_TRAP)
+		return 0;
+	resident->tried = true;
+	rc = enter(engine, &why);
+	if (!engine->program.loading) /* else it stands until its first functions are hooked */
+		tracee_resume(&engine->tracee);
+	engine->traps.agent = rc ? 0 : resident->injected.entry;
+	if (!rc || engine->ending.ended)
+		return 0;
+	snprintf(resident->reason, sizeof(resident->reason), "%.150s", why.text);
+	if (resident->wish == CAPTURE_AGENT)
+		return err_set(err, rc, "no agent in pid %d: %s", engine->tracee.pid, why.text);
+	notify(&engine->notifier, NOTICE_REMARK, "No agent in pid %d, every call stops: %s",
+	       engine->tracee.pid, why.text);
+	return 0;
+}
+
+/* ---- on, off, out ---------------------------------------------------------- */
+
+struct asking {
+	struct tracee *tracee;
+	bool lacks;
+};
+
+static void thread_ask(void *arg, struct thread *thread)
+{
+	struct asking *a = arg;
+
+	if (thread->state == THREAD_STOPPED && !thread_pointer(a->tracee, thread))
+		a->lacks = true;
+}
+
+int resident_switch(struct engine *engine, bool on)
+{
+	struct asking asking = {&engine->tracee, false};
+
+	if (!engine->resident.injected.entry)
+		return -ENOENT;
+	if (on)
+		tracee_for_each(&engine->tracee, thread_ask, &asking);
+	return asking.lacks ? -EAGAIN
+			    : inject_switch(engine->undoing.undo, &engine->tracee.target, on);
+}
+
+int resident_leave(struct engine *engine)
+{
+	return inject_remove(&engine->tracee, engine->undoing.undo);
+}
+
+void resident_forget(struct resident *resident)
+{
+	inject_forget(&resident->injected);
+	resident->tried = false;
+	resident->reason[0] = 0;
+}

@@ -1,0 +1,41 @@
+/*
+ * The agent of the program that is followed: whether there is to be one, and whether there is.
+ *
+ * It is put into the process once for each program (tracer/inject.h), before any stub is planned,
+ * as stubs know its address; where that can't be, the reason is kept, and every call goes to
+ * the trap.  It leaves with the stubs (detach.c).
+ */
+#ifndef MEMTRACE_RESIDENT_H
+#define MEMTRACE_RESIDENT_H
+
+#include "tracer/inject.h"
+
+struct engine;
+
+enum capture_engine { /* in the order of --engine's words */
+	CAPTURE_TRAP,
+	CAPTURE_AUTO,  /* the agent, where it can be */
+	CAPTURE_AGENT, /* or nothing is followed */
+};
+
+struct resident {
+	enum capture_engine wish;
+	struct injected injected;
+	bool tried;
+	char reason[160]; /* why there is none; "": none was wished */
+};
+
+/* Threads run, and do afterwards; or those of a program that begins stand, and do afterwards.
+ * The modules are known.  Once for each program.  An error only where the agent is insisted on, or the process is gone. */
+int resident_enter(struct engine *engine, struct err *err) MUST_CHECK;
+
+/* On, off: threads may run.  -EAGAIN: some thread has no thread pointer, which the agent reads. */
+int resident_switch(struct engine *engine, bool on);
+
+/* All threads are stopped, and the stubs are gone: as inject_remove(). */
+int resident_leave(struct engine *engine);
+
+/* The program is another one, or nobody needs what was counted any more. */
+void resident_forget(struct resident *resident);
+
+#endif

@@ -1,0 +1,143 @@
+"""The agent in the process: how it gets there, and that nothing of it stays, whatever happens to us."""
+import os
+import pathlib
+import resource
+import subprocess
+
+import pytest
+
+import memtrace
+from test_kills import QUIET, must_live, steps_of
+
+SOURCES = pathlib.Path(__file__).parent.parent / "targets"
+AGENT = "--engine=agent"
+NAME = "/memfd:memtrace-agent"
+
+
+def mappings(pid):
+    """Without what may grow by itself."""
+    return [(*m[:3], m[5]) for m in memtrace._mappings(pid) if m[5] not in ("[stack]", "[heap]")]
+
+
+def descriptors(pid):
+    return sorted((int(fd), os.readlink(f"/proc/{pid}/fd/{fd}")) for fd in os.listdir(f"/proc/{pid}/fd"))
+
+
+def whole(pid):
+    return mappings(pid), descriptors(pid), memtrace.fingerprint(pid)
+
+
+def memory_of(pid):
+    return [m for m in mappings(pid) if m[3].startswith(NAME)]
+
+
+def end(process):
+    process.go_on()
+    process.done()
+    process.go_on()
+    process.result()
+
+
+def test_nothing_stays(target, attach):
+    process = target("threads", "8", "20000")
+    before = whole(process.pid)
+    for _ in range(25):
+        tracer = attach(process.pid, "--no-symbols", AGENT)
+        tracer.status()
+        assert len(mappings(process.pid)) == len(before[0]) + 4
+        assert [m[2] for m in memory_of(process.pid)] == ["r--s", "rw-s"]
+        assert descriptors(process.pid) == before[1]
+        tracer.detach()
+        assert whole(process.pid) == before
+    end(process)
+
+
+@pytest.mark.limit(120)
+@pytest.mark.parametrize("guardian", [False, True], ids=["memtrace", "memtrace and guardian"])
+def test_killed_at_each_step(target, attach, guardian):
+    process = target("threads", "2", "100")
+    before = whole(process.pid)
+    made, how = steps_of(process, "all", options=[AGENT])
+    assert how == "ended"
+    left = 0
+    for step in range(guardian, made, 2):
+        steps_of(process, str(step), *(["-g"] if guardian else []), options=[AGENT])
+        must_live(process)
+        if guardian:
+            left += bool(memory_of(process.pid))
+        else:
+            assert whole(process.pid) == before, step
+    assert not guardian or left > made // 16
+    attach(process.pid, "--no-symbols", AGENT).detach()  # which says if it can't
+    assert whole(process.pid) == before
+    end(process)
+
+
+def refused(process, *options):
+    """Nobody may be made to have it: the reason, and that nothing was changed."""
+    before = whole(process.pid)
+    run = memtrace.Process([memtrace.MEMTRACE, *QUIET, "-b", "-x", "status", *options, AGENT, "-p", process.pid])
+    assert run.wait() == 1, run.story()
+    assert whole(process.pid) == before
+    reason, = [line for line in run.err if "no agent in pid" in line]
+    return reason
+
+
+def test_a_limited_address_space(target, attach):
+    process = target("threads", "2", "100")
+    resource.prlimit(process.pid, resource.RLIMIT_AS, (200 << 20, resource.RLIM_INFINITY))
+    assert "RLIMIT_AS" in refused(process)
+    tracer = attach(process.pid, "--no-symbols", "--engine=auto")
+    assert any("every call stops" in line and "RLIMIT_AS" in line for line in tracer.err), tracer.story()
+    tracer.detach()
+    end(process)
+
+
+def test_no_descriptor_is_free(target):
+    process = target("threads", "2", "100")
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (3, 1024))
+    assert "Too many open files" in refused(process)
+    end(process)
+
+
+def test_memory_that_is_locked(tmp_path, target):
+    """mlockall(MCL_FUTURE): all of ours would be brought at once."""
+    program = tmp_path / "locked"
+    subprocess.run(["cc", "-O2", "-g", "-D_GNU_SOURCE", "-pthread", "-I", SOURCES, "-o", program, "-xc", "-"],
+                   check=True, text=True, input=r"""
+#include <sys/mman.h>
+#include "target.h"
+int main(void)
+{
+	if (mlockall(MCL_FUTURE))
+		return 1;
+	target_ready();
+	return target_result(NULL);
+}
+""")
+    process = target(program)
+    assert "mlockall" in refused(process)
+    process.go_on()
+    process.result()
+
+
+def test_a_fork_child_has_it_off(target, attach):
+    """It lives on; a memtrace that comes to it later takes what is there away."""
+    process = target("children", "stay")
+    before = mappings(process.pid)
+    tracer = attach(process.pid, "--no-symbols", AGENT)
+    process.go_on()
+    child = int(process.wait_line(r"^CHILD (\d+)$")[1])
+    memtrace.wait_until_untraced(child)
+    code, control, *_ = [m for m in mappings(child) if m not in before]
+    with open(f"/proc/{child}/mem", "rb", buffering=0) as mem:
+        assert os.pread(mem.fileno(), 8, code[0]) == b"memagnt\x01"
+        assert not any(os.pread(mem.fileno(), 4096, control[0]))
+    tracer.detach()
+    assert mappings(process.pid) == before
+    attach(child, "--no-symbols", AGENT).detach()
+    assert mappings(child) == before
+    process.go_on()
+    process.done()
+    process.go_on()
+    process.result()
