@@ -1,5 +1,10 @@
 """Where a call stack goes on although it is hard to see, and where it ends: pieces of stacks,
 code that is no file's any more, words that are no return addresses, code without a name."""
+import os
+import pathlib
+import shutil
+import subprocess
+
 import pytest
 
 import memtrace
@@ -37,12 +42,32 @@ def test_word_that_is_no_return_address(follow):
     assert (blocks, functions, end) == (100, ["stray"], "no-code")
 
 
-def test_untrue_unwind_data(follow):
-    """Go's way into C changes stacks without saying so: what is left on the other is no frame."""
-    result, report = follow(built("stackswitch"), "20")
+@pytest.mark.parametrize("which, name", enumerate(["asmcgocall.abi0", "systemstack", "mcall", "morestack.abi0"]))
+def test_untrue_unwind_data(follow, which, name):
+    """Go's way into C, and others of its runtime, change stacks without saying so: what is left on the
+    other is no frame."""
+    result, report = follow(built("stackswitch"), "20", which)
     assert report.counts() == tally(result)
     (blocks, functions, end), = stacks(report, "leak")
-    assert (blocks, functions, end) == (20, ["leak", "runtime.asmcgocall.abi0"], "no-unwind-data")
+    assert (blocks, functions, end) == (20, ["leak", f"runtime.{name}"], "no-unwind-data")
+
+
+@pytest.mark.limit(180)
+@pytest.mark.skipif(not shutil.which("go"), reason="there is no Go compiler")
+def test_go_leaks_in_c(target, attach, tmp_path):
+    """Whatever stack a goroutine has, and how deep it is: one line of C is one call stack."""
+    source = pathlib.Path(__file__).parent.parent / "targets/leaks.go"
+    built = subprocess.run(["go", "build", "-o", tmp_path / "leaks", source], capture_output=True, text=True, check=False,
+                           env={**os.environ, "GOCACHE": str(tmp_path / "cache"), "GO111MODULE": "off", "CC": "gcc"})
+    if "cgo" in built.stderr or "gcc" in built.stderr:
+        pytest.skip("this Go does not call C here")
+    assert built.returncode == 0, built.stderr
+    process = target(tmp_path / "leaks", "200")
+    tracer = attach(process.pid)
+    process.go_on()
+    process.done()
+    (blocks, functions, end), = stacks(tracer.detach().consistent(), "leak_one_line")
+    assert (blocks, functions, end) == (200, ["leak_one_line", "runtime.asmcgocall"], "no-unwind-data")
 
 
 @pytest.mark.parametrize("name", ["hugify", "hugify-static"])

@@ -1,7 +1,7 @@
 /*
- * Go's runtime.asmcgocall, imitated: it leaves its caller's stack for another one and calls there,
- * while its call frame information says all along that the CFA is sp + 8.  What lies there is a
- * return address of this program, left over, of argv[1] different ones.
+ * Functions of Go's runtime, imitated: each leaves its caller's stack for another one and calls
+ * there, while its call frame information says all along that the CFA is sp + 8.  What lies there is
+ * a return address of this program, left over, of argv[1] different ones; argv[2]: which function.
  */
 #include "target.h"
 
@@ -10,21 +10,33 @@ __asm__(".cfi_sections .debug_frame\n");
 static uint64_t stack[4096] __attribute__((aligned(16)));
 
 extern const char stale[];
-void on_other_stack(void (*function)(void), uint64_t *top) __asm__("runtime.asmcgocall.abi0");
+
+typedef void switch_fn(void (*function)(void), uint64_t *top);
+
+#define SWITCH(function, symbol)                   \
+	switch_fn function __asm__(symbol);        \
+	__asm__(".text\n"                          \
+		".type " symbol ", @function\n"    \
+		symbol ":\n"                       \
+		"	.cfi_startproc\n"          \
+		"	mov %rsp, %rax\n"          \
+		"	mov %rsi, %rsp\n"          \
+		"	sub $16, %rsp\n"           \
+		"	mov %rax, 8(%rsp)\n"       \
+		"	call *%rdi\n"              \
+		"	mov 8(%rsp), %rsp\n"       \
+		"	ret\n"                     \
+		"	.cfi_endproc\n"            \
+		".size " symbol ", . - " symbol "\n")
+
+SWITCH(asmcgocall, "runtime.asmcgocall.abi0");
+SWITCH(systemstack, "runtime.systemstack");
+SWITCH(mcall, "runtime.mcall");
+SWITCH(morestack, "runtime.morestack.abi0");
+
+static switch_fn *const switches[] = {asmcgocall, systemstack, mcall, morestack};
 
 __asm__(".text\n"
-	".type runtime.asmcgocall.abi0, @function\n"
-	"runtime.asmcgocall.abi0:\n"
-	"	.cfi_startproc\n"
-	"	mov %rsp, %rax\n"
-	"	mov %rsi, %rsp\n"
-	"	sub $16, %rsp\n"
-	"	mov %rax, 8(%rsp)\n"
-	"	call *%rdi\n"
-	"	mov 8(%rsp), %rsp\n"
-	"	ret\n"
-	"	.cfi_endproc\n"
-	".size runtime.asmcgocall.abi0, . - runtime.asmcgocall.abi0\n"
 	/* Code, in which any address may be returned to. */
 	".type stale, @function\n"
 	"stale:\n"
@@ -42,6 +54,7 @@ static void leak(void)
 int main(int argc, char **argv)
 {
 	int count = argc > 1 ? atoi(argv[1]) : 20;
+	switch_fn *on_other_stack = switches[argc > 2 ? atoi(argv[2]) : 0];
 	uint64_t *top = stack + sizeof(stack) / sizeof(*stack) - 64;
 
 	target_ready();

@@ -66,6 +66,14 @@ static double one_step(unsigned i, unsigned n)
 	return i * 10 < n * 8 ? 8.0 * MIB : 24.0 * MIB;
 }
 
+/* A trend by its first and last values alone; its thirds have one median.  By sixteenths. */
+static double up_at_the_ends(unsigned i, unsigned n)
+{
+	unsigned at = (i * 16 + n / 2) / n;
+
+	return (at < 4 ? 1.0 : at < 15 ? 9.0 : at < 16 ? 10.0 : 11.0) * MIB;
+}
+
 /* The memory of n seconds, with as many bytes of noise at most, of which a part lasts. */
 static struct verdict watch(shape_fn *shape, unsigned n, double noise, uint64_t seed)
 {
@@ -99,7 +107,9 @@ static void nothing_that_does_not_grow_is_called_so(void **state)
 {
 	(void)state;
 	assert_in_range(how_often(VERDICT_GROWS, constant, 3600, MIB), 0, 1);
+	assert_in_range(how_often(VERDICT_STEADY, constant, 3600, MIB), 98, SEEDS);
 	assert_int_equal(how_often(VERDICT_STEADY, constant, 3600, 0), SEEDS);
+	assert_int_equal(how_often(VERDICT_STEADY, up_at_the_ends, 3200, 0), SEEDS);
 	assert_in_range(how_often(VERDICT_GROWS, start_up, 3600, MIB), 0, 1);
 	assert_in_range(how_often(VERDICT_GROWS, swapped_out, 3600, MIB), 0, 1);
 	assert_int_equal(how_often(VERDICT_GROWS, cache_that_fills, 3600, MIB), 0);
