@@ -101,12 +101,20 @@ static int give_live(struct leak_scan *scan)
 
 static const char *thread_name(void *arg, int tid)
 {
-	const struct picture *picture = arg;
+	const struct picture *picture = ((struct leak_scan *)arg)->look->picture;
 
 	for (size_t i = 0; i < picture->threads.len; i++)
 		if (picture->threads.at[i].tid == tid)
 			return picture->threads.at[i].name;
 	return NULL;
+}
+
+static bool frame_at(void *arg, int tid, taddr_t addr, const struct module **module,
+		     uint64_t *vaddr)
+{
+	struct leak_scan *scan = arg;
+
+	return scan->stacks && leak_stacks_find(scan->stacks, tid, addr, module, vaddr);
 }
 
 struct ticking {
@@ -185,7 +193,8 @@ static int begin(struct leak_scan *scan, struct err *err)
 	if (rc)
 		return rc;
 	picture = scan->look->picture;
-	scan->names = (struct path_names){picture->arch, thread_name, picture};
+	scan->names = (struct path_names){picture->arch, thread_name, frame_at, scan};
+	scan->stacks = leak_stacks_create(picture, &scan->modules);
 	rc = modules_update(&scan->modules, picture->copy ? picture->copy : picture->pid,
 			    &picture->maps, &picture->memory, NULL, err);
 	if (!rc)
@@ -271,6 +280,7 @@ int leak_scan_find(struct leak_scan *scan, size_t blocks, size_t paths,
 void leak_scan_end(struct leak_scan *scan, uint64_t *pause_ns)
 {
 	leak_destroy(scan->leak);
+	leak_stacks_destroy(scan->stacks);
 	modules_deinit(&scan->modules); /* (some read from the picture) */
 	free(scan->threads);
 	free(scan->live);

@@ -11,6 +11,7 @@
 
 #include "capture/capture.h"
 #include "cli/detacher.h"
+#include "cli/leak_stacks.h"
 #include "cli/output.h"
 #include "heap/findings.h"
 #include "report/path.h"
@@ -33,6 +34,7 @@ struct leak_scan {
 	struct leak_thread *threads;
 	struct leak_live *live;
 	struct leak *leak;
+	struct leak_stacks *stacks;
 	struct path_names names;
 };
 

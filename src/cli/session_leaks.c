@@ -126,6 +126,21 @@ static int why(struct session *s, struct leak_scan *scan, const struct command_c
 	return rc;
 }
 
+/* When a block that was seen to be allocated was. */
+static void print_age(FILE *out, const struct look *look, taddr_t addr)
+{
+	uint32_t now = look->snapshot->ticks_now;
+
+	for (size_t i = 0; i < look->live.len; i++) {
+		const struct region_block *block = &look->live.at[i];
+
+		if (block->addr != addr)
+			continue;
+		fprintf(out, "    allocated %.2f s ago, %" PRIu64 " bytes\n",
+			block->time < now ? (now - block->time) / 100.0 : 0, block->size);
+	}
+}
+
 /* With its call stack, where that is known. */
 static int block(struct session *s, struct leak_scan *scan, const struct command_call *call,
 		 struct err *err)
@@ -143,6 +158,7 @@ static int block(struct session *s, struct leak_scan *scan, const struct command
 	leak_block(scan->leak, index, &block);
 	if (!block.context)
 		return 0;
+	print_age(s->output.out, scan->look, block.addr);
 	how.context = block.context;
 	return reporter_write(&s->reporter, scan->look->snapshot, &how, err);
 }

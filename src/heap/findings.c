@@ -271,6 +271,10 @@ static bool make_list(struct making *m)
 	note_leaders(m);
 	if (m->out->list.len)
 		qsort(m->out->list.at, m->out->list.len, sizeof(*m->out->list.at), by_weight);
+	for (size_t i = 0; i < m->out->list.len; i++)
+		if (m->out->list.at[i].context &&
+		    m->out->list.at[i].context < m->out->context_count)
+			m->out->contexts[m->out->list.at[i].context].finding = (uint32_t)i + 1;
 	return true;
 }
 

@@ -37,6 +37,7 @@ struct findings_block {
 
 struct findings_context {
 	struct findings_sums sums;
+	uint32_t finding; /* 1 + its place in the list; 0: it has none */
 	char *held_by; /* malloc'ed: the path to most of its held blocks; NULL: not looked for */
 };
 

@@ -8,7 +8,7 @@
 
 #include "report/print.h"
 
-enum { PLACES = 50, LINKS = 64, WORDS = 8 };
+enum { PLACES = 50, LINKS = 64, WORDS = 8, FOLDED = 5 };
 
 static const char *const classes[] = {
 	[LEAK_LOST] = "lost: nothing leads to it",
@@ -48,44 +48,94 @@ static void print_lost(FILE *out, struct leak *leak, const struct leak_block *b)
 	putc('\n', out);
 }
 
-static void print_links(FILE *out, const struct path_names *names, struct leak *leak,
-			const struct leak_link *links, size_t count)
+static void print_link(FILE *out, const struct path_names *names, struct leak *leak,
+		       const struct leak_link *link, bool first)
 {
 	struct leak_block block;
 	struct leak_content content;
 
-	for (size_t i = 0; i < count; i++) {
-		leak_block(leak, links[i].block, &block);
-		leak_content(leak, links[i].block, &content);
-		fputs(i ? "      " : "    ", out);
-		path_place(out, names, &links[i].place);
-		fputs(" -> ", out);
-		print_name(out, &block);
-		if (content.kind == LEAK_CLASS || content.kind == LEAK_TEXT) {
-			fputs(", ", out);
-			path_content(out, &content, 1);
-		}
-		putc('\n', out);
+	leak_block(leak, link->block, &block);
+	leak_content(leak, link->block, &content);
+	fputs(first ? "    " : "      ", out);
+	path_place(out, names, &link->place);
+	fputs(" -> ", out);
+	print_name(out, &block);
+	if (content.kind == LEAK_CLASS || content.kind == LEAK_TEXT) {
+		fputs(", ", out);
+		path_content(out, &content, 1);
 	}
+	putc('\n', out);
+}
+
+/* Two steps along a list: at the same offset, between blocks of the same kind. */
+static bool is_alike(struct leak *leak, const struct leak_link *a, const struct leak_link *b)
+{
+	struct leak_block x, y;
+
+	if (a->place.kind != LEAK_IN_BLOCK || b->place.kind != LEAK_IN_BLOCK ||
+	    a->place.offset != b->place.offset)
+		return false;
+	leak_block(leak, a->block, &x);
+	leak_block(leak, b->block, &y);
+	return x.size == y.size && x.context == y.context;
+}
+
+/* A long list is its first step and its last one. */
+static void print_links(FILE *out, const struct path_names *names, struct leak *leak,
+			const struct leak_link *links, size_t count)
+{
+	size_t run;
+
+	for (size_t i = 0; i < count; i += run) {
+		for (run = 1; i + run < count && is_alike(leak, &links[i], &links[i + run]);)
+			run++;
+		if (run < FOLDED)
+			run = 1;
+		print_link(out, names, leak, &links[i], !i);
+		if (run == 1)
+			continue;
+		fprintf(out, "      ... and %zu more steps like that\n", run - 2);
+		print_link(out, names, leak, &links[i + run - 1], false);
+	}
+}
+
+static void print_none(FILE *out, struct leak *leak, const uint32_t *blocks, size_t count)
+{
+	struct leak_block block;
+
+	if (!count)
+		return;
+	leak_block(leak, blocks[0], &block);
+	print_name(out, &block);
+	putc('\n', out);
+	print_lost(out, leak, &block);
+}
+
+static void print_retained(FILE *out, struct leak *leak, const uint32_t *blocks, size_t count)
+{
+	struct leak_sum retained;
+
+	if (!leak_retained(leak, blocks, count, &retained))
+		return;
+	fputs(count > 1 ? "Without them, " : "Without it, ", out);
+	print_sum(out, &retained);
+	fputs(" would be reached no longer.\n", out);
 }
 
 void inspect_why(FILE *out, const struct path_names *names, struct leak *leak,
 		 const uint32_t *blocks, size_t count)
 {
-	struct leak_link links[LINKS];
-	struct leak_block block;
-	struct leak_sum retained;
-	size_t share = 0, found = leak_why(leak, blocks, count, links, LINKS, &share);
+	struct leak_link few[LINKS], *links = few;
+	size_t share = 0, most = LINKS, found;
 
+	found = leak_why(leak, blocks, count, links, most, &share);
 	if (!found) {
-		for (size_t i = 0; i < count && i < 1; i++) {
-			leak_block(leak, blocks[i], &block);
-			print_name(out, &block);
-			putc('\n', out);
-			print_lost(out, leak, &block);
-		}
+		print_none(out, leak, blocks, count);
 		return;
 	}
+	if (found > LINKS && (links = calloc(found, sizeof(*links))))
+		found = leak_why(leak, blocks, count, links, most = found, &share);
+	links = links ? links : few;
 	if (count > 1) {
 		fprintf(out, "%zu of ", share);
 		print_count(out, count, "block");
@@ -93,14 +143,12 @@ void inspect_why(FILE *out, const struct path_names *names, struct leak *leak,
 	} else {
 		fputs("It is held by\n", out);
 	}
-	print_links(out, names, leak, links, found < LINKS ? found : LINKS);
-	if (found > LINKS)
-		fprintf(out, "    ... and %zu more links\n", found - LINKS);
-	if (leak_retained(leak, blocks, count, &retained)) {
-		fputs(count > 1 ? "Without them, " : "Without it, ", out);
-		print_sum(out, &retained);
-		fputs(" would be reached no longer.\n", out);
-	}
+	print_links(out, names, leak, links, found < most ? found : most);
+	if (found > most)
+		fprintf(out, "    ... and %zu more links\n", found - most);
+	print_retained(out, leak, blocks, count);
+	if (links != few)
+		free(links);
 }
 
 /* ---- who ------------------------------------------------------------------ */

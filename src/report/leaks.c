@@ -148,10 +148,9 @@ static void print_line(FILE *out, const struct leak_sum *sum, const char *what)
 
 static const struct finding *finding_of(const struct findings *findings, uint32_t id)
 {
-	for (size_t i = 0; i < findings->list.len; i++)
-		if (findings->list.at[i].context == id)
-			return &findings->list.at[i];
-	return NULL;
+	uint32_t place = findings->contexts[id].finding;
+
+	return place ? &findings->list.at[place - 1] : NULL;
 }
 
 static const char *const shapes[] = {

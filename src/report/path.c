@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "elf/image.h"
 #include "report/print.h"
 #include "report/utf8.h"
 
@@ -65,6 +66,25 @@ static void of_thread(FILE *out, const struct path_names *names, int tid)
 	putc(')', out);
 }
 
+/* "handle()'s frame on ", where it is known. */
+static void function_of(FILE *out, const struct path_names *names, const struct leak_place *place)
+{
+	const struct module *module = NULL;
+	struct image_symbol symbol;
+	uint64_t vaddr;
+
+	if (!names->frame || !names->frame(names->arg, place->tid, place->at, &module, &vaddr))
+		return;
+	if (module->image && image_symbol_at(module->image, vaddr, &symbol)) {
+		utf8_print(out, symbol.name);
+		fputs("()", out);
+	} else {
+		utf8_print(out, module_id_name(&module->id));
+		fprintf(out, "+0x%" PRIx64, vaddr);
+	}
+	fputs("'s frame on ", out);
+}
+
 static void register_place(FILE *out, const struct path_names *names, uint64_t index)
 {
 	const struct arch *arch = names->arch;
@@ -109,6 +129,7 @@ void path_place(FILE *out, const struct path_names *names, const struct leak_pla
 		data_place(out, place);
 		break;
 	case LEAK_IN_STACK:
+		function_of(out, names, place);
 		fputs("the stack", out);
 		of_thread(out, names, place->tid);
 		fprintf(out, ", sp+0x%" PRIx64, place->offset);

@@ -11,10 +11,14 @@ struct path_names {
 	const struct arch *arch;
 	/* The name of a thread, or NULL. */
 	const char *(*thread)(void *arg, int tid);
+	/* The code whose frame an address of a thread's stack is in: a module (not NULL), and an
+	 * address of its file.  May be NULL. */
+	bool (*frame)(void *arg, int tid, taddr_t addr, const struct module **module,
+		      uint64_t *vaddr);
 	void *arg;
 };
 
-/* "sessions (server .bss+0x40)", "the stack of thread 12 (worker), sp+0x28", ... */
+/* "sessions (server .bss+0x40)", "handle()'s frame on the stack of thread 12 (worker), sp+0x28", ... */
 void path_place(FILE *out, const struct path_names *names, const struct leak_place *place);
 /* The root, then "-> +0x18 (of 64 bytes at 0x55..)" for each block on the way. */
 void path_print(FILE *out, const struct path_names *names, struct leak *leak,
