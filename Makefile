@@ -51,15 +51,21 @@ LINK += -fsanitize=$(SAN)
 endif
 
 # STATIC=1: memtrace as one file that needs nothing.
-# To be small: without the functions that only memtrace-fs and tests call, nor stubs for other CPUs.
+# To be small: optimised as one program, without the functions that only memtrace-fs and tests
+# call, what is only for other CPUs, and unwind data (a tenth of the file).
 ifdef STATIC
-# (-z norelro: it aligns data to the largest page, up to 64 KB of nothing in the file)
-MEMTRACE_LINK := -static -Wl,--gc-sections -Wl,-z,norelro
+compiles = $(shell printf '$(2)\n' | $(CC) $(CFLAGS) $(1) -x c -c -o /dev/null - 2>/dev/null && echo '$(1)')
+LTO := $(call compiles,-flto=auto)
+# (T16 is a fifth smaller than A32; 32-bit ARM whose floats are in registers lacks it before ARMv7)
+THUMB := $(if $(filter arm%,$(TRIPLET)),$(call compiles,-mthumb,double half(double x) { return x / 2; }))
+SMALL := -fno-pie -fno-asynchronous-unwind-tables -fno-unwind-tables $(THUMB)
 FLAGS += -ffunction-sections -fdata-sections -DMEMTRACE_ONE_CPU
-# (unwind data, a tenth of the file, only of what --selftest walks: it is its own target)
-ROOM_FLAGS := -fno-asynchronous-unwind-tables -fno-unwind-tables
+ROOM_FLAGS := $(LTO) $(SMALL)
 $(O)/src/cli/viewers.o: ROOM_FLAGS += -DMEMTRACE_SMALL
-$(O)/src/cli/main.o $(O)/src/cli/selftest.o $(O)/src/cli/scenario.o: ROOM_FLAGS :=
+# (-z norelro: it aligns data to the largest page, up to 64 KB of nothing in the file)
+MEMTRACE_LINK := -static -Wl,--gc-sections -Wl,-z,norelro $(if $(LTO),$(LTO) -Os $(SMALL))
+# What --selftest walks is its own target: as other programs are compiled.
+$(O)/src/cli/main.o $(O)/src/cli/selftest.o $(O)/src/cli/scenario.o: ROOM_FLAGS := -fno-pie
 endif
 
 # To be carried to another machine: names are searched for on its network by default.
@@ -109,11 +115,13 @@ $(CONSOLE): FORCE
 .PHONY: FORCE
 FORCE:
 
-$(O)/memtrace: $(CLI_OBJ) $(O)/libcore.a $(CONSOLE)
-	$(call say,LINK)$(CC) $(LINK) $(LDFLAGS) -o $@ $(CLI_OBJ) $(O)/libcore.a $$(cat $(CONSOLE)) $(SYSTEM_LIBS)
+# (not every toolchain's ar knows what is in objects to be optimised later)
+CORE := $(if $(LTO),$(CORE_OBJ),$(O)/libcore.a)
+$(O)/memtrace: $(CLI_OBJ) $(CORE) $(CONSOLE)
+	$(call say,LINK)$(CC) $(LINK) $(LDFLAGS) -o $@ $(CLI_OBJ) $(CORE) $$(cat $(CONSOLE)) $(SYSTEM_LIBS)
 
 $(O)/src/cli/editing.o: $(CONSOLE)
-$(O)/src/cli/editing.o: ROOM_FLAGS = $(shell grep -o -e '-DHAVE_[A-Z_]*' $(CONSOLE))
+$(O)/src/cli/editing.o: ROOM_FLAGS = $(LTO) $(SMALL) $(shell grep -o -e '-DHAVE_[A-Z_]*' $(CONSOLE))
 
 ifdef CROSS
 # The host's own build, by this Makefile.
@@ -367,5 +375,5 @@ help: ## what there is to make
 ## make STATIC=1      memtrace as one static file
 ## make CC=arm-linux-gnueabihf-gcc   for another CPU, into build-arm-linux-gnueabihf/;
 ##                    memtrace-fs stays the host's (HOSTCC); also CROSS_COMPILE=PREFIX-
-## make CC=musl-gcc STATIC=1   one file of less than 500 KB, stripped (armel: 550)
+## make CC=musl-gcc STATIC=1   one file of less than 500 KB, stripped
 ## make SAN=address,undefined check    everything under sanitizers

@@ -12,12 +12,14 @@ enum { NATIVE_X86_64 = 0, NATIVE_AARCH64 = 0, NATIVE_ARM = 1 };
 enum { NATIVE_X86_64 = 0, NATIVE_AARCH64 = 0, NATIVE_ARM = 0 };
 #endif
 
-/* The code of stubs for a CPU; a memtrace for a device (STATIC=1) has that of its own alone, and
- * knows of others by their registers and names. */
+/* Is this for a CPU that we may trace on?  A memtrace for a device (STATIC=1) has the stubs and the
+ * unwinding of its own alone, and knows of others by their registers and names. */
 #ifdef MEMTRACE_ONE_CPU
-#define NATIVE_TRAP(native, trap) ((native) ? (trap) : NULL)
+#define NATIVE_OR_ANY(native) ((native) == 1)
 #else
-#define NATIVE_TRAP(native, trap) (trap)
+#define NATIVE_OR_ANY(native) true
 #endif
+
+#define NATIVE_TRAP(native, trap) (NATIVE_OR_ANY(native) ? (trap) : NULL)
 
 #endif

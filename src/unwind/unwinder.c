@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "arch/native.h"
 #include "unwind/exidx.h"
 #include "unwind/scanner.h"
 #include "unwind/signal_a64.h"
@@ -17,6 +18,16 @@ struct unwinder {
 	struct exidx *exidx;	 /* the same */
 	struct scanner *scanner; /* of 32-bit ARM; NULL: not */
 };
+
+static bool is_arm(const struct unwinder *u)
+{
+	return NATIVE_OR_ANY(NATIVE_ARM) && u->arch->elf_machine == EM_ARM;
+}
+
+static bool is_a64(const struct unwinder *u)
+{
+	return NATIVE_OR_ANY(NATIVE_AARCH64) && u->arch->elf_machine == EM_AARCH64;
+}
 
 int unwinder_open(struct image *image, const struct arch *arch, struct unwinder **ret,
 		  struct err *err)
@@ -33,9 +44,9 @@ int unwinder_open(struct image *image, const struct arch *arch, struct unwinder 
 	unwinder->arch = arch;
 	if (cfi_open(image, arch, &unwinder->cfi, NULL))
 		unwinder->cfi = NULL;
-	if (arch->elf_machine == EM_ARM && exidx_open(image, &unwinder->exidx, NULL))
+	if (is_arm(unwinder) && exidx_open(image, &unwinder->exidx, NULL))
 		unwinder->exidx = NULL;
-	if (arch->elf_machine == EM_ARM)
+	if (is_arm(unwinder))
 		unwinder->scanner = scanner_create(image, unwinder->exidx);
 	*ret = unwinder;
 	return 0;
@@ -46,8 +57,10 @@ void unwinder_close(struct unwinder *unwinder)
 	if (!unwinder)
 		return;
 	cfi_close(unwinder->cfi);
-	scanner_destroy(unwinder->scanner);
-	exidx_close(unwinder->exidx);
+	if (is_arm(unwinder)) {
+		scanner_destroy(unwinder->scanner);
+		exidx_close(unwinder->exidx);
+	}
 	free(unwinder);
 }
 
@@ -69,7 +82,7 @@ static struct trampoline trampoline_at(const struct unwinder *u,
 {
 	uint8_t code[SIGNAL_ARM_CODE];
 
-	if (u->arch->elf_machine != EM_ARM || place->exact ||
+	if (!is_arm(u) || place->exact ||
 	    image_read(u->image, place->vaddr, code, sizeof(code)))
 		return (struct trampoline){0};
 	return (struct trampoline){
@@ -83,22 +96,18 @@ static bool is_signal_a64(const struct unwinder *u, const struct unwinder_place 
 {
 	uint8_t code[SIGNAL_A64_CODE];
 
-	return u->arch->elf_machine == EM_AARCH64 && !place->exact &&
+	return is_a64(u) && !place->exact &&
 	       image_read(u->image, place->vaddr, code, sizeof(code)) == 0 &&
 	       signal_a64_is(code);
 }
 
-void unwinder_row(struct unwinder *u, const struct unwinder_place *place, struct row *ret)
+/* What only 32-bit ARM has: trampolines that no call frame information describes, .ARM.exidx, and
+ * code that tells its frame. */
+static void arm_row(struct unwinder *u, const struct unwinder_place *place, struct row *ret)
 {
-	struct trampoline trampoline;
+	struct trampoline trampoline = trampoline_at(u, place);
 	const struct scan_frame *frame;
 
-	*ret = (struct row){.cfa = is_signal_a64(u, place) ? ROW_CFA_FULL : ROW_CFA_NONE};
-	if (ret->cfa == ROW_CFA_FULL)
-		return;
-	if (u->cfi && cfi_row(u->cfi, unwinder_lookup(place), ret) != -ENOENT)
-		return;
-	trampoline = trampoline_at(u, place);
 	if (trampoline.is_exit || trampoline.context) {
 		ret->cfa = trampoline.is_exit ? ROW_CFA_ROOT : ROW_CFA_FULL;
 		return;
@@ -110,20 +119,24 @@ void unwinder_row(struct unwinder *u, const struct unwinder_place *place, struct
 		scan_row(frame, place->exact, ret);
 }
 
-int unwinder_step(struct unwinder *u, const struct unwinder_place *place, struct memory *memory,
-		  struct full_regs *regs, uint64_t *cfa, uint8_t *flags)
+void unwinder_row(struct unwinder *u, const struct unwinder_place *place, struct row *ret)
 {
-	struct trampoline trampoline;
+	*ret = (struct row){.cfa = is_signal_a64(u, place) ? ROW_CFA_FULL : ROW_CFA_NONE};
+	if (ret->cfa == ROW_CFA_FULL)
+		return;
+	if (u->cfi && cfi_row(u->cfi, unwinder_lookup(place), ret) != -ENOENT)
+		return;
+	if (is_arm(u))
+		arm_row(u, place, ret);
+}
+
+static int arm_step(struct unwinder *u, const struct unwinder_place *place, struct memory *memory,
+		    struct full_regs *regs, uint64_t *cfa, uint8_t *flags)
+{
+	struct trampoline trampoline = trampoline_at(u, place);
 	const struct scan_frame *frame;
 	int failed = -ENOENT;
 
-	if (is_signal_a64(u, place))
-		return signal_a64_step(memory, regs, cfa, flags);
-	if (u->cfi)
-		failed = cfi_step(u->cfi, unwinder_lookup(place), memory, regs, cfa, flags);
-	if (failed != -ENOENT)
-		return failed;
-	trampoline = trampoline_at(u, place);
 	if (trampoline.is_exit)
 		return -ENODATA;
 	if (trampoline.context)
@@ -134,4 +147,18 @@ int unwinder_step(struct unwinder *u, const struct unwinder_place *place, struct
 		return failed;
 	frame = scanner_find(u->scanner, place);
 	return frame ? scan_step(frame, memory, regs, cfa, flags) : -ENOENT;
+}
+
+int unwinder_step(struct unwinder *u, const struct unwinder_place *place, struct memory *memory,
+		  struct full_regs *regs, uint64_t *cfa, uint8_t *flags)
+{
+	int failed = -ENOENT;
+
+	if (is_signal_a64(u, place))
+		return signal_a64_step(memory, regs, cfa, flags);
+	if (u->cfi)
+		failed = cfi_step(u->cfi, unwinder_lookup(place), memory, regs, cfa, flags);
+	if (failed != -ENOENT || !is_arm(u))
+		return failed;
+	return arm_step(u, place, memory, regs, cfa, flags);
 }
