@@ -58,20 +58,37 @@ static void thread_move(void *arg, struct thread *thread)
 	}
 }
 
-/* Would a thread return into bytes that are about to be covered? */
+/* Up to max of those that are about to be covered, from hook *i on. */
+static size_t covered_ranges(const struct hooks *hooks, size_t *i, struct inside_range *ret,
+			     size_t max)
+{
+	size_t count = 0;
+
+	for (; *i < hooks->list.len && count < max; ++*i) {
+		const struct stub *stub = &hooks->list.at[*i].stub;
+
+		if (!hooks->list.at[*i].applied)
+			ret[count++] = (struct inside_range){
+				stub->function, stub->function + stub->displaced.original_len};
+	}
+	return count;
+}
+
+/*
+ * Would a thread return into bytes that are about to be covered?  Only by what a signal's frame or
+ * a context holds: no call is displaced but as the last instruction (displace.c), so none returns
+ * in between, and a link register that can't be read (of a thread that does not stop) is of no
+ * matter here.
+ */
 static bool somebody_returns(const struct hooks *hooks)
 {
 	struct inside_range ranges[256];
-	size_t count = 0;
+	size_t count, i = 0;
 
-	for (size_t i = 0; i < hooks->list.len && count < ARRAY_SIZE(ranges); i++) {
-		const struct stub *stub = &hooks->list.at[i].stub;
-
-		if (!hooks->list.at[i].applied)
-			ranges[count++] = (struct inside_range){
-				stub->function, stub->function + stub->displaced.original_len};
-	}
-	return count && inside_ranges(hooks->process.tracee, ranges, count, false);
+	while ((count = covered_ranges(hooks, &i, ranges, ARRAY_SIZE(ranges))))
+		if (inside_ranges(hooks->process.tracee, ranges, count, false))
+			return true;
+	return false;
 }
 
 static int areas_write(struct hooks *hooks, struct err *err)

@@ -47,24 +47,37 @@ static void thread_interrupt(void *arg, struct thread *thread)
 	*moving += thread_is_moving(thread);
 }
 
+struct asleep {
+	bool all;
+	uint64_t switches; /* of all of them */
+};
+
 static void thread_asleep(void *arg, struct thread *thread)
 {
-	bool *all = arg;
+	struct asleep *asleep = arg;
 	struct status status;
 
-	if (!*all || !thread_is_moving(thread))
+	if (!asleep->all || !thread_is_moving(thread))
 		return;
-	*all = thread->interrupted && status_read(thread->tid, 0, &status) == 0 &&
-	       status.state == 'D';
+	asleep->all = thread->interrupted && status_read(thread->tid, 0, &status) == 0 &&
+		      status.state == 'D';
+	asleep->switches += asleep->all ? status.switches : 0;
 }
 
-/* Are all that still have to stop in uninterruptible sleep? */
-static bool rest_is_asleep(struct tracee *tracee)
+/*
+ * Are all that still have to stop in uninterruptible sleep?  At one moment: they are looked at one
+ * after the other, so twice, and who was asleep both times, and was not put off a core in between,
+ * has not woken up.  *before: what the last look saw.
+ */
+static bool rest_is_asleep(struct tracee *tracee, struct asleep *before)
 {
-	bool all = true;
+	struct asleep now = {.all = true};
+	bool same;
 
-	tracee_for_each(tracee, thread_asleep, &all);
-	return all;
+	tracee_for_each(tracee, thread_asleep, &now);
+	same = now.all && before->all && now.switches == before->switches;
+	*before = now;
+	return same;
 }
 
 /* Threads that /proc knows and we do not: born by a clone whose event we have not
@@ -121,6 +134,7 @@ static int stops_take(struct tracee *tracee)
 static int stop_all(struct tracee *tracee, struct tid_list *tids, struct err *err)
 {
 	int64_t start = clock_ms();
+	struct asleep asleep = {.all = false};
 
 	for (;;) {
 		size_t moving = 0;
@@ -138,7 +152,7 @@ static int stop_all(struct tracee *tracee, struct tid_list *tids, struct err *er
 		if (rc)
 			continue;
 		if (clock_ms() - start > ASLEEP_AFTER_MS && !tracee->expected.len &&
-		    rest_is_asleep(tracee))
+		    rest_is_asleep(tracee, &asleep))
 			return 0;
 		if (clock_ms() - start > STANDING_LIMIT_MS)
 			return err_set(err, -ETIMEDOUT, "a thread of pid %d does not stop",
