@@ -188,8 +188,8 @@ static int nothing_read(const struct leak *leak, struct err *err)
 
 	if (!leak->allocators.len)
 		return err_set(err, -ENOTSUP,
-			       "no allocator that memtrace can read was found: glibc's, musl's "
-			       "and jemalloc's are known");
+			       "no allocator that memtrace can read was found, or none has given "
+			       "out a block yet: glibc's, musl's and jemalloc's are known");
 	return err_set(err, -ENOTSUP, "the heap of %s could not be read: %s", first->name,
 		       first->why);
 }
