@@ -28,6 +28,7 @@
 
 #include "base/kernel.h"
 #include "base/syscalls.h"
+#include "tracer/inside.h"
 #include "tracer/remote.h"
 #include "tracer/remote_parts.h"
 
@@ -325,21 +326,40 @@ void copy_end(pid_t copy)
 		kill(copy, SIGKILL);
 }
 
-void copy_place(struct tracee *tracee, const struct maps *maps, struct undo_place *ret)
+/* 0: the place is as it should be.  -EBUSY: something else is there. */
+static int clear_place(struct tracee *tracee, struct undo_place *place, struct err *err)
 {
 	static const uint8_t zeros[UNDO_PLACE_BYTES];
+	const struct inside_range range = {place->base - 1, place->base + place->room};
 
-	ret->base = 0;
+	if (target_read(&tracee->target, place->base, place->old, sizeof(place->old)))
+		return -EBUSY;
+	if (!memcmp(place->old, zeros, sizeof(zeros)))
+		return 0;
+	if (!remote_is_left(tracee->arch, place->old, sizeof(place->old)))
+		return -EBUSY;
+	if (inside_ranges(tracee, &range, 1, true))
+		return err_set(err, -EAGAIN,
+			       "a thread runs code of a memtrace that was killed");
+	memset(place->old, 0, sizeof(place->old));
+	return undo_wipe_place(&tracee->target, place) ? -EBUSY : 0;
+}
+
+int copy_place(struct tracee *tracee, const struct maps *maps, struct undo_place *ret,
+	       struct err *err)
+{
 	for (size_t i = 0; i < maps->list.len; i++) {
 		const struct mapping *mapping = &maps->list.at[i];
-		taddr_t at = mapping->end - UNDO_PLACE_BYTES;
+		int rc;
 
-		if (strcmp(mapping->path, "[vdso]") || at % 16 ||
-		    target_read(&tracee->target, at, ret->old, sizeof(ret->old)) ||
-		    memcmp(ret->old, zeros, sizeof(zeros)))
-			continue;
-		ret->base = at;
+		ret->base = mapping->end - UNDO_PLACE_BYTES;
 		ret->room = UNDO_PLACE_BYTES;
-		return;
+		if (strcmp(mapping->path, "[vdso]") || ret->base % 16)
+			continue;
+		rc = clear_place(tracee, ret, err);
+		if (rc != -EBUSY)
+			return rc;
 	}
+	ret->base = 0;
+	return 0;
 }

@@ -38,7 +38,12 @@ int copy_is_reaper(struct tracee *tracee, struct undo *undo, const struct undo_p
 		   const struct maps *maps, bool *ret, struct err *err) MUST_CHECK;
 /* By any thread; the status of its end is for the tracer to reap (tracee_next() does). */
 void copy_end(pid_t copy);
-/* Room for the code in the vdso of the process, behind its end; base 0: there is none. */
-void copy_place(struct tracee *tracee, const struct maps *maps, struct undo_place *ret);
+/*
+ * All threads are stopped.  Room for the code in the vdso of the process, behind its end; base 0:
+ * there is none.  Code that a memtrace has left there which was killed together with its guardian
+ * is taken away.  -EAGAIN: a thread is in such code, which will come to its end.
+ */
+int copy_place(struct tracee *tracee, const struct maps *maps, struct undo_place *ret,
+	       struct err *err) MUST_CHECK;
 
 #endif

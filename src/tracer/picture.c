@@ -298,8 +298,9 @@ static int take_copy(struct taking *t, struct undo *undo, const char *no_copy, s
 		snprintf(picture->why, sizeof(picture->why), "%s", why);
 		return 0;
 	}
-	copy_place(t->tracee, &picture->maps, &place);
-	rc = copy_is_reaper(t->tracee, undo, &place, &picture->maps, &adopts, &err);
+	rc = copy_place(t->tracee, &picture->maps, &place, &err);
+	if (!rc)
+		rc = copy_is_reaper(t->tracee, undo, &place, &picture->maps, &adopts, &err);
 	if (!rc && adopts)
 		rc = err_set(&err, -ENOTSUP, "it adopts orphans, and so would it the copy");
 	if (!rc)

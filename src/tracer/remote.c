@@ -369,6 +369,20 @@ static int code_write(struct tracee *tracee, struct undo *undo, const struct und
 			 place->base + len, "", 0);
 }
 
+bool remote_is_left(const struct arch *arch, const uint8_t *bytes, size_t len)
+{
+	uint32_t used;
+
+	if (memcmp(bytes, arch->trap->magic, arch->trap->magic_len))
+		return false;
+	memcpy(&used, bytes + arch->trap->magic_len, sizeof(used));
+	if (used <= HEAD || used > len)
+		return false;
+	while (used < len && !bytes[used])
+		used++;
+	return used == len;
+}
+
 static int choose(struct candidates *c, struct thread **ret, struct err *err)
 {
 	tracee_for_each(c->tracee, consider, c);

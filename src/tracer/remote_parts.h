@@ -29,6 +29,10 @@ int remote_begin(struct tracee *tracee, struct undo *undo, const struct undo_pla
 int remote_end(struct remote_run *r, struct undo *undo, const struct undo_place *place, int rc,
 	       struct err *err) MUST_CHECK;
 
+/* Is that all there is: code that remote_begin() wrote at the beginning of zeros, and that a
+ * memtrace which was killed has left? */
+bool remote_is_left(const struct arch *arch, const uint8_t *bytes, size_t len);
+
 void remote_regs_set(const struct remote_run *r, const struct regs *regs);
 /* The thread's next stop, which is left to be taken.  -ETIMEDOUT: it takes long; it is handed
  * on, as if it ran. */

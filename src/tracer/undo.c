@@ -347,6 +347,13 @@ int undo_take_back(struct undo *undo, struct target *target, taddr_t base)
 	return 0;
 }
 
+int undo_wipe_place(struct target *target, const struct undo_place *place)
+{
+	static const uint8_t zeros[UNDO_PLACE_BYTES];
+
+	return target_write(target, place->base, zeros, place->room);
+}
+
 struct undo_page *undo_page(struct undo *undo, taddr_t base, uint32_t len,
 			    const struct undo_places *places)
 {

@@ -147,6 +147,10 @@ void undo_for_each_replaced(const struct undo *undo, struct target *target,
 			    void (*visit)(void *arg, taddr_t addr), void *arg);
 /* The old bytes of the one area at base come back, and it is forgotten: nobody is inside. */
 int undo_take_back(struct undo *undo, struct target *target, taddr_t base);
+/* What a memtrace that was killed with its guardian has left of a place comes to its end, where
+ * zeros belong and nobody is inside.  Not logged: killed before it or behind it, this may be done
+ * again. */
+int undo_wipe_place(struct target *target, const struct undo_place *place);
 /* A page that is about to be mapped.  NULL: the log is full. */
 struct undo_page *undo_page(struct undo *undo, taddr_t base, uint32_t len,
 			    const struct undo_places *places);

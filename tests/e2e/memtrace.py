@@ -422,6 +422,14 @@ def children(pid):
     return found
 
 
+def wait_until_childless(pid):
+    """(What a thread of its own still has to reap: a helper of a copy, whose memtrace was killed.)"""
+    end = time.monotonic() + PATIENCE
+    while children(pid):
+        assert time.monotonic() < end, f"{pid} has the children {children(pid)}"
+        time.sleep(0.001)
+
+
 def descendants(pid):
     """Pids below pid, each before those below it."""
     found = []

@@ -50,22 +50,38 @@ def steps_of(pid, *options):
     return int(match[1]), match[2]
 
 
+def left_in_vdso(pid):
+    """Is anything behind the end of its vdso, where the code of a copy is?"""
+    with open(f"/proc/{pid}/maps") as maps:
+        end, = (int(line.split()[0].split("-")[1], 16) for line in maps if line.endswith("[vdso]\n"))
+    with open(f"/proc/{pid}/mem", "rb") as memory:
+        memory.seek(end - 256)
+        return memory.read(256) != bytes(256)
+
+
 @pytest.mark.limit(180)
 @pytest.mark.parametrize("guardian", [False, True], ids=["memtrace", "memtrace and guardian"])
-def test_killed_at_each_step(target, guardian):
+def test_killed_at_each_step(target, guardian, tmp_path):
     """A quiet process, so that every step is one of attach, picture and detach."""
     process = target("threads", "2", "100")
     before = memtrace.fingerprint(process.pid)
     made, end = steps_of(process.pid, "all")
     assert end == "ended" and made > 30
+    left = 0
     for step in range(made):
         steps_of(process.pid, str(step), *(["-g"] if guardian else []))
         must_live(process)
-        assert memtrace.children(process.pid) == [], step
+        memtrace.wait_until_childless(process.pid)
         if not guardian:
             memtrace.wait_until_untraced(process.pid)
             memtrace.untouched(process.pid)
             assert memtrace.fingerprint(process.pid) == before, step
+            assert not left_in_vdso(process.pid), step
+        elif left_in_vdso(process.pid):  # where nobody runs it; the next look takes it away
+            left += 1
+            assert seen(process.pid, tmp_path)["copied"], step
+            assert not left_in_vdso(process.pid), step
+    assert (left > 0) == guardian
     look(process.pid, *LOOK)
     assert memtrace.fingerprint(process.pid) == before
     process.go_on()
