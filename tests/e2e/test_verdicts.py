@@ -272,12 +272,13 @@ def by_memcheck(program, folder):
              folder / "plain") as run:
         said = run.end()
     found = collections.defaultdict(set)
-    for whole, direct, blocks, kind in re.findall(
-            r"([\d,]+)(?: \(([\d,]+) direct, [\d,]+ indirect\))? bytes in ([\d,]+) blocks are (\w+) lost in", said):
+    for whole, direct, blocks, kind, where in re.findall(
+            r"([\d,]+)(?: \(([\d,]+) direct, [\d,]+ indirect\))? bytes in ([\d,]+) blocks are (\w+) lost in.*\n"
+            r"((?:==\d+==    (?:at|by) .*\n)+)", said):
         size = int((direct or whole).replace(",", ""))
-        if size in sizes:
-            assert blocks == "1", said
-            found[kind].add(sizes[size])
+        # each block has a size of its own: what is of another is nobody's that the program knows of
+        name = f"{size} bytes in {blocks} blocks by {where}"
+        found[kind].add(DTV if "allocate_dtv" in where else sizes[size] if size in sizes and blocks == "1" else name)
     assert "ERROR SUMMARY" in said
     return found
 
@@ -302,6 +303,9 @@ DIFFERENCES = {
 }
 POSSIBLY = {"interior", "last word"}  # to memcheck; to us and LeakSanitizer held
 
+# A thread's table of thread-local data, of which libc has a pointer behind its begin.
+DTV = "a thread's dtv"
+
 # The others may find a stale word of the call that made them: seen once of many runs.
 BY_CHANCE = {"huge and lost", "in a huge lost one"}
 
@@ -314,5 +318,5 @@ def test_as_others_find_them(name, tmp_path):
     assert ours == program.lost
     kinds = by_memcheck(program, tmp_path)
     assert ((kinds["definitely"] | kinds["indirectly"]) ^ ours) - BY_CHANCE == set(DIFFERENCES["memcheck"]) & set(program.names)
-    assert name != "cases" or kinds["possibly"] == POSSIBLY
+    assert name != "cases" or kinds["possibly"] - {DTV} == POSSIBLY
     assert (by_sanitizer(program, tmp_path) ^ ours) - BY_CHANCE == set(DIFFERENCES["LeakSanitizer"]) & set(program.names)
