@@ -11,10 +11,6 @@
 
 #define AT(member) offsetof(struct serve_options, member)
 
-static const char *const orders[] = {[SNAPSHOT_BY_BYTES] = "bytes",
-				     [SNAPSHOT_BY_BLOCKS] = "blocks",
-				     [SNAPSHOT_BY_ALLOCS] = "allocs",
-				     NULL};
 
 static const struct option_row rows[] = {
 	{'l', "listen", "ADDR[:PORT]", "wait for memtrace there (default [::]:3002)",
@@ -35,8 +31,8 @@ static const struct option_row rows[] = {
 	 .kind = KIND_FLAG, .field = AT(no_lines)},
 	{'n', "count", "N", "with --report: call stacks (default 10, 0 = all)",
 	 .kind = KIND_NUMBER, .field = AT(count), .max = ITS_COUNT - 1},
-	{0, "sort", "KEY", "with --report: bytes (default), blocks or allocs",
-	 .kind = KIND_CHOICE, .field = AT(order), .choices = orders},
+	{0, "sort", "KEY", "with --report: order of call stacks, as memtrace's",
+	 .kind = KIND_CHOICE, .field = AT(order), .choices = snapshot_orders},
 	{0, "all", NULL, "with --report: also what has nothing in use any more",
 	 .kind = KIND_FLAG, .field = AT(all)},
 	{0, "debuginfod", NULL, "also ask $DEBUGINFOD_URLS for debug files", .kind = KIND_FLAG,
