@@ -256,8 +256,6 @@ int leak_scan_find(struct leak_scan *scan, size_t blocks, size_t paths,
 			     : confirmed->at ? confirmed->at
 					     : &nothing,
 		.confirmed_count = confirmed ? confirmed->len : 0,
-		.live = scan->live,
-		.live_count = scan->look->live.len,
 		.path = path,
 		.path_arg = scan,
 	};

@@ -99,30 +99,39 @@ static int block_at(const struct leak_scan *scan, taddr_t addr, uint32_t *ret, s
 		       : err_set(err, -ENOENT, "0x%" PRIx64 " is in no block in use", addr);
 }
 
+struct of_context {
+	uint32_t context;
+	VEC(uint32_t) blocks;
+};
+
+static bool take_of(void *arg, uint32_t index, const struct leak_block *block)
+{
+	struct of_context *of = arg;
+
+	return block->context != of->context || vec_push(&of->blocks, index);
+}
+
 static int why(struct session *s, struct leak_scan *scan, const struct command_call *call,
 	       struct err *err)
 {
-	VEC(uint32_t) blocks = {0};
-	struct leak_block block;
+	struct of_context of = {.context = call->report.context};
 	uint32_t index;
 	int rc = 0;
 
 	if (call->address) {
 		rc = block_at(scan, call->address, &index, err);
-		if (!rc && !vec_push(&blocks, index))
+		if (!rc && !vec_push(&of.blocks, index))
 			rc = err_set(err, -ENOMEM, "memory is short");
 	}
-	for (uint32_t i = 0; !rc && call->report.context && i < leak_count(scan->leak); i++) {
-		leak_block(scan->leak, i, &block);
-		if (block.context == call->report.context && !vec_push(&blocks, i))
-			rc = err_set(err, -ENOMEM, "memory is short");
-	}
-	if (!rc && !blocks.len)
+	if (!rc && call->report.context && !leak_for_each_block(scan->leak, take_of, &of))
+		rc = err_set(err, -ENOMEM, "memory is short");
+	if (!rc && !of.blocks.len)
 		rc = err_set(err, -ENOENT, "no block in use is of #%" PRIu32,
 			     call->report.context);
 	if (!rc)
-		inspect_why(s->output.out, &scan->names, scan->leak, blocks.at, blocks.len);
-	vec_deinit(&blocks);
+		inspect_why(s->output.out, &scan->names, scan->leak, of.blocks.at,
+			    of.blocks.len);
+	vec_deinit(&of.blocks);
 	return rc;
 }
 

@@ -29,23 +29,17 @@ static void add(struct leak_sum *sum, uint64_t bytes)
 	sum->bytes += bytes;
 }
 
-/* The block, with the size that was asked for where that is known. */
+/* With the size that was asked for, where that is known. */
+static void as_asked(struct leak_block *block)
+{
+	if (block->context)
+		block->size = block->asked;
+}
+
 static void block_at(const struct making *m, uint32_t index, struct leak_block *ret)
 {
-	size_t low = 0, high = m->options->live_count;
-
 	leak_block(m->leak, index, ret);
-	while (ret->context && low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (m->options->live[middle].addr < ret->addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (ret->context && low < m->options->live_count &&
-	    m->options->live[low].addr == ret->addr)
-		ret->size = m->options->live[low].size;
+	as_asked(ret);
 }
 
 /* ---- sums -------------------------------------------------------------- */
@@ -74,36 +68,35 @@ static struct leak_sum *sum_of(struct findings_sums *sums, const struct leak_blo
 						   : &sums->held;
 }
 
-static void sum_up(struct making *m)
+static bool count_block(void *arg, uint32_t index, const struct leak_block *found)
 {
-	uint32_t count = leak_count(m->leak);
-	struct leak_block block;
+	struct making *m = arg;
+	struct leak_block block = *found;
+	bool perhaps = is_perhaps(m->options, &block);
+	struct findings_sums *kind;
 
-	for (uint32_t i = 0; i < count; i++) {
-		struct findings_sums *kind;
-		bool perhaps;
+	(void)index;
+	as_asked(&block);
+	add(sum_of(&m->out->all, &block, perhaps), block.size);
+	kind = block.context && block.context < m->out->context_count
+		       ? &m->out->contexts[block.context].sums
+		       : &m->out->before;
+	add(sum_of(kind, &block, perhaps), block.size);
+	m->out->block_count += block.class != LEAK_HELD;
+	return true;
+}
 
-		block_at(m, i, &block);
-		perhaps = is_perhaps(m->options, &block);
-		add(sum_of(&m->out->all, &block, perhaps), block.size);
-		kind = block.context && block.context < m->out->context_count
-			       ? &m->out->contexts[block.context].sums
-			       : &m->out->before;
-		add(sum_of(kind, &block, perhaps), block.size);
-	}
+static bool take_lost(void *arg, uint32_t index, const struct leak_block *block)
+{
+	struct findings_addrs *addrs = arg;
+
+	(void)index;
+	return block->class == LEAK_HELD || vec_push(addrs, block->addr);
 }
 
 bool findings_lost(const struct leak *leak, struct findings_addrs *ret)
 {
-	uint32_t count = leak_count(leak);
-	struct leak_block block;
-
-	for (uint32_t i = 0; i < count; i++) {
-		leak_block(leak, i, &block);
-		if (block.class != LEAK_HELD && !vec_push(ret, block.addr))
-			return false;
-	}
-	return true;
+	return leak_for_each_block(leak, take_lost, ret);
 }
 
 /* ---- the list ---------------------------------------------------------- */
@@ -235,26 +228,23 @@ static bool add_contexts(struct making *m)
 }
 
 /* By whom the blocks of a call stack are lost. */
-static void note_leaders(struct making *m)
+static bool note_leader(void *arg, uint32_t index, const struct leak_block *block)
 {
-	uint32_t count = leak_count(m->leak);
-	struct leak_block block, leader;
+	struct making *m = arg;
+	struct leak_block leader;
+	struct finding *f;
 
-	for (uint32_t i = 0; i < count; i++) {
-		struct finding *f;
-
-		block_at(m, i, &block);
-		if (block.class != LEAK_LOST_THROUGH || !block.context ||
-		    block.leader == LEAK_NONE)
-			continue;
-		f = find_context(m, block.context);
-		if (!f || f->through)
-			continue;
-		block_at(m, block.leader, &leader);
-		f->through = leader.context;
-		if (!f->example)
-			f->example = block.addr;
-	}
+	(void)index;
+	if (block->class != LEAK_LOST_THROUGH || !block->context || block->leader == LEAK_NONE)
+		return true;
+	f = find_context(m, block->context);
+	if (!f || f->through)
+		return true;
+	block_at(m, block->leader, &leader);
+	f->through = leader.context;
+	if (!f->example)
+		f->example = block->addr;
+	return true;
 }
 
 static bool make_list(struct making *m)
@@ -268,7 +258,7 @@ static bool make_list(struct making *m)
 	join_all(m->out);
 	if (!add_contexts(m))
 		return false;
-	note_leaders(m);
+	leak_for_each_block(m->leak, note_leader, m);
 	if (m->out->list.len)
 		qsort(m->out->list.at, m->out->list.len, sizeof(*m->out->list.at), by_weight);
 	for (size_t i = 0; i < m->out->list.len; i++)
@@ -296,63 +286,107 @@ static bool push_block(struct making *m, uint32_t index)
 	return vec_push(&m->out->blocks, b);
 }
 
+static size_t most_blocks(const struct making *m)
+{
+	return m->options->blocks ? m->options->blocks : SIZE_MAX;
+}
+
+static bool take_through(void *arg, uint32_t index, const struct leak_block *block)
+{
+	struct making *m = arg;
+
+	return m->out->blocks.len < most_blocks(m) &&
+	       (block->class != LEAK_LOST_THROUGH || push_block(m, index));
+}
+
 /* Those that others are lost through first, then these. */
 static bool make_blocks(struct making *m)
 {
-	size_t count, most = m->options->blocks ? m->options->blocks : SIZE_MAX;
+	size_t count;
 	const struct leak_group *groups = leak_groups(m->leak, &count);
-	uint32_t blocks = leak_count(m->leak);
-	struct leak_block block;
 
-	for (size_t i = 0; i < count && m->out->blocks.len < most; i++)
+	for (size_t i = 0; i < count && m->out->blocks.len < most_blocks(m); i++)
 		if (!push_block(m, groups[i].leader))
 			return false;
-	for (uint32_t i = 0; i < blocks; i++) {
-		block_at(m, i, &block);
-		m->out->block_count += block.class != LEAK_HELD;
-		if (block.class == LEAK_LOST_THROUGH && m->out->blocks.len < most &&
-		    !push_block(m, i))
-			return false;
-	}
-	return true;
+	if (!m->out->all.through.blocks && !m->out->all.perhaps.blocks)
+		return true;
+	return leak_for_each_block(m->leak, take_through, m) ||
+	       m->out->blocks.len >= most_blocks(m);
 }
 
 /* ---- who holds the others -------------------------------------------------- */
 
-static uint32_t most_held(const struct findings *out)
+VEC_TYPE(numbers, uint32_t);
+
+struct held { /* the contexts that hold most, and their blocks */
+	uint32_t *ids;
+	struct numbers *blocks;
+	size_t count;
+};
+
+static bool is_chosen(const struct held *held, uint32_t id)
+{
+	for (size_t i = 0; i < held->count; i++)
+		if (held->ids[i] == id)
+			return true;
+	return false;
+}
+
+static uint32_t most_held(const struct findings *out, const struct held *held)
 {
 	uint32_t best = 0;
 
 	for (uint32_t id = 1; id < out->context_count; id++) {
 		const struct findings_context *c = &out->contexts[id];
 
-		if (!c->held_by && c->sums.held.bytes &&
+		if (c->sums.held.bytes && !is_chosen(held, id) &&
 		    (!best || c->sums.held.bytes > out->contexts[best].sums.held.bytes))
 			best = id;
 	}
 	return best;
 }
 
+static bool take_held(void *arg, uint32_t index, const struct leak_block *block)
+{
+	struct held *held = arg;
+
+	if (!block->context || block->class != LEAK_HELD)
+		return true;
+	for (size_t i = 0; i < held->count; i++)
+		if (held->ids[i] == block->context)
+			return vec_push(&held->blocks[i], index);
+	return true;
+}
+
+static bool paths_of(struct making *m, struct held *held)
+{
+	uint32_t id;
+
+	while (held->count < m->options->paths && (id = most_held(m->out, held)))
+		held->ids[held->count++] = id;
+	if (held->count && !leak_for_each_block(m->leak, take_held, held))
+		return false;
+	for (size_t i = 0; i < held->count; i++) {
+		char **path = &m->out->contexts[held->ids[i]].held_by;
+
+		*path = m->options->path(m->options->path_arg, held->blocks[i].at,
+					 held->blocks[i].len);
+		if (!*path)
+			return false;
+	}
+	return true;
+}
+
 static bool make_paths(struct making *m)
 {
-	uint32_t count = leak_count(m->leak), id;
-	struct leak_block block;
-	VEC(uint32_t) blocks = {0};
-	bool ok = true;
+	struct held held = {calloc(m->options->paths + 1, sizeof(*held.ids)),
+			    calloc(m->options->paths + 1, sizeof(*held.blocks)), 0};
+	bool ok = held.ids && held.blocks && paths_of(m, &held);
 
-	for (size_t i = 0; ok && i < m->options->paths && (id = most_held(m->out)); i++) {
-		vec_clear(&blocks);
-		for (uint32_t k = 0; ok && k < count; k++) {
-			block_at(m, k, &block);
-			if (block.context == id && block.class == LEAK_HELD)
-				ok = vec_push(&blocks, k);
-		}
-		if (ok)
-			m->out->contexts[id].held_by =
-				m->options->path(m->options->path_arg, blocks.at, blocks.len);
-		ok = ok && m->out->contexts[id].held_by;
-	}
-	vec_deinit(&blocks);
+	for (size_t i = 0; held.blocks && i < held.count; i++)
+		vec_deinit(&held.blocks[i]);
+	free(held.ids);
+	free(held.blocks);
 	return ok;
 }
 
@@ -373,7 +407,7 @@ static bool make(struct making *m)
 	for (size_t i = 0; i < count; i++)
 		if (!vec_push(&m->out->allocators, allocators[i]))
 			return false;
-	sum_up(m);
+	leak_for_each_block(m->leak, count_block, m);
 	return make_list(m) && make_blocks(m) && (!m->options->path || make_paths(m));
 }
 

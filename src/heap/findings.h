@@ -12,6 +12,7 @@
 #include "base/vec.h"
 #include "heap/leak/leak.h"
 
+/* (A block that was traced counts with the size that was asked for, as in every other count.) */
 struct findings_sums {
 	struct leak_sum lost, through, held;
 	struct leak_sum perhaps; /* lost in the second picture alone; in no other sum */
@@ -62,10 +63,6 @@ struct findings_options {
 	size_t paths;		/* held_by: of as many contexts, those with the most bytes */
 	const taddr_t *confirmed; /* ascending: what was lost before; NULL: there was no look */
 	size_t confirmed_count;
-	/* What was traced, ascending: such a block counts with the size that was asked for, as in
-	 * every other count. */
-	const struct leak_live *live;
-	size_t live_count;
 	/* A path as text, malloc'ed. */
 	char *(*path)(void *arg, const uint32_t *blocks, size_t count);
 	void *path_arg;

@@ -42,15 +42,13 @@ static void live_count(struct leak *leak)
 	}
 }
 
-static uint32_t context_of(const struct leak *leak, taddr_t addr)
+static const struct leak_live *live_of(const struct leak *leak, taddr_t addr)
 {
 	struct leak_live key = {.addr = addr};
-	const struct leak_live *found = leak->in.live_count
-						? bsearch(&key, leak->in.live, leak->in.live_count,
-							  sizeof(*leak->in.live), compare_live)
-						: NULL;
 
-	return found ? found->context : 0;
+	return leak->in.live_count ? bsearch(&key, leak->in.live, leak->in.live_count,
+					     sizeof(*leak->in.live), compare_live)
+				   : NULL;
 }
 
 /* ---- all in all -------------------------------------------------------------------- */
@@ -150,20 +148,50 @@ uint32_t leak_count(const struct leak *leak)
 	return leak->count;
 }
 
-void leak_block(const struct leak *leak, uint32_t index, struct leak_block *ret)
+static void block_fill(const struct leak *leak, uint32_t index, taddr_t addr,
+		       const struct leak_live *live, struct leak_block *ret)
 {
 	uint8_t state = leak->state[index];
 
 	*ret = (struct leak_block){
-		.addr = index_addr(&leak->index, index),
+		.addr = addr,
 		.size = leak_size(leak, index),
 		.class = state & STATE_HELD	? LEAK_HELD
 			 : state & STATE_LEADER ? LEAK_LOST
 						: LEAK_LOST_THROUGH,
 		.interior = (state & (STATE_HELD | STATE_EXACT)) == STATE_HELD,
 		.leader = state & (STATE_HELD | STATE_LEADER) ? LEAK_NONE : leak->parent[index],
+		.context = live ? live->context : 0,
+		.asked = live ? live->size : 0,
 	};
-	ret->context = context_of(leak, ret->addr);
+}
+
+void leak_block(const struct leak *leak, uint32_t index, struct leak_block *ret)
+{
+	taddr_t addr = index_addr(&leak->index, index);
+
+	block_fill(leak, index, addr, live_of(leak, addr), ret);
+}
+
+bool leak_for_each_block(const struct leak *leak,
+			 bool (*visit)(void *arg, uint32_t index, const struct leak_block *block),
+			 void *arg)
+{
+	const struct leak_live *live = leak->in.live, *end = live + leak->in.live_count;
+	struct index_walk walk;
+	struct leak_block block;
+	uint32_t index = 0;
+	taddr_t addr;
+
+	for (index_walk_init(&walk, &leak->index); index_walk_next(&walk, &addr); index++) {
+		while (live < end && live->addr < addr)
+			live++;
+		block_fill(leak, index, addr, live < end && live->addr == addr ? live : NULL,
+			   &block);
+		if (!visit(arg, index, &block))
+			return false;
+	}
+	return true;
 }
 
 uint32_t leak_find(const struct leak *leak, taddr_t addr)

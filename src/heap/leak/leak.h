@@ -157,10 +157,16 @@ struct leak_block {
 	bool interior;	  /* held: by pointers into its middle alone */
 	uint32_t leader;  /* LEAK_LOST_THROUGH: the lost block; else LEAK_NONE */
 	uint32_t context; /* by leak_input.live; 0: not traced */
+	uint64_t asked;	  /* traced: the size that was asked for; else 0 */
 };
 
 uint32_t leak_count(const struct leak *leak);
 void leak_block(const struct leak *leak, uint32_t index, struct leak_block *ret);
+/* Calls visit for every block, in order, until it returns false, which is returned; much faster than
+ * one after the other. */
+bool leak_for_each_block(const struct leak *leak,
+			 bool (*visit)(void *arg, uint32_t index, const struct leak_block *block),
+			 void *arg);
 /* The block that contains addr (tag bits are ignored), or LEAK_NONE. */
 uint32_t leak_find(const struct leak *leak, taddr_t addr);
 
