@@ -229,6 +229,10 @@ bool indexer_step(struct indexer *indexer, char **silent)
 	}
 	if (now - indexer->moved_at < INDEXER_LIMIT_MS)
 		return false;
+	if (indexer->pid > 0 && !process_is_waiting(indexer->pid)) { /* it gets no CPU */
+		indexer->moved_at = now;
+		return false;
+	}
 	return !step_over(indexer, silent);
 }
 

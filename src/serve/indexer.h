@@ -3,8 +3,8 @@
  *
  *    indexer_begin --> a process per directory, one after the other --> done
  *                        |      ^
- *                        `------'  nothing for INDEXER_LIMIT_MS: once more, without what did
- *                                  not answer
+ *                        `------'  nothing for INDEXER_LIMIT_MS, in which it waits in the
+ *                                  kernel: once more, without what did not answer
  *
  * A process that waits for a dead server can't be ended, and is left alone.
  */

@@ -153,9 +153,9 @@ def test_memtrace_fs_calls(network, made, reference, start, tmp_path, at, addres
     device = made("stripped")
     server = start(network.host, net.FS, "-c", address, device.full, "/usr/lib/debug")
     server.wait_line("trying again$")
-    _, text = report_of(start, network.target, device.on_device(device.program),
-                        tmp_path / "r.json", "-l", at)
-    assert stacks(text) == reference(start, "stripped")
+    tracer, text = report_of(start, network.target, device.on_device(device.program),
+                             tmp_path / "r.json", "-l", at)
+    assert stacks(text) == reference(start, "stripped"), f"{tracer.story()}\n{server.story()}"
     server.wait_line("^Connected$")
     assert server.alive()
 

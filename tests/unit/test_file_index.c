@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,9 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "elf/fingerprint.h"
+#include "serve/file_index_parts.h"
 #include "serve/root.h"
 #include "serve/module_cache.h"
 
@@ -462,6 +465,35 @@ static void test_a_directory_that_is_none(void **state)
 	assert_string_equal(err.text, "/nonexistent/directory: No such file or directory");
 }
 
+/* Stopped for longer than a silent file system is waited for, as one is that gets no CPU. */
+static void test_slow_process(void **state)
+{
+	const char *dirs[] = {"/usr/lib", NULL};
+	struct pollfd pfd = {.events = POLLIN};
+	struct file_index *index;
+	int64_t end = clock_ms() + INDEXER_LIMIT_MS + 300;
+	struct err err;
+	char *silent;
+
+	(void)state;
+	assert_int_equal(file_index_create(dirs, true, &index, &err), 0);
+	assert_int_equal(kill(index->indexer.pid, SIGSTOP), 0);
+	while (clock_ms() < end) {
+		assert_false(file_index_step(index, &silent));
+		assert_null(silent);
+		pfd.fd = file_index_fd(index);
+		poll(&pfd, 1, 100);
+	}
+	kill(index->indexer.pid, SIGCONT);
+	while (!file_index_step(index, &silent)) {
+		assert_null(silent);
+		pfd.fd = file_index_fd(index);
+		poll(&pfd, 1, 100);
+	}
+	assert_true(file_index_count(index) > 0);
+	file_index_destroy(index);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -473,6 +505,7 @@ int main(void)
 		cmocka_unit_test(test_fingerprint),
 		cmocka_unit_test(test_module_cache),
 		cmocka_unit_test(test_a_directory_that_is_none),
+		cmocka_unit_test(test_slow_process),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
