@@ -84,9 +84,9 @@ struct region {
 
 	/* Whose it is, and when: W engine (region_set_origin()), R who comes to it. */
 	struct region_origin origin;
-	uint32_t last_seen;	/* W engine, R reader: tick of the last event */
-	uint32_t modules_epoch; /* W engine, R reader: how often modules came or went: what was
-				 * learned of pcs before holds no more */
+	uint32_t last_seen;	/* W engine: tick of the last allocation that was counted */
+	uint32_t modules_epoch; /* W engine: how often modules came or went: what was learned of
+				 * pcs before holds no more */
 
 	uint32_t totals_sequence; /* W engine, R reader: of the totals; odd: they change */
 	uint32_t clears;	  /* W engine, R reader: how often all counters went to zero */

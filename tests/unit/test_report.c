@@ -1,4 +1,5 @@
 /* The text form, word for word, and the console's three lists. */
+#include "heap/snapshot_file.h"
 #include "report_case.h"
 
 #include "report/job.h"
@@ -728,6 +729,43 @@ static double time_report(unsigned count, enum report_format format)
 	return seconds() - start;
 }
 
+static double cpu_seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* The snapshot as a file, without names: its size, and that it says the same when it is read.
+ */
+static void check_file(void)
+{
+	struct snapshot_file *file;
+	char *bytes = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&bytes, &len);
+	double write = cpu_seconds(), read;
+
+	assert_int_equal(snapshot_file_write(heap, NULL, "0", 64, out, NULL), 0);
+	fclose(out);
+	write = cpu_seconds() - write;
+	read = cpu_seconds();
+	assert_int_equal(snapshot_file_parse((uint8_t *)bytes, len, &file, NULL), 0);
+	read = cpu_seconds() - read;
+	assert_true(len < 12u << 20);
+	assert_int_equal(file->snapshot->context_count, heap->context_count);
+	assert_memory_equal(file->snapshot->contexts, heap->contexts,
+			    heap->context_count * sizeof(*heap->contexts));
+	if (getenv("REPORT_FIGURES"))
+		printf("snapshot file: %.2f MB of %u nodes; written in %.2f s, read in %.2f s "
+		       "of "
+		       "CPU time\n",
+		       (double)len / 1e6, heap->node_count, write, read);
+	snapshot_file_destroy(file);
+	free(bytes);
+}
+
 static void test_large(void **state)
 {
 	frame_t stack[20];
@@ -746,6 +784,7 @@ static void test_large(void **state)
 	case_snapshot();
 	snap = seconds() - snap;
 	assert_int_equal(heap->context_count, 100001);
+	check_file();
 	if (getenv("REPORT_FIGURES"))
 		printf("record %.2f s, %u nodes; snapshot %.0f ms; 10 as text %.2f s, as json "
 		       "%.2f s; "
