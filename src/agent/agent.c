@@ -182,7 +182,11 @@ static bool call_alloc(const struct shared *shared, const struct caller *caller,
 		return false;
 	atom_add64(&counters->allocated_bytes, size);
 	atom_add64(&counters->allocs, 1);
-	live_note(shared, place, addr, context, size);
+	if (!live_note(shared, place, addr, context, size)) {
+		atom_add64(&counters->allocs, -1ull);
+		atom_add64(&counters->allocated_bytes, -size);
+		return false;
+	}
 	atom_add64(&own->allocs, 1);
 	atom_store64(&own->last_alloc, addr);
 	atom_store64(&own->last_free, 0);

@@ -27,10 +27,11 @@
 #include "capture/describe.h"
 #include "capture/detach.h"
 #include "capture/engine.h"
+#include "capture/share.h"
 #include "hook/functions.h"
 #include "region/reader.h"
 
-enum { KICK_MS = 5, STILL_MS = 750, STUCK_MS = 3000 };
+enum { KICK_MS = 5, SUM_KICKS = 4, STILL_MS = 750, STUCK_MS = 3000 };
 
 enum request {
 	REQUEST_NONE,
@@ -57,7 +58,6 @@ struct capture {
 	size_t notices_head;
 	enum request request;
 	struct snapshot *snapshot;
-	struct birth_list *births; /* of REQUEST_SNAPSHOT, the caller's; NULL: not wished */
 	struct externals *externals; /* of REQUEST_EXTERNALS, the caller's */
 	const struct look_options *look_options; /* of REQUEST_LOOK */
 	struct look *look;
@@ -66,6 +66,7 @@ struct capture {
 	bool finished; /* the tracer thread touches the engine no more */
 
 	_Atomic bool kicked; /* there is something to do between two stops */
+	atomic_bool to_sum;  /* .. for which nobody waits long */
 	atomic_bool detach;
 	_Atomic pid_t pid;
 };
@@ -133,13 +134,11 @@ static void request_perform(struct capture *capture)
 	struct engine *engine = &capture->engine;
 
 	capture->request_rc = 0;
-	if (capture->request == REQUEST_SNAPSHOT && capture->births)
-		describe_births(engine, capture->births);
 	if (capture->request == REQUEST_SNAPSHOT)
 		capture->request_rc = describe_snapshot(&capture->engine, &capture->snapshot,
 							&capture->request_err);
 	else if (capture->request == REQUEST_CLEAR)
-		ledger_clear(&capture->engine.ledger, &capture->engine.tracee);
+		share_clear(engine);
 	else if (capture->request == REQUEST_EXTERNALS)
 		engine_take_externals(&capture->engine, capture->externals);
 	else if (capture->request == REQUEST_LOOK)
@@ -168,8 +167,19 @@ static bool is_requested(struct capture *capture)
 	return is;
 }
 
+/* What an agent has counted, for capture_totals(). */
+static void sum(struct capture *capture)
+{
+	share_sum(&capture->engine);
+	pthread_mutex_lock(&capture->lock);
+	pthread_cond_broadcast(&capture->answered);
+	pthread_mutex_unlock(&capture->lock);
+}
+
 static void requests_serve(struct capture *capture)
 {
+	if (atomic_exchange(&capture->to_sum, false))
+		sum(capture);
 	if (!atomic_exchange(&capture->kicked, false))
 		return;
 	if (!is_requested(capture))
@@ -343,15 +353,12 @@ static int request_wait(struct capture *capture, enum request request)
 	return capture->request_rc;
 }
 
-int capture_snapshot_births(struct capture *capture, struct birth_list *births,
-			    struct snapshot **ret, struct err *err)
+int capture_snapshot(struct capture *capture, struct snapshot **ret, struct err *err)
 {
 	int rc;
 
 	pthread_mutex_lock(&capture->lock);
-	capture->births = births;
 	rc = request_wait(capture, REQUEST_SNAPSHOT);
-	capture->births = NULL;
 	if (rc && err)
 		*err = capture->request_err;
 	else if (!rc)
@@ -360,42 +367,30 @@ int capture_snapshot_births(struct capture *capture, struct birth_list *births,
 	return rc;
 }
 
-int capture_snapshot(struct capture *capture, struct snapshot **ret, struct err *err)
+/* The tracer adds up what an agent has counted; one that waits in the kernel does not, and the
+ * totals are those of before. */
+static void sum_soon(struct capture *capture)
 {
-	return capture_snapshot_births(capture, NULL, ret, err);
+	pthread_mutex_lock(&capture->lock);
+	if (!capture->finished) {
+		atomic_store(&capture->to_sum, true);
+		for (int i = 0; i < SUM_KICKS && atomic_load(&capture->to_sum); i++)
+			kick(capture);
+	}
+	pthread_mutex_unlock(&capture->lock);
 }
 
-uint32_t capture_now(const struct capture *capture)
-{
-	return ledger_now(&capture->engine.ledger);
-}
-
-int capture_contexts(const struct capture *capture, struct capture_contexts *ret)
-{
-	const struct region_space *space = &capture->engine.ledger.space;
-	struct reader reader;
-	int rc = reader_open(&reader, space->base, space->limit);
-
-	if (rc)
-		return rc;
-	vec_clear(ret);
-	if (!vec_reserve(ret, reader_context_count(&reader)))
-		return -ENOMEM;
-	for (; ret->len < reader_context_count(&reader); ret->len++)
-		if (!reader_context(&reader, (uint32_t)ret->len, &ret->at[ret->len]))
-			return -EAGAIN;
-	return reader_is_overtaken(&reader) ? -EAGAIN : 0;
-}
-
-int capture_totals(const struct capture *capture, struct region_totals *totals,
-		   uint64_t *resident)
+int capture_totals(struct capture *capture, struct region_totals *totals, uint64_t *resident)
 {
 	const struct region_space *space = &capture->engine.ledger.space;
 	struct reader reader;
 	struct status status;
 	pid_t alive;
-	int rc = reader_open(&reader, space->base, space->limit);
+	int rc;
 
+	if (atomic_load(&capture->engine.ledger.tally.counts))
+		sum_soon(capture);
+	rc = reader_open(&reader, space->base, space->limit);
 	if (rc)
 		return rc;
 	*totals = reader.totals;

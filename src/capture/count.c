@@ -8,6 +8,7 @@
 
 #include "capture/context.h"
 #include "capture/layer.h"
+#include "capture/share.h"
 #include "capture/thread_data.h"
 
 static uint64_t product(uint64_t a, uint64_t b)
@@ -61,6 +62,7 @@ static void count_returned(struct engine *engine, struct thread *thread,
 	struct book_event event = {.now = ledger_now(ledger)};
 
 	event_read(ledger, call, &event);
+	share_take(engine, event.result);
 	if (event.result || (is_realloc(call) && !event.size))
 		event.nested = context_walk(engine, thread, call,
 					    event.result ? &event.context : NULL);
@@ -68,6 +70,7 @@ static void count_returned(struct engine *engine, struct thread *thread,
 		book_realloc_return(&ledger->book, book, call->slot, call->argument[0], &event);
 	else
 		book_alloc(&ledger->book, book, &event);
+	share_settle(engine, event.result);
 }
 
 struct taken_search {
@@ -114,7 +117,7 @@ static void count_free(struct engine *engine, struct thread *thread, const struc
 	data->free_by = call->instance;
 }
 
-void count_call(struct engine *engine, struct thread *thread, const struct call *call)
+static void count(struct engine *engine, struct thread *thread, const struct call *call)
 {
 	if (!call->entered)
 		count_returned(engine, thread, call);
@@ -123,4 +126,15 @@ void count_call(struct engine *engine, struct thread *thread, const struct call 
 	else
 		book_realloc_entry(&engine->ledger.book, &thread_data(thread)->book, call->slot,
 				   call->argument[0]);
+}
+
+void count_call(struct engine *engine, struct thread *thread, const struct call *call)
+{
+	share_call_begins(engine, thread, call);
+	if (call->entered)
+		share_take(engine, call->argument[0]);
+	count(engine, thread, call);
+	if (call->entered || is_realloc(call))
+		share_settle(engine, call->argument[0]);
+	share_call_ends(engine, thread);
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "capture/share.h"
 #include "capture/thread_data.h"
 
 /* Of what is NULL-terminated, or nothing. */
@@ -176,27 +177,14 @@ void describe_replaced(struct engine *engine)
 				       engine);
 }
 
-static void block_born(void *arg, const struct region_block *block)
-{
-	(void)vec_push((struct birth_list *)arg,
-		       ((struct block_birth){block->context, block->time}));
-}
-
-/* Copied as they come, 8 bytes each, and made something of by who asks: the process waits. */
-void describe_births(const struct engine *engine, struct birth_list *births)
-{
-	const struct region *region = engine->ledger.region;
-
-	if (vec_reserve(births, region_totals(region)->live_blocks))
-		region_for_each_block(region, block_born, births);
-}
-
 int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *err)
 {
 	struct snapshot *snapshot;
-	int rc = snapshot_create(engine->ledger.space.base, engine->ledger.space.limit,
-				 &snapshot, err);
+	int rc;
 
+	share_sum(engine);
+	rc = snapshot_create(engine->ledger.space.base, engine->ledger.space.limit, &snapshot,
+			     err);
 	if (rc)
 		return rc;
 	describe_replaced(engine);

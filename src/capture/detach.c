@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "capture/describe.h"
+#include "capture/share.h"
 #include "capture/thread_data.h"
 #include "capture/traceme.h"
 #include "capture/trap_signal.h"
@@ -233,6 +234,7 @@ void detach_process(struct engine *engine)
 	if (!engine->traced)
 		return;
 	restore(engine);
+	share_end(engine);
 	if (engine->ending.ended) {
 		tracee_hand_out_children(&engine->tracee);
 		restore_for_guests(engine);

@@ -24,6 +24,7 @@
 #include "capture/count.h"
 #include "capture/exec.h"
 #include "capture/follow.h"
+#include "capture/share.h"
 #include "capture/mapping_calls.h"
 #include "capture/thread_data.h"
 #include "capture/traceme.h"
@@ -161,6 +162,7 @@ void dispatch_stop(void *arg, struct stop *stop)
 			child_set_free(engine, thread);
 			return;
 		}
+		share_guest_begins(engine, thread);
 		break;
 	case STOP_ASKS:
 		engine->pending.set |= PENDING_TRACEME;
@@ -175,6 +177,7 @@ void dispatch_stop(void *arg, struct stop *stop)
 		return; /* it waits for its modules */
 	case STOP_THREAD_EXIT:
 		ledger_abandon(&engine->ledger, thread);
+		share_thread_ends(engine, thread);
 		return;
 	case STOP_EXITING:
 		if (!engine->looks.at_end || engine->looks.exiting || engine->ending.ended)

@@ -62,7 +62,9 @@ int engine_init(struct engine *ret, const struct capture_options *options,
 	if (!ret->undoing.undo)
 		return err_set(err, -ENOMEM, "memory is short");
 	ret->hooks.mappings = options->mappings;
-	ret->resident.wish = options->engine;
+	/* (what is recorded for the tests are stops) */
+	ret->resident.wish = options->record || options->record_case ? CAPTURE_TRAP
+								     : options->engine;
 	ret->looks = (struct looks){options->look_only, options->look_at_end, 0};
 	return ledger_init(&ret->ledger, options, err);
 }

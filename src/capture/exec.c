@@ -1,6 +1,7 @@
 /* Nothing of the old program is left; see exec.h. */
 #include "capture/exec.h"
 
+#include "capture/share.h"
 #include "capture/trap_choice.h"
 #include "tracer/attach.h"
 #include "tracer/left_guests.h"
@@ -11,6 +12,7 @@ static void program_forget(struct engine *engine)
 	struct err err;
 
 	undo_clear(engine->undoing.undo);
+	share_end(engine);
 	resident_forget(&engine->resident);
 	engine->traps.agent = 0;
 	engine->undoing.left = false;

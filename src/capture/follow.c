@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "capture/mappings.h"
+#include "capture/share.h"
 #include "capture/trap_choice.h"
 #include "hook/page.h"
 #include "hook/predecessor.h"
@@ -53,7 +54,9 @@ static int plan(struct engine *engine, enum hook_scope scope, size_t *planned, s
 		return rc;
 	loader = program_loader(&engine->program, &engine->tracee);
 	engine->hooks.loader = loader ? loader->instance : 0;
-	return hooks_plan(&engine->hooks, scope, planned, err);
+	rc = hooks_plan(&engine->hooks, scope, planned, err);
+	share_hooks(engine);
+	return rc;
 }
 
 struct applying {

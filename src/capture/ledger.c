@@ -36,6 +36,7 @@ int ledger_init(struct ledger *ledger, const struct capture_options *options, st
 
 void ledger_deinit(struct ledger *ledger)
 {
+	tally_end(&ledger->tally);
 	recorder_close(&ledger->recorder);
 	case_recorder_close(&ledger->cases);
 	walker_deinit(&ledger->walker);

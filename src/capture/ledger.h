@@ -8,6 +8,7 @@
 #include "capture/capture.h"
 #include "capture/case.h"
 #include "capture/record.h"
+#include "capture/tally.h"
 #include "capture/walker.h"
 #include "heap/mapped.h"
 #include "region/book.h"
@@ -18,6 +19,7 @@ struct ledger {
 	struct region *region;
 	struct book book;
 	struct walker walker;
+	struct tally tally; /* of what an agent has counted */
 	struct mapped mapped;  /* by calls that are no allocator's */
 	taddr_t program_break; /* a page's begin; 0: not known yet */
 	unsigned depth;			/* frames kept of a stack */

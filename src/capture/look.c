@@ -2,7 +2,8 @@
  * Looks; see look.h.
  *
  * The region has one writer, this thread, so its blocks are copied when the threads run again,
- * before any other stop is handled: they are of the same moment as the picture.
+ * before any other stop is handled: they are of the same moment as the picture.  (Where an agent
+ * counts, too, they are copied while the threads stand.)
  */
 #include "capture/look.h"
 
@@ -13,6 +14,7 @@
 
 #include "base/clock.h"
 #include "capture/describe.h"
+#include "capture/share.h"
 
 enum { TRIES = 20, PAUSE_NS = 1000000 };
 
@@ -39,6 +41,8 @@ static int copy_blocks(struct engine *engine, struct look *look, struct err *err
 	if (!vec_reserve(&look->live, count + 1))
 		return err_set(err, -ENOMEM, "memory is short");
 	region_for_each_block(engine->ledger.region, copy_block, &copying);
+	tally_for_each_block(&engine->ledger.tally, ledger_now(&engine->ledger), copy_block,
+			     &copying);
 	return copying.failed ? err_set(err, -ENOMEM, "memory is short") : 0;
 }
 
@@ -78,6 +82,8 @@ static int take_with_retries(struct engine *engine, const struct look_options *o
 		if (rc)
 			return rc;
 		rc = take(engine, options, i == TRIES ? why : NULL, look, err);
+		if (!rc && engine->ledger.tally.shared)
+			rc = copy_blocks(engine, look, err);
 		if (rc || !look->stopped)
 			tracee_resume(&engine->tracee);
 		memcpy(why, err->text, sizeof(why));
@@ -100,7 +106,7 @@ int look_take(struct engine *engine, const struct look_options *options, struct 
 		rc = err_set(err, -ESRCH, "the process has ended, or was let go");
 	else
 		rc = take_with_retries(engine, options, look, err);
-	if (!rc)
+	if (!rc && !look->snapshot)
 		rc = copy_blocks(engine, look, err);
 	if (rc) {
 		look_end(engine, look);

@@ -6,11 +6,12 @@
 #include <string.h>
 
 #include "capture/engine.h"
+#include "capture/share.h"
 #include "hook/page.h"
 #include "tracer/retry.h"
 
 enum {
-	PIECES = 1024, /* of 64 KB: so much at most is taken for live blocks and counters */
+	PIECES = 8192, /* of 64 KB: so much at most is taken for live blocks and counters */
 	SHIFT = 4,     /* allocators of 64-bit CPUs give multiples of 16 bytes, or of 8 */
 };
 
@@ -98,6 +99,8 @@ int resident_enter(struct engine *engine, struct err *err)
 	if (!engine->program.loading) /* else it stands until its first functions are hooked */
 		tracee_resume(&engine->tracee);
 	engine->traps.agent = rc ? 0 : resident->injected.entry;
+	if (!rc)
+		share_begin(engine, &resident->injected.shared);
 	if (!rc || engine->ending.ended)
 		return 0;
 	snprintf(resident->reason, sizeof(resident->reason), "%.150s", why.text);

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "region/known.h"
 #include "region/walk_body.h"
 #include "unwind/full.h"
 
@@ -183,6 +184,15 @@ static void row_find(struct walker *walker, uint64_t pc, uint64_t state, bool ex
 		row_supplied(walker, module, (exact ? pc : pc - 1) - module->bias, &entry->row);
 }
 
+/* What an agent is told: not of our own code, so that it takes no call within another one for the
+ * program's. */
+static void row_share(const struct walker *walker, uint64_t pc, bool exact,
+		      const struct walker_entry *entry)
+{
+	if (walker->shared && entry->row.cfa != ROW_CFA_NONE && !undo_covers(walker->undo, pc))
+		known_pc_add(walker->shared, pc, exact, entry->frame, &entry->row);
+}
+
 /* A pc that is met for the first time. */
 static __attribute__((noinline)) const struct row *
 row_learn(struct walker *walker, uint64_t pc, bool exact, frame_t *frame)
@@ -198,6 +208,8 @@ row_learn(struct walker *walker, uint64_t pc, bool exact, frame_t *frame)
 		*entry = *found;
 		walker->cache_used++;
 	}
+	if (found->row.cfa != ROW_CFA_NO_CODE)
+		row_share(walker, pc & ~state, exact, found);
 	*frame = found->frame;
 	return &found->row;
 }
@@ -482,6 +494,8 @@ void walker_forget(struct walker *walker)
 		memset(walker->cache, 0, walker->cache_len * sizeof(*walker->cache));
 	walker->cache_used = 0;
 	walker->window_len = 0;
+	if (walker->shared)
+		known_pcs_forget(walker->shared);
 }
 
 void walker_deinit(struct walker *walker)

@@ -10,6 +10,7 @@
 
 #include "elf/module.h"
 #include "hook/hooks.h"
+#include "region/shared.h"
 #include "region/walk.h"
 #include "tracer/tracee.h"
 #include "unwind/unwinder.h"
@@ -42,6 +43,7 @@ struct walker {
 	const struct maps *maps; /* tells what is code; NULL: everything may be */
 	const struct hooks *hooks;
 	const struct undo *undo;
+	const struct shared *shared; /* an agent is told of rows there; NULL */
 	const struct externals *externals;
 	const struct module *no_rows; /* met without a row, since the caller reset this */
 	struct walker_entry *cache;

@@ -11,6 +11,8 @@
 
 #include "base/quantity.h"
 
+const char *const arguments_sort_keys[] = {"bytes", "blocks", "allocs", NULL};
+
 static int too_much(const char *usage, const char *word, struct err *err)
 {
 	return err_set(err, -EINVAL, "'%.40s' is too much; usage: %s", word, usage);
@@ -84,15 +86,16 @@ int arguments_read_wait(const char *const *args, const char *usage, struct comma
 
 static int read_sort(const char *word, enum snapshot_order *ret, struct err *err)
 {
-	for (int i = 0; snapshot_orders[i]; i++) {
-		if (!strcmp(word, snapshot_orders[i])) {
-			*ret = (enum snapshot_order)i;
+	static const enum snapshot_order orders[] = {SNAPSHOT_BY_BYTES, SNAPSHOT_BY_BLOCKS,
+						     SNAPSHOT_BY_ALLOCS};
+
+	for (size_t i = 0; i < ARRAY_SIZE(orders); i++) {
+		if (!strcmp(word, arguments_sort_keys[i])) {
+			*ret = orders[i];
 			return 0;
 		}
 	}
-	return err_set(err, -EINVAL,
-		       "--sort: '%.40s' is not one of: verdict, bytes, blocks, allocs, "
-		       "growth, age, rate",
+	return err_set(err, -EINVAL, "--sort: '%.40s' is not one of: bytes, blocks, allocs",
 		       word);
 }
 

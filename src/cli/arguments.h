@@ -25,5 +25,6 @@ arguments_reader arguments_read_leaks;	 /* -n, --json, --confirm */
 arguments_reader arguments_read_address; /* an address, or, of why, a context */
 
 /* What --sort may be, NULL-terminated. */
+extern const char *const arguments_sort_keys[];
 
 #endif

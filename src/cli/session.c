@@ -145,7 +145,8 @@ static void on_notice(struct session *s, const struct notice *notice)
 		session_look_last(s, true);
 		break;
 	case NOTICE_EXEC:
-		session_forget(s);
+		marks_deinit(&s->marks);
+		course_clear(&s->course);
 		output_log(&s->output, "Process %d now runs %s; statistics begin anew",
 			   (int)capture_pid(s->capture), notice->text);
 		break;
@@ -404,8 +405,6 @@ int session_run(const struct options *options)
 	console_destroy(s.console);
 	lacking_destroy(s.lacking);
 	course_clear(&s.course);
-	generations_clear(&s.generations, 0);
-	vec_deinit(&s.contexts);
 	marks_deinit(&s.marks);
 	reporter_deinit(&s.reporter);
 	return status;

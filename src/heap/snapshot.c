@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "heap/verdicts.h"
 #include "region/reader.h"
 
 static bool nodes_copy(const struct reader *reader, struct snapshot *s)
@@ -99,7 +98,6 @@ void snapshot_destroy(struct snapshot *snapshot)
 	free(snapshot->nodes);
 	free(snapshot->mappings);
 	free(snapshot->contexts);
-	verdicts_destroy(snapshot->verdicts);
 	free(snapshot);
 }
 

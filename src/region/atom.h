@@ -39,6 +39,15 @@ static inline void atom_store64(uint64_t *at, uint64_t value)
 {
 	__atomic_store_n(at, value, __ATOMIC_RELEASE);
 }
+
+/* *at := value if it is 0. */
+static inline bool atom_claim64(uint64_t *at, uint64_t value)
+{
+	uint64_t expected = 0;
+
+	return __atomic_compare_exchange_n(at, &expected, value, false, __ATOMIC_ACQ_REL,
+					   __ATOMIC_ACQUIRE);
+}
 #else
 static inline uint64_t atom_load64(const uint64_t *at)
 {
@@ -62,6 +71,15 @@ static inline void atom_store64(uint64_t *at, uint64_t value)
 
 	atom_store32(half, both.half[0]);
 	atom_store32(half + 1, both.half[1]);
+}
+
+static inline bool atom_claim64(uint64_t *at, uint64_t value)
+{
+	bool is = !atom_load64(at);
+
+	if (is)
+		atom_store64(at, value);
+	return is;
 }
 #endif
 

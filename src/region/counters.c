@@ -23,6 +23,17 @@ struct shared_counters *counters_of(const struct shared *shared, uint32_t thread
 	return piece ? &piece[context % PER_PIECE] : NULL;
 }
 
+static void add(const struct shared_counters *c, struct shared_counters *ret, bool frees)
+{
+	if (frees) {
+		ret->frees += atom_load64(&c->frees);
+		ret->freed_bytes += atom_load64(&c->freed_bytes);
+	} else {
+		ret->allocs += atom_load64(&c->allocs);
+		ret->allocated_bytes += atom_load64(&c->allocated_bytes);
+	}
+}
+
 static void add_thread(const struct shared *shared, uint32_t thread,
 		       struct shared_counters *ret, uint32_t count, bool frees)
 {
@@ -34,23 +45,32 @@ static void add_thread(const struct shared *shared, uint32_t thread,
 			id += PER_PIECE - 1 - id % PER_PIECE;
 			continue;
 		}
-		c += id % PER_PIECE;
-		if (frees) {
-			ret[id].frees += atom_load64(&c->frees);
-			ret[id].freed_bytes += atom_load64(&c->freed_bytes);
-		} else {
-			ret[id].allocs += atom_load64(&c->allocs);
-			ret[id].allocated_bytes += atom_load64(&c->allocated_bytes);
-		}
+		add(c + id % PER_PIECE, &ret[id], frees);
 	}
 }
 
 void counters_sum(const struct shared *shared, struct shared_counters *ret, uint32_t count)
 {
+	uint32_t threads = known_threads(shared);
+
 	if (count > SHARED_CONTEXTS)
 		count = SHARED_CONTEXTS;
 	for (int frees = 1; frees >= 0; frees--)
-		for (uint32_t thread = 0; thread < SHARED_THREADS; thread++)
-			if (atom_load64(&known_place(shared, thread)->pointer))
-				add_thread(shared, thread, ret, count, frees);
+		for (uint32_t i = 0; i < threads; i++)
+			add_thread(shared, known_list(shared)[i], ret, count, frees);
+}
+
+void counters_sum_one(const struct shared *shared, uint32_t context,
+		      struct shared_counters *ret)
+{
+	uint32_t threads = known_threads(shared);
+
+	for (int frees = 1; frees >= 0; frees--)
+		for (uint32_t i = 0; i < threads; i++) {
+			const struct shared_counters *c = shared_piece_at(
+				shared, ref_at(shared, known_list(shared)[i], context));
+
+			if (c)
+				add(c + context % PER_PIECE, ret, frees);
+		}
 }

@@ -21,5 +21,8 @@ struct shared_counters *counters_of(const struct shared *shared, uint32_t thread
  * among what was allocated.
  */
 void counters_sum(const struct shared *shared, struct shared_counters *ret, uint32_t count);
+/* Adds those of one context (< SHARED_CONTEXTS) to *ret. */
+void counters_sum_one(const struct shared *shared, uint32_t context,
+		      struct shared_counters *ret);
 
 #endif

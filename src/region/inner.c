@@ -64,6 +64,14 @@ bool inner_add(struct region *region, struct region_space *space, uint64_t addr)
 	return true;
 }
 
+bool inner_has(const struct region *region, uint64_t addr)
+{
+	const struct region_table *table = &region->tables[REGION_INNER];
+	const uint64_t *slots = tables_at(region, REGION_INNER);
+
+	return table->count && addr && slots[slot_of(table, slots, addr)];
+}
+
 bool inner_remove(struct region *region, uint64_t addr)
 {
 	struct region_table *table = &region->tables[REGION_INNER];

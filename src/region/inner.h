@@ -12,6 +12,8 @@ bool inner_add(struct region *region, struct region_space *space, uint64_t addr)
 /* Was it in? */
 bool inner_remove(struct region *region, uint64_t addr);
 
+bool inner_has(const struct region *region, uint64_t addr);
+
 /* Empties the set and gives its memory back. */
 void inner_clear(struct region *region, struct region_space *space);
 

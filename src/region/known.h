@@ -51,6 +51,19 @@ static inline struct shared_thread *known_thread_at(const struct shared *shared,
 	       thread % SHARED_THREADS;
 }
 
+/* The numbers of places that were ever taken, [0 .. told->threads). */
+static inline uint16_t *known_list(const struct shared *shared)
+{
+	return shared_at(shared, SHARED_LIST_AT);
+}
+
+static inline uint32_t known_threads(const struct shared *shared)
+{
+	uint32_t count = atom_load32(&shared_told(shared)->threads);
+
+	return count < SHARED_THREADS ? count : SHARED_THREADS;
+}
+
 static inline uint32_t known_thread_home(uint64_t pointer)
 {
 	return (uint32_t)((pointer * 0x9e3779b97f4a7c15ull) >> 40);

@@ -79,11 +79,11 @@ uint64_t *live_place(const struct shared *shared, uint64_t addr, uint64_t size)
 	return entry && !atom_load64(entry) ? entry : NULL;
 }
 
-void live_note(const struct shared *shared, uint64_t *place, uint64_t addr, uint32_t context,
+bool live_note(const struct shared *shared, uint64_t *place, uint64_t addr, uint32_t context,
 	       uint64_t size)
 {
-	atom_store64(place, (uint64_t)context << (SIZE_BITS + LOW_BITS) |
-				    low_of(shared, addr) << SIZE_BITS | size);
+	return atom_claim64(place, (uint64_t)context << (SIZE_BITS + LOW_BITS) |
+					   low_of(shared, addr) << SIZE_BITS | size);
 }
 
 static void decode(uint64_t entry, struct live_block *ret)

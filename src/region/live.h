@@ -5,7 +5,7 @@
  *    entry    | context 23 bits | low 5 bits | size 36 bits |     0: no block
  *
  * The allocator orders all that happens to one entry: it is cleared before the real free runs,
- * and written after the real malloc has returned.  So an entry needs one store, and no lock.
+ * and written after the real malloc has returned.  So an entry needs no lock.
  * Blocks that lie closer than 1 << shift share an entry: the second one is not kept, and the
  * low bits tell whose it is.
  */
@@ -28,8 +28,9 @@ struct live_block {
  * Nothing is changed but for room that is made. */
 uint64_t *live_place(const struct shared *shared, uint64_t addr, uint64_t size);
 
-/* The block is noted, at live_place()'s.  context: 1 .. LIVE_ELSEWHERE. */
-void live_note(const struct shared *shared, uint64_t *place, uint64_t addr, uint32_t context,
+/* The block is noted, at live_place()'s; false: another one, too close to it, has come there.
+ * context: 1 .. LIVE_ELSEWHERE. */
+bool live_note(const struct shared *shared, uint64_t *place, uint64_t addr, uint32_t context,
 	       uint64_t size);
 
 /* False: it is not there. */

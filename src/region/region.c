@@ -197,6 +197,71 @@ void region_alloc(struct region *region, struct region_space *space, uint64_t ad
 	sequence_end(&region->totals_sequence);
 }
 
+/* Bytes and calls come one after the other, so of calls in flight there may be one without the
+ * other; never more freed than allocated. */
+static bool is_sum(const struct region_context *c, const struct region_counts *counts)
+{
+	struct region_counts sum = {.allocs = c->allocs + counts->allocs,
+				    .frees = c->frees + counts->frees,
+				    .allocated_bytes = c->allocated_bytes + counts->allocated_bytes,
+				    .freed_bytes = c->freed_bytes + counts->freed_bytes};
+
+	return sum.allocs >= c->allocs && sum.allocated_bytes >= c->allocated_bytes &&
+	       sum.frees >= c->frees && sum.freed_bytes >= c->freed_bytes &&
+	       sum.frees <= sum.allocs && sum.freed_bytes <= sum.allocated_bytes;
+}
+
+static void raise(uint64_t *peak, uint64_t in_use)
+{
+	if (*peak < in_use)
+		*peak = in_use;
+}
+
+bool region_add(struct region *region, uint32_t context, const struct region_counts *counts,
+		uint32_t now)
+{
+	struct region_totals *totals = &region->totals;
+	struct region_context *c = context_of(region, context);
+
+	if (!is_sum(c, counts))
+		return false;
+	sequence_begin(&region->totals_sequence);
+	totals->allocs += counts->allocs;
+	totals->allocated_bytes += counts->allocated_bytes;
+	totals->frees += counts->frees;
+	totals->freed_bytes += counts->freed_bytes;
+	totals->live_blocks += counts->allocs - counts->frees;
+	raise(&totals->peak_bytes, totals->allocated_bytes - totals->freed_bytes);
+	sequence_begin(&c->sequence);
+	if (counts->allocs) {
+		if (!c->allocs)
+			c->first_time = now;
+		c->last_time = now;
+	}
+	c->allocs += counts->allocs;
+	c->allocated_bytes += counts->allocated_bytes;
+	c->frees += counts->frees;
+	c->freed_bytes += counts->freed_bytes;
+	raise(&c->peak_bytes, c->allocated_bytes - c->freed_bytes);
+	sequence_end(&c->sequence);
+	if (counts->allocs)
+		__atomic_store_n(&region->last_seen, now, __ATOMIC_RELAXED);
+	sequence_end(&region->totals_sequence);
+	return true;
+}
+
+bool region_adopt(struct region *region, struct region_space *space,
+		  const struct region_block *block)
+{
+	struct region_block *slot = blocks_slot(region, space, block->addr);
+
+	if (!slot || slot->addr)
+		return false;
+	*slot = *block;
+	region->tables[REGION_BLOCKS].count++;
+	return true;
+}
+
 bool region_take(struct region *region, uint64_t addr, struct region_block *ret)
 {
 	struct region_block *block = blocks_find(region, addr);
@@ -275,6 +340,11 @@ void region_inner_add(struct region *region, struct region_space *space, uint64_
 bool region_inner_remove(struct region *region, uint64_t addr)
 {
 	return inner_remove(region, addr);
+}
+
+bool region_inner_has(const struct region *region, uint64_t addr)
+{
+	return inner_has(region, addr);
 }
 
 void region_inner_clear(struct region *region, struct region_space *space)

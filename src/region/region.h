@@ -60,7 +60,7 @@ struct region_totals { /* since the start or the last clear.  W engine, under it
 	uint64_t frees_of_unknown; /* blocks from before the attach or the last clear */
 	uint64_t lost_events;	   /* must be 0: contradictions seen (see region_alloc) */
 	uint64_t overflow_blocks;  /* allocations that could not be kept: memory is short */
-	uint64_t live_blocks;	   /* blocks in the table now */
+	uint64_t live_blocks;	   /* blocks in the table now, or noted by others */
 };
 
 /* Whose region it is, and what its times mean; for who comes to it later. */
@@ -141,11 +141,26 @@ void region_put_back(struct region *region, struct region_space *space,
 /* A free of a block that isn't in the table. */
 void region_free_unknown(struct region *region);
 
+/* Calls that were counted by others (region/counters.h), added up. */
+struct region_counts {
+	uint64_t allocs, allocated_bytes, frees, freed_bytes;
+};
+
+/* So many more calls of a context, up to now; their blocks are in no table of ours, but live ones.
+ * False, and nothing is added: sums that no calls make. */
+bool region_add(struct region *region, uint32_t context, const struct region_counts *counts,
+		uint32_t now);
+
+/* A live block that region_add() has counted comes into the table.  False: no room. */
+bool region_adopt(struct region *region, struct region_space *space,
+		  const struct region_block *block);
+
 /* The blocks that inner calls of allocators have returned (book.h), which are in no count: a
  * set of addresses.  One that can't be kept is overflow_blocks + 1: its free will be taken for
  * that of an unknown block.  region_clear() leaves them. */
 void region_inner_add(struct region *region, struct region_space *space, uint64_t addr);
 bool region_inner_remove(struct region *region, uint64_t addr); /* was it in? */
+bool region_inner_has(const struct region *region, uint64_t addr);
 void region_inner_clear(struct region *region, struct region_space *space);
 
 /* A contradiction was seen by the engine itself: lost_events + 1. */

@@ -46,6 +46,8 @@ enum {
 	SHARED_HOOKS = 512,
 	SHARED_THREADS = 1 << 13,
 	SHARED_PCS = 1 << 17,
+	SHARED_PCS_OF_PAGE = 128, /* pages of 4 KiB */
+	SHARED_PCS_PAGES = SHARED_PCS / SHARED_PCS_OF_PAGE,
 	SHARED_INDEX = 1 << 21,
 	SHARED_NODES = 1 << 20,
 	SHARED_CONTEXTS = 1 << 20, /* [0] is none */
@@ -120,6 +122,9 @@ struct shared_told {	/* W memtrace, R agent */
 	uint32_t told_bytes; /* SHARED_TOLD_BYTES */
 	uint32_t sequence;   /* odd while pcs are forgotten (known.h) */
 	uint32_t depth;	     /* frames that a stack is kept with */
+	uint32_t threads;    /* places that were ever taken: listed, by their numbers */
+	uint32_t reserved;
+	uint32_t pcs_used[SHARED_PCS_PAGES / 32]; /* W, R memtrace: a bit for each page of pcs */
 };
 
 struct shared_taken { /* W both: the next numbers, which may be beyond what there is */
@@ -138,6 +143,7 @@ enum shared_part {
 /* ---- where they are ---------------------------------------------------------- */
 
 #define SHARED_HOOKS_AT	    4096u
+#define SHARED_LIST_AT 16384u /* of places: uint16_t each */
 #define SHARED_PLACES_AT    65536u
 #define SHARED_PCS_AT	    (SHARED_PLACES_AT + SHARED_THREADS * sizeof(struct shared_place))
 #define SHARED_TOLD_BYTES   (SHARED_PCS_AT + SHARED_PCS * sizeof(struct shared_pc))
@@ -156,10 +162,11 @@ _Static_assert(sizeof(struct shared_thread) == 64, "the layout is versioned");
 _Static_assert(sizeof(struct shared_pc) == 32, "the layout is versioned");
 _Static_assert(sizeof(struct shared_counters) == 32, "the layout is versioned");
 _Static_assert(sizeof(struct shared_node) == 16, "the layout is versioned");
-_Static_assert(sizeof(struct shared_told) == 24 && sizeof(struct shared_taken) == 16,
+_Static_assert(sizeof(struct shared_told) == 160 && sizeof(struct shared_taken) == 16,
 	       "versioned");
-_Static_assert(SHARED_HOOKS_AT + SHARED_HOOKS * sizeof(struct shared_hook) <= SHARED_PLACES_AT,
-	       "hooks are within the first 64 KiB");
+_Static_assert(SHARED_HOOKS_AT + SHARED_HOOKS * sizeof(struct shared_hook) <= SHARED_LIST_AT &&
+		       SHARED_LIST_AT + SHARED_THREADS * sizeof(uint16_t) <= SHARED_PLACES_AT,
+	       "hooks and the list are within the first 64 KiB");
 _Static_assert(SHARED_TOLD_BYTES % SHARED_PIECE == 0, "pages are not shared by the two parts");
 _Static_assert(SHARED_PIECES_AT % SHARED_PIECE == 0, "pieces are whole pages");
 

@@ -20,6 +20,9 @@ BUILD = pathlib.Path(os.environ.get("O", "build")).resolve()
 SAN = os.environ.get("SAN")
 SLOWNESS = 5 if SAN else 1
 MEMTRACE = BUILD / "memtrace"
+# `MEMTRACE_ENGINE=agent`: tests that don't choose one run with this engine.
+ENGINE = os.environ.get("MEMTRACE_ENGINE")
+ENGINE_OPTIONS = [f"--engine={ENGINE}"] if ENGINE else []
 TARGETS = BUILD / "tests" / "targets"
 PATIENCE = 60.0 * SLOWNESS  # seconds until something that should happen counts as not happening
 
@@ -144,7 +147,7 @@ class Memtrace(Process):
         self.output = pathlib.Path(output)
         self.target = pid
         super().__init__([*command, MEMTRACE, "--format=json", "-n", "0", "--all", "-o", self.output,
-                          *options, "-p", pid], env=env)
+                          *ENGINE_OPTIONS, *options, "-p", pid], env=env)
 
     def attached(self):
         """Waits until it counts: the console answers."""
@@ -186,7 +189,8 @@ def parse_result(lines):
 
 def launch(output, argv, *options, timeout=PATIENCE, **popen):
     """Runs a program under memtrace to its end: (status, lines of stdout, Report)."""
-    process = Process([MEMTRACE, "--format=json", "-n", "0", "--all", "-o", output, *options, *argv],
+    process = Process([MEMTRACE, "--format=json", "-n", "0", "--all", "-o", output, *ENGINE_OPTIONS, *options,
+                       *argv],
                       stdin=popen.pop("stdin", subprocess.DEVNULL), **popen)
     try:
         status = process.wait(timeout)

@@ -191,7 +191,8 @@ static void test_blocks_that_are_too_close(void **state)
 	begin(PIECES);
 	place = live_place(&shared, 0x5008, 1);
 	assert_non_null(place);
-	live_note(&shared, place, 0x5008, 7, 3);
+	assert_true(live_note(&shared, place, 0x5008, 7, 3));
+	assert_false(live_note(&shared, place, 0x5000, 8, 3)); /* (both had found it free) */
 	assert_null(live_place(&shared, 0x5000, 1));
 	assert_false(live_find(&shared, 0x5000, &block));
 	assert_true(live_find(&shared, 0x5008, &block));

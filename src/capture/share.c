@@ -1,0 +1,366 @@
+/*
+ * Telling the agent, and hearing from it; see share.h.
+ *
+ * A thread is counted by the agent on its own stack alone: from its sp to the thread pointer,
+ * where both lie in one mapping (glibc's and musl's control block is at a stack's upper end),
+ * or to the end of [stack].  The mappings are read for that when a thread comes to its first
+ * trap, and again, ever more rarely, when it comes from elsewhere (another stack, a deeper
+ * one).
+ *
+ * No two threads may be counted at one place at a time.  A thread pointer that two threads have
+ * (clone(CLONE_VM) without CLONE_SETTLS) is nobody's from then on; a vfork child has its
+ * parent's while that waits.
+ */
+#include "capture/share.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "capture/thread_data.h"
+#include "region/known.h"
+#include "tracer/inside.h"
+#include "tracer/retry.h"
+
+enum { OTHER_STACK = 64 /* calls from one, until it is looked at again */ };
+
+static const struct retry a_moment = {
+	.tries = 12, .first_ms = 1, .last_ms = 4, .unread = RETRY_UNREAD};
+
+static const struct shared *shared_of(const struct engine *engine)
+{
+	return engine->ledger.tally.shared;
+}
+
+static struct shared_thread *own_of(const struct engine *engine, const struct thread_data *data)
+{
+	return known_thread_at(shared_of(engine), data->share.number);
+}
+
+/* ---- what is told ---------------------------------------------------------- */
+
+void share_begin(struct engine *engine, const struct shared *shared)
+{
+	struct ledger *ledger = &engine->ledger;
+
+	if (!shared_init(shared, ledger->depth))
+		return; /* never: it says nothing that is out of bounds */
+	tally_begin(&ledger->tally, shared, ledger->region, &ledger->space);
+	ledger->walker.shared = shared;
+	walker_forget(&ledger->walker);
+}
+
+static void thread_forget(void *arg, struct thread *thread)
+{
+	(void)arg;
+	if (thread->owner)
+		thread_data(thread)->share = (struct thread_share){0};
+}
+
+void share_end(struct engine *engine)
+{
+	if (!shared_of(engine))
+		return;
+	share_sum(engine);
+	tracee_for_each(&engine->tracee, thread_forget, NULL);
+	engine->ledger.walker.shared = NULL;
+	tally_end(&engine->ledger.tally);
+}
+
+static struct shared_hook meaning(const struct hook *hook)
+{
+	struct shared_hook ret = {.frame = hook->frame, .size = (uint32_t)hook->function->size};
+
+	switch (hook->function->call) {
+	case CALL_ALLOC:
+		ret.kind = SHARED_ALLOC;
+		break;
+	case CALL_CALLOC:
+		ret.kind = SHARED_CALLOC;
+		break;
+	case CALL_POSIX_ALIGN:
+		ret.kind = SHARED_ALIGN;
+		break;
+	case CALL_FREE:
+		ret.kind = SHARED_FREE;
+		break;
+	default:
+		break;
+	}
+	return ret;
+}
+
+void share_hooks(struct engine *engine)
+{
+	const struct shared *shared = shared_of(engine);
+
+	for (size_t i = 0; shared && i < engine->hooks.list.len; i++) {
+		const struct hook *hook = &engine->hooks.list.at[i];
+
+		if (hook->stub.number && hook->stub.number < SHARED_HOOKS)
+			*shared_hook(shared, hook->stub.number) = meaning(hook);
+	}
+}
+
+/* ---- threads --------------------------------------------------------------- */
+
+struct owning {
+	const struct thread *but;
+	taddr_t pointer;
+	struct thread *found;
+};
+
+static void is_owner(void *arg, struct thread *thread)
+{
+	struct owning *o = arg;
+
+	if (thread != o->but && thread->owner &&
+	    thread_data(thread)->share.pointer == o->pointer)
+		o->found = thread;
+}
+
+/* Another thread that has it; NULL. */
+static struct thread *owner_of(struct engine *engine, const struct thread *but, taddr_t pointer)
+{
+	struct owning owning = {but, pointer, NULL};
+
+	tracee_for_each(&engine->tracee, is_owner, &owning);
+	return owning.found;
+}
+
+/* Its calls go to the trap from now on. */
+static void ban(struct engine *engine, struct thread *thread)
+{
+	struct thread_share *share = &thread_data(thread)->share;
+
+	share->banned = true;
+	known_thread_set(shared_of(engine), share->pointer, 0, 0);
+}
+
+/* Where the thread's stack is; false: not where it is known. */
+static bool stack_find(struct engine *engine, taddr_t pointer, taddr_t slot, struct range *ret)
+{
+	struct maps maps = {0};
+	const struct mapping *mapping;
+	struct err err;
+	bool found;
+
+	if (maps_read(tracee_alive(&engine->tracee), &maps, &err))
+		return false;
+	mapping = maps_find(&maps, slot);
+	found = mapping && mapping->read && mapping->write;
+	if (found && !strcmp(mapping->path, "[stack]"))
+		*ret = (struct range){mapping->begin, mapping->end};
+	else if (found && pointer > slot && pointer < mapping->end)
+		*ret = (struct range){mapping->begin, pointer};
+	else
+		found = false;
+	maps_deinit(&maps);
+	return found;
+}
+
+/* Does what the agent reads (the word at the thread pointer) name this thread? */
+static bool names_itself(struct engine *engine, taddr_t pointer)
+{
+	const struct arch *arch = engine->tracee.arch;
+	uint8_t word[8];
+
+	return pointer &&
+	       !target_read(&engine->tracee.target, pointer, word, arch->word_size) &&
+	       arch_word(arch, word) == pointer;
+}
+
+static void enter(struct engine *engine, struct thread *thread, taddr_t slot)
+{
+	struct thread_share *share = &thread_data(thread)->share;
+	taddr_t pointer = thread_pointer(&engine->tracee, thread);
+	struct thread *other = owner_of(engine, thread, pointer);
+	struct range stack;
+	uint32_t number;
+
+	if (other && pointer) {
+		ban(engine, other);
+		share->banned = true;
+	}
+	if (share->banned || !names_itself(engine, pointer) ||
+	    !stack_find(engine, pointer, slot, &stack))
+		return;
+	number = known_thread_set(shared_of(engine), pointer, stack.begin, stack.end);
+	if (number == KNOWN_NONE)
+		return;
+	if (share->pointer != pointer) {
+		struct shared_thread *own = known_thread_at(shared_of(engine), number);
+
+		share->pointer = pointer;
+		share->number = number;
+		share->allocs = own->allocs;
+		share->frees = own->frees;
+		share->fresh = true;
+		own->free_hook = 0; /* (another thread's that has ended) */
+	}
+}
+
+static bool is_within(const struct engine *engine, const struct thread_share *share,
+		      taddr_t slot)
+{
+	const struct shared_place *place = known_place(shared_of(engine), share->number);
+
+	return share->pointer && slot >= place->low && slot < place->high;
+}
+
+/* Of a thread that comes from another stack than its own each 1st, 2nd, 4th ... 64th call. */
+static bool is_to_enter(const struct engine *engine, const struct thread *thread,
+			struct thread_share *share, taddr_t slot)
+{
+	if (thread->guest || share->banned || is_within(engine, share, slot))
+		return false;
+	share->elsewhere = share->elsewhere % OTHER_STACK + 1;
+	return !(share->elsewhere & (share->elsewhere - 1));
+}
+
+/* What the agent has seen of it since. */
+static void hear(struct engine *engine, struct thread_data *data)
+{
+	struct shared_thread *own = own_of(engine, data);
+
+	data->book.allocs += own->allocs - data->share.allocs;
+	data->book.frees += own->frees - data->share.frees;
+	data->share.allocs = own->allocs;
+	data->share.frees = own->frees;
+	if (data->share.fresh)
+		return;
+	data->book.last_alloc = own->last_alloc;
+	data->book.last_free = own->last_free;
+	if (own->free_hook) {
+		data->free_slot = own->free_slot;
+		data->free_by =
+			frame_instance(shared_hook(shared_of(engine), own->free_hook)->frame);
+		own->free_hook = 0;
+	}
+}
+
+void share_call_begins(struct engine *engine, struct thread *thread, const struct call *call)
+{
+	struct thread_data *data = thread_data(thread);
+
+	if (!shared_of(engine))
+		return;
+	if (is_to_enter(engine, thread, &data->share, call->slot))
+		enter(engine, thread, call->slot);
+	if (data->share.pointer)
+		hear(engine, data);
+}
+
+void share_call_ends(struct engine *engine, struct thread *thread)
+{
+	struct thread_data *data = thread_data(thread);
+	struct shared_thread *own;
+
+	if (!shared_of(engine) || !data->share.pointer)
+		return;
+	own = own_of(engine, data);
+	own->last_alloc = data->book.last_alloc;
+	own->last_free = data->book.last_free;
+	data->share.fresh = false;
+}
+
+void share_take(struct engine *engine, taddr_t block)
+{
+	tally_adopt(&engine->ledger.tally, block, ledger_now(&engine->ledger));
+}
+
+void share_settle(struct engine *engine, taddr_t block)
+{
+	tally_settle(&engine->ledger.tally, block);
+}
+
+/* (A vfork child runs while its parent waits.) */
+void share_guest_begins(struct engine *engine, struct thread *guest)
+{
+	struct thread *other;
+
+	if (!shared_of(engine))
+		return;
+	other = owner_of(engine, guest, thread_pointer(&engine->tracee, guest));
+	if (other && !other->in_vfork && thread_data(other)->share.pointer)
+		ban(engine, other);
+}
+
+void share_thread_ends(struct engine *engine, struct thread *thread)
+{
+	struct thread_share *share;
+
+	if (!shared_of(engine) || !thread->owner)
+		return;
+	share = &thread_data(thread)->share;
+	if (share->pointer)
+		known_thread_set(shared_of(engine), share->pointer, 0, 0);
+	share->pointer = 0;
+}
+
+/* ---- all ------------------------------------------------------------------- */
+
+static void thread_hear(void *arg, struct thread *thread)
+{
+	struct engine *engine = arg;
+	struct thread_data *data = thread->owner;
+	const struct shared_thread *own;
+
+	if (!data || !data->share.pointer)
+		return;
+	own = own_of(engine, data);
+	data->book.allocs += own->allocs - data->share.allocs;
+	data->book.frees += own->frees - data->share.frees;
+	data->share.allocs = own->allocs;
+	data->share.frees = own->frees;
+}
+
+void share_sum(struct engine *engine)
+{
+	struct ledger *ledger = &engine->ledger;
+
+	if (!shared_of(engine))
+		return;
+	tracee_for_each(&engine->tracee, thread_hear, engine);
+	tally_counters(&ledger->tally, ledger_now(ledger));
+}
+
+static void thread_clear(void *arg, struct thread *thread)
+{
+	struct engine *engine = arg;
+	struct thread_data *data = thread->owner;
+	struct shared_thread *own;
+
+	if (!shared_of(engine) || !data || !data->share.pointer)
+		return;
+	own = own_of(engine, data);
+	own->last_alloc = own->last_free = 0;
+}
+
+/* -EAGAIN: a thread is in the midst of a call. */
+static int nobody_counts(void *arg)
+{
+	struct engine *engine = arg;
+	const struct undo_agent *agent = &engine->undoing.undo->agent;
+	const struct inside_range range = {agent->base - 1, agent->base + agent->len};
+
+	if (engine->ending.ended)
+		return -ECHILD;
+	return agent->len && inside_ranges(&engine->tracee, &range, 1, false) ? -EAGAIN : 0;
+}
+
+/* (Under full load there may always be one; its call is then of before and after.) */
+void share_clear(struct engine *engine)
+{
+	struct ledger *ledger = &engine->ledger;
+	bool stop = shared_of(engine) && engine->traced && !engine->ending.ended;
+
+	if (stop)
+		err_ignore(
+			retry_stopped(&engine->tracee, &a_moment, nobody_counts, engine, NULL));
+	share_sum(engine);
+	tracee_for_each(&engine->tracee, thread_clear, engine);
+	tally_clear(&ledger->tally);
+	ledger_clear(ledger, &engine->tracee);
+	if (stop)
+		tracee_resume(&engine->tracee);
+}

@@ -1,0 +1,46 @@
+/*
+ * What memtrace and the agent tell each other (region/shared.h), by what happens:
+ *
+ *    functions are hooked       --> what their calls mean            share_hooks()
+ *    a pc is met                --> its row                          walker_share()
+ *    a thread stops at a trap   --> where its stack is               share_call_begins()
+ *    a call is counted by us    <-> the thread's last call; whose    share_call_begins(),
+ *                                   a block is                       share_settle()
+ *    a report, a clear, the end <-- all that it has counted          share_sum() ...
+ *
+ * All of it is the tracer thread's.  Without an agent these do nothing.
+ */
+#ifndef MEMTRACE_SHARE_H
+#define MEMTRACE_SHARE_H
+
+#include "capture/call.h"
+#include "capture/engine.h"
+
+/* The memory is there, and the agent is off.  It stays the caller's. */
+void share_begin(struct engine *engine, const struct shared *shared);
+/* All that was counted is in the region; the memory is used no more. */
+void share_end(struct engine *engine);
+
+/* The hooks that are planned, before their stubs are there. */
+void share_hooks(struct engine *engine);
+
+/* The thread stands at the trap of a call. */
+void share_call_begins(struct engine *engine, struct thread *thread, const struct call *call);
+/* A block that the call is about, before it is counted. */
+void share_take(struct engine *engine, taddr_t block);
+/* It is counted. */
+void share_settle(struct engine *engine, taddr_t block);
+void share_call_ends(struct engine *engine, struct thread *thread);
+
+/* A new process that shares the memory, before it runs. */
+void share_guest_begins(struct engine *engine, struct thread *guest);
+/* The thread has ended. */
+void share_thread_ends(struct engine *engine, struct thread *thread);
+
+/* All that was counted until now is in the region, and in the threads' own counts. */
+void share_sum(struct engine *engine);
+/* Statistics begin anew (ledger_clear()).  All threads are stopped for that, if there is an
+ * agent. */
+void share_clear(struct engine *engine);
+
+#endif

@@ -1,0 +1,243 @@
+/*
+ * Adding up; see tally.h.
+ *
+ * Of each context it is known how much of the agent's sums is in the region (`added`), and how
+ * many of those blocks the agent still has (`blocks`, `bytes`).  A block comes to the region
+ * when its context's sums are there: the counts stay as they are, and only its place changes.
+ */
+#include "capture/tally.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "region/counters.h"
+#include "region/interned.h"
+#include "region/live.h"
+
+enum { FIRST = 1024, FRAMES_MOST = 512 };
+
+struct tally_context {
+	struct shared_counters added;
+	uint64_t blocks, bytes; /* in the region's counters, and in the agent's table */
+	uint32_t id;		/* in the region; 0: not asked for yet, or no room */
+};
+
+void tally_begin(struct tally *tally, const struct shared *shared, struct region *region,
+		 struct region_space *space)
+{
+	*tally = (struct tally){.shared = shared, .region = region, .space = space};
+	atomic_store(&tally->counts, true);
+}
+
+void tally_end(struct tally *tally)
+{
+	free(tally->contexts);
+	free(tally->sums);
+	*tally = (struct tally){.shared = NULL};
+}
+
+static void damage(struct tally *tally)
+{
+	if (!tally->damaged)
+		region_lost(tally->region);
+	tally->damaged = true;
+}
+
+static bool grow(struct tally *tally, uint32_t count)
+{
+	uint32_t capacity = tally->capacity ? tally->capacity : FIRST;
+	struct tally_context *contexts;
+	struct shared_counters *sums;
+
+	if (count <= tally->capacity)
+		return true;
+	while (capacity < count)
+		capacity *= 2;
+	contexts = realloc(tally->contexts, capacity * sizeof(*contexts));
+	if (contexts)
+		tally->contexts = contexts;
+	sums = realloc(tally->sums, capacity * sizeof(*sums));
+	if (sums)
+		tally->sums = sums;
+	if (!contexts || !sums)
+		return false;
+	memset(contexts + tally->capacity, 0, (capacity - tally->capacity) * sizeof(*contexts));
+	tally->capacity = capacity;
+	return true;
+}
+
+/* The region's context of the same call stack; 0: none. */
+static uint32_t intern(struct tally *tally, uint32_t context)
+{
+	uint32_t node = interned_leaf(tally->shared, context);
+	frame_t frames[FRAMES_MOST];
+	struct shared_node n;
+	size_t count = 0;
+
+	for (; node >= WALK_ENDS && count < FRAMES_MOST; node = n.parent) {
+		if (!interned_node(tally->shared, node, &n))
+			break;
+		frames[count++] = n.frame;
+	}
+	if (!count || node >= WALK_ENDS) {
+		damage(tally);
+		return REGION_OVERFLOW_CONTEXT;
+	}
+	return region_context(tally->region, tally->space, frames, count, (enum walk_end)node);
+}
+
+/* NULL: there is none such, or memory is short. */
+static struct tally_context *context_of(struct tally *tally, uint32_t context)
+{
+	if (!context || context >= interned_contexts(tally->shared) ||
+	    !grow(tally, context + 1))
+		return NULL;
+	if (!tally->contexts[context].id)
+		tally->contexts[context].id = intern(tally, context);
+	return &tally->contexts[context];
+}
+
+/* ---- counters -------------------------------------------------------------- */
+
+static void add(struct tally *tally, uint32_t context, const struct shared_counters *sum,
+		uint32_t now)
+{
+	struct tally_context *of = &tally->contexts[context];
+	const struct region_counts more = {
+		.allocs = sum->allocs - of->added.allocs,
+		.allocated_bytes = sum->allocated_bytes - of->added.allocated_bytes,
+		.frees = sum->frees - of->added.frees,
+		.freed_bytes = sum->freed_bytes - of->added.freed_bytes};
+
+	if (!(more.allocs | more.allocated_bytes | more.frees | more.freed_bytes))
+		return;
+	of = context_of(tally, context);
+	if (!of || !region_add(tally->region, of->id, &more, now)) {
+		damage(tally);
+		return;
+	}
+	of->added = *sum;
+	of->blocks += more.allocs - more.frees;
+	of->bytes += more.allocated_bytes - more.freed_bytes;
+}
+
+bool tally_counters(struct tally *tally, uint32_t now)
+{
+	uint32_t count = tally->shared ? interned_contexts(tally->shared) : 0;
+	bool all = !tally->shared || grow(tally, count);
+
+	if (count > tally->capacity)
+		count = tally->capacity;
+	if (!count)
+		return all;
+	memset(tally->sums, 0, count * sizeof(*tally->sums));
+	counters_sum(tally->shared, tally->sums, count);
+	for (uint32_t context = 1; context < count; context++)
+		add(tally, context, &tally->sums[context], now);
+	return all;
+}
+
+/* ---- blocks ---------------------------------------------------------------- */
+
+static struct region_block block_of(struct tally *tally, const struct live_block *block,
+				    uint32_t now)
+{
+	const struct tally_context *of = context_of(tally, block->context);
+	uint32_t id = of ? of->id : REGION_OVERFLOW_CONTEXT;
+	uint32_t time = region_context_at(tally->region, id)->last_time;
+
+	return (struct region_block){block->addr, block->size, id, time ? time : now};
+}
+
+void tally_adopt(struct tally *tally, uint64_t addr, uint32_t now)
+{
+	struct shared_counters sum = {0};
+	struct tally_context *of;
+	struct live_block block;
+	struct region_block to;
+
+	if (!tally->shared || !addr || !live_find(tally->shared, addr, &block) ||
+	    block.context == LIVE_ELSEWHERE)
+		return;
+	live_remove(&block);
+	of = context_of(tally, block.context);
+	if (!of) {
+		damage(tally);
+		return;
+	}
+	counters_sum_one(tally->shared, block.context, &sum);
+	add(tally, block.context, &sum, now);
+	to = block_of(tally, &block, now);
+	if (!of->blocks || of->bytes < block.size ||
+	    !region_adopt(tally->region, tally->space, &to)) {
+		damage(tally);
+		return;
+	}
+	of->blocks--;
+	of->bytes -= block.size;
+}
+
+void tally_settle(struct tally *tally, uint64_t addr)
+{
+	struct live_block block;
+	uint64_t *place;
+	bool ours;
+
+	if (!tally->shared || !addr)
+		return;
+	ours = region_find(tally->region, addr) || region_inner_has(tally->region, addr);
+	if (live_find(tally->shared, addr, &block)) {
+		if (!ours && block.context == LIVE_ELSEWHERE)
+			live_remove(&block);
+		return;
+	}
+	if (!ours)
+		return;
+	place = live_place(tally->shared, addr, 0);
+	if (!place || !live_note(tally->shared, place, addr, LIVE_ELSEWHERE, 0))
+		shared_full(tally->shared, SHARED_PART_PLACE);
+}
+
+struct visiting {
+	struct tally *tally;
+	uint32_t now;
+	void (*visit)(void *arg, const struct region_block *block);
+	void *arg;
+};
+
+static void visit_live(void *arg, const struct live_block *live)
+{
+	struct visiting *v = arg;
+	struct region_block block;
+
+	if (live->context == LIVE_ELSEWHERE)
+		return;
+	block = block_of(v->tally, live, v->now);
+	v->visit(v->arg, &block);
+}
+
+void tally_for_each_block(struct tally *tally, uint32_t now,
+			  void (*visit)(void *arg, const struct region_block *block), void *arg)
+{
+	struct visiting v = {tally, now, visit, arg};
+
+	if (tally->shared)
+		live_for_each(tally->shared, visit_live, &v);
+}
+
+static void forget_live(void *arg, const struct live_block *block)
+{
+	(void)arg;
+	if (block->context != LIVE_ELSEWHERE) /* (it is settled when it is freed) */
+		live_remove(block);
+}
+
+void tally_clear(struct tally *tally)
+{
+	if (!tally->shared)
+		return;
+	tally_counters(tally, 0);
+	for (uint32_t i = 0; i < tally->capacity; i++)
+		tally->contexts[i].blocks = tally->contexts[i].bytes = 0;
+	live_for_each(tally->shared, forget_live, NULL);
+}

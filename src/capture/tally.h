@@ -1,0 +1,63 @@
+/*
+ * What the agent has counted, in the region: so that all that reads the region (reports, marks,
+ * the course, looks) has the calls of both.
+ *
+ *    shared memory (region/shared.h)                        region
+ *      context --frames, interned there, too--------------> context
+ *      counters of all threads, summed; what is new ------> its counters tally_counters() live
+ * block that memtrace has to do with -----------> block                   tally_adopt() place
+ * of a block of the region's: "elsewhere" <----- block                   tally_settle()
+ *
+ * The tracer thread's, as the region is.  Sums are of calls up to now, but those in flight: of
+ * a call that is just being counted a part may be missing until the next time; at rest they are
+ * exact.  The peak is the largest that was seen.
+ *
+ * The memory is trusted as little as any: what can't be so is left out, and one of lost_events.
+ */
+#ifndef MEMTRACE_TALLY_H
+#define MEMTRACE_TALLY_H
+
+#include <stdatomic.h>
+
+#include "region/region.h"
+#include "region/shared.h"
+
+struct tally_context;
+
+struct tally {
+	const struct shared *shared; /* NULL: there is no agent, and all below do nothing */
+	struct region *region;
+	struct region_space *space;
+	struct tally_context *contexts; /* by their numbers in the shared memory */
+	struct shared_counters *sums;
+	uint32_t capacity;  /* of both */
+	atomic_bool counts; /* shared is there; for any thread */
+	bool damaged;	    /* something there was seen that nobody writes */
+};
+
+/* shared stays the caller's, until tally_end(), before which all is to be added up once more.
+ */
+void tally_begin(struct tally *tally, const struct shared *shared, struct region *region,
+		 struct region_space *space);
+void tally_end(struct tally *tally);
+
+/* Adds up.  False: memory is short, some are left for the next time. */
+bool tally_counters(struct tally *tally, uint32_t now);
+
+/* If the agent has a block at addr, the region has it from now on, whoever comes there: the
+ * thread that does, stands, and no other can come there. */
+void tally_adopt(struct tally *tally, uint64_t addr, uint32_t now);
+
+/* Behind whatever was done to addr: the agent leaves it alone if the region has a block there.
+ */
+void tally_settle(struct tally *tally, uint64_t addr);
+
+/* The live blocks that the agent has, with the region's contexts. */
+void tally_for_each_block(struct tally *tally, uint32_t now,
+			  void (*visit)(void *arg, const struct region_block *block),
+			  void *arg);
+
+/* Statistics begin anew, before region_clear(): threads stand, none in the midst of a call. */
+void tally_clear(struct tally *tally);
+
+#endif

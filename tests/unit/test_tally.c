@@ -1,0 +1,415 @@
+/*
+ * What the agent and the book have counted between them, held against a book that has seen all
+ * of the same calls: random programs of two threads, whose rows are told as they are met.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "agent_case.h"
+#include "capture/tally.h"
+#include "region/book.h"
+#include "region/counters.h"
+#include "region/live.h"
+
+enum { BLOCKS = 200, THREADS = 2, OTHER = POINTER + 64 };
+
+/* A region with a book; the first has an agent before it. */
+struct side {
+	struct region_space space;
+	struct region *region;
+	struct book book;
+	struct book_thread threads[THREADS];
+};
+
+static struct side both[2];
+static struct side *const with = &both[0], *const all = &both[1];
+static struct tally tally;
+static uint64_t agents, books; /* calls */
+static bool is_told[FUNCTIONS];
+
+/* ---- the two --------------------------------------------------------------- */
+
+static void side_begin(struct side *side)
+{
+	memset(side, 0, sizeof(*side));
+	assert_int_equal(region_space_private(&side->space, 1ull << 32), 0);
+	assert_int_equal(region_init(&side->space, &side->region), 0);
+	side->book = (struct book){side->region, &side->space};
+}
+
+static void case_begin(void)
+{
+	assert_true(shared_case_begin(&shared, PIECES, SHIFT, DEPTH));
+	tell_hooks();
+	known_thread_set(&shared, POINTER, at_word(0), at_word(WORDS));
+	known_thread_set(&shared, OTHER, at_word(0), at_word(WORDS));
+	memset(is_told, 0, sizeof(is_told));
+	side_begin(with);
+	side_begin(all);
+	tally_begin(&tally, &shared, with->region, &with->space);
+	agents = books = 0;
+}
+
+static void case_end(void)
+{
+	tally_end(&tally);
+	region_space_deinit(&with->space);
+	region_space_deinit(&all->space);
+	shared_case_end(&shared);
+}
+
+static struct shared_thread *own(unsigned thread)
+{
+	return known_thread_at(&shared, known_thread(&shared, thread ? OTHER : POINTER));
+}
+
+/* As memtrace does when a thread stops at the trap: it learns the stack's pcs, .. */
+static void learn(const unsigned *chain, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		struct row row = row_for(chain[i]);
+
+		if (!is_told[chain[i]] && chain[i] != UNKNOWN)
+			known_pc_add(&shared, pc_of(chain[i]), false, frame_at(chain[i]), &row);
+		is_told[chain[i]] = true;
+	}
+}
+
+/* .. and hears of the thread's last calls. */
+static struct book_thread *hear(unsigned thread)
+{
+	struct book_thread *book = &with->threads[thread];
+
+	book->last_free = own(thread)->last_free;
+	book->last_alloc = own(thread)->last_alloc;
+	books++;
+	return book;
+}
+
+static void tell(unsigned thread)
+{
+	own(thread)->last_free = with->threads[thread].last_free;
+	own(thread)->last_alloc = with->threads[thread].last_alloc;
+}
+
+/* ---- calls ----------------------------------------------------------------- */
+
+static uint32_t context_in(struct side *side, const unsigned *chain, unsigned count)
+{
+	frame_t frames[64];
+	enum walk_end end;
+	size_t n = chain_frames(chain, count, MALLOC, DEPTH, frames, &end);
+
+	return region_context(side->region, &side->space, frames, n, end);
+}
+
+static bool asks_agent(unsigned thread, const unsigned *chain, unsigned count, uint32_t hook,
+		       uint64_t argument, uint64_t result)
+{
+	struct agent_call call = call_by(chain, count, hook);
+	bool known;
+
+	call.pointer = thread ? OTHER : POINTER;
+	call.argument[0] = argument;
+	call.result = result;
+	known = agent_call(&shared, &call);
+	agents += known;
+	if (!known)
+		learn(chain, count);
+	return known;
+}
+
+static void alloc_event(struct side *side, struct book_thread *thread, const unsigned *chain,
+			unsigned count, uint64_t size, uint64_t result, bool nested)
+{
+	struct book_event event = {.result = result, .size = size, .nested = nested};
+
+	if (!nested)
+		event.context = context_in(side, chain, count);
+	book_alloc(&side->book, thread, &event);
+}
+
+/* nested: the walk would meet a stub, so the agent does not know it. */
+static void do_malloc(unsigned thread, const unsigned *chain, unsigned count, uint64_t size,
+		      uint64_t result, bool nested)
+{
+	alloc_event(all, &all->threads[thread], chain, count, size, result, nested);
+	if (!nested && asks_agent(thread, chain, count, MALLOC, size, result))
+		return;
+	hear(thread);
+	tally_adopt(&tally, result, 1);
+	alloc_event(with, &with->threads[thread], chain, count, size, result, nested);
+	tally_settle(&tally, result);
+	tell(thread);
+}
+
+static void free_event(struct side *side, struct book_thread *thread, uint64_t addr)
+{
+	if (book_free(&side->book, thread, addr) == BOOK_UNKNOWN)
+		book_free_unknown(&side->book, thread, addr);
+}
+
+static void do_free(unsigned thread, const unsigned *chain, unsigned count, uint64_t addr)
+{
+	free_event(all, &all->threads[thread], addr);
+	if (asks_agent(thread, chain, count, FREE, addr, 0))
+		return;
+	hear(thread);
+	tally_adopt(&tally, addr, 1);
+	free_event(with, &with->threads[thread], addr);
+	tally_settle(&tally, addr);
+	tell(thread);
+}
+
+static void realloc_event(struct side *side, struct book_thread *thread, const unsigned *chain,
+			  unsigned count, uint64_t addr, uint64_t size, uint64_t result)
+{
+	struct book_event event = {.result = result, .size = size};
+
+	if (result)
+		event.context = context_in(side, chain, count);
+	book_realloc_return(&side->book, thread, 1000, addr, &event);
+}
+
+/* Always by the trap, at its entry and at its return. */
+static void do_realloc(unsigned thread, const unsigned *chain, unsigned count, uint64_t addr,
+		       uint64_t size, uint64_t result)
+{
+	book_realloc_entry(&all->book, &all->threads[thread], 1000, addr);
+	realloc_event(all, &all->threads[thread], chain, count, addr, size, result);
+	hear(thread);
+	tally_adopt(&tally, addr, 1);
+	book_realloc_entry(&with->book, &with->threads[thread], 1000, addr);
+	tally_settle(&tally, addr);
+	tell(thread);
+	hear(thread);
+	tally_adopt(&tally, result, 1);
+	realloc_event(with, &with->threads[thread], chain, count, addr, size, result);
+	tally_settle(&tally, result);
+	tally_settle(&tally, addr);
+	tell(thread);
+}
+
+/* ---- comparing ------------------------------------------------------------- */
+
+static uint32_t context_in_all(uint32_t id)
+{
+	uint32_t node = region_context_at(with->region, id)->node;
+	frame_t frames[64];
+	size_t n = 0;
+
+	for (; node >= WALK_ENDS; node = region_node(with->region, node)->parent)
+		frames[n++] = region_node(with->region, node)->frame;
+	return n ? region_context(all->region, &all->space, frames, n, (enum walk_end)node)
+		 : REGION_OVERFLOW_CONTEXT;
+}
+
+static void is_in_all(void *arg, const struct region_block *block)
+{
+	const struct region_block *is = region_find(all->region, block->addr);
+	uint64_t *count = arg;
+
+	++*count;
+	assert_non_null(is);
+	assert_true(is->size == block->size);
+	assert_int_equal(is->context, context_in_all(block->context));
+}
+
+static void compare(void)
+{
+	const struct region_totals *a, *b = region_totals(all->region);
+	uint64_t live = 0;
+
+	assert_true(tally_counters(&tally, 2));
+	assert_false(tally.damaged);
+	a = region_totals(with->region);
+	assert_int_equal(a->allocs, b->allocs);
+	assert_int_equal(a->frees, b->frees);
+	assert_int_equal(a->allocated_bytes, b->allocated_bytes);
+	assert_int_equal(a->freed_bytes, b->freed_bytes);
+	assert_int_equal(a->frees_of_unknown, b->frees_of_unknown);
+	assert_int_equal(a->lost_events, b->lost_events);
+	assert_int_equal(a->live_blocks, b->live_blocks);
+	assert_int_equal(region_context_count(with->region), region_context_count(all->region));
+	for (uint32_t id = 1; id < region_context_count(with->region); id++) {
+		const struct region_context *c = region_context_at(with->region, id);
+		const struct region_context *d =
+			region_context_at(all->region, context_in_all(id));
+
+		assert_int_equal(c->allocs, d->allocs);
+		assert_int_equal(c->frees, d->frees);
+		assert_int_equal(c->allocated_bytes, d->allocated_bytes);
+		assert_int_equal(c->freed_bytes, d->freed_bytes);
+		assert_true(c->peak_bytes >= c->allocated_bytes - c->freed_bytes);
+	}
+	region_for_each_block(with->region, is_in_all, &live);
+	tally_for_each_block(&tally, 2, is_in_all, &live);
+	assert_int_equal(live, b->live_blocks);
+	for (unsigned i = 0; i < THREADS; i++) {
+		const struct book_thread *t = &with->threads[i];
+
+		assert_int_equal(t->allocs + own(i)->allocs, all->threads[i].allocs);
+		assert_int_equal(t->frees + own(i)->frees, all->threads[i].frees);
+		assert_int_equal(own(i)->last_free, all->threads[i].last_free);
+		assert_int_equal(own(i)->last_alloc, all->threads[i].last_alloc);
+	}
+}
+
+static void clear(void)
+{
+	tally_clear(&tally);
+	for (int i = 0; i < 2; i++) {
+		for (int t = 0; t < THREADS; t++)
+			book_forget(&both[i].threads[t]);
+		region_clear(both[i].region, &both[i].space);
+	}
+	for (unsigned i = 0; i < THREADS; i++) {
+		with->threads[i].allocs -= own(i)->allocs;
+		with->threads[i].frees -= own(i)->frees;
+		tell(i);
+	}
+}
+
+/* ---- random programs --------------------------------------------------------- */
+
+static uint64_t addr_of(unsigned block)
+{
+	return 0x7f0000001000 + block * 32ull;
+}
+
+static void step(uint64_t *seed, bool *there, unsigned i)
+{
+	unsigned block = (unsigned)(next_random(seed) % BLOCKS), chain[64], count;
+	unsigned thread = (unsigned)(next_random(seed) % THREADS);
+	uint64_t which = next_random(seed) % 64, size = next_random(seed) % 999;
+	uint64_t stacks = which % 16 ? i % 50 : next_random(seed);
+
+	count = chain_make(&stacks, chain, 18);
+	if (which % 8 == 7) /* from where the stack can't be walked by rows */
+		chain[count / 2] = UNKNOWN;
+	if (which == 60 && !there[block]) /* a layer's: an inner call, and an outer one */
+		do_malloc(thread, chain, count, size + 16, addr_of(block), true);
+	if (which % 10 == 3 && there[block])
+		do_realloc(thread, chain, count, addr_of(block), size,
+			   which == 3 ? 0 : addr_of(block));
+	else if (there[block])
+		do_free(thread, chain, count, addr_of(block));
+	else
+		do_malloc(thread, chain, count, size, addr_of(block), false);
+	if (there[block] && which == 50) /* delete, free */
+		do_free(thread, chain, count, addr_of(block));
+	if (which % 10 != 3 || !there[block])
+		there[block] = !there[block];
+	if (which == 61)
+		do_free(thread, chain, count, 0x66660000 + which); /* from before us */
+}
+
+static void run(uint64_t seed, unsigned steps, unsigned sum_every, unsigned clear_every)
+{
+	bool there[BLOCKS] = {false};
+
+	case_begin();
+	for (unsigned i = 1; i <= steps; i++) {
+		if (i % 5000 == 0) { /* modules came or went */
+			known_pcs_forget(&shared);
+			memset(is_told, 0, sizeof(is_told));
+		}
+		step(&seed, there, i);
+		if (i % sum_every == 0)
+			assert_true(tally_counters(&tally, 2));
+		if (i % 1000 == 0)
+			compare();
+		if (i % clear_every == 0)
+			clear();
+	}
+	compare();
+	assert_true(agents > steps / 4);
+	assert_true(books > steps / 8);
+	case_end();
+}
+
+static void test_as_if_the_book_had_all(void **state)
+{
+	(void)state;
+	run(1, 30000, 100, 40000);
+}
+
+static void test_summed_seldom(void **state)
+{
+	(void)state;
+	run(2, 20000, 700, 30000);
+}
+
+static void test_summed_often(void **state)
+{
+	(void)state;
+	run(3, 6000, 1, 30000);
+}
+
+static void test_cleared(void **state)
+{
+	(void)state;
+	run(4, 20000, 37, 1111);
+}
+
+/* ---- what nobody writes ----------------------------------------------------- */
+
+static void test_what_can_not_be(void **state)
+{
+	const unsigned chain[] = {0, 3, 7, 12, 1};
+	struct shared_counters *counters;
+
+	(void)state;
+	case_begin();
+	learn(chain, 5);
+	do_malloc(0, chain, 5, 10, addr_of(1), false);
+	assert_int_equal(agents, 1);
+	compare();
+	counters = counters_of(&shared, known_thread(&shared, POINTER), 1);
+	counters->frees = 5; /* more than there are */
+	assert_true(tally_counters(&tally, 2));
+	assert_true(tally.damaged);
+	assert_int_equal(region_totals(with->region)->lost_events, 1);
+	assert_int_equal(region_totals(with->region)->frees, 0);
+	counters->frees = 0;
+	shared_taken(&shared)->contexts = 3; /* of which the second has no leaf */
+	counters[1].allocs = 1;
+	assert_true(tally_counters(&tally, 2));
+	assert_int_equal(region_totals(with->region)->allocs, 2);
+	assert_int_equal(region_context_at(with->region, 0)->allocs, 1);
+	case_end();
+}
+
+static void test_without_an_agent(void **state)
+{
+	struct tally none = {.shared = NULL};
+
+	(void)state;
+	assert_true(tally_counters(&none, 1));
+	tally_adopt(&none, 0x1000, 1);
+	tally_settle(&none, 0x1000);
+	tally_clear(&none);
+	tally_for_each_block(&none, 1, NULL, NULL);
+	tally_end(&none);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_as_if_the_book_had_all),
+		cmocka_unit_test(test_summed_seldom),
+		cmocka_unit_test(test_summed_often),
+		cmocka_unit_test(test_cleared),
+		cmocka_unit_test(test_what_can_not_be),
+		cmocka_unit_test(test_without_an_agent),
+	};
+
+	if (sizeof(void *) == 4) /* no agent is there yet */
+		return 0;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
