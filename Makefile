@@ -172,10 +172,12 @@ BLOB_ENTRY := $(wildcard src/agent/$(BLOB_CPU)/entry.S)
 BLOB_SRC := src/agent/agent.c $(addprefix src/region/,shared.c known.c live.c interned.c counters.c)
 BLOB_OBJ := $(BLOB_SRC:src/%.c=$(O)/blob/%.o) $(BLOB_ENTRY:src/%.S=$(O)/blob/%.o)
 BLOB_FLAGS := -std=gnu11 -Isrc -O2 -ffreestanding -fPIE -fvisibility=hidden -mgeneral-regs-only \
-	      -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
+	      -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -g1 \
 	      -fno-strict-aliasing -fno-tree-loop-distribute-patterns -ffunction-sections $(WARNINGS)
 tool = $(shell $(CC) -print-prog-name=$(1))
 
+# (what it is built with is a part of what it is)
+$(BLOB_OBJ): Makefile
 $(O)/blob/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(call say,BLOB)$(CC) $(BLOB_FLAGS) -MMD -MP -c -o $@ $<
@@ -191,11 +193,12 @@ $(O)/blob/agent.elf: $(BLOB_OBJ) src/agent/blob.ld
 	@! $(call tool,objdump) -d $@ | grep -E '\<(rep|movs[bwlq]|stos[bwlq]?|xmm[0-9]) '
 
 $(O)/blob/agent.bin: $(O)/blob/agent.elf
-	$(call say,BLOB)$(call tool,objcopy) -O binary -j .blob $< $@
+	$(call say,BLOB)$(call tool,objcopy) --dump-section .debug_frame=$(@:.bin=.frames) $< && \
+		$(call tool,objcopy) -O binary -j .blob $< $@
 
 $(O)/src/agent/blob.o: src/agent/blob.S $(if $(BLOB_ENTRY),$(O)/blob/agent.bin)
 	@mkdir -p $(@D)
-	$(call say,CC  )$(CC) -c $(if $(BLOB_ENTRY),-DBLOB='"$(O)/blob/agent.bin"') -o $@ $<
+	$(call say,CC  )$(CC) -c $(if $(BLOB_ENTRY),-DBLOB='"$(O)/blob/agent.bin"' -DBLOB_FRAMES='"$(O)/blob/agent.frames"') -o $@ $<
 
 -include $(BLOB_OBJ:.o=.d)
 

@@ -18,6 +18,7 @@
 #include "region/shared.h"
 
 enum { BLOB_BYTES = 16384, BLOB_HEAD = 128, BLOB_CONTROL = 4096, BLOB_SHARED_AT = 32 };
+enum { BLOB_LINKED_AT = 0x100000 }; /* what its unwind data calls its first byte */
 
 /* What begins it: a later memtrace knows it by that. */
 struct blob_head {
@@ -42,5 +43,7 @@ _Static_assert(offsetof(struct blob_head, shared) == BLOB_SHARED_AT, "and this")
 
 extern const uint8_t blob_bytes[]; /* begins with its head */
 extern const uint32_t blob_len;	   /* 0: there is none for this CPU */
+extern const uint8_t blob_frames[]; /* .debug_frame: how its frames are unwound */
+extern const uint32_t blob_frames_len;
 
 #endif

@@ -161,6 +161,11 @@ static void row_find(struct walker *walker, uint64_t pc, uint64_t state, bool ex
 	struct module *module;
 
 	memset(&entry->row, 0, sizeof(entry->row));
+	if (agent_frames_row(&walker->agent, walker->tracee->arch, walker->undo, pc, exact,
+			     &entry->row)) {
+		entry->frame = frame_of(WALKER_STUB, 0);
+		return;
+	}
 	if (undo_covers(walker->undo, pc)) {
 		uint64_t original = original_pc(walker, pc, exact);
 		if (original == pc) {
@@ -503,4 +508,5 @@ void walker_deinit(struct walker *walker)
 	free(walker->cache);
 	walker->cache = NULL;
 	walker->cache_len = 0;
+	agent_frames_deinit(&walker->agent);
 }

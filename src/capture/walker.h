@@ -8,6 +8,7 @@
 #ifndef MEMTRACE_WALKER_H
 #define MEMTRACE_WALKER_H
 
+#include "capture/agent_frames.h"
 #include "elf/module.h"
 #include "hook/hooks.h"
 #include "region/shared.h"
@@ -45,6 +46,7 @@ struct walker {
 	const struct undo *undo;
 	const struct shared *shared; /* an agent is told of rows there; NULL */
 	const struct externals *externals;
+	struct agent_frames agent;
 	const struct module *no_rows; /* met without a row, since the caller reset this */
 	struct walker_entry *cache;
 	uint32_t cache_len; /* a power of two; 0: not allocated yet */

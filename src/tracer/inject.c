@@ -52,6 +52,7 @@ enum {
 #define GAP (64ull << 20)		    /* from what is mapped: that may grow */
 #define RESERVE 4			    /* of an address space that has a limit we take 1/4 */
 
+#define LOWEST (1ull << 16)		    /* more than vm.mmap_min_addr */
 #define MARK 0x6d740000ull		    /* of the code's address, modulo this: */
 #define MARK_EVERY (1ull << 32)
 
@@ -109,9 +110,10 @@ static taddr_t hole_find(const struct maps *maps, uint64_t len)
 {
 	taddr_t best = 0, best_len = 0;
 
-	for (size_t i = 1; i < maps->list.len; i++) {
-		const struct mapping *below = &maps->list.at[i - 1], *above = below + 1;
-		taddr_t hole = above->begin - below->end;
+	for (size_t i = 0; i < maps->list.len; i++) {
+		const struct mapping *above = &maps->list.at[i];
+		taddr_t end = i ? above[-1].end : LOWEST;
+		taddr_t hole = above->begin > end ? above->begin - end : 0;
 
 		if (hole <= best_len || hole < len + 2 * GAP + MARK_EVERY ||
 		    !strcmp(above->path, "[stack]") || above->begin > (taddr_t)INT64_MAX)

@@ -18,57 +18,71 @@
  */
 #define NOP_AND_CALL 9 /* from the number's first byte to the site */
 
+	.macro pushing what
+	push	\what
+	.cfi_adjust_cfa_offset 8
+	.endm
+
+	.macro popping what
+	pop	\what
+	.cfi_adjust_cfa_offset -8
+	.endm
+
+	.cfi_sections .debug_frame
 	.section .text.entry, "ax", @progbits
 	.globl	agent_entry
 	.hidden	agent_control, agent_shared, agent_call
 	.type	agent_entry, @function
 agent_entry:
+	.cfi_startproc
 	endbr64
 	mov	agent_control(%rip), %ecx	/* "on" */
 	jrcxz	1f
-	push	%rax
+	pushing	%rax
 	lahf
 	seto	%al
-	push	%rax
-	push	%rdx
-	push	%rsi
-	push	%rdi
-	push	%r8
-	push	%r9
-	push	%r10
-	push	%r11
+	pushing	%rax
+	pushing	%rdx
+	pushing	%rsi
+	pushing	%rdi
+	pushing	%r8
+	pushing	%r9
+	pushing	%r10
+	pushing	%r11
 	mov	88(%rsp), %rcx
 	mov	-NOP_AND_CALL(%rcx), %edx
 	lea	120(%rsp), %rcx
 	mov	64(%rsp), %rax
-	push	%rdx			/* hook */
-	push	%rax			/* result */
-	push	128(%rsp)		/* 3rd argument */
-	push	128(%rsp)
-	push	128(%rsp)		/* 1st */
-	push	%rbp			/* fp */
-	push	%rcx			/* slot */
-	push	%fs:0			/* pointer */
+	pushing	%rdx			/* hook */
+	pushing	%rax			/* result */
+	pushing	128(%rsp)		/* 3rd argument */
+	pushing	128(%rsp)
+	pushing	128(%rsp)		/* 1st */
+	pushing	%rbp			/* fp */
+	pushing	%rcx			/* slot */
+	pushing	%fs:0			/* pointer */
 	lea	agent_shared(%rip), %rdi
 	mov	%rsp, %rsi
 	call	agent_call
 	lea	64(%rsp), %rsp
+	.cfi_adjust_cfa_offset -64
 	movzbl	%al, %ecx
 	xor	$1, %ecx
-	pop	%r11
-	pop	%r10
-	pop	%r9
-	pop	%r8
-	pop	%rdi
-	pop	%rsi
-	pop	%rdx
-	pop	%rax
+	popping	%r11
+	popping	%r10
+	popping	%r9
+	popping	%r8
+	popping	%rdi
+	popping	%rsi
+	popping	%rdx
+	popping	%rax
 	add	$0x7f, %al		/* overflows if 1 */
 	sahf
-	pop	%rax
+	popping	%rax
 	ret
 1:	mov	$1, %ecx
 	ret
+	.cfi_endproc
 	.size	agent_entry, . - agent_entry
 
 	.section .note.GNU-stack, "", @progbits
