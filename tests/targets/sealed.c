@@ -1,7 +1,7 @@
 /*
  * sealed: threads that allocate all the time, and one that puts a filter in front of them all
  * at once (SECCOMP_FILTER_FLAG_TSYNC): whoever sends a signal from then on, asks for its id or
- * changes its mask is killed.  No thread ends, which would change it.
+ * changes its mask is killed.  No thread begins or ends then, which would change it.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -11,12 +11,13 @@
 enum { THREADS = 8, ROUNDS = 200 };
 
 static bool sealed;
-static unsigned done;
+static unsigned begun, done;
 
 NOINLINE static void *work(void *arg)
 {
 	uint32_t seed = 1 + (uintptr_t)arg;
 
+	ADD(begun, 1);
 	for (int left = ROUNDS; left; left -= READ(sealed)) {
 		size_t size = 1 + dice(&seed) % 400;
 		drop(got(malloc(size), size), size);
@@ -55,7 +56,7 @@ int main(void)
 	target_ready();
 	for (intptr_t i = 0; i < THREADS; i++)
 		pthread_create(&thread, NULL, work, (void *)i);
-	while (READ(tally_allocs) < 1000)
+	while (READ(begun) < THREADS || READ(tally_allocs) < 1000)
 		usleep(1000);
 	seal();
 	while (READ(done) < THREADS)
