@@ -58,7 +58,10 @@ compiles = $(shell printf '$(2)\n' | $(CC) $(CFLAGS) $(1) -x c -c -o /dev/null -
 LTO := $(call compiles,-flto=auto)
 # (T16 is a fifth smaller than A32; 32-bit ARM whose floats are in registers lacks it before ARMv7)
 THUMB := $(if $(filter arm%,$(TRIPLET)),$(call compiles,-mthumb,double half(double x) { return x / 2; }))
-SMALL := -fno-pie -fno-asynchronous-unwind-tables -fno-unwind-tables $(THUMB)
+# (AArch64's addresses in one instruction: within 1 MB, which glibc's static programs are over)
+hash := \#
+TINY := $(if $(filter aarch64-%,$(TRIPLET)),$(call compiles,-mcmodel=tiny,$(hash)include <stdlib.h>\n$(hash)ifdef __GLIBC__\n$(hash)error\n$(hash)endif))
+SMALL := -fno-pie -fno-asynchronous-unwind-tables -fno-unwind-tables $(THUMB) $(TINY)
 FLAGS += -ffunction-sections -fdata-sections -DMEMTRACE_ONE_CPU
 ROOM_FLAGS := $(LTO) $(SMALL)
 $(O)/src/cli/viewers.o: ROOM_FLAGS += -DMEMTRACE_SMALL
