@@ -1,5 +1,5 @@
 /*
- * A heap that is broken: a made-up process of glibc's or musl's (tests/unit/heap_case.h), in
+ * A heap that is broken: a made-up process of glibc's or musl's (the old one's, too) (tests/unit/heap_case.h), in
  * which the input changes bytes.
  *
  *   input: which heap u8; then changes, {where u16, bytes from there on: a length u8 and the
@@ -113,12 +113,26 @@ static void musl(unsigned kind, const uint8_t *data, size_t size)
 	case_deinit(&h.c);
 }
 
+static void musl_old(unsigned kind, const uint8_t *data, size_t size)
+{
+	struct old_heap h;
+
+	old_heap_init(&h, kind & 1 ? 4 : 8);
+	case_put(&h.c, h.blocks[0], h.blocks[2]);
+	case_put(&h.c, case_data(&h.c) + CASE_GLOBALS, h.blocks[0]);
+	change(&h.c.pieces[0], &h.c.pieces[3], data, size);
+	look(&h.c);
+	case_deinit(&h.c);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (!size)
 		return 0;
 	if (data[0] < 0x80)
 		glibc(data[0], data + 1, size - 1);
+	else if (data[0] >= 0xc0)
+		musl_old(data[0], data + 1, size - 1);
 	else
 		musl(data[0], data + 1, size - 1);
 	return 0;

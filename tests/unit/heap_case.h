@@ -472,4 +472,97 @@ static inline void musl_heap_init(struct musl_heap *h, unsigned word, bool has_p
 	h->blocks[5] = musl_block(h, h->big, 0x3000 - 16, 0, 0, 0x2800);
 }
 
+/* ---- a heap of musl's until 1.2.0 -------------------------------------------------------- */
+
+/*
+ * A heap by brk() with chunks of 4, 8 (free), 4 and 12 words and the rest, free, in its page; one by
+ * mmap() with a block that fills it; and a block that is a mapping.  5 blocks.
+ */
+enum { OLD_MAL = 0x100, OLD_BLOCKS = 5 };
+
+struct old_heap {
+	struct heap_case c;
+	taddr_t heap, more, large, mal;
+	uint64_t large_len;
+	taddr_t blocks[OLD_BLOCKS];
+	uint64_t sizes[OLD_BLOCKS];
+	unsigned count;
+};
+
+static inline taddr_t old_bin(const struct old_heap *h, unsigned i)
+{
+	return h->mal + 8 + i * (8 + 2 * h->c.word) + 8 - 2 * h->c.word;
+}
+
+/* A chunk at `at`, and the head of the one behind it. */
+static inline taddr_t old_chunk(struct old_heap *h, taddr_t at, uint64_t size, bool used)
+{
+	unsigned w = h->c.word;
+
+	case_put(&h->c, at + w, size | used);
+	case_put(&h->c, at + size, size | used);
+	if (used) {
+		h->blocks[h->count] = at + 2 * w;
+		h->sizes[h->count++] = size - 2 * w;
+	}
+	return at + size;
+}
+
+/* Puts a free chunk into an empty bin. */
+static inline void old_free(struct old_heap *h, taddr_t chunk, unsigned bin)
+{
+	unsigned w = h->c.word;
+	taddr_t self = old_bin(h, bin);
+
+	case_put(&h->c, chunk + 2 * w, self);
+	case_put(&h->c, chunk + 3 * w, self);
+	case_put(&h->c, self + 2 * w, chunk);
+	case_put(&h->c, self + 3 * w, chunk);
+	*case_at(&h->c, h->mal + bin / 8) |= (uint8_t)(1u << bin % 8);
+}
+
+static inline void old_heap_init(struct old_heap *h, unsigned word)
+{
+	struct heap_case *c = &h->c;
+	unsigned w = word;
+	taddr_t at, first, rest;
+
+	case_init(c, word);
+	h->count = 0;
+	h->large_len = w == 8 ? 0x39000 : 0x1d000;
+	h->heap = heap_begin(w);
+	h->more = w == 8 ? 0x7e0000000000 : 0x30000000;
+	h->large = h->more + 0x2000;
+	case_map(c, h->heap, 0x1000, "rw-p", "[heap]");
+	case_map(c, h->more, 0x2000 + h->large_len + 0x1000, "rw-p", "");
+	case_module(c);
+	case_map(c, w == 8 ? 0x7ffff0000000 : 0xbf000000, 0x2000, "rw-p", "[stack]");
+	c->thread.sp = c->mappings[c->piece_count - 1].begin + 0x1000;
+	c->thread.in_syscall = true;
+	h->mal = case_data(c) + OLD_MAL;
+	case_put(c, old_bin(h, 5) + 2 * w, old_bin(h, 5));
+	case_put(c, old_bin(h, 5) + 3 * w, old_bin(h, 5));
+	at = h->heap + 2 * w;
+	case_put(c, at, 1);
+	at = old_chunk(h, at, 4 * w, true);
+	first = at;
+	at = old_chunk(h, at, 8 * w, false);
+	at = old_chunk(h, at, 4 * w, true);
+	at = old_chunk(h, at, 12 * w, true);
+	rest = at;
+	at = old_chunk(h, at, h->heap + 0x1000 - 2 * w - at, false);
+	case_put(c, at + w, 1);
+	old_free(h, first, 1);
+	old_free(h, rest, 40);
+	at = h->more + 2 * w;
+	case_put(c, at, 1);
+	at = old_chunk(h, at, 0x2000 - 4 * w, true);
+	case_put(c, at + w, 1);
+	at = h->large + 2 * w;
+	case_put(c, at, 2 * w);
+	case_put(c, at + w, h->large_len - 2 * w);
+	h->blocks[h->count] = at + 2 * w;
+	h->sizes[h->count++] = h->large_len - 4 * w;
+}
+
 #endif

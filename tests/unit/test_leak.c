@@ -482,6 +482,50 @@ static void musl(void **state)
 	}
 }
 
+static void musl_until_1_2_0(void **state)
+{
+	(void)state;
+	for (unsigned word = 4; word <= 8; word += 4) {
+		struct old_heap h;
+		struct leak *leak = NULL;
+		struct err err = {0};
+		const struct leak_arena *arena;
+		struct leak_sum mapped;
+		size_t count;
+
+		old_heap_init(&h, word);
+		assert_int_equal(h.count, OLD_BLOCKS);
+		case_put(&h.c, h.blocks[0], h.blocks[4]);
+		case_put(&h.c, case_data(&h.c) + CASE_GLOBALS, h.blocks[0]);
+		if (leak_create(&h.c.in, &leak, &err))
+			fail_msg("%s", err.text);
+		assert_string_equal(leak_allocators(leak, &count)->version, "-1.2.0");
+		assert_int_equal(leak_count(leak), OLD_BLOCKS);
+		for (unsigned i = 0; i < OLD_BLOCKS; i++) {
+			struct leak_block block = block_at(leak, h.blocks[i]);
+
+			assert_int_equal(block.size, h.sizes[i]);
+			assert_int_equal(block.class, i == 0 || i == 4 ? LEAK_HELD : LEAK_LOST);
+		}
+		arena = leak_arenas(leak, &count, &mapped);
+		assert_int_equal(count, 1);
+		assert_int_equal(arena->system, 0x3000);
+		assert_int_equal(arena->free.blocks, 2);
+		assert_int_equal(arena->free.bytes, 0x1000 - 4 * word - 20 * word);
+		assert_int_equal(mapped.bytes, h.large_len);
+		leak_destroy(leak);
+		/* a free chunk that no bin has */
+		case_put(&h.c, old_bin(&h, 1) + 2 * word, old_bin(&h, 1));
+		case_put(&h.c, old_bin(&h, 1) + 3 * word, old_bin(&h, 1));
+		*case_at(&h.c, h.mal) = 0;
+		assert_int_equal(leak_create(&h.c.in, &leak, &err), -ENOTSUP);
+		assert_non_null(strstr(err.text, "its bins have other free chunks than its heaps"));
+		h.c.thread.in_syscall = false; /* it may be in malloc */
+		assert_int_equal(leak_create(&h.c.in, &leak, &err), -EAGAIN);
+		case_deinit(&h.c);
+	}
+}
+
 /* ---- broken ones --------------------------------------------------------------------- */
 
 /* Whatever comes out makes sense: each block is mapped, and the sums are those of the blocks.
@@ -582,6 +626,32 @@ static void any_byte_of_musl_broken(void **state)
 			heap->bytes[at] ^= twist[i % 3];
 		}
 		for (size_t i = MUSL_CONTEXT; i < MUSL_CONTEXT + 128; i++) {
+			data->bytes[i] ^= twist[i % 3];
+			makes_sense(&h.c);
+			data->bytes[i] ^= twist[i % 3];
+		}
+		case_deinit(&h.c);
+	}
+}
+
+static void any_byte_of_old_musl_broken(void **state)
+{
+	static const uint8_t twist[] = {0xff, 0x10, 0x03};
+
+	(void)state;
+	for (unsigned kind = 0; kind < 2; kind++) {
+		struct old_heap h;
+		struct case_piece *heap, *data;
+
+		old_heap_init(&h, kind ? 4 : 8);
+		heap = &h.c.pieces[0];
+		data = &h.c.pieces[3];
+		for (size_t i = 0; i < 0x1000; i += i < 0x120 || i > 0xfd0 ? 1 : 64) {
+			heap->bytes[i] ^= twist[i % 3];
+			makes_sense(&h.c);
+			heap->bytes[i] ^= twist[i % 3];
+		}
+		for (size_t i = OLD_MAL; i < OLD_MAL + 8 + 64 * 24; i++) {
 			data->bytes[i] ^= twist[i % 3];
 			makes_sense(&h.c);
 			data->bytes[i] ^= twist[i % 3];
@@ -843,8 +913,10 @@ int main(void)
 		cmocka_unit_test(an_ended_thread),
 		cmocka_unit_test(random_graphs),
 		cmocka_unit_test(musl),
+		cmocka_unit_test(musl_until_1_2_0),
 		cmocka_unit_test(any_byte_broken),
 		cmocka_unit_test(any_byte_of_musl_broken),
+		cmocka_unit_test(any_byte_of_old_musl_broken),
 		cmocka_unit_test(why),
 		cmocka_unit_test(who),
 		cmocka_unit_test(retained),

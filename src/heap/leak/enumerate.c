@@ -61,8 +61,12 @@ static int try_one(struct leak *leak, enumerator *enumerate, const struct data *
 
 static int try_all(struct leak *leak, const struct data *data)
 {
-	static enumerator *const enumerators[] = {glibc_enumerate, musl_enumerate,
-						  jemalloc_enumerate};
+	static enumerator *const enumerators[] = {
+		glibc_enumerate,
+		musl_enumerate,
+		musl_old_enumerate,
+		jemalloc_enumerate,
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(enumerators); i++) {
 		int code = try_one(leak, enumerators[i], data);

@@ -130,7 +130,7 @@ struct data {
  * -ECANCELED.
  */
 typedef int enumerator(struct leak *leak, const struct data *data, struct leak_allocator *ret);
-enumerator glibc_enumerate, musl_enumerate, jemalloc_enumerate;
+enumerator glibc_enumerate, musl_enumerate, musl_old_enumerate, jemalloc_enumerate;
 
 int leak_enumerate(struct leak *leak, struct err *err);
 
