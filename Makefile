@@ -331,7 +331,7 @@ e2e-programs: $(TARGETS) $(E2E_BIN)
 
 check-e2e: all
 	+@$(MAKE) --no-print-directory e2e-programs
-	O=$(abspath $(O)) $(PYTHON) -m pytest -q -p no:cacheprovider $(wildcard tests/e2e tests/console tests/offline)
+	O=$(abspath $(O)) $(PYTHON) -m pytest -q -p no:cacheprovider $(wildcard tests/e2e tests/console tests/verdict tests/offline)
 
 ## make check-distros builds and runs a short list of tests in other releases of Debian, which
 ##                    debootstrap puts into $(O)/distros (as root; DISTROS="bullseye trixie")

@@ -19,7 +19,7 @@ _memtrace_fs()
 		COMPREPLY=($(compgen -W "text json folded pprof speedscope heaptrack dhat massif gperftools snapshot" -- "$cur"))
 		;;
 	--sort)
-		COMPREPLY=($(compgen -W "bytes blocks allocs" -- "$cur"))
+		COMPREPLY=($(compgen -W "verdict bytes blocks allocs growth age rate" -- "$cur"))
 		;;
 	-l | --listen | -c | --connect | --fd | -n | --count) ;;
 	--interface)

@@ -9,7 +9,7 @@ complete -c memtrace-fs -l format -x -a 'text json folded pprof speedscope heapt
 complete -c memtrace-fs -l no-command -d 'with --report: without the process\' arguments'
 complete -c memtrace-fs -l no-lines -d 'with --report: without source files and lines'
 complete -c memtrace-fs -s n -l count -x -d 'with --report: call stacks'
-complete -c memtrace-fs -l sort -x -a 'bytes blocks allocs' -d 'with --report: order of call stacks'
+complete -c memtrace-fs -l sort -x -a 'verdict bytes blocks allocs growth age rate' -d 'with --report: order of call stacks'
 complete -c memtrace-fs -l all -d 'with --report: also what has nothing in use any more'
 complete -c memtrace-fs -l debuginfod -d 'also ask $DEBUGINFOD_URLS for debug files'
 complete -c memtrace-fs -l debug-dir -x -a '(__fish_complete_directories)' -d 'with --fd: also look below DIR'

@@ -69,7 +69,7 @@ _memtrace()
 		COMPREPLY=($(compgen -W "text json folded pprof speedscope heaptrack dhat massif gperftools snapshot" -- "$cur"))
 		;;
 	--sort)
-		COMPREPLY=($(compgen -W "bytes blocks allocs" -- "$cur"))
+		COMPREPLY=($(compgen -W "verdict bytes blocks allocs growth age rate" -- "$cur"))
 		;;
 	--fail-on)
 		COMPREPLY=($(compgen -W "used lost" -- "$cur"))

@@ -17,6 +17,7 @@ static inline void scope_close_(int *fd)
 }
 
 #define scope_free  __attribute__((cleanup(scope_free_)))  /* char *p: free() */
-#define scope_close __attribute__((cleanup(scope_close_))) /* int fd: close() if >= 0 */
+#define scope_close __attribute__((cleanup(scope_close_), unused)) /* int fd: close() if >= 0  \
+								    */
 
 #endif

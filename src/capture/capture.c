@@ -58,6 +58,7 @@ struct capture {
 	size_t notices_head;
 	enum request request;
 	struct snapshot *snapshot;
+	struct birth_list *births; /* of REQUEST_SNAPSHOT, the caller's; NULL: not wished */
 	struct externals *externals; /* of REQUEST_EXTERNALS, the caller's */
 	const struct look_options *look_options; /* of REQUEST_LOOK */
 	struct look *look;
@@ -134,6 +135,8 @@ static void request_perform(struct capture *capture)
 	struct engine *engine = &capture->engine;
 
 	capture->request_rc = 0;
+	if (capture->request == REQUEST_SNAPSHOT && capture->births)
+		describe_births(engine, capture->births);
 	if (capture->request == REQUEST_SNAPSHOT)
 		capture->request_rc = describe_snapshot(&capture->engine, &capture->snapshot,
 							&capture->request_err);
@@ -353,18 +356,48 @@ static int request_wait(struct capture *capture, enum request request)
 	return capture->request_rc;
 }
 
-int capture_snapshot(struct capture *capture, struct snapshot **ret, struct err *err)
+int capture_snapshot_births(struct capture *capture, struct birth_list *births,
+			    struct snapshot **ret, struct err *err)
 {
 	int rc;
 
 	pthread_mutex_lock(&capture->lock);
+	capture->births = births;
 	rc = request_wait(capture, REQUEST_SNAPSHOT);
+	capture->births = NULL;
 	if (rc && err)
 		*err = capture->request_err;
 	else if (!rc)
 		*ret = capture->snapshot;
 	pthread_mutex_unlock(&capture->lock);
 	return rc;
+}
+
+int capture_snapshot(struct capture *capture, struct snapshot **ret, struct err *err)
+{
+	return capture_snapshot_births(capture, NULL, ret, err);
+}
+
+uint32_t capture_now(const struct capture *capture)
+{
+	return ledger_now(&capture->engine.ledger);
+}
+
+int capture_contexts(const struct capture *capture, struct capture_contexts *ret)
+{
+	const struct region_space *space = &capture->engine.ledger.space;
+	struct reader reader;
+	int rc = reader_open(&reader, space->base, space->limit);
+
+	if (rc)
+		return rc;
+	vec_clear(ret);
+	if (!vec_reserve(ret, reader_context_count(&reader)))
+		return -ENOMEM;
+	for (; ret->len < reader_context_count(&reader); ret->len++)
+		if (!reader_context(&reader, (uint32_t)ret->len, &ret->at[ret->len]))
+			return -EAGAIN;
+	return reader_is_overtaken(&reader) ? -EAGAIN : 0;
 }
 
 /* The tracer adds up what an agent has counted; one that waits in the kernel does not, and the

@@ -16,8 +16,10 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "base/vec.h"
 #include "capture/look.h"
 #include "capture/resident.h"
+#include "heap/births.h"
 #include "heap/snapshot.h"
 #include "unwind/external.h"
 
@@ -88,6 +90,18 @@ int capture_detach(struct capture *capture);
 
 /* A copy of the present state, within milliseconds; also after the end. */
 int capture_snapshot(struct capture *capture, struct snapshot **ret, struct err *err) MUST_CHECK;
+/* The same, and when each of its blocks in use was allocated (added to `births`, which has fewer
+ * than snapshot->totals.live_blocks where memory was short). */
+int capture_snapshot_births(struct capture *capture, struct birth_list *births,
+			    struct snapshot **ret, struct err *err) MUST_CHECK;
+
+/* The ticks of this moment, in the time base of a snapshot. */
+uint32_t capture_now(const struct capture *capture);
+
+/* The counters of all contexts, by id, without asking the tracer: each as it is at a moment.
+ * What was in *ret is overwritten.  -EAGAIN: not now; -ENOMEM. */
+VEC_TYPE(capture_contexts, struct region_context);
+int capture_contexts(const struct capture *capture, struct capture_contexts *ret) MUST_CHECK;
 
 /* The totals of this moment, and the resident memory of the process (0: it has ended), without
  * waiting for the tracer (but 20 ms, where an agent counts).  -EAGAIN: they never stood still. */

@@ -11,8 +11,6 @@
 
 #include "base/quantity.h"
 
-const char *const arguments_sort_keys[] = {"bytes", "blocks", "allocs", NULL};
-
 static int too_much(const char *usage, const char *word, struct err *err)
 {
 	return err_set(err, -EINVAL, "'%.40s' is too much; usage: %s", word, usage);
@@ -86,16 +84,15 @@ int arguments_read_wait(const char *const *args, const char *usage, struct comma
 
 static int read_sort(const char *word, enum snapshot_order *ret, struct err *err)
 {
-	static const enum snapshot_order orders[] = {SNAPSHOT_BY_BYTES, SNAPSHOT_BY_BLOCKS,
-						     SNAPSHOT_BY_ALLOCS};
-
-	for (size_t i = 0; i < ARRAY_SIZE(orders); i++) {
-		if (!strcmp(word, arguments_sort_keys[i])) {
-			*ret = orders[i];
+	for (int i = 0; snapshot_orders[i]; i++) {
+		if (!strcmp(word, snapshot_orders[i])) {
+			*ret = (enum snapshot_order)i;
 			return 0;
 		}
 	}
-	return err_set(err, -EINVAL, "--sort: '%.40s' is not one of: bytes, blocks, allocs",
+	return err_set(err, -EINVAL,
+		       "--sort: '%.40s' is not one of: verdict, bytes, blocks, allocs, "
+		       "growth, age, rate",
 		       word);
 }
 

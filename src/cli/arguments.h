@@ -25,6 +25,5 @@ arguments_reader arguments_read_leaks;	 /* -n, --json, --confirm */
 arguments_reader arguments_read_address; /* an address, or, of why, a context */
 
 /* What --sort may be, NULL-terminated. */
-extern const char *const arguments_sort_keys[];
 
 #endif

@@ -42,7 +42,9 @@ static const struct command_row table[] = {
 	{COMMAND_REPORT, "report", "report [-n N] [--sort KEY] [--all] [--json] [CONTEXT]",
 	 "call stacks with blocks in use, worst first; or one whole, by its id\n"
 	 "    -n N        as many of them (0: all)\n"
-	 "    --sort KEY  in the order of KEY: bytes (in use), blocks (in use), or\n"
+	 "    --sort KEY  in the order of KEY: verdict (default), bytes (in use),\n"
+	 "                blocks (in use), growth (an hour), rate (of allocations),\n"
+	 "                age (who has not allocated for the longest), or\n"
 	 "                allocs (how often it allocated, freed since or not)\n"
 	 "    --all       also those with nothing in use any more\n"
 	 "    --json      as JSON\n"
@@ -285,7 +287,7 @@ static const char *const *takes_at(const char *line, size_t start)
 	while (words.at[count])
 		count++;
 	if (row && row->id == COMMAND_REPORT && !strcmp(words.at[count - 1], "--sort"))
-		return arguments_sort_keys;
+		return snapshot_orders;
 	return row ? row->takes : NULL;
 }
 

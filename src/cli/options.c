@@ -17,10 +17,6 @@
 #include "heap/snapshot.h"
 #include "report/report.h"
 
-static const char *const orders[] = {[SNAPSHOT_BY_BYTES] = "bytes",
-				     [SNAPSHOT_BY_BLOCKS] = "blocks",
-				     [SNAPSHOT_BY_ALLOCS] = "allocs",
-				     NULL};
 static const char *const failures[] = {[FAIL_ON_USED] = "used", [FAIL_ON_LOST] = "lost", NULL};
 static const char *const engines[] = {
 	[CAPTURE_TRAP] = "trap", [CAPTURE_AUTO] = "auto", [CAPTURE_AGENT] = "agent",
@@ -53,8 +49,8 @@ static const struct option_row rows[] = {
 	 .field = AT(count), .max = UINT_MAX},
 	{'s', "stack-depth", "N", "frames kept per stack (default 64, maximum 512)",
 	 .kind = KIND_NUMBER, .field = AT(depth), .min = 1, .max = OPTIONS_MAX_DEPTH},
-	{0, "sort", "KEY", "order of contexts: bytes (default), blocks or allocs",
-	 .kind = KIND_CHOICE, .field = AT(sort), .choices = orders},
+	{0, "sort", "KEY", "verdict, bytes, blocks, allocs, growth, age or rate",
+	 .kind = KIND_CHOICE, .field = AT(sort), .choices = snapshot_orders},
 	{0, "mmap", NULL, "also what is mapped by mmap, mremap and brk, apart",
 	 .kind = KIND_FLAG, .field = AT(mappings)},
 	{0, "all", NULL, "also contexts with nothing in use any more", .kind = KIND_FLAG,

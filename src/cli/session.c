@@ -145,8 +145,7 @@ static void on_notice(struct session *s, const struct notice *notice)
 		session_look_last(s, true);
 		break;
 	case NOTICE_EXEC:
-		marks_deinit(&s->marks);
-		course_clear(&s->course);
+		session_forget(s);
 		output_log(&s->output, "Process %d now runs %s; statistics begin anew",
 			   (int)capture_pid(s->capture), notice->text);
 		break;
@@ -405,6 +404,8 @@ int session_run(const struct options *options)
 	console_destroy(s.console);
 	lacking_destroy(s.lacking);
 	course_clear(&s.course);
+	generations_clear(&s.generations, 0);
+	vec_deinit(&s.contexts);
 	marks_deinit(&s.marks);
 	reporter_deinit(&s.reporter);
 	return status;

@@ -26,7 +26,9 @@ static void monitor(struct session *s, const struct command_call *call)
 static int show(struct session *s, const struct command_call *call, struct err *err)
 {
 	struct snapshot *snapshot;
-	int rc = capture_snapshot(s->capture, &snapshot, err);
+	bool judged = call->id == COMMAND_REPORT || call->id == COMMAND_SAVE;
+	int rc = judged ? session_snapshot(s, &snapshot, err)
+			: capture_snapshot(s->capture, &snapshot, err);
 
 	if (rc)
 		return rc;
@@ -64,8 +66,7 @@ static int clear(struct session *s, struct err *err)
 		return rc;
 	rc = capture_clear(s->capture, err);
 	if (!rc) {
-		marks_deinit(&s->marks);
-		course_clear(&s->course);
+		session_forget(s);
 		session_sample(s);
 		fputs("Counting begins anew; dropped:\n", s->output.out);
 		report_totals(before, s->output.out);

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "cli/session_parts.h"
+#include "heap/verdicts.h"
 #include "report/print.h"
 
 enum { SAMPLE_MS = 1000, MAX_BYTES = 1 << 30 };
@@ -26,12 +27,50 @@ static bool sample(struct session *s, struct course_point *ret)
 	return true;
 }
 
+/* A generation ends, when it is time. */
+static void sample_contexts(struct session *s)
+{
+	uint32_t now = capture_now(s->capture);
+
+	if (!generations_are_due(&s->generations, now) ||
+	    capture_contexts(s->capture, &s->contexts))
+		return;
+	generations_add(&s->generations, s->contexts.at, (uint32_t)s->contexts.len, now);
+}
+
 void session_sample(struct session *s)
 {
 	struct course_point point;
 
 	s->due[TIMER_SAMPLE] = s->state == RUNNING ? clock_ms() + SAMPLE_MS : 0;
 	sample(s, &point);
+	sample_contexts(s);
+}
+
+void session_forget(struct session *s)
+{
+	marks_deinit(&s->marks);
+	course_clear(&s->course);
+	generations_clear(&s->generations, capture_now(s->capture));
+}
+
+int session_snapshot(struct session *s, struct snapshot **ret, struct err *err)
+{
+	struct birth_list blocks = {0};
+	struct snapshot *snapshot;
+	struct births births;
+	int rc = capture_snapshot_births(s->capture, &blocks, &snapshot, err);
+
+	if (rc)
+		return rc;
+	/* (without memory it is a report without them) */
+	if (blocks.len >= snapshot->totals.live_blocks &&
+	    !births_create(&s->generations, &blocks, snapshot->context_count, &births, err))
+		err_ignore(verdicts_create(snapshot, &s->generations, &births, &s->course,
+					   &snapshot->verdicts, NULL));
+	vec_deinit(&blocks);
+	*ret = snapshot;
+	return 0;
 }
 
 void session_course(struct session *s)
@@ -41,6 +80,10 @@ void session_course(struct session *s)
 	s->course.max_bytes = bytes < COURSE_MIN_BYTES ? COURSE_MIN_BYTES
 			      : bytes > MAX_BYTES      ? MAX_BYTES
 						       : (size_t)bytes;
+	s->generations.max_bytes = s->course.max_bytes / 2;
+	if (s->course.max_bytes >= 2 * COURSE_MIN_BYTES)
+		s->course.max_bytes /= 2;
+	generations_clear(&s->generations, capture_now(s->capture));
 	session_sample(s);
 }
 

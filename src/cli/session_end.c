@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/session_parts.h"
+#include "heap/verdicts.h"
 
 static void tell_ending(struct session *s)
 {
@@ -84,11 +85,13 @@ int session_finish(struct session *s)
 	tell_ending(s);
 	if (s->ending.end == CAPTURE_FAILED)
 		return exit_status(s, NULL);
-	if (capture_snapshot(s->capture, &snapshot, &err)) {
+	if (session_snapshot(s, &snapshot, &err)) {
 		output_warn(&s->output, "%s", err.text);
 		s->failed = true;
 		return exit_status(s, NULL);
 	}
+	if (snapshot->verdicts && s->findings)
+		verdicts_see(snapshot->verdicts, s->findings);
 	s->failed |= snapshot->no_allocator && !options_look_only(s->options);
 	if (options_look_only(s->options) ? s->findings && !reporter_finish(&s->reporter, snapshot,
 									    s->findings)

@@ -42,6 +42,8 @@ struct session {
 	struct notice ending; /* NOTICE_ENDED */
 	struct marks marks;
 	struct course course;
+	struct generations generations;
+	struct capture_contexts contexts; /* room for reading them */
 	struct course_point monitored; /* when monitor last showed something; ms 0: never */
 	struct findings *findings; /* of the look of --leaks */
 	bool looked;		   /* that is over, or was given up */
@@ -88,6 +90,10 @@ int session_shell(struct session *s, const char *command, const char *text, size
 void session_course(struct session *s);
 /* Takes a sample for the course, and sees to the next one. */
 void session_sample(struct session *s);
+/* What was kept of the time before is forgotten: counting began anew. */
+void session_forget(struct session *s);
+/* A snapshot with the verdicts on it, as far as memory lets. */
+int session_snapshot(struct session *s, struct snapshot **ret, struct err *err) MUST_CHECK;
 /* What changed since monitor last said it, if it did. */
 void session_rates(struct session *s);
 /* history. */

@@ -75,14 +75,16 @@ static bool last_takes(struct course *c, const struct course_point *point)
 
 void course_add(struct course *course, const struct course_point *sample)
 {
-	const struct course_point *last;
 	struct course_point point = *sample;
 
 	point.samples = 1;
 	point.most_in_use = point.in_use;
-	last = course->count ? &course->points[course->count - 1] : NULL;
-	if (last && (point.allocs < last->allocs || point.frees < last->frees))
-		course_clear(course);
+	if (course->count) {
+		const struct course_point *last = &course->points[course->count - 1];
+
+		if (point.allocs < last->allocs || point.frees < last->frees)
+			course_clear(course);
+	}
 	if (!course->every)
 		course->every = 1;
 	if (last_takes(course, &point))

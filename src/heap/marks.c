@@ -143,6 +143,17 @@ static double seconds_between(const struct timespec *a, const struct timespec *b
 	return (double)(b->tv_sec - a->tv_sec) + (double)(b->tv_nsec - a->tv_nsec) / 1e9;
 }
 
+void diff_finish(struct diff *d, const struct timespec *before, const struct timespec *after)
+{
+	qsort(d->at, d->count, sizeof(*d->at), compare);
+	while (d->grown < d->count && (d->at[d->grown].bytes > 0 ||
+				       (!d->at[d->grown].bytes && d->at[d->grown].blocks > 0)))
+		d->grown++;
+	d->seconds = seconds_between(before, after);
+	if (d->seconds < 0) /* the clock was set */
+		d->seconds = 0;
+}
+
 /* Both of one count, the later one behind. */
 static int compute(const struct mark *a, const struct mark *b, struct diff *d, struct err *err)
 {
@@ -160,14 +171,8 @@ static int compute(const struct mark *a, const struct mark *b, struct diff *d, s
 		if (one.born || one.died)
 			d->at[d->count++] = one;
 	}
-	qsort(d->at, d->count, sizeof(*d->at), compare);
-	while (d->grown < d->count && (d->at[d->grown].bytes > 0 ||
-				       (!d->at[d->grown].bytes && d->at[d->grown].blocks > 0)))
-		d->grown++;
 	d->total = difference(0, &a->total, &b->total);
-	d->seconds = seconds_between(&a->taken, &b->taken);
-	if (d->seconds < 0) /* the clock was set */
-		d->seconds = 0;
+	diff_finish(d, &a->taken, &b->taken);
 	return 0;
 }
 

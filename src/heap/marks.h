@@ -43,6 +43,7 @@ struct diff_context {
 struct diff {
 	const char *from, *to; /* the caller's */
 	double seconds;
+	bool apart; /* of two captures that are not one: born, died and seconds say nothing */
 	struct diff_context total;
 	struct diff_context *at; /* whose counters changed: grown by most bytes first, then by
 				  * most blocks, then the lower id */
@@ -62,5 +63,8 @@ void marks_deinit(struct marks *marks); /* leaves it empty */
 int marks_diff(const struct marks *marks, const char *from, const char *to,
 	       const struct snapshot *snapshot, struct diff *ret, struct err *err) MUST_CHECK;
 void diff_deinit(struct diff *diff);
+
+/* Sorts, and fills in `grown` and `seconds`. */
+void diff_finish(struct diff *diff, const struct timespec *before, const struct timespec *after);
 
 #endif

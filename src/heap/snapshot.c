@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "heap/verdicts.h"
 #include "region/reader.h"
 
 static bool nodes_copy(const struct reader *reader, struct snapshot *s)
@@ -98,6 +99,7 @@ void snapshot_destroy(struct snapshot *snapshot)
 	free(snapshot->nodes);
 	free(snapshot->mappings);
 	free(snapshot->contexts);
+	verdicts_destroy(snapshot->verdicts);
 	free(snapshot);
 }
 

@@ -37,6 +37,8 @@ struct snapshot_missed { /* what is not followed, and therefore in no count */
 };
 void snapshot_missed_deinit(struct snapshot_missed *missed);
 
+struct verdicts;
+
 struct snapshot {
 	int pid;
 	char **command; /* NULL-terminated argv of the target */
@@ -65,6 +67,7 @@ struct snapshot {
 	uint64_t resident_bytes; /* of the process; 0: it has ended */
 	uint64_t resident_at_start; /* 0: not known */
 	uint64_t region_bytes;	 /* memory of memtrace's own tables */
+	struct verdicts *verdicts; /* heap/verdicts.h; NULL: nobody knows.  Freed with it */
 };
 
 /* Copies totals, nodes and contexts of a region (len bytes: region/reader.h); the rest stays
@@ -83,7 +86,19 @@ size_t snapshot_stack(const struct snapshot *snapshot, uint32_t context, frame_t
 const struct snapshot_module *snapshot_module(const struct snapshot *snapshot,
 					      uint32_t instance);
 
-enum snapshot_order { SNAPSHOT_BY_BYTES, SNAPSHOT_BY_BLOCKS, SNAPSHOT_BY_ALLOCS };
+enum snapshot_order {
+	SNAPSHOT_BY_VERDICT, /* those that leak, then those that grow, by most bytes an hour that
+			      * are sure; then as by bytes */
+	SNAPSHOT_BY_BYTES,
+	SNAPSHOT_BY_BLOCKS,
+	SNAPSHOT_BY_ALLOCS,
+	SNAPSHOT_BY_GROWTH, /* bytes an hour, of leaks and growth */
+	SNAPSHOT_BY_AGE,    /* who has not allocated for the longest */
+	SNAPSHOT_BY_RATE,   /* allocations a second, since its first */
+};
+
+/* Their names, NULL-terminated. */
+extern const char *const snapshot_orders[];
 
 /*
  * The contexts to show, worst first (ties: lower id first): those with blocks in

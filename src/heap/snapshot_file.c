@@ -19,6 +19,7 @@
 #include "base/vec.h"
 #include "heap/frame_table.h"
 #include "heap/snapshot_layout.h"
+#include "heap/verdicts.h"
 
 struct text {
 	const char *at;
@@ -443,6 +444,66 @@ static void write_contexts(struct writer *w)
 	end_section(w);
 }
 
+/* ---- time ---------------------------------------------------------------------------- */
+
+static void write_history(struct writer *w, const struct course *course)
+{
+	put_section(w, LAYOUT_HISTORY, LAYOUT_HISTORY_RECORD,
+		    (uint64_t)course->count * LAYOUT_HISTORY_RECORD);
+	for (size_t i = 0; i < course->count; i++) {
+		const struct course_point *p = &course->points[i];
+
+		put_u64(w, (uint64_t)(p->ms - course->points[0].ms));
+		put_u64(w, p->allocs);
+		put_u64(w, p->frees);
+		put_u64(w, p->in_use);
+		put_u64(w, p->most_in_use);
+		put_u64(w, p->resident);
+		put_u32(w, p->samples);
+		put_u32(w, 0);
+	}
+	end_section(w);
+}
+
+static void write_generations(struct writer *w, const struct generations *g)
+{
+	uint64_t sum = 0;
+
+	put_section(w, LAYOUT_GENERATIONS, LAYOUT_GENERATION_RECORD,
+		    (uint64_t)g->count * LAYOUT_GENERATION_RECORD);
+	for (size_t i = 0; i < g->count; i++) {
+		put_u32(w, i ? g->at[i - 1].end : g->begin);
+		put_u32(w, g->at[i].end);
+		put_u64(w, g->at[i].len);
+		sum += g->at[i].len;
+	}
+	end_section(w);
+	put_section(w, LAYOUT_CHANGES, 1, sum);
+	for (size_t i = 0; i < g->count; i++)
+		put_bytes(w, g->at[i].changes, g->at[i].len);
+	end_section(w);
+}
+
+static void write_time(struct writer *w)
+{
+	const struct verdicts *v = w->s->verdicts;
+	uint8_t *bytes;
+	size_t len;
+
+	if (!v || !v->generations || !v->course)
+		return;
+	write_history(w, v->course);
+	write_generations(w, v->generations);
+	if (births_encode(&v->births, &bytes, &len)) {
+		w->failed = w->failed ? w->failed : -ENOMEM;
+		return;
+	}
+	put_section(w, LAYOUT_BIRTHS, 1, len);
+	put_bytes(w, bytes, len);
+	end_section(w);
+	free(bytes);
+}
+
 /* ---- the whole ----------------------------------------------------------------------- */
 
 static void write_end(struct writer *w)
@@ -471,6 +532,7 @@ static void write_all(struct writer *w)
 	write_threads(w);
 	write_not_followed(w);
 	write_mappings(w);
+	write_time(w);
 	write_end(w);
 }
 

@@ -8,7 +8,9 @@
 
 #include <stdio.h>
 
+#include "heap/course.h"
 #include "heap/frame_names.h"
+#include "heap/generations.h"
 #include "heap/snapshot.h"
 
 /* What a file holds. */
@@ -18,6 +20,8 @@ struct snapshot_file {
 	const char *version;	  /* of the memtrace that wrote it */
 	unsigned depth;		  /* the limit of frames per stack (-s) */
 	char *texts;		  /* where names and version lie */
+	struct course course;	  /* what the verdicts are from */
+	struct generations generations;
 };
 
 /*

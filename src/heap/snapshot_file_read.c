@@ -171,6 +171,7 @@ static int read_all(struct snapshot_reader *r)
 		snapshot_read_threads,
 		snapshot_read_not_followed,
 		read_mappings,
+		snapshot_read_time,
 	};
 	int e = 0;
 
@@ -209,6 +210,8 @@ void snapshot_file_destroy(struct snapshot_file *file)
 	if (!file)
 		return;
 	snapshot_destroy(file->snapshot);
+	course_clear(&file->course);
+	generations_clear(&file->generations, 0);
 	free(file->names.frames);
 	free(file->names.lines);
 	free(file->names.sources);

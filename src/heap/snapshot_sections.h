@@ -56,5 +56,8 @@ int snapshot_read_arguments(struct snapshot_reader *r);
 int snapshot_read_modules(struct snapshot_reader *r);
 int snapshot_read_threads(struct snapshot_reader *r);
 int snapshot_read_not_followed(struct snapshot_reader *r);
+/* The sections of what was kept of the time before, and the verdicts that follow from them
+ * (snapshot_time.c); behind all others. */
+int snapshot_read_time(struct snapshot_reader *r);
 
 #endif

@@ -59,6 +59,7 @@ static void read_counts(struct decode_contexts *c, const char *line)
 		counts->first_time = ticks_of(c, line, "first_time");
 	if (decode_value(line, "last_time"))
 		counts->last_time = ticks_of(c, line, "last_time");
+	decode_verdict(c->to, line, &c->verdict, &c->no_memory);
 	end = decode_string(decode_value(line, "stack_end"));
 	if (end)
 		c->end = json_end_of(end);
@@ -86,6 +87,7 @@ void decode_contexts_end(struct decode_contexts *c)
 {
 	struct region_context *counts = &c->context;
 	const struct region_context none = {.node = WALK_LOST};
+	const struct verdict unknown = {.said = ""};
 
 	if (!c->in_context)
 		return;
@@ -99,14 +101,19 @@ void decode_contexts_end(struct decode_contexts *c)
 	counts->node = add_stack(c);
 	while (!c->no_memory && c->contexts.len <= c->id)
 		c->no_memory |= !vec_push(&c->contexts, none);
-	if (!c->no_memory)
+	while (!c->no_memory && c->verdicts.len <= c->id)
+		c->no_memory |= !vec_push(&c->verdicts, unknown);
+	if (!c->no_memory) {
 		c->contexts.at[c->id] = *counts;
+		c->verdicts.at[c->id] = c->verdict;
+	}
 }
 
 static void begin_context(struct decode_contexts *c)
 {
 	decode_contexts_end(c);
 	c->context = (struct region_context){0};
+	c->verdict = (struct verdict){.said = ""};
 	c->in_context = true;
 	c->end = WALK_FULL;
 	c->id = 0;
@@ -178,6 +185,12 @@ void decode_contexts_hand_over(struct decode_contexts *c)
 	names->frame_count = c->frames.len;
 	names->lines = c->lines.at;
 	names->line_count = c->lines.len;
+	if (s->verdicts) {
+		s->verdicts->at = c->verdicts.at;
+		s->verdicts->count = (uint32_t)c->verdicts.len;
+	} else {
+		vec_deinit(&c->verdicts);
+	}
 	frame_table_deinit(&c->known);
 	vec_deinit(&c->stack);
 }

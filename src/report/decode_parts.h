@@ -5,6 +5,7 @@
 
 #include "base/vec.h"
 #include "heap/frame_table.h"
+#include "heap/verdicts.h"
 #include "report/decode.h"
 #include "report/job.h"
 
@@ -56,6 +57,9 @@ double decode_time(const char *line, const char *member);
 /* The text, which lives as long as `decoded` from now on; NULL for none, or without memory. */
 const char *decoded_keep(struct decoded *decoded, char *text, bool *no_memory);
 
+/* "verdict" and "evidence", as far as the line has them. */
+void decode_verdict(struct decoded *to, const char *line, struct verdict *ret, bool *no_memory);
+
 /* The contexts of a report while their lines are read. */
 struct decode_contexts {
 	struct decoded *to;
@@ -68,6 +72,8 @@ struct decode_contexts {
 	VEC(frame_t) stack; /* of the context being read */
 	size_t line_begin;  /* of the lines of the frame being read */
 	struct region_context context;
+	VEC(struct verdict) verdicts; /* by id */
+	struct verdict verdict;
 	enum walk_end end;
 	uint64_t id;
 	bool in_context;

@@ -115,3 +115,16 @@ double decode_time(const char *line, const char *member)
 	tm.tm_mon--;
 	return (double)timegm(&tm) + hundredths / 100.0;
 }
+
+void decode_verdict(struct decoded *to, const char *line, struct verdict *ret, bool *no_memory)
+{
+	char *name = decode_string(decode_value(line, "verdict"));
+	const char *said =
+		decoded_keep(to, decode_string(decode_value(line, "evidence")), no_memory);
+
+	if (name && verdict_of_name(name) != VERDICT_WORDS)
+		ret->word = verdict_of_name(name);
+	free(name);
+	if (said)
+		ret->said = said;
+}

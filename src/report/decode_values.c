@@ -142,6 +142,15 @@ static void read_left_out(struct values *v, const char *line)
 	};
 }
 
+static void read_verdict(struct values *v, const char *line)
+{
+	if (!v->s->verdicts)
+		v->s->verdicts = calloc(1, sizeof(*v->s->verdicts));
+	v->no_memory |= !v->s->verdicts;
+	if (v->s->verdicts)
+		decode_verdict(v->to, line, &v->s->verdicts->process, &v->no_memory);
+}
+
 /* A member of the report itself. */
 static void read_member(struct values *v, const char *line)
 {
@@ -173,6 +182,8 @@ static void read_member(struct values *v, const char *line)
 		each_element(v, line, take_thread);
 	else if (is_member(line, "left_out"))
 		read_left_out(v, line);
+	else if (is_member(line, "verdict") || is_member(line, "evidence"))
+		read_verdict(v, line);
 	else if (is_member(line, "engine") &&
 		 (engine = decode_string(decode_value(line, "engine")))) {
 		snprintf(v->s->engine, sizeof(v->s->engine), "%s", engine);

@@ -17,6 +17,7 @@
 #include "heap/marks.h"
 #include "report/named.h"
 #include "report/print.h"
+#include "report/utf8.h"
 
 enum { RATE_FROM_SECONDS = 60 };
 
@@ -35,15 +36,20 @@ static void print_both(FILE *out, const struct diff_context *d)
 
 static void print_rate(FILE *out, const struct diff *diff, int64_t bytes)
 {
-	if (diff->seconds < RATE_FROM_SECONDS || bytes <= 0)
+	if (diff->apart || diff->seconds < RATE_FROM_SECONDS || bytes <= 0)
 		return;
 	fputs(", ", out);
 	print_count(out, (uint64_t)((double)bytes * 3600 / diff->seconds), "byte");
 	fputs(" an hour", out);
 }
 
-static void print_moved(FILE *out, const struct diff_context *d)
+/* Of two captures, the blocks of one are not those of the other. */
+static void print_moved(FILE *out, const struct diff *diff, const struct diff_context *d,
+			const char *before)
 {
+	if (diff->apart)
+		return;
+	fputs(before, out);
 	fprintf(out, "%" PRIu64 " born, %" PRIu64 " died\n", d->born, d->died);
 }
 
@@ -55,7 +61,14 @@ static void print_head(FILE *out, const struct diff *diff)
 		sum.bytes += diff->at[i].bytes;
 		sum.blocks += diff->at[i].blocks;
 	}
-	fprintf(out, "From %s to %s: %.1f s. ", diff->from, diff->to, diff->seconds);
+	fputs("From ", out);
+	utf8_print(out, diff->from);
+	fputs(" to ", out);
+	utf8_print(out, diff->to);
+	if (diff->apart)
+		fputs(", another capture. ", out);
+	else
+		fprintf(out, ": %.1f s. ", diff->seconds);
 	if (!diff->grown) {
 		fputs("No call stack has more in use than before.\n", out);
 		return;
@@ -79,8 +92,8 @@ static int print_contexts(FILE *out, struct report_job *job, const struct named 
 		fprintf(out, "\n%zu. #%" PRIu32 "  ", i + 1, d->id);
 		print_both(out, d);
 		print_rate(out, diff, d->bytes);
-		fputs("\n    ", out);
-		print_moved(out, d);
+		putc('\n', out);
+		print_moved(out, diff, d, "    ");
 		text_stack(out, job, named, d->id);
 		if (progress_step(&job->progress, "writing", i, job->shown))
 			failed = report_check(out, err);
@@ -108,8 +121,9 @@ int diff_write(struct report_job *job, FILE *out, struct err *err)
 	if (!failed) {
 		fputs("\nIn all ", out);
 		print_both(out, &diff->total);
-		fputs(": ", out);
-		print_moved(out, &diff->total);
+		print_moved(out, diff, &diff->total, ": ");
+		if (diff->apart)
+			putc('\n', out);
 		failed = report_check(out, err);
 	}
 	named_destroy(&named);

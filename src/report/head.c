@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "base/scope.h"
+#include "heap/verdicts.h"
+#include "report/evidence.h"
 #include "report/head.h"
 #include "report/print.h"
 #include "report/utf8.h"
@@ -105,6 +107,20 @@ static void print_users(FILE *out, const struct snapshot *s,
 	putc('.', out);
 }
 
+/* First of all; a word that nobody can tell yet is not worth a sentence in the first seconds. */
+static void write_growth(FILE *out, const struct snapshot *s)
+{
+	const struct verdict *v = s->verdicts ? &s->verdicts->process : NULL;
+	const char *name;
+
+	if (!v || (v->word == VERDICT_TOO_EARLY && report_seconds(s) < VERDICT_MIN_SECONDS))
+		return;
+	name = verdict_name(v->word);
+	fprintf(out, "%c%s: ", name[0] - 'a' + 'A', name + 1);
+	evidence_print(out, v);
+	fputs(". ", out);
+}
+
 static void write_verdict(FILE *out, const struct snapshot *s,
 			  const struct report_left_out *left_out)
 {
@@ -128,6 +144,7 @@ static void print_verdict(FILE *out, const struct report_job *job)
 
 	if (!side)
 		return;
+	write_growth(side, job->snapshot);
 	write_verdict(side, job->snapshot, &job->options->left_out);
 	if (job->resolver && !resolver_is_alive(job->resolver, &why)) {
 		fputs(" Names are incomplete: ", side);

@@ -6,6 +6,8 @@
  */
 #include <inttypes.h>
 
+#include "heap/verdicts.h"
+#include "report/evidence.h"
 #include "report/leaks.h"
 #include "report/fold.h"
 #include "report/job.h"
@@ -65,6 +67,22 @@ static void print_ticks(FILE *out, const struct snapshot *s, const struct region
 		fputs("null", out);
 }
 
+/* "verdict", "evidence"; nothing where nobody knows. */
+static void print_verdict(FILE *out, const struct verdict *v, const char *before)
+{
+	if (!v)
+		return;
+	fprintf(out, "%s\"verdict\": \"%s\"%s\"evidence\": ", before,
+		verdict_name(v->word), before);
+	if (v->said) {
+		json_string(out, v->said);
+		return;
+	}
+	putc('"', out);
+	evidence_print(out, v);
+	putc('"', out);
+}
+
 static void print_context(FILE *out, const struct report_job *job, const struct named *names,
 			  uint32_t id)
 {
@@ -78,6 +96,7 @@ static void print_context(FILE *out, const struct report_job *job, const struct 
 		c->allocated_bytes, c->peak_bytes);
 	if (job->options->findings)
 		leaks_json_of_context(out, job->options->findings, id);
+	print_verdict(out, verdicts_of(job->snapshot->verdicts, id), ", ");
 	fputs(", \"first_time\": ", out);
 	print_ticks(out, job->snapshot, c, c->first_time);
 	fputs(", \"last_time\": ", out);
@@ -135,6 +154,7 @@ static void print_head(FILE *out, const struct report_job *job)
 		fputs("null", out);
 	fputs(",\n  \"engine\": ", out);
 	json_string(out, s->engine);
+	print_verdict(out, s->verdicts ? &s->verdicts->process : NULL, ",\n  ");
 	fputs(",\n", out);
 }
 

@@ -179,7 +179,7 @@ static bool add_resolved(struct names *names, const struct resolved *known)
 /* What the snapshot file says of it, where that is a name; NULL: nothing. */
 static const struct named_frame *named_by_file(const struct frame_names *file, frame_t frame)
 {
-	const struct named_frame *named = frame_names_find(file, frame);
+	const struct named_frame *named = file ? frame_names_find(file, frame) : NULL;
 
 	return named && named->count && file->lines[named->first + named->count - 1].function
 		       ? named

@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "heap/verdict.h"
+#include "report/evidence.h"
 #include "report/print.h"
 #include "report/report.h"
 
@@ -57,50 +57,12 @@ static void print_row(FILE *out, const struct course_row *row, uint64_t most)
 	fprintf(out, " |%.*s\n", bar, "################");
 }
 
-static void print_bytes(FILE *out, double bytes)
-{
-	bool less = bytes < 0;
-	uint64_t size = (uint64_t)(less ? -bytes : bytes);
-
-	if (less && size)
-		putc('-', out);
-	if (!print_size(out, size))
-		print_count(out, size, "byte");
-}
-
-/* The word, and what it rests on. */
 static void print_verdict(FILE *out, const struct course *course)
 {
 	const struct verdict v = verdict_of_course(course);
 
 	fprintf(out, "%s: ", verdict_name(v.word));
-	switch (v.word) {
-	case VERDICT_TOO_EARLY:
-		if (v.step) {
-			print_bytes(out, (double)v.step);
-			fputs(" of the growth came in one step", out);
-		} else {
-			fprintf(out, "%.0f s are too short to tell; %d are needed", v.seconds,
-				VERDICT_MIN_SECONDS);
-		}
-		break;
-	case VERDICT_STEADY:
-		fputs("what is in use does not grow", out);
-		break;
-	case VERDICT_LEVELLING_OFF:
-		fputs("what is in use grew by ", out);
-		print_bytes(out, (double)v.grown);
-		fputs(", and hardly any more", out);
-		break;
-	case VERDICT_GROWS:
-		print_bytes(out, v.per_hour);
-		fputs(" an hour (", out);
-		print_bytes(out, v.lowest);
-		fputs(" to ", out);
-		print_bytes(out, v.highest);
-		putc(')', out);
-		break;
-	}
+	evidence_print(out, &v);
 	putc('\n', out);
 }
 

@@ -59,6 +59,12 @@ void print_percent(FILE *out, uint64_t part, uint64_t whole)
 
 void print_wrapped(FILE *out, const char *text)
 {
+	print_indented(out, text, 0);
+}
+
+void print_indented(FILE *out, const char *text, int columns_in)
+{
+	const size_t begin = (size_t)columns_in;
 	size_t used = 0;
 
 	while (*text) {
@@ -69,13 +75,14 @@ void print_wrapped(FILE *out, const char *text)
 			size_t step = utf8_next(text + i, &code);
 			i += step ? step : 1;
 		}
-		if (used && used + 1 + columns > COLUMNS) {
+		if (used && begin + used + 1 + columns > COLUMNS) {
 			putc('\n', out);
 			used = 0;
 		} else if (used) {
 			putc(' ', out);
 			used++;
 		}
+		fprintf(out, "%*s", used ? 0 : columns_in, "");
 		fwrite(text, 1, len, out);
 		used += columns;
 		text += len + (text[len] == ' ');

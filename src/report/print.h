@@ -21,5 +21,7 @@ void print_percent(FILE *out, uint64_t part, uint64_t whole);
 
 /* A paragraph: broken at blanks so that it stays within 80 columns. */
 void print_wrapped(FILE *out, const char *text);
+/* The same, so many columns in. */
+void print_indented(FILE *out, const char *text, int columns_in);
 
 #endif

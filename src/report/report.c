@@ -160,7 +160,7 @@ int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 		return failed;
 	if (options->findings && !options->context)
 		leaks_sort(options->findings, ids, job.count);
-	if (options->leaks_only)
+	if (options->findings && options->leaks_only)
 		job.count = count_lost(options->findings, ids, job.count);
 	job.ids = ids;
 	job.shown = options->count && options->count < job.count ? options->count : job.count;

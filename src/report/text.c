@@ -11,11 +11,14 @@
  *
  *     HEAP SUMMARY ...
  *
- * Nothing is called a leak here: a block in use is a fact, a leak is a judgement.
+ * A block in use is a fact, a leak is a judgement: it is said with what it rests on.
  */
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/scope.h"
+#include "heap/verdicts.h"
+#include "report/evidence.h"
 #include "report/head.h"
 #include "report/leaks.h"
 #include "report/named.h"
@@ -38,6 +41,27 @@ static void print_share(FILE *out, const struct snapshot *s, uint64_t bytes)
 		fputs(", ", out);
 	print_percent(out, bytes, in_use);
 	putc(')', out);
+}
+
+/* Where there is one; that there is none yet, only of what is asked for. */
+static void print_verdict(FILE *out, const struct report_job *job, uint32_t id)
+{
+	const struct verdict *v = verdicts_of(job->snapshot->verdicts, id);
+	bool asked = job->options->verbose || job->options->context;
+	scope_free char *text = NULL;
+	FILE *side;
+	size_t len;
+
+	if (!v || (v->word == VERDICT_TOO_EARLY && !asked))
+		return;
+	side = open_memstream(&text, &len);
+	if (!side)
+		return;
+	fprintf(side, "%s: ", verdict_name(v->word));
+	evidence_print(side, v);
+	fclose(side);
+	if (text)
+		print_indented(out, text, 4);
 }
 
 /* "#7  265 bytes in 5 blocks were not free (48%)": the id is its own for the whole session,
@@ -65,6 +89,7 @@ static void print_context_head(FILE *out, const struct report_job *job, size_t r
 	fputs(", ", out);
 	print_count(out, c->frees, "free");
 	putc('\n', out);
+	print_verdict(out, job, id);
 	if (job->options->findings)
 		leaks_of_context(out, job->options->findings, id);
 	if ((job->options->verbose || job->options->context) && c->allocs)

@@ -140,18 +140,18 @@ _Noreturn static void fetch_for(struct download *download, int socket)
 {
 	struct post_bytes payload = {};
 	struct post letter;
+	bool sent = true;
 	int fd;
 
-	while (post_wait(socket, &letter, &payload, &fd) == 0) {
+	while (sent && post_wait(socket, &letter, &payload, &fd) == 0) {
 		char *path = NULL;
 		struct err err = {};
 		int found = fetch(download, payload.at, payload.len, pass_progress, &socket,
 				  &path, &err);
 		const char *text = found >= 0 ? path : err.text;
 
-		if (post_send(socket, POST_LOG, (uint64_t)found, text, strlen(text)) ||
-		    post_pass(socket, POST_FILE, 0, found))
-			break;
+		sent = !post_send(socket, POST_LOG, (uint64_t)found, text, strlen(text)) &&
+		       !post_pass(socket, POST_FILE, 0, found);
 		if (found >= 0)
 			close(found);
 		free(path);

@@ -4,16 +4,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "report/report.h"
 
 #define AT(member) offsetof(struct serve_options, member)
 
-static const char *const orders[] = {[SNAPSHOT_BY_BYTES] = "bytes",
-				     [SNAPSHOT_BY_BLOCKS] = "blocks",
-				     [SNAPSHOT_BY_ALLOCS] = "allocs",
-				     NULL};
 
 static const struct option_row rows[] = {
 	{'l', "listen", "ADDR[:PORT]", "wait for memtrace there (default [::]:3002)",
@@ -34,8 +31,8 @@ static const struct option_row rows[] = {
 	 .kind = KIND_FLAG, .field = AT(no_lines)},
 	{'n', "count", "N", "with --report: call stacks (default 10, 0 = all)",
 	 .kind = KIND_NUMBER, .field = AT(count), .max = ITS_COUNT - 1},
-	{0, "sort", "KEY", "with --report: bytes (default), blocks or allocs",
-	 .kind = KIND_CHOICE, .field = AT(order), .choices = orders},
+	{0, "sort", "KEY", "with --report: order of call stacks, as memtrace's",
+	 .kind = KIND_CHOICE, .field = AT(order), .choices = snapshot_orders},
 	{0, "all", NULL, "with --report: also what has nothing in use any more",
 	 .kind = KIND_FLAG, .field = AT(all)},
 	{0, "debuginfod", NULL, "also ask $DEBUGINFOD_URLS for debug files", .kind = KIND_FLAG,
@@ -65,7 +62,7 @@ _Static_assert(ARRAY_SIZE(rows) <= OPTION_TABLE_MAX, "more than a table may have
 void serve_options_help(FILE *out)
 {
 	fputs("Usage: memtrace-fs [OPTION]... DIR...\n"
-	      "       memtrace-fs --report FILE [DIR]...\n"
+	      "       memtrace-fs --report FILE [LATER-FILE] [DIR]...\n"
 	      "\n"
 	      "Answers memtrace's questions about the programs and libraries below each DIR,\n"
 	      "which are those of the target before they were stripped: functions, files,\n"
@@ -97,6 +94,9 @@ static int check(const struct serve_options *o, bool words, struct err *err)
 	    isatty(STDOUT_FILENO))
 		return err_set(err, -EINVAL, "--format=%s is no text: send it into a file",
 			       report_formats[o->format]);
+	if (o->earlier && o->format != ITS_FORMAT && o->format != REPORT_TEXT)
+		return err_set(err, -EINVAL, "two files are compared as text, not %s",
+			       report_formats[o->format]);
 	if (o->report && calls)
 		return err_set(err, -EINVAL, "--report needs no connection");
 	if (o->fd == NO_FD && !o->report && !o->dirs.len)
@@ -122,12 +122,26 @@ static int end_list(struct option_list *list, struct err *err)
 	return 0;
 }
 
+/* A directory; or, behind --report FILE, a later file. */
+static int take_word(struct serve_options *o, const char *word, struct err *err)
+{
+	struct stat st;
+
+	if (!o->report || stat(word, &st) || S_ISDIR(st.st_mode))
+		return option_list_add(&o->dirs, word, err);
+	if (o->earlier)
+		return err_set(err, -EINVAL, "%s: two files can be compared, not more", word);
+	o->earlier = o->report;
+	o->report = word;
+	return 0;
+}
+
 static int read_all(int argc, char *argv[], struct serve_options *o, struct err *err)
 {
 	int first, e = option_table_read(&table, argc, argv, o, &first, err);
 
 	for (int i = first; !e && i < argc; i++)
-		e = option_list_add(&o->dirs, argv[i], err);
+		e = take_word(o, argv[i], err);
 	if (!e)
 		e = end_list(&o->dirs, err);
 	if (!e)

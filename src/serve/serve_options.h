@@ -15,6 +15,7 @@ struct serve_options {
 	struct endpoint listen, connect;
 	const char *interface; /* NULL: all */
 	const char *report;    /* NULL: serve */
+	const char *earlier;   /* that it is compared with; or NULL */
 	/* .. and how it is printed: */
 	unsigned format; /* enum report_format, or ITS_FORMAT: the file's own */
 	unsigned order;	 /* enum snapshot_order */

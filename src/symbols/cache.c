@@ -87,8 +87,10 @@ static bool texts_grow(struct cache *cache)
 	for (size_t i = 0; i < cache->texts.len; i++)
 		if (cache->texts.at[i])
 			*text_slot(&bigger, cache->texts.at[i]) = cache->texts.at[i];
-	vec_deinit(&cache->texts);
-	memcpy(&cache->texts, &bigger.texts, sizeof(cache->texts));
+	free(cache->texts.at);
+	cache->texts.at = bigger.texts.at;
+	cache->texts.len = bigger.texts.len;
+	cache->texts.cap = bigger.texts.cap;
 	return true;
 }
 

@@ -89,25 +89,31 @@ static int thread_seize(struct seizing *seizing, pid_t tid)
 	return threads_find(tracee, tid) || threads_add(tracee, tid) ? 1 : -ENOMEM;
 }
 
-/* Threads are born while we look: until a whole pass finds no new one. */
+/*
+ * Threads are born while we look: until a whole pass finds no new one.  The leader comes last: a
+ * signal to the process that does nothing is dropped by the kernel, unless the leader is traced
+ * (sig_ignored() in kernel/signal.c), whoever then takes it; and who is not ours yet would see
+ * its call end with EINTR.
+ */
 static int threads_seize(struct seizing *seizing, struct tid_list *tids)
 {
 	struct tracee *tracee = seizing->tracee;
-	bool found;
+	int rc;
 
 	do {
-		int rc = status_threads(tracee->pid, tids);
+		rc = status_threads(tracee->pid, tids);
 		if (rc)
 			return rc == -ENOENT ? -ESRCH : rc;
-		found = false;
-		for (size_t i = 0; i < tids->len; i++) {
-			rc = thread_seize(seizing, tids->at[i]);
-			if (rc < 0)
-				return rc;
-			found |= rc == 1;
+		rc = 0;
+		for (size_t i = 0; i < tids->len && rc >= 0; i++) {
+			int got = tids->at[i] == tracee->pid ? 0
+							     : thread_seize(seizing, tids->at[i]);
+			rc = got ? got : rc;
 		}
-	} while (found);
-	return tracee->count ? 0 : -ESRCH;
+		if (!rc)
+			rc = thread_seize(seizing, tracee->pid);
+	} while (rc > 0);
+	return rc ? rc : tracee->count ? 0 : -ESRCH;
 }
 
 /* It has become another program just before it was seized. */
@@ -332,10 +338,15 @@ static void thread_detach(void *arg, struct thread *thread)
 
 void tracee_release(struct tracee *tracee)
 {
+	struct thread *leader;
+
 	tracee->handle = absorb;
 	tracee->handle_arg = tracee;
 	if (!tracee->exited && tracee->count && !tracee->all_stopped)
 		err_ignore(tracee_stop(tracee, NULL)); /* who stands is let go */
+	leader = threads_find(tracee, tracee->pid);
+	if (leader) /* first, as it was seized last: see threads_seize() */
+		thread_detach(tracee, leader);
 	tracee_for_each(tracee, thread_detach, tracee);
 	sched_fifo_end(&tracee->sched_fifo);
 	threads_deinit(tracee);

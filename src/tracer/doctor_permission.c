@@ -137,10 +137,9 @@ void doctor_judge_capabilities(const struct doctor_facts *f, struct doctor_findi
 				       "with your ids and no more capabilities than yours");
 		remedy_root(finding, f);
 	} else if (!f->pid) {
-		finding = findings_add(ret, "capabilities", VERDICT_OK, 0,
-				       "you have no CAP_SYS_PTRACE: only processes of your "
-				       "own (uid %u)",
-				       f->self.uid);
+		findings_add(ret, "capabilities", VERDICT_OK, 0,
+			     "you have no CAP_SYS_PTRACE: only processes of your own (uid %u)",
+			     f->self.uid);
 	} else {
 		findings_add(ret, "capabilities", VERDICT_OK, 0,
 			     "you have no CAP_SYS_PTRACE, and it has no capabilities that "

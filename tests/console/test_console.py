@@ -110,7 +110,7 @@ def test_help(console, obedient):
     child.expect_exact("monitor [SECONDS|stop]")
     child.expect_exact(PROMPT)
     child.sendline("help report")
-    child.expect(r"--sort KEY +in the order of KEY: bytes \(in use\), blocks \(in use\), or")
+    child.expect(r"--sort KEY +in the order of KEY: verdict \(default\), bytes \(in use\),")
     child.expect_exact(PROMPT)
     child.sendline("nonsense")
     child.expect_exact("memtrace: unknown command 'nonsense'; 'help' lists them\r\n")

@@ -301,7 +301,7 @@ def test_options_of_the_report(leaky, tmp_path):
     assert "MODULES" in printed(tmp_path / "s", "-v", check=True).stdout
     for argv, why in ((["--format=xml"], "--format: 'xml' is not one of: text, json, folded, pprof, speedscope, "
                        "heaptrack, dhat, massif, gperftools, snapshot"),
-                      (["--sort=size"], "--sort: 'size' is not one of: bytes, blocks, allocs"),
+                      (["--sort=size"], "--sort: 'size' is not one of: verdict, bytes, blocks, allocs, growth, age, rate"),
                       (["-n", "-1"], "--count: '-1' is not a number")):
         done = printed(tmp_path / "s", *argv)
         assert (done.returncode, done.stdout, done.stderr) == (1, "", f"memtrace-fs: {why}\n")

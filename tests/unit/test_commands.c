@@ -122,8 +122,10 @@ static void bad_reports(void **state)
 	refused("report -n", "-n: '' is not a number");
 	refused("report -n x", "-n: 'x' is not a number");
 	refused("report -n 4294967296", "-n: 4294967296 is not between 0 and 4294967295");
-	refused("report --sort", "--sort: '' is not one of: bytes, blocks, allocs");
-	refused("report --sort=x", "--sort: 'x' is not one of: bytes, blocks, allocs");
+	refused("report --sort", "--sort: '' is not one of: verdict, bytes, blocks, "
+				   "allocs, growth, age, rate");
+	refused("report --sort=x", "--sort: 'x' is not one of: verdict, bytes, blocks, "
+				   "allocs, growth, age, rate");
 	refused("report --sorting x", "unknown option '--sorting'" USAGE);
 	refused("report 0", "context: 0 is not between 1 and 4294967295");
 	refused("report 1 2", "'2' is too much" USAGE);
@@ -272,7 +274,7 @@ static void completion(void **state)
 	offers("report ", "-n --sort --all --json");
 	offers("rep --", "--sort --all --json");
 	offers("report --sort b", "bytes blocks");
-	offers("report --all --sort a", "allocs");
+	offers("report --all --sort a", "allocs age");
 	offers("monitor ", "stop");
 	offers("status ", "");
 	offers("bogus ", "");

@@ -169,7 +169,15 @@ static void test_values(void **state)
 	heap->missed_count = 2;
 	heap->missed[0] = (struct snapshot_missed){strdup("/a]"), strdup("f"), strdup("x}")};
 	heap->missed[1] = (struct snapshot_missed){strdup("/b"), NULL, strdup("unknown")};
+	heap->verdicts = calloc(1, sizeof(*heap->verdicts));
+	heap->verdicts->at = calloc(heap->context_count, sizeof(*heap->verdicts->at));
+	heap->verdicts->count = heap->context_count;
+	heap->verdicts->process = (struct verdict){.word = VERDICT_GROWS, .contexts = 1, .per_hour = 9};
+	heap->verdicts->at[1] = (struct verdict){.word = VERDICT_GROWS, .per_hour = 9};
+	heap->verdicts->at[2] = (struct verdict){.word = VERDICT_CACHE, .age = 7};
 	expected_text = case_report(&knowing, NULL, &text);
+	assert_non_null(strstr(expected_text, "Grows: 1 call stack, 9 bytes an hour"));
+	assert_non_null(strstr(expected_text, "    cache: hardly a block is older than 7 s\n"));
 	expected_json = case_report(&knowing, NULL, &json);
 	for (int with_names = 0; with_names < 2; with_names++) {
 		struct report_names known = {0};

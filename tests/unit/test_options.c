@@ -62,7 +62,7 @@ static void defaults(void **state)
 	assert_int_equal(o.depth, 64);
 	assert_int_equal(o.count, 10);
 	assert_int_equal(o.format, REPORT_TEXT);
-	assert_int_equal(o.sort, SNAPSHOT_BY_BYTES);
+	assert_int_equal(o.sort, SNAPSHOT_BY_VERDICT);
 	assert_int_equal(o.duration_ms, 0);
 	assert_int_equal(o.record_every, 1);
 	assert_false(o.has_error_exitcode);
@@ -167,7 +167,8 @@ static void bad_values(void **state)
 	refused("memtrace -n 4294967296 ls",
 		"--count: 4294967296 is not between 0 and 4294967295");
 	refused("memtrace --sort=size ls",
-		"--sort: 'size' is not one of: bytes, blocks, allocs");
+		"--sort: 'size' is not one of: verdict, bytes, blocks, "
+		"allocs, growth, age, rate");
 	refused("memtrace --format=xml ls",
 		"--format: 'xml' is not one of: text, json, folded, pprof, speedscope, "
 		"heaptrack, dhat, massif, gperftools, snapshot");

@@ -3,6 +3,7 @@
 
 #include "heap/snapshot_file.h"
 #include "heap/snapshot_layout.h"
+#include "heap/verdicts.h"
 #include "report/names.h"
 
 static const struct report_options plain = {.count = 10, .depth = 3, .version = "0.1.0"};
@@ -37,6 +38,69 @@ static struct snapshot_file *parsed(const struct bytes *bytes)
 	return file;
 }
 
+static struct generations generations;
+static struct course course = {.max_bytes = 4096};
+
+/* Two generations, and as many samples; each context allocated half in the first, half behind. */
+static void case_time(void)
+{
+	struct region_context half[8] = {{0}};
+	struct birth_list blocks = {0};
+	struct births births;
+	struct err err;
+
+	generations_clear(&generations, 3);
+	course_clear(&course);
+	for (uint32_t id = 0; id < heap->context_count; id++) {
+		half[id].allocs = heap->contexts[id].allocs / 2;
+		half[id].allocated_bytes = heap->contexts[id].allocated_bytes / 2;
+		assert_true(vec_push(&blocks, ((struct block_birth){id, 7 + 90 * id})));
+	}
+	generations_add(&generations, half, heap->context_count, 103);
+	generations_add(&generations, heap->contexts, heap->context_count, 203);
+	for (int i = 0; i < 2; i++)
+		course_add(&course, &(struct course_point){.ms = 5000 + i,
+							   .allocs = 9 + i,
+							   .frees = 4 + i,
+							   .in_use = 70,
+							   .resident = 4096});
+	assert_int_equal(births_create(&generations, &blocks, heap->context_count, &births, &err),
+			 0);
+	assert_int_equal(verdicts_create(heap, &generations, &births, &course,
+					 &heap->verdicts, &err),
+			 0);
+	vec_deinit(&blocks);
+}
+
+static void expect_time(const struct snapshot *a, const struct snapshot_file *file)
+{
+	const struct verdicts *x = a->verdicts, *y = file->snapshot->verdicts;
+
+	assert_int_equal(file->course.count, 2);
+	assert_int_equal(file->course.points[1].ms, 1);
+	assert_int_equal(file->course.points[1].allocs, 10);
+	assert_int_equal(file->course.points[1].most_in_use, 70);
+	assert_int_equal(file->course.points[1].resident, 4096);
+	assert_int_equal(file->generations.count, 2);
+	assert_int_equal(file->generations.begin, 3);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(file->generations.at[i].end, generations.at[i].end);
+		assert_int_equal(file->generations.at[i].len, generations.at[i].len);
+		assert_memory_equal(file->generations.at[i].changes, generations.at[i].changes,
+				    generations.at[i].len);
+	}
+	assert_int_equal(x->count, y->count);
+	assert_int_equal(x->process.word, y->process.word);
+	for (uint32_t id = 0; id < x->count; id++) {
+		assert_memory_equal(births_of(&x->births, id), births_of(&y->births, id),
+				    BIRTHS_MAX * sizeof(uint32_t));
+		assert_int_equal(x->at[id].word, y->at[id].word);
+		assert_int_equal(x->at[id].born, y->at[id].born);
+		assert_int_equal(x->at[id].alive, y->at[id].alive);
+	}
+	assert_int_equal(births_of(&y->births, 2)[1], 1);
+}
+
 static void case_more(void)
 {
 	case_demo();
@@ -66,6 +130,7 @@ static void case_more(void)
 	heap->missed_count = 2;
 	heap->missed[0] = (struct snapshot_missed){strdup("/a"), strdup("f"), strdup("short")};
 	heap->missed[1] = (struct snapshot_missed){strdup("/b"), NULL, strdup("unknown")};
+	case_time();
 }
 
 static void expect_module(const struct snapshot_module *a, const struct snapshot_module *b)
@@ -137,6 +202,7 @@ static void test_all_is_kept(void **state)
 	file = parsed(&bytes);
 	expect_process(heap, file->snapshot);
 	expect_stacks(heap, file->snapshot);
+	expect_time(heap, file);
 	for (size_t i = 0; i < heap->module_count; i++)
 		expect_module(&heap->modules[i], &file->snapshot->modules[i]);
 	assert_string_equal(file->version, "0.1.0");
@@ -278,9 +344,9 @@ static void test_damaged(void **state)
 			expect_refused(&cut, -EINVAL, "the snapshot file is cut short");
 		assert_int_equal(snapshot_file_parse(cut.at, cut.len, &file, NULL), -EINVAL);
 	}
-	bytes.at[bytes.len / 2] ^= 1;
+	bytes.at[LAYOUT_HEADER + LAYOUT_SECTION_HEADER + 2] ^= 1;
 	expect_refused(&bytes, -EINVAL, "the snapshot file is damaged: its checksum is wrong");
-	bytes.at[bytes.len / 2] ^= 1;
+	bytes.at[LAYOUT_HEADER + LAYOUT_SECTION_HEADER + 2] ^= 1;
 	bytes.at[LAYOUT_MAGIC_BYTES] = 2;
 	seal(&bytes);
 	expect_refused(&bytes, -ENOTSUP,
@@ -394,6 +460,20 @@ static void test_rules(void **state)
 		{LAYOUT_CONTEXTS, 56 + 40, 1000, 4, "the counts of a call stack"},
 		{LAYOUT_THREADS, 4, 1 << 20, 4, "a thread"},
 		{LAYOUT_NOT_FOLLOWED, 0, 0, 4, "what is not followed"},
+		{LAYOUT_HISTORY, 56 + 8, 8, 8, "its history"}, /* (before: 9) */
+		{LAYOUT_HISTORY, 56 + 16, 11, 8, "its history"},
+		{LAYOUT_HISTORY, 0, 2, 8, "its history"},
+		{LAYOUT_HISTORY, 56, 1ull << 63, 8, "its history"},
+		{LAYOUT_GENERATIONS, 0, 103, 4, "its generations"},
+		{LAYOUT_GENERATIONS, 16, 102, 4, "its generations"},
+		{LAYOUT_GENERATIONS, 16 + 4, 1u << 30, 4, "its generations"},
+		{LAYOUT_GENERATIONS, 8, 1000, 8, "its generations"},
+		{LAYOUT_GENERATIONS, 8, 1, 8, "its generations"},
+		{LAYOUT_CHANGES, 0, 0, 1, "its generations"},
+		{LAYOUT_CHANGES, -1, 0xff, 1, "its generations"},
+		{LAYOUT_BIRTHS, 0, 100, 1, "the ages of its blocks"},
+		{LAYOUT_BIRTHS, 1, 8, 1, "the ages of its blocks"}, /* there are 2, and one more */
+		{LAYOUT_BIRTHS, -1, 0xff, 1, "the ages of its blocks"},
 		{LAYOUT_THREADS, 0, 5, 4, NULL}, /* (this is none) */
 	};
 	struct bytes bytes;
