@@ -172,11 +172,13 @@ $(O)/tests/unit/%: tests/unit/%.c $(UNIT_LIBS)
 # One piece that needs nothing, whatever the rest is built with; CPUs without an entry have none.
 BLOB_CPU := $(if $(filter -m32 -mx32,$(CC) $(CFLAGS)),,$(firstword $(subst -, ,$(TRIPLET))))
 BLOB_ENTRY := $(wildcard src/agent/$(BLOB_CPU)/entry.S)
-BLOB_SRC := src/agent/agent.c $(addprefix src/region/,shared.c known.c live.c interned.c counters.c)
+BLOB_SRC := src/agent/agent.c src/agent/remembered.c $(addprefix src/region/,shared.c known.c live.c interned.c counters.c)
 BLOB_OBJ := $(BLOB_SRC:src/%.c=$(O)/blob/%.o) $(BLOB_ENTRY:src/%.S=$(O)/blob/%.o)
-BLOB_FLAGS := -std=gnu11 -Isrc -O2 -ffreestanding -fPIE -fvisibility=hidden -mgeneral-regs-only \
-	      -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -g1 \
-	      -fno-strict-aliasing -fno-tree-loop-distribute-patterns -ffunction-sections $(WARNINGS)
+BLOB_FLAGS = -std=gnu11 -Isrc -O2 -ffreestanding -fPIE -fvisibility=hidden -mgeneral-regs-only \
+	     -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -g1 \
+	     -fno-strict-aliasing -fno-tree-loop-distribute-patterns -ffunction-sections $(WARNINGS) \
+	     $(BLOB_FLAGS_$(BLOB_CPU))
+BLOB_FLAGS_x86_64 := -mstringop-strategy=unrolled_loop
 tool = $(shell $(CC) -print-prog-name=$(1))
 
 # (what it is built with is a part of what it is)
@@ -193,7 +195,7 @@ $(O)/blob/%.o: src/%.S
 $(O)/blob/agent.elf: $(BLOB_OBJ) src/agent/blob.ld
 	$(call say,BLOB)$(call tool,ld) -pie --no-dynamic-linker -z text --gc-sections --build-id=none \
 		-T src/agent/blob.ld -o $@ $(BLOB_OBJ)
-	@! $(call tool,objdump) -d $@ | grep -E '\<(rep|movs[bwlq]|stos[bwlq]?|xmm[0-9]) '
+	@if $(call tool,objdump) -d $@ | grep -E '\<(rep|movs[bwlq]|stos[bwlq]?|xmm[0-9]) '; then rm $@; false; fi
 
 $(O)/blob/agent.bin: $(O)/blob/agent.elf
 	$(call say,BLOB)$(call tool,objcopy) --dump-section .debug_frame=$(@:.bin=.frames) $< && \

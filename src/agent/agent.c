@@ -17,6 +17,8 @@
  */
 #include "agent/agent.h"
 
+#include "agent/remembered.h"
+
 #include "region/counters.h"
 #include "region/interned.h"
 #include "region/known.h"
@@ -176,7 +178,8 @@ static bool call_alloc(const struct shared *shared, const struct caller *caller,
 	if (!addr)
 		return true;
 	place = live_place(shared, addr, size);
-	context = place ? context_of(shared, caller->end, call, leaf) : 0;
+	if (!place || !remembered_context(shared, caller->number, caller->end, call, leaf, &context))
+		context = place ? context_of(shared, caller->end, call, leaf) : 0;
 	counters = context ? counters_of(shared, caller->number, context) : NULL;
 	if (!counters)
 		return false;

@@ -60,7 +60,7 @@ static uint32_t node_make(const struct shared *shared, frame_t frame, uint32_t p
 }
 
 /* 0 (which is a root, and never a child): no room. */
-static uint32_t intern(const struct shared *shared, frame_t frame, uint32_t parent)
+uint32_t interned_child(const struct shared *shared, frame_t frame, uint32_t parent)
 {
 	uint32_t slot = home(frame, parent), mine = 0;
 
@@ -81,7 +81,7 @@ static uint32_t intern(const struct shared *shared, frame_t frame, uint32_t pare
 	return 0;
 }
 
-static uint32_t context_of(const struct shared *shared, uint32_t leaf)
+uint32_t interned_context_of(const struct shared *shared, uint32_t leaf)
 {
 	uint32_t *context = &node_at(shared, leaf)->context;
 	uint32_t number = atom_load32(context), mine;
@@ -104,11 +104,11 @@ uint32_t interned_context(const struct shared *shared, const frame_t *frames, si
 	uint32_t node = (uint32_t)end;
 
 	for (size_t i = count; i-- > 0;) {
-		node = intern(shared, frames[i], node);
+		node = interned_child(shared, frames[i], node);
 		if (!node)
 			return 0;
 	}
-	return node < WALK_ENDS ? 0 : context_of(shared, node);
+	return node < WALK_ENDS ? 0 : interned_context_of(shared, node);
 }
 
 static uint32_t below(const uint32_t *next, uint32_t end)

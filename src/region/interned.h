@@ -13,6 +13,11 @@
 uint32_t interned_context(const struct shared *shared, const frame_t *frames, size_t count,
 			  enum walk_end end);
 
+/* The same, frame by frame from a root (an enum walk_end) on: the node of a stack that has one
+ * frame more than its parent's; 0: there is no room.  And a node's context. */
+uint32_t interned_child(const struct shared *shared, frame_t frame, uint32_t parent);
+uint32_t interned_context_of(const struct shared *shared, uint32_t node);
+
 /* Numbers in use are below. */
 uint32_t interned_contexts(const struct shared *shared);
 uint32_t interned_nodes(const struct shared *shared);

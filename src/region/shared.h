@@ -116,6 +116,28 @@ struct shared_chunk {	/* W who is the first to need it, by compare-and-swap; R b
 	uint32_t piece; /* + 1; 0: not there yet */
 };
 
+/* A frame of a thread's last walk, its state, and where the next one's was read. */
+struct shared_frame {
+	uint64_t pc, sp, fp;
+	uint64_t ra_at, fp_at; /* 0: it was not */
+	union {
+		frame_t frame; /* in scratch */
+		uint64_t node; /* in the tail: of the stack from here to the root */
+	};
+};
+
+enum { SHARED_FRAMES = 84 };
+
+/* A thread's last walk (agent/remembered.h).  W, R the thread. */
+struct shared_walk {
+	uint64_t busy; /* the slot of the call that works on it; 0 */
+	uint32_t sequence, count;
+	frame_t leaf; /* and its context, of the whole tail */
+	uint32_t context, reserved[9];
+	struct shared_frame tail[SHARED_FRAMES], scratch[SHARED_FRAMES];
+	uint64_t spare[8];
+};
+
 struct shared_told {	/* W memtrace, R agent */
 	uint64_t magic; /* last of all */
 	uint32_t version;
@@ -154,7 +176,8 @@ enum shared_part {
 #define SHARED_NODES_AT	    (SHARED_INDEX_AT + SHARED_INDEX * sizeof(uint32_t))
 #define SHARED_CONTEXTS_AT  (SHARED_NODES_AT + SHARED_NODES * sizeof(struct shared_node))
 #define SHARED_DIRECTORY_AT (SHARED_CONTEXTS_AT + SHARED_CONTEXTS * sizeof(uint32_t))
-#define SHARED_PIECES_AT    (SHARED_DIRECTORY_AT + SHARED_DIRECTORY * sizeof(struct shared_chunk))
+#define SHARED_WALKS_AT	    (SHARED_DIRECTORY_AT + SHARED_DIRECTORY * sizeof(struct shared_chunk))
+#define SHARED_PIECES_AT    (SHARED_WALKS_AT + SHARED_THREADS * sizeof(struct shared_walk))
 
 _Static_assert(sizeof(struct shared_hook) == 16, "the layout is versioned");
 _Static_assert(sizeof(struct shared_place) == 32, "the layout is versioned");
@@ -162,6 +185,7 @@ _Static_assert(sizeof(struct shared_thread) == 64, "the layout is versioned");
 _Static_assert(sizeof(struct shared_pc) == 32, "the layout is versioned");
 _Static_assert(sizeof(struct shared_counters) == 32, "the layout is versioned");
 _Static_assert(sizeof(struct shared_node) == 16, "the layout is versioned");
+_Static_assert(sizeof(struct shared_walk) == 8192, "the layout is versioned");
 _Static_assert(sizeof(struct shared_told) == 160 && sizeof(struct shared_taken) == 16,
 	       "versioned");
 _Static_assert(SHARED_HOOKS_AT + SHARED_HOOKS * sizeof(struct shared_hook) <= SHARED_LIST_AT &&
@@ -202,6 +226,12 @@ static inline struct shared_hook *shared_hook(const struct shared *shared, uint3
 {
 	return shared_at(shared,
 			 SHARED_HOOKS_AT + hook % SHARED_HOOKS * sizeof(struct shared_hook));
+}
+
+static inline struct shared_walk *shared_walk(const struct shared *shared, uint32_t thread)
+{
+	return shared_at(shared, SHARED_WALKS_AT + thread % SHARED_THREADS *
+							   sizeof(struct shared_walk));
 }
 
 /* Begins in a memory that is zero.  False: pieces or shift are out of bounds. */

@@ -1,0 +1,189 @@
+/*
+ * Frames that lie outermost first, so that what two stacks have in common stays where it is:
+ *
+ *    tail   | root's | ... | innermost |          scratch | innermost | ... |
+ *             what holds still                      what is walked anew, then put behind it
+ *
+ * Only frames of the usual kind are kept (the CFA from sp or fp, the return address below it), of
+ * stacks that reach their root within what is kept.  Whatever the bytes are, all that is read
+ * lies between the call's sp and the stack's end, and every loop is bounded.
+ *
+ * A handler that interrupts this meets `busy`, and walks in the usual way.  One that never comes
+ * back here (siglongjmp) leaves it: whoever calls from the same place or farther out is not
+ * within that call, and takes over; `count` is 0 meanwhile, so nothing half made is believed.
+ */
+#include "agent/remembered.h"
+
+#include "region/interned.h"
+#include "region/known.h"
+
+struct remembering {
+	const struct shared *shared;
+	struct shared_walk *walk;
+	uint64_t slot, end; /* what may be read */
+	uint32_t tail;	    /* frames of walk->tail that hold, outermost first */
+	uint32_t count;	    /* of walk->scratch, innermost first */
+};
+
+struct state {
+	uint64_t pc, sp, fp;
+};
+
+enum step {
+	STEP_ON,
+	STEP_ROOT,
+	STEP_OTHER /* not of the usual kind, or not known */
+};
+
+static inline bool word_read(const struct remembering *r, uint64_t at, uint64_t *ret)
+{
+	if (at < r->slot || at > r->end - sizeof(*ret))
+		return false;
+	__builtin_memcpy(ret, (const void *)(uintptr_t)at, sizeof(*ret));
+	return true;
+}
+
+static inline bool word_is(const struct remembering *r, uint64_t at, uint64_t value)
+{
+	uint64_t word;
+
+	return word_read(r, at, &word) && word == value;
+}
+
+/* As walk_body_row(), for the usual rows. */
+static enum step step(const struct remembering *r, struct state *s, struct shared_frame *ret)
+{
+	const struct shared_pc *known = known_pc(r->shared, s->pc, false);
+	uint64_t cfa, ra, fp = s->fp;
+	const struct row *row;
+
+	if (!known)
+		return STEP_OTHER;
+	row = &known->row;
+	*ret = (struct shared_frame){.pc = s->pc, .sp = s->sp, .fp = s->fp, .frame = known->frame};
+	if (row->cfa == ROW_CFA_ROOT)
+		return STEP_ROOT;
+	cfa = (row->cfa == ROW_CFA_SP ? s->sp : s->fp) + (uint64_t)(int64_t)row->cfa_offset;
+	if ((row->cfa != ROW_CFA_SP && row->cfa != ROW_CFA_FP) || row->ra != ROW_AT_CFA ||
+	    row->fp > ROW_AT_CFA || row->flags || cfa <= s->sp || known->frame & FRAME_GUESS)
+		return STEP_OTHER;
+	ret->ra_at = cfa + (uint64_t)(int64_t)row->ra_offset;
+	if (!word_read(r, ret->ra_at, &ra))
+		return STEP_OTHER;
+	if (row->fp == ROW_AT_CFA) {
+		ret->fp_at = cfa + (uint64_t)(int64_t)row->fp_offset;
+		if (!word_read(r, ret->fp_at, &fp))
+			return STEP_OTHER;
+	}
+	if (!ra)
+		return STEP_ROOT;
+	*s = (struct state){ra, cfa, fp};
+	return STEP_ON;
+}
+
+/* Do all words that lead from the frame `at` to the root have their values? */
+static bool tail_holds(const struct remembering *r, uint32_t at)
+{
+	const struct shared_frame *tail = r->walk->tail;
+
+	for (; at; at--)
+		if (!word_is(r, tail[at].ra_at, tail[at - 1].pc) ||
+		    (tail[at].fp_at && !word_is(r, tail[at].fp_at, tail[at - 1].fp)))
+			return false;
+	/* the root: by its row, or by a return address of 0 */
+	return !tail->ra_at || (word_is(r, tail->ra_at, 0) &&
+				(!tail->fp_at || word_read(r, tail->fp_at, &(uint64_t){0})));
+}
+
+/* Is the walk, in this state, where a remembered one was?  What can't be met any more is dropped. */
+static bool meets_tail(struct remembering *r, const struct state *s)
+{
+	const struct shared_frame *tail = r->walk->tail;
+
+	while (r->tail && tail[r->tail - 1].sp < s->sp)
+		r->tail--;
+	if (!r->tail || tail[r->tail - 1].sp != s->sp || tail[r->tail - 1].pc != s->pc ||
+	    tail[r->tail - 1].fp != s->fp)
+		return false;
+	if (tail_holds(r, r->tail - 1))
+		return true;
+	r->tail = 0;
+	return false;
+}
+
+/* To the root, or to what is remembered. */
+static bool walk_on(struct remembering *r, struct state s)
+{
+	enum step made = STEP_ON;
+
+	for (; made == STEP_ON && !meets_tail(r, &s); r->count++) {
+		if (r->count == SHARED_FRAMES)
+			return false;
+		made = step(r, &s, &r->walk->scratch[r->count]);
+	}
+	if (made == STEP_ROOT)
+		r->tail = 0;
+	return made != STEP_OTHER && r->tail + r->count <= SHARED_FRAMES;
+}
+
+/* Puts what was walked anew behind what holds.  False: there is no room for nodes. */
+static bool tail_extend(struct remembering *r)
+{
+	struct shared_frame *tail = r->walk->tail;
+
+	while (r->count) {
+		uint32_t parent = r->tail ? (uint32_t)tail[r->tail - 1].node : WALK_ROOT;
+		struct shared_frame frame = r->walk->scratch[--r->count];
+
+		frame.node = interned_child(r->shared, frame.frame, parent);
+		if (!frame.node)
+			return false;
+		tail[r->tail++] = frame;
+	}
+	return true;
+}
+
+static uint32_t context_find(struct remembering *r, frame_t leaf, bool same)
+{
+	struct shared_walk *walk = r->walk;
+	uint32_t node;
+
+	if (same && walk->leaf == leaf && walk->context)
+		return walk->context % SHARED_CONTEXTS;
+	node = interned_child(r->shared, leaf, (uint32_t)walk->tail[r->tail - 1].node);
+	walk->leaf = leaf;
+	walk->context = node ? interned_context_of(r->shared, node) : 0;
+	return walk->context;
+}
+
+bool remembered_context(const struct shared *shared, uint32_t number, uint64_t end,
+			const struct agent_call *call, frame_t leaf, uint32_t *context)
+{
+	struct remembering r = {shared, shared_walk(shared, number), call->slot, end, 0, 0};
+	struct state s = {.sp = call->slot + sizeof(uint64_t), .fp = call->fp};
+	uint32_t sequence = known_sequence(shared), before;
+	uint64_t busy = atom_load64(&r.walk->busy);
+	bool known, same;
+
+	if ((busy && busy > call->slot) || sequence % 2 || !word_read(&r, call->slot, &s.pc) ||
+	    !s.pc)
+		return false;
+	atom_store64(&r.walk->busy, call->slot);
+	before = r.walk->sequence == sequence && !busy ? r.walk->count : 0;
+	before = before <= SHARED_FRAMES ? before : 0;
+	atom_store32(&r.walk->count, 0);
+	r.tail = before;
+	known = walk_on(&r, s) && r.tail + r.count && r.tail + r.count < shared_told(shared)->depth;
+	same = known && !r.count && r.tail == before;
+	if (known)
+		*context = tail_extend(&r) ? context_find(&r, leaf, same) : 0;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if (known && *context && known_sequence(shared) == sequence) {
+		r.walk->sequence = sequence;
+		atom_store32(&r.walk->count, r.tail);
+	} else if (known) {
+		*context = 0;
+	}
+	atom_store64(&r.walk->busy, 0);
+	return known;
+}
