@@ -58,6 +58,11 @@ static int clear(struct engine *engine, const struct undo_places *places, struct
 		  : 0;
 }
 
+int resident_doubt(pid_t pid, const struct arch *arch, struct err *err)
+{
+	return inject_doubt(pid, arch, shared_bytes(PIECES), err);
+}
+
 static int enter(struct engine *engine, struct err *err)
 {
 	struct entering e = {.engine = engine, .err = err};
@@ -67,7 +72,7 @@ static int enter(struct engine *engine, struct err *err)
 					 .undo = engine->undoing.undo,
 					 .pieces = PIECES,
 					 .shift = SHIFT};
-	rc = inject_doubt(&engine->tracee, shared_bytes(PIECES), err);
+	rc = resident_doubt(tracee_alive(&engine->tracee), engine->tracee.arch, err);
 	if (rc)
 		return rc;
 	if (!page_places_find(&engine->hooks, &e.injection.places))

@@ -25,6 +25,9 @@ struct resident {
 	char reason[160]; /* why there is none; "": none was wished */
 };
 
+/* Why the process of that thread can have none, as far as it can be known without touching it. */
+int resident_doubt(pid_t pid, const struct arch *arch, struct err *err) MUST_CHECK;
+
 /* Threads run, and do afterwards; or those of a program that begins stand, and do afterwards.
  * The modules are known.  Once for each program.  An error only where the agent is insisted on, or the process is gone. */
 int resident_enter(struct engine *engine, struct err *err) MUST_CHECK;

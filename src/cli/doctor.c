@@ -19,12 +19,14 @@
 
 #include "base/text.h"
 #include "capture/lacking.h"
+#include "capture/resident.h"
 #include "capture/traps.h"
 #include "capture/walker.h"
 #include "cli/server_link.h"
 #include "hook/entries.h"
 #include "report/utf8.h"
 #include "tracer/doctor.h"
+#include "tracer/status.h"
 
 /* ---- what is mapped ------------------------------------------------------ */
 
@@ -246,6 +248,18 @@ static void judge_help(const struct help *help, struct doctor_findings *findings
 			       "put memtrace-fs beside memtrace, or into a folder of PATH");
 }
 
+static void judge_agent(pid_t pid, struct doctor_findings *findings)
+{
+	struct err err;
+
+	if (resident_doubt(status_alive(pid), arch_native(), &err))
+		findings_add(findings, "agent", VERDICT_OK, 0, "every call will stop: %s",
+			     err.text);
+	else
+		findings_add(findings, "agent", VERDICT_OK, 0,
+			     "with --engine=auto an agent is asked before each stop");
+}
+
 /* ---- saying it ---------------------------------------------------------------- */
 
 static void print(const struct doctor_findings *findings)
@@ -280,6 +294,8 @@ int doctor_run(const struct options *options)
 	help_open(&help, options);
 	if (options->pid && !findings_failed(&findings))
 		look_inside(options->pid, &help.externals, &findings);
+	if (options->pid && !findings_failed(&findings))
+		judge_agent(options->pid, &findings);
 	if (!options->no_symbols)
 		judge_help(&help, &findings);
 	help_close(&help);

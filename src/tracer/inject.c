@@ -82,12 +82,11 @@ static uint64_t of_status(pid_t pid, const char *name)
 	return number_in(path, name);
 }
 
-int inject_doubt(struct tracee *tracee, uint64_t bytes, struct err *err)
+int inject_doubt(pid_t pid, const struct arch *arch, uint64_t bytes, struct err *err)
 {
-	pid_t pid = tracee_alive(tracee);
 	struct rlimit limit;
 
-	if (!blob_len || !tracee->arch->trap->agent_calls[0] || !tracee->arch->trap->remote_build)
+	if (!blob_len || !arch->trap || !arch->trap->agent_calls[0] || !arch->trap->remote_build)
 		return err_set(err, -ENOTSUP, "there is none for this CPU");
 	if (number_in("/proc/sys/vm/overcommit_memory", "") == 2)
 		return err_set(err, -ENOTSUP,

@@ -42,8 +42,9 @@ struct injection {
 	int file;	    /* the same file, ours; -1 */
 };
 
-/* Before anything is changed, while it runs: -ENOTSUP and why there can be no agent; or 0. */
-int inject_doubt(struct tracee *tracee, uint64_t bytes, struct err *err) MUST_CHECK;
+/* Before anything is changed, while it runs (pid: a thread that has not ended): -ENOTSUP and why
+ * there can be no agent with so large a memory; or 0. */
+int inject_doubt(pid_t pid, const struct arch *arch, uint64_t bytes, struct err *err) MUST_CHECK;
 
 /*
  * All threads are stopped.  0: it is there, off.  -EAGAIN: let them run a moment, and call again.

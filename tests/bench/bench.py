@@ -4,6 +4,7 @@
 Tables:
   1. a malloc+free pair under memtrace against the bare limit (3 stops with registers and
      2 KB of stack), by threads and depth; under gdb and ltrace where they are installed
+     and what the agent adds to one
   2. what is left of the cost after detach
   3. the longest pause of any thread at attach, report and detach, and while a report of
      100 000 call stacks is made
@@ -111,6 +112,32 @@ def pair_table(directory):
                     f"{took / 1000:.1f}", f"{used / 1000:.1f}", f"{took / wall / 3:.2f}",
                     f"{used / cpu / 3:.2f}", f"{fair:.1f}")
     return wall
+
+
+def agent_pair(threads, depth, directory):
+    """(native, added by the agent, slow calls per thousand pairs)"""
+    target = memtrace.Target("pairs", threads, depth, "300").ready()
+    try:
+        native = min(measure(target, None)[1] for _ in range(ROUNDS))
+        tracer = memtrace.Memtrace(target.pid, directory / "report", *QUIET, "--engine=agent").attached()
+        measure(target, None)  # all becomes known
+        before = cpu_ns(tracer.pid)
+        used = min(measure(target, None)[1] for _ in range(ROUNDS))
+        slow = cpu_ns(tracer.pid) - before
+        tracer.detach().consistent()
+        return native, used - native, slow
+    finally:
+        target.end()
+
+
+def agent_table(directory):
+    """--engine=agent: known calls are counted in the process; heaptrack -p beside it, where it is installed."""
+    heading("a malloc+free pair with --engine=agent, CPU nanoseconds", "native", "added", "memtrace us")
+    for threads in (1, 2):
+        for depth in (5, 10, 30):
+            native, added, slow = agent_pair(threads, depth, directory)
+            row(f"{threads} thread{'s' if threads > 1 else ''}, depth {depth}", f"{native:.1f}", f"{added:.1f}",
+                f"{slow / 1000:.0f}")
 
 
 def left_over(directory):
@@ -306,6 +333,7 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         directory = pathlib.Path(name)
         wall = pair_table(directory)
+        agent_table(directory)
         gdb_pairs(wall)
         ltrace_pairs(wall)
         system_calls(directory)

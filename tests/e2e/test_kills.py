@@ -33,10 +33,10 @@ def clean_up(process, attach):
     tracer.detach().consistent()
 
 
-def random_kills(process, count, seed, guardian):
+def random_kills(process, count, seed, guardian, *options):
     dice = random.Random(seed)
     for _ in range(count):
-        tracer = memtrace.Process([memtrace.MEMTRACE, *QUIET, "-p", process.pid])
+        tracer = memtrace.Process([memtrace.MEMTRACE, *QUIET, *options, "-p", process.pid])
         # the moment itself is what varies: nothing to wait for
         threading.Event().wait(dice.choice([0.005, 0.02, 0.1]) * dice.random())
         if guardian:

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 import memtrace
-from test_kills import QUIET, must_live, steps_of
+from test_kills import QUIET, must_live, random_kills, steps_of
 
 SOURCES = pathlib.Path(__file__).parent.parent / "targets"
 AGENT = "--engine=agent"
@@ -87,6 +87,8 @@ def test_a_limited_address_space(target, attach):
     process = target("threads", "2", "100")
     resource.prlimit(process.pid, resource.RLIMIT_AS, (200 << 20, resource.RLIM_INFINITY))
     assert "RLIMIT_AS" in refused(process)
+    said = subprocess.run([memtrace.MEMTRACE, "--doctor", "-p", str(process.pid)], capture_output=True, text=True, check=True)
+    assert "every call will stop: the address space of the process has a limit (RLIMIT_AS)" in said.stdout
     tracer = attach(process.pid, "--no-symbols", "--engine=auto")
     assert any("every call stops" in line and "RLIMIT_AS" in line for line in tracer.err), tracer.story()
     tracer.detach()
@@ -139,5 +141,19 @@ def test_a_fork_child_has_it_off(target, attach):
     assert mappings(child) == before
     process.go_on()
     process.done()
+    process.go_on()
+    process.result()
+
+
+@pytest.mark.parametrize("guardian", [False, True], ids=["memtrace", "memtrace and guardian"])
+def test_killed_in_a_storm(target, attach, guardian):
+    """8 threads that allocate, and one that forks."""
+    process = target("storm", "-t", "8", "-f", "-b")
+    before = mappings(process.pid)
+    random_kills(process, 10, os.getpid(), guardian, AGENT)
+    attach(process.pid, "--no-symbols", AGENT).detach().consistent()
+    assert not memory_of(process.pid)
+    assert {m for m in mappings(process.pid) if "x" in m[2]} == {m for m in before if "x" in m[2]}
+    must_live(process)
     process.go_on()
     process.result()
