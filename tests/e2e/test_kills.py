@@ -60,6 +60,19 @@ def test_at_random_moments(target, attach, guardian):
     process.result()
 
 
+@pytest.mark.parametrize("guardian", [False, True], ids=["memtrace", "memtrace and guardian"])
+def test_with_mappings_followed(target, attach, guardian):
+    """munmap() and its kin are patched, too."""
+    process = target("mapstorm")
+    random_kills(process, 8, os.getpid(), guardian, "--mmap")
+    tracer = attach(process.pid, "--no-symbols", "--mmap")
+    report = tracer.detach().consistent()
+    assert report["mappings"]["in_use_mappings"] <= 4 * 8
+    must_live(process)
+    process.go_on()
+    process.result()
+
+
 MODES = ["setuid", "rt", "child", "timer", "usr"]
 
 
