@@ -28,7 +28,8 @@ _memtrace_fs()
 	*)
 		if [[ $cur == -* ]]; then
 			COMPREPLY=($(compgen -W "-l --listen= -c --connect= --no-announce --interface=
-				--report= --format= -n --count= --sort= --all --no-command --no-lines --debuginfod --debug-dir= --fd= -v --verbose -h --help
+				--report= --format= -n --count= --sort= --all --no-command --no-lines --baseline= --fail-on= --suppressions=
+				--error-exitcode= --debuginfod --debug-dir= --fd= -v --verbose -h --help
 				--version" -- "$cur"))
 			[[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace
 		else

@@ -181,7 +181,7 @@ static int serve_network(const struct serve_options *options, struct err *err)
 	return e;
 }
 
-static int run(const struct serve_options *options, struct err *err)
+static int run(const struct serve_options *options, unsigned *failed, struct err *err)
 {
 	if (options->help)
 		serve_options_help(stdout);
@@ -190,7 +190,7 @@ static int run(const struct serve_options *options, struct err *err)
 	else if (options->dump)
 		serve_options_dump(stdout);
 	else if (options->report)
-		return offline_report(options, print_remark, stdout, err);
+		return offline_report(options, print_remark, stdout, failed, err);
 	else if (options->fd != NO_FD)
 		return serve_parent(options, err);
 	else
@@ -201,12 +201,13 @@ static int run(const struct serve_options *options, struct err *err)
 int main(int argc, char *argv[])
 {
 	struct serve_options options;
+	unsigned failed = 0;
 	struct err err;
 	int e = serve_options_read(argc, argv, &options, &err);
 
 	if (e)
 		return complain(&err);
-	e = run(&options, &err);
+	e = run(&options, &failed, &err);
 	serve_options_deinit(&options);
-	return e ? complain(&err) : 0;
+	return e ? complain(&err) : failed ? (int)options.error_exitcode : 0;
 }

@@ -21,6 +21,7 @@
 
 #include "report/compare.h"
 #include "report/decode.h"
+#include "report/expect.h"
 #include "report/export/viewers.h"
 #include "report/report.h"
 #include "serve/demangle.h"
@@ -50,7 +51,7 @@ static bool is_copy(const struct serve_options *options)
 {
 	return (options->format == ITS_FORMAT || options->format == REPORT_JSON) &&
 	       options->count == ITS_COUNT && !options->no_command && !options->no_lines &&
-	       !options->earlier;
+	       !options->earlier && !options->fail_on.len;
 }
 
 static struct report_options report_options(const struct serve_options *options,
@@ -100,10 +101,10 @@ static int name_all(const struct saved *saved, struct resolver *resolver,
 /* What `later` has more in use than an earlier capture; whose names are those that its file
  * has, as the resolver is asked about the modules of one. */
 static int compare(const struct serve_options *options, const struct saved *later,
-		   const struct report_options *how, struct resolver *resolver,
+		   const struct names *names, const struct report_options *how,
 		   struct diff *ret, struct err *err)
 {
-	struct names *before = NULL, *after = NULL;
+	struct names *before = NULL;
 	struct saved earlier = {0};
 	FILE *in = fopen(options->earlier, "re");
 	int e = in ? saved_read(options->earlier, in, &earlier, err)
@@ -113,29 +114,80 @@ static int compare(const struct serve_options *options, const struct saved *late
 		fclose(in);
 	if (!e)
 		e = name_all(&earlier, NULL, how, &before, err);
-	if (!e)
-		e = name_all(later, resolver, how, &after, err);
 	*ret = (struct diff){.from = options->earlier, .to = options->report};
 	if (!e)
-		e = compare_captures(earlier.snapshot, before, later->snapshot, after, ret,
+		e = compare_captures(earlier.snapshot, before, later->snapshot, names, ret,
 				     err);
 	names_destroy(before);
-	names_destroy(after);
 	saved_deinit(&earlier);
+	return e;
+}
+
+static int read_suppressions(const struct serve_options *options, struct suppressions *ret,
+			     struct err *err)
+{
+	int e = suppress_add_known(ret, err);
+
+	for (size_t i = 0; !e && i < options->suppressions.len; i++)
+		e = suppress_read(options->suppressions.at[i], ret, err);
+	return e;
+}
+
+/* --fail-on */
+static int check(const struct serve_options *options, struct expect_capture *capture,
+		 unsigned *failed, struct err *err)
+{
+	size_t count = options->fail_on.len;
+	struct expectation *expectations = calloc(count + 1, sizeof(*expectations));
+	struct suppressions suppressions = {};
+	int e = expectations ? 0 : err_set(err, -ENOMEM, "out of memory");
+
+	for (size_t i = 0; !e && i < count; i++)
+		e = expect_parse(options->fail_on.at[i], &expectations[i], err);
+	if (!e)
+		e = read_suppressions(options, &suppressions, err);
+	capture->suppressions = &suppressions;
+	if (!e)
+		e = expect_evaluate(capture, expectations, count, failed, err);
+	suppress_deinit(&suppressions);
+	free(expectations);
+	return e;
+}
+
+/* What needs all frames named: to be compared with another capture, and --fail-on. */
+static int examine(const struct serve_options *options, const struct saved *saved,
+		   struct resolver *resolver, const struct report_options *how,
+		   void (*remark)(const char *text), struct diff *diff, unsigned *failed,
+		   struct err *err)
+{
+	struct names *names = NULL;
+	struct expect_capture capture = {.snapshot = saved->snapshot,
+					 .diff = options->earlier ? diff : NULL,
+					 .say = remark};
+	int e = name_all(saved, resolver, how, &names, err);
+
+	capture.names = names;
+	if (!e && options->earlier)
+		e = compare(options, saved, names, how, diff, err);
+	if (!e && options->fail_on.len)
+		e = check(options, &capture, failed, err);
+	names_destroy(names);
 	return e;
 }
 
 static int write_report(const struct serve_options *options, const struct saved *saved,
 			struct resolver *resolver, void (*remark)(const char *text), FILE *out,
-			struct err *err)
+			unsigned *failed, struct err *err)
 {
 	const struct report_names names = names_of(saved);
 	struct report_options how = report_options(options, saved);
 	struct diff diff = {0};
 	const char *why = NULL;
-	int e = options->earlier ? compare(options, saved, &how, resolver, &diff, err) : 0;
+	int e = 0;
 
-	if (options->earlier)
+	if (options->earlier || options->fail_on.len)
+		e = examine(options, saved, resolver, &how, remark, &diff, failed, err);
+	if (options->earlier && how.format == REPORT_TEXT)
 		how.diff = &diff;
 	if (!e)
 		e = report_write(saved->snapshot, resolver, &names, &how, out, err);
@@ -149,7 +201,7 @@ static int write_report(const struct serve_options *options, const struct saved 
 
 static int print_either(const struct serve_options *options, FILE *in,
 			struct resolver *resolver, void (*remark)(const char *text), FILE *out,
-			struct err *err)
+			unsigned *failed, struct err *err)
 {
 	struct saved saved;
 	bool json;
@@ -161,13 +213,13 @@ static int print_either(const struct serve_options *options, FILE *in,
 		e = saved_read(options->report, in, &saved, err);
 	if (e)
 		return e;
-	e = write_report(options, &saved, resolver, remark, out, err);
+	e = write_report(options, &saved, resolver, remark, out, failed, err);
 	saved_deinit(&saved);
 	return e;
 }
 
 int offline_report(const struct serve_options *options, void (*remark)(const char *text),
-		   FILE *out, struct err *err)
+		   FILE *out, unsigned *failed, struct err *err)
 {
 	const struct resolver_options child = {.server = "/proc/self/exe",
 					       .debug_dirs = options->dirs.at,
@@ -184,7 +236,7 @@ int offline_report(const struct serve_options *options, void (*remark)(const cha
 		return err_sys(err, -errno, "%s", options->report);
 	e = resolver_start(&child, &resolver, err);
 	if (!e) {
-		e = print_either(options, in, resolver, remark, out, err);
+		e = print_either(options, in, resolver, remark, out, failed, err);
 		resolver_destroy(resolver);
 	}
 	fclose(in);

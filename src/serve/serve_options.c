@@ -35,6 +35,14 @@ static const struct option_row rows[] = {
 	 .kind = KIND_CHOICE, .field = AT(order), .choices = snapshot_orders},
 	{0, "all", NULL, "with --report: also what has nothing in use any more",
 	 .kind = KIND_FLAG, .field = AT(all)},
+	{0, "baseline", "FILE", "with --report: what is new or has grown since, alone",
+	 .kind = KIND_TEXT, .field = AT(baseline)},
+	{0, "fail-on", "EXPR", "with --report: [context:]used|blocks|growth[>LIMIT]",
+	 .kind = KIND_LIST, .field = AT(fail_on)},
+	{0, "suppressions", "FILE", "with --fail-on: what does not count (repeatable)",
+	 .kind = KIND_LIST, .field = AT(suppressions)},
+	{0, "error-exitcode", "N", "exit N when --fail-on applies (default 2)",
+	 .kind = KIND_NUMBER, .field = AT(error_exitcode), .min = 1, .max = 255},
 	{0, "debuginfod", NULL, "also ask $DEBUGINFOD_URLS for debug files", .kind = KIND_FLAG,
 	 .field = AT(debuginfod)},
 	{0, "debug-dir", "DIR", "with --fd: also look below DIR (repeatable)",
@@ -94,7 +102,12 @@ static int check(const struct serve_options *o, bool words, struct err *err)
 	    isatty(STDOUT_FILENO))
 		return err_set(err, -EINVAL, "--format=%s is no text: send it into a file",
 			       report_formats[o->format]);
-	if (o->earlier && o->format != ITS_FORMAT && o->format != REPORT_TEXT)
+	if ((o->baseline || o->fail_on.len || o->suppressions.len) && !o->report)
+		return err_set(err, -EINVAL, "--baseline, --fail-on and --suppressions belong to "
+					     "--report");
+	if (o->suppressions.len && !o->fail_on.len)
+		return err_set(err, -EINVAL, "--suppressions belongs to --fail-on");
+	if (o->compares && o->format != ITS_FORMAT && o->format != REPORT_TEXT)
 		return err_set(err, -EINVAL, "two files are compared as text, not %s",
 			       report_formats[o->format]);
 	if (o->report && calls)
@@ -133,6 +146,7 @@ static int take_word(struct serve_options *o, const char *word, struct err *err)
 		return err_set(err, -EINVAL, "%s: two files can be compared, not more", word);
 	o->earlier = o->report;
 	o->report = word;
+	o->compares = true;
 	return 0;
 }
 
@@ -146,6 +160,11 @@ static int read_all(int argc, char *argv[], struct serve_options *o, struct err 
 		e = end_list(&o->dirs, err);
 	if (!e)
 		e = end_list(&o->debug_dirs, err);
+	if (!e && o->baseline && o->compares)
+		e = err_set(err, -EINVAL, "--baseline and a later file contradict each other: "
+					  "the first file is the baseline");
+	if (o->baseline)
+		o->earlier = o->baseline;
 	if (!e)
 		e = read_endpoints(o, err);
 	return e || o->help || o->version || o->dump ? e : check(o, first < argc, err);
@@ -155,7 +174,7 @@ int serve_options_read(int argc, char *argv[], struct serve_options *ret, struct
 {
 	int e;
 
-	*ret = (struct serve_options){.fd = NO_FD, .format = ITS_FORMAT, .count = ITS_COUNT};
+	*ret = (struct serve_options){.fd = NO_FD, .format = ITS_FORMAT, .count = ITS_COUNT, .error_exitcode = 2};
 	e = read_all(argc, argv, ret, err);
 	if (e)
 		serve_options_deinit(ret);
@@ -166,4 +185,6 @@ void serve_options_deinit(struct serve_options *options)
 {
 	vec_deinit(&options->debug_dirs);
 	vec_deinit(&options->dirs);
+	vec_deinit(&options->fail_on);
+	vec_deinit(&options->suppressions);
 }

@@ -16,6 +16,10 @@ struct serve_options {
 	const char *interface; /* NULL: all */
 	const char *report;    /* NULL: serve */
 	const char *earlier;   /* that it is compared with; or NULL */
+	bool compares;	       /* two words are to be compared; else earlier is --baseline */
+	const char *baseline;
+	struct option_list fail_on, suppressions;
+	unsigned error_exitcode;
 	/* .. and how it is printed: */
 	unsigned format; /* enum report_format, or ITS_FORMAT: the file's own */
 	unsigned order;	 /* enum snapshot_order */

@@ -1,5 +1,6 @@
-/* The formats of viewers, byte for byte where they are text: what has no frame, names that are no
- * text, and blocks that share their bytes.  tests/e2e/test_viewers.py reads all of them back. */
+/* The formats of viewers, byte for byte where they are text: what has no frame, names that are
+ * no text, and blocks that share their bytes.  tests/e2e/test_viewers.py reads all of them
+ * back. */
 #include "report_case.h"
 
 #include "report/export/viewers.h"
@@ -24,7 +25,8 @@ static const struct answer answers_hostile[] = {
 	{1, 0x11ff, {{"in", "/src/in.h", 3, true}, {"main", NULL, 0, false}}, 2},
 	{2, 0x9f00, {{"malloc", NULL, 0, false}}, 1},
 };
-static struct resolver naming = {.answers = answers_hostile, .count = ARRAY_SIZE(answers_hostile)};
+static struct resolver naming = {.answers = answers_hostile,
+				 .count = ARRAY_SIZE(answers_hostile)};
 
 static void test_massif(void **state)
 {
@@ -39,20 +41,21 @@ static void test_massif(void **state)
 	course_add(&course, &points[1]);
 	options.course = &course;
 	options.left_out = (struct report_left_out){2, 300, 9};
-	expect_report(&naming, NULL, &options,
-		      "desc: memtrace 0.1.0, process 16563\ncmd: ./demo -x\ntime_unit: ms\n"
-		      "#-----------\nsnapshot=0\n#-----------\ntime=0\nmem_heap_B=70\n"
-		      "mem_heap_extra_B=0\nmem_stacks_B=0\nheap_tree=empty\n"
-		      "#-----------\nsnapshot=1\n#-----------\ntime=2000\nmem_heap_B=90\n"
-		      "mem_heap_extra_B=0\nmem_stacks_B=0\nheap_tree=empty\n"
-		      "#-----------\nsnapshot=2\n#-----------\ntime=12400\nmem_heap_B=315\n"
-		      "mem_heap_extra_B=0\nmem_stacks_B=0\nheap_tree=detailed\n"
-		      "n2: 315 (heap allocation functions) malloc/new/new[], --alloc-fns, etc.\n"
-		      " n0: 300 0x0: [left out of the report]\n"
-		      " n1: 15 0x55550000113F: a@b\\xff\\x0a (/src/\\x1b.c:7)\n"
-		      "  n1: 15 0x5555000011FF: in (/src/in.h:3)\n"
-		      "   n1: 15 0x5555000011FF: main (in /src/demo)\n"
-		      "    n0: 15 0x0: [stack cut: depth]\n");
+	expect_report(
+		&naming, NULL, &options,
+		"desc: memtrace 0.1.0, process 16563\ncmd: ./demo -x\ntime_unit: ms\n"
+		"#-----------\nsnapshot=0\n#-----------\ntime=0\nmem_heap_B=70\n"
+		"mem_heap_extra_B=0\nmem_stacks_B=0\nheap_tree=empty\n"
+		"#-----------\nsnapshot=1\n#-----------\ntime=2000\nmem_heap_B=90\n"
+		"mem_heap_extra_B=0\nmem_stacks_B=0\nheap_tree=empty\n"
+		"#-----------\nsnapshot=2\n#-----------\ntime=12400\nmem_heap_B=315\n"
+		"mem_heap_extra_B=0\nmem_stacks_B=0\nheap_tree=detailed\n"
+		"n2: 315 (heap allocation functions) malloc/new/new[], --alloc-fns, etc.\n"
+		" n0: 300 0x0: [left out of the report]\n"
+		" n1: 15 0x55550000113F: a@b\\xff\\x0a (/src/\\x1b.c:7)\n"
+		"  n1: 15 0x5555000011FF: in (/src/in.h:3)\n"
+		"   n1: 15 0x5555000011FF: main (in /src/demo)\n"
+		"    n0: 15 0x0: [stack cut: depth]\n");
 	course_clear(&course);
 }
 
@@ -85,7 +88,8 @@ static void test_massif_threshold(void **state)
 	case_stack(small, 2, WALK_ROOT, 1, 0, 1);
 	case_snapshot();
 	text = case_report(&naming, NULL, &options);
-	assert_non_null(strstr(text, "\n n0: 1 in 1 place, all below massif's threshold (0.10%)\n"));
+	assert_non_null(
+		strstr(text, "\n n0: 1 in 1 place, all below massif's threshold (0.10%)\n"));
 	free(text);
 }
 
@@ -114,19 +118,18 @@ static void test_gperftools(void **state)
 	(void)state;
 	case_demo();
 	case_snapshot();
-	expect_report(
-		&knowing, NULL, &options,
-		"heap profile:     56:      552 [   111:      967] @ heapprofile\n"
-		"     5:      265 [    10:      530] @ 0x7f0000009f00 0x555500001140 "
-		"0x555500001200 0x7f00000271ca\n"
-		"    50:      150 [   100:      300] @ 0x7f0000009f00 0x555500001300 "
-		"0x555500001200 0x7f00000271ca\n"
-		"     1:      137 [     1:      137] @ 0x7f0000009f00 0x555500005000 "
-		"0x7f1000001234\n"
-		"\nMAPPED_LIBRARIES:\n"
-		"555500000000-555500010000 r-xp 00000000 00:00 0 /src/demo\n"
-		"7f0000000000-7f0000010000 r-xp 00000000 00:00 0 /lib/libc.so.6\n"
-		"7f1000000000-7f1000010000 r-xp 00000000 00:00 0 /opt/plug\"in.so\n");
+	expect_report(&knowing, NULL, &options,
+		      "heap profile:     56:      552 [   111:      967] @ heapprofile\n"
+		      "     5:      265 [    10:      530] @ 0x7f0000009f00 0x555500001140 "
+		      "0x555500001200 0x7f00000271ca\n"
+		      "    50:      150 [   100:      300] @ 0x7f0000009f00 0x555500001300 "
+		      "0x555500001200 0x7f00000271ca\n"
+		      "     1:      137 [     1:      137] @ 0x7f0000009f00 0x555500005000 "
+		      "0x7f1000001234\n"
+		      "\nMAPPED_LIBRARIES:\n"
+		      "555500000000-555500010000 r-xp 00000000 00:00 0 /src/demo\n"
+		      "7f0000000000-7f0000010000 r-xp 00000000 00:00 0 /lib/libc.so.6\n"
+		      "7f1000000000-7f1000010000 r-xp 00000000 00:00 0 /opt/plug\"in.so\n");
 }
 
 /* A program that has none of them. */
@@ -139,8 +142,9 @@ static void test_none(void **state)
 	hostile();
 	options.viewers = NULL;
 	assert_int_equal(report_write(heap, NULL, NULL, &options, stdout, &err), -ENOTSUP);
-	assert_string_equal(err.text, "this memtrace is a small one: save a snapshot, and 'memtrace-fs "
-		"--report FILE --format=pprof' makes it of that");
+	assert_string_equal(err.text,
+			    "this memtrace is a small one: save a snapshot, and 'memtrace-fs "
+			    "--report FILE --format=pprof' makes it of that");
 }
 
 /* What can't be written is said; nothing is lost in silence. */
@@ -165,8 +169,9 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, case_begin, case_end)
 	const struct CMUnitTest tests[] = {
-		CASE(test_massif),     CASE(test_massif_threshold), CASE(test_heaptrack),
-		CASE(test_gperftools), CASE(test_none),		    CASE(test_full_disk),
+		CASE(test_massif),    CASE(test_massif_threshold),
+		CASE(test_heaptrack), CASE(test_gperftools),
+		CASE(test_none),      CASE(test_full_disk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
