@@ -17,6 +17,7 @@
 struct pinning {
 	const struct survey_input *in;
 	struct survey *out;
+	uint32_t last; /* the block that was met last; LEAK_NONE */
 	bool failed;
 };
 
@@ -26,6 +27,11 @@ static void take_pin(void *arg, uint32_t index, uint64_t bytes)
 	struct leak_block block;
 	struct survey_pin pin = {.blocks = 1, .bytes = bytes};
 
+	if (index == p->last && p->out->pins.len) { /* (on two pages: one after the other) */
+		p->out->pins.at[p->out->pins.len - 1].bytes += bytes;
+		return;
+	}
+	p->last = index;
 	leak_block(p->in->leak, index, &block);
 	pin.context = block.context;
 	pin.size = block.context ? 0 : block.size;
@@ -53,7 +59,7 @@ static int by_pinned(const void *a, const void *b)
 
 static bool find_pins(const struct survey_input *in, struct survey *out)
 {
-	struct pinning p = {in, out, false};
+	struct pinning p = {in, out, LEAK_NONE, false};
 	size_t kept = 0;
 
 	out->pinned = leak_for_each_pin(in->leak, take_pin, &p);

@@ -82,9 +82,9 @@ def test_glibc(tmp_path, started):
                       r"(\d+) blocks of #(\d+); malloc_trim\(0\) would give .* back; 30\.\d MiB in \d+ anonymous mappings? "
                       r"that malloc does not own\.", " ".join(text.split()))
     assert found, text
-    assert 70 <= float(found[1]) <= 76 and int(found[2]) >= 10000
+    assert 70 <= float(found[1]) <= 76 and 9990 <= int(found[2]) <= 10010  # beside them, some of libc's
     pins = re.search(rf"38\.\d MiB by (\d+) blocks of #{found[3]}\n", text)
-    assert 9900 <= int(pins[1]) <= 10700  # (one on two pages counts on both)
+    assert 9990 <= int(pins[1]) <= 10000
     # chunks of 4000 bytes take 4016; the first ones are in the thread's cache or joined to nothing
     assert re.search(r"\n    1025 to 16384 +40160000 bytes in 10000 pieces\n", text), text
     mapped = re.search(r"31457280 bytes resident of 31457280: anonymous, at 0x[0-9a-f]+, mapped by #(\d+)\n", text)
