@@ -102,11 +102,16 @@ def test_no_descriptor_is_free(target):
     end(process)
 
 
+def built(tmp_path, code):
+    program = tmp_path / "program"
+    subprocess.run(["cc", "-O2", "-g", "-D_GNU_SOURCE", "-pthread", "-I", SOURCES, "-o", program, "-xc", "-"],
+                   check=True, text=True, input=code)
+    return program
+
+
 def test_memory_that_is_locked(tmp_path, target):
     """mlockall(MCL_FUTURE): all of ours would be brought at once."""
-    program = tmp_path / "locked"
-    subprocess.run(["cc", "-O2", "-g", "-D_GNU_SOURCE", "-pthread", "-I", SOURCES, "-o", program, "-xc", "-"],
-                   check=True, text=True, input=r"""
+    process = target(built(tmp_path, r"""
 #include <sys/mman.h>
 #include "target.h"
 int main(void)
@@ -116,9 +121,36 @@ int main(void)
 	target_ready();
 	return target_result(NULL);
 }
-""")
-    process = target(program)
+"""))
     assert "mlockall" in refused(process)
+    process.go_on()
+    process.result()
+
+
+@pytest.mark.parametrize("call", ["mmap", "madvise", "memfd_create", "close", "munmap"])
+def test_a_filter_that_forbids_one_of_the_calls(tmp_path, target, call):
+    """The last, too, is looked at before the first is made."""
+    process = target(built(tmp_path, r"""
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include "filter.h"
+int main(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_CALL, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	};
+	struct sock_fprog program = {4, code};
+	free(malloc(100));
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
+		return 1;
+	target_ready();
+	return target_result(NULL);
+}
+""".replace("SYS_CALL", f"SYS_{call}")))
+    assert "filter" in refused(process)
     process.go_on()
     process.result()
 
