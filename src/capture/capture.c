@@ -135,12 +135,12 @@ static void request_perform(struct capture *capture)
 	struct engine *engine = &capture->engine;
 
 	capture->request_rc = 0;
-	if (capture->request == REQUEST_SNAPSHOT && capture->births)
-		describe_births(engine, capture->births);
-	if (capture->request == REQUEST_SNAPSHOT)
+	if (capture->request == REQUEST_SNAPSHOT) {
 		capture->request_rc = describe_snapshot(&capture->engine, &capture->snapshot,
 							&capture->request_err);
-	else if (capture->request == REQUEST_CLEAR)
+		if (!capture->request_rc && capture->births)
+			describe_births(engine, capture->births);
+	} else if (capture->request == REQUEST_CLEAR)
 		share_clear(engine);
 	else if (capture->request == REQUEST_EXTERNALS)
 		engine_take_externals(&capture->engine, capture->externals);

@@ -90,8 +90,8 @@ int capture_detach(struct capture *capture);
 
 /* A copy of the present state, within milliseconds; also after the end. */
 int capture_snapshot(struct capture *capture, struct snapshot **ret, struct err *err) MUST_CHECK;
-/* The same, and when each of its blocks in use was allocated (added to `births`, which has fewer
- * than snapshot->totals.live_blocks where memory was short). */
+/* The same, and when each of its blocks in use was allocated (added to `births`, which stays
+ * without room (cap) where memory is short). */
 int capture_snapshot_births(struct capture *capture, struct birth_list *births,
 			    struct snapshot **ret, struct err *err) MUST_CHECK;
 

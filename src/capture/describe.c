@@ -188,8 +188,9 @@ void describe_births(struct engine *engine, struct birth_list *births)
 {
 	const struct region *region = engine->ledger.region;
 
-	if (vec_reserve(births, region_totals(region)->live_blocks))
-		region_for_each_block(region, block_born, births);
+	if (!vec_reserve(births, region_totals(region)->live_blocks + 1))
+		return;
+	region_for_each_block(region, block_born, births);
 	tally_for_each_block(&engine->ledger.tally, ledger_now(&engine->ledger), block_born,
 			     births);
 }

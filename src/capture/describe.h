@@ -5,7 +5,7 @@
 #include "capture/engine.h"
 
 int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *err) MUST_CHECK;
-/* When each block in use was allocated; less of them where memory is short. */
+/* When each block in use was allocated; none, without room, where memory is short. */
 void describe_births(struct engine *engine, struct birth_list *births);
 /* Tells of functions whose patches somebody has written over while we watch, and keeps it for
  * reports: whether their calls still come to us is not known (a uprobe on ARM replaces our patch,

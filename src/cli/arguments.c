@@ -127,26 +127,102 @@ static int read_context(const char *word, const char *usage, struct command_call
 	return rc;
 }
 
+static int copy_name(const char *option, const char *word, char ret[COMMANDS_MAX_NAME],
+		     struct err *err)
+{
+	if (!*word || strlen(word) >= COMMANDS_MAX_NAME)
+		return err_set(err, -EINVAL, "%s takes a name of at most %d characters", option,
+			       COMMANDS_MAX_NAME - 1);
+	strcpy(ret, word);
+	return 0;
+}
+
+/* -n, --in or --not in args[*i], which is then behind it; 1: it is none of them. */
+static int read_common(const char *const *args, size_t *i, struct command_call *call,
+		       struct err *err)
+{
+	const char *value;
+	uint64_t number;
+	int rc;
+
+	if ((value = value_of(args, i, "--in")))
+		return copy_name("--in", value, call->in, err);
+	if ((value = value_of(args, i, "--not")))
+		return copy_name("--not", value, call->not_in, err);
+	if (!(value = value_of(args, i, "-n")))
+		return 1;
+	rc = quantity_number(value, "-n", 0, UINT_MAX, &number, err);
+	call->report.count = rc ? call->report.count : (unsigned)number;
+	return rc;
+}
+
+static int read_by(const char *word, enum report_by *ret, struct err *err)
+{
+	static const char *const names[] = {[REPORT_BY_FUNCTION] = "function",
+					    [REPORT_BY_FILE] = "file",
+					    [REPORT_BY_MODULE] = "module"};
+
+	for (int i = REPORT_BY_FUNCTION; i <= REPORT_BY_MODULE; i++) {
+		if (!strcmp(word, names[i])) {
+			*ret = (enum report_by)i;
+			return 0;
+		}
+	}
+	return err_set(err, -EINVAL, "--by: '%.40s' is not one of: function, file, module", word);
+}
+
+static int read_name(const char *word, char ret[MARK_NAME_SIZE], struct err *err);
+
 int arguments_read_report(const char *const *args, const char *usage, struct command_call *call,
 			  struct err *err)
 {
 	struct report_options *report = &call->report;
 	const char *value;
-	uint64_t number;
 	int rc = 0;
 
-	for (size_t i = 0; args[i] && !rc; i++) {
+	for (size_t i = 0; args[i] && rc >= 0; i++) {
+		rc = read_common(args, &i, call, err);
+		if (rc <= 0)
+			continue;
+		rc = 0;
 		if (!strcmp(args[i], "--all")) {
 			report->all = true;
 		} else if (!strcmp(args[i], "--json")) {
 			report->format = REPORT_JSON;
 		} else if ((value = value_of(args, &i, "--sort"))) {
 			rc = read_sort(value, &report->order, err);
-		} else if ((value = value_of(args, &i, "-n"))) {
-			rc = quantity_number(value, "-n", 0, UINT_MAX, &number, err);
-			report->count = rc ? report->count : (unsigned)number;
+		} else if ((value = value_of(args, &i, "--by"))) {
+			rc = read_by(value, &report->by, err);
+		} else if ((value = value_of(args, &i, "--since"))) {
+			rc = read_name(*value ? value : "?", call->mark[0], err);
 		} else {
 			rc = read_context(args[i], usage, call, err);
+		}
+	}
+	return rc;
+}
+
+int arguments_read_tree(const char *const *args, const char *usage, struct command_call *call,
+			struct err *err)
+{
+	int rc = 0;
+
+	call->report.tree = true;
+	call->report.count = 0;
+	for (size_t i = 0; args[i] && rc >= 0; i++) {
+		rc = read_common(args, &i, call, err);
+		if (rc <= 0)
+			continue;
+		if (!strcmp(args[i], "--callers")) {
+			call->report.callers = true;
+			rc = 0;
+		} else if (args[i][0] == '-') {
+			rc = err_set(err, -EINVAL, "unknown option '%.40s'; usage: %s", args[i],
+				     usage);
+		} else if (call->from[0]) {
+			rc = too_much(usage, args[i], err);
+		} else {
+			rc = copy_name("tree", args[i], call->from, err);
 		}
 	}
 	return rc;
@@ -163,7 +239,7 @@ int arguments_read_history(const char *const *args, const char *usage,
 		if ((value = value_of(args, &i, "-n")))
 			rc = quantity_number(value, "-n", 2, 200, &number, err);
 		else
-			rc = too_much(usage, args[i], err);
+			rc = read_context(args[i], usage, call, err);
 	}
 	call->report.count = (unsigned)number;
 	return rc;
@@ -193,17 +269,16 @@ int arguments_read_mark(const char *const *args, const char *usage, struct comma
 int arguments_read_diff(const char *const *args, const char *usage, struct command_call *call,
 			struct err *err)
 {
-	const char *value;
-	uint64_t number;
 	size_t names = 0;
 	int rc = 0;
 
-	for (size_t i = 0; args[i] && !rc; i++) {
+	for (size_t i = 0; args[i] && rc >= 0; i++) {
+		rc = read_common(args, &i, call, err);
+		if (rc <= 0)
+			continue;
+		rc = 0;
 		if (!strcmp(args[i], "--all")) {
 			call->report.all = true;
-		} else if ((value = value_of(args, &i, "-n"))) {
-			rc = quantity_number(value, "-n", 0, UINT_MAX, &number, err);
-			call->report.count = rc ? call->report.count : (unsigned)number;
 		} else if (args[i][0] == '-') {
 			rc = err_set(err, -EINVAL, "unknown option '%.40s'; usage: %s", args[i],
 				     usage);

@@ -28,9 +28,11 @@ struct command_row {
 
 static arguments_reader read_help;
 
-static const char *const report_takes[] = {"-n", "--sort", "--all", "--json", NULL};
+static const char *const report_takes[] = {"-n",      "--sort", "--all", "--json", "--in",
+					   "--not",   "--by",	"--since", NULL};
+static const char *const tree_takes[] = {"-n", "--callers", "--in", "--not", NULL};
 static const char *const history_takes[] = {"-n", NULL};
-static const char *const diff_takes[] = {"-n", "--all", NULL};
+static const char *const diff_takes[] = {"-n", "--all", "--in", "--not", NULL};
 static const char *const leaks_takes[] = {"-n", "--json", "--confirm", NULL};
 static const char *const monitor_takes[] = {"stop", NULL};
 
@@ -39,7 +41,7 @@ static const struct command_row table[] = {
 	 NULL, read_help},
 	{COMMAND_STATUS, "status", "status", "what is in use, and the totals", true, NULL,
 	 arguments_read_none},
-	{COMMAND_REPORT, "report", "report [-n N] [--sort KEY] [--all] [--json] [CONTEXT]",
+	{COMMAND_REPORT, "report", "report [OPTION]... [CONTEXT]",
 	 "call stacks with blocks in use, worst first; or one whole, by its id\n"
 	 "    -n N        as many of them (0: all)\n"
 	 "    --sort KEY  in the order of KEY: verdict (default), bytes (in use),\n"
@@ -48,8 +50,18 @@ static const struct command_row table[] = {
 	 "                allocs (how often it allocated, freed since or not)\n"
 	 "    --all       also those with nothing in use any more\n"
 	 "    --json      as JSON\n"
+	 "    --in NAME   only through this function, file or module (a pattern: * ?)\n"
+	 "    --not NAME  not through it\n"
+	 "    --by WHO    sums by who allocated: function, file or module\n"
+	 "    --since A   what changed since mark A, as 'diff A'\n"
 	 "    CONTEXT     the number behind # in a report: this one, with all its frames",
 	 true, report_takes, arguments_read_report},
+	{COMMAND_TREE, "tree", "tree [-n N] [--callers] [--in NAME] [--not NAME] [NAME]",
+	 "what is in use, by call stacks merged from the outermost function on\n"
+	 "    -n N       as many lines\n"
+	 "    --callers  from who allocated, up to who called it\n"
+	 "    NAME       from this function, file or module on",
+	 true, tree_takes, arguments_read_tree},
 	{COMMAND_SAVE, "save", "save FILE",
 	 "write a snapshot: every call stack, for memtrace-fs --report FILE\n"
 	 "    with the names that are known here; more are found where debug files are",
@@ -71,16 +83,17 @@ static const struct command_row table[] = {
 	 arguments_read_none},
 	{COMMAND_THREADS, "threads", "threads", "the threads of the process", true, NULL,
 	 arguments_read_none},
-	{COMMAND_HISTORY, "history", "history [-n N]",
+	{COMMAND_HISTORY, "history", "history [-n N] [CONTEXT]",
 	 "what was in use, allocated and resident from the start until now\n"
-	 "    -n N  in N rows (2 to 200; default 20)",
+	 "    -n N  in N rows (2 to 200; default 20)\n"
+	 "    CONTEXT  of this call stack, and what of each generation is in use still",
 	 true, history_takes, arguments_read_history},
 	{COMMAND_MARK, "mark", "mark [NAME]",
 	 "remember what is in use now, as NAME (else a number), for diff", false, NULL,
 	 arguments_read_mark},
 	{COMMAND_MARKS, "marks", "marks", "the marks, and what was in use then", true, NULL,
 	 arguments_read_none},
-	{COMMAND_DIFF, "diff", "diff [-n N] [--all] [A [B]]",
+	{COMMAND_DIFF, "diff", "diff [-n N] [--all] [--in NAME] [--not NAME] [A [B]]",
 	 "call stacks with more in use than at mark A, grown by most bytes first\n"
 	 "    A      a mark, or start: when counting began; default: the last mark\n"
 	 "    B      a later mark; default: now\n"

@@ -17,6 +17,7 @@ enum command_id {
 	COMMAND_HELP,
 	COMMAND_STATUS,
 	COMMAND_REPORT,
+	COMMAND_TREE,
 	COMMAND_SAVE,
 	COMMAND_EXPORT,
 	COMMAND_MONITOR,
@@ -44,7 +45,7 @@ enum command_output {
 	COMMAND_TO_SHELL, /* "| COMMAND" */
 };
 
-enum { COMMANDS_MAX_LINE = 512 };
+enum { COMMANDS_MAX_LINE = 512, COMMANDS_MAX_NAME = 160 };
 
 enum monitor_action { MONITOR_TOGGLE, MONITOR_EVERY, MONITOR_STOP };
 
@@ -59,6 +60,8 @@ struct command_call {
 	uint64_t wait_ms;    /* wait */
 	uint64_t confirm_ms; /* leaks: a second look so much later; 0: none */
 	char mark[2][MARK_NAME_SIZE]; /* mark, diff: names, or "" */
+	/* report, diff, tree: names, which report is to point to; or "" */
+	char in[COMMANDS_MAX_NAME], not_in[COMMANDS_MAX_NAME], from[COMMANDS_MAX_NAME];
 	taddr_t address;     /* why, who, block; or, of why, report.context */
 	enum command_output output;
 	char target[COMMANDS_MAX_LINE]; /* of output, save, export: the file, or the command; and

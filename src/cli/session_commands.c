@@ -26,7 +26,8 @@ static void monitor(struct session *s, const struct command_call *call)
 static int show(struct session *s, const struct command_call *call, struct err *err)
 {
 	struct snapshot *snapshot;
-	bool judged = call->id == COMMAND_REPORT || call->id == COMMAND_SAVE;
+	bool judged = call->id == COMMAND_REPORT || call->id == COMMAND_SAVE ||
+		      call->id == COMMAND_EXPORT;
 	int rc = judged ? session_snapshot(s, &snapshot, err)
 			: capture_snapshot(s->capture, &snapshot, err);
 
@@ -77,8 +78,6 @@ static int clear(struct session *s, struct err *err)
 
 static int carry_out(struct session *s, const struct command_call *call, struct err *err)
 {
-	int rc;
-
 	switch (call->id) {
 	case COMMAND_NONE:
 		return 0;
@@ -100,14 +99,15 @@ static int carry_out(struct session *s, const struct command_call *call, struct 
 		return 0;
 	case COMMAND_STATUS:
 	case COMMAND_REPORT:
+		return call->mark[0][0] ? session_mark(s, call, err) : show(s, call, err);
+	case COMMAND_TREE:
 	case COMMAND_SAVE:
 	case COMMAND_EXPORT:
 	case COMMAND_MODULES:
 	case COMMAND_THREADS:
 		return show(s, call, err);
 	case COMMAND_HISTORY:
-		rc = session_history(s, call);
-		return rc < 0 ? err_sys(err, rc, "writing") : 0;
+		return session_history(s, call, err);
 	case COMMAND_MARK:
 	case COMMAND_MARKS:
 	case COMMAND_DIFF:
@@ -192,6 +192,14 @@ static int answer(struct session *s, const struct command_call *call, struct err
 	return rc;
 }
 
+/* Its own, as it stays where it is now. */
+static void point_to_names(struct command_call *call)
+{
+	call->report.in = call->in[0] ? call->in : NULL;
+	call->report.not_in = call->not_in[0] ? call->not_in : NULL;
+	call->report.tree_from = call->from[0] ? call->from : NULL;
+}
+
 bool session_command(struct session *s, const char *line)
 {
 	struct report_options defaults = console_defaults(s);
@@ -202,6 +210,8 @@ bool session_command(struct session *s, const char *line)
 
 	if (cancellable)
 		detacher_output_begin(&s->detacher);
+	if (!rc)
+		point_to_names(&call);
 	if (!rc)
 		rc = answer(s, &call, &err);
 	if (cancellable && detacher_output_end(&s->detacher)) {

@@ -64,8 +64,7 @@ int session_snapshot(struct session *s, struct snapshot **ret, struct err *err)
 	if (rc)
 		return rc;
 	/* (without memory it is a report without them) */
-	if (blocks.len >= snapshot->totals.live_blocks &&
-	    !births_create(&s->generations, &blocks, snapshot->context_count, &births, err))
+	if (blocks.cap && !births_create(&s->generations, &blocks, snapshot->context_count, &births, err))
 		err_ignore(verdicts_create(snapshot, &s->generations, &births, &s->course,
 					   &snapshot->verdicts, NULL));
 	vec_deinit(&blocks);
@@ -87,12 +86,23 @@ void session_course(struct session *s)
 	session_sample(s);
 }
 
-int session_history(struct session *s, const struct command_call *call)
+int session_history(struct session *s, const struct command_call *call, struct err *err)
 {
 	struct course_point point;
+	struct snapshot *snapshot;
+	int rc;
 
 	sample(s, &point);
-	return report_course(&s->course, call->report.count, s->output.out);
+	if (!call->report.context) {
+		rc = report_course(&s->course, call->report.count, s->output.out);
+		return rc < 0 ? err_sys(err, rc, "writing") : 0;
+	}
+	rc = session_snapshot(s, &snapshot, err);
+	if (rc)
+		return rc;
+	rc = report_generations(snapshot, call->report.context, s->output.out, err);
+	snapshot_destroy(snapshot);
+	return rc;
 }
 
 /* "+40 bytes" */

@@ -97,7 +97,7 @@ int session_snapshot(struct session *s, struct snapshot **ret, struct err *err) 
 /* What changed since monitor last said it, if it did. */
 void session_rates(struct session *s);
 /* history. */
-int session_history(struct session *s, const struct command_call *call);
+int session_history(struct session *s, const struct command_call *call, struct err *err);
 /* A numbered mark, for --mark-every, and sees to the next one. */
 void session_mark_timer(struct session *s);
 /* mark, marks, diff. */

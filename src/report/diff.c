@@ -84,10 +84,12 @@ static int print_contexts(FILE *out, struct report_job *job, const struct named 
 			  struct err *err)
 {
 	const struct diff *diff = job->options->diff;
+	const struct diff_context *d = diff->at;
 	int failed = 0;
 
 	for (size_t i = 0; i < job->shown && !failed; i++) {
-		const struct diff_context *d = &diff->at[i];
+		while (d->id != job->ids[i]) /* (of which some may be left out) */
+			d++;
 
 		fprintf(out, "\n%zu. #%" PRIu32 "  ", i + 1, d->id);
 		print_both(out, d);

@@ -18,22 +18,6 @@
 
 enum { BAR = 16, MAX_ROWS = 200 };
 
-/* "999", "5.6M": rounded down. */
-static void print_short(FILE *out, uint64_t bytes)
-{
-	static const char units[] = "KMGTPE";
-	uint64_t unit = 1;
-	int i = -1;
-
-	for (; bytes / unit >= 1024; i++)
-		unit *= 1024;
-	if (i < 0)
-		fprintf(out, " %9" PRIu64, bytes);
-	else
-		fprintf(out, " %6" PRIu64 ".%" PRIu64 "%c", bytes / unit,
-			bytes % unit / (unit / 1024) * 10 / 1024, units[i]);
-}
-
 static void print_rate(FILE *out, uint64_t count, double seconds)
 {
 	if (seconds > 0)

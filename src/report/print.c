@@ -57,6 +57,21 @@ void print_percent(FILE *out, uint64_t part, uint64_t whole)
 		fprintf(out, "%" PRIu64 "%%", tenths / 10);
 }
 
+void print_short(FILE *out, uint64_t bytes)
+{
+	static const char units[] = "KMGTPE";
+	uint64_t unit = 1;
+	int i = -1;
+
+	for (; bytes / unit >= 1024; i++)
+		unit *= 1024;
+	if (i < 0)
+		fprintf(out, " %9" PRIu64, bytes);
+	else
+		fprintf(out, " %6" PRIu64 ".%" PRIu64 "%c", bytes / unit,
+			bytes % unit / (unit / 1024) * 10 / 1024, units[i]);
+}
+
 void print_wrapped(FILE *out, const char *text)
 {
 	print_indented(out, text, 0);

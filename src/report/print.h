@@ -16,6 +16,9 @@ bool print_size(FILE *out, uint64_t bytes);
 /* " (5.6 MiB)", or nothing. */
 void print_size_beside(FILE *out, uint64_t bytes);
 
+/* "999", "5.6M", rounded down, in ten columns. */
+void print_short(FILE *out, uint64_t bytes);
+
 /* "48%", "3.2%", "less than 0.1%".  Only what is all of it is 100%. */
 void print_percent(FILE *out, uint64_t part, uint64_t whole);
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "report/aggregate.h"
 #include "report/job.h"
 #include "report/leaks.h"
 
@@ -120,6 +121,10 @@ static int write_form(struct report_job *job, FILE *out, struct err *err)
 {
 	const struct report_options *options = job->options;
 
+	if (options->tree)
+		return tree_write(job, out, err);
+	if (options->by)
+		return by_write(job, out, err);
 	if (options->diff)
 		return diff_write(job, out, err);
 	if (!report_is_viewers(options->format))
@@ -162,11 +167,13 @@ int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 		leaks_sort(options->findings, ids, job.count);
 	if (options->findings && options->leaks_only)
 		job.count = count_lost(options->findings, ids, job.count);
+	progress_init(&job.progress, options);
+	if ((options->in || options->not_in) && !options->context)
+		failed = filter_contexts(&job, ids, err);
 	job.ids = ids;
 	job.shown = options->count && options->count < job.count ? options->count : job.count;
-	if (snapshot->mapping_count && !options->leaks_only && !options->diff)
+	if (!failed && snapshot->mapping_count && !options->leaks_only && !options->diff)
 		failed = choose_mapped(&job, &sums, &named, err);
-	progress_init(&job.progress, options);
 	errno = 0;
 	if (!failed)
 		failed = write_form(&job, out, err);

@@ -51,6 +51,13 @@ struct report_job;
 /* Writes one: 0, -ENOMEM, or -errno of a failed write. */
 typedef int report_form_fn(struct report_job *job, FILE *out, struct err *err);
 
+enum report_by {
+	REPORT_BY_STACK,
+	REPORT_BY_FUNCTION,
+	REPORT_BY_FILE,
+	REPORT_BY_MODULE,
+};
+
 struct report_options {
 	enum report_format format;
 	/* By format, those of viewers; or NULL: the program has none of them. */
@@ -72,6 +79,14 @@ struct report_options {
 	/* What led there, or NULL: massif's earlier snapshots. */
 	const struct course *course;
 	bool leaks_only; /* the findings, and nothing else */
+	/* Only call stacks that pass through this function, file or module, and not through that
+	 * one: patterns of fnmatch(3), or NULL.  Totals stay those of all. */
+	const char *in, *not_in;
+	enum report_by by; /* text of the sums by who allocated, and nothing else */
+	/* Text of the call stacks as one tree, and nothing else: from the outermost function, or
+	 * (callers) from who allocated; or from what tree_from means, as `in`; or NULL. */
+	bool tree, callers;
+	const char *tree_from;
 	/* Text of what changed between two marks, and nothing else; with `all` also of what has
 	 * not more in use than before.  Or NULL. */
 	const struct diff *diff;
@@ -125,6 +140,10 @@ int report_modules(const struct snapshot *snapshot, struct resolver *resolver, F
 
 /* The console's `history`: at most `rows` (2 to 200) lines. */
 int report_course(const struct course *course, unsigned rows, FILE *out);
+
+/* The same of one context, by generations.  -ENOENT: there is none of that id. */
+int report_generations(const struct snapshot *s, uint32_t id, FILE *out,
+		       struct err *err) MUST_CHECK;
 
 /* The console's `threads`. */
 int report_threads(const struct snapshot *snapshot, FILE *out);

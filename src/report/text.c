@@ -23,6 +23,7 @@
 #include "report/leaks.h"
 #include "report/named.h"
 #include "report/print.h"
+#include "report/utf8.h"
 
 static double seconds_ago(const struct snapshot *s, uint32_t time)
 {
@@ -161,6 +162,20 @@ static void print_left_out(FILE *out, const struct report_job *job)
 	fputs(job->options->left_out.contexts ? "\n" : " (-n 0 shows all)\n", out);
 }
 
+static void print_filter(FILE *out, const struct report_options *options)
+{
+	fputs("\nOnly call stacks ", out);
+	if (options->in) {
+		fputs("through ", out);
+		utf8_print(out, options->in);
+	}
+	if (options->not_in) {
+		fputs(options->in ? ", not through " : "not through ", out);
+		utf8_print(out, options->not_in);
+	}
+	fputs(" are shown; the totals are of all.\n", out);
+}
+
 int text_write(struct report_job *job, FILE *out, struct err *err)
 {
 	const struct report_options *options = job->options;
@@ -173,6 +188,8 @@ int text_write(struct report_job *job, FILE *out, struct err *err)
 		leaks_head(out, job);
 	if (!options->context && !options->leaks_only)
 		head_print(out, job, named.names);
+	if (!options->context && (options->in || options->not_in))
+		print_filter(out, options);
 	failed = print_contexts(out, job, &named, err);
 	if (!failed && options->findings && !options->context)
 		leaks_before(out, job);

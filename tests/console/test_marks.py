@@ -9,8 +9,8 @@ import pytest
 class Pipe:
     """memtrace on pipes, a command at a time: what follows it is the answer."""
 
-    def __init__(self, memtrace, pid, *options):
-        self.process = subprocess.Popen([memtrace, "-q", "--no-symbols", *options, "-p", str(pid)], text=True,
+    def __init__(self, memtrace, pid, *options, names="--no-symbols"):
+        self.process = subprocess.Popen([memtrace, "-q", names, *options, "-p", str(pid)], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.timer = threading.Timer(30, self.process.kill)  # an answer that does not come is an end
         self.timer.start()
@@ -141,3 +141,20 @@ def test_history(pipe, obedient):
     pipe.ask("clear", "peak:")
     assert rows(pipe.ask("history", VERDICT))[-1] == ("0", "0")
     pipe.quit()
+
+
+def test_sums_tree_and_filters(memtrace, obedient):
+    """What is in use by who allocated; only through, or not through, a function."""
+    pipe = Pipe(memtrace, obedient.pid, names="-q")
+    try:
+        pipe.ask("status", "peak:")
+        obedient.order("allocate 4 100")
+        assert pipe.ask("report --by function", "call stack")[-1] == "100%  400 bytes in 4 blocks, 1 call stack: obey_allocate"
+        assert pipe.ask("report --by=module --in obey*", "call stack") == ["100%  400 bytes in 4 blocks, 1 call stack: obedient"]
+        assert pipe.ask("report --by=file --not obey*", ".") == ["Nothing is in use."]
+        assert pipe.ask("tree obey_allocate", ".") == ["100%  400 bytes in 4 blocks  obey_allocate"]
+        assert "Only call stacks through no* are shown; the totals are of all." in pipe.ask("report --in no*", "peak:")
+        assert pipe.ask("history 1", VERDICT)[0].split() == ["time", "in", "use", "born", "alive"]
+        assert re.match(r" +0:00:\d\d +400 +4 +4 \|#{16}$", pipe.ask("history 1", VERDICT)[-2])
+    finally:
+        pipe.end()

@@ -81,7 +81,8 @@ static void marks(void **state)
 	assert_string_equal(good("mark a").mark[0], "a");
 	assert_int_equal(good("history").report.count, 20);
 	assert_int_equal(good("history -n 5").report.count, 5);
-	refused("history 5", "'5' is too much; usage: history [-n N]");
+	assert_int_equal(good("history #5").report.context, 5);
+	refused("history 5 6", "'6' is too much; usage: history [-n N] [CONTEXT]");
 	refused("mark a b", "'b' is too much; usage: mark [NAME]");
 	refused("mark -x", "a mark's name can't begin with '-'");
 	refused("mark a2345678901234567890123456789012",
@@ -92,8 +93,10 @@ static void marks(void **state)
 	assert_true(call.report.all);
 	assert_string_equal(call.mark[0], "a");
 	assert_string_equal(call.mark[1], "b");
-	refused("diff a b c", "'c' is too much; usage: diff [-n N] [--all] [A [B]]");
-	refused("diff --json", "unknown option '--json'; usage: diff [-n N] [--all] [A [B]]");
+	refused("diff a b c", "'c' is too much; usage: diff [-n N] [--all] [--in NAME] [--not NAME] "
+		"[A [B]]");
+	refused("diff --json", "unknown option '--json'; usage: diff [-n N] [--all] [--in NAME] [--not NAME] "
+		"[A [B]]");
 }
 
 static void report(void **state)
@@ -115,9 +118,36 @@ static void report(void **state)
 	assert_int_equal(call.report.context, UINT32_MAX);
 }
 
+static void filters_and_sums(void **state)
+{
+	struct command_call call = good("report --in main --not=std::* -n 3 --by file");
+
+	(void)state;
+	assert_string_equal(call.in, "main");
+	assert_string_equal(call.not_in, "std::*");
+	assert_int_equal(call.report.count, 3);
+	assert_int_equal(call.report.by, REPORT_BY_FILE);
+	assert_string_equal(good("report --since a").mark[0], "a");
+	call = good("tree --callers malloc* --in x");
+	assert_true(call.report.tree && call.report.callers);
+	assert_string_equal(call.from, "malloc*");
+	assert_string_equal(call.in, "x");
+	assert_int_equal(call.report.count, 0);
+	call = good("diff --not x a");
+	assert_string_equal(call.not_in, "x");
+	assert_string_equal(call.mark[0], "a");
+	refused("report --in", "--in takes a name of at most 159 characters");
+	refused("report --by", "--by: '' is not one of: function, file, module");
+	refused("report --by=thread", "--by: 'thread' is not one of: function, file, module");
+	refused("tree a b", "'b' is too much; usage: tree [-n N] [--callers] [--in NAME] [--not "
+			    "NAME] [NAME]");
+	refused("tree -x", "unknown option '-x'; usage: tree [-n N] [--callers] [--in NAME] [--not "
+			   "NAME] [NAME]");
+}
+
 static void bad_reports(void **state)
 {
-#define USAGE "; usage: report [-n N] [--sort KEY] [--all] [--json] [CONTEXT]"
+#define USAGE "; usage: report [OPTION]... [CONTEXT]"
 	(void)state;
 	refused("report -n", "-n: '' is not a number");
 	refused("report -n x", "-n: 'x' is not a number");
@@ -220,8 +250,7 @@ static void elsewhere(void **state)
 	refused("> a", "no command before > or |");
 	refused("clear > a", "'clear' has no answer that could go elsewhere");
 	refused("quit | cat", "'quit' has no answer that could go elsewhere");
-	refused("report 1 2 > a", "'2' is too much; usage: report [-n N] [--sort KEY] [--all] "
-				  "[--json] [CONTEXT]");
+	refused("report 1 2 > a", "'2' is too much; usage: report [OPTION]... [CONTEXT]");
 }
 
 static void lines_beyond_measure(void **state)
@@ -263,7 +292,7 @@ static void completion(void **state)
 {
 	(void)state;
 	offers("",
-	       "help status report save export monitor clear modules threads history mark marks diff leaks "
+	       "help status report tree save export monitor clear modules threads history mark marks diff leaks "
 	       "why who block heap wait quit detach exit");
 	offers("mo", "monitor modules");
 	offers("export s", "speedscope snapshot");
@@ -271,8 +300,8 @@ static void completion(void **state)
 	offers("st", "status");
 	offers("x", "");
 	offers("help mon", "monitor");
-	offers("report ", "-n --sort --all --json");
-	offers("rep --", "--sort --all --json");
+	offers("report ", "-n --sort --all --json --in --not --by --since");
+	offers("rep --", "--sort --all --json --in --not --by --since");
 	offers("report --sort b", "bytes blocks");
 	offers("report --all --sort a", "allocs age");
 	offers("monitor ", "stop");
@@ -286,7 +315,8 @@ int main(void)
 		cmocka_unit_test(looking), cmocka_unit_test(names),       cmocka_unit_test(names_cut_short),
 		cmocka_unit_test(help),	       cmocka_unit_test(marks),
 		cmocka_unit_test(report),
-		cmocka_unit_test(bad_reports), cmocka_unit_test(monitor),
+		cmocka_unit_test(bad_reports),
+		cmocka_unit_test(filters_and_sums), cmocka_unit_test(monitor),
 		cmocka_unit_test(waiting),     cmocka_unit_test(saving),
 		cmocka_unit_test(elsewhere),   cmocka_unit_test(lines_beyond_measure),
 		cmocka_unit_test(completion),

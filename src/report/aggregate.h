@@ -1,0 +1,21 @@
+/* Inside report/: many call stacks as few lines. */
+#ifndef MEMTRACE_AGGREGATE_H
+#define MEMTRACE_AGGREGATE_H
+
+#include "report/job.h"
+
+/* Whether a line's function, file or module is meant by a pattern of fnmatch(3). */
+bool filter_is_named(const struct names_line *line, const char *pattern);
+/* Leaves of ids[0..job->count) those that --in and --not let: job->count of them.  -ENOMEM,
+ * -ECANCELED. */
+int filter_contexts(struct report_job *job, uint32_t *ids, struct err *err) MUST_CHECK;
+
+/* report --by=...: a line for each function, file or module that allocated. */
+int by_write(struct report_job *job, FILE *out, struct err *err) MUST_CHECK;
+/* tree: call stacks merged. */
+int tree_write(struct report_job *job, FILE *out, struct err *err) MUST_CHECK;
+
+/* "12.3%  5.6 MiB in 40 blocks". */
+void aggregate_print(FILE *out, uint64_t bytes, uint64_t blocks, uint64_t whole);
+
+#endif
