@@ -455,6 +455,22 @@ static int unmap(struct tracee *tracee, struct undo *undo, const struct maps *ma
 	return some ? call_once(tracee, undo, tracee->arch->trap->page_calls[1], begin, len) : 0;
 }
 
+/* By its name, wherever: a thread that a predecessor had make the call may have made it since the
+ * log was written. */
+static int unmap_memory(struct tracee *tracee, struct undo *undo, const struct maps *maps)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < maps->list.len; i++) {
+		const struct mapping *mapping = &maps->list.at[i];
+
+		if (is_memory(mapping))
+			rc = call_once(tracee, undo, tracee->arch->trap->page_calls[1],
+				       mapping->begin, mapping->end - mapping->begin);
+	}
+	return rc;
+}
+
 static int remove_all(struct tracee *tracee, struct undo *undo, const struct maps *maps)
 {
 	const struct undo_agent *agent = &undo->agent;
@@ -463,8 +479,8 @@ static int remove_all(struct tracee *tracee, struct undo *undo, const struct map
 	if (descriptor >= 0)
 		rc = call_once(tracee, undo, tracee->arch->trap->agent_calls[3],
 			       (uint64_t)descriptor, 0);
-	if (!rc && agent->memory_len)
-		rc = unmap(tracee, undo, maps, agent->memory, agent->memory_len, is_memory);
+	if (!rc)
+		rc = unmap_memory(tracee, undo, maps);
 	if (!rc) /* by which a successor would know it: last */
 		rc = unmap(tracee, undo, maps, agent->base, agent->len, is_code);
 	if (!rc)
@@ -532,6 +548,11 @@ static bool adopt(struct tracee *tracee, struct undo *undo, const struct undo_pl
 		agent.len = CODE_BYTES;
 		agent.control = agent.base + BLOB_BYTES;
 		memcpy(agent.head, blob_bytes, sizeof(agent.head));
+	}
+	if (!agent.len && agent.memory) { /* alone, which has happened: the code was in front of it */
+		agent.base = agent.memory - CODE_BYTES;
+		agent.len = CODE_BYTES;
+		agent.control = agent.base + BLOB_BYTES;
 	}
 	if (!agent.len)
 		return false;
