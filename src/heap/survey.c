@@ -133,17 +133,27 @@ static int stack_of(const struct survey_input *in, const struct mapping *mapping
 	return 0;
 }
 
+/* The list has the highest first: those that begin below the mapping's end, down to its begin. */
 static uint32_t mapper_of(const struct survey_input *in, const struct mapping *mapping)
 {
+	size_t low = 0, high = in->mapped_count;
 	uint64_t most = 0;
 	uint32_t context = 0;
 
-	for (size_t i = 0; i < in->mapped_count; i++) {
-		const struct mapped_range *m = &in->mapped[i];
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (in->mapped[middle].begin >= mapping->end)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < in->mapped_count && in->mapped[low].end > mapping->begin; low++) {
+		const struct mapped_range *m = &in->mapped[low];
 		taddr_t from = m->begin < mapping->begin ? mapping->begin : m->begin;
 		taddr_t to = m->end > mapping->end ? mapping->end : m->end;
 
-		if (from < to && to - from > most) {
+		if (to - from > most) {
 			most = to - from;
 			context = m->context;
 		}
@@ -151,33 +161,13 @@ static uint32_t mapper_of(const struct survey_input *in, const struct mapping *m
 	return context;
 }
 
-/* A file's mappings are one. */
-static struct survey_mapping *same_file(struct survey *out, const struct survey_mapping *m)
-{
-	for (size_t i = out->mappings.len; m->kind == SURVEY_NAMED && i-- > 0;) {
-		struct survey_mapping *other = &out->mappings.at[i];
-
-		if (other->kind == SURVEY_NAMED && !strcmp(other->path, m->path))
-			return other;
-	}
-	return NULL;
-}
-
 static bool add_mapping(struct survey *out, const struct survey_mapping *m)
 {
-	struct survey_mapping *same = same_file(out, m);
-
 	if (m->kind == SURVEY_ANONYMOUS) {
 		out->anonymous++;
 		out->anonymous_resident += m->resident;
 	}
-	if (!same)
-		return vec_push(&out->mappings, *m);
-	same->mappings++;
-	same->bytes += m->bytes;
-	same->resident += m->resident;
-	same->swapped += m->swapped;
-	return true;
+	return vec_push(&out->mappings, *m);
 }
 
 static bool take_mapping(const struct survey_input *in, const struct mapping *mapping,
@@ -223,14 +213,50 @@ static int by_resident(const void *a, const void *b)
 	return x->begin < y->begin ? -1 : x->begin > y->begin;
 }
 
+static int by_file(const void *a, const void *b)
+{
+	const struct survey_mapping *x = a, *y = b;
+	int order;
+
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
+	order = x->kind == SURVEY_NAMED ? strcmp(x->path, y->path) : 0;
+	return order ? order : x->begin < y->begin ? -1 : x->begin > y->begin;
+}
+
+/* A file's mappings are one. */
+static void join_files(struct survey *out)
+{
+	struct survey_mapping *list = out->mappings.at;
+	size_t kept = 0;
+
+	if (!out->mappings.len)
+		return;
+	qsort(list, out->mappings.len, sizeof(*list), by_file);
+	for (size_t i = 1; i < out->mappings.len; i++) {
+		struct survey_mapping *m = &list[kept];
+
+		if (m->kind != SURVEY_NAMED || list[i].kind != SURVEY_NAMED ||
+		    strcmp(m->path, list[i].path)) {
+			list[++kept] = list[i];
+			continue;
+		}
+		m->mappings++;
+		m->bytes += list[i].bytes;
+		m->resident += list[i].resident;
+		m->swapped += list[i].swapped;
+	}
+	out->mappings.len = kept + 1;
+	qsort(list, out->mappings.len, sizeof(*list), by_resident);
+}
+
 bool survey_make(const struct survey_input *input, struct survey *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	for (size_t i = 0; i < input->maps->list.len; i++)
 		if (!take_mapping(input, &input->maps->list.at[i], ret))
 			return false;
-	if (ret->mappings.len)
-		qsort(ret->mappings.at, ret->mappings.len, sizeof(*ret->mappings.at), by_resident);
+	join_files(ret);
 	return find_pins(input, ret);
 }
 
