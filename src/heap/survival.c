@@ -179,7 +179,8 @@ static bool goes_on(const struct survival *s, struct span old)
 
 static bool leaks(const struct survival *s, struct span old)
 {
-	return sum(s, old.from, old.to).alive >= MIN_BLOCKS && most_kept(s, old) && goes_on(s, old) && !dies(s, old);
+	return sum(s, old.from, old.to).alive >= MIN_BLOCKS && most_kept(s, old) &&
+	       goes_on(s, old) && !dies(s, old);
 }
 
 static struct verdict leak(const struct survival *s, struct span old)

@@ -463,6 +463,13 @@ static void a_few_blocks(void)
 		allocate(8);
 }
 
+static void leak_that_stopped(void) /* a while ago */
+{
+	traffic(50);
+	if (step * 10 < steps * 7 && one_in(2))
+		allocate(64);
+}
+
 static void evidence(void **state)
 {
 	struct verdict v = watch(leak_of_all, WATCHED, 1);
@@ -479,6 +486,10 @@ static void evidence(void **state)
 	v = watch(leak_of_10, WATCHED, 1);
 	assert_true(v.alive * 8 < v.born && v.born < v.alive * 12);
 
+	/* 1 in 12, whatever is young beside it: 8 % */
+	v = watch(leak_under_load_that_doubles, WATCHED, 1);
+	assert_in_range(v.alive * 1000 / v.born, 72, 95);
+
 	v = watch(cache_fifo, WATCHED, 1); /* whose blocks live for 48 s */
 	assert_true(v.age > 44 && v.age < 56);
 
@@ -488,6 +499,7 @@ static void evidence(void **state)
 	assert_int_not_equal(watch(leak_of_all, 10, 1).word, VERDICT_TOO_EARLY);
 	assert_int_equal(watch(start_up, 10, 1).word, VERDICT_STEADY);
 	assert_int_not_equal(watch(a_few_blocks, WATCHED, 1).word, VERDICT_LEAKS);
+	assert_int_not_equal(watch(leak_that_stopped, WATCHED, 1).word, VERDICT_LEAKS);
 }
 
 int main(void)

@@ -157,6 +157,32 @@ static void too_early(void **state)
 	assert_true(v.seconds == 3600);
 }
 
+/* 100 minutes; what is resident rises by 100 KB in each, but for what is in use. */
+static void memory_that_nobody_uses(void **state)
+{
+	struct course course = {.max_bytes = 128 * sizeof(struct course_point)};
+	struct verdict v;
+
+	(void)state;
+	for (int step = 100; step <= 200; step += 100) {
+		course_clear(&course);
+		for (unsigned i = 0; i <= 100; i++)
+			course_add(&course, &(struct course_point){
+						    .ms = 60000 * (int64_t)i,
+						    .in_use = 8 * MIB + (step == 200) * 4096 * i,
+						    .resident = 20 * MIB + 1024 * 100 * i});
+		v = verdict_of_course(&course);
+		assert_int_equal(v.word, step == 200 ? VERDICT_GROWS : VERDICT_FRAGMENTATION);
+	}
+	course_clear(&course);
+	for (unsigned i = 0; i <= 100; i++) /* too little to speak of */
+		course_add(&course, &(struct course_point){.ms = 60000 * (int64_t)i,
+							   .in_use = 8 * MIB,
+							   .resident = 20 * MIB + 1024 * i});
+	assert_int_equal(verdict_of_course(&course).word, VERDICT_STEADY);
+	course_clear(&course);
+}
+
 static void words(void **state)
 {
 	(void)state;
@@ -173,6 +199,7 @@ int main(void)
 		cmocka_unit_test(growth_is_found),
 		cmocka_unit_test(a_cache_levels_off),
 		cmocka_unit_test(too_early),
+		cmocka_unit_test(memory_that_nobody_uses),
 		cmocka_unit_test(words),
 	};
 
