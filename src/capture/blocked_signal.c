@@ -93,7 +93,7 @@ static bool kernel_puts_back(void)
 /* Sends it anew.  Its sender and value only where the kernel lets us say them. */
 static void send_again(struct tracee *tracee, struct thread *thread, siginfo_t *info)
 {
-	pid_t pid = thread->guest ? thread->tid : tracee->pid;
+	pid_t pid = thread->sharer ? thread->tid : tracee->pid;
 
 	if (info->si_code >= 0 || syscall(SYS_rt_sigqueueinfo, pid, info->si_signo, info))
 		kill(pid, info->si_signo);

@@ -43,7 +43,7 @@ void core_dump_expect(struct engine *engine, const struct thread *thread, int si
 	struct pending *pending = &engine->pending;
 	struct status status;
 
-	if (pending->dying || thread->guest || !dumps_core(signo) ||
+	if (pending->dying || thread->sharer || !dumps_core(signo) ||
 	    status_read(engine->tracee.pid, thread->tid, &status) ||
 	    ((status.caught | status.ignored) & signal_bit(signo)))
 		return;

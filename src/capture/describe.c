@@ -59,7 +59,7 @@ static const char *state_words(const struct status *status, const struct thread 
 		return "stopped by a signal";
 	if (thread && thread->in_vfork)
 		return "waiting (vfork)";
-	if (thread && thread->guest)
+	if (thread && thread->sharer)
 		return "running (vfork child)";
 	return status->state == 'S'   ? "sleeping"
 	       : status->state == 'D' ? "disk sleep"

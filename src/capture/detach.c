@@ -188,7 +188,7 @@ static void put_back(struct engine *engine, const struct err *err)
 	if (rc && rc != -ESRCH)
 		notify_left(&engine->notifier, "could not put all of the code of pid %d back: %s",
 			    engine->tracee.pid, strerror(-rc));
-	tracee_watch_guests(&engine->tracee, true);
+	tracee_watch_sharers(&engine->tracee, true);
 	traceme_let_go_stopped(engine);
 	tell_of_others(engine);
 	if (!err->code)
@@ -215,7 +215,7 @@ static void restore(struct engine *engine)
 }
 
 /* A child by clone(CLONE_VM) that outlives the process has its memory, and so our patches. */
-static void restore_for_guests(struct engine *engine)
+static void restore_for_sharers(struct engine *engine)
 {
 	const struct ending ending = engine->ending;
 
@@ -237,7 +237,7 @@ void detach_process(struct engine *engine)
 	share_end(engine);
 	if (engine->ending.ended) {
 		tracee_hand_out_children(&engine->tracee);
-		restore_for_guests(engine);
+		restore_for_sharers(engine);
 		tell_of_child(engine);
 	} else {
 		engine->ending.ended = true;

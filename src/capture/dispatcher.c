@@ -162,12 +162,12 @@ void dispatch_stop(void *arg, struct stop *stop)
 			child_set_free(engine, thread);
 			return;
 		}
-		share_guest_begins(engine, thread);
+		share_on_sharer(engine, thread);
 		break;
 	case STOP_ASKS:
 		engine->pending.set |= PENDING_TRACEME;
 		return;
-	case STOP_GUEST_EXEC:
+	case STOP_SHARER_EXEC:
 		tracee_let_go(&engine->tracee, thread);
 		return;
 	case STOP_EXEC:

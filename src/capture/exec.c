@@ -4,7 +4,7 @@
 #include "capture/share.h"
 #include "capture/trap_choice.h"
 #include "tracer/attach.h"
-#include "tracer/left_guests.h"
+#include "tracer/left_sharers.h"
 
 static void program_forget(struct engine *engine)
 {
@@ -40,7 +40,7 @@ void exec_begin(struct engine *engine)
 	int rc = attach_check_machine(pid, &err);
 
 	tracee_hand_out_children(&engine->tracee); /* by the old log */
-	tracee_leave_guests(&engine->tracee, engine->undoing.undo);
+	tracee_leave_sharers(&engine->tracee, engine->undoing.undo);
 	program_forget(engine);
 	if (rc) {
 		err_set(&program->foreign, rc, "process %d now runs %s and is let go: %s", pid,

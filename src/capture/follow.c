@@ -85,7 +85,7 @@ static int apply(struct engine *engine, struct err *err)
 	int rc = retry_stopped(&engine->tracee, &often, apply_once, &applying, err);
 
 	if (!rc) /* ptrace() is patched, too */
-		tracee_watch_guests(&engine->tracee, false);
+		tracee_watch_sharers(&engine->tracee, false);
 	if (!rc) /* (of a program that has just been started when its libraries are there) */
 		resident_switch(engine, true);
 	return rc;

@@ -211,7 +211,7 @@ static bool is_within(const struct engine *engine, const struct thread_share *sh
 static bool is_to_enter(const struct engine *engine, const struct thread *thread,
 			struct thread_share *share, taddr_t slot)
 {
-	if (thread->guest || share->banned || is_within(engine, share, slot))
+	if (thread->sharer || share->banned || is_within(engine, share, slot))
 		return false;
 	share->elsewhere = share->elsewhere % OTHER_STACK + 1;
 	return !(share->elsewhere & (share->elsewhere - 1));
@@ -274,13 +274,13 @@ void share_settle(struct engine *engine, taddr_t block)
 }
 
 /* (A vfork child runs while its parent waits.) */
-void share_guest_begins(struct engine *engine, struct thread *guest)
+void share_on_sharer(struct engine *engine, struct thread *sharer)
 {
 	struct thread *other;
 
 	if (!shared_of(engine))
 		return;
-	other = owner_of(engine, guest, thread_pointer(&engine->tracee, guest));
+	other = owner_of(engine, sharer, thread_pointer(&engine->tracee, sharer));
 	if (other && !other->in_vfork && thread_data(other)->share.pointer)
 		ban(engine, other);
 }

@@ -33,7 +33,7 @@ void share_settle(struct engine *engine, taddr_t block);
 void share_call_ends(struct engine *engine, struct thread *thread);
 
 /* A new process that shares the memory, before it runs. */
-void share_guest_begins(struct engine *engine, struct thread *guest);
+void share_on_sharer(struct engine *engine, struct thread *sharer);
 /* The thread has ended. */
 void share_thread_ends(struct engine *engine, struct thread *thread);
 

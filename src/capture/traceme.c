@@ -2,12 +2,12 @@
  * A child by vfork() that asks to be traced (PTRACE_TRACEME): a debugger's, a sandbox's.
  *
  * It shares the memory, so we trace it until its exec, and who is traced can't ask.  It is let
- * go when it enters ptrace(), the function or the system call (tracer/guests.c), whatever we
- * are about: it is held until all are stopped.  From there to its exec it would still meet our
- * traps, which would show its tracer the signal of each; and if that one is its parent, asleep
- * in vfork(), both would wait for ever.  So all threads are stopped, the traps do nothing until
- * the child is on its way, and then all goes on.  What the child allocates in between is not
- * counted.
+ * go when it enters ptrace(), the function or the system call (tracer/sharer_calls.c), whatever
+ * we are about: it is held until all are stopped.  From there to its exec it would still meet
+ * our traps, which would show its tracer the signal of each; and if that one is its parent,
+ * asleep in vfork(), both would wait for ever.  So all threads are stopped, the traps do
+ * nothing until the child is on its way, and then all goes on.  What the child allocates in
+ * between is not counted.
  *
  *    ptrace() --> held --> all stopped --> traps disarmed --> child let go --> its exec or end
  *             --> traps armed --> all go on
@@ -29,7 +29,7 @@ enum { VFORK_LIMIT_MS = 500, CLONE_LIMIT_MS = 20, REST_NS = 50000 };
 
 void traceme_on_ptrace(struct engine *engine, struct thread *thread, long request)
 {
-	if (request != PTRACE_TRACEME || !thread->guest || tracee_watch_guest(thread))
+	if (request != PTRACE_TRACEME || !thread->sharer || tracee_watch_sharer(thread))
 		return;
 	thread->held = true;
 	engine->pending.set |= PENDING_TRACEME;
@@ -76,12 +76,12 @@ bool traceme_is_shared(const struct engine *engine)
 	       shares(engine, engine->undoing.sharer, status_first_sp(engine->tracee.pid));
 }
 
-static void guest_let_go(struct engine *engine, struct thread *guest)
+static void sharer_let_go(struct engine *engine, struct thread *sharer)
 {
-	pid_t pid = guest->tid;
+	pid_t pid = sharer->tid;
 
-	ledger_abandon(&engine->ledger, guest);
-	tracee_let_go(&engine->tracee, guest);
+	ledger_abandon(&engine->ledger, sharer);
+	tracee_let_go(&engine->tracee, sharer);
 	if (!wait_until_it_is_gone(engine, pid))
 		engine->undoing.sharer = pid;
 }
@@ -104,20 +104,20 @@ static struct thread *held(struct engine *engine)
 
 void traceme_let_go_stopped(struct engine *engine)
 {
-	struct thread *guest;
+	struct thread *sharer;
 
-	while ((guest = held(engine)))
-		guest_let_go(engine, guest);
+	while ((sharer = held(engine)))
+		sharer_let_go(engine, sharer);
 }
 
 /* They go on with us, and are refused. */
 static void give_up(struct engine *engine)
 {
-	struct thread *guest;
+	struct thread *sharer;
 
-	while ((guest = held(engine))) {
-		guest->held = false;
-		tracee_continue(&engine->tracee, guest);
+	while ((sharer = held(engine))) {
+		sharer->held = false;
+		tracee_continue(&engine->tracee, sharer);
 	}
 }
 

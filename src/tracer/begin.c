@@ -166,7 +166,7 @@ static int sharers_seize(struct seizing *seizing, struct tid_list *tids)
 			rc = 0;
 			found = true;
 			thread = threads_find(tracee, tids->at[i]);
-			thread->guest = true;
+			thread->sharer = true;
 			if (!sharers_share(tracee_alive(tracee), thread->tid))
 				other_program_let_go(tracee, thread);
 		}
@@ -191,7 +191,7 @@ int tracee_attach(struct tracee *ret, pid_t pid, struct err *err)
 		rc = sharers_seize(&seizing, &tids);
 	seizing_end(&seizing);
 	vec_deinit(&tids);
-	tracee_watch_guests(ret, true);
+	tracee_watch_sharers(ret, true);
 	if (rc)
 		attach_refused(pid, rc, err);
 	else

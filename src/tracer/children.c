@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tracer/guests.h"
+#include "tracer/sharer_calls.h"
 #include "tracer/threads.h"
 
 enum { REST_NS = 50000, UNANNOUNCED_RESTS = 2000 };
@@ -82,9 +82,9 @@ void children_stop(struct tracee *tracee, struct thread *child, const struct bir
 	ret->kind = STOP_CHILD;
 	ret->thread = child;
 	ret->shares_memory = shares_memory(tracee, child, birth->vfork);
-	child->guest = ret->shares_memory;
-	if (child->guest)
-		guests_begin(tracee, child, birth->sp);
+	child->sharer = ret->shares_memory;
+	if (child->sharer)
+		sharer_calls_begin(tracee, child, birth->sp);
 }
 
 /* It is ours from birth until it is let go, or has ended. */

@@ -43,7 +43,7 @@ struct candidates {
 /* In a stop by whose end the kernel writes no register, but as in_exec_stop says. */
 static bool is_at_rest(const struct thread *thread)
 {
-	if (thread->state != THREAD_STOPPED || thread->guest || thread->unannounced ||
+	if (thread->state != THREAD_STOPPED || thread->sharer || thread->unannounced ||
 	    thread->in_vfork || thread->in_remote || thread->group_stop || thread->deliver)
 		return false;
 	return thread->in_exec_stop || !thread->event || thread->event == PTRACE_EVENT_STOP;

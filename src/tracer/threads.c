@@ -83,7 +83,7 @@ void threads_keep_only(struct tracee *tracee, struct thread *thread)
 
 		for (; at; at = next) {
 			next = at->next;
-			if (at == thread || at->guest || at->unannounced)
+			if (at == thread || at->sharer || at->unannounced)
 				continue;
 			threads_remove(tracee, at);
 			threads_free(tracee, at);

@@ -10,7 +10,7 @@ struct thread *threads_add(struct tracee *tracee, pid_t tid);
 /* Takes it out of the table; it stays allocated. */
 void threads_remove(struct tracee *tracee, struct thread *thread);
 void threads_free(struct tracee *tracee, struct thread *thread);
-/* After exec: every thread but this one is gone (guests stay). */
+/* After exec: every thread but this one is gone (sharers stay). */
 void threads_keep_only(struct tracee *tracee, struct thread *thread);
 /* Frees the thread that was handed out with STOP_THREAD_EXIT, if there is one. */
 void threads_free_exited(struct tracee *tracee);

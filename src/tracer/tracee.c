@@ -23,7 +23,7 @@
 
 #include "base/clock.h"
 #include "tracer/children.h"
-#include "tracer/guests.h"
+#include "tracer/sharer_calls.h"
 #include "tracer/reap.h"
 #include "tracer/remote.h"
 #include "tracer/threads.h"
@@ -45,8 +45,8 @@ static unsigned long event_message(pid_t tid)
 
 static bool stop_exec(struct tracee *tracee, struct thread *thread, struct stop *ret)
 {
-	if (thread->guest) {
-		ret->kind = STOP_GUEST_EXEC;
+	if (thread->sharer) {
+		ret->kind = STOP_SHARER_EXEC;
 		return true;
 	}
 	threads_keep_only(tracee, thread);
@@ -73,7 +73,7 @@ static bool ends_process(struct tracee *tracee, struct thread *thread)
 	const struct arch *arch = tracee->arch;
 	struct regs *regs = thread_regs(tracee, thread);
 
-	if (thread->guest || !regs || event_message(thread->tid) & 0x7f)
+	if (thread->sharer || !regs || event_message(thread->tid) & 0x7f)
 		return false;
 	return regs_word(arch, regs, arch->call_number_offset) == SYS_exit_group ||
 	       tracee->count == 1;
@@ -129,13 +129,13 @@ static bool stop_event(struct tracee *tracee, struct thread *thread, int event, 
 	return reported;
 }
 
-/* A guest's system call: only the one is handed out.  A stop there ends our interrupt
+/* A sharer's system call: only the one is handed out.  A stop there ends our interrupt
  * (ptrace_stop() in kernel/signal.c), but in it a call that was interrupted can't be hidden, as
  * the kernel makes none again behind it: so it is interrupted anew, and runs on to that. */
 static bool stop_call(struct tracee *tracee, struct thread *thread, bool interrupted,
 		      struct stop *ret)
 {
-	thread->held = guests_asks(tracee, thread);
+	thread->held = sharer_calls_asks(tracee, thread);
 	ret->kind = STOP_ASKS;
 	if (thread->held)
 		return true;
@@ -223,7 +223,7 @@ static bool stop_decode(struct tracee *tracee, pid_t tid, int status, struct sto
 		ret->kind = STOP_QUIET;
 		return true;
 	}
-	if (guests_is_call(status))
+	if (sharer_calls_is(status))
 		return stop_call(tracee, thread, interrupted, ret);
 	ret->kind = STOP_SIGNAL;
 	ret->signal = thread->deliver = WSTOPSIG(status);
@@ -298,7 +298,7 @@ static bool is_another_now(const struct tracee *tracee, const struct thread *thr
 
 void tracee_continue(struct tracee *tracee, struct thread *thread)
 {
-	int request = thread->group_stop ? PTRACE_LISTEN : guests_request(thread);
+	int request = thread->group_stop ? PTRACE_LISTEN : sharer_calls_request(thread);
 	int signal = thread->group_stop ? 0 : thread->deliver;
 
 	if ((tracee->all_stopped && !signal) || thread->state != THREAD_STOPPED || thread->held)
@@ -323,7 +323,7 @@ void tracee_continue(struct tracee *tracee, struct thread *thread)
 void thread_end(const struct tracee *tracee, struct thread *thread)
 {
 	if (thread->call_taken)
-		guests_give_call(tracee, thread);
+		sharer_calls_give_call(tracee, thread);
 	thread_regs_flush(thread);
 	ptrace(PTRACE_DETACH, thread->tid, 0, (long)(thread->group_stop ? 0 : thread->deliver));
 	thread->state = THREAD_GONE;

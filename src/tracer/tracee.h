@@ -45,11 +45,11 @@ struct thread {
 	bool attached;	  /* its first stop has been seen */
 	bool in_exec_stop; /* in the stop of STOP_EXEC */
 	bool in_remote;	  /* remote.c's: the stop of its system call was not waited for */
-	bool guest;	  /* not a thread of the process, but shares its memory (vfork child) */
-	unsigned calls;	  /* of a guest: so many stops at system calls are still looked at */
-	bool own_stack;	  /* of a guest: not the stack of who made it */
-	bool held;	  /* a guest in the stop of STOP_ASKS: not continued, but let go */
-	bool call_taken;  /* it is held at the call, which it would not make: guests.c */
+	bool sharer;	  /* not a thread of the process, but shares its memory (vfork child) */
+	unsigned calls;	  /* of a sharer: so many stops at system calls are still looked at */
+	bool own_stack;	  /* of a sharer: not the stack of who made it */
+	bool held;	  /* a sharer in the stop of STOP_ASKS: not continued, but let go */
+	bool call_taken;  /* it is held at the call, which it would not make: sharers.c */
 	bool unannounced; /* stopped before the event that says what it is */
 	bool in_vfork; /* waits in the kernel until its vfork child is gone: cannot stop, cannot
 			  run */
@@ -67,15 +67,15 @@ enum stop_kind {
 	STOP_QUIET,  /* our own interrupt, or a first stop: nothing happened */
 	STOP_GROUP,  /* the target was stopped by `signal` */
 	STOP_CHILD,  /* a new process, thread->tid, stopped: with memory of its own if
-		      * !shares_memory.  When handled: tracee_let_go() or, for a guest,
+		      * !shares_memory.  When handled: tracee_let_go() or, for a sharer,
 		      * tracee_continue() */
 	STOP_EXEC,   /* a new program in thread->tid == pid; every other thread is gone */
-	STOP_GUEST_EXEC,  /* a guest has left our memory; tracee_let_go() it */
-	STOP_ASKS,	  /* a guest is about to ask to be traced by its parent
+	STOP_SHARER_EXEC, /* a sharer has left our memory; tracee_let_go() it */
+	STOP_ASKS,	  /* a sharer is about to ask to be traced by its parent
 			   * (PTRACE_TRACEME): it is held; let go, it will be */
 	STOP_THREAD_EXIT, /* `thread` is gone; valid until the next call */
-	STOP_EXITING, /* the process is about to end by itself, its memory still there;
-		       * tracee_tell_exits() */
+	STOP_EXITING,	  /* the process is about to end by itself, its memory still there;
+			   * tracee_tell_exits() */
 	STOP_EXIT,	  /* the process is gone: status as of waitpid */
 };
 
@@ -113,7 +113,7 @@ struct tracee {
 	bool all_stopped; /* between tracee_stop() and tracee_resume() */
 	struct sched_fifo sched_fifo;
 	int own_signal; /* of the layer above, to be dropped: others are the program's */
-	bool watches_guests; /* all of them, see tracee_watch_guests() */
+	bool watches_sharers; /* all of them, see tracee_watch_sharers() */
 	bool own_breaks; /* SIGTRAP of a break instruction is, too */
 	bool batch_cut;	 /* the last batch was cut short for one of the program's */
 	bool takes_all;	 /* waitid() does not know threads */
@@ -180,20 +180,20 @@ void tracee_continue(struct tracee *tracee, struct thread *thread);
  * and what else there is. */
 void tracee_hand_out_children(struct tracee *tracee);
 
-/* Does a guest run in the same memory as this thread of another process? */
+/* Does a sharer run in the same memory as this thread of another process? */
 bool tracee_has_company(struct tracee *tracee, const struct thread *thread);
 
-/* The process has ended, and a guest runs in its memory still: that one takes its place, until
+/* The process has ended, and a sharer runs in its memory still: that one takes its place, until
  * it is let go.  False: there is none. */
 bool tracee_succeed(struct tracee *tracee);
 
-/* Whether STOP_ASKS is to come of every guest that does, also by a call of ptrace(): where that
- * is not patched.  So it is after tracee_attach(). */
-void tracee_watch_guests(struct tracee *tracee, bool all);
+/* Whether STOP_ASKS is to come of every sharer that does, also by a call of ptrace(): where
+ * that is not patched.  So it is after tracee_attach(). */
+void tracee_watch_sharers(struct tracee *tracee, bool all);
 
-/* The same, of a guest that has entered ptrace() to ask.  False: this kernel (before Linux 5.3)
- * does not tell. */
-bool tracee_watch_guest(struct thread *guest);
+/* The same, of a sharer that has entered ptrace() to ask.  False: this kernel (before
+ * Linux 5.3) does not tell. */
+bool tracee_watch_sharer(struct thread *sharer);
 
 /* Lets one process (a fork child) go for good, and forgets it. */
 void tracee_let_go(struct tracee *tracee, struct thread *thread);

@@ -42,7 +42,8 @@ static pid_t child_make(struct asking *asking)
 	pid_t pid;
 
 	if (asking->how != BY_VFORK)
-		return clone(ask, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, asking);
+		return clone(ask, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD,
+			     asking);
 	pid = vfork();
 	if (pid == 0)
 		ask(asking);
@@ -57,8 +58,8 @@ static void be_target(struct child_case *self, void *arg)
 	char byte;
 
 	child_say(self, 0);
-	if (read(asking->go[0], &byte, 1) != 1 ||
-	    waitpid(child_make(asking), &status, 0) < 0 || !WIFEXITED(status))
+	if (read(asking->go[0], &byte, 1) != 1 || waitpid(child_make(asking), &status, 0) < 0 ||
+	    !WIFEXITED(status))
 		_exit(1);
 	child_say(self, WEXITSTATUS(status));
 	child_idle(self, NULL);
@@ -115,7 +116,7 @@ static void be_tracer(struct child_case *self, void *arg)
 
 	if (tracee_attach(&tracee, target->pid, NULL))
 		_exit(1);
-	tracee_watch_guests(&tracee, false);
+	tracee_watch_sharers(&tracee, false);
 	child_say(self, 1);
 	child_say(self, follow(&tracee) != NULL);
 	for (;;)
@@ -152,7 +153,7 @@ static void let_go(enum how how, bool all, int end)
 	struct thread *asks;
 
 	assert_int_equal(tracee_attach(&tracee, target.pid, NULL), 0);
-	tracee_watch_guests(&tracee, all);
+	tracee_watch_sharers(&tracee, all);
 	target_go_on(&asking);
 	asks = follow(&tracee);
 	assert_int_equal(asks ? TRACED : REFUSED, end);

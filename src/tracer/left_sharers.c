@@ -1,21 +1,22 @@
 /*
- * Guests behind an exec: the process is another program, and they go on in the memory of what
- * it was (clone(CLONE_VM), or vfork() where another thread execs).  Nobody else is there any more
- * for whom the patches would be, so it is put back, by the log as it was before the exec, and
- * they are let go:
+ * Sharers behind an exec: the process is another program, and they go on in the memory of what
+ * it was (clone(CLONE_VM), or vfork() where another thread execs).  Nobody else is there any
+ * more for whom the patches would be, so it is put back, by the log as it was before the exec,
+ * and they are let go:
  *
- *    each is stopped --> patches back --> stubs, if none of them is inside --> all go on, untraced
+ *    each is stopped --> patches back --> stubs, if none of them is inside --> all go on,
+ * untraced
  *
- * One that waits for a child by vfork() of its own can't be stopped: it stays ours, and the stubs
- * stay, disarmed.
+ * One that waits for a child by vfork() of its own can't be stopped: it stays ours, and the
+ * stubs stay, disarmed.
  */
-#include "tracer/left_guests.h"
+#include "tracer/left_sharers.h"
 
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
-#include "tracer/guests.h"
+#include "tracer/sharer_calls.h"
 #include "tracer/hide.h"
 #include "tracer/inside.h"
 #include "tracer/reap.h"
@@ -27,25 +28,25 @@ static bool is_ours(const struct tracee *tracee, int signal)
 }
 
 /* Its stop is taken note of, not reaped: so the detach ends it.  False: it is not stopped. */
-static bool stop(struct tracee *tracee, struct thread *guest)
+static bool stop(struct tracee *tracee, struct thread *sharer)
 {
-	struct stop stop = {.kind = STOP_QUIET, .thread = guest};
+	struct stop stop = {.kind = STOP_QUIET, .thread = sharer};
 	int status;
 
-	if (guest->state == THREAD_STOPPED)
+	if (sharer->state == THREAD_STOPPED)
 		return true;
-	if (guest->in_vfork || ptrace(PTRACE_INTERRUPT, guest->tid, 0, 0) < 0 ||
-	    !reap_look(guest->tid, &status) || !WIFSTOPPED(status))
+	if (sharer->in_vfork || ptrace(PTRACE_INTERRUPT, sharer->tid, 0, 0) < 0 ||
+	    !reap_look(sharer->tid, &status) || !WIFSTOPPED(status))
 		return false;
 	stop.signal = WSTOPSIG(status);
-	guest->state = THREAD_STOPPED;
-	guest->regs_read = guest->interrupted = false;
-	guest->group_stop = status >> 16 && stop.signal != SIGTRAP;
-	guest->deliver = status >> 16 || guests_is_call(status) ? 0 : stop.signal;
-	if (guest->deliver && !is_ours(tracee, guest->deliver))
+	sharer->state = THREAD_STOPPED;
+	sharer->regs_read = sharer->interrupted = false;
+	sharer->group_stop = status >> 16 && stop.signal != SIGTRAP;
+	sharer->deliver = status >> 16 || sharer_calls_is(status) ? 0 : stop.signal;
+	if (sharer->deliver && !is_ours(tracee, sharer->deliver))
 		stop.kind = STOP_SIGNAL;
 	else
-		guest->deliver = 0;
+		sharer->deliver = 0;
 	hide_stop(tracee, &stop);
 	return true;
 }
@@ -61,7 +62,7 @@ static void find(void *arg, struct thread *thread)
 {
 	struct leaving *l = arg;
 
-	if (thread->guest && (!stop(l->tracee, thread) || !vec_push(&l->stopped, thread->tid)))
+	if (thread->sharer && (!stop(l->tracee, thread) || !vec_push(&l->stopped, thread->tid)))
 		l->stays = true;
 }
 
@@ -83,7 +84,7 @@ static void put_back(struct leaving *l)
 	target_close(&memory->target);
 }
 
-void tracee_leave_guests(struct tracee *tracee, const struct undo *undo)
+void tracee_leave_sharers(struct tracee *tracee, const struct undo *undo)
 {
 	struct leaving l = {.tracee = tracee, .undo = undo};
 

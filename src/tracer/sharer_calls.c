@@ -1,0 +1,219 @@
+/*
+ * A sharer is a process of its own that runs in the target's memory, and is traced because of
+ * our patches there.  It may ask to be traced by its parent (PTRACE_TRACEME: a debugger's
+ * child, a sandbox's), and who is traced already is refused.  So a new one is stopped where it
+ * enters a system call, by whatever code it does, and where it is that one, it waits there
+ * until it is let go: then the call succeeds.
+ *
+ * If we are killed meanwhile the kernel lets it go on from there, and who is traced by a parent
+ * that sleeps in vfork() stands for ever at its first trap that was not put back yet.  So while
+ * it waits its call is taken away: what is left is the refusal (-EPERM), also where nobody
+ * lives to give the call back.
+ *
+ * That takes two stops a call.  So who begins like posix_spawn()'s child, which has a stack of
+ * its own and looks at the handlers of all 64 signals, is left alone from there, unless nothing
+ * else tells of its asking: while no patches are there (tracee_watch_sharers()).  And who asks
+ * does so early: behind SHARER_CALLS no more is looked at, for those that close some ten
+ * thousand files one by one.
+ */
+#include "tracer/sharer_calls.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include "tracer/sharers.h"
+
+enum {
+	SHARER_CALLS = 128,
+	GET_SYSCALL_INFO = 0x420e, /* PTRACE_GET_SYSCALL_INFO, Linux 5.3 */
+	SET_SYSCALL = 23,	   /* PTRACE_SET_SYSCALL, arch/arm/include/uapi/asm/ptrace.h */
+	INFO_ENTRY = 1,
+	NO_CALL = -1, /* makes the kernel skip it, on each CPU */
+};
+
+/* struct ptrace_syscall_info of <linux/ptrace.h>, of an entry */
+struct call_info {
+	uint8_t op, pad[3];
+	uint32_t arch;
+	uint64_t pc, sp, number, argument[6];
+};
+
+static void watch(struct thread *sharer)
+{
+	sharer->calls = 2 * SHARER_CALLS;
+}
+
+void sharer_calls_begin(struct tracee *tracee, struct thread *sharer, taddr_t parent_sp)
+{
+	const struct arch *arch = tracee->arch;
+	struct regs *regs = thread_regs(tracee, sharer);
+
+	sharer->own_stack = regs && regs_read(arch, regs, arch->reg_sp) != parent_sp;
+	watch(sharer);
+}
+
+static void watch_sharer(void *arg, struct thread *thread)
+{
+	(void)arg;
+	if (thread->sharer)
+		watch(thread);
+}
+
+void tracee_watch_sharers(struct tracee *tracee, bool all)
+{
+	tracee->watches_sharers = all;
+	if (all)
+		tracee_for_each(tracee, watch_sharer, NULL);
+}
+
+int sharer_calls_request(const struct thread *thread)
+{
+	return thread->calls ? PTRACE_SYSCALL : PTRACE_CONT;
+}
+
+bool sharer_calls_is(int status)
+{
+	return WIFSTOPPED(status) && status >> 8 == (SIGTRAP | 0x80);
+}
+
+static void call_result(const struct tracee *tracee, struct thread *sharer, int64_t result)
+{
+	const struct arch *arch = tracee->arch;
+	struct regs *regs = thread_regs(tracee, sharer);
+
+	if (!regs)
+		return;
+	arch_put_word(arch, regs->bytes + arch->syscall_result_offset, (uint64_t)result);
+	thread_regs_touch_first(sharer,
+				(uint32_t)arch->syscall_result_offset + arch->word_size);
+	if (arch->syscall_number_offset < 0)
+		thread_regs_commit(sharer);
+}
+
+/* Where it has a place among the registers, both are written at once. */
+static void call_number(const struct tracee *tracee, struct thread *sharer, int number)
+{
+	const struct arch *arch = tracee->arch;
+	struct regs *regs = thread_regs(tracee, sharer);
+	int at = arch->syscall_number_offset;
+
+	if (regs && at >= 0) {
+		arch_put_word(arch, regs->bytes + at, (uint64_t)number);
+		thread_regs_touch_first(sharer, (uint32_t)at + arch->word_size);
+	} else if (arch->syscall_set) {
+		struct iovec iov = {&number, sizeof(number)};
+
+		ptrace(PTRACE_SETREGSET, sharer->tid, (long)arch->syscall_set, &iov);
+	} else if (at < 0) {
+		ptrace((int)SET_SYSCALL, sharer->tid, 0, (long)number);
+	}
+}
+
+/* The order is that of a refusal, whenever we die: with the result there, no call that has it
+ * for its first argument succeeds. */
+static void take_call(const struct tracee *tracee, struct thread *sharer)
+{
+	call_result(tracee, sharer, -EPERM);
+	call_number(tracee, sharer, NO_CALL);
+	thread_regs_commit(sharer);
+}
+
+void sharer_calls_give_call(const struct tracee *tracee, struct thread *sharer)
+{
+	/* (where its number has no place of its own the result's is the first argument's) */
+	bool apart = tracee->arch->syscall_number_offset >= 0;
+
+	call_number(tracee, sharer, SYS_ptrace);
+	call_result(tracee, sharer, apart ? -ENOSYS : PTRACE_TRACEME);
+}
+
+static bool asks(const struct tracee *tracee, struct thread *sharer)
+{
+	struct call_info info = {.op = 0};
+	long got = ptrace((int)GET_SYSCALL_INFO, sharer->tid, sizeof(info), &info);
+
+	if (sharer->calls)
+		sharer->calls--;
+	if (got < 0)
+		sharer->calls = 0; /* an older kernel */
+	if (got <= 0 || info.op != INFO_ENTRY || info.arch != arch_native()->audit_arch)
+		return false;
+	if (sharer->own_stack && info.number == SYS_rt_sigaction && !tracee->watches_sharers)
+		sharer->calls = 0; /* posix_spawn() */
+	return info.number == SYS_ptrace && info.argument[0] == PTRACE_TRACEME;
+}
+
+bool sharer_calls_asks(struct tracee *tracee, struct thread *sharer)
+{
+	bool does = asks(tracee, sharer);
+
+	if (does)
+		take_call(tracee, sharer);
+	sharer->call_taken = does;
+	return does;
+}
+
+bool tracee_watch_sharer(struct thread *sharer)
+{
+	struct call_info info;
+
+	if (ptrace((int)GET_SYSCALL_INFO, sharer->tid, sizeof(info), &info) < 0)
+		return false;
+	watch(sharer);
+	return true;
+}
+
+/* ---- company ----------------------------------------------------------- */
+
+struct company {
+	const struct thread *of;
+	bool found;
+};
+
+static void find_company(void *arg, struct thread *thread)
+{
+	struct company *company = arg;
+
+	if (thread->sharer && thread != company->of && !company->found)
+		company->found = sharers_share(company->of->tid, thread->tid);
+}
+
+bool tracee_has_company(struct tracee *tracee, const struct thread *thread)
+{
+	struct company company = {.of = thread};
+
+	tracee_for_each(tracee, find_company, &company);
+	return company.found;
+}
+
+/* ---- who outlives the process ------------------------------------------ */
+
+static void find_sharer(void *arg, struct thread *thread)
+{
+	struct thread **found = arg;
+
+	if (thread->sharer && !thread->held && thread->state != THREAD_GONE)
+		*found = thread;
+}
+
+bool tracee_succeed(struct tracee *tracee)
+{
+	struct thread *sharer = NULL;
+	struct status status;
+
+	if (tracee->exited)
+		tracee_for_each(tracee, find_sharer, &sharer);
+	if (!sharer || status_read(sharer->tid, 0, &status))
+		return false;
+	sharer->sharer = false;
+	sharer->calls = 0;
+	tracee->pid = status.tgid;
+	tracee->alive = 0;
+	tracee->target.pid = sharer->tid;
+	tracee->exited = false;
+	return true;
+}
