@@ -177,6 +177,14 @@ def test_exec_of_one_of_a_crowd(target, started, tmp_path):
     process.result()
 
 
+@pytest.mark.limit(120)
+def test_exec_while_something_is_pending(follow):
+    """What was to be done for the program that was is not done to the one that is."""
+    result, report = follow("execs", "pending", "60")
+    assert report.through("second_alloc")["allocs"] == result["allocs"] == 50
+    assert report["summary"]["lost_events"] == 0
+
+
 @pytest.mark.parametrize("read", [20, 21, 22, 23])
 def test_killed_at_a_trap(target, started, tmp_path, read):
     """Its memory is gone when the trap is looked at: nothing is lost, the program is dead."""

@@ -8,9 +8,12 @@
  *
  * crowd: it becomes itself again ROUNDS times, each time by one of 400 threads.
  * forks: the same, while threads fork, and others allocate.
+ * pending ROUNDS: the same, while a thread does what a tracer has to stop everybody for: it catches
+ * one signal after another, and in every third round says that it is about to filter its calls.
  */
 #include <pthread.h>
 #include <signal.h>
+#include <sys/prctl.h>
 
 #include "target.h"
 
@@ -132,9 +135,52 @@ static int forks(char *rounds)
 	return 1;
 }
 
+static void caught(int signo)
+{
+	(void)signo;
+}
+
+static void *change(void *arg)
+{
+	static const int signals[] = {SIGURG, SIGWINCH, SIGCHLD};
+	struct sigaction action = {.sa_handler = SIG_DFL};
+
+	for (unsigned i = 0;; i++) {
+		action.sa_handler = i % 2 ? SIG_DFL : caught;
+		sigaction(signals[i / 2 % 3], &action, NULL);
+		if (i == 20 && atoi(arg) % 3 == 0)
+			prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+		free(first_alloc(100));
+	}
+	return arg;
+}
+
+static int pending(char *rounds)
+{
+	pthread_t thread;
+	char left[20];
+
+	if (!atoi(rounds)) {
+		for (int i = 0; i < 50; i++)
+			drop(second_alloc(30), 30);
+		target_done();
+		return target_result(NULL);
+	}
+	pthread_create(&thread, NULL, change, rounds);
+	usleep(2000 + atoi(rounds) * 7919 % 5000);
+	snprintf(left, sizeof(left), "%d", atoi(rounds) - 1);
+	execl(self, self, "pending", left, "again", NULL);
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
 	self = argv[0];
+	if (argc > 2 && !strcmp(argv[1], "pending")) {
+		if (argc == 3)
+			target_ready();
+		return pending(argv[2]);
+	}
 	if (argc > 2 && !strcmp(argv[1], "forks")) {
 		if (argc == 3)
 			target_ready();
