@@ -595,6 +595,53 @@ static void all_registers_may_lead_down_too(void **state)
 	}
 }
 
+/* Every frame is 64 bytes, and its caller's pc the word 0x850, of which nothing is known. */
+static int step_to_word(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame,
+			struct full_regs *regs, uint64_t *cfa, uint8_t *flags)
+{
+	const struct arch *arch = arg;
+
+	(void)lookup_pc;
+	*frame = frame_of(1, pc);
+	if (pc == 0x850)
+		return -ENOENT;
+	*flags = 0;
+	*cfa = regs->value[arch->reg_sp] + 64;
+	regs->value[arch->reg_sp] = *cfa;
+	regs->value[arch->reg_pc] = 0x850;
+	return 0;
+}
+
+/* On each CPU, also where registers are all that a stack begins with. */
+static void all_registers_lead_to_code_alone(void **state)
+{
+	static const struct arch *const archs[] = {&arch_x86_64, &arch_aarch64, &arch_arm};
+	static const struct range words[] = {
+		{0x100, 0x200, 1, CALL},
+		{0x800, 0x900, FRAME_NOWHERE, {.cfa = ROW_CFA_NO_CODE}},
+	};
+	struct world w = world_of(words, ARRAY_SIZE(words));
+	enum walk_end end;
+
+	(void)state;
+	w.ops.arg = &w;
+	for (size_t i = 0; i < ARRAY_SIZE(archs); i++) {
+		const struct full_ops ops = {step_to_word, (void *)archs[i], &w.ops};
+
+		for (unsigned before = 0; before < 2; before++) {
+			struct full_regs regs = {.known = 1ull << archs[i]->reg_pc |
+							  1ull << archs[i]->reg_sp};
+
+			regs.value[archs[i]->reg_pc] = before ? 0x150 : 0x850;
+			regs.value[archs[i]->reg_sp] = STACK;
+			assert_int_equal(full_walk(&ops, archs[i], &regs, true, w.frames, 64,
+						   &end),
+					 before);
+			assert_int_equal(end, WALK_NO_CODE);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -618,6 +665,7 @@ int main(void)
 		cmocka_unit_test(a_row_that_needs_all_registers_says_so),
 		cmocka_unit_test(the_link_register_serves_the_leaf_alone),
 		cmocka_unit_test(a_callers_link_register_is_not_known),
+		cmocka_unit_test(all_registers_lead_to_code_alone),
 		cmocka_unit_test(all_registers_may_lead_down_too),
 	};
 
