@@ -209,6 +209,7 @@ int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *
 	snapshot->pid = engine->tracee.pid;
 	snprintf(snapshot->engine, sizeof(snapshot->engine), "%s",
 		 engine->resident.injected.entry ? "agent" : "trap");
+	snapshot->stopped_calls = engine->ledger.stopped_calls;
 	snapshot->started = engine->ledger.counting_since;
 	clock_gettime(CLOCK_REALTIME, &snapshot->taken);
 	snapshot->ticks_now = ledger_now(&engine->ledger);

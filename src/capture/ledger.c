@@ -76,6 +76,7 @@ void ledger_clear(struct ledger *ledger, struct tracee *tracee)
 {
 	tracee_for_each(tracee, thread_forget, NULL);
 	region_clear(ledger->region, &ledger->space);
+	ledger->stopped_calls = 0;
 	mapped_clear(&ledger->mapped);
 	begin(ledger, tracee_alive(tracee));
 }

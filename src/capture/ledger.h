@@ -20,6 +20,7 @@ struct ledger {
 	struct book book;
 	struct walker walker;
 	struct tally tally; /* of what an agent has counted */
+	uint64_t stopped_calls; /* that were counted here, where there is an agent */
 	struct mapped mapped;  /* by calls that are no allocator's */
 	taddr_t program_break; /* a page's begin; 0: not known yet */
 	unsigned depth;			/* frames kept of a stack */

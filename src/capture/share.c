@@ -244,6 +244,7 @@ void share_call_begins(struct engine *engine, struct thread *thread, const struc
 
 	if (!shared_of(engine))
 		return;
+	engine->ledger.stopped_calls++;
 	if (is_to_enter(engine, thread, &data->share, call->slot))
 		enter(engine, thread, call->slot);
 	if (data->share.pointer)

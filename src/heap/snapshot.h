@@ -43,6 +43,8 @@ struct snapshot {
 	int pid;
 	char **command; /* NULL-terminated argv of the target */
 	char engine[16];
+	uint64_t stopped_calls; /* of an agent's process, those that were not counted in it; 0: there
+				   is none.  Not in snapshot files */
 	struct timespec taken;	 /* CLOCK_REALTIME */
 	struct timespec started; /* when counting began: attach or last clear */
 	bool running;		 /* false: the process has ended */

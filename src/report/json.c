@@ -154,6 +154,8 @@ static void print_head(FILE *out, const struct report_job *job)
 		fputs("null", out);
 	fputs(",\n  \"engine\": ", out);
 	json_string(out, s->engine);
+	if (s->stopped_calls)
+		fprintf(out, ",\n  \"stopped_calls\": %" PRIu64, s->stopped_calls);
 	print_verdict(out, s->verdicts ? &s->verdicts->process : NULL, ",\n  ");
 	fputs(",\n", out);
 }

@@ -54,6 +54,15 @@ def test_targets(tmp_path, argv):
         assert report["summary"]["allocs"] >= result["allocs"] > 0
 
 
+def test_few_calls_stop(tmp_path):
+    """What is learned from the first calls of a stack holds for all others."""
+    _, report = run(tmp_path, "agent", [TARGETS / "threads", "4", "5000"])
+    calls = report["summary"]["allocs"] + report["summary"]["frees"]
+    assert calls >= 40000
+    assert 0 < report["stopped_calls"] < calls / 10
+    assert "stopped_calls" not in run(tmp_path, "trap", [TARGETS / "threads", "1", "5"])[1]
+
+
 @pytest.mark.parametrize("name", ["python3", "perl"])
 def test_programs(tmp_path, name):
     argv = {"python3": programs.python_argv(15), "perl": programs.perl_argv(200)}[name]
