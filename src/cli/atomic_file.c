@@ -60,11 +60,13 @@ int atomic_file_open(const char *path, struct atomic_file *ret, struct err *err)
 {
 	struct atomic_file file = {.path = realpath(path, NULL)};
 	struct stat old;
-	bool exists = file.path && !stat(file.path, &old);
+	bool exists;
 	int fd, code;
 
+	/* a pipe behind a link of /proc has no path, but is there */
 	if (!file.path)
 		file.path = strdup(path);
+	exists = file.path && !stat(file.path, &old);
 	fd = file.path ? open_either(&file, exists ? &old : NULL) : -1;
 	if (fd >= 0 && isatty(fd)) {
 		close(fd);

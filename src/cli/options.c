@@ -13,6 +13,7 @@
 
 #include "base/option_table.h"
 #include "capture/resident.h"
+#include "cli/series.h"
 #include "cli/viewers.h"
 #include "heap/snapshot.h"
 #include "report/report.h"
@@ -39,6 +40,10 @@ static const struct option_row rows[] = {
 	 .kind = KIND_FLAG, .field = AT(interactive)},
 	{'o', "output", "FILE", "write the final report to FILE", .kind = KIND_TEXT,
 	 .field = AT(output)},
+	{0, "every", "TIME", "a report each TIME; FILE then has %Y%m%d-%H%M%S or %n",
+	 .kind = KIND_TIME, .field = AT(every_ms), .min = 100},
+	{0, "keep", "N", "files of --every, old ones thinned out (default 100)",
+	 .kind = KIND_NUMBER, .field = AT(keep), .min = 1, .max = 100000},
 	{0, "format", "FORMAT", "of the final report: text, json, ... (see below)",
 	 .kind = KIND_CHOICE, .field = AT(format), .choices = report_formats},
 	{0, "no-command", NULL, "leave the process' arguments out of reports",
@@ -216,6 +221,10 @@ static int check_pairs(const struct options *o, struct err *err)
 			       "--leaks and --format=%s contradict each other: it has no place "
 			       "for what a look finds",
 			       report_formats[o->format]);
+	if ((o->every_ms && !o->output) || (o->keep && !o->every_ms))
+		return err_set(err, -EINVAL, "%s" HINT,
+			       o->keep ? "--keep belongs to --every, and that to --output"
+				       : "--every belongs to --output");
 	if (o->action && !o->selftest)
 		return err_set(err, -EINVAL, "--action belongs to --selftest" HINT);
 	return 0;
@@ -257,6 +266,8 @@ static int check(const struct options *o, struct err *err)
 
 	if (!rc)
 		rc = check_debug_dirs(o, err);
+	if (!rc && o->every_ms)
+		rc = series_check(o->output, err);
 	if (!rc && !o->selftest && !o->doctor)
 		rc = check_target(o, err);
 	if (!rc)

@@ -36,7 +36,9 @@ struct options {
 	bool mappings;
 
 	/* report */
-	const char *output; /* NULL: stdout, or stderr with PROGRAM */
+	const char *output; /* NULL: stdout, or stderr with PROGRAM; with every_ms a pattern */
+	uint64_t every_ms;  /* 0: the final report alone */
+	unsigned keep;	    /* so many files of every_ms */
 	unsigned format;    /* enum report_format */
 	unsigned count;	    /* 0: all */
 	unsigned sort;	    /* enum snapshot_order */
@@ -64,7 +66,8 @@ enum fail_on { FAIL_ON_USED, FAIL_ON_LOST };
 /* --leaks -p PID, and nothing else to do: a look, and off, with no allocation followed. */
 static inline bool options_look_only(const struct options *o)
 {
-	return o->leaks && o->pid && !o->mappings && !o->duration_ms && !o->interactive && !o->commands.len;
+	return o->leaks && o->pid && !o->mappings && !o->duration_ms && !o->every_ms && !o->interactive &&
+	       !o->commands.len;
 }
 
 /*

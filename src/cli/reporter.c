@@ -11,13 +11,17 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "cli/atomic_file.h"
 #include "cli/dynsym.h"
 #include "cli/viewers.h"
 #include "report/names.h"
 #include "report/print.h"
+
+enum { KEEP = 100 }; /* files of --every, without --keep */
 
 /* ---- names ------------------------------------------------------------------------- */
 
@@ -105,7 +109,8 @@ void reporter_init(struct reporter *reporter, const struct options *options,
 {
 	*reporter = (struct reporter){.options = options, .output = output, .output_fd = -1};
 	server_link_init(&reporter->link, options, output);
-	if (options->output)
+	reporter->output_named = options->every_ms;
+	if (options->output && !options->every_ms)
 		open_output(reporter);
 }
 
@@ -115,6 +120,7 @@ void reporter_deinit(struct reporter *reporter)
 		close(reporter->output_fd);
 	if (reporter->output_ours)
 		unlink(reporter->options->output);
+	series_deinit(&reporter->series);
 	resolver_destroy(reporter->local);
 	server_link_deinit(&reporter->link);
 	dynsym_destroy(reporter->dynsym);
@@ -234,13 +240,60 @@ static bool is_atomic(const struct reporter *reporter, const struct report_optio
 	       S_ISREG(st.st_mode);
 }
 
+/* 0, or -errno with no trace of it. */
+static int write_named(struct reporter *reporter, const struct snapshot *snapshot,
+		       const struct report_options *options, char path[PATH_MAX], struct err *err)
+{
+	const struct options *o = reporter->options;
+	time_t now = time(NULL);
+	struct tm tm = {0};
+	int rc;
+
+	localtime_r(&now, &tm);
+	if (o->every_ms)
+		series_name(&reporter->series, o->output, &tm, path);
+	else
+		snprintf(path, PATH_MAX, "%s", o->output);
+	rc = write_whole(reporter, snapshot, options, path, err);
+	if (!rc && o->every_ms)
+		series_add(&reporter->series, path, clock_ms(), o->keep ? o->keep : KEEP);
+	return rc;
+}
+
+/* The file that is held open is, from the first one on, no longer that of this name. */
+static void let_go_of_output(struct reporter *reporter)
+{
+	if (reporter->output_fd >= 0)
+		close(reporter->output_fd);
+	reporter->output_fd = -1;
+	reporter->output_ours = false;
+	reporter->output_named = true;
+}
+
+int reporter_now(struct reporter *reporter, const struct snapshot *snapshot, struct err *err)
+{
+	struct report_options options = reporter_options(reporter);
+	char path[PATH_MAX];
+	struct err cause;
+	int rc = write_named(reporter, snapshot, &options, path, &cause);
+
+	server_link_tell(&reporter->link);
+	if (rc)
+		return err_set(err, rc, "can't write %s: %s", path, cause.text);
+	let_go_of_output(reporter);
+	return 0;
+}
+
 /* 0, or -errno with the file as far as it went. */
 static int write_output(struct reporter *reporter, const struct snapshot *snapshot,
 			const struct report_options *options, struct err *err)
 {
+	char path[PATH_MAX];
 	FILE *file;
 	int rc;
 
+	if (reporter->output_named)
+		return write_named(reporter, snapshot, options, path, err);
 	if (is_atomic(reporter, options)) {
 		close(reporter->output_fd);
 		reporter->output_fd = -1;
@@ -285,7 +338,7 @@ bool reporter_finish(struct reporter *reporter, const struct snapshot *snapshot,
 	options.leaks_only = options_look_only(reporter->options);
 	if (snapshot->context_count)
 		server_link_await(&reporter->link);
-	if (reporter->output_fd >= 0) {
+	if (reporter->output_fd >= 0 || reporter->output_named) {
 		if (!write_output(reporter, snapshot, &options, &err)) {
 			reporter->output_ours = false; /* now it is the user's */
 			server_link_tell(&reporter->link);

@@ -6,6 +6,7 @@
 #define MEMTRACE_REPORTER_H
 
 #include "cli/options.h"
+#include "cli/series.h"
 #include "cli/server_link.h"
 #include "cli/output.h"
 #include "heap/snapshot.h"
@@ -22,6 +23,8 @@ struct reporter {
 	int output_fd;	    /* of --output; -1: none, or it can't be opened */
 	bool output_failed; /* said already; the report goes to stderr */
 	bool output_ours;   /* the file was not there before */
+	bool output_named;  /* it is not held open: what is written takes its place */
+	struct series series; /* of --every */
 };
 
 /* Opens --output: that it can't be written is said now, not after days. */
@@ -52,6 +55,11 @@ int reporter_modules(struct reporter *reporter, const struct snapshot *snapshot)
 /* Writes a snapshot file, whole or not at all, and says so on output->out. */
 int reporter_save(struct reporter *reporter, const struct snapshot *snapshot,
 		  const struct report_options *options, const char *path, struct err *err) MUST_CHECK;
+
+/* A report on the way, to --output: a file is replaced, whole or not at all, or is the next one of
+ * the series. */
+int reporter_now(struct reporter *reporter, const struct snapshot *snapshot,
+		 struct err *err) MUST_CHECK;
 
 /* The final report, to --output where that is given, else to output->out.  False:
  * it could not be written where it should go (said; it went to stderr then). */

@@ -84,6 +84,7 @@ static void on_ready(struct session *s, const char *text)
 	}
 	session_course(s);
 	s->due[TIMER_MARK] = o->mark_every_ms ? clock_ms() + o->mark_every_ms : 0;
+	s->due[TIMER_EVERY] = o->every_ms ? clock_ms() + (int64_t)o->every_ms : 0;
 	begin_names(s);
 	for (size_t i = 0; i < o->commands.len && s->state == RUNNING; i++) {
 		if (!session_command(s, o->commands.at[i]))
@@ -92,7 +93,7 @@ static void on_ready(struct session *s, const char *text)
 	}
 	if (s->state != RUNNING)
 		return;
-	if (o->pid && o->batch && !o->duration_ms)
+	if (o->pid && o->batch && !o->duration_ms && !o->every_ms)
 		session_leave(s);
 	else
 		open_console(s);
@@ -190,6 +191,9 @@ static void on_timer(struct session *s, enum session_timer timer)
 		break;
 	case TIMER_MARK:
 		session_mark_timer(s);
+		break;
+	case TIMER_EVERY:
+		session_report_timer(s);
 		break;
 	case TIMER_SAMPLE:
 		session_sample(s);

@@ -24,6 +24,7 @@ enum session_timer {
 	TIMER_JOB,
 	TIMER_SAMPLE, /* of the course */
 	TIMER_MARK, /* --mark-every */
+	TIMER_EVERY,
 	TIMER_RETRY,
 	TIMER_WAIT, /* the command `wait`, and a look at a shell command */
 	TIMER_COUNT
@@ -49,6 +50,7 @@ struct session {
 	bool looked;		   /* that is over, or was given up */
 	int left_by;	      /* the signal that made us leave, or 0 */
 	bool failed;	      /* a -x command or a report */
+	bool unwritten;	      /* the last report on the way; that was said */
 	int64_t due[TIMER_COUNT];
 	uint64_t monitor_ms;
 	int64_t warned_ms; /* when a Ctrl-C was last answered by "again to detach" */
@@ -100,6 +102,10 @@ void session_rates(struct session *s);
 int session_history(struct session *s, const struct command_call *call, struct err *err);
 /* A numbered mark, for --mark-every, and sees to the next one. */
 void session_mark_timer(struct session *s);
+/* A report of --every, and sees to the next one. */
+void session_report_timer(struct session *s);
+/* A report to --output, or else as the command does. */
+void session_report_now(struct session *s);
 /* mark, marks, diff. */
 int session_mark(struct session *s, const struct command_call *call, struct err *err);
 /* leaks, why, who, block, heap. */

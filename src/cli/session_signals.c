@@ -80,5 +80,8 @@ void session_signal(struct session *s, const struct signal_event *event)
 		if (s->console)
 			console_resize(s->console);
 		break;
+	case SIGNAL_REPORT:
+		session_report_now(s);
+		break;
 	}
 }

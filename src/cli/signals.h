@@ -20,6 +20,7 @@ enum signal_action {
 	SIGNAL_STAY,	   /* asked to stop, but must not */
 	SIGNAL_RESUMED,
 	SIGNAL_RESIZED,
+	SIGNAL_REPORT, /* write one now */
 };
 
 struct signal_event {

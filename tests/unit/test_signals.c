@@ -32,7 +32,7 @@ static void attached(void **state)
 	assert_int_equal(action_of(&signals, SIGTERM), SIGNAL_LEAVE_FAILED);
 	assert_int_equal(action_of(&signals, SIGHUP), SIGNAL_LEAVE_FAILED);
 	assert_int_equal(action_of(&signals, SIGTSTP), SIGNAL_STAY);
-	assert_int_equal(action_of(&signals, SIGUSR1), SIGNAL_NOTHING);
+	assert_int_equal(action_of(&signals, SIGUSR1), SIGNAL_REPORT);
 	assert_int_equal(action_of(&signals, SIGPIPE), SIGNAL_NOTHING);
 	assert_int_equal(action_of(&signals, SIGWINCH), SIGNAL_RESIZED);
 	signals_release(&signals);
@@ -46,6 +46,7 @@ static void launched(void **state)
 	assert_int_equal(signals_init(&signals, true, NULL), 0);
 	assert_int_equal(action_of(&signals, SIGINT), SIGNAL_PASS);
 	assert_int_equal(action_of(&signals, SIGQUIT), SIGNAL_PASS);
+	assert_int_equal(action_of(&signals, SIGUSR1), SIGNAL_PASS);
 	assert_int_equal(action_of(&signals, SIGUSR2), SIGNAL_PASS);
 	assert_int_equal(action_of(&signals, SIGTERM), SIGNAL_LEAVE_FAILED);
 	assert_int_equal(action_of(&signals, SIGTSTP), SIGNAL_SUSPEND);
