@@ -1,5 +1,5 @@
 /*
- *   call stacks in use, or grown --> not suppressed --> sums, and the largest --> each
+ *   call stacks in use, or grown --> not suppressed --> their sum, or the largest --> each
  * expectation
  */
 #include "report/expect.h"
@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/quantity.h"
@@ -18,17 +19,59 @@ enum what { WHAT_USED, WHAT_BLOCKS, WHAT_GROWTH };
 static const char *const words[] = {
 	[WHAT_USED] = "used", [WHAT_BLOCKS] = "blocks", [WHAT_GROWTH] = "growth"};
 
+/* By of_context and what. */
+static const struct {
+	const char *name, *text;
+} kinds[] = {
+	{"used", "More bytes are in use than may be"},
+	{"blocks", "More blocks are in use than may be"},
+	{"growth", "Memory in use grows by more bytes an hour than it may"},
+	{"context:used", "A call stack has more bytes in use than it may"},
+	{"context:blocks", "A call stack has more blocks in use than it may"},
+	{"context:growth", "Memory of a call stack grows by more bytes an hour than it may"},
+};
+
 struct sum {
 	uint64_t bytes, blocks;
 };
 
-/* What counts. */
+/* What counts, beside the contexts of the results, and what does not. */
 struct counted {
-	struct sum all;
-	struct sum most;		  /* of any one call stack: each for itself */
-	uint32_t most_bytes, most_blocks; /* whose */
+	struct expect_results *results;
 	struct sum suppressed, known;
 };
+
+const char *expect_kind(unsigned i)
+{
+	return i < ARRAY_SIZE(kinds) ? kinds[i].name : NULL;
+}
+
+const char *expect_kind_text(unsigned i)
+{
+	return i < ARRAY_SIZE(kinds) ? kinds[i].text : NULL;
+}
+
+unsigned expect_kind_of(const struct expectation *e)
+{
+	return e->what + (e->of_context ? (unsigned)ARRAY_SIZE(words) : 0);
+}
+
+const char *expect_unit(const struct expectation *e)
+{
+	return e->what == WHAT_GROWTH	? "bytes an hour"
+	       : e->what == WHAT_BLOCKS ? "blocks"
+					: "bytes";
+}
+
+uint64_t expect_amount(const struct expect_results *results, const struct expectation *e,
+		      const struct expect_context *context)
+{
+	if (e->what == WHAT_BLOCKS)
+		return context->blocks;
+	if (e->what == WHAT_GROWTH)
+		return (uint64_t)((double)context->bytes * 3600 / results->seconds);
+	return context->bytes;
+}
 
 int expect_parse(const char *text, struct expectation *ret, struct err *err)
 {
@@ -53,20 +96,6 @@ int expect_parse(const char *text, struct expectation *ret, struct err *err)
 
 /* ---- what counts --------------------------------------------------------------------- */
 
-static void count_one(struct counted *c, uint32_t id, uint64_t bytes, uint64_t blocks)
-{
-	c->all.bytes += bytes;
-	c->all.blocks += blocks;
-	if (bytes > c->most.bytes) {
-		c->most.bytes = bytes;
-		c->most_bytes = id;
-	}
-	if (blocks > c->most.blocks) {
-		c->most.blocks = blocks;
-		c->most_blocks = id;
-	}
-}
-
 /* False: no memory. */
 static bool count(const struct expect_capture *capture, uint32_t id, uint64_t bytes,
 		  uint64_t blocks, struct counted *c)
@@ -77,10 +106,9 @@ static bool count(const struct expect_capture *capture, uint32_t id, uint64_t by
 	if (!suppress_find(capture->suppressions, capture->snapshot, capture->names, id,
 			   &pattern))
 		return false;
-	if (!pattern) {
-		count_one(c, id, bytes, blocks);
-		return true;
-	}
+	if (!pattern)
+		return vec_push(&c->results->contexts,
+				((struct expect_context){id, bytes, blocks}));
 	pattern->contexts++;
 	pattern->bytes += bytes;
 	pattern->blocks += blocks;
@@ -166,52 +194,78 @@ static const char *function_of(const struct expect_capture *capture, uint32_t id
 	return "unknown";
 }
 
-static int check_one(const struct expect_capture *capture, const struct expectation *e,
-		     const struct counted *c, bool *met, struct err *err)
+/* What all have together, or the one that has most. */
+static void measure(const struct expect_results *results, const struct expectation *e,
+		    struct expect_result *ret)
 {
-	const struct sum *sum = e->of_context ? &c->most : &c->all;
-	uint64_t value = e->what == WHAT_BLOCKS ? sum->blocks : sum->bytes;
-	uint32_t id = e->what == WHAT_BLOCKS ? c->most_blocks : c->most_bytes;
-	const char *unit = e->what == WHAT_BLOCKS ? "blocks" : "bytes";
+	struct expect_context all = {0};
+	uint64_t most = 0;
 
-	if (e->what == WHAT_GROWTH) {
-		const struct diff *diff = capture->diff;
+	*ret = (struct expect_result){.expectation = e};
+	for (size_t i = 0; i < results->contexts.len; i++) {
+		const struct expect_context *one = &results->contexts.at[i];
+		uint64_t value = expect_amount(results, e, one);
 
-		if (!diff || diff->apart || diff->seconds <= 0)
-			return err_set(err, -EINVAL,
-				       "--fail-on=%.60s needs an earlier file of the same "
-				       "capture",
-				       e->text);
-		value = (uint64_t)((double)value * 3600 / diff->seconds);
-		unit = "bytes an hour";
+		all.bytes += one->bytes;
+		all.blocks += one->blocks;
+		if (value > most) {
+			most = value;
+			ret->context = one->id;
+		}
 	}
-	*met = value <= e->limit;
-	if (*met)
+	ret->value = e->of_context ? most : expect_amount(results, e, &all);
+	ret->met = ret->value <= e->limit;
+}
+
+static int check_one(const struct expect_capture *capture, const struct expect_results *results,
+		     const struct expectation *e, struct expect_result *ret, struct err *err)
+{
+	if (e->what == WHAT_GROWTH && results->seconds <= 0)
+		return err_set(err, -EINVAL,
+			       "--fail-on=%.60s needs an earlier file of the same capture",
+			       e->text);
+	measure(results, e, ret);
+	if (ret->met)
 		return 0;
 	if (e->of_context)
 		say(capture, "--fail-on=%.60s: #%" PRIu32 " %.200s: %" PRIu64 " %s", e->text,
-		    id, function_of(capture, id), value, unit);
+		    ret->context, function_of(capture, ret->context), ret->value,
+		    expect_unit(e));
 	else
-		say(capture, "--fail-on=%.60s: %" PRIu64 " %s", e->text, value, unit);
+		say(capture, "--fail-on=%.60s: %" PRIu64 " %s", e->text, ret->value,
+		    expect_unit(e));
 	return 0;
 }
 
 int expect_evaluate(const struct expect_capture *capture, const struct expectation *expectations,
-		 size_t count, unsigned *failed, struct err *err)
+		    size_t count, struct expect_results *ret, struct err *err)
 {
-	struct counted counted = {0};
-	bool met = true;
+	struct counted counted = {.results = ret};
+	const struct diff *diff = capture->diff;
 	int e = 0;
 
-	*failed = 0;
-	if (!count_all(capture, &counted))
-		return err_set(err, -ENOMEM, "out of memory for suppressions");
+	*ret = (struct expect_results){.seconds = diff && !diff->apart ? diff->seconds : 0};
+	ret->at = calloc(count + 1, sizeof(*ret->at));
+	if (!ret->at || !count_all(capture, &counted)) {
+		expect_results_deinit(ret);
+		return err_set(err, -ENOMEM, "out of memory for what is expected");
+	}
 	say_sum(capture, "not counted, of starting up", &counted.known);
 	say_sum(capture, "not counted, suppressed", &counted.suppressed);
 	say_patterns(capture);
 	for (size_t i = 0; i < count && !e; i++) {
-		e = check_one(capture, &expectations[i], &counted, &met, err);
-		*failed += !e && !met;
+		e = check_one(capture, ret, &expectations[i], &ret->at[i], err);
+		ret->failed += !e && !ret->at[i].met;
 	}
+	ret->count = count;
+	if (e)
+		expect_results_deinit(ret);
 	return e;
+}
+
+void expect_results_deinit(struct expect_results *results)
+{
+	free(results->at);
+	vec_deinit(&results->contexts);
+	*results = (struct expect_results){0};
 }

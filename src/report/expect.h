@@ -35,8 +35,42 @@ struct expect_capture {
 	void (*say)(const char *sentence);
 };
 
-/* *failed: how many are not met.  -EINVAL: growth of what can't have any; -ENOMEM. */
+/* A call stack that counts, and what of it does. */
+struct expect_context {
+	uint32_t id;
+	uint64_t bytes, blocks;
+};
+
+struct expect_result {
+	const struct expectation *expectation;
+	bool met;
+	uint64_t value;	  /* of the process, or of the call stack that has most */
+	uint32_t context; /* that one; 0: there is none */
+};
+
+struct expect_results {
+	struct expect_result *at; /* one for each, in their order */
+	size_t count;
+	unsigned failed; /* not met */
+	double seconds;	 /* between the two captures; 0: growth has no rate */
+	VEC(struct expect_context) contexts;
+};
+
+/* -EINVAL: growth of what can't have any; -ENOMEM.  The results hold the expectations. */
 int expect_evaluate(const struct expect_capture *capture, const struct expectation *expectations,
-		 size_t count, unsigned *failed, struct err *err) MUST_CHECK;
+		    size_t count, struct expect_results *ret, struct err *err) MUST_CHECK;
+void expect_results_deinit(struct expect_results *results); /* leaves it empty */
+
+/* What a call stack has of what is expected, to be compared with the limit; and what it is:
+ * "bytes", "blocks", "bytes an hour". */
+uint64_t expect_amount(const struct expect_results *results, const struct expectation *e,
+		      const struct expect_context *context);
+const char *expect_unit(const struct expectation *e);
+
+/* The kinds of expectations, and what of each is not met, as "context:used"; NULL: no more. */
+const char *expect_kind(unsigned i);
+const char *expect_kind_text(unsigned i);
+/* Which of them one is. */
+unsigned expect_kind_of(const struct expectation *e);
 
 #endif

@@ -29,19 +29,15 @@ static int choose_one(const struct snapshot *snapshot, uint32_t context, uint32_
 	return 0;
 }
 
-const char *const report_formats[] = {
-	[REPORT_TEXT] = "text",
-	[REPORT_JSON] = "json",
-	[REPORT_FOLDED] = "folded",
-	[REPORT_PPROF] = "pprof",
-	[REPORT_SPEEDSCOPE] = "speedscope",
-	[REPORT_HEAPTRACK] = "heaptrack",
-	[REPORT_DHAT] = "dhat",
-	[REPORT_MASSIF] = "massif",
-	[REPORT_GPERFTOOLS] = "gperftools",
-	[REPORT_SNAPSHOT] = "snapshot",
-	NULL,
-};
+#define FORMATS                                                                                    \
+	[REPORT_TEXT] = "text", [REPORT_JSON] = "json", [REPORT_FOLDED] = "folded",                \
+	[REPORT_PPROF] = "pprof", [REPORT_SPEEDSCOPE] = "speedscope",                              \
+	[REPORT_HEAPTRACK] = "heaptrack", [REPORT_DHAT] = "dhat", [REPORT_MASSIF] = "massif",      \
+	[REPORT_GPERFTOOLS] = "gperftools", [REPORT_SNAPSHOT] = "snapshot"
+
+const char *const report_formats[] = {FORMATS, NULL};
+const char *const report_formats_of_files[] = {FORMATS, [REPORT_JUNIT] = "junit",
+					       [REPORT_SARIF] = "sarif", NULL};
 
 bool report_is_binary(enum report_format format)
 {
@@ -50,7 +46,12 @@ bool report_is_binary(enum report_format format)
 
 bool report_is_viewers(enum report_format format)
 {
-	return format >= REPORT_PPROF && format <= REPORT_GPERFTOOLS;
+	return (format >= REPORT_PPROF && format <= REPORT_GPERFTOOLS) || report_is_results(format);
+}
+
+bool report_is_results(enum report_format format)
+{
+	return format == REPORT_JUNIT || format == REPORT_SARIF;
 }
 
 static report_form_fn *const writers[] = {

@@ -28,15 +28,22 @@ enum report_format {
 	REPORT_MASSIF,
 	REPORT_GPERFTOOLS,
 	REPORT_SNAPSHOT, /* heap/snapshot_file.h: everything, whatever the options say */
+	/* of test runners: report_options.results, and only what is not met of the heap; these,
+	 * too, are report_options.viewers */
+	REPORT_JUNIT,
+	REPORT_SARIF,
 };
 
-/* What --format calls them, by enum report_format; ends with NULL. */
-extern const char *const report_formats[];
+/* What --format calls them, by enum report_format; ends with NULL.  The second has those of test
+ * runners, too. */
+extern const char *const report_formats[], *const report_formats_of_files[];
 
 /* No text: for a file, not a terminal. */
 bool report_is_binary(enum report_format format);
 /* One of report_options.viewers. */
 bool report_is_viewers(enum report_format format);
+/* It needs report_options.results. */
+bool report_is_results(enum report_format format);
 
 /* Of the JSON form: a later one can't be decoded, by this memtrace-fs. */
 enum { REPORT_JSON_VERSION = 1 };
@@ -76,6 +83,8 @@ struct report_options {
 	/* Of a look for leaks, or NULL: call stacks that lost blocks come first, and it is said
 	 * of each what of it is lost, and who holds the rest. */
 	const struct findings *findings;
+	/* What came of expectations (report/expect.h), of all contexts of this snapshot; or NULL. */
+	const struct expect_results *results;
 	/* What led there, or NULL: massif's earlier snapshots. */
 	const struct course *course;
 	bool leaks_only; /* the findings, and nothing else */

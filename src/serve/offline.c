@@ -133,44 +133,57 @@ static int read_suppressions(const struct serve_options *options, struct suppres
 	return e;
 }
 
+/* What needs all frames named, and came of it. */
+struct examined {
+	struct diff diff; /* to an earlier capture */
+	struct expectation *expectations;
+	struct expect_results results;
+};
+
+static void examined_deinit(struct examined *examined)
+{
+	diff_deinit(&examined->diff);
+	expect_results_deinit(&examined->results);
+	free(examined->expectations);
+}
+
 /* --fail-on */
 static int check(const struct serve_options *options, struct expect_capture *capture,
-		 unsigned *failed, struct err *err)
+		 struct examined *ret, struct err *err)
 {
 	size_t count = options->fail_on.len;
-	struct expectation *expectations = calloc(count + 1, sizeof(*expectations));
 	struct suppressions suppressions = {};
-	int e = expectations ? 0 : err_set(err, -ENOMEM, "out of memory");
+	int e;
 
+	ret->expectations = calloc(count + 1, sizeof(*ret->expectations));
+	e = ret->expectations ? 0 : err_set(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; !e && i < count; i++)
-		e = expect_parse(options->fail_on.at[i], &expectations[i], err);
+		e = expect_parse(options->fail_on.at[i], &ret->expectations[i], err);
 	if (!e)
 		e = read_suppressions(options, &suppressions, err);
 	capture->suppressions = &suppressions;
 	if (!e)
-		e = expect_evaluate(capture, expectations, count, failed, err);
+		e = expect_evaluate(capture, ret->expectations, count, &ret->results, err);
 	suppress_deinit(&suppressions);
-	free(expectations);
 	return e;
 }
 
 /* What needs all frames named: to be compared with another capture, and --fail-on. */
 static int examine(const struct serve_options *options, const struct saved *saved,
 		   struct resolver *resolver, const struct report_options *how,
-		   void (*remark)(const char *text), struct diff *diff, unsigned *failed,
-		   struct err *err)
+		   void (*remark)(const char *text), struct examined *ret, struct err *err)
 {
 	struct names *names = NULL;
 	struct expect_capture capture = {.snapshot = saved->snapshot,
-					 .diff = options->earlier ? diff : NULL,
+					 .diff = options->earlier ? &ret->diff : NULL,
 					 .say = remark};
 	int e = name_all(saved, resolver, how, &names, err);
 
 	capture.names = names;
 	if (!e && options->earlier)
-		e = compare(options, saved, names, how, diff, err);
+		e = compare(options, saved, names, how, &ret->diff, err);
 	if (!e && options->fail_on.len)
-		e = check(options, &capture, failed, err);
+		e = check(options, &capture, ret, err);
 	names_destroy(names);
 	return e;
 }
@@ -181,17 +194,20 @@ static int write_report(const struct serve_options *options, const struct saved 
 {
 	const struct report_names names = names_of(saved);
 	struct report_options how = report_options(options, saved);
-	struct diff diff = {0};
+	struct examined examined = {0};
 	const char *why = NULL;
 	int e = 0;
 
 	if (options->earlier || options->fail_on.len)
-		e = examine(options, saved, resolver, &how, remark, &diff, failed, err);
+		e = examine(options, saved, resolver, &how, remark, &examined, err);
+	*failed = examined.results.failed;
 	if (options->earlier && how.format == REPORT_TEXT)
-		how.diff = &diff;
+		how.diff = &examined.diff;
+	if (options->fail_on.len)
+		how.results = &examined.results;
 	if (!e)
 		e = report_write(saved->snapshot, resolver, &names, &how, out, err);
-	diff_deinit(&diff);
+	examined_deinit(&examined);
 	if (!e && how.format != REPORT_TEXT) /* a text says it itself */
 		tell_remarks(saved->snapshot, resolver, remark);
 	if (!e && !resolver_is_alive(resolver, &why))

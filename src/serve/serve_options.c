@@ -24,7 +24,7 @@ static const struct option_row rows[] = {
 	{0, "report", "FILE", "print a snapshot or JSON report with names, and end",
 	 .kind = KIND_TEXT, .field = AT(report)},
 	{0, "format", "FORMAT", "with --report: text, json, ... (as of memtrace)",
-	 .kind = KIND_CHOICE, .field = AT(format), .choices = report_formats},
+	 .kind = KIND_CHOICE, .field = AT(format), .choices = report_formats_of_files},
 	{0, "no-command", NULL, "with --report: without the process' arguments",
 	 .kind = KIND_FLAG, .field = AT(no_command)},
 	{0, "no-lines", NULL, "with --report: without source files and lines",
@@ -101,15 +101,18 @@ static int check(const struct serve_options *o, bool words, struct err *err)
 	if (o->report && o->format != ITS_FORMAT && report_is_binary(o->format) &&
 	    isatty(STDOUT_FILENO))
 		return err_set(err, -EINVAL, "--format=%s is no text: send it into a file",
-			       report_formats[o->format]);
+			       report_formats_of_files[o->format]);
 	if ((o->baseline || o->fail_on.len || o->suppressions.len) && !o->report)
 		return err_set(err, -EINVAL, "--baseline, --fail-on and --suppressions belong to "
 					     "--report");
 	if (o->suppressions.len && !o->fail_on.len)
 		return err_set(err, -EINVAL, "--suppressions belongs to --fail-on");
+	if (o->format != ITS_FORMAT && report_is_results(o->format) && !o->fail_on.len)
+		return err_set(err, -EINVAL, "--format=%s says what came of --fail-on",
+			       report_formats_of_files[o->format]);
 	if (o->compares && o->format != ITS_FORMAT && o->format != REPORT_TEXT)
 		return err_set(err, -EINVAL, "two files are compared as text, not %s",
-			       report_formats[o->format]);
+			       report_formats_of_files[o->format]);
 	if (o->report && calls)
 		return err_set(err, -EINVAL, "--report needs no connection");
 	if (o->fd == NO_FD && !o->report && !o->dirs.len)

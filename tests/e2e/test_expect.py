@@ -1,4 +1,8 @@
 """memtrace-fs --report for who runs tests: --fail-on, --baseline, --suppressions, and the exit status."""
+import json
+import urllib.parse
+import xml.etree.ElementTree as ET
+
 import pytest
 
 from test_compare import build, capture, compared  # noqa: F401 (a fixture)
@@ -62,9 +66,83 @@ def test_mistakes(files, tmp_path):
             (["--fail-on=size"], "--fail-on: 'size' is not one of: used, blocks, growth; with >LIMIT behind it, and context: "
                                  "before it"),
             (["--suppressions=x"], "--suppressions belongs to --fail-on"),
+            (["--format=junit"], "--format=junit says what came of --fail-on"),
             (["--fail-on=used", f"--suppressions={tmp_path}/none"], f"{tmp_path}/none: No such file or directory"),
             ([f"--baseline={tmp_path}/none"], f"{tmp_path}/none: No such file or directory"),
             ([after, f"--baseline={after}"],
              "--baseline and a later file contradict each other: the first file is the baseline")):
         done = compared(after, *argv)
         assert (done.returncode, done.stderr) == (1, f"memtrace-fs: {why}\n"), argv
+
+
+def test_junit(files):
+    done = compared(files / "after", "--format=junit", "--fail-on=used>220", "--fail-on=context:used>60", "--fail-on=blocks")
+    assert done.returncode == 2
+    suites = ET.fromstring(done.stdout)
+    suite, = suites
+    assert suites.tag == "testsuites" and suite.tag == "testsuite"
+    assert suite.get("tests") == suites.get("tests") == "3" and suite.get("failures") == suites.get("failures") == "2"
+    assert {case.get("classname") for case in suite} == {"memtrace.p"}
+    used, context, blocks = suite
+    assert [case.get("name") for case in suite] == ["used>220", "context:used>60", "blocks"]
+    assert not len(used)
+    failure, = context
+    assert (failure.get("type"), failure.get("message")) == ("context:used", "a call stack has 100 bytes")
+    heads = [line for line in failure.text.splitlines() if line.startswith("#")]
+    assert [line.split(" ", 1)[1] for line in heads] == ["same: 100 bytes", "fresh: 70 bytes"]
+    assert "\n    fresh (" in failure.text and "/p.c:4)\n    main (" in failure.text
+    failure, = blocks
+    assert (failure.get("type"), failure.get("message")) == ("blocks", "7 blocks")
+    assert [line.split(" ", 1)[1] for line in failure.text.splitlines() if line.startswith("#")] == \
+        ["grows: 5 blocks", "same: 1 blocks", "fresh: 1 blocks"]
+
+
+def check_sarif(log):
+    """What sarif-schema-2.1.0.json requires of the objects that are used, and what their numbers mean."""
+    assert log["version"] == "2.1.0" and log["runs"]
+    for run in log["runs"]:
+        driver = run["tool"]["driver"]
+        assert driver["name"] == "memtrace"
+        ids = [rule["id"] for rule in driver["rules"]]
+        assert len(set(ids)) == len(ids) and all(rule["shortDescription"]["text"] for rule in driver["rules"])
+        for result in run["results"]:
+            assert result["message"]["text"] and result["level"] == "error"
+            assert ids[result["ruleIndex"]] == result["ruleId"]
+            places = list(result["locations"])
+            for stack in result["stacks"]:
+                places += [frame["location"] for frame in stack["frames"]]
+            for place in places:
+                for logical in place.get("logicalLocations", []):
+                    assert logical["fullyQualifiedName"] and logical["kind"] == "function"
+                if "physicalLocation" in place:
+                    physical = place["physicalLocation"]
+                    assert urllib.parse.urlsplit(physical["artifactLocation"]["uri"]).scheme in ("", "file")
+                    assert physical.get("region", {"startLine": 1})["startLine"] >= 1
+
+
+def test_sarif(files):
+    argv = [files / "after", "--format=sarif", "--fail-on=context:used>60", "--fail-on=used>220", "--fail-on=blocks>6"]
+    done = compared(*argv)
+    assert done.returncode == 2
+    log = json.loads(done.stdout)
+    check_sarif(log)
+    results = log["runs"][0]["results"]
+    assert [result["message"]["text"] for result in results] == [
+        "same: 100 bytes (context:used>60)", "fresh: 70 bytes (context:used>60)",
+        "7 blocks (blocks>6); the most is of grows: 5"]
+    for result, line in zip(results, ("same(void) { return", "fresh(void) { return", "grows(int n) {")):
+        place = result["locations"][0]["physicalLocation"]
+        path = urllib.parse.unquote(urllib.parse.urlsplit(place["artifactLocation"]["uri"]).path)
+        with open(path) as source:
+            assert line in source.read().splitlines()[place["region"]["startLine"] - 1]
+        names = [frame["location"]["logicalLocations"][0]["fullyQualifiedName"] for frame in result["stacks"][0]["frames"]]
+        assert names[0].endswith("malloc") and names[2] == "main"
+    assert "p.c" not in compared(*argv, "--no-lines").stdout
+    done = compared(files / "after", f"--baseline={files / 'before'}", "--format=sarif", "--fail-on=context:used>69")
+    assert [result["message"]["text"] for result in json.loads(done.stdout)["runs"][0]["results"]] == [
+        "fresh: 70 bytes (context:used>69)"]
+    done = compared(files / "after", "--format=sarif", "--fail-on=used>220")
+    assert done.returncode == 0
+    log = json.loads(done.stdout)
+    check_sarif(log)
+    assert log["runs"][0]["results"] == []

@@ -108,13 +108,16 @@ static void test_patterns(void **state)
 
 static unsigned failing(const struct expect_capture *capture, const char *text)
 {
+	struct expect_results results;
 	struct expectation e;
 	unsigned failed;
 	struct err err;
 
 	said[0] = '\0';
 	assert_int_equal(expect_parse(text, &e, &err), 0);
-	assert_int_equal(expect_evaluate(capture, &e, 1, &failed, &err), 0);
+	assert_int_equal(expect_evaluate(capture, &e, 1, &results, &err), 0);
+	failed = results.failed;
+	expect_results_deinit(&results);
 	return failed;
 }
 
@@ -177,8 +180,8 @@ static void test_since(void **state)
 				    {.id = 2, .bytes = -500, .blocks = -5}};
 	struct diff diff = {.seconds = 1800, .at = at, .count = 3, .grown = 2};
 	struct expect_capture capture = {.suppressions = &none, .say = hear, .diff = &diff};
+	struct expect_results results;
 	struct expectation e;
-	unsigned failed;
 	struct names *names;
 	struct err err;
 
@@ -197,7 +200,7 @@ static void test_since(void **state)
 	assert_int_equal(failing(&capture, "context:growth>200"), 0);
 	diff.apart = true;
 	assert_int_equal(expect_parse("growth", &e, &err), 0);
-	assert_int_equal(expect_evaluate(&capture, &e, 1, &failed, &err), -EINVAL);
+	assert_int_equal(expect_evaluate(&capture, &e, 1, &results, &err), -EINVAL);
 	assert_string_equal(err.text,
 			    "--fail-on=growth needs an earlier file of the same capture");
 	names_destroy(names);

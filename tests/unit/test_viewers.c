@@ -3,6 +3,7 @@
  * back. */
 #include "report_case.h"
 
+#include "report/expect.h"
 #include "report/export/viewers.h"
 
 static struct report_options options_of(enum report_format format)
@@ -132,6 +133,32 @@ static void test_gperftools(void **state)
 		      "7f1000000000-7f1000010000 r-xp 00000000 00:00 0 /opt/plug\"in.so\n");
 }
 
+/* 17 bytes are expected not to be, of a name that is no text, in files that are none. */
+static void test_results(void **state)
+{
+	struct report_options options = options_of(REPORT_JUNIT);
+	struct expectation e = {.text = "context:used>\"<1&", .of_context = true, .limit = 1};
+	struct expect_result result = {.expectation = &e, .value = 15, .context = 1};
+	struct expect_context at = {1, 15, 3};
+	struct expect_results results = {&result, 1, 1, 0, {&at, 1, 1}};
+
+	(void)state;
+	hostile();
+	options.results = &results;
+	expect_report(
+		&naming, NULL, &options,
+		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+		"<testsuites name=\"memtrace\" tests=\"1\" failures=\"1\" errors=\"0\">\n"
+		"<testsuite name=\"memtrace.demo\" tests=\"1\" failures=\"1\" errors=\"0\" "
+		"skipped=\"0\" timestamp=\"2022-02-23T16:31:51\" time=\"0\">\n"
+		"<testcase classname=\"memtrace.demo\" name=\"context:used&gt;&quot;&lt;1&amp;\" "
+		"time=\"0\">\n<failure type=\"context:used\" "
+		"message=\"a call stack has 15 bytes\">#1 a#b\\xff\\x0a: 15 bytes\n"
+		"    a#b\\xff\\x0a (/src/\\x1b.c:7)\n    in (/src/in.h:3)\n"
+		"    main (in /src/demo)\n    [stack cut: depth]\n"
+		"</failure>\n</testcase>\n</testsuite>\n</testsuites>\n");
+}
+
 /* A program that has none of them. */
 static void test_none(void **state)
 {
@@ -150,14 +177,16 @@ static void test_none(void **state)
 /* What can't be written is said; nothing is lost in silence. */
 static void test_full_disk(void **state)
 {
+	struct expect_results none = {0};
 	struct err err = {0};
 
 	(void)state;
 	hostile();
-	for (unsigned format = 0; format <= REPORT_SNAPSHOT; format++) {
+	for (unsigned format = 0; format <= REPORT_SARIF; format++) {
 		struct report_options options = options_of((enum report_format)format);
 		FILE *full = fopen("/dev/full", "w");
 
+		options.results = &none;
 		assert_non_null(full);
 		assert_int_equal(report_write(heap, &naming, NULL, &options, full, &err),
 				 -ENOSPC);
@@ -170,7 +199,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, case_begin, case_end)
 	const struct CMUnitTest tests[] = {
 		CASE(test_massif),    CASE(test_massif_threshold),
-		CASE(test_heaptrack), CASE(test_gperftools),
+		CASE(test_heaptrack), CASE(test_gperftools), CASE(test_results),
 		CASE(test_none),      CASE(test_full_disk),
 	};
 

@@ -1,6 +1,6 @@
 /*
- * The formats of other people's viewers, for report_options.viewers.  Who does not name them
- * does not link them: 19 KB, which a device is spared.
+ * The formats of other people's viewers and test runners, for report_options.viewers.  Who does
+ * not name them does not link them, which a device is spared.
  */
 #ifndef MEMTRACE_VIEWERS_H
 #define MEMTRACE_VIEWERS_H
@@ -10,6 +10,6 @@
 extern report_form_fn *const report_viewers[]; /* by enum report_format */
 
 report_form_fn pprof_write, speedscope_write, heaptrack_write, dhat_write, massif_write,
-	gperftools_write;
+	gperftools_write, junit_write, sarif_write;
 
 #endif
