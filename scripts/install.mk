@@ -20,26 +20,33 @@ demo: all $(O)/demo/leak
 	@echo
 	$(O)/memtrace -q $(O)/demo/leak
 
-## make install       into DESTDIR and PREFIX (default /usr/local); make uninstall
+## make install       into DESTDIR and PREFIX (default /usr/local), both programs; make uninstall
+## make install-memtrace, install-memtrace-fs      one of them, which is all that is built
 BIN_DIR = $(DESTDIR)$(PREFIX)/bin
 MAN_DIR = $(DESTDIR)$(PREFIX)/share/man/man1
-SHARE_DIR = $(DESTDIR)$(PREFIX)/share
-INSTALLED = $(BIN_DIR)/memtrace $(BIN_DIR)/memtrace-fs \
-	$(patsubst doc/%,$(MAN_DIR)/%,$(wildcard doc/*.1)) \
-	$(patsubst completions/%.bash,$(SHARE_DIR)/bash-completion/completions/%,$(wildcard completions/*.bash)) \
-	$(patsubst completions/%,$(SHARE_DIR)/zsh/site-functions/%,$(wildcard completions/_*)) \
-	$(patsubst completions/%,$(SHARE_DIR)/fish/vendor_completions.d/%,$(wildcard completions/*.fish))
+BASH_DIR = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+ZSH_DIR = $(DESTDIR)$(PREFIX)/share/zsh/site-functions
+FISH_DIR = $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+PROGRAMS := memtrace memtrace-fs
 
-.PHONY: install uninstall
-install: all
-	install -d $(sort $(dir $(INSTALLED)))
-	install -m 755 $(O)/memtrace $(O)/memtrace-fs $(BIN_DIR)
-	install -m 644 $(wildcard doc/*.1) $(MAN_DIR)
-	for each in memtrace memtrace-fs; do \
-		install -m 644 completions/$$each.bash \
-			$(SHARE_DIR)/bash-completion/completions/$$each || exit; done
-	install -m 644 $(wildcard completions/_*) $(SHARE_DIR)/zsh/site-functions
-	install -m 644 $(wildcard completions/*.fish) $(SHARE_DIR)/fish/vendor_completions.d
+.PHONY: install uninstall $(PROGRAMS:%=install-%)
+install: $(if $(filter no,$(HAS_LIBDW)),install-memtrace,$(PROGRAMS:%=install-%))
+$(PROGRAMS:%=install-%): install-%: $(O)/%
+	install -d $(BIN_DIR) $(MAN_DIR) $(BASH_DIR) $(ZSH_DIR) $(FISH_DIR)
+	install -m 755 $(O)/$* $(BIN_DIR)
+	install -m 644 doc/$*.1 $(MAN_DIR)
+	install -m 644 completions/$*.bash $(BASH_DIR)/$*
+	install -m 644 completions/_$* $(ZSH_DIR)
+	install -m 644 completions/$*.fish $(FISH_DIR)
 
 uninstall:
-	rm -f $(INSTALLED)
+	rm -f $(foreach p,$(PROGRAMS),$(BIN_DIR)/$p $(MAN_DIR)/$p.1 $(BASH_DIR)/$p $(ZSH_DIR)/_$p $(FISH_DIR)/$p.fish)
+
+## make dist          the last commit as $(O)/memtrace-VERSION.tar.gz, the same bytes each time
+DIST = $(O)/memtrace-$(VERSION).tar.gz
+.PHONY: dist
+dist:
+	@mkdir -p $(O)
+	git archive --format=tar --prefix=memtrace-$(VERSION)/ HEAD >$(O)/dist.tar
+	gzip -9n <$(O)/dist.tar >$(DIST) && rm $(O)/dist.tar
+	@echo $(DIST)
