@@ -15,6 +15,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -98,11 +100,25 @@ static int name_all(const struct saved *saved, struct resolver *resolver,
 			    saved->snapshot->context_count, &progress, ret, err);
 }
 
+/* Sums are then not those of the process. */
+static void tell_left_out(const char *path, const struct report_left_out *left_out,
+			  const char *consequence, void (*remark)(const char *text))
+{
+	char text[1024];
+
+	if (!left_out->contexts)
+		return;
+	snprintf(text, sizeof(text),
+		 "%.512s leaves call stacks out (-n), %" PRIu64 " with %" PRIu64 " bytes: %s",
+		 path, left_out->contexts, left_out->bytes, consequence);
+	remark(text);
+}
+
 /* What `later` has more in use than an earlier capture; whose names are those that its file
  * has, as the resolver is asked about the modules of one. */
 static int compare(const struct serve_options *options, const struct saved *later,
 		   const struct names *names, const struct report_options *how,
-		   struct diff *ret, struct err *err)
+		   void (*remark)(const char *text), struct diff *ret, struct err *err)
 {
 	struct names *before = NULL;
 	struct saved earlier = {0};
@@ -112,8 +128,10 @@ static int compare(const struct serve_options *options, const struct saved *late
 
 	if (in)
 		fclose(in);
-	if (!e)
+	if (!e) {
+		tell_left_out(options->earlier, &earlier.left_out, "they look new", remark);
 		e = name_all(&earlier, NULL, how, &before, err);
+	}
 	*ret = (struct diff){.from = options->earlier, .to = options->report};
 	if (!e)
 		e = compare_captures(earlier.snapshot, before, later->snapshot, names, ret,
@@ -180,8 +198,9 @@ static int examine(const struct serve_options *options, const struct saved *save
 	int e = name_all(saved, resolver, how, &names, err);
 
 	capture.names = names;
+	tell_left_out(options->report, &saved->left_out, "they do not count", remark);
 	if (!e && options->earlier)
-		e = compare(options, saved, names, how, &ret->diff, err);
+		e = compare(options, saved, names, how, remark, &ret->diff, err);
 	if (!e && options->fail_on.len)
 		e = check(options, &capture, ret, err);
 	names_destroy(names);

@@ -48,6 +48,21 @@ def test_baseline(files):
     assert done.stderr == "memtrace-fs: --fail-on=growth needs an earlier file of the same capture\n"
 
 
+def test_left_out(files, tmp_path):
+    """JSON that has one call stack of two or three: 5 blocks of 10 bytes, and 1 of 70, are missing; it is said."""
+    for name in "before", "after":
+        text = compared(files / name, "--format=json", "-n", "1", "--sort=bytes").stdout
+        (tmp_path / name).write_text(text)
+    one, baseline = tmp_path / "after", f"--baseline={tmp_path / 'before'}"
+    done = compared(one, "--fail-on=used>100")
+    assert (done.returncode, done.stderr) == (
+        0, f"memtrace-fs: {one} leaves call stacks out (-n), 2 with 120 bytes: they do not count\n")
+    done = compared(files / "after", baseline, "--fail-on=used>120")
+    assert (done.returncode, done.stderr) == (
+        0, f"memtrace-fs: {tmp_path / 'before'} leaves call stacks out (-n), 1 with 30 bytes: they look new\n")
+    assert compared(files / "after", baseline, "--fail-on=used>119").returncode == 2
+
+
 def test_suppressions(files, tmp_path):
     (tmp_path / "s").write_text("# known\nfresh; main\n...; no_such\n")
     (tmp_path / "t").write_text("...; main@p\n")
