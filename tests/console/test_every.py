@@ -9,9 +9,20 @@ import time
 import pytest
 
 
-def start(memtrace, pid, *options):
-    return subprocess.Popen([memtrace, "-q", "--no-symbols", *options, "-p", str(pid)], text=True,
-                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+@pytest.fixture
+def start(memtrace, obedient):
+    """start(OPTION...): memtrace, attached to the obedient process; it is ended with the test."""
+    processes = []
+
+    def begin(*options):
+        processes.append(subprocess.Popen([memtrace, "-q", "--no-symbols", *options, "-p", str(obedient.pid)], text=True,
+                                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+        return processes[-1]
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.wait()
 
 
 def until(condition, process):
@@ -26,42 +37,52 @@ def until(condition, process):
 def finish(process, sig=signal.SIGINT):
     if sig:
         process.send_signal(sig)
-    try:
-        return (*process.communicate(timeout=30), process.returncode)
-    finally:
-        process.kill()
+    return (*process.communicate(timeout=30), process.returncode)
 
 
-def traced(obedient, process):
-    until(obedient.tracer, process)
+def newest(folder):
+    """Of whole files: the ones before it may be deleted before anybody looks."""
+    return max(path.name for path in folder.iterdir() if not path.name.endswith(".tmp"))
 
 
-def test_files_by_number(memtrace, obedient, tmp_path):
+def attached(process):
+    """It answers a command."""
+    process.stdin.write("status\n")
+    process.stdin.flush()
+    read_until("peak", process)
+
+
+def read_until(words, process):
+    while words not in (line := process.stdout.readline()):
+        assert line
+
+
+def test_files_by_number(start, obedient, tmp_path):
     """A file each time, whole; the last is the final report; old ones are thinned out, others' files stay."""
     (tmp_path / "r0000").write_text("not memtrace's")
-    process = start(memtrace, obedient.pid, "-b", "--every=100ms", "--keep=3", "-o", tmp_path / "r%n")
-    until(lambda: (tmp_path / "r0002").exists(), process)
+    process = start("-b", "--every=100ms", "--keep=3", "-o", tmp_path / "r%n")
+    until(lambda: newest(tmp_path) >= "r0002", process)
     obedient.order("allocate 3 100")
-    until(lambda: (tmp_path / "r0005").exists(), process)
+    until(lambda: newest(tmp_path) >= "r0005", process)
     out, err, status = finish(process)
     assert (out, err, status) == ("", "", 0)
     names = sorted(path.name for path in tmp_path.iterdir())
     assert len(names) == 4 and names[:2] == ["r0000", "r0001"]
     assert (tmp_path / "r0000").read_text() == "not memtrace's"
-    assert "in use at exit" not in (tmp_path / "r0001").read_text()
+    assert "300 bytes" not in (tmp_path / "r0001").read_text()
     assert re.search(r"300 bytes in 3 blocks", (tmp_path / names[-1]).read_text())
     obedient.order("allocate 1 1")
 
 
-def test_a_full_disk_is_said_once(memtrace, obedient, tmp_path):
+def test_a_full_disk_is_said_once(start, obedient, tmp_path):
     """.. and ends nothing."""
     folder = tmp_path / "reports"
     folder.mkdir()
     os.symlink("/dev/full", folder / "full")
-    process = start(memtrace, obedient.pid, "--every=100ms", "-x", "wait 450ms", "-x", "status", "-b", "-d", "1s", "-o",
-                    folder / "full")
-    out, err, status = finish(process, None)
-    assert status == 1 and "HEAP SUMMARY" in out
+    process = start("--every=100ms", "-x", "wait 450ms", "-x", "status", "-b", "-o", folder / "full")
+    read_until("peak", process)
+    _, err, status = finish(process)
+    assert status == 1
     said = [line for line in err.splitlines() if "No space" in line]
     why = f"memtrace: can't write {folder}/full: the report can't be written: No space left on device"
     assert said == [why, why + "; the report goes to stderr"]
@@ -69,15 +90,11 @@ def test_a_full_disk_is_said_once(memtrace, obedient, tmp_path):
     obedient.order("allocate 1 1")
 
 
-def test_a_signal_has_a_report_written(memtrace, obedient, tmp_path):
+def test_a_signal_has_a_report_written(start, obedient, tmp_path):
     """To --output, whole: by another file in its place; and the final one after it."""
     path = tmp_path / "report"
-    process = start(memtrace, obedient.pid, "-o", path)
-    traced(obedient, process)
-    process.stdin.write("status\n")
-    process.stdin.flush()
-    while "peak" not in process.stdout.readline():
-        pass  # it is attached
+    process = start("-o", path)
+    attached(process)
     obedient.order("allocate 3 100")
     process.send_signal(signal.SIGUSR1)
     first = until(path.read_text, process)
@@ -89,17 +106,13 @@ def test_a_signal_has_a_report_written(memtrace, obedient, tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["report"]
 
 
-def test_a_signal_without_a_file(memtrace, obedient):
+def test_a_signal_without_a_file(start, obedient):
     """It is as the command report."""
-    process = start(memtrace, obedient.pid)
-    process.stdin.write("status\n")
-    process.stdin.flush()
-    while "peak" not in process.stdout.readline():
-        pass
+    process = start()
+    attached(process)
     obedient.order("allocate 3 100")
     process.send_signal(signal.SIGUSR1)
-    while "300 bytes in 3 blocks" not in (line := process.stdout.readline()):
-        assert line
+    read_until("300 bytes in 3 blocks", process)
     out, err, status = finish(process)
     assert (err, status) == ("", 0) and "300 bytes in 3 blocks" in out
 
@@ -115,10 +128,10 @@ def test_what_contradicts(memtrace, options, words):
     assert result.returncode == 1 and words in result.stderr
 
 
-def test_a_pipe_behind_a_link_is_no_file_to_replace(memtrace, obedient, tmp_path):
+def test_a_pipe_behind_a_link_is_no_file_to_replace(start, obedient, tmp_path):
     """The link stays, and the pipe gets it."""
     link = tmp_path / "link"
     os.symlink("/proc/self/fd/1", link)
-    process = start(memtrace, obedient.pid, "-b", "-x", f"export json {link}", "-o", tmp_path / "report")
+    process = start("-b", "-x", f"export json {link}", "-o", tmp_path / "report")
     out, err, status = finish(process, None)
     assert (err, status) == ("", 0) and out.startswith("{") and link.is_symlink()
