@@ -91,7 +91,7 @@ rwildcard = $(sort $(wildcard $(1)/*.c) $(wildcard $(1)/*/*.c))
 TARGET_SRC := $(foreach r,$(TARGET_ROOMS),$(call rwildcard,src/$r))
 CLI_SRC := $(call rwildcard,src/cli)
 SERVE_SRC := $(call rwildcard,src/serve)
-CORE_OBJ := $(TARGET_SRC:%.c=$(O)/%.o) $(O)/src/agent/blob.o
+CORE_OBJ := $(TARGET_SRC:%.c=$(O)/%.o) $(O)/src/agent/blob.o $(O)/src/report/export/html_web.o
 CLI_OBJ := $(CLI_SRC:%.c=$(O)/%.o)
 SERVE_OBJ := $(SERVE_SRC:%.c=$(O)/%.o)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
@@ -206,6 +206,11 @@ $(O)/src/agent/blob.o: src/agent/blob.S $(if $(BLOB_ENTRY),$(O)/blob/agent.bin)
 	$(call say,CC  )$(CC) -c $(if $(BLOB_ENTRY),-DBLOB='"$(O)/blob/agent.bin"' -DBLOB_FRAMES='"$(O)/blob/agent.frames"') -o $@ $<
 
 -include $(BLOB_OBJ:.o=.d)
+
+# What --format=html has of a browser's languages, as bytes.
+$(O)/src/report/export/html_web.o: src/report/export/html_web.S web/page.css web/page.js
+	@mkdir -p $(@D)
+	$(call say,CC  )$(CC) -c -o $@ $<
 
 # ---- programs to trace, and what looks at them from outside ------------------
 TARGET_FLAGS := -g -O2 -fno-builtin -Wall -Wextra -D_GNU_SOURCE -pthread

@@ -16,7 +16,7 @@ _memtrace_fs()
 		COMPREPLY=($(compgen -f -- "$cur"))
 		;;
 	--format)
-		COMPREPLY=($(compgen -W "text json folded pprof speedscope heaptrack dhat massif gperftools snapshot junit sarif" -- "$cur"))
+		COMPREPLY=($(compgen -W "text json folded pprof speedscope heaptrack dhat massif gperftools html snapshot junit sarif" -- "$cur"))
 		;;
 	--sort)
 		COMPREPLY=($(compgen -W "verdict bytes blocks allocs growth age rate" -- "$cur"))

@@ -5,7 +5,7 @@ complete -c memtrace-fs -s c -l connect -x -a '(__fish_print_hostnames)' -d 'con
 complete -c memtrace-fs -l no-announce -d 'do not answer searches on the local network'
 complete -c memtrace-fs -l interface -x -a '(__fish_print_interfaces)' -d 'answer searches on this interface only'
 complete -c memtrace-fs -l report -r -F -d 'print a report with names, and end'
-complete -c memtrace-fs -l format -x -a 'text json folded pprof speedscope heaptrack dhat massif gperftools snapshot junit sarif' -d 'with --report: of what is printed'
+complete -c memtrace-fs -l format -x -a 'text json folded pprof speedscope heaptrack dhat massif gperftools html snapshot junit sarif' -d 'with --report: of what is printed'
 complete -c memtrace-fs -l no-command -d 'with --report: without the process\' arguments'
 complete -c memtrace-fs -l no-lines -d 'with --report: without source files and lines'
 complete -c memtrace-fs -s n -l count -x -d 'with --report: call stacks'

@@ -66,7 +66,7 @@ _memtrace()
 		COMPREPLY=($(compgen -f -- "$cur"))
 		;;
 	--format)
-		COMPREPLY=($(compgen -W "text json folded pprof speedscope heaptrack dhat massif gperftools snapshot" -- "$cur"))
+		COMPREPLY=($(compgen -W "text json folded pprof speedscope heaptrack dhat massif gperftools html snapshot" -- "$cur"))
 		;;
 	--sort)
 		COMPREPLY=($(compgen -W "verdict bytes blocks allocs growth age rate" -- "$cur"))

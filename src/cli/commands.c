@@ -69,7 +69,7 @@ static const struct command_row table[] = {
 	{COMMAND_EXPORT, "export", "export FORMAT FILE",
 	 "write every call stack in a FORMAT, for another program\n"
 	 "    FORMAT  text, json, snapshot, or of a viewer: folded, pprof, speedscope,\n"
-	 "            heaptrack, dhat, massif, gperftools",
+	 "            heaptrack, dhat, massif, gperftools; html is a page for a browser",
 	 false, report_formats, arguments_read_export},
 	{COMMAND_MONITOR, "monitor", "monitor [SECONDS|stop]",
 	 "status every SECONDS (default 3); again, or 'monitor stop', ends it", false,

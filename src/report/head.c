@@ -58,7 +58,7 @@ static void print_command(FILE *out, const struct snapshot *s, size_t columns, b
 	}
 }
 
-static void print_process(FILE *out, const struct snapshot *s, bool verbose)
+void head_process(FILE *out, const struct snapshot *s, bool verbose)
 {
 	fprintf(out, "Process %d", s->pid);
 	if (s->command && *s->command) {
@@ -135,7 +135,7 @@ static void write_verdict(FILE *out, const struct snapshot *s,
 		print_users(out, s, left_out);
 }
 
-static void print_verdict(FILE *out, const struct report_job *job)
+void head_verdict(FILE *out, const struct report_job *job)
 {
 	const char *why = NULL;
 	scope_free char *text = NULL;
@@ -157,7 +157,7 @@ static void print_verdict(FILE *out, const struct report_job *job)
 }
 
 /* Debug files that are there but were not used, of modules whose names are missed. */
-static void print_remarks(FILE *out, const struct report_job *job, const struct names *names)
+void head_remarks(FILE *out, const struct report_job *job, const struct names *names)
 {
 	for (size_t i = 0; job->resolver && i < job->snapshot->module_count; i++) {
 		uint32_t instance = (uint32_t)i + 1;
@@ -175,10 +175,10 @@ static void print_remarks(FILE *out, const struct report_job *job, const struct 
 
 void head_print(FILE *out, const struct report_job *job, const struct names *names)
 {
-	print_process(out, job->snapshot, job->options->verbose);
-	print_verdict(out, job);
+	head_process(out, job->snapshot, job->options->verbose);
+	head_verdict(out, job);
 	head_growth(out, job->snapshot);
 	not_followed_text(job->snapshot, out);
 	left_behind_text(job->snapshot, out);
-	print_remarks(out, job, names);
+	head_remarks(out, job, names);
 }

@@ -10,6 +10,12 @@
 const char *head_known_other(const struct snapshot *s);
 /* RSS at the start and now, and what explains its growth. */
 void head_growth(FILE *out, const struct snapshot *s);
+/* The parts of it: a line, behind it an empty one; a paragraph; a line for each debug file that
+ * was not used, where names are missed. */
+void head_process(FILE *out, const struct snapshot *s, bool verbose);
+void head_verdict(FILE *out, const struct report_job *job);
+void head_remarks(FILE *out, const struct report_job *job, const struct names *names);
+/* All of it. */
 void head_print(FILE *out, const struct report_job *job, const struct names *names);
 
 #endif

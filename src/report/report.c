@@ -33,7 +33,8 @@ static int choose_one(const struct snapshot *snapshot, uint32_t context, uint32_
 	[REPORT_TEXT] = "text", [REPORT_JSON] = "json", [REPORT_FOLDED] = "folded",                \
 	[REPORT_PPROF] = "pprof", [REPORT_SPEEDSCOPE] = "speedscope",                              \
 	[REPORT_HEAPTRACK] = "heaptrack", [REPORT_DHAT] = "dhat", [REPORT_MASSIF] = "massif",      \
-	[REPORT_GPERFTOOLS] = "gperftools", [REPORT_SNAPSHOT] = "snapshot"
+	[REPORT_GPERFTOOLS] = "gperftools", [REPORT_HTML] = "html",                              \
+	[REPORT_SNAPSHOT] = "snapshot"
 
 const char *const report_formats[] = {FORMATS, NULL};
 const char *const report_formats_of_files[] = {FORMATS, [REPORT_JUNIT] = "junit",
@@ -46,7 +47,7 @@ bool report_is_binary(enum report_format format)
 
 bool report_is_viewers(enum report_format format)
 {
-	return (format >= REPORT_PPROF && format <= REPORT_GPERFTOOLS) || report_is_results(format);
+	return (format >= REPORT_PPROF && format <= REPORT_HTML) || report_is_results(format);
 }
 
 bool report_is_results(enum report_format format)

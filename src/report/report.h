@@ -27,6 +27,7 @@ enum report_format {
 	REPORT_DHAT,
 	REPORT_MASSIF,
 	REPORT_GPERFTOOLS,
+	REPORT_HTML, /* a page, by itself: the viewer is a browser */
 	REPORT_SNAPSHOT, /* heap/snapshot_file.h: everything, whatever the options say */
 	/* of test runners: report_options.results, and only what is not met of the heap; these,
 	 * too, are report_options.viewers */

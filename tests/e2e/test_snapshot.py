@@ -300,7 +300,7 @@ def test_options_of_the_report(leaky, tmp_path):
     run("-q", "--format=snapshot", "-o", tmp_path / "s", leaky)
     assert "MODULES" in printed(tmp_path / "s", "-v", check=True).stdout
     for argv, why in ((["--format=xml"], "--format: 'xml' is not one of: text, json, folded, pprof, speedscope, "
-                       "heaptrack, dhat, massif, gperftools, snapshot, junit, sarif"),
+                       "heaptrack, dhat, massif, gperftools, html, snapshot, junit, sarif"),
                       (["--sort=size"], "--sort: 'size' is not one of: verdict, bytes, blocks, allocs, growth, age, rate"),
                       (["-n", "-1"], "--count: '-1' is not a number")):
         done = printed(tmp_path / "s", *argv)

@@ -232,7 +232,7 @@ def test_export(tmp_path):
     assert viewers.Pprof(tmp_path / "p").stacks(3) == viewers.of_json(report)
 
 
-@pytest.mark.parametrize("format_", ["text", "json", "folded", "speedscope", "heaptrack", "dhat", "massif", "pprof", "snapshot"])
+@pytest.mark.parametrize("format_", ["text", "json", "folded", "speedscope", "heaptrack", "dhat", "massif", "pprof", "html", "snapshot"])
 def test_nobody_elses_business(hostile, tmp_path, format_):
     """--no-command and --no-lines: neither the arguments nor a source file is in what is written."""
     place, report = hostile

@@ -221,7 +221,7 @@ static void saving(void **state)
 	refused("export dhat a b", "'b' is too much; usage: export FORMAT FILE");
 	refused("export xml a",
 		"'xml' is not one of: text, json, folded, pprof, speedscope, heaptrack, dhat, "
-		"massif, gperftools, snapshot");
+		"massif, gperftools, html, snapshot");
 	refused("save a > b", "'save' has no answer that could go elsewhere");
 }
 

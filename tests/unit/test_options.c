@@ -171,7 +171,7 @@ static void bad_values(void **state)
 		"allocs, growth, age, rate");
 	refused("memtrace --format=xml ls",
 		"--format: 'xml' is not one of: text, json, folded, pprof, speedscope, "
-		"heaptrack, dhat, massif, gperftools, snapshot");
+		"heaptrack, dhat, massif, gperftools, html, snapshot");
 	refused("memtrace --memory=1Q ls", "--memory: '1Q' is not a size such as 64M or 2G");
 	refused("memtrace --leaks --confirm=2s ls",
 		"--confirm and a PROGRAM contradict each other: it ends before a second look");

@@ -159,6 +159,48 @@ static void test_results(void **state)
 		"</failure>\n</testcase>\n</testsuite>\n</testsuites>\n");
 }
 
+static void has(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("not there: %s\nin: %s", part, text);
+}
+
+/* The parts of the page that a browser's reader would not tell apart. */
+static void test_html(void **state)
+{
+	struct report_options options = options_of(REPORT_HTML);
+	struct course course = {.max_bytes = 4096};
+	const struct course_point points[] = {{.ms = 1000, .in_use = 70},
+					      {.ms = 3000, .in_use = 90}};
+	char *text;
+
+	(void)state;
+	hostile();
+	course_add(&course, &points[0]);
+	course_add(&course, &points[1]);
+	options.course = &course;
+	options.left_out = (struct report_left_out){2, 300, 9};
+	free((char *)heap->modules[0].id.path);
+	heap->modules[0].id.path = strdup("'\"><img src=x>\xe2\x80\xae&");
+	text = case_report(&naming, NULL, &options);
+	has(text, "<h1>What 3 call stacks allocated while memtrace watched is in use; the largest "
+		  "holds 100%.</h1>\n<p>Process 16563 (./demo -x), watched for 12.4 s</p>\n");
+	has(text, "<li>what was allocated before 2022-02-23 16:31:39 UTC: it is in no count</li>\n"
+		  "<li>how 1 of 2 call stacks begin: each says why</li>\n"
+		  "<li>the call stacks that the report had left out of which this was made (2)"
+		  "</li>\n<li>whether it grows: the capture has no verdicts</li>\n</ul>");
+	has(text, "<path class=\"use\" d=\"M80.0 38.7L780.0 12.0\"/>");
+	assert_null(strstr(text, "class=\"rss\" d")); /* it is not known */
+	has(text, "<li>0x55550000113F: a#b\\xff\\x0a (/src/\\x1b.c:7)\n"
+		  "<li class=\"inlined\">0x5555000011FF: in (/src/in.h:3) inlined\n"
+		  "<li>0x5555000011FF: main (in &#39;&quot;&gt;&lt;img src=x&gt;"
+		  "\\xe2\\x80\\xae&amp;)\n<li class=\"cut\">[stack cut: depth]</ol>");
+	has(text, "<summary>[left out of the report]</summary>");
+	has(text, "<tr><td>&#39;&quot;&gt;&lt;img src=x&gt;\\xe2\\x80\\xae&amp;<td>8a3f01<td>");
+	free(text);
+	course_clear(&course);
+}
+
 /* A program that has none of them. */
 static void test_none(void **state)
 {
@@ -200,6 +242,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_massif),    CASE(test_massif_threshold),
 		CASE(test_heaptrack), CASE(test_gperftools), CASE(test_results),
+		CASE(test_html),
 		CASE(test_none),      CASE(test_full_disk),
 	};
 

@@ -10,6 +10,6 @@
 extern report_form_fn *const report_viewers[]; /* by enum report_format */
 
 report_form_fn pprof_write, speedscope_write, heaptrack_write, dhat_write, massif_write,
-	gperftools_write, junit_write, sarif_write;
+	gperftools_write, html_write, junit_write, sarif_write;
 
 #endif

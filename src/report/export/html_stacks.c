@@ -1,0 +1,174 @@
+/*
+ * The call stacks as a table: a row each, its stack folded into <details>, which need no script.
+ * All numbers are exact in data-v, by which the script sorts.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "heap/verdicts.h"
+#include "report/evidence.h"
+#include "report/export/html_parts.h"
+#include "report/export/html_text.h"
+
+struct stacks {
+	const struct exports *exports;
+	FILE *out;
+	struct html_doubts *doubts;
+	uint32_t id;
+	size_t rank;
+};
+
+/* The first line that is not only a way into the allocator. */
+static bool write_where(struct stacks *h, const struct export_stack *stack)
+{
+	const struct exports *e = h->exports;
+	const struct named_frame *f;
+	struct names_line line;
+	uint32_t folded;
+	char *label;
+
+	if (!stack->count) {
+		html_print(h->out, stack->cut);
+		return true;
+	}
+	f = exports_frame(e, stack->frames[exports_skipped(e, stack)]);
+	folded = names_count_folded(e->names, f);
+	line = names_line(e->names, f, folded < f->count ? folded : 0);
+	label = exports_label(&line);
+	if (label)
+		html_print(h->out, label);
+	free(label);
+	return label != NULL;
+}
+
+static bool write_line(struct stacks *h, const struct named_frame *f, uint32_t k)
+{
+	struct names_line line = names_line(h->exports->names, f, k);
+	char *place = exports_place(h->exports, &line);
+
+	fputs(line.name.inlined ? "<li class=\"inlined\">" : "<li>", h->out);
+	if (place)
+		html_print(h->out, place);
+	fputs(line.name.inlined ? " inlined\n" : "\n", h->out);
+	free(place);
+	return place != NULL;
+}
+
+static bool write_frames(struct stacks *h, const struct export_stack *stack)
+{
+	bool ok = true, guessed = false;
+
+	fputs("<ol>\n", h->out);
+	for (size_t i = 0; ok && i < stack->count; i++) {
+		const struct named_frame *f = exports_frame(h->exports, stack->frames[i]);
+
+		guessed |= (stack->frames[i] & FRAME_GUESS) != 0;
+		for (uint32_t k = 0; ok && k < f->count; k++)
+			ok = write_line(h, f, k);
+	}
+	if (stack->cut[0]) {
+		fputs("<li class=\"cut\">", h->out);
+		html_print(h->out, stack->cut);
+	}
+	fputs("</ol>", h->out);
+	h->doubts->cut += stack->cut[0] && stack->count;
+	h->doubts->guessed += guessed;
+	return ok;
+}
+
+static const struct verdict *verdict(const struct stacks *h)
+{
+	return h->id ? verdicts_of(h->exports->snapshot->verdicts, h->id) : NULL;
+}
+
+static void write_verdict(FILE *out, const struct verdict *v)
+{
+	if (v)
+		fprintf(out, "<td data-v=\"%d\"><b class=\"verdict-%d\">%s</b>", (int)v->word,
+			(int)v->word, verdict_name(v->word));
+	else
+		fputs("<td data-v=\"-1\">", out);
+}
+
+/* (what it says may be from a file that somebody else wrote) */
+static bool write_evidence(FILE *out, const struct verdict *v)
+{
+	struct html_words words;
+	struct err err;
+
+	if (!v)
+		return true;
+	if (html_words_begin(&words, &err))
+		return false;
+	evidence_print(words.side, v);
+	return !html_words_paragraph(&words, "p", out, &err);
+}
+
+static bool write_row(struct stacks *h, const struct export_stack *stack)
+{
+	FILE *out = h->out;
+	const struct verdict *v = verdict(h);
+	bool ok;
+
+	fputs("<tr>", out);
+	html_cell_count(out, ++h->rank);
+	html_cell_size(out, stack->bytes);
+	html_cell_count(out, stack->blocks);
+	html_cell_count(out, stack->counters.allocs);
+	html_cell_size(out, stack->counters.peak_bytes);
+	write_verdict(out, v);
+	fputs("<td class=\"where\"><details><summary>", out);
+	ok = write_where(h, stack);
+	if (h->id)
+		fprintf(out, " <small>#%" PRIu32 "</small>", h->id);
+	fputs("</summary>", out);
+	ok = ok && write_evidence(out, v) && write_frames(h, stack);
+	fputs("</details>\n", out);
+	h->doubts->stacks++;
+	return ok;
+}
+
+static void write_head(FILE *out)
+{
+	fputs("<table class=\"sortable\" id=\"ranked\"><thead><tr><th>Rank<th>In use<th>Blocks"
+	      "<th>Allocations<th>Most in use<th>Verdict<th>Allocated by\n<tbody>\n",
+	      out);
+}
+
+/* As exports_for_each() gives it, last. */
+static bool write_left_out(struct stacks *h)
+{
+	const struct report_left_out *left_out = &h->exports->job->options->left_out;
+	struct export_stack stack = {
+		.counters = {.allocs = left_out->blocks, .peak_bytes = left_out->bytes},
+		.bytes = left_out->bytes,
+		.blocks = left_out->blocks,
+		.cut = EXPORTS_LEFT_OUT,
+	};
+
+	h->id = 0;
+	return !left_out->blocks || write_row(h, &stack);
+}
+
+int html_stacks(const struct exports *exports, FILE *out, struct html_doubts *ret,
+		struct err *err)
+{
+	struct report_job *job = exports->job;
+	struct stacks h = {.exports = exports, .out = out, .doubts = ret};
+	struct export_stack stack;
+
+	write_head(out);
+	for (size_t i = 0; i < job->count; i++) {
+		h.id = job->ids[i];
+		if (exports_stack(exports, h.id, &stack) && !write_row(&h, &stack))
+			return exports_no_memory(err);
+		if (!progress_step(&job->progress, "writing", i, job->count))
+			return progress_cancelled(err);
+		if (ferror(out))
+			return report_check(out, err);
+	}
+	if (!write_left_out(&h))
+		return exports_no_memory(err);
+	fputs("</table>\n", out);
+	return report_check(out, err);
+}
