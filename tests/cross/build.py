@@ -23,6 +23,7 @@ PLUGINS = ["plugin_a.so", "plugin_b.so", "count_preload.so"]
 NOT_UNITS = {
     "debuginfo": "of memtrace-fs, which runs on the host",
     "file_index": "of memtrace-fs, which runs on the host",
+    "survival": "simulates a thousand programs in integers of 64 bits: minutes on an emulator; verdicts and evidence run there",
     "stub_run": "runs the stubs of x86-64; those of other CPUs are run by all that is traced",
 }
 NOT_UNITS_ARM = {

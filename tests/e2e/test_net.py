@@ -303,8 +303,11 @@ def test_names_of_the_device_are_made_readable(tmp_path, form):
     assert "sensor::poll(int)" in done.stdout and "_ZN6sensor4pollEi" not in done.stdout
 
 
-@pytest.mark.parametrize("name, why", [("gone", "No such file or directory"), ("r", "Not a directory")])
+@pytest.mark.parametrize("name, why", [
+    ("gone", "No such file or directory"),
+    ("r", "neither a snapshot nor a JSON report of memtrace; names are not put into text (memtrace --format=snapshot)")])
 def test_report_with_a_wrong_directory(tmp_path, name, why):
+    """(A file in a directory's place is a second report.)"""
     subprocess.run([MEMTRACE, "-q", "--no-symbols", "-o", tmp_path / "r", "/usr/bin/true"], check=True,
                    stdin=subprocess.DEVNULL)
     done = subprocess.run([net.FS, "--report", tmp_path / "r", tmp_path, tmp_path / name],
