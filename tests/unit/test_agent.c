@@ -449,9 +449,21 @@ static void *worker_run(void *arg)
 	return NULL;
 }
 
+/* Not 1 where several made their stack's context at once: the numbers of who lost that race are
+ * nobody's (region/interned.c). */
+static uint32_t first_counted(void)
+{
+	uint32_t context = 1;
+
+	while (context < interned_contexts(&shared) && !sum_of(context).allocs)
+		context++;
+	return context;
+}
+
 static void test_threads_count_for_themselves(void **state)
 {
 	static struct worker workers[THREADS];
+	uint32_t context;
 
 	(void)state;
 	begin(DEPTH);
@@ -470,10 +482,11 @@ static void test_threads_count_for_themselves(void **state)
 	pthread_barrier_destroy(&together);
 	for (unsigned i = 0; i < THREADS; i++)
 		assert_false(workers[i].unknown);
-	assert_int_equal(sum_of(1).allocs, THREADS * ROUNDS);
-	assert_int_equal(sum_of(1).allocated_bytes, THREADS * ROUNDS * 8);
-	assert_int_equal(sum_of(1).frees, THREADS * ROUNDS);
-	assert_int_equal(sum_of(1).freed_bytes, THREADS * ROUNDS * 8);
+	context = first_counted();
+	assert_int_equal(sum_of(context).allocs, THREADS * ROUNDS);
+	assert_int_equal(sum_of(context).allocated_bytes, THREADS * ROUNDS * 8);
+	assert_int_equal(sum_of(context).frees, THREADS * ROUNDS);
+	assert_int_equal(sum_of(context).freed_bytes, THREADS * ROUNDS * 8);
 	shared_case_end(&shared);
 }
 
