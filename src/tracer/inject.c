@@ -514,7 +514,7 @@ int inject_remove(struct tracee *tracee, struct undo *undo)
 /* Killed between the call that mapped it and the head, which is written last? */
 static bool is_begun(const struct mapping *mapping, const struct blob_head *head)
 {
-	const struct blob_head none = {.entry = 0};
+	static const struct blob_head none; /* (static: all of its bytes are 0, the union's, too) */
 
 	return mapping->end - mapping->begin == CODE_BYTES &&
 	       mapping->begin % MARK_EVERY == MARK && !memcmp(head, &none, sizeof(none));
