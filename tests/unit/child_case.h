@@ -75,25 +75,39 @@ static inline int child_end(struct child_case *child)
 	return status;
 }
 
+/* What a file of the child says of it, as text. */
+static inline void child_read(pid_t pid, const char *name, char *text, size_t size)
+{
+	int fd;
+	ssize_t n;
+
+	snprintf(text, size, "/proc/%d/%s", pid, name);
+	fd = open(text, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, size - 1);
+	if (fd >= 0)
+		close(fd);
+	if (n < 0)
+		fail_msg("the child is gone");
+	text[n] = 0;
+}
+
 /* Waits until /proc says that the child is blocked in the system call `number`; -1: that
- * it runs. */
+ * it runs.  The number alone does not say it: a thread that is just being woken, out of a
+ * stop, has one, too (TASK_WAKING; task_current_syscall() in lib/syscall.c of the kernel,
+ * 6.18), and what comes then finds it in front of the call. */
 static inline void child_wait_for_call(pid_t pid, long number)
 {
-	char path[64], text[256];
+	char text[512];
 
-	snprintf(path, sizeof(path), "/proc/%d/syscall", pid);
-	for (;;) {
-		int fd = open(path, O_RDONLY | O_CLOEXEC);
-		ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-
-		if (fd >= 0)
-			close(fd);
-		if (n < 0)
-			fail_msg("the child is gone");
-		text[n] = 0;
-		if (text[0] == 'r' ? number < 0 : strtol(text, NULL, 10) == number)
+	for (;; sched_yield()) {
+		child_read(pid, "syscall", text, sizeof(text));
+		if (text[0] == 'r' ? number >= 0 : strtol(text, NULL, 10) != number)
+			continue;
+		if (number < 0)
 			return;
-		sched_yield();
+		child_read(pid, "stat", text, sizeof(text));
+		if (strstr(text, ") S "))
+			return;
 	}
 }
 
