@@ -111,6 +111,11 @@ static const char *value_of(const char *const *args, size_t *i, const char *name
 	return args[*i + 1] ? args[++*i] : "";
 }
 
+static int unknown_option(const char *word, const char *usage, struct err *err)
+{
+	return err_set(err, -EINVAL, "unknown option '%.40s'; usage: %s", word, usage);
+}
+
 static int read_context(const char *word, const char *usage, struct command_call *call,
 			struct err *err)
 {
@@ -118,7 +123,7 @@ static int read_context(const char *word, const char *usage, struct command_call
 	int rc;
 
 	if (word[0] == '-')
-		return err_set(err, -EINVAL, "unknown option '%.40s'; usage: %s", word, usage);
+		return unknown_option(word, usage, err);
 	if (call->report.context)
 		return too_much(usage, word, err);
 	rc = quantity_number(word + (word[0] == '#'), "context", 1, UINT32_MAX, &id, err);
@@ -156,6 +161,22 @@ static int read_common(const char *const *args, size_t *i, struct command_call *
 	return rc;
 }
 
+/* Words that read_common() does not take are the command's own. */
+static int read_each(const char *const *args, const char *usage, struct command_call *call,
+		     int (*read_own)(const char *const *args, size_t *i, const char *usage,
+				     struct command_call *call, struct err *err),
+		     struct err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; args[i] && rc >= 0; i++) {
+		rc = read_common(args, &i, call, err);
+		if (rc > 0)
+			rc = read_own(args, &i, usage, call, err);
+	}
+	return rc;
+}
+
 static int read_by(const char *word, enum report_by *ret, struct err *err)
 {
 	static const char *const names[] = {[REPORT_BY_FUNCTION] = "function",
@@ -171,61 +192,64 @@ static int read_by(const char *word, enum report_by *ret, struct err *err)
 	return err_set(err, -EINVAL, "--by: '%.40s' is not one of: function, file, module", word);
 }
 
-static int read_name(const char *word, char ret[MARK_NAME_SIZE], struct err *err);
+static int read_name(const char *word, char ret[MARK_NAME_SIZE], struct err *err)
+{
+	if (strlen(word) >= MARK_NAME_SIZE)
+		return err_set(err, -EINVAL, "a mark's name has at most %d characters",
+			       MARK_NAME_SIZE - 1);
+	strcpy(ret, word);
+	return 0;
+}
+
+static int read_of_report(const char *const *args, size_t *i, const char *usage,
+			  struct command_call *call, struct err *err)
+{
+	struct report_options *report = &call->report;
+	const char *value;
+
+	if (!strcmp(args[*i], "--all"))
+		report->all = true;
+	else if (!strcmp(args[*i], "--json"))
+		report->format = REPORT_JSON;
+	else if ((value = value_of(args, i, "--sort")))
+		return read_sort(value, &report->order, err);
+	else if ((value = value_of(args, i, "--by")))
+		return read_by(value, &report->by, err);
+	else if ((value = value_of(args, i, "--since")))
+		return read_name(*value ? value : "?", call->mark[0], err);
+	else
+		return read_context(args[*i], usage, call, err);
+	return 0;
+}
 
 int arguments_read_report(const char *const *args, const char *usage, struct command_call *call,
 			  struct err *err)
 {
-	struct report_options *report = &call->report;
-	const char *value;
-	int rc = 0;
+	return read_each(args, usage, call, read_of_report, err);
+}
 
-	for (size_t i = 0; args[i] && rc >= 0; i++) {
-		rc = read_common(args, &i, call, err);
-		if (rc <= 0)
-			continue;
-		rc = 0;
-		if (!strcmp(args[i], "--all")) {
-			report->all = true;
-		} else if (!strcmp(args[i], "--json")) {
-			report->format = REPORT_JSON;
-		} else if ((value = value_of(args, &i, "--sort"))) {
-			rc = read_sort(value, &report->order, err);
-		} else if ((value = value_of(args, &i, "--by"))) {
-			rc = read_by(value, &report->by, err);
-		} else if ((value = value_of(args, &i, "--since"))) {
-			rc = read_name(*value ? value : "?", call->mark[0], err);
-		} else {
-			rc = read_context(args[i], usage, call, err);
-		}
+static int read_of_tree(const char *const *args, size_t *i, const char *usage,
+			struct command_call *call, struct err *err)
+{
+	const char *word = args[*i];
+
+	if (!strcmp(word, "--callers")) {
+		call->report.callers = true;
+		return 0;
 	}
-	return rc;
+	if (word[0] == '-')
+		return unknown_option(word, usage, err);
+	if (call->from[0])
+		return too_much(usage, word, err);
+	return copy_name("tree", word, call->from, err);
 }
 
 int arguments_read_tree(const char *const *args, const char *usage, struct command_call *call,
 			struct err *err)
 {
-	int rc = 0;
-
 	call->report.tree = true;
 	call->report.count = 0;
-	for (size_t i = 0; args[i] && rc >= 0; i++) {
-		rc = read_common(args, &i, call, err);
-		if (rc <= 0)
-			continue;
-		if (!strcmp(args[i], "--callers")) {
-			call->report.callers = true;
-			rc = 0;
-		} else if (args[i][0] == '-') {
-			rc = err_set(err, -EINVAL, "unknown option '%.40s'; usage: %s", args[i],
-				     usage);
-		} else if (call->from[0]) {
-			rc = too_much(usage, args[i], err);
-		} else {
-			rc = copy_name("tree", args[i], call->from, err);
-		}
-	}
-	return rc;
+	return read_each(args, usage, call, read_of_tree, err);
 }
 
 int arguments_read_history(const char *const *args, const char *usage,
@@ -245,15 +269,6 @@ int arguments_read_history(const char *const *args, const char *usage,
 	return rc;
 }
 
-static int read_name(const char *word, char ret[MARK_NAME_SIZE], struct err *err)
-{
-	if (strlen(word) >= MARK_NAME_SIZE)
-		return err_set(err, -EINVAL, "a mark's name has at most %d characters",
-			       MARK_NAME_SIZE - 1);
-	strcpy(ret, word);
-	return 0;
-}
-
 int arguments_read_mark(const char *const *args, const char *usage, struct command_call *call,
 			struct err *err)
 {
@@ -266,29 +281,26 @@ int arguments_read_mark(const char *const *args, const char *usage, struct comma
 	return read_name(args[0], call->mark[0], err);
 }
 
+static int read_of_diff(const char *const *args, size_t *i, const char *usage,
+			struct command_call *call, struct err *err)
+{
+	const char *word = args[*i];
+
+	if (!strcmp(word, "--all")) {
+		call->report.all = true;
+		return 0;
+	}
+	if (word[0] == '-')
+		return unknown_option(word, usage, err);
+	if (call->marks == ARRAY_SIZE(call->mark))
+		return too_much(usage, word, err);
+	return read_name(word, call->mark[call->marks++], err);
+}
+
 int arguments_read_diff(const char *const *args, const char *usage, struct command_call *call,
 			struct err *err)
 {
-	size_t names = 0;
-	int rc = 0;
-
-	for (size_t i = 0; args[i] && rc >= 0; i++) {
-		rc = read_common(args, &i, call, err);
-		if (rc <= 0)
-			continue;
-		rc = 0;
-		if (!strcmp(args[i], "--all")) {
-			call->report.all = true;
-		} else if (args[i][0] == '-') {
-			rc = err_set(err, -EINVAL, "unknown option '%.40s'; usage: %s", args[i],
-				     usage);
-		} else if (names == 2) {
-			rc = too_much(usage, args[i], err);
-		} else {
-			rc = read_name(args[i], call->mark[names++], err);
-		}
-	}
-	return rc;
+	return read_each(args, usage, call, read_of_diff, err);
 }
 
 int arguments_read_leaks(const char *const *args, const char *usage, struct command_call *call,

@@ -60,13 +60,13 @@ struct command_call {
 	uint64_t wait_ms;    /* wait */
 	uint64_t confirm_ms; /* leaks: a second look so much later; 0: none */
 	char mark[2][MARK_NAME_SIZE]; /* mark, diff: names, or "" */
+	size_t marks;		      /* diff: how many were named */
 	/* report, diff, tree: names, which report is to point to; or "" */
 	char in[COMMANDS_MAX_NAME], not_in[COMMANDS_MAX_NAME], from[COMMANDS_MAX_NAME];
 	taddr_t address;     /* why, who, block; or, of why, report.context */
 	enum command_output output;
-	char target[COMMANDS_MAX_LINE]; /* of output, save, export: the file, or the command; and
-					 * "!COMMAND"
-					 */
+	/* of output, save, export: the file, or the command; and "!COMMAND" */
+	char target[COMMANDS_MAX_LINE];
 };
 
 /*

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/order.h"
 #include "tracer/status.h"
 
 enum { STANDING_MS = 1000, EVERY_MS = 100, PICTURES = 3 };
@@ -82,7 +83,7 @@ static int by_addr(const void *a, const void *b)
 {
 	const struct leak_live *x = a, *y = b;
 
-	return x->addr < y->addr ? -1 : x->addr > y->addr;
+	return order_u64(x->addr, y->addr);
 }
 
 static int give_live(struct leak_scan *scan)

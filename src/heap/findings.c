@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/order.h"
+
 enum { CONTENTS_MOST = 20000 };
 
 struct making {
@@ -48,7 +50,7 @@ static int by_addr(const void *a, const void *b)
 {
 	taddr_t x = *(const taddr_t *)a, y = *(const taddr_t *)b;
 
-	return x < y ? -1 : x > y;
+	return order_u64(x, y);
 }
 
 /* Lost now, but not before. */
@@ -120,7 +122,7 @@ static int by_key(const void *a, const void *b)
 	names = has_name(&x->content) ? strcmp(x->content.text, y->content.text) : 0;
 	if (names || has_name(&x->content))
 		return names;
-	return x->size < y->size ? -1 : x->size > y->size;
+	return order_u64(x->size, y->size);
 }
 
 static uint64_t weight(const struct finding *f)

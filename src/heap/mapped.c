@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "base/order.h"
 #include "elf/maps.h"
 
 void mapped_deinit(struct mapped *mapped)
@@ -220,16 +221,14 @@ static int by_context(const void *a, const void *b)
 {
 	const struct mapped_sum *x = a, *y = b;
 
-	return x->context < y->context ? -1 : x->context > y->context;
+	return order_u64(x->context, y->context);
 }
 
 static int by_bytes(const void *a, const void *b)
 {
 	const struct mapped_sum *x = a, *y = b;
 
-	if (x->bytes != y->bytes)
-		return x->bytes > y->bytes ? -1 : 1;
-	return by_context(a, b);
+	return order_u64(y->bytes, x->bytes) ?: by_context(a, b);
 }
 
 static size_t join(struct mapped_sum *sums, size_t count)

@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/chunks.h"
+#include "base/order.h"
 #include "base/vec.h"
 #include "heap/frame_table.h"
 #include "heap/snapshot_layout.h"
@@ -38,37 +40,28 @@ struct writer {
 	struct layout_crc crc_table;
 	uint32_t crc;
 	uint8_t buffer[4096];
-	size_t used;
+	struct chunks chunks; /* in it */
 	uint64_t written;
 	int failed; /* -errno of the first write that did */
 };
 
 /* ---- bytes --------------------------------------------------------------------------- */
 
-static void flush(struct writer *w)
+static void flush(void *arg)
 {
-	w->crc = layout_crc_add(&w->crc_table, w->crc, w->buffer, w->used);
-	if (!w->failed && fwrite(w->buffer, 1, w->used, w->out) != w->used)
+	struct writer *w = arg;
+	size_t len = w->chunks.used;
+
+	w->crc = layout_crc_add(&w->crc_table, w->crc, w->buffer, len);
+	if (!w->failed && fwrite(w->buffer, 1, len, w->out) != len)
 		w->failed = errno ? -errno : -EIO;
-	w->written += w->used;
-	w->used = 0;
+	w->written += len;
+	w->chunks.used = 0;
 }
 
 static void put_bytes(struct writer *w, const void *bytes, size_t len)
 {
-	const uint8_t *at = bytes;
-
-	while (len) {
-		size_t n = sizeof(w->buffer) - w->used;
-
-		n = len < n ? len : n;
-		memcpy(w->buffer + w->used, at, n);
-		w->used += n;
-		at += n;
-		len -= n;
-		if (w->used == sizeof(w->buffer))
-			flush(w);
-	}
+	chunks_put(&w->chunks, bytes, len);
 }
 
 static void put_uint(struct writer *w, uint64_t value, unsigned width)
@@ -103,7 +96,7 @@ static void end_section(struct writer *w)
 {
 	static const uint8_t zeros[8];
 
-	put_bytes(w, zeros, (8 - (w->written + w->used) % 8) % 8);
+	put_bytes(w, zeros, (8 - (w->written + w->chunks.used) % 8) % 8);
 }
 
 /* ---- texts --------------------------------------------------------------------------- */
@@ -112,7 +105,7 @@ static int compare_texts(const void *a, const void *b)
 {
 	const struct text *x = a, *y = b;
 
-	return x->at < y->at ? -1 : x->at > y->at;
+	return order_u64((uintptr_t)x->at, (uintptr_t)y->at);
 }
 
 static bool add_text(struct writer *w, const char *text)
@@ -548,6 +541,7 @@ int snapshot_file_write(const struct snapshot *snapshot, const struct frame_name
 		w->version = version;
 		w->depth = depth;
 		w->out = out;
+		w->chunks = (struct chunks){w->buffer, sizeof(w->buffer), 0, flush, w};
 		e = gather_texts(w);
 	}
 	if (!e)

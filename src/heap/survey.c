@@ -10,6 +10,7 @@
 
 #include <string.h>
 
+#include "base/order.h"
 #include "elf/maps.h"
 
 /* ---- pins ------------------------------------------------------------------------- */
@@ -43,18 +44,14 @@ static int by_owner(const void *a, const void *b)
 {
 	const struct survey_pin *x = a, *y = b;
 
-	if (x->context != y->context)
-		return x->context < y->context ? -1 : 1;
-	return x->size < y->size ? -1 : x->size > y->size;
+	return order_u64(x->context, y->context) ?: order_u64(x->size, y->size);
 }
 
 static int by_pinned(const void *a, const void *b)
 {
 	const struct survey_pin *x = a, *y = b;
 
-	if (x->bytes != y->bytes)
-		return x->bytes > y->bytes ? -1 : 1;
-	return by_owner(a, b);
+	return order_u64(y->bytes, x->bytes) ?: by_owner(a, b);
 }
 
 static bool find_pins(const struct survey_input *in, struct survey *out)
@@ -208,9 +205,7 @@ static int by_resident(const void *a, const void *b)
 {
 	const struct survey_mapping *x = a, *y = b;
 
-	if (x->resident != y->resident)
-		return x->resident > y->resident ? -1 : 1;
-	return x->begin < y->begin ? -1 : x->begin > y->begin;
+	return order_u64(y->resident, x->resident) ?: order_u64(x->begin, y->begin);
 }
 
 static int by_file(const void *a, const void *b)

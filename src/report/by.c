@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/order.h"
 #include "base/vec.h"
 #include "report/aggregate.h"
 #include "report/print.h"
@@ -57,9 +58,7 @@ static int by_bytes(const void *a, const void *b)
 {
 	const struct entry *x = a, *y = b;
 
-	if (x->bytes != y->bytes)
-		return x->bytes > y->bytes ? -1 : 1;
-	return by_name(a, b);
+	return order_u64(y->bytes, x->bytes) ?: by_name(a, b);
 }
 
 /* Those of one name in one; how many are left. */

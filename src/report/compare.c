@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/order.h"
 #include "base/vec.h"
 #include "report/job.h"
 
@@ -117,11 +118,8 @@ static int compare_rows(const void *a, const void *b)
 {
 	const struct keyed *x = a, *y = b;
 
-	if (x->key != y->key)
-		return x->key < y->key ? -1 : 1;
-	if (x->after != y->after)
-		return x->after ? 1 : -1;
-	return x->id < y->id ? -1 : x->id > y->id;
+	return order_u64(x->key, y->key) ?: order_u64(x->after, y->after)
+		?: order_u64(x->id, y->id);
 }
 
 /* Adds what one call stack has. */

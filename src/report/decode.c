@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/order.h"
 #include "report/decode_parts.h"
 #include "report/named.h"
 #include "report/utf8.h"
@@ -131,9 +132,7 @@ static int compare_known(const void *a, const void *b)
 {
 	const struct known *x = a, *y = b;
 
-	if (x->instance != y->instance)
-		return x->instance < y->instance ? -1 : 1;
-	return x->offset < y->offset ? -1 : x->offset > y->offset;
+	return order_u64(x->instance, y->instance) ?: order_u64(x->offset, y->offset);
 }
 
 static const char *symbol(void *arg, const struct snapshot_module *module, uint64_t offset,

@@ -26,23 +26,10 @@ static bool is_number(const char *s)
 }
 
 /* Part of one name, so that it stays one. */
-static void print_safe(FILE *out, const char *name)
+static char in_a_name(const char *at, const void *arg)
 {
-	char one[5];
-
-	for (size_t len; *name; name += len) {
-		uint32_t code;
-
-		len = utf8_next(name, &code);
-		len = len ? len : 1;
-		memcpy(one, name, len);
-		one[len] = '\0';
-		if (*one == ';')
-			*one = ':';
-		else if (*one == ' ' && is_number(name + 1))
-			*one = '_';
-		utf8_print(out, one);
-	}
+	(void)arg;
+	return *at == ';' ? ':' : *at == ' ' && is_number(at + 1) ? '_' : *at;
 }
 
 /* One function of a stack, behind the semicolon that parts it from its caller. */
@@ -58,7 +45,7 @@ static void render(FILE *out, const struct names_line *l, const struct report_op
 		name = id ? module_id_name(id) : "[no module]";
 	if (*name == '#')
 		putc('\\', out);
-	print_safe(out, name);
+	utf8_print_as(out, name, in_a_name, NULL);
 	if (!known)
 		fprintf(out, "+0x%" PRIx64, frame_offset(l->frame));
 	if (!l->name.inlined && (l->frame & FRAME_GUESS))

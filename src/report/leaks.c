@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/order.h"
 #include "base/scope.h"
 #include "report/path.h"
 #include "report/print.h"
@@ -28,11 +29,8 @@ static int by_loss(const void *a, const void *b)
 {
 	const struct key *x = a, *y = b;
 
-	if (x->gone != y->gone)
-		return x->gone > y->gone ? -1 : 1;
-	if (x->perhaps != y->perhaps)
-		return x->perhaps > y->perhaps ? -1 : 1;
-	return x->rank < y->rank ? -1 : x->rank > y->rank;
+	return order_u64(y->gone, x->gone) ?: order_u64(y->perhaps, x->perhaps)
+		?: order_u64(x->rank, y->rank);
 }
 
 static const struct findings_context *context_of(const struct findings *findings, uint32_t id)

@@ -70,15 +70,35 @@ size_t utf8_columns(const char *s)
 	return columns;
 }
 
+/* Writes the character at s, or an escape; how long it is. */
+static size_t print_one(FILE *out, const char *s)
+{
+	size_t len = plain(s);
+
+	if (len)
+		fwrite(s, 1, len, out);
+	else
+		fprintf(out, "\\x%02x", (uint8_t)*s);
+	return len ? len : 1;
+}
+
 void utf8_print(FILE *out, const char *s)
 {
-	while (*s) {
-		size_t len = plain(s);
+	while (*s)
+		s += print_one(out, s);
+}
 
-		if (len)
-			fwrite(s, 1, len, out);
-		else
-			fprintf(out, "\\x%02x", (uint8_t)*s);
-		s += len ? len : 1;
+void utf8_print_as(FILE *out, const char *s, char (*as)(const char *at, const void *arg),
+		   const void *arg)
+{
+	while (*s) {
+		char other = as(s, arg);
+
+		if (other == *s) {
+			s += print_one(out, s);
+		} else {
+			putc(other, out);
+			s++;
+		}
 	}
 }

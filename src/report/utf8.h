@@ -23,4 +23,9 @@ size_t utf8_columns(const char *s);
  * direction of writing, and what is not UTF-8, each byte as \xNN. */
 void utf8_print(FILE *out, const char *s);
 
+/* The same for a form in which some characters have a meaning: as() says what is written for
+ * the ASCII character at `at`, in the midst of s; `arg` is passed on. */
+void utf8_print_as(FILE *out, const char *s, char (*as)(const char *at, const void *arg),
+		   const void *arg);
+
 #endif

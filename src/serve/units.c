@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/order.h"
 #include "serve/demangle.h"
 #include "serve/split.h"
 
@@ -79,11 +80,7 @@ static int span_order(const void *a, const void *b)
 {
 	const struct span *x = a, *y = b;
 
-	if (x->begin != y->begin)
-		return x->begin < y->begin ? -1 : 1;
-	if (x->end != y->end)
-		return x->end > y->end ? -1 : 1;
-	return x->depth - y->depth;
+	return order_u64(x->begin, y->begin) ?: order_u64(y->end, x->end) ?: x->depth - y->depth;
 }
 
 static bool mark(struct marks *marks, uint64_t begin, int32_t owner)

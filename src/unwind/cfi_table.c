@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/order.h"
 #include "unwind/cfi_parts.h"
 
 enum {
@@ -129,9 +130,7 @@ static int by_begin(const void *a, const void *b)
 {
 	const struct cfi_range *left = a, *right = b;
 
-	if (left->begin != right->begin)
-		return left->begin < right->begin ? -1 : 1;
-	return (left->offset > right->offset) - (left->offset < right->offset);
+	return order_u64(left->begin, right->begin) ?: order_u64(left->offset, right->offset);
 }
 
 /* Linkers leave FDEs of dropped functions in .debug_frame, at address 0. */

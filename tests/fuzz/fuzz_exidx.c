@@ -11,14 +11,12 @@
 #include <string.h>
 
 #include "base/cursor.h"
-#include "fuzz.h"
-#include "region/walk.h"
+#include "row_and_step.h"
 #include "unwind/exidx.h"
 
 enum {
 	CODE = 0x10000, /* vaddr = file offset + CODE */
 	CODE_LEN = 0x10000,
-	STACK = 0x700000,
 	PCS = 8,
 	FILE_MAX = 32768,
 	HEADERS = sizeof(Elf32_Ehdr) + 2 * sizeof(Elf32_Phdr),
@@ -70,72 +68,32 @@ static size_t file_write(const struct input *in, uint8_t file[FILE_MAX])
 	return len;
 }
 
-struct world {
-	struct memory *stack;
-	const struct row *row;
-};
-
-static const struct row *row_of(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame)
-{
-	struct world *world = arg;
-
-	(void)lookup_pc;
-	*frame = frame_of(1, pc);
-	return world->row;
-}
-
-static int read_word(void *arg, uint64_t addr, uint64_t *ret)
-{
-	struct world *world = arg;
-	uint32_t word;
-	int rc = memory_read(world->stack, addr, &word, sizeof(word));
-
-	*ret = word;
-	return rc;
-}
-
 static void ask(const struct exidx *exidx, uint64_t pc, struct memory *stack)
 {
 	const struct arch *arch = &arch_arm;
-	struct row row;
-	struct world world = {stack, &row};
-	struct walk_ops ops = {.row = row_of,
-			       .read_word = read_word,
-			       .arg = &world,
-			       .word_size = 4,
-			       .code_mask = arch->code_mask,
-			       .no_chain = true};
-	struct walk_state state = {.pc = pc,
-				   .sp = STACK + 64,
-				   .fp = STACK + 128,
-				   .lr = STACK + 8 * 14,
-				   .exact = true,
-				   .lr_live = true};
-	struct full_regs regs = {.known = (1ull << ARCH_MAX_REGS) - 1};
+	struct row_and_step both;
 	uint64_t cfa = 0;
 	uint8_t flags = 0;
+	struct row row;
 	frame_t frame;
 	int rc = exidx_row(exidx, pc, &row), stepped;
 
 	assert(rc == 0 || ((rc == -ENOENT || rc == -EINVAL) && row.cfa == ROW_CFA_NONE));
-	assert(row.cfa <= ROW_CFA_ROOT && row.ra <= ROW_UNDEFINED && row.fp <= ROW_UNDEFINED);
-	for (int i = 0; i < ARCH_MAX_REGS; i++)
-		regs.value[i] = STACK + 8 * (uint64_t)i;
-	regs.value[arch->reg_pc] = state.pc;
-	regs.value[arch->reg_sp] = state.sp;
-	regs.value[arch->reg_fp] = state.fp;
-	stepped = exidx_step(exidx, pc, stack, &regs, &cfa, &flags);
+	row_and_step_init(&both, arch, &row, stack, pc, true);
+	stepped = exidx_step(exidx, pc, stack, &both.regs, &cfa, &flags);
 	if (row.cfa == ROW_CFA_NONE || row.cfa == ROW_CFA_FULL) {
 		assert(row.cfa == ROW_CFA_FULL || stepped);
 		return;
 	}
 	if (stepped == -EFAULT) /* of a register that no row is about */
 		return;
-	if (walk_step(&ops, &state, &frame) != WALK_ENDS)
+	if (walk_step(&both.ops, &both.state, &frame) != WALK_ENDS)
 		return;
-	assert(stepped == 0 && state.sp == cfa && state.sp == regs.value[arch->reg_sp]);
-	assert(state.pc == (regs.value[arch->reg_pc] & arch->code_mask));
-	assert(!(regs.known >> arch->reg_fp & 1) || state.fp == regs.value[arch->reg_fp]);
+	assert(stepped == 0 && both.state.sp == cfa);
+	assert(both.state.sp == both.regs.value[arch->reg_sp]);
+	assert(both.state.pc == (both.regs.value[arch->reg_pc] & arch->code_mask));
+	assert(!(both.regs.known >> arch->reg_fp & 1) ||
+	       both.state.fp == both.regs.value[arch->reg_fp]);
 }
 
 static void check_entries(const struct exidx *exidx)

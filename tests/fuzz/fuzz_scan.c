@@ -9,75 +9,32 @@
 #include <errno.h>
 #include <string.h>
 
-#include "arch/cpu.h"
 #include "base/cursor.h"
-#include "fuzz.h"
-#include "region/walk.h"
+#include "row_and_step.h"
 #include "unwind/scan.h"
 #include "unwind/signal_arm.h"
 
-enum { CODE = 0x10000, STACK = 0x700000, CODE_MAX = 4096 };
-
-struct world {
-	struct memory *stack;
-	const struct row *row;
-};
-
-static const struct row *row_of(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame)
-{
-	struct world *world = arg;
-
-	(void)lookup_pc;
-	*frame = frame_of(1, pc);
-	return world->row;
-}
-
-static int read_word(void *arg, uint64_t addr, uint64_t *ret)
-{
-	struct world *world = arg;
-	uint32_t word;
-	int rc = memory_read(world->stack, addr, &word, sizeof(word));
-
-	*ret = word;
-	return rc;
-}
+enum { CODE = 0x10000, CODE_MAX = 4096 };
 
 static void compare(const struct scan_frame *scanned, bool exact, struct memory *stack)
 {
 	const struct arch *arch = &arch_arm;
+	struct row_and_step both;
 	struct row row;
-	struct world world = {stack, &row};
-	struct walk_ops ops = {.row = row_of,
-			       .read_word = read_word,
-			       .arg = &world,
-			       .word_size = 4,
-			       .code_mask = arch->code_mask,
-			       .no_chain = true};
-	struct walk_state state = {.pc = CODE,
-				   .sp = STACK + 64,
-				   .fp = STACK + 128,
-				   .lr = STACK + 8 * 14,
-				   .exact = exact,
-				   .lr_live = exact};
-	struct full_regs regs = {.known = (1ull << ARCH_MAX_REGS) - 1};
 	int found = scan_row(scanned, exact, &row), stepped;
 	uint64_t cfa = 0;
 	uint8_t flags = 0;
 	frame_t frame;
 
 	assert(found == 0 || (found == -ENOENT && row.cfa == ROW_CFA_NONE));
-	assert(row.cfa <= ROW_CFA_ROOT && row.ra <= ROW_UNDEFINED && row.fp <= ROW_UNDEFINED);
-	for (int i = 0; i < ARCH_MAX_REGS; i++)
-		regs.value[i] = STACK + 8 * (uint64_t)i;
-	regs.value[arch->reg_sp] = state.sp;
-	regs.value[arch->reg_fp] = state.fp;
-	stepped = scan_step(scanned, stack, &regs, &cfa, &flags);
+	row_and_step_init(&both, arch, &row, stack, CODE, exact);
+	stepped = scan_step(scanned, stack, &both.regs, &cfa, &flags);
 	/* -EFAULT: of a register that no row is about. */
 	if (row.cfa == ROW_CFA_NONE || row.cfa == ROW_CFA_FULL || stepped == -EFAULT ||
-	    walk_step(&ops, &state, &frame) != WALK_ENDS)
+	    walk_step(&both.ops, &both.state, &frame) != WALK_ENDS)
 		return;
-	assert(stepped == 0 && state.sp == cfa);
-	assert(state.pc == (regs.value[arch->reg_pc] & arch->code_mask));
+	assert(stepped == 0 && both.state.sp == cfa);
+	assert(both.state.pc == (both.regs.value[arch->reg_pc] & arch->code_mask));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

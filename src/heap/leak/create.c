@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/order.h"
 #include "heap/leak/parts.h"
 
 enum { STREAM = 256 << 10, JUMP = 4096, JUMPS = 64 };
@@ -12,7 +13,7 @@ static int compare_live(const void *a, const void *b)
 {
 	const struct leak_live *x = a, *y = b;
 
-	return x->addr < y->addr ? -1 : x->addr > y->addr;
+	return order_u64(x->addr, y->addr);
 }
 
 static bool in_a_heap(const struct leak *leak, taddr_t addr)

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/order.h"
 #include "heap/leak/parts.h"
 
 enum { DATA_MAX = 256 << 20 }; /* of a module's segment: what is larger is no allocator's */
@@ -164,7 +165,7 @@ static int compare(const void *a, const void *b)
 {
 	const struct range *x = a, *y = b;
 
-	return x->begin < y->begin ? -1 : x->begin > y->begin;
+	return order_u64(x->begin, y->begin);
 }
 
 /* Ascending, and apart from each other. */

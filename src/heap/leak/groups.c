@@ -1,6 +1,7 @@
 /* Each lost block with what is lost through it: how much, and what it looks like. */
 #include <errno.h>
 
+#include "base/order.h"
 #include "heap/leak/parts.h"
 
 /* Of each group, while they are in the order of their leaders. */
@@ -14,9 +15,7 @@ static int compare(const void *a, const void *b)
 {
 	const struct leak_group *x = a, *y = b;
 
-	if (x->all.bytes != y->all.bytes)
-		return x->all.bytes > y->all.bytes ? -1 : 1;
-	return x->leader < y->leader ? -1 : x->leader > y->leader;
+	return order_u64(y->all.bytes, x->all.bytes) ?: order_u64(x->leader, y->leader);
 }
 
 static bool leaders(struct leak *leak)

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/order.h"
+
 void index_init(struct index *index, unsigned granule)
 {
 	memset(index, 0, sizeof(*index));
@@ -108,7 +110,7 @@ static int compare(const void *a, const void *b)
 {
 	const struct index_section *x = a, *y = b;
 
-	return x->base < y->base ? -1 : x->base > y->base;
+	return order_u64(x->base, y->base);
 }
 
 void index_seal(struct index *index)

@@ -58,6 +58,7 @@ struct extent {
 	uint64_t size;
 	unsigned class, free, state;
 	bool slab;
+	bool agrees; /* it and the entry say the same, of one in use */
 };
 
 /* 8, 16 .. 128 by 16, then four to each doubling (size classes, sc.c). */
@@ -75,10 +76,8 @@ static void sizes_fill(uint64_t *sizes)
 
 enum { ACTIVE, DIRTY, MUZZY }; /* extent states: in use; free, with content or maybe so */
 
-/* What the entry of a page leads to.  False: nothing, or an extent that does not begin there.
- * *agrees: both say the same, of one in use. */
-static bool extent_read(struct jemalloc *j, uint64_t entry, uint64_t page, struct extent *ret,
-			bool *agrees)
+/* What the entry of a page leads to.  False: nothing, or an extent that does not begin there. */
+static bool extent_read(struct jemalloc *j, uint64_t entry, uint64_t page, struct extent *ret)
 {
 	const struct jemalloc_row *row = j->row;
 	uint64_t bits, size;
@@ -94,9 +93,24 @@ static bool extent_read(struct jemalloc *j, uint64_t entry, uint64_t page, struc
 	ret->class = bits >> row->class_shift & 255;
 	ret->free = bits >> row->free_shift & 1023;
 	ret->slab = bits >> 12 & 1;
-	*agrees = (entry & 1) == ret->slab && entry >> 48 == ret->class &&
-		  ret->class < CLASSES && ret->size;
+	ret->agrees = (entry & 1) == ret->slab && entry >> 48 == ret->class &&
+		      ret->class < CLASSES && ret->size;
 	return true;
+}
+
+/* The next extent that bytes of a leaf, which are at `at`, lead to from *i on, which is then
+ * behind its entry. */
+static bool next_extent(struct jemalloc *j, taddr_t at, const uint8_t *bytes, size_t len,
+			size_t *i, struct extent *ret)
+{
+	while (*i + 8 <= len) {
+		uint64_t entry = word_at(bytes + *i, 8), page = (at + *i - j->leaf_begin) / 8;
+
+		*i += 8;
+		if (entry && extent_read(j, entry, page, ret))
+			return true;
+	}
+	return false;
 }
 
 /* ---- the root ------------------------------------------------------------------------- */
@@ -106,17 +120,14 @@ enum { SAMPLE = 64 };
 static int sample(struct leak *leak, void *arg, taddr_t at, const uint8_t *bytes, size_t len)
 {
 	struct jemalloc *j = arg;
+	struct extent extent;
+	size_t i = 0;
 
 	(void)leak;
-	for (size_t i = 0; i + 8 <= len; i += 8) {
-		uint64_t entry = word_at(bytes + i, 8), page = (at + i - j->leaf_begin) / 8;
-		struct extent extent;
-		bool agrees;
-
-		if (!entry || !extent_read(j, entry, page, &extent, &agrees) ||
-		    extent.state != ACTIVE)
+	while (next_extent(j, at, bytes, len, &i, &extent)) {
+		if (extent.state != ACTIVE)
 			continue;
-		if (agrees && (!j->good || extent.addr >> 30 == j->number)) {
+		if (extent.agrees && (!j->good || extent.addr >> 30 == j->number)) {
 			j->number = extent.addr >> 30;
 			j->good++;
 		} else {
@@ -237,21 +248,18 @@ static void free_extent(struct jemalloc *j, const struct extent *extent)
 static int visit(struct leak *leak, void *arg, taddr_t at, const uint8_t *bytes, size_t len)
 {
 	struct jemalloc *j = arg;
+	struct extent extent;
+	size_t i = 0;
 
 	(void)leak;
-	for (size_t i = 0; i + 8 <= len; i += 8) {
-		uint64_t entry = word_at(bytes + i, 8), page = (at + i - j->leaf_begin) / 8;
-		struct extent extent;
-		bool agrees;
+	while (next_extent(j, at, bytes, len, &i, &extent)) {
 		int code;
 
-		if (!entry || !extent_read(j, entry, page, &extent, &agrees))
-			continue;
 		if (extent.state != ACTIVE) {
 			free_extent(j, &extent);
 			continue;
 		}
-		if (!agrees || extent.addr >> 30 != j->number) {
+		if (!extent.agrees || extent.addr >> 30 != j->number) {
 			j->allocator->in_flight++;
 			continue;
 		}

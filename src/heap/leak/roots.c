@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/order.h"
 #include "heap/leak/parts.h"
 
 enum { FILE_SHARED_MAX = 64 << 20 };
@@ -167,7 +168,7 @@ static int compare(const void *a, const void *b)
 {
 	const struct range *x = a, *y = b;
 
-	return x->begin < y->begin ? -1 : x->begin > y->begin;
+	return order_u64(x->begin, y->begin);
 }
 
 static int scan_mapping(struct leak *leak, const struct mapping *mapping)

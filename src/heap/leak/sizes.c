@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "base/order.h"
 #include "heap/leak/parts.h"
 
 uint64_t leak_size(const struct leak *leak, uint32_t block)
@@ -29,7 +30,7 @@ static int compare_giants(const void *a, const void *b)
 {
 	const struct giant *x = a, *y = b;
 
-	return x->block < y->block ? -1 : x->block > y->block;
+	return order_u64(x->block, y->block);
 }
 
 static bool size_store(struct leak *leak, uint32_t block, uint64_t size)

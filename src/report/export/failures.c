@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/order.h"
+
 /* A call stack and what it is sorted by. */
 struct ranked {
 	struct expect_context context;
@@ -14,9 +16,7 @@ static int compare_ranked(const void *a, const void *b)
 {
 	const struct ranked *x = a, *y = b;
 
-	if (x->value != y->value)
-		return x->value > y->value ? -1 : 1;
-	return x->context.id < y->context.id ? -1 : x->context.id > y->context.id;
+	return order_u64(y->value, x->value) ?: order_u64(x->context.id, y->context.id);
 }
 
 bool failures_of(const struct expect_results *results, const struct expect_result *result,

@@ -5,14 +5,30 @@
  */
 #include "report/export/gzip.h"
 
-#include <string.h>
-
 static void put_le(FILE *out, uint32_t value, unsigned width)
 {
 	while (width--) {
 		putc((int)(value & 0xff), out);
 		value >>= 8;
 	}
+}
+
+static void write_block(struct gzip *gzip, bool last)
+{
+	uint32_t len = (uint32_t)gzip->chunks.used;
+
+	putc(last, gzip->out);
+	put_le(gzip->out, len, 2);
+	put_le(gzip->out, ~len, 2);
+	fwrite(gzip->block, 1, len, gzip->out);
+	gzip->crc = layout_crc_add(&gzip->crc_table, gzip->crc, gzip->block, len);
+	gzip->len += len;
+	gzip->chunks.used = 0;
+}
+
+static void write_full(void *gzip)
+{
+	write_block(gzip, false);
 }
 
 void gzip_begin(struct gzip *gzip, FILE *out)
@@ -22,39 +38,17 @@ void gzip_begin(struct gzip *gzip, FILE *out)
 
 	gzip->out = out;
 	gzip->crc = gzip->len = 0;
-	gzip->used = 0;
+	gzip->chunks = (struct chunks){.at = gzip->block,
+				       .size = sizeof(gzip->block),
+				       .full = write_full,
+				       .arg = gzip};
 	layout_crc_init(&gzip->crc_table);
 	fwrite(head, 1, sizeof(head), out);
 }
 
-static void write_block(struct gzip *gzip, bool last)
-{
-	uint32_t len = (uint32_t)gzip->used;
-
-	putc(last, gzip->out);
-	put_le(gzip->out, len, 2);
-	put_le(gzip->out, ~len, 2);
-	fwrite(gzip->block, 1, len, gzip->out);
-	gzip->crc = layout_crc_add(&gzip->crc_table, gzip->crc, gzip->block, len);
-	gzip->len += len;
-	gzip->used = 0;
-}
-
 void gzip_put(struct gzip *gzip, const void *bytes, size_t len)
 {
-	const uint8_t *at = bytes;
-
-	while (len) {
-		size_t n = sizeof(gzip->block) - gzip->used;
-
-		n = len < n ? len : n;
-		memcpy(gzip->block + gzip->used, at, n);
-		gzip->used += n;
-		at += n;
-		len -= n;
-		if (gzip->used == sizeof(gzip->block))
-			write_block(gzip, false);
-	}
+	chunks_put(&gzip->chunks, bytes, len);
 }
 
 void gzip_end(struct gzip *gzip)

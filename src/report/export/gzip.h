@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "base/chunks.h"
 #include "heap/snapshot_layout.h"
 
 struct gzip {
@@ -11,10 +12,10 @@ struct gzip {
 	struct layout_crc crc_table;
 	uint32_t crc, len; /* of what was put in; len modulo 2^32 */
 	uint8_t block[16384];
-	size_t used;
+	struct chunks chunks; /* in it; points to this struct */
 };
 
-/* Failed writes are out's: ferror(). */
+/* Failed writes are out's: ferror().  The struct stays where it is until the end. */
 void gzip_begin(struct gzip *gzip, FILE *out);
 void gzip_put(struct gzip *gzip, const void *bytes, size_t len);
 void gzip_end(struct gzip *gzip);

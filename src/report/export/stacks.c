@@ -141,19 +141,16 @@ size_t exports_skipped(const struct exports *exports, const struct export_stack 
 	return 0;
 }
 
+static char but_not(const char *at, const void *arg)
+{
+	const char *exchange = arg;
+
+	return *at == exchange[0] ? exchange[1] : *at;
+}
+
 void exports_print(FILE *out, const char *text, char not, char but)
 {
-	char one[5];
+	const char exchange[] = {not, but};
 
-	for (size_t len; *text; text += len) {
-		uint32_t code;
-
-		len = utf8_next(text, &code);
-		len = len ? len : 1;
-		memcpy(one, text, len);
-		one[len] = '\0';
-		if (*one == not )
-			*one = but;
-		utf8_print(out, one);
-	}
+	utf8_print_as(out, text, but_not, exchange);
 }
