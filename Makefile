@@ -38,6 +38,9 @@ FLAGS := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DMEMTRACE_VERSION='"$(
 ifeq ($(WERROR)$(CROSS),1)
 FLAGS += -Werror
 endif
+# The same bytes in any folder: sources are named from where the Makefile is, and what gcc makes
+# up for objects that are optimised later is made of their names.
+ANYWHERE = -ffile-prefix-map=$(CURDIR)=. $(if $(LTO),-frandom-seed=$(<))
 LINK := -pthread
 # (before glibc 2.34 timers and dlopen() are libraries of their own)
 SYSTEM_LIBS := -lrt -ldl
@@ -66,7 +69,7 @@ FLAGS += -ffunction-sections -fdata-sections -DMEMTRACE_ONE_CPU
 ROOM_FLAGS := $(LTO) $(SMALL)
 $(O)/src/cli/viewers.o: ROOM_FLAGS += -DMEMTRACE_SMALL
 # (-z norelro: it aligns data to the largest page, up to 64 KB of nothing in the file)
-MEMTRACE_LINK := -static -Wl,--gc-sections -Wl,-z,norelro $(if $(LTO),$(LTO) -Os $(SMALL))
+MEMTRACE_LINK := -static -Wl,--gc-sections -Wl,-z,norelro $(if $(LTO),$(LTO) -Os $(SMALL) -ffile-prefix-map=$(CURDIR)=.)
 # What --selftest walks is its own target: as other programs are compiled.
 $(O)/src/cli/main.o $(O)/src/cli/selftest.o $(O)/src/cli/scenario.o: ROOM_FLAGS := -fno-pie
 endif
@@ -155,7 +158,7 @@ $(O)/libserve.a: $(filter-out %/main.o,$(SERVE_OBJ))
 
 $(O)/src/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(call say,CC  )$(CC) $(FLAGS) $(ROOM_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC  )$(CC) $(FLAGS) $(ANYWHERE) $(ROOM_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # For another CPU: without memtrace-fs, and CMOCKA says where that CPU's cmocka and libelf are.
 CMOCKA ?= -lcmocka
