@@ -98,6 +98,11 @@ CORE_OBJ := $(TARGET_SRC:%.c=$(O)/%.o) $(O)/src/agent/blob.o $(O)/src/report/exp
 CLI_OBJ := $(CLI_SRC:%.c=$(O)/%.o)
 SERVE_OBJ := $(SERVE_SRC:%.c=$(O)/%.o)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
+# PTRACE=no: without the tests that trace, for where nobody may (containers, emulators of user programs).
+PTRACE ?= yes
+ifeq ($(PTRACE),no)
+UNIT_SRC := $(filter-out $(shell grep -lE 'PTRACE_|child_case|traced_case' $(UNIT_SRC)),$(UNIT_SRC))
+endif
 UNIT_BIN := $(UNIT_SRC:%.c=$(O)/%)
 
 # memtrace-fs is the host's: no host libdw, no memtrace-fs (which memtrace can do without).
@@ -158,7 +163,7 @@ $(O)/libserve.a: $(filter-out %/main.o,$(SERVE_OBJ))
 
 $(O)/src/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(call say,CC  )$(CC) $(FLAGS) $(ANYWHERE) $(ROOM_FLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC  )$(CC) $(FLAGS) $(ANYWHERE) $(ROOM_FLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # For another CPU: without memtrace-fs, and CMOCKA says where that CPU's cmocka and libelf are.
 CMOCKA ?= -lcmocka
@@ -206,14 +211,14 @@ $(O)/blob/agent.bin: $(O)/blob/agent.elf
 
 $(O)/src/agent/blob.o: src/agent/blob.S $(if $(BLOB_ENTRY),$(O)/blob/agent.bin)
 	@mkdir -p $(@D)
-	$(call say,CC  )$(CC) -c $(if $(BLOB_ENTRY),-DBLOB='"$(O)/blob/agent.bin"' -DBLOB_FRAMES='"$(O)/blob/agent.frames"') -o $@ $<
+	$(call say,CC  )$(CC) $(ANYWHERE) $(CFLAGS) -c $(if $(BLOB_ENTRY),-DBLOB='"$(O)/blob/agent.bin"' -DBLOB_FRAMES='"$(O)/blob/agent.frames"') -o $@ $<
 
 -include $(BLOB_OBJ:.o=.d)
 
 # What --format=html has of a browser's languages, as bytes.
 $(O)/src/report/export/html_web.o: src/report/export/html_web.S web/page.css web/page.js
 	@mkdir -p $(@D)
-	$(call say,CC  )$(CC) -c -o $@ $<
+	$(call say,CC  )$(CC) $(ANYWHERE) $(CFLAGS) -c -o $@ $<
 
 # ---- programs to trace, and what looks at them from outside ------------------
 TARGET_FLAGS := -g -O2 -fno-builtin -Wall -Wextra -D_GNU_SOURCE -pthread
@@ -339,9 +344,10 @@ check-unit: $(UNIT_BIN)
 .PHONY: e2e-programs
 e2e-programs: $(TARGETS) $(E2E_BIN)
 
+E2E_DIRS := $(if $(filter no,$(PTRACE)),,tests/e2e tests/console tests/verdict) tests/offline
 check-e2e: all
-	+@$(MAKE) --no-print-directory e2e-programs
-	O=$(abspath $(O)) $(PYTHON) -m pytest -q -p no:cacheprovider $(wildcard tests/e2e tests/console tests/verdict tests/offline)
+	+@$(if $(filter no,$(PTRACE)),,$(MAKE) --no-print-directory e2e-programs)
+	O=$(abspath $(O)) $(PYTHON) -m pytest -q -p no:cacheprovider $(wildcard $(E2E_DIRS))
 
 ## make check-distros builds and runs a short list of tests in other releases of Debian, which
 ##                    debootstrap puts into $(O)/distros (as root; DISTROS="bullseye trixie")
@@ -384,7 +390,8 @@ help: ## what there is to make
 	@echo 'make               memtrace and memtrace-fs into $(O)/'
 	@grep -hE '^## ' Makefile scripts/*.mk | sed 's/^## //'
 ## make clean         removes the build folder
-## make check         all tests (make check-floors, check-circles, check-unit, check-fuzz, check-e2e: a part)
+## make check         all tests (make check-floors, check-circles, check-unit, check-fuzz, check-e2e: a part;
+##                    PTRACE=no: those that trace nobody)
 ## make soak          the long runs: 1000 kills and cycles each (COUNT=N: another number)
 ## make bench         what memtrace costs here: per malloc+free pair, pauses, memory
 ## make O=DIR         another build folder
