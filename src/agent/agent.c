@@ -59,11 +59,11 @@ static inline __attribute__((always_inline)) int read_word(void *arg, uint64_t a
 	return 0;
 }
 
-/* What a guess was needed for is memtrace's. */
-static bool is_guessed(const frame_t *frames, size_t count)
+/* What a guess was needed for, or a pc that is not known, is memtrace's. */
+static bool is_doubtful(const frame_t *frames, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (frames[i] & FRAME_GUESS)
+		if (frames[i] & FRAME_GUESS || frame_instance(frames[i]) == FRAME_NOWHERE)
 			return true;
 	return false;
 }
@@ -74,8 +74,10 @@ static __attribute__((noinline)) uint32_t context_of(const struct shared *shared
 						     frame_t leaf)
 {
 	struct walking walking = {shared, call->slot, end};
-	const struct walk_ops ops = {row_of,	       read_word, &walking,
-				     sizeof(uint64_t), CODE_MASK, .no_chain = true};
+	const struct walk_ops ops = {row_of,	       read_word,
+				     &walking,	       sizeof(uint64_t),
+				     CODE_MASK,	       .no_guess = true,
+				     .first_sp = shared_told(shared)->first_sp};
 	struct walk_regs start = {.sp = call->slot + sizeof(uint64_t), .fp = call->fp};
 	uint32_t depth = shared_told(shared)->depth;
 	uint32_t max = depth < AGENT_NESTED ? AGENT_NESTED : depth;
@@ -92,8 +94,8 @@ static __attribute__((noinline)) uint32_t context_of(const struct shared *shared
 	count = 1 +
 		walk_body_stack(&ops, walk_body_step, &start, false, frames + 1, max - 1, &why);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	if ((why != WALK_ROOT && why != WALK_DEPTH) || is_guessed(frames, count) ||
-	    known_sequence(shared) != sequence)
+	if ((why != WALK_ROOT && why != WALK_DEPTH && why != WALK_NO_DATA) ||
+	    is_doubtful(frames, count) || known_sequence(shared) != sequence)
 		return 0;
 	if (count > depth) {
 		count = depth;

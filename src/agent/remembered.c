@@ -5,7 +5,8 @@
  *             what holds still                      what is walked anew, then put behind it
  *
  * Only frames of the usual kind are kept (the CFA from sp or fp, the return address below it), of
- * stacks that reach their root within what is kept.  Whatever the bytes are, all that is read
+ * stacks that end within what is kept, at their root or where it is known that nothing is known
+ * (which is so by the state alone, if fp is none).  Whatever the bytes are, all that is read
  * lies between the call's sp and the stack's end, and every loop is bounded.
  *
  * A handler that interrupts this meets `busy`, and walks in the usual way.  One that never comes
@@ -16,6 +17,7 @@
 
 #include "region/interned.h"
 #include "region/known.h"
+#include "region/walk_body.h"
 
 struct remembering {
 	const struct shared *shared;
@@ -23,6 +25,7 @@ struct remembering {
 	uint64_t slot, end; /* what may be read */
 	uint32_t tail;	    /* frames of walk->tail that hold, outermost first */
 	uint32_t count;	    /* of walk->scratch, innermost first */
+	enum walk_end why;  /* the walk to the root ended */
 };
 
 struct state {
@@ -50,8 +53,25 @@ static inline bool word_is(const struct remembering *r, uint64_t at, uint64_t va
 	return word_read(r, at, &word) && word == value;
 }
 
+static enum step ends(struct remembering *r, enum walk_end why)
+{
+	r->why = why;
+	return STEP_ROOT;
+}
+
+/* As walk_body_step() without a row, where nothing is to be guessed. */
+static enum step ends_without_row(struct remembering *r, const struct state *s)
+{
+	const struct walk_ops ops = {.word_size = sizeof(uint64_t),
+				     .first_sp = shared_told(r->shared)->first_sp};
+
+	if (walk_body_is_outermost(&ops, s->sp))
+		return ends(r, WALK_ROOT);
+	return walk_body_is_fp(&ops, s->sp, s->fp) ? STEP_OTHER : ends(r, WALK_NO_DATA);
+}
+
 /* As walk_body_row(), for the usual rows. */
-static enum step step(const struct remembering *r, struct state *s, struct shared_frame *ret)
+static enum step step(struct remembering *r, struct state *s, struct shared_frame *ret)
 {
 	const struct shared_pc *known = known_pc(r->shared, s->pc, false);
 	uint64_t cfa, ra, fp = s->fp;
@@ -62,7 +82,9 @@ static enum step step(const struct remembering *r, struct state *s, struct share
 	row = &known->row;
 	*ret = (struct shared_frame){.pc = s->pc, .sp = s->sp, .fp = s->fp, .frame = known->frame};
 	if (row->cfa == ROW_CFA_ROOT)
-		return STEP_ROOT;
+		return ends(r, WALK_ROOT);
+	if (row->cfa == ROW_CFA_NONE)
+		return ends_without_row(r, s);
 	cfa = (row->cfa == ROW_CFA_SP ? s->sp : s->fp) + (uint64_t)(int64_t)row->cfa_offset;
 	if ((row->cfa != ROW_CFA_SP && row->cfa != ROW_CFA_FP) || row->ra != ROW_AT_CFA ||
 	    row->fp > ROW_AT_CFA || row->flags || cfa <= s->sp || known->frame & FRAME_GUESS)
@@ -76,7 +98,7 @@ static enum step step(const struct remembering *r, struct state *s, struct share
 			return STEP_OTHER;
 	}
 	if (!ra)
-		return STEP_ROOT;
+		return ends(r, WALK_ROOT);
 	*s = (struct state){ra, cfa, fp};
 	return STEP_ON;
 }
@@ -90,7 +112,7 @@ static bool tail_holds(const struct remembering *r, uint32_t at)
 		if (!word_is(r, tail[at].ra_at, tail[at - 1].pc) ||
 		    (tail[at].fp_at && !word_is(r, tail[at].fp_at, tail[at - 1].fp)))
 			return false;
-	/* the root: by its row, or by a return address of 0 */
+	/* the root: by its row, by none, or by a return address of 0 */
 	return !tail->ra_at || (word_is(r, tail->ra_at, 0) &&
 				(!tail->fp_at || word_read(r, tail->fp_at, &(uint64_t){0})));
 }
@@ -132,7 +154,7 @@ static bool tail_extend(struct remembering *r)
 	struct shared_frame *tail = r->walk->tail;
 
 	while (r->count) {
-		uint32_t parent = r->tail ? (uint32_t)tail[r->tail - 1].node : WALK_ROOT;
+		uint32_t parent = r->tail ? (uint32_t)tail[r->tail - 1].node : r->why;
 		struct shared_frame frame = r->walk->scratch[--r->count];
 
 		frame.node = interned_child(r->shared, frame.frame, parent);
@@ -159,7 +181,7 @@ static uint32_t context_find(struct remembering *r, frame_t leaf, bool same)
 bool remembered_context(const struct shared *shared, uint32_t number, uint64_t end,
 			const struct agent_call *call, frame_t leaf, uint32_t *context)
 {
-	struct remembering r = {shared, shared_walk(shared, number), call->slot, end, 0, 0};
+	struct remembering r = {shared, shared_walk(shared, number), call->slot, end, 0, 0, WALK_ROOT};
 	struct state s = {.sp = call->slot + sizeof(uint64_t), .fp = call->fp};
 	uint32_t sequence = known_sequence(shared), before;
 	uint64_t busy = atom_load64(&r.walk->busy);

@@ -257,6 +257,8 @@ static int pending_do(struct engine *engine, struct err *err)
 		rc = trap_choice_use_break(engine, err);
 	if (!rc && (pending->now & PENDING_TRACEME))
 		rc = traceme_let_go(engine, err);
+	if (!rc && (pending->now & PENDING_AGENT))
+		rc = resident_ask(engine, err);
 	if (!rc && (pending->now & PENDING_MODULES))
 		return modules_do(engine, err);
 	if (!rc && !pending->set)

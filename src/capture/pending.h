@@ -15,7 +15,8 @@ enum {
 	PENDING_SIGNAL = 1 << 2,  /* the program is about to catch the trap's: trap_choice.h */
 	PENDING_HARD = 1 << 3,	  /* its system calls are about to be forbidden: the same */
 	PENDING_TRACEME = 1 << 4, /* a child that is held asks to be traced: traceme.h */
-	PENDING_MODULES = 1 << 5, /* the loader has changed its list, or a program begins */
+	PENDING_AGENT = 1 << 5,	  /* it may be on now: resident.h */
+	PENDING_MODULES = 1 << 6, /* the loader has changed its list, or a program begins */
 };
 
 struct pending {

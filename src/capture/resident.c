@@ -139,8 +139,18 @@ int resident_switch(struct engine *engine, bool on)
 		return -ENOENT;
 	if (on)
 		tracee_for_each(&engine->tracee, thread_ask, &asking);
+	engine->resident.owed = asking.lacks;
 	return asking.lacks ? -EAGAIN
 			    : inject_switch(engine->undoing.undo, &engine->tracee.target, on);
+}
+
+int resident_ask(struct engine *engine, struct err *err)
+{
+	int rc = tracee_stop(&engine->tracee, err);
+
+	if (!rc && engine->resident.owed)
+		resident_switch(engine, true);
+	return rc;
 }
 
 int resident_leave(struct engine *engine)
@@ -151,6 +161,7 @@ int resident_leave(struct engine *engine)
 void resident_forget(struct resident *resident)
 {
 	inject_forget(&resident->injected);
-	resident->tried = false;
+	resident->tried = resident->owed = false;
+	resident->asked = 0;
 	resident->reason[0] = 0;
 }

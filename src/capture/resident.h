@@ -22,6 +22,8 @@ struct resident {
 	enum capture_engine wish;
 	struct injected injected;
 	bool tried;
+	bool owed;	/* it is off because a thread had no thread pointer */
+	unsigned asked; /* how often there was a reason to look again */
 	char reason[160]; /* why there is none; "": none was wished */
 };
 
@@ -34,6 +36,9 @@ int resident_enter(struct engine *engine, struct err *err) MUST_CHECK;
 
 /* On, off: threads may run.  -EAGAIN: some thread has no thread pointer, which the agent reads. */
 int resident_switch(struct engine *engine, bool on);
+
+/* A thread has a thread pointer now (PENDING_AGENT): on, if all have.  All are stopped behind it. */
+int resident_ask(struct engine *engine, struct err *err) MUST_CHECK;
 
 /* All threads are stopped, and the stubs are gone: as inject_remove(). */
 int resident_leave(struct engine *engine);

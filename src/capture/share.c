@@ -46,6 +46,7 @@ void share_begin(struct engine *engine, const struct shared *shared)
 		return; /* never: it says nothing that is out of bounds */
 	tally_begin(&ledger->tally, shared, ledger->region, &ledger->space);
 	ledger->walker.shared = shared;
+	shared_told(shared)->first_sp = ledger->walker.first_sp;
 	walker_forget(&ledger->walker);
 }
 
@@ -169,6 +170,17 @@ static bool names_itself(struct engine *engine, taddr_t pointer)
 	       arch_word(arch, word) == pointer;
 }
 
+/* A thread has a thread pointer.  If the agent waits for that, and for all others, too, it is looked
+ * at soon, ever more rarely: a static program gets its first one when it runs. */
+static void remind(struct engine *engine)
+{
+	struct resident *resident = &engine->resident;
+
+	if (resident->owed && !(resident->asked & (resident->asked + 1)))
+		engine->pending.set |= PENDING_AGENT;
+	resident->asked += resident->owed;
+}
+
 static void enter(struct engine *engine, struct thread *thread, taddr_t slot)
 {
 	struct thread_share *share = &thread_data(thread)->share;
@@ -187,6 +199,7 @@ static void enter(struct engine *engine, struct thread *thread, taddr_t slot)
 	number = known_thread_set(shared_of(engine), pointer, stack.begin, stack.end);
 	if (number == KNOWN_NONE)
 		return;
+	remind(engine);
 	if (share->pointer != pointer) {
 		struct shared_thread *own = known_thread_at(shared_of(engine), number);
 

@@ -189,12 +189,13 @@ static void row_find(struct walker *walker, uint64_t pc, uint64_t state, bool ex
 		row_supplied(walker, module, (exact ? pc : pc - 1) - module->bias, &entry->row);
 }
 
-/* What an agent is told: not of our own code, so that it takes no call within another one for the
- * program's. */
+/* What an agent is told, also that nothing is known of a place in a module: not of our own code, so
+ * that it takes no call within another one for the program's. */
 static void row_share(const struct walker *walker, uint64_t pc, bool exact,
 		      const struct walker_entry *entry)
 {
-	if (walker->shared && entry->row.cfa != ROW_CFA_NONE && !undo_covers(walker->undo, pc))
+	if (walker->shared && frame_instance(entry->frame) != FRAME_NOWHERE &&
+	    !undo_covers(walker->undo, pc))
 		known_pc_add(walker->shared, pc, exact, entry->frame, &entry->row);
 }
 

@@ -39,7 +39,7 @@
 #include "region/row.h"
 
 #define SHARED_MAGIC   0x64726168736d74ull /* "tmshard", little-endian */
-#define SHARED_VERSION 1u
+#define SHARED_VERSION 2u
 #define SHARED_PIECE   65536u
 
 enum {
@@ -146,6 +146,7 @@ struct shared_told {	/* W memtrace, R agent */
 	uint32_t depth;	     /* frames that a stack is kept with */
 	uint32_t threads;    /* places that were ever taken: listed, by their numbers */
 	uint32_t reserved;
+	uint64_t first_sp;   /* of struct walk_ops */
 	uint32_t pcs_used[SHARED_PCS_PAGES / 32]; /* W, R memtrace: a bit for each page of pcs */
 };
 
@@ -186,7 +187,7 @@ _Static_assert(sizeof(struct shared_pc) == 32, "the layout is versioned");
 _Static_assert(sizeof(struct shared_counters) == 32, "the layout is versioned");
 _Static_assert(sizeof(struct shared_node) == 16, "the layout is versioned");
 _Static_assert(sizeof(struct shared_walk) == 8192, "the layout is versioned");
-_Static_assert(sizeof(struct shared_told) == 160 && sizeof(struct shared_taken) == 16,
+_Static_assert(sizeof(struct shared_told) == 168 && sizeof(struct shared_taken) == 16,
 	       "versioned");
 _Static_assert(SHARED_HOOKS_AT + SHARED_HOOKS * sizeof(struct shared_hook) <= SHARED_LIST_AT &&
 		       SHARED_LIST_AT + SHARED_THREADS * sizeof(uint16_t) <= SHARED_PLACES_AT,

@@ -169,6 +169,12 @@ static WALK_BODY enum walk_end walk_body_row(const struct walk_ops *ops, struct 
 	return WALK_ENDS;
 }
 
+/* Does fp look like a frame pointer at all? */
+static WALK_BODY bool walk_body_is_fp(const struct walk_ops *ops, uint64_t sp, uint64_t fp)
+{
+	return fp != 0 && fp >= sp && fp - sp <= WALK_BODY_FP_REACH && fp % ops->word_size == 0;
+}
+
 /*
  * Without a row: [fp] = the caller's fp, [fp + word] = the return address, if fp
  * looks like a frame pointer at all.  What it finds must be in a module again,
@@ -182,9 +188,10 @@ static WALK_BODY enum walk_end walk_body_chain(const struct walk_ops *ops, struc
 	uint64_t at = s->fp, fp, ra;
 	frame_t frame = 0;
 
-	if (ops->no_chain || at == 0 || at < s->sp || at - s->sp > WALK_BODY_FP_REACH ||
-	    at % word)
+	if (ops->no_chain || !walk_body_is_fp(ops, s->sp, at))
 		return implausible;
+	if (ops->no_guess)
+		return WALK_FULL;
 	if (walk_body_word(ops, at, &fp) || walk_body_word(ops, at + word, &ra))
 		return implausible;
 	ra &= ops->code_mask;
@@ -200,10 +207,9 @@ static WALK_BODY enum walk_end walk_body_chain(const struct walk_ops *ops, struc
 }
 
 /* The dynamic linker's first function has no row; at most, it has aligned its sp. */
-static WALK_BODY bool walk_body_is_outermost(const struct walk_ops *ops,
-					     const struct walk_state *s)
+static WALK_BODY bool walk_body_is_outermost(const struct walk_ops *ops, uint64_t sp)
 {
-	return ops->first_sp && ops->first_sp - s->sp < WALK_BODY_FIRST_FRAME;
+	return ops->first_sp && ops->first_sp - sp < WALK_BODY_FIRST_FRAME;
 }
 
 static WALK_BODY enum walk_end walk_body_step(const struct walk_ops *ops,
@@ -217,7 +223,7 @@ static WALK_BODY enum walk_end walk_body_step(const struct walk_ops *ops,
 	*frame = at | (state->exact ? FRAME_EXACT : 0) | (state->guess ? FRAME_GUESS : 0);
 	if (row->cfa == ROW_CFA_NO_CODE)
 		return WALK_NO_CODE;
-	if (row->cfa == ROW_CFA_NONE && walk_body_is_outermost(ops, state))
+	if (row->cfa == ROW_CFA_NONE && walk_body_is_outermost(ops, state->sp))
 		return WALK_ROOT;
 	if (row->cfa == ROW_CFA_NONE)
 		return walk_body_chain(ops, state, frame_instance(at) == FRAME_NOWHERE);

@@ -54,12 +54,18 @@ def test_targets(tmp_path, argv):
         assert report["summary"]["allocs"] >= result["allocs"] > 0
 
 
-def test_few_calls_stop(tmp_path):
+@pytest.mark.parametrize("name", ["threads", "threads-static", "threads-musl"])
+def test_few_calls_stop(tmp_path, name):
     """What is learned from the first calls of a stack holds for all others."""
-    _, report = run(tmp_path, "agent", [TARGETS / "threads", "4", "5000"])
+    if not (TARGETS / name).exists():
+        pytest.skip(f"no {name} here")
+    _, report = run(tmp_path, "agent", [TARGETS / name, "4", "5000"])
     calls = report["summary"]["allocs"] + report["summary"]["frees"]
     assert calls >= 40000
     assert 0 < report["stopped_calls"] < calls / 10
+
+
+def test_all_calls_stop_at_the_trap(tmp_path):
     assert "stopped_calls" not in run(tmp_path, "trap", [TARGETS / "threads", "1", "5"])[1]
 
 

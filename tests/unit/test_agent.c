@@ -414,6 +414,65 @@ static void test_a_guess_is_not_known(void **state)
 	shared_case_end(&shared);
 }
 
+static enum walk_end end_of(uint32_t context)
+{
+	struct shared_node node;
+	uint32_t at = interned_leaf(&shared, context);
+
+	for (; at >= WALK_ENDS; at = node.parent)
+		assert_true(interned_node(&shared, at, &node));
+	return (enum walk_end)at;
+}
+
+/* How the stack of a call of that fp ends, remembered or walked; -1: the call is not known. */
+static int end_by(const unsigned *chain, uint64_t fp, bool remembered)
+{
+	struct agent_call call = call_by(chain, 3, MALLOC);
+	struct shared_walk *walk = shared_walk(&shared, known_thread(&shared, POINTER));
+	struct live_block block;
+
+	walk->busy = remembered ? 0 : call.slot + 8;
+	call.argument[0] = 1;
+	call.result = 0x10000;
+	call.fp = fp;
+	if (!agent_call(&shared, &call))
+		return -1;
+	assert_true(live_find(&shared, call.result, &block));
+	live_remove(&block);
+	return (int)end_of(block.context);
+}
+
+/* The outermost frame is one of which it is known that there is no unwind data: musl's. */
+static void test_where_there_is_no_unwind_data(void **state)
+{
+	const unsigned chain[] = {0, 1, 2}, unknown[] = {UNKNOWN, 1, 2};
+	const struct row none = {.cfa = ROW_CFA_NONE};
+	uint64_t top = at_word(WORDS - 3); /* sp there */
+
+	(void)state;
+	for (int remembered = 0; remembered < 2; remembered++) {
+		begin(DEPTH);
+		known_pcs_forget(&shared);
+		known_pc_add(&shared, pc_of(0), false, frame_at(0), &none);
+		tell_rows();
+		for (int again = 0; again < 2; again++) {
+			assert_int_equal(end_by(chain, 0, remembered), WALK_NO_DATA);
+			assert_int_equal(end_by(chain, top - 8, remembered), WALK_NO_DATA);
+			assert_int_equal(end_by(chain, top + 4, remembered), WALK_NO_DATA);
+		}
+		assert_int_equal(end_by(chain, top, remembered), -1);
+		assert_int_equal(end_by(unknown, 0, remembered), -1);
+		known_pcs_forget(&shared);
+		known_pc_add(&shared, pc_of(0), false, frame_at(0), &none);
+		tell_rows();
+		shared_told(&shared)->first_sp = top + 16;
+		assert_int_equal(end_by(chain, 0, remembered), WALK_ROOT);
+		assert_int_equal(end_by(chain, top, remembered), WALK_ROOT);
+		assert_int_equal(end_by(unknown, 0, remembered), -1);
+		shared_case_end(&shared);
+	}
+}
+
 /* ---- threads --------------------------------------------------------------- */
 
 enum { THREADS = 4, ROUNDS = 20000 };
@@ -694,6 +753,7 @@ int main(void)
 		cmocka_unit_test(test_rows_that_are_forgotten),
 		cmocka_unit_test(test_through_a_signal_frame),
 		cmocka_unit_test(test_a_guess_is_not_known),
+		cmocka_unit_test(test_where_there_is_no_unwind_data),
 		cmocka_unit_test(test_counts_what_the_book_counts),
 		cmocka_unit_test(test_deeper_than_is_kept),
 		cmocka_unit_test(test_deeper_than_is_walked),
