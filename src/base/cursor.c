@@ -3,35 +3,37 @@
 
 #include <string.h>
 
-uint64_t cursor_uleb(struct cursor *c)
+/* Seven bits a byte, the lowest first; *bits: how many there were, *last: the last byte. */
+static uint64_t leb(struct cursor *c, unsigned *bits, uint8_t *last)
 {
 	uint64_t value = 0;
-	unsigned shift = 0;
-	uint8_t byte;
 
+	*bits = 0;
 	do {
-		byte = cursor_u8(c);
-		if (shift < 64)
-			value |= (uint64_t)(byte & 0x7f) << shift;
-		shift += 7;
-	} while ((byte & 0x80) && !c->bad);
+		*last = cursor_u8(c);
+		if (*bits < 64)
+			value |= (uint64_t)(*last & 0x7f) << *bits;
+		*bits += 7;
+	} while ((*last & 0x80) && !c->bad);
 	return value;
+}
+
+uint64_t cursor_uleb(struct cursor *c)
+{
+	unsigned bits;
+	uint8_t last;
+
+	return leb(c, &bits, &last);
 }
 
 int64_t cursor_sleb(struct cursor *c)
 {
-	uint64_t value = 0;
-	unsigned shift = 0;
-	uint8_t byte;
+	unsigned bits;
+	uint8_t last;
+	uint64_t value = leb(c, &bits, &last);
 
-	do {
-		byte = cursor_u8(c);
-		if (shift < 64)
-			value |= (uint64_t)(byte & 0x7f) << shift;
-		shift += 7;
-	} while ((byte & 0x80) && !c->bad);
-	if (shift < 64 && (byte & 0x40))
-		value |= ~0ull << shift;
+	if (bits < 64 && (last & 0x40))
+		value |= ~0ull << bits;
 	return (int64_t)value;
 }
 

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/order.h"
 #include "elf/image.h"
 #include "elf/image_symbols.h"
 
@@ -244,20 +245,11 @@ static bool same_segment(const struct image *image, uint64_t a, uint64_t b)
 bool image_symbol_at(struct image *image, uint64_t vaddr, struct image_symbol *ret)
 {
 	const struct image_function *index;
-	size_t low = 0, high;
+	size_t low;
 
 	build_index(image);
 	index = image->symbols.index.at;
-	high = image->symbols.index.len;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (index[middle].value <= vaddr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	/* low: how many begin at or below vaddr */
+	low = order_count(image->symbols.index.len, i, index[i].value <= vaddr);
 	for (size_t i = low; i > 0 && low - i < LIMIT_NEST && index[i - 1].max_end > vaddr;
 	     i--) {
 		if (index[i - 1].end > vaddr)

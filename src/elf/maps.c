@@ -23,6 +23,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/order.h"
 #include "base/scope.h"
 #include "elf/mounts.h"
 
@@ -292,17 +293,9 @@ void maps_deinit(struct maps *maps)
 
 const struct mapping *maps_find(const struct maps *maps, taddr_t addr)
 {
-	size_t low = 0, high = maps->list.len;
+	size_t below = order_count(maps->list.len, i, maps->list.at[i].end <= addr);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (addr < maps->list.at[middle].begin)
-			high = middle;
-		else if (addr >= maps->list.at[middle].end)
-			low = middle + 1;
-		else
-			return &maps->list.at[middle];
-	}
-	return NULL;
+	if (below == maps->list.len || addr < maps->list.at[below].begin)
+		return NULL;
+	return &maps->list.at[below];
 }

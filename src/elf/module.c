@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/order.h"
 #include "elf/fingerprint.h"
 #include "elf/module_parts.h"
 #include "region/frame.h"
@@ -378,16 +379,8 @@ int modules_update(struct modules *modules, int pid, const struct maps *maps,
 
 struct module *modules_find(const struct modules *modules, taddr_t pc)
 {
-	size_t low = 0, high = modules->mapped.len;
+	size_t low = order_count(modules->mapped.len, i, modules->mapped.at[i]->begin <= pc);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (modules->mapped.at[middle]->begin <= pc)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	if (low == 0 || pc >= modules->mapped.at[low - 1]->end)
 		return NULL;
 	return modules->mapped.at[low - 1];

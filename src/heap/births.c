@@ -6,21 +6,12 @@
 #include <errno.h>
 
 #include "base/leb128.h"
+#include "base/order.h"
 
 /* The first that ends at or after it; or the one that has not ended. */
 static size_t generation_of(const struct generations *g, uint32_t time)
 {
-	size_t low = 0, high = g->count;
-
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (g->at[middle].end < time)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return order_count(g->count, i, g->at[i].end < time);
 }
 
 int births_create(const struct generations *g, const struct birth_list *blocks,

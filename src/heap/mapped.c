@@ -28,17 +28,7 @@ void mapped_clear(struct mapped *mapped)
 /* The first whose begin is below addr: all that comes before lies at addr or above. */
 static size_t place_of(const struct mapped *mapped, taddr_t addr)
 {
-	size_t low = 0, high = mapped->list.len;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (mapped->list.at[middle].begin >= addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return order_count(mapped->list.len, i, mapped->list.at[i].begin >= addr);
 }
 
 static void insert(struct mapped *mapped, size_t at, const struct mapped_range *range)

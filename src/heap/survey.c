@@ -82,16 +82,8 @@ static bool find_pins(const struct survey_input *in, struct survey *out)
 
 static const struct mapping_use *use_of(const struct survey_input *in, taddr_t begin)
 {
-	size_t low = 0, high = in->use_count;
+	size_t low = order_count(in->use_count, i, in->uses[i].range.end <= begin);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (in->uses[middle].range.end <= begin)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	return low < in->use_count && in->uses[low].range.begin <= begin ? &in->uses[low] : NULL;
 }
 
@@ -99,18 +91,11 @@ static const struct mapping_use *use_of(const struct survey_input *in, taddr_t b
 static void owned_in(const struct survey_input *in, taddr_t begin, taddr_t end, uint64_t *bytes,
 		     uint64_t *resident)
 {
-	size_t count, low = 0, high;
+	size_t count, low;
 	const struct range *heaps = leak_heaps(in->leak, &count);
 
 	*bytes = *resident = 0;
-	for (high = count; low < high;) {
-		size_t middle = low + (high - low) / 2;
-
-		if (heaps[middle].end <= begin)
-			low = middle + 1;
-		else
-			high = middle;
-	}
+	low = order_count(count, i, heaps[i].end <= begin);
 	for (; low < count && heaps[low].begin < end; low++) {
 		taddr_t from = heaps[low].begin < begin ? begin : heaps[low].begin;
 		taddr_t to = heaps[low].end > end ? end : heaps[low].end;
@@ -133,18 +118,10 @@ static int stack_of(const struct survey_input *in, const struct mapping *mapping
 /* The list has the highest first: those that begin below the mapping's end, down to its begin. */
 static uint32_t mapper_of(const struct survey_input *in, const struct mapping *mapping)
 {
-	size_t low = 0, high = in->mapped_count;
+	size_t low = order_count(in->mapped_count, i, in->mapped[i].begin >= mapping->end);
 	uint64_t most = 0;
 	uint32_t context = 0;
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (in->mapped[middle].begin >= mapping->end)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	for (; low < in->mapped_count && in->mapped[low].end > mapping->begin; low++) {
 		const struct mapped_range *m = &in->mapped[low];
 		taddr_t from = m->begin < mapping->begin ? mapping->begin : m->begin;

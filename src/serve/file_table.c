@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/order.h"
+
 void file_table_segments(uint64_t hash, uint8_t key[FILE_KEY])
 {
 	memset(key, 0, FILE_KEY);
@@ -69,15 +71,9 @@ static const uint32_t *find(const struct file_table *table, const struct file_or
 			    int (*compare)(const struct indexed_file *, const void *),
 			    const void *what, size_t *count)
 {
-	size_t low = 0, high = order->len, end;
+	size_t end, low = order_count(order->len, i,
+				      compare(&table->files.at[order->at[i]], what) < 0);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (compare(&table->files.at[order->at[middle]], what) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	for (end = low; end < order->len; end++)
 		if (compare(&table->files.at[order->at[end]], what))
 			break;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/order.h"
 #include "base/vec.h"
 #include "serve/demangle.h"
 
@@ -187,16 +188,7 @@ static bool sort(struct functions *functions)
 /* How many of the list begin at or below vaddr. */
 static size_t below(const struct functions *functions, uint64_t vaddr)
 {
-	size_t low = 0, high = functions->list.len;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (functions->list.at[middle].begin <= vaddr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return order_count(functions->list.len, i, functions->list.at[i].begin <= vaddr);
 }
 
 const struct function *functions_at(struct functions *functions, uint64_t vaddr)
@@ -269,29 +261,24 @@ static bool sort_names(struct functions *functions)
 	return true;
 }
 
+static const struct function *by_name(const struct functions *functions, size_t i)
+{
+	return &functions->list.at[functions->by_name.at[i]];
+}
+
 const struct function *functions_find(struct functions *functions, const char *name)
 {
-	size_t low = 0, high;
+	const struct function *found;
+	size_t before;
 
 	if (!sort_names(functions))
 		return NULL;
-	high = functions->by_name.len;
-	while (low < high) { /* the first that is not below name: the best rank of it */
-		size_t middle = low + (high - low) / 2;
-		const struct function *function =
-			&functions->list.at[functions->by_name.at[middle]];
-		if (name_compare(name, function->symbol) > 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low < functions->by_name.len) {
-		const struct function *function =
-			&functions->list.at[functions->by_name.at[low]];
-		if (!name_compare(name, function->symbol))
-			return function;
-	}
-	return NULL;
+	before = order_count(functions->by_name.len, i,
+			     name_compare(name, by_name(functions, i)->symbol) > 0);
+	if (before == functions->by_name.len)
+		return NULL;
+	found = by_name(functions, before); /* the best rank of the name */
+	return name_compare(name, found->symbol) ? NULL : found;
 }
 
 const char *functions_name(struct functions *functions, const struct function *function)

@@ -132,15 +132,8 @@ static bool marks_build(struct marks *marks, struct spans *spans)
 
 static int32_t marks_find(const struct marks *marks, uint64_t address)
 {
-	size_t low = 0, high = marks->list.len;
+	size_t low = order_count(marks->list.len, i, marks->list.at[i].begin <= address);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (marks->list.at[middle].begin <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	return low ? marks->list.at[low - 1].owner : -1;
 }
 

@@ -8,6 +8,7 @@
 #include <sys/ptrace.h>
 #include <unistd.h>
 
+#include "base/order.h"
 #include "tracer/status.h"
 
 enum { FETCH_MS = 500 };
@@ -96,16 +97,8 @@ int target_fetch(struct target *target, taddr_t addr)
 static bool has_far(const struct target *target, taddr_t addr, size_t len)
 {
 	const struct ranges *far = target->far;
-	size_t low = 0, high = far ? far->len : 0;
+	size_t low = order_count(far ? far->len : 0, i, far->at[i].end <= addr);
 
-	while (low < high) { /* the first that ends behind addr */
-		size_t middle = low + (high - low) / 2;
-
-		if (far->at[middle].end <= addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	return far && low < far->len && far->at[low].begin < addr + len;
 }
 

@@ -96,17 +96,7 @@ static bool hdr_is_complete(const struct cfi *cfi)
 /* How many entries begin at or in front of vaddr. */
 static size_t hdr_count_to(const struct cfi *cfi, uint64_t vaddr)
 {
-	size_t low = 0, high = cfi->hdr_count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (hdr_address(cfi, middle, 0) <= vaddr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return order_count(cfi->hdr_count, i, hdr_address(cfi, i, 0) <= vaddr);
 }
 
 /* -ENOENT: no FDE.  -EINVAL: the table lies. */
@@ -184,17 +174,8 @@ const struct cfi_index *cfi_table_index(const struct cfi *cfi,
 static size_t index_count_to(const struct cfi *cfi, const struct cfi_section *section,
 			     struct cfi_index *index, uint64_t vaddr)
 {
-	size_t low = 0, high = cfi_table_index(cfi, section, index)->ranges.len;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (index->ranges.at[middle].begin <= vaddr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return order_count(cfi_table_index(cfi, section, index)->ranges.len, i,
+			   index->ranges.at[i].begin <= vaddr);
 }
 
 static int index_find(const struct cfi *cfi, const struct cfi_section *section,

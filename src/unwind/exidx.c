@@ -25,6 +25,7 @@
 #include <stdlib.h>
 
 #include "base/cursor.h"
+#include "base/order.h"
 #include "unwind/exidx_parts.h"
 
 enum { FP = 11, SP = 13, LR = 14, PC = 15, CORE = 16 };
@@ -103,16 +104,8 @@ bool exidx_entry(const struct exidx *exidx, size_t index, struct exidx_entry *re
 
 bool exidx_find(const struct exidx *exidx, uint64_t vaddr, struct exidx_entry *ret)
 {
-	size_t low = 0, high = exidx->count;
+	size_t low = order_count(exidx->count, i, function_at(exidx, i) <= vaddr);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (function_at(exidx, middle) <= vaddr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	return low && exidx_entry(exidx, low - 1, ret) && vaddr < ret->end;
 }
 

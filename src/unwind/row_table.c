@@ -1,6 +1,8 @@
 /* The rows come over the wire: each field is checked before a walk may rely on it. */
 #include "unwind/row_table.h"
 
+#include "base/order.h"
+
 static bool is_valid(const struct row *row)
 {
 	return row->cfa <= ROW_CFA_ROOT && row->ra <= ROW_UNDEFINED && row->fp <= ROW_UNDEFINED;
@@ -29,16 +31,8 @@ void row_table_add(struct row_table *table, uint64_t vaddr, const struct row *ro
 
 const struct row *row_table_find(const struct row_table *table, uint64_t vaddr)
 {
-	size_t low = 0, high = table->vaddrs.len;
+	size_t low = order_count(table->vaddrs.len, i, table->vaddrs.at[i] <= vaddr);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (table->vaddrs.at[middle] <= vaddr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	if (!low || low == table->vaddrs.len || table->rows.at[low - 1].cfa == ROW_CFA_NONE)
 		return NULL;
 	return &table->rows.at[low - 1];

@@ -18,16 +18,8 @@ static int compare_live(const void *a, const void *b)
 
 static bool in_a_heap(const struct leak *leak, taddr_t addr)
 {
-	size_t low = 0, high = leak->heaps.len;
+	size_t low = order_count(leak->heaps.len, i, leak->heaps.at[i].end <= addr);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (leak->heaps.at[middle].end <= addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
 	return low < leak->heaps.len && leak->heaps.at[low].begin <= addr;
 }
 

@@ -32,17 +32,7 @@ static bool leaders(struct leak *leak)
 
 static size_t group_of(const struct leak *leak, uint32_t leader)
 {
-	size_t low = 0, high = leak->groups.len;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (leak->groups.at[middle].leader < leader)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return order_count(leak->groups.len, i, leak->groups.at[i].leader < leader);
 }
 
 /* What of a group's shape one of its blocks tells. */

@@ -157,32 +157,17 @@ bool index_cover(struct index *index, taddr_t addr, taddr_t end)
 
 taddr_t index_addr(const struct index *index, uint32_t block)
 {
-	size_t low = 0, high = index->sections.len;
-	const struct index_section *section;
-	uint32_t bits, rest;
+	size_t sections =
+		order_count(index->sections.len, i, index->sections.at[i].first <= block);
+	const struct index_section *section = &index->sections.at[sections - 1];
+	size_t cell = order_count(INDEX_CELLS, i, section->cells[i].rank <= block) - 1;
+	uint32_t bits = section->cells[cell].bits;
 
-	while (high - low > 1) { /* the last section whose first <= block */
-		size_t middle = low + (high - low) / 2;
-
-		if (index->sections.at[middle].first <= block)
-			low = middle;
-		else
-			high = middle;
-	}
-	section = &index->sections.at[low];
-	for (low = 0, high = INDEX_CELLS; high - low > 1;) {
-		size_t middle = low + (high - low) / 2;
-
-		if (section->cells[middle].rank <= block)
-			low = middle;
-		else
-			high = middle;
-	}
-	bits = section->cells[low].bits;
-	for (rest = block - section->cells[low].rank; rest && bits; rest--)
+	for (uint32_t rest = block - section->cells[cell].rank; rest && bits; rest--)
 		bits &= bits - 1;
-	return section->base + ((taddr_t)(low * 32 + (bits ? (unsigned)__builtin_ctz(bits) : 0))
-				<< index->shift);
+	return section->base +
+	       ((taddr_t)(cell * 32 + (bits ? (unsigned)__builtin_ctz(bits) : 0))
+		<< index->shift);
 }
 
 void index_walk_init(struct index_walk *walk, const struct index *index)

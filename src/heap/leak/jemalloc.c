@@ -16,6 +16,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/order.h"
 #include "heap/leak/parts.h"
 
 enum {
@@ -380,18 +381,11 @@ static void stacks_drop(struct jemalloc *j)
 	for (uint64_t i = 0; i < leak->pending; i++) {
 		const struct pending *p =
 			&leak->pieces.at[i / PENDING_PIECE]->at[i % PENDING_PIECE];
-		size_t low = 0, high = j->stacks.len;
+		size_t low;
 
 		if (p->size < PAGE)
 			continue;
-		while (low < high) {
-			size_t middle = low + (high - low) / 2;
-
-			if (j->stacks.at[middle] < p->addr)
-				low = middle + 1;
-			else
-				high = middle;
-		}
+		low = order_count(j->stacks.len, k, j->stacks.at[k] < p->addr);
 		if (low < j->stacks.len && j->stacks.at[low] - p->addr < p->size)
 			leak_drop(leak, p->addr);
 	}

@@ -11,19 +11,11 @@
 
 uint64_t leak_size(const struct leak *leak, uint32_t block)
 {
-	size_t low = 0, high = leak->giants.len;
-
 	if (leak->sizes[block] != GIANT)
 		return leak->sizes[block];
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (leak->giants.at[middle].block < block)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return leak->giants.at[low].size;
+	return leak->giants
+		.at[order_count(leak->giants.len, i, leak->giants.at[i].block < block)]
+		.size;
 }
 
 static int compare_giants(const void *a, const void *b)
