@@ -101,7 +101,7 @@ static bool stacks_init(struct stacks *stacks, const struct decode *decode)
 		ok = ok && vec_push(&stacks->nodes, none);
 	}
 	for (size_t i = 0; ok && i < decode->lines.len; i++)
-		if (decode->lines.at[i].kind == DECODE_FRAME)
+		if (decode_is_frame(&decode->lines.at[i]))
 			ok = stacks_add(stacks, decode->lines.at[i].frame);
 	stacks->snapshot.nodes = stacks->nodes.at;
 	stacks->snapshot.node_count = (uint32_t)stacks->nodes.len;
@@ -154,7 +154,7 @@ static void gather_known(const struct decode *decode, struct known_list *ret)
 		struct known known = {frame_instance(line->frame),
 				      frame_lookup_offset(line->frame), line->function};
 
-		if (line->kind == DECODE_FRAME && line->function)
+		if (decode_is_frame(line) && line->function)
 			(void)vec_push(ret, known);
 	}
 	if (ret->len)
@@ -210,6 +210,16 @@ static const char *skip_value(const char *text)
 	return *text ? text + 1 : NULL;
 }
 
+static void put_shared(FILE *out, const struct decode_line *line, const struct named *named,
+		       const struct report_options *options)
+{
+	const struct named_frame *found = names_find(named->names, line->frame);
+
+	if (found)
+		json_frame(out, named->names, found, options);
+	fprintf(out, "%s\n", line->text + line->end);
+}
+
 static void put_module(FILE *out, const struct decode_line *line, struct resolver *resolver)
 {
 	static const char key[] = "\"symbols_from\": ";
@@ -228,7 +238,7 @@ static void put_module(FILE *out, const struct decode_line *line, struct resolve
 }
 
 static void put_all(FILE *out, const struct decode *decode, const struct named *named,
-		    struct resolver *resolver)
+		    const struct report_options *options, struct resolver *resolver)
 {
 	for (size_t i = 0; i < decode->lines.len; i++) {
 		const struct decode_line *line = &decode->lines.at[i];
@@ -239,6 +249,8 @@ static void put_all(FILE *out, const struct decode *decode, const struct named *
 			put_module(out, line, resolver);
 		else if (line->kind == DECODE_FRAME)
 			put_frame(out, line, named);
+		else if (line->kind == DECODE_SHARED)
+			put_shared(out, line, named, options);
 	}
 }
 
@@ -262,12 +274,12 @@ static int write_named(struct decode *decode, struct resolver *resolver, FILE *o
 					 .shown = stacks.ids.len};
 
 		progress_init(&job.progress, &options);
-		e = named_create(&job, json_render, &named, err);
+		e = named_create(&job, decode_old_render, &named, err);
 	} else {
 		err_set(err, e, "no memory for the report");
 	}
 	if (!e) {
-		put_all(out, decode, &named, resolver);
+		put_all(out, decode, &named, &options, resolver);
 		named_destroy(&named);
 		if (fflush(out))
 			e = report_check(out, err);

@@ -29,12 +29,36 @@ bool decode_contexts_begin(struct decode_contexts *c, struct decoded *to)
 	return ok;
 }
 
-/* In 1/100 s since the start, as far as the report goes. */
+/* In 1/100 s since the start, as far as the report goes; version 1 has the time of day. */
 static uint32_t ticks_of(const struct decode_contexts *c, const char *line, const char *member)
 {
-	double when = decode_time(line, member) - c->started;
+	const char *value = decode_value(line, member);
+	double when = value && *value == '"' ? decode_time(line, member) - c->started
+		      : value		     ? strtod(value, NULL)
+					     : 0;
 
 	return when > 0 && when < 4e7 ? (uint32_t)(when * 100 + 0.5) : 0;
+}
+
+/* "stack": [5,0,3] */
+static void read_numbers(struct decode_contexts *c, const char *line)
+{
+	const char *at = decode_value(line, "stack");
+	char *end;
+
+	if (!at || *at != '[')
+		return;
+	for (at++; *at >= '0' && *at <= '9'; at = end + strspn(end, ", ")) {
+		unsigned long number = strtoul(at, &end, 10);
+
+		if (number >= c->shared.len) {
+			c->bad = true;
+			return;
+		}
+		if (c->shared.at[number]->kind == DECODE_SHARED &&
+		    !vec_push(&c->stack, c->shared.at[number]->frame))
+			c->no_memory = true;
+	}
 }
 
 /* What a line says of a context. */
@@ -60,6 +84,7 @@ static void read_counts(struct decode_contexts *c, const char *line)
 	if (decode_value(line, "last_time"))
 		counts->last_time = ticks_of(c, line, "last_time");
 	decode_verdict(c->to, line, &c->verdict, &c->no_memory);
+	read_numbers(c, line);
 	end = decode_string(decode_value(line, "stack_end"));
 	if (end)
 		c->end = json_end_of(end);
@@ -120,10 +145,33 @@ static void begin_context(struct decode_contexts *c)
 	vec_clear(&c->stack);
 }
 
+/* What is at a frame, or was inlined there. */
+static void add_line(struct decode_contexts *c, const char *text, bool inlined)
+{
+	struct frame_line line = {0};
+
+	line.function = keep(c, decode_string(decode_value(text, "function")));
+	line.file = keep(c, decode_string(decode_value(text, "file")));
+	line.line = (uint32_t)decode_number(text, "line");
+	line.inlined = inlined;
+	/* Without a file it is a symbol, which people may read otherwise. */
+	line.symbol = line.file || inlined ? NULL : line.function;
+	c->no_memory |= !vec_push(&c->lines, line);
+}
+
+/* Its lines are there. */
+static void end_frame(struct decode_contexts *c, frame_t frame)
+{
+	struct named_frame named = {frame, (uint32_t)c->line_begin,
+				    (uint32_t)(c->lines.len - c->line_begin)};
+
+	c->no_memory |= !vec_push(&c->frames, named) || !frame_table_add(&c->known, frame);
+	c->line_begin = c->lines.len;
+}
+
 /* One line of a frame: a function inlined there, or the real one, which ends it. */
 static void read_frame(struct decode_contexts *c, const struct decode_line *from)
 {
-	struct frame_line line = {0};
 	bool last = from->kind == DECODE_FRAME;
 
 	if (!last && from->kind != DECODE_DROPPED)
@@ -134,21 +182,32 @@ static void read_frame(struct decode_contexts *c, const struct decode_line *from
 		c->lines.len = c->line_begin; /* it is known from another stack */
 		return;
 	}
-	line.function = keep(c, decode_string(decode_value(from->text, "function")));
-	line.file = keep(c, decode_string(decode_value(from->text, "file")));
-	line.line = (uint32_t)decode_number(from->text, "line");
-	line.inlined = !last;
-	/* Without a file it is a symbol, which people may read otherwise. */
-	line.symbol = line.file || line.inlined ? NULL : line.function;
-	c->no_memory |= !vec_push(&c->lines, line);
-	if (last) {
-		struct named_frame named = {from->frame, (uint32_t)c->line_begin,
-					    (uint32_t)(c->lines.len - c->line_begin)};
+	add_line(c, from->text, !last);
+	if (last)
+		end_frame(c, from->frame);
+}
 
-		c->no_memory |= !vec_push(&c->frames, named) ||
-				!frame_table_add(&c->known, from->frame);
-		c->line_begin = c->lines.len;
+void decode_contexts_frame(struct decode_contexts *c, const struct decode_line *line)
+{
+	const char *inlined;
+	char *element, *own;
+
+	if (strncmp(line->text, "    {", 5))
+		return;
+	c->no_memory |= !vec_push(&c->shared, line);
+	if (line->kind != DECODE_SHARED ||
+	    frame_table_find(&c->known, line->frame) != UINT32_MAX)
+		return;
+	own = decode_frame_alone(line->text, &inlined);
+	if (!own) {
+		c->no_memory = true;
+		return;
 	}
+	for (; (element = decode_element(&inlined, &c->no_memory)); free(element))
+		add_line(c, element, true);
+	add_line(c, own, false);
+	end_frame(c, line->frame);
+	free(own);
 }
 
 void decode_contexts_line(struct decode_contexts *c, const struct decode_line *line)
@@ -193,4 +252,5 @@ void decode_contexts_hand_over(struct decode_contexts *c)
 	}
 	frame_table_deinit(&c->known);
 	vec_deinit(&c->stack);
+	vec_deinit(&c->shared);
 }

@@ -1,6 +1,6 @@
 /*
  * Frames in the JSON form: one object a line, which decode_layout.c sees to.  Of the lines
- * that make up one frame only the last, the function itself, is kept.
+ * that make up one frame in version 1 only the last, the function itself, is kept.
  */
 #include <errno.h>
 #include <string.h>
@@ -92,6 +92,12 @@ static uint32_t instance_at(struct decode *decode, const char *path, taddr_t bia
 	return 0;
 }
 
+static frame_t marks_of(const char *text)
+{
+	return (decode_is_true(text, "exact") ? FRAME_EXACT : 0) |
+	       (decode_is_true(text, "guess") ? FRAME_GUESS : 0);
+}
+
 static void read_frame(struct decode *decode, struct decode_line *line)
 {
 	char *path = decode_string(decode_value(line->text, "module"));
@@ -108,10 +114,34 @@ static void read_frame(struct decode *decode, struct decode_line *line)
 		return;
 	}
 	line->kind = DECODE_FRAME;
-	line->frame = frame_of(instance, instance ? offset : pc) |
-		      (decode_is_true(line->text, "exact") ? FRAME_EXACT : 0) |
-		      (decode_is_true(line->text, "guess") ? FRAME_GUESS : 0);
+	line->frame = frame_of(instance, instance ? offset : pc) | marks_of(line->text);
 	line->function = decode_string(decode_value(line->text, "function"));
+}
+
+/* One of version 2: its module is a number of the list, which is mapped at one place only. */
+static bool read_shared(struct decode *decode, struct decode_line *line)
+{
+	char *own = decode_frame_alone(line->text, NULL);
+	const char *module = own ? decode_value(own, "module") : NULL;
+	bool nowhere = !module || *module < '0' || *module > '9';
+	uint64_t instance = nowhere ? 0 : decode_number(own, "module") + 1;
+
+	if (!own)
+		return false;
+	if (!line->end || instance > decode->modules.len) {
+		line->kind = DECODE_PLAIN;
+	} else {
+		uint64_t pc = decode_address(own, "pc");
+		uint64_t offset = decode_address(own, "offset");
+
+		if (instance)
+			decode->modules.at[instance - 1].bias = pc - offset;
+		line->frame =
+			frame_of((uint32_t)instance, instance ? offset : pc) | marks_of(own);
+		line->function = decode_string(decode_value(own, "function"));
+	}
+	free(own);
+	return true;
 }
 
 int decode_json(struct decode *decode, const char *text, struct err *err)
@@ -128,6 +158,8 @@ int decode_json(struct decode *decode, const char *text, struct err *err)
 		struct decode_line *line = &decode->lines.at[i];
 		if (line->kind == DECODE_FRAME)
 			read_frame(decode, line);
+		else if (line->kind == DECODE_SHARED && !read_shared(decode, line))
+			e = err_set(err, -ENOMEM, "no memory for the report");
 	}
 	return e;
 }

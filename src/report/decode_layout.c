@@ -3,10 +3,13 @@
  * writes it:
  *
  *     {                                          each member of the report, and
- *       "contexts": [                            each element of its two lists,
- *         {"id": 7, ...                          begins a line;
- *          "stack": [
- *           {"pc": ..., "module": ...},          a frame is a line of its own,
+ *       "frames": [                              each element of its lists,
+ *         {"pc": ..., "module": 0, ...}],        begins a line;
+ *       "contexts": [
+ *         {"id": 7, ..., "stack": [0,5,3], "stack_end": "root"},
+ *         {"id": 8, ...
+ *          "stack": [                            version 1:
+ *           {"pc": ..., "module": ...},          a frame is a line of its own
  *          "stack_end": "root"}],
  *       "modules": [
  *         {"path": ..., "build_id": ...}]        so is a module
@@ -23,7 +26,7 @@
 enum { MAX_DEPTH = 16 };
 
 /* What a value is, by the way that leads to it. */
-enum place { REPORT, CONTEXTS, CONTEXT, STACK, FRAME, MODULES, MODULE, OTHER };
+enum place { REPORT, FRAMES, SHARED, CONTEXTS, CONTEXT, STACK, FRAME, MODULES, MODULE, OTHER };
 
 struct layout {
 	struct decode *decode;
@@ -75,11 +78,17 @@ static void next_line(struct layout *l, const char *indent, enum decode_kind kin
 
 /* ---- reading --------------------------------------------------------------------------- */
 
-/* The next character that counts, which is passed over if it is c. */
-static bool take(struct layout *l, char c)
+/* Whether the next character that counts is c. */
+static bool next_is(struct layout *l, char c)
 {
 	l->at += strspn(l->at, " \t\r\n");
-	if (*l->at != c)
+	return *l->at == c;
+}
+
+/* The same; and it is passed over. */
+static bool take(struct layout *l, char c)
+{
+	if (!next_is(l, c))
 		return false;
 	l->at++;
 	return true;
@@ -129,6 +138,7 @@ static bool word(struct layout *l)
 static enum place element_of(enum place list)
 {
 	return list == CONTEXTS	 ? CONTEXT
+	       : list == FRAMES	 ? SHARED
 	       : list == STACK	 ? FRAME
 	       : list == MODULES ? MODULE
 				 : OTHER;
@@ -138,6 +148,8 @@ static void begin_element(struct layout *l, enum place place)
 {
 	if (place == CONTEXT)
 		next_line(l, "    ", DECODE_PLAIN);
+	else if (place == SHARED)
+		next_line(l, "    ", DECODE_SHARED);
 	else if (place == FRAME)
 		next_line(l, "      ", DECODE_FRAME);
 	else if (place == MODULE)
@@ -151,11 +163,13 @@ static bool list(struct layout *l, enum place place)
 	bool first = true;
 
 	put_text(l, "[");
+	if (inside == FRAME && !next_is(l, '{'))
+		inside = OTHER; /* numbers of frames */
 	while (!take(l, ']')) {
 		if (!first && !take(l, ','))
 			return false;
 		if (!first)
-			put_text(l, inside == OTHER ? ", " : ",");
+			put_text(l, inside == OTHER && place != STACK ? ", " : ",");
 		first = false;
 		begin_element(l, inside);
 		if (!value(l, inside))
@@ -165,21 +179,37 @@ static bool list(struct layout *l, enum place place)
 	return true;
 }
 
+/* Whether what is named at the text is a list of objects. */
+static bool has_objects(const char *name)
+{
+	static const char blanks[] = " \t\r\n";
+
+	name = strchr(name, ':');
+	name = name ? name + 1 + strspn(name + 1, blanks) : "";
+	return *name == '[' && name[1 + strspn(name + 1, blanks)] == '{';
+}
+
+static enum place list_of_report(const char *name)
+{
+	if (!strncmp(name, "\"contexts\"", 10) || !strncmp(name, "\"mapping_contexts\"", 18))
+		return CONTEXTS;
+	if (!strncmp(name, "\"frames\"", 8))
+		return FRAMES;
+	return !strncmp(name, "\"modules\"", 9) ? MODULES : OTHER;
+}
+
 /* The name's place, and its line, if it begins one. */
 static enum place begin_member(struct layout *l, enum place place, const char *name)
 {
-	bool stack = !strncmp(name, "\"stack\"", 7);
+	bool stack = place == CONTEXT && !strncmp(name, "\"stack\"", 7);
 
 	if (place == REPORT)
 		next_line(l, "  ", DECODE_PLAIN);
-	else if (place == CONTEXT && (stack || !strncmp(name, "\"stack_end\"", 11)))
+	else if ((stack && has_objects(name)) || (place == CONTEXT && l->kind == DECODE_FRAME))
 		next_line(l, "     ", DECODE_PLAIN);
-	if (place == REPORT && (!strncmp(name, "\"contexts\"", 10) ||
-				!strncmp(name, "\"mapping_contexts\"", 18)))
-		return CONTEXTS;
-	if (place == REPORT && !strncmp(name, "\"modules\"", 9))
-		return MODULES;
-	return place == CONTEXT && stack ? STACK : OTHER;
+	if (place == REPORT)
+		return list_of_report(name);
+	return stack ? STACK : OTHER;
 }
 
 /* An object; "{" has been read. */
@@ -209,7 +239,7 @@ static bool object(struct layout *l, enum place place)
 	if (place == REPORT)
 		next_line(l, "", DECODE_PLAIN);
 	put_text(l, "}");
-	if (place == FRAME)
+	if (place == FRAME || place == SHARED)
 		l->end = l->line.len;
 	return true;
 }

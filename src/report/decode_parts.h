@@ -12,14 +12,15 @@
 enum decode_kind {
 	DECODE_PLAIN,	/* copied */
 	DECODE_DROPPED, /* not copied: a further line of a frame */
-	DECODE_FRAME,
+	DECODE_FRAME,	/* version 1: one of a call stack */
+	DECODE_SHARED,	/* one of the list of frames */
 	DECODE_MODULE, /* JSON: "symbols_from" is put in */
 };
 
 struct decode_line {
 	char *text; /* without its newline */
 	enum decode_kind kind;
-	frame_t frame;	   /* DECODE_FRAME */
+	frame_t frame;	   /* DECODE_FRAME, DECODE_SHARED */
 	bool first;	   /* of its stack */
 	uint32_t instance; /* DECODE_MODULE */
 	char *function;	   /* the name it had already, or NULL */
@@ -46,6 +47,16 @@ const char *decode_value(const char *line, const char *member);
 /* The string that a value is, malloc'ed; NULL: it is null, or no string, or no memory. */
 char *decode_string(const char *value);
 
+/* Behind the string, list or object at `at`; NULL: it never ends. */
+const char *decode_behind(const char *at);
+/* The next element, a string or an object, as a text of its own to be freed; NULL: there is no
+ * further one.  *at: behind the "[" at first. */
+char *decode_element(const char **at, bool *no_memory);
+
+/* A frame's text without the list of what is inlined at it, to be freed; and behind that list's
+ * "[" (inlined may be NULL). */
+char *decode_frame_alone(const char *text, const char **inlined);
+
 /* A number; 0: it is none, or below 0. */
 uint64_t decode_number(const char *line, const char *member);
 /* The address that "0x7f.." is; 0: it is none. */
@@ -69,7 +80,8 @@ struct decode_contexts {
 	VEC(struct region_context) contexts;
 	VEC(struct named_frame) frames;
 	VEC(struct frame_line) lines;
-	VEC(frame_t) stack; /* of the context being read */
+	VEC(const struct decode_line *) shared; /* by number */
+	VEC(frame_t) stack;			/* of the context being read */
 	size_t line_begin;  /* of the lines of the frame being read */
 	struct region_context context;
 	VEC(struct verdict) verdicts; /* by id */
@@ -82,12 +94,23 @@ struct decode_contexts {
 
 /* false: no memory; decode_contexts_hand_over() is to follow all the same. */
 bool decode_contexts_begin(struct decode_contexts *c, struct decoded *to);
+/* One of the list of frames; all of them, before a line of a context. */
+void decode_contexts_frame(struct decode_contexts *c, const struct decode_line *line);
 /* A line within the report's list. */
 void decode_contexts_line(struct decode_contexts *c, const struct decode_line *line);
 /* The list ends: what was read last is whole. */
 void decode_contexts_end(struct decode_contexts *c);
 /* Puts what was read into the snapshot and the names, whose it is from now on. */
 void decode_contexts_hand_over(struct decode_contexts *c);
+
+static inline bool decode_is_frame(const struct decode_line *line)
+{
+	return line->kind == DECODE_FRAME || line->kind == DECODE_SHARED;
+}
+
+/* A line of a frame as version 1 had it. */
+void decode_old_render(FILE *out, const struct names_line *line,
+		       const struct report_options *options);
 
 /* What the lines say, as values; takes the modules out of `decode`.  0, -ENOMEM, -EINVAL. */
 int decode_values(struct decode *decode, struct decoded *ret, struct err *err) MUST_CHECK;

@@ -81,6 +81,53 @@ char *decode_string(const char *value)
 	return text;
 }
 
+const char *decode_behind(const char *at)
+{
+	bool string = false;
+	size_t depth = 0;
+
+	for (; *at; at++) {
+		if (string && *at == '\\' && at[1])
+			at++;
+		else if (*at == '"')
+			string = !string;
+		else if (!string && (*at == '{' || *at == '['))
+			depth++;
+		else if (!string && (*at == '}' || *at == ']') && depth)
+			depth--;
+		else
+			continue;
+		if (!string && !depth)
+			return at + 1;
+	}
+	return NULL;
+}
+
+char *decode_element(const char **at, bool *no_memory)
+{
+	const char *begin = *at + strspn(*at, ", ");
+	const char *end = *begin == '"' || *begin == '{' ? decode_behind(begin) : NULL;
+	char *element = end ? strndup(begin, (size_t)(end - begin)) : NULL;
+
+	if (end)
+		*at = end;
+	*no_memory |= end && !element;
+	return element;
+}
+
+char *decode_frame_alone(const char *text, const char **inlined)
+{
+	const char *at = decode_value(text, "inlined");
+	const char *behind = at && *at == '[' ? decode_behind(at) : NULL;
+	char *own = strdup(text);
+
+	if (inlined)
+		*inlined = behind ? at + 1 : "";
+	if (own && behind)
+		memmove(own + (at - text), behind, strlen(behind) + 1);
+	return own;
+}
+
 uint64_t decode_number(const char *line, const char *member)
 {
 	const char *value = decode_value(line, member);

@@ -37,47 +37,16 @@ static bool is_member(const char *line, const char *name)
 	return line[2] == '"' && !strncmp(line + 3, name, len) && line[3 + len] == '"';
 }
 
-/* Behind the string or object at `at`; NULL: it never ends. */
-static const char *behind(const char *at)
-{
-	bool string = false;
-	size_t depth = 0;
-
-	for (; *at; at++) {
-		if (string && *at == '\\' && at[1])
-			at++;
-		else if (*at == '"')
-			string = !string;
-		else if (!string && (*at == '{' || *at == '['))
-			depth++;
-		else if (!string && (*at == '}' || *at == ']') && depth)
-			depth--;
-		else
-			continue;
-		if (!string && !depth)
-			return at + 1;
-	}
-	return NULL;
-}
-
-/* Calls take() with each element, as a text of its own, of the list that a line has. */
+/* Calls take() with each element of the list that a line has. */
 static void each_element(struct values *v, const char *line,
 			 void (*take)(struct values *v, const char *element))
 {
-	const char *at = strchr(line, '['), *end;
+	const char *at = strchr(line, '[');
+	char *element;
 
-	for (at = at ? at + 1 : ""; *at == '"' || *at == '{'; at = end + strspn(end, ", ")) {
-		char *element;
-
-		end = behind(at);
-		if (!end)
-			return;
-		element = strndup(at, (size_t)(end - at));
-		v->no_memory |= !element;
-		if (element)
-			take(v, element);
-		free(element);
-	}
+	for (at = at ? at + 1 : ""; (element = decode_element(&at, &v->no_memory));
+	     free(element))
+		take(v, element);
 }
 
 static void take_argument(struct values *v, const char *element)
@@ -191,15 +160,23 @@ static void read_member(struct values *v, const char *line)
 	}
 }
 
-/* Members first: a context's times count from the report's `started`, wherever that stands. */
+/* Members and frames first: a context's times count from the report's `started`, and its stack
+ * says numbers of frames, wherever those stand. */
 static void read_lines(struct values *v, const struct decode *decode)
 {
 	struct decode_contexts *c = &v->contexts;
-	bool contexts = false;
+	bool contexts = false, frames = false;
 
-	for (size_t i = 0; i < decode->lines.len; i++)
-		if (!strncmp(decode->lines.at[i].text, "  \"", 3))
-			read_member(v, decode->lines.at[i].text);
+	for (size_t i = 0; i < decode->lines.len; i++) {
+		const struct decode_line *line = &decode->lines.at[i];
+
+		if (!strncmp(line->text, "  \"", 3)) {
+			frames = is_member(line->text, "frames");
+			read_member(v, line->text);
+		} else if (frames) {
+			decode_contexts_frame(c, line);
+		}
+	}
 	for (size_t i = 0; i < decode->lines.len && !c->no_memory && !c->bad; i++) {
 		const struct decode_line *line = &decode->lines.at[i];
 

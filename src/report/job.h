@@ -40,21 +40,41 @@ void frames_render(FILE *out, const struct names_line *line,
 /* Whether two are shown as the same: without -v. */
 bool frames_look_same(const struct names_line *a, const struct names_line *b);
 
-/* The same in JSON, an object; and a string in quotes, or null. */
-void json_render(FILE *out, const struct names_line *line,
-		 const struct report_options *options);
+/* The same in JSON: an object, four columns in; of its members those that say where it is, and
+ * ", " and each mark that it has.  And a string in quotes, or null; and "0x7f...". */
+void json_frame(FILE *out, const struct names *names, const struct named_frame *named,
+		const struct report_options *options);
+void json_place(FILE *out, const struct frame_line *line);
+const char *json_marks(const struct names_line *line, const struct report_options *options);
 void json_string(FILE *out, const char *s);
+void json_address(FILE *out, uint64_t address);
 /* A code point as it may stand in any string: \uNNNN, beyond U+FFFF as a pair. */
 enum { JSON_ESCAPE_SIZE = 13 };
 const char *json_escape(uint32_t code, char buf[JSON_ESCAPE_SIZE]);
 
+/* The names of the frames that a report shows.  0, -ENOMEM or -ECANCELED. */
+int report_names_create(struct report_job *job, struct names **ret, struct err *err) MUST_CHECK;
+
 /* What was mapped by calls that are followed: lines behind the call stacks; two members. */
 void mapped_head(FILE *out, const struct mapped_sum *sum);
 void mapped_text(FILE *out, const struct report_job *job, const struct named *names);
-void mapped_json(FILE *out, const struct report_job *job, const struct named *names);
-/* "stack" and "stack_end" of a context. */
-void json_stack(FILE *out, const struct report_job *job, const struct named *names, uint32_t id);
-/* RFC 3339, UTC; to the second, or the hundredth of it.  And a time in ticks. */
+struct json_frames;
+void mapped_json(FILE *out, const struct report_job *job, const struct json_frames *frames);
+/* The frames of a JSON report in the order of their numbers. */
+struct json_frames {
+	struct names *names;
+	uint32_t *numbers; /* + 1, by place in names_values() */
+	const struct named_frame **order;
+	uint32_t count;
+};
+
+/* 0, -ENOMEM or -ECANCELED. */
+int json_frames_create(struct report_job *job, struct json_frames *ret, struct err *err) MUST_CHECK;
+void json_frames_destroy(struct json_frames *frames);
+/* "stack" and "stack_end" of a context, its last members. */
+void json_stack(FILE *out, const struct report_job *job, const struct json_frames *frames,
+		uint32_t id);
+/* RFC 3339, UTC; to the second, or the hundredth of it.  And a time in ticks, as seconds. */
 void json_time(FILE *out, const struct timespec *when, bool hundredths);
 void json_ticks(FILE *out, const struct snapshot *s, uint32_t ticks);
 

@@ -1,7 +1,7 @@
 /*
- * The JSON form, doc/json.md: the same facts for programs.  Every frame is there
- * (nothing is folded, no name is cut), one to a line, so that a diff of two reports
- * is readable.
+ * The JSON form, doc/json.md: the same facts for programs.  Every frame is there (nothing is
+ * folded, no name is cut), once and on a line of its own; a call stack, on one line and
+ * without blanks, as there may be 100 000, has their numbers.
  * An address is a string: 64 bits are more than a JSON number carries.
  */
 #include <inttypes.h>
@@ -9,14 +9,7 @@
 #include "heap/verdicts.h"
 #include "report/evidence.h"
 #include "report/leaks.h"
-#include "report/fold.h"
 #include "report/job.h"
-#include "report/named.h"
-
-static void print_address(FILE *out, uint64_t address)
-{
-	fprintf(out, "\"0x%" PRIx64 "\"", address);
-}
 
 static void print_build_id(FILE *out, const struct snapshot_module *m)
 {
@@ -25,36 +18,20 @@ static void print_build_id(FILE *out, const struct snapshot_module *m)
 	json_string(out, m && m->id.build_id_len ? report_build_id(m, id) : NULL);
 }
 
-/* ---- frames ----------------------------------------------------------------- */
+/* ---- frames, and the call stacks that they are part of ---------------------- */
 
-/* {"pc", "module", "offset", "build_id", "function", "file", "line", "inlined"} */
-void json_render(FILE *out, const struct names_line *l, const struct report_options *options)
+static int print_frames(FILE *out, struct report_job *job, const struct json_frames *frames,
+			struct err *err)
 {
-	uint64_t offset = frame_offset(l->frame);
-
-	fputs("      {\"pc\": ", out);
-	print_address(out, l->module ? l->module->bias + offset : offset);
-	fputs(", \"module\": ", out);
-	json_string(out, l->module ? l->module->id.path : NULL);
-	fputs(", \"offset\": ", out);
-	if (l->module)
-		print_address(out, offset);
-	else
-		fputs("null", out);
-	fputs(", \"build_id\": ", out);
-	print_build_id(out, l->module);
-	fputs(", \"function\": ", out);
-	json_string(out, l->name.function);
-	fputs(", \"file\": ", out);
-	json_string(out, l->name.file);
-	if (l->name.line)
-		fprintf(out, ", \"line\": %" PRIu32, l->name.line);
-	else
-		fputs(", \"line\": null", out);
-	fprintf(out, ", \"inlined\": %s%s%s%s}", l->name.inlined ? "true" : "false",
-		fold_is_allocator(l->name.function) ? ", \"allocator\": true" : "",
-		l->frame & FRAME_GUESS ? ", \"guess\": true" : "",
-		options->decodable && (l->frame & FRAME_EXACT) ? ", \"exact\": true" : "");
+	fputs("  \"frames\": [", out);
+	for (uint32_t i = 0; i < frames->count; i++) {
+		fputs(i ? ",\n" : "\n", out);
+		json_frame(out, frames->names, frames->order[i], job->options);
+		if (!progress_step(&job->progress, "writing frames", i, frames->count))
+			return progress_cancelled(err);
+	}
+	fputs("],\n", out);
+	return report_check(out, err);
 }
 
 /* null: it has not allocated. */
@@ -68,12 +45,13 @@ static void print_ticks(FILE *out, const struct snapshot *s, const struct region
 }
 
 /* "verdict", "evidence"; nothing where nobody knows. */
-static void print_verdict(FILE *out, const struct verdict *v, const char *before)
+static void print_verdict(FILE *out, const struct verdict *v, const char *before,
+			  const char *blank)
 {
 	if (!v)
 		return;
-	fprintf(out, "%s\"verdict\": \"%s\"%s\"evidence\": ", before,
-		verdict_name(v->word), before);
+	fprintf(out, "%s\"verdict\":%s\"%s\"%s\"evidence\":%s", before, blank,
+		verdict_name(v->word), before, blank);
 	if (v->said) {
 		json_string(out, v->said);
 		return;
@@ -83,28 +61,28 @@ static void print_verdict(FILE *out, const struct verdict *v, const char *before
 	putc('"', out);
 }
 
-static void print_context(FILE *out, const struct report_job *job, const struct named *names,
-			  uint32_t id)
+static void print_context(FILE *out, const struct report_job *job,
+			  const struct json_frames *frames, uint32_t id)
 {
 	const struct region_context *c = &job->snapshot->contexts[id];
 
 	fprintf(out,
-		"    {\"id\": %" PRIu32 ", \"in_use_bytes\": %" PRIu64
-		", \"in_use_blocks\": %" PRIu64 ", \"allocs\": %" PRIu64 ", \"frees\": %" PRIu64
-		", \"allocated_bytes\": %" PRIu64 ", \"peak_bytes\": %" PRIu64,
+		"    {\"id\":%" PRIu32 ",\"in_use_bytes\":%" PRIu64 ",\"in_use_blocks\":%" PRIu64
+		",\"allocs\":%" PRIu64 ",\"frees\":%" PRIu64 ",\"allocated_bytes\":%" PRIu64
+		",\"peak_bytes\":%" PRIu64,
 		id, report_in_use_bytes(c), report_in_use_blocks(c), c->allocs, c->frees,
 		c->allocated_bytes, c->peak_bytes);
 	if (job->options->findings)
 		leaks_json_of_context(out, job->options->findings, id);
-	print_verdict(out, verdicts_of(job->snapshot->verdicts, id), ", ");
-	fputs(", \"first_time\": ", out);
+	print_verdict(out, verdicts_of(job->snapshot->verdicts, id), ",", "");
+	fputs(",\"first_time\":", out);
 	print_ticks(out, job->snapshot, c, c->first_time);
-	fputs(", \"last_time\": ", out);
+	fputs(",\"last_time\":", out);
 	print_ticks(out, job->snapshot, c, c->last_time);
-	json_stack(out, job, names, id);
+	json_stack(out, job, frames, id);
 }
 
-static int print_contexts(FILE *out, struct report_job *job, const struct named *names,
+static int print_contexts(FILE *out, struct report_job *job, const struct json_frames *frames,
 			  struct err *err)
 {
 	int failed = 0;
@@ -112,7 +90,7 @@ static int print_contexts(FILE *out, struct report_job *job, const struct named 
 	fputs("  \"contexts\": [", out);
 	for (size_t i = 0; i < job->shown && !failed; i++) {
 		fputs(i ? ",\n" : "\n", out);
-		print_context(out, job, names, job->ids[i]);
+		print_context(out, job, frames, job->ids[i]);
 		if (progress_step(&job->progress, "writing", i, job->shown))
 			failed = report_check(out, err);
 		else
@@ -156,7 +134,7 @@ static void print_head(FILE *out, const struct report_job *job)
 	json_string(out, s->engine);
 	if (s->stopped_calls)
 		fprintf(out, ",\n  \"stopped_calls\": %" PRIu64, s->stopped_calls);
-	print_verdict(out, s->verdicts ? &s->verdicts->process : NULL, ",\n  ");
+	print_verdict(out, s->verdicts ? &s->verdicts->process : NULL, ",\n  ", " ");
 	fputs(",\n", out);
 }
 
@@ -231,9 +209,9 @@ static void print_modules(FILE *out, const struct report_job *job, const struct 
 		fputs(", \"build_id\": ", out);
 		print_build_id(out, m);
 		fputs(", \"begin\": ", out);
-		print_address(out, m->begin);
+		json_address(out, m->begin);
 		fputs(", \"end\": ", out);
-		print_address(out, m->end);
+		json_address(out, m->end);
 		fputs(", \"symbols_from\": ", out);
 		json_string(out, names_source(names, (uint32_t)i + 1));
 		fputs(", \"unwind_from\": ", out);
@@ -247,34 +225,36 @@ static void print_modules(FILE *out, const struct report_job *job, const struct 
 
 int json_write(struct report_job *job, FILE *out, struct err *err)
 {
-	struct named named;
-	int failed = named_create(job, json_render, &named, err);
+	struct json_frames frames;
+	int failed;
 
-	if (failed)
-		return failed;
 	if (job->options->leaks_only) {
 		leaks_json(out, job->options->findings);
 		putc('\n', out);
-		named_destroy(&named);
 		return report_check(out, err);
 	}
+	failed = json_frames_create(job, &frames, err);
+	if (failed)
+		return failed;
 	print_head(out, job);
 	print_summary(out, &job->snapshot->totals);
 	not_followed_json(job->snapshot, out);
 	left_behind_json(job->snapshot, out);
-	failed = print_contexts(out, job, &named, err);
+	failed = print_frames(out, job, &frames, err);
+	if (!failed)
+		failed = print_contexts(out, job, &frames, err);
 	if (!failed) {
 		print_left_out(out, job);
-		mapped_json(out, job, &named);
+		mapped_json(out, job, &frames);
 		if (job->options->findings) {
 			fputs("  \"leaks\": ", out);
 			leaks_json(out, job->options->findings);
 			fputs(",\n", out);
 		}
 		print_threads(out, job->snapshot);
-		print_modules(out, job, named.names);
+		print_modules(out, job, frames.names);
 		failed = report_check(out, err);
 	}
-	named_destroy(&named);
+	json_frames_destroy(&frames);
 	return failed;
 }

@@ -1,10 +1,16 @@
-/* What a call stack of whatever kind has in JSON: its frames, why they end, times. */
+/*
+ * What a call stack of whatever kind has in JSON: numbers of frames, why they end, times.
+ *
+ * Frames are numbered as they are met, the worst call stack first: those that most stacks have
+ * in common, and a reader looks at, have small numbers.
+ */
+#include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "report/job.h"
-#include "report/named.h"
 
 /* By enum walk_end; these words are part of the format. */
 static const char *const end_words[] = {
@@ -49,38 +55,79 @@ void json_time(FILE *out, const struct timespec *when, bool hundredths)
 	fputs("Z\"", out);
 }
 
+/* Seconds since `started`. */
 void json_ticks(FILE *out, const struct snapshot *s, uint32_t ticks)
 {
 	uint32_t ago = ticks < s->ticks_now ? s->ticks_now - ticks : 0;
-	struct timespec when = s->taken;
+	double since = report_seconds(s) - ago / 100.0;
 
-	when.tv_sec -= ago / 100;
-	when.tv_nsec -= (long)(ago % 100) * 10000000;
-	if (when.tv_nsec < 0) {
-		when.tv_nsec += 1000000000;
-		when.tv_sec--;
-	}
-	json_time(out, &when, true);
+	fprintf(out, "%.2f", since > 0 ? since : 0);
 }
 
-void json_stack(FILE *out, const struct report_job *job, const struct named *names, uint32_t id)
+/* Numbers those frames of a context that have none yet. */
+static void number_stack(struct json_frames *f, const struct snapshot *s, uint32_t id)
 {
-	frame_t frames[REPORT_MAX_FRAMES];
+	frame_t stack[REPORT_MAX_FRAMES];
 	enum walk_end end;
-	size_t count = snapshot_stack(job->snapshot, id, frames, ARRAY_SIZE(frames), &end);
+	size_t count = snapshot_stack(s, id, stack, ARRAY_SIZE(stack), &end);
 
-	fputs(",\n     \"stack\": [", out);
 	for (size_t i = 0; i < count; i++) {
-		const struct named_frame *named = names_find(names->names, frames[i]);
+		const struct named_frame *named = names_find(f->names, stack[i]);
+		size_t k = named ? (size_t)(named - names_values(f->names)->frames) : 0;
 
-		for (uint32_t k = 0; named && k < named->count; k++) {
-			size_t len;
-			const char *text =
-				rendered_text(names->text, named->first + k, 1, &len);
-
-			fputs(i || k ? ",\n" : "\n", out);
-			fwrite(text, 1, len, out);
-		}
+		if (!named || f->numbers[k])
+			continue;
+		f->order[f->count++] = named;
+		f->numbers[k] = f->count;
 	}
-	fprintf(out, "],\n     \"stack_end\": \"%s\"}", end_words[end]);
+}
+
+int json_frames_create(struct report_job *job, struct json_frames *ret, struct err *err)
+{
+	const uint32_t *ids = job->named ? job->named : job->ids;
+	size_t count = job->named ? job->named_count : job->shown, frames;
+	int failed;
+
+	*ret = (struct json_frames){0};
+	failed = report_names_create(job, &ret->names, err);
+	if (failed)
+		return failed;
+	frames = names_values(ret->names)->frame_count + 1;
+	ret->numbers = calloc(frames, sizeof(*ret->numbers));
+	ret->order = calloc(frames, sizeof(*ret->order));
+	if (!ret->numbers || !ret->order) {
+		json_frames_destroy(ret);
+		return err_set(err, -ENOMEM, "out of memory for %zu frames", frames);
+	}
+	for (size_t i = 0; i < count; i++)
+		number_stack(ret, job->snapshot, ids[i]);
+	return 0;
+}
+
+void json_frames_destroy(struct json_frames *f)
+{
+	free(f->numbers);
+	free(f->order);
+	names_destroy(f->names);
+}
+
+void json_stack(FILE *out, const struct report_job *job, const struct json_frames *f,
+		uint32_t id)
+{
+	frame_t stack[REPORT_MAX_FRAMES];
+	enum walk_end end;
+	size_t count = snapshot_stack(job->snapshot, id, stack, ARRAY_SIZE(stack), &end);
+	const char *before = "";
+
+	fputs(",\"stack\":[", out);
+	for (size_t i = 0; i < count; i++) {
+		const struct named_frame *named = names_find(f->names, stack[i]);
+
+		if (!named)
+			continue;
+		fprintf(out, "%s%" PRIu32, before,
+			f->numbers[named - names_values(f->names)->frames] - 1);
+		before = ",";
+	}
+	fprintf(out, "],\"stack_end\":\"%s\"}", end_words[end]);
 }

@@ -104,10 +104,10 @@ void leaks_json_of_context(FILE *out, const struct findings *f, uint32_t id)
 	const struct findings_context *c = id < f->context_count ? &f->contexts[id] : &none;
 
 	fprintf(out,
-		", \"lost_blocks\": %" PRIu64 ", \"lost_bytes\": %" PRIu64
-		", \"held_blocks\": %" PRIu64 ", \"held_bytes\": %" PRIu64
-		", \"perhaps_blocks\": %" PRIu64 ", \"perhaps_bytes\": %" PRIu64
-		", \"held_by\": ",
+		",\"lost_blocks\":%" PRIu64 ",\"lost_bytes\":%" PRIu64
+		",\"held_blocks\":%" PRIu64 ",\"held_bytes\":%" PRIu64
+		",\"perhaps_blocks\":%" PRIu64 ",\"perhaps_bytes\":%" PRIu64
+		",\"held_by\":",
 		c->sums.lost.blocks + c->sums.through.blocks, findings_gone(&c->sums),
 		c->sums.held.blocks, c->sums.held.bytes, c->sums.perhaps.blocks,
 		c->sums.perhaps.bytes);

@@ -74,7 +74,7 @@ void mapped_text(FILE *out, const struct report_job *job, const struct named *na
 	print_rest(out, job);
 }
 
-void mapped_json(FILE *out, const struct report_job *job, const struct named *names)
+void mapped_json(FILE *out, const struct report_job *job, const struct json_frames *frames)
 {
 	struct mapped_sum all = sum_up(job->mapped, job->mapped_count);
 
@@ -88,13 +88,13 @@ void mapped_json(FILE *out, const struct report_job *job, const struct named *na
 		const struct mapped_sum *sum = &job->mapped[i];
 
 		fprintf(out,
-			"%s    {\"id\": %" PRIu32 ", \"in_use_mappings\": %" PRIu64
-			", \"in_use_bytes\": %" PRIu64 ", \"first_time\": ",
+			"%s    {\"id\":%" PRIu32 ",\"in_use_mappings\":%" PRIu64
+			",\"in_use_bytes\":%" PRIu64 ",\"first_time\":",
 			i ? ",\n" : "\n", sum->context, sum->mappings, sum->bytes);
 		json_ticks(out, job->snapshot, sum->first_time);
-		fputs(", \"last_time\": ", out);
+		fputs(",\"last_time\":", out);
 		json_ticks(out, job->snapshot, sum->last_time);
-		json_stack(out, job, names, sum->context);
+		json_stack(out, job, frames, sum->context);
 	}
 	fputs("],\n", out);
 }

@@ -47,7 +47,7 @@ bool report_is_viewers(enum report_format format);
 bool report_is_results(enum report_format format);
 
 /* Of the JSON form: a later one can't be decoded, by this memtrace-fs. */
-enum { REPORT_JSON_VERSION = 1 };
+enum { REPORT_JSON_VERSION = 2 };
 
 /* Contexts with blocks in use that a snapshot does not have: -n left them out of the report
  * that it was made of. */

@@ -1,6 +1,5 @@
 """Cross-debugging: a stripped program in the guest, memtrace-fs on this machine with the
 unstripped one; every stack is the known one, by function, file and line."""
-import json
 import pathlib
 import signal
 import subprocess
@@ -8,6 +7,7 @@ import subprocess
 import pytest
 
 import build
+import json_report
 import traced
 from serving import free_port, serving
 
@@ -117,7 +117,7 @@ def test_report_read_later(guest):
     done = subprocess.run([build.FS, f"--report={path}", build.staging(guest.name)],
                           capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
+    report = json_report.load(done.stdout)
     check(report)
     for ours, theirs in zip(without_guesses(report), without_guesses(expected), strict=True):
         assert ours == theirs

@@ -2,6 +2,8 @@
 import json
 import struct
 
+import json_report
+
 REPORT = "--format=json -n 0 --all -o /tmp/report.json"
 # A search for memtrace-fs takes a second: without names, and with those that files in the
 # guest have (there is no memtrace-fs in it).
@@ -24,7 +26,7 @@ class Report(dict):
 
 
 def read_report(guest):
-    return Report(json.loads(guest.read("/tmp/report.json"))).consistent()
+    return Report(json_report.load(guest.read("/tmp/report.json"))).consistent()
 
 
 def result_in(text):

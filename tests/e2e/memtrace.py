@@ -12,8 +12,12 @@ import re
 import signal
 import struct
 import subprocess
+import sys
 import threading
 import time
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1]))
+import json_report  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("O", "build")).resolve()
 # `make SAN=address check`: built with sanitizers, it takes its time.
@@ -176,7 +180,7 @@ class Memtrace(Process):
 
     def report(self):
         """The final report, once it has ended."""
-        return Report(json.loads(self.output.read_text()))
+        return Report(json_report.load(self.output.read_text()))
 
 
 def parse_result(lines):
@@ -197,7 +201,7 @@ def launch(output, argv, *options, timeout=PATIENCE, **popen):
         path = pathlib.Path(output)
         if not path.exists():
             raise Failed(f"no report: {process.story()}")
-        return status, process.out, Report(json.loads(path.read_text()))
+        return status, process.out, Report(json_report.load(path.read_text()))
     finally:
         process.end()
 

@@ -10,6 +10,8 @@ import subprocess
 
 import pytest
 
+import json_report
+
 ROOT = pathlib.Path(__file__).parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("O", "build")).resolve()
 MEMTRACE = str(BUILD / "memtrace")
@@ -202,7 +204,7 @@ def test_stacks_begin_with_the_program(tmp_path):
     assert shown == [stack] * 3  # the string, its control block, the node of the map
     path = tmp_path / "report.json"
     run("-q", "-n", "0", "--format=json", "-o", path, program)
-    whole = [c["stack"] for c in json.loads(path.read_text())["contexts"]
+    whole = [c["stack"] for c in json_report.load(path.read_text())["contexts"]
              if any(f["function"] == "open_conn(int)" for f in c["stack"])]
     for stack in whole:
         at = next(i for i, frame in enumerate(stack) if frame["function"] == "open_conn(int)")

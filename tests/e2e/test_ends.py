@@ -1,10 +1,10 @@
 """Every way in which memtrace ends leaves the target as it was."""
-import json
 import os
 import signal
 
 import pytest
 
+import json_report
 import memtrace
 
 
@@ -73,7 +73,7 @@ def test_batch(storm, tmp_path):
                             "-p", storm.pid], stdin=None)
     assert run.wait() == 0
     assert any("HEAP SUMMARY" in line for line in run.out)
-    memtrace.Report(json.loads(output.read_text()))
+    memtrace.Report(json_report.load(output.read_text()))
 
 
 def test_duration(storm, tmp_path):
@@ -81,7 +81,7 @@ def test_duration(storm, tmp_path):
     run = memtrace.Process([memtrace.MEMTRACE, "-d", "300ms", "--format=json", "-n", "0", "--all",
                             "-o", output, "-p", storm.pid], stdin=None)
     assert run.wait() == 0
-    report = memtrace.Report(json.loads(output.read_text())).consistent()
+    report = memtrace.Report(json_report.load(output.read_text())).consistent()
     assert report["summary"]["allocs"] > 0
 
 

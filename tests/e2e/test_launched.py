@@ -1,6 +1,5 @@
 """Real programs started by memtrace: servers that answer right and end when they are told
 to, and what a Go program shows."""
-import json
 import os
 import shutil
 import signal
@@ -8,6 +7,7 @@ import subprocess
 
 import pytest
 
+import json_report
 import memtrace
 import test_programs
 from test_programs import needs
@@ -39,7 +39,7 @@ def test_server(started, tmp_path, name):
     load.stop()
     os.kill(started_program(tracer, argv), signal.SIGTERM)
     assert tracer.wait() in (0, 128 + signal.SIGTERM), tracer.story()
-    report = memtrace.Report(json.loads(output.read_text())).consistent()
+    report = memtrace.Report(json_report.load(output.read_text())).consistent()
     assert report["summary"]["allocs"] > report["summary"]["frees"] > 0
     if name in ("dnsmasq", "nginx"):  # their own functions, by the symbols that every program has
         assert report.through("main")["allocs"] or any(
@@ -62,7 +62,7 @@ def test_postgres(started, tmp_path):
                 if os.path.realpath(f"/proc/{pid}/exe") == test_programs.POSTGRES[0]]
         os.kill(pid, signal.SIGINT)
         assert tracer.wait() == 0, tracer.story()
-        report = memtrace.Report(json.loads(output.read_text())).consistent()
+        report = memtrace.Report(json_report.load(output.read_text())).consistent()
         assert report["summary"]["allocs"] > report["summary"]["frees"] > 0
         assert any(module["path"] == test_programs.POSTGRES[0] for module in report["modules"])
     finally:

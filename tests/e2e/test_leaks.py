@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+import json_report
 import memtrace
 
 SOURCES = pathlib.Path(__file__).parent.parent / "targets"
@@ -179,7 +180,7 @@ def test_program_that_loses(tmp_path):
     for more, status in ((["--error-exitcode=9", "--fail-on=lost"], 9), ([], 0)):
         result = subprocess.run([memtrace.MEMTRACE, *options, *more, program], input=b"", timeout=60)
         assert result.returncode == status
-        report = json.loads((tmp_path / "report.json").read_text())
+        report = json_report.load((tmp_path / "report.json").read_text())
         assert near(report["leaks"]["lost"]["blocks"], 100) and report["leaks"]["at_end"]
 
 

@@ -1,10 +1,10 @@
 """Programs with a LeakSanitizer of their own, which wants to trace them as memtrace does."""
-import json
 import os
 import subprocess
 
 import pytest
 
+import json_report
 import memtrace
 from test_kinds import built
 
@@ -17,7 +17,7 @@ def launched(started, tmp_path, program, *options, **more):
     run = memtrace.Process([memtrace.MEMTRACE, "--format=json", "-n", "0", "-o", output, *options, *program],
                            env=environment(**more), stdin=subprocess.DEVNULL)
     started.append(run)
-    return run.wait(), "\n".join(run.err), memtrace.Report(json.loads(output.read_text()))
+    return run.wait(), "\n".join(run.err), memtrace.Report(json_report.load(output.read_text()))
 
 
 def environment(**more):

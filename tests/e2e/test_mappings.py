@@ -1,11 +1,11 @@
 """--mmap: what a process maps, by call stack, apart from its blocks."""
-import json
 import os
 import re
 import subprocess
 
 import pytest
 
+import json_report
 import memtrace
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -68,7 +68,7 @@ def test_launched(tmp_path):
                                 memtrace.TARGETS / "mapper"], stdin=subprocess.DEVNULL)
     try:
         assert process.wait() == 0, process.story()
-        report = json.loads(output.read_text())
+        report = json_report.load(output.read_text())
         told = said(process)
         told["by_break"] = (2, 6 * PAGE)  # those before READY, too
         check(report, told)

@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+import json_report
 import net
 from memtrace import MEMTRACE, Process
 
@@ -86,7 +87,7 @@ def report_of(start, host, program, output, *options, form="json"):
 
 def stacks(text):
     """What a report says of each context, whatever its address and number."""
-    report = json.loads(text)
+    report = json_report.load(text)
     return sorted(
         (c["in_use_bytes"], c["in_use_blocks"], c["allocs"], c["frees"], c["stack_end"],
          [(f["function"], f["file"], f["line"], f["inlined"], f.get("guess", False))
@@ -176,7 +177,7 @@ def test_a_program_is_started(network, made, start, tmp_path, way):
     memtrace.wait_line("^DONE")
     memtrace.process.stdin.close()
     assert memtrace.wait() == 0, memtrace.story()
-    found = [c for c in json.loads(output.read_text())["contexts"]
+    found = [c for c in json_report.load(output.read_text())["contexts"]
              if any(f["function"] in ("work", "deeper", "part_make") for f in c["stack"])]
     assert len(found) == 9
     assert all(c["stack"][-1]["function"] == "_start" for c in found)
@@ -259,7 +260,7 @@ def test_decoded_however_it_is_laid_out(network, start, tmp_path):
         (tmp_path / name).write_text(layout)
         done = subprocess.run([net.FS, "--report", tmp_path / name, device.full, "/usr/lib/debug"],
                               capture_output=True, text=True, check=True)
-        decoded[name] = json.loads(done.stdout)
+        decoded[name] = json_report.load(done.stdout)
     assert any(f["function"] == "deeper" for c in decoded["as-written"]["contexts"]
                for f in c["stack"])
     more = decoded.pop("more")
@@ -273,14 +274,14 @@ def test_report_of_a_later_version(tmp_path, form):
                     "/usr/bin/true"], check=True, stdin=subprocess.DEVNULL)
     written = (tmp_path / "r").read_bytes()
     version, later = {"snapshot": (b"\x1a\n\1\0\0\0", b"\x1a\n\3\0\0\0"),
-                      "json": (b'"version": 1,', b'"version": 3,')}[form]
+                      "json": (b'"version": 2,', b'"version": 3,')}[form]
     assert written.count(version) == 1
     (tmp_path / "r").write_bytes(written.replace(version, later))
     done = subprocess.run([net.FS, "--report", tmp_path / "r", tmp_path], capture_output=True,
                           text=True, check=False)
     assert done.returncode == 1 and done.stdout == ""
-    what = {"snapshot": f"{tmp_path}/r: the snapshot", "json": "the report"}[form]
-    assert done.stderr == f"memtrace-fs: {what} is of version 3, from a later memtrace; 1 is known here\n"
+    what, known = {"snapshot": (f"{tmp_path}/r: the snapshot", 1), "json": ("the report", 2)}[form]
+    assert done.stderr == f"memtrace-fs: {what} is of version 3, from a later memtrace; {known} is known here\n"
 
 
 @pytest.mark.parametrize("form", ["snapshot", "json"])

@@ -1,7 +1,6 @@
 """memtrace-fs as the debuginfod of other tools: they know its address, stripped files, and
 nothing else."""
 import ctypes.util
-import json
 import os
 import re
 import shutil
@@ -9,6 +8,7 @@ import subprocess
 
 import pytest
 
+import json_report
 import net
 from test_net import network, report_of, serve, start  # noqa: F401
 
@@ -63,7 +63,7 @@ def test_from_another_server(network, device, start, tmp_path):
     server.wait_line("^Waiting")
     _, text = report_of(start, network.target, device.on_device(device.program), tmp_path / "r",
                         "-c", "10.77.0.1:3003")
-    found = [f for c in json.loads(text)["contexts"] for f in c["stack"]]
+    found = [f for c in json_report.load(text)["contexts"] for f in c["stack"]]
     assert any(f["function"] == "deeper" and f["line"] == 10 for f in found)
 
 

@@ -14,6 +14,7 @@ import time
 
 import pytest
 
+import json_report
 import net
 from memtrace import MEMTRACE, children
 from ports import free_port
@@ -93,7 +94,7 @@ def test_server_is_gone_for_good(network, made, start, tmp_path):
     assert report["summary"]["allocs"] == 27
     done = subprocess.run([net.FS, "--report", tmp_path / "r", device.full], capture_output=True,
                           text=True, check=True)
-    assert any(f["function"] == "deeper" for c in json.loads(done.stdout)["contexts"]
+    assert any(f["function"] == "deeper" for c in json_report.load(done.stdout)["contexts"]
                for f in c["stack"])
 
 
@@ -441,7 +442,7 @@ def test_search_without_ipv4(start, made, tmp_path):
         assert len(announced) == 1, memtrace.story()
         assert announced[0].startswith("memtrace-fs announced on [fe80::")
         assert announced[0].endswith("%veth0]:3002")
-        assert any(f["function"] == "deeper" for c in json.loads(text)["contexts"] for f in c["stack"])
+        assert any(f["function"] == "deeper" for c in json_report.load(text)["contexts"] for f in c["stack"])
     finally:
         both.end()
 
@@ -634,7 +635,7 @@ def test_what_the_server_lacks_is_here(made, start, tmp_path):
         target.wait_line("^DONE")
         session.send("quit")
         assert session.wait() == 0, session.story()
-        report = json.loads((tmp_path / "r").read_text())
+        report = json_report.load((tmp_path / "r").read_text())
         found[memtrace] = {(f["function"], f["file"] and f["file"].rsplit("/", 1)[1])
                            for c in report["contexts"] for f in c["stack"]}
     assert ("deeper", "part.c") in found[MEMTRACE]
@@ -648,7 +649,7 @@ def test_a_slow_link_costs_few_round_trips(local, made, start, tmp_path):
     proxy, connections = delaying_proxy(port)
     memtrace, text = report_of(start, None, device.on_device(device.program), tmp_path / "r", "-c",
                                f"127.0.0.1:{proxy}")
-    assert any(f["function"] == "deeper" for c in json.loads(text)["contexts"] for f in c["stack"])
+    assert any(f["function"] == "deeper" for c in json_report.load(text)["contexts"] for f in c["stack"])
     trips, = [connection.count for connection in connections]
     assert 3 <= trips < 10, trips
 

@@ -5,7 +5,6 @@ libc6-dbg is installed.  Others are downloaded and unpacked, and nothing of this
 changed: python3's are in Debian's main archive; -dbgsym packages are in another one, which
 not every mirror has: without them those programs' own functions are the exported ones.
 """
-import json
 import pathlib
 import shutil
 import signal
@@ -14,6 +13,7 @@ import sys
 
 import pytest
 
+import json_report
 import net
 import programs
 from memtrace import MEMTRACE
@@ -112,7 +112,7 @@ def report(start, host, program, output, *options):
         program.work()
     memtrace.send("quit")
     assert memtrace.wait() == 0, memtrace.story()
-    return json.loads(output.read_text())
+    return json_report.load(output.read_text())
 
 
 def named(report):
@@ -139,7 +139,7 @@ def test_real_program(network, start, tmp_path, kind):
     report(start, network.target, program, tmp_path / "bare", "-c", "10.77.0.1:1")
     done = subprocess.run([net.FS, "--report", tmp_path / "bare", *program.debug], check=True,
                           capture_output=True, text=True)
-    decoded = named(json.loads(done.stdout))
+    decoded = named(json_report.load(done.stdout))
 
     for other in (remote, decoded):
         common = local.keys() & other.keys()

@@ -1,11 +1,11 @@
 """memtrace where the kernel lacks what came after Linux 3.4 (tests/targets/old_kernel.c): it
 works; and where the kernel is older: it says so."""
 import ctypes
-import json
 import subprocess
 
 import pytest
 
+import json_report
 import memtrace
 
 OLD = memtrace.TARGETS / "old_kernel"
@@ -37,7 +37,7 @@ def test_counts_and_stacks(tmp_path):
                                memtrace.TARGETS / "entries", "3"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=60)
         assert done.returncode == 0, done.stderr
-        reports.append(memtrace.Report(json.loads(output.read_text())).consistent())
+        reports.append(memtrace.Report(json_report.load(output.read_text())).consistent())
     new, old = reports
     assert old.counts() == new.counts()
     assert sorted(map(chain_of, old["contexts"])) == sorted(map(chain_of, new["contexts"]))

@@ -1,4 +1,4 @@
-"""The JSON of a look for leaks, by doc/leaks.schema.json and by its own sums."""
+"""JSON by its schemas in doc/, and by its own sums."""
 import copy
 import json
 import pathlib
@@ -10,7 +10,8 @@ import memtrace
 
 jsonschema = pytest.importorskip("jsonschema")
 
-SCHEMA = json.loads((pathlib.Path(__file__).resolve().parents[2] / "doc/leaks.schema.json").read_text())
+DOC = pathlib.Path(__file__).resolve().parents[2] / "doc"
+SCHEMA, REPORT_SCHEMA = (json.loads((DOC / f"{name}.schema.json").read_text()) for name in ("leaks", "report"))
 NAMES = ("lost", "lost_through", "held", "perhaps")
 
 PROGRAM = r"""
@@ -96,6 +97,10 @@ def test_schema(found):
     answer, report = found
     check(answer)
     check(report["leaks"])
+    jsonschema.validate(report, REPORT_SCHEMA)
+    numbers = [number for context in report["contexts"] for number in context["stack"]]
+    assert set(numbers) == set(range(len(report["frames"])))  # each is used, and once there
+    assert len({json.dumps(frame) for frame in report["frames"]}) == len(report["frames"])
     for name, member in (("lost", "lost_blocks"), ("lost", "lost_bytes")):
         assert all(member in context for context in report["contexts"]), name
     traced = sum(block["context"] is not None for block in report["leaks"]["blocks"])
@@ -112,3 +117,14 @@ def test_schema_refuses(found):
         spoil(other)
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(other, SCHEMA)
+
+
+def test_report_schema_refuses(found):
+    _, report = found
+    for spoil in (lambda o: o.update(version=1), lambda o: o.pop("frames"), lambda o: o["frames"][0].pop("function"),
+                  lambda o: o["frames"][0].update(module="/bin/x"), lambda o: o["contexts"][0].update(verdict="fine"),
+                  lambda o: o["contexts"][0]["stack"].append({}), lambda o: o["summary"].pop("peak_bytes")):
+        other = copy.deepcopy(report)
+        spoil(other)
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(other, REPORT_SCHEMA)

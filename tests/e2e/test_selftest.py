@@ -1,11 +1,12 @@
 """memtrace --selftest, and the scenarios as any other program."""
-import json
 import os
 import pathlib
 import re
 import subprocess
 
 import pytest
+
+import json_report
 
 MEMTRACE = str(pathlib.Path(os.environ.get("O", "build")).resolve() / "memtrace")
 
@@ -54,6 +55,6 @@ def test_multimalloc_as_text():
 def test_the_allocator_is_in_the_stack(action, function, tmp_path):
     path = tmp_path / "report.json"
     run("-q", "--format=json", "-o", str(path), MEMTRACE, "--selftest", f"--action={action}")
-    names = [frame["function"] for frame in json.loads(path.read_text())["contexts"][0]["stack"]]
+    names = [frame["function"] for frame in json_report.load(path.read_text())["contexts"][0]["stack"]]
     assert function in " ".join(filter(None, names[:2])), names
     assert any("main" == name or name == "main()" for name in names if name), names

@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+import json_report
 import memtrace
 import programs
 from memtrace import BUILD, MEMTRACE
@@ -57,7 +58,7 @@ def without_times(text):
 
 
 def facts(text):
-    report = json.loads(text)
+    report = json_report.load(text)
     for name in ("time", "duration", "memtrace", "rss_bytes", "rss_start_bytes", "threads"):
         report.pop(name)
     for context in report["contexts"]:
@@ -154,8 +155,8 @@ def test_names_of_later(kind, started, tmp_path):
     _, _, path = both_ways(kind, started, tmp_path, command=alone, env=NOWHERE, stderr=subprocess.DEVNULL)
     (tmp_path / "nothing").mkdir()
     options = ["--format=json", "--all", "-n", "0"]
-    bare = json.loads(printed(path, *options, tmp_path / "nothing", check=True).stdout)
-    named = json.loads(printed(path, *options, "/usr/lib/debug", check=True).stdout)
+    bare = json_report.load(printed(path, *options, tmp_path / "nothing", check=True).stdout)
+    named = json_report.load(printed(path, *options, "/usr/lib/debug", check=True).stdout)
     assert bare["summary"] == named["summary"]
     assert len(bare["contexts"]) == len(named["contexts"]) > 20
 
@@ -331,7 +332,7 @@ def test_collapsed_stacks(leaky, tmp_path):
     """--format=folded, at the end, of a snapshot and of JSON: what JSON has, whatever -n says."""
     python = "/usr/bin/python3", "-S", "-c", "import json"
     run("-q", "--format=json", "--all", "-n", "0", "-o", tmp_path / "json", *python, check=True)
-    report = json.loads((tmp_path / "json").read_text())
+    report = json_report.load((tmp_path / "json").read_text())
     (tmp_path / "nothing").mkdir()
     stacks = folded(printed(tmp_path / "json", "-n", "1", "--format=folded", tmp_path / "nothing", check=True).stdout)
     assert stacks == as_folded(report)
@@ -342,4 +343,4 @@ def test_collapsed_stacks(leaky, tmp_path):
     run("-q", "--format=snapshot", "-o", tmp_path / "s", leaky, check=True)
     assert live == printed(tmp_path / "s", "-n", "1", "--format=folded", check=True).stdout
     run("-q", "--format=json", "-n", "0", "-o", tmp_path / "json", leaky, check=True)
-    assert folded(live) == as_folded(json.loads((tmp_path / "json").read_text()))
+    assert folded(live) == as_folded(json_report.load((tmp_path / "json").read_text()))

@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+import json_report
 import viewers
 from memtrace import BUILD, MEMTRACE
 
@@ -27,7 +28,7 @@ def capture(tmp_path_factory):
     subprocess.run([MEMTRACE, "-q", "--format=snapshot", "-o", place / "snapshot", *PYTHON], check=True,
                    stdin=subprocess.DEVNULL)
     (place / "json").write_bytes(printed(place / "snapshot", "--format=json", "-n", "0", "--all"))
-    return place, json.loads((place / "json").read_text())
+    return place, json_report.load((place / "json").read_text())
 
 
 # What has a meaning in some format, in names, files and modules.
@@ -227,7 +228,7 @@ def test_export(tmp_path):
                           capture_output=True, text=True)
     assert done.stderr.splitlines()[0].startswith(f"{tmp_path}/p has ")
     assert f"can't write {tmp_path}/none/x: No such file or directory" in done.stderr
-    report = json.loads((tmp_path / "j").read_text())
+    report = json_report.load((tmp_path / "j").read_text())
     assert report["left_out"]["contexts"] == 0
     assert viewers.Pprof(tmp_path / "p").stacks(3) == viewers.of_json(report)
 

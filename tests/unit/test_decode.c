@@ -216,6 +216,109 @@ static void test_values(void **state)
 	free(expected_json);
 }
 
+/* A report as memtraces wrote it until version 1, with its frames in its stacks. */
+static const char version_1[] =
+	"{\n  \"memtrace\": \"0.1.0\",\n  \"version\": 1,\n  \"pid\": 7,\n"
+	"  \"time\": \"2022-02-23T16:31:51Z\",\n"
+	"  \"started\": \"2022-02-23T16:31:39.10Z\",\n  \"duration\": 12.40,\n"
+	"  \"summary\": {\"in_use_bytes\": 150, \"in_use_blocks\": 50, \"allocs\": 100, "
+	"\"frees\": 50, \"allocated_bytes\": 300, \"peak_bytes\": 150},\n"
+	"  \"contexts\": [\n"
+	"    {\"id\": 2, \"in_use_bytes\": 150, \"in_use_blocks\": 50, \"allocs\": 100, "
+	"\"frees\": 50, \"allocated_bytes\": 300, \"peak_bytes\": 150, "
+	"\"first_time\": \"2022-02-23T16:31:41.10Z\", \"last_time\": "
+	"\"2022-02-23T16:31:41.10Z\",\n"
+	"     \"stack\": [\n"
+	"      {\"pc\": \"0x555500001300\", \"module\": \"/src/demo\", \"offset\": "
+	"\"0x1300\", \"build_id\": \"8a3f01\", \"function\": \"was_inlined\", \"file\": "
+	"\"/a.h\", \"line\": 9, \"inlined\": true},\n"
+	"      {\"pc\": \"0x555500001300\", \"module\": \"/src/demo\", \"offset\": "
+	"\"0x1300\", \"build_id\": \"8a3f01\", \"function\": \"f\", \"file\": \"/a.c\", "
+	"\"line\": 77, \"inlined\": false},\n"
+	"      {\"pc\": \"0x10\", \"module\": null, \"offset\": null, \"build_id\": null, "
+	"\"function\": null, \"file\": null, \"line\": null, \"inlined\": false}],\n"
+	"     \"stack_end\": \"depth\"}],\n"
+	"  \"modules\": [\n"
+	"    {\"path\": \"/src/demo\", \"build_id\": \"8a3f01\", \"begin\": "
+	"\"0x555500000000\", \"end\": \"0x555500010000\", \"symbols_from\": null, "
+	"\"unwind_from\": null}]\n"
+	"}\n";
+
+/* It gets names in its own form ... */
+static void test_version_1_with_names(void **state)
+{
+	struct err err;
+	char *text;
+	int e;
+
+	(void)state;
+	text = decoded(version_1, &e, &err);
+	assert_int_equal(e, 0);
+	assert_non_null(strstr(text, "  \"version\": 1,\n"));
+	assert_null(strstr(text, "was_inlined"));
+	assert_non_null(strstr(
+		text, "     \"stack\": [\n"
+		      "      {\"pc\": \"0x555500001300\", \"module\": \"/src/demo\", "
+		      "\"offset\": \"0x1300\", \"build_id\": \"8a3f01\", \"function\": "
+		      "\"operator new(unsigned long)\", \"file\": \"/src/new.h\", \"line\": 3, "
+		      "\"inlined\": true, \"allocator\": true},\n"
+		      "      {\"pc\": \"0x555500001300\", \"module\": \"/src/demo\", "
+		      "\"offset\": \"0x1300\", \"build_id\": \"8a3f01\", \"function\": "
+		      "\"push\", \"file\": \"/src/list.h\", \"line\": 9, \"inlined\": "
+		      "true},\n"));
+	assert_non_null(strstr(text, "     \"stack_end\": \"depth\"}],\n"));
+	free(text);
+}
+
+/* ... and is the same values, of which a report as of today is made. */
+static void test_version_1_as_values(void **state)
+{
+	const struct report_options json = {
+		.format = REPORT_JSON, .version = "0.1.0"};
+	FILE *in = fmemopen((void *)version_1, strlen(version_1), "r");
+	struct report_names known = {0};
+	struct decoded values;
+	struct err err;
+	char *text;
+
+	(void)state;
+	assert_int_equal(decode_read(in, &values, &err), 0);
+	fclose(in);
+	known.known = &values.names;
+	heap = values.snapshot;
+	text = case_report(NULL, &known, &json);
+	assert_non_null(strstr(
+		text, "  \"frames\": [\n"
+		      "    {\"pc\": \"0x555500001300\", \"module\": 0, \"offset\": \"0x1300\", "
+		      "\"function\": \"f\", \"file\": \"/a.c\", \"line\": 77, \"inlined\": "
+		      "[{\"function\": \"was_inlined\", \"file\": \"/a.h\", \"line\": 9}]},\n"
+		      "    {\"pc\": \"0x10\", \"module\": null, \"offset\": null, "
+		      "\"function\": null, \"file\": null, \"line\": null}],\n"
+		      "  \"contexts\": [\n"
+		      "    {\"id\":2,\"in_use_bytes\":150,\"in_use_blocks\":50,\"allocs\":100,"
+		      "\"frees\":50,\"allocated_bytes\":300,\"peak_bytes\":150,\"first_time\":2.00,"
+		      "\"last_time\":2.00,\"stack\":[0,1],\"stack_end\":\"depth\"}],\n"));
+	free(text);
+	decoded_deinit(&values);
+	heap = NULL;
+}
+
+/* A stack has a number that no frame has. */
+static void test_wrong_number(void **state)
+{
+	static const char report[] =
+		"{\"version\": 2, \"frames\": [{\"pc\": \"0x1\", \"module\": null, \"offset\": "
+		"null}], \"contexts\": [{\"id\": 1, \"stack\": [0, 1]}], \"modules\": "
+		"[{\"path\": \"/x\"}]}";
+	FILE *in = fmemopen((void *)report, strlen(report), "r");
+	struct decoded values;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(decode_read(in, &values, &err), -EINVAL);
+	fclose(in);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,6 +326,9 @@ int main(void)
 		cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_symbols_from),
 		cmocka_unit_test(test_more_modules_than_numbers),
+		cmocka_unit_test(test_version_1_with_names),
+		cmocka_unit_test(test_version_1_as_values),
+		cmocka_unit_test(test_wrong_number),
 		cmocka_unit_test_setup_teardown(test_values, case_begin, case_end),
 	};
 

@@ -1,5 +1,6 @@
 /* The text form, word for word, and the console's three lists. */
 #include "heap/snapshot_file.h"
+#include "heap/verdicts.h"
 #include "report_case.h"
 
 #include "report/job.h"
@@ -766,8 +767,39 @@ static void check_file(void)
 	free(bytes);
 }
 
+/* How many bytes of JSON all of it is, each call stack with a verdict, a tenth of them `leaks`. */
+static long json_bytes(void)
+{
+	const struct verdict leak = {.word = VERDICT_LEAKS,
+				     .kept = 30,
+				     .generations = 30,
+				     .alive = 3,
+				     .born = 100,
+				     .per_hour = 41e3,
+				     .lowest = 38e3,
+				     .highest = 44e3,
+				     .seconds = 600};
+	const struct verdict early = {.word = VERDICT_TOO_EARLY, .generations = 3, .born = 12};
+	struct report_options options = plain;
+	FILE *out = tmpfile();
+	long bytes;
+
+	heap->verdicts = calloc(1, sizeof(*heap->verdicts));
+	heap->verdicts->at = calloc(heap->context_count, sizeof(*heap->verdicts->at));
+	heap->verdicts->count = heap->context_count;
+	for (uint32_t i = 0; i < heap->context_count; i++)
+		heap->verdicts->at[i] = i % 10 ? early : leak;
+	options.count = 0;
+	options.format = REPORT_JSON;
+	assert_int_equal(report_write(heap, &knowing, NULL, &options, out, NULL), 0);
+	bytes = ftell(out);
+	fclose(out);
+	return bytes;
+}
+
 static void test_large(void **state)
 {
+	long json;
 	frame_t stack[20];
 	double start = seconds(), snap;
 
@@ -775,7 +807,7 @@ static void test_large(void **state)
 	for (unsigned i = 0; i < 100000; i++) {
 		for (unsigned k = 0; k < 20; k++)
 			stack[k] = frame_of(1 + k % 2,
-					    0x2000 + (k < 6 ? (i >> (2 * k)) * 16 : 16) + k);
+					    0x2000 + (k < 6 ? (i >> (2 * k)) % 6000 * 32 : 32) + k);
 		case_stack(stack, 20, WALK_ROOT, 10, 0, i);
 	}
 	assert_int_equal(region_totals(region)->live_blocks, 1000000);
@@ -785,6 +817,10 @@ static void test_large(void **state)
 	snap = seconds() - snap;
 	assert_int_equal(heap->context_count, 100001);
 	check_file();
+	json = json_bytes();
+	assert_true(json < 40000000);
+	if (getenv("REPORT_FIGURES"))
+		printf("json: %.2f MB\n", (double)json / 1e6);
 	if (getenv("REPORT_FIGURES"))
 		printf("record %.2f s, %u nodes; snapshot %.0f ms; 10 as text %.2f s, as json "
 		       "%.2f s; "

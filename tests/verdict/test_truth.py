@@ -1,10 +1,10 @@
 """The verdicts on real programs of known truth, all watched at once for as long as that takes; what is simulated, and
 how often each word is right, is in tests/unit/test_survival.c."""
-import json
 import sys
 
 import pytest
 
+import json_report
 import memtrace
 
 SECONDS = 20
@@ -37,7 +37,7 @@ def reports(tmp_path_factory):
     try:
         for name, tracer in tracers.items():
             assert tracer.wait() == 0, tracer.story()
-            found[name] = json.loads((where / name).read_text())
+            found[name] = json_report.load((where / name).read_text())
     finally:
         for process in [*tracers.values(), *running.values()]:
             process.end()
