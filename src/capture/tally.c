@@ -4,6 +4,9 @@
  * Of each context it is known how much of the agent's sums is in the region (`added`), and how
  * many of those blocks the agent still has (`blocks`, `bytes`).  A block comes to the region
  * when its context's sums are there: the counts stay as they are, and only its place changes.
+ * A block that goes from the region to the agent's table takes its allocation out of the counts
+ * and out of `added`: with the next sum it is one of the agent's.  (If it stayed, and its free came
+ * with the next sum alone, all that were allocated until then would be in use at once: the peak.)
  */
 #include "capture/tally.h"
 
@@ -177,21 +180,58 @@ void tally_adopt(struct tally *tally, uint64_t addr, uint32_t now)
 	of->bytes -= block.size;
 }
 
+/* The agent's context of the region's call stack; 0: none, or no room for it. */
+static uint32_t intern_there(struct tally *tally, uint32_t id)
+{
+	uint32_t node = region_context_at(tally->region, id)->node, context;
+	frame_t frames[FRAMES_MOST];
+	size_t count = 0;
+
+	for (; node >= WALK_ENDS; node = region_node(tally->region, node)->parent) {
+		if (count == FRAMES_MOST)
+			return 0;
+		frames[count++] = region_node(tally->region, node)->frame;
+	}
+	context = count ? interned_context(tally->shared, frames, count, (enum walk_end)node) : 0;
+	return context && grow(tally, context + 1) ? context : 0;
+}
+
+/* The agent has it from now on, and its free needs no stop.  (But the first of its stack: by that
+ * it is known since when there are any.) */
+static bool yield(struct tally *tally, const struct region_block *from)
+{
+	const struct region_block block = *from;
+	bool first = region_context_at(tally->region, block.context)->allocs == 1;
+	uint32_t context = first ? 0 : intern_there(tally, block.context);
+	uint64_t *place = context ? live_place(tally->shared, block.addr, block.size) : NULL;
+	struct tally_context *of;
+
+	if (!place || !live_note(tally->shared, place, block.addr, context, block.size))
+		return false;
+	of = &tally->contexts[context];
+	of->id = block.context;
+	of->added.allocs--;
+	of->added.allocated_bytes -= block.size;
+	return region_yield(tally->region, block.addr);
+}
+
 void tally_settle(struct tally *tally, uint64_t addr)
 {
+	const struct region_block *own;
 	struct live_block block;
 	uint64_t *place;
-	bool ours;
+	bool inner;
 
 	if (!tally->shared || !addr)
 		return;
-	ours = region_find(tally->region, addr) || region_inner_has(tally->region, addr);
 	if (live_find(tally->shared, addr, &block)) {
-		if (!ours && block.context == LIVE_ELSEWHERE)
-			live_remove(&block);
-		return;
+		if (block.context != LIVE_ELSEWHERE)
+			return;
+		live_remove(&block); /* (nobody comes to it but by a stop) */
 	}
-	if (!ours)
+	own = region_find(tally->region, addr);
+	inner = region_inner_has(tally->region, addr);
+	if ((!own && !inner) || (own && !inner && yield(tally, own)))
 		return;
 	place = live_place(tally->shared, addr, 0);
 	if (!place || !live_note(tally->shared, place, addr, LIVE_ELSEWHERE, 0))

@@ -262,6 +262,22 @@ bool region_adopt(struct region *region, struct region_space *space,
 	return true;
 }
 
+bool region_yield(struct region *region, uint64_t addr)
+{
+	struct region_block *block = blocks_find(region, addr);
+	struct region_block copy;
+
+	if (!block)
+		return false;
+	copy = *block;
+	blocks_remove(region, block);
+	sequence_begin(&region->totals_sequence);
+	region->totals.live_blocks--;
+	uncount_alloc(region, &copy);
+	sequence_end(&region->totals_sequence);
+	return true;
+}
+
 bool region_take(struct region *region, uint64_t addr, struct region_block *ret)
 {
 	struct region_block *block = blocks_find(region, addr);

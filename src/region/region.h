@@ -155,6 +155,10 @@ bool region_add(struct region *region, uint32_t context, const struct region_cou
 bool region_adopt(struct region *region, struct region_space *space,
 		  const struct region_block *block);
 
+/* The reverse: a live block goes to the others, its allocation with it, as if it had not been
+ * counted here; region_add() is to count it again.  False: it is not there. */
+bool region_yield(struct region *region, uint64_t addr);
+
 /* The blocks that inner calls of allocators have returned (book.h), which are in no count: a
  * set of addresses.  One that can't be kept is overflow_blocks + 1: its free will be taken for
  * that of an unknown block.  region_clear() leaves them. */
