@@ -127,7 +127,8 @@ static bool asks_agent(unsigned thread, const unsigned *chain, unsigned count, u
 static void alloc_event(struct side *side, struct book_thread *thread, const unsigned *chain,
 			unsigned count, uint64_t size, uint64_t result, bool nested)
 {
-	struct book_event event = {.result = result, .size = size, .nested = nested};
+	struct book_event event = {
+		.result = result, .size = size, .now = 1, .nested = nested};
 
 	if (!nested)
 		event.context = context_in(side, chain, count);
@@ -169,7 +170,7 @@ static void do_free(unsigned thread, const unsigned *chain, unsigned count, uint
 static void realloc_event(struct side *side, struct book_thread *thread, const unsigned *chain,
 			  unsigned count, uint64_t addr, uint64_t size, uint64_t result)
 {
-	struct book_event event = {.result = result, .size = size};
+	struct book_event event = {.result = result, .size = size, .now = 1};
 
 	if (result)
 		event.context = context_in(side, chain, count);
@@ -390,6 +391,30 @@ static void test_given_back(void **state)
 	case_end();
 }
 
+/* What an inner call has returned is nobody's, and the agent's when the outer one has returned it,
+ * too.  And the first of a stack stays: by it is known since when there are any. */
+static void test_given_back_by_the_outer_call(void **state)
+{
+	const unsigned chain[] = {0, 3, 7, 12, 1};
+
+	(void)state;
+	case_begin();
+	for (unsigned i = 0; i < 3; i++) { /* realloc(NULL) that calls malloc */
+		do_malloc(0, chain, 5, 10, addr_of(i), true);
+		assert_true(region_inner_has(with->region, addr_of(i)));
+		do_realloc(0, chain, 5, 0, 10, addr_of(i));
+		assert_false(region_inner_has(with->region, addr_of(i)));
+		assert_int_equal(!region_find(with->region, addr_of(i)), i > 0);
+	}
+	agents = 0;
+	for (unsigned i = 0; i < 3; i++)
+		do_free(1, chain, 5, addr_of(i));
+	assert_int_equal(agents, 2);
+	compare();
+	assert_int_equal(region_context_at(with->region, 1)->first_time, 1);
+	case_end();
+}
+
 /* ---- what nobody writes ----------------------------------------------------- */
 
 static void test_what_can_not_be(void **state)
@@ -439,6 +464,7 @@ int main(void)
 		cmocka_unit_test(test_summed_often),
 		cmocka_unit_test(test_cleared),
 		cmocka_unit_test(test_given_back),
+		cmocka_unit_test(test_given_back_by_the_outer_call),
 		cmocka_unit_test(test_what_can_not_be),
 		cmocka_unit_test(test_without_an_agent),
 	};
