@@ -5,6 +5,7 @@
 #include "capture/context.h"
 
 #include "base/clock.h"
+#include "capture/generated.h"
 #include "capture/mappings.h"
 
 enum { UNKNOWN_PC_MS = 100 };
@@ -20,7 +21,10 @@ static bool look_for_module(struct engine *engine)
 	if (ledger->looked_ms && now - ledger->looked_ms < UNKNOWN_PC_MS)
 		return false;
 	ledger->looked_ms = now;
-	return mappings_update(engine, NULL) == 0;
+	if (mappings_update(engine, NULL))
+		return false;
+	generated_update(engine);
+	return true;
 }
 
 /* For the tests: what was walked, on its way to other unwinders and other machines; the

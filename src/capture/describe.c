@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "capture/generated.h"
 #include "capture/share.h"
 #include "capture/thread_data.h"
 
@@ -219,8 +220,10 @@ int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *
 	snapshot->resident_bytes = resident_bytes(engine);
 	snapshot->resident_at_start = engine->ledger.resident_at_start;
 	snapshot->region_bytes = region_memory(engine->ledger.region);
+	snapshot->own_heap = engine->program.own_heap;
 	snapshot->command = list_copy(engine->program.command);
 	rc = snapshot->command ? modules_describe(engine, snapshot) : -ENOMEM;
+	rc = rc ? rc : generated_describe(engine, snapshot);
 	rc = rc ? rc : threads_describe(engine, snapshot);
 	rc = rc ? rc : mappings_describe(engine, snapshot);
 	if (engine->notifier.left.len && vec_push(&engine->notifier.left, NULL)) {

@@ -31,6 +31,7 @@ static void walker_prepare(struct engine *engine)
 		    engine->undoing.undo);
 	walker->maps = &engine->program.maps;
 	walker->externals = &engine->program.externals;
+	walker->jit = &engine->program.jit;
 }
 
 static void hooks_prepare(struct engine *engine)

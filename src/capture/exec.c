@@ -50,6 +50,9 @@ void exec_begin(struct engine *engine)
 	}
 	free(program->command);
 	program->command = command;
+	jit_names_clear(&program->jit);
+	program->runtime = NULL;
+	program->own_heap = NULL;
 	ledger_clear(&engine->ledger, &engine->tracee);
 	engine->ledger.program_break = 0;
 	trap_choice_signal(engine, 0);

@@ -14,11 +14,13 @@ void program_init(struct program *program, const atomic_bool *hurry)
 {
 	modules_init(&program->modules, module_unwind_forget);
 	program->modules.files.hurry = hurry;
+	jit_names_init(&program->jit, &program->modules.files);
 }
 
 void program_deinit(struct program *program)
 {
 	externals_deinit(&program->externals);
+	jit_names_deinit(&program->jit);
 	modules_deinit(&program->modules);
 	maps_deinit(&program->maps);
 	free(program->command);
@@ -90,6 +92,13 @@ int program_update(struct program *program, struct tracee *tracee, struct notifi
 			    err);
 	maps_deinit(&program->maps);
 	program->maps = maps;
+	if (!rc && *changed) {
+		const struct runtime *runtime = runtime_of(&program->modules);
+
+		if (runtime != program->runtime)
+			program->own_heap = runtime_own_heap(runtime, alive);
+		program->runtime = runtime;
+	}
 	for (size_t i = known; !rc && i < program->modules.list.len; i++) {
 		const struct module *module = program->modules.list.at[i];
 

@@ -3,6 +3,8 @@
 #define MEMTRACE_PROGRAM_H
 
 #include "capture/notify.h"
+#include "capture/runtimes.h"
+#include "elf/jit_names.h"
 #include "elf/module.h"
 #include "tracer/tracee.h"
 #include "unwind/external.h"
@@ -11,6 +13,9 @@ struct program {
 	char **command;
 	struct modules modules;
 	struct maps maps;
+	struct jit_names jit; /* what is generated */
+	const struct runtime *runtime; /* or NULL */
+	const char *own_heap;	       /* runtime_own_heap() */
 	struct externals externals; /* what memtrace-fs says of the modules */
 	bool loading;		    /* libraries are not all there yet */
 	pid_t child;		    /* of the process, by its last fork; 0 */

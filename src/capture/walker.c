@@ -152,6 +152,22 @@ static bool is_code(const struct walker *walker, uint64_t pc)
 	return !walker->maps || (mapping && mapping->exec);
 }
 
+/* In no module: where a function is known to be, its key stands for all of it (as a return address
+ * does: behind what is looked up). */
+static void nowhere_find(struct walker *walker, uint64_t pc, bool exact,
+			 struct walker_entry *entry)
+{
+	uint64_t lookup = pc - !exact;
+
+	walker->unknown_pc = true;
+	entry->frame = frame_of(FRAME_NOWHERE, pc);
+	if (!is_code(walker, lookup))
+		entry->row.cfa = ROW_CFA_NO_CODE;
+	else if (walker->jit)
+		entry->frame = frame_of(FRAME_NOWHERE,
+					jit_names_key(walker->jit, lookup) + !exact);
+}
+
 /* state: the bits of pc that say how its code is to be read. */
 static void row_find(struct walker *walker, uint64_t pc, uint64_t state, bool exact,
 		     struct walker_entry *entry)
@@ -176,10 +192,7 @@ static void row_find(struct walker *walker, uint64_t pc, uint64_t state, bool ex
 	}
 	module = modules_find(walker->modules, pc);
 	if (!module || !is_code(walker, exact ? pc : pc - 1)) {
-		entry->frame = frame_of(FRAME_NOWHERE, pc);
-		if (!is_code(walker, exact ? pc : pc - 1))
-			entry->row.cfa = ROW_CFA_NO_CODE;
-		walker->unknown_pc = true;
+		nowhere_find(walker, pc, exact, entry);
 		return;
 	}
 	entry->frame = frame_of(module->instance, pc - module->bias);

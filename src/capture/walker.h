@@ -9,6 +9,7 @@
 #define MEMTRACE_WALKER_H
 
 #include "capture/agent_frames.h"
+#include "elf/jit_names.h"
 #include "elf/module.h"
 #include "hook/hooks.h"
 #include "region/shared.h"
@@ -46,6 +47,7 @@ struct walker {
 	const struct undo *undo;
 	const struct shared *shared; /* an agent is told of rows there; NULL */
 	const struct externals *externals;
+	struct jit_names *jit; /* of code in no module; NULL */
 	struct agent_frames agent;
 	const struct module *no_rows; /* met without a row, since the caller reset this */
 	struct walker_entry *cache;

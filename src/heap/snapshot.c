@@ -92,6 +92,7 @@ void snapshot_destroy(struct snapshot *snapshot)
 	for (size_t i = 0; snapshot->modules && i < snapshot->module_count; i++)
 		module_id_deinit(&snapshot->modules[i].id);
 	free(snapshot->modules);
+	generated_deinit(&snapshot->generated);
 	for (size_t i = 0; i < snapshot->missed_count; i++)
 		snapshot_missed_deinit(&snapshot->missed[i]);
 	free(snapshot->missed);

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/types.h"
 #include "elf/module_id.h"
+#include "heap/generated.h"
 #include "heap/mapped.h"
 #include "region/region.h"
 
@@ -57,6 +58,8 @@ struct snapshot {
 	uint32_t context_count;
 	struct snapshot_module *modules; /* by instance - 1 */
 	size_t module_count;
+	struct generated_names generated; /* of frames in modules that stand for such code.  In
+					   * snapshot files among all names */
 	struct snapshot_thread *threads;
 	size_t thread_count;
 	struct snapshot_missed *missed;
@@ -66,6 +69,9 @@ struct snapshot {
 	size_t mapping_count;
 	char **left_behind;	 /* NULL-terminated sentences: what stays of us in the
 				    process; NULL: nothing.  Not in snapshot files */
+	/* Of the language's runtime, or NULL, and not in snapshot files: a sentence, that it keeps
+	 * memory by itself; where frames in generated code have no names, what gives them. */
+	const char *own_heap, *generated_advice;
 	uint64_t resident_bytes; /* of the process; 0: it has ended */
 	uint64_t resident_at_start; /* 0: not known */
 	uint64_t region_bytes;	 /* memory of memtrace's own tables */

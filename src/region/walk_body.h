@@ -178,7 +178,8 @@ static WALK_BODY bool walk_body_is_fp(const struct walk_ops *ops, uint64_t sp, u
 /*
  * Without a row: [fp] = the caller's fp, [fp + word] = the return address, if fp
  * looks like a frame pointer at all.  What it finds must be in a module again,
- * unless this frame is generated code itself, which may call its like.
+ * unless this frame is generated code itself, which may call its like, or the caller's fp looks
+ * like one, too: a runtime's own ways between generated code and C++ have no rows (V8's builtins).
  */
 static WALK_BODY enum walk_end walk_body_chain(const struct walk_ops *ops, struct walk_state *s,
 					       bool nowhere)
@@ -198,7 +199,8 @@ static WALK_BODY enum walk_end walk_body_chain(const struct walk_ops *ops, struc
 	if (ra == 0)
 		return WALK_ROOT;
 	if (ops->row(ops->arg, ra, ra - 1, &frame)->cfa == ROW_CFA_NO_CODE ||
-	    (!nowhere && frame_instance(frame) == FRAME_NOWHERE))
+	    (!nowhere && frame_instance(frame) == FRAME_NOWHERE &&
+	     (fp <= at || fp - at > WALK_BODY_FP_REACH || fp % word)))
 		return implausible;
 	*s = (struct walk_state){.pc = ra, .sp = at + 2 * word, .fp = fp, .guess = true};
 	if (ops->record_below && fp > at && fp - at <= WALK_BODY_FP_REACH)

@@ -77,6 +77,11 @@ static void print_nameless(FILE *out, const struct names_line *l,
 		fprintf(out, "0x%" PRIx64 " (in no module)", frame_offset(l->frame));
 		return;
 	}
+	if (generated_is_module(&l->module->id)) {
+		fprintf(out, "0x%" PRIx64 " in ", frame_offset(l->frame));
+		print_module(out, l->module, true);
+		return;
+	}
 	print_module(out, l->module, is_verbose(options));
 	fprintf(out, "+0x%" PRIx64, frame_offset(l->frame));
 	if (l->module->id.build_id_len)
@@ -89,7 +94,9 @@ static void print_nameless(FILE *out, const struct names_line *l,
 static void print_function(FILE *out, const struct names_line *l, const char *rest,
 			   bool verbose)
 {
-	bool is_whole = strchr(l->name.function, '('); /* a C++ name brings its arguments */
+	bool is_whole = /* a C++ name brings its arguments, a runtime's says where it is */
+		strchr(l->name.function, '(') ||
+		(l->module && generated_is_module(&l->module->id) && strchr(l->name.function, ' '));
 	size_t used = INDENT + utf8_columns(rest) + (is_whole ? 0 : 2);
 	size_t columns = used + FEWEST < COLUMNS ? COLUMNS - used : FEWEST;
 	char *name = verbose ? NULL : fold_name(l->name.function, columns);

@@ -156,6 +156,18 @@ void head_verdict(FILE *out, const struct report_job *job)
 		print_wrapped(out, text);
 }
 
+/* Where the runtime of a language hides what is looked for. */
+static void print_runtime(FILE *out, const struct snapshot *s)
+{
+	scope_free char *text = NULL;
+
+	if (s->own_heap)
+		print_wrapped(out, s->own_heap);
+	if (s->generated_advice &&
+	    asprintf(&text, "Names of generated code: %s.", s->generated_advice) >= 0)
+		print_wrapped(out, text);
+}
+
 /* Debug files that are there but were not used, of modules whose names are missed. */
 void head_remarks(FILE *out, const struct report_job *job, const struct names *names)
 {
@@ -180,5 +192,6 @@ void head_print(FILE *out, const struct report_job *job, const struct names *nam
 	head_growth(out, job->snapshot);
 	not_followed_text(job->snapshot, out);
 	left_behind_text(job->snapshot, out);
+	print_runtime(out, job->snapshot);
 	head_remarks(out, job, names);
 }

@@ -23,6 +23,7 @@ struct found {
 	bool by_symbols;  /* some name is from the dynamic symbols */
 	bool by_local;	  /* some name is from report_names.local */
 	bool by_file;	  /* some name is from report_names.known */
+	bool generated;	  /* some name is from what wrote the code */
 	bool nameless;	  /* some frame has no name */
 };
 
@@ -108,7 +109,9 @@ static void want(struct names *names, struct resolver *resolver, size_t begin, s
 {
 	uint32_t instance = frame_instance(names->frames.at[begin].frame);
 	const struct snapshot_module *m = snapshot_module(names->snapshot, instance);
-	uint64_t *offsets = m ? malloc((end - begin) * sizeof(*offsets)) : NULL;
+	uint64_t *offsets = m && !generated_is_module(&m->id)
+				    ? malloc((end - begin) * sizeof(*offsets))
+				    : NULL;
 	struct resolver_module module;
 	size_t count = 0, kept = 0;
 
@@ -193,7 +196,13 @@ static bool add_known(struct names *names, frame_t frame)
 	const struct frame_names *file = names->symbols ? names->symbols->known : NULL;
 	struct found *found = &names->found[frame_instance(frame) - 1];
 	const struct named_frame *named;
+	struct frame_line generated = {
+		.function = generated_find(&names->snapshot->generated, frame)};
 
+	if (generated.function) {
+		found->generated = true;
+		return vec_push(&names->lines, generated);
+	}
 	if (named_by(names->resolver, frame)) {
 		found->by_resolver = true;
 		return add_resolved(names, named_by(names->resolver, frame));
@@ -247,7 +256,7 @@ static bool find_lines(struct names *names, struct named_frame *named, bool no_l
 		names->lines.at[i].file = NULL;
 		names->lines.at[i].line = 0;
 	}
-	if (module)
+	if (module && !generated_is_module(&module->id))
 		add_symbol(names, module, named->frame, last);
 	if (module && !last->function)
 		names->found[instance - 1].nameless = true;
@@ -271,6 +280,8 @@ static const char *source_of(const struct names *names, uint32_t instance)
 		names->resolver ? resolver_source(names->resolver, instance) : NULL;
 	bool nowhere = !source || !strcmp(source, RESOLVER_NOWHERE);
 
+	if (found->generated)
+		return "what its runtime wrote down";
 	if (found->by_local)
 		return resolver_source(names->local, instance);
 	if (!found->by_resolver && (found->by_file || nowhere) &&

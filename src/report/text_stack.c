@@ -1,5 +1,6 @@
 /* A context's stack in text, and why it ends where it does. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "report/job.h"
 #include "report/named.h"
@@ -14,6 +15,19 @@ static void print_last_module(FILE *out, const struct snapshot *s, const frame_t
 		count ? snapshot_module(s, frame_instance(frames[count - 1])) : NULL;
 
 	utf8_print(out, m && m->id.path ? module_id_name(&m->id) : "the last frame");
+}
+
+/* A module that has unwind data says nothing of this function, so its debug package won't. */
+static void print_no_data(FILE *out, const struct snapshot *s, const frame_t *frames, size_t count)
+{
+	const struct snapshot_module *m =
+		count ? snapshot_module(s, frame_instance(frames[count - 1])) : NULL;
+	bool has_some = m && strstr(m->unwind_from, "_frame");
+
+	fputs(has_some ? "no unwind data for this function of " : "no unwind data in ", out);
+	print_last_module(out, s, frames, count);
+	if (!has_some)
+		fputs(": install its debug package or give --debug-dir", out);
 }
 
 /* Why the stack ends where it does, and what to do about it. */
@@ -31,9 +45,7 @@ static void print_end(FILE *out, const struct report_job *job, const frame_t *fr
 			depth < REPORT_MAX_FRAMES ? "-s N keeps more" : "the maximum");
 		break;
 	case WALK_NO_DATA:
-		fputs("no unwind data in ", out);
-		print_last_module(out, job->snapshot, frames, count);
-		fputs(": install its debug package or give --debug-dir", out);
+		print_no_data(out, job->snapshot, frames, count);
 		break;
 	case WALK_NO_MODULE:
 		fputs("stack ends in generated code, which has no unwind data", out);

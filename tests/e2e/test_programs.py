@@ -11,6 +11,7 @@ import os
 import pathlib
 import pwd
 import random
+import re
 import shutil
 import signal
 import socket
@@ -347,14 +348,18 @@ def node_server(_):
 
 @needs("node")
 @pytest.mark.limit(90)
-def test_node(started, attach):
-    """Code that is made while it runs: frames in no module, and the stacks end there."""
+def test_node(started, attach, tmp_path):
+    """Code that is made while it runs has its names, and the stacks go through it to their end."""
     argv, request = node_server(None)
-    server = memtrace.Process(argv)
+    server = memtrace.Process([argv[0], "--perf-basic-prof", "--interpreted-frames-native-stack", *argv[1:]],
+                              cwd=tmp_path)  # (it writes a log there)
     started.append(server)
     until_it_answers(request, server)
     report = attached_under_load(server.pid, attach, request, answers=20)
-    assert any("node" in module["path"] for module in report["modules"])
+    pathlib.Path(f"/tmp/perf-{server.pid}.map").unlink()
+    named = [context for context in report["contexts"]
+             if any(re.match("JS:|LazyCompile:", frame["function"] or "") for frame in context["stack"])]
+    assert named and all(context["stack_end"] == "root" for context in named)
 
 
 # ---- postgres -------------------------------------------------------------------

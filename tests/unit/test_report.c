@@ -429,7 +429,7 @@ static void test_every_end_says_why(void **state)
 	expect_end(WALK_ROOT, "    libc.so.6+0x10\n\nHEAP SUMMARY");
 	expect_end(WALK_DEPTH, "    ... stack cut: deeper than 512 frames (the maximum)\n");
 	expect_end(WALK_NO_DATA,
-		   "    ... no unwind data in libc.so.6: install its debug package");
+		   "    ... no unwind data for this function of libc.so.6\n");
 	expect_end(WALK_NO_MODULE,
 		   "    0x7f0012345678 (in no module)\n"
 		   "    ... stack ends in generated code, which has no unwind data\n");

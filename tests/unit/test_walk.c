@@ -458,6 +458,31 @@ static void code_in_no_module_ends_it_or_is_followed(void **state)
 	assert_int_equal(w.frames[1], frame_of(FRAME_NOWHERE, 0x5100) | FRAME_GUESS);
 }
 
+/* A way between a module and generated code that has no row: if the caller's frame pointer is one. */
+static void a_module_leads_to_generated_code(void **state)
+{
+	struct world w = world_of(bare, ARRAY_SIZE(bare));
+	const struct walk_regs start = {.pc = 0x250, .sp = STACK + 16, .fp = STACK + 32};
+
+	(void)state;
+	w.stack[4] = STACK + 80;
+	w.stack[5] = 0x5100;
+	w.stack[11] = 0x310;
+	walk(&w, start, false, 64);
+	assert_int_equal(w.end, WALK_ROOT);
+	assert_int_equal(w.found, 3);
+	assert_int_equal(w.frames[1], frame_of(FRAME_NOWHERE, 0x5100) | FRAME_GUESS);
+	assert_int_equal(w.frames[2], frame_of(3, 0x310) | FRAME_GUESS);
+	for (unsigned i = 0; i < 3; i++) {
+		const uint64_t bad[] = {STACK + 32, STACK + 84, STACK + (2 << 20)};
+
+		w.stack[4] = bad[i];
+		walk(&w, start, false, 64);
+		assert_int_equal(w.end, WALK_NO_DATA);
+		assert_int_equal(w.found, 1);
+	}
+}
+
 static void rows_of_a_prologue_scan_mark_the_caller(void **state)
 {
 	static const struct range scanned[] = {
@@ -661,6 +686,7 @@ int main(void)
 		cmocka_unit_test(the_frame_at_the_first_sp_is_the_root),
 		cmocka_unit_test(an_implausible_frame_pointer_is_not_followed),
 		cmocka_unit_test(code_in_no_module_ends_it_or_is_followed),
+		cmocka_unit_test(a_module_leads_to_generated_code),
 		cmocka_unit_test(rows_of_a_prologue_scan_mark_the_caller),
 		cmocka_unit_test(a_row_that_needs_all_registers_says_so),
 		cmocka_unit_test(the_link_register_serves_the_leaf_alone),
