@@ -1,7 +1,7 @@
 /*
  * Reading a snapshot file: bytes of anybody's.
  *
- * Its sections are found first (snapshot_sections.c), then each is read into its place, and
+ * Its sections are found first (snapshot_reader.c), then each is read into its place, and
  * every reference is checked there: texts end with a NUL, parents come before their children,
  * contexts point to nodes, frames to modules, lines are where they are said to be, nothing was
  * freed that was not allocated.  Memory is bounded by the file's size.
@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "heap/snapshot_sections.h"
+#include "heap/snapshot_reader.h"
 
 /* ---- stacks -------------------------------------------------------------------------- */
 

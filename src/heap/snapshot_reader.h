@@ -2,8 +2,8 @@
  * Inside heap/: the sections of a snapshot file that is read, and what reads of them need.
  * Readers note what is wrong and go on or return at once; snapshot_broken() has the words.
  */
-#ifndef MEMTRACE_SNAPSHOT_SECTIONS_H
-#define MEMTRACE_SNAPSHOT_SECTIONS_H
+#ifndef MEMTRACE_SNAPSHOT_READER_H
+#define MEMTRACE_SNAPSHOT_READER_H
 
 #include "base/cursor.h"
 #include "heap/snapshot_file.h"
@@ -50,14 +50,14 @@ void snapshot_text_fill(const struct snapshot_reader *r, struct cursor *c, char 
 /* Whether no more was freed than allocated. */
 bool snapshot_counts_sound(uint64_t allocs, uint64_t frees, uint64_t allocated, uint64_t freed);
 
-/* Each section of the process, into r->file (snapshot_process.c).  0, or -EINVAL, -ENOMEM. */
+/* Each section of the process, into r->file (snapshot_process_read.c).  0, or -EINVAL, -ENOMEM. */
 int snapshot_read_process(struct snapshot_reader *r);
 int snapshot_read_arguments(struct snapshot_reader *r);
 int snapshot_read_modules(struct snapshot_reader *r);
 int snapshot_read_threads(struct snapshot_reader *r);
 int snapshot_read_not_followed(struct snapshot_reader *r);
 /* The sections of what was kept of the time before, and the verdicts that follow from them
- * (snapshot_time.c); behind all others. */
+ * (snapshot_time_read.c); behind all others. */
 int snapshot_read_time(struct snapshot_reader *r);
 
 #endif

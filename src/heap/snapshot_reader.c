@@ -6,7 +6,7 @@
  * shorter (an earlier one's: what it lacks is 0).  No count is believed that its section does
  * not have the bytes for.
  */
-#include "heap/snapshot_sections.h"
+#include "heap/snapshot_reader.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * What a snapshot file says of the process: who it is, its totals, its modules and threads, and
  * what was not followed.  Every reference is checked as it is read.
  */
-#include "heap/snapshot_sections.h"
+#include "heap/snapshot_reader.h"
 
 #include <string.h>
 

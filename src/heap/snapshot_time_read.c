@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "heap/snapshot_sections.h"
+#include "heap/snapshot_reader.h"
 #include "heap/verdicts.h"
 
 /* By time; the first one is at 0. */
