@@ -300,7 +300,7 @@ int copy_make(struct tracee *tracee, struct undo *undo, const struct undo_place 
 		{SYS_close_range, {0, UINT32_MAX, 2}},
 		{SYS_exit_group, {0}},
 	};
-	const struct remote_wish wish = {build, NULL, calls, ARRAY_SIZE(calls)};
+	const struct remote_program program = {build, NULL, calls, ARRAY_SIZE(calls)};
 	struct copying copying = {.copy = 0};
 	int rc;
 
@@ -309,7 +309,7 @@ int copy_make(struct tracee *tracee, struct undo *undo, const struct undo_place 
 			       tracee->arch->name);
 	if (!tells_mask())
 		return err_set(err, -ENOTSUP, "copying a process needs Linux 5.1");
-	rc = remote_begin(tracee, undo, place, &wish, &copying.run, err);
+	rc = remote_begin(tracee, undo, place, &program, &copying.run, err);
 	if (rc)
 		return rc;
 	rc = remote_end(&copying.run, undo, place, run(&copying), err);

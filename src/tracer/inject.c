@@ -1,17 +1,13 @@
 /*
- * The agent's way into the process, and out of it; see inject.h.
+ * The agent's way into the process; see inject.h.
  *
  *      what             by whom       what is there if we are killed behind it
  *    0 code             the process   pages of zeros, where the log says
- *      locked? full?    we look       (mlockall(MCL_FUTURE): all of the memory would be brought)
- *      bytes            we write      the agent, off
- *    1 WIPEONFORK       the process
- *    2 memory's file    the process   and a descriptor, known by the file's name
- *      its size         we set
- *    3 memory           the process   and the memory, to be read alone
- *    4 what it writes   the process
- *    5 DONTDUMP         the process
- *    6 descriptor       the process   as it is to be
+ *      locked? full?    we look       (mlockall(MCL_FUTURE): all of the memory would be
+ * brought) bytes            we write      the agent, off 1 WIPEONFORK       the process 2
+ * memory's file    the process   and a descriptor, known by the file's name its size         we
+ * set 3 memory           the process   and the memory, to be read alone 4 what it writes   the
+ * process 5 DONTDUMP         the process 6 descriptor       the process   as it is to be
  *
  * All of the calls must be let through by a thread's filters before the first is made.  Between
  * two steps threads may have run, and have closed the descriptor, and opened another by its
@@ -19,7 +15,6 @@
  */
 #include "tracer/inject.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -32,29 +27,24 @@
 #include <unistd.h>
 
 #include "elf/maps.h"
-#include "tracer/inside.h"
+#include "tracer/inject_parts.h"
 #include "tracer/remote.h"
 
 #ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000 /* before Linux 4.17 the address is a wish */
+#define MAP_FIXED_NOREPLACE 0x100000 /* before Linux 4.17 the address is a hint */
 #endif
 #ifndef MADV_WIPEONFORK
 #define MADV_WIPEONFORK 18
 #endif
 
 enum {
-	CODE_BYTES = BLOB_BYTES + BLOB_CONTROL,
 	PIECE = 1 << 12, /* of /proc/PID/status */
 	MFD_CLOEXEC_ = 1,
 };
 
-#define MEMORY_PATH "/memfd:memtrace-agent" /* as /proc has it; the name is the blob's */
-#define GAP (64ull << 20)		    /* from what is mapped: that may grow */
-#define RESERVE 4			    /* of an address space that has a limit we take 1/4 */
-
-#define LOWEST (1ull << 16)		    /* more than vm.mmap_min_addr */
-#define MARK 0x6d740000ull		    /* of the code's address, modulo this: */
-#define MARK_EVERY (1ull << 32)
+#define LOWEST	(1ull << 16)  /* more than vm.mmap_min_addr */
+#define GAP	(64ull << 20) /* from what is mapped: that may grow */
+#define RESERVE 4	      /* of an address space that has a limit we take 1/4 */
 
 enum step { STEP_CODE, STEP_WIPE, STEP_FILE, STEP_MEMORY, STEP_WRITE, STEP_DUMP, STEP_CLOSE, STEPS };
 
@@ -114,38 +104,16 @@ static taddr_t hole_find(const struct maps *maps, uint64_t len)
 		taddr_t end = i ? above[-1].end : LOWEST;
 		taddr_t hole = above->begin > end ? above->begin - end : 0;
 
-		if (hole <= best_len || hole < len + 2 * GAP + MARK_EVERY ||
+		if (hole <= best_len || hole < len + 2 * GAP + INJECT_MARK_EVERY ||
 		    !strcmp(above->path, "[stack]") || above->begin > (taddr_t)INT64_MAX)
 			continue;
 		best_len = hole;
 		best = above->begin - GAP - len;
 	}
-	return best ? ((best - MARK) & ~(MARK_EVERY - 1)) + MARK : 0;
+	return best ? ((best - INJECT_MARK) & ~(INJECT_MARK_EVERY - 1)) + INJECT_MARK : 0;
 }
 
 /* ---- the descriptor, there ------------------------------------------------ */
-
-/* One that is the memory's, of a predecessor, or of ours before it was told: -1 if none. */
-static int descriptor_find(pid_t pid)
-{
-	char path[64], target[64];
-	struct dirent *entry;
-	int found = -1;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	dir = opendir(path);
-	while (dir && found < 0 && (entry = readdir(dir))) {
-		ssize_t len = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target));
-
-		if (len >= (ssize_t)strlen(MEMORY_PATH) &&
-		    !memcmp(target, MEMORY_PATH, strlen(MEMORY_PATH)))
-			found = atoi(entry->d_name);
-	}
-	if (dir)
-		closedir(dir);
-	return found;
-}
 
 static void descriptor_path(const struct injection *in, char *ret, size_t len)
 {
@@ -168,7 +136,7 @@ static int descriptor_take(struct injection *in, struct err *err)
 
 	descriptor_path(in, path, sizeof(path));
 	if (readlink(path, target, sizeof(target) - 1) < 0 ||
-	    strncmp(target, MEMORY_PATH, strlen(MEMORY_PATH)))
+	    strncmp(target, INJECT_MEMORY_PATH, strlen(INJECT_MEMORY_PATH)))
 		return err_set(err, -EBADF, "its memory's descriptor is gone");
 	in->file = open(path, O_RDWR | O_CLOEXEC);
 	if (in->file < 0)
@@ -189,19 +157,19 @@ static void calls_make(const struct injection *in, struct remote_call *ret)
 	const taddr_t name = agent->base + offsetof(struct blob_head, name);
 	const struct remote_call calls[] = {
 		{trap->page_calls[0],
-		 {agent->base, CODE_BYTES, PROT_READ | PROT_EXEC,
+		 {agent->base, INJECT_CODE_BYTES, PROT_READ | PROT_EXEC,
 		  MAP_PRIVATE | MAP_ANONYMOUS | anew, ~(uint64_t)0, 0}},
 		{trap->agent_calls[0], {agent->control, BLOB_CONTROL, MADV_WIPEONFORK}},
 		{trap->agent_calls[1], {name, MFD_CLOEXEC_}},
 		{trap->page_calls[0],
-		 {agent->base + CODE_BYTES, len, PROT_READ, MAP_SHARED | anew,
+		 {agent->base + INJECT_CODE_BYTES, len, PROT_READ, MAP_SHARED | anew,
 		  (uint64_t)in->descriptor, 0}},
 		{trap->agent_calls[2],
-		 {agent->base + CODE_BYTES + SHARED_TOLD_BYTES, len - SHARED_TOLD_BYTES,
+		 {agent->base + INJECT_CODE_BYTES + SHARED_TOLD_BYTES, len - SHARED_TOLD_BYTES,
 		  PROT_READ | PROT_WRITE}},
-		{trap->agent_calls[0], {agent->base + CODE_BYTES, len, MADV_DONTDUMP}},
+		{trap->agent_calls[0], {agent->base + INJECT_CODE_BYTES, len, MADV_DONTDUMP}},
 		{trap->agent_calls[3], {(uint64_t)in->descriptor}},
-		{trap->page_calls[1], {agent->base, CODE_BYTES}},
+		{trap->page_calls[1], {agent->base, INJECT_CODE_BYTES}},
 	};
 
 	_Static_assert(ARRAY_SIZE(calls) == STEPS + 1, "a call each, and munmap()");
@@ -229,8 +197,8 @@ static int make_call(struct injection *in, enum step step, int64_t *result, stru
 
 static int code_place(struct injection *in, struct err *err)
 {
-	const uint64_t len = CODE_BYTES + shared_bytes(in->pieces);
-	struct undo_agent agent = {.len = CODE_BYTES, .places = in->places};
+	const uint64_t len = INJECT_CODE_BYTES + shared_bytes(in->pieces);
+	struct undo_agent agent = {.len = INJECT_CODE_BYTES, .places = in->places};
 	struct maps maps = {.text = NULL};
 	int rc = maps_read(tracee_alive(in->tracee), &maps, err);
 
@@ -258,8 +226,8 @@ static int code_fill(const struct injection *in, struct err *err)
 		return err_set(err, -ENOTSUP,
 			       "the process locks all that it maps in memory (mlockall)");
 	memcpy(&head, blob_bytes, sizeof(head));
-	head.shared = (struct shared){(uint8_t *)(uintptr_t)(agent->base + CODE_BYTES), in->pieces,
-				      in->shift};
+	head.shared = (struct shared){(uint8_t *)(uintptr_t)(agent->base + INJECT_CODE_BYTES),
+				      in->pieces, in->shift};
 	head.memory_bytes = shared_bytes(in->pieces);
 	/* (what begins it is last) */
 	rc = undo_agent_write(in->undo, target, BLOB_HEAD, blob_bytes + BLOB_HEAD,
@@ -290,7 +258,7 @@ static int map_code(struct injection *in, struct err *err)
 
 static int map_memory(struct injection *in, struct err *err)
 {
-	const taddr_t at = in->undo->agent.base + CODE_BYTES;
+	const taddr_t at = in->undo->agent.base + INJECT_CODE_BYTES;
 	int64_t result = 0;
 	int rc;
 
@@ -400,173 +368,4 @@ void inject_forget(struct injected *injected)
 	madvise(injected->shared.base, injected->bytes, MADV_REMOVE);
 	munmap(injected->shared.base, injected->bytes);
 	*injected = (struct injected){.entry = 0};
-}
-
-/* ---- out ------------------------------------------------------------------ */
-
-static bool is_memory(const struct mapping *mapping)
-{
-	return mapping->shared && !strncmp(mapping->path, MEMORY_PATH, strlen(MEMORY_PATH));
-}
-
-static bool is_code(const struct mapping *mapping)
-{
-	return !mapping->shared && mapping->exec && !mapping->write && !*mapping->path;
-}
-
-/* Is what is mapped in [begin, begin + len) ours alone?  *some: anything is. */
-static bool range_is(const struct maps *maps, taddr_t begin, uint64_t len,
-		     bool (*is)(const struct mapping *mapping), bool *some)
-{
-	*some = false;
-	for (size_t i = 0; i < maps->list.len; i++) {
-		const struct mapping *mapping = &maps->list.at[i];
-
-		if (mapping->end <= begin || mapping->begin >= begin + len)
-			continue;
-		*some = true;
-		if (mapping->begin < begin || mapping->end > begin + len || !is(mapping))
-			return false;
-	}
-	return true;
-}
-
-static int call_once(struct tracee *tracee, struct undo *undo, int16_t number, uint64_t first,
-		     uint64_t second)
-{
-	const struct remote_call call = {number, {first, second}};
-	int64_t result = -EAGAIN;
-	struct err err;
-	int rc = remote_call_from_any(tracee, undo, &undo->agent.places, &call, 1, 0, &result,
-				      &err);
-
-	if (result == 0)
-		return 0;
-	return rc == -ERANGE ? -EAGAIN : rc ? rc : (int)result;
-}
-
-static int unmap(struct tracee *tracee, struct undo *undo, const struct maps *maps, taddr_t begin,
-		 uint64_t len, bool (*is)(const struct mapping *mapping))
-{
-	bool some;
-
-	if (!range_is(maps, begin, len, is, &some))
-		return -EBUSY;
-	return some ? call_once(tracee, undo, tracee->arch->trap->page_calls[1], begin, len) : 0;
-}
-
-/* By its name, wherever: a thread that a predecessor had make the call may have made it since the
- * log was written. */
-static int unmap_memory(struct tracee *tracee, struct undo *undo, const struct maps *maps)
-{
-	int rc = 0;
-
-	for (size_t i = 0; !rc && i < maps->list.len; i++) {
-		const struct mapping *mapping = &maps->list.at[i];
-
-		if (is_memory(mapping))
-			rc = call_once(tracee, undo, tracee->arch->trap->page_calls[1],
-				       mapping->begin, mapping->end - mapping->begin);
-	}
-	return rc;
-}
-
-static int remove_all(struct tracee *tracee, struct undo *undo, const struct maps *maps)
-{
-	const struct undo_agent *agent = &undo->agent;
-	int descriptor = descriptor_find(tracee_alive(tracee)), rc = 0;
-
-	if (descriptor >= 0)
-		rc = call_once(tracee, undo, tracee->arch->trap->agent_calls[3],
-			       (uint64_t)descriptor, 0);
-	if (!rc)
-		rc = unmap_memory(tracee, undo, maps);
-	if (!rc) /* by which a successor would know it: last */
-		rc = unmap(tracee, undo, maps, agent->base, agent->len, is_code);
-	if (!rc)
-		undo->agent.len = 0;
-	return rc;
-}
-
-int inject_remove(struct tracee *tracee, struct undo *undo)
-{
-	const struct undo_agent *agent = &undo->agent;
-	struct inside_range range = {agent->base - 1, agent->base + agent->len};
-	struct maps maps = {.text = NULL};
-	taddr_t other;
-	int rc;
-
-	if (!agent->len)
-		return 0;
-	if (undo_others(undo, &tracee->target, &other))
-		return -EBUSY;
-	if (inside_ranges(tracee, &range, 1, true))
-		return -EAGAIN;
-	rc = maps_read(tracee_alive(tracee), &maps, NULL);
-	if (!rc)
-		rc = remove_all(tracee, undo, &maps);
-	maps_deinit(&maps);
-	return rc;
-}
-
-/* ---- of predecessors ------------------------------------------------------- */
-
-/* Killed between the call that mapped it and the head, which is written last? */
-static bool is_begun(const struct mapping *mapping, const struct blob_head *head)
-{
-	static const struct blob_head none; /* (static: all of its bytes are 0, the union's, too) */
-
-	return mapping->end - mapping->begin == CODE_BYTES &&
-	       mapping->begin % MARK_EVERY == MARK && !memcmp(head, &none, sizeof(none));
-}
-
-static bool is_left(struct tracee *tracee, const struct mapping *mapping)
-{
-	struct blob_head head;
-
-	return is_code(mapping) && blob_len &&
-	       mapping->end - mapping->begin <= CODE_BYTES &&
-	       !target_read(&tracee->target, mapping->begin, &head, sizeof(head)) &&
-	       (!memcmp(head.magic, blob_bytes, sizeof(head.magic)) || is_begun(mapping, &head));
-}
-
-static bool adopt(struct tracee *tracee, struct undo *undo, const struct undo_places *places,
-		  const struct maps *maps)
-{
-	struct undo_agent agent = {.len = 0};
-
-	for (size_t i = 0; i < maps->list.len; i++) {
-		const struct mapping *mapping = &maps->list.at[i];
-
-		if (is_memory(mapping)) { /* in two parts */
-			agent.memory = agent.memory ? agent.memory : mapping->begin;
-			agent.memory_len = mapping->end - agent.memory;
-		}
-		if (agent.len || !is_left(tracee, mapping))
-			continue;
-		agent.base = mapping->begin;
-		agent.len = CODE_BYTES;
-		agent.control = agent.base + BLOB_BYTES;
-		memcpy(agent.head, blob_bytes, sizeof(agent.head));
-	}
-	if (!agent.len && agent.memory) { /* alone, which has happened: the code was in front of it */
-		agent.base = agent.memory - CODE_BYTES;
-		agent.len = CODE_BYTES;
-		agent.control = agent.base + BLOB_BYTES;
-	}
-	if (!agent.len)
-		return false;
-	agent.places = *places;
-	undo_agent(undo, &agent);
-	return true;
-}
-
-bool inject_adopt(struct tracee *tracee, struct undo *undo, const struct undo_places *places)
-{
-	struct maps maps = {.text = NULL};
-	bool found = !undo->agent.len && !maps_read(tracee_alive(tracee), &maps, NULL) &&
-		     adopt(tracee, undo, places, &maps);
-
-	maps_deinit(&maps);
-	return found && !inject_switch(undo, &tracee->target, false);
 }

@@ -12,7 +12,7 @@
 #include "tracer/remote.h"
 
 #ifndef MAP_FIXED_NOREPLACE
-#define MAP_FIXED_NOREPLACE 0x100000 /* before Linux 4.17 the address is a wish */
+#define MAP_FIXED_NOREPLACE 0x100000 /* before Linux 4.17 the address is a hint */
 #endif
 
 static void head_of(const struct arch *arch, uint8_t *ret)

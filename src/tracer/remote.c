@@ -11,147 +11,14 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "tracer/dispatch.h"
 #include "tracer/reap.h"
 #include "tracer/remote_parts.h"
-#include "tracer/seccomp.h"
 
 #ifndef PTRACE_EVENT_STOP
 #define PTRACE_EVENT_STOP 128
 #endif
 
-enum {
-	GET_RSEQ = 0x420f, /* PTRACE_GET_RSEQ_CONFIGURATION, Linux 5.13 */
-	HEAD = 16,	   /* of an area: arch.h */
-	LIMIT_MS = 1000,
-	REST_NS = 20000,
-	CALLS_MOST = REMOTE_CALLS,
-};
-
-/* ---- who can ----------------------------------------------------------- */
-
-struct candidates {
-	struct tracee *tracee;
-	const struct remote_wish *wish;
-	taddr_t at;			/* of the code */
-	struct thread *in_call, *other; /* those that may be used */
-	uint32_t room;			/* there */
-	bool refused;			/* by what stands in front of its system calls */
-	bool too_far;			/* from its way home, or its code is too long */
-};
-
-/* In a stop by whose end the kernel writes no register, but as in_exec_stop says. */
-static bool is_at_rest(const struct thread *thread)
-{
-	if (thread->state != THREAD_STOPPED || thread->sharer || thread->unannounced ||
-	    thread->in_vfork || thread->in_remote || thread->group_stop || thread->deliver)
-		return false;
-	return thread->in_exec_stop || !thread->event || thread->event == PTRACE_EVENT_STOP;
-}
-
-static enum remote_at whereabouts(const struct tracee *tracee, const struct thread *thread,
-				  const struct regs *regs)
-{
-	const struct arch *arch = tracee->arch;
-	uint8_t code[4];
-
-	if (thread->in_exec_stop)
-		return REMOTE_AT_CALL;
-	if (!arch->trap->remote_at)
-		return regs_word(arch, regs, arch->syscall_number_offset) < 0 ? REMOTE_AT_CODE
-									      : REMOTE_AT_CALL;
-	if (target_read((struct target *)&tracee->target, regs_read(arch, regs, arch->reg_pc),
-			code, sizeof(code)))
-		return REMOTE_AT_LEAVING;
-	return arch->trap->remote_at(regs, code);
-}
-
-/* A thread in user code may be in a restartable sequence (rseq(2)), which must not be left
- * and entered again unseen; where the kernel can't tell, it is taken to be. */
-static bool may_be_in_sequence(const struct tracee *tracee, const struct thread *thread)
-{
-	struct {
-		uint64_t at;
-		uint32_t size, signature, flags, pad;
-	} rseq;
-	uint64_t section = 0;
-
-	if (ptrace((int)GET_RSEQ, thread->tid, (long)sizeof(rseq), &rseq) < 0)
-		return true;
-	return rseq.at && (target_read((struct target *)&tracee->target, rseq.at + 8, &section,
-				       sizeof(section)) ||
-			   section);
-}
-
-/* A system call in user code would cut them off. */
-static bool has_long_vectors(const struct tracee *tracee, const struct thread *thread)
-{
-	struct { /* struct user_sve_header of <asm/ptrace.h> */
-		uint32_t size, max_size;
-		uint16_t len, max_len, flags, pad;
-	} head;
-
-	for (size_t i = 0; i < ARRAY_SIZE(tracee->arch->trap->cut_sets); i++) {
-		struct iovec iov = {&head, sizeof(head)};
-		unsigned set = tracee->arch->trap->cut_sets[i];
-
-		if (set && ptrace(PTRACE_GETREGSET, thread->tid, (long)set, &iov) == 0 &&
-		    head.flags & 1) /* SVE_PT_REGS_SVE */
-			return true;
-	}
-	return false;
-}
-
-static bool is_let_through(const struct candidates *c, const struct thread *thread,
-			   const struct remote_code *code)
-{
-	struct seccomp_data data[CALLS_MOST];
-	struct status status;
-
-	if (c->wish->count > CALLS_MOST ||
-	    dispatch_allows(thread->tid, code->at, code->at + code->len) != 1 ||
-	    status_read(c->tracee->pid, thread->tid, &status))
-		return false;
-	for (size_t i = 0; i < c->wish->count; i++) {
-		const struct remote_call *call = &c->wish->calls[i];
-
-		data[i] = (struct seccomp_data){.nr = (int)call->number,
-						.arch = c->tracee->arch->audit_arch,
-						.instruction_pointer = code->behind};
-		for (size_t j = 0; j < REMOTE_ARGUMENTS; j++)
-			data[i].args[j] = c->tracee->arch->word_size == 4
-						  ? (uint32_t)call->argument[j]
-						  : call->argument[j];
-	}
-	return !status.seccomp || seccomp_allows(thread->tid, data, c->wish->count) == 1;
-}
-
-static void consider(void *arg, struct thread *thread)
-{
-	struct candidates *c = arg;
-	struct remote_code code;
-	struct regs *regs;
-	enum remote_at at;
-	int rc;
-
-	if (c->in_call || !is_at_rest(thread))
-		return;
-	regs = thread_regs(c->tracee, thread);
-	if (!regs)
-		return;
-	at = whereabouts(c->tracee, thread, regs);
-	if (at == REMOTE_AT_LEAVING ||
-	    (at == REMOTE_AT_CODE && (c->other || may_be_in_sequence(c->tracee, thread) ||
-				      has_long_vectors(c->tracee, thread))))
-		return;
-	rc = c->wish->build(c->tracee, thread, c->wish->arg, c->at, regs, NULL, &code);
-	if (rc == -ERANGE || (!rc && HEAD + code.len > c->room))
-		c->too_far = true;
-	else if (!rc && !is_let_through(c, thread, &code))
-		c->refused = true;
-	else if (!rc)
-		*(at == REMOTE_AT_CALL ? &c->in_call : &c->other) = thread;
-}
+enum { LIMIT_MS = 1000, REST_NS = 20000 };
 
 /* ---- the call ---------------------------------------------------------- */
 
@@ -357,14 +224,14 @@ static int code_write(struct tracee *tracee, struct undo *undo, const struct und
 {
 	const struct arch *arch = tracee->arch;
 	uint8_t bytes[UNDO_PLACE_BYTES] = {0}, there[UNDO_PLACE_BYTES];
-	uint32_t len = HEAD + code->len;
+	uint32_t len = REMOTE_HEAD + code->len;
 
 	if (target_read(&tracee->target, place->base, there, len) ||
 	    memcmp(there, place->old, len))
 		return -EBUSY;
 	memcpy(bytes, arch->trap->magic, arch->trap->magic_len);
 	memcpy(bytes + arch->trap->magic_len, &len, sizeof(len));
-	memcpy(bytes + HEAD, code->bytes, code->len);
+	memcpy(bytes + REMOTE_HEAD, code->bytes, code->len);
 	return undo_area(undo, &tracee->target, place->base, place->old, bytes, len,
 			 place->base + len, "", 0);
 }
@@ -376,39 +243,21 @@ bool remote_is_left(const struct arch *arch, const uint8_t *bytes, size_t len)
 	if (memcmp(bytes, arch->trap->magic, arch->trap->magic_len))
 		return false;
 	memcpy(&used, bytes + arch->trap->magic_len, sizeof(used));
-	if (used <= HEAD || used > len)
+	if (used <= REMOTE_HEAD || used > len)
 		return false;
 	while (used < len && !bytes[used])
 		used++;
 	return used == len;
 }
 
-static int choose(struct candidates *c, struct thread **ret, struct err *err)
-{
-	tracee_for_each(c->tracee, consider, c);
-	*ret = c->in_call ? c->in_call : c->other;
-	if (*ret)
-		return 0;
-	if (c->refused)
-		return err_set(
-			err, -EPERM,
-			"what stands in front of the process' system calls (a seccomp "
-			"filter, a dispatcher) does not let it make one, or can't be read");
-	if (c->too_far)
-		return err_set(
-			err, -ERANGE,
-			"no thread is near enough to room for the code of a system call");
-	return err_set(err, -EAGAIN, "no thread can make a system call just now");
-}
-
 /* Writes the code, for the thread as it is then. */
 static int prepare(struct remote_run *r, struct undo *undo, const struct undo_place *place,
-		   const struct remote_wish *wish)
+		   const struct remote_program *program)
 {
 	struct tracee *tracee = r->tracee;
 	const struct arch *arch = tracee->arch;
 	bool own = arch->trap->remote_at && !r->thread->in_exec_stop &&
-		   whereabouts(tracee, r->thread, &r->home) == REMOTE_AT_CALL;
+		   remote_whereabouts(tracee, r->thread, &r->home) == REMOTE_AT_CALL;
 	int64_t ended = 0;
 	int rc = 0;
 
@@ -419,9 +268,9 @@ static int prepare(struct remote_run *r, struct undo *undo, const struct undo_pl
 	}
 	if (rc)
 		return rc;
-	rc = wish->build(tracee, r->thread, wish->arg, place->base + HEAD, &r->home,
-			 own ? &ended : NULL, &r->code);
-	if (!rc && HEAD + r->code.len > place->room)
+	rc = program->build(tracee, r->thread, program->arg, place->base + REMOTE_HEAD,
+			    &r->home, own ? &ended : NULL, &r->code);
+	if (!rc && REMOTE_HEAD + r->code.len > place->room)
 		rc = -ERANGE;
 	if (r->code.home.len)
 		r->home = r->code.home;
@@ -433,15 +282,13 @@ static int prepare(struct remote_run *r, struct undo *undo, const struct undo_pl
 }
 
 int remote_begin(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
-		 const struct remote_wish *wish, struct remote_run *ret, struct err *err)
+		 const struct remote_program *program, struct remote_run *ret, struct err *err)
 {
-	struct candidates candidates = {
-		.tracee = tracee, .wish = wish, .at = place->base + HEAD, .room = place->room};
 	int rc;
 
 	if (!place->base)
 		return err_set(err, -ENOSPC, "no place for the code of a system call");
-	rc = choose(&candidates, &ret->thread, err);
+	rc = remote_choose(tracee, place, program, &ret->thread, err);
 	if (rc)
 		return rc;
 	ret->tracee = tracee;
@@ -451,7 +298,7 @@ int remote_begin(struct tracee *tracee, struct undo *undo, const struct undo_pla
 	if (ret->thread->in_exec_stop) /* execve()'s result */
 		memset(ret->home.bytes + tracee->arch->syscall_result_offset, 0,
 		       tracee->arch->word_size);
-	rc = prepare(ret, undo, place, wish);
+	rc = prepare(ret, undo, place, program);
 	return rc ? err_sys(err, rc, "the code of a system call can't be written") : 0;
 }
 
@@ -476,13 +323,13 @@ int remote_call_of(struct tracee *tracee, struct undo *undo, const struct undo_p
 		   const struct remote_call *calls, size_t count, size_t which, int64_t *result,
 		   struct err *err)
 {
-	const struct remote_wish wish = {build_call, &calls[which], calls, count};
+	const struct remote_program program = {build_call, &calls[which], calls, count};
 	struct remote_run running;
 	int rc;
 
 	if (!tracee->arch->trap->remote_build)
 		return err_set(err, -ENOTSUP, "not built for %s", tracee->arch->name);
-	rc = remote_begin(tracee, undo, place, &wish, &running, err);
+	rc = remote_begin(tracee, undo, place, &program, &running, err);
 	if (rc)
 		return rc;
 	return remote_end(&running, undo, place, run(&running, result), err);

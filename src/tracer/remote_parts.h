@@ -1,4 +1,5 @@
-/* What the files share that have a thread of the process run code for us: remote.c, copy.c. */
+/* What the files share that have a thread of the process run code for us: remote.c,
+ * remote_choose.c, copy.c. */
 #ifndef MEMTRACE_REMOTE_PARTS_H
 #define MEMTRACE_REMOTE_PARTS_H
 
@@ -6,7 +7,7 @@
 #include "tracer/undo.h"
 
 /* What is to be run: code by build(), whose system calls a filter must let pass. */
-struct remote_wish {
+struct remote_program {
 	int (*build)(const struct tracee *tracee, const struct thread *thread, const void *arg,
 		     taddr_t at, const struct regs *regs, const int64_t *own,
 		     struct remote_code *ret);
@@ -14,6 +15,17 @@ struct remote_wish {
 	const struct remote_call *calls;
 	size_t count;
 };
+
+enum { REMOTE_HEAD = 16 }; /* bytes before the code, as of every area (arch/trap.h) */
+
+/* A thread that can run it at a place, none that is in the way of anything.  Errors as
+ * remote_call()'s: -EAGAIN, -EPERM, -ERANGE. */
+int remote_choose(struct tracee *tracee, const struct undo_place *place,
+		  const struct remote_program *program, struct thread **ret,
+		  struct err *err) MUST_CHECK;
+/* Where a stopped thread is, so far as it matters for that. */
+enum remote_at remote_whereabouts(const struct tracee *tracee, const struct thread *thread,
+				  const struct regs *regs);
 
 struct remote_run {
 	struct tracee *tracee;
@@ -24,7 +36,8 @@ struct remote_run {
 
 /* Chooses the thread and writes the code.  Errors as remote_call()'s. */
 int remote_begin(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
-		 const struct remote_wish *wish, struct remote_run *ret, struct err *err) MUST_CHECK;
+		 const struct remote_program *program, struct remote_run *ret,
+		 struct err *err) MUST_CHECK;
 /* Takes the code away.  rc: what became of it, put in words. */
 int remote_end(struct remote_run *r, struct undo *undo, const struct undo_place *place, int rc,
 	       struct err *err) MUST_CHECK;

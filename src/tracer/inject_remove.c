@@ -1,0 +1,216 @@
+/*
+ * The agent's way out of the process, whoever put it there: its descriptor, its memory, and
+ * last its code, by which a successor would know it.  What a memtrace that was killed has left
+ * is known by its looks: the memory by its file's name, the code by its head, or, before there
+ * is one, by its address.
+ */
+#include "tracer/inject.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "elf/maps.h"
+#include "tracer/inject_parts.h"
+#include "tracer/inside.h"
+#include "tracer/remote.h"
+
+/* ---- out ------------------------------------------------------------------ */
+
+/* One that is the memory's, of a predecessor, or of ours before it was told: -1 if none. */
+static int descriptor_find(pid_t pid)
+{
+	char path[64], target[64];
+	struct dirent *entry;
+	int found = -1;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	dir = opendir(path);
+	while (dir && found < 0 && (entry = readdir(dir))) {
+		ssize_t len = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target));
+
+		if (len >= (ssize_t)strlen(INJECT_MEMORY_PATH) &&
+		    !memcmp(target, INJECT_MEMORY_PATH, strlen(INJECT_MEMORY_PATH)))
+			found = atoi(entry->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+static bool is_memory(const struct mapping *mapping)
+{
+	return mapping->shared &&
+	       !strncmp(mapping->path, INJECT_MEMORY_PATH, strlen(INJECT_MEMORY_PATH));
+}
+
+static bool is_code(const struct mapping *mapping)
+{
+	return !mapping->shared && mapping->exec && !mapping->write && !*mapping->path;
+}
+
+/* Is what is mapped in [begin, begin + len) ours alone?  *some: anything is. */
+static bool range_is(const struct maps *maps, taddr_t begin, uint64_t len,
+		     bool (*is)(const struct mapping *mapping), bool *some)
+{
+	*some = false;
+	for (size_t i = 0; i < maps->list.len; i++) {
+		const struct mapping *mapping = &maps->list.at[i];
+
+		if (mapping->end <= begin || mapping->begin >= begin + len)
+			continue;
+		*some = true;
+		if (mapping->begin < begin || mapping->end > begin + len || !is(mapping))
+			return false;
+	}
+	return true;
+}
+
+static int call_once(struct tracee *tracee, struct undo *undo, int16_t number, uint64_t first,
+		     uint64_t second)
+{
+	const struct remote_call call = {number, {first, second}};
+	int64_t result = -EAGAIN;
+	struct err err;
+	int rc = remote_call_from_any(tracee, undo, &undo->agent.places, &call, 1, 0, &result,
+				      &err);
+
+	if (result == 0)
+		return 0;
+	return rc == -ERANGE ? -EAGAIN : rc ? rc : (int)result;
+}
+
+static int unmap(struct tracee *tracee, struct undo *undo, const struct maps *maps,
+		 taddr_t begin, uint64_t len, bool (*is)(const struct mapping *mapping))
+{
+	bool some;
+
+	if (!range_is(maps, begin, len, is, &some))
+		return -EBUSY;
+	return some ? call_once(tracee, undo, tracee->arch->trap->page_calls[1], begin, len)
+		    : 0;
+}
+
+/* By its name, wherever: a thread that a predecessor had make the call may have made it since
+ * the log was written. */
+static int unmap_memory(struct tracee *tracee, struct undo *undo, const struct maps *maps)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < maps->list.len; i++) {
+		const struct mapping *mapping = &maps->list.at[i];
+
+		if (is_memory(mapping))
+			rc = call_once(tracee, undo, tracee->arch->trap->page_calls[1],
+				       mapping->begin, mapping->end - mapping->begin);
+	}
+	return rc;
+}
+
+static int remove_all(struct tracee *tracee, struct undo *undo, const struct maps *maps)
+{
+	const struct undo_agent *agent = &undo->agent;
+	int descriptor = descriptor_find(tracee_alive(tracee)), rc = 0;
+
+	if (descriptor >= 0)
+		rc = call_once(tracee, undo, tracee->arch->trap->agent_calls[3],
+			       (uint64_t)descriptor, 0);
+	if (!rc)
+		rc = unmap_memory(tracee, undo, maps);
+	if (!rc) /* by which a successor would know it: last */
+		rc = unmap(tracee, undo, maps, agent->base, agent->len, is_code);
+	if (!rc)
+		undo->agent.len = 0;
+	return rc;
+}
+
+int inject_remove(struct tracee *tracee, struct undo *undo)
+{
+	const struct undo_agent *agent = &undo->agent;
+	struct inside_range range = {agent->base - 1, agent->base + agent->len};
+	struct maps maps = {.text = NULL};
+	taddr_t other;
+	int rc;
+
+	if (!agent->len)
+		return 0;
+	if (undo_others(undo, &tracee->target, &other))
+		return -EBUSY;
+	if (inside_ranges(tracee, &range, 1, true))
+		return -EAGAIN;
+	rc = maps_read(tracee_alive(tracee), &maps, NULL);
+	if (!rc)
+		rc = remove_all(tracee, undo, &maps);
+	maps_deinit(&maps);
+	return rc;
+}
+
+/* ---- of predecessors ------------------------------------------------------- */
+
+/* Killed between the call that mapped it and the head, which is written last? */
+static bool is_begun(const struct mapping *mapping, const struct blob_head *head)
+{
+	static const struct blob_head
+		none; /* (static: all of its bytes are 0, the union's, too) */
+
+	return mapping->end - mapping->begin == INJECT_CODE_BYTES &&
+	       mapping->begin % INJECT_MARK_EVERY == INJECT_MARK &&
+	       !memcmp(head, &none, sizeof(none));
+}
+
+static bool is_left(struct tracee *tracee, const struct mapping *mapping)
+{
+	struct blob_head head;
+
+	return is_code(mapping) && blob_len &&
+	       mapping->end - mapping->begin <= INJECT_CODE_BYTES &&
+	       !target_read(&tracee->target, mapping->begin, &head, sizeof(head)) &&
+	       (!memcmp(head.magic, blob_bytes, sizeof(head.magic)) ||
+		is_begun(mapping, &head));
+}
+
+static bool adopt(struct tracee *tracee, struct undo *undo, const struct undo_places *places,
+		  const struct maps *maps)
+{
+	struct undo_agent agent = {.len = 0};
+
+	for (size_t i = 0; i < maps->list.len; i++) {
+		const struct mapping *mapping = &maps->list.at[i];
+
+		if (is_memory(mapping)) { /* in two parts */
+			agent.memory = agent.memory ? agent.memory : mapping->begin;
+			agent.memory_len = mapping->end - agent.memory;
+		}
+		if (agent.len || !is_left(tracee, mapping))
+			continue;
+		agent.base = mapping->begin;
+		agent.len = INJECT_CODE_BYTES;
+		agent.control = agent.base + BLOB_BYTES;
+		memcpy(agent.head, blob_bytes, sizeof(agent.head));
+	}
+	if (!agent.len &&
+	    agent.memory) { /* alone, which has happened: the code was in front of it */
+		agent.base = agent.memory - INJECT_CODE_BYTES;
+		agent.len = INJECT_CODE_BYTES;
+		agent.control = agent.base + BLOB_BYTES;
+	}
+	if (!agent.len)
+		return false;
+	agent.places = *places;
+	undo_agent(undo, &agent);
+	return true;
+}
+
+bool inject_adopt(struct tracee *tracee, struct undo *undo, const struct undo_places *places)
+{
+	struct maps maps = {.text = NULL};
+	bool found = !undo->agent.len && !maps_read(tracee_alive(tracee), &maps, NULL) &&
+		     adopt(tracee, undo, places, &maps);
+
+	maps_deinit(&maps);
+	return found && !inject_switch(undo, &tracee->target, false);
+}
