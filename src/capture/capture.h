@@ -117,7 +117,7 @@ void capture_look_end(struct capture *capture, struct look *look);
 void capture_let_exit(struct capture *capture);
 
 /* Statistics begin anew. */
-int capture_clear(struct capture *capture, struct err *err) MUST_CHECK;
+void capture_clear(struct capture *capture);
 
 /* More is known of modules; taken over.  Stacks from now on use it. */
 void capture_take_externals(struct capture *capture, struct externals *externals);
