@@ -1,6 +1,6 @@
 # fish completion for memtrace(1)
 
-set -l commands 'help status report tree save export leaks why who block heap history mark marks diff monitor clear modules threads wait quit detach exit'
+set -l commands 'help status report tree save export leaks why who block heap history top mark marks diff monitor clear modules threads wait quit detach exit'
 
 complete -c memtrace -s p -l pid -x -a '(__fish_complete_pids)' -d 'attach to a running process'
 complete -c memtrace -s x -l command -x -a $commands -d 'run a console command once attached'

@@ -252,6 +252,43 @@ int arguments_read_tree(const char *const *args, const char *usage, struct comma
 	return read_each(args, usage, call, read_of_tree, err);
 }
 
+static int read_top_key(const char *word, enum top_key *ret, struct err *err)
+{
+	for (int i = 0; top_keys[i]; i++) {
+		if (!strcmp(word, top_keys[i])) {
+			*ret = (enum top_key)i;
+			return 0;
+		}
+	}
+	return err_set(err, -EINVAL, "--sort: '%.40s' is not one of: growth, rate, bytes", word);
+}
+
+static int read_of_top(const char *const *args, size_t *i, const char *usage,
+		       struct command_call *call, struct err *err)
+{
+	const char *value = value_of(args, i, "--sort"), *word = args[*i];
+
+	if (value)
+		return read_top_key(value, &call->top_key, err);
+	if (word[0] == '-')
+		return unknown_option(word, usage, err);
+	if (call->top_ms)
+		return too_much(usage, word, err);
+	return quantity_time(word, "top", TOP_MIN_MS, &call->top_ms, err);
+}
+
+int arguments_read_top(const char *const *args, const char *usage, struct command_call *call,
+		       struct err *err)
+{
+	int rc;
+
+	call->report.count = 0;
+	rc = read_each(args, usage, call, read_of_top, err);
+	if (!call->top_ms)
+		call->top_ms = TOP_DEFAULT_MS;
+	return rc;
+}
+
 int arguments_read_history(const char *const *args, const char *usage,
 			   struct command_call *call, struct err *err)
 {

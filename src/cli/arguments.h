@@ -20,6 +20,7 @@ arguments_reader arguments_read_export;	 /* FORMAT FILE */
 arguments_reader arguments_read_monitor; /* SECONDS, or stop */
 arguments_reader arguments_read_wait;	 /* TIME */
 arguments_reader arguments_read_history; /* -n, a context */
+arguments_reader arguments_read_top;	 /* -n, --sort, --in, --not, SECONDS */
 arguments_reader arguments_read_mark;	 /* a mark's name */
 arguments_reader arguments_read_diff;	 /* -n, --all, --in, --not, two marks */
 arguments_reader arguments_read_leaks;	 /* -n, --json, --confirm */

@@ -32,6 +32,7 @@ static const char *const report_takes[] = {"-n",      "--sort", "--all", "--json
 					   "--not",   "--by",	"--since", NULL};
 static const char *const tree_takes[] = {"-n", "--callers", "--in", "--not", NULL};
 static const char *const history_takes[] = {"-n", NULL};
+static const char *const top_takes[] = {"-n", "--sort", "--in", "--not", NULL};
 static const char *const diff_takes[] = {"-n", "--all", "--in", "--not", NULL};
 static const char *const leaks_takes[] = {"-n", "--json", "--confirm", NULL};
 static const char *const monitor_takes[] = {"stop", NULL};
@@ -88,6 +89,13 @@ static const struct command_row table[] = {
 	 "    -n N  in N rows (2 to 200; default 20)\n"
 	 "    CONTEXT  of this call stack, and what of each generation is in use still",
 	 true, history_takes, arguments_read_history},
+	{COMMAND_TOP, "top", "top [-n N] [--sort KEY] [--in NAME] [--not NAME] [SECONDS]",
+	 "the call stacks that move, in a table that is renewed every SECONDS (default 2);\n"
+	 "    the keys g, r and b sort it, q ends it; without a terminal: once, of SECONDS\n"
+	 "    -n N        as many of them (default: what the terminal has room for, else 10)\n"
+	 "    --sort KEY  growth (since top began; default), rate (of allocations) or\n"
+	 "                bytes (in use)",
+	 true, top_takes, arguments_read_top},
 	{COMMAND_MARK, "mark", "mark [NAME]",
 	 "remember what is in use now, as NAME (else a number), for diff", false, NULL,
 	 arguments_read_mark},
@@ -299,8 +307,10 @@ static const char *const *takes_at(const char *line, size_t start)
 	row = find(words.at[0], NULL);
 	while (words.at[count])
 		count++;
-	if (row && row->id == COMMAND_REPORT && !strcmp(words.at[count - 1], "--sort"))
-		return snapshot_orders;
+	if (row && !strcmp(words.at[count - 1], "--sort"))
+		return row->id == COMMAND_REPORT ? snapshot_orders
+		       : row->id == COMMAND_TOP	 ? top_keys
+						 : row->takes;
 	return row ? row->takes : NULL;
 }
 

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/types.h"
 #include "report/report.h"
+#include "report/top.h"
 
 enum command_id {
 	COMMAND_NONE, /* an empty line, or a comment (#) */
@@ -26,6 +27,7 @@ enum command_id {
 	COMMAND_THREADS,
 	COMMAND_WAIT,
 	COMMAND_HISTORY,
+	COMMAND_TOP,
 	COMMAND_MARK,
 	COMMAND_MARKS,
 	COMMAND_DIFF,
@@ -50,6 +52,7 @@ enum { COMMANDS_MAX_LINE = 512, COMMANDS_MAX_NAME = 160 };
 enum monitor_action { MONITOR_TOGGLE, MONITOR_EVERY, MONITOR_STOP };
 
 enum { MONITOR_DEFAULT_MS = 3000, MONITOR_MIN_MS = 100 };
+enum { TOP_DEFAULT_MS = 2000, TOP_MIN_MS = 100 };
 
 struct command_call {
 	enum command_id id;
@@ -58,10 +61,12 @@ struct command_call {
 	enum monitor_action monitor;
 	uint64_t monitor_ms; /* MONITOR_EVERY */
 	uint64_t wait_ms;    /* wait */
+	enum top_key top_key;
+	uint64_t top_ms;     /* top */
 	uint64_t confirm_ms; /* leaks: a second look so much later; 0: none */
 	char mark[2][MARK_NAME_SIZE]; /* mark, diff: names, or "" */
 	size_t marks;		      /* diff: how many were named */
-	/* report, diff, tree: names, which report is to point to; or "" */
+	/* report, diff, tree, top: names, which report is to point to; or "" */
 	char in[COMMANDS_MAX_NAME], not_in[COMMANDS_MAX_NAME], from[COMMANDS_MAX_NAME];
 	taddr_t address;     /* why, who, block; or, of why, report.context */
 	enum command_output output;

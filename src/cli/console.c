@@ -224,6 +224,20 @@ void console_read(struct console *console, bool hangup)
 		edited_read(console);
 }
 
+int console_key(struct console *console)
+{
+	unsigned char key;
+	ssize_t got;
+
+	console->foreground = is_foreground(console);
+	if (!console->foreground)
+		return -1;
+	got = read(console->in, &key, 1);
+	if (got == 1)
+		return key;
+	return got < 0 && (errno == EAGAIN || errno == EINTR) ? -1 : -2;
+}
+
 bool console_is_interactive(const struct console *console)
 {
 	return console->terminal;

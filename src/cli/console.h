@@ -44,6 +44,10 @@ void console_read(struct console *console, bool hangup);
 /* No more lines are wanted; what was read ahead is dropped. */
 void console_stop(struct console *console);
 
+/* A key that is there now, which is then part of no line; -1: there is none; -2: nor will there
+ * be. */
+int console_key(struct console *console);
+
 /* A terminal, where somebody types. */
 bool console_is_interactive(const struct console *console);
 /* Throws a half-typed line away, and prompts anew.  False: there was none. */

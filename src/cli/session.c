@@ -160,8 +160,8 @@ static void on_notice(struct session *s, const struct notice *notice)
 static void on_monitor(struct session *s)
 {
 	s->due[TIMER_MONITOR] = clock_ms() + s->monitor_ms;
-	if (s->in_shell)
-		return; /* the terminal is not ours */
+	if (s->in_shell || s->in_top)
+		return; /* the terminal is not the console's */
 	output_begin(&s->output);
 	session_command(s, "status");
 	session_rates(s);
@@ -260,7 +260,7 @@ static short step(struct session *s, bool input)
 	struct pollfd fds[] = {
 		{capture_fd(s->capture), POLLIN, 0},
 		{s->signals.fd, POLLIN, 0},
-		{s->console && input ? console_fd(s->console) : -1, POLLIN, 0},
+		{s->console && (input || s->in_top) ? console_fd(s->console) : -1, POLLIN, 0},
 		{server_link_fd(&s->reporter.link), POLLIN, 0},
 		{s->feeding, POLLOUT, 0},
 	};

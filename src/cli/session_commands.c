@@ -106,6 +106,8 @@ static int carry_out(struct session *s, const struct command_call *call, struct 
 		return show(s, call, err);
 	case COMMAND_HISTORY:
 		return session_history(s, call, err);
+	case COMMAND_TOP:
+		return session_top(s, call, err);
 	case COMMAND_MARK:
 	case COMMAND_MARKS:
 	case COMMAND_DIFF:

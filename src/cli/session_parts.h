@@ -56,6 +56,7 @@ struct session {
 	int64_t warned_ms; /* when a Ctrl-C was last answered by "again to detach" */
 	bool waiting;	    /* the command `wait`; a Ctrl-C ends it */
 	bool in_shell;	    /* a command of the shell runs; Ctrl-C is for that */
+	bool in_top;	    /* the screen is a table, and keys are not the console's */
 	int feeding;	    /* what it reads from, or -1 */
 	/* One step of the loop, but for the console's input: what is in a command goes on by it. */
 	void (*step)(struct session *s);
@@ -106,6 +107,8 @@ void session_mark_timer(struct session *s);
 void session_report_timer(struct session *s);
 /* A report to --output, or else as the command does. */
 void session_report_now(struct session *s);
+/* top. */
+int session_top(struct session *s, const struct command_call *call, struct err *err);
 /* mark, marks, diff. */
 int session_mark(struct session *s, const struct command_call *call, struct err *err);
 /* leaks, why, who, block, heap. */

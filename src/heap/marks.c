@@ -23,8 +23,7 @@ static void add(struct mark_counters *sum, const struct mark_counters *c)
 	sum->freed_bytes += c->freed_bytes;
 }
 
-/* 0 or -ENOMEM. */
-static int take(const struct snapshot *s, const char *name, struct mark *ret, struct err *err)
+int mark_take(const struct snapshot *s, const char *name, struct mark *ret, struct err *err)
 {
 	struct mark mark = {
 		.started = s->started, .taken = s->taken, .context_count = s->context_count};
@@ -95,7 +94,7 @@ int marks_add(struct marks *marks, const char *name, const struct snapshot *snap
 		return err_set(err, -EEXIST, "there is a mark '%s' already", name);
 	if (!name)
 		number(marks, numbered);
-	rc = take(snapshot, name ? name : numbered, &mark, err);
+	rc = mark_take(snapshot, name ? name : numbered, &mark, err);
 	if (rc)
 		return rc;
 	mark.numbered = !name;
@@ -208,7 +207,7 @@ int marks_diff(const struct marks *marks, const char *from, const char *to,
 		.to = to ? to : now,
 	};
 	const struct mark *a, *b;
-	int rc = take(snapshot, now, &present, err);
+	int rc = mark_take(snapshot, now, &present, err);
 
 	if (rc)
 		return rc;

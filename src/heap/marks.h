@@ -56,6 +56,9 @@ struct diff {
  * -EEXIST, -EINVAL (the name), -ENOMEM. */
 int marks_add(struct marks *marks, const char *name, const struct snapshot *snapshot,
 	      bool *dropped, struct err *err) MUST_CHECK;
+/* The counters of a snapshot as a mark by itself, whose contexts are to be freed.  -ENOMEM. */
+int mark_take(const struct snapshot *snapshot, const char *name, struct mark *ret,
+	      struct err *err) MUST_CHECK;
 void marks_deinit(struct marks *marks); /* leaves it empty */
 
 /* From a mark (NULL: the newest one, or the start where there is none) to another (NULL: the

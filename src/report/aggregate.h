@@ -10,6 +10,12 @@ bool filter_is_named(const struct names_line *line, const char *pattern);
  * -ECANCELED. */
 int filter_contexts(struct report_job *job, uint32_t *ids, struct err *err) MUST_CHECK;
 
+/* The first line of a call stack behind the way into the allocator.  False: there is none. */
+bool aggregate_who(const struct report_job *job, const struct names *names, uint32_t id,
+		   struct names_line *ret);
+
+/* top: a table of those that move (report/top.h). */
+int top_write(struct report_job *job, FILE *out, struct err *err) MUST_CHECK;
 /* report --by=...: a line for each function, file or module that allocated. */
 int by_write(struct report_job *job, FILE *out, struct err *err) MUST_CHECK;
 /* tree: call stacks merged. */

@@ -30,7 +30,8 @@ static const char *name_of(const struct names_line *line, enum report_by by)
 	return name ? name : module ? module : "(no module)";
 }
 
-static const char *who(const struct report_job *job, const struct names *names, uint32_t id)
+bool aggregate_who(const struct report_job *job, const struct names *names, uint32_t id,
+		   struct names_line *ret)
 {
 	frame_t frames[REPORT_MAX_FRAMES];
 	enum walk_end end;
@@ -40,13 +41,20 @@ static const char *who(const struct report_job *job, const struct names *names, 
 		const struct named_frame *named = names_find(names, frames[i]);
 		uint32_t folded = named ? names_count_folded(names, named) : 0;
 
-		if (named && folded < named->count) {
-			const struct names_line line = names_line(names, named, folded);
-
-			return name_of(&line, job->options->by);
-		}
+		if (!named || folded == named->count)
+			continue;
+		*ret = names_line(names, named, folded);
+		return true;
 	}
-	return "(unknown)";
+	return false;
+}
+
+static const char *who(const struct report_job *job, const struct names *names, uint32_t id)
+{
+	struct names_line line;
+
+	return aggregate_who(job, names, id, &line) ? name_of(&line, job->options->by)
+						    : "(unknown)";
 }
 
 static int by_name(const void *a, const void *b)

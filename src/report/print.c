@@ -57,7 +57,7 @@ void print_percent(FILE *out, uint64_t part, uint64_t whole)
 		fprintf(out, "%" PRIu64 "%%", tenths / 10);
 }
 
-void print_short(FILE *out, uint64_t bytes)
+const char *print_short_text(uint64_t bytes, char ret[PRINT_SHORT_SIZE])
 {
 	static const char units[] = "KMGTPE";
 	uint64_t unit = 1;
@@ -66,10 +66,18 @@ void print_short(FILE *out, uint64_t bytes)
 	for (; bytes / unit >= 1024; i++)
 		unit *= 1024;
 	if (i < 0)
-		fprintf(out, " %9" PRIu64, bytes);
+		snprintf(ret, PRINT_SHORT_SIZE, "%" PRIu64, bytes);
 	else
-		fprintf(out, " %6" PRIu64 ".%" PRIu64 "%c", bytes / unit,
-			bytes % unit / (unit / 1024) * 10 / 1024, units[i]);
+		snprintf(ret, PRINT_SHORT_SIZE, "%" PRIu64 ".%" PRIu64 "%c", bytes / unit,
+			 bytes % unit / (unit / 1024) * 10 / 1024, units[i]);
+	return ret;
+}
+
+void print_short(FILE *out, uint64_t bytes)
+{
+	char text[PRINT_SHORT_SIZE];
+
+	fprintf(out, " %9s", print_short_text(bytes, text));
 }
 
 void print_wrapped(FILE *out, const char *text)

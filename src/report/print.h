@@ -16,8 +16,10 @@ bool print_size(FILE *out, uint64_t bytes);
 /* " (5.6 MiB)", or nothing. */
 void print_size_beside(FILE *out, uint64_t bytes);
 
-/* "999", "5.6M", rounded down, in ten columns. */
+/* "999", "5.6M", rounded down, in ten columns; and without blanks before it. */
 void print_short(FILE *out, uint64_t bytes);
+enum { PRINT_SHORT_SIZE = 24 };
+const char *print_short_text(uint64_t bytes, char ret[PRINT_SHORT_SIZE]);
 
 /* "48%", "3.2%", "less than 0.1%".  Only what is all of it is 100%. */
 void print_percent(FILE *out, uint64_t part, uint64_t whole);

@@ -12,6 +12,7 @@
 #include "report/aggregate.h"
 #include "report/job.h"
 #include "report/leaks.h"
+#include "report/top.h"
 
 static int choose_one(const struct snapshot *snapshot, uint32_t context, uint32_t **ret,
 		      size_t *count, struct err *err)
@@ -123,6 +124,8 @@ static int write_form(struct report_job *job, FILE *out, struct err *err)
 {
 	const struct report_options *options = job->options;
 
+	if (options->top)
+		return top_write(job, out, err);
 	if (options->tree)
 		return tree_write(job, out, err);
 	if (options->by)
@@ -167,6 +170,8 @@ int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 		return failed;
 	if (options->findings && !options->context)
 		leaks_sort(options->findings, ids, job.count);
+	if (options->top)
+		top_sort(options->top, snapshot, ids, job.count);
 	if (options->findings && options->leaks_only)
 		job.count = count_lost(options->findings, ids, job.count);
 	progress_init(&job.progress, options);

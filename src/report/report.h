@@ -100,6 +100,8 @@ struct report_options {
 	/* Text of what changed between two marks, and nothing else; with `all` also of what has
 	 * not more in use than before.  Or NULL. */
 	const struct diff *diff;
+	/* A table of the call stacks that move, and nothing else (report/top.h); or NULL. */
+	const struct report_top *top;
 	/* An earlier snapshot of the same session, or NULL: the text form then marks
 	 * what is new or has grown since. */
 	const struct snapshot *before;

@@ -292,8 +292,8 @@ static void completion(void **state)
 {
 	(void)state;
 	offers("",
-	       "help status report tree save export monitor clear modules threads history mark marks diff leaks "
-	       "why who block heap wait quit detach exit");
+	       "help status report tree save export monitor clear modules threads history top mark marks diff "
+	       "leaks why who block heap wait quit detach exit");
 	offers("mo", "monitor modules");
 	offers("export s", "speedscope snapshot");
 	offers("  mo", "monitor modules");
@@ -305,6 +305,7 @@ static void completion(void **state)
 	offers("report --sort b", "bytes blocks");
 	offers("report --all --sort a", "allocs age");
 	offers("monitor ", "stop");
+	offers("top --sort ", "growth rate bytes");
 	offers("status ", "");
 	offers("bogus ", "");
 }
