@@ -81,6 +81,11 @@ pid_t capture_pid(const struct capture *capture)
 	return atomic_load(&capture->pid);
 }
 
+pid_t capture_child(const struct capture *capture)
+{
+	return capture->finished ? capture->engine.program.child : 0;
+}
+
 /* ---- the tracer thread ------------------------------------------------- */
 
 static void *tracer_main(void *arg)

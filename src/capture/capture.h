@@ -81,6 +81,8 @@ int capture_fd(const struct capture *capture);
 bool capture_next(struct capture *capture, struct notice *ret);
 
 pid_t capture_pid(const struct capture *capture); /* 0 until it is known */
+/* The child that it made last, once it is followed no more; 0: it made none. */
+pid_t capture_child(const struct capture *capture);
 
 /* Makes the tracer let go of the process; returns when that is done (milliseconds;
  * longer only if a thread is in uninterruptible sleep).  NOTICE_ENDED waits then.

@@ -195,15 +195,6 @@ static void put_back(struct engine *engine, const struct err *err)
 		wipe(engine);
 }
 
-/* A program that becomes a daemon ends at once, and its child does the work. */
-static void tell_of_child(struct engine *engine)
-{
-	if (engine->program.child && status_alive(engine->program.child))
-		notify(&engine->notifier, NOTICE_REMARK,
-		       "Its child %d runs on and is not watched: memtrace -p %d",
-		       engine->program.child, engine->program.child);
-}
-
 /* Stopped, and put back, if it has not ended. */
 static void restore(struct engine *engine)
 {
@@ -238,7 +229,6 @@ void detach_process(struct engine *engine)
 	if (engine->ending.ended) {
 		tracee_hand_out_children(&engine->tracee);
 		restore_for_sharers(engine);
-		tell_of_child(engine);
 	} else {
 		engine->ending.ended = true;
 		engine->ending.end = CAPTURE_DETACHED;

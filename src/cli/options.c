@@ -13,6 +13,7 @@
 
 #include "base/option_table.h"
 #include "capture/resident.h"
+#include "cli/process_name.h"
 #include "cli/series.h"
 #include "cli/viewers.h"
 #include "heap/snapshot.h"
@@ -24,12 +25,10 @@ static const char *const engines[] = {
 	[CAPTURE_AGENT + 1] = "breakpoint", NULL};
 
 #define AT(member) offsetof(struct options, member)
-/* the largest process number a kernel gives: PID_MAX_LIMIT, linux/threads.h */
-enum { MAX_PID = 4194304 };
 
 static const struct option_row rows[] = {
-	{'p', "pid", "PID", "attach to a running process", .kind = KIND_NUMBER,
-	 .field = AT(pid), .min = 1, .max = MAX_PID, .once = "one process at a time"},
+	{'p', "pid", "PID", "attach to a running process, by number or name", .kind = KIND_TEXT,
+	 .field = AT(process), .once = "one process at a time"},
 	{'x', "command", "CMD", "run a console command once attached (repeatable)",
 	 .kind = KIND_LIST, .field = AT(commands)},
 	{'b', "batch", NULL, "no console: run the -x commands, then detach", .kind = KIND_FLAG,
@@ -292,7 +291,9 @@ int options_parse(int argc, char **argv, struct options *ret, struct err *err)
 		ret->program = argv + words;
 	if (rc || ret->help || ret->version || ret->dump)
 		return rc;
-	return check(ret, err);
+	if (ret->process)
+		rc = process_name_find(ret->process, &ret->pid, err);
+	return rc ? rc : check(ret, err);
 }
 
 void options_deinit(struct options *options)
@@ -305,7 +306,7 @@ void options_deinit(struct options *options)
 
 void options_help(FILE *out)
 {
-	fputs("Usage: memtrace [OPTION]... -p PID\n"
+	fputs("Usage: memtrace [OPTION]... -p PID|NAME\n"
 	      "       memtrace [OPTION]... PROGRAM [ARG]...\n"
 	      "\n"
 	      "Finds memory leaks: follows every allocation of a running process, or of a\n"

@@ -17,6 +17,7 @@ struct options {
 	const char *action; /* of --selftest */
 
 	/* which process */
+	const char *process; /* as it was given */
 	pid_t pid;	/* 0: PROGRAM */
 	char **program; /* argv of PROGRAM, NULL-terminated; NULL with pid */
 

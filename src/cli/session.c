@@ -83,6 +83,7 @@ static void on_ready(struct session *s, const char *text)
 		return;
 	}
 	session_course(s);
+	session_children_timer(s);
 	s->due[TIMER_MARK] = o->mark_every_ms ? clock_ms() + o->mark_every_ms : 0;
 	s->due[TIMER_EVERY] = o->every_ms ? clock_ms() + (int64_t)o->every_ms : 0;
 	begin_names(s);
@@ -197,6 +198,9 @@ static void on_timer(struct session *s, enum session_timer timer)
 		break;
 	case TIMER_SAMPLE:
 		session_sample(s);
+		break;
+	case TIMER_CHILDREN:
+		session_children_timer(s);
 		break;
 	case TIMER_RETRY:
 		if (server_link_retry(&s->reporter.link))
@@ -411,6 +415,7 @@ int session_run(const struct options *options)
 	generations_clear(&s.generations, 0);
 	vec_deinit(&s.contexts);
 	marks_deinit(&s.marks);
+	vec_deinit(&s.family);
 	reporter_deinit(&s.reporter);
 	return status;
 }

@@ -12,6 +12,7 @@
 #include "cli/signals.h"
 #include "cli/output.h"
 #include "cli/leak_scan.h"
+#include "tracer/family.h"
 
 enum session_state { STARTING, RUNNING, LEAVING, ENDED };
 
@@ -26,6 +27,7 @@ enum session_timer {
 	TIMER_MARK, /* --mark-every */
 	TIMER_EVERY,
 	TIMER_RETRY,
+	TIMER_CHILDREN, /* are looked for */
 	TIMER_WAIT, /* the command `wait`, and a look at a shell command */
 	TIMER_COUNT
 };
@@ -48,6 +50,9 @@ struct session {
 	struct course_point monitored; /* when monitor last showed something; ms 0: never */
 	struct findings *findings; /* of the look of --leaks */
 	bool looked;		   /* that is over, or was given up */
+	struct family family; /* children that were seen */
+	int64_t children_ms;  /* from the last look for them to the next */
+	unsigned children_looks;
 	int left_by;	      /* the signal that made us leave, or 0 */
 	bool failed;	      /* a -x command or a report */
 	bool unwritten;	      /* the last report on the way; that was said */
@@ -117,6 +122,11 @@ int session_look(struct session *s, const struct command_call *call, struct err 
 void session_look_last(struct session *s, bool exiting);
 /* Does nothing but wait, until the time is over, the session ends, or a Ctrl-C comes. */
 void session_wait(struct session *s, uint64_t ms);
+
+/* Looks for children, and sees to the next look. */
+void session_children_timer(struct session *s);
+/* Who of them is not watched, if that matters: the last line. */
+void session_children_tell(struct session *s);
 
 /* After NOTICE_ENDED: says how, and writes the final report.  Returns the exit status. */
 int session_finish(struct session *s);

@@ -1,6 +1,9 @@
 """Children run free and unharmed; a new program begins new statistics."""
 import os
+import pathlib
 import random
+import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -275,3 +278,74 @@ def test_status_of_the_program_is_ours(tmp_path):
     for command, want in (("exit 0", 0), ("exit 7", 7), ("kill -TERM $$", 143), ("kill -KILL $$", 137)):
         status, _, _ = memtrace.launch(tmp_path / "report", ["/bin/sh", "-c", command])
         assert status == want, command
+
+
+def test_child_behind_a_wrapper(tmp_path, started):
+    """A report on a wrapper says which child ran, and how to see it."""
+    os.mkfifo(tmp_path / "fifo")
+    wrapper = memtrace.Process([memtrace.MEMTRACE, "--no-symbols", "-i", "sh", "-c", f"cat {tmp_path}/fifo {tmp_path}/fifo; true"],
+                               stderr=subprocess.STDOUT)
+    started.append(wrapper)
+    (tmp_path / "fifo").open("w").close()  # once cat has opened it
+    wrapper.send("wait 1500ms")  # children are looked for each second at least
+    wrapper.send("status")
+    wrapper.wait_line("HEAP SUMMARY")
+    (tmp_path / "fifo").write_text("")
+    assert wrapper.wait() == 0
+    assert re.fullmatch(rf"Its child \d+ \(cat, [0-9.]+ KiB\) ran and was not watched: memtrace cat.*",
+                        wrapper.out[-1]), wrapper.story()
+
+
+def test_children_that_run_on(tmp_path, started):
+    """All of them are counted, some named, the largest advised."""
+    source, program = tmp_path / "prefork.c", tmp_path / "prefork"
+    source.write_text("""
+        #include <stdlib.h>
+        #include <string.h>
+        #include <unistd.h>
+        int main(int argc, char **argv) {
+            char byte;
+            for (int i = 1; i <= 6; i++)
+                if (!fork()) {
+                    char *block = malloc(i * 1000000);
+                    memset(block, 1, i * 1000000);
+                    (void)!write(1, "one\\n", 4);
+                    return read(0, &byte, 1);
+                }
+            return read(0, &byte, 1);
+        }
+        """)
+    subprocess.run(["cc", "-o", program, source], check=True)
+    server = memtrace.Process([program])
+    started.append(server)
+    for _ in range(6):
+        server.wait_line("^one$")
+    pids = memtrace.descendants(server.pid)
+    tracer = subprocess.run([memtrace.MEMTRACE, "--no-symbols", "-b", "-p", "prefork"], capture_output=True, text=True,
+                            stdin=subprocess.DEVNULL, timeout=60, check=False)
+    assert tracer.returncode == 1  # there are seven of that name
+    named = re.fullmatch(r"memtrace: --pid: 7 processes are called 'prefork', give the number of one: (.*)\n", tracer.stderr)
+    assert {f"{pid} (of {server.pid})" for pid in pids} <= set(named[1].split(", "))
+    tracer = subprocess.run([memtrace.MEMTRACE, "--no-symbols", "-b", "-p", str(server.pid)], capture_output=True,
+                            text=True, stdin=subprocess.DEVNULL, timeout=60, check=False)
+    last = tracer.stderr.splitlines()[-1]
+    told = re.fullmatch(r"Its children (.*) and 2 more run on and are not watched: memtrace -p (\d+)", last)
+    assert told, tracer.stderr
+    assert len(re.findall(r"\d+ \(prefork, \d+\.\d MiB\)", told[1])) == 4
+    largest = max(pids, key=lambda pid: int(re.search(r"RssAnon:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1]))
+    assert int(told[2]) == largest
+
+
+def test_process_by_its_name(tmp_path, started):
+    """As it calls itself, or as its file is called."""
+    shutil.copy(shutil.which("sh"), tmp_path / "file-of-a-long-name")
+    process = memtrace.Process([tmp_path / "file-of-a-long-name", "-c",
+                                "echo one-of-a-long-name >/proc/$$/comm; echo READY; read line"])
+    started.append(process)
+    process.wait_line("^READY$")
+    for name, known in (("file-of-a-long-name", True), ("one-of-a-long-name", True), ("one-of-a-long-n", True),
+                        ("one-of-a-long", False), ("file-of-a-long", False)):
+        done = subprocess.run([memtrace.MEMTRACE, "--no-symbols", "-b", "-p", name], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, timeout=60, check=False)
+        assert (f"Attached to pid {process.pid}\n" in done.stderr) == known, done.stderr
+        assert known or done.stderr == f"memtrace: --pid: no process is called '{name}'\n"

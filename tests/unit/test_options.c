@@ -160,7 +160,7 @@ static void bad_values(void **state)
 	(void)state;
 	refused("memtrace -p 0", "--pid: 0 is not between 1 and 4194304");
 	refused("memtrace -p 4194305", "--pid: 4194305 is not between 1 and 4194304");
-	refused("memtrace -p 12x", "--pid: '12x' is not a number");
+	refused("memtrace -p 12x", "--pid: no process is called '12x'");
 	refused("memtrace -p 1 --pid=2", "--pid is given twice: one process at a time");
 	refused("memtrace -s 0 ls", "--stack-depth: 0 is not between 1 and 512");
 	refused("memtrace -s 513 ls", "--stack-depth: 513 is not between 1 and 512");
