@@ -215,8 +215,9 @@ $(O)/src/agent/blob.o: src/agent/blob.S $(if $(BLOB_ENTRY),$(O)/blob/agent.bin)
 
 -include $(BLOB_OBJ:.o=.d)
 
-# What --format=html has of a browser's languages, as bytes.
-$(O)/src/report/export/html_web.o: src/report/export/html_web.S web/page.css web/page.js
+# What --format=html has of a browser's languages, as bytes: made in web/ and kept, so that this needs no node.
+WEB := $(addprefix web/dist/page.,css css.sha256 js js.sha256)
+$(O)/src/report/export/html_web.o: src/report/export/html_web.S $(WEB)
 	@mkdir -p $(@D)
 	$(call say,CC  )$(CC) $(ANYWHERE) $(CFLAGS) -c -o $@ $<
 
@@ -318,8 +319,17 @@ $(O)/tests/e2e/%: tests/e2e/%.c tests/e2e/record.h
 	$(call say,LINK)$(CC) -std=gnu11 -g -O2 -Wall -Wextra -D_GNU_SOURCE -o $@ $< $(TOOL_LIBS) $(SYSTEM_LIBS)
 
 # ---- checks -----------------------------------------------------------------
-.PHONY: check check-floors check-circles check-unit check-e2e
+.PHONY: check check-floors check-circles check-web check-unit check-e2e
 check: check-floors check-circles check-unit check-e2e
+
+# (the packages that it needs are those of web/package-lock.json, in $(O)/web)
+check-web:
+	scripts/web.sh check $(O)/web
+
+## make web           web/dist, what the page of --format=html is made of, from web/src: needs npm
+.PHONY: web
+web:
+	scripts/web.sh make $(O)/web
 
 check-floors:
 	scripts/floors.py
@@ -345,7 +355,7 @@ check-unit: $(UNIT_BIN)
 e2e-programs: $(TARGETS) $(E2E_BIN)
 
 E2E_DIRS := $(if $(filter no,$(PTRACE)),,tests/e2e tests/console tests/verdict) tests/offline
-check-e2e: all
+check-e2e: all $(if $(filter no,$(PTRACE)),,check-web)
 	+@$(if $(filter no,$(PTRACE)),,$(MAKE) --no-print-directory e2e-programs)
 	O=$(abspath $(O)) $(PYTHON) -m pytest -q -p no:cacheprovider $(wildcard $(E2E_DIRS))
 

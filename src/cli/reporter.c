@@ -136,6 +136,7 @@ struct report_options reporter_options(const struct reporter *reporter)
 		.format = o->format,
 		.viewers = viewers(),
 		.course = reporter->course,
+		.marks = reporter->marks,
 		.no_command = o->no_command,
 		.no_lines = o->no_lines,
 		.order = o->sort,

@@ -20,6 +20,7 @@ struct reporter {
 	struct resolver *local; /* of this machine, where the server is another; or NULL */
 	bool local_tried;
 	const struct course *course; /* of the session, or NULL */
+	const struct marks *marks;   /* the same */
 	int output_fd;	    /* of --output; -1: none, or it can't be opened */
 	bool output_failed; /* said already; the report goes to stderr */
 	bool output_ours;   /* the file was not there before */

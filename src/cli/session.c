@@ -399,6 +399,7 @@ int session_run(const struct options *options)
 	output_init(&s.output, options->pid ? stdout : stderr, options->quiet);
 	reporter_init(&s.reporter, options, &s.output);
 	s.reporter.course = &s.course;
+	s.reporter.marks = &s.marks;
 	s.reporter.link.enough = is_wanted;
 	s.reporter.link.enough_arg = &s;
 	if (begin(&s, &err)) {

@@ -53,7 +53,7 @@ static void print_moved(FILE *out, const struct diff *diff, const struct diff_co
 	fprintf(out, "%" PRIu64 " born, %" PRIu64 " died\n", d->born, d->died);
 }
 
-static void print_head(FILE *out, const struct diff *diff)
+void diff_head(FILE *out, const struct diff *diff)
 {
 	struct diff_context sum = {0};
 
@@ -113,7 +113,7 @@ int diff_write(struct report_job *job, FILE *out, struct err *err)
 
 	if (failed)
 		return failed;
-	print_head(out, diff);
+	diff_head(out, diff);
 	failed = print_contexts(out, job, &named, err);
 	if (!failed && job->shown < job->count) {
 		fputs("\nand ", out);

@@ -25,6 +25,8 @@ enum { REPORT_MAX_FRAMES = 512 };
 /* Each form: 0, -ENOMEM, or -errno of a failed write. */
 int text_write(struct report_job *job, FILE *out, struct err *err) MUST_CHECK;
 int diff_write(struct report_job *job, FILE *out, struct err *err) MUST_CHECK;
+/* Its first sentences. */
+void diff_head(FILE *out, const struct diff *diff);
 int json_write(struct report_job *job, FILE *out, struct err *err) MUST_CHECK;
 int folded_write(struct report_job *job, FILE *out, struct err *err) MUST_CHECK;
 int snapshot_form_write(struct report_job *job, FILE *out,

@@ -75,6 +75,12 @@ static size_t count_lost(const struct findings *findings, const uint32_t *ids, s
 	return lost;
 }
 
+/* Nothing but what changed. */
+static bool is_diff(const struct report_options *options)
+{
+	return options->diff && options->format != REPORT_HTML;
+}
+
 /* They are sorted by growth. */
 static int choose_changed(const struct report_options *options, uint32_t **ret, size_t *count,
 			  struct err *err)
@@ -130,7 +136,7 @@ static int write_form(struct report_job *job, FILE *out, struct err *err)
 		return tree_write(job, out, err);
 	if (options->by)
 		return by_write(job, out, err);
-	if (options->diff)
+	if (is_diff(options))
 		return diff_write(job, out, err);
 	if (!report_is_viewers(options->format))
 		return writers[options->format](job, out, err);
@@ -161,7 +167,7 @@ int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 		shown.command = NULL;
 	if (options->context)
 		failed = choose_one(snapshot, options->context, &ids, &job.count, err);
-	else if (options->diff)
+	else if (is_diff(options))
 		failed = choose_changed(options, &ids, &job.count, err);
 	else
 		failed = snapshot_select(snapshot, options->order, options->all, &ids,

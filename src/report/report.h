@@ -88,6 +88,8 @@ struct report_options {
 	const struct expect_results *results;
 	/* What led there, or NULL: massif's earlier snapshots. */
 	const struct course *course;
+	/* Of the same session, or NULL: a page shows what changed since. */
+	const struct marks *marks;
 	bool leaks_only; /* the findings, and nothing else */
 	/* Only call stacks that pass through this function, file or module, and not through that
 	 * one: patterns of fnmatch(3), or NULL.  Totals stay those of all. */
@@ -98,7 +100,7 @@ struct report_options {
 	bool tree, callers;
 	const char *tree_from;
 	/* Text of what changed between two marks, and nothing else; with `all` also of what has
-	 * not more in use than before.  Or NULL. */
+	 * not more in use than before.  A page has it beside all else.  Or NULL. */
 	const struct diff *diff;
 	/* A table of the call stacks that move, and nothing else (report/top.h); or NULL. */
 	const struct report_top *top;

@@ -220,7 +220,7 @@ static int write_report(const struct serve_options *options, const struct saved 
 	if (options->earlier || options->fail_on.len)
 		e = examine(options, saved, resolver, &how, remark, &examined, err);
 	*failed = examined.results.failed;
-	if (options->earlier && how.format == REPORT_TEXT)
+	if (options->earlier && (how.format == REPORT_TEXT || how.format == REPORT_HTML))
 		how.diff = &examined.diff;
 	if (options->fail_on.len)
 		how.results = &examined.results;

@@ -110,8 +110,9 @@ static int check(const struct serve_options *o, bool words, struct err *err)
 	if (o->format != ITS_FORMAT && report_is_results(o->format) && !o->fail_on.len)
 		return err_set(err, -EINVAL, "--format=%s says what came of --fail-on",
 			       report_formats_of_files[o->format]);
-	if (o->compares && o->format != ITS_FORMAT && o->format != REPORT_TEXT)
-		return err_set(err, -EINVAL, "two files are compared as text, not %s",
+	if (o->compares && o->format != ITS_FORMAT && o->format != REPORT_TEXT &&
+	    o->format != REPORT_HTML)
+		return err_set(err, -EINVAL, "two files are compared as text or html, not %s",
 			       report_formats_of_files[o->format]);
 	if (o->report && calls)
 		return err_set(err, -EINVAL, "--report needs no connection");

@@ -109,6 +109,6 @@ def test_what_is_refused(build, tmp_path):
     one = capture(tmp_path / "one", "snapshot", build / "earlier" / "p", "1", "1")
     assert compared(one, one, one).stderr == f"memtrace-fs: {one}: two files can be compared, not more\n"
     done = compared(one, one, "--format=json")
-    assert done.stderr == "memtrace-fs: two files are compared as text, not json\n"
+    assert done.stderr == "memtrace-fs: two files are compared as text or html, not json\n"
     (tmp_path / "bad").write_bytes(one.read_bytes()[:100])
     assert f"{tmp_path}/bad: " in compared(tmp_path / "bad", one).stderr

@@ -201,6 +201,41 @@ static void test_html(void **state)
 	course_clear(&course);
 }
 
+/* The data of the page: the target's texts end nothing; marks are what changed since the one before. */
+static void test_html_data(void **state)
+{
+	struct report_options options = options_of(REPORT_HTML);
+	struct mark_counters first[2] = {{0}, {1, 0, 5, 0}}, second[2] = {{0}, {3, 1, 300, 5}};
+	struct marks marks = {.count = 2};
+	const struct diff_context changed = {.id = 1, .blocks = -2, .bytes = 10};
+	const struct diff diff = {
+		.from = "</script>", .to = "b", .at = (struct diff_context *)&changed, .count = 1};
+	char *text;
+
+	(void)state;
+	hostile();
+	options.marks = &marks;
+	options.diff = &diff;
+	marks.at[0] = (struct mark){.name = "a", .contexts = first, .context_count = 2};
+	marks.at[1] = (struct mark){.name = "b", .contexts = second, .context_count = 2};
+	for (int i = 0; i < 2; i++) {
+		marks.at[i].started = marks.at[i].taken = heap->started;
+		marks.at[i].taken.tv_sec += 1 + i;
+	}
+	free((char *)heap->modules[0].id.path);
+	heap->modules[0].id.path = strdup("</script>\\\"&\xe2\x80\xae\x01\xc3\xa4");
+	text = case_report(&naming, NULL, &options);
+	has(text, "\n\"modules\":[\"\\u003c/script\\u003e\\\\\\\"\\u0026\\\\xe2\\\\x80\\\\xae\\\\x01\xc3\xa4\",\n");
+	/* 2 1 0 5 0; 2 2 1 295 (0xa7 0x02) 5: LEB128 in base64 */
+	has(text, "\"marks\":[{\"name\":\"a\",\"seconds\":1.00,\"changes\":\"AgEABQA=\"},\n"
+		  "{\"name\":\"b\",\"seconds\":2.00,\"changes\":\"AgIBpwIF\"}]");
+	has(text, "\"comparison\":{\"from\":\"\\u003c/script\\u003e\",\n\"id\":[1],\n\"bytes\":[10],\n"
+		  "\"blocks\":[-2]}");
+	has(text, "\"nodes\":{\"frame\":[1,0,2],\n\"caller\":[-1,1,1]}");
+	has(text, "<p>From &lt;/script&gt; to b");
+	free(text);
+}
+
 /* A program that has none of them. */
 static void test_none(void **state)
 {
@@ -242,7 +277,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_massif),    CASE(test_massif_threshold),
 		CASE(test_heaptrack), CASE(test_gperftools), CASE(test_results),
-		CASE(test_html),
+		CASE(test_html),      CASE(test_html_data),
 		CASE(test_none),      CASE(test_full_disk),
 	};
 

@@ -1,18 +1,17 @@
 /*
- * A report as one HTML file that needs nothing else: no network (its own policy forbids it), no
- * script to be read, only to sort and search.  Readers come with one question, so the verdict
+ * A report as one HTML file that needs nothing else: no network (its own policy forbids it, and
+ * any script but its own), no script to be read.  Readers come with one question, so the verdict
  * is the headline, and what is not known stands before any number.
  *
  *   verdict, process --> not known --> totals --> history --> call stacks --> modules, threads
- *
- * What is not known is known last (how many stacks were cut), so the table is made first, aside.
+ *   --> the data of all of it (html_data.c) --> the script, which puts what moves in the place of
+ *   the tables (web/)
  */
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "heap/verdicts.h"
-#include "report/export/html_parts.h"
+#include "report/export/html_data.h"
 #include "report/export/html_text.h"
 #include "report/export/viewers.h"
 #include "report/head.h"
@@ -31,15 +30,30 @@ static void write_title(struct page *p)
 	const struct snapshot *s = p->snapshot;
 
 	fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
-	      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-	      "style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n"
-	      "<meta name=\"viewport\" content=\"width=device-width\">\n"
+	      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; ",
+	      p->out);
+	fprintf(p->out,
+		"style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'\">\n",
+		html_css_hash, html_js_hash);
+	fputs("<meta name=\"viewport\" content=\"width=device-width\">\n"
 	      "<meta name=\"color-scheme\" content=\"light dark\">\n<title>memtrace: ",
 	      p->out);
 	html_print(p->out, s->command && *s->command ? *s->command : "process");
-	fprintf(p->out, " (pid %d)</title>\n<style>\n", s->pid);
+	fprintf(p->out, " (pid %d)</title>\n<style>", s->pid);
 	fwrite(html_css, 1, html_css_len, p->out);
 	fputs("</style></head>\n<body>\n", p->out);
+}
+
+static int write_comparison(struct page *p, struct err *err)
+{
+	const struct diff *diff = p->exports.job->options->diff;
+	struct html_words words;
+	int failed = diff ? html_words_begin(&words, err) : 0;
+
+	if (failed || !diff)
+		return failed;
+	diff_head(words.side, diff);
+	return html_words_paragraph(&words, "p", p->out, err);
 }
 
 static int write_verdict(struct page *p, struct err *err)
@@ -52,21 +66,13 @@ static int write_verdict(struct page *p, struct err *err)
 	head_verdict(words.side, p->exports.job);
 	failed = html_words_paragraph(&words, "h1", p->out, err);
 	if (!failed)
+		failed = write_comparison(p, err);
+	if (!failed)
 		failed = html_words_begin(&words, err);
 	if (failed)
 		return failed;
 	head_process(words.side, p->snapshot, true);
 	return html_words_paragraph(&words, "p", p->out, err);
-}
-
-static void say_time(FILE *out, const struct timespec *when)
-{
-	char text[40];
-	struct tm tm;
-
-	if (gmtime_r(&when->tv_sec, &tm) &&
-	    strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &tm))
-		fputs(text, out);
 }
 
 static void say_stacks(FILE *out, const struct html_doubts *d, uint64_t left_out)
@@ -91,7 +97,7 @@ static void say_unknown(FILE *out, const struct page *p)
 	const struct snapshot *s = p->snapshot;
 
 	fputs("what was allocated before ", out);
-	say_time(out, &s->started);
+	html_time(out, &s->started);
 	fputs(": it is in no count\n", out);
 	not_followed_text(s, out);
 	left_behind_text(s, out);
@@ -143,10 +149,11 @@ static int write_totals(struct page *p, struct err *err)
 
 static void write_history(struct page *p)
 {
-	fputs("<section id=\"history\"><h2>History</h2>\n", p->out);
+	fputs("<section id=\"history\"><h2>History</h2>\n<div class=\"plain\">\n", p->out);
 	if (!html_charts(p->course, p->out))
 		fputs("<p>Not known: the capture has none, or was too short.</p>\n", p->out);
-	fputs("</section>\n", p->out);
+	html_marks(p->exports.job->options->marks, p->out);
+	fputs("</div></section>\n", p->out);
 }
 
 static void write_end(struct page *p)
@@ -154,19 +161,26 @@ static void write_end(struct page *p)
 	html_modules(&p->exports, p->out);
 	html_threads(p->snapshot, p->out);
 	fputs("<footer>Taken ", p->out);
-	say_time(p->out, &p->snapshot->taken);
+	html_time(p->out, &p->snapshot->taken);
 	fputs(" by memtrace ", p->out);
 	html_print(p->out, p->exports.job->options->version ? p->exports.job->options->version
 							    : "of an unknown version");
-	fputs(".</footer>\n<script>\n", p->out);
+	fputs(".</footer>\n", p->out);
+}
+
+/* (the policy has the hash of each: what stands between the tags is the file's, and no more) */
+static void write_script(struct page *p)
+{
+	fputs("<script>", p->out);
 	fwrite(html_js, 1, html_js_len, p->out);
 	fputs("</script></body></html>\n", p->out);
 }
 
-static int write_all(struct page *p, const char *stacks, size_t len, struct err *err)
+static int write_page(struct page *p, struct err *err)
 {
 	int failed;
 
+	html_doubts(&p->exports, &p->doubts);
 	write_title(p);
 	failed = write_verdict(p, err);
 	if (!failed)
@@ -176,29 +190,15 @@ static int write_all(struct page *p, const char *stacks, size_t len, struct err 
 	if (failed)
 		return failed;
 	write_history(p);
-	fputs("<section id=\"stacks\"><h2>Call stacks</h2>\n<p class=\"tools\" hidden>"
-	      "<label>Search <input type=\"search\"></label> <output></output></p>\n",
-	      p->out);
-	fwrite(stacks, 1, len, p->out);
-	fputs("</section>\n", p->out);
+	fputs("<section id=\"stacks\"><h2>Call stacks</h2>\n<div class=\"plain\">\n", p->out);
+	failed = html_stacks(&p->exports, p->out, err);
+	fputs("</div></section>\n", p->out);
+	if (failed)
+		return failed;
 	write_end(p);
-	return report_check(p->out, err);
-}
-
-static int write_page(struct page *p, struct err *err)
-{
-	char *stacks = NULL;
-	size_t len = 0;
-	FILE *side = open_memstream(&stacks, &len);
-	int failed = side ? html_stacks(&p->exports, side, &p->doubts, err)
-			  : exports_no_memory(err);
-
-	if (side && fclose(side) && !failed)
-		failed = exports_no_memory(err);
-	if (!failed)
-		failed = write_all(p, stacks, len, err);
-	free(stacks);
-	return failed;
+	failed = html_data(&p->exports, p->course, p->out, err);
+	write_script(p);
+	return failed ? failed : report_check(p->out, err);
 }
 
 int html_write(struct report_job *job, FILE *out, struct err *err)

@@ -32,6 +32,26 @@ void html_modules(const struct exports *exports, FILE *out)
 	fputs("</table></section>\n", out);
 }
 
+void html_marks(const struct marks *marks, FILE *out)
+{
+	if (!marks || !marks->count)
+		return;
+	fputs("<h2>Marks</h2>\n<table><thead><tr><th>Name<th>At<th>In use<th>Blocks\n<tbody>\n",
+	      out);
+	for (size_t i = 0; i < marks->count; i++) {
+		const struct mark *m = &marks->at[i];
+
+		fputs("<tr>", out);
+		html_cell_text(out, m->name);
+		fputs("<td>", out);
+		html_time(out, &m->taken);
+		html_cell_size(out, m->total.allocated_bytes - m->total.freed_bytes);
+		html_cell_count(out, m->total.allocs - m->total.frees);
+		putc('\n', out);
+	}
+	fputs("</table>\n", out);
+}
+
 void html_threads(const struct snapshot *s, FILE *out)
 {
 	fputs("<section id=\"threads\"><h2>Threads</h2>\n", out);

@@ -4,8 +4,8 @@
 
 #include "report/export/stacks.h"
 
-/* web/page.css and web/page.js, as they are (html_web.S). */
-extern const char html_css[], html_js[];
+/* web/dist/page.css and page.js, as they are, and what a policy calls them (html_web.S). */
+extern const char html_css[], html_js[], html_css_hash[], html_js_hash[];
 extern const uint32_t html_css_len, html_js_len;
 
 /* What the page says of itself that it does not know, beside what the totals say. */
@@ -13,13 +13,15 @@ struct html_doubts {
 	uint64_t stacks, cut, guessed; /* call stacks; of them */
 };
 
-/* A row for each call stack, ranked, and what an earlier -n left out as the last. */
-int html_stacks(const struct exports *exports, FILE *out, struct html_doubts *ret,
-		struct err *err) MUST_CHECK;
+void html_doubts(const struct exports *exports, struct html_doubts *ret);
+
+/* A row for each of the first call stacks, ranked, and what an earlier -n left out as the last. */
+int html_stacks(const struct exports *exports, FILE *out, struct err *err) MUST_CHECK;
 
 /* In use and RSS over time.  False: there is no course to draw. */
 bool html_charts(const struct course *course, FILE *out);
 
+void html_marks(const struct marks *marks, FILE *out); /* NULL is allowed */
 void html_modules(const struct exports *exports, FILE *out);
 void html_threads(const struct snapshot *s, FILE *out);
 

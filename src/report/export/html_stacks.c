@@ -1,6 +1,7 @@
 /*
- * The call stacks as a table: a row each, its stack folded into <details>, which need no script.
- * All numbers are exact in data-v, by which the script sorts.
+ * The call stacks as a table that needs no script: a row each, its stack folded into <details>.
+ * A browser can't hold 100 000 of them, so these are the first; all are in the data of the page
+ * (html_data.c), of which its script makes a table of its own.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -10,10 +11,11 @@
 #include "report/export/html_parts.h"
 #include "report/export/html_text.h"
 
+enum { ROWS = 200 };
+
 struct stacks {
 	const struct exports *exports;
 	FILE *out;
-	struct html_doubts *doubts;
 	uint32_t id;
 	size_t rank;
 };
@@ -56,13 +58,12 @@ static bool write_line(struct stacks *h, const struct named_frame *f, uint32_t k
 
 static bool write_frames(struct stacks *h, const struct export_stack *stack)
 {
-	bool ok = true, guessed = false;
+	bool ok = true;
 
 	fputs("<ol>\n", h->out);
 	for (size_t i = 0; ok && i < stack->count; i++) {
 		const struct named_frame *f = exports_frame(h->exports, stack->frames[i]);
 
-		guessed |= (stack->frames[i] & FRAME_GUESS) != 0;
 		for (uint32_t k = 0; ok && k < f->count; k++)
 			ok = write_line(h, f, k);
 	}
@@ -71,8 +72,6 @@ static bool write_frames(struct stacks *h, const struct export_stack *stack)
 		html_print(h->out, stack->cut);
 	}
 	fputs("</ol>", h->out);
-	h->doubts->cut += stack->cut[0] && stack->count;
-	h->doubts->guessed += guessed;
 	return ok;
 }
 
@@ -124,13 +123,12 @@ static bool write_row(struct stacks *h, const struct export_stack *stack)
 	fputs("</summary>", out);
 	ok = ok && write_evidence(out, v) && write_frames(h, stack);
 	fputs("</details>\n", out);
-	h->doubts->stacks++;
 	return ok;
 }
 
 static void write_head(FILE *out)
 {
-	fputs("<table class=\"sortable\" id=\"ranked\"><thead><tr><th>Rank<th>In use<th>Blocks"
+	fputs("<table id=\"ranked\"><thead><tr><th>Rank<th>In use<th>Blocks"
 	      "<th>Allocations<th>Most in use<th>Verdict<th>Allocated by\n<tbody>\n",
 	      out);
 }
@@ -150,25 +148,56 @@ static bool write_left_out(struct stacks *h)
 	return !left_out->blocks || write_row(h, &stack);
 }
 
-int html_stacks(const struct exports *exports, FILE *out, struct html_doubts *ret,
-		struct err *err)
+/* Where not all have a row, it says how much of what is in use has none. */
+static void say_others(const struct report_job *job, FILE *out)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = ROWS; i < job->count; i++)
+		bytes += report_in_use_bytes(&job->snapshot->contexts[job->ids[i]]);
+	if (job->count <= ROWS)
+		return;
+	fprintf(out, "<p>The first %d of %zu call stacks; the others, with ", ROWS, job->count);
+	html_size(out, bytes);
+	fputs(" in use, are shown by the script of this page.</p>\n", out);
+}
+
+int html_stacks(const struct exports *exports, FILE *out, struct err *err)
 {
 	struct report_job *job = exports->job;
-	struct stacks h = {.exports = exports, .out = out, .doubts = ret};
+	struct stacks h = {.exports = exports, .out = out};
 	struct export_stack stack;
 
 	write_head(out);
-	for (size_t i = 0; i < job->count; i++) {
+	for (size_t i = 0; i < job->count && i < ROWS; i++) {
 		h.id = job->ids[i];
 		if (exports_stack(exports, h.id, &stack) && !write_row(&h, &stack))
 			return exports_no_memory(err);
-		if (!progress_step(&job->progress, "writing", i, job->count))
-			return progress_cancelled(err);
 		if (ferror(out))
 			return report_check(out, err);
 	}
 	if (!write_left_out(&h))
 		return exports_no_memory(err);
 	fputs("</table>\n", out);
+	say_others(job, out);
 	return report_check(out, err);
+}
+
+void html_doubts(const struct exports *exports, struct html_doubts *ret)
+{
+	const struct report_job *job = exports->job;
+	struct export_stack stack;
+
+	*ret = (struct html_doubts){.stacks = job->options->left_out.blocks != 0};
+	for (size_t i = 0; i < job->count; i++) {
+		bool guessed = false;
+
+		if (!exports_stack(exports, job->ids[i], &stack))
+			continue;
+		for (size_t k = 0; k < stack.count; k++)
+			guessed |= (stack.frames[k] & FRAME_GUESS) != 0;
+		ret->stacks++;
+		ret->cut += stack.cut[0] && stack.count;
+		ret->guessed += guessed;
+	}
 }

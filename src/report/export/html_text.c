@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "report/print.h"
 #include "report/utf8.h"
@@ -50,10 +51,46 @@ void html_print(FILE *out, const char *text)
 	}
 }
 
+/* (a backslash of utf8_print()'s own is one more that is to be escaped) */
+static void print_hidden(FILE *out, const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		fprintf(out, "\\\\x%02x", (unsigned char)bytes[i]);
+}
+
+void html_data_string(FILE *out, const char *text)
+{
+	putc('"', out);
+	for (size_t len; *text; text += len) {
+		uint32_t code = 0;
+
+		len = utf8_next(text, &code);
+		if (!len || utf8_is_control(code))
+			print_hidden(out, text, len = len ? len : 1);
+		else if (code == '"' || code == '\\')
+			fprintf(out, "\\%c", (int)code);
+		else if (code == '<' || code == '>' || code == '&')
+			fprintf(out, "\\u%04x", (unsigned)code);
+		else
+			fwrite(text, 1, len, out);
+	}
+	putc('"', out);
+}
+
 void html_size(FILE *out, uint64_t bytes)
 {
 	if (!print_size(out, bytes))
 		print_count(out, bytes, "byte");
+}
+
+void html_time(FILE *out, const struct timespec *when)
+{
+	char text[40];
+	struct tm tm;
+
+	if (gmtime_r(&when->tv_sec, &tm) &&
+	    strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &tm))
+		fputs(text, out);
 }
 
 void html_cell_count(FILE *out, uint64_t value)

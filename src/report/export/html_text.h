@@ -6,6 +6,7 @@
 #define MEMTRACE_HTML_TEXT_H
 
 #include <stdio.h>
+#include <time.h>
 
 #include "base/err.h"
 #include "base/types.h"
@@ -13,8 +14,13 @@
 /* As text, or as the value of an attribute in quotes; what is no character to be seen is \xNN. */
 void html_print(FILE *out, const char *text);
 
+/* The same as a string of JSON within a <script>: nothing in it can end that (RFC 8259, 7). */
+void html_data_string(FILE *out, const char *text);
+
 /* "1.5 MiB", "53 bytes". */
 void html_size(FILE *out, uint64_t bytes);
+/* "2026-11-29 12:17:36 UTC" */
+void html_time(FILE *out, const struct timespec *when);
 /* A cell of a table: `value` is what a column is sorted by. */
 void html_cell_count(FILE *out, uint64_t value);
 void html_cell_size(FILE *out, uint64_t bytes);
