@@ -4,16 +4,24 @@
  *    free    known thread? --> live block? --> its counters --> the entry is cleared, counted
  *    malloc  known thread? --> a place for the block? --> walk by known rows, to its root
  *            --> context --> its counters --> counted, the entry is written
+ *    realloc, entered: known thread? --> live block? --> the entry is cleared, and kept with the
+ *            thread: "pending"
+ *    realloc, returned: the one that is pending? --> as malloc; what is pending is counted as
+ *            freed.  Or, if it failed, the entry is written again
  *
  * All that may fail comes first; then follow single stores and additions, none of which fails.
+ * Who is interrupted for ever between them has at worst a block that is counted, and in no table.
  *
  * The rules of the book (region/book.h) that hold without a look at anything else:
  *  - A free of a block that is there counts, wherever it comes from.
  *  - The same address freed again by the same thread, with nothing in between, is the rest of
  *    that call (delete -> free).
  *  - A call without a result means nothing.
- * A call within another one is not known: a stub's pc never has a row here.  Nor is a realloc,
- * nor a block at an address that is taken.
+ *  - What an inner call returns (its walk ends at a stub) is nobody's block, until an outer one
+ *    returns it, too: realloc(NULL) calls malloc.  One such address is kept with the thread.
+ *  - While a thread is in realloc, a free of the block that it took is part of it.
+ * What else comes within a call of another one's is not known, nor is a block at an address that is
+ * taken.
  */
 #include "agent/agent.h"
 
@@ -68,7 +76,21 @@ static bool is_doubtful(const frame_t *frames, size_t count)
 	return false;
 }
 
-/* The context of the call's stack; 0: not known, or no room for it. */
+enum { NESTED = UINT32_MAX }; /* for a context: the call is within another one */
+
+/* Does a walk that ended at a frame that is no usual one stand at a stub?  (A handler that
+ * interrupts a call is the program's.) */
+static bool is_nested(const frame_t *frames, size_t count, enum walk_end why)
+{
+	if (why != WALK_FULL || frame_instance(frames[count - 1]) != SHARED_STUB)
+		return false;
+	for (size_t i = 1; i < count; i++)
+		if (frames[i] & FRAME_EXACT)
+			return false;
+	return !is_doubtful(frames, count);
+}
+
+/* The context of the call's stack; NESTED; 0: not known, or no room for it. */
 static __attribute__((noinline)) uint32_t context_of(const struct shared *shared, uint64_t end,
 						     const struct agent_call *call,
 						     frame_t leaf)
@@ -94,6 +116,8 @@ static __attribute__((noinline)) uint32_t context_of(const struct shared *shared
 	count = 1 +
 		walk_body_stack(&ops, walk_body_step, &start, false, frames + 1, max - 1, &why);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if (known_sequence(shared) == sequence && is_nested(frames, count, why))
+		return NESTED;
 	if ((why != WALK_ROOT && why != WALK_DEPTH && why != WALK_NO_DATA) ||
 	    is_doubtful(frames, count) || known_sequence(shared) != sequence)
 		return 0;
@@ -138,7 +162,27 @@ static bool is_freed_again(const struct shared *shared, const struct shared_thre
 	       !shared_is_full(shared, SHARED_PART_PLACE);
 }
 
-/* (The entry first: who is interrupted for ever between the two has not freed the block.) */
+/* One that the program does not mean: the part of the realloc that has taken the block, or
+ * of what an inner call has returned. */
+static bool is_part(struct shared_thread *own, const struct agent_call *call)
+{
+	uint64_t addr = call->argument[0];
+
+	if (own->pending.slot > call->slot && own->pending.addr == addr)
+		return true;
+	if (own->inner != addr)
+		return false;
+	atom_store64(&own->inner, 0);
+	return true;
+}
+
+static void count_freed(struct shared_thread *own, struct shared_counters *counters, uint64_t size)
+{
+	atom_add64(&counters->freed_bytes, size);
+	atom_add64(&counters->frees, 1);
+	atom_add64(&own->frees, 1);
+}
+
 static bool call_free(const struct shared *shared, const struct caller *caller,
 		      const struct agent_call *call)
 {
@@ -150,16 +194,14 @@ static bool call_free(const struct shared *shared, const struct caller *caller,
 	if (!addr)
 		return true;
 	if (!live_find(shared, addr, &block))
-		return is_freed_again(shared, own, addr);
+		return is_freed_again(shared, own, addr) || is_part(own, call);
 	if (!block.context || block.context >= SHARED_CONTEXTS)
 		return false; /* LIVE_ELSEWHERE */
 	counters = counters_of(shared, caller->number, block.context);
 	if (!counters)
 		return false;
 	live_remove(&block);
-	atom_add64(&counters->freed_bytes, block.size);
-	atom_add64(&counters->frees, 1);
-	atom_add64(&own->frees, 1);
+	count_freed(own, counters, block.size);
 	atom_store64(&own->last_free, addr);
 	atom_store64(&own->last_alloc, 0);
 	atom_store64(&own->free_slot, call->slot);
@@ -167,35 +209,176 @@ static bool call_free(const struct shared *shared, const struct caller *caller,
 	return true;
 }
 
-/* (The counters first: who is interrupted for ever between the two keeps the block.) */
+/* ---- realloc --------------------------------------------------------------- */
+
+/* Nobody else comes to what is pending meanwhile: a handler's realloc is not known, and memtrace
+ * waits.  False: it is not this one. */
+static bool pending_begin(struct shared_pending *pending, uint64_t slot)
+{
+	return atom_replace64(&pending->slot, slot, slot | SHARED_BUSY);
+}
+
+static void pending_end(struct shared_pending *pending, uint64_t slot)
+{
+	atom_store64(&pending->slot, slot);
+}
+
+/* The call that is pending has not happened. */
+static bool pending_put_back(const struct shared *shared, struct shared_pending *pending,
+			     uint64_t slot)
+{
+	uint64_t *place;
+	bool done = true;
+
+	if (!pending_begin(pending, slot))
+		return false;
+	if (pending->context) {
+		place = live_place(shared, pending->addr, pending->size);
+		done = place && pending->context < SHARED_CONTEXTS &&
+		       live_note(shared, place, pending->addr, pending->context, pending->size);
+	}
+	pending_end(pending, done ? 0 : slot);
+	return done;
+}
+
+/* What a longjmp has left there is put back; what was left half done is lost. */
+static bool pending_claim(const struct shared *shared, struct shared_pending *pending, uint64_t slot)
+{
+	uint64_t left = pending->slot;
+
+	if (left > slot + SHARED_BUSY)
+		return false; /* this call is within it */
+	if (left & SHARED_BUSY)
+		return atom_replace64(&pending->slot, left, slot | SHARED_BUSY);
+	if (left && !pending_put_back(shared, pending, left))
+		return false;
+	return atom_claim64(&pending->slot, slot | SHARED_BUSY);
+}
+
+static bool call_realloc_entry(const struct shared *shared, const struct caller *caller,
+			       const struct agent_call *call)
+{
+	struct shared_pending *pending = &caller->own->pending;
+	uint64_t addr = call->argument[0];
+	struct live_block block = {.context = 0};
+
+	if (addr && (!live_find(shared, addr, &block) || !block.context ||
+		     block.context >= SHARED_CONTEXTS))
+		return false;
+	if (!pending_claim(shared, pending, call->slot))
+		return false;
+	pending->addr = addr;
+	pending->size = block.size;
+	pending->context = block.context;
+	if (addr)
+		live_remove(&block);
+	pending_end(pending, call->slot);
+	return true;
+}
+
+/* It has returned nothing: it failed, or was realloc(addr, 0). */
+static bool realloc_failed(const struct shared *shared, const struct caller *caller,
+			   uint64_t slot, uint64_t size)
+{
+	struct shared_pending *pending = &caller->own->pending;
+	struct shared_counters *counters;
+
+	if (size || !pending->addr)
+		return pending_put_back(shared, pending, slot);
+	counters = pending->context ? counters_of(shared, caller->number, pending->context) : NULL;
+	if (!counters || !pending_begin(pending, slot))
+		return false;
+	count_freed(caller->own, counters, pending->size);
+	atom_store64(&caller->own->last_free, 0);
+	pending_end(pending, 0);
+	return true;
+}
+
+/* ---- allocations ----------------------------------------------------------- */
+
+struct allocation {
+	frame_t leaf;
+	uint64_t addr, size;
+	bool again; /* by the realloc that is pending */
+};
+
+static uint32_t allocation_context(const struct shared *shared, const struct caller *caller,
+				   const struct agent_call *call, frame_t leaf)
+{
+	uint32_t context;
+
+	return remembered_context(shared, caller->number, caller->end, call, leaf, &context)
+		       ? context
+		       : context_of(shared, caller->end, call, leaf);
+}
+
+/* What the pending realloc frees, from now on this call's.  False: it is not the one, or there is no room. */
+static bool old_begin(const struct shared *shared, const struct caller *caller, uint64_t slot,
+		      struct shared_counters **counters)
+{
+	struct shared_pending *pending = &caller->own->pending;
+
+	if (pending->context)
+		*counters = counters_of(shared, caller->number, pending->context);
+	return (*counters || !pending->addr) && pending_begin(pending, slot);
+}
+
+/* Counted, and noted; false: another block, too close to it, has come there. */
+static bool count_allocated(const struct shared *shared, struct shared_counters *counters,
+			    uint64_t *place, uint32_t context, const struct allocation *is)
+{
+	atom_add64(&counters->allocated_bytes, is->size);
+	atom_add64(&counters->allocs, 1);
+	if (live_note(shared, place, is->addr, context, is->size))
+		return true;
+	atom_add64(&counters->allocs, -1ull);
+	atom_add64(&counters->allocated_bytes, -is->size);
+	return false;
+}
+
 static bool call_alloc(const struct shared *shared, const struct caller *caller,
-		       const struct agent_call *call, frame_t leaf, uint64_t addr,
-		       uint64_t size)
+		       const struct agent_call *call, const struct allocation *is)
 {
 	struct shared_thread *own = caller->own;
-	struct shared_counters *counters;
-	uint32_t context;
-	uint64_t *place;
+	struct shared_counters *counters = NULL, *freed = NULL;
+	uint64_t *place = live_place(shared, is->addr, is->size);
+	uint32_t context = place ? allocation_context(shared, caller, call, is->leaf) : 0;
 
-	if (!addr)
-		return true;
-	place = live_place(shared, addr, size);
-	if (!place || !remembered_context(shared, caller->number, caller->end, call, leaf, &context))
-		context = place ? context_of(shared, caller->end, call, leaf) : 0;
+	if (context == NESTED) /* what an inner call returns: one of these is kept */
+		return !is->again && atom_claim64(&own->inner, is->addr);
 	counters = context ? counters_of(shared, caller->number, context) : NULL;
-	if (!counters)
+	if (!counters || (is->again && !old_begin(shared, caller, call->slot, &freed)))
 		return false;
-	atom_add64(&counters->allocated_bytes, size);
-	atom_add64(&counters->allocs, 1);
-	if (!live_note(shared, place, addr, context, size)) {
-		atom_add64(&counters->allocs, -1ull);
-		atom_add64(&counters->allocated_bytes, -size);
+	if (!count_allocated(shared, counters, place, context, is)) {
+		if (is->again)
+			pending_end(&own->pending, call->slot);
 		return false;
 	}
+	if (freed)
+		count_freed(own, freed, own->pending.size);
+	if (is->again)
+		pending_end(&own->pending, 0);
+	if (own->inner == is->addr)
+		atom_store64(&own->inner, 0);
 	atom_add64(&own->allocs, 1);
-	atom_store64(&own->last_alloc, addr);
+	atom_store64(&own->last_alloc, is->addr);
 	atom_store64(&own->last_free, 0);
 	return true;
+}
+
+static bool call_realloc_return(const struct shared *shared, const struct caller *caller,
+				const struct agent_call *call, const struct shared_hook *hook)
+{
+	const struct shared_pending *pending = &caller->own->pending;
+	struct allocation is = {hook->frame, call->result, call->argument[1], true};
+
+	if (pending->slot != call->slot || pending->addr != call->argument[0])
+		return false; /* its entry was not known */
+	if (hook->kind == SHARED_REALLOC)
+		return is.addr ? call_alloc(shared, caller, call, &is)
+			       : realloc_failed(shared, caller, call->slot, is.size);
+	is.size *= call->argument[2]; /* (with a result, so the product is one) */
+	return is.addr && call_alloc(shared, caller, call, &is);
 }
 
 /* What posix_memalign() has written; false: not on the caller's stack, where it may be read. */
@@ -212,7 +395,7 @@ static bool aligned_read(const struct caller *caller, const struct agent_call *c
 bool agent_call(const struct shared *shared, const struct agent_call *call)
 {
 	const struct shared_hook *hook = shared_hook(shared, call->hook);
-	uint64_t size, addr = call->result;
+	struct allocation is = {.leaf = hook->frame, .addr = call->result};
 	struct caller caller;
 
 	if (!caller_find(shared, call, &caller))
@@ -221,19 +404,24 @@ bool agent_call(const struct shared *shared, const struct agent_call *call)
 	case SHARED_FREE:
 		return call_free(shared, &caller, call);
 	case SHARED_ALLOC:
-		size = call->argument[hook->size % 3];
+		is.size = call->argument[hook->size % 3];
 		break;
 	case SHARED_CALLOC: /* (with a result, so the product is one) */
-		size = call->argument[0] * call->argument[1];
+		is.size = call->argument[0] * call->argument[1];
 		break;
 	case SHARED_ALIGN:
-		size = call->argument[2];
-		if (!aligned_read(&caller, call, &addr))
+		is.size = call->argument[2];
+		if (!aligned_read(&caller, call, &is.addr))
 			return false;
 		break;
+	case SHARED_REALLOC:
+	case SHARED_REALLOCARRAY:
+		return call->hook & SHARED_ENTERED
+			       ? call_realloc_entry(shared, &caller, call)
+			       : call_realloc_return(shared, &caller, call, hook);
 	case SHARED_SLOW:
 	default:
 		return false;
 	}
-	return call_alloc(shared, &caller, call, hook->frame, addr, size);
+	return !is.addr || call_alloc(shared, &caller, call, &is);
 }

@@ -49,6 +49,9 @@ enum stub_kind {
 	STUB_INSTEAD,
 };
 
+/* Beside a number: see struct stub. */
+#define STUB_ENTERED (1u << 16)
+
 /* One function to stub, and what came of it. */
 struct stub {
 	enum stub_kind kind;
@@ -58,6 +61,7 @@ struct stub {
 	uint32_t instead;           /* STUB_INSTEAD: index of the stub, an earlier one, of what is run */
 	bool swap;                  /* STUB_INSTEAD: with its first two arguments exchanged */
 	uint32_t number;            /* what the agent knows its calls by; 0: it is not asked */
+	                            /* (STUB_BOTH: + STUB_ENTERED at the first side) */
 	bool on_stack;              /* STUB_RETURN, STUB_BOTH: it has more than four arguments, which 32-bit
 	                               ARM passes on the stack: at most four words of them */
 	bool must_stay;             /* somebody's breakpoint is on the first instruction: see `stays` */

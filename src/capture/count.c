@@ -106,6 +106,8 @@ static void count_free(struct engine *engine, struct thread *thread, const struc
 	taddr_t block = call->argument[0];
 	enum book_free is = book_free(book, &data->book, block);
 
+	if (is == BOOK_UNKNOWN && share_ask_others(engine, block))
+		is = book_free(book, &data->book, block);
 	if (is == BOOK_PART)
 		return;
 	if (is == BOOK_UNKNOWN && !is_taken(engine, thread, block)) {

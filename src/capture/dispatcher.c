@@ -176,8 +176,8 @@ void dispatch_stop(void *arg, struct stop *stop)
 		exec_begin(engine);
 		return; /* it waits for its modules */
 	case STOP_THREAD_EXIT:
-		ledger_abandon(&engine->ledger, thread);
 		share_thread_ends(engine, thread);
+		ledger_abandon(&engine->ledger, thread);
 		return;
 	case STOP_EXITING:
 		if (!engine->looks.at_end || engine->looks.exiting || engine->ending.ended)

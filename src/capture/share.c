@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "capture/thread_data.h"
+#include "capture/unfinished.h"
 #include "region/known.h"
 #include "tracer/inside.h"
 #include "tracer/retry.h"
@@ -50,11 +51,29 @@ void share_begin(struct engine *engine, const struct shared *shared)
 	walker_forget(&ledger->walker);
 }
 
+static void hear_pending(struct engine *engine, struct thread_data *data)
+{
+	struct ledger *ledger = &engine->ledger;
+
+	unfinished_pending(&ledger->tally, &ledger->book, &data->book, own_of(engine, data),
+			   ledger_now(ledger));
+}
+
+static void hear_unfinished(struct engine *engine, struct thread_data *data)
+{
+	hear_pending(engine, data);
+	unfinished_inner(&engine->ledger.tally, own_of(engine, data));
+}
+
 static void thread_forget(void *arg, struct thread *thread)
 {
-	(void)arg;
-	if (thread->owner)
-		thread_data(thread)->share = (struct thread_share){0};
+	struct engine *engine = arg;
+
+	if (!thread->owner)
+		return;
+	if (thread_data(thread)->share.pointer)
+		hear_unfinished(engine, thread_data(thread));
+	thread_data(thread)->share = (struct thread_share){0};
 }
 
 void share_end(struct engine *engine)
@@ -62,7 +81,7 @@ void share_end(struct engine *engine)
 	if (!shared_of(engine))
 		return;
 	share_sum(engine);
-	tracee_for_each(&engine->tracee, thread_forget, NULL);
+	tracee_for_each(&engine->tracee, thread_forget, engine);
 	engine->ledger.walker.shared = NULL;
 	tally_end(&engine->ledger.tally);
 }
@@ -83,6 +102,12 @@ static struct shared_hook meaning(const struct hook *hook)
 		break;
 	case CALL_FREE:
 		ret.kind = SHARED_FREE;
+		break;
+	case CALL_REALLOC:
+		ret.kind = SHARED_REALLOC;
+		break;
+	case CALL_REALLOCARRAY:
+		ret.kind = SHARED_REALLOCARRAY;
 		break;
 	default:
 		break;
@@ -208,6 +233,7 @@ static void enter(struct engine *engine, struct thread *thread, taddr_t slot)
 		share->allocs = own->allocs;
 		share->frees = own->frees;
 		share->fresh = true;
+		own->pending.slot = own->inner = 0;
 		own->free_hook = 0; /* (another thread's that has ended) */
 	}
 }
@@ -239,6 +265,7 @@ static void hear(struct engine *engine, struct thread_data *data)
 	data->book.frees += own->frees - data->share.frees;
 	data->share.allocs = own->allocs;
 	data->share.frees = own->frees;
+	hear_unfinished(engine, data);
 	if (data->share.fresh)
 		return;
 	data->book.last_alloc = own->last_alloc;
@@ -277,6 +304,38 @@ void share_call_ends(struct engine *engine, struct thread *thread)
 	data->share.fresh = false;
 }
 
+struct asking {
+	struct engine *engine;
+	taddr_t block;
+	bool heard;
+};
+
+static void thread_ask(void *arg, struct thread *thread)
+{
+	struct asking *a = arg;
+	struct thread_data *data = thread->owner;
+	struct shared_thread *own;
+
+	if (!data || !data->share.pointer)
+		return;
+	own = own_of(a->engine, data);
+	if (own->inner == a->block) {
+		unfinished_inner(&a->engine->ledger.tally, own);
+		a->heard = true;
+	}
+	if (own->pending.slot && own->pending.addr == a->block) /* it has ended within */
+		hear_pending(a->engine, data);
+}
+
+bool share_ask_others(struct engine *engine, taddr_t block)
+{
+	struct asking asking = {engine, block, false};
+
+	if (shared_of(engine))
+		tracee_for_each(&engine->tracee, thread_ask, &asking);
+	return asking.heard;
+}
+
 void share_take(struct engine *engine, taddr_t block)
 {
 	tally_adopt(&engine->ledger.tally, block, ledger_now(&engine->ledger));
@@ -306,6 +365,8 @@ void share_thread_ends(struct engine *engine, struct thread *thread)
 	if (!shared_of(engine) || !thread->owner)
 		return;
 	share = &thread_data(thread)->share;
+	if (share->pointer)
+		hear_unfinished(engine, thread_data(thread));
 	if (share->pointer)
 		known_thread_set(shared_of(engine), share->pointer, 0, 0);
 	share->pointer = 0;
@@ -348,6 +409,7 @@ static void thread_clear(void *arg, struct thread *thread)
 		return;
 	own = own_of(engine, data);
 	own->last_alloc = own->last_free = 0;
+	own->pending.context = 0;
 }
 
 /* -EAGAIN: a thread is in the midst of a call. */

@@ -31,10 +31,14 @@ void share_take(struct engine *engine, taddr_t block);
 /* It is counted. */
 void share_settle(struct engine *engine, taddr_t block);
 void share_call_ends(struct engine *engine, struct thread *thread);
+/* A free of a block that nobody knows: has another thread one to which it belongs (a realloc that is
+ * pending, an inner call's)?  True: it
+ * was the latter. */
+bool share_ask_others(struct engine *engine, taddr_t block);
 
 /* A new process that shares the memory, before it runs. */
 void share_on_sharer(struct engine *engine, struct thread *sharer);
-/* The thread has ended. */
+/* The thread has ended; what it was within is to be put back. */
 void share_thread_ends(struct engine *engine, struct thread *thread);
 
 /* All that was counted until now is in the region, and in the threads' own counts. */

@@ -152,10 +152,27 @@ static struct region_block block_of(struct tally *tally, const struct live_block
 	return (struct region_block){block->addr, block->size, id, time ? time : now};
 }
 
+/* A block that is in no table of the agent's any more is the region's; it is in its counts. */
+static bool come_over(struct tally *tally, const struct live_block *block, uint32_t now,
+		      struct region_block *ret)
+{
+	struct tally_context *of = context_of(tally, block->context);
+	struct shared_counters sum = {0};
+
+	if (!of)
+		return false;
+	counters_sum_one(tally->shared, block->context, &sum);
+	add(tally, block->context, &sum, now);
+	if (!of->blocks || of->bytes < block->size)
+		return false;
+	*ret = block_of(tally, block, now);
+	of->blocks--;
+	of->bytes -= block->size;
+	return true;
+}
+
 void tally_adopt(struct tally *tally, uint64_t addr, uint32_t now)
 {
-	struct shared_counters sum = {0};
-	struct tally_context *of;
 	struct live_block block;
 	struct region_block to;
 
@@ -163,21 +180,26 @@ void tally_adopt(struct tally *tally, uint64_t addr, uint32_t now)
 	    block.context == LIVE_ELSEWHERE)
 		return;
 	live_remove(&block);
-	of = context_of(tally, block.context);
-	if (!of) {
+	if (!come_over(tally, &block, now, &to) ||
+	    !region_adopt(tally->region, tally->space, &to))
 		damage(tally);
-		return;
-	}
-	counters_sum_one(tally->shared, block.context, &sum);
-	add(tally, block.context, &sum, now);
-	to = block_of(tally, &block, now);
-	if (!of->blocks || of->bytes < block.size ||
-	    !region_adopt(tally->region, tally->space, &to)) {
+}
+
+bool tally_taken(struct tally *tally, const struct shared_pending *pending, uint32_t now,
+		 struct region_block *ret)
+{
+	const struct live_block block = {.addr = pending->addr,
+					 .size = pending->size,
+					 .context = pending->context};
+	bool counted = tally->shared && pending->addr && pending->context;
+
+	if (counted && !come_over(tally, &block, now, ret)) {
 		damage(tally);
-		return;
+		counted = false;
 	}
-	of->blocks--;
-	of->bytes -= block.size;
+	if (counted)
+		region_taken(tally->region);
+	return counted;
 }
 
 /* The agent's context of the region's call stack; 0: none, or no room for it. */

@@ -48,6 +48,11 @@ bool tally_counters(struct tally *tally, uint32_t now);
  * thread that does, stands, and no other can come there. */
 void tally_adopt(struct tally *tally, uint64_t addr, uint32_t now);
 
+/* What a realloc that is pending in the agent's memory has taken there, as region_take() had taken it
+ * here.  False: it is in no count. */
+bool tally_taken(struct tally *tally, const struct shared_pending *pending, uint32_t now,
+		 struct region_block *ret);
+
 /* Behind whatever was done to addr: the agent leaves it alone if the region has a block there.
  */
 void tally_settle(struct tally *tally, uint64_t addr);

@@ -203,10 +203,15 @@ static void row_find(struct walker *walker, uint64_t pc, uint64_t state, bool ex
 }
 
 /* What an agent is told, also that nothing is known of a place in a module: not of our own code, so
- * that it takes no call within another one for the program's. */
+ * that it takes no call within another one for the program's; a walk ends at a stub. */
 static void row_share(const struct walker *walker, uint64_t pc, bool exact,
 		      const struct walker_entry *entry)
 {
+	const struct row end = {.cfa = ROW_CFA_FULL};
+
+	if (walker->shared && frame_instance(entry->frame) == WALKER_STUB && !exact &&
+	    !undo_is_agent(walker->undo, pc - 1))
+		known_pc_add(walker->shared, pc, exact, entry->frame, &end);
 	if (walker->shared && frame_instance(entry->frame) != FRAME_NOWHERE &&
 	    !undo_covers(walker->undo, pc))
 		known_pc_add(walker->shared, pc, exact, entry->frame, &entry->row);

@@ -36,7 +36,7 @@ struct walker_entry {
 /* A call is looked for within another one over so many frames at least. */
 enum { WALKER_NESTED = 32 };
 
-enum { WALKER_FIRST = 4096, WALKER_WINDOW = 16 * 1024, WALKER_STUB = FRAME_INSTANCES - 1 };
+enum { WALKER_FIRST = 4096, WALKER_WINDOW = 16 * 1024, WALKER_STUB = SHARED_STUB };
 
 struct walker {
 	struct memory memory; /* the tracee's, words of it through the window */

@@ -61,12 +61,6 @@ static inline bool function_has_many_arguments(const struct function *function)
 	return function->call == CALL_MMAP || function->call == CALL_MREMAP;
 }
 
-/* Does a call mean what it means by itself: without another block that it may end? */
-static inline bool function_is_simple(const struct function *function)
-{
-	return function->call <= CALL_POSIX_ALIGN || function->call == CALL_FREE;
-}
-
 /* The table: of the loader, or of all others. */
 const struct function *functions_table(bool loader, size_t *count);
 

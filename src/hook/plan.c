@@ -147,7 +147,7 @@ static int hook_read(struct planning *p, struct module *module, struct hook *hoo
 /* Those whose calls an agent may know. */
 static uint32_t number_next(struct hooks *hooks, const struct function *function)
 {
-	return function_is_simple(function) && hooks->numbers + 1 < hooks->numbers_end
+	return function_is_allocators(function) && hooks->numbers + 1 < hooks->numbers_end
 		       ? ++hooks->numbers
 		       : 0;
 }

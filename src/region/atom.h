@@ -40,11 +40,9 @@ static inline void atom_store64(uint64_t *at, uint64_t value)
 	__atomic_store_n(at, value, __ATOMIC_RELEASE);
 }
 
-/* *at := value if it is 0. */
-static inline bool atom_claim64(uint64_t *at, uint64_t value)
+/* *at := value if it is `expected`. */
+static inline bool atom_replace64(uint64_t *at, uint64_t expected, uint64_t value)
 {
-	uint64_t expected = 0;
-
 	return __atomic_compare_exchange_n(at, &expected, value, false, __ATOMIC_ACQ_REL,
 					   __ATOMIC_ACQUIRE);
 }
@@ -73,15 +71,21 @@ static inline void atom_store64(uint64_t *at, uint64_t value)
 	atom_store32(half + 1, both.half[1]);
 }
 
-static inline bool atom_claim64(uint64_t *at, uint64_t value)
+static inline bool atom_replace64(uint64_t *at, uint64_t expected, uint64_t value)
 {
-	bool is = !atom_load64(at);
+	bool is = atom_load64(at) == expected;
 
 	if (is)
 		atom_store64(at, value);
 	return is;
 }
 #endif
+
+/* *at := value if it is 0. */
+static inline bool atom_claim64(uint64_t *at, uint64_t value)
+{
+	return atom_replace64(at, 0, value);
+}
 
 /*
  * A counter with one thread that writes it.  That thread may be interrupted by a signal whose

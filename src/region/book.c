@@ -66,24 +66,43 @@ void book_free_unknown(struct book *book, struct book_thread *thread, uint64_t a
 	freed(thread, addr);
 }
 
-void book_realloc_entry(struct book *book, struct book_thread *thread, uint64_t slot,
-			uint64_t addr)
+/* NULL: there is no room. */
+static struct book_pending *pending_push(struct book *book, struct book_thread *thread,
+					 uint64_t slot, uint64_t addr)
 {
 	struct book_pending *pending;
 
 	pending_unwind(book, thread, slot + 1);
 	if (thread->depth == BOOK_NESTED) {
 		region_lost(book->region);
-		return;
+		return NULL;
 	}
 	pending = &thread->pending[thread->depth];
 	*pending = (struct book_pending){.slot = slot, .old = addr};
-	if (addr) {
-		pending->borrowed = pending_of(thread, addr) != NULL;
-		pending->taken =
-			!pending->borrowed && region_take(book->region, addr, &pending->block);
-	}
+	pending->borrowed = addr && pending_of(thread, addr);
 	thread->depth++;
+	return pending;
+}
+
+void book_realloc_entry(struct book *book, struct book_thread *thread, uint64_t slot,
+			uint64_t addr)
+{
+	struct book_pending *pending = pending_push(book, thread, slot, addr);
+
+	if (pending)
+		pending->taken = addr && !pending->borrowed &&
+				 region_take(book->region, addr, &pending->block);
+}
+
+void book_realloc_entered(struct book *book, struct book_thread *thread, uint64_t slot,
+			  uint64_t addr, const struct region_block *taken)
+{
+	struct book_pending *pending = pending_push(book, thread, slot, addr);
+
+	if (!pending || !taken)
+		return;
+	pending->block = *taken;
+	pending->taken = true;
 }
 
 /* The module whose function made a block. */

@@ -82,6 +82,11 @@ void book_free_unknown(struct book *book, struct book_thread *thread, uint64_t a
 void book_realloc_entry(struct book *book, struct book_thread *thread, uint64_t slot,
 			uint64_t addr);
 
+/* The same, of a call that was entered earlier, whose block (NULL: it has none in the table) was taken
+ * out of what others keep. */
+void book_realloc_entered(struct book *book, struct book_thread *thread, uint64_t slot,
+			  uint64_t addr, const struct region_block *taken);
+
 /* An allocation returned; where there is no result it failed, and nothing happened. */
 void book_alloc(struct book *book, struct book_thread *thread, const struct book_event *event);
 

@@ -286,10 +286,15 @@ bool region_take(struct region *region, uint64_t addr, struct region_block *ret)
 		return false;
 	*ret = *block;
 	blocks_remove(region, block);
+	region_taken(region);
+	return true;
+}
+
+void region_taken(struct region *region)
+{
 	sequence_begin(&region->totals_sequence);
 	region->totals.live_blocks--;
 	sequence_end(&region->totals_sequence);
-	return true;
 }
 
 /* Whether a taken block can be among those counted; not when the region was cleared

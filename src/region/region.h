@@ -131,6 +131,9 @@ void region_alloc(struct region *region, struct region_space *space, uint64_t ad
  * caller forgets it and calls region_free_unknown() where it would have freed it. */
 bool region_take(struct region *region, uint64_t addr, struct region_block *ret);
 
+/* The same, of a block that is in the counts, but in no table here (region_add()). */
+void region_taken(struct region *region);
+
 /* Counts what region_take() took as freed. */
 void region_free(struct region *region, const struct region_block *block);
 

@@ -39,7 +39,7 @@
 #include "region/row.h"
 
 #define SHARED_MAGIC   0x64726168736d74ull /* "tmshard", little-endian */
-#define SHARED_VERSION 2u
+#define SHARED_VERSION 3u
 #define SHARED_PIECE   65536u
 
 enum {
@@ -63,7 +63,15 @@ enum shared_kind {
 	SHARED_CALLOC,	 /* size = argument 0 x argument 1 */
 	SHARED_ALIGN,	 /* size = argument 2, block = *argument 0 if the result is 0 */
 	SHARED_FREE,	 /* block = argument 0 */
+	SHARED_REALLOC,	 /* block = argument 0, size = argument 1 */
+	SHARED_REALLOCARRAY, /* block = argument 0, size = argument 1 x argument 2 */
 };
+
+/* Beside a hook's number: the call has just been entered (of those that are asked about at both
+ * sides). */
+#define SHARED_ENTERED (1u << 16)
+/* The instance of frames within our own stubs, which the program never had. */
+#define SHARED_STUB (FRAME_INSTANCES - 1)
 
 struct shared_hook {   /* W memtrace before any stub leads to the agent; R agent */
 	frame_t frame; /* the function's entry: the leaf */
@@ -81,6 +89,17 @@ struct shared_place {
 	uint64_t reserved;
 };
 
+#define SHARED_BUSY 1u /* the thread is at it: nobody else is to look */
+
+/* A realloc that was entered and has not returned: its block is out of the table, and not counted
+ * as freed yet. */
+struct shared_pending {
+	uint64_t slot; /* where its return address lies; 0: there is none; + SHARED_BUSY */
+	uint64_t addr, size;
+	uint32_t context; /* 0: no block was taken (addr is 0), or it is in no count any more */
+	uint32_t reserved;
+};
+
 /* A thread's own, at its place's number.  W the thread, and memtrace while it stands; R both.
  * For last_free, last_alloc see struct book_thread. */
 struct shared_thread {
@@ -88,7 +107,9 @@ struct shared_thread {
 	uint64_t free_slot; /* where the return address of its last free lay, by ... */
 	uint32_t free_hook, reserved; /* ... which hook */
 	uint64_t allocs, frees;
-	uint64_t spare[2];
+	struct shared_pending pending;
+	uint64_t inner; /* what an inner call has returned, and no outer one yet (book.h); 0 */
+	uint64_t spare[5];
 };
 
 /* A pc whose row is known.  W memtrace, R agent; the key last, released. */
@@ -182,7 +203,7 @@ enum shared_part {
 
 _Static_assert(sizeof(struct shared_hook) == 16, "the layout is versioned");
 _Static_assert(sizeof(struct shared_place) == 32, "the layout is versioned");
-_Static_assert(sizeof(struct shared_thread) == 64, "the layout is versioned");
+_Static_assert(sizeof(struct shared_thread) == 128, "the layout is versioned");
 _Static_assert(sizeof(struct shared_pc) == 32, "the layout is versioned");
 _Static_assert(sizeof(struct shared_counters) == 32, "the layout is versioned");
 _Static_assert(sizeof(struct shared_node) == 16, "the layout is versioned");

@@ -20,8 +20,9 @@ enum {
 	POINTER = 0x7ffff000,
 	WORDS = 8192,
 	UNKNOWN = 39, /* this function's pc has no row */
+	STUB = 38,    /* and this is in a stub: what it calls is an inner call */
 };
-enum { MALLOC = 1, FREE, CALLOC, ALIGN, SLOW, ALIGNED };
+enum { MALLOC = 1, FREE, CALLOC, ALIGN, SLOW, ALIGNED, REALLOC, REALLOCARRAY };
 
 static struct shared shared;
 static uint64_t stack[WORDS];
@@ -45,7 +46,7 @@ static inline uint64_t pc_of(unsigned f)
 
 static inline frame_t frame_at(unsigned f)
 {
-	return frame_of(1, f * 64 + 5);
+	return f == STUB ? frame_of(SHARED_STUB, 0) : frame_of(1, f * 64 + 5);
 }
 
 /* A third of the functions has a frame pointer, saved below the return address; the others'
@@ -66,6 +67,8 @@ static inline struct row row_for(unsigned f)
 
 	if (f == 0) /* where a thread begins */
 		return (struct row){.cfa = ROW_CFA_ROOT};
+	if (f == STUB)
+		return (struct row){.cfa = ROW_CFA_FULL};
 	row.cfa = has_fp(f) ? ROW_CFA_FP : ROW_CFA_SP;
 	row.cfa_offset = has_fp(f) ? 16 : 8 * (frame_words(f) + 1);
 	row.fp = has_fp(f) ? ROW_AT_CFA : ROW_SAME;
@@ -92,6 +95,9 @@ static inline void tell_hooks(void)
 		[ALIGN] = {frame_of(2, ALIGN) | FRAME_EXACT, SHARED_ALIGN, 0},
 		[SLOW] = {frame_of(2, SLOW) | FRAME_EXACT, SHARED_SLOW, 0},
 		[ALIGNED] = {frame_of(2, ALIGNED) | FRAME_EXACT, SHARED_ALLOC, 1},
+		[REALLOC] = {frame_of(2, REALLOC) | FRAME_EXACT, SHARED_REALLOC, 0},
+		[REALLOCARRAY] = {frame_of(2, REALLOCARRAY) | FRAME_EXACT,
+				  SHARED_REALLOCARRAY, 0},
 	};
 
 	for (unsigned i = 0; i < sizeof(hooks) / sizeof(*hooks); i++)
@@ -140,7 +146,7 @@ static inline unsigned chain_make(uint64_t *seed, unsigned *chain, unsigned most
 
 	chain[0] = 0;
 	for (unsigned i = 1; i < count; i++)
-		chain[i] = 1 + (unsigned)(next_random(seed) % (UNKNOWN - 1));
+		chain[i] = 1 + (unsigned)(next_random(seed) % (STUB - 1));
 	return count;
 }
 

@@ -48,7 +48,7 @@ static struct shared_counters sum_of(uint32_t context)
 	return sums[context];
 }
 
-static const struct shared_thread *own(void)
+static struct shared_thread *own(void)
 {
 	return known_thread_at(&shared, known_thread(&shared, POINTER));
 }
@@ -395,6 +395,10 @@ static void test_through_a_signal_frame(void **state)
 		assert_true(interned_node(&shared, at, &node));
 	assert_true(interned_node(&shared, at, &node));
 	assert_true(node.frame == (frame_of(1, 1) | FRAME_EXACT));
+	stack[outer + 1 + frame_words(7)] = pc_of(STUB); /* a handler's call is no inner one */
+	call.result = 0x20000;
+	assert_false(agent_call(&shared, &call));
+	assert_int_equal(own()->inner, 0);
 	shared_case_end(&shared);
 }
 
@@ -471,6 +475,168 @@ static void test_where_there_is_no_unwind_data(void **state)
 		assert_int_equal(end_by(unknown, 0, remembered), -1);
 		shared_case_end(&shared);
 	}
+}
+
+/* ---- realloc --------------------------------------------------------------- */
+
+static bool entered(const unsigned *chain, unsigned count, uint64_t addr)
+{
+	struct agent_call call = call_by(chain, count, REALLOC | SHARED_ENTERED);
+
+	call.argument[0] = addr;
+	return agent_call(&shared, &call);
+}
+
+static bool returned(const unsigned *chain, unsigned count, uint64_t addr, uint64_t size,
+		     uint64_t result)
+{
+	struct agent_call call = call_by(chain, count, REALLOC);
+
+	call.argument[0] = addr;
+	call.argument[1] = size;
+	call.result = result;
+	return agent_call(&shared, &call);
+}
+
+static bool is_live(uint64_t addr, uint64_t size)
+{
+	struct live_block block;
+
+	return live_find(&shared, addr, &block) && block.size == size;
+}
+
+static void are(uint64_t allocs, uint64_t frees, uint64_t in_use)
+{
+	struct shared_counters sum = {0};
+
+	for (uint32_t context = 1; context < interned_contexts(&shared); context++)
+		counters_sum_one(&shared, context, &sum);
+	assert_int_equal(sum.allocs, allocs);
+	assert_int_equal(sum.frees, frees);
+	assert_int_equal(sum.allocated_bytes - sum.freed_bytes, in_use);
+	assert_int_equal(own()->allocs, allocs);
+	assert_int_equal(own()->frees, frees);
+	assert_int_equal(own()->pending.slot, 0);
+}
+
+static void test_a_realloc(void **state)
+{
+	(void)state;
+	begin(DEPTH);
+	assert_true(entered(few, FEW, 0)); /* of no block */
+	assert_true(returned(few, FEW, 0, 100, 0x10000));
+	are(1, 0, 100);
+	assert_true(entered(few, FEW, 0x10000)); /* it moves */
+	assert_false(is_live(0x10000, 100));
+	assert_false(free_by(few, FEW - 1, 0x77777000)); /* what is nobody's */
+	assert_true(returned(few, FEW, 0x10000, 200, 0x20000));
+	assert_true(is_live(0x20000, 200));
+	assert_int_equal(own()->last_alloc, 0x20000);
+	are(2, 1, 200);
+	assert_true(entered(few, FEW - 1, 0x20000)); /* it stays; from another stack */
+	assert_true(returned(few, FEW - 1, 0x20000, 300, 0x20000));
+	are(3, 2, 300);
+	assert_true(entered(few, FEW, 0x20000)); /* it fails */
+	assert_true(returned(few, FEW, 0x20000, 1ull << 60, 0));
+	assert_true(is_live(0x20000, 300));
+	are(3, 2, 300);
+	assert_true(entered(few, FEW, 0)); /* so does that of no block */
+	assert_true(returned(few, FEW, 0, 0, 0));
+	are(3, 2, 300);
+	assert_true(entered(few, FEW, 0x20000)); /* it frees */
+	assert_true(returned(few, FEW, 0x20000, 0, 0));
+	assert_false(is_live(0x20000, 300));
+	are(3, 3, 0);
+	shared_case_end(&shared);
+}
+
+static void test_reallocarray(void **state)
+{
+	struct agent_call call = call_by(few, FEW, REALLOCARRAY);
+
+	(void)state;
+	begin(DEPTH);
+	assert_true(malloc_by(few, FEW, 1, 0x10000));
+	call.argument[0] = 0x10000;
+	call.argument[1] = 6;
+	call.argument[2] = 7;
+	for (int failed = 0; failed < 2; failed++) {
+		call.hook |= SHARED_ENTERED;
+		assert_true(agent_call(&shared, &call));
+		call.hook &= ~SHARED_ENTERED;
+		call.result = failed ? 0 : 0x10000;
+		assert_int_equal(agent_call(&shared, &call), !failed);
+	}
+	own()->pending.slot = 0;
+	are(2, 1, 42);
+	shared_case_end(&shared);
+}
+
+/* Then memtrace has all of it, the entry and the return. */
+static void test_realloc_that_is_not_known(void **state)
+{
+	const unsigned unknown[] = {0, 3, UNKNOWN}, inner[] = {0, 3, STUB, 5};
+
+	(void)state;
+	begin(DEPTH);
+	assert_false(entered(few, FEW, 0x10000)); /* a block that nobody knows */
+	assert_false(returned(few, FEW, 0x10000, 5, 0x20000));
+	assert_true(malloc_by(few, FEW, 1, 0x10000));
+	assert_false(returned(few, FEW, 0x10000, 5, 0x20000)); /* entered before we came */
+	assert_true(entered(unknown, 3, 0x10000));
+	assert_false(returned(unknown, 3, 0x10000, 5, 0x10000));
+	assert_int_equal(own()->pending.addr, 0x10000);
+	assert_int_equal(own()->pending.size, 1);
+	assert_int_equal(own()->pending.context, 1);
+	own()->pending.slot = 0; /* memtrace has heard of it */
+	assert_false(returned(unknown, 3, 0x10000, 5, 0x10000));
+	assert_true(entered(inner, 4, 0));
+	assert_false(returned(inner, 4, 0, 5, 0x30000));
+	own()->pending.slot = 0;
+	are(1, 0, 1);
+	assert_true(malloc_by(few, FEW, 1, 0x40000));
+	assert_true(entered(few, FEW, 0x40000));
+	own()->pending.context = 0; /* cleared meanwhile */
+	assert_false(returned(few, FEW, 0x40000, 5, 0x40000));
+	shared_case_end(&shared);
+}
+
+/* Calls within it: a free of its block is part of it, what allocates is an inner call by its
+ * stack, another realloc is not known.  What comes from farther out shows that it was left. */
+static void test_within_realloc(void **state)
+{
+	const unsigned inner[] = {0, 3, 7, 12, 1, STUB, 5};
+
+	(void)state;
+	begin(DEPTH);
+	assert_true(malloc_by(few, FEW, 1, 0x10000));
+	assert_true(entered(few, FEW, 0x10000));
+	assert_true(malloc_by(inner, 7, 50, 0x20000));
+	assert_int_equal(own()->inner, 0x20000);
+	assert_false(malloc_by(inner, 7, 50, 0x30000)); /* one of them is kept */
+	assert_true(free_by(inner, 7, 0x10000));
+	assert_false(entered(inner, 7, 0));
+	assert_true(returned(few, FEW, 0x10000, 2, 0x20000));
+	assert_int_equal(own()->inner, 0);
+	are(2, 1, 2);
+	assert_true(entered(inner, 7, 0x20000));
+	assert_false(free_by(few, FEW, 0x20000)); /* it has been left: memtrace judges that */
+	assert_true(entered(few, FEW, 0)); /* so it is put back */
+	assert_true(is_live(0x20000, 2));
+	assert_true(returned(few, FEW, 0, 3, 0x30000));
+	are(3, 1, 5);
+	assert_true(malloc_by(inner, 7, 50, 0x40000));
+	assert_false(is_live(0x40000, 50));
+	assert_true(free_by(few, FEW, 0x40000)); /* of what an inner call returned */
+	assert_int_equal(own()->inner, 0);
+	are(3, 1, 5);
+	own()->pending = (struct shared_pending){
+		call_by(inner, 7, REALLOC).slot | SHARED_BUSY, 0x50000, 9, 1, 0};
+	assert_true(entered(few, FEW, 0)); /* left half done: nobody knows how far it came */
+	assert_false(is_live(0x50000, 9));
+	assert_true(returned(few, FEW, 0, 3, 0));
+	are(3, 1, 5);
+	shared_case_end(&shared);
 }
 
 /* ---- threads --------------------------------------------------------------- */
@@ -555,6 +721,8 @@ static void test_threads_count_for_themselves(void **state)
 enum { TRAP_FLAG = 1 << 8 };
 
 static unsigned steps, stop_at; /* 0: never */
+static unsigned hear_at;	/* 0: never */
+static bool heard;
 static bool inner_unknown;
 static sigjmp_buf out;
 
@@ -581,7 +749,10 @@ static void on_step(int signo)
 	(void)signo;
 	if (++steps == stop_at)
 		siglongjmp(out, 1);
-	if (stop_at)
+	if (steps == hear_at) /* memtrace does, as another call of the thread's has stopped */
+		heard = own()->pending.slot && !(own()->pending.slot & SHARED_BUSY) &&
+			atom_replace64(&own()->pending.slot, own()->pending.slot, 0);
+	if (stop_at || hear_at)
 		return;
 	call.slot = at_word(1000);
 	call.result = 0x900000;
@@ -638,6 +809,56 @@ static void test_a_handler_at_every_instruction(void **state)
 	}
 	assert_int_equal(own()->allocs, steps + 1);
 	assert_int_equal(own()->frees, steps + 1);
+	shared_case_end(&shared);
+}
+
+static bool stepped_return(uint64_t addr, uint64_t size, uint64_t result)
+{
+	struct agent_call call = call_by(few, FEW, REALLOC);
+
+	call.argument[0] = addr;
+	call.argument[1] = size;
+	call.result = result;
+	return stepped(&call);
+}
+
+/* memtrace comes to the thread while a handler has interrupted a realloc's return: either of the two
+ * counts it, and never both. */
+static void test_realloc_is_heard_of_at_any_instruction(void **state)
+{
+	unsigned known = 0, taken = 0, all = 1;
+
+	(void)state;
+	begin(DEPTH);
+	assert_true(malloc_by(few, FEW, 1, 0x10000));
+	assert_true(entered(few, FEW, 0x10000)); /* the same stack as the others' */
+	assert_true(returned(few, FEW, 0x10000, 7, 0x10000));
+	for (unsigned at = 1; at <= all; at++) {
+		uint64_t allocs = own()->allocs, frees = own()->frees;
+		bool is;
+
+		assert_true(entered(few, FEW, 0x10000));
+		assert_false(is_live(0x10000, 7));
+		steps_begin(0);
+		hear_at = at;
+		heard = false;
+		is = stepped_return(0x10000, 7, at % 3 ? 0x10000 : 0);
+		all = steps > all ? steps : all;
+		hear_at = 0;
+		assert_int_equal(is, !heard);
+		assert_int_equal(own()->pending.slot, 0);
+		assert_int_equal(own()->allocs - allocs, is && at % 3);
+		assert_int_equal(own()->frees - frees, is && at % 3);
+		assert_int_equal(is_live(0x10000, 7), is);
+		known += is;
+		taken += heard;
+		if (!is) { /* memtrace counts it */
+			uint64_t *place = live_place(&shared, 0x10000, 7);
+
+			assert_true(live_note(&shared, place, 0x10000, 1, 7));
+		}
+	}
+	assert_true(all > 100 && known > 10 && taken > 50);
 	shared_case_end(&shared);
 }
 
@@ -720,14 +941,19 @@ static void test_any_bytes(void **state)
 		if (i % 200 == 0) {
 			scribble(SHARED_TAKEN_AT, sizeof(struct shared_taken), i % 400 == 0,
 				 &seed);
-			scribble(SHARED_THREADS_AT, SHARED_THREADS * 64, 4000, &seed);
+			scribble(SHARED_THREADS_AT, SHARED_THREADS * sizeof(struct shared_thread), 4000,
+				 &seed);
+			own()->pending.slot = i % 400 ? at_word(WORDS - 1) : 0;
 			scribble(SHARED_REFS_AT, 1 << 20, 4000, &seed);
 			scribble(SHARED_INDEX_AT, SHARED_INDEX * 4, 20000, &seed);
 			scribble(SHARED_NODES_AT, 1 << 16, 500, &seed);
 			scribble(SHARED_DIRECTORY_AT, SHARED_DIRECTORY * 8, 3000, &seed);
 			scribble(SHARED_PIECES_AT, 8 * SHARED_PIECE, 3000, &seed);
 		}
-		if (i % 3) {
+		if (i % 7 == 0) {
+			entered(chain, count, addr);
+			returned(chain, count, addr, i, i % 2 ? addr : 0);
+		} else if (i % 3) {
 			struct agent_call call = call_by(chain, count, MALLOC);
 
 			call.result = addr;
@@ -754,12 +980,17 @@ int main(void)
 		cmocka_unit_test(test_through_a_signal_frame),
 		cmocka_unit_test(test_a_guess_is_not_known),
 		cmocka_unit_test(test_where_there_is_no_unwind_data),
+		cmocka_unit_test(test_a_realloc),
+		cmocka_unit_test(test_reallocarray),
+		cmocka_unit_test(test_realloc_that_is_not_known),
+		cmocka_unit_test(test_within_realloc),
 		cmocka_unit_test(test_counts_what_the_book_counts),
 		cmocka_unit_test(test_deeper_than_is_kept),
 		cmocka_unit_test(test_deeper_than_is_walked),
 		cmocka_unit_test(test_threads_count_for_themselves),
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
 		cmocka_unit_test(test_a_handler_at_every_instruction),
+		cmocka_unit_test(test_realloc_is_heard_of_at_any_instruction),
 		cmocka_unit_test(test_left_for_ever),
 #endif
 		cmocka_unit_test(test_any_bytes),

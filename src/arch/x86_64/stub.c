@@ -227,11 +227,11 @@ static bool is_asked(const struct stub_area *area, const struct stub *stub)
 }
 
 static void encode_call_trap(struct encoder *e, const struct stub_area *area,
-			     const struct stub *stub)
+			     const struct stub *stub, uint32_t side)
 {
 	if (is_asked(area, stub)) { /* nop [rax + number] */
 		encode_bytes(e, (const uint8_t[]){0x0f, 0x1f, 0x80}, 3);
-		encode_u32(e, stub->number);
+		encode_u32(e, stub->number | side);
 	}
 	encode_call(e, is_asked(area, stub) ? area->gate : area->trap.begin);
 }
@@ -260,7 +260,7 @@ static size_t stub_len(const struct stub_area *area, const struct stub *stub)
 static void encode_trap_and_return(struct encoder *e, const struct stub_area *area,
 				   struct stub *stub)
 {
-	encode_call_trap(e, area, stub);
+	encode_call_trap(e, area, stub, 0);
 	stub->payload_return = encode_here(e);
 	encode_bytes(e, ret_code, sizeof(ret_code));
 }
@@ -297,7 +297,7 @@ static void encode_stub(struct encoder *e, const struct stub_area *area, taddr_t
 	}
 	if (stub->kind != STUB_RETURN) {
 		encode_bytes(e, push_arguments, sizeof(push_arguments));
-		encode_call_trap(e, area, stub);
+		encode_call_trap(e, area, stub, stub->kind == STUB_BOTH ? STUB_ENTERED : 0);
 		stub->payload_entry = encode_here(e);
 	}
 	if (stub->kind != STUB_ENTRY) {
