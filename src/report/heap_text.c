@@ -202,13 +202,16 @@ static void print_free_sizes(FILE *out, struct leak *leak)
 	size_t count;
 	const struct leak_arena *arenas = leak_arenas(leak, &count, NULL);
 	uint64_t from = 1;
+	bool any = false;
 
-	fputs("\nFREE by the size of the pieces\n\n", out);
 	for (size_t i = 0; i < count; i++)
 		for (size_t k = 0; k < LEAK_FREE_CLASSES; k++) {
 			sums[k].blocks += arenas[i].free_by[k].blocks;
 			sums[k].bytes += arenas[i].free_by[k].bytes;
+			any |= arenas[i].free_by[k].blocks != 0;
 		}
+	if (any)
+		fputs("\nFREE by the size of the pieces\n\n", out);
 	for (size_t k = 0; k < LEAK_FREE_CLASSES; from = leak_free_sizes[k++] + 1) {
 		char what[48];
 

@@ -864,6 +864,30 @@ static void contents(void **state)
 	case_deinit(&h.c);
 }
 
+/* 0x554141414140 is "@AAAAU", and where a block is. */
+static void printable_pointer(void **state)
+{
+	const taddr_t at = 0x554141414000, block = at + 0x140, text = at + 0x240;
+	const struct leak_live live[] = {{block, 64, 1}, {text, 64, 1}};
+	struct heap_case c;
+	struct leak *leak;
+	struct err err;
+
+	(void)state;
+	case_init(&c, 8);
+	case_map(&c, at, 0x1000, "rw-p", "");
+	case_module(&c);
+	case_put(&c, block, block);
+	case_put(&c, text, block + 0x1000);
+	c.in.live = live;
+	c.in.live_count = ARRAY_SIZE(live);
+	assert_int_equal(leak_create(&c.in, &leak, &err), 0);
+	content_is(leak, text, LEAK_TEXT, "@QAAAU");
+	content_is(leak, block, LEAK_UNKNOWN, ""); /* (one to itself leads nowhere) */
+	leak_destroy(leak);
+	case_deinit(&c);
+}
+
 static uint64_t pinned_by[64];
 static void note_pin(void *arg, uint32_t block, uint64_t pinned)
 {
@@ -922,6 +946,7 @@ int main(void)
 		cmocka_unit_test(retained),
 		cmocka_unit_test(groups),
 		cmocka_unit_test(contents),
+		cmocka_unit_test(printable_pointer),
 		cmocka_unit_test(pins),
 	};
 

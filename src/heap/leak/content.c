@@ -114,6 +114,14 @@ static bool is_printable(uint8_t c)
 	return (c >= ' ' && c <= '~') || c == '\n' || c == '\t' || c == '\r';
 }
 
+/* A pointer whose bytes happen to be printable is no text: "P.=;fU" is 0x55663b3d2e50. */
+static bool begins_with_pointer(const struct leak *leak, const uint8_t *bytes, size_t len)
+{
+	unsigned word = leak->in.cpu.word;
+
+	return len >= word && leak_target(leak, word_at(bytes, word)) != LEAK_NONE;
+}
+
 /* Text that goes to a zero, or to the block's end; four bytes at least. */
 static bool text_of(const uint8_t *bytes, size_t len, char *ret, size_t room)
 {
@@ -159,7 +167,8 @@ void leak_content(struct leak *leak, uint32_t index, struct leak_content *ret)
 		return;
 	if (class_of(leak, index, ret->text, sizeof(ret->text)))
 		ret->kind = LEAK_CLASS;
-	else if (text_of(bytes, len, ret->text, sizeof(ret->text)))
+	else if (!begins_with_pointer(leak, bytes, len) &&
+		 text_of(bytes, len, ret->text, sizeof(ret->text)))
 		ret->kind = LEAK_TEXT;
 	else if (owner_of(leak, index, ret->text, sizeof(ret->text)))
 		ret->kind = LEAK_OWNED;
