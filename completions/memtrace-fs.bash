@@ -21,7 +21,7 @@ _memtrace_fs()
 	--sort)
 		COMPREPLY=($(compgen -W "verdict bytes blocks allocs growth age rate" -- "$cur"))
 		;;
-	-l | --listen | -c | --connect | --fd | -n | --count) ;;
+	-l | --listen | -c | --connect | --fd | -n | --count | --memory) ;;
 	--interface)
 		COMPREPLY=($(compgen -W "$(command ls /sys/class/net 2>/dev/null)" -- "$cur"))
 		;;
@@ -29,7 +29,7 @@ _memtrace_fs()
 		if [[ $cur == -* ]]; then
 			COMPREPLY=($(compgen -W "-l --listen= -c --connect= --no-announce --interface=
 				--report= --format= -n --count= --sort= --all --no-command --no-lines --baseline= --fail-on= --suppressions=
-				--error-exitcode= --debuginfod --debug-dir= --fd= -v --verbose -h --help
+				--error-exitcode= --debuginfod --debug-dir= --fd= --memory= -v --verbose -h --help
 				--version" -- "$cur"))
 			[[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace
 		else

@@ -18,6 +18,7 @@ complete -c memtrace-fs -l error-exitcode -x -d 'exit N when --fail-on applies'
 complete -c memtrace-fs -l debuginfod -d 'also ask $DEBUGINFOD_URLS for debug files'
 complete -c memtrace-fs -l debug-dir -x -a '(__fish_complete_directories)' -d 'with --fd: also look below DIR'
 complete -c memtrace-fs -l fd -x -d 'serve the connection that file descriptor N is'
+complete -c memtrace-fs -l memory -x -d "that a look for leaks may take (default: 1/4)"
 complete -c memtrace-fs -s v -l verbose -d 'say what is asked, and where names come from'
 complete -c memtrace-fs -s h -l help -d 'show a summary of the options'
 complete -c memtrace-fs -l version -d 'show the version'

@@ -7,6 +7,8 @@
 
 #include "base/clock.h"
 #include "base/order.h"
+#include "cli/leak_remote.h"
+#include "heap/findings_bytes.h"
 #include "tracer/status.h"
 
 enum { STANDING_MS = 1000, EVERY_MS = 100, PICTURES = 3 };
@@ -39,6 +41,7 @@ static int take(struct leak_scan *scan, struct err *err)
 	rc = smaps_read(alive, &mappings, err);
 	if (rc)
 		return rc;
+	scan->resident = mappings.resident_bytes;
 	expected = picture_expected_ns(&mappings, status.threads, true);
 	announce(options, status.threads, &mappings, expected);
 	if (max_ns && expected > max_ns)
@@ -143,6 +146,23 @@ static bool tick(void *arg, enum leak_step step, uint64_t done, uint64_t total)
 				      !atomic_load(&options->detacher->left));
 }
 
+/* Half of what the kernel could give to anybody (proc_meminfo(5)); 0: it does not say. */
+static uint64_t half_of_available(void)
+{
+	static const char name[] = "MemAvailable:";
+	FILE *file = fopen("/proc/meminfo", "re");
+	char line[128];
+
+	while (file && fgets(line, sizeof(line), file))
+		if (!strncmp(line, name, sizeof(name) - 1)) {
+			fclose(file);
+			return strtoull(line + sizeof(name) - 1, NULL, 10) * 1024 / 2;
+		}
+	if (file)
+		fclose(file);
+	return 0;
+}
+
 static int analyse(struct leak_scan *scan, struct err *err)
 {
 	struct picture *picture = scan->look->picture;
@@ -161,14 +181,21 @@ static int analyse(struct leak_scan *scan, struct err *err)
 		.live = scan->live,
 		.live_count = scan->look->live.len,
 		.survey = scan->options.survey,
-		.memory_limit = scan->options.memory_limit,
+		.memory_limit = scan->options.memory_limit ? scan->options.memory_limit
+							    : half_of_available(),
 		.progress = tick,
 		.progress_arg = &ticking,
 	};
 	int rc = leak_create(&input, &scan->leak, err);
 
 	output_progress(scan->options.output, "", 0, 0);
-	return rc;
+	if (rc != -ENOMEM || !leak_remote_can(scan))
+		return rc;
+	memcpy(scan->why, err->text, sizeof(scan->why));
+	if (!scan->options.quiet)
+		output_log(scan->options.output, "%s: memtrace-fs looks in place of this machine",
+			   scan->why);
+	return 0;
 }
 
 /* ---- all ---------------------------------------------------------------------- */
@@ -230,23 +257,13 @@ int leak_scan_begin(struct leak_scan *ret, const struct leak_scan_options *optio
 static char *path(void *arg, const uint32_t *blocks, size_t count)
 {
 	struct leak_scan *scan = arg;
-	struct leak_link links[8];
-	size_t most = ARRAY_SIZE(links), len;
-	size_t found = leak_why(scan->leak, blocks, count, links, most, NULL);
-	char *text = NULL;
-	FILE *out = open_memstream(&text, &len);
 
-	if (!out)
-		return NULL;
-	path_print(out, &scan->names, scan->leak, links, found < most ? found : most);
-	if (found > most)
-		fputs(" -> ...", out);
-	fclose(out);
-	return text;
+	return path_text(&scan->names, scan->leak, blocks, count);
 }
 
-int leak_scan_find(struct leak_scan *scan, size_t blocks, size_t paths,
-	      const struct findings_addrs *confirmed, struct findings **ret, struct err *err)
+static int find_here(struct leak_scan *scan, size_t blocks, size_t paths,
+		     const struct findings_addrs *confirmed, struct findings **ret,
+		     struct err *err)
 {
 	static const taddr_t nothing;
 	const struct findings_options options = {
@@ -260,7 +277,33 @@ int leak_scan_find(struct leak_scan *scan, size_t blocks, size_t paths,
 		.path = path,
 		.path_arg = scan,
 	};
-	int rc = findings_create(scan->leak, &options, ret, err);
+
+	return findings_create(scan->leak, &options, ret, err);
+}
+
+static int find_there(struct leak_scan *scan, size_t blocks, size_t paths,
+		      const struct findings_addrs *confirmed, struct findings **ret,
+		      struct err *err)
+{
+	uint32_t count = scan->look->snapshot->context_count;
+	struct question q = {.kind = QUESTION_FINDINGS,
+			     .context_count = count,
+			     .blocks = blocks,
+			     .paths = (uint32_t)paths};
+	struct resolver_found found = {0};
+	int rc = leak_remote_ask(scan, &q, confirmed, &found, err);
+
+	if (!rc)
+		rc = findings_read(found.at, found.len, count, ret, err);
+	vec_deinit(&found);
+	return rc;
+}
+
+int leak_scan_find(struct leak_scan *scan, size_t blocks, size_t paths,
+	      const struct findings_addrs *confirmed, struct findings **ret, struct err *err)
+{
+	int rc = scan->leak ? find_here(scan, blocks, paths, confirmed, ret, err)
+			    : find_there(scan, blocks, paths, confirmed, ret, err);
 
 	if (rc)
 		return rc;
@@ -274,6 +317,52 @@ int leak_scan_find(struct leak_scan *scan, size_t blocks, size_t paths,
 		*ret = NULL;
 	}
 	return rc;
+}
+
+int leak_scan_lost(struct leak_scan *scan, struct findings_addrs *ret, struct err *err)
+{
+	struct question q = {.kind = QUESTION_LOST};
+	struct resolver_found found = {0};
+	struct fields f;
+	int rc;
+
+	if (scan->leak)
+		return findings_lost(scan->leak, ret)
+			       ? 0
+			       : err_set(err, -ENOMEM, "memory is short");
+	rc = leak_remote_ask(scan, &q, NULL, &found, err);
+	f = fields_over(found.at, found.len);
+	while (!rc && cursor_left(&f.in)) {
+		taddr_t addr;
+
+		FIELD(&f, addr);
+		if (!vec_push(ret, addr))
+			rc = err_set(err, -ENOMEM, "memory is short");
+	}
+	vec_deinit(&found);
+	return rc;
+}
+
+int leak_scan_inquire(struct leak_scan *scan, const struct inquiry *inquiry, FILE *out,
+		      struct inquiry_found *ret, struct err *err)
+{
+	struct picture *picture = scan->look->picture;
+	struct inquiry whole = *inquiry;
+
+	whole.survey = (struct survey_input){
+		.leak = scan->leak,
+		.maps = &picture->maps,
+		.modules = &scan->modules,
+		.uses = picture->look.uses.at,
+		.use_count = picture->look.uses.len,
+		.threads = scan->threads,
+		.thread_count = picture->threads.len,
+		.mapped = scan->look->snapshot->mappings,
+		.mapped_count = scan->look->snapshot->mapping_count,
+	};
+	if (!scan->leak)
+		return leak_remote_text(scan, &whole, out, ret, err);
+	return inquiry_answer(out, &whole, &scan->names, scan->leak, &picture->memory, ret, err);
 }
 
 void leak_scan_end(struct leak_scan *scan, uint64_t *pause_ns)

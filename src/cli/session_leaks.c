@@ -9,10 +9,8 @@
 
 #include "cli/session_parts.h"
 #include "report/head.h"
-#include "report/heap_text.h"
-#include "report/inspect.h"
 
-enum { PATHS = 10 };
+enum { PATHS = 10, PICTURES = 3 };
 
 static struct leak_scan_options options_of(struct session *s, bool quiet)
 {
@@ -22,6 +20,7 @@ static struct leak_scan_options options_of(struct session *s, bool quiet)
 		.output = &s->output,
 		.max_pause_ms = s->options->max_pause_ms,
 		.memory_limit = s->options->memory,
+		.link = &s->reporter.link,
 		.quiet = quiet,
 	};
 }
@@ -38,16 +37,15 @@ static int first_look(struct session *s, uint64_t confirm_ms, struct findings_ad
 
 	if (rc)
 		return rc;
-	if (!findings_lost(scan.leak, lost))
-		rc = err_set(err, -ENOMEM, "memory is short");
+	rc = leak_scan_lost(&scan, lost, err);
 	leak_scan_end(&scan, NULL);
 	if (!rc)
 		session_wait(s, confirm_ms);
 	return rc;
 }
 
-static int find(struct session *s, uint64_t confirm_ms, bool at_end, size_t count,
-		struct findings **ret, struct snapshot **snapshot, struct err *err)
+static int find_once(struct session *s, uint64_t confirm_ms, bool at_end, size_t count,
+		     struct findings **ret, struct snapshot **snapshot, struct err *err)
 {
 	struct leak_scan_options options = options_of(s, confirm_ms != 0);
 	struct findings_addrs lost = {0};
@@ -72,6 +70,17 @@ static int find(struct session *s, uint64_t confirm_ms, bool at_end, size_t coun
 	return rc;
 }
 
+/* (memtrace-fs says only then that an allocation was half done) */
+static int find(struct session *s, uint64_t confirm_ms, bool at_end, size_t count,
+		struct findings **ret, struct snapshot **snapshot, struct err *err)
+{
+	int rc = -EAGAIN;
+
+	for (int i = 0; rc == -EAGAIN && i < (at_end ? 1 : PICTURES); i++)
+		rc = find_once(s, confirm_ms, at_end, count, ret, snapshot, err);
+	return rc;
+}
+
 static int leaks(struct session *s, const struct command_call *call, struct err *err)
 {
 	struct report_options how = call->report;
@@ -89,51 +98,7 @@ static int leaks(struct session *s, const struct command_call *call, struct err 
 	return rc;
 }
 
-/* ---- blocks ---------------------------------------------------------------- */
-
-static int block_at(const struct leak_scan *scan, taddr_t addr, uint32_t *ret, struct err *err)
-{
-	*ret = leak_find(scan->leak, addr);
-	return *ret != LEAK_NONE
-		       ? 0
-		       : err_set(err, -ENOENT, "0x%" PRIx64 " is in no block in use", addr);
-}
-
-struct of_context {
-	uint32_t context;
-	VEC(uint32_t) blocks;
-};
-
-static bool take_of(void *arg, uint32_t index, const struct leak_block *block)
-{
-	struct of_context *of = arg;
-
-	return block->context != of->context || vec_push(&of->blocks, index);
-}
-
-static int why(struct session *s, struct leak_scan *scan, const struct command_call *call,
-	       struct err *err)
-{
-	struct of_context of = {.context = call->report.context};
-	uint32_t index;
-	int rc = 0;
-
-	if (call->address) {
-		rc = block_at(scan, call->address, &index, err);
-		if (!rc && !vec_push(&of.blocks, index))
-			rc = err_set(err, -ENOMEM, "memory is short");
-	}
-	if (!rc && call->report.context && !leak_for_each_block(scan->leak, take_of, &of))
-		rc = err_set(err, -ENOMEM, "memory is short");
-	if (!rc && !of.blocks.len)
-		rc = err_set(err, -ENOENT, "no block in use is of #%" PRIu32,
-			     call->report.context);
-	if (!rc)
-		inspect_why(s->output.out, &scan->names, scan->leak, of.blocks.at,
-			    of.blocks.len);
-	vec_deinit(&of.blocks);
-	return rc;
-}
+/* ---- blocks, and all of the heap -------------------------------------------------- */
 
 /* When a block that was seen to be allocated was. */
 static void print_age(FILE *out, const struct look *look, taddr_t addr)
@@ -150,77 +115,34 @@ static void print_age(FILE *out, const struct look *look, taddr_t addr)
 	}
 }
 
-/* With its call stack, where that is known. */
-static int block(struct session *s, struct leak_scan *scan, const struct command_call *call,
-		 struct err *err)
+/* The call stack that an answer leads to. */
+static int show_found(struct session *s, struct leak_scan *scan,
+		      const struct command_call *call, const struct inquiry_found *found,
+		      struct err *err)
 {
-	const struct picture *picture = scan->look->picture;
 	struct report_options how = call->report;
-	struct leak_block block;
-	uint32_t index;
-	int rc = block_at(scan, call->address, &index, err);
 
-	if (rc)
-		return rc;
-	inspect_block(s->output.out, &scan->look->picture->memory, picture->arch->word_size,
-		      scan->leak, index);
-	leak_block(scan->leak, index, &block);
-	if (!block.context)
+	if (!found->context)
 		return 0;
-	print_age(s->output.out, scan->look, block.addr);
-	how.context = block.context;
-	return reporter_write(&s->reporter, scan->look->snapshot, &how, err);
-}
-
-static int who(struct session *s, struct leak_scan *scan, const struct command_call *call,
-	       struct err *err)
-{
-	uint32_t index;
-	int rc = block_at(scan, call->address, &index, err);
-
-	if (!rc)
-		inspect_who(s->output.out, &scan->names, scan->leak, call->address);
-	return rc;
-}
-
-/* With the call stack whose blocks pin most, where that is known. */
-static int heap(struct session *s, struct leak_scan *scan, const struct command_call *call,
-		struct err *err)
-{
-	const struct look *look = scan->look;
-	const struct picture *picture = look->picture;
-	const struct survey_input input = {
-		.leak = scan->leak,
-		.maps = &picture->maps,
-		.modules = &scan->modules,
-		.uses = picture->look.uses.at,
-		.use_count = picture->look.uses.len,
-		.threads = scan->threads,
-		.thread_count = picture->threads.len,
-		.mapped = look->snapshot->mappings,
-		.mapped_count = look->snapshot->mapping_count,
-	};
-	struct report_options how = call->report;
-	struct survey survey;
-	int rc = 0;
-
-	if (!survey_make(&input, &survey))
-		rc = err_set(err, -ENOMEM, "memory is short");
-	else
-		heap_text(s->output.out, &scan->names, &survey, scan->leak,
-			  head_known_other(look->snapshot), s->options->count);
-	if (!rc && survey.pins.len && survey.pins.at[0].context) {
+	if (call->id == COMMAND_HEAP)
 		fputs("\nMost is pinned by\n\n", s->output.out);
-		how.context = survey.pins.at[0].context;
-		rc = reporter_write(&s->reporter, look->snapshot, &how, err);
-	}
-	survey_deinit(&survey);
-	return rc;
+	else
+		print_age(s->output.out, scan->look, found->address);
+	how.context = found->context;
+	return reporter_write(&s->reporter, scan->look->snapshot, &how, err);
 }
 
 int session_look(struct session *s, const struct command_call *call, struct err *err)
 {
 	struct leak_scan_options options = options_of(s, false);
+	struct inquiry inquiry = {.kind = call->id == COMMAND_WHY     ? QUESTION_WHY
+					  : call->id == COMMAND_WHO   ? QUESTION_WHO
+					  : call->id == COMMAND_BLOCK ? QUESTION_BLOCK
+								      : QUESTION_HEAP,
+				  .address = call->address,
+				  .context = call->report.context,
+				  .rows = s->options->count};
+	struct inquiry_found found;
 	struct leak_scan scan;
 	int rc;
 
@@ -230,14 +152,10 @@ int session_look(struct session *s, const struct command_call *call, struct err 
 	rc = leak_scan_begin(&scan, &options, err);
 	if (rc)
 		return rc;
-	if (call->id == COMMAND_WHY)
-		rc = why(s, &scan, call, err);
-	else if (call->id == COMMAND_WHO)
-		rc = who(s, &scan, call, err);
-	else if (call->id == COMMAND_BLOCK)
-		rc = block(s, &scan, call, err);
-	else
-		rc = heap(s, &scan, call, err);
+	inquiry.other = head_known_other(scan.look->snapshot);
+	rc = leak_scan_inquire(&scan, &inquiry, s->output.out, &found, err);
+	if (!rc)
+		rc = show_found(s, &scan, call, &found, err);
 	leak_scan_end(&scan, NULL);
 	return rc;
 }

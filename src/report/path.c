@@ -239,3 +239,21 @@ void path_content(FILE *out, const struct leak_content *content, uint64_t blocks
 		break;
 	}
 }
+
+char *path_text(const struct path_names *names, struct leak *leak, const uint32_t *blocks,
+		size_t count)
+{
+	struct leak_link links[8];
+	size_t most = ARRAY_SIZE(links), len;
+	size_t found = leak_why(leak, blocks, count, links, most, NULL);
+	char *text = NULL;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return NULL;
+	path_print(out, names, leak, links, found < most ? found : most);
+	if (found > most)
+		fputs(" -> ...", out);
+	fclose(out);
+	return text;
+}

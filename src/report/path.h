@@ -23,6 +23,9 @@ void path_place(FILE *out, const struct path_names *names, const struct leak_pla
 /* The root, then "-> +0x18 (of 64 bytes at 0x55..)" for each block on the way. */
 void path_print(FILE *out, const struct path_names *names, struct leak *leak,
 		const struct leak_link *links, size_t count);
+/* The way to most of the blocks, as text: malloc'ed, NULL without memory. */
+char *path_text(const struct path_names *names, struct leak *leak, const uint32_t *blocks,
+		size_t count);
 /* "objects of class app::Cache", "text \"GET /\"", "nodes", ... */
 void path_content(FILE *out, const struct leak_content *content, uint64_t blocks);
 

@@ -46,6 +46,8 @@ void connection_destroy(struct connection *c)
 {
 	if (!c)
 		return;
+	if (c->looker.pid)
+		lookers_end(&c->service->lookers, &c->looker);
 	customer_leave(&c->service->workers, &c->customer);
 	vec_deinit(&c->in);
 	wire_out_deinit(&c->out);
@@ -171,14 +173,21 @@ static void handle(struct connection *c, const struct wire_message *message)
 /* Whether it may be read from and answered. */
 static bool is_open(const struct connection *c)
 {
-	return c->state != CONNECTION_LEAVING && !c->indexing &&
+	return c->state != CONNECTION_LEAVING && !c->indexing && !c->looker.pid &&
 	       c->customer.state == WORK_NONE && unsent(c) < MAX_UNSENT;
+}
+
+int connection_fd(const struct connection *c)
+{
+	return c->looker.pid ? c->looker.fd : c->fd;
 }
 
 short connection_events(const struct connection *c)
 {
 	short events = unsent(c) ? POLLOUT : 0;
 
+	if (c->looker.pid)
+		return POLLIN;
 	return is_open(c) ? events | POLLIN : events;
 }
 
@@ -239,6 +248,49 @@ static void drop_message(struct connection *c, size_t len)
 	c->moved_at = clock_ms();
 }
 
+/* ---- a look for leaks --------------------------------------------------------------------- */
+
+static void refuse_look(struct connection *c, const struct wire_message *message,
+			enum wire_code code, const char *why)
+{
+	wire_write_error(&c->out, message->request, code, why);
+	log_line(c, "no look for leaks", why);
+}
+
+/* The message at the front, of len bytes: a process gets the socket, until it has ended. */
+static int begin_look(struct connection *c, const struct wire_message *message, size_t len,
+		      struct err *err)
+{
+	struct lookers *lookers = &c->service->lookers;
+	uint64_t length;
+	int e = wire_read_look(message, &length, err);
+
+	if (e)
+		return e;
+	if (unsent(c) || c->in.len > len)
+		return err_set(err, -EPROTO, "a LOOK comes alone");
+	if (!lookers->limit)
+		refuse_look(c, message, WIRE_CODE_UNSUPPORTED,
+			    "memtrace-fs is on the same machine");
+	else if (!lookers_begin(lookers, c->fd, message->request, length, &c->looker))
+		refuse_look(c, message, WIRE_CODE_MEMORY,
+			    "memtrace-fs looks for leaks in others already");
+	else
+		log_line(c, "looks for leaks", c->from);
+	return 0;
+}
+
+/* It has ended.  False: nobody knows where in a message that was. */
+static bool end_look(struct connection *c)
+{
+	const char *why = lookers_end(&c->service->lookers, &c->looker);
+
+	if (why)
+		log_line(c, "a look for leaks has failed", why);
+	c->moved_at = clock_ms();
+	return !why;
+}
+
 /* Handles the messages at the front of what was received, until one is a question. */
 static void handle_some(struct connection *c)
 {
@@ -250,6 +302,16 @@ static void handle_some(struct connection *c)
 		n = wire_read(c->in.at, c->in.len, WIRE_CLIENT, &message, &err);
 		if (n <= 0 || needs_index(c, &message))
 			break;
+		if (c->state == CONNECTION_SERVING && message.type == WIRE_LOOK) {
+			int e = begin_look(c, &message, (size_t)n, &err);
+
+			if (e) {
+				n = e;
+				break;
+			}
+			drop_message(c, (size_t)n);
+			continue;
+		}
 		if (c->state == CONNECTION_SERVING && client_is_asking(message.type)) {
 			c->request = message.request;
 			c->told_at = clock_ms();
@@ -328,7 +390,7 @@ bool connection_tick(struct connection *c, int64_t now)
 		c->told_at = now;
 		send_progress(c, "reading debug information", 0, 0);
 	}
-	if (c->indexing || c->customer.state != WORK_NONE)
+	if (c->indexing || c->looker.pid || c->customer.state != WORK_NONE)
 		return true;
 	if (c->state == CONNECTION_GREETING || c->state == CONNECTION_HTTP)
 		return now - c->moved_at < GREETING_MS;
@@ -339,6 +401,8 @@ bool connection_tick(struct connection *c, int64_t now)
 
 bool connection_serve(struct connection *c, short revents)
 {
+	if (c->looker.pid)
+		return !revents || end_look(c);
 	if ((revents & (POLLERR | POLLNVAL)) || ((revents & POLLHUP) && !(revents & POLLIN)))
 		return false;
 	if (c->indexing)

@@ -12,6 +12,7 @@
 #ifndef MEMTRACE_CONNECTION_H
 #define MEMTRACE_CONNECTION_H
 
+#include "serve/lookers.h"
 #include "serve/senders.h"
 #include "serve/workers.h"
 #include "symbols/endpoint.h"
@@ -20,6 +21,7 @@
 struct service {
 	struct workers workers;
 	struct senders senders;
+	struct lookers lookers;
 	struct debuginfo_options debuginfo; /* as the workers get them */
 	const char *const *dirs;	    /* told to clients; NULL-terminated */
 	/* Words for the operator: what must be known, and what -v asks for; may be NULL. */
@@ -43,6 +45,7 @@ struct connection {
 	struct wire_out out;
 	size_t sent;
 	struct customer customer; /* of the workers, with the question being answered */
+	struct looker_process looker; /* has the socket meanwhile */
 	uint32_t request;	  /* that one's number */
 	bool greeted;		  /* for the server's words */
 	bool indexing;		  /* its question waits for the index */
@@ -55,7 +58,8 @@ struct connection {
 struct connection *connection_create(struct service *service, int fd, const char *from);
 void connection_destroy(struct connection *connection); /* NULL is allowed */
 
-/* The poll() events it waits for. */
+/* What it waits for, and the poll() events. */
+int connection_fd(const struct connection *connection);
 short connection_events(const struct connection *connection);
 /* Whether a whole message waits to be handled: don't sleep. */
 bool connection_is_ready(const struct connection *connection);

@@ -145,6 +145,12 @@ static int open_listener(struct server *server, const struct serve_options *opti
 	return 0;
 }
 
+/* Of the machine's memory. */
+static uint64_t quarter(void)
+{
+	return (uint64_t)sysconf(_SC_PHYS_PAGES) / 4 * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 static int serve_network(const struct serve_options *options, struct err *err)
 {
 	struct search_dirs *dirs;
@@ -157,6 +163,7 @@ static int serve_network(const struct serve_options *options, struct err *err)
 	server.log = print_line;
 	server.service.warn = print_log;
 	server.service.dirs = options->dirs.at;
+	server.service.lookers.limit = options->memory ? options->memory : quarter();
 	dirs->debug_dirs = none;
 	raise_file_limit();
 	for (size_t i = 0; i < options->dirs.len; i++) {

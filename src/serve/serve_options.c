@@ -51,6 +51,8 @@ static const struct option_row rows[] = {
 	 .kind = KIND_LIST, .field = AT(dirs), .hidden = true},
 	{0, "fd", "N", "serve the connection that file descriptor N is", .kind = KIND_NUMBER,
 	 .field = AT(fd), .max = NO_FD - 1},
+	{0, "memory", "SIZE", "that a look for leaks may take (default: 1/4)",
+	 .kind = KIND_SIZE, .field = AT(memory), .min = 1 << 20},
 	{'v', "verbose", NULL, "say what is asked, and where names come from",
 	 .kind = KIND_FLAG, .field = AT(verbose)},
 	{'h', "help", NULL, "this text", .kind = KIND_FLAG, .field = AT(help)},

@@ -23,6 +23,7 @@ struct serve_options {
 	/* .. and how it is printed: */
 	unsigned format; /* enum report_format, or ITS_FORMAT: the file's own */
 	unsigned order;	 /* enum snapshot_order */
+	uint64_t memory; /* of a look for leaks; 0: not given */
 	unsigned count;	 /* 0: all; ITS_COUNT: not given */
 	bool all, no_command, no_lines;
 	bool no_announce, debuginfod, verbose, help, version;

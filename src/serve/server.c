@@ -215,7 +215,8 @@ static int gather(struct server *server, struct pollfd *fds)
 	for (size_t i = 0; i < server->connections.len; i++) {
 		struct connection *connection = server->connections.at[i];
 		fds[FD_FIRST + i] =
-			(struct pollfd){connection->fd, connection_events(connection), 0};
+			(struct pollfd){connection_fd(connection),
+					connection_events(connection), 0};
 		if (connection_is_ready(connection))
 			timeout = 0;
 	}

@@ -23,7 +23,7 @@ int channel_init(struct channel *channel, int fd, struct err *err)
 
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return err_sys(err, -errno, "cannot set up the connection to memtrace-fs");
-	*channel = (struct channel){.fd = fd};
+	*channel = (struct channel){.fd = fd, .peer = WIRE_SERVER};
 	return 0;
 }
 
@@ -121,7 +121,7 @@ int channel_next(struct channel *channel, struct wire_message *ret, struct err *
 	if (!channel->in.len) /* no buffer yet, into which to point */
 		return 0;
 	n = wire_read(channel->in.at + channel->taken, channel->in.len - channel->taken,
-		      WIRE_SERVER, ret, err);
+		      channel->peer, ret, err);
 	if (n > 0)
 		channel->taken += (size_t)n;
 	return n > 0 ? 1 : (int)n;

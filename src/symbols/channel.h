@@ -1,5 +1,6 @@
 /*
- * The client's end of a connection to memtrace-fs: whole messages out and in over a
+ * An end of a connection between memtrace and memtrace-fs (the client's, unless `peer` is changed):
+ * whole messages out and in over a
  * socket, never waiting longer than it is told to.  What carries the bytes (socket pair,
  * TCP) does not matter here.
  */
@@ -9,6 +10,7 @@
 #include "symbols/wire.h"
 
 struct channel {
+	enum wire_side peer; /* whose messages come in */
 	int fd;		     /* non-blocking; -1: closed */
 	struct wire_out out; /* messages to send are written here */
 	size_t sent;	     /* bytes of out that are gone */

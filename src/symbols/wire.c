@@ -33,6 +33,10 @@ static const struct {
 	[WIRE_UNWIND_TABLE] = {"UNWIND_TABLE", WIRE_SERVER, 64 << 10},
 	[WIRE_RULES] = {"RULES", WIRE_CLIENT, 64},
 	[WIRE_RULE_TABLE] = {"RULE_TABLE", WIRE_SERVER, 64 << 10},
+	[WIRE_LOOK] = {"LOOK", WIRE_CLIENT, 64},
+	[WIRE_FETCH] = {"FETCH", WIRE_SERVER, 64},
+	[WIRE_FETCHED] = {"FETCHED", WIRE_CLIENT, WIRE_MAX_FETCH},
+	[WIRE_FOUND] = {"FOUND", WIRE_SERVER, WIRE_MAX_FETCH},
 };
 
 const char *wire_type_name(uint16_t type)
@@ -281,6 +285,25 @@ int wire_read_error(const struct wire_message *message, struct wire_error *ret, 
 
 	ret->code = cursor_u32(&c);
 	ret->text = read_needed_text(&c);
+	return whole(message, &c, err);
+}
+
+int wire_read_look(const struct wire_message *message, uint64_t *ret, struct err *err)
+{
+	struct cursor c = message->payload;
+
+	*ret = cursor_u64(&c);
+	return whole(message, &c, err);
+}
+
+int wire_read_fetch(const struct wire_message *message, struct wire_fetch *ret, struct err *err)
+{
+	struct cursor c = message->payload;
+
+	ret->what = cursor_u16(&c);
+	ret->of = cursor_u32(&c);
+	ret->at = cursor_u64(&c);
+	ret->size = cursor_u64(&c);
 	return whole(message, &c, err);
 }
 

@@ -37,6 +37,8 @@ enum {
 	WIRE_MAX_INLINED = 64,	    /* frames of one address */
 	WIRE_MAX_NAMES = 1024,	    /* per SYMBOLS */
 	WIRE_MAX_MODULES = 1 << 14, /* handles of one connection */
+	WIRE_MAX_FETCH = 256 << 10, /* bytes that one FETCHED brings */
+	WIRE_MAX_FOUND = 64 << 20,  /* bytes of FOUND, all messages together */
 	WIRE_SOFT_PAYLOAD = 60000,  /* where an answer is split into a further message */
 };
 
@@ -59,6 +61,10 @@ enum wire_type { /* stable numbers */
 		 WIRE_UNWIND_TABLE = 14,
 		 WIRE_RULES = 15,
 		 WIRE_RULE_TABLE = 16,
+		 WIRE_LOOK = 17,
+		 WIRE_FETCH = 18,
+		 WIRE_FETCHED = 19,
+		 WIRE_FOUND = 20,
 };
 
 enum {			   /* header flags */
@@ -75,6 +81,7 @@ enum wire_code {
 	WIRE_CODE_FILE = 4,	/* the file is broken; text says how */
 	WIRE_CODE_MEMORY = 5,
 	WIRE_CODE_UNSUPPORTED = 6, /* understood, but not served here */
+	WIRE_CODE_AGAIN = 7, /* LOOK: another picture will do */
 };
 
 /* What is known of a module's names.  Stable numbers. */
@@ -147,6 +154,26 @@ struct wire_error {
 	const char *text;
 };
 
+/* What a server that looks for leaks (LOOK) wants of the process.  Stable numbers. */
+enum wire_wanted {
+	WIRE_WANTED_DESCRIPTION = 1, /* `size` bytes of it, from `at` on */
+	WIRE_WANTED_MEMORY = 2,	     /* `size` bytes of memory at address `at`, or none */
+	WIRE_WANTED_FILE = 3, /* the same of the file of a module: `of` is its instance */
+	WIRE_WANTED_PRESENT = 4, /* the first piece of [at, at + size) that is not zeros: begin
+				    u64, end u64; none: there is no such */
+	WIRE_WANTED_FRAME = 5,	/* whose frame address `at` of thread `of` lies in: instance u32,
+				   virtual address u64; none: not known */
+	WIRE_WANTED_LIVE = 6, /* `size` blocks that were traced, from number `at` on: address u64,
+				 size u64, context u32 */
+	WIRE_WANTED_CONFIRMED = 7, /* `size` addresses, u64, of what was lost before */
+};
+
+struct wire_fetch {
+	uint16_t what; /* enum wire_wanted */
+	uint32_t of;
+	uint64_t at, size;
+};
+
 struct wire_frame {
 	const char *function; /* NULL: unknown */
 	const char *file;     /* NULL: unknown */
@@ -194,6 +221,11 @@ int wire_read_part(const struct wire_message *message, struct wire_part *ret, st
 int wire_read_progress(const struct wire_message *message, struct wire_progress *ret,
 		       struct err *err) MUST_CHECK;
 int wire_read_error(const struct wire_message *message, struct wire_error *ret,
+		    struct err *err) MUST_CHECK;
+
+/* LOOK: how many bytes the description has. */
+int wire_read_look(const struct wire_message *message, uint64_t *ret, struct err *err) MUST_CHECK;
+int wire_read_fetch(const struct wire_message *message, struct wire_fetch *ret,
 		    struct err *err) MUST_CHECK;
 
 static inline uint64_t wire_number(const struct wire_numbers *numbers, uint32_t index)
@@ -265,6 +297,12 @@ void wire_write_progress(struct wire_out *out, uint32_t request,
 			 const struct wire_progress *progress);
 void wire_write_error(struct wire_out *out, uint32_t request, enum wire_code code,
 		      const char *text);
+
+void wire_write_look(struct wire_out *out, uint32_t request, uint64_t length);
+void wire_write_fetch(struct wire_out *out, uint32_t request, const struct wire_fetch *fetch);
+/* FETCHED or FOUND: nothing but bytes. */
+void wire_write_bytes(struct wire_out *out, uint32_t request, enum wire_type type, bool more,
+		      const uint8_t *bytes, size_t len);
 
 /*
  * An answer of many records, split over as many messages as it takes:

@@ -205,6 +205,32 @@ void wire_write_error(struct wire_out *out, uint32_t request, enum wire_code cod
 	end(out);
 }
 
+void wire_write_look(struct wire_out *out, uint32_t request, uint64_t length)
+{
+	begin(out, WIRE_LOOK, request);
+	put_uint(out, length, 8);
+	end(out);
+}
+
+void wire_write_fetch(struct wire_out *out, uint32_t request, const struct wire_fetch *fetch)
+{
+	begin(out, WIRE_FETCH, request);
+	put_uint(out, fetch->what, 2);
+	put_uint(out, fetch->of, 4);
+	put_uint(out, fetch->at, 8);
+	put_uint(out, fetch->size, 8);
+	end(out);
+}
+
+void wire_write_bytes(struct wire_out *out, uint32_t request, enum wire_type type, bool more,
+		      const uint8_t *bytes, size_t len)
+{
+	begin(out, type, request);
+	put_bytes(out, bytes, len);
+	patch(out, 6, more ? WIRE_MORE : 0, 2);
+	end(out);
+}
+
 /* ---- answers of many records ------------------------------------------------------ */
 
 static void part_begin(struct wire_answer *answer)

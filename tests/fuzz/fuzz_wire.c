@@ -128,6 +128,46 @@ static void check_range(const struct wire_message *message, struct wire_out *out
 	assert(a.handle == b.handle && a.begin == b.begin && a.end == b.end);
 }
 
+static void check_look(const struct wire_message *message, struct wire_out *out)
+{
+	struct wire_message again;
+	struct err err;
+	uint64_t a, b;
+
+	if (wire_read_look(message, &a, &err))
+		return;
+	wire_write_look(out, message->request, a);
+	reread(out, WIRE_CLIENT, &again);
+	assert(!wire_read_look(&again, &b, &err) && a == b);
+}
+
+static void check_fetch(const struct wire_message *message, struct wire_out *out)
+{
+	struct wire_fetch a, b;
+	struct wire_message again;
+	struct err err;
+
+	if (wire_read_fetch(message, &a, &err))
+		return;
+	wire_write_fetch(out, message->request, &a);
+	reread(out, WIRE_SERVER, &again);
+	assert(!wire_read_fetch(&again, &b, &err));
+	assert(a.what == b.what && a.of == b.of && a.at == b.at && a.size == b.size);
+}
+
+static void check_bytes(const struct wire_message *message, struct wire_out *out,
+			enum wire_side sender)
+{
+	size_t len = cursor_left(&message->payload);
+	struct wire_message again;
+
+	wire_write_bytes(out, message->request, message->type, message->flags & WIRE_MORE,
+			 message->payload.at, len);
+	reread(out, sender, &again);
+	assert(cursor_left(&again.payload) == len &&
+	       !memcmp(again.payload.at, message->payload.at, len));
+}
+
 static void check_symbols(const struct wire_message *message, struct wire_out *out)
 {
 	struct wire_names_list a, b;
@@ -303,6 +343,16 @@ static void check_message(const struct wire_message *message, enum wire_side sen
 	case WIRE_UNWIND_TABLE:
 	case WIRE_RULE_TABLE:
 		check_records(message, &out);
+		break;
+	case WIRE_LOOK:
+		check_look(message, &out);
+		break;
+	case WIRE_FETCH:
+		check_fetch(message, &out);
+		break;
+	case WIRE_FETCHED:
+	case WIRE_FOUND:
+		check_bytes(message, &out, sender);
 		break;
 	case WIRE_PROGRESS:
 		check_progress(message, &out);

@@ -470,6 +470,8 @@ static int decode(const struct wire_message *message)
 		struct wire_part part;
 		struct wire_progress progress;
 		struct wire_error error;
+		struct wire_fetch fetch;
+		uint64_t length;
 	} u;
 	struct wire_frame ret[WIRE_MAX_INLINED];
 	struct wire_frames frames;
@@ -496,6 +498,13 @@ static int decode(const struct wire_message *message)
 	case WIRE_UNWIND_TABLE:
 	case WIRE_RULE_TABLE:
 		return wire_read_part(message, &u.part, NULL);
+	case WIRE_LOOK:
+		return wire_read_look(message, &u.length, NULL);
+	case WIRE_FETCH:
+		return wire_read_fetch(message, &u.fetch, NULL);
+	case WIRE_FETCHED:
+	case WIRE_FOUND: /* nothing but bytes */
+		return cursor_left(&message->payload) == 3 ? 0 : -EPROTO;
 	case WIRE_PROGRESS:
 		return wire_read_progress(message, &u.progress, NULL);
 	case WIRE_ERROR:
@@ -539,6 +548,10 @@ static void write_all(struct wire_out *out)
 	wire_answer_begin(&answer, out, 10, WIRE_RULE_TABLE, 1);
 	wire_answer_bytes(&answer, (const uint8_t *)"rules", 5);
 	wire_answer_end(&answer);
+	wire_write_look(out, 11, 1234);
+	wire_write_fetch(out, 11, &(struct wire_fetch){WIRE_WANTED_FILE, 2, 3, 4});
+	wire_write_bytes(out, 11, WIRE_FETCHED, false, (const uint8_t *)"abc", 3);
+	wire_write_bytes(out, 11, WIRE_FOUND, true, (const uint8_t *)"def", 3);
 	wire_write_progress(out, 7, &(struct wire_progress){1, 2, "w"});
 	wire_write_error(out, 8, 1, "e");
 	assert_false(out->bad);
@@ -547,7 +560,8 @@ static void write_all(struct wire_out *out)
 static enum wire_side sender_of(uint16_t type)
 {
 	return type == WIRE_HELLO || type == WIRE_MODULE || type == WIRE_LOOKUP ||
-			       type == WIRE_SYMBOLS || type == WIRE_UNWIND || type == WIRE_RULES
+			       type == WIRE_SYMBOLS || type == WIRE_UNWIND ||
+			       type == WIRE_RULES || type == WIRE_LOOK || type == WIRE_FETCHED
 		       ? WIRE_CLIENT
 		       : WIRE_SERVER;
 }
@@ -593,7 +607,7 @@ static void test_truncation(void **state)
 			free(copy);
 		}
 	}
-	assert_int_equal(types, 14);
+	assert_int_equal(types, 18);
 	wire_out_deinit(&out);
 }
 

@@ -78,10 +78,12 @@ void leak_trim_(struct leak *leak, void **at, size_t *cap, size_t len, size_t si
 
 int leak_no_memory(const struct leak *leak, struct err *err)
 {
+	bool mb = leak->in.memory_limit >> 20;
+
 	if (leak->in.memory_limit)
 		return err_set(err, -ENOMEM,
-			       "more than the %" PRIu64 " MB that may be used would be needed",
-			       leak->in.memory_limit >> 20);
+			       "more than the %" PRIu64 " %s that may be used would be needed",
+			       leak->in.memory_limit >> (mb ? 20 : 10), mb ? "MB" : "KB");
 	return err_set(err, -ENOMEM, "out of memory, with %" PRIu64 " MB in use",
 		       leak->held >> 20);
 }
