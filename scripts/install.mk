@@ -50,3 +50,16 @@ dist:
 	git archive --format=tar --prefix=memtrace-$(VERSION)/ HEAD >$(O)/dist.tar
 	gzip -9n <$(O)/dist.tar >$(DIST) && rm $(O)/dist.tar
 	@echo $(DIST)
+
+## make deb           Debian packages of the last commit, into $(O)/deb (packaging/debian)
+.PHONY: deb
+deb: dist
+	scripts/deb.sh $(DIST) $(VERSION) $(O)/deb
+
+## make check-debs    builds them, has lintian look at them, and runs their tests in bare systems of
+##                    Debian 12 and 13 (as root, by debootstrap; DEB_SUITES=trixie)
+DEB_SUITES ?= bookworm trixie
+.PHONY: check-debs
+check-debs: deb
+	lintian --allow-root --fail-on=error,warning $(O)/deb/memtrace_*.changes
+	scripts/check-debs.sh $(O)/deb $(O)/distros $(DEB_SUITES)

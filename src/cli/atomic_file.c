@@ -103,7 +103,7 @@ int atomic_file_close(struct atomic_file *file, int failed, struct err *err)
 	int code = failed ? 0 : put_down(file);
 
 	if ((failed || code) && file->truncates)
-		(void)ftruncate(fileno(file->out), 0);
+		err_ignore(ftruncate(fileno(file->out), 0)); /* half of it is still said to be half */
 	if (fclose(file->out) && !failed && !code)
 		code = -errno;
 	if (file->temporary && (failed || code))
