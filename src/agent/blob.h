@@ -7,7 +7,7 @@
  *    | head | code, tables   | control  |      all of it is readable and executable, and nothing
  *    +-----------------------+----------+      in the target writes to it
  *
- * It is the same wherever it stands, and calls nothing else.  Both parts are written by memtrace
+ * It is the same at every address, and calls nothing else.  Both parts are written by memtrace
  * alone, through the kernel.  The control page is zeros in the child of a fork
  * (MADV_WIPEONFORK): there the agent is off.  But a handler that interrupts the agent may fork,
  * and then the child returns into it: so what it reads after that first look is in the head.

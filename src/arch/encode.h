@@ -1,5 +1,5 @@
 /*
- * Code being written for a place where it will stand later: what every CPU's encode.h
+ * Code being written for the address that it will have later: what every CPU's encode.h
  * begins with.  Running out of room, or of a branch's reach, is remembered, so that a
  * writer asks once at the end.
  */
@@ -13,7 +13,7 @@
 struct encoder {
 	uint8_t *bytes;
 	size_t room, len;
-	taddr_t base; /* where bytes[0] will stand */
+	taddr_t base; /* of bytes[0], later */
 	bool full;    /* more was written than there is room for */
 	bool out_of_reach;
 };

@@ -304,7 +304,7 @@ struct arch_trap {
 	int16_t page_calls[2]; /* mmap (mmap2), munmap */
 	int16_t agent_calls[4]; /* madvise, memfd_create, mprotect, close; 0: it has no agent */
 	/*
-	 * Encodes ret for the place `at`; regs: of a thread that stands in a stop by a signal or an
+	 * Encodes ret for the place `at`; regs: of a thread in a stop by a signal or an
 	 * interrupt.  The code uses neither stack nor flags nor data, so a thread that is left alone
 	 * anywhere in it comes home; a system call of its own that the stop has interrupted is
 	 * made again there.  `own`, where remote_at is not NULL: what that call, on which regs

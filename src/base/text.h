@@ -7,7 +7,7 @@
 /* Writes "0a1b..", two digits a byte, and a final NUL: 2 * len + 1 bytes. */
 void text_hex(char *ret, const uint8_t *bytes, size_t len);
 
-/* What stands behind the last slash; all of it where there is none. */
+/* What comes behind the last slash; all of it where there is none. */
 const char *text_base_name(const char *path);
 
 #endif

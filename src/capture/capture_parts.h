@@ -34,7 +34,7 @@ struct capture {
 	size_t notices_head;
 	enum request request;
 	struct snapshot *snapshot;
-	struct birth_list *births;   /* of REQUEST_SNAPSHOT, the caller's; NULL: not wished */
+	struct birth_list *births;   /* of REQUEST_SNAPSHOT, the caller's; NULL: not asked for */
 	struct externals *externals; /* of REQUEST_EXTERNALS, the caller's */
 	const struct look_options *look_options; /* of REQUEST_LOOK */
 	struct look *look;

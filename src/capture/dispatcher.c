@@ -66,7 +66,7 @@ static void call_route(struct engine *engine, struct thread *thread, const struc
 	}
 }
 
-/* The thread stands at a trap that was not counted before. */
+/* The thread is stopped at a trap that was not counted before. */
 static void on_trap(struct engine *engine, struct thread *thread)
 {
 	struct call call;

@@ -64,7 +64,7 @@ int engine_init(struct engine *ret, const struct capture_options *options,
 		return err_set(err, -ENOMEM, "memory is short");
 	ret->hooks.mappings = options->mappings;
 	/* (what is recorded for the tests are stops) */
-	ret->resident.wish = options->record || options->record_case ? CAPTURE_TRAP
+	ret->resident.engine = options->record || options->record_case ? CAPTURE_TRAP
 								     : options->engine;
 	ret->looks = (struct looks){options->look_only, options->look_at_end, 0};
 	return ledger_init(&ret->ledger, options, err);
@@ -151,7 +151,7 @@ static int follow(struct engine *engine, struct err *err)
 	return rc;
 }
 
-/* Those of a process that is attached to; a launched one's thread stands. */
+/* Those of a process that is attached to; a launched one's thread is stopped. */
 static int tell_exits(struct engine *engine, struct err *err)
 {
 	int rc;

@@ -7,7 +7,7 @@
 #include "capture/thread_data.h"
 #include "hook/entries.h"
 
-/* Does the function stand in the allocator's own code?  (glibc's reallocarray is a file of its
+/* Is the function in the allocator's own code?  (glibc's reallocarray is a file of its
  * own, with others' between.) */
 static bool is_core(const struct function *function)
 {

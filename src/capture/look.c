@@ -3,7 +3,7 @@
  *
  * The region has one writer, this thread, so its blocks are copied when the threads run again,
  * before any other stop is handled: they are of the same moment as the picture.  (Where an agent
- * counts, too, they are copied while the threads stand.)
+ * counts, too, they are copied while the threads are stopped.)
  */
 #include "capture/look.h"
 

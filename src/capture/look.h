@@ -25,7 +25,7 @@ struct look_options {
 
 struct engine;
 
-/* -EBUSY: it would stand too long, -ESRCH: it has ended, ... */
+/* -EBUSY: it would be stopped too long, -ESRCH: it has ended, ... */
 int look_take(struct engine *engine, const struct look_options *options, struct look **ret,
 	      struct err *err);
 /* The picture is gone; one that is stopped runs on. */

@@ -97,11 +97,11 @@ int resident_enter(struct engine *engine, struct err *err)
 	struct err why = {.code = 0};
 	int rc;
 
-	if (resident->tried || resident->wish == CAPTURE_TRAP)
+	if (resident->tried || resident->engine == CAPTURE_TRAP)
 		return 0;
 	resident->tried = true;
 	rc = enter(engine, &why);
-	if (!engine->program.loading) /* else it stands until its first functions are hooked */
+	if (!engine->program.loading) /* else it is stopped until functions are hooked */
 		tracee_resume(&engine->tracee);
 	engine->traps.agent = rc ? 0 : resident->injected.entry;
 	if (!rc)
@@ -109,7 +109,7 @@ int resident_enter(struct engine *engine, struct err *err)
 	if (!rc || engine->ending.ended)
 		return 0;
 	snprintf(resident->reason, sizeof(resident->reason), "%.150s", why.text);
-	if (resident->wish == CAPTURE_AGENT)
+	if (resident->engine == CAPTURE_AGENT)
 		return err_set(err, rc, "no agent in pid %d: %s", engine->tracee.pid, why.text);
 	notify(&engine->notifier, NOTICE_REMARK, "No agent in pid %d, every call stops: %s",
 	       engine->tracee.pid, why.text);

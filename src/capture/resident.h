@@ -19,19 +19,19 @@ enum capture_engine { /* in the order of --engine's words */
 };
 
 struct resident {
-	enum capture_engine wish;
+	enum capture_engine engine; /* that the user has asked for */
 	struct injected injected;
 	bool tried;
 	bool owed;	/* it is off because a thread had no thread pointer */
 	unsigned asked; /* how often there was a reason to look again */
-	char reason[160]; /* why there is none; "": none was wished */
+	char reason[160]; /* why there is none; "": none was asked for */
 };
 
 /* Why the process of that thread can have none, as far as it can be known without touching it. */
 int resident_doubt(pid_t pid, const struct arch *arch, struct err *err) MUST_CHECK;
 
-/* Threads run, and do afterwards; or those of a program that begins stand, and do afterwards.
- * The modules are known.  Once for each program.  An error only where the agent is insisted on, or the process is gone. */
+/* Threads run, and do afterwards; or those of a program that begins are stopped, and are so
+ * afterwards.  The modules are known.  Once for each program.  An error only where the agent is insisted on, or the process is gone. */
 int resident_enter(struct engine *engine, struct err *err) MUST_CHECK;
 
 /* On, off: threads may run.  -EAGAIN: some thread has no thread pointer, which the agent reads. */

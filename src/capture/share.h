@@ -24,7 +24,7 @@ void share_end(struct engine *engine);
 /* The hooks that are planned, before their stubs are there. */
 void share_hooks(struct engine *engine);
 
-/* The thread stands at the trap of a call. */
+/* The thread is stopped at the trap of a call. */
 void share_call_begins(struct engine *engine, struct thread *thread, const struct call *call);
 /* A block that the call is about, before it is counted. */
 void share_take(struct engine *engine, taddr_t block);

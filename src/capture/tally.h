@@ -45,7 +45,7 @@ void tally_end(struct tally *tally);
 bool tally_counters(struct tally *tally, uint32_t now);
 
 /* If the agent has a block at addr, the region has it from now on, whoever comes there: the
- * thread that does, stands, and no other can come there. */
+ * thread that does is stopped, and no other can come there. */
 void tally_adopt(struct tally *tally, uint64_t addr, uint32_t now);
 
 /* What a realloc that is pending in the agent's memory has taken there, as region_take() had taken it
@@ -62,7 +62,7 @@ void tally_for_each_block(struct tally *tally, uint32_t now,
 			  void (*visit)(void *arg, const struct region_block *block),
 			  void *arg);
 
-/* Statistics begin anew, before region_clear(): threads stand, none in the midst of a call. */
+/* Statistics begin anew, before region_clear(): threads are stopped, none in the midst of a call. */
 void tally_clear(struct tally *tally);
 
 #endif

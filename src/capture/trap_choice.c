@@ -18,7 +18,7 @@
  *
  * Syscall User Dispatch (tracer/dispatch.h) makes SIGSYS of system calls that a thread makes
  * outside of one range.  Where our stubs are within it all is well; else the traps are hard.
- * No other gate stands before the trap's calls: Landlock's scopes,
+ * Nothing else checks the trap's calls: Landlock's scopes,
  * Linux 6.12, let a thread signal itself.
  */
 #include "capture/trap_choice.h"

@@ -8,7 +8,7 @@
  * program is about to catch; 0. */
 void trap_choice_signal(struct engine *engine, int except);
 
-/* Soft or hard, by what stands between the target and its system calls.  All threads are
+/* Soft or hard, by what is between the target and its system calls.  All threads are
  * stopped. */
 void trap_choice_kind(struct engine *engine);
 

@@ -27,7 +27,7 @@ struct emptying {
 	unsigned found;
 };
 
-/* The area in whose soft trap the thread stands, or NULL. */
+/* The area in whose soft trap the thread is, or NULL. */
 static const struct stub_area *area_around(const struct traps *traps, struct thread *thread,
 					   taddr_t *pc)
 {

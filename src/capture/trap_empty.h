@@ -4,7 +4,7 @@
 
 #include "capture/traps.h"
 
-/* Stops all threads and lets none stand in a soft trap before its signal is sent; wholly: nor
+/* Stops all threads and lets none be in a soft trap before its signal is sent; wholly: nor
  * where it has system calls to make.  -EAGAIN: one does not come out. */
 int trap_empty(struct traps *traps, bool wholly, struct err *err) MUST_CHECK;
 

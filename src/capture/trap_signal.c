@@ -1,6 +1,6 @@
 /*
  * An event is counted once, also when another signal is reported at the trap before
- * ours: a thread that stands at the trap with our signal still pending is counted at
+ * ours: a thread that is stopped at the trap with our signal still pending is counted at
  * once, and the signal dropped when it comes.
  *
  *                            stopped by      at a trap of it    pending there

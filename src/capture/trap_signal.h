@@ -23,18 +23,18 @@ enum verdict_kind {
 
 struct verdict {
 	enum verdict_kind kind;
-	int trap; /* the signal by which the trap that the thread stands in is reported; 0: it
-		     stands in none, or that does not matter */
+	int trap; /* the signal by which the trap that the thread is in is reported; 0: it is
+		     in none, or that does not matter */
 	struct blocked_signal blocked; /* of VERDICT_BLOCKED */
 };
 
 /* Of a thread that is stopped by signo, or (0) otherwise.  Changes nothing. */
 struct verdict trap_signal_judge(const struct traps *traps, struct thread *thread, int signo);
 
-/* The signal by which the trap that a stopped thread stands in is reported; 0: in none. */
+/* The signal by which the trap that a stopped thread is in is reported; 0: in none. */
 int trap_signal_of(const struct traps *traps, struct thread *thread);
 
-/* The trap that the thread stands in is about to be counted: what comes by the same signal from
+/* The trap that the thread is in is about to be counted: what comes by the same signal from
  * now on is the program's, where it may catch it. */
 void trap_signal_mark(const struct traps *traps, struct thread *thread, int signo);
 

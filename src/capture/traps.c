@@ -38,7 +38,7 @@ struct hook_payload traps_payload(struct traps *traps)
 	return (struct hook_payload){build, disarm, ready, traps};
 }
 
-/* ---- where a thread stands --------------------------------------------- */
+/* ---- where a thread is ------------------------------------------------- */
 
 int traps_signal_at(const struct traps *traps, taddr_t pc)
 {

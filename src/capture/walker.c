@@ -463,8 +463,8 @@ struct walk_ops walker_ops(struct walker *walker)
 	return ops_of(walker);
 }
 
-/* Its ops never leave it: so the compiler knows what they are, and calls directly.  (In a build
- * to be small the walk stands once: 3 to 9 % more time, 1.4 KB less.) */
+/* Its ops never leave it: so the compiler knows what they are, and calls directly.  (A small build
+ * has the walk once: 3 to 9 % more time, 1.4 KB less.) */
 static size_t walk_rows(struct walker *walker, const struct walk_regs *start, frame_t *frames,
 			size_t max, enum walk_end *end)
 {

@@ -1,5 +1,5 @@
 /*
- * What may stand behind a command's name: each function reads the words of one command, or of
+ * What may come behind a command's name: each function reads the words of one command, or of
  * several that take the same, into the call that is asked for.
  */
 #include "cli/arguments.h"

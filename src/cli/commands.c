@@ -290,7 +290,7 @@ void commands_help(const char *about, FILE *out)
 
 /* ---- completion ------------------------------------------------------------------------ */
 
-/* What may stand at `start`: words of the command the line begins with. */
+/* What may be at `start`: words of the command the line begins with. */
 static const char *const *takes_at(const char *line, size_t start)
 {
 	const struct command_row *row;

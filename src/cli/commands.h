@@ -40,7 +40,7 @@ enum command_id {
 	COMMAND_SHELL, /* "!COMMAND" */
 };
 
-/* Where a command's answer goes, by what stands behind it. */
+/* Where a command's answer goes, by what comes behind it. */
 enum command_output {
 	COMMAND_TO_CONSOLE,
 	COMMAND_TO_FILE,  /* "> FILE" */

@@ -1,8 +1,8 @@
 /*
  * A look for leaks, from the announcement of the pause to what was found: the main thread's part.
  *
- *    leak_scan_begin()  says how long the process will stand, has a picture taken (capture/look.h), reads
- *                  its modules, has the blocks found and classified (heap/leak/)
+ *    leak_scan_begin()  says how long the process will be stopped, has a picture taken (capture/look.h),
+ *                  reads its modules, has the blocks found and classified (heap/leak/)
  *    ...           leak_scan_find() and the like, while the picture is there.  Where memory is
  *                  short, and a memtrace-fs on another machine, that one looks then
  *    leak_scan_end()    the copy ends, or the process runs on

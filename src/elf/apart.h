@@ -3,7 +3,7 @@
  * pages somebody else must bring.
  *
  * A process that waits in the kernel for such bytes can't be interrupted, often not even killed;
- * if it traces others, they stand for as long.  So a process apart opens and reads, and is given
+ * if it traces others, they stay stopped for as long.  So a process apart opens and reads, and is given
  * up when it has not answered in time.
  */
 #ifndef MEMTRACE_APART_H

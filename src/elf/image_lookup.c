@@ -11,7 +11,7 @@
  * entry also knows how far any entry before it reaches: the search backwards from
  * the nearest entry stops where nothing can reach the address any more.  A symbol without
  * a size (assembler code) reaches to the next one, if .symtab is there: it names all code.
- * .dynsym does not: there such a symbol names the one address that it stands at.
+ * .dynsym does not: there such a symbol names its one address.
  */
 #include <elf.h>
 #include <stdlib.h>
@@ -145,7 +145,7 @@ bool image_symbol_find(struct image *image, const char *name, struct image_symbo
 
 /* ---- by address ------------------------------------------------------------------ */
 
-/* How many may begin within a function, before vaddr: more stand in none that knows its size.
+/* How many may begin within a function, before vaddr: no function of known size has more.
  */
 enum { LIMIT_NEST = 1000 };
 

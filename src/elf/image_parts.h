@@ -86,7 +86,7 @@ static inline uint64_t image_word(const struct image *image, struct cursor *c)
 	return cursor_uint(c, image->class == 1 ? 4 : 8);
 }
 
-/* How many bytes of the file stand at vaddr and behind, up to its segment's end. */
+/* How many bytes the file has at vaddr and behind, up to its segment's end. */
 uint64_t image_rest(const struct image *image, uint64_t vaddr);
 
 /* len bytes of memory (file offset / process address) in memory of ours, with a

@@ -6,7 +6,7 @@
  *
  * The text is kept and cut in place: paths point into it.  The kernel writes a
  * newline in a path as "\012" (fs/proc/task_mmu.c, seq_path); every other byte
- * stands for itself, so that the path is whatever follows the blanks.  Of a file whose
+ * is written as it is, so that the path is whatever follows the blanks.  Of a file whose
  * name has a backslash and 012 in it, or ends in " (deleted)", the text says the same as of
  * another one: where the process is at hand, the reading is taken whose file is there, by
  * its inode.
@@ -127,8 +127,8 @@ static bool is_there(struct reading *reading, const char *path, const struct map
 	       S_ISREG(st.st_mode) && st.st_ino == mapping->inode;
 }
 
-/* Which reading of a path is right: *literal, *is_deleted.  What the kernel mostly means stands
- * where none can be seen to be. */
+/* Which reading of a path is right: *literal, *is_deleted.  Where none can be
+ * seen to be, it is what the kernel mostly means. */
 static void choose_path(struct reading *reading, const char *path,
 			const struct mapping *mapping, unsigned *literal, bool *is_deleted)
 {
@@ -192,7 +192,7 @@ static bool parse_line(char *line, struct reading *reading, struct mapping *ret)
 }
 
 /* The kernel makes the text in pieces, and two mappings may have become one, or one two,
- * between them: what was said before stands.  False: nothing is left of this one. */
+ * between them: what was said before holds.  False: nothing is left of this one. */
 static bool clip(struct mapping *mapping, taddr_t previous)
 {
 	if (mapping->begin < previous) {

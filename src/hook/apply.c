@@ -7,7 +7,7 @@
  * as it was.
  *
  * The order makes every moment right, also one in which we are killed and every thread
- * runs on: stubs are complete before anything leads to them; a thread that stands within
+ * runs on: stubs are complete before anything leads to them; a thread that is within
  * bytes that a patch will cover is then moved to the same instruction in the copy, at
  * once and for good; only then come the patches, each one write.  A stack that would
  * return into the middle of such bytes (an interrupted handler) makes us wait.

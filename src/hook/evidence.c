@@ -213,7 +213,7 @@ static bool is_c_librarys(const struct entries *entries, const struct image_symb
 	return symbol->bind == STB_WEAK || is_at(entries, name, symbol->value);
 }
 
-/* Does it stand among the four, or is it one of those that count anyway? */
+/* Is it one of the four, or is it one of those that count anyway? */
 static bool is_among(const struct entries *entries, const struct image_symbol *symbol)
 {
 	static const char *const four[] = {"malloc", "free", "calloc", "realloc"};

@@ -43,8 +43,7 @@ struct function { /* a name that is looked for in modules */
 	enum call_kind call;
 	enum stub_kind kind;
 	uint8_t size;	     /* CALL_ALLOC: which argument */
-	const char *instead; /* STUB_INSTEAD: what is run; a name that stands earlier in the
-				table */
+	const char *instead; /* STUB_INSTEAD: what is run; a name earlier in the table */
 	bool swap;	     /* with its first two arguments exchanged */
 	enum who who;
 };

@@ -26,7 +26,7 @@ int pages_make(struct hooks *hooks, struct err *err) MUST_CHECK;
  * False: the module is not the vdso. */
 bool page_vdso_place(const struct module *module, struct space *ret);
 
-/* Where code may stand that threads run for a moment.  False: there is no room for any. */
+/* A place for code that threads run for a moment.  False: there is no room for any. */
 bool page_places_find(struct hooks *hooks, struct undo_places *ret);
 
 /* Calls visit with the space in each of a predecessor's pages. */

@@ -1,7 +1,7 @@
 /*
  * Live blocks: address -> {size, context, time}, an open-addressing hash table.
  *
- * A block's home is given by the top bits of its address' hash; it stands there or
+ * A block's home is given by the top bits of its address' hash; it is there or
  * in the next free slot behind (linear probing, wrapping).  Invariant: there is no
  * free slot between a block's home and the block.  Removal keeps it by moving later
  * blocks back into the hole, so there are no tombstones, and a table that has lived

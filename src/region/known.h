@@ -97,7 +97,7 @@ bool known_pc_add(const struct shared *shared, uint64_t pc, bool exact, frame_t 
 		  const struct row *row);
 void known_pcs_forget(const struct shared *shared);
 
-/* A thread, which stands, and its stack; low = high = 0: it is not to be counted in its own
+/* A thread, which is stopped, and its stack; low = high = 0: it is not to be counted in its own
  * name.  Returns its number, or KNOWN_NONE where there is no room. */
 uint32_t known_thread_set(const struct shared *shared, uint64_t pointer, uint64_t low,
 			  uint64_t high);

@@ -79,8 +79,7 @@ struct shared_hook {   /* W memtrace before any stub leads to the agent; R agent
 	uint32_t size; /* SHARED_ALLOC: which argument, 0..2 */
 };
 
-/* Where a thread may be counted, by its thread pointer.  W memtrace, when it stands; R agent.
- */
+/* Where a thread may be counted, by its thread pointer.  W memtrace, when it is stopped; R agent. */
 struct shared_place {
 	uint64_t pointer; /* stored last; 0: free.  It stays when its thread ends */
 	uint64_t low,
@@ -100,7 +99,7 @@ struct shared_pending {
 	uint32_t reserved;
 };
 
-/* A thread's own, at its place's number.  W the thread, and memtrace while it stands; R both.
+/* A thread's own, at its place's number.  W the thread, and memtrace while it is stopped; R both.
  * For last_free, last_alloc see struct book_thread. */
 struct shared_thread {
 	uint64_t last_free, last_alloc;

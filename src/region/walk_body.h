@@ -232,7 +232,7 @@ static WALK_BODY enum walk_end walk_body_step(const struct walk_ops *ops,
 	return walk_body_row(ops, state, row);
 }
 
-/* walk_stack() of walk.h; step: walk_body_step, or walk_step where that is to stand once. */
+/* walk_stack() of walk.h; step: walk_body_step, or walk_step where the code is to be there once. */
 static WALK_BODY size_t walk_body_stack(const struct walk_ops *ops, walk_body_step_fn *step,
 					const struct walk_regs *regs, bool exact,
 					frame_t *frames, size_t max, enum walk_end *end)

@@ -161,7 +161,7 @@ static void read_member(struct values *v, const char *line)
 }
 
 /* Members and frames first: a context's times count from the report's `started`, and its stack
- * says numbers of frames, wherever those stand. */
+ * says numbers of frames, wherever those are. */
 static void read_lines(struct values *v, const struct decode *decode)
 {
 	struct decode_contexts *c = &v->contexts;

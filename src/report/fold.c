@@ -56,7 +56,7 @@ static const char *const cores[] = {
 	"wcsdup",
 };
 
-/* What stands before a core: libc's own names, jemalloc, tcmalloc, mimalloc. */
+/* What comes before a core: libc's own names, jemalloc, tcmalloc, mimalloc. */
 static const char *const prefixes[] = {"libc_", "IO_", "je_", "tc_", "mi_"};
 
 /* Beginnings of C++ and Rust names, mangled and not. */

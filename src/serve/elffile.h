@@ -53,7 +53,7 @@ const uint8_t *elffile_section(const struct elffile *file, const char *section, 
 /* The same, decompressed where they are compressed. */
 const uint8_t *elffile_section_plain(Elf *elf, const char *section, size_t *len);
 
-/* Where they stand: [begin, end) of the file.  False: none. */
+/* Where they are: [begin, end) of the file.  False: none. */
 bool elffile_section_place(const struct elffile *file, const char *section, off_t *begin,
 			   off_t *end);
 

@@ -13,7 +13,7 @@ void file_table_segments(uint64_t hash, uint8_t key[FILE_KEY])
 		key[i] = (uint8_t)(hash >> (8 * i));
 }
 
-/* Files with a build-id stand before those without. */
+/* Files with a build-id come before those without. */
 static int compare_key(const struct indexed_file *file, const uint8_t *key, bool has_build_id)
 {
 	if ((file->build_id_len != 0) != has_build_id)

@@ -201,7 +201,7 @@ const struct function *functions_at(struct functions *functions, uint64_t vaddr)
 		return NULL;
 	count = below(functions, vaddr);
 	/* Backwards: the first address with a symbol that covers vaddr, and there the best
-	 * rank; a few other addresses may stand between (labels within a function). */
+	 * rank; a few other addresses may come between (labels within a function). */
 	for (size_t i = count; i-- && steps < NEST;) {
 		const struct function *function = &functions->list.at[i];
 		if (found && function->begin != found->begin)

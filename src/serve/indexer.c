@@ -1,6 +1,6 @@
 /*
  * What the process finds comes as letters (post.h), one for each module: its key, and its path.
- * How far it is stands in memory that both have, so that it is known what it waits for when it
+ * How far it is, is told in memory that both have, so that it is known what it waits for when it
  * says nothing any more.
  */
 #include "serve/indexer.h"

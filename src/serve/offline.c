@@ -8,7 +8,7 @@
  *   JSON --> decode_report(): its frames, and nothing else of it, written anew; or
  *        --> decode_read(): snapshot and names, as above (saved.c reads both)
  *
- * The snapshot's own names, which the device knew, stand where the directories have none; those
+ * The snapshot's own names, which the device knew, are used where the directories have none; those
  * of symbol tables are demangled first.
  */
 #include "serve/offline.h"

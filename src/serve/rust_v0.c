@@ -25,7 +25,7 @@ static void path(struct rust_text *v, bool in_value);
 static void type(struct rust_text *v);
 static void constant(struct rust_text *v);
 
-/* "B": what stands at an earlier place of the symbol, read again. */
+/* "B": what is at an earlier place of the symbol, read again. */
 static void back_reference(struct rust_text *v, void (*read)(struct rust_text *v))
 {
 	size_t begin = v->at - 1, resume;

@@ -144,7 +144,7 @@ struct adding {
 	bool ok;
 };
 
-/* Discarded code stands at 0: nothing of a loaded file does. */
+/* Discarded code has the address 0: nothing of a loaded file has. */
 static bool span_add(void *arg, uint64_t begin, uint64_t end)
 {
 	struct adding *a = arg;
@@ -176,7 +176,7 @@ static bool spans_add(struct spans *spans, struct split *split, Dwarf_Die *die, 
 struct walk {
 	struct unit *unit;
 	struct spans spans;
-	const void *reached; /* the last DIE visited: they stand in the order of the walk */
+	const void *reached; /* the last DIE visited: they are in the order of the walk */
 	bool short_of_memory;
 };
 

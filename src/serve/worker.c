@@ -145,7 +145,7 @@ static void handle(struct worker_side *w, const struct post *letter)
 		answer_http(w);
 }
 
-/* Descriptors 0 to 2 lead nowhere; from SOCKET on the given ones (-1: none) stand in a row. */
+/* Descriptors 0 to 2 lead nowhere; from SOCKET on the given ones (-1: none) follow each other. */
 static void leave_descriptors(int kept[DESCRIPTORS - SOCKET])
 {
 	int null;

@@ -125,7 +125,7 @@ int wire_read_hello(const struct wire_message *message, struct wire_hello *ret, 
 	ret->oldest = cursor_u16(&c);
 	ret->newest = cursor_u16(&c);
 	ret->program = read_needed_text(&c);
-	/* What a later version adds to HELLO stands behind this, and is not for us. */
+	/* What a later version adds to HELLO comes behind this, and is not for us. */
 	return c.bad ? broken(message, err) : 0;
 }
 

@@ -4,7 +4,7 @@
  * A message is written behind the ones that wait already; its length is filled in at
  * its end.  A failure (memory, a limit) is remembered in out->bad and asked about once,
  * when the bytes are to be sent.  An answer of many records is split where it passes
- * WIRE_SOFT_PAYLOAD: every part stands for itself, its texts included.
+ * WIRE_SOFT_PAYLOAD: every part can be read without the others, its texts included.
  */
 #include "symbols/wire.h"
 
@@ -331,13 +331,13 @@ static void put_reference(struct wire_answer *answer, const char *text)
 		put_uint(out, 0, 4);
 		return;
 	}
-	text = cut(text, room); /* what is found again is what stands there */
+	text = cut(text, room); /* what is found again is what was written */
 	slot = slot_find(answer, text);
 	if (*slot) {
 		put_uint(out, *slot, 4);
 		return;
 	}
-	/* The text will stand behind its number (4 bytes) and its length (2). */
+	/* The text will come behind its number (4 bytes) and its length (2). */
 	if (!vec_push(&answer->defined, out->bytes.len + 6)) {
 		out->bad = true;
 		return;

@@ -343,7 +343,7 @@ void tracee_release(struct tracee *tracee)
 	tracee->handle = absorb;
 	tracee->handle_arg = tracee;
 	if (!tracee->exited && tracee->count && !tracee->all_stopped)
-		err_ignore(tracee_stop(tracee, NULL)); /* who stands is let go */
+		err_ignore(tracee_stop(tracee, NULL)); /* whoever is stopped is let go */
 	leader = threads_find(tracee, tracee->pid);
 	if (leader) /* first, as it was seized last: see threads_seize() */
 		thread_detach(tracee, leader);

@@ -5,7 +5,7 @@
  *    a thread of the process:   all its signals blocked; clone(CLONE_VM | CLONE_FILES, 0)
  *        a helper, a child without a signal of its end, and without memory of its own:
  *            clone(CLONE_FILES, 0)
- *                the copy: gives the table of descriptors up, with nothing kept of it, and stands
+ *                the copy: gives the table of descriptors up, with nothing kept of it, and is stopped
  *            ends
  *    waits for the helper, signals as before, home
  *

@@ -213,7 +213,7 @@ static bool stack_hits(struct search *search, struct thread *thread, taddr_t sp,
 	return false;
 }
 
-/* Where a thread stands: by its registers, or, where it sleeps in the kernel and can't
+/* Where a thread is: by its registers, or, where it sleeps in the kernel and can't
  * be stopped, by what /proc says. */
 static bool thread_place(const struct search *search, struct thread *thread, taddr_t *sp,
 			 taddr_t *pc)

@@ -123,7 +123,7 @@ static int run_to_own(const struct remote_run *r)
 }
 
 /* The call that it was put back on: what it ends with when it is interrupted anew (or before).
- * The thread stands at that end. */
+ * The thread is stopped at that end. */
 static int make_own(const struct remote_run *r, int64_t *result)
 {
 	struct regs regs;

@@ -27,7 +27,7 @@
 /*
  * All threads are stopped; *result is as the kernel gives it, a negative one is -errno.
  * -EAGAIN: no thread can make the call just now; let them run a moment.  (Or it was made, when
- * *result was written, and its thread does not stand any more.)
+ * *result was written, and its thread runs on.)
  * -EPERM: none may, by its seccomp filters or its dispatcher of system calls.
  * -ETIMEDOUT: the call is made, but takes long; its result will not be known.
  * -ERANGE: no thread is where it could come home to from the place.

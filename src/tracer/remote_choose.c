@@ -24,7 +24,7 @@ struct candidates {
 	taddr_t at;			/* of the code */
 	struct thread *in_call, *other; /* those that may be used */
 	uint32_t room;			/* there */
-	bool refused;			/* by what stands in front of its system calls */
+	bool refused;			/* by what checks its system calls */
 	bool too_far;			/* from its way home, or its code is too long */
 };
 

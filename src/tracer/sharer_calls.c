@@ -6,7 +6,7 @@
  * until it is let go: then the call succeeds.
  *
  * If we are killed meanwhile the kernel lets it go on from there, and who is traced by a parent
- * that sleeps in vfork() stands for ever at its first trap that was not put back yet.  So while
+ * that sleeps in vfork() stops for ever at its first trap that was not put back yet.  So while
  * it waits its call is taken away: what is left is the refusal (-EPERM), also where nobody
  * lives to give the call back.
  *

@@ -1,6 +1,6 @@
 /*
  * A child by clone(CLONE_VM), or by vfork() that has not gone its way yet, runs the code
- * that we patch.  Whoever was made before we came is told of by no event, and stands in no
+ * that we patch.  Whoever was made before we came is told of by no event, and is in no
  * list of threads: all processes are looked at.
  */
 #include "tracer/sharers.h"

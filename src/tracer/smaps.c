@@ -3,7 +3,7 @@
  * a word of two letters each (show_smap_vma_flags() in fs/proc/task_mmu.c):
  *
  *    dc  VM_DONTCOPY       wf  VM_WIPEONFORK     io, pf  VM_IO, VM_PFNMAP
- *    um, uw, ui  registered with userfaultfd, whose server may wait for what we let stand
+ *    um, uw, ui  registered with userfaultfd, whose server may wait for a thread we stopped
  *
  * Asynchronous direct I/O (io_setup(2), io_uring) writes to pages of which the kernel knew, before
  * Linux 6.5, only that somebody uses them; a copy makes the process' next write to such a page

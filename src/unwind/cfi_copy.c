@@ -80,7 +80,7 @@ static void end(struct copy *c, size_t at)
 		uint_write(c, c->out->at + at - 4, len, 4);
 }
 
-/* Where the CIE stands in the copy. */
+/* Where the CIE is in the copy. */
 static size_t put_cie(struct copy *c, const struct cfi_section *section,
 		      const struct cfi_cie *cie)
 {

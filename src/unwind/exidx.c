@@ -63,7 +63,7 @@ static uint32_t table_word(const struct exidx *exidx, size_t index, size_t at)
 	return cursor_u32(&c);
 }
 
-/* A 31-bit signed offset from the place where it stands. */
+/* A 31-bit signed offset from its own place. */
 static uint64_t prel31(uint64_t place, uint32_t word)
 {
 	return (uint32_t)(place + (uint32_t)((int32_t)(word << 1) >> 1));

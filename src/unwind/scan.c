@@ -5,7 +5,7 @@
  *           cbz r0, 1f    -----> the same state goes to 1
  *           sub sp, #20          CFA = sp + 32
  *           ...                  calls change nothing
- *           pop {r4, r7, pc}     the end of this way; what stands behind it is reached
+ *           pop {r4, r7, pc}     the end of this way; what comes behind it is reached
  *   1:      ...                  by a branch, with the state that the branch had
  *
  * The state is, for every register, its distance below the CFA where that is known, and
@@ -20,7 +20,7 @@
  * compare bounds), and has the state of such jumps, or is where exceptions land, and has
  * the state of the calls: if they all have the same one.
  *
- * Some functions don't return, and what stands behind a call of them belongs to another
+ * Some functions don't return, and what comes behind a call of them belongs to another
  * way.  They have no mark; but if the way behind a call runs straight into an
  * instruction that other ways reach with another state, that is what the call is taken
  * for, and all is done again without that way.

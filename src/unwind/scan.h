@@ -1,6 +1,6 @@
 /*
  * Unwinding 32-bit ARM code that has no unwind data, by reading the code itself: from
- * the function's first instruction along its branches to where a frame stands.
+ * the function's first instruction along its branches to a frame's pc.
  */
 #ifndef MEMTRACE_SCAN_H
 #define MEMTRACE_SCAN_H

@@ -1,6 +1,6 @@
 /*
  * Where a function begins that no symbol tells of: at the nearest instruction before that
- * saves lr as prologues do, if from there the code leads to where the frame stands.
+ * saves lr as prologues do, if from there the code leads to the frame's pc.
  */
 #include "unwind/scan.h"
 
@@ -37,7 +37,7 @@ static bool saves_lr(const struct scan_function *f, uint32_t at)
 /*
  * Functions of variable arguments, and such that take a struct in registers, make room
  * for the latter first: push {r1, r2, r3}; sub sp, #8.  A few other instructions may
- * stand between.
+ * come between.
  */
 static uint32_t before_arguments(const struct scan_function *f, uint32_t at)
 {

@@ -29,7 +29,7 @@ struct scan_insn {
 	uint8_t kind; /* enum scan_kind */
 	uint8_t len;
 	uint8_t reg, base, count;
-	bool conditional; /* A32; in T32 it is a branch, or SCAN_IT stands before */
+	bool conditional; /* A32; in T32 it is a branch, or SCAN_IT comes before it */
 	bool writeback;
 	uint16_t mask;
 	int32_t number;

@@ -41,7 +41,7 @@ struct stack_mapper {
 
 void stack_mapper_deinit(struct stack_mapper *mapper);
 
-/* regs: of a thread that stands; lr 0 where the architecture has none. */
+/* regs: of a stopped thread; lr 0 where the architecture has none. */
 void stack_map_make(struct stack_mapper *mapper, const struct walk_regs *regs,
 		    struct stack_map *ret);
 void stack_map_deinit(struct stack_map *map);

@@ -5,7 +5,7 @@
  * the return address column of a CIE is 30, the link register); AAPCS64, 6.1.1;
  * struct user_pt_regs of <asm/ptrace.h>, which is what NT_PRSTATUS holds.
  *
- * A system call that ended with -EINTR can't be made again: its result stands in x0, where
+ * A system call that ended with -EINTR can't be made again: its result is in x0, where
  * the first argument was, and orig_x0, which keeps that, is in no register set (nor does
  * /proc/PID/syscall show it behind the call).
  */

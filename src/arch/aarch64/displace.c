@@ -5,7 +5,7 @@
  *               rest...                       b function + 4
  *                                         1:  b target
  *
- * One instruction is always enough.  What it does must not depend on where it stands:
+ * One instruction is always enough.  What it does must not depend on its address:
  *
  *    b                         b to the same target, which ends the copy
  *    b.cond, cbz, tbz          as above
@@ -46,7 +46,7 @@ uint32_t aarch64_patch_offset(const uint8_t *code, size_t len)
 	return insn.kind == A64_BTI || insn.kind == A64_PAC ? A64_LEN : 0;
 }
 
-/* Why an instruction can't stand elsewhere, or NULL: it can. */
+/* Why an instruction can't be moved, or NULL: it can. */
 static const char *reason_to_stay(const struct a64_insn *insn)
 {
 	switch (insn->kind) {
@@ -104,7 +104,7 @@ static void jump_back(struct encoder *e, taddr_t from, struct displaced *d)
 	encode_b(e, from + d->original_len);
 }
 
-/* Writes the instruction, which stands at `from`, and the jump back where one is needed. */
+/* Writes the instruction, which is at `from`, and the jump back where one is needed. */
 static void move(struct encoder *e, uint32_t code, taddr_t from, struct displaced *d)
 {
 	struct a64_insn insn = a64_decode(code);

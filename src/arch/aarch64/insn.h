@@ -9,7 +9,7 @@
 enum { A64_LEN = 4 };
 
 enum a64_kind {
-	A64_PLAIN, /* goes on to the next instruction, wherever it stands */
+	A64_PLAIN, /* goes on to the next instruction, whatever its address */
 	A64_NOP,
 	A64_BTI, /* a landing pad for indirect calls: bti c, bti jc, bti */
 	A64_PAC, /* paciasp, pacibsp: signs lr, and is a landing pad too */

@@ -23,7 +23,7 @@
  * three arguments and x30, so sp stays a multiple of 16.
  *
  * A function whose landing pad is paciasp comes here with x30 signed for its sp.  The
- * stub begins with autiasp then, and in front of the copy stands the paciasp again: the
+ * stub begins with autiasp then, and in front of the copy is the paciasp again: the
  * copy's own return address is signed, for the sp it is called with, which the function's
  * autiasp will find.  On CPUs without PAC all of them are hints and do nothing.
  *
@@ -157,7 +157,7 @@ void aarch64_trap_change_signal(struct stub_area *area, int signo)
 	encode_trap(&e, signo);
 }
 
-/* The paciasp or pacibsp that stands in front of a stub's function, or 0. */
+/* The paciasp or pacibsp in front of a stub's function, or 0. */
 static uint32_t landing_pac(const struct stub *stub, const uint8_t *code)
 {
 	uint32_t landing = stub->skipped >= A64_LEN ? a64_read(code - A64_LEN) : 0;

@@ -45,7 +45,7 @@ uint32_t arm_patch_offset(const uint8_t *code, size_t len)
 	return 0;
 }
 
-/* Why an instruction can't stand elsewhere, or NULL: it can. */
+/* Why an instruction can't be moved, or NULL: it can. */
 static const char *reason_to_stay(const struct insn *insn, bool in_it)
 {
 	bool moves = insn->kind == INSN_PLAIN || insn->kind == INSN_NOP ||

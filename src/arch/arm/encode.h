@@ -13,7 +13,7 @@ static inline void encode_u16(struct encoder *e, uint32_t value)
 	encode_bytes(e, bytes, sizeof(bytes));
 }
 
-/* A T32 instruction of 32 bits: its first halfword stands first. */
+/* A T32 instruction of 32 bits: its first halfword comes first. */
 static inline void encode_t32(struct encoder *e, uint32_t value)
 {
 	encode_u16(e, value >> 16);

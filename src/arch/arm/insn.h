@@ -34,7 +34,7 @@ struct insn {
 	taddr_t target; /* 0: none */
 };
 
-/* Decodes the instruction at code, of which len bytes can be read and which stands at
+/* Decodes the instruction at code, of which len bytes can be read and which is at
  * `at` (with bit 0 set for T32).  0, or -EINVAL: not whole in len. */
 int arm_insn_decode(const uint8_t *code, size_t len, taddr_t at, struct insn *ret);
 

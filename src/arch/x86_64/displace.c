@@ -5,7 +5,7 @@
  * three copy:      push %rbp; test %rdi,%rdi; je rel32 to the same target; jmp rel32 to
  * function + 6
  *
- * What an instruction does must not depend on where it stands.  Most do not; a
+ * What an instruction does must not depend on its address.  Most do not; a
  * rip-relative operand and a direct branch get a new displacement; what has no long
  * form (loop, jrcxz) is refused.  A call may be the last of them: it then returns into
  * the copy, from where the jump leads back.  Only an exception must not pass there, as
@@ -55,7 +55,7 @@ static bool is_end(const struct insn *insn)
 	       insn->kind == INSN_JMP_INDIRECT || insn->kind == INSN_UD;
 }
 
-/* Why an instruction can't stand elsewhere, or NULL: it can. */
+/* Why an instruction can't be moved, or NULL: it can. */
 static const char *reason_to_stay(const struct insn *insn)
 {
 	switch (insn->kind) {
@@ -77,7 +77,7 @@ static const char *reason_to_stay(const struct insn *insn)
 	return NULL;
 }
 
-/* Writes one instruction, which stands at `at`, for its new place. */
+/* Writes one instruction, which is at `at`, for its new place. */
 static void move(struct encoder *e, const uint8_t *code, const struct insn *insn, taddr_t at)
 {
 	taddr_t target = at + insn->len + (taddr_t)(int64_t)insn->rel;

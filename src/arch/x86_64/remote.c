@@ -6,7 +6,7 @@
  *      jmp home
  *
  * The arguments are in the registers with which the code is entered; rax is not, as the
- * kernel writes it when the thread stands at an exec (the result of execve()).  A syscall
+ * kernel writes it when the thread is in the stop of an exec (the result of execve()).  A syscall
  * changes rax, rcx and r11 and nothing else.  The jump is direct, or by an address behind
  * it: no register is free.
  *

@@ -9,7 +9,7 @@
  *                           own structures   16 bytes     is a guess   the roots
  *
  * Values in, values out: the memory is a picture that does not change (a frozen clone of the
- * process, a process that stands, a recorded image).  Nothing of it is trusted: whatever its
+ * process, a process that is stopped, a recorded image).  Nothing of it is trusted: whatever its
  * bytes are, the answer is a result or a refusal that says why, and comes in bounded time.
  *
  * A word that is an address within a block counts as a pointer to it (conservatively, as

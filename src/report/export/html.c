@@ -1,7 +1,7 @@
 /*
  * A report as one HTML file that needs nothing else: no network (its own policy forbids it, and
  * any script but its own), no script to be read.  Readers come with one question, so the verdict
- * is the headline, and what is not known stands before any number.
+ * is the headline, and what is not known comes before any number.
  *
  *   verdict, process --> not known --> totals --> history --> call stacks --> modules, threads
  *   --> the data of all of it (html_data.c) --> the script, which puts what moves in the place of
