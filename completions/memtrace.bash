@@ -60,7 +60,7 @@ _memtrace()
 		_memtrace_processes "$cur"
 		;;
 	-x | --command)
-		COMPREPLY=($(compgen -W "help status report tree save export leaks why who block heap history top mark marks diff monitor clear modules threads wait quit detach exit" -- "$cur"))
+		COMPREPLY=($(compgen -W "help status report tree save export leaks why who block heap history top mark marks diff monitor clear modules threads processes process wait quit detach exit" -- "$cur"))
 		;;
 	-o | --output)
 		COMPREPLY=($(compgen -f -- "$cur"))

@@ -362,6 +362,22 @@ int arguments_read_leaks(const char *const *args, const char *usage, struct comm
 	return rc;
 }
 
+int arguments_read_process(const char *const *args, const char *usage, struct command_call *call,
+			   struct err *err)
+{
+	uint64_t pid = 0;
+	int rc = 0;
+
+	if (!args[0])
+		return err_set(err, -EINVAL, "usage: %s", usage);
+	if (args[1])
+		return too_much(usage, args[1], err);
+	if (strcmp(args[0], "all"))
+		rc = quantity_number(args[0], "process", 1, INT_MAX, &pid, err);
+	call->process = (pid_t)pid;
+	return rc;
+}
+
 int arguments_read_address(const char *const *args, const char *usage,
 			   struct command_call *call, struct err *err)
 {

@@ -35,6 +35,7 @@ static const char *const history_takes[] = {"-n", NULL};
 static const char *const top_takes[] = {"-n", "--sort", "--in", "--not", NULL};
 static const char *const diff_takes[] = {"-n", "--all", "--in", "--not", NULL};
 static const char *const leaks_takes[] = {"-n", "--json", "--confirm", NULL};
+static const char *const process_takes[] = {"all", NULL};
 static const char *const monitor_takes[] = {"stop", NULL};
 
 static const struct command_row table[] = {
@@ -124,6 +125,11 @@ static const struct command_row table[] = {
 	 true, NULL, arguments_read_address},
 	{COMMAND_HEAP, "heap", "heap", "what the allocator holds: in use, free, and where",
 	 true, NULL, arguments_read_none},
+	{COMMAND_PROCESSES, "processes", "processes", "the processes that are followed", false,
+	 NULL, arguments_read_none},
+	{COMMAND_PROCESS, "process", "process PID|all",
+	 "of several processes: commands are for this one, or for each", false, process_takes,
+	 arguments_read_process},
 	{COMMAND_WAIT, "wait", "wait TIME",
 	 "do nothing for TIME (500ms, 10s, 5m, 2h), or until Ctrl-C", false, NULL,
 	 arguments_read_wait},

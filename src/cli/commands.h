@@ -7,6 +7,7 @@
 #define MEMTRACE_COMMANDS_H
 
 #include <stdio.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "base/types.h"
@@ -36,6 +37,8 @@ enum command_id {
 	COMMAND_WHO,
 	COMMAND_BLOCK,
 	COMMAND_HEAP,
+	COMMAND_PROCESSES,
+	COMMAND_PROCESS,
 	COMMAND_QUIT,
 	COMMAND_SHELL, /* "!COMMAND" */
 };
@@ -68,6 +71,7 @@ struct command_call {
 	size_t marks;		      /* diff: how many were named */
 	/* report, diff, tree, top: names, which report is to point to; or "" */
 	char in[COMMANDS_MAX_NAME], not_in[COMMANDS_MAX_NAME], from[COMMANDS_MAX_NAME];
+	pid_t process;	     /* process; 0: all */
 	taddr_t address;     /* why, who, block; or, of why, report.context */
 	enum command_output output;
 	/* of output, save, export: the file, or the command; and "!COMMAND" */

@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "cli/selftest.h"
 #include "cli/session.h"
+#include "cli/several.h"
 
 /* A descriptor 0, 1 or 2 that was closed when we were started must not become some
  * file of ours.  Close-on-exec: PROGRAM finds it closed, as it would without us. */
@@ -16,6 +17,19 @@ static void claim_standard_files(void)
 	for (int fd = 0; fd <= STDERR_FILENO; fd++)
 		if (fcntl(fd, F_GETFD) < 0)
 			(void)!open("/dev/null", O_RDWR | O_CLOEXEC);
+}
+
+/* About each of the processes; 1: memtrace cannot attach to one. */
+static int doctor_all(const struct options *options)
+{
+	struct options one = *options;
+	int status = options->pids.len ? 0 : doctor_run(options);
+
+	for (size_t i = 0; i < options->pids.len; i++) {
+		one.pid = options->pids.at[i];
+		status |= doctor_run(&one);
+	}
+	return status;
 }
 
 static int do_what_is_asked(const struct options *options)
@@ -27,11 +41,13 @@ static int do_what_is_asked(const struct options *options)
 	else if (options->dump)
 		options_dump(stdout);
 	else if (options->doctor)
-		return doctor_run(options);
+		return doctor_all(options);
 	else if (options->action)
 		return selftest_perform(options->action);
 	else if (options->selftest)
 		return selftest_run();
+	else if (options->pids.len > 1)
+		return several_run(options);
 	else
 		return session_run(options);
 	return fflush(stdout) ? 1 : 0;

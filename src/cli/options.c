@@ -24,11 +24,13 @@ static const char *const engines[] = {
 	[CAPTURE_TRAP] = "trap", [CAPTURE_AUTO] = "auto", [CAPTURE_AGENT] = "agent",
 	[CAPTURE_AGENT + 1] = "breakpoint", NULL};
 
+enum { PROCESSES_MOST = 256 };
+
 #define AT(member) offsetof(struct options, member)
 
 static const struct option_row rows[] = {
-	{'p', "pid", "PID", "attach to a running process, by number or name", .kind = KIND_TEXT,
-	 .field = AT(process), .once = "one process at a time"},
+	{'p', "pid", "PID", "attach to processes, by number or name (repeatable)",
+	 .kind = KIND_LIST, .field = AT(processes)},
 	{'x', "command", "CMD", "run a console command once attached (repeatable)",
 	 .kind = KIND_LIST, .field = AT(commands)},
 	{'b', "batch", NULL, "no console: run the -x commands, then detach", .kind = KIND_FLAG,
@@ -148,8 +150,8 @@ static int check_target(const struct options *o, struct err *err)
 	if (o->pid && o->program && is_number(o->program[0]))
 		return err_set(
 			err, -EINVAL,
-			"one process at a time, not %d and %s (pidof gives every process of "
-			"a name, pidof -s one)",
+			"--pid takes one process, not %d and %s: give it for each, or the "
+			"name that they have",
 			o->pid, o->program[0]);
 	if (o->pid && o->program)
 		return err_set(err, -EINVAL,
@@ -159,9 +161,10 @@ static int check_target(const struct options *o, struct err *err)
 		return err_set(err, -EINVAL, "neither --pid nor a PROGRAM is given" HINT);
 	if (o->program && !*o->program[0])
 		return err_set(err, -EINVAL, "the name of the PROGRAM is empty");
-	if (o->pid == getpid())
-		return err_set(err, -EINVAL, "memtrace can't attach to itself (pid %d)",
-			       o->pid);
+	for (size_t i = 0; i < o->pids.len; i++)
+		if (o->pids.at[i] == getpid())
+			return err_set(err, -EINVAL, "memtrace can't attach to itself (pid %d)",
+				       o->pids.at[i]);
 	return 0;
 }
 
@@ -245,6 +248,26 @@ static int check_debug_dirs(const struct options *o, struct err *err)
 	return 0;
 }
 
+/* Each would write the same file, or wait at the same address. */
+static int check_several(const struct options *o, struct err *err)
+{
+	const char *what = o->every_ms ? "--every" : o->listen ? "--listen" : NULL;
+
+	if (o->pids.len > PROCESSES_MOST)
+		return err_set(err, -EINVAL, "%zu processes are too many: at most %d",
+			       o->pids.len, PROCESSES_MOST);
+	if (o->pids.len < 2)
+		return 0;
+	if (what)
+		return err_set(err, -EINVAL, "%s is for one process, not %zu", what, o->pids.len);
+	if (o->format != REPORT_TEXT && o->format != REPORT_JSON)
+		return err_set(err, -EINVAL,
+			       "--format=%s is for one process, not %zu: a report on several is "
+			       "text or json",
+			       report_formats[o->format], o->pids.len);
+	return 0;
+}
+
 /* Beside the words of a console, or on a terminal, it is of no use. */
 static int check_format(const struct options *o, struct err *err)
 {
@@ -270,6 +293,8 @@ static int check(const struct options *o, struct err *err)
 	if (!rc && !o->selftest && !o->doctor)
 		rc = check_target(o, err);
 	if (!rc)
+		rc = check_several(o, err);
+	if (!rc)
 		rc = check_format(o, err);
 	return rc;
 }
@@ -291,13 +316,17 @@ int options_parse(int argc, char **argv, struct options *ret, struct err *err)
 		ret->program = argv + words;
 	if (rc || ret->help || ret->version || ret->dump)
 		return rc;
-	if (ret->process)
-		rc = process_name_find(ret->process, &ret->pid, err);
+	for (size_t i = 0; i < ret->processes.len && !rc; i++)
+		rc = process_name_find(ret->processes.at[i], &ret->pids, err);
+	if (ret->pids.len)
+		ret->pid = ret->pids.at[0];
 	return rc ? rc : check(ret, err);
 }
 
 void options_deinit(struct options *options)
 {
+	vec_deinit(&options->processes);
+	vec_deinit(&options->pids);
 	vec_deinit(&options->commands);
 	vec_deinit(&options->debug_dirs);
 }
@@ -306,7 +335,7 @@ void options_deinit(struct options *options)
 
 void options_help(FILE *out)
 {
-	fputs("Usage: memtrace [OPTION]... -p PID|NAME\n"
+	fputs("Usage: memtrace [OPTION]... -p PID|NAME [-p PID|NAME]...\n"
 	      "       memtrace [OPTION]... PROGRAM [ARG]...\n"
 	      "\n"
 	      "Finds memory leaks: follows every allocation of a running process, or of a\n"

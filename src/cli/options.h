@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "base/option_table.h"
+#include "tracer/status.h"
 
 struct options {
 	/* what to do */
@@ -17,8 +18,9 @@ struct options {
 	const char *action; /* of --selftest */
 
 	/* which process */
-	const char *process; /* as it was given */
-	pid_t pid;	/* 0: PROGRAM */
+	struct option_list processes; /* as they were given */
+	struct tid_list pids;	      /* what that is */
+	pid_t pid;	/* the first of them, or the one that this session follows; 0: PROGRAM */
 	char **program; /* argv of PROGRAM, NULL-terminated; NULL with pid */
 
 	/* the session */
@@ -44,6 +46,9 @@ struct options {
 	unsigned count;	    /* 0: all */
 	unsigned sort;	    /* enum snapshot_order */
 	bool all, no_command, no_lines;
+
+	/* of one of several: where its totals go at the end (several.h); NULL */
+	struct region_totals *totals;
 
 	/* looks for leaks */
 	bool leaks;

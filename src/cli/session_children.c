@@ -30,6 +30,9 @@ void session_children_timer(struct session *s)
 /* Of a process that runs on: what its child has that is not worth a line is left out. */
 static bool is_worth_it(const struct session *s, const struct relative *r)
 {
+	for (size_t i = 0; i < s->options->pids.len; i++)
+		if (s->options->pids.at[i] == r->pid)
+			return false; /* another session's (several.h) */
 	return r->alive && (s->ending.end != CAPTURE_DETACHED || !r->private_kb ||
 			    r->private_kb >= WORTH_KB);
 }

@@ -90,6 +90,13 @@ static int carry_out(struct session *s, const struct command_call *call, struct 
 	case COMMAND_WAIT:
 		session_wait(s, call->wait_ms);
 		return 0;
+	case COMMAND_PROCESSES:
+		fprintf(s->output.out, "* %7d\n", (int)capture_pid(s->capture));
+		return 0;
+	case COMMAND_PROCESS:
+		return call->process && call->process != capture_pid(s->capture)
+			       ? err_set(err, -ENOENT, "pid %d is not followed", call->process)
+			       : 0;
 	case COMMAND_SHELL:
 		return session_shell(s, call->target, NULL, 0, err);
 	case COMMAND_MONITOR:

@@ -98,6 +98,8 @@ int session_finish(struct session *s)
 					  : !reporter_finish(&s->reporter, snapshot, s->findings))
 		s->failed = true;
 	status = exit_status(s, &snapshot->totals);
+	if (s->options->totals)
+		*s->options->totals = snapshot->totals;
 	if (!options_look_only(s->options))
 		session_children_tell(s);
 	snapshot_destroy(snapshot);

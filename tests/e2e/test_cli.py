@@ -84,7 +84,7 @@ def tracer(pid):
     (["--nonsense", "ls"], "unknown or ambiguous option '--nonsense'; see .*"),
     (["-s", "513", "ls"], "--stack-depth: 513 is not between 1 and 512"),
     (["-d", "1x", "ls"], "--duration: '1x' is not a time such as .*"),
-    (["-p", "1", "2", "3"], r"one process at a time, not 1 and 2 \(pidof .*"),
+    (["-p", "1", "2", "3"], "--pid takes one process, not 1 and 2: .*"),
     (["--engine=ebpf", "ls"], "--engine: 'ebpf' is not one of: trap, auto, agent, breakpoint"),
     (["-x", "nonsense", "ls"], "--command: unknown command 'nonsense'.*"),
     (["--selftest", "--action=nonsense"], "no scenario 'nonsense'.*"),

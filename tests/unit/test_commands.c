@@ -277,7 +277,7 @@ static void offers(const char *line, const char *expected)
 {
 	const char *blank = strrchr(line, ' ');
 	size_t start = blank ? (size_t)(blank - line) + 1 : 0;
-	char got[200] = "";
+	char got[400] = "";
 	const char *word;
 
 	for (size_t i = 0; (word = commands_complete(line, start, strlen(line) - start, i));
@@ -293,7 +293,7 @@ static void completion(void **state)
 	(void)state;
 	offers("",
 	       "help status report tree save export monitor clear modules threads history top mark marks diff "
-	       "leaks why who block heap wait quit detach exit");
+	       "leaks why who block heap processes process wait quit detach exit");
 	offers("mo", "monitor modules");
 	offers("export s", "speedscope snapshot");
 	offers("  mo", "monitor modules");

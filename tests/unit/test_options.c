@@ -97,6 +97,12 @@ static void every_option(void **state)
 	assert_null(o.debug_dirs.at[2]);
 	options_deinit(&o);
 
+	good("memtrace -p 77 --pid=78 -p77", &o);
+	assert_int_equal(o.pid, 77);
+	assert_int_equal(o.pids.len, 2);
+	assert_int_equal(o.pids.at[1], 78);
+	options_deinit(&o);
+
 	good("memtrace -iv --debuginfod --error-exitcode=9 --record-stacks=r "
 	     "--record-every=100 ls",
 	     &o);
@@ -161,7 +167,6 @@ static void bad_values(void **state)
 	refused("memtrace -p 0", "--pid: 0 is not between 1 and 4194304");
 	refused("memtrace -p 4194305", "--pid: 4194305 is not between 1 and 4194304");
 	refused("memtrace -p 12x", "--pid: no process is called '12x'");
-	refused("memtrace -p 1 --pid=2", "--pid is given twice: one process at a time");
 	refused("memtrace -s 0 ls", "--stack-depth: 0 is not between 1 and 512");
 	refused("memtrace -s 513 ls", "--stack-depth: 513 is not between 1 and 512");
 	refused("memtrace -n 4294967296 ls",
@@ -210,8 +215,8 @@ static void contradictions(void **state)
 	refused("memtrace -p 1 ls",
 		"--pid and a PROGRAM ('ls') contradict each other: give one");
 	refused("memtrace -p 12 34 56",
-		"one process at a time, not 12 and 34 (pidof gives every "
-		"process of a name, pidof -s one)");
+		"--pid takes one process, not 12 and 34: give it for each, or the name that "
+		"they have");
 	refused("memtrace -p 12 34x",
 		"--pid and a PROGRAM ('34x') contradict each other: give one");
 	refused("memtrace -i -b ls",

@@ -1,0 +1,203 @@
+"""Several processes under one memtrace: one console, one report, and each as if it were the only one."""
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+import json_report
+import memtrace
+
+memtrace.adopt_orphans()
+
+
+class Several(memtrace.Process):
+    """A memtrace of them with a console on a pipe; its report is JSON in a file."""
+
+    def __init__(self, output, *arguments):
+        self.output = pathlib.Path(output)
+        super().__init__([memtrace.MEMTRACE, "--no-symbols", "--format=json", "-n", "0", "--all", "-o", self.output,
+                          *memtrace.ENGINE_OPTIONS, *arguments], stderr=subprocess.STDOUT)
+
+    def answers(self, command, pattern, count):
+        """What `count` processes say to it: {pid: a match object}."""
+        self.send(command)
+        found = {}
+        while len(found) < count:
+            whose = self.wait_line(rf"^==> (\d+) |{pattern}")
+            if whose[1]:
+                pid = int(whose[1])
+            else:
+                found[pid] = whose
+        return found
+
+    def attached(self, count):
+        for _ in range(count):
+            self.wait_line(r"^\[(\d+)\] Attached to pid \1$")
+        return self
+
+    def reports(self):
+        """{pid: Report} once it has ended."""
+        document = json.loads(self.output.read_text())
+        assert set(document) == {"version", "processes"}
+        one = self.output.with_suffix(".one")
+        found = {}
+        for process in document["processes"]:
+            one.write_text(json.dumps(process))
+            report = memtrace.Report(json_report.load(one.read_text()))
+            found[report["pid"]] = report.consistent()
+        return found
+
+    def left(self, status=0):
+        assert self.wait() == status, self.story()
+        return self.reports()
+
+
+@pytest.fixture
+def several(started, tmp_path):
+    def start(*arguments):
+        started.append(Several(tmp_path / "report", *arguments))
+        return started[-1]
+
+    return start
+
+
+def test_each_is_counted(target, several):
+    """Exactly, by a program of its own."""
+    processes = [target("live", str(100 * i), "8") for i in (1, 2, 3)]
+    tracer = several(*(f"-p{process.pid}" for process in processes)).attached(3)
+    for process in processes:
+        process.go_on()
+        process.done()
+    use = tracer.answers("status", r"^    in use: (\d+) bytes in (\d+) blocks", 3)
+    assert {pid: int(found[3]) for pid, found in use.items()} == {
+        process.pid: 100 * i for i, process in enumerate(processes, 1)}
+    tracer.send("quit")
+    reports = tracer.left()
+    for process in processes:
+        memtrace.untouched(process.pid)
+        process.go_on()
+        result = process.result()
+        assert reports[process.pid].counts() == {name: result[name] for name in memtrace.Report.NAMES}
+
+
+def test_commands_for_one_or_for_all(target, several, tmp_path):
+    one, other = target("live", "10", "1"), target("live", "10", "1")
+    tracer = several("-p", one.pid, "-p", other.pid).attached(2)
+    tracer.send("processes")
+    for process in one, other:
+        tracer.wait_line(rf"^  +{process.pid} live, RSS [0-9.]+ [KM]iB$")
+    for command in f"save {tmp_path}/saved", "status | cat", f"status > {tmp_path}/status", "!true":
+        tracer.send(command)
+        tracer.wait_line("^memtrace: that is for one process: 'process PID' first$")
+    tracer.send("process 1")
+    tracer.wait_line("^memtrace: pid 1 is not followed; 'processes' lists them$")
+    tracer.send(f"process {other.pid}")
+    tracer.send(f"save {tmp_path}/saved")
+    tracer.wait_line(rf"^==> {other.pid} \(live\) <==$")
+    tracer.wait_line(rf"^{tmp_path}/saved has ")
+    tracer.send("status")
+    tracer.send("processes")
+    tracer.wait_line(rf"^\* +{other.pid} live")
+    tracer.send("process all")
+    assert set(tracer.answers("status", "^HEAP SUMMARY", 2)) == {one.pid, other.pid}
+    tracer.process.stdin.close()  # an end of input is a way to leave, too
+    assert set(tracer.left()) == {one.pid, other.pid}
+    assert sum(line.startswith("HEAP SUMMARY") for line in tracer.out) == 3, tracer.story()
+
+
+def test_one_that_ends(target, several):
+    """It is reported, and the others go on."""
+    one, other = target("live", "10", "1"), target("live", "20", "1")
+    tracer = several("-p", one.pid, "-p", other.pid).attached(2)
+    one.go_on()
+    one.done()
+    one.go_on()
+    one.result()
+    tracer.wait_line(rf"^\[{one.pid}\] Process {one.pid} exited with status 0$")
+    other.go_on()
+    other.done()
+    tracer.send(f"process {other.pid}")
+    assert list(tracer.answers("status", r"^    in use: 480 bytes in 20 blocks", 1)) == [other.pid]
+    tracer.send("quit")
+    reports = tracer.left()
+    assert {pid: report["summary"]["in_use_blocks"] for pid, report in reports.items()} == {one.pid: 10, other.pid: 20}
+
+
+def test_one_that_can_not_be_followed(target, several):
+    one = target("live", "10", "1")
+    tracer = several("-p", one.pid, "-p", 4194303).attached(1)
+    tracer.send("quit")
+    assert list(tracer.left(1)) == [one.pid]
+    assert any(re.match(r"\[4194303\] memtrace: .*\b4194303\b", line) for line in tracer.out), tracer.story()
+
+
+def test_all_of_a_name(target, started, tmp_path):
+    """In text, with sums by program; and --doctor looks at all of them."""
+    shutil.copy(memtrace.TARGETS / "live", tmp_path / "odd-live")
+    processes = []
+    for _ in range(3):
+        processes.append(memtrace.Process([tmp_path / "odd-live", "10", "1"]))
+        started.append(processes[-1])
+        processes[-1].wait_line("^READY")
+    doctor = subprocess.run([memtrace.MEMTRACE, "--doctor", "--no-symbols", "-p", "odd-live"], capture_output=True, text=True,
+                            timeout=60, check=True)
+    assert re.findall(r"^memtrace can attach to pid (\d+)$", doctor.stdout, re.M) == [str(p.pid) for p in processes]
+    tracer = memtrace.Process([memtrace.MEMTRACE, "--no-symbols", "-q", "-p", "odd-live"])
+    started.append(tracer)
+    tracer.send("status")  # answered when it is attached
+    for _ in processes:
+        tracer.wait_line("HEAP SUMMARY")
+    for process in processes:
+        process.send()
+        process.wait_line("^DONE$")
+    tracer.process.stdin.close()
+    assert tracer.wait() == 0
+    assert [line for line in tracer.out if line.startswith("Process ")] == [
+        f"Process {process.pid} ({tmp_path}/odd-live ...), watched for {seconds} s"
+        for process, seconds in zip(processes, re.findall(r"watched for (\S+) s", "\n".join(tracer.out)))]
+    assert tracer.out[-3:] == ["IN USE BY PROGRAM", "", "    odd-live: 720 bytes in 30 blocks, of 3 processes"]
+
+
+@pytest.mark.parametrize("who", ["the first", "all", "all and the guardians"])
+def test_killed(target, several, attach, who):
+    """Whoever of us is killed, the processes live, and are as they were."""
+    processes = [target("storm", "-t", "4", "-f", "-b") for _ in range(2)]
+    tracer = several(*(f"-p{process.pid}" for process in processes)).attached(2)
+    hands = memtrace.children(tracer.pid)
+    assert len(hands) == 2
+    if who == "the first":
+        tracer.process.kill()
+        tracer.process.wait()
+        for hand in hands:  # (ours now)
+            os.waitpid(hand, 0)
+    elif who == "all":
+        memtrace.signal_all([tracer.pid, *hands], signal.SIGSTOP)
+        memtrace.signal_all([tracer.pid, *hands])
+        tracer.process.wait()
+    else:
+        memtrace.kill_at_once(tracer)
+    memtrace.wait_for_guardians()
+    memtrace.wait_for_guardians()  # (ours when those who started them have ended)
+    for process in processes:
+        assert process.alive(), process.story()
+        if who == "all and the guardians":
+            attach(process.pid, "--no-symbols").detach(check=False)
+        else:
+            memtrace.untouched(process.pid)
+        process.go_on()
+        process.result()
+
+
+@pytest.mark.parametrize("arguments, why", [
+    (["--every=1s", "-o", "%n"], "--every is for one process, not 2"),
+    (["--listen=127.0.0.1"], "--listen is for one process, not 2"),
+    (["--format=pprof", "-o", "x"], "--format=pprof is for one process, not 2: a report on several is text or json"),
+])
+def test_what_is_for_one_alone(arguments, why):
+    done = subprocess.run([memtrace.MEMTRACE, *arguments, "-p", "1", "-p", "2"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, f"memtrace: {why}\n")
