@@ -22,6 +22,7 @@
 
 #include "capture/capture_parts.h"
 #include "capture/detach.h"
+#include "capture/succeed.h"
 #include "hook/functions.h"
 
 enum { STILL_MS = 750, STUCK_MS = 3000 };
@@ -108,6 +109,9 @@ static void *tracer_main(void *arg)
 		rc = engine_turn(engine, &err);
 	}
 	detach_process(engine);
+	while (!rc && !atomic_load(&capture->detach) && succeed_waits(engine))
+		capture_requests_serve(capture);
+	last.wrapper = succeed_status(engine);
 	last.end = rc ? (began ? CAPTURE_LOST : CAPTURE_FAILED) : engine->ending.end;
 	last.status = rc ? rc : engine->ending.status;
 	snprintf(last.text, sizeof(last.text), "%s", rc ? err.text : "");

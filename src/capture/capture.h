@@ -31,6 +31,8 @@ struct capture_options {
 	bool stdin_null;	  /* launch: the program's stdin is /dev/null */
 	sigset_t mask;		  /* launch: the program's signal mask */
 	bool look_only;		  /* attach: allocations are not followed */
+	const char *follow; /* launch: this program instead, when the one started, or one below it,
+			     * begins it by an exec; "exec": the first; or NULL */
 	bool mappings;		  /* what maps memory is followed, too */
 	bool look_at_end; /* NOTICE_EXITING: the process waits for a look before it ends */
 	enum capture_engine engine;
@@ -65,6 +67,8 @@ struct notice {
 	enum notice_kind kind;
 	enum capture_end end; /* NOTICE_ENDED only */
 	int status;	      /* NOTICE_ENDED: exit status or signal; CAPTURE_FAILED: -errno */
+	int wrapper; /* NOTICE_ENDED: what the program that was started ended with, as of
+		      * waitpid(); -1: it is the same, or runs on */
 	char text[480];
 };
 

@@ -25,6 +25,7 @@
 #include "capture/exec.h"
 #include "capture/follow.h"
 #include "capture/share.h"
+#include "capture/succession.h"
 #include "capture/mapping_calls.h"
 #include "capture/thread_data.h"
 #include "capture/traceme.h"
@@ -133,7 +134,8 @@ static void child_set_free(struct engine *engine, struct thread *child)
 	if (!tracee_has_company(&engine->tracee, child))
 		mend_child(&engine->tracee, child, engine->undoing.undo);
 	engine->program.child = child->tid;
-	tracee_let_go(&engine->tracee, child);
+	if (!succession_child(engine, child))
+		tracee_let_go(&engine->tracee, child);
 }
 
 static void on_exit_of_process(struct ending *ending, int status)
@@ -168,7 +170,11 @@ void dispatch_stop(void *arg, struct stop *stop)
 		engine->pending.set |= PENDING_TRACEME;
 		return;
 	case STOP_SHARER_EXEC:
-		tracee_let_go(&engine->tracee, thread);
+		if (!succession_sharer(engine, thread))
+			tracee_let_go(&engine->tracee, thread);
+		return;
+	case STOP_RUNNER_EXEC:
+		succession_exec(engine, stop->runner);
 		return;
 	case STOP_EXEC:
 		if (thread->owner)

@@ -12,7 +12,8 @@
 #include "capture/detach.h"
 #include "capture/dispatcher.h"
 #include "capture/follow.h"
-#include "capture/frames.h"
+#include "capture/hold.h"
+#include "capture/succeed.h"
 #include "capture/traceme.h"
 #include "capture/trap_choice.h"
 #include "tracer/attach.h"
@@ -66,6 +67,7 @@ int engine_init(struct engine *ret, const struct capture_options *options,
 	/* (what is recorded for the tests are stops) */
 	ret->resident.engine = options->record || options->record_case ? CAPTURE_TRAP
 								     : options->engine;
+	ret->succession.wish = options->follow;
 	ret->looks = (struct looks){options->look_only, options->look_at_end, 0};
 	return ledger_init(&ret->ledger, options, err);
 }
@@ -99,13 +101,7 @@ static void hold(struct engine *engine)
 {
 	struct tracee *tracee = &engine->tracee;
 
-	program_limit(&engine->program, &tracee->target);
-	engine->traced = true;
-	tracee->handle = dispatch_stop;
-	tracee->handle_arg = engine;
-	tracee->forget = free;
-	tracee->frames = frames_known;
-	tracee->frames_arg = &engine->ledger.walker;
+	hold_tracee(engine);
 	trap_choice_signal(engine, 0);
 	engine->program.command = status_command(tracee_alive(tracee));
 	guard(engine);
@@ -244,6 +240,8 @@ static int pending_do(struct engine *engine, struct err *err)
 	struct pending *pending = &engine->pending;
 	int rc = 0;
 
+	if (pending->set & PENDING_SUCCEED)
+		return succeed(engine, err);
 	if (pending->set & PENDING_DETACH) {
 		let_go_to_die(engine);
 		return 0;
@@ -293,7 +291,8 @@ int engine_turn(struct engine *engine, struct err *err)
 	if (rc < 0)
 		return err_sys(err, rc, "waiting for pid %d", engine->tracee.pid);
 	tell_of_rows(engine);
-	while (engine->pending.set && !ending->ended) {
+	while (engine->pending.set &&
+	       (!ending->ended || engine->pending.set & PENDING_SUCCEED)) {
 		rc = pending_do(engine, err);
 		if (rc && rc != -ECHILD) /* its end is still to be handed out */
 			return rc;

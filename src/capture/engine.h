@@ -45,6 +45,11 @@ struct looks {
 	pid_t exiting; /* this thread waits for that; 0 */
 };
 
+struct succession {
+	const char *wish; /* the program that is to be followed, "exec" for any; NULL: none other */
+	bool begins;	  /* tracee.parked is it */
+};
+
 struct engine {
 	struct notifier notifier;
 	struct tracee tracee;
@@ -59,6 +64,7 @@ struct engine {
 	struct undoing undoing;
 	struct ending ending;
 	struct looks looks;
+	struct succession succession;
 };
 
 /* say: how the engine speaks to the other thread.  *hurry: the process is to be let go, and

@@ -57,6 +57,8 @@ static const struct option_row rows[] = {
 	 .kind = KIND_NUMBER, .field = AT(depth), .min = 1, .max = OPTIONS_MAX_DEPTH},
 	{0, "sort", "KEY", "verdict, bytes, blocks, allocs, growth, age or rate",
 	 .kind = KIND_CHOICE, .field = AT(sort), .choices = snapshot_orders},
+	{0, "follow", "NAME", "a NAME that PROGRAM starts, instead (exec: the first)",
+	 .kind = KIND_TEXT, .field = AT(follow)},
 	{0, "mmap", NULL, "also what is mapped by mmap, mremap and brk, apart",
 	 .kind = KIND_FLAG, .field = AT(mappings)},
 	{0, "all", NULL, "also contexts with nothing in use any more", .kind = KIND_FLAG,
@@ -227,6 +229,8 @@ static int check_pairs(const struct options *o, struct err *err)
 		return err_set(err, -EINVAL, "%s" HINT,
 			       o->keep ? "--keep belongs to --every, and that to --output"
 				       : "--every belongs to --output");
+	if (o->follow && !o->program)
+		return err_set(err, -EINVAL, "--follow belongs to a PROGRAM" HINT);
 	if (o->action && !o->selftest)
 		return err_set(err, -EINVAL, "--action belongs to --selftest" HINT);
 	return 0;

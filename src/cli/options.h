@@ -37,6 +37,7 @@ struct options {
 	const char *record, *record_case;
 	unsigned record_every;
 	bool mappings;
+	const char *follow; /* the program behind PROGRAM, "exec": the first; NULL */
 
 	/* report */
 	const char *output; /* NULL: stdout, or stderr with PROGRAM; with every_ms a pattern */

@@ -148,6 +148,7 @@ static void on_notice(struct session *s, const struct notice *notice)
 		break;
 	case NOTICE_EXEC:
 		session_forget(s);
+		vec_clear(&s->family); /* (of a wrapper, it may be) */
 		output_log(&s->output, "Process %d now runs %s; statistics begin anew",
 			   (int)capture_pid(s->capture), notice->text);
 		break;
@@ -340,6 +341,7 @@ static int start(struct session *s, const struct externals *externals, struct er
 		.look_only = options_look_only(o),
 		.look_at_end = o->leaks && !options_look_only(o),
 		.mappings = o->mappings,
+		.follow = o->follow,
 		.mask = s->signals.original,
 		.record = o->record,
 		.record_every = o->record_every,

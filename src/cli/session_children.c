@@ -98,7 +98,11 @@ static void tell(struct session *s, FILE *out)
 	} else if (ended && s->ending.end != CAPTURE_DETACHED) {
 		fputs("Its child ", out);
 		print_one(out, ended, ended->name);
-		fprintf(out, " ran and was not watched: memtrace %s", ended->command);
+		if (s->options->program)
+			fprintf(out, " ran and was not watched: memtrace --follow=%s ...",
+				ended->name);
+		else
+			fprintf(out, " ran and was not watched: memtrace %s", ended->command);
 	}
 }
 

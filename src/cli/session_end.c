@@ -1,6 +1,7 @@
 /* The end of a session: what became of the process, the final report, the exit status. */
 #include <inttypes.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "cli/session_parts.h"
 #include "heap/verdicts.h"
@@ -39,6 +40,9 @@ static int other_status(const struct session *s)
 		return 128 + s->left_by;
 	if (s->options->pid || s->ending.end == CAPTURE_DETACHED)
 		return 0;
+	if (s->ending.wrapper >= 0)
+		return WIFSIGNALED(s->ending.wrapper) ? 128 + WTERMSIG(s->ending.wrapper)
+						      : WEXITSTATUS(s->ending.wrapper);
 	return s->ending.end == CAPTURE_KILLED ? 128 + s->ending.status : s->ending.status;
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "tracer/children.h"
+#include "tracer/runners.h"
 #include "tracer/threads.h"
 
 /* Those that nobody will tell of, and that have not stopped yet: who is killed on the way to
@@ -22,7 +23,8 @@ static void unannounced_expect(struct tracee *tracee)
 		pid_t pid = atoi(entry->d_name);
 		struct birth birth = {.pid = pid};
 
-		if (pid <= 0 || pid == tracee->pid || threads_find(tracee, pid) ||
+		if (pid <= 0 || pid == tracee->pid || pid == tracee->parked ||
+		    threads_find(tracee, pid) || runners_know(tracee, pid) ||
 		    status_read(pid, 0, &status) || status.tracer != gettid())
 			continue;
 		children_expected(tracee, pid, &birth);

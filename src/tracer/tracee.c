@@ -26,6 +26,7 @@
 #include "tracer/sharer_calls.h"
 #include "tracer/reap.h"
 #include "tracer/remote.h"
+#include "tracer/runners.h"
 #include "tracer/threads.h"
 
 #ifndef PTRACE_EVENT_STOP
@@ -181,14 +182,36 @@ static bool was_continued(const struct thread *thread, int status)
 	       (thread->continued && status >> 8 == SIGCONT);
 }
 
+/* Of what is traced, or our child, and no thread of the process.  True: its status means nothing
+ * for that, but maybe *reported. */
+static bool stop_of_others(struct tracee *tracee, pid_t tid, int status, struct stop *ret,
+			   bool *reported)
+{
+	bool ends = !WIFSTOPPED(status);
+
+	*reported = false;
+	if (runners_wrapper(tracee, tid, status))
+		return true;
+	if (tid == tracee->parked && tid) {
+		tracee->parked = ends ? 0 : tracee->parked;
+		return true;
+	}
+	if (threads_find(tracee, tid) || !runners_know(tracee, tid))
+		return false;
+	*reported = runners_stop(tracee, tid, status, ret);
+	return true;
+}
+
 /* Turns one reaped status into a stop; false: handled here. */
 static bool stop_decode(struct tracee *tracee, pid_t tid, int status, struct stop *ret)
 {
 	struct thread *thread;
 	struct birth birth;
-	bool interrupted;
+	bool interrupted, reported;
 
 	memset(ret, 0, sizeof(*ret));
+	if (stop_of_others(tracee, tid, status, ret, &reported))
+		return reported;
 	if (WIFEXITED(status) || WIFSIGNALED(status))
 		return stop_exit(tracee, tid, status, ret);
 	if (!WIFSTOPPED(status))

@@ -71,6 +71,7 @@ enum stop_kind {
 		      * tracee_continue() */
 	STOP_EXEC,   /* a new program in thread->tid == pid; every other thread is gone */
 	STOP_SHARER_EXEC, /* a sharer has left our memory; tracee_let_go() it */
+	STOP_RUNNER_EXEC, /* stop.runner begins a new program: runners.h */
 	STOP_ASKS,	  /* a sharer is about to ask to be traced by its parent
 			   * (PTRACE_TRACEME): it is held; let go, it will be */
 	STOP_THREAD_EXIT, /* `thread` is gone; valid until the next call */
@@ -85,6 +86,11 @@ struct stop {
 	int signal;
 	int status;
 	bool shares_memory;
+	pid_t runner;
+};
+
+struct runner { /* runners.h */
+	pid_t tid, tgid;
 };
 
 /* A new process (not thread), by its parent's event. */
@@ -139,6 +145,12 @@ struct tracee {
 	struct {
 		unsigned pause, left;
 	} poll_backoff;			       /* see reap() */
+	VEC(struct runner) runners;   /* traced, and not followed */
+	bool leaves_runners;	      /* they are to be let go */
+	pid_t parked;  /* a runner that stands at its exec, to be the process; 0, or it has ended */
+	pid_t wrapper; /* our child, which is followed no more; 0 */
+	int wrapper_status; /* as of waitpid(), once it has ended */
+	bool wrapper_ended;
 	VEC(struct birth) expected;	       /* children announced, not yet stopped */
 	unsigned unannounced;	     /* children stopped, not yet announced */
 	unsigned unannounced_rests; /* see children.c */

@@ -292,7 +292,7 @@ def test_child_behind_a_wrapper(tmp_path, started):
     wrapper.wait_line("HEAP SUMMARY")
     (tmp_path / "fifo").write_text("")
     assert wrapper.wait() == 0
-    assert re.fullmatch(rf"Its child \d+ \(cat, [0-9.]+ KiB\) ran and was not watched: memtrace cat.*",
+    assert re.fullmatch(rf"Its child \d+ \(cat, [0-9.]+ KiB\) ran and was not watched: memtrace --follow=cat [.]{{3}}",
                         wrapper.out[-1]), wrapper.story()
 
 

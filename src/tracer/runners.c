@@ -1,0 +1,179 @@
+/*
+ * Each runner by its task's id and its process'.  A task that is new may stop before its parent's
+ * event says that it is there: then its process, or its parent, is one of them.
+ */
+#include "tracer/runners.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include "tracer/threads.h"
+
+#ifndef PTRACE_EVENT_STOP
+#define PTRACE_EVENT_STOP 128
+#endif
+
+enum { RUNNERS_MOST = 4096 };
+
+static struct runner *find(const struct tracee *tracee, pid_t tid)
+{
+	for (size_t i = 0; i < tracee->runners.len; i++)
+		if (tracee->runners.at[i].tid == tid)
+			return &tracee->runners.at[i];
+	return NULL;
+}
+
+static void forget(struct tracee *tracee, pid_t tid)
+{
+	struct runner *runner = find(tracee, tid);
+
+	if (runner)
+		*runner = tracee->runners.at[--tracee->runners.len];
+}
+
+static bool is_process(const struct tracee *tracee, pid_t pid)
+{
+	for (size_t i = 0; i < tracee->runners.len; i++)
+		if (tracee->runners.at[i].tgid == pid)
+			return true;
+	return false;
+}
+
+static bool add(struct tracee *tracee, pid_t tid, pid_t tgid)
+{
+	const struct runner new = {tid, tgid};
+
+	if (find(tracee, tid))
+		return true;
+	return tracee->runners.len < RUNNERS_MOST && vec_push(&tracee->runners, new);
+}
+
+bool runners_take(struct tracee *tracee, struct thread *thread)
+{
+	if (tracee->leaves_runners || !add(tracee, thread->tid, thread->tid))
+		return false;
+	thread_regs_flush(thread);
+	threads_remove(tracee, thread);
+	threads_free(tracee, thread);
+	return true;
+}
+
+static void go_on(struct tracee *tracee, pid_t tid, int signal)
+{
+	if (tracee->leaves_runners) {
+		ptrace(PTRACE_DETACH, tid, 0, (long)signal);
+		forget(tracee, tid);
+		return;
+	}
+	ptrace(PTRACE_CONT, tid, 0, (long)signal); /* (killed: its end will come) */
+}
+
+void runners_continue(struct tracee *tracee, pid_t tid)
+{
+	go_on(tracee, tid, 0);
+}
+
+void runners_park(struct tracee *tracee, pid_t tid)
+{
+	forget(tracee, tid);
+	tracee->parked = tid;
+}
+
+void runners_leave(struct tracee *tracee)
+{
+	tracee->leaves_runners = true;
+}
+
+bool runners_know(struct tracee *tracee, pid_t tid)
+{
+	struct status status;
+
+	if (!tracee->runners.len)
+		return false;
+	if (find(tracee, tid))
+		return true;
+	if (status_read(tid, 0, &status) ||
+	    (!is_process(tracee, status.tgid) && !is_process(tracee, status.parent)))
+		return false;
+	add(tracee, tid, status.tgid);
+	return true;
+}
+
+/* What it has made: known before it stops, mostly. */
+static void born(struct tracee *tracee, pid_t parent)
+{
+	unsigned long tid = 0;
+	struct status status;
+
+	if (!ptrace(PTRACE_GETEVENTMSG, parent, 0, &tid) && tid &&
+	    !status_read((pid_t)tid, 0, &status))
+		add(tracee, (pid_t)tid, status.tgid);
+}
+
+bool runners_stop(struct tracee *tracee, pid_t tid, int status, struct stop *ret)
+{
+	int event = status >> 16, signal = WSTOPSIG(status);
+
+	if (!WIFSTOPPED(status)) {
+		forget(tracee, tid);
+		return false;
+	}
+	switch (event) {
+	case 0:
+		go_on(tracee, tid, signal);
+		return false;
+	case PTRACE_EVENT_STOP:
+		if (signal == SIGTRAP || tracee->leaves_runners)
+			go_on(tracee, tid, 0);
+		else
+			ptrace(PTRACE_LISTEN, tid, 0, 0);
+		return false;
+	case PTRACE_EVENT_FORK:
+	case PTRACE_EVENT_VFORK:
+	case PTRACE_EVENT_CLONE:
+		born(tracee, tid);
+		break;
+	case PTRACE_EVENT_EXEC:
+		if (tracee->leaves_runners)
+			break;
+		ret->kind = STOP_RUNNER_EXEC;
+		ret->runner = tid;
+		return true;
+	default:
+		break;
+	}
+	go_on(tracee, tid, 0);
+	return false;
+}
+
+bool runners_wrapper(struct tracee *tracee, pid_t tid, int status)
+{
+	struct status of;
+	bool own = tracee->wrapper && tid == tracee->wrapper;
+
+	if (!tracee->wrapper || threads_find(tracee, tid) || find(tracee, tid))
+		return false;
+	if (!own && (status_read(tid, 0, &of) || of.tgid != tracee->wrapper))
+		return false;
+	if (WIFSTOPPED(status)) /* (of one that is not traced any more it is only told) */
+		ptrace(PTRACE_DETACH, tid, 0, (long)(status >> 16 ? 0 : WSTOPSIG(status)));
+	if (own && !WIFSTOPPED(status)) {
+		tracee->wrapper_ended = true;
+		tracee->wrapper_status = status;
+	}
+	return true;
+}
+
+void runners_end_stop(struct tracee *tracee, pid_t tid, int status)
+{
+	struct stop stop;
+
+	if (runners_wrapper(tracee, tid, status))
+		return;
+	if (runners_know(tracee, tid) && !runners_stop(tracee, tid, status, &stop))
+		return;
+	if (WIFSTOPPED(status))
+		ptrace(PTRACE_DETACH, tid, 0, (long)(status >> 16 ? 0 : WSTOPSIG(status)));
+}

@@ -1,0 +1,125 @@
+"""--follow: the program behind a wrapper is followed from its first instruction, and the wrapper is let go as it was."""
+import os
+import random
+import re
+import subprocess
+
+import pytest
+
+import memtrace
+
+KILL_AT = memtrace.BUILD / "tests" / "e2e" / "kill_at"
+LIVE = memtrace.TARGETS / "live"
+
+memtrace.adopt_orphans()
+
+WRAPPERS = {
+    "fork": ["timeout", "60", LIVE, "100", "8"],
+    "vfork": ["sh", "-c", f"{LIVE} 100 8; exit 0"],
+    "an exec of its own": ["env", "sh", "-c", f"{LIVE} 100 8; exit 0"],
+}
+
+
+def direct(tmp_path):
+    """What memtrace says of the program alone."""
+    status, out, report = memtrace.launch(tmp_path / "direct", [LIVE, "100", "8"])
+    assert status == 0
+    return memtrace.parse_result(out), report.consistent()
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_behind_a_wrapper(tmp_path, wrapper):
+    """As if it had been started alone, from its first instruction on."""
+    tally, alone = direct(tmp_path)
+    status, out, report = memtrace.launch(tmp_path / "report", WRAPPERS[wrapper], "--follow=live")
+    assert status == 0 and memtrace.parse_result(out) == tally
+    assert report.consistent().counts() == alone.counts()
+    assert report["command"] == [str(LIVE), "100", "8"]
+
+
+def test_the_first_program(tmp_path):
+    """With exec it is the first one that another process begins; the exit status is the wrapper's."""
+    tally, alone = direct(tmp_path)
+    script = f"{LIVE} 100 8; sh -c 'exit 5'; exit 3"
+    status, out, report = memtrace.launch(tmp_path / "report", ["sh", "-c", script], "--follow=exec")
+    assert status == 3 and memtrace.parse_result(out) == tally
+    assert report.consistent().counts() == alone.counts()
+
+
+def test_one_among_many(tmp_path):
+    """Others run before it, beside it, and around it: from subshells, in pipes, killed, and without an end."""
+    tally, alone = direct(tmp_path)
+    script = (f"ls / >/dev/null; true | cat; sh -c 'kill -9 $$'; (sleep 1000 >/dev/null 2>&1 & echo $! >{tmp_path}/pid);"
+              f" (sh -c '(sh -c \"{LIVE} 100 8\"; true) | cat'); exit 7")
+    status, out, report = memtrace.launch(tmp_path / "report", ["sh", "-c", script], "--follow=live", stderr=subprocess.DEVNULL)
+    sleeper = int((tmp_path / "pid").read_text())
+    try:
+        memtrace.wait_until_untraced(sleeper)
+    finally:
+        os.kill(sleeper, 9)
+    assert status == 7 and memtrace.parse_result(out) == tally
+    assert report.consistent().counts() == alone.counts()
+
+
+def test_none(tmp_path):
+    """The program that is wanted never begins: the wrapper is what was followed."""
+    status, _, report = memtrace.launch(tmp_path / "report", ["sh", "-c", "ls / >/dev/null; exit 4"], "--follow=nothing")
+    assert status == 4 and report.consistent()["command"][0] == "sh"
+
+
+def test_wrapper_is_left_as_it_was(tmp_path, started):
+    tracer = memtrace.Process([memtrace.MEMTRACE, "--no-symbols", "-q", "--format=json", "-o", tmp_path / "report",
+                               "--follow=live", "sh", "-c", f"({LIVE} 100 8; true); read line; echo END $line"])
+    started.append(tracer)
+    pid = int(tracer.wait_line(r"^READY (\d+)$")[1])
+    wrapper = next(child for child in memtrace.children(tracer.pid) if pid in memtrace.descendants(child))
+    memtrace.wait_until_untraced(wrapper)
+    memtrace.untouched(wrapper)
+    for child in memtrace.descendants(wrapper)[:-1]:  # the subshell
+        memtrace.untouched(child)
+    for answer in "DONE", "RESULT":
+        tracer.send("on")
+        tracer.wait_line(f"^{answer}")
+    tracer.send("here")
+    tracer.wait_line("^END here$")
+    assert tracer.wait() == 0
+
+
+SCRIPT = f"echo BEGIN; ls / >/dev/null; ({LIVE} 100 8; true); echo END"
+ARGUMENTS = ["--no-symbols", "-q", "-o", "/dev/null", "--follow=live", "sh", "-c", SCRIPT]
+
+
+def runs_to_its_end(out):
+    """It was never begun, or everything of it has run."""
+    lines = [line for line in out.splitlines() if not line.startswith("STEPS")]
+    assert not lines or (memtrace.parse_result(lines)["allocs"] == 100 and lines[-1] == "END"), out
+
+
+def test_killed_at_steps():
+    """By SIGKILL, in front of what touches a process: the wrapper, the others and the program run to their ends."""
+    run = subprocess.run([KILL_AT, "all", memtrace.MEMTRACE, *ARGUMENTS], capture_output=True, text=True,
+                         stdin=subprocess.DEVNULL, timeout=60, check=False)
+    made = int(re.search(r"^STEPS (\d+) ended$", run.stdout, re.M)[1])
+    assert made > 50
+    runs_to_its_end(run.stdout)
+    dice = random.Random(made)
+    for step in dice.sample(range(1, made + 1), 10):
+        run = subprocess.run([KILL_AT, str(step), memtrace.MEMTRACE, *ARGUMENTS], capture_output=True, text=True,
+                             stdin=subprocess.DEVNULL, timeout=60, check=False)
+        assert re.search(r"^STEPS \d+ killed$", run.stdout, re.M) or step > made - 10, run
+        runs_to_its_end(run.stdout)
+
+
+def test_quit_meanwhile(tmp_path, started):
+    """A Ctrl-C, or the end of --duration, before the program began: all are let go."""
+    tracer = memtrace.Process([memtrace.MEMTRACE, "--no-symbols", "-q", "-o", tmp_path / "report", "-d", "100ms",
+                               "--follow=live", "sh", "-c", f"(sh -c 'read line; {LIVE} 100 8; true'); echo END"])
+    started.append(tracer)
+    assert tracer.process.wait(memtrace.PATIENCE) == 0
+    for pid in memtrace.children(os.getpid()):
+        memtrace.wait_until_untraced(pid)
+    tracer.send("on")
+    tracer.process.stdin.close()
+    tracer.wait_line("^READY")
+    tracer.wait_line("^RESULT")
+    tracer.wait_line("^END$")
