@@ -30,7 +30,9 @@ AR = $(shell $(CC) -print-prog-name=ar)
 endif
 
 # (STATIC=1 is for devices: its calls wait for the kernel, its bytes lie in flash)
-CFLAGS ?= $(if $(STATIC),-Os,-O2) -g
+CFLAGS ?= $(if $(STATIC),$(SMALLEST),-O2) -g
+# (-Oz: gcc 12 and later)
+SMALLEST = $(or $(shell $(CC) -Oz -E -x c /dev/null >/dev/null 2>&1 && echo -Oz),-Os)
 WARNINGS := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla
 FLAGS := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DMEMTRACE_VERSION='"$(VERSION)"' \
 	 -Isrc -pthread -fno-strict-aliasing $(WARNINGS) $(KERNEL_HEADERS)
@@ -64,7 +66,9 @@ THUMB := $(if $(filter arm%,$(TRIPLET)),$(call compiles,-mthumb,double half(doub
 # (AArch64's addresses in one instruction: within 1 MB, which glibc's static programs are over)
 hash := \#
 TINY := $(if $(filter aarch64-%,$(TRIPLET)),$(call compiles,-mcmodel=tiny,$(hash)include <stdlib.h>\n$(hash)ifdef __GLIBC__\n$(hash)error\n$(hash)endif))
-SMALL := -fno-pie -fno-asynchronous-unwind-tables -fno-unwind-tables $(THUMB) $(TINY)
+# (what makes code longer although it is to be small: a 30th of the file)
+SHORT := $(call compiles,-fno-ipa-cp -fno-jump-tables -fno-thread-jumps -fno-tree-dominator-opts)
+SMALL := -fno-pie -fno-asynchronous-unwind-tables -fno-unwind-tables $(SHORT) $(THUMB) $(TINY)
 FLAGS += -ffunction-sections -fdata-sections -DMEMTRACE_ONE_CPU
 ROOM_FLAGS := $(LTO) $(SMALL)
 $(O)/src/cli/viewers.o: ROOM_FLAGS += -DMEMTRACE_SMALL

@@ -52,7 +52,7 @@ void jit_names_deinit(struct jit_names *names)
  * its effective user. */
 static void who_is(int pid, unsigned *number, unsigned *user)
 {
-	char path[64], line[256];
+	char path[64], line[256], *end;
 	FILE *file;
 
 	*number = (unsigned)pid;
@@ -64,8 +64,10 @@ static void who_is(int pid, unsigned *number, unsigned *user)
 
 		if (!strncmp(line, "NStgid:", 7) && last)
 			*number = (unsigned)strtoul(last, NULL, 10);
-		else if (!strncmp(line, "Uid:", 4))
-			sscanf(line + 4, "%*u %u", user);
+		else if (!strncmp(line, "Uid:", 4)) {
+			strtoul(line + 4, &end, 10); /* the real one */
+			*user = (unsigned)strtoul(end, NULL, 10);
+		}
 	}
 	if (file)
 		fclose(file);

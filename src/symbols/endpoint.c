@@ -4,8 +4,10 @@
  */
 #include "symbols/endpoint.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -65,14 +67,32 @@ int endpoint_parse(const char *text, const char *what, struct endpoint *ret, str
 	return 0;
 }
 
+/* As getnameinfo(3) with numbers only: that one brings names and services along, 3 KB of a
+ * static file. */
 static void split(const struct sockaddr *address, socklen_t len, char host[64], char port[8])
 {
-	snprintf(host, 64, "?");
-	snprintf(port, 8, "?");
-	getnameinfo(address, len, host, 64, port, 8, NI_NUMERICHOST | NI_NUMERICSERV);
+	struct sockaddr_in v4 = {.sin_family = AF_UNSPEC};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_UNSPEC};
+	char text[INET6_ADDRSTRLEN] = "?", scope[IF_NAMESIZE];
+
+	if (len >= sizeof(v4) && address->sa_family == AF_INET)
+		memcpy(&v4, address, sizeof(v4));
+	if (len >= sizeof(v6) && address->sa_family == AF_INET6)
+		memcpy(&v6, address, sizeof(v6));
+	if (v4.sin_family)
+		inet_ntop(AF_INET, &v4.sin_addr, text, sizeof(text));
+	else if (v6.sin6_family)
+		inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof(text));
 	/* An IPv4 peer of a socket that takes both. */
-	if (!strncmp(host, "::ffff:", 7) && strchr(host, '.'))
-		memmove(host, host + 7, strlen(host + 7) + 1);
+	snprintf(host, 64, "%s", !strncmp(text, "::ffff:", 7) && strchr(text, '.') ? text + 7 : text);
+	if (v6.sin6_scope_id && IN6_IS_ADDR_LINKLOCAL(&v6.sin6_addr)) { /* RFC 4007, 11 */
+		if (!if_indextoname(v6.sin6_scope_id, scope))
+			snprintf(scope, sizeof(scope), "%u", v6.sin6_scope_id);
+		snprintf(host, 64, "%s%%%s", text, scope);
+	}
+	snprintf(port, 8, "?");
+	if (v4.sin_family || v6.sin6_family)
+		snprintf(port, 8, "%u", ntohs(v4.sin_family ? v4.sin_port : v6.sin6_port));
 }
 
 void endpoint_text(const struct sockaddr *address, socklen_t len, char ret[ENDPOINT_TEXT])
