@@ -138,6 +138,7 @@ static void on_notice(struct session *s, const struct notice *notice)
 		output_warn(&s->output, "%s", notice->text);
 		break;
 	case NOTICE_READY:
+		oom_victim_offer(&s->oom_victim);
 		on_ready(s, notice->text);
 		break;
 	case NOTICE_NO_ROWS:

@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/detacher.h"
+#include "cli/oom_victim.h"
 #include "cli/options.h"
 #include "cli/reporter.h"
 #include "cli/signals.h"
@@ -41,6 +42,7 @@ struct session {
 	struct lacking *lacking; /* what modules lack; NULL: names are not wanted */
 	struct capture *capture;
 	struct console *console;
+	struct oom_victim oom_victim; /* since the process runs */
 	enum session_state state;
 	struct notice ending; /* NOTICE_ENDED */
 	struct marks marks;

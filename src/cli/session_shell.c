@@ -20,7 +20,7 @@ enum { LOOK_MS = 20 };
 extern char **environ;
 
 /* What we have blocked is not blocked there. */
-static int spawn(const struct session *s, const char *command, int in, pid_t *ret)
+static int spawn(struct session *s, const char *command, int in, pid_t *ret)
 {
 	char *argv[] = {"sh", "-c", (char *)command, NULL};
 	posix_spawn_file_actions_t files;
@@ -37,8 +37,10 @@ static int spawn(const struct session *s, const char *command, int in, pid_t *re
 				  : posix_spawn_file_actions_addopen(&files, STDIN_FILENO,
 								     "/dev/null", O_RDONLY, 0);
 	before = signal(SIGTSTP, SIG_IGN);
+	oom_victim_withdraw(&s->oom_victim);
 	if (!e)
 		e = posix_spawn(ret, _PATH_BSHELL, &files, &attr, argv, environ);
+	oom_victim_offer(&s->oom_victim);
 	signal(SIGTSTP, before);
 	posix_spawn_file_actions_destroy(&files);
 	posix_spawnattr_destroy(&attr);

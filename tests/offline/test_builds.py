@@ -78,12 +78,11 @@ def test_musl_here(tmp_path):
     make(tmp_path, "CC=musl-gcc", "STATIC=1", tmp_path / "memtrace")
     assert elf(tmp_path / "memtrace") == (X86_64, False)
     assert stripped_size(tmp_path / "memtrace", "strip", tmp_path) < SIZES["x86-64"]
-    done = subprocess.run([tmp_path / "stripped", "--selftest"], capture_output=True, text=True, timeout=100)
-    assert done.returncode == 1 and done.stdout == "" and "static and stripped" in done.stderr
-    done = subprocess.run([tmp_path / "memtrace", "--selftest"], capture_output=True, text=True, timeout=100,
-                          stdin=subprocess.DEVNULL)
-    passed, of = re.search(r"(\d+) of (\d+) scenarios passed", done.stdout).groups()
-    assert done.returncode == 0 and passed == of, done.stdout
+    for program in ("memtrace", "stripped"):  # (which is what is deployed)
+        done = subprocess.run([tmp_path / program, "--selftest"], capture_output=True, text=True, timeout=100,
+                              stdin=subprocess.DEVNULL)
+        passed, of = re.search(r"(\d+) of (\d+) scenarios passed", done.stdout).groups()
+        assert done.returncode == 0 and passed == of and int(of) >= 22, done.stdout
 
 
 @pytest.mark.parametrize("cpu, machine", [("armhf", ARM), ("armel", ARM), ("arm64", AARCH64)])
