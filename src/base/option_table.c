@@ -118,7 +118,7 @@ static int refuse(const struct option_table *table, int code, const char *word, 
 	const struct option_row *row = row_of(table, optopt);
 	const char *program = table->program;
 
-	if (code == ':')
+	if (row && code == ':')
 		return err_set(err, -EINVAL, "--%s needs its %s; see '%s --help'", row->name,
 			       row->arg, program);
 	if (row && optopt >= ROW_CODE)

@@ -11,7 +11,7 @@
 #include "capture/share.h"
 #include "capture/thread_data.h"
 
-/* Of what is NULL-terminated, or nothing. */
+/* Of what is NULL-terminated, or nothing; NULL: memory is short. */
 static char **list_copy(char *const *list)
 {
 	size_t count = 0;
@@ -20,9 +20,27 @@ static char **list_copy(char *const *list)
 	while (list && list[count])
 		count++;
 	copy = calloc(count + 1, sizeof(*copy));
-	for (size_t i = 0; copy && i < count; i++)
+	for (size_t i = 0; copy && i < count; i++) {
 		copy[i] = strdup(list[i]);
+		if (!copy[i]) { /* (not a shorter list) */
+			while (i)
+				free(copy[--i]);
+			free(copy);
+			return NULL;
+		}
+	}
 	return copy;
+}
+
+static int left_describe(struct notifier *notifier, struct snapshot *snapshot)
+{
+	if (!notifier->left.len)
+		return 0;
+	if (!vec_push(&notifier->left, NULL))
+		return -ENOMEM;
+	snapshot->left_behind = list_copy(notifier->left.at);
+	notifier->left.len--;
+	return snapshot->left_behind ? 0 : -ENOMEM;
 }
 
 static int modules_describe(struct engine *engine, struct snapshot *snapshot)
@@ -226,10 +244,7 @@ int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *
 	rc = rc ? rc : generated_describe(engine, snapshot);
 	rc = rc ? rc : threads_describe(engine, snapshot);
 	rc = rc ? rc : mappings_describe(engine, snapshot);
-	if (engine->notifier.left.len && vec_push(&engine->notifier.left, NULL)) {
-		snapshot->left_behind = list_copy(engine->notifier.left.at);
-		engine->notifier.left.len--;
-	}
+	rc = rc ? rc : left_describe(&engine->notifier, snapshot);
 	rc = rc || missed_copy(&engine->notifier.missed, snapshot) ? rc : -ENOMEM;
 	if (rc) {
 		snapshot_destroy(snapshot);

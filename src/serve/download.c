@@ -148,7 +148,7 @@ _Noreturn static void fetch_for(struct download *download, int socket)
 		struct err err = {};
 		int found = fetch(download, payload.at, payload.len, pass_progress, &socket,
 				  &path, &err);
-		const char *text = found >= 0 ? path : err.text;
+		const char *text = found < 0 ? err.text : path ? path : "";
 
 		sent = !post_send(socket, POST_LOG, (uint64_t)found, text, strlen(text)) &&
 		       !post_pass(socket, POST_FILE, 0, found);

@@ -71,6 +71,7 @@
 
 #include "arch/x86_64/encode.h"
 #include "arch/x86_64/insn.h"
+#include "arch/x86_64/stub_parts.h"
 
 enum { HEADER_LEN = 16, LAST_STANDARD_SIGNAL = 31 };
 
@@ -151,8 +152,6 @@ static const uint8_t gate_code[] = {
 };
 /* clang-format on */
 
-enum { /* in gate_code */ GATE_AGENT_AT = 8, GATE_AT = 16 };
-
 enum { /* in trap_code */
        TRAP_TO_BREAK_AT = 21,
        TRAP_SET_AT = 26,
@@ -162,15 +161,16 @@ enum { /* in trap_code */
        TRAP_END_AT = 86,
        TRAP_RET_AT = sizeof(trap_code) - 3,
 };
-enum { HARD_PC_AT = 3, HARD_PUSHED = 72 }; /* in hard_code; by the trap before it */
+enum { HARD_PC_AT = 3 }; /* in hard_code */
+_Static_assert(sizeof(hard_code) == STUB_HARD_LEN, "stub_parts.h");
 _Static_assert(sizeof(trap_code) + sizeof(hard_code) < 127, "short jumps lead over the trap");
 
-enum { CALL_LEN = 5, NUMBER_LEN = 7, FRAME_LEN = 24 /* of a stub */ };
+enum { CALL_LEN = 5, NUMBER_LEN = 7 };
 
 static const uint8_t push_arguments[] = {0x52, 0x56, 0x57}; /* push rdx, rsi, rdi */
 static const uint8_t pop_arguments[] = {0x5f, 0x5e, 0x5a};  /* pop rdi, rsi, rdx */
 static const uint8_t exchange[] = {0x48, 0x87, 0xf7};	    /* xchg rdi, rsi */
-static const uint8_t ret_code[] = {0xc3};
+static const uint8_t ret_code[] = {STUB_RET};
 /* test rax, rax; jz behind the call of the trap and the return */
 static const uint8_t skip_if_failed[] = {0x48, 0x85, 0xc0, 0x74, 0};
 
@@ -188,10 +188,10 @@ static void encode_gate(struct encoder *e, struct stub_area *area)
 	area->gate = encode_here(e);
 	if (!area->agent)
 		return;
-	area->gate += GATE_AT;
+	area->gate += STUB_GATE_AT;
 	memcpy(code, gate_code, sizeof(code));
-	put_u32(code + GATE_AGENT_AT, (uint32_t)area->agent);
-	put_u32(code + GATE_AGENT_AT + 4, (uint32_t)(area->agent >> 32));
+	put_u32(code + STUB_GATE_AGENT_AT, (uint32_t)area->agent);
+	put_u32(code + STUB_GATE_AGENT_AT + 4, (uint32_t)(area->agent >> 32));
 	encode_bytes(e, code, sizeof(code));
 }
 
@@ -451,67 +451,4 @@ taddr_t x86_64_patch_target(const uint8_t *code, taddr_t function)
 	if (code[0] != 0xe9 || insn_decode(code, X86_64_PATCH_LEN, &insn))
 		return 0;
 	return function + insn.len + (taddr_t)(int64_t)insn.rel;
-}
-
-/* How far an instruction of ours moves sp down; calls come back. */
-static int pushed_by(const uint8_t *code)
-{
-	uint8_t opcode = code[0] == 0x41 ? code[1] : code[0]; /* behind REX.B */
-
-	if ((opcode & 0xf8) == 0x50 || opcode == 0x6a || opcode == 0x68)
-		return 8;
-	if ((opcode & 0xf8) == 0x58)
-		return -8;
-	return 0;
-}
-
-/* Has the trap come back, and taken the stub's frame along? */
-static bool is_behind_trap(const struct stub_area *area, const struct stub *stub, size_t at)
-{
-	taddr_t pc = area->base + at;
-
-	return stub && (pc == stub->payload_entry || pc == stub->payload_return);
-}
-
-/* Before and behind the agent rcx is on the stack, but for the return. */
-static int gate_frame(const struct stub_area *area, taddr_t pc)
-{
-	const taddr_t known = area->gate - GATE_AT;
-
-	if (pc >= known + GATE_AGENT_AT && pc < area->gate)
-		return -ENOENT;
-	return pc == area->gate || pc == known + 1 ? 0 : 8;
-}
-
-int x86_64_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc,
-		      bool called)
-{
-	bool hard = !stub && pc >= area->trap.hard;
-	size_t at = (stub   ? stub->entry
-		     : hard ? area->trap.hard
-			    : area->trap.begin) -
-		    area->base;
-	size_t end = stub ? stub->copy - area->base
-			  : at + (hard ? sizeof(hard_code) : sizeof(trap_code));
-	size_t until = pc - area->base;
-	int pushed = hard ? HARD_PUSHED : stub ? (int)stub->lowered : 0;
-	struct insn insn;
-
-	if (!stub && area->agent && pc >= area->gate - GATE_AT && pc < area->trap.begin)
-		return gate_frame(area, pc);
-	if (until < at || (until >= end && !(called && is_behind_trap(area, stub, until))))
-		return -ENOENT;
-	while (at < until) {
-		if (insn_decode(area->bytes + at, end - at, &insn))
-			return -ENOENT;
-		if (stub && area->base + at == stub->entry)
-			pushed = 0;
-		pushed += pushed_by(area->bytes + at);
-		if (area->bytes[at] == ret_code[0]) /* behind it: STUB_INSTEAD, the other way */
-			pushed = FRAME_LEN;
-		at += insn.len;
-		if (is_behind_trap(area, stub, at) && !(called && at == until))
-			pushed -= FRAME_LEN;
-	}
-	return at == until ? pushed : -ENOENT;
 }

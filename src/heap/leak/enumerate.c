@@ -232,9 +232,8 @@ static const struct module *another_allocates(const struct leak *leak)
 }
 
 /* Zero blocks would be no answer where another allocator has them all. */
-static int forget_empty(struct leak *leak)
+static int forget_empty(struct leak *leak, const struct module *module)
 {
-	const struct module *module = another_allocates(leak);
 	struct leak_allocator other = {.name = "unknown", .module = module->instance};
 
 	for (size_t i = 0; i < leak->allocators.len; i++) {
@@ -273,6 +272,7 @@ static void begin_anew(struct leak *leak, unsigned granule)
 int leak_enumerate(struct leak *leak, struct err *err)
 {
 	int code = try_modules(leak);
+	const struct module *other;
 	bool read = false;
 
 	if (code == -EDOM) {
@@ -285,7 +285,8 @@ int leak_enumerate(struct leak *leak, struct err *err)
 		return err_set(err, code,
 			       code == -EAGAIN ? "an allocation was half done: look again"
 					       : "given up");
-	if (another_allocates(leak) && forget_empty(leak))
+	other = another_allocates(leak);
+	if (other && forget_empty(leak, other))
 		return leak_no_memory(leak, err);
 	for (size_t i = 0; i < leak->allocators.len; i++)
 		read |= leak->allocators.at[i].read;
