@@ -2,6 +2,7 @@
 """Breaks the code on purpose, one small change after another, and sees whether a test notices.
 
     scripts/mutants.py [--build=FOLDER] [NAME...]       (make mutants)
+    scripts/mutants.py --fit                            says which do not fit the code any more
 
 The changes are the files of tests/mutants/, one a room, of entries like this:
 
@@ -48,15 +49,21 @@ class Mutant:
         elif text.strip():
             sys.exit(f"{self.where}: {self.name}: not understood: {text}")
 
-    def apply(self, tree):
-        """The file's text before; None: the lines are not there, or more than once."""
+    def changed(self, tree):
+        """The file's text before and behind it; None: the lines are not there, or more than once."""
         path = tree / self.file
-        text = path.read_text()
+        text = path.read_text() if path.exists() else ""
         old = "".join(line + "\n" for line in self.old)
         if not old or text.count(old) != 1:
             return None
-        path.write_text(text.replace(old, "".join(line + "\n" for line in self.new)))
-        return text
+        return text, text.replace(old, "".join(line + "\n" for line in self.new))
+
+    def apply(self, tree):
+        """The file's text before; None: it does not fit."""
+        texts = self.changed(tree)
+        if texts:
+            (tree / self.file).write_text(texts[1])
+        return texts and texts[0]
 
 
 def mutants_read(names):
@@ -133,8 +140,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", default=str(TOP / "build"))
     parser.add_argument("names", nargs="*")
+    parser.add_argument("--fit", action="store_true")
     arguments = parser.parse_args()
     mutants = mutants_read(arguments.names)
+    if arguments.fit:
+        stale = [m for m in mutants if not m.changed(TOP)]
+        for mutant in stale:
+            print(f"stale: {mutant.where}: {mutant.file}: {mutant.name}")
+        return 2 if stale else 0
     tree = tree_make(pathlib.Path(arguments.build).resolve() / "mutants")
     for test in dict.fromkeys(test for mutant in mutants for test in mutant.tests):
         if test_fails(tree, test):
