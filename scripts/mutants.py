@@ -88,6 +88,8 @@ def tree_make(folder):
     tree = folder / "tree"
     files = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=TOP,
                            capture_output=True, text=True, check=True).stdout.split("\0")
+    for path in [p for p in tree.glob("[!b]*/**/*") if p.is_file() and str(p.relative_to(tree)) not in files]:
+        path.unlink()  # moved since the last run
     for name in filter(None, files):
         source, copy = TOP / name, tree / name
         if source.is_file() and not (copy.exists() and copy.read_bytes() == source.read_bytes()):
