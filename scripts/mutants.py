@@ -26,6 +26,7 @@ import sys
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 LIMIT = 600  # seconds of one test file
+LIMIT_UNIT = 90  # of a unit test: what hangs is noticed, too
 
 
 class Mutant:
@@ -111,7 +112,7 @@ def test_fails(tree, test):
             built = run(tree, "make", program)
             if built.returncode:
                 sys.exit(f"{test} does not build:\n{built.stdout[-2000:]}")
-            return run(tree, program, timeout=LIMIT).returncode != 0
+            return run(tree, program, timeout=LIMIT_UNIT).returncode != 0
         path, _, selected = name.partition("::")
         return run(tree, "/usr/bin/python3", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider",
                    f"tests/{kind}/{path}" + (f"::{selected}" if selected else ""), timeout=LIMIT).returncode != 0

@@ -148,6 +148,10 @@ enum stub_place stub_place(const struct stub *stub, taddr_t pc);
  * no instruction can).  A traced thread is reported at pc, an untraced one drops the signal
  * and goes on.
  *
+ * Where stub_area.process says for whom the trap is, it is tgkill(process, tid, signo): no other
+ * process with the same code, a child by vfork or fork, can ever send itself the signal, whoever
+ * traces that, unless its tracer lends it the number (tracer/sharer_calls.c).
+ *
  * At pc, by arch (x86-64): the registers hold
  *      arg0 register of the trap (trap->arg0): the function's 1st argument (entry side)
  *      trap->site: return address of the payload's call: stub.payload_entry / payload_return
@@ -158,7 +162,7 @@ enum stub_place stub_place(const struct stub *stub, taddr_t pc);
  *                         CFA (its sp after return) is that + one word
  *      on entry side args/frame differ: entry_args, entry_frame.
  *      sp + arg3:    the 4th argument, if there is one (entry side)
- *      sp + mask:    the thread's signal mask, 64 bits; also in mask_reg
+ *      sp + mask:    the thread's signal mask, 64 bits; its lower word also in mask_reg
  * Callee-saved registers are the caller's, but for saved_reg.  On CPUs with a link
  * register the stub's first push puts it into the slot that `frame` names.
  */
@@ -188,6 +192,7 @@ struct stub_area {
 	uint32_t len;       /* bytes used */
 	taddr_t agent;      /* its entry, which is asked before the trap; 0: there is none */
 	taddr_t gate;       /* what asks it */
+	uint32_t process;   /* its own number of the process whose threads stop; 0: whoever does */
 	struct trap_place trap;
 	uint8_t bytes[2048];
 };
@@ -199,6 +204,8 @@ struct callee { /* one of the two, state_mask bits included */
 
 struct arch_trap {
 	int16_t calls[3]; /* the soft trap's: rt_sigprocmask, gettid, tkill */
+	int16_t tgkill;   /* in place of that, with stub_area.process; 0: it is not used */
+	int call_args[2]; /* the first arguments of a system call: DWARF numbers */
 
 	/* Where trap data lies: see struct trap_place. */
 	int arg0, site; /* DWARF numbers */
@@ -207,7 +214,7 @@ struct arch_trap {
 	int16_t entry_args, entry_frame;
 	int16_t arg3;
 	int16_t mask;
-	int mask_reg[2]; /* DWARF numbers: its low word, its high one or ARCH_NO_REG */
+	int mask_reg; /* DWARF number */
 	/* A callee-saved register (DWARF number) that the trap has put aside, and where:
 	 * sp + saved.  0 (both): none. */
 	int16_t saved_reg, saved;
@@ -268,7 +275,7 @@ struct arch_trap {
 	 * instruction?  NULL: the architecture has none. */
 	bool (*is_breakpoint)(const uint8_t *code);
 	/* The bytes that, written at area->trap.begin, make the trap return at once.  len <= 8.
-	 */
+	 * Also while threads run through it: they differ in one byte, or an aligned word. */
 	uint32_t (*disarm)(uint8_t *ret);
 	/*
 	 * Makes the soft trap of area->bytes send another signal.  In the target that

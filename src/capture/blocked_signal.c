@@ -29,18 +29,30 @@
 
 #include "base/kernel.h"
 
+/* The mask that a trap has put aside.  False: it can't be read. */
+static bool mask_read(struct tracee *tracee, const struct regs *regs, uint64_t *ret)
+{
+	const struct arch *arch = tracee->arch;
+	uint8_t set[8];
+
+	if (target_read(&tracee->target,
+			regs_read(arch, regs, arch->reg_sp) + (taddr_t)arch->trap->mask, set,
+			sizeof(set)))
+		return false;
+	*ret = arch_signal_set(arch, set);
+	return true;
+}
+
 void blocked_signal_close_trap(struct tracee *tracee, struct thread *thread, int signo)
 {
 	const struct arch *arch = tracee->arch;
 	struct regs *regs = thread_regs(tracee, thread);
-	const int *reg = arch->trap->mask_reg;
-	uint64_t mask = regs && signo != SIGTRAP ? regs_read(arch, regs, reg[0]) : 0;
+	uint64_t mask = regs && signo != SIGTRAP ? regs_read(arch, regs, arch->trap->mask_reg)
+						 : 0;
 
-	if (!(mask & signal_bit(signo)))
-		return;
-	if (reg[1] != ARCH_NO_REG)
-		mask |= regs_read(arch, regs, reg[1]) << 32;
-	thread_mask_set(arch, thread, mask);
+	if (mask & signal_bit(signo) &&
+	    (arch->word_size == sizeof(mask) || mask_read(tracee, regs, &mask)))
+		thread_mask_set(arch, thread, mask);
 }
 
 bool blocked_signal_is(const struct traps *traps, struct thread *thread, int signo,
@@ -49,18 +61,15 @@ bool blocked_signal_is(const struct traps *traps, struct thread *thread, int sig
 	struct tracee *tracee = traps->hooks->process.tracee;
 	const struct arch *arch = tracee->arch;
 	struct regs *regs = thread_regs(tracee, thread);
-	uint8_t set[8], argument[8];
+	uint8_t argument[8];
 	taddr_t sp;
 
 	if (signo != traps->signo || !regs)
 		return false;
 	ret->trap_pc = traps_open_at(traps, regs_read(arch, regs, arch->reg_pc));
 	sp = regs_read(arch, regs, arch->reg_sp);
-	if (!ret->trap_pc ||
-	    target_read(&tracee->target, sp + (taddr_t)arch->trap->mask, set, sizeof(set)))
-		return false;
-	ret->mask = arch_signal_set(arch, set);
-	if (!(ret->mask & signal_bit(signo)) ||
+	if (!ret->trap_pc || !mask_read(tracee, regs, &ret->mask) ||
+	    !(ret->mask & signal_bit(signo)) ||
 	    target_read(&tracee->target, sp + (taddr_t)arch->trap->entry_args, argument,
 			arch->word_size))
 		return false;

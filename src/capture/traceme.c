@@ -3,11 +3,12 @@
  *
  * It shares the memory, so we trace it until its exec, and who is traced can't ask.  It is let
  * go when it enters ptrace(), the function or the system call (tracer/sharer_calls.c), whatever
- * we are about: it is held until all are stopped.  From there to its exec it would still meet
- * our traps, which would show its tracer the signal of each; and if that one is its parent,
- * asleep in vfork(), both would wait for ever.  So all threads are stopped, the traps do
- * nothing until the child is on its way, and then all goes on.  What the child allocates in
- * between is not counted.
+ * we are about: it is held until all are stopped.  From there to its exec it still runs through
+ * our stubs, and whatever is written or wiped there meanwhile it must not meet half done.  (Its tracer
+ * would see no signal of the traps, which is for the process alone; where they are for whoever
+ * comes, it would, and were that its parent, asleep in vfork(), both would wait for ever.)  So all
+ * threads are stopped, the traps do nothing until the child is on its way, and then all goes on.
+ * What the child allocates in between is not counted.
  *
  *    ptrace() --> held --> all stopped --> traps disarmed --> child let go --> its exec or end
  *             --> traps armed --> all go on

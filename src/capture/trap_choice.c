@@ -73,7 +73,10 @@ static const char *filters_objection(struct engine *engine)
 {
 	const struct arch *arch = engine->tracee.arch;
 	uint64_t tid = (uint64_t)engine->tracee.pid, signo = (uint64_t)engine->traps.signo;
+	uint64_t process = (uint64_t)tracee_process(&engine->tracee);
 	/* Pointers are any; the rest is what the trap passes. */
+	const struct seccomp_data to_any = {
+		.nr = arch->trap->calls[2], .arch = arch->audit_arch, .args = {tid, signo}};
 	const struct seccomp_data calls[] = {
 		{.nr = arch->trap->calls[0],
 		 .arch = arch->audit_arch,
@@ -82,7 +85,10 @@ static const char *filters_objection(struct engine *engine)
 		 .arch = arch->audit_arch,
 		 .args = {SIG_SETMASK, 1, 0, 8}},
 		{.nr = arch->trap->calls[1], .arch = arch->audit_arch},
-		{.nr = arch->trap->calls[2], .arch = arch->audit_arch, .args = {tid, signo}},
+		!process ? to_any
+			 : (struct seccomp_data){.nr = arch->trap->tgkill,
+						 .arch = arch->audit_arch,
+						 .args = {process, tid, signo}},
 	};
 	struct question q = {engine, calls, ARRAY_SIZE(calls), 1};
 

@@ -13,6 +13,7 @@ static int build(void *arg, struct stub_area *area, struct stub *stubs, size_t c
 	const struct traps *traps = arg;
 
 	area->agent = traps->agent;
+	area->process = (uint32_t)tracee_process(traps->hooks->process.tracee);
 	return traps->hooks->process.tracee->arch->trap->stubs_build(area, traps->signo, stubs, count,
 							       code, code_len, failed, err);
 }

@@ -10,11 +10,15 @@
  * it waits its call is taken away: what is left is the refusal (-EPERM), also where nobody
  * lives to give the call back.
  *
+ * What it allocates stops it as any thread, by a signal that the trap sends, but to the process
+ * alone (arch/trap.h): untraced by us, or traced by somebody else, it never stops.  So we lend it
+ * its own number when it enters that call.
+ *
  * That takes two stops a call.  So who begins like posix_spawn()'s child, which has a stack of
- * its own and looks at the handlers of all 64 signals, is left alone from there, unless nothing
- * else tells of its asking: while no patches are there (tracee_watch_sharers()).  And who asks
- * does so early: behind SHARER_CALLS no more is looked at, for those that close some ten
- * thousand files one by one.
+ * its own, all signals blocked, and looks at the handlers of all 64, is left alone from there, unless
+ * nothing else tells of its asking: while no patches are there (tracee_watch_sharers()).  And behind
+ * SHARER_CALLS calls of close() in a row no more is looked at, for those that close some ten
+ * thousand files one by one (where traps are for whoever comes: behind as many calls).
  */
 #include "tracer/sharer_calls.h"
 
@@ -25,11 +29,13 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
+#include "arch/trap.h"
 #include "tracer/sharers.h"
 
 enum {
 	SHARER_CALLS = 128,
 	GET_SYSCALL_INFO = 0x420e, /* PTRACE_GET_SYSCALL_INFO, Linux 5.3 */
+	GET_SIGNAL_MASK = 0x420a,  /* PTRACE_GETSIGMASK, Linux 3.11 */
 	SET_SYSCALL = 23,	   /* PTRACE_SET_SYSCALL, arch/arm/include/uapi/asm/ptrace.h */
 	INFO_ENTRY = 1,
 	NO_CALL = -1, /* makes the kernel skip it, on each CPU */
@@ -131,26 +137,75 @@ void sharer_calls_give_call(const struct tracee *tracee, struct thread *sharer)
 	call_result(tracee, sharer, apart ? -ENOSYS : PTRACE_TRACEME);
 }
 
-static bool asks(const struct tracee *tracee, struct thread *sharer)
+pid_t tracee_process(struct tracee *tracee)
+{
+	struct status status;
+
+	if (!tracee->process && tracee->arch->trap->tgkill &&
+	    status_read(tracee->pid, 0, &status) == 0)
+		tracee->process = status.own_tgid;
+	return tracee->process;
+}
+
+/* At the entry, or the end, of the trap's call: the number is the one that it is to have. */
+static void lend_number(const struct tracee *tracee, struct thread *sharer)
+{
+	const struct arch *arch = tracee->arch;
+	const int *args = arch->trap->call_args;
+	struct regs *regs = thread_regs(tracee, sharer);
+	struct status status;
+
+	if (regs_read(arch, regs, args[0]) != (taddr_t)tracee->process ||
+	    status_read(sharer->tid, 0, &status) ||
+	    regs_read(arch, regs, args[1]) != (taddr_t)status.own_pid)
+		return;
+	arch_put_word(arch, regs->bytes + arch->reg_offset[args[0]], (uint64_t)status.own_tgid);
+	thread_regs_touch_first(sharer,
+				(uint32_t)arch->reg_offset[args[0]] + arch->word_size);
+	thread_regs_commit(sharer);
+}
+
+static bool blocks_all(const struct thread *sharer)
+{
+	uint64_t mask = 0;
+
+	return ptrace((int)GET_SIGNAL_MASK, sharer->tid, sizeof(mask), &mask) == 0 &&
+	       !~(mask | signal_bit(SIGKILL) | signal_bit(SIGSTOP));
+}
+
+static void limit_calls(struct tracee *tracee, struct thread *sharer, int64_t number)
+{
+	bool bound = tracee_process(tracee) != 0;
+
+	if (sharer->calls && (!bound || number == SYS_close))
+		sharer->calls--;
+	else if (sharer->calls)
+		watch(sharer);
+	if (sharer->own_stack && number == SYS_rt_sigaction && !tracee->watches_sharers &&
+	    (!bound || blocks_all(sharer)))
+		sharer->calls = 0; /* posix_spawn() */
+}
+
+/* (Before Linux 5.3 it is not to be told.) */
+static bool asks(const struct thread *sharer)
 {
 	struct call_info info = {.op = 0};
 	long got = ptrace((int)GET_SYSCALL_INFO, sharer->tid, sizeof(info), &info);
 
-	if (sharer->calls)
-		sharer->calls--;
-	if (got < 0)
-		sharer->calls = 0; /* an older kernel */
-	if (got <= 0 || info.op != INFO_ENTRY || info.arch != arch_native()->audit_arch)
-		return false;
-	if (sharer->own_stack && info.number == SYS_rt_sigaction && !tracee->watches_sharers)
-		sharer->calls = 0; /* posix_spawn() */
-	return info.number == SYS_ptrace && info.argument[0] == PTRACE_TRACEME;
+	return got > 0 && info.op == INFO_ENTRY && info.arch == arch_native()->audit_arch &&
+	       info.number == SYS_ptrace && info.argument[0] == PTRACE_TRACEME;
 }
 
 bool sharer_calls_asks(struct tracee *tracee, struct thread *sharer)
 {
-	bool does = asks(tracee, sharer);
+	const struct arch *arch = tracee->arch;
+	struct regs *regs = thread_regs(tracee, sharer);
+	int64_t number = regs ? (int64_t)regs_word(arch, regs, arch->call_number_offset) : -1;
+	bool does = number == SYS_ptrace && asks(sharer);
 
+	limit_calls(tracee, sharer, number);
+	if (tracee_process(tracee) && number == arch->trap->tgkill)
+		lend_number(tracee, sharer);
 	if (does)
 		take_call(tracee, sharer);
 	sharer->call_taken = does;

@@ -87,7 +87,23 @@ static void field_ids(const char *text, const char *name, unsigned *real, unsign
 		numbers(at, (unsigned *[]){real, effective, saved}, 3);
 }
 
-/* "NSpid:" is the id in each namespace, from that of /proc down to its own. */
+/* "NSpid:" and "NStgid:" are the id in each namespace, from that of /proc down to its own.
+ * other: where they are not there, before Linux 4.1. */
+static pid_t own_id(const char *text, const char *name, pid_t other)
+{
+	const char *at = field(text, name);
+	char *end;
+
+	for (; at && *at != '\n'; at = end) {
+		long id = strtol(at, &end, 10);
+
+		if (end == at || memchr(at, '\n', (size_t)(end - at)))
+			break;
+		other = (pid_t)id;
+	}
+	return other;
+}
+
 static bool is_init(const char *text)
 {
 	const char *at = field(text, "\nNSpid:");
@@ -107,6 +123,8 @@ void status_parse(const char *text, struct status *ret)
 	at = field(text, "\nState:");
 	ret->state = at && *at ? *at : '?';
 	ret->tgid = (pid_t)field_number(text, "\nTgid:", 10);
+	ret->own_tgid = own_id(text, "\nNStgid:", ret->tgid);
+	ret->own_pid = own_id(text, "\nNSpid:", (pid_t)field_number(text, "\nPid:", 10));
 	ret->tracer = (pid_t)field_number(text, "\nTracerPid:", 10);
 	field_ids(text, "\nUid:", &ret->uid, &ret->euid, &ret->suid);
 	field_ids(text, "\nGid:", &ret->gid, &ret->egid, &ret->sgid);

@@ -12,6 +12,7 @@ struct status { /* /proc/PID/task/TID/status, proc(5) */
 	char name[16];
 	char state; /* R S D T t Z X ... */
 	pid_t tgid, parent, tracer;
+	pid_t own_pid, own_tgid; /* by which it knows itself, in its own pid namespace */
 	uid_t uid, euid, suid;
 	gid_t gid, egid, sgid;
 	unsigned threads;

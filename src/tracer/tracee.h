@@ -46,7 +46,7 @@ struct thread {
 	bool in_exec_stop; /* in the stop of STOP_EXEC */
 	bool in_remote;	  /* remote.c's: the stop of its system call was not waited for */
 	bool sharer;	  /* not a thread of the process, but shares its memory (vfork child) */
-	unsigned calls;	  /* of a sharer: so many stops at system calls are still looked at */
+	unsigned calls;	  /* of a sharer: how many stops at system calls are still looked at */
 	bool own_stack;	  /* of a sharer: not the stack of who made it */
 	bool held;	  /* a sharer in the stop of STOP_ASKS: not continued, but let go */
 	bool call_taken;  /* it is held at the call, which it would not make: sharers.c */
@@ -109,6 +109,7 @@ struct stack_frame {
 
 struct tracee {
 	pid_t pid;
+	pid_t process; /* tracee_process(), once it was asked */
 	const struct arch *arch;
 	struct target target;
 	struct thread *bucket[TRACEE_BUCKETS];
@@ -229,6 +230,9 @@ void tracee_tell_exits(struct tracee *tracee);
 /* The thread whose /proc files speak for the process: the leader's, unless it has
  * ended before its threads. */
 pid_t tracee_alive(struct tracee *tracee);
+
+/* The process by its own number, in its pid namespace, which its traps bear; 0: they don't. */
+pid_t tracee_process(struct tracee *tracee);
 
 /* NULL: not ours. */
 struct thread *tracee_find(const struct tracee *tracee, pid_t tid);

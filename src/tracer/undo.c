@@ -247,6 +247,13 @@ static int area_write(const struct undo_area *area, struct target *target, taddr
 	return target_write(target, addr, bytes, len);
 }
 
+static int area_disarm(const struct undo_area *area, struct target *target)
+{
+	return area->active ? area_write(area, target, area->payload, area->disarm,
+					 area->disarm_len)
+			    : 0;
+}
+
 int undo_run(const struct undo *undo, struct target *target)
 {
 	int first = agent_off(&undo->agent, target);
@@ -256,10 +263,7 @@ int undo_run(const struct undo *undo, struct target *target)
 		first = first ? first : rc;
 	}
 	for (uint32_t i = undo->area_count; i-- > 0;) {
-		const struct undo_area *area = &undo->area[i];
-		int rc = !area->active ? 0
-				       : area_write(area, target, area->payload, area->disarm,
-						    area->disarm_len);
+		int rc = area_disarm(&undo->area[i], target);
 		first = first ? first : rc;
 	}
 	return first;
@@ -277,10 +281,8 @@ int undo_disarm(const struct undo *undo, struct target *target, struct undo_payl
 			return rc;
 	}
 	for (uint32_t i = 0; i < undo->area_count; i++) {
-		const struct undo_area *area = &undo->area[i];
-		int rc = area->active ? area_write(area, target, area->payload, area->disarm,
-						   area->disarm_len)
-				      : 0;
+		int rc = area_disarm(&undo->area[i], target);
+
 		if (rc) {
 			undo_rearm(undo, target, ret);
 			return rc;

@@ -349,6 +349,24 @@ def test_killed_before_a_tracer_of_such_children(target, attach, how):
         assert process.wait() in (0, 1)
 
 
+@pytest.mark.parametrize("turn", range(3))
+def test_nobody_is_left_for_a_tracer_of_such_children(target, attach, turn):
+    """Killed with the guardian, the traps stay; they send no signal to who is not the process,
+    which would stop a child whose tracer sleeps in vfork()."""
+    process = target("debugger", "endless")
+    tracer = attach(process.pid, "--no-symbols")
+    process.go_on()
+    tracer.status()
+    memtrace.kill_at_once(tracer)
+    memtrace.wait_until_untraced(process.pid)
+    process.go_on()
+    process.done()
+    attach(process.pid, "--no-symbols").detach()
+    memtrace.untouched(process.pid)
+    process.go_on()
+    process.result()
+
+
 def test_a_child_that_stays(target, attach):
     """A fork child is free of us while its parent is watched; and nothing hangs while
     the parent waits for a slow vfork child."""

@@ -238,7 +238,7 @@ static void test_code(void **state)
 
 static void test_stubs(void **state)
 {
-	struct stub_area area = {.base = TO, .room = 2048};
+	struct stub_area area = {.base = TO, .room = 2048, .process = 0x123456};
 	struct stub s[4] = {{.kind = STUB_RETURN, .function = FROM, .skipped = 4},
 			    {.kind = STUB_ENTRY, .function = FROM + 0x100},
 			    {.kind = STUB_BOTH, .function = FROM + 0x200},
@@ -251,13 +251,16 @@ static void test_stubs(void **state)
 	assert_memory_equal(area.bytes, arch_aarch64.trap->magic, arch_aarch64.trap->magic_len);
 	assert_int_equal(a64_read(area.bytes + 8), area.len);
 	assert_int_equal(area.trap.begin, TO + 16);
-	assert_int_equal(at(&area, area.trap.begin + 16), 0xd2a00808); /* x8 = 1 << 22 */
-	assert_int_equal(at(&area, area.trap.pc - 20), 0xd28002e1);    /* x1 = 23 */
+	assert_int_equal(at(&area, area.trap.begin + 20), 0xd2a00808); /* x8 = 1 << 22 */
+	assert_int_equal(at(&area, area.trap.pc - 28), 0xd28002e2);    /* x2 = 23 */
+	assert_int_equal(at(&area, area.trap.pc - 24), 0xd2868ac0);    /* x0 = 0x3456 */
+	assert_int_equal(at(&area, area.trap.pc - 20), 0xf2a00240);    /* | 0x12 << 16 */
+	assert_int_equal(at(&area, area.trap.pc - 8), 0xd2801068);     /* x8 = tgkill */
 	assert_int_equal(at(&area, area.trap.pc - 4), 0xd4000001);
 	assert_int_equal(at(&area, area.trap.open - 4), 0xd4000001);
 	assert_int_equal(at(&area, area.trap.open), 0xd2801648); /* x8 = gettid */
 	assert_int_equal(at(&area, s[0].entry - 4), RET); /* of the trap */
-	assert_int_equal(s[0].entry, area.trap.begin + 30 * 4);
+	assert_int_equal(s[0].entry, area.trap.begin + 35 * 4);
 	assert_int_equal(s[0].copy_return, s[0].entry + 12);
 	assert_int_equal(s[0].payload_return, s[0].entry + 16);
 	assert_int_equal(s[0].payload_entry, 0);
@@ -296,7 +299,7 @@ static void test_signed(void **state)
 	(void)state;
 	landing_is(PACIASP);
 	assert_int_equal(build(&area, 17, s, 2, NULL, NULL), 0);
-	assert_int_equal(at(&area, area.trap.begin + 16), 0xd2a00028); /* x8 = 1 << 16 */
+	assert_int_equal(at(&area, area.trap.begin + 20), 0xd2a00028); /* x8 = 1 << 16 */
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(at(&area, s[i].entry), AUTIASP);
 		assert_int_equal(at(&area, s[i].copy - 4), PACIASP);
@@ -304,8 +307,12 @@ static void test_signed(void **state)
 	}
 	assert_int_equal(led(&area, s[0].copy_return - 4), s[0].copy - 4);
 	arch_aarch64.trap->change_signal(&area, 5);
-	assert_int_equal(at(&area, area.trap.begin + 16), 0xd2800208); /* x8 = 1 << 4 */
-	assert_int_equal(at(&area, area.trap.pc - 20), 0xd28000a1);    /* x1 = 5 */
+	assert_int_equal(at(&area, area.trap.begin + 20), 0xd2800208); /* x8 = 1 << 4 */
+	/* For whoever comes: x1 = 5, x8 = tkill, and nothing of a process. */
+	assert_int_equal(at(&area, area.trap.pc - 28), 0xd28000a1);
+	assert_int_equal(at(&area, area.trap.pc - 24), NOP);
+	assert_int_equal(at(&area, area.trap.pc - 20), NOP);
+	assert_int_equal(at(&area, area.trap.pc - 8), 0xd2801048);
 	assert_int_equal(at(&area, s[0].entry), AUTIASP);
 }
 
@@ -345,11 +352,11 @@ static void test_frames(void **state)
 	assert_int_equal(frame_at(&area, &s[3], s[3].copy - 8), 24);
 	assert_int_equal(frame_at(&area, &s[3], s[3].copy - 4), 8);
 	assert_int_equal(frame_at(&area, NULL, area.trap.begin), -ENOENT);
-	assert_int_equal(frame_at(&area, NULL, area.trap.pc), 56);
+	assert_int_equal(frame_at(&area, NULL, area.trap.pc), 72);
 	assert_int_equal(frame_at(&area, NULL, s[0].entry - 4), -ENOENT); /* ret */
-	/* The return address and the arguments, seen from trap.pc: the trap has 64 bytes. */
-	assert_int_equal(arch->trap->frame, 64 + 24);
-	assert_int_equal(arch->trap->entry_frame, 64 + 8);
+	/* The return address and the arguments, seen from trap.pc: the trap has 80 bytes. */
+	assert_int_equal(arch->trap->frame, 80 + 24);
+	assert_int_equal(arch->trap->entry_frame, 80 + 8);
 }
 
 static void test_failures(void **state)

@@ -296,21 +296,31 @@ static void trap(void **state)
 	assert_int_equal(word_at(&area, area.trap.begin), 0xe92d508f);
 	assert_int_equal(word_at(&area, area.trap.begin + 8),
 			 0xe3a02501); /* mov r2, #1 << 22 */
-	assert_int_equal(word_at(&area, area.trap.begin + 56), 0xe3a01017); /* mov r1, #23 */
+	/* For whoever comes: mov r1, #23; mov r7, #tkill. */
+	assert_int_equal(word_at(&area, area.trap.begin + 60), 0xe3a01017);
+	assert_int_equal(word_at(&area, area.trap.pc - 8), 0xe3a070ee);
+	area.process = 0x123456;
+	arch_arm.trap->change_signal(&area, 17);
+	/* Of one process: mov r1, r0; mov r2, #17; ldr r0, process; mov r7, #tgkill. */
+	assert_int_equal(word_at(&area, area.trap.begin + 56), 0xe1a01000);
+	assert_int_equal(word_at(&area, area.trap.begin + 60), 0xe3a02011);
+	assert_int_equal(word_at(&area, area.trap.begin + 68), 0xe59f0030);
+	assert_int_equal(word_at(&area, area.trap.begin + 68 + 8 + 0x30), 0x123456);
+	assert_int_equal(word_at(&area, area.trap.pc - 8), 0xe3a07f43);
 	assert_int_equal(word_at(&area, area.trap.pc - 4), 0xef000000);
 	assert_int_equal(word_at(&area, area.trap.open - 4), 0xef000000);
 	assert_int_equal(word_at(&area, area.trap.open), 0xe3a070e0); /* mov r7, #gettid */
 	assert_int_equal(arch_arm.trap->disarm(disarm), 4);
 	/* b to where it leaves: push {lr}; ldr lr, [sp, #16]; ldr pc, [sp], #20 */
-	assert_memory_equal(disarm, "\x18\x00\x00\xea", 4);
-	assert_words(&area, area.trap.begin + 8 + 4 * 0x18,
+	assert_memory_equal(disarm, "\x1a\x00\x00\xea", 4);
+	assert_words(&area, area.trap.begin + 8 + 4 * 0x1a,
 		     (uint32_t[]){0xe52de004, 0xe59de010, 0xe49df014}, 3);
 	/* where the return address lies, seen from sp */
 	assert_int_equal(frame_at(&area, NULL, area.trap.begin), -ENOENT);
 	assert_int_equal(frame_at(&area, NULL, area.trap.begin + 4), 24);
 	assert_int_equal(frame_at(&area, NULL, area.trap.pc), 40);
-	assert_int_equal(frame_at(&area, NULL, area.trap.begin + 4 * 26), -ENOENT);
-	assert_int_equal(frame_at(&area, NULL, area.trap.begin + 4 * 28), 0);
+	assert_int_equal(frame_at(&area, NULL, area.trap.begin + 4 * 28), -ENOENT);
+	assert_int_equal(frame_at(&area, NULL, area.trap.begin + 4 * 30), 0);
 	assert_int_equal(frame_at(&area, &stub, stub.copy_return), 12);
 	assert_int_equal(frame_at(&area, &stub, stub.copy), -ENOENT);
 	/* the trap's return takes the stub's frame off, and lr is what it was */

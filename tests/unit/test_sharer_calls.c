@@ -16,9 +16,9 @@
 #include "child_case.h"
 #include "tracer/threads.h"
 
-enum { TRACED = 21, REFUSED = 31, CALLS_BEFORE = 40 };
+enum { TRACED = 21, REFUSED = 31, CALLS_BEFORE = 200, MANY_CLOSED = 300 };
 
-enum how { BY_VFORK, ON_ITS_OWN_STACK, LIKE_SPAWNED };
+enum how { BY_VFORK, ON_ITS_OWN_STACK, LIKE_SPAWNED, WITH_HANDLERS, HAVING_CLOSED };
 
 struct asking {
 	enum how how;
@@ -29,9 +29,16 @@ static int ask(void *arg)
 {
 	const struct asking *asking = arg;
 
+	sigset_t set;
+
 	for (int i = 0; i < CALLS_BEFORE; i++)
 		syscall(SYS_getppid);
+	for (int i = 0; i < (asking->how == HAVING_CLOSED ? MANY_CLOSED : 0); i++)
+		syscall(SYS_close, -1);
+	memset(&set, 0xff, sizeof(set)); /* as the C library does it, those of its own, too */
 	if (asking->how == LIKE_SPAWNED)
+		syscall(SYS_rt_sigprocmask, SIG_SETMASK, &set, NULL, 8);
+	if (asking->how == LIKE_SPAWNED || asking->how == WITH_HANDLERS)
 		syscall(SYS_rt_sigaction, SIGUSR1, NULL, NULL, 8);
 	_exit(syscall(SYS_ptrace, PTRACE_TRACEME, 0, 0, 0) ? REFUSED : TRACED);
 }
@@ -172,10 +179,13 @@ static void test_let_go(void **state)
 	let_go(ON_ITS_OWN_STACK, false, TRACED);
 }
 
-/* Handlers are what posix_spawn()'s child looks at, which never asks. */
+/* Handlers are what posix_spawn()'s child looks at, all signals blocked, which never asks; who
+ * closes many files one by one does not either. */
 static void test_spawned(void **state)
 {
 	(void)state;
+	let_go(WITH_HANDLERS, false, TRACED);
+	let_go(HAVING_CLOSED, false, REFUSED);
 	let_go(LIKE_SPAWNED, false, REFUSED);
 	let_go(LIKE_SPAWNED, true, TRACED);
 }

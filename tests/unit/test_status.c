@@ -127,6 +127,21 @@ static void the_first_of_its_namespace(void **state)
 	}
 }
 
+/* From that of /proc's namespace down to its own; older kernels tell of one. */
+static void numbers_in_its_namespace(void **state)
+{
+	struct status s;
+
+	(void)state;
+	status_parse("Name:\tx\nTgid:\t40\nPid:\t41\nNStgid:\t40\t20\t2\n"
+		     "NSpid:\t41\t21\t3\nNSpgid:\t7\n", &s);
+	assert_int_equal(s.own_tgid, 2);
+	assert_int_equal(s.own_pid, 3);
+	status_parse("Name:\tx\nTgid:\t40\nPid:\t41\nNSpid:\t\n99\n", &s);
+	assert_int_equal(s.own_tgid, 40);
+	assert_int_equal(s.own_pid, 41);
+}
+
 static void files_of_any_length(void **state)
 {
 	char path[] = "/tmp/test_status.XXXXXX";
@@ -393,6 +408,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_is_missing_is_zero),
 		cmocka_unit_test(names_are_only_names),
 		cmocka_unit_test(the_first_of_its_namespace),
+		cmocka_unit_test(numbers_in_its_namespace),
 		cmocka_unit_test(files_of_any_length),
 		cmocka_unit_test(ourselves),
 		cmocka_unit_test(where_the_program_began),

@@ -37,15 +37,15 @@ static void test_layout(void **state)
 	assert_memory_equal(area.bytes + 8,
 			    ((uint8_t[]){(uint8_t)area.len, 0, 0, 0, 0, 0, 0, 0}), 8);
 	assert_int_equal(area.trap.begin, 0x2000010);
-	assert_int_equal(area.trap.pc, 0x2000010 + 70);
+	assert_int_equal(area.trap.pc, 0x2000010 + 77);
 	/* Both are behind a system call, and sp is the same. */
-	assert_int_equal(area.trap.open, 0x2000010 + 44);
-	assert_memory_equal(area.bytes + 16 + 44 - 2, "\x0f\x05", 2);
-	assert_memory_equal(area.bytes + 16 + 70 - 2, "\x0f\x05", 2);
+	assert_int_equal(area.trap.open, 0x2000010 + 46);
+	assert_memory_equal(area.bytes + 16 + 46 - 2, "\x0f\x05", 2);
+	assert_memory_equal(area.bytes + 16 + 77 - 2, "\x0f\x05", 2);
 	for (taddr_t pc = area.trap.open; pc <= area.trap.pc; pc++)
 		assert_true(arch->trap->stub_frame(&area, NULL, pc, false) == 88 ||
 			    arch->trap->stub_frame(&area, NULL, pc, false) == -ENOENT);
-	assert_int_equal(stubs[0].entry, 0x2000010 + 103 + 6);
+	assert_int_equal(stubs[0].entry, 0x2000010 + 110 + 6);
 	assert_int_equal(stubs[0].copy, stubs[0].entry + 14);
 	assert_int_equal(stubs[0].payload_entry, 0);
 	assert_int_equal(stubs[0].copy_return, stubs[0].entry + 8);
@@ -67,14 +67,15 @@ static void test_layout(void **state)
 	assert_int_equal(arch->trap->patch_target(plain_code, 0x1000000), 0);
 	/* Over whole instructions: disarmed to the last one, hardened to behind it. */
 	assert_int_equal(arch->trap->disarm(disarmed), 2);
-	assert_memory_equal(disarmed, "\xeb\x62", 2);
-	assert_memory_equal(area.bytes + 16 + 2 + 0x62, "\xc2\x18\x00", 3);
-	assert_memory_equal(area.bytes + 16, "\x41\x51", 2);
-	assert_int_equal(area.trap.to_break, area.trap.begin + 21);
-	assert_memory_equal(area.bytes + 16 + 21, "\x6a\x00", 2);
+	assert_memory_equal(disarmed, "\xeb\x69", 2);
+	assert_memory_equal(area.bytes + 16 + 2 + 0x69, "\xc2\x18\x00", 3);
+	/* One byte is another, so that threads may run through it. */
+	assert_memory_equal(area.bytes + 16, "\xeb\x00\x41\x51", 4);
+	assert_int_equal(area.trap.to_break, area.trap.begin + 23);
+	assert_memory_equal(area.bytes + 16 + 23, "\x6a\x00", 2);
 	assert_int_equal(arch->trap->use_break(&area, disarmed), 2);
-	assert_memory_equal(disarmed, "\xeb\x50", 2);
-	assert_int_equal(area.trap.hard, area.trap.to_break + 2 + 0x50);
+	assert_memory_equal(disarmed, "\xeb\x55", 2);
+	assert_int_equal(area.trap.hard, area.trap.to_break + 2 + 0x55);
 }
 
 static int frame_at(const struct stub_area *area, const struct stub *stub, taddr_t pc)

@@ -13,11 +13,13 @@ int main(void)
 #include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <link.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -467,7 +469,7 @@ static void check_stop(pid_t child, const struct stub_area *area, const struct s
 	uint64_t frame = sp + (uint64_t)(entry ? arch->trap->entry_frame : arch->trap->frame);
 
 	assert_int_equal(regs_read(arch, &regs, arch->reg_pc), area->trap.pc);
-	assert_true(regs_read(arch, &regs, arch->trap->mask_reg[0]) ==
+	assert_true(regs_read(arch, &regs, arch->trap->mask_reg) ==
 		    child_word(child, sp + (uint64_t)arch->trap->mask));
 	assert_int_equal(regs_read(arch, &regs, arch->trap->site),
 			 entry ? stub->payload_entry : stub->payload_return);
@@ -484,6 +486,20 @@ static void check_stop(pid_t child, const struct stub_area *area, const struct s
 			assert_int_equal(regs_read(arch, &regs, i),
 					 0xabcd000000000000 + (uint64_t)i * 0x111111111);
 	}
+}
+
+/* Code, too. */
+static bool write_other(pid_t pid, uint64_t at, const void *bytes, size_t len)
+{
+	char path[32];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	n = pwrite(fd, bytes, len, (off_t)at);
+	close(fd);
+	return n == (ssize_t)len;
 }
 
 static int next_stop(pid_t child, int request)
@@ -540,6 +556,33 @@ static void test_traced(void **state)
 	agent = NULL;
 }
 
+/* A trap of one process' stops its threads; who else comes, a child with the same code, is never
+ * stopped, whoever traces it. */
+static void test_of_one_process(void **state)
+{
+	for (int others = 0; others < 2; others++) {
+		uint8_t *place = code_near(callee);
+		struct stub_area area;
+		struct stub stubs[3];
+		pid_t child;
+		int status;
+
+		(void)state;
+		build_all_kinds(&area, place, stubs);
+		child = start_child(stubs, 3, others);
+		area.process = (uint32_t)(others ? getpid() : child);
+		arch_x86_64.trap->change_signal(&area, SIGURG);
+		assert_true(write_other(child, area.base, area.bytes, area.len));
+		status = next_stop(child, PTRACE_CONT);
+		for (int i = 0; i < 4 && !others; i++) {
+			assert_true(WIFSTOPPED(status) && WSTOPSIG(status) == SIGURG);
+			status = next_stop(child, PTRACE_CONT);
+		}
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+		munmap(place, 4096);
+	}
+}
+
 /* Whether a return address is one that code of ours at pc may have. */
 static bool is_return_of(const struct stub *stub, const struct stub *all, uint64_t address)
 {
@@ -593,8 +636,8 @@ static void check_stub_frame(unsigned want_in_stub, unsigned want_in_trap)
 
 static void test_stub_frame(void **state)
 {
-	/* 6 + 4 + 10 instructions; 4 times the trap's 53, and the signal's stop at trap.pc */
-	const unsigned stub = 6 + 4 + 10, trap = 4 * (53 + 1);
+	/* 6 + 4 + 10 instructions; 4 times the trap's 55, and the signal's stop at trap.pc */
+	const unsigned stub = 6 + 4 + 10, trap = 4 * (55 + 1);
 
 	(void)state;
 	check_stub_frame(stub, trap);
@@ -611,7 +654,7 @@ int main(void)
 		cmocka_unit_test(test_registers), cmocka_unit_test(test_patched),
 		cmocka_unit_test(test_instead),
 		cmocka_unit_test(test_mask),	  cmocka_unit_test(test_libc),
-		cmocka_unit_test(test_traced),	  cmocka_unit_test(test_stub_frame),
+		cmocka_unit_test(test_of_one_process), cmocka_unit_test(test_traced),	  cmocka_unit_test(test_stub_frame),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,7 @@
 
 #define X(n) [n] = 8 * (n)
 
-enum { X0 = 0, X2 = 2, FP = 29, LR = 30, SP = 31, PC = 32, REGISTERS };
+enum { X0 = 0, FP = 29, LR = 30, SP = 31, PC = 32, REGISTERS };
 enum { AT_SP = 248, AT_PC = 256, AT_END = 272 };
 
 /* By number (asm-generic/unistd.h); for what reason, see x86_64/arch.c. */
@@ -31,8 +31,10 @@ static const int16_t eintr_final[] = {
 
 static const struct arch_trap trap = {
 	.calls = {135, 178, 130},
+	.tgkill = 131,
+	.call_args = {0, 1},
 
-	.arg0 = X2,
+	.arg0 = 4,
 	.site = LR,
 	.result = AARCH64_TRAP_RESULT,
 	.args = AARCH64_TRAP_ARGS_RETURN,
@@ -41,7 +43,7 @@ static const struct arch_trap trap = {
 	.entry_frame = AARCH64_TRAP_FRAME_ENTRY,
 	.arg3 = AARCH64_TRAP_ARG3,
 	.mask = 8,
-	.mask_reg = {3, ARCH_NO_REG},
+	.mask_reg = 3,
 
 	.patch_len = AARCH64_PATCH_LEN,
 	.patch_reach = (1u << 27) - 4,

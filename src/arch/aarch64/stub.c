@@ -35,12 +35,13 @@
  *    +16   x0, x1, x2, x3                      x0: the result ...
  *    +48   x8                                  the same
  *    +56   x30, site: return address into the stub
- *    +64   x2, pushed by the stub              1st argument, pushed by the stub
- *    +72   return address into the caller      2nd
- *    +80                                       3rd
- *    +88                                       return address into the caller
+ *    +64   x4, and a word that is not used
+ *    +80   x2, pushed by the stub              1st argument, pushed by the stub
+ *    +88   return address into the caller      2nd
+ *    +96                                       3rd
+ *    +104                                      return address into the caller
  *
- * and x2 = the 1st argument (entry side), x3 = the mask, x30 = site.  A system call changes x0
+ * and x4 = the 1st argument (entry side), x3 = the mask, x30 = site.  A system call changes x0
  * and nothing else (arch/arm64/kernel/entry.S, kernel_exit), so every register and flag is
  * left alone, as x86_64/stub.c says; but for what of SVE's vectors lies above 128 bits, its
  * predicates and FFR, which a system call sets to 0 (Documentation/arch/arm64/sve.rst, 3).
@@ -66,12 +67,19 @@ enum { HEADER_LEN = 16, LAST_STANDARD_SIGNAL = 31 };
 const uint8_t aarch64_magic[AARCH64_MAGIC_LEN] = {'m', 'e', 'm', 't', 'r', 'c', 0, 1};
 
 enum a64_code {
-	TRAP_ENTER = 0xd10103ff,    /* sub sp, sp, #64 */
+	TRAP_ENTER = 0xd10143ff,    /* sub sp, sp, #80 */
 	TRAP_SAVE_LR = 0xa9037be8,  /* stp x8, x30, [sp, #48] */
-	TRAP_LEAVE = 0x910103ff,    /* add sp, sp, #64 */
+	TRAP_LEAVE = 0x910143ff,    /* add sp, sp, #80 */
 	MOVZ_X8_LSL16 = 0xd2a00008, /* movz x8, #imm, lsl #16 */
+	MOVZ_X0 = 0xd2800000,	    /* movz x0, #imm */
+	MOVK_X0_LSL16 = 0xf2a00000, /* movk x0, #imm, lsl #16 */
 	MOVZ_X1 = 0xd2800001,	    /* movz x1, #imm */
+	MOVZ_X2 = 0xd2800002,	    /* movz x2, #imm */
 	MOVZ_X8 = 0xd2800008,	    /* movz x8, #imm */
+	TID_TO_X1 = 0xaa0003e1,	    /* mov x1, x0 */
+	CALL_TGKILL = 0xd2801068,   /* mov x8, #131 */
+	CALL_TKILL = 0xd2801048,    /* mov x8, #130 */
+	NOP = 0xd503201f,
 	RET = 0xd65f03c0,
 	PUSH_X2_LR = 0xa9bf7be2,  /* stp x2, x30, [sp, #-16]! */
 	PUSH_X0_X1 = 0xa9bf07e0,  /* stp x0, x1, [sp, #-16]! */
@@ -90,6 +98,7 @@ static const uint32_t trap_code[] = {
 	TRAP_SAVE_LR,
 	0xa90107e0,    /* stp x0, x1, [sp, #16] */
 	0xa9020fe2,    /* stp x2, x3, [sp, #32] */
+	0xf90023e4,    /* str x4, [sp, #64] */
 	MOVZ_X8_LSL16, /* or without lsl: 1 << (signo - 1) */
 	0xf90003e8,    /* str x8, [sp] */
 	0xd2800020,    /* mov x0, #1: SIG_UNBLOCK */
@@ -101,10 +110,13 @@ static const uint32_t trap_code[] = {
 	/* trap.open */
 	0xd2801648, /* mov x8, #178: gettid */
 	0xd4000001, /* svc #0 */
-	MOVZ_X1,    /* mov x1, #signo */
-	0xf9400be2, /* ldr x2, [sp, #16] */
+	TID_TO_X1,
+	MOVZ_X2,       /* mov x2, #signo */
+	MOVZ_X0,       /* mov x0, #process, its lower half */
+	MOVK_X0_LSL16, /* its upper one */
+	0xf9400be4, /* ldr x4, [sp, #16] */
 	0xf94007e3, /* ldr x3, [sp, #8]: the mask, for the tracer */
-	0xd2801048, /* mov x8, #130: tkill */
+	CALL_TGKILL,
 	0xd4000001, /* svc #0 */
 	/* trap.pc */
 	0xd2800040, /* mov x0, #2: SIG_SETMASK */
@@ -115,36 +127,59 @@ static const uint32_t trap_code[] = {
 	0xd4000001, /* svc #0 */
 	0xa94107e0, /* ldp x0, x1, [sp, #16] */
 	0xa9420fe2, /* ldp x2, x3, [sp, #32] */
+	0xf94023e4, /* ldr x4, [sp, #64] */
 	0xa9437be8, /* ldp x8, x30, [sp, #48] */
 	TRAP_LEAVE,
 	RET,
 };
 
 enum { /* in trap_code, instructions */
-       TRAP_SET_AT = 4,
-       TRAP_OPEN_AT = 12,
-       TRAP_SIGNO_AT = 14,
-       TRAP_PC_AT = 19,
-       TRAP_DONE_AT = 25,
+       TRAP_SET_AT = 5,
+       TRAP_OPEN_AT = 13,
+       TRAP_SIGNO_AT = 16,
+       TRAP_PC_AT = 23,
+       TRAP_DONE_AT = 29,
 };
 
-/* Instruction i of the trap that sends signo. */
-static uint32_t trap_insn(size_t i, int signo)
+/* The same of a trap for whoever comes. */
+static uint32_t to_any_insn(uint32_t insn, int signo)
+{
+	switch (insn) {
+	case TID_TO_X1:
+	case MOVZ_X0:
+	case MOVK_X0_LSL16:
+		return NOP;
+	case MOVZ_X2:
+		return (uint32_t)MOVZ_X1 | (uint32_t)signo << 5;
+	case CALL_TGKILL:
+		return CALL_TKILL;
+	}
+	return insn;
+}
+
+/* Instruction i of the trap that sends signo to a thread of the process. */
+static uint32_t trap_insn(size_t i, uint32_t process, int signo)
 {
 	unsigned bit = (unsigned)signo - 1;
 
 	if (i == TRAP_SET_AT)
 		return (bit < 16 ? (uint32_t)MOVZ_X8 : (uint32_t)MOVZ_X8_LSL16) |
 		       1u << (bit % 16) << 5;
-	if (i == TRAP_SIGNO_AT)
-		return (uint32_t)MOVZ_X1 | (uint32_t)signo << 5;
-	return trap_code[i];
+	if (i > TRAP_OPEN_AT && i < TRAP_PC_AT && !process)
+		return to_any_insn(trap_code[i], signo);
+	switch (trap_code[i]) {
+	case MOVZ_X0:
+		return (uint32_t)MOVZ_X0 | (process & 0xffff) << 5;
+	case MOVK_X0_LSL16:
+		return (uint32_t)MOVK_X0_LSL16 | process >> 16 << 5;
+	}
+	return i == TRAP_SIGNO_AT ? (uint32_t)MOVZ_X2 | (uint32_t)signo << 5 : trap_code[i];
 }
 
-static void encode_trap(struct encoder *e, int signo)
+static void encode_trap(struct encoder *e, uint32_t process, int signo)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(trap_code); i++)
-		encode_u32(e, trap_insn(i, signo));
+		encode_u32(e, trap_insn(i, process, signo));
 }
 
 void aarch64_trap_change_signal(struct stub_area *area, int signo)
@@ -154,7 +189,7 @@ void aarch64_trap_change_signal(struct stub_area *area, int signo)
 			    .len = (size_t)(area->trap.begin - area->base),
 			    .base = area->base};
 
-	encode_trap(&e, signo);
+	encode_trap(&e, area->process, signo);
 }
 
 /* The paciasp or pacibsp in front of a stub's function, or 0. */
@@ -267,7 +302,7 @@ int aarch64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, s
 	area->trap.pc = area->trap.begin + TRAP_PC_AT * A64_LEN;
 	area->trap.done = area->trap.skip = area->trap.begin + TRAP_DONE_AT * A64_LEN;
 	area->trap.to_break = area->trap.hard = area->trap.hard_pc = 0;
-	encode_trap(&b.e, signo);
+	encode_trap(&b.e, area->process, signo);
 	for (size_t i = 0; i < count; i++) {
 		uint32_t other = stubs[i].instead;
 		int error = 0;
@@ -316,9 +351,9 @@ static int pushed_by(uint32_t code)
 {
 	switch (code) {
 	case TRAP_SAVE_LR: /* sp was moved before, but x30 was not on the stack */
-		return 64;
+		return 80;
 	case TRAP_LEAVE:
-		return -64;
+		return -80;
 	case PUSH_X2_LR:
 	case PUSH_X0_X1:
 		return 16;

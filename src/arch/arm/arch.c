@@ -42,6 +42,8 @@ static const int16_t eintr_final[] = {
 
 static const struct arch_trap trap = {
 	.calls = {175, 224, 238},
+	.tgkill = 268,
+	.call_args = {0, 1},
 
 	.arg0 = R12,
 	.site = LR,
@@ -51,7 +53,7 @@ static const struct arch_trap trap = {
 	.entry_args = ARM_TRAP_ARGS,
 	.entry_frame = ARM_TRAP_FRAME,
 	.arg3 = ARM_TRAP_ARG3,
-	.mask_reg = {2, 3},
+	.mask_reg = 3,
 	.saved_reg = R7,
 	.saved = ARM_TRAP_R7,
 

@@ -40,7 +40,7 @@
  *    +52   r2   3rd
  *    +56   return address into the caller
  *
- * and ip = the 1st argument, lr = site, r2 and r3 = the mask.  System calls change r0 alone.
+ * and ip = the 1st argument, lr = site, r3 = the lower word of the mask.  System calls change r0 alone.
  * Every register and flag is left alone as x86_64/stub.c says, also ip, which a linker's
  * veneer may change before a function's entry, but the function itself need not.
  */
@@ -74,9 +74,11 @@ static const uint32_t trap_code[] = {
 	/* trap.open */
 	0xe3a070e0, /* mov r7, #224: gettid */
 	0xef000000, /* svc 0 */
-	0xe3a01000, /* mov r1, #signo */
-	0xe89d000c, /* ldm sp, {r2, r3}: the mask, for the tracer */
-	0xe3a070ee, /* mov r7, #238: tkill */
+	0xe1a01000, /* mov r1, r0 */
+	0xe3a02000, /* mov r2, #signo */
+	0xe59d3000, /* ldr r3, [sp]: the mask, for the tracer */
+	0xe59f0030, /* ldr r0, process */
+	0xe3a07f43, /* mov r7, #268: tgkill */
 	0xef000000, /* svc 0 */
 	/* trap.pc */
 	0xe3a00002, /* mov r0, #SIG_SETMASK */
@@ -91,16 +93,21 @@ static const uint32_t trap_code[] = {
 	0xe52de004, /* push {lr} */
 	0xe59de010, /* ldr lr, [sp, #16]: the return address into the caller */
 	0xe49df014, /* ldr pc, [sp], #20 */
+	0,          /* process */
 };
 /* clang-format on */
 
 enum { /* in trap_code */
        TRAP_SET = 2,
        TRAP_OPEN = 12,
-       TRAP_SIGNO = 14,
-       TRAP_PC = 18,
-       TRAP_DONE = 24,
-       TRAP_LEAVE = 26,
+       TRAP_TID = 14,
+       TRAP_SIGNO = 15,
+       TRAP_LOAD_PROCESS = 17,
+       TRAP_CALL = 18,
+       TRAP_PC = 20,
+       TRAP_DONE = 26,
+       TRAP_LEAVE = 28,
+       TRAP_PROCESS = 31,
 };
 
 enum {
@@ -140,15 +147,32 @@ static uint32_t bit_immediate(unsigned bit)
 	return bit < 8 ? 1u << bit : (16 - bit / 2) << 8 | 1u << (bit % 2);
 }
 
-static void encode_trap(struct encoder *e, int signo)
+/* Instruction i of a trap for whoever comes. */
+static uint32_t to_any_insn(size_t i)
+{
+	switch (i) {
+	case TRAP_TID:
+	case TRAP_LOAD_PROCESS:
+		return 0xe1a00000; /* nop */
+	case TRAP_SIGNO:
+		return 0xe3a01000; /* mov r1, #signo */
+	case TRAP_CALL:
+		return 0xe3a070ee; /* mov r7, #238: tkill */
+	}
+	return trap_code[i];
+}
+
+static void encode_trap(struct encoder *e, uint32_t process, int signo)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(trap_code); i++) {
-		uint32_t insn = trap_code[i];
+		uint32_t insn = process ? trap_code[i] : to_any_insn(i);
 
 		if (i == TRAP_SET)
 			insn |= bit_immediate((unsigned)signo - 1);
 		if (i == TRAP_SIGNO)
 			insn |= (uint32_t)signo;
+		if (i == TRAP_PROCESS)
+			insn = process;
 		encode_u32(e, insn);
 	}
 }
@@ -160,7 +184,7 @@ void arm_trap_change_signal(struct stub_area *area, int signo)
 			    .len = (size_t)(area->trap.begin - area->base),
 			    .base = area->base};
 
-	encode_trap(&e, signo);
+	encode_trap(&e, area->process, signo);
 }
 
 /* Bytes of a stub before its copy, which has to be known for the call of the copy. */
@@ -331,7 +355,7 @@ int arm_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size_
 	area->trap.pc = area->trap.begin + 4 * TRAP_PC;
 	area->trap.done = area->trap.skip = area->trap.begin + 4 * TRAP_DONE;
 	area->trap.to_break = area->trap.hard = area->trap.hard_pc = 0;
-	encode_trap(&e, signo);
+	encode_trap(&e, area->process, signo);
 	error = build_all(&e, area->trap.begin, stubs, count, code, code_len, failed, err);
 	if (error)
 		return error;

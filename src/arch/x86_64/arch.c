@@ -33,6 +33,8 @@ static const int16_t eintr_final[] = {
 
 static const struct arch_trap trap = {
 	.calls = {14, 186, 200},
+	.tgkill = 234,
+	.call_args = {RDI, RSI},
 
 	.arg0 = R8,
 	.site = R9,
@@ -43,7 +45,7 @@ static const struct arch_trap trap = {
 	.entry_frame = X86_64_TRAP_FRAME,
 	.arg3 = X86_64_TRAP_ARG3,
 	.mask = 8,
-	.mask_reg = {R10, ARCH_NO_REG},
+	.mask_reg = R10,
 
 	.patch_len = X86_64_PATCH_LEN,
 	.patch_reach = INT32_MAX - X86_64_PATCH_LEN,

@@ -80,6 +80,7 @@ const uint8_t x86_64_magic[X86_64_MAGIC_LEN] = {'m', 'e', 'm', 't', 'r', 'c', 0,
 
 /* clang-format off */
 static const uint8_t trap_code[] = {
+	0xeb, 0x00,                         /* jmp +0: to the end where it is disarmed */
 	0x41, 0x51,                         /* push r9 */
 	0x41, 0x50,                         /* push r8 */
 	0x51,                               /* push rcx */
@@ -103,10 +104,11 @@ static const uint8_t trap_code[] = {
 	/* trap.open: sp stays as it is from here to trap.pc */
 	0xb8, 0xba, 0x00, 0x00, 0x00,       /* mov eax, 186: gettid */
 	0x0f, 0x05,                         /* syscall */
-	0x89, 0xc7,                         /* mov edi, eax */
-	0xbe, 0x00, 0x00, 0x00, 0x00,       /* mov esi, signo */
+	0x89, 0xc6,                         /* mov esi, eax */
+	0xba, 0x00, 0x00, 0x00, 0x00,       /* mov edx, signo */
+	0xbf, 0x00, 0x00, 0x00, 0x00,       /* mov edi, process */
 	0x4c, 0x8b, 0x54, 0x24, 0x08,       /* mov r10, [rsp + 8]: the mask, for the tracer */
-	0xb8, 0xc8, 0x00, 0x00, 0x00,       /* mov eax, 200: tkill */
+	0xb8, 0xea, 0x00, 0x00, 0x00,       /* mov eax, 234: tgkill */
 	0x0f, 0x05,                         /* syscall */
 	/* trap.pc */
 	0x5a,                               /* pop rdx: the set */
@@ -138,6 +140,15 @@ static const uint8_t hard_code[] = {
 	0xeb, 0x00,                         /* jmp, to the end of the soft trap */
 };
 
+/* From TRAP_SEND_AT on where it is for whoever comes. */
+static const uint8_t send_to_any[] = {
+	0x89, 0xc7,                         /* mov edi, eax */
+	0xbe, 0x00, 0x00, 0x00, 0x00,       /* mov esi, signo */
+	0x0f, 0x1f, 0x44, 0x00, 0x00,       /* nop */
+	0x4c, 0x8b, 0x54, 0x24, 0x08,       /* mov r10, [rsp + 8] */
+	0xb8, 0xc8, 0x00, 0x00, 0x00,       /* mov eax, 200: tkill */
+};
+
 /* In front of the trap, where there is an agent. */
 static const uint8_t gate_code[] = {
 	0x59,                               /* known: pop rcx */
@@ -153,12 +164,14 @@ static const uint8_t gate_code[] = {
 /* clang-format on */
 
 enum { /* in trap_code */
-       TRAP_TO_BREAK_AT = 21,
-       TRAP_SET_AT = 26,
-       TRAP_OPEN_AT = 44,
-       TRAP_SIGNO_AT = 54,
-       TRAP_PC_AT = 70,
-       TRAP_END_AT = 86,
+       TRAP_TO_BREAK_AT = 23,
+       TRAP_SET_AT = 28,
+       TRAP_OPEN_AT = 46,
+       TRAP_SEND_AT = 53,
+       TRAP_SIGNO_AT = 56,
+       TRAP_PROCESS_AT = 61,
+       TRAP_PC_AT = 77,
+       TRAP_END_AT = 93,
        TRAP_RET_AT = sizeof(trap_code) - 3,
 };
 enum { HARD_PC_AT = 3 }; /* in hard_code */
@@ -196,11 +209,15 @@ static void encode_gate(struct encoder *e, struct stub_area *area)
 }
 
 /* The soft trap, and the hard one behind it. */
-static void encode_trap(struct encoder *e, int signo)
+static void encode_trap(struct encoder *e, uint32_t process, int signo)
 {
 	uint8_t code[sizeof(trap_code)], hard[sizeof(hard_code)];
 
 	memcpy(code, trap_code, sizeof(code));
+	if (process)
+		put_u32(code + TRAP_PROCESS_AT, process);
+	else
+		memcpy(code + TRAP_SEND_AT, send_to_any, sizeof(send_to_any));
 	put_u32(code + TRAP_SET_AT, 1u << (signo - 1));
 	code[TRAP_SIGNO_AT] = (uint8_t)signo;
 	encode_bytes(e, code, sizeof(code));
@@ -381,7 +398,7 @@ static int build_all(struct stub_area *area, int signo, struct stub *stubs, size
 	area->trap.hard_pc = area->trap.hard + HARD_PC_AT;
 	area->trap.done = area->trap.begin + TRAP_END_AT;
 	area->trap.skip = area->trap.hard_pc;
-	encode_trap(&e, signo);
+	encode_trap(&e, area->process, signo);
 	for (size_t i = 0; i < count; i++) {
 		bool instead = stubs[i].kind == STUB_INSTEAD;
 		int error = 0;
@@ -421,20 +438,23 @@ int x86_64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, si
 		       : error;
 }
 
-/* Over the first instruction, so that a thread further on in the trap goes through the rest. */
+/* The first instruction, so that a thread further on in the trap goes through the rest; and of it
+ * one byte is another one, so that it may be written while threads run through it. */
 uint32_t x86_64_trap_disarm(uint8_t *ret)
 {
-	ret[0] = 0xeb; /* jmp rel8 */
+	ret[0] = trap_code[0];
 	ret[1] = TRAP_RET_AT - 2;
 	return 2;
 }
 
 void x86_64_trap_change_signal(struct stub_area *area, int signo)
 {
-	uint8_t *trap = area->bytes + (area->trap.begin - area->base);
+	struct encoder e = {.bytes = area->bytes,
+			    .room = area->len,
+			    .len = (size_t)(area->trap.begin - area->base),
+			    .base = area->base};
 
-	put_u32(trap + TRAP_SET_AT, 1u << (signo - 1));
-	trap[TRAP_SIGNO_AT] = (uint8_t)signo;
+	encode_trap(&e, area->process, signo);
 }
 
 uint32_t x86_64_trap_use_break(const struct stub_area *area, uint8_t *ret)
