@@ -1,7 +1,8 @@
 """A stack whose pages another thread of the program must bring (userfaultfd): that thread stands
-with the others while memtrace looks who could return where."""
+with the others while memtrace looks who could return where. And one whose pages are in swap."""
 import os
 import random
+import subprocess
 import threading
 
 import pytest
@@ -14,6 +15,21 @@ ALLOCS, FRAMES = 200, 21
 
 
 @pytest.fixture
+def swap(tmp_path):
+    """Some, if we may."""
+    file = tmp_path / "swap"
+    file.write_bytes(bytes(16 << 20))
+    file.chmod(0o600)
+    env = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
+    for command in ["mkswap", "swapon"]:
+        done = subprocess.run([command, file], env=env, check=False, capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"no swap here: {command}: {done.stderr}")
+    yield
+    subprocess.run(["swapoff", file], env=env, check=True)
+
+
+@pytest.fixture
 def lazy(target):
     """lazy(*options): the target, or a skip where userfaultfd is not for us."""
     def start(*options):
@@ -22,7 +38,7 @@ def lazy(target):
             process.ready()
         except memtrace.Failed:
             if process.wait() == 77:
-                pytest.skip("no userfaultfd here")
+                pytest.skip("no userfaultfd here" if "-p" not in options else "nothing goes to swap")
             raise
         processes.append(process)
         return process
@@ -32,9 +48,19 @@ def lazy(target):
         process.end()
 
 
+def test_in_swap(swap, lazy, attach):
+    """A stack is read where it is not in memory: to its end, and before stubs are wiped."""
+    attach_and_detach(lazy, attach, "-p")
+    stacks(lazy, attach, "-p")
+
+
 def test_attach_and_detach(lazy, attach):
     """Nothing is read that would have to be brought; the server is asked while it runs."""
-    process = lazy()
+    attach_and_detach(lazy, attach)
+
+
+def attach_and_detach(lazy, attach, *options):
+    process = lazy(*options)
     tracer = attach(process.pid)
     process.go_on()
     process.done()
@@ -45,7 +71,11 @@ def test_attach_and_detach(lazy, attach):
 
 def test_stacks(lazy, attach):
     """Each allocation of the thread finds the frames above taken away, and all are in its stack."""
-    process = lazy("-a")
+    stacks(lazy, attach)
+
+
+def stacks(lazy, attach, *options):
+    process = lazy("-a", *options)
     tracer = attach(process.pid)
     process.go_on()
     process.done()

@@ -100,13 +100,15 @@ def test_while_it_is_indexed(start, device, mount):
 
 
 def test_when_a_directory_is_given(start, device, mount):
-    """One that can't even be opened, twice, neither keeps the start nor is served."""
+    """One that can't even be opened, many times, neither keeps the start nor is served: all are
+    waited for at once."""
+    count = 17
     mount.stick()
     gone = mount.point / "distant"
-    server, port = serve_at_home(start, gone, device.full, gone)
+    server, port = serve_at_home(start, *[gone] * (count - 1), device.full, gone)
     is_served(server, port, device)
     said = f"{gone}: its file system does not answer: it is not served"
-    wait_for(lambda: sum(said in line for line in server.out) == 2)
+    wait_for(lambda: sum(said in line for line in server.out) == count)
 
 
 def test_when_a_file_is_opened(start, device, mount):

@@ -1,13 +1,14 @@
 /*
- * lazy [-a] [-s]: a thread's stack is memory that another thread of the program brings page by
+ * lazy [-a] [-s] [-p]: a thread's stack is memory that another thread of the program brings page by
  * page (userfaultfd(2)), as a restored or migrated program has it.  At READY the thread waits
  * far down that stack, and of the frames above it no page is there.
  *
  *   -a   it wakes by itself, again and again, and allocates at the bottom, the frames above it
  *        taken away each time
  *   -s   the page server allocates as well, before it brings a page
+ *   -p   there is no server: the frames are in swap
  *
- * Exit status 77: the kernel has no userfaultfd, or not for us.
+ * Exit status 77: the kernel has no userfaultfd, or not for us; or nothing goes to swap.
  */
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
@@ -25,7 +26,7 @@ enum { PAGE = 4096, STACK = 64 * PAGE, FRAMES = 20, FRAME = 6000, ROUNDS = 200 }
 static uint8_t *stack, saved[STACK];
 static size_t first_gone, last_gone; /* pages of the stack */
 static int faults, server_fd;
-static bool awake, serving;
+static bool awake, serving, paged;
 static int wake[2], asleep[2];
 
 static void serve(uint8_t *page)
@@ -55,9 +56,41 @@ static void *page_server(void *arg)
 	return arg;
 }
 
+/* pagemap(4): bit 62 of a page's word. */
+static bool is_swapped(size_t page)
+{
+	uint64_t word = 0;
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	if (pread(fd, &word, 8, (off_t)(((uintptr_t)stack / PAGE + page) * 8)) != 8)
+		exit(77);
+	close(fd);
+	return word >> 62 & 1;
+}
+
+/* All of them, or the kernel does not want to. */
+static void page_out(void)
+{
+	for (int i = 0; i < 1000; i++) {
+		size_t page = first_gone;
+
+		madvise(stack + first_gone * PAGE, (last_gone - first_gone) * PAGE, 21);
+		while (page < last_gone && is_swapped(page))
+			page++;
+		if (page == last_gone)
+			return;
+		usleep(1000);
+	}
+	exit(77);
+}
+
 /* Called by another thread: the frames above the one that waits go. */
 static void take_away(void)
 {
+	if (paged) {
+		page_out();
+		return;
+	}
 	memcpy(saved, stack, STACK);
 	if (madvise(stack + first_gone * PAGE, (last_gone - first_gone) * PAGE, MADV_DONTNEED))
 		target_fail("madvise: %s", strerror(errno));
@@ -135,6 +168,7 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++) {
 		awake |= !strcmp(argv[i], "-a");
 		serving |= !strcmp(argv[i], "-s");
+		paged |= !strcmp(argv[i], "-p");
 	}
 	stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (stack == MAP_FAILED || pipe(wake) || pipe(asleep))
@@ -144,7 +178,8 @@ int main(int argc, char **argv)
 	pthread_attr_setstack(&attr, stack, STACK);
 	pthread_create(&thread, &attr, sleeper, NULL);
 	await_sleep();
-	begin_serving();
+	if (!paged)
+		begin_serving();
 	take_away();
 	target_ready();
 	for (int i = 0; i < ROUNDS; i++) {
