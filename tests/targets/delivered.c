@@ -18,7 +18,7 @@
 
 #include "target.h"
 
-enum { LOST_MS = 5000, AHEAD = 8, IDLE = 3 };
+enum { LOST_MS = 30000, AHEAD = 8, IDLE = 3 };
 
 static volatile int stop;
 static unsigned long sent, seen, lost, wrong;
