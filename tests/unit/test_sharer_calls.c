@@ -18,7 +18,7 @@
 
 enum { TRACED = 21, REFUSED = 31, CALLS_BEFORE = 200, MANY_CLOSED = 300 };
 
-enum how { BY_VFORK, ON_ITS_OWN_STACK, LIKE_SPAWNED, WITH_HANDLERS, HAVING_CLOSED };
+enum how { BY_VFORK, ON_ITS_OWN_STACK, LIKE_SPAWNED, WITH_HANDLERS, BLOCKING_ALL, HAVING_CLOSED };
 
 struct asking {
 	enum how how;
@@ -36,7 +36,7 @@ static int ask(void *arg)
 	for (int i = 0; i < (asking->how == HAVING_CLOSED ? MANY_CLOSED : 0); i++)
 		syscall(SYS_close, -1);
 	memset(&set, 0xff, sizeof(set)); /* as the C library does it, those of its own, too */
-	if (asking->how == LIKE_SPAWNED)
+	if (asking->how == LIKE_SPAWNED || asking->how == BLOCKING_ALL)
 		syscall(SYS_rt_sigprocmask, SIG_SETMASK, &set, NULL, 8);
 	if (asking->how == LIKE_SPAWNED || asking->how == WITH_HANDLERS)
 		syscall(SYS_rt_sigaction, SIGUSR1, NULL, NULL, 8);
@@ -185,6 +185,7 @@ static void test_spawned(void **state)
 {
 	(void)state;
 	let_go(WITH_HANDLERS, false, TRACED);
+	let_go(BLOCKING_ALL, false, TRACED);
 	let_go(HAVING_CLOSED, false, REFUSED);
 	let_go(LIKE_SPAWNED, false, REFUSED);
 	let_go(LIKE_SPAWNED, true, TRACED);
