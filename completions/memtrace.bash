@@ -8,7 +8,7 @@ _memtrace_program_at()
 		case ${COMP_WORDS[i]} in
 		-p | -x | -d | -o | -n | -s | --pid | --command | --duration | --output | --format | \
 			--count | --stack-depth | --sort | --engine | --debug-dir | \
-			--error-exitcode | --confirm | --max-pause | --memory | --every | --keep | --mark-every | --history | --follow | --fail-on | --action | -c | \
+			--error-exitcode | --confirm | --max-pause | --memory | --every | --keep | --min-age | --mark-every | --history | --follow | --fail-on | --action | -c | \
 		--connect | -l | --listen)
 			[[ ${COMP_WORDS[i + 1]} == "=" ]] && ((i++))
 			((i++))
@@ -80,12 +80,12 @@ _memtrace()
 	--debug-dir)
 		COMPREPLY=($(compgen -d -- "$cur"))
 		;;
-	-d | --duration | -n | --count | -s | --stack-depth | --error-exitcode | --confirm | --max-pause | --memory | --every | --keep | --mark-every | --history | --action) ;;
+	-d | --duration | -n | --count | -s | --stack-depth | --error-exitcode | --confirm | --max-pause | --memory | --every | --keep | --min-age | --mark-every | --history | --action) ;;
 	*)
 		if [[ $cur == -* ]]; then
 			COMPREPLY=($(compgen -W "-p --pid= -x --command= -b --batch -d --duration=
 				-i --interactive -o --output= --format= -n --count= -s --stack-depth=
-				--sort= --follow= --mmap --all --no-command --no-lines --leaks --confirm= --max-pause= --memory= --every= --keep= --mark-every= --history= --fail-on= --engine= -c --connect= -l --listen=
+				--sort= --follow= --mmap --all --no-command --no-lines --leaks --confirm= --max-pause= --memory= --every= --keep= --min-age= --mark-every= --history= --fail-on= --engine= -c --connect= -l --listen=
 				-a --autoconnect --debug-dir= --debuginfod --no-symbols
 				--error-exitcode= --doctor --selftest --action= -v --verbose -q --quiet
 				-h --help --version" -- "$cur"))

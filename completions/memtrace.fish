@@ -22,6 +22,7 @@ complete -c memtrace -l confirm -x -d 'lost is only what is so in a second look 
 complete -c memtrace -l max-pause -x -d 'refuse a look that would stop the process for longer'
 complete -c memtrace -l every -x -d 'a report each TIME, to a FILE with %Y%m%d-%H%M%S or %n'
 complete -c memtrace -l keep -x -d 'files of --every, old ones thinned out (default 100)'
+complete -c memtrace -l min-age -x -d 'only contexts with blocks in use for TIME or longer'
 complete -c memtrace -l mark-every -x -d 'a mark each TIME, for the command diff'
 complete -c memtrace -l history -x -d 'memory for the course of totals (default 2M)'
 complete -c memtrace -l memory -x -d 'that a look for leaks may take: 64M, 2G'

@@ -154,6 +154,8 @@ static int read_common(const char *const *args, size_t *i, struct command_call *
 		return copy_name("--in", value, call->in, err);
 	if ((value = value_of(args, i, "--not")))
 		return copy_name("--not", value, call->not_in, err);
+	if ((value = value_of(args, i, "--min-age")))
+		return quantity_time(value, "--min-age", 10, &call->report.min_age_ms, err);
 	if (!(value = value_of(args, i, "-n")))
 		return 1;
 	rc = quantity_number(value, "-n", 0, UINT_MAX, &number, err);
@@ -181,15 +183,16 @@ static int read_by(const char *word, enum report_by *ret, struct err *err)
 {
 	static const char *const names[] = {[REPORT_BY_FUNCTION] = "function",
 					    [REPORT_BY_FILE] = "file",
-					    [REPORT_BY_MODULE] = "module"};
+					    [REPORT_BY_MODULE] = "module",
+					    [REPORT_BY_THREAD] = "thread"};
 
-	for (int i = REPORT_BY_FUNCTION; i <= REPORT_BY_MODULE; i++) {
+	for (int i = REPORT_BY_FUNCTION; i <= REPORT_BY_THREAD; i++) {
 		if (!strcmp(word, names[i])) {
 			*ret = (enum report_by)i;
 			return 0;
 		}
 	}
-	return err_set(err, -EINVAL, "--by: '%.40s' is not one of: function, file, module", word);
+	return err_set(err, -EINVAL, "--by: '%.40s' is not one of: function, file, module, thread", word);
 }
 
 static int read_name(const char *word, char ret[MARK_NAME_SIZE], struct err *err)

@@ -28,12 +28,12 @@ struct command_row {
 
 static arguments_reader read_help;
 
-static const char *const report_takes[] = {"-n",      "--sort", "--all", "--json", "--in",
-					   "--not",   "--by",	"--since", NULL};
-static const char *const tree_takes[] = {"-n", "--callers", "--in", "--not", NULL};
+static const char *const report_takes[] = {"-n",    "--sort", "--all",	 "--json", "--in",
+					   "--not", "--by",   "--since", "--min-age", NULL};
+static const char *const tree_takes[] = {"-n", "--callers", "--in", "--not", "--min-age", NULL};
 static const char *const history_takes[] = {"-n", NULL};
-static const char *const top_takes[] = {"-n", "--sort", "--in", "--not", NULL};
-static const char *const diff_takes[] = {"-n", "--all", "--in", "--not", NULL};
+static const char *const top_takes[] = {"-n", "--sort", "--in", "--not", "--min-age", NULL};
+static const char *const diff_takes[] = {"-n", "--all", "--in", "--not", "--min-age", NULL};
 static const char *const leaks_takes[] = {"-n", "--json", "--confirm", NULL};
 static const char *const process_takes[] = {"all", NULL};
 static const char *const monitor_takes[] = {"stop", NULL};
@@ -54,7 +54,9 @@ static const struct command_row table[] = {
 	 "    --json      as JSON\n"
 	 "    --in NAME   only through this function, file or module (a pattern: * ?)\n"
 	 "    --not NAME  not through it\n"
-	 "    --by WHO    sums by who allocated: function, file or module\n"
+	 "    --min-age TIME  only with blocks in use for TIME or longer\n"
+	 "    --by WHO    sums by who allocated: function, file, module, or thread (by\n"
+	 "                what it runs)\n"
 	 "    --since A   what changed since mark A, as 'diff A'\n"
 	 "    CONTEXT     the number behind # in a report: this one, with all its frames",
 	 true, report_takes, arguments_read_report},

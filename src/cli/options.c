@@ -59,6 +59,8 @@ static const struct option_row rows[] = {
 	 .kind = KIND_CHOICE, .field = AT(sort), .choices = snapshot_orders},
 	{0, "follow", "NAME", "a NAME that PROGRAM starts, instead (exec: the first)",
 	 .kind = KIND_TEXT, .field = AT(follow)},
+	{0, "min-age", "TIME", "only contexts with blocks in use for TIME or longer",
+	 .kind = KIND_TIME, .field = AT(min_age_ms), .min = 10},
 	{0, "mmap", NULL, "also what is mapped by mmap, mremap and brk, apart",
 	 .kind = KIND_FLAG, .field = AT(mappings)},
 	{0, "all", NULL, "also contexts with nothing in use any more", .kind = KIND_FLAG,

@@ -55,6 +55,7 @@ struct options {
 	bool leaks;
 	uint64_t confirm_ms;   /* 0: one look */
 	uint64_t max_pause_ms; /* 0: not given */
+	uint64_t min_age_ms;
 	uint64_t mark_every_ms; /* 0: none */
 	uint64_t history;      /* bytes, of the course */
 	uint64_t memory;       /* bytes; 0: no limit */

@@ -21,6 +21,16 @@ void output_init(struct output *output, FILE *out, bool quiet)
 	setvbuf(stderr, NULL, _IOFBF, BUFSIZ);
 }
 
+bool output_is_utf8(void)
+{
+	static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
+	const char *value = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names) && !(value && *value); i++)
+		value = getenv(names[i]);
+	return value && (strcasestr(value, "UTF-8") || strcasestr(value, "UTF8"));
+}
+
 static void speak(struct output *output, const char *prefix, const char *format, va_list args)
 {
 	char text[MAX_WORDS];

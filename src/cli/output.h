@@ -25,6 +25,9 @@ struct output {
 /* Also gives stderr a buffer: a report is thousands of small writes. */
 void output_init(struct output *output, FILE *out, bool quiet);
 
+/* Whether the locale's characters are UTF-8 (POSIX.1-2017, 8.2: LC_ALL, LC_CTYPE, LANG). */
+bool output_is_utf8(void);
+
 /* A remark; not with --quiet. */
 void output_log(struct output *output, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

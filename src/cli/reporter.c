@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -120,6 +121,7 @@ void reporter_deinit(struct reporter *reporter)
 		close(reporter->output_fd);
 	if (reporter->output_ours)
 		unlink(reporter->options->output);
+	free(reporter->old);
 	series_deinit(&reporter->series);
 	resolver_destroy(reporter->local);
 	server_link_deinit(&reporter->link);
@@ -143,6 +145,8 @@ struct report_options reporter_options(const struct reporter *reporter)
 		.count = o->count,
 		.all = o->all,
 		.verbose = o->verbose,
+		.min_age_ms = o->min_age_ms,
+		.utf8 = output_is_utf8(),
 		.depth = o->depth,
 		.version = MEMTRACE_VERSION,
 		.progress = output_progress,
@@ -173,6 +177,8 @@ static int write_to(struct reporter *reporter, const struct snapshot *snapshot,
 	int rc;
 
 	/* Without a server: so that the names can be put in later. */
+	how.old = how.min_age_ms ? reporter->old : NULL;
+	how.old_count = reporter->old_count;
 	how.decodable = !resolver || !resolver_is_alive(resolver, NULL);
 	names.local = how.decodable ? NULL : local(reporter);
 	rc = report_write(snapshot, resolver, reporter->dynsym ? &names : NULL, &how, out, err);

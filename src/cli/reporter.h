@@ -21,6 +21,9 @@ struct reporter {
 	bool local_tried;
 	const struct course *course; /* of the session, or NULL */
 	const struct marks *marks;   /* the same */
+	/* Of the latest snapshot (report_options.old), malloc'ed; or NULL. */
+	struct births_span *old;
+	uint32_t old_count;
 	int output_fd;	    /* of --output; -1: none, or it can't be opened */
 	bool output_failed; /* said already; the report goes to stderr */
 	bool output_ours;   /* the file was not there before */

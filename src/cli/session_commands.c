@@ -26,9 +26,9 @@ static void monitor(struct session *s, const struct command_call *call)
 static int show(struct session *s, const struct command_call *call, struct err *err)
 {
 	struct snapshot *snapshot;
-	bool judged = call->id == COMMAND_REPORT || call->id == COMMAND_SAVE ||
-		      call->id == COMMAND_EXPORT;
-	int rc = judged ? session_snapshot(s, &snapshot, err)
+	bool judged = call->id == COMMAND_REPORT || call->id == COMMAND_TREE ||
+		      call->id == COMMAND_SAVE || call->id == COMMAND_EXPORT;
+	int rc = judged ? session_snapshot(s, call->report.min_age_ms, &snapshot, err)
 			: capture_snapshot(s->capture, &snapshot, err);
 
 	if (rc)

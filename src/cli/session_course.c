@@ -3,6 +3,7 @@
  * that nothing of the process waits for it.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "cli/session_parts.h"
@@ -54,22 +55,53 @@ void session_forget(struct session *s)
 	generations_clear(&s->generations, capture_now(s->capture));
 }
 
-int session_snapshot(struct session *s, struct snapshot **ret, struct err *err)
+/* For the report on this snapshot. */
+static int find_old(struct session *s, uint64_t min_age_ms, const struct birth_list *blocks,
+		    const struct snapshot *snapshot, struct err *err)
 {
-	struct birth_list blocks = {0};
+	int64_t to = (int64_t)snapshot->ticks_now - (int64_t)(min_age_ms / 10);
+
+	free(s->reporter.old);
+	s->reporter.old = NULL;
+	s->reporter.old_count = snapshot->context_count;
+	if (!min_age_ms)
+		return 0;
+	/* (before counting began: none) */
+	return births_in_span(blocks, to < 0 ? INT64_MAX : BIRTHS_EVER, to,
+			      snapshot->context_count, &s->reporter.old, err);
+}
+
+int session_snapshot_blocks(struct session *s, uint64_t min_age_ms, struct birth_list *blocks,
+			    struct snapshot **ret, struct err *err)
+{
 	struct snapshot *snapshot;
 	struct births births;
-	int rc = capture_snapshot_births(s->capture, &blocks, &snapshot, err);
+	int rc = capture_snapshot_births(s->capture, blocks, &snapshot, err);
 
 	if (rc)
 		return rc;
+	rc = find_old(s, min_age_ms, blocks, snapshot, err);
+	if (rc) {
+		snapshot_destroy(snapshot);
+		return rc;
+	}
 	/* (without memory it is a report without them) */
-	if (blocks.cap && !births_create(&s->generations, &blocks, snapshot->context_count, &births, err))
+	if (blocks->cap &&
+	    !births_create(&s->generations, blocks, snapshot->context_count, &births, err))
 		err_ignore(verdicts_create(snapshot, &s->generations, &births, &s->course,
 					   &snapshot->verdicts, NULL));
-	vec_deinit(&blocks);
 	*ret = snapshot;
 	return 0;
+}
+
+int session_snapshot(struct session *s, uint64_t min_age_ms, struct snapshot **ret,
+		     struct err *err)
+{
+	struct birth_list blocks = {0};
+	int rc = session_snapshot_blocks(s, min_age_ms, &blocks, ret, err);
+
+	vec_deinit(&blocks);
+	return rc;
 }
 
 void session_course(struct session *s)
@@ -97,7 +129,7 @@ int session_history(struct session *s, const struct command_call *call, struct e
 		rc = report_course(&s->course, call->report.count, s->output.out);
 		return rc < 0 ? err_sys(err, rc, "writing") : 0;
 	}
-	rc = session_snapshot(s, &snapshot, err);
+	rc = session_snapshot(s, 0, &snapshot, err);
 	if (rc)
 		return rc;
 	rc = report_generations(snapshot, call->report.context, s->output.out, err);

@@ -89,7 +89,7 @@ int session_finish(struct session *s)
 	tell_ending(s);
 	if (s->ending.end == CAPTURE_FAILED)
 		return exit_status(s, NULL);
-	if (session_snapshot(s, &snapshot, &err)) {
+	if (session_snapshot(s, s->options->min_age_ms, &snapshot, &err)) {
 		output_warn(&s->output, "%s", err.text);
 		s->failed = true;
 		return exit_status(s, NULL);

@@ -1,5 +1,6 @@
 /* Marks of a session: a moment is named, and later it is asked what changed since. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "cli/session_parts.h"
@@ -40,8 +41,22 @@ static int list(struct session *s, const struct snapshot *snapshot)
 	return 0;
 }
 
+/* Who survived is said as far as memory lets. */
+static void survive(struct diff *diff, const struct birth_list *blocks,
+		    const struct snapshot *snapshot)
+{
+	struct births_span *spans;
+
+	if (!blocks->cap || births_in_span(blocks, diff->from_ticks, diff->to_ticks,
+					   snapshot->context_count, &spans, NULL))
+		return;
+	diff_survived(diff, spans, snapshot);
+	free(spans);
+}
+
 static int diff(struct session *s, const struct command_call *call,
-		const struct snapshot *snapshot, struct err *err)
+		const struct birth_list *blocks, const struct snapshot *snapshot,
+		struct err *err)
 {
 	struct report_options options = call->report;
 	struct diff diff;
@@ -50,6 +65,7 @@ static int diff(struct session *s, const struct command_call *call,
 
 	if (rc)
 		return rc;
+	survive(&diff, blocks, snapshot);
 	options.diff = &diff;
 	rc = reporter_write(&s->reporter, snapshot, &options, err);
 	diff_deinit(&diff);
@@ -58,14 +74,19 @@ static int diff(struct session *s, const struct command_call *call,
 
 int session_mark(struct session *s, const struct command_call *call, struct err *err)
 {
+	struct birth_list blocks = {0};
 	struct snapshot *snapshot;
-	int rc = capture_snapshot(s->capture, &snapshot, err);
+	int rc = call->id == COMMAND_MARK || call->id == COMMAND_MARKS
+			 ? capture_snapshot(s->capture, &snapshot, err)
+			 : session_snapshot_blocks(s, call->report.min_age_ms, &blocks,
+						   &snapshot, err);
 
 	if (rc)
 		return rc;
 	rc = call->id == COMMAND_MARK	 ? mark(s, call, snapshot, err)
 	     : call->id == COMMAND_MARKS ? list(s, snapshot)
-					 : diff(s, call, snapshot, err);
+					 : diff(s, call, &blocks, snapshot, err);
+	vec_deinit(&blocks);
 	snapshot_destroy(snapshot);
 	return rc;
 }

@@ -102,8 +102,13 @@ void session_course(struct session *s);
 void session_sample(struct session *s);
 /* What was kept of the time before is forgotten: counting began anew. */
 void session_forget(struct session *s);
-/* A snapshot with the verdicts on it, as far as memory lets. */
-int session_snapshot(struct session *s, struct snapshot **ret, struct err *err) MUST_CHECK;
+/* A snapshot with the verdicts on it, and which blocks are min_age_ms old for a report on it, as far
+ * as memory lets. */
+int session_snapshot(struct session *s, uint64_t min_age_ms, struct snapshot **ret,
+		     struct err *err) MUST_CHECK;
+/* The same, and the ages of its blocks. */
+int session_snapshot_blocks(struct session *s, uint64_t min_age_ms, struct birth_list *blocks,
+			    struct snapshot **ret, struct err *err) MUST_CHECK;
 /* What changed since monitor last said it, if it did. */
 void session_rates(struct session *s);
 /* history. */

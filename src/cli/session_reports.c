@@ -10,7 +10,7 @@
 static int write_now(struct session *s, struct err *err)
 {
 	struct snapshot *snapshot;
-	int rc = session_snapshot(s, &snapshot, err);
+	int rc = session_snapshot(s, s->options->min_age_ms, &snapshot, err);
 
 	if (rc)
 		return rc;

@@ -129,7 +129,7 @@ static int renew(struct mark *mark, const struct snapshot *snapshot, struct err 
 static int step(struct top *top, bool first, struct err *err)
 {
 	struct snapshot *snapshot;
-	int rc = session_snapshot(top->s, &snapshot, err);
+	int rc = session_snapshot(top->s, top->call->report.min_age_ms, &snapshot, err);
 
 	if (rc)
 		return rc;

@@ -38,6 +38,31 @@ int births_create(const struct generations *g, const struct birth_list *blocks,
 	return 0;
 }
 
+int births_in_span(const struct birth_list *blocks, int64_t from, int64_t to,
+		   uint32_t context_count, struct births_span **ret, struct err *err)
+{
+	struct births_span *spans = calloc((size_t)context_count + 1, sizeof(*spans));
+
+	if (!spans)
+		return err_set(err, -ENOMEM, "out of memory for the ages of %zu blocks",
+			       blocks->len);
+	for (size_t i = 0; i < blocks->len; i++) {
+		struct births_span *span = spans;
+		int64_t time = blocks->at[i].time;
+
+		if (blocks->at[i].context >= context_count)
+			continue;
+		span += blocks->at[i].context;
+		span->all++;
+		if (time == from || time == to)
+			span->unsure++;
+		else if (time > from && (to == BIRTHS_EVER || time < to))
+			span->sure++;
+	}
+	*ret = spans;
+	return 0;
+}
+
 void births_deinit(struct births *births)
 {
 	free(births->row_of);

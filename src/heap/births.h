@@ -23,6 +23,20 @@ struct births {
 	uint32_t row_count;
 };
 
+/* Of one context: those of its blocks in use that were allocated in a span of time; those of whom
+ * it can't be told, as it begins or ends in the tick of their allocation; and all whose age is
+ * known. */
+struct births_span {
+	uint32_t sure, unsure, all;
+};
+
+enum { BIRTHS_EVER = -1 };
+
+/* By context, malloc'ed, for blocks allocated from the ticks `from` to the ticks `to`; BIRTHS_EVER: it
+ * does not begin, or end.  -ENOMEM. */
+int births_in_span(const struct birth_list *blocks, int64_t from, int64_t to,
+		   uint32_t context_count, struct births_span **ret, struct err *err) MUST_CHECK;
+
 /* -ENOMEM. */
 int births_create(const struct generations *g, const struct birth_list *blocks,
 		  uint32_t context_count, struct births *ret, struct err *err) MUST_CHECK;

@@ -5,7 +5,7 @@
  * have had allocated nothing yet, so all its counters are 0.  Counters only ever grow between
  * two marks of one count; who clears the statistics drops the marks.
  */
-#include "heap/marks.h"
+#include "heap/births.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -26,7 +26,10 @@ static void add(struct mark_counters *sum, const struct mark_counters *c)
 int mark_take(const struct snapshot *s, const char *name, struct mark *ret, struct err *err)
 {
 	struct mark mark = {
-		.started = s->started, .taken = s->taken, .context_count = s->context_count};
+		.started = s->started,
+		.taken = s->taken,
+		.ticks = s->ticks_now,
+		.context_count = s->context_count};
 
 	snprintf(mark.name, sizeof(mark.name), "%s", name);
 	mark.contexts = calloc((size_t)s->context_count + 1, sizeof(*mark.contexts));
@@ -118,7 +121,10 @@ static struct diff_context difference(uint32_t id, const struct mark_counters *a
 				      const struct mark_counters *b)
 {
 	struct diff_context d = {
-		.id = id, .born = b->allocs - a->allocs, .died = b->frees - a->frees};
+		.id = id,
+		.born = b->allocs - a->allocs,
+		.died = b->frees - a->frees,
+		.survived_most = UINT64_MAX};
 
 	d.blocks = (int64_t)(d.born - d.died);
 	d.bytes = (int64_t)((b->allocated_bytes - a->allocated_bytes) -
@@ -198,7 +204,9 @@ static const struct mark *named(const struct marks *marks, const char *name,
 int marks_diff(const struct marks *marks, const char *from, const char *to,
 	       const struct snapshot *snapshot, struct diff *ret, struct err *err)
 {
-	const struct mark start = {.started = snapshot->started, .taken = snapshot->started};
+	const struct mark start = {.started = snapshot->started,
+				   .taken = snapshot->started,
+				   .ticks = BIRTHS_EVER};
 	struct mark present;
 	struct diff diff = {
 		.from = from	       ? from
@@ -220,10 +228,53 @@ int marks_diff(const struct marks *marks, const char *from, const char *to,
 		rc = check(a, b, diff.from, diff.to, err);
 	if (!rc)
 		rc = compute(a, b, &diff, err);
+	if (!rc) {
+		diff.from_ticks = a->ticks;
+		diff.to_ticks = b == &present ? BIRTHS_EVER : b->ticks;
+	}
 	free(present.contexts);
 	if (!rc)
 		*ret = diff;
 	return rc;
+}
+
+static uint64_t most_of(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static uint64_t least_of(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* No more than were born; until now, no fewer than must have stayed for what is in use. */
+static void survived(struct diff_context *d, const struct births_span *span, bool until_now)
+{
+	uint64_t stayed = until_now && d->born > d->died ? d->born - d->died : 0;
+
+	d->survived_least = most_of(span->sure, stayed);
+	d->survived_most =
+		most_of(least_of((uint64_t)span->sure + span->unsure, d->born), d->survived_least);
+}
+
+void diff_survived(struct diff *diff, const struct births_span *spans,
+		   const struct snapshot *snapshot)
+{
+	struct diff_context sum = {0};
+
+	for (size_t i = 0; i < diff->count; i++) {
+		struct diff_context *d = &diff->at[i];
+		const struct region_context *c = &snapshot->contexts[d->id];
+
+		if (spans[d->id].all != c->allocs - c->frees)
+			return; /* (ages of some are not known) */
+		survived(d, &spans[d->id], diff->to_ticks == BIRTHS_EVER);
+		sum.survived_least += d->survived_least;
+		sum.survived_most += d->survived_most;
+	}
+	diff->total.survived_least = sum.survived_least;
+	diff->total.survived_most = sum.survived_most;
 }
 
 void diff_deinit(struct diff *diff)

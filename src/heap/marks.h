@@ -18,6 +18,7 @@ struct mark { /* 32 bytes a context */
 	char name[MARK_NAME_SIZE];
 	bool numbered;			/* nobody gave it the name */
 	struct timespec started, taken; /* as the snapshot's */
+	int64_t ticks;			/* the same moment; below 0: counting began */
 	struct mark_counters total;	/* the sum of contexts[] */
 	struct mark_counters *contexts;
 	uint32_t context_count;
@@ -38,11 +39,14 @@ struct diff_context {
 	uint32_t id;
 	uint64_t born, died; /* blocks; the dead may have been born before */
 	int64_t blocks, bytes;
+	/* Of those born between, so many are in use now; 0 and UINT64_MAX: nobody knows. */
+	uint64_t survived_least, survived_most;
 };
 
 struct diff {
 	const char *from, *to; /* the caller's */
 	double seconds;
+	int64_t from_ticks, to_ticks; /* below 0: counting began; now */
 	bool apart; /* of two captures that are not one: born, died and seconds say nothing */
 	struct diff_context total;
 	struct diff_context *at; /* whose counters changed: grown by most bytes first, then by
@@ -66,6 +70,11 @@ void marks_deinit(struct marks *marks); /* leaves it empty */
 int marks_diff(const struct marks *marks, const char *from, const char *to,
 	       const struct snapshot *snapshot, struct diff *ret, struct err *err) MUST_CHECK;
 void diff_deinit(struct diff *diff);
+
+/* Fills in who survived, by the births between from_ticks and to_ticks. */
+struct births_span;
+void diff_survived(struct diff *diff, const struct births_span *spans,
+		   const struct snapshot *snapshot);
 
 /* Sorts, and fills in `grown` and `seconds`. */
 void diff_finish(struct diff *diff, const struct timespec *before, const struct timespec *after);

@@ -10,6 +10,8 @@ bool filter_is_named(const struct names_line *line, const char *pattern);
  * -ECANCELED. */
 int filter_contexts(struct report_job *job, uint32_t *ids, struct err *err) MUST_CHECK;
 
+/* The same of those that have blocks old enough. */
+void filter_ages(struct report_job *job, uint32_t *ids);
 /* The first line of a call stack behind the way into the allocator.  False: there is none. */
 bool aggregate_who(const struct report_job *job, const struct names *names, uint32_t id,
 		   struct names_line *ret);

@@ -5,7 +5,9 @@
  *     From a to now: 12.4 s. 2 call stacks have more in use: +265 bytes in +5 blocks.
  *
  *     1. #7  +240 bytes in +4 blocks
- *         10 born, 6 died
+ *         10 born, 6 died, 5 survived
+ *         leaks: 30 of 30 generations kept 3.0% of their blocks; ...
+ *         in use until now: |  .:-=+**##@|
  *         multimalloc() in /src/demo.c:28
  *
  *     In all +265 bytes in +5 blocks: 31 born, 26 died
@@ -50,7 +52,14 @@ static void print_moved(FILE *out, const struct diff *diff, const struct diff_co
 	if (diff->apart)
 		return;
 	fputs(before, out);
-	fprintf(out, "%" PRIu64 " born, %" PRIu64 " died\n", d->born, d->died);
+	fprintf(out, "%" PRIu64 " born, %" PRIu64 " died", d->born, d->died);
+	if (d->survived_most != UINT64_MAX) {
+		fprintf(out, ", %" PRIu64, d->survived_least);
+		if (d->survived_most != d->survived_least)
+			fprintf(out, " to %" PRIu64, d->survived_most);
+		fputs(" survived", out);
+	}
+	putc('\n', out);
 }
 
 void diff_head(FILE *out, const struct diff *diff)
@@ -96,6 +105,8 @@ static int print_contexts(FILE *out, struct report_job *job, const struct named 
 		print_rate(out, diff, d->bytes);
 		putc('\n', out);
 		print_moved(out, diff, d, "    ");
+		text_verdict(out, job, d->id);
+		sparkline_print(out, job, d->id);
 		text_stack(out, job, named, d->id);
 		if (progress_step(&job->progress, "writing", i, job->shown))
 			failed = report_check(out, err);

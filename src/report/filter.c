@@ -1,5 +1,5 @@
 /*
- * --in and --not: of the call stacks of a report, those that pass through something, or do not.
+ * --min-age, --in and --not: of the call stacks of a report, those that pass through something, or do not.
  *
  * What is named may be a function, a file or a module, of any frame: NAME is a pattern of
  * fnmatch(3) for the whole name, or for what people call it (without arguments, template
@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/scope.h"
+#include "heap/births.h"
 #include "report/aggregate.h"
 
 static bool is(const char *pattern, const char *text)
@@ -69,6 +70,17 @@ static bool passes(const struct snapshot *s, const struct names *names, uint32_t
 		}
 	}
 	return false;
+}
+
+void filter_ages(struct report_job *job, uint32_t *ids)
+{
+	const struct report_options *o = job->options;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < job->count; i++)
+		if (ids[i] < o->old_count && o->old[ids[i]].sure + o->old[ids[i]].unsure)
+			ids[kept++] = ids[i];
+	job->count = kept;
 }
 
 int filter_contexts(struct report_job *job, uint32_t *ids, struct err *err)

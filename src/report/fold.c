@@ -160,3 +160,14 @@ bool fold_is_allocator(const char *function)
 	return core_of(function, core, sizeof(core)) &&
 	       bsearch(core, cores, ARRAY_SIZE(cores), sizeof(cores[0]), compare_core);
 }
+
+bool fold_is_runtime(const char *function)
+{
+	static const char *const names[] = {"_start", "__libc_start", "start_thread", "__clone",
+					    "clone3", "std::",	      "__gnu_cxx::"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (!strncmp(function, names[i], strlen(names[i])))
+			return true;
+	return fold_is_allocator(function);
+}

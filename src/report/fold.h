@@ -12,6 +12,9 @@
  */
 bool fold_is_allocator(const char *function);
 
+/* That, or the start of a program or a thread. */
+bool fold_is_runtime(const char *function);
+
 /*
  * A C++ or Rust name in fewer columns: template arguments become <...>, and if that
  * is not enough, arguments (...).  A name that fits stays.  malloc'ed; NULL: no

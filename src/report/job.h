@@ -36,6 +36,12 @@ int snapshot_form_write(struct report_job *job, FILE *out,
 struct named;
 void text_stack(FILE *out, const struct report_job *job, const struct named *names, uint32_t id);
 
+/* Its verdict and what that rests on, if there is one. */
+void text_verdict(FILE *out, const struct report_job *job, uint32_t id);
+/* What a context had in use at the end of each generation, as one line; nothing where that is not
+ * known. */
+void sparkline_print(FILE *out, const struct report_job *job, uint32_t id);
+
 /* One line of a frame, four columns in. */
 void frames_render(FILE *out, const struct names_line *line,
 		   const struct report_options *options);

@@ -181,6 +181,8 @@ int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 	if (options->findings && options->leaks_only)
 		job.count = count_lost(options->findings, ids, job.count);
 	progress_init(&job.progress, options);
+	if (options->old && !options->context)
+		filter_ages(&job, ids);
 	if ((options->in || options->not_in) && !options->context)
 		failed = filter_contexts(&job, ids, err);
 	job.ids = ids;

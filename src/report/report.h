@@ -64,6 +64,7 @@ enum report_by {
 	REPORT_BY_FUNCTION,
 	REPORT_BY_FILE,
 	REPORT_BY_MODULE,
+	REPORT_BY_THREAD, /* by the function that it runs */
 };
 
 struct report_options {
@@ -78,6 +79,12 @@ struct report_options {
 	 * which frames are exact, and who the modules are. */
 	bool decodable;
 	bool no_command, no_lines; /* left out: the arguments; source files and lines */
+	bool utf8; /* the reader's terminal shows Unicode */
+	/* Only call stacks with blocks in use that were allocated so long ago or longer: by those
+	 * counts, of contexts [0, old_count); or NULL. */
+	uint64_t min_age_ms;
+	const struct births_span *old;
+	uint32_t old_count;
 	uint32_t context; /* only this one, whole; 0 = by the rules above */
 	unsigned depth;	  /* the -s limit, for the words about cut stacks */
 	const char *version;

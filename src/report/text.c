@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/scope.h"
+#include "heap/births.h"
 #include "heap/verdicts.h"
 #include "report/evidence.h"
 #include "report/head.h"
@@ -45,7 +46,7 @@ static void print_share(FILE *out, const struct snapshot *s, uint64_t bytes)
 }
 
 /* Where there is one; that there is none yet, only of what is asked for. */
-static void print_verdict(FILE *out, const struct report_job *job, uint32_t id)
+void text_verdict(FILE *out, const struct report_job *job, uint32_t id)
 {
 	const struct verdict *v = verdicts_of(job->snapshot->verdicts, id);
 	bool asked = job->options->verbose || job->options->context;
@@ -63,6 +64,20 @@ static void print_verdict(FILE *out, const struct report_job *job, uint32_t id)
 	fclose(side);
 	if (text)
 		print_indented(out, text, 4);
+}
+
+static void print_ages(FILE *out, const struct report_job *job, uint32_t id)
+{
+	const struct report_options *options = job->options;
+	const struct births_span *old = options->old && id < options->old_count ? &options->old[id] : NULL;
+
+	if (!old)
+		return;
+	fputs("    ", out);
+	print_count(out, old->sure + old->unsure, "block");
+	fprintf(out, " %s allocated at least %g s ago\n",
+		old->sure + old->unsure == 1 ? "was" : "were",
+		(double)options->min_age_ms / 1000);
 }
 
 /* "#7  265 bytes in 5 blocks were not free (48%)": the id is its own for the whole session,
@@ -90,7 +105,8 @@ static void print_context_head(FILE *out, const struct report_job *job, size_t r
 	fputs(", ", out);
 	print_count(out, c->frees, "free");
 	putc('\n', out);
-	print_verdict(out, job, id);
+	text_verdict(out, job, id);
+	print_ages(out, job, id);
 	if (job->options->findings)
 		leaks_of_context(out, job->options->findings, id);
 	if ((job->options->verbose || job->options->context) && c->allocs)

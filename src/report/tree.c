@@ -35,17 +35,6 @@ struct tree {
 	bool no_memory;
 };
 
-static bool is_runtime(const char *function)
-{
-	static const char *const names[] = {"_start", "__libc_start", "start_thread", "__clone",
-					    "clone3", "std::",	      "__gnu_cxx::"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
-		if (!strncmp(function, names[i], strlen(names[i])))
-			return true;
-	return fold_is_allocator(function);
-}
-
 static void add_to_path(struct tree *t, const struct names_line *line, bool *found,
 			const char *from)
 {
@@ -53,7 +42,7 @@ static void add_to_path(struct tree *t, const struct names_line *line, bool *fou
 
 	if (from && filter_is_named(line, from))
 		*found = true;
-	if (name && is_runtime(name))
+	if (name && fold_is_runtime(name))
 		return;
 	if (!name)
 		name = line->module ? module_id_name(&line->module->id) : "(no module)";

@@ -137,8 +137,9 @@ static void filters_and_sums(void **state)
 	assert_string_equal(call.not_in, "x");
 	assert_string_equal(call.mark[0], "a");
 	refused("report --in", "--in takes a name of at most 159 characters");
-	refused("report --by", "--by: '' is not one of: function, file, module");
-	refused("report --by=thread", "--by: 'thread' is not one of: function, file, module");
+	refused("report --by", "--by: '' is not one of: function, file, module, thread");
+	refused("report --by=line", "--by: 'line' is not one of: function, file, module, thread");
+	assert_int_equal(good("report --by=thread").report.by, REPORT_BY_THREAD);
 	refused("tree a b", "'b' is too much; usage: tree [-n N] [--callers] [--in NAME] [--not "
 			    "NAME] [NAME]");
 	refused("tree -x", "unknown option '-x'; usage: tree [-n N] [--callers] [--in NAME] [--not "
@@ -300,8 +301,8 @@ static void completion(void **state)
 	offers("st", "status");
 	offers("x", "");
 	offers("help mon", "monitor");
-	offers("report ", "-n --sort --all --json --in --not --by --since");
-	offers("rep --", "--sort --all --json --in --not --by --since");
+	offers("report ", "-n --sort --all --json --in --not --by --since --min-age");
+	offers("rep --", "--sort --all --json --in --not --by --since --min-age");
 	offers("report --sort b", "bytes blocks");
 	offers("report --all --sort a", "allocs age");
 	offers("monitor ", "stop");

@@ -198,9 +198,39 @@ static void ages(void **state)
 	vec_deinit(&list);
 }
 
+/* Whom the span has for sure, and whom its first or last tick leaves open. */
+static void of_a_span_of_time(void **state)
+{
+	struct block_birth blocks[] = {{7, 10}, {7, 20}, {7, 21}, {7, 30}, {9, 31}, {400, 25}};
+	const struct birth_list list = {blocks, ARRAY_SIZE(blocks), ARRAY_SIZE(blocks)};
+	static const struct {
+		int64_t from, to;
+		uint32_t sure7, unsure7, sure9;
+	} cases[] = {
+		{20, 30, 1, 2, 0},	    {BIRTHS_EVER, 25, 3, 0, 0},
+		{20, BIRTHS_EVER, 2, 1, 1}, {BIRTHS_EVER, BIRTHS_EVER, 4, 0, 1},
+		{INT64_MAX, -5, 0, 0, 0},
+	};
+	struct births_span *spans;
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		assert_int_equal(births_in_span(&list, cases[i].from, cases[i].to, CONTEXTS,
+						&spans, &err),
+				 0);
+		assert_int_equal(spans[7].sure, cases[i].sure7);
+		assert_int_equal(spans[7].unsure, cases[i].unsure7);
+		assert_int_equal(spans[7].all, 4);
+		assert_int_equal(spans[9].sure, cases[i].sure9);
+		free(spans);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(of_a_span_of_time),
 		cmocka_unit_test_setup_teardown(each_second_while_there_is_room, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(merged_by_pairs, setup, teardown),
