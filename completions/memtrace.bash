@@ -72,7 +72,7 @@ _memtrace()
 		COMPREPLY=($(compgen -W "verdict bytes blocks allocs growth age rate" -- "$cur"))
 		;;
 	--fail-on)
-		COMPREPLY=($(compgen -W "used lost" -- "$cur"))
+		COMPREPLY=($(compgen -W "used lost blocks growth verdict" -- "$cur"))
 		;;
 	--engine)
 		COMPREPLY=($(compgen -W "trap agent auto" -- "$cur"))

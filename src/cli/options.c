@@ -14,12 +14,12 @@
 #include "base/option_table.h"
 #include "capture/resident.h"
 #include "cli/process_name.h"
+#include "cli/judge_check.h"
 #include "cli/series.h"
 #include "cli/viewers.h"
 #include "heap/snapshot.h"
 #include "report/report.h"
 
-static const char *const failures[] = {[FAIL_ON_USED] = "used", [FAIL_ON_LOST] = "lost", NULL};
 static const char *const engines[] = {
 	[CAPTURE_TRAP] = "trap", [CAPTURE_AUTO] = "auto", [CAPTURE_AGENT] = "agent",
 	[CAPTURE_AGENT + 1] = "breakpoint", NULL};
@@ -77,8 +77,8 @@ static const struct option_row rows[] = {
 	 .field = AT(mark_every_ms), .min = 100},
 	{0, "history", "SIZE", "memory for the course of totals (default 2M)",
 	 .kind = KIND_SIZE, .field = AT(history)},
-	{0, "fail-on", "WHAT", "for --error-exitcode: used (default) or lost",
-	 .kind = KIND_CHOICE, .field = AT(fail_on), .choices = failures},
+	{0, "fail-on", "EXPR", "fail for used, lost, verdict, context:used>4K ...",
+	 .kind = KIND_LIST, .field = AT(failures)},
 	{0, "engine", "ENGINE", "how calls are captured: trap, agent, auto", .kind = KIND_CHOICE,
 	 .field = AT(engine), .choices = engines},
 	{'c', "connect", "HOST[:PORT]", "take names from the memtrace-fs that serves there",
@@ -219,7 +219,7 @@ static int check_pairs(const struct options *o, struct err *err)
 		if (pairs[i].both)
 			return err_set(err, -EINVAL, "%s and %s contradict each other: %s",
 				       pairs[i].one, pairs[i].other, pairs[i].why);
-	if ((o->confirm_ms || o->fail_on) && !o->leaks)
+	if ((o->confirm_ms || o->fail_on == FAIL_ON_LOST) && !o->leaks)
 		return err_set(err, -EINVAL, "%s belongs to --leaks" HINT,
 			       o->confirm_ms ? "--confirm" : "--fail-on=lost");
 	if (o->leaks && o->format != REPORT_TEXT && o->format != REPORT_JSON)
@@ -236,6 +236,27 @@ static int check_pairs(const struct options *o, struct err *err)
 	if (o->action && !o->selftest)
 		return err_set(err, -EINVAL, "--action belongs to --selftest" HINT);
 	return 0;
+}
+
+/* Cuts "used" and "lost" out of the list, which are of --error-exitcode and --leaks. */
+static int sort_failures(struct options *o, struct err *err)
+{
+	size_t kept = 0;
+
+	if (o->failures.len)
+		o->fail_on = FAIL_ON_EXPRESSIONS;
+	for (size_t i = 0; i < o->failures.len; i++) {
+		const char *text = o->failures.at[i];
+
+		if (!strcmp(text, "used"))
+			o->fail_on = FAIL_ON_USED;
+		else if (!strcmp(text, "lost"))
+			o->fail_on = FAIL_ON_LOST;
+		else
+			o->failures.at[kept++] = text;
+	}
+	o->failures.len = kept;
+	return judge_check(&o->failures, err);
 }
 
 static int check_debug_dirs(const struct options *o, struct err *err)
@@ -326,6 +347,8 @@ int options_parse(int argc, char **argv, struct options *ret, struct err *err)
 		rc = process_name_find(ret->processes.at[i], &ret->pids, err);
 	if (ret->pids.len)
 		ret->pid = ret->pids.at[0];
+	if (!rc)
+		rc = sort_failures(ret, err);
 	return rc ? rc : check(ret, err);
 }
 
@@ -335,6 +358,7 @@ void options_deinit(struct options *options)
 	vec_deinit(&options->pids);
 	vec_deinit(&options->commands);
 	vec_deinit(&options->debug_dirs);
+	vec_deinit(&options->failures);
 }
 
 /* ---- --help ---------------------------------------------------------------------- */
@@ -360,7 +384,8 @@ void options_help(FILE *out)
 	      "\n"
 	      "Exit status: 1 when memtrace itself failed; else, with PROGRAM, that of the\n"
 	      "program (128 + signal when it was killed) if it is not 0; else N of\n"
-	      "--error-exitcode when blocks are in use; else 0.\n",
+	      "--error-exitcode (2 with --fail-on alone) when blocks are in use, or --fail-on\n"
+	      "applies; else 0.\n",
 	      out);
 }
 

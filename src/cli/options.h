@@ -60,6 +60,7 @@ struct options {
 	uint64_t history;      /* bytes, of the course */
 	uint64_t memory;       /* bytes; 0: no limit */
 	unsigned fail_on;      /* enum fail_on */
+	struct option_list failures; /* .. as given; then those that are expressions */
 
 	/* names */
 	struct option_list debug_dirs;
@@ -69,7 +70,8 @@ struct options {
 };
 
 enum { OPTIONS_MAX_DEPTH = 512 };
-enum fail_on { FAIL_ON_USED, FAIL_ON_LOST };
+enum fail_on { FAIL_ON_USED, FAIL_ON_LOST, FAIL_ON_EXPRESSIONS };
+enum { OPTIONS_FAILED = 2 }; /* the status of expressions, without --error-exitcode */
 
 /* --leaks -p PID, and nothing else to do: a look, and off, with no allocation followed. */
 static inline bool options_look_only(const struct options *o)

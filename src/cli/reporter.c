@@ -196,6 +196,23 @@ int reporter_write(struct reporter *reporter, const struct snapshot *snapshot,
 	return rc;
 }
 
+int reporter_names(struct reporter *reporter, const struct snapshot *snapshot,
+		   struct names **ret, struct err *err)
+{
+	const struct report_names names = {
+		.symbol = dynsym_symbol, .arg = reporter->dynsym, .local = local(reporter)};
+	const struct report_options options = reporter_options(reporter);
+	struct progress progress;
+	int rc;
+
+	progress_init(&progress, &options);
+	rc = names_create(snapshot, reporter->link.resolver,
+			  reporter->dynsym ? &names : NULL, NULL, snapshot->context_count,
+			  &progress, ret, err);
+	progress_end(&progress);
+	return rc;
+}
+
 int reporter_modules(struct reporter *reporter, const struct snapshot *snapshot)
 {
 	return report_modules(snapshot, reporter->link.resolver, reporter->output->out);

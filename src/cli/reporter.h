@@ -10,6 +10,7 @@
 #include "cli/server_link.h"
 #include "cli/output.h"
 #include "heap/snapshot.h"
+#include "report/names.h"
 #include "report/report.h"
 
 struct reporter {
@@ -55,6 +56,10 @@ struct report_options reporter_options(const struct reporter *reporter);
 int reporter_write(struct reporter *reporter, const struct snapshot *snapshot,
 		   const struct report_options *options, struct err *err) MUST_CHECK;
 int reporter_modules(struct reporter *reporter, const struct snapshot *snapshot);
+
+/* What all frames are called.  0, -ENOMEM or -ECANCELED. */
+int reporter_names(struct reporter *reporter, const struct snapshot *snapshot,
+		   struct names **ret, struct err *err) MUST_CHECK;
 
 /* Writes a snapshot file, whole or not at all, and says so on output->out. */
 int reporter_save(struct reporter *reporter, const struct snapshot *snapshot,

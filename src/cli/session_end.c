@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "cli/judge.h"
 #include "cli/session_parts.h"
 #include "heap/verdicts.h"
 
@@ -58,11 +59,31 @@ static int lost_status(struct session *s, int status)
 	return status ? status : (int)s->options->error_exitcode;
 }
 
+/* How many expressions of --fail-on apply. */
+static unsigned judged(struct session *s, const struct snapshot *snapshot)
+{
+	struct err err;
+	int rc = judge(&s->reporter, &s->options->failures, snapshot, &err);
+
+	if (rc >= 0)
+		return (unsigned)rc;
+	output_warn(&s->output, "%s", err.text);
+	s->failed = true;
+	return 0;
+}
+
 /* A crash must not look like a leak: --error-exitcode comes last, and beside its words. */
-static int exit_status(struct session *s, const struct region_totals *totals)
+static int exit_status(struct session *s, const struct snapshot *snapshot)
 {
 	const struct options *o = s->options;
+	const struct region_totals *totals = snapshot ? &snapshot->totals : NULL;
+	unsigned failures = snapshot ? judged(s, snapshot) : 0;
 	int status = other_status(s);
+
+	if (failures && !status)
+		status = o->has_error_exitcode ? (int)o->error_exitcode : OPTIONS_FAILED;
+	if (o->fail_on == FAIL_ON_EXPRESSIONS)
+		return status;
 
 	if (o->has_error_exitcode && (o->fail_on == FAIL_ON_LOST || options_look_only(o)))
 		return lost_status(s, status);
@@ -101,7 +122,7 @@ int session_finish(struct session *s)
 									    s->findings)
 					  : !reporter_finish(&s->reporter, snapshot, s->findings))
 		s->failed = true;
-	status = exit_status(s, &snapshot->totals);
+	status = exit_status(s, snapshot);
 	if (s->options->totals)
 		*s->options->totals = snapshot->totals;
 	if (!options_look_only(s->options))

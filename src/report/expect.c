@@ -12,12 +12,14 @@
 #include <string.h>
 
 #include "base/quantity.h"
+#include "heap/verdicts.h"
 #include "report/job.h"
 
-enum what { WHAT_USED, WHAT_BLOCKS, WHAT_GROWTH };
+enum what { WHAT_USED, WHAT_BLOCKS, WHAT_GROWTH, WHAT_VERDICT };
 
 static const char *const words[] = {
-	[WHAT_USED] = "used", [WHAT_BLOCKS] = "blocks", [WHAT_GROWTH] = "growth"};
+	[WHAT_USED] = "used", [WHAT_BLOCKS] = "blocks", [WHAT_GROWTH] = "growth",
+	[WHAT_VERDICT] = "verdict"};
 
 /* By of_context and what. */
 static const struct {
@@ -26,9 +28,11 @@ static const struct {
 	{"used", "More bytes are in use than may be"},
 	{"blocks", "More blocks are in use than may be"},
 	{"growth", "Memory in use grows by more bytes an hour than it may"},
+	{"verdict", "The verdict on the process is one that it may not be"},
 	{"context:used", "A call stack has more bytes in use than it may"},
 	{"context:blocks", "A call stack has more blocks in use than it may"},
 	{"context:growth", "Memory of a call stack grows by more bytes an hour than it may"},
+	{"context:verdict", "The verdict on a call stack is one that it may not be"},
 };
 
 struct sum {
@@ -58,7 +62,8 @@ unsigned expect_kind_of(const struct expectation *e)
 
 const char *expect_unit(const struct expectation *e)
 {
-	return e->what == WHAT_GROWTH	? "bytes an hour"
+	return e->what == WHAT_GROWTH	 ? "bytes an hour"
+	       : e->what == WHAT_VERDICT ? "call stacks"
 	       : e->what == WHAT_BLOCKS ? "blocks"
 					: "bytes";
 }
@@ -68,9 +73,25 @@ uint64_t expect_amount(const struct expect_results *results, const struct expect
 {
 	if (e->what == WHAT_BLOCKS)
 		return context->blocks;
-	if (e->what == WHAT_GROWTH)
+	if (e->what == WHAT_VERDICT)
+		return context->word == e->word;
+	if (e->what == WHAT_GROWTH && results->seconds > 0)
 		return (uint64_t)((double)context->bytes * 3600 / results->seconds);
+	if (e->what == WHAT_GROWTH)
+		return (uint64_t)context->per_hour;
 	return context->bytes;
+}
+
+/* verdict, verdict=WORD */
+static int parse_verdict(const char *word, struct expectation *ret, struct err *err)
+{
+	ret->word = *word ? verdict_of_name(word + 1) : VERDICT_LEAKS;
+	if (ret->word != VERDICT_WORDS)
+		return 0;
+	return err_set(err, -EINVAL,
+		       "--fail-on: '%.60s' has no verdict: leaks, grows, fragmentation?, "
+		       "levelling off, cache, steady, too early",
+		       ret->text);
 }
 
 int expect_parse(const char *text, struct expectation *ret, struct err *err)
@@ -78,16 +99,19 @@ int expect_parse(const char *text, struct expectation *ret, struct err *err)
 	static const char context[] = "context:";
 	bool of_context = !strncmp(text, context, sizeof(context) - 1);
 	const char *word = text + (of_context ? sizeof(context) - 1 : 0);
-	size_t len = strcspn(word, ">");
+	size_t len = strcspn(word, ">=");
 
 	*ret = (struct expectation){.text = text, .of_context = of_context};
 	for (; ret->what < ARRAY_SIZE(words); ret->what++)
 		if (strlen(words[ret->what]) == len && !strncmp(word, words[ret->what], len))
 			break;
-	if (ret->what == ARRAY_SIZE(words))
+	if (ret->what == WHAT_VERDICT && word[len] != '>')
+		return parse_verdict(word + len, ret, err);
+	if (ret->what >= WHAT_VERDICT || word[len] == '=')
 		return err_set(err, -EINVAL,
-			       "--fail-on: '%.60s' is not one of: used, blocks, growth; with "
-			       ">LIMIT behind it, and context: before it",
+			       "--fail-on: '%.60s' is not one of: used, blocks, growth, with "
+			       ">LIMIT behind it, or verdict, with =WORD; and context: before "
+			       "it",
 			       text);
 	if (!strcmp(word + len, ">0"))
 		return 0;
@@ -100,6 +124,7 @@ int expect_parse(const char *text, struct expectation *ret, struct err *err)
 static bool count(const struct expect_capture *capture, uint32_t id, uint64_t bytes,
 		  uint64_t blocks, struct counted *c)
 {
+	const struct verdict *v = verdicts_of(capture->snapshot->verdicts, id);
 	struct suppress_pattern *pattern;
 	struct sum *sum;
 
@@ -108,7 +133,10 @@ static bool count(const struct expect_capture *capture, uint32_t id, uint64_t by
 		return false;
 	if (!pattern)
 		return vec_push(&c->results->contexts,
-				((struct expect_context){id, bytes, blocks}));
+				((struct expect_context){
+					id, bytes, blocks,
+					v && v->word >= VERDICT_GROWS ? v->per_hour : 0,
+					v ? v->word : VERDICT_WORDS}));
 	pattern->contexts++;
 	pattern->bytes += bytes;
 	pattern->blocks += blocks;
@@ -150,7 +178,7 @@ static void say(const struct expect_capture *capture, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	capture->say(text);
+	capture->say(capture->say_arg, text);
 }
 
 static void say_sum(const struct expect_capture *capture, const char *what,
@@ -194,11 +222,29 @@ static const char *function_of(const struct expect_capture *capture, uint32_t id
 	return "unknown";
 }
 
-/* What all have together, or the one that has most. */
-static void measure(const struct expect_results *results, const struct expectation *e,
-		    struct expect_result *ret)
+/* What the verdict on the process adds to those on its contexts: that of its course, where none of
+ * them has it. */
+static uint64_t of_process(const struct expect_capture *capture,
+			   const struct expect_results *results, const struct expectation *e,
+			   const struct expect_context *all)
 {
-	struct expect_context all = {0};
+	const struct verdicts *v = capture->snapshot->verdicts;
+	uint64_t value = expect_amount(results, e, all);
+
+	if (value || !v || v->process.contexts || capture->diff)
+		return value;
+	if (e->what == WHAT_VERDICT)
+		return v->process.word == e->word;
+	if (e->what == WHAT_GROWTH && v->process.word == VERDICT_GROWS)
+		return (uint64_t)v->process.per_hour;
+	return value;
+}
+
+/* What all have together, or the one that has most. */
+static void measure(const struct expect_capture *capture, const struct expect_results *results,
+		    const struct expectation *e, struct expect_result *ret)
+{
+	struct expect_context all = {.word = VERDICT_WORDS};
 	uint64_t most = 0;
 
 	*ret = (struct expect_result){.expectation = e};
@@ -208,26 +254,66 @@ static void measure(const struct expect_results *results, const struct expectati
 
 		all.bytes += one->bytes;
 		all.blocks += one->blocks;
+		all.per_hour += one->per_hour;
+		if (one->word == e->word)
+			all.word = e->word;
 		if (value > most) {
 			most = value;
 			ret->context = one->id;
 		}
 	}
-	ret->value = e->of_context ? most : expect_amount(results, e, &all);
+	ret->value = e->of_context ? most : of_process(capture, results, e, &all);
 	ret->met = ret->value <= e->limit;
+}
+
+/* Whether anybody knows. */
+static int check_known(const struct expect_capture *capture, const struct expect_results *results,
+		       const struct expectation *e, struct err *err)
+{
+	const struct verdicts *v = capture->snapshot->verdicts;
+
+	if (e->what == WHAT_VERDICT && !v)
+		return err_set(err, -EINVAL, "--fail-on=%.60s: there are no verdicts", e->text);
+	if (e->what != WHAT_GROWTH || results->seconds > 0)
+		return 0;
+	if (capture->diff)
+		return err_set(err, -EINVAL,
+			       "--fail-on=%.60s needs an earlier file of the same capture",
+			       e->text);
+	if (!v || v->process.said) /* (of JSON, only words) */
+		return err_set(err, -EINVAL,
+			       "--fail-on=%.60s needs a snapshot, or an earlier file of the same "
+			       "capture",
+			       e->text);
+	if (v->process.word == VERDICT_TOO_EARLY)
+		say(capture, "--fail-on=%.60s: it is too early to tell", e->text);
+	return 0;
+}
+
+static void say_verdict(const struct expect_capture *capture, const struct expectation *e,
+			const struct expect_result *result)
+{
+	if (result->context)
+		say(capture, "--fail-on=%.60s: #%" PRIu32 " %.200s: %s", e->text,
+		    result->context, function_of(capture, result->context),
+		    verdict_name(e->word));
+	else
+		say(capture, "--fail-on=%.60s: the process: %s", e->text, verdict_name(e->word));
 }
 
 static int check_one(const struct expect_capture *capture, const struct expect_results *results,
 		     const struct expectation *e, struct expect_result *ret, struct err *err)
 {
-	if (e->what == WHAT_GROWTH && results->seconds <= 0)
-		return err_set(err, -EINVAL,
-			       "--fail-on=%.60s needs an earlier file of the same capture",
-			       e->text);
-	measure(results, e, ret);
+	int failed = check_known(capture, results, e, err);
+
+	if (failed)
+		return failed;
+	measure(capture, results, e, ret);
 	if (ret->met)
 		return 0;
-	if (e->of_context)
+	if (e->what == WHAT_VERDICT)
+		say_verdict(capture, e, ret);
+	else if (e->of_context)
 		say(capture, "--fail-on=%.60s: #%" PRIu32 " %.200s: %" PRIu64 " %s", e->text,
 		    ret->context, function_of(capture, ret->context), ret->value,
 		    expect_unit(e));

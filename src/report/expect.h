@@ -4,9 +4,10 @@
  *     used>1M               more than that many bytes in use (without a limit: any)
  *     blocks>100            more than that many blocks
  *     growth>64K            more bytes an hour than before, in the same capture
+ *     verdict=grows         the verdict of the process is this (without a word: leaks)
  *     context:used>4K       the same, of any one call stack
  *
- * Where there is an earlier capture, only what is new or has grown since counts; what is
+ * Growth without an earlier capture is what verdicts say.  Where there is one, only what is new or has grown since counts; what is
  * suppressed never does.
  */
 #ifndef MEMTRACE_EXPECT_H
@@ -20,6 +21,7 @@ struct expectation {
 	bool of_context;
 	unsigned what;
 	uint64_t limit;
+	unsigned word; /* enum verdict_word */
 };
 
 /* -EINVAL, with what there is. */
@@ -32,13 +34,16 @@ struct expect_capture {
 	struct suppressions *suppressions;
 	/* Hears in one sentence each what is not met, what is suppressed, and which patterns
 	 * are of no use. */
-	void (*say)(const char *sentence);
+	void (*say)(void *arg, const char *sentence);
+	void *say_arg;
 };
 
 /* A call stack that counts, and what of it does. */
 struct expect_context {
 	uint32_t id;
 	uint64_t bytes, blocks;
+	double per_hour; /* bytes, where it is judged to grow */
+	unsigned word;	 /* enum verdict_word; VERDICT_WORDS: none */
 };
 
 struct expect_result {

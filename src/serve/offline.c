@@ -186,6 +186,13 @@ static int check(const struct serve_options *options, struct expect_capture *cap
 	return e;
 }
 
+static void say(void *arg, const char *sentence)
+{
+	void (*const *remark)(const char *text) = arg;
+
+	(*remark)(sentence);
+}
+
 /* What needs all frames named: to be compared with another capture, and --fail-on. */
 static int examine(const struct serve_options *options, const struct saved *saved,
 		   struct resolver *resolver, const struct report_options *how,
@@ -194,7 +201,8 @@ static int examine(const struct serve_options *options, const struct saved *save
 	struct names *names = NULL;
 	struct expect_capture capture = {.snapshot = saved->snapshot,
 					 .diff = options->earlier ? &ret->diff : NULL,
-					 .say = remark};
+					 .say = say,
+					 .say_arg = &remark};
 	int e = name_all(saved, resolver, how, &names, err);
 
 	capture.names = names;

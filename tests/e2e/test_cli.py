@@ -172,6 +172,22 @@ def test_error_exitcode_is_no_crash(leaky, how, status):
     assert result.stderr.endswith("\nmemtrace: blocks in use: 1 (100 bytes); the exit status is not of these\n")
 
 
+def test_fail_on(leaky):
+    """Expressions, by their own status or that of --error-exitcode; never instead of the program's."""
+    done = run("-q", "--fail-on=used>240", "--fail-on=context:blocks>20", leaky)
+    assert done.returncode == 0 and "memtrace:" not in done.stderr
+    done = run("-q", "--fail-on=used>239", "--fail-on=context:blocks>19", leaky)
+    assert done.returncode == 2
+    first, second = done.stderr.splitlines()[-2:]
+    assert first == "memtrace: --fail-on=used>239: 240 bytes"
+    assert re.fullmatch(r"memtrace: --fail-on=context:blocks>19: #\d+ \w+: 20 blocks", second)
+    assert run("-q", "--fail-on=blocks", "--error-exitcode=77", leaky).returncode == 77
+    assert run("-q", "--fail-on=blocks", leaky, "leak", "exit").returncode == 5
+    assert run("-q", "--fail-on=verdict", leaky).returncode == 0
+    done = run("-q", "--fail-on=size", leaky)
+    assert done.returncode == 1 and done.stderr.startswith("memtrace: --fail-on: 'size' is not one of: ")
+
+
 def test_stacks_begin_with_the_program(tmp_path):
     """Between malloc and the program's function are eight of the library's; and a recursion is
     one line.  JSON has them all."""

@@ -63,6 +63,16 @@ def test_left_out(files, tmp_path):
     assert compared(files / "after", baseline, "--fail-on=used>119").returncode == 2
 
 
+def test_verdicts(files):
+    """Of a program that has hardly begun."""
+    done = compared(files / "after", "--fail-on=verdict", "--fail-on=growth")
+    assert (done.returncode, done.stderr) == (0, "memtrace-fs: --fail-on=growth: it is too early to tell\n")
+    done = compared(files / "json", "--fail-on=context:verdict=too early")
+    assert done.returncode == 2 and done.stderr.endswith(": too early\n")
+    done = compared(files / "json", "--fail-on=growth")
+    assert done.returncode == 1 and done.stderr.endswith(" needs a snapshot, or an earlier file of the same capture\n")
+
+
 def test_suppressions(files, tmp_path):
     (tmp_path / "s").write_text("# known\nfresh; main\n...; no_such\n")
     (tmp_path / "t").write_text("...; main@p\n")
@@ -78,8 +88,8 @@ def test_suppressions(files, tmp_path):
 def test_mistakes(files, tmp_path):
     after = files / "after"
     for argv, why in (
-            (["--fail-on=size"], "--fail-on: 'size' is not one of: used, blocks, growth; with >LIMIT behind it, and context: "
-                                 "before it"),
+            (["--fail-on=size"], "--fail-on: 'size' is not one of: used, blocks, growth, with >LIMIT behind it, or verdict, "
+                                 "with =WORD; and context: before it"),
             (["--suppressions=x"], "--suppressions belongs to --fail-on"),
             (["--format=junit"], "--format=junit says what came of --fail-on"),
             (["--fail-on=used", f"--suppressions={tmp_path}/none"], f"{tmp_path}/none: No such file or directory"),

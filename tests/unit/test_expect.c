@@ -3,13 +3,15 @@
 
 #include <unistd.h>
 
+#include "heap/verdicts.h"
 #include "report/expect.h"
 #include "report/job.h"
 
 static char said[4096];
 
-static void hear(const char *sentence)
+static void hear(void *arg, const char *sentence)
 {
+	(void)arg;
 	strcat(said, sentence);
 	strcat(said, "\n");
 }
@@ -206,10 +208,67 @@ static void test_since(void **state)
 	names_destroy(names);
 }
 
+/* What verdicts say counts without an earlier capture: #1 leaks, #2 grows, #3 is a cache. */
+static void test_verdicts(void **state)
+{
+	struct suppressions none = {};
+	struct expect_capture capture = {.suppressions = &none, .say = hear};
+	struct expect_results results;
+	struct expectation e;
+	struct names *names;
+	struct err err;
+
+	(void)state;
+	case_demo();
+	case_snapshot();
+	capture.snapshot = heap;
+	capture.names = names = name();
+	assert_int_equal(expect_parse("verdict", &e, &err), 0);
+	assert_int_equal(expect_evaluate(&capture, &e, 1, &results, &err), -EINVAL);
+	heap->verdicts = calloc(1, sizeof(*heap->verdicts));
+	heap->verdicts->at = calloc(4, sizeof(*heap->verdicts->at));
+	heap->verdicts->count = 4;
+	heap->verdicts->at[1] = (struct verdict){.word = VERDICT_LEAKS, .per_hour = 700};
+	heap->verdicts->at[2] = (struct verdict){.word = VERDICT_GROWS, .per_hour = 300};
+	heap->verdicts->at[3] = (struct verdict){.word = VERDICT_CACHE, .per_hour = 9};
+	heap->verdicts->process = (struct verdict){.word = VERDICT_LEAKS, .contexts = 1};
+	assert_int_equal(failing(&capture, "verdict"), 1);
+	assert_string_equal(said, "--fail-on=verdict: #1 multimalloc: leaks\n");
+	assert_int_equal(failing(&capture, "context:verdict=grows"), 1);
+	assert_string_equal(said, "--fail-on=context:verdict=grows: #2 push: grows\n");
+	assert_int_equal(failing(&capture, "verdict=steady"), 0);
+	assert_int_equal(failing(&capture, "growth>1000"), 0);
+	assert_int_equal(failing(&capture, "growth>999"), 1);
+	assert_string_equal(said, "--fail-on=growth>999: 1000 bytes an hour\n");
+	assert_int_equal(failing(&capture, "context:growth>699"), 1);
+	from_text("multimalloc", &none); /* and then nothing leaks that counts */
+	assert_int_equal(failing(&capture, "verdict"), 0);
+	assert_int_equal(failing(&capture, "growth>300"), 0);
+	assert_int_equal(failing(&capture, "growth>299"), 1);
+	suppress_deinit(&none);
+	none = (struct suppressions){};
+	/* the process grows, and nobody knows by whom */
+	heap->verdicts->count = 0;
+	heap->verdicts->process = (struct verdict){.word = VERDICT_GROWS, .per_hour = 50};
+	assert_int_equal(failing(&capture, "verdict=grows"), 1);
+	assert_string_equal(said, "--fail-on=verdict=grows: the process: grows\n");
+	assert_int_equal(failing(&capture, "growth>49"), 1);
+	heap->verdicts->process.said = "words";
+	assert_int_equal(expect_parse("growth", &e, &err), 0);
+	assert_int_equal(expect_evaluate(&capture, &e, 1, &results, &err), -EINVAL);
+	assert_string_equal(err.text, "--fail-on=growth needs a snapshot, or an earlier file of "
+				      "the same capture");
+	heap->verdicts->process = (struct verdict){.word = VERDICT_TOO_EARLY};
+	assert_int_equal(failing(&capture, "growth"), 0);
+	assert_string_equal(said, "--fail-on=growth: it is too early to tell\n");
+	names_destroy(names);
+}
+
 static void test_mistakes(void **state)
 {
 	static const char *const bad[] = {"",	    "use",	"used=1",	"used>",
-					  "used>x", "context:", "context:lost", ">1"};
+					  "used>x", "context:", "context:lost", ">1",
+					  "verdict>1", "verdict=", "verdict=lost"};
 	struct expectation e;
 	struct err err;
 
@@ -224,7 +283,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, case_begin, case_end)
 	const struct CMUnitTest tests[] = {
 		CASE(test_patterns), CASE(test_limits),	  CASE(test_suppressed),
-		CASE(test_since),    CASE(test_mistakes),
+		CASE(test_since),    CASE(test_verdicts), CASE(test_mistakes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,11 @@
+/* --fail-on of memtrace: what of the final state may not be. */
+#ifndef MEMTRACE_JUDGE_H
+#define MEMTRACE_JUDGE_H
+
+#include "cli/reporter.h"
+
+/* Says what is not met of those, and how many they are; -errno. */
+int judge(struct reporter *reporter, const struct option_list *texts,
+	  const struct snapshot *snapshot, struct err *err) MUST_CHECK;
+
+#endif
