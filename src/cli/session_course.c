@@ -9,6 +9,7 @@
 #include "cli/session_parts.h"
 #include "heap/verdicts.h"
 #include "report/print.h"
+#include "tracer/memory_limit.h"
 
 enum { SAMPLE_MS = 1000, MAX_BYTES = 1 << 30 };
 
@@ -39,12 +40,29 @@ static void sample_contexts(struct session *s)
 	generations_add(&s->generations, s->contexts.at, (uint32_t)s->contexts.len, now);
 }
 
+/* With -d alone there is no prompt: a line says how far it is. */
+static void tell_left(struct session *s, const struct course_point *point)
+{
+	int64_t left = s->due[TIMER_DURATION] - clock_ms();
+	unsigned seconds = left > 0 ? (unsigned)((left + 500) / 1000) : 0;
+	char text[80], size[PRINT_SHORT_SIZE];
+
+	if (!s->due[TIMER_DURATION] || !s->options->pid || s->console || s->in_shell)
+		return;
+	snprintf(text, sizeof(text), "%u:%02u:%02u left; %s bytes in %llu blocks in use",
+		 seconds / 3600, seconds / 60 % 60, seconds % 60,
+		 print_short_text(point->in_use, size),
+		 (unsigned long long)(point->allocs - point->frees));
+	output_wait(&s->output, text);
+}
+
 void session_sample(struct session *s)
 {
 	struct course_point point;
 
 	s->due[TIMER_SAMPLE] = s->state == RUNNING ? clock_ms() + SAMPLE_MS : 0;
-	sample(s, &point);
+	if (sample(s, &point))
+		tell_left(s, &point);
 	sample_contexts(s);
 }
 
@@ -71,6 +89,14 @@ static int find_old(struct session *s, uint64_t min_age_ms, const struct birth_l
 			      snapshot->context_count, &s->reporter.old, err);
 }
 
+static void take_limit(struct snapshot *snapshot)
+{
+	const struct memory_limit limit = memory_limit_read(snapshot->pid, "/sys/fs/cgroup");
+
+	snapshot->verdicts->process.limit = limit.bytes;
+	snapshot->verdicts->process.left = limit.left;
+}
+
 int session_snapshot_blocks(struct session *s, uint64_t min_age_ms, struct birth_list *blocks,
 			    struct snapshot **ret, struct err *err)
 {
@@ -90,6 +116,9 @@ int session_snapshot_blocks(struct session *s, uint64_t min_age_ms, struct birth
 	    !births_create(&s->generations, blocks, snapshot->context_count, &births, err))
 		err_ignore(verdicts_create(snapshot, &s->generations, &births, &s->course,
 					   &snapshot->verdicts, NULL));
+	if (snapshot->verdicts && snapshot->running)
+		take_limit(snapshot);
+	snapshot->marks = &s->marks;
 	*ret = snapshot;
 	return 0;
 }

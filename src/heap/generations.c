@@ -11,6 +11,7 @@
  */
 #include "heap/generations.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,8 +130,6 @@ bool generations_are_valid(const uint8_t *changes, size_t len, uint32_t count)
 	return true;
 }
 
-/* ---- merging --------------------------------------------------------------------------------- */
-
 static void counters_add(struct mark_counters *sum, const struct mark_counters *c)
 {
 	sum->allocs += c->allocs;
@@ -138,6 +137,20 @@ static void counters_add(struct mark_counters *sum, const struct mark_counters *
 	sum->allocated_bytes += c->allocated_bytes;
 	sum->freed_bytes += c->freed_bytes;
 }
+
+void generations_apply(const uint8_t *changes, size_t len, struct mark_counters *counters)
+{
+	const uint8_t *at = changes, *end = changes + len;
+	struct mark_counters c;
+	uint64_t next = 0, step;
+
+	while (leb128_take(&at, end, &step) && take_counters(&at, end, &c)) {
+		next += step;
+		counters_add(&counters[next - 1], &c);
+	}
+}
+
+/* ---- merging --------------------------------------------------------------------------------- */
 
 /* The changes of two, one behind the other. */
 static bool merge(const struct generation *a, const struct generation *b,
@@ -253,6 +266,31 @@ static void list_contexts(struct list *list, const struct generations *g,
 		if (change.allocs || change.frees || change.allocated_bytes)
 			list_add(list, id, &change);
 	}
+}
+
+int generations_encode(const struct mark_counters *before, uint32_t before_count,
+		       const struct mark_counters *after, uint32_t count, uint8_t **bytes,
+		       size_t *len)
+{
+	static const struct mark_counters none;
+	struct generation made;
+	struct list list = {0};
+
+	for (uint32_t id = 0; id < count; id++) {
+		const struct mark_counters *a = id < before_count ? &before[id] : &none;
+		const struct mark_counters change = {
+			more(after[id].allocs, a->allocs), more(after[id].frees, a->frees),
+			more(after[id].allocated_bytes, a->allocated_bytes),
+			more(after[id].freed_bytes, a->freed_bytes)};
+
+		if (change.allocs || change.frees)
+			list_add(&list, id, &change);
+	}
+	if (!list_end(&list, 0, &made))
+		return -ENOMEM;
+	*bytes = made.changes;
+	*len = made.len;
+	return 0;
 }
 
 void generations_add(struct generations *g, const struct region_context *contexts,

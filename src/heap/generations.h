@@ -55,6 +55,13 @@ void generations_walk_begin(struct generations_walk *walk, const struct generati
 void generations_walk_to(struct generations_walk *walk, uint32_t id,
 			 struct mark_counters ret[GENERATIONS_MAX]);
 
+/* What the counters of contexts changed from one state to a later one, as a generation has it,
+ * malloc'ed; and such changes added to counters, of as many contexts as they are of.  -ENOMEM. */
+int generations_encode(const struct mark_counters *before, uint32_t before_count,
+		       const struct mark_counters *after, uint32_t count, uint8_t **bytes,
+		       size_t *len) MUST_CHECK;
+void generations_apply(const uint8_t *changes, size_t len, struct mark_counters *counters);
+
 /* Whether changes that came from a file are what generations_add() writes, of contexts below
  * `count`. */
 bool generations_are_valid(const uint8_t *changes, size_t len, uint32_t count);

@@ -39,6 +39,7 @@ struct snapshot_missed { /* what is not followed, and therefore in no count */
 void snapshot_missed_deinit(struct snapshot_missed *missed);
 
 struct verdicts;
+struct marks;
 
 struct snapshot {
 	int pid;
@@ -75,6 +76,7 @@ struct snapshot {
 	uint64_t resident_bytes; /* of the process; 0: it has ended */
 	uint64_t resident_at_start; /* 0: not known */
 	uint64_t region_bytes;	 /* memory of memtrace's own tables */
+	const struct marks *marks; /* heap/marks.h: of its session, somebody else's; or NULL */
 	struct verdicts *verdicts; /* heap/verdicts.h; NULL: nobody knows.  Freed with it */
 };
 

@@ -22,6 +22,7 @@ struct snapshot_file {
 	char *texts;		  /* where names and version lie */
 	struct course course;	  /* what the verdicts are from */
 	struct generations generations;
+	struct marks marks;
 };
 
 /*

@@ -172,6 +172,7 @@ static int read_all(struct snapshot_reader *r)
 		snapshot_read_not_followed,
 		read_mappings,
 		snapshot_read_time,
+		snapshot_read_marks,
 	};
 	int e = 0;
 
@@ -212,6 +213,7 @@ void snapshot_file_destroy(struct snapshot_file *file)
 	snapshot_destroy(file->snapshot);
 	course_clear(&file->course);
 	generations_clear(&file->generations, 0);
+	marks_deinit(&file->marks);
 	free(file->names.frames);
 	free(file->names.lines);
 	free(file->names.sources);

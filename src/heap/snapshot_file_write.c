@@ -159,6 +159,7 @@ static void write_all(struct snapshot_writer *w)
 	snapshot_write_not_followed(w);
 	snapshot_write_mappings(w);
 	snapshot_write_time(w);
+	snapshot_write_marks(w);
 	write_end(w);
 }
 

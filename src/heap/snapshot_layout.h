@@ -37,6 +37,8 @@ enum layout_section {
 	LAYOUT_GENERATIONS = 13,
 	LAYOUT_CHANGES = 14,
 	LAYOUT_BIRTHS = 15,
+	LAYOUT_MARKS = 16,
+	LAYOUT_MARK_CHANGES = 17,
 	LAYOUT_SECTIONS /* how many of them are known here */
 };
 
@@ -55,6 +57,7 @@ enum {
 	LAYOUT_HISTORY_RECORD = 56,
 	LAYOUT_GENERATION_RECORD = 16,
 	LAYOUT_MAPPING_RECORD = 24,
+	LAYOUT_MARK_RECORD = 64,
 };
 
 enum {
@@ -64,6 +67,7 @@ enum {
 };
 enum { LAYOUT_MODULE_MAPPED = 1, LAYOUT_MODULE_DELETED = 2 };
 enum { LAYOUT_LINE_INLINED = 1 };
+enum { LAYOUT_MARK_NUMBERED = 1 };
 
 /* The ends of stacks have the numbers of enum walk_end. */
 _Static_assert(WALK_ROOT == 0 && WALK_DEPTH == 1 && WALK_NO_DATA == 2 && WALK_NO_MODULE == 3 &&

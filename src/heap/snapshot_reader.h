@@ -59,5 +59,7 @@ int snapshot_read_not_followed(struct snapshot_reader *r);
 /* The sections of what was kept of the time before, and the verdicts that follow from them
  * (snapshot_time_read.c); behind all others. */
 int snapshot_read_time(struct snapshot_reader *r);
+/* The marks (snapshot_marks_read.c), behind the contexts. */
+int snapshot_read_marks(struct snapshot_reader *r);
 
 #endif

@@ -65,5 +65,7 @@ void snapshot_write_not_followed(struct snapshot_writer *w);
 void snapshot_write_mappings(struct snapshot_writer *w);
 /* The sections of what was kept of the time before (snapshot_time_write.c), if it was. */
 void snapshot_write_time(struct snapshot_writer *w);
+/* The marks of the session (snapshot_marks_write.c), if there are any. */
+void snapshot_write_marks(struct snapshot_writer *w);
 
 #endif

@@ -38,6 +38,8 @@ struct verdict {
 	uint32_t contexts;
 	bool scanned; /* a look at the memory says so (heap/findings.h): LEAKS: `alive` blocks,
 		       * `grown` bytes are lost; GROWS: what would be a leak is held */
+	/* Of a process: what it may take at most, and what is left of that; 0: no limit is known. */
+	uint64_t limit, left;
 	const char *said; /* what it rests on, in words, where only these are known; or NULL */
 };
 

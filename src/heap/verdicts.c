@@ -55,11 +55,15 @@ static void add(struct verdict *process, const struct verdict *v)
 /* The process' own. */
 static void conclude(struct verdicts *v)
 {
+	uint64_t limit = v->process.limit, left = v->process.left;
+
 	v->process = (struct verdict){.word = VERDICT_TOO_EARLY, .seconds = v->totals.seconds};
 	for (uint32_t id = 0; id < v->count; id++)
 		add(&v->process, &v->at[id]);
 	if (!v->process.contexts)
 		v->process = v->totals;
+	v->process.limit = limit;
+	v->process.left = left;
 }
 
 static size_t count_in_use(const struct snapshot *s)

@@ -7,6 +7,8 @@
 #include "report/print.h"
 #include "report/utf8.h"
 
+enum { MAX_DAYS = 3650 }; /* farther nobody looks */
+
 static void print_bytes(FILE *out, double bytes)
 {
 	bool less = bytes < 0;
@@ -28,6 +30,24 @@ static void print_rate(FILE *out, const struct verdict *v)
 	putc(')', out);
 	if (v->seconds < VERDICT_MIN_SECONDS)
 		fprintf(out, ", if it goes on as in these %.0f s", v->seconds);
+}
+
+/* "; 512.0 MiB limit in 11 days" */
+static void print_limit(FILE *out, const struct verdict *v)
+{
+	double hours = v->per_hour > 0 ? (double)v->left / v->per_hour : 0;
+
+	if (!v->limit || v->per_hour <= 0 || hours > MAX_DAYS * 24)
+		return;
+	fputs("; ", out);
+	print_bytes(out, (double)v->limit);
+	fputs(" limit in ", out);
+	if (hours >= 48)
+		fprintf(out, "%.0f days", hours / 24);
+	else if (hours >= 2)
+		fprintf(out, "%.0f hours", hours);
+	else
+		fprintf(out, "%.0f min", hours * 60);
 }
 
 static void print_leak(FILE *out, const struct verdict *v)
@@ -116,9 +136,11 @@ void evidence_print(FILE *out, const struct verdict *v)
 		break;
 	case VERDICT_GROWS:
 		print_growth(out, v);
+		print_limit(out, v);
 		break;
 	case VERDICT_LEAKS:
 		print_leak(out, v);
+		print_limit(out, v);
 		break;
 	}
 }

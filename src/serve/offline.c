@@ -25,6 +25,7 @@
 #include "report/decode.h"
 #include "report/expect.h"
 #include "report/export/viewers.h"
+#include "report/points.h"
 #include "report/report.h"
 #include "serve/demangle.h"
 #include "serve/saved.h"
@@ -70,6 +71,8 @@ static struct report_options report_options(const struct serve_options *options,
 		.no_lines = options->no_lines,
 		.verbose = options->verbose,
 		.depth = saved->depth,
+		.course = saved->file ? &saved->file->course : NULL,
+		.marks = saved->snapshot->marks,
 		.version = saved->version,
 		.left_out = saved->left_out,
 	};
@@ -215,6 +218,34 @@ static int examine(const struct serve_options *options, const struct saved *save
 	return e;
 }
 
+/* The captures as a history, before what changed from the first to the last. */
+static int write_points(const struct serve_options *options, const struct saved *saved,
+			FILE *out, struct err *err)
+{
+	size_t count = options->between.len + 2;
+	struct report_point *points = calloc(count, sizeof(*points));
+	int e = points ? 0 : err_set(err, -ENOMEM, "out of memory");
+
+	for (size_t i = 0; i + 1 < count && !e; i++) {
+		const char *path = i ? options->between.at[i - 1] : options->earlier;
+		struct saved one = {0};
+		FILE *in = fopen(path, "re");
+
+		e = in ? saved_read(path, in, &one, err) : err_sys(err, -errno, "%s", path);
+		if (in)
+			fclose(in);
+		if (!e)
+			points[i] = report_point_of(path, one.snapshot);
+		saved_deinit(&one);
+	}
+	if (!e) {
+		points[count - 1] = report_point_of(options->report, saved->snapshot);
+		e = report_points(points, count, out, err);
+	}
+	free(points);
+	return e;
+}
+
 static int write_report(const struct serve_options *options, const struct saved *saved,
 			struct resolver *resolver, void (*remark)(const char *text), FILE *out,
 			unsigned *failed, struct err *err)
@@ -232,6 +263,8 @@ static int write_report(const struct serve_options *options, const struct saved 
 		how.diff = &examined.diff;
 	if (options->fail_on.len)
 		how.results = &examined.results;
+	if (!e && options->between.len && how.format == REPORT_TEXT)
+		e = write_points(options, saved, out, err);
 	if (!e)
 		e = report_write(saved->snapshot, resolver, &names, &how, out, err);
 	examined_deinit(&examined);

@@ -112,6 +112,9 @@ static int check(const struct serve_options *o, bool words, struct err *err)
 	if (o->format != ITS_FORMAT && report_is_results(o->format) && !o->fail_on.len)
 		return err_set(err, -EINVAL, "--format=%s says what came of --fail-on",
 			       report_formats_of_files[o->format]);
+	if (o->between.len && o->format != ITS_FORMAT && o->format != REPORT_TEXT)
+		return err_set(err, -EINVAL, "more than two files are a history as text, not %s",
+			       report_formats_of_files[o->format]);
 	if (o->compares && o->format != ITS_FORMAT && o->format != REPORT_TEXT &&
 	    o->format != REPORT_HTML)
 		return err_set(err, -EINVAL, "two files are compared as text or html, not %s",
@@ -141,16 +144,17 @@ static int end_list(struct option_list *list, struct err *err)
 	return 0;
 }
 
-/* A directory; or, behind --report FILE, a later file. */
+/* A directory; or, behind --report FILE, a later file, or several. */
 static int take_word(struct serve_options *o, const char *word, struct err *err)
 {
 	struct stat st;
 
 	if (!o->report || stat(word, &st) || S_ISDIR(st.st_mode))
 		return option_list_add(&o->dirs, word, err);
-	if (o->earlier)
-		return err_set(err, -EINVAL, "%s: two files can be compared, not more", word);
-	o->earlier = o->report;
+	if (o->earlier && option_list_add(&o->between, o->report, err))
+		return err->code;
+	if (!o->earlier)
+		o->earlier = o->report;
 	o->report = word;
 	o->compares = true;
 	return 0;
@@ -192,5 +196,6 @@ void serve_options_deinit(struct serve_options *options)
 	vec_deinit(&options->debug_dirs);
 	vec_deinit(&options->dirs);
 	vec_deinit(&options->fail_on);
+	vec_deinit(&options->between);
 	vec_deinit(&options->suppressions);
 }

@@ -18,6 +18,7 @@ struct serve_options {
 	const char *earlier;   /* that it is compared with; or NULL */
 	bool compares;	       /* two words are to be compared; else earlier is --baseline */
 	const char *baseline;
+	struct option_list between; /* files, later than `earlier` and before `report` */
 	struct option_list fail_on, suppressions;
 	unsigned error_exitcode;
 	/* .. and how it is printed: */

@@ -62,6 +62,18 @@ def test_the_terminal_is_as_it_was(memtrace, obedient):
     shell.close(force=True)
 
 
+def test_time_that_is_left(memtrace, obedient):
+    """-d on a terminal, without a prompt: a line that is renewed, and is taken away for what is said."""
+    child = pexpect.spawn(str(memtrace), ["--no-symbols", "-d", "1h", "-p", str(obedient.pid)], encoding="utf-8", timeout=30)
+    child.expect(r"\r\x1b\[K(1:00:00|0:59:\d\d) left; 0 bytes in 0 blocks in use")
+    obedient.order("allocate 3 7")
+    child.expect(r"\r\x1b\[K0:59:\d\d left; 21 bytes in 3 blocks in use")
+    child.sendintr()
+    child.expect(r"\r\x1b\[KDetached from process")
+    child.expect_exact("HEAP SUMMARY")
+    child.close(force=True)
+
+
 def test_as_text(memtrace, obedient):
     """Once, by the order that is asked for; filtered."""
     pipe = Pipe(memtrace, obedient.pid)

@@ -1,4 +1,5 @@
 """memtrace-fs --report EARLIER LATER: what a later capture has more in use, of the same process or another run."""
+import json
 import subprocess
 
 import pytest
@@ -107,8 +108,27 @@ def test_one_capture(started, tmp_path):
 
 def test_what_is_refused(build, tmp_path):
     one = capture(tmp_path / "one", "snapshot", build / "earlier" / "p", "1", "1")
-    assert compared(one, one, one).stderr == f"memtrace-fs: {one}: two files can be compared, not more\n"
+    assert compared(one, one, one, "--format=json").stderr == \
+        "memtrace-fs: more than two files are a history as text, not json\n"
     done = compared(one, one, "--format=json")
     assert done.stderr == "memtrace-fs: two files are compared as text or html, not json\n"
     (tmp_path / "bad").write_bytes(one.read_bytes()[:100])
     assert f"{tmp_path}/bad: " in compared(tmp_path / "bad", one).stderr
+
+
+def test_several_are_a_history(build, tmp_path):
+    """Points by time, whatever order they are given in; and what changed from the first file to the last."""
+    program = build / "earlier" / "p"
+    for name, count in (("a", "1"), ("b", "3"), ("c", "5")):
+        capture(tmp_path / name, "snapshot", program, count, "0")
+    done = compared(tmp_path / "a", tmp_path / "c", tmp_path / "b")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "              taken    in use    blocks  allocs/s   frees/s       RSS  file"
+    rows = [line.split() for line in lines[1:4]]
+    used = [json.loads(compared(tmp_path / name, "--format=json").stdout)["summary"] for name in "abc"]
+    assert [(row[2], row[3], row[-1]) for row in rows] == [
+        (str(s["in_use_bytes"]), str(s["in_use_blocks"]), str(tmp_path / name)) for s, name in zip(used, "abc")]
+    assert [row[4:6] for row in rows] == [["-", "-"]] * 3  # of three processes
+    assert lines[5] == "too early: too few samples to tell" or lines[5].startswith("too early: ")
+    assert lines[7].startswith(f"From {tmp_path / 'a'} to {tmp_path / 'b'}, another capture. ")

@@ -64,6 +64,17 @@ static void of_a_process(void **state)
 	     "2 call stacks, 41.0 KiB an hour (38.0 KiB to -44.0 KiB)");
 	says((struct verdict){.word = VERDICT_GROWS, .seconds = 60, .contexts = 1, RATE},
 	     "1 call stack, 41.0 KiB an hour (38.0 KiB to -44.0 KiB)");
+	says((struct verdict){.word = VERDICT_GROWS, .seconds = 60, .contexts = 1, RATE,
+			      .limit = 512 << 20, .left = 264ull * 41 << 10},
+	     "1 call stack, 41.0 KiB an hour (38.0 KiB to -44.0 KiB); 512.0 MiB limit in 11 days");
+	says((struct verdict){.word = VERDICT_LEAKS, .seconds = 60, .contexts = 1, RATE,
+			      .limit = 512 << 20, .left = 47ull * 41 << 10},
+	     "1 call stack, 41.0 KiB an hour (38.0 KiB to -44.0 KiB); 512.0 MiB limit in 47 hours");
+	says((struct verdict){.word = VERDICT_LEAKS, .seconds = 60, .contexts = 1, RATE,
+			      .limit = 512 << 20, .left = 20500},
+	     "1 call stack, 41.0 KiB an hour (38.0 KiB to -44.0 KiB); 512.0 MiB limit in 29 min");
+	says((struct verdict){.word = VERDICT_STEADY, .limit = 512 << 20, .left = 9},
+	     "what is in use does not grow");
 	says((struct verdict){.word = VERDICT_TOO_EARLY, .seconds = 59.4},
 	     "59 s are too short to tell; 60 are needed");
 	says((struct verdict){.word = VERDICT_FRAGMENTATION, .grown = 3 << 20},

@@ -101,6 +101,50 @@ static void expect_time(const struct snapshot *a, const struct snapshot_file *fi
 	assert_int_equal(births_of(&y->births, 2)[1], 1);
 }
 
+static struct marks marks;
+
+/* Two, of when half of it was counted and when two contexts were all there was, and all. */
+static void case_marks(void)
+{
+	struct region_context half[3] = {{0}};
+	struct snapshot before = *heap;
+	struct err err;
+	bool dropped;
+
+	marks_deinit(&marks);
+	for (uint32_t id = 0; id < 3; id++) {
+		half[id].allocs = heap->contexts[id].allocs / 2;
+		half[id].allocated_bytes = heap->contexts[id].allocated_bytes / 2;
+	}
+	before.contexts = half;
+	before.context_count = 3;
+	before.ticks_now = 77;
+	before.taken.tv_sec -= 5;
+	assert_int_equal(marks_add(&marks, "a", &before, &dropped, &err), 0);
+	assert_int_equal(marks_add(&marks, NULL, heap, &dropped, &err), 0);
+	heap->marks = &marks;
+}
+
+static void expect_marks(const struct snapshot_file *file)
+{
+	assert_ptr_equal(file->snapshot->marks, &file->marks);
+	assert_int_equal(file->marks.count, 2);
+	for (size_t i = 0; i < 2; i++) {
+		const struct mark *a = &marks.at[i], *b = &file->marks.at[i];
+
+		assert_string_equal(a->name, b->name);
+		assert_int_equal(a->numbered, b->numbered);
+		assert_int_equal(a->ticks, b->ticks);
+		assert_int_equal(a->taken.tv_sec, b->taken.tv_sec);
+		assert_int_equal(a->taken.tv_nsec, b->taken.tv_nsec);
+		assert_int_equal(b->started.tv_sec, heap->started.tv_sec);
+		assert_int_equal(a->context_count, b->context_count);
+		assert_memory_equal(a->contexts, b->contexts,
+				    a->context_count * sizeof(*a->contexts));
+		assert_memory_equal(&a->total, &b->total, sizeof(a->total));
+	}
+}
+
 static void case_more(void)
 {
 	case_demo();
@@ -131,6 +175,7 @@ static void case_more(void)
 	heap->missed[0] = (struct snapshot_missed){strdup("/a"), strdup("f"), strdup("short")};
 	heap->missed[1] = (struct snapshot_missed){strdup("/b"), NULL, strdup("unknown")};
 	case_time();
+	case_marks();
 }
 
 static void expect_module(const struct snapshot_module *a, const struct snapshot_module *b)
@@ -203,6 +248,7 @@ static void test_all_is_kept(void **state)
 	expect_process(heap, file->snapshot);
 	expect_stacks(heap, file->snapshot);
 	expect_time(heap, file);
+	expect_marks(file);
 	for (size_t i = 0; i < heap->module_count; i++)
 		expect_module(&heap->modules[i], &file->snapshot->modules[i]);
 	assert_string_equal(file->version, "0.1.0");
@@ -474,6 +520,13 @@ static void test_rules(void **state)
 		{LAYOUT_BIRTHS, 0, 100, 1, "the ages of its blocks"},
 		{LAYOUT_BIRTHS, 1, 8, 1, "the ages of its blocks"}, /* there are 2, and one more */
 		{LAYOUT_BIRTHS, -1, 0xff, 1, "the ages of its blocks"},
+		{LAYOUT_MARKS, 0, 0, 1, "its marks"},
+		{LAYOUT_MARKS, 31, 'x', 1, "its marks"},
+		{LAYOUT_MARKS, 52, 1000, 4, "its marks"},
+		{LAYOUT_MARKS, 56, 1000, 8, "its marks"},
+		{LAYOUT_MARKS, 64 + 52, 2, 4, "its marks"}, /* (before: 3) */
+		{LAYOUT_MARK_CHANGES, 1, 100, 1, "its marks"},
+		{LAYOUT_MARK_CHANGES, -1, 0xff, 1, "its marks"},
 		{LAYOUT_THREADS, 0, 5, 4, NULL}, /* (this is none) */
 	};
 	struct bytes bytes;
