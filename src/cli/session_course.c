@@ -4,14 +4,34 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "cli/session_parts.h"
 #include "heap/verdicts.h"
 #include "report/print.h"
 #include "tracer/memory_limit.h"
+#include "tracer/pss.h"
 
-enum { SAMPLE_MS = 1000, MAX_BYTES = 1 << 30 };
+enum { SAMPLE_MS = 1000, MAX_BYTES = 1 << 30, PSS_NS = 1000000 };
+
+static int64_t cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/* PSS where it is cheap: it is read no more once that took a millisecond of CPU time. */
+static uint64_t sample_pss(struct session *s)
+{
+	int64_t begin = cpu_ns();
+	uint64_t pss = s->pss_is_dear ? 0 : pss_read(capture_pid(s->capture));
+
+	s->pss_is_dear |= cpu_ns() - begin > PSS_NS;
+	return pss;
+}
 
 /* False: they never stood still: the next one will. */
 static bool sample(struct session *s, struct course_point *ret)
@@ -24,6 +44,7 @@ static bool sample(struct session *s, struct course_point *ret)
 	point.allocs = t.allocs;
 	point.frees = t.frees;
 	point.in_use = t.allocated_bytes - t.freed_bytes;
+	point.pss = sample_pss(s);
 	course_add(&s->course, &point);
 	*ret = point;
 	return true;

@@ -49,6 +49,7 @@ struct session {
 	struct course course;
 	struct generations generations;
 	struct capture_contexts contexts; /* room for reading them */
+	bool pss_is_dear;
 	struct course_point monitored; /* when monitor last showed something; ms 0: never */
 	struct findings *findings; /* of the look of --leaks */
 	bool looked;		   /* that is over, or was given up */

@@ -23,6 +23,7 @@ static void write_history(struct snapshot_writer *w, const struct course *course
 		snapshot_put_u64(w, p->resident);
 		snapshot_put_u32(w, p->samples);
 		snapshot_put_u32(w, 0);
+		snapshot_put_u64(w, p->pss);
 	}
 	snapshot_end_section(w);
 }

@@ -68,6 +68,11 @@ int report_course(const struct course *course, unsigned rows, FILE *out)
 	print_count(out, samples, "sample");
 	fputs(" in ", out);
 	print_count(out, course->count, "point");
+	if (course->count && course->points[course->count - 1].pss) {
+		fputs("; PSS", out);
+		print_short(out, course->points[course->count - 1].pss);
+		fputs(" now", out);
+	}
 	putc('\n', out);
 	print_verdict(out, course);
 	return ferror(out) ? -EIO : 0;

@@ -143,6 +143,7 @@ def test_history(pipe, obedient):
     assert re.fullmatch(r"too early: \d+ s are too short to tell; 60 are needed", answer[-1])
     # the start, two that were asked for, and what the time that was waited brought
     assert int(answer[-2].split()[0]) >= 4
+    assert re.search(r"; PSS +\d+\.\dK now$", answer[-2])
     pipe.ask("clear", "peak:")
     assert rows(pipe.ask("history", VERDICT))[-1] == ("0", "0")
     pipe.quit()

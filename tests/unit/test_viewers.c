@@ -139,7 +139,7 @@ static void test_results(void **state)
 	struct report_options options = options_of(REPORT_JUNIT);
 	struct expectation e = {.text = "context:used>\"<1&", .of_context = true, .limit = 1};
 	struct expect_result result = {.expectation = &e, .value = 15, .context = 1};
-	struct expect_context at = {1, 15, 3};
+	struct expect_context at = {.id = 1, .bytes = 15, .blocks = 3};
 	struct expect_results results = {&result, 1, 1, 0, {&at, 1, 1}};
 
 	(void)state;
