@@ -13,6 +13,7 @@ complete -c memtrace-fs -l sort -x -a 'verdict bytes blocks allocs growth age ra
 complete -c memtrace-fs -l all -d 'with --report: also what has nothing in use any more'
 complete -c memtrace-fs -l baseline -r -d 'with --report: what is new or has grown since, alone'
 complete -c memtrace-fs -l fail-on -x -a 'used blocks growth context:used context:blocks context:growth verdict context:verdict' -d 'with --report: what may not be'
+complete -c memtrace-fs -l strip-prefix -r -d 'with --format=sarif: name files from DIR on'
 complete -c memtrace-fs -l suppressions -r -d 'with --fail-on: what does not count'
 complete -c memtrace-fs -l error-exitcode -x -d 'exit N when --fail-on applies'
 complete -c memtrace-fs -l debuginfod -d 'also ask $DEBUGINFOD_URLS for debug files'

@@ -78,6 +78,7 @@ struct report_options {
 	/* JSON: names are to be found later, from the report alone (report/decode.h): it says
 	 * which frames are exact, and who the modules are. */
 	bool decodable;
+	const char *strip_prefix; /* SARIF: a directory that files are named from; or NULL */
 	bool no_command, no_lines; /* left out: the arguments; source files and lines */
 	bool utf8; /* the reader's terminal shows Unicode */
 	/* Only call stacks with blocks in use that were allocated so long ago or longer: by those

@@ -41,6 +41,8 @@ static const struct option_row rows[] = {
 	 .kind = KIND_LIST, .field = AT(fail_on)},
 	{0, "suppressions", "FILE", "with --fail-on: what does not count (repeatable)",
 	 .kind = KIND_LIST, .field = AT(suppressions)},
+	{0, "strip-prefix", "DIR", "with --format=sarif: name files from DIR on",
+	 .kind = KIND_TEXT, .field = AT(strip_prefix)},
 	{0, "error-exitcode", "N", "exit N when --fail-on applies (default 2)",
 	 .kind = KIND_NUMBER, .field = AT(error_exitcode), .min = 1, .max = 255},
 	{0, "debuginfod", NULL, "also ask $DEBUGINFOD_URLS for debug files", .kind = KIND_FLAG,

@@ -17,7 +17,7 @@ struct serve_options {
 	const char *report;    /* NULL: serve */
 	const char *earlier;   /* that it is compared with; or NULL */
 	bool compares;	       /* two words are to be compared; else earlier is --baseline */
-	const char *baseline;
+	const char *baseline, *strip_prefix;
 	struct option_list between; /* files, later than `earlier` and before `report` */
 	struct option_list fail_on, suppressions;
 	unsigned error_exitcode;

@@ -162,6 +162,12 @@ def test_sarif(files):
             assert line in source.read().splitlines()[place["region"]["startLine"] - 1]
         names = [frame["location"]["logicalLocations"][0]["fullyQualifiedName"] for frame in result["stacks"][0]["frames"]]
         assert names[0].endswith("malloc") and names[2] == "main"
+    folder, name = path.rsplit("/", 1)
+    for prefix in (folder, folder + "/"):
+        done = compared(*argv, f"--strip-prefix={prefix}")
+        places = [r["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for r in json.loads(done.stdout)["runs"][0]["results"]]
+        assert places == [name] * 3
+    assert f"file://{folder}/{name}" in compared(*argv, f"--strip-prefix={folder[:-1]}").stdout  # (a part of a name is no directory)
     assert "p.c" not in compared(*argv, "--no-lines").stdout
     done = compared(files / "after", f"--baseline={files / 'before'}", "--format=sarif", "--fail-on=context:used>69")
     assert [result["message"]["text"] for result in json.loads(done.stdout)["runs"][0]["results"]] == [

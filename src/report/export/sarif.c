@@ -6,8 +6,8 @@
  *   {"version", "runs": [{"tool": {"driver": {"name", "rules"}}, "results":
  *      [{"ruleId", "level", "message": {"text"}, "locations", "stacks": [{"frames"}]}]}]}
  *
- * Files are as the debug information has them: a path from the root becomes a file: URI, any
- * other one a relative reference.  Where none is known the place is the module.
+ * Files are as the debug information has them, or from the directory that --strip-prefix names: a
+ * path from the root becomes a file: URI, any other one a relative reference.  Where none is known the place is the module.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -26,6 +26,20 @@ struct sarif {
 	bool first; /* no result yet */
 };
 
+/* The file from the directory that is stripped; or as it is. */
+static const char *relative(const struct sarif *s, const char *path)
+{
+	const char *prefix = s->exports.job->options->strip_prefix;
+	size_t len = prefix ? strlen(prefix) : 0;
+
+	while (len && prefix[len - 1] == '/')
+		len--;
+	if (!len || strncmp(path, prefix, len) || path[len] != '/')
+		return path;
+	path += len;
+	return path + strspn(path, "/");
+}
+
 /* RFC 3986: what is neither unreserved nor a slash is encoded. */
 static void print_uri(FILE *out, const char *path)
 {
@@ -42,8 +56,9 @@ static void print_uri(FILE *out, const char *path)
 }
 
 /* A location object (3.28): "physicalLocation" where a file is known, and the function. */
-static void print_location(FILE *out, const struct failure_line *l)
+static void print_location(const struct sarif *s, const struct failure_line *l)
 {
+	FILE *out = s->out;
 	const struct frame_line *name = &l->line.name;
 	const char *module = l->line.module ? l->line.module->id.path : NULL;
 	const char *file = name->file && *name->file ? name->file : module;
@@ -51,7 +66,7 @@ static void print_location(FILE *out, const struct failure_line *l)
 	putc('{', out);
 	if (file) {
 		fputs("\"physicalLocation\":{\"artifactLocation\":{\"uri\":", out);
-		print_uri(out, file);
+		print_uri(out, relative(s, file));
 		putc('}', out);
 		if (file == name->file && name->line)
 			fprintf(out, ",\"region\":{\"startLine\":%" PRIu32 "}", name->line);
@@ -62,12 +77,14 @@ static void print_location(FILE *out, const struct failure_line *l)
 	fputs(",\"kind\":\"function\"}]}", out);
 }
 
-static void print_stack(FILE *out, const struct failure_stack *stack)
+static void print_stack(const struct sarif *s, const struct failure_stack *stack)
 {
+	FILE *out = s->out;
+
 	fputs(",\"stacks\":[{\"frames\":[", out);
 	for (size_t i = 0; i < stack->lines.len; i++) {
 		fputs(i ? ",\n{\"location\":" : "{\"location\":", out);
-		print_location(out, &stack->lines.at[i]);
+		print_location(s, &stack->lines.at[i]);
 		putc('}', out);
 	}
 	if (stack->cut[0])
@@ -112,10 +129,10 @@ static bool print_result(struct sarif *s, const struct expect_result *r,
 		print_message(s, r, context, failure_function(&stack));
 		if (stack.lines.len) {
 			fputs(",\n\"locations\":[", s->out);
-			print_location(s->out, &stack.lines.at[stack.fault]);
+			print_location(s, &stack.lines.at[stack.fault]);
 			putc(']', s->out);
 		}
-		print_stack(s->out, &stack);
+		print_stack(s, &stack);
 		putc('}', s->out);
 		s->first = false;
 	}
