@@ -13,7 +13,7 @@
 #include "tracer/memory_limit.h"
 #include "tracer/pss.h"
 
-enum { SAMPLE_MS = 1000, MAX_BYTES = 1 << 30, PSS_NS = 1000000 };
+enum { SAMPLE_MS = 1000, MAX_BYTES = 1 << 30, PSS_NS = 1000000, PSS_RESIDENT = 128 << 20 };
 
 static int64_t cpu_ns(void)
 {
@@ -23,11 +23,13 @@ static int64_t cpu_ns(void)
 	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
-/* PSS where it is cheap: it is read no more once that took a millisecond of CPU time. */
-static uint64_t sample_pss(struct session *s)
+/* PSS where it is cheap, as the process' own mmap() may wait for it: not of much memory, and no
+ * more once it took a millisecond of CPU time. */
+static uint64_t sample_pss(struct session *s, uint64_t resident)
 {
 	int64_t begin = cpu_ns();
-	uint64_t pss = s->pss_is_dear ? 0 : pss_read(capture_pid(s->capture));
+	bool dear = s->pss_is_dear || resident > PSS_RESIDENT;
+	uint64_t pss = dear ? 0 : pss_read(capture_pid(s->capture));
 
 	s->pss_is_dear |= cpu_ns() - begin > PSS_NS;
 	return pss;
@@ -44,7 +46,7 @@ static bool sample(struct session *s, struct course_point *ret)
 	point.allocs = t.allocs;
 	point.frees = t.frees;
 	point.in_use = t.allocated_bytes - t.freed_bytes;
-	point.pss = sample_pss(s);
+	point.pss = sample_pss(s, point.resident);
 	course_add(&s->course, &point);
 	*ret = point;
 	return true;
