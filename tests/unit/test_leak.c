@@ -181,6 +181,34 @@ static void a_contradiction_is_refused(void **state)
 	case_deinit(&h.c);
 }
 
+/* A block is being cut from the top: that has no size yet, or neither of them has. */
+static void a_growing_heap(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < GLIBC_VERSIONS; i++) {
+		const struct glibc_version *v = &glibc_versions[i];
+		struct glibc_heap h;
+		struct leak *leak;
+		struct err err = {0};
+		size_t count;
+		taddr_t last = 0;
+
+		glibc_heap_init(&h, v);
+		for (unsigned k = 0; k < 5; k++)
+			last = glibc_heap_add(&h, 8 * v->word);
+		case_put(&h.c, h.top + v->word, 0);
+		leak = scan(&h);
+		assert_int_equal(leak_count(leak), 4); /* (nobody has the last one yet) */
+		assert_int_equal(leak_find(leak, last), LEAK_NONE);
+		assert_int_equal(leak_arenas(leak, &count, NULL)->top,
+				 h.begin + CASE_HEAP_LEN - h.top);
+		leak_destroy(leak);
+		case_put(&h.c, last - v->word, 0);
+		assert_int_equal(leak_create(&h.c.in, &leak, &err), -EAGAIN);
+		case_deinit(&h.c);
+	}
+}
+
 static void limits(void **state)
 {
 	struct glibc_heap h;
@@ -932,6 +960,7 @@ int main(void)
 		cmocka_unit_test(index_finds_what_is_in_it),
 		cmocka_unit_test(each_release),
 		cmocka_unit_test(a_contradiction_is_refused),
+		cmocka_unit_test(a_growing_heap),
 		cmocka_unit_test(limits),
 		cmocka_unit_test(small_cases),
 		cmocka_unit_test(an_ended_thread),

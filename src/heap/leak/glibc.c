@@ -257,6 +257,9 @@ static int walk_arena(struct glibc *g, taddr_t addr)
 	arena.top = glibc_word(g, top + g->word) & ~(taddr_t)CHUNK_FLAGS;
 	if (arena.main) {
 		arena.system = glibc_word(g, addr + g->row->system_mem);
+		g->busy |= g->cuts;
+		if (g->cuts)
+			arena.top = g->sbrk_base + arena.system - top;
 		code = walk_main(g, &arena, top);
 	} else {
 		code = walk_other(g, &arena, top);

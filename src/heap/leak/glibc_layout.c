@@ -164,16 +164,34 @@ static bool parameters_fit(struct glibc *g, const struct data *data, size_t at, 
 	return true;
 }
 
+/* Does the memory that brk() gave end where main_arena's does, if that begins at sbrk_base? */
+static bool ends_with_mapping(const struct glibc *g, taddr_t sbrk_base, taddr_t end)
+{
+	const struct mapping *mapping = maps_find(g->leak->in.maps, sbrk_base);
+
+	return sbrk_base && mapping && mapping->end == end;
+}
+
+/*
+ * A block is cut from the top in this order (_int_malloc(), use_top): the top is moved, the block
+ * gets its size, the top gets its.  The last of them may be the first write to a page: a process
+ * that grows is found at it more often than not, as that takes the kernel longer than all else.
+ */
 bool glibc_find_parameters(struct glibc *g, const struct data *data)
 {
 	taddr_t top = glibc_word(g, g->main + g->row->top);
-	taddr_t end = top + (glibc_word(g, top + g->word) & ~(taddr_t)CHUNK_FLAGS);
+	uint64_t size = glibc_word(g, top + g->word);
+	taddr_t end = top + (size & ~(taddr_t)CHUNK_FLAGS);
 	uint64_t system = glibc_word(g, g->main + g->row->system_mem);
+
+	g->cuts = !size && system;
 
 	for (size_t at = 0; at + g->word <= data->len; at += g->word) {
 		taddr_t value = word_at(data->bytes + at, g->word);
 
-		if (system ? value != end - system : value != 0)
+		if (g->cuts	 ? !ends_with_mapping(g, value, value + system) || value > top
+		    : system ? value != end - system
+				 : value != 0)
 			continue;
 		for (size_t row = 0; row < ARRAY_SIZE(parameter_rows); row++) {
 			if (parameter_rows[row].word == g->word &&

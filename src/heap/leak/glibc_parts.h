@@ -56,6 +56,7 @@ struct glibc {
 	caches;		    /* chunks of their size */
 	uint64_t linked[2]; /* links that made sense: plain; masked (2.32) */
 	bool busy;	    /* an arena is locked: somebody is at work in it */
+	bool cuts; /* main_arena's top was moved, and has no size yet: see glibc_find_parameters() */
 };
 
 static inline taddr_t glibc_word(struct glibc *g, taddr_t addr)
