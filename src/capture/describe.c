@@ -239,6 +239,7 @@ int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *
 	snapshot->resident_at_start = engine->ledger.resident_at_start;
 	snapshot->region_bytes = region_memory(engine->ledger.region);
 	snapshot->own_heap = engine->program.own_heap;
+	snapshot->own_heap_off = engine->program.runtime && !snapshot->own_heap;
 	snapshot->command = list_copy(engine->program.command);
 	rc = snapshot->command ? modules_describe(engine, snapshot) : -ENOMEM;
 	rc = rc ? rc : generated_describe(engine, snapshot);

@@ -73,6 +73,7 @@ struct snapshot {
 	/* Of the language's runtime, or NULL, and not in snapshot files: a sentence, that it keeps
 	 * memory by itself; where frames in generated code have no names, what gives them. */
 	const char *own_heap, *generated_advice;
+	bool own_heap_off; /* its environment says that it does not */
 	uint64_t resident_bytes; /* of the process; 0: it has ended */
 	uint64_t resident_at_start; /* 0: not known */
 	uint64_t region_bytes;	 /* memory of memtrace's own tables */

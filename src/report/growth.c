@@ -16,15 +16,19 @@ enum { WORTH_WORDS = 1 << 20, EXPLAINED_PERCENT = 50 };
 /* Whose memory is not malloc's, by a part of a module's name. */
 static const struct {
 	const char *module, *words;
+	bool may_be_off; /* by snapshot.own_heap_off */
 } others[] = {
 	{"libjvm.so", "a Java virtual machine maps its heap itself: ask its own tools (jcmd PID "
-		      "VM.native_memory)"},
+		      "VM.native_memory)",
+	 false},
 	{"python", "Python has small objects in memory of its own: started with "
-		   "PYTHONMALLOC=malloc it has them from malloc"},
-	{"php", "PHP has memory of its own: started with USE_ZEND_ALLOC=0 it has it from malloc"},
-	{"node", "the JavaScript engine maps its heap itself: node --inspect shows it"},
-	{"libmono", "Mono maps its heap itself"},
-	{"libcoreclr.so", ".NET maps its heap itself: dotnet-gcdump shows it"},
+		   "PYTHONMALLOC=malloc it has them from malloc",
+	 true},
+	{"php", "PHP has memory of its own: started with USE_ZEND_ALLOC=0 it has it from malloc",
+	 true},
+	{"node", "the JavaScript engine maps its heap itself: node --inspect shows it", false},
+	{"libmono", "Mono maps its heap itself", false},
+	{"libcoreclr.so", ".NET maps its heap itself: dotnet-gcdump shows it", false},
 };
 
 static const char *base_name(const char *path)
@@ -41,6 +45,7 @@ const char *head_known_other(const struct snapshot *s)
 			const char *name = base_name(s->modules[k].id.path);
 
 			if (s->modules[k].mapped &&
+			    !(others[i].may_be_off && s->own_heap_off) &&
 			    (!strncmp(name, others[i].module, strlen(others[i].module)) ||
 			     (!strncmp(name, "lib", 3) &&
 			      !strncmp(name + 3, others[i].module, strlen(others[i].module)))))
@@ -64,7 +69,8 @@ static uint64_t mapped_bytes(const struct snapshot *s)
 	return bytes;
 }
 
-static void write_growth(FILE *out, const struct snapshot *s)
+/* True: it has said who has memory of his own. */
+static bool write_growth(FILE *out, const struct snapshot *s)
 {
 	uint64_t grown = s->resident_bytes > s->resident_at_start
 				 ? s->resident_bytes - s->resident_at_start
@@ -81,7 +87,7 @@ static void write_growth(FILE *out, const struct snapshot *s)
 	fputs(" now", out);
 	if (grown < WORTH_WORDS || s->no_allocator) {
 		putc('.', out);
-		return;
+		return false;
 	}
 	fputs(": of the ", out);
 	size(out, grown);
@@ -93,33 +99,36 @@ static void write_growth(FILE *out, const struct snapshot *s)
 	}
 	putc('.', out);
 	if ((part + (mapped < rest ? mapped : rest)) * 100 >= grown * EXPLAINED_PERCENT)
-		return;
+		return false;
 	other = head_known_other(s);
 	if (!other && s->totals.peak_bytes - in_use >= rest / 2) {
 		fputs(" At the peak ", out);
 		size(out, s->totals.peak_bytes);
 		fputs(" were in use: malloc may have kept what was freed since, which `heap` shows.",
 		      out);
-		return;
+		return false;
 	}
 	fprintf(out, " The rest is not malloc's, or what it keeps of blocks that were freed (`heap`): %s.",
 		other		   ? other
 		: s->maps_followed ? "stacks, pages of files"
 				   : "mmap() by the program (--mmap follows it), stacks, pages "
 				     "of files");
+	return other != NULL;
 }
 
-void head_growth(FILE *out, const struct snapshot *s)
+bool head_growth(FILE *out, const struct snapshot *s)
 {
 	scope_free char *text = NULL;
+	bool said;
 	size_t len;
 	FILE *side = s->resident_at_start && s->resident_bytes ? open_memstream(&text, &len)
 							       : NULL;
 
 	if (!side)
-		return;
-	write_growth(side, s);
+		return false;
+	said = write_growth(side, s);
 	fclose(side);
 	if (text)
 		print_wrapped(out, text);
+	return said;
 }

@@ -157,11 +157,11 @@ void head_verdict(FILE *out, const struct report_job *job)
 }
 
 /* Where the runtime of a language hides what is looked for. */
-static void print_runtime(FILE *out, const struct snapshot *s)
+static void print_runtime(FILE *out, const struct snapshot *s, bool said)
 {
 	scope_free char *text = NULL;
 
-	if (s->own_heap)
+	if (s->own_heap && !said)
 		print_wrapped(out, s->own_heap);
 	if (s->generated_advice &&
 	    asprintf(&text, "Names of generated code: %s.", s->generated_advice) >= 0)
@@ -187,11 +187,13 @@ void head_remarks(FILE *out, const struct report_job *job, const struct names *n
 
 void head_print(FILE *out, const struct report_job *job, const struct names *names)
 {
+	bool said;
+
 	head_process(out, job->snapshot, job->options->verbose);
 	head_verdict(out, job);
-	head_growth(out, job->snapshot);
+	said = head_growth(out, job->snapshot);
 	not_followed_text(job->snapshot, out);
 	left_behind_text(job->snapshot, out);
-	print_runtime(out, job->snapshot);
+	print_runtime(out, job->snapshot, said);
 	head_remarks(out, job, names);
 }

@@ -8,8 +8,8 @@
 
 /* Who is known to have memory of his own in this process, and what would show it; NULL. */
 const char *head_known_other(const struct snapshot *s);
-/* RSS at the start and now, and what explains its growth. */
-void head_growth(FILE *out, const struct snapshot *s);
+/* RSS at the start and now, and what explains its growth.  True: that is head_known_other(). */
+bool head_growth(FILE *out, const struct snapshot *s);
 /* The parts of it: a line, behind it an empty one; a paragraph; a line for each debug file that
  * was not used, where names are missed. */
 void head_process(FILE *out, const struct snapshot *s, bool verbose);

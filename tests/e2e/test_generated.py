@@ -170,3 +170,30 @@ def test_another_pid_namespace(started, attach, tmp_path):
     process.send()
     process.wait_line("^DONE$")
     assert through(tracer.detach(check=False).consistent()) == ({("inside", "[generated code]"): 2 * CALLS}, 1)
+
+
+@pytest.mark.parametrize("environment, said", [({}, 1), ({"PYTHONMALLOC": "malloc"}, 0)])
+def test_memory_of_a_runtime(started, environment, said):
+    """That Python has small objects in memory of its own is said once; not where it was told otherwise."""
+    script = """
+import mmap
+print('READY', flush=True)
+input()
+kept = mmap.mmap(-1, 8 << 20)
+for page in range(2048):
+    kept[page << 12] = 1
+print('DONE', flush=True)
+input()"""
+    program = memtrace.Process(["/usr/bin/python3", "-c", script], env={**os.environ, **environment})
+    started.append(program)
+    program.wait_line("^READY$")
+    tracer = memtrace.Process([memtrace.MEMTRACE, "--no-symbols", "-q", "-p", program.pid])
+    started.append(tracer)
+    tracer.send("status")
+    tracer.wait_line("HEAP SUMMARY")
+    program.send()
+    program.wait_line("^DONE$")
+    tracer.process.stdin.close()
+    assert tracer.wait() == 0
+    assert re.search("The rest is not malloc's", " ".join(tracer.out))  # the mapping
+    assert " ".join(tracer.out).count("PYTHONMALLOC=malloc") == said, tracer.story()
