@@ -18,7 +18,20 @@ const state = { span: null, found: null, words: "", weight: "bytes" };
 
 // ---- columns of the table --------------------------------------------------------------
 
-const text = (key, title, width, value, show) => ({ key, title, width, value, cell: c => show(value(c)), class: "number" });
+const text = (key, title, width, value, show) => ({ key, title, width, value, class: "number",
+	fill: (cell, c) => { cell.textContent = show(value(c)); } });
+
+function fillVerdict(cell, c) {
+	cell.textContent = json.verdicts[capture.verdict[c]] ?? "";
+	cell.className = `verdict-${capture.verdict[c]}`;
+}
+
+function fillWhere(cell, c) {
+	if (!cell.firstChild)
+		cell.append("", " ", el("small"));
+	cell.firstChild.data = cell.title = stacks.label(stacks.where(c));
+	cell.lastChild.textContent = capture.id[c] >= 0 ? `#${capture.id[c]}` : "";
+}
 
 function columns() {
 	const { span } = state, shown = [{ ...text("rank", "Rank", "4rem", c => capture.rankOf[c], count), ascends: true }];
@@ -31,13 +44,11 @@ function columns() {
 	if (!span)
 		shown.push(text("allocs", "Allocations", "7.5rem", c => capture.allocs[c], count), text("peak", "Most in use", "7.5rem", c => capture.peak[c], size),
 			text("per_hour", "An hour", "6.5rem", c => capture.per_hour[c], v => v ? signedSize(v) : ""));
-	shown.push({ key: "verdict", title: "Verdict", width: "7.5rem", value: c => capture.verdict[c],
-		cell: c => el("b", { class: `verdict-${capture.verdict[c]}` }, json.verdicts[capture.verdict[c]] ?? "") });
+	shown.push({ key: "verdict", title: "Verdict", width: "7.5rem", value: c => capture.verdict[c], fill: fillVerdict });
 	if (capture.generations.length)
 		shown.push({ key: "course", title: "Over time", width: "7rem", value: c => capture.course(c).at(-1) - capture.course(c)[Math.floor(capture.generations.length / 2)],
-			cell: c => sparkline(capture.course(c)) });
-	shown.push({ key: "where", title: "Allocated by", width: "minmax(16rem, 1fr)", value: c => stacks.label(stacks.where(c)), ascends: true, class: "where",
-		cell: c => el("span", { title: stacks.label(stacks.where(c)) }, stacks.label(stacks.where(c)), " ", el("small", {}, capture.id[c] >= 0 ? `#${capture.id[c]}` : "")) });
+			fill: (cell, c) => sparkline(cell, capture.course(c)) });
+	shown.push({ key: "where", title: "Allocated by", width: "minmax(16rem, 1fr)", value: c => stacks.label(stacks.where(c)), ascends: true, fill: fillWhere });
 	return shown;
 }
 

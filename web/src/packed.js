@@ -30,13 +30,17 @@ export function reader(bytes) {
  * length, ascending by index.
  */
 export function changesOf(base64, indexOf) {
-	const next = reader(bytesOf(base64)), columns = [[], [], [], [], []];
+	const next = reader(bytesOf(base64)), index = [], allocs = [], frees = [], allocated = [], freed = [];
 	for (let id = -1; next.more();) {
 		id += next();
-		const index = indexOf(id), row = [index, next(), next(), next(), next()];
-		if (index >= 0)
-			row.forEach((value, k) => columns[k].push(value));
+		const at = index.length, c = indexOf(id);
+		index[at] = c;
+		allocs[at] = next();
+		frees[at] = next();
+		allocated[at] = next();
+		freed[at] = next();
+		if (c < 0)
+			[index, allocs, frees, allocated, freed].forEach(column => column.pop());
 	}
-	const [index, allocs, frees, allocated, freed] = columns;
 	return { index: Int32Array.from(index), allocs, frees, allocated, freed };
 }

@@ -2,10 +2,13 @@
 
 import { el, svg } from "./dom.js";
 
-const ROW = 26, SPARE = 8;
+const ROW = 26, SPARE = 4;
 
 export class Table {
-	/** columns: [{key, title, value(c), text(c) or cell(c), wide, first}]; open(c) is called for a chosen row. */
+	/**
+	 * columns: [{key, title, width, value(c), fill(cell, c)}]: what it is sorted by, and what writes a cell, which may be
+	 * that of another row before.  open(c) is called for a chosen row.
+	 */
 	constructor(columns, ranked, rankOf, open) {
 		Object.assign(this, { ranked, rankOf, open, sorted: null, sign: 1, rows: ranked, at: 0, pool: [], drawn: 0 });
 		this.head = el("div", { role: "row", class: "head" });
@@ -104,7 +107,7 @@ export class Table {
 		row.element.style.transform = `translateY(${r * ROW}px)`;
 		row.element.ariaRowIndex = r + 2;
 		row.element.dataset.context = c;
-		this.columns.forEach((column, k) => row.cells[k].replaceChildren(column.cell(c)));
+		this.columns.forEach((column, k) => column.fill(row.cells[k], c));
 	}
 
 	key(event) {
@@ -129,9 +132,11 @@ export class Table {
 	}
 }
 
-/** A line of values as a picture; all of it is 80 by 18. */
-export function sparkline(values) {
+/** A line of values as a picture in a cell; all of it is 80 by 18. */
+export function sparkline(cell, values) {
 	const most = Math.max(...values, 1), step = 78 / Math.max(values.length - 1, 1);
 	const path = values.map((value, k) => `${k ? "L" : "M"}${(1 + k * step).toFixed(1)} ${(17 - 16 * value / most).toFixed(1)}`);
-	return svg("svg", { viewBox: "0 0 80 18", class: "spark", "aria-hidden": "true" }, svg("path", { d: path.join("") }));
+	if (!cell.firstChild)
+		cell.append(svg("svg", { viewBox: "0 0 80 18", class: "spark", "aria-hidden": "true" }, svg("path")));
+	cell.firstChild.firstChild.setAttribute("d", path.join(""));
 }

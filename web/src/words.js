@@ -14,8 +14,10 @@ export function signedSize(bytes) {
 	return bytes > 0 ? `+${size(bytes)}` : size(bytes);
 }
 
+const THOUSANDS = new Intl.NumberFormat("en-US");
+
 export function count(value) {
-	return value.toLocaleString("en-US").replace("-", "\u2212");
+	return value > -1000 && value < 1000 ? `${value < 0 ? "\u2212" : ""}${Math.abs(value)}` : THOUSANDS.format(value).replace("-", "\u2212");
 }
 
 export function signedCount(value) {
