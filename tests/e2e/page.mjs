@@ -1,10 +1,10 @@
-// A browser that reads pages of --format=html, by Playwright: node page.mjs WEB CHROMIUM PLAIN COMPARED LARGE SHOTS
+// A browser that reads pages of --format=html, by Playwright: node page.mjs WEB CHROMIUM PLAIN COMPARED EARLIER LARGE SHOTS
 // WEB has node_modules; what was seen is printed as JSON, for test_page.py to judge.  SHOTS gets pictures.
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
-const [web, executablePath, plain, compared, large, shots] = process.argv.slice(2);
+const [web, executablePath, plain, compared, earlier, large, shots] = process.argv.slice(2);
 const { chromium } = createRequire(resolve(web, "build.mjs"))("playwright-core");
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
 const seen = { troubles: [] };
@@ -111,6 +111,23 @@ async function lookAtPlain() {
 	return at;
 }
 
+/** An earlier page, chosen as a file; and what is none, dropped. */
+async function lookAtEarlier() {
+	const page = await open(plain), at = {};
+	await page.setInputFiles("#earlier", earlier);
+	await page.waitForFunction(() => document.getElementById("said").textContent.includes("since "));
+	at.rows = await rows(page);
+	await page.evaluate(() => {
+		const data = new DataTransfer();
+		data.items.add(new File(["<b>"], "<i>x"));
+		dispatchEvent(new DragEvent("drop", { dataTransfer: data }));
+	});
+	await page.waitForFunction(() => document.getElementById("earlier-said").textContent.includes("is no"));
+	at.refused = await page.textContent("#earlier-said");
+	await page.context().close();
+	return at;
+}
+
 async function lookWithoutScript() {
 	const page = await open(plain, { javaScriptEnabled: false });
 	const at = { visible: [await page.isVisible("#ranked"), await page.locator(".list").count()] };
@@ -167,7 +184,7 @@ async function lookAtLarge() {
 
 const giveUp = setTimeout(() => process.exit(3), 120000);
 try {
-	Object.assign(seen, { plain: await lookAtPlain(), withoutScript: await lookWithoutScript(), narrow: await lookNarrow(),
+	Object.assign(seen, { plain: await lookAtPlain(), earlier: await lookAtEarlier(), withoutScript: await lookWithoutScript(), narrow: await lookNarrow(),
 		compared: await lookAtCompared(), large: await lookAtLarge() });
 	console.log(JSON.stringify(seen));
 } finally {

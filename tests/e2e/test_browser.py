@@ -80,6 +80,7 @@ def pages(tmp_path_factory):
     tool.send("wait 1100ms")
     ask("mark a", "Mark a")
     ask(f"save {place}/a.snapshot", "has .* call stack")
+    ask(f"export html {place}/a.html", "has .* call stack")
     order("leaks 7 40", "hostile 2 24", "leaks -2 40", "steady 1 1000", "steady -1 1000")
     ask("mark b", "Mark b")
     tool.send("wait 1100ms")
@@ -103,7 +104,7 @@ def seen(pages):
         pytest.skip("needs playwright-core: make check-web")
     shots = pathlib.Path(os.environ.get("MEMTRACE_SHOTS", pages))
     done = subprocess.run([NODE, pathlib.Path(__file__).with_name("page.mjs"), WEB, CHROMIUM, pages / "plain.html",
-                           pages / "compared.html", pages / "large.html", shots], capture_output=True, text=True, timeout=180)
+                           pages / "compared.html", pages / "a.html", pages / "large.html", shots], capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     if os.environ.get("MEMTRACE_SHOTS"):
@@ -178,6 +179,12 @@ def test_comparison(seen):
     assert [without_ids(row)[1:3] + names([row]) for row in compared["rows"]] == [
         ["+200 bytes", "+5", "leaks"], ["+72 bytes", "+3", HOSTILE], ["\u22121000 bytes", "\u22121", "steady"]]
     assert names(compared["everything"]) == ["steady", "leaks", HOSTILE]
+
+
+def test_an_earlier_page(seen):
+    """Says what memtrace-fs says of the same two moments; what is no page is refused in words."""
+    assert seen["earlier"]["rows"] == seen["compared"]["rows"]
+    assert seen["earlier"]["refused"] == "<i>x is no page of memtrace"
 
 
 def test_without_a_script_and_on_paper(seen):

@@ -5,6 +5,7 @@
 
 import { Capture } from "./capture.js";
 import { Chart } from "./chart.js";
+import { captureOf, difference } from "./compare.js";
 import { detail } from "./detail.js";
 import { el } from "./dom.js";
 import { Icicle } from "./icicle.js";
@@ -36,7 +37,7 @@ function fillWhere(cell, c) {
 function columns() {
 	const { span } = state, shown = [{ ...text("rank", "Rank", "4rem", c => capture.rankOf[c], count), ascends: true }];
 	if (span) {
-		shown.push(text("change", "Difference", "7rem", c => span.bytes[c], signedSize), text("change-blocks", "Blocks \u00b1", "6rem", c => span.blocks[c], signedCount));
+		shown.push(text("change", "Difference", "7.5rem", c => span.bytes[c], signedSize), text("change-blocks", "Blocks \u00b1", "6rem", c => span.blocks[c], signedCount));
 		if (span.born)
 			shown.push(text("born", "Allocated", "6rem", c => span.born[c], count), text("died", "Freed", "6rem", c => span.died[c], count));
 	}
@@ -170,6 +171,32 @@ function compare() {
 	setSpan(compared());
 }
 
+const earlierSaid = el("output", { id: "earlier-said" });
+
+/** A page of an earlier capture, of the same program or another build. */
+async function compareWith(file) {
+	earlierSaid.textContent = `reading ${file.name}`;
+	try {
+		const span = difference(await captureOf(file), capture, `since ${file.name}`);
+		choose(0, last);
+		setSpan(span);
+		earlierSaid.textContent = "";
+	} catch (error) {
+		earlierSaid.textContent = error.message;
+	}
+}
+
+function makeComparison() {
+	const input = el("input", { type: "file", id: "earlier", accept: ".html", onchange: () => input.files.length && compareWith(input.files[0]) });
+	addEventListener("dragover", event => event.preventDefault());
+	addEventListener("drop", event => {
+		event.preventDefault();
+		if (event.dataTransfer.files.length)
+			compareWith(event.dataTransfer.files[0]);
+	});
+	return el("p", { class: "app tools" }, el("label", {}, "Compare with an earlier page, or drop it here: ", input), " ", earlierSaid);
+}
+
 function makeTime() {
 	const section = document.getElementById("history"), tools = el("p", { class: "app tools", id: "span" });
 	if (chart)
@@ -183,7 +210,7 @@ function makeTime() {
 		tools.append(" ", el("button", { type: "button", class: "mark", onclick: () => choose(moments.indexOf(mark), last) }, `Since ${mark.name}`));
 	if (chart && moments.length > 2)
 		tools.append(" ", el("small", {}, "or draw over the chart. Call stacks are known at the ends of generations and at marks: the span goes to the nearest."));
-	section.append(tools);
+	section.append(tools, makeComparison());
 	document.querySelector("#history > .plain")?.classList.toggle("kept", !chart);
 }
 
@@ -204,7 +231,7 @@ function makeStacks() {
 		el("p", { class: "tools" }, el("label", {}, "Search ", words), " ", said), table.element,
 		el("h2", {}, "As a tree"),
 		el("p", { class: "tools" }, el("label", {}, "Show ", weight), " ", el("label", {}, direction), " ", zoomed,
-			el("small", {}, " A click makes a frame the widest, Escape shows all; arrows and Enter do it, too.")), icicle.element));
+			el("small", {}, " A click makes a frame the widest, Escape shows all; arrows and Enter do it, too. Of a part of the time, or compared, it shows what has grown.")), icicle.element));
 	addEventListener("keydown", event => {
 		if (event.key !== "/" || event.ctrlKey || event.metaKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName))
 			return;
