@@ -128,7 +128,7 @@ def test_nothing_else_happens(seen):
 def test_table(seen):
     rows = seen["plain"]["rows"]
     assert [(row[1], row[2], row[3], row[4], without_ids(row)[-1]) for row in rows] == [
-        ("1.95 KiB", "2", "4", "3.91 KiB" if rows[0][4] == "3.91 KiB" else "2.93 KiB", "steady"), ("400 bytes", "10", "12", "480 bytes", "leaks"),
+        ("1.95 KiB", "2", "4", "3.91 KiB", "steady"), ("400 bytes", "10", "12", "480 bytes", "leaks"),
         ("96 bytes", "4", "4", "96 bytes", HOSTILE)]
     assert names(seen["plain"]["byAllocations"]) == ["leaks", "steady", HOSTILE]
     assert names(seen["plain"]["byAllocationsAgain"]) == ["steady", HOSTILE, "leaks"]
@@ -167,15 +167,14 @@ def test_page_of_a_context(seen):
     assert facts["In use"] == "400 bytes in 10 blocks" and facts["Most in use"] == "480 bytes"
     assert facts["Allocated, freed"] == "12 blocks (480 bytes), 2 blocks (80 bytes)"
     assert facts["In use per allocation"] == "33.33 bytes"
-    assert [line.split(" ")[0] for line in context["stack"]][:4] == ["malloc", "leaks", "serve", "main"] or \
-        [line.split(" ")[0] for line in context["stack"]][1:4] == ["leaks", "serve", "main"]
+    assert [line.split(" ")[0] for line in context["stack"]][1:4] == ["leaks", "serve", "main"]
     assert sum(int(row[1]) for row in context["generations"]) == 12 and sum(int(row[2]) for row in context["generations"]) == 2
     assert sum(int(row[3]) for row in context["generations"]) == 10
 
 
 def test_comparison(seen):
     compared = seen["compared"]
-    assert "1 call stack" in compared["sentence"] or "2 call stacks have more in use: +272 bytes in +8 blocks." in compared["sentence"]
+    assert "2 call stacks have more in use: +272 bytes in +8 blocks." in compared["sentence"]
     assert [without_ids(row)[1:3] + names([row]) for row in compared["rows"]] == [
         ["+200 bytes", "+5", "leaks"], ["+72 bytes", "+3", HOSTILE], ["\u22121000 bytes", "\u22121", "steady"]]
     assert names(compared["everything"]) == ["steady", "leaks", HOSTILE]
