@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -102,9 +103,18 @@ static void do_reallocarray(void)
 	make_reallocarray(make_reallocarray(NULL, 7, 11), 14, 11);
 }
 
+enum { HUGE_BYTES = 256 << 20 };
+
+/* (A device of 64 MB, or a limit, does not give that much, also not to be left alone.) */
 static void do_hugecalloc(void)
 {
-	make_calloc(1024, 256 * 1024);
+	void *probe = mmap(NULL, HUGE_BYTES, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (probe == MAP_FAILED)
+		_exit(SCENARIO_CANNOT);
+	munmap(probe, HUGE_BYTES);
+	make_calloc(1024, HUGE_BYTES / 1024);
 }
 
 static void do_mallocfail(void)
@@ -299,7 +309,7 @@ static const struct scenario scenarios[] = {
 	 .in_use = {{48, 1}, {0, LEFT_BY_REALLOC}}},
 	{"reallocarray", do_reallocarray, 2, 1, 231, .in_use = {{154, 1}}},
 	{"multimalloc", do_multi, 111, 55, 967, .in_use = {{265, 5}, {150, 50}, {137, 1}}},
-	{"hugecalloc", do_hugecalloc, 1, 0, 268435456, .in_use = {{268435456, 1}}},
+	{"hugecalloc", do_hugecalloc, 1, 0, HUGE_BYTES, .in_use = {{HUGE_BYTES, 1}}},
 	{"mallocfail", do_mallocfail, 0, 0, 0, .in_use = {{0}}},
 	{"zero", do_zero, 2, 1, 0, .in_use = {{0, 1}}},
 	{"posix_memalign", do_posix_memalign, 1, 0, 1000, .in_use = {{1000, 1}}},

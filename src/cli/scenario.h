@@ -9,6 +9,9 @@
 
 enum { SCENARIO_CONTEXTS = 3 };
 
+/* The exit status of a scenario that the machine has no memory for. */
+enum { SCENARIO_CANNOT = 77 };
+
 struct scenario {
 	const char *name;
 	void (*perform)(void);

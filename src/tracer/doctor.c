@@ -40,6 +40,7 @@ static const struct rule {
 	{doctor_judge_dumpable, true, true},	 {doctor_judge_ptrace_scope, false, true},
 	{doctor_judge_selinux, false, true},	 {doctor_judge_apparmor, true, true},
 	{doctor_judge_kernel, true, true},	 {doctor_judge_seccomp, true, false},
+	{doctor_judge_config, false, true},
 };
 
 void doctor_judge(const struct doctor_facts *facts, enum doctor_scope scope,

@@ -27,6 +27,7 @@ struct doctor_facts {
 	int ptrace_scope;	 /* of Yama; -1: not there */
 	int deny_ptrace;	 /* of SELinux; -1: not there */
 	bool apparmor;		 /* is switched on */
+	unsigned config_missing; /* doctor_config.c */
 
 	/* the process; pid 0: none in particular, and nothing of the following */
 	pid_t pid;

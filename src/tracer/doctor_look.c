@@ -24,7 +24,7 @@
 
 #include "base/scope.h"
 #include "elf/file.h"
-#include "tracer/doctor.h"
+#include "tracer/doctor_rules.h"
 
 enum { PATH_LEN = 512 };
 
@@ -83,6 +83,7 @@ static void look_at_us(const char *root, struct doctor_facts *f)
 	f->proc = root[0] ? 0 : status_proc();
 	f->self_namespace = user_namespace(root, "self");
 	f->ptrace_call = root[0] ? DOCTOR_NOT_ASKED : may_call_ptrace();
+	f->config_missing = root[0] ? 0 : doctor_config_look();
 	f->ptrace_scope = number_read(root, "/proc/sys/kernel/yama/ptrace_scope", -1);
 	f->deny_ptrace = number_read(root, "/sys/fs/selinux/booleans/deny_ptrace", -1);
 	f->apparmor = line_read(root, "/sys/module/apparmor/parameters/enabled", line,

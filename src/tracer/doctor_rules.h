@@ -16,4 +16,9 @@ doctor_rule doctor_judge_ptrace_call, doctor_judge_user, doctor_judge_namespace,
 	doctor_judge_capabilities, doctor_judge_dumpable, doctor_judge_ptrace_scope,
 	doctor_judge_apparmor, doctor_judge_selinux, doctor_judge_kernel;
 
+/* What the kernel was built without, by trying (doctor_config.c); the former gives a bit for each
+ * thing that is missing, the latter says them. */
+unsigned doctor_config_look(void);
+doctor_rule doctor_judge_config;
+
 #endif

@@ -416,3 +416,39 @@ def test_the_first_thread_is_gone(target):
     assert found.one("allocator")[0] == "ok"
     process.go_on()
     process.result()
+
+
+# ---- the kernel's configuration, by behaviour ----------------------------------------------
+
+# Numbers of x86-64's system calls, and what CONFIG_* has them.
+CONFIGS = {"CONFIG_SIGNALFD": 289, "CONFIG_EVENTFD": 290, "CONFIG_TIMERFD": 283, "CONFIG_POSIX_TIMERS": 222, "CONFIG_KCMP": 312}
+
+
+def without(*numbers):
+    """For preexec_fn: as on a kernel that was built without these system calls, ENOSYS is all they say."""
+    def instruction(code, true, false, k):
+        return code.to_bytes(2, "little") + bytes([true, false]) + k.to_bytes(4, "little")
+    program = instruction(0x20, 0, 0, 0)  # the system call's number
+    for number in numbers:
+        program += instruction(0x15, 0, 1, number) + instruction(0x06, 0, 0, 0x00050000 | 38)
+    program += instruction(0x06, 0, 0, 0x7FFF0000)
+    libc = ctypes.CDLL(None, use_errno=True)
+    text = ctypes.create_string_buffer(program, len(program))
+
+    class Filter(ctypes.Structure):
+        _fields_ = [("len", ctypes.c_ushort), ("program", ctypes.c_void_p)]
+
+    def install():
+        whole = Filter(len(program) // 8, ctypes.addressof(text))
+        assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.byref(whole), 0, 0) == 0
+    return install
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="numbers of x86-64's system calls")
+def test_configuration():
+    assert diagnose().one("config")[0] == "ok"
+    for names in (["CONFIG_KCMP"], ["CONFIG_POSIX_TIMERS", "CONFIG_TIMERFD"], ["CONFIG_SIGNALFD"], ["CONFIG_EVENTFD"]):
+        found = diagnose("--no-symbols", preexec_fn=without(*(CONFIGS[name] for name in names))).lines["config"]
+        assert {re.match(r"the kernel is without (\w+): ", text)[1] for _, text, _ in found} == set(names)
+        needed = bool({"CONFIG_SIGNALFD", "CONFIG_EVENTFD"} & set(names))
+        assert {verdict for verdict, _, _ in found} == {"FAIL" if needed else "warn"}
