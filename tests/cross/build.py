@@ -16,8 +16,9 @@ HERE = TOP / "tests/cross/targets"
 
 # Programs of tests/targets that the guests run.
 TARGETS = ["entries", "threads", "registers", "signals", "storm", "live", "pairs", "heartbeat", "eintr", "children", "plugins",
-           "jumps", "churn", "adversary", "torture", "kept", "unnoticed", "mapper"]
-PLUGINS = ["plugin_a.so", "plugin_b.so", "count_preload.so"]
+           "jumps", "churn", "adversary", "torture", "kept", "unnoticed", "mapper",
+           "delivered", "interrupted", "debugger"]
+PLUGINS = ["plugin_a.so", "plugin_b.so", "count_preload.so", "headed_preload.so"]
 
 # Unit tests that a guest does not run, and why.
 NOT_UNITS = {
@@ -270,14 +271,15 @@ def files_for(cpu):
     """path in the guest -> file; built first."""
     programs = TARGETS + PLUGINS
     compiler = CPUS[cpu].triplet + "-gcc"
-    out = make(cpu, "memtrace", *[f"tests/targets/{name}" for name in programs])
+    out = make(cpu, "memtrace", "tests/e2e/kill_at", *[f"tests/targets/{name}" for name in programs])
     static = BUILD / f"{cpu}-static"
     static.mkdir(exist_ok=True)
     subprocess.check_call(["cp", "-a", out / "src", static])  # the same objects
     end = static / "text_end.o"
     made(end, [compiler, "-c", "-o", end, HERE.parent / "link/text_end.c"], HERE.parent / "link/text_end.c")
     make(cpu, "memtrace", folder="-static", STATIC=1, LDFLAGS=f"-Wl,-z,separate-code,-u,text_end {end}")
-    files = {"/root/memtrace": stripped(cpu, out / "memtrace", out / "guest/memtrace", "-g"),
+    files = {"/root/kill_at": out / "tests/e2e/kill_at",
+             "/root/memtrace": stripped(cpu, out / "memtrace", out / "guest/memtrace", "-g"),
              "/root/memtrace-static": stripped(cpu, static / "memtrace", static / "guest/memtrace", "-g")}
     for name in programs:
         files[f"/root/targets/{name}"] = out / "tests/targets" / name

@@ -1,5 +1,8 @@
 """A look for leaks: the process copies itself, and sees nothing of that."""
 import json
+import os
+
+import pytest
 
 import traced
 
@@ -43,3 +46,17 @@ def test_killed(guest):
             assert guest.run(f"kill -0 {process.pid}").status == 0, f"died after kill {i}"
         assert look(guest, process.pid)["copied"]
         ends_well(guest, process)
+
+
+@pytest.mark.skipif("KILLS" not in os.environ, reason="KILLS=all")
+def test_killed_at_steps(guest):
+    """.. or its guardian, too: what they leave is taken away."""
+    with traced.Running(guest, "/root/targets/threads 2 100") as process:
+        made = traced.kill_at(guest, process.pid, "all", LOOK)
+        assert made > 30
+        for step, both in traced.all_kills(made):
+            traced.kill_at(guest, process.pid, step, LOOK, both)
+            if both:
+                assert look(guest, process.pid)["copied"], step
+        assert guest.run(f"cat /proc/{process.pid}/task/*/children").output.strip() == ""
+        process.finish()

@@ -14,6 +14,13 @@ def test_counts(guest, command):
     traced.result_in(output)
 
 
+@pytest.mark.parametrize("command", ["env LD_PRELOAD=/root/targets/headed_preload.so HEADED=late /root/targets/threads 3 100",
+                                     "/root/targets/interrupted jump 20"], ids=["late", "jump"])
+def test_layers(guest, command):
+    """Allocators that call one another, and handlers that interrupt them: only the outermost call counts."""
+    assert traced.attach_and_count(guest, command, options=traced.ALONE)["summary"]["frees_of_unknown"] == 0
+
+
 def test_attach_and_detach(guest):
     """Eight threads in a storm, three memtraces one after the other."""
     with traced.Running(guest, "/root/targets/storm -t 8 -b") as storm:

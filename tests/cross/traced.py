@@ -1,5 +1,6 @@
 """Programs under memtrace in a guest: started by it, or met running."""
 import json
+import re
 import struct
 
 import json_report
@@ -151,6 +152,21 @@ def forsake(guest, pid, options=ALONE, before=lambda: None):
               timeout=60)
     assert guest.run(f"kill -0 {pid}").status == 0, "died when memtrace was killed"
     assert guest.run(f"/root/targets/untouched {pid}").status != 0, "nothing is left that could be cleared away"
+
+
+def kill_at(guest, pid, step, command, both=False):
+    """memtrace is killed just before its step (tests/e2e/kill_at.c), and its guardian, too; "all": it
+    is not.  How many steps it made.  What it traced lives."""
+    done = guest.run(f"/root/kill_at {step} {'-g' if both else ''} /root/memtrace {command} -p {pid} </dev/null", timeout=120)
+    found = re.search(r"^STEPS (\d+) ", done.output, re.M)
+    assert found, done.output
+    assert guest.run(f"kill -0 {pid}").status == 0, f"died at step {step}"
+    return int(found[1])
+
+
+def all_kills(made):
+    """(step, is the guardian killed, too)"""
+    return [(step, both) for both in (False, True) for step in range(made)]
 
 
 def untouched(guest, pid):
