@@ -139,7 +139,7 @@ static bool parameters_fit(struct glibc *g, const struct data *data, size_t at, 
 {
 	const uint8_t *mmaps, *mem;
 	uint32_t n, limit, most, fixed;
-	uint64_t bytes, most_bytes;
+	uint64_t bytes, most_bytes, unit = glibc_drifts(g) ? 2 * g->word : 4096;
 
 	if (at < 80 / (16 / g->word) + parameter_rows[row].mmaps)
 		return false;
@@ -152,8 +152,8 @@ static bool parameters_fit(struct glibc *g, const struct data *data, size_t at, 
 	bytes = word_at(mem, g->word);
 	most_bytes = word_at(mem + g->word, g->word);
 	if (n > most || most > 1u << 24 || limit > 1u << 30 || fixed > 1 ||
-	    bytes > most_bytes || bytes % 4096 || most_bytes % 4096 || !n != !bytes ||
-	    !most != !most_bytes)
+	    bytes > most_bytes || bytes % unit || most_bytes % unit || (n && !bytes) ||
+	    (!n && bytes && !glibc_drifts(g)) || !most != !most_bytes)
 		return false;
 	/* (what nothing was mapped by looks like any zeros: then by the default of the limit)
 	 */

@@ -6,7 +6,7 @@
  *   until 2.42: prev_size + size = length;  2.43: bit 0 of prev_size = huge pages,
  *                                                 prev_size + size + 2 words = length
  *
- * malloc counts them, and their bytes: what is found must be that.
+ * malloc counts them, and their bytes: what is found must be that (but see glibc_drifts()).
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -114,6 +114,13 @@ static int search(struct glibc *g, const struct mapping *mapping, size_t heaps)
 	return 0;
 }
 
+static bool is_counted(const struct glibc *g, uint64_t bytes)
+{
+	return bytes == g->mmapped_bytes ||
+	       (glibc_drifts(g) && bytes < g->mmapped_bytes &&
+		(g->mmapped_bytes - bytes) % (2 * g->word) == 0);
+}
+
 int glibc_find_mapped(struct glibc *g)
 {
 	const struct maps *maps = g->leak->in.maps;
@@ -131,7 +138,7 @@ int glibc_find_mapped(struct glibc *g)
 	}
 	found.blocks = g->leak->mapped.blocks - before.blocks;
 	found.bytes = g->leak->mapped.bytes - before.bytes;
-	if (found.blocks == g->mmaps && found.bytes == g->mmapped_bytes)
+	if (found.blocks == g->mmaps && is_counted(g, found.bytes))
 		return 0;
 	/* A thread in malloc or free has mapped or unmapped one, and not counted it yet. */
 	if (g->leak->in.thread_count > 1 &&

@@ -59,6 +59,13 @@ struct glibc {
 	bool cuts; /* main_arena's top was moved, and has no size yet: see glibc_find_parameters() */
 };
 
+/* 2.43 counts two words too many of the bytes of mapped chunks each time that one is moved by
+ * realloc() (mremap_chunk(); seen in 2.43-7 of Debian), and never takes them back. */
+static inline bool glibc_drifts(const struct glibc *g)
+{
+	return !g->row->fast;
+}
+
 static inline taddr_t glibc_word(struct glibc *g, taddr_t addr)
 {
 	return reader_word_or_0(&g->leak->jump, addr);
