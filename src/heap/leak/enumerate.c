@@ -60,22 +60,24 @@ static int try_one(struct leak *leak, enumerator *enumerate, const struct data *
 	return leak_push(leak, &leak->allocators, allocator) ? 0 : -ENOMEM;
 }
 
+/* (Of the C libraries a module has one: glibc's bins without a block look like those of the old
+ * musl.) */
 static int try_all(struct leak *leak, const struct data *data)
 {
-	static enumerator *const enumerators[] = {
+	static enumerator *const libraries[] = {
 		glibc_enumerate,
 		musl_enumerate,
 		musl_old_enumerate,
-		jemalloc_enumerate,
 	};
+	size_t before = leak->allocators.len;
 
-	for (size_t i = 0; i < ARRAY_SIZE(enumerators); i++) {
-		int code = try_one(leak, enumerators[i], data);
+	for (size_t i = 0; i < ARRAY_SIZE(libraries) && leak->allocators.len == before; i++) {
+		int code = try_one(leak, libraries[i], data);
 
 		if (code)
 			return code;
 	}
-	return 0;
+	return try_one(leak, jemalloc_enumerate, data);
 }
 
 /* ---- the segments ------------------------------------------------------------------ */
