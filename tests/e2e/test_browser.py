@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from memtrace import BUILD, MEMTRACE, TARGETS, Memtrace, Process
+from page import Page, changes, contexts
 
 FS = BUILD / "memtrace-fs"
 WEB = BUILD / "web"
@@ -89,6 +90,8 @@ def pages(tmp_path_factory):
     ask(f"save {place}/b.snapshot", "has .* call stack")
     tool.detach()
     program.end()
+    with open(place / "again.html", "wb") as out:
+        subprocess.run([FS, "--report", place / "b.snapshot", "--format=html"], stdout=out, check=True)
     with open(place / "compared.html", "wb") as out:
         subprocess.run([FS, "--report", place / "a.snapshot", place / "b.snapshot", "--format=html"], stdout=out, check=True)
     subprocess.run([MEMTRACE, "-q", "--format=html", "-o", place / "large.html", TARGETS / "heartbeat", "1"], check=True,
@@ -110,6 +113,17 @@ def seen(pages):
     if os.environ.get("MEMTRACE_SHOTS"):
         print({k: v for k, v in found["large"].items() if k in ("ms", "frame", "elements")})
     return found
+
+
+def test_marks_are_in_a_snapshot(pages):
+    """The page that is made of one, as of a device's, has those of the session; each what was done since the one before."""
+    first, again = (Page((pages / name).read_text()).data for name in ("plain.html", "again.html"))
+    assert [mark["name"] for mark in again["marks"]] == ["a", "b"]
+    assert again["marks"] == first["marks"] and again["contexts"]["allocs"] == first["contexts"]["allocs"]
+    ids = {context["stack"][1][0]: context["id"] for context in contexts(first)}
+    assert [changes(mark["changes"]) for mark in again["marks"]] == [
+        {ids["steady"]: (3, 0, 3000, 0), ids["leaks"]: (5, 0, 200, 0), ids[HOSTILE]: (1, 0, 24, 0)},
+        {ids["steady"]: (1, 1, 1000, 1000), ids["leaks"]: (7, 2, 280, 80), ids[HOSTILE]: (2, 0, 48, 0)}]
 
 
 def without_ids(row):

@@ -7,7 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "base/leb128.h"
 #include "heap/verdicts.h"
 #include "report/export/html_data.h"
 #include "report/export/html_text.h"
@@ -125,38 +124,18 @@ static int write_generations(const struct snapshot *s, FILE *out, struct err *er
 
 /* ---- marks -------------------------------------------------------------------------- */
 
-static bool changed(const struct mark_counters *a, const struct mark_counters *b)
-{
-	return a->allocs != b->allocs || a->frees != b->frees ||
-	       a->allocated_bytes != b->allocated_bytes || a->freed_bytes != b->freed_bytes;
-}
-
 /* What each context counted since the mark before (NULL: since the start). */
 static int write_changes(const struct mark *before, const struct mark *mark, FILE *out,
 			 struct err *err)
 {
-	static const struct mark_counters none;
-	uint8_t *bytes = malloc((size_t)mark->context_count * 5 * LEB128_MAX + 1), *at = bytes;
-	uint32_t last = UINT32_MAX; /* (the first: id + 1) */
+	uint8_t *bytes;
+	size_t len;
 
-	if (!bytes)
+	if (generations_encode(before ? before->contexts : NULL,
+			       before ? before->context_count : 0, mark->contexts,
+			       mark->context_count, &bytes, &len))
 		return exports_no_memory(err);
-	for (uint32_t id = 0; id < mark->context_count; id++) {
-		const struct mark_counters *now = &mark->contexts[id];
-		const struct mark_counters *then = before && id < before->context_count
-							   ? &before->contexts[id]
-							   : &none;
-
-		if (!changed(then, now))
-			continue;
-		at = leb128_put(at, (uint32_t)(id - last));
-		at = leb128_put(at, now->allocs - then->allocs);
-		at = leb128_put(at, now->frees - then->frees);
-		at = leb128_put(at, now->allocated_bytes - then->allocated_bytes);
-		at = leb128_put(at, now->freed_bytes - then->freed_bytes);
-		last = id;
-	}
-	write_base64(out, bytes, (size_t)(at - bytes));
+	write_base64(out, bytes, len);
 	free(bytes);
 	return 0;
 }
