@@ -31,7 +31,10 @@ struct blob_head {
 		uint8_t room[64];
 	};
 	uint64_t memory_bytes; /* W, R memtrace: of the shared memory, from shared.base on */
-	uint8_t reserved[24];
+	uint32_t pointer_read;	  /* offsets: the one instruction that reads where the thread
+				   * pointer points to, ... */
+	uint32_t without_pointer; /* ... and where to go on when that faults */
+	uint8_t reserved[16];
 };
 
 struct blob_control {
@@ -40,6 +43,7 @@ struct blob_control {
 
 _Static_assert(sizeof(struct blob_head) == BLOB_HEAD, "the linker script has it, too");
 _Static_assert(offsetof(struct blob_head, shared) == BLOB_SHARED_AT, "and this");
+_Static_assert(offsetof(struct blob_head, pointer_read) == 104, "and this");
 
 extern const uint8_t blob_bytes[]; /* begins with its head */
 extern const uint32_t blob_len;	   /* 0: there is none for this CPU */

@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "capture/agent_fault.h"
 #include "capture/blocked_signal.h"
 #include "capture/call.h"
 #include "capture/core_dump.h"
@@ -120,7 +121,8 @@ static bool trap_act(struct engine *engine, struct thread *thread, int signo)
 
 static void on_signal(struct engine *engine, struct stop *stop)
 {
-	if (trap_act(engine, stop->thread, stop->signal))
+	if (agent_fault_pass(engine, stop->thread, stop->signal) ||
+	    trap_act(engine, stop->thread, stop->signal))
 		return;
 	hide_stop(&engine->tracee, stop);
 	core_dump_expect(engine, stop->thread, stop->signal);

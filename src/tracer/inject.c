@@ -26,6 +26,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
+
 #include "elf/maps.h"
 #include "tracer/inject_parts.h"
 #include "tracer/remote.h"
@@ -72,11 +76,24 @@ static uint64_t of_status(pid_t pid, const char *name)
 	return number_in(path, name);
 }
 
+/* Has the CPU what the entry needs beside the base instruction set?  lahf in 64-bit mode: all but the
+ * first of them (CPUID 8000_0001h, ECX bit 0; Intel SDM volume 2, LAHF). */
+static bool suits_cpu(void)
+{
+#ifdef __x86_64__
+	unsigned eax, ebx, ecx = 0, edx;
+
+	return __get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) && ecx & 1;
+#else
+	return true;
+#endif
+}
+
 int inject_doubt(pid_t pid, const struct arch *arch, uint64_t bytes, struct err *err)
 {
 	struct rlimit limit;
 
-	if (!blob_len || !arch->trap || !arch->trap->agent_calls[0] || !arch->trap->remote_build)
+	if (!blob_len || !suits_cpu() || !arch->trap || !arch->trap->agent_calls[0] || !arch->trap->remote_build)
 		return err_set(err, -ENOTSUP, "there is none for this CPU");
 	if (number_in("/proc/sys/vm/overcommit_memory", "") == 2)
 		return err_set(err, -ENOTSUP,

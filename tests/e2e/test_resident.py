@@ -189,3 +189,19 @@ def test_killed_in_a_storm(target, attach, guardian):
     must_live(process)
     process.go_on()
     process.result()
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="made for x86-64")
+def test_a_thread_that_loses_its_thread_pointer(target, attach):
+    """The agent reads where it points to: there the thread faults, sees nothing of that, and is counted."""
+    process = target("pointerless", "200", env={**os.environ, "LD_PRELOAD": str(memtrace.TARGETS / "alloc_plain.so")})
+    tracer = attach(process.pid, AGENT)
+    process.go_on()
+    process.done()
+    report = tracer.detach().consistent()
+    assert report["engine"] == "agent"
+    summary = report["summary"]
+    assert (summary["allocs"], summary["frees"]) == (600, 600)
+    assert 400 <= report["stopped_calls"] < 800  # those without one, and what was new
+    process.go_on()
+    assert process.result()["verdict"] == "ok"

@@ -60,7 +60,10 @@ agent_entry:
 	pushing	128(%rsp)		/* 1st */
 	pushing	%rbp			/* fp */
 	pushing	%rcx			/* slot */
+	.globl	agent_pointer_read, agent_without_pointer
+agent_pointer_read:
 	pushing	%fs:0			/* pointer */
+2:
 	lea	agent_shared(%rip), %rdi
 	mov	%rsp, %rsi
 	call	agent_call
@@ -82,6 +85,11 @@ agent_entry:
 	ret
 1:	mov	$1, %ecx
 	ret
+	.cfi_def_cfa_offset 136		/* as in front of the read */
+agent_without_pointer:
+	push	$0
+	.cfi_adjust_cfa_offset 8
+	jmp	2b
 	.cfi_endproc
 	.size	agent_entry, . - agent_entry
 
