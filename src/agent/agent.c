@@ -227,6 +227,10 @@ static void pending_end(struct shared_pending *pending, uint64_t slot)
 static bool pending_put_back(const struct shared *shared, struct shared_pending *pending,
 			     uint64_t slot)
 {
+	struct live_block block = {.addr = pending->addr,
+				   .size = pending->size,
+				   .context = pending->context,
+				   .age = pending->age};
 	uint64_t *place;
 	bool done = true;
 
@@ -235,7 +239,7 @@ static bool pending_put_back(const struct shared *shared, struct shared_pending 
 	if (pending->context) {
 		place = live_place(shared, pending->addr, pending->size);
 		done = place && pending->context < SHARED_CONTEXTS &&
-		       live_note(shared, place, pending->addr, pending->context, pending->size);
+		       live_note_aged(shared, place, &block);
 	}
 	pending_end(pending, done ? 0 : slot);
 	return done;
@@ -270,6 +274,7 @@ static bool call_realloc_entry(const struct shared *shared, const struct caller 
 	pending->addr = addr;
 	pending->size = block.size;
 	pending->context = block.context;
+	pending->age = block.age;
 	if (addr)
 		live_remove(&block);
 	pending_end(pending, call->slot);

@@ -110,9 +110,10 @@ VEC_TYPE(capture_contexts, struct region_context);
 int capture_contexts(const struct capture *capture, struct capture_contexts *ret) MUST_CHECK;
 
 /* The totals of this moment, and the resident memory of the process (0: it has ended), without
- * waiting for the tracer (but 20 ms, where an agent counts).  -EAGAIN: they never stood still. */
-int capture_totals(struct capture *capture, struct region_totals *totals,
-		   uint64_t *resident) MUST_CHECK;
+ * waiting for the tracer (but 20 ms, where an agent counts).  generation_ends: what comes then is of
+ * another one, which an agent has to be told.  -EAGAIN: they never stood still. */
+int capture_totals(struct capture *capture, bool generation_ends,
+		   struct region_totals *totals, uint64_t *resident) MUST_CHECK;
 
 /* A look at the process (look.h), while it is followed; capture_look_end() is due, and
  * look_destroy(). */

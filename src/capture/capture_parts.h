@@ -44,6 +44,7 @@ struct capture {
 
 	_Atomic bool kicked; /* there is something to do between two stops */
 	atomic_bool to_sum;  /* .. for which nobody waits long */
+	atomic_bool to_age;  /* .. at the end of a generation */
 	atomic_bool detach;
 	_Atomic pid_t pid;
 };

@@ -109,6 +109,8 @@ static bool is_requested(struct capture *capture)
 /* What an agent has counted, for capture_totals(). */
 static void sum(struct capture *capture)
 {
+	if (atomic_exchange(&capture->to_age, false))
+		share_generation_ends(&capture->engine);
 	share_sum(&capture->engine);
 	pthread_mutex_lock(&capture->lock);
 	pthread_cond_broadcast(&capture->answered);
@@ -215,7 +217,8 @@ static void sum_soon(struct capture *capture)
 	pthread_mutex_unlock(&capture->lock);
 }
 
-int capture_totals(struct capture *capture, struct region_totals *totals, uint64_t *resident)
+int capture_totals(struct capture *capture, bool generation_ends,
+		   struct region_totals *totals, uint64_t *resident)
 {
 	const struct region_space *space = &capture->engine.ledger.space;
 	struct reader reader;
@@ -223,6 +226,8 @@ int capture_totals(struct capture *capture, struct region_totals *totals, uint64
 	pid_t alive;
 	int rc;
 
+	if (generation_ends)
+		atomic_store(&capture->to_age, true);
 	if (atomic_load(&capture->engine.ledger.tally.counts))
 		sum_soon(capture);
 	rc = reader_open(&reader, space->base, space->limit);

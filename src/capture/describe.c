@@ -210,8 +210,7 @@ void describe_births(struct engine *engine, struct birth_list *births)
 	if (!vec_reserve(births, region_totals(region)->live_blocks + 1))
 		return;
 	region_for_each_block(region, block_born, births);
-	tally_for_each_block(&engine->ledger.tally, ledger_now(&engine->ledger), block_born,
-			     births);
+	tally_for_each_block(&engine->ledger.tally, block_born, births);
 }
 
 int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *err)

@@ -12,7 +12,7 @@ static void program_forget(struct engine *engine)
 	struct err err;
 
 	undo_clear(engine->undoing.undo);
-	share_end(engine);
+	share_forget(engine);
 	resident_forget(&engine->resident);
 	engine->traps.agent = 0;
 	engine->undoing.left = false;

@@ -41,8 +41,7 @@ static int copy_blocks(struct engine *engine, struct look *look, struct err *err
 	if (!vec_reserve(&look->live, count + 1))
 		return err_set(err, -ENOMEM, "memory is short");
 	region_for_each_block(engine->ledger.region, copy_block, &copying);
-	tally_for_each_block(&engine->ledger.tally, ledger_now(&engine->ledger), copy_block,
-			     &copying);
+	tally_for_each_block(&engine->ledger.tally, copy_block, &copying);
 	return copying.failed ? err_set(err, -ENOMEM, "memory is short") : 0;
 }
 

@@ -83,6 +83,11 @@ void share_end(struct engine *engine)
 	share_sum(engine);
 	tracee_for_each(&engine->tracee, thread_forget, engine);
 	engine->ledger.walker.shared = NULL;
+}
+
+void share_forget(struct engine *engine)
+{
+	share_end(engine);
 	tally_end(&engine->ledger.tally);
 }
 
@@ -399,6 +404,13 @@ void share_sum(struct engine *engine)
 	tally_counters(&ledger->tally, ledger_now(ledger));
 }
 
+void share_generation_ends(struct engine *engine)
+{
+	if (shared_of(engine))
+		ages_end(&engine->ledger.tally.ages, shared_of(engine),
+			 ledger_now(&engine->ledger));
+}
+
 static void thread_clear(void *arg, struct thread *thread)
 {
 	struct engine *engine = arg;
@@ -436,6 +448,8 @@ void share_clear(struct engine *engine)
 	share_sum(engine);
 	tracee_for_each(&engine->tracee, thread_clear, engine);
 	tally_clear(&ledger->tally);
+	if (shared_of(engine))
+		ages_clear(&ledger->tally.ages, shared_of(engine), ledger_now(ledger));
 	ledger_clear(ledger, &engine->tracee);
 	if (stop)
 		tracee_resume(&engine->tracee);

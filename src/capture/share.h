@@ -18,8 +18,10 @@
 
 /* The memory is there, and the agent is off.  It stays the caller's. */
 void share_begin(struct engine *engine, const struct shared *shared);
-/* All that was counted is in the region; the memory is used no more. */
+/* All that was counted is in the region; of the memory only the blocks in use are still read. */
 void share_end(struct engine *engine);
+/* Nor are they: the program is another one. */
+void share_forget(struct engine *engine);
 
 /* The hooks that are planned, before their stubs are there. */
 void share_hooks(struct engine *engine);
@@ -43,6 +45,8 @@ void share_thread_ends(struct engine *engine, struct thread *thread);
 
 /* All that was counted until now is in the region, and in the threads' own counts. */
 void share_sum(struct engine *engine);
+/* A generation of blocks ends (heap/generations.h): those from now on have another age. */
+void share_generation_ends(struct engine *engine);
 /* Statistics begin anew (ledger_clear()).  All threads are stopped for that, if there is an
  * agent. */
 void share_clear(struct engine *engine);

@@ -29,6 +29,7 @@ void tally_begin(struct tally *tally, const struct shared *shared, struct region
 		 struct region_space *space)
 {
 	*tally = (struct tally){.shared = shared, .region = region, .space = space};
+	ages_clear(&tally->ages, shared, 0);
 	atomic_store(&tally->counts, true);
 }
 
@@ -142,14 +143,13 @@ bool tally_counters(struct tally *tally, uint32_t now)
 
 /* ---- blocks ---------------------------------------------------------------- */
 
-static struct region_block block_of(struct tally *tally, const struct live_block *block,
-				    uint32_t now)
+static struct region_block block_of(struct tally *tally, const struct live_block *block)
 {
 	const struct tally_context *of = context_of(tally, block->context);
-	uint32_t id = of ? of->id : REGION_OVERFLOW_CONTEXT;
-	uint32_t time = region_context_at(tally->region, id)->last_time;
 
-	return (struct region_block){block->addr, block->size, id, time ? time : now};
+	return (struct region_block){block->addr, block->size,
+				     of ? of->id : REGION_OVERFLOW_CONTEXT,
+				     ages_time(&tally->ages, block->age)};
 }
 
 /* A block that is in no table of the agent's any more is the region's; it is in its counts. */
@@ -165,7 +165,7 @@ static bool come_over(struct tally *tally, const struct live_block *block, uint3
 	add(tally, block->context, &sum, now);
 	if (!of->blocks || of->bytes < block->size)
 		return false;
-	*ret = block_of(tally, block, now);
+	*ret = block_of(tally, block);
 	of->blocks--;
 	of->bytes -= block->size;
 	return true;
@@ -190,7 +190,8 @@ bool tally_taken(struct tally *tally, const struct shared_pending *pending, uint
 {
 	const struct live_block block = {.addr = pending->addr,
 					 .size = pending->size,
-					 .context = pending->context};
+					 .context = pending->context,
+					 .age = pending->age};
 	bool counted = tally->shared && pending->addr && pending->context;
 
 	if (counted && !come_over(tally, &block, now, ret)) {
@@ -228,7 +229,12 @@ static bool yield(struct tally *tally, const struct region_block *from)
 	uint64_t *place = context ? live_place(tally->shared, block.addr, block.size) : NULL;
 	struct tally_context *of;
 
-	if (!place || !live_note(tally->shared, place, block.addr, context, block.size))
+	struct live_block to = {.addr = block.addr,
+				.size = block.size,
+				.context = context,
+				.age = ages_mark(&tally->ages, block.time)};
+
+	if (!place || !live_note_aged(tally->shared, place, &to))
 		return false;
 	of = &tally->contexts[context];
 	of->id = block.context;
@@ -262,7 +268,6 @@ void tally_settle(struct tally *tally, uint64_t addr)
 
 struct visiting {
 	struct tally *tally;
-	uint32_t now;
 	void (*visit)(void *arg, const struct region_block *block);
 	void *arg;
 };
@@ -274,14 +279,14 @@ static void visit_live(void *arg, const struct live_block *live)
 
 	if (live->context == LIVE_ELSEWHERE)
 		return;
-	block = block_of(v->tally, live, v->now);
+	block = block_of(v->tally, live);
 	v->visit(v->arg, &block);
 }
 
-void tally_for_each_block(struct tally *tally, uint32_t now,
+void tally_for_each_block(struct tally *tally,
 			  void (*visit)(void *arg, const struct region_block *block), void *arg)
 {
-	struct visiting v = {tally, now, visit, arg};
+	struct visiting v = {tally, visit, arg};
 
 	if (tally->shared)
 		live_for_each(tally->shared, visit_live, &v);

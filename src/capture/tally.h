@@ -19,8 +19,8 @@
 
 #include <stdatomic.h>
 
+#include "capture/ages.h"
 #include "region/region.h"
-#include "region/shared.h"
 
 struct tally_context;
 
@@ -30,6 +30,7 @@ struct tally {
 	struct region_space *space;
 	struct tally_context *contexts; /* by their numbers in the shared memory */
 	struct shared_counters *sums;
+	struct ages ages;
 	uint32_t capacity;  /* of both */
 	atomic_bool counts; /* shared is there; for any thread */
 	bool damaged;	    /* something there was seen that nobody writes */
@@ -58,7 +59,7 @@ bool tally_taken(struct tally *tally, const struct shared_pending *pending, uint
 void tally_settle(struct tally *tally, uint64_t addr);
 
 /* The live blocks that the agent has, with the region's contexts. */
-void tally_for_each_block(struct tally *tally, uint32_t now,
+void tally_for_each_block(struct tally *tally,
 			  void (*visit)(void *arg, const struct region_block *block),
 			  void *arg);
 

@@ -36,12 +36,12 @@ static uint64_t sample_pss(struct session *s, uint64_t resident)
 }
 
 /* False: they never stood still: the next one will. */
-static bool sample(struct session *s, struct course_point *ret)
+static bool sample(struct session *s, bool generation_ends, struct course_point *ret)
 {
 	struct course_point point = {.ms = clock_ms()};
 	struct region_totals t;
 
-	if (capture_totals(s->capture, &t, &point.resident))
+	if (capture_totals(s->capture, generation_ends, &t, &point.resident))
 		return false;
 	point.allocs = t.allocs;
 	point.frees = t.frees;
@@ -50,17 +50,6 @@ static bool sample(struct session *s, struct course_point *ret)
 	course_add(&s->course, &point);
 	*ret = point;
 	return true;
-}
-
-/* A generation ends, when it is time. */
-static void sample_contexts(struct session *s)
-{
-	uint32_t now = capture_now(s->capture);
-
-	if (!generations_are_due(&s->generations, now) ||
-	    capture_contexts(s->capture, &s->contexts))
-		return;
-	generations_add(&s->generations, s->contexts.at, (uint32_t)s->contexts.len, now);
 }
 
 /* With -d alone there is no prompt: a line says how far it is. */
@@ -81,12 +70,15 @@ static void tell_left(struct session *s, const struct course_point *point)
 
 void session_sample(struct session *s)
 {
+	uint32_t now = capture_now(s->capture);
+	bool generation_ends = generations_are_due(&s->generations, now);
 	struct course_point point;
 
 	s->due[TIMER_SAMPLE] = s->state == RUNNING ? clock_ms() + SAMPLE_MS : 0;
-	if (sample(s, &point))
+	if (sample(s, generation_ends, &point))
 		tell_left(s, &point);
-	sample_contexts(s);
+	if (generation_ends && !capture_contexts(s->capture, &s->contexts))
+		generations_add(&s->generations, s->contexts.at, (uint32_t)s->contexts.len, now);
 }
 
 void session_forget(struct session *s)
@@ -176,7 +168,7 @@ int session_history(struct session *s, const struct command_call *call, struct e
 	struct snapshot *snapshot;
 	int rc;
 
-	sample(s, &point);
+	sample(s, false, &point);
 	if (!call->report.context) {
 		rc = report_course(&s->course, call->report.count, s->output.out);
 		return rc < 0 ? err_sys(err, rc, "writing") : 0;
@@ -202,7 +194,7 @@ void session_rates(struct session *s)
 	struct course_point b;
 	double seconds;
 
-	if (!sample(s, &b))
+	if (!sample(s, false, &b))
 		return;
 	seconds = (double)(b.ms - a->ms) / 1000;
 	if (a->ms && seconds > 0 && b.allocs >= a->allocs && b.frees >= a->frees) {

@@ -10,7 +10,8 @@
 
 #include "region/atom.h"
 
-enum { PROBES = 16, ENTRY_BITS = 13, ENTRIES = 1 << ENTRY_BITS, SIZE_BITS = 36, LOW_BITS = 5 };
+enum { PROBES = 16, ENTRY_BITS = 13, ENTRIES = 1 << ENTRY_BITS };
+enum { SIZE_BITS = 32, LOW_BITS = 5, AGE_AT = SIZE_BITS + LOW_BITS, CONTEXT_AT = AGE_AT + 6 };
 _Static_assert(ENTRIES * sizeof(uint64_t) == SHARED_PIECE, "a chunk is a piece");
 
 static struct shared_chunk *chunk_at(const struct shared *shared, uint32_t slot)
@@ -79,17 +80,34 @@ uint64_t *live_place(const struct shared *shared, uint64_t addr, uint64_t size)
 	return entry && !atom_load64(entry) ? entry : NULL;
 }
 
+bool live_note_aged(const struct shared *shared, uint64_t *place, const struct live_block *block)
+{
+	return atom_claim64(place, (uint64_t)block->context << CONTEXT_AT |
+					   (uint64_t)(block->age % LIVE_AGES) << AGE_AT |
+					   low_of(shared, block->addr) << SIZE_BITS | block->size);
+}
+
 bool live_note(const struct shared *shared, uint64_t *place, uint64_t addr, uint32_t context,
 	       uint64_t size)
 {
-	return atom_claim64(place, (uint64_t)context << (SIZE_BITS + LOW_BITS) |
-					   low_of(shared, addr) << SIZE_BITS | size);
+	const struct live_block block = {.addr = addr,
+					 .size = size,
+					 .context = context,
+					 .age = atom_load32(&shared_told(shared)->age)};
+
+	return live_note_aged(shared, place, &block);
+}
+
+static uint32_t age_in(uint64_t entry)
+{
+	return (uint32_t)(entry >> AGE_AT) % LIVE_AGES;
 }
 
 static void decode(uint64_t entry, struct live_block *ret)
 {
 	ret->size = entry & LIVE_MAX_SIZE;
-	ret->context = (uint32_t)(entry >> (SIZE_BITS + LOW_BITS));
+	ret->context = (uint32_t)(entry >> CONTEXT_AT);
+	ret->age = age_in(entry);
 }
 
 static uint64_t low_in(uint64_t entry)
@@ -140,4 +158,20 @@ void live_for_each(const struct shared *shared,
 	for (uint32_t slot = 0; slot < SHARED_DIRECTORY; slot++)
 		if (atom_load32(&chunk_at(shared, slot)->key))
 			visit_chunk(shared, chunk_at(shared, slot), visit, arg);
+}
+
+static void age_change(void *arg, const struct live_block *block)
+{
+	const uint8_t *to = arg;
+	uint64_t entry = atom_load64(block->entry);
+	uint64_t age = to[age_in(entry)] % LIVE_AGES;
+
+	if (entry && age != age_in(entry)) /* (or it has just been freed) */
+		atom_replace64(block->entry, entry,
+			       (entry & ~((LIVE_AGES - 1ull) << AGE_AT)) | age << AGE_AT);
+}
+
+void live_ages_change(const struct shared *shared, const uint8_t to[LIVE_AGES])
+{
+	live_for_each(shared, age_change, (void *)to);
 }

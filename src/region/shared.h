@@ -39,7 +39,7 @@
 #include "region/row.h"
 
 #define SHARED_MAGIC   0x64726168736d74ull /* "tmshard", little-endian */
-#define SHARED_VERSION 3u
+#define SHARED_VERSION 4u
 #define SHARED_PIECE   65536u
 
 enum {
@@ -96,7 +96,7 @@ struct shared_pending {
 	uint64_t slot; /* where its return address lies; 0: there is none; + SHARED_BUSY */
 	uint64_t addr, size;
 	uint32_t context; /* 0: no block was taken (addr is 0), or it is in no count any more */
-	uint32_t reserved;
+	uint32_t age;
 };
 
 /* A thread's own, at its place's number.  W the thread, and memtrace while it is stopped; R both.
@@ -165,7 +165,7 @@ struct shared_told {	/* W memtrace, R agent */
 	uint32_t sequence;   /* odd while pcs are forgotten (known.h) */
 	uint32_t depth;	     /* frames that a stack is kept with */
 	uint32_t threads;    /* places that were ever taken: listed, by their numbers */
-	uint32_t reserved;
+	uint32_t age;	     /* that blocks get now (live.h) */
 	uint64_t first_sp;   /* of struct walk_ops */
 	uint32_t pcs_used[SHARED_PCS_PAGES / 32]; /* W, R memtrace: a bit for each page of pcs */
 };

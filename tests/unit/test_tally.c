@@ -293,7 +293,7 @@ static void compare(void)
 		assert_true(c->peak_bytes >= c->allocated_bytes - c->freed_bytes);
 	}
 	region_for_each_block(with->region, is_in_all, &live);
-	tally_for_each_block(&tally, 2, is_in_all, &live);
+	tally_for_each_block(&tally, is_in_all, &live);
 	assert_int_equal(live, b->live_blocks);
 	for (unsigned i = 0; i < THREADS; i++) {
 		const struct book_thread *t = &with->threads[i];
@@ -523,7 +523,7 @@ static void test_without_an_agent(void **state)
 	tally_adopt(&none, 0x1000, 1);
 	tally_settle(&none, 0x1000);
 	tally_clear(&none);
-	tally_for_each_block(&none, 1, NULL, NULL);
+	tally_for_each_block(&none, NULL, NULL);
 	tally_end(&none);
 }
 

@@ -1,0 +1,154 @@
+/*
+ * Ages of blocks (capture/ages.h): of blocks that come and go over ten thousand spans, each mark means
+ * a span that the block came in, as good as there are spans; and the same when spans have
+ * become one, and marks are used again; also of one that was noted late, with a mark of before.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "capture/ages.h"
+#include "region/live.h"
+#include "shared_case.h"
+
+enum { BLOCKS = 500, TICKS = 100 };
+
+static struct shared shared;
+static struct ages ages;
+static uint32_t came[BLOCKS]; /* ticks; 0: it is not there */
+static uint32_t now;
+
+static uint64_t addr_of(unsigned block)
+{
+	return 0x7f0000001000 + block * 4096ull;
+}
+
+static void note(unsigned block)
+{
+	uint64_t *place = live_place(&shared, addr_of(block), 8);
+
+	assert_non_null(place);
+	assert_true(live_note(&shared, place, addr_of(block), 7, 8));
+	came[block] = now;
+}
+
+static struct live_block find(unsigned block)
+{
+	struct live_block ret;
+
+	assert_true(live_find(&shared, addr_of(block), &ret));
+	assert_int_equal(ret.context, 7);
+	assert_int_equal(ret.size, 8);
+	return ret;
+}
+
+/* The number of the span that a time lies in; a span ends with its last tick. */
+static uint32_t span_of(uint32_t time)
+{
+	uint32_t span = 0;
+
+	while (span < ages.count && ages.end[span] < time)
+		span++;
+	return span;
+}
+
+static void check(void)
+{
+	for (unsigned i = 0; i < BLOCKS; i++) {
+		if (!came[i])
+			continue;
+		assert_int_equal(span_of(ages_time(&ages, find(i).age)), span_of(came[i]));
+		assert_int_equal(ages_mark(&ages, came[i]) % AGES_SPANS, span_of(came[i]));
+	}
+}
+
+static void begin(void)
+{
+	assert_true(shared_case_begin(&shared, 600, 4, 8));
+	now = 0;
+	ages_clear(&ages, &shared, now);
+	for (unsigned i = 0; i < BLOCKS; i++)
+		came[i] = 0;
+}
+
+static void test_spans(void **state)
+{
+	uint32_t longest = TICKS, last = 0;
+
+	(void)state;
+	begin();
+	for (unsigned round = 1; round < 10000; round++) {
+		struct live_block block;
+
+		now += TICKS / 2;
+		if (came[round % BLOCKS]) {
+			block = find(round % BLOCKS);
+			live_remove(&block);
+		}
+		if (round % 11 == 0 || !came[round % BLOCKS])
+			note(round % BLOCKS);
+		else
+			came[round % BLOCKS] = 0;
+		if (now - last >= longest) { /* as generations do */
+			ages_end(&ages, &shared, last = now);
+			longest *= ages.count == AGES_SPANS / 2 && now / longest >= AGES_SPANS ? 2 : 1;
+			check();
+		}
+	}
+	assert_true(ages.count >= AGES_SPANS / 2 && longest > 4 * TICKS);
+	shared_case_end(&shared);
+}
+
+/* One that was on its way when spans became one has the mark of before, then and until the next
+ * time, when that would mean something else. */
+static void test_noted_late(void **state)
+{
+	struct live_block late = {.addr = addr_of(1), .size = 8, .context = 7};
+	uint32_t time = 0;
+
+	(void)state;
+	begin();
+	for (unsigned i = 0; i < AGES_SPANS - 1; i++)
+		ages_end(&ages, &shared, now += TICKS);
+	late.age = shared_told(&shared)->age;
+	time = now + 1;
+	ages_end(&ages, &shared, now += TICKS);
+	assert_true(live_note_aged(&shared, live_place(&shared, late.addr, 8), &late));
+	assert_int_equal(span_of(ages_time(&ages, find(1).age)), span_of(time));
+	for (unsigned i = 0; i < 3 * AGES_SPANS; i++) {
+		ages_end(&ages, &shared, now += TICKS);
+		assert_int_equal(span_of(ages_time(&ages, find(1).age)), span_of(time));
+	}
+	shared_case_end(&shared);
+}
+
+static void test_begins_anew(void **state)
+{
+	(void)state;
+	begin();
+	ages_end(&ages, &shared, 100);
+	now = 150;
+	ages_clear(&ages, &shared, now);
+	note(3);
+	assert_int_equal(ages_time(&ages, find(3).age), 151);
+	ages_end(&ages, &shared, 250);
+	assert_int_equal(ages_time(&ages, find(3).age), 200);
+	assert_true(ages_time(&ages, ages_mark(&ages, 260)) > 250);
+	shared_case_end(&shared);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_spans),
+		cmocka_unit_test(test_noted_late),
+		cmocka_unit_test(test_begins_anew),
+	};
+
+	if (sizeof(void *) == 4) /* no agent is there yet */
+		return 0;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
