@@ -191,22 +191,29 @@ BLOB_FLAGS = -std=gnu11 -Isrc -O2 -ffreestanding -fPIE -fvisibility=hidden -mgen
 	     -fno-strict-aliasing -fno-tree-loop-distribute-patterns -ffunction-sections $(WARNINGS) \
 	     $(BLOB_FLAGS_$(BLOB_CPU))
 BLOB_FLAGS_x86_64 := -mstringop-strategy=unrolled_loop
+# As one program, inlined: it takes a sixth less time.  (Other compilers than gcc: file by file.)
+BLOB_WHOLE := $(if $(BLOB_ENTRY),$(if $(findstring clang,$(shell $(CC) --version)),,-flto -frandom-seed=agent \
+	-finline-limit=300 --param large-function-growth=400 --param inline-unit-growth=200))
+BLOB_PARTS = $(if $(BLOB_WHOLE),$(O)/blob/whole.o $(filter %/entry.o,$(BLOB_OBJ)),$(BLOB_OBJ))
 tool = $(shell $(CC) -print-prog-name=$(1))
 
 # (what it is built with is a part of what it is)
 $(BLOB_OBJ): Makefile
 $(O)/blob/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(call say,BLOB)$(CC) $(BLOB_FLAGS) -MMD -MP -c -o $@ $<
+	$(call say,BLOB)$(CC) $(BLOB_FLAGS) $(BLOB_WHOLE) -MMD -MP -c -o $@ $<
+
+$(O)/blob/whole.o: $(filter-out %/entry.o,$(BLOB_OBJ))
+	$(call say,BLOB)$(CC) $(BLOB_FLAGS) $(BLOB_WHOLE) -r -nostdlib -flinker-output=nolto-rel -o $@ $^
 
 $(O)/blob/%.o: src/%.S
 	@mkdir -p $(@D)
 	$(call say,BLOB)$(CC) -c -o $@ $<
 
 # (string instructions go by the direction flag, which is the program's)
-$(O)/blob/agent.elf: $(BLOB_OBJ) src/agent/blob.ld
+$(O)/blob/agent.elf: $(BLOB_PARTS) src/agent/blob.ld
 	$(call say,BLOB)$(call tool,ld) -pie --no-dynamic-linker -z text --gc-sections --build-id=none \
-		-T src/agent/blob.ld -o $@ $(BLOB_OBJ)
+		-T src/agent/blob.ld -o $@ $(BLOB_PARTS)
 	@if $(call tool,objdump) -d $@ | grep -E '\<(rep|movs[bwlq]|stos[bwlq]?|xmm[0-9]) '; then rm $@; false; fi
 
 $(O)/blob/agent.bin: $(O)/blob/agent.elf

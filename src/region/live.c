@@ -80,11 +80,24 @@ uint64_t *live_place(const struct shared *shared, uint64_t addr, uint64_t size)
 	return entry && !atom_load64(entry) ? entry : NULL;
 }
 
+/* No other block can begin where this one's entry is. */
+static inline bool is_alone(const struct shared *shared, const struct live_block *block)
+{
+	return !low_of(shared, block->addr) && block->size >> shared->shift;
+}
+
 bool live_note_aged(const struct shared *shared, uint64_t *place, const struct live_block *block)
 {
-	return atom_claim64(place, (uint64_t)block->context << CONTEXT_AT |
-					   (uint64_t)(block->age % LIVE_AGES) << AGE_AT |
-					   low_of(shared, block->addr) << SIZE_BITS | block->size);
+	uint64_t entry = (uint64_t)block->context << CONTEXT_AT |
+			 (uint64_t)(block->age % LIVE_AGES) << AGE_AT |
+			 low_of(shared, block->addr) << SIZE_BITS | block->size;
+
+	if (!is_alone(shared, block))
+		return atom_claim64(place, entry);
+	if (atom_load64(place))
+		return false;
+	atom_store64(place, entry); /* (a claim takes 4 ns) */
+	return true;
 }
 
 bool live_note(const struct shared *shared, uint64_t *place, uint64_t addr, uint32_t context,

@@ -1,5 +1,7 @@
 """The same programs, every call stopped at a trap and most of them counted in the process itself:
 the same call stacks with the same counts, and the same totals."""
+import shutil
+
 import pytest
 
 import memtrace
@@ -69,8 +71,11 @@ def test_all_calls_stop_at_the_trap(tmp_path):
     assert "stopped_calls" not in run(tmp_path, "trap", [TARGETS / "threads", "1", "5"])[1]
 
 
-@pytest.mark.parametrize("name", ["python3", "perl"])
+@pytest.mark.parametrize("name", ["python3", "perl", "sqlite3"])
 def test_programs(tmp_path, name):
-    argv = {"python3": programs.python_argv(15), "perl": programs.perl_argv(200)}[name]
+    argv = {"python3": programs.python_argv(15), "perl": programs.perl_argv(200),
+            "sqlite3": programs.sqlite_argv(300)}[name]
+    if not shutil.which(argv[0]):
+        pytest.skip(f"no {name} here")
     env = {"PATH": "/usr/bin:/bin", "PYTHONHASHSEED": "0", "PERL_HASH_SEED": "0"}
     both(tmp_path, argv, preexec_fn=fixed_addresses, env=env)

@@ -491,10 +491,48 @@ static void test_is_sound(void **state)
 	shared_case_end(&shared);
 }
 
+/* ---- neighbours that come at once ------------------------------------------- */
+
+enum { NEIGHBOURS = 1 << 21 };
+
+struct neighbour {
+	pthread_t thread;
+	uint64_t first;
+	unsigned noted;
+};
+
+static void *neighbour_run(void *arg)
+{
+	struct neighbour *n = arg;
+
+	for (uint64_t i = 0; i < NEIGHBOURS; i++) {
+		uint64_t addr = n->first + i * 16, *place = live_place(&shared, addr, 8);
+
+		n->noted += place && live_note(&shared, place, addr, 5, 8);
+	}
+	return NULL;
+}
+
+/* Two blocks in one entry's place: one of them is kept, and who brought the other one knows. */
+static void test_neighbours(void **state)
+{
+	struct neighbour both[2] = {{.first = 0x10000000}, {.first = 0x10000008}};
+
+	(void)state;
+	assert_true(shared_case_begin(&shared, 600, 4, 8));
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&both[i].thread, NULL, neighbour_run, &both[i]), 0);
+	for (int i = 0; i < 2; i++)
+		pthread_join(both[i].thread, NULL);
+	assert_int_equal(both[0].noted + both[1].noted, NEIGHBOURS);
+	shared_case_end(&shared);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_stacks_are_told_apart),
+		cmocka_unit_test(test_neighbours),
 		cmocka_unit_test(test_a_stack_within_another_is_its_own),
 		cmocka_unit_test(test_live_blocks),
 		cmocka_unit_test(test_blocks_that_are_too_close),
