@@ -15,6 +15,11 @@ mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 . "$here/scripts/distro_root.sh"
 
+run_test() {
+	quietly inside "$root" sh -ec "cd /tree && debian/tests/$1"
+	echo "$1: passed"
+}
+
 for suite; do
 	root=$folder/$suite-bare
 	system_make
@@ -27,12 +32,13 @@ for suite; do
 	quietly inside "$root" apt-get update -qq
 	echo "== $suite: $(cat "$root/etc/debian_version")"
 	install_inside $(cd "$root" && echo debs/*.deb | sed 's,debs/,/debs/,g')
-	inside "$root" sh -ec 'cd /tree && debian/tests/selftest | tail -1'
+	run_test selftest
 	install_inside gcc libc6-dev
-	for test in demo attach; do
-		quietly inside "$root" sh -ec "cd /tree && debian/tests/$test"
-		echo "$test: passed"
-	done
+	run_test demo
+	run_test attach
 	install_inside memtrace- memtrace-fs-
-	! ls "$root"/usr/bin/memtrace* 2>/dev/null
+	if ls "$root"/usr/bin/memtrace* 2>/dev/null; then
+		echo "$suite: these are still there" >&2
+		exit 1
+	fi
 done
