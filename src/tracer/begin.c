@@ -341,6 +341,7 @@ int tracee_succeed_to(struct tracee *tracee, pid_t runner, struct err *err)
 	tracee->runners.cap = before.runners.cap;
 	tracee->leaves_runners = before.leaves_runners;
 	tracee->takes_all = before.takes_all;
+	memcpy(tracee->copies, before.copies, sizeof(before.copies));
 	tracee->wrapper = before.launched ? before.pid : before.wrapper;
 	tracee->wrapper_ended = before.launched ? before.exited : before.wrapper_ended;
 	tracee->wrapper_status = before.wrapper_status;

@@ -157,3 +157,33 @@ int children_wait(struct tracee *tracee, struct stop *ret)
 		return 1;
 	return nanosleep(&pause, NULL) ? 0 : -EAGAIN;
 }
+
+/* ---- copies ---------------------------------------------------------------------- */
+
+static bool copy_put(struct tracee *tracee, pid_t old, pid_t new)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(tracee->copies); i++)
+		if (tracee->copies[i] == old) {
+			tracee->copies[i] = new;
+			return true;
+		}
+	return false;
+}
+
+bool children_note_copy(struct tracee *tracee, pid_t copy)
+{
+	return copy_put(tracee, 0, copy);
+}
+
+void children_forget_copy(struct tracee *tracee, pid_t pid)
+{
+	copy_put(tracee, pid, 0);
+}
+
+bool children_is_copy(const struct tracee *tracee, pid_t pid)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(tracee->copies); i++)
+		if (tracee->copies[i] == pid)
+			return true;
+	return false;
+}

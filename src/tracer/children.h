@@ -21,4 +21,11 @@ bool children_unannounced(struct tracee *tracee, struct stop *ret);
  * -EAGAIN: look again for what has come. */
 int children_wait(struct tracee *tracee, struct stop *ret);
 
+/* Copies of the process (copy.h) are children that nobody tells of, in a stop that was reaped: none
+ * of them is to be waited for.  False: there are COPIES_MOST. */
+bool children_note_copy(struct tracee *tracee, pid_t copy);
+bool children_is_copy(const struct tracee *tracee, pid_t pid);
+/* It has ended, if it was one. */
+void children_forget_copy(struct tracee *tracee, pid_t pid);
+
 #endif

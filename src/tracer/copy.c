@@ -28,6 +28,7 @@
 
 #include "base/kernel.h"
 #include "base/syscalls.h"
+#include "tracer/children.h"
 #include "tracer/inside.h"
 #include "tracer/remote.h"
 #include "tracer/remote_parts.h"
@@ -313,6 +314,10 @@ int copy_make(struct tracee *tracee, struct undo *undo, const struct undo_place 
 	if (rc)
 		return rc;
 	rc = remote_end(&copying.run, undo, place, run(&copying), err);
+	if (copying.copy && !children_note_copy(tracee, copying.copy)) {
+		copy_end(copying.copy);
+		return err_set(err, -EUSERS, "there are %d copies of it already", COPIES_MOST);
+	}
 	if (copying.copy) {
 		*ret = copying.copy;
 		return 0;

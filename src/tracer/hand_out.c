@@ -25,6 +25,7 @@ static void unannounced_expect(struct tracee *tracee)
 
 		if (pid <= 0 || pid == tracee->pid || pid == tracee->parked ||
 		    threads_find(tracee, pid) || runners_know(tracee, pid) ||
+		    children_is_copy(tracee, pid) ||
 		    status_read(pid, 0, &status) || status.tracer != gettid())
 			continue;
 		children_expected(tracee, pid, &birth);

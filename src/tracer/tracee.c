@@ -158,6 +158,7 @@ static bool stop_exit(struct tracee *tracee, pid_t tid, int status, struct stop 
 	struct birth birth;
 
 	children_expected(tracee, tid, &birth); /* killed before its first stop */
+	children_forget_copy(tracee, tid);
 	ret->status = status;
 	if (thread)
 		threads_remove(tracee, thread);

@@ -100,7 +100,7 @@ struct birth {
 	taddr_t sp; /* the parent's; 0: not known */
 };
 
-enum { TRACEE_BUCKETS = 1024 };
+enum { TRACEE_BUCKETS = 1024, COPIES_MOST = 8 };
 
 /* A frame of a stopped thread: pc, or where it will go on, and what of the stack is its. */
 struct stack_frame {
@@ -149,6 +149,7 @@ struct tracee {
 	VEC(struct runner) runners;   /* traced, and not followed */
 	bool leaves_runners;	      /* they are to be let go */
 	pid_t parked;  /* a runner that stands at its exec, to be the process; 0, or it has ended */
+	pid_t copies[COPIES_MOST]; /* of the process (copy.h), each in a stop that was reaped; 0 */
 	pid_t wrapper; /* our child, which is followed no more; 0 */
 	int wrapper_status; /* as of waitpid(), once it has ended */
 	bool wrapper_ended;

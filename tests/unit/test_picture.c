@@ -291,6 +291,31 @@ static void without_descriptors(void **state)
 	memset(memory, 0, PAGE);
 }
 
+/* Nobody tells of a copy, and none of its stops is still to come: who hands out the children of a
+ * process that has ended does not wait for it. */
+static void of_who_ends(void **state)
+{
+	struct traced t = traced_start(child_idle, CHILD_IDLE_CALL, arch_native()->trap->copy_build);
+	struct stop stop;
+
+	(void)state;
+	take_with_retries(&t);
+	assert_true(picture->copy > 0);
+	assert_int_equal(kill(t.child.pid, SIGKILL), 0);
+	while (!t.tracee.exited)
+		if (tracee_next(&t.tracee, true, &stop) == 1 && stop.thread &&
+		    stop.kind != STOP_THREAD_EXIT)
+			child_go_on(&t.tracee, &stop);
+	alarm(60); /* it waited for ever */
+	tracee_hand_out_children(&t.tracee);
+	alarm(0);
+	assert_int_equal(seen(0), 0);
+	end_picture(&t);
+	assert_int_equal(t.tracee.copies[0], 0);
+	traced_let_go(&t);
+	child_end(&t.child);
+}
+
 /* ---- what is refused ------------------------------------------------------------------------ */
 
 static void stands(struct traced *t, const char *why)
@@ -362,6 +387,7 @@ int main(void)
 #endif
 		cmocka_unit_test(without_a_child),
 		cmocka_unit_test(without_descriptors),
+		cmocka_unit_test(of_who_ends),
 		cmocka_unit_test(not_of_who_adopts),
 		cmocka_unit_test(not_beyond_a_limit),
 	};
