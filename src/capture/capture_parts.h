@@ -9,7 +9,7 @@
 #include "capture/capture.h"
 #include "capture/engine.h"
 
-enum request {
+enum capture_request {
 	REQUEST_NONE,
 	REQUEST_SNAPSHOT,
 	REQUEST_CLEAR,
@@ -32,7 +32,7 @@ struct capture {
 	pthread_cond_t answered;
 	VEC(struct notice) notices;
 	size_t notices_head;
-	enum request request;
+	enum capture_request request;
 	struct snapshot *snapshot;
 	struct birth_list *births;   /* of REQUEST_SNAPSHOT, the caller's; NULL: not asked for */
 	struct externals *externals; /* of REQUEST_EXTERNALS, the caller's */

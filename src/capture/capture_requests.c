@@ -145,7 +145,7 @@ void capture_requests_finish(struct capture *capture)
 /* ---- those who ask --------------------------------------------------------- */
 
 /* With the lock held: asks until it is answered. */
-static int request_wait(struct capture *capture, enum request request)
+static int request_wait(struct capture *capture, enum capture_request request)
 {
 	capture->request = request;
 	while (capture->request != REQUEST_NONE) {

@@ -85,33 +85,33 @@ static void on_trap(struct engine *engine, struct thread *thread)
 /* Does what the verdict says of the trap.  True: the stop means nothing else. */
 static bool trap_act(struct engine *engine, struct thread *thread, int signo)
 {
-	const struct verdict verdict = trap_signal_judge(&engine->traps, thread, signo);
+	const struct trap_verdict verdict = trap_signal_judge(&engine->traps, thread, signo);
 	struct thread_data *data = thread_data(thread);
 
 	switch (verdict.kind) {
-	case VERDICT_OURS:
+	case TRAP_OURS:
 		trap_signal_mark(&engine->traps, thread, signo);
 		on_trap(engine, thread);
 		blocked_signal_close_trap(&engine->tracee, thread, signo);
 		break;
-	case VERDICT_COUNTED:
+	case TRAP_COUNTED:
 		data->counted = 0;
 		if (verdict.trap == signo)
 			blocked_signal_close_trap(&engine->tracee, thread, signo);
 		break;
-	case VERDICT_BLOCKED:
+	case TRAP_BLOCKED:
 		blocked_signal_end_trap(&engine->tracee, thread, &verdict.blocked);
 		on_trap(engine, thread);
 		blocked_signal_wait_again(&engine->tracee, thread);
 		return true;
-	case VERDICT_OVERTAKING:
+	case TRAP_OVERTAKING:
 		if (!data)
 			return false;
 		data->counted = verdict.trap;
 		trap_signal_mark(&engine->traps, thread, verdict.trap);
 		on_trap(engine, thread);
 		return false;
-	case VERDICT_PROGRAMS:
+	case TRAP_PROGRAMS:
 		return false;
 	}
 	thread->deliver = 0;

@@ -67,7 +67,7 @@ struct engine {
 	struct succession succession;
 };
 
-/* say: how the engine speaks to the other thread.  *hurry: the process is to be let go, and
+/* notifier: how the engine speaks to the other thread.  *hurry: the process is to be let go, and
  * nothing is waited for. */
 int engine_init(struct engine *ret, const struct capture_options *options,
 		const struct notifier *notifier, const atomic_bool *hurry,

@@ -22,8 +22,8 @@ enum {
 
 struct pending {
 	unsigned set;
-	unsigned
-		now; /* what is being done, all that was set before; a new program needs none */
+	/* What is being done, all that was set before; a new program needs none. */
+	unsigned now;
 	pid_t dying; /* a thread; 0: none.  It stays when it was done */
 };
 

@@ -90,21 +90,21 @@ static bool may_be_ours(const struct traps *traps, struct thread *thread, int si
 				: signo == traps->signo;
 }
 
-struct verdict trap_signal_judge(const struct traps *traps, struct thread *thread, int signo)
+struct trap_verdict trap_signal_judge(const struct traps *traps, struct thread *thread, int signo)
 {
 	const struct thread_data *data = thread->owner;
 	int counted = data ? data->counted : 0;
 	bool ours = signo && (may_be_ours(traps, thread, signo) ||
 			      (signo == counted && signo != SIGTRAP));
-	struct verdict verdict = {.trap = trap_signal_of(traps, thread)};
+	struct trap_verdict verdict = {.trap = trap_signal_of(traps, thread)};
 
 	if (ours && signo == counted)
-		verdict.kind = VERDICT_COUNTED;
+		verdict.kind = TRAP_COUNTED;
 	else if (ours && signo == verdict.trap && !is_marked(traps, signo, &thread->regs))
-		verdict.kind = VERDICT_OURS;
+		verdict.kind = TRAP_OURS;
 	else if (signo && blocked_signal_is(traps, thread, signo, &verdict.blocked))
-		verdict.kind = VERDICT_BLOCKED;
+		verdict.kind = TRAP_BLOCKED;
 	else if (is_owed(traps, thread, counted, verdict.trap))
-		verdict.kind = VERDICT_OVERTAKING;
+		verdict.kind = TRAP_OVERTAKING;
 	return verdict;
 }

@@ -6,30 +6,30 @@
 #include "capture/thread_data.h"
 #include "capture/traps.h"
 
-enum verdict_kind {
+enum trap_verdict_kind {
 	/* The program's; or, of a stop without a signal, nothing of ours. */
-	VERDICT_PROGRAMS,
-	/* As VERDICT_PROGRAMS, but at a trap whose own signal is still to come: the trap is to
+	TRAP_PROGRAMS,
+	/* As TRAP_PROGRAMS, but at a trap whose own signal is still to come: the trap is to
 	 * be counted now. */
-	VERDICT_OVERTAKING,
+	TRAP_OVERTAKING,
 	/* The program's, which the thread blocks but for the trap that it is in: to wait again,
 	 * and the trap to be counted. */
-	VERDICT_BLOCKED,
+	TRAP_BLOCKED,
 	/* Our trap's: to be counted, and the signal dropped. */
-	VERDICT_OURS,
+	TRAP_OURS,
 	/* Our trap's, which was counted before: to be dropped. */
-	VERDICT_COUNTED,
+	TRAP_COUNTED,
 };
 
-struct verdict {
-	enum verdict_kind kind;
+struct trap_verdict {
+	enum trap_verdict_kind kind;
 	int trap; /* the signal by which the trap that the thread is in is reported; 0: it is
 		     in none, or that does not matter */
-	struct blocked_signal blocked; /* of VERDICT_BLOCKED */
+	struct blocked_signal blocked; /* of TRAP_BLOCKED */
 };
 
 /* Of a thread that is stopped by signo, or (0) otherwise.  Changes nothing. */
-struct verdict trap_signal_judge(const struct traps *traps, struct thread *thread, int signo);
+struct trap_verdict trap_signal_judge(const struct traps *traps, struct thread *thread, int signo);
 
 /* The signal by which the trap that a stopped thread is in is reported; 0: in none. */
 int trap_signal_of(const struct traps *traps, struct thread *thread);

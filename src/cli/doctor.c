@@ -55,7 +55,7 @@ miss(void *arg, const struct module *module, const char *function, const char *f
 	va_start(args, format);
 	vsnprintf(reason, sizeof(reason), format, args);
 	va_end(args);
-	findings_add(inside->findings, "allocator", VERDICT_WARN, 0, "not followed: %s%s%s: %s",
+	findings_add(inside->findings, "allocator", FINDING_WARN, 0, "not followed: %s%s%s: %s",
 		     function ? function : "", function ? " in " : "", module->id.path, reason);
 }
 
@@ -87,10 +87,10 @@ static bool describe_hooks(const struct inside *inside, const struct module *mod
 		count++;
 	}
 	if (count == 1)
-		findings_add(inside->findings, "allocator", VERDICT_OK, 0, "%s in %s", first,
+		findings_add(inside->findings, "allocator", FINDING_OK, 0, "%s in %s", first,
 			     module->id.path);
 	else if (count)
-		findings_add(inside->findings, "allocator", VERDICT_OK, 0,
+		findings_add(inside->findings, "allocator", FINDING_OK, 0,
 			     "%s and %zu other functions in %s", first, count - 1,
 			     module->id.path);
 	return count != 0;
@@ -107,14 +107,14 @@ static void judge_allocator(struct inside *inside)
 	inside->hooks.notes = (struct hook_notes){no_step, miss, inside};
 	inside->hooks.loader = find_loader(&inside->modules, inside->tracee.arch);
 	if (hooks_plan(&inside->hooks, HOOK_ALL, &planned, &err)) {
-		findings_add(inside->findings, "allocator", VERDICT_FAIL, err.code, "%s",
+		findings_add(inside->findings, "allocator", FINDING_FAIL, err.code, "%s",
 			     err.text);
 		return;
 	}
 	for (size_t i = 0; i < inside->modules.mapped.len; i++)
 		found |= describe_hooks(inside, inside->modules.mapped.at[i]);
 	if (!found)
-		finding_remedy(findings_add(inside->findings, "allocator", VERDICT_FAIL,
+		finding_remedy(findings_add(inside->findings, "allocator", FINDING_FAIL,
 					    -ENOENT,
 					    "no allocator found in pid %d: no module has a "
 					    "symbol malloc that can be followed",
@@ -129,7 +129,7 @@ static void judge_files(struct inside *inside)
 		const struct module *module = inside->modules.mapped.at[i];
 
 		if (!module->image || module->silent)
-			findings_add(inside->findings, "module", VERDICT_WARN, 0, "%s: %s",
+			findings_add(inside->findings, "module", FINDING_WARN, 0, "%s: %s",
 				     module->id.path, module->why);
 	}
 }
@@ -156,10 +156,10 @@ static void judge_unwind(struct inside *inside)
 				 names[0] ? ", " : "", text_base_name(module->id.path));
 	}
 	if (!without)
-		findings_add(inside->findings, "unwind", VERDICT_OK, 0,
+		findings_add(inside->findings, "unwind", FINDING_OK, 0,
 			     "all %zu modules have unwind data", count);
 	else
-		finding_remedy(findings_add(inside->findings, "unwind", VERDICT_WARN, 0,
+		finding_remedy(findings_add(inside->findings, "unwind", FINDING_WARN, 0,
 					    "no unwind data in %s%s: call stacks are guessed "
 					    "or end there",
 					    names, without > NAMED ? ", ..." : ""),
@@ -189,7 +189,7 @@ static void look_inside(pid_t pid, struct externals *externals, struct doctor_fi
 		rc = modules_update(&inside.modules, alive, &inside.maps,
 				    &inside.tracee.target.memory, NULL, &err);
 	if (rc) {
-		findings_add(findings, "module", VERDICT_FAIL, rc, "%s", err.text);
+		findings_add(findings, "module", FINDING_FAIL, rc, "%s", err.text);
 	} else {
 		judge_files(&inside);
 		judge_allocator(&inside);
@@ -239,10 +239,10 @@ static void help_close(struct help *help)
 static void judge_help(const struct help *help, struct doctor_findings *findings)
 {
 	if (!help->err.code)
-		findings_add(findings, "memtrace-fs", VERDICT_OK, 0,
+		findings_add(findings, "memtrace-fs", FINDING_OK, 0,
 			     "it answers: reports have function names, files and lines");
 	else
-		finding_remedy(findings_add(findings, "memtrace-fs", VERDICT_WARN, 0,
+		finding_remedy(findings_add(findings, "memtrace-fs", FINDING_WARN, 0,
 					    "%s: names are those of dynamic symbols only",
 					    help->err.text),
 			       "put memtrace-fs beside memtrace, or into a folder of PATH");
@@ -253,10 +253,10 @@ static void judge_agent(pid_t pid, struct doctor_findings *findings)
 	struct err err;
 
 	if (resident_doubt(status_alive(pid), arch_native(), &err))
-		findings_add(findings, "agent", VERDICT_OK, 0, "every call will stop: %s",
+		findings_add(findings, "agent", FINDING_OK, 0, "every call will stop: %s",
 			     err.text);
 	else
-		findings_add(findings, "agent", VERDICT_OK, 0,
+		findings_add(findings, "agent", FINDING_OK, 0,
 			     "with --engine=auto an agent is asked before each stop");
 }
 
@@ -265,7 +265,7 @@ static void judge_agent(pid_t pid, struct doctor_findings *findings)
 static void print(const struct doctor_findings *findings)
 {
 	static const char *const words[] = {
-		[VERDICT_OK] = "ok", [VERDICT_WARN] = "warn", [VERDICT_FAIL] = "FAIL"};
+		[FINDING_OK] = "ok", [FINDING_WARN] = "warn", [FINDING_FAIL] = "FAIL"};
 	enum { COLUMN = 12 };
 
 	for (size_t i = 0; i < findings->count; i++) {

@@ -11,11 +11,11 @@
 static void judge_proc(const struct doctor_facts *f, struct doctor_findings *ret)
 {
 	if (f->proc == -ENOENT)
-		finding_remedy(findings_add(ret, "proc", VERDICT_FAIL, -ENOENT,
+		finding_remedy(findings_add(ret, "proc", FINDING_FAIL, -ENOENT,
 					    "/proc is not mounted"),
 			       "mount -t proc proc /proc");
 	else if (f->proc)
-		finding_remedy(findings_add(ret, "proc", VERDICT_FAIL, -EXDEV,
+		finding_remedy(findings_add(ret, "proc", FINDING_FAIL, -EXDEV,
 					    "/proc is of another pid namespace than memtrace, "
 					    "and means other processes by its numbers"),
 			       "mount this namespace's (unshare --mount-proc, or mount -t "

@@ -89,23 +89,23 @@ static int try_inet(void)
 static const struct config {
 	const char *name;
 	int (*ask)(void);
-	enum verdict verdict;
+	enum finding_level verdict;
 	const char *without; /* what comes of it */
 } configs[] = {
-	{"CONFIG_SIGNALFD", try_signalfd, VERDICT_FAIL, "memtrace can't take its own signals"},
-	{"CONFIG_EVENTFD", try_eventfd, VERDICT_FAIL, "memtrace's threads can't wake each other"},
-	{"CONFIG_TIMERFD", try_timerfd, VERDICT_WARN,
+	{"CONFIG_SIGNALFD", try_signalfd, FINDING_FAIL, "memtrace can't take its own signals"},
+	{"CONFIG_EVENTFD", try_eventfd, FINDING_FAIL, "memtrace's threads can't wake each other"},
+	{"CONFIG_TIMERFD", try_timerfd, FINDING_WARN,
 	 "--duration waits while a report is written or names are slow to come"},
-	{"CONFIG_POSIX_TIMERS", try_timer, VERDICT_WARN,
+	{"CONFIG_POSIX_TIMERS", try_timer, FINDING_WARN,
 	 "an exec of the process while memtrace attaches may hold both"},
-	{"CONFIG_KCMP", try_kcmp, VERDICT_WARN,
+	{"CONFIG_KCMP", try_kcmp, FINDING_WARN,
 	 "children that share the process' memory are told by a word of their stacks"},
-	{"CONFIG_PROC_PAGE_MONITOR", try_smaps, VERDICT_WARN,
+	{"CONFIG_PROC_PAGE_MONITOR", try_smaps, FINDING_WARN,
 	 "no look for leaks, and what is resident is not known by mapping"},
-	{"CONFIG_PROC_CHILDREN", try_children, VERDICT_WARN,
+	{"CONFIG_PROC_CHILDREN", try_children, FINDING_WARN,
 	 "of the process' children only the last is named"},
-	{"CONFIG_UNIX", try_unix, VERDICT_WARN, "no memtrace-fs beside memtrace"},
-	{"CONFIG_INET", try_inet, VERDICT_WARN,
+	{"CONFIG_UNIX", try_unix, FINDING_WARN, "no memtrace-fs beside memtrace"},
+	{"CONFIG_INET", try_inet, FINDING_WARN,
 	 "no memtrace-fs on another machine: save a snapshot, memtrace-fs --report it there"},
 };
 
@@ -127,7 +127,7 @@ unsigned doctor_config_look(void)
 void doctor_judge_config(const struct doctor_facts *f, struct doctor_findings *ret)
 {
 	if (!f->config_missing)
-		findings_add(ret, "config", VERDICT_OK, 0,
+		findings_add(ret, "config", FINDING_OK, 0,
 			     "the kernel has all of its configuration that memtrace uses");
 	for (size_t i = 0; i < ARRAY_SIZE(configs); i++)
 		if (f->config_missing & 1u << i)

@@ -33,9 +33,9 @@ static bool is_allowed(const struct doctor_facts *f)
 }
 
 /* Of a rule that forbids: the kernel may know better. */
-static enum verdict verdict_unless_allowed(const struct doctor_facts *f)
+static enum finding_level verdict_unless_allowed(const struct doctor_facts *f)
 {
-	return f->pid && is_allowed(f) ? VERDICT_OK : VERDICT_FAIL;
+	return f->pid && is_allowed(f) ? FINDING_OK : FINDING_FAIL;
 }
 
 static void remedy_root(struct finding *finding, const struct doctor_facts *f)
@@ -55,9 +55,9 @@ void doctor_judge_ptrace_call(const struct doctor_facts *f, struct doctor_findin
 	if (f->ptrace_call == DOCTOR_NOT_ASKED)
 		return;
 	if (f->ptrace_call == 0)
-		findings_add(ret, "ptrace", VERDICT_OK, 0, "memtrace may call ptrace()");
+		findings_add(ret, "ptrace", FINDING_OK, 0, "memtrace may call ptrace()");
 	else
-		finding_remedy(findings_add(ret, "ptrace", VERDICT_FAIL, f->ptrace_call,
+		finding_remedy(findings_add(ret, "ptrace", FINDING_FAIL, f->ptrace_call,
 					    "ptrace() is forbidden here (%s), by a seccomp "
 					    "filter of a container or service manager",
 					    strerror(-f->ptrace_call)),
@@ -71,30 +71,30 @@ void doctor_judge_user(const struct doctor_facts *f, struct doctor_findings *ret
 	struct finding *finding;
 
 	if (!f->pid) {
-		findings_add(ret, "user", VERDICT_OK, 0, "you are uid %u", us->uid);
+		findings_add(ret, "user", FINDING_OK, 0, "you are uid %u", us->uid);
 	} else if (s->uid != us->uid) {
 		finding = findings_add(
-			ret, "user", is_capable(f) ? VERDICT_OK : verdict_unless_allowed(f),
+			ret, "user", is_capable(f) ? FINDING_OK : verdict_unless_allowed(f),
 			-EPERM, "pid %d belongs to another user (uid %u, you are %u)", f->pid,
 			s->uid, us->uid);
-		if (finding->verdict == VERDICT_FAIL && us->euid)
+		if (finding->verdict == FINDING_FAIL && us->euid)
 			finding_remedy(finding,
 				       "run memtrace as that user, or sudo memtrace -p %d",
 				       f->pid);
-		else if (finding->verdict == VERDICT_FAIL)
+		else if (finding->verdict == FINDING_FAIL)
 			remedy_root(finding, f);
 	} else if (s->euid != us->uid || s->suid != us->uid || s->gid != us->gid ||
 		   s->egid != us->gid || s->sgid != us->gid) {
 		finding = findings_add(
-			ret, "user", is_capable(f) ? VERDICT_OK : verdict_unless_allowed(f),
+			ret, "user", is_capable(f) ? FINDING_OK : verdict_unless_allowed(f),
 			-EPERM,
 			"pid %d runs with other ids than yours (uids %u %u %u, gids %u %u %u): "
 			"a setuid or setgid program, or another group",
 			f->pid, s->uid, s->euid, s->suid, s->gid, s->egid, s->sgid);
-		if (finding->verdict == VERDICT_FAIL)
+		if (finding->verdict == FINDING_FAIL)
 			remedy_root(finding, f);
 	} else {
-		findings_add(ret, "user", VERDICT_OK, 0, "it belongs to you (uid %u)", us->uid);
+		findings_add(ret, "user", FINDING_OK, 0, "it belongs to you (uid %u)", us->uid);
 	}
 }
 
@@ -105,16 +105,16 @@ void doctor_judge_namespace(const struct doctor_facts *f, struct doctor_findings
 	if (!f->user_namespace || !f->self_namespace)
 		return;
 	if (f->user_namespace == f->self_namespace) {
-		findings_add(ret, "namespace", VERDICT_OK, 0,
+		findings_add(ret, "namespace", FINDING_OK, 0,
 			     "it lives in the same user namespace");
 		return;
 	}
 	finding = findings_add(ret, "namespace",
-			       is_capable(f) ? VERDICT_OK : verdict_unless_allowed(f), -EPERM,
+			       is_capable(f) ? FINDING_OK : verdict_unless_allowed(f), -EPERM,
 			       "pid %d lives in another user namespace (%" PRIu64
 			       ", you in %" PRIu64 ")",
 			       f->pid, f->user_namespace, f->self_namespace);
-	if (finding->verdict == VERDICT_FAIL)
+	if (finding->verdict == FINDING_FAIL)
 		remedy_root(finding, f);
 }
 
@@ -124,24 +124,24 @@ void doctor_judge_capabilities(const struct doctor_facts *f, struct doctor_findi
 	struct finding *finding;
 
 	if (status_can(&f->self, CAP_SYS_PTRACE)) {
-		findings_add(ret, "capabilities", VERDICT_OK, 0, "you have CAP_SYS_PTRACE");
+		findings_add(ret, "capabilities", FINDING_OK, 0, "you have CAP_SYS_PTRACE");
 	} else if (f->pid && lacking) {
 		finding = findings_add(ret, "capabilities", verdict_unless_allowed(f), -EPERM,
 				       "pid %d has capabilities that you lack (0x%" PRIx64 ")",
 				       f->pid, lacking);
-		if (finding->verdict == VERDICT_FAIL)
+		if (finding->verdict == FINDING_FAIL)
 			remedy_root(finding, f);
 	} else if (!f->pid && f->self.euid == 0) {
-		finding = findings_add(ret, "capabilities", VERDICT_WARN, 0,
+		finding = findings_add(ret, "capabilities", FINDING_WARN, 0,
 				       "you are root without CAP_SYS_PTRACE: only processes "
 				       "with your ids and no more capabilities than yours");
 		remedy_root(finding, f);
 	} else if (!f->pid) {
-		findings_add(ret, "capabilities", VERDICT_OK, 0,
+		findings_add(ret, "capabilities", FINDING_OK, 0,
 			     "you have no CAP_SYS_PTRACE: only processes of your own (uid %u)",
 			     f->self.uid);
 	} else {
-		findings_add(ret, "capabilities", VERDICT_OK, 0,
+		findings_add(ret, "capabilities", FINDING_OK, 0,
 			     "you have no CAP_SYS_PTRACE, and it has no capabilities that "
 			     "you lack");
 	}
@@ -154,15 +154,15 @@ void doctor_judge_dumpable(const struct doctor_facts *f, struct doctor_findings 
 	if (f->status.euid == 0)
 		return; /* its files are root's in either case */
 	if (!f->undumpable) {
-		findings_add(ret, "dumpable", VERDICT_OK, 0, "it lets itself be inspected");
+		findings_add(ret, "dumpable", FINDING_OK, 0, "it lets itself be inspected");
 		return;
 	}
 	finding = findings_add(
-		ret, "dumpable", is_capable(f) ? VERDICT_OK : verdict_unless_allowed(f), -EPERM,
+		ret, "dumpable", is_capable(f) ? FINDING_OK : verdict_unless_allowed(f), -EPERM,
 		"pid %d does not let itself be inspected (PR_SET_DUMPABLE 0, or a "
 		"program that you may run and not read)",
 		f->pid);
-	if (finding->verdict == VERDICT_FAIL)
+	if (finding->verdict == FINDING_FAIL)
 		remedy_root(finding, f);
 }
 
@@ -179,17 +179,17 @@ void doctor_judge_ptrace_scope(const struct doctor_facts *f, struct doctor_findi
 	struct finding *finding;
 
 	if (f->ptrace_scope < 0 || f->ptrace_scope > 3) {
-		findings_add(ret, "ptrace_scope", VERDICT_OK, 0, "%s does not restrict it",
+		findings_add(ret, "ptrace_scope", FINDING_OK, 0, "%s does not restrict it",
 			     setting);
 		return;
 	}
 	if (f->ptrace_scope == 0 || (f->ptrace_scope < 3 && is_capable(f)) ||
-	    verdict_unless_allowed(f) == VERDICT_OK) {
-		findings_add(ret, "ptrace_scope", VERDICT_OK, 0, "%s = %d, and you may attach",
+	    verdict_unless_allowed(f) == FINDING_OK) {
+		findings_add(ret, "ptrace_scope", FINDING_OK, 0, "%s = %d, and you may attach",
 			     setting, f->ptrace_scope);
 		return;
 	}
-	finding = findings_add(ret, "ptrace_scope", VERDICT_FAIL, -EPERM, "%s (%s = %d)",
+	finding = findings_add(ret, "ptrace_scope", FINDING_FAIL, -EPERM, "%s (%s = %d)",
 			       reasons[f->ptrace_scope], setting, f->ptrace_scope);
 	if (f->ptrace_scope == 3)
 		finding_remedy(finding, "set %s = 1 in /etc/sysctl.d, and boot anew", setting);
@@ -211,16 +211,16 @@ static bool is_confined(const char *label)
 void doctor_judge_apparmor(const struct doctor_facts *f, struct doctor_findings *ret)
 {
 	struct finding *finding;
-	enum verdict verdict = VERDICT_OK;
+	enum finding_level verdict = FINDING_OK;
 
 	if (!f->apparmor || !f->label[0])
 		return;
 	if (is_confined(f->label) && !is_allowed(f) && f->memory != DOCTOR_NOT_ASKED &&
 	    !findings_failed(ret))
-		verdict = VERDICT_FAIL;
+		verdict = FINDING_FAIL;
 	finding = findings_add(ret, "apparmor", verdict, -EACCES, "pid %d has the profile %s",
 			       f->pid, f->label);
-	if (verdict == VERDICT_FAIL)
+	if (verdict == FINDING_FAIL)
 		finding_remedy(finding,
 			       "sudo aa-complain %.*s; sudo dmesg | grep DENIED says "
 			       "what was denied",
@@ -229,14 +229,14 @@ void doctor_judge_apparmor(const struct doctor_facts *f, struct doctor_findings 
 
 void doctor_judge_selinux(const struct doctor_facts *f, struct doctor_findings *ret)
 {
-	enum verdict verdict = f->deny_ptrace == 1 ? verdict_unless_allowed(f) : VERDICT_OK;
+	enum finding_level verdict = f->deny_ptrace == 1 ? verdict_unless_allowed(f) : FINDING_OK;
 	struct finding *finding;
 
 	if (f->deny_ptrace < 0)
 		return;
 	finding = findings_add(ret, "selinux", verdict, -EACCES, "deny_ptrace is %s",
 			       f->deny_ptrace ? "on" : "off");
-	if (verdict == VERDICT_FAIL)
+	if (verdict == FINDING_FAIL)
 		finding_remedy(finding, "sudo setsebool deny_ptrace=off");
 }
 
@@ -247,16 +247,16 @@ void doctor_judge_kernel(const struct doctor_facts *f, struct doctor_findings *r
 	if (f->memory == DOCTOR_NOT_ASKED)
 		return;
 	if (is_allowed(f)) {
-		findings_add(ret, "kernel", VERDICT_OK, 0, "the kernel lets you trace it");
+		findings_add(ret, "kernel", FINDING_OK, 0, "the kernel lets you trace it");
 		return;
 	}
 	if (findings_failed(ret)) {
-		findings_add(ret, "kernel", VERDICT_FAIL, f->memory,
+		findings_add(ret, "kernel", FINDING_FAIL, f->memory,
 			     "the kernel does not let you trace it (%s): see above",
 			     strerror(-f->memory));
 		return;
 	}
-	finding = findings_add(ret, "kernel", VERDICT_FAIL, f->memory,
+	finding = findings_add(ret, "kernel", FINDING_FAIL, f->memory,
 			       "the kernel refuses to trace pid %d (%s)", f->pid,
 			       strerror(-f->memory));
 	finding_remedy(finding,

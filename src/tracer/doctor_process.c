@@ -37,39 +37,39 @@ void doctor_judge_process(const struct doctor_facts *f, struct doctor_findings *
 	const struct status *s = &f->status;
 
 	if (f->found) {
-		finding_remedy(findings_add(ret, "process", VERDICT_FAIL, -ESRCH,
+		finding_remedy(findings_add(ret, "process", FINDING_FAIL, -ESRCH,
 					    "no process with pid %d", f->pid),
 			       "see ps -e");
 	} else if (f->is_us) {
-		findings_add(ret, "process", VERDICT_FAIL, -EPERM, "pid %d is memtrace itself",
+		findings_add(ret, "process", FINDING_FAIL, -EPERM, "pid %d is memtrace itself",
 			     f->pid);
 	} else if (f->traces_us) {
-		findings_add(ret, "process", VERDICT_FAIL, -EPERM,
+		findings_add(ret, "process", FINDING_FAIL, -EPERM,
 			     "pid %d (%s) traces this memtrace: each would wait for the other",
 			     f->pid, s->name);
 	} else if (s->tgid != f->pid) {
-		finding_remedy(findings_add(ret, "process", VERDICT_FAIL, -EINVAL,
+		finding_remedy(findings_add(ret, "process", FINDING_FAIL, -EINVAL,
 					    "%d is a thread of process %d", f->pid, s->tgid),
 			       "use -p %d", s->tgid);
 	} else if (!f->threads) {
-		finding_remedy(findings_add(ret, "process", VERDICT_FAIL, -EPERM,
+		finding_remedy(findings_add(ret, "process", FINDING_FAIL, -EPERM,
 					    "pid %d (%s) is a zombie", f->pid, s->name),
 			       "it has ended, only its parent has not noticed");
 	} else if (!f->has_memory && s->parent != KTHREADD && f->pid != KTHREADD) {
-		findings_add(ret, "process", VERDICT_FAIL, -ESRCH, "pid %d (%s) is ending",
+		findings_add(ret, "process", FINDING_FAIL, -ESRCH, "pid %d (%s) is ending",
 			     f->pid, s->name);
 	} else if (!f->has_memory) {
-		findings_add(ret, "process", VERDICT_FAIL, -EPERM,
+		findings_add(ret, "process", FINDING_FAIL, -EPERM,
 			     "pid %d (%s) is a kernel thread: it has no heap of its own",
 			     f->pid, s->name);
 	} else if (f->is_frozen) {
-		finding_remedy(findings_add(ret, "process", VERDICT_WARN, 0,
+		finding_remedy(findings_add(ret, "process", FINDING_WARN, 0,
 					    "pid %d (%s) is frozen with its cgroup: it does "
 					    "nothing until that is thawed",
 					    f->pid, s->name),
 			       "echo %s > %s", f->frozen.thaw, f->frozen.file);
 	} else {
-		findings_add(ret, "process", VERDICT_OK, 0, "pid %d (%s) is %s, %u thread%s",
+		findings_add(ret, "process", FINDING_OK, 0, "pid %d (%s) is %s, %u thread%s",
 			     f->pid, s->name, state_in_words(s->state), f->threads,
 			     f->threads == 1 ? "" : "s");
 	}
@@ -78,10 +78,10 @@ void doctor_judge_process(const struct doctor_facts *f, struct doctor_findings *
 void doctor_judge_tracer(const struct doctor_facts *f, struct doctor_findings *ret)
 {
 	if (!f->tracer) {
-		findings_add(ret, "tracer", VERDICT_OK, 0, "nobody traces it");
+		findings_add(ret, "tracer", FINDING_OK, 0, "nobody traces it");
 		return;
 	}
-	finding_remedy(findings_add(ret, "tracer", VERDICT_FAIL, -EPERM,
+	finding_remedy(findings_add(ret, "tracer", FINDING_FAIL, -EPERM,
 				    "pid %d is being traced by pid %d (%s)", f->pid, f->tracer,
 				    f->tracer_name),
 		       "end that first (kill %d)", f->tracer);
@@ -104,15 +104,15 @@ void doctor_judge_word_size(const struct doctor_facts *f, struct doctor_findings
 	if (!f->machine)
 		return; /* not readable: the kernel will say more when we attach */
 	if (arch_find(f->machine, f->elf_class, ARCH_HOST_BIG) == native)
-		findings_add(ret, "word_size", VERDICT_OK, 0, "%u bits, %s",
+		findings_add(ret, "word_size", FINDING_OK, 0, "%u bits, %s",
 			     8u * native->word_size, native->name);
 	else if (f->elf_class == ELFCLASS32 && native->elf_class == ELFCLASS64)
-		need_another(f, findings_add(ret, "word_size", VERDICT_FAIL, -ENOTSUP,
+		need_another(f, findings_add(ret, "word_size", FINDING_FAIL, -ENOTSUP,
 					     "pid %d is a 32-bit process; this memtrace traces "
 					     "64-bit ones (%s)",
 					     f->pid, native->name));
 	else
-		need_another(f, findings_add(ret, "word_size", VERDICT_FAIL, -ENOTSUP,
+		need_another(f, findings_add(ret, "word_size", FINDING_FAIL, -ENOTSUP,
 					     "pid %d runs code of another machine (ELF machine "
 					     "%u) than this memtrace (%s)",
 					     f->pid, f->machine, native->name));
@@ -124,21 +124,21 @@ void doctor_judge_seccomp(const struct doctor_facts *f, struct doctor_findings *
 	struct finding *finding;
 
 	if (!f->strict && !f->filtered) {
-		findings_add(ret, "seccomp", VERDICT_OK, 0, "it has no seccomp filter");
+		findings_add(ret, "seccomp", FINDING_OK, 0, "it has no seccomp filter");
 		return;
 	}
 	if (f->strict) {
-		finding = findings_add(ret, "seccomp", VERDICT_WARN, 0,
+		finding = findings_add(ret, "seccomp", FINDING_WARN, 0,
 				       "it is in seccomp's strict mode: break instructions "
 				       "will be used");
 	} else if (status_can(&f->self, CAP_SYS_ADMIN)) {
-		findings_add(ret, "seccomp", VERDICT_OK, 0,
+		findings_add(ret, "seccomp", FINDING_OK, 0,
 			     "%u of its threads have a seccomp filter, which memtrace will "
 			     "read",
 			     f->filtered);
 		return;
 	} else {
-		finding = findings_add(ret, "seccomp", VERDICT_WARN, 0,
+		finding = findings_add(ret, "seccomp", FINDING_WARN, 0,
 				       "%u of its threads have a seccomp filter that you may "
 				       "not read (CAP_SYS_ADMIN): break instructions will be "
 				       "used",

@@ -5,14 +5,14 @@
 #include <stdio.h>
 
 struct finding *findings_add(struct doctor_findings *findings, const char *id,
-			     enum verdict verdict, int code, const char *format, ...)
+			     enum finding_level verdict, int code, const char *format, ...)
 {
 	size_t last = findings->count < FINDINGS_MAX ? findings->count++ : FINDINGS_MAX - 1;
 	struct finding *finding = &findings->at[last];
 	va_list args;
 
 	*finding = (struct finding){.id = id, .verdict = verdict};
-	finding->code = verdict == VERDICT_FAIL ? code : 0;
+	finding->code = verdict == FINDING_FAIL ? code : 0;
 	va_start(args, format);
 	vsnprintf(finding->text, sizeof(finding->text), format, args);
 	va_end(args);
@@ -31,7 +31,7 @@ void finding_remedy(struct finding *finding, const char *format, ...)
 const struct finding *findings_failed(const struct doctor_findings *findings)
 {
 	for (size_t i = 0; i < findings->count; i++)
-		if (findings->at[i].verdict == VERDICT_FAIL)
+		if (findings->at[i].verdict == FINDING_FAIL)
 			return &findings->at[i];
 	return NULL;
 }

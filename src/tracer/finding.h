@@ -6,12 +6,12 @@
 
 #include "base/err.h"
 
-enum verdict { VERDICT_OK, VERDICT_WARN, VERDICT_FAIL };
+enum finding_level { FINDING_OK, FINDING_WARN, FINDING_FAIL };
 
 struct finding {
 	const char *id; /* "tracer", "ptrace_scope", ...: stable */
-	enum verdict verdict;
-	int code; /* VERDICT_FAIL: -errno */
+	enum finding_level verdict;
+	int code; /* FINDING_FAIL: -errno */
 	char text[256];
 	char remedy[384]; /* a command, or what to do; "" when nothing is to be mended */
 };
@@ -23,9 +23,9 @@ struct doctor_findings {
 	size_t count;
 };
 
-/* Adds one; what is beyond FINDINGS_MAX is dropped.  `code` is for VERDICT_FAIL. */
+/* Adds one; what is beyond FINDINGS_MAX is dropped.  `code` is for FINDING_FAIL. */
 struct finding *findings_add(struct doctor_findings *findings, const char *id,
-			     enum verdict verdict, int code, const char *format, ...)
+			     enum finding_level verdict, int code, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 void finding_remedy(struct finding *finding, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -9,7 +9,7 @@
 
 #include <errno.h>
 
-struct walker {
+struct full_walk {
 	const struct full_ops *ops;
 	const struct arch *arch;
 	struct full_regs *regs;
@@ -30,7 +30,7 @@ static void set(struct full_regs *regs, int reg, uint64_t value)
 	regs->known |= 1ull << reg;
 }
 
-static enum walk_end step_without_cfi(struct walker *w, frame_t *frame)
+static enum walk_end step_without_cfi(struct full_walk *w, frame_t *frame)
 {
 	struct walk_state state = {
 		.pc = w->pc,
@@ -70,7 +70,7 @@ static enum walk_end end_of_step(int code)
 	}
 }
 
-static enum walk_end step(struct walker *w, frame_t *frame)
+static enum walk_end step(struct full_walk *w, frame_t *frame)
 {
 	uint64_t sp = known(w->regs, w->arch->reg_sp), cfa = 0;
 	bool guess = w->guess, stuck;
@@ -97,7 +97,7 @@ static enum walk_end step(struct walker *w, frame_t *frame)
 }
 
 /* A call overwrites the link register: a caller's is not what was saved of it. */
-static void forget_link(struct walker *w)
+static void forget_link(struct full_walk *w)
 {
 	if (!w->leaf && w->arch->reg_lr != ARCH_NO_REG)
 		w->regs->known &= ~(1ull << w->arch->reg_lr);
@@ -106,7 +106,7 @@ static void forget_link(struct walker *w)
 size_t full_walk(const struct full_ops *ops, const struct arch *arch, struct full_regs *regs,
 		 bool exact, frame_t *frames, size_t max, enum walk_end *end)
 {
-	struct walker w = {
+	struct full_walk w = {
 		.ops = ops,
 		.arch = arch,
 		.regs = regs,

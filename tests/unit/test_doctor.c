@@ -398,7 +398,7 @@ static void profiles_of_apparmor(void **state)
 	/* Another reason is there: the profile is not blamed. */
 	f.deny_ptrace = 1;
 	findings = judged(&f);
-	assert_int_equal(find(&findings, "apparmor")->verdict, VERDICT_OK);
+	assert_int_equal(find(&findings, "apparmor")->verdict, FINDING_OK);
 	f.deny_ptrace = 0;
 	strcpy(f.label, "unconfined");
 	findings = judged(&f);
@@ -417,7 +417,7 @@ static void seccomp_is_a_warning(void **state)
 	f.filtered = 2;
 	assert_fine(&f);
 	findings = judged(&f);
-	assert_int_equal(find(&findings, "seccomp")->verdict, VERDICT_WARN);
+	assert_int_equal(find(&findings, "seccomp")->verdict, FINDING_WARN);
 	assert_string_equal(find(&findings, "seccomp")->text,
 			    "2 of its threads have a seccomp filter that you may not read "
 			    "(CAP_SYS_ADMIN): break instructions will be used");
@@ -425,10 +425,10 @@ static void seccomp_is_a_warning(void **state)
 			    "do not kill memtrace with SIGKILL: the process could die with it");
 	f.self.cap_effective = CAP(CAP_SYS_ADMIN);
 	findings = judged(&f);
-	assert_int_equal(find(&findings, "seccomp")->verdict, VERDICT_OK);
+	assert_int_equal(find(&findings, "seccomp")->verdict, FINDING_OK);
 	f.strict = true;
 	findings = judged(&f);
-	assert_int_equal(find(&findings, "seccomp")->verdict, VERDICT_WARN);
+	assert_int_equal(find(&findings, "seccomp")->verdict, FINDING_WARN);
 }
 
 /* An attach is checked for what the process is alone: the kernel decides on the rest. */
@@ -455,11 +455,11 @@ static void findings_have_an_end(void **state)
 
 	(void)state;
 	for (int i = 0; i < FINDINGS_MAX + 3; i++)
-		findings_add(&findings, "x", VERDICT_OK, -1, "%d", i);
+		findings_add(&findings, "x", FINDING_OK, -1, "%d", i);
 	assert_int_equal(findings.count, FINDINGS_MAX);
 	assert_string_equal(findings.at[FINDINGS_MAX - 2].text, "30");
 	assert_int_equal(findings.at[0].code, 0); /* it did not fail */
-	findings_add(&findings, "y", VERDICT_FAIL, -EPERM, "words");
+	findings_add(&findings, "y", FINDING_FAIL, -EPERM, "words");
 	assert_int_equal(finding_err(findings_failed(&findings), &err), -EPERM);
 	assert_string_equal(err.text, "words");
 	finding_remedy(&findings.at[FINDINGS_MAX - 1], "do %s", "this");

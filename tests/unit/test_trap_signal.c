@@ -147,7 +147,7 @@ static void send(const struct fixture *f, int signo)
 	syscall(SYS_tgkill, f->child.pid, f->child.pid, signo);
 }
 
-static enum verdict_kind judge(const struct fixture *f, int signo)
+static enum trap_verdict_kind judge(const struct fixture *f, int signo)
 {
 	return trap_signal_judge(&f->engine.traps, f->thread, signo).kind;
 }
@@ -167,15 +167,15 @@ static void judged_twice(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(judge(f, SIGURG), VERDICT_OURS);
-	assert_int_equal(judge(f, SIGURG), VERDICT_OURS);
-	assert_int_equal(judge(f, SIGUSR1), VERDICT_PROGRAMS);
-	assert_int_equal(judge(f, 0), VERDICT_PROGRAMS);
-	assert_int_equal(judge(f, SIGTRAP), VERDICT_PROGRAMS);
+	assert_int_equal(judge(f, SIGURG), TRAP_OURS);
+	assert_int_equal(judge(f, SIGURG), TRAP_OURS);
+	assert_int_equal(judge(f, SIGUSR1), TRAP_PROGRAMS);
+	assert_int_equal(judge(f, 0), TRAP_PROGRAMS);
+	assert_int_equal(judge(f, SIGTRAP), TRAP_PROGRAMS);
 	send(f, SIGURG); /* as if the one that we have seen were still to come */
-	assert_int_equal(judge(f, SIGUSR1), VERDICT_OVERTAKING);
-	assert_int_equal(judge(f, 0), VERDICT_OVERTAKING);
-	assert_int_equal(judge(f, SIGURG), VERDICT_OURS);
+	assert_int_equal(judge(f, SIGUSR1), TRAP_OVERTAKING);
+	assert_int_equal(judge(f, 0), TRAP_OVERTAKING);
+	assert_int_equal(judge(f, SIGURG), TRAP_OURS);
 	assert_int_equal(thread_data(f->thread)->counted, 0);
 	assert_false(blocks(f, SIGURG));
 	assert_int_equal(f->thread->regs_changed, 0);
@@ -188,12 +188,12 @@ static void one_that_waits_behind_ours(void **state)
 	struct fixture *f = *state;
 
 	assert_false(blocks(f, SIGURG));
-	assert_int_equal(judge(f, SIGURG), VERDICT_OURS);
+	assert_int_equal(judge(f, SIGURG), TRAP_OURS);
 	act(f, STOP_SIGNAL, SIGURG);
 	assert_int_equal(f->thread->deliver, 0);
 	assert_true(blocks(f, SIGURG));
 	send(f, SIGURG);
-	assert_int_equal(judge(f, 0), VERDICT_PROGRAMS);
+	assert_int_equal(judge(f, 0), TRAP_PROGRAMS);
 	act(f, STOP_QUIET, 0);
 	assert_int_equal(thread_data(f->thread)->counted, 0);
 }
@@ -208,14 +208,14 @@ static void ours_behind_another(void **state)
 	send(f, SIGURG); /* as if the one that we have seen were still to come */
 	act(f, STOP_QUIET, 0);
 	assert_int_equal(thread_data(f->thread)->counted, SIGURG);
-	assert_int_equal(judge(f, 0), VERDICT_PROGRAMS); /* counted once */
+	assert_int_equal(judge(f, 0), TRAP_PROGRAMS); /* counted once */
 	assert_false(blocks(f, SIGURG));
 	f->thread->deliver = 0;
 	tracee_continue(&f->engine.tracee, f->thread);
 	stop = next_signal(f);
 	assert_int_equal(stop.signal, SIGURG);
 	assert_int_equal(trap_signal_of(&f->engine.traps, f->thread), SIGURG);
-	assert_int_equal(judge(f, SIGURG), VERDICT_COUNTED);
+	assert_int_equal(judge(f, SIGURG), TRAP_COUNTED);
 	act(f, STOP_SIGNAL, SIGURG);
 	assert_int_equal(f->thread->deliver, 0);
 	assert_int_equal(thread_data(f->thread)->counted, 0);
