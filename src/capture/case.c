@@ -347,15 +347,16 @@ static int stack_take(struct walk_case *c, struct target *target, const frame_t 
 }
 
 int case_record(struct case_recorder *recorder, const struct walker *live,
-		const struct regs *regs, taddr_t slot, const frame_t *frames, size_t count,
-		enum walk_end end, struct err *err)
+		const struct walked *walked, struct err *err)
 {
+	const frame_t *frames = walked->frames;
+	const size_t count = walked->count;
 	uint64_t hash = hash_of(frames, count);
 	struct walk_case c = {.arch = live->tracee->arch,
 			      .modules = &recorder->modules,
 			      .externals = live->externals,
-			      .regs = *regs,
-			      .slot = slot,
+			      .regs = *walked->regs,
+			      .slot = walked->slot,
 			      .first_sp = live->first_sp,
 			      .leaf = frames[0]};
 	uint8_t *room;
@@ -374,9 +375,9 @@ int case_record(struct case_recorder *recorder, const struct walker *live,
 	if (!failed)
 		failed = modules_open(recorder, live, frames, count);
 	if (!failed)
-		failed = stack_take(&c, &live->tracee->target, frames, count, end, room);
+		failed = stack_take(&c, &live->tracee->target, frames, count, walked->end, room);
 	if (!failed)
-		failed = write_case(recorder, &c, frames, count, end);
+		failed = write_case(recorder, &c, frames, count, walked->end);
 	if (!failed)
 		failed = write_pieces(recorder);
 	free(room);

@@ -52,10 +52,9 @@ struct case_recorder {
 int case_recorder_open(struct case_recorder *ret, const char *dir, struct err *err) MUST_CHECK;
 void case_recorder_close(struct case_recorder *recorder);
 
-/* Records a stack that `walker` has walked, unless there is a case of it.  `live`: whose
- * modules and memory they are.  An error says why there is no case. */
+/* Records a stack, unless there is a case of it.  `live`: what walked it, whose modules and memory
+ * they are.  An error says why there is no case. */
 int case_record(struct case_recorder *recorder, const struct walker *live,
-		const struct regs *regs, taddr_t slot, const frame_t *frames, size_t count,
-		enum walk_end end, struct err *err) MUST_CHECK;
+		const struct walked *walked, struct err *err) MUST_CHECK;
 
 #endif

@@ -34,16 +34,15 @@ static void record(struct engine *engine, struct thread *thread, const struct ca
 {
 	const struct regs *regs = thread_regs(&engine->tracee, thread);
 	struct ledger *ledger = &engine->ledger;
+	const struct walked walked = {regs, call->slot, ledger->frames, count, end};
 	struct err err = {0};
 
 	if (!regs || count < 2)
 		return;
 	if (ledger->recorder.file)
-		recorder_sample(&ledger->recorder, &engine->tracee, &engine->program.modules,
-				&engine->program.maps, thread->tid, regs, call->slot,
-				ledger->frames, count, end);
-	if (ledger->cases.dir && case_record(&ledger->cases, &ledger->walker, regs, call->slot,
-					     ledger->frames, count, end, &err))
+		recorder_sample(&ledger->recorder, &ledger->walker, thread->tid, &walked);
+	if (ledger->cases.dir &&
+	    case_record(&ledger->cases, &ledger->walker, &walked, &err))
 		notify_warning(&engine->notifier, "%s", err.text);
 }
 

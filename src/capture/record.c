@@ -69,12 +69,11 @@ static uint64_t frame_pc(const struct modules *modules, frame_t frame)
 	return frame & FRAME_GUESS ? pc | 1ull << 63 : pc;
 }
 
-void recorder_sample(struct recorder *recorder, struct tracee *tracee,
-		     const struct modules *modules, const struct maps *maps, pid_t tid,
-		     const struct regs *regs, taddr_t slot, const frame_t *frames, size_t count,
-		     enum walk_end end)
+void recorder_sample(struct recorder *recorder, struct walker *live, pid_t tid,
+		     const struct walked *walked)
 {
-	const struct arch *arch = tracee->arch;
+	const struct arch *arch = live->tracee->arch;
+	const size_t count = walked->count;
 	uint64_t value[RECORD_REGS] = {0};
 	uint8_t *payload;
 	uint32_t head[4];
@@ -84,22 +83,22 @@ void recorder_sample(struct recorder *recorder, struct tracee *tracee,
 	if (!recorder->file || recorder->skipped++ % recorder->every)
 		return;
 	if (!recorder->maps_written)
-		record_maps(recorder, maps);
+		record_maps(recorder, live->maps);
 	payload = malloc(used + STACK_MAX);
 	if (!payload)
 		return;
 	for (int reg = 0; reg < RECORD_REGS; reg++)
-		value[reg] = regs_read(arch, regs, reg);
-	value[arch->reg_sp] = slot;
-	value[arch->reg_pc] = frame_pc(modules, frames[0]);
+		value[reg] = regs_read(arch, walked->regs, reg);
+	value[arch->reg_sp] = walked->slot;
+	value[arch->reg_pc] = frame_pc(live->modules, walked->frames[0]);
 	for (size_t i = 0; i < count; i++) {
-		uint64_t pc = frame_pc(modules, frames[i]);
+		uint64_t pc = frame_pc(live->modules, walked->frames[i]);
 		memcpy(payload + sizeof(head) + sizeof(value) + i * sizeof(pc), &pc,
 		       sizeof(pc));
 	}
-	stack = target_read_some(&tracee->target, slot, payload + used, STACK_MAX);
+	stack = target_read_some(&live->tracee->target, walked->slot, payload + used, STACK_MAX);
 	head[0] = (uint32_t)tid;
-	head[1] = end;
+	head[1] = walked->end;
 	head[2] = (uint32_t)count;
 	head[3] = stack > 0 ? (uint32_t)stack : 0;
 	memcpy(payload, head, sizeof(head));

@@ -14,9 +14,7 @@
 
 #include <stdio.h>
 
-#include "elf/module.h"
-#include "region/walk.h"
-#include "tracer/tracee.h"
+#include "capture/walker.h"
 
 struct recorder {
 	FILE *file;	/* NULL: nothing is recorded */
@@ -28,10 +26,8 @@ struct recorder {
 int recorder_open(struct recorder *ret, const char *path, unsigned every, struct err *err) MUST_CHECK;
 void recorder_close(struct recorder *recorder);
 void recorder_maps_changed(struct recorder *recorder);
-/* slot: where the return address of the allocation function lies. */
-void recorder_sample(struct recorder *recorder, struct tracee *tracee,
-		     const struct modules *modules, const struct maps *maps, pid_t tid,
-		     const struct regs *regs, taddr_t slot, const frame_t *frames, size_t count,
-		     enum walk_end end);
+/* live: what walked it, whose modules and memory they are. */
+void recorder_sample(struct recorder *recorder, struct walker *live, pid_t tid,
+		     const struct walked *walked);
 
 #endif

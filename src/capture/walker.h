@@ -63,6 +63,15 @@ struct walker {
 	uint8_t window[WALKER_WINDOW];
 };
 
+/* A stack that was walked, as walker_walk() was told and answered: for what records it. */
+struct walked {
+	const struct regs *regs;
+	taddr_t slot; /* of the return address of the function that was called */
+	const frame_t *frames;
+	size_t count;
+	enum walk_end end;
+};
+
 void walker_init(struct walker *walker, struct tracee *tracee, const struct modules *modules,
 		 const struct hooks *hooks, const struct undo *undo);
 void walker_deinit(struct walker *walker);
