@@ -2,11 +2,11 @@
  * Debug information is read by a process that may do nothing else: libdw and libelf are old and
  * large, and what they read was written by whoever wrote the program.
  *
- *    opener                       worker                                     server
- *      |                            |  <--- a client's question --------------  |   one at a
- * time |  <--- which file? -------  |                                           | |  ---- its
- * descriptor --->  |                                           | |                            |
- * ---- bytes for the client, done ------>  |
+ *    opener                  worker                               server
+ *      |                       |  <--- a client's question ---------  |   one at a time
+ *      |  <--- which file? --  |                                      |
+ *      |  -- its descriptor -> |                                      |
+ *      |                       |  ---- bytes for the client, done ->  |
  *
  * When it dies the server begins another one, and introduces modules anew (workers.c).
  */

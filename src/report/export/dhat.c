@@ -2,8 +2,8 @@
  * The data file of valgrind's DHAT, version 2 (dhat/dh_main.c), for its dh_view.html and the
  * Firefox profiler: a program point per call stack, frames by number.
  *
- *   {"pps": [{"tb", "tbk": all it allocated; "eb", "ebk": in use; "mb": the most it had;
- * "fs"}], "ftbl": ["[root]", "0x401136: main (demo.c:28)", ...]}
+ *   {"pps": [{"tb", "tbk": all it allocated; "eb", "ebk": in use; "mb": the most it had; "fs"}],
+ *    "ftbl": ["[root]", "0x401136: main (demo.c:28)", ...]}
  *
  * Not known is how long blocks lived ("tl" is left out, and the viewer says NaN), how many
  * there were when the bytes were most ("mbk", 0 unless that is now), and what each call stack
