@@ -151,26 +151,30 @@ int inject_remove(struct tracee *tracee, struct undo *undo)
 
 /* ---- of predecessors ------------------------------------------------------- */
 
+union head {
+	struct blob_head head;
+	uint8_t bytes[sizeof(struct blob_head)];
+};
+
 /* Killed between the call that mapped it and the head, which is written last? */
-static bool is_begun(const struct mapping *mapping, const struct blob_head *head)
+static bool is_begun(const struct mapping *mapping, const union head *there)
 {
-	static const struct blob_head
-		none; /* (static: all of its bytes are 0, the union's, too) */
+	static const uint8_t none[sizeof(there->bytes)];
 
 	return mapping->end - mapping->begin == INJECT_CODE_BYTES &&
 	       mapping->begin % INJECT_MARK_EVERY == INJECT_MARK &&
-	       !memcmp(head, &none, sizeof(none));
+	       !memcmp(there->bytes, none, sizeof(none));
 }
 
 static bool is_left(struct tracee *tracee, const struct mapping *mapping)
 {
-	struct blob_head head;
+	union head there;
 
 	return is_code(mapping) && blob_len &&
 	       mapping->end - mapping->begin <= INJECT_CODE_BYTES &&
-	       !target_read(&tracee->target, mapping->begin, &head, sizeof(head)) &&
-	       (!memcmp(head.magic, blob_bytes, sizeof(head.magic)) ||
-		is_begun(mapping, &head));
+	       !target_read(&tracee->target, mapping->begin, &there, sizeof(there)) &&
+	       (!memcmp(there.head.magic, blob_bytes, sizeof(there.head.magic)) ||
+		is_begun(mapping, &there));
 }
 
 static bool adopt(struct tracee *tracee, struct undo *undo, const struct undo_places *places,
