@@ -4,6 +4,8 @@
 
 #include "capture/engine.h"
 
+/* On the tracer thread; it costs the target nothing but the wait until the next stop is taken.
+ * The caller frees it by snapshot_destroy().  -ENOMEM, in words. */
 int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *err) MUST_CHECK;
 /* When each block in use was allocated; none, without room, where memory is short. */
 void describe_births(struct engine *engine, struct birth_list *births);

@@ -75,6 +75,10 @@ int engine_init(struct engine *ret, const struct capture_options *options,
 /* After detach_process(), or when it never began. */
 void engine_deinit(struct engine *engine);
 
+/* On the thread that is to call all the others: a ptracer is a thread.  0: its functions are
+ * followed (or looks alone are wanted), and it runs; else err says why not, in words for who asked,
+ * and detach_process() undoes what was begun.  engine_launch(): argv[0] is searched for in PATH; it
+ * is followed from its first instruction. */
 int engine_attach(struct engine *engine, pid_t pid, struct err *err) MUST_CHECK;
 int engine_launch(struct engine *engine, const struct capture_options *options,
 		  char *const argv[], struct err *err) MUST_CHECK;

@@ -11,6 +11,7 @@
 
 struct lacking;
 
+/* Of no modules yet.  -ENOMEM. */
 int lacking_create(struct lacking **ret, struct err *err) MUST_CHECK;
 void lacking_destroy(struct lacking *lacking); /* NULL is allowed */
 

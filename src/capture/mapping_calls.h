@@ -5,6 +5,7 @@
 #include "capture/call.h"
 #include "capture/engine.h"
 
+/* At the entry of the call, and at its return; the thread is stopped at the trap. */
 void mapping_call(struct engine *engine, struct thread *thread, const struct call *call);
 
 #endif

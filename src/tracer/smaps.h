@@ -21,6 +21,7 @@ struct smaps {
 	uint64_t absent_bytes; /* resident ones of absent */
 };
 
+/* Of a thread that has not ended.  -errno in words: /proc says nothing of it. */
 int smaps_read(pid_t pid, struct smaps *ret, struct err *err) MUST_CHECK;
 void smaps_deinit(struct smaps *look);
 /* For tests: the text of the file. */
