@@ -44,6 +44,7 @@ static int evaluate(struct expect_capture *capture, const struct option_list *te
 		expect_results_deinit(&results);
 	}
 	suppress_deinit(&suppressions);
+	capture->suppressions = NULL;
 	return rc;
 }
 

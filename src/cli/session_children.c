@@ -68,8 +68,9 @@ static void tell_alive(struct session *s, FILE *out, size_t count)
 	}
 	if (named > NAMED)
 		fprintf(out, " and %zu more", named - NAMED);
-	fprintf(out, " %s not watched: memtrace -p %d",
-		count == 1 ? "runs on and is" : "run on and are", (int)most->pid);
+	fprintf(out, " %s not watched", count == 1 ? "runs on and is" : "run on and are");
+	if (most)
+		fprintf(out, ": memtrace -p %d", (int)most->pid);
 }
 
 /* Of those that have ended: the program with the most memory. */

@@ -168,10 +168,10 @@ static bool dies(const struct survival *s, struct span old)
 /* Or has stopped. */
 static bool goes_on(const struct survival *s, struct span old)
 {
-	size_t n = old.to - old.from;
-	struct third middle = sum(s, old.from + n / 3, old.to - n / 3);
-	struct third last = sum(s, old.to - n / 3, old.to);
-	double length = (double)(old.to - old.from - 2 * (n / 3)) / (double)(n / 3);
+	const size_t n = old.to - old.from, third = n / 3;
+	struct third middle = sum(s, old.from + third, old.to - third);
+	struct third last = sum(s, old.to - third, old.to);
+	double length = (double)(n - 2 * third) / (double)third;
 
 	return last.alive * 2 * length >= middle.alive ||
 	       (last.alive > 0 && last.alive * 2 * middle.born >= middle.alive * last.born);

@@ -375,8 +375,11 @@ static int write_all(struct pprof *p, FILE *out, struct err *err)
 int pprof_write(struct report_job *job, FILE *out, struct err *err)
 {
 	struct pprof *p = calloc(1, sizeof(*p));
-	int failed = p ? exports_begin(job, &p->exports, err) : exports_no_memory(err);
+	int failed;
 
+	if (!p)
+		return exports_no_memory(err);
+	failed = exports_begin(job, &p->exports, err);
 	if (failed) {
 		free(p);
 		return failed;
