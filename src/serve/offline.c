@@ -187,6 +187,7 @@ static int check(const struct serve_options *options, struct expect_capture *cap
 	if (!e)
 		e = expect_evaluate(capture, ret->expectations, count, &ret->results, err);
 	suppress_deinit(&suppressions);
+	capture->suppressions = NULL;
 	return e;
 }
 
