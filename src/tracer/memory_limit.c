@@ -13,7 +13,6 @@
  */
 #include "tracer/memory_limit.h"
 
-#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,14 +104,15 @@ static FILE *open_proc(pid_t pid, const char *name)
 static void read_address_space(pid_t pid, struct memory_limit *ret)
 {
 	FILE *limits = open_proc(pid, "limits"), *statm = open_proc(pid, "statm");
-	uint64_t bytes = 0, pages = 0;
+	static const char what[] = "Max address space ";
+	uint64_t bytes = 0, page = (uint64_t)sysconf(_SC_PAGESIZE);
 	char line[256];
 
-	while (limits && fgets(line, sizeof(line), limits))
-		if (sscanf(line, "Max address space %" SCNu64, &bytes) == 1)
-			break;
-	if (bytes && statm && fscanf(statm, "%" SCNu64, &pages) == 1)
-		consider(bytes, pages * (uint64_t)sysconf(_SC_PAGESIZE), ret);
+	while (limits && !bytes && fgets(line, sizeof(line), limits))
+		if (!strncmp(line, what, strlen(what))) /* ("unlimited" is no number: 0) */
+			bytes = strtoull(line + strlen(what), NULL, 10);
+	if (bytes && statm && fgets(line, sizeof(line), statm))
+		consider(bytes, strtoull(line, NULL, 10) * page, ret);
 	if (limits)
 		fclose(limits);
 	if (statm)

@@ -4,8 +4,9 @@
  */
 #include "tracer/pss.h"
 
-#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 uint64_t pss_read(pid_t pid)
 {
@@ -15,9 +16,9 @@ uint64_t pss_read(pid_t pid)
 
 	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
 	in = fopen(path, "re");
-	while (in && fgets(line, sizeof(line), in))
-		if (sscanf(line, "Pss: %" SCNu64 " kB", &kb) == 1)
-			break;
+	while (in && !kb && fgets(line, sizeof(line), in))
+		if (!strncmp(line, "Pss:", 4))
+			kb = strtoull(line + 4, NULL, 10);
 	if (in)
 		fclose(in);
 	return kb << 10;
