@@ -4,6 +4,7 @@ import os
 import pathlib
 import platform
 import re
+import shutil
 
 import pytest
 
@@ -160,7 +161,8 @@ def test_another_pid_namespace(started, attach, tmp_path):
     """Its number and its /tmp are its own."""
     private = tmp_path / "private"
     private.mkdir()
-    script = f"mount --bind {private} /tmp && exec {memtrace.TARGETS / 'generated'} 1"
+    shutil.copy(memtrace.TARGETS / "generated", private)  # (which may lie below /tmp itself)
+    script = f"mount --bind {private} /tmp && exec /tmp/generated 1"
     process = memtrace.Process(["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", script])
     started.append(process)
     code, size = process.wait_line(r"^CODE (\w+) (\d+)").groups()

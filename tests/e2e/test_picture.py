@@ -1,5 +1,6 @@
 """A picture of a process (--leaks): it sees nothing of that, whatever it does and whenever we are
 killed."""
+import json
 import os
 import re
 import signal
@@ -7,7 +8,6 @@ import subprocess
 
 import pytest
 
-import json_report
 import memtrace
 from test_kills import KILL_AT, must_live
 
@@ -26,7 +26,7 @@ def seen(pid, tmp_path):
     """What JSON says of a look."""
     output = tmp_path / f"look-{pid}.json"
     look(pid, "-q", "--format=json", "-o", output)
-    return json_report.load(output.read_text())
+    return json.loads(output.read_text())
 
 
 def test_nobody_notices(target):
