@@ -325,9 +325,22 @@ int copy_make(struct tracee *tracee, struct undo *undo, const struct undo_place 
 	return rc ? rc : tell(copying.why, err);
 }
 
+/* Its number may be another's by now, as it is the first that the OOM killer takes: whom no thread
+ * of ours traces. */
+static bool is_others(pid_t pid)
+{
+	struct status status;
+	char path[64];
+
+	if (status_read(pid, 0, &status))
+		return false; /* not to be told */
+	snprintf(path, sizeof(path), "/proc/self/task/%d", status.tracer);
+	return !status.tracer || access(path, F_OK) != 0;
+}
+
 void copy_end(pid_t copy)
 {
-	if (copy > 0)
+	if (copy > 0 && !is_others(copy))
 		kill(copy, SIGKILL);
 }
 
