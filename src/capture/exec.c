@@ -21,7 +21,8 @@ static void program_forget(struct engine *engine)
 	engine->traps.hard = engine->traps.filtered = false;
 	book_program_ended(&engine->ledger.book);
 	missed_clear(&engine->notifier.missed);
-	engine->pending = (struct pending){.set = 0};
+	/* (a program that stands at its exec, to be followed, waits on) */
+	engine->pending = (struct pending){.set = engine->pending.set & PENDING_SUCCEED};
 	engine->looks.exiting = 0;
 	tracee->own_breaks = false;
 	target_close(&tracee->target);
