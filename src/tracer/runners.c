@@ -112,6 +112,15 @@ static void born(struct tracee *tracee, pid_t parent)
 		add(tracee, (pid_t)tid, status.tgid);
 }
 
+/* The thread that has made the exec has the leader's id now, and no end is told of its own. */
+static void forget_former(struct tracee *tracee, pid_t tid)
+{
+	unsigned long former = 0;
+
+	if (!ptrace(PTRACE_GETEVENTMSG, tid, 0, &former) && former && (pid_t)former != tid)
+		forget(tracee, (pid_t)former);
+}
+
 bool runners_stop(struct tracee *tracee, pid_t tid, int status, struct stop *ret)
 {
 	int event = status >> 16, signal = WSTOPSIG(status);
@@ -136,6 +145,7 @@ bool runners_stop(struct tracee *tracee, pid_t tid, int status, struct stop *ret
 		born(tracee, tid);
 		break;
 	case PTRACE_EVENT_EXEC:
+		forget_former(tracee, tid);
 		if (tracee->leaves_runners)
 			break;
 		ret->kind = STOP_RUNNER_EXEC;
@@ -148,6 +158,16 @@ bool runners_stop(struct tracee *tracee, pid_t tid, int status, struct stop *ret
 	return false;
 }
 
+/* Our child, not traced any more, is stopped (SIGTTIN), and we are told so as its parent: reaped, or
+ * every look (reap.c) would find that again, and nothing else. */
+static int told(pid_t child, int status)
+{
+	int now;
+
+	return waitpid(child, &now, WNOHANG | WUNTRACED | __WALL | __WNOTHREAD) == child ? now
+											  : status;
+}
+
 bool runners_wrapper(struct tracee *tracee, pid_t tid, int status)
 {
 	struct status of;
@@ -157,8 +177,9 @@ bool runners_wrapper(struct tracee *tracee, pid_t tid, int status)
 		return false;
 	if (!own && (status_read(tid, 0, &of) || of.tgid != tracee->wrapper))
 		return false;
-	if (WIFSTOPPED(status)) /* (of one that is not traced any more it is only told) */
-		ptrace(PTRACE_DETACH, tid, 0, (long)(status >> 16 ? 0 : WSTOPSIG(status)));
+	if (WIFSTOPPED(status) &&
+	    ptrace(PTRACE_DETACH, tid, 0, (long)(status >> 16 ? 0 : WSTOPSIG(status))) && own)
+		status = told(tid, status);
 	if (own && !WIFSTOPPED(status)) {
 		tracee->wrapper_ended = true;
 		tracee->wrapper_status = status;
