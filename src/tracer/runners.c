@@ -94,7 +94,8 @@ bool runners_know(struct tracee *tracee, pid_t tid)
 		return false;
 	if (find(tracee, tid))
 		return true;
-	if (status_read(tid, 0, &status) ||
+	/* (the process itself may be the child of one) */
+	if (status_read(tid, 0, &status) || status.tgid == tracee->pid ||
 	    (!is_process(tracee, status.tgid) && !is_process(tracee, status.parent)))
 		return false;
 	add(tracee, tid, status.tgid);

@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 
 #include "child_case.h"
+#include "tracer/runners.h"
 #include "tracer/threads.h"
 
 static const struct child_case *told; /* in the target */
@@ -389,6 +390,24 @@ static void a_wrapper_that_is_stopped(void **state)
 	beside_a_wrapper(look_beside);
 }
 
+/* A thread of the process stops before its birth is told; the process is the child of a runner. */
+static void a_new_thread_is_no_runner(void **state)
+{
+	struct child_case target = child_start(be_target, NULL);
+	pid_t leader = (pid_t)child_hear(&target), other = (pid_t)child_hear(&target);
+	const struct runner parent = {getpid(), getpid()};
+	struct tracee tracee;
+
+	(void)state;
+	assert_int_equal(tracee_attach(&tracee, leader, NULL), 0);
+	assert_true(vec_push(&tracee.runners, parent));
+	assert_true(runners_know(&tracee, getpid()));
+	assert_false(runners_know(&tracee, other));
+	vec_deinit(&tracee.runners);
+	tracee_release(&tracee);
+	child_end(&target);
+}
+
 int main(int argc, char **argv)
 {
 	(void)argv;
@@ -405,6 +424,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_stop_that_an_exec_ended),
 		cmocka_unit_test(a_wrapper_is_no_child_to_wait_for),
 		cmocka_unit_test(a_wrapper_that_is_stopped),
+		cmocka_unit_test(a_new_thread_is_no_runner),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
