@@ -24,10 +24,13 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "arch/trap.h"
 #include "tracer/sharers.h"
@@ -137,12 +140,25 @@ void sharer_calls_give_call(const struct tracee *tracee, struct thread *sharer)
 	call_result(tracee, sharer, apart ? -ENOSYS : PTRACE_TRACEME);
 }
 
+/* In another pid namespace than ours? */
+static bool is_apart(pid_t pid)
+{
+	char path[64], ours[64] = "", its[64] = "";
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
+	return readlink("/proc/self/ns/pid", ours, sizeof(ours) - 1) > 0 &&
+	       readlink(path, its, sizeof(its) - 1) > 0 && strcmp(ours, its) != 0;
+}
+
+/* (Before Linux 4.1 that of a process in another namespace is not to be told, and is not the one
+ * that we know it by: a trap with that would send nothing, and count nothing.) */
 pid_t tracee_process(struct tracee *tracee)
 {
 	struct status status;
 
 	if (!tracee->process && tracee->arch->trap->tgkill &&
-	    status_read(tracee->pid, 0, &status) == 0)
+	    status_read(tracee->pid, 0, &status) == 0 &&
+	    (status.own_tgid != status.tgid || !is_apart(tracee->pid)))
 		tracee->process = status.own_tgid;
 	return tracee->process;
 }
