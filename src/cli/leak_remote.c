@@ -110,7 +110,10 @@ static size_t records(struct asked *a, const struct wire_fetch *w, uint8_t *buf)
 				      : 0;
 	struct fields f = {0};
 
-	for (uint64_t i = w->at; i < count && i - w->at < w->size; i++) {
+	/* (more than fits is not gathered: put() gives nothing then) */
+	for (uint64_t i = w->at; i < count && i - w->at < w->size &&
+				 f.bytes.len <= WIRE_MAX_FETCH && !f.bad;
+	     i++) {
 		if (live)
 			question_live(&f, &a->scan->live[i]);
 		else

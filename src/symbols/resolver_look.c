@@ -26,6 +26,9 @@ static int on_fetch(struct looking *l, const struct wire_message *message, struc
 
 	if (e)
 		return e;
+	/* Who has what it asked for has all that we wrote: answers that nobody takes would pile up. */
+	if (l->resolver->channel.out.bytes.len)
+		return err_set(err, -EPROTO, "memtrace-fs asks before it has its answer");
 	len = l->look->fetch(l->look->arg, &fetch, l->room);
 	wire_write_bytes(&l->resolver->channel.out, l->request, WIRE_FETCHED, false, l->room, len);
 	return 0;
