@@ -24,7 +24,11 @@ bool leak_remote_can(const struct leak_scan *scan)
 {
 	const struct server_link *link = scan->options.link;
 
-	return link && server_link_is_remote(link) && link->resolver &&
+	/* (a process that stands still would do so for as long as a network and a server please;
+	 * one that is about to end waits anyway) */
+	if (scan->look->stopped && !scan->options.at_end)
+		return false;
+	return link && server_link_is_chosen(link) && link->resolver &&
 	       resolver_is_alive(link->resolver, NULL);
 }
 

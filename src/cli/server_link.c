@@ -259,6 +259,11 @@ bool server_link_is_remote(const struct server_link *link)
 	return link->has_peer || link->listener >= 0;
 }
 
+bool server_link_is_chosen(const struct server_link *link)
+{
+	return server_link_is_remote(link) && (link->options->connect || link->options->listen);
+}
+
 int server_link_fd(const struct server_link *link)
 {
 	return is_alive(link) ? resolver_fd(link->resolver) : link->listener;

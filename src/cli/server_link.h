@@ -49,6 +49,9 @@ void server_link_open(struct server_link *link, const struct resolver_module *pr
 
 /* On another machine, as far as we know: it can't open this one's files. */
 bool server_link_is_remote(const struct server_link *link);
+/* The same, and the user has said who or where: it may be given memory of the process.  Who answers
+ * a search is anybody. */
+bool server_link_is_chosen(const struct server_link *link);
 
 /* To be polled for reading between questions; -1: nothing to wait for. */
 int server_link_fd(const struct server_link *link);
