@@ -75,7 +75,7 @@ static bool same_build(struct image *image, const struct snapshot_module *module
 static bool open_at(struct dynsym *dynsym, struct named *named, const struct mounts *mounts,
 		    const char *path, const struct snapshot_module *module)
 {
-	const struct file_name name = {dynsym->pid, 0, path, module->id.path};
+	const struct file_name name = {dynsym->pid, 0, path, module->id.path, false};
 
 	if (file_open(&dynsym->files, mounts, &name, &named->file))
 		return false;

@@ -35,7 +35,7 @@ enum what { OPEN, READ, CLOSE, FETCH };
 
 struct question {
 	enum what what;
-	int handle;
+	int handle, flags;
 	pid_t pid;
 	uint64_t offset;
 	uint32_t len;
@@ -48,9 +48,9 @@ struct answer {
 
 /* ---- the process apart --------------------------------------------------- */
 
-static int64_t open_file(const char *path, struct stat *ret)
+static int64_t open_file(const char *path, int flags, struct stat *ret)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags);
 
 	if (fd < 0)
 		return -errno;
@@ -83,7 +83,7 @@ static int64_t perform(const struct question *question, const char *path, void *
 	errno = 0;
 	switch (question->what) {
 	case OPEN:
-		return open_file(path, stat);
+		return open_file(path, question->flags, stat);
 	case READ:
 		n = pread(question->handle, bytes, question->len, (off_t)question->offset);
 		return n < 0 ? -errno : n;
@@ -216,9 +216,9 @@ static int64_t ask(struct apart *apart, const struct question *question, const c
 	return ret->result;
 }
 
-int apart_open(struct apart *apart, const char *path, struct stat *ret)
+int apart_open(struct apart *apart, const char *path, int flags, struct stat *ret)
 {
-	struct question question = {.what = OPEN};
+	struct question question = {.what = OPEN, .flags = flags};
 	struct answer answer;
 	int rc = start(apart, -1);
 

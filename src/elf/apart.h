@@ -35,8 +35,8 @@ void apart_init(struct apart *ret, unsigned limit_ms, const atomic_bool *hurry);
 /* The process goes when it can: at once, or when the file system answers. */
 void apart_deinit(struct apart *apart);
 
-/* Opens a file for reading.  Its handle, and what fstat() says; or -errno. */
-int apart_open(struct apart *apart, const char *path, struct stat *ret);
+/* Opens a file for reading; flags: O_NOFOLLOW, or 0.  Its handle, and what fstat() says; or -errno. */
+int apart_open(struct apart *apart, const char *path, int flags, struct stat *ret);
 void apart_close(struct apart *apart, int handle);
 /* As many bytes as there are at offset, at most len; 0 at the end of the file; -errno. */
 ssize_t apart_read(struct apart *apart, int handle, uint64_t offset, void *buf, size_t len);

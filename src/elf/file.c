@@ -62,22 +62,24 @@ static void near_note(struct files *files, struct file *file)
 }
 
 /* Descriptors are short: those of others that have one go. */
-static int open_whatever(struct files *files, const char *path)
+static int open_whatever(struct files *files, const char *path, int flags)
 {
-	enum { FLAGS = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY };
-	int fd = open(path, FLAGS);
+	int fd;
+
+	flags |= O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	fd = open(path, flags);
 
 	if (fd >= 0 || errno != EMFILE)
 		return fd;
 	for (unsigned i = 0; i < FILES_NEAR; i++)
 		near_park(files, i);
-	return open(path, FLAGS);
+	return open(path, flags);
 }
 
 /* A descriptor of a regular file; -errno. */
-static int near_descriptor(struct files *files, const char *path, struct stat *stat)
+static int near_descriptor(struct files *files, const char *path, int flags, struct stat *stat)
 {
-	int fd = open_whatever(files, path), rc;
+	int fd = open_whatever(files, path, flags), rc;
 
 	if (fd < 0)
 		return -errno;
@@ -96,12 +98,12 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 /* Its mapping may have been split, and the kernel's link to it has another name then. */
 static int descriptor_again(struct file *file, struct stat *now)
 {
-	int fd = near_descriptor(file->files, file->path, now);
+	int fd = near_descriptor(file->files, file->path, file->flags, now);
 	scope_free char *by_name = NULL;
 
 	if (fd != -ENOENT || asprintf(&by_name, "/proc/%d/root%s", file->pid, file->as) < 0)
 		return fd;
-	return near_descriptor(file->files, by_name, now);
+	return near_descriptor(file->files, by_name, file->flags, now);
 }
 
 static int near_again(struct file *file)
@@ -137,7 +139,7 @@ static int near_read(struct memory *memory, taddr_t addr, void *buf, size_t len)
 
 static int open_near(struct files *files, const struct file_name *name, struct file *file)
 {
-	int fd = near_descriptor(files, name->path, &file->stat);
+	int fd = near_descriptor(files, name->path, file->flags, &file->stat);
 
 	if (fd < 0)
 		return fd;
@@ -159,7 +161,7 @@ static int open_near(struct files *files, const struct file_name *name, struct f
 static int open_distant(struct files *files, uint64_t dev, const char *path, struct file *file)
 {
 	struct apart *apart = apart_of(files, dev);
-	int handle = apart ? apart_open(apart, path, &file->stat) : -ENOMEM;
+	int handle = apart ? apart_open(apart, path, file->flags, &file->stat) : -ENOMEM;
 
 	file->is_distant = true;
 	if (handle >= 0)
@@ -182,6 +184,7 @@ int file_open(struct files *files, const struct mounts *mounts, const struct fil
 
 	if (!file)
 		return -ENOMEM;
+	file->flags = name->no_link ? O_NOFOLLOW : 0;
 	rc = mounts_are_local(mounts, name->dev, name->as)
 		     ? open_near(files, name, file)
 		     : open_distant(files, name->dev, name->path, file);

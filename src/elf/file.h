@@ -36,6 +36,7 @@ struct file {
 	struct stat stat;
 	struct files *files; /* this and the following: of one that is near */
 	int pid;
+	int flags; /* O_NOFOLLOW, or 0 */
 	char *path, *as;
 };
 
@@ -45,6 +46,7 @@ struct file_name {
 	uint64_t dev;	  /* what it is on, by the memory map; 0: not known */
 	const char *path; /* by which we open it */
 	const char *as;	  /* as the process sees it */
+	bool no_link;	  /* what it is may be anybody's choice: not opened where it is a link */
 };
 
 void files_deinit(struct files *files); /* {0} before the first */

@@ -8,8 +8,9 @@
  *
  * Else (it is another file, is shorter, or was written anew: java's jcmd Compiler.perfmap does so)
  * it is read from its beginning.  Its owner has to be the process' user, or root: in /tmp anybody
- * may have put one there.  It is opened as the process' modules are, so that no file system that
- * has died is waited for.
+ * may have put one there.  A link is not followed: it would be resolved in our root, by our rights,
+ * and to open a device (a watchdog, a tape) does something.  It is opened as the process' modules
+ * are, so that no file system that has died is waited for.
  */
 #include "elf/jit_names.h"
 
@@ -134,8 +135,9 @@ static int open_file(struct jit_names *names, const struct mounts *mounts,
 
 	if (asprintf(&path, "/proc/%d/root%s", names->pid, from->path) < 0)
 		return -ENOMEM;
-	return file_open(names->open_by, mounts, &(struct file_name){names->pid, 0, path, from->path},
-			 ret);
+	const struct file_name name = {names->pid, 0, path, from->path, .no_link = true};
+
+	return file_open(names->open_by, mounts, &name, ret);
 }
 
 /* Nothing that it said before holds. */

@@ -71,7 +71,7 @@ const struct mounts *update_mounts(struct update *u)
 
 static int open_as(struct update *u, const struct mapping *m, const char *path, struct file **ret)
 {
-	const struct file_name name = {u->pid, m->dev, path, m->path};
+	const struct file_name name = {u->pid, m->dev, path, m->path, false};
 
 	return file_open(&u->modules->files, update_mounts(u), &name, ret);
 }

@@ -157,7 +157,7 @@ static void look_at_program(const char *root, const char *of, struct doctor_fact
 	uint8_t ident[EI_NIDENT + 4];
 	struct files files = {0};
 	struct mounts mounts = {0};
-	const struct file_name exe = {f->pid, 0, name, path};
+	const struct file_name exe = {f->pid, 0, name, path, false};
 	struct file *file;
 	ssize_t len;
 

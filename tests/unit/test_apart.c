@@ -73,7 +73,7 @@ static void mounts_of(const char *text, struct mounts *ret)
 static int open_it(struct files *files, const struct mounts *mounts, const char *by,
 		   struct file **ret)
 {
-	const struct file_name name = {getpid(), 0, by, by};
+	const struct file_name name = {getpid(), 0, by, by, false};
 
 	return file_open(files, mounts, &name, ret);
 }
@@ -179,7 +179,7 @@ static void assert_given_up(unsigned limit_ms, const atomic_bool *hurry)
 	int handle, end;
 
 	apart_init(&apart, 3600000, NULL); /* (who answers has all the time) */
-	handle = apart_open(&apart, path, &st);
+	handle = apart_open(&apart, path, 0, &st);
 	assert_true(handle >= 0);
 	assert_int_equal(apart_read(&apart, handle, 7, &byte, 1), 1);
 	assert_int_equal(byte, pattern(7));
@@ -187,7 +187,7 @@ static void assert_given_up(unsigned limit_ms, const atomic_bool *hurry)
 	apart.limit_ms = limit_ms;
 	apart.hurry = hurry;
 	assert_int_equal(apart_read(&apart, handle, 7, &byte, 1), -ETIMEDOUT);
-	assert_int_equal(apart_open(&apart, path, &st), -ETIMEDOUT); /* it is not asked again */
+	assert_int_equal(apart_open(&apart, path, 0, &st), -ETIMEDOUT); /* it is not asked again */
 	apart_close(&apart, handle);
 	apart_deinit(&apart);
 	close(end);

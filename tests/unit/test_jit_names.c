@@ -247,6 +247,30 @@ static void keys_stay_what_they_are_called(void **state)
 	unlink(map_path);
 }
 
+/* It could lead anywhere. */
+static void a_link_is_not_followed(void **state)
+{
+	struct files files = {0};
+	struct jit_names names;
+	char other[80];
+
+	(void)state;
+	jit_names_init(&names, &files);
+	write_map("w", "1000 10 a\n");
+	snprintf(other, sizeof(other), "%s.other", map_path);
+	assert_int_equal(rename(map_path, other), 0);
+	assert_int_equal(symlink(other, map_path), 0);
+	assert_false(update(&names));
+	assert_int_equal(jit_names_key(&names, 0x1008), 0x1008);
+	unlink(map_path);
+	assert_int_equal(rename(other, map_path), 0);
+	assert_true(update(&names));
+	assert_int_equal(jit_names_key(&names, 0x1008), 0x1000);
+	jit_names_deinit(&names);
+	files_deinit(&files);
+	unlink(map_path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,6 +280,7 @@ int main(void)
 		cmocka_unit_test(a_dump_of_either_order),
 		cmocka_unit_test(what_is_no_dump),
 		cmocka_unit_test(keys_stay_what_they_are_called),
+		cmocka_unit_test(a_link_is_not_followed),
 	};
 
 	snprintf(map_path, sizeof(map_path), "/tmp/perf-%d.map", getpid());
