@@ -270,11 +270,12 @@ int several_run(const struct options *options)
 {
 	struct several s = {.options = options, .signals = {.fd = -1}};
 	struct err err;
-	int status = 1;
+	int status, failed;
 
 	output_init(&s.output, stdout, options->quiet);
 	s.answers = options->format == REPORT_TEXT || options->output ? stdout : stderr;
-	if (start_all(&s, &err)) {
+	failed = start_all(&s, &err);
+	if (failed) {
 		output_warn(&s.output, "%s", err.text);
 		leave(&s);
 	} else {
@@ -286,5 +287,5 @@ int several_run(const struct options *options)
 	for (size_t i = 0; i < s.hands.len; i++)
 		hand_deinit(&s.hands.at[i]);
 	vec_deinit(&s.hands);
-	return status;
+	return failed && !status ? 1 : status;
 }
