@@ -24,6 +24,7 @@ static bool look_for_module(struct engine *engine)
 	if (mappings_update(engine, NULL))
 		return false;
 	generated_update(engine);
+	ledger->looked_ms = clock_ms(); /* (a large file of names takes time: the thread stands) */
 	return true;
 }
 

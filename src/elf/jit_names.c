@@ -50,10 +50,11 @@ void jit_names_deinit(struct jit_names *names)
 /* ---- which files ------------------------------------------------------------------------ */
 
 /* Of /proc/PID/status: its number where it lives itself ("NStgid:", Linux 4.1, the last one), and
- * its effective user. */
-static void who_is(int pid, unsigned *number, unsigned *user)
+ * its effective user.  False: that is not known (the thread has ended just now). */
+static bool who_is(int pid, unsigned *number, unsigned *user)
 {
 	char path[64], line[256], *end;
+	bool known = false;
 	FILE *file;
 
 	*number = (unsigned)pid;
@@ -68,10 +69,12 @@ static void who_is(int pid, unsigned *number, unsigned *user)
 		else if (!strncmp(line, "Uid:", 4)) {
 			strtoul(line + 4, &end, 10); /* the real one */
 			*user = (unsigned)strtoul(end, NULL, 10);
+			known = true;
 		}
 	}
 	if (file)
 		fclose(file);
+	return known;
 }
 
 static bool add_file(struct jit_names *names, const char *path, bool dump)
@@ -211,7 +214,8 @@ int jit_names_update(struct jit_names *names, int pid, const struct maps *maps, 
 
 	*changed = false;
 	names->pid = pid;
-	who_is(pid, &number, &user);
+	if (!who_is(pid, &number, &user))
+		return 0;
 	rc = find_files(names, maps, number);
 	if (rc)
 		return rc;
