@@ -17,6 +17,7 @@
 #include "base/scope.h"
 #include "report/path.h"
 #include "report/print.h"
+#include "report/utf8.h"
 
 /* ---- order --------------------------------------------------------------- */
 
@@ -103,9 +104,13 @@ static void print_pause(FILE *out, const struct findings *f)
 static void print_limits(FILE *out, const struct findings *f)
 {
 	for (size_t i = 0; i < f->allocators.len; i++)
-		if (!f->allocators.at[i].read)
-			fprintf(out, " The heap of %s could not be read: %s.",
-				f->allocators.at[i].name, f->allocators.at[i].why);
+		if (!f->allocators.at[i].read) {
+			fputs(" The heap of ", out);
+			utf8_print(out, f->allocators.at[i].name);
+			fputs(" could not be read: ", out);
+			utf8_print(out, f->allocators.at[i].why);
+			putc('.', out);
+		}
 	if (f->totals.traced_only)
 		fputs(" Only blocks that were allocated while memtrace watched are known.", out);
 	if (f->totals.unread_bytes)
@@ -189,8 +194,11 @@ void leaks_of_context(FILE *out, const struct findings *findings, uint32_t id)
 		print_along(out, finding);
 	print_line(out, &c->sums.perhaps, "perhaps lost");
 	print_line(out, &c->sums.held, "held");
-	if (c->held_by)
-		fprintf(out, "        by %s\n", c->held_by);
+	if (c->held_by) {
+		fputs("        by ", out);
+		utf8_print(out, c->held_by); /* (another machine may have said it) */
+		putc('\n', out);
+	}
 }
 
 static void print_before(FILE *out, const struct finding *f)

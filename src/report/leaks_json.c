@@ -68,8 +68,9 @@ static void print_allocators(FILE *out, const struct findings *f)
 	for (size_t i = 0; i < f->allocators.len; i++) {
 		const struct leak_allocator *a = &f->allocators.at[i];
 
-		fprintf(out, "%s{\"name\": \"%s\", \"read\": %s, \"why\": ", i ? ", " : "",
-			a->name, a->read ? "true" : "false");
+		fprintf(out, "%s{\"name\": ", i ? ", " : "");
+		json_string(out, a->name);
+		fprintf(out, ", \"read\": %s, \"why\": ", a->read ? "true" : "false");
 		json_string(out, a->why[0] ? a->why : NULL);
 		fprintf(out, ", \"blocks\": %" PRIu64 ", \"bytes\": %" PRIu64 "}",
 			a->used.blocks, a->used.bytes);

@@ -186,6 +186,7 @@ static const char *plain_name(const char *at, size_t *len)
 static bool print_plain(FILE *out, const char *text)
 {
 	bool nested = *text == 'N';
+	char part[sizeof(((struct leak_content *)0)->text)];
 	size_t len;
 
 	for (const char *at = text + nested, *name; *at && *at != 'E'; at = name + len) {
@@ -194,8 +195,9 @@ static bool print_plain(FILE *out, const char *text)
 			return false;
 		if (out && at != text + nested)
 			fputs("::", out);
+		snprintf(part, sizeof(part), "%.*s", (int)len, name);
 		if (out)
-			fprintf(out, "%.*s", (int)len, name);
+			utf8_print(out, part);
 	}
 	return true;
 }
