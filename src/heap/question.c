@@ -4,8 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
-/* (what heap/leak/ can number of a thread: ROOT_WORDS, ROOT_EXTRA) */
-enum { REGS_MAX = 255, EXTRA_MAX = 64 << 10 };
+/* (what heap/leak/ can number: of a thread, ROOT_WORDS and ROOT_EXTRA; and of threads, as all their
+ * words are numbered in 32 bits) */
+enum { REGS_MAX = 255, EXTRA_MAX = 64 << 10, THREADS_MAX = 1 << 17 };
 
 static void mapping(struct fields *f, struct mapping *m)
 {
@@ -172,7 +173,8 @@ int question_read(const uint8_t *bytes, size_t len, struct question *ret, struct
 	memset(ret, 0, sizeof(*ret));
 	all(&f, ret);
 	if (fields_end(&f) && ret->kind >= QUESTION_FINDINGS && ret->kind <= QUESTION_HEAP &&
-	    maps_are_sound(ret) && modules_are_sound(ret) && uses_are_sound(ret))
+	    ret->threads.len <= THREADS_MAX && maps_are_sound(ret) && modules_are_sound(ret) &&
+	    uses_are_sound(ret))
 		return 0;
 	question_deinit(ret, true);
 	return err_set(err, -EINVAL, "the description of the process is damaged");

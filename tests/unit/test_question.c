@@ -119,6 +119,31 @@ static void test_damaged_question(void **state)
 	fields_deinit(&f);
 }
 
+/* All their words together are numbered in 32 bits. */
+static void test_too_many_threads(void **state)
+{
+	enum { MANY = (1 << 17) + 1 };
+	struct question q = {.kind = QUESTION_LOST};
+	struct fields f = {0};
+	struct err err;
+
+	(void)state;
+	q.threads.at = calloc(MANY, sizeof(*q.threads.at));
+	assert_non_null(q.threads.at);
+	for (q.threads.len = MANY; q.threads.len >= MANY - 1; q.threads.len--) {
+		struct question read;
+		int expected = q.threads.len == MANY ? -EINVAL : 0;
+
+		vec_clear(&f.bytes);
+		assert_true(question_write(&f, &q));
+		assert_int_equal(question_read(f.bytes.at, f.bytes.len, &read, &err), expected);
+		if (!expected)
+			question_deinit(&read, true);
+	}
+	fields_deinit(&f);
+	free(q.threads.at);
+}
+
 /* What could lead heap/leak/ astray. */
 static void test_disorder(void **state)
 {
@@ -247,6 +272,7 @@ int main(void)
 		cmocka_unit_test(test_question),
 		cmocka_unit_test(test_damaged_question),
 		cmocka_unit_test(test_disorder),
+		cmocka_unit_test(test_too_many_threads),
 		cmocka_unit_test(test_findings),
 		cmocka_unit_test(test_damaged_findings),
 	};
