@@ -241,6 +241,7 @@ int leak_remote_ask(struct leak_scan *scan, struct question *q,
 	if (!describe(scan, q, &asked.description))
 		return err_set(err, -ENOMEM, "memory is short");
 	look.length = asked.description.bytes.len;
+	look.most = scan->available / 4; /* (read, it takes four times as much) */
 	rc = resolver_look(scan->options.link->resolver, &look, ret, &why);
 	output_progress(scan->options.output, "", 0, 0);
 	fields_deinit(&asked.description);

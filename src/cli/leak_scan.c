@@ -182,7 +182,7 @@ static int analyse(struct leak_scan *scan, struct err *err)
 		.live_count = scan->look->live.len,
 		.survey = scan->options.survey,
 		.memory_limit = scan->options.memory_limit ? scan->options.memory_limit
-							    : half_of_available(),
+							    : scan->available,
 		.progress = tick,
 		.progress_arg = &ticking,
 	};
@@ -231,6 +231,7 @@ static int begin(struct leak_scan *scan, struct err *err)
 		rc = give_live(scan);
 	if (rc)
 		return err_set(err, rc, "memory is short");
+	scan->available = half_of_available();
 	rc = analyse(scan, err);
 	return rc ? rc : check(scan, err);
 }

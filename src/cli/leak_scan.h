@@ -39,6 +39,7 @@ struct leak_scan {
 	struct leak *leak; /* NULL: memtrace-fs looks, as this machine can't: */
 	char why[sizeof(((struct err *)0)->text)];
 	uint64_t resident; /* bytes of the process */
+	uint64_t available; /* half of what the kernel could give to anybody; 0: it does not say */
 	struct leak_stacks *stacks;
 	struct path_names names;
 };

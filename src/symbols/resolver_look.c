@@ -37,9 +37,14 @@ static int on_fetch(struct looking *l, const struct wire_message *message, struc
 static int on_found(struct looking *l, const struct wire_message *message, struct err *err)
 {
 	size_t len = cursor_left(&message->payload);
+	uint64_t most = l->look->most;
 
 	if (l->found->len + len > WIRE_MAX_FOUND)
 		return err_set(err, -EMSGSIZE, "memtrace-fs finds more than can be");
+	if (most && l->found->len + len > most)
+		return err_set(err, -EMSGSIZE,
+			       "memtrace-fs finds more than this machine has memory for: -n "
+			       "bounds it");
 	if (!vec_reserve(l->found, l->found->len + len))
 		return err_set(err, -ENOMEM, "memory is short");
 	if (len)

@@ -12,6 +12,7 @@
 
 struct resolver_look {
 	uint64_t length; /* of the description */
+	uint64_t most;	 /* bytes that may be found; 0: WIRE_MAX_FOUND, which is never passed */
 	/* Into buf, of WIRE_MAX_FETCH bytes: how many; 0: there are none.  It is asked anything. */
 	size_t (*fetch)(void *arg, const struct wire_fetch *what, uint8_t *buf);
 	/* Whether anybody waits still: asked at each step. */
