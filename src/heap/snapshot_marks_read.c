@@ -7,6 +7,10 @@
 #include "heap/generations.h"
 #include "heap/snapshot_reader.h"
 
+/* Bytes of a context's record with all its counters: whoever writes marks writes these, and so what
+ * marks take, 32 such counters at most, is some 25 times the contexts' section. */
+enum { CONTEXT_COUNTED = 40 };
+
 static bool is_later(const struct mark_counters *c, const struct region_context *now)
 {
 	return c->allocs <= now->allocs && c->frees <= now->frees &&
@@ -73,7 +77,8 @@ int snapshot_read_marks(struct snapshot_reader *r)
 	const struct snapshot_section *section = &r->sections[LAYOUT_MARKS];
 	const struct snapshot_section *changes = &r->sections[LAYOUT_MARK_CHANGES];
 	bool bad = section->count > MARKS_MAX ||
-		   (section->count && (!changes->at || changes->record != 1));
+		   (section->count && (!changes->at || changes->record != 1 ||
+				       r->sections[LAYOUT_CONTEXTS].record < CONTEXT_COUNTED));
 	size_t at = 0;
 
 	for (size_t i = 0; i < section->count && !bad; i++)
