@@ -119,6 +119,18 @@ def test_schema_refuses(found):
             jsonschema.validate(other, SCHEMA)
 
 
+def test_report_schema_of_several(found):
+    _, report = found
+    several = {"version": 2, "processes": [report, report]}
+    jsonschema.validate(several, REPORT_SCHEMA)
+    for spoil in (lambda o: o.pop("version"), lambda o: o.update(processes={}), lambda o: o["processes"][1].pop("frames"),
+                  lambda o: o["processes"].append(several)):
+        other = copy.deepcopy(several)
+        spoil(other)
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(other, REPORT_SCHEMA)
+
+
 def test_report_schema_refuses(found):
     _, report = found
     for spoil in (lambda o: o.update(version=1), lambda o: o.pop("frames"), lambda o: o["frames"][0].pop("function"),
