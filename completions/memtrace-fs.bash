@@ -12,7 +12,7 @@ _memtrace_fs()
 		prev=${COMP_WORDS[COMP_CWORD - 2]}
 	fi
 	case $prev in
-	--report)
+	--report | --baseline | --suppressions)
 		COMPREPLY=($(compgen -f -- "$cur"))
 		;;
 	--format)
@@ -21,7 +21,10 @@ _memtrace_fs()
 	--sort)
 		COMPREPLY=($(compgen -W "verdict bytes blocks allocs growth age rate" -- "$cur"))
 		;;
-	-l | --listen | -c | --connect | --fd | -n | --count | --memory) ;;
+	--fail-on)
+		COMPREPLY=($(compgen -W "used blocks growth verdict" -- "$cur"))
+		;;
+	-l | --listen | -c | --connect | --fd | -n | --count | --error-exitcode | --memory) ;;
 	--interface)
 		COMPREPLY=($(compgen -W "$(command ls /sys/class/net 2>/dev/null)" -- "$cur"))
 		;;

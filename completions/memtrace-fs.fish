@@ -23,4 +23,4 @@ complete -c memtrace-fs -l memory -x -d "that a look for leaks may take (default
 complete -c memtrace-fs -s v -l verbose -d 'say what is asked, and where names come from'
 complete -c memtrace-fs -s h -l help -d 'show a summary of the options'
 complete -c memtrace-fs -l version -d 'show the version'
-complete -c memtrace-fs -x -a '(__fish_complete_directories)' -d 'programs as they were before they were stripped'
+complete -c memtrace-fs -n 'not __fish_contains_opt report' -x -a '(__fish_complete_directories)' -d 'programs as they were before they were stripped'

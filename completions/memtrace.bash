@@ -80,7 +80,10 @@ _memtrace()
 	--debug-dir)
 		COMPREPLY=($(compgen -d -- "$cur"))
 		;;
-	-d | --duration | -n | --count | -s | --stack-depth | --error-exitcode | --confirm | --max-pause | --memory | --every | --keep | --min-age | --mark-every | --history | --action) ;;
+	--follow)
+		COMPREPLY=($(compgen -c -W exec -- "$cur"))
+		;;
+	-c | --connect | -l | --listen | -d | --duration | -n | --count | -s | --stack-depth | --error-exitcode | --confirm | --max-pause | --memory | --every | --keep | --min-age | --mark-every | --history | --action) ;;
 	*)
 		if [[ $cur == -* ]]; then
 			COMPREPLY=($(compgen -W "-p --pid= -x --command= -b --batch -d --duration=
