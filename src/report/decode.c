@@ -56,7 +56,8 @@ static int read_report(struct decode *decode, FILE *in, struct err *err)
 			decode->version, REPORT_JSON_VERSION);
 	if (!e && !decode->modules.len)
 		e = err_set(err, -EINVAL,
-			    "no report of memtrace without names: it says nothing of modules");
+			    "no report of memtrace on one process: it says nothing of modules "
+			    "(of one on several, take one: jq '.processes[0]')");
 	return e;
 }
 
