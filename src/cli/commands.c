@@ -60,11 +60,13 @@ static const struct command_row table[] = {
 	 "    --since A   what changed since mark A, as 'diff A'\n"
 	 "    CONTEXT     the number behind # in a report: this one, with all its frames",
 	 true, report_takes, arguments_read_report},
-	{COMMAND_TREE, "tree", "tree [-n N] [--callers] [--in NAME] [--not NAME] [NAME]",
+	{COMMAND_TREE, "tree",
+	 "tree [-n N] [--callers] [--in NAME] [--not NAME] [--min-age TIME] [NAME]",
 	 "what is in use, by call stacks merged from the outermost function on\n"
 	 "    -n N       as many lines\n"
 	 "    --callers  from who allocated, up to who called it\n"
-	 "    NAME       from this function, file or module on",
+	 "    NAME       from this function, file or module on\n"
+	 "    --in, --not, --min-age  as of report",
 	 true, tree_takes, arguments_read_tree},
 	{COMMAND_SAVE, "save", "save FILE",
 	 "write a snapshot: every call stack, for memtrace-fs --report FILE\n"
@@ -92,24 +94,28 @@ static const struct command_row table[] = {
 	 "    -n N  in N rows (2 to 200; default 20)\n"
 	 "    CONTEXT  of this call stack, and what of each generation is in use still",
 	 true, history_takes, arguments_read_history},
-	{COMMAND_TOP, "top", "top [-n N] [--sort KEY] [--in NAME] [--not NAME] [SECONDS]",
-	 "the call stacks that move, in a table that is renewed every SECONDS (default 2);\n"
+	{COMMAND_TOP, "top",
+	 "top [-n N] [--sort KEY] [--in NAME] [--not NAME] [--min-age TIME] [SECONDS]",
+	 "the call stacks that move, in a table that is renewed every SECONDS (default 2)\n"
 	 "    the keys g, r and b sort it, q ends it; without a terminal: once, of SECONDS\n"
 	 "    -n N        as many of them (default: what the terminal has room for, else 10)\n"
 	 "    --sort KEY  growth (since top began; default), rate (of allocations) or\n"
-	 "                bytes (in use)",
+	 "                bytes (in use)\n"
+	 "    --in, --not, --min-age  as of report",
 	 true, top_takes, arguments_read_top},
 	{COMMAND_MARK, "mark", "mark [NAME]",
 	 "remember what is in use now, as NAME (else a number), for diff", false, NULL,
 	 arguments_read_mark},
 	{COMMAND_MARKS, "marks", "marks", "the marks, and what was in use then", true, NULL,
 	 arguments_read_none},
-	{COMMAND_DIFF, "diff", "diff [-n N] [--all] [--in NAME] [--not NAME] [A [B]]",
+	{COMMAND_DIFF, "diff",
+	 "diff [-n N] [--all] [--in NAME] [--not NAME] [--min-age TIME] [A [B]]",
 	 "call stacks with more in use than at mark A, grown by most bytes first\n"
 	 "    A      a mark, or start: when counting began; default: the last mark\n"
 	 "    B      a later mark; default: now\n"
 	 "    -n N   as many of them (0: all)\n"
-	 "    --all  also those with no more in use than before, if they allocated or freed",
+	 "    --all  also those with no more in use than before, if they allocated or freed\n"
+	 "    --in, --not, --min-age  as of report",
 	 true, diff_takes, arguments_read_diff},
 	{COMMAND_LEAKS, "leaks", "leaks [-n N] [--json] [--confirm TIME]",
 	 "which blocks are lost: nothing in the process leads to them\n"

@@ -37,7 +37,7 @@ static const struct option_row rows[] = {
 	 .kind = KIND_FLAG, .field = AT(all)},
 	{0, "baseline", "FILE", "with --report: what is new or has grown since, alone",
 	 .kind = KIND_TEXT, .field = AT(baseline)},
-	{0, "fail-on", "EXPR", "with --report: [context:]used|blocks|growth[>LIMIT]",
+	{0, "fail-on", "EXPR", "with --report: used, verdict, context:used>4K ...",
 	 .kind = KIND_LIST, .field = AT(fail_on)},
 	{0, "suppressions", "FILE", "with --fail-on: what does not count (repeatable)",
 	 .kind = KIND_LIST, .field = AT(suppressions)},
@@ -74,7 +74,7 @@ _Static_assert(ARRAY_SIZE(rows) <= OPTION_TABLE_MAX, "more than a table may have
 void serve_options_help(FILE *out)
 {
 	fputs("Usage: memtrace-fs [OPTION]... DIR...\n"
-	      "       memtrace-fs --report FILE [LATER-FILE] [DIR]...\n"
+	      "       memtrace-fs --report FILE [LATER-FILE]... [DIR]...\n"
 	      "\n"
 	      "Answers memtrace's questions about the programs and libraries below each DIR,\n"
 	      "which are those of the target before they were stripped: functions, files,\n"

@@ -94,9 +94,9 @@ static void marks(void **state)
 	assert_string_equal(call.mark[0], "a");
 	assert_string_equal(call.mark[1], "b");
 	refused("diff a b c", "'c' is too much; usage: diff [-n N] [--all] [--in NAME] [--not NAME] "
-		"[A [B]]");
+		"[--min-age TIME] [A [B]]");
 	refused("diff --json", "unknown option '--json'; usage: diff [-n N] [--all] [--in NAME] [--not NAME] "
-		"[A [B]]");
+		"[--min-age TIME] [A [B]]");
 }
 
 static void report(void **state)
@@ -141,9 +141,9 @@ static void filters_and_sums(void **state)
 	refused("report --by=line", "--by: 'line' is not one of: function, file, module, thread");
 	assert_int_equal(good("report --by=thread").report.by, REPORT_BY_THREAD);
 	refused("tree a b", "'b' is too much; usage: tree [-n N] [--callers] [--in NAME] [--not "
-			    "NAME] [NAME]");
+			    "NAME] [--min-age TIME] [NAME]");
 	refused("tree -x", "unknown option '-x'; usage: tree [-n N] [--callers] [--in NAME] [--not "
-			   "NAME] [NAME]");
+			   "NAME] [--min-age TIME] [NAME]");
 }
 
 static void bad_reports(void **state)
