@@ -185,8 +185,8 @@ static void say_sum(const struct expect_capture *capture, const char *what,
 		    const struct sum *sum)
 {
 	if (sum->blocks || sum->bytes)
-		say(capture, "%s: %" PRIu64 " bytes in %" PRIu64 " blocks", what, sum->bytes,
-		    sum->blocks);
+		say(capture, "%s: %" PRIu64 " byte%s in %" PRIu64 " block%s", what, sum->bytes,
+		    sum->bytes == 1 ? "" : "s", sum->blocks, sum->blocks == 1 ? "" : "s");
 }
 
 static void say_patterns(const struct expect_capture *capture)

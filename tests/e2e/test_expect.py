@@ -79,7 +79,7 @@ def test_suppressions(files, tmp_path):
     one = f"--suppressions={tmp_path / 's'}"
     done = compared(files / "after", one, "--fail-on=used>150")
     assert done.returncode == 0
-    assert done.stderr == ("memtrace-fs: not counted, suppressed: 70 bytes in 1 blocks\n"
+    assert done.stderr == ("memtrace-fs: not counted, suppressed: 70 bytes in 1 block\n"
                            "memtrace-fs: suppression in line 3 fits nothing: ...; no_such\n")
     assert compared(files / "after", one, "--fail-on=used>149").returncode == 2
     assert compared(files / "after", one, f"--suppressions={tmp_path / 't'}", "--fail-on=used").returncode == 0
