@@ -148,6 +148,7 @@ static void on_notice(struct session *s, const struct notice *notice)
 		session_look_last(s, true);
 		break;
 	case NOTICE_EXEC:
+		s->followed = true;
 		session_forget(s);
 		vec_clear(&s->family); /* (of a wrapper, it may be) */
 		output_log(&s->output, "Process %d now runs %s; statistics begin anew",

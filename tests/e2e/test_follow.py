@@ -65,6 +65,9 @@ def test_none(tmp_path):
     """The program that is wanted never begins: the wrapper is what was followed."""
     status, _, report = memtrace.launch(tmp_path / "report", ["sh", "-c", "ls / >/dev/null; exit 4"], "--follow=nothing")
     assert status == 4 and report.consistent()["command"][0] == "sh"
+    done = subprocess.run([memtrace.MEMTRACE, "-q", "--no-symbols", "-o", "/dev/null", "--follow=nothing", "true"],
+                          capture_output=True, text=True)
+    assert done.stderr == "memtrace: --follow=nothing: no such program began; the report is on true\n"
 
 
 def test_wrapper_is_left_as_it_was(tmp_path, started):
