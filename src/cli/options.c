@@ -238,7 +238,7 @@ static int check_pairs(const struct options *o, struct err *err)
 	return 0;
 }
 
-/* Cuts "used" and "lost" out of the list, which are of --error-exitcode and --leaks. */
+/* Cuts "used" and "lost" out of the list, which are of --error-exitcode (else 2) and --leaks. */
 static int sort_failures(struct options *o, struct err *err)
 {
 	size_t kept = 0;
@@ -254,6 +254,10 @@ static int sort_failures(struct options *o, struct err *err)
 			o->fail_on = FAIL_ON_LOST;
 		else
 			o->failures.at[kept++] = text;
+	}
+	if (kept < o->failures.len && !o->has_error_exitcode) {
+		o->has_error_exitcode = true;
+		o->error_exitcode = OPTIONS_FAILED;
 	}
 	o->failures.len = kept;
 	return judge_check(&o->failures, err);

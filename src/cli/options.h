@@ -71,7 +71,7 @@ struct options {
 
 enum { OPTIONS_MAX_DEPTH = 512 };
 enum fail_on { FAIL_ON_USED, FAIL_ON_LOST, FAIL_ON_EXPRESSIONS };
-enum { OPTIONS_FAILED = 2 }; /* the status of expressions, without --error-exitcode */
+enum { OPTIONS_FAILED = 2 }; /* the status of --fail-on, without --error-exitcode */
 
 /* --leaks -p PID, and nothing else to do: a look, and off, with no allocation followed. */
 static inline bool options_look_only(const struct options *o)

@@ -184,6 +184,8 @@ def test_fail_on(leaky):
     assert run("-q", "--fail-on=blocks", "--error-exitcode=77", leaky).returncode == 77
     assert run("-q", "--fail-on=blocks", leaky, "leak", "exit").returncode == 5
     assert run("-q", "--fail-on=verdict", leaky).returncode == 0
+    done = run("-q", "--fail-on=used", leaky)
+    assert done.returncode == 2 and "memtrace: blocks in use: 21 (240 bytes)\n" in done.stderr
     done = run("-q", "--fail-on=size", leaky)
     assert done.returncode == 1 and done.stderr.startswith("memtrace: --fail-on: 'size' is not one of: ")
 

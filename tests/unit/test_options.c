@@ -114,6 +114,19 @@ static void every_option(void **state)
 	assert_string_equal(o.record, "r");
 	assert_int_equal(o.record_every, 100);
 	options_deinit(&o);
+
+	good("memtrace --leaks --fail-on=lost ls", &o);
+	assert_int_equal(o.fail_on, FAIL_ON_LOST);
+	assert_int_equal(o.failures.len, 0);
+	assert_true(o.has_error_exitcode);
+	assert_int_equal(o.error_exitcode, OPTIONS_FAILED);
+	options_deinit(&o);
+	good("memtrace --fail-on=used --error-exitcode=9 ls", &o);
+	assert_int_equal(o.error_exitcode, 9);
+	options_deinit(&o);
+	good("memtrace --fail-on=used>9 ls", &o); /* its status is OPTIONS_FAILED by itself */
+	assert_false(o.has_error_exitcode);
+	options_deinit(&o);
 }
 
 static void the_program_keeps_its_options(void **state)
