@@ -56,6 +56,7 @@ int snapshot_read_process(struct snapshot_reader *r)
 	s->running = flags & LAYOUT_PROCESS_RUNNING;
 	s->no_allocator = flags & LAYOUT_PROCESS_NO_ALLOCATOR;
 	s->maps_followed = flags & LAYOUT_PROCESS_MAPS_FOLLOWED;
+	s->own_heap_off = flags & LAYOUT_PROCESS_OWN_HEAP_OFF;
 	bad |= s->pid < 0 || !read_times(&c, s);
 	s->ticks_now = cursor_u32(&c);
 	r->file->depth = cursor_u32(&c);

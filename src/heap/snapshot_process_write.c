@@ -25,7 +25,8 @@ void snapshot_write_process(struct snapshot_writer *w)
 	snapshot_put_u32(w, (uint32_t)s->pid);
 	snapshot_put_u32(w, (s->running ? LAYOUT_PROCESS_RUNNING : 0) |
 				    (s->no_allocator ? LAYOUT_PROCESS_NO_ALLOCATOR : 0) |
-				    (s->maps_followed ? LAYOUT_PROCESS_MAPS_FOLLOWED : 0));
+				    (s->maps_followed ? LAYOUT_PROCESS_MAPS_FOLLOWED : 0) |
+				    (s->own_heap_off ? LAYOUT_PROCESS_OWN_HEAP_OFF : 0));
 	snapshot_put_u64(w, (uint64_t)s->taken.tv_sec);
 	snapshot_put_u64(w, (uint64_t)s->started.tv_sec);
 	snapshot_put_u32(w, (uint64_t)s->taken.tv_nsec);

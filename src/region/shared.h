@@ -41,6 +41,7 @@
 #define SHARED_MAGIC   0x64726168736d74ull /* "tmshard", little-endian */
 #define SHARED_VERSION 4u
 #define SHARED_PIECE   65536u
+#define SHARED_PATH    "/memfd:memtrace-agent" /* as /proc has it; the name is the blob's */
 
 enum {
 	SHARED_HOOKS = 512,

@@ -143,6 +143,8 @@ static void read_member(struct values *v, const char *line)
 		v->s->resident_bytes = decode_number(line, "rss_bytes");
 	else if (is_member(line, "rss_start_bytes"))
 		v->s->resident_at_start = decode_number(line, "rss_start_bytes");
+	else if (is_member(line, "runtime_uses_malloc"))
+		v->s->own_heap_off = strstr(line, "true");
 	else if (is_member(line, "summary"))
 		read_summary(v, line);
 	else if (is_member(line, "not_followed"))

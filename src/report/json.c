@@ -130,6 +130,8 @@ static void print_head(FILE *out, const struct report_job *job)
 		fprintf(out, "%" PRIu64, s->resident_at_start);
 	else
 		fputs("null", out);
+	if (s->own_heap_off)
+		fputs(",\n  \"runtime_uses_malloc\": true", out);
 	fputs(",\n  \"engine\": ", out);
 	json_string(out, s->engine);
 	if (s->stopped_calls)

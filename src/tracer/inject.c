@@ -153,7 +153,7 @@ static int descriptor_take(struct injection *in, struct err *err)
 
 	descriptor_path(in, path, sizeof(path));
 	if (readlink(path, target, sizeof(target) - 1) < 0 ||
-	    strncmp(target, INJECT_MEMORY_PATH, strlen(INJECT_MEMORY_PATH)))
+	    strncmp(target, SHARED_PATH, strlen(SHARED_PATH)))
 		return err_set(err, -EBADF, "its memory's descriptor is gone");
 	in->file = open(path, O_RDWR | O_CLOEXEC);
 	if (in->file < 0)

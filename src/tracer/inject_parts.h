@@ -4,11 +4,10 @@
 #define MEMTRACE_INJECT_PARTS_H
 
 #include "agent/blob.h"
+#include "region/shared.h"
 
 enum { INJECT_CODE_BYTES = BLOB_BYTES + BLOB_CONTROL };
 
-#define INJECT_MEMORY_PATH "/memfd:memtrace-agent" /* as /proc has it; the name is the blob's  \
-						    */
 /* The lower half of the code's address, by which it is known before there are any bytes. */
 #define INJECT_MARK	  0x6d740000ull
 #define INJECT_MARK_EVERY (1ull << 32)

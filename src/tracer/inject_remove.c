@@ -33,8 +33,8 @@ static int descriptor_find(pid_t pid)
 	while (dir && found < 0 && (entry = readdir(dir))) {
 		ssize_t len = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target));
 
-		if (len >= (ssize_t)strlen(INJECT_MEMORY_PATH) &&
-		    !memcmp(target, INJECT_MEMORY_PATH, strlen(INJECT_MEMORY_PATH)))
+		if (len >= (ssize_t)strlen(SHARED_PATH) &&
+		    !memcmp(target, SHARED_PATH, strlen(SHARED_PATH)))
 			found = atoi(entry->d_name);
 	}
 	if (dir)
@@ -45,7 +45,7 @@ static int descriptor_find(pid_t pid)
 static bool is_memory(const struct mapping *mapping)
 {
 	return mapping->shared &&
-	       !strncmp(mapping->path, INJECT_MEMORY_PATH, strlen(INJECT_MEMORY_PATH));
+	       !strncmp(mapping->path, SHARED_PATH, strlen(SHARED_PATH));
 }
 
 static bool is_code(const struct mapping *mapping)

@@ -1,6 +1,7 @@
 """Which blocks of a process are lost, and who holds the others: by programs that know it."""
 import json
 import pathlib
+import platform
 import re
 import shutil
 import subprocess
@@ -182,6 +183,43 @@ def test_program_that_loses(tmp_path):
         assert result.returncode == status
         report = json_report.load((tmp_path / "report.json").read_text())
         assert near(report["leaks"]["lost"]["blocks"], 100) and report["leaks"]["at_end"]
+
+
+RESIZED = r"""
+#include <stdio.h>
+#include <stdlib.h>
+int main(void)
+{
+	puts("READY");
+	fflush(stdout);
+	while (getchar() != EOF) {
+		for (int i = 0; i < 500; i++) {
+			volatile char *p = realloc(NULL, 40);
+			p = realloc((void *)p, 2040);
+		}
+		puts("OK");
+		fflush(stdout);
+	}
+	return 0;
+}
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="no agent for this CPU")
+def test_memory_of_the_agent(tmp_path, started):
+    """It knows the address of each block, and holds none."""
+    program, lost = built(tmp_path, RESIZED), []
+    for engine in "trap", "agent":
+        service = Service(program)
+        started.append(service)
+        tracer = memtrace.Memtrace(service.pid, tmp_path / engine, "--no-symbols", f"--engine={engine}").attached()
+        started.append(tracer)
+        service.send("")
+        service.wait_line("^OK$")
+        tracer.send("leaks")
+        lost.append(int(tracer.wait_line(r"^(\d+) blocks \(\d+ bytes\) are lost")[1]))
+        tracer.detach(check=False)
+    assert lost[0] == lost[1] >= 498
 
 
 HEALTHY = r"""

@@ -15,6 +15,7 @@
 
 #include "base/order.h"
 #include "heap/leak/parts.h"
+#include "region/shared.h"
 
 enum { FILE_SHARED_MAX = 64 << 20 };
 
@@ -209,6 +210,8 @@ static bool may_point(const struct mapping *mapping)
 
 	if (!mapping->read || !mapping->write || !strcmp(path, "[vvar]") ||
 	    !strcmp(path, "[vsyscall]"))
+		return false;
+	if (begins(path, SHARED_PATH)) /* ours: it knows of every block */
 		return false;
 	if (memory)
 		return true;
