@@ -75,8 +75,10 @@ static inline int child_end(struct child_case *child)
 	return status;
 }
 
-/* What a file of the child says of it, as text. */
-static inline void child_read(pid_t pid, const char *name, char *text, size_t size)
+/* What a file of the child says of it, as text.  (Neither this nor what calls it is to be in the
+ * frame of who forks next: the child would have what is left in `text` on its stack, and it is
+ * searched for code addresses.) */
+__attribute__((noinline, unused)) static void child_read(pid_t pid, const char *name, char *text, size_t size)
 {
 	int fd;
 	ssize_t n;
@@ -95,7 +97,7 @@ static inline void child_read(pid_t pid, const char *name, char *text, size_t si
  * it runs.  The number alone does not say it: a thread that is just being woken, out of a
  * stop, has one, too (TASK_WAKING; task_current_syscall() in lib/syscall.c of the kernel,
  * 6.18), and what comes then finds it in front of the call. */
-static inline void child_wait_for_call(pid_t pid, long number)
+__attribute__((noinline, unused)) static void child_wait_for_call(pid_t pid, long number)
 {
 	char text[512];
 
