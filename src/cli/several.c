@@ -73,6 +73,32 @@ static bool is_for_one(const struct command_call *call)
 	       call->id == COMMAND_EXPORT || call->id == COMMAND_SHELL;
 }
 
+/* Those that wait for the answers to earlier lines read on to the end. */
+static void on_end_of_input(void *arg)
+{
+	struct several *s = arg;
+
+	for (size_t i = 0; i < s->hands.len; i++) {
+		struct hand *hand = &s->hands.at[i];
+
+		if (hand->in >= 0)
+			close(hand->in);
+		hand->in = -1;
+	}
+	s->leaving = true;
+}
+
+/* Who types it waits for nothing; a script has said all of it before. */
+static void quit(struct several *s)
+{
+	if (console_is_interactive(s->console)) {
+		leave(s);
+	} else {
+		on_end_of_input(s);
+		console_stop(s->console);
+	}
+}
+
 static int carry_out(struct several *s, const char *line, const struct command_call *call,
 		     struct err *err)
 {
@@ -89,7 +115,7 @@ static int carry_out(struct several *s, const char *line, const struct command_c
 	case COMMAND_PROCESS:
 		return select_one(s, call->process, err);
 	case COMMAND_QUIT:
-		leave(s);
+		quit(s);
 		return 0;
 	default:
 		break;
@@ -114,21 +140,6 @@ static void on_line(void *arg, const char *line)
 		rc = carry_out(s, line, &call, &err);
 	if (rc)
 		output_warn(&s->output, "%s", err.text);
-}
-
-/* Those that wait for the answers to earlier lines read on to the end. */
-static void on_end_of_input(void *arg)
-{
-	struct several *s = arg;
-
-	for (size_t i = 0; i < s->hands.len; i++) {
-		struct hand *hand = &s->hands.at[i];
-
-		if (hand->in >= 0)
-			close(hand->in);
-		hand->in = -1;
-	}
-	s->leaving = true;
 }
 
 /* ---- the loop -------------------------------------------------------------------------- */

@@ -54,14 +54,10 @@ static void __attribute__((noreturn))
 hand_main(const struct several *s, struct hand *hand, int pipes[PIPES][2], pid_t parent)
 {
 	struct options options = *s->options;
-	sigset_t interrupt;
 	char path[32];
 	int status;
 
 	setpgid(0, 0); /* Ctrl-C is for whoever has the terminal */
-	sigemptyset(&interrupt);
-	sigaddset(&interrupt, SIGINT);
-	sigprocmask(SIG_BLOCK, &interrupt, NULL); /* taken by the session; late, it ends no report */
 	prctl(PR_SET_PDEATHSIG, SIGINT);
 	if (getppid() != parent)
 		_exit(1);
@@ -85,6 +81,23 @@ hand_main(const struct several *s, struct hand *hand, int pipes[PIPES][2], pid_t
 	_exit(status);
 }
 
+/* SIGINT is blocked in it from birth: it is taken by the session, and early or late it ends no
+ * report. */
+static pid_t fork_hand(void)
+{
+	sigset_t interrupt, before;
+	pid_t pid;
+
+	sigemptyset(&interrupt);
+	sigaddset(&interrupt, SIGINT);
+	sigprocmask(SIG_BLOCK, &interrupt, &before);
+	fflush(NULL);
+	pid = fork();
+	if (pid)
+		sigprocmask(SIG_SETMASK, &before, NULL);
+	return pid;
+}
+
 int hand_start(struct several *s, pid_t target, struct err *err)
 {
 	struct hand hand = {.target = target, .in = -1};
@@ -102,8 +115,7 @@ int hand_start(struct several *s, pid_t target, struct err *err)
 		return err_sys(err, rc, "following pid %d", target);
 	hand.totals = mmap(NULL, sizeof(*hand.totals), PROT_READ | PROT_WRITE,
 			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	fflush(NULL);
-	hand.pid = hand.totals == MAP_FAILED ? -1 : fork();
+	hand.pid = hand.totals == MAP_FAILED ? -1 : fork_hand();
 	if (hand.pid == 0)
 		hand_main(s, &hand, pipes, us);
 	if (hand.pid < 0) {

@@ -201,3 +201,14 @@ def test_killed(target, several, attach, who):
 def test_what_is_for_one_alone(arguments, why):
     done = subprocess.run([memtrace.MEMTRACE, *arguments, "-p", "1", "-p", "2"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, f"memtrace: {why}\n")
+
+
+@pytest.mark.parametrize("commands", [[], ["status", "processes", "status"]])
+def test_quit_in_a_script(target, commands):
+    """It ends nothing that was said before it, and no process' report."""
+    processes = [target("live", "10", "8") for _ in range(2)]
+    script = "".join(f"{command}\n" for command in [*commands, "quit"])
+    done = subprocess.run([memtrace.MEMTRACE, "--no-symbols", "-q", *(f"-p{process.pid}" for process in processes)],
+                          input=script, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "killed" not in done.stderr, done.stderr
+    assert done.stdout.count("HEAP SUMMARY") == 2 * (commands.count("status") + 1)
