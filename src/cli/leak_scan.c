@@ -128,18 +128,12 @@ struct ticking {
 
 static bool tick(void *arg, enum leak_step step, uint64_t done, uint64_t total)
 {
-	static const char *const what[] = {
-		[LEAK_STEP_ENUMERATE] = "finding blocks",
-		[LEAK_STEP_ROOTS] = "reading roots",
-		[LEAK_STEP_EDGES] = "following pointers",
-		[LEAK_STEP_MARK] = "marking what is held",
-	};
 	struct ticking *t = arg;
 	const struct leak_scan_options *options = &t->scan->options;
 
 	if (clock_ms() - t->last >= EVERY_MS) {
 		t->last = clock_ms();
-		output_progress(options->output, what[step], (size_t)(done >> 10),
+		output_progress(options->output, leak_step_name(step), (size_t)(done >> 10),
 				(size_t)(total >> 10) + 1);
 	}
 	return !options->detacher || (!detacher_is_cancelled(options->detacher) &&

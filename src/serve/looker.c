@@ -182,19 +182,13 @@ static bool frame_at(void *arg, int tid, taddr_t addr, const struct module **mod
 
 static bool tick(void *arg, enum leak_step step, uint64_t done, uint64_t total)
 {
-	static const char *const what[] = {
-		[LEAK_STEP_ENUMERATE] = "finding blocks",
-		[LEAK_STEP_ROOTS] = "reading roots",
-		[LEAK_STEP_EDGES] = "following pointers",
-		[LEAK_STEP_MARK] = "marking what is held",
-	};
 	struct looker *l = arg;
 
 	if (clock_ms() - l->wire.told_at < TELL_MS)
 		return true;
 	l->wire.told_at = clock_ms();
 	wire_write_progress(&l->wire.channel.out, l->wire.request,
-			    &(struct wire_progress){done, total, what[step]});
+			    &(struct wire_progress){done, total, leak_step_name(step)});
 	looker_send(&l->wire);
 	return true;
 }

@@ -7,6 +7,18 @@
 
 enum { STREAM = 256 << 10, JUMP = 4096, JUMPS = 64 };
 
+const char *leak_step_name(enum leak_step step)
+{
+	static const char *const names[] = {
+		[LEAK_STEP_ENUMERATE] = "finding blocks",
+		[LEAK_STEP_ROOTS] = "reading roots",
+		[LEAK_STEP_EDGES] = "following pointers",
+		[LEAK_STEP_MARK] = "marking what is held",
+	};
+
+	return names[step];
+}
+
 /* ---- blocks that memtrace has seen ------------------------------------------------- */
 
 static int compare_live(const void *a, const void *b)

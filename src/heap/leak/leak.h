@@ -66,6 +66,9 @@ enum leak_step {
 	LEAK_STEP_MARK,	     /* blocks */
 };
 
+/* What is done in it, for who waits: a constant. */
+const char *leak_step_name(enum leak_step step);
+
 /* All that is pointed to must stay valid, and unchanged, until leak_destroy(); but see memory.
  */
 struct leak_input {
