@@ -163,6 +163,21 @@ double decode_time(const char *line, const char *member)
 	return (double)timegm(&tm) + hundredths / 100.0;
 }
 
+/* As far as the line has it. */
+static void decode_rate(const char *line, struct verdict *ret)
+{
+	const char *rate = decode_value(line, "bytes_per_hour");
+	const char *range = decode_value(line, "bytes_per_hour_range");
+	char *end;
+
+	if (rate)
+		ret->per_hour = strtod(rate, NULL);
+	if (!range || *range != '[')
+		return;
+	ret->lowest = strtod(range + 1, &end);
+	ret->highest = *end == ',' ? strtod(end + 1, NULL) : ret->per_hour;
+}
+
 void decode_verdict(struct decoded *to, const char *line, struct verdict *ret, bool *no_memory)
 {
 	char *name = decode_string(decode_value(line, "verdict"));
@@ -174,4 +189,5 @@ void decode_verdict(struct decoded *to, const char *line, struct verdict *ret, b
 	free(name);
 	if (said)
 		ret->said = said;
+	decode_rate(line, ret);
 }

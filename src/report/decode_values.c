@@ -120,6 +120,12 @@ static void read_verdict(struct values *v, const char *line)
 		decode_verdict(v->to, line, &v->s->verdicts->process, &v->no_memory);
 }
 
+static bool is_of_verdict(const char *line)
+{
+	return is_member(line, "verdict") || is_member(line, "evidence") ||
+	       is_member(line, "bytes_per_hour") || is_member(line, "bytes_per_hour_range");
+}
+
 /* A member of the report itself. */
 static void read_member(struct values *v, const char *line)
 {
@@ -153,7 +159,7 @@ static void read_member(struct values *v, const char *line)
 		each_element(v, line, take_thread);
 	else if (is_member(line, "left_out"))
 		read_left_out(v, line);
-	else if (is_member(line, "verdict") || is_member(line, "evidence"))
+	else if (is_of_verdict(line))
 		read_verdict(v, line);
 	else if (is_member(line, "engine") &&
 		 (engine = decode_string(decode_value(line, "engine")))) {

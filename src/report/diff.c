@@ -16,6 +16,7 @@
  */
 #include <inttypes.h>
 
+#include "base/scope.h"
 #include "heap/marks.h"
 #include "report/named.h"
 #include "report/print.h"
@@ -79,14 +80,28 @@ void diff_head(FILE *out, const struct diff *diff)
 	else
 		fprintf(out, ": %.1f s. ", diff->seconds);
 	if (!diff->grown) {
-		fputs("No call stack has more in use than before.\n", out);
+		fputs("No call stack has more in use than before.", out);
 		return;
 	}
 	print_count(out, diff->grown, "call stack");
 	fputs(diff->grown == 1 ? " has more in use: " : " have more in use: ", out);
 	print_both(out, &sum);
 	print_rate(out, diff, sum.bytes);
-	fputs(".\n", out);
+	putc('.', out);
+}
+
+static void print_head(FILE *out, const struct diff *diff)
+{
+	scope_free char *text = NULL;
+	size_t len;
+	FILE *side = open_memstream(&text, &len);
+
+	if (!side)
+		return;
+	diff_head(side, diff);
+	fclose(side);
+	if (text)
+		print_wrapped(out, text);
 }
 
 static int print_contexts(FILE *out, struct report_job *job, const struct named *named,
@@ -124,7 +139,7 @@ int diff_write(struct report_job *job, FILE *out, struct err *err)
 
 	if (failed)
 		return failed;
-	diff_head(out, diff);
+	print_head(out, diff);
 	failed = print_contexts(out, job, &named, err);
 	if (!failed && job->shown < job->count) {
 		fputs("\nand ", out);

@@ -44,12 +44,22 @@ static void print_ticks(FILE *out, const struct snapshot *s, const struct region
 		fputs("null", out);
 }
 
-/* "verdict", "evidence"; nothing where nobody knows. */
+/* "bytes_per_hour", and within what that is 95 times of 100; of what grows. */
+static void print_rate(FILE *out, const struct verdict *v, const char *before, const char *blank)
+{
+	if (v->word < VERDICT_GROWS || v->per_hour <= 0)
+		return;
+	fprintf(out, "%s\"bytes_per_hour\":%s%.0f%s\"bytes_per_hour_range\":%s[%.0f,%s%.0f]", before,
+		blank, v->per_hour, before, blank, v->lowest, blank, v->highest);
+}
+
+/* "verdict", "evidence", and the rate; nothing where nobody knows. */
 static void print_verdict(FILE *out, const struct verdict *v, const char *before,
 			  const char *blank)
 {
 	if (!v)
 		return;
+	print_rate(out, v, before, blank);
 	fprintf(out, "%s\"verdict\":%s\"%s\"%s\"evidence\":%s", before, blank,
 		verdict_name(v->word), before, blank);
 	if (v->said) {

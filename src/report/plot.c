@@ -37,7 +37,7 @@ static void print_row(FILE *out, const struct course_row *row, uint64_t most)
 	fprintf(out, " %9" PRIu64, p->allocs - p->frees);
 	print_rate(out, row->allocs, row->span);
 	print_rate(out, row->frees, row->span);
-	print_short(out, p->resident);
+	print_short_known(out, p->resident);
 	fprintf(out, " |%.*s\n", bar, "################");
 }
 

@@ -77,7 +77,7 @@ static void print_point(FILE *out, const struct report_point *p, const struct re
 	fprintf(out, " %9" PRIu64, t->allocs - t->frees);
 	print_rate(out, t->allocs, on ? before->totals.allocs : 0, seconds);
 	print_rate(out, t->frees, on ? before->totals.frees : 0, seconds);
-	print_short(out, p->resident);
+	print_short_known(out, p->resident);
 	fputs("  ", out);
 	utf8_print(out, p->path);
 	putc('\n', out);

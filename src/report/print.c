@@ -80,6 +80,14 @@ void print_short(FILE *out, uint64_t bytes)
 	fprintf(out, " %9s", print_short_text(bytes, text));
 }
 
+void print_short_known(FILE *out, uint64_t bytes)
+{
+	if (bytes)
+		print_short(out, bytes);
+	else
+		fputs("         -", out);
+}
+
 void print_wrapped(FILE *out, const char *text)
 {
 	print_indented(out, text, 0);

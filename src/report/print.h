@@ -18,6 +18,8 @@ void print_size_beside(FILE *out, uint64_t bytes);
 
 /* "999", "5.6M", rounded down, in ten columns; and without blanks before it. */
 void print_short(FILE *out, uint64_t bytes);
+/* The same of what 0 stands for "not known": "-". */
+void print_short_known(FILE *out, uint64_t bytes);
 enum { PRINT_SHORT_SIZE = 24 };
 const char *print_short_text(uint64_t bytes, char ret[PRINT_SHORT_SIZE]);
 

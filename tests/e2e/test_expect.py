@@ -69,8 +69,23 @@ def test_verdicts(files):
     assert (done.returncode, done.stderr) == (0, "memtrace-fs: --fail-on=growth: it is too early to tell\n")
     done = compared(files / "json", "--fail-on=context:verdict=too early")
     assert done.returncode == 2 and done.stderr.endswith(": too early\n")
-    done = compared(files / "json", "--fail-on=growth")
+
+
+def test_growth_of_json(files, tmp_path):
+    """The rates are in it; one without, of an earlier memtrace, has only words."""
+    report = json.loads((files / "json").read_text())
+    least = {"verdict": "grows", "evidence": "in words"}
+    report["contexts"][1].update(least)
+    report.update(least)
+    (tmp_path / "words").write_text(json.dumps(report))
+    done = compared(tmp_path / "words", "--fail-on=growth")
     assert done.returncode == 1 and done.stderr.endswith(" needs a snapshot, or an earlier file of the same capture\n")
+    report["contexts"][1].update(bytes_per_hour=5000, bytes_per_hour_range=[-1, 6000])
+    report.update(bytes_per_hour=5000, bytes_per_hour_range=[-1, 6000])
+    (tmp_path / "rates").write_text(json.dumps(report))
+    assert compared(tmp_path / "rates", "--fail-on=growth>5000", "--fail-on=context:growth>5000").returncode == 0
+    done = compared(tmp_path / "rates", "--fail-on=growth>4999", "--fail-on=context:growth>4999")
+    assert done.returncode == 2 and done.stderr.count(": 5000 bytes an hour\n") == 2, done.stderr
 
 
 def test_suppressions(files, tmp_path):

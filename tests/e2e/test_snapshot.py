@@ -70,7 +70,7 @@ def facts(text):
     for name in ("time", "duration", "memtrace", "rss_bytes", "rss_start_bytes", "threads"):
         report.pop(name)
     for of_a_moment in (report, *report["contexts"]):
-        for name in ("first_time", "last_time", "verdict", "evidence"):
+        for name in ("first_time", "last_time", "verdict", "evidence", "bytes_per_hour", "bytes_per_hour_range"):
             of_a_moment.pop(name, None)  # times to the hundredth, of another now
     for module in report["modules"]:  # the process' own files are this machine's
         module["symbols_from"] = re.sub(r"^/proc/\d+/root", "", module["symbols_from"] or "")

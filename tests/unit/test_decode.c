@@ -172,13 +172,16 @@ static void test_values(void **state)
 	heap->verdicts = calloc(1, sizeof(*heap->verdicts));
 	heap->verdicts->at = calloc(heap->context_count, sizeof(*heap->verdicts->at));
 	heap->verdicts->count = heap->context_count;
-	heap->verdicts->process = (struct verdict){.word = VERDICT_GROWS, .contexts = 1, .per_hour = 9};
-	heap->verdicts->at[1] = (struct verdict){.word = VERDICT_GROWS, .per_hour = 9};
+	heap->verdicts->process = (struct verdict){.word = VERDICT_GROWS, .contexts = 1, .per_hour = 9, .lowest = -2,
+		.highest = 12};
+	heap->verdicts->at[1] = (struct verdict){.word = VERDICT_GROWS, .per_hour = 9, .lowest = 8, .highest = 11};
 	heap->verdicts->at[2] = (struct verdict){.word = VERDICT_CACHE, .age = 7};
 	expected_text = case_report(&knowing, NULL, &text);
 	assert_non_null(strstr(expected_text, "Grows: 1 call stack, 9 bytes an hour"));
 	assert_non_null(strstr(expected_text, "    cache: hardly a block is older than 7 s\n"));
 	expected_json = case_report(&knowing, NULL, &json);
+	assert_non_null(strstr(expected_json, "\n  \"bytes_per_hour\": 9,\n  \"bytes_per_hour_range\": [-2, 12],\n"));
+	assert_non_null(strstr(expected_json, ",\"bytes_per_hour\":9,\"bytes_per_hour_range\":[8,11],\"verdict\""));
 	for (int with_names = 0; with_names < 2; with_names++) {
 		struct report_names known = {0};
 		struct report_options how;

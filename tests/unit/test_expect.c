@@ -253,7 +253,9 @@ static void test_verdicts(void **state)
 	assert_int_equal(failing(&capture, "verdict=grows"), 1);
 	assert_string_equal(said, "--fail-on=verdict=grows: the process: grows\n");
 	assert_int_equal(failing(&capture, "growth>49"), 1);
-	heap->verdicts->process.said = "words";
+	heap->verdicts->process.said = "words, and the rate";
+	assert_int_equal(failing(&capture, "growth>49"), 1);
+	heap->verdicts->process.per_hour = 0;
 	assert_int_equal(expect_parse("growth", &e, &err), 0);
 	assert_int_equal(expect_evaluate(&capture, &e, 1, &results, &err), -EINVAL);
 	assert_string_equal(err.text, "--fail-on=growth needs a snapshot, or an earlier file of "
