@@ -256,6 +256,13 @@ static char *path(void *arg, const uint32_t *blocks, size_t count)
 	return path_text(&scan->names, scan->leak, blocks, count);
 }
 
+static void content(void *arg, uint32_t block, struct leak_content *ret)
+{
+	struct leak_scan *scan = arg;
+
+	path_content_of(&scan->names, scan->leak, block, ret);
+}
+
 static int find_here(struct leak_scan *scan, size_t blocks, size_t paths,
 		     const struct findings_addrs *confirmed, struct findings **ret,
 		     struct err *err)
@@ -271,6 +278,7 @@ static int find_here(struct leak_scan *scan, size_t blocks, size_t paths,
 		.confirmed_count = confirmed ? confirmed->len : 0,
 		.path = path,
 		.path_arg = scan,
+		.content = content,
 	};
 
 	return findings_create(scan->leak, &options, ret, err);

@@ -101,11 +101,20 @@ bool findings_lost(const struct leak *leak, struct findings_addrs *ret)
 	return leak_for_each_block(leak, take_lost, ret);
 }
 
+static void content_of(const struct making *m, uint32_t index, struct leak_content *ret)
+{
+	if (m->options->content)
+		m->options->content(m->options->path_arg, index, ret);
+	else
+		leak_content(m->leak, index, ret);
+}
+
 /* ---- the list ---------------------------------------------------------- */
 
 static bool has_name(const struct leak_content *content)
 {
-	return content->kind == LEAK_CLASS || content->kind == LEAK_OWNED;
+	return content->kind == LEAK_CLASS || content->kind == LEAK_OWNED ||
+	       content->kind == LEAK_LIST_NODE;
 }
 
 static int by_key(const void *a, const void *b)
@@ -163,7 +172,7 @@ static bool push_group(struct making *m, const struct leak_group *group, size_t 
 	f.along.bytes = group->all.bytes - usable;
 	f.content.kind = LEAK_UNKNOWN;
 	if (!f.context && rank < CONTENTS_MOST)
-		leak_content(m->leak, group->leader, &f.content);
+		content_of(m, group->leader, &f.content);
 	return vec_push(&m->out->list, f);
 }
 
@@ -280,7 +289,7 @@ static bool push_block(struct making *m, uint32_t index)
 	memset(&b, 0, sizeof(b));
 	block_at(m, index, &b.block);
 	b.perhaps = is_perhaps(m->options, &b.block);
-	leak_content(m->leak, index, &b.content);
+	content_of(m, index, &b.content);
 	if (b.block.leader != LEAK_NONE) {
 		block_at(m, b.block.leader, &leader);
 		b.leader = leader.addr;

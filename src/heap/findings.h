@@ -66,6 +66,8 @@ struct findings_options {
 	/* A path as text, malloc'ed. */
 	char *(*path)(void *arg, const uint32_t *blocks, size_t count);
 	void *path_arg;
+	/* As leak_content(), which is used where this is NULL; with names of what heads lists. */
+	void (*content)(void *arg, uint32_t block, struct leak_content *ret);
 };
 
 int findings_create(struct leak *leak, const struct findings_options *options,

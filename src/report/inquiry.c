@@ -59,7 +59,7 @@ static int block(FILE *out, const struct inquiry *q, const struct path_names *na
 
 	if (rc)
 		return rc;
-	inspect_block(out, memory, names->arch->word_size, leak, index);
+	inspect_block(out, names, memory, leak, index);
 	leak_block(leak, index, &block);
 	*ret = (struct inquiry_found){block.addr, block.context};
 	return 0;

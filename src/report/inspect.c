@@ -205,19 +205,19 @@ static void print_words(FILE *out, struct memory *memory, unsigned word, struct 
 	}
 }
 
-void inspect_block(FILE *out, struct memory *memory, unsigned word, struct leak *leak,
+void inspect_block(FILE *out, const struct path_names *names, struct memory *memory, struct leak *leak,
 		   uint32_t index)
 {
 	struct leak_block block;
 	struct leak_content content;
 
 	leak_block(leak, index, &block);
-	leak_content(leak, index, &content);
+	path_content_of(names, leak, index, &content);
 	print_name(out, &block);
 	fputs("\n", out);
 	print_lost(out, leak, &block);
 	fputs("    ", out);
 	path_content(out, &content, 1);
 	putc('\n', out);
-	print_words(out, memory, word, leak, &block);
+	print_words(out, memory, names->arch->word_size, leak, &block);
 }

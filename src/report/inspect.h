@@ -10,7 +10,7 @@ void inspect_why(FILE *out, const struct path_names *names, struct leak *leak,
 /* All places that point to the block. */
 void inspect_who(FILE *out, const struct path_names *names, struct leak *leak, taddr_t addr);
 /* Size, class, content, and its first words; memory: where they are read. */
-void inspect_block(FILE *out, struct memory *memory, unsigned word, struct leak *leak,
+void inspect_block(FILE *out, const struct path_names *names, struct memory *memory, struct leak *leak,
 		   uint32_t block);
 
 #endif

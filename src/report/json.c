@@ -241,8 +241,9 @@ int json_write(struct report_job *job, FILE *out, struct err *err)
 	int failed;
 
 	if (job->options->leaks_only) {
+		fputs("{\"leaks\": ", out);
 		leaks_json(out, job->options->findings);
-		putc('\n', out);
+		fputs("}\n", out);
 		return report_check(out, err);
 	}
 	failed = json_frames_create(job, &frames, err);

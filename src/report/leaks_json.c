@@ -22,7 +22,7 @@ static void print_sums(FILE *out, const struct findings_sums *sums)
 
 static const char *const kinds[] = {
 	[LEAK_CLASS] = "class", [LEAK_OWNED] = "owned", [LEAK_TEXT] = "text",
-	[LEAK_NODE] = "node",	[LEAK_ZERO] = "zero",	[LEAK_UNKNOWN] = NULL,
+	[LEAK_LIST_NODE] = "list", [LEAK_NODE] = "node", [LEAK_ZERO] = "zero",	[LEAK_UNKNOWN] = NULL,
 };
 
 /* {"kind": "class", "text": "N3app5CacheE"}; null: nothing is known of it. */

@@ -228,6 +228,10 @@ void path_content(FILE *out, const struct leak_content *content, uint64_t blocks
 		utf8_print(out, content->text);
 		putc('"', out);
 		break;
+	case LEAK_LIST_NODE:
+		fprintf(out, "node%s of a list headed by ", s);
+		utf8_print(out, content->text);
+		break;
 	case LEAK_NODE:
 		fputs("with ", out);
 		print_count(out, content->pointers, "pointer");
@@ -240,6 +244,40 @@ void path_content(FILE *out, const struct leak_content *content, uint64_t blocks
 		fputs("of unknown content", out);
 		break;
 	}
+}
+
+static void head_place(FILE *out, const struct path_names *names, struct leak *leak,
+		       const struct leak_place *place)
+{
+	struct leak_block block;
+
+	if (place->kind != LEAK_IN_BLOCK) {
+		path_place(out, names, place);
+		return;
+	}
+	leak_block(leak, place->block, &block);
+	fprintf(out, "%s0x%" PRIx64, block.class == LEAK_HELD ? "" : "the lost ", block.addr);
+	if (place->offset && place->offset != UINT64_MAX)
+		fprintf(out, "+0x%" PRIx64, place->offset);
+}
+
+void path_content_of(const struct path_names *names, struct leak *leak, uint32_t block,
+		     struct leak_content *ret)
+{
+	struct leak_place head;
+	char *text = NULL;
+	size_t len;
+	FILE *out;
+
+	leak_content(leak, block, ret);
+	if (ret->kind != LEAK_LIST_NODE || !leak_list_head(leak, block, &head) ||
+	    !(out = open_memstream(&text, &len)))
+		return;
+	head_place(out, names, leak, &head);
+	fclose(out);
+	if (text)
+		snprintf(ret->text, sizeof(ret->text), "%s", text);
+	free(text);
 }
 
 char *path_text(const struct path_names *names, struct leak *leak, const uint32_t *blocks,

@@ -26,6 +26,9 @@ void path_print(FILE *out, const struct path_names *names, struct leak *leak,
 /* The way to most of the blocks, as text: malloc'ed, NULL without memory. */
 char *path_text(const struct path_names *names, struct leak *leak, const uint32_t *blocks,
 		size_t count);
+/* leak_content(), and as the text of a list's node what heads the list. */
+void path_content_of(const struct path_names *names, struct leak *leak, uint32_t block,
+		     struct leak_content *ret);
 /* "objects of class app::Cache", "text \"GET /\"", "nodes", ... */
 void path_content(FILE *out, const struct leak_content *content, uint64_t blocks);
 

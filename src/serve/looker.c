@@ -234,6 +234,13 @@ static char *path(void *arg, const uint32_t *blocks, size_t count)
 	return path_text(&l->names, l->leak, blocks, count);
 }
 
+static void content(void *arg, uint32_t block, struct leak_content *ret)
+{
+	struct looker *l = arg;
+
+	path_content_of(&l->names, l->leak, block, ret);
+}
+
 static int find(struct looker *l, struct fields *f, struct err *err)
 {
 	const struct question *q = &l->question;
@@ -245,6 +252,7 @@ static int find(struct looker *l, struct fields *f, struct err *err)
 		.confirmed_count = (size_t)q->confirmed_count,
 		.path = path,
 		.path_arg = l,
+		.content = content,
 	};
 	struct findings *findings;
 	int e = findings_create(l->leak, &options, &findings, err);

@@ -27,7 +27,7 @@ def look(pid):
     begin = time.monotonic()
     process = subprocess.Popen([memtrace.MEMTRACE, "--no-symbols", "-q", "--leaks", "--format=json", "-p", str(pid)],
                                stdout=subprocess.PIPE)
-    found = json.load(process.stdout)
+    found = json.load(process.stdout)["leaks"]
     _, status, usage = os.wait4(process.pid, 0)
     assert status == 0 and all(a["read"] for a in found["allocators"])
     return found["pause_ms"], time.monotonic() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss

@@ -12,7 +12,7 @@ LOOK = "--no-symbols -q --leaks --format=json -o /tmp/look.json"
 def look(guest, pid):
     done = guest.run(f"rm -f /tmp/look.json; /root/memtrace {LOOK} -p {pid}", timeout=120)
     assert done.status == 0, done.output
-    return json.loads(guest.read("/tmp/look.json"))
+    return json.loads(guest.read("/tmp/look.json"))["leaks"]
 
 
 def ends_well(guest, process):

@@ -46,7 +46,7 @@ def run(*argv):
 def look(pid, *options):
     """What a look alone finds."""
     process = run("--no-symbols", "-q", "--leaks", "--format=json", "-n", "0", *options, "-p", pid)
-    return json.loads("\n".join(process.out))
+    return json.loads("\n".join(process.out))["leaks"]
 
 
 def console(pid, *commands):

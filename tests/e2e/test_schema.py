@@ -74,8 +74,8 @@ def found(tmp_path, started):
     tracer.send("quit")
     assert tracer.wait() == 0, tracer.story()
     text = "\n".join(tracer.out)
-    answer, _ = json.JSONDecoder().raw_decode(text, text.index('{"pause_ms"'))
-    return answer, json.loads(output.read_text())
+    answer, _ = json.JSONDecoder().raw_decode(text, text.index('{"leaks"'))
+    return answer["leaks"], json.loads(output.read_text())
 
 
 def check(leaks):

@@ -258,7 +258,7 @@ def by_memtrace(program, folder):
         done = subprocess.run([memtrace.MEMTRACE, "--no-symbols", "-q", "--leaks", "--format=json", "-n", "0", "-p",
                                str(run.process.pid)], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
-        found = json.loads(done.stdout)
+        found = json.loads(done.stdout)["leaks"]
         assert found["copied"] and all(a["read"] for a in found["allocators"])
         names = {run.by_address.get(int(b["address"], 16), b["address"]) for b in found["blocks"]}
         run.end()

@@ -926,6 +926,102 @@ static void contents(void **state)
 	case_deinit(&h.c);
 }
 
+/* `count` nodes of 64 bytes, each with a pointer at `offset` to the next. */
+static void chain(struct glibc_heap *h, taddr_t *nodes, unsigned count, unsigned offset)
+{
+	for (unsigned i = 0; i < count; i++)
+		nodes[i] = glibc_heap_add(h, 64);
+	for (unsigned i = 0; i + 1 < count; i++)
+		case_put(&h->c, nodes[i] + offset, nodes[i + 1]);
+}
+
+/* The place of the head's pointer; 0: the block is no node of a list. */
+static taddr_t head_of(struct leak *leak, taddr_t addr)
+{
+	uint32_t block = leak_find(leak, addr);
+	struct leak_content content;
+	struct leak_place head;
+
+	leak_content(leak, block, &content);
+	if (!leak_list_head(leak, block, &head)) {
+		assert_int_not_equal(content.kind, LEAK_LIST_NODE);
+		return 0;
+	}
+	assert_int_equal(content.kind, LEAK_LIST_NODE);
+	assert_int_equal(head.block != LEAK_NONE, head.kind == LEAK_IN_BLOCK);
+	return head.at;
+}
+
+static void heads_of_lists(void **state)
+{
+	struct glibc_heap h;
+	taddr_t held[5], doubly[5], lost[4], owner, out, tail;
+	struct leak *leak;
+
+	(void)state;
+	glibc_heap_init(&h, newest);
+	chain(&h, held, 5, 16);
+	case_put(&h.c, heap_global(&h, 0), held[0]);
+	chain(&h, doubly, 5, 0);
+	for (unsigned i = 1; i < 5; i++)
+		case_put(&h.c, doubly[i] + 8, doubly[i - 1]);
+	owner = glibc_heap_add(&h, 208);
+	case_put(&h.c, heap_global(&h, 1), owner);
+	case_put(&h.c, owner + 24, doubly[0]);
+	chain(&h, lost, 4, 32);
+	out = glibc_heap_add(&h, 64);
+	case_put(&h.c, out + 16, held[3]);
+	tail = glibc_heap_add(&h, 64);
+	case_put(&h.c, tail + 24, held[3]); /* (another member) */
+	leak = scan(&h);
+	for (unsigned i = 0; i < 5; i++) {
+		assert_int_equal(head_of(leak, held[i]), heap_global(&h, 0));
+		if (i < 4) /* (the last leads nowhere on, and back) */
+			assert_int_equal(head_of(leak, doubly[i]), owner + 24);
+	}
+	assert_int_equal(head_of(leak, lost[0]), 0);
+	for (unsigned i = 1; i < 3; i++)
+		assert_int_equal(head_of(leak, lost[i]), lost[0]);
+	assert_int_equal(head_of(leak, out), heap_global(&h, 0));
+	assert_int_equal(head_of(leak, tail), 0);
+	leak_destroy(leak);
+	case_deinit(&h.c);
+}
+
+/* Trees, rows of two, and pointers that lie here and there, are no lists. */
+static void no_lists(void **state)
+{
+	struct glibc_heap h;
+	taddr_t tree[7], two[2], mixed[4];
+	struct leak *leak;
+
+	(void)state;
+	glibc_heap_init(&h, newest);
+	for (unsigned i = 0; i < 7; i++)
+		tree[i] = glibc_heap_add(&h, 64);
+	for (unsigned i = 0; i < 3; i++) {
+		case_put(&h.c, tree[i], tree[2 * i + 1]);
+		case_put(&h.c, tree[i] + 8, tree[2 * i + 2]);
+	}
+	chain(&h, two, 2, 0);
+	for (unsigned i = 0; i < 4; i++)
+		mixed[i] = glibc_heap_add(&h, 64);
+	for (unsigned i = 0; i < 3; i++)
+		case_put(&h.c, mixed[i] + 8 * i, mixed[i + 1]);
+	case_put(&h.c, heap_global(&h, 0), tree[0]);
+	case_put(&h.c, heap_global(&h, 1), two[0]);
+	case_put(&h.c, heap_global(&h, 2), mixed[0]);
+	leak = scan(&h);
+	for (unsigned i = 0; i < 7; i++)
+		assert_int_equal(head_of(leak, tree[i]), 0);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(head_of(leak, two[i]), 0);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(head_of(leak, mixed[i]), 0);
+	leak_destroy(leak);
+	case_deinit(&h.c);
+}
+
 /* 0x554141414140 is "@AAAAU", and where a block is. */
 static void printable_pointer(void **state)
 {
@@ -1010,6 +1106,8 @@ int main(void)
 		cmocka_unit_test(retained),
 		cmocka_unit_test(groups),
 		cmocka_unit_test(contents),
+		cmocka_unit_test(heads_of_lists),
+		cmocka_unit_test(no_lists),
 		cmocka_unit_test(printable_pointer),
 		cmocka_unit_test(pins),
 	};

@@ -156,6 +156,7 @@ static bool owner_of(struct leak *leak, uint32_t block, char *ret, size_t room)
 
 void leak_content(struct leak *leak, uint32_t index, struct leak_content *ret)
 {
+	struct leak_place head;
 	uint8_t bytes[256];
 	uint64_t size = leak_size(leak, index);
 	size_t len = size < sizeof(bytes) ? (size_t)size : sizeof(bytes);
@@ -172,6 +173,8 @@ void leak_content(struct leak *leak, uint32_t index, struct leak_content *ret)
 		ret->kind = LEAK_TEXT;
 	else if (owner_of(leak, index, ret->text, sizeof(ret->text)))
 		ret->kind = LEAK_OWNED;
+	else if (leak_list_head(leak, index, &head))
+		ret->kind = LEAK_LIST_NODE;
 	else if (ret->pointers)
 		ret->kind = LEAK_NODE;
 	else if (is_zero(bytes, len))

@@ -250,6 +250,7 @@ enum leak_content_kind {
 		       in "N3app5CacheE" (put "_Z" in front; "*" of local types is cut off) */
 	LEAK_OWNED, /* a block such an object leads to; text: the object's class */
 	LEAK_TEXT,  /* printable; text: its beginning */
+	LEAK_LIST_NODE, /* of a list that somebody heads: leak_list_head() */
 	LEAK_NODE,  /* has pointers to other blocks: `pointers` many */
 	LEAK_ZERO,  /* zeros */
 	LEAK_UNKNOWN, /* anything else, or no picture */
@@ -263,6 +264,9 @@ struct leak_content {
 
 /* Reads the block; LEAK_UNKNOWN without a picture. */
 void leak_content(struct leak *leak, uint32_t index, struct leak_content *ret);
+/* The place of the pointer to the first node of the list that a block is a node of, or, of a list that
+ * is lost, the begin of that node; value stays 0.  False: it is none, or the first itself. */
+bool leak_list_head(struct leak *leak, uint32_t index, struct leak_place *ret);
 
 /* ---- what the allocator holds --------------------------------------------------- */
 

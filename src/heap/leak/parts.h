@@ -83,6 +83,7 @@ struct leak {
 	uint32_t held_blocks;
 	VEC(struct leak_group) groups;
 	VEC(struct stack) stacks;
+	uint32_t list_steps; /* that looking for heads of lists took (list.c) */
 };
 
 #define GIANT	    UINT32_MAX
@@ -188,6 +189,8 @@ int leak_group(struct leak *leak, struct err *err);	  /* groups.c */
 /* Address (without tag) to block, with LEAK_INTERIOR; LEAK_NONE.  value: as read. */
 uint32_t leak_target(const struct leak *leak, taddr_t value);
 uint64_t leak_size(const struct leak *leak, uint32_t block);
+/* Where in a block the first pointer to (or into) another one is: from its begin; UINT64_MAX: none. */
+uint64_t leak_pointer_at(struct leak *leak, uint32_t block, uint32_t target);
 
 /* Bytes of thread-local data that all modules want together (place.c): how far from a thread
  * pointer it reaches. */

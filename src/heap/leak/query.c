@@ -47,6 +47,14 @@ static void hunt_in(struct leak *leak, uint32_t block, struct hunt *hunt)
 	leak_scan(leak, addr, addr + leak_size(leak, block), look, hunt, &unread);
 }
 
+uint64_t leak_pointer_at(struct leak *leak, uint32_t block, uint32_t target)
+{
+	struct hunt hunt = {.target = target};
+
+	hunt_in(leak, block, &hunt);
+	return hunt.at ? hunt.at - index_addr(&leak->index, block) : UINT64_MAX;
+}
+
 static void value_of_root(struct leak *leak, const struct root_edge *root,
 			  struct leak_place *place)
 {
