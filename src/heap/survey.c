@@ -115,24 +115,26 @@ static int stack_of(const struct survey_input *in, const struct mapping *mapping
 	return 0;
 }
 
-/* The list has the highest first: those that begin below the mapping's end, down to its begin. */
-static uint32_t mapper_of(const struct survey_input *in, const struct mapping *mapping)
+/* How much of a mapping is a context's; *largest (may be NULL): whose the largest piece is.  (The list
+ * has the highest first: those that begin below the mapping's end, down to its begin.) */
+static uint64_t mapped_by(const struct survey_input *in, const struct mapping *mapping,
+			  uint32_t context, uint32_t *largest)
 {
 	size_t low = order_count(in->mapped_count, i, in->mapped[i].begin >= mapping->end);
-	uint64_t most = 0;
-	uint32_t context = 0;
+	uint64_t most = 0, all = 0;
 
 	for (; low < in->mapped_count && in->mapped[low].end > mapping->begin; low++) {
 		const struct mapped_range *m = &in->mapped[low];
 		taddr_t from = m->begin < mapping->begin ? mapping->begin : m->begin;
 		taddr_t to = m->end > mapping->end ? mapping->end : m->end;
 
-		if (to - from > most) {
+		all += m->context == context ? to - from : 0;
+		if (largest && to - from > most) {
 			most = to - from;
-			context = m->context;
+			*largest = m->context;
 		}
 	}
-	return context;
+	return all;
 }
 
 static bool add_mapping(struct survey *out, const struct survey_mapping *m)
@@ -174,7 +176,8 @@ static bool take_mapping(const struct survey_input *in, const struct mapping *ma
 	if (module && module->id.path) /* its .bss */
 		m.path = module->id.path;
 	m.kind = m.tid ? SURVEY_STACK : *m.path ? SURVEY_NAMED : SURVEY_ANONYMOUS;
-	m.context = mapper_of(in, mapping);
+	mapped_by(in, mapping, 0, &m.context);
+	m.by_context = m.context ? mapped_by(in, mapping, m.context, NULL) : 0;
 	return add_mapping(out, &m);
 }
 

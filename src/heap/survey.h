@@ -42,7 +42,8 @@ struct survey_mapping {
 	taddr_t begin, end;   /* of the first */
 	const char *path;     /* SURVEY_NAMED; as long as maps and modules */
 	int tid;	      /* SURVEY_STACK */
-	uint32_t context;     /* by whom it was mapped; 0: not known */
+	uint32_t context;     /* by whom most of it was mapped, as far as that is known; 0: it is not */
+	uint64_t by_context;  /* bytes that were: the kernel makes one of neighbours */
 	uint64_t mappings;    /* how many */
 	uint64_t bytes, resident, swapped;
 };

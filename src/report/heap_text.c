@@ -247,8 +247,12 @@ static void print_mapping(FILE *out, const struct path_names *names,
 		utf8_print(out, thread);
 		putc(')', out);
 	}
-	if (m->context)
-		fprintf(out, ", mapped by #%" PRIu32, m->context);
+	if (m->context) {
+		fputs(", ", out);
+		if (m->by_context < m->bytes)
+			fprintf(out, "%" PRIu64 " bytes of it ", m->by_context);
+		fprintf(out, "mapped by #%" PRIu32, m->context);
+	}
 	putc('\n', out);
 }
 
