@@ -80,6 +80,14 @@ static uint64_t slot_of(uint64_t p)
 	return hash(p) / RECORDER_SHARDS % RECORDER_SLOTS;
 }
 
+/* At whichever instruction the thread is stopped, the entry is none or whole. */
+static void put(volatile struct recorder_entry *entry, uint64_t p, uint64_t size)
+{
+	entry->addr = 0;
+	entry->size = size;
+	entry->addr = p;
+}
+
 static void insert(void *block, size_t size)
 {
 	uint64_t p = (uintptr_t)block, i = slot_of(p);
@@ -90,7 +98,7 @@ static void insert(void *block, size_t size)
 	shard = shard_lock(p);
 	while (shard->at[i].addr)
 		i = (i + 1) % RECORDER_SLOTS;
-	shard->at[i] = (struct recorder_entry){p, size};
+	put(&shard->at[i], p, size);
 	if (++shard->count == RECORDER_SLOTS - 1)
 		table->full = 1;
 	shard_unlock(shard);
@@ -114,7 +122,7 @@ static void delete (void *block)
 				break;
 			if ((i - slot_of(shard->at[i].addr)) % RECORDER_SLOTS >=
 			    (i - hole) % RECORDER_SLOTS) {
-				shard->at[hole] = shard->at[i];
+				put(&shard->at[hole], shard->at[i].addr, shard->at[i].size);
 				hole = i;
 			}
 		}
