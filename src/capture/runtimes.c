@@ -5,12 +5,13 @@
  */
 #include "capture/runtimes.h"
 
-#include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/glob.h"
+
 struct runtime {
-	const char *modules[3]; /* names of files: patterns of fnmatch(3) */
+	const char *modules[3]; /* names of files: patterns of glob_matches() */
 	const char *variable;	/* "NAME=": in the environment, there is no heap of its own */
 	const char *own_heap;	/* or NULL */
 	const char *names;	/* or NULL */
@@ -50,7 +51,7 @@ static const struct runtime runtimes[] = {
 static bool is_of(const struct runtime *runtime, const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(runtime->modules) && runtime->modules[i]; i++)
-		if (!fnmatch(runtime->modules[i], name, 0))
+		if (glob_matches(runtime->modules[i], name))
 			return true;
 	return false;
 }

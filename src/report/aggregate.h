@@ -4,7 +4,7 @@
 
 #include "report/job.h"
 
-/* Whether a line's function, file or module is meant by a pattern of fnmatch(3). */
+/* Whether a line's function, file or module is meant by a pattern of glob_matches(). */
 bool filter_is_named(const struct names_line *line, const char *pattern);
 /* Leaves of ids[0..job->count) those that --in and --not let: job->count of them.  -ENOMEM,
  * -ECANCELED. */

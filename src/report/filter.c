@@ -2,21 +2,21 @@
  * --min-age, --in and --not: of the call stacks of a report, those that pass through something, or do not.
  *
  * What is named may be a function, a file or a module, of any frame: NAME is a pattern of
- * fnmatch(3) for the whole name, or for what people call it (without arguments, template
+ * glob_matches() for the whole name, or for what people call it (without arguments, template
  * arguments and scopes; without directories).
  */
 #include <errno.h>
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/glob.h"
 #include "base/scope.h"
 #include "heap/births.h"
 #include "report/aggregate.h"
 
 static bool is(const char *pattern, const char *text)
 {
-	return text && !fnmatch(pattern, text, 0);
+	return text && glob_matches(pattern, text);
 }
 
 static const char *last_part(const char *path)

@@ -100,7 +100,7 @@ struct report_options {
 	const struct marks *marks;
 	bool leaks_only; /* the findings, and nothing else */
 	/* Only call stacks that pass through this function, file or module, and not through that
-	 * one: patterns of fnmatch(3), or NULL.  Totals stay those of all. */
+	 * one: patterns of glob_matches(), or NULL.  Totals stay those of all. */
 	const char *in, *not_in;
 	enum report_by by; /* text of the sums by who allocated, and nothing else */
 	/* Text of the call stacks as one tree, and nothing else: from the outermost function, or
