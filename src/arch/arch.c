@@ -15,6 +15,8 @@ static const struct arch *const architectures[] = {
 	&arch_x86_64,
 	&arch_aarch64,
 	&arch_arm,
+	&arch_mipsel,
+	&arch_mips,
 };
 
 const struct arch *arch_find(uint16_t elf_machine, uint8_t elf_class, bool big_endian)
@@ -33,6 +35,7 @@ const struct arch *arch_native(void)
 	return NATIVE_X86_64    ? &arch_x86_64
 	       : NATIVE_AARCH64 ? &arch_aarch64
 	       : NATIVE_ARM	? &arch_arm
+	       : NATIVE_MIPS	? (ARCH_HOST_BIG ? &arch_mips : &arch_mipsel)
 				: NULL;
 }
 

@@ -89,12 +89,14 @@ struct arch {
 	uint8_t signal_set_len; /* bytes of the kernel's sigset_t: 8 (MIPS: 16) */
 	/* The thread pointer, which on a thread's stack that the C library made lies on top:
 	 * the word at tls_offset of the register set tls_set (NT_*), or, where that is 0, what
-	 * PTRACE_GET_THREAD_AREA gives. */
-	uint16_t tls_set, tls_offset;
+	 * PTRACE_GET_THREAD_AREA gives, which has that number; less tls_bias. */
+	uint16_t tls_set, tls_offset, tls_bias;
+	uint8_t thread_area;
 	uint8_t pointer_tag_bits; /* uppermost bits of an address that the CPU does not look at */
 	uint8_t red_zone;	  /* bytes below sp that are a function's own */
 	uint16_t vector_set; /* the register set (NT_*) with all of the vector registers */
 	uint8_t ucontext_sp; /* words from a signal frame's ucontext to the sp that it saved */
+	bool stack_size_first; /* in its stack_t the size comes before the flags */
 	uint32_t plain_uc_flags; /* of a frame that says nothing of the alternate stack; 0: all
 				    do */
 	uint32_t audit_arch; /* AUDIT_ARCH_* of <linux/audit.h>, as seccomp filters see it */
@@ -146,6 +148,7 @@ void arch_put_signal_set(const struct arch *arch, void *bytes, uint64_t set);
 extern const struct arch arch_x86_64;
 extern const struct arch arch_aarch64;
 extern const struct arch arch_arm; /* armel and armhf, A32 and T32 */
+extern const struct arch arch_mipsel, arch_mips; /* o32, little- and big-endian */
 
 /* By ELF e_machine, class and byte order; NULL: not supported. */
 const struct arch *arch_find(uint16_t elf_machine, uint8_t elf_class, bool big_endian);

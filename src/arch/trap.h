@@ -321,8 +321,13 @@ struct arch_trap {
 	 */
 	int (*remote_build)(taddr_t at, const struct remote_call *call, const struct regs *regs,
 			    const int64_t *own, struct remote_code *ret);
-	/* code: 4 bytes at their pc.  NULL: the call is in the registers (syscall_number_offset). */
+	/* code: 4 bytes at their pc + call_at.  NULL: the call is in the registers
+	 * (syscall_number_offset). */
 	enum remote_at (*remote_at)(const struct regs *regs, const uint8_t *code);
+	/* From the pc of a thread that a stop has interrupted in a call to the call's instruction:
+	 * 0 where the kernel has put it back before the stop; else it does so behind that, with
+	 * registers that are seen where the call is entered again. */
+	int8_t call_at;
 	/* Register sets (NT_*) that say in their header whether a thread has vectors in use that
 	 * a system call would cut off (Documentation/arch/arm64/sve.rst, 3); 0: none. */
 	uint16_t cut_sets[2];

@@ -80,10 +80,10 @@ static const char *filters_objection(struct engine *engine)
 	const struct seccomp_data calls[] = {
 		{.nr = arch->trap->calls[0],
 		 .arch = arch->audit_arch,
-		 .args = {SIG_UNBLOCK, 1, 1, 8}},
+		 .args = {SIG_UNBLOCK, 1, 1, arch->signal_set_len}},
 		{.nr = arch->trap->calls[0],
 		 .arch = arch->audit_arch,
-		 .args = {SIG_SETMASK, 1, 0, 8}},
+		 .args = {SIG_SETMASK, 1, 0, arch->signal_set_len}},
 		{.nr = arch->trap->calls[1], .arch = arch->audit_arch},
 		!process ? to_any
 			 : (struct seccomp_data){.nr = arch->trap->tgkill,

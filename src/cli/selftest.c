@@ -27,6 +27,8 @@
  */
 __asm__(".pushsection memtrace_room, \"ax\", %progbits\n"
 	".balign 4096\n"
+	".globl memtrace_room_begin\n" /* (as MIPS' compiler and assembler must agree upon) */
+	".hidden memtrace_room_begin\n"
 	"memtrace_room_begin:\n"
 	".space 1536\n"
 	".popsection\n");

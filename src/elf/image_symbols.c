@@ -268,13 +268,28 @@ void image_symbols_deinit(struct image_symbols *symbols)
 
 /* ---- one symbol ------------------------------------------------------------------ */
 
+/*
+ * Is a function's code of the other kind: T32 (ELF for the Arm Architecture, 5.5.3), MIPS16 or
+ * microMIPS?  These two say so in bit 0 as well, but in .symtab by st_other alone (STO_MIPS16,
+ * STO_MICROMIPS of binutils' elf/mips.h).
+ */
+static bool has_state(uint16_t machine, uint64_t value, uint8_t other)
+{
+	enum { MIPS_ISA = 0xc0, MICROMIPS = 0x80, MIPS16 = 0xf0 };
+
+	if (machine == EM_MIPS)
+		return (value & 1) || (other & MIPS_ISA) == MICROMIPS ||
+		       (other & MIPS16) == MIPS16;
+	return machine == EM_ARM && (value & 1);
+}
+
 bool image_table_symbol(const struct image *image, const struct image_table *t, size_t index,
 			struct image_symbol *ret)
 {
 	size_t size = entry_size(image);
 	uint32_t name;
 	uint16_t section;
-	uint8_t info;
+	uint8_t info, other;
 	struct cursor c;
 
 	if (index >= t->count)
@@ -287,7 +302,7 @@ bool image_table_symbol(const struct image *image, const struct image_table *t, 
 		ret->size = cursor_u32(&c);
 	}
 	info = cursor_u8(&c);
-	cursor_u8(&c); /* st_other */
+	other = cursor_u8(&c);
 	section = cursor_u16(&c);
 	if (image->class == ELFCLASS64) {
 		ret->value = cursor_u64(&c);
@@ -301,10 +316,9 @@ bool image_table_symbol(const struct image *image, const struct image_table *t, 
 	    name >= t->strings_len || !t->strings[name])
 		return false;
 	ret->name = t->strings + name;
-	if (image->machine == EM_ARM && ret->type == STT_FUNC && (ret->value & 1)) {
-		ret->thumb = true;
+	ret->thumb = ret->type == STT_FUNC && has_state(image->machine, ret->value, other);
+	if (ret->thumb)
 		ret->value &= ~1ull;
-	}
 	return true;
 }
 

@@ -104,11 +104,12 @@ static int table_add(struct functions *functions, Elf *elf, Elf_Scn *scn, const 
 {
 	Elf_Data *data = elf_getdata(scn, NULL);
 	size_t count = data && shdr->sh_entsize ? data->d_size / shdr->sh_entsize : 0;
-	bool arm;
+	bool has_state;
 	GElf_Ehdr ehdr;
 	GElf_Sym sym;
 
-	arm = gelf_getehdr(elf, &ehdr) && ehdr.e_machine == EM_ARM;
+	has_state = gelf_getehdr(elf, &ehdr) &&
+		    (ehdr.e_machine == EM_ARM || ehdr.e_machine == EM_MIPS);
 	for (size_t i = 0; i < count && i <= INT32_MAX; i++) {
 		const char *name = gelf_getsym(data, (int)i, &sym)
 					   ? elf_strptr(elf, shdr->sh_link, sym.st_name)
@@ -117,8 +118,9 @@ static int table_add(struct functions *functions, Elf *elf, Elf_Scn *scn, const 
 
 		if (!is_function(&sym, name))
 			continue;
-		/* ELF for the Arm Architecture (IHI 0044), 5.5.3: bit 0 says that it is T32. */
-		if (arm && GELF_ST_TYPE(sym.st_info) == STT_FUNC)
+		/* ELF for the Arm Architecture (IHI 0044), 5.5.3: bit 0 says that it is T32.
+		 * (MIPS16: in .dynsym.) */
+		if (has_state && GELF_ST_TYPE(sym.st_info) == STT_FUNC)
 			thumb = sym.st_value & 1;
 		sym.st_value -= thumb;
 		if (!is_code(functions, sym.st_value))

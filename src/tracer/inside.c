@@ -69,6 +69,7 @@ static bool search_hits(const struct search *search, taddr_t addr)
  * the alternate stack is:
  *
  *    uc_flags | uc_link = 0 | ss_sp, ss_flags, ss_size | ... the registers
+ *                              (MIPS: ss_sp, ss_size, ss_flags)
  *
  * The ucontext lies within that stack, and the saved sp does not.  (A handler of 32-bit ARM
  * without SA_SIGINFO has a frame with the registers alone, known by its uc_flags: there the
@@ -87,7 +88,7 @@ static bool is_altstack(const struct search *search, const uint8_t *at, taddr_t 
 	}
 	if (uc - base >= ALTSTACK_LIMIT)
 		return false;
-	len = arch_word(arch, at + 4 * size);
+	len = arch_word(arch, at + (arch->stack_size_first ? 3 : 4) * size);
 	*ret = (struct inside_range){base, base + len};
 	return !arch_word(arch, at + size) && uc - base < len && len < ALTSTACK_LIMIT;
 }

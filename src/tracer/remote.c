@@ -122,13 +122,20 @@ static int run_to_own(const struct remote_run *r)
 	return 0;
 }
 
-/* The call that it was put back on: what it ends with when it is interrupted anew (or before).
- * The thread is stopped at that end. */
-static int make_own(const struct remote_run *r, int64_t *result)
+/* The call that it was put back on, or is put back on now: what it ends with when it is
+ * interrupted anew (or before).  The thread is stopped at that end. */
+static int make_own(struct remote_run *r, int64_t *result)
 {
+	const struct arch *arch = r->tracee->arch;
 	struct regs regs;
 	int rc = run_to_own(r);
 
+	if (!rc && arch->trap->call_at) {
+		rc = regs_now(r, &r->home);
+		regs_write(arch, &r->home, arch->reg_pc,
+			   regs_read(arch, &r->home, arch->reg_pc) +
+				   (taddr_t)(int64_t)arch->trap->call_at);
+	}
 	if (rc)
 		return rc;
 	ptrace(PTRACE_INTERRUPT, r->thread->tid, 0, 0);

@@ -48,7 +48,8 @@ enum remote_at remote_whereabouts(const struct tracee *tracee, const struct thre
 	if (!arch->trap->remote_at)
 		return regs_word(arch, regs, arch->syscall_number_offset) < 0 ? REMOTE_AT_CODE
 									      : REMOTE_AT_CALL;
-	if (target_read((struct target *)&tracee->target, regs_read(arch, regs, arch->reg_pc),
+	if (target_read((struct target *)&tracee->target,
+			regs_read(arch, regs, arch->reg_pc) + (taddr_t)(int64_t)arch->trap->call_at,
 			code, sizeof(code)))
 		return REMOTE_AT_LEAVING;
 	return arch->trap->remote_at(regs, code);

@@ -89,12 +89,19 @@ bool sharer_calls_is(int status)
 	return WIFSTOPPED(status) && status >> 8 == (SIGTRAP | 0x80);
 }
 
+/* Is the call's number where its result will be, and nowhere else (MIPS)?  Then a call that is taken
+ * away ends with ENOSYS, and there is no result to be written before it is made. */
+static bool is_shared(const struct arch *arch)
+{
+	return arch->call_number_offset == arch->syscall_result_offset;
+}
+
 static void call_result(const struct tracee *tracee, struct thread *sharer, int64_t result)
 {
 	const struct arch *arch = tracee->arch;
 	struct regs *regs = thread_regs(tracee, sharer);
 
-	if (!regs)
+	if (!regs || is_shared(arch))
 		return;
 	arch_put_word(arch, regs->bytes + arch->syscall_result_offset, (uint64_t)result);
 	thread_regs_touch_first(sharer,
@@ -108,7 +115,7 @@ static void call_number(const struct tracee *tracee, struct thread *sharer, int 
 {
 	const struct arch *arch = tracee->arch;
 	struct regs *regs = thread_regs(tracee, sharer);
-	int at = arch->syscall_number_offset;
+	int at = is_shared(arch) ? arch->call_number_offset : arch->syscall_number_offset;
 
 	if (regs && at >= 0) {
 		arch_put_word(arch, regs->bytes + at, (uint64_t)number);
@@ -138,6 +145,7 @@ void sharer_calls_give_call(const struct tracee *tracee, struct thread *sharer)
 
 	call_number(tracee, sharer, SYS_ptrace);
 	call_result(tracee, sharer, apart ? -ENOSYS : PTRACE_TRACEME);
+	thread_regs_commit(sharer);
 }
 
 /* In another pid namespace than ours? */
@@ -183,10 +191,14 @@ static void lend_number(const struct tracee *tracee, struct thread *sharer)
 
 static bool blocks_all(const struct thread *sharer)
 {
-	uint64_t mask = 0;
+	const struct arch *arch = arch_native();
+	_Alignas(8) uint8_t set[ARCH_SIGNAL_SET] = {0};
+	uint64_t mask;
 
-	return ptrace((int)GET_SIGNAL_MASK, sharer->tid, sizeof(mask), &mask) == 0 &&
-	       !~(mask | signal_bit(SIGKILL) | signal_bit(SIGSTOP));
+	if (ptrace((int)GET_SIGNAL_MASK, sharer->tid, (long)arch->signal_set_len, set))
+		return false;
+	mask = arch_signal_set(arch, set);
+	return !~(mask | signal_bit(SIGKILL) | signal_bit(SIGSTOP));
 }
 
 static void limit_calls(struct tracee *tracee, struct thread *sharer, int64_t number)

@@ -61,6 +61,15 @@ static uint64_t field_number(const char *text, const char *name, int base)
 	return at ? strtoull(at, NULL, base) : 0;
 }
 
+/* Signals, the first one lowest: of MIPS' 128 the first 64. */
+static uint64_t field_signals(const char *text, const char *name)
+{
+	const char *at = field(text, name);
+	size_t len = at ? strspn(at, "0123456789abcdef") : 0;
+
+	return len > 16 ? strtoull(at + len - 16, NULL, 16) : field_number(text, name, 16);
+}
+
 /* As many decimal numbers as there are, at most max.  Returns how many. */
 static size_t numbers(const char *at, unsigned *const *ret, size_t max)
 {
@@ -132,11 +141,11 @@ void status_parse(const char *text, struct status *ret)
 	ret->threads = (unsigned)field_number(text, "\nThreads:", 10);
 	ret->cap_permitted = field_number(text, "\nCapPrm:", 16);
 	ret->cap_effective = field_number(text, "\nCapEff:", 16);
-	ret->pending = field_number(text, "\nSigPnd:", 16);
-	ret->shared_pending = field_number(text, "\nShdPnd:", 16);
-	ret->blocked = field_number(text, "\nSigBlk:", 16);
-	ret->ignored = field_number(text, "\nSigIgn:", 16);
-	ret->caught = field_number(text, "\nSigCgt:", 16);
+	ret->pending = field_signals(text, "\nSigPnd:");
+	ret->shared_pending = field_signals(text, "\nShdPnd:");
+	ret->blocked = field_signals(text, "\nSigBlk:");
+	ret->ignored = field_signals(text, "\nSigIgn:");
+	ret->caught = field_signals(text, "\nSigCgt:");
 	ret->init = is_init(text);
 	ret->seccomp = (int)field_number(text, "\nSeccomp:", 10);
 	ret->has_memory = field(text, "\nVmSize:") != NULL;

@@ -8,7 +8,6 @@
 #include "tracer/tracee.h"
 
 enum {
-	GET_THREAD_AREA = 22, /* arch/arm/include/uapi/asm/ptrace.h */
 	VECTORS_MOST = 64 * 1024,
 };
 
@@ -18,6 +17,7 @@ taddr_t thread_pointer(const struct tracee *tracee, struct thread *thread)
 	struct regs *regs = thread->state == THREAD_STOPPED ? thread_regs(tracee, thread) : NULL;
 	uint8_t value[8] = {0};
 	struct iovec iov = {value, arch->word_size};
+	taddr_t pointer;
 	long rc = 0;
 
 	if (!regs)
@@ -27,8 +27,9 @@ taddr_t thread_pointer(const struct tracee *tracee, struct thread *thread)
 	else if (arch->tls_set)
 		rc = ptrace(PTRACE_GETREGSET, thread->tid, (long)arch->tls_set, &iov);
 	else
-		rc = ptrace((int)GET_THREAD_AREA, thread->tid, 0, value);
-	return rc ? 0 : arch_word(arch, value);
+		rc = ptrace((int)arch->thread_area, thread->tid, 0, value);
+	pointer = arch_word(arch, value);
+	return rc || !pointer ? 0 : pointer - arch->tls_bias;
 }
 
 void *thread_vectors(const struct tracee *tracee, const struct thread *thread, size_t *len)

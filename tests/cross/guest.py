@@ -26,7 +26,9 @@ from ports import free_port  # noqa: E402
 
 BOOT_LIMIT = 120.0  # on a busy machine a boot that takes 2 s can take a minute
 
-Cpu = collections.namedtuple("Cpu", "triplet kernel_cpu kernel_package qemu loader")
+# bus: how qemu calls virtio's devices there; cpus: as many as its kernel can use.
+Cpu = collections.namedtuple("Cpu", "triplet kernel_cpu kernel_package qemu loader console bus cpus",
+                             defaults=("ttyAMA0", "device", 2))
 CPUS = {
     "arm64": Cpu("aarch64-linux-gnu", "arm64", "linux-image-cloud-arm64",
                  ["qemu-system-aarch64", "-M", "virt", "-cpu", "max,pauth-impdef=on,lpa2=off"], "/lib/ld-linux-aarch64.so.1"),
@@ -34,6 +36,8 @@ CPUS = {
                  ["qemu-system-arm", "-M", "virt,highmem=off", "-cpu", "cortex-a15"], "/lib/ld-linux-armhf.so.3"),
     "armel": Cpu("arm-linux-gnueabi", "armhf", "linux-image-armmp",
                  ["qemu-system-arm", "-M", "virt,highmem=off", "-cpu", "cortex-a15"], "/lib/ld-linux.so.3"),
+    "mipsel": Cpu("mipsel-linux-gnu", "mipsel", "linux-image-4kc-malta",
+                  ["qemu-system-mipsel", "-M", "malta", "-cpu", "24Kf"], "/lib/ld.so.1", "ttyS0", "pci", 1),
 }
 
 Done = collections.namedtuple("Done", "status output")
@@ -43,8 +47,8 @@ def libraries_of(packages, cpu):
     """The C library and its kin, at the paths where Debian has them."""
     folder = packages.unpack("libc6") / "lib" / cpu.triplet
     found = {f"/lib/{cpu.triplet}/{f.name}": f for f in folder.iterdir()
-             if re.match(r"(ld-linux.*|libc|libm|libpthread|libdl|librt|libresolv|libanl|libthread_db)\.so", f.name)}
-    loader = next(f for f in folder.iterdir() if f.name.startswith("ld-linux"))
+             if re.match(r"(ld-linux.*|ld|libc|libm|libpthread|libdl|librt|libresolv|libanl|libthread_db)\.so", f.name)}
+    loader = next(f for f in folder.iterdir() if f.name.startswith(("ld-linux", "ld.so")))
     found[cpu.loader] = loader
     gcc = packages.unpack("libgcc-s1") / "lib" / cpu.triplet / "libgcc_s.so.1"
     found[f"/lib/{cpu.triplet}/libgcc_s.so.1"] = gcc
@@ -60,14 +64,15 @@ def kernel_of(cpu):
 
 
 class Guest:
-    def __init__(self, name, files=(), memory=512, cpus=2, command_line=""):
+    def __init__(self, name, files=(), memory=512, cpus=None, command_line=""):
         """files: path in the guest -> file of this machine, or bytes.  The guest reaches
         this machine's loopback as 10.0.2.2; its ports 3002 of TCP and 69 of UDP are
         127.0.0.1:self.port here.  A second card, 10.78.0.2, leads to a tap device in a
         network namespace, 10.78.0.1, in which self.beside() runs a command; that may be
         forbidden here (self.tap is None)."""
         self.name, self.cpu, self.files = name, CPUS[name], dict(files)
-        self.memory, self.cpus, self.command_line = memory, cpus, command_line
+        self.memory, self.cpus, self.command_line = memory, cpus or self.cpu.cpus, command_line
+        self.no_rom = ",romfile=" if self.cpu.bus == "pci" else ""
         self.port = free_port()
         self.packages = Packages(name)
 
@@ -101,7 +106,7 @@ class Guest:
             self._untap()
             return [], []
         return descriptors, ["-netdev", f"tap,id=tap,fd={descriptors[0]}",
-                             "-device", "virtio-net-device,netdev=tap,mac=52:54:00:00:00:02"]
+                             "-device", f"virtio-net-{self.cpu.bus},netdev=tap,mac=52:54:00:00:00:02{self.no_rom}"]
 
     def _untap(self):
         self.tap_end.close()
@@ -126,13 +131,13 @@ class Guest:
         self.qemu = subprocess.Popen(self.cpu.qemu + tap + [
             "-m", str(self.memory), "-smp", str(self.cpus), "-nodefaults", "-display", "none", "-no-reboot",
             "-kernel", str(image), "-initrd", str(folder / "initrd"),
-            "-append", f"console=ttyAMA0 quiet panic=-1 print-fatal-signals=1 {self.command_line}",
+            "-append", f"console={self.cpu.console} quiet panic=-1 print-fatal-signals=1 {self.command_line}",
             "-serial", f"file:{self.log}",
-            "-device", "virtio-serial-device",
+            "-device", f"virtio-serial-{self.cpu.bus}",
             "-chardev", f"socket,id=port,path={folder / 'port'}",
             "-device", "virtserialport,chardev=port",
             "-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{self.port}-:3002,hostfwd=udp:127.0.0.1:{self.port}-:69",
-            "-device", "virtio-net-device,netdev=net,mac=52:54:00:00:00:01",
+            "-device", f"virtio-net-{self.cpu.bus},netdev=net,mac=52:54:00:00:00:01{self.no_rom}",
         ], stdin=subprocess.DEVNULL, pass_fds=descriptors)
         for descriptor in descriptors:
             os.close(descriptor)

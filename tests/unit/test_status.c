@@ -72,6 +72,21 @@ static void every_field(void **state)
 	assert_true(s.switches == 12000000007);
 }
 
+/* MIPS has 128 signals: of those the first 64, which come last. */
+static void signals_of_mips(void **state)
+{
+	struct status s;
+
+	(void)state;
+	status_parse("Name:\tx\nSigPnd:\t00000000000000000000000000000000\n"
+		     "SigBlk:\tfffffffffffffffffffffffefffbfeff\n"
+		     "SigCgt:\t00000000000000010000000000100001\n",
+		     &s);
+	assert_true(s.pending == 0);
+	assert_true(s.blocked == 0xfffffffefffbfeff);
+	assert_true(s.caught == 0x100001);
+}
+
 static void what_is_missing_is_zero(void **state)
 {
 	const struct status nothing = {.state = '?'};
@@ -405,6 +420,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_field),
+		cmocka_unit_test(signals_of_mips),
 		cmocka_unit_test(what_is_missing_is_zero),
 		cmocka_unit_test(names_are_only_names),
 		cmocka_unit_test(the_first_of_its_namespace),

@@ -118,6 +118,7 @@ const struct arch arch_arm = {
 	.syscall_result_offset = 0,
 	.signal_set_len = 8,
 	.call_number_offset = 4 * 7, /* r7 */
+	.thread_area = 22, /* arch/arm/include/uapi/asm/ptrace.h */
 	.vector_set = 0x400, /* NT_ARM_VFP */
 	.ucontext_sp = 21,
 	.plain_uc_flags = 0x5ac3c35a, /* setup_frame() in arch/arm/kernel/signal.c */
