@@ -137,6 +137,7 @@ struct report_options reporter_options(const struct reporter *reporter)
 	return (struct report_options){
 		.format = o->format,
 		.viewers = viewers(),
+		.start_up = viewers_start_up(),
 		.course = reporter->course,
 		.marks = reporter->marks,
 		.no_command = o->no_command,

@@ -5,6 +5,7 @@
 #include "cli/viewers.h"
 
 #include "report/export/viewers.h"
+#include "report/start_up.h"
 
 report_form_fn *const *viewers(void)
 {
@@ -12,5 +13,14 @@ report_form_fn *const *viewers(void)
 	return NULL;
 #else
 	return report_viewers;
+#endif
+}
+
+report_start_up_fn *viewers_start_up(void)
+{
+#ifdef MEMTRACE_SMALL
+	return NULL;
+#else
+	return start_up_find;
 #endif
 }

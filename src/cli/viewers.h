@@ -6,5 +6,7 @@
 
 /* For report_options.viewers: all, or NULL. */
 report_form_fn *const *viewers(void);
+/* For report_options.start_up: the finder, or NULL. */
+report_start_up_fn *viewers_start_up(void);
 
 #endif

@@ -14,6 +14,7 @@
 #include "base/quantity.h"
 #include "heap/verdicts.h"
 #include "report/job.h"
+#include "report/start_up.h"
 
 enum what { WHAT_USED, WHAT_BLOCKS, WHAT_GROWTH, WHAT_VERDICT };
 
@@ -131,6 +132,11 @@ static bool count(const struct expect_capture *capture, uint32_t id, uint64_t by
 	if (!suppress_find(capture->suppressions, capture->snapshot, capture->names, id,
 			   &pattern))
 		return false;
+	if (!pattern && start_up_is_constructed(capture->snapshot, id)) {
+		c->known.bytes += bytes;
+		c->known.blocks += blocks;
+		return true;
+	}
 	if (!pattern)
 		return vec_push(&c->results->contexts,
 				((struct expect_context){

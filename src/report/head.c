@@ -11,6 +11,7 @@
 #include "report/evidence.h"
 #include "report/head.h"
 #include "report/print.h"
+#include "report/start_up.h"
 #include "report/utf8.h"
 
 static void print_duration(FILE *out, const struct snapshot *s)
@@ -72,14 +73,17 @@ void head_process(FILE *out, const struct snapshot *s, bool verbose)
 }
 
 /* "; the largest holds 48%" */
-static void print_largest(FILE *out, const struct snapshot *s, uint64_t users)
+static void print_largest(FILE *out, const struct snapshot *s, const struct start_up *start_up,
+			  uint64_t users)
 {
-	uint64_t in_use = s->totals.allocated_bytes - s->totals.freed_bytes, largest = 0;
+	uint64_t in_use = s->totals.allocated_bytes - s->totals.freed_bytes -
+			  (start_up ? start_up->bytes : 0);
+	uint64_t largest = 0;
 
 	if (users < 2 || !in_use)
 		return;
 	for (uint32_t id = 0; id < s->context_count; id++)
-		if (largest < report_in_use_bytes(&s->contexts[id]))
+		if (largest < report_in_use_bytes(&s->contexts[id]) && !start_up_has(start_up, id))
 			largest = report_in_use_bytes(&s->contexts[id]);
 	fputs("; the largest holds ", out);
 	print_percent(out, largest, in_use);
@@ -91,20 +95,32 @@ static const char *watched(const struct snapshot *s)
 	return s->missed_count ? "by what memtrace followed" : "while memtrace watched";
 }
 
-static void print_users(FILE *out, const struct snapshot *s,
+static void print_users(FILE *out, const struct snapshot *s, const struct start_up *start_up,
 			const struct report_left_out *left_out)
 {
 	uint64_t users = 0;
 
 	for (uint32_t id = 0; id < s->context_count; id++)
-		users += report_in_use_blocks(&s->contexts[id]) > 0;
+		users += report_in_use_blocks(&s->contexts[id]) > 0 && !start_up_has(start_up, id);
 	users += left_out->contexts < left_out->blocks ? left_out->contexts : left_out->blocks;
 	fputs("What ", out);
 	print_count(out, users, "call stack");
 	fprintf(out, " allocated %s %s", watched(s),
 		s->running ? "is in use" : "was not freed");
-	print_largest(out, s, users);
+	print_largest(out, s, start_up, users);
 	putc('.', out);
+}
+
+/* What every program has. */
+static void print_start_up(FILE *out, const struct start_up *start_up)
+{
+	if (!start_up || !start_up->blocks)
+		return;
+	fputs(" Not counted in that: ", out);
+	print_count(out, start_up->bytes, "byte");
+	fputs(" in ", out);
+	print_count(out, start_up->blocks, "block");
+	fputs(" of starting up, which every program has.", out);
 }
 
 /* First of all; a word that nobody can tell yet is not worth a sentence in the first seconds. */
@@ -121,18 +137,21 @@ static void write_growth(FILE *out, const struct snapshot *s)
 	fputs(". ", out);
 }
 
-static void write_verdict(FILE *out, const struct snapshot *s,
-			  const struct report_left_out *left_out)
+static void write_verdict(FILE *out, const struct report_job *job)
 {
+	const struct snapshot *s = job->snapshot;
+	uint64_t known = job->start_up ? job->start_up->blocks : 0;
+
 	if (s->no_allocator)
 		fprintf(out, "No allocator %s: what the process allocates is not known.",
 			s->missed_count ? "can be followed" : "was found");
 	else if (!s->totals.allocs)
 		fprintf(out, "Nothing was allocated %s.", watched(s));
-	else if (s->totals.allocs == s->totals.frees)
+	else if (s->totals.allocs - s->totals.frees == known)
 		fprintf(out, "All that was allocated %s has been freed.", watched(s));
 	else
-		print_users(out, s, left_out);
+		print_users(out, s, job->start_up, &job->options->left_out);
+	print_start_up(out, job->start_up);
 }
 
 void head_verdict(FILE *out, const struct report_job *job)
@@ -145,7 +164,7 @@ void head_verdict(FILE *out, const struct report_job *job)
 	if (!side)
 		return;
 	write_growth(side, job->snapshot);
-	write_verdict(side, job->snapshot, &job->options->left_out);
+	write_verdict(side, job);
 	if (job->resolver && !resolver_is_alive(job->resolver, &why)) {
 		fputs(" Names are incomplete: ", side);
 		utf8_print(side, why ? why : "memtrace-fs is gone");

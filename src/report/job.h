@@ -15,6 +15,7 @@ struct report_job {
 	size_t shown;	     /* so many of them are shown */
 	const struct mapped_sum *mapped; /* what was mapped, by call stack */
 	size_t mapped_count, mapped_shown;
+	const struct start_up *start_up; /* blocks of starting up; or NULL: they are not told apart */
 	const uint32_t *named; /* the contexts whose frames get names; NULL: ids[0..shown) */
 	size_t named_count;
 };

@@ -9,7 +9,7 @@
 #include "heap/verdicts.h"
 #include "report/evidence.h"
 #include "report/leaks.h"
-#include "report/job.h"
+#include "report/start_up.h"
 
 static void print_build_id(FILE *out, const struct snapshot_module *m)
 {
@@ -82,6 +82,8 @@ static void print_context(FILE *out, const struct report_job *job,
 		",\"peak_bytes\":%" PRIu64,
 		id, report_in_use_bytes(c), report_in_use_blocks(c), c->allocs, c->frees,
 		c->allocated_bytes, c->peak_bytes);
+	if (start_up_has(job->start_up, id))
+		fputs(",\"start_up\":true", out);
 	if (job->options->findings)
 		leaks_json_of_context(out, job->options->findings, id);
 	print_verdict(out, verdicts_of(job->snapshot->verdicts, id), ",", "");
@@ -177,6 +179,15 @@ static void print_left_out(FILE *out, const struct report_job *job)
 		sum.contexts, sum.bytes, sum.blocks);
 }
 
+static void print_start_up(FILE *out, const struct start_up *start_up)
+{
+	if (start_up)
+		fprintf(out,
+			"  \"start_up\": {\"contexts\": %" PRIu64 ", \"in_use_bytes\": %" PRIu64
+			", \"in_use_blocks\": %" PRIu64 "},\n",
+			start_up->contexts, start_up->bytes, start_up->blocks);
+}
+
 static void print_threads(FILE *out, const struct snapshot *s)
 {
 	fputs("  \"threads\": [", out);
@@ -258,6 +269,7 @@ int json_write(struct report_job *job, FILE *out, struct err *err)
 		failed = print_contexts(out, job, &frames, err);
 	if (!failed) {
 		print_left_out(out, job);
+		print_start_up(out, job->start_up);
 		mapped_json(out, job, &frames);
 		if (job->options->findings) {
 			fputs("  \"leaks\": ", out);

@@ -12,6 +12,7 @@
 #include "report/aggregate.h"
 #include "report/job.h"
 #include "report/leaks.h"
+#include "report/start_up.h"
 #include "report/top.h"
 
 static int choose_one(const struct snapshot *snapshot, uint32_t context, uint32_t **ret,
@@ -126,6 +127,26 @@ static int choose_mapped(struct report_job *job, struct mapped_sum **sums, uint3
 	return 0;
 }
 
+/* Blocks of starting up are told apart where the report is on what is in use. */
+static bool tells_start_up(const struct report_options *options)
+{
+	return options->start_up && !options->context && !options->leaks_only && !options->top &&
+	       !options->tree && !options->by && !options->diff &&
+	       (options->format == REPORT_TEXT || options->format == REPORT_JSON ||
+		options->format == REPORT_HTML);
+}
+
+static int find_start_up(struct report_job *job, uint32_t *ids, struct start_up *ret,
+			 struct err *err)
+{
+	const struct report_options *options = job->options;
+	int failed = tells_start_up(options) ? options->start_up(job, ids, ret, err) : 0;
+
+	if (!failed && ret->is)
+		job->start_up = ret;
+	return failed;
+}
+
 static int write_form(struct report_job *job, FILE *out, struct err *err)
 {
 	const struct report_options *options = job->options;
@@ -161,6 +182,7 @@ int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 	};
 	uint32_t *ids = NULL, *named = NULL;
 	struct mapped_sum *sums = NULL;
+	struct start_up start_up = {0};
 	int failed;
 
 	if (options->no_command)
@@ -185,6 +207,8 @@ int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 		filter_ages(&job, ids);
 	if ((options->in || options->not_in) && !options->context)
 		failed = filter_contexts(&job, ids, err);
+	if (!failed)
+		failed = find_start_up(&job, ids, &start_up, err);
 	job.ids = ids;
 	job.shown = options->count && options->count < job.count ? options->count : job.count;
 	if (!failed && snapshot->mapping_count && !options->leaks_only && !options->diff)
@@ -195,6 +219,7 @@ int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 	if (!failed && fflush(out))
 		failed = report_check(out, err);
 	progress_end(&job.progress);
+	free(start_up.is);
 	free(sums);
 	free(named);
 	free(ids);

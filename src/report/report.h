@@ -59,6 +59,11 @@ struct report_job;
 /* Writes one: 0, -ENOMEM, or -errno of a failed write. */
 typedef int report_form_fn(struct report_job *job, FILE *out, struct err *err);
 
+struct start_up;
+/* report/start_up.h */
+typedef int report_start_up_fn(struct report_job *job, uint32_t *ids, struct start_up *ret,
+			       struct err *err);
+
 enum report_by {
 	REPORT_BY_STACK,
 	REPORT_BY_FUNCTION,
@@ -71,6 +76,8 @@ struct report_options {
 	enum report_format format;
 	/* By format, those of viewers; or NULL: the program has none of them. */
 	report_form_fn *const *viewers;
+	/* Tells blocks of starting up apart (start_up_find()); or NULL: they are not. */
+	report_start_up_fn *start_up;
 	enum snapshot_order order;
 	unsigned count; /* contexts shown (in JSON too); 0 = all */
 	bool all;	/* also contexts with nothing in use */

@@ -61,12 +61,14 @@ static int no_memory(struct err *err)
 
 int suppress_add_known(struct suppressions *suppressions, struct err *err)
 {
+	static const char streams[] = "_IO_file_doallocate@libc*";
+	enum { STREAMS = 3 }; /* standard ones: more are somebody's */
 	static const char *const known[] = {
 		/* memory for exceptions when there is none: libsupc++/eh_alloc.cc */
 		"...; _GLOBAL__sub_I_eh_alloc.cc",
 		"*pool::pool*@libstdc++*",
 		/* the buffer of a stream: libio/filedoalloc.c */
-		"_IO_file_doallocate@libc*",
+		streams,
 		/* what the loader keeps of modules: elf/dl-*.c */
 		"@libstdc++*; ...; _dl_init",
 		"@libc.*; ...; _dl_init",
@@ -74,9 +76,12 @@ int suppress_add_known(struct suppressions *suppressions, struct err *err)
 		"...; dl_main@ld*",
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
 		if (!add(suppressions, known[i], 0, true))
 			return no_memory(err);
+		if (known[i] == streams)
+			suppressions->patterns.at[suppressions->patterns.len - 1].most = STREAMS;
+	}
 	return 0;
 }
 
@@ -215,6 +220,7 @@ static bool gather(const struct snapshot *snapshot, const struct names *names, u
 bool suppress_find(struct suppressions *suppressions, const struct snapshot *snapshot,
 		   const struct names *names, uint32_t id, struct suppress_pattern **ret)
 {
+	uint64_t blocks = report_in_use_blocks(&snapshot->contexts[id]);
 	struct places places = {};
 	size_t skipped = 0;
 	bool ok = gather(snapshot, names, id, &places);
@@ -225,8 +231,9 @@ bool suppress_find(struct suppressions *suppressions, const struct snapshot *sna
 	for (size_t i = 0; ok && !*ret && i < suppressions->patterns.len; i++) {
 		struct suppress_pattern *p = &suppressions->patterns.at[i];
 
-		if (!p->is_broad && (fits(p, places.at, places.len) ||
-				     fits(p, places.at + skipped, places.len - skipped)))
+		if (!p->is_broad && (!p->most || blocks <= p->most) &&
+		    (fits(p, places.at, places.len) ||
+		     fits(p, places.at + skipped, places.len - skipped)))
 			*ret = p;
 	}
 	vec_deinit(&places);

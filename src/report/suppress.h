@@ -23,6 +23,7 @@ struct suppress_pattern {
 	size_t count; /* of parts */
 	unsigned line;
 	bool is_known;			  /* one of memtrace's own: what starts a program up */
+	uint64_t most;			  /* blocks in use of a call stack that it fits; 0: any */
 	bool is_broad;			  /* says nothing: not used */
 	uint64_t contexts, bytes, blocks; /* what it has left out */
 };

@@ -24,6 +24,7 @@
 #include "report/leaks.h"
 #include "report/named.h"
 #include "report/print.h"
+#include "report/start_up.h"
 #include "report/utf8.h"
 
 static double seconds_ago(const struct snapshot *s, uint32_t time)
@@ -105,6 +106,8 @@ static void print_context_head(FILE *out, const struct report_job *job, size_t r
 	fputs(", ", out);
 	print_count(out, c->frees, "free");
 	putc('\n', out);
+	if (start_up_has(job->start_up, id))
+		fputs("    of starting up: every program has such blocks\n", out);
 	text_verdict(out, job, id);
 	print_ages(out, job, id);
 	if (job->options->findings)

@@ -27,6 +27,7 @@
 #include "report/export/viewers.h"
 #include "report/points.h"
 #include "report/report.h"
+#include "report/start_up.h"
 #include "serve/demangle.h"
 #include "serve/saved.h"
 #include "serve/served_dirs.h"
@@ -64,6 +65,7 @@ static struct report_options report_options(const struct serve_options *options,
 		.format = options->format == ITS_FORMAT ? REPORT_TEXT
 							: (enum report_format)options->format,
 		.viewers = report_viewers,
+		.start_up = start_up_find,
 		.order = (enum snapshot_order)options->order,
 		.count = options->count == ITS_COUNT ? 10 : options->count,
 		.all = options->all,
