@@ -17,6 +17,7 @@ static const struct arch *const architectures[] = {
 	&arch_arm,
 	&arch_mipsel,
 	&arch_mips,
+	&arch_riscv64,
 };
 
 const struct arch *arch_find(uint16_t elf_machine, uint8_t elf_class, bool big_endian)
@@ -36,6 +37,7 @@ const struct arch *arch_native(void)
 	       : NATIVE_AARCH64 ? &arch_aarch64
 	       : NATIVE_ARM	? &arch_arm
 	       : NATIVE_MIPS	? (ARCH_HOST_BIG ? &arch_mips : &arch_mipsel)
+	       : NATIVE_RISCV64 ? &arch_riscv64
 				: NULL;
 }
 

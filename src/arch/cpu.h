@@ -41,6 +41,7 @@ enum arch_chain {
 	ARCH_CHAIN_TOP,	  /* the pair lies on top of its frame: the caller's sp is behind it */
 	ARCH_CHAIN_BELOW, /* at its lower end: the caller's sp is where the caller's own pair is
 			   */
+	ARCH_CHAIN_BEHIND, /* [fp - 2 words] and [fp - word]: the caller's sp is fp (RISC-V) */
 	ARCH_CHAIN_NONE,  /* they are not */
 };
 
@@ -149,6 +150,7 @@ extern const struct arch arch_x86_64;
 extern const struct arch arch_aarch64;
 extern const struct arch arch_arm; /* armel and armhf, A32 and T32 */
 extern const struct arch arch_mipsel, arch_mips; /* o32, little- and big-endian */
+extern const struct arch arch_riscv64;
 
 /* By ELF e_machine, class and byte order; NULL: not supported. */
 const struct arch *arch_find(uint16_t elf_machine, uint8_t elf_class, bool big_endian);

@@ -8,6 +8,7 @@ enum native_cpu {
 	NATIVE_IS_AARCH64,
 	NATIVE_IS_ARM,
 	NATIVE_IS_MIPS,
+	NATIVE_IS_RISCV64,
 };
 
 #if defined(__x86_64__) && defined(__LP64__)
@@ -20,6 +21,8 @@ enum native_cpu {
 #elif defined(__mips__) && defined(_ABIO32) && _MIPS_SIM == _ABIO32 && \
 	!(defined(__mips_isa_rev) && __mips_isa_rev >= 6)
 #define NATIVE_CPU NATIVE_IS_MIPS
+#elif defined(__riscv) && defined(__LP64__)
+#define NATIVE_CPU NATIVE_IS_RISCV64
 #else
 #define NATIVE_CPU NATIVE_IS_UNKNOWN
 #endif
@@ -29,6 +32,7 @@ enum {
 	NATIVE_AARCH64 = NATIVE_CPU == NATIVE_IS_AARCH64,
 	NATIVE_ARM = NATIVE_CPU == NATIVE_IS_ARM,
 	NATIVE_MIPS = NATIVE_CPU == NATIVE_IS_MIPS,
+	NATIVE_RISCV64 = NATIVE_CPU == NATIVE_IS_RISCV64,
 };
 
 /* Is this for a CPU that we may trace on?  A memtrace for a device (STATIC=1) has the stubs and the

@@ -42,9 +42,10 @@ struct capture {
 	int request_rc;
 	bool finished; /* the tracer thread touches the engine no more */
 
-	_Atomic bool kicked; /* there is something to do between two stops */
-	atomic_bool to_sum;  /* .. for which nobody waits long */
-	atomic_bool to_age;  /* .. at the end of a generation */
+	/* (Whole words: where a CPU exchanges no bytes, gcc would have libatomic do it.) */
+	atomic_uint kicked; /* there is something to do between two stops */
+	atomic_uint to_sum; /* .. for which nobody waits long */
+	atomic_uint to_age; /* .. at the end of a generation */
 	atomic_bool detach;
 	_Atomic pid_t pid;
 };

@@ -211,6 +211,7 @@ static inline struct walk_ops ops_of(struct walker *walker)
 				 arch->word_size,
 				 arch->code_mask | arch->state_mask,
 				 .record_below = arch->chain == ARCH_CHAIN_BELOW,
+				 .record_behind = arch->chain == ARCH_CHAIN_BEHIND,
 				 .no_chain = arch->chain == ARCH_CHAIN_NONE,
 				 .first_sp = walker->first_sp};
 }

@@ -139,6 +139,8 @@ static unsigned width(const struct image *image, uint64_t info)
 				       type == R_AARCH64_GLOB_DAT
 			       ? 8
 			       : 4;
+	if (image->machine == EM_RISCV) /* (GOT entries, too, are R_RISCV_64's or RELATIVE's) */
+		return type == R_RISCV_64 || type == R_RISCV_RELATIVE ? 8 : 4;
 	return 4;
 }
 

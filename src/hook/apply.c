@@ -55,6 +55,7 @@ static void thread_move(void *arg, struct thread *thread)
 			   hook->stub.copy + hook->stub.displaced.map[i].copy);
 		thread_regs_touch(thread);
 		thread_regs_commit(thread);
+		return;
 	}
 }
 

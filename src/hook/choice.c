@@ -6,6 +6,7 @@
 
 #include "hook/evidence.h"
 #include "hook/ifunc.h"
+#include "hook/loader_caller.h"
 
 static bool is_operator(const struct function *function)
 {
@@ -83,9 +84,12 @@ int choice_for_each(struct entries *entries, bool loader,
 		if (!entries_find(entries, functions[i].name, &symbol) ||
 		    !counts(entries, &functions[i], &symbol))
 			continue;
-		rc = symbol.type == STT_GNU_IFUNC
-			     ? visit_choices(entries, &functions[i], &symbol, &visitor)
-			     : visit(arg, &functions[i], &symbol);
+		if (loader && loader_caller_find(entries, &symbol))
+			rc = visit(arg, functions_loader_caller(), &symbol);
+		else
+			rc = symbol.type == STT_GNU_IFUNC
+				     ? visit_choices(entries, &functions[i], &symbol, &visitor)
+				     : visit(arg, &functions[i], &symbol);
 	}
 	return rc;
 }

@@ -79,3 +79,11 @@ const struct function *functions_table(bool loader, size_t *count)
 	*count = loader ? 1 : ARRAY_SIZE(functions);
 	return loader ? &loader_function : functions;
 }
+
+const struct function *functions_loader_caller(void)
+{
+	static const struct function function = {
+		.name = "the caller of _dl_debug_state", .call = CALL_LOADER, .kind = STUB_RETURN};
+
+	return &function;
+}

@@ -63,4 +63,7 @@ static inline bool function_has_many_arguments(const struct function *function)
 /* The table: of the loader, or of all others. */
 const struct function *functions_table(bool loader, size_t *count);
 
+/* What is followed in place of the loader's: see loader_caller.h. */
+const struct function *functions_loader_caller(void);
+
 #endif

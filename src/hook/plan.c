@@ -310,11 +310,13 @@ static int area_build(struct planning *p, struct module *module, const struct mo
 	return rc;
 }
 
-/* Hosts in order: the module itself, then modules that are never unmapped, then a page. */
+/* Hosts in order: the module itself, then modules that are never unmapped, then a page.  Where
+ * all are too far (-ENOSPC, -ERANGE), *failed is what is so from the first; SIZE_MAX: nothing. */
 static int area_find(struct planning *p, struct module *module, size_t first, size_t *failed,
 		     struct hook_area *ret, struct err *err)
 {
 	int rc = area_build(p, module, module, first, failed, ret, err);
+	size_t too_far = rc == -ERANGE ? *failed : SIZE_MAX;
 
 	for (size_t i = 0;
 	     i < p->process->modules->mapped.len && (rc == -ENOSPC || rc == -ERANGE); i++) {
@@ -332,6 +334,8 @@ static int area_find(struct planning *p, struct module *module, size_t first, si
 		ret->old = NULL;
 		rc = area_build(p, module, NULL, first, failed, ret, err);
 	}
+	if (rc == -ENOSPC || rc == -ERANGE)
+		*failed = too_far;
 	return rc;
 }
 
@@ -345,6 +349,20 @@ static bool ptrace_drop(struct planning *p, size_t first)
 		return true;
 	}
 	return false;
+}
+
+/* .. and sigaction() where it alone is too far from the module's own padding (a jal of RISC-V's
+ * reaches a megabyte): the trap's signal is not changed before the program catches it, then. */
+static bool sigaction_drop(struct planning *p, const struct module *module, size_t failed)
+{
+	const struct hook *hook = &p->hooks->list.at[failed];
+
+	if (failed >= p->hooks->list.len || hook->function->call != CALL_SIGACTION)
+		return false;
+	p->hooks->notes.miss(p->hooks->notes.arg, module, hook->function->name,
+			     "no room for its stub is in reach");
+	hook_drop(p->hooks, failed);
+	return true;
 }
 
 /* Stubs for the module's new hooks; those that can't be displaced are dropped. */
@@ -378,6 +396,8 @@ static int module_build(struct planning *p, struct module *module, size_t first,
 		}
 		if (rc != -ENOSPC && rc != -ERANGE)
 			return rc;
+		if (failed != SIZE_MAX && sigaction_drop(p, module, first + failed))
+			continue;
 		if (ptrace_drop(p, first))
 			continue;
 		p->hooks->notes.miss(p->hooks->notes.arg, module, NULL, "%s", err->text);

@@ -55,6 +55,8 @@ struct walk_ops {
 			     * bit may pass, for row() to see */
 	bool record_below;  /* the saved pair lies at the lower end of its frame, so that its
 			     * caller's sp is known by the caller's pair alone (AArch64) */
+	bool record_behind; /* it lies in front of where fp points, which is the caller's sp
+			     * (RISC-V) */
 	bool no_chain;	    /* frame pointers are not chained (32-bit ARM): no row, no step */
 	bool no_guess;	    /* where they would be, the walk ends with WALK_FULL */
 	uint64_t first_sp; /* sp as the kernel set it at exec, where argc lies: a frame there is

@@ -176,8 +176,8 @@ static WALK_BODY bool walk_body_is_fp(const struct walk_ops *ops, uint64_t sp, u
 }
 
 /*
- * Without a row: [fp] = the caller's fp, [fp + word] = the return address, if fp
- * looks like a frame pointer at all.  What it finds must be in a module again,
+ * Without a row: [fp] = the caller's fp, [fp + word] = the return address (of record_behind, two
+ * words lower), if fp looks like a frame pointer at all.  What it finds must be in a module again,
  * unless this frame is generated code itself, which may call its like, or the caller's fp looks
  * like one, too: a runtime's own ways between generated code and C++ have no rows (V8's builtins).
  */
@@ -186,7 +186,7 @@ static WALK_BODY enum walk_end walk_body_chain(const struct walk_ops *ops, struc
 {
 	enum walk_end implausible = nowhere ? WALK_NO_MODULE : WALK_NO_DATA;
 	unsigned word = ops->word_size;
-	uint64_t at = s->fp, fp, ra;
+	uint64_t at = s->fp - (ops->record_behind ? 2 * word : 0), fp, ra;
 	frame_t frame = 0;
 
 	if (ops->no_chain || !walk_body_is_fp(ops, s->sp, at))

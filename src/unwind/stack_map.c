@@ -63,6 +63,7 @@ void stack_map_make(struct stack_mapper *mapper, const struct walk_regs *regs,
 		.word_size = arch->word_size,
 		.code_mask = arch->code_mask | arch->state_mask,
 		.record_below = arch->chain == ARCH_CHAIN_BELOW,
+		.record_behind = arch->chain == ARCH_CHAIN_BEHIND,
 		.no_chain = arch->chain == ARCH_CHAIN_NONE,
 	};
 	struct walk_state state = {.pc = regs->pc,

@@ -10,6 +10,7 @@
 #include "unwind/scanner.h"
 #include "unwind/signal_a64.h"
 #include "unwind/signal_arm.h"
+#include "unwind/signal_riscv64.h"
 
 struct unwinder {
 	struct image *image;
@@ -27,6 +28,11 @@ static bool is_arm(const struct unwinder *u)
 static bool is_a64(const struct unwinder *u)
 {
 	return NATIVE_OR_ANY(NATIVE_AARCH64) && u->arch->elf_machine == EM_AARCH64;
+}
+
+static bool is_riscv64(const struct unwinder *u)
+{
+	return NATIVE_OR_ANY(NATIVE_RISCV64) && u->arch->elf_machine == EM_RISCV;
 }
 
 int unwinder_open(struct image *image, const struct arch *arch, struct unwinder **ret,
@@ -91,14 +97,16 @@ static struct trampoline trampoline_at(const struct unwinder *u,
 	};
 }
 
-/* Does a handler of AArch64 return here? */
-static bool is_signal_a64(const struct unwinder *u, const struct unwinder_place *place)
+/* Does a handler of AArch64's, or RISC-V's, return here? */
+static bool is_signal(const struct unwinder *u, const struct unwinder_place *place)
 {
 	uint8_t code[SIGNAL_A64_CODE];
 
-	return is_a64(u) && !place->exact &&
-	       image_read(u->image, place->vaddr, code, sizeof(code)) == 0 &&
-	       signal_a64_is(code);
+	_Static_assert(sizeof(code) == SIGNAL_RISCV64_CODE, "two instructions of 4 bytes");
+	if ((!is_a64(u) && !is_riscv64(u)) || place->exact ||
+	    image_read(u->image, place->vaddr, code, sizeof(code)))
+		return false;
+	return is_a64(u) ? signal_a64_is(code) : signal_riscv64_is(code);
 }
 
 /* What only 32-bit ARM has: trampolines that no call frame information describes, .ARM.exidx, and
@@ -121,7 +129,7 @@ static void arm_row(struct unwinder *u, const struct unwinder_place *place, stru
 
 void unwinder_row(struct unwinder *u, const struct unwinder_place *place, struct row *ret)
 {
-	*ret = (struct row){.cfa = is_signal_a64(u, place) ? ROW_CFA_FULL : ROW_CFA_NONE};
+	*ret = (struct row){.cfa = is_signal(u, place) ? ROW_CFA_FULL : ROW_CFA_NONE};
 	if (ret->cfa == ROW_CFA_FULL)
 		return;
 	if (u->cfi && cfi_row(u->cfi, unwinder_lookup(place), ret) != -ENOENT)
@@ -154,8 +162,9 @@ int unwinder_step(struct unwinder *u, const struct unwinder_place *place, struct
 {
 	int failed = -ENOENT;
 
-	if (is_signal_a64(u, place))
-		return signal_a64_step(memory, regs, cfa, flags);
+	if (is_signal(u, place))
+		return is_a64(u) ? signal_a64_step(memory, regs, cfa, flags)
+				 : signal_riscv64_step(memory, regs, cfa, flags);
 	if (u->cfi)
 		failed = cfi_step(u->cfi, unwinder_lookup(place), memory, regs, cfa, flags);
 	if (failed != -ENOENT || !is_arm(u))

@@ -1,7 +1,7 @@
 /*
  * How one image is unwound, by all that it has, in order of trust:
  *
- *   signal frames             known by their two instructions (AArch64)
+ *   signal frames             known by their two instructions (AArch64, RISC-V)
  *   .eh_frame, .debug_frame   exact, everywhere it covers
  *   signal trampolines, exit  known by their two instructions (32-bit ARM)
  *   .ARM.exidx                exact where exceptions may pass; elsewhere "can't unwind"

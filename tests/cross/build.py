@@ -6,13 +6,16 @@ import re
 import shutil
 import subprocess
 
-from guest import CPUS, libraries_of
+from guest import CPUS, libraries_of, library_folder
 from packages import Packages
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("O", TOP / "build")).resolve() / "cross"
 FS = BUILD.parent / "memtrace-fs"  # this machine's own
 HERE = TOP / "tests/cross/targets"
+
+# Where it has another name than in Debian 12.
+LIBELF = {"riscv64": "libelf1t64"}
 
 # Programs of tests/targets that the guests run.
 TARGETS = ["entries", "threads", "registers", "signals", "storm", "live", "pairs", "heartbeat", "eintr", "children", "plugins",
@@ -39,7 +42,7 @@ UNITS_OF_32_BITS = ["commands", "decode", "image_mutations", "json", "leak", "ma
 
 def units(cpu):
     names = sorted(path.stem[len("test_"):] for path in (TOP / "tests/unit").glob("test_*.c"))
-    left_out = {*NOT_UNITS, *(NOT_UNITS_ARM if cpu != "arm64" else []), *(UNITS_OF_32_BITS if cpu != "armhf" else [])}
+    left_out = {*NOT_UNITS, *(NOT_UNITS_ARM if cpu in ("armhf", "armel") else []), *(UNITS_OF_32_BITS if cpu != "armhf" else [])}
     return [name for name in names if name not in left_out]
 
 
@@ -53,6 +56,9 @@ VARIANTS = {
     "armhf": {**A32, "t32": "-mthumb -O2", "t32-O0": "-mthumb -O0", "t32-Os": "-mthumb -Os", "t32-static": "-mthumb -O2 -static"},
     "arm64": {"O0": "-O0", "nofp": "-O2 -fomit-frame-pointer", "pac": "-O2 -mbranch-protection=standard",
               "static": "-O2 -static"},
+    # gcc 12 of this CPU makes no unwind tables by itself; distributions have them.
+    "riscv64": {"O0": "-O0", "tables": "-O2 -fasynchronous-unwind-tables", "nofp": "-O2", "fp": "-O2 -fno-omit-frame-pointer",
+                "static": "-O2 -static"},
 }
 MUSL = {"musl": "", "musl-static": "-static"}
 
@@ -63,6 +69,7 @@ ROOMLESS = {
     "armhf": {"musl-t32": (True, "-mthumb -O2 -static", 0), "musl-a32": (True, "-marm -O2 -static", 100)},
     "arm64": {"static-pie": (False, "-O2 -static-pie", 0), "static": (False, "-O2 -static", 100),
               "musl": (True, "-O2 -static", 100)},
+    "riscv64": {},
 }
 
 
@@ -138,7 +145,7 @@ def units_for(cpu, out):
     """path in the guest -> unit test, and the libraries they need, of the guest's distribution."""
     packages = Packages(cpu)
     libraries = [next(packages.unpack(package).rglob(name)) for package, name in
-                 (("libcmocka0", "libcmocka.so.0"), ("libelf1", "libelf.so.1"), ("zlib1g", "libz.so.1"))]
+                 (("libcmocka0", "libcmocka.so.0"), (LIBELF.get(cpu, "libelf1"), "libelf.so.1"), ("zlib1g", "libz.so.1"))]
     headers = [packages.unpack(package) / "usr/include" for package in ("libcmocka-dev", "libelf-dev")]
     make(cpu, *[f"tests/unit/test_{name}" for name in units(cpu)],
          CMOCKA=" ".join([f"-idirafter {path}" for path in headers] + [str(path) for path in libraries]))
@@ -178,7 +185,7 @@ def sysroot_for(cpu):
     names = [name for package in owners.values() for name in packages.needed_libraries(package)]
     libraries = {path.name: path for name in names if name != "libc6"
                  for path in packages.unpack(name).rglob(f"lib/{triplet}/*.so.*")}
-    libraries.update({path.name: path for path in (packages.unpack("libc6") / "lib" / triplet).glob("*.so.*")})
+    libraries.update({path.name: path for path in library_folder(packages.unpack("libc6"), CPUS[cpu]).glob("*.so.*")})
     files = dict(programs)
     for path, source in list(needed(programs.values(), libraries).items()):
         files[f"/lib/{triplet}/{path}"] = source
@@ -228,7 +235,7 @@ def musl_memtrace(cpu):
 def compat_for(cpu):
     """Programs of other CPUs that this one runs, their memtraces and their libraries."""
     tracers, targets = {"arm64": (["armhf", "armel"], ["armhf", "armel"]), "armhf": (["armel"], ["armhf"]),
-                        "armel": ([], [])}[cpu]
+                        "armel": ([], []), "riscv64": ([], [])}[cpu]
     out, files = BUILD / f"{cpu}-compat", {}
     for other in tracers:
         files[f"/root/memtrace-{other}"] = stripped(other, musl_memtrace(other), out / f"memtrace-{other}", "-g")

@@ -26,31 +26,39 @@ from ports import free_port  # noqa: E402
 
 BOOT_LIMIT = 120.0  # on a busy machine a boot that takes 2 s can take a minute
 
-# bus: how qemu calls virtio's devices there; cpus: as many as its kernel can use.
-Cpu = collections.namedtuple("Cpu", "triplet kernel_cpu kernel_package qemu loader console bus cpus",
+# machine: what uname says; bus: how qemu calls virtio's devices there; cpus: as many as its kernel can use.
+Cpu = collections.namedtuple("Cpu", "triplet kernel_cpu kernel_package qemu loader machine console bus cpus",
                              defaults=("ttyAMA0", "device", 2))
 CPUS = {
     "arm64": Cpu("aarch64-linux-gnu", "arm64", "linux-image-cloud-arm64",
-                 ["qemu-system-aarch64", "-M", "virt", "-cpu", "max,pauth-impdef=on,lpa2=off"], "/lib/ld-linux-aarch64.so.1"),
+                 ["qemu-system-aarch64", "-M", "virt", "-cpu", "max,pauth-impdef=on,lpa2=off"], "/lib/ld-linux-aarch64.so.1",
+                 "aarch64"),
     "armhf": Cpu("arm-linux-gnueabihf", "armhf", "linux-image-armmp",
-                 ["qemu-system-arm", "-M", "virt,highmem=off", "-cpu", "cortex-a15"], "/lib/ld-linux-armhf.so.3"),
+                 ["qemu-system-arm", "-M", "virt,highmem=off", "-cpu", "cortex-a15"], "/lib/ld-linux-armhf.so.3", "armv7l"),
     "armel": Cpu("arm-linux-gnueabi", "armhf", "linux-image-armmp",
-                 ["qemu-system-arm", "-M", "virt,highmem=off", "-cpu", "cortex-a15"], "/lib/ld-linux.so.3"),
+                 ["qemu-system-arm", "-M", "virt,highmem=off", "-cpu", "cortex-a15"], "/lib/ld-linux.so.3", "armv7l"),
     "mipsel": Cpu("mipsel-linux-gnu", "mipsel", "linux-image-4kc-malta",
-                  ["qemu-system-mipsel", "-M", "malta", "-cpu", "24Kf"], "/lib/ld.so.1", "ttyS0", "pci", 1),
+                  ["qemu-system-mipsel", "-M", "malta", "-cpu", "24Kf"], "/lib/ld.so.1", "mips", "ttyS0", "pci", 1),
+    "riscv64": Cpu("riscv64-linux-gnu", "riscv64", "linux-image-riscv64",
+                   ["qemu-system-riscv64", "-M", "virt"], "/lib/ld-linux-riscv64-lp64d.so.1", "riscv64", "ttyS0"),
 }
 
 Done = collections.namedtuple("Done", "status output")
 
 
+def library_folder(files, cpu):
+    """Where a package has its libraries: in /lib, or, from Debian 13 on, in /usr/lib."""
+    return next(folder for folder in (files / "lib" / cpu.triplet, files / "usr/lib" / cpu.triplet) if folder.exists())
+
+
 def libraries_of(packages, cpu):
     """The C library and its kin, at the paths where Debian has them."""
-    folder = packages.unpack("libc6") / "lib" / cpu.triplet
+    folder = library_folder(packages.unpack("libc6"), cpu)
     found = {f"/lib/{cpu.triplet}/{f.name}": f for f in folder.iterdir()
              if re.match(r"(ld-linux.*|ld|libc|libm|libpthread|libdl|librt|libresolv|libanl|libthread_db)\.so", f.name)}
     loader = next(f for f in folder.iterdir() if f.name.startswith(("ld-linux", "ld.so")))
     found[cpu.loader] = loader
-    gcc = packages.unpack("libgcc-s1") / "lib" / cpu.triplet / "libgcc_s.so.1"
+    gcc = library_folder(packages.unpack("libgcc-s1"), cpu) / "libgcc_s.so.1"
     found[f"/lib/{cpu.triplet}/libgcc_s.so.1"] = gcc
     return found
 

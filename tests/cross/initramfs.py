@@ -109,12 +109,17 @@ def modules_in_order(folder, wanted):
     return order
 
 
+def program(files, path):
+    """A package's program: from Debian 13 on all are in /usr."""
+    return next(place for place in (files / path, files / "usr" / path) if place.exists())
+
+
 def base(packages, kernel_files, libraries):
     """packages: where busybox is from; libraries: paths in the guest -> files of this machine."""
     archive = Archive()
-    archive.add_file("/bin/busybox", packages.unpack("busybox-static") / "bin/busybox")
+    archive.add_file("/bin/busybox", program(packages.unpack("busybox-static"), "bin/busybox"))
     # Programs of a real system's size, where busybox has none.
-    archive.add_file("/bin/true", packages.unpack("coreutils") / "bin/true")
+    archive.add_file("/bin/true", program(packages.unpack("coreutils"), "bin/true"))
     archive.add("/init", INIT.encode())
     for path, source in libraries.items():
         archive.add_file(path, source)

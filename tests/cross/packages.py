@@ -11,6 +11,9 @@ import pathlib
 import re
 import subprocess
 
+# The release that has a CPU, where this machine's has not.
+SUITES = {"riscv64": "trixie"}
+
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "memtrace-cross"
 
 
@@ -38,6 +41,13 @@ class Packages:
             finally:
                 self.held = False
 
+    def _source_of(self, suite):
+        """A list with the first of this machine's mirrors, for another release."""
+        said = subprocess.check_output(["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"], text=True)
+        path = self.root / "sources.list"
+        path.write_text(f"deb {said.split()[0]} {suite} main\n")
+        return path
+
     def _apt(self, tool, *args):
         options = {
             "APT::Architecture": self.cpu,
@@ -48,6 +58,8 @@ class Packages:
             "Dir::State::status": self.root / "status",
             "Dir::Cache": self.root / "cache",
         }
+        if self.cpu in SUITES:
+            options.update({"Dir::Etc::sourcelist": self._source_of(SUITES[self.cpu]), "Dir::Etc::sourceparts": "/dev/null"})
         command = [tool, "-q"] + [f"-o{key}={value}" for key, value in options.items()] + list(args)
         done = subprocess.run(command, cwd=self.debs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=600)
         if done.returncode:

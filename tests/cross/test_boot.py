@@ -3,7 +3,7 @@
 
 def test_guest(guest):
     machine = guest.run("uname -m", check=True).output.strip()
-    assert machine == {"arm64": "aarch64", "armhf": "armv7l", "armel": "armv7l"}[guest.name]
+    assert machine == guest.cpu.machine
     assert guest.boot_seconds < 120
 
 

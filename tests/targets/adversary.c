@@ -17,6 +17,8 @@ static volatile int sink;
 #define CALLEE_SAVED "x19", "x20", "x21", "x22", "x23"
 #elif defined(__arm__)
 #define CALLEE_SAVED "r4", "r5", "r6", "r8", "r9"
+#elif defined(__riscv)
+#define CALLEE_SAVED "s1", "s2", "s3", "s4", "s5"
 #endif
 
 /* Bytes of stack that stay until the caller returns. */

@@ -104,6 +104,40 @@ __asm__(CODE FUNCTION("probe")
 	"	pop {r1, r2}; str r1, [r0]; str r2, [r0, #52]\n"
 	"	pop {r1, r4-r11, pc}\n"
 	CODE_END);
+#elif defined(__riscv)
+#define REGISTERS 28 /* a0-a7, t0-t6, s0-s11, ra */
+#define ARGUMENT   0
+#define ARGUMENT_2 1
+#define LINK	  27
+#define FLAGS	  0
+#define CODE	  ".text\n.balign 4\n"
+__asm__(CODE FUNCTION("probe")
+	"	addi sp, sp, -112; sd ra, 104(sp); sd a1, 96(sp)\n"
+	"	sd s0, 0(sp); sd s1, 8(sp); sd s2, 16(sp); sd s3, 24(sp); sd s4, 32(sp)\n"
+	"	sd s5, 40(sp); sd s6, 48(sp); sd s7, 56(sp); sd s8, 64(sp); sd s9, 72(sp)\n"
+	"	sd s10, 80(sp); sd s11, 88(sp)\n"
+	"	mv ra, a0; mv a0, a1\n"
+	"	ld a1, 8(a0); ld a2, 16(a0); ld a3, 24(a0); ld a4, 32(a0); ld a5, 40(a0)\n"
+	"	ld a6, 48(a0); ld a7, 56(a0); ld t0, 64(a0); ld t1, 72(a0); ld t2, 80(a0)\n"
+	"	ld t3, 88(a0); ld t4, 96(a0); ld t5, 104(a0); ld t6, 112(a0); ld s0, 120(a0)\n"
+	"	ld s1, 128(a0); ld s2, 136(a0); ld s3, 144(a0); ld s4, 152(a0); ld s5, 160(a0)\n"
+	"	ld s6, 168(a0); ld s7, 176(a0); ld s8, 184(a0); ld s9, 192(a0); ld s10, 200(a0)\n"
+	"	ld s11, 208(a0)\n"
+	"	ld a0, 0(a0); jalr ra, 0(ra)\n"
+	AT("probe_return")
+	"	addi sp, sp, -16; sd a0, 0(sp); ld a0, 112(sp)\n"
+	"	sd a1, 8(a0); sd a2, 16(a0); sd a3, 24(a0); sd a4, 32(a0); sd a5, 40(a0)\n"
+	"	sd a6, 48(a0); sd a7, 56(a0); sd t0, 64(a0); sd t1, 72(a0); sd t2, 80(a0)\n"
+	"	sd t3, 88(a0); sd t4, 96(a0); sd t5, 104(a0); sd t6, 112(a0); sd s0, 120(a0)\n"
+	"	sd s1, 128(a0); sd s2, 136(a0); sd s3, 144(a0); sd s4, 152(a0); sd s5, 160(a0)\n"
+	"	sd s6, 168(a0); sd s7, 176(a0); sd s8, 184(a0); sd s9, 192(a0); sd s10, 200(a0)\n"
+	"	sd s11, 208(a0); sd ra, 216(a0)\n"
+	"	ld a1, 0(sp); sd a1, 0(a0); addi sp, sp, 16\n"
+	"	ld s0, 0(sp); ld s1, 8(sp); ld s2, 16(sp); ld s3, 24(sp); ld s4, 32(sp)\n"
+	"	ld s5, 40(sp); ld s6, 48(sp); ld s7, 56(sp); ld s8, 64(sp); ld s9, 72(sp)\n"
+	"	ld s10, 80(sp); ld s11, 88(sp)\n"
+	"	ld ra, 104(sp); addi sp, sp, 112; ret\n"
+	);
 #endif
 #ifndef CODE_END
 #define CODE_END

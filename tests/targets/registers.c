@@ -41,6 +41,14 @@ __asm__(CODE
 	".size malloc, .-malloc\n"
 	FUNCTION("free") "	nop; bx lr\n.size free, .-free\n"
 	FUNCTION("realloc") "	nop; bx lr\n.size realloc, .-realloc\n"
+#elif defined(__riscv)
+	FUNCTION("malloc")
+	"	addi sp, sp, -16; sd t0, 0(sp); sd t1, 8(sp); lla t0, arena_next\n"
+	"	ld a0, 0(t0); addi t1, a0, 64; sd t1, 0(t0)\n"
+	"	ld t0, 0(sp); ld t1, 8(sp); addi sp, sp, 16; ret\n"
+	".size malloc, .-malloc\n"
+	FUNCTION("free") "	nop; ret\n.size free, .-free\n"
+	FUNCTION("realloc") "	nop; ret\n.size realloc, .-realloc\n"
 #endif
 	CODE_END);
 /* clang-format on */

@@ -45,13 +45,18 @@ enum { UNDEFINED_LEN = 2, BREAK_LEN = 2 };
 #define BREAK	    ".inst 0xe7f001f0"
 #define PC(context) ((context)->uc_mcontext.arm_pc)
 enum { UNDEFINED_LEN = 4, BREAK_LEN = 4 };
+#elif defined(__riscv)
+#define UNDEFINED   ".2byte 0"
+#define BREAK	    ".2byte 0x9002"
+#define PC(context) ((context)->uc_mcontext.__gregs[REG_PC])
+enum { UNDEFINED_LEN = 2, BREAK_LEN = 2 };
 #endif
 
 static unsigned long sent[65], arrived[65];
 static unsigned long turns; /* of the allocating thread that blocks no signals */
 static volatile int stop;
 static pthread_barrier_t gate;
-/* A stop, or a signal that is ignored, ends the call with EINTR on ARM and AArch64
+/* A stop, or a signal that is ignored, ends the call with EINTR on other CPUs
  * (ARCHITECTURE.md). */
 #ifdef __x86_64__
 enum { STOPS_ARE_HIDDEN = 1 };

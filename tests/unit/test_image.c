@@ -103,6 +103,8 @@ static void headers_are_read(void **state)
 	const char *interpreter = "/lib/ld-linux-armhf.so.3";
 #elif defined(__arm__)
 	const char *interpreter = "/lib/ld-linux.so.3";
+#elif defined(__riscv)
+	const char *interpreter = "/lib/ld-linux-riscv64-lp64d.so.1";
 #else
 	const char *interpreter = "/lib64/ld-linux-x86-64.so.2";
 #endif
@@ -167,6 +169,8 @@ static void build_id_is_libelfs(void **state)
 #define COND_WAIT "GLIBC_2.17"
 #elif defined(__arm__)
 #define COND_WAIT "GLIBC_2.4"
+#elif defined(__riscv)
+#define COND_WAIT "GLIBC_2.27"
 #else
 #define COND_WAIT "GLIBC_2.3.2"
 #endif

@@ -98,6 +98,30 @@ __asm__(CODE
 	FUNCTION("mirror_t32") MIRROR("movw")
 	AT("mirror_t32_end")
 	CODE_END);
+#elif defined(__riscv)
+#define ARCH (&arch_riscv64)
+__asm__(CODE
+	FUNCTION("mirror")
+	"	addi sp, sp, -272\n"
+	"	sd a0, 0(sp); sd a1, 8(sp); sd a2, 16(sp); sd a3, 24(sp); sd a4, 32(sp)\n"
+	"	sd a5, 40(sp); sd a6, 48(sp); sd a7, 56(sp); sd t0, 64(sp); sd t1, 72(sp)\n"
+	"	sd t2, 80(sp); sd t3, 88(sp); sd t4, 96(sp); sd t5, 104(sp); sd t6, 112(sp)\n"
+	"	sd s0, 120(sp); sd s1, 128(sp); sd s2, 136(sp); sd s3, 144(sp); sd s4, 152(sp)\n"
+	"	sd s5, 160(sp); sd s6, 168(sp); sd s7, 176(sp); sd s8, 184(sp); sd s9, 192(sp)\n"
+	"	sd s10, 200(sp); sd s11, 208(sp); sd ra, 216(sp)\n"
+	"	sd zero, 256(sp); mv a0, sp; call record\n"
+	"	ld a1, 8(sp); ld a2, 16(sp); ld a3, 24(sp); ld a4, 32(sp); ld a5, 40(sp)\n"
+	"	ld a6, 48(sp); ld a7, 56(sp); ld t0, 64(sp); ld t1, 72(sp); ld t2, 80(sp)\n"
+	"	ld t3, 88(sp); ld t4, 96(sp); ld t5, 104(sp); ld t6, 112(sp); ld ra, 216(sp)\n"
+	"	li a0, " NUMBER(RESULT) "; addi sp, sp, 272; ret\n"
+	AT("mirror_end")
+	".option push\n.option norvc\n.option norelax\n"
+	FUNCTION("loads") /* through its own place */
+	"	ld a0, 1f; ret\n"
+	"	.balign 8\n"
+	"1:	.quad " NUMBER(RESULT) "\n"
+	AT("loads_end")
+	".option pop\n");
 #endif
 /* clang-format on */
 

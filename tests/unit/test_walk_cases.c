@@ -178,7 +178,8 @@ static void supply_rows(void)
 
 static const struct arch *arch_named(const char *name)
 {
-	static const struct arch *const all[] = {&arch_x86_64, &arch_aarch64, &arch_arm};
+	static const struct arch *const all[] = {&arch_x86_64, &arch_aarch64, &arch_arm,
+						  &arch_riscv64};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (!strcmp(all[i]->name, name))

@@ -38,6 +38,10 @@ A32 __attribute__((naked)) void *malloc(size_t size)
 	__asm__("nop; nop; cmp x0, %0; b.ne bump\n"
 		"mov x0, #0x4011; mov x1, #0; mov x2, #0; mov x3, #0; mov x4, #0\n"
 		"mov x8, #220; svc #0; ret" ::"i"(WAITS));
+#elif defined(__riscv)
+	__asm__("nop; nop; li t0, %0; bne a0, t0, bump\n"
+		"li a0, 0x4011; li a1, 0; li a2, 0; li a3, 0; li a4, 0\n"
+		"li a7, 220; ecall; ret" ::"i"(WAITS));
 #else
 	__asm__("nop; nop; cmp r0, %0; bne bump\n"
 		"mov r12, r7; mov r0, #0x4000; orr r0, r0, #0x11; mov r1, #0; mov r2, #0\n"

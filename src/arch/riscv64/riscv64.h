@@ -1,0 +1,40 @@
+/* What the files of this folder give to the table in arch.c; the contracts are in arch/trap.h.
+ */
+#ifndef MEMTRACE_RISCV64_H
+#define MEMTRACE_RISCV64_H
+
+#include "arch/trap.h"
+
+enum { RISCV64_PATCH_LEN = 4 }; /* jal x0 */
+
+/* displace.c */
+uint32_t riscv64_patch_offset(const uint8_t *code, size_t len);
+int riscv64_displace(const uint8_t *code, size_t len, taddr_t from, taddr_t to,
+		     struct displaced *ret, struct err *err);
+
+/* stub.c: places from sp at trap.pc, see the picture there. */
+enum {
+	RISCV64_TRAP_RESULT = 16,
+	RISCV64_TRAP_ARG3 = 40,
+	RISCV64_TRAP_ARGS = 80,
+	RISCV64_TRAP_FRAME = 104,
+	RISCV64_MAGIC_LEN = 8,
+};
+extern const uint8_t riscv64_magic[RISCV64_MAGIC_LEN];
+int riscv64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size_t count,
+			const uint8_t *const *code, const size_t *code_len, size_t *failed,
+			struct err *err);
+uint32_t riscv64_trap_disarm(uint8_t *ret);
+void riscv64_trap_change_signal(struct stub_area *area, int signo);
+taddr_t riscv64_patch_target(const uint8_t *code, taddr_t function);
+int riscv64_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc,
+		       bool called);
+
+/* callees.c, ways.c */
+size_t riscv64_callees(const uint8_t *code, size_t len, taddr_t from, struct callee *ret,
+		       size_t max);
+size_t riscv64_addresses(const uint8_t *code, size_t len, taddr_t from, taddr_t *ret, size_t max);
+size_t riscv64_ways_in(const uint8_t *code, size_t len, taddr_t from, bool anywhere,
+		       const struct covered *covered, size_t count, struct way *ret, size_t max);
+
+#endif
