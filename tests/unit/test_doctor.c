@@ -195,10 +195,10 @@ static void the_word_size_must_be_ours(void **state)
 			   "memtrace (%s)",
 		 native->name);
 	assert_fails(&f, "word_size", -ENOTSUP, text, "use a memtrace built for it");
-	f.machine = EM_RISCV;
+	f.machine = EM_IA_64; /* that no memtrace is for */
 	f.elf_class = native->elf_class;
 	snprintf(text, sizeof(text),
-		 "pid 4711 runs code of another machine (ELF machine 243) than this "
+		 "pid 4711 runs code of another machine (ELF machine 50) than this "
 		 "memtrace (%s)",
 		 native->name);
 	assert_fails(&f, "word_size", -ENOTSUP, text, "use a memtrace built for it");
