@@ -83,6 +83,17 @@ ifneq ($(STATIC)$(CROSS),)
 $(O)/src/cli/server_link.o: ROOM_FLAGS += -DMEMTRACE_SEARCHES
 endif
 
+# WITHOUT="looks selftest": parts that a small memtrace leaves out (src/capture/parts.h).
+PARTS := agent looks selftest
+ifneq ($(filter-out $(PARTS),$(WITHOUT)),)
+$(error WITHOUT: '$(filter-out $(PARTS),$(WITHOUT))' is not one of: $(PARTS))
+endif
+space := $(subst ,, )
+WITHOUT_SET := $(strip $(WITHOUT))
+PART_FLAGS := $(if $(WITHOUT_SET),-DMEMTRACE_WITHOUT='($(subst $(space),|,$(WITHOUT_SET:%=PART_%)))' \
+	-DMEMTRACE_WITHOUT_NAMES='"$(subst $(space),$(comma) ,$(WITHOUT_SET))"')
+ASK_PARTS := $(O)/src/cli/main.o $(O)/src/cli/parts.o $(O)/src/cli/leak_scan.o $(O)/src/capture/resident.o
+
 # libedit for the console, where it links (with STATIC: where its archives are there).
 # Asked when a recipe runs, not before: `make deps all` installs it on the way.
 EDIT_LIBS = $(shell $(PKG_CONFIG) --libs $(if $(STATIC),--static) libedit 2>/dev/null || echo -ledit)
@@ -167,7 +178,14 @@ $(O)/libserve.a: $(filter-out %/main.o,$(SERVE_OBJ))
 
 $(O)/src/%.o: src/%.c
 	@mkdir -p $(@D)
-	$(call say,CC  )$(CC) $(FLAGS) $(ANYWHERE) $(ROOM_FLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC  )$(CC) $(FLAGS) $(ANYWHERE) $(ROOM_FLAGS) $(if $(filter $@,$(ASK_PARTS)),$(PART_FLAGS)) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# What is left out, and what asks for it, rewritten only when that changes.
+$(ASK_PARTS) $(O)/src/agent/blob.o: $(O)/parts.flags
+$(O)/parts.flags: FORCE
+	@mkdir -p $(O)
+	@echo '$(WITHOUT_SET)' >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 # For another CPU: without memtrace-fs, and CMOCKA says where that CPU's cmocka and libelf are.
 CMOCKA ?= -lcmocka
@@ -183,7 +201,7 @@ $(O)/tests/unit/%: tests/unit/%.c $(UNIT_LIBS)
 # ---- the agent: what is mapped into a target, within memtrace (src/agent/blob.h) ------------
 # One piece that needs nothing, whatever the rest is built with; CPUs without an entry have none.
 BLOB_CPU := $(if $(filter -m32 -mx32,$(CC) $(CFLAGS)),,$(firstword $(subst -, ,$(TRIPLET))))
-BLOB_ENTRY := $(wildcard src/agent/$(BLOB_CPU)/entry.S)
+BLOB_ENTRY := $(if $(filter agent,$(WITHOUT)),,$(wildcard src/agent/$(BLOB_CPU)/entry.S))
 BLOB_SRC := src/agent/agent.c src/agent/remembered.c $(addprefix src/region/,shared.c known.c live.c interned.c counters.c)
 BLOB_OBJ := $(BLOB_SRC:src/%.c=$(O)/blob/%.o) $(BLOB_ENTRY:src/%.S=$(O)/blob/%.o)
 BLOB_FLAGS = -std=gnu11 -Isrc -O2 -ffreestanding -fPIE -fvisibility=hidden -mgeneral-regs-only \
@@ -417,8 +435,10 @@ help: ## what there is to make
 ## make bench         what memtrace costs here: per malloc+free pair, pauses, memory
 ## make O=DIR         another build folder
 ## make V=1           the commands, not their names
-## make STATIC=1      memtrace as one static file
+## make STATIC=1      memtrace as one static file (WITHOUT="agent looks selftest": a smaller one,
+##                    without the code that counts within the process, looks for leaks but by
+##                    another machine's memtrace-fs, or --selftest)
 ## make CC=arm-linux-gnueabihf-gcc   for another CPU, into build-arm-linux-gnueabihf/;
 ##                    memtrace-fs stays the host's (HOSTCC); also CROSS_COMPILE=PREFIX-
-## make CC=musl-gcc STATIC=1   one file of some 580 KB, stripped
+## make CC=musl-gcc STATIC=1   one file of some 560 KB, stripped
 ## make SAN=address,undefined check    everything under sanitizers

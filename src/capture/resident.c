@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "capture/engine.h"
+#include "capture/parts.h"
 #include "capture/share.h"
 #include "hook/page.h"
 #include "tracer/retry.h"
@@ -60,6 +61,8 @@ static int clear(struct engine *engine, const struct undo_places *places, struct
 
 int resident_doubt(pid_t pid, const struct arch *arch, struct err *err)
 {
+	if (!parts_have(PART_agent))
+		return err_set(err, -ENOTSUP, "this memtrace was made without one");
 	return inject_doubt(pid, arch, shared_bytes(PIECES), err);
 }
 
@@ -73,7 +76,7 @@ static int enter(struct engine *engine, struct err *err)
 					 .pieces = PIECES,
 					 .shift = SHIFT};
 	rc = resident_doubt(tracee_alive(&engine->tracee), engine->tracee.arch, err);
-	if (rc)
+	if (rc || !parts_have(PART_agent))
 		return rc;
 	if (!page_places_find(&engine->hooks, &e.injection.places))
 		return err_set(err, -ENOSPC, "no room for the code that would map it");

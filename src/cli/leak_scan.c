@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/order.h"
 #include "cli/leak_remote.h"
+#include "cli/parts.h"
 #include "heap/findings_bytes.h"
 #include "tracer/status.h"
 
@@ -180,7 +181,10 @@ static int analyse(struct leak_scan *scan, struct err *err)
 		.progress = tick,
 		.progress_arg = &ticking,
 	};
-	int rc = leak_create(&input, &scan->leak, err);
+	int rc = parts_have(PART_looks)
+			 ? leak_create(&input, &scan->leak, err)
+			 : err_set(err, -ENOMEM, "this memtrace was made small, and leaves looks to a memtrace-fs "
+				   "(--connect)");
 
 	output_progress(scan->options.output, "", 0, 0);
 	if (rc != -ENOMEM || !leak_remote_can(scan))
@@ -190,6 +194,12 @@ static int analyse(struct leak_scan *scan, struct err *err)
 		output_log(scan->options.output, "%s: memtrace-fs looks in place of this machine",
 			   scan->why);
 	return 0;
+}
+
+/* (else memtrace-fs does) */
+static bool looks_here(const struct leak_scan *scan)
+{
+	return parts_have(PART_looks) && scan->leak;
 }
 
 /* ---- all ---------------------------------------------------------------------- */
@@ -305,7 +315,7 @@ static int find_there(struct leak_scan *scan, size_t blocks, size_t paths,
 int leak_scan_find(struct leak_scan *scan, size_t blocks, size_t paths,
 	      const struct findings_addrs *confirmed, struct findings **ret, struct err *err)
 {
-	int rc = scan->leak ? find_here(scan, blocks, paths, confirmed, ret, err)
+	int rc = looks_here(scan) ? find_here(scan, blocks, paths, confirmed, ret, err)
 			    : find_there(scan, blocks, paths, confirmed, ret, err);
 
 	if (rc)
@@ -329,7 +339,7 @@ int leak_scan_lost(struct leak_scan *scan, struct findings_addrs *ret, struct er
 	struct fields f;
 	int rc;
 
-	if (scan->leak)
+	if (looks_here(scan))
 		return findings_lost(scan->leak, ret)
 			       ? 0
 			       : err_set(err, -ENOMEM, "memory is short");
@@ -363,14 +373,15 @@ int leak_scan_inquire(struct leak_scan *scan, const struct inquiry *inquiry, FIL
 		.mapped = scan->look->snapshot->mappings,
 		.mapped_count = scan->look->snapshot->mapping_count,
 	};
-	if (!scan->leak)
+	if (!looks_here(scan))
 		return leak_remote_text(scan, &whole, out, ret, err);
 	return inquiry_answer(out, &whole, &scan->names, scan->leak, &picture->memory, ret, err);
 }
 
 void leak_scan_end(struct leak_scan *scan, uint64_t *pause_ns)
 {
-	leak_destroy(scan->leak);
+	if (looks_here(scan))
+		leak_destroy(scan->leak);
 	leak_stacks_destroy(scan->stacks);
 	modules_deinit(&scan->modules); /* (some read from the picture) */
 	free(scan->threads);

@@ -6,6 +6,7 @@
 #include "cli/crash.h"
 #include "cli/doctor.h"
 #include "cli/options.h"
+#include "cli/parts.h"
 #include "cli/selftest.h"
 #include "cli/session.h"
 #include "cli/several.h"
@@ -37,15 +38,15 @@ static int do_what_is_asked(const struct options *options)
 	if (options->help)
 		options_help(stdout);
 	else if (options->version)
-		printf("memtrace %s\n", MEMTRACE_VERSION);
+		printf("memtrace %s%s\n", MEMTRACE_VERSION, parts_left_out());
 	else if (options->dump)
 		options_dump(stdout);
 	else if (options->doctor)
 		return doctor_all(options);
 	else if (options->action)
-		return selftest_perform(options->action);
+		return parts_have(PART_selftest) ? selftest_perform(options->action) : parts_refuse("--action");
 	else if (options->selftest)
-		return selftest_run();
+		return parts_have(PART_selftest) ? selftest_run() : parts_refuse("--selftest");
 	else if (options->pids.len > 1)
 		return several_run(options);
 	else

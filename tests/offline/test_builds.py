@@ -70,7 +70,8 @@ def test_folder_of_its_own():
         assert f"into {folder}/" in said
 
 
-# Bytes of a static file by musl, stripped.  500 000 is what is wanted of all (ARCHITECTURE).
+# Bytes of a static file by musl, stripped.  500 000 is what is wanted of all (ARCHITECTURE), and what
+# the one without three parts has.
 SIZES = {"x86-64": 575_000, "arm64": 580_000, "armel": 545_000, "armhf": 475_000}
 
 
@@ -86,6 +87,24 @@ def test_musl_here(tmp_path):
                               stdin=subprocess.DEVNULL)
         passed, of = re.search(r"(\d+) of (\d+) scenarios passed", done.stdout).groups()
         assert done.returncode == 0 and passed == of and int(of) >= 22, done.stdout
+    small(tmp_path, "CC=musl-gcc", "strip")
+    said = subprocess.run([tmp_path / "memtrace", "--version"], capture_output=True, text=True, check=True).stdout
+    assert said.endswith(" (without agent, looks, selftest)\n")
+    done = subprocess.run([tmp_path / "memtrace", "-q", "--no-symbols", "--leaks", "true"], capture_output=True,
+                          text=True, stdin=subprocess.DEVNULL)
+    assert "memtrace: this memtrace was made small, and leaves looks to a memtrace-fs (--connect)\n" in done.stderr
+
+
+def small(tmp_path, compiler, strip):
+    """Nothing but what asks for parts is compiled again."""
+    make(tmp_path, compiler, "STATIC=1", "WITHOUT=agent looks selftest", tmp_path / "memtrace")
+    assert stripped_size(tmp_path / "memtrace", strip, tmp_path) < 500_000
+
+
+def test_parts_are_known():
+    done = subprocess.run(["make", "-n", "-C", foreign.ROOT, "WITHOUT=looks, agent", "all"], env=ENVIRONMENT,
+                          capture_output=True, text=True)
+    assert done.returncode == 2 and "WITHOUT: 'looks,' is not one of: agent looks selftest." in done.stderr
 
 
 @pytest.mark.parametrize("cpu, machine", [("armhf", ARM), ("armel", ARM), ("arm64", AARCH64)])
@@ -96,3 +115,5 @@ def test_musl(cpu, machine, tmp_path):
     make(tmp_path, f"CC={compiler}", "STATIC=1", tmp_path / "memtrace")
     assert elf(tmp_path / "memtrace") == (machine, False)
     assert stripped_size(tmp_path / "memtrace", build.CPUS[cpu].triplet + "-strip", tmp_path) < SIZES[cpu]
+    if cpu == "arm64":
+        small(tmp_path, f"CC={compiler}", build.CPUS[cpu].triplet + "-strip")
