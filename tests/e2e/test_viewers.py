@@ -1,8 +1,10 @@
 """Files for other people's viewers: each is read back, by the viewer where it is installed and by a reader of
 ours, and says what our JSON says of the same capture."""
+import collections
 import copy
 import json
 import os
+import pathlib
 import re
 import shutil
 import subprocess
@@ -15,6 +17,10 @@ from memtrace import BUILD, MEMTRACE
 
 FS = BUILD / "memtrace-fs"
 PYTHON = "/usr/bin/python3", "-S", "-c", "import json"
+WEB = BUILD / "web"
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+DH_FOLDER = next((pathlib.Path(d) for d in ("/usr/libexec/valgrind", "/usr/lib/valgrind") if os.path.exists(f"{d}/dh_view.html")), None)
+SPEEDSCOPE = WEB / "node_modules" / "speedscope" / "dist" / "release"
 
 
 def printed(path, *options, **more):
@@ -109,6 +115,85 @@ def test_pprof_by_go(capture, tmp_path):
     most = viewers.of_json(capture[1], skip=True).most_common(1)[0][0][-1]
     first = top.splitlines()[top.splitlines().index(next(x for x in top.splitlines() if "flat%" in x)) + 1]
     assert first.split()[5] == most
+    raw = subprocess.run(["go", "tool", "pprof", "-raw", path], check=True, capture_output=True, text=True,
+                         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}, timeout=60).stdout
+    assert "\nalloc_objects/count alloc_space/bytes inuse_objects/count inuse_space/bytes[dflt]\n" in raw
+    mappings = {tuple(line.split()[1:4]) for line in raw.split("\nMappings\n")[1].splitlines() if re.match(r"\d+: ", line)}
+    assert mappings and mappings <= {(f"{m['begin']}/{m['end']}/0x0", m["path"], m["build_id"])
+                        for m in capture[1]["modules"] if m["build_id"]}
+
+
+def of_leaves(report, counter="in_use_bytes"):
+    """[(function, what is its own)], the most first."""
+    own = collections.Counter()
+    for stack, size in viewers.of_json(report, counters=(counter,)).items():
+        own[stack[-1]] += size
+    return own.most_common()
+
+
+def as_speedscope_says(size):
+    return f"{size / 1024:.2f} KB" if size >= 1024 else f"{size} B"
+
+
+@pytest.fixture(scope="module")
+def seen(capture, hostile):
+    """What viewers show in a browser (viewers.mjs)."""
+    if not CHROMIUM or not shutil.which("node") or not SPEEDSCOPE.exists():
+        pytest.skip("needs a Chromium, node and what make check-web installs")
+    files = {name: exported(capture, name) for name in ("speedscope", "pprof", "folded")}
+    files["hostile"] = exported(hostile, "speedscope")
+    done = subprocess.run(["node", pathlib.Path(__file__).with_name("viewers.mjs"), WEB, CHROMIUM,
+                           DH_FOLDER / "dh_view.html" if DH_FOLDER else "", exported(hostile, "dhat"), *files.values()],
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found.pop("troubles") == []
+    found["speedscope"] = {name: found["speedscope"][str(path)] for name, path in files.items()}
+    return found
+
+
+@pytest.mark.limit(150)
+def test_speedscope_opens(seen, capture):
+    """Its own format, pprof and collapsed stacks: the sum, and the functions that have most, each with as much as we say."""
+    report, own = capture[1], of_leaves(capture[1])
+    for name, word in ("speedscope", as_speedscope_says), ("pprof", as_speedscope_says), ("folded", lambda size: f"{size:,}"):
+        rows = [row for row in seen["speedscope"][name]["rows"] if len(row) == 3 and "%" in row[1]]
+        for row, (function, size) in zip(rows[:3], own[:3], strict=True):
+            assert (row[1].rpartition(" (")[0], row[2]) == (word(size), function), name
+    profiles = {row[1]: row[2] for row in seen["speedscope"]["speedscope"]["rows"] if len(row) == 3 and "%" not in row[1]}
+    assert profiles == {"bytes in use": as_speedscope_says(report["summary"]["in_use_bytes"]),
+                        "blocks in use": str(report["summary"]["in_use_blocks"])}
+    assert seen["speedscope"]["speedscope"]["title"].startswith(report["command"][0])
+    assert len(seen["speedscope"]["hostile"]["rows"]) > 10
+
+
+def test_dh_view_opens(seen, hostile):
+    """valgrind's own page, in a browser: its root has our sums, and the names that mean to break it are text."""
+    if "dhat" not in seen:
+        pytest.skip("needs valgrind's dh_view.html")
+    text, sums = seen["dhat"], hostile[1]["summary"]
+    assert f"Total:     {sums['allocated_bytes']:,} bytes (100%, " in text and f" in {sums['allocs']:,} blocks (100%, " in text
+    assert f"At t-end:  {sums['in_use_bytes']:,} bytes (100%) in {sums['in_use_blocks']:,} blocks (100%)" in text
+    assert f"Command: {' '.join(hostile[1]['command'])}".split("\n")[0] in text
+
+
+def test_speedscope_by_its_schema(case):
+    jsonschema = pytest.importorskip("jsonschema")
+    if not SPEEDSCOPE.exists():
+        pytest.skip("needs what make check-web installs")
+    schema = json.loads((SPEEDSCOPE / "file-format-schema.json").read_text())
+    file = json.loads(exported(case, "speedscope").read_text())
+    jsonschema.validate(file, schema)
+    file["profiles"][0]["weights"] = "none"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(file, schema)
+
+
+@pytest.mark.skipif(not shutil.which("flamegraph.pl"), reason="needs flamegraph.pl")
+def test_flamegraph(case):
+    said = subprocess.run(["flamegraph.pl", "--countname=bytes", exported(case, "folded")], check=True, capture_output=True,
+                          text=True).stdout
+    assert f"<title>all ({case[1]['summary']['in_use_bytes']:,} bytes, 100%)</title>" in said
 
 
 def test_speedscope(case):
@@ -140,6 +225,21 @@ def test_heaptrack(case):
     assert re.search(r"^calls to allocation functions: 0 ", same.stdout, re.M)
 
 
+@pytest.mark.skipif(not shutil.which("heaptrack_print"), reason="needs heaptrack_print")
+def test_heaptrack_compares(capture, tmp_path):
+    """The difference of two files is what one of them has more: 7 blocks of 1000 bytes in the first call stack."""
+    more = copy.deepcopy(capture[1])
+    for counts in more["contexts"][0], more["summary"]:
+        for name, by in (("in_use_bytes", 7000), ("allocated_bytes", 7000), ("in_use_blocks", 7), ("allocs", 7)):
+            counts[name] += by
+    (tmp_path / "json").write_text(json.dumps(more))
+    later = exported((tmp_path, more), "heaptrack")
+    said = subprocess.run(["heaptrack_print", "-d", exported(capture, "heaptrack"), "--print-leaks", "1",
+                           "--disable-builtin-suppressions", later], check=True, capture_output=True, text=True).stdout
+    assert re.search(r"^calls to allocation functions: 7 ", said, re.M)
+    assert re.search(r"^total memory leaked: 7\.00K$", said, re.M)
+
+
 DH_VIEW = """
 const fs = require("fs");
 globalThis.document = {createElement: () => ({appendChild() {}, classList: {add() {}}})};
@@ -159,8 +259,7 @@ def test_dhat(case):
                            ("gb", "in_use_bytes"), ("mb", "peak_bytes")):
         assert found[field] == viewers.of_json(report, counters=(counter,)), field
     assert json.loads(path.read_text())["cmd"] == " ".join(report["command"])
-    view = next(iter(os.path.join(d, "dh_view.js") for d in ("/usr/libexec/valgrind", "/usr/lib/valgrind")
-                     if os.path.exists(f"{d}/dh_view.js")), None)
+    view = DH_FOLDER and DH_FOLDER / "dh_view.js"
     if not view or not shutil.which("node"):
         return
     said = subprocess.run(["node", "-e", DH_VIEW, view, path], check=True, capture_output=True, text=True).stdout
