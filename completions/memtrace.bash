@@ -8,7 +8,7 @@ _memtrace_program_at()
 		case ${COMP_WORDS[i]} in
 		-p | -x | -d | -o | -n | -s | --pid | --command | --duration | --output | --format | \
 			--count | --stack-depth | --sort | --engine | --debug-dir | \
-			--error-exitcode | --confirm | --max-pause | --memory | --every | --keep | --min-age | --mark-every | --history | --follow | --fail-on | --action | -c | \
+			--error-exitcode | --confirm | --max-pause | --memory | --every | --keep | --min-age | --mark-every | --history | --follow | --fail-on | --baseline | --suppressions | --action | -c | \
 		--connect | -l | --listen)
 			[[ ${COMP_WORDS[i + 1]} == "=" ]] && ((i++))
 			((i++))
@@ -62,7 +62,7 @@ _memtrace()
 	-x | --command)
 		COMPREPLY=($(compgen -W "help status report tree save export leaks why who block heap history top mark marks diff monitor clear modules threads processes process wait quit detach exit" -- "$cur"))
 		;;
-	-o | --output)
+	-o | --output | --baseline | --suppressions)
 		COMPREPLY=($(compgen -f -- "$cur"))
 		;;
 	--format)
@@ -88,7 +88,7 @@ _memtrace()
 		if [[ $cur == -* ]]; then
 			COMPREPLY=($(compgen -W "-p --pid= -x --command= -b --batch -d --duration=
 				-i --interactive -o --output= --format= -n --count= -s --stack-depth=
-				--sort= --follow= --mmap --all --no-command --no-lines --leaks --confirm= --max-pause= --memory= --every= --keep= --min-age= --mark-every= --history= --fail-on= --engine= -c --connect= -l --listen=
+				--sort= --follow= --mmap --all --no-command --no-lines --leaks --confirm= --max-pause= --memory= --every= --keep= --min-age= --mark-every= --history= --fail-on= --baseline= --suppressions= --engine= -c --connect= -l --listen=
 				-a --autoconnect --debug-dir= --debuginfod --no-symbols
 				--error-exitcode= --doctor --selftest --action= -v --verbose -q --quiet
 				-h --help --version" -- "$cur"))

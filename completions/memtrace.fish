@@ -27,6 +27,8 @@ complete -c memtrace -l mark-every -x -d 'a mark each TIME, for the command diff
 complete -c memtrace -l history -x -d 'memory for the course of totals (default 2M)'
 complete -c memtrace -l memory -x -d 'that a look for leaks may take: 64M, 2G'
 complete -c memtrace -l fail-on -x -a 'used lost blocks growth verdict context:used context:blocks context:growth context:verdict' -d 'fail for: used, lost, or an expression'
+complete -c memtrace -l baseline -r -d '--fail-on counts only what is new or has grown since'
+complete -c memtrace -l suppressions -r -d 'what --fail-on does not count'
 complete -c memtrace -l engine -x -a 'trap agent auto' -d 'how calls are captured'
 complete -c memtrace -s c -l connect -x -a '(__fish_print_hostnames)' -d 'take names from the memtrace-fs there'
 complete -c memtrace -s l -l listen -x -d 'wait there for a memtrace-fs'

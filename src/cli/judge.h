@@ -4,8 +4,7 @@
 
 #include "cli/reporter.h"
 
-/* Says what is not met of those, and how many they are; -errno. */
-int judge(struct reporter *reporter, const struct option_list *texts,
-	  const struct snapshot *snapshot, struct err *err) MUST_CHECK;
+/* Says what is not met of its options' expressions, and how many they are; -errno. */
+int judge(struct reporter *reporter, const struct snapshot *snapshot, struct err *err) MUST_CHECK;
 
 #endif

@@ -1,10 +1,11 @@
-/* The words behind --fail-on, before anything is done. */
+/* What is behind --fail-on, --baseline and --suppressions, before anything is done. */
 #ifndef MEMTRACE_JUDGE_CHECK_H
 #define MEMTRACE_JUDGE_CHECK_H
 
-#include "base/option_table.h"
+#include "cli/options.h"
 
-/* -EINVAL: a text is no expectation (report/expect.h); -ENOTSUP: this memtrace knows none. */
-int judge_check(const struct option_list *texts, struct err *err) MUST_CHECK;
+/* -EINVAL: a text is no expectation (report/expect.h), or one is missing; -ENOTSUP: this memtrace
+ * knows none; of files: errors of suppress_read() and saved_open(). */
+int judge_check(const struct options *options, struct err *err) MUST_CHECK;
 
 #endif

@@ -79,6 +79,10 @@ static const struct option_row rows[] = {
 	 .kind = KIND_SIZE, .field = AT(history)},
 	{0, "fail-on", "EXPR", "fail for used, lost, verdict, context:used>4K ...",
 	 .kind = KIND_LIST, .field = AT(failures)},
+	{0, "baseline", "FILE", "--fail-on counts only what is new or has grown since",
+	 .kind = KIND_TEXT, .field = AT(baseline)},
+	{0, "suppressions", "FILE", "what --fail-on does not count (repeatable)",
+	 .kind = KIND_LIST, .field = AT(suppressions)},
 	{0, "engine", "ENGINE", "how calls are captured: trap, agent, auto", .kind = KIND_CHOICE,
 	 .field = AT(engine), .choices = engines},
 	{'c', "connect", "HOST[:PORT]", "take names from the memtrace-fs that serves there",
@@ -238,9 +242,11 @@ static int check_pairs(const struct options *o, struct err *err)
 	return 0;
 }
 
-/* Cuts "used" and "lost" out of the list, which are of --error-exitcode (else 2) and --leaks. */
+/* Cuts "used" and "lost" out of the list, which are of --error-exitcode (else 2) and --leaks; but
+ * what counts only in part has no other name than "used". */
 static int sort_failures(struct options *o, struct err *err)
 {
+	bool parts = o->baseline || o->suppressions.len;
 	size_t kept = 0;
 
 	if (o->failures.len)
@@ -248,7 +254,7 @@ static int sort_failures(struct options *o, struct err *err)
 	for (size_t i = 0; i < o->failures.len; i++) {
 		const char *text = o->failures.at[i];
 
-		if (!strcmp(text, "used"))
+		if (!strcmp(text, "used") && !parts)
 			o->fail_on = FAIL_ON_USED;
 		else if (!strcmp(text, "lost"))
 			o->fail_on = FAIL_ON_LOST;
@@ -260,7 +266,7 @@ static int sort_failures(struct options *o, struct err *err)
 		o->error_exitcode = OPTIONS_FAILED;
 	}
 	o->failures.len = kept;
-	return judge_check(&o->failures, err);
+	return judge_check(o, err);
 }
 
 static int check_debug_dirs(const struct options *o, struct err *err)
@@ -363,6 +369,7 @@ void options_deinit(struct options *options)
 	vec_deinit(&options->commands);
 	vec_deinit(&options->debug_dirs);
 	vec_deinit(&options->failures);
+	vec_deinit(&options->suppressions);
 }
 
 /* ---- --help ---------------------------------------------------------------------- */

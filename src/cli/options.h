@@ -61,6 +61,8 @@ struct options {
 	uint64_t memory;       /* bytes; 0: no limit */
 	unsigned fail_on;      /* enum fail_on */
 	struct option_list failures; /* .. as given; then those that are expressions */
+	struct option_list suppressions; /* files: what of these does not count */
+	const char *baseline; /* a file: only what is new or has grown since does; or NULL */
 
 	/* names */
 	struct option_list debug_dirs;

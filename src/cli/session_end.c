@@ -63,7 +63,7 @@ static int lost_status(struct session *s, int status)
 static unsigned judged(struct session *s, const struct snapshot *snapshot)
 {
 	struct err err;
-	int rc = judge(&s->reporter, &s->options->failures, snapshot, &err);
+	int rc = judge(&s->reporter, snapshot, &err);
 
 	if (rc >= 0)
 		return (unsigned)rc;

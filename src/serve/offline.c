@@ -6,7 +6,7 @@
  *   directories --> resolver ----+
  *
  *   JSON --> decode_report(): its frames, and nothing else of it, written anew; or
- *        --> decode_read(): snapshot and names, as above (saved.c reads both)
+ *        --> decode_read(): snapshot and names, as above (report/saved.c reads both)
  *
  * The snapshot's own names, which the device knew, are used where the directories have none; those
  * of symbol tables are demangled first.
@@ -27,9 +27,9 @@
 #include "report/export/viewers.h"
 #include "report/points.h"
 #include "report/report.h"
+#include "report/saved.h"
 #include "report/start_up.h"
 #include "serve/demangle.h"
-#include "serve/saved.h"
 #include "serve/served_dirs.h"
 
 /* What the child would say too, and we then of the child. */
@@ -128,12 +128,8 @@ static int compare(const struct serve_options *options, const struct saved *late
 {
 	struct names *before = NULL;
 	struct saved earlier = {0};
-	FILE *in = fopen(options->earlier, "re");
-	int e = in ? saved_read(options->earlier, in, &earlier, err)
-		   : err_sys(err, -errno, "%s", options->earlier);
+	int e = saved_open(options->earlier, demangle, &earlier, err);
 
-	if (in)
-		fclose(in);
 	if (!e) {
 		tell_left_out(options->earlier, &earlier.left_out, "they look new", remark);
 		e = name_all(&earlier, NULL, how, &before, err);
@@ -233,11 +229,8 @@ static int write_points(const struct serve_options *options, const struct saved 
 	for (size_t i = 0; i + 1 < count && !e; i++) {
 		const char *path = i ? options->between.at[i - 1] : options->earlier;
 		struct saved one = {0};
-		FILE *in = fopen(path, "re");
 
-		e = in ? saved_read(path, in, &one, err) : err_sys(err, -errno, "%s", path);
-		if (in)
-			fclose(in);
+		e = saved_open(path, demangle, &one, err);
 		if (!e)
 			points[i] = report_point_of(path, one.snapshot);
 		saved_deinit(&one);
@@ -290,7 +283,7 @@ static int print_either(const struct serve_options *options, FILE *in,
 	if (!e && json && is_copy(options))
 		return decode_report(in, resolver, remark, demangle, out, err);
 	if (!e)
-		e = saved_read(options->report, in, &saved, err);
+		e = saved_read(options->report, in, demangle, &saved, err);
 	if (e)
 		return e;
 	e = write_report(options, &saved, resolver, remark, out, failed, err);

@@ -1,10 +1,12 @@
 """memtrace-fs --report for who runs tests: --fail-on, --baseline, --suppressions, and the exit status."""
 import json
+import subprocess
 import urllib.parse
 import xml.etree.ElementTree as ET
 
 import pytest
 
+from memtrace import MEMTRACE
 from test_compare import build, capture, compared  # noqa: F401 (a fixture)
 
 # Earlier: 100 + 10 n (+ 1000); later 70 more.
@@ -192,3 +194,35 @@ def test_sarif(files):
     log = json.loads(done.stdout)
     check_sarif(log)
     assert log["runs"][0]["results"] == []
+
+
+def judged(build, *argv):  # noqa: F811
+    """By memtrace itself, at the end of a run that is the later build, with 5 blocks of grows()."""
+    return subprocess.run([MEMTRACE, "-q", "-o", "/dev/null", *argv, build / "later" / "p", "5", "0"], capture_output=True,
+                          text=True, stdin=subprocess.DEVNULL)
+
+
+def test_at_the_end_of_a_run(build, files, tmp_path):  # noqa: F811
+    """memtrace says the same of a baseline and suppressions as memtrace-fs of a snapshot."""
+    for name, limit in ("before", ">90"), ("json", ""), ("after", ""):
+        done = judged(build, f"--baseline={files / name}", f"--fail-on=used{limit}")
+        assert (done.returncode, done.stderr) == (0, ""), name
+    baseline = f"--baseline={files / 'before'}"
+    done = judged(build, baseline, "--fail-on=used>89", "--fail-on=context:used>69", "--error-exitcode=9")
+    assert done.returncode == 9
+    first, second = done.stderr.splitlines()
+    assert first == "memtrace: --fail-on=used>89: 90 bytes" and second.endswith(" fresh: 70 bytes")
+    (tmp_path / "s").write_text("fresh; main\n...; no_such\n")
+    suppressed = f"--suppressions={tmp_path / 's'}"
+    done = judged(build, suppressed, "--fail-on=used>150")
+    assert (done.returncode, done.stderr) == (0, "memtrace: not counted, suppressed: 70 bytes in 1 block\n"
+                                              "memtrace: suppression in line 2 fits nothing: ...; no_such\n")
+    assert judged(build, suppressed, "--fail-on=used>149").returncode == 2
+    assert judged(build, suppressed, baseline, "--fail-on=used>20").returncode == 0
+    assert judged(build, suppressed, baseline, "--fail-on=used").stderr.endswith("--fail-on=used: 20 bytes\n")
+    for argv, why in (([suppressed], "--suppressions belongs to --fail-on=EXPR"),
+                      ([baseline, "--fail-on=lost", "--leaks"], "--baseline belongs to --fail-on=EXPR"),
+                      (["--fail-on=used", "--suppressions=/none"], "/none: No such file or directory"),
+                      (["--fail-on=used", "--baseline=/none"], "/none: No such file or directory")):
+        done = judged(build, *argv)
+        assert (done.returncode, done.stderr) == (1, f"memtrace: {why}\n"), argv

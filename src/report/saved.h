@@ -24,8 +24,16 @@ struct saved {
 /* Whether it is a JSON report; passes the blanks before it.  -EINVAL: neither. */
 int saved_is_json(const char *path, FILE *in, bool *ret, struct err *err) MUST_CHECK;
 
-/* All of it.  -EINVAL: it is none, or damaged; -EFBIG, -ENOMEM, -errno of reading. */
-int saved_read(const char *path, FILE *in, struct saved *ret, struct err *err) MUST_CHECK;
+/* A symbol as people write it, malloc'ed, or NULL: as it is. */
+typedef char *saved_readable_fn(const char *symbol);
+
+/* All of it, with names of symbol tables made readable, if that is given.  -EINVAL: it is none, or
+ * damaged; -EFBIG, -ENOMEM, -errno of reading. */
+int saved_read(const char *path, FILE *in, saved_readable_fn *readable, struct saved *ret,
+	       struct err *err) MUST_CHECK;
+/* The same of the file `path`, also where it can't be opened. */
+int saved_open(const char *path, saved_readable_fn *readable, struct saved *ret,
+	       struct err *err) MUST_CHECK;
 void saved_deinit(struct saved *saved); /* all zero is allowed */
 
 #endif

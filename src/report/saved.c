@@ -2,13 +2,12 @@
  * What the first byte says: a snapshot file's magic, or a JSON document.  Names that are from
  * symbol tables, which the device could not demangle, are made readable.
  */
-#include "serve/saved.h"
+#include "report/saved.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #include "base/scope.h"
-#include "serve/demangle.h"
 
 enum { MAX_FILE = 1 << 30 };
 
@@ -47,7 +46,7 @@ static int compare_symbols(const void *a, const void *b)
 }
 
 /* The names that symbol tables gave, as people write them; each symbol is demangled once. */
-static bool make_readable(struct saved *saved)
+static bool make_readable(struct saved *saved, saved_readable_fn *demangle)
 {
 	struct frame_names *names = saved->names;
 	VEC(struct frame_line *) lines = {};
@@ -121,7 +120,8 @@ static int read_snapshot(const char *path, FILE *in, struct saved *ret, struct e
 	return 0;
 }
 
-int saved_read(const char *path, FILE *in, struct saved *ret, struct err *err)
+int saved_read(const char *path, FILE *in, saved_readable_fn *demangle, struct saved *ret,
+	       struct err *err)
 {
 	int e;
 
@@ -129,7 +129,7 @@ int saved_read(const char *path, FILE *in, struct saved *ret, struct err *err)
 	e = saved_is_json(path, in, &ret->is_json, err);
 	if (!e)
 		e = ret->is_json ? read_json(in, ret, err) : read_snapshot(path, in, ret, err);
-	if (!e && !make_readable(ret)) {
+	if (!e && demangle && !make_readable(ret, demangle)) {
 		saved_deinit(ret);
 		e = err_set(err, -ENOMEM, "no memory for names");
 	}
@@ -146,4 +146,16 @@ void saved_deinit(struct saved *saved)
 		free(saved->readable.at[i]);
 	vec_deinit(&saved->readable);
 	*saved = (struct saved){0};
+}
+
+int saved_open(const char *path, saved_readable_fn *demangle, struct saved *ret, struct err *err)
+{
+	FILE *in = fopen(path, "re");
+	int e = in ? saved_read(path, in, demangle, ret, err) : err_sys(err, -errno, "%s", path);
+
+	if (in)
+		fclose(in);
+	else
+		*ret = (struct saved){0};
+	return e;
 }
