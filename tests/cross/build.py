@@ -59,6 +59,7 @@ VARIANTS = {
     # gcc 12 of this CPU makes no unwind tables by itself; distributions have them.
     "riscv64": {"O0": "-O0", "tables": "-O2 -fasynchronous-unwind-tables", "nofp": "-O2", "fp": "-O2 -fno-omit-frame-pointer",
                 "static": "-O2 -static"},
+    "mipsel": {"O0": "-O0", "Os": "-Os", "mips16": "-O2 -mips16 -minterlink-mips16", "static": "-O2 -static"},
 }
 MUSL = {"musl": "", "musl-static": "-static"}
 
@@ -70,6 +71,7 @@ ROOMLESS = {
     "arm64": {"static-pie": (False, "-O2 -static-pie", 0), "static": (False, "-O2 -static", 100),
               "musl": (True, "-O2 -static", 100)},
     "riscv64": {},
+    "mipsel": {},
 }
 
 
@@ -235,7 +237,7 @@ def musl_memtrace(cpu):
 def compat_for(cpu):
     """Programs of other CPUs that this one runs, their memtraces and their libraries."""
     tracers, targets = {"arm64": (["armhf", "armel"], ["armhf", "armel"]), "armhf": (["armel"], ["armhf"]),
-                        "armel": ([], []), "riscv64": ([], [])}[cpu]
+                        "armel": ([], []), "riscv64": ([], []), "mipsel": ([], [])}[cpu]
     out, files = BUILD / f"{cpu}-compat", {}
     for other in tracers:
         files[f"/root/memtrace-{other}"] = stripped(other, musl_memtrace(other), out / f"memtrace-{other}", "-g")

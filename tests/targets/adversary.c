@@ -19,6 +19,8 @@ static volatile int sink;
 #define CALLEE_SAVED "r4", "r5", "r6", "r8", "r9"
 #elif defined(__riscv)
 #define CALLEE_SAVED "s1", "s2", "s3", "s4", "s5"
+#elif defined(__mips__)
+#define CALLEE_SAVED "$16", "$17", "$18", "$19", "$20"
 #endif
 
 /* Bytes of stack that stay until the caller returns. */

@@ -138,6 +138,44 @@ __asm__(CODE FUNCTION("probe")
 	"	ld s10, 80(sp); ld s11, 88(sp)\n"
 	"	ld ra, 104(sp); addi sp, sp, 112; ret\n"
 	);
+#elif defined(__mips__)
+#define REGISTERS 29 /* v0 v1 a0-a3 t0-t7 s0-s7 t8 gp s8 at hi lo ra; (t9 has the function's address) */
+#define ARGUMENT   2
+#define ARGUMENT_2 3
+#define LINK	  28
+#define FLAGS	  0ul
+#define CODE	  ".text\n.set push\n.set noreorder\n.set noat\n.balign 4\n"
+#define CODE_END  ".set pop\n"
+__asm__(CODE FUNCTION("probe")
+	"	addiu $29, $29, -64; sw $31, 60($29); sw $5, 56($29)\n"
+	"	sw $16, 16($29); sw $17, 20($29); sw $18, 24($29); sw $19, 28($29)\n"
+	"	sw $20, 32($29); sw $21, 36($29); sw $22, 40($29); sw $23, 44($29)\n"
+	"	sw $30, 48($29); sw $28, 52($29)\n"
+	"	move $25, $4; lw $2, 104($5); mthi $2; lw $2, 108($5); mtlo $2\n"
+	"	lw $2, 0($5); lw $3, 4($5); lw $4, 8($5); lw $6, 16($5)\n"
+	"	lw $7, 20($5); lw $8, 24($5); lw $9, 28($5); lw $10, 32($5)\n"
+	"	lw $11, 36($5); lw $12, 40($5); lw $13, 44($5); lw $14, 48($5)\n"
+	"	lw $15, 52($5); lw $16, 56($5); lw $17, 60($5); lw $18, 64($5)\n"
+	"	lw $19, 68($5); lw $20, 72($5); lw $21, 76($5); lw $22, 80($5)\n"
+	"	lw $23, 84($5); lw $24, 88($5); lw $28, 92($5); lw $30, 96($5)\n"
+	"	lw $1, 100($5)\n"
+	"	jalr $25; lw $5, 12($5)\n"
+	AT("probe_return")
+	"	sw $5, 0($29); lw $5, 56($29)\n"
+	"	sw $2, 0($5); sw $3, 4($5); sw $4, 8($5); sw $6, 16($5)\n"
+	"	sw $7, 20($5); sw $8, 24($5); sw $9, 28($5); sw $10, 32($5)\n"
+	"	sw $11, 36($5); sw $12, 40($5); sw $13, 44($5); sw $14, 48($5)\n"
+	"	sw $15, 52($5); sw $16, 56($5); sw $17, 60($5); sw $18, 64($5)\n"
+	"	sw $19, 68($5); sw $20, 72($5); sw $21, 76($5); sw $22, 80($5)\n"
+	"	sw $23, 84($5); sw $24, 88($5); sw $28, 92($5); sw $30, 96($5)\n"
+	"	sw $1, 100($5)\n"
+	"	lw $2, 0($29); sw $2, 12($5); sw $31, 112($5); sw $0, 128($5)\n"
+	"	mfhi $2; sw $2, 104($5); mflo $2; sw $2, 108($5)\n"
+	"	lw $16, 16($29); lw $17, 20($29); lw $18, 24($29); lw $19, 28($29)\n"
+	"	lw $20, 32($29); lw $21, 36($29); lw $22, 40($29); lw $23, 44($29)\n"
+	"	lw $30, 48($29); lw $28, 52($29)\n"
+	"	lw $31, 60($29); jr $31; addiu $29, $29, 64\n"
+	CODE_END);
 #endif
 #ifndef CODE_END
 #define CODE_END

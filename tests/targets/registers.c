@@ -49,6 +49,16 @@ __asm__(CODE
 	".size malloc, .-malloc\n"
 	FUNCTION("free") "	nop; ret\n.size free, .-free\n"
 	FUNCTION("realloc") "	nop; ret\n.size realloc, .-realloc\n"
+#elif defined(__mips__)
+	FUNCTION("malloc")
+	"	addiu $29, $29, -16; sw $8, 0($29); sw $9, 4($29); sw $31, 8($29); bal 1f; nop\n"
+	"1:	lw $8, 40($31); addu $8, $31, $8; lw $2, 40($8); addiu $9, $2, 64\n"
+	"	sw $9, 40($8); lw $8, 0($29); lw $9, 4($29); lw $31, 8($29); jr $31\n"
+	"	addiu $29, $29, 16\n"
+	"2:	.word arena_next - .\n"
+	".size malloc, .-malloc\n"
+	FUNCTION("free") "	nop; jr $31; nop\n.size free, .-free\n"
+	FUNCTION("realloc") "	jr $31; move $2, $4\n.size realloc, .-realloc\n"
 #endif
 	CODE_END);
 /* clang-format on */

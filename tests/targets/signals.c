@@ -50,6 +50,11 @@ enum { UNDEFINED_LEN = 4, BREAK_LEN = 4 };
 #define BREAK	    ".2byte 0x9002"
 #define PC(context) ((context)->uc_mcontext.__gregs[REG_PC])
 enum { UNDEFINED_LEN = 2, BREAK_LEN = 2 };
+#elif defined(__mips__)
+#define UNDEFINED   ".word 0xec000000"
+#define BREAK	    "break"
+#define PC(context) ((context)->uc_mcontext.pc)
+enum { UNDEFINED_LEN = 4, BREAK_LEN = 4 };
 #endif
 
 static unsigned long sent[65], arrived[65];

@@ -105,6 +105,8 @@ static void headers_are_read(void **state)
 	const char *interpreter = "/lib/ld-linux.so.3";
 #elif defined(__riscv)
 	const char *interpreter = "/lib/ld-linux-riscv64-lp64d.so.1";
+#elif defined(__mips__)
+	const char *interpreter = "/lib/ld.so.1";
 #else
 	const char *interpreter = "/lib64/ld-linux-x86-64.so.2";
 #endif
