@@ -76,6 +76,9 @@ struct arch {
 	int16_t syscall_number_offset; /* in NT_PRSTATUS: the call being made (x86: orig_rax); <
 					* 0: it is not there, or the kernel does not look at the
 					* result behind a stop */
+	/* It is not there, but PTRACE_PEEKUSER 0 gives that of a call that has failed (else 0), and
+	 * the kernel looks at the result behind a stop (MIPS: regs[0]). */
+	bool syscall_number_peeked;
 	int16_t syscall_result_offset;
 	int16_t call_number_offset; /* in a system call: of its number */
 	/* The register set (NT_*) by which a tracer changes the call that is about to be made,

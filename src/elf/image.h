@@ -107,6 +107,10 @@ image_eh_frame(struct image *image); /* by section, or through the hdr to the se
 const struct image_bytes *image_debug_frame(struct image *image); /* not a compressed one */
 const struct image_bytes *image_exidx(struct image *image); /* PT_ARM_EXIDX */
 
+/* A section of the file by its name, copied for the caller to free; NULL: it is not there, or
+ * compressed, or there is no memory. */
+uint8_t *image_section_copy(struct image *image, const char *name, size_t *len);
+
 /* What .debug_frame is once decompressed, for an image that has not been asked for it; the
  * bytes are copied.  False: no memory. */
 bool image_debug_frame_give(struct image *image, const uint8_t *bytes, size_t len);

@@ -105,6 +105,16 @@ const struct image_bytes *image_eh_frame(struct image *image)
 	return &piece->bytes;
 }
 
+uint8_t *image_section_copy(struct image *image, const char *name, size_t *len)
+{
+	const struct image_section *s = image_section_find(image, name, 0);
+
+	if (!s || (s->flags & SHF_COMPRESSED))
+		return NULL;
+	*len = s->size;
+	return image_copy(image, s->offset, s->size);
+}
+
 const struct image_bytes *image_debug_frame(struct image *image)
 {
 	struct image_piece *piece = &image->debug_frame;

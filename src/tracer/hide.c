@@ -43,6 +43,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ptrace.h>
 
 /* include/linux/errno.h of the kernel: programs never see it, tracers do. */
 enum { ERESTARTNOHAND = 514 };
@@ -55,6 +56,19 @@ static bool is_final(const struct arch *arch, int64_t number)
 	return false;
 }
 
+/* < 0: the thread was in no call that has failed. */
+static int64_t call_number(const struct arch *arch, const struct thread *thread,
+			   const struct regs *regs)
+{
+	long peeked;
+
+	if (!arch->syscall_number_peeked)
+		return regs_word(arch, regs, arch->syscall_number_offset);
+	errno = 0;
+	peeked = ptrace(PTRACE_PEEKUSER, thread->tid, 0, 0);
+	return errno || !peeked ? -1 : peeked;
+}
+
 /* The number of the call that was ended for a signal, by the registers; < 0: none was.
  * Also when we have changed its result at an earlier stop, behind which it has not run. */
 static int64_t call_ended(struct tracee *tracee, struct thread *thread)
@@ -63,10 +77,12 @@ static int64_t call_ended(struct tracee *tracee, struct thread *thread)
 	struct regs *regs = thread_regs(tracee, thread);
 	int64_t number, result;
 
-	if (!regs || arch->syscall_number_offset < 0)
+	if (!regs || (arch->syscall_number_offset < 0 && !arch->syscall_number_peeked))
 		return -1;
-	number = regs_word(arch, regs, arch->syscall_number_offset);
 	result = regs_syscall_result(arch, regs);
+	if (result != -EINTR && result != -ERESTARTNOHAND)
+		return -1;
+	number = call_number(arch, thread, regs);
 	if (number < 0 || is_final(arch, number))
 		return -1;
 	return result == -EINTR || (result == -ERESTARTNOHAND &&
@@ -90,8 +106,10 @@ static bool stop_waits(const struct status *status)
 
 static void result_write(const struct arch *arch, struct thread *thread, int64_t result)
 {
-	if (regs_word(arch, &thread->regs, arch->syscall_result_offset) == result)
+	if (regs_syscall_result(arch, &thread->regs) == result)
 		return;
+	if (arch->syscall_error.mask) /* which is set, as one error is put for another */
+		result = -result;
 	arch_put_word(arch, thread->regs.bytes + arch->syscall_result_offset, (uint64_t)result);
 	thread_regs_touch_first(thread,
 				(uint32_t)arch->syscall_result_offset + arch->word_size);

@@ -7,6 +7,7 @@
 
 #include "arch/native.h"
 #include "unwind/exidx.h"
+#include "unwind/mips_unwind.h"
 #include "unwind/scanner.h"
 #include "unwind/signal_a64.h"
 #include "unwind/signal_arm.h"
@@ -18,11 +19,17 @@ struct unwinder {
 	struct cfi *cfi;	 /* NULL: not there */
 	struct exidx *exidx;	 /* the same */
 	struct scanner *scanner; /* of 32-bit ARM; NULL: not */
+	struct mips_unwind *by_code;	 /* of MIPS; NULL: not */
 };
 
 static bool is_arm(const struct unwinder *u)
 {
 	return NATIVE_OR_ANY(NATIVE_ARM) && u->arch->elf_machine == EM_ARM;
+}
+
+static bool is_mips(const struct unwinder *u)
+{
+	return NATIVE_OR_ANY(NATIVE_MIPS) && u->arch->elf_machine == EM_MIPS;
 }
 
 static bool is_a64(const struct unwinder *u)
@@ -54,6 +61,8 @@ int unwinder_open(struct image *image, const struct arch *arch, struct unwinder 
 		unwinder->exidx = NULL;
 	if (is_arm(unwinder))
 		unwinder->scanner = scanner_create(image, unwinder->exidx);
+	if (is_mips(unwinder))
+		unwinder->by_code = mips_create(image, arch);
 	*ret = unwinder;
 	return 0;
 }
@@ -67,6 +76,8 @@ void unwinder_close(struct unwinder *unwinder)
 		scanner_destroy(unwinder->scanner);
 		exidx_close(unwinder->exidx);
 	}
+	if (is_mips(unwinder))
+		mips_destroy(unwinder->by_code);
 	free(unwinder);
 }
 
@@ -103,6 +114,8 @@ static bool is_signal(const struct unwinder *u, const struct unwinder_place *pla
 	uint8_t code[SIGNAL_A64_CODE];
 
 	_Static_assert(sizeof(code) == SIGNAL_RISCV64_CODE, "two instructions of 4 bytes");
+	if (is_mips(u))
+		return mips_is_signal(u->by_code, place);
 	if ((!is_a64(u) && !is_riscv64(u)) || place->exact ||
 	    image_read(u->image, place->vaddr, code, sizeof(code)))
 		return false;
@@ -136,6 +149,8 @@ void unwinder_row(struct unwinder *u, const struct unwinder_place *place, struct
 		return;
 	if (is_arm(u))
 		arm_row(u, place, ret);
+	if (is_mips(u))
+		mips_place_row(u->by_code, place, ret);
 }
 
 static int arm_step(struct unwinder *u, const struct unwinder_place *place, struct memory *memory,
@@ -162,11 +177,15 @@ int unwinder_step(struct unwinder *u, const struct unwinder_place *place, struct
 {
 	int failed = -ENOENT;
 
+	if (is_mips(u) && mips_is_signal(u->by_code, place))
+		return mips_signal_step(u->by_code, place, memory, regs, cfa, flags);
 	if (is_signal(u, place))
 		return is_a64(u) ? signal_a64_step(memory, regs, cfa, flags)
 				 : signal_riscv64_step(memory, regs, cfa, flags);
 	if (u->cfi)
 		failed = cfi_step(u->cfi, unwinder_lookup(place), memory, regs, cfa, flags);
+	if (failed == -ENOENT && is_mips(u))
+		return mips_place_step(u->by_code, place, memory, regs, cfa, flags);
 	if (failed != -ENOENT || !is_arm(u))
 		return failed;
 	return arm_step(u, place, memory, regs, cfa, flags);

@@ -6,6 +6,8 @@
  *   signal trampolines, exit  known by their two instructions (32-bit ARM)
  *   .ARM.exidx                exact where exceptions may pass; elsewhere "can't unwind"
  *   the code itself           ROW_GUESS (32-bit ARM, where a symbol gives the bounds)
+ *
+ * MIPS: signal frames, .eh_frame, .debug_frame, and then unwind/mips_unwind.h.
  */
 #ifndef MEMTRACE_UNWINDER_H
 #define MEMTRACE_UNWINDER_H

@@ -29,7 +29,11 @@
 #include "target.h"
 
 #ifndef SYS_epoll_pwait2 /* headers before Linux 5.11 */
+#ifdef __NR_Linux /* MIPS */
+#define SYS_epoll_pwait2 (__NR_Linux + 441)
+#else
 #define SYS_epoll_pwait2 441
+#endif
 #endif
 
 enum { LIMIT_MS = 60 };
@@ -78,9 +82,10 @@ static int by_epoll_wait(void)
 
 static int by_epoll_pwait2(void)
 {
+	static const int64_t limit[2] = {0, LIMIT_MS * 1000000}; /* on all CPUs */
 	struct epoll_event event;
 	int fd = epoll_create1(0);
-	int rc = timed_out(syscall(SYS_epoll_pwait2, fd, &event, 1, &limit, NULL, 0));
+	int rc = timed_out(syscall(SYS_epoll_pwait2, fd, &event, 1, limit, NULL, 0));
 	close(fd);
 	return rc;
 }

@@ -63,7 +63,7 @@ static volatile int stop;
 static pthread_barrier_t gate;
 /* A stop, or a signal that is ignored, ends the call with EINTR on other CPUs
  * (ARCHITECTURE.md). */
-#ifdef __x86_64__
+#if defined(__x86_64__) || defined(__mips__)
 enum { STOPS_ARE_HIDDEN = 1 };
 #else
 enum { STOPS_ARE_HIDDEN = 0 };

@@ -23,7 +23,7 @@
 enum { LIMIT_MS = 200, PAUSE_NS = 300000 };
 
 /* A stop ends the call with EINTR on ARM and AArch64 (ARCHITECTURE.md). */
-#ifdef __x86_64__
+#if defined(__x86_64__) || defined(__mips__)
 enum { STOPS_ARE_HIDDEN = 1 };
 #else
 enum { STOPS_ARE_HIDDEN = 0 };

@@ -107,6 +107,7 @@ static const struct arch_trap trap = {
 	.regs_len = AT_END,                                                               \
                                                                                           \
 	.syscall_number_offset = -1,                                                      \
+	.syscall_number_peeked = true,                                                    \
 	.syscall_result_offset = AT(V0),                                                  \
 	.call_number_offset = AT(V0),                                                     \
 	.syscall_error = {AT(A3), UINT32_MAX},                                            \

@@ -1,0 +1,216 @@
+/*
+ * The order of trust; see mips_unwind.h.  A signal's frame is, from the sp at which its handler was
+ * called (arch/mips/kernel/signal.c):
+ *
+ *    struct rt_sigframe    +24 siginfo, +152 ucontext, of which +24 is sigcontext
+ *    struct sigframe       +24 sigcontext (a handler without SA_SIGINFO)
+ *    struct sigcontext     +8 pc, +16 registers, each of 8 bytes whatever the ABI
+ *
+ * and the handler returns to two instructions of the vdso that no call frame information covers:
+ * li v0, NUMBER; syscall.
+ */
+#include "unwind/mips_unwind.h"
+
+#include <elf.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "arch/cpu.h"
+#include "base/types.h"
+#include "unwind/mips_frame.h"
+#include "unwind/mips_pdr.h"
+
+enum {
+	CALL = 8,      /* a call and its delay slot */
+	START_LEN = 128, /* of a program's first function without a symbol */
+	FUNCTION_MAX = 1 << 17,
+	GAP = 1 << 14, /* as far back as a function may begin */
+	SYSCALL = 0xc,
+	LI_V0 = 0x2402,
+	NR_EXIT = 4001,
+	NR_SIGRETURN = 4119,
+	NR_RT_SIGRETURN = 4193,
+	PLAIN_CONTEXT = 24,
+	RT_CONTEXT = 152 + 24,
+	CONTEXT_PC = 8,
+	CONTEXT_REGISTERS = 16,
+};
+
+struct mips_unwind {
+	struct image *image;
+	const struct arch *arch;
+	struct mips_pdr *pdr;
+};
+
+struct mips_unwind *mips_create(struct image *image, const struct arch *arch)
+{
+	struct mips_unwind *u = calloc(1, sizeof(*u));
+
+	if (!u)
+		return NULL;
+	u->image = image;
+	u->arch = arch;
+	u->pdr = mips_pdr_open(image, arch);
+	return u;
+}
+
+void mips_destroy(struct mips_unwind *u)
+{
+	if (u)
+		mips_pdr_close(u->pdr);
+	free(u);
+}
+
+/* ---- two instructions that tell ------------------------------------------ */
+
+/* Of `li v0, NUMBER; syscall` at vaddr: the number; 0: something else stands there. */
+static uint32_t call_number(struct mips_unwind *u, uint64_t vaddr)
+{
+	uint8_t code[2 * 8]; /* (the compiler sees a reader of 8 bytes at each word) */
+	uint32_t first;
+
+	if (image_read(u->image, vaddr, code, 8) ||
+	    arch_word(u->arch, code + 4) != SYSCALL)
+		return 0;
+	first = (uint32_t)arch_word(u->arch, code);
+	return first >> 16 == LI_V0 ? first & 0xffff : 0;
+}
+
+bool mips_is_signal(struct mips_unwind *u, const struct unwinder_place *place)
+{
+	uint32_t number =
+		u && !place->exact && !place->thumb ? call_number(u, place->vaddr) : 0;
+
+	return number == NR_SIGRETURN || number == NR_RT_SIGRETURN;
+}
+
+int mips_signal_step(struct mips_unwind *u, const struct unwinder_place *place,
+		     struct memory *memory, struct full_regs *regs, uint64_t *cfa, uint8_t *flags)
+{
+	bool rt = call_number(u, place->vaddr) == NR_RT_SIGRETURN;
+	uint64_t context = regs->value[MIPS_SP] + (rt ? RT_CONTEXT : PLAIN_CONTEXT);
+	uint8_t bytes[CONTEXT_REGISTERS + 8 * MIPS_FRAME_REGS];
+	const uint8_t *low = bytes + (u->arch->big_endian ? 4 : 0);
+
+	if (memory_read(memory, (uint32_t)context, bytes, sizeof(bytes)))
+		return -EFAULT;
+	for (unsigned reg = 0; reg < MIPS_FRAME_REGS; reg++)
+		regs->value[reg] = arch_word(u->arch, low + CONTEXT_REGISTERS + 8 * reg);
+	regs->value[MIPS_PC] = arch_word(u->arch, low + CONTEXT_PC);
+	regs->known = (1ull << (MIPS_PC + 1)) - 1;
+	*cfa = regs->value[MIPS_SP];
+	*flags = ROW_SIGNAL;
+	return 0;
+}
+
+/* clone()'s child comes back from its function to `move a0, v0; li v0, exit; syscall`, and nobody
+ * called it. */
+static bool is_end_of_thread(struct mips_unwind *u, const struct unwinder_place *place)
+{
+	return !place->exact && (call_number(u, place->vaddr) == NR_EXIT ||
+				 call_number(u, place->vaddr + 4) == NR_EXIT);
+}
+
+/* ---- frames ------------------------------------------------------------- */
+
+static bool is_behind_call(struct mips_unwind *u, const struct unwinder_place *place)
+{
+	uint8_t code[CALL];
+
+	return !place->thumb &&
+	       image_read(u->image, place->vaddr - CALL, code, sizeof(code)) == 0 &&
+	       mips_is_behind_call(u->arch, code);
+}
+
+/* Where the function around a place begins: by its symbol, or .pdr.  False: not known. */
+static bool function_begin(struct mips_unwind *u, uint64_t vaddr, bool by_pdr, uint64_t *begin)
+{
+	struct image_symbol symbol;
+
+	if (image_symbol_at(u->image, vaddr, &symbol) && symbol.type == STT_FUNC &&
+	    symbol.size) {
+		*begin = symbol.value;
+		return !symbol.thumb;
+	}
+	return by_pdr;
+}
+
+/* Nobody called the program's first function. */
+static bool is_start(struct mips_unwind *u, uint64_t vaddr, bool known, uint64_t begin)
+{
+	uint64_t entry = image_entry(u->image);
+
+	return entry && (known ? begin == entry : vaddr >= entry && vaddr - entry < START_LEN);
+}
+
+/* By the code between the function's begin (known) and the place. */
+static int scan_place(struct mips_unwind *u, uint64_t vaddr, bool known, uint64_t begin,
+		      struct mips_frame *ret)
+{
+	int64_t from = 0;
+	uint8_t *code;
+	int rc;
+
+	if (!known)
+		begin = vaddr > GAP ? vaddr - GAP : 4;
+	if (vaddr - begin > FUNCTION_MAX)
+		return -ENOENT;
+	code = malloc(vaddr - begin + 1);
+	if (!code)
+		return -ENOENT;
+	rc = image_read(u->image, begin, code, vaddr - begin);
+	for (; rc && !known && begin < vaddr; rc = image_read(u->image, begin, code, vaddr - begin))
+		begin += (vaddr - begin + 7) / 8 * 4; /* the segment begins later */
+	if (!rc && !known)
+		from = mips_scan_begin(u->arch, code, vaddr - begin);
+	if (!rc)
+		rc = from < 0 ? -ENOENT
+			      : mips_scan(u->arch, code + from,
+					  vaddr - begin - (uint64_t)from, ret);
+	free(code);
+	return rc ? -ENOENT : 0;
+}
+
+static int frame_at(struct mips_unwind *u, const struct unwinder_place *place,
+		    struct mips_frame *ret)
+{
+	struct mips_frame by_pdr;
+	uint64_t begin = 0;
+	bool has_pdr, known;
+
+	*ret = (struct mips_frame){.root = true};
+	if (!u || place->thumb)
+		return -ENOENT;
+	if (is_end_of_thread(u, place))
+		return 0;
+	if (!place->exact && !is_behind_call(u, place))
+		return -ENOENT;
+	has_pdr = mips_pdr_find(u->pdr, unwinder_lookup(place), &begin, &by_pdr);
+	known = function_begin(u, unwinder_lookup(place), has_pdr, &begin);
+	if (is_start(u, unwinder_lookup(place), known, begin))
+		return 0;
+	if (!place->exact && has_pdr && by_pdr.at[MIPS_RA]) {
+		*ret = by_pdr;
+		return 0;
+	}
+	return scan_place(u, place->vaddr, known, begin, ret);
+}
+
+void mips_place_row(struct mips_unwind *u, const struct unwinder_place *place, struct row *ret)
+{
+	struct mips_frame frame;
+
+	if (frame_at(u, place, &frame) == 0)
+		mips_row(&frame, place->exact, ret);
+}
+
+int mips_place_step(struct mips_unwind *u, const struct unwinder_place *place,
+		    struct memory *memory, struct full_regs *regs, uint64_t *cfa, uint8_t *flags)
+{
+	struct mips_frame frame;
+
+	if (frame_at(u, place, &frame))
+		return -ENOENT;
+	return mips_step(u->arch, &frame, place->exact, memory, regs, cfa, flags);
+}
