@@ -109,11 +109,18 @@ uint32_t capture_now(const struct capture *capture);
 VEC_TYPE(capture_contexts, struct region_context);
 int capture_contexts(const struct capture *capture, struct capture_contexts *ret) MUST_CHECK;
 
-/* The totals of this moment, and the resident memory of the process (0: it has ended), without
+/* Of the process, in bytes; 0: it has ended. */
+struct capture_memory {
+	uint64_t resident;
+	uint64_t mapped; /* for data: what allocators have of the kernel, and whoever else maps private
+			  * memory to write to it, stacks of threads among it (VmData of proc(5)) */
+};
+
+/* The totals of this moment, and the memory of the process, without
  * waiting for the tracer (but 20 ms, where an agent counts).  generation_ends: what comes then is of
  * another one, which an agent has to be told.  -EAGAIN: they never stood still. */
 int capture_totals(struct capture *capture, bool generation_ends,
-		   struct region_totals *totals, uint64_t *resident) MUST_CHECK;
+		   struct region_totals *totals, struct capture_memory *memory) MUST_CHECK;
 
 /* A look at the process (look.h), while it is followed; capture_look_end() is due, and
  * look_destroy(). */

@@ -218,7 +218,7 @@ static void sum_soon(struct capture *capture)
 }
 
 int capture_totals(struct capture *capture, bool generation_ends,
-		   struct region_totals *totals, uint64_t *resident)
+		   struct region_totals *totals, struct capture_memory *memory)
 {
 	const struct region_space *space = &capture->engine.ledger.space;
 	struct reader reader;
@@ -235,7 +235,9 @@ int capture_totals(struct capture *capture, bool generation_ends,
 		return rc;
 	*totals = reader.totals;
 	alive = status_alive(atomic_load(&capture->pid));
-	*resident = alive && !status_read(alive, 0, &status) ? status.resident_kb * 1024 : 0;
+	*memory = (struct capture_memory){0};
+	if (alive && !status_read(alive, 0, &status))
+		*memory = (struct capture_memory){status.resident_kb * 1024, status.data_kb * 1024};
 	return 0;
 }
 

@@ -39,10 +39,13 @@ static uint64_t sample_pss(struct session *s, uint64_t resident)
 static bool sample(struct session *s, bool generation_ends, struct course_point *ret)
 {
 	struct course_point point = {.ms = clock_ms()};
+	struct capture_memory memory;
 	struct region_totals t;
 
-	if (capture_totals(s->capture, generation_ends, &t, &point.resident))
+	if (capture_totals(s->capture, generation_ends, &t, &memory))
 		return false;
+	point.resident = memory.resident;
+	point.mapped = memory.mapped;
 	point.allocs = t.allocs;
 	point.frees = t.frees;
 	point.in_use = t.allocated_bytes - t.freed_bytes;

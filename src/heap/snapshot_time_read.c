@@ -31,6 +31,7 @@ static int read_history(struct snapshot_reader *r)
 		p->samples = cursor_u32(&c);
 		cursor_u32(&c);
 		p->pss = cursor_u64(&c);
+		p->mapped = cursor_u64(&c);
 		bad = p->frees > p->allocs || p->ms < (i ? p[-1].ms : 0) ||
 		      p->ms > INT64_MAX / 256 ||
 		      (i && (p->allocs < p[-1].allocs || p->frees < p[-1].frees));

@@ -144,8 +144,24 @@ def test_history(pipe, obedient):
     # the start, two that were asked for, and what the time that was waited brought
     assert int(answer[-2].split()[0]) >= 4
     assert re.search(r"; PSS +\d+\.\dK now$", answer[-2])
+    assert re.fullmatch(r"mapped for data, allocators' and others': \d+\.\dK now, at most \d+\.\dK", answer[-3])
     pipe.ask("clear", "peak:")
     assert rows(pipe.ask("history", VERDICT))[-1] == ("0", "0")
+    pipe.quit()
+
+
+def test_what_is_mapped(pipe, obedient):
+    """What was freed, and is given back, is no longer mapped."""
+    def mapped():
+        found = re.fullmatch(r"mapped .*: ([\d.]+)([KM]) now, at most ([\d.]+)([KM])", pipe.ask("history", VERDICT)[-3]).groups()
+        return [float(number) * {"K": 1, "M": 1024}[unit] for number, unit in zip(found[::2], found[1::2])]
+    pipe.ask("status", "peak:")
+    least = mapped()[0]
+    obedient.order("allocate 300 60000")  # (by brk: 17578 KB)
+    now, most = mapped()
+    assert now >= least + 17400 and most == now
+    obedient.order("free 300")
+    assert mapped() == [pytest.approx(least, abs=400), now]
     pipe.quit()
 
 

@@ -64,6 +64,7 @@ static void case_time(void)
 							   .frees = 4 + i,
 							   .in_use = 70,
 							   .resident = 4096,
+							   .mapped = 8192,
 							   .pss = 1024});
 	assert_int_equal(births_create(&generations, &blocks, heap->context_count, &births, &err),
 			 0);
@@ -83,6 +84,7 @@ static void expect_time(const struct snapshot *a, const struct snapshot_file *fi
 	assert_int_equal(file->course.points[1].most_in_use, 70);
 	assert_int_equal(file->course.points[1].resident, 4096);
 	assert_int_equal(file->course.points[1].pss, 1024);
+	assert_int_equal(file->course.points[1].mapped, 8192);
 	assert_int_equal(file->generations.count, 2);
 	assert_int_equal(file->generations.begin, 3);
 	for (size_t i = 0; i < 2; i++) {
@@ -508,10 +510,10 @@ static void test_rules(void **state)
 		{LAYOUT_CONTEXTS, 56 + 40, 1000, 4, "the counts of a call stack"},
 		{LAYOUT_THREADS, 4, 1 << 20, 4, "a thread"},
 		{LAYOUT_NOT_FOLLOWED, 0, 0, 4, "what is not followed"},
-		{LAYOUT_HISTORY, 64 + 8, 8, 8, "its history"}, /* (before: 9) */
-		{LAYOUT_HISTORY, 64 + 16, 11, 8, "its history"},
+		{LAYOUT_HISTORY, LAYOUT_HISTORY_RECORD + 8, 8, 8, "its history"}, /* (before: 9) */
+		{LAYOUT_HISTORY, LAYOUT_HISTORY_RECORD + 16, 11, 8, "its history"},
 		{LAYOUT_HISTORY, 0, 2, 8, "its history"},
-		{LAYOUT_HISTORY, 64, 1ull << 63, 8, "its history"},
+		{LAYOUT_HISTORY, LAYOUT_HISTORY_RECORD, 1ull << 63, 8, "its history"},
 		{LAYOUT_GENERATIONS, 0, 103, 4, "its generations"},
 		{LAYOUT_GENERATIONS, 16, 102, 4, "its generations"},
 		{LAYOUT_GENERATIONS, 16 + 4, 1u << 30, 4, "its generations"},
