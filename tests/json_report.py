@@ -18,5 +18,6 @@ def load(text):
     assert report["version"] == 2
     frames = [functions_at(frame, report["modules"]) for frame in report.pop("frames")]
     for context in report["contexts"] + report.get("mapping_contexts", []):
-        context["stack"] = [line for number in context["stack"] for line in frames[number]]
+        context["stack"] = [line for frame in context["stack"] for line in ([frame] if isinstance(frame, dict)
+                                                                            else frames[frame])]
     return report

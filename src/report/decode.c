@@ -275,7 +275,7 @@ static int write_named(struct decode *decode, struct resolver *resolver, FILE *o
 					 .shown = stacks.ids.len};
 
 		progress_init(&job.progress, &options);
-		e = named_create(&job, decode_old_render, &named, err);
+		e = named_create(&job, json_frame_whole, &named, err);
 	} else {
 		err_set(err, e, "no memory for the report");
 	}

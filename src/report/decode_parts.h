@@ -108,10 +108,6 @@ static inline bool decode_is_frame(const struct decode_line *line)
 	return line->kind == DECODE_FRAME || line->kind == DECODE_SHARED;
 }
 
-/* A line of a frame as version 1 had it. */
-void decode_old_render(FILE *out, const struct names_line *line,
-		       const struct report_options *options);
-
 /* What the lines say, as values; takes the modules out of `decode`.  0, -ENOMEM, -EINVAL. */
 int decode_values(struct decode *decode, struct decoded *ret, struct err *err) MUST_CHECK;
 

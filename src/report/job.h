@@ -53,6 +53,9 @@ bool frames_look_same(const struct names_line *a, const struct names_line *b);
  * ", " and each mark that it has.  And a string in quotes, or null; and "0x7f...". */
 void json_frame(FILE *out, const struct names *names, const struct named_frame *named,
 		const struct report_options *options);
+/* One function of it, as it is in a stack that is spelled out. */
+void json_frame_whole(FILE *out, const struct names_line *line,
+		      const struct report_options *options);
 void json_place(FILE *out, const struct frame_line *line);
 const char *json_marks(const struct names_line *line, const struct report_options *options);
 void json_string(FILE *out, const char *s);

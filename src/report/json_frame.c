@@ -4,6 +4,9 @@
  *
  *     {"pc": "0x5555..", "module": 0, "offset": "0x1300", "function": "f", "file": "f.c",
  *      "line": 77, "inlined": [{"function": "g", "file": "g.h", "line": 3}]}
+ *
+ * And whole, as a short report and all of version 1 have it in each call stack anew: with all that
+ * its module is known by, one for each function that was inlined there.
  */
 #include <inttypes.h>
 
@@ -80,4 +83,30 @@ void json_frame(FILE *out, const struct names *names, const struct named_frame *
 	fputs(json_marks(&l, options), out);
 	print_inlined(out, names, named);
 	putc('}', out);
+}
+
+void json_frame_whole(FILE *out, const struct names_line *l,
+		       const struct report_options *options)
+{
+	uint64_t offset = frame_offset(l->frame);
+	char id[MODULE_ID_HEX];
+
+	fputs("      {\"pc\": ", out);
+	json_address(out, l->module ? l->module->bias + offset : offset);
+	fputs(", \"module\": ", out);
+	json_string(out, l->module ? l->module->id.path : NULL);
+	fputs(", \"offset\": ", out);
+	if (l->module)
+		json_address(out, offset);
+	else
+		fputs("null", out);
+	fputs(", \"build_id\": ", out);
+	json_string(out, l->module && l->module->id.build_id_len
+				 ? report_build_id(l->module, id)
+				 : NULL);
+	fputs(", ", out);
+	json_place(out, &l->name);
+	fprintf(out, ", \"inlined\": %s%s%s}", l->name.inlined ? "true" : "false",
+		fold_is_allocator(l->name.function) ? ", \"allocator\": true" : "",
+		json_marks(l, options));
 }

@@ -1,5 +1,5 @@
 /*
- * What a call stack of whatever kind has in JSON: numbers of frames, why they end, times.
+ * What a call stack of whatever kind has in JSON: frames or their numbers, why they end, times.
  *
  * Frames are numbered as they are met, the worst call stack first: those that most stacks have
  * in common, and a reader looks at, have small numbers.
@@ -11,6 +11,9 @@
 #include <time.h>
 
 #include "report/job.h"
+
+/* Up to so many call stacks have their frames themselves, too: simpler to read, as in version 1. */
+enum { SPELLED = 1000 };
 
 /* By enum walk_end; these words are part of the format. */
 static const char *const end_words[] = {
@@ -111,23 +114,39 @@ void json_frames_destroy(struct json_frames *f)
 	names_destroy(f->names);
 }
 
+/* As in version 1, a function on a line. */
+static void spell(FILE *out, const struct report_job *job, const struct json_frames *f,
+		  const struct named_frame *named, const char *before)
+{
+	for (uint32_t i = 0; i < named->count; i++) {
+		const struct names_line line = names_line(f->names, named, i);
+
+		fputs(i ? ",\n" : before, out);
+		json_frame_whole(out, &line, job->options);
+	}
+}
+
 void json_stack(FILE *out, const struct report_job *job, const struct json_frames *f,
 		uint32_t id)
 {
 	frame_t stack[REPORT_MAX_FRAMES];
 	enum walk_end end;
 	size_t count = snapshot_stack(job->snapshot, id, stack, ARRAY_SIZE(stack), &end);
-	const char *before = "";
+	bool spelled = job->shown <= SPELLED, first = true;
 
-	fputs(",\"stack\":[", out);
+	fputs(spelled ? ",\n     \"stack\": [" : ",\"stack\":[", out);
 	for (size_t i = 0; i < count; i++) {
 		const struct named_frame *named = names_find(f->names, stack[i]);
 
 		if (!named)
 			continue;
-		fprintf(out, "%s%" PRIu32, before,
-			f->numbers[named - names_values(f->names)->frames] - 1);
-		before = ",";
+		if (spelled)
+			spell(out, job, f, named, first ? "\n" : ",\n");
+		else
+			fprintf(out, "%s%" PRIu32, first ? "" : ",",
+				f->numbers[named - names_values(f->names)->frames] - 1);
+		first = false;
 	}
-	fprintf(out, "],\"stack_end\":\"%s\"}", end_words[end]);
+	fprintf(out, spelled ? "],\n     \"stack_end\": \"%s\"}" : "],\"stack_end\":\"%s\"}",
+		end_words[end]);
 }

@@ -300,7 +300,12 @@ static void test_version_1_as_values(void **state)
 		      "  \"contexts\": [\n"
 		      "    {\"id\":2,\"in_use_bytes\":150,\"in_use_blocks\":50,\"allocs\":100,"
 		      "\"frees\":50,\"allocated_bytes\":300,\"peak_bytes\":150,\"first_time\":2.00,"
-		      "\"last_time\":2.00,\"stack\":[0,1],\"stack_end\":\"depth\"}],\n"));
+		      "\"last_time\":2.00,\n"
+		      "     \"stack\": [\n"
+		      "      {\"pc\": \"0x555500001300\", \"module\": \"/src/demo\", "
+		      "\"offset\": \"0x1300\", \"build_id\": \"8a3f01\", \"function\": "
+		      "\"was_inlined\", \"file\": \"/a.h\", \"line\": 9, \"inlined\": "
+		      "true},\n"));
 	free(text);
 	decoded_deinit(&values);
 	heap = NULL;

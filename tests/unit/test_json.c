@@ -12,6 +12,18 @@ static const char *dynamic_symbol(void *arg, const struct snapshot_module *modul
 	return module->instance == 3 ? "plugin_init" : NULL;
 }
 
+/* Functions of a stack that is spelled out. */
+#define SPELLED(pc, module, offset, build_id, place, inlined, rest) \
+	"      {\"pc\": \"" pc "\", \"module\": " module ", \"offset\": \"" offset "\", \"build_id\": " \
+	build_id ", \"function\": " place ", \"inlined\": " inlined rest "}"
+#define DEMO(pc, offset, place, inlined, rest) \
+	SPELLED(pc, "\"/src/demo\"", offset, "\"8a3f01\"", place, inlined, rest)
+#define LIBC(pc, offset, place, rest) \
+	SPELLED(pc, "\"/lib/libc.so.6\"", offset, "null", place, "false", rest)
+#define IN_MALLOC LIBC("0x7f0000009f00", "0x9f00", "\"malloc\", \"file\": null, \"line\": null", ", \"allocator\": true")
+#define IN_MAIN DEMO("0x555500001200", "0x1200", "\"main\", \"file\": \"/src/demo.c\", \"line\": 50", "false", "")
+#define IN_START LIBC("0x7f00000271ca", "0x271ca", "\"__libc_start_call_main\", \"file\": null, \"line\": null", "")
+
 /* clang-format off: the expected text stands as it is written */
 static void test_whole_report(void **state)
 {
@@ -70,13 +82,28 @@ static void test_whole_report(void **state)
 		"  \"contexts\": [\n"
 		"    {\"id\":1,\"in_use_bytes\":265,\"in_use_blocks\":5,\"allocs\":10,\"frees\":5,"
 		"\"allocated_bytes\":530,\"peak_bytes\":265,\"first_time\":1.00,\"last_time\":1.00,"
-		"\"stack\":[0,1,2,3],\"stack_end\":\"root\"},\n"
+		"\n     \"stack\": [\n"
+		IN_MALLOC ",\n"
+		DEMO("0x555500001140", "0x1140", "\"multimalloc\", \"file\": \"/src/demo.c\", \"line\": 28", "false", "") ",\n"
+		IN_MAIN ",\n" IN_START "],\n     \"stack_end\": \"root\"},\n"
 		"    {\"id\":2,\"in_use_bytes\":150,\"in_use_blocks\":50,\"allocs\":100,\"frees\":"
 		"50,\"allocated_bytes\":300,\"peak_bytes\":150,\"first_time\":2.00,\"last_time\":"
-		"2.00,\"stack\":[0,4,2,3],\"stack_end\":\"depth\"},\n"
+		"2.00,\n     \"stack\": [\n"
+		IN_MALLOC ",\n"
+		DEMO("0x555500001300", "0x1300", "\"operator new(unsigned long)\", \"file\": \"/src/new.h\", \"line\": 3",
+		     "true", ", \"allocator\": true") ",\n"
+		DEMO("0x555500001300", "0x1300", "\"push\", \"file\": \"/src/list.h\", \"line\": 9", "true", "") ",\n"
+		DEMO("0x555500001300", "0x1300", "\"ns::List<int, std::less<int> >::insert(std::pair<int const, "
+		     "std::vector<int> > const&, int)\", \"file\": \"/src/list.cc\", \"line\": 77", "false", "") ",\n"
+		IN_MAIN ",\n" IN_START "],\n     \"stack_end\": \"depth\"},\n"
 		"    {\"id\":3,\"in_use_bytes\":137,\"in_use_blocks\":1,\"allocs\":1,\"frees\":0,"
 		"\"allocated_bytes\":137,\"peak_bytes\":137,\"first_time\":3.00,\"last_time\":3.00,"
-		"\"stack\":[0,5,6],\"stack_end\":\"no-unwind-data\"}],\n"
+		"\n     \"stack\": [\n"
+		IN_MALLOC ",\n"
+		DEMO("0x555500005000", "0x5000", "null, \"file\": null, \"line\": null", "false", "") ",\n"
+		SPELLED("0x7f1000001234", "\"/opt/plug\\\"in.so\"", "0x1234", "\"8a3f01\"",
+			"\"plugin_init\", \"file\": null, \"line\": null", "false", ", \"guess\": true")
+		"],\n     \"stack_end\": \"no-unwind-data\"}],\n"
 		"  \"left_out\": {\"contexts\": 0, \"in_use_bytes\": 0, "
 		"\"in_use_blocks\": 0},\n"
 		"  \"threads\": [{\"tid\": 16563, \"name\": \"d\\u001b\", \"state\": "
@@ -159,8 +186,40 @@ static void test_one_context_and_unknown_places(void **state)
 		      "  \"contexts\": [\n"
 		      "    {\"id\":4,\"in_use_bytes\":0,\"in_use_blocks\":1,\"allocs\":1,"
 		      "\"frees\":0,\"allocated_bytes\":0,\"peak_bytes\":0,\"first_time\":4.00,"
-		      "\"last_time\":4.00,\"stack\":[0,1],\"stack_end\":\"no-module\"}],\n"));
+		      "\"last_time\":4.00,\n     \"stack\": [\n"
+		      "      {\"pc\": \"0x7f0012345678\", \"module\": null, \"offset\": null, "
+		      "\"build_id\": null, \"function\": null, \"file\": null, \"line\": null, "
+		      "\"inlined\": false},\n"
+		      "      {\"pc\": \"0x10\", \"module\": null, \"offset\": null, \"build_id\": "
+		      "null, \"function\": null, \"file\": null, \"line\": null, \"inlined\": "
+		      "false}],\n     \"stack_end\": \"no-module\"}],\n"));
 	assert_non_null(strstr(text, "\"lost_events\": 0, \"overflow_blocks\": 5}"));
+	free(text);
+}
+
+/* More than 1000 have numbers. */
+static void test_many(void **state)
+{
+	struct report_options options = json;
+	char *text;
+
+	(void)state;
+	case_demo();
+	for (unsigned i = 0; i < 998; i++) {
+		const frame_t stack[] = {frame_of(1, 0x2000 + i)};
+
+		case_stack(stack, 1, WALK_ROOT, 1, 0, 8);
+	}
+	case_snapshot();
+	options.all = true;
+	options.count = 1000;
+	text = case_report(&knowing, NULL, &options);
+	assert_non_null(strstr(text, "\"last_time\":1.00,\n     \"stack\": [\n      {\"pc\": "));
+	free(text);
+	options.count = 0;
+	text = case_report(&knowing, NULL, &options);
+	assert_non_null(strstr(text, "\"last_time\":1.00,\"stack\":[0,1,2,3],\"stack_end\":\"root\"},\n"));
+	assert_null(strstr(text, "\"stack\": ["));
 	free(text);
 }
 
@@ -173,7 +232,7 @@ static void expect_end(enum walk_end end, const char *word)
 	case_stack(stack, 1, end, 1, 0, 1);
 	case_snapshot();
 	text = case_report(NULL, NULL, &json);
-	found = strstr(text, "\"stack_end\":\"") + strlen("\"stack_end\":\"");
+	found = strstr(text, "\"stack_end\": \"") + strlen("\"stack_end\": \"");
 	assert_memory_equal(found, word, strlen(word));
 	assert_int_equal(found[strlen(word)], '"');
 	free(text);
@@ -266,6 +325,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_left_out, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_one_context_and_unknown_places, case_begin,
 						case_end),
+		cmocka_unit_test_setup_teardown(test_many, case_begin, case_end),
 		cmocka_unit_test(test_words_for_ends),
 		cmocka_unit_test_setup_teardown(test_no_progress_in_the_first_second,
 						case_begin, case_end),
