@@ -10,7 +10,7 @@ set -eu
 TESTS='tests/e2e/test_counts.py tests/e2e/test_launched.py tests/e2e/test_signals.py
 	tests/e2e/test_children.py tests/e2e/test_cycles.py tests/e2e/test_threads.py
 	tests/e2e/test_entries.py tests/e2e/test_selftest.py tests/e2e/test_modules.py'
-FEW='sqlite3 python3 python3-pytest python3-pexpect libcmocka-dev libc6-dbg binutils git'
+FEW='sqlite3 python3 python3-pytest python3-pexpect libcmocka-dev libc6-dbg binutils elfutils git'
 
 folder=$1
 shift

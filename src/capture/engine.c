@@ -106,6 +106,7 @@ static void hold(struct engine *engine)
 	engine->program.command = status_command(tracee_alive(tracee));
 	guard(engine);
 	ledger_start(&engine->ledger, tracee_alive(tracee));
+	tracee_settle_sharers(tracee);
 }
 
 static int no_allocator(const struct engine *engine, struct err *err)

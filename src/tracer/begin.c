@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/scope.h"
@@ -26,6 +27,7 @@ enum {
 	TRACE_OPTIONS = PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
 			PTRACE_O_TRACEVFORKDONE | PTRACE_O_TRACEEXEC |
 			PTRACE_O_TRACESYSGOOD, /* for remote.c */
+	SETTLE_MOMENTS = 200,
 };
 
 /* Until the layer above takes the stops. */
@@ -139,6 +141,24 @@ static bool is_born_ours(pid_t tid)
 	return status_read(tid, 0, &status) == 0 && status.tracer == gettid();
 }
 
+/* Stopped at once: what it asks of the kernel meanwhile would be refused (sharer_calls.c). */
+static int sharer_seize(struct seizing *seizing, pid_t tid)
+{
+	struct tracee *tracee = seizing->tracee;
+	struct thread *thread;
+	int rc;
+
+	sched_fifo_begin(&tracee->sched_fifo);
+	rc = thread_seize(seizing, tid);
+	thread = rc == 1 ? threads_find(tracee, tid) : NULL;
+	if (thread) {
+		thread->sharer = true;
+		thread->interrupted = ptrace(PTRACE_INTERRUPT, tid, 0, 0) == 0;
+	}
+	sched_fifo_end(&tracee->sched_fifo);
+	return rc;
+}
+
 /* After all threads: what they make from now on we are told of. */
 static int sharers_seize(struct seizing *seizing, struct tid_list *tids)
 {
@@ -159,7 +179,7 @@ static int sharers_seize(struct seizing *seizing, struct tid_list *tids)
 
 			if (is_born_ours(tids->at[i]))
 				continue;
-			rc = thread_seize(seizing, tids->at[i]);
+			rc = sharer_seize(seizing, tids->at[i]);
 			if (rc < 0 && !sharers_share(tracee_alive(tracee), tids->at[i]))
 				rc = 0;
 			if (rc != 1)
@@ -167,7 +187,6 @@ static int sharers_seize(struct seizing *seizing, struct tid_list *tids)
 			rc = 0;
 			found = true;
 			thread = threads_find(tracee, tids->at[i]);
-			thread->sharer = true;
 			if (!sharers_share(tracee_alive(tracee), thread->tid))
 				other_program_let_go(tracee, thread);
 		}
@@ -175,6 +194,28 @@ static int sharers_seize(struct seizing *seizing, struct tid_list *tids)
 			return rc;
 	} while (found);
 	return 0;
+}
+
+static void find_unsettled(void *arg, struct thread *thread)
+{
+	bool *found = arg;
+
+	*found |= thread->sharer && thread->interrupted && thread->state == THREAD_RUNNING;
+}
+
+void tracee_settle_sharers(struct tracee *tracee)
+{
+	const struct timespec moment = {0, 100000};
+	bool found = true;
+
+	for (int i = 0; i < SETTLE_MOMENTS && found; i++) {
+		while (tracee_take(tracee, false) == 1)
+			;
+		found = false;
+		tracee_for_each(tracee, find_unsettled, &found);
+		if (found)
+			nanosleep(&moment, NULL);
+	}
 }
 
 int tracee_attach(struct tracee *ret, pid_t pid, struct err *err)

@@ -14,6 +14,9 @@
  * alone (arch/trap.h): untraced by us, or traced by somebody else, it never stops.  So we lend it
  * its own number when it enters that call.
  *
+ * One that was born before we came may ask in the moment in which it is seized, and be refused.  If
+ * its first stop, which is asked for at once, is right behind that call, it makes it again.
+ *
  * That takes two stops a call.  So who begins like posix_spawn()'s child, which has a stack of
  * its own, all signals blocked, and looks at the handlers of all 64, is left alone from there, unless
  * nothing else tells of its asking: while no patches are there (tracee_watch_sharers()).  And behind
@@ -42,6 +45,7 @@ enum {
 	SET_SYSCALL = 23,	   /* PTRACE_SET_SYSCALL, arch/arm/include/uapi/asm/ptrace.h */
 	INFO_ENTRY = 1,
 	NO_CALL = -1, /* makes the kernel skip it, on each CPU */
+	ERESTARTNOINTR = 513, /* include/linux/errno.h of the kernel */
 };
 
 /* struct ptrace_syscall_info of <linux/ptrace.h>, of an entry */
@@ -145,6 +149,46 @@ void sharer_calls_give_call(const struct tracee *tracee, struct thread *sharer)
 
 	call_number(tracee, sharer, SYS_ptrace);
 	call_result(tracee, sharer, apart ? -ENOSYS : PTRACE_TRACEME);
+	thread_regs_commit(sharer);
+}
+
+/* Its pc on the system call again.  (Where the call's number is among the registers the kernel
+ * does it: see hide.c.)  False: it is not right behind one. */
+static bool back_to_call(struct tracee *tracee, struct regs *regs)
+{
+	const struct arch *arch = tracee->arch;
+	taddr_t pc = regs_read(arch, regs, arch->reg_pc);
+	uint8_t bytes[sizeof(arch->syscall_insn[0].bytes)];
+
+	for (size_t i = 0; i < ARRAY_SIZE(arch->syscall_insn); i++) {
+		uint8_t len = arch->syscall_insn[i].len;
+
+		if (len && !target_read(&tracee->target, pc - len, bytes, len) &&
+		    !memcmp(bytes, arch->syscall_insn[i].bytes, len)) {
+			regs_write(arch, regs, arch->reg_pc, pc - len);
+			return true;
+		}
+	}
+	return false;
+}
+
+void sharer_calls_ask_again(struct tracee *tracee, struct thread *sharer)
+{
+	const struct arch *arch = tracee->arch;
+	struct regs *regs = thread_regs(tracee, sharer);
+	const int *args = arch->trap->call_args;
+	bool apart = arch->syscall_number_offset >= 0;
+
+	if (!regs || regs_word(arch, regs, arch->call_number_offset) != SYS_ptrace ||
+	    regs_syscall_result(arch, regs) != -EPERM)
+		return;
+	/* (the first argument may have the result's place; of all requests this one has no pid) */
+	if (regs_read(arch, regs, args[apart ? 0 : 1]) != PTRACE_TRACEME ||
+	    (!apart && !back_to_call(tracee, regs)))
+		return;
+	arch_put_word(arch, regs->bytes + arch->syscall_result_offset,
+		      (uint64_t)(apart ? -ERESTARTNOINTR : PTRACE_TRACEME));
+	thread_regs_touch(sharer); /* at once, so that we may be killed at any moment */
 	thread_regs_commit(sharer);
 }
 

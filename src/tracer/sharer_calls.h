@@ -7,6 +7,9 @@
 /* A new sharer, stopped; its parent's sp when it was made, 0: not known.  Says whether its next
  * system calls are looked at. */
 void sharer_calls_begin(struct tracee *tracee, struct thread *sharer, taddr_t parent_sp);
+/* One that was made before we came, at its first stop: has it been refused just now, because it is
+ * ours?  Then it asks again when it goes on. */
+void sharer_calls_ask_again(struct tracee *tracee, struct thread *sharer);
 /* The request that continues a thread. */
 int sharer_calls_request(const struct thread *thread);
 /* Is the status one of a system call of a sharer's that is looked at?  (Those that remote.h

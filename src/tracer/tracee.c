@@ -239,6 +239,8 @@ static bool stop_decode(struct tracee *tracee, pid_t tid, int status, struct sto
 		children_stop(tracee, thread, &birth, ret);
 		return true;
 	}
+	if (thread->sharer && !thread->attached)
+		sharer_calls_ask_again(tracee, thread);
 	thread->attached = true;
 	if (status >> 16)
 		return stop_event(tracee, thread, status >> 16, WSTOPSIG(status), ret);

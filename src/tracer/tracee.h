@@ -160,8 +160,12 @@ struct tracee {
 		*exited_thread; /* handed out with STOP_THREAD_EXIT; freed at the next call */
 };
 
-/* Seizes every thread; they run on.  Errors say why not and what would help. */
+/* Seizes every thread; they run on, but sharers, which were asked to stop and go on when that
+ * stop was handed out.  Errors say why not and what would help. */
 int tracee_attach(struct tracee *ret, pid_t pid, struct err *err) MUST_CHECK;
+
+/* Behind it: hands these stops out, for some 20 ms at most. */
+void tracee_settle_sharers(struct tracee *tracee);
 
 /*
  * Starts argv (found in PATH) and returns when it is stopped at its first instruction,

@@ -12,13 +12,23 @@
 
 #include <poll.h>
 #include <sys/ptrace.h>
+#include <time.h>
 
 #include "child_case.h"
+#include "tracer/sharers.h"
 #include "tracer/threads.h"
 
 enum { TRACED = 21, REFUSED = 31, CALLS_BEFORE = 200, MANY_CLOSED = 300 };
 
-enum how { BY_VFORK, ON_ITS_OWN_STACK, LIKE_SPAWNED, WITH_HANDLERS, BLOCKING_ALL, HAVING_CLOSED };
+enum how {
+	BY_VFORK,
+	ON_ITS_OWN_STACK,
+	LIKE_SPAWNED,
+	WITH_HANDLERS,
+	BLOCKING_ALL,
+	HAVING_CLOSED,
+	STOPPED_FIRST,
+};
 
 struct asking {
 	enum how how;
@@ -31,6 +41,8 @@ static int ask(void *arg)
 
 	sigset_t set;
 
+	if (asking->how == STOPPED_FIRST)
+		syscall(SYS_kill, syscall(SYS_getpid), SIGSTOP);
 	for (int i = 0; i < CALLS_BEFORE; i++)
 		syscall(SYS_getppid);
 	for (int i = 0; i < (asking->how == HAVING_CLOSED ? MANY_CLOSED : 0); i++)
@@ -191,12 +203,92 @@ static void test_spawned(void **state)
 	let_go(LIKE_SPAWNED, true, TRACED);
 }
 
+/* ---- asked before we came ---------------------------------------------- */
+
+static void wait_until_stopped(pid_t pid)
+{
+	const struct timespec moment = {0, 1000000};
+	struct status status;
+
+	while (assert_int_equal(status_read(pid, 0, &status), 0), status.state != 'T')
+		nanosleep(&moment, NULL);
+}
+
+/* The one that shares the target's memory. */
+static pid_t child_of(pid_t pid)
+{
+	const struct timespec moment = {0, 1000000};
+	struct tid_list found = {0};
+	pid_t child;
+
+	while (assert_int_equal(sharers_list(pid, &found), 0), !found.len)
+		nanosleep(&moment, NULL);
+	child = found.at[0];
+	vec_deinit(&found);
+	return child;
+}
+
+/* Runs a child that is stopped until it has been refused, as it is traced by us, and lets go of it
+ * there: it is stopped again, before its next instruction. */
+static void refuse(pid_t child)
+{
+	enum { GET_SYSCALL_INFO = 0x420e, ENTRY = 1 };
+	uint64_t info[16], number = 0;
+	int status;
+
+	assert_int_equal(ptrace(PTRACE_SEIZE, child, 0, PTRACE_O_TRACESYSGOOD), 0);
+	kill(child, SIGCONT);
+	for (;;) {
+		assert_int_equal(waitpid(child, &status, __WALL), child);
+		assert_true(WIFSTOPPED(status));
+		if (status >> 8 == (SIGTRAP | 0x80)) {
+			bool asked = number == SYS_ptrace;
+
+			assert_true(ptrace((int)GET_SYSCALL_INFO, child, sizeof(info), info) > 0);
+			number = (info[0] & 0xff) == ENTRY ? info[3] : 0;
+			if (asked)
+				break;
+		}
+		ptrace(PTRACE_SYSCALL, child, 0, 0);
+	}
+	kill(child, SIGSTOP);
+	ptrace(PTRACE_DETACH, child, 0, 0);
+	wait_until_stopped(child);
+}
+
+/* (So it is for one that asks between our seizing it and its first stop.) */
+static void test_refused_as_we_came(void **state)
+{
+	struct asking asking = {.how = STOPPED_FIRST};
+	struct child_case target = target_start(&asking);
+	struct tracee tracee;
+	struct thread *asks;
+	pid_t child;
+
+	(void)state;
+	target_go_on(&asking);
+	child = child_of(target.pid);
+	wait_until_stopped(child);
+	refuse(child);
+	assert_int_equal(tracee_attach(&tracee, target.pid, NULL), 0);
+	tracee_settle_sharers(&tracee);
+	kill(child, SIGCONT);
+	asks = follow(&tracee);
+	assert_non_null(asks);
+	tracee_let_go(&tracee, asks);
+	follow_on(&tracee, &target);
+	assert_int_equal(child_hear(&target), TRACED);
+	tracee_release(&tracee);
+	child_end(&target);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_let_go),
 		cmocka_unit_test(test_spawned),
+		cmocka_unit_test(test_refused_as_we_came),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
