@@ -19,6 +19,11 @@ CROSS='python3 python3-pytest qemu-system-arm gdb-multiarch binutils iproute2 ut
 	gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-arm-linux-gnueabi
 	libc6-dev-arm64-cross libc6-dev-armhf-cross libc6-dev-armel-cross'
 
+# .. where they are asked for (tests/cross/guest.py has them, the default list does not)
+case " ${CROSS_CPUS:-} " in
+*" mipsel "*) CROSS="$CROSS qemu-system-mips gcc-mipsel-linux-gnu libc6-dev-mipsel-cross" ;;
+esac
+
 optional=
 any=
 for argument; do

@@ -125,6 +125,11 @@ uint16_t image_machine(const struct image *image)
 	return image->machine;
 }
 
+bool image_is_other_abi(const struct image *image)
+{
+	return image->other_abi;
+}
+
 bool image_is_big_endian(const struct image *image)
 {
 	return image->big;

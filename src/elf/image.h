@@ -51,6 +51,8 @@ void image_close(struct image *image); /* NULL is allowed */
 uint16_t image_machine(const struct image *image); /* EM_* */
 uint8_t image_class(const struct image *image);	   /* ELFCLASS* */
 bool image_is_big_endian(const struct image *image);
+/* Is it for another ABI, or kind of CPU, than its machine and class say?  Then no arch is its. */
+bool image_is_other_abi(const struct image *image);
 uint16_t image_type(const struct image *image);	   /* ET_EXEC, ET_DYN */
 uint64_t image_entry(const struct image *image);   /* e_entry */
 

@@ -38,6 +38,16 @@ static int parse_ident(struct image *image, const uint8_t ident[EI_NIDENT], stru
 	return 0;
 }
 
+/* MIPS: n32, whose class and machine are those of o32, and release 6, which has other instructions
+ * (binutils: include/elf/mips.h). */
+static bool is_other_abi(uint16_t machine, uint32_t flags)
+{
+	enum { ABI2 = 0x20, RELEASE = 28, MIPS32R6 = 9, MIPS64R6 = 10 };
+
+	return machine == EM_MIPS && ((flags & ABI2) || flags >> RELEASE == MIPS32R6 ||
+				      flags >> RELEASE == MIPS64R6);
+}
+
 static int parse_elf_header(struct image *image, taddr_t start, struct elf_header *ret,
 			    struct err *err)
 {
@@ -62,7 +72,7 @@ static int parse_elf_header(struct image *image, taddr_t start, struct elf_heade
 	image->entry = image_word(image, &c);
 	ret->phoff = image_word(image, &c);
 	ret->shoff = image_word(image, &c);
-	cursor_u32(&c); /* e_flags */
+	image->other_abi = is_other_abi(image->machine, cursor_u32(&c));
 	cursor_u16(&c); /* e_ehsize */
 	ret->phentsize = cursor_u16(&c);
 	ret->phnum = cursor_u16(&c);

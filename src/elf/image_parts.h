@@ -57,6 +57,7 @@ struct image {
 	taddr_t bias;
 	uint8_t class;
 	bool big; /* endian */
+	bool other_abi;
 	uint16_t machine, type;
 	uint64_t entry;
 	VEC(struct image_segment) segments;

@@ -32,7 +32,7 @@ int cfi_open_copy(const uint8_t *bytes, size_t len, const struct arch *arch, str
 
 bool cfi_is_for(const struct image *image, const struct arch *arch)
 {
-	return image_machine(image) == arch->elf_machine &&
+	return image_machine(image) == arch->elf_machine && !image_is_other_abi(image) &&
 	       image_class(image) == arch->elf_class &&
 	       image_is_big_endian(image) == arch->big_endian;
 }

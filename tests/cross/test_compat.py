@@ -40,6 +40,7 @@ CASES = {
     "arm64": ["armhf-armhf", "armel-armhf", "armel-armel"],
     "armhf": ["armel-armhf"],
     "riscv64": [],
+    "mipsel": [],
     "armel": [],  # its own musl build: test_musl.py
 }
 

@@ -1,6 +1,7 @@
 /* MIPS as words: what displaced code, stubs and patches look like.  Words are in this machine's
  * order, as code is in a target that it traces; big-endian is the same test on such a machine.  The
  * code is run in tests/cross. */
+#include <elf.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +14,9 @@
 #include "arch/mips/insn.h"
 #include "arch/remote.h"
 #include "arch/trap.h"
+#include "base/memory.h"
+#include "elf/image.h"
+#include "unwind/cfi.h"
 
 #define ARCH  (ARCH_HOST_BIG ? &arch_mips : &arch_mipsel)
 #define J(to) (0x08000000 | ((to) >> 2 & 0x3ffffff))
@@ -78,7 +82,7 @@ static void test_decode(void **state)
 	assert_int_equal(mips_decode(0x1000ffff, 0).target, 0);
 }
 
-struct row {
+struct moved {
 	uint32_t code[3];
 	uint32_t copy[8];
 	size_t copy_len, original_len;
@@ -88,7 +92,7 @@ struct row {
 
 #define MAP(pairs) pairs, (sizeof(pairs) - 1) / 2
 
-static const struct row rows[] = {
+static const struct moved rows[] = {
 	/* what nearly all begin with */
 	{{LUI_GP, ADDIU_GP, ADDU_GP_T9},
 	 {LUI_GP, ADDIU_GP, J(FROM + 8), NOP},
@@ -117,7 +121,7 @@ static void test_displace(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		const struct row *row = &rows[i];
+		const struct moved *row = &rows[i];
 		struct displaced d;
 
 		assert_int_equal(ARCH->trap->displace((const uint8_t *)row->code, 12, FROM, TO, &d,
@@ -452,6 +456,32 @@ static void test_data(void **state)
 			 2 | 1ull << 32);
 }
 
+/* n32 has the same class and machine, release 6 other instructions. */
+static void test_other_abis(void **state)
+{
+	static const struct {
+		uint32_t flags;
+		bool ours;
+	} files[] = {{0x70001007, true}, {0x00001000, true},  {0x60000027, false},
+		     {0x90001407, false}, {0xa0000027, false}};
+	Elf32_Ehdr head = {.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS32, ELFDATA2LSB, 1},
+			   .e_type = ET_DYN,
+			   .e_machine = EM_MIPS};
+
+	(void)state;
+	for (size_t i = 0; !ARCH_HOST_BIG && i < ARRAY_SIZE(files); i++) {
+		struct memory_buffer file;
+		struct image *image;
+
+		head.e_flags = files[i].flags;
+		memory_buffer_init(&file, 0, &head, sizeof(head));
+		assert_int_equal(image_open(&file.memory, &image, NULL), 0);
+		assert_int_equal(cfi_is_for(image, &arch_mipsel), files[i].ours);
+		assert_false(cfi_is_for(image, &arch_mips));
+		image_close(image);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -460,7 +490,7 @@ int main(void)
 		cmocka_unit_test(test_area),	  cmocka_unit_test(test_frames),
 		cmocka_unit_test(test_ways),	  cmocka_unit_test(test_callees),
 		cmocka_unit_test(test_remote),	  cmocka_unit_test(test_whereabouts),
-		cmocka_unit_test(test_data),
+		cmocka_unit_test(test_data),	  cmocka_unit_test(test_other_abis),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
