@@ -205,13 +205,17 @@ BLOB_ENTRY := $(if $(filter agent,$(WITHOUT)),,$(wildcard src/agent/$(BLOB_CPU)/
 BLOB_SRC := src/agent/agent.c src/agent/remembered.c $(addprefix src/region/,shared.c known.c live.c interned.c counters.c)
 BLOB_OBJ := $(BLOB_SRC:src/%.c=$(O)/blob/%.o) $(BLOB_ENTRY:src/%.S=$(O)/blob/%.o)
 BLOB_FLAGS = -std=gnu11 -Isrc -O2 -ffreestanding -fPIE -fvisibility=hidden -mgeneral-regs-only \
-	     -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -g1 \
+	     -fno-stack-protector -fno-asynchronous-unwind-tables -fno-unwind-tables -g1 \
 	     -fno-strict-aliasing -fno-tree-loop-distribute-patterns -ffunction-sections $(WARNINGS) \
 	     $(BLOB_FLAGS_$(BLOB_CPU))
-BLOB_FLAGS_x86_64 := -mstringop-strategy=unrolled_loop
+BLOB_FLAGS_x86_64 := -fcf-protection=none -mstringop-strategy=unrolled_loop
+# (outline atomics are functions of libgcc's; x18 the entry does not save)
+BLOB_FLAGS_aarch64 := -mbranch-protection=none -mno-outline-atomics -ffixed-x18 -fomit-frame-pointer \
+	-fno-align-functions -fno-align-loops -fno-align-jumps
 # As one program, inlined: it takes a sixth less time.  (Other compilers than gcc: file by file.)
+BLOB_INLINE_x86_64 := -finline-limit=300 --param large-function-growth=400 --param inline-unit-growth=200
 BLOB_WHOLE := $(if $(BLOB_ENTRY),$(if $(findstring clang,$(shell $(CC) --version)),,-flto -frandom-seed=agent \
-	-finline-limit=300 --param large-function-growth=400 --param inline-unit-growth=200))
+	$(BLOB_INLINE_$(BLOB_CPU))))
 BLOB_PARTS = $(if $(BLOB_WHOLE),$(O)/blob/whole.o $(filter %/entry.o,$(BLOB_OBJ)),$(BLOB_OBJ))
 tool = $(shell $(CC) -print-prog-name=$(1))
 

@@ -33,12 +33,6 @@
 #include "region/live.h"
 #include "region/walk_body.h"
 
-#ifdef __aarch64__ /* a signed return address (PAC): the bits above 48 */
-#define CODE_MASK ((1ull << 48) - 1)
-#else
-#define CODE_MASK UINT64_MAX
-#endif
-
 struct walking {
 	const struct shared *shared;
 	uint64_t begin, end; /* what may be read */
@@ -98,7 +92,7 @@ static __attribute__((noinline)) uint32_t context_of(const struct shared *shared
 	struct walking walking = {shared, call->slot, end};
 	const struct walk_ops ops = {row_of,	       read_word,
 				     &walking,	       sizeof(uint64_t),
-				     CODE_MASK,	       .no_guess = true,
+				     AGENT_CODE_MASK,      .no_guess = true,
 				     .first_sp = shared_told(shared)->first_sp};
 	struct walk_regs start = {.sp = call->slot + sizeof(uint64_t), .fp = call->fp};
 	uint32_t depth = shared_told(shared)->depth;
@@ -112,7 +106,7 @@ static __attribute__((noinline)) uint32_t context_of(const struct shared *shared
 	    read_word(&walking, call->slot, &start.pc))
 		return 0;
 	frames[0] = leaf;
-	start.pc &= CODE_MASK;
+	start.pc &= AGENT_CODE_MASK;
 	count = 1 +
 		walk_body_stack(&ops, walk_body_step, &start, false, frames + 1, max - 1, &why);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);

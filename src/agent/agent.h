@@ -28,6 +28,13 @@ enum {
 	AGENT_STACK = 4096,
 };
 
+/* Of a return address as it lies on the stack: without a signature (PAC), which is above bit 48. */
+#ifdef __aarch64__
+#define AGENT_CODE_MASK ((1ull << 48) - 1)
+#else
+#define AGENT_CODE_MASK UINT64_MAX
+#endif
+
 struct agent_call {	  /* as a stub has found it */
 	uint64_t pointer; /* the thread pointer */
 	uint64_t slot;	  /* where the return address lies */

@@ -53,6 +53,14 @@ static inline bool word_is(const struct remembering *r, uint64_t at, uint64_t va
 	return word_read(r, at, &word) && word == value;
 }
 
+/* The same of a return address. */
+static inline bool ra_is(const struct remembering *r, uint64_t at, uint64_t value)
+{
+	uint64_t word;
+
+	return word_read(r, at, &word) && (word & AGENT_CODE_MASK) == value;
+}
+
 static enum step ends(struct remembering *r, enum walk_end why)
 {
 	r->why = why;
@@ -97,6 +105,7 @@ static enum step step(struct remembering *r, struct state *s, struct shared_fram
 		if (!word_read(r, ret->fp_at, &fp))
 			return STEP_OTHER;
 	}
+	ra &= AGENT_CODE_MASK;
 	if (!ra)
 		return ends(r, WALK_ROOT);
 	*s = (struct state){ra, cfa, fp};
@@ -109,11 +118,11 @@ static bool tail_holds(const struct remembering *r, uint32_t at)
 	const struct shared_frame *tail = r->walk->tail;
 
 	for (; at; at--)
-		if (!word_is(r, tail[at].ra_at, tail[at - 1].pc) ||
+		if (!ra_is(r, tail[at].ra_at, tail[at - 1].pc) ||
 		    (tail[at].fp_at && !word_is(r, tail[at].fp_at, tail[at - 1].fp)))
 			return false;
 	/* the root: by its row, by none, or by a return address of 0 */
-	return !tail->ra_at || (word_is(r, tail->ra_at, 0) &&
+	return !tail->ra_at || (ra_is(r, tail->ra_at, 0) &&
 				(!tail->fp_at || word_read(r, tail->fp_at, &(uint64_t){0})));
 }
 
@@ -190,6 +199,7 @@ bool remembered_context(const struct shared *shared, uint32_t number, uint64_t e
 	if ((busy && busy > call->slot) || sequence % 2 || !word_read(&r, call->slot, &s.pc) ||
 	    !s.pc)
 		return false;
+	s.pc &= AGENT_CODE_MASK;
 	atom_store64(&r.walk->busy, call->slot);
 	before = r.walk->sequence == sequence && !busy ? r.walk->count : 0;
 	before = before <= SHARED_FRAMES ? before : 0;

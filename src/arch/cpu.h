@@ -12,6 +12,10 @@
  * be read itself (unwind/unwinder.c).  Proof: a line in CPUS of tests/cross/guest.py and its
  * kernel boots, one in VARIANTS of tests/cross/record_cases.py and its stacks become cases.
  *
+ * For the agent (agent/agent.h), which a port may leave out, and then the trap serves: the gate in stub.c,
+ * trap->agent_calls, agent/CPU/entry.S, and BLOB_FLAGS_CPU in the Makefile; 64-bit words alone as yet
+ * (region/atom.h).  Proof: AGENT_CPUS of tests/cross/build.py.
+ *
  * Words of memory and registers are in the target's size and byte order: arch_word().
  */
 #ifndef MEMTRACE_CPU_H
@@ -96,6 +100,9 @@ struct arch {
 	 * PTRACE_GET_THREAD_AREA gives, which has that number; less tls_bias. */
 	uint16_t tls_set, tls_offset, tls_bias;
 	uint8_t thread_area;
+	/* The agent reads the word that it points to, which is the pointer itself by the ABI (x86-64),
+	 * and faults where there is none; not the pointer. */
+	bool tls_is_read;
 	uint8_t pointer_tag_bits; /* uppermost bits of an address that the CPU does not look at */
 	uint8_t red_zone;	  /* bytes below sp that are a function's own */
 	uint16_t vector_set; /* the register set (NT_*) with all of the vector registers */

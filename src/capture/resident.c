@@ -140,7 +140,7 @@ int resident_switch(struct engine *engine, bool on)
 
 	if (!engine->resident.injected.entry)
 		return -ENOENT;
-	if (on)
+	if (on && engine->tracee.arch->tls_is_read)
 		tracee_for_each(&engine->tracee, thread_ask, &asking);
 	engine->resident.owed = asking.lacks;
 	return asking.lacks ? -EAGAIN

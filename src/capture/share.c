@@ -189,12 +189,14 @@ static bool stack_find(struct engine *engine, taddr_t pointer, taddr_t slot, str
 	return found;
 }
 
-/* Does what the agent reads (the word at the thread pointer) name this thread? */
+/* Does what the agent reads (the thread pointer, or the word there) name this thread? */
 static bool names_itself(struct engine *engine, taddr_t pointer)
 {
 	const struct arch *arch = engine->tracee.arch;
 	uint8_t word[8];
 
+	if (!arch->tls_is_read)
+		return pointer;
 	return pointer &&
 	       !target_read(&engine->tracee.target, pointer, word, arch->word_size) &&
 	       arch_word(arch, word) == pointer;

@@ -75,6 +75,9 @@ ROOMLESS = {
 }
 
 
+AGENT_CPUS = ["arm64"]  # that have an agent
+
+
 def make(cpu, *goals, folder="", **variables):
     """Runs make for a CPU; returns the build folder."""
     out = BUILD / (cpu + folder)

@@ -359,6 +359,56 @@ static void test_frames(void **state)
 	assert_int_equal(arch->trap->entry_frame, 80 + 8);
 }
 
+/* By way of the agent: the number and the side in front of each call of the gate. */
+static void test_gate(void **state)
+{
+	struct stub_area area = {.base = TO, .room = 2048, .agent = 0x123456789abcdef0};
+	struct stub s[4] = {{.kind = STUB_RETURN, .function = FROM, .number = 1},
+			    {.kind = STUB_ENTRY, .function = FROM + 0x100, .number = 0xffff},
+			    {.kind = STUB_BOTH, .function = FROM + 0x200, .number = 3},
+			    {.kind = STUB_INSTEAD, .function = FROM + 0x300}};
+	const uint32_t nop = 0xd280001f; /* movz xzr, #0 */
+
+	(void)state;
+	landing_is(NOP);
+	assert_int_equal(build(&area, 23, s, 4, NULL, NULL), 0);
+	assert_int_equal(area.gate, TO + 16 + 16);
+	assert_int_equal(area.trap.begin, area.gate + 5 * 4);
+	/* known: ldp x16, x30, [sp], #16; ret; the address */
+	assert_int_equal(at(&area, area.gate - 16), 0xa8c17bf0);
+	assert_int_equal(at(&area, area.gate - 12), RET);
+	assert_int_equal(at(&area, area.gate - 8), 0x9abcdef0);
+	assert_int_equal(at(&area, area.gate - 4), 0x12345678);
+	/* gate: stp x16, x30, [sp, #-16]!; ldr x16, .-12; blr x16; cbz x16, known; ldp */
+	assert_int_equal(at(&area, area.gate), 0xa9bf7bf0);
+	assert_int_equal(at(&area, area.gate + 4), 0x58ffffb0);
+	assert_int_equal(at(&area, area.gate + 8), 0xd63f0200);
+	assert_int_equal(led(&area, area.gate + 12), area.gate - 16);
+	assert_int_equal(at(&area, area.gate + 16), 0xa8c17bf0);
+	assert_int_equal(at(&area, s[0].payload_return - 8), nop | 1 << 5);
+	assert_int_equal(at(&area, s[1].payload_entry - 8), nop | 0xffff << 5 | 1 << 22);
+	assert_int_equal(at(&area, s[2].payload_entry - 8), nop | 3 << 5 | 3 << 21);
+	assert_int_equal(at(&area, s[2].payload_return - 8), nop | 3 << 5);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(led(&area, (s[i].payload_return ? s[i].payload_return
+								 : s[i].payload_entry) - 4),
+				 area.gate);
+	/* Without a number it is not asked. */
+	assert_int_equal(led(&area, s[3].payload_return - 4), area.trap.begin);
+	assert_int_equal(led(&area, s[3].copy_return), s[3].payload_return + 12);
+	s[3].number = 4;
+	assert_int_equal(build(&area, 23, s, 4, NULL, NULL), 0);
+	assert_int_equal(at(&area, s[3].payload_return - 8), nop | 4 << 5);
+	assert_int_equal(led(&area, s[3].copy_return), s[3].payload_return + 12);
+	assert_int_equal(frame_at(&area, NULL, area.gate - 16), 8);
+	assert_int_equal(frame_at(&area, NULL, area.gate - 12), -ENOENT);
+	assert_int_equal(frame_at(&area, NULL, area.gate), -ENOENT);
+	for (int i = 1; i <= 4; i++)
+		assert_int_equal(frame_at(&area, NULL, area.gate + 4 * i), 8);
+	assert_int_equal(frame_at(&area, NULL, area.trap.begin), -ENOENT);
+	assert_int_equal(frame_at(&area, NULL, area.trap.pc), 72);
+}
+
 static void test_failures(void **state)
 {
 	struct stub_area area = {.base = TO, .room = 2048};
@@ -409,7 +459,8 @@ int main(void)
 		cmocka_unit_test(test_near_load),
 		cmocka_unit_test(test_landing),	  cmocka_unit_test(test_code),
 		cmocka_unit_test(test_stubs),	  cmocka_unit_test(test_signed),
-		cmocka_unit_test(test_frames),	  cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_frames),	  cmocka_unit_test(test_gate),
+		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_registers),
 	};
 

@@ -315,6 +315,11 @@ static uint64_t thread_pointer(void)
 
 	__asm__("mov %%fs:0, %0" : "=r"(pointer));
 	return pointer;
+#elif defined(__aarch64__)
+	uint64_t pointer;
+
+	__asm__("mrs %0, tpidr_el0" : "=r"(pointer));
+	return pointer;
 #else
 	return 0;
 #endif

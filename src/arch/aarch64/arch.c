@@ -61,6 +61,7 @@ static const struct arch_trap trap = {
 	.stub_frame = aarch64_stub_frame,
 
 	.page_calls = {222, 215},
+	.agent_calls = {233, 279, 226, 57},
 	.remote_build = aarch64_remote_build,
 	.remote_at = aarch64_remote_at,
 	.copy_build = aarch64_copy_build,

@@ -33,9 +33,9 @@
  *    +0    the signal set to unblock           the same
  *    +8    the thread's signal mask            the same
  *    +16   x0, x1, x2, x3                      x0: the result ...
- *    +48   x8                                  the same
- *    +56   x30, site: return address into the stub
- *    +64   x4, and a word that is not used
+ *    +48   x8, and a word that is not used     the same
+ *    +64   x4
+ *    +72   x30, site: return address into the stub
  *    +80   x2, pushed by the stub              1st argument, pushed by the stub
  *    +88   return address into the caller      2nd
  *    +96                                       3rd
@@ -45,6 +45,21 @@
  * and nothing else (arch/arm64/kernel/entry.S, kernel_exit), so every register and flag is
  * left alone, as x86_64/stub.c says; but for what of SVE's vectors lies above 128 bits, its
  * predicates and FFR, which a system call sets to 0 (Documentation/arch/arm64/sve.rst, 3).
+ *
+ * Where there is an agent (agent/agent.h) the stubs call a gate in front of the trap, with the
+ * stub's number in a movz of xzr (which does nothing) before that call, and with ENTRY_SIDE where the
+ * function has not run yet; the agent, called from the gate, finds both through the return address:
+ *
+ *      movz xzr, #number                     known: ldp x16, x30, [sp], #16
+ *      bl gate                                      ret
+ *      ...                                   gate:  stp x16, x30, [sp, #-16]!
+ *                                                   ldr x16, address of the agent's entry
+ *                                                   blr x16
+ *                                                   cbz x16, known
+ *                                                   ldp x16, x30, [sp], #16
+ *                                            trap:  ...
+ *
+ * It keeps all but x16, which says by 0 that the trap is not needed.
  *
  * Written code reaches the instruction stream by the kernel's hand: /proc/PID/mem and
  * PTRACE_POKEDATA copy with copy_to_user_page(), which cleans the data cache and
@@ -68,7 +83,7 @@ const uint8_t aarch64_magic[AARCH64_MAGIC_LEN] = {'m', 'e', 'm', 't', 'r', 'c', 
 
 enum a64_code {
 	TRAP_ENTER = 0xd10143ff,    /* sub sp, sp, #80 */
-	TRAP_SAVE_LR = 0xa9037be8,  /* stp x8, x30, [sp, #48] */
+	TRAP_SAVE_LR = 0xa9047be4,  /* stp x4, x30, [sp, #64]: on top, as a stub's frame has it */
 	TRAP_LEAVE = 0x910143ff,    /* add sp, sp, #80 */
 	MOVZ_X8_LSL16 = 0xd2a00008, /* movz x8, #imm, lsl #16 */
 	MOVZ_X0 = 0xd2800000,	    /* movz x0, #imm */
@@ -89,6 +104,10 @@ enum a64_code {
 	DROP_FRAME = 0x910083ff,  /* add sp, sp, #32 */
 	EXCHANGE = 0xa94003e1,	  /* ldp x1, x0, [sp]: as pushed, the other way round */
 	CBZ_X0_OVER = 0xb40000a0, /* cbz x0, over bl, ldr, add, ret */
+	OVER_ONE_MORE = 1 << 5,	  /* in a cbz: over the number, too */
+	MOVZ_XZR = 0xd280001f,	  /* movz xzr, #imm, lsl #(16 * 0 .. 3) */
+	PUSH_X16_LR = 0xa9bf7bf0, /* stp x16, x30, [sp, #-16]! */
+	POP_X16_LR = 0xa8c17bf0,  /* ldp x16, x30, [sp], #16 */
 	PACIASP = 0xd503233f,
 	AUT_OF_PAC = 0xd50323bf - 0xd503233f, /* autiasp - paciasp, and so with pacibsp */
 };
@@ -98,7 +117,7 @@ static const uint32_t trap_code[] = {
 	TRAP_SAVE_LR,
 	0xa90107e0,    /* stp x0, x1, [sp, #16] */
 	0xa9020fe2,    /* stp x2, x3, [sp, #32] */
-	0xf90023e4,    /* str x4, [sp, #64] */
+	0xf9001be8,    /* str x8, [sp, #48] */
 	MOVZ_X8_LSL16, /* or without lsl: 1 << (signo - 1) */
 	0xf90003e8,    /* str x8, [sp] */
 	0xd2800020,    /* mov x0, #1: SIG_UNBLOCK */
@@ -127,8 +146,8 @@ static const uint32_t trap_code[] = {
 	0xd4000001, /* svc #0 */
 	0xa94107e0, /* ldp x0, x1, [sp, #16] */
 	0xa9420fe2, /* ldp x2, x3, [sp, #32] */
-	0xf94023e4, /* ldr x4, [sp, #64] */
-	0xa9437be8, /* ldp x8, x30, [sp, #48] */
+	0xf9401be8, /* ldr x8, [sp, #48] */
+	0xa9447be4, /* ldp x4, x30, [sp, #64] */
 	TRAP_LEAVE,
 	RET,
 };
@@ -140,6 +159,39 @@ enum { /* in trap_code, instructions */
        TRAP_PC_AT = 23,
        TRAP_DONE_AT = 29,
 };
+
+/* In front of the trap, where there is an agent. */
+static const uint32_t gate_code[] = {
+	POP_X16_LR, /* known */
+	RET,
+	0, 0, /* the address of the agent's entry */
+	/* gate */
+	PUSH_X16_LR,
+	0x58ffffb0, /* ldr x16, .-12 */
+	0xd63f0200, /* blr x16 */
+	0xb4ffff30, /* cbz x16, known */
+	POP_X16_LR,
+};
+
+enum { /* in gate_code, instructions */
+       GATE_AGENT_AT = 2,
+       GATE_AT = 4,
+};
+
+/* Beside a stub's number. */
+enum { ENTRY_SIDE = 1 << 17 };
+
+static void encode_gate(struct encoder *e, struct stub_area *area)
+{
+	area->gate = encode_here(e);
+	if (!area->agent)
+		return;
+	area->gate += GATE_AT * A64_LEN;
+	for (size_t i = 0; i < ARRAY_SIZE(gate_code); i++)
+		encode_u32(e, i == GATE_AGENT_AT	   ? (uint32_t)area->agent
+			      : i == GATE_AGENT_AT + 1 ? (uint32_t)(area->agent >> 32)
+						       : gate_code[i]);
+}
 
 /* The same of a trap for whoever comes. */
 static uint32_t to_any_insn(uint32_t insn, int signo)
@@ -202,7 +254,7 @@ static uint32_t landing_pac(const struct stub *stub, const uint8_t *code)
 
 struct building {
 	struct encoder e;
-	taddr_t trap;
+	const struct stub_area *area;
 	taddr_t other; /* STUB_INSTEAD: where what it runs is called */
 	uint32_t pac;  /* landing_pac() */
 };
@@ -212,6 +264,19 @@ static void encode_return(struct encoder *e)
 	encode_u32(e, LOAD_LR);
 	encode_u32(e, DROP_FRAME);
 	encode_u32(e, RET);
+}
+
+/* By way of the agent? */
+static bool is_asked(const struct building *b, const struct stub *stub)
+{
+	return b->area->agent && stub->number;
+}
+
+static void encode_call_payload(struct building *b, const struct stub *stub, uint32_t side)
+{
+	if (is_asked(b, stub))
+		encode_u32(&b->e, (uint32_t)MOVZ_XZR | (stub->number | side) << 5);
+	encode_bl(&b->e, is_asked(b, stub) ? b->area->gate : b->area->trap.begin);
 }
 
 /* Up to the copy.  callee: where the copy, or the other function's, is called. */
@@ -225,7 +290,8 @@ static void encode_stub(struct building *b, struct stub *stub, taddr_t callee)
 		encode_u32(e, b->pac + AUT_OF_PAC);
 	encode_u32(e, PUSH_X2_LR);
 	if (stub->kind == STUB_ENTRY || stub->kind == STUB_BOTH) {
-		encode_bl(e, b->trap);
+		encode_call_payload(b, stub,
+				    ENTRY_SIDE | (stub->kind == STUB_BOTH ? STUB_ENTERED : 0));
 		stub->payload_entry = encode_here(e);
 	}
 	if (stub->kind == STUB_ENTRY) {
@@ -238,8 +304,8 @@ static void encode_stub(struct building *b, struct stub *stub, taddr_t callee)
 	encode_bl(e, callee);
 	stub->copy_return = encode_here(e);
 	if (stub->kind == STUB_INSTEAD)
-		encode_u32(e, CBZ_X0_OVER);
-	encode_bl(e, b->trap);
+		encode_u32(e, CBZ_X0_OVER + (is_asked(b, stub) ? (uint32_t)OVER_ONE_MORE : 0));
+	encode_call_payload(b, stub, 0);
 	stub->payload_return = encode_here(e);
 	encode_return(e);
 	if (stub->kind == STUB_INSTEAD) {
@@ -291,13 +357,15 @@ int aarch64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, s
 {
 	size_t room = area->room < sizeof(area->bytes) ? area->room : sizeof(area->bytes);
 	struct building b = {
-		.e = {.bytes = area->bytes, .room = room & ~(size_t)3, .base = area->base}};
+		.e = {.bytes = area->bytes, .room = room & ~(size_t)3, .base = area->base},
+		.area = area};
 
 	if (signo < 1 || signo > LAST_STANDARD_SIGNAL)
 		return err_set(err, -EINVAL, "signal %d can't be a soft trap's", signo);
 	for (int i = 0; i < HEADER_LEN; i += A64_LEN)
 		encode_u32(&b.e, 0);
-	b.trap = area->trap.begin = encode_here(&b.e);
+	encode_gate(&b.e, area);
+	area->trap.begin = encode_here(&b.e);
 	area->trap.open = area->trap.begin + TRAP_OPEN_AT * A64_LEN;
 	area->trap.pc = area->trap.begin + TRAP_PC_AT * A64_LEN;
 	area->trap.done = area->trap.skip = area->trap.begin + TRAP_DONE_AT * A64_LEN;
@@ -356,9 +424,11 @@ static int pushed_by(uint32_t code)
 		return -80;
 	case PUSH_X2_LR:
 	case PUSH_X0_X1:
+	case PUSH_X16_LR:
 		return 16;
 	case POP_X2_LR:
 	case POP_X0_X1:
+	case POP_X16_LR:
 		return -16;
 	case DROP_FRAME:
 		return -32;
@@ -371,12 +441,17 @@ static int pushed_by(uint32_t code)
 int aarch64_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc,
 		       bool called)
 {
-	size_t at = (stub ? stub->entry : area->trap.begin) - area->base;
-	size_t end = stub ? stub->copy - area->base : at + sizeof(trap_code);
+	bool gate = !stub && pc < area->trap.begin;
+	size_t at = (stub ? stub->entry : gate ? area->gate : area->trap.begin) - area->base;
+	size_t end = stub   ? stub->copy - area->base
+		     : gate ? area->trap.begin - area->base
+			    : at + sizeof(trap_code);
 	size_t until = pc - area->base;
 	int pushed = 0;
 
 	(void)called; /* the trap leaves sp as it was */
+	if (gate && area->agent && pc == area->gate - GATE_AT * A64_LEN)
+		return 8; /* known */
 	if (until < at || until >= end || end > area->len)
 		return -ENOENT;
 	for (; at < until; at += A64_LEN)

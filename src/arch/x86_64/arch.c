@@ -111,6 +111,7 @@ const struct arch arch_x86_64 = {
 	.call_number_offset = AT_ORIG_RAX,
 	.tls_set = 1, /* NT_PRSTATUS: fs_base of struct user_regs_struct */
 	.tls_offset = 21 * 8,
+	.tls_is_read = true,
 	.red_zone = 128,
 	.vector_set = 0x202, /* NT_X86_XSTATE */
 	.ucontext_sp = 20,

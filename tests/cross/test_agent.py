@@ -1,0 +1,118 @@
+"""The agent in the process (--engine=agent), on CPUs that have one: the same as by the trap."""
+import os
+
+import pytest
+
+import build
+import traced
+
+AGENT = "--engine=agent --no-symbols"
+ATTACH = f"-q {AGENT} -b -x status --format=json -o /dev/null"
+COUNTS = ("allocs", "frees", "in_use_blocks", "in_use_bytes", "allocated_bytes")
+
+
+def having(*names):
+    return pytest.mark.of_cpu(lambda cpu: names if cpu in build.AGENT_CPUS else [])
+
+
+def contexts(report):
+    """What each call stack has counted; a frame is a place in a module's file."""
+    sums = {}
+    for context in report["contexts"]:
+        stack = tuple((frame.get("module"), frame.get("offset"), frame.get("guess")) for frame in context["stack"])
+        key = stack, context["stack_end"]
+        assert key not in sums
+        sums[key] = {name: context[name] for name in COUNTS}
+    return sums
+
+
+def by(guest, engine, command):
+    output, report = traced.launch(guest, command, options=f"--engine={engine} --no-symbols")
+    assert report["engine"] == engine
+    return output, report
+
+
+@having("targets/entries 2", "targets/chain", "chain-pac", "chain-static", "chain-musl", "threads-musl-static 2 40")
+def test_as_by_the_trap(guest, name):
+    """Counts and stacks, frame by frame."""
+    guest.run("echo 0 >/proc/sys/kernel/randomize_va_space", check=True)
+    try:
+        traps = by(guest, "trap", f"/root/{name}")[1]
+        agents = by(guest, "agent", f"/root/{name}")[1]
+    finally:
+        guest.run("echo 2 >/proc/sys/kernel/randomize_va_space", check=True)
+    assert contexts(traps) == contexts(agents)
+    for count in ("allocs", "frees", "allocated_bytes", "freed_bytes", "frees_of_unknown", "lost_events"):
+        assert traps["summary"][count] == agents["summary"][count], count
+
+
+@having("targets/threads 2 4000", "entries-pac 30")
+def test_few_calls_stop(guest, name):
+    """What is learned from the first calls of a stack holds for all others, also where return addresses are signed."""
+    output, report = by(guest, "agent", f"/root/{name}")
+    result = traced.result_in(output)
+    assert result["allocs"] <= report["summary"]["allocs"] <= result["allocs"] + 8  # .. of its start
+    assert report["summary"]["frees"] == result["frees"]
+    # (a third of the entries' calls are of functions that the agent leaves to the trap)
+    assert 0 < report["stopped_calls"] < result["allocs"] / (2 if "entries" in name else 10)
+
+
+@having("registers")
+def test_registers_that_a_function_leaves_alone(guest, name):
+    output, report = by(guest, "agent", f"/root/targets/{name} 2000")
+    assert report.counts()["allocs"] == traced.result_in(output)["allocs"] + 20  # behind its result
+    assert report["stopped_calls"] < report.counts()["allocs"]
+
+
+def mappings(guest, pid):
+    return guest.run(f"grep -v -e heap -e stack /proc/{pid}/maps", check=True).output
+
+
+@having("storm")
+def test_nothing_stays(guest, name):
+    """Of one that comes and goes while three threads allocate."""
+    with traced.Running(guest, f"/root/targets/{name} -t 3 -b") as storm:
+        with traced.Attached(guest, storm.pid, options=AGENT) as attached:
+            attached.await_allocs()
+            assert "memtrace-agent" in mappings(guest, storm.pid)
+        assert attached.report["engine"] == "agent"
+        # (where a thread did not come out of it in time, that is said)
+        stays = any("agent stays" in line for line in attached.report.get("left_behind", []))
+        assert ("memtrace-agent" in mappings(guest, storm.pid)) == stays
+        assert "memtrace-agent" not in guest.run(f"ls -l /proc/{storm.pid}/fd", check=True).output
+        traced.result_in(guest.run("echo >/tmp/in; echo >/tmp/in; until grep RESULT /tmp/out; do usleep 20000; done",
+                                   timeout=60).output)
+
+
+@having("threads")
+def test_killed(guest, name):
+    """memtrace is killed on its way in, in the midst, with its guardian in the end; nothing stays."""
+    with traced.Running(guest, f"/root/targets/{name} 2 100") as process:
+        before = mappings(guest, process.pid)
+        for i in range(4):
+            guest.run(f"sleep 30 | /root/memtrace -q {AGENT} -p {process.pid} >/dev/null 2>&1 & usleep {200000 + 300000 * i}; "
+                      "kill -9 $!; while pidof memtrace; do usleep 20000; done", timeout=60)  # its guardian
+            process.untouched()
+            assert mappings(guest, process.pid) == before, i
+        traced.forsake(guest, process.pid, options=AGENT)
+        assert "memtrace-agent" in mappings(guest, process.pid)
+        with traced.Attached(guest, process.pid, options=AGENT):
+            pass
+        assert mappings(guest, process.pid) == before
+        process.finish()
+
+
+@pytest.mark.skipif("KILLS" not in os.environ, reason="KILLS=all")
+@having("threads")
+def test_killed_at_steps(guest, name):
+    with traced.Running(guest, f"/root/targets/{name} 2 100") as process:
+        before = mappings(guest, process.pid)
+        for step, both in traced.all_kills(traced.kill_at(guest, process.pid, "all", ATTACH)):
+            traced.kill_at(guest, process.pid, step, ATTACH, both)
+            if not both:
+                process.untouched()
+                assert mappings(guest, process.pid) == before, step
+        with traced.Attached(guest, process.pid, options=AGENT):
+            pass
+        assert mappings(guest, process.pid) == before
+        process.finish()
