@@ -136,6 +136,9 @@ static int stop_all(struct tracee *tracee, struct tid_list *tids, struct err *er
 	int64_t start = clock_ms();
 	struct asleep asleep = {.all = false};
 
+	/* What was reaped is of those, too, for whom nobody has to wait: the end of a vfork(). */
+	while (tracee->queue_head < tracee->queue.len && tracee_take(tracee, false) == 1)
+		;
 	for (;;) {
 		size_t moving = 0;
 		int rc;

@@ -26,8 +26,9 @@ enum how {
 	LIKE_SPAWNED,
 	WITH_HANDLERS,
 	BLOCKING_ALL,
-	HAVING_CLOSED,
 	STOPPED_FIRST,
+	HAVING_CLOSED, /* so that its calls are looked at no more */
+	WAITING,       /* the same; for a byte */
 };
 
 struct asking {
@@ -38,15 +39,17 @@ struct asking {
 static int ask(void *arg)
 {
 	const struct asking *asking = arg;
-
 	sigset_t set;
+	char byte;
 
 	if (asking->how == STOPPED_FIRST)
 		syscall(SYS_kill, syscall(SYS_getpid), SIGSTOP);
 	for (int i = 0; i < CALLS_BEFORE; i++)
 		syscall(SYS_getppid);
-	for (int i = 0; i < (asking->how == HAVING_CLOSED ? MANY_CLOSED : 0); i++)
+	for (int i = 0; i < (asking->how >= HAVING_CLOSED ? MANY_CLOSED : 0); i++)
 		syscall(SYS_close, -1);
+	if (asking->how == WAITING && syscall(SYS_read, asking->go[0], &byte, 1) != 1)
+		_exit(1);
 	memset(&set, 0xff, sizeof(set)); /* as the C library does it, those of its own, too */
 	if (asking->how == LIKE_SPAWNED || asking->how == BLOCKING_ALL)
 		syscall(SYS_rt_sigprocmask, SIG_SETMASK, &set, NULL, 8);
@@ -205,12 +208,12 @@ static void test_spawned(void **state)
 
 /* ---- asked before we came ---------------------------------------------- */
 
-static void wait_until_stopped(pid_t pid)
+static void wait_until(pid_t pid, char state)
 {
 	const struct timespec moment = {0, 1000000};
 	struct status status;
 
-	while (assert_int_equal(status_read(pid, 0, &status), 0), status.state != 'T')
+	while (assert_int_equal(status_read(pid, 0, &status), 0), status.state != state)
 		nanosleep(&moment, NULL);
 }
 
@@ -253,7 +256,7 @@ static void refuse(pid_t child)
 	}
 	kill(child, SIGSTOP);
 	ptrace(PTRACE_DETACH, child, 0, 0);
-	wait_until_stopped(child);
+	wait_until(child, 'T');
 }
 
 /* (So it is for one that asks between our seizing it and its first stop.) */
@@ -268,7 +271,7 @@ static void test_refused_as_we_came(void **state)
 	(void)state;
 	target_go_on(&asking);
 	child = child_of(target.pid);
-	wait_until_stopped(child);
+	wait_until(child, 'T');
 	refuse(child);
 	assert_int_equal(tracee_attach(&tracee, target.pid, NULL), 0);
 	tracee_settle_sharers(&tracee);
@@ -282,6 +285,80 @@ static void test_refused_as_we_came(void **state)
 	child_end(&target);
 }
 
+/* ---- in one batch with others ------------------------------------------ */
+
+struct stopping {
+	struct asking asking;
+	struct child_case target;
+};
+
+/* Until a child has been born and waits, and its calls are looked at no more. */
+static pid_t follow_to_wait(struct tracee *tracee)
+{
+	const struct timespec moment = {0, 1000000};
+	struct thread *child = NULL;
+	struct status status;
+	struct stop stop;
+
+	for (;;) {
+		if (tracee_next(tracee, false, &stop) == 1) {
+			child = stop.kind == STOP_CHILD ? stop.thread : child;
+			tracee_continue(tracee, stop.thread);
+		} else if (child && !child->calls && !status_read(child->tid, 0, &status) &&
+			   status.state == 'S') {
+			return child->tid;
+		} else {
+			nanosleep(&moment, NULL);
+		}
+	}
+}
+
+/* (Not the target's parent: a wait finds children first, and then whoever was seized last.) */
+static void be_stopper(struct child_case *self, void *arg)
+{
+	struct stopping *stopping = arg;
+	pid_t pid = stopping->target.pid, child;
+	struct thread *parent;
+	struct tracee tracee;
+	struct stop stop;
+
+	if (tracee_attach(&tracee, pid, NULL))
+		_exit(1);
+	tracee_watch_sharers(&tracee, false);
+	if (write(stopping->asking.go[1], "", 1) != 1)
+		_exit(1);
+	child = follow_to_wait(&tracee);
+	target_go_on(&stopping->asking);
+	wait_until(child, 'Z');
+	wait_until(pid, 't');
+	child_say(self, tracee_next(&tracee, true, &stop) == 1 && stop.kind == STOP_THREAD_EXIT &&
+				tracee.queue.len - tracee.queue_head == 1);
+	child_say(self, tracee_stop(&tracee, NULL));
+	parent = tracee_find(&tracee, pid);
+	child_say(self, !parent->in_vfork && parent->state == THREAD_STOPPED);
+	tracee_release(&tracee);
+}
+
+/* The end of a child, and that its parent goes on, are reaped together: whoever stops all when he
+ * was handed the first has the second handled, too. */
+static void test_parent_is_stopped_when_its_child_has_ended(void **state)
+{
+	struct stopping stopping = {.asking = {.how = WAITING}};
+	struct child_case stopper;
+
+	(void)state;
+	stopping.target = target_start(&stopping.asking);
+	stopper = child_start(be_stopper, &stopping);
+	assert_int_equal(child_hear(&stopper), 1); /* (else it is no such case) */
+	assert_int_equal(child_hear(&stopper), 0);
+	assert_int_equal(child_hear(&stopper), 1);
+	assert_int_equal(child_hear(&stopping.target), REFUSED);
+	child_end(&stopper);
+	close(stopping.asking.go[0]);
+	close(stopping.asking.go[1]);
+	child_end(&stopping.target);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +366,7 @@ int main(void)
 		cmocka_unit_test(test_let_go),
 		cmocka_unit_test(test_spawned),
 		cmocka_unit_test(test_refused_as_we_came),
+		cmocka_unit_test(test_parent_is_stopped_when_its_child_has_ended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
