@@ -14,6 +14,10 @@
  * Code is searched without knowing where its instructions begin, which is fast (2.3 ms for a
  * libc) and finds too much; what it found is decoded again from where an instruction is known to begin: the symbol
  * in front of it, or, in a stripped file, the unwind data.
+ *    its unwind data                       a displaced call returns to the copy, of which the C++
+ *                                          runtime knows nothing: what it throws would not find a
+ *                                          handler of the function's
+ *
  * Exceptions don't land there: a landing pad lies behind a call, and nothing behind one is
  * covered, nor behind a jump but padding (rows of unit/test_displace; on ARM no call is); and no
  * block falls through into one, as only the unwinder leads there.  (152 745 pads of 192 files of
@@ -171,14 +175,19 @@ static struct covered segment_of(const struct ways *w, uint64_t vaddr)
 }
 
 /* (What unwind data says of ARM's code is not whether it is T32's.) */
-static bool unwind_start(struct ways *w, uint64_t vaddr, uint64_t *ret)
+static struct cfi *unwind_data(struct ways *w)
 {
 	const struct arch *arch = w->tracee->arch;
 
 	if (!w->asked && !arch->state_mask && cfi_open(w->module->image, arch, &w->cfi, NULL))
 		w->cfi = NULL;
 	w->asked = true;
-	return w->cfi && cfi_begin(w->cfi, vaddr, ret);
+	return w->cfi;
+}
+
+static bool unwind_start(struct ways *w, uint64_t vaddr, uint64_t *ret)
+{
+	return unwind_data(w) && cfi_begin(w->cfi, vaddr, ret);
 }
 
 /* Is the way one of an instruction's, in the order in which they follow one that is known?
@@ -308,14 +317,30 @@ static bool tables_lead_in(struct ways *w)
 	return false;
 }
 
+/* ---- exceptions -------------------------------------------------------- */
+
+static bool call_is_guarded(struct ways *w, const struct hook *hook)
+{
+	return hook->stub.displaced.calls && unwind_data(w) &&
+	       cfi_has_handlers(w->cfi, hook->address - w->module->bias);
+}
+
 int ways_check(struct tracee *tracee, const struct module *module, const struct hook *hooks,
 	       size_t count, size_t *failed, struct err *err)
 {
 	struct ways w = {.tracee = tracee, .module = module, .hooks = hooks};
 
+	for (*failed = 0; *failed < count; ++*failed)
+		if (call_is_guarded(&w, &hooks[*failed])) {
+			cfi_close(w.cfi);
+			return err_set(err, -ENOTSUP,
+				       "it begins with a call, and catches what that throws");
+		}
 	ranges_fill(&w, count);
-	if (!w.count || !tracee->arch->trap->ways_in)
+	if (!w.count || !tracee->arch->trap->ways_in) {
+		cfi_close(w.cfi);
 		return 0;
+	}
 	w.piece = malloc(PIECE + sizeof(uint64_t));
 	if (!w.piece)
 		return err_set(err, -ENOMEM, "memory is short");

@@ -51,6 +51,10 @@ int cfi_open_copy(const uint8_t *bytes, size_t len, const struct arch *arch, str
  * known. */
 bool cfi_begin(struct cfi *cfi, uint64_t vaddr, uint64_t *ret);
 
+/* Does the function at vaddr catch exceptions, or clean up behind them (has it an LSDA: LSB 5,
+ * "Exception Frames")? */
+bool cfi_has_handlers(struct cfi *cfi, uint64_t vaddr);
+
 /* Whether much of the file's code (more than 15 %) is covered by no unwind data: it was
  * built without, and has only what its start files brought along. */
 bool cfi_is_sparse(struct cfi *cfi);

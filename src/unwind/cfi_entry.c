@@ -144,27 +144,32 @@ bool cfi_entry_pointer(const struct cfi *cfi, const struct cfi_section *section,
 	return true;
 }
 
-/* Passes over a pointer whose value is of no interest (personality, LSDA). */
-static bool skip_pointer(const struct cfi *cfi, const struct cfi_section *section,
-			 struct cursor *c, uint8_t encoding, uint8_t address_size)
+/* A pointer whose value is of no interest (personality, LSDA), but whether there is one: 0 is
+ * none, whatever it is relative to. */
+static bool skip_pointer(const struct cfi_section *section, struct cursor *c, uint8_t encoding,
+			 uint8_t address_size, bool *is_there)
 {
-	uint64_t at = section->data.vaddr + (uint64_t)(c->at - section->data.bytes), ignored;
+	uint64_t at = section->data.vaddr + (uint64_t)(c->at - section->data.bytes), value = 0;
 
-	(void)cfi;
+	*is_there = false;
 	if (encoding == PE_OMIT)
 		return true;
 	if ((encoding & PE_RELATIVE) == PE_ALIGNED)
 		cursor_bytes(c, (address_size - at % address_size) % address_size);
-	return read_number(c, encoding & PE_FORMAT, address_size, &ignored);
+	if (!read_number(c, encoding & PE_FORMAT, address_size, &value))
+		return false;
+	*is_there = value != 0;
+	return true;
 }
 
 /* The letters behind 'z'. */
-static int parse_augmentation(const struct cfi *cfi, const struct cfi_section *section,
-			      const char *letters, struct cursor *c, struct cfi_cie *cie)
+static int parse_augmentation(const struct cfi_section *section, const char *letters,
+			      struct cursor *c, struct cfi_cie *cie)
 {
 	uint64_t length = cursor_uleb(c);
 	const uint8_t *end;
 	uint8_t encoding;
+	bool ignored;
 
 	if (c->bad || length > cursor_left(c))
 		return -EINVAL;
@@ -176,11 +181,11 @@ static int parse_augmentation(const struct cfi *cfi, const struct cfi_section *s
 			cie->encoding = cursor_u8(c);
 			break;
 		case 'L':
-			cursor_u8(c);
+			cie->lsda_encoding = cursor_u8(c);
 			break;
 		case 'P':
 			encoding = cursor_u8(c);
-			if (!skip_pointer(cfi, section, c, encoding, cie->address_size))
+			if (!skip_pointer(section, c, encoding, cie->address_size, &ignored))
 				return -EINVAL;
 			break;
 		case 'S':
@@ -207,7 +212,9 @@ static int parse_cie(const struct cfi *cfi, const struct cfi_section *section, s
 	if (cfi_entry_read(cfi, section, offset, &entry) || !entry.is_cie ||
 	    cursor_left(c) > LIMIT_CIE)
 		return -EINVAL;
-	*ret = (struct cfi_cie){.offset = offset, .address_size = cfi->arch->word_size};
+	*ret = (struct cfi_cie){.offset = offset,
+				.address_size = cfi->arch->word_size,
+				.lsda_encoding = PE_OMIT};
 	version = cursor_u8(c);
 	augmentation = cursor_string(c);
 	if (!augmentation || (version != 1 && version != 3 && version != 4))
@@ -227,7 +234,7 @@ static int parse_cie(const struct cfi *cfi, const struct cfi_section *section, s
 	    ret->segment_size > 8)
 		return -EINVAL;
 	if (*augmentation == 'z') {
-		if (parse_augmentation(cfi, section, augmentation + 1, c, ret))
+		if (parse_augmentation(section, augmentation + 1, c, ret))
 			return -EINVAL;
 	} else if (*augmentation) {
 		return -EINVAL; /* without its length it can't be passed over */
@@ -256,9 +263,15 @@ int cfi_entry_fde(const struct cfi *cfi, const struct cfi_section *section, size
 	    range > cfi->mask - ret->begin)
 		return -EINVAL;
 	ret->end = ret->begin + range;
+	ret->handlers = false;
 	if (ret->cie.has_length) {
+		struct cursor data;
+
 		length = cursor_uleb(c);
+		data = *c;
 		cursor_bytes(c, length);
+		skip_pointer(section, &data, ret->cie.lsda_encoding, ret->cie.address_size,
+			     &ret->handlers);
 	}
 	if (c->bad)
 		return -EINVAL;

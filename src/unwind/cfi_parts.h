@@ -53,6 +53,7 @@ struct cfi_cie {
 	uint64_t ra_reg;
 	uint8_t address_size, segment_size;
 	uint8_t encoding; /* of an FDE's addresses: DW_EH_PE_* */
+	uint8_t lsda_encoding; /* 'L': of the pointer to its exception table */
 	bool has_length;  /* 'z': FDEs carry a length of their augmentation */
 	bool signal;	  /* 'S' */
 	const uint8_t *program, *end;
@@ -62,6 +63,7 @@ struct cfi_fde {
 	const struct cfi_section *section;
 	struct cfi_cie cie;
 	uint64_t begin, end; /* vaddrs */
+	bool handlers;	     /* it has an exception table (LSDA) */
 	const uint8_t *program, *program_end;
 };
 

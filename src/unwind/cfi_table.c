@@ -245,3 +245,10 @@ bool cfi_begin(struct cfi *cfi, uint64_t vaddr, uint64_t *ret)
 		found = true;
 	return found;
 }
+
+bool cfi_has_handlers(struct cfi *cfi, uint64_t vaddr)
+{
+	struct cfi_fde fde;
+
+	return cfi_table_find(cfi, vaddr, &fde) == 0 && fde.handlers;
+}

@@ -127,7 +127,7 @@ def test_killed_when_a_sharing_child_is_left(target, attach, leaves):
 def test_forks_of_threads_that_an_exec_kills(target, attach):
     """A thread that is killed between its fork and our hearing of it says nothing of the
     child, which must run on all the same."""
-    process = target("execs", "forks", "200")
+    process = target("execs", "forks", "80")
     tracer = attach(process.pid)
     process.go_on()
     process.done()

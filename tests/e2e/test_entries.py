@@ -24,6 +24,20 @@ def test_operators_and_exceptions(follow):
     assert (report["summary"]["in_use_blocks"], report["summary"]["in_use_bytes"]) == (1, 1234)
 
 
+def test_call_that_throws_where_it_would_be_displaced(target, attach):
+    """A handler is found by where the call returns to: in a copy there would be none."""
+    process = target("catching", "100")
+    tracer = attach(process.pid)
+    process.go_on()
+    process.done()
+    report = tracer.detach()
+    process.go_on()
+    assert process.result()["allocs"] == 100
+    assert process.wait() == 0
+    assert [m["reason"] for m in report["not_followed"] if m["function"] == "malloc"] == [
+        "it begins with a call, and catches what that throws"]
+
+
 @pytest.mark.parametrize("behind_a_filter", [(), ("sandboxed",)], ids=["soft", "hard"])
 def test_registers_that_a_function_leaves_alone(target, attach, behind_a_filter):
     """No convention makes a register or a flag free: watched, and after the detach."""

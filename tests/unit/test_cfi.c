@@ -411,13 +411,12 @@ static void debug_frame_is_read_in_all_its_forms(void **state)
 	}
 }
 
-/* 'P' with an indirect pointer, 'L', 'B' and a letter nobody knows yet. */
-static void augmentations_are_passed_over(void **state)
+/* 'P' with an indirect pointer, 'L', 'B' and a letter nobody knows yet; all are passed over. */
+static void with_augmentations(uint32_t lsda)
 {
 	size_t start, body;
 	struct cfi_case k;
 
-	(void)state;
 	case_begin(&k);
 	start = k.at;
 	body = entry_begin(&k);
@@ -431,13 +430,22 @@ static void augmentations_are_passed_over(void **state)
 	put(&k, k.at - start, 4);
 	put(&k, CODE - here(&k), 4);
 	put(&k, 0x100, 4);
-	put_uleb(&k, 4); /* the LSDA */
-	put(&k, 0xdddddddd, 4);
+	put_uleb(&k, 4);
+	put(&k, lsda, 4);
 	put_bytes(&k, "\x0e\x18", 2);
 	entry_end(&k, body);
 	assert_int_equal(case_open(&k, ".eh_frame", 0), 0);
 	assert_row(&k, 0, SP_ROW(24));
+	assert_int_equal(cfi_has_handlers(k.cfi, CODE), lsda != 0);
+	assert_false(cfi_has_handlers(k.cfi, CODE + 0x100));
 	case_close(&k);
+}
+
+static void augmentations_are_passed_over(void **state)
+{
+	(void)state;
+	with_augmentations(0xdddddddd);
+	with_augmentations(0);
 }
 
 /* ---- .eh_frame_hdr --------------------------------------------------------------- */
