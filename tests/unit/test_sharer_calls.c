@@ -263,12 +263,15 @@ static void refuse(pid_t child)
 static void test_refused_as_we_came(void **state)
 {
 	struct asking asking = {.how = STOPPED_FIRST};
-	struct child_case target = target_start(&asking);
+	struct child_case target;
 	struct tracee tracee;
 	struct thread *asks;
 	pid_t child;
 
 	(void)state;
+	if (arch_native()->call_number_offset == arch_native()->syscall_result_offset)
+		skip(); /* MIPS: the result has taken the number's place */
+	target = target_start(&asking);
 	target_go_on(&asking);
 	child = child_of(target.pid);
 	wait_until(child, 'T');
