@@ -88,6 +88,8 @@ struct arch {
 	/* The register set (NT_*) by which a tracer changes the call that is about to be made,
 	 * where it is not in NT_PRSTATUS; 0: by PTRACE_SET_SYSCALL. */
 	uint16_t syscall_set;
+	bool call_number_counts; /* .. the kernel reads that register again behind the stop, and
+				  * the first argument from a place of its own (RISC-V) */
 	/* The flag that tells an error, whose number is then the result (MIPS: a3; PowerPC: a
 	 * bit of cr).  mask 0: there is none, and an error is a result of -4095 to -1. */
 	struct {

@@ -119,7 +119,8 @@ static void call_number(const struct tracee *tracee, struct thread *sharer, int 
 {
 	const struct arch *arch = tracee->arch;
 	struct regs *regs = thread_regs(tracee, sharer);
-	int at = is_shared(arch) ? arch->call_number_offset : arch->syscall_number_offset;
+	bool counts = is_shared(arch) || arch->call_number_counts;
+	int at = counts ? arch->call_number_offset : arch->syscall_number_offset;
 
 	if (regs && at >= 0) {
 		arch_put_word(arch, regs->bytes + at, (uint64_t)number);

@@ -17,6 +17,16 @@ import pytest
 import build
 from guest import Guest
 
+# What a CPU's port does not do yet, or this machine can't build for it: part of a test's name -> why.
+LEFT_OUT = {
+    "riscv64": {"test_musl": "see NO_MUSL in build.py",
+                "test_look": "no remote calls, so no picture",
+                "test_mappings": "asks for every function to be followed, and sigaction is too far away",
+                "signals-own": "the program catches the trap's signal by a sigaction that is not followed",
+                "signals-late": "the same",
+                "test_nobody_is_left_for_a_tracer": "traps are for whoever comes (arch/riscv64/arch.c)"},
+}
+
 CPUS = os.environ.get("CROSS_CPUS", "armhf armel arm64").split()
 
 
@@ -36,8 +46,13 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("guest", CPUS, indirect=True, scope="session")
 
 
+def is_left_out(item):
+    cpu = item.callspec.params["guest"] if hasattr(item, "callspec") else None
+    return any(part in item.nodeid for part in LEFT_OUT.get(cpu, {}))
+
+
 def pytest_collection_modifyitems(items):
-    items[:] = [item for item in items if "[no-case]" not in item.nodeid]  # another CPU has some
+    items[:] = [item for item in items if "[no-case]" not in item.nodeid and not is_left_out(item)]  # another CPU has some
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,8 @@ static const int16_t eintr_final[] = {
 
 static const struct arch_trap trap = {
 	.calls = {135, 178, 130},
-	.tgkill = 131,
+	/* (tgkill: its first argument can't be lent to a child by vfork(), as the kernel takes
+	 * it from orig_a0, which is in no register set) */
 	.call_args = {A0, A0 + 1},
 
 	.arg0 = A4,
@@ -104,6 +105,7 @@ const struct arch arch_riscv64 = {
 	.syscall_result_offset = 8 * A0,
 	.signal_set_len = 8,
 	.call_number_offset = 8 * A7,
+	.call_number_counts = true, /* syscall_get_nr() in arch/riscv/include/asm/syscall.h */
 	.tls_set = 1, /* NT_PRSTATUS */
 	.tls_offset = 8 * TP,
 	.vector_set = 2, /* NT_PRFPREG */
