@@ -81,7 +81,7 @@ _memtrace()
 		COMPREPLY=($(compgen -d -- "$cur"))
 		;;
 	--follow)
-		COMPREPLY=($(compgen -c -W exec -- "$cur"))
+		COMPREPLY=($(compgen -c -W "fork all exec" -- "$cur"))
 		;;
 	-c | --connect | -l | --listen | -d | --duration | -n | --count | -s | --stack-depth | --error-exitcode | --confirm | --max-pause | --memory | --every | --keep | --min-age | --mark-every | --history | --action) ;;
 	*)

@@ -99,7 +99,9 @@ static void *tracer_main(void *arg)
 	int rc;
 
 	atomic_store(&capture->tid, gettid());
-	if (capture->attach_to)
+	if (capture->options.born)
+		rc = engine_take(engine, capture->attach_to, capture->options.born, &err);
+	else if (capture->attach_to)
 		rc = engine_attach(engine, capture->attach_to, &err);
 	else
 		rc = engine_launch(engine, &capture->options, capture->argv, &err);

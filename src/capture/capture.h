@@ -21,14 +21,21 @@
 #include "capture/resident.h"
 #include "heap/births.h"
 #include "heap/snapshot.h"
+#include "tracer/tracee.h"
 #include "unwind/external.h"
 
 struct capture;
+struct heirs_room;
 
 struct capture_options {
 	unsigned depth;		  /* frames kept per stack, 1..512 */
 	struct externals externals; /* taken over; empty in the caller's hands afterwards */
 	bool stdin_null;	  /* launch: the program's stdin is /dev/null */
+	struct launch_files files; /* launch: the program's others */
+	int born; /* attach: to a child that waits for it: a file of heirs.h, closed by its owner; 0 */
+	int heirs; /* children are to be followed by others: the socket (heirs.h); 0: they are not */
+	struct heirs_room *heirs_room;
+	bool heirs_programs;
 	sigset_t mask;		  /* launch: the program's signal mask */
 	bool look_only;		  /* attach: allocations are not followed */
 	const char *follow; /* launch: this program instead, when the one started, or one below it,

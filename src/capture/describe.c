@@ -213,6 +213,15 @@ void describe_births(struct engine *engine, struct birth_list *births)
 	tally_for_each_block(&engine->ledger.tally, block_born, births);
 }
 
+static void inherited_describe(const struct inherited *inherited, struct snapshot *snapshot)
+{
+	snapshot->inherited.parent = inherited->parent;
+	snapshot->inherited.blocks = inherited->blocks;
+	snapshot->inherited.bytes = inherited->bytes;
+	snapshot->inherited.freed_blocks = inherited->freed_blocks;
+	snapshot->inherited.freed_bytes = inherited->freed_bytes;
+}
+
 int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *err)
 {
 	struct snapshot *snapshot;
@@ -228,6 +237,7 @@ int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *
 	snprintf(snapshot->engine, sizeof(snapshot->engine), "%s",
 		 engine->resident.injected.entry ? "agent" : "trap");
 	snapshot->stopped_calls = engine->ledger.stopped_calls;
+	inherited_describe(&engine->inherited, snapshot);
 	snapshot->started = engine->ledger.counting_since;
 	clock_gettime(CLOCK_REALTIME, &snapshot->taken);
 	snapshot->ticks_now = ledger_now(&engine->ledger);

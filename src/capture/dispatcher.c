@@ -25,6 +25,7 @@
 #include "capture/count.h"
 #include "capture/exec.h"
 #include "capture/follow.h"
+#include "capture/heirs.h"
 #include "capture/share.h"
 #include "capture/succession.h"
 #include "capture/mapping_calls.h"
@@ -136,7 +137,7 @@ static void child_set_free(struct engine *engine, struct thread *child)
 	if (!tracee_has_company(&engine->tracee, child))
 		mend_child(&engine->tracee, child, engine->undoing.undo);
 	engine->program.child = child->tid;
-	if (!succession_child(engine, child))
+	if (!succession_child(engine, child) && !heirs_child(engine, child))
 		tracee_let_go(&engine->tracee, child);
 }
 
@@ -172,7 +173,7 @@ void dispatch_stop(void *arg, struct stop *stop)
 		engine->pending.set |= PENDING_TRACEME;
 		return;
 	case STOP_SHARER_EXEC:
-		if (!succession_sharer(engine, thread))
+		if (!succession_sharer(engine, thread) && !heirs_program(engine, thread))
 			tracee_let_go(&engine->tracee, thread);
 		return;
 	case STOP_RUNNER_EXEC:

@@ -68,6 +68,8 @@ int engine_init(struct engine *ret, const struct capture_options *options,
 	ret->resident.engine = options->record || options->record_case ? CAPTURE_TRAP
 								     : options->engine;
 	ret->succession.wish = options->follow;
+	ret->heirs = (struct heirs){options->heirs ? options->heirs : -1, options->heirs_room,
+				    options->heirs_programs};
 	ret->looks = (struct looks){options->look_only, options->look_at_end, 0};
 	return ledger_init(&ret->ledger, options, err);
 }
@@ -82,6 +84,7 @@ void engine_deinit(struct engine *engine)
 	program_deinit(&engine->program);
 	undo_destroy(engine->undoing.undo);
 	resident_forget(&engine->resident);
+	inherited_forget(&engine->inherited);
 }
 
 static void guard(struct engine *engine)
@@ -184,6 +187,47 @@ int engine_attach(struct engine *engine, pid_t pid, struct err *err)
 	return rc;
 }
 
+static int follow_taken(struct engine *engine, struct err *err)
+{
+	int rc = follow_begin(engine, err);
+
+	if (!rc)
+		rc = follow_modules(engine, HOOK_ALL, err);
+	if (!rc && !engine->hooks.allocators && begins_just_now(engine))
+		engine->program.loading = true;
+	return rc || engine->hooks.allocators || engine->program.loading ? rc
+									: no_allocator(engine, err);
+}
+
+int engine_take(struct engine *engine, pid_t pid, int file, struct err *err)
+{
+	struct handover given;
+	bool late = false;
+	int rc = heir_open(file, &given, &engine->inherited, err);
+
+	if (!rc)
+		rc = tracee_attach(&engine->tracee, pid, err);
+	if (!rc)
+		rc = handover_take(&engine->tracee, &given, &late, err);
+	if (rc)
+		return rc;
+	engine->ledger.book.inherits = inherited_is_freed;
+	engine->ledger.book.inherits_arg = &engine->inherited;
+	hold(engine);
+	rc = late ? follow(engine, err) : follow_taken(engine, err);
+	if (late)
+		notify_warning(&engine->notifier,
+			       "pid %d ran for a while before it was followed: what it allocated "
+			       "until then is not counted",
+			       pid);
+	if (rc && !status_alive(pid))
+		rc = err_set(err, -ESRCH, "pid %d ended before it could be followed", pid);
+	if (!rc && !engine->ending.ended)
+		notify(&engine->notifier, NOTICE_READY, "Attached to pid %d, a child of %d", pid,
+		       engine->inherited.parent);
+	return rc;
+}
+
 /* All libraries are there that come before the program begins, or it is static. */
 static void is_loaded(struct engine *engine)
 {
@@ -197,8 +241,11 @@ static void is_loaded(struct engine *engine)
 int engine_launch(struct engine *engine, const struct capture_options *options,
 		  char *const argv[], struct err *err)
 {
-	int rc = tracee_launch(&engine->tracee, argv, options->stdin_null, &options->mask, err);
+	struct launch_files files = options->files;
+	int rc;
 
+	files.stdin_null = options->stdin_null;
+	rc = tracee_launch(&engine->tracee, argv, &files, &options->mask, err);
 	if (rc)
 		return rc;
 	hold(engine);

@@ -12,6 +12,7 @@
 #define MEMTRACE_ENGINE_H
 
 #include "capture/capture.h"
+#include "capture/heirs.h"
 #include "capture/ledger.h"
 #include "capture/notify.h"
 #include "capture/pending.h"
@@ -65,6 +66,8 @@ struct engine {
 	struct ending ending;
 	struct looks looks;
 	struct succession succession;
+	struct heirs heirs;
+	struct inherited inherited; /* it was born of a process that is followed */
 };
 
 /* notifier: how the engine speaks to the other thread.  *hurry: the process is to be let go, and
@@ -80,6 +83,8 @@ void engine_deinit(struct engine *engine);
  * and detach_process() undoes what was begun.  engine_launch(): argv[0] is searched for in PATH; it
  * is followed from its first instruction. */
 int engine_attach(struct engine *engine, pid_t pid, struct err *err) MUST_CHECK;
+/* The same of a child that waits for it: file, heirs_receive()'s. */
+int engine_take(struct engine *engine, pid_t pid, int file, struct err *err) MUST_CHECK;
 int engine_launch(struct engine *engine, const struct capture_options *options,
 		  char *const argv[], struct err *err) MUST_CHECK;
 

@@ -55,6 +55,7 @@ void exec_begin(struct engine *engine)
 	program->runtime = NULL;
 	program->own_heap = NULL;
 	ledger_clear(&engine->ledger, &engine->tracee);
+	inherited_forget(&engine->inherited);
 	engine->ledger.program_break = 0;
 	trap_choice_signal(engine, 0);
 	program->loading = true;

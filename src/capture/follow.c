@@ -103,6 +103,22 @@ int follow_inherit(struct engine *engine, struct err *err)
 	return rc;
 }
 
+/* The first thread, if it is stopped: until functions are hooked. */
+static void stand(struct tracee *tracee, bool stands)
+{
+	struct thread *thread = tracee_find(tracee, tracee->pid);
+
+	if (thread)
+		thread->stands = stands && thread->state == THREAD_STOPPED;
+}
+
+/* Stubs that a word on its stack seemed to lead to were left by who put it back, and knew less. */
+int follow_begin(struct engine *engine, struct err *err)
+{
+	stand(&engine->tracee, true);
+	return follow_inherit(engine, err);
+}
+
 int follow_modules(struct engine *engine, enum hook_scope scope, struct err *err)
 {
 	size_t planned = 0;
@@ -117,6 +133,8 @@ int follow_modules(struct engine *engine, enum hook_scope scope, struct err *err
 		rc = plan(engine, scope, &planned, err);
 		if (!rc && planned)
 			rc = apply(engine, err);
+		if (rc != -ESTALE)
+			stand(&engine->tracee, false);
 		tracee_resume(&engine->tracee);
 	}
 	return rc ? rc : program_check(&engine->program, err);

@@ -11,6 +11,10 @@ int follow_modules(struct engine *engine, enum hook_scope scope, struct err *err
 /* Clears away what memtraces that were killed left; before the first follow_modules(). */
 int follow_inherit(struct engine *engine, struct err *err) MUST_CHECK;
 
+/* As follow_inherit(), of a child that stands at its birth, put back by who followed its parent: it
+ * stands until follow_modules() has done its work. */
+int follow_begin(struct engine *engine, struct err *err) MUST_CHECK;
+
 /* Has the loader still to map the libraries, or is it about to?  By its r_debug. */
 bool follow_is_loading(struct engine *engine);
 

@@ -47,7 +47,7 @@ static int do_what_is_asked(const struct options *options)
 		return parts_have(PART_selftest) ? selftest_perform(options->action) : parts_refuse("--action");
 	else if (options->selftest)
 		return parts_have(PART_selftest) ? selftest_run() : parts_refuse("--selftest");
-	else if (options->pids.len > 1)
+	else if (options_several(options))
 		return several_run(options);
 	else
 		return session_run(options);

@@ -57,7 +57,7 @@ static const struct option_row rows[] = {
 	 .kind = KIND_NUMBER, .field = AT(depth), .min = 1, .max = OPTIONS_MAX_DEPTH},
 	{0, "sort", "KEY", "verdict, bytes, blocks, allocs, growth, age or rate",
 	 .kind = KIND_CHOICE, .field = AT(sort), .choices = snapshot_orders},
-	{0, "follow", "NAME", "a NAME that PROGRAM starts, instead (exec: the first)",
+	{0, "follow", "WHOM", "fork, all: children, too; exec, NAME: that, instead",
 	 .kind = KIND_TEXT, .field = AT(follow)},
 	{0, "min-age", "TIME", "only contexts with blocks in use for TIME or longer",
 	 .kind = KIND_TIME, .field = AT(min_age_ms), .min = 10},
@@ -236,7 +236,11 @@ static int check_pairs(const struct options *o, struct err *err)
 			       o->keep ? "--keep belongs to --every, and that to --output"
 				       : "--every belongs to --output");
 	if (o->follow && !o->program)
-		return err_set(err, -EINVAL, "--follow belongs to a PROGRAM" HINT);
+		return err_set(err, -EINVAL, "--follow=%s belongs to a PROGRAM" HINT, o->follow);
+	if (o->children && options_look_only(o))
+		return err_set(err, -EINVAL,
+			       "--follow and a look by --leaks alone contradict each other: no "
+			       "child is seen by it");
 	if (o->action && !o->selftest)
 		return err_set(err, -EINVAL, "--action belongs to --selftest" HINT);
 	return 0;
@@ -293,15 +297,15 @@ static int check_several(const struct options *o, struct err *err)
 	if (o->pids.len > PROCESSES_MOST)
 		return err_set(err, -EINVAL, "%zu processes are too many: at most %d",
 			       o->pids.len, PROCESSES_MOST);
-	if (o->pids.len < 2)
+	if (!options_several(o))
 		return 0;
 	if (what)
-		return err_set(err, -EINVAL, "%s is for one process, not %zu", what, o->pids.len);
+		return err_set(err, -EINVAL, "%s is for one process, not several", what);
 	if (o->format != REPORT_TEXT && o->format != REPORT_JSON)
 		return err_set(err, -EINVAL,
-			       "--format=%s is for one process, not %zu: a report on several is "
-			       "text or json",
-			       report_formats[o->format], o->pids.len);
+			       "--format=%s is for one process, not several: a report on several "
+			       "is text or json",
+			       report_formats[o->format]);
 	return 0;
 }
 
@@ -336,6 +340,18 @@ static int check(const struct options *o, struct err *err)
 	return rc;
 }
 
+/* Two words of --follow are no names. */
+static void take_children(struct options *o)
+{
+	const char *whom = o->follow ? o->follow : "";
+
+	o->children = !strcmp(whom, "fork") ? CHILDREN_FORKED
+		      : !strcmp(whom, "all") ? CHILDREN_ALL
+					     : CHILDREN_NOT;
+	if (o->children)
+		o->follow = NULL;
+}
+
 /* ---- the whole line ------------------------------------------------------------ */
 
 int options_parse(int argc, char **argv, struct options *ret, struct err *err)
@@ -353,6 +369,7 @@ int options_parse(int argc, char **argv, struct options *ret, struct err *err)
 		ret->program = argv + words;
 	if (rc || ret->help || ret->version || ret->dump)
 		return rc;
+	take_children(ret);
 	for (size_t i = 0; i < ret->processes.len && !rc; i++)
 		rc = process_name_find(ret->processes.at[i], &ret->pids, err);
 	if (ret->pids.len)

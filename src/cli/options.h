@@ -10,6 +10,10 @@
 
 #include "base/option_table.h"
 #include "tracer/status.h"
+#include "tracer/tracee.h"
+
+struct session_result;
+struct heirs_room;
 
 struct options {
 	/* what to do */
@@ -38,6 +42,11 @@ struct options {
 	unsigned record_every;
 	bool mappings;
 	const char *follow; /* the program behind PROGRAM, "exec": the first; NULL */
+	enum options_children { /* --follow=fork, all: who of its children is followed, too */
+		CHILDREN_NOT,
+		CHILDREN_FORKED,
+		CHILDREN_ALL, /* also the programs that a vfork or posix_spawn child begins */
+	} children;
 
 	/* report */
 	const char *output; /* NULL: stdout, or stderr with PROGRAM; with every_ms a pattern */
@@ -48,8 +57,12 @@ struct options {
 	unsigned sort;	    /* enum snapshot_order */
 	bool all, no_command, no_lines;
 
-	/* of one of several: where its totals go at the end (several.h); NULL */
-	struct region_totals *totals;
+	/* of one of several (several.h) */
+	struct session_result *result; /* NULL: it is the only one */
+	struct launch_files files;     /* PROGRAM's */
+	int born;		       /* its process waits for it: the file of heirs.h; 0: it does not */
+	int heirs;		       /* where children go; 0: they are not followed */
+	struct heirs_room *heirs_room;
 
 	/* looks for leaks */
 	bool leaks;
@@ -80,6 +93,12 @@ static inline bool options_look_only(const struct options *o)
 {
 	return o->leaks && o->pid && !o->mappings && !o->duration_ms && !o->every_ms && !o->interactive &&
 	       !o->commands.len;
+}
+
+/* Several processes, or one that may become several: several.h. */
+static inline bool options_several(const struct options *o)
+{
+	return o->pids.len > 1 || o->children;
 }
 
 /*

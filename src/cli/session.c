@@ -73,6 +73,8 @@ static void on_ready(struct session *s, const char *text)
 	if (s->state != STARTING)
 		return; /* we are leaving already */
 	s->state = RUNNING;
+	if (o->result)
+		o->result->pid = capture_pid(s->capture);
 	output_log(&s->output, "%s", text);
 	s->due[TIMER_SLOW] = 0;
 	s->due[TIMER_DURATION] = o->duration_ms ? clock_ms() + o->duration_ms : 0;
@@ -124,6 +126,14 @@ static void on_connected(struct session *s)
 	fetch_external(s, NULL);
 }
 
+static void note_program(struct session *s, const char *path)
+{
+	const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+
+	if (s->options->result)
+		snprintf(s->options->result->name, sizeof(s->options->result->name), "%.15s", name);
+}
+
 static void on_notice(struct session *s, const struct notice *notice)
 {
 	switch (notice->kind) {
@@ -149,6 +159,7 @@ static void on_notice(struct session *s, const struct notice *notice)
 		break;
 	case NOTICE_EXEC:
 		s->followed = true;
+		note_program(s, notice->text);
 		session_forget(s);
 		vec_clear(&s->family); /* (of a wrapper, it may be) */
 		output_log(&s->output, "Process %d now runs %s; statistics begin anew",
@@ -344,6 +355,11 @@ static int start(struct session *s, const struct externals *externals, struct er
 		.look_at_end = o->leaks && !options_look_only(o),
 		.mappings = o->mappings,
 		.follow = o->follow,
+		.files = o->files,
+		.born = o->born,
+		.heirs = o->heirs,
+		.heirs_room = o->heirs_room,
+		.heirs_programs = o->children == CHILDREN_ALL,
 		.mask = s->signals.original,
 		.record = o->record,
 		.record_every = o->record_every,
@@ -357,6 +373,16 @@ static int start(struct session *s, const struct externals *externals, struct er
 	return capture_launch(&options, o->program, &s->capture, err);
 }
 
+/* The process waits to be followed, and may not wait for names. */
+static void prepare_late(struct session *s)
+{
+	struct externals externals = {0};
+
+	prepare(s, &externals);
+	if (externals.len)
+		capture_take_externals(s->capture, &externals);
+}
+
 static int begin(struct session *s, struct err *err)
 {
 	struct externals externals = {0};
@@ -366,12 +392,15 @@ static int begin(struct session *s, struct err *err)
 		rc = attach_check_proc(err);
 	if (rc)
 		return rc;
-	prepare(s, &externals);
+	if (!s->options->born)
+		prepare(s, &externals);
 	rc = signals_init(&s->signals, s->options->program, err);
 	if (!rc)
 		rc = start(s, &externals, err);
 	if (!rc)
 		detacher_start(&s->detacher, &s->signals, s->capture);
+	if (!rc && s->options->born)
+		prepare_late(s);
 	return rc;
 }
 

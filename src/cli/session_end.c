@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "cli/judge.h"
+#include "cli/session.h"
 #include "cli/session_parts.h"
 #include "heap/verdicts.h"
 
@@ -123,9 +124,9 @@ int session_finish(struct session *s)
 					  : !reporter_finish(&s->reporter, snapshot, s->findings))
 		s->failed = true;
 	status = exit_status(s, snapshot);
-	if (s->options->totals)
-		*s->options->totals = snapshot->totals;
-	if (!options_look_only(s->options))
+	if (s->options->result)
+		s->options->result->totals = snapshot->totals;
+	if (!options_look_only(s->options) && !s->options->children)
 		session_children_tell(s);
 	snapshot_destroy(snapshot);
 	return status;

@@ -14,20 +14,23 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "capture/heirs.h"
 #include "cli/commands.h"
 #include "cli/several_parts.h"
 #include "report/print.h"
 #include "report/utf8.h"
 #include "tracer/status.h"
 
-enum { LOOK_MS = 200, AGAIN_MS = 3000 };
+enum { LOOK_MS = 200, AGAIN_MS = 3000, HAND_FDS = HAND_STREAMS + 2 };
 
 static void leave(struct several *s)
 {
 	s->leaving = true;
+	births_stop(s);
 	for (size_t i = 0; i < s->hands.len; i++)
 		hand_leave(&s->hands.at[i]);
 	if (s->console)
@@ -78,13 +81,9 @@ static void on_end_of_input(void *arg)
 {
 	struct several *s = arg;
 
-	for (size_t i = 0; i < s->hands.len; i++) {
-		struct hand *hand = &s->hands.at[i];
-
-		if (hand->in >= 0)
-			close(hand->in);
-		hand->in = -1;
-	}
+	for (size_t i = 0; i < s->hands.len; i++)
+		hand_close(&s->hands.at[i]);
+	births_stop(s);
 	s->leaving = true;
 }
 
@@ -172,6 +171,13 @@ static void on_signal(struct several *s, const struct signal_event *event)
 	case SIGNAL_LEAVE:
 		leave(s);
 		break;
+	case SIGNAL_PASS: /* (the terminal's has come to it) */
+		if (!event->shared)
+			kill(s->hands.at[0].pid, event->signo);
+		break;
+	case SIGNAL_SUSPEND:
+		signals_suspend();
+		break;
 	case SIGNAL_RESUMED:
 		if (s->console)
 			console_resume(s->console);
@@ -197,7 +203,7 @@ static bool all_have_ended(const struct several *s)
  * returned. */
 static short step(struct several *s, bool input)
 {
-	size_t count = 2 + s->hands.len * HAND_STREAMS, at = 2;
+	size_t count = 2 + s->hands.len * HAND_FDS, hands = s->hands.len, at = 2;
 	struct pollfd *fds = calloc(count, sizeof(*fds));
 	struct signal_event event;
 	short events;
@@ -206,16 +212,28 @@ static short step(struct several *s, bool input)
 		return 0;
 	fds[0] = (struct pollfd){s->console && input ? console_fd(s->console) : -1, POLLIN, 0};
 	fds[1] = (struct pollfd){s->signals.fd, POLLIN, 0};
-	for (size_t i = 0; i < s->hands.len; i++)
+	for (size_t i = 0; i < hands; i++) {
+		const struct hand *hand = &s->hands.at[i];
+
 		for (int k = 0; k < HAND_STREAMS; k++)
-			fds[at++] = (struct pollfd){s->hands.at[i].from[k], POLLIN, 0};
+			fds[at++] = (struct pollfd){hand->from[k], POLLIN, 0};
+		fds[at++] = (struct pollfd){hand->births, POLLIN, 0};
+		fds[at++] = (struct pollfd){hand->to.len ? hand->in : -1, POLLOUT, 0};
+	}
 	poll(fds, count, LOOK_MS);
 	events = fds[0].revents;
 	free(fds);
+	for (size_t i = 0; i < hands; i++) /* (births first: they wait) */
+		births_take(s, &s->hands.at[i]);
+	births_tell(s);
 	for (size_t i = 0; i < s->hands.len; i++) {
 		for (int k = 0; k < HAND_STREAMS; k++)
 			hand_take(s, &s->hands.at[i], k);
-		hand_look(s, &s->hands.at[i]);
+		hand_flush(&s->hands.at[i]);
+		if (hand_look(s, &s->hands.at[i])) {
+			births_take(s, &s->hands.at[i]);
+			births_end(s, &s->hands.at[i]);
+		}
 	}
 	while (signals_next(&s->signals, &event))
 		on_signal(s, &event);
@@ -233,7 +251,7 @@ static void open_console(struct several *s)
 	const struct options *o = s->options;
 	struct err err;
 
-	if (o->batch || o->duration_ms)
+	if (o->batch || o->duration_ms || (o->program && !o->interactive))
 		return;
 	if (console_create(&user, stdout, &s->console, &err))
 		output_warn(&s->output, "%s", err.text);
@@ -250,6 +268,12 @@ static void run(struct several *s)
 	}
 }
 
+/* A child that had ended, or could not be followed, was told of. */
+static bool counts(const struct hand *hand)
+{
+	return hand->status && (!hand->born || hand->text[HAND_REPORT].len);
+}
+
 static int finish(struct several *s)
 {
 	bool written;
@@ -261,30 +285,34 @@ static int finish(struct several *s)
 	if (s->left_by)
 		return 128 + s->left_by;
 	for (size_t i = 0; i < s->hands.len; i++)
-		if (s->hands.at[i].status)
+		if (counts(&s->hands.at[i]))
 			return s->hands.at[i].status;
 	return !written;
 }
 
 static int start_all(struct several *s, struct err *err)
 {
-	for (size_t i = 0; i < s->options->pids.len; i++) {
-		int rc = hand_start(s, s->options->pids.at[i], err);
+	const struct options *o = s->options;
+	int rc = o->children ? births_init(s, err) : 0;
 
-		if (rc)
-			return rc;
-	}
-	return signals_init(&s->signals, false, err);
+	if (!rc && o->program)
+		rc = hand_start(s, 0, 0, err);
+	for (size_t i = 0; i < o->pids.len && !rc; i++)
+		rc = hand_start(s, o->pids.at[i], 0, err);
+	return rc ? rc : signals_init(&s->signals, o->program, err);
 }
 
 int several_run(const struct options *options)
 {
-	struct several s = {.options = options, .signals = {.fd = -1}};
+	struct several s = {
+		.options = options, .signals = {.fd = -1}, .started_ms = clock_ms()};
 	struct err err;
 	int status, failed;
 
-	output_init(&s.output, stdout, options->quiet);
-	s.answers = options->format == REPORT_TEXT || options->output ? stdout : stderr;
+	output_init(&s.output, options->program ? stderr : stdout, options->quiet);
+	s.answers = !options->program && (options->format == REPORT_TEXT || options->output)
+			    ? stdout
+			    : stderr;
 	failed = start_all(&s, &err);
 	if (failed) {
 		output_warn(&s.output, "%s", err.text);
@@ -295,6 +323,8 @@ int several_run(const struct options *options)
 	run(&s);
 	status = finish(&s);
 	console_destroy(s.console);
+	if (s.room)
+		munmap(s.room, sizeof(*s.room));
 	for (size_t i = 0; i < s.hands.len; i++)
 		hand_deinit(&s.hands.at[i]);
 	vec_deinit(&s.hands);

@@ -8,7 +8,10 @@
  *     words   <--------- err
  *     report  <--------- a pipe by its name in /proc: --output of that session
  *
- * A hand leaves by SIGINT, or when we end: its console ends then, and PR_SET_PDEATHSIG.
+ *     children <-------- births: those that wait to be followed (several_births.c)
+ *
+ * A hand leaves by SIGINT, or when we end: its console ends then, and PR_SET_PDEATHSIG.  That of a
+ * PROGRAM has it as its child, and leaves by SIGTERM.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,9 +21,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "cli/session.h"
 #include "cli/several_parts.h"
 #include "report/utf8.h"
@@ -28,68 +33,127 @@
 
 enum { PIPES = HAND_STREAMS + 1, IN = HAND_STREAMS, LOOK_MOST = 1 << 16 };
 
-static void pipes_close(int pipes[PIPES][2])
+static void close_if(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+/* What ends a session: of a PROGRAM SIGINT is for that (signals.h). */
+static int leave_signal(const struct hand *hand)
+{
+	return hand->is_program ? SIGTERM : SIGINT;
+}
+
+/* ---- the new process ----------------------------------------------------------------- */
+
+struct ends { /* of what leads there: [0] is read, [1] is written */
+	int pipes[PIPES][2];
+	int births[2]; /* ours, its; -1: children are not followed */
+};
+
+static void ends_close(const struct ends *ends)
 {
 	for (int i = 0; i < PIPES; i++)
 		for (int end = 0; end < 2; end++)
-			if (pipes[i][end] >= 0)
-				close(pipes[i][end]);
+			close_if(ends->pipes[i][end]);
+	close_if(ends->births[0]);
+	close_if(ends->births[1]);
 }
 
-static int pipes_open(int pipes[PIPES][2])
+static int ends_open(const struct several *s, struct ends *ret)
 {
-	memset(pipes, -1, sizeof(int) * 2 * PIPES);
-	for (int i = 0; i < PIPES; i++)
-		if (pipe2(pipes[i], O_CLOEXEC)) {
-			int code = -errno;
+	int rc = 0;
 
-			pipes_close(pipes);
-			return code;
-		}
-	return 0;
+	memset(ret, -1, sizeof(*ret));
+	for (int i = 0; i < PIPES && !rc; i++)
+		rc = pipe2(ret->pipes[i], O_CLOEXEC);
+	if (!rc && s->room)
+		rc = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ret->births);
+	if (!rc)
+		return 0;
+	rc = -errno;
+	ends_close(ret);
+	return rc;
 }
 
-/* In the new process. */
+/* Else this one would hold the others' consoles open. */
+static void others_close(const struct several *s)
+{
+	for (size_t i = 0; i < s->hands.len; i++) {
+		close_if(s->hands.at[i].in);
+		close_if(s->hands.at[i].births);
+		for (int k = 0; k < HAND_STREAMS; k++)
+			close_if(s->hands.at[i].from[k]);
+	}
+	if (s->signals.fd >= 0)
+		close(s->signals.fd);
+}
+
+/* Of --duration, for one that was born on the way. */
+static uint64_t time_left(const struct several *s)
+{
+	int64_t left = s->started_ms + (int64_t)s->options->duration_ms - clock_ms();
+
+	return s->options->duration_ms && left < 1 ? 1 : (uint64_t)left;
+}
+
+static void options_make(const struct several *s, const struct hand *hand, int births,
+			 struct options *ret)
+{
+	*ret = *s->options;
+	ret->pid = hand->target;
+	ret->result = hand->result;
+	ret->born = hand->born;
+	ret->heirs = births > 0 ? births : 0;
+	ret->heirs_room = s->room;
+	if (hand->born && ret->duration_ms)
+		ret->duration_ms = time_left(s);
+	if (!hand->is_program) {
+		ret->program = NULL;
+		return;
+	}
+	ret->files.theirs = true;
+	for (int i = 0; i <= STDERR_FILENO; i++)
+		ret->files.at[i] = fcntl(i, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+}
+
 static void __attribute__((noreturn))
-hand_main(const struct several *s, struct hand *hand, int pipes[PIPES][2], pid_t parent)
+hand_main(const struct several *s, const struct hand *hand, const struct ends *ends, pid_t parent)
 {
-	struct options options = *s->options;
+	struct options options;
 	char path[32];
 	int status;
 
-	setpgid(0, 0); /* Ctrl-C is for whoever has the terminal */
-	prctl(PR_SET_PDEATHSIG, SIGINT);
+	if (!hand->is_program)
+		setpgid(0, 0); /* Ctrl-C is for whoever has the terminal */
+	prctl(PR_SET_PDEATHSIG, leave_signal(hand));
 	if (getppid() != parent)
 		_exit(1);
-	dup2(pipes[IN][0], STDIN_FILENO);
-	dup2(pipes[HAND_OUT][1], STDOUT_FILENO);
-	dup2(pipes[HAND_ERR][1], STDERR_FILENO);
-	/* Else this one would hold the others' consoles open. */
-	for (size_t i = 0; i < s->hands.len; i++) {
-		if (s->hands.at[i].in >= 0)
-			close(s->hands.at[i].in);
-		for (int k = 0; k < HAND_STREAMS; k++)
-			close(s->hands.at[i].from[k]);
-	}
-	close(pipes[IN][1]);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", pipes[HAND_REPORT][1]);
+	options_make(s, hand, ends->births[1], &options);
+	dup2(ends->pipes[IN][0], STDIN_FILENO);
+	dup2(ends->pipes[HAND_OUT][1], STDOUT_FILENO);
+	dup2(ends->pipes[HAND_ERR][1], STDERR_FILENO);
+	others_close(s);
+	close(ends->pipes[IN][1]);
+	close_if(ends->births[0]);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", ends->pipes[HAND_REPORT][1]);
 	options.output = path;
-	options.pid = hand->target;
-	options.totals = hand->totals;
 	status = session_run(&options);
 	fflush(NULL);
 	_exit(status);
 }
 
 /* SIGINT is blocked in it from birth: it is taken by the session, and early or late it ends no
- * report. */
-static pid_t fork_hand(void)
+ * report.  (A PROGRAM has the mask that we have.) */
+static pid_t fork_hand(const struct hand *hand)
 {
 	sigset_t interrupt, before;
 	pid_t pid;
 
 	sigemptyset(&interrupt);
-	sigaddset(&interrupt, SIGINT);
+	if (!hand->is_program)
+		sigaddset(&interrupt, SIGINT);
 	sigprocmask(SIG_BLOCK, &interrupt, &before);
 	fflush(NULL);
 	pid = fork();
@@ -98,41 +162,64 @@ static pid_t fork_hand(void)
 	return pid;
 }
 
-int hand_start(struct several *s, pid_t target, struct err *err)
+/* ---- starting one --------------------------------------------------------------------- */
+
+static void name_it(const struct several *s, struct hand *hand)
 {
-	struct hand hand = {.target = target, .in = -1};
+	const char *program = hand->is_program ? s->options->program[0] : "", *slash;
 	struct status status;
-	int pipes[PIPES][2];
+
+	slash = strrchr(program, '/');
+	if (hand->is_program)
+		snprintf(hand->name, sizeof(hand->name), "%s", slash ? slash + 1 : program);
+	else if (!status_read(hand->target, 0, &status))
+		memcpy(hand->name, status.name, sizeof(hand->name));
+}
+
+static void keep_ends(struct hand *hand, const struct ends *ends)
+{
+	hand->in = ends->pipes[IN][1];
+	fcntl(hand->in, F_SETFL, O_NONBLOCK);
+	close(ends->pipes[IN][0]);
+	for (int i = 0; i < HAND_STREAMS; i++) {
+		hand->from[i] = ends->pipes[i][0];
+		close(ends->pipes[i][1]);
+		fcntl(hand->from[i], F_SETFL, O_NONBLOCK);
+	}
+	hand->births = ends->births[0];
+	close_if(ends->births[1]);
+}
+
+int hand_start(struct several *s, pid_t target, int born, struct err *err)
+{
+	struct hand hand = {
+		.target = target, .born = born, .is_program = !target, .in = -1, .births = -1};
 	pid_t us = getpid();
+	struct ends ends;
 	int rc;
 
-	if (!status_read(target, 0, &status))
-		memcpy(hand.name, status.name, sizeof(hand.name));
+	name_it(s, &hand);
 	if (!vec_reserve(&s->hands, s->hands.len + 1))
 		return err_set(err, -ENOMEM, "memory is short");
-	rc = pipes_open(pipes);
+	rc = ends_open(s, &ends);
 	if (rc)
 		return err_sys(err, rc, "following pid %d", target);
-	hand.totals = mmap(NULL, sizeof(*hand.totals), PROT_READ | PROT_WRITE,
+	hand.result = mmap(NULL, sizeof(*hand.result), PROT_READ | PROT_WRITE,
 			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	hand.pid = hand.totals == MAP_FAILED ? -1 : fork_hand();
+	hand.pid = hand.result == MAP_FAILED ? -1 : fork_hand(&hand);
 	if (hand.pid == 0)
-		hand_main(s, &hand, pipes, us);
+		hand_main(s, &hand, &ends, us);
 	if (hand.pid < 0) {
 		rc = -errno;
-		pipes_close(pipes);
+		ends_close(&ends);
 		return err_sys(err, rc, "following pid %d", target);
 	}
-	hand.in = pipes[IN][1];
-	close(pipes[IN][0]);
-	for (int i = 0; i < HAND_STREAMS; i++) {
-		hand.from[i] = pipes[i][0];
-		close(pipes[i][1]);
-		fcntl(hand.from[i], F_SETFL, O_NONBLOCK);
-	}
+	keep_ends(&hand, &ends);
 	(void)vec_push(&s->hands, hand); /* (there is room) */
 	return 0;
 }
+
+/* ---- what it says ------------------------------------------------------------------------ */
 
 /* Answers have a line before them that says whose they are, where that changes. */
 static void pass_on(struct several *s, struct hand *hand, int stream, const char *lines, size_t len)
@@ -148,7 +235,7 @@ static void pass_on(struct several *s, struct hand *hand, int stream, const char
 	}
 	for (const char *end; len; len -= (size_t)(end - lines), lines = end) {
 		end = (const char *)memchr(lines, '\n', len) + 1;
-		if (stream == HAND_ERR)
+		if (stream == HAND_ERR && hand->target)
 			fprintf(out, "[%d] ", (int)hand->target);
 		fwrite(lines, 1, (size_t)(end - lines), out);
 	}
@@ -174,6 +261,8 @@ void hand_take(struct several *s, struct hand *hand, int stream)
 	struct hand_text *text = &hand->text[stream];
 	ssize_t n = 1;
 
+	if (!hand->target)
+		hand->target = hand->result->pid;
 	while (n > 0 && hand->from[stream] >= 0) {
 		if (!vec_reserve(text, text->len + LOOK_MOST))
 			return;
@@ -188,43 +277,85 @@ void hand_take(struct several *s, struct hand *hand, int stream)
 	}
 }
 
-void hand_look(struct several *s, struct hand *hand)
+/* What it runs by now has a name of its own, perhaps. */
+static void rename_it(struct hand *hand)
+{
+	if (hand->result->name[0])
+		memcpy(hand->name, hand->result->name, sizeof(hand->name) - 1);
+}
+
+bool hand_look(struct several *s, struct hand *hand)
 {
 	int status;
 
+	rename_it(hand);
 	if (hand->ended || waitpid(hand->pid, &status, WNOHANG) != hand->pid)
-		return;
+		return false;
 	for (int i = 0; i < HAND_STREAMS; i++)
 		hand_take(s, hand, i);
+	rename_it(hand);
 	hand->ended = true;
 	hand->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 	if (WIFSIGNALED(status))
 		output_warn(&s->output, "the memtrace of pid %d was killed by signal %d",
 			    (int)hand->target, WTERMSIG(status));
 	hand_leave(hand);
+	return true;
+}
+
+/* ---- what it is told ----------------------------------------------------------------------- */
+
+static void close_in(struct hand *hand)
+{
+	close_if(hand->in);
+	hand->in = -1;
+}
+
+/* It reads when it has answered what it was told before, which may be long: nobody waits for it. */
+void hand_flush(struct hand *hand)
+{
+	ssize_t n = hand->in >= 0 && hand->to.len ? write(hand->in, hand->to.at, hand->to.len) : 0;
+
+	if (n > 0) {
+		memmove(hand->to.at, hand->to.at + n, hand->to.len - (size_t)n);
+		hand->to.len -= (size_t)n;
+	}
+	if ((n < 0 && errno != EAGAIN && errno != EINTR) || (hand->closes && !hand->to.len))
+		close_in(hand);
 }
 
 void hand_tell(struct hand *hand, const char *line)
 {
-	if (hand->in >= 0 && !hand->ended)
-		dprintf(hand->in, "%s\n", line);
+	size_t len = strlen(line);
+
+	if (hand->in < 0 || hand->ended || !vec_reserve(&hand->to, hand->to.len + len + 1))
+		return;
+	memcpy(hand->to.at + hand->to.len, line, len);
+	hand->to.at[hand->to.len + len] = '\n';
+	hand->to.len += len + 1;
+	hand_flush(hand);
+}
+
+void hand_close(struct hand *hand)
+{
+	hand->closes = true;
+	hand_flush(hand);
 }
 
 void hand_leave(struct hand *hand)
 {
-	if (hand->in >= 0)
-		close(hand->in);
-	hand->in = -1;
+	close_in(hand);
 	if (!hand->ended)
-		kill(hand->pid, SIGINT);
+		kill(hand->pid, leave_signal(hand));
 }
 
 void hand_deinit(struct hand *hand)
 {
 	for (int i = 0; i < HAND_STREAMS; i++) {
-		if (hand->from[i] >= 0)
-			close(hand->from[i]);
+		close_if(hand->from[i]);
 		vec_deinit(&hand->text[i]);
 	}
-	munmap(hand->totals, sizeof(*hand->totals));
+	close_if(hand->births);
+	vec_deinit(&hand->to);
+	munmap(hand->result, sizeof(*hand->result));
 }

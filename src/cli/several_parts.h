@@ -7,19 +7,24 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/signals.h"
-#include "region/region.h"
+#include "cli/session.h"
 
 VEC_TYPE(hand_text, char);
 
 enum { HAND_OUT, HAND_ERR, HAND_REPORT, HAND_STREAMS };
 
 struct hand {
-	pid_t target, pid; /* what is followed, and the memtrace that follows it */
+	pid_t target, pid; /* what is followed (0: not known yet), and the memtrace that follows it */
+	bool is_program;   /* PROGRAM, and its child */
+	int born;	   /* of another one's process: the file that came with it, or 0 */
 	char name[16];
 	int in;			  /* its console; -1: it has none, or was told to leave */
+	struct hand_text to;	  /* what is to go there still */
+	bool closes;		  /* .. and then it is closed */
 	int from[HAND_STREAMS];	  /* -1: closed */
 	struct hand_text text[HAND_STREAMS]; /* of OUT, ERR the unfinished line */
-	struct region_totals *totals;	      /* shared with it, written at its end */
+	int births;			     /* where its process' children come from; -1 */
+	struct session_result *result;	     /* shared with it */
 	bool ended;
 	int status; /* its exit status */
 };
@@ -33,20 +38,39 @@ struct several {
 	const struct hand *selected; /* whom commands are for; NULL: all */
 	const struct hand *speaker;  /* who wrote the last answer */
 	FILE *answers;
+	struct heirs_room *room; /* NULL: children are not followed */
+	bool refusal_told;
+	int64_t started_ms;
 	bool leaving;
 	int left_by;	   /* the signal, or 0 */
 	int64_t warned_ms; /* of a Ctrl-C; 0 */
 };
 
-/* Starts one, in a process of its own; before signals_init(). */
-int hand_start(struct several *s, pid_t target, struct err *err) MUST_CHECK;
+/* Starts one, in a process of its own; target 0: PROGRAM.  born: what is known of a child that waits
+ * (capture/heirs.h), or 0. */
+int hand_start(struct several *s, pid_t target, int born, struct err *err) MUST_CHECK;
 /* Takes what it has said; answers and words are passed on as whole lines. */
 void hand_take(struct several *s, struct hand *hand, int stream);
-/* Has it ended?  Its status is taken then, and what it has said last. */
-void hand_look(struct several *s, struct hand *hand);
+/* Has it just ended?  Its status is taken then, and what it has said last. */
+bool hand_look(struct several *s, struct hand *hand);
+/* A line for its console, which takes it when it can; more of it now, if it is waited for. */
 void hand_tell(struct hand *hand, const char *line);
+void hand_flush(struct hand *hand);
+/* It was told all. */
+void hand_close(struct hand *hand);
 void hand_leave(struct hand *hand);
 void hand_deinit(struct hand *hand);
+
+/* Children are followed, as far as there is room. */
+int births_init(struct several *s, struct err *err) MUST_CHECK;
+/* Takes those of its process that wait to be followed. */
+void births_take(struct several *s, struct hand *hand);
+/* One of them is followed no more. */
+void births_end(struct several *s, const struct hand *hand);
+/* No more of them are. */
+void births_stop(struct several *s);
+/* Says, once, that there was no room for some. */
+void births_tell(struct several *s);
 
 /* The final report of all.  False: it could not be written, and that was said. */
 bool several_report(struct several *s);

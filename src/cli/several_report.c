@@ -16,10 +16,14 @@ struct sum {
 	uint64_t bytes, blocks;
 };
 
+/* .. of those that have a report. */
 static bool is_first_of_its_name(const struct several *s, size_t i)
 {
+	if (!s->hands.at[i].text[HAND_REPORT].len)
+		return false;
 	for (size_t k = 0; k < i; k++)
-		if (!strcmp(s->hands.at[k].name, s->hands.at[i].name))
+		if (s->hands.at[k].text[HAND_REPORT].len &&
+		    !strcmp(s->hands.at[k].name, s->hands.at[i].name))
 			return false;
 	return true;
 }
@@ -29,9 +33,9 @@ static struct sum sum_of(const struct several *s, const char *name)
 	struct sum sum = {0};
 
 	for (size_t i = 0; i < s->hands.len; i++) {
-		const struct region_totals *t = s->hands.at[i].totals;
+		const struct region_totals *t = &s->hands.at[i].result->totals;
 
-		if (strcmp(s->hands.at[i].name, name))
+		if (!s->hands.at[i].text[HAND_REPORT].len || strcmp(s->hands.at[i].name, name))
 			continue;
 		sum.processes++;
 		sum.bytes += t->allocated_bytes - t->freed_bytes;
@@ -105,8 +109,10 @@ bool several_report(struct several *s)
 	int rc;
 
 	if (!s->options->output) {
-		write_to(s, stdout);
-		return !fflush(stdout);
+		FILE *out = s->options->program ? stderr : stdout;
+
+		write_to(s, out);
+		return !fflush(out);
 	}
 	rc = atomic_file_open(s->options->output, &file, &err);
 	if (!rc) {

@@ -53,6 +53,12 @@ struct snapshot {
 	bool no_allocator;		 /* no allocator was found: the counts say nothing */
 	uint32_t ticks_now;	 /* in the time base of contexts' first/last_time */
 	struct region_totals totals;
+	/* Blocks that it had from its parent when it was born (parent 0: none), in no other count; not in
+	 * snapshot files. */
+	struct {
+		int parent;
+		uint64_t blocks, bytes, freed_blocks, freed_bytes;
+	} inherited;
 	struct region_node *nodes;
 	uint32_t node_count;
 	struct region_context *contexts; /* [0]: the overflow context */

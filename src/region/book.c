@@ -60,9 +60,15 @@ bool book_free_taken(struct book *book, struct book_thread *thread, struct book_
 	return true;
 }
 
+static void count_unknown(const struct book *book, uint64_t addr)
+{
+	if (!book->inherits || !book->inherits(book->inherits_arg, addr))
+		region_free_unknown(book->region);
+}
+
 void book_free_unknown(struct book *book, struct book_thread *thread, uint64_t addr)
 {
-	region_free_unknown(book->region);
+	count_unknown(book, addr);
 	freed(thread, addr);
 }
 
@@ -173,7 +179,7 @@ void book_realloc_return(struct book *book, struct book_thread *thread, uint64_t
 	if (pending.taken)
 		region_free(book->region, &pending.block);
 	else if (pending.old && !pending.borrowed)
-		region_free_unknown(book->region);
+		count_unknown(book, pending.old);
 	thread->frees += pending.old && !pending.borrowed;
 	thread->last_free = 0;
 	book_alloc(book, thread, event);

@@ -53,6 +53,10 @@ struct book_thread { /* per thread; zeroed at first */
 struct book {
 	struct region *region;
 	struct region_space *space;
+	/* Is a block that nobody knows one from before all that is counted here, which is known?  Asked
+	 * once for each that is freed.  NULL: there are none. */
+	bool (*inherits)(void *arg, uint64_t addr);
+	void *inherits_arg;
 };
 
 struct book_event { /* a call that returned a block */

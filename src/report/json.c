@@ -146,6 +146,13 @@ static void print_head(FILE *out, const struct report_job *job)
 		fputs(",\n  \"runtime_uses_malloc\": true", out);
 	fputs(",\n  \"engine\": ", out);
 	json_string(out, s->engine);
+	if (s->inherited.parent)
+		fprintf(out,
+			",\n  \"inherited\": {\"parent\": %d, \"blocks\": %" PRIu64
+			", \"bytes\": %" PRIu64 ", \"freed_blocks\": %" PRIu64
+			", \"freed_bytes\": %" PRIu64 "}",
+			s->inherited.parent, s->inherited.blocks, s->inherited.bytes,
+			s->inherited.freed_blocks, s->inherited.freed_bytes);
 	if (s->stopped_calls)
 		fprintf(out, ",\n  \"stopped_calls\": %" PRIu64, s->stopped_calls);
 	print_verdict(out, s->verdicts ? &s->verdicts->process : NULL, ",\n  ", " ");

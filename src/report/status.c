@@ -34,6 +34,24 @@ static void print_doubts(FILE *out, const struct region_totals *t)
 	}
 }
 
+/* "inherited from 4711: 12 blocks, 3400 bytes; freed since: 2 blocks, 96 bytes" */
+static void print_inherited(FILE *out, const struct snapshot *s)
+{
+	if (!s->inherited.blocks)
+		return;
+	fprintf(out, "    inherited from %d: ", s->inherited.parent);
+	print_count(out, s->inherited.blocks, "block");
+	fputs(", ", out);
+	print_count(out, s->inherited.bytes, "byte");
+	if (s->inherited.freed_blocks) {
+		fputs("; freed since: ", out);
+		print_count(out, s->inherited.freed_blocks, "block");
+		fputs(", ", out);
+		print_count(out, s->inherited.freed_bytes, "byte");
+	}
+	putc('\n', out);
+}
+
 void report_totals(const struct snapshot *snapshot, FILE *out)
 {
 	const struct region_totals *t = &snapshot->totals;
@@ -53,6 +71,7 @@ void report_totals(const struct snapshot *snapshot, FILE *out)
 	print_count(out, t->peak_bytes, "byte");
 	print_size_beside(out, t->peak_bytes);
 	putc('\n', out);
+	print_inherited(out, snapshot);
 	print_doubts(out, t);
 }
 

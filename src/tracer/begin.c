@@ -247,13 +247,17 @@ int tracee_attach(struct tracee *ret, pid_t pid, struct err *err)
 
 /* In the child: waits until it is traced, then becomes the program. */
 static void __attribute__((noreturn))
-child_main(char *const argv[], bool stdin_null, const sigset_t *mask, int go, int failed)
+child_main(char *const argv[], const struct launch_files *files, const sigset_t *mask, int go,
+	   int failed)
 {
 	char byte;
 	int code;
 
 	sigprocmask(SIG_SETMASK, mask, NULL);
-	if (stdin_null) {
+	for (int i = 0; i < 3; i++)
+		if (files->theirs)
+			dup2(files->at[i], i);
+	if (files->stdin_null) {
 		int fd = open("/dev/null", O_RDONLY);
 		if (fd > 0) {
 			dup2(fd, 0);
@@ -322,8 +326,8 @@ static int launch_check(struct tracee *tracee, const char *program, struct err *
 	return err_set(err, rc, "%s was not started: %s", program, why.text);
 }
 
-int tracee_launch(struct tracee *ret, char *const argv[], bool stdin_null, const sigset_t *mask,
-		  struct err *err)
+int tracee_launch(struct tracee *ret, char *const argv[], const struct launch_files *files,
+		  const sigset_t *mask, struct err *err)
 {
 	int go[2], failed[2], rc;
 	pid_t pid;
@@ -341,7 +345,7 @@ int tracee_launch(struct tracee *ret, char *const argv[], bool stdin_null, const
 	pid = fork();
 	if (pid == 0) {
 		close(go[1]); /* so that our death is the end of its input */
-		child_main(argv, stdin_null, mask, go[0], failed[1]);
+		child_main(argv, files, mask, go[0], failed[1]);
 	}
 	close(failed[1]);
 	if (pid < 0)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/descriptors.h"
+#include "tracer/handover.h"
 #include "tracer/mend.h"
 #include "tracer/status.h"
 
@@ -66,6 +67,8 @@ guardian_main(int fd, const pid_t *target, struct undo *undo)
 	while (n < 0 && errno == EINTR);
 	if (n == 0 && *target)
 		mend_within(*target, undo, LIMIT_MS);
+	else if (n == 0)
+		handover_mend(undo, true);
 	_exit(0);
 }
 

@@ -25,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tracer/handover.h"
 #include "tracer/hide.h"
 #include "tracer/inject.h"
 #include "tracer/pages.h"
@@ -209,6 +210,7 @@ void mend_all(pid_t target, struct undo *undo, uint64_t since)
 	struct mending m = {.undo = undo, .target = target, .since = since};
 
 	mend(&m, target);
+	handover_mend(undo, false);
 	for (int clean = 0, pass = 0; clean < 2 && pass < PASSES; pass++)
 		clean = mend_copies(&m) ? 0 : clean + 1;
 	vec_deinit(&m.done);

@@ -180,7 +180,7 @@ int tracee_stop(struct tracee *tracee, struct err *err)
 
 static void thread_resume(void *arg, struct thread *thread)
 {
-	if (thread->state == THREAD_STOPPED && !thread->unannounced)
+	if (thread->state == THREAD_STOPPED && !thread->unannounced && !thread->stands)
 		tracee_continue(arg, thread);
 }
 

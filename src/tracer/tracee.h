@@ -50,6 +50,7 @@ struct thread {
 	bool own_stack;	  /* of a sharer: not the stack of who made it */
 	bool held;	  /* a sharer in the stop of STOP_ASKS: not continued, but let go */
 	bool call_taken;  /* it is held at the call, which it would not make: sharers.c */
+	bool stands; /* at its birth: tracee_resume() leaves it there */
 	bool unannounced; /* stopped before the event that says what it is */
 	bool in_vfork; /* waits in the kernel until its vfork child is gone: cannot stop, cannot
 			  run */
@@ -167,14 +168,20 @@ int tracee_attach(struct tracee *ret, pid_t pid, struct err *err) MUST_CHECK;
 /* Behind it: hands these stops out, for some 20 ms at most. */
 void tracee_settle_sharers(struct tracee *tracee);
 
+struct launch_files { /* its descriptors 0, 1, 2 */
+	bool theirs; /* false: ours */
+	int at[3];
+	bool stdin_null;
+};
+
 /*
  * Starts argv (found in PATH) and returns when it is stopped at its first instruction,
  * STOP_EXEC taken: its one thread is THREAD_STOPPED.  `mask` is its signal mask (ours
  * says nothing of what our caller's was).  -ENOENT, -EACCES, -ENOTSUP
  * (another machine's program), ...: with the reason; nothing is left then.
  */
-int tracee_launch(struct tracee *ret, char *const argv[], bool stdin_null, const sigset_t *mask,
-		  struct err *err) MUST_CHECK;
+int tracee_launch(struct tracee *ret, char *const argv[], const struct launch_files *files,
+		  const sigset_t *mask, struct err *err) MUST_CHECK;
 
 /* Lets every thread go (stopped ones with their pending signal) and frees.  The
  * caller has undone its changes.  Running threads are stopped first. */

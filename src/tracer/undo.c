@@ -356,6 +356,25 @@ int undo_wipe_place(struct target *target, const struct undo_place *place)
 	return target_write(target, place->base, zeros, place->room);
 }
 
+int undo_put_words(struct target *target, taddr_t addr, const void *words, uint32_t len)
+{
+	return target_write(target, addr, words, len);
+}
+
+struct undo_held *undo_held(struct undo *undo, pid_t pid, taddr_t base)
+{
+	struct undo_held *held = &undo->held[undo->held_next++ % UNDO_HELD];
+
+	held->pid = 0;
+	log_barrier();
+	held->base = base;
+	held->behind = 0;
+	log_barrier();
+	held->pid = pid;
+	log_barrier();
+	return held;
+}
+
 struct undo_page *undo_page(struct undo *undo, taddr_t base, uint32_t len,
 			    const struct undo_places *places)
 {

@@ -33,6 +33,7 @@ enum {
 	UNDO_AREA_BYTES = 2048,
 	UNDO_HELD_AT = 12, /* a word of an area's header (arch.h): not 0 where it is held */
 	UNDO_PAGES = 8,
+	UNDO_HELD = 64,
 	UNDO_PLACE_BYTES = 16 + REMOTE_CODE,
 };
 
@@ -84,12 +85,21 @@ struct undo_agent {
 	struct undo_places places; /* for the calls that unmap both */
 };
 
+/* A new process that was made to wait for another tracer by code there (handover.h). */
+struct undo_held {
+	pid_t pid; /* 0: the entry is not in use */
+	taddr_t base;
+	taddr_t behind; /* the pc where it has waited; 0: it does not yet */
+};
+
 struct undo {
 	struct undo_agent agent;
 	uint32_t patch_count, area_count;
 	struct undo_patch patch[UNDO_PATCHES];
 	struct undo_area area[UNDO_AREAS];
 	struct undo_page page[UNDO_PAGES];
+	uint32_t held_next;
+	struct undo_held held[UNDO_HELD]; /* the last of them */
 };
 
 /* In shared memory; undo_destroy() unmaps.  NULL: memory is short. */
@@ -151,6 +161,10 @@ int undo_take_back(struct undo *undo, struct target *target, taddr_t base);
  * zeros belong and nobody is inside.  Not logged: killed before it or behind it, this may be done
  * again. */
 int undo_wipe_place(struct target *target, const struct undo_place *place);
+/* A process that is about to be made to wait; the oldest of them is forgotten. */
+struct undo_held *undo_held(struct undo *undo, pid_t pid, taddr_t base);
+/* What was there where code that was taken away had its data, below a stack. */
+int undo_put_words(struct target *target, taddr_t addr, const void *words, uint32_t len);
 /* A page that is about to be mapped.  NULL: the log is full. */
 struct undo_page *undo_page(struct undo *undo, taddr_t base, uint32_t len,
 			    const struct undo_places *places);

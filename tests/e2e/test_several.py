@@ -194,9 +194,9 @@ def test_killed(target, several, attach, who):
 
 
 @pytest.mark.parametrize("arguments, why", [
-    (["--every=1s", "-o", "%n"], "--every is for one process, not 2"),
-    (["--listen=127.0.0.1"], "--listen is for one process, not 2"),
-    (["--format=pprof", "-o", "x"], "--format=pprof is for one process, not 2: a report on several is text or json"),
+    (["--every=1s", "-o", "%n"], "--every is for one process, not several"),
+    (["--listen=127.0.0.1"], "--listen is for one process, not several"),
+    (["--format=pprof", "-o", "x"], "--format=pprof is for one process, not several: a report on several is text or json"),
 ])
 def test_what_is_for_one_alone(arguments, why):
     done = subprocess.run([memtrace.MEMTRACE, *arguments, "-p", "1", "-p", "2"], capture_output=True, text=True, check=False)

@@ -212,7 +212,9 @@ static void bad_lines(void **state)
 	(void)state;
 	refused("memtrace", "neither --pid nor a PROGRAM is given; see 'memtrace --help'");
 	refused("memtrace --follow=exec -p 1",
-		"--follow belongs to a PROGRAM; see 'memtrace --help'");
+		"--follow=exec belongs to a PROGRAM; see 'memtrace --help'");
+	refused("memtrace --follow=fork --leaks -p 1",
+		"--follow and a look by --leaks alone contradict each other: no child is seen by it");
 	refused("memtrace -p", "--pid needs its PID; see 'memtrace --help'");
 	refused("memtrace --pid", "--pid needs its PID; see 'memtrace --help'");
 	refused("memtrace -Z ls", "unknown option '-Z'; see 'memtrace --help'");

@@ -1,0 +1,214 @@
+"""--follow=fork and all: children are followed from their birth, each with counts of its own, and live whatever happens to us."""
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+import memtrace
+from test_several import Several, several  # noqa: F401
+
+LIVE = memtrace.TARGETS / "live"
+HEIRS = memtrace.TARGETS / "heirs"
+NAMES = memtrace.Report.NAMES
+
+memtrace.adopt_orphans()
+
+
+def vdso(pid):
+    """Its bytes: those of any other process."""
+    for line in open(f"/proc/{pid}/maps", encoding="ascii"):
+        if line.endswith("[vdso]\n"):
+            begin, end = (int(word, 16) for word in line.split()[0].split("-"))
+            with open(f"/proc/{pid}/mem", "rb") as mem:
+                mem.seek(begin)
+                return mem.read(end - begin)
+    return b""
+
+
+def untouched(pid):
+    memtrace.untouched(pid)
+    assert vdso(pid) == vdso("self")
+
+
+def heirs(process):
+    """What they say of themselves, by pid."""
+    found = [json.loads(line[5:]) for line in process.out if line.startswith("HEIR ")]
+    return {heir["pid"]: heir for heir in found}
+
+
+def check(reports, process, known, count):
+    """Each report against what its process says of itself; known: blocks that the first one was seen to allocate."""
+    said = heirs(process)
+    assert len(said) == 2 * count
+    for pid, heir in said.items():
+        assert heir["verdict"] == "ok"
+        report = reports[pid]
+        assert report.counts() == {name: heir[name] for name in NAMES}
+        assert report["summary"]["lost_events"] == 0
+        inherited = report["inherited"]
+        grandchild = heir["parent"] in said
+        assert inherited["parent"] == heir["parent"]
+        # The child's own blocks, and but two of what its parent had itself.
+        before = known + (said[heir["parent"]]["allocs"] - said[heir["parent"]]["frees"] - 2 * bool(known) if grandchild else 0)
+        assert inherited["blocks"] == before
+        assert inherited["freed_blocks"] == (2 if known else 0)
+        assert report["summary"]["frees_of_unknown"] == (0 if known else 2)
+
+
+@pytest.mark.parametrize("engine", ["trap", "agent"])
+def test_from_birth(started, several, engine):
+    """Of a started program; the exit status is that of the program."""
+    tracer = several(f"--engine={engine}", "--follow=fork", HEIRS, "3")
+    tracer.wait_line("^READY")
+    tracer.send()
+    tracer.wait_line("^DONE")
+    tracer.send()
+    result = memtrace.parse_result([tracer.wait_line("^RESULT").string])
+    reports = tracer.left()
+    assert len(reports) == 7
+    check(reports, tracer, 20, 3)
+    parent = next(report for report in reports.values() if "inherited" not in report)
+    assert parent.counts() == {name: result[name] for name in NAMES}
+
+
+def test_from_an_attach(target, several):
+    """The parent is let go with its children long ended."""
+    process = target("heirs", "2")
+    tracer = several("-p", process.pid, "--follow=fork").attached(1)
+    process.go_on()
+    process.done()
+    tracer.send("quit")
+    reports = tracer.left()
+    check(reports, process, 20, 2)
+    assert reports[process.pid]["summary"]["allocs"] == 20
+    untouched(process.pid)
+    process.go_on()
+    process.result()
+
+
+def test_programs(tmp_path, several):
+    """all: what vfork and posix_spawn begin, as if it had been started alone; a fork child's exec."""
+    status, out, alone = memtrace.launch(tmp_path / "alone", [LIVE, "100", "8"])
+    assert status == 0
+    tracer = several("--follow=all", "sh", "-c", f"{LIVE} 100 8 </dev/null; ({LIVE} 100 8 </dev/null; exit 0); exit 3")
+    reports = tracer.left(3)
+    mine = [report for report in reports.values() if report["command"] == [str(LIVE), "100", "8"]]
+    assert [report.counts() for report in mine] == [alone.consistent().counts()] * 2
+    assert any(report["command"][:2] == ["sh", "-c"] for report in reports.values())
+
+
+def test_crowd(several):
+    """Bounded: those for whom there is no room run on, and that is said."""
+    tracer = several("--follow=fork", HEIRS, "crowd", "80")
+    tracer.wait_line("^READY")
+    tracer.send()
+    tracer.wait_line("^CROWD$")
+    while sum(", a child of " in line for line in tracer.out) < 64:
+        tracer.wait_line(", a child of ")
+    first = int(re.search(r"to pid (\d+), a child of ", "\n".join(tracer.out))[1])
+    assert vdso(first) == vdso("self")  # what it waited by is gone
+    tracer.send()
+    tracer.wait_line("^DONE")
+    tracer.send()
+    assert memtrace.parse_result([tracer.wait_line("^RESULT").string])["verdict"] == "ok"
+    reports = tracer.left()
+    assert len(reports) == 65
+    assert sum(report["summary"]["frees_of_unknown"] for report in reports.values()) == 0
+    assert sum("64 children are followed at once" in line for line in tracer.out) == 1
+
+
+@pytest.mark.parametrize("who", ["the first", "the parent's", "all", "all and the guardians"])
+def test_killed(target, several, attach, who):
+    """At any moment: parent and children live, and are as they were."""
+    dice = random.Random(who)
+    for _ in range(2):
+        process = target("heirs", "storm", "60")
+        tracer = several("-p", process.pid, "--follow=fork").attached(1)
+        hand = memtrace.children(tracer.pid)[0]
+        process.go_on()
+        tracer.wait_line(rf"^\[\d+\] Attached to pid \d+, a child of {process.pid}$")
+        time.sleep(dice.random() / 10)  # (any moment is right)
+        if who == "the first":
+            os.kill(tracer.pid, signal.SIGKILL)
+        elif who == "the parent's":
+            os.kill(hand, signal.SIGKILL)
+        elif who == "all":
+            hands = memtrace.children(tracer.pid)
+            memtrace.signal_all([tracer.pid, *hands], signal.SIGSTOP)
+            memtrace.signal_all([tracer.pid, *hands])
+        else:
+            memtrace.kill_at_once(tracer)
+        process.done()
+        if who == "the parent's":
+            tracer.process.stdin.close()
+        tracer.process.wait(memtrace.PATIENCE)
+        memtrace.wait_for_guardians()
+        memtrace.wait_for_guardians()
+        if who == "all and the guardians":
+            attach(process.pid, "--no-symbols").detach(check=False)
+            memtrace.untouched(process.pid)
+        else:
+            untouched(process.pid)
+        process.go_on()
+        process.result()
+
+
+@pytest.mark.parametrize("guardians", [False, True])
+def test_killed_with_living_children(target, several, attach, guardians):
+    """Each is as it was, whether it was followed already or not."""
+    process = target("heirs", "crowd", "12")
+    tracer = several("-p", process.pid, "--follow=fork").attached(1)
+    process.go_on()
+    for _ in range(6):
+        tracer.wait_line(", a child of ")
+    hands = memtrace.children(tracer.pid)
+    if guardians:
+        memtrace.kill_at_once(tracer)
+    else:
+        memtrace.signal_all([tracer.pid, *hands], signal.SIGSTOP)
+        memtrace.signal_all([tracer.pid, *hands])
+        tracer.process.wait()
+    memtrace.wait_for_guardians()
+    memtrace.wait_for_guardians()
+    process.wait_line("^CROWD$")
+    children = memtrace.children(process.pid)
+    assert len(children) == 12
+    for pid in [process.pid, *children]:
+        if guardians:
+            attach(pid, "--no-symbols").detach(check=False)
+            memtrace.untouched(pid)
+        else:
+            untouched(pid)
+    process.go_on()
+    process.done()
+    process.go_on()
+    process.result()
+
+
+def test_killed_before_they_are_followed(target, several):
+    """They wait for a memtrace that never comes: the guardian has them go on, with nothing of ours left."""
+    process = target("heirs", "crowd", "6")
+    tracer = several("-p", process.pid, "--follow=fork").attached(1)
+    os.kill(tracer.pid, signal.SIGSTOP)
+    process.go_on()
+    process.wait_line("^CROWD$")
+    children = memtrace.children(process.pid)
+    for pid in children:
+        memtrace.wait_until_untraced(pid)
+    assert len(children) == 6 and vdso(children[-1]) != vdso("self")
+    memtrace.signal_all(memtrace.children(tracer.pid))
+    memtrace.signal_all([tracer.pid])
+    tracer.process.wait()
+    memtrace.wait_for_guardians()
+    memtrace.wait_for_guardians()
+    for pid in [process.pid, *children]:
+        untouched(pid)
+    process.go_on()
+    process.done()
+    process.go_on()
+    process.result()
