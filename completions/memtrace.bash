@@ -8,7 +8,7 @@ _memtrace_program_at()
 		case ${COMP_WORDS[i]} in
 		-p | -x | -d | -o | -n | -s | --pid | --command | --duration | --output | --format | \
 			--count | --stack-depth | --sort | --engine | --debug-dir | \
-			--error-exitcode | --confirm | --max-pause | --memory | --every | --keep | --min-age | --mark-every | --history | --follow | --fail-on | --baseline | --suppressions | --action | -c | \
+			--error-exitcode | --confirm | --max-pause | --memory | --every | --keep | --min-age | --mark-every | --history | --follow | --cgroup | --unit | --fail-on | --baseline | --suppressions | --action | -c | \
 		--connect | -l | --listen)
 			[[ ${COMP_WORDS[i + 1]} == "=" ]] && ((i++))
 			((i++))
@@ -77,18 +77,21 @@ _memtrace()
 	--engine)
 		COMPREPLY=($(compgen -W "trap agent auto" -- "$cur"))
 		;;
+	--cgroup)
+		COMPREPLY=($(cd /sys/fs/cgroup 2>/dev/null && compgen -d -- "$cur"))
+		;;
 	--debug-dir)
 		COMPREPLY=($(compgen -d -- "$cur"))
 		;;
 	--follow)
 		COMPREPLY=($(compgen -c -W "fork all exec" -- "$cur"))
 		;;
-	-c | --connect | -l | --listen | -d | --duration | -n | --count | -s | --stack-depth | --error-exitcode | --confirm | --max-pause | --memory | --every | --keep | --min-age | --mark-every | --history | --action) ;;
+	-c | --connect | -l | --listen | -d | --duration | -n | --count | -s | --stack-depth | --error-exitcode | --confirm | --max-pause | --memory | --every | --keep | --min-age | --mark-every | --history | --unit | --action) ;;
 	*)
 		if [[ $cur == -* ]]; then
 			COMPREPLY=($(compgen -W "-p --pid= -x --command= -b --batch -d --duration=
 				-i --interactive -o --output= --format= -n --count= -s --stack-depth=
-				--sort= --follow= --mmap --all --no-command --no-lines --leaks --confirm= --max-pause= --memory= --every= --keep= --min-age= --mark-every= --history= --fail-on= --baseline= --suppressions= --engine= -c --connect= -l --listen=
+				--sort= --follow= --cgroup= --unit= --mmap --all --no-command --no-lines --leaks --confirm= --max-pause= --memory= --every= --keep= --min-age= --mark-every= --history= --fail-on= --baseline= --suppressions= --engine= -c --connect= -l --listen=
 				-a --autoconnect --debug-dir= --debuginfod --no-symbols
 				--error-exitcode= --doctor --selftest --action= -v --verbose -q --quiet
 				-h --help --version" -- "$cur"))

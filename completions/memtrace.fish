@@ -14,6 +14,8 @@ complete -c memtrace -l no-lines -d 'leave source files and lines out of reports
 complete -c memtrace -s n -l count -x -d 'contexts in a report'
 complete -c memtrace -s s -l stack-depth -x -d 'frames kept per stack'
 complete -c memtrace -l sort -x -a 'verdict bytes blocks allocs growth age rate' -d 'order of contexts'
+complete -c memtrace -l cgroup -r -d 'attach to the members of a control group, and who joins it'
+complete -c memtrace -l unit -x -d 'the same of a unit of systemd'
 complete -c memtrace -l follow -x -a 'fork all exec' -d 'children, too; with a wrapper: the program that it starts'
 complete -c memtrace -l mmap -d 'also what is mapped (mmap, munmap, mremap, brk), apart'
 complete -c memtrace -l all -d 'also contexts with nothing in use any more'

@@ -13,6 +13,7 @@
 
 #include "base/option_table.h"
 #include "capture/resident.h"
+#include "cli/cgroup.h"
 #include "cli/process_name.h"
 #include "cli/judge_check.h"
 #include "cli/series.h"
@@ -31,6 +32,9 @@ enum { PROCESSES_MOST = 256 };
 static const struct option_row rows[] = {
 	{'p', "pid", "PID", "attach to processes, by number or name (repeatable)",
 	 .kind = KIND_LIST, .field = AT(processes)},
+	{0, "cgroup", "PATH", "attach to a control group, and to who joins it",
+	 .kind = KIND_TEXT, .field = AT(cgroup)},
+	{0, "unit", "NAME", "the same of a unit of systemd", .kind = KIND_TEXT, .field = AT(unit)},
 	{'x', "command", "CMD", "run a console command once attached (repeatable)",
 	 .kind = KIND_LIST, .field = AT(commands)},
 	{'b', "batch", NULL, "no console: run the -x commands, then detach", .kind = KIND_FLAG,
@@ -340,6 +344,26 @@ static int check(const struct options *o, struct err *err)
 	return rc;
 }
 
+/* Which processes are in it now. */
+static int take_group(struct options *o, struct err *err)
+{
+	int rc = 0;
+
+	if (o->cgroup && o->unit)
+		return err_set(err, -EINVAL, "--cgroup and --unit contradict each other: give one");
+	if (!o->cgroup && !o->unit)
+		return 0;
+	o->group = malloc(CGROUP_PATH);
+	if (!o->group)
+		return err_set(err, -ENOMEM, "memory is short");
+	rc = o->cgroup ? cgroup_of_path(o->cgroup, o->group, err)
+		       : cgroup_of_unit(o->unit, o->group, err);
+	if (rc)
+		return rc;
+	cgroup_members(o->group, &o->pids);
+	return o->pids.len ? 0 : err_set(err, -ESRCH, "no process is in %s", o->group);
+}
+
 /* Two words of --follow are no names. */
 static void take_children(struct options *o)
 {
@@ -370,6 +394,7 @@ int options_parse(int argc, char **argv, struct options *ret, struct err *err)
 	if (rc || ret->help || ret->version || ret->dump)
 		return rc;
 	take_children(ret);
+	rc = take_group(ret, err);
 	for (size_t i = 0; i < ret->processes.len && !rc; i++)
 		rc = process_name_find(ret->processes.at[i], &ret->pids, err);
 	if (ret->pids.len)
@@ -383,6 +408,7 @@ void options_deinit(struct options *options)
 {
 	vec_deinit(&options->processes);
 	vec_deinit(&options->pids);
+	free(options->group);
 	vec_deinit(&options->commands);
 	vec_deinit(&options->debug_dirs);
 	vec_deinit(&options->failures);

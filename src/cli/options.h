@@ -23,6 +23,8 @@ struct options {
 
 	/* which process */
 	struct option_list processes; /* as they were given */
+	const char *cgroup, *unit;    /* or NULL */
+	char *group;		      /* the directory of that; NULL: none was given */
 	struct tid_list pids;	      /* what that is */
 	pid_t pid;	/* the first of them, or the one that this session follows; 0: PROGRAM */
 	char **program; /* argv of PROGRAM, NULL-terminated; NULL with pid */
@@ -98,7 +100,7 @@ static inline bool options_look_only(const struct options *o)
 /* Several processes, or one that may become several: several.h. */
 static inline bool options_several(const struct options *o)
 {
-	return o->pids.len > 1 || o->children;
+	return o->pids.len > 1 || o->children || o->group;
 }
 
 /*

@@ -226,6 +226,7 @@ static short step(struct several *s, bool input)
 	for (size_t i = 0; i < hands; i++) /* (births first: they wait) */
 		births_take(s, &s->hands.at[i]);
 	births_tell(s);
+	members_look(s);
 	for (size_t i = 0; i < s->hands.len; i++) {
 		for (int k = 0; k < HAND_STREAMS; k++)
 			hand_take(s, &s->hands.at[i], k);
@@ -295,6 +296,8 @@ static int start_all(struct several *s, struct err *err)
 	const struct options *o = s->options;
 	int rc = o->children ? births_init(s, err) : 0;
 
+	if (!rc && o->group)
+		rc = members_init(s, err);
 	if (!rc && o->program)
 		rc = hand_start(s, 0, 0, err);
 	for (size_t i = 0; i < o->pids.len && !rc; i++)
