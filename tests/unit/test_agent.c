@@ -139,7 +139,7 @@ static void run_against_book(unsigned depth, unsigned most)
 	begin(depth);
 	assert_int_equal(region_space_private(&space, 1ull << 32), 0);
 	assert_int_equal(region_init(&space, &region), 0);
-	book = (struct book){region, &space};
+	book = (struct book){.region = region, .space = &space};
 	for (unsigned i = 0; i < 20000; i++) {
 		unsigned block = (unsigned)(next_random(&seed) % BLOCKS);
 		uint64_t addr = 0x7f0000001000 + block * 32ull, size = next_random(&seed) % 999;

@@ -25,7 +25,7 @@ static int setup(void **state)
 	f = (struct fixture){0};
 	assert_int_equal(region_space_private(&f.space, 1 << 28), 0);
 	assert_int_equal(region_init(&f.space, &f.region), 0);
-	f.book = (struct book){f.region, &f.space};
+	f.book = (struct book){.region = f.region, .space = &f.space};
 	f.inner = region_context(f.region, &f.space, inner, 2, WALK_ROOT);
 	f.outer = region_context(f.region, &f.space, outer, 2, WALK_ROOT);
 	*state = &f;

@@ -40,7 +40,7 @@ static void side_begin(struct side *side)
 	memset(side, 0, sizeof(*side));
 	assert_int_equal(region_space_private(&side->space, 1ull << 32), 0);
 	assert_int_equal(region_init(&side->space, &side->region), 0);
-	side->book = (struct book){side->region, &side->space};
+	side->book = (struct book){.region = side->region, .space = &side->space};
 }
 
 static void case_begin(void)
