@@ -19,7 +19,7 @@ LIBELF = {"riscv64": [("libelf1t64", "libelf.so.1"), ("libzstd1", "libzstd.so.1"
 
 # Programs of tests/targets that the guests run.
 TARGETS = ["entries", "threads", "registers", "signals", "storm", "live", "pairs", "heartbeat", "eintr", "children", "plugins",
-           "jumps", "churn", "adversary", "torture", "kept", "unnoticed", "mapper",
+           "jumps", "churn", "adversary", "torture", "kept", "unnoticed", "mapper", "heap_list",
            "delivered", "interrupted", "debugger"]
 PLUGINS = ["plugin_a.so", "plugin_b.so", "count_preload.so", "headed_preload.so"]
 
@@ -28,6 +28,7 @@ NOT_UNITS = {
     "debuginfo": "of memtrace-fs, which runs on the host",
     "file_index": "of memtrace-fs, which runs on the host",
     "survival": "simulates a thousand programs in integers of 64 bits: minutes on an emulator; verdicts and evidence run there",
+    "jemalloc": "has made-up processes of all sizes of words and pages; real ones are in test_look.py",
     "stub_run": "runs the stubs of x86-64; those of other CPUs are run by all that is traced",
 }
 NOT_UNITS_ARM = {
@@ -194,6 +195,8 @@ def sysroot_for(cpu):
     packages, triplet = Packages(cpu), CPUS[cpu].triplet
     python = python_of(cpu)
     owners = {"/usr/sbin/dnsmasq": "dnsmasq-base", "/usr/bin/gdbserver": "gdbserver", f"/usr/bin/{python}": f"{python}-minimal"}
+    if cpu in ("armhf", "arm64"):  # (which test_look.py asks)
+        owners[f"/usr/lib/{triplet}/libjemalloc.so.2"] = "libjemalloc2"
     programs = {path: packages.unpack(package) / path[1:] for path, package in owners.items()}
     names = [name for package in owners.values() for name in packages.needed_libraries(package)]
     libraries = {path.name: path for name in names if name != "libc6"
@@ -272,7 +275,8 @@ def musl_for(cpu):
         for source in (TOP / "tests/targets/threads.c", HERE / "chain.c"):
             name = f"{source.stem}-{kind}"
             files[f"/root/{name}"] = compiled(compiler, f"-O2 {flags}", source, out / name)
-    return files
+    program = compiled(compiler, "-O2", TOP / "tests/targets/heap_list.c", out / "heap_list-musl")
+    return {**files, "/root/stripped/heap_list-musl": stripped(cpu, program, out / "guest/heap_list-musl")}
 
 
 def staging(cpu):
@@ -305,6 +309,7 @@ def files_for(cpu):
              "/root/memtrace-static": stripped(cpu, static / "memtrace", static / "guest/memtrace", "-g")}
     for name in programs:
         files[f"/root/targets/{name}"] = out / "tests/targets" / name
+    files["/root/stripped/heap_list"] = stripped(cpu, out / "tests/targets/heap_list", BUILD / f"{cpu}-stripped/heap_list")
     for source in sorted(HERE.glob("*.c")):
         program = compiled(compiler, "-O2", source, staging(cpu) / source.stem)
         files[f"/root/targets/{source.stem}"] = program

@@ -83,7 +83,7 @@ class Running:
         self.guest.run(f"kill -9 {self.pid} $(cat /tmp/holder)")
 
     def await_output(self, text, seconds=60):
-        found = self.guest.run(f"until grep -q {text} /tmp/out; do usleep 20000; done", timeout=seconds)
+        found = self.guest.run(f"until grep -iq {text} /tmp/out; do usleep 20000; done", timeout=seconds)
         assert found.status == 0, f"no {text}: {said(self.guest, '/tmp/out')}"
 
     def send(self):

@@ -1,9 +1,10 @@
 /*
- * A heap that is broken: a made-up process of glibc's or musl's (the old one's, too) (tests/unit/heap_case.h), in
- * which the input changes bytes.
+ * A heap that is broken: a made-up process of glibc's, musl's (the old one's, too) or jemalloc's
+ * (tests/unit/heap_case.h), in which the input changes bytes.
  *
  *   input: which heap u8; then changes, {where u16, bytes from there on: a length u8 and the
- * bytes}: below 0x2000 in the heap, from there on in the data of the libc
+ * bytes}: below 0x2000 in the heap, from there on in the data of the libc; of jemalloc's below 0x1000 in
+ * what describes it, to 0x1800 in a leaf of its tree, from 0x2000 on in the caches
  *
  * What is held: an end, within bounded reading; a refusal in words, or blocks that are mapped,
  * with sums that are theirs; and the queries about each of them answer.
@@ -125,12 +126,32 @@ static void musl_old(unsigned kind, const uint8_t *data, size_t size)
 	case_deinit(&h.c);
 }
 
+/* (32 bits: a leaf of 64 takes 2 MB) */
+static void jemalloc(unsigned kind, const uint8_t *data, size_t size)
+{
+	struct je_heap h;
+	struct case_piece words, caches;
+
+	je_heap_init(&h, &je_versions[4 + (kind & 3)]);
+	case_put(&h.c, case_data(&h.c) + CASE_GLOBALS, h.blocks[0]);
+	case_put(&h.c, h.blocks[0], h.blocks[6]);
+	words = (struct case_piece){.len = 0x2000, .bytes = case_at(&h.c, h.base + 0x1000)};
+	memcpy(words.bytes + 0x1000, case_at(&h.c, h.leaf), 0x800);
+	caches = (struct case_piece){.len = 0x1000, .bytes = case_at(&h.c, h.c.thread.tp - 0x800)};
+	change(&words, &caches, data, size);
+	memcpy(case_at(&h.c, h.leaf), words.bytes + 0x1000, 0x800);
+	look(&h.c);
+	case_deinit(&h.c);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (!size)
 		return 0;
 	if (data[0] < 0x80)
 		glibc(data[0], data + 1, size - 1);
+	else if (data[0] >= 0xe0)
+		jemalloc(data[0], data + 1, size - 1);
 	else if (data[0] >= 0xc0)
 		musl_old(data[0], data + 1, size - 1);
 	else

@@ -27,6 +27,7 @@ struct heap_case {
 	size_t piece_count;
 	struct mapping mappings[CASE_PIECES];
 	struct maps maps;
+	size_t data_len; /* CASE_DATA_LEN, unless set before case_module() */
 	uint8_t elf[CASE_ELF];
 	struct memory_buffer file;
 	struct module module, *mapped;
@@ -106,7 +107,7 @@ static inline taddr_t case_word(struct heap_case *c, taddr_t addr)
 	return value;
 }
 
-/* An ELF file of two segments: code, and CASE_DATA_LEN bytes of data at vaddr 0x100000. */
+/* An ELF file of two segments: code, and data_len bytes of data at vaddr 0x100000. */
 static inline void case_elf(struct heap_case *c)
 {
 	if (c->word == 8) {
@@ -130,7 +131,7 @@ static inline void case_elf(struct heap_case *c)
 				    .p_flags = PF_R | PF_W,
 				    .p_vaddr = 0x100000,
 				    .p_filesz = 0x100,
-				    .p_memsz = CASE_DATA_LEN,
+				    .p_memsz = (uint32_t)c->data_len,
 				    .p_align = 4096};
 	} else {
 		Elf32_Ehdr *e = (Elf32_Ehdr *)(void *)c->elf;
@@ -153,7 +154,7 @@ static inline void case_elf(struct heap_case *c)
 				    .p_flags = PF_R | PF_W,
 				    .p_vaddr = 0x100000,
 				    .p_filesz = 0x100,
-				    .p_memsz = CASE_DATA_LEN,
+				    .p_memsz = (uint32_t)c->data_len,
 				    .p_align = 4096};
 	}
 }
@@ -172,9 +173,9 @@ static inline void case_module(struct heap_case *c)
 	}
 	c->module.bias = case_data(c) - 0x100000;
 	c->module.begin = c->module.bias;
-	c->module.end = case_data(c) + CASE_DATA_LEN;
+	c->module.end = case_data(c) + c->data_len;
 	case_map(c, c->module.bias, 0x1000, "r-xp", "/lib/libc.so");
-	case_map(c, case_data(c), CASE_DATA_LEN, "rw-p", "/lib/libc.so");
+	case_map(c, case_data(c), c->data_len, "rw-p", "/lib/libc.so");
 	c->mapped = &c->module;
 	c->modules.mapped.at = &c->mapped;
 	c->modules.mapped.len = 1;
@@ -184,6 +185,7 @@ static inline void case_init(struct heap_case *c, unsigned word)
 {
 	memset(c, 0, sizeof(*c));
 	c->word = word;
+	c->data_len = CASE_DATA_LEN;
 	c->memory.read = case_read;
 	c->thread = (struct leak_thread){.tid = 1, .regs = c->regs, .reg_count = 4};
 	c->in = (struct leak_input){
@@ -563,6 +565,175 @@ static inline void old_heap_init(struct old_heap *h, unsigned word)
 	case_put(c, at + w, h->large_len - 2 * w);
 	h->blocks[h->count] = at + 2 * w;
 	h->sizes[h->count++] = h->large_len - 4 * w;
+}
+
+/* ---- a heap of jemalloc's ------------------------------------------------------------- */
+
+/* (include/jemalloc/internal/{edata,rtree,sc}.h of 5.3.0, {extent_structs,rtree}.h of 5.2.1) */
+struct je_version {
+	const char *name;
+	unsigned word, page_shift, fan, entry; /* entry: bytes of a leaf's */
+	unsigned state, class, free;	       /* shifts in an extent's bits */
+	unsigned bitmap, quantum;
+	bool newer;
+};
+static const struct je_version je_versions[] = {
+	{"5.3", 8, 12, 18, 8, 17, 20, 28, 64, 16, true},
+	{"5.2", 8, 12, 18, 8, 16, 18, 26, 64, 16, false},
+	{"5.3", 8, 16, 16, 8, 17, 20, 28, 64, 16, true},
+	{"5.2", 8, 16, 16, 8, 16, 18, 26, 64, 16, false},
+	{"5.3", 4, 12, 10, 8, 17, 20, 27, 48, 8, true},
+	{"5.2", 4, 12, 10, 12, 16, 18, 25, 40, 8, false},
+	{"5.3", 4, 16, 8, 8, 17, 20, 27, 48, 8, true},
+	{"5.2", 4, 16, 8, 12, 16, 18, 25, 40, 8, false},
+};
+enum { JE_VERSIONS = sizeof(je_versions) / sizeof(je_versions[0]) };
+
+/*
+ * A slab of regions of 64 bytes (in use 0, 1, 2, 5; 8 and 9 in a thread's cache), one of 8 bytes (the
+ * first and the last), a large block that begins within a page, free pages, and the array of the caches.
+ */
+enum { JE_BLOCKS = 7, JE_ROOT = 0x2200, JE_BASE = 2 << 20, JE_BINS = 6, JE_BIN = 24, JE_CACHED = 8 };
+
+struct je_heap {
+	struct heap_case c;
+	const struct je_version *v;
+	taddr_t heap, base, leaf, stacks, bins;
+	taddr_t blocks[JE_BLOCKS];
+	uint64_t sizes[JE_BLOCKS];
+	unsigned extents;
+};
+
+static inline unsigned je_class(const struct je_version *v, uint64_t size)
+{
+	unsigned class = v->quantum == 16;
+	uint64_t s = v->quantum;
+
+	if (size == 8)
+		return 0;
+	for (; s < size; class++) {
+		uint64_t base = 1;
+
+		while (base * 2 <= s)
+			base *= 2;
+		s += s < 4 * v->quantum ? v->quantum : base / 4;
+	}
+	return class;
+}
+
+/* The next extent: `pages` from page number `page` on; returns where it is described. */
+static inline taddr_t je_extent(struct je_heap *h, unsigned page, unsigned pages, unsigned within,
+				uint64_t size, bool slab, unsigned free, unsigned state)
+{
+	const struct je_version *v = h->v;
+	taddr_t at = h->base + 0x1000 + (taddr_t)h->extents++ * (v->page_shift == 16 ? 2048 : 128);
+	taddr_t entry = h->leaf + (taddr_t)page * v->entry;
+	uint64_t class = je_class(v, size);
+	uint64_t bits = 3 | (uint64_t)slab << 12 | (uint64_t)state << v->state | class << v->class |
+			(uint64_t)free << v->free;
+
+	memcpy(case_at(&h->c, at), &bits, 8);
+	case_put(&h->c, at + 8, h->heap + ((taddr_t)page << v->page_shift) + within);
+	case_put(&h->c, at + 8 + v->word, (uint64_t)pages << v->page_shift | 7);
+	if (v->word == 8) {
+		case_put(&h->c, entry, class << 48 | at | slab);
+		return at;
+	}
+	case_put(&h->c, entry, at);
+	case_put32(&h->c, entry + 4, (uint32_t)(v->entry == 8 ? class << 5 | slab : class));
+	if (v->entry == 12)
+		*case_at(&h->c, entry + 8) = slab;
+	return at;
+}
+
+static inline void je_set_free(struct je_heap *h, taddr_t extent, unsigned region, bool free)
+{
+	uint8_t *byte = case_at(&h->c, extent + h->v->bitmap + region / 8);
+
+	*byte = (uint8_t)((*byte & ~(1 << region % 8)) | free << region % 8);
+}
+
+/* Bin number i: it has the last `count` words of its stack. */
+static inline void je_bin(struct je_heap *h, taddr_t at, taddr_t end, unsigned count)
+{
+	unsigned w = h->v->word;
+	taddr_t first = end - (taddr_t)count * w;
+
+	if (!h->v->newer) {
+		case_put32(&h->c, at + 4, count);
+		case_put(&h->c, at + 16, end);
+		return;
+	}
+	case_put(&h->c, at, first);
+	case_put32(&h->c, at + 16,
+		   (uint32_t)(first & 0xffff) | (uint32_t)((end - JE_CACHED * w) & 0xffff) << 16);
+	case_put32(&h->c, at + 20, (uint32_t)(end & 0xffff));
+}
+
+static inline void je_slabs(struct je_heap *h)
+{
+	static const unsigned used[] = {0, 1, 2, 5};
+	uint64_t page = 1ull << h->v->page_shift;
+	unsigned count = (unsigned)(page / 64), tiny = (unsigned)(page / 8);
+	taddr_t slab = je_extent(h, 0, 1, 0, 64, true, count - 6, 0);
+
+	for (unsigned i = 0; i < count; i++)
+		je_set_free(h, slab, i, i > 9 || !(0x327 >> i & 1));
+	for (unsigned i = 0; i < 4; i++) {
+		h->blocks[i] = h->heap + 64 * used[i];
+		h->sizes[i] = 64;
+	}
+	slab = je_extent(h, 1, 1, 0, 8, true, tiny - 2, 0);
+	for (unsigned i = 0; i < tiny; i++)
+		je_set_free(h, slab, i, i && i != tiny - 1);
+	h->blocks[4] = h->heap + page;
+	h->blocks[5] = h->heap + 2 * page - 8;
+	h->sizes[4] = h->sizes[5] = 8;
+}
+
+static inline void je_map(struct je_heap *h)
+{
+	case_map(&h->c, h->heap, 32ull << h->v->page_shift, "rw-p", "");
+	case_map(&h->c, h->base, JE_BASE + ((size_t)h->v->entry << h->v->fan), "rw-p", "");
+}
+
+static inline void je_heap_init(struct je_heap *h, const struct je_version *v)
+{
+	struct heap_case *c = &h->c;
+	uint64_t page = 1ull << v->page_shift;
+	taddr_t stack = v->word == 8 ? 0x7ffff0000000 : 0xbf000000;
+
+	case_init(c, v->word);
+	h->v = v;
+	h->extents = 0;
+	h->heap = v->page_shift == 16 && v->word == 8 ? 0xfffe00000000
+		  : v->word == 8			? 0x7e0000000000
+							: 0x30000000;
+	h->base = h->heap + 0x1000000;
+	h->leaf = h->base + JE_BASE;
+	if (h->heap < case_data(c))
+		je_map(h);
+	c->data_len = JE_ROOT + ((size_t)v->word << v->fan) + 0x1000;
+	case_module(c);
+	case_map(c, stack, 0x8000, "rw-p", "[stack]");
+	if (h->heap > stack) /* (as AArch64's are, with all 48 bits) */
+		je_map(h);
+	c->thread.sp = stack + 0x1000;
+	c->thread.tp = stack + 0x7000;
+	case_put(c, case_data(c) + JE_ROOT + (h->heap >> (v->page_shift + v->fan)) * v->word, h->leaf);
+	je_slabs(h);
+	h->blocks[6] = h->heap + 2 * page + 0x340;
+	h->sizes[6] = 8 * page;
+	je_extent(h, 2, 9, 0x340, 8 * page, false, 0, 0);
+	je_extent(h, 12, 4, 0, 4 * page, false, 0, 1);
+	h->stacks = h->heap + 16 * page;
+	je_extent(h, 16, 5, 0, 4 * page, false, 0, 0);
+	h->bins = c->thread.tp - 0x200;
+	for (unsigned i = 0; i < JE_BINS; i++)
+		je_bin(h, h->bins + i * JE_BIN, h->stacks + (taddr_t)(i + 1) * JE_CACHED * v->word,
+		       i == 3 ? 2 : 0);
+	for (unsigned i = 0; i < 2; i++)
+		case_put(c, h->stacks + (4 * JE_CACHED - 2 + i) * (taddr_t)v->word, h->heap + 64 * (8 + i));
 }
 
 #endif

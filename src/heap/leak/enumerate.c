@@ -211,7 +211,7 @@ static bool has_entry(const struct leak *leak, uint32_t instance)
 	return false;
 }
 
-/* No allocator that was read has a block: then a module that has a malloc, and no such
+/* No allocator has a block, and none was refused: then a module that has a malloc, and no such
  * allocator in it, manages the memory by itself. */
 static const struct module *another_allocates(const struct leak *leak)
 {
@@ -219,7 +219,7 @@ static const struct module *another_allocates(const struct leak *leak)
 	struct image_symbol symbol;
 
 	for (size_t i = 0; i < leak->allocators.len; i++)
-		if (leak->allocators.at[i].used.blocks)
+		if (leak->allocators.at[i].used.blocks || !leak->allocators.at[i].read)
 			return NULL;
 	for (size_t i = 0; i < modules->mapped.len; i++) {
 		const struct module *module = modules->mapped.at[i];

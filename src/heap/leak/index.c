@@ -15,7 +15,7 @@ void index_init(struct index *index, unsigned granule)
 
 void index_deinit(struct index *index)
 {
-	for (size_t i = 0; i < INDEX_FAN; i++)
+	for (size_t i = 0; i < INDEX_TOP; i++)
 		free(index->mids[i]);
 	for (size_t i = 0; i < index->sections.len; i++)
 		free(index->sections.at[i].cells);
@@ -27,7 +27,7 @@ static uint32_t *entry_of(struct index *index, taddr_t number, bool make)
 {
 	uint32_t **mid;
 
-	if (number >> (2 * INDEX_RADIX))
+	if (number >> INDEX_RADIX >= INDEX_TOP)
 		return NULL;
 	mid = &index->mids[number >> INDEX_RADIX];
 	if (!*mid && make) {
@@ -73,7 +73,7 @@ int index_add(struct index *index, taddr_t addr)
 	struct index_cell *cell = cell_of(index, addr, &bit);
 
 	if (!cell) {
-		if (addr >> (index->shift + 16 + 2 * INDEX_RADIX))
+		if (addr >> (index->shift + 16 + INDEX_RADIX) >= INDEX_TOP)
 			return -EINVAL;
 		if (!section_make(index, addr))
 			return -ENOMEM;

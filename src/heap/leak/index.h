@@ -15,8 +15,9 @@
 enum {
 	INDEX_CELLS = 2048, /* of a section */
 	INDEX_GRANULES = INDEX_CELLS * 32,
-	INDEX_RADIX = 14, /* bits of a section's number per level */
+	INDEX_RADIX = 14, /* bits of a section's number that a middle has */
 	INDEX_FAN = 1 << INDEX_RADIX,
+	INDEX_TOP = INDEX_FAN * 2, /* so that addresses have 48 bits with granules of 8 bytes, too */
 };
 
 struct index_cell {
@@ -32,7 +33,7 @@ struct index_section {
 struct index {
 	unsigned shift;		   /* of a granule */
 	taddr_t low, high;	   /* of all blocks: first address, last begin */
-	uint32_t *mids[INDEX_FAN]; /* 1 + number of a section; INDEX_COVERED; 0: none */
+	uint32_t *mids[INDEX_TOP]; /* 1 + number of a section; INDEX_COVERED; 0: none */
 	VEC(struct index_section) sections; /* ascending since sealed */
 	uint32_t count;			    /* since sealed */
 	uint64_t bytes;			    /* that it holds */
@@ -71,7 +72,7 @@ static inline void index_prefetch(const struct index *index, taddr_t addr)
 	const uint32_t *mid;
 	uint32_t entry;
 
-	if (number >> (2 * INDEX_RADIX) || !(mid = index->mids[number >> INDEX_RADIX]) ||
+	if (number >> INDEX_RADIX >= INDEX_TOP || !(mid = index->mids[number >> INDEX_RADIX]) ||
 	    !(entry = mid[number & (INDEX_FAN - 1)]) || entry & INDEX_COVERED)
 		return;
 	__builtin_prefetch(&index->sections.at[entry - 1]
@@ -91,7 +92,7 @@ static inline uint32_t index_find(const struct index *index, taddr_t addr, taddr
 	const struct index_cell *cell;
 	uint32_t entry, offset, bits, block;
 
-	if (number >> (2 * INDEX_RADIX) || !(mid = index->mids[number >> INDEX_RADIX]) ||
+	if (number >> INDEX_RADIX >= INDEX_TOP || !(mid = index->mids[number >> INDEX_RADIX]) ||
 	    !(entry = mid[number & (INDEX_FAN - 1)]))
 		return UINT32_MAX;
 	section = &index->sections.at[(entry & ~INDEX_COVERED) - 1];

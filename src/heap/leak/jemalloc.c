@@ -1,58 +1,52 @@
 /*
- * The blocks of jemalloc 5.2 and 5.3, on 64-bit CPUs with pages of 4 KB.
- *
- *   rtree root (.bss): 2^18 pointers --> leaf: 2^18 entries, one per page of 2^30 bytes
- *                                           | szind << 48 | extent | slab
- *                                           v
- *   extent (edata_t, extent_t):  bits | address | size | ... | bitmap of a slab's free regions
+ * The blocks of jemalloc 5.2 and 5.3; see jemalloc_parts.h for how they lie.
  *
  * The entry of an extent's first page and the extent say the same twice: page and address, size
  * class, slab or not (those of other pages may be old); a slab counts its free regions beside
  * the bitmap.  That tells the root among all words of .bss, and the release, and is the check
- * of the walk.  Taken away again: what threads' caches hold (in their thread-local data), and
- * the caches' own arrays, which are full of old pointers.
+ * of the walk.  Taken away again: what threads' caches hold (jemalloc_cache.c), and the caches' own
+ * arrays, which are full of old pointers.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/order.h"
-#include "heap/leak/parts.h"
+#include "heap/leak/jemalloc_parts.h"
 
 enum {
-	PAGE = 4096,
-	FAN = 1 << 18,
-	LEAF_BYTES = FAN * 8,
-	SLAB_BITMAP = 64, /* offset in an extent */
-	REGIONS_MAX = 512,
-	CLASSES = 232,
+	ENTRY_MOST = 12,
+	HOPELESS = 256,	    /* entries of what is no leaf */
+	REGIONS_MAX = 8192, /* of a slab: bytes of a page by 8 */
 	BASE = 2 << 20, /* blocks of metadata are such, and aligned to it */
-	BINS_CACHED = 4096,
 };
 
-struct jemalloc_row {
-	const char *version;
-	uint8_t state_shift, state_bits, class_shift, free_shift;
-	uint8_t leaf_low; /* bits of an entry that are no address */
-};
+/* include/jemalloc/internal/{edata,rtree,bitmap,sc}.h of 5.3.0, {extent_structs,rtree}.h of 5.2.1 */
 static const struct jemalloc_row rows[] = {
-	{"5.3", 17, 3, 20, 28, 7}, /* include/jemalloc/internal/edata.h, rtree.h */
-	{"5.2", 16, 2, 18, 26, 1}, /* extent_structs.h, rtree.h */
+	{"5.3", 8, 12, 18, 8, 17, 3, 20, 8, 10, 7, 64, true},
+	{"5.2", 8, 12, 18, 8, 16, 2, 18, 8, 10, 1, 64, false},
+	{"5.3", 8, 16, 16, 8, 17, 3, 20, 8, 14, 7, 64, true},
+	{"5.2", 8, 16, 16, 8, 16, 2, 18, 8, 14, 1, 64, false},
+	{"5.3", 4, 12, 10, 8, 17, 3, 20, 7, 10, 7, 48, true},
+	{"5.2", 4, 12, 10, 12, 16, 2, 18, 7, 10, 3, 40, false},
+	{"5.3", 4, 16, 8, 8, 17, 3, 20, 7, 14, 7, 48, true},
+	{"5.2", 4, 16, 8, 12, 16, 2, 18, 7, 14, 3, 40, false},
 };
 
-struct jemalloc {
-	struct leak *leak;
-	struct leak_allocator *allocator;
-	const struct jemalloc_row *row;
-	struct reader *reader;
-	taddr_t root;
-	uint64_t sizes[CLASSES];
-	taddr_t leaf_begin;  /* the leaf that is read */
-	uint64_t number;     /* and which one it is */
-	unsigned good, bad;  /* of a sample */
-	VEC(taddr_t) stacks; /* arrays of thread caches */
-	struct leak_arena arena; /* all of them */
-};
+static uint64_t page_size(const struct jemalloc *j)
+{
+	return 1ull << j->row->page_shift;
+}
+
+static uint64_t leaf_bytes(const struct jemalloc *j)
+{
+	return (uint64_t)j->row->entry_bytes << j->row->fan_bits;
+}
+
+/* Which leaf an address is of. */
+static uint64_t leaf_number(const struct jemalloc *j, taddr_t addr)
+{
+	return addr >> (j->row->page_shift + j->row->fan_bits);
+}
 
 struct extent {
 	taddr_t at, addr;
@@ -62,40 +56,64 @@ struct extent {
 	bool agrees; /* it and the entry say the same, of one in use */
 };
 
-/* 8, 16 .. 128 by 16, then four to each doubling (size classes, sc.c). */
-static void sizes_fill(uint64_t *sizes)
+/* 8, four by the quantum (16 bytes; 8 on 32-bit ARM), then four to each doubling (size classes, sc.c,
+ * quantum.h). */
+static void sizes_fill(uint64_t *sizes, unsigned quantum)
 {
 	unsigned n = 0;
 
-	sizes[n++] = 8;
-	for (uint64_t size = 16; size <= 128; size += 16)
-		sizes[n++] = size;
-	for (uint64_t base = 128; n < CLASSES; base *= 2)
-		for (unsigned i = 1; i <= 4 && n < CLASSES; i++)
+	if (quantum > 8)
+		sizes[n++] = 8;
+	for (unsigned i = 1; i <= 4; i++)
+		sizes[n++] = i * quantum;
+	for (uint64_t base = 4 * quantum; n < JEMALLOC_CLASSES; base *= 2)
+		for (unsigned i = 1; i <= 4 && n < JEMALLOC_CLASSES; i++)
 			sizes[n++] = base + i * (base / 4);
 }
 
 enum { ACTIVE, DIRTY, MUZZY }; /* extent states: in use; free, with content or maybe so */
 
-/* What the entry of a page leads to.  False: nothing, or an extent that does not begin there. */
-static bool extent_read(struct jemalloc *j, uint64_t entry, uint64_t page, struct extent *ret)
+/* Of a leaf. */
+struct entry {
+	taddr_t extent;
+	unsigned class;
+	bool slab;
+};
+
+static struct entry entry_of(const struct jemalloc *j, const uint8_t *bytes)
 {
 	const struct jemalloc_row *row = j->row;
-	uint64_t bits, size;
+	uint64_t low = (1ull << row->leaf_low) - 1, word = word_at(bytes, row->word);
 
-	ret->at = entry << 16 >> 16 & ~(uint64_t)((1 << row->leaf_low) - 1);
-	if (!ret->at || !reader_word(j->reader, ret->at, &bits) ||
-	    !reader_word(j->reader, ret->at + 8, &ret->addr) ||
-	    !reader_word(j->reader, ret->at + 16, &size) ||
-	    (ret->addr / PAGE & (FAN - 1)) != page)
+	if (row->word == 8)
+		return (struct entry){word << 16 >> 16 & ~low, (unsigned)(word >> 48), word & 1};
+	if (row->entry_bytes == 8) /* szind << 5, state << 2, head << 1, slab */
+		return (struct entry){word & ~low, u32_at(bytes + 4) >> 5, u32_at(bytes + 4) & 1};
+	return (struct entry){word & ~low, u32_at(bytes + 4), bytes[8]};
+}
+
+/* What the entry of a page leads to.  False: nothing, or an extent that does not begin there. */
+static bool extent_read(struct jemalloc *j, const struct entry *entry, uint64_t page,
+			struct extent *ret)
+{
+	const struct jemalloc_row *row = j->row;
+	uint64_t bits;
+	uint8_t head[24];
+
+	ret->at = entry->extent;
+	if (!ret->at || !reader_copy(j->reader, ret->at, head, 8 + 2 * row->word))
+		return false;
+	bits = word_at(head, 8);
+	ret->addr = word_at(head + 8, row->word);
+	if ((ret->addr >> row->page_shift & ((1u << row->fan_bits) - 1)) != page)
 		return false;
 	ret->state = bits >> row->state_shift & ((1u << row->state_bits) - 1);
-	ret->size = size & ~(uint64_t)(PAGE - 1);
-	ret->class = bits >> row->class_shift & 255;
-	ret->free = bits >> row->free_shift & 1023;
+	ret->size = word_at(head + 8 + row->word, row->word) & ~(page_size(j) - 1);
+	ret->class = bits >> row->class_shift & ((1u << row->class_bits) - 1);
+	ret->free = bits >> (row->class_shift + row->class_bits) & ((1u << row->free_bits) - 1);
 	ret->slab = bits >> 12 & 1;
-	ret->agrees = (entry & 1) == ret->slab && entry >> 48 == ret->class &&
-		      ret->class < CLASSES && ret->size;
+	ret->agrees = entry->slab == ret->slab && entry->class == ret->class &&
+		      ret->class < JEMALLOC_CLASSES && ret->size;
 	return true;
 }
 
@@ -104,19 +122,45 @@ static bool extent_read(struct jemalloc *j, uint64_t entry, uint64_t page, struc
 static bool next_extent(struct jemalloc *j, taddr_t at, const uint8_t *bytes, size_t len,
 			size_t *i, struct extent *ret)
 {
-	while (*i + 8 <= len) {
-		uint64_t entry = word_at(bytes + *i, 8), page = (at + *i - j->leaf_begin) / 8;
+	unsigned step = j->row->entry_bytes;
 
-		*i += 8;
-		if (entry && extent_read(j, entry, page, ret))
+	while (*i + step <= len) {
+		uint64_t page = (at + *i - j->leaf_begin) / step;
+		struct entry entry = entry_of(j, bytes + *i);
+
+		*i += step;
+		if (!entry.extent)
+			continue;
+		if (j->sampling && !j->good && j->looked++ == HOPELESS)
+			return false;
+		if (extent_read(j, &entry, page, ret))
 			return true;
 	}
 	return false;
 }
 
+/* As leak_scan() of the leaf; entries of 12 bytes go over the edges of pieces, and come one by one. */
+static int leaf_scan(struct jemalloc *j, scan_visit *visit, uint64_t *unread)
+{
+	unsigned step = j->row->entry_bytes;
+	taddr_t end = j->leaf_begin + leaf_bytes(j);
+	uint8_t entry[ENTRY_MOST];
+	int code = 0;
+
+	if (step == j->row->word)
+		return leak_scan(j->leak, j->leaf_begin, end, visit, j, unread);
+	for (taddr_t at = j->leaf_begin; at < end && !code; at += step) {
+		if (reader_copy(j->reader, at, entry, step))
+			code = visit(j->leak, j, at, entry, step);
+		else
+			*unread += step;
+	}
+	return code;
+}
+
 /* ---- the root ------------------------------------------------------------------------- */
 
-enum { SAMPLE = 64 };
+enum { SAMPLE = 256 };
 
 static int sample(struct leak *leak, void *arg, taddr_t at, const uint8_t *bytes, size_t len)
 {
@@ -128,8 +172,8 @@ static int sample(struct leak *leak, void *arg, taddr_t at, const uint8_t *bytes
 	while (next_extent(j, at, bytes, len, &i, &extent)) {
 		if (extent.state != ACTIVE)
 			continue;
-		if (extent.agrees && (!j->good || extent.addr >> 30 == j->number)) {
-			j->number = extent.addr >> 30;
+		if (extent.agrees && (!j->good || leaf_number(j, extent.addr) == j->number)) {
+			j->number = leaf_number(j, extent.addr);
 			j->good++;
 		} else {
 			j->bad++;
@@ -137,7 +181,7 @@ static int sample(struct leak *leak, void *arg, taddr_t at, const uint8_t *bytes
 		if (j->good + j->bad == SAMPLE)
 			return 1;
 	}
-	return 0;
+	return j->looked > HOPELESS;
 }
 
 static bool is_leaf(struct jemalloc *j, taddr_t leaf)
@@ -146,32 +190,45 @@ static bool is_leaf(struct jemalloc *j, taddr_t leaf)
 	uint64_t unread = 0;
 
 	if (!mapping || !mapping_is_anonymous(mapping) || leaf % 64 ||
-	    mapping->end - leaf < LEAF_BYTES)
+	    mapping->end - leaf < leaf_bytes(j))
 		return false;
-	j->good = j->bad = 0;
+	j->good = j->bad = j->looked = 0;
+	j->sampling = true;
 	j->leaf_begin = leaf;
-	leak_scan(j->leak, leaf, leaf + LEAF_BYTES, sample, j, &unread);
-	return j->good > 2 && j->good > 8 * j->bad && j->number < FAN;
+	leaf_scan(j, sample, &unread);
+	j->sampling = false;
+	return j->good > 2 && j->good > 2 * j->bad && j->number < 1u << j->row->fan_bits;
+}
+
+/* Is a leaf's address at offset `at` of data one of a root's? */
+static bool is_root(struct jemalloc *j, const struct data *data, size_t at, taddr_t leaf)
+{
+	unsigned word = j->leak->in.cpu.word;
+
+	for (size_t r = 0; r < ARRAY_SIZE(rows); r++) {
+		j->row = &rows[r];
+		if (j->row->word != word || data->len >> j->row->fan_bits < word ||
+		    !is_leaf(j, leaf) || j->number * word > at)
+			continue;
+		j->root = data->begin + at - j->number * word;
+		return true;
+	}
+	return false;
 }
 
 static bool root_find(struct jemalloc *j, const struct data *data)
 {
 	enum { TRIES = 256 };
-	unsigned tries = 0;
+	unsigned tries = 0, word = j->leak->in.cpu.word;
 
-	for (size_t at = -data->begin % 8; at + 8 <= data->len && tries < TRIES; at += 8) {
-		taddr_t leaf = word_at(data->bytes + at, 8);
+	for (size_t at = -data->begin % word; at + word <= data->len && tries < TRIES; at += word) {
+		taddr_t leaf = word_at(data->bytes + at, word);
 
 		if (!leaf || leaf % 64 || leaf >> 48 || !maps_find(j->leak->in.maps, leaf))
 			continue;
 		tries++;
-		for (size_t r = 0; r < ARRAY_SIZE(rows); r++) {
-			j->row = &rows[r];
-			if (!is_leaf(j, leaf) || j->number * 8 > at)
-				continue;
-			j->root = data->begin + at - j->number * 8;
+		if (is_root(j, data, at, leaf))
 			return true;
-		}
 	}
 	return false;
 }
@@ -190,7 +247,7 @@ static int slab_walk(struct jemalloc *j, const struct extent *extent)
 	uint8_t bitmap[REGIONS_MAX / 8];
 	unsigned free = 0;
 
-	if (count > REGIONS_MAX || !reader_copy(j->reader, extent->at + SLAB_BITMAP, bitmap,
+	if (count > REGIONS_MAX || !reader_copy(j->reader, extent->at + j->row->bitmap, bitmap,
 						(size_t)(count + 63) / 64 * 8))
 		return leak_refuse(j->allocator, "a slab of %" PRIu64 " regions", count);
 	for (unsigned i = 0; i < count; i++) {
@@ -212,7 +269,7 @@ static int slab_walk(struct jemalloc *j, const struct extent *extent)
 
 static int extent_walk(struct jemalloc *j, const struct extent *extent)
 {
-	taddr_t page = extent->addr & ~(taddr_t)(PAGE - 1), base = extent->at & -(taddr_t)BASE;
+	taddr_t page = extent->addr & ~(page_size(j) - 1), base = extent->at & -(taddr_t)BASE;
 	int code = leak_note_heap(j->leak, page, page + extent->size);
 
 	if (!code)
@@ -236,10 +293,10 @@ static int extent_walk(struct jemalloc *j, const struct extent *extent)
 /* Pages that it keeps: they are its own to give back, and no roots. */
 static void free_extent(struct jemalloc *j, const struct extent *extent)
 {
-	taddr_t page = extent->addr & ~(taddr_t)(PAGE - 1);
+	taddr_t page = extent->addr & ~(page_size(j) - 1);
 
 	if ((extent->state != DIRTY && extent->state != MUZZY) ||
-	    extent->addr >> 30 != j->number || !extent->size || page != extent->addr ||
+	    leaf_number(j, extent->addr) != j->number || !extent->size || page != extent->addr ||
 	    leak_note_heap(j->leak, page, page + extent->size))
 		return; /* (an old entry) */
 	j->arena.system += extent->size;
@@ -260,7 +317,7 @@ static int visit(struct leak *leak, void *arg, taddr_t at, const uint8_t *bytes,
 			free_extent(j, &extent);
 			continue;
 		}
-		if (!extent.agrees || extent.addr >> 30 != j->number) {
+		if (!extent.agrees || leaf_number(j, extent.addr) != j->number) {
 			j->allocator->in_flight++;
 			continue;
 		}
@@ -275,120 +332,21 @@ static int walk(struct jemalloc *j)
 {
 	uint64_t unread = 0;
 
-	for (taddr_t i = 0; i < FAN; i++) {
+	for (taddr_t i = 0; i < 1u << j->row->fan_bits; i++) {
 		int code;
 
-		j->leaf_begin = reader_word_or_0(j->reader, j->root + 8 * i);
+		j->leaf_begin = reader_word_or_0(j->reader, j->root + j->row->word * i);
 		if (!j->leaf_begin)
 			continue;
 		j->number = i;
-		code = leak_scan(j->leak, j->leaf_begin, j->leaf_begin + LEAF_BYTES, visit, j,
-				 &unread);
+		code = leaf_scan(j, visit, &unread);
 		if (code)
 			return code == 1 ? 0 : code;
-		code = leak_note_heap(j->leak, j->leaf_begin, j->leaf_begin + LEAF_BYTES);
+		code = leak_note_heap(j->leak, j->leaf_begin, j->leaf_begin + leaf_bytes(j));
 		if (code)
 			return code;
 	}
 	return unread ? leak_refuse(j->allocator, "some of its tables could not be read") : 0;
-}
-
-/* ---- caches of threads ---------------------------------------------------------------- */
-
-/* A bin: `count` blocks from `first` on; false: it is none. */
-static bool bin_read(struct jemalloc *j, taddr_t at, taddr_t *first, unsigned *count)
-{
-	const uint8_t *b = reader_bytes(j->reader, at, 24);
-	taddr_t head;
-
-	if (!b)
-		return false;
-	if (j->row ==
-	    &rows[0]) { /* stack_head, requests, low_water, full, empty (low 16 bits) */
-		unsigned low = u32_at(b + 16) & 0xffff, full = u32_at(b + 16) >> 16;
-		unsigned empty = u32_at(b + 20) & 0xffff, most = (empty - full) & 0xffff;
-		unsigned bytes;
-
-		head = *first = word_at(b, 8);
-		bytes = (unsigned)(empty - head) & 0xffff;
-		*count = bytes / 8;
-		if (!most || most % 8 || bytes % 8 || bytes > most || most > 8 * BINS_CACHED ||
-		    ((empty - low) & 0xffff) > most)
-			return false;
-	} else { /* low_water, ncached, requests, avail: behind the last one */
-		int32_t low = (int32_t)u32_at(b), cached = (int32_t)u32_at(b + 4);
-
-		head = word_at(b + 16, 8);
-		if (cached < 0 || cached > BINS_CACHED || low < -1 || low > cached)
-			return false;
-		*count = (unsigned)cached;
-		*first = head - 8 * (taddr_t)*count;
-	}
-	return head && head % 8 == 0 && !(head >> 48);
-}
-
-/* Takes a bin's blocks away, if all of them are blocks. */
-static int bin_drop(struct jemalloc *j, taddr_t at)
-{
-	taddr_t first;
-	unsigned count;
-
-	if (!bin_read(j, at, &first, &count) || !maps_find(j->leak->in.maps, first))
-		return 0;
-	for (unsigned i = 0; i < count; i++)
-		if (!index_has(&j->leak->index, reader_word_or_0(j->reader, first + 8 * i)))
-			return 0;
-	for (unsigned i = 0; i < count; i++) {
-		leak_drop(j->leak, reader_word_or_0(j->reader, first + 8 * i));
-		j->allocator->cached.blocks++;
-	}
-	return leak_push(j->leak, &j->stacks, first) ? 0 : -ENOMEM;
-}
-
-static int caches_drop(struct jemalloc *j)
-{
-	uint64_t span = leak_tls_size(j->leak) + PAGE;
-
-	for (size_t i = 0; i < j->leak->in.thread_count; i++) {
-		taddr_t tp = j->leak->in.threads[i].tp & j->leak->tag_mask & ~(taddr_t)7;
-
-		/* (bins are as far from each other as they are long, from the first one on) */
-		for (taddr_t at = tp - span; tp && at < tp + span; at += 8) {
-			int code = bin_drop(j, at);
-
-			if (code)
-				return code;
-		}
-	}
-	return 0;
-}
-
-static int compare(const void *a, const void *b)
-{
-	const taddr_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
-/* The arrays that bins point into are blocks of jemalloc's own. */
-static void stacks_drop(struct jemalloc *j)
-{
-	struct leak *leak = j->leak;
-
-	if (!j->stacks.len)
-		return;
-	qsort(j->stacks.at, j->stacks.len, sizeof(*j->stacks.at), compare);
-	for (uint64_t i = 0; i < leak->pending; i++) {
-		const struct pending *p =
-			&leak->pieces.at[i / PENDING_PIECE]->at[i % PENDING_PIECE];
-		size_t low;
-
-		if (p->size < PAGE)
-			continue;
-		low = order_count(j->stacks.len, k, j->stacks.at[k] < p->addr);
-		if (low < j->stacks.len && j->stacks.at[low] - p->addr < p->size)
-			leak_drop(leak, p->addr);
-	}
 }
 
 static int enumerate(struct jemalloc *j)
@@ -403,8 +361,7 @@ static int enumerate(struct jemalloc *j)
 	if (j->allocator->in_flight > 2 * j->leak->in.thread_count)
 		return leak_refuse(j->allocator, "%u extents contradict themselves",
 				   j->allocator->in_flight);
-	code = caches_drop(j);
-	stacks_drop(j);
+	code = jemalloc_caches_drop(j);
 	return code	? code
 	       : leak_push(j->leak, &j->leak->arenas, j->arena) ? 0 : -ENOMEM;
 }
@@ -414,9 +371,7 @@ int jemalloc_enumerate(struct leak *leak, const struct data *data, struct leak_a
 	struct jemalloc j = {.leak = leak, .allocator = ret, .reader = &leak->jump};
 	int code;
 
-	if (leak->in.cpu.word != 8 || data->len < LEAF_BYTES)
-		return 0;
-	sizes_fill(j.sizes);
+	sizes_fill(j.sizes, leak->in.cpu.word == 8 ? 16 : 8);
 	if (!root_find(&j, data))
 		return 0;
 	if (leak->index.shift > 3) /* regions of 8 bytes */
