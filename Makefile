@@ -387,10 +387,14 @@ check-unit: $(UNIT_BIN)
 .PHONY: e2e-programs
 e2e-programs: $(TARGETS) $(E2E_BIN)
 
+# Two files of tests at once: most of the time each waits.  (Asked when a recipe runs: `make deps check`
+# may have installed it on the way.)
+JOBS ?= 2
+AT_ONCE = $(PYTHON) -c 'import xdist' 2>/dev/null && echo '-n $(JOBS) --dist loadfile'
 E2E_DIRS := $(if $(filter no,$(PTRACE)),,tests/e2e tests/console tests/verdict) tests/offline
 check-e2e: all $(if $(filter no,$(PTRACE)),,check-web)
 	+@$(if $(filter no,$(PTRACE)),,$(MAKE) --no-print-directory e2e-programs)
-	O=$(abspath $(O)) $(PYTHON) -m pytest -q -p no:cacheprovider $(wildcard $(E2E_DIRS))
+	O=$(abspath $(O)) $(PYTHON) -m pytest -q -p no:cacheprovider $$($(AT_ONCE)) $(wildcard $(E2E_DIRS))
 
 ## make check-distros builds and runs a short list of tests in other releases of Debian, which
 ##                    debootstrap puts into $(O)/distros (as root; DISTROS="bullseye trixie")
@@ -434,7 +438,7 @@ help: ## what there is to make
 	@grep -hE '^## ' Makefile scripts/*.mk | sed 's/^## //'
 ## make clean         removes the build folder
 ## make check         all tests (make check-floors, check-circles, check-unit, check-fuzz, check-e2e: a part;
-##                    PTRACE=no: those that trace nobody)
+##                    PTRACE=no: those that trace nobody; JOBS=1: one end-to-end test at a time)
 ## make soak          the long runs: 1000 kills and cycles each (COUNT=N: another number)
 ## make bench         what memtrace costs here: per malloc+free pair, pauses, memory
 ## make O=DIR         another build folder

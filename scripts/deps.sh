@@ -6,7 +6,7 @@
 set -eu
 
 BUILD='gcc g++ make pkg-config libc6-dev libedit-dev libdw-dev libelf-dev'
-CHECK='python3 python3-pytest python3-pexpect python3-jsonschema libcmocka-dev libunwind-dev libc6-dbg
+CHECK='python3 python3-pytest python3-pytest-xdist python3-pexpect python3-jsonschema libcmocka-dev libunwind-dev libc6-dbg
 	binutils elfutils gdb valgrind clang llvm rustc dwz xz-utils mandoc perl sqlite3
 	redis-server dnsmasq-base nginx-light iproute2 openssh-server debuginfod
 	git lld musl-tools libjemalloc2 libtcmalloc-minimal4 util-linux
