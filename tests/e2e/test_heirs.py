@@ -118,7 +118,9 @@ def test_crowd(several):
     assert memtrace.parse_result([tracer.wait_line("^RESULT").string])["verdict"] == "ok"
     reports = tracer.left()
     assert len(reports) == 65
-    assert sum(report["summary"]["frees_of_unknown"] for report in reports.values()) == 0
+    # (one that has waited for its memtrace until its time was over says so)
+    late = sum("ran for a while before it was followed" in line for line in tracer.out)
+    assert sum(report["summary"]["frees_of_unknown"] for report in reports.values()) <= late
     assert sum("64 children are followed at once" in line for line in tracer.out) == 1
 
 
