@@ -240,7 +240,7 @@ static bool clear_traced(const struct undo_held *held, struct target *target)
 	int status;
 
 	if (ptrace(PTRACE_SEIZE, held->pid, 0, 0))
-		return true; /* another's, who takes it away */
+		return errno != EPERM; /* another's, who takes it away, or is about to end */
 	ptrace(PTRACE_INTERRUPT, held->pid, 0, 0);
 	if (!reap_look(held->pid, &status) || !WIFSTOPPED(status))
 		return true;
