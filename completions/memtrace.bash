@@ -60,7 +60,7 @@ _memtrace()
 		_memtrace_processes "$cur"
 		;;
 	-x | --command)
-		COMPREPLY=($(compgen -W "help status report tree save export leaks why who block heap history top mark marks diff monitor clear modules threads processes process wait quit detach exit" -- "$cur"))
+		COMPREPLY=($(compgen -W "help status report tree save export leaks why who block heap history top mark marks diff monitor clear modules threads processes process wait leave quit detach exit" -- "$cur"))
 		;;
 	-o | --output | --baseline | --suppressions)
 		COMPREPLY=($(compgen -f -- "$cur"))
@@ -91,7 +91,7 @@ _memtrace()
 		if [[ $cur == -* ]]; then
 			COMPREPLY=($(compgen -W "-p --pid= -x --command= -b --batch -d --duration=
 				-i --interactive -o --output= --format= -n --count= -s --stack-depth=
-				--sort= --follow= --cgroup= --unit= --mmap --all --no-command --no-lines --leaks --confirm= --max-pause= --memory= --every= --keep= --min-age= --mark-every= --history= --fail-on= --baseline= --suppressions= --engine= -c --connect= -l --listen=
+				--sort= --follow= --cgroup= --unit= --mmap --stay --clear --all --no-command --no-lines --leaks --confirm= --max-pause= --memory= --every= --keep= --min-age= --mark-every= --history= --fail-on= --baseline= --suppressions= --engine= -c --connect= -l --listen=
 				-a --autoconnect --debug-dir= --debuginfod --no-symbols
 				--error-exitcode= --doctor --selftest --action= -v --verbose -q --quiet
 				-h --help --version" -- "$cur"))

@@ -1,6 +1,6 @@
 # fish completion for memtrace(1)
 
-set -l commands 'help status report tree save export leaks why who block heap history top mark marks diff monitor clear modules threads processes process wait quit detach exit'
+set -l commands 'help status report tree save export leaks why who block heap history top mark marks diff monitor clear modules threads processes process wait leave quit detach exit'
 
 complete -c memtrace -s p -l pid -x -a '(__fish_complete_pids)' -d 'attach to processes, by number or name'
 complete -c memtrace -s x -l command -x -a $commands -d 'run a console command once attached'
@@ -17,6 +17,8 @@ complete -c memtrace -l sort -x -a 'verdict bytes blocks allocs growth age rate'
 complete -c memtrace -l cgroup -r -d 'attach to the members of a control group, and who joins it'
 complete -c memtrace -l unit -x -d 'the same of a unit of systemd'
 complete -c memtrace -l follow -x -a 'fork all exec' -d 'children, too; with a wrapper: the program that it starts'
+complete -c memtrace -l stay -d 'at the end the capture goes on in the process'
+complete -c memtrace -l clear -d 'take out of the process what memtraces have left there'
 complete -c memtrace -l mmap -d 'also what is mapped (mmap, munmap, mremap, brk), apart'
 complete -c memtrace -l all -d 'also contexts with nothing in use any more'
 complete -c memtrace -l leaks -d 'say what is lost: at the end, or at once (-p alone)'

@@ -25,6 +25,7 @@
  */
 #include "agent/agent.h"
 
+#include "agent/alone.h"
 #include "agent/remembered.h"
 
 #include "region/counters.h"
@@ -84,10 +85,21 @@ static bool is_nested(const frame_t *frames, size_t count, enum walk_end why)
 	return !is_doubtful(frames, count);
 }
 
-/* The context of the call's stack; NESTED; 0: not known, or no room for it. */
+/* No memtrace is there to be asked: a stack as far as it is known. */
+static ALONE uint32_t context_alone(const struct shared *shared, const frame_t *frames, size_t count,
+			      bool holds)
+{
+	size_t known = 1;
+
+	while (holds && known < count && !is_doubtful(frames + known, 1))
+		known++;
+	return alone_is(shared) ? interned_context(shared, frames, known, WALK_ALONE) : 0;
+}
+
+/* The context of the call's stack; NESTED; 0: not known, or no room for it.  *whole: to its end. */
 static __attribute__((noinline)) uint32_t context_of(const struct shared *shared, uint64_t end,
 						     const struct agent_call *call,
-						     frame_t leaf)
+						     frame_t leaf, bool *whole)
 {
 	struct walking walking = {shared, call->slot, end};
 	const struct walk_ops ops = {row_of,	       read_word,
@@ -102,10 +114,11 @@ static __attribute__((noinline)) uint32_t context_of(const struct shared *shared
 	enum walk_end why;
 	size_t count;
 
-	if (!depth || max > AGENT_FRAMES || sequence % 2 ||
-	    read_word(&walking, call->slot, &start.pc))
-		return 0;
 	frames[0] = leaf;
+	*whole = false;
+	if (!depth || max > AGENT_FRAMES || sequence % 2 || alone_moved(shared) ||
+	    read_word(&walking, call->slot, &start.pc))
+		return context_alone(shared, frames, 1, false);
 	start.pc &= AGENT_CODE_MASK;
 	count = 1 +
 		walk_body_stack(&ops, walk_body_step, &start, false, frames + 1, max - 1, &why);
@@ -114,7 +127,9 @@ static __attribute__((noinline)) uint32_t context_of(const struct shared *shared
 		return NESTED;
 	if ((why != WALK_ROOT && why != WALK_DEPTH && why != WALK_NO_DATA) ||
 	    is_doubtful(frames, count) || known_sequence(shared) != sequence)
-		return 0;
+		return context_alone(shared, frames, count < depth ? count : depth,
+				     known_sequence(shared) == sequence);
+	*whole = true;
 	if (count > depth) {
 		count = depth;
 		why = WALK_DEPTH;
@@ -302,13 +317,15 @@ struct allocation {
 };
 
 static uint32_t allocation_context(const struct shared *shared, const struct caller *caller,
-				   const struct agent_call *call, frame_t leaf)
+				   const struct agent_call *call, frame_t leaf, bool *whole)
 {
 	uint32_t context;
 
-	return remembered_context(shared, caller->number, caller->end, call, leaf, &context)
-		       ? context
-		       : context_of(shared, caller->end, call, leaf);
+	*whole = true;
+	if (!alone_moved(shared) &&
+	    remembered_context(shared, caller->number, caller->end, call, leaf, &context))
+		return context;
+	return context_of(shared, caller->end, call, leaf, whole);
 }
 
 /* What the pending realloc frees, from now on this call's.  False: it is not the one, or there is no room. */
@@ -341,10 +358,13 @@ static bool call_alloc(const struct shared *shared, const struct caller *caller,
 	struct shared_thread *own = caller->own;
 	struct shared_counters *counters = NULL, *freed = NULL;
 	uint64_t *place = live_place(shared, is->addr, is->size);
-	uint32_t context = place ? allocation_context(shared, caller, call, is->leaf) : 0;
+	bool whole = true;
+	uint32_t context = place ? allocation_context(shared, caller, call, is->leaf, &whole) : 0;
 
 	if (context == NESTED) /* what an inner call returns: one of these is kept */
-		return !is->again && atom_claim64(&own->inner, is->addr);
+		return !is->again &&
+		       (atom_claim64(&own->inner, is->addr) ||
+			(alone_is(shared) && alone_inner(shared, is->addr)));
 	counters = context ? counters_of(shared, caller->number, context) : NULL;
 	if (!counters || (is->again && !old_begin(shared, caller, call->slot, &freed)))
 		return false;
@@ -359,6 +379,8 @@ static bool call_alloc(const struct shared *shared, const struct caller *caller,
 		pending_end(&own->pending, 0);
 	if (own->inner == is->addr)
 		atom_store64(&own->inner, 0);
+	if (!whole)
+		alone_unresolved(shared, is->size);
 	atom_add64(&own->allocs, 1);
 	atom_store64(&own->last_alloc, is->addr);
 	atom_store64(&own->last_free, 0);
@@ -391,7 +413,7 @@ static bool aligned_read(const struct caller *caller, const struct agent_call *c
 	       !read_word(&walking, call->argument[0], ret);
 }
 
-bool agent_call(const struct shared *shared, const struct agent_call *call)
+static bool is_known(const struct shared *shared, const struct agent_call *call)
 {
 	const struct shared_hook *hook = shared_hook(shared, call->hook);
 	struct allocation is = {.leaf = hook->frame, .addr = call->result};
@@ -418,9 +440,21 @@ bool agent_call(const struct shared *shared, const struct agent_call *call)
 		return call->hook & SHARED_ENTERED
 			       ? call_realloc_entry(shared, &caller, call)
 			       : call_realloc_return(shared, &caller, call, hook);
+	case SHARED_LOADER:
 	case SHARED_SLOW:
 	default:
 		return false;
 	}
 	return !is.addr || call_alloc(shared, &caller, call, &is);
+}
+
+bool agent_call(const struct shared *shared, const struct agent_call *call)
+{
+	bool known = is_known(shared, call);
+
+	if (!known && alone_is(shared)) {
+		alone_call(shared, call);
+		known = true;
+	}
+	return known;
 }

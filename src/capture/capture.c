@@ -106,14 +106,16 @@ static void *tracer_main(void *arg)
 	else
 		rc = engine_launch(engine, &capture->options, capture->argv, &err);
 	began = rc == 0;
-	while (!rc && !engine->ending.ended && !atomic_load(&capture->detach)) {
+	while (!rc && !engine->ending.ended && !engine->clears && !atomic_load(&capture->detach)) {
 		capture_requests_serve(capture);
-		rc = engine_turn(engine, &err);
+		if (!engine->ending.ended) /* (by a request: leave) */
+			rc = engine_turn(engine, &err);
 	}
 	detach_process(engine);
 	while (!rc && !atomic_load(&capture->detach) && succeed_waits(engine))
 		capture_requests_serve(capture);
 	last.wrapper = succeed_status(engine);
+	last.left = engine->ending.left;
 	last.end = rc ? (began ? CAPTURE_LOST : CAPTURE_FAILED) : engine->ending.end;
 	last.status = rc ? rc : engine->ending.status;
 	snprintf(last.text, sizeof(last.text), "%s", rc ? err.text : "");

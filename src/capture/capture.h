@@ -38,6 +38,8 @@ struct capture_options {
 	bool heirs_programs;
 	sigset_t mask;		  /* launch: the program's signal mask */
 	bool look_only;		  /* attach: allocations are not followed */
+	bool stay;  /* at the end the capture goes on without us, if it can */
+	bool clear; /* attach: what is left of memtraces is taken out, nothing else */
 	const char *follow; /* launch: this program instead, when the one started, or one below it,
 			     * begins it by an exec; "exec": the first; or NULL */
 	bool mappings;		  /* what maps memory is followed, too */
@@ -76,6 +78,7 @@ struct notice {
 	int status;	      /* NOTICE_ENDED: exit status or signal; CAPTURE_FAILED: -errno */
 	int wrapper; /* NOTICE_ENDED: what the program that was started ended with, as of
 		      * waitpid(); -1: it is the same, or runs on */
+	bool left; /* NOTICE_ENDED, CAPTURE_DETACHED: the capture goes on there */
 	char text[480];
 };
 
@@ -100,6 +103,10 @@ pid_t capture_child(const struct capture *capture);
  * May be called at any time, from STARTING too, more than once.  -ETIMEDOUT: the tracer waits in
  * the kernel, and only its end lets go; the guardian sees to the rest. */
 int capture_detach(struct capture *capture);
+
+/* Lets the process go, and its capture go on there.  NOTICE_ENDED waits then, or err says why it
+ * can't; nothing has changed then. */
+int capture_leave(struct capture *capture, struct err *err) MUST_CHECK;
 
 /* A copy of the present state, within milliseconds; also after the end. */
 int capture_snapshot(struct capture *capture, struct snapshot **ret, struct err *err) MUST_CHECK;

@@ -8,6 +8,8 @@
 
 #include "capture/capture_parts.h"
 #include "capture/describe.h"
+#include "capture/leave.h"
+#include "capture/parts.h"
 #include "capture/share.h"
 #include "region/reader.h"
 
@@ -70,6 +72,11 @@ static void request_perform(struct capture *capture)
 		break;
 	case REQUEST_CLEAR:
 		share_clear(engine);
+		break;
+	case REQUEST_LEAVE:
+		rc = parts_have(PART_agent)
+			     ? leave(engine, err)
+			     : err_set(err, -ENOTSUP, "this memtrace was made without an agent");
 		break;
 	case REQUEST_EXTERNALS:
 		engine_take_externals(engine, capture->externals);
@@ -158,6 +165,18 @@ static int request_wait(struct capture *capture, enum capture_request request)
 		capture_kick(capture);
 	}
 	return capture->request_rc;
+}
+
+int capture_leave(struct capture *capture, struct err *err)
+{
+	int rc;
+
+	pthread_mutex_lock(&capture->lock);
+	rc = request_wait(capture, REQUEST_LEAVE);
+	if (rc)
+		*err = capture->request_err;
+	pthread_mutex_unlock(&capture->lock);
+	return rc;
 }
 
 int capture_snapshot_births(struct capture *capture, struct birth_list *births,

@@ -238,6 +238,7 @@ int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *
 		 engine->resident.injected.entry ? "agent" : "trap");
 	snapshot->stopped_calls = engine->ledger.stopped_calls;
 	inherited_describe(&engine->inherited, snapshot);
+	share_describe_alone(engine, &snapshot->alone);
 	snapshot->started = engine->ledger.counting_since;
 	clock_gettime(CLOCK_REALTIME, &snapshot->taken);
 	snapshot->ticks_now = ledger_now(&engine->ledger);

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "capture/describe.h"
+#include "capture/leave.h"
+#include "capture/parts.h"
 #include "capture/share.h"
 #include "capture/thread_data.h"
 #include "capture/traceme.h"
@@ -76,6 +78,10 @@ static int stop_all(struct engine *engine, struct err *err)
 static const struct retry a_moment = {
 	.tries = TRIES, .first_ms = 1, .last_ms = LAST_MS, .unread = RETRY_FETCHED};
 
+/* (It needs a thread that can make the calls, and none inside, at once.) */
+static const struct retry a_while = {
+	.tries = 4 * TRIES, .first_ms = 1, .last_ms = LAST_MS, .unread = RETRY_FETCHED};
+
 static int stubs_go(void *arg)
 {
 	struct engine *engine = arg;
@@ -126,7 +132,7 @@ static int stubs_wipe(struct engine *engine)
 /* A thread must be where it can make the call. */
 static void unmap(struct engine *engine)
 {
-	int rc = retry_stopped(&engine->tracee, &a_moment, agent_goes, engine, NULL);
+	int rc = retry_stopped(&engine->tracee, &a_while, agent_goes, engine, NULL);
 
 	if (rc && engine->tracee.all_stopped && !engine->ending.ended)
 		notify_left(&engine->notifier,
@@ -220,9 +226,23 @@ static void restore_for_sharers(struct engine *engine)
 	engine->ending = ending;
 }
 
+/* The capture is to go on without us.  False: it can't, which is said. */
+static bool stays(struct engine *engine)
+{
+	struct err err;
+
+	if (!parts_have(PART_agent) || !engine->stays || engine->ending.ended)
+		return false;
+	if (!leave(engine, &err))
+		return true;
+	if (!engine->ending.ended)
+		notify_left(&engine->notifier, "%s", err.text);
+	return false;
+}
+
 void detach_process(struct engine *engine)
 {
-	if (!engine->traced)
+	if (!engine->traced || stays(engine))
 		return;
 	restore(engine);
 	share_end(engine);

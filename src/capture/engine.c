@@ -13,7 +13,9 @@
 #include "capture/dispatcher.h"
 #include "capture/follow.h"
 #include "capture/hold.h"
+#include "capture/parts.h"
 #include "capture/succeed.h"
+#include "capture/takeover.h"
 #include "capture/traceme.h"
 #include "capture/trap_choice.h"
 #include "tracer/attach.h"
@@ -67,6 +69,8 @@ int engine_init(struct engine *ret, const struct capture_options *options,
 	/* (what is recorded for the tests are stops) */
 	ret->resident.engine = options->record || options->record_case ? CAPTURE_TRAP
 								     : options->engine;
+	ret->stays = options->stay;
+	ret->clears = options->clear;
 	ret->succession.wish = options->follow;
 	ret->heirs = (struct heirs){options->heirs ? options->heirs : -1, options->heirs_room,
 				    options->heirs_programs};
@@ -140,10 +144,14 @@ static bool begins_just_now(struct engine *engine)
 
 static int follow(struct engine *engine, struct err *err)
 {
-	int rc = follow_inherit(engine, err);
+	int rc = parts_have(PART_agent) ? takeover(engine, err) : 0;
+	bool taken = rc > 0;
 
+	rc = taken ? 0 : rc ? rc : follow_inherit(engine, err);
 	if (!rc)
 		rc = follow_modules(engine, HOOK_ALL, err);
+	if (!rc && taken && !engine->ending.ended)
+		rc = takeover_arm(engine, err);
 	if (!rc && !engine->hooks.allocators && begins_just_now(engine))
 		engine->program.loading = true;
 	if (!rc && !engine->hooks.allocators && !engine->program.loading)
@@ -178,7 +186,9 @@ int engine_attach(struct engine *engine, pid_t pid, struct err *err)
 		return rc;
 	hold(engine);
 	rc = tell_exits(engine, err);
-	if (!rc && !engine->looks.only)
+	if (!rc && engine->clears)
+		rc = follow_clear(engine, err);
+	else if (!rc && !engine->looks.only)
 		rc = follow(engine, err);
 	if (rc && !status_alive(pid)) /* that is why, whatever was seen of it */
 		rc = err_set(err, -ESRCH, "pid %d ended before it could be attached to", pid);

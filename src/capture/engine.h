@@ -35,6 +35,7 @@ struct undoing {
 
 struct ending {
 	bool ended;
+	bool left; /* detached, and the capture goes on there (leave.h) */
 	enum capture_end end;
 	int status;
 	VEC(struct snapshot_thread) threads; /* when all was let go: no names, no states */
@@ -68,6 +69,8 @@ struct engine {
 	struct succession succession;
 	struct heirs heirs;
 	struct inherited inherited; /* it was born of a process that is followed */
+	bool stays;  /* at the end the capture is to go on (leave.h) */
+	bool clears; /* what predecessors left is taken out, and nothing else is done */
 };
 
 /* notifier: how the engine speaks to the other thread.  *hurry: the process is to be let go, and

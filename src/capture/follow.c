@@ -119,6 +119,16 @@ int follow_begin(struct engine *engine, struct err *err)
 	return follow_inherit(engine, err);
 }
 
+int follow_clear(struct engine *engine, struct err *err)
+{
+	struct undo_places places;
+	int rc = follow_inherit(engine, err);
+
+	if (!rc && page_places_find(&engine->hooks, &places))
+		inject_adopt(&engine->tracee, engine->undoing.undo, &places);
+	return rc;
+}
+
 int follow_modules(struct engine *engine, enum hook_scope scope, struct err *err)
 {
 	size_t planned = 0;

@@ -15,6 +15,9 @@ int follow_inherit(struct engine *engine, struct err *err) MUST_CHECK;
  * stands until follow_modules() has done its work. */
 int follow_begin(struct engine *engine, struct err *err) MUST_CHECK;
 
+/* The same, and the agent is in the log, to go when the process is let go. */
+int follow_clear(struct engine *engine, struct err *err) MUST_CHECK;
+
 /* Has the loader still to map the libraries, or is it about to?  By its r_debug. */
 bool follow_is_loading(struct engine *engine);
 

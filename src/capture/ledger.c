@@ -8,6 +8,8 @@
 #include "capture/origin.h"
 #include "capture/thread_data.h"
 
+enum { MOST_FRAMES = 512 };
+
 #define REGION_LIMIT_64 (1ull << 38)
 #define REGION_LIMIT_32 (1ull << 29)
 
@@ -32,6 +34,21 @@ int ledger_init(struct ledger *ledger, const struct capture_options *options, st
 	return rc ? rc
 		  : recorder_open(&ledger->recorder, options->record, options->record_every,
 				  err);
+}
+
+bool ledger_set_depth(struct ledger *ledger, unsigned depth)
+{
+	frame_t *frames = NULL;
+
+	if (depth == ledger->depth)
+		return true;
+	if (depth && depth <= MOST_FRAMES)
+		frames = realloc(ledger->frames, (depth + WALKER_NESTED) * sizeof(*frames));
+	if (!frames)
+		return false;
+	ledger->frames = frames;
+	ledger->depth = depth;
+	return true;
 }
 
 void ledger_deinit(struct ledger *ledger)
@@ -76,7 +93,7 @@ void ledger_clear(struct ledger *ledger, struct tracee *tracee)
 {
 	tracee_for_each(tracee, thread_forget, NULL);
 	region_clear(ledger->region, &ledger->space);
-	ledger->stopped_calls = 0;
+	ledger->stopped_calls = ledger->away_ms = 0;
 	mapped_clear(&ledger->mapped);
 	begin(ledger, tracee_alive(tracee));
 }

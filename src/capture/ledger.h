@@ -21,6 +21,7 @@ struct ledger {
 	struct walker walker;
 	struct tally tally; /* of what an agent has counted */
 	uint64_t stopped_calls; /* that were counted here, where there is an agent */
+	uint64_t away_ms; /* in which no memtrace was there */
 	struct mapped mapped;  /* by calls that are no allocator's */
 	taddr_t program_break; /* a page's begin; 0: not known yet */
 	unsigned depth;			/* frames kept of a stack */
@@ -41,6 +42,9 @@ void ledger_deinit(struct ledger *ledger);
 void ledger_start(struct ledger *ledger, pid_t pid);
 /* Ticks (1/100 s) since then. */
 uint32_t ledger_now(const struct ledger *ledger);
+
+/* So many frames are kept from now on.  False: that is too many, or memory is short. */
+bool ledger_set_depth(struct ledger *ledger, unsigned depth);
 
 /* Statistics begin anew: of the threads of the tracee, too. */
 void ledger_clear(struct ledger *ledger, struct tracee *tracee);

@@ -2,8 +2,8 @@
  * What may be left out of a memtrace that has to fit into little flash: make WITHOUT="looks selftest".
  * Each is asked for where it begins; what nobody else calls then falls out at the link.
  */
-#ifndef MEMTRACE_CAPTURE_PARTS_H
-#define MEMTRACE_CAPTURE_PARTS_H
+#ifndef MEMTRACE_PARTS_OF_CAPTURE_H
+#define MEMTRACE_PARTS_OF_CAPTURE_H
 
 #include <stdbool.h>
 

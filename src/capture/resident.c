@@ -9,6 +9,7 @@
 #include "capture/parts.h"
 #include "capture/share.h"
 #include "hook/page.h"
+#include "tracer/inject_left.h"
 #include "tracer/retry.h"
 
 enum {
@@ -163,7 +164,10 @@ int resident_leave(struct engine *engine)
 
 void resident_forget(struct resident *resident)
 {
+	if (resident->stays)
+		inject_let_be(&resident->injected);
 	inject_forget(&resident->injected);
+	resident->stays = false;
 	resident->tried = resident->owed = false;
 	resident->asked = 0;
 	resident->reason[0] = 0;

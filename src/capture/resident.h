@@ -22,6 +22,7 @@ struct resident {
 	enum capture_engine engine; /* that the user has asked for */
 	struct injected injected;
 	bool tried;
+	bool stays; /* it goes on without us (leave.h) */
 	bool owed;	/* it is off because a thread had no thread pointer */
 	unsigned asked; /* how often there was a reason to look again */
 	char reason[160]; /* why there is none; "": none was asked for */

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "capture/share_parts.h"
 #include "capture/thread_data.h"
 #include "capture/unfinished.h"
 #include "region/known.h"
@@ -27,14 +28,9 @@ enum { OTHER_STACK = 64 /* calls from one, until it is looked at again */ };
 static const struct retry a_moment = {
 	.tries = 12, .first_ms = 1, .last_ms = 4, .unread = RETRY_UNREAD};
 
-static const struct shared *shared_of(const struct engine *engine)
-{
-	return engine->ledger.tally.shared;
-}
-
 static struct shared_thread *own_of(const struct engine *engine, const struct thread_data *data)
 {
-	return known_thread_at(shared_of(engine), data->share.number);
+	return known_thread_at(share_memory(engine), data->share.number);
 }
 
 /* ---- what is told ---------------------------------------------------------- */
@@ -78,7 +74,7 @@ static void thread_forget(void *arg, struct thread *thread)
 
 void share_end(struct engine *engine)
 {
-	if (!shared_of(engine))
+	if (!share_memory(engine))
 		return;
 	share_sum(engine);
 	tracee_for_each(&engine->tracee, thread_forget, engine);
@@ -114,6 +110,9 @@ static struct shared_hook meaning(const struct hook *hook)
 	case CALL_REALLOCARRAY:
 		ret.kind = SHARED_REALLOCARRAY;
 		break;
+	case CALL_LOADER:
+		ret.kind = SHARED_LOADER;
+		break;
 	default:
 		break;
 	}
@@ -122,7 +121,7 @@ static struct shared_hook meaning(const struct hook *hook)
 
 void share_hooks(struct engine *engine)
 {
-	const struct shared *shared = shared_of(engine);
+	const struct shared *shared = share_memory(engine);
 
 	for (size_t i = 0; shared && i < engine->hooks.list.len; i++) {
 		const struct hook *hook = &engine->hooks.list.at[i];
@@ -149,8 +148,7 @@ static void is_owner(void *arg, struct thread *thread)
 		o->found = thread;
 }
 
-/* Another thread that has it; NULL. */
-static struct thread *owner_of(struct engine *engine, const struct thread *but, taddr_t pointer)
+struct thread *share_owner_of(struct engine *engine, const struct thread *but, taddr_t pointer)
 {
 	struct owning owning = {but, pointer, NULL};
 
@@ -158,13 +156,12 @@ static struct thread *owner_of(struct engine *engine, const struct thread *but, 
 	return owning.found;
 }
 
-/* Its calls go to the trap from now on. */
-static void ban(struct engine *engine, struct thread *thread)
+void share_ban(struct engine *engine, struct thread *thread)
 {
 	struct thread_share *share = &thread_data(thread)->share;
 
 	share->banned = true;
-	known_thread_set(shared_of(engine), share->pointer, 0, 0);
+	known_thread_set(share_memory(engine), share->pointer, 0, 0);
 }
 
 /* Where the thread's stack is; false: not where it is known. */
@@ -217,23 +214,23 @@ static void enter(struct engine *engine, struct thread *thread, taddr_t slot)
 {
 	struct thread_share *share = &thread_data(thread)->share;
 	taddr_t pointer = thread_pointer(&engine->tracee, thread);
-	struct thread *other = owner_of(engine, thread, pointer);
+	struct thread *other = share_owner_of(engine, thread, pointer);
 	struct range stack;
 	uint32_t number;
 
 	if (other && pointer) {
-		ban(engine, other);
+		share_ban(engine, other);
 		share->banned = true;
 	}
 	if (share->banned || !names_itself(engine, pointer) ||
 	    !stack_find(engine, pointer, slot, &stack))
 		return;
-	number = known_thread_set(shared_of(engine), pointer, stack.begin, stack.end);
+	number = known_thread_set(share_memory(engine), pointer, stack.begin, stack.end);
 	if (number == KNOWN_NONE)
 		return;
 	remind(engine);
 	if (share->pointer != pointer) {
-		struct shared_thread *own = known_thread_at(shared_of(engine), number);
+		struct shared_thread *own = known_thread_at(share_memory(engine), number);
 
 		share->pointer = pointer;
 		share->number = number;
@@ -248,7 +245,7 @@ static void enter(struct engine *engine, struct thread *thread, taddr_t slot)
 static bool is_within(const struct engine *engine, const struct thread_share *share,
 		      taddr_t slot)
 {
-	const struct shared_place *place = known_place(shared_of(engine), share->number);
+	const struct shared_place *place = known_place(share_memory(engine), share->number);
 
 	return share->pointer && slot >= place->low && slot < place->high;
 }
@@ -280,7 +277,7 @@ static void hear(struct engine *engine, struct thread_data *data)
 	if (own->free_hook) {
 		data->free_slot = own->free_slot;
 		data->free_by =
-			frame_instance(shared_hook(shared_of(engine), own->free_hook)->frame);
+			frame_instance(shared_hook(share_memory(engine), own->free_hook)->frame);
 		own->free_hook = 0;
 	}
 }
@@ -289,7 +286,7 @@ void share_call_begins(struct engine *engine, struct thread *thread, const struc
 {
 	struct thread_data *data = thread_data(thread);
 
-	if (!shared_of(engine))
+	if (!share_memory(engine))
 		return;
 	engine->ledger.stopped_calls++;
 	if (is_to_enter(engine, thread, &data->share, call->slot))
@@ -303,7 +300,7 @@ void share_call_ends(struct engine *engine, struct thread *thread)
 	struct thread_data *data = thread_data(thread);
 	struct shared_thread *own;
 
-	if (!shared_of(engine) || !data->share.pointer)
+	if (!share_memory(engine) || !data->share.pointer)
 		return;
 	own = own_of(engine, data);
 	own->last_alloc = data->book.last_alloc;
@@ -338,7 +335,7 @@ bool share_ask_others(struct engine *engine, taddr_t block)
 {
 	struct asking asking = {engine, block, false};
 
-	if (shared_of(engine))
+	if (share_memory(engine))
 		tracee_for_each(&engine->tracee, thread_ask, &asking);
 	return asking.heard;
 }
@@ -358,24 +355,24 @@ void share_on_sharer(struct engine *engine, struct thread *sharer)
 {
 	struct thread *other;
 
-	if (!shared_of(engine))
+	if (!share_memory(engine))
 		return;
-	other = owner_of(engine, sharer, thread_pointer(&engine->tracee, sharer));
+	other = share_owner_of(engine, sharer, thread_pointer(&engine->tracee, sharer));
 	if (other && !other->in_vfork && thread_data(other)->share.pointer)
-		ban(engine, other);
+		share_ban(engine, other);
 }
 
 void share_thread_ends(struct engine *engine, struct thread *thread)
 {
 	struct thread_share *share;
 
-	if (!shared_of(engine) || !thread->owner)
+	if (!share_memory(engine) || !thread->owner)
 		return;
 	share = &thread_data(thread)->share;
 	if (share->pointer)
 		hear_unfinished(engine, thread_data(thread));
 	if (share->pointer)
-		known_thread_set(shared_of(engine), share->pointer, 0, 0);
+		known_thread_set(share_memory(engine), share->pointer, 0, 0);
 	share->pointer = 0;
 }
 
@@ -400,7 +397,7 @@ void share_sum(struct engine *engine)
 {
 	struct ledger *ledger = &engine->ledger;
 
-	if (!shared_of(engine))
+	if (!share_memory(engine))
 		return;
 	tracee_for_each(&engine->tracee, thread_hear, engine);
 	tally_counters(&ledger->tally, ledger_now(ledger));
@@ -408,8 +405,8 @@ void share_sum(struct engine *engine)
 
 void share_generation_ends(struct engine *engine)
 {
-	if (shared_of(engine))
-		ages_end(&engine->ledger.tally.ages, shared_of(engine),
+	if (share_memory(engine))
+		ages_end(&engine->ledger.tally.ages, share_memory(engine),
 			 ledger_now(&engine->ledger));
 }
 
@@ -419,7 +416,7 @@ static void thread_clear(void *arg, struct thread *thread)
 	struct thread_data *data = thread->owner;
 	struct shared_thread *own;
 
-	if (!shared_of(engine) || !data || !data->share.pointer)
+	if (!share_memory(engine) || !data || !data->share.pointer)
 		return;
 	own = own_of(engine, data);
 	own->last_alloc = own->last_free = 0;
@@ -442,7 +439,7 @@ static int nobody_counts(void *arg)
 void share_clear(struct engine *engine)
 {
 	struct ledger *ledger = &engine->ledger;
-	bool stop = shared_of(engine) && engine->traced && !engine->ending.ended;
+	bool stop = share_memory(engine) && engine->traced && !engine->ending.ended;
 
 	if (stop)
 		err_ignore(
@@ -450,8 +447,10 @@ void share_clear(struct engine *engine)
 	share_sum(engine);
 	tracee_for_each(&engine->tracee, thread_clear, engine);
 	tally_clear(&ledger->tally);
-	if (shared_of(engine))
-		ages_clear(&ledger->tally.ages, shared_of(engine), ledger_now(ledger));
+	if (share_memory(engine))
+		shared_taken(share_memory(engine))->alone = (struct shared_alone){0};
+	if (share_memory(engine))
+		ages_clear(&ledger->tally.ages, share_memory(engine), ledger_now(ledger));
 	ledger_clear(ledger, &engine->tracee);
 	if (stop)
 		tracee_resume(&engine->tracee);

@@ -18,6 +18,11 @@
 
 /* The memory is there, and the agent is off.  It stays the caller's. */
 void share_begin(struct engine *engine, const struct shared *shared);
+/* The same of one that counts on, alone (takeover.h); and not, after all. */
+void share_go_on(struct engine *engine, const struct shared *shared);
+void share_give_up(struct engine *engine);
+/* All threads are stopped: those that have a place there keep it, and no others have one. */
+void share_threads_go_on(struct engine *engine);
 /* All that was counted is in the region; of the memory only the blocks in use are still read. */
 void share_end(struct engine *engine);
 /* Nor are they: the program is another one. */
@@ -45,6 +50,8 @@ void share_thread_ends(struct engine *engine, struct thread *thread);
 
 /* All that was counted until now is in the region, and in the threads' own counts. */
 void share_sum(struct engine *engine);
+/* What was counted without us. */
+void share_describe_alone(const struct engine *engine, struct snapshot_alone *ret);
 /* A generation of blocks ends (heap/generations.h): those from now on have another age. */
 void share_generation_ends(struct engine *engine);
 /* Statistics begin anew (ledger_clear()).  All threads are stopped for that, if there is an

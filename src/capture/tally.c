@@ -13,24 +13,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/vec.h"
 #include "region/counters.h"
 #include "region/interned.h"
 #include "region/live.h"
 
 enum { FIRST = 1024, FRAMES_MOST = 512 };
 
-struct tally_context {
-	struct shared_counters added;
-	uint64_t blocks, bytes; /* in the region's counters, and in the agent's table */
-	uint32_t id;		/* in the region; 0: not asked for yet, or no room */
-};
+void tally_go_on(struct tally *tally, const struct shared *shared, struct region *region,
+		 struct region_space *space)
+{
+	*tally = (struct tally){.shared = shared, .region = region, .space = space};
+	atomic_store(&tally->counts, true);
+}
 
 void tally_begin(struct tally *tally, const struct shared *shared, struct region *region,
 		 struct region_space *space)
 {
-	*tally = (struct tally){.shared = shared, .region = region, .space = space};
+	tally_go_on(tally, shared, region, space);
 	ages_clear(&tally->ages, shared, 0);
-	atomic_store(&tally->counts, true);
 }
 
 void tally_end(struct tally *tally)
@@ -221,10 +222,10 @@ static uint32_t intern_there(struct tally *tally, uint32_t id)
 
 /* The agent has it from now on, and its free needs no stop.  (But the first of its stack: by that
  * it is known since when there are any.) */
-static bool yield(struct tally *tally, const struct region_block *from)
+static bool yield(struct tally *tally, const struct region_block *from, bool all)
 {
 	const struct region_block block = *from;
-	bool first = region_context_at(tally->region, block.context)->allocs == 1;
+	bool first = !all && region_context_at(tally->region, block.context)->allocs == 1;
 	uint32_t context = first ? 0 : intern_there(tally, block.context);
 	uint64_t *place = context ? live_place(tally->shared, block.addr, block.size) : NULL;
 	struct tally_context *of;
@@ -259,11 +260,79 @@ void tally_settle(struct tally *tally, uint64_t addr)
 	}
 	own = region_find(tally->region, addr);
 	inner = region_inner_has(tally->region, addr);
-	if ((!own && !inner) || (own && !inner && yield(tally, own)))
+	if ((!own && !inner) || (own && !inner && yield(tally, own, false)))
 		return;
 	place = live_place(tally->shared, addr, 0);
 	if (!place || !live_note(tally->shared, place, addr, LIVE_ELSEWHERE, 0))
 		shared_full(tally->shared, SHARED_PART_PLACE);
+}
+
+/* ---- leaving, and coming back ------------------------------------------------ */
+
+VEC_TYPE(tally_blocks, struct region_block);
+
+static void note_block(void *arg, const struct region_block *block)
+{
+	(void)vec_push((struct tally_blocks *)arg, *block); /* (there is room) */
+}
+
+/* Whatever the agent was told of it before. */
+static bool yield_one(struct tally *tally, const struct region_block *block)
+{
+	struct live_block marked;
+
+	if (live_find(tally->shared, block->addr, &marked) && marked.context == LIVE_ELSEWHERE)
+		live_remove(&marked);
+	if (block->context != REGION_OVERFLOW_CONTEXT && yield(tally, block, true))
+		return true;
+	tally_settle(tally, block->addr);
+	return false;
+}
+
+bool tally_yield_all(struct tally *tally, uint32_t now)
+{
+	struct tally_blocks blocks = {0};
+	bool all = vec_reserve(&blocks, region_totals(tally->region)->live_blocks + 1);
+
+	if (all) /* (it may not change while it is looked through) */
+		region_for_each_block(tally->region, note_block, &blocks);
+	for (size_t i = 0; all && i < blocks.len; i++)
+		all = yield_one(tally, &blocks.at[i]);
+	vec_deinit(&blocks);
+	return tally_counters(tally, now) && all;
+}
+
+bool tally_save(struct tally *tally, uint32_t id, uint32_t *number, struct tally_context *ret)
+{
+	*number = id == REGION_OVERFLOW_CONTEXT ? 0 : intern_there(tally, id);
+	*ret = (struct tally_context){.id = id};
+	if (*number)
+		*ret = tally->contexts[*number];
+	ret->id = id;
+	return *number || id == REGION_OVERFLOW_CONTEXT;
+}
+
+bool tally_restore(struct tally *tally, uint32_t number, const struct tally_context *saved)
+{
+	if (number >= interned_contexts(tally->shared) || !grow(tally, number + 1) ||
+	    (number && intern(tally, number) != saved->id))
+		return false;
+	if (number)
+		tally->contexts[number] = *saved;
+	return true;
+}
+
+static void inner_restore(void *arg, const struct live_block *block)
+{
+	struct tally *tally = arg;
+
+	if (block->context == LIVE_ELSEWHERE)
+		region_inner_add(tally->region, tally->space, block->addr);
+}
+
+void tally_restore_inner(struct tally *tally)
+{
+	live_for_each(tally->shared, inner_restore, tally);
 }
 
 struct visiting {

@@ -22,7 +22,12 @@
 #include "capture/ages.h"
 #include "region/region.h"
 
-struct tally_context;
+struct tally_context { /* of a context of the shared memory */
+	struct shared_counters added; /* of its sums, what is in the region */
+	uint64_t blocks, bytes; /* in the region's counters, and in the agent's table */
+	uint32_t id;		/* in the region; 0: not asked for yet, or no room */
+	uint32_t reserved;
+};
 
 struct tally {
 	const struct shared *shared; /* NULL: there is no agent, and all below do nothing */
@@ -39,6 +44,9 @@ struct tally {
 /* shared stays the caller's, until tally_end(), before which all is to be added up once more.
  */
 void tally_begin(struct tally *tally, const struct shared *shared, struct region *region,
+		 struct region_space *space);
+/* The same of a memory in which much is counted already, and blocks have ages. */
+void tally_go_on(struct tally *tally, const struct shared *shared, struct region *region,
 		 struct region_space *space);
 void tally_end(struct tally *tally);
 
@@ -62,6 +70,18 @@ void tally_settle(struct tally *tally, uint64_t addr);
 void tally_for_each_block(struct tally *tally,
 			  void (*visit)(void *arg, const struct region_block *block),
 			  void *arg);
+
+/*
+ * Memtrace leaves.  tally_yield_all(): all blocks are the agent's from now on, and all that it has
+ * counted is in the region; false: one can't be, and nothing is wrong.  tally_save(): what is known
+ * of the region's context, and its number there; false: no room for it there.
+ */
+bool tally_yield_all(struct tally *tally, uint32_t now);
+bool tally_save(struct tally *tally, uint32_t id, uint32_t *number, struct tally_context *ret);
+/* And another one comes, whose region has nothing yet: by ids, in their order; false: that is no
+ * such context.  Last: what inner calls have returned. */
+bool tally_restore(struct tally *tally, uint32_t number, const struct tally_context *saved);
+void tally_restore_inner(struct tally *tally);
 
 /* Statistics begin anew, before region_clear(): threads are stopped, none in the midst of a call. */
 void tally_clear(struct tally *tally);

@@ -141,6 +141,10 @@ static const struct command_row table[] = {
 	{COMMAND_WAIT, "wait", "wait TIME",
 	 "do nothing for TIME (500ms, 10s, 5m, 2h), or until Ctrl-C", false, NULL,
 	 arguments_read_wait},
+	{COMMAND_LEAVE, "leave", "leave",
+	 "the same, but the capture goes on in the process, by its agent alone\n"
+	 "    'memtrace -p PID' goes on with it, 'memtrace --clear -p PID' ends it",
+	 false, NULL, arguments_read_none},
 	{COMMAND_QUIT, "quit", "quit", "detach and write the final report", false, NULL,
 	 arguments_read_none},
 	{COMMAND_QUIT, "detach", "detach", "the same", false, NULL, arguments_read_none},

@@ -87,6 +87,10 @@ static const struct option_row rows[] = {
 	 .kind = KIND_TEXT, .field = AT(baseline)},
 	{0, "suppressions", "FILE", "what --fail-on does not count (repeatable)",
 	 .kind = KIND_LIST, .field = AT(suppressions)},
+	{0, "stay", NULL, "at the end the capture goes on in the process",
+	 .kind = KIND_FLAG, .field = AT(stay)},
+	{0, "clear", NULL, "only take out what memtraces left in -p PID",
+	 .kind = KIND_FLAG, .field = AT(clear)},
 	{0, "engine", "ENGINE", "how calls are captured: trap, agent, auto", .kind = KIND_CHOICE,
 	 .field = AT(engine), .choices = engines},
 	{'c', "connect", "HOST[:PORT]", "take names from the memtrace-fs that serves there",
@@ -218,6 +222,9 @@ static int check_pairs(const struct options *o, struct err *err)
 		 "give the option to it"},
 		{o->confirm_ms && o->program, "--confirm", "a PROGRAM",
 		 "it ends before a second look"},
+		{o->clear && o->program, "--clear", "a PROGRAM", "it is about a process that runs"},
+		{o->clear && o->stay, "--clear", "--stay", "nothing, or all is to go on"},
+		{o->stay && o->mappings, "--stay", "--mmap", "it takes memtrace to follow that"},
 		{o->selftest && o->pid, "--selftest", "--pid", "memtrace tests itself alone"},
 		{o->selftest && o->program, "--selftest", "a PROGRAM",
 		 "memtrace tests itself alone"},
@@ -401,7 +408,12 @@ int options_parse(int argc, char **argv, struct options *ret, struct err *err)
 		ret->pid = ret->pids.at[0];
 	if (!rc)
 		rc = sort_failures(ret, err);
-	return rc ? rc : check(ret, err);
+	rc = rc ? rc : check(ret, err);
+	if (ret->stay && ret->engine == CAPTURE_TRAP) /* it takes one */
+		ret->engine = CAPTURE_AGENT;
+	if (ret->clear)
+		ret->no_symbols = ret->batch = true;
+	return rc;
 }
 
 void options_deinit(struct options *options)

@@ -43,6 +43,7 @@ struct options {
 	const char *record, *record_case;
 	unsigned record_every;
 	bool mappings;
+	bool stay, clear;
 	const char *follow; /* the program behind PROGRAM, "exec": the first; NULL */
 	enum options_children { /* --follow=fork, all: who of its children is followed, too */
 		CHILDREN_NOT,

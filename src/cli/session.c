@@ -80,7 +80,7 @@ static void on_ready(struct session *s, const char *text)
 	s->due[TIMER_DURATION] = o->duration_ms ? clock_ms() + o->duration_ms : 0;
 	if (o->duration_ms && !o->leaks) /* (which looks first, at leisure) */
 		detacher_set_timer(&s->detacher, o->duration_ms);
-	if (options_look_only(o)) {
+	if (options_look_only(o) || o->clear) {
 		session_leave(s);
 		return;
 	}
@@ -352,6 +352,8 @@ static int start(struct session *s, const struct externals *externals, struct er
 		.externals = *externals,
 		.stdin_null = o->interactive,
 		.look_only = options_look_only(o),
+		.stay = o->stay,
+		.clear = o->clear,
 		.look_at_end = o->leaks && !options_look_only(o),
 		.mappings = o->mappings,
 		.follow = o->follow,

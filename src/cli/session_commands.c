@@ -85,6 +85,8 @@ static int carry_out(struct session *s, const struct command_call *call, struct 
 	case COMMAND_QUIT:
 		session_leave(s);
 		return 0;
+	case COMMAND_LEAVE:
+		return session_leave_behind(s, err);
 	case COMMAND_CLEAR:
 		return clear(s, err);
 	case COMMAND_WAIT:

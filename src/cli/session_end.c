@@ -24,7 +24,13 @@ static void tell_ending(struct session *s)
 		output_log(&s->output, "Process %d has ended", pid);
 		break;
 	case CAPTURE_DETACHED:
-		output_log(&s->output, "Detached from process %d", pid);
+		if (s->ending.left)
+			output_log(&s->output,
+				   "Left process %d, in which the capture goes on: 'memtrace -p %d' takes it up, "
+				   "'memtrace --clear -p %d' ends it",
+				   pid, pid, pid);
+		else
+			output_log(&s->output, "Detached from process %d", pid);
 		break;
 	case CAPTURE_FAILED:
 	case CAPTURE_LOST:
@@ -96,6 +102,27 @@ static int exit_status(struct session *s, const struct snapshot *snapshot)
 	return status ? status : (int)o->error_exitcode;
 }
 
+/* --clear: what could not be taken out was said. */
+static int clear_status(struct session *s)
+{
+	struct snapshot *snapshot;
+	struct err err;
+	bool left;
+
+	if (s->ending.end != CAPTURE_DETACHED)
+		return 1;
+	if (capture_snapshot(s->capture, &snapshot, &err)) {
+		output_warn(&s->output, "%s", err.text);
+		return 1;
+	}
+	left = snapshot->left_behind && snapshot->left_behind[0];
+	if (!left)
+		output_log(&s->output, "Nothing of memtrace is in process %d any more",
+			   (int)capture_pid(s->capture));
+	snapshot_destroy(snapshot);
+	return left;
+}
+
 int session_finish(struct session *s)
 {
 	struct snapshot *snapshot = NULL;
@@ -109,6 +136,8 @@ int session_finish(struct session *s)
 	session_take_leave(s); /* taken after the last look */
 	signals_release(&s->signals);
 	tell_ending(s);
+	if (s->options->clear)
+		return clear_status(s);
 	if (s->ending.end == CAPTURE_FAILED)
 		return exit_status(s, NULL);
 	if (session_snapshot(s, s->options->min_age_ms, &snapshot, &err)) {

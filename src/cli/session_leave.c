@@ -3,6 +3,23 @@
 
 #include "cli/session_parts.h"
 
+static void end(struct session *s)
+{
+	s->state = LEAVING;
+	memset(s->due, 0, sizeof(s->due));
+	if (s->console)
+		console_stop(s->console);
+}
+
+int session_leave_behind(struct session *s, struct err *err)
+{
+	int rc = s->state == RUNNING ? capture_leave(s->capture, err) : 0;
+
+	if (!rc)
+		end(s);
+	return rc;
+}
+
 void session_leave(struct session *s)
 {
 	if (s->state >= LEAVING)
@@ -11,9 +28,6 @@ void session_leave(struct session *s)
 		session_look_last(s, false);
 	if (s->state >= LEAVING) /* it has ended meanwhile */
 		return;
-	s->state = LEAVING;
-	memset(s->due, 0, sizeof(s->due));
-	if (s->console)
-		console_stop(s->console);
+	end(s);
 	detacher_detach(s->capture);
 }

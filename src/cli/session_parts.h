@@ -80,6 +80,9 @@ void session_step(struct session *s);
 /* Let go of the process, then report.  More than once does no harm. */
 void session_leave(struct session *s);
 
+/* The same, but the capture goes on in the process; or err says why it can't. */
+int session_leave_behind(struct session *s, struct err *err) MUST_CHECK;
+
 void session_signal(struct session *s, const struct signal_event *event);
 /* Looks again later whether the terminal is ours, while it is not. */
 void session_watch_terminal(struct session *s);

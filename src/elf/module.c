@@ -162,6 +162,14 @@ static void take_back(struct modules *modules, struct module *old, struct module
 	module_destroy(fresh);
 }
 
+/* (One without a build-id keeps its file open; but not where another memtrace had it.) */
+static bool is_same_build(const struct module *old, const struct module *fresh)
+{
+	return fresh->id.build_id_len
+		       ? module_id_same_build(&old->id, &fresh->id)
+		       : !old->file && module_id_same_fingerprint(&old->id, &fresh->id);
+}
+
 /* An unmapped module without an open file that `fresh` is the same as. */
 static struct module *find_returned(const struct update *u, const struct module *fresh)
 {
@@ -170,7 +178,7 @@ static struct module *find_returned(const struct update *u, const struct module 
 
 		if (!old->mapped && old->dev == fresh->dev && old->inode == fresh->inode &&
 		    old->bias == fresh->bias && !strcmp(old->id.path, fresh->id.path) &&
-		    fresh->id.build_id_len && module_id_same_build(&old->id, &fresh->id))
+		    is_same_build(old, fresh))
 			return old;
 	}
 	return NULL;
@@ -202,6 +210,27 @@ static int add_new(struct update *u, const struct mapping *m, const struct mappi
 	}
 	*ret = module;
 	return 0;
+}
+
+bool modules_remember(struct modules *modules, const struct module *module)
+{
+	struct module *copy;
+
+	if (module->instance != modules->list.len + 1 || module->instance >= FRAME_INSTANCES)
+		return false;
+	copy = calloc(1, sizeof(*copy));
+	if (!copy || !module_id_copy(&copy->id, &module->id) || !vec_push(&modules->list, copy)) {
+		module_destroy(copy);
+		return false;
+	}
+	copy->instance = module->instance;
+	copy->begin = module->begin;
+	copy->end = module->end;
+	copy->bias = module->bias;
+	copy->dev = module->dev;
+	copy->inode = module->inode;
+	copy->vdso = module->vdso;
+	return true;
 }
 
 static void see(struct update *u, struct module *module, const struct mapping *m)

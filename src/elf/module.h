@@ -70,6 +70,13 @@ void modules_deinit(struct modules *modules);
 int modules_update(struct modules *modules, int pid, const struct maps *maps,
 		   struct memory *process, bool *changed, struct err *err) MUST_CHECK;
 
+/*
+ * A module that was mapped when another list was made, with its number there, which is the next one
+ * of this list: what is mapped is known again by it at the next update.  Everything but id, the
+ * addresses, dev and inode is ignored; id is copied.  False: memory is short, or it is not the next.
+ */
+bool modules_remember(struct modules *modules, const struct module *module);
+
 /* The mapped module that contains pc, or NULL.  O(log n). */
 struct module *modules_find(const struct modules *modules, taddr_t pc);
 /* By instance number, mapped or not; NULL: no such. */

@@ -47,6 +47,12 @@ struct snapshot {
 	char engine[16];
 	uint64_t stopped_calls; /* of an agent's process, those that were not counted in it; 0: there
 				   is none.  Not in snapshot files */
+	struct snapshot_alone {	/* what was counted while no memtrace was there.  Not in files either */
+		uint64_t ms;	/* so long; 0: never, and all the others are 0 */
+		uint64_t allocs, bytes; /* whose stacks are not known to their ends */
+		uint64_t frees;		/* of blocks that nobody knew */
+		uint64_t unkept;	/* blocks, or their frees, that are in no count */
+	} alone;
 	struct timespec taken;	 /* CLOCK_REALTIME */
 	struct timespec started; /* when counting began: attach or last clear */
 	bool running;		 /* false: the process has ended */

@@ -73,7 +73,7 @@ enum { LAYOUT_MARK_NUMBERED = 1 };
 /* The ends of stacks have the numbers of enum walk_end. */
 _Static_assert(WALK_ROOT == 0 && WALK_DEPTH == 1 && WALK_NO_DATA == 2 && WALK_NO_MODULE == 3 &&
 		       WALK_UNREADABLE == 4 && WALK_LOOP == 5 && WALK_FULL == 6 &&
-		       WALK_LOST == 7 && WALK_NO_CODE == 8 &&
+		       WALK_LOST == 7 && WALK_NO_CODE == 8 && WALK_ALONE == 9 &&
 		       (int)WALK_ENDS <= (int)LAYOUT_FIRST_NODE,
 	       "doc/snapshot.md has these numbers");
 _Static_assert(MODULE_ID_BUILD_ID == 64 && MODULE_ID_FINGERPRINT == 40,

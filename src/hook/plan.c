@@ -144,10 +144,12 @@ static int hook_read(struct planning *p, struct module *module, struct hook *hoo
 	return 1;
 }
 
-/* Those whose calls an agent may know. */
+/* Those whose calls an agent may know, or has to when it is alone. */
 static uint32_t number_next(struct hooks *hooks, const struct function *function)
 {
-	return function_is_allocators(function) && hooks->numbers + 1 < hooks->numbers_end
+	bool asked = function_is_allocators(function) || function->call == CALL_LOADER;
+
+	return asked && hooks->numbers + 1 < hooks->numbers_end
 		       ? ++hooks->numbers
 		       : 0;
 }

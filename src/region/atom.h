@@ -103,4 +103,14 @@ static inline void atom_add64(uint64_t *at, uint64_t by)
 #endif
 }
 
+/* A counter that several threads write.  (32 bits: as above.) */
+static inline void atom_add64_of_many(uint64_t *at, uint64_t by)
+{
+#if __SIZEOF_POINTER__ == 8
+	__atomic_fetch_add(at, by, __ATOMIC_RELAXED);
+#else
+	atom_store64(at, atom_load64(at) + by);
+#endif
+}
+
 #endif

@@ -9,7 +9,7 @@ _Static_assert(SHARED_REFS *PER_PIECE == SHARED_CONTEXTS, "each context has its 
 
 static uint32_t *ref_at(const struct shared *shared, uint32_t thread, uint32_t context)
 {
-	uint64_t ref = (uint64_t)(thread % SHARED_THREADS) * SHARED_REFS +
+	uint64_t ref = (uint64_t)(thread < SHARED_THREADS ? thread : SHARED_THREADS) * SHARED_REFS +
 		       context % SHARED_CONTEXTS / PER_PIECE;
 
 	return shared_at(shared, SHARED_REFS_AT + ref * sizeof(uint32_t));
@@ -49,6 +49,12 @@ static void add_thread(const struct shared *shared, uint32_t thread,
 	}
 }
 
+/* Behind those of all places comes that of who has none. */
+static uint32_t row_number(const struct shared *shared, uint32_t i, uint32_t threads)
+{
+	return i < threads ? known_list(shared)[i] : KNOWN_NONE;
+}
+
 void counters_sum(const struct shared *shared, struct shared_counters *ret, uint32_t count)
 {
 	uint32_t threads = known_threads(shared);
@@ -56,8 +62,8 @@ void counters_sum(const struct shared *shared, struct shared_counters *ret, uint
 	if (count > SHARED_CONTEXTS)
 		count = SHARED_CONTEXTS;
 	for (int frees = 1; frees >= 0; frees--)
-		for (uint32_t i = 0; i < threads; i++)
-			add_thread(shared, known_list(shared)[i], ret, count, frees);
+		for (uint32_t i = 0; i <= threads; i++)
+			add_thread(shared, row_number(shared, i, threads), ret, count, frees);
 }
 
 void counters_sum_one(const struct shared *shared, uint32_t context,
@@ -66,9 +72,9 @@ void counters_sum_one(const struct shared *shared, uint32_t context,
 	uint32_t threads = known_threads(shared);
 
 	for (int frees = 1; frees >= 0; frees--)
-		for (uint32_t i = 0; i < threads; i++) {
+		for (uint32_t i = 0; i <= threads; i++) {
 			const struct shared_counters *c = shared_piece_at(
-				shared, ref_at(shared, known_list(shared)[i], context));
+				shared, ref_at(shared, row_number(shared, i, threads), context));
 
 			if (c)
 				add(c + context % PER_PIECE, ret, frees);

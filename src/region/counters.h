@@ -11,7 +11,8 @@
 
 #include "region/shared.h"
 
-/* A thread's counters of a context, which that thread alone writes; NULL: there is no room. */
+/* A thread's counters of a context, which that thread alone writes; NULL: there is no room.
+ * KNOWN_NONE: of all that have no place, which many write (atom_add64_of_many()). */
 struct shared_counters *counters_of(const struct shared *shared, uint32_t thread,
 				    uint32_t context);
 

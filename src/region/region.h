@@ -173,6 +173,12 @@ void region_inner_clear(struct region *region, struct region_space *space);
 /* A contradiction was seen by the engine itself: lost_events + 1. */
 void region_lost(struct region *region);
 
+/* What another region had counted for the same context (0: overflow), none of whose blocks are in
+ * the table here; nothing was counted for it before.  False: no calls make such sums. */
+bool region_restore(struct region *region, uint32_t context, const struct region_context *counters);
+/* The same of what is in no context: the peak, and what could not be counted. */
+void region_restore_totals(struct region *region, const struct region_totals *totals);
+
 /* Empties the block table and zeroes every counter; nodes and ids stay. */
 void region_clear(struct region *region, struct region_space *space);
 

@@ -39,7 +39,7 @@
 #include "region/row.h"
 
 #define SHARED_MAGIC   0x64726168736d74ull /* "tmshard", little-endian */
-#define SHARED_VERSION 4u
+#define SHARED_VERSION 5u
 #define SHARED_PIECE   65536u
 #define SHARED_PATH    "/memfd:memtrace-agent" /* as /proc has it; the name is the blob's */
 
@@ -55,6 +55,7 @@ enum {
 	SHARED_DIRECTORY = 1 << 16,
 	SHARED_PIECES = 1 << 14,			     /* at most */
 	SHARED_REFS = SHARED_CONTEXTS / (SHARED_PIECE / 32), /* of a thread, to its counters */
+	SHARED_ROWS = SHARED_THREADS + 32, /* of refs; [SHARED_THREADS]: of who has no place */
 };
 
 /* What a hooked function's call means: as far as the agent knows it. */
@@ -66,6 +67,7 @@ enum shared_kind {
 	SHARED_FREE,	 /* block = argument 0 */
 	SHARED_REALLOC,	 /* block = argument 0, size = argument 1 */
 	SHARED_REALLOCARRAY, /* block = argument 0, size = argument 1 x argument 2 */
+	SHARED_LOADER,	     /* modules come or go */
 };
 
 /* Beside a hook's number: the call has just been entered (of those that are asked about at both
@@ -168,12 +170,26 @@ struct shared_told {	/* W memtrace, R agent */
 	uint32_t threads;    /* places that were ever taken: listed, by their numbers */
 	uint32_t age;	     /* that blocks get now (live.h) */
 	uint64_t first_sp;   /* of struct walk_ops */
+	uint64_t loader_state; /* where the loader says what it does (r_state of <link.h>); 0 */
+	uint32_t alone; /* not 0: no memtrace is there (agent/alone.h) */
+	uint32_t reserved;
 	uint32_t pcs_used[SHARED_PCS_PAGES / 32]; /* W, R memtrace: a bit for each page of pcs */
+};
+
+/* What the agent alone could not resolve, since the capture began. */
+struct shared_alone {
+	uint64_t allocs, bytes; /* of stacks that end with WALK_ALONE */
+	uint64_t frees;		/* of blocks that nobody knew */
+	uint64_t unkept;	/* blocks that are in no table, or whose free is in no count */
 };
 
 struct shared_taken { /* W both: the next numbers, which may be beyond what there is */
 	uint32_t nodes, contexts, pieces;
 	uint32_t full; /* one bit for each part that had no room, 1 << enum shared_part */
+	uint32_t moved; /* not 0: modules have gone while nobody was there; pcs say nothing.  W agent;
+			 * memtrace, when it comes */
+	uint32_t reserved;
+	struct shared_alone alone; /* W agent, R memtrace */
 };
 
 enum shared_part {
@@ -184,17 +200,32 @@ enum shared_part {
 	SHARED_PART_PLACE, /* two blocks are closer than shift says */
 };
 
+#define SHARED_LEFT_MAGIC 0x74666c2d65636172ull /* "race-lft", little-endian */
+#define SHARED_ESTATE_BYTES (64u << 20) /* what a memtrace that has left writes for the next one */
+
+/* Says that a memtrace has left, and which: the one struct that all versions know.  W, R memtrace. */
+struct shared_left {
+	uint64_t magic;	 /* last of all; SHARED_LEFT_MAGIC */
+	uint64_t build;	 /* who else can read its estate */
+	uint64_t start_time; /* of the process: field 22 of /proc/PID/stat */
+	uint64_t left_ns;    /* CLOCK_REALTIME */
+	uint64_t bytes, hash; /* of the estate */
+	char version[64];
+};
+
 /* ---- where they are ---------------------------------------------------------- */
 
+#define SHARED_LEFT_AT	    2048u /* of every version: struct shared_left */
 #define SHARED_HOOKS_AT	    4096u
 #define SHARED_LIST_AT 16384u /* of places: uint16_t each */
 #define SHARED_PLACES_AT    65536u
 #define SHARED_PCS_AT	    (SHARED_PLACES_AT + SHARED_THREADS * sizeof(struct shared_place))
-#define SHARED_TOLD_BYTES   (SHARED_PCS_AT + SHARED_PCS * sizeof(struct shared_pc))
+#define SHARED_ESTATE_AT    (SHARED_PCS_AT + SHARED_PCS * sizeof(struct shared_pc))
+#define SHARED_TOLD_BYTES   (SHARED_ESTATE_AT + SHARED_ESTATE_BYTES)
 #define SHARED_TAKEN_AT	    SHARED_TOLD_BYTES
 #define SHARED_THREADS_AT   (SHARED_TAKEN_AT + 65536u)
 #define SHARED_REFS_AT	    (SHARED_THREADS_AT + SHARED_THREADS * sizeof(struct shared_thread))
-#define SHARED_INDEX_AT	    (SHARED_REFS_AT + SHARED_THREADS * SHARED_REFS * sizeof(uint32_t))
+#define SHARED_INDEX_AT	    (SHARED_REFS_AT + SHARED_ROWS * SHARED_REFS * sizeof(uint32_t))
 #define SHARED_NODES_AT	    (SHARED_INDEX_AT + SHARED_INDEX * sizeof(uint32_t))
 #define SHARED_CONTEXTS_AT  (SHARED_NODES_AT + SHARED_NODES * sizeof(struct shared_node))
 #define SHARED_DIRECTORY_AT (SHARED_CONTEXTS_AT + SHARED_CONTEXTS * sizeof(uint32_t))
@@ -208,8 +239,11 @@ _Static_assert(sizeof(struct shared_pc) == 32, "the layout is versioned");
 _Static_assert(sizeof(struct shared_counters) == 32, "the layout is versioned");
 _Static_assert(sizeof(struct shared_node) == 16, "the layout is versioned");
 _Static_assert(sizeof(struct shared_walk) == 8192, "the layout is versioned");
-_Static_assert(sizeof(struct shared_told) == 168 && sizeof(struct shared_taken) == 16,
+_Static_assert(sizeof(struct shared_told) == 184 && sizeof(struct shared_taken) == 56,
 	       "versioned");
+_Static_assert(sizeof(struct shared_told) <= SHARED_LEFT_AT &&
+		       SHARED_LEFT_AT + sizeof(struct shared_left) <= SHARED_HOOKS_AT,
+	       "both are in the first page");
 _Static_assert(SHARED_HOOKS_AT + SHARED_HOOKS * sizeof(struct shared_hook) <= SHARED_LIST_AT &&
 		       SHARED_LIST_AT + SHARED_THREADS * sizeof(uint16_t) <= SHARED_PLACES_AT,
 	       "hooks and the list are within the first 64 KiB");

@@ -34,6 +34,7 @@ enum walk_end {
 	WALK_FULL = 6,	  /* met ROW_CFA_FULL: walk again with unwind/full.h.  Never stored */
 	WALK_LOST = 7,	  /* the region was full: the stack was not kept */
 	WALK_NO_CODE = 8, /* the return address behind the last frame is no code address */
+	WALK_ALONE = 9,	  /* no memtrace was there to say what is behind the last frame */
 	WALK_ENDS
 };
 

@@ -155,6 +155,12 @@ static void print_head(FILE *out, const struct report_job *job)
 			s->inherited.freed_blocks, s->inherited.freed_bytes);
 	if (s->stopped_calls)
 		fprintf(out, ",\n  \"stopped_calls\": %" PRIu64, s->stopped_calls);
+	if (s->alone.ms)
+		fprintf(out,
+			",\n  \"alone\": {\"seconds\": %.2f, \"allocs\": %" PRIu64 ", \"bytes\": %" PRIu64
+			", \"frees\": %" PRIu64 ", \"not_counted\": %" PRIu64 "}",
+			(double)s->alone.ms / 1000, s->alone.allocs, s->alone.bytes, s->alone.frees,
+			s->alone.unkept);
 	print_verdict(out, s->verdicts ? &s->verdicts->process : NULL, ",\n  ", " ");
 	fputs(",\n", out);
 }

@@ -26,6 +26,7 @@ static const char *const end_words[] = {
 	[WALK_FULL] = "unknown",
 	[WALK_LOST] = "lost",
 	[WALK_NO_CODE] = "no-code",
+	[WALK_ALONE] = "nobody-there",
 };
 _Static_assert(ARRAY_SIZE(end_words) == WALK_ENDS, "a word for each end");
 

@@ -52,6 +52,36 @@ static void print_inherited(FILE *out, const struct snapshot *s)
 	putc('\n', out);
 }
 
+static double percent(uint64_t of, uint64_t all)
+{
+	return all ? 100.0 * (double)of / (double)all : 0;
+}
+
+/* What an agent alone could not resolve. */
+static void print_alone(FILE *out, const struct snapshot *snapshot)
+{
+	const struct snapshot_alone *alone = &snapshot->alone;
+
+	if (!alone->ms)
+		return;
+	fprintf(out, "    without memtrace for %.1f s; not resolved meanwhile: ",
+		(double)alone->ms / 1000);
+	print_count(out, alone->allocs, "alloc");
+	fprintf(out, " (%.2f%% of all)", percent(alone->allocs, snapshot->totals.allocs));
+	fputs(", ", out);
+	print_count(out, alone->bytes, "byte");
+	if (alone->frees) {
+		fputs(", ", out);
+		print_count(out, alone->frees, "free");
+		fputs(" of unknown blocks", out);
+	}
+	if (alone->unkept) {
+		fputs("; not counted: ", out);
+		print_count(out, alone->unkept, "block");
+	}
+	putc('\n', out);
+}
+
 void report_totals(const struct snapshot *snapshot, FILE *out)
 {
 	const struct region_totals *t = &snapshot->totals;
@@ -73,6 +103,7 @@ void report_totals(const struct snapshot *snapshot, FILE *out)
 	putc('\n', out);
 	print_inherited(out, snapshot);
 	print_doubts(out, t);
+	print_alone(out, snapshot);
 }
 
 int report_status(const struct snapshot *snapshot, FILE *out)

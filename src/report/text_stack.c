@@ -61,6 +61,9 @@ static void print_end(FILE *out, const struct report_job *job, const frame_t *fr
 	case WALK_NO_CODE:
 		fputs("stack ends here: what follows is no code address", out);
 		break;
+	case WALK_ALONE:
+		fputs("stack ends here: memtrace was not there, and had not met what follows", out);
+		break;
 	case WALK_LOST:
 		fputs("call stacks that memtrace had no memory to keep", out);
 		break;

@@ -72,7 +72,7 @@ def test_folder_of_its_own():
 
 # Bytes of a static file by musl, stripped.  500 000 is what is wanted of all (ARCHITECTURE), and what
 # the one without three parts has.
-SIZES = {"x86-64": 580_000, "arm64": 580_000, "armel": 545_000, "armhf": 475_000}
+SIZES = {"x86-64": 598_000, "arm64": 592_000, "armel": 556_000, "armhf": 486_000}
 
 
 def test_musl_here(tmp_path):

@@ -968,6 +968,159 @@ static void test_any_bytes(void **state)
 	shared_case_end(&shared);
 }
 
+/* ---- alone ------------------------------------------------------------------- */
+
+enum { STRANGER = 0x5555000 };
+
+static void nobody_is_there(void)
+{
+	atom_store32(&shared_told(&shared)->alone, 1);
+}
+
+static struct shared_alone alone(void)
+{
+	return shared_taken(&shared)->alone;
+}
+
+/* How a context's stack is kept: count of frames, and why it ends. */
+static size_t frames_of(uint32_t context, uint32_t *end)
+{
+	struct shared_node node;
+	size_t count = 0;
+
+	for (*end = interned_leaf(&shared, context); *end >= WALK_ENDS; *end = node.parent, count++)
+		assert_true(interned_node(&shared, *end, &node));
+	return count;
+}
+
+static void a_stack_is_kept_as_far_as_it_is_known(void **state)
+{
+	static const unsigned chain[] = {0, 3, UNKNOWN, 7, 1};
+	struct live_block block;
+	uint32_t end;
+
+	(void)state;
+	begin(DEPTH);
+	assert_false(malloc_by(chain, 5, 100, 0x1000));
+	nobody_is_there();
+	assert_true(malloc_by(chain, 5, 100, 0x1000));
+	assert_true(live_find(&shared, 0x1000, &block));
+	assert_int_equal(frames_of(block.context, &end), 3); /* malloc, 1, 7 */
+	assert_int_equal(end, WALK_ALONE);
+	assert_true(malloc_by(few, FEW, 50, 0x2000));
+	assert_true(live_find(&shared, 0x2000, &block));
+	assert_int_equal(frames_of(block.context, &end), FEW + 1);
+	assert_int_equal(end, WALK_ROOT);
+	assert_int_equal(alone().allocs, 1);
+	assert_int_equal(alone().bytes, 100);
+	assert_true(free_by(few, FEW, 0x1000));
+	assert_true(free_by(few, FEW, 0x9000)); /* nobody's */
+	assert_int_equal(alone().frees, 1);
+	assert_int_equal(own()->frees, 1);
+	shared_case_end(&shared);
+}
+
+static void who_has_no_place_is_counted_among_all(void **state)
+{
+	struct agent_call call = call_by(few, FEW, MALLOC);
+	struct live_block block;
+	struct shared_counters sum;
+	uint32_t end;
+
+	(void)state;
+	begin(DEPTH);
+	nobody_is_there();
+	call.pointer = STRANGER;
+	call.argument[0] = 64;
+	call.result = 0x4000;
+	assert_true(agent_call(&shared, &call));
+	assert_true(live_find(&shared, 0x4000, &block));
+	assert_int_equal(frames_of(block.context, &end), 1);
+	assert_int_equal(end, WALK_ALONE);
+	/* its realloc: the block goes at the entry, and another one comes at the return */
+	call.hook = REALLOC | SHARED_ENTERED;
+	call.argument[0] = 0x4000;
+	call.argument[1] = 128;
+	assert_true(agent_call(&shared, &call));
+	assert_false(live_find(&shared, 0x4000, &block));
+	call.hook = REALLOC;
+	call.result = 0x5000;
+	assert_true(agent_call(&shared, &call));
+	assert_true(live_find(&shared, 0x5000, &block));
+	assert_int_equal(block.size, 128);
+	assert_true(free_by(few, FEW, 0x5000)); /* by a thread that has a place */
+	for (uint32_t c = 1; c < interned_contexts(&shared); c++) {
+		sum = sum_of(c);
+		assert_int_equal(sum.allocs, 1);
+		assert_int_equal(sum.frees, 1);
+		assert_int_equal(sum.allocated_bytes, sum.freed_bytes);
+	}
+	assert_int_equal(alone().allocs, 2);
+	assert_int_equal(alone().frees, 0);
+	assert_int_equal(alone().unkept, 0);
+	/* what can't be had back, or read, is said */
+	call.hook = REALLOC | SHARED_ENTERED;
+	call.argument[0] = 0x5000;
+	assert_true(agent_call(&shared, &call));
+	assert_int_equal(alone().frees, 1);
+	call.hook = REALLOC;
+	call.result = 0;
+	assert_true(agent_call(&shared, &call));
+	call.hook = ALIGN;
+	assert_true(agent_call(&shared, &call));
+	assert_int_equal(alone().unkept, 2);
+	shared_case_end(&shared);
+}
+
+static void what_an_inner_call_returned_is_not_counted(void **state)
+{
+	struct agent_call inner = call_by(few, FEW, MALLOC), outer = call_by(few, FEW, CALLOC);
+	struct live_block block;
+
+	(void)state;
+	begin(DEPTH);
+	nobody_is_there();
+	inner.pointer = outer.pointer = STRANGER;
+	inner.argument[0] = 96;
+	outer.argument[0] = 2;
+	outer.argument[1] = 48;
+	inner.result = outer.result = 0x6000;
+	assert_true(agent_call(&shared, &inner));
+	assert_true(agent_call(&shared, &outer));
+	assert_true(live_find(&shared, 0x6000, &block));
+	for (uint32_t c = 1; c < interned_contexts(&shared); c++)
+		assert_int_equal(sum_of(c).allocs, c == block.context);
+	assert_int_equal(alone().unkept, 0);
+	shared_case_end(&shared);
+}
+
+static void behind_modules_that_went_no_pc_says_anything(void **state)
+{
+	static uint32_t loader_state;
+	struct agent_call call = call_by(few, FEW, SLOW);
+	struct live_block block;
+	uint32_t end;
+
+	(void)state;
+	begin(DEPTH);
+	shared_hook(&shared, SLOW)->kind = SHARED_LOADER;
+	shared_told(&shared)->loader_state = (uintptr_t)&loader_state;
+	assert_false(agent_call(&shared, &call)); /* memtrace is there, and sees to it */
+	nobody_is_there();
+	assert_true(malloc_by(few, FEW, 50, 0x2000)); /* (which is remembered) */
+	loader_state = 1; /* RT_ADD */
+	assert_true(agent_call(&shared, &call));
+	assert_int_equal(shared_taken(&shared)->moved, 0);
+	loader_state = 2; /* RT_DELETE */
+	assert_true(agent_call(&shared, &call));
+	assert_int_equal(shared_taken(&shared)->moved, 1);
+	assert_true(malloc_by(few, FEW, 50, 0x3000));
+	assert_true(live_find(&shared, 0x3000, &block));
+	assert_int_equal(frames_of(block.context, &end), 1);
+	assert_int_equal(end, WALK_ALONE);
+	shared_case_end(&shared);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -995,6 +1148,10 @@ int main(void)
 		cmocka_unit_test(test_left_for_ever),
 #endif
 		cmocka_unit_test(test_any_bytes),
+		cmocka_unit_test(a_stack_is_kept_as_far_as_it_is_known),
+		cmocka_unit_test(who_has_no_place_is_counted_among_all),
+		cmocka_unit_test(what_an_inner_call_returned_is_not_counted),
+		cmocka_unit_test(behind_modules_that_went_no_pc_says_anything),
 	};
 
 	if (sizeof(void *) == 4) /* no agent is there yet */

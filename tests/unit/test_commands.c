@@ -294,7 +294,7 @@ static void completion(void **state)
 	(void)state;
 	offers("",
 	       "help status report tree save export monitor clear modules threads history top mark marks diff "
-	       "leaks why who block heap processes process wait quit detach exit");
+	       "leaks why who block heap processes process wait leave quit detach exit");
 	offers("mo", "monitor modules");
 	offers("export s", "speedscope snapshot");
 	offers("  mo", "monitor modules");

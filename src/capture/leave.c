@@ -1,0 +1,171 @@
+/* Leaving a capture behind that goes on; see leave.h. */
+#include "capture/leave.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "capture/describe.h"
+#include "capture/estate.h"
+#include "capture/share.h"
+#include "capture/thread_data.h"
+#include "capture/trap_empty.h"
+#include "capture/traceme.h"
+#include "region/atom.h"
+#include "tracer/inject_left.h"
+#include "tracer/retry.h"
+
+static const struct retry a_moment = {
+	.tries = 24, .first_ms = 1, .last_ms = 16, .unread = RETRY_UNREAD};
+
+/* Why there is nothing that could count on; NULL. */
+static const char *objection(const struct engine *engine)
+{
+	if (engine->ending.ended || !engine->traced)
+		return "the process has ended";
+	if (!engine->resident.injected.entry || engine->resident.owed)
+		return "no agent counts in it (--engine=agent)";
+	if (engine->program.loading)
+		return "its libraries are not all there yet";
+	if (engine->traps.hard)
+		return "its traps are break instructions, which nobody would answer";
+	if (engine->hooks.mappings)
+		return "--mmap can't be followed without memtrace";
+	if (engine->undoing.left)
+		return "stubs of a killed memtrace are still in use there";
+	return NULL;
+}
+
+/* ---- a good moment ------------------------------------------------------------ */
+
+static void thread_is_within(void *arg, struct thread *thread)
+{
+	bool *within = arg;
+
+	if (thread->sharer || (thread->owner && thread_data(thread)->book.depth))
+		*within = true;
+}
+
+struct leaving {
+	struct engine *engine;
+	struct err *err;
+};
+
+/* Nobody is in a trap, or in a realloc whose block we have, or shares the memory. */
+static int nobody_is_within(void *arg)
+{
+	struct leaving *l = arg;
+	bool within = traceme_is_shared(l->engine);
+	int rc = l->engine->ending.ended ? -ECHILD : trap_empty(&l->engine->traps, true, l->err);
+
+	if (rc)
+		return rc;
+	tracee_for_each(&l->engine->tracee, thread_is_within, &within);
+	return l->engine->ending.ended ? -ECHILD : within ? -EAGAIN : 0;
+}
+
+/* ---- handing over --------------------------------------------------------------- */
+
+/* (What comes over to the agent is counted anew, now: the times of before hold.) */
+static bool times_copy(const struct region *region, struct estate_times *ret)
+{
+	ret->count = region_context_count(region);
+	ret->at = calloc(ret->count, sizeof(*ret->at));
+	for (uint32_t id = 0; ret->at && id < ret->count; id++)
+		ret->at[id] = *region_context_at(region, id);
+	return ret->at;
+}
+
+static size_t hand_over(struct engine *engine, struct err *err)
+{
+	struct ledger *ledger = &engine->ledger;
+	struct estate_times times;
+	size_t len = 0;
+
+	if (!times_copy(ledger->region, &times))
+		err_set(err, -ENOMEM, "memory is short");
+	else if (!tally_yield_all(&ledger->tally, ledger_now(ledger)))
+		err_set(err, -ENOSPC, "the agent's tables have no room for all blocks");
+	else if (!(len = estate_write(engine, &times,
+				      shared_at(ledger->tally.shared, SHARED_ESTATE_AT),
+				      SHARED_ESTATE_BYTES)))
+		err_set(err, -ENOSPC, "the agent's memory has no room for all that is known");
+	free(times.at);
+	return len;
+}
+
+static void sign(struct engine *engine, size_t len)
+{
+	const struct shared *shared = engine->ledger.tally.shared;
+	struct shared_left *left = shared_at(shared, SHARED_LEFT_AT);
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	left->build = inject_build();
+	left->start_time = status_start(tracee_alive(&engine->tracee));
+	left->left_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	left->bytes = len;
+	left->hash = estate_hash(shared_at(shared, SHARED_ESTATE_AT), len);
+	strncpy(left->version, MEMTRACE_VERSION, sizeof(left->version) - 1);
+	atom_store64(&left->magic, SHARED_LEFT_MAGIC);
+}
+
+/* All stand, and it is a good moment. */
+static int bequeath(struct engine *engine, struct err *err)
+{
+	struct shared_told *told = shared_told(engine->ledger.tally.shared);
+	struct undo_payloads payloads;
+	size_t len = hand_over(engine, err);
+	int rc;
+
+	if (!len)
+		return err->code;
+	told->loader_state = engine->hooks.loader_state;
+	atom_store32(&told->alone, 1);
+	rc = undo_disarm(engine->undoing.undo, &engine->tracee.target, &payloads);
+	if (rc) {
+		atom_store32(&told->alone, 0);
+		return err_sys(err, rc, "its traps can't be changed");
+	}
+	sign(engine, len);
+	guardian_watch(&engine->undoing.guardian, 0);
+	return 0;
+}
+
+/* ---- going ---------------------------------------------------------------------- */
+
+static void let_go(struct engine *engine)
+{
+	describe_keep_threads(engine);
+	engine->ending.ended = engine->ending.left = true;
+	engine->ending.end = CAPTURE_DETACHED;
+	engine->resident.stays = true;
+	engine->ledger.walker.shared = NULL;
+	undo_clear(engine->undoing.undo);
+	tracee_release(&engine->tracee);
+	engine->traced = false;
+}
+
+int leave(struct engine *engine, struct err *err)
+{
+	const char *why = objection(engine);
+	struct leaving leaving = {engine, err};
+	int rc;
+
+	err->code = 0;
+	if (why)
+		return err_set(err, -ENOTSUP, "the capture of pid %d can't go on without memtrace: %s",
+			       engine->tracee.pid, why);
+	rc = retry_stopped(&engine->tracee, &a_moment, nobody_is_within, &leaving, err);
+	if (rc == -EAGAIN)
+		err_set(err, rc, "a thread of pid %d is always within a call: try again",
+			engine->tracee.pid);
+	if (!rc)
+		rc = bequeath(engine, err);
+	if (!rc)
+		let_go(engine);
+	else if (!engine->ending.ended)
+		tracee_resume(&engine->tracee);
+	return rc && !err->code ? err_set(err, rc, "pid %d has ended", engine->tracee.pid) : rc;
+}

@@ -1,0 +1,18 @@
+/* What share.c and share_alone.c share. */
+#ifndef MEMTRACE_SHARE_PARTS_H
+#define MEMTRACE_SHARE_PARTS_H
+
+#include "capture/engine.h"
+
+/* NULL: there is no agent. */
+static inline const struct shared *share_memory(const struct engine *engine)
+{
+	return engine->ledger.tally.shared;
+}
+
+/* Another thread that has the thread pointer; NULL. */
+struct thread *share_owner_of(struct engine *engine, const struct thread *but, taddr_t pointer);
+/* The thread's calls go to the trap from now on. */
+void share_ban(struct engine *engine, struct thread *thread);
+
+#endif

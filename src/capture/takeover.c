@@ -1,0 +1,215 @@
+/* Going on where another memtrace has left; see takeover.h. */
+#include "capture/takeover.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "capture/estate.h"
+#include "capture/mappings.h"
+#include "capture/share.h"
+#include "capture/trap_choice.h"
+#include "region/atom.h"
+#include "region/known.h"
+#include "tracer/inject_left.h"
+#include "tracer/inject_parts.h"
+#include "tracer/retry.h"
+
+static const struct retry a_moment = {
+	.tries = 24, .first_ms = 1, .last_ms = 16, .unread = RETRY_UNREAD};
+
+/* ---- what is there -------------------------------------------------------------- */
+
+static void left_text(const struct shared_left *left, char *ret, size_t room)
+{
+	time_t when = (time_t)(left->left_ns / 1000000000);
+	struct tm tm;
+
+	*ret = 0;
+	if (localtime_r(&when, &tm))
+		strftime(ret, room, "%Y-%m-%d %H:%M:%S", &tm);
+}
+
+static int refuse(const struct engine *engine, const struct shared_left *left, int rc,
+		  const char *why, struct err *err)
+{
+	char version[sizeof(left->version)], when[32];
+	size_t i;
+
+	for (i = 0; i + 1 < sizeof(version) && left->version[i] > ' ' && left->version[i] < 127; i++)
+		version[i] = left->version[i];
+	version[i] = 0;
+	left_text(left, when, sizeof(when));
+	return err_set(err, rc,
+		       "pid %d is counted in since a memtrace (version %s) left it on %s, and this one can't "
+		       "go on with that: %s; 'memtrace --clear -p %d' ends it",
+		       engine->tracee.pid, version, when, why, engine->tracee.pid);
+}
+
+/* Bytes that nobody else writes. */
+static uint8_t *estate_copy(const struct shared *shared, const struct shared_left *left)
+{
+	uint8_t *copy = left->bytes <= SHARED_ESTATE_BYTES ? malloc(left->bytes + 1) : NULL;
+
+	if (!copy)
+		return NULL;
+	memcpy(copy, shared_at(shared, SHARED_ESTATE_AT), left->bytes);
+	if (estate_hash(copy, left->bytes) == left->hash)
+		return copy;
+	free(copy);
+	return NULL;
+}
+
+static void own_agent(struct engine *engine, const struct inject_left *found)
+{
+	struct undo_agent agent = engine->undoing.undo->agent;
+
+	agent.base = found->code;
+	agent.len = INJECT_CODE_BYTES;
+	agent.control = found->code + BLOB_BYTES;
+	agent.memory = found->code + INJECT_CODE_BYTES;
+	agent.memory_len = engine->resident.injected.bytes;
+	memcpy(agent.head, blob_bytes, sizeof(agent.head));
+	undo_agent(engine->undoing.undo, &agent);
+}
+
+/* Is each hook of a module that is known again, its patch in place?  (Those of others are forgotten.) */
+static bool hooks_hold(struct engine *engine)
+{
+	struct target *target = &engine->tracee.target;
+	const struct undo *undo = engine->undoing.undo;
+	bool hold = engine->hooks.list.len > 0;
+
+	for (size_t i = 0; i < engine->hooks.list.len && hold; i++) {
+		taddr_t at = stub_patch_at(&engine->hooks.list.at[i].stub);
+
+		hold = false;
+		for (uint32_t k = 0; k < undo->patch_count && !hold; k++)
+			hold = undo->patch[k].addr == at &&
+			       undo_is_patched(&undo->patch[k], target);
+	}
+	return hold;
+}
+
+/* (Clocks may have been set back.) */
+static void note_away(const struct shared_left *left, struct ledger *ledger)
+{
+	uint64_t now, then = left->left_ns / 1000000;
+	struct timespec time;
+
+	clock_gettime(CLOCK_REALTIME, &time);
+	now = (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
+	ledger->away_ms += now > then ? now - then : 1;
+}
+
+static int take(struct engine *engine, const struct inject_left *found, struct err *err)
+{
+	const struct shared *shared = &engine->resident.injected.shared;
+	uint8_t *bytes = estate_copy(shared, &found->left);
+	size_t patched = 0;
+	int rc;
+
+	share_go_on(engine, shared);
+	if (!bytes || !estate_read(engine, bytes, found->left.bytes)) {
+		free(bytes);
+		return refuse(engine, &found->left, -EBADF, "what it has left is damaged", err);
+	}
+	free(bytes);
+	own_agent(engine, found);
+	engine->resident.tried = true;
+	engine->traps.agent = engine->resident.injected.entry;
+	for (uint32_t i = 0; i < engine->undoing.undo->patch_count; i++)
+		patched += undo_is_patched(&engine->undoing.undo->patch[i],
+					   &engine->tracee.target);
+	rc = mappings_update(engine, err);
+	if (rc)
+		return rc;
+	if (!hooks_hold(engine) || patched > engine->hooks.list.len)
+		return refuse(engine, &found->left, -ESTALE,
+			      "its files, or its code, have changed meanwhile", err);
+	note_away(&found->left, &engine->ledger);
+	return 0;
+}
+
+static void give_up(struct engine *engine)
+{
+	share_give_up(engine);
+	undo_clear(engine->undoing.undo);
+	hooks_clear(&engine->hooks);
+	inject_let_be(&engine->resident.injected);
+}
+
+int takeover(struct engine *engine, struct err *err)
+{
+	struct inject_left found;
+	struct err why;
+	int rc;
+
+	if (!inject_find_left(&engine->tracee, &found))
+		return 0;
+	if (found.left.build != inject_build())
+		return refuse(engine, &found.left, -EEXIST, "it is of another build", err);
+	rc = inject_take_up(&engine->tracee, &found, &engine->resident.injected, &why);
+	if (rc)
+		return refuse(engine, &found.left, rc, why.text, err);
+	rc = take(engine, &found, err);
+	if (rc)
+		give_up(engine);
+	return rc ? rc : 1;
+}
+
+/* ---- from now on ------------------------------------------------------------------ */
+
+struct arming {
+	struct engine *engine;
+	struct err *err;
+};
+
+/* What was left is used up first: whoever comes if we are killed now is to clear. */
+static int arm(void *arg)
+{
+	struct arming *a = arg;
+	struct engine *engine = a->engine;
+	const struct shared *shared = engine->ledger.tally.shared;
+	struct shared_left *left = shared_at(shared, SHARED_LEFT_AT);
+	int rc;
+
+	if (engine->ending.ended)
+		return -ECHILD;
+	rc = traps_change_signal(&engine->traps, engine->traps.signo, a->err);
+	if (rc)
+		return rc;
+	atom_store64(&left->magic, 0);
+	known_pcs_forget(shared);
+	share_threads_go_on(engine);
+	atom_store32(&shared_taken(shared)->moved, 0);
+	atom_store32(&shared_told(shared)->alone, 0);
+	trap_choice_kind(engine);
+	return engine->traps.hard ? traps_use_break(&engine->traps, a->err) : 0;
+}
+
+int takeover_arm(struct engine *engine, struct err *err)
+{
+	const struct shared_alone *alone = &shared_taken(engine->ledger.tally.shared)->alone;
+	struct arming arming = {engine, err};
+	char since[32];
+	struct tm tm = {0};
+	int rc;
+
+	err->code = 0;
+	rc = retry_stopped(&engine->tracee, &a_moment, arm, &arming, err);
+	if (rc)
+		return rc == -ECHILD || err->code ? rc : err_sys(err, rc, "taking up the capture");
+	tracee_watch_sharers(&engine->tracee, false);
+	tracee_resume(&engine->tracee);
+	localtime_r(&engine->ledger.counting_since.tv_sec, &tm);
+	strftime(since, sizeof(since), "%Y-%m-%d %H:%M:%S", &tm);
+	notify(&engine->notifier, NOTICE_REMARK,
+	       "Going on with a capture that runs since %s; %" PRIu64 ".%" PRIu64
+	       " s of that without memtrace, in which %" PRIu64 " allocations were not resolved",
+	       since, engine->ledger.away_ms / 1000, engine->ledger.away_ms / 100 % 10,
+	       alone->allocs);
+	return 0;
+}

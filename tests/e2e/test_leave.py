@@ -1,0 +1,251 @@
+"""Leaving: the capture goes on in the process without us, is taken up with all its numbers, or cleared away."""
+import mmap
+import os
+import re
+import subprocess
+
+import pytest
+
+import json_report
+import memtrace
+from test_kills import KILL_AT, QUIET, must_live
+from test_resident import memory_of, whole
+
+AGENT = "--engine=agent"
+LEFT_AT, BUILD_AT, ESTATE_AT = 2048, 2056, 65536 + 8192 * 32 + 131072 * 32  # region/shared.h
+
+pytestmark = pytest.mark.skipif(os.uname().machine != "x86_64", reason="the agent is x86-64's")
+
+
+def do(process, line):
+    process.send(line)
+    process.wait_line(r"^DONE \d+$")
+
+
+def run(process, *options, status=0):
+    """A memtrace from its beginning to its end."""
+    tracer = memtrace.Process([memtrace.MEMTRACE, "--no-symbols", "-b", *options, "-p", process.pid])
+    assert tracer.wait() == status, tracer.story()
+    return tracer.out + tracer.err
+
+
+def leave(tracer):
+    tracer.send("leave")
+    tracer.process.stdin.close()
+    assert tracer.wait() == 0, tracer.story()
+    assert any("in which the capture goes on" in line for line in tracer.err), tracer.story()
+    return tracer.report()
+
+
+def clear(process, before=None):
+    assert any("Nothing of memtrace" in line for line in run(process, "--clear"))
+    memtrace.untouched(process.pid)
+    assert not memory_of(process.pid)
+    if before:
+        assert whole(process.pid) == before
+
+
+def end(process):
+    process.send("q")
+    return process.result()
+
+
+def by_size(report):
+    """Blocks in use and allocations by the context's blocks, of those that are the program's."""
+    sums = {}
+    for context in report["contexts"]:
+        size = context["allocated_bytes"] // context["allocs"] if context["allocs"] else 0
+        if size in (100, 150, 200, 300):
+            key = size, context["stack_end"]
+            blocks, allocs = sums.get(key, (0, 0))
+            sums[key] = blocks + context["in_use_blocks"], allocs + context["allocs"]
+    return sums
+
+
+def test_all_its_numbers(target, attach):
+    """What is known is counted by its stack, what is not apart, and nothing is missing."""
+    process = target("stays")
+    tracer = attach(process.pid, "--no-symbols", AGENT)
+    for line in ("a 1000", "f 10", "r 20"):
+        do(process, line)
+    first = leave(tracer)
+    assert by_size(first) == {(100, "root"): (970, 1000), (150, "root"): (20, 20)}
+    for line in ("a 500", "r 30", "b 20", "f 3", "t 7"):
+        do(process, line)
+    tracer = attach(process.pid, "--no-symbols")
+    assert any("Going on with a capture that runs since" in line for line in tracer.err), tracer.story()
+    for line in ("a 10", "b 1", "r 5"):
+        do(process, line)
+    report = tracer.detach().consistent()
+    assert not memory_of(process.pid)
+    assert by_size(report) == {(100, "root"): (1470, 1510), (150, "root"): (30, 55), (200, "root"): (1, 1),
+                               (200, "nobody-there"): (17, 20), (300, "nobody-there"): (7, 7)}
+    ids = {c["id"]: c["stack"] for c in report["contexts"]}
+    assert all(ids[c["id"]] == c["stack"] for c in first["contexts"])
+    assert report["started"] == first["started"]
+    alone = report["alone"]
+    assert alone["allocs"] >= 27 and alone["not_counted"] == 0 and alone["seconds"] > 0
+    assert alone["allocs"] == sum(c["allocs"] for c in report["contexts"] if c["stack_end"] == "nobody-there")
+    counts, result = report.counts(), end(process)
+    assert counts["allocs"] - result["allocs"] == report["summary"]["in_use_blocks"] - (result["allocs"] - result["frees"])
+
+
+def test_said_in_text(target, attach):
+    process = target("stays")
+    leave(attach(process.pid, "--no-symbols", AGENT))
+    do(process, "b 25")
+    lines = run(process, "--stay")
+    assert any(re.match(r"    without memtrace for \d+\.\d s; not resolved meanwhile: 25 allocs \(100.00% of all\), 5000 bytes$",
+                        line) for line in lines), lines
+    do(process, "b 25")
+    assert any("not resolved meanwhile: 50 allocs (100.00% of all)" in line for line in run(process)), process.story()
+    end(process)
+
+
+def test_cleared(target, attach):
+    process = target("stays")
+    before = whole(process.pid)
+    clear(process, before)  # nothing is there
+    do(process, "a 10")
+    before = whole(process.pid)
+    for _ in range(5):
+        leave(attach(process.pid, "--no-symbols", AGENT))
+        assert len(memory_of(process.pid)) == 2
+        clear(process, before)
+    end(process)
+
+
+def test_again_and_again_under_load(target, attach):
+    """Eight threads come, allocate and go, while memtraces come and go."""
+    process = target("stays")
+    tracer = attach(process.pid, "--no-symbols", AGENT)
+    do(process, "a 100")
+    for _ in range(4):
+        process.send("s 40000")
+        leave(tracer)
+        tracer = attach(process.pid, "--no-symbols")
+        process.wait_line(r"^DONE 40000$")
+        do(process, "a 1")
+    report = tracer.detach().consistent()
+    summary, result = report["summary"], end(process)
+    assert by_size(report)[100, "root"] == (104, 104)
+    assert report["alone"]["not_counted"] == 0
+    # (what pthread_create() allocates is in no tally of the program's)
+    assert 0 <= summary["allocs"] - result["allocs"] <= 8 * 4
+    assert summary["frees"] == result["frees"] + summary["allocs"] - result["allocs"] - (summary["in_use_blocks"] - 104)
+
+
+def test_modules_that_go_while_nobody_is_there(target, attach):
+    """What was known of pcs says nothing any more, as another module may be there."""
+    process = target("stays", memtrace.TARGETS / "plugin_a.so")
+    tracer = attach(process.pid, "--no-symbols", AGENT)
+    do(process, "a 10")
+    leave(tracer)
+    do(process, "a 10")
+    do(process, "l 1")
+    do(process, "a 10")
+    tracer = attach(process.pid, "--no-symbols")
+    do(process, "a 10")
+    report = tracer.detach().consistent()
+    assert by_size(report)[100, "root"] == (30, 30)
+    alone, = [c for c in report["contexts"]  # of malloc itself, by whomever
+              if c["stack_end"] == "nobody-there" and len(c["stack"]) == 1 and c["in_use_bytes"] >= 1000]
+    assert alone["in_use_blocks"] >= 10
+    end(process)
+
+
+def test_a_child_by_fork_has_none(target, attach):
+    """It maps the same memory, but what was left there is not of it."""
+    process = target("children", "stay")
+    tracer = attach(process.pid, "--no-symbols", AGENT)
+    leave(tracer)
+    process.go_on()
+    child = int(process.wait_line(r"^CHILD (\d+)$")[1])
+    report = attach(child, "--no-symbols", AGENT).detach()
+    assert "alone" not in report
+    assert not memory_of(child)
+    assert memory_of(process.pid)
+    clear(process)
+    process.go_on()
+    process.done()
+    process.go_on()
+    process.result()
+
+
+def written(process, offset, value):
+    """Into the agent's memory, as its file has it."""
+    begin, length, *_ = memory_of(process.pid)[0]
+    path = next(f"/proc/{process.pid}/map_files/{name}" for name in os.listdir(f"/proc/{process.pid}/map_files")
+                if name.startswith(f"{begin:x}-"))
+    with open(path, "r+b") as file, mmap.mmap(file.fileno(), 1 << 23) as at:
+        at[offset] = at[offset] ^ value
+
+
+@pytest.mark.parametrize("what, offset", [("of another build", BUILD_AT), ("damaged", ESTATE_AT + 100000)])
+def test_what_can_not_be_taken_up(target, attach, what, offset):
+    process = target("stays")
+    do(process, "a 1")
+    before = whole(process.pid)
+    tracer = attach(process.pid, "--no-symbols", AGENT)
+    do(process, "a 5")
+    leave(tracer)
+    written(process, offset, 1)
+    said = run(process, status=1)
+    assert any(what in line and f"'memtrace --clear -p {process.pid}' ends it" in line for line in said), said
+    do(process, "a 5")  # it counts on
+    written(process, offset, 1)
+    assert by_size(json_report.load("\n".join(run(process, "--format=json", "-n", "0", "--stay", "-q"))))[100, "root"] == (10, 10)
+    clear(process, before)
+    end(process)
+
+
+def test_refused(target, attach):
+    """What nobody could count on; the session goes on."""
+    process = target("stays")
+    tracer = attach(process.pid, "--no-symbols", "--engine=trap")
+    tracer.send("leave")
+    tracer.status()
+    assert any("no agent counts in it" in line for line in tracer.err), tracer.story()
+    tracer.detach()
+    end(process)
+
+
+def steps(process, *how, options=()):
+    ran = subprocess.run([KILL_AT, *how, memtrace.MEMTRACE, *QUIET, "-b", *options, "-p", str(process.pid)],
+                         capture_output=True, text=True, timeout=60)
+    match = re.search(r"^STEPS (\d+) (\w+)$", ran.stdout, re.M)
+    assert match, ran
+    return int(match[1]), match[2]
+
+
+GUARDIANS = pytest.mark.parametrize("guardian", [False, True], ids=["memtrace", "memtrace and guardian"])
+
+
+@pytest.mark.limit(120)
+@GUARDIANS
+@pytest.mark.parametrize("options", [["--stay"], ["--stay", "taken up"], ["--clear"]],
+                         ids=["leaving", "taking up", "clearing"])
+def test_killed_at_each_step(target, guardian, options):
+    """The process lives, counts on or is as before, and can be cleared in any case."""
+    process = target("stays")
+    do(process, "a 3")
+    before = whole(process.pid)
+    there = options != ["--stay"]  # a capture was left before each kill
+    if there:
+        run(process, "--stay")
+    made, how = steps(process, "all", options=options[:1])
+    assert how == "ended"
+    clear(process, before)
+    went_on = 0
+    for step in range(guardian, made, max(1, made // 10)):
+        if there:
+            run(process, "--stay")
+        steps(process, str(step), *(["-g"] if guardian else []), options=options[:1])
+        memtrace.wait_for_guardians()
+        must_live(process)
+        do(process, "a 2")
+        do(process, "f 2")
+        went_on += bool(memory_of(process.pid))
+        clear(process, before)
+    assert went_on or not (guardian or there)
+    end(process)
