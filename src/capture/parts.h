@@ -8,9 +8,11 @@
 #include <stdbool.h>
 
 enum part {
-	PART_agent = 1,	   /* --engine=agent, code that is mapped into the process (src/agent/) */
-	PART_looks = 2,	   /* looks for leaks by this machine: a memtrace-fs on another one looks */
-	PART_selftest = 4, /* --selftest */
+	PART_agent = 1,	    /* --engine=agent, code that is mapped into the process (src/agent/) */
+	PART_doctor = 2,    /* --doctor */
+	PART_looks = 4,	    /* looks for leaks by this machine: a memtrace-fs on another one looks */
+	PART_selftest = 8,  /* --selftest */
+	PART_several = 16,  /* several processes at once */
 };
 
 #ifndef MEMTRACE_WITHOUT

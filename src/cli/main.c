@@ -42,13 +42,13 @@ static int do_what_is_asked(const struct options *options)
 	else if (options->dump)
 		options_dump(stdout);
 	else if (options->doctor)
-		return doctor_all(options);
+		return parts_have(PART_doctor) ? doctor_all(options) : parts_refuse("--doctor");
 	else if (options->action)
 		return parts_have(PART_selftest) ? selftest_perform(options->action) : parts_refuse("--action");
 	else if (options->selftest)
 		return parts_have(PART_selftest) ? selftest_run() : parts_refuse("--selftest");
 	else if (options_several(options))
-		return several_run(options);
+		return parts_have(PART_several) ? several_run(options) : parts_refuse("several processes");
 	else
 		return session_run(options);
 	return fflush(stdout) ? 1 : 0;

@@ -17,7 +17,7 @@ enum {
 	RETRY_MS = 500,	   /* the console waits meanwhile */
 	SEARCH_MS = 1000,
 	NEEDED_MS = 60000, /* for a call without which nothing can be followed or unwound */
-	LAST_MS = 12000,   /* for names, at the end: memtrace-fs calls every 10 s */
+	LAST_MS = 14000,   /* for names, at the end: memtrace-fs calls for 3 s, then again 10 s later */
 	PAUSE_FIRST_MS = 500,
 	PAUSE_LAST_MS = 30000,
 };

@@ -752,7 +752,7 @@ def test_listens_and_attaches_at_once(network, made, reference, start, tmp_path,
     assert not any("Waiting" in line for line in session.memtrace.err)
     work(session.target, 3)
     session.memtrace.send("quit")
-    session.said("Waiting for memtrace-fs to connect (12 s at most)")
+    session.said("Waiting for memtrace-fs to connect (14 s at most)")
     server = start(network.host, net.FS, "-c", "10.77.0.2", device.full, "/usr/lib/debug")
     assert session.memtrace.wait() == 0, session.memtrace.story() + server.story()
     assert stacks(session.output.read_text()) == reference(start, variant)
