@@ -2,6 +2,7 @@
 import mmap
 import os
 import re
+import signal
 import subprocess
 
 import pytest
@@ -249,3 +250,17 @@ def test_killed_at_each_step(target, guardian, options):
         clear(process, before)
     assert went_on or not (guardian or there)
     end(process)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSEGV], ids=lambda signo: signo.name)
+def test_counts_outlive_the_process(target, attach, how):
+    """The agent's memory is ours, too: complete to the last allocation, however it dies."""
+    process = target("stays")
+    tracer = attach(process.pid, "--no-symbols", AGENT)
+    for line in ("a 3000", "f 100", "r 10", "t 40"):
+        do(process, line)
+    os.kill(process.pid, how)
+    assert tracer.wait() == 0, tracer.story()
+    report = tracer.report().consistent()
+    assert by_size(report) == {(100, "root"): (2890, 3000), (150, "root"): (10, 10), (300, "root"): (40, 40)}
+    assert report["stopped_calls"] < 200
