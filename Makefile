@@ -387,11 +387,11 @@ check-unit: $(UNIT_BIN)
 .PHONY: e2e-programs
 e2e-programs: $(TARGETS) $(E2E_BIN)
 
-# Two files of tests at once: most of the time each waits.  (Asked when a recipe runs: `make deps check`
+# Two files of tests at once: most of the time each waits; the longest first.  (Asked when a recipe runs: `make deps check`
 # may have installed it on the way.)
 JOBS ?= 2
 AT_ONCE = $(PYTHON) -c 'import xdist' 2>/dev/null && echo '-n $(JOBS) --dist loadfile'
-E2E_DIRS := $(if $(filter no,$(PTRACE)),,tests/e2e tests/console tests/verdict) tests/offline
+E2E_DIRS := tests/offline $(if $(filter no,$(PTRACE)),,tests/e2e tests/console tests/verdict)
 check-e2e: all $(if $(filter no,$(PTRACE)),,check-web)
 	+@$(if $(filter no,$(PTRACE)),,$(MAKE) --no-print-directory e2e-programs)
 	O=$(abspath $(O)) $(PYTHON) -m pytest -q -p no:cacheprovider $$($(AT_ONCE)) $(wildcard $(E2E_DIRS))
