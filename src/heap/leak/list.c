@@ -71,7 +71,10 @@ static uint32_t before(const struct leak *leak, uint32_t node)
 {
 	uint32_t parent = leak->parent[node];
 
-	return parent & PARENT_ROOT || after(leak, parent) != node ? LEAK_NONE : parent;
+	/* (asked first, as a table may lead to a million nodes) */
+	if (parent & PARENT_ROOT || !is_alike(leak, parent, node))
+		return LEAK_NONE;
+	return after(leak, parent) == node ? parent : LEAK_NONE;
 }
 
 /* Is a held node one of three in a row? */
