@@ -8,6 +8,8 @@
 
 #include "report/decode_parts.h"
 
+#define RATE_MOST 1e15
+
 const char *decode_value(const char *line, const char *member)
 {
 	char key[40];
@@ -163,6 +165,14 @@ double decode_time(const char *line, const char *member)
 	return (double)timegm(&tm) + hundredths / 100.0;
 }
 
+/* Bytes an hour; of a file that somebody else wrote it may be any number, or none (NAN). */
+static double rate_at(const char *at, char **end)
+{
+	double rate = strtod(at, end);
+
+	return rate > -RATE_MOST && rate < RATE_MOST ? rate : 0;
+}
+
 /* As far as the line has it. */
 static void decode_rate(const char *line, struct verdict *ret)
 {
@@ -171,11 +181,13 @@ static void decode_rate(const char *line, struct verdict *ret)
 	char *end;
 
 	if (rate)
-		ret->per_hour = strtod(rate, NULL);
+		ret->per_hour = rate_at(rate, &end);
+	if (ret->per_hour < 0)
+		ret->per_hour = 0;
 	if (!range || *range != '[')
 		return;
-	ret->lowest = strtod(range + 1, &end);
-	ret->highest = *end == ',' ? strtod(end + 1, NULL) : ret->per_hour;
+	ret->lowest = rate_at(range + 1, &end);
+	ret->highest = *end == ',' ? rate_at(end + 1, &end) : ret->per_hour;
 }
 
 void decode_verdict(struct decoded *to, const char *line, struct verdict *ret, bool *no_memory)

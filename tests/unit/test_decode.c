@@ -219,6 +219,31 @@ static void test_values(void **state)
 	free(expected_json);
 }
 
+static void test_rates(void **state)
+{
+	static const struct {
+		const char *line;
+		double per_hour, lowest, highest;
+	} lines[] = {
+		{"\"bytes_per_hour\": 9, \"bytes_per_hour_range\": [-2, 12]", 9, -2, 12},
+		{"\"bytes_per_hour\": nan, \"bytes_per_hour_range\": [-nan, inf]", 0, 0, 0},
+		{"\"bytes_per_hour\": 1e400, \"bytes_per_hour_range\": [-1e300, 1e300]", 0, 0, 0},
+		{"\"bytes_per_hour\": -9, \"bytes_per_hour_range\": [4", 0, 4, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		struct decoded to = {0};
+		struct verdict verdict = {0};
+		bool no_memory = false;
+
+		decode_verdict(&to, lines[i].line, &verdict, &no_memory);
+		assert_true(verdict.per_hour == lines[i].per_hour);
+		assert_true(verdict.lowest == lines[i].lowest);
+		assert_true(verdict.highest == lines[i].highest);
+	}
+}
+
 /* A report as memtraces wrote it until version 1, with its frames in its stacks. */
 static const char version_1[] =
 	"{\n  \"memtrace\": \"0.1.0\",\n  \"version\": 1,\n  \"pid\": 7,\n"
@@ -332,6 +357,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_rates),
 		cmocka_unit_test(test_symbols_from),
 		cmocka_unit_test(test_more_modules_than_numbers),
 		cmocka_unit_test(test_version_1_with_names),
