@@ -272,8 +272,6 @@ static int build(struct stub_area *area, int signo, struct stub *stubs, size_t c
 	const uint8_t *code[] = {function, function, function, function};
 	const size_t len[] = {8, 8, 8, 8};
 
-	put(function, PAIR(0x1141, 0xe406));
-	put(function + 4, NOP);
 	return trap()->stubs_build(area, signo, stubs, count, code, len, failed, err);
 }
 
@@ -301,6 +299,8 @@ static int setup(void **state)
 	s[1] = (struct stub){.kind = STUB_ENTRY, .function = FROM + 0x100};
 	s[2] = (struct stub){.kind = STUB_BOTH, .function = FROM + 0x200};
 	s[3] = (struct stub){.kind = STUB_INSTEAD, .function = FROM + 0x300, .swap = true};
+	put(function, PAIR(0xe406, 0x1141)); /* c.sdsp ra, 8(sp): does not stay */
+	put(function + 4, NOP);
 	return build(&area, 23, s, 4, NULL, NULL);
 }
 
@@ -329,7 +329,7 @@ static void test_code(void **state)
 				assert_int_equal(decoded(at(&area, pc)).kind, RV_JAL);
 		}
 		assert_int_equal(expected[i][(pc - s[i].entry) / 4], 0);
-		assert_int_equal(at(&area, s[i].copy), PAIR(0x1141, 0xe406));
+		assert_int_equal(at(&area, s[i].copy), PAIR(0xe406, 0x1141));
 		assert_int_equal(led(&area, s[i].copy + 4), s[i].function + 4);
 		assert_int_equal(trap()->patch_target(s[i].patch, s[i].function), s[i].entry);
 	}
@@ -387,6 +387,64 @@ static void test_stub_frame(void **state)
 	assert_int_equal(frame(&s[3], s[3].copy), -ENOENT);
 }
 
+/* The patch comes behind a first instruction of 16 bits that can run again. */
+static void test_stays(void **state)
+{
+	static const struct {
+		uint32_t code;
+		uint32_t stays, lowered;
+	} firsts[] = {
+		{0x1141, 2, 16},  /* c.addi sp, -16 */
+		{0x7139, 2, 64},  /* c.addi16sp sp, -64 */
+		{0x6145, 0, 0},	  /* c.addi16sp sp, 48 */
+		{0x87aa, 2, 0},	  /* c.mv a5, a0 */
+		{0x852e, 0, 0},	  /* c.mv a0, a1 */
+		{0x97aa, 0, 0},	  /* c.add a5, a0 */
+		{0x4781, 2, 0},	  /* c.li a5, 0 */
+		{0x4505, 0, 0},	  /* c.li a0, 1 */
+		{0x611c, 2, 0},	  /* c.ld a5, 0(a0) */
+		{0x639c, 0, 0},	  /* c.ld a5, 0(a5) */
+		{0x8782, 0, 0},	  /* c.jr a5 */
+		{0xc105, 0, 0},	  /* c.beqz a0 */
+		{C_NOP, 2, 0},
+		{0x78fd, 2, 0},	  /* c.lui a7 */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(firsts); i++) {
+		put(function, PAIR(firsts[i].code, C_NOP));
+		put(function + 4, NOP);
+		if (build(&area, 23, s, 3, NULL, NULL)) {
+			assert_int_equal(firsts[i].code, 0x8782); /* it ends there */
+			continue;
+		}
+		assert_int_equal(s[0].stays, firsts[i].stays);
+		assert_int_equal(s[0].lowered, firsts[i].lowered);
+		assert_int_equal(s[0].displaced.original_len, firsts[i].stays ? 8 : 4);
+		assert_int_equal(trap()->patch_target(s[0].patch, stub_patch_at(&s[0])),
+				 s[0].entry);
+	}
+}
+
+static void test_stays_lowered(void **state)
+{
+	(void)state;
+	put(function, PAIR(0x1101, 0xe406)); /* c.addi sp, -32: as much as a stub's frame */
+	assert_int_equal(build(&area, 23, s, 3, NULL, NULL), 0);
+	assert_int_equal(at(&area, s[0].entry), 0x02010113); /* addi sp, sp, 32 */
+	assert_int_equal(at(&area, s[0].entry + 4), 0xfe010113);
+	assert_int_equal(at(&area, s[0].copy), PAIR(0x1101, 0xe406));
+	assert_int_equal(led(&area, s[0].copy + 8), s[0].function + 8);
+	assert_int_equal(frame(&s[0], s[0].entry), -ENOENT);
+	assert_int_equal(frame(&s[0], s[0].entry + 4), -ENOENT);
+	assert_int_equal(frame(&s[0], s[0].copy_return), 24);
+	assert_int_equal(frame(&s[2], s[2].payload_entry), 24);
+	assert_int_equal(frame(&s[0], s[0].copy - 4), -ENOENT);
+	area.room = area.len - 4; /* where what stays has no room the patch is in front */
+	assert_int_equal(build(&area, 23, s, 3, NULL, NULL), 0);
+	assert_int_equal(s[0].stays, 0);
+}
+
 static void test_build_fails(void **state)
 {
 	size_t failed = 9;
@@ -440,6 +498,8 @@ int main(void)
 		cmocka_unit_test_setup(test_code, setup),
 		cmocka_unit_test_setup(test_trap, setup),
 		cmocka_unit_test_setup(test_stub_frame, setup),
+		cmocka_unit_test_setup(test_stays, setup),
+		cmocka_unit_test_setup(test_stays_lowered, setup),
 		cmocka_unit_test_setup(test_build_fails, setup),
 		cmocka_unit_test(test_registers),
 		cmocka_unit_test(test_signal_frame),

@@ -6,7 +6,7 @@
  *               rest...                       jal x0, function + 4
  *                                          1: jal x0, target
  *
- * One instruction, or two where the first has 16 bits.  What they do must not depend on their
+ * One instruction, or two where the first has 16 bits, or three where that one stays (stay.c).  What they do must not depend on their
  * address:
  *
  *    jal x0, c.j                   jal x0 to the same target, which ends the copy
@@ -27,7 +27,7 @@
 #include "arch/riscv64/insn.h"
 #include "arch/riscv64/riscv64.h"
 
-enum { NOP = 0x13, MOST = RISCV64_PATCH_LEN / RV_SHORT };
+enum { NOP = 0x13, MOST = RISCV64_PATCH_LEN / RV_SHORT + 1 };
 
 /* Behind a landing pad: where those are asked for, an indirect jump faults if it meets anything
  * else. */
@@ -64,6 +64,7 @@ struct moving {
 	} branch[MOST];
 	size_t branches;
 	bool ended; /* nothing follows the last one */
+	uint32_t covered; /* at least */
 };
 
 static void map(struct displaced *d, uint32_t original, size_t copy)
@@ -120,7 +121,7 @@ static void branches_bind(struct moving *m)
 static int move_all(struct moving *m, const uint8_t *code, size_t len, taddr_t from,
 		    struct err *err)
 {
-	while (m->d.original_len < RISCV64_PATCH_LEN) {
+	while (m->d.original_len < m->covered) {
 		uint32_t at = m->d.original_len;
 		const char *reason;
 		struct rv_insn insn;
@@ -163,10 +164,10 @@ static int check_ways_in(const uint8_t *code, size_t len, taddr_t from, uint32_t
 	return 0;
 }
 
-int riscv64_displace(const uint8_t *code, size_t len, taddr_t from, taddr_t to,
-		     struct displaced *ret, struct err *err)
+int riscv64_displace_more(const uint8_t *code, size_t len, taddr_t from, taddr_t to,
+			  uint32_t covered, struct displaced *ret, struct err *err)
 {
-	struct moving m = {0};
+	struct moving m = {.covered = covered};
 	int error;
 
 	m.e = (struct encoder){.bytes = m.d.copy, .room = sizeof(m.d.copy), .base = to};
@@ -188,4 +189,10 @@ int riscv64_displace(const uint8_t *code, size_t len, taddr_t from, taddr_t to,
 	m.d.copy_len = (uint32_t)m.e.len;
 	*ret = m.d;
 	return 0;
+}
+
+int riscv64_displace(const uint8_t *code, size_t len, taddr_t from, taddr_t to,
+		     struct displaced *ret, struct err *err)
+{
+	return riscv64_displace_more(code, len, from, to, RISCV64_PATCH_LEN, ret, err);
 }

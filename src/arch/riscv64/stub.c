@@ -13,6 +13,9 @@
  *                                                    copy...
  *    push: addi sp, sp, -32; sd ra, 24(sp); sd a0, 0(sp); sd a1, 8(sp); sd a2, 16(sp)
  *
+ * Where the function's first instruction stays in front of the patch (stay.c) and has lowered sp,
+ * the stub begins with addi sp, sp, by as much.
+ *
  *    STUB_INSTEAD: as STUB_RETURN with
  *      [ld a0, 8(sp); ld a1, 0(sp)]; jal the other function's copy; beq a0, x0, 1f
  *      jal trap ... ret
@@ -224,6 +227,8 @@ static void encode_stub(struct building *b, struct stub *stub, taddr_t callee)
 
 	stub->payload_entry = stub->payload_return = stub->copy_return = 0;
 	stub->entry = encode_here(e);
+	if (stub->lowered)
+		encode_addi(e, SP, SP, (int32_t)stub->lowered);
 	encode_push(e);
 	if (stub->kind == STUB_ENTRY || stub->kind == STUB_BOTH) {
 		encode_jal(e, RA, b->trap);
@@ -252,12 +257,11 @@ static void encode_stub(struct building *b, struct stub *stub, taddr_t callee)
 	}
 }
 
-/* Stub, copy and patch of one function, at the encoder's place. */
-static int build_one(struct building *b, struct stub *stub, const uint8_t *code,
-		     size_t code_len, struct err *err)
+/* Stub and copy of one function, at the encoder's place, with the first stub->stays bytes left in
+ * theirs. */
+static int build_with(struct building *b, struct stub *stub, const uint8_t *code, size_t code_len,
+		      struct err *err)
 {
-	struct encoder patch = {
-		.bytes = stub->patch, .room = sizeof(stub->patch), .base = stub->function};
 	struct building measured = *b;
 	int error;
 
@@ -265,13 +269,34 @@ static int build_one(struct building *b, struct stub *stub, const uint8_t *code,
 	encode_stub(b, stub,
 		    stub->kind == STUB_INSTEAD ? b->other : encode_here(&measured.e));
 	stub->copy = encode_here(&b->e);
-	error = riscv64_displace(code, code_len, stub->function, stub->copy, &stub->displaced,
-				 err);
+	error = riscv64_displace_more(code, code_len, stub->function, stub->copy,
+				      stub->stays + RISCV64_PATCH_LEN, &stub->displaced, err);
 	if (error)
 		return error;
 	encode_bytes(&b->e, stub->displaced.copy, stub->displaced.copy_len);
 	while (b->e.len % RV_LEN && !b->e.full)
 		encode_bytes(&b->e, (const uint8_t[]){0, 0}, RV_SHORT);
+	return 0;
+}
+
+/* The same, as good as it can be, and the patch; stay: if possible. */
+static int build_one(struct building *b, struct stub *stub, bool stay, const uint8_t *code,
+		     size_t code_len, struct err *err)
+{
+	struct encoder patch = {.bytes = stub->patch, .room = sizeof(stub->patch)};
+	struct building before = *b;
+	int error = -ENOTSUP;
+
+	if (stay && riscv64_can_stay(code, code_len, &stub->stays, &stub->lowered))
+		error = build_with(b, stub, code, code_len, err);
+	if (error) {
+		*b = before;
+		stub->stays = stub->lowered = 0;
+		error = build_with(b, stub, code, code_len, err);
+	}
+	if (error)
+		return error;
+	patch.base = stub_patch_at(stub);
 	encode_j(&patch, stub->entry);
 	if (patch.out_of_reach)
 		return err_set(err, -ERANGE,
@@ -288,9 +313,9 @@ static void header_write(struct stub_area *area)
 		area->bytes[RISCV64_MAGIC_LEN + i] = (uint8_t)(area->len >> (8 * i));
 }
 
-int riscv64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size_t count,
-			const uint8_t *const *code, const size_t *code_len, size_t *failed,
-			struct err *err)
+static int build_all(struct stub_area *area, int signo, struct stub *stubs, size_t count, bool stay,
+		     const uint8_t *const *code, const size_t *code_len, size_t *failed,
+		     struct err *err)
 {
 	size_t room = area->room < sizeof(area->bytes) ? area->room : sizeof(area->bytes);
 	struct building b = {
@@ -313,7 +338,7 @@ int riscv64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, s
 					       "a stub runs one that comes behind it");
 			b.other = stubs[stubs[i].instead].copy;
 		}
-		error = build_one(&b, &stubs[i], code[i], code_len[i], err);
+		error = build_one(&b, &stubs[i], stay, code[i], code_len[i], err);
 		if (error)
 			return error;
 	}
@@ -322,6 +347,18 @@ int riscv64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, s
 	area->len = (uint32_t)b.e.len;
 	header_write(area);
 	return 0;
+}
+
+int riscv64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size_t count,
+			const uint8_t *const *code, const size_t *code_len, size_t *failed,
+			struct err *err)
+{
+	int error = build_all(area, signo, stubs, count, true, code, code_len, failed, err);
+
+	/* What stays takes some bytes more. */
+	return error == -ENOSPC
+		       ? build_all(area, signo, stubs, count, false, code, code_len, failed, err)
+		       : error;
 }
 
 /* One instruction, so that a thread anywhere within the trap goes on through the rest. */
@@ -373,6 +410,8 @@ int riscv64_stub_frame(const struct stub_area *area, const struct stub *stub, ta
 	(void)called; /* the trap leaves sp as it was */
 	if (until < at || until >= end || end > area->len)
 		return -ENOENT;
+	if (stub && stub->lowered && until > at)
+		at += RV_LEN; /* behind it sp is as it was */
 	for (; at < until; at += RV_LEN)
 		pushed += pushed_by(rv_read(area->bytes + at));
 	/* Where nothing is pushed the return address is in ra alone. */
