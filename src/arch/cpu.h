@@ -112,6 +112,8 @@ struct arch {
 	bool stack_size_first; /* in its stack_t the size comes before the flags */
 	uint32_t plain_uc_flags; /* of a frame that says nothing of the alternate stack; 0: all
 				    do */
+	uint8_t plain_sp; /* a handler without SA_SIGINFO has a frame that begins with pc and
+			   * registers, each of 8 bytes: which of them sp is.  0: it has not */
 	uint32_t audit_arch; /* AUDIT_ARCH_* of <linux/audit.h>, as seccomp filters see it */
 	const int16_t *eintr_final; /* calls that must NOT be made again after -EINTR (close);
 				       -1 ends */

@@ -33,6 +33,7 @@ enum {
 	FRAME_LIMIT = 4096, /* more than a signal frame takes */
 	FRAME_DECIDED = 512, /* less than a ucontext_t or a signal frame has, on every CPU */
 	FRAMES_MOST = 64,
+	PLAIN_REGISTERS = 33, /* of plain_left(): pc, r0 to r31 */
 };
 
 struct search {
@@ -73,7 +74,7 @@ static bool search_hits(const struct search *search, taddr_t addr)
  *
  * The ucontext lies within that stack, and the saved sp does not.  (A handler of 32-bit ARM
  * without SA_SIGINFO has a frame with the registers alone, known by its uc_flags: there the
- * saved sp is not right behind the frame.)
+ * saved sp is not right behind the frame.  That of MIPS is known by the registers: plain_left().)
  */
 static bool is_altstack(const struct search *search, const uint8_t *at, taddr_t uc,
 			struct inside_range *ret)
@@ -91,6 +92,37 @@ static bool is_altstack(const struct search *search, const uint8_t *at, taddr_t 
 	len = arch_word(arch, at + (arch->stack_size_first ? 3 : 4) * size);
 	*ret = (struct inside_range){base, base + len};
 	return !arch_word(arch, at + size) && uc - base < len && len < ALTSTACK_LIMIT;
+}
+
+/*
+ * struct sigcontext of MIPS (uapi/asm/sigcontext.h), whose words have 8 bytes, and the registers
+ * only the lower 4 of them:
+ *
+ *    pc | r0 = 0 | r1 ... r31
+ *
+ * The sp that it saved, if it is on another stack; 0.  (So it is in a ucontext, too.)
+ */
+static taddr_t plain_left(const struct search *search, const uint8_t *at, taddr_t context)
+{
+	const struct arch *arch = search->tracee->arch;
+	unsigned size = arch->word_size, low = arch->big_endian ? size : 0, high = size - low;
+	uint8_t bytes[PLAIN_REGISTERS * 8];
+	taddr_t sp;
+
+	if (!arch->plain_sp || !arch_word(arch, at + low) || arch_word(arch, at + high) ||
+	    arch_word(arch, at + 2 * size) || arch_word(arch, at + 3 * size) ||
+	    target_read_stopped(&search->tracee->target, context, bytes, sizeof(bytes)) !=
+		    (ssize_t)sizeof(bytes))
+		return 0;
+	for (unsigned i = 0; i < PLAIN_REGISTERS; i++) {
+		uint64_t upper = arch_word(arch, bytes + 8 * i + high);
+		bool negative = arch_word(arch, bytes + 8 * i + low) >> 31;
+
+		if (upper && (!negative || upper != UINT32_MAX)) /* (of a kernel of 64 bits) */
+			return 0;
+	}
+	sp = arch_word(arch, bytes + 8 * arch->plain_sp + low);
+	return sp % 8 || (sp >= context && sp - context <= FRAME_LIMIT) ? 0 : sp;
 }
 
 /* The sp that the frame at uc saved, if it is on another stack; 0. */
@@ -172,9 +204,12 @@ static bool window_hits(struct search *search, struct thread *thread, const uint
 		if (search_hits(search, word) &&
 		    is_return_address(search, thread, at + i, word))
 			return true;
-		if (i + 5 * size <= len && !*other &&
-		    is_altstack(search, window + i, at + i, &altstack))
+		if (i + 5 * size > len || *other)
+			continue;
+		if (is_altstack(search, window + i, at + i, &altstack))
 			*other = stack_left(search, at + i, &altstack);
+		else
+			*other = plain_left(search, window + i, at + i);
 	}
 	return false;
 }

@@ -116,6 +116,7 @@ static const struct arch_trap trap = {
 	.tls_bias = 0x7000,                                                               \
 	.vector_set = 2, /* NT_PRFPREG */                                                 \
 	.stack_size_first = true,                                                         \
+	.plain_sp = 1 + SP,                                                               \
 	.eintr_final = eintr_final,                                                       \
 	.syscall_insn = {{4, MIPS_SYSCALL_BYTES}}
 
