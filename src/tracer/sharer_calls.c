@@ -110,7 +110,7 @@ static void call_result(const struct tracee *tracee, struct thread *sharer, int6
 	arch_put_word(arch, regs->bytes + arch->syscall_result_offset, (uint64_t)result);
 	thread_regs_touch_first(sharer,
 				(uint32_t)arch->syscall_result_offset + arch->word_size);
-	if (arch->syscall_number_offset < 0)
+	if (arch->syscall_number_offset < 0 && !arch->call_number_counts)
 		thread_regs_commit(sharer);
 }
 
