@@ -5,6 +5,7 @@
 #include "cli/judge_check.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "report/expect.h"
 #include "report/saved.h"
@@ -33,16 +34,51 @@ int judge_check(const struct options *o, struct err *err)
 
 #else
 
+/* It is read at the end, too. */
+static int check_again(const char *path, struct err *err)
+{
+	struct stat file;
+
+	if (stat(path, &file) || !S_ISFIFO(file.st_mode))
+		return 0;
+	return err_set(err, -EINVAL, "%s is a pipe, and would have to be read twice", path);
+}
+
+/* The report is written before the two are compared, and at any time that somebody asks for it. */
+static int check_overwritten(const struct options *o, struct err *err)
+{
+	struct stat earlier, output;
+
+	if (!o->output || stat(o->baseline, &earlier) || stat(o->output, &output) ||
+	    earlier.st_dev != output.st_dev || earlier.st_ino != output.st_ino)
+		return 0;
+	return err_set(err, -EINVAL, "--output would overwrite the file of --baseline");
+}
+
+static int check_baseline(const struct options *o, struct err *err)
+{
+	struct saved earlier = {0};
+	int rc = check_again(o->baseline, err);
+
+	if (!rc)
+		rc = check_overwritten(o, err);
+	if (!rc)
+		rc = saved_open(o->baseline, NULL, &earlier, err);
+	saved_deinit(&earlier);
+	return rc;
+}
+
 static int check_files(const struct options *o, struct err *err)
 {
 	struct suppressions suppressions = {};
-	struct saved earlier = {0};
-	int rc = o->baseline ? saved_open(o->baseline, NULL, &earlier, err) : 0;
+	int rc = o->baseline ? check_baseline(o, err) : 0;
 
-	for (size_t i = 0; i < o->suppressions.len && !rc; i++)
-		rc = suppress_read(o->suppressions.at[i], &suppressions, err);
+	for (size_t i = 0; i < o->suppressions.len && !rc; i++) {
+		rc = check_again(o->suppressions.at[i], err);
+		if (!rc)
+			rc = suppress_read(o->suppressions.at[i], &suppressions, err);
+	}
 	suppress_deinit(&suppressions);
-	saved_deinit(&earlier);
 	return rc;
 }
 

@@ -1,5 +1,6 @@
 """memtrace-fs --report for who runs tests: --fail-on, --baseline, --suppressions, and the exit status."""
 import json
+import os
 import subprocess
 import urllib.parse
 import xml.etree.ElementTree as ET
@@ -220,8 +221,13 @@ def test_at_the_end_of_a_run(build, files, tmp_path):  # noqa: F811
     assert judged(build, suppressed, "--fail-on=used>149").returncode == 2
     assert judged(build, suppressed, baseline, "--fail-on=used>20").returncode == 0
     assert judged(build, suppressed, baseline, "--fail-on=used").stderr.endswith("--fail-on=used: 20 bytes\n")
+    os.mkfifo(tmp_path / "pipe")
     for argv, why in (([suppressed], "--suppressions belongs to --fail-on=EXPR"),
                       ([baseline, "--fail-on=lost", "--leaks"], "--baseline belongs to --fail-on=EXPR"),
+                      (["--fail-on=used", baseline, f"--output={files / 'before'}"],
+                       "--output would overwrite the file of --baseline"),
+                      (["--fail-on=used", f"--suppressions={tmp_path / 'pipe'}"],
+                       f"{tmp_path / 'pipe'} is a pipe, and would have to be read twice"),
                       (["--fail-on=used", "--suppressions=/none"], "/none: No such file or directory"),
                       (["--fail-on=used", "--baseline=/none"], "/none: No such file or directory")):
         done = judged(build, *argv)
