@@ -17,7 +17,7 @@
 #include "arch/cpu.h"
 #include "base/types.h"
 
-enum { WORD = 4, DESCRIPTOR = 8 * WORD };
+enum { WORD = 4, DESCRIPTOR = 8 * WORD, FRAME_MOST = 1 << 24 };
 
 struct procedure {
 	uint32_t begin, mask;
@@ -100,7 +100,8 @@ bool mips_pdr_find(const struct mips_pdr *pdr, uint64_t vaddr, uint64_t *begin,
 	if (!below)
 		return false;
 	p = &pdr->procedures[below - 1];
-	if ((p->base != MIPS_SP && p->base != MIPS_S8) || p->frame < 0 || p->saved_at > 0)
+	if ((p->base != MIPS_SP && p->base != MIPS_S8) || p->frame < 0 || p->saved_at > 0 ||
+	    p->saved_at < -FRAME_MOST)
 		return false;
 	*ret = (struct mips_frame){.base = p->base, .cfa_offset = p->frame};
 	at = -p->saved_at;
