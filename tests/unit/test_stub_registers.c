@@ -135,9 +135,14 @@ void record(const struct state *state)
 /* Some pages for code, which every branch reaches from `near`. */
 static uint8_t *code_near(uintptr_t near)
 {
-	uintptr_t place = (near & ~(uintptr_t)0xfffff) + 0x200000;
+#ifdef __riscv /* (a megabyte) */
+	enum { STEP = 0x10000 };
+#else
+	enum { STEP = 0x100000 };
+#endif
+	uintptr_t place = (near & ~(uintptr_t)(STEP - 1)) + 2 * STEP;
 
-	for (int i = 0; i < 12; i++, place += 0x100000) {
+	for (int i = 0; i < 12; i++, place += STEP) {
 		void *at = mmap((void *)place, 8192, PROT_READ | PROT_WRITE | PROT_EXEC,
 				MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 
