@@ -60,14 +60,15 @@ static void tell_left(struct session *s, const struct course_point *point)
 {
 	int64_t left = s->due[TIMER_DURATION] - clock_ms();
 	unsigned seconds = left > 0 ? (unsigned)((left + 500) / 1000) : 0;
+	uint64_t blocks = point->allocs - point->frees;
 	char text[80], size[PRINT_SHORT_SIZE];
 
 	if (!s->due[TIMER_DURATION] || !s->options->pid || s->console || s->in_shell)
 		return;
-	snprintf(text, sizeof(text), "%u:%02u:%02u left; %s bytes in %llu blocks in use",
+	snprintf(text, sizeof(text), "%u:%02u:%02u left; %s bytes in %llu block%s in use",
 		 seconds / 3600, seconds / 60 % 60, seconds % 60,
-		 print_short_text(point->in_use, size),
-		 (unsigned long long)(point->allocs - point->frees));
+		 print_short_text(point->in_use, size), (unsigned long long)blocks,
+		 blocks == 1 ? "" : "s");
 	output_wait(&s->output, text);
 }
 

@@ -61,12 +61,16 @@ unsigned expect_kind_of(const struct expectation *e)
 	return e->what + (e->of_context ? (unsigned)ARRAY_SIZE(words) : 0);
 }
 
-const char *expect_unit(const struct expectation *e)
+const char *expect_unit(const struct expectation *e, uint64_t amount)
 {
-	return e->what == WHAT_GROWTH	 ? "bytes an hour"
-	       : e->what == WHAT_VERDICT ? "call stacks"
-	       : e->what == WHAT_BLOCKS ? "blocks"
-					: "bytes";
+	static const char *const units[][2] = {
+		[WHAT_USED] = {"bytes", "byte"},
+		[WHAT_BLOCKS] = {"blocks", "block"},
+		[WHAT_GROWTH] = {"bytes an hour", "byte an hour"},
+		[WHAT_VERDICT] = {"call stacks", "call stack"},
+	};
+
+	return units[e->what][amount == 1];
 }
 
 uint64_t expect_amount(const struct expect_results *results, const struct expectation *e,
@@ -323,10 +327,10 @@ static int check_one(const struct expect_capture *capture, const struct expect_r
 	else if (e->of_context)
 		say(capture, "--fail-on=%.60s: #%" PRIu32 " %.200s: %" PRIu64 " %s", e->text,
 		    ret->context, function_of(capture, ret->context), ret->value,
-		    expect_unit(e));
+		    expect_unit(e, ret->value));
 	else
 		say(capture, "--fail-on=%.60s: %" PRIu64 " %s", e->text, ret->value,
-		    expect_unit(e));
+		    expect_unit(e, ret->value));
 	return 0;
 }
 

@@ -67,10 +67,10 @@ int expect_evaluate(const struct expect_capture *capture, const struct expectati
 void expect_results_deinit(struct expect_results *results); /* leaves it empty */
 
 /* What a call stack has of what is expected, to be compared with the limit; and what it is:
- * "bytes", "blocks", "bytes an hour". */
+ * "bytes", "block", "bytes an hour". */
 uint64_t expect_amount(const struct expect_results *results, const struct expectation *e,
 		      const struct expect_context *context);
-const char *expect_unit(const struct expectation *e);
+const char *expect_unit(const struct expectation *e, uint64_t amount);
 
 /* The kinds of expectations, and what of each is not met, as "context:used"; NULL: no more. */
 const char *expect_kind(unsigned i);

@@ -179,9 +179,13 @@ static void print_arenas(FILE *out, struct leak *leak, size_t rows)
 	if (count > rows)
 		fprintf(out, "... and %zu more arenas\n", count - rows);
 	for (size_t i = 0; i < allocators; i++) {
-		if (all[i].read && all[i].cached.blocks)
-			fprintf(out, "%s keeps of that for threads' next calls %" PRIu64 " bytes in %" PRIu64
-				" blocks\n", all[i].name, all[i].cached.bytes, all[i].cached.blocks);
+		if (all[i].read && all[i].cached.blocks) {
+			fprintf(out, "%s keeps of that for threads' next calls ", all[i].name);
+			print_count(out, all[i].cached.bytes, "byte");
+			fputs(" in ", out);
+			print_count(out, all[i].cached.blocks, "block");
+			putc('\n', out);
+		}
 		if (!all[i].read)
 			fprintf(out, "%s could not be read: %s\n", all[i].name, all[i].why);
 	}

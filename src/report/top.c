@@ -185,7 +185,9 @@ static void print_head(FILE *out, const struct report_top *top, const struct sna
 
 	fputs("In use", out);
 	print_short(out, t->allocated_bytes - t->freed_bytes);
-	fprintf(out, " in %" PRIu64 " blocks, ", t->allocs - t->frees);
+	fputs(" in ", out);
+	print_count(out, t->allocs - t->frees, "block");
+	fputs(", ", out);
 	print_change(out, (double)(int64_t)(t->allocated_bytes - t->freed_bytes) -
 				  (double)in_use(&top->begin->total));
 	fprintf(out, " in %.1f s;", seconds_since(s, top->begin));

@@ -66,7 +66,9 @@ def test_time_that_is_left(memtrace, obedient):
     """-d on a terminal, without a prompt: a line that is renewed, and is taken away for what is said."""
     child = pexpect.spawn(str(memtrace), ["--no-symbols", "-d", "1h", "-p", str(obedient.pid)], encoding="utf-8", timeout=30)
     child.expect(r"\r\x1b\[K(1:00:00|0:59:\d\d) left; 0 bytes in 0 blocks in use")
-    obedient.order("allocate 3 7")
+    obedient.order("allocate 1 7")
+    child.expect(r"\r\x1b\[K0:59:\d\d left; 7 bytes in 1 block in use")
+    obedient.order("allocate 2 7")
     child.expect(r"\r\x1b\[K0:59:\d\d left; 21 bytes in 3 blocks in use")
     child.sendintr()
     child.expect(r"\r\x1b\[KDetached from process")
@@ -86,6 +88,8 @@ def test_as_text(memtrace, obedient):
         assert re.match(ROW, lines[3]).groups()[:6] == ("21", "+0", "+0", "0.0", "too early", "1")
         lines = pipe.ask("top 100ms --not obedient > /dev/stderr", "who$")
         assert lines[-1].endswith("who")
+        obedient.order("free 2")
+        assert re.match(r"In use +7 in 1 block, ", pipe.ask("top 100ms", "#1 ")[0])
         assert pipe.ask("top --sort age", ".") == ["memtrace: --sort: 'age' is not one of: growth, rate, bytes"]
         assert pipe.ask("top 1 2", ".")[0].startswith("memtrace: '2' is too much; usage: top [-n N]")
         pipe.quit()

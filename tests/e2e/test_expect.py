@@ -137,7 +137,7 @@ def test_junit(files):
     failure, = blocks
     assert (failure.get("type"), failure.get("message")) == ("blocks", "7 blocks")
     assert [line.split(" ", 1)[1] for line in failure.text.splitlines() if line.startswith("#")] == \
-        ["grows: 5 blocks", "same: 1 blocks", "fresh: 1 blocks"]
+        ["grows: 5 blocks", "same: 1 block", "fresh: 1 block"]
 
 
 def check_sarif(log):

@@ -73,14 +73,14 @@ static void print_line(FILE *out, const struct failure_line *l)
 static bool print_context(struct junit *j, const struct expectation *e,
 			  const struct expect_context *context)
 {
+	uint64_t amount = expect_amount(j->results, e, context);
 	struct failure_stack stack;
 	bool ok = failure_stack(&j->exports, context->id, &stack);
 
 	if (ok) {
 		fprintf(j->out, "#%" PRIu32 " ", context->id);
 		print_xml(j->out, failure_function(&stack));
-		fprintf(j->out, ": %" PRIu64 " %s\n", expect_amount(j->results, e, context),
-			expect_unit(e));
+		fprintf(j->out, ": %" PRIu64 " %s\n", amount, expect_unit(e, amount));
 	}
 	for (size_t i = stack.fault; ok && i < stack.lines.len; i++)
 		print_line(j->out, &stack.lines.at[i]);
@@ -101,12 +101,13 @@ static bool print_failure(struct junit *j, const struct expect_result *r)
 		return false;
 	fprintf(j->out, ">\n<failure type=\"%s\" message=\"%s", expect_kind(expect_kind_of(e)),
 		e->of_context ? "a call stack has " : "");
-	fprintf(j->out, "%" PRIu64 " %s\">", r->value, expect_unit(e));
+	fprintf(j->out, "%" PRIu64 " %s\">", r->value, expect_unit(e, r->value));
 	shown = count < SHOWN ? count : SHOWN;
 	for (size_t i = 0; ok && i < shown; i++)
 		ok = print_context(j, e, &contexts[i]);
 	if (shown < count)
-		fprintf(j->out, "and %zu call stacks more\n", count - shown);
+		fprintf(j->out, "and %zu call stack%s more\n", count - shown,
+			count - shown == 1 ? "" : "s");
 	fputs("</failure>\n</testcase>\n", j->out);
 	free(contexts);
 	return ok;

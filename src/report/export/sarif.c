@@ -97,17 +97,17 @@ static void print_message(struct sarif *s, const struct expect_result *r,
 			  const struct expect_context *context, const char *function)
 {
 	const struct expectation *e = r->expectation;
+	uint64_t amount = expect_amount(s->results, e, context);
 	char *text = NULL;
 	size_t len;
 	FILE *side = open_memstream(&text, &len);
 
 	if (side && e->of_context)
-		fprintf(side, "%s: %" PRIu64 " %s (%s)", function,
-			expect_amount(s->results, e, context), expect_unit(e), e->text);
+		fprintf(side, "%s: %" PRIu64 " %s (%s)", function, amount, expect_unit(e, amount),
+			e->text);
 	else if (side)
 		fprintf(side, "%" PRIu64 " %s (%s); the most is of %s: %" PRIu64, r->value,
-			expect_unit(e), e->text, function,
-			expect_amount(s->results, e, context));
+			expect_unit(e, r->value), e->text, function, amount);
 	if (side)
 		fclose(side);
 	fputs("\"message\":{\"text\":", s->out);
