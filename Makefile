@@ -92,7 +92,7 @@ space := $(subst ,, )
 WITHOUT_SET := $(strip $(WITHOUT))
 PART_FLAGS := $(if $(WITHOUT_SET),-DMEMTRACE_WITHOUT='($(subst $(space),|,$(WITHOUT_SET:%=PART_%)))' \
 	-DMEMTRACE_WITHOUT_NAMES='"$(subst $(space),$(comma) ,$(WITHOUT_SET))"')
-ASK_PARTS := $(O)/src/cli/main.o $(O)/src/cli/parts.o $(O)/src/cli/leak_scan.o $(O)/src/capture/resident.o
+ASK_PARTS := $(patsubst %.c,$(O)/%.o,$(shell grep -l '/parts\.h"' $(wildcard src/*/*.c)))
 
 # libedit for the console, where it links (with STATIC: where its archives are there).
 # Asked when a recipe runs, not before: `make deps all` installs it on the way.
