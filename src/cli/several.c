@@ -282,7 +282,7 @@ static int finish(struct several *s)
 	if (s->console)
 		console_stop(s->console);
 	s->output.console = NULL;
-	written = several_report(s);
+	written = s->options->clear || several_report(s);
 	if (s->left_by)
 		return 128 + s->left_by;
 	for (size_t i = 0; i < s->hands.len; i++)

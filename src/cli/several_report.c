@@ -68,6 +68,8 @@ static void write_text(const struct several *s, FILE *out)
 		if (report->len)
 			putc('\n', out);
 	}
+	if (options_look_only(s->options)) /* nothing was followed */
+		return;
 	fputs("IN USE BY PROGRAM\n\n", out);
 	for (size_t i = 0; i < s->hands.len; i++) {
 		const struct sum sum = sum_of(s, s->hands.at[i].name);

@@ -147,6 +147,13 @@ def test_all_of_a_name(target, started, tmp_path):
     doctor = subprocess.run([memtrace.MEMTRACE, "--doctor", "--no-symbols", "-p", "odd-live"], capture_output=True, text=True,
                             timeout=60, check=True)
     assert re.findall(r"^memtrace can attach to pid (\d+)$", doctor.stdout, re.M) == [str(p.pid) for p in processes]
+    # What follows nothing sums nothing up.
+    cleared = subprocess.run([memtrace.MEMTRACE, "--clear", "-q", "-p", "odd-live"], capture_output=True, text=True,
+                             stdin=subprocess.DEVNULL, timeout=60, check=True)
+    assert (cleared.stdout, cleared.stderr) == ("", "")
+    looked = subprocess.run([memtrace.MEMTRACE, "--leaks", "--no-symbols", "-q", "-p", "odd-live"], capture_output=True,
+                            text=True, stdin=subprocess.DEVNULL, timeout=60)  # (none has a block yet)
+    assert "IN USE" not in looked.stdout
     tracer = memtrace.Process([memtrace.MEMTRACE, "--no-symbols", "-q", "-p", "odd-live"])
     started.append(tracer)
     tracer.send("status")  # answered when it is attached

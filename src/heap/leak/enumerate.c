@@ -242,7 +242,8 @@ static int forget_empty(struct leak *leak, const struct module *module)
 		leak->allocators.at[i].read = false;
 		leak_refuse(&leak->allocators.at[i], "it has no blocks");
 	}
-	leak_refuse(&other, "%s has an allocator that is not known", module->id.path);
+	leak_refuse(&other, "%s has an allocator that is not known, or that has given out no block yet",
+		    module->id.path);
 	if (!leak_push(leak, &leak->allocators, other))
 		return -ENOMEM;
 	leak->allocators.at[leak->allocators.len - 1] = leak->allocators.at[0];
