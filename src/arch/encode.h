@@ -25,7 +25,7 @@ static inline taddr_t encode_here(const struct encoder *e)
 
 static inline void encode_bytes(struct encoder *e, const uint8_t *bytes, size_t len)
 {
-	if (len > e->room - e->len) {
+	if (e->len > e->room || len > e->room - e->len) {
 		e->full = true;
 		return;
 	}

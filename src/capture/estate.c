@@ -3,7 +3,8 @@
  *
  *    undo log | hooks, their areas and pages | modules | times, totals, ages | contexts
  *
- * A struct that has no pointer is written as it is: who reads is the same build.
+ * A struct that has no pointer is written as it is: who reads is the same build.  But the program may
+ * have written it: whatever leads to memory of ours, or to another process, is held against what there is.
  */
 #include "capture/estate.h"
 
@@ -48,17 +49,38 @@ static bool places_are_sound(const struct undo_places *places)
 	return places->at[0].room <= UNDO_PLACE_BYTES && places->at[1].room <= UNDO_PLACE_BYTES;
 }
 
-static bool undo_is_sound(const struct undo *undo)
+/* A log is carried out in the process' children, too, which are known by the patches: so these must be what
+ * they are there, jumps into areas, which begin as ours do. */
+static bool leads_to_area(const struct arch_trap *trap, const struct undo *undo,
+			  const struct undo_patch *patch)
+{
+	taddr_t to = patch->len == trap->patch_len ? trap->patch_target(patch->now, patch->addr) : 0;
+
+	for (uint32_t i = 0; to && i < undo->area_count; i++)
+		if (undo->area[i].active && to - undo->area[i].base < undo->area[i].len)
+			return true;
+	return false;
+}
+
+static bool begins_as_ours(const struct arch_trap *trap, const struct undo_area *area)
+{
+	return area->head_len == sizeof(area->head) && trap->magic_len <= sizeof(area->head) &&
+	       !memcmp(area->head, trap->magic, trap->magic_len);
+}
+
+static bool undo_is_sound(const struct arch_trap *trap, const struct undo *undo)
 {
 	bool sound = undo->patch_count <= UNDO_PATCHES && undo->area_count <= UNDO_AREAS &&
 		     places_are_sound(&undo->agent.places);
 
 	for (uint32_t i = 0; sound && i < undo->patch_count; i++)
-		sound = undo->patch[i].len <= sizeof(undo->patch[i].old);
+		sound = undo->patch[i].len <= sizeof(undo->patch[i].old) &&
+			(!undo->patch[i].active || leads_to_area(trap, undo, &undo->patch[i]));
 	for (uint32_t i = 0; sound && i < undo->area_count; i++)
 		sound = undo->area[i].len <= UNDO_AREA_BYTES &&
 			undo->area[i].disarm_len <= sizeof(undo->area[i].disarm) &&
-			undo->area[i].head_len <= sizeof(undo->area[i].head);
+			undo->area[i].head_len <= sizeof(undo->area[i].head) &&
+			(!undo->area[i].active || begins_as_ours(trap, &undo->area[i]));
 	for (uint32_t i = 0; sound && i < UNDO_PAGES; i++)
 		sound = places_are_sound(&undo->page[i].places);
 	return sound;
@@ -103,13 +125,40 @@ static void one_hook(struct estate *e, struct hook *hook)
 		  displaced->original_len > ARCH_MAX_DISPLACED;
 }
 
+enum { LOOKED_AT = 8 }; /* so many bytes at most from a place on */
+
+static bool has_place(const struct stub_area *area, taddr_t at)
+{
+	return area->len >= LOOKED_AT && at - area->base <= area->len - LOOKED_AT;
+}
+
+/* Its code is written, and looked at, by where it says that the trap is. */
+static bool area_is_sound(const struct arch_trap *trap, const struct stub_area *area)
+{
+	return area->len <= sizeof(area->bytes) && area->len <= area->room &&
+	       has_place(area, area->trap.begin) &&
+	       (!trap->use_break ||
+		(has_place(area, area->trap.to_break) && has_place(area, area->trap.hard)));
+}
+
+/* ... and that of a stub from its entry to its copy's end. */
+static bool stub_is_within(const struct stub *stub, const struct stub_area *area)
+{
+	taddr_t entry = stub->entry - area->base, copy = stub->copy - area->base;
+
+	return entry <= copy && copy <= area->len && stub->displaced.copy_len <= area->len - copy;
+}
+
 static void one_area(struct estate *e, struct hook_area *area)
 {
 	raw(e, &area->area, sizeof(area->area));
 	raw(e, &area->host, sizeof(area->host));
 	raw(e, &area->used, sizeof(area->used));
 	raw(e, &area->applied, sizeof(area->applied));
-	e->bad |= area->area.len > sizeof(area->area.bytes) || area->area.room < area->area.len;
+	if (e->reads && !area->applied) /* nobody is there any more; its index stays */
+		*area = (struct hook_area){.used = false};
+	else if (e->reads)
+		e->bad |= !area_is_sound(e->engine->tracee.arch->trap, &area->area);
 }
 
 static void hook_list(struct estate *e, struct hooks *hooks)
@@ -129,8 +178,12 @@ static void hook_list(struct estate *e, struct hooks *hooks)
 		one_area(e, &area);
 		e->bad |= e->reads && !vec_push(&hooks->areas, area);
 	}
-	for (size_t i = 0; e->reads && i < hooks->list.len; i++)
-		e->bad |= hooks->list.at[i].area >= hooks->areas.len;
+	for (size_t i = 0; e->reads && i < hooks->list.len; i++) {
+		const struct hook *hook = &hooks->list.at[i];
+
+		e->bad |= hook->area >= hooks->areas.len ||
+			  !stub_is_within(&hook->stub, &hooks->areas.at[hook->area].area);
+	}
 }
 
 static void all_hooks(struct estate *e)
@@ -280,6 +333,7 @@ static void all_contexts(struct estate *e)
 
 static void everything(struct estate *e)
 {
+	const struct arch_trap *trap = e->engine->tracee.arch->trap;
 	struct undo *undo = e->engine->undoing.undo;
 	struct undo *copy = malloc(sizeof(*copy));
 
@@ -288,9 +342,9 @@ static void everything(struct estate *e)
 		*copy = *undo;
 	if (copy)
 		raw(e, copy, sizeof(*copy));
-	e->bad |= copy && !undo_is_sound(copy);
+	e->bad |= copy && !undo_is_sound(trap, copy);
 	if (!e->bad && e->reads)
-		*undo = *copy;
+		undo_take_up(undo, copy);
 	free(copy);
 	all_hooks(e);
 	all_modules(e);

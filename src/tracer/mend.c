@@ -172,13 +172,12 @@ static void mend(struct mending *m, pid_t pid)
 static bool has_patch(const struct mending *m, pid_t pid)
 {
 	struct target target;
-	bool has = false;
 	struct err err;
+	bool has;
 
 	if (status_start(pid) < m->since || target_open(&target, pid, &err))
 		return false;
-	for (uint32_t i = 0; i < m->undo->patch_count && !has; i++)
-		has = undo_is_patched(&m->undo->patch[i], &target);
+	has = undo_is_in(m->undo, &target);
 	target_close(&target);
 	return has;
 }

@@ -404,6 +404,25 @@ bool undo_is_patched(const struct undo_patch *patch, struct target *target)
 	return !memcmp(there + from, patch->now + from, patch->len - from);
 }
 
+static bool area_is_there(const struct undo_area *area, struct target *target)
+{
+	uint8_t there[sizeof(area->head)];
+
+	return area->active && !target_read(target, area->base, there, area->head_len) &&
+	       !memcmp(there, area->head, area->head_len);
+}
+
+bool undo_is_in(const struct undo *undo, struct target *target)
+{
+	bool patched = false, has_area = undo->area_count == 0;
+
+	for (uint32_t i = 0; i < undo->area_count && !has_area; i++)
+		has_area = area_is_there(&undo->area[i], target);
+	for (uint32_t i = 0; i < undo->patch_count && has_area && !patched; i++)
+		patched = undo_is_patched(&undo->patch[i], target);
+	return patched;
+}
+
 bool undo_covers(const struct undo *undo, taddr_t addr)
 {
 	for (uint32_t i = 0; i < undo->area_count; i++)
@@ -424,6 +443,24 @@ void undo_forget(struct undo *undo, taddr_t begin, taddr_t end)
 		undo->patch_count--;
 	while (undo->area_count && !undo->area[undo->area_count - 1].active)
 		undo->area_count--;
+}
+
+/* (Stubs are not wiped whose patches are not known, nor is the agent taken out that they lead to.) */
+void undo_take_up(struct undo *undo, const struct undo *other)
+{
+	memcpy(undo->patch, other->patch, sizeof(undo->patch));
+	memcpy(undo->area, other->area, sizeof(undo->area));
+	log_barrier();
+	undo->patch_count = other->patch_count;
+	log_barrier();
+	undo->area_count = other->area_count;
+	for (uint32_t i = 0; i < UNDO_PAGES; i++) {
+		undo->page[i].base = other->page[i].base;
+		undo->page[i].places = other->page[i].places;
+		log_barrier();
+		undo->page[i].len = other->page[i].len;
+	}
+	undo_agent(undo, &other->agent);
 }
 
 void undo_clear(struct undo *undo)

@@ -170,8 +170,13 @@ struct undo_page *undo_page(struct undo *undo, taddr_t base, uint32_t len,
 			    const struct undo_places *places);
 /* Are its bytes there? */
 bool undo_is_patched(const struct undo_patch *patch, struct target *target);
+/* Has it a patch, and an area (if any was made)?  Who has a patch's bytes alone is no copy of the target. */
+bool undo_is_in(const struct undo *undo, struct target *target);
 /* Is addr within an area, or the agent's code? */
 bool undo_covers(const struct undo *undo, taddr_t addr);
+/* The log, which is empty, says all that another one says, but of processes that wait; in an order in which
+ * a kill may come anywhere. */
+void undo_take_up(struct undo *undo, const struct undo *other);
 /* [begin, end) was unmapped: what was changed there is gone. */
 void undo_forget(struct undo *undo, taddr_t begin, taddr_t end);
 /* Everything was undone, or the memory is gone (exec): the log is empty again. */

@@ -3,6 +3,7 @@ import mmap
 import os
 import re
 import signal
+import struct
 import subprocess
 
 import pytest
@@ -197,6 +198,67 @@ def test_what_can_not_be_taken_up(target, attach, what, offset):
     written(process, offset, 1)
     assert by_size(json_report.load("\n".join(run(process, "--format=json", "-n", "0", "--stay", "-q"))))[100, "root"] == (10, 10)
     clear(process, before)
+    end(process)
+
+
+MAGIC, BYTES_AT, TRAP_AT = b"memtrc\0\1", 104, 40  # arch/trap.h: struct stub_area
+PLACES = {"the trap": TRAP_AT, "its hard one": TRAP_AT + 6 * 8, "the break": TRAP_AT + 5 * 8}
+
+
+def fnv(data):
+    value = 0xcbf29ce484222325
+    for byte in data:
+        value = (value ^ byte) * 0x100000001b3 & 0xffffffffffffffff
+    return value
+
+
+def forge(process, change):
+    """The process writes another estate, and its hash."""
+    begin, *_ = memory_of(process.pid)[0]
+    path = next(f"/proc/{process.pid}/map_files/{name}" for name in os.listdir(f"/proc/{process.pid}/map_files")
+                if name.startswith(f"{begin:x}-"))
+    with open(path, "r+b") as file, mmap.mmap(file.fileno(), 1 << 24) as at:
+        length, = struct.unpack_from("<Q", at, LEFT_AT + 32)
+        estate = bytearray(at[ESTATE_AT:ESTATE_AT + length])
+        before = bytes(estate)
+        assert struct.unpack_from("<Q", at, LEFT_AT + 40)[0] == fnv(before)
+        change(estate)
+        at[ESTATE_AT:ESTATE_AT + length] = bytes(estate)
+        struct.pack_into("<Q", at, LEFT_AT + 40, fnv(estate))
+    return before
+
+
+def areas_in(estate):
+    found, at = [], estate.find(MAGIC)
+    while at >= 0:
+        area = at - BYTES_AT
+        if area >= 0 and estate[at + 8:at + 12] == estate[area + 12:area + 16]:
+            found.append(area)
+        at = estate.find(MAGIC, at + 1)
+    return found
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("by", [1 << 32, -(1 << 20), 4096], ids=["far", "in front", "behind"])
+def test_places_that_are_not_in_the_area(target, attach, place, by):
+    """Whoever is traced may have written them: nothing of ours is read or written there."""
+    process = target("stays")
+    before = whole(process.pid)
+    run(process, "--stay")
+
+    def move(estate):
+        areas = areas_in(estate)
+        assert areas
+        for area in areas:
+            at, = struct.unpack_from("<Q", estate, area + PLACES[place])
+            struct.pack_into("<Q", estate, area + PLACES[place], at + by & 0xffffffffffffffff)
+
+    sound = forge(process, move)
+    assert any("damaged" in line for line in run(process, status=1))
+    forge(process, lambda estate: estate.__setitem__(slice(None), sound))
+    run(process)
+    memtrace.untouched(process.pid)
+    assert whole(process.pid) == before
     end(process)
 
 

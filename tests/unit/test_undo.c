@@ -411,6 +411,48 @@ static void a_copy_of_the_memory(void **state)
 	child_end(&copy);
 }
 
+/* Bytes like a patch's may be in any process: without an area it is none of the target's children. */
+static void who_is_a_copy(void **state)
+{
+	struct fixture *f = *state;
+	struct child_case copy = child_start(child_idle, NULL);
+	uint8_t stubs[32];
+	struct target other;
+
+	child_hear(&copy);
+	assert_int_equal(target_open(&other, copy.pid, NULL), 0);
+	assert_false(undo_is_in(f->undo, &f->target));
+	assert_int_equal(area(f, 100), 0);
+	assert_false(undo_is_in(f->undo, &f->target));
+	assert_int_equal(patch(f, 10, "ooo", "111"), 0);
+	assert_true(undo_is_in(f->undo, &f->target));
+	assert_int_equal(target_write(&other, at(10), "111", 3), 0);
+	assert_false(undo_is_in(f->undo, &other));
+	assert_int_equal(target_read(&f->target, at(100), stubs, sizeof(stubs)), 0);
+	assert_int_equal(target_write(&other, at(100), stubs, sizeof(stubs)), 0);
+	assert_true(undo_is_in(f->undo, &other));
+	target_close(&other);
+	child_end(&copy);
+}
+
+static void of_another_log(void **state)
+{
+	struct fixture *f = *state;
+	struct undo *next = undo_create();
+
+	assert_non_null(next);
+	assert_int_equal(patch(f, 10, "ooo", "111"), 0);
+	assert_int_equal(area(f, 100), 0);
+	undo_held(f->undo, 1, at(0)); /* (its number may be another's by now) */
+	undo_take_up(next, f->undo);
+	assert_int_equal(next->held[0].pid, 0);
+	assert_int_equal(undo_run(next, &f->target), 0);
+	assert_int_equal(undo_wipe(next, &f->target), 0);
+	assert_there(f, 9, "ooooo");
+	assert_there(f, 99, "oooooooooo");
+	undo_destroy(next);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -428,6 +470,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(on_behind_an_error, start, end),
 		cmocka_unit_test_setup_teardown(only_what_is_logged_changes, start, end),
 		cmocka_unit_test_setup_teardown(a_copy_of_the_memory, start, end),
+		cmocka_unit_test_setup_teardown(who_is_a_copy, start, end),
+		cmocka_unit_test_setup_teardown(of_another_log, start, end),
 	};
 
 	return cmocka_run_group_tests(tests, make_place, NULL);
