@@ -44,15 +44,27 @@ static const struct stub_area *area_around(const struct traps *traps, struct thr
 	return area && *pc > area->trap.begin && *pc < area->trap.done ? area : NULL;
 }
 
+/* Is it on its way to the trap, or may be: in the agent, which has asked whether it is alone, the gate
+ * behind it, or at the trap's begin? */
+static bool may_come(const struct traps *traps, taddr_t pc)
+{
+	const struct stub_area *area = hooks_area_at(traps->hooks, pc);
+
+	return undo_is_agent(traps->hooks->process.undo, pc) ||
+	       (area && area->agent && pc > area->base && pc <= area->trap.begin);
+}
+
 static void thread_run(void *arg, struct thread *thread)
 {
 	struct emptying *e = arg;
 	taddr_t pc = 0;
 	const struct stub_area *area = area_around(e->traps, thread, &pc);
+	bool comes = !area && pc && e->wholly && may_come(e->traps, pc);
 	/* (its signal may still be to come: another stop was reported before) */
 	bool owed = pc && thread->owner && thread_data(thread)->counted;
 
-	if (!area || (pc == area->trap.pc && !owed) || (pc >= area->trap.pc && !e->wholly))
+	if (!comes && (!area || (pc == area->trap.pc && !owed) ||
+		       (pc >= area->trap.pc && !e->wholly)))
 		return;
 	e->found++;
 	tracee_run_one(e->tracee, thread);
