@@ -19,7 +19,6 @@ struct estate {
 	uint8_t *at, *end;
 	bool reads, bad;
 	struct engine *engine;
-	const struct estate_times *times;
 };
 
 static void raw(struct estate *e, void *data, size_t len)
@@ -285,18 +284,6 @@ static void times(struct estate *e)
 		region_restore_totals(ledger->region, &totals);
 }
 
-/* What came over to the agent was counted anew; and some calls have come to an end meanwhile. */
-static void keep_times(struct region_context *counters, const struct region_context *before)
-{
-	if (!before->allocs)
-		return;
-	counters->first_time = before->first_time;
-	if (counters->allocs == before->allocs)
-		counters->last_time = before->last_time;
-	if (counters->peak_bytes < before->peak_bytes)
-		counters->peak_bytes = before->peak_bytes;
-}
-
 static void one_context(struct estate *e, uint32_t id)
 {
 	struct ledger *ledger = &e->engine->ledger;
@@ -306,8 +293,6 @@ static void one_context(struct estate *e, uint32_t id)
 
 	if (!e->reads) {
 		counters = *region_context_at(ledger->region, id);
-		if (id < e->times->count)
-			keep_times(&counters, &e->times->at[id]);
 		e->bad |= !tally_save(&ledger->tally, id, &number, &saved);
 	}
 	raw(e, &counters, sizeof(counters));
@@ -352,10 +337,9 @@ static void everything(struct estate *e)
 	all_contexts(e);
 }
 
-size_t estate_write(struct engine *engine, const struct estate_times *times, uint8_t *at,
-		    size_t room)
+size_t estate_write(struct engine *engine, uint8_t *at, size_t room)
 {
-	struct estate e = {.at = at, .end = at + room, .engine = engine, .times = times};
+	struct estate e = {.at = at, .end = at + room, .engine = engine};
 
 	everything(&e);
 	return e.bad ? 0 : (size_t)(e.at - at);

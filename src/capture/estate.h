@@ -11,15 +11,9 @@
 
 #include "capture/engine.h"
 
-struct estate_times { /* of the contexts, before blocks came over to the agent */
-	struct region_context *at;
-	uint32_t count;
-};
-
 /* All blocks are the agent's (tally_yield_all()).  Bytes written
  * at `at`; 0: more than `room`, or the agent has no room for a context. */
-size_t estate_write(struct engine *engine, const struct estate_times *times, uint8_t *at,
-		    size_t room);
+size_t estate_write(struct engine *engine, uint8_t *at, size_t room);
 
 /* bytes: ours alone.  The engine has followed nothing yet; its tally has begun.  False: they are
  * not what estate_write() writes. */

@@ -67,31 +67,41 @@ static int nobody_is_within(void *arg)
 
 /* ---- handing over --------------------------------------------------------------- */
 
-/* (What comes over to the agent is counted anew, now: the times of before hold.) */
-static bool times_copy(const struct region *region, struct estate_times *ret)
+/* (What comes over is counted anew, now: its contexts keep their times.) */
+static bool blocks_over(struct ledger *ledger, struct err *err)
 {
-	ret->count = region_context_count(region);
-	ret->at = calloc(ret->count, sizeof(*ret->at));
-	for (uint32_t id = 0; ret->at && id < ret->count; id++)
-		ret->at[id] = *region_context_at(region, id);
-	return ret->at;
+	struct region *region = ledger->region;
+	uint32_t count = region_context_count(region);
+	struct region_context *before = calloc(count, sizeof(*before));
+	bool all;
+
+	if (!before) {
+		err_set(err, -ENOMEM, "memory is short");
+		return false;
+	}
+	for (uint32_t id = 0; id < count; id++)
+		before[id] = *region_context_at(region, id);
+	all = tally_yield_all(&ledger->tally, ledger_now(ledger));
+	for (uint32_t id = 0; id < count; id++)
+		region_keep_times(region, id, &before[id]);
+	free(before);
+	if (!all)
+		err_set(err, -ENOSPC, "the agent's tables have no room for all blocks");
+	return all;
 }
 
 static size_t hand_over(struct engine *engine, struct err *err)
 {
 	struct ledger *ledger = &engine->ledger;
-	struct estate_times times;
-	size_t len = 0;
+	size_t len;
 
-	if (!times_copy(ledger->region, &times))
-		err_set(err, -ENOMEM, "memory is short");
-	else if (!tally_yield_all(&ledger->tally, ledger_now(ledger)))
-		err_set(err, -ENOSPC, "the agent's tables have no room for all blocks");
-	else if (!(len = estate_write(engine, &times,
-				      shared_at(ledger->tally.shared, SHARED_ESTATE_AT),
-				      SHARED_ESTATE_BYTES)))
+	share_threads_stay(engine);
+	if (!blocks_over(ledger, err))
+		return 0;
+	len = estate_write(engine, shared_at(ledger->tally.shared, SHARED_ESTATE_AT),
+			   SHARED_ESTATE_BYTES);
+	if (!len)
 		err_set(err, -ENOSPC, "the agent's memory has no room for all that is known");
-	free(times.at);
 	return len;
 }
 

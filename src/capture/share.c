@@ -397,7 +397,7 @@ void share_sum(struct engine *engine)
 {
 	struct ledger *ledger = &engine->ledger;
 
-	if (!share_memory(engine))
+	if (!share_memory(engine) || engine->ending.left) /* what comes now is the next memtrace's */
 		return;
 	tracee_for_each(&engine->tracee, thread_hear, engine);
 	tally_counters(&ledger->tally, ledger_now(ledger));

@@ -21,6 +21,8 @@ void share_begin(struct engine *engine, const struct shared *shared);
 /* The same of one that counts on, alone (takeover.h); and not, after all. */
 void share_go_on(struct engine *engine, const struct shared *shared);
 void share_give_up(struct engine *engine);
+/* All threads are stopped: what each has counted, by us, too, is where the agent counts on. */
+void share_threads_stay(struct engine *engine);
 /* All threads are stopped: those that have a place there keep it, and no others have one. */
 void share_threads_go_on(struct engine *engine);
 /* All that was counted is in the region; of the memory only the blocks in use are still read. */

@@ -19,7 +19,26 @@ void share_give_up(struct engine *engine)
 	tally_end(&engine->ledger.tally);
 }
 
-/* What the thread has counted there is all its own, from the beginning. */
+static void thread_stays(void *arg, struct thread *thread)
+{
+	struct engine *engine = arg;
+	struct thread_data *data = thread->owner;
+	struct shared_thread *own;
+
+	if (!data || !data->share.pointer)
+		return;
+	own = known_thread_at(share_memory(engine), data->share.number);
+	own->allocs = data->share.allocs = data->book.allocs;
+	own->frees = data->share.frees = data->book.frees;
+}
+
+void share_threads_stay(struct engine *engine)
+{
+	share_sum(engine);
+	tracee_for_each(&engine->tracee, thread_stays, engine);
+}
+
+/* What the thread has counted there is all its own, from the beginning (thread_stays()). */
 static void thread_goes_on(void *arg, struct thread *thread)
 {
 	struct engine *engine = arg;

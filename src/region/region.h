@@ -178,6 +178,8 @@ void region_lost(struct region *region);
 bool region_restore(struct region *region, uint32_t context, const struct region_context *counters);
 /* The same of what is in no context: the peak, and what could not be counted. */
 void region_restore_totals(struct region *region, const struct region_totals *totals);
+/* Blocks of the context were counted anew, in an agent's tables: the times and the peak of before hold. */
+void region_keep_times(struct region *region, uint32_t context, const struct region_context *before);
 
 /* Empties the block table and zeroes every counter; nodes and ids stay. */
 void region_clear(struct region *region, struct region_space *space);

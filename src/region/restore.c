@@ -36,6 +36,22 @@ bool region_restore(struct region *region, uint32_t context, const struct region
 	return true;
 }
 
+/* (Some calls have come to an end meanwhile.) */
+void region_keep_times(struct region *region, uint32_t context, const struct region_context *before)
+{
+	struct region_context *c = (struct region_context *)region_context_at(region, context);
+
+	if (!c || !before->allocs)
+		return;
+	sequence_begin(&c->sequence);
+	c->first_time = before->first_time;
+	if (c->allocs == before->allocs)
+		c->last_time = before->last_time;
+	if (c->peak_bytes < before->peak_bytes)
+		c->peak_bytes = before->peak_bytes;
+	sequence_end(&c->sequence);
+}
+
 void region_restore_totals(struct region *region, const struct region_totals *totals)
 {
 	sequence_begin(&region->totals_sequence);

@@ -5,6 +5,7 @@ import re
 import signal
 import struct
 import subprocess
+import time
 
 import pytest
 
@@ -72,6 +73,7 @@ def test_all_its_numbers(target, attach):
         do(process, line)
     first = leave(tracer)
     assert by_size(first) == {(100, "root"): (970, 1000), (150, "root"): (20, 20)}
+    assert [t["allocs"] for t in first["threads"]] == [first["summary"]["allocs"]]
     for line in ("a 500", "r 30", "b 20", "f 3", "t 7"):
         do(process, line)
     tracer = attach(process.pid, "--no-symbols")
@@ -90,6 +92,24 @@ def test_all_its_numbers(target, attach):
     assert alone["allocs"] == sum(c["allocs"] for c in report["contexts"] if c["stack_end"] == "nobody-there")
     counts, result = report.counts(), end(process)
     assert counts["allocs"] - result["allocs"] == report["summary"]["in_use_blocks"] - (result["allocs"] - result["frees"])
+
+
+def test_what_is_of_threads_and_times(target, attach):
+    """What the first memtrace has counted itself goes on, too; and leaving is no allocation."""
+    process = target("stays")
+    tracer = attach(process.pid, "--no-symbols", AGENT)
+    for line in ("a 10", "f 1", "b 1"):
+        do(process, line)
+    time.sleep(1)
+    first = leave(tracer)
+    once, = (c for c in first["contexts"] if (c["allocs"], c["allocated_bytes"]) == (1, 200))
+    assert once["first_time"] == once["last_time"] < first["duration"] - 0.9
+    do(process, "a 10")
+    report = attach(process.pid, "--no-symbols").detach().consistent()
+    assert [(t["allocs"], t["frees"]) for t in report["threads"]] == [(21, 1)]
+    once, = (c for c in report["contexts"] if (c["allocs"], c["allocated_bytes"]) == (1, 200))
+    assert once["first_time"] == once["last_time"] < first["duration"] - 0.9
+    end(process)
 
 
 def test_said_in_text(target, attach):
