@@ -212,6 +212,9 @@ BLOB_FLAGS_x86_64 := -fcf-protection=none -mstringop-strategy=unrolled_loop
 # (outline atomics are functions of libgcc's; x18 the entry does not save)
 BLOB_FLAGS_aarch64 := -mbranch-protection=none -mno-outline-atomics -ffixed-x18 -fomit-frame-pointer \
 	-fno-align-functions -fno-align-loops -fno-align-jumps
+# (whole pages of whatever size: src/agent/blob.h)
+BLOB_BYTES_x86_64 := 16384
+BLOB_BYTES_aarch64 := 65536
 # As one program, inlined: it takes a sixth less time.  (Other compilers than gcc: file by file.)
 BLOB_INLINE_x86_64 := -finline-limit=300 --param large-function-growth=400 --param inline-unit-growth=200
 BLOB_WHOLE := $(if $(BLOB_ENTRY),$(if $(findstring clang,$(shell $(CC) --version)),,-flto -frandom-seed=agent \
@@ -235,7 +238,7 @@ $(O)/blob/%.o: src/%.S
 # (string instructions go by the direction flag, which is the program's)
 $(O)/blob/agent.elf: $(BLOB_PARTS) src/agent/blob.ld
 	$(call say,BLOB)$(call tool,ld) -pie --no-dynamic-linker -z text --gc-sections --build-id=none \
-		-T src/agent/blob.ld -o $@ $(BLOB_PARTS)
+		--defsym=BLOB_BYTES=$(BLOB_BYTES_$(BLOB_CPU)) -T src/agent/blob.ld -o $@ $(BLOB_PARTS)
 	@if $(call tool,objdump) -d $@ | grep -E '\<(rep|movs[bwlq]|stos[bwlq]?|xmm[0-9]) '; then rm $@; false; fi
 
 $(O)/blob/agent.bin: $(O)/blob/agent.elf

@@ -2,7 +2,7 @@
  * The agent as bytes: what is mapped in a target (made by the Makefile of the files of this
  * folder and region/, freestanding, for the CPU that memtrace is built for).
  *
- *    0                      BLOB_BYTES   + a page
+ *    0                      BLOB_BYTES   + BLOB_CONTROL
  *    +-----------------------+----------+
  *    | head | code, tables   | control  |      all of it is readable and executable, and nothing
  *    +-----------------------+----------+      in the target writes to it
@@ -17,7 +17,12 @@
 
 #include "region/shared.h"
 
-enum { BLOB_BYTES = 16384, BLOB_HEAD = 128, BLOB_CONTROL = 4096, BLOB_SHARED_AT = 32 };
+#ifdef __aarch64__
+enum { BLOB_BYTES = 65536, BLOB_CONTROL = 65536 }; /* pages of 4, 16 or 64 KB */
+#else
+enum { BLOB_BYTES = 16384, BLOB_CONTROL = 4096 };
+#endif
+enum { BLOB_HEAD = 128, BLOB_SHARED_AT = 32 };
 enum { BLOB_LINKED_AT = 0x100000 }; /* what its unwind data calls its first byte */
 
 /* What begins it: a later memtrace knows it by that. */

@@ -1,7 +1,7 @@
 /*
  * The agent in the process (agent/agent.h): put there, switched on and off, taken out.
  *
- *    base               + BLOB_BYTES  + a page          memory
+ *    base               + BLOB_BYTES  + BLOB_CONTROL    memory
  *    +-------------------+---------+                    +------------------------------+
  *    | code              | control |                    | shared with us (shared.h)    |
  *    +-------------------+---------+                    +------------------------------+

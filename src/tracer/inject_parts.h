@@ -12,4 +12,7 @@ enum { INJECT_CODE_BYTES = BLOB_BYTES + BLOB_CONTROL };
 #define INJECT_MARK	  0x6d740000ull
 #define INJECT_MARK_EVERY (1ull << 32)
 
+_Static_assert(INJECT_MARK % BLOB_CONTROL == 0 && BLOB_BYTES % BLOB_CONTROL == 0,
+	       "code, control and memory are whole pages");
+
 #endif
