@@ -21,5 +21,6 @@ bool agent_fault_pass(struct engine *engine, struct thread *thread, int signo)
 	regs_write(arch, regs, arch->reg_pc, base + head->without_pointer);
 	thread_regs_touch(thread);
 	thread->deliver = 0;
+	engine->resident.faults = true;
 	return true;
 }

@@ -26,6 +26,8 @@ static const char *objection(const struct engine *engine)
 		return "the process has ended";
 	if (!engine->resident.injected.entry || engine->resident.owed)
 		return "no agent counts in it (--engine=agent)";
+	if (engine->resident.faults)
+		return "its threads go without a thread pointer at times, which the agent reads";
 	if (engine->program.loading)
 		return "its libraries are not all there yet";
 	if (engine->traps.hard)

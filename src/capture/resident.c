@@ -167,7 +167,7 @@ void resident_forget(struct resident *resident)
 	if (resident->stays)
 		inject_let_be(&resident->injected);
 	inject_forget(&resident->injected);
-	resident->stays = false;
+	resident->stays = resident->faults = false;
 	resident->tried = resident->owed = false;
 	resident->asked = 0;
 	resident->reason[0] = 0;

@@ -23,6 +23,7 @@ struct resident {
 	struct injected injected;
 	bool tried;
 	bool stays; /* it goes on without us (leave.h) */
+	bool faults; /* threads go without a thread pointer at times, and need us then (agent_fault.h) */
 	bool owed;	/* it is off because a thread had no thread pointer */
 	unsigned asked; /* how often there was a reason to look again */
 	char reason[160]; /* why there is none; "": none was asked for */

@@ -293,6 +293,20 @@ def test_refused(target, attach):
     end(process)
 
 
+def test_a_thread_that_loses_its_thread_pointer(target, attach):
+    """It would fault in the agent, and nobody would help it."""
+    process = target("pointerless", "20", env={**os.environ, "LD_PRELOAD": str(memtrace.TARGETS / "alloc_plain.so")})
+    tracer = attach(process.pid, "--no-symbols", AGENT)
+    process.go_on()
+    process.done()
+    tracer.send("leave")
+    tracer.status()
+    assert any("without a thread pointer" in line for line in tracer.err), tracer.story()
+    tracer.detach()
+    process.go_on()
+    assert process.result()["verdict"] == "ok"
+
+
 def steps(process, *how, options=()):
     ran = subprocess.run([KILL_AT, *how, memtrace.MEMTRACE, *QUIET, "-b", *options, "-p", str(process.pid)],
                          capture_output=True, text=True, timeout=60)
