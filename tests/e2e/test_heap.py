@@ -1,4 +1,5 @@
 """heap/leak/ on live processes, against an independent recorder (recorder_preload.c)."""
+import errno
 import glob
 import os
 import re
@@ -20,11 +21,11 @@ class Looked:
         self.classes = {k: int(n) for k, n in re.findall(r"^class (\S+) (\d+)", text, re.M)}
 
 
-def look(pid, *options, tries=5):
+def look(pid, *options, tries=20):
     """heap_oracle's words; again where a call was half done."""
     for _ in range(tries):
         done = subprocess.run([ORACLE, *options, str(pid)], capture_output=True, text=True, timeout=120)
-        if not done.stdout.startswith("refused -11 "):
+        if not done.stdout.startswith(f"refused {errno.EAGAIN} "):
             break
     assert done.returncode == 0, done.stdout + done.stderr
     return Looked(done.stdout)
