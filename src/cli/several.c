@@ -199,12 +199,19 @@ static bool all_have_ended(const struct several *s)
 	return true;
 }
 
+/* (More entries than RLIMIT_NOFILE, closed ones counted, are refused.) */
+static void wait_for(struct pollfd *fds, size_t *at, int fd, short events)
+{
+	if (fd >= 0)
+		fds[(*at)++] = (struct pollfd){fd, events, 0};
+}
+
 /* Waits for what anybody says, and passes it on.  input: the console's, too, whose events are
  * returned. */
 static short step(struct several *s, bool input)
 {
-	size_t count = 2 + s->hands.len * HAND_FDS, hands = s->hands.len, at = 2;
-	struct pollfd *fds = calloc(count, sizeof(*fds));
+	size_t hands = s->hands.len, at = 2;
+	struct pollfd *fds = calloc(2 + hands * HAND_FDS, sizeof(*fds));
 	struct signal_event event;
 	short events;
 
@@ -216,11 +223,11 @@ static short step(struct several *s, bool input)
 		const struct hand *hand = &s->hands.at[i];
 
 		for (int k = 0; k < HAND_STREAMS; k++)
-			fds[at++] = (struct pollfd){hand->from[k], POLLIN, 0};
-		fds[at++] = (struct pollfd){hand->births, POLLIN, 0};
-		fds[at++] = (struct pollfd){hand->to.len ? hand->in : -1, POLLOUT, 0};
+			wait_for(fds, &at, hand->from[k], POLLIN);
+		wait_for(fds, &at, hand->births, POLLIN);
+		wait_for(fds, &at, hand->to.len ? hand->in : -1, POLLOUT);
 	}
-	poll(fds, count, LOOK_MS);
+	poll(fds, at, LOOK_MS);
 	events = fds[0].revents;
 	free(fds);
 	for (size_t i = 0; i < hands; i++) /* (births first: they wait) */

@@ -28,6 +28,12 @@ int births_init(struct several *s, struct err *err)
 	return 0;
 }
 
+static void decline(struct several *s, int file)
+{
+	heirs_decline(file);
+	atomic_fetch_add(&s->room->left, 1);
+}
+
 void births_take(struct several *s, struct hand *hand)
 {
 	struct err err;
@@ -36,19 +42,23 @@ void births_take(struct several *s, struct hand *hand)
 
 	while (hand->births >= 0 && heirs_receive(hand->births, &pid, &file)) {
 		if (s->leaving || s->hands.len == s->hands.cap) {
-			heirs_decline(file);
+			decline(s, file);
 		} else if (hand_start(s, pid, file, &err)) {
-			heirs_decline(file);
+			decline(s, file);
 			output_warn(&s->output, "%s", err.text);
 		}
 		close(file);
 	}
 }
 
-void births_end(struct several *s, const struct hand *hand)
+/* (Its other end is closed: it would be found readable for ever.) */
+void births_end(struct several *s, struct hand *hand)
 {
 	if (s->room && hand->born)
 		atomic_fetch_add(&s->room->left, 1);
+	if (hand->births >= 0)
+		close(hand->births);
+	hand->births = -1;
 }
 
 void births_stop(struct several *s)

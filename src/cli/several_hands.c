@@ -193,7 +193,8 @@ static void keep_ends(struct hand *hand, const struct ends *ends)
 int hand_start(struct several *s, pid_t target, int born, struct err *err)
 {
 	struct hand hand = {
-		.target = target, .born = born, .is_program = !target, .in = -1, .births = -1};
+		.target = target, .born = born, .is_program = !target, .in = -1, .births = -1,
+		.start = target ? status_start(target) : 0};
 	pid_t us = getpid();
 	struct ends ends;
 	int rc;
@@ -212,6 +213,8 @@ int hand_start(struct several *s, pid_t target, int born, struct err *err)
 	if (hand.pid < 0) {
 		rc = -errno;
 		ends_close(&ends);
+		if (hand.result != MAP_FAILED)
+			munmap(hand.result, sizeof(*hand.result));
 		return err_sys(err, rc, "following pid %d", target);
 	}
 	keep_ends(&hand, &ends);

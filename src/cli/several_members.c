@@ -4,10 +4,14 @@
  * of its members.
  */
 #include <errno.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "cli/cgroup.h"
 #include "cli/several_parts.h"
+#include "tracer/handover.h"
+#include "tracer/status.h"
 
 enum { EACH_MS = 1000, IN_ALL = 1000 };
 
@@ -18,19 +22,36 @@ int members_init(struct several *s, struct err *err)
 		       : err_set(err, -ENOMEM, "memory is short");
 }
 
+/* (Its number may have been another one's, that has ended.) */
 static bool is_followed(const struct several *s, pid_t pid)
 {
-	for (size_t i = 0; i < s->hands.len; i++)
-		if (s->hands.at[i].target == pid)
+	uint64_t start = status_start(pid);
+
+	for (size_t i = 0; i < s->hands.len; i++) {
+		const struct hand *hand = &s->hands.at[i];
+
+		if (hand->target == pid && (!hand->ended || !start || hand->start == start))
 			return true;
+	}
 	return false;
+}
+
+/* A child of one that is followed is handed over (several_births.c), and may not have been yet. */
+static bool is_newborn(const struct several *s, pid_t pid)
+{
+	const uint64_t since = HANDOVER_MS / 1000 * (uint64_t)sysconf(_SC_CLK_TCK);
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return s->room && status_start(pid) + since >
+				  (uint64_t)now.tv_sec * (uint64_t)sysconf(_SC_CLK_TCK);
 }
 
 static void join(struct several *s, pid_t pid)
 {
 	struct err err;
 
-	if (is_followed(s, pid))
+	if (is_followed(s, pid) || is_newborn(s, pid))
 		return;
 	if (s->hands.len == s->hands.cap) {
 		if (!s->refusal_told)

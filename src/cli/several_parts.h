@@ -17,6 +17,7 @@ struct hand {
 	pid_t target, pid; /* what is followed (0: not known yet), and the memtrace that follows it */
 	bool is_program;   /* PROGRAM, and its child */
 	int born;	   /* of another one's process: the file that came with it, or 0 */
+	uint64_t start;	   /* of the target, status_start() */
 	char name[16];
 	int in;			  /* its console; -1: it has none, or was told to leave */
 	struct hand_text to;	  /* what is to go there still */
@@ -71,8 +72,8 @@ void members_look(struct several *s);
 int births_init(struct several *s, struct err *err) MUST_CHECK;
 /* Takes those of its process that wait to be followed. */
 void births_take(struct several *s, struct hand *hand);
-/* One of them is followed no more. */
-void births_end(struct several *s, const struct hand *hand);
+/* A hand has ended, whose last ones were taken: there is room for another one. */
+void births_end(struct several *s, struct hand *hand);
 /* No more of them are. */
 void births_stop(struct several *s);
 /* Says, once, that there was no room for some. */
