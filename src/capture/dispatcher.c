@@ -134,10 +134,12 @@ static void on_signal(struct engine *engine, struct stop *stop)
  * memory itself, and others may run there.) */
 static void child_set_free(struct engine *engine, struct thread *child)
 {
-	if (!tracee_has_company(&engine->tracee, child))
+	bool alone = !tracee_has_company(&engine->tracee, child);
+
+	if (alone)
 		mend_child(&engine->tracee, child, engine->undoing.undo);
 	engine->program.child = child->tid;
-	if (!succession_child(engine, child) && !heirs_child(engine, child))
+	if (!succession_child(engine, child) && !(alone && heirs_child(engine, child)))
 		tracee_let_go(&engine->tracee, child);
 }
 

@@ -217,8 +217,11 @@ int engine_take(struct engine *engine, pid_t pid, int file, struct err *err)
 
 	if (!rc)
 		rc = tracee_attach(&engine->tracee, pid, err);
-	if (!rc)
-		rc = handover_take(&engine->tracee, &given, &late, err);
+	if (rc) {
+		heirs_decline(file);
+		return rc;
+	}
+	rc = handover_take(&engine->tracee, &given, &late, err);
 	if (rc)
 		return rc;
 	engine->ledger.book.inherits = inherited_is_freed;

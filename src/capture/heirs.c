@@ -90,16 +90,21 @@ static bool send_file(int socket, pid_t pid, int file)
 	return sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 }
 
+static void give_room_back(struct heirs_room *room)
+{
+	atomic_fetch_add(&room->left, 1);
+	atomic_fetch_add(&room->refused, 1);
+}
+
 static bool take_room(struct heirs_room *room)
 {
 	if (atomic_fetch_sub(&room->left, 1) > 0 && atomic_fetch_sub(&room->total, 1) > 0)
 		return true;
-	atomic_fetch_add(&room->left, 1);
-	atomic_fetch_add(&room->refused, 1);
+	give_room_back(room);
 	return false;
 }
 
-static bool give(struct engine *engine, struct thread *child, struct collecting *c)
+static void give(struct engine *engine, struct thread *child, struct collecting *c)
 {
 	struct heirs *heirs = &engine->heirs;
 	struct heir_head head = {.parent = engine->tracee.pid,
@@ -107,39 +112,39 @@ static bool give(struct engine *engine, struct thread *child, struct collecting 
 				 .bytes = c->bytes};
 	int file;
 
-	if (!take_room(heirs->room))
-		return false;
 	handover_give(&engine->tracee, child, engine->undoing.undo, &head.given);
 	file = write_file(&head, &c->list);
-	if (file < 0 || !send_file(heirs->socket, head.given.pid, file))
+	if (file < 0 || !send_file(heirs->socket, head.given.pid, file)) {
 		handover_decline(&head.given);
+		give_room_back(heirs->room);
+	}
 	if (file >= 0)
 		close(file);
-	return true;
 }
 
 bool heirs_child(struct engine *engine, struct thread *child)
 {
 	struct collecting c = {.bytes = 0};
-	bool given;
 
-	if (engine->heirs.socket < 0)
+	if (engine->heirs.socket < 0 || !take_room(engine->heirs.room))
 		return false;
 	share_sum(engine);
 	region_for_each_block(engine->ledger.region, collect, &c);
 	tally_for_each_block(&engine->ledger.tally, collect, &c);
 	collect_inherited(&c, &engine->inherited);
-	given = give(engine, child, &c);
+	give(engine, child, &c);
 	vec_deinit(&c.list);
-	return given;
+	return true;
 }
 
 bool heirs_program(struct engine *engine, struct thread *sharer)
 {
 	struct collecting none = {.bytes = 0};
 
-	return engine->heirs.socket >= 0 && engine->heirs.programs &&
-	       give(engine, sharer, &none);
+	if (engine->heirs.socket < 0 || !engine->heirs.programs || !take_room(engine->heirs.room))
+		return false;
+	give(engine, sharer, &none);
+	return true;
 }
 
 /* ---- between them ------------------------------------------------------------------ */
