@@ -7,10 +7,13 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "tracer/copy.h"
-#include "tracer/reap.h"
+#include "tracer/remote.h"
 #include "tracer/remote_parts.h"
+#include "tracer/status.h"
 #include "tracer/threads.h"
 
 #ifndef PTRACE_EVENT_STOP
@@ -20,7 +23,10 @@
 /* Farther than a red zone; where a signal would be put, too. */
 enum { BELOW = 160 };
 
+/* However many there are. */
 enum { REST_MS = 5, RESTS_TAKEN = HANDOVER_MS / REST_MS, RESTS = 100 };
+
+enum { STOP_MS = 200, STOP_LOOKS = 50, ASLEEP_MS = 300, TAKE_MS = 10000, TAKE_REST_NS = 50000 };
 
 static int build_call(const struct tracee *tracee, const struct thread *thread, const void *arg,
 		      taddr_t at, const struct regs *regs, const int64_t *own,
@@ -159,19 +165,39 @@ static void clear(struct tracee *tracee, const struct handover *given)
 	undo_put_words(&tracee->target, given->time, given->was, sizeof(given->was));
 }
 
+/* It went home, and waits in the kernel (for its vfork child, perhaps) for as long as that likes, or has
+ * ended before the process' others. */
+static bool is_away(pid_t pid, int64_t since)
+{
+	int64_t waited = clock_ms() - since;
+	struct status status;
+
+	return waited > TAKE_MS || (waited > ASLEEP_MS && !status_read(pid, pid, &status) &&
+				    (status.state == 'D' || status.state == 'Z'));
+}
+
 int handover_take(struct tracee *tracee, const struct handover *given, bool *late,
 		  struct err *err)
 {
+	const struct timespec rest = {0, TAKE_REST_NS};
 	struct thread *thread = tracee_find(tracee, tracee->pid);
+	int64_t since = clock_ms();
 	struct stop stop;
 	bool home = false;
 	int rc;
 
+	*late = true;
+	if (!thread) /* it has ended before the process' others */
+		return 0;
 	thread->interrupted = true;
 	ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0);
-	while ((rc = tracee_next(tracee, true, &stop)) >= 0) {
-		if (rc == 0)
+	while ((rc = tracee_next(tracee, false, &stop)) >= 0) {
+		if (rc == 0 && is_away(tracee->pid, since))
+			return 0;
+		if (rc == 0) {
+			nanosleep(&rest, NULL);
 			continue;
+		}
 		if (stop.kind == STOP_EXIT)
 			break;
 		if (stop.thread == thread && stop.kind != STOP_THREAD_EXIT)
@@ -233,6 +259,20 @@ static bool clear_stopped(const struct undo_held *held, struct target *target)
 	return true;
 }
 
+/* It may be at home, and wait for its vfork child there, for as long as that likes. */
+static bool stops(pid_t pid, int *status)
+{
+	struct status is;
+	int rc = -ETIMEDOUT;
+
+	for (int n = 0; n < STOP_LOOKS && rc == -ETIMEDOUT; n++) {
+		rc = remote_next_stop(pid, STOP_MS, status);
+		if (rc == -ETIMEDOUT && !status_read(pid, pid, &is) && is.state == 'D')
+			break;
+	}
+	return !rc;
+}
+
 /* False: once more. */
 static bool clear_traced(const struct undo_held *held, struct target *target)
 {
@@ -242,40 +282,59 @@ static bool clear_traced(const struct undo_held *held, struct target *target)
 	if (ptrace(PTRACE_SEIZE, held->pid, 0, 0))
 		return errno != EPERM; /* another's, who takes it away, or is about to end */
 	ptrace(PTRACE_INTERRUPT, held->pid, 0, 0);
-	if (!reap_look(held->pid, &status) || !WIFSTOPPED(status))
+	if (!stops(held->pid, &status) || !WIFSTOPPED(status))
 		return true;
 	done = clear_stopped(held, target);
 	ptrace(PTRACE_DETACH, held->pid, 0, (long)(status >> 16 ? 0 : WSTOPSIG(status)));
 	return done;
 }
 
-static void mend_one(const struct undo_held *held, bool taken)
+/* False: once more. */
+static bool mend_one(const struct undo_held *held, bool taken)
 {
-	const struct timespec rest = {0, REST_MS * 1000000};
 	struct target target;
 	struct err err;
+	bool done;
 
 	if (target_open(&target, held->pid, &err))
-		return;
-	for (int n = taken ? -RESTS_TAKEN : 0; n < RESTS && is_left(held, &target); n++) {
-		if (n >= 0 && clear_traced(held, &target))
-			break;
-		nanosleep(&rest, NULL);
-	}
+		return true;
+	done = !is_left(held, &target) || (!taken && clear_traced(held, &target));
 	target_close(&target);
+	return done;
 }
 
+/* In turn: one that takes long, or is another tracer's, takes no time from the others. */
+static void mend_these(const struct undo_held *held, unsigned count, bool taken)
+{
+	const struct timespec rest = {0, REST_MS * 1000000};
+	bool done[UNDO_HELD] = {false}, all = false;
+
+	for (int n = taken ? -RESTS_TAKEN : 0; n < RESTS && !all; n++) {
+		all = true;
+		for (unsigned i = 0; i < count; i++) {
+			done[i] = done[i] || !held[i].pid || mend_one(&held[i], n < 0);
+			all &= done[i];
+		}
+		if (!all)
+			nanosleep(&rest, NULL);
+	}
+}
+
+/* By a process of its own: with its end whoever does not stop for it is let go, too. */
 void handover_decline(const struct handover *given)
 {
 	const struct undo_held held = {given->pid, given->place, given->behind};
+	pid_t pid = given->waits ? fork() : -1;
 
-	if (given->waits)
-		mend_one(&held, false);
+	if (pid == 0) {
+		mend_these(&held, 1, false);
+		_exit(0);
+	}
+	while (pid > 0 && waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+		;
 }
 
 void handover_mend(const struct undo *undo, bool taken)
 {
-	for (unsigned i = 0; i < UNDO_HELD; i++)
-		if (undo->held[i].pid)
-			mend_one(&undo->held[i], taken);
+	mend_these(undo->held, UNDO_HELD, taken);
 }

@@ -1,6 +1,7 @@
 """--follow=fork and all: children are followed from their birth, each with counts of its own, and live whatever happens to us."""
 import json
 import os
+import pathlib
 import random
 import re
 import signal
@@ -188,6 +189,65 @@ def test_killed_with_living_children(target, several, attach, guardians):
             untouched(pid)
     process.go_on()
     process.done()
+    process.go_on()
+    process.result()
+
+
+def wait_for_state(pid, state):
+    end = time.monotonic() + memtrace.PATIENCE
+    while f"State:\t{state}" not in pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii"):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("followed", [True, False])
+def test_asleep_at_home(target, several, followed):
+    """Its time was over, and it waits in the kernel for who knows how long: nobody waits for it."""
+    process = target("heirs", "asleep", "1")
+    tracer = several("-p", process.pid, "--follow=fork").attached(1)
+    hand = memtrace.children(tracer.pid)[0]
+    os.kill(tracer.pid, signal.SIGSTOP)
+    process.go_on()
+    while not memtrace.children(process.pid):
+        time.sleep(0.001)
+    child = memtrace.children(process.pid)[0]
+    wait_for_state(child, "D")
+    if followed:
+        os.kill(tracer.pid, signal.SIGCONT)
+        tracer.wait_line(f"pid {child} ran for a while before it was followed")
+        tracer.wait_line(f"Attached to pid {child}, a child of {process.pid}$")
+        tracer.send("quit")
+        assert set(tracer.left()) == {process.pid, child}
+    else:  # its parent's memtrace ends first, and has what is left mended
+        os.kill(hand, signal.SIGINT)
+        wait_for_state(hand, "Z")
+        memtrace.signal_all([tracer.pid])
+        tracer.process.wait()
+    memtrace.wait_until_untraced(child)
+    memtrace.untouched(process.pid)
+    process.go_on()
+    process.done()
+    process.go_on()
+    process.result()
+
+
+def test_those_that_ended_are_not_waited_for(target, several):
+    """What led to them is closed: it would be ready for ever, and its number taken."""
+    process = target("heirs", "3")
+    tracer = several("-p", process.pid, "--follow=fork").attached(1)
+
+    def ways():
+        return len(os.listdir(f"/proc/{tracer.pid}/fd"))
+
+    before = ways()
+    process.go_on()
+    process.done()
+    end = time.monotonic() + memtrace.PATIENCE
+    while len(memtrace.children(tracer.pid)) > 1 or ways() != before:
+        assert time.monotonic() < end, (before, ways())
+        time.sleep(0.01)
+    tracer.send("quit")
+    assert process.pid in tracer.left()
     process.go_on()
     process.result()
 

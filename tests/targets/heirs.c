@@ -5,6 +5,7 @@
  *
  * heirs storm CHILDREN: the same, 4 at a time, without words.
  * heirs crowd CHILDREN: so many at once, which live until the input ends.
+ * heirs asleep: one, which waits in vfork() until the input ends.
  */
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -122,6 +123,29 @@ static void crowd(int count)
 		expect(pids[i], 7);
 }
 
+static void asleep(void)
+{
+	int ends[2];
+	pid_t pid;
+
+	if (pipe(ends))
+		target_fail("no pipe");
+	pid = fork();
+	if (pid == 0) {
+		char c;
+
+		close(ends[1]);
+		pid = vfork();
+		if (pid == 0)
+			_exit(read(ends[0], &c, 1) == 0 ? 7 : 1);
+		expect(pid, 7);
+		_exit(is_well() ? 8 : 1);
+	}
+	await_test();
+	close(ends[1]);
+	expect(pid, 8);
+}
+
 int main(int argc, char **argv)
 {
 	const char *how = argc > 2 ? argv[1] : "";
@@ -134,6 +158,8 @@ int main(int argc, char **argv)
 		storm(count);
 	else if (!strcmp(how, "crowd"))
 		crowd(count);
+	else if (!strcmp(how, "asleep"))
+		asleep();
 	else
 		for (int i = 0; i < count; i++)
 			expect(heir(i, 1), 10 + i);
