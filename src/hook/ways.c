@@ -342,8 +342,10 @@ int ways_check(struct tracee *tracee, const struct module *module, const struct 
 		return 0;
 	}
 	w.piece = malloc(PIECE + sizeof(uint64_t));
-	if (!w.piece)
+	if (!w.piece) {
+		cfi_close(w.cfi);
 		return err_set(err, -ENOMEM, "memory is short");
+	}
 	image_for_each_symbol(module->image, symbol_is_within, &w);
 	if (!w.found.target && !segments_lead_in(&w))
 		tables_lead_in(&w);

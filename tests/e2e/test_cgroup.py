@@ -41,11 +41,27 @@ class Group(Tree):
         self.path.rmdir()
 
 
+def takes(group):
+    """May a process be moved there?  (Not where the group is another owner's, or of a kind that has none.)"""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        try:
+            group.join(process.pid)
+            group.join(process.pid, "below")
+            return True
+        except OSError:
+            return False
+        finally:
+            process.kill()
+
+
 def real_group():
     for root in ROOTS:
         try:
             if (root / "cgroup.procs").exists():
-                return Group(root / f"memtrace-test-{os.getpid()}")
+                group = Group(root / f"memtrace-test-{os.getpid()}")
+                if takes(group):
+                    return group
+                group.end()
         except OSError:
             pass
     return None

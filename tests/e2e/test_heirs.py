@@ -42,12 +42,20 @@ def heirs(process):
     return {heir["pid"]: heir for heir in found}
 
 
-def check(reports, process, known, count):
+def late(tracer):
+    """Those whose memtrace did not come in time, on a machine that is very busy: their counts may lack what came before."""
+    words = r"pid (\d+) (?:ran for a while before it was|ended before it could be)|no process with pid (\d+)"
+    return {int(found[1] or found[2]) for found in (re.search(words, line) for line in tracer.out) if found}
+
+
+def check(reports, process, known, count, tracer):
     """Each report against what its process says of itself; known: blocks that the first one was seen to allocate."""
-    said = heirs(process)
-    assert len(said) == 2 * count
+    said, unsure = heirs(process), late(tracer)
+    assert len(said) == 2 * count and unsure < set(said)
     for pid, heir in said.items():
         assert heir["verdict"] == "ok"
+        if {pid, heir["parent"]} & unsure:
+            continue
         report = reports[pid]
         assert report.counts() == {name: heir[name] for name in NAMES}
         assert report["summary"]["lost_events"] == 0
@@ -71,8 +79,8 @@ def test_from_birth(started, several, engine):
     tracer.send()
     result = memtrace.parse_result([tracer.wait_line("^RESULT").string])
     reports = tracer.left()
-    assert len(reports) == 7
-    check(reports, tracer, 20, 3)
+    assert len(reports) == 7 or late(tracer)
+    check(reports, tracer, 20, 3, tracer)
     parent = next(report for report in reports.values() if "inherited" not in report)
     assert parent.counts() == {name: result[name] for name in NAMES}
 
@@ -85,7 +93,7 @@ def test_from_an_attach(target, several):
     process.done()
     tracer.send("quit")
     reports = tracer.left()
-    check(reports, process, 20, 2)
+    check(reports, process, 20, 2, tracer)
     assert reports[process.pid]["summary"]["allocs"] == 20
     untouched(process.pid)
     process.go_on()
@@ -111,17 +119,15 @@ def test_crowd(several):
     tracer.wait_line("^CROWD$")
     while sum(", a child of " in line for line in tracer.out) < 64:
         tracer.wait_line(", a child of ")
-    first = int(re.search(r"to pid (\d+), a child of ", "\n".join(tracer.out))[1])
-    assert vdso(first) == vdso("self")  # what it waited by is gone
+    in_time = {int(pid) for pid in re.findall(r"to pid (\d+), a child of ", "\n".join(tracer.out))} - late(tracer)
+    assert all(vdso(pid) == vdso("self") for pid in in_time)  # what they waited by is gone
     tracer.send()
     tracer.wait_line("^DONE")
     tracer.send()
     assert memtrace.parse_result([tracer.wait_line("^RESULT").string])["verdict"] == "ok"
     reports = tracer.left()
     assert len(reports) == 65
-    # (one that has waited for its memtrace until its time was over says so)
-    late = sum("ran for a while before it was followed" in line for line in tracer.out)
-    assert sum(report["summary"]["frees_of_unknown"] for report in reports.values()) <= late
+    assert sum(report["summary"]["frees_of_unknown"] for report in reports.values()) <= len(late(tracer))
     assert sum("64 children are followed at once" in line for line in tracer.out) == 1
 
 
