@@ -113,7 +113,8 @@ int resident_enter(struct engine *engine, struct err *err)
 	if (!rc || engine->ending.ended)
 		return 0;
 	snprintf(resident->reason, sizeof(resident->reason), "%.150s", why.text);
-	if (resident->engine == CAPTURE_AGENT)
+	/* (of a child, whose stack may seem to lead to its parent's, nobody has asked for it) */
+	if (resident->engine == CAPTURE_AGENT && !engine->inherited.parent)
 		return err_set(err, rc, "no agent in pid %d: %s", engine->tracee.pid, why.text);
 	notify(&engine->notifier, NOTICE_REMARK, "No agent in pid %d, every call stops: %s",
 	       engine->tracee.pid, why.text);
