@@ -108,7 +108,7 @@ def test_one_capture(started, tmp_path):
         program.wait_line("^DONE")
     tracer.send("quit")
     assert tracer.wait() == 0, tracer.story()
-    said = compared(tmp_path / "a", tmp_path / "b").stdout
+    said = " ".join(compared(tmp_path / "a", tmp_path / "b").stdout.split())
     assert " born, " in said and "another capture" not in said and "more in use: +" in said
 
 
