@@ -33,7 +33,7 @@ static inline void encode_bytes(struct encoder *e, const uint8_t *bytes, size_t 
 	e->len += len;
 }
 
-/* Little-endian, as code is on all of our CPUs. */
+/* Little-endian, as code is on all of our CPUs but MIPS, which has an encode_word(). */
 static inline void encode_u32(struct encoder *e, uint32_t value)
 {
 	const uint8_t bytes[4] = {(uint8_t)value, (uint8_t)(value >> 8), (uint8_t)(value >> 16),

@@ -75,6 +75,7 @@
 
 #include "arch/aarch64/encode.h"
 #include "arch/aarch64/insn.h"
+#include "arch/stubs_build.h"
 
 enum { HEADER_LEN = 16, LAST_STANDARD_SIGNAL = 31 };
 
@@ -257,6 +258,8 @@ struct building {
 	const struct stub_area *area;
 	taddr_t other; /* STUB_INSTEAD: where what it runs is called */
 	uint32_t pac;  /* landing_pac() */
+	const struct stub *stubs;
+	const uint8_t *const *code; /* of each of them */
 };
 
 static void encode_return(struct encoder *e)
@@ -315,17 +318,22 @@ static void encode_stub(struct building *b, struct stub *stub, taddr_t callee)
 }
 
 /* Stub, copy and patch of one function, at the encoder's place. */
-static int build_one(struct building *b, struct stub *stub, const uint8_t *code,
+static int build_one(void *arg, struct stub *stub, const struct stub *other, const uint8_t *code,
 		     size_t code_len, struct err *err)
 {
+	struct building *b = arg;
 	struct encoder patch = {
 		.bytes = stub->patch, .room = sizeof(stub->patch), .base = stub->function};
-	struct building measured = *b;
-	bool instead = stub->kind == STUB_INSTEAD;
+	struct building measured;
 	int error;
 
+	b->pac = landing_pac(stub, code);
+	if (other)
+		b->other = other->copy -
+			   (landing_pac(other, b->code[other - b->stubs]) ? A64_LEN : 0);
+	measured = *b;
 	encode_stub(&measured, stub, b->other); /* its length is what the copy's place is */
-	encode_stub(b, stub, instead ? b->other : encode_here(&measured.e));
+	encode_stub(b, stub, other ? b->other : encode_here(&measured.e));
 	if (b->pac)
 		encode_u32(&b->e, b->pac);
 	stub->copy = encode_here(&b->e);
@@ -358,7 +366,10 @@ int aarch64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, s
 	size_t room = area->room < sizeof(area->bytes) ? area->room : sizeof(area->bytes);
 	struct building b = {
 		.e = {.bytes = area->bytes, .room = room & ~(size_t)3, .base = area->base},
-		.area = area};
+		.area = area,
+		.stubs = stubs,
+		.code = code};
+	int error;
 
 	if (signo < 1 || signo > LAST_STANDARD_SIGNAL)
 		return err_set(err, -EINVAL, "signal %d can't be a soft trap's", signo);
@@ -371,29 +382,11 @@ int aarch64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, s
 	area->trap.done = area->trap.skip = area->trap.begin + TRAP_DONE_AT * A64_LEN;
 	area->trap.to_break = area->trap.hard = area->trap.hard_pc = 0;
 	encode_trap(&b.e, area->process, signo);
-	for (size_t i = 0; i < count; i++) {
-		uint32_t other = stubs[i].instead;
-		int error = 0;
-
-		if (failed)
-			*failed = i;
-		b.pac = landing_pac(&stubs[i], code[i]);
-		if (stubs[i].kind == STUB_INSTEAD) {
-			if (other >= i)
-				return err_set(err, -EINVAL,
-					       "a stub runs one that comes behind it");
-			b.other = stubs[other].copy -
-				  (landing_pac(&stubs[other], code[other]) ? A64_LEN : 0);
-		}
-		if (!b.e.full)
-			error = build_one(&b, &stubs[i], code[i], code_len[i], err);
-		if (error)
-			return error;
-		if (b.e.full)
-			break;
-	}
+	error = stubs_build_each(&b.e, stubs, count, code, code_len, build_one, &b, failed, err);
+	if (error)
+		return error;
 	if (b.e.full)
-		return err_set(err, -ENOSPC, "the stubs do not fit in %zu bytes", room);
+		return err_set(err, -ENOSPC, "the trap does not fit in %zu bytes", room);
 	area->len = (uint32_t)b.e.len;
 	header_write(area);
 	return 0;

@@ -51,6 +51,7 @@
 
 #include "arch/arm/encode.h"
 #include "arch/arm/insn.h"
+#include "arch/stubs_build.h"
 
 enum { HEADER_LEN = 16, LAST_STANDARD_SIGNAL = 31, VENEER_LEN = 4 };
 
@@ -287,15 +288,22 @@ static void encode_patch(struct encoder *e, const struct stub *stub)
 		encode_a32_branch(e, BRANCH, stub->entry);
 }
 
+struct building {
+	struct encoder *e;
+	taddr_t trap;
+};
+
 /* Stub, copy and patch of one function, at the encoder's place. */
-static int build_one(struct encoder *e, taddr_t trap, const struct stub *other,
-		     struct stub *stub, const uint8_t *code, size_t code_len, struct err *err)
+static int build_one(void *arg, struct stub *stub, const struct stub *other, const uint8_t *code,
+		     size_t code_len, struct err *err)
 {
+	const struct building *b = arg;
+	struct encoder *e = b->e;
 	struct encoder patch = {
 		.bytes = stub->patch, .room = sizeof(stub->patch), .base = stub->function};
 	int error;
 
-	encode_stub(e, trap, other, stub);
+	encode_stub(e, b->trap, other, stub);
 	error = arm_displace(code, code_len, stub->function | stub->thumb, stub->copy,
 			     &stub->displaced, err);
 	if (error)
@@ -311,30 +319,6 @@ static int build_one(struct encoder *e, taddr_t trap, const struct stub *other,
 	return 0;
 }
 
-static int build_all(struct encoder *e, taddr_t trap, struct stub *stubs, size_t count,
-		     const uint8_t *const *code, const size_t *code_len, size_t *failed,
-		     struct err *err)
-{
-	for (size_t i = 0; i < count; i++) {
-		bool instead = stubs[i].kind == STUB_INSTEAD;
-		int error = 0;
-
-		if (instead && stubs[i].instead >= i)
-			error = err_set(err, -EINVAL, "a stub runs one that comes behind it");
-		else if (!e->full)
-			error = build_one(e, trap, instead ? &stubs[stubs[i].instead] : NULL,
-					  &stubs[i], code[i], code_len[i], err);
-		if (!error && e->full)
-			error = err_set(err, -ENOSPC, "the stubs do not fit in %zu bytes",
-					e->room);
-		if (error && failed)
-			*failed = i;
-		if (error)
-			return error;
-	}
-	return 0;
-}
-
 int arm_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size_t count,
 		    const uint8_t *const *code, const size_t *code_len, size_t *failed,
 		    struct err *err)
@@ -343,6 +327,7 @@ int arm_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size_
 		.bytes = area->bytes, .room = sizeof(area->bytes), .base = area->base};
 	uint8_t header[HEADER_LEN] = {0};
 	struct encoder head = {.bytes = header, .room = sizeof(header)};
+	struct building b = {.e = &e};
 	int error;
 
 	if (signo < 1 || signo > LAST_STANDARD_SIGNAL)
@@ -356,7 +341,8 @@ int arm_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size_
 	area->trap.done = area->trap.skip = area->trap.begin + 4 * TRAP_DONE;
 	area->trap.to_break = area->trap.hard = area->trap.hard_pc = 0;
 	encode_trap(&e, area->process, signo);
-	error = build_all(&e, area->trap.begin, stubs, count, code, code_len, failed, err);
+	b.trap = area->trap.begin;
+	error = stubs_build_each(&e, stubs, count, code, code_len, build_one, &b, failed, err);
 	if (error)
 		return error;
 	if (e.full)

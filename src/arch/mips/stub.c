@@ -60,6 +60,7 @@
 
 #include "arch/mips/encode.h"
 #include "arch/mips/insn.h"
+#include "arch/stubs_build.h"
 
 enum { HEADER_LEN = 16, LAST_STANDARD_SIGNAL = 31 };
 
@@ -289,19 +290,26 @@ static void encode_stub(struct encoder *e, taddr_t trap, const struct stub *othe
 	encode_return(e);
 }
 
+struct building {
+	struct encoder *e;
+	taddr_t trap;
+};
+
 /* Stub, copy and patch of one function, at the encoder's place. */
-static int build_one(struct encoder *e, taddr_t trap, const struct stub *other,
-		     struct stub *stub, const uint8_t *code, size_t code_len, struct err *err)
+static int build_one(void *arg, struct stub *stub, const struct stub *other, const uint8_t *code,
+		     size_t code_len, struct err *err)
 {
+	const struct building *b = arg;
+	struct encoder *e = b->e;
 	struct encoder patch = {
 		.bytes = stub->patch, .room = sizeof(stub->patch), .base = stub->function};
 	struct encoder measured = *e;
 	int error;
 
 	stub->copy = encode_here(e);
-	encode_stub(&measured, trap, other, stub); /* its length is what the copy's place is */
+	encode_stub(&measured, b->trap, other, stub); /* its length is what the copy's place is */
 	stub->copy = encode_here(&measured);
-	encode_stub(e, trap, other, stub);
+	encode_stub(e, b->trap, other, stub);
 	error = mips_displace(code, code_len, stub->function | stub->thumb, stub->copy,
 			      &stub->displaced, err);
 	if (error)
@@ -316,30 +324,6 @@ static int build_one(struct encoder *e, taddr_t trap, const struct stub *other,
 	return 0;
 }
 
-static int build_all(struct encoder *e, taddr_t trap, struct stub *stubs, size_t count,
-		     const uint8_t *const *code, const size_t *code_len, size_t *failed,
-		     struct err *err)
-{
-	for (size_t i = 0; i < count; i++) {
-		bool instead = stubs[i].kind == STUB_INSTEAD;
-		int error = 0;
-
-		if (instead && stubs[i].instead >= i)
-			error = err_set(err, -EINVAL, "a stub runs one that comes behind it");
-		else if (!e->full)
-			error = build_one(e, trap, instead ? &stubs[stubs[i].instead] : NULL,
-					  &stubs[i], code[i], code_len[i], err);
-		if (!error && e->full)
-			error = err_set(err, -ENOSPC, "the stubs do not fit in %zu bytes",
-					e->room);
-		if (error && failed)
-			*failed = i;
-		if (error)
-			return error;
-	}
-	return 0;
-}
-
 int mips_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size_t count,
 		     const uint8_t *const *code, const size_t *code_len, size_t *failed,
 		     struct err *err)
@@ -348,6 +332,7 @@ int mips_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size
 	struct encoder e = {
 		.bytes = area->bytes, .room = room & ~(size_t)3, .base = area->base};
 	uint8_t header[HEADER_LEN] = {0};
+	struct building b = {.e = &e};
 	int error;
 
 	if (signo < 1 || signo > LAST_STANDARD_SIGNAL)
@@ -359,7 +344,8 @@ int mips_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size
 	area->trap.done = area->trap.skip = area->trap.begin + MIPS_LEN * TRAP_DONE;
 	area->trap.to_break = area->trap.hard = area->trap.hard_pc = 0;
 	encode_trap(&e, area->process, signo);
-	error = build_all(&e, area->trap.begin, stubs, count, code, code_len, failed, err);
+	b.trap = area->trap.begin;
+	error = stubs_build_each(&e, stubs, count, code, code_len, build_one, &b, failed, err);
 	if (error)
 		return error;
 	if (e.full)

@@ -52,6 +52,7 @@
 #include "arch/riscv64/encode.h"
 #include "arch/riscv64/insn.h"
 #include "arch/riscv64/riscv64.h"
+#include "arch/stubs_build.h"
 
 enum {
 	HEADER_LEN = 16,
@@ -198,6 +199,7 @@ struct building {
 	struct encoder e;
 	taddr_t trap;
 	taddr_t other; /* STUB_INSTEAD: where what it runs is called */
+	bool stay;     /* if possible, the first instruction in its place */
 };
 
 static void encode_push(struct encoder *e)
@@ -279,18 +281,20 @@ static int build_with(struct building *b, struct stub *stub, const uint8_t *code
 	return 0;
 }
 
-/* The same, as good as it can be, and the patch; stay: if possible. */
-static int build_one(struct building *b, struct stub *stub, bool stay, const uint8_t *code,
+/* The same, as good as it can be, and the patch. */
+static int build_one(void *arg, struct stub *stub, const struct stub *other, const uint8_t *code,
 		     size_t code_len, struct err *err)
 {
+	struct building *b = arg;
 	struct encoder patch = {.bytes = stub->patch, .room = sizeof(stub->patch)};
-	struct building before = *b;
+	struct encoder before = b->e;
 	int error = -ENOTSUP;
 
-	if (stay && riscv64_can_stay(code, code_len, &stub->stays, &stub->lowered))
+	b->other = other ? other->copy : 0;
+	if (b->stay && riscv64_can_stay(code, code_len, &stub->stays, &stub->lowered))
 		error = build_with(b, stub, code, code_len, err);
 	if (error) {
-		*b = before;
+		b->e = before;
 		stub->stays = stub->lowered = 0;
 		error = build_with(b, stub, code, code_len, err);
 	}
@@ -319,7 +323,9 @@ static int build_all(struct stub_area *area, int signo, struct stub *stubs, size
 {
 	size_t room = area->room < sizeof(area->bytes) ? area->room : sizeof(area->bytes);
 	struct building b = {
-		.e = {.bytes = area->bytes, .room = room & ~(size_t)3, .base = area->base}};
+		.e = {.bytes = area->bytes, .room = room & ~(size_t)3, .base = area->base},
+		.stay = stay};
+	int error;
 
 	if (signo < 1 || signo > LAST_STANDARD_SIGNAL)
 		return err_set(err, -EINVAL, "signal %d can't be a soft trap's", signo);
@@ -327,23 +333,11 @@ static int build_all(struct stub_area *area, int signo, struct stub *stubs, size
 		encode_u32(&b.e, 0);
 	encode_trap(&b.e, area->process, signo, &area->trap);
 	b.trap = area->trap.begin;
-	for (size_t i = 0; i < count && !b.e.full; i++) {
-		int error;
-
-		if (failed)
-			*failed = i;
-		if (stubs[i].kind == STUB_INSTEAD) {
-			if (stubs[i].instead >= i)
-				return err_set(err, -EINVAL,
-					       "a stub runs one that comes behind it");
-			b.other = stubs[stubs[i].instead].copy;
-		}
-		error = build_one(&b, &stubs[i], stay, code[i], code_len[i], err);
-		if (error)
-			return error;
-	}
+	error = stubs_build_each(&b.e, stubs, count, code, code_len, build_one, &b, failed, err);
+	if (error)
+		return error;
 	if (b.e.full)
-		return err_set(err, -ENOSPC, "the stubs do not fit in %zu bytes", room);
+		return err_set(err, -ENOSPC, "the trap does not fit in %zu bytes", room);
 	area->len = (uint32_t)b.e.len;
 	header_write(area);
 	return 0;

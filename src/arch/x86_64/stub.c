@@ -72,6 +72,7 @@
 #include "arch/x86_64/encode.h"
 #include "arch/x86_64/insn.h"
 #include "arch/x86_64/stub_parts.h"
+#include "arch/stubs_build.h"
 
 enum { HEADER_LEN = 16, LAST_STANDARD_SIGNAL = 31 };
 
@@ -343,18 +344,27 @@ static int build_with(struct encoder *e, const struct stub_area *area, taddr_t o
 	return 0;
 }
 
-/* The same, as good as it can be, and the patch; stay: if possible. */
-static int build_one(struct encoder *e, const struct stub_area *area, taddr_t other,
-		     struct stub *stub, bool stay, const uint8_t *code, size_t code_len, struct err *err)
+struct building {
+	struct encoder *e;
+	const struct stub_area *area;
+	bool stay; /* if possible, the first instruction in its place */
+};
+
+/* The same, as good as it can be, and the patch. */
+static int build_one(void *arg, struct stub *stub, const struct stub *instead, const uint8_t *code,
+		     size_t code_len, struct err *err)
 {
+	const struct building *b = arg;
+	struct encoder *e = b->e;
+	taddr_t other = instead ? instead->copy : 0;
 	struct encoder patch = {.bytes = stub->patch, .room = sizeof(stub->patch)};
 	struct encoder before = *e;
+	bool stay = (b->stay || stub->must_stay) &&
+		    x86_64_can_stay(code, code_len, &stub->stays, &stub->lowered);
 	int error = -ENOTSUP;
 
-	stay = (stay || stub->must_stay) &&
-	       x86_64_can_stay(code, code_len, &stub->stays, &stub->lowered);
 	if (stay)
-		error = build_with(e, area, other, stub, code, code_len, err);
+		error = build_with(e, b->area, other, stub, code, code_len, err);
 	if (error && stub->must_stay)
 		return err_set(err, -ENOTSUP,
 			       "a breakpoint (a uprobe?) is on its first instruction, which can't "
@@ -362,7 +372,7 @@ static int build_one(struct encoder *e, const struct stub_area *area, taddr_t ot
 	if (error) {
 		*e = before;
 		stub->stays = stub->lowered = 0;
-		error = build_with(e, area, other, stub, code, code_len, err);
+		error = build_with(e, b->area, other, stub, code, code_len, err);
 	}
 	if (error)
 		return error;
@@ -383,6 +393,8 @@ static int build_all(struct stub_area *area, int signo, struct stub *stubs, size
 	struct encoder e = {
 		.bytes = area->bytes, .room = sizeof(area->bytes), .base = area->base};
 	uint8_t header[HEADER_LEN] = {0};
+	struct building b = {&e, area, stay};
+	int error;
 
 	if (signo < 1 || signo > LAST_STANDARD_SIGNAL)
 		return err_set(err, -EINVAL, "signal %d can't be a soft trap's", signo);
@@ -399,24 +411,9 @@ static int build_all(struct stub_area *area, int signo, struct stub *stubs, size
 	area->trap.done = area->trap.begin + TRAP_END_AT;
 	area->trap.skip = area->trap.hard_pc;
 	encode_trap(&e, area->process, signo);
-	for (size_t i = 0; i < count; i++) {
-		bool instead = stubs[i].kind == STUB_INSTEAD;
-		int error = 0;
-
-		if (instead && stubs[i].instead >= i)
-			error = err_set(err, -EINVAL, "a stub runs one that comes behind it");
-		else if (!e.full)
-			error = build_one(&e, area,
-					  instead ? stubs[stubs[i].instead].copy : 0, &stubs[i],
-					  stay, code[i], code_len[i], err);
-		if (!error && e.full)
-			error = err_set(err, -ENOSPC, "the stubs do not fit in %zu bytes",
-					e.room);
-		if (error && failed)
-			*failed = i;
-		if (error)
-			return error;
-	}
+	error = stubs_build_each(&e, stubs, count, code, code_len, build_one, &b, failed, err);
+	if (error)
+		return error;
 	if (e.full)
 		return err_set(err, -ENOSPC, "the trap does not fit in %zu bytes", e.room);
 	area->len = (uint32_t)e.len;
