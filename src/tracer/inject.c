@@ -3,11 +3,15 @@
  *
  *      what             by whom       what is there if we are killed behind it
  *    0 code             the process   pages of zeros, where the log says
- *      locked? full?    we look       (mlockall(MCL_FUTURE): all of the memory would be
- * brought) bytes            we write      the agent, off 1 WIPEONFORK       the process 2
- * memory's file    the process   and a descriptor, known by the file's name its size         we
- * set 3 memory           the process   and the memory, to be read alone 4 what it writes   the
- * process 5 DONTDUMP         the process 6 descriptor       the process   as it is to be
+ *      locked? full?    we look       (mlockall(MCL_FUTURE): all of the memory would be brought)
+ *      bytes            we write      the agent, off
+ *    1 WIPEONFORK       the process
+ *    2 memory's file    the process   and a descriptor, known by the file's name
+ *      its size         we set        (sealed: else the program could move its end, and who maps it dies)
+ *    3 memory           the process   and the memory, to be read alone
+ *    4 what it writes   the process
+ *    5 DONTDUMP         the process
+ *    6 descriptor       the process   as it is to be
  *
  * All of the calls must be let through by a thread's filters before the first is made.  Between
  * two steps threads may have run, and have closed the descriptor, and opened another by its
@@ -31,6 +35,7 @@
 #endif
 
 #include "elf/maps.h"
+#include "tracer/inject_memory.h"
 #include "tracer/inject_parts.h"
 #include "tracer/remote.h"
 
@@ -43,7 +48,7 @@
 
 enum {
 	PIECE = 1 << 12, /* of /proc/PID/status */
-	MFD_CLOEXEC_ = 1,
+	MEMORY_FLAGS = 1 | 2, /* MFD_CLOEXEC, MFD_ALLOW_SEALING */
 };
 
 #define LOWEST	(1ull << 16)  /* more than vm.mmap_min_addr */
@@ -143,24 +148,22 @@ static bool descriptor_is_ours(const struct injection *in)
 	char path[64];
 
 	descriptor_path(in, path, sizeof(path));
-	return stat(path, &there) == 0 && fstat(in->file, &ours) == 0 &&
+	return inject_is_descriptor(tracee_alive(in->tracee), (int)in->descriptor) &&
+	       stat(path, &there) == 0 && fstat(in->file, &ours) == 0 &&
 	       there.st_dev == ours.st_dev && there.st_ino == ours.st_ino;
 }
 
 static int descriptor_take(struct injection *in, struct err *err)
 {
-	char path[64], target[64] = "";
+	char path[64];
 
-	descriptor_path(in, path, sizeof(path));
-	if (readlink(path, target, sizeof(target) - 1) < 0 ||
-	    strncmp(target, SHARED_PATH, strlen(SHARED_PATH)))
+	if (!inject_is_descriptor(tracee_alive(in->tracee), (int)in->descriptor))
 		return err_set(err, -EBADF, "its memory's descriptor is gone");
+	descriptor_path(in, path, sizeof(path));
 	in->file = open(path, O_RDWR | O_CLOEXEC);
 	if (in->file < 0)
 		return err_sys(err, -errno, "its memory can't be opened");
-	if (ftruncate(in->file, (off_t)shared_bytes(in->pieces)))
-		return err_sys(err, -errno, "its memory can't be made large");
-	return 0;
+	return inject_seal(in->file, shared_bytes(in->pieces), err);
 }
 
 /* ---- the calls ------------------------------------------------------------ */
@@ -177,7 +180,7 @@ static void calls_make(const struct injection *in, struct remote_call *ret)
 		 {agent->base, INJECT_CODE_BYTES, PROT_READ | PROT_EXEC,
 		  MAP_PRIVATE | MAP_ANONYMOUS | anew, ~(uint64_t)0, 0}},
 		{trap->agent_calls[0], {agent->control, BLOB_CONTROL, MADV_WIPEONFORK}},
-		{trap->agent_calls[1], {name, MFD_CLOEXEC_}},
+		{trap->agent_calls[1], {name, MEMORY_FLAGS}},
 		{trap->page_calls[0],
 		 {agent->base + INJECT_CODE_BYTES, len, PROT_READ, MAP_SHARED | anew,
 		  (uint64_t)in->descriptor, 0}},

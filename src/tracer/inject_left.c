@@ -12,10 +12,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "elf/maps.h"
+#include "tracer/inject_memory.h"
 #include "tracer/inject_parts.h"
 #include "tracer/status.h"
 
@@ -71,7 +71,7 @@ bool inject_find_left(struct tracee *tracee, struct inject_left *ret)
 	for (size_t i = 0; i < maps.list.len && !found; i++) {
 		const struct mapping *mapping = &maps.list.at[i];
 
-		if (!mapping->shared || strncmp(mapping->path, SHARED_PATH, strlen(SHARED_PATH)))
+		if (!inject_is_memory(mapping))
 			continue;
 		*ret = (struct inject_left){.memory = mapping->begin, .memory_end = mapping->end};
 		found = !target_read(&tracee->target, mapping->begin + SHARED_LEFT_AT, &ret->left,
@@ -105,12 +105,11 @@ int inject_take_up(struct tracee *tracee, const struct inject_left *found, struc
 	const struct blob_head *head = (const struct blob_head *)blob_bytes;
 	const uint64_t bytes = shared_bytes(found->shared.pieces);
 	void *at = MAP_FAILED;
-	struct stat stat;
 	int file = open_memory(tracee, found, err);
 
 	if (file < 0)
 		return file;
-	if (!fstat(file, &stat) && (uint64_t)stat.st_size == bytes)
+	if (inject_is_sealed(file, bytes))
 		at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file, 0);
 	close(file);
 	if (at == MAP_FAILED)

@@ -6,7 +6,6 @@
  */
 #include "tracer/inject.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,39 +13,12 @@
 #include <unistd.h>
 
 #include "elf/maps.h"
+#include "tracer/inject_memory.h"
 #include "tracer/inject_parts.h"
 #include "tracer/inside.h"
 #include "tracer/remote.h"
 
 /* ---- out ------------------------------------------------------------------ */
-
-/* One that is the memory's, of a predecessor, or of ours before it was told: -1 if none. */
-static int descriptor_find(pid_t pid)
-{
-	char path[64], target[64];
-	struct dirent *entry;
-	int found = -1;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	dir = opendir(path);
-	while (dir && found < 0 && (entry = readdir(dir))) {
-		ssize_t len = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target));
-
-		if (len >= (ssize_t)strlen(SHARED_PATH) &&
-		    !memcmp(target, SHARED_PATH, strlen(SHARED_PATH)))
-			found = atoi(entry->d_name);
-	}
-	if (dir)
-		closedir(dir);
-	return found;
-}
-
-static bool is_memory(const struct mapping *mapping)
-{
-	return mapping->shared &&
-	       !strncmp(mapping->path, SHARED_PATH, strlen(SHARED_PATH));
-}
 
 static bool is_code(const struct mapping *mapping)
 {
@@ -104,7 +76,7 @@ static int unmap_memory(struct tracee *tracee, struct undo *undo, const struct m
 	for (size_t i = 0; !rc && i < maps->list.len; i++) {
 		const struct mapping *mapping = &maps->list.at[i];
 
-		if (is_memory(mapping))
+		if (inject_is_memory(mapping))
 			rc = call_once(tracee, undo, tracee->arch->trap->page_calls[1],
 				       mapping->begin, mapping->end - mapping->begin);
 	}
@@ -114,7 +86,7 @@ static int unmap_memory(struct tracee *tracee, struct undo *undo, const struct m
 static int remove_all(struct tracee *tracee, struct undo *undo, const struct maps *maps)
 {
 	const struct undo_agent *agent = &undo->agent;
-	int descriptor = descriptor_find(tracee_alive(tracee)), rc = 0;
+	int descriptor = inject_find_descriptor(tracee_alive(tracee)), rc = 0;
 
 	if (descriptor >= 0)
 		rc = call_once(tracee, undo, tracee->arch->trap->agent_calls[3],
@@ -185,7 +157,7 @@ static bool adopt(struct tracee *tracee, struct undo *undo, const struct undo_pl
 	for (size_t i = 0; i < maps->list.len; i++) {
 		const struct mapping *mapping = &maps->list.at[i];
 
-		if (is_memory(mapping)) { /* in two parts */
+		if (inject_is_memory(mapping)) { /* in two parts */
 			agent.memory = agent.memory ? agent.memory : mapping->begin;
 			agent.memory_len = mapping->end - agent.memory;
 		}

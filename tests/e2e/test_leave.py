@@ -77,10 +77,10 @@ def test_all_its_numbers(target, attach):
     for line in ("a 500", "r 30", "b 20", "f 3", "t 7"):
         do(process, line)
     tracer = attach(process.pid, "--no-symbols")
-    assert any("Going on with a capture that runs since" in line for line in tracer.err), tracer.story()
     for line in ("a 10", "b 1", "r 5"):
         do(process, line)
     report = tracer.detach().consistent()
+    assert any("Going on with a capture that runs since" in line for line in tracer.err), tracer.story()
     assert not memory_of(process.pid)
     assert by_size(report) == {(100, "root"): (1470, 1510), (150, "root"): (30, 55), (200, "root"): (1, 1),
                                (200, "nobody-there"): (17, 20), (300, "nobody-there"): (7, 7)}
@@ -288,8 +288,8 @@ def test_refused(target, attach):
     tracer = attach(process.pid, "--no-symbols", "--engine=trap")
     tracer.send("leave")
     tracer.status()
-    assert any("no agent counts in it" in line for line in tracer.err), tracer.story()
     tracer.detach()
+    assert any("no agent counts in it" in line for line in tracer.err), tracer.story()
     end(process)
 
 
@@ -301,8 +301,8 @@ def test_a_thread_that_loses_its_thread_pointer(target, attach):
     process.done()
     tracer.send("leave")
     tracer.status()
-    assert any("without a thread pointer" in line for line in tracer.err), tracer.story()
     tracer.detach()
+    assert any("without a thread pointer" in line for line in tracer.err), tracer.story()
     process.go_on()
     assert process.result()["verdict"] == "ok"
 

@@ -90,8 +90,8 @@ def test_a_limited_address_space(target, attach):
     said = subprocess.run([memtrace.MEMTRACE, "--doctor", "-p", str(process.pid)], capture_output=True, text=True, check=True)
     assert "every call will stop: the address space of the process has a limit (RLIMIT_AS)" in said.stdout
     tracer = attach(process.pid, "--no-symbols", "--engine=auto")
-    assert any("every call stops" in line and "RLIMIT_AS" in line for line in tracer.err), tracer.story()
     tracer.detach()
+    assert any("every call stops" in line and "RLIMIT_AS" in line for line in tracer.err), tracer.story()
     end(process)
 
 
@@ -125,6 +125,22 @@ int main(void)
     assert "mlockall" in refused(process)
     process.go_on()
     process.result()
+
+
+def test_its_size_is_nobodys_to_change(target, attach):
+    """Who maps a file that somebody cuts off dies: the program can't do that to us."""
+    process = target("threads", "2", "100")
+    tracer = attach(process.pid, "--no-symbols", AGENT)
+    begin, *_ = memory_of(process.pid)[0]
+    path = next(f"/proc/{process.pid}/map_files/{name}" for name in os.listdir(f"/proc/{process.pid}/map_files")
+                if name.startswith(f"{begin:x}-"))
+    with open(path, "r+b") as file:
+        for size in 0, 1 << 40:
+            with pytest.raises(PermissionError):
+                os.ftruncate(file.fileno(), size)
+    tracer.status()
+    tracer.detach().consistent()
+    end(process)
 
 
 @pytest.mark.parametrize("call", ["mmap", "madvise", "memfd_create", "close", "munmap"])
