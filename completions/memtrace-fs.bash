@@ -31,7 +31,7 @@ _memtrace_fs()
 	*)
 		if [[ $cur == -* ]]; then
 			COMPREPLY=($(compgen -W "-l --listen= -c --connect= --no-announce --interface=
-				--report= --format= -n --count= --sort= --all --no-command --no-lines --baseline= --fail-on= --strip-prefix= --suppressions=
+				--report= --format= -n --count= --sort= --all --no-command --no-lines --each --baseline= --fail-on= --strip-prefix= --suppressions=
 				--error-exitcode= --debuginfod --debug-dir= --fd= --memory= -v --verbose -h --help
 				--version" -- "$cur"))
 			[[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace

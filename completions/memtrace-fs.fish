@@ -11,6 +11,7 @@ complete -c memtrace-fs -l no-lines -d 'with --report: without source files and 
 complete -c memtrace-fs -s n -l count -x -d 'with --report: call stacks'
 complete -c memtrace-fs -l sort -x -a 'verdict bytes blocks allocs growth age rate' -d 'with --report: order of call stacks'
 complete -c memtrace-fs -l all -d 'with --report: also what has nothing in use any more'
+complete -c memtrace-fs -l each -d 'with --report: one document of several processes'
 complete -c memtrace-fs -l baseline -r -d 'with --report: what is new or has grown since, alone'
 complete -c memtrace-fs -l fail-on -x -a 'used blocks growth context:used context:blocks context:growth verdict context:verdict' -d 'with --report: what may not be'
 complete -c memtrace-fs -l strip-prefix -r -d 'with --format=sarif: name files from DIR on'

@@ -7,7 +7,7 @@ complete -c memtrace -s x -l command -x -a $commands -d 'run a console command o
 complete -c memtrace -s b -l batch -d 'no console: run the -x commands, then detach'
 complete -c memtrace -s d -l duration -x -d 'detach after TIME (500ms, 10s, 5m, 2h)'
 complete -c memtrace -s i -l interactive -d 'console with a PROGRAM too'
-complete -c memtrace -s o -l output -r -F -d 'write the final report to FILE'
+complete -c memtrace -s o -l output -r -F -d 'write the final report to FILE (%p: the pid)'
 complete -c memtrace -l format -x -a 'text json folded pprof speedscope heaptrack dhat massif gperftools html snapshot' -d 'of the final report'
 complete -c memtrace -l no-command -d 'leave the process\' arguments out of reports'
 complete -c memtrace -l no-lines -d 'leave source files and lines out of reports'

@@ -43,7 +43,7 @@ static const struct option_row rows[] = {
 	 .field = AT(duration_ms), .min = 1},
 	{'i', "interactive", NULL, "console with a PROGRAM too (its stdin is /dev/null)",
 	 .kind = KIND_FLAG, .field = AT(interactive)},
-	{'o', "output", "FILE", "write the final report to FILE", .kind = KIND_TEXT,
+	{'o', "output", "FILE", "write the final report to FILE (%p: the pid)", .kind = KIND_TEXT,
 	 .field = AT(output)},
 	{0, "every", "TIME", "a report each TIME; FILE then has %Y%m%d-%H%M%S or %n",
 	 .kind = KIND_TIME, .field = AT(every_ms), .min = 100},
@@ -308,14 +308,14 @@ static int check_several(const struct options *o, struct err *err)
 	if (o->pids.len > PROCESSES_MOST)
 		return err_set(err, -EINVAL, "%zu processes are too many: at most %d",
 			       o->pids.len, PROCESSES_MOST);
-	if (!options_several(o))
+	if (!options_several(o) || (o->output_each && !o->listen))
 		return 0;
 	if (what)
-		return err_set(err, -EINVAL, "%s is for one process, not several", what);
-	if (o->format != REPORT_TEXT && o->format != REPORT_JSON)
+		return err_set(err, -EINVAL, "%s is for one process, not several%s", what,
+			       o->every_ms ? ", without %p in --output" : "");
+	if (o->format != REPORT_TEXT && o->format != REPORT_JSON && o->format != REPORT_HTML)
 		return err_set(err, -EINVAL,
-			       "--format=%s is for one process, not several: a report on several "
-			       "is text or json",
+			       "--format=%s has a file for each process: give one with %%p to --output",
 			       report_formats[o->format]);
 	return 0;
 }
@@ -340,7 +340,7 @@ static int check(const struct options *o, struct err *err)
 
 	if (!rc)
 		rc = check_debug_dirs(o, err);
-	if (!rc && o->every_ms)
+	if (!rc && (o->every_ms || o->output_each))
 		rc = series_check(o->output, err);
 	if (!rc && !o->selftest && !o->doctor)
 		rc = check_target(o, err);
@@ -401,6 +401,7 @@ int options_parse(int argc, char **argv, struct options *ret, struct err *err)
 	if (rc || ret->help || ret->version || ret->dump)
 		return rc;
 	take_children(ret);
+	ret->output_each = series_has_pid(ret->output);
 	rc = take_group(ret, err);
 	for (size_t i = 0; i < ret->processes.len && !rc; i++)
 		rc = process_name_find(ret->processes.at[i], &ret->pids, err);

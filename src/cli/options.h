@@ -52,7 +52,8 @@ struct options {
 	} children;
 
 	/* report */
-	const char *output; /* NULL: stdout, or stderr with PROGRAM; with every_ms a pattern */
+	const char *output; /* NULL: stdout, or stderr with PROGRAM */
+	bool output_each;   /* .. is a pattern with %p: a file for each process; one with every_ms, too */
 	uint64_t every_ms;  /* 0: the final report alone */
 	unsigned keep;	    /* so many files of every_ms */
 	unsigned format;    /* enum report_format */

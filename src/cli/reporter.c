@@ -110,8 +110,8 @@ void reporter_init(struct reporter *reporter, const struct options *options,
 {
 	*reporter = (struct reporter){.options = options, .output = output, .output_fd = -1};
 	server_link_init(&reporter->link, options, output);
-	reporter->output_named = options->every_ms;
-	if (options->output && !options->every_ms)
+	reporter->output_named = options->every_ms || options->output_each;
+	if (options->output && !reporter->output_named)
 		open_output(reporter);
 }
 
@@ -232,14 +232,31 @@ static int write_whole(struct reporter *reporter, const struct snapshot *snapsho
 	return atomic_file_close(&file, rc, err);
 }
 
+/* Of a pattern. */
+static void name_next(struct reporter *reporter, const struct snapshot *snapshot,
+		      const char *pattern, char ret[PATH_MAX])
+{
+	time_t now = time(NULL);
+	struct tm tm = {0};
+
+	localtime_r(&now, &tm);
+	reporter->series.pid = snapshot->pid;
+	series_name(&reporter->series, pattern, &tm, ret);
+}
+
 int reporter_save(struct reporter *reporter, const struct snapshot *snapshot,
 		  const struct report_options *options, const char *path, struct err *err)
 {
 	FILE *out = reporter->output->out;
+	char each[PATH_MAX];
 	struct err cause;
 	struct stat st;
 	int rc;
 
+	if (series_has_pid(path)) {
+		name_next(reporter, snapshot, path, each);
+		path = each;
+	}
 	rc = write_whole(reporter, snapshot, options, path, &cause);
 	server_link_tell(&reporter->link);
 	if (rc)
@@ -270,13 +287,10 @@ static int write_named(struct reporter *reporter, const struct snapshot *snapsho
 		       const struct report_options *options, char path[PATH_MAX], struct err *err)
 {
 	const struct options *o = reporter->options;
-	time_t now = time(NULL);
-	struct tm tm = {0};
 	int rc;
 
-	localtime_r(&now, &tm);
-	if (o->every_ms)
-		series_name(&reporter->series, o->output, &tm, path);
+	if (o->every_ms || o->output_each)
+		name_next(reporter, snapshot, o->output, path);
 	else
 		snprintf(path, PATH_MAX, "%s", o->output);
 	rc = write_whole(reporter, snapshot, options, path, err);

@@ -61,7 +61,8 @@ int reporter_modules(struct reporter *reporter, const struct snapshot *snapshot)
 int reporter_names(struct reporter *reporter, const struct snapshot *snapshot,
 		   struct names **ret, struct err *err) MUST_CHECK;
 
-/* Writes a snapshot file, whole or not at all, and says so on output->out. */
+/* Writes a snapshot file, whole or not at all, and says so on output->out.  %p in path is the process'
+ * number. */
 int reporter_save(struct reporter *reporter, const struct snapshot *snapshot,
 		  const struct report_options *options, const char *path, struct err *err) MUST_CHECK;
 

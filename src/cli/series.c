@@ -41,13 +41,21 @@ int series_check(const char *pattern, struct err *err)
 		if (slash && p < slash)
 			return err_set(err, -EINVAL,
 				       "--output: only a file's name may have %%, not a folder's");
-		if (!p[1] || !strchr("YmdHMSn%", p[1]))
+		if (!p[1] || !strchr("YmdHMSnp%", p[1]))
 			return err_set(err, -EINVAL,
 				       "--output: '%.2s' is none of %%Y %%m %%d %%H %%M %%S "
-				       "(the time), %%n (a number) and %%%%",
+				       "(the time), %%n (a number), %%p (the pid) and %%%%",
 				       p);
 	}
 	return slash ? check_folder(pattern, (size_t)(slash - pattern), err) : 0;
+}
+
+bool series_has_pid(const char *pattern)
+{
+	for (const char *p = pattern ? strchr(pattern, '%') : NULL; p && p[1]; p = strchr(p + 2, '%'))
+		if (p[1] == 'p')
+			return true;
+	return false;
 }
 
 static int convert(const struct series *series, char conversion, const struct tm *now, char *to,
@@ -68,6 +76,8 @@ static int convert(const struct series *series, char conversion, const struct tm
 		return snprintf(to, size, "%02d", now->tm_sec);
 	case 'n':
 		return snprintf(to, size, "%04" PRIu64, series->written + 1);
+	case 'p':
+		return snprintf(to, size, "%d", series->pid);
 	default:
 		return snprintf(to, size, "%%");
 	}

@@ -9,6 +9,7 @@
 struct session_result {
 	pid_t pid;		     /* of its process, once that is known */
 	struct region_totals totals; /* at its end */
+	bool reported;		     /* .. when its report was written */
 	char name[16];		     /* of the program that it runs now, if that is another; "" */
 };
 

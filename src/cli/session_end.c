@@ -153,8 +153,10 @@ int session_finish(struct session *s)
 					  : !reporter_finish(&s->reporter, snapshot, s->findings))
 		s->failed = true;
 	status = exit_status(s, snapshot);
-	if (s->options->result)
+	if (s->options->result) {
 		s->options->result->totals = snapshot->totals;
+		s->options->result->reported = true;
+	}
 	if (!options_look_only(s->options) && !s->options->children)
 		session_children_tell(s);
 	snapshot_destroy(snapshot);

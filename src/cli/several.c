@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "capture/heirs.h"
 #include "cli/commands.h"
+#include "cli/series.h"
 #include "cli/several_parts.h"
 #include "report/print.h"
 #include "report/utf8.h"
@@ -72,8 +73,10 @@ static int select_one(struct several *s, pid_t pid, struct err *err)
 /* Each would write the same file, or speak to a shell of its own. */
 static bool is_for_one(const struct command_call *call)
 {
-	return call->output != COMMAND_TO_CONSOLE || call->id == COMMAND_SAVE ||
-	       call->id == COMMAND_EXPORT || call->id == COMMAND_SHELL;
+	bool writes = call->id == COMMAND_SAVE || call->id == COMMAND_EXPORT;
+
+	return call->output != COMMAND_TO_CONSOLE || (writes && !series_has_pid(call->target)) ||
+	       call->id == COMMAND_SHELL;
 }
 
 /* Those that wait for the answers to earlier lines read on to the end. */
@@ -279,7 +282,7 @@ static void run(struct several *s)
 /* A child that had ended, or could not be followed, was told of. */
 static bool counts(const struct hand *hand)
 {
-	return hand->status && (!hand->born || hand->text[HAND_REPORT].len);
+	return hand->status && (!hand->born || hand_has_report(hand));
 }
 
 static int finish(struct several *s)

@@ -138,7 +138,7 @@ hand_main(const struct several *s, const struct hand *hand, const struct ends *e
 	close(ends->pipes[IN][1]);
 	close_if(ends->births[0]);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", ends->pipes[HAND_REPORT][1]);
-	options.output = path;
+	options.output = options.output_each ? options.output : path;
 	status = session_run(&options);
 	fflush(NULL);
 	_exit(status);

@@ -79,6 +79,9 @@ void births_stop(struct several *s);
 /* Says, once, that there was no room for some. */
 void births_tell(struct several *s);
 
+/* Has it anything to say of its process? */
+bool hand_has_report(const struct hand *hand);
+
 /* The final report of all.  False: it could not be written, and that was said. */
 bool several_report(struct several *s);
 

@@ -16,6 +16,15 @@ report_form_fn *const *viewers(void)
 #endif
 }
 
+viewers_pages_fn *viewers_pages(void)
+{
+#ifdef MEMTRACE_SMALL
+	return NULL;
+#else
+	return html_pages;
+#endif
+}
+
 report_start_up_fn *viewers_start_up(void)
 {
 #ifdef MEMTRACE_SMALL

@@ -10,7 +10,7 @@
 
 #include "report/utf8.h"
 #include "serve/file_index.h"
-#include "serve/offline.h"
+#include "serve/offline_each.h"
 #include "serve/serve_options.h"
 #include "serve/server.h"
 
@@ -197,7 +197,7 @@ static int run(const struct serve_options *options, unsigned *failed, struct err
 	else if (options->dump)
 		serve_options_dump(stdout);
 	else if (options->report)
-		return offline_report(options, print_remark, stdout, failed, err);
+		return offline_all(options, print_remark, stdout, failed, err);
 	else if (options->fd != NO_FD)
 		return serve_parent(options, err);
 	else

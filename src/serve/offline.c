@@ -245,7 +245,7 @@ static int write_points(const struct serve_options *options, const struct saved 
 
 static int write_report(const struct serve_options *options, const struct saved *saved,
 			struct resolver *resolver, void (*remark)(const char *text), FILE *out,
-			unsigned *failed, struct err *err)
+			struct offline_result *ret, struct err *err)
 {
 	const struct report_names names = names_of(saved);
 	struct report_options how = report_options(options, saved);
@@ -255,7 +255,7 @@ static int write_report(const struct serve_options *options, const struct saved 
 
 	if (options->earlier || options->fail_on.len)
 		e = examine(options, saved, resolver, &how, remark, &examined, err);
-	*failed = examined.results.failed;
+	ret->failed = examined.results.failed;
 	if (options->earlier && (how.format == REPORT_TEXT || how.format == REPORT_HTML))
 		how.diff = &examined.diff;
 	if (options->fail_on.len)
@@ -272,9 +272,20 @@ static int write_report(const struct serve_options *options, const struct saved 
 	return e;
 }
 
+static void describe(const struct snapshot *snapshot, struct offline_result *ret)
+{
+	const char *path = snapshot->command && *snapshot->command ? *snapshot->command : "?";
+	const char *slash = strrchr(path, '/');
+
+	ret->pid = snapshot->pid;
+	snprintf(ret->name, sizeof(ret->name), "%s", slash ? slash + 1 : path);
+	ret->bytes = snapshot->totals.allocated_bytes - snapshot->totals.freed_bytes;
+	ret->blocks = snapshot->totals.live_blocks;
+}
+
 static int print_either(const struct serve_options *options, FILE *in,
 			struct resolver *resolver, void (*remark)(const char *text), FILE *out,
-			unsigned *failed, struct err *err)
+			struct offline_result *ret, struct err *err)
 {
 	struct saved saved;
 	bool json;
@@ -286,13 +297,14 @@ static int print_either(const struct serve_options *options, FILE *in,
 		e = saved_read(options->report, in, demangle, &saved, err);
 	if (e)
 		return e;
-	e = write_report(options, &saved, resolver, remark, out, failed, err);
+	describe(saved.snapshot, ret);
+	e = write_report(options, &saved, resolver, remark, out, ret, err);
 	saved_deinit(&saved);
 	return e;
 }
 
 int offline_report(const struct serve_options *options, void (*remark)(const char *text),
-		   FILE *out, unsigned *failed, struct err *err)
+		   FILE *out, struct offline_result *ret, struct err *err)
 {
 	const struct resolver_options child = {.server = "/proc/self/exe",
 					       .debug_dirs = options->dirs.at,
@@ -302,6 +314,7 @@ int offline_report(const struct serve_options *options, void (*remark)(const cha
 	FILE *in;
 	int e;
 
+	*ret = (struct offline_result){.pid = 0};
 	if (check_dirs(options, err))
 		return err->code;
 	in = fopen(options->report, "re");
@@ -309,7 +322,7 @@ int offline_report(const struct serve_options *options, void (*remark)(const cha
 		return err_sys(err, -errno, "%s", options->report);
 	e = resolver_start(&child, &resolver, err);
 	if (!e) {
-		e = print_either(options, in, resolver, remark, out, failed, err);
+		e = print_either(options, in, resolver, remark, out, ret, err);
 		resolver_destroy(resolver);
 	}
 	fclose(in);

@@ -35,6 +35,8 @@ static const struct option_row rows[] = {
 	 .kind = KIND_CHOICE, .field = AT(order), .choices = snapshot_orders},
 	{0, "all", NULL, "with --report: also what has nothing in use any more",
 	 .kind = KIND_FLAG, .field = AT(all)},
+	{0, "each", NULL, "with --report: one document of several processes",
+	 .kind = KIND_FLAG, .field = AT(each)},
 	{0, "baseline", "FILE", "with --report: what is new or has grown since, alone",
 	 .kind = KIND_TEXT, .field = AT(baseline)},
 	{0, "fail-on", "EXPR", "with --report: used, verdict, context:used>4K ...",
@@ -114,7 +116,13 @@ static int check(const struct serve_options *o, bool words, struct err *err)
 	if (o->format != ITS_FORMAT && report_is_results(o->format) && !o->fail_on.len)
 		return err_set(err, -EINVAL, "--format=%s says what came of --fail-on",
 			       report_formats_of_files[o->format]);
-	if (o->between.len && o->format != ITS_FORMAT && o->format != REPORT_TEXT)
+	if (o->each && (o->earlier || !o->report))
+		return err_set(err, -EINVAL, "--each belongs to --report, without --baseline");
+	if (o->each && o->format != ITS_FORMAT && o->format != REPORT_TEXT && o->format != REPORT_JSON &&
+	    o->format != REPORT_HTML)
+		return err_set(err, -EINVAL, "several processes have a document as text, json or html, not %s",
+			       report_formats_of_files[o->format]);
+	if (o->between.len && !o->each && o->format != ITS_FORMAT && o->format != REPORT_TEXT)
 		return err_set(err, -EINVAL, "more than two files are a history as text, not %s",
 			       report_formats_of_files[o->format]);
 	if (o->compares && o->format != ITS_FORMAT && o->format != REPORT_TEXT &&
@@ -153,6 +161,8 @@ static int take_word(struct serve_options *o, const char *word, struct err *err)
 
 	if (!o->report || stat(word, &st) || S_ISDIR(st.st_mode))
 		return option_list_add(&o->dirs, word, err);
+	if (o->each)
+		return option_list_add(&o->between, word, err);
 	if (o->earlier && option_list_add(&o->between, o->report, err))
 		return err->code;
 	if (!o->earlier)

@@ -16,9 +16,10 @@ struct serve_options {
 	const char *interface; /* NULL: all */
 	const char *report;    /* NULL: serve */
 	const char *earlier;   /* that it is compared with; or NULL */
+	bool each;	       /* no two files are compared: each is a process of its own */
 	bool compares;	       /* two words are to be compared; else earlier is --baseline */
 	const char *baseline, *strip_prefix;
-	struct option_list between; /* files, later than `earlier` and before `report` */
+	struct option_list between; /* files, later than `earlier` and before `report`; of `each`, the later ones */
 	struct option_list fail_on, suppressions;
 	unsigned error_exitcode;
 	/* .. and how it is printed: */

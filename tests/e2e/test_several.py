@@ -1,4 +1,5 @@
 """Several processes under one memtrace: one console, one report, and each as if it were the only one."""
+import html.parser
 import json
 import os
 import pathlib
@@ -11,6 +12,7 @@ import pytest
 
 import json_report
 import memtrace
+from page import Page
 
 memtrace.adopt_orphans()
 
@@ -201,9 +203,10 @@ def test_killed(target, several, attach, who):
 
 
 @pytest.mark.parametrize("arguments, why", [
-    (["--every=1s", "-o", "%n"], "--every is for one process, not several"),
+    (["--every=1s", "-o", "%n"], "--every is for one process, not several, without %p in --output"),
     (["--listen=127.0.0.1"], "--listen is for one process, not several"),
-    (["--format=pprof", "-o", "x"], "--format=pprof is for one process, not several: a report on several is text or json"),
+    (["--listen=127.0.0.1", "-o", "%p"], "--listen is for one process, not several"),
+    (["--format=pprof", "-o", "x"], "--format=pprof has a file for each process: give one with %p to --output"),
 ])
 def test_what_is_for_one_alone(arguments, why):
     done = subprocess.run([memtrace.MEMTRACE, *arguments, "-p", "1", "-p", "2"], capture_output=True, text=True, check=False)
@@ -219,3 +222,90 @@ def test_quit_in_a_script(target, commands):
                           input=script, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and "killed" not in done.stderr, done.stderr
     assert done.stdout.count("HEAP SUMMARY") == 2 * (commands.count("status") + 1)
+
+
+FS = memtrace.BUILD / "memtrace-fs"
+
+
+def fs(*arguments):
+    return subprocess.run([FS, *arguments], capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def test_a_file_of_each(target, started, tmp_path):
+    """%p: snapshots, and saved ones; memtrace-fs --each makes one document of them."""
+    processes = [target("live", str(10 * i), "8") for i in (1, 2)]
+    tracer = memtrace.Process([memtrace.MEMTRACE, "--no-symbols", "-q", "--format=snapshot", "-o", tmp_path / "end-%p",
+                               *memtrace.ENGINE_OPTIONS, *(f"-p{process.pid}" for process in processes)])
+    started.append(tracer)
+    tracer.send("status")
+    for _ in processes:
+        tracer.wait_line("HEAP SUMMARY")
+    for process in processes:
+        process.go_on()
+        process.done()
+    tracer.send(f"save {tmp_path}/now-%p")
+    saved = {int(tracer.wait_line(rf"^{tmp_path}/now-(\d+) has ")[1]) for _ in processes}
+    assert saved == {process.pid for process in processes}
+    tracer.send("quit")
+    assert tracer.wait() == 0
+    for when in "now", "end":
+        files = [tmp_path / f"{when}-{process.pid}" for process in processes]
+        text = fs("--report", *files, "--each")
+        assert re.findall(r"^Process (\d+) .*\n(?:.*\n)*?    in use: (\d+) bytes in (\d+) blocks", text, re.M) == [
+            (str(process.pid), str(240 * i), str(10 * i)) for i, process in enumerate(processes, 1)]
+        assert text.endswith("\nIN USE BY PROGRAM\n\n    live: 720 bytes in 30 blocks, of 2 processes\n"), text
+    document = json.loads(fs("--report", *files, "--each", "--format=json"))
+    assert [one["pid"] for one in document["processes"]] == [process.pid for process in processes]
+    (tmp_path / "page").write_text(fs("--report", *files, "--each", "--format=html"))
+    check_page(tmp_path / "page", {process.pid: 240 * i for i, process in enumerate(processes, 1)})
+
+
+class Pages(html.parser.HTMLParser):
+    """Documents within a document: {pid: (what the line above says, the page)}."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found, self.summary, self.into = {}, "", None
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.into = tag
+        values = dict(attributes)
+        if tag == "iframe":
+            self.found[int(values["title"])] = (self.summary, values["srcdoc"])
+            self.summary = ""
+
+    def handle_data(self, data):
+        if self.into == "summary":
+            self.summary += data.strip()
+
+
+def check_page(path, in_use):
+    pages = Pages(path.read_text()).found
+    assert set(pages) == set(in_use)
+    for pid, (summary, text) in pages.items():
+        assert re.match(rf"{pid} live: {in_use[pid]} bytes in \d+ blocks", summary), summary
+        assert f"in use: {in_use[pid]} bytes in " in Page(text).sections["totals"]
+
+
+def test_a_page_of_all(target, started, tmp_path):
+    processes = [target("live", "10", "8") for _ in range(2)]
+    tracer = memtrace.Process([memtrace.MEMTRACE, "--no-symbols", "-q", "--format=html", "-o", tmp_path / "page",
+                               *(f"-p{process.pid}" for process in processes)])
+    started.append(tracer)
+    tracer.send("quit")
+    assert tracer.wait() == 0
+    check_page(tmp_path / "page", {process.pid: 0 for process in processes})
+
+
+def test_a_file_of_each_child(started, tmp_path):
+    """What the document says of all goes where it would be without a file."""
+    tracer = memtrace.Process([memtrace.MEMTRACE, "--no-symbols", "--format=pprof", "-o", tmp_path / "%p.pb.gz",
+                               "--follow=all", "sh", "-c", f"{memtrace.TARGETS}/live 10 8 </dev/null; exit 0"],
+                              stderr=subprocess.STDOUT)
+    started.append(tracer)
+    assert tracer.wait() == 0
+    pids = {re.search(r"pid (\d+)", line)[1] for line in tracer.out if re.search("(Started|Attached to) pid", line)}
+    assert {path.name for path in tmp_path.iterdir()} == {f"{pid}.pb.gz" for pid in pids} and len(pids) == 2
+    assert re.search("IN USE BY PROGRAM\n\n(    sh: .*\n)?    live: 240 bytes in 10 blocks$", "\n".join(tracer.out)), tracer.story()

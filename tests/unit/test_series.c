@@ -17,12 +17,14 @@
 static void names(void **state)
 {
 	const struct tm now = {.tm_year = 126, .tm_mon = 10, .tm_mday = 9, .tm_hour = 7, .tm_sec = 5};
-	struct series series = {.written = 11};
+	struct series series = {.written = 11, .pid = 4711};
 	char name[PATH_MAX], lengthy[PATH_MAX];
 
 	(void)state;
 	series_name(&series, "/tmp/%Y%m%d-%H%M%S.%n.100%%", &now, name);
 	assert_string_equal(name, "/tmp/20261109-070005.0012.100%");
+	series_name(&series, "of-%p", &now, name);
+	assert_string_equal(name, "of-4711");
 	series_name(&series, "plain", &now, name);
 	assert_string_equal(name, "plain");
 	memset(lengthy, 'x', sizeof(lengthy));
@@ -42,7 +44,12 @@ static void checks(void **state)
 	assert_int_equal(series_check("report%", &err), -EINVAL);
 	assert_int_equal(series_check("%Q", &err), -EINVAL);
 	assert_string_equal(err.text, "--output: '%Q' is none of %Y %m %d %H %M %S (the time), "
-				      "%n (a number) and %%");
+				      "%n (a number), %p (the pid) and %%");
+	assert_int_equal(series_check("%p", &err), 0);
+	assert_true(series_has_pid("/tmp/%n-%p.txt"));
+	assert_false(series_has_pid("100%%p%n"));
+	assert_false(series_has_pid("p%"));
+	assert_false(series_has_pid(NULL));
 	assert_int_equal(series_check("/tmp/%n/x", &err), -EINVAL);
 	assert_int_equal(series_check("/nowhere/at/all/%n", &err), -ENOENT);
 	assert_int_equal(series_check("/dev/null/%n", &err), -ENOTDIR);

@@ -25,19 +25,23 @@ struct page {
 	FILE *out;
 };
 
+void html_head(FILE *out)
+{
+	fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+	      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; ",
+	      out);
+	fprintf(out, "style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'\">\n",
+		html_css_hash, html_js_hash);
+	fputs("<meta name=\"viewport\" content=\"width=device-width\">\n"
+	      "<meta name=\"color-scheme\" content=\"light dark\">\n<title>memtrace: ",
+	      out);
+}
+
 static void write_title(struct page *p)
 {
 	const struct snapshot *s = p->snapshot;
 
-	fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
-	      "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; ",
-	      p->out);
-	fprintf(p->out,
-		"style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'\">\n",
-		html_css_hash, html_js_hash);
-	fputs("<meta name=\"viewport\" content=\"width=device-width\">\n"
-	      "<meta name=\"color-scheme\" content=\"light dark\">\n<title>memtrace: ",
-	      p->out);
+	html_head(p->out);
 	html_print(p->out, s->command && *s->command ? *s->command : "process");
 	fprintf(p->out, " (pid %d)</title>\n<style>", s->pid);
 	fwrite(html_css, 1, html_css_len, p->out);

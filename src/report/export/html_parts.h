@@ -5,6 +5,9 @@
 #include "report/export/stacks.h"
 
 /* web/dist/page.css and page.js, as they are, and what a policy calls them (html_web.S). */
+/* How each page begins: the policy, and "<title>memtrace: ". */
+void html_head(FILE *out);
+
 extern const char html_css[], html_js[], html_css_hash[], html_js_hash[];
 extern const uint32_t html_css_len, html_js_len;
 
