@@ -156,6 +156,7 @@ class Guest:
             if self._line(BOOT_LIMIT) != "READY":
                 raise RuntimeError(f"{self.name} came up wrong: {self.console()}")
             self.boot_seconds = time.monotonic() - begin
+            self.run("dmesg -c >/tmp/boot")  # what the kernel says from here on is news
         except BaseException:
             self.__exit__()
             raise

@@ -58,10 +58,34 @@ def launch_counted(guest, command, timeout=120.0):
     return output, report
 
 
+# Every thread but the kernel's own, at two moments: who runs, who waits for what, who traces whom.
+# (call: number, arguments, sp, pc; then the kernel's stack.  Times: ticks of user and system.)
+STANDING = """
+    for p in /proc/[0-9]*; do
+        grep -qE '^(P*Pid:.2|Pid:.1|Name:.timeout)$' $p/status || [ $p = /proc/$$ ] || [ ! -e $p ] || echo ${p#/proc/};
+    done 2>/dev/null >/tmp/standing;
+    for p in $(cat /tmp/standing); do
+        echo "== $p $(tr '\\0' ' ' </proc/$p/cmdline)"; grep -E '^[0-9a-f]+-[0-9a-f]+ r-xp .*memtrace' /proc/$p/maps;
+        for t in /proc/$p/task/*; do
+            echo "$(cat $t/comm) ${t##*/}: $(grep -E '^(State|TracerPid|Sig[QPB]|ShdPnd|n*o*n*vol)' $t/status | tr '\\t\\n' ' ;')";
+            echo "  times $(cut -d')' -f2 $t/stat | cut -d' ' -f13,14) in $(cat $t/wchan) call $(cat $t/syscall)"; head -n 5 $t/stack;
+        done;
+    done 2>/dev/null;
+    echo "a second later:"; sleep 1;
+    for p in $(cat /tmp/standing); do
+        for t in /proc/$p/task/*; do
+            echo "${t##*/} $(grep ^State $t/status) $(cut -d')' -f2 $t/stat | cut -d' ' -f13,14) $(cat $t/syscall)";
+        done;
+    done 2>/dev/null
+"""
+
+
 def said(guest, path):
-    """What is in a file that a failure is to be understood by, and what the kernel had to say
+    """What a failure is to be understood by: what is in a file; where memtrace, its guardian, the target
+    and whoever waits for them stand; and what the kernel has said since it was asked last
     (print-fatal-signals: registers, and where that was)."""
-    return guest.run(f"cat {path}; dmesg | tail -n 60").output
+    standing = " ".join(line.strip() for line in STANDING.splitlines())
+    return guest.run(f"echo \"{path}:\"; cat {path}; {standing}; echo kernel:; dmesg -c", timeout=120).output
 
 
 class Running:
