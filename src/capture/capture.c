@@ -23,6 +23,7 @@
 #include "capture/capture_parts.h"
 #include "capture/detach.h"
 #include "capture/succeed.h"
+#include "capture/succession.h"
 #include "hook/functions.h"
 
 enum { STILL_MS = 750, STUCK_MS = 3000 };
@@ -89,6 +90,11 @@ pid_t capture_child(const struct capture *capture)
 
 /* ---- the tracer thread ------------------------------------------------- */
 
+static bool is_on(const struct engine *engine)
+{
+	return (!engine->ending.ended && !engine->clears) || succession_lasts(engine);
+}
+
 static void *tracer_main(void *arg)
 {
 	struct capture *capture = arg;
@@ -106,15 +112,16 @@ static void *tracer_main(void *arg)
 	else
 		rc = engine_launch(engine, &capture->options, capture->argv, &err);
 	began = rc == 0;
-	while (!rc && !engine->ending.ended && !engine->clears && !atomic_load(&capture->detach)) {
+	while (!rc && is_on(engine) && !atomic_load(&capture->detach)) {
 		capture_requests_serve(capture);
-		if (!engine->ending.ended) /* (by a request: leave) */
+		if (is_on(engine)) /* (a request may end it: leave) */
 			rc = engine_turn(engine, &err);
 	}
 	detach_process(engine);
 	while (!rc && !atomic_load(&capture->detach) && succeed_waits(engine))
 		capture_requests_serve(capture);
 	last.wrapper = succeed_status(engine);
+	last.wished = engine->succession.wish;
 	last.left = engine->ending.left;
 	last.end = rc ? (began ? CAPTURE_LOST : CAPTURE_FAILED) : engine->ending.end;
 	last.status = rc ? rc : engine->ending.status;

@@ -76,6 +76,7 @@ struct notice {
 	enum notice_kind kind;
 	enum capture_end end; /* NOTICE_ENDED only */
 	int status;	      /* NOTICE_ENDED: exit status or signal; CAPTURE_FAILED: -errno */
+	bool wished; /* NOTICE_ENDED: the program that was to be followed instead has not begun */
 	int wrapper; /* NOTICE_ENDED: what the program that was started ended with, as of
 		      * waitpid(); -1: it is the same, or runs on */
 	bool left; /* NOTICE_ENDED, CAPTURE_DETACHED: the capture goes on there */

@@ -15,10 +15,12 @@
 #include "capture/hold.h"
 #include "capture/parts.h"
 #include "capture/succeed.h"
+#include "capture/succession.h"
 #include "capture/takeover.h"
 #include "capture/traceme.h"
 #include "capture/trap_choice.h"
 #include "tracer/attach.h"
+#include "tracer/runners.h"
 
 #define NO_ALLOCATOR                                                                           \
 	"no allocator found in pid %d: no module has a symbol malloc; of a static program "    \
@@ -262,6 +264,7 @@ int engine_launch(struct engine *engine, const struct capture_options *options,
 	if (rc)
 		return rc;
 	hold(engine);
+	succession_own(engine);
 	if (engine->looks.at_end)
 		tracee_tell_exits(&engine->tracee);
 	engine->program.loading = true;
@@ -343,6 +346,10 @@ int engine_turn(struct engine *engine, struct err *err)
 	/* (an exec seen while we attached: its thread waits for us, and nothing else comes) */
 	int rc = engine->pending.set ? 0 : tracee_take(&engine->tracee, true);
 
+	if (rc == -ECHILD && ending->ended) { /* nobody is left who might begin the program */
+		runners_leave(&engine->tracee);
+		return 0;
+	}
 	if (rc == -ECHILD) {
 		/* Its leader had ended before we came: nobody tells us the status. */
 		ending->ended = true;

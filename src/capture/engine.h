@@ -48,7 +48,8 @@ struct looks {
 };
 
 struct succession {
-	const char *wish; /* the program that is to be followed, "exec" for any; NULL: none other */
+	const char *wish; /* the programs of which the first is to be followed, with commas between
+			   * them, "exec" for any; NULL: none, or it is */
 	bool begins;	  /* tracee.parked is it */
 };
 

@@ -2,6 +2,7 @@
 #include "capture/exec.h"
 
 #include "capture/share.h"
+#include "capture/succession.h"
 #include "capture/trap_choice.h"
 #include "tracer/attach.h"
 #include "tracer/left_sharers.h"
@@ -60,5 +61,6 @@ void exec_begin(struct engine *engine)
 	trap_choice_signal(engine, 0);
 	program->loading = true;
 	engine->pending.set |= PENDING_MODULES;
+	succession_own(engine);
 	notify(&engine->notifier, NOTICE_EXEC, "%s", name);
 }

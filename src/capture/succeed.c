@@ -26,6 +26,7 @@ static void take_over(struct engine *engine)
 	engine->ending.end = CAPTURE_EXITED;
 	engine->ending.status = 0;
 	engine->program.child = 0;
+	engine->succession.wish = NULL;
 	hold_tracee(engine);
 	if (engine->looks.at_end)
 		tracee_tell_exits(tracee);

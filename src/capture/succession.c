@@ -10,10 +10,20 @@
 
 #include "tracer/runners.h"
 
+enum { COMM = 15 }; /* so many bytes of a name the kernel keeps: TASK_COMM_LEN, linux/sched.h */
+
 static bool is_wanted(const struct engine *engine)
 {
 	return engine->succession.wish && !engine->succession.begins &&
 	       !engine->tracee.leaves_runners;
+}
+
+bool succession_lasts(const struct engine *engine)
+{
+	enum capture_end end = engine->ending.end;
+
+	return is_wanted(engine) && engine->tracee.runners.len &&
+	       (end == CAPTURE_EXITED || end == CAPTURE_KILLED);
 }
 
 bool succession_child(struct engine *engine, struct thread *child)
@@ -37,28 +47,49 @@ bool succession_sharer(struct engine *engine, struct thread *sharer)
 }
 
 /* By the name of its file, which is what was asked for; a script's is its own. */
-static bool is_the_one(const struct engine *engine, pid_t pid)
+static bool is_called(pid_t pid, const char *name, size_t len)
 {
-	const char *wish = engine->succession.wish;
+	size_t most = len < COMM ? len : COMM, at;
 	char path[64], exe[4096];
 	struct status status;
-	const char *name;
-	ssize_t len;
+	const char *last;
+	ssize_t n;
 
-	if (!strcmp(wish, "exec"))
-		return true;
-	if (!status_read(pid, 0, &status) && !strncmp(status.name, wish, sizeof(status.name) - 1))
+	if (!status_read(pid, 0, &status) && !strncmp(status.name, name, most) && !status.name[most])
 		return true;
 	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
-	len = readlink(path, exe, sizeof(exe) - 1);
-	exe[len > 0 ? len : 0] = '\0';
-	name = strrchr(exe, '/');
-	return name && !strcmp(name + 1, wish);
+	n = readlink(path, exe, sizeof(exe) - 1);
+	exe[n > 0 ? n : 0] = '\0';
+	last = strrchr(exe, '/');
+	at = last ? (size_t)(last - exe) + 1 : 0;
+	return last && strlen(exe + at) == len && !memcmp(exe + at, name, len);
+}
+
+/* any: "exec" is among the names. */
+static bool is_the_one(const struct engine *engine, pid_t pid, bool any)
+{
+	const char *name = engine->succession.wish;
+	size_t len;
+
+	for (; name; name = name[len] ? name + len + 1 : NULL) {
+		len = strcspn(name, ",");
+		if (len == 4 && !memcmp(name, "exec", 4) ? any : is_called(pid, name, len))
+			return true;
+	}
+	return false;
+}
+
+void succession_own(struct engine *engine)
+{
+	if (!is_wanted(engine) || !is_the_one(engine, engine->tracee.pid, false))
+		return;
+	engine->succession.wish = NULL;
+	runners_leave(&engine->tracee);
 }
 
 void succession_exec(struct engine *engine, pid_t runner)
 {
-	if (!is_wanted(engine) || !is_the_one(engine, runner)) {
+	if (!is_wanted(engine) || !is_the_one(engine, runner, true)) {
 		runners_continue(&engine->tracee, runner);
 		return;
 	}

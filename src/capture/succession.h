@@ -14,5 +14,10 @@ bool succession_child(struct engine *engine, struct thread *child);
 bool succession_sharer(struct engine *engine, struct thread *sharer);
 /* A runner begins a program: it is the one, or goes on. */
 void succession_exec(struct engine *engine, pid_t runner);
+/* What is followed has begun a program itself, or was started: if that is the one, nobody else is waited
+ * for ("exec" is one of others only). */
+void succession_own(struct engine *engine);
+/* The wrapper has ended, and what it left may begin the program still. */
+bool succession_lasts(const struct engine *engine);
 
 #endif

@@ -158,7 +158,6 @@ static void on_notice(struct session *s, const struct notice *notice)
 		session_look_last(s, true);
 		break;
 	case NOTICE_EXEC:
-		s->followed = true;
 		note_program(s, notice->text);
 		session_forget(s);
 		vec_clear(&s->family); /* (of a wrapper, it may be) */

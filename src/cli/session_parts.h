@@ -53,7 +53,6 @@ struct session {
 	struct course_point monitored; /* when monitor last showed something; ms 0: never */
 	struct findings *findings; /* of the look of --leaks */
 	bool looked;		   /* that is over, or was given up */
-	bool followed;		   /* another program has begun, which may be --follow's */
 	struct family family; /* children that were seen */
 	int64_t children_ms;  /* from the last look for them to the next */
 	unsigned children_looks;

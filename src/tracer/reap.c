@@ -214,7 +214,7 @@ int reap(struct tracee *tracee, bool wait)
 	tracee->batch_cut = false;
 	tracee->queue.len = tracee->queue_head = tracee->queue_signals = 0;
 	/* (there may be other children of ours, for whose end to wait: the guardian) */
-	if (wait && !tracee->count && !tracee->expected.len)
+	if (wait && !tracee->count && !tracee->expected.len && !tracee->runners.len)
 		return -ECHILD;
 	if (each)
 		find_each(tracee);

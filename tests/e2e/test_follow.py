@@ -2,6 +2,7 @@
 import os
 import random
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -17,6 +18,10 @@ WRAPPERS = {
     "fork": ["timeout", "60", LIVE, "100", "8"],
     "vfork": ["sh", "-c", f"{LIVE} 100 8; exit 0"],
     "an exec of its own": ["env", "sh", "-c", f"{LIVE} 100 8; exit 0"],
+    "the wrapper becomes it": ["env", LIVE, "100", "8"],
+    "no wrapper": [LIVE, "100", "8"],
+    # (it has been reaped when it begins)
+    "ended before it": ["sh", "-c", f"P=$$; (while kill -0 $P 2>/dev/null; do sleep 0.02; done; {LIVE} 100 8; true) & exit 0"],
 }
 
 
@@ -31,7 +36,7 @@ def direct(tmp_path):
 def test_behind_a_wrapper(tmp_path, wrapper):
     """As if it had been started alone, from its first instruction on."""
     tally, alone = direct(tmp_path)
-    status, out, report = memtrace.launch(tmp_path / "report", WRAPPERS[wrapper], "--follow=live")
+    status, out, report = memtrace.launch(tmp_path / "report", WRAPPERS[wrapper], "--follow=other,live", stderr=subprocess.PIPE)
     assert status == 0 and memtrace.parse_result(out) == tally
     assert report.consistent().counts() == alone.counts()
     assert report["command"] == [str(LIVE), "100", "8"]
@@ -44,6 +49,14 @@ def test_the_first_program(tmp_path):
     status, out, report = memtrace.launch(tmp_path / "report", ["sh", "-c", script], "--follow=exec")
     assert status == 3 and memtrace.parse_result(out) == tally
     assert report.consistent().counts() == alone.counts()
+
+
+def test_it_is_followed_to_its_end(tmp_path):
+    """Once it has begun by an exec of the wrapper's own, another one of its name is its child as any."""
+    shutil.copy(os.path.realpath("/bin/sh"), tmp_path / "outer")
+    status, _, report = memtrace.launch(tmp_path / "report", ["env", tmp_path / "outer", "-c", f"{tmp_path}/outer -c 'exit 5'; exit 3"],
+                                        "--follow=outer")
+    assert status == 3 and report["command"][2].endswith("exit 3")
 
 
 def test_one_among_many(tmp_path):
@@ -67,7 +80,15 @@ def test_none(tmp_path):
     assert status == 4 and report.consistent()["command"][0] == "sh"
     done = subprocess.run([memtrace.MEMTRACE, "-q", "--no-symbols", "-o", "/dev/null", "--follow=nothing", "true"],
                           capture_output=True, text=True)
-    assert done.stderr == "memtrace: --follow=nothing: no such program began; the report is on true\n"
+    words = "memtrace: --follow=nothing: no such program began; the report is on {}\n"
+    assert done.stderr == words.format("true")
+    # What the wrapper has left ends without it.
+    done = subprocess.run([memtrace.MEMTRACE, "-q", "--no-symbols", "-o", "/dev/null", "--follow=nothing", "sh", "-c",
+                           "(ls /; sh -c true) >/dev/null & exit 6"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (6, words.format("sh"))
+    for line, warns in (["--follow=true", "true"], False), (["--follow=env", "env", "true"], False):
+        done = subprocess.run([memtrace.MEMTRACE, "-q", "--no-symbols", "-o", "/dev/null", *line], capture_output=True, text=True)
+        assert bool(done.stderr) == warns, done.stderr
 
 
 def test_wrapper_is_left_as_it_was(tmp_path, started):
