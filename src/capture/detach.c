@@ -124,8 +124,10 @@ static int stubs_wipe(struct engine *engine)
 			 : retry_stopped(&engine->tracee, &a_moment, stubs_go, engine, NULL);
 
 	if (engine->undoing.left && (!rc || rc == -EAGAIN) &&
-	    predecessor_wipe(&engine->hooks.process))
+	    predecessor_wipe(&engine->hooks.process, &engine->undoing.left))
 		rc = -EAGAIN;
+	if (engine->undoing.undo->agent.held)
+		undo_agent_hold(engine->undoing.undo, engine->undoing.left);
 	return rc;
 }
 

@@ -125,7 +125,7 @@ int follow_clear(struct engine *engine, struct err *err)
 	int rc = follow_inherit(engine, err);
 
 	if (!rc && page_places_find(&engine->hooks, &places))
-		inject_adopt(&engine->tracee, engine->undoing.undo, &places);
+		inject_adopt(&engine->tracee, engine->undoing.undo, &places, engine->undoing.left);
 	return rc;
 }
 

@@ -50,7 +50,7 @@ static int clear(struct engine *engine, const struct undo_places *places, struct
 	struct undo *undo = engine->undoing.undo;
 	int rc;
 
-	if (!inject_adopt(&engine->tracee, undo, places) && !undo->agent.len)
+	if (!inject_adopt(&engine->tracee, undo, places, engine->undoing.left) && !undo->agent.len)
 		return 0;
 	if (engine->undoing.left) /* stubs that lead there */
 		return err_set(err, -EBUSY, "the one of a killed memtrace is in use there");
@@ -95,15 +95,28 @@ static int enter(struct engine *engine, struct err *err)
 	return rc;
 }
 
+/* Without one of our own, too, a predecessor's is taken out, when we leave. */
+static void adopt(struct engine *engine)
+{
+	struct undo_places places;
+
+	if (parts_have(PART_agent) && page_places_find(&engine->hooks, &places))
+		inject_adopt(&engine->tracee, engine->undoing.undo, &places, engine->undoing.left);
+}
+
 int resident_enter(struct engine *engine, struct err *err)
 {
 	struct resident *resident = &engine->resident;
 	struct err why = {.code = 0};
 	int rc;
 
-	if (resident->tried || resident->engine == CAPTURE_TRAP)
+	if (resident->tried)
 		return 0;
 	resident->tried = true;
+	if (resident->engine == CAPTURE_TRAP) {
+		adopt(engine);
+		return 0;
+	}
 	rc = enter(engine, &why);
 	if (!engine->program.loading) /* else it is stopped until functions are hooked */
 		tracee_resume(&engine->tracee);

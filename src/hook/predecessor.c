@@ -342,7 +342,7 @@ int predecessor_clear(const struct hook_process *process, bool *left, struct err
 	return rc == -EAGAIN || rc == -ENODATA ? 0 : rc;
 }
 
-bool predecessor_wipe(const struct hook_process *process)
+bool predecessor_wipe(const struct hook_process *process, bool *left)
 {
 	struct predecessor h = predecessor_of(process);
 	bool stays;
@@ -351,6 +351,7 @@ bool predecessor_wipe(const struct hook_process *process)
 	patches_find(&h);
 	patches_restore(&h);
 	stays = areas_wipe(&h) != 0;
+	*left = h.count != 0;
 	vec_deinit(&h.patches);
 	return stays;
 }

@@ -15,7 +15,7 @@
 int predecessor_clear(const struct hook_process *process, bool *left, struct err *err) MUST_CHECK;
 
 /* The same at once, for all areas that nobody is in.  True: in some there is somebody, and they
- * stay.  All threads are stopped. */
-bool predecessor_wipe(const struct hook_process *process);
+ * stay.  *left: some stay, for whatever reason.  All threads are stopped. */
+bool predecessor_wipe(const struct hook_process *process, bool *left);
 
 #endif

@@ -66,7 +66,8 @@ void inject_forget(struct injected *injected);
  */
 int inject_remove(struct tracee *tracee, struct undo *undo);
 
-/* What a predecessor left, by its looks: from now on it is in our log, and off.  False: nothing. */
-bool inject_adopt(struct tracee *tracee, struct undo *undo, const struct undo_places *places);
+/* What a predecessor left, by its looks: from now on it is in our log, and off.  held: stubs that lead there
+ * stay (undo_agent_hold()).  False: nothing. */
+bool inject_adopt(struct tracee *tracee, struct undo *undo, const struct undo_places *places, bool held);
 
 #endif

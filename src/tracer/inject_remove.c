@@ -110,7 +110,7 @@ int inject_remove(struct tracee *tracee, struct undo *undo)
 
 	if (!agent->len)
 		return 0;
-	if (undo_others(undo, &tracee->target, &other))
+	if (agent->held || undo_others(undo, &tracee->target, &other))
 		return -EBUSY;
 	if (inside_ranges(tracee, &range, 1, true))
 		return -EAGAIN;
@@ -149,10 +149,10 @@ static bool is_left(struct tracee *tracee, const struct mapping *mapping)
 		is_begun(mapping, &there));
 }
 
-static bool adopt(struct tracee *tracee, struct undo *undo, const struct undo_places *places,
+static bool adopt(struct tracee *tracee, struct undo *undo, const struct undo_places *places, bool held,
 		  const struct maps *maps)
 {
-	struct undo_agent agent = {.len = 0};
+	struct undo_agent agent = {.held = held};
 
 	for (size_t i = 0; i < maps->list.len; i++) {
 		const struct mapping *mapping = &maps->list.at[i];
@@ -181,11 +181,11 @@ static bool adopt(struct tracee *tracee, struct undo *undo, const struct undo_pl
 	return true;
 }
 
-bool inject_adopt(struct tracee *tracee, struct undo *undo, const struct undo_places *places)
+bool inject_adopt(struct tracee *tracee, struct undo *undo, const struct undo_places *places, bool held)
 {
 	struct maps maps = {.text = NULL};
 	bool found = !undo->agent.len && !maps_read(tracee_alive(tracee), &maps, NULL) &&
-		     adopt(tracee, undo, places, &maps);
+		     adopt(tracee, undo, places, held, &maps);
 
 	maps_deinit(&maps);
 	return found && !inject_switch(undo, &tracee->target, false);

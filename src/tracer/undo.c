@@ -126,6 +126,12 @@ void undo_agent(struct undo *undo, const struct undo_agent *agent)
 	log_barrier();
 }
 
+void undo_agent_hold(struct undo *undo, bool held)
+{
+	undo->agent.held = held;
+	log_barrier();
+}
+
 void undo_agent_memory(struct undo *undo, taddr_t memory, uint64_t len)
 {
 	undo->agent.memory = memory;

@@ -78,6 +78,7 @@ struct undo_page {
 struct undo_agent {
 	taddr_t base;
 	uint32_t len; /* 0: there is none, nor is there to be one; control is the last page of it */
+	uint32_t held; /* not 0: stubs of a predecessor's that lead there stay, and so does it, off */
 	taddr_t control;
 	taddr_t memory; /* shared with us */
 	uint64_t memory_len; /* 0: not there yet */
@@ -124,6 +125,8 @@ int undo_page_begin(const struct undo_page *page, struct target *target, const v
 
 /* An agent that is about to be mapped. */
 void undo_agent(struct undo *undo, const struct undo_agent *agent);
+/* Stubs that are not in the log lead there: nobody may take it out; or no more. */
+void undo_agent_hold(struct undo *undo, bool held);
 /* What of it is about to be. */
 void undo_agent_memory(struct undo *undo, taddr_t memory, uint64_t len);
 /* Bytes of an agent that is in the log, from its base + offset on; undone when it is unmapped. */

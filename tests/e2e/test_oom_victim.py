@@ -1,7 +1,10 @@
 """Where memory runs out the kernel is to end memtrace, not the process, nor who puts it back."""
 import os
 import pathlib
+import struct
 import subprocess
+
+import pytest
 
 import memtrace
 
@@ -38,3 +41,97 @@ def test_launched():
                           capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
                           preexec_fn=lambda: pathlib.Path("/proc/self/oom_score_adj").write_text("300"))
     assert done.stdout.split() == ["300"], done.stderr
+
+
+LIMIT = 48 << 20
+
+
+class Group:
+    """A group whose memory ends at LIMIT, without swap; cgroup v1 or v2."""
+
+    def __init__(self, path):
+        self.path = path
+        path.mkdir()
+        try:
+            one = (path / "memory.limit_in_bytes").exists()
+            (path / ("memory.limit_in_bytes" if one else "memory.max")).write_text(str(LIMIT))
+            swap = path / ("memory.swappiness" if one else "memory.swap.max")
+            if swap.exists():
+                swap.write_text("0")
+        except OSError:
+            path.rmdir()
+            raise
+
+    def join(self, pid):
+        (self.path / "cgroup.procs").write_text(str(pid))
+
+    def end(self):
+        for pid in (self.path / "cgroup.procs").read_text().split():
+            (self.path.parent / "cgroup.procs").write_text(pid)
+        self.path.rmdir()
+
+
+@pytest.fixture
+def group():
+    for root in "/sys/fs/cgroup/memory", "/sys/fs/cgroup":
+        try:
+            made = Group(pathlib.Path(root) / f"memtrace-{os.getpid()}")
+        except OSError:
+            continue
+        yield made
+        made.end()
+        return
+    pytest.skip("no memory group can be made here")
+
+
+EATER = r"""
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	volatile uint64_t *had = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, open(argv[argc - 1], O_RDWR), 0);
+	printf("READY %d\n", (int)getpid());
+	fflush(stdout);
+	if (read(0, &(char){0}, 1) != 1)
+		return 1;
+	for (;;) {
+		char *block = malloc(1000);
+		++*had;
+		memset(block, 1, 1000);
+		if (*had % 4 == 0) { /* what goes is counted to the last, too */
+			free(block);
+			++had[1];
+		}
+	}
+}
+"""
+
+
+@pytest.mark.parametrize("engine", ["agent", "trap"])
+def test_counts_to_the_last_allocation(started, attach, group, tmp_path, engine):
+    """The process is the one that the kernel ends; it has counted itself, in memory that it leaves behind."""
+    if engine == "agent" and os.uname().machine not in ("x86_64", "aarch64"):
+        pytest.skip("there is no agent for this CPU")
+    program, tally = tmp_path / "eater", tmp_path / "tally"
+    subprocess.run(["cc", "-O1", "-o", program, "-xc", "-"], check=True, text=True, input=EATER)
+    tally.write_bytes(bytes(4096))
+    eater = memtrace.Process([program, tally])
+    started.append(eater)
+    eater.wait_line("^READY")
+    group.join(eater.pid)
+    observer = attach(eater.pid, "--no-symbols", f"--engine={engine}")
+    eater.send()
+    assert observer.wait(120) == 0, observer.story()
+    assert eater.wait() == -9, eater.story()
+    report = observer.report().consistent()
+    assert report["engine"] == engine
+    allocs, frees = struct.unpack("=QQ", tally.read_bytes()[:16])
+    summary = report["summary"]
+    assert allocs > 30000
+    # It may have ended within malloc(), or between its return and its own count; the same of free().
+    assert (summary["allocs"] - allocs, summary["frees"] - frees) in [(0, 0), (1, 0), (0, 1)], (summary, allocs, frees)

@@ -51,15 +51,19 @@ def test_unusual_code(target, attach, kind):
 
 
 @hand_made
-def test_what_relocations_wrote_under_a_patch(target, attach):
-    """Killed, guardian and all: what was under its patch is in no file, so the patch stays, and what it leads to."""
+@pytest.mark.parametrize("engines", [("trap", "trap"), ("agent", "auto"), ("agent", "trap")], ids="-".join)
+def test_what_relocations_wrote_under_a_patch(target, attach, engines):
+    """Killed, guardian and all: what was under its patch is in no file, so the patch stays, and what it leads to: an
+    agent, too."""
+    if "agent" in engines and os.uname().machine not in ("x86_64", "aarch64"):
+        pytest.skip("there is no agent for this CPU")
     library = memtrace.TARGETS / "alloc_covered.so"
     process = target("bumped", "50", env={**os.environ, "LD_PRELOAD": str(library)})
-    tracer = attach(process.pid, "--no-symbols")
+    tracer = attach(process.pid, "--no-symbols", f"--engine={engines[0]}")
     for pid in [tracer.pid, *memtrace.descendants(tracer.pid)]:
         os.kill(pid, 9)
     tracer.wait()
-    tracer = attach(process.pid, "--no-symbols")
+    tracer = attach(process.pid, "--no-symbols", f"--engine={engines[1]}")
     process.go_on()
     process.done()
     tracer.detach(check=False)

@@ -225,10 +225,11 @@ static taddr_t r_debug(void)
 /* As at a detach: what is ours, and what was found. */
 static void put_back(struct fixture *f)
 {
+	bool left;
 	assert_int_equal(undo_run(f->undo, &f->tracee.target), 0);
 	assert_false(inside_any(&f->tracee, f->undo));
 	assert_int_equal(undo_wipe(f->undo, &f->tracee.target), 0);
-	predecessor_wipe(&f->hooks.process);
+	predecessor_wipe(&f->hooks.process, &left);
 	assert_untouched(f);
 }
 
@@ -481,6 +482,7 @@ static void changed_since_it_was_planned(void **state)
 /* Somebody has hooked over our patch: what he has a copy of must go on leading somewhere. */
 static void another_hook_over_ours(void **state)
 {
+	bool left;
 	struct fixture *f = *state;
 	taddr_t at, first = 0;
 	uint8_t other[16], bytes[UNDO_AREA_BYTES];
@@ -500,7 +502,7 @@ static void another_hook_over_ours(void **state)
 	assert_int_equal(undo_wipe(f->undo, &f->tracee.target), 0);
 	hooks_clear(&f->hooks);
 	undo_clear(f->undo);
-	predecessor_wipe(&f->hooks.process);
+	predecessor_wipe(&f->hooks.process, &left);
 	/* Both are there, the stubs without effect. */
 	assert_int_equal(target_read(&f->tracee.target, at, bytes, f->tracee.arch->trap->patch_len),
 			 0);
@@ -592,10 +594,11 @@ static void hook_nameless(struct fixture *f)
 /* The one that follows has never heard of it. */
 static void what_nobody_can_name(void **state)
 {
+	bool left;
 	struct fixture *f = *state;
 
 	hook_nameless(f);
-	predecessor_wipe(&f->hooks.process);
+	predecessor_wipe(&f->hooks.process, &left);
 	assert_untouched(f);
 }
 
@@ -620,6 +623,7 @@ static bool stub_read(struct fixture *f, uint8_t ret[16])
  * code is read. */
 static void a_patch_across_two_pieces(void **state)
 {
+	bool left;
 	struct fixture *f = *state;
 	const struct arch *arch = arch_native();
 	taddr_t nameless_at = (taddr_t)(uintptr_t)nameless, entry = 0, at = 0;
@@ -644,12 +648,13 @@ static void a_patch_across_two_pieces(void **state)
 	distance = (uint32_t)(entry - at - sizeof(jump));
 	memcpy(jump + 1, &distance, sizeof(distance));
 	assert_int_equal(target_write(&f->tracee.target, at, jump, sizeof(jump)), 0);
-	predecessor_wipe(&f->hooks.process);
+	predecessor_wipe(&f->hooks.process, &left);
 	assert_untouched(f);
 }
 
 static void what_nobody_can_put_back(void **state)
 {
+	bool left;
 	struct fixture *f = *state;
 	struct module *module = module_of_program(f);
 	uint8_t before[16], after[16];
@@ -657,11 +662,11 @@ static void what_nobody_can_put_back(void **state)
 	hook_nameless(f);
 	assert_true(stub_read(f, before));
 	module->file->open = false;
-	predecessor_wipe(&f->hooks.process);
+	predecessor_wipe(&f->hooks.process, &left);
 	module->file->open = true;
 	assert_true(stub_read(f, after));
 	assert_memory_equal(before, after, sizeof(before));
-	predecessor_wipe(&f->hooks.process);
+	predecessor_wipe(&f->hooks.process, &left);
 	assert_false(stub_read(f, after));
 	assert_untouched(f);
 }
