@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/scope.h"
 #include "tracer/attach.h"
 #include "tracer/hide.h"
@@ -27,7 +28,7 @@ enum {
 	TRACE_OPTIONS = PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
 			PTRACE_O_TRACEVFORKDONE | PTRACE_O_TRACEEXEC |
 			PTRACE_O_TRACESYSGOOD, /* for remote.c */
-	SETTLE_MOMENTS = 200,
+	SETTLE_MS = 200,
 };
 
 /* Until the layer above takes the stops. */
@@ -203,17 +204,20 @@ static void find_unsettled(void *arg, struct thread *thread)
 	*found |= thread->sharer && thread->interrupted && thread->state == THREAD_RUNNING;
 }
 
+/* For a time, not until nothing more comes: threads that stop all the while (a killed memtrace's
+ * traps in a storm of allocations) may never leave a moment without a stop. */
 void tracee_settle_sharers(struct tracee *tracee)
 {
 	const struct timespec moment = {0, 100000};
-	bool found = true;
+	int64_t end = clock_ms() + SETTLE_MS;
 
-	for (int i = 0; i < SETTLE_MOMENTS && found; i++) {
-		while (tracee_take(tracee, false) == 1)
-			;
-		found = false;
+	for (;;) {
+		bool found = false;
+
 		tracee_for_each(tracee, find_unsettled, &found);
-		if (found)
+		if (!found || clock_ms() > end)
+			return;
+		if (tracee_take(tracee, false) != 1)
 			nanosleep(&moment, NULL);
 	}
 }

@@ -144,11 +144,11 @@ class Attached:
 
     def start(self):
         # The sleeper holds the pipe open: memtrace leaves at the end of its input.
-        start = (f"rm -f /tmp/console /tmp/report.json; mkfifo /tmp/console; "
+        start = (f"rm -f /tmp/console /tmp/report.json /tmp/words; mkfifo /tmp/console; "
                  f"sleep 100000 >/tmp/console & echo $! >/tmp/keeper; "
                  f"{self.command} </tmp/console >/tmp/words 2>&1 & echo $! >/tmp/tracer")
         self.guest.run(start, check=True)
-        done = self.guest.run("echo status >/tmp/console; until grep -q 'HEAP SUMMARY' /tmp/words; do usleep 20000; done",
+        done = self.guest.run("echo status >/tmp/console; until grep -qs 'HEAP SUMMARY' /tmp/words; do usleep 20000; done",
                               timeout=120)
         assert done.status == 0, said(self.guest, "/tmp/words")
 

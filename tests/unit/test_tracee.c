@@ -140,6 +140,74 @@ static void the_programs_signals_come_first(void **state)
 	first_of_two(false);
 }
 
+/* ---- who stops all the while ------------------------------------------------------------ */
+
+static void *signal_oneself(void *arg)
+{
+	child_say(arg, syscall(SYS_gettid));
+	for (;;)
+		syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), SIGURG);
+	return NULL;
+}
+
+/* Two threads; the second stops again as soon as it goes on.  Says their ids. */
+static void be_busy_target(struct child_case *self, void *arg)
+{
+	pthread_t thread;
+
+	(void)arg;
+	child_say(self, getpid());
+	pthread_create(&thread, NULL, signal_oneself, self);
+	for (;;)
+		pause();
+}
+
+/* As on a slow machine: the next stop is there before anybody looks. */
+static void go_on_to_the_next(void *arg, struct stop *stop)
+{
+	struct tracee *tracee = arg;
+
+	if (!stop->thread)
+		return;
+	tracee_continue(tracee, stop->thread);
+	wait_until_stopped(tracee->pid, stop->thread->tid);
+}
+
+/* While somebody is waited for, who does not stop: memtrace must not hang there, as it did in a
+ * storm of allocations that a killed one had left. */
+static void with_one_that_stops_all_the_while(void (*look)(struct tracee *tracee,
+							   struct thread *leader))
+{
+	struct child_case target = child_start(be_busy_target, NULL);
+	pid_t leader = (pid_t)child_hear(&target), other = (pid_t)child_hear(&target);
+	struct tracee tracee;
+
+	assert_int_equal(tracee_attach(&tracee, leader, NULL), 0);
+	tracee.own_signal = SIGURG;
+	tracee.handle = go_on_to_the_next;
+	tracee.handle_arg = &tracee;
+	wait_until_stopped(leader, other);
+	alarm(60); /* it took stops for ever */
+	look(&tracee, threads_find(&tracee, leader));
+	alarm(0);
+	tracee_release(&tracee);
+	child_end(&target);
+}
+
+static void settle_one_that_sleeps(struct tracee *tracee, struct thread *leader)
+{
+	tracee_settle_sharers(tracee); /* there are none */
+	leader->sharer = leader->interrupted = true; /* (it is not) */
+	tracee_settle_sharers(tracee);
+	leader->sharer = leader->interrupted = false;
+}
+
+static void others_that_stop_while_sharers_are_settled(void **state)
+{
+	(void)state;
+	with_one_that_stops_all_the_while(settle_one_that_sleeps);
+}
+
 /* ---- children ----------------------------------------------------------------------- */
 
 /* flags: of clone(2), shared with the test, which sets them: a child is made that stays. */
@@ -418,6 +486,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_signal_that_came_while_all_were_stopped),
 		cmocka_unit_test(the_programs_signals_come_first),
+		cmocka_unit_test(others_that_stop_while_sharers_are_settled),
 		cmocka_unit_test(a_child_that_was_killed_before_its_first_stop),
 		cmocka_unit_test(a_child_without_an_exit_signal),
 		cmocka_unit_test(a_child_that_nobody_told_of),
