@@ -36,7 +36,6 @@ NOT_UNITS_ARM = {
 }
 NOT_UNITS_MIPS = {
     "walk_live": "compares with libgcc by DWARF tables; gcc makes none there by itself",
-    "stub_registers": "has no part for it yet: what is traced (registers) runs the stubs",
     "hooks": "expects all stubs in padding; glibc's loader has too little there",
 }
 NOT_UNITS_RISCV = {

@@ -52,9 +52,9 @@ static int ask(void *arg)
 		_exit(1);
 	memset(&set, 0xff, sizeof(set)); /* as the C library does it, those of its own, too */
 	if (asking->how == LIKE_SPAWNED || asking->how == BLOCKING_ALL)
-		syscall(SYS_rt_sigprocmask, SIG_SETMASK, &set, NULL, 8);
+		syscall(SYS_rt_sigprocmask, SIG_SETMASK, &set, NULL, arch_native()->signal_set_len);
 	if (asking->how == LIKE_SPAWNED || asking->how == WITH_HANDLERS)
-		syscall(SYS_rt_sigaction, SIGUSR1, NULL, NULL, 8);
+		syscall(SYS_rt_sigaction, SIGUSR1, NULL, NULL, arch_native()->signal_set_len);
 	_exit(syscall(SYS_ptrace, PTRACE_TRACEME, 0, 0, 0) ? REFUSED : TRACED);
 }
 

@@ -122,6 +122,35 @@ __asm__(CODE
 	"1:	.quad " NUMBER(RESULT) "\n"
 	AT("loads_end")
 	".option pop\n");
+#elif defined(__mips__)
+#define ARCH (ARCH_HOST_BIG ? &arch_mips : &arch_mipsel)
+__asm__(CODE
+	FUNCTION("mirror")
+	"	addiu $29, $29, -152\n"
+	"	sw $2, 16($29); sw $3, 20($29); sw $4, 24($29); sw $5, 28($29)\n"
+	"	sw $6, 32($29); sw $7, 36($29); sw $8, 40($29); sw $9, 44($29)\n"
+	"	sw $10, 48($29); sw $11, 52($29); sw $12, 56($29); sw $13, 60($29)\n"
+	"	sw $14, 64($29); sw $15, 68($29); sw $16, 72($29); sw $17, 76($29)\n"
+	"	sw $18, 80($29); sw $19, 84($29); sw $20, 88($29); sw $21, 92($29)\n"
+	"	sw $22, 96($29); sw $23, 100($29); sw $24, 104($29); sw $28, 108($29)\n"
+	"	sw $30, 112($29); sw $1, 116($29)\n"
+	"	mfhi $2; sw $2, 120($29); mflo $2; sw $2, 124($29)\n"
+	"	sw $31, 128($29); sw $0, 144($29)\n"
+	"	bal 1f; nop\n" /* (gp by the own address, not by t9) */
+	"1:	lui $28, %hi(_gp_disp); addiu $28, $28, %lo(_gp_disp); addu $28, $28, $31\n"
+	"	lw $25, %call16(record)($28); jalr $25; addiu $4, $29, 16\n"
+	"	lw $2, 120($29); mthi $2; lw $2, 124($29); mtlo $2\n"
+	"	lw $3, 20($29); lw $4, 24($29); lw $5, 28($29); lw $6, 32($29)\n"
+	"	lw $7, 36($29); lw $8, 40($29); lw $9, 44($29); lw $10, 48($29)\n"
+	"	lw $11, 52($29); lw $12, 56($29); lw $13, 60($29); lw $14, 64($29)\n"
+	"	lw $15, 68($29); lw $24, 104($29); lw $28, 108($29); lw $1, 116($29)\n"
+	"	lw $31, 128($29); li $2, " NUMBER(RESULT) "; jr $31; addiu $29, $29, 152\n"
+	AT("mirror_end")
+	FUNCTION("loads") /* through t9, which is its own place */
+	"	lw $2, 16($25); nop; jr $31; nop\n"
+	"	.word " NUMBER(RESULT) "\n"
+	AT("loads_end")
+	CODE_END);
 #endif
 /* clang-format on */
 

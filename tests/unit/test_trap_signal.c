@@ -140,10 +140,11 @@ static int end(void **state)
 
 static bool blocks(const struct fixture *f, int signo)
 {
-	uint64_t mask = 0;
+	const struct arch *arch = arch_native();
+	_Alignas(8) uint8_t set[ARCH_SIGNAL_SET] = {0};
 
-	assert_int_equal(ptrace(PTRACE_GETSIGMASK, f->child.pid, sizeof(mask), &mask), 0);
-	return mask & signal_bit(signo);
+	assert_int_equal(ptrace(PTRACE_GETSIGMASK, f->child.pid, (long)arch->signal_set_len, set), 0);
+	return arch_signal_set(arch, set) & signal_bit(signo);
 }
 
 static void send(const struct fixture *f, int signo)
