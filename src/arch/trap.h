@@ -332,11 +332,13 @@ struct arch_trap {
 	 * a system call would cut off (Documentation/arch/arm64/sve.rst, 3); 0: none. */
 	uint16_t cut_sets[2];
 	/*
-	 * The same by which a thread has its process copied (tracer/copy.h).  mask: its signal mask,
-	 * as it is to be when it is home.  NULL: the architecture can't.
+	 * The same by which a thread has its process copied (tracer/copy.h).  mask: its signal mask
+	 * (signal_set_len bytes, as PTRACE_GETSIGMASK gives them), as it is to be when it is home.
+	 * NULL: the architecture can't.
 	 */
-	int (*copy_build)(taddr_t at, uint64_t mask, const struct regs *regs, const int64_t *own,
-			  struct remote_code *ret);
+	int (*copy_build)(taddr_t at, const void *mask, const struct regs *regs,
+			  const int64_t *own, struct remote_code *ret);
+	bool copy_waits_by_wait4; /* .. for its helper: not by waitid(), which has five arguments */
 };
 
 #endif

@@ -28,6 +28,7 @@
 
 #include "base/kernel.h"
 #include "base/syscalls.h"
+#include "base/types.h"
 #include "tracer/children.h"
 #include "tracer/inside.h"
 #include "tracer/remote.h"
@@ -148,7 +149,7 @@ static int read_stop(const struct copying *c, taddr_t *pc, int64_t *result)
 	if (ptrace(PTRACE_GETREGSET, c->run.thread->tid, NT_PRSTATUS, &iov) < 0)
 		return -errno;
 	*pc = regs_read(tracee->arch, &regs, tracee->arch->reg_pc);
-	*result = regs_word(tracee->arch, &regs, tracee->arch->syscall_result_offset);
+	*result = regs_syscall_result(tracee->arch, &regs);
 	return 0;
 }
 
@@ -215,12 +216,17 @@ static int build(const struct tracee *tracee, const struct thread *thread, const
 		 taddr_t at, const struct regs *regs, const int64_t *own,
 		 struct remote_code *ret)
 {
-	uint64_t mask = 0;
+	static const int64_t again = -512; /* ERESTARTSYS: how long its code is to be told */
+	const struct arch *arch = tracee->arch;
+	_Alignas(8) uint8_t mask[ARCH_SIGNAL_SET] = {0};
 
 	(void)arg;
-	if (ptrace((int)GET_SIGMASK, thread->tid, (long)sizeof(mask), &mask) < 0)
+	if (ptrace((int)GET_SIGMASK, thread->tid, (long)arch->signal_set_len, mask) < 0)
 		return -errno;
-	return tracee->arch->trap->copy_build(at, mask, regs, own, ret);
+	if (!own && arch->trap->remote_at && !thread->in_exec_stop &&
+	    remote_whereabouts(tracee, thread, regs) == REMOTE_AT_CALL)
+		own = &again;
+	return arch->trap->copy_build(at, mask, regs, own, ret);
 }
 
 /* Before Linux 5.1 PTRACE_GETSIGMASK tells the mask that ppoll() and its like have set for
@@ -293,11 +299,14 @@ int copy_is_reaper(struct tracee *tracee, struct undo *undo, const struct undo_p
 int copy_make(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
 	      pid_t *ret, struct err *err)
 {
+	const struct remote_call by_waitid = {SYS_waitid, {P_PID_, 1, 0, __WCLONE | WEXITED}};
+	const struct remote_call by_wait4 = {SYS_wait4, {1, 0, __WCLONE, 0}};
+	const struct arch_trap *trap = tracee->arch->trap;
 	const struct remote_call calls[] = {
-		{SYS_rt_sigprocmask, {SIG_SETMASK, place->base, 0, 8}},
+		{SYS_rt_sigprocmask, {SIG_SETMASK, place->base, 0, tracee->arch->signal_set_len}},
 		{SYS_clone, {VM | FILES}},
 		{SYS_clone, {FILES}},
-		{SYS_waitid, {P_PID_, 1, 0, __WCLONE | WEXITED}},
+		trap->copy_waits_by_wait4 ? by_wait4 : by_waitid,
 		{SYS_close_range, {0, UINT32_MAX, 2}},
 		{SYS_exit_group, {0}},
 	};
@@ -305,7 +314,7 @@ int copy_make(struct tracee *tracee, struct undo *undo, const struct undo_place 
 	struct copying copying = {.copy = 0};
 	int rc;
 
-	if (!tracee->arch->trap->copy_build)
+	if (!trap->copy_build)
 		return err_set(err, -ENOTSUP, "copying a process is not built for %s",
 			       tracee->arch->name);
 	if (!tells_mask())
@@ -350,17 +359,33 @@ static int clear_place(struct tracee *tracee, struct undo_place *place, struct e
 	static const uint8_t zeros[UNDO_PLACE_BYTES];
 	const struct inside_range range = {place->base - 1, place->base + place->room};
 
-	if (target_read(&tracee->target, place->base, place->old, sizeof(place->old)))
+	if (target_read(&tracee->target, place->base, place->old, place->room))
 		return -EBUSY;
-	if (!memcmp(place->old, zeros, sizeof(zeros)))
+	if (!memcmp(place->old, zeros, place->room))
 		return 0;
-	if (!remote_is_left(tracee->arch, place->old, sizeof(place->old)))
+	if (!remote_is_left(tracee->arch, place->old, place->room))
 		return -EBUSY;
 	if (inside_ranges(tracee, &range, 1, true))
 		return err_set(err, -EAGAIN,
 			       "a thread runs code of a memtrace that was killed");
 	memset(place->old, 0, sizeof(place->old));
 	return undo_wipe_place(&tracee->target, place) ? -EBUSY : 0;
+}
+
+/* (MIPS' vdso has 259 bytes free, of Linux 6.1.) */
+static const uint16_t place_sizes[] = {UNDO_PLACE_BYTES, 256};
+
+static int place_in(struct tracee *tracee, const struct mapping *vdso, struct undo_place *ret,
+		    struct err *err)
+{
+	int rc = -EBUSY;
+
+	for (size_t i = 0; i < ARRAY_SIZE(place_sizes) && rc == -EBUSY; i++) {
+		ret->room = place_sizes[i];
+		ret->base = vdso->end - ret->room;
+		rc = clear_place(tracee, ret, err);
+	}
+	return rc;
 }
 
 int copy_place(struct tracee *tracee, const struct maps *maps, struct undo_place *ret,
@@ -370,11 +395,9 @@ int copy_place(struct tracee *tracee, const struct maps *maps, struct undo_place
 		const struct mapping *mapping = &maps->list.at[i];
 		int rc;
 
-		ret->base = mapping->end - UNDO_PLACE_BYTES;
-		ret->room = UNDO_PLACE_BYTES;
-		if (strcmp(mapping->path, "[vdso]") || ret->base % 16)
+		if (strcmp(mapping->path, "[vdso]") || mapping->end % 16)
 			continue;
-		rc = clear_place(tracee, ret, err);
+		rc = place_in(tracee, mapping, ret, err);
 		if (rc != -EBUSY)
 			return rc;
 	}

@@ -89,7 +89,7 @@ static int make_wait(struct tracee *child, struct thread *thread, struct undo *u
 
 	if (!rc)
 		rc = copy_place(child, &maps, &place, &err);
-	if (!rc && !place.base)
+	if (!rc && (!place.base || place.room < UNDO_PLACE_BYTES)) /* (what clears it knows one size) */
 		rc = -ENOSPC;
 	if (!rc) {
 		h->place = place.base;

@@ -246,10 +246,22 @@ static bool blocks_all(const struct thread *sharer)
 	return !~(mask | signal_bit(SIGKILL) | signal_bit(SIGSTOP));
 }
 
+/* (Before Linux 5.3 it is not to be told.) */
+static bool is_entry(const struct thread *sharer, struct call_info *ret)
+{
+	ret->op = 0;
+	return ptrace((int)GET_SYSCALL_INFO, sharer->tid, sizeof(*ret), ret) > 0 &&
+	       ret->op == INFO_ENTRY;
+}
+
 static void limit_calls(struct tracee *tracee, struct thread *sharer, int64_t number)
 {
 	bool bound = tracee_process(tracee) != 0;
+	struct call_info info;
 
+	/* (at the end of a call its result is where its number was) */
+	if (is_shared(tracee->arch) && !is_entry(sharer, &info))
+		return;
 	if (sharer->calls && (!bound || number == SYS_close))
 		sharer->calls--;
 	else if (sharer->calls)
@@ -259,13 +271,11 @@ static void limit_calls(struct tracee *tracee, struct thread *sharer, int64_t nu
 		sharer->calls = 0; /* posix_spawn() */
 }
 
-/* (Before Linux 5.3 it is not to be told.) */
 static bool asks(const struct thread *sharer)
 {
-	struct call_info info = {.op = 0};
-	long got = ptrace((int)GET_SYSCALL_INFO, sharer->tid, sizeof(info), &info);
+	struct call_info info;
 
-	return got > 0 && info.op == INFO_ENTRY && info.arch == arch_native()->audit_arch &&
+	return is_entry(sharer, &info) && info.arch == arch_native()->audit_arch &&
 	       info.number == SYS_ptrace && info.argument[0] == PTRACE_TRACEME;
 }
 

@@ -136,12 +136,15 @@ static bool function_begin(struct mips_unwind *u, uint64_t vaddr, bool by_pdr, u
 	return by_pdr;
 }
 
-/* Nobody called the program's first function. */
+/* Nobody called the program's first function.  (It has no .pdr; what that says is of a function in
+ * front of it then, main().) */
 static bool is_start(struct mips_unwind *u, uint64_t vaddr, bool known, uint64_t begin)
 {
 	uint64_t entry = image_entry(u->image);
 
-	return entry && (known ? begin == entry : vaddr >= entry && vaddr - entry < START_LEN);
+	if (known && begin >= entry)
+		return entry && begin == entry;
+	return entry && vaddr >= entry && vaddr - entry < START_LEN;
 }
 
 /* By the code between the function's begin (known) and the place. */

@@ -64,7 +64,7 @@ def test_stacks(guest, name, server):
     # (realloc(NULL, n) goes on in malloc(), where gdb stops: the same callers)
     assert {stack[1:] for stack in theirs} <= {stack_of(context)[1:] for context in told}
     assert not any(map(any, map(guessed, told)))
-    # What the stripped files alone give are the same stacks, called guesses from the caller's caller on.
+    # What the stripped files alone give are the same stacks, called guesses from the caller's caller on (but by .pdr).
     assert len(read) > 40
     assert {stack_of(context) for context in read} <= {stack_of(context) for context in told}
-    assert all(guessed(context)[:3] == [False, False, True] for context in read)
+    assert guest.name == "mipsel" or all(guessed(context)[:3] == [False, False, True] for context in read)

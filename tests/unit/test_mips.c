@@ -416,6 +416,41 @@ static void test_remote(void **state)
 	assert_int_equal(ARCH->trap->remote_build(0x10000000, &call, &regs, NULL, &code), -ERANGE);
 }
 
+/* From a call of its own it fits into what is free in the vdso, whatever is in its registers; from its own
+ * code only if these hold little. */
+static void test_copy(void **state)
+{
+	enum { ROOM = 240 };
+	const int64_t again = -512, ended = -4;
+	uint8_t mask[16];
+	struct regs regs = some_regs(FROM + 0x40), few = {.len = ARCH->regs_len};
+	struct remote_code code = {.enters = false};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(mask); i++)
+		mask[i] = (uint8_t)(0x81 + i);
+	assert_int_equal(ARCH->trap->copy_build(TO, mask, &regs, &again, &code), 0);
+	assert_true(code.len <= ROOM && code.enters);
+	assert_memory_equal(code.bytes + code.len - 16, mask, 16);
+	for (size_t i = 0; i < 16; i++)
+		assert_int_equal(code.bytes[code.len - 32 + i], 0xff);
+	assert_int_equal(mips_read(code.bytes + (code.behind_clone - TO) - 8), 0x24021018); /* v0 = clone */
+	assert_int_equal(mips_read(code.bytes + (code.behind - TO) - 4), 0x0000000c);
+	/* the child leads to the helper's code, behind the way home; no child: to the mask */
+	assert_int_equal(mips_decode(mips_read(code.bytes + (code.behind_clone - TO)), code.behind_clone).target,
+			 TO + code.len - 32 - 4 * 11);
+	assert_int_equal(mips_decode(mips_read(code.bytes + (code.behind_clone - TO) + 8),
+				     code.behind_clone + 8).target,
+			 code.behind - 28);
+	assert_int_equal(ARCH->trap->copy_build(TO, mask, &regs, &ended, &code), 0);
+	assert_true(code.len <= ROOM && !code.enters);
+	assert_int_equal(ARCH->trap->copy_build(TO, mask, &regs, NULL, &code), -ERANGE);
+	regs_put_u32(&few, AT_PC, FROM);
+	assert_int_equal(ARCH->trap->copy_build(TO, mask, &few, NULL, &code), 0);
+	regs_put_u32(&few, AT_PC, FROM | 1);
+	assert_int_equal(ARCH->trap->copy_build(TO, mask, &few, NULL, &code), -ENOTSUP);
+}
+
 static void test_whereabouts(void **state)
 {
 	const uint32_t insn = 0x0000000c, nop = NOP;
@@ -491,6 +526,7 @@ int main(void)
 		cmocka_unit_test(test_ways),	  cmocka_unit_test(test_callees),
 		cmocka_unit_test(test_remote),	  cmocka_unit_test(test_whereabouts),
 		cmocka_unit_test(test_data),	  cmocka_unit_test(test_other_abis),
+		cmocka_unit_test(test_copy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -227,7 +227,7 @@ static void encode_wait(struct encoder *e)
 	encode_syscall(e, NR_WAITID);
 }
 
-int aarch64_copy_build(taddr_t at, uint64_t mask, const struct regs *regs, const int64_t *own,
+int aarch64_copy_build(taddr_t at, const void *mask, const struct regs *regs, const int64_t *own,
 		       struct remote_code *ret)
 {
 	struct encoder e = {.bytes = ret->bytes, .room = sizeof(ret->bytes), .base = at};
@@ -254,7 +254,7 @@ int aarch64_copy_build(taddr_t at, uint64_t mask, const struct regs *regs, const
 	bind_here(&e, all);
 	encode_u64(&e, UINT64_MAX);
 	bind_here(&e, before);
-	encode_u64(&e, mask);
+	encode_bytes(&e, mask, 8);
 	if (e.full || e.out_of_reach)
 		return -ERANGE;
 	ret->len = (uint32_t)e.len;

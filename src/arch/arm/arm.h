@@ -43,7 +43,7 @@ size_t arm_addresses(const uint8_t *code, size_t len, taddr_t from, taddr_t *ret
 /* remote.c */
 int arm_remote_build(taddr_t at, const struct remote_call *call,
 		     const struct regs *regs, const int64_t *own, struct remote_code *ret);
-int arm_copy_build(taddr_t at, uint64_t mask, const struct regs *regs, const int64_t *own,
+int arm_copy_build(taddr_t at, const void *mask, const struct regs *regs, const int64_t *own,
 		   struct remote_code *ret);
 enum remote_at arm_remote_at(const struct regs *regs, const uint8_t *code);
 

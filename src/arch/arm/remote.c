@@ -261,7 +261,7 @@ static void encode_home_with_flags(struct encoder *e, const struct regs *home)
 	encode_u32(e, regs_u32(home, AT_CPSR));
 }
 
-int arm_copy_build(taddr_t at, uint64_t mask, const struct regs *regs, const int64_t *own,
+int arm_copy_build(taddr_t at, const void *mask, const struct regs *regs, const int64_t *own,
 		   struct remote_code *ret)
 {
 	struct encoder e = {.bytes = ret->bytes, .room = sizeof(ret->bytes), .base = at};
@@ -288,7 +288,7 @@ int arm_copy_build(taddr_t at, uint64_t mask, const struct regs *regs, const int
 	bind_here(&e, all);
 	encode_u64(&e, UINT64_MAX);
 	bind_here(&e, before);
-	encode_u64(&e, mask);
+	encode_bytes(&e, mask, 8);
 	if (e.full)
 		return -ERANGE;
 	ret->len = (uint32_t)e.len;

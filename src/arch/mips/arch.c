@@ -75,6 +75,8 @@ static const struct arch_trap trap = {
 	.remote_build = mips_remote_build,
 	.remote_at = mips_remote_at,
 	.call_at = -4,
+	.copy_build = mips_copy_build,
+	.copy_waits_by_wait4 = true,
 };
 
 /* clang-format off */

@@ -33,6 +33,8 @@ int mips_stub_frame(const struct stub_area *area, const struct stub *stub, taddr
 /* remote.c */
 int mips_remote_build(taddr_t at, const struct remote_call *call, const struct regs *regs,
 		      const int64_t *own, struct remote_code *ret);
+int mips_copy_build(taddr_t at, const void *mask, const struct regs *regs, const int64_t *own,
+		    struct remote_code *ret);
 enum remote_at mips_remote_at(const struct regs *regs, const uint8_t *code);
 
 /* ways.c */

@@ -229,7 +229,7 @@ static void encode_helper(struct encoder *e)
 	encode_syscall(e, NR_EXIT_GROUP);
 }
 
-int x86_64_copy_build(taddr_t at, uint64_t mask, const struct regs *regs, const int64_t *own,
+int x86_64_copy_build(taddr_t at, const void *mask, const struct regs *regs, const int64_t *own,
 		      struct remote_code *ret)
 {
 	struct encoder e = {.bytes = ret->bytes, .room = sizeof(ret->bytes), .base = at};
@@ -258,7 +258,7 @@ int x86_64_copy_build(taddr_t at, uint64_t mask, const struct regs *regs, const 
 	bind_address(&e, all);
 	encode_u64(&e, UINT64_MAX);
 	bind_address(&e, home);
-	encode_u64(&e, mask);
+	encode_bytes(&e, mask, 8);
 	ret->len = (uint32_t)e.len;
 	return e.full ? -ENOTSUP : 0;
 }

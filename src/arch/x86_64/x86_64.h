@@ -65,7 +65,7 @@ int x86_64_stub_frame(const struct stub_area *area, const struct stub *stub, tad
 /* remote.c */
 int x86_64_remote_build(taddr_t at, const struct remote_call *call, const struct regs *regs,
 			const int64_t *own, struct remote_code *ret);
-int x86_64_copy_build(taddr_t at, uint64_t mask, const struct regs *regs, const int64_t *own,
+int x86_64_copy_build(taddr_t at, const void *mask, const struct regs *regs, const int64_t *own,
 		      struct remote_code *ret);
 
 #endif
