@@ -2,6 +2,7 @@
 #include "capture/resident.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -44,12 +45,25 @@ static int leave_once(void *arg)
 	return engine->ending.ended ? -ECHILD : resident_leave(engine);
 }
 
+/* What a memtrace knew that was killed, guardian and all, nobody knows any more: that is said. */
+static void tell_of_predecessor(struct engine *engine)
+{
+	uint64_t allocs, frees;
+
+	if (inject_find_orphan(&engine->tracee, &allocs, &frees))
+		notify(&engine->notifier, NOTICE_REMARK,
+		       "A memtrace that was killed had counted in pid %d (%" PRIu64 " allocations and %" PRIu64
+		       " frees by its agent): that is gone, counting begins anew",
+		       engine->tracee.pid, allocs, frees);
+}
+
 /* A predecessor's goes first: -EBUSY, where it can't. */
 static int clear(struct engine *engine, const struct undo_places *places, struct err *err)
 {
 	struct undo *undo = engine->undoing.undo;
 	int rc;
 
+	tell_of_predecessor(engine);
 	if (!inject_adopt(&engine->tracee, undo, places, engine->undoing.left) && !undo->agent.len)
 		return 0;
 	if (engine->undoing.left) /* stubs that lead there */
@@ -100,8 +114,10 @@ static void adopt(struct engine *engine)
 {
 	struct undo_places places;
 
-	if (parts_have(PART_agent) && page_places_find(&engine->hooks, &places))
-		inject_adopt(&engine->tracee, engine->undoing.undo, &places, engine->undoing.left);
+	if (!parts_have(PART_agent) || !page_places_find(&engine->hooks, &places))
+		return;
+	tell_of_predecessor(engine);
+	inject_adopt(&engine->tracee, engine->undoing.undo, &places, engine->undoing.left);
 }
 
 int resident_enter(struct engine *engine, struct err *err)

@@ -102,7 +102,7 @@ static bool write_growth(FILE *out, const struct snapshot *s)
 		return false;
 	other = head_known_other(s);
 	if (!other && s->totals.peak_bytes - in_use >= rest / 2) {
-		fputs(" At the peak ", out);
+		fputs(report_peaks_are_seen(s) ? " At the peak at least " : " At the peak ", out);
 		size(out, s->totals.peak_bytes);
 		fputs(" were in use: malloc may have kept what was freed since, which `heap` shows.",
 		      out);

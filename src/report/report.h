@@ -163,6 +163,8 @@ int report_status(const struct snapshot *snapshot, FILE *out);
 
 /* The totals alone, four columns in. */
 void report_totals(const struct snapshot *snapshot, FILE *out);
+/* Peaks are of the moments that were seen, and so lower bounds (an agent's). */
+bool report_peaks_are_seen(const struct snapshot *snapshot);
 
 /* The console's `modules`. */
 int report_modules(const struct snapshot *snapshot, struct resolver *resolver, FILE *out);

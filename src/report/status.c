@@ -1,6 +1,7 @@
 /* The console's `status`, which is also a report's end: fixed words, plain numbers. */
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 #include <time.h>
 
 #include "report/print.h"
@@ -82,6 +83,24 @@ static void print_alone(FILE *out, const struct snapshot *snapshot)
 	putc('\n', out);
 }
 
+/* An agent's counts are summed now and then: what was in use in between nobody has seen. */
+bool report_peaks_are_seen(const struct snapshot *snapshot)
+{
+	return !strcmp(snapshot->engine, "agent");
+}
+
+static void print_engine(FILE *out, const struct snapshot *s)
+{
+	if (!report_peaks_are_seen(s))
+		return;
+	fputs("    counted in the process, by an agent", out);
+	if (s->stopped_calls) {
+		fputs("; stopped: ", out);
+		print_count(out, s->stopped_calls, "call");
+	}
+	putc('\n', out);
+}
+
 void report_totals(const struct snapshot *snapshot, FILE *out)
 {
 	const struct region_totals *t = &snapshot->totals;
@@ -98,9 +117,11 @@ void report_totals(const struct snapshot *snapshot, FILE *out)
 	fputs(", ", out);
 	print_count(out, t->allocated_bytes, "byte");
 	fputs(" allocated\n    peak: ", out);
+	fputs(report_peaks_are_seen(snapshot) ? "at least " : "", out);
 	print_count(out, t->peak_bytes, "byte");
 	print_size_beside(out, t->peak_bytes);
 	putc('\n', out);
+	print_engine(out, snapshot);
 	print_inherited(out, snapshot);
 	print_doubts(out, t);
 	print_alone(out, snapshot);

@@ -114,9 +114,10 @@ static void print_context_head(FILE *out, const struct report_job *job, size_t r
 		leaks_of_context(out, job->options->findings, id);
 	if ((job->options->verbose || job->options->context) && c->allocs)
 		fprintf(out,
-			"    %" PRIu64 " bytes allocated, at most %" PRIu64
+			"    %" PRIu64 " bytes allocated, at %s %" PRIu64
 			" in use; first %.2f s ago, last %.2f s ago\n",
-			c->allocated_bytes, c->peak_bytes, seconds_ago(s, c->first_time),
+			c->allocated_bytes, report_peaks_are_seen(s) ? "times at least" : "most",
+			c->peak_bytes, seconds_ago(s, c->first_time),
 			seconds_ago(s, c->last_time));
 }
 

@@ -85,6 +85,46 @@ bool inject_find_left(struct tracee *tracee, struct inject_left *ret)
 	return found;
 }
 
+/* (The threads of the list alone: the memory is sparse.) */
+static bool sum_threads(struct tracee *tracee, taddr_t memory, uint64_t *allocs, uint64_t *frees)
+{
+	struct target *target = &tracee->target;
+	struct shared_thread thread;
+	struct shared_told told;
+	uint16_t number;
+
+	if (target_read(target, memory, &told, sizeof(told)) || told.magic != SHARED_MAGIC ||
+	    told.version != SHARED_VERSION || told.threads > SHARED_THREADS)
+		return false;
+	*allocs = *frees = 0;
+	for (uint32_t i = 0; i < told.threads; i++) {
+		if (target_read(target, memory + SHARED_LIST_AT + i * sizeof(number), &number,
+				sizeof(number)) ||
+		    target_read(target,
+				memory + SHARED_THREADS_AT + number % SHARED_THREADS * sizeof(thread),
+				&thread, sizeof(thread)))
+			return false;
+		*allocs += thread.allocs;
+		*frees += thread.frees;
+	}
+	return true;
+}
+
+bool inject_find_orphan(struct tracee *tracee, uint64_t *allocs, uint64_t *frees)
+{
+	struct maps maps = {.text = NULL};
+	bool found = false;
+
+	if (maps_read(tracee_alive(tracee), &maps, NULL))
+		return false;
+	for (size_t i = 0; i < maps.list.len && !found; i++)
+		found = inject_is_memory(&maps.list.at[i]) &&
+			is_on(tracee, maps.list.at[i].begin - INJECT_CODE_BYTES) &&
+			sum_threads(tracee, maps.list.at[i].begin, allocs, frees);
+	maps_deinit(&maps);
+	return found;
+}
+
 static int open_memory(struct tracee *tracee, const struct inject_left *found, struct err *err)
 {
 	char path[96];

@@ -360,3 +360,30 @@ def test_counts_outlive_the_process(target, attach, how):
     report = tracer.report().consistent()
     assert by_size(report) == {(100, "root"): (2890, 3000), (150, "root"): (10, 10), (300, "root"): (40, 40)}
     assert report["stopped_calls"] < 200
+
+
+@pytest.mark.parametrize("engine", ["agent", "trap"])
+def test_what_was_lost_by_a_kill(target, attach, engine):
+    """Memtrace is killed, guardian and all: the process counts on, for nobody; who comes next says so, and takes it away."""
+    process = target("stays")
+    before = whole(process.pid)
+    do(process, "a 3")
+    memtrace.kill_at_once(attach(process.pid, "--no-symbols", AGENT))
+    do(process, "a 100")  # (whose stack is unknown: nothing of it is counted)
+    tracer = attach(process.pid, "--no-symbols", AGENT)
+    for line in ("a 1000", "f 300"):
+        do(process, line)
+    memtrace.kill_at_once(tracer)
+    do(process, "a 50")  # counted, as it is known
+    tracer = attach(process.pid, "--no-symbols", f"--engine={engine}")
+    do(process, "a 7")
+    report = tracer.detach().consistent()
+    said = re.findall(r"killed had counted in pid (\d+) \((\d+) allocations and (\d+) frees by its agent\): that is gone", "\n".join(tracer.err))
+    (pid, allocs, frees), = said
+    assert int(pid) == process.pid and 1040 <= int(allocs) <= 1050 and 290 <= int(frees) <= 300
+    assert by_size(report)[100, "root"] == (7, 7)
+    assert whole(process.pid) == before
+    tracer = attach(process.pid, "--no-symbols", AGENT)
+    tracer.detach()
+    assert not any("killed" in line for line in tracer.err)
+    end(process)

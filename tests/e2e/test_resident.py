@@ -127,6 +127,26 @@ int main(void)
     process.result()
 
 
+@pytest.mark.parametrize("engine", ["agent", "trap"])
+def test_said_in_text(target, attach, engine):
+    """By whom was counted; a peak between two sums nobody has seen."""
+    process = target("threads", "2", "100")
+    tracer = attach(process.pid, "--no-symbols", f"--engine={engine}")
+    process.go_on()
+    process.done()
+    tracer.status()
+    report = tracer.detach()
+    said = "\n".join(tracer.out)
+    assert report["engine"] == engine and report["summary"]["peak_bytes"] > 0
+    if engine == "agent":
+        assert "    peak: at least " in said
+        assert f"    counted in the process, by an agent; stopped: {report['stopped_calls']} call" in said
+    else:
+        assert "    peak: at least" not in said and "by an agent" not in said and "    peak: " in said
+    process.go_on()
+    process.result()
+
+
 def test_its_size_is_nobodys_to_change(target, attach):
     """Who maps a file that somebody cuts off dies: the program can't do that to us."""
     process = target("threads", "2", "100")

@@ -14,6 +14,7 @@ from test_kills import QUIET, clean_up, must_live, random_kills, steps_of
 
 SOURCES = pathlib.Path(__file__).parent.parent / "targets"
 PAGE = 4096
+TRAP = "--engine=trap"  # an agent has mappings of its own (test_resident)
 FLAGS = ["-std=gnu11", "-O2", "-g", "-fno-builtin", "-D_GNU_SOURCE", "-pthread", "-I", SOURCES]
 
 
@@ -101,7 +102,7 @@ def test_nothing_stays(tmp_path, target, attach):
     process = target(program, "5", "100")
     before = code_mappings(process.pid), memtrace.fingerprint(process.pid)
     for _ in range(5):
-        tracer = attach(process.pid, "--no-symbols")
+        tracer = attach(process.pid, "--no-symbols", TRAP)
         tracer.status()
         assert len(code_mappings(process.pid)) == len(before[0]) + 1
         tracer.detach()
@@ -140,7 +141,7 @@ def test_a_fork_child_keeps_the_page(tmp_path, target, attach):
     program = squeezed(tmp_path, [SOURCES / "children.c"], 0, "-static")
     process = target(program, "stay")
     before = code_mappings(process.pid)
-    tracer = attach(process.pid, "--no-symbols")
+    tracer = attach(process.pid, "--no-symbols", TRAP)
     process.go_on()
     child = int(process.wait_line(r"^CHILD (\d+)$")[1])
     memtrace.wait_until_untraced(child)
@@ -150,7 +151,7 @@ def test_a_fork_child_keeps_the_page(tmp_path, target, attach):
     page = next(m for m in code_mappings(child) if m not in before)
     with open(f"/proc/{child}/mem", "rb", buffering=0) as mem:
         assert not any(os.pread(mem.fileno(), page[1] - page[0], page[0])[16:])
-    tracer = attach(child, "--no-symbols")
+    tracer = attach(child, "--no-symbols", TRAP)
     assert len(code_mappings(child)) == len(before) + 1
     tracer.detach()
     assert code_mappings(child) == before
@@ -171,10 +172,10 @@ def test_who_comes_next_needs_no_page(tmp_path, target, attach):
     subprocess.run(["strip", "--strip-all", program], check=True)
     process = target(program, "3", "100")
     before = code_mappings(process.pid)
-    tracer = attach(process.pid, f"--debug-dir={debug}")
+    tracer = attach(process.pid, f"--debug-dir={debug}", TRAP)
     memtrace.kill_at_once(tracer)
     assert len(code_mappings(process.pid)) == len(before) + 1
-    run = memtrace.Process([memtrace.MEMTRACE, *QUIET, "-b", "-p", process.pid])
+    run = memtrace.Process([memtrace.MEMTRACE, *QUIET, "-b", TRAP, "-p", process.pid])
     assert run.wait() == 1 and any("no allocator found" in line for line in run.err), run.story()
     memtrace.untouched(process.pid)
     assert code_mappings(process.pid) == before
