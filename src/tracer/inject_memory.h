@@ -5,6 +5,8 @@
 #ifndef MEMTRACE_INJECT_MEMORY_H
 #define MEMTRACE_INJECT_MEMORY_H
 
+#include <sys/types.h>
+
 #include "elf/maps.h"
 
 /* By name, and a memory file; whose, it does not say. */
