@@ -91,7 +91,7 @@ static size_t count_below(const struct mips_pdr *pdr, uint64_t vaddr)
 }
 
 bool mips_pdr_find(const struct mips_pdr *pdr, uint64_t vaddr, uint64_t *begin,
-		   struct mips_frame *ret)
+		   struct code_frame *ret)
 {
 	size_t below = pdr ? count_below(pdr, vaddr) : 0;
 	const struct procedure *p;
@@ -103,9 +103,9 @@ bool mips_pdr_find(const struct mips_pdr *pdr, uint64_t vaddr, uint64_t *begin,
 	if ((p->base != MIPS_SP && p->base != MIPS_S8) || p->frame < 0 || p->saved_at > 0 ||
 	    p->saved_at < -FRAME_MOST)
 		return false;
-	*ret = (struct mips_frame){.base = p->base, .cfa_offset = p->frame};
+	*ret = (struct code_frame){.base = p->base, .cfa_offset = p->frame};
 	at = -p->saved_at;
-	for (unsigned reg = MIPS_FRAME_REGS; reg--;) {
+	for (unsigned reg = CODE_FRAME_REGS; reg--;) {
 		if (!(p->mask >> reg & 1))
 			continue;
 		ret->at[reg] = at;

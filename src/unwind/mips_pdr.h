@@ -14,6 +14,6 @@ void mips_pdr_close(struct mips_pdr *pdr); /* NULL is allowed */
 /* The procedure that vaddr is in, by where it and the next one begin, and the frame that it has
  * wherever it calls.  False: not known.  No pdr knows nothing. */
 bool mips_pdr_find(const struct mips_pdr *pdr, uint64_t vaddr, uint64_t *begin,
-		   struct mips_frame *ret);
+		   struct code_frame *ret);
 
 #endif

@@ -62,7 +62,7 @@ bool mips_is_behind_call(const struct arch *arch, const uint8_t *code)
 }
 
 struct scan {
-	struct mips_frame now, body;
+	struct code_frame now, body;
 	bool leaves; /* sp was raised: what comes is the way out */
 	bool moved;  /* sp is lower by a value since s8 was set: places from it are not known */
 	bool failed;
@@ -74,13 +74,13 @@ static void lower_sp(struct scan *s, int by)
 		s->now.cfa_offset += s->now.base == MIPS_SP ? by : 0;
 		s->moved |= s->now.base == MIPS_S8;
 	} else {
-		s->now = (struct mips_frame){.base = MIPS_SP, .guess = true, .cfa_offset = by};
+		s->now = (struct code_frame){.base = MIPS_SP, .guess = true, .cfa_offset = by};
 		s->moved = false;
 	}
 	s->leaves = false;
 }
 
-static void save(struct mips_frame *frame, uint32_t word)
+static void save(struct code_frame *frame, uint32_t word)
 {
 	unsigned reg = word >> 16 & 31;
 	int offset = (int16_t)word;
@@ -93,7 +93,7 @@ static void save(struct mips_frame *frame, uint32_t word)
 
 static void step(struct scan *s, uint32_t word)
 {
-	struct mips_frame *now = &s->now;
+	struct code_frame *now = &s->now;
 	int by = -(int16_t)word;
 
 	if (word >> 16 == ADDIU_SP && by > 0) {
@@ -102,7 +102,7 @@ static void step(struct scan *s, uint32_t word)
 		now->cfa_offset += by; /* (a part of it: behind a system call of six arguments) */
 		s->leaves = now->cfa_offset <= 0;
 		if (s->leaves)
-			*now = (struct mips_frame){.base = MIPS_SP, .guess = true};
+			*now = (struct code_frame){.base = MIPS_SP, .guess = true};
 	} else if (is_store_to_sp(word) && !s->moved) {
 		save(now, word);
 	} else if (is_fp_setup(word) && now->cfa_offset) {
@@ -119,7 +119,7 @@ static void step(struct scan *s, uint32_t word)
 static void go_on_behind(struct scan *s, bool frameless)
 {
 	if (frameless)
-		s->now = (struct mips_frame){.base = MIPS_SP, .guess = true};
+		s->now = (struct code_frame){.base = MIPS_SP, .guess = true};
 	else if (s->body.cfa_offset)
 		s->now = s->body;
 	s->leaves = false;
@@ -148,7 +148,7 @@ static void scan_all(struct scan *s, const struct arch *arch, const uint8_t *cod
 	}
 }
 
-int mips_scan(const struct arch *arch, const uint8_t *code, size_t len, struct mips_frame *ret)
+int mips_scan(const struct arch *arch, const uint8_t *code, size_t len, struct code_frame *ret)
 {
 	uint8_t *frameless = calloc(1, len / MIPS_LEN / 8 + 1); /* a bit an instruction */
 	struct scan s = {.now = {.base = MIPS_SP, .guess = true}};

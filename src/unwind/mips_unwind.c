@@ -23,9 +23,6 @@
 
 enum {
 	CALL = 8,      /* a call and its delay slot */
-	START_LEN = 128, /* of a program's first function without a symbol */
-	FUNCTION_MAX = 1 << 17,
-	GAP = 1 << 14, /* as far back as a function may begin */
 	SYSCALL = 0xc,
 	LI_V0 = 0x2402,
 	NR_EXIT = 4001,
@@ -40,8 +37,11 @@ enum {
 struct mips_unwind {
 	struct image *image;
 	const struct arch *arch;
+	struct code_place code;
 	struct mips_pdr *pdr;
 };
+
+static const struct code_reader reader = {mips_scan, mips_scan_begin};
 
 struct mips_unwind *mips_create(struct image *image, const struct arch *arch)
 {
@@ -51,6 +51,7 @@ struct mips_unwind *mips_create(struct image *image, const struct arch *arch)
 		return NULL;
 	u->image = image;
 	u->arch = arch;
+	u->code = (struct code_place){image, arch, &reader};
 	u->pdr = mips_pdr_open(image, arch);
 	return u;
 }
@@ -90,12 +91,12 @@ int mips_signal_step(struct mips_unwind *u, const struct unwinder_place *place,
 {
 	bool rt = call_number(u, place->vaddr) == NR_RT_SIGRETURN;
 	uint64_t context = regs->value[MIPS_SP] + (rt ? RT_CONTEXT : PLAIN_CONTEXT);
-	uint8_t bytes[CONTEXT_REGISTERS + 8 * MIPS_FRAME_REGS];
+	uint8_t bytes[CONTEXT_REGISTERS + 8 * CODE_FRAME_REGS];
 	const uint8_t *low = bytes + (u->arch->big_endian ? 4 : 0);
 
 	if (memory_read(memory, (uint32_t)context, bytes, sizeof(bytes)))
 		return -EFAULT;
-	for (unsigned reg = 0; reg < MIPS_FRAME_REGS; reg++)
+	for (unsigned reg = 0; reg < CODE_FRAME_REGS; reg++)
 		regs->value[reg] = arch_word(u->arch, low + CONTEXT_REGISTERS + 8 * reg);
 	regs->value[MIPS_PC] = arch_word(u->arch, low + CONTEXT_PC);
 	regs->known = (1ull << (MIPS_PC + 1)) - 1;
@@ -123,66 +124,15 @@ static bool is_behind_call(struct mips_unwind *u, const struct unwinder_place *p
 	       mips_is_behind_call(u->arch, code);
 }
 
-/* Where the function around a place begins: by its symbol, or .pdr.  False: not known. */
-static bool function_begin(struct mips_unwind *u, uint64_t vaddr, bool by_pdr, uint64_t *begin)
-{
-	struct image_symbol symbol;
-
-	if (image_symbol_at(u->image, vaddr, &symbol) && symbol.type == STT_FUNC &&
-	    symbol.size) {
-		*begin = symbol.value;
-		return !symbol.thumb;
-	}
-	return by_pdr;
-}
-
-/* Nobody called the program's first function.  (It has no .pdr; what that says is of a function in
- * front of it then, main().) */
-static bool is_start(struct mips_unwind *u, uint64_t vaddr, bool known, uint64_t begin)
-{
-	uint64_t entry = image_entry(u->image);
-
-	if (known && begin >= entry)
-		return entry && begin == entry;
-	return entry && vaddr >= entry && vaddr - entry < START_LEN;
-}
-
-/* By the code between the function's begin (known) and the place. */
-static int scan_place(struct mips_unwind *u, uint64_t vaddr, bool known, uint64_t begin,
-		      struct mips_frame *ret)
-{
-	int64_t from = 0;
-	uint8_t *code;
-	int rc;
-
-	if (!known)
-		begin = vaddr > GAP ? vaddr - GAP : 4;
-	if (vaddr - begin > FUNCTION_MAX)
-		return -ENOENT;
-	code = malloc(vaddr - begin + 1);
-	if (!code)
-		return -ENOENT;
-	rc = image_read(u->image, begin, code, vaddr - begin);
-	for (; rc && !known && begin < vaddr; rc = image_read(u->image, begin, code, vaddr - begin))
-		begin += (vaddr - begin + 7) / 8 * 4; /* the segment begins later */
-	if (!rc && !known)
-		from = mips_scan_begin(u->arch, code, vaddr - begin);
-	if (!rc)
-		rc = from < 0 ? -ENOENT
-			      : mips_scan(u->arch, code + from,
-					  vaddr - begin - (uint64_t)from, ret);
-	free(code);
-	return rc ? -ENOENT : 0;
-}
-
 static int frame_at(struct mips_unwind *u, const struct unwinder_place *place,
-		    struct mips_frame *ret)
+		    struct code_frame *ret)
 {
-	struct mips_frame by_pdr;
+	struct code_frame by_pdr;
+	struct image_symbol symbol;
 	uint64_t begin = 0;
 	bool has_pdr, known;
 
-	*ret = (struct mips_frame){.root = true};
+	*ret = (struct code_frame){.root = true};
 	if (!u || place->thumb)
 		return -ENOENT;
 	if (is_end_of_thread(u, place))
@@ -190,30 +140,31 @@ static int frame_at(struct mips_unwind *u, const struct unwinder_place *place,
 	if (!place->exact && !is_behind_call(u, place))
 		return -ENOENT;
 	has_pdr = mips_pdr_find(u->pdr, unwinder_lookup(place), &begin, &by_pdr);
-	known = function_begin(u, unwinder_lookup(place), has_pdr, &begin);
-	if (is_start(u, unwinder_lookup(place), known, begin))
+	known = code_function_begin(&u->code, unwinder_lookup(place), has_pdr, &begin, &symbol) &&
+		!symbol.thumb;
+	if (code_is_start(&u->code, unwinder_lookup(place), known, begin))
 		return 0;
 	if (!place->exact && has_pdr && by_pdr.at[MIPS_RA]) {
 		*ret = by_pdr;
 		return 0;
 	}
-	return scan_place(u, place->vaddr, known, begin, ret);
+	return code_scan(&u->code, place->vaddr, known, begin, ret);
 }
 
 void mips_place_row(struct mips_unwind *u, const struct unwinder_place *place, struct row *ret)
 {
-	struct mips_frame frame;
+	struct code_frame frame;
 
 	if (frame_at(u, place, &frame) == 0)
-		mips_row(&frame, place->exact, ret);
+		code_frame_row(u->arch, &frame, place->exact, ret);
 }
 
 int mips_place_step(struct mips_unwind *u, const struct unwinder_place *place,
 		    struct memory *memory, struct full_regs *regs, uint64_t *cfa, uint8_t *flags)
 {
-	struct mips_frame frame;
+	struct code_frame frame;
 
 	if (frame_at(u, place, &frame))
 		return -ENOENT;
-	return mips_step(u->arch, &frame, place->exact, memory, regs, cfa, flags);
+	return code_frame_step(u->arch, &frame, place->exact, memory, regs, cfa, flags);
 }

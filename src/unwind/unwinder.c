@@ -8,6 +8,7 @@
 #include "arch/native.h"
 #include "unwind/exidx.h"
 #include "unwind/mips_unwind.h"
+#include "unwind/riscv64_frame.h"
 #include "unwind/scanner.h"
 #include "unwind/signal_a64.h"
 #include "unwind/signal_arm.h"
@@ -151,6 +152,8 @@ void unwinder_row(struct unwinder *u, const struct unwinder_place *place, struct
 		arm_row(u, place, ret);
 	if (is_mips(u))
 		mips_place_row(u->by_code, place, ret);
+	if (is_riscv64(u))
+		riscv64_place_row(u->image, u->arch, place, ret);
 }
 
 static int arm_step(struct unwinder *u, const struct unwinder_place *place, struct memory *memory,
@@ -186,6 +189,8 @@ int unwinder_step(struct unwinder *u, const struct unwinder_place *place, struct
 		failed = cfi_step(u->cfi, unwinder_lookup(place), memory, regs, cfa, flags);
 	if (failed == -ENOENT && is_mips(u))
 		return mips_place_step(u->by_code, place, memory, regs, cfa, flags);
+	if (failed == -ENOENT && is_riscv64(u))
+		return riscv64_place_step(u->image, u->arch, place, memory, regs, cfa, flags);
 	if (failed != -ENOENT || !is_arm(u))
 		return failed;
 	return arm_step(u, place, memory, regs, cfa, flags);

@@ -7,7 +7,8 @@
  *   .ARM.exidx                exact where exceptions may pass; elsewhere "can't unwind"
  *   the code itself           ROW_GUESS (32-bit ARM, where a symbol gives the bounds)
  *
- * MIPS: signal frames, .eh_frame, .debug_frame, and then unwind/mips_unwind.h.
+ * MIPS: signal frames, .eh_frame, .debug_frame, and then unwind/mips_unwind.h.  RISC-V: these,
+ * and then the code itself (ROW_GUESS).
  */
 #ifndef MEMTRACE_UNWINDER_H
 #define MEMTRACE_UNWINDER_H

@@ -19,8 +19,7 @@ from guest import Guest
 
 # What a CPU's port does not do yet, or this machine can't build for it: part of a test's name -> why.
 LEFT_OUT = {
-    "riscv64": {"test_musl": "see NO_MUSL in build.py",
-                "test_look": "no remote calls, so no picture",
+    "riscv64": {"test_look": "no remote calls, so no picture",
                 "test_mappings": "asks for every function to be followed, and sigaction is too far away",
                 "signals-own": "the program catches the trap's signal by a sigaction that is not followed",
                 "signals-late": "the same",

@@ -39,7 +39,7 @@ def test_entries(guest, name):
         assert 0 <= report["summary"][count] - result[count] <= 8, (report["summary"], result)
 
 
-@pytest.mark.of_cpu(lambda cpu: [*build.VARIANTS[cpu], *build.musl(cpu)])
+@pytest.mark.of_cpu(lambda cpu: [*build.VARIANTS[cpu], *build.MUSL])
 def test_stacks(guest, name):
     _, report = traced.launch(guest, f"/root/chain-{name}", options=traced.NAMED)
     check_chain(report, name == "musl")

@@ -48,7 +48,7 @@ static void is_frame(const uint32_t *words, size_t count, unsigned base, int siz
 		     int s0)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
-		struct mips_frame frame;
+		struct code_frame frame;
 		int rc = mips_scan(both[i], encoded(both[i], words, count), 4 * count, &frame);
 
 		assert_int_equal(rc, base ? 0 : -ENOENT);
@@ -114,18 +114,18 @@ static void test_begin(void **state)
 
 static void test_rows(void **state)
 {
-	struct mips_frame frame = {.base = 29, .guess = true, .cfa_offset = 48};
+	struct code_frame frame = {.base = 29, .guess = true, .cfa_offset = 48};
 	struct row row;
 
 	(void)state;
 	/* not in a call: its return address is in ra still */
-	assert_int_equal(mips_row(&frame, false, &row), -ENOENT);
+	assert_int_equal(code_frame_row(&arch_mipsel, &frame, false, &row), -ENOENT);
 	assert_int_equal(row.cfa, ROW_CFA_NONE);
-	assert_int_equal(mips_row(&frame, true, &row), 0);
+	assert_int_equal(code_frame_row(&arch_mipsel, &frame, true, &row), 0);
 	assert_int_equal(row.ra, ROW_SAME);
 	frame.at[MIPS_RA] = 4;
 	frame.at[MIPS_S8] = 8;
-	assert_int_equal(mips_row(&frame, false, &row), 0);
+	assert_int_equal(code_frame_row(&arch_mipsel, &frame, false, &row), 0);
 	assert_int_equal(row.cfa, ROW_CFA_SP);
 	assert_int_equal(row.cfa_offset, 48);
 	assert_int_equal(row.ra, ROW_AT_CFA);
@@ -135,21 +135,21 @@ static void test_rows(void **state)
 	assert_int_equal(row.flags, ROW_GUESS);
 	frame.base = 30;
 	frame.guess = false;
-	assert_int_equal(mips_row(&frame, false, &row), 0);
+	assert_int_equal(code_frame_row(&arch_mipsel, &frame, false, &row), 0);
 	assert_int_equal(row.cfa, ROW_CFA_FP);
 	assert_int_equal(row.flags, 0);
 	frame.at[MIPS_RA] = 40000;
-	assert_int_equal(mips_row(&frame, false, &row), 0);
+	assert_int_equal(code_frame_row(&arch_mipsel, &frame, false, &row), 0);
 	assert_int_equal(row.cfa, ROW_CFA_FULL);
 	frame.root = true;
-	assert_int_equal(mips_row(&frame, false, &row), 0);
+	assert_int_equal(code_frame_row(&arch_mipsel, &frame, false, &row), 0);
 	assert_int_equal(row.cfa, ROW_CFA_ROOT);
 }
 
 static void test_step(void **state)
 {
 	enum { BASE = 0x7fff0000 };
-	const struct mips_frame frame = {
+	const struct code_frame frame = {
 		.base = 29, .cfa_offset = 16, .at = {[MIPS_RA] = 4, [MIPS_S8] = 8, [16] = 12}};
 
 	(void)state;
@@ -161,7 +161,7 @@ static void test_step(void **state)
 		uint8_t flags;
 
 		memory_buffer_init(&bytes, BASE, stack, 16);
-		assert_int_equal(mips_step(both[i], &frame, false, &bytes.memory, &regs, &cfa, &flags),
+		assert_int_equal(code_frame_step(both[i], &frame, false, &bytes.memory, &regs, &cfa, &flags),
 				 0);
 		assert_int_equal(cfa, BASE + 16);
 		assert_int_equal(regs.value[29], BASE + 16);
@@ -170,10 +170,10 @@ static void test_step(void **state)
 		assert_int_equal(regs.value[30], 0x22);
 		assert_true(regs.known == (1ull << 16 | 1ull << 17 | 1ull << 29 | 1ull << 30 | 1ull << 32));
 		regs.known = 0;
-		assert_int_equal(mips_step(both[i], &frame, false, &bytes.memory, &regs, &cfa, &flags),
+		assert_int_equal(code_frame_step(both[i], &frame, false, &bytes.memory, &regs, &cfa, &flags),
 				 -EINVAL);
 		regs.known = 1u << 29;
-		assert_int_equal(mips_step(both[i], &frame, false, &bytes.memory, &regs, &cfa, &flags),
+		assert_int_equal(code_frame_step(both[i], &frame, false, &bytes.memory, &regs, &cfa, &flags),
 				 -EFAULT);
 	}
 }
