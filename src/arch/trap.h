@@ -64,6 +64,7 @@ struct stub {
 	                            /* (STUB_BOTH: + STUB_ENTERED at the first side) */
 	bool on_stack;              /* STUB_RETURN, STUB_BOTH: it has more than four arguments, which 32-bit
 	                               ARM passes on the stack: at most four words of them */
+	bool nothing_for_0;         /* a call whose first argument is 0 is of no interest */
 	bool must_stay;             /* somebody's breakpoint is on the first instruction: see `stays` */
 	struct displaced displaced; /* by trap->displace() for a copy at `copy` */
 	/* filled in by trap->stubs_build(): */

@@ -288,6 +288,7 @@ static int area_build(struct planning *p, struct module *module, const struct mo
 		stubs[i] = hooks[i].stub;
 		stubs[i].swap = function->swap;
 		stubs[i].on_stack = function_has_many_arguments(function);
+		stubs[i].nothing_for_0 = function->call == CALL_FREE;
 		if (function->instead &&
 		    !hook_named(p, module, first, function->instead, &stubs[i].instead))
 			return err_set(err, -ENOTSUP, "its %s is not followed",

@@ -393,27 +393,48 @@ static void test_stays(void **state)
 	static const struct {
 		uint32_t code;
 		uint32_t stays, lowered;
+		bool nothing_for_0;
 	} firsts[] = {
-		{0x1141, 2, 16},  /* c.addi sp, -16 */
-		{0x7139, 2, 64},  /* c.addi16sp sp, -64 */
-		{0x6145, 0, 0},	  /* c.addi16sp sp, 48 */
-		{0x87aa, 2, 0},	  /* c.mv a5, a0 */
-		{0x852e, 0, 0},	  /* c.mv a0, a1 */
-		{0x97aa, 0, 0},	  /* c.add a5, a0 */
-		{0x4781, 2, 0},	  /* c.li a5, 0 */
-		{0x4505, 0, 0},	  /* c.li a0, 1 */
-		{0x611c, 2, 0},	  /* c.ld a5, 0(a0) */
-		{0x639c, 0, 0},	  /* c.ld a5, 0(a5) */
-		{0x8782, 0, 0},	  /* c.jr a5 */
-		{0xc105, 0, 0},	  /* c.beqz a0 */
-		{C_NOP, 2, 0},
-		{0x78fd, 2, 0},	  /* c.lui a7 */
+		{0x1141, 2, 16, false},  /* c.addi sp, -16 */
+		{0x7139, 2, 64, false},  /* c.addi16sp sp, -64 */
+		{0x6145, 0, 0, false},	  /* c.addi16sp sp, 48 */
+		{0x87aa, 2, 0, false},	  /* c.mv a5, a0 */
+		{0x852e, 0, 0, false},	  /* c.mv a0, a1 */
+		{0x97aa, 0, 0, false},	  /* c.add a5, a0 */
+		{0x4781, 2, 0, false},	  /* c.li a5, 0 */
+		{0x4505, 0, 0, false},	  /* c.li a0, 1 */
+		{0x611c, 2, 0, false},	  /* c.ld a5, 0(a0) */
+		{0x639c, 0, 0, false},	  /* c.ld a5, 0(a5) */
+		{0x8782, 0, 0, false},	  /* c.jr a5 */
+		{0xc105, 0, 0, false},	  /* c.beqz a0 */
+		{0xc105, 2, 0, true},
+		{0xc185, 0, 0, true},	  /* c.beqz a1 */
+		{0xe105, 0, 0, true},	  /* c.bnez a0 */
+		{0x02050063, 4, 0, true}, /* beq a0, x0 */
+		{0x02b50063, 0, 0, true}, /* beq a0, a1 */
+		{AUIPC_A5, 4, 0, false},
+		{0x00021517, 0, 0, false}, /* auipc a0 */
+		{0x000217b7, 4, 0, false}, /* lui a5 */
+		{0x00053783, 4, 0, false}, /* ld a5, 0(a0) */
+		{0x0007b783, 0, 0, false}, /* ld a5, 0(a5) */
+		{0x00053503, 0, 0, false}, /* ld a0, 0(a0) */
+		{0x00a53023, 0, 0, false}, /* sd a0, 0(a0) */
+		{0x02c5b7b3, 4, 0, false}, /* mulhu a5, a1, a2 */
+		{0x00f587b3, 0, 0, false}, /* add a5, a1, a5 */
+		{0x00b787b3, 0, 0, false}, /* add a5, a5, a1 */
+		{0x81010113, 4, 2032, false}, /* addi sp, sp, -2032 */
+		{0x80010113, 0, 0, false}, /* addi sp, sp, -2048: no addi takes it back */
+		{0xff078113, 0, 0, false}, /* addi sp, a5, -16 */
+		{C_NOP, 2, 0, false},
+		{0x78fd, 2, 0, false},	  /* c.lui a7 */
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(firsts); i++) {
-		put(function, PAIR(firsts[i].code, C_NOP));
+		put(function, (firsts[i].code & 3) == 3 ? firsts[i].code
+							: PAIR(firsts[i].code, C_NOP));
 		put(function + 4, NOP);
+		s[0].nothing_for_0 = firsts[i].nothing_for_0;
 		if (build(&area, 23, s, 3, NULL, NULL)) {
 			assert_int_equal(firsts[i].code, 0x8782); /* it ends there */
 			continue;

@@ -6,8 +6,8 @@
  *               rest...                       jal x0, function + 4
  *                                          1: jal x0, target
  *
- * One instruction, or two where the first has 16 bits, or three where that one stays (stay.c).  What they do must not depend on their
- * address:
+ * One instruction, or two where the first has 16 bits, or one more where that one stays (stay.c).  What
+ * they do must not depend on their address:
  *
  *    jal x0, c.j                   jal x0 to the same target, which ends the copy
  *    beq ..., c.beqz, c.bnez       as above
@@ -27,7 +27,7 @@
 #include "arch/riscv64/insn.h"
 #include "arch/riscv64/riscv64.h"
 
-enum { NOP = 0x13, MOST = RISCV64_PATCH_LEN / RV_SHORT + 1 };
+enum { NOP = 0x13, MOST = RISCV64_PATCH_LEN / RV_SHORT + 2 };
 
 /* Behind a landing pad: where those are asked for, an indirect jump faults if it meets anything
  * else. */

@@ -15,9 +15,10 @@ int riscv64_displace(const uint8_t *code, size_t len, taddr_t from, taddr_t to,
 int riscv64_displace_more(const uint8_t *code, size_t len, taddr_t from, taddr_t to,
 			  uint32_t covered, struct displaced *ret, struct err *err);
 
-/* stay.c: is the first instruction one of 16 bits that can run, and run again?  *stays: its length,
- * *lowered: by how much it lowers sp. */
-bool riscv64_can_stay(const uint8_t *code, size_t len, uint32_t *stays, uint32_t *lowered);
+/* stay.c: can the first instruction run, and run again?  *stays: its length, *lowered: by how much
+ * it lowers sp. */
+bool riscv64_can_stay(const uint8_t *code, size_t len, bool nothing_for_0, uint32_t *stays,
+		      uint32_t *lowered);
 
 /* stub.c: places from sp at trap.pc, see the picture there. */
 enum {

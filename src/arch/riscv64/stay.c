@@ -1,22 +1,25 @@
 /*
- * First instructions of 16 bits that stay where they are.
+ * First instructions that stay where they are.
  *
- * The kernel puts a uprobe on a function's first byte without a look at what is there, runs the
- * instruction that the *file* has there elsewhere, and goes on behind it: see x86_64/stay.c.
- * Behind one of 32 bits that is behind the patch, too: the call is not seen.  Behind one of 16
- * bits it is the middle of the patch.  So that comes behind such a one:
+ * The kernel puts a uprobe (c.ebreak, two bytes) on a function's first byte without a look at what
+ * is there, runs the instruction that the *file* has there elsewhere, and goes on behind it: see
+ * x86_64/stay.c.  Were our patch there, the call would not be seen; behind an instruction of 16 bits
+ * the thread would be in the middle of the patch; and when the uprobe goes, two bytes of the file
+ * come back in front of the other half of a patch.  So that comes behind the first instruction:
  *
  *    function:  c.addi16sp sp, -32 | jal x0, stub | ...
  *    stub:      addi sp, sp, 32; ...; copy: c.addi16sp sp, -32; ...
  *
  * It is executed twice, then: it lowers sp, which the stub takes back; or it writes to a register
- * that the tracer does not read, and that it does not read itself.  Others (c.beqz) have the patch
- * in front.
+ * that the tracer does not read, and that it does not read itself (malloc's auipc a5); or it is
+ * free's c.beqz a0, of which nobody follows the way that it goes with nothing to free.  Others have
+ * the patch in front.
  */
 #include "arch/riscv64/insn.h"
 #include "arch/riscv64/riscv64.h"
 
-enum { SP = 2, T0 = 5, T2 = 7, A4 = 14, A7 = 17, T3 = 28 };
+enum { SP = 2, T0 = 5, T2 = 7, A0 = 10, A4 = 14, A7 = 17, T3 = 28 };
+enum { MOST_TAKEN_BACK = 2047 }; /* by one addi */
 
 static bool is_scratch(unsigned reg)
 {
@@ -24,7 +27,7 @@ static bool is_scratch(unsigned reg)
 }
 
 /* The Instruction Set Manual I, 27.8: quadrants 0 to 2 by funct3. */
-static bool repeats(unsigned code)
+static bool repeats_short(unsigned code)
 {
 	unsigned reg = code >> 7 & 31, other = code >> 2 & 31;
 	unsigned short_reg = 8 + (code >> 2 & 7), short_base = 8 + (code >> 7 & 7);
@@ -44,15 +47,40 @@ static bool repeats(unsigned code)
 	return false;
 }
 
-bool riscv64_can_stay(const uint8_t *code, size_t len, uint32_t *stays, uint32_t *lowered)
+/* (35) */
+static bool repeats_long(uint32_t code)
+{
+	unsigned reg = code >> 7 & 31, base = code >> 15 & 31;
+
+	switch (code & 0x7f) {
+	case 0x17: /* auipc */
+	case 0x37: /* lui */
+		return is_scratch(reg);
+	case 0x03: /* loads */
+	case 0x13: /* addi and its like */
+		return is_scratch(reg) && reg != base;
+	case 0x33: /* arithmetic of two registers */
+	case 0x3b:
+		return is_scratch(reg) && reg != base && reg != (code >> 20 & 31);
+	}
+	return false;
+}
+
+bool riscv64_can_stay(const uint8_t *code, size_t len, bool nothing_for_0, uint32_t *stays,
+		      uint32_t *lowered)
 {
 	struct rv_insn insn;
 
-	if (!rv_decode(code, len, &insn) || insn.len != RV_SHORT)
+	if (!rv_decode(code, len, &insn))
 		return false;
-	*stays = RV_SHORT;
+	*stays = insn.len;
 	*lowered = 0;
-	if (insn.kind == RV_ADD && insn.reg == SP && insn.value < 0)
+	if (insn.kind == RV_ADD && insn.reg == SP && insn.base == SP && insn.value < 0 &&
+	    -insn.value <= MOST_TAKEN_BACK)
 		*lowered = (uint32_t)-insn.value;
-	return *lowered || insn.kind == RV_NOP || repeats(code[0] | (unsigned)code[1] << 8);
+	if (insn.kind == RV_BRANCH) /* beqz a0 */
+		return nothing_for_0 && !insn.condition && insn.base == A0 && !insn.other;
+	return *lowered || insn.kind == RV_NOP ||
+	       (insn.len == RV_LEN ? repeats_long(rv_read(code))
+				   : repeats_short(code[0] | (unsigned)code[1] << 8));
 }

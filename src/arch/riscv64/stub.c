@@ -291,7 +291,8 @@ static int build_one(void *arg, struct stub *stub, const struct stub *other, con
 	int error = -ENOTSUP;
 
 	b->other = other ? other->copy : 0;
-	if (b->stay && riscv64_can_stay(code, code_len, &stub->stays, &stub->lowered))
+	if (b->stay && riscv64_can_stay(code, code_len, stub->nothing_for_0, &stub->stays,
+					 &stub->lowered))
 		error = build_with(b, stub, code, code_len, err);
 	if (error) {
 		b->e = before;
