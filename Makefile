@@ -66,9 +66,11 @@ THUMB := $(if $(filter arm%,$(TRIPLET)),$(call compiles,-mthumb,double half(doub
 # (AArch64's addresses in one instruction: within 1 MB, which glibc's static programs are over)
 hash := \#
 TINY := $(if $(filter aarch64-%,$(TRIPLET)),$(call compiles,-mcmodel=tiny,$(hash)include <stdlib.h>\n$(hash)ifdef __GLIBC__\n$(hash)error\n$(hash)endif))
+# (RISC-V: registers are saved and put back by functions of libgcc)
+SAVES := $(if $(filter riscv%,$(TRIPLET)),$(call compiles,-msave-restore))
 # (what makes code longer although it is to be small: a 30th of the file)
 SHORT := $(call compiles,-fno-ipa-cp -fno-jump-tables -fno-thread-jumps -fno-tree-dominator-opts)
-SMALL := -fno-pie -fno-asynchronous-unwind-tables -fno-unwind-tables $(SHORT) $(THUMB) $(TINY)
+SMALL := -fno-pie -fno-asynchronous-unwind-tables -fno-unwind-tables $(SHORT) $(THUMB) $(TINY) $(SAVES)
 FLAGS += -ffunction-sections -fdata-sections -DMEMTRACE_ONE_CPU
 ROOM_FLAGS := $(LTO) $(SMALL)
 $(O)/src/cli/viewers.o $(O)/src/cli/judge.o $(O)/src/cli/judge_check.o: ROOM_FLAGS += -DMEMTRACE_SMALL

@@ -68,7 +68,7 @@ VARIANTS = {
               "static": "-O2 -static"},
     # gcc 12 of this CPU makes no unwind tables by itself; distributions have them.
     "riscv64": {"O0": "-O0", "tables": "-O2 -fasynchronous-unwind-tables", "nofp": "-O2", "fp": "-O2 -fno-omit-frame-pointer",
-                "static": "-O2 -static"},
+                "static": "-O2 -static -Wl,-z,separate-code"},
     "mipsel": {"O0": "-O0", "Os": "-Os", "mips16": "-O2 -mips16 -minterlink-mips16", "static": "-O2 -static"},
 }
 MUSL = {"musl": "", "musl-static": "-static"}
