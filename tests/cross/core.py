@@ -11,10 +11,11 @@ MACHINES = {
     "x86_64": Machine(62, 8, 336, 112, X86, "i386:x86-64"),
     "aarch64": Machine(183, 8, 392, 112, {i: i for i in range(33)}, "aarch64"),
     "arm": Machine(40, 4, 148, 72, {i: i for i in range(17)}, "arm"),
+    "riscv64": Machine(243, 8, 376, 112, {**{i: i for i in range(1, 32)}, 32: 0}, "riscv:rv64"),
 }
-LR = {"aarch64": 30, "arm": 14}
-SP = {"x86_64": 7, "aarch64": 31, "arm": 13}
-PC = {"x86_64": 16, "aarch64": 32, "arm": 15}
+LR = {"aarch64": 30, "arm": 14, "riscv64": 1}
+SP = {"x86_64": 7, "aarch64": 31, "arm": 13, "riscv64": 2}
+PC = {"x86_64": 16, "aarch64": 32, "arm": 15, "riscv64": 32}
 CPSR, THUMB, PAC_MASK = 16, 0x20, 0x7f000000000000
 
 Module = collections.namedtuple("Module", "instance begin end bias build_id pieces path")

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Records tests/offline/cases anew: tests/cross/record_cases.py [arm64] [armhf] [armel] [x86_64]
+"""Records tests/offline/cases anew: tests/cross/record_cases.py [arm64] [armhf] [armel] [riscv64] [x86_64]
 
 chain.c, built in several ways, runs under `memtrace --record-case` in a guest of its CPU.
 A stack is kept as a case only if
@@ -36,6 +36,8 @@ VARIANTS = {
               "a32-rows": ("-O2 -marm", "-s", True)},
     "armel": {"a32-scan": ("-O2", "-g", False), "a32-exidx": ("-O2 -funwind-tables", "-s", False),
               "a32-bare": ("-O2 -march=armv5te -mfloat-abi=soft", "-s", False)},
+    "riscv64": {"eh_frame": ("-O2 -fasynchronous-unwind-tables", "-s", False), "scan": ("-O2", "-g", False),
+                "bare": ("-O2", "-s", False), "debug_frame": ("-O2", None, False)},
     "x86_64": {"eh_frame": ("-O2", "-s", False)},
 }
 CHAINS = [["leaf", "middle", "main"], ["leaf", "with_alloca", "main"], ["leaf", "middle", "busy", "main"],
@@ -85,7 +87,7 @@ def packages_root(cpu, folder):
 
 
 def record_in_guest(cpu, folder):
-    out = build.make(cpu, "memtrace", "memtrace-fs")
+    out = build.make(cpu, "memtrace")
     files = {"/root/memtrace": out / "memtrace"}
     for name in VARIANTS[cpu]:
         files[f"/root/{name}/chain"] = folder / name / "guest/chain"
@@ -98,7 +100,7 @@ def record_in_guest(cpu, folder):
             options = "--no-symbols"
             if served:
                 port = free_port()
-                server = subprocess.Popen([out / "memtrace-fs", "--no-announce", f"--listen=127.0.0.1:{port}",
+                server = subprocess.Popen([build.FS, "--no-announce", f"--listen=127.0.0.1:{port}",
                                            folder / name / "staging", root], stdin=subprocess.DEVNULL)
                 options = f"--connect=10.0.2.2:{port}"
             print(guest.run(f"cd /root/{name} && ../memtrace -q --record-case=cases {options} ./chain </dev/null "
@@ -218,10 +220,11 @@ def main():
             build_chain(cpu, folder)
             root = (record_in_guest if cpu in CPUS else record_here)(cpu, folder)
             for name in VARIANTS[cpu]:
-                libraries = ["libc.so.6", "ld-linux-armhf.so.3", "ld-linux.so.3", "ld-linux-aarch64.so.1", "ld-linux-x86-64.so.2"]
+                libraries = ["libc.so.6", "ld-linux-armhf.so.3", "ld-linux.so.3", "ld-linux-aarch64.so.1",
+                             "ld-linux-riscv64-lp64d.so.1", "ld-linux-x86-64.so.2"]
                 files = {"chain": folder / name / "staging/chain"}
                 for library in libraries:
-                    found = [p for p in root.glob(f"lib/*/{library}") if p.exists()]
+                    found = [p for libs in ("lib", "usr/lib") for p in root.glob(f"{libs}/*/{library}") if p.exists()]
                     if found:
                         files[library] = found[0].resolve()
                 keep(cpu, name, folder, files, root / "usr/lib/debug")
