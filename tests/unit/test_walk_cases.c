@@ -324,6 +324,14 @@ static void test_arm64(void **state)
 	replay_all(CASES "/arm64-*/*.case", 21);
 }
 
+static void test_riscv64(void **state)
+{
+	(void)state;
+	if (sizeof(void *) < 8)
+		skip(); /* as above */
+	replay_all(CASES "/riscv64-*/*.case", 32);
+}
+
 static void test_armhf(void **state)
 {
 	(void)state;
@@ -359,8 +367,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_x86_64),	    cmocka_unit_test(test_arm64),
-		cmocka_unit_test(test_armhf),	    cmocka_unit_test(test_armel),
-		cmocka_unit_test(test_wrong_bytes),
+		cmocka_unit_test(test_riscv64),	    cmocka_unit_test(test_armhf),
+		cmocka_unit_test(test_armel),	    cmocka_unit_test(test_wrong_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
