@@ -73,7 +73,8 @@ SHORT := $(call compiles,-fno-ipa-cp -fno-jump-tables -fno-thread-jumps -fno-tre
 SMALL := -fno-pie -fno-asynchronous-unwind-tables -fno-unwind-tables $(SHORT) $(THUMB) $(TINY) $(SAVES)
 FLAGS += -ffunction-sections -fdata-sections -DMEMTRACE_ONE_CPU
 ROOM_FLAGS := $(LTO) $(SMALL)
-$(O)/src/cli/viewers.o $(O)/src/cli/judge.o $(O)/src/cli/judge_check.o: ROOM_FLAGS += -DMEMTRACE_SMALL
+$(O)/src/cli/viewers.o $(O)/src/cli/judge.o $(O)/src/cli/judge_check.o $(addprefix $(O)/src/capture/,program.o exec.o walker_rows.o): \
+	ROOM_FLAGS += -DMEMTRACE_SMALL
 # (-z norelro: it aligns data to the largest page, up to 64 KB of nothing in the file)
 MEMTRACE_LINK := -static -Wl,--gc-sections -Wl,-z,norelro $(if $(LTO),$(LTO) -Os $(SMALL) -ffile-prefix-map=$(CURDIR)=.)
 # What --selftest walks is its own target: as other programs are compiled.

@@ -58,6 +58,9 @@ static void call_route(struct engine *engine, struct thread *thread, const struc
 	case CALL_PTRACE:
 		traceme_on_ptrace(engine, thread, (long)call->argument[0]);
 		break;
+	case CALL_JIT:
+		walker_hear_of_objects(&engine->ledger.walker);
+		break;
 	case CALL_MMAP:
 	case CALL_MUNMAP:
 	case CALL_MREMAP:

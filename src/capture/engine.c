@@ -37,6 +37,7 @@ static void walker_prepare(struct engine *engine)
 	walker->maps = &engine->program.maps;
 	walker->externals = &engine->program.externals;
 	walker->jit = &engine->program.jit;
+	walker->objects = &engine->program.objects;
 }
 
 static void hooks_prepare(struct engine *engine)

@@ -53,6 +53,8 @@ void exec_begin(struct engine *engine)
 	free(program->command);
 	program->command = command;
 	jit_names_clear(&program->jit);
+	if (jit_objects_there())
+		jit_objects_clear(&program->objects);
 	program->runtime = NULL;
 	program->own_heap = NULL;
 	ledger_clear(&engine->ledger, &engine->tracee);

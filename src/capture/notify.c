@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hook/functions.h"
+
 static void pass_on(const struct notifier *notifier, enum notice_kind kind, const char *format,
 		    va_list args)
 {
@@ -49,6 +51,8 @@ void notify_missed(void *arg, const struct module *module, const char *function,
 	char reason[sizeof(((struct err *)0)->text)];
 	va_list args;
 
+	if (function && !strcmp(function, FUNCTIONS_JIT))
+		return;
 	va_start(args, format);
 	vsnprintf(reason, sizeof(reason), format, args);
 	va_end(args);

@@ -21,6 +21,8 @@ void program_deinit(struct program *program)
 {
 	externals_deinit(&program->externals);
 	jit_names_deinit(&program->jit);
+	if (jit_objects_there())
+		jit_objects_clear(&program->objects);
 	modules_deinit(&program->modules);
 	maps_deinit(&program->maps);
 	free(program->command);
@@ -95,6 +97,8 @@ int program_update(struct program *program, struct tracee *tracee, struct notifi
 	if (!rc && *changed) {
 		const struct runtime *runtime = runtime_of(&program->modules);
 
+		if (jit_objects_there())
+			jit_objects_locate(&program->objects, &program->modules);
 		if (runtime != program->runtime)
 			program->own_heap = runtime_own_heap(runtime, alive);
 		program->runtime = runtime;

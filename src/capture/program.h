@@ -2,6 +2,7 @@
 #ifndef MEMTRACE_PROGRAM_H
 #define MEMTRACE_PROGRAM_H
 
+#include "capture/jit_objects.h"
 #include "capture/notify.h"
 #include "capture/runtimes.h"
 #include "elf/jit_names.h"
@@ -14,6 +15,7 @@ struct program {
 	struct modules modules;
 	struct maps maps;
 	struct jit_names jit; /* what is generated */
+	struct jit_objects objects;    /* .. and shown to debuggers */
 	const struct runtime *runtime; /* or NULL */
 	const char *own_heap;	       /* runtime_own_heap() */
 	struct externals externals; /* what memtrace-fs says of the modules */

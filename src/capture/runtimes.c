@@ -45,7 +45,7 @@ static const struct runtime runtimes[] = {
 	 NULL,
 	 "LuaJIT takes its memory from an allocator of its own: --mmap shows what that maps.",
 	 NULL},
-	{{"llvmjit.so"}, NULL, NULL, "jit_profiling_support=on of postgres"},
+	{{"llvmjit.so"}, NULL, NULL, "jit_debugging_support=on of postgres"},
 };
 
 static bool is_of(const struct runtime *runtime, const char *name)

@@ -243,6 +243,8 @@ size_t walker_walk(struct walker *walker, const struct regs *regs, taddr_t ra_sl
 	struct walk_regs start = {0};
 	size_t count;
 
+	if (walker->objects && walker->objects->shown.len && !walker->objects->told)
+		walker_look_at_objects(walker);
 	walker->nested = false;
 	frames[0] = leaf;
 	*end = max > 1 ? WALK_UNREADABLE : WALK_DEPTH;

@@ -9,6 +9,7 @@
 #define MEMTRACE_WALKER_H
 
 #include "capture/agent_frames.h"
+#include "capture/jit_objects.h"
 #include "elf/jit_names.h"
 #include "elf/module.h"
 #include "hook/hooks.h"
@@ -48,6 +49,7 @@ struct walker {
 	const struct shared *shared; /* an agent is told of rows there; NULL */
 	const struct externals *externals;
 	struct jit_names *jit; /* of code in no module; NULL */
+	struct jit_objects *objects; /* the same, with unwind data; NULL */
 	struct agent_frames agent;
 	const struct module *no_rows; /* met without a row, since the caller reset this */
 	struct walker_entry *cache;
@@ -76,6 +78,8 @@ void walker_init(struct walker *walker, struct tracee *tracee, const struct modu
 		 const struct hooks *hooks, const struct undo *undo);
 void walker_deinit(struct walker *walker);
 
+/* A thread is telling debuggers of generated code (jit_objects_told()). */
+void walker_hear_of_objects(struct walker *walker);
 /* Modules came or went: what was learned of pcs holds no more. */
 void walker_forget(struct walker *walker);
 

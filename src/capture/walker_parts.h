@@ -10,6 +10,8 @@ __attribute__((noinline)) const struct row *walker_learn(struct walker *walker, 
 /* A pc in displaced code is the pc of the original; but the trap's return address, where the
  * copy begins, is the stub's. */
 uint64_t walker_original_pc(const struct walker *walker, uint64_t pc, bool exact);
+/* What the program shows of generated code is looked at anew: rows of it may hold no more. */
+void walker_look_at_objects(struct walker *walker);
 /* How the module around a pc is unwound, and which place in it that is.  False: by no
  * data. */
 bool walker_place_find(struct walker *walker, const struct module *module, uint64_t pc,

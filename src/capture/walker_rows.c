@@ -41,6 +41,13 @@ const struct module_unwind *module_unwind_of(struct module *module, const struct
 
 /* ---- rows -------------------------------------------------------------- */
 
+static void rows_forget(struct walker *walker)
+{
+	if (walker->cache)
+		memset(walker->cache, 0, walker->cache_len * sizeof(*walker->cache));
+	walker->cache_used = 0;
+}
+
 /* Room for one more; on shortage of memory the cache is emptied instead. */
 static bool cache_grow(struct walker *walker)
 {
@@ -131,6 +138,55 @@ static bool is_code(const struct walker *walker, uint64_t pc)
 	return !walker->maps || (mapping && mapping->exec);
 }
 
+/* Is the function followed by which changes are told, of each list? */
+static bool is_told(const struct walker *walker)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < walker->hooks->list.len; i++)
+		count += walker->hooks->list.at[i].function->call == CALL_JIT;
+	return count >= walker->objects->count;
+}
+
+void walker_look_at_objects(struct walker *walker)
+{
+	if (jit_objects_there() &&
+	    jit_objects_update(walker->objects, &walker->tracee->target.memory, walker->tracee->arch,
+			       is_told(walker)))
+		rows_forget(walker);
+}
+
+void walker_hear_of_objects(struct walker *walker)
+{
+	if (jit_objects_there())
+		jit_objects_told(walker->objects, &walker->tracee->target.memory, walker->tracee->arch);
+	rows_forget(walker);
+}
+
+/* What the program shows to debuggers of it. */
+static void shown_find(struct walker *walker, uint64_t lookup, bool exact, struct walker_entry *entry)
+{
+	const struct jit_shown *shown;
+	const struct jit_symbol *symbol;
+
+	if (!walker->objects->count)
+		return;
+	walker_look_at_objects(walker);
+	shown = jit_objects_find(walker->objects, lookup);
+	symbol = shown ? jit_object_symbol(&shown->object, lookup) : NULL;
+	if (symbol && frame_offset(entry->frame) == lookup + !exact)
+		entry->frame = frame_of(FRAME_NOWHERE, jit_names_key_of(walker->jit, symbol->begin,
+									 symbol->end, symbol->name) +
+							       !exact);
+	if (!shown || !shown->cfi)
+		return;
+	cfi_row(shown->cfi, lookup, &entry->row);
+	if (entry->row.cfa == ROW_CFA_FULL) /* (which takes a module) */
+		entry->row.cfa = ROW_CFA_NONE;
+	if (!walker->objects->told)
+		entry->row.flags |= ROW_GUESS;
+}
+
 /* In no module: where a function is known to be, its key stands for all of it (as a return address
  * does: behind what is looked up). */
 static void nowhere_find(struct walker *walker, uint64_t pc, bool exact,
@@ -145,6 +201,8 @@ static void nowhere_find(struct walker *walker, uint64_t pc, bool exact,
 	else if (walker->jit)
 		entry->frame = frame_of(FRAME_NOWHERE,
 					jit_names_key(walker->jit, lookup) + !exact);
+	if (jit_objects_there() && entry->row.cfa != ROW_CFA_NO_CODE && walker->jit && walker->objects)
+		shown_find(walker, lookup, exact, entry);
 }
 
 /* state: the bits of pc that say how its code is to be read. */
@@ -219,9 +277,7 @@ const struct row *walker_learn(struct walker *walker, uint64_t pc, bool exact, f
 
 void walker_forget(struct walker *walker)
 {
-	if (walker->cache)
-		memset(walker->cache, 0, walker->cache_len * sizeof(*walker->cache));
-	walker->cache_used = 0;
+	rows_forget(walker);
 	walker->window_len = 0;
 	if (walker->shared)
 		known_pcs_forget(walker->shared);

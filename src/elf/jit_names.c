@@ -311,6 +311,16 @@ taddr_t jit_names_key(struct jit_names *names, taddr_t pc)
 	return function->key ? function->key : pc;
 }
 
+taddr_t jit_names_key_of(struct jit_names *names, taddr_t begin, taddr_t end, const char *name)
+{
+	const struct jit_function function = {.begin = begin, .end = end};
+	taddr_t key;
+
+	snprintf(names->scratch, sizeof(names->scratch), "%s", name);
+	key = key_of(names, &function);
+	return key ? key : begin;
+}
+
 const char *jit_names_find(struct jit_names *names, taddr_t address)
 {
 	const char *name = name_of_key(names, address);

@@ -48,6 +48,8 @@ int jit_names_update(struct jit_names *names, int pid, const struct maps *maps, 
 
 /* The address that stands for the function around pc; pc itself where none is known. */
 taddr_t jit_names_key(struct jit_names *names, taddr_t pc);
+/* The same of a function that somebody else knows. */
+taddr_t jit_names_key_of(struct jit_names *names, taddr_t begin, taddr_t end, const char *name);
 /* What a key's function is called, or what is at an address that was no key yet; NULL.  Valid
  * until the next call of any function here. */
 const char *jit_names_find(struct jit_names *names, taddr_t address);

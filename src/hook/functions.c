@@ -41,6 +41,8 @@ static const struct function functions[] = {
 	{"prctl",          CALL_PRCTL,        STUB_ENTRY,  0, NULL, false, WHO_ANY},
 	{"seccomp_load",   CALL_SECCOMP,      STUB_ENTRY,  0, NULL, false, WHO_ANY},
 	{"ptrace",         CALL_PTRACE,       STUB_ENTRY,  0, NULL, false, WHO_ANY},
+	/* gdb's manual, "JIT Compilation Interface" */
+	{FUNCTIONS_JIT, CALL_JIT, STUB_ENTRY, 0, NULL, false, WHO_ANY},
 	{"mmap",           CALL_MMAP,         STUB_RETURN, 0, NULL, false, WHO_LIBC},
 	{"mmap64",         CALL_MMAP,         STUB_RETURN, 0, NULL, false, WHO_LIBC},
 	{"munmap",         CALL_MUNMAP,       STUB_BOTH,   0, NULL, false, WHO_LIBC},

@@ -21,6 +21,7 @@ enum call_kind {
 	CALL_SIGACTION,	   /* argument 0: the signal that is handled otherwise */
 	CALL_SECCOMP,	   /* a seccomp filter is about to be installed */
 	CALL_PTRACE,	   /* argument 0: who asks to be traced */
+	CALL_JIT,	   /* debuggers are told of generated code */
 	CALL_LOADER,	   /* _dl_debug_state: the list of modules changes */
 	/* --mmap */
 	CALL_MMAP,   /* argument 1: bytes; result = return value */
@@ -37,6 +38,9 @@ enum who {
 	WHO_JEMALLOC,
 	WHO_LIBC, /* the C library's, where mappings are followed */
 };
+
+/* What is not counted if this can't be followed is nothing; frames of generated code are marked. */
+#define FUNCTIONS_JIT "__jit_debug_register_code"
 
 struct function { /* a name that is looked for in modules */
 	const char *name;

@@ -346,7 +346,9 @@ static int area_find(struct planning *p, struct module *module, size_t first, si
 static bool ptrace_drop(struct planning *p, size_t first)
 {
 	for (size_t i = first; i < p->hooks->list.len; i++) {
-		if (p->hooks->list.at[i].function->call != CALL_PTRACE)
+		enum call_kind call = p->hooks->list.at[i].function->call;
+
+		if (call != CALL_PTRACE && call != CALL_JIT)
 			continue;
 		hook_drop(p->hooks, i);
 		return true;

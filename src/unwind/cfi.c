@@ -18,16 +18,23 @@ static struct cfi *create(struct image *image, const struct arch *arch)
 	return cfi;
 }
 
-int cfi_open_copy(const uint8_t *bytes, size_t len, const struct arch *arch, struct cfi **ret,
-		  struct err *err)
+int cfi_open_bytes(const uint8_t *bytes, size_t len, uint64_t vaddr, bool eh, const struct arch *arch,
+		   struct cfi **ret, struct err *err)
 {
 	struct cfi *cfi = create(NULL, arch);
 
 	if (!cfi)
 		return err_sys(err, -ENOMEM, "reading unwind data");
-	cfi->debug_frame = (struct cfi_section){.data = {.bytes = bytes, .len = len}};
+	*(eh ? &cfi->eh_frame : &cfi->debug_frame) =
+		(struct cfi_section){.data = {bytes, len, vaddr}, .eh = eh};
 	*ret = cfi;
 	return 0;
+}
+
+int cfi_open_copy(const uint8_t *bytes, size_t len, const struct arch *arch, struct cfi **ret,
+		  struct err *err)
+{
+	return cfi_open_bytes(bytes, len, 0, false, arch, ret, err);
 }
 
 bool cfi_is_for(const struct image *image, const struct arch *arch)

@@ -199,3 +199,19 @@ input()"""
     assert tracer.wait() == 0
     assert re.search("The rest is not malloc's", " ".join(tracer.out))  # the mapping
     assert " ".join(tracer.out).count("PYTHONMALLOC=malloc") == said, tracer.story()
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="no such code for this CPU")
+@pytest.mark.parametrize("kind", ["object", "image"])
+def test_shown_to_debuggers(target, attach, kind):
+    """Code without frame pointers is walked by its own unwind data, also what has taken the place of another one."""
+    process = target("registered", kind)
+    tracer = attach(process.pid)
+    for _ in range(2):
+        process.go_on()
+        process.done()
+    report = tracer.detach().consistent()
+    assert through(report) == ({("generated", "[generated code]"): 4 * CALLS}, 1)
+    assert not any(frame.get("guess") for context in report["contexts"] for frame in context["stack"])
+    process.go_on()
+    process.result()
