@@ -46,20 +46,23 @@ static int word_stopped(void *arg, uint64_t addr, uint64_t *ret)
 	return 0;
 }
 
-/* One frame, if it is known: *state becomes its caller. */
+/* One frame, if it is known: *state becomes its caller; else it stays, as it is where the frame
+ * below returns to, which is known (and may be a stub of a memtrace that was killed, from where frame
+ * pointers lead on to somewhere else). */
 static bool frame_step(const struct walk_ops *ops, struct walk_state *state,
 		       struct stack_frame *ret)
 {
+	struct walk_state caller = *state;
 	const struct row *row;
 	frame_t frame;
 
 	row = ops->row(ops->arg, state->pc, state->exact ? state->pc : state->pc - 1, &frame);
 	if (row->flags & (ROW_SIGNAL | ROW_GUESS))
 		return false;
-	*ret = (struct stack_frame){.pc = state->pc, .sp = state->sp};
-	if (walk_step(ops, state, &frame) != WALK_ENDS || state->guess || state->sp < ret->sp)
+	if (walk_step(ops, &caller, &frame) != WALK_ENDS || caller.guess || caller.sp < state->sp)
 		return false;
-	ret->end = state->sp;
+	*ret = (struct stack_frame){.pc = state->pc, .sp = state->sp, .end = caller.sp};
+	*state = caller;
 	return true;
 }
 

@@ -73,6 +73,19 @@ def test_with_mappings_followed(target, attach, guardian):
     process.result()
 
 
+def test_within_an_allocation(target, attach):
+    """.. with the guardian: the next memtrace leaves the stub alone that a sleeping malloc returns
+    to, which frame pointers lead past."""
+    process = target("dozing")
+    tracer = attach(process.pid, "--no-symbols")
+    process.go_on()
+    process.done()
+    memtrace.kill_at_once(tracer)
+    clean_up(process, attach)
+    process.go_on()
+    process.result()
+
+
 MODES = ["setuid", "rt", "child", "timer", "usr"]
 
 
