@@ -447,6 +447,7 @@ int session_run(const struct options *options)
 	console_destroy(s.console);
 	lacking_destroy(s.lacking);
 	course_clear(&s.course);
+	allocators_deinit(&s.allocators);
 	generations_clear(&s.generations, 0);
 	vec_deinit(&s.contexts);
 	marks_deinit(&s.marks);

@@ -50,6 +50,7 @@ static bool sample(struct session *s, bool generation_ends, struct course_point 
 	point.frees = t.frees;
 	point.in_use = t.allocated_bytes - t.freed_bytes;
 	point.pss = sample_pss(s, point.resident);
+	point.obtained = allocators_sample(&s->allocators, capture_pid(s->capture), point.in_use);
 	course_add(&s->course, &point);
 	*ret = point;
 	return true;
@@ -137,6 +138,8 @@ int session_snapshot_blocks(struct session *s, uint64_t min_age_ms, struct birth
 					   &snapshot->verdicts, NULL));
 	if (snapshot->verdicts && snapshot->running)
 		take_limit(snapshot);
+	if (s->course.count)
+		snapshot->obtained_bytes = s->course.points[s->course.count - 1].obtained;
 	snapshot->marks = &s->marks;
 	*ret = snapshot;
 	return 0;
@@ -172,6 +175,7 @@ int session_history(struct session *s, const struct command_call *call, struct e
 	struct snapshot *snapshot;
 	int rc;
 
+	allocators_hurry(&s->allocators);
 	sample(s, false, &point);
 	if (!call->report.context) {
 		rc = report_course(&s->course, call->report.count, s->output.out);

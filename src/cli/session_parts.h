@@ -4,6 +4,7 @@
 
 #include "capture/capture.h"
 #include "capture/lacking.h"
+#include "cli/allocators.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/detacher.h"
@@ -50,6 +51,7 @@ struct session {
 	struct generations generations;
 	struct capture_contexts contexts; /* room for reading them */
 	bool pss_is_dear;
+	struct allocators allocators;
 	struct course_point monitored; /* when monitor last showed something; ms 0: never */
 	struct findings *findings; /* of the look of --leaks */
 	bool looked;		   /* that is over, or was given up */

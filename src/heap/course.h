@@ -15,6 +15,7 @@ struct course_point {
 	uint64_t in_use, most_in_use; /* bytes: now, and the most since the point before */
 	uint64_t resident;	      /* bytes; 0: not known */
 	uint64_t mapped;	      /* the same, mapped for data: allocators' and others' */
+	uint64_t obtained; /* what allocators have of the kernel, by their books; 0: not known */
 	uint64_t pss;		      /* the same as resident, of what it shares only its part */
 	uint32_t samples;	      /* that it stands for */
 };

@@ -88,6 +88,7 @@ struct snapshot {
 	bool own_heap_off; /* its environment says that it does not */
 	uint64_t resident_bytes; /* of the process; 0: it has ended */
 	uint64_t resident_at_start; /* 0: not known */
+	uint64_t obtained_bytes; /* what allocators have of the kernel, when that was last read; 0: not known */
 	uint64_t region_bytes;	 /* memory of memtrace's own tables */
 	const struct marks *marks; /* heap/marks.h: of its session, somebody else's; or NULL */
 	struct verdicts *verdicts; /* heap/verdicts.h; NULL: nobody knows.  Freed with it */

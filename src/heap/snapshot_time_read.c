@@ -32,11 +32,14 @@ static int read_history(struct snapshot_reader *r)
 		cursor_u32(&c);
 		p->pss = cursor_u64(&c);
 		p->mapped = cursor_u64(&c);
+		p->obtained = cursor_u64(&c);
 		bad = p->frees > p->allocs || p->ms < (i ? p[-1].ms : 0) ||
 		      p->ms > INT64_MAX / 256 ||
 		      (i && (p->allocs < p[-1].allocs || p->frees < p[-1].frees));
 	}
 	course->count = course->capacity = section->count;
+	if (course->points && section->count)
+		r->file->snapshot->obtained_bytes = course->points[section->count - 1].obtained;
 	return bad || r->no_memory ? snapshot_broken(r, "its history") : 0;
 }
 

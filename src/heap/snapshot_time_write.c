@@ -25,6 +25,7 @@ static void write_history(struct snapshot_writer *w, const struct course *course
 		snapshot_put_u32(w, 0);
 		snapshot_put_u64(w, p->pss);
 		snapshot_put_u64(w, p->mapped);
+		snapshot_put_u64(w, p->obtained);
 	}
 	snapshot_end_section(w);
 }

@@ -147,6 +147,8 @@ static void read_member(struct values *v, const char *line)
 		v->s->running = strstr(line, "true");
 	else if (is_member(line, "rss_bytes"))
 		v->s->resident_bytes = decode_number(line, "rss_bytes");
+	else if (is_member(line, "allocator_bytes"))
+		v->s->obtained_bytes = decode_number(line, "allocator_bytes");
 	else if (is_member(line, "rss_start_bytes"))
 		v->s->resident_at_start = decode_number(line, "rss_start_bytes");
 	else if (is_member(line, "runtime_uses_malloc"))

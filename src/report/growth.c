@@ -69,6 +69,15 @@ static uint64_t mapped_bytes(const struct snapshot *s)
 	return bytes;
 }
 
+static void write_obtained(FILE *out, const struct snapshot *s)
+{
+	if (!s->obtained_bytes)
+		return;
+	fputs(" The allocators have ", out);
+	size(out, s->obtained_bytes);
+	fputs(" of the kernel.", out);
+}
+
 /* True: it has said who has memory of his own. */
 static bool write_growth(FILE *out, const struct snapshot *s)
 {
@@ -127,6 +136,7 @@ bool head_growth(FILE *out, const struct snapshot *s)
 	if (!side)
 		return false;
 	said = write_growth(side, s);
+	write_obtained(side, s);
 	fclose(side);
 	if (text)
 		print_wrapped(out, text);

@@ -142,6 +142,11 @@ static void print_head(FILE *out, const struct report_job *job)
 		fprintf(out, "%" PRIu64, s->resident_at_start);
 	else
 		fputs("null", out);
+	fputs(",\n  \"allocator_bytes\": ", out);
+	if (s->obtained_bytes)
+		fprintf(out, "%" PRIu64, s->obtained_bytes);
+	else
+		fputs("null", out);
 	if (s->own_heap_off)
 		fputs(",\n  \"runtime_uses_malloc\": true", out);
 	fputs(",\n  \"engine\": ", out);

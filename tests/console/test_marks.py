@@ -144,7 +144,8 @@ def test_history(pipe, obedient):
     # the start, two that were asked for, and what the time that was waited brought
     assert int(answer[-2].split()[0]) >= 4
     assert re.search(r"; PSS +\d+\.\dK now$", answer[-2])
-    assert re.fullmatch(r"mapped for data, allocators' and others': \d+\.\dK now, at most \d+\.\dK", answer[-3])
+    assert re.fullmatch(r"mapped for data, allocators' and others': \d+\.\dK now, at most \d+\.\dK", answer[-4])
+    assert re.fullmatch(r"of that, the allocators have: 132.0K now, at most 132.0K", answer[-3])
     pipe.ask("clear", "peak:")
     assert rows(pipe.ask("history", VERDICT))[-1] == ("0", "0")
     pipe.quit()
@@ -153,7 +154,7 @@ def test_history(pipe, obedient):
 def test_what_is_mapped(pipe, obedient):
     """What was freed, and is given back, is no longer mapped."""
     def mapped():
-        found = re.fullmatch(r"mapped .*: ([\d.]+)([KM]) now, at most ([\d.]+)([KM])", pipe.ask("history", VERDICT)[-3]).groups()
+        found = re.fullmatch(r"mapped .*: ([\d.]+)([KM]) now, at most ([\d.]+)([KM])", pipe.ask("history", VERDICT)[-4]).groups()
         return [float(number) * {"K": 1, "M": 1024}[unit] for number, unit in zip(found[::2], found[1::2])]
     pipe.ask("status", "peak:")
     least = mapped()[0]

@@ -67,7 +67,7 @@ def without_times(text):
 def facts(text):
     """As without_times(), of a JSON report."""
     report = json_report.load(text)
-    for name in ("time", "duration", "memtrace", "rss_bytes", "rss_start_bytes", "threads"):
+    for name in ("time", "duration", "memtrace", "rss_bytes", "rss_start_bytes", "allocator_bytes", "threads"):
         report.pop(name)
     for of_a_moment in (report, *report["contexts"]):
         for name in ("first_time", "last_time", "verdict", "evidence", "bytes_per_hour", "bytes_per_hour_range"):

@@ -208,8 +208,8 @@ def dhat(path):
 
 
 def massif(path):
-    """(stacks, without those below the threshold, whose bytes are under None; [(time, bytes)] of the
-    snapshots; the command)."""
+    """(stacks, without those below the threshold, whose bytes are under None; [(time, bytes, extra)] of
+    the snapshots; the command)."""
     lines = [line for line in re.sub(r"#.*", "", path.read_text()).split("\n") if line.strip()]
     assert lines[0].startswith("desc:") and lines[1].startswith("cmd:") and lines[2] == "time_unit: ms"
     stacks, course, at = collections.Counter(), [], 3
@@ -234,7 +234,7 @@ def massif(path):
 
     while at < len(lines):
         values = dict(line.split("=") for line in lines[at:at + 6])
-        course.append((int(values["time"]), int(values["mem_heap_B"])))
+        course.append((int(values["time"]), int(values["mem_heap_B"]), int(values["mem_heap_extra_B"])))
         at += 6
         if values["heap_tree"] == "detailed":
             assert tree(0, ()) == course[-1][1]

@@ -49,6 +49,7 @@ static void test_whole_report(void **state)
 		"  \"running\": true,\n"
 		"  \"rss_bytes\": 1048576,\n"
 		"  \"rss_start_bytes\": null,\n"
+		"  \"allocator_bytes\": null,\n"
 		"  \"engine\": \"breakpoint\",\n"
 		"  \"summary\": {\"in_use_bytes\": 552, \"in_use_blocks\": 56, \"allocs\": "
 		"111, \"frees\": 55,\n"

@@ -65,12 +65,14 @@ static void case_time(void)
 							   .in_use = 70,
 							   .resident = 4096,
 							   .mapped = 8192,
+							   .obtained = 6144,
 							   .pss = 1024});
 	assert_int_equal(births_create(&generations, &blocks, heap->context_count, &births, &err),
 			 0);
 	assert_int_equal(verdicts_create(heap, &generations, &births, &course,
 					 &heap->verdicts, &err),
 			 0);
+	heap->obtained_bytes = 6144; /* of the last point */
 	vec_deinit(&blocks);
 }
 
@@ -85,6 +87,7 @@ static void expect_time(const struct snapshot *a, const struct snapshot_file *fi
 	assert_int_equal(file->course.points[1].resident, 4096);
 	assert_int_equal(file->course.points[1].pss, 1024);
 	assert_int_equal(file->course.points[1].mapped, 8192);
+	assert_int_equal(file->course.points[1].obtained, 6144);
 	assert_int_equal(file->generations.count, 2);
 	assert_int_equal(file->generations.begin, 3);
 	for (size_t i = 0; i < 2; i++) {
@@ -216,6 +219,7 @@ static void expect_process(const struct snapshot *a, const struct snapshot *b)
 	assert_memory_equal(&a->totals, &b->totals, sizeof(a->totals));
 	assert_int_equal(a->resident_bytes, b->resident_bytes);
 	assert_int_equal(a->resident_at_start, b->resident_at_start);
+	assert_int_equal(a->obtained_bytes, b->obtained_bytes);
 	assert_int_equal(a->region_bytes, b->region_bytes);
 	assert_int_equal(a->module_count, b->module_count);
 	assert_int_equal(a->thread_count, b->thread_count);

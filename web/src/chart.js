@@ -23,7 +23,10 @@ function since(seconds) {
 export class Chart {
 	/** Until `end`, in seconds.  brushed(from, to): seconds that somebody chose; from === to: none. */
 	constructor(course, marks, end, brushed) {
-		this.data = [course.seconds, course.in_use, course.resident.map(bytes => bytes || null)];
+		const known = column => column.map(bytes => bytes || null);
+		this.data = [course.seconds, course.in_use, known(course.resident)];
+		if (course.allocators?.some(bytes => bytes)) /* what they have of the kernel, by their books */
+			this.data.push(known(course.allocators));
 		Object.assign(this, { marks, end, brushed, chosen: null, element: el("div", { class: "chart" }) });
 		onTheme(() => this.make());
 		new ResizeObserver(() => this.resize()).observe(this.element);
@@ -43,7 +46,8 @@ export class Chart {
 		return {
 			width: Math.max(this.element.clientWidth, 200), height: HEIGHT,
 			scales: { x: { time: false, range: (_, low, high) => [low, Math.max(high, this.end)] }, use: { range: fromZero }, rss: { range: fromZero } },
-			series: [{ label: "Time", value: (_, s) => s === null ? "" : since(s) }, series("In use", "use", use), series("RSS", "rss", rss)],
+			series: [{ label: "Time", value: (_, s) => s === null ? "" : since(s) }, series("In use", "use", use), series("RSS", "rss", rss),
+				{ ...series("Allocators have", "rss", rss), dash: [6, 4] }].slice(0, this.data.length),
 			axes: [{ stroke: soft, grid: { show: false }, ticks: { stroke: colour("line"), width: 1 }, values: (_, at) => at.map(since),
 				incrs: [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 86400, 172800, 604800] },
 				this.axis("use", 3, use, true), this.axis("rss", 1, rss, false)],

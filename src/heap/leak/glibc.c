@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "heap/leak/glibc_parts.h"
+#include "heap/leak/obtained_parts.h"
 
 static inline bool stream_word(struct glibc *g, taddr_t addr, taddr_t *ret)
 {
@@ -320,4 +321,40 @@ int glibc_enumerate(struct leak *leak, const struct data *data, struct leak_allo
 	leak_give(leak, g.arenas.at, g.arenas.cap, sizeof(*g.arenas.at));
 	leak_give(leak, g.caches.at, g.caches.cap, sizeof(*g.caches.at));
 	return code;
+}
+
+/* ---- what it has of the kernel ------------------------------------------------------ */
+
+static bool read_obtained(struct leak *leak, const struct obtained_source *source, uint64_t *bytes)
+{
+	enum { ARENAS_MAX = 65536 };
+	const struct arena_row *row = source->row;
+	taddr_t arena = source->at[0], mmapped;
+	unsigned count = 0;
+
+	if (!reader_word(&leak->jump, source->at[1], &mmapped))
+		return false;
+	*bytes = mmapped;
+	do {
+		taddr_t system, most;
+
+		if (!reader_word(&leak->jump, arena + row->system_mem, &system) ||
+		    !reader_word(&leak->jump, arena + row->system_mem + row->word, &most) ||
+		    system > most || ++count > ARENAS_MAX ||
+		    !reader_word(&leak->jump, arena + row->next, &arena))
+			return false;
+		*bytes += system;
+	} while (arena != source->at[0]);
+	return true;
+}
+
+bool glibc_obtained(struct leak *leak, const struct data *data, struct obtained_source *ret)
+{
+	struct glibc g = {.leak = leak, .word = leak->in.cpu.word, .align = 2u * leak->in.cpu.word};
+	bool found = glibc_find_arena(&g, data) && glibc_find_parameters(&g, data);
+
+	leak_give(leak, g.arenas.at, g.arenas.cap, sizeof(*g.arenas.at));
+	if (found)
+		*ret = (struct obtained_source){read_obtained, {g.main, g.mmapped_at}, g.row};
+	return found;
 }

@@ -197,6 +197,7 @@ bool glibc_find_parameters(struct glibc *g, const struct data *data)
 			if (parameter_rows[row].word == g->word &&
 			    parameters_fit(g, data, at, row)) {
 				g->sbrk_base = value;
+				g->mmapped_at = data->begin + at - parameter_rows[row].mmapped;
 				/* (behind tcache_bins and tcache_max_bytes, since 2.26) */
 				if (at + 4 * g->word <= data->len)
 					g->cache_most = (uint32_t)word_at(

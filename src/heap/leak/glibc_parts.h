@@ -46,6 +46,7 @@ struct glibc {
 	taddr_t main;		       /* main_arena */
 	taddr_t sbrk_base;	       /* 0: main_arena has no memory */
 	uint64_t mmaps, mmapped_bytes; /* what mp_ says */
+	taddr_t mmapped_at;	       /* where it says the second */
 	uint32_t cache_most; /* blocks in a thread cache's list: where counters go down from */
 	bool huge_mmaps;     /* 2.43: the size of a mapped chunk leaves out its header */
 	VEC(taddr_t) arenas;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "heap/leak/jemalloc_parts.h"
+#include "heap/leak/obtained_parts.h"
 
 enum {
 	ENTRY_MOST = 12,
@@ -97,11 +98,16 @@ static bool extent_read(struct jemalloc *j, const struct entry *entry, uint64_t 
 			struct extent *ret)
 {
 	const struct jemalloc_row *row = j->row;
+	const uint8_t *head;
 	uint64_t bits;
-	uint8_t head[24];
 
 	ret->at = entry->extent;
-	if (!ret->at || !reader_copy(j->reader, ret->at, head, 8 + 2 * row->word))
+	/* (of what is no leaf, nearly all; the smallest blocks are in slabs) */
+	if (j->sampling &&
+	    ((!entry->class && !entry->slab) || !maps_find(j->leak->in.maps, ret->at)))
+		return false;
+	head = ret->at ? reader_bytes(j->reader, ret->at, 8 + 2 * row->word) : NULL;
+	if (!head)
 		return false;
 	bits = word_at(head, 8);
 	ret->addr = word_at(head + 8, row->word);
@@ -216,6 +222,12 @@ static bool is_root(struct jemalloc *j, const struct data *data, size_t at, tadd
 	return false;
 }
 
+/* Is what lies at `at` in data nothing, or the address of a leaf by its looks, as all of a root is? */
+static bool is_like_root(const struct data *data, size_t at, unsigned word)
+{
+	return at >= data->len || word > data->len - at || word_at(data->bytes + at, word) % 64 == 0;
+}
+
 static bool root_find(struct jemalloc *j, const struct data *data)
 {
 	enum { TRIES = 256 };
@@ -224,7 +236,8 @@ static bool root_find(struct jemalloc *j, const struct data *data)
 	for (size_t at = -data->begin % word; at + word <= data->len && tries < TRIES; at += word) {
 		taddr_t leaf = word_at(data->bytes + at, word);
 
-		if (!leaf || leaf % 64 || leaf >> 48 || !maps_find(j->leak->in.maps, leaf))
+		if (!leaf || leaf % 64 || leaf >> 48 || !is_like_root(data, at - word, word) ||
+		    !is_like_root(data, at + word, word) || !maps_find(j->leak->in.maps, leaf))
 			continue;
 		tries++;
 		if (is_root(j, data, at, leaf))
@@ -290,13 +303,20 @@ static int extent_walk(struct jemalloc *j, const struct extent *extent)
 	return code ? code : leak_tick(j->leak, LEAK_STEP_ENUMERATE, j->leak->pending, 0);
 }
 
-/* Pages that it keeps: they are its own to give back, and no roots. */
+/* Pages that it keeps.  False: an old entry. */
+static bool is_kept(const struct jemalloc *j, const struct extent *extent)
+{
+	return (extent->state == DIRTY || extent->state == MUZZY) && extent->size &&
+	       leaf_number(j, extent->addr) == j->number &&
+	       (extent->addr & (page_size(j) - 1)) == 0;
+}
+
+/* They are its own to give back, and no roots. */
 static void free_extent(struct jemalloc *j, const struct extent *extent)
 {
-	taddr_t page = extent->addr & ~(page_size(j) - 1);
+	taddr_t page = extent->addr;
 
-	if ((extent->state != DIRTY && extent->state != MUZZY) ||
-	    leaf_number(j, extent->addr) != j->number || !extent->size || page != extent->addr ||
+	if (!is_kept(j, extent) ||
 	    leak_note_heap(j->leak, page, page + extent->size))
 		return; /* (an old entry) */
 	j->arena.system += extent->size;
@@ -381,4 +401,47 @@ int jemalloc_enumerate(struct leak *leak, const struct data *data, struct leak_a
 	code = enumerate(&j);
 	leak_give(leak, j.stacks.at, j.stacks.cap, sizeof(*j.stacks.at));
 	return code;
+}
+
+/* ---- what it has of the kernel ------------------------------------------------------ */
+
+static int add_obtained(struct leak *leak, void *arg, taddr_t at, const uint8_t *bytes, size_t len)
+{
+	struct jemalloc *j = arg;
+	struct extent extent;
+	size_t i = 0;
+
+	(void)leak;
+	while (next_extent(j, at, bytes, len, &i, &extent))
+		if (extent.state == ACTIVE
+			    ? extent.agrees && leaf_number(j, extent.addr) == j->number
+			    : is_kept(j, &extent))
+			j->arena.system += extent.size;
+	return 0;
+}
+
+static bool read_obtained(struct leak *leak, const struct obtained_source *source, uint64_t *bytes)
+{
+	struct jemalloc j = {
+		.leak = leak, .reader = &leak->jump, .root = source->at[0], .row = source->row};
+	uint64_t unread = 0;
+
+	for (taddr_t i = 0; i < 1u << j.row->fan_bits && !unread; i++) {
+		j.leaf_begin = reader_word_or_0(j.reader, j.root + j.row->word * i);
+		j.number = i;
+		if (j.leaf_begin)
+			leaf_scan(&j, add_obtained, &unread);
+	}
+	*bytes = j.arena.system;
+	return *bytes && !unread;
+}
+
+bool jemalloc_obtained(struct leak *leak, const struct data *data, struct obtained_source *ret)
+{
+	struct jemalloc j = {.leak = leak, .reader = &leak->jump};
+
+	if (!root_find(&j, data))
+		return false;
+	*ret = (struct obtained_source){read_obtained, {j.root}, j.row};
+	return true;
 }

@@ -16,6 +16,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "heap/leak/obtained_parts.h"
 #include "heap/leak/parts.h"
 
 enum {
@@ -41,6 +42,7 @@ struct musl {
 	struct reader *reader;
 	unsigned word;
 	uint64_t secret;
+	taddr_t context; /* where the secret lies */
 	taddr_t first_area, last_area;
 	struct leak_arena arena;
 };
@@ -71,6 +73,7 @@ static bool context_is_at(struct musl *m, const struct data *data, size_t at, un
 	if (head + 2 * word > data->len || u32_at(data->bytes + init) != 1)
 		return false;
 	memcpy(&m->secret, data->bytes + at, sizeof(m->secret));
+	m->context = data->begin + at;
 	m->first_area = word_at(data->bytes + head, word);
 	m->last_area = word_at(data->bytes + head + word, word);
 	return m->secret && m->first_area && m->first_area % PAGE == 0 && m->last_area &&
@@ -193,20 +196,33 @@ static int meta_walk(struct musl *m, struct meta *meta)
 	return code ? code : group_walk(m, meta);
 }
 
+/* Where an area's metas begin, and how many of which size there are.  False: too many. */
+static bool area_slots(struct musl *m, taddr_t area, taddr_t *first, unsigned *size,
+		       uint32_t *slots)
+{
+	unsigned header = m->word == 8 ? 24 : 16;
+	const uint8_t *bytes = reader_bytes(m->reader, area + 8 + m->word, 4);
+
+	*first = area + header;
+	*size = 4 * m->word + 8;
+	*slots = bytes ? u32_at(bytes) : 0;
+	return *slots <= SLOTS_MAX && header + *slots * *size <= PAGE;
+}
+
 static int area_walk(struct musl *m, taddr_t area)
 {
-	unsigned word = m->word, header = word == 8 ? 24 : 16, size = 4 * word + 8;
-	const uint8_t *bytes = reader_bytes(m->reader, area + 8 + word, 4);
-	uint32_t slots = bytes ? u32_at(bytes) : 0;
+	taddr_t first;
+	unsigned size;
+	uint32_t slots;
 
-	if (slots > SLOTS_MAX || header + slots * size > PAGE)
+	if (!area_slots(m, area, &first, &size, &slots))
 		return leak_refuse(m->allocator, "an area of %u metas at " TADDR_FORMAT, slots,
 				   area);
 	for (uint32_t i = 0; i < slots; i++) {
 		struct meta meta;
 		int code = 0;
 
-		if (meta_read(m, area + header + i * size, &meta) && meta.group)
+		if (meta_read(m, first + i * size, &meta) && meta.group)
 			code = meta_walk(m, &meta);
 		if (code || m->allocator->why[0])
 			return code;
@@ -254,4 +270,42 @@ int musl_enumerate(struct leak *leak, const struct data *data, struct leak_alloc
 	strcpy(ret->name, "musl");
 	strcpy(ret->version, "1.2.1-");
 	return walk(&m);
+}
+
+/* ---- what it has of the kernel ------------------------------------------------------ */
+
+static bool read_obtained(struct leak *leak, const struct obtained_source *source, uint64_t *bytes)
+{
+	struct musl m = {.leak = leak, .reader = &leak->jump, .word = leak->in.cpu.word};
+	taddr_t area;
+	unsigned count = 0;
+
+	m.secret = u64_of(&m, source->at[0]);
+	for (area = source->at[1]; area; area = reader_word_or_0(m.reader, area + 8)) {
+		taddr_t first;
+		unsigned size;
+		uint32_t slots;
+
+		if (!m.secret || u64_of(&m, area) != m.secret || ++count > AREAS_MAX ||
+		    !area_slots(&m, area, &first, &size, &slots))
+			return false;
+		*bytes += PAGE;
+		for (uint32_t i = 0; i < slots; i++) {
+			struct meta meta;
+
+			if (meta_read(&m, first + i * size, &meta) && meta.group)
+				*bytes += meta.pages * PAGE;
+		}
+	}
+	return count;
+}
+
+bool musl_obtained(struct leak *leak, const struct data *data, struct obtained_source *ret)
+{
+	struct musl m = {.leak = leak, .reader = &leak->jump, .word = leak->in.cpu.word};
+
+	if (!context_find(&m, data))
+		return false;
+	*ret = (struct obtained_source){read_obtained, {m.context, m.first_area}, NULL};
+	return true;
 }

@@ -61,7 +61,7 @@ const uint8_t *reader_fill(struct reader *reader, taddr_t addr, size_t len)
 		}
 	}
 	/* across the border of windows, or of something that is read in part only */
-	if (len > 64 || memory_read(reader->memory, addr, beyond, len))
+	if (len > 64 || !maps_find(reader->maps, addr) || memory_read(reader->memory, addr, beyond, len))
 		return NULL;
 	return beyond;
 }

@@ -78,13 +78,21 @@ static void write_chart(FILE *out, const struct course_row *rows, size_t count, 
 	fputs("</svg></figure>\n", out);
 }
 
+static void write_known(FILE *out, uint64_t bytes)
+{
+	if (bytes)
+		html_cell_size(out, bytes);
+	else
+		html_cell_text(out, "not known");
+}
+
 static void write_numbers(FILE *out, const struct course *course)
 {
 	struct course_row rows[LINES];
 	size_t count = course_rows(course, LINES, rows);
 
 	fputs("<details><summary>The same in numbers</summary>\n<table><thead><tr>"
-	      "<th>Seconds<th>In use<th>Most in use<th>Allocations<th>Frees<th>RSS"
+	      "<th>Seconds<th>In use<th>Most in use<th>Allocations<th>Frees<th>RSS<th>Allocators have"
 	      "<tbody>\n",
 	      out);
 	for (size_t i = 0; i < count; i++) {
@@ -95,10 +103,8 @@ static void write_numbers(FILE *out, const struct course *course)
 		html_cell_size(out, point->most_in_use);
 		html_cell_count(out, rows[i].allocs);
 		html_cell_count(out, rows[i].frees);
-		if (point->resident)
-			html_cell_size(out, point->resident);
-		else
-			html_cell_text(out, "not known");
+		write_known(out, point->resident);
+		write_known(out, point->obtained);
 		putc('\n', out);
 	}
 	fputs("</table></details>\n", out);

@@ -55,6 +55,11 @@ static uint64_t mapped_of(const struct course_row *row)
 	return row->point.mapped;
 }
 
+static uint64_t obtained_of(const struct course_row *row)
+{
+	return row->point.obtained;
+}
+
 static uint64_t allocs_of(const struct course_row *row)
 {
 	return row->point.allocs;
@@ -70,7 +75,8 @@ static const struct {
 	uint64_t (*value)(const struct course_row *row);
 } columns[] = {
 	{"in_use", in_use_of}, {"most", most_of},   {"resident", resident_of},
-	{"mapped", mapped_of},	 {"allocs", allocs_of}, {"frees", frees_of},
+	{"mapped", mapped_of},	 {"allocators", obtained_of},
+	{"allocs", allocs_of},	 {"frees", frees_of},
 };
 
 static int write_course(const struct course *course, FILE *out, struct err *err)

@@ -10,7 +10,9 @@
  * leaf on, and each level of the tree is a run of neighbours.  Children below a thousandth of
  * all are one line, as massif has it below a hundredth.
  *
- * Snapshots before the last are the totals of the course, where somebody has one.
+ * Snapshots before the last are the totals of the course, where somebody has one.  "Extra" is, as in
+ * massif's own, what the allocator needs beside what was asked for: all that it has of the kernel
+ * by its books and that no block has, where they could be read, else 0.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -216,12 +218,14 @@ static void write_tree(struct massif *m)
 
 /* ---- snapshots ----------------------------------------------------------------------- */
 
-static void write_snapshot(struct massif *m, double seconds, uint64_t bytes, const char *tree)
+static void write_snapshot(struct massif *m, double seconds, uint64_t bytes, uint64_t obtained,
+			   const char *tree)
 {
 	fprintf(m->out,
 		"#-----------\nsnapshot=%u\n#-----------\ntime=%" PRIu64 "\nmem_heap_B=%" PRIu64
-		"\nmem_heap_extra_B=0\nmem_stacks_B=0\nheap_tree=%s\n",
-		m->number++, (uint64_t)(seconds * 1000), bytes, tree);
+		"\nmem_heap_extra_B=%" PRIu64 "\nmem_stacks_B=0\nheap_tree=%s\n",
+		m->number++, (uint64_t)(seconds * 1000), bytes,
+		obtained > bytes ? obtained - bytes : 0, tree);
 }
 
 /* Those before the last one. */
@@ -232,12 +236,14 @@ static void write_course(struct massif *m, double end)
 	size_t count = course ? course_rows(course, ARRAY_SIZE(rows), rows) : 0;
 
 	for (size_t i = 0; i < count && rows[i].seconds < end; i++)
-		write_snapshot(m, rows[i].seconds, rows[i].point.in_use, "empty");
+		write_snapshot(m, rows[i].seconds, rows[i].point.in_use,
+			       rows[i].point.obtained, "empty");
 }
 
 static int write_all(struct massif *m, struct err *err)
 {
 	const struct snapshot *s = m->exports.snapshot;
+	const struct course *course = m->exports.job->options->course;
 	double end = report_seconds(s);
 	int failed = exports_for_each(&m->exports, add_leaf, m, NULL, err);
 
@@ -251,7 +257,9 @@ static int write_all(struct massif *m, struct err *err)
 	}
 	fputs("\ntime_unit: ms\n", m->out);
 	write_course(m, end);
-	write_snapshot(m, end, m->bytes, "detailed");
+	write_snapshot(m, end, m->bytes,
+		       course && course->count ? course->points[course->count - 1].obtained : 0,
+		       "detailed");
 	write_tree(m);
 	return m->no_memory ? exports_no_memory(err) : report_check(m->out, err);
 }
