@@ -12,7 +12,7 @@ CHECK='python3 python3-pytest python3-pytest-xdist python3-pexpect python3-jsons
 	git lld musl-tools libjemalloc2 libtcmalloc-minimal4 util-linux
 	gcc-arm-linux-gnueabihf gcc-arm-linux-gnueabi gcc-aarch64-linux-gnu
 	libc6-dev-armhf-cross libc6-dev-armel-cross libc6-dev-arm64-cross
-	postgresql nodejs chromium fzf heaptrack google-perftools golang-go'
+	postgresql nodejs chromium fzf heaptrack google-perftools golang-go libdevel-nytprof-perl'
 # Under a name that changes with the release: whichever there is.
 MIMALLOC='libmimalloc3 libmimalloc2.1 libmimalloc2.0'
 CROSS='python3 python3-pytest qemu-system-arm gdb-multiarch binutils iproute2 util-linux

@@ -223,12 +223,14 @@ int reporter_modules(struct reporter *reporter, const struct snapshot *snapshot)
 static int write_whole(struct reporter *reporter, const struct snapshot *snapshot,
 		       const struct report_options *options, const char *path, struct err *err)
 {
+	struct report_options how = *options;
 	struct atomic_file file;
 	int rc = atomic_file_open(path, &file, err);
 
 	if (rc)
 		return rc;
-	rc = write_to(reporter, snapshot, options, file.out, err);
+	how.file = path;
+	rc = write_to(reporter, snapshot, &how, file.out, err);
 	return atomic_file_close(&file, rc, err);
 }
 
@@ -327,6 +329,7 @@ int reporter_now(struct reporter *reporter, const struct snapshot *snapshot, str
 static int write_output(struct reporter *reporter, const struct snapshot *snapshot,
 			const struct report_options *options, struct err *err)
 {
+	struct report_options how = *options;
 	char path[PATH_MAX];
 	FILE *file;
 	int rc;
@@ -345,7 +348,8 @@ static int write_output(struct reporter *reporter, const struct snapshot *snapsh
 	if (!file)
 		return err_sys(err, -errno, "fdopen");
 	reporter->output_fd = -1;
-	rc = write_to(reporter, snapshot, options, file, err);
+	how.file = reporter->options->output;
+	rc = write_to(reporter, snapshot, &how, file, err);
 	if (fclose(file) && !rc)
 		rc = err_sys(err, -errno, "close");
 	return rc;

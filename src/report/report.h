@@ -94,6 +94,7 @@ struct report_options {
 	const struct births_span *old;
 	uint32_t old_count;
 	uint32_t context; /* only this one, whole; 0 = by the rules above */
+	const char *file; /* the name of what it is written to; NULL: nobody knows */
 	unsigned depth;	  /* the -s limit, for the words about cut stacks */
 	const char *version;
 	/* Of a look for leaks, or NULL: call stacks that lost blocks come first, and it is said

@@ -2,16 +2,19 @@
 ours, and says what our JSON says of the same capture."""
 import collections
 import copy
+import gzip
 import json
 import os
 import pathlib
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
 import json_report
+import memtrace
 import viewers
 from memtrace import BUILD, MEMTRACE
 
@@ -20,6 +23,8 @@ PYTHON = "/usr/bin/python3", "-S", "-c", "import json"
 WEB = BUILD / "web"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 DH_FOLDER = next((pathlib.Path(d) for d in ("/usr/libexec/valgrind", "/usr/lib/valgrind") if os.path.exists(f"{d}/dh_view.html")), None)
+# (Debian has it in libdevel-nytprof-perl)
+FLAMEGRAPH = shutil.which("flamegraph.pl", path=f"{os.environ['PATH']}:/usr/share/perl5/Devel/NYTProf")
 SPEEDSCOPE = WEB / "node_modules" / "speedscope" / "dist" / "release"
 
 
@@ -189,11 +194,19 @@ def test_speedscope_by_its_schema(case):
         jsonschema.validate(file, schema)
 
 
-@pytest.mark.skipif(not shutil.which("flamegraph.pl"), reason="needs flamegraph.pl")
+@pytest.mark.skipif(not FLAMEGRAPH, reason="needs flamegraph.pl")
 def test_flamegraph(case):
-    said = subprocess.run(["flamegraph.pl", "--countname=bytes", exported(case, "folded")], check=True, capture_output=True,
+    """Its sum is ours, and each function that has a hundredth of it is there with what it has."""
+    said = subprocess.run([FLAMEGRAPH, "--countname=bytes", exported(case, "folded")], check=True, capture_output=True, errors="replace",
                           text=True).stdout
-    assert f"<title>all ({case[1]['summary']['in_use_bytes']:,} bytes, 100%)</title>" in said
+    total = case[1]["summary"]["in_use_bytes"]
+    assert f"<title>all ({total:,} bytes, 100%)</title>" in said
+    outermost = collections.Counter()
+    for stack, size in viewers.of_json(case[1]).items():
+        outermost[stack[0]] += size
+    drawn = collections.Counter(int(size.replace(",", "")) for size in re.findall(r"<title>.* \(([\d,]+) bytes, [\d.]+%\)</title>", said))
+    large = [size for size in outermost.values() if size * 100 >= total]
+    assert large and not collections.Counter(large) - drawn
 
 
 def test_speedscope(case):
@@ -223,6 +236,48 @@ def test_heaptrack(case):
     assert most in said.stdout.split("MEMORY LEAKS")[1].split("\n\n")[0]
     same = subprocess.run(["heaptrack_print", "-d", str(path) + ".copy", path], check=True, capture_output=True, text=True)
     assert re.search(r"^calls to allocation functions: 0 ", same.stdout, re.M)
+
+
+DUPLICATES = """
+import ctypes, sys
+strdup = ctypes.CDLL(None).strdup
+print("READY", flush=True)
+for line in sys.stdin:
+    for i in range(3000):
+        strdup(b"x" * i)
+    print("DONE", flush=True)
+"""
+
+
+def test_heaptrack_as_gzip(tmp_path, started):
+    """By its name, as its tools know one: the text of the plain one, and smaller; also when memtrace leaves."""
+    plain, exported, left = (tmp_path / name for name in ("heaptrack", "heaptrack.gz", "left.gz"))
+    program = memtrace.Process([sys.executable, "-c", DUPLICATES])
+    started.append(program)
+    program.wait_line("^READY$")
+    tracer = memtrace.Process([MEMTRACE, "-q", "--format=heaptrack", "-o", left, "-p", program.pid])
+    started.append(tracer)
+    tracer.send("status")
+    tracer.wait_line("peak:")
+    program.send()
+    program.wait_line("^DONE$")
+    for line in f"export heaptrack {plain}", f"export heaptrack {exported}", "quit":
+        tracer.send(line)
+    assert tracer.wait() == 0, tracer.story()
+
+    def said(text):
+        return re.sub(rb"^[cR] .*\n", b"", text, flags=re.M)
+    text = plain.read_bytes()
+    assert text.startswith(b"v 10400 2\n") and text.count(b"\n+ ") >= 3000
+    for packed in exported, left:
+        assert said(gzip.decompress(packed.read_bytes())) == said(text)
+        assert packed.stat().st_size * 2 < len(text)
+        if shutil.which("heaptrack_print"):
+            calls = [re.findall("^calls to .*", subprocess.run(["heaptrack_print", path], check=True, capture_output=True,
+                                                               text=True).stdout, re.M) for path in (plain, packed)]
+            assert calls[0][0].split("(")[0] == calls[1][0].split("(")[0]
+            same = subprocess.run(["heaptrack_print", "-d", packed, plain], check=True, capture_output=True, text=True)
+            assert re.search(r"^calls to allocation functions: 0 ", same.stdout, re.M)
 
 
 @pytest.mark.skipif(not shutil.which("heaptrack_print"), reason="needs heaptrack_print")
@@ -346,8 +401,11 @@ def test_nobody_elses_business(hostile, tmp_path, format_):
     (tmp_path / "json").write_text(json.dumps(secret))
     (tmp_path / "nothing").mkdir()
     options = f"--format={format_}", tmp_path / "nothing"
-    with_all = printed(tmp_path / "json", *options)
+    def written(*more):
+        found = printed(tmp_path / "json", *more, *options)
+        return gzip.decompress(found) if found.startswith(b"\x1f\x8b") else found
+    with_all = written()
     assert b"SECRET1" in with_all or format_ in ("folded", "speedscope")
     assert b"SECRET2" in with_all or format_ in ("folded", "json")  # (JSON of JSON: named anew)
-    without = printed(tmp_path / "json", "--no-command", "--no-lines", *options)
+    without = written("--no-command", "--no-lines")
     assert len(without) > 100 and b"SECRET" not in without and b"98765" not in without

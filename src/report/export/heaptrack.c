@@ -12,12 +12,16 @@
  * that were freed, and all of it is at one time.  How large each block of a call stack is is
  * not known: they share its bytes evenly, and the sum is exact.  Frames that are only ways into
  * the allocator are left out, as heaptrack's own recorder does not see them.
+ *
+ * Its tools take a file whose name ends in .gz for gzip, and any other (but .zst) for text, and so
+ * it is written.
  */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "report/export/gzip.h"
 #include "report/export/stacks.h"
 #include "report/export/texts.h"
 #include "report/export/viewers.h"
@@ -180,7 +184,7 @@ static int write_all(struct heaptrack *h, struct err *err)
 	return failed ? failed : report_check(h->out, err);
 }
 
-int heaptrack_write(struct report_job *job, FILE *out, struct err *err)
+static int write_plain(struct report_job *job, FILE *out, struct err *err)
 {
 	struct heaptrack h = {.out = out};
 	int failed = exports_begin(job, &h.exports, err);
@@ -195,4 +199,28 @@ int heaptrack_write(struct report_job *job, FILE *out, struct err *err)
 	free(h.trace_of);
 	exports_end(&h.exports);
 	return failed;
+}
+
+static bool ends_in_gz(const char *name)
+{
+	size_t len = name ? strlen(name) : 0;
+
+	return len >= 3 && !strcmp(name + len - 3, ".gz");
+}
+
+int heaptrack_write(struct report_job *job, FILE *out, struct err *err)
+{
+	struct gzip *gzip;
+	FILE *stream;
+	int failed;
+
+	if (!ends_in_gz(job->options->file))
+		return write_plain(job, out, err);
+	gzip = malloc(sizeof(*gzip));
+	stream = gzip ? gzip_stream(gzip, out) : NULL;
+	failed = stream ? write_plain(job, stream, err) : exports_no_memory(err);
+	if (stream)
+		fclose(stream);
+	free(gzip);
+	return failed ? failed : report_check(out, err);
 }
