@@ -23,6 +23,9 @@ CROSS='python3 python3-pytest qemu-system-arm gdb-multiarch binutils iproute2 ut
 case " ${CROSS_CPUS:-} " in
 *" mipsel "*) CROSS="$CROSS qemu-system-mips gcc-mipsel-linux-gnu libc6-dev-mipsel-cross" ;;
 esac
+case " ${CROSS_CPUS:-} " in
+*" riscv64 "*) CROSS="$CROSS qemu-system-misc gcc-riscv64-linux-gnu libc6-dev-riscv64-cross" ;;
+esac
 
 optional=
 any=
