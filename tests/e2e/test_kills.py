@@ -16,7 +16,7 @@ import pytest
 import memtrace
 
 KILL_AT = memtrace.BUILD / "tests" / "e2e" / "kill_at"
-QUIET = ["--no-symbols", "-q", "--format=json", "-o", "/dev/null"]
+QUIET = ["--no-symbols", "-q", "--format=json", "-o", "/dev/null", *memtrace.ENGINE_OPTIONS]
 
 
 memtrace.adopt_orphans()
