@@ -71,7 +71,7 @@ def test_nobody_is_left_for_a_tracer(guest):
     with traced.Running(guest, "/root/targets/debugger endless") as process:
         process.send()
         guest.run(f"sleep 30 | /root/memtrace -q --no-symbols -p {process.pid} >/dev/null 2>&1 & "
-                  f"while grep -q 'TracerPid:.0$' /proc/{process.pid}/status; do usleep 20000; done; usleep 700000; "
+                  f"until /root/targets/untouched {process.pid} | grep -q offset; do usleep 20000; done; usleep 300000; "
                   "all=$(pidof memtrace); kill -STOP $all; kill -9 $all; "
                   f"until grep -q 'TracerPid:.0$' /proc/{process.pid}/status; do usleep 20000; done", timeout=60)
         assert guest.run(f"/root/targets/untouched {process.pid}").status != 0, "nothing was left"
