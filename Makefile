@@ -429,7 +429,7 @@ $(O)/tests/bench/%: tests/bench/%.c
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -o $@ $<
 
-bench: all $(TARGETS) $(O)/tests/bench/ptrace_limit $(O)/tests/bench/walk_ns $(O)/tests/bench/heap_fill
+bench: all $(TARGETS) $(O)/tests/bench/ptrace_limit $(O)/tests/bench/walk_ns $(O)/tests/bench/heap_fill $(O)/tests/bench/forks
 	$(O)/tests/bench/walk_ns
 	O=$(abspath $(O)) $(PYTHON) tests/bench/bench.py
 	O=$(abspath $(O)) $(PYTHON) tests/bench/bench_names.py

@@ -6,6 +6,7 @@ Tables:
      2 KB of stack), by threads and depth; under gdb and ltrace where they are installed
      and what the agent adds to one
   2. what is left of the cost after detach
+     and what a fork costs that is not followed
   3. the longest pause of any thread at attach, report and detach, and while a report of
      100 000 call stacks is made
   4. memory per live block and per distinct call stack
@@ -327,6 +328,36 @@ def sizes(directory):
         row(name, f"{(directory / 'stripped').stat().st_size / 1000:.0f}")
 
 
+def forks_of(target):
+    """(wall, cpu) nanoseconds of a fork, exit and wait, the least of ROUNDS."""
+    found = []
+    for _ in range(ROUNDS):
+        target.send()
+        found.append(tuple(map(int, target.wait_line(r"^FORKS (\d+) (\d+)$").groups())))
+    return min(w for w, _ in found), min(c for _, c in found)
+
+
+def fork_table(directory):
+    """A child that nobody follows; what memtrace itself takes for it counts, too."""
+    heading("fork, exit, wait, not followed, us", "wall", "CPU", "memtrace", "ratio")
+    for megabytes in (1, 100):
+        target = memtrace.Process([memtrace.BUILD / "tests" / "bench" / "forks", str(megabytes)])
+        try:
+            target.wait_line("^READY")
+            native = forks_of(target)
+            row(f"{megabytes} MB, native", f"{native[0] / 1000:.0f}", f"{native[1] / 1000:.0f}")
+            for engine in "trap", "agent":
+                tracer = memtrace.Memtrace(target.pid, directory / "report", *QUIET, f"--engine={engine}").attached()
+                before = cpu_ns(tracer.pid)
+                wall, cpu = forks_of(target)
+                used = (cpu_ns(tracer.pid) - before) / (ROUNDS * 500)
+                row(f"{megabytes} MB, {engine}", f"{wall / 1000:.0f}", f"{cpu / 1000:.0f}", f"{used / 1000:.0f}",
+                    f"{wall / native[0]:.2f}")
+                tracer.detach().consistent()
+        finally:
+            target.end()
+
+
 def main():
     with open("/proc/loadavg") as load:
         print(f"{os.cpu_count()} cores, load {load.read().split()[0]}, {os.uname().release}, medians of {ROUNDS}")
@@ -338,6 +369,7 @@ def main():
         ltrace_pairs(wall)
         system_calls(directory)
         left_over(directory)
+        fork_table(directory)
         pauses(directory)
         large_report(directory)
         memory(directory)

@@ -1,12 +1,14 @@
 /*
- * kill_at STEP|all [-g] PROGRAM [ARG]...
+ * kill_at STEP|all [-g] [-f] PROGRAM [ARG]...
  *
  * Runs memtrace and kills it by SIGKILL just before its STEP-th step: a system call by
  * which it touches its target (ptrace, writes, tgkill).  With -g its children (the
  * guardian, memtrace-fs) are killed in the same moment.  `all` kills nobody.  Prints
  *     STEPS <made> killed|ended
  * when what memtrace left behind (the guardian) has ended too.
- * It is a tracer of the tracer: threads are followed, children are not.
+ * It is a tracer of the tracer: threads are followed, children are not.  With -f they are, too (so memtrace
+ * can start no PROGRAM): the steps of all of them are counted, and the one that makes the STEP-th is killed,
+ * or, with -g, all of them.
  */
 #include <errno.h>
 #include <signal.h>
@@ -39,39 +41,61 @@ static void kill_children(pid_t pid, pid_t tid)
 		fclose(file);
 }
 
+/* (A thread that is traced by us, and has not been waited for, keeps its number.) */
+static pid_t process_of(pid_t tid)
+{
+	char path[64], line[128];
+	int pid = tid;
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	FILE *file = fopen(path, "r");
+	while (file && fgets(line, sizeof(line), file) && sscanf(line, "Tgid: %d", &pid) != 1)
+		;
+	if (file)
+		fclose(file);
+	return pid;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 3)
 		return 2;
 	long at = strcmp(argv[1], "all") ? atol(argv[1]) : -1, steps = 0;
-	int guardian = !strcmp(argv[2], "-g"), status, killed = 0;
-	pid_t threads[64];
+	int guardian = !strcmp(argv[2], "-g"), family = !strcmp(argv[2 + guardian], "-f"), status, killed = 0;
+	pid_t threads[512];
 	int count = 0;
+	argv += guardian + family;
 	prctl(PR_SET_CHILD_SUBREAPER, 1); /* the guardian becomes our child */
 	pid_t pid = fork();
 	if (pid == 0) {
 		ptrace(PTRACE_TRACEME, 0, 0, 0);
-		execv(argv[2 + guardian], argv + 2 + guardian);
+		execv(argv[2], argv + 2);
 		_exit(127);
 	}
 	if (waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
 		return 2;
 	ptrace(PTRACE_SETOPTIONS, pid, 0,
-	       PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL);
+	       PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL |
+		       (family ? PTRACE_O_TRACEFORK : 0));
 	threads[count++] = pid;
 	ptrace(PTRACE_SYSCALL, pid, 0, 0);
+	int last = 0;
 	for (;;) {
 		pid_t tid = waitpid(-1, &status, __WALL);
 		if (tid < 0 && errno == EINTR)
 			continue;
-		if (tid < 0 || (tid == pid && !WIFSTOPPED(status)))
+		if (tid == pid && !WIFSTOPPED(status))
+			last = status;
+		if (tid < 0 || (tid == pid && !WIFSTOPPED(status) && !family))
 			break;
+		for (int i = 0; i < count && !WIFSTOPPED(status); i++)
+			if (threads[i] == tid) /* its number may become another one's */
+				threads[i] = threads[--count];
 		if (!WIFSTOPPED(status))
 			continue;
 		int known = 0, deliver = WSTOPSIG(status);
 		for (int i = 0; i < count; i++)
 			known |= threads[i] == tid;
-		if (!known && count < 64)
+		if (!known && count < 512)
 			threads[count++] = tid;
 		if (deliver == (SIGTRAP | 0x80)) {
 			struct __ptrace_syscall_info info;
@@ -79,8 +103,9 @@ int main(int argc, char **argv)
 			if (info.op == PTRACE_SYSCALL_INFO_ENTRY && is_step(info.entry.nr) &&
 			    steps++ == at) {
 				for (int i = 0; guardian && i < count; i++)
-					kill_children(pid, threads[i]);
-				kill(pid, SIGKILL);
+					family ? (void)kill(process_of(threads[i]), SIGKILL)
+					       : kill_children(pid, threads[i]);
+				kill(family ? process_of(tid) : pid, SIGKILL);
 				killed = 1;
 			}
 			deliver = 0;
@@ -89,7 +114,6 @@ int main(int argc, char **argv)
 		}
 		ptrace(PTRACE_SYSCALL, tid, 0, deliver);
 	}
-	int last = status;
 	while (waitpid(-1, &status, __WALL) > 0 || errno == EINTR)
 		;
 	printf("STEPS %ld %s\n", steps, killed ? "killed" : "ended");

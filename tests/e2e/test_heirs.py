@@ -281,3 +281,42 @@ def test_killed_before_they_are_followed(target, several):
     process.done()
     process.go_on()
     process.result()
+
+
+KILL_AT = memtrace.BUILD / "tests" / "e2e" / "kill_at"
+
+
+def killed_at(target, started, step, *how):
+    """The process, with a storm of children followed by a memtrace that was killed at that step; and how many it made."""
+    process = target("heirs", "storm", "8")
+    tracer = memtrace.Process([KILL_AT, str(step), *how, "-f", memtrace.MEMTRACE, "--no-symbols", "-o", "/dev/null",
+                               "--follow=fork", *memtrace.ENGINE_OPTIONS, "-p", str(process.pid)], stderr=subprocess.STDOUT)
+    started.append(tracer)
+    tracer.wait_line("Attached to pid|^STEPS")
+    process.go_on()
+    process.done()
+    tracer.process.stdin.close()
+    tracer.wait()
+    memtrace.wait_for_guardians()
+    return process, int(re.search(r"^STEPS (\d+) ", "\n".join(tracer.out), re.M)[1])
+
+
+def test_killed_at_steps(target, started, attach):
+    """Any memtrace of them, or all with their guardians, in front of what touches a process: parent and children live (their
+    statuses say so), and the parent is as it was."""
+    process, made = killed_at(target, started, "all")
+    untouched(process.pid)
+    process.go_on()
+    process.result()
+    assert made > 200
+    dice = random.Random(made)
+    for guardians in [], ["-g"]:
+        for step in dice.sample(range(made * 2 // 3), int(os.environ.get("STEPS", "1"))):
+            process, _ = killed_at(target, started, step, *guardians)
+            if guardians:
+                attach(process.pid, "--no-symbols").detach(check=False)
+                memtrace.untouched(process.pid)
+            else:
+                untouched(process.pid)
+            process.go_on()
+            process.result()
