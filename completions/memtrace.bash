@@ -7,7 +7,7 @@ _memtrace_program_at()
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		-p | -x | -d | -o | -n | -s | --pid | --command | --duration | --output | --format | \
-			--count | --stack-depth | --sort | --engine | --debug-dir | \
+			--count | --stack-depth | --sort | --engine | --min-size | --sample | --max-overhead | --debug-dir | \
 			--error-exitcode | --confirm | --max-pause | --memory | --every | --keep | --min-age | --mark-every | --history | --follow | --cgroup | --unit | --fail-on | --baseline | --suppressions | --action | -c | \
 		--connect | -l | --listen)
 			[[ ${COMP_WORDS[i + 1]} == "=" ]] && ((i++))
@@ -86,12 +86,12 @@ _memtrace()
 	--follow)
 		COMPREPLY=($(compgen -c -W "fork all exec" -- "$cur"))
 		;;
-	-c | --connect | -l | --listen | -d | --duration | -n | --count | -s | --stack-depth | --error-exitcode | --confirm | --max-pause | --memory | --every | --keep | --min-age | --mark-every | --history | --unit | --action) ;;
+	-c | --connect | -l | --listen | -d | --duration | -n | --count | -s | --stack-depth | --error-exitcode | --confirm | --max-pause | --memory | --every | --keep | --min-age | --mark-every | --history | --unit | --min-size | --sample | --max-overhead | --action) ;;
 	*)
 		if [[ $cur == -* ]]; then
 			COMPREPLY=($(compgen -W "-p --pid= -x --command= -b --batch -d --duration=
 				-i --interactive -o --output= --format= -n --count= -s --stack-depth=
-				--sort= --follow= --cgroup= --unit= --mmap --stay --clear --all --no-command --no-lines --leaks --confirm= --max-pause= --memory= --every= --keep= --min-age= --mark-every= --history= --fail-on= --baseline= --suppressions= --engine= -c --connect= -l --listen=
+				--sort= --follow= --cgroup= --unit= --mmap --stay --clear --all --no-command --no-lines --leaks --confirm= --max-pause= --memory= --every= --keep= --min-age= --mark-every= --history= --fail-on= --baseline= --suppressions= --engine= --min-size= --sample= --max-overhead= -c --connect= -l --listen=
 				-a --autoconnect --debug-dir= --debuginfod --no-symbols
 				--error-exitcode= --doctor --selftest --action= -v --verbose -q --quiet
 				-h --help --version" -- "$cur"))

@@ -9,6 +9,9 @@
  *    realloc, returned: the one that is pending? --> as malloc; what is pending is counted as
  *            freed.  Or, if it failed, the entry is written again
  *
+ * Where not all allocations count (told->selects) those that do are chosen before all else, and an
+ * address that is in no table is one of the others.
+ *
  * All that may fail comes first; then follow single stores and additions, none of which fails.
  * Who is interrupted for ever between them has at worst a block that is counted, and in no table.
  *
@@ -26,6 +29,7 @@
 #include "agent/agent.h"
 
 #include "agent/alone.h"
+#include "agent/pending.h"
 #include "agent/remembered.h"
 
 #include "region/counters.h"
@@ -185,11 +189,21 @@ static bool is_part(struct shared_thread *own, const struct agent_call *call)
 	return true;
 }
 
-static void count_freed(struct shared_thread *own, struct shared_counters *counters, uint64_t size)
+static void count_freed(struct shared_thread *own, struct shared_counters *counters, uint64_t size,
+			uint32_t level)
 {
-	atom_add64(&counters->freed_bytes, size);
-	atom_add64(&counters->frees, 1);
+	uint64_t by = level ? sample_weight(level, size) : 1;
+
+	atom_add64(&counters->freed_bytes, by * size);
+	atom_add64(&counters->frees, by);
 	atom_add64(&own->frees, 1);
+}
+
+/* Not in the table, so it was not counted when it came?  (Not for certain where the table has no room.) */
+static bool is_uncounted(const struct shared *shared)
+{
+	return atom_load32(&shared_told(shared)->selects) &&
+	       !(atom_load32(&shared_taken(shared)->full) & SHARED_FULL_BLOCKS);
 }
 
 static bool call_free(const struct shared *shared, const struct caller *caller,
@@ -203,14 +217,14 @@ static bool call_free(const struct shared *shared, const struct caller *caller,
 	if (!addr)
 		return true;
 	if (!live_find(shared, addr, &block))
-		return is_freed_again(shared, own, addr) || is_part(own, call);
+		return is_freed_again(shared, own, addr) || is_part(own, call) || is_uncounted(shared);
 	if (!block.context || block.context >= SHARED_CONTEXTS)
 		return false; /* LIVE_ELSEWHERE */
 	counters = counters_of(shared, caller->number, block.context);
 	if (!counters)
 		return false;
 	live_remove(&block);
-	count_freed(own, counters, block.size);
+	count_freed(own, counters, block.size, block.level);
 	atom_store64(&own->last_free, addr);
 	atom_store64(&own->last_alloc, 0);
 	atom_store64(&own->free_slot, call->slot);
@@ -220,54 +234,6 @@ static bool call_free(const struct shared *shared, const struct caller *caller,
 
 /* ---- realloc --------------------------------------------------------------- */
 
-/* Nobody else comes to what is pending meanwhile: a handler's realloc is not known, and memtrace
- * waits.  False: it is not this one. */
-static bool pending_begin(struct shared_pending *pending, uint64_t slot)
-{
-	return atom_replace64(&pending->slot, slot, slot | SHARED_BUSY);
-}
-
-static void pending_end(struct shared_pending *pending, uint64_t slot)
-{
-	atom_store64(&pending->slot, slot);
-}
-
-/* The call that is pending has not happened. */
-static bool pending_put_back(const struct shared *shared, struct shared_pending *pending,
-			     uint64_t slot)
-{
-	struct live_block block = {.addr = pending->addr,
-				   .size = pending->size,
-				   .context = pending->context,
-				   .age = pending->age};
-	uint64_t *place;
-	bool done = true;
-
-	if (!pending_begin(pending, slot))
-		return false;
-	if (pending->context) {
-		place = live_place(shared, pending->addr, pending->size);
-		done = place && pending->context < SHARED_CONTEXTS &&
-		       live_note_aged(shared, place, &block);
-	}
-	pending_end(pending, done ? 0 : slot);
-	return done;
-}
-
-/* What a longjmp has left there is put back; what was left half done is lost. */
-static bool pending_claim(const struct shared *shared, struct shared_pending *pending, uint64_t slot)
-{
-	uint64_t left = pending->slot;
-
-	if (left > slot + SHARED_BUSY)
-		return false; /* this call is within it */
-	if (left & SHARED_BUSY)
-		return atom_replace64(&pending->slot, left, slot | SHARED_BUSY);
-	if (left && !pending_put_back(shared, pending, left))
-		return false;
-	return atom_claim64(&pending->slot, slot | SHARED_BUSY);
-}
-
 static bool call_realloc_entry(const struct shared *shared, const struct caller *caller,
 			       const struct agent_call *call)
 {
@@ -275,16 +241,18 @@ static bool call_realloc_entry(const struct shared *shared, const struct caller 
 	uint64_t addr = call->argument[0];
 	struct live_block block = {.context = 0};
 
-	if (addr && (!live_find(shared, addr, &block) || !block.context ||
-		     block.context >= SHARED_CONTEXTS))
+	if (addr && !live_find(shared, addr, &block) && !is_uncounted(shared))
+		return false;
+	if (block.entry && (!block.context || block.context >= SHARED_CONTEXTS))
 		return false;
 	if (!pending_claim(shared, pending, call->slot))
 		return false;
 	pending->addr = addr;
 	pending->size = block.size;
 	pending->context = block.context;
-	pending->age = block.age;
-	if (addr)
+	pending->age = (uint16_t)block.age;
+	pending->level = (uint16_t)block.level;
+	if (block.context)
 		live_remove(&block);
 	pending_end(pending, call->slot);
 	return true;
@@ -297,12 +265,12 @@ static bool realloc_failed(const struct shared *shared, const struct caller *cal
 	struct shared_pending *pending = &caller->own->pending;
 	struct shared_counters *counters;
 
-	if (size || !pending->addr)
+	if (size || !pending->addr || (!pending->context && is_uncounted(shared)))
 		return pending_put_back(shared, pending, slot);
 	counters = pending->context ? counters_of(shared, caller->number, pending->context) : NULL;
 	if (!counters || !pending_begin(pending, slot))
 		return false;
-	count_freed(caller->own, counters, pending->size);
+	count_freed(caller->own, counters, pending->size, pending->level);
 	atom_store64(&caller->own->last_free, 0);
 	pending_end(pending, 0);
 	return true;
@@ -314,6 +282,7 @@ struct allocation {
 	frame_t leaf;
 	uint64_t addr, size;
 	bool again; /* by the realloc that is pending */
+	uint32_t level; /* of the sample that it is of; 0: it stands for itself */
 };
 
 static uint32_t allocation_context(const struct shared *shared, const struct caller *caller,
@@ -336,24 +305,44 @@ static bool old_begin(const struct shared *shared, const struct caller *caller, 
 
 	if (pending->context)
 		*counters = counters_of(shared, caller->number, pending->context);
-	return (*counters || !pending->addr) && pending_begin(pending, slot);
+	return (*counters || !pending->addr || (!pending->context && is_uncounted(shared))) &&
+	       pending_begin(pending, slot);
+}
+
+/* The thread has a block there, whose call is not within another one. */
+static void allocated(struct shared_thread *own, uint64_t addr)
+{
+	if (own->inner == addr)
+		atom_store64(&own->inner, 0);
+	atom_store64(&own->last_alloc, addr);
+	atom_store64(&own->last_free, 0);
 }
 
 /* Counted, and noted; false: another block, too close to it, has come there. */
-static bool count_allocated(const struct shared *shared, struct shared_counters *counters,
-			    uint64_t *place, uint32_t context, const struct allocation *is)
+static bool count_allocated(const struct shared *shared, struct shared_thread *own,
+			    struct shared_counters *counters, uint64_t *place, uint32_t context,
+			    const struct allocation *is)
 {
-	atom_add64(&counters->allocated_bytes, is->size);
-	atom_add64(&counters->allocs, 1);
-	if (live_note(shared, place, is->addr, context, is->size))
-		return true;
-	atom_add64(&counters->allocs, -1ull);
-	atom_add64(&counters->allocated_bytes, -is->size);
-	return false;
+	const struct live_block block = {.addr = is->addr,
+					 .size = is->size,
+					 .context = context,
+					 .age = atom_load32(&shared_told(shared)->age),
+					 .level = is->level};
+	uint64_t by = is->level ? sample_weight(is->level, is->size) : 1;
+
+	atom_add64(&counters->allocated_bytes, by * is->size);
+	atom_add64(&counters->allocs, by);
+	if (!live_note_aged(shared, place, &block)) {
+		atom_add64(&counters->allocs, -by);
+		atom_add64(&counters->allocated_bytes, -by * is->size);
+		return false;
+	}
+	atom_add64(&own->allocs, 1);
+	return true;
 }
 
-static bool call_alloc(const struct shared *shared, const struct caller *caller,
-		       const struct agent_call *call, const struct allocation *is)
+static bool count_alloc(const struct shared *shared, const struct caller *caller,
+			const struct agent_call *call, const struct allocation *is)
 {
 	struct shared_thread *own = caller->own;
 	struct shared_counters *counters = NULL, *freed = NULL;
@@ -368,22 +357,71 @@ static bool call_alloc(const struct shared *shared, const struct caller *caller,
 	counters = context ? counters_of(shared, caller->number, context) : NULL;
 	if (!counters || (is->again && !old_begin(shared, caller, call->slot, &freed)))
 		return false;
-	if (!count_allocated(shared, counters, place, context, is)) {
+	if (!count_allocated(shared, own, counters, place, context, is)) {
 		if (is->again)
 			pending_end(&own->pending, call->slot);
 		return false;
 	}
 	if (freed)
-		count_freed(own, freed, own->pending.size);
+		count_freed(own, freed, own->pending.size, own->pending.level);
 	if (is->again)
 		pending_end(&own->pending, 0);
-	if (own->inner == is->addr)
-		atom_store64(&own->inner, 0);
 	if (!whole)
 		alone_unresolved(shared, is->size);
-	atom_add64(&own->allocs, 1);
-	atom_store64(&own->last_alloc, is->addr);
-	atom_store64(&own->last_free, 0);
+	allocated(own, is->addr);
+	return true;
+}
+
+/* It does not count: but what it has freed does. */
+static ALONE bool pass(const struct shared *shared, const struct caller *caller,
+		       const struct agent_call *call, const struct allocation *is)
+{
+	struct shared_thread *own = caller->own;
+	struct shared_counters *freed = NULL;
+
+	if (is->again && !old_begin(shared, caller, call->slot, &freed))
+		return false;
+	if (freed)
+		count_freed(own, freed, own->pending.size, own->pending.level);
+	if (is->again)
+		pending_end(&own->pending, 0);
+	allocated(own, is->addr);
+	atom_store64(&own->selected, 0);
+	return true;
+}
+
+/* Does it count, and for how many?  What is chosen here is chosen also for who does the rest. */
+static ALONE bool is_chosen(const struct shared *shared, const struct caller *caller,
+			    const struct agent_call *call, struct allocation *is)
+{
+	const struct shared_told *told = shared_told(shared);
+	struct shared_thread *own = caller->own;
+	uint32_t level = atom_load32(&told->selects) % SHARED_SELECTS;
+	uint64_t seed = told->seed ^ (caller->number + 1ull) << 32;
+	bool small = is->size < told->min_size;
+	bool chosen = !small && sample_takes(&own->sampler, level, is->size, seed);
+
+	if (!chosen)
+		atom_add64(small ? &own->small : &own->passed, 1);
+	is->level = sample_is_whole(level, is->size) ? 0 : level;
+	atom_store64(&own->selected, !chosen	? call->slot | SHARED_PASSED
+				     : is->level ? call->slot
+						 : 0);
+	return chosen;
+}
+
+static bool call_alloc(const struct shared *shared, const struct caller *caller,
+		       const struct agent_call *call, const struct allocation *is)
+{
+	struct allocation chosen = *is;
+
+	if (atom_load32(&shared_told(shared)->selects) &&
+	    !is_chosen(shared, caller, call, &chosen))
+		return pass(shared, caller, call, is);
+	if (!count_alloc(shared, caller, call, &chosen))
+		return false;
+	if (chosen.level)
+		atom_store64(&caller->own->selected, 0);
 	return true;
 }
 
@@ -391,7 +429,7 @@ static bool call_realloc_return(const struct shared *shared, const struct caller
 				const struct agent_call *call, const struct shared_hook *hook)
 {
 	const struct shared_pending *pending = &caller->own->pending;
-	struct allocation is = {hook->frame, call->result, call->argument[1], true};
+	struct allocation is = {hook->frame, call->result, call->argument[1], true, 0};
 
 	if (pending->slot != call->slot || pending->addr != call->argument[0])
 		return false; /* its entry was not known */

@@ -30,21 +30,23 @@ static ALONE struct shared_counters *counters(const struct shared *shared, uint3
 						    : NULL;
 }
 
-static ALONE void count_freed(const struct shared *shared, uint32_t context, uint64_t size)
+static ALONE void count_freed(const struct shared *shared, uint32_t context, uint64_t size,
+			uint32_t level)
 {
+	uint64_t by = sample_weight(level, size);
 	struct shared_counters *c = counters(shared, context);
 
 	if (!c) {
 		unkept(shared);
 		return;
 	}
-	atom_add64_of_many(&c->freed_bytes, size);
-	atom_add64_of_many(&c->frees, 1);
+	atom_add64_of_many(&c->freed_bytes, by * size);
+	atom_add64_of_many(&c->frees, by);
 }
 
 static ALONE void count_allocated(struct shared_counters *c, uint64_t by, uint64_t size)
 {
-	atom_add64_of_many(&c->allocated_bytes, size);
+	atom_add64_of_many(&c->allocated_bytes, by * size);
 	atom_add64_of_many(&c->allocs, by);
 }
 
@@ -59,26 +61,45 @@ static ALONE void inner_forget(const struct shared *shared, uint64_t addr)
 	live_remove(&inner);
 	c = inner.context == LIVE_ELSEWHERE ? NULL : counters(shared, inner.context);
 	if (c)
-		count_allocated(c, -1ull, -inner.size);
+		count_allocated(c, -(uint64_t)sample_weight(inner.level, inner.size), inner.size);
 }
 
-static ALONE void allocated(const struct shared *shared, frame_t leaf, uint64_t addr, uint64_t size)
+/* What was chosen of the allocation (shared_thread: selected): the level; 0: it stands for itself. */
+static ALONE uint32_t level_of(const struct shared *shared, const struct agent_call *call)
 {
-	uint32_t context = interned_context(shared, &leaf, 1, WALK_ALONE);
-	struct shared_counters *c = counters(shared, context);
-	uint64_t *place;
+	uint32_t number = known_thread(shared, call->pointer);
+	struct shared_thread *own = number == KNOWN_NONE ? NULL : known_thread_at(shared, number);
+	bool is = own && own->selected == call->slot;
 
-	inner_forget(shared, addr);
-	place = live_place(shared, addr, size);
+	if (is)
+		atom_store64(&own->selected, 0);
+	return is ? own->sampler.level : 0;
+}
+
+static ALONE void allocated(const struct shared *shared, const struct agent_call *call, frame_t leaf,
+		      uint64_t size)
+{
+	const struct live_block block = {.addr = call->result,
+					 .size = size,
+					 .context = interned_context(shared, &leaf, 1, WALK_ALONE),
+					 .age = atom_load32(&shared_told(shared)->age),
+					 .level = level_of(shared, call)};
+	uint64_t by = sample_weight(block.level, size), *place;
+	struct shared_counters *c = counters(shared, block.context);
+
+	inner_forget(shared, block.addr);
+	if (size < shared_told(shared)->min_size)
+		return;
+	place = live_place(shared, block.addr, size);
 	if (!c || !place) {
 		unkept(shared);
 		return;
 	}
-	count_allocated(c, 1, size);
-	if (live_note(shared, place, addr, context, size)) {
+	count_allocated(c, by, size);
+	if (live_note_aged(shared, place, &block)) {
 		alone_unresolved(shared, size);
 	} else {
-		count_allocated(c, -1ull, -size);
+		count_allocated(c, -by, size);
 		unkept(shared);
 	}
 }
@@ -95,12 +116,13 @@ static ALONE void freed(const struct shared *shared, uint64_t addr)
 	struct live_block block;
 
 	if (!live_find(shared, addr, &block)) {
-		atom_add64_of_many(&alone(shared)->frees, 1);
+		if (!shared_told(shared)->selects)
+			atom_add64_of_many(&alone(shared)->frees, 1);
 		return;
 	}
 	live_remove(&block);
 	if (block.context != LIVE_ELSEWHERE)
-		count_freed(shared, block.context, block.size);
+		count_freed(shared, block.context, block.size, block.level);
 }
 
 /* The realloc that this thread is in has taken the block; NULL: none that the call is part of. */
@@ -122,9 +144,9 @@ static ALONE void reallocated(const struct shared *shared, const struct agent_ca
 	struct shared_pending *pending = pending_of(shared, call);
 
 	if (pending && atom_replace64(&pending->slot, call->slot, 0) && pending->context)
-		count_freed(shared, pending->context, pending->size);
+		count_freed(shared, pending->context, pending->size, pending->level);
 	if (call->result)
-		allocated(shared, leaf, call->result, size);
+		allocated(shared, call, leaf, size);
 	else if (size && call->argument[0])
 		unkept(shared);
 }
@@ -145,11 +167,11 @@ void alone_call(const struct shared *shared, const struct agent_call *call)
 	switch ((enum shared_kind)hook->kind) {
 	case SHARED_ALLOC:
 		if (call->result)
-			allocated(shared, hook->frame, call->result, argument[hook->size % 3]);
+			allocated(shared, call, hook->frame, argument[hook->size % 3]);
 		break;
 	case SHARED_CALLOC:
 		if (call->result)
-			allocated(shared, hook->frame, call->result, argument[0] * argument[1]);
+			allocated(shared, call, hook->frame, argument[0] * argument[1]);
 		break;
 	case SHARED_ALIGN: /* where it was written may be anywhere */
 		if (!(uint32_t)call->result)

@@ -19,6 +19,7 @@
 #include "base/vec.h"
 #include "capture/look.h"
 #include "capture/resident.h"
+#include "capture/selection.h"
 #include "heap/births.h"
 #include "heap/snapshot.h"
 #include "tracer/tracee.h"
@@ -45,6 +46,7 @@ struct capture_options {
 	bool mappings;		  /* what maps memory is followed, too */
 	bool look_at_end; /* NOTICE_EXITING: the process waits for a look before it ends */
 	enum capture_engine engine;
+	struct selection_options selection;
 	const char *record;	  /* hidden: write sampled stacks here (tests/), or NULL */
 	unsigned record_every;	  /* every n-th allocation */
 	const char *record_case;  /* hidden: the folder for unwind cases (case.h), or NULL */

@@ -63,7 +63,9 @@ static void count_returned(struct engine *engine, struct thread *thread,
 
 	event_read(ledger, call, &event);
 	share_take(engine, event.result);
-	if (event.result || (is_realloc(call) && !event.size))
+	if (event.result)
+		share_selected(engine, thread, call->slot, &event);
+	if (!event.passed && (event.result || (is_realloc(call) && !event.size)))
 		event.nested = context_walk(engine, thread, call,
 					    event.result ? &event.context : NULL);
 	if (is_realloc(call))

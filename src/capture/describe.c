@@ -11,6 +11,8 @@
 #include "capture/share.h"
 #include "capture/thread_data.h"
 
+enum { SAMPLE_ROOM = 1 << 16 }; /* blocks of a sample, at first */
+
 /* Of what is NULL-terminated, or nothing; NULL: memory is short. */
 static char **list_copy(char *const *list)
 {
@@ -196,21 +198,39 @@ void describe_replaced(struct engine *engine)
 				       engine);
 }
 
+/* About so many; of a sample the counts are of more than there are. */
+size_t describe_blocks(const struct engine *engine)
+{
+	const struct ledger *ledger = &engine->ledger;
+	uint64_t live = region_totals(ledger->region)->live_blocks;
+
+	return (size_t)(ledger->selection.coarsest && live > SAMPLE_ROOM ? SAMPLE_ROOM : live);
+}
+
+struct bearing {
+	struct birth_list *list;
+	bool failed;
+};
+
 static void block_born(void *arg, const struct region_block *block)
 {
-	(void)vec_push((struct birth_list *)arg,
-		       ((struct block_birth){block->context, block->time}));
+	struct bearing *b = arg;
+
+	b->failed |= !vec_push(b->list, ((struct block_birth){block->context, block->time}));
 }
 
 /* Copied as they come, 8 bytes each, and made something of by who asks: the process waits. */
 void describe_births(struct engine *engine, struct birth_list *births)
 {
 	const struct region *region = engine->ledger.region;
+	struct bearing bearing = {births, false};
 
-	if (!vec_reserve(births, region_totals(region)->live_blocks + 1))
+	if (!vec_reserve(births, describe_blocks(engine) + 1))
 		return;
-	region_for_each_block(region, block_born, births);
-	tally_for_each_block(&engine->ledger.tally, block_born, births);
+	region_for_each_block(region, block_born, &bearing);
+	tally_for_each_block(&engine->ledger.tally, block_born, &bearing);
+	if (bearing.failed)
+		vec_deinit(births);
 }
 
 static void inherited_describe(const struct inherited *inherited, struct snapshot *snapshot)
@@ -239,6 +259,8 @@ int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *
 	snapshot->stopped_calls = engine->ledger.stopped_calls;
 	inherited_describe(&engine->inherited, snapshot);
 	share_describe_alone(engine, &snapshot->alone);
+	selection_describe(&engine->ledger.selection, engine->ledger.tally.shared,
+			   &snapshot->sampling);
 	snapshot->started = engine->ledger.counting_since;
 	clock_gettime(CLOCK_REALTIME, &snapshot->taken);
 	snapshot->ticks_now = ledger_now(&engine->ledger);

@@ -8,6 +8,8 @@
  * The caller frees it by snapshot_destroy().  -ENOMEM, in words. */
 int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *err) MUST_CHECK;
 /* When each block in use was allocated; none, without room, where memory is short. */
+/* Blocks in use, about; of a sample the counts are of more than there are. */
+size_t describe_blocks(const struct engine *engine);
 void describe_births(struct engine *engine, struct birth_list *births);
 /* Tells of functions whose patches somebody has written over while we watch, and keeps it for
  * reports: whether their calls still come to us is not known (a uprobe on ARM replaces our patch,

@@ -277,6 +277,8 @@ static void times(struct estate *e)
 	raw(e, &ledger->resident_at_start, sizeof(ledger->resident_at_start));
 	raw(e, &ledger->stopped_calls, sizeof(ledger->stopped_calls));
 	raw(e, &ledger->away_ms, sizeof(ledger->away_ms));
+	raw(e, &ledger->selection.small, sizeof(ledger->selection.small));
+	raw(e, &ledger->selection.small_before, sizeof(ledger->selection.small_before));
 	raw(e, &ledger->tally.ages, sizeof(ledger->tally.ages));
 	raw(e, &totals, sizeof(totals));
 	e->bad |= !ages_are_sound(&ledger->tally.ages) || !ledger_set_depth(ledger, depth);

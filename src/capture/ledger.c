@@ -30,6 +30,8 @@ int ledger_init(struct ledger *ledger, const struct capture_options *options, st
 	if (rc)
 		return err_sys(err, rc, "cannot reserve memory for the tables");
 	ledger->book = (struct book){.region = ledger->region, .space = &ledger->space};
+	ledger->selection.options = options->selection;
+	ledger->book.passes = options->selection.min_size;
 	rc = case_recorder_open(&ledger->cases, options->record_case, err);
 	return rc ? rc
 		  : recorder_open(&ledger->recorder, options->record, options->record_every,

@@ -8,6 +8,7 @@
 #include "capture/capture.h"
 #include "capture/case.h"
 #include "capture/record.h"
+#include "capture/selection.h"
 #include "capture/tally.h"
 #include "capture/walker.h"
 #include "heap/mapped.h"
@@ -20,6 +21,7 @@ struct ledger {
 	struct book book;
 	struct walker walker;
 	struct tally tally; /* of what an agent has counted */
+	struct selection selection;
 	uint64_t stopped_calls; /* that were counted here, where there is an agent */
 	uint64_t away_ms; /* in which no memtrace was there */
 	struct mapped mapped;  /* by calls that are no allocator's */

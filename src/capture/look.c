@@ -33,12 +33,11 @@ static void copy_block(void *arg, const struct region_block *block)
 static int copy_blocks(struct engine *engine, struct look *look, struct err *err)
 {
 	struct copying copying = {look, false};
-	uint64_t count = region_totals(engine->ledger.region)->live_blocks;
 	int rc = describe_snapshot(engine, &look->snapshot, err);
 
 	if (rc)
 		return rc;
-	if (!vec_reserve(&look->live, count + 1))
+	if (!vec_reserve(&look->live, describe_blocks(engine) + 1))
 		return err_set(err, -ENOMEM, "memory is short");
 	region_for_each_block(engine->ledger.region, copy_block, &copying);
 	tally_for_each_block(&engine->ledger.tally, copy_block, &copying);

@@ -43,6 +43,8 @@ void share_begin(struct engine *engine, const struct shared *shared)
 		return; /* never: it says nothing that is out of bounds */
 	tally_begin(&ledger->tally, shared, ledger->region, &ledger->space);
 	ledger->walker.shared = shared;
+	shared_told(shared)->seed = selection_seed();
+	selection_tell(&ledger->selection, shared, &ledger->book);
 	shared_told(shared)->first_sp = ledger->walker.first_sp;
 	walker_forget(&ledger->walker);
 }
@@ -345,6 +347,15 @@ void share_take(struct engine *engine, taddr_t block)
 	tally_adopt(&engine->ledger.tally, block, ledger_now(&engine->ledger));
 }
 
+void share_selected(struct engine *engine, struct thread *thread, taddr_t slot,
+		    struct book_event *event)
+{
+	struct thread_data *data = thread_data(thread);
+	bool has = share_memory(engine) && data->share.pointer;
+
+	selection_take(&engine->ledger.selection, has ? own_of(engine, data) : NULL, slot, event);
+}
+
 void share_settle(struct engine *engine, taddr_t block)
 {
 	tally_settle(&engine->ledger.tally, block);
@@ -393,6 +404,18 @@ static void thread_hear(void *arg, struct thread *thread)
 	data->share.frees = own->frees;
 }
 
+/* (Each second at least, while there is a course.) */
+static void look_at_cost(struct engine *engine)
+{
+	struct ledger *ledger = &engine->ledger;
+	struct selection *selection = &ledger->selection;
+
+	if (!selection_is_due(selection) || engine->ending.ended)
+		return;
+	selection_look(selection, share_memory(engine), &ledger->book,
+		       status_cpu_ms(tracee_alive(&engine->tracee)), ledger->stopped_calls);
+}
+
 void share_sum(struct engine *engine)
 {
 	struct ledger *ledger = &engine->ledger;
@@ -401,6 +424,7 @@ void share_sum(struct engine *engine)
 		return;
 	tracee_for_each(&engine->tracee, thread_hear, engine);
 	tally_counters(&ledger->tally, ledger_now(ledger));
+	look_at_cost(engine);
 }
 
 void share_generation_ends(struct engine *engine)
@@ -447,6 +471,7 @@ void share_clear(struct engine *engine)
 	share_sum(engine);
 	tracee_for_each(&engine->tracee, thread_clear, engine);
 	tally_clear(&ledger->tally);
+	selection_clear(&ledger->selection, share_memory(engine));
 	if (share_memory(engine))
 		shared_taken(share_memory(engine))->alone = (struct shared_alone){0};
 	if (share_memory(engine))

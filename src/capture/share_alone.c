@@ -62,6 +62,7 @@ void share_threads_go_on(struct engine *engine)
 {
 	const struct shared *shared = share_memory(engine);
 
+	selection_go_on(&engine->ledger.selection, shared, &engine->ledger.book);
 	tracee_for_each(&engine->tracee, thread_goes_on, engine);
 	for (uint32_t i = 0; i < known_threads(shared); i++) {
 		taddr_t pointer = known_place(shared, known_list(shared)[i])->pointer;

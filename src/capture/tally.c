@@ -148,9 +148,11 @@ static struct region_block block_of(struct tally *tally, const struct live_block
 {
 	const struct tally_context *of = context_of(tally, block->context);
 
-	return (struct region_block){block->addr, block->size,
-				     of ? of->id : REGION_OVERFLOW_CONTEXT,
-				     ages_time(&tally->ages, block->age)};
+	return (struct region_block){.addr = block->addr,
+				     .size = block->size,
+				     .level = block->level,
+				     .context = of ? of->id : REGION_OVERFLOW_CONTEXT,
+				     .time = ages_time(&tally->ages, block->age)};
 }
 
 /* A block that is in no table of the agent's any more is the region's; it is in its counts. */
@@ -158,17 +160,18 @@ static bool come_over(struct tally *tally, const struct live_block *block, uint3
 		      struct region_block *ret)
 {
 	struct tally_context *of = context_of(tally, block->context);
+	const uint64_t by = sample_weight(block->level, block->size);
 	struct shared_counters sum = {0};
 
 	if (!of)
 		return false;
 	counters_sum_one(tally->shared, block->context, &sum);
 	add(tally, block->context, &sum, now);
-	if (!of->blocks || of->bytes < block->size)
+	if (of->blocks < by || of->bytes < by * block->size)
 		return false;
 	*ret = block_of(tally, block);
-	of->blocks--;
-	of->bytes -= block->size;
+	of->blocks -= by;
+	of->bytes -= by * block->size;
 	return true;
 }
 
@@ -192,7 +195,8 @@ bool tally_taken(struct tally *tally, const struct shared_pending *pending, uint
 	const struct live_block block = {.addr = pending->addr,
 					 .size = pending->size,
 					 .context = pending->context,
-					 .age = pending->age};
+					 .age = pending->age,
+					 .level = pending->level};
 	bool counted = tally->shared && pending->addr && pending->context;
 
 	if (counted && !come_over(tally, &block, now, ret)) {
@@ -200,7 +204,7 @@ bool tally_taken(struct tally *tally, const struct shared_pending *pending, uint
 		counted = false;
 	}
 	if (counted)
-		region_taken(tally->region);
+		region_taken(tally->region, ret);
 	return counted;
 }
 
@@ -225,7 +229,8 @@ static uint32_t intern_there(struct tally *tally, uint32_t id)
 static bool yield(struct tally *tally, const struct region_block *from, bool all)
 {
 	const struct region_block block = *from;
-	bool first = !all && region_context_at(tally->region, block.context)->allocs == 1;
+	const uint64_t by = sample_weight(block.level, block.size);
+	bool first = !all && region_context_at(tally->region, block.context)->allocs == by;
 	uint32_t context = first ? 0 : intern_there(tally, block.context);
 	uint64_t *place = context ? live_place(tally->shared, block.addr, block.size) : NULL;
 	struct tally_context *of;
@@ -233,14 +238,15 @@ static bool yield(struct tally *tally, const struct region_block *from, bool all
 	struct live_block to = {.addr = block.addr,
 				.size = block.size,
 				.context = context,
-				.age = ages_mark(&tally->ages, block.time)};
+				.age = ages_mark(&tally->ages, block.time),
+				.level = block.level};
 
 	if (!place || !live_note_aged(tally->shared, place, &to))
 		return false;
 	of = &tally->contexts[context];
 	of->id = block.context;
-	of->added.allocs--;
-	of->added.allocated_bytes -= block.size;
+	of->added.allocs -= by;
+	of->added.allocated_bytes -= by * block.size;
 	return region_yield(tally->region, block.addr);
 }
 
@@ -292,7 +298,7 @@ static bool yield_one(struct tally *tally, const struct region_block *block)
 bool tally_yield_all(struct tally *tally, uint32_t now)
 {
 	struct tally_blocks blocks = {0};
-	bool all = vec_reserve(&blocks, region_totals(tally->region)->live_blocks + 1);
+	bool all = vec_reserve(&blocks, region_block_count(tally->region) + 1);
 
 	if (all) /* (it may not change while it is looked through) */
 		region_for_each_block(tally->region, note_block, &blocks);

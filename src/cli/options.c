@@ -93,6 +93,12 @@ static const struct option_row rows[] = {
 	 .kind = KIND_FLAG, .field = AT(clear)},
 	{0, "engine", "ENGINE", "how calls are captured: trap, agent, auto", .kind = KIND_CHOICE,
 	 .field = AT(engine), .choices = engines},
+	{0, "min-size", "BYTES", "allocations of less are not counted", .kind = KIND_SIZE,
+	 .field = AT(min_size)},
+	{0, "sample", "BYTES", "count a sample, a point each BYTES (to 64M)",
+	 .kind = KIND_SIZE, .field = AT(sample)},
+	{0, "max-overhead", "PERCENT", "sample so coarsely that it costs no more",
+	 .kind = KIND_NUMBER, .field = AT(max_overhead), .min = 1, .max = 1000},
 	{'c', "connect", "HOST[:PORT]", "take names from the memtrace-fs that serves there",
 	 .kind = KIND_TEXT, .field = AT(connect)},
 	{'l', "listen", "ADDR[:PORT]", "wait there for a memtrace-fs to connect",
@@ -136,6 +142,8 @@ static void taken(const struct option_row *row, void *arg)
 
 	if (row->field == AT(error_exitcode))
 		o->has_error_exitcode = true;
+	if (row->field == AT(engine))
+		o->has_engine = true;
 	if (row->field == AT(quiet)) /* the last of the two counts */
 		o->verbose = false;
 	if (row->field == AT(verbose))
@@ -190,6 +198,17 @@ static bool remote(const struct options *o)
 	return o->connect || o->listen || o->autoconnect;
 }
 
+static bool is_sampled(const struct options *o)
+{
+	return o->sample || o->max_overhead;
+}
+
+/* As it was asked for. */
+static bool is_trap(const struct options *o)
+{
+	return o->has_engine && (o->engine == CAPTURE_TRAP || o->engine > CAPTURE_AGENT);
+}
+
 static int check_pairs(const struct options *o, struct err *err)
 {
 	const struct {
@@ -224,6 +243,9 @@ static int check_pairs(const struct options *o, struct err *err)
 		 "it ends before a second look"},
 		{o->clear && o->program, "--clear", "a PROGRAM", "it is about a process that runs"},
 		{o->clear && o->stay, "--clear", "--stay", "nothing, or all is to go on"},
+		{is_sampled(o) && is_trap(o), o->sample ? "--sample" : "--max-overhead",
+		 "--engine=trap",
+		 "each call stops there all the same; leave --engine out"},
 		{o->stay && o->mappings, "--stay", "--mmap", "it takes memtrace to follow that"},
 		{o->selftest && o->pid, "--selftest", "--pid", "memtrace tests itself alone"},
 		{o->selftest && o->program, "--selftest", "a PROGRAM",
@@ -411,6 +433,8 @@ int options_parse(int argc, char **argv, struct options *ret, struct err *err)
 		rc = sort_failures(ret, err);
 	rc = rc ? rc : check(ret, err);
 	if (ret->stay && ret->engine == CAPTURE_TRAP) /* it takes one */
+		ret->engine = CAPTURE_AGENT;
+	if (is_sampled(ret) && !ret->has_engine) /* so does that, or it would cost more than all */
 		ret->engine = CAPTURE_AGENT;
 	if (ret->clear)
 		ret->no_symbols = ret->batch = true;

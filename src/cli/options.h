@@ -39,6 +39,9 @@ struct options {
 
 	/* capture */
 	unsigned depth;
+	uint64_t min_size, sample; /* bytes; 0: every allocation counts */
+	unsigned max_overhead;	   /* percent; 0: no limit */
+	bool has_engine;
 	unsigned engine; /* enum capture_engine; beyond: the old word for CAPTURE_TRAP */
 	const char *record, *record_case;
 	unsigned record_every;

@@ -366,6 +366,7 @@ static int start(struct session *s, const struct externals *externals, struct er
 		.record_every = o->record_every,
 		.engine = o->engine > CAPTURE_AGENT ? CAPTURE_TRAP : (enum capture_engine)o->engine,
 		.record_case = o->record_case,
+		.selection = {o->min_size, o->sample, o->max_overhead},
 	};
 
 	s->due[TIMER_SLOW] = clock_ms() + SLOW_MS;

@@ -111,7 +111,8 @@ static void print_age(FILE *out, const struct look *look, taddr_t addr)
 		if (block->addr != addr)
 			continue;
 		fprintf(out, "    allocated %.2f s ago, %" PRIu64 " bytes\n",
-			block->time < now ? (now - block->time) / 100.0 : 0, block->size);
+			block->time < now ? (now - block->time) / 100.0 : 0,
+			(uint64_t)block->size);
 	}
 }
 

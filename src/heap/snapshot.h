@@ -53,6 +53,12 @@ struct snapshot {
 		uint64_t frees;		/* of blocks that nobody knew */
 		uint64_t unkept;	/* blocks, or their frees, that are in no count */
 	} alone;
+	struct snapshot_sampling {  /* all 0: all allocations were counted */
+		uint64_t coarsest;  /* a point each so many bytes at times: counts are estimates; 0 */
+		uint64_t bytes;	    /* the same of now; 0: all count */
+		uint64_t min_size;  /* smaller allocations are in no count, so many of them: */
+		uint64_t small;
+	} sampling;
 	struct timespec taken;	 /* CLOCK_REALTIME */
 	struct timespec started; /* when counting began: attach or last clear */
 	bool running;		 /* false: the process has ended */

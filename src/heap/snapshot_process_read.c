@@ -66,6 +66,10 @@ int snapshot_read_process(struct snapshot_reader *r)
 	r->file->version = snapshot_text(r, &c, &bad);
 	bad |= !read_totals(&c, &s->totals);
 	s->resident_at_start = cursor_u64(&c);
+	s->sampling.coarsest = cursor_u64(&c);
+	s->sampling.bytes = cursor_u64(&c);
+	s->sampling.min_size = cursor_u64(&c);
+	s->sampling.small = cursor_u64(&c);
 	return bad ? snapshot_broken(r, "what it says of the process contradicts itself") : 0;
 }
 

@@ -39,6 +39,10 @@ void snapshot_write_process(struct snapshot_writer *w)
 	snapshot_put_text(w, w->version);
 	write_totals(w, &s->totals);
 	snapshot_put_u64(w, s->resident_at_start);
+	snapshot_put_u64(w, s->sampling.coarsest);
+	snapshot_put_u64(w, s->sampling.bytes);
+	snapshot_put_u64(w, s->sampling.min_size);
+	snapshot_put_u64(w, s->sampling.small);
 	snapshot_end_section(w);
 }
 

@@ -16,6 +16,11 @@ static void times(const struct generations *g, uint32_t now, struct survival *s)
 	s->end[g->count] = (double)now / 100;
 }
 
+static uint64_t scaled(uint64_t count, uint64_t part, uint64_t whole)
+{
+	return (uint64_t)((double)count * (double)part / (double)whole + 0.5);
+}
+
 static void fill(const struct region_context *c, const struct mark_counters *changes,
 		 const uint32_t *alive, struct survival *s)
 {
@@ -37,6 +42,21 @@ static void fill(const struct region_context *c, const struct mark_counters *cha
 		s->alive[i] = alive[i];
 	s->blocks[last] = c->allocs - c->frees;
 	s->freed = c->frees > 0;
+}
+
+/* Of a sample: what is in use is known block by block, so many of them; and what was allocated and
+ * freed stands in the counters as what it stands for.  Divided by how many each stands for, a
+ * verdict is as certain as so few blocks make it; their sizes are as much larger. */
+static void thin_out(struct survival *s)
+{
+	uint64_t sampled = 0, blocks = s->blocks[s->count - 1];
+
+	for (size_t i = 0; i < s->count; i++)
+		sampled += s->alive[i];
+	for (size_t i = 0; i < s->count && sampled && sampled < blocks; i++) {
+		s->born[i] = scaled(s->born[i], sampled, blocks);
+		s->blocks[i] = scaled(s->blocks[i], sampled, blocks);
+	}
 }
 
 static void add(struct verdict *process, const struct verdict *v)
@@ -88,6 +108,8 @@ static void judge(const struct snapshot *snapshot, const struct generations *g,
 	for (uint32_t id = 0; id < v->count; id++) {
 		generations_walk_to(&walk, id, changes);
 		fill(&snapshot->contexts[id], changes, births_of(births, id), &s);
+		if (snapshot->sampling.coarsest)
+			thin_out(&s);
 		v->at[id] = survival_verdict(&s, sigma);
 	}
 }

@@ -24,9 +24,9 @@ static void pending_unwind(struct book *book, struct book_thread *thread, uint64
 		pending_put_back(book, &thread->pending[--thread->depth]);
 }
 
-static enum book_free freed(struct book_thread *thread, uint64_t addr)
+static enum book_free freed(struct book_thread *thread, uint64_t addr, bool counts)
 {
-	thread->frees++;
+	thread->frees += counts;
 	thread->last_free = addr;
 	thread->last_alloc = 0;
 	return BOOK_FREED;
@@ -44,7 +44,7 @@ enum book_free book_free(struct book *book, struct book_thread *thread, uint64_t
 			       ? BOOK_PART
 			       : BOOK_UNKNOWN;
 	region_free(book->region, &block);
-	return freed(thread, addr);
+	return freed(thread, addr, true);
 }
 
 bool book_free_taken(struct book *book, struct book_thread *thread, struct book_thread *other,
@@ -56,20 +56,20 @@ bool book_free_taken(struct book *book, struct book_thread *thread, struct book_
 		return false;
 	region_free(book->region, &pending->block);
 	pending->taken = false;
-	freed(thread, addr);
+	freed(thread, addr, true);
 	return true;
 }
 
 static void count_unknown(const struct book *book, uint64_t addr)
 {
-	if (!book->inherits || !book->inherits(book->inherits_arg, addr))
+	if ((!book->inherits || !book->inherits(book->inherits_arg, addr)) && !book->passes)
 		region_free_unknown(book->region);
 }
 
 void book_free_unknown(struct book *book, struct book_thread *thread, uint64_t addr)
 {
 	count_unknown(book, addr);
-	freed(thread, addr);
+	freed(thread, addr, !book->passes);
 }
 
 /* NULL: there is no room. */
@@ -130,20 +130,37 @@ static bool is_inner(const struct book *book, const struct book_thread *thread,
 				 layer_of(book->region, event->context));
 }
 
+/* What is noted there is the inner half of this call, and as little counted. */
+static void pass(struct book *book, struct book_thread *thread, uint64_t addr)
+{
+	region_inner_remove(book->region, addr);
+	region_yield(book->region, addr);
+	thread->last_alloc = addr;
+	thread->last_free = 0;
+}
+
 void book_alloc(struct book *book, struct book_thread *thread, const struct book_event *event)
 {
+	const struct region_block block = {.addr = event->result,
+					   .size = event->size,
+					   .level = event->level,
+					   .context = event->context,
+					   .time = event->now};
 	bool inner;
 
 	if (!event->result)
 		return;
+	if (event->passed) {
+		pass(book, thread, event->result);
+		return;
+	}
 	if (event->nested) {
 		region_inner_add(book->region, book->space, event->result);
 		return;
 	}
 	region_inner_remove(book->region, event->result);
 	inner = is_inner(book, thread, event);
-	region_alloc(book->region, book->space, event->result, event->size, event->context,
-		     event->now, inner);
+	region_alloc_block(book->region, book->space, &block, inner);
 	thread->allocs += !inner;
 	thread->last_alloc = event->result;
 	thread->last_free = 0;
@@ -180,7 +197,7 @@ void book_realloc_return(struct book *book, struct book_thread *thread, uint64_t
 		region_free(book->region, &pending.block);
 	else if (pending.old && !pending.borrowed)
 		count_unknown(book, pending.old);
-	thread->frees += pending.old && !pending.borrowed;
+	thread->frees += pending.taken || (pending.old && !pending.borrowed && !book->passes);
 	thread->last_free = 0;
 	book_alloc(book, thread, event);
 }

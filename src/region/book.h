@@ -57,6 +57,7 @@ struct book {
 	 * once for each that is freed.  NULL: there are none. */
 	bool (*inherits)(void *arg, uint64_t addr);
 	void *inherits_arg;
+	bool passes; /* some allocations did not count: a block that nobody knows is one of these */
 };
 
 struct book_event { /* a call that returned a block */
@@ -65,6 +66,8 @@ struct book_event { /* a call that returned a block */
 	uint32_t context; /* of its stack; not needed where nested */
 	uint32_t now;
 	bool nested; /* within another call of an allocator */
+	bool passed; /* not all allocations count: this one does not */
+	uint32_t level; /* of a sample (sample.h); 0: it counts as one */
 };
 
 enum book_free {

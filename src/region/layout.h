@@ -16,7 +16,7 @@
 #include "region/region.h"
 
 #define REGION_MAGIC   0x6e6f69676572746dull /* "mtregion", little-endian */
-#define REGION_VERSION 6u
+#define REGION_VERSION 7u
 
 /* Memory is taken and given back in pieces of this: the largest page of any Linux. */
 #define REGION_GRANULE 65536u

@@ -12,6 +12,9 @@
 
 enum { PROBES = 16, ENTRY_BITS = 13, ENTRIES = 1 << ENTRY_BITS };
 enum { SIZE_BITS = 32, LOW_BITS = 5, AGE_AT = SIZE_BITS + LOW_BITS, CONTEXT_AT = AGE_AT + 6 };
+enum { SAMPLED_BITS = 26 };
+#define SAMPLED (1u << 31)
+_Static_assert((int)SAMPLE_MOST <= (int)SAMPLED_BITS, "sizes of samples are below 1 << level");
 _Static_assert(ENTRIES * sizeof(uint64_t) == SHARED_PIECE, "a chunk is a piece");
 
 static struct shared_chunk *chunk_at(const struct shared *shared, uint32_t slot)
@@ -92,6 +95,8 @@ bool live_note_aged(const struct shared *shared, uint64_t *place, const struct l
 			 (uint64_t)(block->age % LIVE_AGES) << AGE_AT |
 			 low_of(shared, block->addr) << SIZE_BITS | block->size;
 
+	if (!sample_is_whole(block->level, block->size))
+		entry |= SAMPLED | block->level << SAMPLED_BITS;
 	if (!is_alone(shared, block))
 		return atom_claim64(place, entry);
 	if (atom_load64(place))
@@ -119,6 +124,11 @@ static uint32_t age_in(uint64_t entry)
 static void decode(uint64_t entry, struct live_block *ret)
 {
 	ret->size = entry & LIVE_MAX_SIZE;
+	ret->level = 0;
+	if (entry & SAMPLED) {
+		ret->level = (uint32_t)ret->size >> SAMPLED_BITS;
+		ret->size &= (1u << SAMPLED_BITS) - 1;
+	}
 	ret->context = (uint32_t)(entry >> CONTEXT_AT);
 	ret->age = age_in(entry);
 }

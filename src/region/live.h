@@ -3,6 +3,7 @@
  *
  *    address  | which chunk (hashed directory) | which entry, 13 bits | low, `shift` bits |
  *    entry    | context 21 bits | age 6 bits | low 5 bits | size 32 bits |     0: no block
+ *    size     | 0 | 31 bits |    or of a sample (sample.h)    | 1 | level 5 bits | 26 bits |
  *
  * The allocator orders all that happens to one entry: it is cleared before the real free runs,
  * and written after the real malloc has returned.  So an entry needs no lock.
@@ -16,7 +17,7 @@
 
 #include "region/shared.h"
 
-#define LIVE_MAX_SIZE ((1ull << 32) - 1)
+#define LIVE_MAX_SIZE ((1ull << 31) - 1)
 /* The block is kept elsewhere, by memtrace: whoever frees it goes the slow way. */
 #define LIVE_ELSEWHERE ((1u << 21) - 1)
 
@@ -25,6 +26,7 @@ enum { LIVE_AGES = 64 };
 struct live_block {
 	uint64_t addr, size;
 	uint32_t context, age;
+	uint32_t level; /* of the sample that it is of, where it stands for more than itself; else 0 */
 	uint64_t *entry; /* where it is noted */
 };
 
@@ -36,7 +38,7 @@ uint64_t *live_place(const struct shared *shared, uint64_t addr, uint64_t size);
  * context: 1 .. LIVE_ELSEWHERE. */
 bool live_note(const struct shared *shared, uint64_t *place, uint64_t addr, uint32_t context,
 	       uint64_t size);
-/* The same, of a block that has an age. */
+/* The same, of a block that has an age, and may be of a sample. */
 bool live_note_aged(const struct shared *shared, uint64_t *place, const struct live_block *block);
 
 /* False: it is not there. */

@@ -117,6 +117,17 @@ uint32_t region_context(struct region *region, struct region_space *space,
 	return id;
 }
 
+/* So many allocations, and bytes. */
+static uint64_t count_of(const struct region_block *block)
+{
+	return sample_weight(block->level, block->size);
+}
+
+static uint64_t bytes_of(const struct region_block *block)
+{
+	return count_of(block) * block->size;
+}
+
 static struct region_context *context_of(struct region *region, uint32_t id)
 {
 	return arrays_at(region, REGION_CONTEXTS,
@@ -129,15 +140,16 @@ static void count_alloc(struct region *region, const struct region_block *block)
 	struct region_totals *totals = &region->totals;
 	struct region_context *c = context_of(region, block->context);
 
-	totals->allocs++;
-	totals->allocated_bytes += block->size;
+	totals->allocs += count_of(block);
+	totals->allocated_bytes += bytes_of(block);
 	if (totals->peak_bytes < totals->allocated_bytes - totals->freed_bytes)
 		totals->peak_bytes = totals->allocated_bytes - totals->freed_bytes;
 	sequence_begin(&c->sequence);
-	if (!c->allocs++)
+	if (!c->allocs)
 		c->first_time = block->time;
 	c->last_time = block->time;
-	c->allocated_bytes += block->size;
+	c->allocs += count_of(block);
+	c->allocated_bytes += bytes_of(block);
 	if (c->peak_bytes < c->allocated_bytes - c->freed_bytes)
 		c->peak_bytes = c->allocated_bytes - c->freed_bytes;
 	sequence_end(&c->sequence);
@@ -148,11 +160,11 @@ static void count_free(struct region *region, const struct region_block *block)
 {
 	struct region_context *c = context_of(region, block->context);
 
-	region->totals.frees++;
-	region->totals.freed_bytes += block->size;
+	region->totals.frees += count_of(block);
+	region->totals.freed_bytes += bytes_of(block);
 	sequence_begin(&c->sequence);
-	c->frees++;
-	c->freed_bytes += block->size;
+	c->frees += count_of(block);
+	c->freed_bytes += bytes_of(block);
 	sequence_end(&c->sequence);
 }
 
@@ -162,11 +174,12 @@ static void uncount_alloc(struct region *region, const struct region_block *bloc
 {
 	struct region_context *c = context_of(region, block->context);
 
-	region->totals.allocs--;
-	region->totals.allocated_bytes -= block->size;
+	region->totals.allocs -= count_of(block);
+	region->totals.allocated_bytes -= bytes_of(block);
 	sequence_begin(&c->sequence);
-	c->allocated_bytes -= block->size;
-	if (!--c->allocs)
+	c->allocated_bytes -= bytes_of(block);
+	c->allocs -= count_of(block);
+	if (!c->allocs)
 		c->peak_bytes = c->first_time = c->last_time = 0;
 	sequence_end(&c->sequence);
 }
@@ -174,26 +187,37 @@ static void uncount_alloc(struct region *region, const struct region_block *bloc
 void region_alloc(struct region *region, struct region_space *space, uint64_t addr,
 		  uint64_t size, uint32_t context, uint32_t now, bool replace)
 {
-	struct region_block block = {addr, size, context, now};
-	struct region_block *slot = addr ? blocks_slot(region, space, addr) : NULL;
+	const struct region_block block = {
+		.addr = addr, .size = size, .context = context, .time = now};
+
+	region_alloc_block(region, space, &block, replace);
+}
+
+void region_alloc_block(struct region *region, struct region_space *space,
+			const struct region_block *block, bool replace)
+{
+	struct region_block *slot =
+		block->addr ? blocks_slot(region, space, block->addr) : NULL;
 
 	sequence_begin(&region->totals_sequence);
 	if (!slot) {
-		region->totals.overflow_blocks += addr != 0;
+		region->totals.overflow_blocks += block->addr != 0;
 		sequence_end(&region->totals_sequence);
 		return;
 	}
 	if (!slot->addr) {
 		region->tables[REGION_BLOCKS].count++;
-		region->totals.live_blocks++;
 	} else if (replace) {
+		region->totals.live_blocks -= count_of(slot);
 		uncount_alloc(region, slot);
 	} else {
 		region->totals.lost_events++;
+		region->totals.live_blocks -= count_of(slot);
 		count_free(region, slot);
 	}
-	*slot = block;
-	count_alloc(region, &block);
+	region->totals.live_blocks += count_of(block);
+	*slot = *block;
+	count_alloc(region, block);
 	sequence_end(&region->totals_sequence);
 }
 
@@ -272,7 +296,7 @@ bool region_yield(struct region *region, uint64_t addr)
 	copy = *block;
 	blocks_remove(region, block);
 	sequence_begin(&region->totals_sequence);
-	region->totals.live_blocks--;
+	region->totals.live_blocks -= count_of(&copy);
 	uncount_alloc(region, &copy);
 	sequence_end(&region->totals_sequence);
 	return true;
@@ -286,14 +310,14 @@ bool region_take(struct region *region, uint64_t addr, struct region_block *ret)
 		return false;
 	*ret = *block;
 	blocks_remove(region, block);
-	region_taken(region);
+	region_taken(region, ret);
 	return true;
 }
 
-void region_taken(struct region *region)
+void region_taken(struct region *region, const struct region_block *block)
 {
 	sequence_begin(&region->totals_sequence);
-	region->totals.live_blocks--;
+	region->totals.live_blocks -= count_of(block);
 	sequence_end(&region->totals_sequence);
 }
 
@@ -303,7 +327,8 @@ static bool is_counted(struct region *region, const struct region_block *block)
 {
 	const struct region_context *c = context_of(region, block->context);
 
-	return c->allocs != c->frees && c->allocated_bytes - c->freed_bytes >= block->size;
+	return c->allocs - c->frees >= count_of(block) &&
+	       c->allocated_bytes - c->freed_bytes >= bytes_of(block);
 }
 
 void region_free(struct region *region, const struct region_block *block)
@@ -334,7 +359,7 @@ void region_put_back(struct region *region, struct region_space *space,
 	} else {
 		*slot = *block;
 		region->tables[REGION_BLOCKS].count++;
-		region->totals.live_blocks++;
+		region->totals.live_blocks += count_of(block);
 	}
 	sequence_end(&region->totals_sequence);
 }
@@ -396,45 +421,6 @@ void region_clear(struct region *region, struct region_space *space)
 	sequence_end(&region->totals_sequence);
 }
 
-void region_set_origin(struct region *region, const struct region_origin *origin)
-{
-	region->origin = *origin;
-}
-
-static bool module_is(const struct region_module *a, const struct region_module *b)
-{
-	const uint64_t *x = (const uint64_t *)a->id, *y = (const uint64_t *)b->id;
-	size_t words = (sizeof(*a) - offsetof(struct region_module, id)) / sizeof(*x);
-
-	while (words && x[words - 1] == y[words - 1])
-		words--;
-	return !words && a->begin == b->begin && a->end == b->end && a->bias == b->bias &&
-	       a->mapped == b->mapped && a->id_len == b->id_len && a->path_len == b->path_len;
-}
-
-bool region_set_module(struct region *region, struct region_space *space, uint32_t instance,
-		       const struct region_module *module)
-{
-	struct region_module *own, next = *module;
-
-	if (!instance || instance >= FRAME_INSTANCES)
-		return false;
-	while (region->arrays[REGION_MODULES].count < instance) {
-		if (!arrays_room(region, space, REGION_MODULES))
-			return false;
-		arrays_publish(region, REGION_MODULES);
-	}
-	own = arrays_at(region, REGION_MODULES, instance - 1);
-	if (module_is(own, module))
-		return true;
-	sequence_begin(&own->sequence);
-	next.sequence = own->sequence;
-	*own = next;
-	sequence_end(&own->sequence);
-	__atomic_store_n(&region->modules_epoch, region->modules_epoch + 1, __ATOMIC_RELEASE);
-	return true;
-}
-
 const struct region_totals *region_totals(const struct region *region)
 {
 	return &region->totals;
@@ -463,6 +449,11 @@ const struct region_context *region_context_at(const struct region *region, uint
 const struct region_block *region_find(const struct region *region, uint64_t addr)
 {
 	return blocks_find(region, addr);
+}
+
+uint32_t region_block_count(const struct region *region)
+{
+	return region->tables[REGION_BLOCKS].count + region->tables[REGION_BLOCKS_BEFORE].count;
 }
 
 void region_for_each_block(const struct region *region,

@@ -21,12 +21,14 @@
  * context  a distinct call stack that allocated: counters.  Its id (1..) is
  *          given in order of first appearance and stays for the session, across
  *          region_clear() too.
- * block    a live allocation: address -> {size, context, time}.
+ * block    a live allocation: address -> {size, context, time}; of a sample (sample.h), where it
+ *          stands for several, all counters have them.
  */
 #ifndef MEMTRACE_REGION_H
 #define MEMTRACE_REGION_H
 
 #include "region/frame.h"
+#include "region/sample.h"
 #include "region/walk.h"
 
 #define REGION_OVERFLOW_CONTEXT 0u
@@ -49,7 +51,8 @@ struct region_context { /* W engine, under its sequence; R engine, reader */
 
 struct region_block { /* W, R engine alone: a block moves when its table does */
 	uint64_t addr; /* 0: empty slot */
-	uint64_t size; /* as requested */
+	uint64_t size : 48; /* as requested */
+	uint64_t level : 16; /* not 0: of a sample; it counts as sample_weight() such blocks */
 	uint32_t context;
 	uint32_t time; /* ticks (1/100 s since the start) */
 };
@@ -60,7 +63,8 @@ struct region_totals { /* since the start or the last clear.  W engine, under it
 	uint64_t frees_of_unknown; /* blocks from before the attach or the last clear */
 	uint64_t lost_events;	   /* must be 0: contradictions seen (see region_alloc) */
 	uint64_t overflow_blocks;  /* allocations that could not be kept: memory is short */
-	uint64_t live_blocks;	   /* blocks in the table now, or noted by others */
+	uint64_t live_blocks;	   /* blocks in the table now, or noted by others (of a sample: what they
+				    * stand for) */
 };
 
 /* Whose region it is, and what its times mean; for who comes to it later. */
@@ -126,13 +130,17 @@ uint32_t region_context(struct region *region, struct region_space *space,
 void region_alloc(struct region *region, struct region_space *space, uint64_t addr,
 		  uint64_t size, uint32_t context, uint32_t now, bool replace);
 
+/* The same of a block of a sample. */
+void region_alloc_block(struct region *region, struct region_space *space,
+			const struct region_block *block, bool replace);
+
 /* Takes a block out of the table without counting anything; false if not there.
  * After a region_clear() what was taken before belongs to no count any more: the
  * caller forgets it and calls region_free_unknown() where it would have freed it. */
 bool region_take(struct region *region, uint64_t addr, struct region_block *ret);
 
 /* The same, of a block that is in the counts, but in no table here (region_add()). */
-void region_taken(struct region *region);
+void region_taken(struct region *region, const struct region_block *block);
 
 /* Counts what region_take() took as freed. */
 void region_free(struct region *region, const struct region_block *block);
@@ -199,6 +207,9 @@ const struct region_node *region_node(const struct region *region, uint32_t node
 uint32_t region_context_count(const struct region *region); /* [0] is the overflow context */
 const struct region_context *region_context_at(const struct region *region, uint32_t id);
 const struct region_block *region_find(const struct region *region, uint64_t addr);
+
+/* Blocks in the table itself. */
+uint32_t region_block_count(const struct region *region);
 
 /* Calls visit for every live block, in no order. */
 void region_for_each_block(const struct region *region,

@@ -37,9 +37,10 @@
 
 #include "region/frame.h"
 #include "region/row.h"
+#include "region/sample.h"
 
 #define SHARED_MAGIC   0x64726168736d74ull /* "tmshard", little-endian */
-#define SHARED_VERSION 5u
+#define SHARED_VERSION 6u
 #define SHARED_PIECE   65536u
 #define SHARED_PATH    "/memfd:memtrace-agent" /* as /proc has it; the name is the blob's */
 
@@ -91,6 +92,7 @@ struct shared_place {
 	uint64_t reserved;
 };
 
+#define SHARED_PASSED 1u /* it does not count */
 #define SHARED_BUSY 1u /* the thread is at it: nobody else is to look */
 
 /* A realloc that was entered and has not returned: its block is out of the table, and not counted
@@ -98,8 +100,8 @@ struct shared_place {
 struct shared_pending {
 	uint64_t slot; /* where its return address lies; 0: there is none; + SHARED_BUSY */
 	uint64_t addr, size;
-	uint32_t context; /* 0: no block was taken (addr is 0), or it is in no count any more */
-	uint32_t age;
+	uint32_t context; /* 0: no block was taken, or it is in no count (any more) */
+	uint16_t age, level;
 };
 
 /* A thread's own, at its place's number.  W the thread, and memtrace while it is stopped; R both.
@@ -111,7 +113,13 @@ struct shared_thread {
 	uint64_t allocs, frees;
 	struct shared_pending pending;
 	uint64_t inner; /* what an inner call has returned, and no outer one yet (book.h); 0 */
-	uint64_t spare[5];
+	struct sampler sampler; /* the thread's alone */
+	/* Of the allocation that is being counted: its slot, and SHARED_PASSED; for who does the rest,
+	 * if the call goes the slow way.  0: none, or it was not asked about. */
+	uint64_t selected;
+	uint64_t small; /* allocations that were below told->min_size */
+	uint64_t passed; /* and those that were none of a sample */
+	uint64_t spare[7];
 };
 
 /* A pc whose row is known.  W memtrace, R agent; the key last, released. */
@@ -172,6 +180,10 @@ struct shared_told {	/* W memtrace, R agent */
 	uint64_t first_sp;   /* of struct walk_ops */
 	uint64_t loader_state; /* where the loader says what it does (r_state of <link.h>); 0 */
 	uint32_t alone; /* not 0: no memtrace is there (agent/alone.h) */
+	uint32_t selects; /* 0: all allocations count.  Else SHARED_SELECTS + the sample's level */
+	uint64_t min_size; /* smaller ones do not count */
+	uint64_t seed; /* of all threads' random numbers */
+	uint32_t coarsest; /* level, since the counts began.  W, R memtrace */
 	uint32_t reserved;
 	uint32_t pcs_used[SHARED_PCS_PAGES / 32]; /* W, R memtrace: a bit for each page of pcs */
 };
@@ -199,6 +211,13 @@ enum shared_part {
 	SHARED_PART_PIECES,
 	SHARED_PART_PLACE, /* two blocks are closer than shift says */
 };
+
+/* In told->selects: not all allocations count; what is freed without having been seen is
+ * nobody's then. */
+#define SHARED_SELECTS (1u << 8)
+
+#define SHARED_FULL_BLOCKS                                                                     \
+	(1u << SHARED_PART_DIRECTORY | 1u << SHARED_PART_PIECES | 1u << SHARED_PART_PLACE)
 
 #define SHARED_LEFT_MAGIC 0x74666c2d65636172ull /* "race-lft", little-endian */
 #define SHARED_ESTATE_BYTES (64u << 20) /* what a memtrace that has left writes for the next one */
@@ -234,12 +253,12 @@ struct shared_left {
 
 _Static_assert(sizeof(struct shared_hook) == 16, "the layout is versioned");
 _Static_assert(sizeof(struct shared_place) == 32, "the layout is versioned");
-_Static_assert(sizeof(struct shared_thread) == 128, "the layout is versioned");
+_Static_assert(sizeof(struct shared_thread) == 192, "the layout is versioned");
 _Static_assert(sizeof(struct shared_pc) == 32, "the layout is versioned");
 _Static_assert(sizeof(struct shared_counters) == 32, "the layout is versioned");
 _Static_assert(sizeof(struct shared_node) == 16, "the layout is versioned");
 _Static_assert(sizeof(struct shared_walk) == 8192, "the layout is versioned");
-_Static_assert(sizeof(struct shared_told) == 184 && sizeof(struct shared_taken) == 56,
+_Static_assert(sizeof(struct shared_told) == 208 && sizeof(struct shared_taken) == 56,
 	       "versioned");
 _Static_assert(sizeof(struct shared_told) <= SHARED_LEFT_AT &&
 		       SHARED_LEFT_AT + sizeof(struct shared_left) <= SHARED_HOOKS_AT,

@@ -15,6 +15,7 @@
 #include "report/aggregate.h"
 #include "report/fold.h"
 #include "report/print.h"
+#include "report/sampling.h"
 #include "report/utf8.h"
 
 struct entry {
@@ -128,6 +129,7 @@ static void print(FILE *out, const struct report_job *job, const struct entry *a
 	const struct region_totals *t = &job->snapshot->totals;
 	unsigned max = job->options->count;
 
+	sampling_line(out, job->snapshot);
 	for (size_t i = 0; i < count && (!max || i < max); i++) {
 		aggregate_print(out, at[i].bytes, at[i].blocks,
 				t->allocated_bytes - t->freed_bytes);

@@ -153,6 +153,13 @@ static void read_member(struct values *v, const char *line)
 		v->s->resident_at_start = decode_number(line, "rss_start_bytes");
 	else if (is_member(line, "runtime_uses_malloc"))
 		v->s->own_heap_off = strstr(line, "true");
+	else if (is_member(line, "sampling"))
+		v->s->sampling = (struct snapshot_sampling){
+			.coarsest = decode_number(line, "coarsest_bytes"),
+			.bytes = decode_number(line, "bytes"),
+			.min_size = decode_number(line, "min_size"),
+			.small = decode_number(line, "not_counted"),
+		};
 	else if (is_member(line, "summary"))
 		read_summary(v, line);
 	else if (is_member(line, "not_followed"))

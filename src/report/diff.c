@@ -20,6 +20,7 @@
 #include "heap/marks.h"
 #include "report/named.h"
 #include "report/print.h"
+#include "report/sampling.h"
 #include "report/utf8.h"
 
 enum { RATE_FROM_SECONDS = 60 };
@@ -139,6 +140,7 @@ int diff_write(struct report_job *job, FILE *out, struct err *err)
 
 	if (failed)
 		return failed;
+	sampling_line(out, job->snapshot);
 	print_head(out, diff);
 	failed = print_contexts(out, job, &named, err);
 	if (!failed && job->shown < job->count) {

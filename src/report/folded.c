@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "report/named.h"
+#include "report/sampling.h"
 #include "report/utf8.h"
 
 static bool is_number(const char *s)
@@ -77,8 +78,12 @@ static void print_context(FILE *out, const struct report_job *job, const struct 
 
 	if (!bytes) /* --all; or blocks of no bytes */
 		return;
+	if (sampling_estimates(job->snapshot)) {
+		fputs("[estimates]", out);
+		first = false;
+	}
 	if (end != WALK_ROOT || !count) {
-		fprintf(out, "[stack cut: %s]", json_word_of(end));
+		fprintf(out, "%s[stack cut: %s]", first ? "" : ";", json_word_of(end));
 		first = false;
 	}
 	while (count)

@@ -11,6 +11,7 @@
 #include "report/evidence.h"
 #include "report/head.h"
 #include "report/print.h"
+#include "report/sampling.h"
 #include "report/start_up.h"
 #include "report/utf8.h"
 
@@ -210,6 +211,7 @@ void head_print(FILE *out, const struct report_job *job, const struct names *nam
 
 	head_process(out, job->snapshot, job->options->verbose);
 	head_verdict(out, job);
+	sampling_paragraph(out, job->snapshot);
 	said = head_growth(out, job->snapshot);
 	not_followed_text(job->snapshot, out);
 	left_behind_text(job->snapshot, out);

@@ -9,6 +9,7 @@
 #include "heap/verdicts.h"
 #include "report/evidence.h"
 #include "report/leaks.h"
+#include "report/sampling.h"
 #include "report/start_up.h"
 
 static void print_build_id(FILE *out, const struct snapshot_module *m)
@@ -82,6 +83,8 @@ static void print_context(FILE *out, const struct report_job *job,
 		",\"peak_bytes\":%" PRIu64,
 		id, report_in_use_bytes(c), report_in_use_blocks(c), c->allocs, c->frees,
 		c->allocated_bytes, c->peak_bytes);
+	if (sampling_estimates(job->snapshot))
+		fputs(",\"estimated\":true", out);
 	if (start_up_has(job->start_up, id))
 		fputs(",\"start_up\":true", out);
 	if (job->options->findings)
@@ -166,12 +169,15 @@ static void print_head(FILE *out, const struct report_job *job)
 			", \"frees\": %" PRIu64 ", \"not_counted\": %" PRIu64 "}",
 			(double)s->alone.ms / 1000, s->alone.allocs, s->alone.bytes, s->alone.frees,
 			s->alone.unkept);
+	sampling_json(out, s);
 	print_verdict(out, s->verdicts ? &s->verdicts->process : NULL, ",\n  ", " ");
 	fputs(",\n", out);
 }
 
-static void print_summary(FILE *out, const struct region_totals *t)
+static void print_summary(FILE *out, const struct snapshot *s)
 {
+	const struct region_totals *t = &s->totals;
+
 	fprintf(out,
 		"  \"summary\": {\"in_use_bytes\": %" PRIu64 ", \"in_use_blocks\": %" PRIu64
 		", \"allocs\": %" PRIu64 ", \"frees\": %" PRIu64 ",\n"
@@ -183,7 +189,7 @@ static void print_summary(FILE *out, const struct region_totals *t)
 		t->lost_events);
 	if (t->overflow_blocks)
 		fprintf(out, ", \"overflow_blocks\": %" PRIu64, t->overflow_blocks);
-	fputs("},\n", out);
+	fputs(sampling_estimates(s) ? ", \"estimated\": true},\n" : "},\n", out);
 }
 
 /* On one line, as decode_layout.c writes what names are not put into; the same below. */
@@ -279,7 +285,7 @@ int json_write(struct report_job *job, FILE *out, struct err *err)
 	if (failed)
 		return failed;
 	print_head(out, job);
-	print_summary(out, &job->snapshot->totals);
+	print_summary(out, job->snapshot);
 	not_followed_json(job->snapshot, out);
 	left_behind_json(job->snapshot, out);
 	failed = print_frames(out, job, &frames, err);

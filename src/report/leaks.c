@@ -17,6 +17,7 @@
 #include "base/scope.h"
 #include "report/path.h"
 #include "report/print.h"
+#include "report/sampling.h"
 #include "report/utf8.h"
 
 /* ---- order --------------------------------------------------------------- */
@@ -128,6 +129,10 @@ void leaks_head(FILE *out, const struct report_job *job)
 		return;
 	print_lost(side, f);
 	print_limits(side, f);
+	if (sampling_estimates(job->snapshot))
+		fputs(" Of blocks that memtrace saw only those of the sample are known as such; the others "
+		      "are among those from before.",
+		      side);
 	print_pause(side, f);
 	fclose(side);
 	if (text)

@@ -6,6 +6,7 @@
 
 #include "report/print.h"
 #include "report/report.h"
+#include "report/sampling.h"
 
 /* "Wed Feb 23 16:31:51 2022", local time, in no locale. */
 static void print_date(FILE *out, time_t when)
@@ -44,7 +45,9 @@ static void print_inherited(FILE *out, const struct snapshot *s)
 	print_count(out, s->inherited.blocks, "block");
 	fputs(", ", out);
 	print_count(out, s->inherited.bytes, "byte");
-	if (s->inherited.freed_blocks) {
+	if (s->sampling.coarsest || s->sampling.min_size) {
+		fputs("; not known: how many were freed since", out);
+	} else if (s->inherited.freed_blocks) {
 		fputs("; freed since: ", out);
 		print_count(out, s->inherited.freed_blocks, "block");
 		fputs(", ", out);
@@ -101,23 +104,47 @@ static void print_engine(FILE *out, const struct snapshot *s)
 	putc('\n', out);
 }
 
+/* "    sampled, a point each 64.0 KiB; not counted, below 100 bytes: 12 blocks" */
+static void print_sampling(FILE *out, const struct snapshot *s)
+{
+	const struct snapshot_sampling *is = &s->sampling;
+
+	if (is->coarsest) {
+		fputs("    estimates: sampled, a point each ", out);
+		print_count(out, is->coarsest, "byte");
+		fputs(is->bytes == is->coarsest ? "\n" : " at the coarsest\n", out);
+	}
+	if (is->min_size) {
+		fputs("    not counted, below ", out);
+		print_count(out, is->min_size, "byte");
+		fputs(": ", out);
+		print_count(out, is->small, "block");
+		putc('\n', out);
+	}
+}
+
 void report_totals(const struct snapshot *snapshot, FILE *out)
 {
 	const struct region_totals *t = &snapshot->totals;
 
 	fputs("    in use: ", out);
+	sampling_about(out, snapshot);
 	print_count(out, t->allocated_bytes - t->freed_bytes, "byte");
 	fputs(" in ", out);
 	print_count(out, t->allocs - t->frees, "block");
 	print_size_beside(out, t->allocated_bytes - t->freed_bytes);
 	fputs("\n    total heap usage: ", out);
+	sampling_about(out, snapshot);
 	print_count(out, t->allocs, "alloc");
 	fputs(", ", out);
 	print_count(out, t->frees, "free");
 	fputs(", ", out);
 	print_count(out, t->allocated_bytes, "byte");
 	fputs(" allocated\n    peak: ", out);
-	fputs(report_peaks_are_seen(snapshot) ? "at least " : "", out);
+	if (sampling_estimates(snapshot))
+		sampling_about(out, snapshot);
+	else
+		fputs(report_peaks_are_seen(snapshot) ? "at least " : "", out);
 	print_count(out, t->peak_bytes, "byte");
 	print_size_beside(out, t->peak_bytes);
 	putc('\n', out);
@@ -125,6 +152,7 @@ void report_totals(const struct snapshot *snapshot, FILE *out)
 	print_inherited(out, snapshot);
 	print_doubts(out, t);
 	print_alone(out, snapshot);
+	print_sampling(out, snapshot);
 }
 
 int report_status(const struct snapshot *snapshot, FILE *out)

@@ -24,6 +24,7 @@
 #include "report/leaks.h"
 #include "report/named.h"
 #include "report/print.h"
+#include "report/sampling.h"
 #include "report/start_up.h"
 #include "report/utf8.h"
 
@@ -96,12 +97,14 @@ static void print_context_head(FILE *out, const struct report_job *job, size_t r
 		return;
 	}
 	fprintf(out, "#%" PRIu32 "  ", id);
+	sampling_about(out, s);
 	print_count(out, report_in_use_bytes(c), "byte");
 	fputs(" in ", out);
 	print_count(out, report_in_use_blocks(c), "block");
 	fputs(" were not free", out);
 	print_share(out, s, report_in_use_bytes(c));
 	fputs("\n    ", out);
+	sampling_about(out, s);
 	print_count(out, c->allocs, "alloc");
 	fputs(", ", out);
 	print_count(out, c->frees, "free");
@@ -114,16 +117,20 @@ static void print_context_head(FILE *out, const struct report_job *job, size_t r
 		leaks_of_context(out, job->options->findings, id);
 	if ((job->options->verbose || job->options->context) && c->allocs)
 		fprintf(out,
-			"    %" PRIu64 " bytes allocated, at %s %" PRIu64
+			"    %s%" PRIu64 " bytes allocated, at %s %" PRIu64
 			" in use; first %.2f s ago, last %.2f s ago\n",
-			c->allocated_bytes, report_peaks_are_seen(s) ? "times at least" : "most",
+			sampling_estimates(s) ? "about " : "", c->allocated_bytes,
+			sampling_estimates(s)	  ? "most about"
+			: report_peaks_are_seen(s) ? "times at least"
+						   : "most",
 			c->peak_bytes, seconds_ago(s, c->first_time),
 			seconds_ago(s, c->last_time));
 }
 
-static void print_grown(FILE *out, uint64_t by, const char *what)
+static void print_grown(FILE *out, const struct snapshot *s, uint64_t by, const char *what)
 {
 	fputs("    grown by ", out);
+	sampling_about(out, s);
 	print_count(out, by, what);
 	fputs(" since the last report\n", out);
 }
@@ -143,9 +150,9 @@ static void print_growth(FILE *out, const struct report_job *job, uint32_t id)
 	if (!old || !old->allocs)
 		fputs("    new since the last report\n", out);
 	else if (bytes > report_in_use_bytes(old))
-		print_grown(out, bytes - report_in_use_bytes(old), "byte");
+		print_grown(out, s, bytes - report_in_use_bytes(old), "byte");
 	else if (blocks > report_in_use_blocks(old))
-		print_grown(out, blocks - report_in_use_blocks(old), "block");
+		print_grown(out, s, blocks - report_in_use_blocks(old), "block");
 }
 
 static int print_contexts(FILE *out, struct report_job *job, const struct named *names,
@@ -176,6 +183,7 @@ static void print_left_out(FILE *out, const struct report_job *job)
 	fputs("\nand ", out);
 	print_count(out, sum.contexts, "more call stack");
 	fputs(", ", out);
+	sampling_about(out, job->snapshot);
 	print_count(out, sum.bytes, "byte");
 	fputs(" in ", out);
 	print_count(out, sum.blocks, "block");

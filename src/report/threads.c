@@ -8,11 +8,14 @@
 #include <inttypes.h>
 
 #include "report/report.h"
+#include "report/sampling.h"
 #include "report/utf8.h"
 
 int report_threads(const struct snapshot *snapshot, FILE *out)
 {
 	errno = 0;
+	if (snapshot->sampling.coarsest || snapshot->sampling.min_size)
+		fputs("(calls that were counted; not all are)\n", out);
 	fprintf(out, "%10s%12s%12s  %-16s %s\n", "tid", "allocs", "frees", "name", "state");
 	for (size_t i = 0; i < snapshot->thread_count && !ferror(out); i++) {
 		const struct snapshot_thread *t = &snapshot->threads[i];

@@ -19,6 +19,7 @@
 #include "report/aggregate.h"
 #include "report/fold.h"
 #include "report/print.h"
+#include "report/sampling.h"
 #include "report/utf8.h"
 
 enum { BEFORE_WHO = 56, MIN_WHO = 24, MIN_NAME = 12 };
@@ -183,7 +184,7 @@ static void print_head(FILE *out, const struct report_top *top, const struct sna
 	const struct region_totals *t = &s->totals;
 	double seconds = seconds_since(s, top->last);
 
-	fputs("In use", out);
+	fputs(sampling_estimates(s) ? "(estimates, by a sample) In use" : "In use", out);
 	print_short(out, t->allocated_bytes - t->freed_bytes);
 	fputs(" in ", out);
 	print_count(out, t->allocs - t->frees, "block");

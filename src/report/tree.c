@@ -19,6 +19,7 @@
 #include "report/aggregate.h"
 #include "report/fold.h"
 #include "report/print.h"
+#include "report/sampling.h"
 #include "report/utf8.h"
 
 enum { PER_MILLE = 5, MAX_LINES = 400, MAX_DEPTH = 60 };
@@ -186,6 +187,8 @@ int tree_write(struct report_job *job, FILE *out, struct err *err)
 	for (size_t i = 0; i < job->count && !t.no_memory; i++)
 		if (make_path(&t, job, names, job->ids[i]) && t.path.len)
 			add(&t, &job->snapshot->contexts[job->ids[i]]);
+	if (!t.no_memory)
+		sampling_line(out, job->snapshot);
 	if (!t.no_memory)
 		print(out, &t, job->options);
 	vec_deinit(&t.nodes);

@@ -247,6 +247,13 @@ uint64_t status_start(pid_t pid)
 	return stat_field(pid, 22);
 }
 
+uint64_t status_cpu_ms(pid_t pid)
+{
+	long ticks = sysconf(_SC_CLK_TCK);
+
+	return ticks > 0 ? (stat_field(pid, 14) + stat_field(pid, 15)) * 1000 / (uint64_t)ticks : 0;
+}
+
 bool status_is_ending(pid_t tid)
 {
 	enum { EXITING = 0x4 };

@@ -66,6 +66,9 @@ taddr_t status_first_sp(pid_t pid);
 /* When it began: clock ticks since the system did, /proc/PID/stat (22).  0: it is gone. */
 uint64_t status_start(pid_t pid);
 
+/* CPU time that its threads have used, with those that have ended: /proc/PID/stat (14), (15).  0: it is gone. */
+uint64_t status_cpu_ms(pid_t pid);
+
 /* Is a thread, by its id, on its way out: PF_EXITING (include/linux/sched.h, the same since 2.6) in
  * /proc/PID/stat (9), or gone?  It traces whom it traces until exit_notify() at its very end. */
 bool status_is_ending(pid_t tid);

@@ -162,8 +162,8 @@ class Memtrace(Process):
         """{'bytes', 'blocks', 'allocs', 'frees', 'allocated'} of the console's status."""
         self.send("status")
         self.wait_line(r"HEAP SUMMARY")
-        use = self.wait_line(r"^    in use: (\d+) bytes? in (\d+) blocks?\b")
-        total = self.wait_line(r"total heap usage: (\d+) allocs?, (\d+) frees?, (\d+) bytes?\b")
+        use = self.wait_line(r"^    in use: (?:about )?(\d+) bytes? in (\d+) blocks?\b")
+        total = self.wait_line(r"total heap usage: (?:about )?(\d+) allocs?, (\d+) frees?, (\d+) bytes?\b")
         names = ("bytes", "blocks", "allocs", "frees", "allocated")
         return dict(zip(names, map(int, use.groups() + total.groups())))
 

@@ -631,7 +631,7 @@ static void test_within_realloc(void **state)
 	assert_int_equal(own()->inner, 0);
 	are(3, 1, 5);
 	own()->pending = (struct shared_pending){
-		call_by(inner, 7, REALLOC).slot | SHARED_BUSY, 0x50000, 9, 1, 0};
+		call_by(inner, 7, REALLOC).slot | SHARED_BUSY, 0x50000, 9, 1, 0, 0};
 	assert_true(entered(few, FEW, 0)); /* left half done: nobody knows how far it came */
 	assert_false(is_live(0x50000, 9));
 	assert_true(returned(few, FEW, 0, 3, 0));
@@ -1121,6 +1121,52 @@ static void behind_modules_that_went_no_pc_says_anything(void **state)
 	shared_case_end(&shared);
 }
 
+/* Of a sample: by whole numbers, at a border of realloc's too; what is passed costs nothing and is nobody's; a
+ * choice goes to the trap with a call that is not known. */
+static void test_a_sample(void **state)
+{
+	const unsigned unknown[] = {0, 3, UNKNOWN, 5};
+	enum { LEVEL = 12, SIZE = 100, COUNT = 4000 };
+	const uint64_t by = sample_weight(LEVEL, SIZE);
+	uint64_t counted = 0, slot = call_by(unknown, 4, MALLOC).slot;
+	unsigned selected = 0;
+
+	(void)state;
+	begin(DEPTH);
+	shared_told(&shared)->selects = SHARED_SELECTS + LEVEL;
+	shared_told(&shared)->seed = 4711;
+	shared_told(&shared)->min_size = 10;
+	assert_true(malloc_by(few, FEW, 9, 0x10000));
+	assert_true(free_by(few, FEW, 0x10000));
+	assert_int_equal(own()->small, 1);
+	for (unsigned i = 0; i < COUNT; i++) {
+		assert_true(malloc_by(few, FEW, SIZE, 0x100000 + i * 128ull));
+		counted += is_live(0x100000 + i * 128ull, SIZE);
+	}
+	assert_true(counted > 0 && counted < COUNT);
+	assert_int_equal(own()->passed, COUNT - counted);
+	assert_int_equal(sum_of(1).allocs, counted * by);
+	for (unsigned i = 0; i < COUNT; i += 2) { /* the others stay */
+		assert_true(entered(few, FEW, 0x100000 + i * 128ull));
+		assert_true(returned(few, FEW, 0x100000 + i * 128ull, 1 << LEVEL, 0x100000 + i * 128ull));
+	}
+	for (unsigned i = 0; i < COUNT; i++)
+		assert_true(free_by(few, FEW, 0x100000 + i * 128ull));
+	assert_int_equal(sum_of(1).frees, counted * by);
+	assert_int_equal(sum_of(1).freed_bytes, counted * by * SIZE);
+	assert_int_equal(sum_of(2).allocs, COUNT / 2);
+	assert_int_equal(sum_of(2).frees, COUNT / 2);
+	for (unsigned i = 0; i < COUNT && !selected; i++) {
+		bool known = malloc_by(unknown, 4, SIZE, 0x900000);
+
+		assert_int_equal(own()->selected, known ? 0 : slot);
+		selected += !known;
+	}
+	assert_int_equal(selected, 1);
+	assert_int_equal(own()->sampler.level, LEVEL);
+	shared_case_end(&shared);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1137,6 +1183,7 @@ int main(void)
 		cmocka_unit_test(test_a_realloc),
 		cmocka_unit_test(test_reallocarray),
 		cmocka_unit_test(test_realloc_that_is_not_known),
+		cmocka_unit_test(test_a_sample),
 		cmocka_unit_test(test_within_realloc),
 		cmocka_unit_test(test_counts_what_the_book_counts),
 		cmocka_unit_test(test_deeper_than_is_kept),

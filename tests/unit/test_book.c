@@ -58,26 +58,26 @@ static void expect(struct fixture *f, uint64_t allocs, uint64_t frees, uint64_t 
 static void alloc(struct fixture *f, struct book_thread *thread, uint64_t result, uint64_t size,
 		  uint32_t context)
 {
-	book_alloc(&f->book, thread, &(struct book_event){result, size, context, 0, false});
+	book_alloc(&f->book, thread, &(struct book_event){result, size, context, 0, false, false, 0});
 }
 
 static void inner_alloc(struct fixture *f, struct book_thread *thread, uint64_t result)
 {
-	book_alloc(&f->book, thread, &(struct book_event){result, 99, 0, 0, true});
+	book_alloc(&f->book, thread, &(struct book_event){result, 99, 0, 0, true, false, 0});
 }
 
 static void realloc_return(struct fixture *f, struct book_thread *thread, uint64_t slot,
 			   uint64_t addr, uint64_t result, uint64_t size, uint32_t context)
 {
 	book_realloc_return(&f->book, thread, slot, addr,
-			    &(struct book_event){result, size, context, 0, false});
+			    &(struct book_event){result, size, context, 0, false, false, 0});
 }
 
 static void inner_realloc_return(struct fixture *f, struct book_thread *thread, uint64_t slot,
 				 uint64_t addr, uint64_t result, uint64_t size)
 {
 	book_realloc_return(&f->book, thread, slot, addr,
-			    &(struct book_event){result, size, 0, 0, true});
+			    &(struct book_event){result, size, 0, 0, true, false, 0});
 }
 
 /* By the program. */

@@ -248,7 +248,7 @@ static void model_alloc(struct region_block *b, uint64_t addr, uint64_t size, ui
 	} else {
 		model.live++;
 	}
-	*b = (struct region_block){addr, size, id, now};
+	*b = (struct region_block){.addr = addr, .size = size, .context = id, .time = now};
 	model.totals.allocs++;
 	model.totals.allocated_bytes += size;
 	c->first_time = c->allocs ? c->first_time : now;

@@ -21,6 +21,7 @@
 
 #include "report/export/stacks.h"
 #include "report/export/viewers.h"
+#include "report/sampling.h"
 
 enum { MASSIF_SHARE = 1000, MASSIF_SNAPSHOTS = 100 };
 
@@ -249,8 +250,9 @@ static int write_all(struct massif *m, struct err *err)
 
 	if (failed)
 		return failed;
-	fprintf(m->out, "desc: memtrace %s, process %d\ncmd:", m->exports.job->options->version,
-		s->pid);
+	fprintf(m->out, "desc: memtrace %s, process %d%s\ncmd:", m->exports.job->options->version,
+		s->pid,
+		sampling_estimates(m->exports.snapshot) ? " (estimates, by a sample)" : "");
 	for (char **arg = s->command; arg && *arg; arg++) {
 		putc(' ', m->out);
 		exports_print(m->out, *arg, '#', '@');

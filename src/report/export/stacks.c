@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/sampling.h"
 #include "report/utf8.h"
 
 int exports_begin(struct report_job *job, struct exports *ret, struct err *err)
@@ -48,7 +49,11 @@ bool exports_stack(const struct exports *exports, uint32_t id, struct export_sta
 				    &end);
 	ret->cut[0] = '\0';
 	if (end != WALK_ROOT || !ret->count)
-		snprintf(ret->cut, sizeof(ret->cut), "[stack cut: %s]", json_word_of(end));
+		snprintf(ret->cut, sizeof(ret->cut), "[%s cut: %.14s]",
+			 sampling_estimates(exports->snapshot) ? "estimates; stack" : "stack",
+			 json_word_of(end));
+	else if (sampling_estimates(exports->snapshot))
+		snprintf(ret->cut, sizeof(ret->cut), "[estimates]");
 	return true;
 }
 

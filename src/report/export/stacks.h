@@ -22,7 +22,8 @@ struct export_stack {
 	uint64_t bytes, blocks;		   /* in use */
 	frame_t frames[REPORT_MAX_FRAMES]; /* leaf first */
 	size_t count;
-	char cut[40]; /* what stands for the frames that are missing, outermost; "": it is whole */
+	char cut[40]; /* what stands for the frames that are missing, outermost, or says that the numbers are
+		       * estimates; "": it is whole */
 };
 
 /* Finds names.  0, -ENOMEM or -ECANCELED. */
