@@ -20,13 +20,14 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "capture/capture_parts.h"
 #include "capture/detach.h"
 #include "capture/succeed.h"
 #include "capture/succession.h"
 #include "hook/functions.h"
 
-enum { STILL_MS = 750, STUCK_MS = 3000 };
+enum { STILL_MS = 750, STUCK_MS = 3000, LONGEST_MS = 180000 };
 
 /* ---- notices ----------------------------------------------------------- */
 
@@ -228,16 +229,19 @@ static bool has_slept(const struct capture *capture, uint64_t *switches)
 }
 
 /* Whatever the tracer does, it takes our signal, unless it waits in the kernel for what does not
- * come. */
+ * come.  (All that it does itself has an end, see ARCHITECTURE, "What waits, and for how long";
+ * should that be wrong once, this has.) */
 int capture_detach(struct capture *capture)
 {
 	unsigned taken = capture_kicks_taken(), missed = 0, still = 0;
+	int64_t end = clock_ms() + LONGEST_MS;
 	uint64_t switches = 0;
+	int rc;
 
 	atomic_store(&capture->detach, true);
 	pthread_mutex_lock(&capture->lock);
 	while (!capture->finished && missed < STUCK_MS / CAPTURE_KICK_MS &&
-	       still < STILL_MS / CAPTURE_KICK_MS) {
+	       still < STILL_MS / CAPTURE_KICK_MS && clock_ms() < end) {
 		unsigned before = taken;
 
 		capture_kick(capture);
@@ -245,9 +249,9 @@ int capture_detach(struct capture *capture)
 		missed = taken == before ? missed + 1 : 0;
 		still = missed && has_slept(capture, &switches) ? still + 1 : 0;
 	}
-	missed = capture->finished ? 0 : missed;
+	rc = capture->finished ? 0 : missed ? -ETIMEDOUT : -EBUSY;
 	pthread_mutex_unlock(&capture->lock);
-	return missed ? -ETIMEDOUT : 0;
+	return rc;
 }
 
 void capture_signal(struct capture *capture, int signo)

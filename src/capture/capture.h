@@ -104,7 +104,8 @@ pid_t capture_child(const struct capture *capture);
 /* Makes the tracer let go of the process; returns when that is done (milliseconds;
  * longer only if a thread is in uninterruptible sleep).  NOTICE_ENDED waits then.
  * May be called at any time, from STARTING too, more than once.  -ETIMEDOUT: the tracer waits in
- * the kernel, and only its end lets go; the guardian sees to the rest. */
+ * the kernel, and only its end lets go; the guardian sees to the rest.  -EBUSY: the same, as it
+ * has not let go within three minutes. */
 int capture_detach(struct capture *capture);
 
 /* Lets the process go, and its capture go on there.  NOTICE_ENDED waits then, or err says why it

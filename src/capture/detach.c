@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "capture/describe.h"
 #include "capture/leave.h"
 #include "capture/parts.h"
@@ -20,7 +22,7 @@
 #include "tracer/retry.h"
 
 /* They run 1, 2, ... 16 ms. */
-enum { TRIES = 6, LAST_MS = 16 };
+enum { TRIES = 6, LAST_MS = 16, OWED_MS = 10000, OWED_REST_NS = 50000 };
 
 static void thread_abandon(void *arg, struct thread *thread)
 {
@@ -54,15 +56,18 @@ static bool is_running(const struct engine *engine, pid_t tid)
  */
 static void drain(struct engine *engine)
 {
+	const struct timespec rest = {0, OWED_REST_NS};
 	struct draining d = {.engine = engine};
+	int64_t end = clock_ms() + OWED_MS;
 
 	for (;; d.found = 0) {
 		tracee_for_each(&engine->tracee, thread_owes, &d);
-		if (!d.found || engine->ending.ended)
+		if (!d.found || engine->ending.ended || clock_ms() >= end)
 			return;
 		tracee_run_one(&engine->tracee, tracee_find(&engine->tracee, d.found));
-		while (is_running(engine, d.found))
-			tracee_take(&engine->tracee, true);
+		while (is_running(engine, d.found) && clock_ms() < end)
+			if (tracee_take(&engine->tracee, false) != 1)
+				nanosleep(&rest, NULL);
 	}
 }
 

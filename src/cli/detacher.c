@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -32,18 +33,20 @@ static bool cancel(struct detacher *detacher)
 }
 
 /* The kernel lets tracees go when their tracer ends, which it can't while it waits, unless it
- * is killed.  (Said by write(): stderr may be in the hands of the other thread.) */
+ * is killed.  (Said by dprintf(): stderr may be in the hands of the other thread.) */
 void detacher_detach(struct capture *capture)
 {
-	static const char words[] =
-		"\nmemtrace: the kernel holds memtrace itself (a disk, a page or a lock of the "
-		"process' that does not come): it ends without a report, and its guardian puts "
-		"the code of the process back\n";
+	static const char *const held = "the kernel holds memtrace itself (a disk, a page or a "
+					"lock of the process' that does not come)";
+	static const char *const late = "the process could not be let go within three minutes";
+	int rc = capture_detach(capture);
 
-	if (!capture_detach(capture))
+	if (!rc)
 		return;
-	if (write(STDERR_FILENO, words, sizeof(words) - 1) < 0)
-		errno = 0; /* nobody listens */
+	dprintf(STDERR_FILENO,
+		"\nmemtrace: %s: it ends without a report, and its guardian puts the code of the "
+		"process back\n",
+		rc == -EBUSY ? late : held);
 	kill(getpid(), SIGKILL);
 }
 

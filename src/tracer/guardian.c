@@ -18,7 +18,7 @@
 #include "tracer/mend.h"
 #include "tracer/status.h"
 
-enum { LIMIT_MS = 15000 };
+enum { LIMIT_MS = 15000, STOP_LIMIT_MS = 20000 };
 
 static void rest(void)
 {
@@ -105,13 +105,23 @@ void guardian_watch(struct guardian *guardian, pid_t target)
 		*guardian->target = target;
 }
 
+/* It ends by itself, unless somebody has stopped it (SIGSTOP, a debugger). */
+static void end_within(pid_t pid, unsigned limit_ms)
+{
+	for (unsigned ms = 0; ms < limit_ms; ms++, rest())
+		if (waitpid(pid, NULL, WNOHANG))
+			return;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 void guardian_stop(struct guardian *guardian)
 {
 	guardian_watch(guardian, 0);
 	if (guardian->fd >= 0)
 		close(guardian->fd);
 	if (guardian->pid > 0)
-		waitpid(guardian->pid, NULL, 0);
+		end_within(guardian->pid, STOP_LIMIT_MS);
 	if (guardian->target)
 		munmap(guardian->target, sizeof(pid_t));
 	guardian->target = NULL;

@@ -5,11 +5,35 @@
  */
 #include <dirent.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "tracer/children.h"
 #include "tracer/runners.h"
 #include "tracer/threads.h"
+
+enum { THERE_MS = 200, EXPECTED_MS = 10000, REST_NS = 200000 };
+
+/* What is there; or until whoever is expected has come.  Others that are still ours (who shares the
+ * memory) may stop all the while, so for a time. */
+static void take(struct tracee *tracee, bool expecting)
+{
+	const struct timespec rest = {0, REST_NS};
+	int64_t end = clock_ms() + (expecting ? EXPECTED_MS : THERE_MS);
+	struct stop stop;
+
+	while ((!expecting || tracee->expected.len) && clock_ms() < end) {
+		int rc = tracee_next(tracee, false, &stop);
+
+		if (rc == 1)
+			tracee->handle(tracee->handle_arg, &stop);
+		else if (rc < 0 || !expecting)
+			return;
+		else
+			nanosleep(&rest, NULL);
+	}
+}
 
 /* Those that nobody will tell of, and that have not stopped yet: who is killed on the way to
  * its event reports none (ptrace_stop() in kernel/signal.c), and the child is traced. */
@@ -39,16 +63,10 @@ static void unannounced_expect(struct tracee *tracee)
 void tracee_hand_out_children(struct tracee *tracee)
 {
 	struct stop stop;
-	int rc = 1;
 
-	while (tracee_next(tracee, false, &stop) == 1)
-		tracee->handle(tracee->handle_arg, &stop);
+	take(tracee, false);
 	unannounced_expect(tracee);
-	while (tracee->expected.len && rc >= 0) {
-		rc = tracee_next(tracee, true, &stop);
-		if (rc == 1)
-			tracee->handle(tracee->handle_arg, &stop);
-	}
+	take(tracee, true);
 	while (children_unannounced(tracee, &stop))
 		tracee->handle(tracee->handle_arg, &stop);
 }

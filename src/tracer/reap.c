@@ -28,9 +28,10 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "tracer/threads.h"
 
-enum { LOOK_MOST = 8, KEPT_REST_NS = 200000 };
+enum { LOOK_MOST = 8, KEPT_REST_NS = 200000, LOOK_REST_NS = 50000, LOOK_LIMIT_MS = 2000 };
 
 static bool is_programs_signal(const struct tracee *tracee, pid_t tid, int status)
 {
@@ -247,9 +248,17 @@ int reap_peek(pid_t tid, int *status)
 
 bool reap_look(pid_t tid, int *status)
 {
-	pid_t got = look(tid, 0, status);
+	const struct timespec rest = {0, LOOK_REST_NS};
+	int64_t end = clock_ms() + LOOK_LIMIT_MS;
 
-	return (got == -EINVAL ? take(tid, 0, status) : got) == tid;
+	for (;;) {
+		pid_t got = look(tid, WNOHANG, status);
+
+		got = got == -EINVAL ? take(tid, WNOHANG, status) : got;
+		if (got || clock_ms() > end)
+			return got == tid;
+		nanosleep(&rest, NULL);
+	}
 }
 
 static void thread_find_end(void *arg, struct thread *thread)

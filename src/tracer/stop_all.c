@@ -120,20 +120,21 @@ static void leader_check(struct tracee *tracee)
 		leader->state = THREAD_GONE;
 }
 
-/* Hands out all stops that are there.  1: some; 0: none; < 0: the process is gone. */
-static int stops_take(struct tracee *tracee)
+/* Hands out all stops that are there, until `end`: whoever gets signals without end may have
+ * another one each time.  1: some; 0: none; < 0: the process is gone. */
+static int stops_take(struct tracee *tracee, int64_t end)
 {
 	int rc = tracee_take(tracee, false);
 
 	if (rc == 1)
-		while (tracee_take(tracee, false) == 1)
+		while (clock_ms() < end && tracee_take(tracee, false) == 1)
 			;
 	return rc;
 }
 
 static int stop_all(struct tracee *tracee, struct tid_list *tids, struct err *err)
 {
-	int64_t start = clock_ms();
+	int64_t start = clock_ms(), end = start + STANDING_LIMIT_MS;
 	struct asleep asleep = {.all = false};
 
 	/* What was reaped is of those, too, for whom nobody has to wait: the end of a vfork(). */
@@ -147,17 +148,17 @@ static int stop_all(struct tracee *tracee, struct tid_list *tids, struct err *er
 		tracee_for_each(tracee, thread_interrupt, &moving);
 		if (!moving && !tracee->expected.len && !unknown_threads_add(tracee, tids))
 			return tracee->exited ? -ECHILD : 0;
-		rc = stops_take(tracee);
+		rc = stops_take(tracee, end);
 		if (rc < 0)
 			return err_sys(err, rc, "pid %d is gone", tracee->pid);
 		if (clock_ms() - start > SCHED_FIFO_LIMIT_MS)
 			sched_fifo_end(&tracee->sched_fifo);
-		if (rc)
+		if (rc && clock_ms() < end)
 			continue;
 		if (clock_ms() - start > ASLEEP_AFTER_MS && !tracee->expected.len &&
 		    rest_is_asleep(tracee, &asleep))
 			return 0;
-		if (clock_ms() - start > STANDING_LIMIT_MS)
+		if (clock_ms() >= end)
 			return err_set(err, -ETIMEDOUT, "a thread of pid %d does not stop",
 				       tracee->pid);
 		rest();

@@ -208,6 +208,18 @@ static void others_that_stop_while_sharers_are_settled(void **state)
 	with_one_that_stops_all_the_while(settle_one_that_sleeps);
 }
 
+static void hand_out_nobody(struct tracee *tracee, struct thread *leader)
+{
+	(void)leader;
+	tracee_hand_out_children(tracee);
+}
+
+static void others_that_stop_while_children_are_handed_out(void **state)
+{
+	(void)state;
+	with_one_that_stops_all_the_while(hand_out_nobody);
+}
+
 /* ---- children ----------------------------------------------------------------------- */
 
 /* flags: of clone(2), shared with the test, which sets them: a child is made that stays. */
@@ -487,6 +499,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_signal_that_came_while_all_were_stopped),
 		cmocka_unit_test(the_programs_signals_come_first),
 		cmocka_unit_test(others_that_stop_while_sharers_are_settled),
+		cmocka_unit_test(others_that_stop_while_children_are_handed_out),
 		cmocka_unit_test(a_child_that_was_killed_before_its_first_stop),
 		cmocka_unit_test(a_child_without_an_exit_signal),
 		cmocka_unit_test(a_child_that_nobody_told_of),
