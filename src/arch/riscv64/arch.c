@@ -77,6 +77,7 @@ const struct arch arch_riscv64 = {
 	.word_size = 8,
 	.code_mask = ~(uint64_t)0,
 	.chain = ARCH_CHAIN_BEHIND,
+	.external_rows_first = true, /* (before what the code itself says) */
 
 	.reg_count = REGISTERS,
 	.reg_pc = PC,
