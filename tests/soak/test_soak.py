@@ -14,6 +14,7 @@ import test_children
 import test_cycles
 import test_kills
 import test_programs
+import test_several
 
 COUNT = int(os.environ.get("COUNT", "1000"))
 PORTION = 50
@@ -199,3 +200,24 @@ def test_cycles_on_a_busy_process(target):
     memtrace.untouched(process.pid)
     process.go_on()
     process.result()
+
+
+@pytest.mark.limit(HOUR)
+def test_fifty_processes_of_eight_threads(target, started, tmp_path):
+    """Followed at once, by one memtrace each: exactly."""
+    processes = [target("threads", "8", "100") for _ in range(50)]
+    tracer = test_several.Several(tmp_path / "report", *(f"-p{process.pid}" for process in processes))
+    started.append(tracer)
+    tracer.attached(50)
+    for process in processes:
+        process.go_on()
+    for process in processes:
+        process.done()
+    assert len(tracer.answers("status", r"^    in use: \d+ bytes in \d+ blocks", 50)) == 50
+    tracer.send("quit")
+    reports = tracer.left()
+    for process in processes:
+        memtrace.untouched(process.pid)
+        process.go_on()
+        result = process.result()
+        assert reports[process.pid].counts() == {name: result[name] for name in memtrace.Report.NAMES}
