@@ -214,6 +214,30 @@ int reporter_names(struct reporter *reporter, const struct snapshot *snapshot,
 	return rc;
 }
 
+int reporter_start_up(struct reporter *reporter, const struct snapshot *snapshot,
+		      struct start_up *ret, struct err *err)
+{
+	const struct report_names names = {
+		.symbol = dynsym_symbol, .arg = reporter->dynsym, .local = local(reporter)};
+	struct report_options options = reporter_options(reporter);
+	struct report_job job = {.snapshot = snapshot,
+				 .resolver = reporter->link.resolver,
+				 .symbols = reporter->dynsym ? &names : NULL,
+				 .options = &options};
+	int rc;
+
+	*ret = (struct start_up){0};
+	if (!options.start_up)
+		return 0;
+	options.order = SNAPSHOT_BY_BYTES; /* (no ids are to be put in order) */
+	progress_init(&job.progress, &options);
+	rc = options.start_up(&job, NULL, ret, err);
+	progress_end(&job.progress);
+	free(ret->is);
+	ret->is = NULL;
+	return rc;
+}
+
 int reporter_modules(struct reporter *reporter, const struct snapshot *snapshot)
 {
 	return report_modules(snapshot, reporter->link.resolver, reporter->output->out);

@@ -12,6 +12,7 @@
 #include "heap/snapshot.h"
 #include "report/names.h"
 #include "report/report.h"
+#include "report/start_up.h"
 
 struct reporter {
 	const struct options *options;
@@ -55,6 +56,10 @@ struct report_options reporter_options(const struct reporter *reporter);
 /* Writes a report, or the list of modules, to output->out. */
 int reporter_write(struct reporter *reporter, const struct snapshot *snapshot,
 		   const struct report_options *options, struct err *err) MUST_CHECK;
+/* The sums of its blocks of starting up (report/start_up.h; none where this memtrace does not know them);
+ * ret->is is gone. */
+int reporter_start_up(struct reporter *reporter, const struct snapshot *snapshot,
+		      struct start_up *ret, struct err *err);
 int reporter_modules(struct reporter *reporter, const struct snapshot *snapshot);
 
 /* What all frames are called.  0, -ENOMEM or -ECANCELED. */

@@ -79,6 +79,33 @@ static unsigned judged(struct session *s, const struct snapshot *snapshot)
 	return 0;
 }
 
+/* Of blocks in use, but those that every program has since it started. */
+static int in_use_status(struct session *s, const struct snapshot *snapshot, int status)
+{
+	const struct region_totals *totals = &snapshot->totals;
+	struct start_up known;
+	char apart[80] = "";
+	struct err err;
+
+	if (!totals->live_blocks)
+		return status;
+	if (reporter_start_up(&s->reporter, snapshot, &known, &err)) {
+		output_warn(&s->output, "%s", err.text);
+		s->failed = true;
+		return status ? status : 1;
+	}
+	if (known.blocks == totals->live_blocks)
+		return status;
+	if (known.blocks)
+		snprintf(apart, sizeof(apart), ", and %" PRIu64 " (%" PRIu64 " bytes) of starting up",
+			 known.blocks, known.bytes);
+	output_warn(&s->output, "blocks in use: %" PRIu64 " (%" PRIu64 " bytes)%s%s",
+		    totals->live_blocks - known.blocks,
+		    totals->allocated_bytes - totals->freed_bytes - known.bytes, apart,
+		    status ? "; the exit status is not of these" : "");
+	return status ? status : (int)s->options->error_exitcode;
+}
+
 /* A crash must not look like a leak: --error-exitcode comes last, and beside its words. */
 static int exit_status(struct session *s, const struct snapshot *snapshot)
 {
@@ -94,12 +121,9 @@ static int exit_status(struct session *s, const struct snapshot *snapshot)
 
 	if (o->has_error_exitcode && (o->fail_on == FAIL_ON_LOST || options_look_only(o)))
 		return lost_status(s, status);
-	if (!o->has_error_exitcode || !totals || !totals->live_blocks)
+	if (!o->has_error_exitcode || !totals)
 		return status;
-	output_warn(&s->output, "blocks in use: %" PRIu64 " (%" PRIu64 " bytes)%s",
-		    totals->live_blocks, totals->allocated_bytes - totals->freed_bytes,
-		    status ? "; the exit status is not of these" : "");
-	return status ? status : (int)o->error_exitcode;
+	return in_use_status(s, snapshot, status);
 }
 
 /* --clear: what could not be taken out was said. */

@@ -147,6 +147,28 @@ def test_status_of_the_program():
     assert run("-q", "true").returncode == 0
 
 
+def test_error_exitcode_of_starting_up(tmp_path):
+    """What every C++ program has, and the buffer that printf() made, is nobody's leak, and said beside one."""
+    (tmp_path / "hello.cc").write_text("""
+        #include <cstdio>
+        #include <new>
+        void *volatile sink;
+        int main(int argc, char **)
+        {
+            if (argc > 1)
+                sink = operator new(11);
+            puts("hello");
+        }
+    """)
+    subprocess.run(["g++", "-O1", "-o", tmp_path / "hello", tmp_path / "hello.cc"], check=True)
+    result = run("-q", "--error-exitcode=77", tmp_path / "hello")
+    assert re.search(r"in use: \d+ bytes in 2 blocks", result.stderr), result.stderr
+    assert result.returncode == 0 and "memtrace:" not in result.stderr, result.stderr
+    result = run("-q", "--error-exitcode=77", tmp_path / "hello", "leak")
+    assert result.returncode == 77
+    assert re.search(r"\nmemtrace: blocks in use: 1 \(11 bytes\), and 2 \(\d+ bytes\) of starting up\n$", result.stderr), result.stderr
+
+
 def test_program_killed():
     result = run("sh", "-c", "kill -9 $$")
     assert result.returncode == 128 + signal.SIGKILL
