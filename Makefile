@@ -282,7 +282,7 @@ ifneq ($(wildcard $(shell $(CC) -print-file-name=liblsan.so)),)
 KINDS += sanitized-leak sanitized-address
 endif
 ifneq ($(shell command -v musl-gcc),)
-KINDS += threads-musl threads-musl-static heap_list-musl heap_list-musl-static mapper-musl
+KINDS += threads-musl threads-musl-static heap_list-musl heap_churn-musl-static heap_list-musl-static mapper-musl
 endif
 ifneq ($(shell command -v rustc),)
 KINDS += leaky
@@ -296,6 +296,9 @@ $(O)/tests/targets/hugify-static: tests/targets/hugify.c tests/targets/target.h
 	@mkdir -p $(@D)
 	$(call say,LINK)$(CC) -std=gnu11 $(TARGET_FLAGS) -static -o $@ $<
 $(O)/tests/targets/heap_list-%: tests/targets/heap_list.c tests/targets/target.h
+	@mkdir -p $(@D)
+	$(call say,LINK)$(KIND_CC) -std=gnu11 $(TARGET_FLAGS) -o $@ $< $(KIND_FLAGS)
+$(O)/tests/targets/heap_churn-%: tests/targets/heap_churn.c tests/targets/target.h
 	@mkdir -p $(@D)
 	$(call say,LINK)$(KIND_CC) -std=gnu11 $(TARGET_FLAGS) -o $@ $< $(KIND_FLAGS)
 $(O)/tests/targets/mapper-%: tests/targets/mapper.c tests/targets/target.h
@@ -318,9 +321,9 @@ $(O)/tests/targets/leaky: tests/targets/leaky.rs
 	$(call say,LINK)env -u MAKEFLAGS -u MFLAGS rustc -g -O -o $@ $<
 %/threads-static %/threads-static-pie %/threads-nopie %/threads-stripped: KIND_CC = $(CC)
 %/threads-lld: KIND_CC = $(CC) -fuse-ld=$(OTHER_LINKER)
-%/threads-musl %/threads-musl-static %/heap_list-musl %/heap_list-musl-static %/mapper-musl: KIND_CC = musl-gcc
+%/threads-musl %/threads-musl-static %/heap_list-musl %/heap_list-musl-static %/mapper-musl %/heap_churn-musl-static: KIND_CC = musl-gcc
 %/heap_list-static %/mapper-static: KIND_CC = $(CC)
-%/heap_list-static %/heap_list-musl-static %/mapper-static: KIND_FLAGS = -static
+%/heap_list-static %/heap_list-musl-static %/heap_churn-musl-static %/mapper-static: KIND_FLAGS = -static
 %/threads-static %/threads-musl-static: KIND_FLAGS = -static
 %/threads-static-pie: KIND_FLAGS = -static-pie
 %/threads-nopie: KIND_FLAGS = -no-pie

@@ -365,6 +365,22 @@ int arguments_read_leaks(const char *const *args, const char *usage, struct comm
 	return rc;
 }
 
+int arguments_read_heap(const char *const *args, const char *usage, struct command_call *call,
+			struct err *err)
+{
+	const char *value;
+	uint64_t number;
+	int rc = 0;
+
+	for (size_t i = 0; args[i] && !rc; i++) {
+		if (!(value = value_of(args, &i, "-n")))
+			return too_much(usage, args[i], err);
+		rc = quantity_number(value, "-n", 0, UINT_MAX, &number, err);
+		call->report.count = rc ? call->report.count : (unsigned)number;
+	}
+	return rc;
+}
+
 int arguments_read_process(const char *const *args, const char *usage, struct command_call *call,
 			   struct err *err)
 {

@@ -24,6 +24,7 @@ arguments_reader arguments_read_top;	 /* -n, --sort, --in, --not, SECONDS */
 arguments_reader arguments_read_mark;	 /* a mark's name */
 arguments_reader arguments_read_diff;	 /* -n, --all, --in, --not, two marks */
 arguments_reader arguments_read_leaks;	 /* -n, --json, --confirm */
+arguments_reader arguments_read_heap;	 /* -n */
 arguments_reader arguments_read_process; /* a process, or all */
 arguments_reader arguments_read_address; /* an address, or, of why, a context */
 

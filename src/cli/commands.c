@@ -35,6 +35,7 @@ static const char *const history_takes[] = {"-n", NULL};
 static const char *const top_takes[] = {"-n", "--sort", "--in", "--not", "--min-age", NULL};
 static const char *const diff_takes[] = {"-n", "--all", "--in", "--not", "--min-age", NULL};
 static const char *const leaks_takes[] = {"-n", "--json", "--confirm", NULL};
+static const char *const heap_takes[] = {"-n", NULL};
 static const char *const process_takes[] = {"all", NULL};
 static const char *const monitor_takes[] = {"stop", NULL};
 
@@ -131,8 +132,10 @@ static const struct command_row table[] = {
 	 arguments_read_address},
 	{COMMAND_BLOCK, "block", "block ADDRESS", "a block: its size, call stack, content",
 	 true, NULL, arguments_read_address},
-	{COMMAND_HEAP, "heap", "heap", "what the allocator holds: in use, free, and where",
-	 true, NULL, arguments_read_none},
+	{COMMAND_HEAP, "heap", "heap [-n N]",
+	 "what the allocator holds: in use, free, and where\n"
+	 "    -n N  as many rows of each table (0: all)",
+	 true, heap_takes, arguments_read_heap},
 	{COMMAND_PROCESSES, "processes", "processes", "the processes that are followed", false,
 	 NULL, arguments_read_none},
 	{COMMAND_PROCESS, "process", "process PID|all",

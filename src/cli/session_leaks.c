@@ -142,7 +142,7 @@ int session_look(struct session *s, const struct command_call *call, struct err 
 								      : QUESTION_HEAP,
 				  .address = call->address,
 				  .context = call->report.context,
-				  .rows = s->options->count};
+				  .rows = call->report.count};
 	struct inquiry_found found;
 	struct leak_scan scan;
 	int rc;

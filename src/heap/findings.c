@@ -53,11 +53,12 @@ static int by_addr(const void *a, const void *b)
 	return order_u64(x, y);
 }
 
-/* Lost now, but not before. */
+/* Lost now, but not before; or in the hands of a call of the allocator, where this is the only look. */
 static bool is_perhaps(const struct findings_options *options, const struct leak_block *block)
 {
-	return options->confirmed && block->class != LEAK_HELD &&
-	       !bsearch(&block->addr, options->confirmed, options->confirmed_count,
+	if (block->class == LEAK_HELD || !options->confirmed)
+		return block->doubted;
+	return !bsearch(&block->addr, options->confirmed, options->confirmed_count,
 			sizeof(*options->confirmed), by_addr);
 }
 

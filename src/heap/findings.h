@@ -15,7 +15,8 @@
 /* (A block that was traced counts with the size that was asked for, as in every other count.) */
 struct findings_sums {
 	struct leak_sum lost, through, held;
-	struct leak_sum perhaps; /* lost in the second picture alone; in no other sum */
+	struct leak_sum perhaps; /* lost in the second picture alone, or, where there is one only, in
+				  * the hands of a call of the allocator; in no other sum */
 };
 
 struct finding {

@@ -133,7 +133,7 @@ static void print_pins(FILE *out, const struct survey *s, size_t rows)
 			fprintf(out, " of %" PRIu64 " bytes from before the attach\n", pin->size);
 	}
 	if (s->pins.len > rows)
-		fprintf(out, "    ... and %zu more\n", s->pins.len - rows);
+		fprintf(out, "    ... and %zu more (-n 0 shows all)\n", s->pins.len - rows);
 }
 
 /* ---- arenas ------------------------------------------------------------------------ */
@@ -177,7 +177,7 @@ static void print_arenas(FILE *out, struct leak *leak, size_t rows)
 	for (size_t i = 0; i < count && i < rows; i++)
 		print_arena(out, &all[arenas[i].allocator], &arenas[i]);
 	if (count > rows)
-		fprintf(out, "... and %zu more arenas\n", count - rows);
+		fprintf(out, "... and %zu more arenas (-n 0 shows all)\n", count - rows);
 	for (size_t i = 0; i < allocators; i++) {
 		if (all[i].read && all[i].cached.blocks) {
 			fprintf(out, "%s keeps of that for threads' next calls ", all[i].name);

@@ -88,7 +88,9 @@ static void print_lost(FILE *out, const struct findings *f)
 	if (all->perhaps.blocks) {
 		putc(' ', out);
 		print_sum(out, &all->perhaps);
-		fputs(" may be lost: only the second look found no way to them.", out);
+		fputs(f->confirmed ? " may be lost: only the second look found no way to them."
+				   : " may be lost, or in the hands of a call of the allocator: two looks"
+				     " tell (--confirm=TIME).", out);
 	}
 }
 

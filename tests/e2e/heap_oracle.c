@@ -277,6 +277,19 @@ static void judge(struct leak *leak)
 
 static const char *const classes[] = {"lost", "through", "held"};
 
+static uint64_t doubted(const struct leak *leak)
+{
+	uint64_t count = 0;
+
+	for (uint32_t i = 0; i < leak_count(leak); i++) {
+		struct leak_block block;
+
+		leak_block(leak, i, &block);
+		count += block.doubted;
+	}
+	return count;
+}
+
 static void say_all(struct leak *leak)
 {
 	const struct leak_totals *t = leak_totals(leak);
@@ -298,6 +311,7 @@ static void say_all(struct leak *leak)
 		       arenas[i].addr, arenas[i].main, arenas[i].system, arenas[i].used.bytes,
 		       arenas[i].free.bytes, arenas[i].top, arenas[i].trimmable);
 	printf("mapped %" PRIu64 " %" PRIu64 "\n", mapped.blocks, mapped.bytes);
+	printf("doubted %" PRIu64 "\n", doubted(leak));
 	for (unsigned c = 0; c < LEAK_CLASSES; c++)
 		printf("class %s %" PRIu64 " %" PRIu64 "\n", classes[c], t->classes[c].blocks,
 		       t->classes[c].bytes);

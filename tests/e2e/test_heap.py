@@ -18,6 +18,7 @@ class Looked:
         self.allocators = re.findall(r"^allocator (\S+) (\S+) (read|refused)", text, re.M)
         truth = re.search(r"^truth live (\d+) found (\d+) missed (\d+) false (\d+) short (\d+)", text, re.M)
         self.live, self.found, self.missed, self.false, self.short = map(int, truth.groups()) if truth else [None] * 5
+        self.doubted = int(re.search(r"^doubted (\d+)|$", text, re.M)[1] or 0)
         self.classes = {k: int(n) for k, n in re.findall(r"^class (\S+) (\d+)", text, re.M)}
 
 
@@ -89,6 +90,21 @@ def test_threads_in_full_flight(allocator):
             assert (looked.missed, looked.short) == (0, 0), looked.text
             assert looked.false <= 16, looked.text
             assert looked.live > 10000
+            # (its threads hold all that they have)
+            assert looked.classes["lost"] + looked.classes["through"] == looked.doubted, looked.text
+
+
+def test_threads_in_full_flight_of_musl():
+    """Their blocks are held, or in the hands of a call; a group that is being made refuses nothing."""
+    path = f"{O}/tests/targets/heap_churn-musl-static"
+    if not os.path.exists(path):
+        pytest.skip("no musl-gcc")
+    with Running(path, recorder=False) as churn:
+        for _ in range(10):
+            looked = look(churn.pid)
+            assert looked.allocators == [("musl", "1.2.1-", "read")]
+            assert looked.classes["lost"] + looked.classes["through"] == looked.doubted, looked.text
+            assert looked.classes["held"] > 10000
 
 
 @pytest.mark.parametrize("kind", ["", "-static", "-musl", "-musl-static"])

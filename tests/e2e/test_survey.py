@@ -83,9 +83,13 @@ def surveyed(tmp_path, started, compiler="cc", env=None):
     program.send()
     program.wait_line("^OK$")
     tracer.send("heap")
+    tracer.send("heap -n 1")
     tracer.send("quit")
     assert tracer.wait() == 0, tracer.story()
-    return "\n".join(tracer.out)
+    text = "\n".join(tracer.out)
+    whole, short = re.findall(r"\nELSEWHERE.*\n\n((?:    .*\n)+)", text)
+    assert whole.count("\n") > 2 and short.count("\n") == 2 and "(-n 0 shows all)" in short, text
+    return text
 
 
 def test_glibc(tmp_path, started):

@@ -199,6 +199,9 @@ static void looking(void **state)
 	assert_true(good("why 0x55d0c0ffee10").address == 0x55d0c0ffee10);
 	assert_true(good("who 55d0c0ffee10").address == 0x55d0c0ffee10);
 	assert_int_equal(good("heap").id, COMMAND_HEAP);
+	assert_int_equal(good("heap -n 0").report.count, 0);
+	assert_int_equal(good("heap -n 7").report.count, 7);
+	refused("heap 3", "'3' is too much; usage: heap [-n N]");
 	refused("leaks 3", "'3' is too much; usage: leaks [-n N] [--json] [--confirm TIME]");
 	refused("why", "usage: why ADDRESS|#ID");
 	refused("who #3", "'#3' is not an address such as 0x55d0c0ffee10");

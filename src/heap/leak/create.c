@@ -115,6 +115,8 @@ void leak_destroy(struct leak *leak)
 	vec_deinit(&leak->allocators);
 	vec_deinit(&leak->arenas);
 	vec_deinit(&leak->heaps);
+	vec_deinit(&leak->hand_words);
+	vec_deinit(&leak->doubts);
 	vec_deinit(&leak->giants);
 	vec_deinit(&leak->roots);
 	vec_deinit(&leak->edges);
@@ -165,6 +167,7 @@ static void block_fill(const struct leak *leak, uint32_t index, taddr_t addr,
 			 : state & STATE_LEADER ? LEAK_LOST
 						: LEAK_LOST_THROUGH,
 		.interior = (state & (STATE_HELD | STATE_EXACT)) == STATE_HELD,
+		.doubted = !(state & STATE_HELD) && leak_doubted(leak, addr),
 		.leader = state & (STATE_HELD | STATE_LEADER) ? LEAK_NONE : leak->parent[index],
 		.context = live ? live->context : 0,
 		.asked = live ? live->size : 0,

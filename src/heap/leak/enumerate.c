@@ -170,23 +170,23 @@ static int compare(const void *a, const void *b)
 	return order_u64(x->begin, y->begin);
 }
 
-/* Ascending, and apart from each other. */
-static void heaps_seal(struct leak *leak)
+/* Ascending, and apart from each other; returns how many they are then. */
+static size_t seal(struct range *at, size_t len)
 {
 	size_t kept = 0;
 
-	if (!leak->heaps.len)
-		return;
-	qsort(leak->heaps.at, leak->heaps.len, sizeof(*leak->heaps.at), compare);
-	for (size_t i = 1; i < leak->heaps.len; i++) {
-		struct range *last = &leak->heaps.at[kept], *next = &leak->heaps.at[i];
+	if (!len)
+		return 0;
+	qsort(at, len, sizeof(*at), compare);
+	for (size_t i = 1; i < len; i++) {
+		struct range *last = &at[kept], *next = &at[i];
 
 		if (next->begin > last->end)
-			leak->heaps.at[++kept] = *next;
+			at[++kept] = *next;
 		else if (next->end > last->end)
 			last->end = next->end;
 	}
-	leak->heaps.len = kept + 1;
+	return kept + 1;
 }
 
 static int nothing_read(const struct leak *leak, struct err *err)
@@ -265,6 +265,7 @@ static int try_modules(struct leak *leak)
 static void begin_anew(struct leak *leak, unsigned granule)
 {
 	take_back(leak, 0, 0, 0);
+	leak->doubts.len = 0;
 	leak->allocators.len = 0;
 	leak->mapped = (struct leak_sum){0};
 	leak->held -= leak->index.bytes;
@@ -274,7 +275,7 @@ static void begin_anew(struct leak *leak, unsigned granule)
 
 int leak_enumerate(struct leak *leak, struct err *err)
 {
-	int code = try_modules(leak);
+	int code = leak_take_hands(leak) ? try_modules(leak) : -ENOMEM;
 	const struct module *other;
 	bool read = false;
 
@@ -297,6 +298,7 @@ int leak_enumerate(struct leak *leak, struct err *err)
 		return nothing_read(leak, err);
 	if (!read && add_traced(leak))
 		return leak_no_memory(leak, err);
-	heaps_seal(leak);
+	leak->heaps.len = seal(leak->heaps.at, leak->heaps.len);
+	leak->doubts.len = seal(leak->doubts.at, leak->doubts.len);
 	return 0;
 }

@@ -307,6 +307,8 @@ static int enumerate(struct glibc *g, const struct data *data)
 		code = glibc_find_mapped(g);
 	if (!code && !refused(g->allocator))
 		code = leak_note_heap(g->leak, g->main, g->main + g->row->size);
+	if (!code && !leak_doubt_chunks(g->leak))
+		code = -ENOMEM;
 	return code;
 }
 

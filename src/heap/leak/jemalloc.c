@@ -15,7 +15,6 @@
 #include "heap/leak/obtained_parts.h"
 
 enum {
-	ENTRY_MOST = 12,
 	HOPELESS = 256,	    /* entries of what is no leaf */
 	REGIONS_MAX = 8192, /* of a slab: bytes of a page by 8 */
 	BASE = 2 << 20, /* blocks of metadata are such, and aligned to it */
@@ -43,18 +42,13 @@ static uint64_t leaf_bytes(const struct jemalloc *j)
 	return (uint64_t)j->row->entry_bytes << j->row->fan_bits;
 }
 
-/* Which leaf an address is of. */
-static uint64_t leaf_number(const struct jemalloc *j, taddr_t addr)
-{
-	return addr >> (j->row->page_shift + j->row->fan_bits);
-}
-
 struct extent {
 	taddr_t at, addr;
 	uint64_t size;
 	unsigned class, free, state;
 	bool slab;
 	bool agrees; /* it and the entry say the same, of one in use */
+	bool purged; /* active, and of no class: taken from the free ones, to be given back */
 };
 
 /* 8, four by the quantum (16 bytes; 8 on 32-bit ARM), then four to each doubling (size classes, sc.c,
@@ -74,27 +68,14 @@ static void sizes_fill(uint64_t *sizes, unsigned quantum)
 
 enum { ACTIVE, DIRTY, MUZZY }; /* extent states: in use; free, with content or maybe so */
 
-/* Of a leaf. */
-struct entry {
-	taddr_t extent;
-	unsigned class;
-	bool slab;
-};
-
-static struct entry entry_of(const struct jemalloc *j, const uint8_t *bytes)
+/* SC_NSIZES, the number behind the last class: of one that would be half of all memory, or more. */
+static bool is_no_class(const struct jemalloc *j, unsigned class)
 {
-	const struct jemalloc_row *row = j->row;
-	uint64_t low = (1ull << row->leaf_low) - 1, word = word_at(bytes, row->word);
-
-	if (row->word == 8)
-		return (struct entry){word << 16 >> 16 & ~low, (unsigned)(word >> 48), word & 1};
-	if (row->entry_bytes == 8) /* szind << 5, state << 2, head << 1, slab */
-		return (struct entry){word & ~low, u32_at(bytes + 4) >> 5, u32_at(bytes + 4) & 1};
-	return (struct entry){word & ~low, u32_at(bytes + 4), bytes[8]};
+	return class >= JEMALLOC_CLASSES || (j->row->word == 4 && j->sizes[class] >> 31);
 }
 
 /* What the entry of a page leads to.  False: nothing, or an extent that does not begin there. */
-static bool extent_read(struct jemalloc *j, const struct entry *entry, uint64_t page,
+static bool extent_read(struct jemalloc *j, const struct jemalloc_entry *entry, uint64_t page,
 			struct extent *ret)
 {
 	const struct jemalloc_row *row = j->row;
@@ -120,6 +101,8 @@ static bool extent_read(struct jemalloc *j, const struct entry *entry, uint64_t 
 	ret->slab = bits >> 12 & 1;
 	ret->agrees = entry->slab == ret->slab && entry->class == ret->class &&
 		      ret->class < JEMALLOC_CLASSES && ret->size;
+	ret->purged = ret->state == ACTIVE && entry->class == ret->class && !ret->slab &&
+		      is_no_class(j, ret->class);
 	return true;
 }
 
@@ -132,7 +115,7 @@ static bool next_extent(struct jemalloc *j, taddr_t at, const uint8_t *bytes, si
 
 	while (*i + step <= len) {
 		uint64_t page = (at + *i - j->leaf_begin) / step;
-		struct entry entry = entry_of(j, bytes + *i);
+		struct jemalloc_entry entry = jemalloc_entry(j, bytes + *i);
 
 		*i += step;
 		if (!entry.extent)
@@ -150,7 +133,7 @@ static int leaf_scan(struct jemalloc *j, scan_visit *visit, uint64_t *unread)
 {
 	unsigned step = j->row->entry_bytes;
 	taddr_t end = j->leaf_begin + leaf_bytes(j);
-	uint8_t entry[ENTRY_MOST];
+	uint8_t entry[JEMALLOC_ENTRY];
 	int code = 0;
 
 	if (step == j->row->word)
@@ -176,10 +159,10 @@ static int sample(struct leak *leak, void *arg, taddr_t at, const uint8_t *bytes
 
 	(void)leak;
 	while (next_extent(j, at, bytes, len, &i, &extent)) {
-		if (extent.state != ACTIVE)
+		if (extent.state != ACTIVE || extent.purged)
 			continue;
-		if (extent.agrees && (!j->good || leaf_number(j, extent.addr) == j->number)) {
-			j->number = leaf_number(j, extent.addr);
+		if (extent.agrees && (!j->good || jemalloc_leaf(j, extent.addr) == j->number)) {
+			j->number = jemalloc_leaf(j, extent.addr);
 			j->good++;
 		} else {
 			j->bad++;
@@ -292,6 +275,8 @@ static int extent_walk(struct jemalloc *j, const struct extent *extent)
 		return code;
 	if (extent->slab)
 		code = slab_walk(j, extent);
+	else if (leak_in_hand(j->leak, extent->at) && !leak_doubt(j->leak, extent->addr, extent->addr + 1))
+		return -ENOMEM;
 	else
 		code = leak_add(j->leak, extent->addr, j->sizes[extent->class]);
 	if (!code && !extent->slab)
@@ -306,8 +291,8 @@ static int extent_walk(struct jemalloc *j, const struct extent *extent)
 /* Pages that it keeps.  False: an old entry. */
 static bool is_kept(const struct jemalloc *j, const struct extent *extent)
 {
-	return (extent->state == DIRTY || extent->state == MUZZY) && extent->size &&
-	       leaf_number(j, extent->addr) == j->number &&
+	return (extent->state == DIRTY || extent->state == MUZZY || extent->purged) && extent->size &&
+	       jemalloc_leaf(j, extent->addr) == j->number &&
 	       (extent->addr & (page_size(j) - 1)) == 0;
 }
 
@@ -333,11 +318,11 @@ static int visit(struct leak *leak, void *arg, taddr_t at, const uint8_t *bytes,
 	while (next_extent(j, at, bytes, len, &i, &extent)) {
 		int code;
 
-		if (extent.state != ACTIVE) {
+		if (extent.state != ACTIVE || extent.purged) {
 			free_extent(j, &extent);
 			continue;
 		}
-		if (!extent.agrees || leaf_number(j, extent.addr) != j->number) {
+		if (!extent.agrees || jemalloc_leaf(j, extent.addr) != j->number) {
 			j->allocator->in_flight++;
 			continue;
 		}
@@ -413,8 +398,8 @@ static int add_obtained(struct leak *leak, void *arg, taddr_t at, const uint8_t 
 
 	(void)leak;
 	while (next_extent(j, at, bytes, len, &i, &extent))
-		if (extent.state == ACTIVE
-			    ? extent.agrees && leaf_number(j, extent.addr) == j->number
+		if (extent.state == ACTIVE && !extent.purged
+			    ? extent.agrees && jemalloc_leaf(j, extent.addr) == j->number
 			    : is_kept(j, &extent))
 			j->arena.system += extent.size;
 	return 0;

@@ -6,6 +6,10 @@
  *   5.2  low water | how many | requests | end (behind the last block)
  *
  * Where the bins are nothing says; four in a row with stacks in a row are taken for them.
+ *
+ * A bin that is full is flushed with its blocks still in it, so some of them are free already; one that
+ * is empty is filled behind its end.  (arena.c, arena_cache_bin_fill_small(); tcache.c,
+ * tcache_bin_flush_impl())  Then a thread has the bin in its hands.
  */
 #include <errno.h>
 #include <string.h>
@@ -13,11 +17,12 @@
 #include "base/order.h"
 #include "heap/leak/jemalloc_parts.h"
 
-enum { BIN = 24, IN_A_ROW = 4, BINS_CACHED = 4096, PAGE = 4096 };
+enum { BIN = 24, IN_A_ROW = 4, BINS_CACHED = 4096, PAGE = 4096, UP_ROOM = 100 /* half of 200 (lg_fill_div) */ };
 
 struct bin {
 	taddr_t first, end; /* of the blocks that it has; end of its stack */
 	unsigned count;
+	unsigned room; /* blocks that it may be filled with */
 };
 
 static bool down_read(const struct jemalloc *j, const uint8_t *b, struct bin *ret)
@@ -29,6 +34,7 @@ static bool down_read(const struct jemalloc *j, const uint8_t *b, struct bin *re
 	bytes = (unsigned)(empty - ret->first) & 0xffff;
 	ret->end = ret->first + bytes;
 	ret->count = bytes / word;
+	ret->room = most / word;
 	return most && most % word == 0 && bytes % word == 0 && bytes <= most &&
 	       most <= word * BINS_CACHED && ((empty - low) & 0xffff) <= most;
 }
@@ -40,6 +46,7 @@ static bool up_read(const struct jemalloc *j, const uint8_t *b, struct bin *ret)
 	if (cached < 0 || cached > BINS_CACHED || low < -1 || low > cached)
 		return false;
 	ret->count = (unsigned)cached;
+	ret->room = UP_ROOM;
 	ret->end = word_at(b + 16, j->row->word);
 	ret->first = ret->end - (taddr_t)j->row->word * ret->count;
 	return true;
@@ -72,22 +79,48 @@ static unsigned bins_at(struct jemalloc *j, taddr_t at)
 	return count;
 }
 
+static taddr_t bin_word(const struct jemalloc *j, const struct bin *bin, unsigned i)
+{
+	return reader_word_or_0(j->reader, bin->first + (taddr_t)j->row->word * i);
+}
+
+/* Are all that it has blocks, or, while it is flushed, in a heap of jemalloc's? */
+static bool bin_is_true(struct jemalloc *j, const struct bin *bin, bool in_hand)
+{
+	for (unsigned i = 0; i < bin->count; i++) {
+		taddr_t block = bin_word(j, bin, i);
+
+		if (!index_has(&j->leak->index, block) && !(in_hand && jemalloc_has_page(j, block)))
+			return false;
+	}
+	return true;
+}
+
+/* Of one that is being filled: what there may be of it already. */
+static bool doubt_filled(struct jemalloc *j, const struct bin *bin)
+{
+	for (unsigned i = 1; i <= bin->room; i++) {
+		taddr_t block = reader_word_or_0(j->reader, bin->end - (taddr_t)j->row->word * i);
+
+		if (index_has(&j->leak->index, block) && !leak_doubt(j->leak, block, block + 1))
+			return false;
+	}
+	return true;
+}
+
 /* Takes a bin's blocks away, if all of them are blocks. */
 static int bin_drop(struct jemalloc *j, taddr_t at)
 {
 	unsigned word = j->row->word;
+	bool in_hand = leak_in_hand(j->leak, at);
 	struct bin bin;
 
-	if (!bin_read(j, at, &bin))
+	if (!bin_read(j, at, &bin) || !bin_is_true(j, &bin, in_hand))
 		return 0;
 	for (unsigned i = 0; i < bin.count; i++)
-		if (!index_has(&j->leak->index,
-			       reader_word_or_0(j->reader, bin.first + (taddr_t)word * i)))
-			return 0;
-	for (unsigned i = 0; i < bin.count; i++) {
-		leak_drop(j->leak, reader_word_or_0(j->reader, bin.first + (taddr_t)word * i));
-		j->allocator->cached.blocks++;
-	}
+		j->allocator->cached.blocks += leak_drop(j->leak, bin_word(j, &bin, i));
+	if (in_hand && !bin.count && !doubt_filled(j, &bin))
+		return -ENOMEM;
 	return leak_push(j->leak, &j->stacks, bin.end - word) ? 0 : -ENOMEM;
 }
 

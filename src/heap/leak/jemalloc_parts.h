@@ -12,7 +12,7 @@
 
 #include "heap/leak/parts.h"
 
-enum { JEMALLOC_CLASSES = 232 };
+enum { JEMALLOC_CLASSES = 232, JEMALLOC_ENTRY = 12 /* bytes, at most */ };
 
 /* Of a release, size of words and size of pages (a constant of the build: 64 KB on Debian's ARM). */
 struct jemalloc_row {
@@ -41,6 +41,18 @@ struct jemalloc {
 	struct leak_arena arena; /* all of them */
 };
 
+/* Of a leaf. */
+struct jemalloc_entry {
+	taddr_t extent;
+	unsigned class;
+	bool slab;
+};
+
+struct jemalloc_entry jemalloc_entry(const struct jemalloc *j, const uint8_t *bytes);
+/* Which leaf an address is of. */
+uint64_t jemalloc_leaf(const struct jemalloc *j, taddr_t addr);
+/* Does an address lie in pages of jemalloc's? */
+bool jemalloc_has_page(struct jemalloc *j, taddr_t addr);
 /* Takes the blocks in threads' caches away again, and the caches' arrays: 0, -ENOMEM. */
 int jemalloc_caches_drop(struct jemalloc *j);
 

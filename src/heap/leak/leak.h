@@ -158,6 +158,7 @@ struct leak_block {
 	uint64_t size; /* what may be used: at least what was asked for (musl: exactly that) */
 	enum leak_class class;
 	bool interior;	  /* held: by pointers into its middle alone */
+	bool doubted;	  /* lost, or in the hands of a call of the allocator: another look tells */
 	uint32_t leader;  /* LEAK_LOST_THROUGH: the lost block; else LEAK_NONE */
 	uint32_t context; /* by leak_input.live; 0: not traced */
 	uint64_t asked;	  /* traced: the size that was asked for; else 0 */

@@ -45,6 +45,8 @@ struct musl {
 	taddr_t context; /* where the secret lies */
 	taddr_t first_area, last_area;
 	struct leak_arena arena;
+	unsigned unborn; /* groups */
+	unsigned excused; /* slots of the group that a call has in its hands: see group_walk() */
 };
 
 struct meta {
@@ -121,8 +123,14 @@ static bool slot_read(struct musl *m, const struct meta *meta, unsigned i, taddr
 	return true;
 }
 
+/*
+ * (activate_group() takes the slots out of freed_mask, and puts them into avail_mask then: meanwhile they
+ * look as if they were in use.  That is under the one lock.)
+ */
 static int group_walk(struct musl *m, const struct meta *meta)
 {
+	unsigned wrong = 0;
+
 	for (unsigned i = 0; i <= meta->last; i++) {
 		taddr_t block;
 		uint64_t size;
@@ -134,7 +142,7 @@ static int group_walk(struct musl *m, const struct meta *meta)
 			continue;
 		}
 		if (!slot_read(m, meta, i, &block, &size, &nested)) {
-			m->allocator->in_flight++;
+			wrong++;
 			continue;
 		}
 		code = nested ? 0 : leak_add(m->leak, block, size);
@@ -147,6 +155,9 @@ static int group_walk(struct musl *m, const struct meta *meta)
 		m->arena.used.blocks += !nested;
 		m->arena.used.bytes += nested ? 0 : size;
 	}
+	m->allocator->in_flight += wrong;
+	if (wrong > m->excused && leak_in_hand(m->leak, meta->at))
+		m->excused = wrong;
 	return 0;
 }
 
@@ -172,6 +183,18 @@ static bool meta_read(struct musl *m, taddr_t at, struct meta *ret)
 	return true;
 }
 
+/*
+ * A group that is new and has handed out nothing: its memory is mapped and the meta says where, but the
+ * word that leads back is not there yet.  That is a write to a new page, in which a thread stands for
+ * long, under the one lock: there is one such group at most.
+ */
+static bool is_unborn(struct musl *m, const struct meta *meta)
+{
+	taddr_t word;
+
+	return !m->unborn && meta->group % PAGE == 0 && reader_word(m->reader, meta->group, &word) && !word;
+}
+
 static int meta_walk(struct musl *m, struct meta *meta)
 {
 	uint64_t length;
@@ -184,6 +207,9 @@ static int meta_walk(struct musl *m, struct meta *meta)
 	else
 		return leak_refuse(m->allocator, "a group of class %u", meta->class);
 	length = meta->pages ? meta->pages * PAGE : UNIT + (meta->last + 1) * meta->stride;
+	if (leak_in_hand(m->leak, meta->at) &&
+	    !leak_doubt(m->leak, meta->group, meta->group + length))
+		return -ENOMEM;
 	if (reader_word_or_0(m->reader, meta->group) != meta->at || meta->group % UNIT ||
 	    (meta->pages && (meta->last + 1) * meta->stride + UNIT > length))
 		return leak_refuse(m->allocator,
@@ -222,7 +248,11 @@ static int area_walk(struct musl *m, taddr_t area)
 		struct meta meta;
 		int code = 0;
 
-		if (meta_read(m, first + i * size, &meta) && meta.group)
+		if (!meta_read(m, first + i * size, &meta) || !meta.group)
+			continue;
+		if (is_unborn(m, &meta))
+			m->unborn++;
+		else
 			code = meta_walk(m, &meta);
 		if (code || m->allocator->why[0])
 			return code;
@@ -247,10 +277,11 @@ static int walk(struct musl *m)
 			return code;
 		last = area;
 	}
+	m->allocator->in_flight += m->unborn;
 	if (last != m->last_area)
 		return leak_refuse(m->allocator, "the list of areas ends too early");
 	/* (a slot is taken before it is filled in: one for each thread at most) */
-	if (m->allocator->in_flight > m->leak->in.thread_count)
+	if (m->allocator->in_flight - m->excused > m->leak->in.thread_count)
 		return leak_refuse(m->allocator, "%u slots are not as they should be",
 				   m->allocator->in_flight);
 	return leak_push(m->leak, &m->leak->arenas, m->arena) ? 0 : -ENOMEM;

@@ -332,7 +332,7 @@ static int enumerate(struct old *o)
 	if (code)
 		return code;
 	o->allocator->arenas = 1;
-	return leak_push(o->leak, &o->leak->arenas, o->arena) ? 0 : -ENOMEM;
+	return leak_doubt_chunks(o->leak) && leak_push(o->leak, &o->leak->arenas, o->arena) ? 0 : -ENOMEM;
 }
 
 int musl_old_enumerate(struct leak *leak, const struct data *data, struct leak_allocator *ret)

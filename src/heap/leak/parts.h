@@ -65,6 +65,8 @@ struct leak {
 	VEC(struct leak_arena) arenas;
 	struct leak_sum mapped;
 	VEC(struct range) heaps; /* no roots; ascending and apart once sealed */
+	VEC(taddr_t) hand_words; /* ascending: see hands.c */
+	VEC(struct range) doubts; /* blocks that a call may have in hand; sealed as heaps are */
 	VEC(struct pending_piece *) pieces;
 	uint64_t pending;
 
@@ -148,6 +150,15 @@ void leak_add_free(struct leak *leak, struct leak_arena *arena, uint64_t size, t
 		   taddr_t end);
 /* The same of memory that is no piece: an arena's top. */
 void leak_add_whole(struct leak *leak, struct leak_arena *arena, taddr_t begin, taddr_t end);
+/* What calls may have in their hands (hands.c).  Takes the words; false: no memory. */
+bool leak_take_hands(struct leak *leak);
+/* Is this value in a thread's registers, or near the top of its stack? */
+bool leak_in_hand(const struct leak *leak, taddr_t value);
+/* Blocks that begin in [begin, end) are lost only perhaps.  False: no memory. */
+bool leak_doubt(struct leak *leak, taddr_t begin, taddr_t end);
+/* The same of all blocks so far whose chunk, two words in front of them, is in a hand. */
+bool leak_doubt_chunks(struct leak *leak);
+bool leak_doubted(const struct leak *leak, taddr_t block);
 /* Refuses: ret->why := the reason. */
 int leak_refuse(struct leak_allocator *ret, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
