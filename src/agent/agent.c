@@ -425,19 +425,17 @@ static bool call_alloc(const struct shared *shared, const struct caller *caller,
 	return true;
 }
 
-static bool call_realloc_return(const struct shared *shared, const struct caller *caller,
-				const struct agent_call *call, const struct shared_hook *hook)
+/* The realloc that is pending returns a block; false: its entry was not known. */
+static bool realloc_read(const struct caller *caller, const struct agent_call *call,
+			 const struct shared_hook *hook, struct allocation *is)
 {
 	const struct shared_pending *pending = &caller->own->pending;
-	struct allocation is = {hook->frame, call->result, call->argument[1], true, 0};
 
-	if (pending->slot != call->slot || pending->addr != call->argument[0])
-		return false; /* its entry was not known */
-	if (hook->kind == SHARED_REALLOC)
-		return is.addr ? call_alloc(shared, caller, call, &is)
-			       : realloc_failed(shared, caller, call->slot, is.size);
-	is.size *= call->argument[2]; /* (with a result, so the product is one) */
-	return is.addr && call_alloc(shared, caller, call, &is);
+	is->again = true;
+	is->size = call->argument[1];
+	if (hook->kind == SHARED_REALLOCARRAY) /* (with a result, so the product is one) */
+		is->size *= call->argument[2];
+	return pending->slot == call->slot && pending->addr == call->argument[0];
 }
 
 /* What posix_memalign() has written; false: not on the caller's stack, where it may be read. */
@@ -463,7 +461,7 @@ static bool is_known(const struct shared *shared, const struct agent_call *call)
 	case SHARED_FREE:
 		return call_free(shared, &caller, call);
 	case SHARED_ALLOC:
-		is.size = call->argument[hook->size % 3];
+		is.size = call->argument[hook->size < 3 ? hook->size : 0];
 		break;
 	case SHARED_CALLOC: /* (with a result, so the product is one) */
 		is.size = call->argument[0] * call->argument[1];
@@ -475,12 +473,15 @@ static bool is_known(const struct shared *shared, const struct agent_call *call)
 		break;
 	case SHARED_REALLOC:
 	case SHARED_REALLOCARRAY:
-		return call->hook & SHARED_ENTERED
-			       ? call_realloc_entry(shared, &caller, call)
-			       : call_realloc_return(shared, &caller, call, hook);
-	case SHARED_LOADER:
-	case SHARED_SLOW:
-	default:
+		if (call->hook & SHARED_ENTERED)
+			return call_realloc_entry(shared, &caller, call);
+		if (!realloc_read(&caller, call, hook, &is))
+			return false;
+		if (!is.addr)
+			return hook->kind == SHARED_REALLOC &&
+			       realloc_failed(shared, &caller, call->slot, is.size);
+		break;
+	default: /* SHARED_LOADER, SHARED_SLOW */
 		return false;
 	}
 	return !is.addr || call_alloc(shared, &caller, call, &is);

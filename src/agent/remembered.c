@@ -22,7 +22,7 @@
 struct remembering {
 	const struct shared *shared;
 	struct shared_walk *walk;
-	uint64_t slot, end; /* what may be read */
+	uint64_t slot, room; /* what may be read: words up to so far from there */
 	uint32_t tail;	    /* frames of walk->tail that hold, outermost first */
 	uint32_t count;	    /* of walk->scratch, innermost first */
 	enum walk_end why;  /* the walk to the root ended */
@@ -40,7 +40,7 @@ enum step {
 
 static inline bool word_read(const struct remembering *r, uint64_t at, uint64_t *ret)
 {
-	if (at < r->slot || at > r->end - sizeof(*ret))
+	if (at - r->slot > r->room)
 		return false;
 	__builtin_memcpy(ret, (const void *)(uintptr_t)at, sizeof(*ret));
 	return true;
@@ -187,10 +187,29 @@ static uint32_t context_find(struct remembering *r, frame_t leaf, bool same)
 	return walk->context;
 }
 
+/* The usual case: all is as it was, and nothing need be written.  A handler that interrupts this and calls an
+ * allocator changes what is remembered: then `changes` is another number. */
+static bool is_same(const struct remembering *r, const struct state *s, frame_t leaf,
+		    uint32_t sequence, uint32_t *context)
+{
+	const struct shared_walk *walk = r->walk;
+	uint32_t changes = atom_load32(&walk->changes), count = atom_load32(&walk->count);
+	const struct shared_frame *top = &walk->tail[count - 1];
+
+	if (count - 1 >= SHARED_FRAMES || walk->sequence != sequence || walk->leaf != leaf ||
+	    top->sp != s->sp || top->pc != s->pc || top->fp != s->fp || !tail_holds(r, count - 1))
+		return false;
+	*context = walk->context % SHARED_CONTEXTS;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	return *context && atom_load32(&walk->changes) == changes &&
+	       count < shared_told(r->shared)->depth && known_sequence(r->shared) == sequence;
+}
+
 bool remembered_context(const struct shared *shared, uint32_t number, uint64_t end,
 			const struct agent_call *call, frame_t leaf, uint32_t *context)
 {
-	struct remembering r = {shared, shared_walk(shared, number), call->slot, end, 0, 0, WALK_ROOT};
+	struct remembering r = {shared, shared_walk(shared, number), call->slot,
+				end - sizeof(uint64_t) - call->slot, 0, 0, WALK_ROOT};
 	struct state s = {.sp = call->slot + sizeof(uint64_t), .fp = call->fp};
 	uint32_t sequence = known_sequence(shared), before;
 	uint64_t busy = atom_load64(&r.walk->busy);
@@ -200,6 +219,9 @@ bool remembered_context(const struct shared *shared, uint32_t number, uint64_t e
 	    !s.pc)
 		return false;
 	s.pc &= AGENT_CODE_MASK;
+	if (!busy && is_same(&r, &s, leaf, sequence, context))
+		return true;
+	atom_store32(&r.walk->changes, r.walk->changes + 1);
 	atom_store64(&r.walk->busy, call->slot);
 	before = r.walk->sequence == sequence && !busy ? r.walk->count : 0;
 	before = before <= SHARED_FRAMES ? before : 0;

@@ -164,7 +164,9 @@ struct shared_walk {
 	uint64_t busy; /* the slot of the call that works on it; 0 */
 	uint32_t sequence, count;
 	frame_t leaf; /* and its context, of the whole tail */
-	uint32_t context, reserved[9];
+	uint32_t context;
+	uint32_t changes; /* how often it was written to */
+	uint32_t reserved[8];
 	struct shared_frame tail[SHARED_FRAMES], scratch[SHARED_FRAMES];
 	uint64_t spare[8];
 };
