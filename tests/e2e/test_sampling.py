@@ -189,6 +189,7 @@ def test_estimates_are_called_so(target, started, tmp_path):
     for form in ("speedscope", "dhat", "heaptrack"):
         assert "[estimates]" in made(form), form
     assert "(estimates, by a sample)" in made("massif")
+    assert "Numbers are estimates, by a sample" in " ".join(made("html").split())
 
 
 def test_refused_where_each_call_stops():

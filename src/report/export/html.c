@@ -16,6 +16,7 @@
 #include "report/export/viewers.h"
 #include "report/head.h"
 #include "report/print.h"
+#include "report/sampling.h"
 
 struct page {
 	struct exports exports;
@@ -68,6 +69,9 @@ static int write_verdict(struct page *p, struct err *err)
 	if (failed)
 		return failed;
 	head_verdict(words.side, p->exports.job);
+	if (p->snapshot->sampling.coarsest || p->snapshot->sampling.min_size)
+		putc(' ', words.side);
+	sampling_sentences(words.side, p->snapshot);
 	failed = html_words_paragraph(&words, "h1", p->out, err);
 	if (!failed)
 		failed = write_comparison(p, err);
