@@ -291,13 +291,17 @@ static int prepare(struct remote_run *r, struct undo *undo, const struct undo_pl
 int remote_begin(struct tracee *tracee, struct undo *undo, const struct undo_place *place,
 		 const struct remote_program *program, struct remote_run *ret, struct err *err)
 {
-	int rc;
+	int rc, status;
 
 	if (!place->base)
 		return err_set(err, -ENOSPC, "no place for the code of a system call");
 	rc = remote_choose(tracee, place, program, &ret->thread, err);
 	if (rc)
 		return rc;
+	/* (Else it would be lost on its way, its code taken from under it.) */
+	if (reap_peek(ret->thread->tid, &status) == -EINVAL)
+		return err_set(err, -ENOSYS,
+			       "no thread's stop can be looked at without taking it (before Linux 4.7)");
 	ret->tracee = tracee;
 	ret->code.calling.len = ret->code.home.len = ret->code.ended.len = 0;
 	ret->code.enters = false;

@@ -44,9 +44,11 @@ def test_counts_and_stacks(tmp_path):
     assert all(context["stack_end"] == "root" for context in old["contexts"])
 
 
-def test_attached(target, started, tmp_path):
+@pytest.mark.parametrize("engine", ["trap", "auto"])
+def test_attached(target, started, tmp_path, engine):
+    """(No thread can be made to make a call there, and so there is no agent.)"""
     process = target("threads", "4", "300")
-    tracer = memtrace.Memtrace(process.pid, tmp_path / "report", command=[OLD, "3.4"])
+    tracer = memtrace.Memtrace(process.pid, tmp_path / "report", f"--engine={engine}", command=[OLD, "3.4"])
     started.append(tracer)
     tracer.attached()
     process.go_on()
@@ -55,6 +57,7 @@ def test_attached(target, started, tmp_path):
     process.go_on()
     result = process.result()
     assert (report["summary"]["allocs"], report["summary"]["frees"]) == (result["allocs"], result["frees"])
+    assert any("before Linux 4.7" in line for line in tracer.err) == (engine == "auto" and report["engine"] == "trap"), tracer.story()
 
 
 @pytest.mark.skipif(ctypes.CDLL(None).prctl(59, 0, 0, 0, 0) != 0, reason="this kernel has no Syscall User Dispatch")
