@@ -21,6 +21,10 @@ enum {
 static const struct retry a_moment = {
 	.tries = 12, .first_ms = 1, .last_ms = 16, .unread = RETRY_FETCHED};
 
+/* (A thread that can make the calls, and none inside, at once; else the attach is refused.) */
+static const struct retry a_while = {
+	.tries = 48, .first_ms = 1, .last_ms = 16, .unread = RETRY_FETCHED};
+
 /* ---- in ------------------------------------------------------------------ */
 
 struct entering {
@@ -68,7 +72,7 @@ static int clear(struct engine *engine, const struct undo_places *places, struct
 		return 0;
 	if (engine->undoing.left) /* stubs that lead there */
 		return err_set(err, -EBUSY, "the one of a killed memtrace is in use there");
-	rc = retry_stopped(&engine->tracee, &a_moment, leave_once, engine, err);
+	rc = retry_stopped(&engine->tracee, &a_while, leave_once, engine, err);
 	return rc ? err_set(err, -EBUSY, "the one of a killed memtrace can't be taken out: %s",
 			    strerror(-rc))
 		  : 0;
