@@ -66,6 +66,10 @@ def test_stacks(guest, server):
                                        sorted({context["stack"][0]["pc"] for context in report["contexts"]}), STACKS))
         load.wait(3)
     assert report["summary"]["allocs"] >= 18  # ten transfers; of the first, memtrace may have come too late for both
+    if guest.name == "riscv64":  # (Debian 13's: newer, and all of it has unwind tables)
+        assert all(context["stack_end"] == "root" for context in report["contexts"])
+        assert len(ours) >= 2 and theirs == ours
+        return
     assert len(ours) == 2
     for context in report["contexts"]:
         # calloc, from main() and what it calls, from libc's start, from the program's
