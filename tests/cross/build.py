@@ -29,6 +29,8 @@ NOT_UNITS = {
     "file_index": "of memtrace-fs, which runs on the host",
     "survival": "simulates a thousand programs in integers of 64 bits: minutes on an emulator; verdicts and evidence run there",
     "jemalloc": "has made-up processes of all sizes of words and pages; real ones are in test_look.py",
+    "hands": "as jemalloc",
+    "heap_images": "of recorded memory, which is the same everywhere: some thousand looks",
     "stub_run": "runs the stubs of x86-64; those of other CPUs are run by all that is traced",
 }
 NOT_UNITS_ARM = {

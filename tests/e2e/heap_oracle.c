@@ -2,7 +2,7 @@
  * Looks at the heap of a live process with heap/leak/, and holds it against what is known from
  * elsewhere.
  *
- *   heap_oracle PID [-b] [-w ADDR] [-o ADDR] [-c] [-t]
+ *   heap_oracle PID [-b] [-w ADDR] [-o ADDR] [-c] [-t] [-r FILE]
  *
  * Stops all threads by ptrace, reads the process itself (no clone: nothing of memtrace but the
  * library is needed), and writes lines:
@@ -11,7 +11,8 @@
  * ... truth live N found N missed N false N      where recorder_preload.so was preloaded
  *
  *   -b  every block    -w  why ADDR is held    -o  who points to ADDR    -c  contents of what
- * is lost    -t  times
+ * is lost    -t  times    -r  record it in FILE (heap_image.h), with blocks
+ * as heap_list says them on the standard input
  */
 #include <dirent.h>
 #include <elf.h>
@@ -28,6 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../targets/heap_image.h"
 #include "../targets/recorder.h"
 #include "heap/leak/leak.h"
 
@@ -334,6 +336,169 @@ static void say_blocks(struct leak *leak)
 	}
 }
 
+/* ---- a recorded image ---------------------------------------------------------------- */
+
+static FILE *image;
+
+static void put(uint64_t value)
+{
+	for (; value > 127; value >>= 7)
+		putc((int)(value & 127) | 128, image);
+	putc((int)value, image);
+}
+
+static void put_bytes(const void *bytes, size_t len)
+{
+	put(len);
+	fwrite(bytes, 1, len, image);
+}
+
+static void put_module(const struct module *module)
+{
+	enum { ELF_MAX = 1024 };
+	uint8_t elf[ELF_MAX] = {0};
+	size_t len = 0;
+
+	if (module->image && !read_process(NULL, module->begin, elf, sizeof(elf))) {
+#if __SIZEOF_POINTER__ == 8
+		Elf64_Ehdr *e = (void *)elf;
+#else
+		Elf32_Ehdr *e = (void *)elf;
+#endif
+		len = e->e_phoff + (size_t)e->e_phnum * e->e_phentsize;
+		e->e_shoff = e->e_shnum = e->e_shstrndx = 0;
+	}
+	put(module->begin);
+	put(module->end);
+	put(module->bias);
+	put_bytes(module->id.path, strlen(module->id.path));
+	put_bytes(elf, len > ELF_MAX ? 0 : len);
+}
+
+/* Is a byte of [i, i + 4) of a page another than zero? */
+static bool is_word(const uint8_t *page, size_t i)
+{
+	uint32_t word;
+
+	memcpy(&word, page + i, 4);
+	return word != 0;
+}
+
+static void put_page(const uint8_t *page)
+{
+	for (size_t i = 0; i < HEAP_IMAGE_PAGE;) {
+		size_t zeros = i, end;
+
+		while (zeros < HEAP_IMAGE_PAGE && !is_word(page, zeros))
+			zeros += 4;
+		for (end = zeros; end < HEAP_IMAGE_PAGE && is_word(page, end);)
+			end += 4;
+		put(zeros - i);
+		put_bytes(page + zeros, end - zeros);
+		i = end;
+	}
+}
+
+/* Of a stack what is in use alone. */
+static bool below_sp(const struct mapping *mapping, taddr_t page)
+{
+	for (size_t i = 0; i < process.thread_count; i++) {
+		taddr_t sp = process.threads[i].sp;
+
+		if (sp >= mapping->begin && sp < mapping->end && page + HEAP_IMAGE_PAGE <= sp - 128)
+			return true;
+	}
+	return false;
+}
+
+static uint64_t put_pages(const struct mapping *mapping, bool count_only)
+{
+	uint8_t page[HEAP_IMAGE_PAGE], zeros[HEAP_IMAGE_PAGE] = {0};
+	uint64_t count = 0;
+	struct range range;
+
+	if (!mapping->read || !mapping->write || mapping->shared)
+		return 0;
+	for (taddr_t at = mapping->begin; at < mapping->end && present(NULL, at, mapping->end, &range);
+	     at = range.end)
+		for (taddr_t p = range.begin; p < range.end; p += sizeof(page)) {
+			if (below_sp(mapping, p) || read_process(NULL, p, page, sizeof(page)) ||
+			    !memcmp(page, zeros, sizeof(page)))
+				continue;
+			count++;
+			if (count_only)
+				continue;
+			put(p);
+			put_page(page);
+		}
+	return count;
+}
+
+static void put_truth(void)
+{
+	char kinds[3000], addr[32];
+	struct { uint64_t addr, size; uint8_t class; } blocks[3000];
+	unsigned count = 0;
+	unsigned long long size;
+
+	while (count < 3000 && scanf("%15s %31s %llu", kinds, addr, &size) == 3) {
+		blocks[count].addr = strtoull(addr, NULL, 16);
+		blocks[count].size = size;
+		blocks[count++].class = kinds[0] == 'l' ? LEAK_LOST : kinds[0] == 't' ? LEAK_LOST_THROUGH : LEAK_HELD;
+	}
+	put(count);
+	for (unsigned i = 0; i < count; i++) {
+		put(blocks[i].addr);
+		put(blocks[i].size);
+		put(blocks[i].class);
+	}
+}
+
+static void record(const struct leak_input *in, const char *path)
+{
+	uint64_t pages = 0;
+
+	image = fopen(path, "we");
+	if (!image)
+		exit(3);
+	fputs(HEAP_IMAGE_MAGIC, image);
+	put(in->cpu.machine);
+	put(in->cpu.word);
+	put(in->cpu.tag_bits);
+	put(in->cpu.red_zone);
+	put(process.thread_count);
+	for (size_t i = 0; i < process.thread_count; i++) {
+		const struct leak_thread *t = &process.threads[i];
+
+		put((uint64_t)t->tid);
+		put(t->sp);
+		put(t->tp);
+		put(t->in_syscall);
+		put(t->reg_count);
+		for (size_t r = 0; r < t->reg_count; r++)
+			put(t->regs[r]);
+	}
+	put(process.modules.mapped.len);
+	for (size_t i = 0; i < process.modules.mapped.len; i++)
+		put_module(process.modules.mapped.at[i]);
+	put(process.maps.list.len);
+	for (size_t i = 0; i < process.maps.list.len; i++) {
+		const struct mapping *m = &process.maps.list.at[i];
+
+		put(m->begin);
+		put(m->end);
+		put(m->read | m->write << 1 | m->exec << 2 | m->shared << 3);
+		put_bytes(m->path, strlen(m->path));
+		pages += put_pages(m, true);
+	}
+	put(pages);
+	for (size_t i = 0; i < process.maps.list.len; i++)
+		put_pages(&process.maps.list.at[i], false);
+	put_truth();
+	if (fclose(image))
+		exit(3);
+}
+
 static double marks[8];
 static bool progress(void *arg, enum leak_step step, uint64_t done, uint64_t total)
 {
@@ -348,10 +513,13 @@ int main(int argc, char **argv)
 	struct err err = {0};
 	struct leak *leak = NULL;
 	bool blocks = false, times = false;
+	const char *file = NULL;
 	int option;
 	double began = now(), stood;
 
-	while ((option = getopt(argc, argv, "bt")) > 0) {
+	while ((option = getopt(argc, argv, "btr:")) > 0) {
+		if (option == 'r')
+			file = optarg;
 		blocks |= option == 'b';
 		times |= option == 't';
 	}
@@ -379,6 +547,8 @@ int main(int argc, char **argv)
 #else
 	in.cpu.machine = EM_ARM;
 #endif
+	if (file)
+		record(&in, file);
 	if (leak_create(&in, &leak, &err)) {
 		printf("refused %d %s\n", -err.code, err.text);
 		return 1;

@@ -1,6 +1,8 @@
 /*
  * Blocks of which it knows what they are: says "ready", then each of its blocks as
  * "held|lost|through ADDRESS SIZE", then "end".  The addresses are kept in disguise.
+ *
+ *   heap_list [BLOCKS]     of each kind, at most and else 1000
  */
 #include "target.h"
 
@@ -24,9 +26,9 @@ NOINLINE static void **block(const char *kind, size_t size)
 	return p;
 }
 
-NOINLINE static void make(void)
+NOINLINE static void make(unsigned blocks)
 {
-	for (unsigned i = 0; i < BLOCKS; i++) {
+	for (unsigned i = 0; i < blocks; i++) {
 		void **through, **lost;
 
 		kept[i] = block("held", 16 + i % 50 * 24 + (i % 100 == 0 ? 300000 : 0));
@@ -46,9 +48,9 @@ NOINLINE static void wipe(void)
 		stack[i] = 0;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	make();
+	make(argc > 1 && atoi(argv[1]) < BLOCKS ? (unsigned)atoi(argv[1]) : BLOCKS);
 	wipe();
 	say("ready\n");
 	for (unsigned i = 0; i < count; i++)
