@@ -80,8 +80,8 @@ static void real_files_are_copied_whole(void **state)
 	unsigned count = 0;
 
 	(void)state;
-	if (arch_native()->elf_machine == EM_ARM)
-		skip(); /* files as they are installed have no DWARF there */
+	if (arch_native()->elf_machine == EM_ARM || arch_native()->elf_machine == EM_MIPS)
+		skip(); /* files as they are installed have no DWARF there, or little */
 	compare_file("/proc/self/exe");
 	dl_iterate_phdr(visit_object, &count);
 	assert_true(count >= 2);

@@ -202,7 +202,7 @@ static void the_word_size_must_be_ours(void **state)
 		 "memtrace (%s)",
 		 native->name);
 	assert_fails(&f, "word_size", -ENOTSUP, text, "use a memtrace built for it");
-	if (native->elf_machine != EM_ARM) {
+	if (native->word_size == 8) {
 		f.machine = EM_ARM;
 		f.elf_class = ELFCLASS32;
 		snprintf(text, sizeof(text),

@@ -403,6 +403,9 @@ static void a_table_that_changes_is_no_more_than_empty(void **state)
 	struct image *image;
 
 	(void)state;
+#ifdef __mips__
+	skip(); /* (its files have no DT_GNU_HASH) */
+#endif
 	for (const ElfW(Dyn) *at = libc.map->l_ld; at->d_tag != DT_NULL; at++)
 		if (at->d_tag == DT_GNU_HASH)
 			changing.hash_at = at->d_un.d_ptr;
