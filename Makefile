@@ -89,7 +89,7 @@ $(O)/src/cli/server_link.o: ROOM_FLAGS += -DMEMTRACE_SEARCHES
 endif
 
 # WITHOUT="looks selftest": parts that a small memtrace leaves out (src/capture/parts.h).
-PARTS := agent doctor looks selftest several
+PARTS := agent doctor looks selftest several runtimes
 ifneq ($(filter-out $(PARTS),$(WITHOUT)),)
 $(error WITHOUT: '$(filter-out $(PARTS),$(WITHOUT))' is not one of: $(PARTS))
 endif
@@ -454,11 +454,11 @@ help: ## what there is to make
 ## make bench         what memtrace costs here: per malloc+free pair, pauses, memory
 ## make O=DIR         another build folder
 ## make V=1           the commands, not their names
-## make STATIC=1      memtrace as one static file (WITHOUT="agent doctor looks selftest several", or some
+## make STATIC=1      memtrace as one static file (WITHOUT="agent doctor looks selftest several runtimes", or some
 ##                    of them: a smaller one, without the code that counts within the process,
 ##                    --doctor, looks for leaks but by another machine's memtrace-fs, --selftest,
-##                    several processes at once)
+##                    several processes at once and --follow, perf maps and jitdump)
 ## make CC=arm-linux-gnueabihf-gcc   for another CPU, into build-arm-linux-gnueabihf/;
 ##                    memtrace-fs stays the host's (HOSTCC); also CROSS_COMPILE=PREFIX-
-## make CC=musl-gcc STATIC=1   one file of some 560 KB, stripped (MIPS: MIPS16=1 for cores that have that)
+## make CC=musl-gcc STATIC=1   one file of some 610 KB, stripped (MIPS: MIPS16=1 for cores that have that)
 ## make SAN=address,undefined check    everything under sanitizers

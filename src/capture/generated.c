@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "capture/parts.h"
 #include "heap/generated.h"
 
 void generated_update(struct engine *engine)
@@ -25,7 +26,8 @@ void generated_update(struct engine *engine)
 	bool changed = false;
 
 	/* (memory is short: what is named now stays unnamed) */
-	if (alive && !jit_names_update(&program->jit, alive, &program->maps, &changed) && changed)
+	if (parts_have(PART_runtimes) && alive &&
+	    !jit_names_update(&program->jit, alive, &program->maps, &changed) && changed)
 		walker_forget(&engine->ledger.walker);
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/vec.h"
 #include "capture/engine.h"
+#include "capture/parts.h"
 #include "capture/share.h"
 
 VEC_TYPE(inherited_list, struct inherited_block);
@@ -126,7 +127,7 @@ bool heirs_child(struct engine *engine, struct thread *child)
 {
 	struct collecting c = {.bytes = 0};
 
-	if (engine->heirs.socket < 0 || !take_room(engine->heirs.room))
+	if (!parts_have(PART_several) || engine->heirs.socket < 0 || !take_room(engine->heirs.room))
 		return false;
 	share_sum(engine);
 	region_for_each_block(engine->ledger.region, collect, &c);
@@ -141,7 +142,8 @@ bool heirs_program(struct engine *engine, struct thread *sharer)
 {
 	struct collecting none = {.bytes = 0};
 
-	if (engine->heirs.socket < 0 || !engine->heirs.programs || !take_room(engine->heirs.room))
+	if (!parts_have(PART_several) || engine->heirs.socket < 0 || !engine->heirs.programs ||
+	    !take_room(engine->heirs.room))
 		return false;
 	give(engine, sharer, &none);
 	return true;

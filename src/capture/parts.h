@@ -12,7 +12,8 @@ enum part {
 	PART_doctor = 2,    /* --doctor */
 	PART_looks = 4,	    /* looks for leaks by this machine: a memtrace-fs on another one looks */
 	PART_selftest = 8,  /* --selftest */
-	PART_several = 16,  /* several processes at once */
+	PART_several = 16,  /* several processes at once, --follow */
+	PART_runtimes = 32, /* names of generated code: perf maps, jitdump */
 };
 
 #ifndef MEMTRACE_WITHOUT

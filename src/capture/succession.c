@@ -8,13 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "capture/parts.h"
 #include "tracer/runners.h"
 
 enum { COMM = 15 }; /* so many bytes of a name the kernel keeps: TASK_COMM_LEN, linux/sched.h */
 
 static bool is_wanted(const struct engine *engine)
 {
-	return engine->succession.wish && !engine->succession.begins &&
+	return parts_have(PART_several) && engine->succession.wish && !engine->succession.begins &&
 	       !engine->tracee.leaves_runners;
 }
 

@@ -49,6 +49,8 @@ static int do_what_is_asked(const struct options *options)
 		return parts_have(PART_selftest) ? selftest_run() : parts_refuse("--selftest");
 	else if (options_several(options))
 		return parts_have(PART_several) ? several_run(options) : parts_refuse("several processes");
+	else if (options->follow && !parts_have(PART_several))
+		return parts_refuse("--follow");
 	else
 		return session_run(options);
 	return fflush(stdout) ? 1 : 0;
