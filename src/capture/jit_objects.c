@@ -17,7 +17,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENTRIES_MOST = 4096, FILE_MOST = 64 << 20, ENTRY = 32 };
+/* BYTES_MOST: of all files; threads may stand while they are read. */
+enum { ENTRIES_MOST = 4096, FILE_MOST = 64 << 20, BYTES_MOST = 256 << 20, ENTRY = 32 };
+
+/* ---- what was read -------------------------------------------------------------------- */
+
+static void shown_destroy(struct jit_shown *shown)
+{
+	cfi_close(shown->cfi);
+	jit_object_deinit(&shown->object);
+	free(shown);
+}
+
+static void forget(struct jit_objects *objects)
+{
+	for (size_t i = 0; i < objects->shown.len; i++)
+		shown_destroy(objects->shown.at[i]);
+	vec_clear(&objects->shown);
+	objects->bytes = 0;
+}
+
+/* All lists, when they are looked at next. */
+static void read_anew(struct jit_objects *objects)
+{
+	forget(objects);
+	for (size_t i = 0; i < objects->count; i++)
+		memset(objects->lists[i].was, 0, sizeof(objects->lists[i].was));
+}
 
 /* ---- where the lists are ------------------------------------------------------------- */
 
@@ -51,6 +77,7 @@ static bool has_list(struct module *module, taddr_t *ret)
 void jit_objects_locate(struct jit_objects *objects, const struct modules *modules)
 {
 	const struct jit_objects before = *objects;
+	size_t kept = 0;
 
 	objects->count = 0;
 	objects->read = false;
@@ -60,10 +87,14 @@ void jit_objects_locate(struct jit_objects *objects, const struct modules *modul
 		if (!has_list(modules->mapped.at[i], &list.at))
 			continue;
 		for (size_t k = 0; k < before.count; k++)
-			if (before.lists[k].at == list.at)
+			if (before.lists[k].at == list.at) {
 				list = before.lists[k];
+				kept++;
+			}
 		objects->lists[objects->count++] = list;
 	}
+	if (kept < before.count) /* what the one that is gone has shown is no more */
+		read_anew(objects);
 }
 
 /* ---- what they have ------------------------------------------------------------------- */
@@ -86,13 +117,6 @@ static bool read_entry(struct memory *process, const struct arch *arch, taddr_t 
 	return true;
 }
 
-static void shown_destroy(struct jit_shown *shown)
-{
-	cfi_close(shown->cfi);
-	jit_object_deinit(&shown->object);
-	free(shown);
-}
-
 struct file_memory { /* the file as one: its address 0 is its begin */
 	struct memory memory, *process;
 	taddr_t at;
@@ -113,7 +137,7 @@ static struct jit_shown *show(struct memory *process, const struct arch *arch, t
 			      const struct code_entry *from)
 {
 	struct file_memory file = {{read_file}, process, from->at, from->size};
-	struct jit_shown *shown = from->size <= FILE_MOST ? calloc(1, sizeof(*shown)) : NULL;
+	struct jit_shown *shown = calloc(1, sizeof(*shown));
 	struct image *image = NULL;
 
 	if (!shown)
@@ -133,19 +157,39 @@ static struct jit_shown *show(struct memory *process, const struct arch *arch, t
 	return shown;
 }
 
+static void add(struct jit_objects *objects, struct memory *process, const struct arch *arch,
+		taddr_t entry, const struct code_entry *from)
+{
+	struct jit_shown *shown = objects->shown.len < ENTRIES_MOST && from->size <= FILE_MOST &&
+						  from->size <= BYTES_MOST - objects->bytes
+					  ? show(process, arch, entry, from)
+					  : NULL;
+
+	if (!shown)
+		return;
+	if (vec_push(&objects->shown, shown))
+		objects->bytes += from->size;
+	else
+		shown_destroy(shown);
+}
+
+/* A list that was overwritten, or is just being changed, may lead back into itself: each time as many
+ * entries are behind us as all before, the next of them is the one that must not come again. */
 static void read_list(struct jit_objects *objects, struct memory *process, const struct arch *arch,
 		      taddr_t entry)
 {
+	uint64_t tried = 0;
+	taddr_t met = 0;
 	struct code_entry from;
 	uint8_t bytes[ENTRY];
 
-	while (objects->shown.len < ENTRIES_MOST && read_entry(process, arch, entry, bytes, &from)) {
-		struct jit_shown *shown = show(process, arch, entry, &from);
-
-		if (shown && !vec_push(&objects->shown, shown))
-			shown_destroy(shown);
-		if (from.next == entry)
+	for (uint32_t i = 0; i < ENTRIES_MOST && entry != met && tried <= BYTES_MOST; i++) {
+		if (!read_entry(process, arch, entry, bytes, &from))
 			return;
+		tried += from.size <= FILE_MOST ? from.size : 0;
+		add(objects, process, arch, entry, &from);
+		if (!(i & (i + 1)))
+			met = entry;
 		entry = from.next;
 	}
 }
@@ -166,13 +210,6 @@ static bool read_head(struct memory *process, const struct arch *arch, taddr_t a
 static taddr_t first_of(const struct arch *arch, const struct jit_list *list)
 {
 	return arch_word(arch, list->was + 8 + arch->word_size);
-}
-
-static void forget(struct jit_objects *objects)
-{
-	for (size_t i = 0; i < objects->shown.len; i++)
-		shown_destroy(objects->shown.at[i]);
-	vec_clear(&objects->shown);
 }
 
 bool jit_objects_update(struct jit_objects *objects, struct memory *process, const struct arch *arch,
@@ -206,10 +243,14 @@ static void take_back(struct jit_objects *objects, taddr_t entry)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < objects->shown.len; i++) {
-		if (objects->shown.at[i]->entry == entry)
-			shown_destroy(objects->shown.at[i]);
-		else
-			objects->shown.at[kept++] = objects->shown.at[i];
+		struct jit_shown *shown = objects->shown.at[i];
+
+		if (shown->entry != entry) {
+			objects->shown.at[kept++] = shown;
+			continue;
+		}
+		objects->bytes -= shown->size;
+		shown_destroy(shown);
 	}
 	objects->shown.len = kept;
 }
@@ -220,19 +261,14 @@ static void take_change(struct jit_objects *objects, struct memory *process, con
 {
 	enum { REGISTER = 1 };
 	taddr_t entry = arch_word(arch, head + 8);
-	struct jit_shown *shown;
 	struct code_entry from;
 	uint8_t bytes[ENTRY];
 	uint32_t action;
 
 	memcpy(&action, head + 4, sizeof(action));
 	take_back(objects, entry);
-	if (action != REGISTER || objects->shown.len >= ENTRIES_MOST ||
-	    !read_entry(process, arch, entry, bytes, &from))
-		return;
-	shown = show(process, arch, entry, &from);
-	if (shown && !vec_push(&objects->shown, shown))
-		shown_destroy(shown);
+	if (action == REGISTER && read_entry(process, arch, entry, bytes, &from))
+		add(objects, process, arch, entry, &from);
 }
 
 void jit_objects_told(struct jit_objects *objects, struct memory *process, const struct arch *arch)

@@ -28,6 +28,7 @@ struct jit_objects {
 	struct jit_list lists[JIT_LISTS];
 	size_t count;
 	VEC(struct jit_shown *) shown;
+	uint64_t bytes; /* of the files of those */
 	bool read; /* what there was is known */
 	bool told; /* each change is told, and rows are exact */
 };

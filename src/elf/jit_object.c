@@ -71,8 +71,9 @@ static bool add_symbol(const struct image *image, struct cursor *c, size_t strin
 	size = wide ? cursor_u64(c) : size;
 	symbol.begin = address_of(image, section, value);
 	symbol.end = symbol.begin + size;
-	if (ELF64_ST_TYPE(info) != STT_FUNC || name >= strings_len || !size ||
-	    symbol.end < symbol.begin || !jit_object_covers(ret, symbol.begin))
+	/* (Is it in code of the file?  Only what is looked up there finds it.) */
+	if (ELF64_ST_TYPE(info) != STT_FUNC || section == SHN_UNDEF || name >= strings_len || !size ||
+	    symbol.end < symbol.begin)
 		return true;
 	symbol.name = ret->strings + name;
 	return vec_push(&ret->symbols, symbol);
