@@ -179,7 +179,7 @@ int session_finish(struct session *s)
 	status = exit_status(s, snapshot);
 	if (s->options->result) {
 		s->options->result->totals = snapshot->totals;
-		s->options->result->reported = true;
+		s->options->result->reported = !options_look_only(s->options) || s->findings;
 	}
 	if (!options_look_only(s->options) && !s->options->children)
 		session_children_tell(s);

@@ -280,9 +280,9 @@ static void run(struct several *s)
 }
 
 /* A child that had ended, or could not be followed, was told of. */
-static bool counts(const struct hand *hand)
+static bool counts(const struct several *s, const struct hand *hand)
 {
-	return hand->status && (!hand->born || hand_has_report(hand));
+	return hand->status && (!hand->born || hand_has_report(s, hand));
 }
 
 static int finish(struct several *s)
@@ -296,7 +296,7 @@ static int finish(struct several *s)
 	if (s->left_by)
 		return 128 + s->left_by;
 	for (size_t i = 0; i < s->hands.len; i++)
-		if (counts(&s->hands.at[i]))
+		if (counts(s, &s->hands.at[i]))
 			return s->hands.at[i].status;
 	return !written;
 }

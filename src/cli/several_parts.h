@@ -79,8 +79,8 @@ void births_stop(struct several *s);
 /* Says, once, that there was no room for some. */
 void births_tell(struct several *s);
 
-/* Has it anything to say of its process? */
-bool hand_has_report(const struct hand *hand);
+/* Has it anything to say of its process?  (Into a file of its own, or to be put together.) */
+bool hand_has_report(const struct several *s, const struct hand *hand);
 
 /* The final report of all.  False: it could not be written, and that was said. */
 bool several_report(struct several *s);

@@ -12,9 +12,9 @@
 
 VEC_TYPE(process_reports, struct process_report);
 
-bool hand_has_report(const struct hand *hand)
+bool hand_has_report(const struct several *s, const struct hand *hand)
 {
-	return hand->text[HAND_REPORT].len || hand->result->reported;
+	return s->options->output_each ? hand->result->reported : hand->text[HAND_REPORT].len != 0;
 }
 
 static void collect(const struct several *s, struct process_reports *ret)
@@ -29,7 +29,7 @@ static void collect(const struct several *s, struct process_reports *ret)
 						   .text = hand->text[HAND_REPORT].at,
 						   .len = hand->text[HAND_REPORT].len};
 
-		if (hand_has_report(hand))
+		if (hand_has_report(s, hand))
 			(void)vec_push(ret, one); /* (there is room) */
 	}
 }

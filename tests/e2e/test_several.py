@@ -156,6 +156,10 @@ def test_all_of_a_name(target, started, tmp_path):
     looked = subprocess.run([memtrace.MEMTRACE, "--leaks", "--no-symbols", "-q", "-p", "odd-live"], capture_output=True,
                             text=True, stdin=subprocess.DEVNULL, timeout=60)  # (none has a block yet)
     assert "IN USE" not in looked.stdout
+    # A look that could not be made is in no document.
+    refused = subprocess.run([memtrace.MEMTRACE, "--leaks", "--no-symbols", "-q", "--format=json", "--memory=1K", "-p", "odd-live"],
+                             capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+    assert refused.returncode == 1 and json.loads(refused.stdout)["processes"] == [], refused.stderr
     tracer = memtrace.Process([memtrace.MEMTRACE, "--no-symbols", "-q", "-p", "odd-live"])
     started.append(tracer)
     tracer.send("status")  # answered when it is attached
