@@ -31,7 +31,8 @@
 #include "base/clock.h"
 #include "tracer/threads.h"
 
-enum { LOOK_MOST = 8, KEPT_REST_NS = 200000, LOOK_REST_NS = 50000, LOOK_LIMIT_MS = 2000 };
+enum { LOOK_MOST = 8, KEPT_REST_NS = 200000, LOOK_REST_NS = 50000, LOOK_ASLEEP_MS = 2000,
+       LOOK_LIMIT_MS = 10000 };
 
 static bool is_programs_signal(const struct tracee *tracee, pid_t tid, int status)
 {
@@ -246,16 +247,25 @@ int reap_peek(pid_t tid, int *status)
 	return look(tid, WNOHANG, status);
 }
 
+/* It sleeps in the kernel; or nothing is to be expected of it, on the slowest machine. */
+static bool is_late(pid_t tid, int64_t waited)
+{
+	struct status is;
+
+	return waited > LOOK_LIMIT_MS ||
+	       (waited > LOOK_ASLEEP_MS && !status_read(tid, 0, &is) && is.state == 'D');
+}
+
 bool reap_look(pid_t tid, int *status)
 {
 	const struct timespec rest = {0, LOOK_REST_NS};
-	int64_t end = clock_ms() + LOOK_LIMIT_MS;
+	int64_t since = clock_ms();
 
 	for (;;) {
 		pid_t got = look(tid, WNOHANG, status);
 
 		got = got == -EINVAL ? take(tid, WNOHANG, status) : got;
-		if (got || clock_ms() > end)
+		if (got || is_late(tid, clock_ms() - since))
 			return got == tid;
 		nanosleep(&rest, NULL);
 	}

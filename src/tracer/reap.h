@@ -9,7 +9,7 @@
  * sends signals all the time would keep those from us that come last in the kernel's list. */
 int reap(struct tracee *tracee, bool wait);
 /* Waits for one thread's next status, and leaves it there.  False: there is none to come, or none
- * within 2 s (it sleeps in the kernel). */
+ * within 2 s where it sleeps in the kernel, else within 10 s. */
 bool reap_look(pid_t tid, int *status);
 /* In the middle of another system call: takes what has ended, and event stops that come
  * before, behind what was taken before.  The program's signals stay. */

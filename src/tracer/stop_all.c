@@ -24,7 +24,9 @@
 #include "base/clock.h"
 #include "tracer/threads.h"
 
-enum { ASLEEP_AFTER_MS = 100, STANDING_LIMIT_MS = 10000 };
+/* STANDING_LIMIT_MS: since there were fewer to wait for than ever before, as thousands of threads
+ * may take longer on a slow machine.  So they are counted each PORTION_MS. */
+enum { ASLEEP_AFTER_MS = 100, STANDING_LIMIT_MS = 10000, PORTION_MS = 500 };
 
 static bool thread_is_moving(const struct thread *thread)
 {
@@ -120,10 +122,11 @@ static void leader_check(struct tracee *tracee)
 		leader->state = THREAD_GONE;
 }
 
-/* Hands out all stops that are there, until `end`: whoever gets signals without end may have
+/* Hands out all stops that are there, for a time: whoever gets signals without end may have
  * another one each time.  1: some; 0: none; < 0: the process is gone. */
-static int stops_take(struct tracee *tracee, int64_t end)
+static int stops_take(struct tracee *tracee)
 {
+	int64_t end = clock_ms() + PORTION_MS;
 	int rc = tracee_take(tracee, false);
 
 	if (rc == 1)
@@ -134,8 +137,9 @@ static int stops_take(struct tracee *tracee, int64_t end)
 
 static int stop_all(struct tracee *tracee, struct tid_list *tids, struct err *err)
 {
-	int64_t start = clock_ms(), end = start + STANDING_LIMIT_MS;
+	int64_t start = clock_ms(), end = start;
 	struct asleep asleep = {.all = false};
+	size_t fewest = SIZE_MAX;
 
 	/* What was reaped is of those, too, for whom nobody has to wait: the end of a vfork(). */
 	while (tracee->queue_head < tracee->queue.len && tracee_take(tracee, false) == 1)
@@ -148,7 +152,11 @@ static int stop_all(struct tracee *tracee, struct tid_list *tids, struct err *er
 		tracee_for_each(tracee, thread_interrupt, &moving);
 		if (!moving && !tracee->expected.len && !unknown_threads_add(tracee, tids))
 			return tracee->exited ? -ECHILD : 0;
-		rc = stops_take(tracee, end);
+		if (moving < fewest) {
+			fewest = moving;
+			end = clock_ms() + STANDING_LIMIT_MS;
+		}
+		rc = stops_take(tracee);
 		if (rc < 0)
 			return err_sys(err, rc, "pid %d is gone", tracee->pid);
 		if (clock_ms() - start > SCHED_FIFO_LIMIT_MS)
