@@ -84,3 +84,20 @@ def test_killed_with_the_return_address_in_a_register(guest):
         with traced.Attached(guest, tailed.pid, options=traced.ALONE):
             pass
         tailed.finish()
+
+
+def in_its_malloc(dozing):
+    """Until its malloc waits, called by the stub."""
+    dozing.send()
+    dozing.await_output("DONE")
+
+
+def test_killed_within_an_allocation(guest):
+    """The next memtrace leaves the stub alone that a sleeping malloc returns to, which frame pointers lead past."""
+    with traced.Running(guest, "/root/targets/dozing") as dozing:
+        traced.forsake(guest, dozing.pid, before=lambda: in_its_malloc(dozing))
+        with traced.Attached(guest, dozing.pid, options=traced.ALONE):
+            pass
+        dozing.send()
+        dozing.await_output("RESULT")
+        traced.result_in(guest.run("cat /tmp/out").output)
