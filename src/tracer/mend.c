@@ -32,7 +32,8 @@
 #include "tracer/put_back.h"
 #include "tracer/retry.h"
 
-enum { RETRIES = 2000, RETRIES_SOME = 3, RETRY_NS = 1000000, PASSES = 1000, WIPE_TRIES = 8 };
+enum { RETRIES = 2000, RETRIES_SOME = 3, RETRY_NS = 1000000, PASSES = 1000, WIPE_TRIES = 8,
+       STOP_MOST_MS = 10000 };
 
 struct mending {
 	struct undo *undo;
@@ -160,6 +161,7 @@ static void mend(struct mending *m, pid_t pid)
 	}
 	tracee->handle = absorb;
 	tracee->handle_arg = m;
+	tracee->stop_most_ms = STOP_MOST_MS; /* the guardian has not much longer for all */
 	failed = tracee_stop(tracee, &err);
 	undo_run(m->undo, &tracee->target); /* a patch is one write: also while it runs */
 	if (!failed)

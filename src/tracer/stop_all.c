@@ -135,6 +135,13 @@ static int stops_take(struct tracee *tracee)
 	return rc;
 }
 
+static int64_t end_of_wait(const struct tracee *tracee, int64_t start)
+{
+	int64_t end = clock_ms() + STANDING_LIMIT_MS, most = start + tracee->stop_most_ms;
+
+	return tracee->stop_most_ms && most < end ? most : end;
+}
+
 static int stop_all(struct tracee *tracee, struct tid_list *tids, struct err *err)
 {
 	int64_t start = clock_ms(), end = start;
@@ -154,7 +161,7 @@ static int stop_all(struct tracee *tracee, struct tid_list *tids, struct err *er
 			return tracee->exited ? -ECHILD : 0;
 		if (moving < fewest) {
 			fewest = moving;
-			end = clock_ms() + STANDING_LIMIT_MS;
+			end = end_of_wait(tracee, start);
 		}
 		rc = stops_take(tracee);
 		if (rc < 0)

@@ -119,6 +119,7 @@ struct tracee {
 	taddr_t unread;	  /* of a stack, when it was last searched: not there while all are
 			     stopped; 0 */
 	bool all_stopped; /* between tracee_stop() and tracee_resume() */
+	int64_t stop_most_ms; /* so long tracee_stop() may take, however many there are; 0: any time */
 	struct sched_fifo sched_fifo;
 	int own_signal; /* of the layer above, to be dropped: others are the program's */
 	bool watches_sharers; /* all of them, see tracee_watch_sharers() */
