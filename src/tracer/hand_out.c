@@ -67,6 +67,7 @@ void tracee_hand_out_children(struct tracee *tracee)
 	take(tracee, false);
 	unannounced_expect(tracee);
 	take(tracee, true);
+	vec_clear(&tracee->expected); /* frozen, say: told of by nobody when it comes; no stop waits for it */
 	while (children_unannounced(tracee, &stop))
 		tracee->handle(tracee->handle_arg, &stop);
 }
