@@ -18,7 +18,7 @@ class Looked:
         self.allocators = re.findall(r"^allocator (\S+) (\S+) (read|refused)", text, re.M)
         truth = re.search(r"^truth live (\d+) found (\d+) missed (\d+) false (\d+) short (\d+)", text, re.M)
         self.live, self.found, self.missed, self.false, self.short = map(int, truth.groups()) if truth else [None] * 5
-        self.doubted = int(re.search(r"^doubted (\d+)|$", text, re.M)[1] or 0)
+        self.doubted = sum(map(int, re.findall(r"^doubted (\d+)", text, re.M)))
         self.classes = {k: int(n) for k, n in re.findall(r"^class (\S+) (\d+)", text, re.M)}
 
 
