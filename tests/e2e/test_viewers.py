@@ -261,6 +261,9 @@ def test_heaptrack_as_gzip(tmp_path, started):
     tracer.wait_line("peak:")
     program.send()
     program.wait_line("^DONE$")
+    # (until it waits in read(0, ...), it allocates)
+    while not pathlib.Path(f"/proc/{program.pid}/syscall").read_text().startswith("0 0x0 "):
+        assert program.alive()
     for line in f"export heaptrack {plain}", f"export heaptrack {exported}", "quit":
         tracer.send(line)
     assert tracer.wait() == 0, tracer.story()
