@@ -1,7 +1,9 @@
 /*
  * An allocator may begin late (a program that was just started has none), a second one may come by
  * dlopen(), and all of them go with an exec(): so they are looked for again, at first each second,
- * then more and more seldom, and at once when they can't be read any more.
+ * then more and more seldom, and at once when they can't be read any more.  Where what was just found
+ * can't be read either (a heap that is broken, a process that stands within a change of it), it is
+ * looked for as seldom as what is not there.
  *
  * Nobody is waited for: what a page server must bring can't be read here (target.h), and of files of
  * file systems that may not answer only what is there already.
@@ -42,7 +44,7 @@ static void note_far(struct allocators *a, const struct maps *maps)
 	for (size_t i = 0; i < maps->list.len; i++) {
 		const struct mapping *m = &maps->list.at[i];
 
-		if (m->inode && m->write && !mounts_are_local(&mounts, m->dev, m->path))
+		if (m->inode && !mounts_are_local(&mounts, m->dev, m->path))
 			(void)vec_push(&a->far, ((struct range){m->begin, m->end}));
 	}
 	mounts_deinit(&mounts);
@@ -73,13 +75,27 @@ void allocators_deinit(struct allocators *a)
 	*a = (struct allocators){0};
 }
 
+/* They can't be read.  For the first time that is another program, or a library that is gone: then
+ * they may be found at once. */
+static void lose_them(struct allocators *a)
+{
+	const struct allocators was = *a;
+
+	allocators_deinit(a);
+	a->missed = true;
+	if (was.missed) {
+		a->find_due = was.find_due;
+		a->find_pause = was.find_pause;
+	}
+}
+
 /* False: there is nothing to read. */
 static bool look_for_them(struct allocators *a, pid_t pid)
 {
 	struct obtained *found;
 	int64_t begin = cpu_ns();
 
-	if (a->pid != pid)
+	if (a->pid && a->pid != pid)
 		allocators_deinit(a);
 	if (clock_ms() < a->find_due)
 		return a->found != NULL;
@@ -102,14 +118,19 @@ static bool look_for_them(struct allocators *a, pid_t pid)
 
 static bool read_them(struct allocators *a)
 {
-	int64_t begin = cpu_ns();
+	int64_t begin = cpu_ns(), due;
+	bool known;
 
 	if (clock_ms() < a->read_due)
 		return true;
-	if (!obtained_read(a->found, &a->bytes))
-		return false;
-	a->read_due = due_after(begin, 0);
-	return true;
+	known = obtained_read(a->found, &a->bytes);
+	due = due_after(begin, 0);
+	if (known)
+		a->read_due = due;
+	else if (due > a->find_due)
+		a->find_due = due;
+	a->missed &= !known;
+	return known;
 }
 
 uint64_t allocators_sample(struct allocators *a, pid_t pid, uint64_t in_use)
@@ -119,7 +140,7 @@ uint64_t allocators_sample(struct allocators *a, pid_t pid, uint64_t in_use)
 	for (int i = 0; i < 2 && look_for_them(a, pid); i++) {
 		if (read_them(a))
 			return a->bytes >= in_use ? a->bytes : 0;
-		allocators_deinit(a); /* (another program, or a library that is gone) */
+		lose_them(a);
 	}
 	return 0;
 }

@@ -15,6 +15,7 @@ struct allocators { /* all zero: nothing yet */
 	struct obtained *found;
 	int64_t read_due, find_due; /* clock_ms() */
 	int64_t find_pause;
+	bool missed; /* what was found could not be read, and nothing since */
 	uint64_t bytes; /* when it was last read */
 };
 

@@ -137,7 +137,8 @@ bool leak_in_hand(const struct leak *leak, taddr_t value)
 
 bool leak_doubt(struct leak *leak, taddr_t begin, taddr_t end)
 {
-	return leak_push(leak, &leak->doubts, ((struct range){begin, end}));
+	/* (of a heap that is broken: it is refused) */
+	return begin >= end || leak_push(leak, &leak->doubts, ((struct range){begin, end}));
 }
 
 bool leak_doubt_chunks(struct leak *leak)

@@ -59,9 +59,9 @@ struct meta {
 
 static uint64_t u64_of(struct musl *m, taddr_t at)
 {
-	uint64_t value = 0;
+	const uint8_t *bytes = reader_bytes(m->reader, at, sizeof(uint64_t));
 
-	return reader_copy(m->reader, at, &value, sizeof(value)) ? value : 0;
+	return bytes ? word_at(bytes, sizeof(uint64_t)) : 0;
 }
 
 /* ---- the context ---------------------------------------------------------------------- */
@@ -166,10 +166,10 @@ static int group_walk(struct musl *m, const struct meta *meta)
 static bool meta_read(struct musl *m, taddr_t at, struct meta *ret)
 {
 	unsigned word = m->word;
-	uint8_t bytes[40];
+	const uint8_t *bytes = reader_bytes(m->reader, at, 4 * word + 8);
 	uint64_t bits;
 
-	if (!reader_copy(m->reader, at, bytes, 4 * word + 8))
+	if (!bytes)
 		return false;
 	bits = word_at(bytes + 3 * word + 8, word);
 	*ret = (struct meta){

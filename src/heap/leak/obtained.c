@@ -16,7 +16,8 @@
 
 #include "heap/leak/obtained_parts.h"
 
-enum { STREAM = 16 << 10, JUMP = 4096, JUMPS = 16, DATA_MAX = 16 << 20, PASS_MAX = 256 << 20 };
+enum { STREAM = 16 << 10, JUMP = 4096, JUMPS = 16, DATA_MAX = 16 << 20, PASS_MAX = 256 << 20,
+       CALL = 128 /* bytes that are read in the time of a call */ };
 
 struct obtained {
 	struct memory memory; /* of the process, but no more than PASS_MAX in one pass: whatever its
@@ -33,9 +34,9 @@ static int read_some(struct memory *memory, taddr_t addr, void *buf, size_t len)
 {
 	struct obtained *o = (struct obtained *)memory;
 
-	if (len > o->left)
+	if (len + CALL > o->left)
 		return -EIO;
-	o->left -= len;
+	o->left -= len + CALL;
 	return memory_read(o->process, addr, buf, len);
 }
 
@@ -97,6 +98,12 @@ static void look_in(struct obtained *o, taddr_t begin, taddr_t end)
 	free(bytes);
 }
 
+/* A device's memory: reading may do something. */
+static bool is_device(const char *path)
+{
+	return !strncmp(path, "/dev/", 5) && strncmp(path, "/dev/shm/", 9);
+}
+
 struct obtained *obtained_find(struct memory *memory, const struct maps *maps,
 			       const struct leak_cpu *cpu)
 {
@@ -113,7 +120,7 @@ struct obtained *obtained_find(struct memory *memory, const struct maps *maps,
 	for (size_t i = 0; opened && i < maps->list.len; i++) {
 		const struct mapping *m = &maps->list.at[i];
 
-		if (m->inode && m->write && m->read && !m->shared)
+		if (m->inode && m->write && m->read && !m->shared && !is_device(m->path))
 			look_in(o, m->begin, data_end(maps, i));
 	}
 	readers_close(o);
