@@ -170,8 +170,10 @@ void gzip_end(struct gzip *gzip)
 
 static ssize_t stream_write(void *gzip, const char *bytes, size_t len)
 {
-	gzip_put(gzip, bytes, len);
-	return (ssize_t)len;
+	struct gzip *g = gzip;
+
+	gzip_put(g, bytes, len);
+	return ferror(g->out) ? 0 : (ssize_t)len; /* (0: an error of the stream, too) */
 }
 
 static int stream_close(void *gzip)
