@@ -7,6 +7,7 @@
 #include "cli/session.h"
 #include "cli/session_parts.h"
 #include "heap/verdicts.h"
+#include "report/sampling.h"
 
 static void tell_ending(struct session *s)
 {
@@ -99,8 +100,8 @@ static int in_use_status(struct session *s, const struct snapshot *snapshot, int
 	if (known.blocks)
 		snprintf(apart, sizeof(apart), ", and %" PRIu64 " (%" PRIu64 " bytes) of starting up",
 			 known.blocks, known.bytes);
-	output_warn(&s->output, "blocks in use: %" PRIu64 " (%" PRIu64 " bytes)%s%s",
-		    totals->live_blocks - known.blocks,
+	output_warn(&s->output, "blocks in use: %s%" PRIu64 " (%" PRIu64 " bytes)%s%s",
+		    sampling_estimates(snapshot) ? "about " : "", totals->live_blocks - known.blocks,
 		    totals->allocated_bytes - totals->freed_bytes - known.bytes, apart,
 		    status ? "; the exit status is not of these" : "");
 	return status ? status : (int)s->options->error_exitcode;

@@ -16,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/sampling.h"
+
 enum {
 	STREAMS = 3,	       /* standard ones; more are somebody's */
 	LEAST = 512, LEAF = 4, /* the buffer's size; it is asked for at one of these frames */
@@ -67,7 +69,8 @@ static bool may_be_buffer(const struct snapshot *s, const struct region_context 
 	uint64_t blocks = report_in_use_blocks(c);
 	uint64_t size = blocks ? report_in_use_bytes(c) / blocks : 0;
 
-	return blocks && blocks <= STREAMS && size >= LEAST && !(size & (size - 1)) && count > 1 &&
+	/* (of a sample one block stands for many) */
+	return blocks && (blocks <= STREAMS || sampling_estimates(s)) && size >= LEAST && !(size & (size - 1)) && count > 1 &&
 	       is_library(snapshot_module(s, frame_instance(frames[1])));
 }
 
