@@ -6,6 +6,9 @@
  *
  * Who maps a file dies of SIGBUS behind its end, and its end is moved by whoever has it open to be written.
  * So the size is sealed (fcntl(2), F_ADD_SEALS; a memory file's since Linux 3.17) before anybody looks into it.
+ *
+ * A memtrace maps the memory of the process that it watches, too, and may be watched itself: its own mapping can
+ * be written from the first byte on, which in a process with an agent is read alone.
  */
 #include "tracer/inject_memory.h"
 
@@ -32,10 +35,14 @@ enum {
 	INFO_ROOM = 256,   /* of fdinfo: mnt_id is its third line */
 };
 
-/* One of our own; -1. */
+/* One of our own; -1.  (Where vm.memfd_noexec is 2, Linux 6.3, it has to say that it is no program.) */
 static int own_file(void)
 {
-	return (int)syscall(SYS_memfd_create, "memtrace-like", 1u /* MFD_CLOEXEC */);
+	int file = (int)syscall(SYS_memfd_create, "memtrace-like", 1u /* MFD_CLOEXEC */);
+
+	return file >= 0 || errno != EACCES
+		       ? file
+		       : (int)syscall(SYS_memfd_create, "memtrace-like", 1u | 8u /* MFD_NOEXEC_SEAL */);
 }
 
 static bool is_named(const char *path)
@@ -47,7 +54,8 @@ bool inject_is_memory(const struct mapping *mapping)
 {
 	struct stat stat;
 	bool same = false;
-	int own = mapping->shared && is_named(mapping->path) ? own_file() : -1;
+	bool others = mapping->write && !mapping->offset; /* a memtrace's, which is watched */
+	int own = mapping->shared && !others && is_named(mapping->path) ? own_file() : -1;
 
 	if (own >= 0) {
 		same = !fstat(own, &stat) && stat.st_dev == mapping->dev;

@@ -9,7 +9,7 @@
 
 #include "elf/maps.h"
 
-/* By name, and a memory file; whose, it does not say. */
+/* By name, and a memory file, as it is mapped where an agent is; whose, it does not say. */
 bool inject_is_memory(const struct mapping *mapping);
 
 /* The same of an open file of the process (pid: in our numbers). */

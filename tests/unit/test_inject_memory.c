@@ -32,14 +32,16 @@ static void test_known_by_what_it_is(void **state)
 	struct err err;
 	unsigned found = 0;
 	int file = memory_file("memtrace-agent"), other = memory_file("memtrace-other");
-	void *at, *at_other;
+	void *at, *at_other, *at_memtrace;
 
 	(void)state;
 	assert_int_equal(inject_seal(file, BYTES, &err), 0);
 	assert_int_equal(ftruncate(other, BYTES), 0);
 	at = mmap(NULL, BYTES, PROT_READ, MAP_SHARED, file, 0);
 	at_other = mmap(NULL, BYTES, PROT_READ, MAP_SHARED, other, 0);
-	assert_true(at != MAP_FAILED && at_other != MAP_FAILED);
+	/* as a memtrace has it that watches this process, and may be watched itself */
+	at_memtrace = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	assert_true(at != MAP_FAILED && at_other != MAP_FAILED && at_memtrace != MAP_FAILED);
 	assert_int_equal(maps_read(getpid(), &maps, &err), 0);
 	for (size_t i = 0; i < maps.list.len; i++)
 		if (inject_is_memory(&maps.list.at[i])) {
@@ -53,6 +55,7 @@ static void test_known_by_what_it_is(void **state)
 	assert_int_equal(inject_find_descriptor(getpid()), file);
 	munmap(at, BYTES);
 	munmap(at_other, BYTES);
+	munmap(at_memtrace, BYTES);
 	close(file);
 	close(other);
 	assert_int_equal(inject_find_descriptor(getpid()), -1);
