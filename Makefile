@@ -207,7 +207,7 @@ $(O)/tests/unit/%: tests/unit/%.c $(UNIT_LIBS)
 # One piece that needs nothing, whatever the rest is built with; CPUs without an entry have none.
 BLOB_CPU := $(if $(filter -m32 -mx32,$(CC) $(CFLAGS)),,$(firstword $(subst -, ,$(TRIPLET))))
 BLOB_ENTRY := $(if $(filter agent,$(WITHOUT)),,$(wildcard src/agent/$(BLOB_CPU)/entry.S))
-BLOB_SRC := src/agent/agent.c src/agent/alone.c src/agent/pending.c src/agent/remembered.c $(addprefix src/region/,shared.c known.c live.c interned.c counters.c sample.c)
+BLOB_SRC := src/agent/agent.c src/agent/alone.c src/agent/choice.c src/agent/pending.c src/agent/remembered.c $(addprefix src/region/,shared.c known.c live.c interned.c counters.c sample.c)
 BLOB_OBJ := $(BLOB_SRC:src/%.c=$(O)/blob/%.o) $(BLOB_ENTRY:src/%.S=$(O)/blob/%.o)
 BLOB_FLAGS = -std=gnu11 -Isrc -O2 -ffreestanding -fPIE -fvisibility=hidden -mgeneral-regs-only \
 	     -fno-stack-protector -fno-asynchronous-unwind-tables -fno-unwind-tables -g1 \

@@ -29,6 +29,7 @@
 #include "agent/agent.h"
 
 #include "agent/alone.h"
+#include "agent/choice.h"
 #include "agent/pending.h"
 #include "agent/remembered.h"
 
@@ -206,6 +207,13 @@ static bool is_uncounted(const struct shared *shared)
 	       !(atom_load32(&shared_taken(shared)->full) & SHARED_FULL_BLOCKS);
 }
 
+static bool uncounted_free(const struct shared *shared, struct shared_thread *own, uint64_t addr)
+{
+	if (own->last_alloc == addr)
+		atom_store64(&own->last_alloc, 0);
+	return is_uncounted(shared);
+}
+
 static bool call_free(const struct shared *shared, const struct caller *caller,
 		      const struct agent_call *call)
 {
@@ -217,7 +225,8 @@ static bool call_free(const struct shared *shared, const struct caller *caller,
 	if (!addr)
 		return true;
 	if (!live_find(shared, addr, &block))
-		return is_freed_again(shared, own, addr) || is_part(own, call) || is_uncounted(shared);
+		return is_freed_again(shared, own, addr) || is_part(own, call) ||
+		       uncounted_free(shared, own, addr);
 	if (!block.context || block.context >= SHARED_CONTEXTS)
 		return false; /* LIVE_ELSEWHERE */
 	counters = counters_of(shared, caller->number, block.context);
@@ -390,23 +399,13 @@ static ALONE bool pass(const struct shared *shared, const struct caller *caller,
 	return true;
 }
 
-/* Does it count, and for how many?  What is chosen here is chosen also for who does the rest. */
 static ALONE bool is_chosen(const struct shared *shared, const struct caller *caller,
 			    const struct agent_call *call, struct allocation *is)
 {
-	const struct shared_told *told = shared_told(shared);
-	struct shared_thread *own = caller->own;
-	uint32_t level = atom_load32(&told->selects) % SHARED_SELECTS;
-	uint64_t seed = told->seed ^ (caller->number + 1ull) << 32;
-	bool small = is->size < told->min_size;
-	bool chosen = !small && sample_takes(&own->sampler, level, is->size, seed);
+	struct choice choice = {is->addr, is->size, !is->again || call->argument[0] != is->addr, 0};
+	bool chosen = choice_make(shared, caller->number, call, &choice);
 
-	if (!chosen)
-		atom_add64(small ? &own->small : &own->passed, 1);
-	is->level = sample_is_whole(level, is->size) ? 0 : level;
-	atom_store64(&own->selected, !chosen	? call->slot | SHARED_PASSED
-				     : is->level ? call->slot
-						 : 0);
+	is->level = choice.level;
 	return chosen;
 }
 

@@ -64,31 +64,34 @@ static ALONE void inner_forget(const struct shared *shared, uint64_t addr)
 		count_allocated(c, -(uint64_t)sample_weight(inner.level, inner.size), inner.size);
 }
 
-/* What was chosen of the allocation (shared_thread: selected): the level; 0: it stands for itself. */
-static ALONE uint32_t level_of(const struct shared *shared, const struct agent_call *call)
+/* What was chosen of the allocation (shared_thread: selected): the level; 0: it stands for itself.
+ * *passed: it does not count. */
+static ALONE uint32_t level_of(const struct shared *shared, const struct agent_call *call, bool *passed)
 {
 	uint32_t number = known_thread(shared, call->pointer);
 	struct shared_thread *own = number == KNOWN_NONE ? NULL : known_thread_at(shared, number);
-	bool is = own && own->selected == call->slot;
+	uint64_t selected = own ? own->selected : 0;
 
-	if (is)
+	*passed = selected == (call->slot | SHARED_PASSED);
+	if (*passed || (selected && selected == call->slot))
 		atom_store64(&own->selected, 0);
-	return is ? own->sampler.level : 0;
+	return selected && selected == call->slot ? own->sampler.level : 0;
 }
 
 static ALONE void allocated(const struct shared *shared, const struct agent_call *call, frame_t leaf,
 		      uint64_t size)
 {
+	bool passed;
 	const struct live_block block = {.addr = call->result,
 					 .size = size,
 					 .context = interned_context(shared, &leaf, 1, WALK_ALONE),
 					 .age = atom_load32(&shared_told(shared)->age),
-					 .level = level_of(shared, call)};
+					 .level = level_of(shared, call, &passed)};
 	uint64_t by = sample_weight(block.level, size), *place;
 	struct shared_counters *c = counters(shared, block.context);
 
 	inner_forget(shared, block.addr);
-	if (size < shared_told(shared)->min_size)
+	if (passed || size < shared_told(shared)->min_size)
 		return;
 	place = live_place(shared, block.addr, size);
 	if (!c || !place) {

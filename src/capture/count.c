@@ -64,7 +64,8 @@ static void count_returned(struct engine *engine, struct thread *thread,
 	event_read(ledger, call, &event);
 	share_take(engine, event.result);
 	if (event.result)
-		share_selected(engine, thread, call->slot, &event);
+		share_selected(engine, thread, call->slot, &event,
+			       !is_realloc(call) || call->argument[0] != event.result);
 	if (!event.passed && (event.result || (is_realloc(call) && !event.size)))
 		event.nested = context_walk(engine, thread, call,
 					    event.result ? &event.context : NULL);

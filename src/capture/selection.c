@@ -93,7 +93,7 @@ void selection_clear(struct selection *s, const struct shared *shared)
 }
 
 void selection_take(struct selection *s, struct shared_thread *own, uint64_t slot,
-		    struct book_event *event)
+		    struct book_event *event, bool outer)
 {
 	uint64_t selected = own ? own->selected : 0;
 
@@ -104,7 +104,7 @@ void selection_take(struct selection *s, struct shared_thread *own, uint64_t slo
 		return;
 	}
 	event->passed = event->size < s->options.min_size;
-	s->small += event->passed;
+	s->small += event->passed && !outer;
 	if (selected == slot && own->sampler.level <= SAMPLE_MOST &&
 	    !sample_is_whole(own->sampler.level, event->size))
 		event->level = own->sampler.level;
@@ -153,7 +153,8 @@ void selection_look(struct selection *s, const struct shared *shared, struct boo
 {
 	uint64_t cost = cost_ns(shared) + stops * STOP_NS;
 	uint64_t used = (cpu_ms - s->cpu_ms) * 1000000, more = cost - s->cost_ns;
-	bool first = !s->looked_ms;
+	/* (a clear counts stops anew; what the program may write to goes anywhere) */
+	bool first = !s->looked_ms || cost < s->cost_ns || cpu_ms < s->cpu_ms;
 
 	s->looked_ms = clock_ms();
 	s->cost_ns = cost;

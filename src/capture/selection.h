@@ -44,9 +44,10 @@ void selection_tell(struct selection *selection, const struct shared *shared, st
 void selection_go_on(struct selection *selection, const struct shared *shared, struct book *book);
 void selection_clear(struct selection *selection, const struct shared *shared);
 
-/* An allocation of the thread's (own: NULL, if the agent does not know it) has come to the trap. */
+/* An allocation of the thread's (own: NULL, if the agent does not know it) has come to the trap.  outer: of one
+ * that did not count (sample_is_outer()). */
 void selection_take(struct selection *selection, struct shared_thread *own, uint64_t slot,
-		    struct book_event *event);
+		    struct book_event *event, bool outer);
 
 /* Is there a limit, and is the last look a second ago?  Then, with the CPU time of the process and all
  * calls that have stopped: what it has cost since the last one says what is told from now on. */

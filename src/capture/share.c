@@ -275,6 +275,7 @@ static void hear(struct engine *engine, struct thread_data *data)
 	if (data->share.fresh)
 		return;
 	data->book.last_alloc = own->last_alloc;
+	data->book.small_slot = own->small_slot;
 	data->book.last_free = own->last_free;
 	if (own->free_hook) {
 		data->free_slot = own->free_slot;
@@ -306,6 +307,7 @@ void share_call_ends(struct engine *engine, struct thread *thread)
 		return;
 	own = own_of(engine, data);
 	own->last_alloc = data->book.last_alloc;
+	own->small_slot = data->book.small_slot;
 	own->last_free = data->book.last_free;
 	data->share.fresh = false;
 }
@@ -348,12 +350,16 @@ void share_take(struct engine *engine, taddr_t block)
 }
 
 void share_selected(struct engine *engine, struct thread *thread, taddr_t slot,
-		    struct book_event *event)
+		    struct book_event *event, bool moves)
 {
 	struct thread_data *data = thread_data(thread);
 	bool has = share_memory(engine) && data->share.pointer;
+	bool outer = moves && sample_is_outer(data->book.last_alloc, data->book.small_slot,
+					      event->result, slot);
 
-	selection_take(&engine->ledger.selection, has ? own_of(engine, data) : NULL, slot, event);
+	selection_take(&engine->ledger.selection, has ? own_of(engine, data) : NULL, slot, event,
+		       outer);
+	data->book.small_slot = event->passed ? slot : 0;
 }
 
 void share_settle(struct engine *engine, taddr_t block)

@@ -39,9 +39,9 @@ void share_call_begins(struct engine *engine, struct thread *thread, const struc
 void share_take(struct engine *engine, taddr_t block);
 /* It is counted. */
 void share_settle(struct engine *engine, taddr_t block);
-/* Does the allocation count, and for how many? */
+/* Does the allocation count, and for how many?  moves: it is not a realloc that returns what it was given. */
 void share_selected(struct engine *engine, struct thread *thread, taddr_t slot,
-		    struct book_event *event);
+		    struct book_event *event, bool moves);
 void share_call_ends(struct engine *engine, struct thread *thread);
 /* A free of a block that nobody knows: has another thread one to which it belongs (a realloc that is
  * pending, an inner call's)?  True: it

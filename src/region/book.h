@@ -47,6 +47,7 @@ struct book_thread { /* per thread; zeroed at first */
 	unsigned depth;
 	uint64_t last_alloc; /* result of the last event if it was an allocation, else 0 */
 	uint64_t last_free;  /* the same for a free */
+	uint64_t small_slot; /* where the return address of the last one lay that was too small to count */
 	uint64_t allocs, frees;
 };
 

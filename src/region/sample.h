@@ -41,6 +41,13 @@ uint32_t sample_weight(unsigned level, uint64_t size);
  * first. */
 bool sample_takes(struct sampler *sampler, unsigned level, uint64_t size, uint64_t seed);
 
+/* Of an allocation that does not count: is it the outer half of the call that has returned the same address to
+ * the same thread, with nothing in between, from deeper on the stack (slot: where a call's return address lies)? */
+static inline bool sample_is_outer(uint64_t last_alloc, uint64_t last_slot, uint64_t addr, uint64_t slot)
+{
+	return last_alloc == addr && last_slot && last_slot < slot;
+}
+
 /* Those that always count. */
 static inline bool sample_is_whole(unsigned level, uint64_t size)
 {

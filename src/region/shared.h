@@ -119,7 +119,8 @@ struct shared_thread {
 	uint64_t selected;
 	uint64_t small; /* allocations that were below told->min_size */
 	uint64_t passed; /* and those that were none of a sample */
-	uint64_t spare[7];
+	uint64_t small_slot; /* of the last one that was too small */
+	uint64_t spare[6];
 };
 
 /* A pc whose row is known.  W memtrace, R agent; the key last, released. */

@@ -1121,6 +1121,33 @@ static void behind_modules_that_went_no_pc_says_anything(void **state)
 	shared_case_end(&shared);
 }
 
+/* calloc calls malloc, and both return the block: too small once, from wherever it is called again. */
+static void test_too_small_is_said_once(void **state)
+{
+	static const unsigned inner[] = {0, 3, 7, 12, 1, STUB}, outer[] = {0, 3, 7, 12, 1};
+	struct agent_call call = call_by(outer, 5, CALLOC);
+
+	(void)state;
+	begin(DEPTH);
+	shared_told(&shared)->selects = SHARED_SELECTS;
+	shared_told(&shared)->min_size = 64;
+	call.argument[0] = 3, call.argument[1] = 8, call.result = 0x10000;
+	for (unsigned i = 1; i <= 3; i++) {
+		assert_true(malloc_by(inner, 6, 24, 0x10000));
+		call_by(outer, 5, CALLOC);
+		assert_true(agent_call(&shared, &call));
+		assert_int_equal(own()->small, i);
+		assert_true(free_by(outer, 5, 0x10000));
+	}
+	assert_true(malloc_by(inner, 6, 24, 0x10000)); /* freed by another thread: the same place */
+	assert_true(malloc_by(inner, 6, 24, 0x10000));
+	assert_int_equal(own()->small, 5);
+	assert_true(entered(few, FEW, 0x10000)); /* it stays where it is, from farther out */
+	assert_true(returned(few, FEW, 0x10000, 30, 0x10000));
+	assert_int_equal(own()->small, 6);
+	shared_case_end(&shared);
+}
+
 /* Of a sample: by whole numbers, at a border of realloc's too; what is passed costs nothing and is nobody's; a
  * choice goes to the trap with a call that is not known. */
 static void test_a_sample(void **state)
@@ -1167,6 +1194,36 @@ static void test_a_sample(void **state)
 	shared_case_end(&shared);
 }
 
+/* What does not count does not either where what it frees can't be told. */
+static void what_was_passed_is_not_counted(void **state)
+{
+	enum { LEVEL = 12, SIZE = 100, COUNT = 400 };
+	const uint64_t slot = call_by(few, FEW, REALLOC).slot;
+	unsigned live = 0;
+
+	(void)state;
+	begin(DEPTH);
+	nobody_is_there();
+	shared_told(&shared)->selects = SHARED_SELECTS + LEVEL;
+	shared_told(&shared)->seed = 4711;
+	shared_full(&shared, SHARED_PART_PLACE);
+	for (unsigned i = 0; i < COUNT; i++) {
+		uint64_t addr = 0x100000 + i * 128ull;
+		struct live_block block;
+
+		own()->pending = (struct shared_pending){.slot = slot, .addr = 0x7000};
+		assert_true(returned(few, FEW, 0x7000, SIZE, addr));
+		assert_int_equal(own()->selected, 0);
+		if (!live_find(&shared, addr, &block))
+			continue;
+		assert_int_equal(block.level, LEVEL);
+		live++;
+	}
+	assert_true(live > 0 && live < COUNT);
+	assert_int_equal(live, COUNT - own()->passed);
+	shared_case_end(&shared);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1184,6 +1241,7 @@ int main(void)
 		cmocka_unit_test(test_reallocarray),
 		cmocka_unit_test(test_realloc_that_is_not_known),
 		cmocka_unit_test(test_a_sample),
+		cmocka_unit_test(test_too_small_is_said_once),
 		cmocka_unit_test(test_within_realloc),
 		cmocka_unit_test(test_counts_what_the_book_counts),
 		cmocka_unit_test(test_deeper_than_is_kept),
@@ -1198,6 +1256,7 @@ int main(void)
 		cmocka_unit_test(a_stack_is_kept_as_far_as_it_is_known),
 		cmocka_unit_test(who_has_no_place_is_counted_among_all),
 		cmocka_unit_test(what_an_inner_call_returned_is_not_counted),
+		cmocka_unit_test(what_was_passed_is_not_counted),
 		cmocka_unit_test(behind_modules_that_went_no_pc_says_anything),
 	};
 

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "capture/selection.h"
+#include "shared_case.h"
 
 enum { SLOT = 0x7000, LEVEL = 12 };
 
@@ -13,7 +14,7 @@ static struct book_event taken(struct selection *s, struct shared_thread *own, u
 {
 	struct book_event event = {.result = 0x1000, .size = size};
 
-	selection_take(s, own, SLOT, &event);
+	selection_take(s, own, SLOT, &event, false);
 	return event;
 }
 
@@ -51,6 +52,43 @@ static void test_who_was_not_asked(void **state)
 	assert_int_equal(s.small, 1);
 	assert_false(taken(&s, NULL, 32).passed);
 	assert_int_equal(taken(&s, NULL, 32).level, 0);
+}
+
+/* calloc, which has called malloc, is one allocation. */
+static void test_an_outer_call_is_said_once(void **state)
+{
+	struct selection s = {.options.min_size = 32};
+	struct book_event event = {.result = 0x1000, .size = 31};
+
+	(void)state;
+	selection_take(&s, NULL, SLOT, &event, false);
+	selection_take(&s, NULL, SLOT + 64, &event, true);
+	assert_true(event.passed);
+	assert_int_equal(s.small, 1);
+	assert_true(sample_is_outer(0x1000, SLOT, 0x1000, SLOT + 64));
+	assert_false(sample_is_outer(0x1000, SLOT, 0x1000, SLOT)); /* from the same place, again */
+	assert_false(sample_is_outer(0x1000, SLOT, 0x2000, SLOT + 64));
+	assert_false(sample_is_outer(0x1000, 0, 0x1000, SLOT)); /* it was counted */
+}
+
+/* What is less than it was, as a clear makes it, is no cost beyond all limits. */
+static void test_a_cost_that_is_less_than_before(void **state)
+{
+	struct selection s = {.options.overhead = 5};
+	struct book book = {.region = NULL};
+	struct shared shared;
+
+	(void)state;
+	if (!shared_case_begin(&shared, 16, 4, 8))
+		skip();
+	selection_look(&s, &shared, &book, 1000, 100000);
+	selection_look(&s, &shared, &book, 2000, 10);
+	assert_int_equal(s.level, 0);
+	selection_look(&s, &shared, &book, 3000, 20);
+	assert_int_equal(s.level, 0);
+	selection_look(&s, &shared, &book, 3010, 100020); /* (that is one) */
+	assert_true(s.level > 0);
+	shared_case_end(&shared);
 }
 
 static void test_levels(void **state)
@@ -97,6 +135,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_the_agent_has_chosen),
 		cmocka_unit_test(test_who_was_not_asked),
+		cmocka_unit_test(test_an_outer_call_is_said_once),
+		cmocka_unit_test(test_a_cost_that_is_less_than_before),
 		cmocka_unit_test(test_levels),
 		cmocka_unit_test(test_coarser_only_while_it_must),
 	};
