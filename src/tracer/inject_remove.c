@@ -138,15 +138,23 @@ static bool is_begun(const struct mapping *mapping, const union head *there)
 	       !memcmp(there->bytes, none, sizeof(none));
 }
 
+static bool head_read(struct tracee *tracee, taddr_t base, union head *ret)
+{
+	return blob_len && !target_read(&tracee->target, base, ret, sizeof(*ret));
+}
+
+static bool is_ours(const union head *there)
+{
+	return !memcmp(there->head.magic, blob_bytes, sizeof(there->head.magic));
+}
+
 static bool is_left(struct tracee *tracee, const struct mapping *mapping)
 {
 	union head there;
 
-	return is_code(mapping) && blob_len &&
-	       mapping->end - mapping->begin <= INJECT_CODE_BYTES &&
-	       !target_read(&tracee->target, mapping->begin, &there, sizeof(there)) &&
-	       (!memcmp(there.head.magic, blob_bytes, sizeof(there.head.magic)) ||
-		is_begun(mapping, &there));
+	return is_code(mapping) && mapping->end - mapping->begin <= INJECT_CODE_BYTES &&
+	       head_read(tracee, mapping->begin, &there) &&
+	       (is_ours(&there) || is_begun(mapping, &there));
 }
 
 static bool adopt(struct tracee *tracee, struct undo *undo, const struct undo_places *places, bool held,
@@ -173,6 +181,7 @@ static bool adopt(struct tracee *tracee, struct undo *undo, const struct undo_pl
 		agent.base = agent.memory - INJECT_CODE_BYTES;
 		agent.len = INJECT_CODE_BYTES;
 		agent.control = agent.base + BLOB_BYTES;
+		memcpy(agent.head, blob_bytes, blob_len ? sizeof(agent.head) : 0);
 	}
 	if (!agent.len)
 		return false;
@@ -186,7 +195,11 @@ bool inject_adopt(struct tracee *tracee, struct undo *undo, const struct undo_pl
 	struct maps maps = {.text = NULL};
 	bool found = !undo->agent.len && !maps_read(tracee_alive(tracee), &maps, NULL) &&
 		     adopt(tracee, undo, places, held, &maps);
+	union head there;
 
 	maps_deinit(&maps);
-	return found && !inject_switch(undo, &tracee->target, false);
+	/* (in front of a memory that is alone anything may be by now) */
+	if (!found || !head_read(tracee, undo->agent.base, &there) || !is_ours(&there))
+		return found;
+	return !inject_switch(undo, &tracee->target, false);
 }
