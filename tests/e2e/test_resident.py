@@ -52,6 +52,18 @@ def test_nothing_stays(target, attach):
     end(process)
 
 
+@pytest.mark.parametrize("engine", ["auto", "trap"])
+def test_who_has_such_memory_and_no_agent(target, attach, engine):
+    """A memtrace that is watched, and a process whose agent's code is gone: nothing of theirs is touched."""
+    process = target("watching")
+    tracer = attach(process.pid, "--no-symbols", f"--engine={engine}")
+    process.go_on()
+    process.done()
+    tracer.detach()
+    process.go_on()
+    process.result()
+
+
 @pytest.mark.limit(120)
 @pytest.mark.parametrize("guardian", [False, True], ids=["memtrace", "memtrace and guardian"])
 def test_killed_at_each_step(target, attach, guardian):
