@@ -57,6 +57,7 @@ void exec_begin(struct engine *engine)
 		jit_objects_clear(&program->objects);
 	program->runtime = NULL;
 	program->own_heap = NULL;
+	selection_forget(&engine->ledger.selection, &engine->ledger.book);
 	ledger_clear(&engine->ledger, &engine->tracee);
 	inherited_forget(&engine->inherited);
 	engine->ledger.program_break = 0;

@@ -92,6 +92,18 @@ void selection_clear(struct selection *s, const struct shared *shared)
 		shared_told(shared)->coarsest = s->coarsest;
 }
 
+void selection_keep(struct selection *s, const struct shared *shared)
+{
+	s->small += small_there(shared) - s->small_before;
+	s->small_before = 0;
+}
+
+void selection_forget(struct selection *s, struct book *book)
+{
+	*s = (struct selection){.options = s->options};
+	book->passes = s->options.min_size;
+}
+
 void selection_take(struct selection *s, struct shared_thread *own, uint64_t slot,
 		    struct book_event *event, bool outer)
 {
@@ -181,7 +193,7 @@ void selection_describe(const struct selection *s, const struct shared *shared,
 {
 	*ret = (struct snapshot_sampling){
 		.bytes = s->level && shared ? 1ull << s->level : 0,
-		.coarsest = s->coarsest && shared ? 1ull << s->coarsest : 0,
+		.coarsest = s->coarsest ? 1ull << s->coarsest : 0,
 		.min_size = s->options.min_size,
 		.small = s->small + small_there(shared) - s->small_before,
 	};

@@ -43,6 +43,10 @@ void selection_tell(struct selection *selection, const struct shared *shared, st
 /* What another memtrace has told goes on, where nothing else is asked for. */
 void selection_go_on(struct selection *selection, const struct shared *shared, struct book *book);
 void selection_clear(struct selection *selection, const struct shared *shared);
+/* The agent's memory goes; what it says is kept. */
+void selection_keep(struct selection *selection, const struct shared *shared);
+/* Exec: nothing is left of what was counted, or told, but what was asked for. */
+void selection_forget(struct selection *selection, struct book *book);
 
 /* An allocation of the thread's (own: NULL, if the agent does not know it) has come to the trap.  outer: of one
  * that did not count (sample_is_outer()). */

@@ -86,6 +86,7 @@ void share_end(struct engine *engine)
 void share_forget(struct engine *engine)
 {
 	share_end(engine);
+	selection_keep(&engine->ledger.selection, share_memory(engine));
 	tally_end(&engine->ledger.tally);
 }
 

@@ -91,6 +91,34 @@ static void test_a_cost_that_is_less_than_before(void **state)
 	shared_case_end(&shared);
 }
 
+/* Exec: another program, of which all is yet to be counted. */
+static void test_nothing_is_left_by_exec(void **state)
+{
+	struct selection s = {.options = {.min_size = 32, .overhead = 5}, .level = LEVEL,
+			      .coarsest = LEVEL, .small_before = 9, .looked_ms = 1,
+			      .cost_ns = 1 << 30};
+	struct book book = {.passes = true};
+	struct snapshot_sampling is;
+
+	(void)state;
+	s.small = 9;
+	selection_keep(&s, NULL); /* (of a program that is let go then, which ran until now) */
+	selection_describe(&s, NULL, &is);
+	assert_int_equal(is.small, 0);
+	assert_int_equal(is.coarsest, 1 << LEVEL);
+	selection_forget(&s, &book);
+	selection_tell(&s, NULL, &book);
+	selection_describe(&s, NULL, &is);
+	assert_int_equal(is.small, 0);
+	assert_int_equal(is.min_size, 32);
+	assert_int_equal(s.coarsest, 0);
+	assert_int_equal(s.looked_ms, 0);
+	assert_true(book.passes);
+	s.options.min_size = 0;
+	selection_forget(&s, &book);
+	assert_false(book.passes);
+}
+
 static void test_levels(void **state)
 {
 	(void)state;
@@ -137,6 +165,7 @@ int main(void)
 		cmocka_unit_test(test_who_was_not_asked),
 		cmocka_unit_test(test_an_outer_call_is_said_once),
 		cmocka_unit_test(test_a_cost_that_is_less_than_before),
+		cmocka_unit_test(test_nothing_is_left_by_exec),
 		cmocka_unit_test(test_levels),
 		cmocka_unit_test(test_coarser_only_while_it_must),
 	};
