@@ -91,7 +91,7 @@ pid_t capture_child(const struct capture *capture)
 
 /* ---- the tracer thread ------------------------------------------------- */
 
-static bool is_on(const struct engine *engine)
+static bool is_on(struct engine *engine)
 {
 	return (!engine->ending.ended && !engine->clears) || succession_lasts(engine);
 }

@@ -19,12 +19,15 @@ static bool is_wanted(const struct engine *engine)
 	       !engine->tracee.leaves_runners;
 }
 
-bool succession_lasts(const struct engine *engine)
+bool succession_lasts(struct engine *engine)
 {
 	enum capture_end end = engine->ending.end;
 
-	return is_wanted(engine) && engine->tracee.runners.len &&
-	       (end == CAPTURE_EXITED || end == CAPTURE_KILLED);
+	if (!engine->ending.ended || (end != CAPTURE_EXITED && end != CAPTURE_KILLED))
+		return false;
+	if (is_wanted(engine) && !engine->tracee.runners.len) /* (its last child may still be on its way) */
+		tracee_hand_out_children(&engine->tracee);
+	return engine->succession.begins || (is_wanted(engine) && engine->tracee.runners.len);
 }
 
 bool succession_child(struct engine *engine, struct thread *child)

@@ -17,7 +17,8 @@ void succession_exec(struct engine *engine, pid_t runner);
 /* What is followed has begun a program itself, or was started: if that is the one, nobody else is waited
  * for ("exec" is one of others only). */
 void succession_own(struct engine *engine);
-/* The wrapper has ended, and what it left may begin the program still. */
-bool succession_lasts(const struct engine *engine);
+/* The wrapper has ended, and what it left may begin the program still: looks for those who have not
+ * stopped for the first time yet. */
+bool succession_lasts(struct engine *engine);
 
 #endif
