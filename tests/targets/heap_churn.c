@@ -1,4 +1,5 @@
-/* Eight threads that allocate, reallocate and free without rest, small and mapped blocks. */
+/* Eight threads that allocate, reallocate and free without rest, small and mapped blocks; says "ready" when
+ * each has all of its own. */
 #include <pthread.h>
 
 #include "target.h"
@@ -8,6 +9,7 @@ enum { THREADS = 8, BLOCKS = 2000 };
 static void *churn(void *arg)
 {
 	static __thread void *blocks[BLOCKS];
+	static unsigned full;
 	unsigned seed = (unsigned)(uintptr_t)arg * 7919 + 1;
 
 	for (unsigned round = 0;; round++) {
@@ -23,7 +25,7 @@ static void *churn(void *arg)
 			memset(blocks[i], 1, size < 64 ? size : 64);
 		if (kind % 16 == 1)
 			blocks[i] = realloc(blocks[i], size * 2);
-		if (round == 2 * BLOCKS && arg == (void *)0)
+		if (round == 2 * BLOCKS && __atomic_add_fetch(&full, 1, __ATOMIC_RELAXED) == THREADS)
 			say("ready\n");
 	}
 	return NULL;
