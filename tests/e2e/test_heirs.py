@@ -288,7 +288,7 @@ KILL_AT = memtrace.BUILD / "tests" / "e2e" / "kill_at"
 
 def killed_at(target, started, step, *how):
     """The process, with a storm of children followed by a memtrace that was killed at that step; and how many it made."""
-    process = target("heirs", "storm", "8")
+    process = target("heirs", "storm", "5")
     tracer = memtrace.Process([KILL_AT, str(step), *how, "-f", memtrace.MEMTRACE, "--no-symbols", "-o", "/dev/null",
                                "--follow=fork", *memtrace.ENGINE_OPTIONS, "-p", str(process.pid)], stderr=subprocess.STDOUT)
     started.append(tracer)
@@ -301,6 +301,7 @@ def killed_at(target, started, step, *how):
     return process, int(re.search(r"^STEPS (\d+) ", "\n".join(tracer.out), re.M)[1])
 
 
+@pytest.mark.limit(180)
 def test_killed_at_steps(target, started, attach):
     """Any memtrace of them, or all with their guardians, in front of what touches a process: parent and children live (their
     statuses say so), and the parent is as it was."""
