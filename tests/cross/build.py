@@ -49,7 +49,7 @@ NOT_UNITS_RISCV = {
 # whether char has a sign.  64 bits are this machine's, where all unit tests run; armhf has 32,
 # and no sign.  On an emulator three of them took four minutes a CPU (leak, report, snapshot_file).
 UNITS_OF_32_BITS = ["commands", "decode", "image_mutations", "json", "leak", "maps", "module_id", "options",
-                    "quantity", "report", "snapshot", "snapshot_file", "wire"]
+                    "quantity", "report", "sample", "snapshot", "snapshot_file", "wire"]
 
 
 def units(cpu):

@@ -110,7 +110,7 @@ static void test_sums_are_unbiased(void **state)
 	static const uint64_t sizes[] = {0, 16, 48, 100, 700, 3000, 5000, 70000};
 
 	(void)state;
-	for (uint64_t seed = 1; seed <= 20; seed++)
+	for (uint64_t seed = 1; seed <= 5; seed++)
 		for (unsigned level = 5; level <= 20; level += 3)
 			is_unbiased(level, sizes, 8, 20000, seed * 0x9e3779b97f4a7c15ull);
 }
