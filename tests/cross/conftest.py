@@ -7,7 +7,7 @@
                                       the variants, without any symbol
     /root/unit/test_NAME              unit tests
 
-CROSS_CPUS="arm64 armhf" chooses; the default is all.  A test that is not the same for all
+CROSS_CPUS="arm64 mipsel" chooses; the default is the three of ARM.  A test that is not the same for all
 says by @pytest.mark.of_cpu(f) which cases each CPU has: f(cpu) is a list of names.
 """
 import os
