@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/path_data.h"
 #include "report/print.h"
 
 enum { PLACES = 50, LINKS = 64, WORDS = 8, FOLDED = 5 };
@@ -122,6 +123,30 @@ static void print_retained(FILE *out, struct leak *leak, const uint32_t *blocks,
 	fputs(" would be reached no longer.\n", out);
 }
 
+/*
+ * "230 of 230 blocks are held by cache, 1 of them so:".  A table of pointers holds each of its
+ * blocks from another place: the whole of it is what counts.
+ */
+static void print_share(FILE *out, struct leak *leak, const struct leak_place *root,
+			size_t share, const uint32_t *blocks, size_t count)
+{
+	taddr_t begin, end;
+	size_t wide = 0;
+
+	if (share <= count / 2 && path_data_area(root, &begin, &end))
+		wide = leak_held_from(leak, blocks, count, begin, end);
+	wide = wide / 2 >= share ? wide : 0;
+	fprintf(out, "%zu of ", wide ? wide : share);
+	print_count(out, count, "block");
+	fputs((wide ? wide : share) == 1 ? " is held by" : " are held by", out);
+	if (wide) {
+		putc(' ', out);
+		path_data_area_name(out, root);
+		fprintf(out, ", %zu of them so:", share);
+	}
+	putc('\n', out);
+}
+
 void inspect_why(FILE *out, const struct path_names *names, struct leak *leak,
 		 const uint32_t *blocks, size_t count)
 {
@@ -136,13 +161,10 @@ void inspect_why(FILE *out, const struct path_names *names, struct leak *leak,
 	if (found > LINKS && (links = calloc(found, sizeof(*links))))
 		found = leak_why(leak, blocks, count, links, most = found, &share);
 	links = links ? links : few;
-	if (count > 1) {
-		fprintf(out, "%zu of ", share);
-		print_count(out, count, "block");
-		fputs(share == 1 ? " is held by\n" : " are held by\n", out);
-	} else {
+	if (count > 1)
+		print_share(out, leak, &links[0].place, share, blocks, count);
+	else
 		fputs("It is held by\n", out);
-	}
 	print_links(out, names, leak, links, found < most ? found : most);
 	if (found > most)
 		fprintf(out, "    ... and %zu more links\n", found - most);

@@ -1,58 +1,20 @@
 /*
  * Places and contents in words; see path.h.  A type's name is decoded as far as it is a list of
- * plain names ("N3app5CacheE"); one with arguments of templates stays as the compiler wrote it.
+ * plain names; one with arguments of templates stays as the compiler wrote it.
  */
 #include "report/path.h"
 
-#include <ctype.h>
-#include <elf.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "elf/image.h"
+#include "report/path_data.h"
+#include "report/plain_name.h"
 #include "report/print.h"
 #include "report/utf8.h"
 
 /* ---- places -------------------------------------------------------------- */
-
-struct looking {
-	uint64_t vaddr;
-	const char *name;
-	uint64_t value;
-};
-
-static bool covers(void *arg, const struct image_symbol *symbol)
-{
-	struct looking *l = arg;
-
-	if (symbol->type != STT_OBJECT || l->vaddr < symbol->value ||
-	    l->vaddr - symbol->value >= (symbol->size ? symbol->size : 1))
-		return false;
-	l->name = symbol->name;
-	l->value = symbol->value;
-	return true;
-}
-
-static void data_place(FILE *out, const struct leak_place *place)
-{
-	struct looking l = {.vaddr = place->offset};
-	const char *path = place->module ? place->module->id.path : "?";
-	const char *slash = strrchr(path, '/');
-
-	if (place->module && place->module->image)
-		image_for_each_symbol(place->module->image, covers, &l);
-	if (l.name) {
-		utf8_print(out, l.name);
-		if (l.vaddr != l.value)
-			fprintf(out, "+0x%" PRIx64, l.vaddr - l.value);
-		fputs(" (", out);
-	}
-	utf8_print(out, slash ? slash + 1 : path);
-	fprintf(out, " %s 0x%" PRIx64, place->section ? place->section : "data", place->offset);
-	if (l.name)
-		putc(')', out);
-}
 
 static void of_thread(FILE *out, const struct path_names *names, int tid)
 {
@@ -126,7 +88,7 @@ void path_place(FILE *out, const struct path_names *names, const struct leak_pla
 {
 	switch (place->kind) {
 	case LEAK_IN_DATA:
-		data_place(out, place);
+		path_data_place(out, place);
 		break;
 	case LEAK_IN_STACK:
 		function_of(out, names, place);
@@ -171,41 +133,10 @@ void path_print(FILE *out, const struct path_names *names, struct leak *leak,
 
 /* ---- contents ------------------------------------------------------------ */
 
-/* A length and as many characters: where it ends; NULL: it is something else. */
-static const char *plain_name(const char *at, size_t *len)
-{
-	char *end;
-	unsigned long n = isdigit((unsigned char)*at) ? strtoul(at, &end, 10) : 0;
-
-	if (!n || strlen(end) < n)
-		return NULL;
-	*len = n;
-	return end;
-}
-
-static bool print_plain(FILE *out, const char *text)
-{
-	bool nested = *text == 'N';
-	char part[sizeof(((struct leak_content *)0)->text)];
-	size_t len;
-
-	for (const char *at = text + nested, *name; *at && *at != 'E'; at = name + len) {
-		name = plain_name(at, &len);
-		if (!name)
-			return false;
-		if (out && at != text + nested)
-			fputs("::", out);
-		snprintf(part, sizeof(part), "%.*s", (int)len, name);
-		if (out)
-			utf8_print(out, part);
-	}
-	return true;
-}
-
 static void class_name(FILE *out, const char *text)
 {
-	if (print_plain(NULL, text))
-		print_plain(out, text);
+	if (plain_name_print(NULL, text))
+		plain_name_print(out, text);
 	else
 		utf8_print(out, text);
 }

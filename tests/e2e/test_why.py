@@ -2,6 +2,8 @@
 import re
 import subprocess
 
+import pytest
+
 import memtrace
 
 SOURCE = r"""
@@ -85,3 +87,52 @@ def test_list_of_a_frame(tmp_path, started):
     assert found, text
     assert int(found[1]) in (2996, 2995)  # of 3000
     assert re.search(r"allocated \d+\.\d\d s ago, 48 bytes\n", text), text
+
+
+TABLE = r"""
+#include <stdio.h>
+#include <stdlib.h>
+
+static char *cache[1000];
+extern "C" __attribute__((noinline, noclone)) void fill(int i) { cache[i] = (char *)malloc(100 + i % 2); }
+
+int main(void)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	puts("READY");
+	getchar();
+	for (int i = 0; i < 1000; i++)
+		fill(i);
+	puts("OK");
+	getchar();
+	for (int i = 0; i < 1000; i++)
+		free(cache[i]);
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("strip", [False, True])
+def test_table(tmp_path, started, strip):
+    """A table holds each block from another place: it is said of all of it, by the variable's plain name."""
+    (tmp_path / "table.cc").write_text(TABLE)
+    subprocess.run(["c++", "-g", "-O1", *(["-s"] if strip else []), "-o", tmp_path / "table", tmp_path / "table.cc"],
+                   check=True)
+    program = memtrace.Process([tmp_path / "table"])
+    started.append(program)
+    program.wait_line("^READY$")
+    tracer = memtrace.Process([memtrace.MEMTRACE, "-q", "--no-symbols", "-p", program.pid])
+    started.append(tracer)
+    tracer.send("status")
+    tracer.wait_line("peak:")
+    program.send()
+    program.wait_line("^OK$")
+    tracer.send("why #1")
+    tracer.send("quit")
+    assert tracer.wait() == 0, tracer.story()
+    text = "\n".join(tracer.out)
+    name = r"table \.bss" if strip else "cache"
+    place = r"table \.bss 0x[0-9a-f]+" if strip else r"cache(\+0x[0-9a-f]+)? \(table \.bss 0x[0-9a-f]+\)"
+    # a copy of one of the pointers may be left in a register
+    found = re.search(rf"^(\d+) of 1000 blocks are held by {name}, 1 of them so:\n    {place} -> 0x", text, re.M)
+    assert found and int(found[1]) >= 998, text

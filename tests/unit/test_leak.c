@@ -785,8 +785,14 @@ static void why(void **state)
 	/* both of b and c are behind b */
 	blocks[1] = leak_find(f.leak, f.b);
 	assert_int_equal(leak_why(f.leak, blocks, 2, links, 8, &share), 3);
+	/* as many by the places of a table as there are behind each of them */
+	assert_int_equal(leak_held_from(f.leak, blocks, 2, heap_global(&f.h, 3),
+					heap_global(&f.h, 4)), 2);
+	assert_int_equal(leak_held_from(f.leak, blocks, 2, heap_global(&f.h, 0),
+					heap_global(&f.h, 3)), 0);
 	/* by a register; and nothing for what is lost */
 	blocks[0] = leak_find(f.leak, f.e);
+	assert_int_equal(leak_held_from(f.leak, blocks, 1, 0, UINT64_MAX), 0);
 	assert_int_equal(leak_why(f.leak, blocks, 1, links, 8, NULL), 1);
 	assert_int_equal(links[0].place.kind, LEAK_IN_REGISTER);
 	assert_int_equal(links[0].place.tid, 1);

@@ -232,6 +232,10 @@ struct leak_link {
 size_t leak_why(struct leak *leak, const uint32_t *blocks, size_t count,
 		struct leak_link *links, size_t max, size_t *share);
 
+/* How many of the blocks are held, by leak_why()'s ways, from roots in begin to end. */
+size_t leak_held_from(struct leak *leak, const uint32_t *blocks, size_t count, taddr_t begin,
+		      taddr_t end);
+
 /*
  * Who points to the block that contains addr: every root and block, each place of them where
  * the picture can be read (else each block once).  Returns how many there are, of which

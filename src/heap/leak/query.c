@@ -167,6 +167,27 @@ size_t leak_why(struct leak *leak, const uint32_t *blocks, size_t count,
 	return length;
 }
 
+size_t leak_held_from(struct leak *leak, const uint32_t *blocks, size_t count, taddr_t begin,
+		      taddr_t end)
+{
+	struct behind b = {leak_take(leak, leak->count, sizeof(*b.blocks)),
+			   leak_take(leak, leak->roots.len, sizeof(*b.roots))};
+	size_t sum = 0;
+
+	if (b.blocks && b.roots) {
+		count_behind(leak, &b, blocks, count);
+		for (uint32_t i = 0; i < leak->roots.len; i++) {
+			const struct root_edge *root = &leak->roots.at[i];
+
+			if (root->word == LEAK_NONE && root->at >= begin && root->at < end)
+				sum += b.roots[i];
+		}
+	}
+	leak_give(leak, b.blocks, leak->count, sizeof(*b.blocks));
+	leak_give(leak, b.roots, leak->roots.len, sizeof(*b.roots));
+	return sum;
+}
+
 /* ---- who ------------------------------------------------------------------------------ */
 
 struct pointers {
