@@ -402,7 +402,7 @@ bool reporter_finish(struct reporter *reporter, const struct snapshot *snapshot,
 	int rc;
 
 	options.findings = findings;
-	options.leaks_only = options_look_only(reporter->options);
+	options.leaks_only = options.leaks_title = options_look_only(reporter->options);
 	if (snapshot->context_count)
 		server_link_await(&reporter->link);
 	if (reporter->output_fd >= 0 || reporter->output_named) {

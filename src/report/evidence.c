@@ -56,7 +56,7 @@ static void print_leak(FILE *out, const struct verdict *v)
 		print_count(out, v->contexts, "call stack");
 	} else if (v->scanned) {
 		print_count(out, v->alive, "block");
-		fprintf(out, " (%" PRIu64 " bytes) lost: nothing leads to %s", v->grown,
+		fprintf(out, " (%" PRIu64 " bytes) lost: nothing in reach leads to %s", v->grown,
 			v->alive == 1 ? "it" : "them");
 	} else {
 		fprintf(out, "%" PRIu32 " of %" PRIu32 " generations kept ", v->kept,

@@ -60,7 +60,7 @@ static void print_command(FILE *out, const struct snapshot *s, size_t columns, b
 	}
 }
 
-void head_process(FILE *out, const struct snapshot *s, bool verbose)
+static void print_process(FILE *out, const struct snapshot *s, bool verbose)
 {
 	fprintf(out, "Process %d", s->pid);
 	if (s->command && *s->command) {
@@ -68,6 +68,17 @@ void head_process(FILE *out, const struct snapshot *s, bool verbose)
 		print_command(out, s, 30, verbose);
 		putc(')', out);
 	}
+}
+
+void head_title(FILE *out, const struct snapshot *s, bool verbose)
+{
+	print_process(out, s, verbose);
+	fputs("\n\n", out);
+}
+
+void head_process(FILE *out, const struct snapshot *s, bool verbose)
+{
+	print_process(out, s, verbose);
 	fputs(", watched for ", out);
 	print_duration(out, s);
 	fputs(s->running ? "\n\n" : ", ended\n\n", out);

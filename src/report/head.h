@@ -10,6 +10,8 @@
 const char *head_known_other(const struct snapshot *s);
 /* RSS at the start and now, and what explains its growth.  True: that is head_known_other(). */
 bool head_growth(FILE *out, const struct snapshot *s);
+/* Which process it is about, where nothing was watched: a line, and an empty one. */
+void head_title(FILE *out, const struct snapshot *s, bool verbose);
 /* The parts of it: a line, behind it an empty one; a paragraph; a line for each debug file that
  * was not used, where names are missed. */
 void head_process(FILE *out, const struct snapshot *s, bool verbose);

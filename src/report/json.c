@@ -278,7 +278,7 @@ int json_write(struct report_job *job, FILE *out, struct err *err)
 	if (job->options->leaks_only) {
 		fputs("{\"leaks\": ", out);
 		leaks_json(out, job->options->findings);
-		fputs("}\n", out);
+		fprintf(out, ",\n  \"pid\": %d}\n", job->snapshot->pid);
 		return report_check(out, err);
 	}
 	failed = json_frames_create(job, &frames, err);

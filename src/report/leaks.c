@@ -163,18 +163,20 @@ static const struct finding *finding_of(const struct findings *findings, uint32_
 	return place ? &findings->list.at[place - 1] : NULL;
 }
 
-static const char *const shapes[] = {
-	[LEAK_SINGLE] = "",
-	[LEAK_LIST] = "a list: ",
-	[LEAK_CYCLE] = "a cycle: ",
-	[LEAK_TREE] = "",
+/* Of one lost block, and of several. */
+static const char *const shapes[][2] = {
+	[LEAK_SINGLE] = {"takes", "take"},
+	[LEAK_LIST] = {"a list: takes", "lists: take"},
+	[LEAK_CYCLE] = {"a cycle: takes", "cycles: take"},
+	[LEAK_TREE] = {"takes", "take"},
 };
 
 static void print_along(FILE *out, const struct finding *finding)
 {
 	if (!finding->along.blocks)
 		return;
-	fprintf(out, "    %stakes along ", shapes[finding->shape]);
+	fprintf(out, "    %s along ",
+		shapes[finding->shape][finding->sums.lost.blocks + finding->sums.perhaps.blocks > 1]);
 	print_count(out, finding->along.bytes, "byte");
 	fputs(" in ", out);
 	print_count(out, finding->along.blocks, "block");

@@ -107,6 +107,7 @@ struct report_options {
 	/* Of the same session, or NULL: a page shows what changed since. */
 	const struct marks *marks;
 	bool leaks_only; /* the findings, and nothing else */
+	bool leaks_title; /* of that, text: with a line that says of which process */
 	/* Only call stacks that pass through this function, file or module, and not through that
 	 * one: patterns of glob_matches(), or NULL.  Totals stay those of all. */
 	const char *in, *not_in;

@@ -212,6 +212,8 @@ int text_write(struct report_job *job, FILE *out, struct err *err)
 
 	if (failed)
 		return failed;
+	if (options->findings && options->leaks_only && options->leaks_title)
+		head_title(out, job->snapshot, options->verbose);
 	if (options->findings && !options->context)
 		leaks_head(out, job);
 	if (!options->context && !options->leaks_only)

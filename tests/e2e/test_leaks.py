@@ -141,6 +141,18 @@ def test_console(loop):
     assert any(re.match(r"RSS [\d.]+ MiB: .* in use", line) for line in answers), answers
 
 
+def test_several(loop, tmp_path, started):
+    """Of several processes, each look says of which one."""
+    other = Service(tmp_path / "service")
+    started.append(other)
+    pids = [loop.pid, other.pid]
+    both = ["-q", "--no-symbols", "--leaks", "-p", loop.pid, "-p", other.pid]
+    text = "\n".join(run(*both).out)
+    assert [int(pid) for pid in re.findall(r"^Process (\d+) \(.*\)\n\n(?:99|100) blocks", text, re.M)] == pids, text
+    found = json.loads("\n".join(run(*both, "--format=json").out))
+    assert [each["pid"] for each in found["processes"]] == pids
+
+
 def test_why_who_block(loop):
     found = look(loop.pid)
     lost = next(b for b in found["blocks"] if b["class"] == "lost")

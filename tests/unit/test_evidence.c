@@ -50,9 +50,9 @@ static void of_a_look(void **state)
 {
 	(void)state;
 	says((struct verdict){.word = VERDICT_LEAKS, .scanned = true, .alive = 3, .grown = 120},
-	     "3 blocks (120 bytes) lost: nothing leads to them");
+	     "3 blocks (120 bytes) lost: nothing in reach leads to them");
 	says((struct verdict){.word = VERDICT_LEAKS, .scanned = true, .alive = 1, .grown = 9},
-	     "1 block (9 bytes) lost: nothing leads to it");
+	     "1 block (9 bytes) lost: nothing in reach leads to it");
 	says((struct verdict){.word = VERDICT_GROWS, .seconds = 60, .scanned = true, RATE},
 	     "41.0 KiB an hour (38.0 KiB to -44.0 KiB); it is held, not lost");
 }
