@@ -108,8 +108,12 @@ static void print_limits(FILE *out, const struct findings *f)
 {
 	for (size_t i = 0; i < f->allocators.len; i++)
 		if (!f->allocators.at[i].read) {
-			fputs(" The heap of ", out);
-			utf8_print(out, f->allocators.at[i].name);
+			if (!strcmp(f->allocators.at[i].name, LEAK_UNKNOWN_ALLOCATOR)) {
+				fputs(" The heap", out);
+			} else {
+				fputs(" The heap of ", out);
+				utf8_print(out, f->allocators.at[i].name);
+			}
 			fputs(" could not be read: ", out);
 			utf8_print(out, f->allocators.at[i].why);
 			putc('.', out);

@@ -362,6 +362,27 @@ def written(path, text):
     return path
 
 
+@pytest.mark.parametrize("name", ["libtcmalloc_minimal.so.4", "libmimalloc.so.2"])
+def test_allocators_that_are_not_known(name, tmp_path, started):
+    """Named by its file, not libc's; what memtrace sees allocated is looked at nevertheless."""
+    libraries = list(pathlib.Path("/usr/lib").glob(f"*/{name}"))
+    if not libraries:
+        pytest.skip(f"no {name}")
+    started.append(Service(built(tmp_path, EVENT_LOOP), env={"LD_PRELOAD": libraries[0]}))
+    words = refused(started[0].pid)
+    assert re.search(rf"the heap could not be read: \S*/{name}\S* has an allocator that is not known", words), words
+    tracer = memtrace.Process([memtrace.MEMTRACE, "-q", "--no-symbols", "--leaks", "-i", "-p", started[0].pid])
+    started.append(tracer)
+    tracer.send("status")
+    tracer.wait_line("peak:")
+    started[0].serve()
+    tracer.send("quit")
+    assert tracer.wait() == 0, tracer.story()
+    text = " ".join("\n".join(tracer.out).split())
+    assert re.search(r"(9[89]|100) blocks \(\d+ bytes\) are lost", text), text
+    assert "Only blocks that were allocated while memtrace watched are known." in text, text
+
+
 HEALTHY_PROGRAMS = {
     "redis-server": lambda tmp: ["redis-server", "--port", "0", "--unixsocket", tmp / "redis", "--save", ""],
     "nginx": lambda tmp: ["nginx", "-e", "/dev/null", "-c", written(

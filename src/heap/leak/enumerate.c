@@ -197,26 +197,51 @@ static int nothing_read(const struct leak *leak, struct err *err)
 		return err_set(err, -ENOTSUP,
 			       "no allocator that memtrace can read was found, or none has given "
 			       "out a block yet: glibc's, musl's and jemalloc's are known");
+	if (!strcmp(first->name, LEAK_UNKNOWN_ALLOCATOR))
+		return err_set(err, -ENOTSUP,
+			       "the heap could not be read: %s; of such a process those blocks are "
+			       "looked at that memtrace sees allocated (-d, -i)",
+			       first->why);
 	return err_set(err, -ENOTSUP, "the heap of %s could not be read: %s", first->name,
 		       first->why);
 }
 
 /* ---- somebody else's malloc -------------------------------------------------------- */
 
-static bool has_entry(const struct leak *leak, uint32_t instance)
+static bool is_libc(const struct module *module)
+{
+	struct image_symbol symbol;
+
+	return image_symbol_find(module->image, "__libc_start_main", &symbol);
+}
+
+/* What looks like musl's context, with no block, in a module that is no libc is somebody else's
+ * data (tcmalloc's has such). */
+static bool has_entry(const struct leak *leak, const struct module *module)
 {
 	for (size_t i = 0; i < leak->allocators.len; i++)
-		if (leak->allocators.at[i].module == instance)
+		if (leak->allocators.at[i].module == module->instance &&
+		    (strcmp(leak->allocators.at[i].name, "musl") || is_libc(module)))
 			return true;
 	return false;
 }
 
+static bool is_malloc_of_its_own(const struct leak *leak, const struct module *module)
+{
+	struct image_symbol symbol;
+
+	return module->image && !has_entry(leak, module) &&
+	       (image_symbol_find(module->image, "malloc_usable_size", &symbol) ||
+		image_symbol_find(module->image, "posix_memalign", &symbol)) &&
+	       image_symbol_find(module->image, "malloc", &symbol);
+}
+
 /* No allocator has a block, and none was refused: then a module that has a malloc, and no such
- * allocator in it, manages the memory by itself. */
+ * allocator in it, manages the memory by itself.  One that takes the place of libc's, if any. */
 static const struct module *another_allocates(const struct leak *leak)
 {
 	const struct modules *modules = leak->in.modules;
-	struct image_symbol symbol;
+	const struct module *libc = NULL;
 
 	for (size_t i = 0; i < leak->allocators.len; i++)
 		if (leak->allocators.at[i].used.blocks || !leak->allocators.at[i].read)
@@ -224,19 +249,19 @@ static const struct module *another_allocates(const struct leak *leak)
 	for (size_t i = 0; i < modules->mapped.len; i++) {
 		const struct module *module = modules->mapped.at[i];
 
-		if (module->image && !has_entry(leak, module->instance) &&
-		    (image_symbol_find(module->image, "malloc_usable_size", &symbol) ||
-		     image_symbol_find(module->image, "posix_memalign", &symbol)) &&
-		    image_symbol_find(module->image, "malloc", &symbol))
+		if (!is_malloc_of_its_own(leak, module))
+			continue;
+		if (!is_libc(module))
 			return module;
+		libc = module;
 	}
-	return NULL;
+	return libc;
 }
 
 /* Zero blocks would be no answer where another allocator has them all. */
 static int forget_empty(struct leak *leak, const struct module *module)
 {
-	struct leak_allocator other = {.name = "unknown", .module = module->instance};
+	struct leak_allocator other = {.name = LEAK_UNKNOWN_ALLOCATOR, .module = module->instance};
 
 	for (size_t i = 0; i < leak->allocators.len; i++) {
 		leak->allocators.at[i].read = false;

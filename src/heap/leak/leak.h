@@ -108,6 +108,9 @@ struct leak_sum {
 	uint64_t blocks, bytes;
 };
 
+/* The name of one that has all the blocks, and whose layout is not known. */
+#define LEAK_UNKNOWN_ALLOCATOR "unknown"
+
 /* An allocator that was found. */
 struct leak_allocator {
 	char name[16];	  /* "glibc", "musl", "jemalloc"; "traced": blocks that memtrace saw */
