@@ -390,6 +390,7 @@ HEALTHY_PROGRAMS = {
                       f"http {{ access_log off; server {{ listen unix:{tmp}/nginx; }} }}\n")],
     "dnsmasq": lambda tmp: ["dnsmasq", "--no-daemon", "-p", "0", "--no-resolv", "--no-hosts", "-C", "/dev/null", f"--pid-file={tmp}/pid"],
     "sqlite3": lambda tmp: ["sqlite3", ":memory:"],
+    "gdb": lambda tmp: ["gdb", "-q", "-nx", sys.executable],
     "python3": lambda tmp: ["/usr/bin/python3", "-i", "-c", "import json, re; kept = [str(i) * 40 for i in range(10000)]"],
 }
 
