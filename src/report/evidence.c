@@ -87,7 +87,9 @@ static void print_too_early(FILE *out, const struct verdict *v)
 		print_bytes(out, (double)v->step);
 		fputs(" of the growth came in one step", out);
 	} else if (v->generations) {
-		fprintf(out, "only %" PRIu32 " generations, of ", v->generations);
+		fputs("only ", out);
+		print_count(out, v->generations, "generation");
+		fputs(", of ", out);
 		print_count(out, v->born, "block");
 		fputs("; 8 are needed", out);
 	} else if (v->seconds < VERDICT_MIN_SECONDS) {

@@ -42,6 +42,8 @@ static void of_a_context(void **state)
 	     "what is in use grew by 2.0 KiB, and hardly any more");
 	says((struct verdict){.word = VERDICT_TOO_EARLY, .generations = 5, .born = 1},
 	     "only 5 generations, of 1 block; 8 are needed");
+	says((struct verdict){.word = VERDICT_TOO_EARLY, .generations = 1, .born = 144},
+	     "only 1 generation, of 144 blocks; 8 are needed");
 	says((struct verdict){.word = VERDICT_TOO_EARLY, .seconds = 90, .step = 4096},
 	     "4.0 KiB of the growth came in one step");
 }
