@@ -135,13 +135,14 @@ static void print_start_up(FILE *out, const struct start_up *start_up)
 	fputs(" of starting up, which every program has.", out);
 }
 
-/* First of all; a word that nobody can tell yet is not worth a sentence in the first seconds. */
+/* First of all.  Too early: that tells nothing of what has ended soon, or was not followed. */
 static void write_growth(FILE *out, const struct snapshot *s)
 {
 	const struct verdict *v = s->verdicts ? &s->verdicts->process : NULL;
+	bool soon = report_seconds(s) < VERDICT_MIN_SECONDS;
 	const char *name;
 
-	if (!v || (v->word == VERDICT_TOO_EARLY && report_seconds(s) < VERDICT_MIN_SECONDS))
+	if (!v || (v->word == VERDICT_TOO_EARLY && soon && (!s->running || s->no_allocator)))
 		return;
 	name = verdict_name(v->word);
 	fprintf(out, "%c%s: ", name[0] - 'a' + 'A', name + 1);

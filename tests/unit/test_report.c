@@ -478,6 +478,27 @@ static void test_nothing_in_use(void **state)
 	free(text);
 }
 
+/* Also that nothing can be told yet is said first, but not of a program that has soon ended. */
+static void test_too_early(void **state)
+{
+	const frame_t stack[] = {MALLOC};
+	char *text;
+
+	(void)state;
+	case_stack(stack, 1, WALK_ROOT, 1, 0, 1);
+	case_snapshot();
+	heap->verdicts = calloc(1, sizeof(*heap->verdicts));
+	heap->verdicts->process = (struct verdict){.word = VERDICT_TOO_EARLY, .seconds = 5};
+	text = case_report(NULL, NULL, &plain);
+	assert_non_null(strstr(text, "\n\nToo early: 5 s are too short to tell; 60 are needed. "
+				     "What 1 call stack"));
+	free(text);
+	heap->running = false;
+	text = case_report(NULL, NULL, &plain);
+	assert_non_null(strstr(text, "\n\nWhat 1 call stack"));
+	free(text);
+}
+
 /* A terminal is not commanded by a path or a name. */
 static void test_control_characters(void **state)
 {
@@ -904,6 +925,7 @@ int main(void)
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_every_end_says_why),
 		cmocka_unit_test_setup_teardown(test_nothing_in_use, case_begin, case_end),
+		cmocka_unit_test_setup_teardown(test_too_early, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_control_characters, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_errors, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_status, case_begin, case_end),
