@@ -82,6 +82,20 @@ static void print_ages(FILE *out, const struct report_job *job, uint32_t id)
 		(double)options->min_age_ms / 1000);
 }
 
+/* What they are sorted by, where nothing else says it. */
+static void print_order(FILE *out, const struct report_job *job, const struct region_context *c)
+{
+	const struct snapshot *s = job->snapshot;
+
+	if (!c->allocs)
+		return;
+	if (job->options->order == SNAPSHOT_BY_AGE)
+		fprintf(out, "; the last %.2f s ago", seconds_ago(s, c->last_time));
+	else if (job->options->order == SNAPSHOT_BY_RATE)
+		fprintf(out, "; %.1f allocs/s since its first",
+			(double)c->allocs / (seconds_ago(s, c->first_time) + 0.01));
+}
+
 /* "#7  265 bytes in 5 blocks were not free (48%)": the id is its own for the whole session,
  * the rank before it is of this report. */
 static void print_context_head(FILE *out, const struct report_job *job, size_t rank)
@@ -108,6 +122,7 @@ static void print_context_head(FILE *out, const struct report_job *job, size_t r
 	print_count(out, c->allocs, "alloc");
 	fputs(", ", out);
 	print_count(out, c->frees, "free");
+	print_order(out, job, c);
 	putc('\n', out);
 	if (start_up_has(job->start_up, id))
 		fputs("    of starting up: every program has such blocks\n", out);

@@ -499,6 +499,27 @@ static void test_too_early(void **state)
 	free(text);
 }
 
+static void test_what_it_is_sorted_by(void **state)
+{
+	const frame_t stack[] = {MALLOC};
+	struct report_options options = plain;
+	char *text;
+
+	(void)state;
+	case_stack(stack, 1, WALK_ROOT, 50, 0, 1);
+	case_snapshot();
+	heap->contexts[1].first_time = heap->ticks_now - 999;
+	heap->contexts[1].last_time = heap->ticks_now - 250;
+	options.order = SNAPSHOT_BY_AGE;
+	text = case_report(NULL, NULL, &options);
+	assert_non_null(strstr(text, "\n    50 allocs, 0 frees; the last 2.50 s ago\n"));
+	free(text);
+	options.order = SNAPSHOT_BY_RATE;
+	text = case_report(NULL, NULL, &options);
+	assert_non_null(strstr(text, "\n    50 allocs, 0 frees; 5.0 allocs/s since its first\n"));
+	free(text);
+}
+
 /* A terminal is not commanded by a path or a name. */
 static void test_control_characters(void **state)
 {
@@ -926,6 +947,7 @@ int main(void)
 		cmocka_unit_test(test_every_end_says_why),
 		cmocka_unit_test_setup_teardown(test_nothing_in_use, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_too_early, case_begin, case_end),
+		cmocka_unit_test_setup_teardown(test_what_it_is_sorted_by, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_control_characters, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_errors, case_begin, case_end),
 		cmocka_unit_test_setup_teardown(test_status, case_begin, case_end),
