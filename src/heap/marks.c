@@ -253,7 +253,7 @@ static void survived(struct diff_context *d, const struct births_span *span, boo
 {
 	uint64_t stayed = until_now && d->born > d->died ? d->born - d->died : 0;
 
-	d->survived_least = most_of(span->sure, stayed);
+	d->survived_least = least_of(most_of(span->sure, stayed), d->born);
 	d->survived_most =
 		most_of(least_of((uint64_t)span->sure + span->unsure, d->born), d->survived_least);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "heap/births.h"
 #include "heap/marks.h"
 
 static struct region_context contexts[8];
@@ -150,6 +151,24 @@ static void start_last_and_between(void **state)
 	refused("1", "c", -ENOENT, "there is no mark 'c'; 'marks' lists them");
 }
 
+/* By an agent births are known to a generation, which may have begun before the mark. */
+static void no_more_survive_than_are_born(void **state)
+{
+	static const struct births_span spans[] = {{0}, {.sure = 12, .all = 15}, {0}, {0}};
+	struct diff diff;
+
+	(void)state;
+	count(1, 5, 50, 0, 0);
+	mark("a");
+	count(1, 10, 100, 0, 0);
+	mark("b");
+	diff = good("a", "b");
+	diff_survived(&diff, spans, &heap);
+	assert_int_equal(diff.at[0].survived_least, 10);
+	assert_int_equal(diff.at[0].survived_most, 10);
+	diff_deinit(&diff);
+}
+
 static void counting_began_anew(void **state)
 {
 	(void)state;
@@ -190,6 +209,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(exact_differences, setup, teardown),
 		cmocka_unit_test_setup_teardown(start_last_and_between, setup, teardown),
+		cmocka_unit_test_setup_teardown(no_more_survive_than_are_born, setup, teardown),
 		cmocka_unit_test_setup_teardown(counting_began_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(names, setup, teardown),
 	};
