@@ -60,9 +60,7 @@ def test_what_relocations_wrote_under_a_patch(target, attach, engines):
     library = memtrace.TARGETS / "alloc_covered.so"
     process = target("bumped", "50", env={**os.environ, "LD_PRELOAD": str(library)})
     tracer = attach(process.pid, "--no-symbols", f"--engine={engines[0]}")
-    for pid in [tracer.pid, *memtrace.descendants(tracer.pid)]:
-        os.kill(pid, 9)
-    tracer.wait()
+    memtrace.kill_at_once(tracer)
     tracer = attach(process.pid, "--no-symbols", f"--engine={engines[1]}")
     process.go_on()
     process.done()
@@ -155,9 +153,7 @@ def test_a_hook_and_who_comes_next(target, attach, started, detached):
     if detached:
         tracer.detach(check=False)
     else:
-        for pid in [tracer.pid, *memtrace.descendants(tracer.pid)]:
-            os.kill(pid, 9)
-        tracer.wait()
+        memtrace.kill_at_once(tracer)
     for _ in range(2):
         comes_next = memtrace.Process([memtrace.MEMTRACE, "--no-symbols", "-p", process.pid])
         started.append(comes_next)
