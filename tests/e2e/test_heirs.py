@@ -69,6 +69,17 @@ def check(reports, process, known, count, tracer):
         assert report["summary"]["frees_of_unknown"] == (0 if known else 2)
 
 
+def ends_well(attach, process, guardians):
+    """Nothing is left in it: by the guardian, or, if that was killed, too, by the next memtrace; and its numbers are right."""
+    if guardians:
+        attach(process.pid, "--no-symbols").detach(check=False)
+        memtrace.untouched(process.pid)
+    else:
+        untouched(process.pid)
+    process.go_on()
+    process.result()
+
+
 @pytest.mark.parametrize("engine", ["trap", "agent"])
 def test_from_birth(started, several, engine):
     """Of a started program; the exit status is that of the program."""
@@ -158,13 +169,7 @@ def test_killed(target, several, attach, who):
         tracer.process.wait(memtrace.PATIENCE)
         memtrace.wait_for_guardians()
         memtrace.wait_for_guardians()
-        if who == "all and the guardians":
-            attach(process.pid, "--no-symbols").detach(check=False)
-            memtrace.untouched(process.pid)
-        else:
-            untouched(process.pid)
-        process.go_on()
-        process.result()
+        ends_well(attach, process, who == "all and the guardians")
 
 
 @pytest.mark.parametrize("guardians", [False, True])
@@ -314,10 +319,4 @@ def test_killed_at_steps(target, started, attach):
     for guardians in [], ["-g"]:
         for step in dice.sample(range(made * 2 // 3), int(os.environ.get("STEPS", "1"))):
             process, _ = killed_at(target, started, step, *guardians)
-            if guardians:
-                attach(process.pid, "--no-symbols").detach(check=False)
-                memtrace.untouched(process.pid)
-            else:
-                untouched(process.pid)
-            process.go_on()
-            process.result()
+            ends_well(attach, process, guardians)

@@ -58,10 +58,9 @@ int main(void)
 """
 
 
-def test_list_of_a_frame(tmp_path, started):
-    (tmp_path / "list.c").write_text(SOURCE)
-    subprocess.run(["cc", "-g", "-O1", "-o", tmp_path / "list", tmp_path / "list.c"], check=True)
-    program = memtrace.Process([tmp_path / "list"])
+def watched(started, path):
+    """(the program, sent on from READY; its memtrace, attached before)"""
+    program = memtrace.Process([path])
     started.append(program)
     program.wait_line("^READY$")
     tracer = memtrace.Process([memtrace.MEMTRACE, "-q", "--no-symbols", "-p", program.pid])
@@ -69,6 +68,13 @@ def test_list_of_a_frame(tmp_path, started):
     tracer.send("status")
     tracer.wait_line("peak:")
     program.send()
+    return program, tracer
+
+
+def test_list_of_a_frame(tmp_path, started):
+    (tmp_path / "list.c").write_text(SOURCE)
+    subprocess.run(["cc", "-g", "-O1", "-o", tmp_path / "list", tmp_path / "list.c"], check=True)
+    program, tracer = watched(started, tmp_path / "list")
     last = int(program.wait_line("^LAST (0x[0-9a-f]+)$")[1], 16) ^ 0x5555555555555555
     head = int(program.wait_line("^LAST (0x[0-9a-f]+)$")[1], 16) ^ 0x5555555555555555
     program.wait_line("^OK$")
@@ -118,14 +124,7 @@ def test_table(tmp_path, started, strip):
     (tmp_path / "table.cc").write_text(TABLE)
     subprocess.run(["c++", "-g", "-O1", *(["-s"] if strip else []), "-o", tmp_path / "table", tmp_path / "table.cc"],
                    check=True)
-    program = memtrace.Process([tmp_path / "table"])
-    started.append(program)
-    program.wait_line("^READY$")
-    tracer = memtrace.Process([memtrace.MEMTRACE, "-q", "--no-symbols", "-p", program.pid])
-    started.append(tracer)
-    tracer.send("status")
-    tracer.wait_line("peak:")
-    program.send()
+    program, tracer = watched(started, tmp_path / "table")
     program.wait_line("^OK$")
     tracer.send("why #1")
     tracer.send("quit")
