@@ -322,6 +322,8 @@ int leak_scan_find(struct leak_scan *scan, size_t blocks, size_t paths,
 		return rc;
 	(*ret)->at_end = scan->options.at_end;
 	(*ret)->pause_ns = scan->look->pause_ns;
+	(*ret)->taken = scan->look->snapshot->taken;
+	(*ret)->ticks = scan->look->snapshot->ticks_now;
 	snprintf((*ret)->why, sizeof((*ret)->why), "%.*s", (int)sizeof((*ret)->why) - 1,
 		 scan->look->picture->why);
 	rc = check(scan, err);

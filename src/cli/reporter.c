@@ -140,6 +140,8 @@ struct report_options reporter_options(const struct reporter *reporter)
 		.start_up = viewers_start_up(),
 		.course = reporter->course,
 		.marks = reporter->marks,
+		.findings = reporter->findings,
+		.findings_earlier = true,
 		.no_command = o->no_command,
 		.no_lines = o->no_lines,
 		.order = o->sort,
@@ -401,7 +403,10 @@ bool reporter_finish(struct reporter *reporter, const struct snapshot *snapshot,
 	struct err err = {0};
 	int rc;
 
-	options.findings = findings;
+	if (findings) {
+		options.findings = findings;
+		options.findings_earlier = false;
+	}
 	options.leaks_only = options.leaks_title = options_look_only(reporter->options);
 	if (snapshot->context_count)
 		server_link_await(&reporter->link);

@@ -23,6 +23,7 @@ struct reporter {
 	bool local_tried;
 	const struct course *course; /* of the session, or NULL */
 	const struct marks *marks;   /* the same */
+	const struct findings *findings; /* of the console's last look, or NULL */
 	/* Of the latest snapshot (report_options.old), malloc'ed; or NULL. */
 	struct births_span *old;
 	uint32_t old_count;

@@ -444,6 +444,7 @@ int session_run(const struct options *options)
 		status = session_finish(&s);
 	}
 	findings_destroy(s.findings);
+	findings_destroy(s.seen);
 	capture_destroy(s.capture);
 	console_destroy(s.console);
 	lacking_destroy(s.lacking);

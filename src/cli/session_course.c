@@ -89,6 +89,7 @@ void session_sample(struct session *s)
 void session_forget(struct session *s)
 {
 	marks_deinit(&s->marks);
+	session_keep_look(s, NULL);
 	course_clear(&s->course);
 	generations_clear(&s->generations, capture_now(s->capture));
 }
@@ -136,6 +137,8 @@ int session_snapshot_blocks(struct session *s, uint64_t min_age_ms, struct birth
 	    !births_create(&s->generations, blocks, snapshot->context_count, &births, err))
 		err_ignore(verdicts_create(snapshot, &s->generations, &births, &s->course,
 					   &snapshot->verdicts, NULL));
+	if (snapshot->verdicts && s->seen && !s->findings)
+		verdicts_see(snapshot->verdicts, s->seen, true);
 	if (snapshot->verdicts && snapshot->running)
 		take_limit(snapshot);
 	if (s->course.count)

@@ -171,7 +171,7 @@ int session_finish(struct session *s)
 		return exit_status(s, NULL);
 	}
 	if (snapshot->verdicts && s->findings)
-		verdicts_see(snapshot->verdicts, s->findings);
+		verdicts_see(snapshot->verdicts, s->findings, false);
 	s->failed |= snapshot->no_allocator && !options_look_only(s->options);
 	if (options_look_only(s->options) ? s->findings && !reporter_finish(&s->reporter, snapshot,
 									    s->findings)

@@ -1,6 +1,7 @@
 /*
  * Looks for leaks in a session: the console's commands, and the one of --leaks, whose findings are
- * in the final report.  Each takes a picture of its own, as what it says is of now.
+ * in the final report.  Each takes a picture of its own, as what it says is of now; what `leaks`
+ * found is in the reports behind it, too, which say when that was.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -81,6 +82,15 @@ static int find(struct session *s, uint64_t confirm_ms, bool at_end, size_t coun
 	return rc;
 }
 
+void session_keep_look(struct session *s, struct findings *findings)
+{
+	findings_destroy(s->seen);
+	s->seen = findings;
+	s->reporter.findings = findings;
+	if (findings)
+		findings_shorten(findings, s->options->count);
+}
+
 static int leaks(struct session *s, const struct command_call *call, struct err *err)
 {
 	struct report_options how = call->report;
@@ -91,10 +101,11 @@ static int leaks(struct session *s, const struct command_call *call, struct err 
 	if (rc)
 		return rc;
 	how.findings = findings;
+	how.findings_earlier = false;
 	how.leaks_only = true;
 	rc = reporter_write(&s->reporter, snapshot, &how, err);
 	snapshot_destroy(snapshot);
-	findings_destroy(findings);
+	session_keep_look(s, findings);
 	return rc;
 }
 

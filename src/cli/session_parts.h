@@ -54,6 +54,7 @@ struct session {
 	struct allocators allocators;
 	struct course_point monitored; /* when monitor last showed something; ms 0: never */
 	struct findings *findings; /* of the look of --leaks */
+	struct findings *seen; /* of the console's last one */
 	bool looked;		   /* that is over, or was given up */
 	struct family family; /* children that were seen */
 	int64_t children_ms;  /* from the last look for them to the next */
@@ -131,6 +132,8 @@ int session_top(struct session *s, const struct command_call *call, struct err *
 int session_mark(struct session *s, const struct command_call *call, struct err *err);
 /* leaks, why, who, block, heap. */
 int session_look(struct session *s, const struct command_call *call, struct err *err);
+/* What the console's look found, taken over; reports carry it from now on.  NULL: nothing. */
+void session_keep_look(struct session *s, struct findings *findings);
 /* The look of --leaks, for the report; once. */
 void session_look_last(struct session *s, bool exiting);
 /* Does nothing but wait, until the time is over, the session ends, or a Ctrl-C comes. */

@@ -438,6 +438,18 @@ int findings_create(struct leak *leak, const struct findings_options *options,
 	return 0;
 }
 
+void findings_shorten(struct findings *findings, size_t count)
+{
+	struct findings_block *at;
+
+	if (!count || findings->blocks.len <= count)
+		return;
+	at = realloc(findings->blocks.at, count * sizeof(*at));
+	if (at)
+		findings->blocks.at = at;
+	findings->blocks.len = findings->blocks.cap = count;
+}
+
 void findings_destroy(struct findings *findings)
 {
 	if (!findings)

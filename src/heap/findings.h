@@ -9,6 +9,8 @@
 #ifndef MEMTRACE_FINDINGS_H
 #define MEMTRACE_FINDINGS_H
 
+#include <time.h>
+
 #include "base/vec.h"
 #include "heap/leak/leak.h"
 
@@ -48,6 +50,8 @@ struct findings {
 	char why[200];	   /* the process stood all the while; "": it did not */
 	bool confirmed;	   /* by an earlier picture */
 	bool at_end;	   /* the process was about to end */
+	struct timespec taken; /* the picture was: CLOCK_REALTIME */
+	uint32_t ticks;	   /* the same, as snapshot.ticks_now */
 	struct leak_totals totals;
 	struct findings_sums all, before; /* before: of blocks from before the attach */
 	struct findings_context *contexts;
@@ -74,6 +78,8 @@ struct findings_options {
 int findings_create(struct leak *leak, const struct findings_options *options,
 		    struct findings **ret, struct err *err);
 void findings_destroy(struct findings *findings); /* NULL is allowed */
+/* To be kept for later reports: without blocks beyond `count` (0: all stay). */
+void findings_shorten(struct findings *findings, size_t count);
 
 VEC_TYPE(findings_addrs, taddr_t);
 /* The lost blocks, ascending: for the next look to confirm.  False: memory is short. */

@@ -149,7 +149,7 @@ void verdicts_destroy(struct verdicts *verdicts)
 	free(verdicts);
 }
 
-static void see_context(struct verdict *v, const struct findings_sums *sums)
+static void see_context(struct verdict *v, const struct findings_sums *sums, bool earlier)
 {
 	uint64_t lost = sums->lost.blocks + sums->through.blocks;
 
@@ -159,15 +159,15 @@ static void see_context(struct verdict *v, const struct findings_sums *sums)
 		v->scanned = true;
 		v->alive = lost;
 		v->grown = findings_gone(sums);
-	} else if (v->word == VERDICT_LEAKS && sums->held.blocks) {
+	} else if (!earlier && v->word == VERDICT_LEAKS && sums->held.blocks) {
 		v->word = VERDICT_GROWS;
 		v->scanned = true;
 	}
 }
 
-void verdicts_see(struct verdicts *verdicts, const struct findings *findings)
+void verdicts_see(struct verdicts *verdicts, const struct findings *findings, bool earlier)
 {
 	for (uint32_t id = 0; id < verdicts->count && id < findings->context_count; id++)
-		see_context(&verdicts->at[id], &findings->contexts[id].sums);
+		see_context(&verdicts->at[id], &findings->contexts[id].sums, earlier);
 	conclude(verdicts);
 }

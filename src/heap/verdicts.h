@@ -32,7 +32,7 @@ static inline const struct verdict *verdicts_of(const struct verdicts *verdicts,
 }
 
 /* What a look at the memory found goes before: who lost blocks leaks, and what is held does
- * not, but may grow. */
-void verdicts_see(struct verdicts *verdicts, const struct findings *findings);
+ * not, but may grow; of an earlier look, only the first. */
+void verdicts_see(struct verdicts *verdicts, const struct findings *findings, bool earlier);
 
 #endif

@@ -15,19 +15,6 @@
 #include "report/start_up.h"
 #include "report/utf8.h"
 
-static void print_duration(FILE *out, const struct snapshot *s)
-{
-	double seconds = report_seconds(s);
-	uint64_t whole = (uint64_t)seconds;
-
-	if (whole < 60)
-		fprintf(out, "%.1f s", seconds);
-	else if (whole < 3600)
-		fprintf(out, "%" PRIu64 " min %" PRIu64 " s", whole / 60, whole % 60);
-	else
-		fprintf(out, "%" PRIu64 " h %" PRIu64 " min", whole / 3600, whole / 60 % 60);
-}
-
 /* Without the blanks that setproctitle() leaves behind it. */
 static void print_argument(FILE *out, const char *argument)
 {
@@ -80,7 +67,7 @@ void head_process(FILE *out, const struct snapshot *s, bool verbose)
 {
 	print_process(out, s, verbose);
 	fputs(", watched for ", out);
-	print_duration(out, s);
+	print_duration(out, report_seconds(s));
 	fputs(s->running ? "\n\n" : ", ended\n\n", out);
 }
 

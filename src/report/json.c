@@ -88,7 +88,7 @@ static void print_context(FILE *out, const struct report_job *job,
 	if (start_up_has(job->start_up, id))
 		fputs(",\"start_up\":true", out);
 	if (job->options->findings)
-		leaks_json_of_context(out, job->options->findings, id);
+		leaks_json_of_context(out, job->options, id);
 	print_verdict(out, verdicts_of(job->snapshot->verdicts, id), ",", "");
 	fputs(",\"first_time\":", out);
 	print_ticks(out, job->snapshot, c, c->first_time);

@@ -124,6 +124,15 @@ static void print_limits(FILE *out, const struct findings *f)
 		fprintf(out, " %" PRIu64 " bytes could not be read.", f->totals.unread_bytes);
 }
 
+/* "12.3 s ago", "2 h 5 min ago" */
+static void print_when(FILE *out, const struct report_job *job)
+{
+	uint32_t now = job->snapshot->ticks_now, then = job->options->findings->ticks;
+
+	print_duration(out, then < now ? (now - then) / 100.0 : 0);
+	fputs(" ago", out);
+}
+
 void leaks_head(FILE *out, const struct report_job *job)
 {
 	const struct findings *f = job->options->findings;
@@ -133,6 +142,11 @@ void leaks_head(FILE *out, const struct report_job *job)
 
 	if (!side)
 		return;
+	if (job->options->findings_earlier) {
+		fputs("As of a look for leaks ", side);
+		print_when(side, job);
+		fputs(": ", side);
+	}
 	print_lost(side, f);
 	print_limits(side, f);
 	if (sampling_estimates(job->snapshot))
@@ -187,13 +201,19 @@ static void print_along(FILE *out, const struct finding *finding)
 	putc('\n', out);
 }
 
-void leaks_of_context(FILE *out, const struct findings *findings, uint32_t id)
+void leaks_of_context(FILE *out, const struct report_job *job, uint32_t id)
 {
+	const struct findings *findings = job->options->findings;
 	const struct findings_context *c = context_of(findings, id);
 	const struct finding *finding = c ? finding_of(findings, id) : NULL;
 
 	if (!c)
 		return;
+	if (job->options->findings_earlier && job->options->context) {
+		fputs("    as of a look for leaks ", out);
+		print_when(out, job);
+		fputs(":\n", out);
+	}
 	print_line(out, &c->sums.lost, "lost");
 	if (finding && c->sums.through.blocks && finding->through) {
 		char what[48];

@@ -80,8 +80,10 @@ static void print_allocators(FILE *out, const struct findings *f)
 
 void leaks_json(FILE *out, const struct findings *f)
 {
+	fputs("{\"time\": ", out);
+	json_time(out, &f->taken, true);
 	fprintf(out,
-		"{\"pause_ms\": %.3f, \"at_end\": %s, \"copied\": %s, \"confirmed\": %s, "
+		", \"pause_ms\": %.3f, \"at_end\": %s, \"copied\": %s, \"confirmed\": %s, "
 		"\"scanned_bytes\": %" PRIu64 ", \"unread_bytes\": %" PRIu64 ",\n    ",
 		(double)f->pause_ns / 1e6, f->at_end ? "true" : "false", f->why[0] ? "false" : "true",
 		f->confirmed ? "true" : "false", f->totals.scanned_bytes,
@@ -99,11 +101,14 @@ void leaks_json(FILE *out, const struct findings *f)
 	fputs("]}", out);
 }
 
-void leaks_json_of_context(FILE *out, const struct findings *f, uint32_t id)
+void leaks_json_of_context(FILE *out, const struct report_options *options, uint32_t id)
 {
 	static const struct findings_context none;
+	const struct findings *f = options->findings;
 	const struct findings_context *c = id < f->context_count ? &f->contexts[id] : &none;
 
+	if (c == &none && options->findings_earlier)
+		return;
 	fprintf(out,
 		",\"lost_blocks\":%" PRIu64 ",\"lost_bytes\":%" PRIu64
 		",\"held_blocks\":%" PRIu64 ",\"held_bytes\":%" PRIu64

@@ -57,6 +57,18 @@ void print_percent(FILE *out, uint64_t part, uint64_t whole)
 		fprintf(out, "%" PRIu64 "%%", tenths / 10);
 }
 
+void print_duration(FILE *out, double seconds)
+{
+	uint64_t whole = (uint64_t)seconds;
+
+	if (whole < 60)
+		fprintf(out, "%.1f s", seconds);
+	else if (whole < 3600)
+		fprintf(out, "%" PRIu64 " min %" PRIu64 " s", whole / 60, whole % 60);
+	else
+		fprintf(out, "%" PRIu64 " h %" PRIu64 " min", whole / 3600, whole / 60 % 60);
+}
+
 const char *print_short_text(uint64_t bytes, char ret[PRINT_SHORT_SIZE])
 {
 	static const char units[] = "KMGTPE";

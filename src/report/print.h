@@ -26,6 +26,9 @@ const char *print_short_text(uint64_t bytes, char ret[PRINT_SHORT_SIZE]);
 /* "48%", "3.2%", "less than 0.1%".  Only what is all of it is 100%. */
 void print_percent(FILE *out, uint64_t part, uint64_t whole);
 
+/* "12.4 s", "2 min 5 s", "3 h 7 min". */
+void print_duration(FILE *out, double seconds);
+
 /* A paragraph: broken at blanks so that it stays within 80 columns. */
 void print_wrapped(FILE *out, const char *text);
 /* The same, so many columns in. */

@@ -196,7 +196,7 @@ int report_write(const struct snapshot *snapshot, struct resolver *resolver,
 					 &job.count, err);
 	if (failed)
 		return failed;
-	if (options->findings && !options->context)
+	if (options->findings && !options->findings_earlier && !options->context)
 		leaks_sort(options->findings, ids, job.count);
 	if (options->top)
 		top_sort(options->top, snapshot, ids, job.count);

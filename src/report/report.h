@@ -100,6 +100,8 @@ struct report_options {
 	/* Of a look for leaks, or NULL: call stacks that lost blocks come first, and it is said
 	 * of each what of it is lost, and who holds the rest. */
 	const struct findings *findings;
+	/* That look was made before: text says when; the order is that of another report. */
+	bool findings_earlier;
 	/* What came of expectations (report/expect.h), of all contexts of this snapshot; or NULL. */
 	const struct expect_results *results;
 	/* What led there, or NULL: massif's earlier snapshots. */

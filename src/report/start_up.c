@@ -179,7 +179,8 @@ int start_up_find(struct report_job *job, uint32_t *ids, struct start_up *ret, s
 	if (failed) {
 		free(ret->is);
 		ret->is = NULL;
-	} else if (options->order == SNAPSHOT_BY_VERDICT && !options->findings) {
+	} else if (options->order == SNAPSHOT_BY_VERDICT &&
+		   (!options->findings || options->findings_earlier)) {
 		put_last(ret, ids, job->count);
 	}
 	return failed;

@@ -129,7 +129,7 @@ static void print_context_head(FILE *out, const struct report_job *job, size_t r
 	text_verdict(out, job, id);
 	print_ages(out, job, id);
 	if (job->options->findings)
-		leaks_of_context(out, job->options->findings, id);
+		leaks_of_context(out, job, id);
 	if ((job->options->verbose || job->options->context) && c->allocs)
 		fprintf(out,
 			"    %s%" PRIu64 " bytes allocated, at %s %" PRIu64
@@ -229,10 +229,12 @@ int text_write(struct report_job *job, FILE *out, struct err *err)
 		return failed;
 	if (options->findings && options->leaks_only && options->leaks_title)
 		head_title(out, job->snapshot, options->verbose);
-	if (options->findings && !options->context)
+	if (options->findings && !options->findings_earlier && !options->context)
 		leaks_head(out, job);
 	if (!options->context && !options->leaks_only)
 		head_print(out, job, named.names);
+	if (options->findings && options->findings_earlier && !options->context)
+		leaks_head(out, job);
 	if (!options->context && (options->in || options->not_in))
 		print_filter(out, options);
 	failed = print_contexts(out, job, &named, err);

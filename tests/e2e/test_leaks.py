@@ -141,6 +141,33 @@ def test_console(loop):
     assert any(re.match(r"RSS [\d.]+ MiB: .* in use", line) for line in answers), answers
 
 
+def test_reports_after_a_look(loop, tmp_path, started):
+    """They carry what the look found, and of when; what came later is in all other counts."""
+    tracer = memtrace.Memtrace(loop.pid, tmp_path / "report.json", "-i", "--sort=bytes").attached()
+    started.append(tracer)
+    loop.serve()
+    tracer.send("leaks")
+    tracer.wait_line(r"^(199|200) blocks \(\d+ bytes\) are lost")
+    loop.serve()
+    tracer.send("report --all")
+    tracer.wait_line(r"^As of a look for leaks \d+\.\d s ago: (199|200) blocks")
+    tracer.wait_line(r"^HEAP SUMMARY")
+    report = tracer.detach()
+    assert report["started"] < report["leaks"]["time"], report["leaks"]["time"]
+    contexts = {frame["function"]: c for c in report["contexts"] if c["allocs"] == 200 for frame in c["stack"]}
+    assert near(contexts["fail"]["lost_blocks"], 100) and contexts["fail"]["verdict"] == "leaks"
+    kept = contexts["keep"]
+    assert (kept["in_use_blocks"], kept["held_blocks"], kept["lost_blocks"]) == (200, 100, 0)
+    assert report["contexts"][0] is kept, "the order is that of a report without a look"
+    new = [c for c in report["contexts"] if "held_blocks" not in c]
+    assert all(c["first_time"] > kept["first_time"] for c in new)
+    tracer = memtrace.Memtrace(loop.pid, tmp_path / "report.json", "-i").attached()
+    started.append(tracer)
+    for command in "leaks", "clear":
+        tracer.send(command)
+    assert "leaks" not in tracer.detach(), "it was of what was counted before"
+
+
 def test_several(loop, tmp_path, started):
     """Of several processes, each look says of which one."""
     other = Service(tmp_path / "service")

@@ -113,7 +113,7 @@ static void reachability_goes_before(void **state)
 	struct verdicts v = {.at = at, .count = 4, .totals = {.word = VERDICT_STEADY, .seconds = 80}};
 
 	(void)state;
-	verdicts_see(&v, &findings);
+	verdicts_see(&v, &findings, false);
 	assert_int_equal(at[0].word, VERDICT_TOO_EARLY);
 	assert_int_equal(at[1].word, VERDICT_LEAKS);
 	assert_true(at[1].scanned);
@@ -125,6 +125,28 @@ static void reachability_goes_before(void **state)
 	assert_int_equal(v.process.word, VERDICT_LEAKS);
 	assert_int_equal(v.process.contexts, 2);
 	assert_true(v.process.seconds >= 80);
+}
+
+/* What was held then may be lost by now. */
+static void an_earlier_look_finds_leaks_only(void **state)
+{
+	struct verdict at[3] = {{.word = VERDICT_STEADY},
+				{.word = VERDICT_STEADY},
+				{.word = VERDICT_LEAKS, RATE, .alive = 7}};
+	struct findings_context contexts[3] = {
+		[1] = {.sums = {.lost = {2, 20}}},
+		[2] = {.sums = {.held = {7, 70}}},
+	};
+	const struct findings findings = {.contexts = contexts, .context_count = 3};
+	struct verdicts v = {.at = at, .count = 3};
+
+	(void)state;
+	verdicts_see(&v, &findings, true);
+	assert_int_equal(at[1].word, VERDICT_LEAKS);
+	assert_int_equal(at[1].alive, 2);
+	assert_int_equal(at[2].word, VERDICT_LEAKS);
+	assert_false(at[2].scanned);
+	assert_int_equal(at[2].alive, 7);
 }
 
 /* ---- the order of contexts -------------------------------------------------------------------- */
@@ -178,7 +200,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(of_a_context),	    cmocka_unit_test(of_a_look),
 		cmocka_unit_test(of_a_process),	    cmocka_unit_test(names_both_ways),
-		cmocka_unit_test(reachability_goes_before), cmocka_unit_test(worst_first),
+		cmocka_unit_test(reachability_goes_before),
+		cmocka_unit_test(an_earlier_look_finds_leaks_only), cmocka_unit_test(worst_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
