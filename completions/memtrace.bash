@@ -84,7 +84,7 @@ _memtrace()
 		COMPREPLY=($(compgen -d -- "$cur"))
 		;;
 	--follow)
-		COMPREPLY=($(compgen -c -W "fork all exec" -- "$cur"))
+		COMPREPLY=($(compgen -c -W "fork exec all none" -- "$cur"))
 		;;
 	-c | --connect | -l | --listen | -d | --duration | -n | --count | -s | --stack-depth | --error-exitcode | --confirm | --max-pause | --memory | --every | --keep | --min-age | --mark-every | --history | --unit | --min-size | --sample | --max-overhead | --action) ;;
 	*)

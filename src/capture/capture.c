@@ -23,8 +23,7 @@
 #include "base/clock.h"
 #include "capture/capture_parts.h"
 #include "capture/detach.h"
-#include "capture/succeed.h"
-#include "capture/succession.h"
+#include "capture/wanted.h"
 #include "hook/functions.h"
 
 enum { STILL_MS = 750, STUCK_MS = 3000, LONGEST_MS = 180000 };
@@ -93,7 +92,7 @@ pid_t capture_child(const struct capture *capture)
 
 static bool is_on(struct engine *engine)
 {
-	return (!engine->ending.ended && !engine->clears) || succession_lasts(engine);
+	return (!engine->ending.ended && !engine->clears) || wanted_lasts(engine);
 }
 
 static void *tracer_main(void *arg)
@@ -119,10 +118,8 @@ static void *tracer_main(void *arg)
 			rc = engine_turn(engine, &err);
 	}
 	detach_process(engine);
-	while (!rc && !atomic_load(&capture->detach) && succeed_waits(engine))
-		capture_requests_serve(capture);
-	last.wrapper = succeed_status(engine);
-	last.wished = engine->succession.wish;
+	last.wished = wanted_missed(engine);
+	last.others = wanted_others(engine);
 	last.left = engine->ending.left;
 	last.end = rc ? (began ? CAPTURE_LOST : CAPTURE_FAILED) : engine->ending.end;
 	last.status = rc ? rc : engine->ending.status;

@@ -36,13 +36,12 @@ struct capture_options {
 	int born; /* attach: to a child that waits for it: a file of heirs.h, closed by its owner; 0 */
 	int heirs; /* children are to be followed by others: the socket (heirs.h); 0: they are not */
 	struct heirs_room *heirs_room;
-	bool heirs_programs;
+	bool heirs_forks; /* who: fork children; programs that begin, or NULL: as struct heirs has them */
+	const char *heirs_programs;
 	sigset_t mask;		  /* launch: the program's signal mask */
 	bool look_only;		  /* attach: allocations are not followed */
 	bool stay;  /* at the end the capture goes on without us, if it can */
 	bool clear; /* attach: what is left of memtraces is taken out, nothing else */
-	const char *follow; /* launch: this program instead, when the one started, or one below it,
-			     * begins it by an exec; "exec": the first; or NULL */
 	bool mappings;		  /* what maps memory is followed, too */
 	bool look_at_end; /* NOTICE_EXITING: the process waits for a look before it ends */
 	enum capture_engine engine;
@@ -78,9 +77,8 @@ struct notice {
 	enum notice_kind kind;
 	enum capture_end end; /* NOTICE_ENDED only */
 	int status;	      /* NOTICE_ENDED: exit status or signal; CAPTURE_FAILED: -errno */
-	bool wished; /* NOTICE_ENDED: the program that was to be followed instead has not begun */
-	int wrapper; /* NOTICE_ENDED: what the program that was started ended with, as of
-		      * waitpid(); -1: it is the same, or runs on */
+	bool wished; /* NOTICE_ENDED: programs were asked for by name, and none of them began */
+	bool others; /* NOTICE_ENDED: .. others than the process' own did, which was not asked for */
 	bool left; /* NOTICE_ENDED, CAPTURE_DETACHED: the capture goes on there */
 	char text[480];
 };

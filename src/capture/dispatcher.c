@@ -27,12 +27,12 @@
 #include "capture/follow.h"
 #include "capture/heirs.h"
 #include "capture/share.h"
-#include "capture/succession.h"
 #include "capture/mapping_calls.h"
 #include "capture/thread_data.h"
 #include "capture/traceme.h"
 #include "capture/trap_choice.h"
 #include "capture/trap_signal.h"
+#include "capture/wanted.h"
 #include "tracer/hide.h"
 #include "tracer/mend.h"
 
@@ -142,7 +142,7 @@ static void child_set_free(struct engine *engine, struct thread *child)
 	if (alone)
 		mend_child(&engine->tracee, child, engine->undoing.undo);
 	engine->program.child = child->tid;
-	if (!succession_child(engine, child) && !(alone && heirs_child(engine, child)))
+	if (!(alone && heirs_child(engine, child)) && !wanted_child(engine, child))
 		tracee_let_go(&engine->tracee, child);
 }
 
@@ -178,11 +178,11 @@ void dispatch_stop(void *arg, struct stop *stop)
 		engine->pending.set |= PENDING_TRACEME;
 		return;
 	case STOP_SHARER_EXEC:
-		if (!succession_sharer(engine, thread) && !heirs_program(engine, thread))
+		if (!wanted_sharer(engine, thread))
 			tracee_let_go(&engine->tracee, thread);
 		return;
 	case STOP_RUNNER_EXEC:
-		succession_exec(engine, stop->runner);
+		wanted_exec(engine, stop->runner);
 		return;
 	case STOP_EXEC:
 		if (thread->owner)

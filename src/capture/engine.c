@@ -14,11 +14,10 @@
 #include "capture/follow.h"
 #include "capture/hold.h"
 #include "capture/parts.h"
-#include "capture/succeed.h"
-#include "capture/succession.h"
 #include "capture/takeover.h"
 #include "capture/traceme.h"
 #include "capture/trap_choice.h"
+#include "capture/wanted.h"
 #include "tracer/attach.h"
 #include "tracer/runners.h"
 
@@ -74,9 +73,11 @@ int engine_init(struct engine *ret, const struct capture_options *options,
 								     : options->engine;
 	ret->stays = options->stay;
 	ret->clears = options->clear;
-	ret->succession.wish = options->follow;
-	ret->heirs = (struct heirs){options->heirs ? options->heirs : -1, options->heirs_room,
-				    options->heirs_programs};
+	ret->heirs = (struct heirs){.socket = options->heirs ? options->heirs : -1,
+				    .room = options->heirs_room,
+				    .forks = options->heirs_forks,
+				    .programs = options->heirs_programs,
+				    .own = options->born};
 	ret->looks = (struct looks){options->look_only, options->look_at_end, 0};
 	return ledger_init(&ret->ledger, options, err);
 }
@@ -265,7 +266,7 @@ int engine_launch(struct engine *engine, const struct capture_options *options,
 	if (rc)
 		return rc;
 	hold(engine);
-	succession_own(engine);
+	wanted_own(engine);
 	if (engine->looks.at_end)
 		tracee_tell_exits(&engine->tracee);
 	engine->program.loading = true;
@@ -305,8 +306,6 @@ static int pending_do(struct engine *engine, struct err *err)
 	struct pending *pending = &engine->pending;
 	int rc = 0;
 
-	if (pending->set & PENDING_SUCCEED)
-		return succeed(engine, err);
 	if (pending->set & PENDING_DETACH) {
 		let_go_to_die(engine);
 		return 0;
@@ -347,7 +346,7 @@ int engine_turn(struct engine *engine, struct err *err)
 	/* (an exec seen while we attached: its thread waits for us, and nothing else comes) */
 	int rc = engine->pending.set ? 0 : tracee_take(&engine->tracee, true);
 
-	if (rc == -ECHILD && ending->ended) { /* nobody is left who might begin the program */
+	if (rc == -ECHILD && ending->ended) { /* nobody is left who might begin a program */
 		runners_leave(&engine->tracee);
 		return 0;
 	}
@@ -360,8 +359,7 @@ int engine_turn(struct engine *engine, struct err *err)
 	if (rc < 0)
 		return err_sys(err, rc, "waiting for pid %d", engine->tracee.pid);
 	tell_of_rows(engine);
-	while (engine->pending.set &&
-	       (!ending->ended || engine->pending.set & PENDING_SUCCEED)) {
+	while (engine->pending.set && !ending->ended) {
 		rc = pending_do(engine, err);
 		if (rc && rc != -ECHILD) /* its end is still to be handed out */
 			return rc;

@@ -47,12 +47,6 @@ struct looks {
 	pid_t exiting; /* this thread waits for that; 0 */
 };
 
-struct succession {
-	const char *wish; /* the programs of which the first is to be followed, with commas between
-			   * them, "exec" for any; NULL: none, or it is */
-	bool begins;	  /* tracee.parked is it */
-};
-
 struct engine {
 	struct notifier notifier;
 	struct tracee tracee;
@@ -67,7 +61,6 @@ struct engine {
 	struct undoing undoing;
 	struct ending ending;
 	struct looks looks;
-	struct succession succession;
 	struct heirs heirs;
 	struct inherited inherited; /* it was born of a process that is followed */
 	bool stays;  /* at the end the capture is to go on (leave.h) */

@@ -1,9 +1,11 @@
 /* Nothing of the old program is left; see exec.h. */
 #include "capture/exec.h"
 
+#include <string.h>
+
 #include "capture/share.h"
-#include "capture/succession.h"
 #include "capture/trap_choice.h"
+#include "capture/wanted.h"
 #include "tracer/attach.h"
 #include "tracer/left_sharers.h"
 
@@ -22,8 +24,7 @@ static void program_forget(struct engine *engine)
 	engine->traps.hard = engine->traps.filtered = false;
 	book_program_ended(&engine->ledger.book);
 	missed_clear(&engine->notifier.missed);
-	/* (a program that stands at its exec, to be followed, waits on) */
-	engine->pending = (struct pending){.set = engine->pending.set & PENDING_SUCCEED};
+	memset(&engine->pending, 0, sizeof(engine->pending));
 	engine->looks.exiting = 0;
 	tracee->own_breaks = false;
 	target_close(&tracee->target);
@@ -64,6 +65,6 @@ void exec_begin(struct engine *engine)
 	trap_choice_signal(engine, 0);
 	program->loading = true;
 	engine->pending.set |= PENDING_MODULES;
-	succession_own(engine);
+	wanted_own(engine);
 	notify(&engine->notifier, NOTICE_EXEC, "%s", name);
 }

@@ -105,7 +105,8 @@ static bool take_room(struct heirs_room *room)
 	return false;
 }
 
-static void give(struct engine *engine, struct thread *child, struct collecting *c)
+/* child NULL: it is a runner. */
+static void give(struct engine *engine, pid_t runner, struct thread *child, struct collecting *c)
 {
 	struct heirs *heirs = &engine->heirs;
 	struct heir_head head = {.parent = engine->tracee.pid,
@@ -113,7 +114,10 @@ static void give(struct engine *engine, struct thread *child, struct collecting 
 				 .bytes = c->bytes};
 	int file;
 
-	handover_give(&engine->tracee, child, engine->undoing.undo, &head.given);
+	if (child)
+		handover_give(&engine->tracee, child, engine->undoing.undo, &head.given);
+	else
+		handover_give_runner(&engine->tracee, runner, engine->undoing.undo, &head.given);
 	file = write_file(&head, &c->list);
 	if (file < 0 || !send_file(heirs->socket, head.given.pid, file)) {
 		handover_decline(&head.given);
@@ -123,30 +127,45 @@ static void give(struct engine *engine, struct thread *child, struct collecting 
 		close(file);
 }
 
+static bool can_give(const struct engine *engine)
+{
+	return parts_have(PART_several) && engine->heirs.socket >= 0;
+}
+
 bool heirs_child(struct engine *engine, struct thread *child)
 {
 	struct collecting c = {.bytes = 0};
 
-	if (!parts_have(PART_several) || engine->heirs.socket < 0 || !take_room(engine->heirs.room))
+	if (!can_give(engine) || !engine->heirs.forks || !take_room(engine->heirs.room))
 		return false;
 	share_sum(engine);
 	region_for_each_block(engine->ledger.region, collect, &c);
 	tally_for_each_block(&engine->ledger.tally, collect, &c);
 	collect_inherited(&c, &engine->inherited);
-	give(engine, child, &c);
+	give(engine, 0, child, &c);
 	vec_deinit(&c.list);
+	return true;
+}
+
+static bool give_program(struct engine *engine, pid_t runner, struct thread *sharer)
+{
+	struct collecting none = {.bytes = 0};
+
+	if (!can_give(engine) || !take_room(engine->heirs.room))
+		return false;
+	give(engine, runner, sharer, &none);
+	engine->heirs.given++;
 	return true;
 }
 
 bool heirs_program(struct engine *engine, struct thread *sharer)
 {
-	struct collecting none = {.bytes = 0};
+	return give_program(engine, 0, sharer);
+}
 
-	if (!parts_have(PART_several) || engine->heirs.socket < 0 || !engine->heirs.programs ||
-	    !take_room(engine->heirs.room))
-		return false;
-	give(engine, sharer, &none);
-	return true;
+bool heirs_runner(struct engine *engine, pid_t runner)
+{
+	return give_program(engine, runner, NULL);
 }
 
 /* ---- between them ------------------------------------------------------------------ */

@@ -1,6 +1,6 @@
 /*
- * Children that another memtrace is to follow from their birth (--follow=fork): what a newborn needs
- * to be followed goes there as one file in memory.
+ * Children that another memtrace is to follow from their birth (--follow=fork), or from the begin of a
+ * program (wanted.h): what it needs to be followed goes there as one file in memory.
  *
  *    parent's engine                                    child's engine
  *    STOP_CHILD: put back, its parent's blocks
@@ -31,12 +31,18 @@ struct heirs_room {
 struct heirs {
 	int socket; /* where the files go: SOCK_SEQPACKET; -1: children are not followed */
 	struct heirs_room *room;
-	bool programs; /* also those by vfork and posix_spawn, from their exec on */
+	bool forks; /* those by fork() */
+	const char *programs; /* those that begin one of these (wanted.h): names, "exec" for any, with commas
+			       * between them; NULL: none */
+	bool own;	/* the process itself has begun one of them */
+	unsigned given; /* so many were */
 };
 
-/* A fork child, put back; or a vfork child behind its exec.  False: it is to be let go. */
+/* A fork child, put back; a vfork child behind its exec; a runner at its exec.  False: it is to be let go, or
+ * to go on. */
 bool heirs_child(struct engine *engine, struct thread *child);
 bool heirs_program(struct engine *engine, struct thread *sharer);
+bool heirs_runner(struct engine *engine, pid_t runner);
 
 /* What comes over the socket, as SCM_RIGHTS: its process, and the descriptor of the file.  False:
  * there is nothing now. */

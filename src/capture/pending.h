@@ -16,7 +16,6 @@ enum {
 	PENDING_HARD = 1 << 3,	  /* its system calls are about to be forbidden: the same */
 	PENDING_TRACEME = 1 << 4, /* a child that is held asks to be traced: traceme.h */
 	PENDING_AGENT = 1 << 5,	  /* it may be on now: resident.h */
-	PENDING_SUCCEED = 1 << 7, /* the program that is wanted has begun: succession.h */
 	PENDING_MODULES = 1 << 6, /* the loader has changed its list, or a program begins */
 };
 

@@ -61,7 +61,7 @@ static const struct option_row rows[] = {
 	 .kind = KIND_NUMBER, .field = AT(depth), .min = 1, .max = OPTIONS_MAX_DEPTH},
 	{0, "sort", "KEY", "verdict, bytes, blocks, allocs, growth, age or rate",
 	 .kind = KIND_CHOICE, .field = AT(sort), .choices = snapshot_orders},
-	{0, "follow", "WHOM", "fork, all: children, too; exec, NAME: that, instead",
+	{0, "follow", "WHOM", "children, too: fork, exec, all, NAME,... (none)",
 	 .kind = KIND_TEXT, .field = AT(follow)},
 	{0, "min-age", "TIME", "only contexts with blocks in use for TIME or longer",
 	 .kind = KIND_TIME, .field = AT(min_age_ms), .min = 10},
@@ -268,9 +268,7 @@ static int check_pairs(const struct options *o, struct err *err)
 		return err_set(err, -EINVAL, "%s" HINT,
 			       o->keep ? "--keep belongs to --every, and that to --output"
 				       : "--every belongs to --output");
-	if (o->follow && !o->program)
-		return err_set(err, -EINVAL, "--follow=%s belongs to a PROGRAM" HINT, o->follow);
-	if (o->children && options_look_only(o))
+	if (o->follow && options_look_only(o))
 		return err_set(err, -EINVAL,
 			       "--follow and a look by --leaks alone contradict each other: no "
 			       "child is seen by it");
@@ -393,16 +391,24 @@ static int take_group(struct options *o, struct err *err)
 	return o->pids.len ? 0 : err_set(err, -ESRCH, "no process is in %s", o->group);
 }
 
-/* Two words of --follow are no names. */
-static void take_children(struct options *o)
+/* Four words of --follow are no names. */
+static int take_children(struct options *o, struct err *err)
 {
-	const char *whom = o->follow ? o->follow : "";
-
-	o->children = !strcmp(whom, "fork") ? CHILDREN_FORKED
-		      : !strcmp(whom, "all") ? CHILDREN_ALL
-					     : CHILDREN_NOT;
-	if (o->children)
+	if (o->follow && !strcmp(o->follow, "none"))
 		o->follow = NULL;
+	for (const char *word = o->follow; word; word = word[strcspn(word, ",")] ? strchr(word, ',') + 1 : NULL) {
+		size_t len = strcspn(word, ",");
+		bool all = len == 3 && !memcmp(word, "all", 3), fork = len == 4 && !memcmp(word, "fork", 4);
+
+		if (!len || memchr(word, '/', len) || (len == 4 && !memcmp(word, "none", 4)))
+			return err_set(err, -EINVAL,
+				       "--follow=%s: words with commas between them are wanted, each fork, exec, all, or a "
+				       "program's name without its directory",
+				       o->follow);
+		o->follow_forks |= all || fork;
+		o->follow_programs |= !fork;
+	}
+	return 0;
 }
 
 /* ---- the whole line ------------------------------------------------------------ */
@@ -422,9 +428,10 @@ int options_parse(int argc, char **argv, struct options *ret, struct err *err)
 		ret->program = argv + words;
 	if (rc || ret->help || ret->version || ret->dump)
 		return rc;
-	take_children(ret);
 	ret->output_each = series_has_pid(ret->output);
-	rc = take_group(ret, err);
+	rc = take_children(ret, err);
+	if (!rc)
+		rc = take_group(ret, err);
 	for (size_t i = 0; i < ret->processes.len && !rc; i++)
 		rc = process_name_find(ret->processes.at[i], &ret->pids, err);
 	if (ret->pids.len)

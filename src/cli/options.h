@@ -47,12 +47,9 @@ struct options {
 	unsigned record_every;
 	bool mappings;
 	bool stay, clear;
-	const char *follow; /* the program behind PROGRAM, "exec": the first; NULL */
-	enum options_children { /* --follow=fork, all: who of its children is followed, too */
-		CHILDREN_NOT,
-		CHILDREN_FORKED,
-		CHILDREN_ALL, /* also the programs that a vfork or posix_spawn child begins */
-	} children;
+	const char *follow; /* who of its children is followed, too: words with commas between them; NULL */
+	bool follow_forks;    /* .. those by fork() */
+	bool follow_programs; /* .. those that begin a program of these names, "exec" and "all" for any */
 
 	/* report */
 	const char *output; /* NULL: stdout, or stderr with PROGRAM */
@@ -105,7 +102,7 @@ static inline bool options_look_only(const struct options *o)
 /* Several processes, or one that may become several: several.h. */
 static inline bool options_several(const struct options *o)
 {
-	return o->pids.len > 1 || o->children || o->group;
+	return o->pids.len > 1 || o->follow || o->group;
 }
 
 /*

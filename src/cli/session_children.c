@@ -121,7 +121,4 @@ void session_children_tell(struct session *s)
 	if (text && *text)
 		output_log(&s->output, "%s", text);
 	free(text);
-	if (s->ending.wished)
-		output_warn(&s->output, "--follow=%s: no such program began; the report is on %s",
-			    s->options->follow, s->options->program[0]);
 }

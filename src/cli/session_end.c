@@ -1,7 +1,6 @@
 /* The end of a session: what became of the process, the final report, the exit status. */
 #include <inttypes.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "cli/judge.h"
 #include "cli/session.h"
@@ -49,9 +48,6 @@ static int other_status(const struct session *s)
 		return 128 + s->left_by;
 	if (s->options->pid || s->ending.end == CAPTURE_DETACHED)
 		return 0;
-	if (s->ending.wrapper >= 0)
-		return WIFSIGNALED(s->ending.wrapper) ? 128 + WTERMSIG(s->ending.wrapper)
-						      : WEXITSTATUS(s->ending.wrapper);
 	return s->ending.end == CAPTURE_KILLED ? 128 + s->ending.status : s->ending.status;
 }
 
@@ -148,6 +144,19 @@ static int clear_status(struct session *s)
 	return left;
 }
 
+/* --follow=NAME: PROGRAM was not asked for, but has led to who was. */
+static int led_to_others(struct session *s)
+{
+	struct region_totals totals;
+	struct capture_memory memory;
+
+	if (!capture_totals(s->capture, false, &totals, &memory))
+		output_log(&s->output, "%s (pid %d) led to them, with %" PRIu64 " bytes in %" PRIu64 " blocks in use at its end",
+			   s->options->program[0], (int)capture_pid(s->capture),
+			   totals.allocated_bytes - totals.freed_bytes, totals.live_blocks);
+	return other_status(s);
+}
+
 int session_finish(struct session *s)
 {
 	struct snapshot *snapshot = NULL;
@@ -165,6 +174,8 @@ int session_finish(struct session *s)
 		return clear_status(s);
 	if (s->ending.end == CAPTURE_FAILED)
 		return exit_status(s, NULL);
+	if (s->options->program && s->ending.others)
+		return led_to_others(s);
 	if (session_snapshot(s, s->options->min_age_ms, &snapshot, &err)) {
 		output_warn(&s->output, "%s", err.text);
 		s->failed = true;
@@ -182,8 +193,11 @@ int session_finish(struct session *s)
 		s->options->result->totals = snapshot->totals;
 		s->options->result->reported = !options_look_only(s->options) || s->findings;
 	}
-	if (!options_look_only(s->options) && !s->options->children)
+	if (!options_look_only(s->options) && !s->options->follow)
 		session_children_tell(s);
+	if (s->ending.wished && !s->options->born)
+		output_warn(&s->output, "--follow=%s: no such program began; the report is on %s", s->options->follow,
+			    s->options->program ? s->options->program[0] : "the process alone");
 	snapshot_destroy(snapshot);
 	return status;
 }

@@ -304,7 +304,7 @@ static int finish(struct several *s)
 static int start_all(struct several *s, struct err *err)
 {
 	const struct options *o = s->options;
-	int rc = o->children ? births_init(s, err) : 0;
+	int rc = o->follow ? births_init(s, err) : 0;
 
 	if (!rc && o->group)
 		rc = members_init(s, err);

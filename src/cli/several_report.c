@@ -10,6 +10,8 @@
 #include "cli/viewers.h"
 #include "report/report.h"
 
+enum { SECTIONS = 10 }; /* of children; they may be many, as of a shell script */
+
 VEC_TYPE(process_reports, struct process_report);
 
 bool hand_has_report(const struct several *s, const struct hand *hand)
@@ -26,6 +28,7 @@ static void collect(const struct several *s, struct process_reports *ret)
 						   .name = hand->name,
 						   .bytes = t->allocated_bytes - t->freed_bytes,
 						   .blocks = t->live_blocks,
+						   .minor = hand->born,
 						   .text = hand->text[HAND_REPORT].at,
 						   .len = hand->text[HAND_REPORT].len};
 
@@ -44,7 +47,7 @@ static void write_to(const struct several *s, const struct process_reports *repo
 		viewers_pages()(reports->at, reports->len, out);
 		break;
 	default:
-		processes_text(reports->at, reports->len, out);
+		processes_text(reports->at, reports->len, s->options->count ? SECTIONS : 0, out);
 		if (!options_look_only(s->options)) /* (which follows nothing) */
 			processes_sums(reports->at, reports->len, out);
 	}

@@ -5,7 +5,6 @@
 #include "report/processes.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "report/print.h"
@@ -44,12 +43,40 @@ static void print_sum(const struct process_report *reports, size_t count, const 
 	putc('\n', out);
 }
 
-void processes_text(const struct process_report *reports, size_t count, FILE *out)
+/* How many of those that may be left out have more than this one, the earlier of equals. */
+static size_t rank(const struct process_report *reports, size_t count, size_t of)
 {
+	size_t before = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (reports[i].minor &&
+		    (reports[i].bytes > reports[of].bytes || (reports[i].bytes == reports[of].bytes && i < of)))
+			before++;
+	return before;
+}
+
+void processes_text(const struct process_report *reports, size_t count, size_t most, FILE *out)
+{
+	uint64_t bytes = 0, blocks = 0;
+	size_t left_out = 0;
+
 	for (size_t i = 0; i < count; i++) {
+		if (most && reports[i].minor && rank(reports, count, i) >= most) {
+			left_out++;
+			bytes += reports[i].bytes;
+			blocks += reports[i].blocks;
+			continue;
+		}
 		fwrite(reports[i].text, 1, reports[i].len, out);
 		putc('\n', out);
 	}
+	if (!left_out)
+		return;
+	fprintf(out, "and %zu more process%s, with ", left_out, left_out == 1 ? "" : "es");
+	print_count(out, bytes, "byte");
+	fputs(" in ", out);
+	print_count(out, blocks, "block");
+	fputs(" in use (-n 0 shows all)\n\n", out);
 }
 
 void processes_sums(const struct process_report *reports, size_t count, FILE *out)

@@ -37,7 +37,7 @@ static void write_all(const struct serve_options *options, const struct process_
 	} else if (options->format == REPORT_HTML) {
 		html_pages(reports, count, out);
 	} else {
-		processes_text(reports, count, out);
+		processes_text(reports, count, 0, out);
 		processes_sums(reports, count, out);
 	}
 }
@@ -62,7 +62,7 @@ static int report_all(const struct serve_options *options, void (*remark)(const 
 		}
 		*failed += result->failed;
 		reports[i] = (struct process_report){result->pid,    result->name, result->bytes,
-						     result->blocks, each[i].text, each[i].len};
+						     result->blocks, false, each[i].text, each[i].len};
 	}
 	return e ? e : incomplete;
 }

@@ -19,7 +19,6 @@
 #include "tracer/attach.h"
 #include "tracer/hide.h"
 #include "tracer/reap.h"
-#include "tracer/runners.h"
 #include "tracer/seize.h"
 #include "tracer/sharers.h"
 #include "tracer/threads.h"
@@ -373,38 +372,6 @@ int tracee_launch(struct tracee *ret, char *const argv[], const struct launch_fi
 	}
 	if (rc)
 		tracee_release(ret);
-	return rc;
-}
-
-/* ---- succession ------------------------------------------------------------------ */
-
-int tracee_succeed_to(struct tracee *tracee, pid_t runner, struct err *err)
-{
-	const struct tracee before = *tracee;
-	struct thread *thread;
-	int rc;
-
-	tracee_init(tracee, runner);
-	tracee->runners.at = before.runners.at;
-	tracee->runners.len = before.runners.len;
-	tracee->runners.cap = before.runners.cap;
-	tracee->leaves_runners = before.leaves_runners;
-	tracee->takes_all = before.takes_all;
-	memcpy(tracee->copies, before.copies, sizeof(before.copies));
-	tracee->wrapper = before.launched ? before.pid : before.wrapper;
-	tracee->wrapper_ended = before.launched ? before.exited : before.wrapper_ended;
-	tracee->wrapper_status = before.wrapper_status;
-	if (before.parked != runner)
-		return err_set(err, -ESRCH, "pid %d ended before it could be followed", runner);
-	thread = threads_add(tracee, runner);
-	if (!thread)
-		return err_set(err, -ENOMEM, "memory is short");
-	thread->state = THREAD_STOPPED;
-	thread->attached = thread->in_exec_stop = true;
-	thread->event = PTRACE_EVENT_EXEC;
-	rc = target_open_traced(&tracee->target, runner, err);
-	if (rc)
-		tracee_release(tracee);
 	return rc;
 }
 

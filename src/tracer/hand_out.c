@@ -47,8 +47,7 @@ static void unannounced_expect(struct tracee *tracee)
 		pid_t pid = atoi(entry->d_name);
 		struct birth birth = {.pid = pid};
 
-		if (pid <= 0 || pid == tracee->pid || pid == tracee->parked ||
-		    pid == tracee->wrapper || /* (asleep in vfork() when it was let go) */
+		if (pid <= 0 || pid == tracee->pid ||
 		    threads_find(tracee, pid) || runners_know(tracee, pid) ||
 		    children_is_copy(tracee, pid) ||
 		    status_read(pid, 0, &status) || status.tracer != gettid())

@@ -14,6 +14,7 @@
 #include "tracer/copy.h"
 #include "tracer/remote.h"
 #include "tracer/remote_parts.h"
+#include "tracer/runners.h"
 #include "tracer/status.h"
 #include "tracer/threads.h"
 
@@ -116,32 +117,45 @@ static int make_wait(struct tracee *child, struct thread *thread, struct undo *u
 	return rc;
 }
 
-void handover_give(struct tracee *tracee, struct thread *child, struct undo *undo,
-		   struct handover *ret)
+static void prepare(const struct tracee *tracee, pid_t pid, int event, int deliver,
+		    struct undo *undo, struct handover *ret)
 {
-	struct tracee own = {.pid = child->tid, .arch = tracee->arch};
+	struct tracee own = {.pid = pid, .arch = tracee->arch};
 	struct thread *thread;
 	struct err err;
 
 	memset(ret, 0, sizeof(*ret));
-	ret->pid = child->tid;
-	thread_regs_flush(child);
-	if (!target_open_traced(&own.target, child->tid, &err)) {
-		own.target.far = tracee->target.far;
-		own.target.apart.hurry = tracee->target.apart.hurry;
-		thread = threads_add(&own, child->tid);
-		if (thread) {
-			thread->state = THREAD_STOPPED;
-			thread->attached = true;
-			thread->event = child->event;
-			thread->deliver = child->deliver;
-			thread->in_exec_stop = child->event == PTRACE_EVENT_EXEC;
-			ret->waits = !make_wait(&own, thread, undo, ret);
-		}
-		threads_deinit(&own);
-		target_close(&own.target);
+	ret->pid = pid;
+	if (target_open_traced(&own.target, pid, &err))
+		return;
+	own.target.far = tracee->target.far;
+	own.target.apart.hurry = tracee->target.apart.hurry;
+	thread = threads_add(&own, pid);
+	if (thread) {
+		thread->state = THREAD_STOPPED;
+		thread->attached = true;
+		thread->event = event;
+		thread->deliver = deliver;
+		thread->in_exec_stop = event == PTRACE_EVENT_EXEC;
+		ret->waits = !make_wait(&own, thread, undo, ret);
 	}
+	threads_deinit(&own);
+	target_close(&own.target);
+}
+
+void handover_give(struct tracee *tracee, struct thread *child, struct undo *undo,
+		   struct handover *ret)
+{
+	thread_regs_flush(child);
+	prepare(tracee, child->tid, child->event, child->deliver, undo, ret);
 	tracee_let_go(tracee, child);
+}
+
+void handover_give_runner(struct tracee *tracee, pid_t runner, struct undo *undo,
+			  struct handover *ret)
+{
+	prepare(tracee, runner, PTRACE_EVENT_EXEC, 0, undo, ret);
+	runners_let_go(tracee, runner);
 }
 
 /* ---- the second ------------------------------------------------------------------ */

@@ -36,6 +36,10 @@ struct handover {
 void handover_give(struct tracee *tracee, struct thread *child, struct undo *undo,
 		   struct handover *ret);
 
+/* The same of a runner (runners.h) that stands at its exec. */
+void handover_give_runner(struct tracee *tracee, pid_t runner, struct undo *undo,
+			  struct handover *ret);
+
 /* tracee_attach() has seized it: it is stopped where it was, all of that taken away.  *late: it does
  * not wait any more, and runs.  -ECHILD: it has ended. */
 int handover_take(struct tracee *tracee, const struct handover *given, bool *late,

@@ -75,10 +75,10 @@ void runners_continue(struct tracee *tracee, pid_t tid)
 	go_on(tracee, tid, 0);
 }
 
-void runners_park(struct tracee *tracee, pid_t tid)
+void runners_let_go(struct tracee *tracee, pid_t tid)
 {
+	ptrace(PTRACE_DETACH, tid, 0, 0);
 	forget(tracee, tid);
-	tracee->parked = tid;
 }
 
 void runners_leave(struct tracee *tracee)
@@ -157,45 +157,4 @@ bool runners_stop(struct tracee *tracee, pid_t tid, int status, struct stop *ret
 	}
 	go_on(tracee, tid, 0);
 	return false;
-}
-
-/* Our child, not traced any more, is stopped (SIGTTIN), and we are told so as its parent: reaped, or
- * every look (reap.c) would find that again, and nothing else. */
-static int told(pid_t child, int status)
-{
-	int now;
-
-	return waitpid(child, &now, WNOHANG | WUNTRACED | __WALL | __WNOTHREAD) == child ? now
-											  : status;
-}
-
-bool runners_wrapper(struct tracee *tracee, pid_t tid, int status)
-{
-	struct status of;
-	bool own = tracee->wrapper && tid == tracee->wrapper;
-
-	if (!tracee->wrapper || threads_find(tracee, tid) || find(tracee, tid))
-		return false;
-	if (!own && (status_read(tid, 0, &of) || of.tgid != tracee->wrapper))
-		return false;
-	if (WIFSTOPPED(status) &&
-	    ptrace(PTRACE_DETACH, tid, 0, (long)(status >> 16 ? 0 : WSTOPSIG(status))) && own)
-		status = told(tid, status);
-	if (own && !WIFSTOPPED(status)) {
-		tracee->wrapper_ended = true;
-		tracee->wrapper_status = status;
-	}
-	return true;
-}
-
-void runners_end_stop(struct tracee *tracee, pid_t tid, int status)
-{
-	struct stop stop;
-
-	if (runners_wrapper(tracee, tid, status))
-		return;
-	if (runners_know(tracee, tid) && !runners_stop(tracee, tid, status, &stop))
-		return;
-	if (WIFSTOPPED(status))
-		ptrace(PTRACE_DETACH, tid, 0, (long)(status >> 16 ? 0 : WSTOPSIG(status)));
 }

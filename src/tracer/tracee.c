@@ -183,20 +183,12 @@ static bool was_continued(const struct thread *thread, int status)
 	       (thread->continued && status >> 8 == SIGCONT);
 }
 
-/* Of what is traced, or our child, and no thread of the process.  True: its status means nothing
+/* Of what is traced, and no thread of the process.  True: its status means nothing
  * for that, but maybe *reported. */
 static bool stop_of_others(struct tracee *tracee, pid_t tid, int status, struct stop *ret,
 			   bool *reported)
 {
-	bool ends = !WIFSTOPPED(status);
-
 	*reported = false;
-	if (runners_wrapper(tracee, tid, status))
-		return true;
-	if (tid == tracee->parked && tid) {
-		tracee->parked = ends ? 0 : tracee->parked;
-		return true;
-	}
 	if (threads_find(tracee, tid) || !runners_know(tracee, tid))
 		return false;
 	*reported = runners_stop(tracee, tid, status, ret);

@@ -150,11 +150,7 @@ struct tracee {
 	} poll_backoff;			       /* see reap() */
 	VEC(struct runner) runners;   /* traced, and not followed */
 	bool leaves_runners;	      /* they are to be let go */
-	pid_t parked;  /* a runner that stands at its exec, to be the process; 0, or it has ended */
 	pid_t copies[COPIES_MOST]; /* of the process (copy.h), each in a stop that was reaped; 0 */
-	pid_t wrapper; /* our child, which is followed no more; 0 */
-	int wrapper_status; /* as of waitpid(), once it has ended */
-	bool wrapper_ended;
 	VEC(struct birth) expected;	       /* children announced, not yet stopped */
 	unsigned unannounced;	     /* children stopped, not yet announced */
 	unsigned unannounced_rests; /* see children.c */

@@ -1,4 +1,5 @@
-"""--follow: the program behind a wrapper is followed from its first instruction, and the wrapper is let go as it was."""
+"""--follow=NAME, exec: the programs that descendants begin are followed beside their parents, from their first instruction."""
+import json
 import os
 import random
 import re
@@ -7,10 +8,12 @@ import subprocess
 
 import pytest
 
+import json_report
 import memtrace
 
 KILL_AT = memtrace.BUILD / "tests" / "e2e" / "kill_at"
 LIVE = memtrace.TARGETS / "live"
+ALONE = [str(LIVE), "100", "8"]
 
 memtrace.adopt_orphans()
 
@@ -32,106 +35,154 @@ def direct(tmp_path):
     return memtrace.parse_result(out), report.consistent()
 
 
+def follow(tmp_path, argv, *options, **popen):
+    """(exit status, what they wrote, the reports, by when they began)."""
+    output = tmp_path / "report"
+    process = memtrace.Process([memtrace.MEMTRACE, "--format=json", "-n", "0", "--all", "-o", output, *memtrace.ENGINE_OPTIONS,
+                                *options, *argv], stdin=subprocess.DEVNULL, **popen)
+    try:
+        status = process.wait()
+        reports = json.loads(output.read_text())["processes"]
+        return status, process.out, [memtrace.Report(json_report.load(json.dumps(one))).consistent() for one in reports]
+    finally:
+        process.end()
+
+
 @pytest.mark.parametrize("wrapper", WRAPPERS)
 def test_behind_a_wrapper(tmp_path, wrapper):
-    """As if it had been started alone, from its first instruction on."""
+    """As if it had been started alone, from its first instruction on; the wrapper, which was not asked for, has no report."""
     tally, alone = direct(tmp_path)
-    status, out, report = memtrace.launch(tmp_path / "report", WRAPPERS[wrapper], "--follow=other,live", stderr=subprocess.PIPE)
+    status, out, reports = follow(tmp_path, WRAPPERS[wrapper], "--follow=other,live", stderr=subprocess.PIPE)
     assert status == 0 and memtrace.parse_result(out) == tally
-    assert report.consistent().counts() == alone.counts()
-    assert report["command"] == [str(LIVE), "100", "8"]
+    assert [report["command"] for report in reports] == [ALONE]
+    assert reports[0].counts() == alone.counts()
 
 
-def test_the_first_program(tmp_path):
-    """With exec it is the first one that another process begins; the exit status is the wrapper's."""
-    tally, alone = direct(tmp_path)
-    script = f"{LIVE} 100 8; sh -c 'exit 5'; exit 3"
-    status, out, report = memtrace.launch(tmp_path / "report", ["sh", "-c", script], "--follow=exec")
-    assert status == 3 and memtrace.parse_result(out) == tally
-    assert report.consistent().counts() == alone.counts()
-
-
-def test_it_is_followed_to_its_end(tmp_path):
-    """Once it has begun by an exec of the wrapper's own, another one of its name is its child as any."""
+def test_each_of_the_names(tmp_path):
+    """Those of one name, of another, and one that one of them starts; not what else runs; the exit status is PROGRAM's."""
+    _, alone = direct(tmp_path)
     shutil.copy(os.path.realpath("/bin/sh"), tmp_path / "outer")
-    status, _, report = memtrace.launch(tmp_path / "report", ["env", tmp_path / "outer", "-c", f"{tmp_path}/outer -c 'exit 5'; exit 3"],
-                                        "--follow=outer")
-    assert status == 3 and report["command"][2].endswith("exit 3")
+    script = f"{LIVE} 100 8; ls / >/dev/null; {tmp_path}/outer -c '{LIVE} 100 8; exit 5'; true | cat; exit 3"
+    status, _, reports = follow(tmp_path, ["sh", "-c", script], "--follow=live,outer")
+    assert status == 3
+    assert [os.path.basename(report["command"][0]) for report in reports] == ["live", "outer", "live"]
+    assert [report.counts() for report in reports if report["command"] == ALONE] == [alone.counts()] * 2
+
+
+def test_every_program(tmp_path):
+    """exec: the started one, and each that a descendant begins; a subshell that begins none is let go."""
+    _, alone = direct(tmp_path)
+    script = f"(true; exit 0); {LIVE} 100 8; sh -c '({LIVE} 100 8; exit 0); exit 5'; exit 3"
+    status, _, reports = follow(tmp_path, ["sh", "-c", script], "--follow=exec")
+    assert status == 3
+    assert [report["command"][0] for report in reports] == ["sh", str(LIVE), "sh", str(LIVE)]
+    assert [report.counts() for report in reports if report["command"] == ALONE] == [alone.counts()] * 2
+
+
+@pytest.mark.parametrize("what", ["live", "exec"])
+def test_from_an_attach(target, started, tmp_path, what):
+    """Programs that a process begins while it is watched, beside it."""
+    server = memtrace.Process(["sh", "-c", f"echo READY; while read line; do {LIVE} $line 8 </dev/null; done"])
+    started.append(server)
+    server.wait_line("^READY$")
+    tracer = memtrace.Process([memtrace.MEMTRACE, "--no-symbols", "--format=json", "-o", tmp_path / "report", f"--follow={what}",
+                               *memtrace.ENGINE_OPTIONS, "-p", server.pid], stderr=subprocess.STDOUT)
+    started.append(tracer)
+    tracer.wait_line("Attached to pid")
+    for count in 10, 20:
+        server.send(str(count))
+        server.wait_line("^RESULT")
+        tracer.wait_line("exited with status 0")
+    tracer.send("quit")
+    assert tracer.wait() == 0
+    reports = json.loads((tmp_path / "report").read_text())["processes"]
+    assert [report["summary"]["allocs"] for report in reports[1:]] == [10, 20] and reports[0]["pid"] == server.pid
+    memtrace.untouched(server.pid)
+    server.process.stdin.close()
+    assert server.wait() == 0
+
+
+def test_many(tmp_path):
+    """In text those with most in use have sections of their own, the others one line, and all are in the sums by program."""
+    lines = "; ".join(f"{LIVE} {count} 1 >/dev/null" for count in range(10, 130, 10))
+    done = subprocess.run([memtrace.MEMTRACE, "--no-symbols", "--follow=live", "-q", "-o", tmp_path / "report", "sh", "-c", lines],
+                          stdin=subprocess.DEVNULL, timeout=memtrace.PATIENCE, check=False)
+    text = (tmp_path / "report").read_text()
+    assert done.returncode == 0
+    assert re.findall(r"in use: \d+ bytes in (\d+) blocks", text) == [str(count) for count in range(30, 130, 10)]
+    assert "\nand 2 more processes, with 720 bytes in 30 blocks in use (-n 0 shows all)\n" in text
+    assert re.search(r"^    live: 18720 bytes in 780 blocks .*, of 12 processes$", text, re.M)
 
 
 def test_one_among_many(tmp_path):
     """Others run before it, beside it, and around it: from subshells, in pipes, killed, and without an end."""
     tally, alone = direct(tmp_path)
-    script = (f"ls / >/dev/null; true | cat; sh -c 'kill -9 $$'; (sleep 1000 >/dev/null 2>&1 & echo $! >{tmp_path}/pid);"
+    script = (f"ls / >/dev/null; true | cat; sh -c 'kill -9 $$'; (sleep 3 >/dev/null 2>&1 & echo $! >{tmp_path}/pid);"
               f" (sh -c '(sh -c \"{LIVE} 100 8\"; true) | cat'); exit 7")
-    status, out, report = memtrace.launch(tmp_path / "report", ["sh", "-c", script], "--follow=live", stderr=subprocess.DEVNULL)
-    sleeper = int((tmp_path / "pid").read_text())
-    try:
-        memtrace.wait_until_untraced(sleeper)
-    finally:
-        os.kill(sleeper, 9)
+    status, out, reports = follow(tmp_path, ["sh", "-c", script], "--follow=live", stderr=subprocess.DEVNULL)
     assert status == 7 and memtrace.parse_result(out) == tally
-    assert report.consistent().counts() == alone.counts()
+    assert [report.counts() for report in reports] == [alone.counts()]
 
 
 def test_none(tmp_path):
     """The program that is wanted never begins: the wrapper is what was followed."""
-    status, _, report = memtrace.launch(tmp_path / "report", ["sh", "-c", "ls / >/dev/null; exit 4"], "--follow=nothing")
-    assert status == 4 and report.consistent()["command"][0] == "sh"
+    status, _, reports = follow(tmp_path, ["sh", "-c", "ls / >/dev/null; exit 4"], "--follow=nothing")
+    assert status == 4 and [report["command"][0] for report in reports] == ["sh"]
     done = subprocess.run([memtrace.MEMTRACE, "-q", "--no-symbols", "-o", "/dev/null", "--follow=nothing", "true"],
                           capture_output=True, text=True)
-    words = "memtrace: --follow=nothing: no such program began; the report is on {}\n"
-    assert done.stderr == words.format("true")
+    words = r"\[\d+\] memtrace: --follow=nothing: no such program began; the report is on {}\n"
+    assert re.fullmatch(words.format("true"), done.stderr)
     # What the wrapper has left ends without it.
     done = subprocess.run([memtrace.MEMTRACE, "-q", "--no-symbols", "-o", "/dev/null", "--follow=nothing", "sh", "-c",
                            "(ls /; sh -c true) >/dev/null & exit 6"], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (6, words.format("sh"))
-    for line, warns in (["--follow=true", "true"], False), (["--follow=env", "env", "true"], False):
+    assert done.returncode == 6 and re.fullmatch(words.format("sh"), done.stderr)
+    for line in ["--follow=true", "true"], ["--follow=env", "env", "true"], ["--follow=true", "env", "true"]:
         done = subprocess.run([memtrace.MEMTRACE, "-q", "--no-symbols", "-o", "/dev/null", *line], capture_output=True, text=True)
-        assert bool(done.stderr) == warns, done.stderr
+        assert not done.stderr, done.stderr
 
 
-def test_wrapper_is_left_as_it_was(tmp_path, started):
-    tracer = memtrace.Process([memtrace.MEMTRACE, "--no-symbols", "-q", "--format=json", "-o", tmp_path / "report",
-                               "--follow=live", "sh", "-c", f"({LIVE} 100 8; true); read line; echo END $line"])
+def test_status_is_not_of_the_wrapper(tmp_path):
+    """--error-exitcode is about the programs that were asked for."""
+    for command, status in (f"{LIVE} 100 8", 9), (f"{LIVE} 0 1", 0):
+        done = subprocess.run([memtrace.MEMTRACE, "-q", "--no-symbols", "-o", "/dev/null", "--error-exitcode=9", "--follow=live", "sh", "-c",
+                               f"{command}; exit 0"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        assert done.returncode == status, done.stderr
+
+
+def killed_at(started, step, *how):
+    """A shell, whose programs were followed by memtraces that were killed at that step; and how many they made."""
+    shell = memtrace.Process(["sh", "-c", f"echo READY; read line; ls / >/dev/null; ({LIVE} 100 8 </dev/null; true) && echo DONE; read line"])
+    started.append(shell)
+    shell.wait_line("^READY$")
+    tracer = memtrace.Process([KILL_AT, str(step), *how, "-f", memtrace.MEMTRACE, "--no-symbols", "-o", "/dev/null", "--follow=live",
+                               *memtrace.ENGINE_OPTIONS, "-p", str(shell.pid)], stderr=subprocess.STDOUT)
     started.append(tracer)
-    pid = int(tracer.wait_line(r"^READY (\d+)$")[1])
-    wrapper = next(child for child in memtrace.children(tracer.pid) if pid in memtrace.descendants(child))
-    memtrace.wait_until_untraced(wrapper)
-    memtrace.untouched(wrapper)
-    for child in memtrace.descendants(wrapper)[:-1]:  # the subshell: it is let go when it stops next (runners.h)
-        assert [what for what in memtrace.traces(child) if "has tracer" not in what] == []
-    for answer in "DONE", "RESULT":
-        tracer.send("on")
-        tracer.wait_line(f"^{answer}")
-    tracer.send("here")
-    tracer.wait_line("^END here$")
-    assert tracer.wait() == 0
+    tracer.wait_line("Attached to pid|^STEPS")
+    shell.send()
+    assert memtrace.parse_result([shell.wait_line("^RESULT").string])["allocs"] == 100
+    shell.wait_line("^DONE$")  # (it ended with status 0)
+    tracer.process.stdin.close()
+    tracer.wait()
+    memtrace.wait_for_guardians()
+    return shell, int(re.search(r"^STEPS (\d+) ", "\n".join(tracer.out), re.M)[1])
 
 
-SCRIPT = f"echo BEGIN; ls / >/dev/null; ({LIVE} 100 8; true); echo END"
-ARGUMENTS = ["--no-symbols", "-q", "-o", "/dev/null", "--follow=live", "sh", "-c", SCRIPT]
-
-
-def runs_to_its_end(out):
-    """It was never begun, or everything of it has run."""
-    lines = [line for line in out.splitlines() if not line.startswith("STEPS")]
-    assert not lines or (memtrace.parse_result(lines)["allocs"] == 100 and lines[-1] == "END"), out
-
-
-def test_killed_at_steps():
-    """By SIGKILL, in front of what touches a process: the wrapper, the others and the program run to their ends."""
-    run = subprocess.run([KILL_AT, "all", memtrace.MEMTRACE, *ARGUMENTS], capture_output=True, text=True,
-                         stdin=subprocess.DEVNULL, timeout=60, check=False)
-    made = int(re.search(r"^STEPS (\d+) ended$", run.stdout, re.M)[1])
+@pytest.mark.limit(120)
+def test_killed_at_steps(started, attach):
+    """Any memtrace of them, or all with their guardians, in front of what touches a process: the shell, the others and the program
+    run to their ends, and the shell is as it was."""
+    shell, made = killed_at(started, "all")
+    memtrace.untouched(shell.pid)
     assert made > 50
-    runs_to_its_end(run.stdout)
     dice = random.Random(made)
-    for step in dice.sample(range(1, made + 1), 10):
-        run = subprocess.run([KILL_AT, str(step), memtrace.MEMTRACE, *ARGUMENTS], capture_output=True, text=True,
-                             stdin=subprocess.DEVNULL, timeout=60, check=False)
-        assert re.search(r"^STEPS \d+ killed$", run.stdout, re.M) or step > made - 10, run
-        runs_to_its_end(run.stdout)
+    for guardians in [], ["-g"]:
+        for step in dice.sample(range(made), int(os.environ.get("STEPS", "3"))):
+            shell, _ = killed_at(started, step, *guardians)
+            if guardians:
+                attach(shell.pid, "--no-symbols").detach(check=False)
+            memtrace.untouched(shell.pid)
+            shell.send()
+            assert shell.wait() == 0
 
 
 def test_quit_meanwhile(tmp_path, started):

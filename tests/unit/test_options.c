@@ -209,10 +209,19 @@ static void bad_values(void **state)
 
 static void bad_lines(void **state)
 {
+	static const char *const follow[] = {"a,,b", "fork,", "/bin/ls", "none,ls"};
+	char line[64], why[160];
+
 	(void)state;
 	refused("memtrace", "neither --pid nor a PROGRAM is given; see 'memtrace --help'");
-	refused("memtrace --follow=exec -p 1",
-		"--follow=exec belongs to a PROGRAM; see 'memtrace --help'");
+	for (size_t i = 0; i < ARRAY_SIZE(follow); i++) {
+		snprintf(line, sizeof(line), "memtrace --follow=%s ls", follow[i]);
+		snprintf(why, sizeof(why),
+			 "--follow=%s: words with commas between them are wanted, each fork, exec, all, or a program's "
+			 "name without its directory",
+			 follow[i]);
+		refused(line, why);
+	}
 	refused("memtrace --follow=fork --leaks -p 1",
 		"--follow and a look by --leaks alone contradict each other: no child is seen by it");
 	refused("memtrace -p", "--pid needs its PID; see 'memtrace --help'");

@@ -416,60 +416,6 @@ static void a_stop_that_an_exec_ended(void **state)
 	munmap(exec, 1);
 }
 
-/* ---- a wrapper that was let go --------------------------------------------------------- */
-
-/* Beside a process that is followed, which does nothing. */
-static void beside_a_wrapper(void (*look)(struct tracee *tracee, pid_t wrapper))
-{
-	struct child_case target = child_start(be_target, NULL);
-	struct child_case wrapper = child_start(be_target, NULL);
-	struct tracee tracee;
-
-	for (int i = 0; i < 2; i++) {
-		child_hear(&target);
-		child_hear(&wrapper);
-	}
-	assert_int_equal(tracee_attach(&tracee, target.pid, NULL), 0);
-	tracee.wrapper = wrapper.pid;
-	alarm(60); /* it waited for ever */
-	look(&tracee, wrapper.pid);
-	alarm(0);
-	tracee_release(&tracee);
-	child_end(&target);
-	child_end(&wrapper);
-}
-
-/* It could not be let go yet, as in vfork(), and does not stop. */
-static void hand_out_beside(struct tracee *tracee, pid_t wrapper)
-{
-	assert_int_equal(ptrace(PTRACE_SEIZE, wrapper, 0, 0), 0);
-	tracee_hand_out_children(tracee);
-	assert_int_equal(tracee->expected.len, 0);
-}
-
-static void a_wrapper_is_no_child_to_wait_for(void **state)
-{
-	(void)state;
-	beside_a_wrapper(hand_out_beside);
-}
-
-/* Our child is stopped, and not traced: that is told once. */
-static void look_beside(struct tracee *tracee, pid_t wrapper)
-{
-	struct stop stop;
-
-	kill(wrapper, SIGSTOP);
-	wait_until_it_is('T', wrapper, wrapper);
-	assert_int_equal(tracee_next(tracee, false, &stop), 0);
-	assert_false(tracee->wrapper_ended);
-}
-
-static void a_wrapper_that_is_stopped(void **state)
-{
-	(void)state;
-	beside_a_wrapper(look_beside);
-}
-
 /* A thread of the process stops before its birth is told; the process is the child of a runner. */
 static void a_new_thread_is_no_runner(void **state)
 {
@@ -504,8 +450,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_child_without_an_exit_signal),
 		cmocka_unit_test(a_child_that_nobody_told_of),
 		cmocka_unit_test(a_stop_that_an_exec_ended),
-		cmocka_unit_test(a_wrapper_is_no_child_to_wait_for),
-		cmocka_unit_test(a_wrapper_that_is_stopped),
 		cmocka_unit_test(a_new_thread_is_no_runner),
 	};
 
