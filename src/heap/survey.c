@@ -54,12 +54,31 @@ static int by_pinned(const void *a, const void *b)
 	return order_u64(y->bytes, x->bytes) ?: by_owner(a, b);
 }
 
+/* Where blocks are of an allocator that is not known, what lies between them need not be free. */
+static bool knows_all(struct leak *leak)
+{
+	size_t count;
+	const struct leak_allocator *all = leak_allocators(leak, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(all[i].name, LEAK_TRACED))
+			return false;
+	return true;
+}
+
 static bool find_pins(const struct survey_input *in, struct survey *out)
 {
 	struct pinning p = {in, out, LEAK_NONE, false};
 	size_t kept = 0;
 
+	if (!knows_all(in->leak))
+		return true;
 	out->pinned = leak_for_each_pin(in->leak, take_pin, &p);
+	for (size_t i = 0; i < out->pins.len && !p.failed; i++)
+		if (!out->pins.at[i].context) {
+			out->before.blocks++;
+			out->before.bytes += out->pins.at[i].bytes;
+		}
 	if (p.failed || !out->pins.len)
 		return !p.failed;
 	qsort(out->pins.at, out->pins.len, sizeof(*out->pins.at), by_owner);
@@ -87,14 +106,14 @@ static const struct mapping_use *use_of(const struct survey_input *in, taddr_t b
 	return low < in->use_count && in->uses[low].range.begin <= begin ? &in->uses[low] : NULL;
 }
 
-/* Of [begin, end): how much is an allocator's, and how much of that has content. */
+/* Of [begin, end): how much is an allocator's, and, unless that is all, how much of it has content. */
 static void owned_in(const struct survey_input *in, taddr_t begin, taddr_t end, uint64_t *bytes,
-		     uint64_t *resident)
+		     uint64_t *content)
 {
 	size_t count, low;
 	const struct range *heaps = leak_heaps(in->leak, &count);
 
-	*bytes = *resident = 0;
+	*bytes = *content = 0;
 	low = order_count(count, i, heaps[i].end <= begin);
 	for (; low < count && heaps[low].begin < end; low++) {
 		taddr_t from = heaps[low].begin < begin ? begin : heaps[low].begin;
@@ -102,7 +121,7 @@ static void owned_in(const struct survey_input *in, taddr_t begin, taddr_t end, 
 
 		*bytes += to - from;
 		if (from > begin || to < end)
-			*resident += leak_present(in->leak, from, to);
+			*content += leak_present(in->leak, from, to);
 	}
 }
 
@@ -142,8 +161,24 @@ static bool add_mapping(struct survey *out, const struct survey_mapping *m)
 	if (m->kind == SURVEY_ANONYMOUS) {
 		out->anonymous++;
 		out->anonymous_resident += m->resident;
+		out->anonymous_swapped += m->swapped;
 	}
 	return vec_push(&out->mappings, *m);
+}
+
+/* What is an allocator's goes out; of the rest that has content, as much is taken to be in swap as of
+ * all of the mapping. */
+static void take_owned(struct survey_mapping *m, uint64_t owned, uint64_t content)
+{
+	uint64_t all = m->resident + m->swapped;
+	uint64_t rest = owned == m->bytes || content > all ? 0 : all - content;
+
+	if (!owned)
+		return;
+	m->bytes -= owned;
+	if (m->swapped)
+		m->swapped = (uint64_t)((double)rest * (double)m->swapped / (double)all);
+	m->resident = rest - m->swapped;
 }
 
 static bool take_mapping(const struct survey_input *in, const struct mapping *mapping,
@@ -158,17 +193,12 @@ static bool take_mapping(const struct survey_input *in, const struct mapping *ma
 				   .resident = use ? use->resident : 0,
 				   .swapped = use ? use->swapped : 0};
 	const struct module *module;
-	uint64_t owned, owned_resident;
+	uint64_t owned, content;
 
 	out->resident += m.resident;
 	out->swapped += m.swapped;
-	owned_in(in, m.begin, m.end, &owned, &owned_resident);
-	if (owned == m.bytes || owned_resident > m.resident)
-		owned_resident = m.resident;
-	out->owned += owned;
-	out->owned_resident += owned_resident;
-	m.bytes -= owned;
-	m.resident -= owned_resident;
+	owned_in(in, m.begin, m.end, &owned, &content);
+	take_owned(&m, owned, content);
 	if (!m.bytes || (!m.resident && !m.swapped))
 		return true;
 	m.tid = stack_of(in, mapping);

@@ -50,9 +50,9 @@ struct survey_mapping {
 
 struct survey {
 	uint64_t resident, swapped; /* of the process */
-	uint64_t owned, owned_resident; /* of the allocators' memory: mapped, and resident */
-	uint64_t anonymous, anonymous_resident; /* SURVEY_ANONYMOUS: how many, and bytes */
+	uint64_t anonymous, anonymous_resident, anonymous_swapped; /* SURVEY_ANONYMOUS: how many, and bytes */
 	uint64_t pinned, pin_blocks;
+	struct leak_sum before; /* of these, by blocks from before the attach */
 	VEC(struct survey_pin) pins; /* the most bytes first */
 	VEC(struct survey_mapping) mappings; /* the most resident bytes first */
 };

@@ -51,17 +51,25 @@ static struct sums add_up(struct leak *leak)
 
 /* ---- the verdict ------------------------------------------------------------------- */
 
-/* Whose blocks pin, where nearly all are of one. */
+/* "2100 blocks of #4 and 3 others", where nine tenths are of one; "9000 blocks, 4000 of them of #4" */
 static void print_pinners(FILE *out, const struct survey *s)
 {
 	const struct survey_pin *first = &s->pins.at[0];
-	bool all = first->bytes >= s->pinned - s->pinned / 10;
+	bool before = s->before.bytes >= s->pinned - s->pinned / 10;
+	bool one = first->context && first->bytes >= s->pinned - s->pinned / 10;
+	uint64_t blocks = one ? first->blocks : before ? s->before.blocks : s->pin_blocks;
 
-	print_count(out, s->pin_blocks, "block");
-	if (first->context)
-		fprintf(out, "%s #%" PRIu32, all ? " of" : ", most of them of", first->context);
-	else if (all)
+	print_count(out, blocks, "block");
+	if (one)
+		fprintf(out, " of #%" PRIu32, first->context);
+	else if (before)
 		fputs(" from before the attach", out);
+	else if (first->context)
+		fprintf(out, ", %" PRIu64 " of them of #%" PRIu32, first->blocks, first->context);
+	if (blocks < s->pin_blocks) {
+		fputs(" and ", out);
+		print_count(out, s->pin_blocks - blocks, "other");
+	}
 }
 
 static void print_free(FILE *out, const struct survey *s, const struct sums *sums)
@@ -74,7 +82,7 @@ static void print_free(FILE *out, const struct survey *s, const struct sums *sum
 		size(out, free);
 		fputs(" free in the allocator", out);
 	}
-	if (s->pinned) {
+	if (s->pinned && free) {
 		fputs(", of which ", out);
 		size(out, s->pinned < free ? s->pinned : free);
 		fputs(" are pinned by ", out);
@@ -87,30 +95,65 @@ static void print_free(FILE *out, const struct survey *s, const struct sums *sum
 	}
 }
 
-static void print_verdict(FILE *out, const struct survey *s, const struct sums *sums,
+/* Why what is in use is not known; NULL: it is. */
+static const char *why_unknown(struct leak *leak)
+{
+	size_t count;
+	const struct leak_allocator *all = leak_allocators(leak, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (!all[i].read && !strcmp(all[i].name, LEAK_UNKNOWN_ALLOCATOR))
+			return all[i].why;
+	return NULL;
+}
+
+static void print_swapped(FILE *out, uint64_t bytes)
+{
+	if (!bytes)
+		return;
+	fputs(" and ", out);
+	size(out, bytes);
+	fputs(" in swap", out);
+}
+
+static void print_anonymous(FILE *out, const struct survey *s, const char *why, const char *other)
+{
+	if (!s->anonymous)
+		return;
+	fputs("; ", out);
+	size(out, s->anonymous_resident);
+	print_swapped(out, s->anonymous_swapped);
+	fputs(" in ", out);
+	print_count(out, s->anonymous, "anonymous mapping");
+	fputs(why ? ", of whatever allocator" : " that malloc does not own", out);
+	if (other)
+		fprintf(out, " (%s)", other);
+}
+
+static void print_verdict(FILE *out, const struct survey *s, struct leak *leak,
 			  const char *other)
 {
+	const struct sums sums = add_up(leak);
+	const char *why = why_unknown(leak);
+
 	fputs("RSS ", out);
 	size(out, s->resident);
-	if (s->swapped) {
-		fputs(" and ", out);
-		size(out, s->swapped);
-		fputs(" in swap", out);
-	}
+	print_swapped(out, s->swapped);
 	fputs(": ", out);
-	size(out, sums->used);
-	fputs(" in use", out);
-	print_free(out, s, sums);
-	if (s->anonymous) {
-		fputs("; ", out);
-		size(out, s->anonymous_resident);
-		fputs(" in ", out);
-		print_count(out, s->anonymous, "anonymous mapping");
-		fputs(" that malloc does not own", out);
-		if (other)
-			fprintf(out, " (%s)", other);
-	}
+	size(out, sums.used);
+	fputs(leak_totals(leak)->traced_only ? " in use were allocated while memtrace watched"
+					     : " in use", out);
+	print_free(out, s, &sums);
+	print_anonymous(out, s, why, other);
 	putc('.', out);
+	if (leak_totals(leak)->traced_only)
+		fputs(" Of the heap nothing else is known", out);
+	if (why) {
+		fputs(leak_totals(leak)->traced_only ? ": " : " ", out);
+		utf8_print(out, why);
+	}
+	if (why || leak_totals(leak)->traced_only)
+		putc('.', out);
 }
 
 /* ---- who pins ---------------------------------------------------------------------- */
@@ -173,6 +216,8 @@ static void print_arenas(FILE *out, struct leak *leak, size_t rows)
 	const struct leak_allocator *all = leak_allocators(leak, &allocators);
 	const struct leak_arena *arenas = leak_arenas(leak, &count, &mapped);
 
+	if (!count && why_unknown(leak))
+		return;
 	fputs("\nARENAS\n\n", out);
 	for (size_t i = 0; i < count && i < rows; i++)
 		print_arena(out, &all[arenas[i].allocator], &arenas[i]);
@@ -186,7 +231,7 @@ static void print_arenas(FILE *out, struct leak *leak, size_t rows)
 			print_count(out, all[i].cached.blocks, "block");
 			putc('\n', out);
 		}
-		if (!all[i].read)
+		if (!all[i].read && strcmp(all[i].name, LEAK_UNKNOWN_ALLOCATOR))
 			fprintf(out, "%s could not be read: %s\n", all[i].name, all[i].why);
 	}
 	if (mapped.blocks) {
@@ -261,11 +306,12 @@ static void print_mapping(FILE *out, const struct path_names *names,
 }
 
 static void print_elsewhere(FILE *out, const struct path_names *names, const struct survey *s,
-			    size_t rows)
+			    struct leak *leak, size_t rows)
 {
 	uint64_t rest = 0;
 
-	fputs("\nELSEWHERE, in mappings that are no allocator's\n\n", out);
+	fprintf(out, "\nELSEWHERE, in mappings that are no allocator's%s\n\n",
+		why_unknown(leak) ? " that is known" : "");
 	for (size_t i = 0; i < s->mappings.len; i++) {
 		if (i < rows)
 			print_mapping(out, names, &s->mappings.at[i]);
@@ -280,14 +326,13 @@ static void print_elsewhere(FILE *out, const struct path_names *names, const str
 void heap_text(FILE *out, const struct path_names *names, const struct survey *survey,
 	       struct leak *leak, const char *other, size_t rows)
 {
-	struct sums sums = add_up(leak);
 	scope_free char *text = NULL;
 	size_t len;
 	FILE *side = open_memstream(&text, &len);
 
 	rows = rows ? rows : SIZE_MAX;
 	if (side) {
-		print_verdict(side, survey, &sums, other);
+		print_verdict(side, survey, leak, other);
 		fclose(side);
 	}
 	if (text)
@@ -295,5 +340,5 @@ void heap_text(FILE *out, const struct path_names *names, const struct survey *s
 	print_pins(out, survey, rows);
 	print_arenas(out, leak, rows);
 	print_free_sizes(out, leak);
-	print_elsewhere(out, names, survey, rows);
+	print_elsewhere(out, names, survey, leak, rows);
 }

@@ -104,22 +104,53 @@ static void print_pause(FILE *out, const struct findings *f)
 		fprintf(out, " (It could not be copied: %s.)", f->why);
 }
 
+static bool is_unknown(const struct leak_allocator *a)
+{
+	return !strcmp(a->name, LEAK_UNKNOWN_ALLOCATOR);
+}
+
+static void print_allocator(FILE *out, const struct findings *f, const struct leak_allocator *a)
+{
+	if (a->read)
+		return;
+	putc(' ', out);
+	if (f->totals.traced_only || !is_unknown(a)) {
+		fputs("The heap ", out);
+		if (!is_unknown(a)) {
+			fputs("of ", out);
+			utf8_print(out, a->name);
+			putc(' ', out);
+		}
+		fputs("could not be read: ", out);
+	}
+	utf8_print(out, a->why);
+	putc('.', out);
+}
+
+/* Blocks that memtrace saw, beside the heaps that were read. */
+static void print_others(FILE *out, const struct findings *f)
+{
+	for (size_t i = 0; i < f->allocators.len; i++) {
+		const struct leak_allocator *a = &f->allocators.at[i];
+
+		if (strcmp(a->name, LEAK_TRACED))
+			continue;
+		putc(' ', out);
+		print_sum(out, &a->used);
+		fputs(" of an allocator that is not known ", out);
+		fputs(a->used.blocks == 1 ? "was" : "were", out);
+		fputs(" seen to be allocated.", out);
+	}
+}
+
 static void print_limits(FILE *out, const struct findings *f)
 {
 	for (size_t i = 0; i < f->allocators.len; i++)
-		if (!f->allocators.at[i].read) {
-			if (!strcmp(f->allocators.at[i].name, LEAK_UNKNOWN_ALLOCATOR)) {
-				fputs(" The heap", out);
-			} else {
-				fputs(" The heap of ", out);
-				utf8_print(out, f->allocators.at[i].name);
-			}
-			fputs(" could not be read: ", out);
-			utf8_print(out, f->allocators.at[i].why);
-			putc('.', out);
-		}
+		print_allocator(out, f, &f->allocators.at[i]);
 	if (f->totals.traced_only)
 		fputs(" Only blocks that were allocated while memtrace watched are known.", out);
+	else
+		print_others(out, f);
 	if (f->totals.unread_bytes)
 		fprintf(out, " %" PRIu64 " bytes could not be read.", f->totals.unread_bytes);
 }

@@ -1,5 +1,7 @@
 """Fixtures: processes that are ended with the test, and a limit on its time."""
+import os
 import signal
+import subprocess
 
 import pytest
 
@@ -72,3 +74,18 @@ def follow(target, attach):
         return process.result(), report
 
     return run
+
+
+@pytest.fixture
+def swap(tmp_path):
+    """Some, if we may."""
+    file = tmp_path / "swap"
+    file.write_bytes(bytes(16 << 20))
+    file.chmod(0o600)
+    env = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
+    for command in ["mkswap", "swapon"]:
+        done = subprocess.run([command, file], env=env, check=False, capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"no swap here: {command}: {done.stderr}")
+    yield
+    subprocess.run(["swapoff", file], env=env, check=True)

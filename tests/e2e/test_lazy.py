@@ -2,7 +2,6 @@
 with the others while memtrace looks who could return where. And one whose pages are in swap."""
 import os
 import random
-import subprocess
 import threading
 
 import pytest
@@ -12,21 +11,6 @@ import memtrace
 memtrace.adopt_orphans()
 
 ALLOCS, FRAMES = 200, 21
-
-
-@pytest.fixture
-def swap(tmp_path):
-    """Some, if we may."""
-    file = tmp_path / "swap"
-    file.write_bytes(bytes(16 << 20))
-    file.chmod(0o600)
-    env = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
-    for command in ["mkswap", "swapon"]:
-        done = subprocess.run([command, file], env=env, check=False, capture_output=True, text=True)
-        if done.returncode:
-            pytest.skip(f"no swap here: {command}: {done.stderr}")
-    yield
-    subprocess.run(["swapoff", file], env=env, check=True)
 
 
 @pytest.fixture

@@ -389,6 +389,57 @@ def written(path, text):
     return path
 
 
+# Loses 100 blocks of 8 bytes each time; with an argument libc's own malloc has a block, too.
+EIGHT_BYTES = r"""
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+void *volatile kept;
+int main(int argc, char **argv)
+{
+	void *libc = dlopen("libc.so.6", RTLD_LAZY);
+	if (argc > 1)
+		kept = ((void *(*)(size_t))dlsym(libc, "__libc_malloc"))(100000);
+	for (int c = 'x'; c != EOF; c = getchar()) {
+		for (int i = 0; i < 100; i++) {
+			char *volatile p = calloc(1, 8);
+			p = NULL;
+		}
+		puts(c == 'x' ? "READY" : "OK");
+		fflush(stdout);
+	}
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("libc", [False, True])
+@pytest.mark.parametrize("name", ["libtcmalloc_minimal.so.4", "libmimalloc.so.2"])
+def test_blocks_of_allocators_that_are_not_known(name, libc, tmp_path, started):
+    """What memtrace saw of them is looked at, beside what libc has, and it is said that there is more."""
+    libraries = list(pathlib.Path("/usr/lib").glob(f"*/{name}"))
+    if not libraries:
+        pytest.skip(f"no {name}")
+    program = built(tmp_path, EIGHT_BYTES)
+    service = Service(program, *["libc"] * libc, env={"LD_PRELOAD": libraries[0]})
+    tracer = memtrace.Memtrace(service.pid, tmp_path / "report", "--no-symbols").attached()
+    started.extend([service, tracer])
+    service.send("")
+    service.wait_line("^OK$")
+    for command in "leaks", "heap", "status":
+        tracer.send(command)
+    tracer.wait_line("^HEAP SUMMARY")
+    text = " ".join(" ".join(tracer.out).split())
+    tracer.detach()
+    assert re.search(r"(99|100) blocks \((792|800) bytes\) are lost", text), text
+    assert "musl" not in text and "PINNED" not in text and "pinned" not in text, text
+    own = rf"/{name}\S* has a malloc of its own: of its blocks those alone are known that were allocated while memtrace"
+    none = rf"(read|nothing else is known): \S*/{name}\S* has an allocator that is not known, or that has given out no block yet\."
+    assert len(re.findall(own, text)) == 2 * libc and len(re.findall(none, text)) == 2 * (not libc), text
+    assert ("100 blocks (800 bytes) of an allocator that is not known were seen to be allocated." in text) == libc
+    assert ("Only blocks that were allocated while memtrace watched are known." in text) == (not libc)
+
+
 @pytest.mark.parametrize("name", ["libtcmalloc_minimal.so.4", "libmimalloc.so.2"])
 def test_allocators_that_are_not_known(name, tmp_path, started):
     """Named by its file, not libc's; what memtrace sees allocated is looked at nevertheless."""

@@ -5,7 +5,7 @@
  * added is taken back: its memory counts as roots then, which can hide what is lost, and never
  * call lost what is held.
  *
- * Where no allocator can be read, the blocks that memtrace itself has seen are all there is.
+ * Of what no allocator's books have, the blocks that memtrace itself has seen are all there is.
  */
 #include <errno.h>
 #include <string.h>
@@ -144,25 +144,6 @@ static int try_module(struct leak *leak, const struct module *module)
 
 /* ---- what memtrace has seen ------------------------------------------------------- */
 
-static int add_traced(struct leak *leak)
-{
-	struct leak_allocator allocator = {.name = "traced", .read = true};
-
-	for (size_t i = 0; i < leak->in.live_count; i++) {
-		const struct leak_live *live = &leak->in.live[i];
-		int code = leak_add(leak, live->addr, live->size ? live->size : 1);
-
-		if (code == -ENOMEM)
-			return code;
-		if (!code &&
-		    leak_note_heap(leak, live->addr, live->addr + live->size) == -ENOMEM)
-			return -ENOMEM;
-	}
-	count_used(leak, 0, &allocator);
-	leak->totals.traced_only = true;
-	return leak_push(leak, &leak->allocators, allocator) ? 0 : -ENOMEM;
-}
-
 static int compare(const void *a, const void *b)
 {
 	const struct range *x = a, *y = b;
@@ -189,21 +170,55 @@ static size_t seal(struct range *at, size_t len)
 	return kept + 1;
 }
 
-static int nothing_read(const struct leak *leak, struct err *err)
+static bool is_within(const struct range *at, size_t len, taddr_t addr)
 {
-	const struct leak_allocator *first = leak->allocators.at;
+	size_t low = order_count(len, i, at[i].end <= addr);
 
-	if (!leak->allocators.len)
-		return err_set(err, -ENOTSUP,
-			       "no allocator that memtrace can read was found, or none has given "
-			       "out a block yet: glibc's, musl's and jemalloc's are known");
-	if (!strcmp(first->name, LEAK_UNKNOWN_ALLOCATOR))
-		return err_set(err, -ENOTSUP,
-			       "the heap could not be read: %s; of such a process those blocks are "
-			       "looked at that memtrace sees allocated (-d, -i)",
-			       first->why);
-	return err_set(err, -ENOTSUP, "the heap of %s could not be read: %s", first->name,
-		       first->why);
+	return low < len && at[low].begin <= addr;
+}
+
+/* -EDOM: the index is too coarse for it. */
+static int add_live(struct leak *leak, const struct leak_live *live)
+{
+	uint64_t size = live->size ? live->size : 1;
+	taddr_t addr = live->addr;
+	int code;
+
+	if (addr & (((taddr_t)1 << leak->index.shift) - 1) && !(addr & (leak->in.cpu.word - 1)))
+		return -EDOM;
+	code = leak_add(leak, addr, size);
+	if (code)
+		return code == -ENOMEM ? code : 0;
+	code = leak_note_heap(leak, addr, addr + size);
+	if (code == -EFAULT) {
+		leak_drop(leak, addr);
+		code = 0;
+	}
+	return code;
+}
+
+/* Those that are in no heap that was read: an allocator's that is not known. */
+static int add_traced(struct leak *leak)
+{
+	struct leak_allocator allocator = {.name = LEAK_TRACED, .read = true};
+	size_t heaps = leak->heaps.len = seal(leak->heaps.at, leak->heaps.len);
+	uint64_t before = leak->pending;
+	bool read = false;
+
+	for (size_t i = 0; i < leak->allocators.len; i++)
+		read |= leak->allocators.at[i].read;
+	leak->totals.traced_only = !read;
+	for (size_t i = 0; i < leak->in.live_count; i++) {
+		const struct leak_live *live = &leak->in.live[i];
+		int code = is_within(leak->heaps.at, heaps, live->addr) ? 0 : add_live(leak, live);
+
+		if (code)
+			return code;
+	}
+	count_used(leak, before, &allocator);
+	if (!allocator.used.blocks)
+		return 0;
+	return leak_push(leak, &leak->allocators, allocator) ? 0 : -ENOMEM;
 }
 
 /* ---- somebody else's malloc -------------------------------------------------------- */
@@ -236,15 +251,24 @@ static bool is_malloc_of_its_own(const struct leak *leak, const struct module *m
 	       image_symbol_find(module->image, "malloc", &symbol);
 }
 
-/* No allocator has a block, and none was refused: then a module that has a malloc, and no such
- * allocator in it, manages the memory by itself.  One that takes the place of libc's, if any. */
+static bool has_blocks(const struct leak *leak)
+{
+	for (size_t i = 0; i < leak->allocators.len; i++)
+		if (leak->allocators.at[i].used.blocks)
+			return true;
+	return false;
+}
+
+/* A module that has a malloc, and no such allocator in it, manages memory by itself: one that takes
+ * the place of libc's; or libc, where nobody has a block.  NULL: none, or one was refused that may
+ * be it. */
 static const struct module *another_allocates(const struct leak *leak)
 {
 	const struct modules *modules = leak->in.modules;
 	const struct module *libc = NULL;
 
 	for (size_t i = 0; i < leak->allocators.len; i++)
-		if (leak->allocators.at[i].used.blocks || !leak->allocators.at[i].read)
+		if (!leak->allocators.at[i].read)
 			return NULL;
 	for (size_t i = 0; i < modules->mapped.len; i++) {
 		const struct module *module = modules->mapped.at[i];
@@ -255,35 +279,69 @@ static const struct module *another_allocates(const struct leak *leak)
 			return module;
 		libc = module;
 	}
-	return libc;
+	return has_blocks(leak) ? NULL : libc;
 }
 
-/* Zero blocks would be no answer where another allocator has them all. */
-static int forget_empty(struct leak *leak, const struct module *module)
+/* Allocators without a block, of this module or (0) any, and what they have of arenas. */
+static void forget_empty(struct leak *leak, uint32_t module)
 {
-	struct leak_allocator other = {.name = LEAK_UNKNOWN_ALLOCATOR, .module = module->instance};
+	uint32_t kept = 0;
+	size_t arenas = 0;
 
-	for (size_t i = 0; i < leak->allocators.len; i++) {
-		leak->allocators.at[i].read = false;
-		leak_refuse(&leak->allocators.at[i], "it has no blocks");
+	for (uint32_t i = 0; i < leak->allocators.len; i++) {
+		const struct leak_allocator *a = &leak->allocators.at[i];
+		bool stays = a->used.blocks || (module && a->module != module);
+
+		for (size_t k = 0; k < leak->arenas.len && stays; k++)
+			if (leak->arenas.at[k].allocator == i) {
+				leak->arenas.at[arenas] = leak->arenas.at[k];
+				leak->arenas.at[arenas++].allocator = kept;
+			}
+		if (stays)
+			leak->allocators.at[kept++] = *a;
 	}
-	leak_refuse(&other, "%s has an allocator that is not known, or that has given out no block yet",
-		    module->id.path);
-	if (!leak_push(leak, &leak->allocators, other))
-		return -ENOMEM;
-	leak->allocators.at[leak->allocators.len - 1] = leak->allocators.at[0];
-	leak->allocators.at[0] = other; /* the one that matters first */
-	return 0;
+	leak->allocators.len = kept;
+	leak->arenas.len = arenas;
+	if (!kept)
+		leak->heaps.len = 0;
 }
 
-static int try_modules(struct leak *leak)
+/* Zero blocks would be no answer where another allocator has them all, nor are those that libc's
+ * has all there are. */
+static int note_another(struct leak *leak, const struct module *module)
 {
-	const struct modules *modules = leak->in.modules;
-	int code = 0;
+	struct leak_allocator another = {.name = LEAK_UNKNOWN_ALLOCATOR, .module = module->instance};
 
-	for (size_t i = 0; i < modules->mapped.len && !code; i++)
-		code = try_module(leak, modules->mapped.at[i]);
-	return code;
+	if (has_blocks(leak)) {
+		forget_empty(leak, module->instance);
+		leak_refuse(&another,
+			    "%s has a malloc of its own: of its blocks those alone are known that "
+			    "were allocated while memtrace watched",
+			    module->id.path);
+	} else {
+		forget_empty(leak, 0);
+		leak_refuse(&another,
+			    "%s has an allocator that is not known, or that has given out no block yet",
+			    module->id.path);
+	}
+	return leak_push(leak, &leak->allocators, another) ? 0 : -ENOMEM;
+}
+
+static int nothing_read(const struct leak *leak, struct err *err)
+{
+	const struct leak_allocator *first = leak->allocators.at;
+
+	if (!leak->allocators.len)
+		return err_set(err, -ENOTSUP,
+			       "no allocator that memtrace can read was found, or none has given "
+			       "out a block yet: glibc's, musl's and jemalloc's are known");
+	if (!strcmp(first->name, LEAK_UNKNOWN_ALLOCATOR))
+		return err_set(err, -ENOTSUP,
+			       "the heap could not be read: %s; of such a process those blocks are "
+			       "looked at that memtrace sees allocated (-d, -i)",
+			       first->why);
+	return err_set(err, -ENOTSUP, "the heap of %s could not be read: %s", first->name,
+		       first->why);
 }
 
 /* As if nothing had been found yet, with an index of another granule. */
@@ -298,15 +356,28 @@ static void begin_anew(struct leak *leak, unsigned granule)
 	index_init(&leak->index, granule);
 }
 
+static int try_all_modules(struct leak *leak)
+{
+	const struct modules *modules = leak->in.modules;
+	const struct module *another;
+	int code = 0;
+
+	for (size_t i = 0; i < modules->mapped.len && !code; i++)
+		code = try_module(leak, modules->mapped.at[i]);
+	if (code)
+		return code;
+	another = another_allocates(leak);
+	code = another ? note_another(leak, another) : 0;
+	return code ? code : add_traced(leak);
+}
+
 int leak_enumerate(struct leak *leak, struct err *err)
 {
-	int code = leak_take_hands(leak) ? try_modules(leak) : -ENOMEM;
-	const struct module *other;
-	bool read = false;
+	int code = leak_take_hands(leak) ? try_all_modules(leak) : -ENOMEM;
 
 	if (code == -EDOM) {
 		begin_anew(leak, leak->in.cpu.word);
-		code = try_modules(leak);
+		code = try_all_modules(leak);
 	}
 	if (code == -ENOMEM)
 		return leak_no_memory(leak, err);
@@ -314,15 +385,8 @@ int leak_enumerate(struct leak *leak, struct err *err)
 		return err_set(err, code,
 			       code == -EAGAIN ? "an allocation was half done: look again"
 					       : "given up");
-	other = another_allocates(leak);
-	if (other && forget_empty(leak, other))
-		return leak_no_memory(leak, err);
-	for (size_t i = 0; i < leak->allocators.len; i++)
-		read |= leak->allocators.at[i].read;
-	if (!read && !leak->in.live_count)
+	if (leak->totals.traced_only && !leak->in.live_count)
 		return nothing_read(leak, err);
-	if (!read && add_traced(leak))
-		return leak_no_memory(leak, err);
 	leak->heaps.len = seal(leak->heaps.at, leak->heaps.len);
 	leak->doubts.len = seal(leak->doubts.at, leak->doubts.len);
 	return 0;

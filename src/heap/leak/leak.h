@@ -108,12 +108,14 @@ struct leak_sum {
 	uint64_t blocks, bytes;
 };
 
-/* The name of one that has all the blocks, and whose layout is not known. */
+/* The name of one that has blocks, or all of them, and whose layout is not known; and of what memtrace
+ * saw allocated of such ones. */
 #define LEAK_UNKNOWN_ALLOCATOR "unknown"
+#define LEAK_TRACED "traced"
 
 /* An allocator that was found. */
 struct leak_allocator {
-	char name[16];	  /* "glibc", "musl", "jemalloc"; "traced": blocks that memtrace saw */
+	char name[16];	  /* "glibc", "musl", "jemalloc", or one of the above */
 	char version[24]; /* what the layout that was found is of: "2.27-2.42"; "": of all */
 	uint32_t module;  /* instance; 0: none */
 	bool read;	  /* its blocks were enumerated, and all checks of the walk passed */
@@ -137,7 +139,8 @@ struct leak_totals {
 	/* Of leak_input.live: how many are among the blocks, and how many are not, though their
 	 * addresses are in a heap that was read (calls in flight, or a walk that is wrong). */
 	uint64_t live_found, live_missed;
-	bool traced_only; /* no allocator could be read: blocks are leak_input.live alone */
+	bool traced_only; /* no allocator could be read: blocks are leak_input.live alone (else beside
+			     theirs those in no heap of them) */
 };
 
 /*
