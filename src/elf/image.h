@@ -27,6 +27,7 @@ struct image_symbol {
 	uint64_t size;
 	uint8_t type; /* STT_* */
 	uint8_t bind; /* STB_* */
+	bool hidden; /* as local, though a linker may have left it STB_GLOBAL */
 	bool thumb;
 	bool dynamic; /* from .dynsym */
 };

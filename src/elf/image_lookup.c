@@ -149,6 +149,11 @@ bool image_symbol_find(struct image *image, const char *name, struct image_symbo
  */
 enum { LIMIT_NEST = 1000 };
 
+static bool is_local(const struct image_symbol *symbol)
+{
+	return symbol->bind == STB_LOCAL || symbol->hidden;
+}
+
 /* Which of two names of one address a user knows: negative: a, positive: b. */
 static int compare_names(const struct image_symbol *a, const struct image_symbol *b)
 {
@@ -158,8 +163,8 @@ static int compare_names(const struct image_symbol *a, const struct image_symbol
 		return a->size ? -1 : 1;
 	if ((a->type == STT_NOTYPE) != (b->type == STT_NOTYPE))
 		return b->type == STT_NOTYPE ? -1 : 1;
-	if ((a->bind == STB_LOCAL) != (b->bind == STB_LOCAL))
-		return b->bind == STB_LOCAL ? -1 : 1;
+	if (is_local(a) != is_local(b))
+		return is_local(b) ? -1 : 1;
 	if (a->dynamic != b->dynamic)
 		return a->dynamic ? -1 : 1;
 	if (a_underscores != b_underscores)

@@ -310,6 +310,8 @@ bool image_table_symbol(const struct image *image, const struct image_table *t, 
 	}
 	ret->type = ELF64_ST_TYPE(info);
 	ret->bind = ELF64_ST_BIND(info);
+	ret->hidden = ELF64_ST_VISIBILITY(other) == STV_HIDDEN ||
+		      ELF64_ST_VISIBILITY(other) == STV_INTERNAL;
 	/* Only what has an address in this file. */
 	if (section == SHN_UNDEF || section == SHN_ABS || section == SHN_COMMON ||
 	    ret->type == STT_SECTION || ret->type == STT_FILE || ret->type == STT_TLS ||

@@ -47,15 +47,23 @@ void functions_destroy(struct functions *functions)
 	free(functions);
 }
 
+/* As local, though a linker may have left it STB_GLOBAL. */
+static bool is_hidden(const GElf_Sym *sym)
+{
+	unsigned visibility = GELF_ST_VISIBILITY(sym->st_other);
+
+	return visibility == STV_HIDDEN || visibility == STV_INTERNAL;
+}
+
 static uint8_t rank_of(const GElf_Sym *sym, const char *name)
 {
 	size_t underscores = strspn(name, "_");
 	unsigned rank = 0;
 
-	if (GELF_ST_BIND(sym->st_info) == STB_WEAK)
-		rank = 40;
-	else if (GELF_ST_BIND(sym->st_info) == STB_LOCAL)
+	if (GELF_ST_BIND(sym->st_info) == STB_LOCAL || is_hidden(sym))
 		rank = 80;
+	else if (GELF_ST_BIND(sym->st_info) == STB_WEAK)
+		rank = 40;
 	if (GELF_ST_TYPE(sym->st_info) == STT_NOTYPE)
 		rank += 120;
 	/* A mangled name's underscores say nothing. */
