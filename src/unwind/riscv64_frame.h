@@ -11,6 +11,10 @@
 int riscv64_scan(const struct arch *arch, const uint8_t *code, size_t len,
 		 struct code_frame *ret);
 
+/* By len bytes of code from a pc that a thread is at, to the end of the function; exact.  -ENOENT:
+ * they do not lead there straight, or what they put back is not on the stack. */
+int riscv64_scan_end(const uint8_t *code, size_t len, struct code_frame *ret);
+
 /* Where the code, of which the last instruction is in front of the place, may begin a function
  * that has a frame there: the nearest one that lowers sp, behind which ra is saved, and from
  * which instructions lead to the place.  Its offset, or -ENOENT. */

@@ -373,6 +373,42 @@ int riscv64_scan(const struct arch *arch, const uint8_t *code, size_t len,
 	return 0;
 }
 
+/*
+ * From a pc at which a thread is, all registers of which are known: where instructions lead to the
+ * function's return, one by one, what they put back is what the caller has.  No guess, then; and
+ * assembler functions without a symbol (musl's around a raise()) have no begin that could be found.
+ */
+int riscv64_scan_end(const uint8_t *code, size_t len, struct code_frame *ret)
+{
+	int32_t at[CODE_FRAME_REGS] = {0}, raised = 0;
+	struct rv_insn insn = {.kind = RV_ILLEGAL};
+
+	for (size_t i = 0; rv_decode(code + i, len - i, &insn); i += insn.len) {
+		struct effect e = effect_of(code + i, &insn);
+
+		if (insn.kind == RV_JR && insn.base == RA && !insn.value)
+			break;
+		if (insn.kind != RV_PLAIN && insn.kind != RV_ADD && insn.kind != RV_LOAD &&
+		    insn.kind != RV_AUIPC && insn.kind != RV_NOP)
+			return -ENOENT;
+		if (e.meaning == ADD && e.reg == SP && e.base == SP && e.number > 0)
+			raised += e.number;
+		else if (e.meaning == LOAD && (KEPT >> e.reg & 1) && e.number >= 0)
+			at[e.reg] = raised + e.number + 1; /* (from sp as it is; 0: not put back) */
+		else if (e.meaning >= ADD_REG || e.reg == SP || (KEPT >> e.reg & 1))
+			return -ENOENT;
+	}
+	if (insn.kind != RV_JR)
+		return -ENOENT;
+	*ret = (struct code_frame){.base = SP, .cfa_offset = raised};
+	for (unsigned reg = 0; reg < CODE_FRAME_REGS; reg++) {
+		ret->at[reg] = at[reg] ? raised - (at[reg] - 1) : 0;
+		if (at[reg] && ret->at[reg] <= 0)
+			return -ENOENT;
+	}
+	return 0;
+}
+
 /* Do instructions follow each other from here to the end? */
 static bool leads_to(const uint8_t *code, size_t at, size_t len, bool *saves_ra)
 {

@@ -10,6 +10,8 @@
 
 enum {
 	CALL = 4,
+	END = 64,
+	RET = 2,
 	LI_A7_EXIT = 0x05d00893, /* addi a7, x0, 93 */
 	ECALL = 0x73,
 };
@@ -34,6 +36,17 @@ static bool is_behind_call(struct image *image, const struct unwinder_place *pla
 	       riscv64_is_behind_call(code);
 }
 
+/* The last instructions of a function. */
+static bool end_at(struct image *image, const struct unwinder_place *place, struct code_frame *ret)
+{
+	uint8_t code[END];
+
+	for (size_t len = sizeof(code); len >= RET; len /= 2)
+		if (!image_read(image, place->vaddr, code, len))
+			return !riscv64_scan_end(code, len, ret);
+	return false;
+}
+
 static int frame_at(struct image *image, const struct arch *arch,
 		    const struct unwinder_place *place, struct code_frame *ret)
 {
@@ -47,6 +60,9 @@ static int frame_at(struct image *image, const struct arch *arch,
 		return 0;
 	if (!place->exact && !is_behind_call(image, place))
 		return -ENOENT;
+	if (place->exact && end_at(image, place, ret))
+		return 0;
+	*ret = (struct code_frame){.root = true};
 	known = code_function_begin(&code, vaddr, false, &begin, &symbol);
 	if (code_is_start(&code, vaddr, known, begin))
 		return 0;

@@ -64,7 +64,11 @@ def test_stacks(guest, name, server):
     # (realloc(NULL, n) goes on in malloc(), where gdb stops: the same callers)
     assert {stack[1:] for stack in theirs} <= {stack_of(context)[1:] for context in told}
     assert not any(map(any, map(guessed, told)))
-    # What the stripped files alone give are the same stacks, called guesses from the caller's caller on (but by .pdr).
+    # What the stripped files alone give are the same stacks, called guesses from the caller's caller on; but not
+    # by .pdr, nor by .eh_frame, which Debian's programs of riscv64 have.
     assert len(read) > 40
     assert {stack_of(context) for context in read} <= {stack_of(context) for context in told}
-    assert guest.name == "mipsel" or all(guessed(context)[:3] == [False, False, True] for context in read)
+    if guest.name == "riscv64":
+        assert not any(map(any, map(guessed, read)))
+    elif guest.name != "mipsel":
+        assert all(guessed(context)[:3] == [False, False, True] for context in read)

@@ -25,7 +25,7 @@ enum {
 	LUI_T0 = 0x72fd, ADD_T0 = 0x12c1, ADD_SP_T0 = 0x9116, /* -4096; -16 */
 	FADD_FT2 = 0x02107153,
 	BEQZ_A0 = 0x00050063, /* beq a0, x0: | AHEAD() */
-	JAL = 0x000000ef, RET = 0x8082, NOP = 0x0001,
+	JAL = 0x000000ef, ECALL = 0x73, RET = 0x8082, NOP = 0x0001,
 };
 /* clang-format on */
 #define AHEAD(bytes) ((uint32_t)(bytes) << 7)
@@ -111,6 +111,42 @@ static void test_ways_out(void **state)
 		 2, 64, 8, 0);
 }
 
+/* cfa_offset < 0: not known. */
+static void is_end(const uint32_t *code, size_t count, int size, int ra, int s0)
+{
+	struct code_frame frame = {.guess = true};
+	uint8_t bytes[256];
+	int rc = riscv64_scan_end(bytes, encoded(code, count, bytes), &frame);
+
+	assert_int_equal(rc, size < 0 ? -ENOENT : 0);
+	if (rc)
+		return;
+	assert_int_equal(frame.base, 2);
+	assert_int_equal(frame.cfa_offset, size);
+	assert_int_equal(frame.at[1], ra);
+	assert_int_equal(frame.at[8], s0);
+	assert_false(frame.guess);
+}
+
+/* A pc from which a function ends: what it is in front of does not matter. */
+static void test_ends(void **state)
+{
+	(void)state;
+	is_end(CODE(RET, JAL), 0, 0, 0);
+	is_end(CODE(ECALL, RET, LOWER_64), 0, 0, 0);
+	is_end(CODE(LD_S0_48, LD_RA_56, RAISE_64, RET), 64, 8, 16);
+	is_end(CODE(RAISE_16, LD_RA_56, RAISE_64, RET), 80, 8, 0);
+	is_end(CODE(RAISE_64, RET), 64, 0, 0);
+	is_end(CODE(LD_RA_56, RAISE_16, RET), -1, 0, 0); /* from what is not its frame */
+	is_end(CODE(LD_S0_48, JAL, RET), -1, 0, 0);
+	is_end(CODE(BEQZ_A0 | AHEAD(8), RET), -1, 0, 0);
+	is_end(CODE(SD_S0_48, LD_S0_48, RAISE_64, RET), -1, 0, 0);
+	is_end(CODE(FP_64, RAISE_64, RET), -1, 0, 0);
+	is_end(CODE(LOWER_16, RET), -1, 0, 0);
+	is_end(CODE(MV_SP_S2, RET), -1, 0, 0);
+	is_end(CODE(NOP, NOP), -1, 0, 0);
+}
+
 static int64_t begin(const uint32_t *code, size_t count)
 {
 	uint8_t bytes[256];
@@ -177,6 +213,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_prologues), cmocka_unit_test(test_ways_out),
+		cmocka_unit_test(test_ends),
 		cmocka_unit_test(test_begin),	  cmocka_unit_test(test_behind_call),
 		cmocka_unit_test(test_step),
 	};
