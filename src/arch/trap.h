@@ -74,7 +74,7 @@ struct stub {
 	taddr_t payload_entry;  /* of the payload, before the function runs */
 	taddr_t copy_return;    /* of the copy (0: STUB_ENTRY) */
 	taddr_t payload_return; /* of the payload, when the function has returned */
-	uint8_t patch[16];      /* trap->patch_len bytes for stub_patch_at() */
+	uint8_t patch[16];      /* arch_patch_len() bytes for stub_patch_at() */
 	/*
 	 * Bytes of the first instruction, where it stays in place in front of the patch: what
 	 * a uprobe replaces and runs elsewhere, by the file.  It has then been executed when
@@ -221,6 +221,9 @@ struct arch_trap {
 	int16_t saved_reg, saved;
 
 	uint32_t patch_len;     /* bytes a patch overwrites */
+	/* .. of two instructions, where one does not reach; 0: there is none such.  A thread may be
+	 * between the two (tracer/between.h). */
+	uint32_t far_patch_len;
 	taddr_t patch_reach;    /* farthest |entry - function| */
 	uint32_t magic_len;
 	const uint8_t *magic;   /* first bytes of a stub area: how a successor knows it */
@@ -291,7 +294,9 @@ struct arch_trap {
 	 * refused.
 	 */
 	uint32_t (*use_break)(const struct stub_area *area, uint8_t *ret);
-	/* Where patch_len bytes found at `function` (with state_mask bits) jump to, or 0: they
+	/* Is that how a far patch begins? */
+	bool (*is_far_patch)(const uint8_t *code);
+	/* Where arch_patch_most() bytes found at `function` (with state_mask bits) jump to, or 0: they
 	 * are no patch, or no instruction can begin there.
 	 * Functions may begin with a jump of their own: look for the magic in front of
 	 * where it leads. */
@@ -341,5 +346,16 @@ struct arch_trap {
 			  const int64_t *own, struct remote_code *ret);
 	bool copy_waits_by_wait4; /* .. for its helper: not by waitid(), which has five arguments */
 };
+
+/* How long the longest patch is, and the one that code (as much of it) is, if it is one. */
+static inline uint32_t arch_patch_most(const struct arch_trap *trap)
+{
+	return trap->far_patch_len ? trap->far_patch_len : trap->patch_len;
+}
+
+static inline uint32_t arch_patch_len(const struct arch_trap *trap, const uint8_t *code)
+{
+	return trap->is_far_patch && trap->is_far_patch(code) ? trap->far_patch_len : trap->patch_len;
+}
 
 #endif

@@ -17,6 +17,7 @@
 #include "capture/traceme.h"
 #include "capture/trap_signal.h"
 #include "hook/predecessor.h"
+#include "tracer/between.h"
 #include "tracer/pages.h"
 #include "tracer/put_back.h"
 #include "tracer/retry.h"
@@ -190,6 +191,8 @@ static void tell_of_others(struct engine *engine)
 /* err: why it is not stopped; code 0: it is. */
 static void put_back(struct engine *engine, const struct err *err)
 {
+	struct between between = {&engine->tracee, engine->undoing.undo};
+	struct err ignored; /* (it is worse to leave a patch) */
 	int rc;
 
 	if (err->code) /* nothing is as bad as leaving it: a patch is one write */
@@ -197,6 +200,8 @@ static void put_back(struct engine *engine, const struct err *err)
 			       "putting the code of pid %d back while it runs: %s",
 			       engine->tracee.pid, err->text);
 	describe_replaced(engine);
+	if (!err->code && engine->tracee.arch->trap->far_patch_len)
+		err_ignore(retry_stopped(&engine->tracee, &a_moment, between_left, &between, &ignored));
 	rc = undo_run(engine->undoing.undo, &engine->tracee.target);
 	if (rc && rc != -ESRCH)
 		notify_left(&engine->notifier, "could not put all of the code of pid %d back: %s",

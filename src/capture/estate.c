@@ -53,7 +53,8 @@ static bool places_are_sound(const struct undo_places *places)
 static bool leads_to_area(const struct arch_trap *trap, const struct undo *undo,
 			  const struct undo_patch *patch)
 {
-	taddr_t to = patch->len == trap->patch_len ? trap->patch_target(patch->now, patch->addr) : 0;
+	bool whole = patch->len == arch_patch_len(trap, patch->now);
+	taddr_t to = whole ? trap->patch_target(patch->now, patch->addr) : 0;
 
 	for (uint32_t i = 0; to && i < undo->area_count; i++)
 		if (undo->area[i].active && to - undo->area[i].base < undo->area[i].len)

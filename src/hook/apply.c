@@ -32,6 +32,14 @@ static struct hook *unapplied_covering(struct hooks *hooks, taddr_t pc)
 	return NULL;
 }
 
+/* Between the two instructions of a predecessor's far patch (where it is not for long)? */
+static bool is_between(const struct hook *hook, taddr_t pc)
+{
+	taddr_t at = hook->address + hook->code.patched;
+
+	return pc > at && pc < at + hook->code.patched_len;
+}
+
 static void thread_move(void *arg, struct thread *thread)
 {
 	struct hooks *hooks = arg;
@@ -46,7 +54,7 @@ static void thread_move(void *arg, struct thread *thread)
 		return;
 	pc = regs_read(arch, regs, arch->reg_pc);
 	hook = unapplied_covering(hooks, pc);
-	if (!hook)
+	if (!hook || is_between(hook, pc))
 		return;
 	for (uint32_t i = 0; i < hook->stub.displaced.count; i++) {
 		if (hook->stub.displaced.map[i].original != pc - hook->stub.function)
@@ -125,7 +133,7 @@ static int patch_write(const struct hooks *hooks, struct hook *hook, struct err 
 	taddr_t at = stub_patch_at(&hook->stub);
 	int rc = undo_patch(hooks->process.undo, &tracee->target, at,
 			    hook->code.bytes + (at - hook->address), hook->stub.patch,
-			    tracee->arch->trap->patch_len);
+			    arch_patch_len(tracee->arch->trap, hook->stub.patch));
 
 	if (rc)
 		return err_sys(err, rc, "cannot set a breakpoint on %s in %s",

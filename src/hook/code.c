@@ -19,7 +19,7 @@
 
 #include "hook/area.h"
 
-enum { CODE_MAX = 4096, SHORT_CODE = 16 };
+enum { CODE_MAX = 4096, SHORT_CODE = 16, MOST_JUMPS = 4 };
 
 void code_deinit(struct code *code)
 {
@@ -57,6 +57,63 @@ size_t code_size(const struct module *module, uint64_t vaddr, uint64_t size)
 	return (size_t)(search.next - vaddr);
 }
 
+static uint64_t state_of(const struct arch *arch, const struct image_symbol *symbol)
+{
+	return symbol->thumb ? arch->state_mask : 0;
+}
+
+bool code_is_too_short(const struct arch *arch, const struct module *module,
+		       const struct image_symbol *symbol)
+{
+	size_t len = code_size(module, symbol->value, symbol->size);
+	uint64_t from = symbol->value | state_of(arch, symbol);
+	uint8_t *code = malloc(len);
+	struct displaced displaced;
+	struct err err;
+	bool fits = true;
+
+	if (code && !image_read(module->image, symbol->value, code, len))
+		fits = arch->trap->displace(code, len, from, from, &displaced, &err) != -ENOTSUP;
+	free(code);
+	return !fits;
+}
+
+/* Nothing but a jump: musl's free() where the linker makes it a c.j of two bytes (RISC-V), with
+ * another function behind it. */
+static bool is_jump(const struct arch *arch, const struct module *module,
+		    const struct image_symbol *symbol, uint64_t *ret)
+{
+	size_t len = symbol->size ? (size_t)symbol->size
+				  : code_size(module, symbol->value, symbol->size);
+	uint8_t code[ARCH_MAX_DISPLACED];
+	struct callee callee;
+
+	if (!len || len >= arch->trap->patch_len ||
+	    image_read(module->image, symbol->value, code, len) ||
+	    arch->trap->callees(code, len, symbol->value | state_of(arch, symbol), &callee, 1) != 1 ||
+	    !code_is_too_short(arch, module, symbol))
+		return false;
+	*ret = callee.target; /* (so few bytes can't be a call, and a return) */
+	return callee.target != 0;
+}
+
+void code_follow(const struct arch *arch, const struct module *module, struct image_symbol *symbol)
+{
+	struct image_symbol next;
+	uint64_t target;
+
+	for (int jumps = 0; jumps < MOST_JUMPS; jumps++) {
+		if (!is_jump(arch, module, symbol, &target))
+			return;
+		symbol->thumb = (target & arch->state_mask) != 0;
+		symbol->value = target & ~arch->state_mask;
+		symbol->size = 0;
+		if (image_symbol_at(module->image, symbol->value, &next) &&
+		    next.value == symbol->value)
+			symbol->size = next.size;
+	}
+}
+
 /* ---- what it is -------------------------------------------------------- */
 
 struct leftover_search {
@@ -86,22 +143,28 @@ static bool is_stub(const struct hook_process *process, taddr_t addr)
 	return search.found;
 }
 
-/* The byte at which a predecessor's patch begins; len: there is none. */
-static size_t patch_find(const struct code *code, const struct hook_process *process,
-			 taddr_t address)
+/* Where a predecessor's patch is. */
+static void patch_find(struct code *code, const struct hook_process *process, taddr_t address)
 {
 	const struct arch *arch = process->tracee->arch;
 
-	for (size_t at = 0; at + arch->trap->patch_len <= code->len && at < ARCH_MAX_DISPLACED; at++)
-		if (!(at & arch->state_mask) &&
-		    memcmp(code->there + at, code->bytes + at, arch->trap->patch_len) &&
-		    is_stub(process, arch->trap->patch_target(code->there + at, address + at)))
-			return at;
-	return code->len;
+	for (size_t at = 0; at + arch->trap->patch_len <= code->len && at < ARCH_MAX_DISPLACED; at++) {
+		uint8_t there[16] = {0};
+		size_t rest = code->len - at, len;
+
+		memcpy(there, code->there + at, rest < sizeof(there) ? rest : sizeof(there));
+		len = arch_patch_len(arch->trap, there);
+		if ((at & arch->state_mask) || len > rest || !memcmp(there, code->bytes + at, len) ||
+		    !is_stub(process, arch->trap->patch_target(there, address + at)))
+			continue;
+		code->patched = at;
+		code->patched_len = len;
+		return;
+	}
 }
 
 static void compare(struct code *code, const struct arch *arch, struct image *image,
-		    uint64_t vaddr, size_t patch)
+		    uint64_t vaddr)
 {
 	size_t from = arch->trap->patch_offset(code->bytes, code->len);
 
@@ -110,7 +173,7 @@ static void compare(struct code *code, const struct arch *arch, struct image *im
 			   arch->trap->is_breakpoint(code->there + from);
 	code->whole = code->len;
 	for (size_t at = from + code->breakpoint; at < code->len; at++) {
-		bool patched = at - patch < arch->trap->patch_len;
+		bool patched = at - code->patched < code->patched_len;
 
 		if (code->there[at] == code->bytes[at] && !patched)
 			continue;
@@ -145,8 +208,8 @@ int code_read(struct code *ret, const struct hook_process *process, const struct
 		code_deinit(&code);
 		return rc;
 	}
-	compare(&code, tracee->arch, module->image, vaddr,
-		patch_find(&code, process, address | thumb));
+	patch_find(&code, process, address | thumb);
+	compare(&code, tracee->arch, module->image, vaddr);
 	*ret = code;
 	return 0;
 }

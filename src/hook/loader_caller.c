@@ -20,22 +20,6 @@
 
 enum { WAYS = 32 };
 
-static bool is_too_short(const struct entries *entries, const struct image_symbol *symbol)
-{
-	const struct module *module = entries->module;
-	size_t len = code_size(module, symbol->value, symbol->size);
-	uint8_t *code = malloc(len);
-	struct displaced displaced;
-	struct err err;
-	bool fits = true;
-
-	if (code && !image_read(module->image, symbol->value, code, len))
-		fits = entries->arch->trap->displace(code, len, symbol->value, symbol->value,
-						     &displaced, &err) != -ENOTSUP;
-	free(code);
-	return !fits;
-}
-
 /* Is it a branch to the function, not only its address that is taken? */
 static bool is_call(const struct entries *entries, const struct way *way)
 {
@@ -83,7 +67,7 @@ bool loader_caller_find(const struct entries *entries, struct image_symbol *symb
 
 	if (!NATIVE_OR_ANY(NATIVE_RISCV64))
 		return false; /* (of a device's memtrace for another CPU) */
-	if (!entries->arch->trap->ways_in || !is_too_short(entries, symbol) ||
+	if (!entries->arch->trap->ways_in || !code_is_too_short(entries->arch, entries->module, symbol) ||
 	    cfi_open(image, entries->arch, &cfi, NULL))
 		return false;
 	for (size_t i = 0; i < count && one; i++)

@@ -64,6 +64,7 @@ static bool hook_named(const struct planning *p, struct module *module, size_t f
 
 	if (!entries_find(&entries, name, &symbol))
 		return false;
+	code_follow(p->arch, module, &symbol);
 	for (size_t i = first; i < p->hooks->list.len; i++) {
 		if (p->hooks->list.at[i].address != module->bias + symbol.value)
 			continue;
@@ -155,13 +156,16 @@ static uint32_t number_next(struct hooks *hooks, const struct function *function
 }
 
 static int hook_add(struct planning *p, struct module *module, const struct function *function,
-		    const struct image_symbol *symbol, struct err *err)
+		    const struct image_symbol *named, struct err *err)
 {
 	struct hook hook = {.function = function, .instance = module->instance};
+	struct image_symbol followed = *named;
+	const struct image_symbol *symbol = &followed;
 	int rc;
 
+	code_follow(p->arch, module, &followed);
 	hook.address = module->bias + symbol->value;
-	hook.frame = frame_of(module->instance, symbol->value) | FRAME_EXACT;
+	hook.frame = frame_of(module->instance, named->value) | FRAME_EXACT;
 	hook.stub.thumb = symbol->thumb;
 	hook.stub.kind = function->kind;
 	hook.place = place_of_address(p->process->maps, hook.address);

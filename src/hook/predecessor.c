@@ -40,6 +40,7 @@ enum {
 
 struct patch { /* of a predecessor */
 	taddr_t at;
+	uint32_t len;
 	uint8_t original[PATCH]; /* by the file */
 };
 
@@ -180,27 +181,32 @@ static bool is_relocated(struct image *image, uint64_t vaddr, uint32_t len)
 static void piece_search(struct predecessor *h, taddr_t begin, const uint8_t *there,
 			 const uint8_t *file, struct image *image, taddr_t bias, size_t len)
 {
-	uint32_t patch_len = h->tracee->arch->trap->patch_len;
+	const struct arch_trap *trap = h->tracee->arch->trap;
 
-	for (size_t i = 0; i + patch_len <= len; i++) {
+	for (size_t i = 0; i + trap->patch_len <= len; i++) {
 		struct patch patch = {.at = begin + i};
+		uint8_t code[PATCH] = {0}; /* (it may end before the longest patch would) */
 		size_t area;
 
-		if (file && !memcmp(there + i, file + i, patch_len))
+		memcpy(code, there + i, len - i < sizeof(code) ? len - i : sizeof(code));
+		patch.len = arch_patch_len(trap, code);
+		if (patch.len > len - i)
+			continue;
+		if (file && !memcmp(there + i, file + i, patch.len))
 			continue;
 		if (is_within(h, patch.at))
 			continue; /* stubs jump about in themselves */
-		area = area_entered(h, there + i, patch.at);
+		area = area_entered(h, code, patch.at);
 		if (area == h->count && !file && i + h->tracee->arch->word_size <= len)
 			area = area_named(h, there + i);
 		if (area == h->count)
 			continue;
 		if (file)
-			memcpy(patch.original, file + i, patch_len);
-		if (!file || is_relocated(image, patch.at - bias, patch_len) ||
+			memcpy(patch.original, file + i, patch.len);
+		if (!file || is_relocated(image, patch.at - bias, patch.len) ||
 		    !vec_push(&h->patches, patch))
 			h->held[area] = true;
-		i += patch_len - 1;
+		i += patch.len - 1;
 	}
 }
 
@@ -208,7 +214,7 @@ static void piece_search(struct predecessor *h, taddr_t begin, const uint8_t *th
 static void code_search(struct predecessor *h, struct image *image, taddr_t bias, taddr_t begin,
 			taddr_t end)
 {
-	uint32_t overlap = h->tracee->arch->trap->patch_len - 1; /* a patch may lie across */
+	uint32_t overlap = arch_patch_most(h->tracee->arch->trap) - 1; /* a patch may lie across */
 	uint8_t *there = malloc(PIECE), *file = malloc(PIECE);
 	taddr_t next;
 
@@ -284,21 +290,35 @@ static void patches_find(struct predecessor *h)
 			module_search(h, h->modules->mapped.at[i]);
 }
 
+/* .. the two instructions of a far patch (tracer/between.h)? */
+static bool somebody_is_between(const struct predecessor *h)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < h->patches.len && !found; i++) {
+		const struct patch *patch = &h->patches.at[i];
+		const struct inside_range range = {patch->at, patch->at + patch->len};
+
+		found = patch->len > h->tracee->arch->trap->patch_len &&
+			inside_ranges(h->tracee, &range, 1, false);
+	}
+	return found;
+}
+
 /* The file's bytes come back.  All threads are stopped. */
 static void patches_restore(struct predecessor *h)
 {
-	uint32_t len = h->tracee->arch->trap->patch_len;
-	uint8_t there[PATCH];
+	uint8_t there[PATCH] = {0};
 
 	for (size_t i = 0; i < h->patches.len; i++) {
 		const struct patch *patch = &h->patches.at[i];
 		size_t area;
 
-		if (target_read(&h->tracee->target, patch->at, there, len))
+		if (target_read(&h->tracee->target, patch->at, there, patch->len))
 			continue;
 		area = area_entered(h, there, patch->at);
 		if (area < h->count &&
-		    target_write(&h->tracee->target, patch->at, patch->original, len))
+		    target_write(&h->tracee->target, patch->at, patch->original, patch->len))
 			h->held[area] = true;
 	}
 	vec_clear(&h->patches);
@@ -318,6 +338,8 @@ static int clear(void *arg)
 {
 	struct predecessor *h = arg;
 
+	if (somebody_is_between(h))
+		return -EAGAIN;
 	patches_restore(h);
 	return areas_wipe(h) ? -EAGAIN : 0;
 }

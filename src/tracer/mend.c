@@ -25,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tracer/between.h"
 #include "tracer/handover.h"
 #include "tracer/hide.h"
 #include "tracer/inject.h"
@@ -142,6 +143,7 @@ static void mend(struct mending *m, pid_t pid)
 {
 	const struct retry often = {.tries = WIPE_TRIES, .first_ms = 1, .last_ms = 1};
 	struct tracee *tracee = &m->tracee;
+	struct between between = {tracee, m->undo};
 	struct err err;
 	int tries = 0, refused = 0, failed;
 
@@ -163,6 +165,8 @@ static void mend(struct mending *m, pid_t pid)
 	tracee->handle_arg = m;
 	tracee->stop_most_ms = STOP_MOST_MS; /* the guardian has not much longer for all */
 	failed = tracee_stop(tracee, &err);
+	if (!failed && tracee->arch->trap->far_patch_len)
+		err_ignore(retry_stopped(tracee, &often, between_left, &between, &err));
 	undo_run(m->undo, &tracee->target); /* a patch is one write: also while it runs */
 	if (!failed)
 		err_ignore(retry_stopped(tracee, &often, wipe, m, &err)); /* stubs may stay */

@@ -41,7 +41,6 @@ NOT_UNITS_MIPS = {
     "hooks": "expects all stubs in padding; glibc's loader has too little there",
 }
 NOT_UNITS_RISCV = {
-    "hooks": "expects every function to be followed; glibc's sigaction() is too far from any room",
     "sharer_calls": "expects traps that are for one process' threads: tgkill(), see arch/riscv64/arch.c",
     "walk_live": "compares with libgcc by DWARF tables; gcc 12 makes none there by itself",
 }

@@ -20,10 +20,6 @@ from guest import Guest
 # What a CPU's port does not do yet, or this machine can't build for it: part of a test's name -> why.
 LEFT_OUT = {
     "riscv64": {"test_look": "no remote calls, so no picture",
-                "test_mappings": "asks for every function to be followed, and sigaction is too far away",
-                "signals-own": "the program catches the trap's signal by a sigaction that is not followed",
-                "signals-late": "the same",
-                "riscv64-musl-static": "free() is one jump of two bytes there, with another function behind it",
                 "test_layers[riscv64-late]": "its library has 332 bytes behind its code, and no page is mapped for stubs",
                 "test_nobody_is_left_for_a_tracer": "traps are for whoever comes (arch/riscv64/arch.c)"},
 }

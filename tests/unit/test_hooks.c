@@ -365,7 +365,7 @@ static void what_applying_writes(void **state)
 
 		assert_true(hook->applied && !hook->code.bytes);
 		assert_int_equal(target_read(&f->tracee.target, stub_patch_at(&hook->stub),
-					     bytes, arch->trap->patch_len),
+					     bytes, arch_patch_most(arch->trap)),
 				 0);
 		assert_true(arch->trap->patch_target(bytes,
 					       stub_patch_at(&hook->stub) | hook->stub.thumb) ==

@@ -466,6 +466,62 @@ static void test_stays_lowered(void **state)
 	assert_int_equal(s[0].stays, 0);
 }
 
+/* sigaction() of Debian 13's libc, more than a megabyte from any room. */
+static void test_far(void **state)
+{
+	static const taddr_t away = (taddr_t)3 << 20;
+	uint8_t code[20];
+	struct stub far = {.kind = STUB_ENTRY, .function = TO - away};
+	const uint8_t *codes[] = {code};
+	const size_t len = sizeof(code);
+	const struct displaced *d = &far.displaced;
+	taddr_t back;
+
+	(void)state;
+	put(code, PAIR(0x7139, 0xec4e)); /* c.addi16sp sp, -64; c.sdsp s3, 24(sp) */
+	put(code + 4, 0x00120997);	 /* auipc s3 */
+	put(code + 8, 0xb529b983);	 /* ld s3, -1198(s3) */
+	put(code + 12, 0x0009b783);	 /* ld a5, 0(s3) */
+	put(code + 16, PAIR(0xe43e, 0x4781));
+	area = (struct stub_area){.base = TO, .room = 2048};
+	assert_int_equal(trap()->stubs_build(&area, 23, &far, 1, codes, &len, NULL, NULL), 0);
+	assert_int_equal(far.stays, 2);
+	assert_int_equal(far.lowered, 64);
+	assert_int_equal(rv_read(far.patch) & 0xfff, 0x317);	     /* auipc t1 */
+	assert_int_equal(rv_read(far.patch + 4) & 0xfffff, 0x30067); /* jalr x0, t1 */
+	assert_int_equal(arch_patch_len(trap(), far.patch), 8);
+	assert_int_equal(arch_patch_most(trap()), 8);
+	assert_int_equal(trap()->patch_target(far.patch, stub_patch_at(&far)), far.entry);
+	assert_int_equal(d->original_len, 12);
+	/* a5 is written to behind it */
+	back = far.copy + d->copy_len - 8;
+	assert_int_equal(at(&area, back) & 0xfff, 0x797);	    /* auipc a5 */
+	assert_int_equal(at(&area, back + 4) & 0xfffff, 0x78067); /* jalr x0, a5 */
+	assert_int_equal((uint32_t)back + (at(&area, back) & 0xfffff000) +
+				 (uint32_t)((int32_t)at(&area, back + 4) >> 20),
+			 far.function + 12);
+	assert_int_equal(d->count, 6);
+	assert_int_equal(d->map[4].original, 12);
+	assert_int_equal(d->map[4].copy, d->copy_len - 8);
+	assert_int_equal(d->map[5].original, 12);
+	assert_int_equal(d->map[5].copy, d->copy_len - 4);
+	/* where none is, more is moved: behind ld a5, 0(s3) a5 is in use, sd a5 frees none, li does */
+	put(code + 12, PAIR(0xec4e, 0xe43e));
+	put(code + 16, PAIR(0xe43e, 0xe43e));
+	assert_int_equal(trap()->stubs_build(&area, 23, &far, 1, codes, &len, NULL, NULL), -ERANGE);
+	put(code + 16, PAIR(0x4781, 0xe43e)); /* c.li a5, 0 */
+	assert_int_equal(trap()->stubs_build(&area, 23, &far, 1, codes, &len, NULL, NULL), 0);
+	assert_int_equal(d->original_len, 16);
+	/* t1 is not free behind what stays and writes to it */
+	put(code, 0x00120317);
+	put(code + 4, 0x0009b783);
+	assert_int_equal(trap()->stubs_build(&area, 23, &far, 1, codes, &len, NULL, NULL), 0);
+	assert_int_equal(far.stays, 0);
+	/* two gigabytes are out of reach */
+	far.function = TO - ((taddr_t)1 << 32);
+	assert_int_equal(trap()->stubs_build(&area, 23, &far, 1, codes, &len, NULL, NULL), -ERANGE);
+}
+
 static void test_build_fails(void **state)
 {
 	size_t failed = 9;
@@ -521,6 +577,7 @@ int main(void)
 		cmocka_unit_test_setup(test_stub_frame, setup),
 		cmocka_unit_test_setup(test_stays, setup),
 		cmocka_unit_test_setup(test_stays_lowered, setup),
+		cmocka_unit_test_setup(test_far, setup),
 		cmocka_unit_test_setup(test_build_fails, setup),
 		cmocka_unit_test(test_registers),
 		cmocka_unit_test(test_signal_frame),

@@ -51,6 +51,7 @@ static const struct arch_trap trap = {
 	.mask_reg = A3,
 
 	.patch_len = RISCV64_PATCH_LEN,
+	.far_patch_len = RISCV64_FAR_PATCH_LEN,
 	.patch_reach = (1u << 20) - 4,
 	.magic_len = RISCV64_MAGIC_LEN,
 	.magic = riscv64_magic,
@@ -63,6 +64,7 @@ static const struct arch_trap trap = {
 	.stubs_build = riscv64_stubs_build,
 	.disarm = riscv64_trap_disarm,
 	.change_signal = riscv64_trap_change_signal,
+	.is_far_patch = riscv64_is_far_patch,
 	.patch_target = riscv64_patch_target,
 	.stub_frame = riscv64_stub_frame,
 

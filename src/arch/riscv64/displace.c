@@ -14,8 +14,9 @@
  *    auipc                         auipc and addi: the same value, in the same register
  *    jal, jalr, c.jalr             refused: the return address would be elsewhere
  *
- * No other register is changed, not even t1: that it is free here is a convention.  So all must
- * be within the reach of a jal, a megabyte.
+ * No other register is changed where all is within the reach of a jal, a megabyte.  Where it is not,
+ * a jump is by auipc and jalr, and needs a register: one that the instruction which is jumped to
+ * writes to without reading it, for which more instructions are moved if need be; at a return it is t1.
  *
  * And nobody may enter the covered bytes but by a call of the first: branches of the function
  * itself that lead into them are looked for here, others by hook/ways.c.
@@ -27,7 +28,11 @@
 #include "arch/riscv64/insn.h"
 #include "arch/riscv64/riscv64.h"
 
-enum { NOP = 0x13, MOST = RISCV64_PATCH_LEN / RV_SHORT + 2 };
+enum {
+	NOP = 0x13,
+	MOST_MOVED = 40, /* bytes, until one is found behind which a register is free */
+	MOST = MOST_MOVED / RV_SHORT + 2,
+};
 
 /* Behind a landing pad: where those are asked for, an indirect jump faults if it meets anything
  * else. */
@@ -73,6 +78,33 @@ static void map(struct displaced *d, uint32_t original, size_t copy)
 	d->map[d->count++].copy = (uint8_t)copy;
 }
 
+/* At an instruction of the function's: a register that nobody reads there any more, or 0. */
+static unsigned free_register(const uint8_t *code, size_t len)
+{
+	struct rv_insn insn;
+
+	if (rv_decode(code, len, &insn) && insn.kind == RV_JR && insn.base == RV_RA)
+		return RV_T1;
+	return riscv64_overwrites(code, len);
+}
+
+/* To byte `to` of the function, or anywhere else. */
+static void leave(struct moving *m, const uint8_t *code, size_t len, taddr_t from, taddr_t target)
+{
+	size_t to = (size_t)(target - from);
+	unsigned reg;
+
+	if (rv_reaches(encode_here(&m->e), target)) {
+		encode_j(&m->e, target);
+		return;
+	}
+	reg = to < len ? free_register(code + to, len - to) : 0;
+	if (reg)
+		encode_far_j(&m->e, reg, target);
+	else
+		m->e.out_of_reach = true;
+}
+
 /* Writes one instruction, which is at `at`, for its new place. */
 static void move(struct moving *m, const uint8_t *code, const struct rv_insn *insn, taddr_t at)
 {
@@ -101,7 +133,7 @@ static void move(struct moving *m, const uint8_t *code, const struct rv_insn *in
 }
 
 /* The branches lead to here, and on to where they led. */
-static void branches_bind(struct moving *m)
+static void branches_bind(struct moving *m, const uint8_t *code, size_t len, taddr_t from)
 {
 	for (size_t i = 0; i < m->branches; i++) {
 		const struct rv_insn *insn = &m->branch[i].insn;
@@ -113,7 +145,7 @@ static void branches_bind(struct moving *m)
 		encode_branch(&at, insn->condition, insn->base, insn->other,
 			      encode_here(&m->e));
 		map(&m->d, m->branch[i].original, m->e.len); /* nothing is changed by then */
-		encode_j(&m->e, m->branch[i].target);
+		leave(m, code, len, from, m->branch[i].target);
 	}
 }
 
@@ -142,6 +174,32 @@ static int move_all(struct moving *m, const uint8_t *code, size_t len, taddr_t f
 		m->ended |= rv_is_end(&insn);
 	}
 	return 0;
+}
+
+/* .. and more of them, where a jump back needs a register. */
+static void move_until_free(struct moving *m, const uint8_t *code, size_t len, taddr_t from)
+{
+	struct moving tried = *m;
+	struct err err;
+
+	while (!tried.ended && tried.d.original_len < MOST_MOVED) {
+		uint32_t done = tried.d.original_len;
+
+		if (rv_reaches(encode_here(&tried.e), from + done) ||
+		    free_register(code + done, len - done)) {
+			*m = tried;
+			m->e.bytes = m->d.copy;
+			return;
+		}
+		tried.covered = done + RV_SHORT;
+		tried.e.bytes = tried.d.copy;
+		if (move_all(&tried, code, len, from, &err))
+			return;
+	}
+	if (tried.ended) {
+		*m = tried;
+		m->e.bytes = m->d.copy;
+	}
 }
 
 /* Looks for a way into the covered bytes other than by a call of the first. */
@@ -173,14 +231,20 @@ int riscv64_displace_more(const uint8_t *code, size_t len, taddr_t from, taddr_t
 	m.e = (struct encoder){.bytes = m.d.copy, .room = sizeof(m.d.copy), .base = to};
 	error = move_all(&m, code, len, from, err);
 	if (!error)
+		move_until_free(&m, code, len, from);
+	if (!error)
 		error = check_ways_in(code, len, from, m.d.original_len, err);
 	if (error)
 		return error;
 	if (!m.ended) {
 		map(&m.d, m.d.original_len, m.e.len);
-		encode_j(&m.e, from + m.d.original_len);
+		leave(&m, code, len, from, from + m.d.original_len);
+		if (m.e.len - m.d.map[m.d.count - 1].copy > RV_LEN) /* (the register is free there) */
+			map(&m.d, m.d.original_len, m.e.len - RV_LEN);
 	}
-	branches_bind(&m);
+	branches_bind(&m, code, len, from);
+	if (m.e.full)
+		return err_set(err, -ENOTSUP, "too much of it would have to be moved");
 	if (m.e.out_of_reach)
 		return err_set(err, -ERANGE,
 			       "code at 0x%" PRIx64

@@ -5,7 +5,7 @@
 
 #include "arch/encode.h"
 
-enum { RV_X0 = 0, RV_RA = 1, RV_SP = 2, RV_A0 = 10 };
+enum { RV_X0 = 0, RV_RA = 1, RV_SP = 2, RV_T1 = 6, RV_A0 = 10 };
 
 enum { RV_JAL_REACH = 1 << 20, RV_BRANCH_REACH = 1 << 12 };
 
@@ -18,6 +18,13 @@ static inline void encode_jal(struct encoder *e, unsigned reg, taddr_t target)
 		e->out_of_reach = true;
 	encode_u32(e, 0x6f | reg << 7 | (value & 0xff000) | (value >> 11 & 1) << 20 |
 			      (value >> 1 & 0x3ff) << 21 | (value >> 20 & 1) << 31);
+}
+
+static inline bool rv_reaches(taddr_t from, taddr_t to)
+{
+	int64_t rel = (int64_t)(to - from);
+
+	return rel >= -RV_JAL_REACH && rel < RV_JAL_REACH;
 }
 
 static inline void encode_j(struct encoder *e, taddr_t target)
@@ -55,6 +62,16 @@ static inline void encode_address(struct encoder *e, unsigned reg, taddr_t targe
 		e->out_of_reach = true;
 	encode_u32(e, 0x17 | reg << 7 | (uint32_t)upper);
 	encode_addi(e, reg, reg, (int32_t)(rel - upper));
+}
+
+/* auipc and jalr: to target by way of reg, a gigabyte away, too */
+static inline void encode_far_j(struct encoder *e, unsigned reg, taddr_t target)
+{
+	size_t at = e->len;
+
+	encode_address(e, reg, target);
+	if (!e->full) /* addi reg, reg, low is jalr x0, low(reg) but for these */
+		e->bytes[at + 4] = 0x67, e->bytes[at + 5] &= 0xf0;
 }
 
 /* ld reg, offset(sp) */

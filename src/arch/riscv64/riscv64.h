@@ -5,7 +5,7 @@
 
 #include "arch/trap.h"
 
-enum { RISCV64_PATCH_LEN = 4 }; /* jal x0 */
+enum { RISCV64_PATCH_LEN = 4, RISCV64_FAR_PATCH_LEN = 8 }; /* jal x0; auipc t1 and jalr x0 */
 
 /* displace.c */
 uint32_t riscv64_patch_offset(const uint8_t *code, size_t len);
@@ -19,6 +19,9 @@ int riscv64_displace_more(const uint8_t *code, size_t len, taddr_t from, taddr_t
  * it lowers sp. */
 bool riscv64_can_stay(const uint8_t *code, size_t len, bool nothing_for_0, uint32_t *stays,
 		      uint32_t *lowered);
+/* The register that the instruction writes to without reading it, of those that a call may change: so
+ * it is free in front of it.  0: there is none such. */
+unsigned riscv64_overwrites(const uint8_t *code, size_t len);
 
 /* stub.c: places from sp at trap.pc, see the picture there. */
 enum {
@@ -34,6 +37,7 @@ int riscv64_stubs_build(struct stub_area *area, int signo, struct stub *stubs, s
 			struct err *err);
 uint32_t riscv64_trap_disarm(uint8_t *ret);
 void riscv64_trap_change_signal(struct stub_area *area, int signo);
+bool riscv64_is_far_patch(const uint8_t *code);
 taddr_t riscv64_patch_target(const uint8_t *code, taddr_t function);
 int riscv64_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc,
 		       bool called);

@@ -66,6 +66,21 @@ static bool repeats_long(uint32_t code)
 	return false;
 }
 
+unsigned riscv64_overwrites(const uint8_t *code, size_t len)
+{
+	struct rv_insn insn;
+	unsigned bits;
+
+	if (!rv_decode(code, len, &insn))
+		return 0;
+	if (insn.len == RV_LEN)
+		return repeats_long(rv_read(code)) ? rv_read(code) >> 7 & 31 : 0;
+	bits = code[0] | (unsigned)code[1] << 8;
+	if (!repeats_short(bits))
+		return 0;
+	return bits & 3 ? bits >> 7 & 31 : 8 + (bits >> 2 & 7); /* (quadrant 0: c.lw, c.ld) */
+}
+
 bool riscv64_can_stay(const uint8_t *code, size_t len, bool nothing_for_0, uint32_t *stays,
 		      uint32_t *lowered)
 {

@@ -22,6 +22,11 @@
  *    1: ld a0, 0(sp); ld a1, 8(sp); ld a2, 16(sp); ld ra, 24(sp); addi sp, sp, 32
  *      copy...
  *
+ * A patch is `jal x0, stub`; where that is more than a megabyte away, `auipc t1; jalr x0, t1`.  t1 is
+ * free where a function begins: a PLT entry has changed it (RISC-V ABIs Specification 1.0, "Procedure
+ * Linkage Table"), and a compiler that looks into a function before it calls it (gcc's -fipa-ra) takes
+ * t1 for changed where a function of another file is called in the end, as all of ours do.
+ *
  * A call leaves the return address in ra; it becomes the last word of the stub's frame: the
  * caller's sp is behind it, as on x86.
  *
@@ -265,6 +270,9 @@ static int build_with(struct building *b, struct stub *stub, const uint8_t *code
 		      struct err *err)
 {
 	struct building measured = *b;
+	uint32_t patch_len = rv_reaches(stub_patch_at(stub), encode_here(&b->e))
+				     ? RISCV64_PATCH_LEN
+				     : RISCV64_FAR_PATCH_LEN;
 	int error;
 
 	encode_stub(&measured, stub, b->other); /* its length is what the copy's place is */
@@ -272,7 +280,7 @@ static int build_with(struct building *b, struct stub *stub, const uint8_t *code
 		    stub->kind == STUB_INSTEAD ? b->other : encode_here(&measured.e));
 	stub->copy = encode_here(&b->e);
 	error = riscv64_displace_more(code, code_len, stub->function, stub->copy,
-				      stub->stays + RISCV64_PATCH_LEN, &stub->displaced, err);
+				      stub->stays + patch_len, &stub->displaced, err);
 	if (error)
 		return error;
 	encode_bytes(&b->e, stub->displaced.copy, stub->displaced.copy_len);
@@ -291,8 +299,9 @@ static int build_one(void *arg, struct stub *stub, const struct stub *other, con
 	int error = -ENOTSUP;
 
 	b->other = other ? other->copy : 0;
-	if (b->stay && riscv64_can_stay(code, code_len, stub->nothing_for_0, &stub->stays,
-					 &stub->lowered))
+	stub->stays = stub->lowered = 0;
+	if (b->stay && riscv64_overwrites(code, code_len) != RV_T1 && /* (which a far patch changes) */
+	    riscv64_can_stay(code, code_len, stub->nothing_for_0, &stub->stays, &stub->lowered))
 		error = build_with(b, stub, code, code_len, err);
 	if (error) {
 		b->e = before;
@@ -302,10 +311,12 @@ static int build_one(void *arg, struct stub *stub, const struct stub *other, con
 	if (error)
 		return error;
 	patch.base = stub_patch_at(stub);
-	encode_j(&patch, stub->entry);
+	if (rv_reaches(patch.base, stub->entry))
+		encode_j(&patch, stub->entry);
+	else
+		encode_far_j(&patch, RV_T1, stub->entry);
 	if (patch.out_of_reach)
-		return err_set(err, -ERANGE,
-			       "0x%" PRIx64 " is too far from 0x%" PRIx64 " for a jal",
+		return err_set(err, -ERANGE, "0x%" PRIx64 " is too far from 0x%" PRIx64 " for a jump",
 			       stub->entry, stub->function);
 	return 0;
 }
@@ -364,14 +375,24 @@ uint32_t riscv64_trap_disarm(uint8_t *ret)
 	return RV_LEN;
 }
 
+bool riscv64_is_far_patch(const uint8_t *code)
+{
+	struct rv_insn upper, jump;
+
+	return rv_decode(code, RV_LEN, &upper) && rv_decode(code + RV_LEN, RV_LEN, &jump) &&
+	       upper.kind == RV_AUIPC && upper.reg == RV_T1 && jump.kind == RV_JR &&
+	       jump.base == RV_T1 && jump.len == RV_LEN;
+}
+
 taddr_t riscv64_patch_target(const uint8_t *code, taddr_t function)
 {
-	struct rv_insn insn;
+	struct rv_insn insn, jump;
 
-	if (function % RV_SHORT || !rv_decode(code, RV_LEN, &insn) || insn.kind != RV_J ||
-	    insn.len != RV_LEN)
+	if (function % RV_SHORT || !rv_decode(code, RV_LEN, &insn) || insn.len != RV_LEN)
 		return 0;
-	return function + (taddr_t)insn.rel;
+	if (riscv64_is_far_patch(code) && rv_decode(code + RV_LEN, RV_LEN, &jump))
+		return function + (taddr_t)insn.rel + (taddr_t)(int64_t)jump.value;
+	return insn.kind == RV_J ? function + (taddr_t)insn.rel : 0;
 }
 
 /* How far an instruction of ours moves the word with the return address away from sp: it is on
