@@ -20,6 +20,7 @@
 #include "child_case.h"
 #include "hook/padding.h"
 #include "hook/predecessor.h"
+#include "tracer/between.h"
 #include "tracer/hide.h"
 #include "tracer/inside.h"
 
@@ -514,6 +515,39 @@ static void another_hook_over_ours(void **state)
 }
 
 /* memtrace was killed, and its guardian too: patches and stubs are still there. */
+/* In the log alone: the bytes that are there stay. */
+static bool is_between(struct fixture *f, taddr_t at)
+{
+	uint8_t bytes[8];
+
+	undo_clear(f->undo);
+	assert_int_equal(target_read(&f->tracee.target, at, bytes, sizeof(bytes)), 0);
+	assert_int_equal(undo_patch(f->undo, &f->tracee.target, at, bytes, bytes, sizeof(bytes)), 0);
+	return between_any(&f->tracee, f->undo);
+}
+
+/* A patch of two instructions (RISC-V's) around the pc of the one thread. */
+static void between_two_instructions(void **state)
+{
+	struct fixture *f = *state;
+	const struct arch *native = f->tracee.arch;
+	struct arch_trap trap = *native->trap;
+	struct arch arch = *native;
+	struct thread *thread = tracee_find(&f->tracee, f->child.pid);
+	taddr_t pc = regs_read(native, thread_regs(&f->tracee, thread), native->reg_pc);
+
+	arch.trap = &trap;
+	f->tracee.arch = &arch;
+	trap.far_patch_len = 0;
+	assert_false(is_between(f, pc - 4));
+	trap.far_patch_len = 8;
+	assert_true(is_between(f, pc - 4));
+	assert_false(is_between(f, pc));
+	assert_false(is_between(f, pc - 8));
+	undo_clear(f->undo);
+	f->tracee.arch = native;
+}
+
 static void what_a_predecessor_left(void **state)
 {
 	struct fixture *f = *state;
@@ -869,6 +903,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_breakpoint_on_a_function, start, end),
 		cmocka_unit_test_setup_teardown(changed_since_it_was_planned, start, end),
 		cmocka_unit_test_setup_teardown(another_hook_over_ours, start, end),
+		cmocka_unit_test_setup_teardown(between_two_instructions, start, end),
 		cmocka_unit_test_setup_teardown(what_a_predecessor_left, start, end),
 		cmocka_unit_test_setup_teardown(what_nobody_can_name, start, end),
 		cmocka_unit_test_setup_teardown(a_patch_across_two_pieces, start, end),
