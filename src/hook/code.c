@@ -78,6 +78,18 @@ bool code_is_too_short(const struct arch *arch, const struct module *module,
 	return !fits;
 }
 
+/* How many calls and jumps there are from byte `at` on, and the target of the first; 0: it is in a slot. */
+static size_t leads_on(const struct arch *arch, const struct image_symbol *symbol, const uint8_t *code,
+		       size_t len, size_t at, uint64_t *target)
+{
+	struct callee callee = {.target = 0};
+	size_t count = arch->trap->callees(code + at, len - at,
+					   (symbol->value + at) | state_of(arch, symbol), &callee, 1);
+
+	*target = callee.target;
+	return count;
+}
+
 /* Nothing but a jump: musl's free() where the linker makes it a c.j of two bytes (RISC-V), with
  * another function behind it. */
 static bool is_jump(const struct arch *arch, const struct module *module,
@@ -86,15 +98,17 @@ static bool is_jump(const struct arch *arch, const struct module *module,
 	size_t len = symbol->size ? (size_t)symbol->size
 				  : code_size(module, symbol->value, symbol->size);
 	uint8_t code[ARCH_MAX_DISPLACED];
-	struct callee callee;
+	uint64_t behind;
 
 	if (!len || len >= arch->trap->patch_len ||
 	    image_read(module->image, symbol->value, code, len) ||
-	    arch->trap->callees(code, len, symbol->value | state_of(arch, symbol), &callee, 1) != 1 ||
+	    leads_on(arch, symbol, code, len, 0, ret) != 1 || !*ret ||
 	    !code_is_too_short(arch, module, symbol))
 		return false;
-	*ret = callee.target; /* (so few bytes can't be a call, and a return) */
-	return callee.target != 0;
+	for (size_t at = 1; at < len; at++) /* something else in front of it may change arguments */
+		if (leads_on(arch, symbol, code, len, at, &behind))
+			return false;
+	return true;
 }
 
 void code_follow(const struct arch *arch, const struct module *module, struct image_symbol *symbol)

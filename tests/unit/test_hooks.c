@@ -515,6 +515,45 @@ static void another_hook_over_ours(void **state)
 }
 
 /* memtrace was killed, and its guardian too: patches and stubs are still there. */
+static struct module *module_of_program(const struct fixture *f)
+{
+	return modules_find(&f->modules, (taddr_t)(uintptr_t)&f->modules);
+}
+
+#ifdef __x86_64__
+/* Of two bytes, with another function behind; of four, of which the first two make an argument. */
+__asm__(".text\n"
+	".globl jump_alone\n.type jump_alone, @function\n"
+	"jump_alone: jmp jump_to_alone\n.size jump_alone, 2\n"
+	".globl jump_to_alone\n.type jump_to_alone, @function\n"
+	"jump_to_alone: jmp jump_far\n.size jump_to_alone, 2\n"
+	".globl jump_with_zero\n.type jump_with_zero, @function\n"
+	"jump_with_zero: xor %edi, %edi\njmp jump_far\n.size jump_with_zero, 4\n"
+	".globl jump_far\n.type jump_far, @function\n"
+	"jump_far: mov $1, %eax\nnopw 0(%rax,%rax)\nnopw 0(%rax,%rax)\nret\n.size jump_far, . - jump_far\n");
+
+/* What is nothing but a jump, and too short, is followed where it leads, by more than one, too. */
+static void nothing_but_a_jump(void **state)
+{
+	static const struct {
+		const char *name, *followed;
+	} rows[] = {{"jump_alone", "jump_far"}, {"jump_to_alone", "jump_far"},
+		    {"jump_with_zero", "jump_with_zero"}, {"jump_far", "jump_far"}};
+	const struct fixture *f = *state;
+	struct module *module = module_of_program(f);
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct image_symbol symbol, followed;
+
+		assert_true(image_symbol_find(module->image, rows[i].name, &symbol));
+		assert_true(image_symbol_find(module->image, rows[i].followed, &followed));
+		code_follow(f->tracee.arch, module, &symbol);
+		assert_int_equal(symbol.value, followed.value);
+		assert_int_equal(symbol.size, followed.size);
+	}
+}
+#endif
+
 /* In the log alone: the bytes that are there stay. */
 static bool is_between(struct fixture *f, taddr_t at)
 {
@@ -594,11 +633,6 @@ nameless(unsigned n)
 	for (unsigned i = 0; i < n; i++)
 		__asm__ volatile("" : "+r"(n));
 	return n * 3 + 1;
-}
-
-static struct module *module_of_program(const struct fixture *f)
-{
-	return modules_find(&f->modules, (taddr_t)(uintptr_t)&f->modules);
 }
 
 /* A predecessor has hooked it, and was killed with its guardian. */
@@ -903,6 +937,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_breakpoint_on_a_function, start, end),
 		cmocka_unit_test_setup_teardown(changed_since_it_was_planned, start, end),
 		cmocka_unit_test_setup_teardown(another_hook_over_ours, start, end),
+#ifdef __x86_64__
+		cmocka_unit_test_setup_teardown(nothing_but_a_jump, start, end),
+#endif
 		cmocka_unit_test_setup_teardown(between_two_instructions, start, end),
 		cmocka_unit_test_setup_teardown(what_a_predecessor_left, start, end),
 		cmocka_unit_test_setup_teardown(what_nobody_can_name, start, end),
