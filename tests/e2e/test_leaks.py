@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 import time
 
 import pytest
@@ -15,11 +14,17 @@ import json_report
 import memtrace
 
 SOURCES = pathlib.Path(__file__).parent.parent / "targets"
+SERVICES = pathlib.Path(__file__).parent.parent / "services"  # the guests of tests/cross have them, too
+EVENT_LOOP, CYCLE = (SERVICES / name for name in ("loop.c", "cycle.cc"))
+
+
+def written(path, text):
+    path.write_text(text)
+    return path
 
 
 def built(tmp_path, source, name="service", language="c", flags=()):
-    code = tmp_path / f"{name}.{language}"
-    code.write_text(source)
+    code = source if isinstance(source, pathlib.Path) else written(tmp_path / f"{name}.{language}", source)
     program = tmp_path / name
     subprocess.run(["g++" if language == "cc" else "gcc", "-O1", "-g", "-o", program, code, *flags], check=True)
     return program
@@ -53,52 +58,6 @@ def console(pid, *commands):
     """The answers, and the JSON of `leaks --json` if that is the last command."""
     arguments = [word for command in commands for word in ("-x", command)]
     return run("--no-symbols", "-q", "-b", *arguments, "-o", "/dev/null", "-p", pid)
-
-
-EVENT_LOOP = r"""
-#include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-struct request { char *volatile text; struct request *next; };
-static struct request **cache;
-static int cached;
-
-__attribute__((noinline)) static void fail(int number)
-{
-	struct request *volatile r = malloc(sizeof(*r)); /* the leak: with its text */
-	r->text = malloc(100);
-	snprintf(r->text, 100, "GET /missing/%d", number);
-}
-
-__attribute__((noinline)) static void keep(int number)
-{
-	struct request *r = calloc(1, 1000);
-	r->next = NULL;
-	cache[cached++] = r;
-	(void)number;
-}
-
-int main(void)
-{
-	char line[64];
-	struct pollfd fds = {0, POLLIN, 0};
-	cache = calloc(100000, sizeof(*cache));
-	for (int i = 0; i < 100; i++) { fail(i); keep(i); }
-	if (write(1, "READY\n", 6) != 6)
-		return 1;
-	while (poll(&fds, 1, -1) == 1 && read(0, line, sizeof(line)) > 0) {
-		for (int i = 0; i < 100; i++) { fail(i); keep(i); }
-		char *volatile clean = calloc(1, 4096); /* nothing of them stays on the stack */
-		free(clean);
-		if (write(1, "OK\n", 3) != 3)
-			return 1;
-	}
-	return 0;
-}
-"""
 
 
 @pytest.fixture
@@ -281,41 +240,6 @@ def test_program_that_loses_nothing(tmp_path):
     assert "Nothing is lost." in (tmp_path / "report").read_text()
 
 
-CYCLE = r"""
-#include <iostream>
-#include <memory>
-#include <string>
-#include <vector>
-namespace app {
-struct Session {
-	virtual ~Session() = default;
-	std::shared_ptr<Session> peer;
-	std::string name = "a session of some forty characters, and more";
-};
-}
-static std::vector<std::shared_ptr<app::Session>> cache;
-__attribute__((noinline)) static void serve()
-{
-	auto a = std::make_shared<app::Session>(), b = std::make_shared<app::Session>();
-	a->peer = b;
-	b->peer = a; /* the leak */
-	cache.push_back(std::make_shared<app::Session>());
-}
-int main()
-{
-	std::string line;
-	for (int i = 0; i < 50; i++)
-		serve();
-	std::cout << "READY" << std::endl;
-	while (std::getline(std::cin, line)) {
-		for (int i = 0; i < 50; i++)
-			serve();
-		std::cout << "OK" << std::endl;
-	}
-}
-"""
-
-
 def test_cycle_of_shared_pointers(tmp_path, started):
     """Stripped: the class is known by its vtable."""
     service = Service(built(tmp_path, CYCLE, language="cc", flags=["-s"]))
@@ -334,43 +258,9 @@ def test_cycle_of_shared_pointers(tmp_path, started):
     assert any((c["held_by"] or "").startswith("service .bss") or "service" in (c["held_by"] or "") for c in report["contexts"])
 
 
-EXTENSION = r"""
-#include <Python.h>
-static PyObject *serve(PyObject *self, PyObject *argument)
-{
-	PyObject *made = PyBytes_FromStringAndSize(NULL, 5000); /* the leak: no DECREF */
-	(void)self;
-	(void)made;
-	return PyLong_FromLong(PyObject_Length(argument));
-}
-static PyMethodDef methods[] = {{"serve", serve, METH_O, ""}, {NULL, NULL, 0, NULL}};
-static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "leaky", "", -1, methods, NULL, NULL, NULL, NULL};
-PyMODINIT_FUNC PyInit_leaky(void) { return PyModule_Create(&module); }
-"""
-
-SERVICE = """
-import sys, leaky
-cache = {}
-def serve():
-    for i in range(40):
-        leaky.serve(b"x")
-        cache[len(cache)] = bytearray(3000)
-serve()
-print("READY", flush=True)
-for line in sys.stdin:
-    serve()
-    print("OK", flush=True)
-"""
-
-
 def test_extension_that_forgets_a_reference(tmp_path, started):
-    include = pathlib.Path(sysconfig.get_paths()["include"])
-    if not (include / "Python.h").exists():
-        pytest.skip("no headers of Python")
-    (tmp_path / "leaky.c").write_text(EXTENSION)
-    subprocess.run(["gcc", "-O1", "-g", "-shared", "-fPIC", f"-I{include}", "-o", tmp_path / "leaky.so", tmp_path / "leaky.c"],
-                   check=True)
-    (tmp_path / "service.py").write_text(SERVICE)
+    subprocess.run(["gcc", "-O1", "-g", "-shared", "-fPIC", "-o", tmp_path / "leaky.so", SERVICES / "leaky.c"], check=True)
+    shutil.copy(SERVICES / "service.py", tmp_path)
     service = Service(sys.executable, tmp_path / "service.py", cwd=tmp_path)
     started.append(service)
     output = tmp_path / "report.json"
@@ -382,11 +272,6 @@ def test_extension_that_forgets_a_reference(tmp_path, started):
     assert "serve" in [frame["function"] for frame in first["stack"]] and near(first["lost_blocks"], 40), first
     kept = next(c for c in report["contexts"] if c["held_blocks"] == 40 and c["in_use_bytes"] >= 40 * 3000)
     assert kept["held_by"], kept
-
-
-def written(path, text):
-    path.write_text(text)
-    return path
 
 
 # Loses 100 blocks of 8 bytes each time; with an argument libc's own malloc has a block, too.
@@ -469,6 +354,7 @@ HEALTHY_PROGRAMS = {
     "dnsmasq": lambda tmp: ["dnsmasq", "--no-daemon", "-p", "0", "--no-resolv", "--no-hosts", "-C", "/dev/null", f"--pid-file={tmp}/pid"],
     "sqlite3": lambda tmp: ["sqlite3", ":memory:"],
     "gdb": lambda tmp: ["gdb", "-q", "-nx", sys.executable],
+    "cc1": lambda tmp: [subprocess.check_output(["gcc", "-print-prog-name=cc1"], text=True).strip(), "-quiet", "-O2", "-o", "/dev/null"],
     "python3": lambda tmp: ["/usr/bin/python3", "-i", "-c", "import json, re; kept = [str(i) * 40 for i in range(10000)]"],
 }
 
@@ -476,14 +362,18 @@ HEALTHY_PROGRAMS = {
 @pytest.mark.parametrize("name", HEALTHY_PROGRAMS)
 def test_healthy_programs_lose_nothing(name, tmp_path, started):
     """Whatever their allocators; and each of those can be read."""
-    if not shutil.which(name, path="/usr/bin:/usr/sbin"):
+    command = HEALTHY_PROGRAMS[name](tmp_path)
+    if not shutil.which(command[0], path="/usr/bin:/usr/sbin"):
         pytest.skip(f"{name} is not installed")
-    process = memtrace.Process(HEALTHY_PROGRAMS[name](tmp_path), env={"PATH": "/usr/bin:/usr/sbin"})
+    process = memtrace.Process(command, env={"PATH": "/usr/bin:/usr/sbin"})
     started.append(process)
     if name == "sqlite3":
         process.send("create table t(a); insert into t values (1); select 'ready';")
         process.wait_line("ready")
-    else:
+    elif name == "cc1":  # it compiles what it is given as soon as a buffer is full
+        process.send("\n".join(f"int f{i}(int a, int *b) {{ int s = 0; for (int i = 0; i < a; i++) s += b[i] * {i}; return s; }}"
+                               for i in range(300)))
+    if name != "sqlite3":
         wait_until_it_rests(process.pid)
     found = look(process.pid)
     assert found["lost"]["blocks"] + found["lost_through"]["blocks"] == 0, found["blocks"][:5]

@@ -135,6 +135,8 @@ def test_jemalloc(tmp_path, started):
     # blocks of 200 bytes are of 224; those of 4000, of 4096, lie apart: none of their pages is pinned
     assert sizes["in use"] >= 10000 * 224 and sizes["in use"] + sizes["free"] <= sizes["of the system"], text
     assert sizes["free"] >= 9000 * 4096, text
+    cached = re.search(r"\njemalloc keeps of that for threads' next calls (\d+) bytes in (\d+) blocks", text)
+    assert 8 * int(cached[2]) <= int(cached[1]) <= sizes["in use"], text
 
 
 # 1 MiB in blocks, of which the kernel is asked to put half into swap, and half of 2 MiB that are mapped.

@@ -10,12 +10,13 @@
 #include "fuzz.h"
 #include "../unit/heap_image.h"
 
-enum { IMAGES = 8, CHANGES = 16, READS_MAX = 4000000 };
+enum { IMAGES = 9, CHANGES = 16, READS_MAX = 4000000 };
 
 static struct heap_image *image_of(unsigned i)
 {
 	static const char *const names[IMAGES] = {"glibc-2.31", "glibc-2.36",	   "glibc-2.41",   "glibc-2.43",
-						  "musl-1.2.3", "musl-old-malloc", "jemalloc-5.2", "jemalloc-5.3"};
+						  "musl-1.2.3", "musl-old-malloc", "jemalloc-5.2", "jemalloc-5.3",
+						  "musl-1.1.24"};
 	static struct heap_image images[IMAGES];
 	char path[64];
 

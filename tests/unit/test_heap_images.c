@@ -22,7 +22,8 @@ static const struct {
 	{"glibc-2.31", "glibc", "2.27-2.42"}, {"glibc-2.36", "glibc", "2.27-2.42"},
 	{"glibc-2.41", "glibc", "2.27-2.42"}, {"glibc-2.43", "glibc", "2.43"},
 	{"musl-1.2.3", "musl", "1.2.1-"},     {"musl-old-malloc", "musl", "-1.2.0"},
-	{"jemalloc-5.2", "jemalloc", "5.2"},  {"jemalloc-5.3", "jemalloc", "5.3"},
+	{"musl-1.1.24", "musl", "-1.2.0"},    {"jemalloc-5.2", "jemalloc", "5.2"},
+	{"jemalloc-5.3", "jemalloc", "5.3"},
 };
 enum { IMAGES_COUNT = sizeof(images) / sizeof(images[0]) };
 

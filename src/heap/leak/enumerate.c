@@ -337,8 +337,8 @@ static int nothing_read(const struct leak *leak, struct err *err)
 			       "out a block yet: glibc's, musl's and jemalloc's are known");
 	if (!strcmp(first->name, LEAK_UNKNOWN_ALLOCATOR))
 		return err_set(err, -ENOTSUP,
-			       "the heap could not be read: %s; of such a process those blocks are "
-			       "looked at that memtrace sees allocated (-d, -i)",
+			       "the heap could not be read: %s; of its blocks those alone can be "
+			       "looked at that memtrace sees allocated (-d, -i), and there are none yet",
 			       first->why);
 	return err_set(err, -ENOTSUP, "the heap of %s could not be read: %s", first->name,
 		       first->why);

@@ -87,10 +87,13 @@ static taddr_t bin_word(const struct jemalloc *j, const struct bin *bin, unsigne
 /* Are all that it has blocks, or, while it is flushed, in a heap of jemalloc's? */
 static bool bin_is_true(struct jemalloc *j, const struct bin *bin, bool in_hand)
 {
+	struct jemalloc_entry entry;
+
 	for (unsigned i = 0; i < bin->count; i++) {
 		taddr_t block = bin_word(j, bin, i);
 
-		if (!index_has(&j->leak->index, block) && !(in_hand && jemalloc_has_page(j, block)))
+		if (!index_has(&j->leak->index, block) &&
+		    !(in_hand && jemalloc_page(j, block, &entry)))
 			return false;
 	}
 	return true;
@@ -108,17 +111,31 @@ static bool doubt_filled(struct jemalloc *j, const struct bin *bin)
 	return true;
 }
 
+/* Of its blocks, which are all of one. */
+static uint64_t bin_size(struct jemalloc *j, const struct bin *bin)
+{
+	struct jemalloc_entry entry;
+
+	return bin->count && jemalloc_page(j, bin_word(j, bin, 0), &entry) &&
+			       entry.class < JEMALLOC_CLASSES
+		       ? j->sizes[entry.class]
+		       : 0;
+}
+
 /* Takes a bin's blocks away, if all of them are blocks. */
 static int bin_drop(struct jemalloc *j, taddr_t at)
 {
 	unsigned word = j->row->word;
 	bool in_hand = leak_in_hand(j->leak, at);
+	struct leak_sum *cached = &j->allocator->cached;
+	uint64_t before = cached->blocks;
 	struct bin bin;
 
 	if (!bin_read(j, at, &bin) || !bin_is_true(j, &bin, in_hand))
 		return 0;
 	for (unsigned i = 0; i < bin.count; i++)
-		j->allocator->cached.blocks += leak_drop(j->leak, bin_word(j, &bin, i));
+		cached->blocks += leak_drop(j->leak, bin_word(j, &bin, i));
+	cached->bytes += (cached->blocks - before) * bin_size(j, &bin);
 	if (in_hand && !bin.count && !doubt_filled(j, &bin))
 		return -ENOMEM;
 	return leak_push(j->leak, &j->stacks, bin.end - word) ? 0 : -ENOMEM;

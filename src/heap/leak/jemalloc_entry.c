@@ -18,7 +18,7 @@ struct jemalloc_entry jemalloc_entry(const struct jemalloc *j, const uint8_t *by
 	return (struct jemalloc_entry){word & ~low, u32_at(bytes + 4), bytes[8]};
 }
 
-bool jemalloc_has_page(struct jemalloc *j, taddr_t addr)
+bool jemalloc_page(struct jemalloc *j, taddr_t addr, struct jemalloc_entry *ret)
 {
 	const struct jemalloc_row *row = j->row;
 	uint64_t number = jemalloc_leaf(j, addr), pages = (1ull << row->fan_bits) - 1;
@@ -28,8 +28,9 @@ bool jemalloc_has_page(struct jemalloc *j, taddr_t addr)
 	if (number > pages)
 		return false;
 	leaf = reader_word_or_0(j->reader, j->root + row->word * number);
-	return leaf &&
-	       reader_copy(j->reader, leaf + (addr >> row->page_shift & pages) * row->entry_bytes, entry,
-			   row->entry_bytes) &&
-	       jemalloc_entry(j, entry).extent;
+	if (!leaf || !reader_copy(j->reader, leaf + (addr >> row->page_shift & pages) * row->entry_bytes,
+				  entry, row->entry_bytes))
+		return false;
+	*ret = jemalloc_entry(j, entry);
+	return ret->extent != 0;
 }

@@ -51,8 +51,8 @@ struct jemalloc_entry {
 struct jemalloc_entry jemalloc_entry(const struct jemalloc *j, const uint8_t *bytes);
 /* Which leaf an address is of. */
 uint64_t jemalloc_leaf(const struct jemalloc *j, taddr_t addr);
-/* Does an address lie in pages of jemalloc's? */
-bool jemalloc_has_page(struct jemalloc *j, taddr_t addr);
+/* Does an address lie in pages of jemalloc's?  And of which extent. */
+bool jemalloc_page(struct jemalloc *j, taddr_t addr, struct jemalloc_entry *ret);
 /* Takes the blocks in threads' caches away again, and the caches' arrays: 0, -ENOMEM. */
 int jemalloc_caches_drop(struct jemalloc *j);
 
