@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "tracer/threads.h"
 
@@ -102,14 +103,15 @@ bool runners_know(struct tracee *tracee, pid_t tid)
 	return true;
 }
 
-/* What it has made: known before it stops, mostly. */
+/* What it has made: known before it stops, mostly; or its parent had no core meanwhile, and it has begun a
+ * program and is another tracer's by now. */
 static void born(struct tracee *tracee, pid_t parent)
 {
 	unsigned long tid = 0;
 	struct status status;
 
 	if (!ptrace(PTRACE_GETEVENTMSG, parent, 0, &tid) && tid &&
-	    !status_read((pid_t)tid, 0, &status))
+	    !status_read((pid_t)tid, 0, &status) && status.tracer == gettid())
 		add(tracee, (pid_t)tid, status.tgid);
 }
 

@@ -434,6 +434,44 @@ static void a_new_thread_is_no_runner(void **state)
 	child_end(&target);
 }
 
+static void fork_and_wait(void)
+{
+	raise(SIGSTOP);
+	if (fork())
+		pause();
+	_exit(0);
+}
+
+/* Its parent had no core, and tells of it when another one follows it already. */
+static void a_child_that_was_given_away_is_no_runner(void **state)
+{
+	struct tracee tracee = {.pid = -1};
+	unsigned long child = 0;
+	struct stop stop;
+	pid_t parent = fork();
+	int status;
+
+	(void)state;
+	if (parent == 0)
+		fork_and_wait();
+	assert_int_equal(waitpid(parent, &status, WUNTRACED), parent);
+	assert_int_equal(ptrace(PTRACE_SEIZE, parent, 0, PTRACE_O_TRACEFORK), 0);
+	kill(parent, SIGCONT);
+	while (status >> 16 != PTRACE_EVENT_FORK) {
+		ptrace(PTRACE_CONT, parent, 0, 0);
+		assert_int_equal(waitpid(parent, &status, __WALL), parent);
+	}
+	assert_int_equal(ptrace(PTRACE_GETEVENTMSG, parent, 0, &child), 0);
+	assert_true(vec_push(&tracee.runners, ((struct runner){parent, parent})));
+	assert_int_equal(waitpid((pid_t)child, NULL, __WALL), child);
+	assert_int_equal(ptrace(PTRACE_DETACH, (pid_t)child, 0, 0), 0);
+	runners_stop(&tracee, parent, status, &stop);
+	kill(parent, SIGKILL);
+	assert_int_equal(waitpid(parent, &status, __WALL), parent);
+	assert_int_equal(tracee.runners.len, 1);
+	vec_deinit(&tracee.runners);
+}
+
 int main(int argc, char **argv)
 {
 	(void)argv;
@@ -444,6 +482,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_signal_that_came_while_all_were_stopped),
 		cmocka_unit_test(the_programs_signals_come_first),
+		cmocka_unit_test(a_child_that_was_given_away_is_no_runner),
 		cmocka_unit_test(others_that_stop_while_sharers_are_settled),
 		cmocka_unit_test(others_that_stop_while_children_are_handed_out),
 		cmocka_unit_test(a_child_that_was_killed_before_its_first_stop),
