@@ -38,6 +38,7 @@ struct capture_options {
 	struct heirs_room *heirs_room;
 	bool heirs_forks; /* who: fork children; programs that begin, or NULL: as struct heirs has them */
 	const char *heirs_programs;
+	bool heirs_once;
 	sigset_t mask;		  /* launch: the program's signal mask */
 	bool look_only;		  /* attach: allocations are not followed */
 	bool stay;  /* at the end the capture goes on without us, if it can */

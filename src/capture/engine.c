@@ -77,7 +77,8 @@ int engine_init(struct engine *ret, const struct capture_options *options,
 				    .room = options->heirs_room,
 				    .forks = options->heirs_forks,
 				    .programs = options->heirs_programs,
-				    .own = options->born};
+				    .once = options->heirs_once,
+				    .own = options->born && !options->heirs_once};
 	ret->looks = (struct looks){options->look_only, options->look_at_end, 0};
 	return ledger_init(&ret->ledger, options, err);
 }
@@ -201,6 +202,16 @@ int engine_attach(struct engine *engine, pid_t pid, struct err *err)
 	return rc;
 }
 
+/* All libraries are there that come before the program begins, or it is static. */
+static void is_loaded(struct engine *engine)
+{
+	struct err err;
+
+	engine->program.loading = false;
+	if (!engine->hooks.allocators && no_allocator(engine, &err))
+		notify_warning(&engine->notifier, "%s", err.text);
+}
+
 static int follow_taken(struct engine *engine, struct err *err)
 {
 	int rc = follow_begin(engine, err);
@@ -209,8 +220,9 @@ static int follow_taken(struct engine *engine, struct err *err)
 		rc = follow_modules(engine, HOOK_ALL, err);
 	if (!rc && !engine->hooks.allocators && begins_just_now(engine))
 		engine->program.loading = true;
-	return rc || engine->hooks.allocators || engine->program.loading ? rc
-									: no_allocator(engine, err);
+	if (!rc && !engine->program.loading)
+		is_loaded(engine);
+	return rc;
 }
 
 int engine_take(struct engine *engine, pid_t pid, int file, struct err *err)
@@ -245,16 +257,6 @@ int engine_take(struct engine *engine, pid_t pid, int file, struct err *err)
 	return rc;
 }
 
-/* All libraries are there that come before the program begins, or it is static. */
-static void is_loaded(struct engine *engine)
-{
-	struct err err;
-
-	engine->program.loading = false;
-	if (!engine->hooks.allocators && no_allocator(engine, &err))
-		notify_warning(&engine->notifier, "%s", err.text);
-}
-
 int engine_launch(struct engine *engine, const struct capture_options *options,
 		  char *const argv[], struct err *err)
 {
@@ -266,7 +268,8 @@ int engine_launch(struct engine *engine, const struct capture_options *options,
 	if (rc)
 		return rc;
 	hold(engine);
-	wanted_own(engine);
+	if (!engine->heirs.once)
+		wanted_own(engine);
 	if (engine->looks.at_end)
 		tracee_tell_exits(&engine->tracee);
 	engine->program.loading = true;

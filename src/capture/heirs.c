@@ -11,6 +11,7 @@
 #include "capture/engine.h"
 #include "capture/parts.h"
 #include "capture/share.h"
+#include "tracer/runners.h"
 
 VEC_TYPE(inherited_list, struct inherited_block);
 
@@ -155,6 +156,8 @@ static bool give_program(struct engine *engine, pid_t runner, struct thread *sha
 		return false;
 	give(engine, runner, sharer, &none);
 	engine->heirs.given++;
+	if (engine->heirs.once)
+		runners_leave(&engine->tracee);
 	return true;
 }
 

@@ -34,6 +34,7 @@ struct heirs {
 	bool forks; /* those by fork() */
 	const char *programs; /* those that begin one of these (wanted.h): names, "exec" for any, with commas
 			       * between them; NULL: none */
+	bool once;	/* .. the first of them; the process is but its wrapper */
 	bool own;	/* the process itself has begun one of them */
 	unsigned given; /* so many were */
 };

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "capture/parts.h"
@@ -102,10 +103,27 @@ bool wanted_child(struct engine *engine, struct thread *child)
 
 /* A program of another machine can't be followed, and goes on, as does one that begins when there is no
  * room. */
+/* It has been begun, without: a tracer must be able to follow it with them (begin_new_exec() and
+ * cap_bprm_creds_from_file() in the kernel). */
+static void tell_of_rights(struct engine *engine, pid_t pid)
+{
+	struct status status;
+	struct stat file;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	if (!stat(path, &file) && file.st_mode & S_ISUID && !status_read(pid, 0, &status) && status.euid != file.st_uid)
+		notify_warning(&engine->notifier,
+			       "%s (pid %d) is without the rights of its file's owner while it is traced; --follow=none "
+			       "leaves it alone",
+			       status.name, (int)pid);
+}
+
 static bool is_to_be_given(struct engine *engine, pid_t pid)
 {
 	struct err err;
 
+	tell_of_rights(engine, pid);
 	return is_wanted(engine, pid) && !attach_check_machine(pid, &err);
 }
 
@@ -131,8 +149,11 @@ void wanted_exec(struct engine *engine, pid_t runner)
 
 void wanted_own(struct engine *engine)
 {
-	if (are_wanted(engine) && is_wanted(engine, engine->tracee.pid))
-		engine->heirs.own = true;
+	if (!are_wanted(engine) || !is_wanted(engine, engine->tracee.pid))
+		return;
+	engine->heirs.own = true;
+	if (engine->heirs.once)
+		runners_leave(&engine->tracee);
 }
 
 bool wanted_missed(const struct engine *engine)

@@ -18,6 +18,7 @@
 #include "cli/judge_check.h"
 #include "cli/series.h"
 #include "cli/viewers.h"
+#include "cli/wrapper.h"
 #include "heap/snapshot.h"
 #include "report/report.h"
 
@@ -144,6 +145,8 @@ static void taken(const struct option_row *row, void *arg)
 		o->has_error_exitcode = true;
 	if (row->field == AT(engine))
 		o->has_engine = true;
+	if (row->field == AT(follow))
+		o->follow_given = true;
 	if (row->field == AT(quiet)) /* the last of the two counts */
 		o->verbose = false;
 	if (row->field == AT(verbose))
@@ -328,7 +331,7 @@ static int check_several(const struct options *o, struct err *err)
 	if (o->pids.len > PROCESSES_MOST)
 		return err_set(err, -EINVAL, "%zu processes are too many: at most %d",
 			       o->pids.len, PROCESSES_MOST);
-	if (!options_several(o) || (o->output_each && !o->listen))
+	if (!options_several(o) || o->follow_behind || (o->output_each && !o->listen))
 		return 0;
 	if (what)
 		return err_set(err, -EINVAL, "%s is for one process, not several%s", what,
@@ -438,6 +441,8 @@ int options_parse(int argc, char **argv, struct options *ret, struct err *err)
 		ret->pid = ret->pids.at[0];
 	if (!rc)
 		rc = sort_failures(ret, err);
+	if (!rc)
+		wrapper_look_behind(ret);
 	rc = rc ? rc : check(ret, err);
 	if (ret->stay && ret->engine == CAPTURE_TRAP) /* it takes one */
 		ret->engine = CAPTURE_AGENT;

@@ -48,7 +48,9 @@ struct options {
 	bool mappings;
 	bool stay, clear;
 	const char *follow; /* who of its children is followed, too: words with commas between them; NULL */
+	bool follow_given;
 	bool follow_forks;    /* .. those by fork() */
+	bool follow_behind;   /* not given, and PROGRAM is a wrapper: the first program that it starts, instead */
 	bool follow_programs; /* .. those that begin a program of these names, "exec" and "all" for any */
 
 	/* report */

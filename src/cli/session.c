@@ -361,6 +361,7 @@ static int start(struct session *s, const struct externals *externals, struct er
 		.heirs_room = o->heirs_room,
 		.heirs_forks = o->follow_forks,
 		.heirs_programs = o->follow_programs ? o->follow : NULL,
+		.heirs_once = o->follow_behind,
 		.mask = s->signals.original,
 		.record = o->record,
 		.record_every = o->record_every,

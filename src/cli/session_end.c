@@ -151,8 +151,7 @@ static int led_to_others(struct session *s)
 	struct capture_memory memory;
 
 	if (!capture_totals(s->capture, false, &totals, &memory))
-		output_log(&s->output, "%s (pid %d) led to them, with %" PRIu64 " bytes in %" PRIu64 " blocks in use at its end",
-			   s->options->program[0], (int)capture_pid(s->capture),
+		output_log(&s->output, "It led to what is reported, with %" PRIu64 " bytes in %" PRIu64 " blocks of its own",
 			   totals.allocated_bytes - totals.freed_bytes, totals.live_blocks);
 	return other_status(s);
 }
@@ -174,7 +173,7 @@ int session_finish(struct session *s)
 		return clear_status(s);
 	if (s->ending.end == CAPTURE_FAILED)
 		return exit_status(s, NULL);
-	if (s->options->program && s->ending.others)
+	if ((s->options->program || s->options->follow_behind) && s->ending.others)
 		return led_to_others(s);
 	if (session_snapshot(s, s->options->min_age_ms, &snapshot, &err)) {
 		output_warn(&s->output, "%s", err.text);
@@ -183,7 +182,7 @@ int session_finish(struct session *s)
 	}
 	if (snapshot->verdicts && s->findings)
 		verdicts_see(snapshot->verdicts, s->findings, false);
-	s->failed |= snapshot->no_allocator && !options_look_only(s->options);
+	s->failed |= snapshot->no_allocator && !options_look_only(s->options) && !s->options->born;
 	if (options_look_only(s->options) ? s->findings && !reporter_finish(&s->reporter, snapshot,
 									    s->findings)
 					  : !reporter_finish(&s->reporter, snapshot, s->findings))
@@ -193,7 +192,7 @@ int session_finish(struct session *s)
 		s->options->result->totals = snapshot->totals;
 		s->options->result->reported = !options_look_only(s->options) || s->findings;
 	}
-	if (!options_look_only(s->options) && !s->options->follow)
+	if (!options_look_only(s->options) && (!s->options->follow || s->options->follow_behind))
 		session_children_tell(s);
 	if (s->ending.wished && !s->options->born)
 		output_warn(&s->output, "--follow=%s: no such program began; the report is on %s", s->options->follow,

@@ -46,7 +46,8 @@ void session_report_now(struct session *s)
 {
 	if (s->state != RUNNING)
 		return;
-	if (s->options->output) {
+	/* (of one of several, it is where the final one is to be) */
+	if (s->options->output && (!s->options->result || s->options->output_each)) {
 		write_or_say(s);
 	} else if (s->in_shell) {
 		output_log(&s->output, "No report for SIGUSR1: a command has the terminal");

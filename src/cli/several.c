@@ -178,6 +178,11 @@ static void on_signal(struct several *s, const struct signal_event *event)
 		if (!event->shared)
 			kill(s->hands.at[0].pid, event->signo);
 		break;
+	case SIGNAL_REPORT:
+		for (size_t i = 0; i < s->hands.len; i++)
+			if (!s->hands.at[i].ended)
+				kill(s->hands.at[i].pid, event->signo);
+		break;
 	case SIGNAL_SUSPEND:
 		signals_suspend();
 		break;
@@ -282,7 +287,7 @@ static void run(struct several *s)
 /* A child that had ended, or could not be followed, was told of. */
 static bool counts(const struct several *s, const struct hand *hand)
 {
-	return hand->status && (!hand->born || hand_has_report(s, hand));
+	return hand->status && (!hand->born || s->options->follow_behind || hand_has_report(s, hand));
 }
 
 static int finish(struct several *s)

@@ -28,6 +28,7 @@
 #include "base/clock.h"
 #include "cli/session.h"
 #include "cli/several_parts.h"
+#include "cli/wrapper.h"
 #include "report/utf8.h"
 #include "tracer/status.h"
 
@@ -107,6 +108,10 @@ static void options_make(const struct several *s, const struct hand *hand, int b
 	ret->born = hand->born;
 	ret->heirs = births > 0 ? births : 0;
 	ret->heirs_room = s->room;
+	if (hand->born && ret->follow_behind && !wrapper_is(hand->name)) {
+		ret->follow = NULL;
+		ret->follow_behind = ret->follow_programs = false;
+	}
 	if (hand->born && ret->duration_ms)
 		ret->duration_ms = time_left(s);
 	if (!hand->is_program) {

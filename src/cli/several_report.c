@@ -39,6 +39,11 @@ static void collect(const struct several *s, struct process_reports *ret)
 
 static void write_to(const struct several *s, const struct process_reports *reports, FILE *out)
 {
+	if (s->options->follow_behind) { /* as if it had been started alone */
+		for (size_t i = 0; i < reports->len; i++)
+			fwrite(reports->at[i].text, 1, reports->at[i].len, out);
+		return;
+	}
 	switch (s->options->format) {
 	case REPORT_JSON:
 		processes_json(reports->at, reports->len, out);
@@ -81,7 +86,7 @@ bool several_report(struct several *s)
 	if (!written)
 		output_warn(&s->output, "memory is short");
 	collect(s, &reports);
-	if (o->output_each && !o->quiet && !options_look_only(o))
+	if (o->output_each && !o->quiet && !o->follow_behind && !options_look_only(o))
 		processes_sums(reports.at, reports.len, shown);
 	else if (!o->output)
 		write_to(s, &reports, shown);

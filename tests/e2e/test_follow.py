@@ -5,6 +5,7 @@ import random
 import re
 import shutil
 import subprocess
+import tempfile
 
 import pytest
 
@@ -183,6 +184,73 @@ def test_killed_at_steps(started, attach):
             memtrace.untouched(shell.pid)
             shell.send()
             assert shell.wait() == 0
+
+
+LOOKED_THROUGH = {
+    "timeout": ["timeout", "60"],
+    "that becomes it": ["setsid"],
+    "one behind another": ["timeout", "60", "flock", "/dev/null", "env"],
+    "ended before it": ["setsid", "--fork"],
+}
+
+
+@pytest.mark.parametrize("wrapper", LOOKED_THROUGH)
+def test_a_wrapper_is_looked_through(tmp_path, wrapper):
+    """Without the option: as if the program behind it had been started alone, the form of the report, too."""
+    tally, alone = direct(tmp_path)
+    group = {"start_new_session": True} if wrapper == "ended before it" else {}  # (setsid forks, as it leads a group)
+    status, out, report = memtrace.launch(tmp_path / "report", [*LOOKED_THROUGH[wrapper], *ALONE], stderr=subprocess.PIPE, **group)
+    assert status == 0 and memtrace.parse_result(out) == tally
+    assert report["command"] == ALONE and report.consistent().counts() == alone.counts()
+
+
+def through(tmp_path, *line):
+    """What memtrace's last words, and the report's first ones are."""
+    done = subprocess.run([memtrace.MEMTRACE, "--no-symbols", "-o", tmp_path / "report", *line], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=memtrace.PATIENCE, check=False)
+    return done.returncode, done.stderr.splitlines()[-1], (tmp_path / "report").read_text().splitlines()[0]
+
+
+def test_how_far_a_wrapper_is_looked_through(tmp_path):
+    """To the first program; not where it is not asked for; a program that is not there, and one without an allocator."""
+    status, last, first = through(tmp_path, "timeout", "60", "sh", "-c", f"{LIVE} 10 1; exit 5")
+    assert status == 5 and "(sh -c ...)" in first
+    status, last, first = through(tmp_path, "--follow=none", "timeout", "60", "sleep", "0.5")
+    assert status == 0 and re.search(r"child \d+ \(sleep, .*--follow=sleep", last) and "(timeout 60 " in first
+    status, last, first = through(tmp_path, "timeout", "60", "/no/such")
+    assert status == 127 and "(timeout 60 " in first
+    status, last, first = through(tmp_path, "timeout", "-s", "KILL", "0.5", "sleep", "100")
+    assert status == 137 and "(sleep 100)" in first
+    (tmp_path / "bare.c").write_text("int main(void) { return 3; }")
+    subprocess.run(["cc", "-static", "-s", "-o", tmp_path / "bare", tmp_path / "bare.c"], check=True)
+    status, last, first = through(tmp_path, "timeout", "60", tmp_path / "bare")
+    assert status == 3 and f"({tmp_path}/bare)" in first
+
+
+def test_format_of_a_viewer_through_a_wrapper(tmp_path):
+    """It needs no file of each."""
+    done = subprocess.run([memtrace.MEMTRACE, "-q", "--no-symbols", "--format=massif", "-o", tmp_path / "report", "timeout", "60", *ALONE],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=memtrace.PATIENCE, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\nmem_heap_B=2400\n" in (tmp_path / "report").read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root may give rights to a file")
+def test_rights_that_a_program_does_not_get(tmp_path):
+    """A file's owner's, for who can't trace it with them: said."""
+    with tempfile.TemporaryDirectory() as there:
+        os.chmod(there, 0o755)
+        shutil.copy(shutil.which("id"), f"{there}/id")
+        os.chmod(f"{there}/id", 0o4755)
+        run = {"capture_output": True, "text": True, "timeout": memtrace.PATIENCE, "user": 65534, "group": 65534, "extra_groups": [],
+               "stdin": subprocess.DEVNULL, "check": False, "cwd": there}
+        shutil.copy(memtrace.MEMTRACE, f"{there}/memtrace")
+        done = subprocess.run([f"{there}/memtrace", "-q", "--no-symbols", "timeout", "60", f"{there}/id", "-u"], **run)
+        assert done.stdout == "65534\n"
+        assert re.search(r"memtrace: id \(pid \d+\) is without the rights of its file's owner while it is traced; --follow=none "
+                         "leaves it alone\n", done.stderr), done.stderr
+        done = subprocess.run([f"{there}/memtrace", "-q", "--no-symbols", "--follow=none", "timeout", "60", f"{there}/id", "-u"], **run)
+        assert done.stdout == "0\n" and "rights" not in done.stderr
 
 
 def test_quit_meanwhile(tmp_path, started):
