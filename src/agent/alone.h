@@ -19,9 +19,11 @@
 /* Seldom run, and small rather than fast. */
 #define ALONE __attribute__((cold, noinline))
 
+/* It has left, or was killed. */
 static inline bool alone_is(const struct shared *shared)
 {
-	return atom_load32(&shared_told(shared)->alone);
+	return atom_load32(&shared_told(shared)->alone) ||
+	       (atom_load32(&shared_told(shared)->owner) & SHARED_OWNER_DIED);
 }
 
 /* Has what memtrace told of pcs become untrue?  (Only while it is not there.) */

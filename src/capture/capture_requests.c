@@ -8,6 +8,7 @@
 
 #include "capture/capture_parts.h"
 #include "capture/describe.h"
+#include "capture/kept.h"
 #include "capture/leave.h"
 #include "capture/parts.h"
 #include "capture/share.h"
@@ -119,6 +120,7 @@ static void sum(struct capture *capture)
 	if (atomic_exchange(&capture->to_age, false))
 		share_generation_ends(&capture->engine);
 	share_sum(&capture->engine);
+	kept_write(&capture->engine);
 	pthread_mutex_lock(&capture->lock);
 	pthread_cond_broadcast(&capture->answered);
 	pthread_mutex_unlock(&capture->lock);

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "capture/describe.h"
+#include "capture/kept.h"
 #include "capture/leave.h"
 #include "capture/parts.h"
 #include "capture/share.h"
@@ -202,6 +203,7 @@ static void put_back(struct engine *engine, const struct err *err)
 	describe_replaced(engine);
 	if (!err->code && engine->tracee.arch->trap->far_patch_len)
 		err_ignore(retry_stopped(&engine->tracee, &a_moment, between_left, &between, &ignored));
+	kept_end(engine);
 	rc = undo_run(engine->undoing.undo, &engine->tracee.target);
 	if (rc && rc != -ESRCH)
 		notify_left(&engine->notifier, "could not put all of the code of pid %d back: %s",

@@ -13,6 +13,7 @@
 #include "capture/dispatcher.h"
 #include "capture/follow.h"
 #include "capture/hold.h"
+#include "capture/kept.h"
 #include "capture/parts.h"
 #include "capture/takeover.h"
 #include "capture/traceme.h"
@@ -367,6 +368,7 @@ int engine_turn(struct engine *engine, struct err *err)
 		if (rc && rc != -ECHILD) /* its end is still to be handed out */
 			return rc;
 	}
+	kept_look(engine);
 	return program_check(&engine->program, err);
 }
 

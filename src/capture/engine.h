@@ -63,6 +63,7 @@ struct engine {
 	struct looks looks;
 	struct heirs heirs;
 	struct inherited inherited; /* it was born of a process that is followed */
+	bool killed; /* whose capture is gone on with was killed (takeover.h) */
 	bool stays;  /* at the end the capture is to go on (leave.h) */
 	bool clears; /* what predecessors left is taken out, and nothing else is done */
 };

@@ -12,6 +12,8 @@
 #include <string.h>
 
 #include "base/cursor.h"
+#include "tracer/inject_left.h"
+#include "tracer/status.h"
 
 enum { MOST_HOOKS = 1 << 16, MOST_MODULES = FRAME_INSTANCES };
 
@@ -338,6 +340,42 @@ static void everything(struct estate *e)
 	all_modules(e);
 	times(e);
 	all_contexts(e);
+}
+
+/* Two builds of one version may know other functions. */
+static uint64_t mix_functions(uint64_t hash, bool loader)
+{
+	size_t count;
+	const struct function *table = functions_table(loader, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		const uint64_t words[] = {hash, table[i].call, table[i].kind, (uint64_t)table[i].size};
+
+		hash = estate_hash((const uint8_t *)words, sizeof(words)) +
+		       estate_hash((const uint8_t *)table[i].name, strlen(table[i].name));
+	}
+	return hash;
+}
+
+uint64_t estate_build(void)
+{
+	const uint64_t sizes[] = {inject_build(),	    sizeof(struct hook_page),
+				  sizeof(struct module_id), sizeof(struct ages),
+				  sizeof(struct region_context), sizeof(struct tally_context),
+				  ARCH_MAX_DISPLACED,	    SHARED_HOOKS};
+
+	return mix_functions(mix_functions(estate_hash((const uint8_t *)sizes, sizeof(sizes)), false), true);
+}
+
+void estate_sign(struct engine *engine, struct shared_left *left)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	left->build = estate_build();
+	left->start_time = status_start(tracee_alive(&engine->tracee));
+	left->left_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	strncpy(left->version, MEMTRACE_VERSION, sizeof(left->version) - 1);
 }
 
 size_t estate_write(struct engine *engine, uint8_t *at, size_t room)

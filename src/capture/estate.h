@@ -19,6 +19,11 @@ size_t estate_write(struct engine *engine, uint8_t *at, size_t room);
  * not what estate_write() writes. */
 bool estate_read(struct engine *engine, uint8_t *bytes, size_t len);
 
+/* Who can read the estates of whom: the same build. */
+uint64_t estate_build(void);
+/* Who writes it, when, and of which process. */
+void estate_sign(struct engine *engine, struct shared_left *left);
+
 /* Of the bytes, so that what was left half written, or written over, is noticed. */
 uint64_t estate_hash(const uint8_t *bytes, size_t len);
 

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 
+#include "capture/kept.h"
 #include "capture/mappings.h"
 #include "capture/share.h"
 #include "capture/trap_choice.h"
@@ -147,6 +148,8 @@ int follow_modules(struct engine *engine, enum hook_scope scope, struct err *err
 			stand(&engine->tracee, false);
 		tracee_resume(&engine->tracee);
 	}
+	if (!rc)
+		kept_write(engine);
 	return rc ? rc : program_check(&engine->program, err);
 }
 

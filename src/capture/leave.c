@@ -4,40 +4,20 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "capture/describe.h"
 #include "capture/estate.h"
+#include "capture/kept.h"
 #include "capture/share.h"
+#include "capture/share_parts.h"
 #include "capture/thread_data.h"
 #include "capture/trap_empty.h"
 #include "capture/traceme.h"
 #include "region/atom.h"
-#include "tracer/inject_left.h"
 #include "tracer/retry.h"
 
 static const struct retry a_moment = {
 	.tries = 24, .first_ms = 1, .last_ms = 16, .unread = RETRY_UNREAD};
-
-/* Why there is nothing that could count on; NULL. */
-static const char *objection(const struct engine *engine)
-{
-	if (engine->ending.ended || !engine->traced)
-		return "the process has ended";
-	if (!engine->resident.injected.entry || engine->resident.owed)
-		return "no agent counts in it (--engine=agent)";
-	if (engine->resident.faults)
-		return "its threads go without a thread pointer at times, which the agent reads";
-	if (engine->program.loading)
-		return "its libraries are not all there yet";
-	if (engine->traps.hard)
-		return "its traps are break instructions, which nobody would answer";
-	if (engine->hooks.mappings)
-		return "--mmap can't be followed without memtrace";
-	if (engine->undoing.left)
-		return "stubs of a killed memtrace are still in use there";
-	return NULL;
-}
 
 /* ---- a good moment ------------------------------------------------------------ */
 
@@ -111,15 +91,11 @@ static void sign(struct engine *engine, size_t len)
 {
 	const struct shared *shared = engine->ledger.tally.shared;
 	struct shared_left *left = shared_at(shared, SHARED_LEFT_AT);
-	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	left->build = inject_build();
-	left->start_time = status_start(tracee_alive(&engine->tracee));
-	left->left_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-	left->bytes = len;
-	left->hash = estate_hash(shared_at(shared, SHARED_ESTATE_AT), len);
-	strncpy(left->version, MEMTRACE_VERSION, sizeof(left->version) - 1);
+	left->place[0].bytes = len;
+	left->place[0].hash = estate_hash(shared_at(shared, SHARED_ESTATE_AT), len);
+	estate_sign(engine, left);
+	left->current = 1;
 	atom_store64(&left->magic, SHARED_LEFT_MAGIC);
 }
 
@@ -128,9 +104,11 @@ static int bequeath(struct engine *engine, struct err *err)
 {
 	struct shared_told *told = shared_told(engine->ledger.tally.shared);
 	struct undo_payloads payloads;
-	size_t len = hand_over(engine, err);
+	size_t len;
 	int rc;
 
+	kept_end(engine); /* (both of its places are used for one) */
+	len = hand_over(engine, err);
 	if (!len)
 		return err->code;
 	told->loader_state = engine->hooks.loader_state;
@@ -161,7 +139,7 @@ static void let_go(struct engine *engine)
 
 int leave(struct engine *engine, struct err *err)
 {
-	const char *why = objection(engine);
+	const char *why = kept_objection(engine);
 	struct leaving leaving = {engine, err};
 	int rc;
 
@@ -177,7 +155,9 @@ int leave(struct engine *engine, struct err *err)
 		rc = bequeath(engine, err);
 	if (!rc)
 		let_go(engine);
-	else if (!engine->ending.ended)
+	else if (!engine->ending.ended && share_memory(engine))
+		kept_begin(engine);
+	if (rc && !engine->ending.ended)
 		tracee_resume(&engine->tracee);
 	return rc && !err->code ? err_set(err, rc, "pid %d has ended", engine->tracee.pid) : rc;
 }

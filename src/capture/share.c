@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "capture/kept.h"
 #include "capture/share_parts.h"
 #include "capture/thread_data.h"
 #include "capture/unfinished.h"
@@ -45,6 +46,7 @@ void share_begin(struct engine *engine, const struct shared *shared)
 	ledger->walker.shared = shared;
 	shared_told(shared)->seed = selection_seed();
 	selection_tell(&ledger->selection, shared, &ledger->book);
+	kept_begin(engine);
 	shared_told(shared)->first_sp = ledger->walker.first_sp;
 	walker_forget(&ledger->walker);
 }
@@ -80,6 +82,7 @@ void share_end(struct engine *engine)
 		return;
 	share_sum(engine);
 	tracee_for_each(&engine->tracee, thread_forget, engine);
+	kept_end(engine);
 	engine->ledger.walker.shared = NULL;
 }
 
@@ -304,9 +307,12 @@ void share_call_ends(struct engine *engine, struct thread *thread)
 	struct thread_data *data = thread_data(thread);
 	struct shared_thread *own;
 
+	tally_tell(&engine->ledger.tally);
 	if (!share_memory(engine) || !data->share.pointer)
 		return;
 	own = own_of(engine, data);
+	own->allocs = data->share.allocs = data->book.allocs;
+	own->frees = data->share.frees = data->book.frees;
 	own->last_alloc = data->book.last_alloc;
 	own->small_slot = data->book.small_slot;
 	own->last_free = data->book.last_free;
@@ -451,6 +457,7 @@ static void thread_clear(void *arg, struct thread *thread)
 		return;
 	own = own_of(engine, data);
 	own->last_alloc = own->last_free = 0;
+	own->allocs = own->frees = data->share.allocs = data->share.frees = 0;
 	own->pending.context = 0;
 }
 
@@ -484,6 +491,7 @@ void share_clear(struct engine *engine)
 	if (share_memory(engine))
 		ages_clear(&ledger->tally.ages, share_memory(engine), ledger_now(ledger));
 	ledger_clear(ledger, &engine->tracee);
+	kept_write(engine);
 	if (stop)
 		tracee_resume(&engine->tracee);
 }

@@ -3,11 +3,12 @@
 #define MEMTRACE_SHARE_PARTS_H
 
 #include "capture/engine.h"
+#include "capture/parts.h"
 
 /* NULL: there is no agent. */
 static inline const struct shared *share_memory(const struct engine *engine)
 {
-	return engine->ledger.tally.shared;
+	return parts_have(PART_agent) ? engine->ledger.tally.shared : NULL;
 }
 
 /* Another thread that has the thread pointer; NULL. */

@@ -8,13 +8,16 @@
 #include <time.h>
 
 #include "capture/estate.h"
+#include "capture/kept.h"
 #include "capture/mappings.h"
+#include "capture/missing.h"
 #include "capture/share.h"
 #include "capture/trap_choice.h"
 #include "region/atom.h"
 #include "region/known.h"
 #include "tracer/inject_left.h"
 #include "tracer/inject_parts.h"
+#include "tracer/inside.h"
 #include "tracer/retry.h"
 
 static const struct retry a_moment = {
@@ -48,15 +51,24 @@ static int refuse(const struct engine *engine, const struct shared_left *left, i
 		       engine->tracee.pid, version, when, why, engine->tracee.pid);
 }
 
-/* Bytes that nobody else writes. */
-static uint8_t *estate_copy(const struct shared *shared, const struct shared_left *left)
+static bool was_killed(const struct shared_left *left)
 {
-	uint8_t *copy = left->bytes <= SHARED_ESTATE_BYTES ? malloc(left->bytes + 1) : NULL;
+	return left->magic == SHARED_KEPT_MAGIC;
+}
+
+/* Bytes that nobody else writes. */
+static uint8_t *estate_copy(const struct shared *shared, const struct shared_left *left, size_t *len)
+{
+	bool second = left->current == 2;
+	const struct shared_estate_place *place = &left->place[second];
+	const uint64_t room = was_killed(left) ? SHARED_ESTATE_BYTES / 2 : SHARED_ESTATE_BYTES;
+	uint8_t *copy = left->current && place->bytes <= room ? malloc(place->bytes + 1) : NULL;
 
 	if (!copy)
 		return NULL;
-	memcpy(copy, shared_at(shared, SHARED_ESTATE_AT), left->bytes);
-	if (estate_hash(copy, left->bytes) == left->hash)
+	*len = place->bytes;
+	memcpy(copy, shared_at(shared, SHARED_ESTATE_AT + (second ? SHARED_ESTATE_BYTES / 2 : 0)), *len);
+	if (estate_hash(copy, *len) == place->hash)
 		return copy;
 	free(copy);
 	return NULL;
@@ -107,12 +119,12 @@ static void note_away(const struct shared_left *left, struct ledger *ledger)
 static int take(struct engine *engine, const struct inject_left *found, struct err *err)
 {
 	const struct shared *shared = &engine->resident.injected.shared;
-	uint8_t *bytes = estate_copy(shared, &found->left);
-	size_t patched = 0;
+	size_t patched = 0, len = 0;
+	uint8_t *bytes = estate_copy(shared, &found->left, &len);
 	int rc;
 
 	share_go_on(engine, shared);
-	if (!bytes || !estate_read(engine, bytes, found->left.bytes)) {
+	if (!bytes || !estate_read(engine, bytes, len)) {
 		free(bytes);
 		return refuse(engine, &found->left, -EBADF, "what it has left is damaged", err);
 	}
@@ -141,22 +153,46 @@ static void give_up(struct engine *engine)
 	inject_let_be(&engine->resident.injected);
 }
 
+/* As if nothing had been found: all of it is cleared, and counting begins. */
+static void begin_anew(struct engine *engine, unsigned depth)
+{
+	struct ledger *ledger = &engine->ledger;
+
+	engine->resident.tried = false;
+	engine->traps.agent = 0;
+	ledger_clear(ledger, &engine->tracee);
+	ledger_start(ledger, tracee_alive(&engine->tracee));
+	if (!ledger_set_depth(ledger, depth)) /* (it is no more than what was read) */
+		notify_warning(&engine->notifier, "memory is short: %u frames are kept of a call stack",
+			       ledger->depth);
+}
+
 int takeover(struct engine *engine, struct err *err)
 {
+	const unsigned depth = engine->ledger.depth;
 	struct inject_left found;
 	struct err why;
 	int rc;
 
-	if (!inject_find_left(&engine->tracee, &found))
+	if (!inject_find_left(&engine->tracee, estate_build(), &found))
 		return 0;
-	if (found.left.build != inject_build())
+	engine->killed = was_killed(&found.left);
+	if (engine->killed && engine->resident.engine == CAPTURE_TRAP)
+		return 0; /* (who wants that can't have the agent's) */
+	if (found.left.build != estate_build())
 		return refuse(engine, &found.left, -EEXIST, "it is of another build", err);
 	rc = inject_take_up(&engine->tracee, &found, &engine->resident.injected, &why);
+	if (rc && engine->killed)
+		return 0;
 	if (rc)
 		return refuse(engine, &found.left, rc, why.text, err);
 	rc = take(engine, &found, err);
 	if (rc)
 		give_up(engine);
+	if (rc && engine->killed) {
+		begin_anew(engine, depth);
+		return 0;
+	}
 	return rc ? rc : 1;
 }
 
@@ -165,7 +201,25 @@ int takeover(struct engine *engine, struct err *err)
 struct arming {
 	struct engine *engine;
 	struct err *err;
+	int64_t missing; /* blocks; < 0: nobody has looked */
+	unsigned tries;
 };
+
+enum { TRIES_AT_REST = 20 };
+
+/* What a killed one had in its hands; -EAGAIN: a thread is in the agent, and so may have one. */
+static int settle(struct arming *a)
+{
+	const struct undo_agent *agent = &a->engine->undoing.undo->agent;
+	const struct inside_range range = {agent->base - 1, agent->base + agent->len};
+
+	if (!a->engine->killed || a->missing >= 0)
+		return 0;
+	if (inside_ranges(&a->engine->tracee, &range, 1, false))
+		return ++a->tries < TRIES_AT_REST ? -EAGAIN : 0;
+	a->missing = missing_settle(a->engine->ledger.tally.shared);
+	return 0;
+}
 
 /* What was left is used up first: whoever comes if we are killed now is to clear. */
 static int arm(void *arg)
@@ -179,23 +233,46 @@ static int arm(void *arg)
 	if (engine->ending.ended)
 		return -ECHILD;
 	rc = traps_change_signal(&engine->traps, engine->traps.signo, a->err);
+	if (!rc)
+		rc = settle(a);
 	if (rc)
 		return rc;
+	atom_store32(&left->current, 0);
 	atom_store64(&left->magic, 0);
 	known_pcs_forget(shared);
 	share_threads_go_on(engine);
 	atom_store32(&shared_taken(shared)->moved, 0);
+	kept_begin(engine);
 	atom_store32(&shared_told(shared)->alone, 0);
 	trap_choice_kind(engine);
-	return engine->traps.hard ? traps_use_break(&engine->traps, a->err) : 0;
+	rc = engine->traps.hard ? traps_use_break(&engine->traps, a->err) : 0;
+	if (!rc)
+		kept_write(engine);
+	return rc;
+}
+
+static void tell(const struct engine *engine, int64_t missing)
+{
+	const struct shared_alone *alone = &shared_taken(engine->ledger.tally.shared)->alone;
+	const uint64_t away = engine->ledger.away_ms;
+	char since[32], lost[96] = "";
+	struct tm tm = {0};
+
+	localtime_r(&engine->ledger.counting_since.tv_sec, &tm);
+	strftime(since, sizeof(since), "%Y-%m-%d %H:%M:%S", &tm);
+	if (missing > 0)
+		snprintf(lost, sizeof(lost), "; %" PRId64 " blocks that it had in its hands count as freed",
+			 missing);
+	notify(&engine->notifier, NOTICE_REMARK,
+	       "Going on with a capture that runs since %s%s; %s%" PRIu64 ".%" PRIu64
+	       " s of that without memtrace, in which %" PRIu64 " allocations were not resolved%s",
+	       since, engine->killed ? ", of a memtrace that was killed" : "",
+	       engine->killed ? "at most " : "", away / 1000, away / 100 % 10, alone->allocs, lost);
 }
 
 int takeover_arm(struct engine *engine, struct err *err)
 {
-	const struct shared_alone *alone = &shared_taken(engine->ledger.tally.shared)->alone;
-	struct arming arming = {engine, err};
-	char since[32];
-	struct tm tm = {0};
+	struct arming arming = {engine, err, -1, 0};
 	int rc;
 
 	err->code = 0;
@@ -204,12 +281,6 @@ int takeover_arm(struct engine *engine, struct err *err)
 		return rc == -ECHILD || err->code ? rc : err_sys(err, rc, "taking up the capture");
 	tracee_watch_sharers(&engine->tracee, false);
 	tracee_resume(&engine->tracee);
-	localtime_r(&engine->ledger.counting_since.tv_sec, &tm);
-	strftime(since, sizeof(since), "%Y-%m-%d %H:%M:%S", &tm);
-	notify(&engine->notifier, NOTICE_REMARK,
-	       "Going on with a capture that runs since %s; %" PRIu64 ".%" PRIu64
-	       " s of that without memtrace, in which %" PRIu64 " allocations were not resolved",
-	       since, engine->ledger.away_ms / 1000, engine->ledger.away_ms / 100 % 10,
-	       alone->allocs);
+	tell(engine, arming.missing);
 	return 0;
 }

@@ -4,18 +4,23 @@
  * Of each context it is known how much of the agent's sums is in the region (`added`), and how
  * many of those blocks the agent still has (`blocks`, `bytes`).  A block comes to the region
  * when its context's sums are there: the counts stay as they are, and only its place changes.
- * A block that goes from the region to the agent's table takes its allocation out of the counts
- * and out of `added`: with the next sum it is one of the agent's.  (If it stayed, and its free came
- * with the next sum alone, all that were allocated until then would be in use at once: the peak.)
+ * A block that goes from the region to the agent's table takes its allocation along, to the agent's
+ * sums: with the next one it is back.  (If it stayed, and its free came with that sum alone, all that were
+ * allocated until then would be in use at once: the peak.)
+ *
+ * What the region counts by itself is told to the agent's sums, and `added` with it, so that behind each call
+ * these have all that there is: if we are killed, the next memtrace has every count (capture/kept.h).
  */
 #include "capture/tally.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/vec.h"
+#include "capture/tally_parts.h"
+#include "region/atom.h"
 #include "region/counters.h"
 #include "region/interned.h"
+#include "region/known.h"
 #include "region/live.h"
 
 enum { FIRST = 1024, FRAMES_MOST = 512 };
@@ -38,6 +43,7 @@ void tally_end(struct tally *tally)
 {
 	free(tally->contexts);
 	free(tally->sums);
+	free(tally->numbers);
 	*tally = (struct tally){.shared = NULL};
 }
 
@@ -48,7 +54,7 @@ static void damage(struct tally *tally)
 	tally->damaged = true;
 }
 
-static bool grow(struct tally *tally, uint32_t count)
+bool tally_grow(struct tally *tally, uint32_t count)
 {
 	uint32_t capacity = tally->capacity ? tally->capacity : FIRST;
 	struct tally_context *contexts;
@@ -72,7 +78,7 @@ static bool grow(struct tally *tally, uint32_t count)
 }
 
 /* The region's context of the same call stack; 0: none. */
-static uint32_t intern(struct tally *tally, uint32_t context)
+uint32_t tally_intern(struct tally *tally, uint32_t context)
 {
 	uint32_t node = interned_leaf(tally->shared, context);
 	frame_t frames[FRAMES_MOST];
@@ -95,14 +101,43 @@ static uint32_t intern(struct tally *tally, uint32_t context)
 static struct tally_context *context_of(struct tally *tally, uint32_t context)
 {
 	if (!context || context >= interned_contexts(tally->shared) ||
-	    !grow(tally, context + 1))
+	    !tally_grow(tally, context + 1))
 		return NULL;
 	if (!tally->contexts[context].id)
-		tally->contexts[context].id = intern(tally, context);
+		tally->contexts[context].id = tally_intern(tally, context);
 	return &tally->contexts[context];
 }
 
 /* ---- counters -------------------------------------------------------------- */
+
+/* Of those that nobody else writes while we are there. */
+static struct shared_counters *own_counters(const struct tally *tally, uint32_t context)
+{
+	return counters_of(tally->shared, KNOWN_NONE, context);
+}
+
+static void allocs_add(struct shared_counters *counters, uint64_t allocs, uint64_t bytes)
+{
+	atom_add64_of_many(&counters->allocated_bytes, bytes);
+	atom_add64_of_many(&counters->allocs, allocs);
+}
+
+static void frees_add(struct shared_counters *counters, uint64_t frees, uint64_t bytes)
+{
+	atom_add64_of_many(&counters->freed_bytes, bytes);
+	atom_add64_of_many(&counters->frees, frees);
+}
+
+/* When the first and the last of so many allocations were: known of those that we gave. */
+static bool add_when(struct tally *tally, struct tally_context *of, const struct region_counts *more,
+		     uint32_t now)
+{
+	uint32_t first = of->given ? of->given_first : now;
+	uint32_t last = of->given == more->allocs && of->given ? of->given_last : now;
+
+	of->given = 0;
+	return region_add(tally->region, of->id, more, first, last);
+}
 
 static void add(struct tally *tally, uint32_t context, const struct shared_counters *sum,
 		uint32_t now)
@@ -117,7 +152,7 @@ static void add(struct tally *tally, uint32_t context, const struct shared_count
 	if (!(more.allocs | more.allocated_bytes | more.frees | more.freed_bytes))
 		return;
 	of = context_of(tally, context);
-	if (!of || !region_add(tally->region, of->id, &more, now)) {
+	if (!of || !add_when(tally, of, &more, now)) {
 		damage(tally);
 		return;
 	}
@@ -126,20 +161,23 @@ static void add(struct tally *tally, uint32_t context, const struct shared_count
 	of->bytes += more.allocated_bytes - more.freed_bytes;
 }
 
-bool tally_counters(struct tally *tally, uint32_t now)
+static void touch(struct tally *tally, uint32_t id)
 {
-	uint32_t count = tally->shared ? interned_contexts(tally->shared) : 0;
-	bool all = !tally->shared || grow(tally, count);
+	for (unsigned i = 0; i < TALLY_TOUCHED; i++) {
+		if (!tally->touched[i])
+			tally->touched[i] = id;
+		if (tally->touched[i] == id)
+			return;
+	}
+}
 
-	if (count > tally->capacity)
-		count = tally->capacity;
-	if (!count)
-		return all;
-	memset(tally->sums, 0, count * sizeof(*tally->sums));
-	counters_sum(tally->shared, tally->sums, count);
-	for (uint32_t context = 1; context < count; context++)
-		add(tally, context, &tally->sums[context], now);
-	return all;
+/* The region may have a block there. */
+static void touch_own(struct tally *tally, uint64_t addr)
+{
+	const struct region_block *own = region_find(tally->region, addr);
+
+	if (own)
+		touch(tally, own->context);
 }
 
 /* ---- blocks ---------------------------------------------------------------- */
@@ -172,6 +210,7 @@ static bool come_over(struct tally *tally, const struct live_block *block, uint3
 	*ret = block_of(tally, block);
 	of->blocks -= by;
 	of->bytes -= by * block->size;
+	touch(tally, of->id);
 	return true;
 }
 
@@ -180,8 +219,10 @@ void tally_adopt(struct tally *tally, uint64_t addr, uint32_t now)
 	struct live_block block;
 	struct region_block to;
 
-	if (!tally->shared || !addr || !live_find(tally->shared, addr, &block) ||
-	    block.context == LIVE_ELSEWHERE)
+	if (!tally->shared || !addr)
+		return;
+	touch_own(tally, addr);
+	if (!live_find(tally->shared, addr, &block) || block.context == LIVE_ELSEWHERE)
 		return;
 	live_remove(&block);
 	if (!come_over(tally, &block, now, &to) ||
@@ -209,7 +250,7 @@ bool tally_taken(struct tally *tally, const struct shared_pending *pending, uint
 }
 
 /* The agent's context of the region's call stack; 0: none, or no room for it. */
-static uint32_t intern_there(struct tally *tally, uint32_t id)
+static uint32_t look_up_there(struct tally *tally, uint32_t id)
 {
 	uint32_t node = region_context_at(tally->region, id)->node, context;
 	frame_t frames[FRAMES_MOST];
@@ -221,33 +262,121 @@ static uint32_t intern_there(struct tally *tally, uint32_t id)
 		frames[count++] = region_node(tally->region, node)->frame;
 	}
 	context = count ? interned_context(tally->shared, frames, count, (enum walk_end)node) : 0;
-	return context && grow(tally, context + 1) ? context : 0;
+	return context && tally_grow(tally, context + 1) ? context : 0;
 }
 
-/* The agent has it from now on, and its free needs no stop.  (But the first of its stack: by that
- * it is known since when there are any.) */
-static bool yield(struct tally *tally, const struct region_block *from, bool all)
+uint32_t tally_intern_there(struct tally *tally, uint32_t id)
+{
+	uint32_t capacity = tally->number_count ? tally->number_count : FIRST;
+	uint32_t *numbers;
+
+	while (capacity <= id)
+		capacity *= 2;
+	if (id >= tally->number_count) {
+		numbers = realloc(tally->numbers, capacity * sizeof(*numbers));
+		if (!numbers)
+			return 0;
+		memset(numbers + tally->number_count, 0,
+		       (capacity - tally->number_count) * sizeof(*numbers));
+		tally->numbers = numbers;
+		tally->number_count = capacity;
+	}
+	if (!tally->numbers[id])
+		tally->numbers[id] = look_up_there(tally, id);
+	return tally->numbers[id];
+}
+
+static void note_given(struct tally_context *of, const struct region_block *block, uint64_t by)
+{
+	of->id = block->context;
+	if (!of->given)
+		of->given_first = block->time;
+	of->given_last = block->time;
+	of->given += by;
+}
+
+/* The agent has it from now on, and its free needs no stop. */
+bool tally_yield(struct tally *tally, const struct region_block *from)
 {
 	const struct region_block block = *from;
+	const struct region_context before = *region_context_at(tally->region, block.context);
 	const uint64_t by = sample_weight(block.level, block.size);
-	bool first = !all && region_context_at(tally->region, block.context)->allocs == by;
-	uint32_t context = first ? 0 : intern_there(tally, block.context);
+	uint32_t context = tally_intern_there(tally, block.context);
 	uint64_t *place = context ? live_place(tally->shared, block.addr, block.size) : NULL;
-	struct tally_context *of;
-
+	struct shared_counters *counters = place ? own_counters(tally, context) : NULL;
 	struct live_block to = {.addr = block.addr,
 				.size = block.size,
 				.context = context,
 				.age = ages_mark(&tally->ages, block.time),
 				.level = block.level};
 
-	if (!place || !live_note_aged(tally->shared, place, &to))
+	if (!counters)
 		return false;
-	of = &tally->contexts[context];
-	of->id = block.context;
-	of->added.allocs -= by;
-	of->added.allocated_bytes -= by * block.size;
-	return region_yield(tally->region, block.addr);
+	allocs_add(counters, by, by * block.size);
+	if (!live_note_aged(tally->shared, place, &to)) {
+		allocs_add(counters, -by, -by * block.size);
+		return false;
+	}
+	note_given(&tally->contexts[context], &block, by);
+	if (!region_yield(tally->region, block.addr))
+		return false;
+	region_keep_times(tally->region, block.context, &before);
+	return true;
+}
+
+/* ---- telling what we count ----------------------------------------------------- */
+
+static void tell(struct tally *tally, uint32_t id)
+{
+	const struct region_context *c = region_context_at(tally->region, id);
+	uint32_t context = id != REGION_OVERFLOW_CONTEXT ? tally_intern_there(tally, id) : 0;
+	struct shared_counters *added = context ? &tally->contexts[context].added : NULL;
+	struct shared_counters *counters = context ? own_counters(tally, context) : NULL;
+
+	if (!counters)
+		return;
+	tally->contexts[context].id = id;
+	allocs_add(counters, c->allocs - added->allocs, c->allocated_bytes - added->allocated_bytes);
+	frees_add(counters, c->frees - added->frees, c->freed_bytes - added->freed_bytes);
+	*added = (struct shared_counters){c->allocs, c->allocated_bytes, c->frees, c->freed_bytes};
+}
+
+void tally_tell(struct tally *tally)
+{
+	for (unsigned i = 0; tally->shared && i < TALLY_TOUCHED && tally->touched[i]; i++) {
+		tell(tally, tally->touched[i]);
+		tally->touched[i] = 0;
+	}
+}
+
+/* What calls have changed in the end that they were not about (a longjmp, a thread's end). */
+static void tell_rest(struct tally *tally, uint32_t count)
+{
+	for (uint32_t context = 1; context < count; context++) {
+		const struct tally_context *of = &tally->contexts[context];
+		const struct region_context *c = region_context_at(tally->region, of->id);
+
+		if (of->id != REGION_OVERFLOW_CONTEXT &&
+		    (c->allocs != of->added.allocs || c->frees != of->added.frees))
+			tell(tally, of->id);
+	}
+}
+
+bool tally_counters(struct tally *tally, uint32_t now)
+{
+	uint32_t count = tally->shared ? interned_contexts(tally->shared) : 0;
+	bool all = !tally->shared || tally_grow(tally, count);
+
+	if (count > tally->capacity)
+		count = tally->capacity;
+	if (!count)
+		return all;
+	memset(tally->sums, 0, count * sizeof(*tally->sums));
+	counters_sum(tally->shared, tally->sums, count);
+	for (uint32_t context = 1; context < count; context++)
+		add(tally, context, &tally->sums[context], now);
+	tell_rest(tally, count);
+	return all;
 }
 
 void tally_settle(struct tally *tally, uint64_t addr)
@@ -266,80 +395,15 @@ void tally_settle(struct tally *tally, uint64_t addr)
 	}
 	own = region_find(tally->region, addr);
 	inner = region_inner_has(tally->region, addr);
-	if ((!own && !inner) || (own && !inner && yield(tally, own, false)))
+	if ((!own && !inner) || (own && !inner && tally_yield(tally, own)))
 		return;
+	touch_own(tally, addr);
 	place = live_place(tally->shared, addr, 0);
 	if (!place || !live_note(tally->shared, place, addr, LIVE_ELSEWHERE, 0))
 		shared_full(tally->shared, SHARED_PART_PLACE);
 }
 
-/* ---- leaving, and coming back ------------------------------------------------ */
-
-VEC_TYPE(tally_blocks, struct region_block);
-
-static void note_block(void *arg, const struct region_block *block)
-{
-	(void)vec_push((struct tally_blocks *)arg, *block); /* (there is room) */
-}
-
-/* Whatever the agent was told of it before. */
-static bool yield_one(struct tally *tally, const struct region_block *block)
-{
-	struct live_block marked;
-
-	if (live_find(tally->shared, block->addr, &marked) && marked.context == LIVE_ELSEWHERE)
-		live_remove(&marked);
-	if (block->context != REGION_OVERFLOW_CONTEXT && yield(tally, block, true))
-		return true;
-	tally_settle(tally, block->addr);
-	return false;
-}
-
-bool tally_yield_all(struct tally *tally, uint32_t now)
-{
-	struct tally_blocks blocks = {0};
-	bool all = vec_reserve(&blocks, region_block_count(tally->region) + 1);
-
-	if (all) /* (it may not change while it is looked through) */
-		region_for_each_block(tally->region, note_block, &blocks);
-	for (size_t i = 0; all && i < blocks.len; i++)
-		all = yield_one(tally, &blocks.at[i]);
-	vec_deinit(&blocks);
-	return tally_counters(tally, now) && all;
-}
-
-bool tally_save(struct tally *tally, uint32_t id, uint32_t *number, struct tally_context *ret)
-{
-	*number = id == REGION_OVERFLOW_CONTEXT ? 0 : intern_there(tally, id);
-	*ret = (struct tally_context){.id = id};
-	if (*number)
-		*ret = tally->contexts[*number];
-	ret->id = id;
-	return *number || id == REGION_OVERFLOW_CONTEXT;
-}
-
-bool tally_restore(struct tally *tally, uint32_t number, const struct tally_context *saved)
-{
-	if (number >= interned_contexts(tally->shared) || !grow(tally, number + 1) ||
-	    (number && intern(tally, number) != saved->id))
-		return false;
-	if (number)
-		tally->contexts[number] = *saved;
-	return true;
-}
-
-static void inner_restore(void *arg, const struct live_block *block)
-{
-	struct tally *tally = arg;
-
-	if (block->context == LIVE_ELSEWHERE)
-		region_inner_add(tally->region, tally->space, block->addr);
-}
-
-void tally_restore_inner(struct tally *tally)
-{
-	live_for_each(tally->shared, inner_restore, tally);
-}
+/* ---- all of them ------------------------------------------------------------ */
 
 struct visiting {
 	struct tally *tally;
@@ -374,12 +438,28 @@ static void forget_live(void *arg, const struct live_block *block)
 		live_remove(block);
 }
 
+/* The sums begin anew, too. */
+static void forget_counts(struct tally *tally, uint32_t context)
+{
+	struct tally_context *of = &tally->contexts[context];
+	const struct shared_counters *added = &of->added;
+	struct shared_counters *counters =
+		added->allocs | added->frees ? own_counters(tally, context) : NULL;
+
+	of->blocks = of->bytes = 0;
+	if (!counters)
+		return;
+	allocs_add(counters, -added->allocs, -added->allocated_bytes);
+	frees_add(counters, -added->frees, -added->freed_bytes);
+	of->added = (struct shared_counters){0};
+}
+
 void tally_clear(struct tally *tally)
 {
 	if (!tally->shared)
 		return;
 	tally_counters(tally, 0);
-	for (uint32_t i = 0; i < tally->capacity; i++)
-		tally->contexts[i].blocks = tally->contexts[i].bytes = 0;
 	live_for_each(tally->shared, forget_live, NULL);
+	for (uint32_t i = 1; i < tally->capacity; i++)
+		forget_counts(tally, i);
 }

@@ -25,9 +25,13 @@
 struct tally_context { /* of a context of the shared memory */
 	struct shared_counters added; /* of its sums, what is in the region */
 	uint64_t blocks, bytes; /* in the region's counters, and in the agent's table */
+	uint64_t given; /* allocations that we gave to the agent, and that are to be added */
+	uint32_t given_first, given_last; /* when the first and the last of them were (ticks) */
 	uint32_t id;		/* in the region; 0: not asked for yet, or no room */
 	uint32_t reserved;
 };
+
+enum { TALLY_TOUCHED = 4 };
 
 struct tally {
 	const struct shared *shared; /* NULL: there is no agent, and all below do nothing */
@@ -36,7 +40,10 @@ struct tally {
 	struct tally_context *contexts; /* by their numbers in the shared memory */
 	struct shared_counters *sums;
 	struct ages ages;
-	uint32_t capacity;  /* of both */
+	uint32_t touched[TALLY_TOUCHED]; /* what the call that is being counted may have changed */
+	uint32_t *numbers; /* in the shared memory, by the region's contexts; 0: not asked for yet */
+	uint32_t number_count;
+	uint32_t capacity;  /* of contexts and sums */
 	atomic_bool counts; /* shared is there; for any thread */
 	bool damaged;	    /* something there was seen that nobody writes */
 };
@@ -65,6 +72,10 @@ bool tally_taken(struct tally *tally, const struct shared_pending *pending, uint
 /* Behind whatever was done to addr: the agent leaves it alone if the region has a block there.
  */
 void tally_settle(struct tally *tally, uint64_t addr);
+
+/* Behind a call: what it has changed in the region is in the agent's sums, too.  So who has these
+ * alone has all counts. */
+void tally_tell(struct tally *tally);
 
 /* The live blocks that the agent has, with the region's contexts. */
 void tally_for_each_block(struct tally *tally,

@@ -242,7 +242,7 @@ static void raise(uint64_t *peak, uint64_t in_use)
 }
 
 bool region_add(struct region *region, uint32_t context, const struct region_counts *counts,
-		uint32_t now)
+		uint32_t first, uint32_t last)
 {
 	struct region_totals *totals = &region->totals;
 	struct region_context *c = context_of(region, context);
@@ -259,8 +259,8 @@ bool region_add(struct region *region, uint32_t context, const struct region_cou
 	sequence_begin(&c->sequence);
 	if (counts->allocs) {
 		if (!c->allocs)
-			c->first_time = now;
-		c->last_time = now;
+			c->first_time = first;
+		c->last_time = last;
 	}
 	c->allocs += counts->allocs;
 	c->allocated_bytes += counts->allocated_bytes;
@@ -269,7 +269,7 @@ bool region_add(struct region *region, uint32_t context, const struct region_cou
 	raise(&c->peak_bytes, c->allocated_bytes - c->freed_bytes);
 	sequence_end(&c->sequence);
 	if (counts->allocs)
-		__atomic_store_n(&region->last_seen, now, __ATOMIC_RELAXED);
+		__atomic_store_n(&region->last_seen, last, __ATOMIC_RELAXED);
 	sequence_end(&region->totals_sequence);
 	return true;
 }

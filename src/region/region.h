@@ -157,10 +157,11 @@ struct region_counts {
 	uint64_t allocs, allocated_bytes, frees, freed_bytes;
 };
 
-/* So many more calls of a context, up to now; their blocks are in no table of ours, but live ones.
+/* So many more calls of a context, the first and the last of its allocations at these times; their
+ * blocks are in no table of ours, but live ones.
  * False, and nothing is added: sums that no calls make. */
 bool region_add(struct region *region, uint32_t context, const struct region_counts *counts,
-		uint32_t now);
+		uint32_t first, uint32_t last);
 
 /* A live block that region_add() has counted comes into the table.  False: no room. */
 bool region_adopt(struct region *region, struct region_space *space,

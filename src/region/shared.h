@@ -40,7 +40,7 @@
 #include "region/sample.h"
 
 #define SHARED_MAGIC   0x64726168736d74ull /* "tmshard", little-endian */
-#define SHARED_VERSION 6u
+#define SHARED_VERSION 7u
 #define SHARED_PIECE   65536u
 #define SHARED_PATH    "/memfd:memtrace-agent" /* as /proc has it; the name is the blob's */
 
@@ -187,7 +187,8 @@ struct shared_told {	/* W memtrace, R agent */
 	uint64_t min_size; /* smaller ones do not count */
 	uint64_t seed; /* of all threads' random numbers */
 	uint32_t coarsest; /* level, since the counts began.  W, R memtrace */
-	uint32_t reserved;
+	uint32_t owner; /* whose end is memtrace's: a thread's number.  SHARED_OWNER_DIED, by the kernel: it
+			 * was killed, and nobody is there.  0: nobody says */
 	uint32_t pcs_used[SHARED_PCS_PAGES / 32]; /* W, R memtrace: a bit for each page of pcs */
 };
 
@@ -225,14 +226,24 @@ enum shared_part {
 #define SHARED_LEFT_MAGIC 0x74666c2d65636172ull /* "race-lft", little-endian */
 #define SHARED_ESTATE_BYTES (64u << 20) /* what a memtrace that has left writes for the next one */
 
-/* Says that a memtrace has left, and which: the one struct that all versions know.  W, R memtrace. */
+#define SHARED_KEPT_MAGIC 0x7470656b2d656372ull /* while a memtrace is there, or was killed */
+#define SHARED_OWNER_DIED (1u << 30) /* FUTEX_OWNER_DIED */
+
+struct shared_estate_place { /* the second is half of SHARED_ESTATE_BYTES behind the first */
+	uint64_t bytes, hash;
+};
+
+/* Says that a memtrace has left, and which: up to the version all versions know it.  W, R memtrace. */
 struct shared_left {
-	uint64_t magic;	 /* last of all; SHARED_LEFT_MAGIC */
+	uint64_t magic;	 /* last of all; SHARED_LEFT_MAGIC, SHARED_KEPT_MAGIC */
 	uint64_t build;	 /* who else can read its estate */
 	uint64_t start_time; /* of the process: field 22 of /proc/PID/stat */
 	uint64_t left_ns;    /* CLOCK_REALTIME */
-	uint64_t bytes, hash; /* of the estate */
+	uint32_t current; /* 1, 2: the estate's place; 0: none is whole */
+	uint32_t lacks_room; /* for the estate: it is tried again with the next sum */
+	uint32_t reserved[2];
 	char version[64];
+	struct shared_estate_place place[2];
 };
 
 /* ---- where they are ---------------------------------------------------------- */

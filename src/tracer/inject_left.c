@@ -45,11 +45,11 @@ static bool is_on(struct tracee *tracee, taddr_t code)
 }
 
 /* Of another version nothing but the first page is known. */
-static bool is_sound(struct tracee *tracee, struct inject_left *found)
+static bool is_sound(struct tracee *tracee, uint64_t build, struct inject_left *found)
 {
 	struct blob_head head;
 
-	if (found->left.build != inject_build())
+	if (found->left.build != build)
 		return true;
 	found->code = found->memory - INJECT_CODE_BYTES;
 	if (!blob_len || target_read(&tracee->target, found->code, &head, sizeof(head)) ||
@@ -61,7 +61,19 @@ static bool is_sound(struct tracee *tracee, struct inject_left *found)
 	       found->shared.shift <= 5;
 }
 
-bool inject_find_left(struct tracee *tracee, struct inject_left *ret)
+/* One was killed, and what it has kept is whole. */
+static bool is_kept(struct tracee *tracee, uint64_t build, const struct inject_left *found)
+{
+	uint32_t owner = 0;
+
+	return found->left.magic == SHARED_KEPT_MAGIC && found->left.build == build &&
+	       found->left.current &&
+	       !target_read(&tracee->target, found->memory + offsetof(struct shared_told, owner),
+			    &owner, sizeof(owner)) &&
+	       (owner & SHARED_OWNER_DIED);
+}
+
+bool inject_find_left(struct tracee *tracee, uint64_t build, struct inject_left *ret)
 {
 	struct maps maps = {.text = NULL};
 	bool found = false;
@@ -76,9 +88,10 @@ bool inject_find_left(struct tracee *tracee, struct inject_left *ret)
 		*ret = (struct inject_left){.memory = mapping->begin, .memory_end = mapping->end};
 		found = !target_read(&tracee->target, mapping->begin + SHARED_LEFT_AT, &ret->left,
 				     sizeof(ret->left)) &&
-			ret->left.magic == SHARED_LEFT_MAGIC &&
+			(ret->left.magic == SHARED_LEFT_MAGIC || is_kept(tracee, build, ret)) &&
+			ret->left.current <= 2 &&
 			ret->left.start_time == status_start(tracee_alive(tracee)) &&
-			is_sound(tracee, ret);
+			is_sound(tracee, build, ret);
 	}
 	maps_deinit(&maps);
 	ret->left.version[sizeof(ret->left.version) - 1] = 0;

@@ -15,12 +15,13 @@ struct inject_left {
 	struct shared shared;		  /* pieces and shift */
 };
 
-/* False: there is none that counts in this process (the child of its fork has it, too, off). */
-bool inject_find_left(struct tracee *tracee, struct inject_left *ret);
+/* False: there is none that counts in this process (the child of its fork has it, too, off).  Of a memtrace
+ * that was killed only one of this build is found. */
+bool inject_find_left(struct tracee *tracee, uint64_t build, struct inject_left *ret);
 /* A memtrace was killed whose agent counts on, for nobody: what its threads had counted by themselves.  False: there is
  * none such, or of another version. */
 bool inject_find_orphan(struct tracee *tracee, uint64_t *allocs, uint64_t *frees);
-/* Who can read the estates of whom: the same build. */
+/* Of the build: what this room's files make of the memory. */
 uint64_t inject_build(void);
 /* Its memory, mapped here, if it is of this build.  inject_forget() or inject_let_be() is due. */
 int inject_take_up(struct tracee *tracee, const struct inject_left *found, struct injected *ret,

@@ -6,6 +6,22 @@
 #include <string.h>
 #include <sys/mman.h>
 
+/* What is said of the target beside the log is true no more. */
+static const struct undo *warned;
+static uint32_t *warning;
+
+void undo_warns(const struct undo *undo, uint32_t *word)
+{
+	warned = undo;
+	warning = word;
+}
+
+static void warn(const struct undo *undo)
+{
+	if (warning && warned == undo)
+		__atomic_store_n(warning, 0, __ATOMIC_SEQ_CST);
+}
+
 struct undo *undo_create(void)
 {
 	void *at = mmap(NULL, sizeof(struct undo), PROT_READ | PROT_WRITE,
@@ -51,6 +67,7 @@ int undo_patch(struct undo *undo, struct target *target, taddr_t addr, const voi
 	struct undo_patch *patch = &undo->patch[i];
 	int rc;
 
+	warn(undo);
 	if (i == UNDO_PATCHES || len > sizeof(patch->old))
 		return -ENOSPC;
 	*patch = (struct undo_patch){.addr = addr, .len = len};
@@ -76,6 +93,7 @@ int undo_area(struct undo *undo, struct target *target, taddr_t base, const void
 	struct undo_area *area = &undo->area[i];
 	int rc;
 
+	warn(undo);
 	if (i == UNDO_AREAS || len > sizeof(area->old) || disarm_len > sizeof(area->disarm))
 		return -ENOSPC;
 	area->base = base;
@@ -119,6 +137,7 @@ void undo_agent(struct undo *undo, const struct undo_agent *agent)
 {
 	uint32_t len = agent->len;
 
+	warn(undo);
 	undo->agent = *agent;
 	undo->agent.len = 0;
 	log_barrier();
@@ -345,6 +364,7 @@ int undo_take_back(struct undo *undo, struct target *target, taddr_t base)
 		const struct undo_area *area = &undo->area[i];
 		int rc;
 
+	warn(undo);
 		if (!area->active || area->base != base)
 			continue;
 		rc = area_write(area, target, base, area->old, area->len);
@@ -387,6 +407,7 @@ struct undo_page *undo_page(struct undo *undo, taddr_t base, uint32_t len,
 	for (uint32_t i = 0; i < UNDO_PAGES; i++) {
 		struct undo_page *page = &undo->page[i];
 
+	warn(undo);
 		if (page->len)
 			continue;
 		page->base = base;

@@ -103,6 +103,10 @@ struct undo {
 	struct undo_held held[UNDO_HELD]; /* the last of them */
 };
 
+/* *word becomes 0 before something comes into the log, or an area out of it: what is said of the target
+ * elsewhere is no longer all.  NULL: no word.  One log of this process has one. */
+void undo_warns(const struct undo *undo, uint32_t *word);
+
 /* In shared memory; undo_destroy() unmaps.  NULL: memory is short. */
 struct undo *undo_create(void);
 void undo_destroy(struct undo *undo);

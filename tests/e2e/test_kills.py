@@ -17,6 +17,8 @@ import memtrace
 
 KILL_AT = memtrace.BUILD / "tests" / "e2e" / "kill_at"
 QUIET = ["--no-symbols", "-q", "--format=json", "-o", "/dev/null", *memtrace.ENGINE_OPTIONS]
+# Where no thread can make the calls that bring an agent.
+OR_TRAP = ["--engine=auto"] if memtrace.ENGINE_OPTIONS else []
 
 
 memtrace.adopt_orphans()
@@ -156,7 +158,7 @@ def test_with_a_thread_within_what_is_patched(target, guardian):
 def test_a_thread_that_will_return_into_what_is_patched(target):
     """Nothing can be patched then, and the thread that stands there goes on unharmed."""
     process = target("within", "-h")
-    run = memtrace.Process([memtrace.MEMTRACE, *QUIET, "-b", "-p", process.pid])
+    run = memtrace.Process([memtrace.MEMTRACE, *QUIET, *OR_TRAP, "-b", "-p", process.pid])
     assert run.wait() == 1, run.story()
     assert any("interrupted within" in line for line in run.err), run.story()
     os.kill(process.pid, signal.SIGCONT)
@@ -169,10 +171,10 @@ def test_a_thread_that_will_return_into_what_is_patched(target):
 def test_stubs_that_could_not_be_wiped_at_once(target, attach):
     """A thread stands in a predecessor's stubs while we attach, and is out when we leave."""
     process = target("within")
-    tracer = attach(process.pid, "--no-symbols")
+    tracer = attach(process.pid, "--no-symbols", *OR_TRAP)
     memtrace.kill_at_once(tracer)
     assert memtrace.slack_bytes(process.pid)
-    tracer = attach(process.pid, "--no-symbols")
+    tracer = attach(process.pid, "--no-symbols", *OR_TRAP)
     os.kill(process.pid, signal.SIGCONT)
     process.done()
     tracer.detach().consistent()
@@ -216,7 +218,7 @@ def test_who_comes_next_knows_less(target, attach, tmp_path):
         tracer = attach(process.pid, f"--debug-dir={debug}")
         memtrace.kill_at_once(tracer)
         assert memtrace.slack_bytes(process.pid)
-        run = memtrace.Process([memtrace.MEMTRACE, *QUIET, "-b", "-p", process.pid])
+        run = memtrace.Process([memtrace.MEMTRACE, *QUIET, "--engine=trap", "-b", "-p", process.pid])
         assert run.wait() == 1 and any("no allocator found" in line for line in run.err), run.story()
         memtrace.untouched(process.pid)
         assert not memtrace.slack_bytes(process.pid)
