@@ -24,14 +24,19 @@ _memtrace_program_at()
 
 _memtrace_processes()
 {
-	# The processes whose number or name begins with the word; their names are shown where
-	# there are several.
-	local dir name found=()
+	# The processes whose number or name begins with the word: the name that all of them have; or,
+	# where that is there already, or they have several, numbers with names are shown.
+	local dir name found=() names=()
 	for dir in /proc/[0-9]*; do
 		{ read -r name <"$dir/comm"; } 2>/dev/null || continue
-		[[ ${dir#/proc/} == "$1"* || $name == "$1"* ]] && found+=("${dir#/proc/} ($name)")
+		[[ ${dir#/proc/} == "$1"* || $name == "$1"* ]] && found+=("${dir#/proc/} ($name)") && names+=("$name")
 	done
 	((${#found[@]} == 1)) && found=("${found[0]%% *}")
+	if ((${#found[@]} > 1)) && [[ -n $1 && $1 != [0-9]* && $1 != "${names[0]}" ]]; then
+		local other=0
+		for name in "${names[@]}"; do [[ $name == "${names[0]}" ]] || other=1; done
+		((other)) || found=("$(printf %q "${names[0]}")")
+	fi
 	COMPREPLY=("${found[@]}")
 }
 

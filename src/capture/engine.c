@@ -236,7 +236,7 @@ int engine_take(struct engine *engine, pid_t pid, int file, struct err *err)
 		rc = tracee_attach(&engine->tracee, pid, err);
 	if (rc) {
 		heirs_decline(file);
-		return rc;
+		return rc == -ESRCH ? err_set(err, rc, "pid %d ended before it could be followed", pid) : rc;
 	}
 	rc = handover_take(&engine->tracee, &given, &late, err);
 	if (rc)

@@ -595,16 +595,18 @@ def test_bash_completion_completes():
 
 
 def test_bash_completion_names_processes(tmp_path):
-    """By a part of its name; where there are several, with their names."""
+    """By a part of its name; the name that several have, and then, or of several names, the numbers with them."""
     shutil.copy(shutil.which("sleep"), tmp_path / "odd-sleeper")
     sleepers = [subprocess.Popen([tmp_path / "odd-sleeper", "1000"]) for _ in range(2)]
     script = (f". {ROOT}/completions/memtrace.bash\n"
-              "COMP_WORDS=(memtrace -p odd-sl); COMP_CWORD=2; _memtrace 2>/dev/null; printf '%s\\n' \"${COMPREPLY[@]}\"\n")
+              "COMP_WORDS=(memtrace -p $WORD); COMP_CWORD=2; _memtrace 2>/dev/null; printf '%s\\n' \"${COMPREPLY[@]}\"\n")
 
-    def offered():
-        return set(subprocess.run(["bash", "-c", script], capture_output=True, text=True).stdout.splitlines())
+    def offered(word="odd-sl"):
+        return set(subprocess.run(["bash", "-c", script], env={**os.environ, "WORD": word}, capture_output=True,
+                                  text=True).stdout.splitlines())
 
-    assert offered() == {f"{sleeper.pid} (odd-sleeper)" for sleeper in sleepers}
+    assert offered() == {"odd-sleeper"}
+    assert offered("odd-sleeper") == {f"{sleeper.pid} (odd-sleeper)" for sleeper in sleepers}
     sleepers[0].kill()
     sleepers[0].wait()
     assert offered() == {str(sleepers[1].pid)}
