@@ -1,7 +1,6 @@
 /* A process from one tracer to another; see handover.h. */
 #include "tracer/handover.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <linux/capability.h>
 #include <stdio.h>
@@ -49,23 +48,15 @@ static void put_time(const struct arch *arch, uint8_t ret[16])
 	arch_put_word(arch, ret + arch->word_size, HANDOVER_MS % 1000 * 1000000);
 }
 
-/*
- * All registers are set by one call, and no stop is needed in between: what some CPUs need where a
- * call of the thread's own was interrupted a newborn has not.  Where some are to be set once more at
- * the call's begin (code->calling) nobody will be there: a newborn keeps what it was given, but behind
- * an exec the kernel writes the first argument, or the number.  (Seen on 32-bit ARM; not tried on
- * AArch64 and MIPS, where a child is let go as it is.)
- */
-static bool goes_alone(const struct arch *arch, const struct thread *thread,
-		       const struct remote_code *code)
+/* All registers are set by one call, and no stop is needed in between, as some CPUs need it where a
+ * call of the thread's own was interrupted, or (MIPS) behind an exec. */
+static bool goes_alone(const struct remote_code *code)
 {
-	if (code->enters || code->ended.len)
-		return false;
-	return !code->calling.len || (arch->elf_machine == EM_ARM && !thread->in_exec_stop);
+	return !code->enters && !code->ended.len && !code->calling.len;
 }
 
-static int write_all(struct tracee *child, const struct thread *thread, struct undo *log,
-		     const struct undo_place *place, struct remote_run *run, struct handover *h)
+static int write_all(struct tracee *child, struct undo *log, const struct undo_place *place,
+		     struct remote_run *run, struct handover *h)
 {
 	const struct remote_call sleep = {SYS_nanosleep, {h->time, 0}};
 	const struct remote_program program = {build_call, &sleep, &sleep, 1};
@@ -79,7 +70,7 @@ static int write_all(struct tracee *child, const struct thread *thread, struct u
 			       "", 0);
 	if (!rc)
 		rc = remote_begin(child, log, place, &program, run, &err);
-	if (!rc && !goes_alone(child->arch, thread, &run->code)) {
+	if (!rc && !goes_alone(&run->code)) {
 		undo_take_back(log, &child->target, place->base);
 		rc = -ENOTSUP;
 	}
@@ -134,7 +125,7 @@ static int make_wait(struct tracee *child, struct thread *thread, struct undo *u
 		held = undo_held(undo, child->pid, place.base);
 		if (has_to_permit())
 			permit(child, log, &place);
-		rc = write_all(child, thread, log, &place, &run, h);
+		rc = write_all(child, log, &place, &run, h);
 	}
 	if (!rc) {
 		h->home = run.home;

@@ -6,8 +6,10 @@
  * heirs storm CHILDREN: the same, 4 at a time, without words.
  * heirs crowd CHILDREN: so many at once, which live until the input ends.
  * heirs asleep: one, which waits in vfork() until the input ends.
+ * heirs spawn: begins "heirs leaf", a program that allocates by itself, by posix_spawn() and by fork().
  */
 #include <fcntl.h>
+#include <spawn.h>
 #include <sys/wait.h>
 
 #include "target.h"
@@ -146,11 +148,37 @@ static void asleep(void)
 	expect(pid, 8);
 }
 
+static int leaf(void)
+{
+	for (int i = 0; i < 5; i++)
+		target_kept[0] = got(malloc(OWN), OWN);
+	drop(got(malloc(OWN), OWN), OWN);
+	return 6;
+}
+
+static void spawn(char *self)
+{
+	char *argv[] = {self, "leaf", NULL}, *envp[] = {NULL};
+	pid_t pid = -1;
+
+	if (posix_spawn(&pid, self, NULL, NULL, argv, envp))
+		target_fail("no posix_spawn");
+	expect(pid, 6);
+	pid = fork();
+	if (pid == 0) {
+		execve(self, argv, envp);
+		_exit(1);
+	}
+	expect(pid, 6);
+}
+
 int main(int argc, char **argv)
 {
 	const char *how = argc > 2 ? argv[1] : "";
 	int count = argc > 1 ? atoi(argv[argc - 1]) : 1;
 
+	if (argc == 2 && !strcmp(argv[1], "leaf"))
+		return leaf();
 	target_ready();
 	for (int i = 0; i < INHERITED; i++)
 		memset(inherited[i] = got(malloc(SIZE), SIZE), i, SIZE);
@@ -160,6 +188,8 @@ int main(int argc, char **argv)
 		crowd(count);
 	else if (!strcmp(how, "asleep"))
 		asleep();
+	else if (!strcmp(how, "spawn"))
+		spawn(argv[0]);
 	else
 		for (int i = 0; i < count; i++)
 			expect(heir(i, 1), 10 + i);

@@ -1,6 +1,7 @@
 /*
  * A system call made by a thread of the target.
  *
+ *      movz x0, ...   movk ...     its first argument
  *      svc #0
  *      movz x0, ...   movk ...     x0 to x5 and x8, as they were
  *      b home
@@ -8,8 +9,8 @@
  * A svc changes x0 and nothing else (but what is told below), and no register is free to jump
  * by: so the code is where b reaches home from it, within 128 MB.
  *
- * At the stop at the call's entry the arguments are set once more: a thread that stood at an
- * exec has had its x0 written by then.
+ * The other arguments are in the registers with which the code is entered; x0 is not, as the kernel
+ * writes it behind the stop of an exec.
  *
  * Of a call of the thread's own that the stop had interrupted do_signal()
  * (arch/arm64/kernel/signal.c) has put pc and x0 back before a tracer sees them, and knows
@@ -148,6 +149,7 @@ int aarch64_remote_build(taddr_t at, const struct remote_call *call, const struc
 	ret->home = *regs;
 	if (own)
 		put_home(ret, *own);
+	encode_mov(&e, 0, call->argument[0]);
 	encode_u32(&e, SVC);
 	ret->behind = encode_here(&e);
 	encode_home(&e, &ret->home);
@@ -158,8 +160,6 @@ int aarch64_remote_build(taddr_t at, const struct remote_call *call, const struc
 	for (unsigned i = 0; i < REMOTE_ARGUMENTS; i++)
 		regs_put_u64(&ret->begin, 8 * i, call->argument[i]);
 	regs_put_u64(&ret->begin, 8 * NUMBER, (uint64_t)call->number);
-	ret->calling = ret->begin;
-	regs_put_u64(&ret->calling, AT_PC, ret->behind);
 	return 0;
 }
 

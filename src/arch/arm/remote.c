@@ -1,13 +1,14 @@
 /*
  * A system call made by a thread of the target: A32 code, whatever the thread runs.
  *
+ *      ldr r0, =...                       its first argument
  *      svc 0
  *      ldr r0, =... to ldr r5, ldr r7     as they were
  *      ldr pc, =home                      with its state bit
  *      the words
  *
- * A svc changes r0 and nothing else.  At the stop at the call's entry the arguments are set
- * once more: a thread that stood at an exec has had its r0 written by then.
+ * A svc changes r0 and nothing else.  The other arguments are in the registers with which the code is
+ * entered; r0 is not, as the kernel writes it behind the stop of an exec.
  *
  * Of a call of the thread's own that the stop had interrupted do_signal()
  * (arch/arm/kernel/signal.c) has put pc and r0 back before a tracer sees them.  If pc is still
@@ -150,9 +151,11 @@ int arm_remote_build(taddr_t at, const struct remote_call *call, const struct re
 	ret->home = *regs;
 	if (own)
 		own_call(ret, regs, *own);
+	encode_load(&e, 0, at + 8 + 8 * ARRAY_SIZE(changed)); /* the last word */
 	encode_u32(&e, SVC);
 	ret->behind = encode_here(&e);
 	encode_home(&e, &ret->home);
+	encode_u32(&e, (uint32_t)call->argument[0]);
 	if (e.full)
 		return -ERANGE;
 	ret->len = (uint32_t)e.len;
@@ -160,8 +163,6 @@ int arm_remote_build(taddr_t at, const struct remote_call *call, const struct re
 	for (size_t i = 0; i < REMOTE_ARGUMENTS; i++)
 		regs_put_u32(&ret->begin, 4 * i, (uint32_t)call->argument[i]);
 	regs_put_u32(&ret->begin, 4 * NUMBER, (uint32_t)call->number);
-	ret->calling = ret->begin;
-	regs_put_u32(&ret->calling, AT_PC, (uint32_t)ret->behind);
 	return 0;
 }
 

@@ -1,7 +1,8 @@
 /*
  * untouched PID: is every executable segment of a process what its file says, and does
  * every thread run without a tracer?  Says what is not, and exits with how much that is.
- * Behind a segment, in its last page, anything may stand.
+ * Behind a segment, in its last page, anything may stand; the vdso, with what is behind it, is
+ * this process' own.
  */
 #include <fcntl.h>
 #include <glob.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 static int complaints;
@@ -33,6 +35,19 @@ static int compare(int mem, int file, uint64_t addr, uint64_t offset, uint64_t l
 	return 0;
 }
 
+/* (That of a program of another size of words is another one.) */
+static void check_vdso(int mem, uint64_t begin, uint64_t end)
+{
+	const unsigned char *own = (const unsigned char *)getauxval(AT_SYSINFO_EHDR);
+	unsigned char now[4 * 4096];
+	size_t len = end - begin;
+
+	if (len > sizeof(now) || pread(mem, now, len, (off_t)begin) != (ssize_t)len)
+		complaints += printf("[vdso] cannot be read\n") > 0;
+	else if (own && now[EI_CLASS] == own[EI_CLASS] && memcmp(now, own, len))
+		complaints += printf("[vdso] has changed\n") > 0;
+}
+
 static void check_mapping(int mem, const char *line)
 {
 	uint64_t begin, end, offset;
@@ -41,8 +56,11 @@ static void check_mapping(int mem, const char *line)
 	int file;
 
 	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %*s %*s %511[^\n]", &begin,
-		   &end, rights, &offset, path) != 5 ||
-	    rights[2] != 'x' || path[0] != '/')
+		   &end, rights, &offset, path) != 5)
+		return;
+	if (!strcmp(path, "[vdso]"))
+		check_vdso(mem, begin, end);
+	if (rights[2] != 'x' || path[0] != '/')
 		return;
 	file = open(path, O_RDONLY);
 	if (pread(file, &ehdr, sizeof(ehdr), 0) != sizeof(ehdr)) {
