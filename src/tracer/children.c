@@ -50,26 +50,42 @@ static bool shares_word(struct tracee *tracee, struct thread *child)
 	return !memcmp(&seen, &mark, sizeof(mark));
 }
 
-/* A vfork child does unless it is known not to. */
-static bool shares_memory(struct tracee *tracee, struct thread *child, bool vfork)
+/* other: a thread of the process that has not ended.  -errno: the kernel does not say. */
+static long memory_differs(pid_t other, pid_t child)
 {
-	long rc = syscall(SYS_kcmp, tracee_alive(tracee), child->tid, KCMP_VM, 0, 0);
+	long rc = syscall(SYS_kcmp, other, child, KCMP_VM, 0, 0);
 
-	if (rc >= 0)
-		return rc == 0;
-	return vfork || shares_word(tracee, child);
+	return rc < 0 ? -errno : rc;
+}
+
+/* A vfork child does unless it is known not to. */
+static bool shares_memory(struct tracee *tracee, struct thread *child, const struct birth *birth)
+{
+	long differs = birth->compared ? birth->differs
+				       : memory_differs(tracee_alive(tracee), child->tid);
+
+	if (differs >= 0)
+		return !differs;
+	return birth->vfork || shares_word(tracee, child);
+}
+
+static struct birth *expected_find(struct tracee *tracee, pid_t pid)
+{
+	for (size_t i = 0; i < tracee->expected.len; i++)
+		if (tracee->expected.at[i].pid == pid)
+			return &tracee->expected.at[i];
+	return NULL;
 }
 
 bool children_expected(struct tracee *tracee, pid_t pid, struct birth *ret)
 {
-	for (size_t i = 0; i < tracee->expected.len; i++) {
-		if (tracee->expected.at[i].pid != pid)
-			continue;
-		*ret = tracee->expected.at[i];
-		tracee->expected.at[i] = tracee->expected.at[--tracee->expected.len];
-		return true;
-	}
-	return false;
+	struct birth *found = expected_find(tracee, pid);
+
+	if (!found)
+		return false;
+	*ret = *found;
+	*found = tracee->expected.at[--tracee->expected.len];
+	return true;
 }
 
 void children_stop(struct tracee *tracee, struct thread *child, const struct birth *birth,
@@ -81,7 +97,7 @@ void children_stop(struct tracee *tracee, struct thread *child, const struct bir
 	child->attached = true;
 	ret->kind = STOP_CHILD;
 	ret->thread = child;
-	ret->shares_memory = shares_memory(tracee, child, birth->vfork);
+	ret->shares_memory = shares_memory(tracee, child, birth);
 	child->sharer = ret->shares_memory;
 	if (child->sharer)
 		sharer_calls_begin(tracee, child, birth->sp);
@@ -101,10 +117,13 @@ void children_expect(struct tracee *tracee, const struct birth *birth)
 		tracee->expected.at[tracee->expected.len++] = *birth;
 }
 
-bool children_announced(struct tracee *tracee, const struct birth *birth, struct stop *ret)
+bool children_announced(struct tracee *tracee, struct thread *parent, struct birth *birth,
+			struct stop *ret)
 {
 	struct thread *child = threads_find(tracee, birth->pid);
 
+	birth->compared = true; /* by who stands, and was there before it ran anything */
+	birth->differs = memory_differs(parent->tid, birth->pid);
 	if (child && child->unannounced) {
 		children_stop(tracee, child, birth, ret);
 		return true;
@@ -121,7 +140,12 @@ struct thread *children_adopt(struct tracee *tracee, pid_t tid)
 
 	if (!thread)
 		return NULL;
-	thread->unannounced = status_read(tid, 0, &status) == 0 && status.tgid != tracee->pid;
+	if (expected_find(tracee, tid)) {
+		thread->unannounced = thread->seen_traced = true;
+	} else if (status_read(tid, 0, &status) == 0) {
+		thread->unannounced = status.tgid != tracee->pid;
+		thread->seen_traced = status.tracer == gettid();
+	}
 	tracee->unannounced += thread->unannounced;
 	return thread;
 }

@@ -4,11 +4,12 @@
 
 #include "tracer/tracee.h"
 
-/* The parent's event: the child has stopped already (true: *ret is that), or will. */
-bool children_announced(struct tracee *tracee, const struct birth *birth, struct stop *ret);
+/* The parent's event, at which it is stopped: the child has stopped already (true: *ret is that), or will. */
+bool children_announced(struct tracee *tracee, struct thread *parent, struct birth *birth,
+			struct stop *ret);
 /* Was it announced?  Then it is so no longer. */
 bool children_expected(struct tracee *tracee, pid_t pid, struct birth *ret);
-/* One was announced that has not stopped yet. */
+/* One was announced, or is traced by us, that has not stopped yet. */
 void children_expect(struct tracee *tracee, const struct birth *birth);
 /* It has stopped for the first time, and is announced. */
 void children_stop(struct tracee *tracee, struct thread *child, const struct birth *birth,

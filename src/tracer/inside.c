@@ -163,6 +163,8 @@ static bool is_behind_stack(struct search *search, struct thread *thread, taddr_
 	if (sp < top) /* its own variables are the uppermost */
 		return at >= top || !stack_len(search, thread, sp, at);
 	if (!search->first_sp)
+		search->first_sp = status_first_sp(search->tracee->pid);
+	if (!search->first_sp) /* of a first thread that has ended */
 		search->first_sp = status_first_sp(tracee_alive(search->tracee));
 	if (sp <= search->first_sp && at > search->first_sp)
 		return true;

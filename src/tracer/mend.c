@@ -50,7 +50,8 @@ void mend_child(struct tracee *tracee, struct thread *child, const struct undo *
 	struct tracee copy = {.pid = child->tid, .arch = tracee->arch};
 	struct err err;
 
-	if (target_open_traced(&copy.target, child->tid, &err))
+	if (child->seen_traced ? target_open(&copy.target, child->tid, &err)
+			       : target_open_traced(&copy.target, child->tid, &err))
 		return;
 	copy.target.far = tracee->target.far;
 	copy.target.apart.hurry = tracee->target.apart.hurry;

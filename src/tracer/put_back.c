@@ -3,9 +3,24 @@
 
 #include "tracer/inside.h"
 
+struct putting {
+	struct tracee *tracee;
+	struct thread *only;
+	const struct undo *undo;
+};
+
+static bool is_inside(void *arg)
+{
+	const struct putting *p = arg;
+
+	return p->only ? inside_thread(p->tracee, p->only, p->undo) : inside_any(p->tracee, p->undo);
+}
+
 bool put_back_stubs(struct tracee *tracee, struct thread *only, const struct undo *undo)
 {
-	if (only ? inside_thread(tracee, only, undo) : inside_any(tracee, undo))
+	struct putting putting = {tracee, only, undo};
+
+	if (is_inside(&putting))
 		return false;
 	undo_wipe(undo, &tracee->target);
 	return true;
@@ -13,6 +28,7 @@ bool put_back_stubs(struct tracee *tracee, struct thread *only, const struct und
 
 bool put_back_all(struct tracee *tracee, struct thread *only, const struct undo *undo)
 {
-	undo_run(undo, &tracee->target);
-	return put_back_stubs(tracee, only, undo);
+	struct putting putting = {tracee, only, undo};
+
+	return undo_all(undo, &tracee->target, is_inside, &putting);
 }

@@ -99,7 +99,7 @@ static bool stop_event(struct tracee *tracee, struct thread *thread, int event, 
 	case PTRACE_EVENT_VFORK:
 		birth = birth_of(tracee, thread);
 		thread->in_vfork = birth.vfork;
-		reported = children_announced(tracee, &birth, ret);
+		reported = children_announced(tracee, thread, &birth, ret);
 		break;
 	case PTRACE_EVENT_CLONE: {
 		pid_t tid = (pid_t)event_message(thread->tid);
@@ -109,7 +109,7 @@ static bool stop_event(struct tracee *tracee, struct thread *thread, int event, 
 		/* CLONE is also what clone() without an exit signal reports. */
 		birth = (struct birth){.pid = tid, .vfork = true};
 		if (status_read(tid, 0, &status) == 0 && status.tgid != tracee->pid)
-			reported = children_announced(tracee, &birth, ret);
+			reported = children_announced(tracee, thread, &birth, ret);
 		else if (tid && !new)
 			threads_add(tracee, tid);
 		break;

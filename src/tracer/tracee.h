@@ -52,6 +52,7 @@ struct thread {
 	bool call_taken;  /* it is held at the call, which it would not make: sharers.c */
 	bool stands; /* at its birth: tracee_resume() leaves it there */
 	bool unannounced; /* stopped before the event that says what it is */
+	bool seen_traced; /* /proc has by its number what we trace: target_open_traced() */
 	bool in_vfork; /* waits in the kernel until its vfork child is gone: cannot stop, cannot
 			  run */
 	bool regs_read;
@@ -99,6 +100,8 @@ struct birth {
 	pid_t pid; /* 0: the parent was killed before it could be asked which */
 	bool vfork;
 	taddr_t sp; /* the parent's; 0: not known */
+	bool compared; /* with its parent: */
+	long differs;  /* has it other memory?  -errno: the kernel did not say */
 };
 
 enum { TRACEE_BUCKETS = 1024, COPIES_MOST = 8 };

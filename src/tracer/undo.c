@@ -169,11 +169,6 @@ int undo_agent_write(const struct undo *undo, struct target *target, uint32_t of
 	return target_write(target, agent->base + offset, bytes, len);
 }
 
-bool undo_is_agent(const struct undo *undo, taddr_t addr)
-{
-	return addr - undo->agent.base < undo->agent.len;
-}
-
 /* Of a fork's child, where it is off, or what is mapped there by now, nothing is written. */
 static int agent_off(const struct undo_agent *agent, struct target *target)
 {
@@ -188,76 +183,25 @@ static int agent_off(const struct undo_agent *agent, struct target *target)
 	return target_write(target, agent->control, &on, sizeof(on));
 }
 
-/* The one breakpoint that is shorter than a patch: x86's int3, here over our jmp. */
-static bool has_breakpoint(const struct undo_patch *patch, const uint8_t *there)
-{
-	return patch->now[0] == 0xe9 && there[0] == 0xcc;
-}
-
 /*
  * Writes only what is still ours: somebody may have changed it behind us.  A breakpoint on the
  * first byte (of a uprobe, say) keeps that byte, and everything behind it comes back: who
- * takes the breakpoint away knows the original by the file.
+ * takes the breakpoint away knows the original by the file.  *changed: it was not ours, or could not
+ * be written.
  */
-static int patch_restore(const struct undo_patch *patch, struct target *target)
+static int patch_restore(const struct undo_patch *patch, struct target *target, bool *changed)
 {
 	uint8_t there[sizeof(patch->old)];
 	int rc = target_read(target, patch->addr, there, patch->len);
-	uint32_t from = !rc && has_breakpoint(patch, there);
+	uint32_t from = !rc && undo_has_breakpoint(patch, there);
 
-	if (rc || memcmp(there + from, patch->now + from, patch->len - from))
+	if (rc || memcmp(there + from, patch->now + from, patch->len - from)) {
+		*changed = true;
 		return rc;
-	return target_write(target, patch->addr + from, patch->old + from, patch->len - from);
-}
-
-static bool patch_is_undone(const struct undo_patch *patch, struct target *target)
-{
-	uint8_t there[sizeof(patch->old)];
-	uint32_t from;
-
-	if (target_read(target, patch->addr, there, patch->len))
-		return true; /* nothing is there */
-	from = has_breakpoint(patch, there);
-	return !memcmp(there + from, patch->old + from, patch->len - from);
-}
-
-/* Of several on one place the first knows the original. */
-static bool patch_is_first(const struct undo *undo, uint32_t index)
-{
-	for (uint32_t i = 0; i < index; i++)
-		if (undo->patch[i].active && undo->patch[i].addr == undo->patch[index].addr)
-			return false;
-	return true;
-}
-
-size_t undo_others(const struct undo *undo, struct target *target, taddr_t *first)
-{
-	size_t count = 0;
-
-	for (uint32_t i = 0; i < undo->patch_count; i++) {
-		const struct undo_patch *patch = &undo->patch[i];
-
-		if (!patch->active || undo_covers(undo, patch->addr) ||
-		    patch_is_undone(patch, target) || !patch_is_first(undo, i))
-			continue;
-		if (!count++)
-			*first = patch->addr;
 	}
-	return count;
-}
-
-void undo_for_each_replaced(const struct undo *undo, struct target *target,
-			    void (*visit)(void *arg, taddr_t addr), void *arg)
-{
-	for (uint32_t i = 0; i < undo->patch_count; i++) {
-		const struct undo_patch *patch = &undo->patch[i];
-		uint8_t there[sizeof(patch->now)];
-
-		if (patch->active && !undo_covers(undo, patch->addr) &&
-		    !target_read(target, patch->addr, there, patch->len) &&
-		    memcmp(there, patch->now, patch->len))
-			visit(arg, patch->addr);
-	}
+	rc = target_write(target, patch->addr + from, patch->old + from, patch->len - from);
+	*changed |= rc != 0;
+	return rc;
 }
 
 /* The same for an area.  -errno: it can't be read. */
@@ -279,12 +223,12 @@ static int area_disarm(const struct undo_area *area, struct target *target)
 			    : 0;
 }
 
-int undo_run(const struct undo *undo, struct target *target)
+static int run(const struct undo *undo, struct target *target, bool *changed)
 {
 	int first = agent_off(&undo->agent, target);
 
 	for (uint32_t i = undo->patch_count; i-- > 0;) {
-		int rc = undo->patch[i].active ? patch_restore(&undo->patch[i], target) : 0;
+		int rc = undo->patch[i].active ? patch_restore(&undo->patch[i], target, changed) : 0;
 		first = first ? first : rc;
 	}
 	for (uint32_t i = undo->area_count; i-- > 0;) {
@@ -292,6 +236,13 @@ int undo_run(const struct undo *undo, struct target *target)
 		first = first ? first : rc;
 	}
 	return first;
+}
+
+int undo_run(const struct undo *undo, struct target *target)
+{
+	bool changed = false;
+
+	return run(undo, target, &changed);
 }
 
 /* (A kill in between leaves payloads that do nothing, which the guardian takes as they are.) */
@@ -340,10 +291,8 @@ static int area_hold(const struct undo_area *area, struct target *target)
 	return area_write(area, target, area->base + UNDO_HELD_AT, &held, sizeof(held));
 }
 
-int undo_wipe(const struct undo *undo, struct target *target)
+static int wipe(const struct undo *undo, struct target *target, bool hold)
 {
-	taddr_t where;
-	bool hold = undo_others(undo, target, &where) != 0;
 	int first = 0;
 
 	for (uint32_t i = undo->area_count; i-- > 0;) {
@@ -356,6 +305,27 @@ int undo_wipe(const struct undo *undo, struct target *target)
 		first = first ? first : rc;
 	}
 	return first;
+}
+
+int undo_wipe(const struct undo *undo, struct target *target)
+{
+	taddr_t where;
+
+	return wipe(undo, target, undo_others(undo, target, &where) != 0);
+}
+
+bool undo_all(const struct undo *undo, struct target *target, bool (*is_inside)(void *arg), void *arg)
+{
+	bool changed = false;
+
+	run(undo, target, &changed);
+	if (is_inside(arg))
+		return false;
+	if (changed)
+		undo_wipe(undo, target);
+	else
+		wipe(undo, target, false);
+	return true;
 }
 
 int undo_take_back(struct undo *undo, struct target *target, taddr_t base)
@@ -418,44 +388,6 @@ struct undo_page *undo_page(struct undo *undo, taddr_t base, uint32_t len,
 		return page;
 	}
 	return NULL;
-}
-
-bool undo_is_patched(const struct undo_patch *patch, struct target *target)
-{
-	uint8_t there[sizeof(patch->now)];
-	uint32_t from;
-
-	if (!patch->active || target_read(target, patch->addr, there, patch->len))
-		return false;
-	from = has_breakpoint(patch, there);
-	return !memcmp(there + from, patch->now + from, patch->len - from);
-}
-
-static bool area_is_there(const struct undo_area *area, struct target *target)
-{
-	uint8_t there[sizeof(area->head)];
-
-	return area->active && !target_read(target, area->base, there, area->head_len) &&
-	       !memcmp(there, area->head, area->head_len);
-}
-
-bool undo_is_in(const struct undo *undo, struct target *target)
-{
-	bool patched = false, has_area = undo->area_count == 0;
-
-	for (uint32_t i = 0; i < undo->area_count && !has_area; i++)
-		has_area = area_is_there(&undo->area[i], target);
-	for (uint32_t i = 0; i < undo->patch_count && has_area && !patched; i++)
-		patched = undo_is_patched(&undo->patch[i], target);
-	return patched;
-}
-
-bool undo_covers(const struct undo *undo, taddr_t addr)
-{
-	for (uint32_t i = 0; i < undo->area_count; i++)
-		if (undo->area[i].active && addr - undo->area[i].base < undo->area[i].len)
-			return true;
-	return undo_is_agent(undo, addr);
 }
 
 void undo_forget(struct undo *undo, taddr_t begin, taddr_t end)

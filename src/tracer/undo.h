@@ -44,6 +44,12 @@ struct undo_patch {
 	uint8_t old[16], now[16];
 };
 
+/* The one breakpoint that is shorter than a patch: x86's int3, here over our jmp. */
+static inline bool undo_has_breakpoint(const struct undo_patch *patch, const uint8_t *there)
+{
+	return patch->now[0] == 0xe9 && there[0] == 0xcc;
+}
+
 struct undo_area {
 	taddr_t base;
 	uint32_t active;
@@ -155,6 +161,9 @@ int undo_rearm(const struct undo *undo, struct target *target,
 /* Puts the areas' old bytes back, or marks them as held where undo_others() found something.
  * Only when no thread can be inside. */
 int undo_wipe(const struct undo *undo, struct target *target);
+/* Both, of threads that are all stopped, with what undo_run() has seen: where each patch was as we wrote
+ * it, nobody is asked again.  False: somebody is inside, the areas stay, disarmed. */
+bool undo_all(const struct undo *undo, struct target *target, bool (*is_inside)(void *arg), void *arg);
 /* How many functions, after undo_run(), are neither as before nor as we patched them; *first:
  * where one of them is patched.  A breakpoint on a patch's first byte does not count. */
 size_t undo_others(const struct undo *undo, struct target *target, taddr_t *first);

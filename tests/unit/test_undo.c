@@ -193,6 +193,44 @@ static void areas_are_disarmed_then_wiped(void **state)
 	assert_false(undo_covers(f->undo, at(100)));
 }
 
+static bool yes(void *arg)
+{
+	(void)arg;
+	return true;
+}
+
+static bool no(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+/* In one go: who is inside, or has written over a patch, keeps the areas from being wiped. */
+static void all_at_once(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(area(f, 100), 0);
+	assert_int_equal(patch(f, 10, "ooooo", "12345"), 0);
+	assert_false(undo_all(f->undo, &f->target, yes, NULL));
+	assert_there(f, 9, "ooooooo");
+	assert_there(f, 99, "oaaaaaaaaRRaaaaa");
+	assert_true(undo_all(f->undo, &f->target, no, NULL)); /* put back before */
+	assert_there(f, 99, "oooooooooooooooooooooooooooooooooo");
+	undo_clear(f->undo);
+	assert_int_equal(area(f, 100), 0);
+	assert_int_equal(patch(f, 10, "ooooo", "12345"), 0);
+	assert_true(undo_all(f->undo, &f->target, no, NULL));
+	assert_there(f, 99, "oooooooooooooooooooooooooooooooooo");
+	undo_clear(f->undo);
+	assert_int_equal(area(f, 100), 0);
+	assert_int_equal(patch(f, 10, "ooooo", "12345"), 0);
+	assert_int_equal(target_write(&f->target, at(10), "abcde", 5), 0);
+	assert_true(undo_all(f->undo, &f->target, no, NULL));
+	assert_there(f, 10, "abcdeo");
+	assert_there(f, 100, "aaaaaaaaRRaa\1");
+}
+
 /* A process whose writes are its death (SIGXFSZ), and which makes one change. */
 static void die_writing(struct child_case *self, void *arg)
 {
@@ -461,6 +499,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(areas_that_others_lead_into, start, end),
 		cmocka_unit_test_setup_teardown(newest_first, start, end),
 		cmocka_unit_test_setup_teardown(only_what_is_still_ours, start, end),
+		cmocka_unit_test_setup_teardown(all_at_once, start, end),
 		cmocka_unit_test_setup_teardown(areas_are_disarmed_then_wiped, start, end),
 		cmocka_unit_test_setup_teardown(logged_before_it_is_written, start, end),
 		cmocka_unit_test_setup_teardown(a_write_that_fails, start, end),
