@@ -53,6 +53,21 @@ bool padding_of(const struct module *module, const struct maps *maps, struct spa
 	return false;
 }
 
+/* As many of len bytes as the file has: it may end within. */
+static void read_there(struct memory *source, uint64_t offset, uint8_t *ret, size_t len)
+{
+	for (size_t piece = len; piece;) {
+		if (memory_read(source, offset, ret, piece)) {
+			piece /= 2;
+			continue;
+		}
+		offset += piece;
+		ret += piece;
+		len -= piece;
+		piece = piece < len ? piece : len;
+	}
+}
+
 int padding_original(const struct module *module, const struct space *space, uint8_t *old,
 		     size_t len)
 {
@@ -69,10 +84,7 @@ int padding_original(const struct module *module, const struct space *space, uin
 			continue;
 		if (!module_has_file(module))
 			return 0; /* no file: only zeros were accepted as padding */
-		for (size_t at = 0; at < len; at++) /* the file may end within */
-			if (memory_read(module->source, s->offset + (vaddr - s->vaddr) + at,
-					old + at, 1))
-				break;
+		read_there(module->source, s->offset + (vaddr - s->vaddr), old, len);
 		return 0;
 	}
 	return -EFAULT;
