@@ -9,7 +9,7 @@ FUZZ_BIN := $(FUZZ_NAMES:%=$(O)/fuzz/fuzz-%)
 REPLAY_BIN := $(FUZZ_NAMES:%=$(O)/fuzz/replay-%)
 # Of memtrace-fs only what needs no library.
 FUZZ_SRC := $(foreach r,base region agent arch elf unwind heap symbols tracer report,$(call rwildcard,src/$r)) \
-	    src/serve/http_request.c src/serve/dwp_index.c
+	    src/serve/http_request.c src/serve/dwp_index.c src/capture/jit_objects.c
 FUZZ_OBJ := $(FUZZ_SRC:%.c=$(O)/fuzz/%.o)
 
 .PHONY: fuzz check-fuzz

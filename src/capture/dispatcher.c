@@ -59,7 +59,7 @@ static void call_route(struct engine *engine, struct thread *thread, const struc
 		traceme_on_ptrace(engine, thread, (long)call->argument[0]);
 		break;
 	case CALL_JIT:
-		walker_hear_of_objects(&engine->ledger.walker);
+		walker_hear_of_objects(&engine->ledger.walker, call->instance);
 		break;
 	case CALL_MMAP:
 	case CALL_MUNMAP:

@@ -82,13 +82,13 @@ void jit_objects_locate(struct jit_objects *objects, const struct modules *modul
 	objects->count = 0;
 	objects->read = false;
 	for (size_t i = 0; i < modules->mapped.len && objects->count < JIT_LISTS; i++) {
-		struct jit_list list = {.at = 0};
+		struct jit_list list = {.instance = modules->mapped.at[i]->instance};
 
 		if (!has_list(modules->mapped.at[i], &list.at))
 			continue;
 		for (size_t k = 0; k < before.count; k++)
 			if (before.lists[k].at == list.at) {
-				list = before.lists[k];
+				memcpy(list.was, before.lists[k].was, sizeof(list.was));
 				kept++;
 			}
 		objects->lists[objects->count++] = list;
@@ -255,9 +255,8 @@ static void take_back(struct jit_objects *objects, taddr_t entry)
 	objects->shown.len = kept;
 }
 
-/* By which of the lists is not known: what they say is true of each. */
 static void take_change(struct jit_objects *objects, struct memory *process, const struct arch *arch,
-			const uint8_t head[64])
+			struct jit_list *list, const uint8_t head[64])
 {
 	enum { REGISTER = 1 };
 	taddr_t entry = arch_word(arch, head + 8);
@@ -265,20 +264,35 @@ static void take_change(struct jit_objects *objects, struct memory *process, con
 	uint8_t bytes[ENTRY];
 	uint32_t action;
 
+	memcpy(list->was, head, sizeof(list->was));
 	memcpy(&action, head + 4, sizeof(action));
 	take_back(objects, entry);
 	if (action == REGISTER && read_entry(process, arch, entry, bytes, &from))
 		add(objects, process, arch, entry, &from);
 }
 
-void jit_objects_told(struct jit_objects *objects, struct memory *process, const struct arch *arch)
+/*
+ * The list is that of the library whose function was called: another one may be about to be changed by
+ * another thread, and name an entry that is no more.  But whose function it is the linker has chosen
+ * apart from whose list: where its own is as before it was another one.
+ */
+void jit_objects_told(struct jit_objects *objects, struct memory *process, const struct arch *arch,
+		      uint32_t instance)
 {
-	uint8_t head[64];
+	uint8_t heads[JIT_LISTS][64];
+	bool changed[JIT_LISTS] = {false}, own = false;
 
 	jit_objects_update(objects, process, arch, true); /* (all that there is, the first time) */
+	for (size_t i = 0; i < objects->count; i++) {
+		const struct jit_list *list = &objects->lists[i];
+
+		changed[i] = read_head(process, arch, list->at, heads[i]) &&
+			     memcmp(heads[i], list->was, sizeof(list->was)) != 0;
+		own |= changed[i] && list->instance == instance;
+	}
 	for (size_t i = 0; i < objects->count; i++)
-		if (read_head(process, arch, objects->lists[i].at, head))
-			take_change(objects, process, arch, head);
+		if (changed[i] && (!own || objects->lists[i].instance == instance))
+			take_change(objects, process, arch, &objects->lists[i], heads[i]);
 }
 
 struct jit_shown *jit_objects_find(const struct jit_objects *objects, taddr_t pc)

@@ -21,6 +21,7 @@ struct jit_shown {
 
 struct jit_list { /* a struct jit_descriptor: each library may have one */
 	taddr_t at;
+	uint32_t instance; /* of that library */
 	uint8_t was[64]; /* it, and its latest entry, as they were read last */
 };
 
@@ -49,8 +50,10 @@ void jit_objects_locate(struct jit_objects *objects, const struct modules *modul
  * and what was learned of such code holds no more. */
 bool jit_objects_update(struct jit_objects *objects, struct memory *process, const struct arch *arch,
 			bool told);
-/* The program is just telling debuggers of a change: its thread is at the begin of that function. */
-void jit_objects_told(struct jit_objects *objects, struct memory *process, const struct arch *arch);
+/* The program is just telling debuggers of a change: its thread is at the begin of that function, of the
+ * library `instance`. */
+void jit_objects_told(struct jit_objects *objects, struct memory *process, const struct arch *arch,
+		      uint32_t instance);
 /* The one around pc, or NULL; valid until the next update. */
 struct jit_shown *jit_objects_find(const struct jit_objects *objects, taddr_t pc);
 void jit_objects_clear(struct jit_objects *objects);

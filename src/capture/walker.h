@@ -78,8 +78,8 @@ void walker_init(struct walker *walker, struct tracee *tracee, const struct modu
 		 const struct hooks *hooks, const struct undo *undo);
 void walker_deinit(struct walker *walker);
 
-/* A thread is telling debuggers of generated code (jit_objects_told()). */
-void walker_hear_of_objects(struct walker *walker);
+/* A thread is telling debuggers of generated code, by that module's function (jit_objects_told()). */
+void walker_hear_of_objects(struct walker *walker, uint32_t instance);
 /* Modules came or went: what was learned of pcs holds no more. */
 void walker_forget(struct walker *walker);
 

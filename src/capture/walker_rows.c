@@ -156,10 +156,11 @@ void walker_look_at_objects(struct walker *walker)
 		rows_forget(walker);
 }
 
-void walker_hear_of_objects(struct walker *walker)
+void walker_hear_of_objects(struct walker *walker, uint32_t instance)
 {
 	if (jit_objects_there())
-		jit_objects_told(walker->objects, &walker->tracee->target.memory, walker->tracee->arch);
+		jit_objects_told(walker->objects, &walker->tracee->target.memory, walker->tracee->arch,
+				 instance);
 	rows_forget(walker);
 }
 

@@ -31,7 +31,7 @@ static struct process {
 	struct {
 		uint32_t version, action;
 		struct code_entry *relevant, *first;
-	} descriptor;
+	} descriptor, other;
 	struct code_entry entries[ENTRIES];
 	struct elf_file files[ENTRIES];
 } process;
@@ -80,7 +80,7 @@ static void show(size_t count, uint64_t size, struct code_entry *end)
 
 static struct jit_objects begin(void)
 {
-	return (struct jit_objects){.count = 1, .lists = {{.at = (uintptr_t)&process.descriptor}}};
+	return (struct jit_objects){.count = 1, .lists = {{.at = (uintptr_t)&process.descriptor, .instance = 1}}};
 }
 
 static bool is_shown(const struct jit_objects *objects, size_t i)
@@ -92,7 +92,7 @@ static void tell(struct jit_objects *objects, uint32_t action, size_t i)
 {
 	process.descriptor.action = action;
 	process.descriptor.relevant = &process.entries[i];
-	jit_objects_told(objects, &memory, arch_native());
+	jit_objects_told(objects, &memory, arch_native(), 1);
 }
 
 /* Of 256 MB in all, each may be as large as one may: what one takes back is room for the next. */
@@ -155,11 +155,64 @@ static void what_a_library_that_is_gone_has_shown_is_no_more(void **state)
 	jit_objects_clear(&objects);
 }
 
+static struct jit_objects begin_two(void)
+{
+	struct jit_objects objects = begin();
+
+	objects.lists[objects.count++] = (struct jit_list){.at = (uintptr_t)&process.other, .instance = 2};
+	return objects;
+}
+
+/* .. what it is about to say is not true yet: its entry is one that is no more. */
+static void a_list_that_another_thread_is_changing(void **state)
+{
+	struct jit_objects objects = begin_two();
+
+	(void)state;
+	show(ENTRIES, sizeof(struct elf_file), NULL);
+	process.entries[0].next = NULL; /* the others are shown later */
+	assert_true(jit_objects_update(&objects, &memory, arch_native(), true));
+	process.descriptor.first = NULL;
+	tell(&objects, UNREGISTER, 0);
+	assert_false(is_shown(&objects, 0));
+	process.descriptor.action = REGISTER; /* and then its entry, and the list */
+	process.other.action = REGISTER;
+	process.other.relevant = process.other.first = &process.entries[3];
+	jit_objects_told(&objects, &memory, arch_native(), 2);
+	assert_false(is_shown(&objects, 0));
+	assert_true(is_shown(&objects, 3));
+	tell(&objects, REGISTER, 1);
+	assert_true(is_shown(&objects, 1));
+	assert_true(is_shown(&objects, 3));
+	jit_objects_clear(&objects);
+}
+
+/* A library's function is called with another one's list changed: the linker has chosen so. */
+static void a_function_of_another_library(void **state)
+{
+	struct jit_objects objects = begin_two();
+
+	(void)state;
+	show(ENTRIES, sizeof(struct elf_file), NULL);
+	process.entries[0].next = NULL;
+	assert_true(jit_objects_update(&objects, &memory, arch_native(), true));
+	process.descriptor.action = REGISTER;
+	process.descriptor.relevant = &process.entries[4];
+	jit_objects_told(&objects, &memory, arch_native(), 2);
+	assert_true(is_shown(&objects, 4));
+	process.descriptor.relevant = &process.entries[5];
+	jit_objects_told(&objects, &memory, arch_native(), 3); /* .. of one that has none */
+	assert_true(is_shown(&objects, 5));
+	jit_objects_clear(&objects);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(files_have_a_limit),
 		cmocka_unit_test(a_list_that_leads_back_into_itself_has_an_end),
+		cmocka_unit_test(a_list_that_another_thread_is_changing),
+		cmocka_unit_test(a_function_of_another_library),
 		cmocka_unit_test(what_a_library_that_is_gone_has_shown_is_no_more),
 	};
 
