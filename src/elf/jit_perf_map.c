@@ -119,5 +119,5 @@ bool jit_perf_map_name(struct memory *file, uint64_t whole, const struct jit_fun
 		len = JIT_NAME - 1;
 	memcpy(name, from, len);
 	name[len] = '\0';
-	return len > 0;
+	return *name; /* (anything may be in it) */
 }
