@@ -431,6 +431,39 @@ def test_postgres(started, attach):
         postgres.remove()
 
 
+@needs_postgres
+@pytest.mark.limit(120)
+@pytest.mark.skipif(not glob.glob("/usr/lib/postgresql/*/lib/llvmjit.so"), reason="without LLVM")
+def test_postgres_jit(started, attach):
+    """What LLVM made of a query's expressions is walked by what it shows to debuggers: exactly, to the end."""
+    postgres = Postgres()
+    try:
+        server = memtrace.Process([*postgres.argv, "-c", "jit_debugging_support=on", "-c", "jit_above_cost=0"])
+        started.append(server)
+        postgres.until_it_answers(server)
+        shell = memtrace.Process(["psql", "-tA", *postgres.connect])
+        started.append(shell)
+        shell.send("select 'PID ' || pg_backend_pid();")
+        tracer = attach(int(shell.wait_line(r"^PID (\d+)$")[1]))
+        # (what is larger than 8 KB is malloc's at once)
+        query = "select 'SUM ' || sum(length(repeat('x', 9000 + i % 10))) from generate_series(1, 200) i;"
+        for _ in range(3):
+            shell.send(query)
+            shell.wait_line(f"^SUM {200 * 9000 + 20 * 45}$")
+        report = tracer.detach().consistent()
+        through = [context for context in report["contexts"]
+                   if any(re.match("evalexpr_", frame["function"] or "") for frame in context["stack"])]
+        assert sum(context["allocs"] for context in through) >= 600
+        assert {context["stack_end"] for context in through} == {"root"}
+        assert not any(frame.get("guess") for context in through for frame in context["stack"])
+        shell.process.stdin.close()
+        assert shell.wait() == 0
+        server.process.send_signal(signal.SIGINT)
+        assert server.wait() == 0
+    finally:
+        postgres.remove()
+
+
 # ---- sqlite3 --------------------------------------------------------------------
 
 @needs("sqlite3")
