@@ -17,6 +17,7 @@ CHECK='python3 python3-pytest python3-pytest-xdist python3-pexpect python3-jsons
 MIMALLOC='libmimalloc3 libmimalloc2.1 libmimalloc2.0'
 CROSS='python3 python3-pytest qemu-system-arm gdb-multiarch binutils iproute2 util-linux
 	gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-arm-linux-gnueabi
+	g++-aarch64-linux-gnu g++-arm-linux-gnueabihf
 	libc6-dev-arm64-cross libc6-dev-armhf-cross libc6-dev-armel-cross'
 
 # .. where they are asked for (tests/cross/guest.py has them, the default list does not)

@@ -93,6 +93,7 @@ ROOMLESS = {
 
 
 AGENT_CPUS = ["arm64"]  # that have an agent
+SERVICE_CPUS = ["armhf", "arm64"]
 
 
 def make(cpu, *goals, folder="", **variables):
@@ -291,6 +292,27 @@ def musl_for(cpu):
     return {**files, "/root/stripped/heap_list-musl": stripped(cpu, program, out / "guest/heap_list-musl")}
 
 
+def services(cpu):
+    """The unstripped programs of tests/services."""
+    return BUILD / f"{cpu}-services"
+
+
+def services_for(cpu):
+    """Stripped, for the CPUs that test_services.py is for."""
+    if cpu not in SERVICE_CPUS:
+        return {}
+    triplet, out, folder = CPUS[cpu].triplet, services(cpu), TOP / "tests/services"
+    packages = Packages(cpu)
+    built = [compiled(triplet + "-gcc", "-O1", folder / "loop.c", out / "loop"),
+             compiled(musl_gcc(cpu)[0], "-O1", folder / "loop.c", out / "loop-musl"),
+             compiled(triplet + "-gcc", "-O1 -shared -fPIC", folder / "leaky.c", out / "leaky.so")]
+    if shutil.which(triplet + "-g++"):
+        built.append(compiled(triplet + "-g++", "-O1", folder / "cycle.cc", out / "cycle"))
+    files = {f"/root/services/{path.name}": stripped(cpu, path, out / "stripped" / path.name) for path in built}
+    library = next(packages.unpack("libstdc++6").rglob(f"lib/{triplet}/libstdc++.so.6"))
+    return {**files, "/root/services/service.py": folder / "service.py", f"/lib/{triplet}/libstdc++.so.6": library}
+
+
 def staging(cpu):
     """The unstripped programs of tests/cross/targets."""
     return BUILD / f"{cpu}-staging"
@@ -333,4 +355,5 @@ def files_for(cpu):
             if "-static" in flags:
                 files[f"/root/stripped/{program}"] = stripped(cpu, variants(cpu) / program,
                                                               BUILD / f"{cpu}-stripped" / program)
-    return {**files, **units_for(cpu, out), **musl_for(cpu), **compat_for(cpu), **sysroot_for(cpu), **roomless_for(cpu)}
+    return {**files, **units_for(cpu, out), **musl_for(cpu), **compat_for(cpu), **sysroot_for(cpu), **roomless_for(cpu),
+            **services_for(cpu)}
