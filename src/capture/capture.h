@@ -128,9 +128,10 @@ int capture_contexts(const struct capture *capture, struct capture_contexts *ret
 
 /* Of the process, in bytes; 0: it has ended. */
 struct capture_memory {
-	uint64_t resident;
+	uint64_t resident; /* without the agent's */
 	uint64_t mapped; /* for data: what allocators have of the kernel, and whoever else maps private
 			  * memory to write to it, stacks of threads among it (VmData of proc(5)) */
+	uint64_t all, shared; /* with it; and what is shared memory of all */
 };
 
 /* The totals of this moment, and the memory of the process, without

@@ -121,6 +121,7 @@ static void sum(struct capture *capture)
 		share_generation_ends(&capture->engine);
 	share_sum(&capture->engine);
 	kept_write(&capture->engine);
+	resident_measure(&capture->engine);
 	pthread_mutex_lock(&capture->lock);
 	pthread_cond_broadcast(&capture->answered);
 	pthread_mutex_unlock(&capture->lock);
@@ -242,6 +243,7 @@ int capture_totals(struct capture *capture, bool generation_ends,
 		   struct region_totals *totals, struct capture_memory *memory)
 {
 	const struct region_space *space = &capture->engine.ledger.space;
+	const struct resident *resident = &capture->engine.resident;
 	struct reader reader;
 	struct status status;
 	pid_t alive;
@@ -258,7 +260,9 @@ int capture_totals(struct capture *capture, bool generation_ends,
 	alive = status_alive(atomic_load(&capture->pid));
 	*memory = (struct capture_memory){0};
 	if (alive && !status_read(alive, 0, &status))
-		*memory = (struct capture_memory){status.resident_kb * 1024, status.data_kb * 1024};
+		*memory = (struct capture_memory){resident_of_program(resident, &status),
+						  status.data_kb * 1024, status.resident_kb * 1024,
+						  status.shared_kb * 1024};
 	return 0;
 }
 

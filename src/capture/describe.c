@@ -176,7 +176,9 @@ static uint64_t resident_bytes(struct engine *engine)
 			      : status_alive(engine->tracee.pid);
 	struct status status;
 
-	return alive && !status_read(alive, 0, &status) ? status.resident_kb * 1024 : 0;
+	return alive && !status_read(alive, 0, &status)
+		       ? resident_of_program(&engine->resident, &status)
+		       : 0;
 }
 
 static void replaced(void *arg, taddr_t addr)
@@ -256,6 +258,9 @@ int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *
 	snapshot->pid = engine->tracee.pid;
 	snprintf(snapshot->engine, sizeof(snapshot->engine), "%s",
 		 engine->resident.injected.entry ? "agent" : "trap");
+	if (!engine->resident.injected.entry)
+		snprintf(snapshot->engine_reason, sizeof(snapshot->engine_reason), "%s",
+			 engine->resident.reason);
 	snapshot->stopped_calls = engine->ledger.stopped_calls;
 	inherited_describe(&engine->inherited, snapshot);
 	share_describe_alone(engine, &snapshot->alone);
@@ -267,6 +272,7 @@ int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *
 	snapshot->running = !engine->ending.ended || engine->ending.end == CAPTURE_DETACHED;
 	snapshot->no_allocator = !engine->hooks.allocators && !snapshot->totals.allocs &&
 			  (engine->ending.ended || !engine->program.loading);
+	resident_measure(engine);
 	snapshot->resident_bytes = resident_bytes(engine);
 	snapshot->resident_at_start = engine->ledger.resident_at_start;
 	snapshot->region_bytes = region_memory(engine->ledger.region);

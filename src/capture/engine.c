@@ -70,6 +70,7 @@ int engine_init(struct engine *ret, const struct capture_options *options,
 		return err_set(err, -ENOMEM, "memory is short");
 	ret->hooks.mappings = options->mappings;
 	/* (what is recorded for the tests are stops) */
+	atomic_init(&ret->resident.taken_kb, 0);
 	ret->resident.engine = options->record || options->record_case ? CAPTURE_TRAP
 								     : options->engine;
 	ret->stays = options->stay;

@@ -89,6 +89,8 @@ static int apply(struct engine *engine, struct err *err)
 		tracee_watch_sharers(&engine->tracee, false);
 	if (!rc) /* (of a program that has just been started when its libraries are there) */
 		resident_switch(engine, true);
+	if (!rc)
+		share_threads_enter(engine);
 	return rc;
 }
 

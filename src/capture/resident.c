@@ -11,10 +11,16 @@
 #include "capture/share.h"
 #include "hook/page.h"
 #include "tracer/inject_left.h"
+#include "tracer/inject_parts.h"
+#include "tracer/memory_limit.h"
 #include "tracer/retry.h"
 
 enum {
 	PIECES = 8192, /* of 64 KB: so much at most is taken for live blocks and counters */
+	PIECES_LEAST = 64,
+	SHARE = 4,	 /* and of what is left of the machine's memory, and the process' limits, 1/4 */
+	LEAST_MB = 64, /* else none is put there unasked: 10 MB are taken soon */
+	CODE_KB = INJECT_CODE_BYTES >> 10,
 	SHIFT = 4,     /* allocators of 64-bit CPUs give multiples of 16 bytes, or of 8 */
 };
 
@@ -78,23 +84,38 @@ static int clear(struct engine *engine, const struct undo_places *places, struct
 		  : 0;
 }
 
-int resident_doubt(pid_t pid, const struct arch *arch, struct err *err)
+static uint32_t pieces_for(uint64_t left)
 {
+	uint64_t pieces = left / SHARE / SHARED_PIECE;
+
+	return pieces > PIECES ? PIECES : pieces < PIECES_LEAST ? PIECES_LEAST : (uint32_t)pieces;
+}
+
+int resident_doubt(pid_t pid, const struct arch *arch, bool insists, struct err *err)
+{
+	uint64_t left;
+
 	if (!parts_have(PART_agent))
-		return err_set(err, -ENOTSUP, "this memtrace was made without one");
-	return inject_doubt(pid, arch, shared_bytes(PIECES), err);
+		return err_set(err, -ENOSYS, "this memtrace was made without one");
+	left = memory_left(pid);
+	if (left >> 20 < LEAST_MB && !insists)
+		return err_set(err, -ENOTSUP, "memory is short: %" PRIu64 " MB are left, and it takes %d and more",
+			       left >> 20, LEAST_MB / SHARE);
+	return inject_doubt(pid, arch, shared_bytes(pieces_for(left)), err);
 }
 
 static int enter(struct engine *engine, struct err *err)
 {
+	const pid_t alive = tracee_alive(&engine->tracee);
 	struct entering e = {.engine = engine, .err = err};
 	int rc;
 
 	e.injection = (struct injection){.tracee = &engine->tracee,
 					 .undo = engine->undoing.undo,
-					 .pieces = PIECES,
+					 .pieces = pieces_for(memory_left(alive)),
 					 .shift = SHIFT};
-	rc = resident_doubt(tracee_alive(&engine->tracee), engine->tracee.arch, err);
+	rc = resident_doubt(alive, engine->tracee.arch,
+			    engine->resident.engine == CAPTURE_AGENT, err);
 	if (rc || !parts_have(PART_agent))
 		return rc;
 	if (!page_places_find(&engine->hooks, &e.injection.places))
@@ -149,6 +170,8 @@ int resident_enter(struct engine *engine, struct err *err)
 	/* (of a child, whose stack may seem to lead to its parent's, nobody has asked for it) */
 	if (resident->engine == CAPTURE_AGENT && !engine->inherited.parent)
 		return err_set(err, rc, "no agent in pid %d: %s", engine->tracee.pid, why.text);
+	if (rc == -ENOSYS) /* as ever, here: the report has it */
+		return 0;
 	notify(&engine->notifier, NOTICE_REMARK, "No agent in pid %d, every call stops: %s",
 	       engine->tracee.pid, why.text);
 	return 0;
@@ -191,6 +214,53 @@ int resident_ask(struct engine *engine, struct err *err)
 	return rc;
 }
 
+static bool lacks_room(const struct shared *shared)
+{
+	for (enum shared_part part = SHARED_PART_NODES; part <= SHARED_PART_PIECES; part++)
+		if (shared_is_full(shared, part))
+			return true;
+	return false;
+}
+
+static void tell_if_full(struct engine *engine)
+{
+	const struct shared *shared = &engine->resident.injected.shared;
+
+	if (engine->resident.full || !lacks_room(shared))
+		return;
+	engine->resident.full = true;
+	notify_warning(&engine->notifier,
+		       "pid %d: the agent's memory is full (%u MB: 1/%d of what was left, %d at most); calls that find "
+		       "no room there stop",
+		       engine->tracee.pid, shared->pieces * (SHARED_PIECE >> 10) >> 10, SHARE,
+		       PIECES * (SHARED_PIECE >> 10) >> 10);
+}
+
+/* (Its code is private memory, in full.) */
+void resident_measure(struct engine *engine)
+{
+	struct resident *resident = &engine->resident;
+	bool is_there = resident->injected.entry && (engine->undoing.undo->agent.len || resident->stays);
+
+	atomic_store(&resident->taken_kb,
+		     is_there ? (unsigned)(inject_taken(&resident->injected) >> 10) + CODE_KB : 0);
+	if (is_there)
+		tell_if_full(engine);
+}
+
+/* Of its file's pages those are resident there that the program's threads have come to, which are
+ * nearly all; but no more than it has of shared memory. */
+uint64_t resident_of_program(const struct resident *resident, const struct status *status)
+{
+	uint64_t taken = atomic_load(&resident->taken_kb);
+	uint64_t shared = taken ? taken - CODE_KB : 0, agents;
+
+	if (!taken)
+		return status->resident_kb << 10;
+	agents = (shared < status->shared_kb ? shared : status->shared_kb) + CODE_KB;
+	return status->resident_kb > agents ? (status->resident_kb - agents) << 10 : 0;
+}
+
 int resident_leave(struct engine *engine)
 {
 	return inject_remove(&engine->tracee, engine->undoing.undo);
@@ -202,7 +272,8 @@ void resident_forget(struct resident *resident)
 		inject_let_be(&resident->injected);
 	inject_forget(&resident->injected);
 	resident->stays = resident->faults = false;
-	resident->tried = resident->owed = false;
+	resident->tried = resident->owed = resident->full = false;
 	resident->asked = 0;
 	resident->reason[0] = 0;
+	atomic_store(&resident->taken_kb, 0);
 }

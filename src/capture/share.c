@@ -1,16 +1,4 @@
-/*
- * Telling the agent, and hearing from it; see share.h.
- *
- * A thread is counted by the agent on its own stack alone: from its sp to the thread pointer,
- * where both lie in one mapping (glibc's and musl's control block is at a stack's upper end),
- * or to the end of [stack].  The mappings are read for that when a thread comes to its first
- * trap, and again, ever more rarely, when it comes from elsewhere (another stack, a deeper
- * one).
- *
- * No two threads may be counted at one place at a time.  A thread pointer that two threads have
- * (clone(CLONE_VM) without CLONE_SETTLS) is nobody's from then on; a vfork child has its
- * parent's while that waits.
- */
+/* Telling the agent, and hearing from it; see share.h. */
 #include "capture/share.h"
 
 #include <errno.h>
@@ -139,115 +127,6 @@ void share_hooks(struct engine *engine)
 
 /* ---- threads --------------------------------------------------------------- */
 
-struct owning {
-	const struct thread *but;
-	taddr_t pointer;
-	struct thread *found;
-};
-
-static void is_owner(void *arg, struct thread *thread)
-{
-	struct owning *o = arg;
-
-	if (thread != o->but && thread->owner &&
-	    thread_data(thread)->share.pointer == o->pointer)
-		o->found = thread;
-}
-
-struct thread *share_owner_of(struct engine *engine, const struct thread *but, taddr_t pointer)
-{
-	struct owning owning = {but, pointer, NULL};
-
-	tracee_for_each(&engine->tracee, is_owner, &owning);
-	return owning.found;
-}
-
-void share_ban(struct engine *engine, struct thread *thread)
-{
-	struct thread_share *share = &thread_data(thread)->share;
-
-	share->banned = true;
-	known_thread_set(share_memory(engine), share->pointer, 0, 0);
-}
-
-/* Where the thread's stack is; false: not where it is known. */
-static bool stack_find(struct engine *engine, taddr_t pointer, taddr_t slot, struct range *ret)
-{
-	struct maps maps = {0};
-	const struct mapping *mapping;
-	struct err err;
-	bool found;
-
-	if (maps_read(tracee_alive(&engine->tracee), &maps, &err))
-		return false;
-	mapping = maps_find(&maps, slot);
-	found = mapping && mapping->read && mapping->write;
-	if (found && !strcmp(mapping->path, "[stack]"))
-		*ret = (struct range){mapping->begin, mapping->end};
-	else if (found && pointer > slot && pointer < mapping->end)
-		*ret = (struct range){mapping->begin, pointer};
-	else
-		found = false;
-	maps_deinit(&maps);
-	return found;
-}
-
-/* Does what the agent reads (the thread pointer, or the word there) name this thread? */
-static bool names_itself(struct engine *engine, taddr_t pointer)
-{
-	const struct arch *arch = engine->tracee.arch;
-	uint8_t word[8];
-
-	if (!arch->tls_is_read)
-		return pointer;
-	return pointer &&
-	       !target_read(&engine->tracee.target, pointer, word, arch->word_size) &&
-	       arch_word(arch, word) == pointer;
-}
-
-/* A thread has a thread pointer.  If the agent waits for that, and for all others, too, it is looked
- * at soon, ever more rarely: a static program gets its first one when it runs. */
-static void remind(struct engine *engine)
-{
-	struct resident *resident = &engine->resident;
-
-	if (resident->owed && !(resident->asked & (resident->asked + 1)))
-		engine->pending.set |= PENDING_AGENT;
-	resident->asked += resident->owed;
-}
-
-static void enter(struct engine *engine, struct thread *thread, taddr_t slot)
-{
-	struct thread_share *share = &thread_data(thread)->share;
-	taddr_t pointer = thread_pointer(&engine->tracee, thread);
-	struct thread *other = share_owner_of(engine, thread, pointer);
-	struct range stack;
-	uint32_t number;
-
-	if (other && pointer) {
-		share_ban(engine, other);
-		share->banned = true;
-	}
-	if (share->banned || !names_itself(engine, pointer) ||
-	    !stack_find(engine, pointer, slot, &stack))
-		return;
-	number = known_thread_set(share_memory(engine), pointer, stack.begin, stack.end);
-	if (number == KNOWN_NONE)
-		return;
-	remind(engine);
-	if (share->pointer != pointer) {
-		struct shared_thread *own = known_thread_at(share_memory(engine), number);
-
-		share->pointer = pointer;
-		share->number = number;
-		share->allocs = own->allocs;
-		share->frees = own->frees;
-		share->fresh = true;
-		own->pending.slot = own->inner = 0;
-		own->free_hook = 0; /* (another thread's that has ended) */
-	}
-}
-
 static bool is_within(const struct engine *engine, const struct thread_share *share,
 		      taddr_t slot)
 {
@@ -297,26 +176,9 @@ void share_call_begins(struct engine *engine, struct thread *thread, const struc
 		return;
 	engine->ledger.stopped_calls++;
 	if (is_to_enter(engine, thread, &data->share, call->slot))
-		enter(engine, thread, call->slot);
+		share_enter(engine, thread, call->slot);
 	if (data->share.pointer)
 		hear(engine, data);
-}
-
-void share_call_ends(struct engine *engine, struct thread *thread)
-{
-	struct thread_data *data = thread_data(thread);
-	struct shared_thread *own;
-
-	tally_tell(&engine->ledger.tally);
-	if (!share_memory(engine) || !data->share.pointer)
-		return;
-	own = own_of(engine, data);
-	own->allocs = data->share.allocs = data->book.allocs;
-	own->frees = data->share.frees = data->book.frees;
-	own->last_alloc = data->book.last_alloc;
-	own->small_slot = data->book.small_slot;
-	own->last_free = data->book.last_free;
-	data->share.fresh = false;
 }
 
 struct asking {

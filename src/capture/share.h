@@ -3,7 +3,8 @@
  *
  *    functions are hooked       --> what their calls mean            share_hooks()
  *    a pc is met                --> its row                          walker_share()
- *    a thread stops at a trap   --> where its stack is               share_call_begins()
+ *    a thread stops at a trap,  --> where its stack is               share_call_begins(),
+ *      or functions are hooked                                       share_threads_enter()
  *    a call is counted by us    <-> the thread's last call; whose    share_call_begins(),
  *                                   a block is                       share_settle()
  *    a report, a clear, the end <-- all that it has counted          share_sum() ...
@@ -32,6 +33,9 @@ void share_forget(struct engine *engine);
 
 /* The hooks that are planned, before their stubs are there. */
 void share_hooks(struct engine *engine);
+
+/* All threads are stopped: those on their own stacks have a place from now on, without a trap. */
+void share_threads_enter(struct engine *engine);
 
 /* The thread is stopped at the trap of a call. */
 void share_call_begins(struct engine *engine, struct thread *thread, const struct call *call);

@@ -1,4 +1,4 @@
-/* What share.c and share_alone.c share. */
+/* What share.c, share_alone.c and share_enter.c share. */
 #ifndef MEMTRACE_SHARE_PARTS_H
 #define MEMTRACE_SHARE_PARTS_H
 
@@ -15,5 +15,8 @@ static inline const struct shared *share_memory(const struct engine *engine)
 struct thread *share_owner_of(struct engine *engine, const struct thread *but, taddr_t pointer);
 /* The thread's calls go to the trap from now on. */
 void share_ban(struct engine *engine, struct thread *thread);
+
+/* The thread stands with its sp at the slot: if that is on its stack, it has a place there. */
+void share_enter(struct engine *engine, struct thread *thread, taddr_t slot);
 
 #endif

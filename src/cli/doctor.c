@@ -252,12 +252,12 @@ static void judge_agent(pid_t pid, struct doctor_findings *findings)
 {
 	struct err err;
 
-	if (resident_doubt(status_alive(pid), arch_native(), &err))
-		findings_add(findings, "agent", FINDING_OK, 0, "every call will stop: %s",
+	if (resident_doubt(status_alive(pid), arch_native(), false, &err))
+		findings_add(findings, "engine", FINDING_OK, 0, "trap, every call stops: no agent, as %s",
 			     err.text);
 	else
-		findings_add(findings, "agent", FINDING_OK, 0,
-			     "with --engine=auto an agent is asked before each stop");
+		findings_add(findings, "engine", FINDING_OK, 0,
+			     "agent, in the process: calls that are known don't stop");
 }
 
 /* ---- saying it ---------------------------------------------------------------- */

@@ -421,6 +421,7 @@ int options_parse(int argc, char **argv, struct options *ret, struct err *err)
 	int words, rc;
 
 	*ret = (struct options){
+		.engine = CAPTURE_AUTO,
 		.depth = 64,
 		.count = 10,
 		.record_every = 1,
@@ -444,7 +445,7 @@ int options_parse(int argc, char **argv, struct options *ret, struct err *err)
 	if (!rc)
 		wrapper_look_behind(ret);
 	rc = rc ? rc : check(ret, err);
-	if (ret->stay && ret->engine == CAPTURE_TRAP) /* it takes one */
+	if (ret->stay && (is_trap(ret) || !ret->has_engine)) /* it takes one */
 		ret->engine = CAPTURE_AGENT;
 	if (is_sampled(ret) && !ret->has_engine) /* so does that, or it would cost more than all */
 		ret->engine = CAPTURE_AGENT;

@@ -23,16 +23,30 @@ static int64_t cpu_ns(void)
 	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
+/* What the agent takes, which is shared memory (with us), is not the program's: of that part of PSS it has
+ * as much as of what is resident of it. */
+static uint64_t without_agent(const struct pss *pss, const struct capture_memory *memory)
+{
+	uint64_t agents = memory->all - memory->resident;
+
+	if (!agents || !pss->all)
+		return pss->all;
+	if (!pss->shared || !memory->shared)
+		return 0;
+	agents = agents < memory->shared ? agents : memory->shared;
+	return pss->all - (uint64_t)((double)pss->shared * (double)agents / (double)memory->shared);
+}
+
 /* PSS where it is cheap, as the process' own mmap() may wait for it: not of much memory, and no
  * more once it took a millisecond of CPU time. */
-static uint64_t sample_pss(struct session *s, uint64_t resident)
+static uint64_t sample_pss(struct session *s, const struct capture_memory *memory)
 {
 	int64_t begin = cpu_ns();
-	bool dear = s->pss_is_dear || resident > PSS_RESIDENT;
-	uint64_t pss = dear ? 0 : pss_read(capture_pid(s->capture));
+	bool dear = s->pss_is_dear || memory->all > PSS_RESIDENT;
+	struct pss pss = dear ? (struct pss){0, 0} : pss_read(capture_pid(s->capture));
 
 	s->pss_is_dear |= cpu_ns() - begin > PSS_NS;
-	return pss;
+	return without_agent(&pss, memory);
 }
 
 /* False: they never stood still: the next one will. */
@@ -49,7 +63,7 @@ static bool sample(struct session *s, bool generation_ends, struct course_point 
 	point.allocs = t.allocs;
 	point.frees = t.frees;
 	point.in_use = t.allocated_bytes - t.freed_bytes;
-	point.pss = sample_pss(s, point.resident);
+	point.pss = sample_pss(s, &memory);
 	point.obtained = allocators_sample(&s->allocators, capture_pid(s->capture), point.in_use);
 	course_add(&s->course, &point);
 	*ret = point;

@@ -45,8 +45,9 @@ struct snapshot {
 	int pid;
 	char **command; /* NULL-terminated argv of the target */
 	char engine[16];
+	char engine_reason[160]; /* "trap": why there is no agent; "": none was asked for */
 	uint64_t stopped_calls; /* of an agent's process, those that were not counted in it; 0: there
-				   is none.  Not in snapshot files */
+				   is none */
 	struct snapshot_alone {	/* what was counted while no memtrace was there.  Not in files either */
 		uint64_t ms;	/* so long; 0: never, and all the others are 0 */
 		uint64_t allocs, bytes; /* whose stacks are not known to their ends */

@@ -45,7 +45,7 @@ enum layout_section {
 /* Bytes of a record, in version 1. */
 enum {
 	LAYOUT_END_RECORD = 8,
-	LAYOUT_PROCESS_RECORD = 176,
+	LAYOUT_PROCESS_RECORD = 192,
 	LAYOUT_ARGUMENT_RECORD = 4,
 	LAYOUT_MODULE_RECORD = 176,
 	LAYOUT_FRAME_RECORD = 16,

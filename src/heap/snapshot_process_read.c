@@ -70,6 +70,9 @@ int snapshot_read_process(struct snapshot_reader *r)
 	s->sampling.bytes = cursor_u64(&c);
 	s->sampling.min_size = cursor_u64(&c);
 	s->sampling.small = cursor_u64(&c);
+	snapshot_text_fill(r, &c, s->engine_reason, sizeof(s->engine_reason), &bad);
+	cursor_u32(&c);
+	s->stopped_calls = cursor_u64(&c);
 	return bad ? snapshot_broken(r, "what it says of the process contradicts itself") : 0;
 }
 

@@ -43,6 +43,9 @@ void snapshot_write_process(struct snapshot_writer *w)
 	snapshot_put_u64(w, s->sampling.bytes);
 	snapshot_put_u64(w, s->sampling.min_size);
 	snapshot_put_u64(w, s->sampling.small);
+	snapshot_put_text(w, s->engine_reason);
+	snapshot_put_u32(w, 0);
+	snapshot_put_u64(w, s->stopped_calls);
 	snapshot_end_section(w);
 }
 

@@ -115,7 +115,7 @@ static bool add_names(struct snapshot_writer *w)
 static bool add_process(struct snapshot_writer *w)
 {
 	const struct snapshot *s = w->s;
-	bool ok = add_text(w, w->version) && add_text(w, s->engine);
+	bool ok = add_text(w, w->version) && add_text(w, s->engine) && add_text(w, s->engine_reason);
 
 	for (char **arg = s->command; arg && *arg && ok; arg++)
 		ok = add_text(w, *arg);

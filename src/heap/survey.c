@@ -12,6 +12,7 @@
 
 #include "base/order.h"
 #include "elf/maps.h"
+#include "region/shared.h"
 
 /* ---- pins ------------------------------------------------------------------------- */
 
@@ -156,6 +157,17 @@ static uint64_t mapped_by(const struct survey_input *in, const struct mapping *m
 	return all;
 }
 
+/* The agent's memory, or its code, which lies before that (tracer/inject.h). */
+static bool is_agent(const struct maps *maps, const struct mapping *mapping)
+{
+	const struct mapping *next = mapping + 1;
+
+	if (mapping->exec && !*mapping->path && next < maps->list.at + maps->list.len &&
+	    next->begin == mapping->end)
+		mapping = next;
+	return mapping->shared && !strncmp(mapping->path, SHARED_PATH, strlen(SHARED_PATH));
+}
+
 static bool add_mapping(struct survey *out, const struct survey_mapping *m)
 {
 	if (m->kind == SURVEY_ANONYMOUS) {
@@ -195,6 +207,11 @@ static bool take_mapping(const struct survey_input *in, const struct mapping *ma
 	const struct module *module;
 	uint64_t owned, content;
 
+	if (is_agent(in->maps, mapping)) {
+		m.kind = SURVEY_AGENT;
+		m.path = SHARED_PATH;
+		return !(m.resident + m.swapped) || add_mapping(out, &m);
+	}
 	out->resident += m.resident;
 	out->swapped += m.swapped;
 	owned_in(in, m.begin, m.end, &owned, &content);
@@ -218,6 +235,11 @@ static int by_resident(const void *a, const void *b)
 	return order_u64(y->resident, x->resident) ?: order_u64(x->begin, y->begin);
 }
 
+static bool is_joined(const struct survey_mapping *m)
+{
+	return m->kind == SURVEY_NAMED || m->kind == SURVEY_AGENT;
+}
+
 static int by_file(const void *a, const void *b)
 {
 	const struct survey_mapping *x = a, *y = b;
@@ -225,11 +247,11 @@ static int by_file(const void *a, const void *b)
 
 	if (x->kind != y->kind)
 		return x->kind < y->kind ? -1 : 1;
-	order = x->kind == SURVEY_NAMED ? strcmp(x->path, y->path) : 0;
+	order = is_joined(x) ? strcmp(x->path, y->path) : 0;
 	return order ? order : x->begin < y->begin ? -1 : x->begin > y->begin;
 }
 
-/* A file's mappings are one. */
+/* A file's mappings are one, and the agent's. */
 static void join_files(struct survey *out)
 {
 	struct survey_mapping *list = out->mappings.at;
@@ -241,8 +263,7 @@ static void join_files(struct survey *out)
 	for (size_t i = 1; i < out->mappings.len; i++) {
 		struct survey_mapping *m = &list[kept];
 
-		if (m->kind != SURVEY_NAMED || list[i].kind != SURVEY_NAMED ||
-		    strcmp(m->path, list[i].path)) {
+		if (m->kind != list[i].kind || !is_joined(m) || strcmp(m->path, list[i].path)) {
 			list[++kept] = list[i];
 			continue;
 		}

@@ -34,6 +34,7 @@ enum survey_kind {
 	SURVEY_ANONYMOUS, /* no allocator's that is known */
 	SURVEY_STACK,	  /* a thread's */
 	SURVEY_NAMED,	  /* a file, or what the kernel has a name for */
+	SURVEY_AGENT,	  /* memtrace's, not the process' own: in none of the sums */
 };
 
 /* What is mapped and belongs to no allocator: files by their path, all else one by one. */

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/scope.h"
 #include "report/decode_parts.h"
 
 struct values {
@@ -126,12 +127,18 @@ static bool is_of_verdict(const char *line)
 	       is_member(line, "bytes_per_hour") || is_member(line, "bytes_per_hour_range");
 }
 
+static void fill(char *to, size_t room, const char *line, const char *name)
+{
+	scope_free char *text = decode_string(decode_value(line, name));
+
+	if (text)
+		snprintf(to, room, "%s", text);
+}
+
 /* A member of the report itself. */
 static void read_member(struct values *v, const char *line)
 {
 	const char *duration = decode_value(line, "duration");
-	char *engine;
-
 	if (is_member(line, "pid"))
 		v->s->pid = (int)(decode_number(line, "pid") & 0x7fffffff);
 	else if (is_member(line, "memtrace"))
@@ -170,11 +177,12 @@ static void read_member(struct values *v, const char *line)
 		read_left_out(v, line);
 	else if (is_of_verdict(line))
 		read_verdict(v, line);
-	else if (is_member(line, "engine") &&
-		 (engine = decode_string(decode_value(line, "engine")))) {
-		snprintf(v->s->engine, sizeof(v->s->engine), "%s", engine);
-		free(engine);
-	}
+	else if (is_member(line, "engine"))
+		fill(v->s->engine, sizeof(v->s->engine), line, "engine");
+	else if (is_member(line, "stopped_calls"))
+		v->s->stopped_calls = decode_number(line, "stopped_calls");
+	else if (is_member(line, "engine_reason"))
+		fill(v->s->engine_reason, sizeof(v->s->engine_reason), line, "engine_reason");
 }
 
 /* Members and frames first: a context's times count from the report's `started`, and its stack

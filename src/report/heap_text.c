@@ -287,6 +287,8 @@ static void print_mapping(FILE *out, const struct path_names *names,
 	fputs(": ", out);
 	if (m->kind == SURVEY_STACK)
 		fprintf(out, "stack of thread %d", m->tid);
+	else if (m->kind == SURVEY_AGENT)
+		fputs("memtrace's agent (not the program's, and in no sum above)", out);
 	else if (m->kind == SURVEY_NAMED)
 		utf8_print(out, m->path);
 	else

@@ -154,6 +154,10 @@ static void print_head(FILE *out, const struct report_job *job)
 		fputs(",\n  \"runtime_uses_malloc\": true", out);
 	fputs(",\n  \"engine\": ", out);
 	json_string(out, s->engine);
+	if (s->engine_reason[0]) {
+		fputs(",\n  \"engine_reason\": ", out);
+		json_string(out, s->engine_reason);
+	}
 	if (s->inherited.parent)
 		fprintf(out,
 			",\n  \"inherited\": {\"parent\": %d, \"blocks\": %" PRIu64

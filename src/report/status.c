@@ -7,6 +7,7 @@
 #include "report/print.h"
 #include "report/report.h"
 #include "report/sampling.h"
+#include "report/utf8.h"
 
 /* "Wed Feb 23 16:31:51 2022", local time, in no locale. */
 static void print_date(FILE *out, time_t when)
@@ -94,6 +95,11 @@ bool report_peaks_are_seen(const struct snapshot *snapshot)
 
 static void print_engine(FILE *out, const struct snapshot *s)
 {
+	if (s->engine_reason[0]) {
+		fputs("    engine trap, every call stopped: no agent, as ", out);
+		utf8_print(out, s->engine_reason);
+		putc('\n', out);
+	}
 	if (!report_peaks_are_seen(s))
 		return;
 	fputs("    counted in the process, by an agent", out);

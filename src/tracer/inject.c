@@ -35,6 +35,7 @@
 #endif
 
 #include "elf/maps.h"
+#include "tracer/inject_left.h"
 #include "tracer/inject_memory.h"
 #include "tracer/inject_parts.h"
 #include "tracer/remote.h"
@@ -99,7 +100,7 @@ int inject_doubt(pid_t pid, const struct arch *arch, uint64_t bytes, struct err 
 	struct rlimit limit;
 
 	if (!blob_len || !suits_cpu() || !arch->trap || !arch->trap->agent_calls[0] || !arch->trap->remote_build)
-		return err_set(err, -ENOTSUP, "there is none for this CPU");
+		return err_set(err, -ENOSYS, "there is none for this CPU");
 	if (number_in("/proc/sys/vm/overcommit_memory", "") == 2)
 		return err_set(err, -ENOTSUP,
 			       "memory is not overcommitted here (vm.overcommit_memory)");
@@ -346,8 +347,10 @@ static int take_memory(const struct injection *in, struct injected *ret, struct 
 	if (at == MAP_FAILED)
 		return err_sys(err, -errno, "its memory can't be mapped");
 	madvise(at, bytes, MADV_DONTDUMP);
-	*ret = (struct injected){
-		in->undo->agent.base + head->entry, {at, in->pieces, in->shift}, bytes};
+	*ret = (struct injected){in->undo->agent.base + head->entry,
+				 {at, in->pieces, in->shift},
+				 bytes,
+				 inject_open_to_ask(in->file)};
 	return 0;
 }
 
@@ -381,11 +384,18 @@ int inject_switch(const struct undo *undo, struct target *target, bool on)
 				&control, sizeof(control));
 }
 
+uint64_t inject_taken(const struct injected *injected)
+{
+	struct stat stat;
+
+	return injected->entry && injected->file >= 0 && !fstat(injected->file, &stat)
+		       ? (uint64_t)stat.st_blocks * 512
+		       : 0;
+}
+
 void inject_forget(struct injected *injected)
 {
-	if (!injected->entry)
-		return;
-	madvise(injected->shared.base, injected->bytes, MADV_REMOVE);
-	munmap(injected->shared.base, injected->bytes);
-	*injected = (struct injected){.entry = 0};
+	if (injected->entry)
+		madvise(injected->shared.base, injected->bytes, MADV_REMOVE);
+	inject_let_be(injected);
 }

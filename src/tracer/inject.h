@@ -27,6 +27,7 @@ struct injected {
 	taddr_t entry;	      /* what stubs ask; 0: there is no agent */
 	struct shared shared; /* the memory, where we have it */
 	uint64_t bytes;
+	int file; /* it, to be asked alone (O_PATH); -1 */
 };
 
 /* How far it has come, so that it can go on when threads had to run in between. */
@@ -53,6 +54,9 @@ int inject_doubt(pid_t pid, const struct arch *arch, uint64_t bytes, struct err 
 int inject_next(struct injection *injection, struct injected *ret, struct err *err) MUST_CHECK;
 /* Frees what inject_next() holds, in any case. */
 void inject_end(struct injection *injection);
+
+/* What the memory takes in the machine: bytes, at any time. */
+uint64_t inject_taken(const struct injected *injected);
 
 /* Threads may run. */
 int inject_switch(const struct undo *undo, struct target *target, bool on);

@@ -164,13 +164,15 @@ int inject_take_up(struct tracee *tracee, const struct inject_left *found, struc
 		return file;
 	if (inject_is_sealed(file, bytes))
 		at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file, 0);
+	if (at != MAP_FAILED)
+		*ret = (struct injected){found->code + head->entry,
+					 {at, found->shared.pieces, found->shared.shift},
+					 bytes,
+					 inject_open_to_ask(file)};
 	close(file);
 	if (at == MAP_FAILED)
 		return err_set(err, -EBADF, "its memory can't be mapped");
 	madvise(at, bytes, MADV_DONTDUMP);
-	*ret = (struct injected){found->code + head->entry,
-				 {at, found->shared.pieces, found->shared.shift},
-				 bytes};
 	if (shared_is_sound(&ret->shared))
 		return 0;
 	inject_let_be(ret);
@@ -179,7 +181,10 @@ int inject_take_up(struct tracee *tracee, const struct inject_left *found, struc
 
 void inject_let_be(struct injected *injected)
 {
-	if (injected->entry)
+	if (injected->entry) {
 		munmap(injected->shared.base, injected->bytes);
+		if (injected->file >= 0)
+			close(injected->file);
+	}
 	*injected = (struct injected){.entry = 0};
 }

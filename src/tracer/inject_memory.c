@@ -64,11 +64,18 @@ bool inject_is_memory(const struct mapping *mapping)
 	return same;
 }
 
-/* -1: it does not say. */
+static const char *line_of(const char *text, const char *name)
+{
+	const char *at = strstr(text, name);
+
+	return at ? at + strlen(name) : NULL;
+}
+
+/* -1: it does not say, or is only there to be asked (inject_open_to_ask()). */
 static long mount_of(pid_t pid, int descriptor)
 {
 	char path[64], text[INFO_ROOM] = "";
-	const char *at;
+	const char *mount, *flags;
 	ssize_t len;
 	int file;
 
@@ -78,8 +85,11 @@ static long mount_of(pid_t pid, int descriptor)
 		return -1;
 	len = read(file, text, sizeof(text) - 1);
 	close(file);
-	at = len > 0 ? strstr(text, "mnt_id:") : NULL;
-	return at ? strtol(at + strlen("mnt_id:"), NULL, 10) : -1;
+	if (len <= 0)
+		return -1;
+	mount = line_of(text, "mnt_id:");
+	flags = line_of(text, "flags:");
+	return mount && flags && !(strtol(flags, NULL, 8) & O_PATH) ? strtol(mount, NULL, 10) : -1;
 }
 
 bool inject_is_descriptor(pid_t pid, int descriptor)
@@ -115,6 +125,14 @@ int inject_find_descriptor(pid_t pid)
 	if (dir)
 		closedir(dir);
 	return found;
+}
+
+int inject_open_to_ask(int file)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	return open(path, O_PATH | O_CLOEXEC);
 }
 
 int inject_seal(int file, uint64_t bytes, struct err *err)

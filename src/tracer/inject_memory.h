@@ -18,6 +18,10 @@ bool inject_is_descriptor(pid_t pid, int descriptor);
 /* The first of the process' descriptors that is one; -1. */
 int inject_find_descriptor(pid_t pid);
 
+/* Another descriptor of the file, of the kind that a memtrace keeps: by it the file can be asked (fstat), and no
+ * more; in a memtrace that is watched it is not taken for one of an agent's there.  -1. */
+int inject_open_to_ask(int file);
+
 /* It has this size from now on, and can't get another.  Else err says why, in half a sentence. */
 int inject_seal(int file, uint64_t bytes, struct err *err) MUST_CHECK;
 

@@ -7,6 +7,7 @@
  *                  memory.current (Documentation/admin-guide/cgroup-v2.rst)
  *   memory.limit_in_bytes, memory.usage_in_bytes   the same of v1, below its own "memory"
  *                  (cgroup-v1/memory.rst); nearly 2^63 where there is none
+ *   inactive_file  in memory.stat, total_inactive_file of v1: of what is in use, what goes at once
  *
  * In a container the groups that /proc/PID/cgroup names may not be seen: then only the root of
  * what is seen, which is the container's own.
@@ -38,6 +39,30 @@ static bool read_number(const char *folder, const char *name, uint64_t *ret)
 	return end != text; /* ("max") */
 }
 
+/* Behind the name at a line's begin in such a file; 0. */
+static uint64_t number_of(FILE *in, const char *name)
+{
+	const size_t len = strlen(name);
+	uint64_t ret = 0;
+	char line[256];
+
+	while (in && !ret && fgets(line, sizeof(line), in))
+		if (!strncmp(line, name, len))
+			ret = strtoull(line + len, NULL, 10);
+	if (in)
+		fclose(in);
+	return ret;
+}
+
+/* What a group has in use that goes as soon as it is needed. */
+static uint64_t read_dropped(const char *folder, bool v2)
+{
+	char path[PATH_MAX + 16];
+
+	snprintf(path, sizeof(path), "%s/memory.stat", folder);
+	return number_of(fopen(path, "re"), v2 ? "inactive_file " : "total_inactive_file ");
+}
+
 static void consider(uint64_t bytes, uint64_t used, struct memory_limit *ret)
 {
 	uint64_t left = used < bytes ? bytes - used : 0;
@@ -48,11 +73,13 @@ static void consider(uint64_t bytes, uint64_t used, struct memory_limit *ret)
 
 static void read_group(const char *folder, bool v2, struct memory_limit *ret)
 {
-	uint64_t bytes, used;
+	uint64_t bytes, used, dropped;
 
-	if (read_number(folder, v2 ? "memory.max" : "memory.limit_in_bytes", &bytes) &&
-	    read_number(folder, v2 ? "memory.current" : "memory.usage_in_bytes", &used))
-		consider(bytes, used, ret);
+	if (!read_number(folder, v2 ? "memory.max" : "memory.limit_in_bytes", &bytes) ||
+	    !read_number(folder, v2 ? "memory.current" : "memory.usage_in_bytes", &used))
+		return;
+	dropped = bytes < NO_LIMIT ? read_dropped(folder, v2) : 0;
+	consider(bytes, dropped < used ? used - dropped : 0, ret);
 }
 
 /* The group and all above it, up to and with `root`. */
@@ -131,4 +158,13 @@ struct memory_limit memory_limit_read(pid_t pid, const char *cgroups)
 	if (groups)
 		fclose(groups);
 	return limit;
+}
+
+uint64_t memory_left(pid_t pid)
+{
+	struct memory_limit limit = memory_limit_read(pid, "/sys/fs/cgroup");
+	uint64_t free = number_of(fopen("/proc/meminfo", "re"), "MemAvailable:") << 10;
+
+	free = free ? free : UINT64_MAX;
+	return limit.bytes && limit.left < free ? limit.left : free;
 }

@@ -8,18 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-uint64_t pss_read(pid_t pid)
+struct pss pss_read(pid_t pid)
 {
 	char path[64], line[256];
-	uint64_t kb = 0;
+	struct pss ret = {0, 0};
 	FILE *in;
 
 	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
 	in = fopen(path, "re");
-	while (in && !kb && fgets(line, sizeof(line), in))
+	while (in && fgets(line, sizeof(line), in))
 		if (!strncmp(line, "Pss:", 4))
-			kb = strtoull(line + 4, NULL, 10);
+			ret.all = strtoull(line + 4, NULL, 10) << 10;
+		else if (!strncmp(line, "Pss_Shmem:", 10))
+			ret.shared = strtoull(line + 10, NULL, 10) << 10;
 	if (in)
 		fclose(in);
-	return kb << 10;
+	return ret;
 }

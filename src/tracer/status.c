@@ -150,6 +150,7 @@ void status_parse(const char *text, struct status *ret)
 	ret->seccomp = (int)field_number(text, "\nSeccomp:", 10);
 	ret->has_memory = field(text, "\nVmSize:") != NULL;
 	ret->resident_kb = field_number(text, "\nVmRSS:", 10);
+	ret->shared_kb = field_number(text, "\nRssShmem:", 10);
 	ret->data_kb = field_number(text, "\nVmData:", 10);
 	ret->switches = field_number(text, "\nvoluntary_ctxt_switches:", 10) +
 			field_number(text, "\nnonvoluntary_ctxt_switches:", 10);

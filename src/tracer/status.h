@@ -21,6 +21,7 @@ struct status { /* /proc/PID/task/TID/status, proc(5) */
 	bool init;   /* the first process of its pid namespace */
 	int seccomp; /* 0 none, 1 strict, 2 filter */
 	uint64_t resident_kb;
+	uint64_t shared_kb; /* of it, shared memory and files in memory (Linux 4.5) */
 	uint64_t data_kb; /* private memory that may be written, but for the first thread's stack */
 	uint64_t switches; /* how often the thread was put off a core, by itself or not */
 	bool has_memory; /* false: a kernel thread or a zombie */

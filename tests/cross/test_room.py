@@ -19,7 +19,7 @@ def test_counts(guest, name):
     """A page more while memtrace is there, and none behind it."""
     with traced.Running(guest, f"/root/room-{name} 4 200") as target:
         before = code_mappings(guest, target.pid)
-        with traced.Attached(guest, target.pid, options=traced.ALONE) as attached:
+        with traced.Attached(guest, target.pid, options=f"{traced.ALONE} --engine=trap") as attached:
             assert len(code_mappings(guest, target.pid).splitlines()) == len(before.splitlines()) + 1
             target.send()
             target.await_output("DONE", 180)

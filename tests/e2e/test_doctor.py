@@ -144,7 +144,7 @@ def test_ones_own_process(sleeper):
     verdict, text, _ = found.one("allocator")
     assert verdict == "ok" and re.fullmatch(r"malloc and \d+ other functions in \S+", text)
     assert found.one("unwind")[:2] == ("ok", found.one("unwind")[1])
-    assert found.one("agent")[1] == "with --engine=auto an agent is asked before each stop"
+    assert found.one("engine")[1] == "agent, in the process: calls that are known don't stop"
     assert {line[0] for lines in found.lines.values() for line in lines} == {"ok"}
     assert memtrace.fingerprint(sleeper) == before
     assert memtrace.traces(sleeper) == []

@@ -112,6 +112,18 @@ int main(int argc, char **argv)
 """
 
 
+def test_no_agent_where_memory_is_short(target, attach, group):
+    process = target("threads", "2", "100")
+    group.join(process.pid)
+    observer = attach(process.pid, "--no-symbols")
+    process.go_on()
+    process.done()
+    report = observer.detach()
+    assert report["engine"] == "trap" and report["engine_reason"].startswith("memory is short: ")
+    process.go_on()
+    process.result()
+
+
 @pytest.mark.parametrize("engine", ["agent", "trap"])
 def test_counts_to_the_last_allocation(started, attach, group, tmp_path, engine):
     """The process is the one that the kernel ends; it has counted itself, in memory that it leaves behind."""

@@ -1,6 +1,7 @@
 """The agent in the process: how it gets there, and that nothing of it stays, whatever happens to us."""
 import os
 import pathlib
+import re
 import resource
 import subprocess
 
@@ -100,10 +101,13 @@ def test_a_limited_address_space(target, attach):
     resource.prlimit(process.pid, resource.RLIMIT_AS, (200 << 20, resource.RLIM_INFINITY))
     assert "RLIMIT_AS" in refused(process)
     said = subprocess.run([memtrace.MEMTRACE, "--doctor", "-p", str(process.pid)], capture_output=True, text=True, check=True)
-    assert "every call will stop: the address space of the process has a limit (RLIMIT_AS)" in said.stdout
-    tracer = attach(process.pid, "--no-symbols", "--engine=auto")
-    tracer.detach()
+    assert "trap, every call stops: no agent, as the address space of the process has a limit (RLIMIT_AS)" in said.stdout
+    tracer = attach(process.pid, "--no-symbols")
+    tracer.status()
+    report = tracer.detach()
     assert any("every call stops" in line and "RLIMIT_AS" in line for line in tracer.err), tracer.story()
+    assert any("engine trap" in line and "RLIMIT_AS" in line for line in tracer.out), tracer.story()
+    assert report["engine"] == "trap" and "RLIMIT_AS" in report["engine_reason"]
     end(process)
 
 
@@ -155,6 +159,84 @@ def test_said_in_text(target, attach, engine):
         assert f"    counted in the process, by an agent; stopped: {report['stopped_calls']} call" in said
     else:
         assert "    peak: at least" not in said and "by an agent" not in said and "    peak: " in said
+    process.go_on()
+    process.result()
+
+
+def resident(pid, name=None):
+    """KiB; of the mappings of that name alone."""
+    text = pathlib.Path(f"/proc/{pid}/smaps").read_text()
+    return sum(int(size) for path, size in re.findall(r"^[0-9a-f]+-\S+ \S+ \S+ \S+ \S+ *(.*)\n(?:\w+: .*\n)*?Rss: +(\d+) kB", text, re.M)
+               if name is None or path.startswith(name))
+
+
+def test_its_memory_is_not_the_programs(tmp_path, target, attach):
+    process = target(built(tmp_path, r"""
+#include "target.h"
+int main(void)
+{
+	target_ready();
+	for (int i = 0; i < 300000; i++)
+		target_kept[0] = memset(got(malloc(40), 40), 1, 40);
+	target_done();
+	return target_result(NULL);
+}
+"""))
+    tracer = attach(process.pid, "--no-symbols")
+    process.go_on()
+    process.done()
+    tracer.status()
+    tracer.send("report -n 1")
+    found = tracer.wait_line(r"RSS ([\d.]+) MiB at the start, ([\d.]+) MiB now")
+    agents, all_of_it = resident(process.pid, NAME), resident(process.pid)
+    tracer.detach()
+    assert agents > 4 << 10 and abs(all_of_it - agents - resident(process.pid)) < 1 << 10
+    assert abs(float(found[2]) - resident(process.pid) / 1024) < 1
+    process.go_on()
+    process.result()
+
+
+def test_threads_that_are_there_have_not_to_stop_first(tmp_path, target, attach):
+    """At an attach all are known at once: reading 600 mappings for each of them took seconds of 2000."""
+    process = target(built(tmp_path, r"""
+#include <pthread.h>
+#include "target.h"
+static pthread_barrier_t begin, end;
+static pthread_mutex_t one_by_one = PTHREAD_MUTEX_INITIALIZER;
+static void *run(void *arg)
+{
+	pthread_barrier_wait(&begin);
+	pthread_mutex_lock(&one_by_one);
+	for (int i = 0; i < 20; i++)
+		drop(got(malloc(40), 40), 40);
+	pthread_mutex_unlock(&one_by_one);
+	pthread_barrier_wait(&end);
+	return arg;
+}
+int main(void)
+{
+	pthread_t thread;
+	pthread_attr_t small;
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, 65536);
+	pthread_barrier_init(&begin, NULL, 301);
+	pthread_barrier_init(&end, NULL, 301);
+	for (int i = 0; i < 300; i++)
+		if (pthread_create(&thread, &small, run, NULL))
+			return 1;
+	target_ready();
+	pthread_barrier_wait(&begin);
+	pthread_barrier_wait(&end);
+	target_done();
+	return target_result(NULL);
+}
+"""))
+    tracer = attach(process.pid, "--no-symbols", AGENT)
+    process.go_on()
+    process.done()
+    report = tracer.detach().consistent()
+    assert report["summary"]["allocs"] == report["summary"]["frees"] == 6000
+    assert report["stopped_calls"] < 450  # one each; two without that
     process.go_on()
     process.result()
 

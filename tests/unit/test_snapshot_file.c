@@ -628,11 +628,11 @@ static void test_earlier(void **state)
 	case_more();
 	bytes = written(NULL, NULL);
 	at = section_at(&bytes, LAYOUT_PROCESS);
-	memmove(bytes.at + at + LAYOUT_SECTION_HEADER + LAYOUT_PROCESS_RECORD - 48,
+	memmove(bytes.at + at + LAYOUT_SECTION_HEADER + LAYOUT_PROCESS_RECORD - 64,
 		bytes.at + at + LAYOUT_SECTION_HEADER + LAYOUT_PROCESS_RECORD,
 		bytes.len - at - LAYOUT_SECTION_HEADER - LAYOUT_PROCESS_RECORD);
-	bytes.len -= 48;
-	bytes.at[at + 4] = bytes.at[at + 8] = LAYOUT_PROCESS_RECORD - 48;
+	bytes.len -= 64;
+	bytes.at[at + 4] = bytes.at[at + 8] = LAYOUT_PROCESS_RECORD - 64;
 	seal(&bytes);
 	file = parsed(&bytes);
 	assert_int_equal(file->snapshot->resident_at_start, 0);
