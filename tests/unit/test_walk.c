@@ -641,7 +641,7 @@ static int step_to_word(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *fra
 static void all_registers_lead_to_code_alone(void **state)
 {
 	static const struct arch *const archs[] = {&arch_x86_64, &arch_aarch64, &arch_arm,
-						    &arch_riscv64};
+						    &arch_riscv64, &arch_mipsel};
 	static const struct range words[] = {
 		{0x100, 0x200, 1, CALL},
 		{0x800, 0x900, FRAME_NOWHERE, {.cfa = ROW_CFA_NO_CODE}},
