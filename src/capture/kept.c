@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "capture/estate.h"
+#include "capture/parts.h"
 #include "capture/share_parts.h"
 #include "region/atom.h"
 

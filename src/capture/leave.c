@@ -9,6 +9,7 @@
 #include "capture/estate.h"
 #include "capture/kept.h"
 #include "capture/share.h"
+#include "capture/parts.h"
 #include "capture/share_parts.h"
 #include "capture/thread_data.h"
 #include "capture/trap_empty.h"

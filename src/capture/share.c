@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "capture/kept.h"
+#include "capture/parts.h"
 #include "capture/share_parts.h"
 #include "capture/thread_data.h"
 #include "capture/unfinished.h"

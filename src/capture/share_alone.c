@@ -1,6 +1,7 @@
 /* What the agent has counted without us: taken up, and said; see share.h. */
 #include "capture/share.h"
 
+#include "capture/parts.h"
 #include "capture/share_parts.h"
 #include "capture/thread_data.h"
 #include "region/known.h"
