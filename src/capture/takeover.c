@@ -41,6 +41,8 @@ static int refuse(const struct engine *engine, const struct shared_left *left, i
 	char version[sizeof(left->version)], when[32];
 	size_t i;
 
+	if (engine->killed)
+		return err_set(err, rc, "%s", why);
 	for (i = 0; i + 1 < sizeof(version) && left->version[i] > ' ' && left->version[i] < 127; i++)
 		version[i] = left->version[i];
 	version[i] = 0;
@@ -167,6 +169,15 @@ static void begin_anew(struct engine *engine, unsigned depth)
 			       ledger->depth);
 }
 
+/* What is there goes, then. */
+static int clear_killed(struct engine *engine, const char *why)
+{
+	notify(&engine->notifier, NOTICE_REMARK,
+	       "The capture of a memtrace that was killed can't be gone on with in pid %d: %s",
+	       engine->tracee.pid, why);
+	return 0;
+}
+
 int takeover(struct engine *engine, struct err *err)
 {
 	const unsigned depth = engine->ledger.depth;
@@ -178,12 +189,12 @@ int takeover(struct engine *engine, struct err *err)
 		return 0;
 	engine->killed = was_killed(&found.left);
 	if (engine->killed && engine->resident.engine == CAPTURE_TRAP)
-		return 0; /* (who wants that can't have the agent's) */
+		return clear_killed(engine, "it is by an agent (--engine=agent)");
 	if (found.left.build != estate_build())
 		return refuse(engine, &found.left, -EEXIST, "it is of another build", err);
 	rc = inject_take_up(&engine->tracee, &found, &engine->resident.injected, &why);
 	if (rc && engine->killed)
-		return 0;
+		return clear_killed(engine, why.text);
 	if (rc)
 		return refuse(engine, &found.left, rc, why.text, err);
 	rc = take(engine, &found, err);
@@ -191,7 +202,7 @@ int takeover(struct engine *engine, struct err *err)
 		give_up(engine);
 	if (rc && engine->killed) {
 		begin_anew(engine, depth);
-		return 0;
+		return clear_killed(engine, err->text);
 	}
 	return rc ? rc : 1;
 }

@@ -443,6 +443,8 @@ def test_what_can_not_be_taken_up_after_a_kill(target, attach, lost):
     report = tracer.detach().consistent()
     assert by_size(report)[100, "root"] == ((7, 7) if is_read else (1007, 1007))
     assert any("that is gone, counting begins anew" in line for line in tracer.err) == is_read, tracer.story()
+    said = [line for line in tracer.err if "can't be gone on with in pid" in line]
+    assert len(said) == (is_read and lost != BUILD_AT) and all("damaged" in line for line in said), tracer.story()
     assert whole(process.pid) == before
     end(process)
 
