@@ -17,13 +17,15 @@
 #include "heap/leak/obtained_parts.h"
 
 enum { STREAM = 16 << 10, JUMP = 4096, JUMPS = 16, DATA_MAX = 16 << 20, PASS_MAX = 256 << 20,
-       CALL = 128 /* bytes that are read in the time of a call */ };
+       CALL = 128 /* bytes that are read in the time of a call */,
+       FIND_CALLS = 3000 /* to find them in a module's data */ };
 
 struct obtained {
 	struct memory memory; /* of the process, but no more than PASS_MAX in one pass: whatever its
 				 memory says, a pass ends */
 	struct memory *process;
 	uint64_t left;
+	uint32_t calls; /* that are left */
 	struct leak leak; /* its input and readers alone */
 	VEC(struct obtained_source) sources;
 };
@@ -34,19 +36,21 @@ static int read_some(struct memory *memory, taddr_t addr, void *buf, size_t len)
 {
 	struct obtained *o = (struct obtained *)memory;
 
-	if (len + CALL > o->left)
+	if (len + CALL > o->left || !o->calls)
 		return -EIO;
 	o->left -= len + CALL;
+	o->calls--;
 	return memory_read(o->process, addr, buf, len);
 }
 
-static bool readers_open(struct obtained *o, const struct maps *maps)
+static bool readers_open(struct obtained *o, const struct maps *maps, uint32_t calls)
 {
 	struct leak *leak = &o->leak;
 	uint8_t word = leak->in.cpu.word;
 
 	leak->in.maps = maps;
 	o->left = PASS_MAX;
+	o->calls = calls;
 	return reader_init(&leak->stream, leak->in.memory, maps, word, STREAM, 1) &&
 	       reader_init(&leak->jump, leak->in.memory, maps, word, JUMP, JUMPS);
 }
@@ -116,10 +120,11 @@ struct obtained *obtained_find(struct memory *memory, const struct maps *maps,
 	o->process = memory;
 	o->leak.in.memory = &o->memory;
 	o->leak.in.cpu = *cpu;
-	opened = readers_open(o, maps);
+	opened = readers_open(o, maps, 0);
 	for (size_t i = 0; opened && i < maps->list.len; i++) {
 		const struct mapping *m = &maps->list.at[i];
 
+		o->calls = FIND_CALLS;
 		if (m->inode && m->write && m->read && !m->shared && !is_device(m->path))
 			look_in(o, m->begin, data_end(maps, i));
 	}
@@ -137,7 +142,7 @@ bool obtained_read(struct obtained *o, uint64_t *bytes)
 	/* (what is mapped by now nobody has asked; a read says whether something is there) */
 	struct mapping all = {.end = UINT64_MAX, .read = true, .write = true, .path = ""};
 	struct maps maps = {.list = {&all, 1, 1}};
-	bool known = readers_open(o, &maps);
+	bool known = readers_open(o, &maps, UINT32_MAX);
 
 	*bytes = 0;
 	for (size_t i = 0; known && i < o->sources.len; i++) {
