@@ -166,5 +166,6 @@ bool wanted_missed(const struct engine *engine)
 
 bool wanted_others(const struct engine *engine)
 {
-	return parts_have(PART_several) && engine->heirs.programs && !engine->heirs.own && engine->heirs.given;
+	return parts_have(PART_several) && engine->heirs.programs && !engine->heirs.forks && !engine->heirs.own &&
+	       engine->heirs.given;
 }

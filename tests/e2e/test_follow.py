@@ -115,6 +115,14 @@ def test_many(tmp_path):
     assert re.search(r"^    live: 18720 bytes in 780 blocks .*, of 12 processes$", text, re.M)
 
 
+def test_forks_and_names(tmp_path):
+    """Both: PROGRAM, of which its children are, the subshell from its birth, and the program of the name."""
+    status, _, reports = follow(tmp_path, ["sh", "-c", f"(:; :); {LIVE} 100 8; ls / >/dev/null; exit 4"], "--follow=fork,live")
+    assert status == 4
+    assert [os.path.basename(report["command"][0]) for report in reports] == ["sh", "sh", "live"]
+    assert reports[1]["inherited"]["parent"] == reports[0]["pid"]
+
+
 def test_one_among_many(tmp_path):
     """Others run before it, beside it, and around it: from subshells, in pipes, killed, and without an end."""
     tally, alone = direct(tmp_path)
