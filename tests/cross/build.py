@@ -41,6 +41,7 @@ NOT_UNITS_MIPS = {
     "hooks": "expects all stubs in padding; glibc's loader has too little there",
 }
 NOT_UNITS_RISCV = {
+    "hooks": "not mended: three of its tests, of stubs in another module's room, fail (ARCHITECTURE.md)",
     "sharer_calls": "expects traps that are for one process' threads: tgkill(), see arch/riscv64/arch.c",
     "walk_live": "compares with libgcc by DWARF tables; gcc 12 makes none there by itself",
 }
