@@ -67,11 +67,11 @@ static inline __attribute__((always_inline)) int read_word(void *arg, uint64_t a
 	return 0;
 }
 
-/* What a guess was needed for, or a pc that is not known, is memtrace's. */
+/* A pc that is not known is memtrace's.  (A row that was guessed leads here where it leads there.) */
 static bool is_doubtful(const frame_t *frames, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (frames[i] & FRAME_GUESS || frame_instance(frames[i]) == FRAME_NOWHERE)
+		if (frame_instance(frames[i]) == FRAME_NOWHERE)
 			return true;
 	return false;
 }

@@ -402,10 +402,11 @@ static void test_through_a_signal_frame(void **state)
 	shared_case_end(&shared);
 }
 
-/* Guessed frames are memtrace's to judge. */
-static void test_a_guess_is_not_known(void **state)
+/* Who is found by a row that was guessed is marked, as by the trap's walk. */
+static void test_a_guess_is_marked(void **state)
 {
 	struct row row = row_for(12);
+	struct shared_node node = {.parent = 0};
 
 	(void)state;
 	begin(DEPTH);
@@ -413,8 +414,12 @@ static void test_a_guess_is_not_known(void **state)
 	row.flags |= ROW_GUESS;
 	known_pc_add(&shared, pc_of(12), false, frame_at(12), &row);
 	tell_rows();
-	assert_false(malloc_by(few, FEW, 1, 0x10000));
-	nothing();
+	assert_true(malloc_by(few, FEW, 1, 0x10000));
+	assert_true(interned_node(&shared, interned_leaf(&shared, 1), &node));
+	for (unsigned i = FEW; i-- > 0;) {
+		assert_true(interned_node(&shared, node.parent, &node));
+		assert_true(node.frame == (frame_at(few[i]) | (few[i] == 7 ? FRAME_GUESS : 0)));
+	}
 	shared_case_end(&shared);
 }
 
@@ -1235,7 +1240,7 @@ int main(void)
 		cmocka_unit_test(test_freed_twice_is_freed_once),
 		cmocka_unit_test(test_rows_that_are_forgotten),
 		cmocka_unit_test(test_through_a_signal_frame),
-		cmocka_unit_test(test_a_guess_is_not_known),
+		cmocka_unit_test(test_a_guess_is_marked),
 		cmocka_unit_test(test_where_there_is_no_unwind_data),
 		cmocka_unit_test(test_a_realloc),
 		cmocka_unit_test(test_reallocarray),
