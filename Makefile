@@ -206,7 +206,7 @@ $(O)/tests/unit/%: tests/unit/%.c $(UNIT_LIBS)
 # ---- the agent: what is mapped into a target, within memtrace (src/agent/blob.h) ------------
 # One piece that needs nothing, whatever the rest is built with; CPUs without an entry have none.
 BLOB_CPU := $(if $(filter -m32 -mx32,$(CC) $(CFLAGS)),,$(firstword $(subst -, ,$(TRIPLET))))
-BLOB_ENTRY := $(if $(filter agent,$(WITHOUT)),,$(wildcard src/agent/$(BLOB_CPU)/entry.S))
+BLOB_ENTRY := $(if $(filter agent,$(WITHOUT)),,$(wildcard src/agent/$(BLOB_CPU)/*.S))
 BLOB_SRC := src/agent/agent.c src/agent/alone.c src/agent/choice.c src/agent/pending.c src/agent/remembered.c $(addprefix src/region/,shared.c known.c live.c interned.c counters.c sample.c)
 BLOB_OBJ := $(BLOB_SRC:src/%.c=$(O)/blob/%.o) $(BLOB_ENTRY:src/%.S=$(O)/blob/%.o)
 BLOB_FLAGS = -std=gnu11 -Isrc -O2 -ffreestanding -fPIE -fvisibility=hidden -mgeneral-regs-only \
@@ -217,14 +217,17 @@ BLOB_FLAGS_x86_64 := -fcf-protection=none -mstringop-strategy=unrolled_loop
 # (outline atomics are functions of libgcc's; x18 the entry does not save)
 BLOB_FLAGS_aarch64 := -mbranch-protection=none -mno-outline-atomics -ffixed-x18 -fomit-frame-pointer \
 	-fno-align-functions -fno-align-loops -fno-align-jumps
+# (small: without T32, as before ARMv6T2, it would be 20 KB)
+BLOB_FLAGS_arm := -Os -fno-align-functions -fno-align-loops -fno-align-jumps
 # (whole pages of whatever size: src/agent/blob.h)
 BLOB_BYTES_x86_64 := 16384
+BLOB_BYTES_arm := 16384
 BLOB_BYTES_aarch64 := 65536
 # As one program, inlined: it takes a sixth less time.  (Other compilers than gcc: file by file.)
 BLOB_INLINE_x86_64 := -finline-limit=300 --param large-function-growth=400 --param inline-unit-growth=200
 BLOB_WHOLE := $(if $(BLOB_ENTRY),$(if $(findstring clang,$(shell $(CC) --version)),,-flto -frandom-seed=agent \
 	$(BLOB_INLINE_$(BLOB_CPU))))
-BLOB_PARTS = $(if $(BLOB_WHOLE),$(O)/blob/whole.o $(filter %/entry.o,$(BLOB_OBJ)),$(BLOB_OBJ))
+BLOB_PARTS = $(if $(BLOB_WHOLE),$(O)/blob/whole.o $(BLOB_ENTRY:src/%.S=$(O)/blob/%.o),$(BLOB_OBJ))
 tool = $(shell $(CC) -print-prog-name=$(1))
 
 # (what it is built with is a part of what it is)
@@ -233,7 +236,7 @@ $(O)/blob/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(call say,BLOB)$(CC) $(BLOB_FLAGS) $(BLOB_WHOLE) -MMD -MP -c -o $@ $<
 
-$(O)/blob/whole.o: $(filter-out %/entry.o,$(BLOB_OBJ))
+$(O)/blob/whole.o: $(BLOB_SRC:src/%.c=$(O)/blob/%.o)
 	$(call say,BLOB)$(CC) $(BLOB_FLAGS) $(BLOB_WHOLE) -r -nostdlib -flinker-output=nolto-rel -o $@ $^
 
 $(O)/blob/%.o: src/%.S

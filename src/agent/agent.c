@@ -50,7 +50,8 @@ static inline __attribute__((always_inline)) const struct row *
 row_of(void *arg, uint64_t pc, uint64_t lookup_pc, frame_t *frame)
 {
 	struct walking *walking = arg;
-	const struct shared_pc *known = known_pc(walking->shared, pc, pc == lookup_pc);
+	const struct shared_pc *known =
+		known_pc(walking->shared, pc & ~(uint64_t)AGENT_STATE_MASK, pc == lookup_pc);
 
 	*frame = known ? known->frame : frame_of(FRAME_NOWHERE, 0);
 	return known ? &known->row : &no_row;
@@ -61,10 +62,9 @@ static inline __attribute__((always_inline)) int read_word(void *arg, uint64_t a
 {
 	struct walking *walking = arg;
 
-	if (addr < walking->begin || addr > walking->end - sizeof(*ret))
+	if (addr < walking->begin || addr > walking->end - sizeof(agent_word))
 		return -1;
-	__builtin_memcpy(ret, (const void *)(uintptr_t)addr, sizeof(*ret));
-	return 0;
+	return agent_read(addr, ret) ? 0 : -1;
 }
 
 /* A pc that is not known is memtrace's.  (A row that was guessed leads here where it leads there.) */
@@ -108,10 +108,11 @@ static __attribute__((noinline)) uint32_t context_of(const struct shared *shared
 {
 	struct walking walking = {shared, call->slot, end};
 	const struct walk_ops ops = {row_of,	       read_word,
-				     &walking,	       sizeof(uint64_t),
-				     AGENT_CODE_MASK,      .no_guess = true,
+				     &walking,	       sizeof(agent_word),
+				     AGENT_CODE_MASK,      .no_chain = !AGENT_CHAINS,
+				     .no_guess = true,
 				     .first_sp = shared_told(shared)->first_sp};
-	struct walk_regs start = {.sp = call->slot + sizeof(uint64_t), .fp = call->fp};
+	struct walk_regs start = {.sp = call->slot + sizeof(agent_word), .fp = call->fp};
 	uint32_t depth = shared_told(shared)->depth;
 	uint32_t max = depth < AGENT_NESTED ? AGENT_NESTED : depth;
 	uint32_t sequence = known_sequence(shared);
@@ -162,7 +163,7 @@ static bool caller_find(const struct shared *shared, const struct agent_call *ca
 		return false;
 	*ret = (struct caller){number, known_thread_at(shared, number),
 			       atom_load64(&place->high)};
-	return call->slot < ret->end && ret->end - call->slot >= sizeof(uint64_t);
+	return call->slot < ret->end && ret->end - call->slot >= sizeof(agent_word);
 }
 
 /* The rest of the call that has freed it?  (Where the table has no room for blocks, it may be

@@ -35,6 +35,31 @@ enum {
 #define AGENT_CODE_MASK UINT64_MAX
 #endif
 
+/* Bits of a return address that say how its code is read (T32): no part of what is looked up. */
+#ifdef __arm__
+enum { AGENT_STATE_MASK = 1, AGENT_CHAINS = false /* frame pointers, see walk_ops: no_chain */ };
+#else
+enum { AGENT_STATE_MASK = 0, AGENT_CHAINS = true };
+#endif
+
+typedef uintptr_t agent_word; /* of the program's stack */
+
+/* The word there.  False: it can't be read in one piece there. */
+static inline bool agent_read(uint64_t at, uint64_t *ret)
+{
+	agent_word word;
+
+#ifdef __arm__
+	if (at % sizeof(word))
+		return false;
+	word = *(const volatile agent_word *)(uintptr_t)at;
+#else
+	__builtin_memcpy(&word, (const void *)(uintptr_t)at, sizeof(word));
+#endif
+	*ret = word;
+	return true;
+}
+
 struct agent_call {	  /* as a stub has found it */
 	uint64_t pointer; /* the thread pointer */
 	uint64_t slot;	  /* where the return address lies */

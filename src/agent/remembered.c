@@ -40,10 +40,7 @@ enum step {
 
 static inline bool word_read(const struct remembering *r, uint64_t at, uint64_t *ret)
 {
-	if (at - r->slot > r->room)
-		return false;
-	__builtin_memcpy(ret, (const void *)(uintptr_t)at, sizeof(*ret));
-	return true;
+	return at - r->slot <= r->room && agent_read(at, ret);
 }
 
 static inline bool word_is(const struct remembering *r, uint64_t at, uint64_t value)
@@ -70,18 +67,19 @@ static enum step ends(struct remembering *r, enum walk_end why)
 /* As walk_body_step() without a row, where nothing is to be guessed. */
 static enum step ends_without_row(struct remembering *r, const struct state *s)
 {
-	const struct walk_ops ops = {.word_size = sizeof(uint64_t),
+	const struct walk_ops ops = {.word_size = sizeof(agent_word),
 				     .first_sp = shared_told(r->shared)->first_sp};
 
 	if (walk_body_is_outermost(&ops, s->sp))
 		return ends(r, WALK_ROOT);
-	return walk_body_is_fp(&ops, s->sp, s->fp) ? STEP_OTHER : ends(r, WALK_NO_DATA);
+	return AGENT_CHAINS && walk_body_is_fp(&ops, s->sp, s->fp) ? STEP_OTHER
+								   : ends(r, WALK_NO_DATA);
 }
 
 /* As walk_body_row(), for the usual rows. */
 static enum step step(struct remembering *r, struct state *s, struct shared_frame *ret)
 {
-	const struct shared_pc *known = known_pc(r->shared, s->pc, false);
+	const struct shared_pc *known = known_pc(r->shared, s->pc & ~(uint64_t)AGENT_STATE_MASK, false);
 	uint64_t cfa, ra, fp = s->fp;
 	const struct row *row;
 
@@ -209,8 +207,8 @@ bool remembered_context(const struct shared *shared, uint32_t number, uint64_t e
 			const struct agent_call *call, frame_t leaf, uint32_t *context)
 {
 	struct remembering r = {shared, shared_walk(shared, number), call->slot,
-				end - sizeof(uint64_t) - call->slot, 0, 0, WALK_ROOT};
-	struct state s = {.sp = call->slot + sizeof(uint64_t), .fp = call->fp};
+				end - sizeof(agent_word) - call->slot, 0, 0, WALK_ROOT};
+	struct state s = {.sp = call->slot + sizeof(agent_word), .fp = call->fp};
 	uint32_t sequence = known_sequence(shared), before;
 	uint64_t busy = atom_load64(&r.walk->busy);
 	bool known, same;

@@ -13,8 +13,8 @@
  * kernel boots, one in VARIANTS of tests/cross/record_cases.py and its stacks become cases.
  *
  * For the agent (agent/agent.h), which a port may leave out, and then the trap serves: the gate in stub.c,
- * trap->agent_calls, agent/CPU/entry.S, and BLOB_FLAGS_CPU in the Makefile; 64-bit words alone as yet
- * (region/atom.h).  Proof: AGENT_CPUS of tests/cross/build.py.
+ * trap->agent_calls, agent/CPU/entry.S, BLOB_FLAGS_CPU in the Makefile, and on 32 bits what is atomic in
+ * region/atom.h.  Proof: AGENT_CPUS of tests/cross/build.py.
  *
  * Words of memory and registers are in the target's size and byte order: arch_word().
  */

@@ -16,12 +16,13 @@
 #include "tracer/retry.h"
 
 enum {
-	PIECES = 8192, /* of 64 KB: so much at most is taken for live blocks and counters */
+	/* of 64 KB: so much at most is taken for live blocks and counters */
+	PIECES = SHARED_WIDE ? 8192 : 4096,
 	PIECES_LEAST = 64,
 	SHARE = 4,	 /* and of what is left of the machine's memory, and the process' limits, 1/4 */
 	LEAST_MB = 64, /* else none is put there unasked: 10 MB are taken soon */
 	CODE_KB = INJECT_CODE_BYTES >> 10,
-	SHIFT = 4,     /* allocators of 64-bit CPUs give multiples of 16 bytes, or of 8 */
+	SHIFT = 4, /* allocators give multiples of 16 bytes, or of 8; and none that is smaller than 16 */
 };
 
 static const struct retry a_moment = {

@@ -79,7 +79,7 @@ static uint64_t small_there(const struct shared *shared)
 	uint64_t sum = 0;
 
 	for (uint32_t i = 0; shared && i < known_threads(shared); i++)
-		sum += atom_load64(&known_thread_at(shared, known_list(shared)[i])->small);
+		sum += atom_load_whole(&known_thread_at(shared, known_list(shared)[i])->small);
 	return sum;
 }
 
@@ -149,8 +149,8 @@ static uint64_t cost_ns(const struct shared *shared)
 		const struct shared_thread *own =
 			known_thread_at(shared, known_list(shared)[i]);
 
-		counted += atom_load64(&own->allocs) + atom_load64(&own->frees);
-		passed += atom_load64(&own->small) + atom_load64(&own->passed);
+		counted += atom_load_whole(&own->allocs) + atom_load_whole(&own->frees);
+		passed += atom_load_whole(&own->small) + atom_load_whole(&own->passed);
 	}
 	return counted * CALL_NS + passed * 2 * PASSED_NS;
 }

@@ -270,14 +270,17 @@ static void thread_hear(void *arg, struct thread *thread)
 	struct engine *engine = arg;
 	struct thread_data *data = thread->owner;
 	const struct shared_thread *own;
+	uint64_t allocs, frees;
 
 	if (!data || !data->share.pointer)
 		return;
 	own = own_of(engine, data);
-	data->book.allocs += own->allocs - data->share.allocs;
-	data->book.frees += own->frees - data->share.frees;
-	data->share.allocs = own->allocs;
-	data->share.frees = own->frees;
+	allocs = atom_load_whole(&own->allocs);
+	frees = atom_load_whole(&own->frees);
+	data->book.allocs += allocs - data->share.allocs;
+	data->book.frees += frees - data->share.frees;
+	data->share.allocs = allocs;
+	data->share.frees = frees;
 }
 
 /* (Each second at least, while there is a course.) */

@@ -26,11 +26,11 @@ struct shared_counters *counters_of(const struct shared *shared, uint32_t thread
 static void add(const struct shared_counters *c, struct shared_counters *ret, bool frees)
 {
 	if (frees) {
-		ret->frees += atom_load64(&c->frees);
-		ret->freed_bytes += atom_load64(&c->freed_bytes);
+		ret->frees += atom_load_whole(&c->frees);
+		ret->freed_bytes += atom_load_whole(&c->freed_bytes);
 	} else {
-		ret->allocs += atom_load64(&c->allocs);
-		ret->allocated_bytes += atom_load64(&c->allocated_bytes);
+		ret->allocs += atom_load_whole(&c->allocs);
+		ret->allocated_bytes += atom_load_whole(&c->allocated_bytes);
 	}
 }
 

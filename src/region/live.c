@@ -80,7 +80,7 @@ uint64_t *live_place(const struct shared *shared, uint64_t addr, uint64_t size)
 {
 	uint64_t *entry = addr && size <= LIVE_MAX_SIZE ? entry_make(shared, addr) : NULL;
 
-	return entry && !atom_load64(entry) ? entry : NULL;
+	return entry && !atom_load_whole(entry) ? entry : NULL;
 }
 
 /* No other block can begin where this one's entry is. */
@@ -99,9 +99,9 @@ bool live_note_aged(const struct shared *shared, uint64_t *place, const struct l
 		entry |= SAMPLED | block->level << SAMPLED_BITS;
 	if (!is_alone(shared, block))
 		return atom_claim64(place, entry);
-	if (atom_load64(place))
+	if (atom_load_whole(place))
 		return false;
-	atom_store64(place, entry); /* (a claim takes 4 ns) */
+	atom_store_whole(place, entry); /* (a claim takes 4 ns) */
 	return true;
 }
 
@@ -141,7 +141,7 @@ static uint64_t low_in(uint64_t entry)
 bool live_find(const struct shared *shared, uint64_t addr, struct live_block *ret)
 {
 	uint64_t *at = entry_find(shared, addr);
-	uint64_t entry = at ? atom_load64(at) : 0;
+	uint64_t entry = at ? atom_load_whole(at) : 0;
 
 	if (!entry || low_in(entry) != low_of(shared, addr))
 		return false;
@@ -153,7 +153,7 @@ bool live_find(const struct shared *shared, uint64_t addr, struct live_block *re
 
 void live_remove(const struct live_block *block)
 {
-	atom_store64(block->entry, 0);
+	atom_store_whole(block->entry, 0);
 }
 
 static void visit_chunk(const struct shared *shared, const struct shared_chunk *chunk,
@@ -164,7 +164,7 @@ static void visit_chunk(const struct shared *shared, const struct shared_chunk *
 			 << (shared->shift + ENTRY_BITS);
 
 	for (uint64_t i = 0; entries && i < ENTRIES; i++) {
-		uint64_t entry = atom_load64(&entries[i]);
+		uint64_t entry = atom_load_whole(&entries[i]);
 		struct live_block block = {.addr = begin + (i << shared->shift) + low_in(entry),
 					   .entry = &entries[i]};
 
@@ -186,7 +186,7 @@ void live_for_each(const struct shared *shared,
 static void age_change(void *arg, const struct live_block *block)
 {
 	const uint8_t *to = arg;
-	uint64_t entry = atom_load64(block->entry);
+	uint64_t entry = atom_load_whole(block->entry);
 	uint64_t age = to[age_in(entry)] % LIVE_AGES;
 
 	if (entry && age != age_in(entry)) /* (or it has just been freed) */

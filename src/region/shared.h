@@ -44,9 +44,12 @@
 #define SHARED_PIECE   65536u
 #define SHARED_PATH    "/memfd:memtrace-agent" /* as /proc has it; the name is the blob's */
 
+/* Of an address space of 32 bits it takes less. */
+#define SHARED_WIDE (__SIZEOF_POINTER__ == 8)
+
 enum {
 	SHARED_HOOKS = 512,
-	SHARED_THREADS = 1 << 13,
+	SHARED_THREADS = 1 << (SHARED_WIDE ? 13 : 11),
 	SHARED_PCS = 1 << 17,
 	SHARED_PCS_OF_PAGE = 128, /* pages of 4 KiB */
 	SHARED_PCS_PAGES = SHARED_PCS / SHARED_PCS_OF_PAGE,
@@ -224,7 +227,7 @@ enum shared_part {
 	(1u << SHARED_PART_DIRECTORY | 1u << SHARED_PART_PIECES | 1u << SHARED_PART_PLACE)
 
 #define SHARED_LEFT_MAGIC 0x74666c2d65636172ull /* "race-lft", little-endian */
-#define SHARED_ESTATE_BYTES (64u << 20) /* what a memtrace that has left writes for the next one */
+#define SHARED_ESTATE_BYTES (SHARED_WIDE ? 64u << 20 : 16u << 20) /* what a memtrace that has left writes for the next one */
 
 #define SHARED_KEPT_MAGIC 0x7470656b2d656372ull /* while a memtrace is there, or was killed */
 #define SHARED_OWNER_DIED (1u << 30) /* FUTEX_OWNER_DIED */

@@ -127,8 +127,10 @@ static taddr_t hole_find(const struct maps *maps, uint64_t len)
 		taddr_t end = i ? above[-1].end : LOWEST;
 		taddr_t hole = above->begin > end ? above->begin - end : 0;
 
+		/* ([vectors], [vsyscall]: in front of them is the kernel) */
 		if (hole <= best_len || hole < len + 2 * GAP + INJECT_MARK_EVERY ||
-		    !strcmp(above->path, "[stack]") || above->begin > (taddr_t)INT64_MAX)
+		    !strcmp(above->path, "[stack]") || !strcmp(above->path, "[vectors]") ||
+		    above->begin > (taddr_t)INT64_MAX)
 			continue;
 		best_len = hole;
 		best = above->begin - GAP - len;

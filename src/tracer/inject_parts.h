@@ -8,9 +8,14 @@
 
 enum { INJECT_CODE_BYTES = BLOB_BYTES + BLOB_CONTROL };
 
-/* The lower half of the code's address, by which it is known before there are any bytes. */
+/* The lower part of the code's address, by which it is known before there are any bytes. */
+#if __SIZEOF_POINTER__ == 8
 #define INJECT_MARK	  0x6d740000ull
 #define INJECT_MARK_EVERY (1ull << 32)
+#else
+#define INJECT_MARK	  0x740000ull
+#define INJECT_MARK_EVERY (1ull << 24)
+#endif
 
 _Static_assert(INJECT_MARK % BLOB_CONTROL == 0 && BLOB_BYTES % BLOB_CONTROL == 0,
 	       "code, control and memory are whole pages");

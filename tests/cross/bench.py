@@ -6,6 +6,8 @@
   ratio     of a pair to 3 bare stops (tests/bench/ptrace_limit.c), in wall time, all on one
             core: what an emulator takes means nothing, how much more a pair takes than a
             stop says something
+  agent     of CPUs that have one (--engine=agent): microseconds of a pair, how many times less
+            than by the trap, and stops of the target in one pass, by strace watching memtrace
   memory    resident, of the static memtrace and of its guardian, and what it grows by
             per live block
 """
@@ -42,14 +44,14 @@ def programs(cpu, folder):
 class Target:
     """A target with a pipe to talk to it by, and a memtrace that counts."""
 
-    def __init__(self, guest, command, program):
+    def __init__(self, guest, command, program, engine="trap"):
         self.guest = guest
         guest.run("rm -f /tmp/in /tmp/con /tmp/out; mkfifo /tmp/in /tmp/con", check=True)
         self.pids = [int(guest.run(f"{start} 2>&1 & echo $!", check=True).output) for start in (
             "sleep 100000 >/tmp/in", "sleep 100000 >/tmp/con", f"taskset 1 {command} </tmp/in >/tmp/out")]
         self.pid = self.pids[-1]
         self.wait("READY", "/tmp/out")
-        self.memtrace = int(guest.run(f"taskset 1 {program} --no-symbols -q -o /tmp/report -p {self.pid} </tmp/con >/tmp/words 2>&1 & "
+        self.memtrace = int(guest.run(f"taskset 1 {program} --engine={engine} --no-symbols -q -o /tmp/report -p {self.pid} </tmp/con >/tmp/words 2>&1 & "
                                       "echo $!", check=True).output)
         self.pids.append(self.memtrace)
         self.status()
@@ -100,6 +102,18 @@ def speed(guest):
     return continued / made, median(stops) / 1000, median([took / count for count, took in found]) / 1000
 
 
+def agent(guest):
+    """(microseconds of a pair, stops of the target in a pass)"""
+    target = Target(guest, "/root/pairs 1 5 1500", "/root/musl", engine="agent")
+    found = [target.pairs() for _ in range(PASSES)][1:]  # (the first learns)
+    guest.run(f"strace -f -e trace=ptrace -o /tmp/calls -p {target.memtrace} >/dev/null 2>&1 & echo $! >/tmp/strace; sleep 2")
+    target.pairs()
+    guest.run("kill $(cat /tmp/strace); sleep 1")
+    continued = int(guest.run("grep -c PTRACE_CONT /tmp/calls").output)
+    target.end()
+    return median([took / count for count, took in found]) / 1000, continued
+
+
 def memory(guest):
     """KB at the attach, of the guardian, and bytes per live block."""
     target = Target(guest, f"/root/live {BLOCKS} 64", "/root/musl")
@@ -123,15 +137,17 @@ def measure(cpu):
                  "/root/pairs": out / "tests/targets/pairs", "/root/live": out / "tests/targets/live", "/bin/strace": strace}
         with Guest(cpu, files=files) as guest:
             stops, bare, pair = speed(guest)
+            counted = agent(guest) if cpu in build.AGENT_CPUS else None
             resident, guardian, block = memory(guest)
         sizes = [str(round(built[kind].stat().st_size / 1000)) for kind in ("musl", "static", "dynamic")]
     print(f"| {cpu} ({triplet}) | {' | '.join(sizes)} | {stops:.2f} | {bare:.0f} | {pair:.0f} | {pair / bare / 3:.2f} "
-          f"| {resident} + {guardian} | {block:.0f} |", flush=True)
+          f"| {resident} + {guardian} | {block:.0f} "
+          f"| {f'{counted[0]:.2f} | {pair / counted[0]:.0f} | {counted[1]}' if counted else '- | - | -'} |", flush=True)
 
 
 def main():
     print("| CPU | musl static, KB | glibc static | glibc | stops a pair | bare stop us | pair us | ratio to 3 | resident KB "
-          "+ guardian | bytes a block |\n|---|---|---|---|---|---|---|---|---|---|", flush=True)
+          "+ guardian | bytes a block | agent: pair us | trap / agent | stops in a pass |\n" + "|---" * 13 + "|", flush=True)
     for cpu in sys.argv[1:] or list(CPUS):
         measure(cpu)
 

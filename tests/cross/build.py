@@ -93,7 +93,7 @@ ROOMLESS = {
 }
 
 
-AGENT_CPUS = ["arm64"]  # that have an agent
+AGENT_CPUS = ["arm64", "armhf", "armel"]  # that have an agent
 SERVICE_CPUS = ["armhf", "arm64"]
 
 

@@ -11,8 +11,9 @@ ATTACH = f"-q {AGENT} -b -x status --format=json -o /dev/null"
 COUNTS = ("allocs", "frees", "in_use_blocks", "in_use_bytes", "allocated_bytes")
 
 
-def having(*names):
-    return pytest.mark.of_cpu(lambda cpu: names if cpu in build.AGENT_CPUS else [])
+def having(*names, **own):
+    """The cases of each CPU that has one: its own, or the same as others'."""
+    return pytest.mark.of_cpu(lambda cpu: own.get(cpu, names) if cpu in build.AGENT_CPUS else [])
 
 
 def contexts(report):
@@ -32,7 +33,11 @@ def by(guest, engine, command):
     return output, report
 
 
-@having("targets/entries 2", "targets/chain", "chain-pac", "chain-static", "chain-musl", "threads-musl-static 2 40")
+# (A32 and T32, and both in one stack: the programs of armhf are T32, a32's call its C library.)
+@having(arm64=("targets/entries 2", "targets/chain", "chain-pac", "chain-static", "chain-musl", "threads-musl-static 2 40"),
+        armhf=("targets/entries 2", "targets/chain", "chain-a32", "chain-t32-static", "chain-t32-O0", "chain-musl",
+               "threads-musl-static 2 40"),
+        armel=("targets/entries 2", "targets/chain", "chain-a32-v5", "chain-a32-static", "chain-musl"))
 def test_as_by_the_trap(guest, name):
     """Counts and stacks, frame by frame."""
     guest.run("echo 0 >/proc/sys/kernel/randomize_va_space", check=True)
@@ -46,7 +51,8 @@ def test_as_by_the_trap(guest, name):
         assert traps["summary"][count] == agents["summary"][count], count
 
 
-@having("targets/threads 2 4000", "entries-pac 30")
+@having("targets/threads 2 4000", arm64=("targets/threads 2 4000", "entries-pac 30"),
+        armhf=("targets/threads 2 4000", "entries-a32 30", "entries-t32 30"))
 def test_few_calls_stop(guest, name):
     """What is learned from the first calls of a stack holds for all others, also where return addresses are signed."""
     output, report = by(guest, "agent", f"/root/{name}")

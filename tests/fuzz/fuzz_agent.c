@@ -88,7 +88,7 @@ static struct agent_call chained(struct cursor *c, uint32_t hook)
 	if (harm & 1)
 		call.fp = value_of(c);
 	for (; harm >> 6; harm -= 64)
-		stack[((call.slot - at_word(0)) / 8 + cursor_u8(c)) % WORDS] = value_of(c);
+		stack[((call.slot - at_word(0)) / WORD + cursor_u8(c)) % WORDS] = (agent_word)value_of(c);
 	return call;
 }
 
@@ -166,7 +166,7 @@ static void write_stack(struct cursor *c)
 {
 	unsigned word = WORDS - 1 - cursor_u16(c) % 512;
 
-	stack[word] = value_of(c);
+	stack[word] = (agent_word)value_of(c);
 }
 
 /* Of a file that says anything. */

@@ -19,13 +19,14 @@ enum {
 	FUNCTIONS = 40,
 	POINTER = 0x7ffff000,
 	WORDS = 8192,
+	WORD = sizeof(agent_word),
 	UNKNOWN = 39, /* this function's pc has no row */
 	STUB = 38,    /* and this is in a stub: what it calls is an inner call */
 };
 enum { MALLOC = 1, FREE, CALLOC, ALIGN, SLOW, ALIGNED, REALLOC, REALLOCARRAY };
 
 static struct shared shared;
-static uint64_t stack[WORDS];
+static agent_word stack[WORDS];
 
 static inline uint64_t next_random(uint64_t *seed)
 {
@@ -41,12 +42,12 @@ static inline uint64_t next_random(uint64_t *seed)
 /* Where function f's calls return to. */
 static inline uint64_t pc_of(unsigned f)
 {
-	return 0x400000 + f * 64 + 5;
+	return 0x400000 + f * 64 + 4;
 }
 
 static inline frame_t frame_at(unsigned f)
 {
-	return f == STUB ? frame_of(SHARED_STUB, 0) : frame_of(1, f * 64 + 5);
+	return f == STUB ? frame_of(SHARED_STUB, 0) : frame_of(1, f * 64 + 4);
 }
 
 /* A third of the functions has a frame pointer, saved below the return address; the others'
@@ -63,16 +64,16 @@ static inline int frame_words(unsigned f)
 
 static inline struct row row_for(unsigned f)
 {
-	struct row row = {.ra = ROW_AT_CFA, .ra_offset = -8};
+	struct row row = {.ra = ROW_AT_CFA, .ra_offset = -WORD};
 
 	if (f == 0) /* where a thread begins */
 		return (struct row){.cfa = ROW_CFA_ROOT};
 	if (f == STUB)
 		return (struct row){.cfa = ROW_CFA_FULL};
 	row.cfa = has_fp(f) ? ROW_CFA_FP : ROW_CFA_SP;
-	row.cfa_offset = has_fp(f) ? 16 : 8 * (frame_words(f) + 1);
+	row.cfa_offset = has_fp(f) ? 2 * WORD : WORD * (frame_words(f) + 1);
 	row.fp = has_fp(f) ? ROW_AT_CFA : ROW_SAME;
-	row.fp_offset = has_fp(f) ? -16 : 0;
+	row.fp_offset = has_fp(f) ? -2 * WORD : 0;
 	return row;
 }
 
@@ -128,12 +129,12 @@ static inline struct agent_call call_by(const unsigned *chain, unsigned count, u
 
 	for (unsigned i = 0; i < count; i++) { /* a frame is entered, and makes a call */
 		if (i && has_fp(chain[i])) {
-			stack[--at] = fp;
+			stack[--at] = (agent_word)fp;
 			fp = at_word(at);
 		}
 		for (int k = 0; k < (has_fp(chain[i]) ? 3 : frame_words(chain[i])); k++)
 			stack[--at] = 0xbad0000;
-		stack[--at] = pc_of(chain[i]);
+		stack[--at] = (agent_word)pc_of(chain[i]);
 	}
 	return (struct agent_call){
 		.pointer = POINTER, .slot = at_word(at), .fp = fp, .hook = hook};

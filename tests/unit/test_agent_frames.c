@@ -18,7 +18,7 @@
 #if !defined(__x86_64__) && !defined(__aarch64__)
 int main(void)
 {
-	return 0; /* there is none to run */
+	return 0; /* there is none to run, or nobody can go step by step (32-bit ARM) */
 }
 #else
 

@@ -286,6 +286,58 @@ static void stub_instead(void **state)
 	assert_int_equal(failed, 1);
 }
 
+/* By way of the agent: the number in front of each call of the gate; who has none is not asked. */
+static void gate(void **state)
+{
+	struct stub stubs[3] = {
+		{.kind = STUB_BOTH, .thumb = true, .function = FROM, .number = 511},
+		{.kind = STUB_INSTEAD, .function = FROM + 64, .number = 2},
+		{.kind = STUB_RETURN, .function = FROM + 128}};
+	const uint8_t *code[3] = {push_t32, push_a32, push_a32};
+	const size_t len[3] = {8, 8, 8};
+	struct stub_area area = {.base = TO, .room = sizeof(area.bytes), .agent = 0x12345678};
+	struct err err = {0};
+	taddr_t at;
+
+	(void)state;
+	assert_int_equal(arch_arm.trap->stubs_build(&area, SIGURG_ARM, stubs, 3, code, len, NULL, &err), 0);
+	assert_int_equal(area.gate, TO + 16);
+	assert_int_equal(area.trap.begin, area.gate + 4 * 9);
+	assert_words(&area, area.gate,
+		     (uint32_t[]){0xe92d5000, 0xe59fc010, 0xe12fff3c, 0xe8bd5000, 0xe52de004,
+				  0xe59de010, 0xe49df014, 0x12345678, 0xe8bd5000, 0xe92d508f},
+		     10);
+	at = stubs[0].entry;
+	assert_words(&area, at,
+		     (uint32_t[]){0x46c04778, 0xe92d4007, 0xf5dff9ff, bl(at + 12, area.gate), 0xe92d4007,
+				  0xfa000002, 0xf5dff1ff, bl(at + 28, area.gate), 0xe12fff1e, 0x4604b510},
+		     10);
+	assert_int_equal(stubs[0].payload_entry, at + 16);
+	assert_int_equal(stubs[0].copy, at + 36);
+	at = stubs[1].entry;
+	assert_int_equal(word_at(&area, at + 4), 0xfa000000 | (bl(at + 4, stubs[0].copy) & 0xffffff));
+	assert_words(&area, at + 8,
+		     (uint32_t[]){0xe3500000, 0x0a000002, 0xf5dff002, bl(at + 20, area.gate), 0xe12fff1e,
+				  0xe8bd4007, 0xe92d4010},
+		     7);
+	assert_int_equal(word_at(&area, stubs[2].payload_return - 4),
+			 bl(stubs[2].payload_return - 4, area.trap.begin));
+	/* where the return address lies: the site's, from the gate's push to its pop, and as it leaves */
+	assert_int_equal(frame_at(&area, NULL, area.gate), -ENOENT);
+	for (int i = 1; i <= 3; i++)
+		assert_int_equal(frame_at(&area, NULL, area.gate + 4 * i), 4);
+	assert_int_equal(frame_at(&area, NULL, area.gate + 16), -ENOENT);
+	assert_int_equal(frame_at(&area, NULL, area.gate + 20), 0);
+	assert_int_equal(frame_at(&area, NULL, area.gate + 24), 0);
+	assert_int_equal(frame_at(&area, NULL, area.gate + 32), 4);
+	assert_int_equal(frame_at(&area, NULL, area.trap.begin), -ENOENT);
+	assert_int_equal(frame_at(&area, NULL, area.trap.pc), 40);
+	/* behind the known call the stub's frame is off */
+	assert_int_equal(frame_at(&area, &stubs[0], stubs[0].entry + 12), 12);
+	assert_int_equal(frame_at(&area, &stubs[0], stubs[0].payload_entry), -ENOENT);
+	assert_int_equal(frame_at(&area, &stubs[0], stubs[0].copy_return), 12);
+}
+
 static void trap(void **state)
 {
 	struct stub_area area;
@@ -392,7 +444,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(displaced_code), cmocka_unit_test(out_of_reach),
 		cmocka_unit_test(stubs_a32),	  cmocka_unit_test(stubs_t32),
-		cmocka_unit_test(stub_instead),	  cmocka_unit_test(trap),
+		cmocka_unit_test(stub_instead),	  cmocka_unit_test(gate), cmocka_unit_test(trap),
 		cmocka_unit_test(signals),	  cmocka_unit_test(no_room),
 		cmocka_unit_test(registers),
 	};

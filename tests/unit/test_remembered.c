@@ -43,11 +43,11 @@ static struct agent_call call_of(const unsigned *chain, const unsigned *grown, u
 
 	for (unsigned i = 0; i < count; i++) {
 		if (i && has_fp(chain[i])) {
-			stack[--at] = fp;
+			stack[--at] = (agent_word)fp;
 			fp = at_word(at);
 		}
 		at -= has_fp(chain[i]) ? grown[i] : (unsigned)frame_words(chain[i]);
-		stack[--at] = pc_of(chain[i]);
+		stack[--at] = (agent_word)pc_of(chain[i]);
 	}
 	return (struct agent_call){.pointer = POINTER,
 				   .slot = at_word(at),
@@ -150,7 +150,7 @@ static void test_rows_change(void **state)
 		for (unsigned f = 0; f < FUNCTIONS; f++) {
 			struct row row = row_for(f);
 
-			frames[f] = frame_of(1 + i, f * 64 + 5);
+			frames[f] = frame_of(1 + i, f * 64 + 4);
 			known_pc_add(&shared, pc_of(f), false, frames[f], &row);
 		}
 	}

@@ -354,6 +354,8 @@ static uint64_t thread_pointer(void)
 
 	__asm__("mrs %0, tpidr_el0" : "=r"(pointer));
 	return pointer;
+#elif defined(__arm__)
+	return (uintptr_t)__builtin_thread_pointer();
 #else
 	return 0;
 #endif
@@ -426,6 +428,7 @@ static void test_agent(void **state)
 	assert_memory_equal(built->magic, "memagnt\1", 8);
 	blob = map_memory(BLOB_BYTES + BLOB_CONTROL, PROT_READ | PROT_WRITE | PROT_EXEC);
 	memcpy(blob, blob_bytes, blob_len);
+	__builtin___clear_cache((char *)blob, (char *)blob + blob_len);
 	head = (struct blob_head *)blob;
 	head->shared = memory_make();
 	sigaction(SIGURG, &action, &old);

@@ -74,6 +74,7 @@ static const struct arch_trap trap = {
 	.stub_frame = arm_stub_frame,
 
 	.page_calls = {192, 91},
+	.agent_calls = {220, 385, 125, 6},
 	.remote_build = arm_remote_build,
 	.remote_at = arm_remote_at,
 	.copy_build = arm_copy_build,

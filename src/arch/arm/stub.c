@@ -41,6 +41,22 @@
  *    +56   return address into the caller
  *
  * and ip = the 1st argument, lr = site, r3 = the lower word of the mask.  System calls change r0 alone.
+ *
+ * Where there is an agent (agent/agent.h) the stubs call a gate in front of the trap, with the
+ * stub's number in a pld (which does nothing but to hint) before that call; the agent, called from
+ * the gate, finds it through the return address.  All three arguments are in the stub's frame:
+ *
+ *      pld [pc, #number]              gate:  push {ip, lr}
+ *      bl gate                               ldr ip, address of the agent's entry
+ *      ...                                   blx ip
+ *                                     known: pop {ip, lr}
+ *                                            push {lr}; ldr lr, [sp, #16]; ldr pc, [sp], #20
+ *                                            address
+ *                                     else:  pop {ip, lr}
+ *                                     trap:  ...
+ *
+ * The agent keeps all but ip; it comes back to `else` if the trap is needed (agent/arm/entry.S).
+ *
  * Every register and flag is left alone as x86_64/stub.c says, also ip, which a linker's
  * veneer may change before a function's entry, but the function itself need not.
  */
@@ -98,6 +114,21 @@ static const uint32_t trap_code[] = {
 };
 /* clang-format on */
 
+/* In front of the trap, where there is an agent. */
+static const uint32_t gate_code[] = {
+	0xe92d5000, /* push {ip, lr} */
+	0xe59fc010, /* ldr ip, the address of the agent's entry */
+	0xe12fff3c, /* blx ip */
+	0xe8bd5000, /* pop {ip, lr}: known */
+	0xe52de004, /* push {lr}, and as the trap leaves */
+	0xe59de010, /* ldr lr, [sp, #16] */
+	0xe49df014, /* ldr pc, [sp], #20 */
+	0,	    /* the address */
+	0xe8bd5000, /* pop {ip, lr}: else */
+};
+
+enum { GATE_AGENT = 7, GATE_ELSE = 8 }; /* in gate_code */
+
 enum { /* in trap_code */
        TRAP_SET = 2,
        TRAP_OPEN = 12,
@@ -121,7 +152,11 @@ enum {
 	BX_LR = 0xe12fff1e,
 	IF_FAILED = 0xe3500000,	     /* cmp r0, #0 */
 	SKIP_IF_FAILED = 0x0a000001, /* beq, over the call of the trap and the return */
+	OVER_ONE_MORE = 1,	     /* in it: over the number, too */
 	FRAME_LEN = 16,		     /* of a stub */
+	PLD_PC = 0xf5dff000,	     /* pld [pc, #imm12] */
+	NUMBERS = 0x7ff,	     /* in it: a stub's number, and: .. */
+	IS_ENTERED = 0x800,	     /* STUB_ENTERED */
 };
 
 /* The arguments on the stack once more, for the copy; ip is put back. */
@@ -188,22 +223,42 @@ void arm_trap_change_signal(struct stub_area *area, int signo)
 	encode_trap(&e, area->process, signo);
 }
 
-/* Bytes of a stub before its copy, which has to be known for the call of the copy. */
-static size_t stub_len(const struct stub *stub)
+static void encode_gate(struct encoder *e, struct stub_area *area)
 {
+	area->gate = encode_here(e);
+	for (size_t i = 0; area->agent && i < ARRAY_SIZE(gate_code); i++)
+		encode_u32(e, i == GATE_AGENT ? (uint32_t)area->agent : gate_code[i]);
+}
+
+struct building {
+	struct encoder *e;
+	const struct stub_area *area;
+};
+
+/* By way of the agent? */
+static bool is_asked(const struct building *b, const struct stub *stub)
+{
+	return b->area->agent && stub->number && stub->number <= NUMBERS;
+}
+
+/* Bytes of a stub before its copy, which has to be known for the call of the copy. */
+static size_t stub_len(const struct building *b, const struct stub *stub)
+{
+	size_t number = is_asked(b, stub);
 	size_t begin = 1 + (stub->thumb ? 1 : 0); /* veneer, push */
 	size_t into_copy = stub->thumb ? 2 : 0;
 	size_t again = stub->on_stack ? ARRAY_SIZE(arguments) + 1 : 0;
 
 	switch (stub->kind) {
 	case STUB_ENTRY:
-		return 4 * (begin + 1 + into_copy);
+		return 4 * (begin + number + 1 + into_copy);
 	case STUB_RETURN:
-		return 4 * (begin + again + 3);
+		return 4 * (begin + again + number + 3);
 	case STUB_BOTH:
-		return 4 * (begin + again + 5);
+		return 4 * (begin + again + 2 * number + 5);
 	case STUB_INSTEAD:
-		return 4 * (begin + (stub->swap ? ARRAY_SIZE(exchange) : 0) + 6 + into_copy);
+		return 4 * (begin + (stub->swap ? ARRAY_SIZE(exchange) : 0) + number + 6 +
+			    into_copy);
 	}
 	return 0;
 }
@@ -225,46 +280,54 @@ static void encode_into_copy(struct encoder *e, const struct stub *stub)
 	encode_u32(e, (uint32_t)stub->copy | 1);
 }
 
-static void encode_trap_and_return(struct encoder *e, taddr_t trap, struct stub *stub)
+/* Returns where it comes back to. */
+static taddr_t encode_call_payload(const struct building *b, const struct stub *stub, bool entered)
 {
-	encode_call(e, trap, false);
-	stub->payload_return = encode_here(e);
-	encode_u32(e, BX_LR);
+	if (is_asked(b, stub))
+		encode_u32(b->e, PLD_PC | stub->number | (entered ? IS_ENTERED : 0));
+	encode_call(b->e, is_asked(b, stub) ? b->area->gate : b->area->trap.begin, false);
+	return encode_here(b->e);
+}
+
+static void encode_payload_and_return(const struct building *b, struct stub *stub)
+{
+	stub->payload_return = encode_call_payload(b, stub, false);
+	encode_u32(b->e, BX_LR);
 }
 
 /* Behind its push.  other: whose copy it runs. */
-static void encode_instead(struct encoder *e, taddr_t trap, const struct stub *other,
-			   struct stub *stub)
+static void encode_instead(const struct building *b, const struct stub *other, struct stub *stub)
 {
+	struct encoder *e = b->e;
+
 	for (size_t i = 0; stub->swap && i < ARRAY_SIZE(exchange); i++)
 		encode_u32(e, exchange[i]);
 	encode_call(e, other->copy, other->thumb);
 	stub->copy_return = encode_here(e);
 	encode_u32(e, IF_FAILED);
-	encode_u32(e, SKIP_IF_FAILED);
-	encode_trap_and_return(e, trap, stub);
+	encode_u32(e, SKIP_IF_FAILED + (is_asked(b, stub) ? OVER_ONE_MORE : 0));
+	encode_payload_and_return(b, stub);
 	encode_u32(e, POP_ARGUMENTS);
 	encode_into_copy(e, stub);
 }
 
 /* other: whose copy STUB_INSTEAD runs. */
-static void encode_stub(struct encoder *e, taddr_t trap, const struct stub *other,
-			struct stub *stub)
+static void encode_stub(const struct building *b, const struct stub *other, struct stub *stub)
 {
+	struct encoder *e = b->e;
+
 	stub->entry = encode_here(e);
-	stub->copy = stub->entry + stub_len(stub);
+	stub->copy = stub->entry + stub_len(b, stub);
 	stub->payload_entry = stub->payload_return = stub->copy_return = 0;
 	if (stub->thumb)
 		encode_u32(e, BX_PC_NOP);
 	encode_u32(e, PUSH_ARGUMENTS);
 	if (stub->kind == STUB_INSTEAD) {
-		encode_instead(e, trap, other, stub);
+		encode_instead(b, other, stub);
 		return;
 	}
-	if (stub->kind != STUB_RETURN) {
-		encode_call(e, trap, false);
-		stub->payload_entry = encode_here(e);
-	}
+	if (stub->kind != STUB_RETURN)
+		stub->payload_entry = encode_call_payload(b, stub, stub->kind == STUB_BOTH);
 	if (stub->kind == STUB_ENTRY) {
 		encode_into_copy(e, stub);
 		return;
@@ -277,7 +340,7 @@ static void encode_stub(struct encoder *e, taddr_t trap, const struct stub *othe
 	stub->copy_return = encode_here(e);
 	if (stub->on_stack)
 		encode_u32(e, DROP_ARGUMENTS);
-	encode_trap_and_return(e, trap, stub);
+	encode_payload_and_return(b, stub);
 }
 
 static void encode_patch(struct encoder *e, const struct stub *stub)
@@ -287,11 +350,6 @@ static void encode_patch(struct encoder *e, const struct stub *stub)
 	else
 		encode_a32_branch(e, BRANCH, stub->entry);
 }
-
-struct building {
-	struct encoder *e;
-	taddr_t trap;
-};
 
 /* Stub, copy and patch of one function, at the encoder's place. */
 static int build_one(void *arg, struct stub *stub, const struct stub *other, const uint8_t *code,
@@ -303,7 +361,7 @@ static int build_one(void *arg, struct stub *stub, const struct stub *other, con
 		.bytes = stub->patch, .room = sizeof(stub->patch), .base = stub->function};
 	int error;
 
-	encode_stub(e, b->trap, other, stub);
+	encode_stub(b, other, stub);
 	error = arm_displace(code, code_len, stub->function | stub->thumb, stub->copy,
 			     &stub->displaced, err);
 	if (error)
@@ -327,7 +385,7 @@ int arm_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size_
 		.bytes = area->bytes, .room = sizeof(area->bytes), .base = area->base};
 	uint8_t header[HEADER_LEN] = {0};
 	struct encoder head = {.bytes = header, .room = sizeof(header)};
-	struct building b = {.e = &e};
+	struct building b = {&e, area};
 	int error;
 
 	if (signo < 1 || signo > LAST_STANDARD_SIGNAL)
@@ -335,13 +393,13 @@ int arm_stubs_build(struct stub_area *area, int signo, struct stub *stubs, size_
 	if (area->room < e.room)
 		e.room = area->room;
 	encode_bytes(&e, header, sizeof(header));
+	encode_gate(&e, area);
 	area->trap.begin = encode_here(&e);
 	area->trap.open = area->trap.begin + 4 * TRAP_OPEN;
 	area->trap.pc = area->trap.begin + 4 * TRAP_PC;
 	area->trap.done = area->trap.skip = area->trap.begin + 4 * TRAP_DONE;
 	area->trap.to_break = area->trap.hard = area->trap.hard_pc = 0;
 	encode_trap(&e, area->process, signo);
-	b.trap = area->trap.begin;
 	error = stubs_build_each(&e, stubs, count, code, code_len, build_one, &b, failed, err);
 	if (error)
 		return error;
@@ -406,10 +464,15 @@ static bool is_behind_trap(const struct stub *stub, taddr_t pc)
 int arm_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc,
 		   bool called)
 {
-	taddr_t at = stub ? stub->entry + (stub->thumb ? VENEER_LEN : 0) : area->trap.begin;
-	taddr_t end = stub ? stub->copy : at + sizeof(trap_code);
+	bool gate = !stub && pc < area->trap.begin;
+	taddr_t at = stub   ? stub->entry + (stub->thumb ? VENEER_LEN : 0)
+		     : gate ? area->gate
+			    : area->trap.begin;
+	taddr_t end = stub ? stub->copy : gate ? area->trap.begin : at + sizeof(trap_code);
 	int pushed = 0;
 
+	if (gate && area->agent && pc == area->gate + 4 * GATE_ELSE)
+		return 4;
 	if (pc < (stub ? stub->entry : at) || pc % 4 ||
 	    (pc >= end && !(called && is_behind_trap(stub, pc))))
 		return -ENOENT;
