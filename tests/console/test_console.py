@@ -51,7 +51,7 @@ def test_words_while_attaching(memtrace, obedient):
 
 def test_clear(console, obedient):
     obedient.order("allocate 1 10")
-    child = console()
+    child = console("--engine=trap")  # (whose peak is exact)
     obedient.order("allocate 2 20")
     child.sendline("clear")
     child.expect_exact("Counting begins anew; dropped:\r\n"

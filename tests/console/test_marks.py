@@ -39,7 +39,8 @@ class Pipe:
 
 @pytest.fixture
 def pipe(memtrace, obedient):
-    process = Pipe(memtrace, obedient.pid)
+    # (an agent knows when a block was born by generations of a second; its line in `status` is no table's)
+    process = Pipe(memtrace, obedient.pid, "--engine=trap")
     yield process
     process.end()
 
@@ -168,7 +169,7 @@ def test_what_is_mapped(pipe, obedient):
 
 def test_sums_tree_and_filters(memtrace, obedient):
     """What is in use by who allocated; only through, or not through, a function."""
-    pipe = Pipe(memtrace, obedient.pid, names="-q")
+    pipe = Pipe(memtrace, obedient.pid, "--engine=trap", names="-q")
     try:
         pipe.ask("status", "peak:")
         obedient.order("allocate 4 100")
