@@ -517,6 +517,12 @@ static void test_far(void **state)
 	put(code + 4, 0x0009b783);
 	assert_int_equal(trap()->stubs_build(&area, 23, &far, 1, codes, &len, NULL, NULL), 0);
 	assert_int_equal(far.stays, 0);
+	/* what covers too much there may do where a jal reaches: it calls behind four bytes */
+	put(code, PAIR(C_NOP, C_NOP));
+	put(code + 4, 0x100000ef);
+	assert_int_equal(trap()->stubs_build(&area, 23, &far, 1, codes, &len, NULL, NULL), -ERANGE);
+	far.function = TO - 4096;
+	assert_int_equal(trap()->stubs_build(&area, 23, &far, 1, codes, &len, NULL, NULL), 0);
 	/* two gigabytes are out of reach */
 	far.function = TO - ((taddr_t)1 << 32);
 	assert_int_equal(trap()->stubs_build(&area, 23, &far, 1, codes, &len, NULL, NULL), -ERANGE);

@@ -281,6 +281,8 @@ static int build_with(struct building *b, struct stub *stub, const uint8_t *code
 	stub->copy = encode_here(&b->e);
 	error = riscv64_displace_more(code, code_len, stub->function, stub->copy,
 				      stub->stays + patch_len, &stub->displaced, err);
+	if (error == -ENOTSUP && patch_len > RISCV64_PATCH_LEN) /* nearer, fewer bytes are covered */
+		return -ERANGE;
 	if (error)
 		return error;
 	encode_bytes(&b->e, stub->displaced.copy, stub->displaced.copy_len);
