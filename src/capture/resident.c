@@ -95,6 +95,7 @@ static uint32_t pieces_for(uint64_t left)
 int resident_doubt(pid_t pid, const struct arch *arch, bool insists, struct err *err)
 {
 	uint64_t left;
+	int rc;
 
 	if (!parts_have(PART_agent))
 		return err_set(err, -ENOSYS, "this memtrace was made without one");
@@ -102,7 +103,11 @@ int resident_doubt(pid_t pid, const struct arch *arch, bool insists, struct err 
 	if (left >> 20 < LEAST_MB && !insists)
 		return err_set(err, -ENOTSUP, "memory is short: %" PRIu64 " MB are left, and it takes %d and more",
 			       left >> 20, LEAST_MB / SHARE);
-	return inject_doubt(pid, arch, shared_bytes(pieces_for(left)), err);
+	rc = inject_doubt(pid, arch, shared_bytes(pieces_for(left)), err);
+	if (rc || insists || SHARED_WIDE)
+		return rc;
+	/* (32-bit ARM: where stacks have no unwind data it may have to stay when we go) */
+	return err_set(err, -ENOSYS, "on this CPU there is one only where it is asked for (--engine=agent)");
 }
 
 static int enter(struct engine *engine, struct err *err)

@@ -63,6 +63,14 @@ def test_few_calls_stop(guest, name):
     assert 0 < report["stopped_calls"] < result["allocs"] / (2 if "entries" in name else 10)
 
 
+@having("targets/chain", arm64=())
+def test_is_to_be_asked_for(guest, name):
+    """On 32 bits."""
+    report = traced.launch(guest, f"/root/{name}", options="--engine=auto --no-symbols")[1]
+    assert (report["engine"], report["engine_reason"]) == (
+        "trap", "on this CPU there is one only where it is asked for (--engine=agent)")
+
+
 @having("registers")
 def test_registers_that_a_function_leaves_alone(guest, name):
     output, report = by(guest, "agent", f"/root/targets/{name} 2000")
