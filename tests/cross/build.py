@@ -20,7 +20,7 @@ LIBELF = {"riscv64": [("libelf1t64", "libelf.so.1"), ("libzstd1", "libzstd.so.1"
 # Programs of tests/targets that the guests run.
 TARGETS = ["entries", "threads", "registers", "signals", "storm", "live", "pairs", "heartbeat", "eintr", "children", "plugins",
            "jumps", "churn", "adversary", "torture", "kept", "unnoticed", "mapper", "heap_list",
-           "delivered", "interrupted", "debugger", "dozing", "heirs"]
+           "delivered", "interrupted", "debugger", "dozing", "heirs", "stays"]
 PLUGINS = ["plugin_a.so", "plugin_b.so", "count_preload.so", "headed_preload.so"]
 
 # Unit tests that a guest does not run, and why.

@@ -116,6 +116,40 @@ def test_killed(guest, name):
         process.finish()
 
 
+def do(process, line):
+    """Of the target `stays`."""
+    process.guest.run(f"n=$(grep -c DONE /tmp/out); echo {line} >/tmp/in; "
+                      "until [ $(grep -c DONE /tmp/out) -gt $n ]; do usleep 20000; done", timeout=60, check=True)
+
+
+@pytest.mark.of_cpu(lambda cpu: ["stays"] if cpu == "arm64" else [])  # (seen there)
+def test_left_killed_and_taken_up(guest, name):
+    """The capture goes on without memtrace, which has left, and then was killed; no count is lost."""
+    alone = f"/root/memtrace -q -b -x status {AGENT} --format=json -o /dev/null"
+    with traced.Running(guest, f"/root/targets/{name}") as process:
+        before = mappings(guest, process.pid)
+        with traced.Attached(guest, process.pid, options=f"--stay {AGENT}") as attached:
+            do(process, "a 100")
+        assert "memtrace-agent" in mappings(guest, process.pid)
+        do(process, "a 100")
+        traced.forsake(guest, process.pid, options=AGENT, before=lambda: do(process, "r 20"))
+        do(process, "a 50")
+        with traced.Attached(guest, process.pid, options=AGENT) as attached:
+            do(process, "f 30")
+            do(process, "a 10")
+        of_100 = [c for c in attached.report["contexts"] if c["allocs"] and c["allocated_bytes"] == 100 * c["allocs"]]
+        assert (sum(c["allocs"] for c in of_100), sum(c["frees"] for c in of_100)) == (260, 50)
+        assert mappings(guest, process.pid) == before
+        guest.run(f"{alone} --stay -p {process.pid} </dev/null", timeout=60, check=True)
+        assert "memtrace-agent" in mappings(guest, process.pid)
+        guest.run(f"/root/memtrace --clear -b -p {process.pid} </dev/null", timeout=60, check=True)
+        process.untouched()
+        assert mappings(guest, process.pid) == before
+        do(process, "a 1")
+        process.guest.run("echo q >/tmp/in", check=True)
+        process.await_output("RESULT")
+
+
 @pytest.mark.skipif("KILLS" not in os.environ, reason="KILLS=all")
 @having("threads")
 def test_killed_at_steps(guest, name):

@@ -162,7 +162,8 @@ class Attached:
         self.guest.run("echo quit >/tmp/console; kill $(cat /tmp/keeper); "
                        "while kill -0 $(cat /tmp/tracer); do usleep 20000; done", timeout=120)
         if not kind:
-            untouched(self.guest, self.pid)
+            if "--stay" not in self.command:
+                untouched(self.guest, self.pid)
             self.report = read_report(self.guest)
 
 
