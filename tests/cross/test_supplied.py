@@ -25,10 +25,11 @@ def test_counts(guest, name):
 
 @pytest.mark.of_cpu(lambda cpu: build.static_variants(cpu))
 def test_killed_with_the_guardian(guest, name):
-    """Who comes next knows nothing of the functions, and restores the process all the same."""
+    """Who comes next knows nothing of the functions, and restores the process all the same.  (Where an agent counts,
+    what was known is taken over: test_agent.)"""
     with traced.Running(guest, f"/root/stripped/entries-{name} 3") as target:
         with supplied(guest) as option:
-            traced.forsake(guest, target.pid, option)
+            traced.forsake(guest, target.pid, f"{option} --engine=trap")
         done = guest.run(f"/root/memtrace -q {traced.ALONE} -b -p {target.pid} </dev/null")
         assert done.status == 1 and "no allocator found" in done.output, done.output
         target.untouched()
