@@ -1,4 +1,6 @@
 /* What an allocator has of the kernel, of this very process: its data has the books of a musl that never was. */
+#include <elf.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +11,7 @@
 #include <cmocka.h>
 
 #include "cli/allocators.h"
+#include "heap/leak/obtained.h"
 
 enum { PAGE = 4096, METAS = 3, TOO_MANY = 1000, GROUP_PAGES = 65536 };
 
@@ -91,12 +94,53 @@ static void a_ring(void **state)
 	allocators_deinit(&a);
 }
 
+/* ---- data that looks like books everywhere ---------------------------------------------------- */
+
+enum { DATA_AT = 0x10000000, DATA_LEN = 1 << 20, OTHER_AT = 0x20000000, MOST_READS = 3300 };
+
+struct made_up {
+	struct memory memory; /* first */
+	unsigned reads;
+};
+
+/* 32-bit words, each of which is an address of what is not the data. */
+static int read_made_up(struct memory *memory, taddr_t addr, void *buf, size_t len)
+{
+	struct made_up *m = (struct made_up *)memory;
+
+	m->reads++;
+	if (addr % OTHER_AT + len > DATA_AT + DATA_LEN)
+		return -EIO;
+	for (size_t i = 0; i < len; i++) {
+		uint32_t at = (uint32_t)(addr + i), word = OTHER_AT + at / 4 * 2654435761u % DATA_LEN / 64 * 64;
+
+		((uint8_t *)buf)[i] = (uint8_t)(word >> at % 4 * 8);
+	}
+	return 0;
+}
+
+static void looking_ends(void **state)
+{
+	struct made_up m = {.memory.read = read_made_up};
+	struct mapping at[] = {{.begin = DATA_AT, .end = DATA_AT + DATA_LEN, .inode = 1, .read = true,
+				.write = true, .path = "/program"},
+			       {.begin = OTHER_AT, .end = OTHER_AT + DATA_LEN, .read = true,
+				.write = true, .path = ""}};
+	const struct maps maps = {.list = {at, 2, 2}};
+	const struct leak_cpu cpu = {.machine = EM_ARM, .word = 4};
+
+	(void)state;
+	obtained_destroy(obtained_find(&m.memory, &maps, &cpu));
+	assert_in_range(m.reads, 1, MOST_READS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(books_are_read),
 		cmocka_unit_test(books_that_are_broken),
 		cmocka_unit_test(a_ring),
+		cmocka_unit_test(looking_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
