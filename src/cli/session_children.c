@@ -99,7 +99,7 @@ static void tell(struct session *s, FILE *out)
 	} else if (ended && s->ending.end != CAPTURE_DETACHED) {
 		fputs("Its child ", out);
 		print_one(out, ended, ended->name);
-		if (s->options->program)
+		if (s->options->program || s->options->born) /* (born: of what a wrapper led to, wrapper.h) */
 			fprintf(out, " ran and was not watched: memtrace --follow=%s ...",
 				ended->name);
 		else

@@ -219,6 +219,14 @@ def through(tmp_path, *line):
     return done.returncode, done.stderr.splitlines()[-1], (tmp_path / "report").read_text().splitlines()[0]
 
 
+def test_a_child_of_the_program_behind(tmp_path):
+    """It is named as one of PROGRAM's is: with the option, not with its own line, cut short.  (The wrapper's words may be later.)"""
+    done = subprocess.run([memtrace.MEMTRACE, "--no-symbols", "-o", tmp_path / "report", "timeout", "60", "sh", "-c", "sleep 0.5; exit 6"],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=memtrace.PATIENCE, check=False)
+    assert done.returncode == 6
+    assert re.search(r"^\[\d+\] Its child \d+ \(sleep.*\) ran and was not watched: memtrace --follow=sleep [.]{3}$", done.stderr, re.M), done.stderr
+
+
 def test_how_far_a_wrapper_is_looked_through(tmp_path):
     """To the first program; not where it is not asked for; a program that is not there, and one without an allocator."""
     status, last, first = through(tmp_path, "timeout", "60", "sh", "-c", f"{LIVE} 10 1; exit 5")
