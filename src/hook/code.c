@@ -115,16 +115,17 @@ void code_follow(const struct arch *arch, const struct module *module, struct im
 {
 	struct image_symbol next;
 	uint64_t target;
+	bool known;
 
 	for (int jumps = 0; jumps < MOST_JUMPS; jumps++) {
 		if (!is_jump(arch, module, symbol, &target))
 			return;
+		known = image_symbol_at(module->image, target & ~arch->state_mask, &next);
+		if (known && next.size && next.value != (target & ~arch->state_mask))
+			return; /* into the middle of a function, whose calls would be counted, too */
 		symbol->thumb = (target & arch->state_mask) != 0;
 		symbol->value = target & ~arch->state_mask;
-		symbol->size = 0;
-		if (image_symbol_at(module->image, symbol->value, &next) &&
-		    next.value == symbol->value)
-			symbol->size = next.size;
+		symbol->size = known && next.value == symbol->value ? next.size : 0;
 	}
 }
 
