@@ -192,7 +192,7 @@ static bool is_same(const struct remembering *r, const struct state *s, frame_t 
 {
 	const struct shared_walk *walk = r->walk;
 	uint32_t changes = atom_load32(&walk->changes), count = atom_load32(&walk->count);
-	const struct shared_frame *top = &walk->tail[count - 1];
+	const struct shared_frame *top = walk->tail + (count ? count - 1 : 0);
 
 	if (count - 1 >= SHARED_FRAMES || walk->sequence != sequence || walk->leaf != leaf ||
 	    top->sp != s->sp || top->pc != s->pc || top->fp != s->fp || !tail_holds(r, count - 1))
