@@ -246,7 +246,8 @@ static void tell_if_full(struct engine *engine)
 void resident_measure(struct engine *engine)
 {
 	struct resident *resident = &engine->resident;
-	bool is_there = resident->injected.entry && (engine->undoing.undo->agent.len || resident->stays);
+	bool is_there = parts_have(PART_agent) && resident->injected.entry &&
+			(engine->undoing.undo->agent.len || resident->stays);
 
 	atomic_store(&resident->taken_kb,
 		     is_there ? (unsigned)(inject_taken(&resident->injected) >> 10) + CODE_KB : 0);

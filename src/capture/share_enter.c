@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "capture/parts.h"
 #include "capture/share.h"
 #include "capture/share_parts.h"
 #include "capture/thread_data.h"
@@ -219,7 +220,7 @@ void share_threads_enter(struct engine *engine)
 {
 	struct entering entering = {.engine = engine};
 
-	if (!share_memory(engine))
+	if (!parts_have(PART_agent) || !share_memory(engine))
 		return;
 	tracee_for_each(&engine->tracee, thread_enter, &entering);
 	maps_deinit(&entering.maps);

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "capture/parts.h"
 #include "capture/tally_parts.h"
 #include "region/atom.h"
 #include "region/counters.h"
@@ -24,6 +25,12 @@
 #include "region/live.h"
 
 enum { FIRST = 1024, FRAMES_MOST = 512 };
+
+/* (A memtrace without that part has nothing of what follows.) */
+static inline bool has_agent(const struct tally *tally)
+{
+	return parts_have(PART_agent) && tally->shared;
+}
 
 void tally_go_on(struct tally *tally, const struct shared *shared, struct region *region,
 		 struct region_space *space)
@@ -219,7 +226,7 @@ void tally_adopt(struct tally *tally, uint64_t addr, uint32_t now)
 	struct live_block block;
 	struct region_block to;
 
-	if (!tally->shared || !addr)
+	if (!has_agent(tally) || !addr)
 		return;
 	touch_own(tally, addr);
 	if (!live_find(tally->shared, addr, &block) || block.context == LIVE_ELSEWHERE)
@@ -238,7 +245,7 @@ bool tally_taken(struct tally *tally, const struct shared_pending *pending, uint
 					 .context = pending->context,
 					 .age = pending->age,
 					 .level = pending->level};
-	bool counted = tally->shared && pending->addr && pending->context;
+	bool counted = has_agent(tally) && pending->addr && pending->context;
 
 	if (counted && !come_over(tally, &block, now, ret)) {
 		damage(tally);
@@ -343,7 +350,7 @@ static void tell(struct tally *tally, uint32_t id)
 
 void tally_tell(struct tally *tally)
 {
-	for (unsigned i = 0; tally->shared && i < TALLY_TOUCHED && tally->touched[i]; i++) {
+	for (unsigned i = 0; has_agent(tally) && i < TALLY_TOUCHED && tally->touched[i]; i++) {
 		tell(tally, tally->touched[i]);
 		tally->touched[i] = 0;
 	}
@@ -364,8 +371,8 @@ static void tell_rest(struct tally *tally, uint32_t count)
 
 bool tally_counters(struct tally *tally, uint32_t now)
 {
-	uint32_t count = tally->shared ? interned_contexts(tally->shared) : 0;
-	bool all = !tally->shared || tally_grow(tally, count);
+	uint32_t count = has_agent(tally) ? interned_contexts(tally->shared) : 0;
+	bool all = !has_agent(tally) || tally_grow(tally, count);
 
 	if (count > tally->capacity)
 		count = tally->capacity;
@@ -386,7 +393,7 @@ void tally_settle(struct tally *tally, uint64_t addr)
 	uint64_t *place;
 	bool inner;
 
-	if (!tally->shared || !addr)
+	if (!has_agent(tally) || !addr)
 		return;
 	if (live_find(tally->shared, addr, &block)) {
 		if (block.context != LIVE_ELSEWHERE)
@@ -427,7 +434,7 @@ void tally_for_each_block(struct tally *tally,
 {
 	struct visiting v = {tally, visit, arg};
 
-	if (tally->shared)
+	if (has_agent(tally))
 		live_for_each(tally->shared, visit_live, &v);
 }
 
@@ -456,7 +463,7 @@ static void forget_counts(struct tally *tally, uint32_t context)
 
 void tally_clear(struct tally *tally)
 {
-	if (!tally->shared)
+	if (!has_agent(tally))
 		return;
 	tally_counters(tally, 0);
 	live_for_each(tally->shared, forget_live, NULL);
