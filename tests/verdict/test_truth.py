@@ -40,7 +40,7 @@ def reports(tmp_path_factory):
     running = {name: memtrace.Process(argv) for name, argv in programs.items()}
     tracers = {name: memtrace.Process([memtrace.MEMTRACE, "-q", "-b", "-n", "0", "-d", f"{SECONDS}s", "--all",
                                        "--format=json", "-o", where / name, "-p", program.pid,
-                                       *(["--engine=agent"] if name.endswith("agent") else [])])
+                                       "--engine=agent" if name.endswith("agent") else "--engine=trap"])
                for name, program in running.items()}
     found = {}
     try:
