@@ -55,11 +55,13 @@ VERDICTS = "leaks|grows|levelling off|cache|steady|too early|fragmentation\\?"
 
 
 def without_times(text):
-    """A process that stands still gives the same report later, but for the clock, and for the
-    verdicts, which know more the longer one looks; lines as their words."""
+    """A process that stands still gives the same report later, but for the clock, what is
+    sampled, and the verdicts, which know more the longer one looks; lines as their words."""
     text = re.sub(r"watched for [^,\n]*", "watched for TIME", text, count=1)
     text = re.sub(r"^HEAP SUMMARY .*", "HEAP SUMMARY", text, flags=re.M)
     text = " ".join(text.split())
+    text = re.sub(r" RSS \S+ \S+ at the start, \S+ \S+ now\.", "", text)
+    text = re.sub(r" The allocators have \S+ \S+ of the kernel\.", "", text)  # the last sample's
     text = re.sub(rf"(?i: (?:{VERDICTS})): .*?(?= What \d+ call stack)", "", text, count=1)
     return re.sub(rf" (?:{VERDICTS}): .*?(?= \S+(?:\(\) in |\+0x))", "", text)
 
