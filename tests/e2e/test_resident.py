@@ -314,7 +314,7 @@ def test_killed_in_a_storm(target, attach, guardian):
     before = mappings(process.pid)
     random_kills(process, 10, os.getpid(), guardian, AGENT)
     for _ in range(10):
-        tracer = attach(process.pid, "--no-symbols", AGENT)
+        tracer = attach(process.pid, "--no-symbols", "--engine=auto")
         tracer.detach().consistent()
         if not memory_of(process.pid):
             break
