@@ -9,6 +9,7 @@ import re
 import shutil
 import struct
 import subprocess
+import time
 
 from memtrace import BUILD, Process
 
@@ -127,6 +128,13 @@ class Host:
 
     def start(self, *argv, **popen):
         return Process(self.argv(*argv), **popen)
+
+    def wait_free(self, port):
+        """Until nobody listens there: workers of a memtrace-fs that was ended have its socket a moment longer."""
+        end = time.monotonic() + 30
+        while subprocess.run(self.argv("ss", "-Hltn", f"sport = :{port}"), capture_output=True, check=True).stdout:
+            assert time.monotonic() < end, f"somebody listens on {port} of {self.name}"
+            time.sleep(0.05)
 
     def end(self):
         subprocess.run(["ip", "netns", "del", self.name], check=False)

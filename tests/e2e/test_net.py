@@ -96,6 +96,8 @@ def stacks(text):
 
 
 def serve(start, host, *dirs, options=("--no-announce",)):
+    if host and not any("listen" in option for option in options):
+        host.wait_free(3002)
     server = start(host, net.FS, *options, *dirs)
     server.wait_line("^Waiting for client to connect$")
     return server
