@@ -101,8 +101,6 @@ bool wanted_child(struct engine *engine, struct thread *child)
 	return true;
 }
 
-/* A program of another machine can't be followed, and goes on, as does one that begins when there is no
- * room. */
 /* It has been begun, without: a tracer must be able to follow it with them (begin_new_exec() and
  * cap_bprm_creds_from_file() in the kernel). */
 static void tell_of_rights(struct engine *engine, pid_t pid)
@@ -119,6 +117,8 @@ static void tell_of_rights(struct engine *engine, pid_t pid)
 			       status.name, (int)pid);
 }
 
+/* A program of another machine can't be followed, and goes on, as does one that begins when there is no
+ * room. */
 static bool is_to_be_given(struct engine *engine, pid_t pid)
 {
 	struct err err;
