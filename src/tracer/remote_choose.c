@@ -4,8 +4,11 @@
  * two.  None that could not come home, or may not make all of the calls.
  */
 #include <errno.h>
+#include <linux/kcmp.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "tracer/dispatch.h"
 #include "tracer/remote.h"
@@ -115,6 +118,20 @@ static bool is_let_through(const struct candidates *c, const struct thread *thre
 	return !status.seccomp || seccomp_allows(thread->tid, data, c->program->count) == 1;
 }
 
+/* A thread may have given up the table of descriptors that the others share (unshare(2), CLONE_FILES): a file that it
+ * opens nobody finds, and what it closes is its own.  Where the kernel can't compare, /proc/PID's own thread makes
+ * such calls. */
+static bool has_descriptors(const struct candidates *c, const struct thread *thread)
+{
+	const int16_t *numbers = c->tracee->arch->trap->agent_calls; /* .. [1] opens one, [3] closes one */
+	pid_t first = tracee_alive(c->tracee);
+	bool uses = false;
+
+	for (size_t i = 0; i < c->program->count; i++)
+		uses = uses || c->program->calls[i].number == numbers[1] || c->program->calls[i].number == numbers[3];
+	return !uses || thread->tid == first || syscall(SYS_kcmp, first, thread->tid, KCMP_FILES, 0, 0) == 0;
+}
+
 static void consider(void *arg, struct thread *thread)
 {
 	struct candidates *c = arg;
@@ -126,7 +143,7 @@ static void consider(void *arg, struct thread *thread)
 	if (c->in_call || !is_at_rest(thread))
 		return;
 	regs = thread_regs(c->tracee, thread);
-	if (!regs)
+	if (!regs || regs_are_kernels(c->tracee->arch, regs) || !has_descriptors(c, thread))
 		return;
 	at = remote_whereabouts(c->tracee, thread, regs);
 	if (at == REMOTE_AT_LEAVING ||

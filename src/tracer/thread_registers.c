@@ -32,6 +32,11 @@ taddr_t thread_pointer(const struct tracee *tracee, struct thread *thread)
 	return rc || !pointer ? 0 : pointer - arch->tls_bias;
 }
 
+bool regs_are_kernels(const struct arch *arch, const struct regs *regs)
+{
+	return !regs_read(arch, regs, arch->reg_pc) && !regs_read(arch, regs, arch->reg_sp);
+}
+
 void *thread_vectors(const struct tracee *tracee, const struct thread *thread, size_t *len)
 {
 	struct iovec iov = {malloc(VECTORS_MOST), VECTORS_MOST};

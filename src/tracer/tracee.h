@@ -256,6 +256,9 @@ void tracee_for_each(struct tracee *tracee, void (*visit)(void *arg, struct thre
 struct regs *thread_regs(const struct tracee *tracee, struct thread *thread);
 /* The thread pointer of a stopped thread.  0: it is not to be known. */
 taddr_t thread_pointer(const struct tracee *tracee, struct thread *thread);
+/* Of one that the kernel has for io_uring (Linux 5.12)?  It is listed, traced and stops as any other, but runs none
+ * of the process' code. */
+bool regs_are_kernels(const struct arch *arch, const struct regs *regs);
 /* All of its vector registers, as the kernel gives them; malloc'ed.  NULL: it has none. */
 void *thread_vectors(const struct tracee *tracee, const struct thread *thread, size_t *len);
 /* Of the signal that a thread is stopped by.  False: it has none, or has died. */
