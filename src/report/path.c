@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "elf/image.h"
+#include "report/cxx_name.h"
 #include "report/path_data.h"
-#include "report/plain_name.h"
 #include "report/print.h"
 #include "report/utf8.h"
 
@@ -29,7 +29,8 @@ static void of_thread(FILE *out, const struct path_names *names, int tid)
 }
 
 /* "handle()'s frame on ", where it is known. */
-static void function_of(FILE *out, const struct path_names *names, const struct leak_place *place)
+static void function_of(FILE *out, const struct path_names *names,
+			const struct leak_place *place)
 {
 	const struct module *module = NULL;
 	struct image_symbol symbol;
@@ -133,12 +134,10 @@ void path_print(FILE *out, const struct path_names *names, struct leak *leak,
 
 /* ---- contents ------------------------------------------------------------ */
 
-static void class_name(FILE *out, const char *text)
+static void class_name(FILE *out, const struct leak_content *content)
 {
-	if (plain_name_print(NULL, text))
-		plain_name_print(out, text);
-	else
-		utf8_print(out, text);
+	if (!cxx_name_print(out, content->text, sizeof(content->text)))
+		utf8_print(out, content->text);
 }
 
 void path_content(FILE *out, const struct leak_content *content, uint64_t blocks)
@@ -148,11 +147,11 @@ void path_content(FILE *out, const struct leak_content *content, uint64_t blocks
 	switch (content->kind) {
 	case LEAK_CLASS:
 		fprintf(out, "object%s of class ", s);
-		class_name(out, content->text);
+		class_name(out, content);
 		break;
 	case LEAK_OWNED:
 		fprintf(out, "block%s of objects of class ", s);
-		class_name(out, content->text);
+		class_name(out, content);
 		break;
 	case LEAK_TEXT:
 		fputs("text \"", out);

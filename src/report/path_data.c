@@ -3,10 +3,11 @@
 
 #include <elf.h>
 #include <inttypes.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "elf/image.h"
-#include "report/plain_name.h"
+#include "report/cxx_name.h"
 #include "report/utf8.h"
 
 struct looking {
@@ -37,16 +38,12 @@ static struct looking look_up(const struct leak_place *place)
 	return l;
 }
 
-/* "_ZN3app5cacheE", "_ZL5cache" (static in its file): decoded, where it is a plain name. */
+/* "_ZN3app5cacheE", "_ZL5cache" (static in its file). */
 static void print_symbol(FILE *out, const char *name)
 {
-	const char *plain = strncmp(name, "_Z", 2) ? NULL : name + 2;
+	const char *mangled = strncmp(name, "_Z", 2) ? "" : name + 2;
 
-	if (plain && *plain == 'L')
-		plain++;
-	if (plain && plain_name_print(NULL, plain))
-		plain_name_print(out, plain);
-	else
+	if (!cxx_name_print(out, mangled + (*mangled == 'L'), SIZE_MAX))
 		utf8_print(out, name);
 }
 

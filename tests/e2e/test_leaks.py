@@ -249,6 +249,8 @@ def test_cycle_of_shared_pointers(tmp_path, started):
     assert 4 * 50 - 8 <= lost <= 4 * 50, found["lost"]
     kinds = [b["content"] for b in found["blocks"] if b["class"] == "lost"]
     assert sum(bool(k) and "Session" in k.get("text", "") for k in kinds) >= 45, kinds
+    told = run("--no-symbols", "-q", "--leaks", "-p", service.pid).out
+    assert any(line.strip().startswith("objects of class std::_Sp_counted_ptr_inplace<app::Session, ") for line in told), told
     output = tmp_path / "report.json"
     tracer = memtrace.Memtrace(service.pid, output, "--leaks", "-i")
     tracer.attached()
