@@ -42,7 +42,8 @@ static bool stop(struct tracee *tracee, struct thread *sharer)
 	sharer->state = THREAD_STOPPED;
 	sharer->regs_read = sharer->interrupted = false;
 	sharer->group_stop = status >> 16 && stop.signal != SIGTRAP;
-	sharer->deliver = status >> 16 || sharer_calls_is(status) ? 0 : stop.signal;
+	sharer->at_call = sharer_calls_is(status);
+	sharer->deliver = status >> 16 || sharer->at_call ? 0 : stop.signal;
 	if (sharer->deliver && !is_ours(tracee, sharer->deliver))
 		stop.kind = STOP_SIGNAL;
 	else

@@ -31,11 +31,14 @@ struct candidates {
 	bool too_far;			/* from its way home, or its code is too long */
 };
 
-/* In a stop by whose end the kernel writes no register, but as in_exec_stop says. */
+/* In a stop by whose end the kernel writes no register, but as in_exec_stop says.  (Where its call
+ * begins it has not made it: ours would take the place of that, and -ENOSYS be what it gave.  So may
+ * stand who was a sharer, tracee_succeed().) */
 static bool is_at_rest(const struct thread *thread)
 {
 	if (thread->state != THREAD_STOPPED || thread->sharer || thread->unannounced ||
-	    thread->in_vfork || thread->in_remote || thread->group_stop || thread->deliver)
+	    thread->in_vfork || thread->in_remote || thread->group_stop || thread->deliver ||
+	    thread->at_call)
 		return false;
 	return thread->in_exec_stop || !thread->event || thread->event == PTRACE_EVENT_STOP;
 }

@@ -223,6 +223,7 @@ static bool stop_decode(struct tracee *tracee, pid_t tid, int status, struct sto
 	thread->in_exec_stop = thread->held = thread->call_taken = false;
 	thread->deliver = 0;
 	thread->event = status >> 16;
+	thread->at_call = sharer_calls_is(status);
 	ret->thread = thread;
 	ret->status = status;
 	if (thread->unannounced) {

@@ -44,6 +44,7 @@ struct thread {
 	bool continued;	  /* it was in a group stop until now: SIGCONT has come */
 	bool attached;	  /* its first stop has been seen */
 	bool in_exec_stop; /* in the stop of STOP_EXEC */
+	bool at_call;	  /* in a stop at the begin or the end of a system call */
 	bool in_remote;	  /* remote.c's: the stop of its system call was not waited for */
 	bool sharer;	  /* not a thread of the process, but shares its memory (vfork child) */
 	unsigned calls;	  /* of a sharer: how many stops at system calls are still looked at */

@@ -72,7 +72,7 @@ def test_sharing_child_that_outlives_its_process(target, attach):
     memtrace.wait_until_untraced(child)
     memtrace.untouched(child)
     process.go_on()
-    os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
 @pytest.mark.parametrize("late", [(), ("late",)])
@@ -118,7 +118,7 @@ def test_killed_when_a_sharing_child_is_left(target, attach, leaves):
         wait_until_put_back(child)
         process.go_on()
         if leaves == "outlives":
-            os.waitpid(child, 0)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
         else:
             assert process.wait() == 0
 

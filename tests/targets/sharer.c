@@ -2,7 +2,8 @@
  * sharer: a child by clone(CLONE_VM), made before anybody attaches, allocates all the time
  * until the test says DONE.  The parent only waits: both have one allocator's thread.
  * waits: it waits instead, by a call that ends with EINTR when a stop shows.
- * outlives: the parent ends at the test's line, and the child goes on until the next one;
+ * outlives: the parent ends at the test's line, and the child goes on until the next one, with system calls, too: it
+ * ends with 7, or 9 where one gave something else;
  * with a further argument that is made at the line.
  * execs: the parent becomes another program at the line, and the child goes on, too, until that
  * one's end; with a further argument that is made at the line.
@@ -46,13 +47,16 @@ static int wait_on(void *arg)
 
 static int outlive(void *arg)
 {
-	const pid_t parent = *(int *)arg;
+	const pid_t parent = *(int *)arg, self = getpid();
 
 	while (getppid() == parent)
 		free(sharer_alloc(20));
 	say("ALONE %d\n", getpid());
-	for (unsigned i = 0; !stop; i++)
+	for (unsigned i = 0; !stop; i++) {
 		free(sharer_alloc(20 + i % 100));
+		if (getpid() != self)
+			return 9;
+	}
 	return 7;
 }
 
