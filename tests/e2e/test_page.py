@@ -22,10 +22,14 @@ def lines_of(context):
 
 def test_says_what_the_report_says(case):
     report = case[1]
-    page = Page(exported(case, "html").read_text())
+    text = exported(case, "html").read_text()
+    page = Page(text)
     used = [c for c in report["contexts"] if c["in_use_blocks"]]
     rows = [[int(value) if value else None for value, _ in row] for row in page.rows["stacks"][1:]]
     assert [row[0] for row in rows] == list(range(1, len(used) + 1))
+    seen = report["engine"] == "agent"  # whose peaks are of what was looked at
+    assert f"<th>Most {'seen ' if seen else ''}in use<th>Verdict" in text
+    assert page.data.get("peaks_seen", 0) == seen
     stacks = [tuple(re.sub(r"^0x[0-9A-F]+: ", "", line) for line in stack) for stack in page.stacks]
     found = [(*row[1:5], cells[5][1], stack) for row, cells, stack in zip(rows, page.rows["stacks"][1:], stacks)]
     expected = [(c["in_use_bytes"], c["in_use_blocks"], c["allocs"], c["peak_bytes"], c["verdict"], lines_of(c))

@@ -23,6 +23,8 @@ export class Capture {
 		this.stacks = new Stacks(json, nodes);
 		if (leftOut.blocks)
 			this.stacks.lines[this.stacks.start[this.count - 1]] = this.stacks.leftOut;
+		/* of what was looked at, or ever */
+		this.most = json.peaks_seen ? "Most seen in use" : "Most in use";
 		this.rank();
 		this.readMoments();
 	}

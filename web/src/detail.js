@@ -71,7 +71,7 @@ export function detail(capture, c, span, back) {
 		verdict ? el("p", {}, el("b", { class: `verdict-${capture.verdict[c]}` }, verdict), capture.evidence[c] ? `: ${json.texts[capture.evidence[c]]}` : "") : "",
 		el("table", { class: "facts" }, el("tbody", {},
 			row("In use", `${size(capture.bytes[c])} in ${plural(capture.blocks[c], "block")}`),
-			row("Most in use", size(capture.peak[c])),
+			row(capture.most, size(capture.peak[c])),
 			row("Allocated, freed", `${plural(capture.allocs[c], "block")} (${size(capture.allocated[c])}), ${plural(capture.frees[c], "block")} (${size(capture.freed[c])})`),
 			...spanRows(span, c), ...rates(capture, c))),
 		...generations(capture, c),

@@ -43,7 +43,7 @@ function columns() {
 	}
 	shown.push(text("bytes", "In use", "6.5rem", c => capture.bytes[c], size), text("blocks", "Blocks", "5.5rem", c => capture.blocks[c], count));
 	if (!span)
-		shown.push(text("allocs", "Allocations", "7.5rem", c => capture.allocs[c], count), text("peak", "Most in use", "7.5rem", c => capture.peak[c], size),
+		shown.push(text("allocs", "Allocations", "7.5rem", c => capture.allocs[c], count), text("peak", capture.most, "7.5rem", c => capture.peak[c], size),
 			text("per_hour", "An hour", "6.5rem", c => capture.per_hour[c], v => v ? signedSize(v) : ""));
 	shown.push({ key: "verdict", title: "Verdict", width: "7.5rem", value: c => capture.verdict[c], fill: fillVerdict });
 	if (capture.generations.length)

@@ -17,6 +17,7 @@
 #include "heap/verdicts.h"
 #include "report/evidence.h"
 #include "report/export/html_text.h"
+#include "report/report.h"
 
 struct data {
 	const struct exports *exports;
@@ -354,6 +355,8 @@ static void write_process(struct data *d)
 		",\n\"left_out\":{\"contexts\":%" PRIu64 ",\"bytes\":%" PRIu64
 		",\"blocks\":%" PRIu64 "}",
 		left_out->contexts, left_out->bytes, left_out->blocks);
+	if (report_peaks_are_seen(s))
+		fputs(",\n\"peaks_seen\":1", d->out);
 	fputs(",\n\"verdicts\":[", d->out);
 	for (int word = 0; word < VERDICT_WORDS; word++)
 		fprintf(d->out, "%s\"%s\"", word ? "," : "",

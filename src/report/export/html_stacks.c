@@ -10,6 +10,7 @@
 #include "report/evidence.h"
 #include "report/export/html_parts.h"
 #include "report/export/html_text.h"
+#include "report/report.h"
 
 enum { ROWS = 200 };
 
@@ -126,11 +127,12 @@ static bool write_row(struct stacks *h, const struct export_stack *stack)
 	return ok;
 }
 
-static void write_head(FILE *out)
+static void write_head(FILE *out, const struct snapshot *s)
 {
-	fputs("<table id=\"ranked\"><thead><tr><th>Rank<th>In use<th>Blocks"
-	      "<th>Allocations<th>Most in use<th>Verdict<th>Allocated by\n<tbody>\n",
+	fputs("<table id=\"ranked\"><thead><tr><th>Rank<th>In use<th>Blocks<th>Allocations<th>Most ",
 	      out);
+	fputs(report_peaks_are_seen(s) ? "seen in use" : "in use", out);
+	fputs("<th>Verdict<th>Allocated by\n<tbody>\n", out);
 }
 
 /* As exports_for_each() gives it, last. */
@@ -168,7 +170,7 @@ int html_stacks(const struct exports *exports, FILE *out, struct err *err)
 	struct stacks h = {.exports = exports, .out = out};
 	struct export_stack stack;
 
-	write_head(out);
+	write_head(out, job->snapshot);
 	for (size_t i = 0; i < job->count && i < ROWS; i++) {
 		h.id = job->ids[i];
 		if (exports_stack(exports, h.id, &stack) && !write_row(&h, &stack))
