@@ -117,6 +117,8 @@ int capture_snapshot(struct capture *capture, struct snapshot **ret, struct err 
  * without room (cap) where memory is short). */
 int capture_snapshot_births(struct capture *capture, struct birth_list *births,
 			    struct snapshot **ret, struct err *err) MUST_CHECK;
+/* For a mark: of a block that is in use later it is known whether it came before that. */
+int capture_snapshot_mark(struct capture *capture, struct snapshot **ret, struct err *err) MUST_CHECK;
 
 /* The ticks of this moment, in the time base of a snapshot. */
 uint32_t capture_now(const struct capture *capture);

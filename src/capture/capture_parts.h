@@ -36,6 +36,7 @@ struct capture {
 	enum capture_request request;
 	struct snapshot *snapshot;
 	struct birth_list *births;   /* of REQUEST_SNAPSHOT, the caller's; NULL: not asked for */
+	bool is_mark;		     /* .. ages of blocks are to be known by that moment */
 	struct externals *externals; /* of REQUEST_EXTERNALS, the caller's */
 	const struct look_options *look_options; /* of REQUEST_LOOK */
 	struct look *look;

@@ -67,7 +67,11 @@ static void request_perform(struct capture *capture)
 
 	switch (capture->request) {
 	case REQUEST_SNAPSHOT:
+		if (capture->is_mark)
+			share_mark_begins(engine);
 		rc = describe_snapshot(engine, &capture->snapshot, err);
+		if (capture->is_mark)
+			share_mark_ends(engine);
 		if (!rc && capture->births)
 			describe_births(engine, capture->births);
 		break;
@@ -182,13 +186,14 @@ int capture_leave(struct capture *capture, struct err *err)
 	return rc;
 }
 
-int capture_snapshot_births(struct capture *capture, struct birth_list *births,
-			    struct snapshot **ret, struct err *err)
+static int snapshot_wait(struct capture *capture, struct birth_list *births, bool is_mark,
+			 struct snapshot **ret, struct err *err)
 {
 	int rc;
 
 	pthread_mutex_lock(&capture->lock);
 	capture->births = births;
+	capture->is_mark = is_mark;
 	rc = request_wait(capture, REQUEST_SNAPSHOT);
 	capture->births = NULL;
 	if (rc && err)
@@ -201,7 +206,18 @@ int capture_snapshot_births(struct capture *capture, struct birth_list *births,
 
 int capture_snapshot(struct capture *capture, struct snapshot **ret, struct err *err)
 {
-	return capture_snapshot_births(capture, NULL, ret, err);
+	return snapshot_wait(capture, NULL, false, ret, err);
+}
+
+int capture_snapshot_births(struct capture *capture, struct birth_list *births,
+			    struct snapshot **ret, struct err *err)
+{
+	return snapshot_wait(capture, births, false, ret, err);
+}
+
+int capture_snapshot_mark(struct capture *capture, struct snapshot **ret, struct err *err)
+{
+	return snapshot_wait(capture, NULL, true, ret, err);
 }
 
 uint32_t capture_now(const struct capture *capture)

@@ -211,21 +211,28 @@ size_t describe_blocks(const struct engine *engine)
 
 struct bearing {
 	struct birth_list *list;
+	const struct ages *ages; /* NULL: times are as they are */
+	uint32_t now;
 	bool failed;
 };
 
 static void block_born(void *arg, const struct region_block *block)
 {
 	struct bearing *b = arg;
+	struct ages_range range = {block->time, block->time};
 
-	b->failed |= !vec_push(b->list, ((struct block_birth){block->context, block->time}));
+	if (b->ages)
+		range = ages_range(b->ages, block->time, b->now);
+	b->failed |= !vec_push(b->list, ((struct block_birth){block->context, range.first, range.last}));
 }
 
-/* Copied as they come, 8 bytes each, and made something of by who asks: the process waits. */
+/* Copied as they come, 12 bytes each, and made something of by who asks: the process waits. */
 void describe_births(struct engine *engine, struct birth_list *births)
 {
 	const struct region *region = engine->ledger.region;
-	struct bearing bearing = {births, false};
+	const struct ledger *ledger = &engine->ledger;
+	struct bearing bearing = {births, ledger->tally.shared ? &ledger->tally.ages : NULL,
+				  ledger_now(ledger), false};
 
 	if (!vec_reserve(births, describe_blocks(engine) + 1))
 		return;

@@ -263,11 +263,6 @@ static void all_modules(struct estate *e)
 
 /* ---- what was counted --------------------------------------------------------- */
 
-static bool ages_are_sound(const struct ages *ages)
-{
-	return ages->count < AGES_SPANS && (ages->set == 0 || ages->set == AGES_SPANS);
-}
-
 static void times(struct estate *e)
 {
 	struct ledger *ledger = &e->engine->ledger;

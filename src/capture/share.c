@@ -306,11 +306,26 @@ void share_sum(struct engine *engine)
 	look_at_cost(engine);
 }
 
-void share_generation_ends(struct engine *engine)
+static void age(struct engine *engine,
+		void (*how)(struct ages *ages, const struct shared *shared, uint32_t now))
 {
 	if (share_memory(engine))
-		ages_end(&engine->ledger.tally.ages, share_memory(engine),
-			 ledger_now(&engine->ledger));
+		how(&engine->ledger.tally.ages, share_memory(engine), ledger_now(&engine->ledger));
+}
+
+void share_generation_ends(struct engine *engine)
+{
+	age(engine, ages_end);
+}
+
+void share_mark_begins(struct engine *engine)
+{
+	age(engine, ages_mark_begins);
+}
+
+void share_mark_ends(struct engine *engine)
+{
+	age(engine, ages_mark_ends);
 }
 
 static void thread_clear(void *arg, struct thread *thread)

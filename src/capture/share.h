@@ -63,6 +63,9 @@ void share_sum(struct engine *engine);
 void share_describe_alone(const struct engine *engine, struct snapshot_alone *ret);
 /* A generation of blocks ends (heap/generations.h): those from now on have another age. */
 void share_generation_ends(struct engine *engine);
+/* What is added up between is for a mark (capture/ages.h). */
+void share_mark_begins(struct engine *engine);
+void share_mark_ends(struct engine *engine);
 /* Statistics begin anew (ledger_clear()).  All threads are stopped for that, if there is an
  * agent. */
 void share_clear(struct engine *engine);

@@ -314,7 +314,7 @@ bool tally_yield(struct tally *tally, const struct region_block *from)
 	struct live_block to = {.addr = block.addr,
 				.size = block.size,
 				.context = context,
-				.age = ages_mark(&tally->ages, block.time),
+				.age = ages_label(&tally->ages, block.time),
 				.level = block.level};
 
 	if (!counters)

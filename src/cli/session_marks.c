@@ -76,10 +76,10 @@ int session_mark(struct session *s, const struct command_call *call, struct err 
 {
 	struct birth_list blocks = {0};
 	struct snapshot *snapshot;
-	int rc = call->id == COMMAND_MARK || call->id == COMMAND_MARKS
-			 ? capture_snapshot(s->capture, &snapshot, err)
-			 : session_snapshot_blocks(s, call->report.min_age_ms, &blocks,
-						   &snapshot, err);
+	int rc = call->id == COMMAND_MARK    ? capture_snapshot_mark(s->capture, &snapshot, err)
+		 : call->id == COMMAND_MARKS ? capture_snapshot(s->capture, &snapshot, err)
+					     : session_snapshot_blocks(s, call->report.min_age_ms,
+								       &blocks, &snapshot, err);
 
 	if (rc)
 		return rc;
@@ -99,7 +99,7 @@ void session_mark_timer(struct session *s)
 
 	s->due[TIMER_MARK] =
 		s->state == RUNNING ? clock_ms() + (int64_t)s->options->mark_every_ms : 0;
-	if (capture_snapshot(s->capture, &snapshot, &err)) {
+	if (capture_snapshot_mark(s->capture, &snapshot, &err)) {
 		output_warn(&s->output, "%s", err.text);
 		return;
 	}

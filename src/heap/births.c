@@ -14,6 +14,11 @@ static size_t generation_of(const struct generations *g, uint32_t time)
 	return order_count(g->count, i, g->at[i].end < time);
 }
 
+static uint32_t middle_of(const struct block_birth *birth)
+{
+	return birth->first + (birth->last - birth->first) / 2;
+}
+
 int births_create(const struct generations *g, const struct birth_list *blocks,
 		  uint32_t context_count, struct births *ret, struct err *err)
 {
@@ -33,7 +38,7 @@ int births_create(const struct generations *g, const struct birth_list *blocks,
 	for (size_t i = 0; i < blocks->len; i++)
 		if (blocks->at[i].context < context_count)
 			b.rows[b.row_of[blocks->at[i].context] - 1]
-			      [generation_of(g, blocks->at[i].time)]++;
+			      [generation_of(g, middle_of(&blocks->at[i]))]++;
 	*ret = b;
 	return 0;
 }
@@ -48,16 +53,16 @@ int births_in_span(const struct birth_list *blocks, int64_t from, int64_t to,
 			       blocks->len);
 	for (size_t i = 0; i < blocks->len; i++) {
 		struct births_span *span = spans;
-		int64_t time = blocks->at[i].time;
+		int64_t first = blocks->at[i].first, last = blocks->at[i].last;
 
 		if (blocks->at[i].context >= context_count)
 			continue;
 		span += blocks->at[i].context;
 		span->all++;
-		if (time == from || time == to)
-			span->unsure++;
-		else if (time > from && (to == BIRTHS_EVER || time < to))
+		if (first > from && (to == BIRTHS_EVER || last < to))
 			span->sure++;
+		else if (last >= from && (to == BIRTHS_EVER || first <= to))
+			span->unsure++;
 	}
 	*ret = spans;
 	return 0;

@@ -7,9 +7,10 @@
 #include "base/vec.h"
 #include "heap/generations.h"
 
-/* A block in use, as who has the table of them hands it out; `time` in ticks. */
+/* A block in use, as who has the table of them hands it out: it was allocated from one tick to another,
+ * both of them included. */
 struct block_birth {
-	uint32_t context, time;
+	uint32_t context, first, last;
 };
 VEC_TYPE(birth_list, struct block_birth);
 
@@ -24,7 +25,7 @@ struct births {
 };
 
 /* Of one context: those of its blocks in use that were allocated in a span of time; those of whom
- * it can't be told, as it begins or ends in the tick of their allocation; and all whose age is
+ * it can't be told, as it begins or ends in a tick in which they may have been allocated; and all whose age is
  * known. */
 struct births_span {
 	uint32_t sure, unsure, all;

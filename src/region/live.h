@@ -9,7 +9,7 @@
  * and written after the real malloc has returned.  So an entry needs no lock.
  * Blocks that lie closer than 1 << shift share an entry: the second one is not kept, and the
  * low bits tell whose it is.
- * The age is a mark: the one that memtrace has told when the block came.  What it means memtrace
+ * The age is a label: the one that memtrace has told when the block came.  What it means memtrace
  * knows (capture/ages.h), which changes it, too.
  */
 #ifndef MEMTRACE_LIVE_H

@@ -76,6 +76,8 @@ static void print_ages(FILE *out, const struct report_job *job, uint32_t id)
 	if (!old)
 		return;
 	fputs("    ", out);
+	if (old->unsure)
+		fprintf(out, "%" PRIu32 " to ", old->sure);
 	print_count(out, old->sure + old->unsure, "block");
 	fprintf(out, " %s allocated at least %g s ago\n",
 		old->sure + old->unsure == 1 ? "was" : "were",

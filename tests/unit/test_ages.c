@@ -1,7 +1,8 @@
 /*
- * Ages of blocks (capture/ages.h): of blocks that come and go over ten thousand spans, each mark means
+ * Ages of blocks (capture/ages.h): of blocks that come and go over ten thousand spans, each label means
  * a span that the block came in, as good as there are spans; and the same when spans have
- * become one, and marks are used again; also of one that was noted late, with a mark of before.
+ * become one, and labels are used again; also of one that was noted late, with a label of before.  Of the newest
+ * marks it is known who came before and who behind them, whatever else ends.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -61,7 +62,7 @@ static void check(void)
 		if (!came[i])
 			continue;
 		assert_int_equal(span_of(ages_time(&ages, find(i).age)), span_of(came[i]));
-		assert_int_equal(ages_mark(&ages, came[i]) % AGES_SPANS, span_of(came[i]));
+		assert_int_equal(ages.span_of[ages_label(&ages, came[i])], span_of(came[i]));
 	}
 }
 
@@ -94,15 +95,19 @@ static void test_spans(void **state)
 			came[round % BLOCKS] = 0;
 		if (now - last >= longest) { /* as generations do */
 			ages_end(&ages, &shared, last = now);
-			longest *= ages.count == AGES_SPANS / 2 && now / longest >= AGES_SPANS ? 2 : 1;
+			longest *= ages.count == AGES_GENERATIONS / 2 &&
+						   now / longest >= AGES_GENERATIONS
+					   ? 2
+					   : 1;
+			assert_true(ages_are_sound(&ages));
 			check();
 		}
 	}
-	assert_true(ages.count >= AGES_SPANS / 2 && longest > 4 * TICKS);
+	assert_true(ages.count >= AGES_GENERATIONS / 2 && longest > 4 * TICKS);
 	shared_case_end(&shared);
 }
 
-/* One that was on its way when spans became one has the mark of before, then and until the next
+/* One that was on its way when spans became one has the label of before, then and until the next
  * time, when that would mean something else. */
 static void test_noted_late(void **state)
 {
@@ -111,14 +116,14 @@ static void test_noted_late(void **state)
 
 	(void)state;
 	begin();
-	for (unsigned i = 0; i < AGES_SPANS - 1; i++)
+	for (unsigned i = 0; i < AGES_GENERATIONS - 1; i++)
 		ages_end(&ages, &shared, now += TICKS);
 	late.age = shared_told(&shared)->age;
 	time = now + 1;
 	ages_end(&ages, &shared, now += TICKS);
 	assert_true(live_note_aged(&shared, live_place(&shared, late.addr, 8), &late));
 	assert_int_equal(span_of(ages_time(&ages, find(1).age)), span_of(time));
-	for (unsigned i = 0; i < 3 * AGES_SPANS; i++) {
+	for (unsigned i = 0; i < 3 * AGES_GENERATIONS; i++) {
 		ages_end(&ages, &shared, now += TICKS);
 		assert_int_equal(span_of(ages_time(&ages, find(1).age)), span_of(time));
 	}
@@ -136,7 +141,75 @@ static void test_begins_anew(void **state)
 	assert_int_equal(ages_time(&ages, find(3).age), 151);
 	ages_end(&ages, &shared, 250);
 	assert_int_equal(ages_time(&ages, find(3).age), 200);
-	assert_true(ages_time(&ages, ages_mark(&ages, 260)) > 250);
+	assert_true(ages_time(&ages, ages_label(&ages, 260)) > 250);
+	shared_case_end(&shared);
+}
+
+enum { MARKED = 400, MARKS_KNOWN = 8 };
+
+static struct ages_range range_of(unsigned block)
+{
+	return ages_range(&ages, ages_time(&ages, find(block).age), now);
+}
+
+/* A block before, in and behind each mark, the next one is in the same tick, or later; in between
+ * generations end.  The numbers are 3 to a mark. */
+static void test_marks(void **state)
+{
+	static uint32_t mark[BLOCKS / 3];
+
+	(void)state;
+	begin();
+	for (unsigned i = 0; i < BLOCKS / 3; i++) {
+		const unsigned newest = i < MARKS_KNOWN ? 0 : i + 1 - MARKS_KNOWN;
+
+		note(3 * i);
+		ages_mark_begins(&ages, &shared, now);
+		note(3 * i + 1);
+		mark[i] = now += i % 4 == 1;
+		now += i % 4 == 2;
+		ages_mark_ends(&ages, &shared, now);
+		note(3 * i + 2);
+		now += i % 5 * 7;
+		if (i % 3 == 0 && i % 5)
+			ages_end(&ages, &shared, now);
+		assert_true(ages_are_sound(&ages));
+		for (unsigned k = newest; k <= i; k++) {
+			const uint32_t at = mark[k];
+
+			for (unsigned b = 0; b <= 3 * k + 1; b++) /* not sure to be behind */
+				assert_true(range_of(b).first <= at);
+			for (unsigned b = 3 * k + 1; b <= 3 * i + 2; b++) /* nor before */
+				assert_true(range_of(b).last >= at);
+			if (k && mark[k - 1] + 4 < at && (k - 1) % 3)
+				assert_true(range_of(3 * k).last < at);
+			if (k == i || mark[k + 1] > at + 4)
+				assert_true(range_of(3 * k + 2).first > at);
+		}
+	}
+	assert_in_range(ages.count, 2 * MARKS_KNOWN + AGES_GENERATIONS / 2, AGES_ENDS - 1);
+	shared_case_end(&shared);
+}
+
+/* A time of its own is exact; what came back has that of its span, and is of all of it. */
+static void test_ranges(void **state)
+{
+	(void)state;
+	begin();
+	now = 10;
+	note(1);
+	assert_int_equal(range_of(1).first, 1);
+	assert_int_equal(range_of(1).last, 10);
+	ages_end(&ages, &shared, now = 100);
+	assert_int_equal(range_of(1).first, 1);
+	assert_int_equal(range_of(1).last, 100);
+	assert_int_equal(ages_range(&ages, 70, now).first, 70);
+	assert_int_equal(ages_range(&ages, 70, now).last, 70);
+	note(2);
+	assert_int_equal(range_of(2).first, 101); /* (which is now in the same tick) */
+	assert_int_equal(range_of(2).last, 101);
+	ages.span_of[5] = 2; /* there is no such span */
+	assert_false(ages_are_sound(&ages));
 	shared_case_end(&shared);
 }
 
@@ -146,6 +219,8 @@ int main(void)
 		cmocka_unit_test(test_spans),
 		cmocka_unit_test(test_noted_late),
 		cmocka_unit_test(test_begins_anew),
+		cmocka_unit_test(test_marks),
+		cmocka_unit_test(test_ranges),
 	};
 
 	if (sizeof(void *) == 4) /* no agent is there yet */

@@ -178,8 +178,9 @@ static void ages(void **state)
 	struct births births;
 	struct err err;
 	/* ends: 150, 250, 350; a block at an end is of the generation that ends there */
-	static const struct block_birth at[] = {{7, 51},  {7, 150}, {7, 151}, {9, 350},
-						{9, 351}, {9, 999}, {7, 250}, {400, 60}};
+	static const struct block_birth at[] = {
+		{7, 51, 51},   {7, 150, 150}, {7, 151, 151}, {9, 350, 350},
+		{9, 351, 351}, {9, 999, 999}, {7, 160, 340}, {400, 60, 60}};
 
 	(void)state;
 	for (uint32_t i = 0; i < 3; i++)
@@ -198,18 +199,24 @@ static void ages(void **state)
 	vec_deinit(&list);
 }
 
-/* Whom the span has for sure, and whom its first or last tick leaves open. */
+/* Whom the span has for sure, and whom its first or last tick leaves open, or that nobody knows better when they came. */
 static void of_a_span_of_time(void **state)
 {
-	struct block_birth blocks[] = {{7, 10}, {7, 20}, {7, 21}, {7, 30}, {9, 31}, {400, 25}};
+	struct block_birth blocks[] = {{7, 10, 10}, {7, 20, 20}, {7, 21, 21}, {7, 30, 30},
+					{9, 31, 31}, {5, 21, 29}, {5, 12, 22}, {5, 5, 40},
+					{400, 25, 25}};
 	const struct birth_list list = {blocks, ARRAY_SIZE(blocks), ARRAY_SIZE(blocks)};
 	static const struct {
 		int64_t from, to;
-		uint32_t sure7, unsure7, sure9;
+		uint32_t sure7, unsure7, sure9, sure5, unsure5;
 	} cases[] = {
-		{20, 30, 1, 2, 0},	    {BIRTHS_EVER, 25, 3, 0, 0},
-		{20, BIRTHS_EVER, 2, 1, 1}, {BIRTHS_EVER, BIRTHS_EVER, 4, 0, 1},
-		{INT64_MAX, -5, 0, 0, 0},
+		{20, 30, 1, 2, 0, 1, 2},
+		{BIRTHS_EVER, 25, 3, 0, 0, 1, 2},
+		{20, BIRTHS_EVER, 2, 1, 1, 1, 2},
+		{BIRTHS_EVER, BIRTHS_EVER, 4, 0, 1, 3, 0},
+		{INT64_MAX, -5, 0, 0, 0, 0, 0},
+		{22, 40, 1, 0, 1, 0, 3},
+		{40, 50, 0, 0, 0, 0, 1},
 	};
 	struct births_span *spans;
 	struct err err;
@@ -223,6 +230,8 @@ static void of_a_span_of_time(void **state)
 		assert_int_equal(spans[7].unsure, cases[i].unsure7);
 		assert_int_equal(spans[7].all, 4);
 		assert_int_equal(spans[9].sure, cases[i].sure9);
+		assert_int_equal(spans[5].sure, cases[i].sure5);
+		assert_int_equal(spans[5].unsure, cases[i].unsure5);
 		free(spans);
 	}
 }

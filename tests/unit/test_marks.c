@@ -151,7 +151,7 @@ static void start_last_and_between(void **state)
 	refused("1", "c", -ENOENT, "there is no mark 'c'; 'marks' lists them");
 }
 
-/* By an agent births are known to a generation, which may have begun before the mark. */
+/* What is in flight may count as before a mark, and as born behind it. */
 static void no_more_survive_than_are_born(void **state)
 {
 	static const struct births_span spans[] = {{0}, {.sure = 12, .all = 15}, {0}, {0}};

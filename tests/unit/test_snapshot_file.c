@@ -54,7 +54,7 @@ static void case_time(void)
 	for (uint32_t id = 0; id < heap->context_count; id++) {
 		half[id].allocs = heap->contexts[id].allocs / 2;
 		half[id].allocated_bytes = heap->contexts[id].allocated_bytes / 2;
-		assert_true(vec_push(&blocks, ((struct block_birth){id, 7 + 90 * id})));
+		assert_true(vec_push(&blocks, ((struct block_birth){id, 7 + 90 * id, 7 + 90 * id})));
 	}
 	generations_add(&generations, half, heap->context_count, 103);
 	generations_add(&generations, heap->contexts, heap->context_count, 203);

@@ -137,7 +137,7 @@ static struct verdict watch(scenario_fn *scenario, unsigned seconds, uint64_t se
 	}
 	for (uint32_t b = 1; b <= block_count; b++)
 		if (blocks[b].live)
-			assert_true(vec_push(&births, ((struct block_birth){1, blocks[b].born})));
+			assert_true(vec_push(&births, ((struct block_birth){1, blocks[b].born, blocks[b].born})));
 	snapshot.ticks_now = seconds * 100;
 	assert_int_equal(births_create(&g, &births, 2, &ages, &err), 0);
 	assert_int_equal(verdicts_create(&snapshot, &g, &ages, &none, &verdicts, &err), 0);
