@@ -92,27 +92,39 @@ static bool send_file(int socket, pid_t pid, int file)
 	return sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
 }
 
-static void give_room_back(struct heirs_room *room)
+static bool take_one(_Atomic int *left)
 {
-	atomic_fetch_add(&room->left, 1);
-	atomic_fetch_add(&room->refused, 1);
-}
-
-static bool take_room(struct heirs_room *room)
-{
-	if (atomic_fetch_sub(&room->left, 1) > 0 && atomic_fetch_sub(&room->total, 1) > 0)
+	if (atomic_fetch_sub(left, 1) > 0)
 		return true;
-	give_room_back(room);
+	atomic_fetch_add(left, 1);
 	return false;
 }
 
-/* child NULL: it is a runner. */
-static void give(struct engine *engine, pid_t runner, struct thread *child, struct collecting *c)
+bool heirs_take_room(struct heirs_room *room)
+{
+	if (take_one(&room->left)) {
+		if (take_one(&room->total))
+			return true;
+		atomic_fetch_add(&room->left, 1);
+	}
+	atomic_fetch_add(&room->refused, 1);
+	return false;
+}
+
+void heirs_give_room_back(struct heirs_room *room)
+{
+	atomic_fetch_add(&room->left, 1);
+	atomic_fetch_add(&room->total, 1);
+}
+
+/* child NULL: it is a runner.  False: it can't be followed, and goes on. */
+static bool give(struct engine *engine, pid_t runner, struct thread *child, struct collecting *c)
 {
 	struct heirs *heirs = &engine->heirs;
 	struct heir_head head = {.parent = engine->tracee.pid,
 				 .blocks = c->list.len,
 				 .bytes = c->bytes};
+	bool sent;
 	int file;
 
 	if (child)
@@ -120,12 +132,19 @@ static void give(struct engine *engine, pid_t runner, struct thread *child, stru
 	else
 		handover_give_runner(&engine->tracee, runner, engine->undoing.undo, &head.given);
 	file = write_file(&head, &c->list);
-	if (file < 0 || !send_file(heirs->socket, head.given.pid, file)) {
+	sent = file >= 0 && send_file(heirs->socket, head.given.pid, file);
+	if (!sent) {
+		if (!heirs->failed)
+			notify_warning(&engine->notifier,
+				       "pid %d can't be followed: %s; it runs on unwatched, as do others that this "
+				       "happens to", (int)head.given.pid, strerror(errno));
+		heirs->failed = true;
 		handover_decline(&head.given);
-		give_room_back(heirs->room);
+		heirs_give_room_back(heirs->room);
 	}
 	if (file >= 0)
 		close(file);
+	return sent;
 }
 
 static bool can_give(const struct engine *engine)
@@ -137,7 +156,7 @@ bool heirs_child(struct engine *engine, struct thread *child)
 {
 	struct collecting c = {.bytes = 0};
 
-	if (!can_give(engine) || !engine->heirs.forks || !take_room(engine->heirs.room))
+	if (!can_give(engine) || !engine->heirs.forks || !heirs_take_room(engine->heirs.room))
 		return false;
 	share_sum(engine);
 	region_for_each_block(engine->ledger.region, collect, &c);
@@ -152,9 +171,10 @@ static bool give_program(struct engine *engine, pid_t runner, struct thread *sha
 {
 	struct collecting none = {.bytes = 0};
 
-	if (!can_give(engine) || !take_room(engine->heirs.room))
+	if (!can_give(engine) || !heirs_take_room(engine->heirs.room))
 		return false;
-	give(engine, runner, sharer, &none);
+	if (!give(engine, runner, sharer, &none))
+		return true;
 	engine->heirs.given++;
 	if (engine->heirs.once)
 		runners_leave(&engine->tracee);

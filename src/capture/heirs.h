@@ -28,6 +28,10 @@ struct heirs_room {
 	_Atomic int refused;   /* children that were let go for want of it */
 };
 
+/* For one more; of none left, that is counted.  What was taken for one that can't be followed goes back. */
+bool heirs_take_room(struct heirs_room *room);
+void heirs_give_room_back(struct heirs_room *room);
+
 struct heirs {
 	int socket; /* where the files go: SOCK_SEQPACKET; -1: children are not followed */
 	struct heirs_room *room;
@@ -37,6 +41,8 @@ struct heirs {
 	bool once;	/* .. the first of them; the process is but its wrapper */
 	bool own;	/* the process itself has begun one of them */
 	unsigned given; /* so many were */
+	bool failed;	/* one could not be handed over: said */
+	bool full;	/* .. and that there are more descendants than are kept an eye on */
 };
 
 /* A fork child, put back; a vfork child behind its exec; a runner at its exec.  False: it is to be let go, or

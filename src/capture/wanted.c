@@ -90,12 +90,24 @@ bool wanted_lasts(struct engine *engine)
 	return are_wanted(engine) && engine->tracee.runners.len;
 }
 
+static bool take(struct engine *engine, struct thread *thread)
+{
+	if (runners_take(&engine->tracee, thread))
+		return true;
+	if (!engine->heirs.full)
+		notify_warning(&engine->notifier,
+			       "%zu descendants are kept an eye on for --follow=%s: those beyond, and what they begin, "
+			       "run on unwatched", engine->tracee.runners.len, engine->heirs.programs);
+	engine->heirs.full = true;
+	return false;
+}
+
 /* (Where fork children are followed, one is let go for want of room alone.) */
 bool wanted_child(struct engine *engine, struct thread *child)
 {
 	pid_t tid = child->tid;
 
-	if (!are_wanted(engine) || engine->heirs.forks || !runners_take(&engine->tracee, child))
+	if (!are_wanted(engine) || engine->heirs.forks || !take(engine, child))
 		return false;
 	runners_continue(&engine->tracee, tid);
 	return true;
@@ -135,7 +147,7 @@ bool wanted_sharer(struct engine *engine, struct thread *sharer)
 		return false;
 	if (is_to_be_given(engine, tid) && heirs_program(engine, sharer))
 		return true;
-	if (!runners_take(&engine->tracee, sharer))
+	if (!take(engine, sharer))
 		return false;
 	runners_continue(&engine->tracee, tid);
 	return true;

@@ -31,7 +31,7 @@ int births_init(struct several *s, struct err *err)
 static void decline(struct several *s, int file)
 {
 	heirs_decline(file);
-	atomic_fetch_add(&s->room->left, 1);
+	heirs_give_room_back(s->room);
 }
 
 void births_take(struct several *s, struct hand *hand)
