@@ -2,7 +2,7 @@
 
 set -l commands 'help status report tree save export leaks why who block heap history top mark marks diff monitor clear modules threads processes process wait leave quit detach exit'
 
-complete -c memtrace -s p -l pid -x -a '(__fish_complete_pids)' -d 'attach to processes, by number or name'
+complete -c memtrace -s p -l pid -x -a '(__fish_complete_pids; __fish_complete_proc)' -d 'attach to processes, by number or name'
 complete -c memtrace -s x -l command -x -a $commands -d 'run a console command once attached'
 complete -c memtrace -s b -l batch -d 'no console: run the -x commands, then detach'
 complete -c memtrace -s d -l duration -x -d 'detach after TIME (500ms, 10s, 5m, 2h)'

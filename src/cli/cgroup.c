@@ -11,9 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/process_name.h"
+
 #define ROOT "/sys/fs/cgroup"
 
-enum { DEEPEST = 12, ANCESTORS = 16 };
+enum { DEEPEST = 12 };
 
 static bool is_group(const char *path)
 {
@@ -97,20 +99,6 @@ int cgroup_of_unit(const char *unit, char ret[CGROUP_PATH], struct err *err)
 
 /* ---- members ---------------------------------------------------------------------- */
 
-static bool is_ours(pid_t pid)
-{
-	struct status status;
-
-	for (int n = 0; n < ANCESTORS && pid > 1; n++) {
-		if (pid == getpid())
-			return true;
-		if (status_read(pid, 0, &status))
-			return true; /* it has ended */
-		pid = status.parent;
-	}
-	return false;
-}
-
 static void add(struct tid_list *list, pid_t pid)
 {
 	struct status status;
@@ -118,7 +106,7 @@ static void add(struct tid_list *list, pid_t pid)
 	for (size_t i = 0; i < list->len; i++)
 		if (list->at[i] == pid)
 			return;
-	if (!status_read(pid, 0, &status) && status.has_memory && !is_ours(pid))
+	if (!status_read(pid, 0, &status) && status.has_memory && !process_name_is_ours(pid))
 		(void)vec_push(list, pid);
 }
 

@@ -16,7 +16,26 @@
 #include "tracer/status.h"
 
 /* the largest process number a kernel gives: PID_MAX_LIMIT, linux/threads.h */
-enum { MAX_PID = 4194304, COMM = 15 };
+enum { MAX_PID = 4194304, COMM = 15, ANCESTORS = 16 };
+
+bool process_name_is_number(const char *word)
+{
+	return isdigit((unsigned char)word[0]) && !word[strspn(word, "0123456789")];
+}
+
+bool process_name_is_ours(pid_t pid)
+{
+	struct status status;
+
+	for (int n = 0; n < ANCESTORS && pid > 1; n++) {
+		if (pid == getpid())
+			return true;
+		if (status_read(pid, 0, &status))
+			return true; /* it has ended */
+		pid = status.parent;
+	}
+	return false;
+}
 
 static bool is_called(pid_t pid, const struct status *status, const char *name)
 {
@@ -54,8 +73,8 @@ static int find_by_name(const char *name, struct tid_list *ret, struct err *err)
 		pid_t pid = isdigit((unsigned char)entry->d_name[0]) ? atoi(entry->d_name) : 0;
 		struct status status;
 
-		if (pid <= 0 || pid == getpid() || status_read(pid, 0, &status) ||
-		    !status.has_memory || !is_called(pid, &status, name))
+		if (pid <= 0 || status_read(pid, 0, &status) || !status.has_memory ||
+		    !is_called(pid, &status, name) || process_name_is_ours(pid))
 			continue;
 		found = true;
 		rc = add(ret, pid, err);
@@ -71,7 +90,7 @@ int process_name_find(const char *word, struct tid_list *ret, struct err *err)
 	uint64_t number;
 	int rc;
 
-	if (!isdigit((unsigned char)word[0]) || word[strspn(word, "0123456789")])
+	if (!process_name_is_number(word))
 		return find_by_name(word, ret, err);
 	rc = quantity_number(word, "--pid", 1, MAX_PID, &number, err);
 	return rc ? rc : add(ret, (pid_t)number, err);

@@ -3,7 +3,13 @@
 #define MEMTRACE_PROCESS_NAME_H
 
 #include "base/err.h"
+#include "base/types.h"
 #include "tracer/status.h"
+
+bool process_name_is_number(const char *word);
+
+/* Is it us, or a descendant?  (Or gone.) */
+bool process_name_is_ours(pid_t pid);
 
 /* Adds them, each once, to *ret.  -EINVAL, -ERANGE: it is no number of a process; -ESRCH: none is
  * called so. */

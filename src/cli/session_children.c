@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "cli/process_name.h"
 #include "cli/session_parts.h"
 #include "report/print.h"
 
@@ -87,6 +88,26 @@ static const struct relative *largest(const struct family *family)
 	return found;
 }
 
+/* A session on one process is for that one; several of a name would have those that begin, too. */
+static void tell_namesakes(const struct session *s, FILE *out)
+{
+	const struct option_list *words = &s->options->processes;
+	const char *name = words->len == 1 && !s->options->result ? words->at[0] : NULL;
+	struct tid_list list = {0};
+	size_t count = 0;
+
+	if (!name || process_name_is_number(name))
+		return;
+	err_ignore(process_name_find(name, &list, NULL)); /* (none is, any more) */
+	for (size_t i = 0; i < list.len; i++)
+		count += list.at[i] != capture_pid(s->capture);
+	vec_deinit(&list);
+	if (count)
+		fprintf(out, "%zu more %s '%s' by now, and %s not watched: memtrace -p %s", count,
+			count == 1 ? "process is called" : "processes are called", name,
+			count == 1 ? "is" : "are", name);
+}
+
 static void tell(struct session *s, FILE *out)
 {
 	const struct relative *ended = largest(&s->family);
@@ -104,6 +125,8 @@ static void tell(struct session *s, FILE *out)
 				ended->name);
 		else
 			fprintf(out, " ran and was not watched: memtrace %s", ended->command);
+	} else {
+		tell_namesakes(s, out);
 	}
 }
 

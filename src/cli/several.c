@@ -311,7 +311,7 @@ static int start_all(struct several *s, struct err *err)
 	const struct options *o = s->options;
 	int rc = o->follow ? births_init(s, err) : 0;
 
-	if (!rc && o->group)
+	if (!rc)
 		rc = members_init(s, err);
 	if (!rc && o->program)
 		rc = hand_start(s, 0, 0, err);

@@ -1,7 +1,6 @@
 /*
- * The members of a control group: those that join it are followed from then on.  Its list is read each
- * second (cgroup.events tells but of a first and a last one).  A session with a group ends with the last
- * of its members.
+ * Those that join: a control group, or those of a name.  The group's list, or that of all processes, is read
+ * each second (cgroup.events tells but of a first and a last one).  A session ends with the last of its members.
  */
 #include <errno.h>
 #include <time.h>
@@ -9,15 +8,27 @@
 
 #include "base/clock.h"
 #include "cli/cgroup.h"
+#include "cli/process_name.h"
 #include "cli/several_parts.h"
 #include "tracer/handover.h"
 #include "tracer/status.h"
 
 enum { EACH_MS = 1000, IN_ALL = 1000 };
 
+static bool may_join(const struct options *o)
+{
+	bool named = false;
+
+	for (size_t i = 0; i < o->processes.len; i++)
+		named |= !process_name_is_number(o->processes.at[i]);
+	return (named || o->group) && !o->clear && !options_look_only(o);
+}
+
 int members_init(struct several *s, struct err *err)
 {
-	return vec_reserve(&s->hands, s->options->pids.len + 1 + IN_ALL)
+	s->members_join = may_join(s->options);
+	/* (commands are for one of them by its place) */
+	return !s->members_join || vec_reserve(&s->hands, s->options->pids.len + 1 + IN_ALL)
 		       ? 0
 		       : err_set(err, -ENOMEM, "memory is short");
 }
@@ -64,14 +75,23 @@ static void join(struct several *s, pid_t pid)
 	}
 }
 
+static void list_members(const struct options *o, struct tid_list *ret)
+{
+	if (o->group)
+		cgroup_members(o->group, ret);
+	for (size_t i = 0; i < o->processes.len; i++)
+		if (!process_name_is_number(o->processes.at[i]))
+			err_ignore(process_name_find(o->processes.at[i], ret, NULL)); /* (all have ended) */
+}
+
 void members_look(struct several *s)
 {
 	struct tid_list list = {0};
 
-	if (!s->options->group || s->leaving || clock_ms() < s->members_due)
+	if (!s->members_join || s->leaving || clock_ms() < s->members_due)
 		return;
 	s->members_due = clock_ms() + EACH_MS;
-	cgroup_members(s->options->group, &list);
+	list_members(s->options, &list);
 	for (size_t i = 0; i < list.len; i++)
 		join(s, list.at[i]);
 	vec_deinit(&list);

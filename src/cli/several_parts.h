@@ -42,7 +42,8 @@ struct several {
 	struct heirs_room *room; /* NULL: children are not followed */
 	bool refusal_told;
 	int64_t started_ms;
-	int64_t members_due; /* the next look at the group */
+	bool members_join;
+	int64_t members_due; /* the next look for them */
 	bool leaving;
 	int left_by;	   /* the signal, or 0 */
 	int64_t warned_ms; /* of a Ctrl-C; 0 */
@@ -63,7 +64,7 @@ void hand_close(struct hand *hand);
 void hand_leave(struct hand *hand);
 void hand_deinit(struct hand *hand);
 
-/* Those that join a control group will be followed. */
+/* Those that join a control group, or begin with a name of --pid, will be followed. */
 int members_init(struct several *s, struct err *err) MUST_CHECK;
 /* Starts those that have joined since, once a second. */
 void members_look(struct several *s);

@@ -1,4 +1,5 @@
 """Several processes under one memtrace: one console, one report, and each as if it were the only one."""
+import functools
 import html.parser
 import json
 import os
@@ -138,14 +139,16 @@ def test_one_that_can_not_be_followed(target, several):
     assert any(re.match(r"\[4194303\] memtrace: .*\b4194303\b", line) for line in tracer.out), tracer.story()
 
 
-def test_all_of_a_name(target, started, tmp_path):
-    """In text, with sums by program; and --doctor looks at all of them."""
+@pytest.fixture
+def odd(target, tmp_path):
+    """Programs of one name, which no others have."""
     shutil.copy(memtrace.TARGETS / "live", tmp_path / "odd-live")
-    processes = []
-    for _ in range(3):
-        processes.append(memtrace.Process([tmp_path / "odd-live", "10", "1"]))
-        started.append(processes[-1])
-        processes[-1].wait_line("^READY")
+    return functools.partial(target, tmp_path / "odd-live")
+
+
+def test_all_of_a_name(odd, started, tmp_path):
+    """In text, with sums by program; and --doctor looks at all of them."""
+    processes = [odd("10", "1") for _ in range(3)]
     doctor = subprocess.run([memtrace.MEMTRACE, "--doctor", "--no-symbols", "-p", "odd-live"], capture_output=True, text=True,
                             timeout=60, check=True)
     assert re.findall(r"^memtrace can attach to pid (\d+)$", doctor.stdout, re.M) == [str(p.pid) for p in processes]
@@ -166,14 +169,63 @@ def test_all_of_a_name(target, started, tmp_path):
     for _ in processes:
         tracer.wait_line("HEAP SUMMARY")
     for process in processes:
-        process.send()
-        process.wait_line("^DONE$")
+        process.go_on()
+        process.done()
     tracer.process.stdin.close()
     assert tracer.wait() == 0
     assert [line for line in tracer.out if line.startswith("Process ")] == [
         f"Process {process.pid} ({tmp_path}/odd-live ...), watched for {seconds} s"
         for process, seconds in zip(processes, re.findall(r"watched for (\S+) s", "\n".join(tracer.out)))]
     assert tracer.out[-3:] == ["IN USE BY PROGRAM", "", "    odd-live: 720 bytes in 30 blocks, of 3 processes"]
+
+
+def test_who_joins_a_name(odd, several):
+    """Of a name that several have: whoever begins with it later is counted from its attach on."""
+    there = [odd(str(100 * n), "8") for n in (1, 2)]
+    tracer = several("-p", "odd-live").attached(2)
+    joins = odd("300", "8")
+    tracer.attached(1)
+    for process in *there, joins:
+        process.go_on()
+        process.done()
+    tracer.send("quit")
+    reports = tracer.left()
+    assert {pid: report["summary"]["in_use_blocks"] for pid, report in reports.items()} == {
+        process.pid: 100 * n for n, process in enumerate([*there, joins], 1)}
+    for process in *there, joins:
+        memtrace.untouched(process.pid)
+
+
+def test_one_of_a_name(odd, started):
+    """A session on one stays on that one; its last line says that there are more by now."""
+    odd("10", "1")
+    tracer = memtrace.Process([memtrace.MEMTRACE, "--no-symbols", "-p", "odd-live"], stderr=subprocess.STDOUT)
+    started.append(tracer)
+    tracer.wait_line("^Attached")
+    odd("10", "1")
+    tracer.process.stdin.close()
+    assert tracer.wait() == 0
+    assert tracer.out[-1] == "1 more process is called 'odd-live' by now, and is not watched: memtrace -p odd-live"
+
+
+def test_report_of_all_by_a_signal(odd, several):
+    """SIGUSR1: each says what it has, and goes on."""
+    processes = [odd("10", "1"), odd("20", "1")]
+    tracer = several("-p", "odd-live").attached(2)
+    for process in processes:
+        process.go_on()
+        process.done()
+    tracer.process.send_signal(signal.SIGUSR1)
+    said = {}
+    while len(said) < 2:
+        whose = tracer.wait_line(r"^==> (\d+) |^    in use: \d+ bytes in (\d+) blocks")
+        if whose[1]:
+            pid = int(whose[1])
+        else:
+            said[pid] = int(whose[2])
+    assert said == {process.pid: 10 * n for n, process in enumerate(processes, 1)}
+    tracer.send("quit")
+    assert set(tracer.left()) == set(said)
 
 
 @pytest.mark.parametrize("who", ["the first", "all", "all and the guardians"])
