@@ -25,6 +25,7 @@
 #include "capture/count.h"
 #include "capture/exec.h"
 #include "capture/follow.h"
+#include "capture/generated.h"
 #include "capture/heirs.h"
 #include "capture/share.h"
 #include "capture/mapping_calls.h"
@@ -194,6 +195,7 @@ void dispatch_stop(void *arg, struct stop *stop)
 		ledger_abandon(&engine->ledger, thread);
 		return;
 	case STOP_EXITING:
+		generated_at_end(engine);
 		if (!engine->looks.at_end || engine->looks.exiting || engine->ending.ended)
 			break;
 		engine->looks.exiting = thread->tid;

@@ -91,6 +91,8 @@ static int apply(struct engine *engine, struct err *err)
 		resident_switch(engine, true);
 	if (!rc)
 		share_threads_enter(engine);
+	if (!rc && program_names_at_end(&engine->program))
+		tracee_tell_exits(&engine->tracee);
 	return rc;
 }
 

@@ -31,6 +31,21 @@ void generated_update(struct engine *engine)
 		walker_forget(&engine->ledger.walker);
 }
 
+void generated_at_end(struct engine *engine)
+{
+	struct region *region = engine->ledger.region;
+
+	if (!program_names_at_end(&engine->program))
+		return;
+	generated_update(engine);
+	for (uint32_t i = WALK_ENDS; i < region_node_count(region); i++) {
+		frame_t frame = region_node(region, i)->frame;
+
+		if (frame_instance(frame) == FRAME_NOWHERE)
+			(void)jit_names_find(&engine->program.jit, frame_lookup_offset(frame)); /* which notes it */
+	}
+}
+
 /* What stands for the kind of memory that a mapping is. */
 static void label(const struct mapping *m, char *ret, size_t size)
 {

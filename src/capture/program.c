@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "capture/parts.h"
 #include "capture/walker.h"
 #include "hook/entries.h"
 
@@ -102,6 +103,8 @@ int program_update(struct program *program, struct tracee *tracee, struct notifi
 		if (runtime != program->runtime)
 			program->own_heap = runtime_own_heap(runtime, alive);
 		program->runtime = runtime;
+		if (program_names_at_end(program)) /* (a runtime that is loaded later: who loads it, and all that it starts) */
+			tracee_tell_exits(tracee);
 	}
 	for (size_t i = known; !rc && i < program->modules.list.len; i++) {
 		const struct module *module = program->modules.list.at[i];
@@ -115,6 +118,11 @@ int program_update(struct program *program, struct tracee *tracee, struct notifi
 				       module->id.path, module->why);
 	}
 	return rc;
+}
+
+bool program_names_at_end(const struct program *program)
+{
+	return parts_have(PART_runtimes) && runtime_names(program->runtime);
 }
 
 int program_check(const struct program *program, struct err *err)

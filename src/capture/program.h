@@ -40,6 +40,9 @@ int program_update(struct program *program, struct tracee *tracee, struct notifi
  * argument.  NULL: a static program, whatever of a loader is in it for its dlopen(). */
 struct module *program_loader(const struct program *program, struct tracee *tracee);
 
+/* Its runtime writes names of generated code down, perhaps when it ends (generated_at_end()). */
+bool program_names_at_end(const struct program *program);
+
 /* The process may have become a program that can't be followed: -ENOTSUP, and why; else 0. */
 int program_check(const struct program *program, struct err *err) MUST_CHECK;
 

@@ -237,7 +237,7 @@ void tracee_run_one(struct tracee *tracee, struct thread *thread);
 /* Lets one thread run, the others not: it is going to end the process. */
 void tracee_resume_one(struct tracee *tracee, struct thread *thread);
 
-/* From now on STOP_EXITING is handed out.  All threads are stopped. */
+/* From now on STOP_EXITING is handed out, of threads that are stopped, and of those that they start. */
 void tracee_tell_exits(struct tracee *tracee);
 
 /* The thread whose /proc files speak for the process: the leader's, unless it has

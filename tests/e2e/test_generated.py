@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 
+import json_report
 import memtrace
 
 pytestmark = pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="no code for this CPU")
@@ -17,11 +18,12 @@ CALLS = 10  # of the function, with two allocations each
 class Generated:
     """The target, and the perf map that is its own."""
 
-    def __init__(self, target, *args):
-        self.process = target("generated", *args)
+    def __init__(self, target, *args, name="generated", **popen):
+        self.process = target(name, *args, **popen)
         line = next(line for line in self.process.out if line.startswith("CODE "))
         self.code, self.size = int(line.split()[1], 16), int(line.split()[2])
-        self.map = pathlib.Path(f"/tmp/perf-{self.process.pid}.map")
+        ready = next(line for line in self.process.out if line.startswith("READY "))
+        self.map = pathlib.Path(f"/tmp/perf-{ready.split()[1]}.map")
 
     def line(self, name, at=0, size=None):
         return f"{self.code + at:x} {size or self.size:x} {name}\n".encode()
@@ -35,8 +37,8 @@ class Generated:
 def generated(target):
     made = []
 
-    def start(*args):
-        made.append(Generated(target, *args))
+    def start(*args, **more):
+        made.append(Generated(target, *args, **more))
         return made[-1]
 
     yield start
@@ -82,6 +84,24 @@ def test_map_that_comes_late(generated, attach):
     program.round()
     report = tracer.detach().consistent()
     assert through(report) == ({("late", "[generated code]"): 4 * CALLS}, 3)
+
+
+@pytest.mark.parametrize("launched", [False, True], ids=["attached", "launched"])
+def test_map_at_the_end(launched, generated, attach, tmp_path):
+    """Written when the program ends, as java's DumpPerfMapAtExit does; of a program that is known for such."""
+    shutil.copy(memtrace.TARGETS / "generated", tmp_path / "node")
+    output = tmp_path / "launched.json"
+    command = [memtrace.MEMTRACE, "--format=json", "-n", "0", "--all", "-o", output, *memtrace.ENGINE_OPTIONS] if launched else []
+    program = generated("1", name=tmp_path / "node", command=command)
+    tracer = None if launched else attach(program.process.pid)
+    program.round()
+    program.map.write_bytes(program.line("at the end"))
+    program.process.go_on()
+    program.process.result()
+    if tracer:
+        assert tracer.wait() == 0
+    report = tracer.report() if tracer else memtrace.Report(json_report.load(output.read_text()))
+    assert through(report.consistent()) == ({("at the end", "[generated code]"): 2 * CALLS}, 2)
 
 
 def test_other_code_at_the_same_place(generated, attach):
