@@ -1,12 +1,14 @@
 """Where memory runs out the kernel is to end memtrace, not the process, nor who puts it back."""
 import os
 import pathlib
+import re
 import struct
 import subprocess
 
 import pytest
 
 import memtrace
+from test_resident import built
 
 
 def number(pid):
@@ -120,6 +122,42 @@ def test_no_agent_where_memory_is_short(target, attach, group):
     process.done()
     report = observer.detach()
     assert report["engine"] == "trap" and report["engine_reason"].startswith("memory is short: ")
+    process.go_on()
+    process.result()
+
+
+MANY = r"""
+#include "target.h"
+enum { COUNT = 3000, SIZE = 32000 }; /* whose pages are not touched, but for the first */
+static void *kept[COUNT];
+int main(void)
+{
+	target_ready();
+	for (int i = 0; i < COUNT; i++)
+		kept[i] = got(malloc(SIZE), SIZE);
+	target_done();
+	for (int i = 0; i < COUNT; i++)
+		drop(kept[i], SIZE);
+	return target_result(NULL);
+}
+"""
+
+
+def test_an_agent_whose_memory_is_full(tmp_path, target, attach, group):
+    """A quarter of what is left has no entries for 96 MB of addresses: for the rest calls stop, all are counted, and that is said."""
+    process = target(built(tmp_path, MANY))
+    group.join(process.pid)
+    observer = attach(process.pid, "--no-symbols", "--engine=agent")
+    process.go_on()
+    process.done()
+    observer.status()
+    report = observer.detach().consistent()
+    summary = report["summary"]
+    assert (summary["in_use_blocks"], summary["in_use_bytes"]) == (3000, 3000 * 32000)
+    said, = [line for line in observer.err if "the agent's memory is full" in line]
+    size = int(re.search(r"full \((\d+) MB: 1/4 of what was left, 512 at most\)", said)[1])
+    assert LIMIT // 8 < size << 20 <= LIMIT // 4
+    assert 1000 < report["stopped_calls"] < 3000
     process.go_on()
     process.result()
 
