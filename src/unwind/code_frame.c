@@ -34,7 +34,8 @@ int code_frame_row(const struct arch *arch, const struct code_frame *frame, bool
 		.fp_offset = (int16_t)-fp,
 		.flags = guess,
 	};
-	if (!fits(ra) || !fits(fp))
+	if (!fits(ra) || !fits(fp) ||
+	    (frame->base != arch->reg_sp && frame->base != arch->reg_fp))
 		*ret = (struct row){.cfa = ROW_CFA_FULL, .flags = guess};
 	return 0;
 }

@@ -14,7 +14,7 @@ enum { CODE_FRAME_REGS = 32 };
 
 /* What is known of a frame at one instruction. */
 struct code_frame {
-	uint8_t base;	    /* reg_sp or reg_fp of the arch: CFA = r[base] + cfa_offset */
+	uint8_t base;	    /* sp, or one that functions keep: CFA = r[base] + cfa_offset */
 	bool guess;	    /* by the code */
 	bool root;	    /* the outermost one */
 	int32_t cfa_offset; /* 0: it has no frame (yet) */

@@ -4,7 +4,7 @@
 
 #include "unwind/code_frame.h"
 
-enum { MIPS_SP = 29, MIPS_S8 = 30, MIPS_RA = 31, MIPS_PC = 32 };
+enum { MIPS_S1 = 17, MIPS_SP = 29, MIPS_S8 = 30, MIPS_RA = 31, MIPS_PC = 32 };
 
 /*
  * By the code of a function from its first instruction, len bytes of which lie in front of the
@@ -19,5 +19,8 @@ int64_t mips_scan_begin(const struct arch *arch, const uint8_t *code, size_t len
 
 /* Do the last two instructions of these 8 bytes call, in front of a return address? */
 bool mips_is_behind_call(const struct arch *arch, const uint8_t *code);
+
+/* Do the last instructions of these 8 bytes, of MIPS16? */
+bool mips16_is_behind_call(const struct arch *arch, const uint8_t *code);
 
 #endif

@@ -8,7 +8,7 @@
  * them there, the next lower one a word below it, ...; CFA = r[framereg] + frameoffset.
  *
  * It is no part of what is loaded, but strip keeps it.  A procedure that the linker has left out
- * has the address 0 still.
+ * has the address 0 still.  Of MIPS16 code bit 0 of adr is set, and its frame pointer is s1.
  */
 #include "unwind/mips_pdr.h"
 
@@ -100,8 +100,8 @@ bool mips_pdr_find(const struct mips_pdr *pdr, uint64_t vaddr, uint64_t *begin,
 	if (!below)
 		return false;
 	p = &pdr->procedures[below - 1];
-	if ((p->base != MIPS_SP && p->base != MIPS_S8) || p->frame < 0 || p->saved_at > 0 ||
-	    p->saved_at < -FRAME_MOST)
+	if ((p->base != MIPS_SP && p->base != MIPS_S8 && p->base != MIPS_S1) || p->frame < 0 ||
+	    p->saved_at > 0 || p->saved_at < -FRAME_MOST)
 		return false;
 	*ret = (struct code_frame){.base = p->base, .cfa_offset = p->frame};
 	at = -p->saved_at;

@@ -61,6 +61,21 @@ bool mips_is_behind_call(const struct arch *arch, const uint8_t *code)
 	return mips_is_call(&insn);
 }
 
+/* jal, jalx and jalr have a delay slot of two bytes, jalrc has none. */
+bool mips16_is_behind_call(const struct arch *arch, const uint8_t *code)
+{
+	uint32_t before[3]; /* the last half words, the last one first */
+
+	for (unsigned i = 0; i < ARRAY_SIZE(before); i++) {
+		const uint8_t *at = code + 8 - 2 * (i + 1);
+
+		before[i] = arch->big_endian ? (uint32_t)at[0] << 8 | at[1]
+					     : (uint32_t)at[1] << 8 | at[0];
+	}
+	return (before[0] & 0xf8ff) == 0xe8c0 || (before[1] & 0xf8ff) == 0xe840 ||
+	       (before[2] & 0xf800) == 0x1800;
+}
+
 struct scan {
 	struct code_frame now, body;
 	bool leaves; /* sp was raised: what comes is the way out */

@@ -119,9 +119,28 @@ static bool is_behind_call(struct mips_unwind *u, const struct unwinder_place *p
 {
 	uint8_t code[CALL];
 
-	return !place->thumb &&
-	       image_read(u->image, place->vaddr - CALL, code, sizeof(code)) == 0 &&
-	       mips_is_behind_call(u->arch, code);
+	return image_read(u->image, place->vaddr - CALL, code, sizeof(code)) == 0 &&
+	       (place->thumb ? mips16_is_behind_call : mips_is_behind_call)(u->arch, code);
+}
+
+/* .. that a call in it has. */
+static bool by_table(struct mips_unwind *u, const struct unwinder_place *place, uint64_t *begin,
+		     struct code_frame *ret)
+{
+	return mips_pdr_find(u->pdr, unwinder_lookup(place) | place->thumb, begin, ret) &&
+	       (*begin & 1) == place->thumb;
+}
+
+/* MIPS16: the table alone says it. */
+static int frame_of_16(struct mips_unwind *u, const struct unwinder_place *place,
+		       struct code_frame *ret)
+{
+	uint64_t begin;
+
+	return !place->exact && is_behind_call(u, place) && by_table(u, place, &begin, ret) &&
+			       ret->at[MIPS_RA]
+		       ? 0
+		       : -ENOENT;
 }
 
 static int frame_at(struct mips_unwind *u, const struct unwinder_place *place,
@@ -133,13 +152,15 @@ static int frame_at(struct mips_unwind *u, const struct unwinder_place *place,
 	bool has_pdr, known;
 
 	*ret = (struct code_frame){.root = true};
-	if (!u || place->thumb)
+	if (!u)
 		return -ENOENT;
+	if (place->thumb)
+		return frame_of_16(u, place, ret);
 	if (is_end_of_thread(u, place))
 		return 0;
 	if (!place->exact && !is_behind_call(u, place))
 		return -ENOENT;
-	has_pdr = mips_pdr_find(u->pdr, unwinder_lookup(place), &begin, &by_pdr);
+	has_pdr = by_table(u, place, &begin, &by_pdr);
 	known = code_function_begin(&u->code, unwinder_lookup(place), has_pdr, &begin, &symbol) &&
 		!symbol.thumb;
 	if (code_is_start(&u->code, unwinder_lookup(place), known, begin))

@@ -3,7 +3,7 @@
  *
  *   signal frames, ends of threads   known by their two instructions
  *   .pdr                             exact at calls: what the compiler says of each function
- *   the code itself                  ROW_GUESS
+ *   the code itself                  ROW_GUESS; not of MIPS16 and microMIPS
  */
 #ifndef MEMTRACE_UNWIND_MIPS_H
 #define MEMTRACE_UNWIND_MIPS_H

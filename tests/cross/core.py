@@ -4,18 +4,22 @@ import pathlib
 import struct
 import subprocess
 
-# e_machine, word size, size of prstatus, where its registers begin, DWARF number -> word there
-Machine = collections.namedtuple("Machine", "number word prstatus registers place gdb")
+# e_machine, word size, size of prstatus, where its registers begin, DWARF number -> word there, for gdb, the order
+# of bytes, e_flags
+Machine = collections.namedtuple("Machine", "number word prstatus registers place gdb order flags", defaults=("little", 0))
 X86 = {0: 10, 1: 12, 2: 11, 3: 5, 4: 13, 5: 14, 6: 4, 7: 19, 8: 9, 9: 8, 10: 7, 11: 6, 12: 3, 13: 2, 14: 1, 15: 0, 16: 16}
+MIPS, O32 = {**{i: 6 + i for i in range(1, 32)}, 32: 40}, 0x70001000
 MACHINES = {
     "x86_64": Machine(62, 8, 336, 112, X86, "i386:x86-64"),
     "aarch64": Machine(183, 8, 392, 112, {i: i for i in range(33)}, "aarch64"),
-    "arm": Machine(40, 4, 148, 72, {i: i for i in range(17)}, "arm"),
+    "arm": Machine(40, 4, 148, 72, {i: i for i in range(17)}, "arm", flags=0x05000000),
     "riscv64": Machine(243, 8, 376, 112, {**{i: i for i in range(1, 32)}, 32: 0}, "riscv:rv64"),
+    "mipsel": Machine(8, 4, 256, 72, MIPS, "mips:isa32r2", flags=O32),
+    "mips": Machine(8, 4, 256, 72, MIPS, "mips:isa32r2", "big", O32),
 }
-LR = {"aarch64": 30, "arm": 14, "riscv64": 1}
-SP = {"x86_64": 7, "aarch64": 31, "arm": 13, "riscv64": 2}
-PC = {"x86_64": 16, "aarch64": 32, "arm": 15, "riscv64": 32}
+LR = {"aarch64": 30, "arm": 14, "riscv64": 1, "mipsel": 31, "mips": 31}
+SP = {"x86_64": 7, "aarch64": 31, "arm": 13, "riscv64": 2, "mipsel": 29, "mips": 29}
+PC = {"x86_64": 16, "aarch64": 32, "arm": 15, "riscv64": 32, "mipsel": 32, "mips": 32}
 CPSR, THUMB, PAC_MASK = 16, 0x20, 0x7f000000000000
 
 Module = collections.namedtuple("Module", "instance begin end bias build_id pieces path")
@@ -47,8 +51,8 @@ class Case:
         return frame.offset + (frame.module.bias if frame.module else 0)
 
     def word(self, address):
-        size = MACHINES[self.arch].word
-        return int.from_bytes(self.bytes[address - self.slot:][:size], "little")
+        machine = MACHINES[self.arch]
+        return int.from_bytes(self.bytes[address - self.slot:][:machine.word], machine.order)
 
     def at_entry(self, leaf_is_thumb):
         """The registers as if the thread stood at the allocation function's first instruction."""
@@ -89,8 +93,9 @@ def write_core(case, files, path, leaf_is_thumb):
     for register, value in case.at_entry(leaf_is_thumb).items():
         if register in machine.place:
             at = machine.registers + machine.word * machine.place[register]
-            status[at:at + machine.word] = (value % (1 << 8 * machine.word)).to_bytes(machine.word, "little")
-    note = struct.pack("<III8s", 5, len(status), 1, b"CORE") + bytes(status)
+            status[at:at + machine.word] = (value % (1 << 8 * machine.word)).to_bytes(machine.word, machine.order)
+    end = "<" if machine.order == "little" else ">"
+    note = struct.pack(end + "III8s", 5, len(status), 1, b"CORE") + bytes(status)
     if case.arch == "aarch64":  # NT_AUXV: AT_HWCAP says PACA; NT_ARM_PAC_MASK
         note += struct.pack("<III8sQQQQ", 5, 32, 6, b"CORE", 16, 1 << 30, 0, 0)
         note += struct.pack("<III8sQQ", 6, 16, 0x406, b"LINUX", PAC_MASK, PAC_MASK)
@@ -102,15 +107,15 @@ def write_core(case, files, path, leaf_is_thumb):
 
     def entry(kind, address, data):
         values = (at + len(body), address, address, len(data), len(data))
-        return struct.pack("<IIQQQQQQ", kind, 7, *values, 1) if wide else struct.pack("<IIIIIIII", kind, *values, 7, 1)
+        return (struct.pack(end + "IIQQQQQQ", kind, 7, *values, 1) if wide
+                else struct.pack(end + "IIIIIIII", kind, *values, 7, 1))
 
     for kind, address, data in [(4, 0, note)] + [(1, a, d) for a, d in parts]:
         table += entry(kind, address, data)
         body += data
-    ident = b"\x7fELF" + bytes([2 if wide else 1, 1, 1]) + bytes(9)
-    flags = 0x05000000 if case.arch == "arm" else 0
-    header = ident + struct.pack("<HHIQQQIHHHHHH" if wide else "<HHIIIIIHHHHHH", 4, machine.number, 1, 0, header_size, 0,
-                                 flags, header_size, entry_size, 1 + len(parts), 0, 0, 0)
+    ident = b"\x7fELF" + bytes([2 if wide else 1, 1 if machine.order == "little" else 2, 1]) + bytes(9)
+    header = ident + struct.pack(end + ("HHIQQQIHHHHHH" if wide else "HHIIIIIHHHHHH"), 4, machine.number, 1, 0, header_size, 0,
+                                 machine.flags, header_size, entry_size, 1 + len(parts), 0, 0, 0)
     path.write_bytes(header + table + body)
 
 
@@ -133,8 +138,9 @@ def frames_by_gdb(case, files, debug, folder, leaf_is_thumb):
     """[(pc, name)] by gdb-multiarch: files {base name: unstripped file}, debug: its folder of debug files."""
     write_core(case, files, folder / "core", leaf_is_thumb)
     (folder / "walk.py").write_text(WALK)
-    commands = [f"set architecture {MACHINES[case.arch].gdb}", "set osabi GNU/Linux", f"set debug-file-directory {debug}",
-                "set auto-load no", "set backtrace past-main on", "set backtrace past-entry on", f"core-file {folder}/core"]
+    commands = [f"set architecture {MACHINES[case.arch].gdb}", f"set endian {MACHINES[case.arch].order}",
+                "set osabi GNU/Linux", f"set debug-file-directory {debug}", "set auto-load no", "set backtrace past-main on",
+                "set backtrace past-entry on", f"core-file {folder}/core"]
     for module in case.modules.values():
         source = files.get(pathlib.Path(module.path).name)
         if source:

@@ -112,6 +112,41 @@ static void test_begin(void **state)
 	}
 }
 
+/* Half words as gcc 12 writes them with -mips16: the return address is behind the last one. */
+static void is_behind_call_of_16(const uint16_t halves[4], bool expected)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
+		uint8_t code[8];
+
+		for (size_t at = 0; at < 4; at++) {
+			code[2 * at + both[i]->big_endian] = (uint8_t)halves[at];
+			code[2 * at + !both[i]->big_endian] = (uint8_t)(halves[at] >> 8);
+		}
+		assert_int_equal(mips16_is_behind_call(both[i], code), expected);
+	}
+}
+
+static void test_behind_calls_of_16(void **state)
+{
+	enum {
+		JALR_V0 = 0xea40,
+		JALRC_V0 = 0xeac0,
+		JAL_16 = 0x1a00,
+		JALX_16 = 0x1e00,
+		JR_RA_16 = 0xe820,
+		NOP_16 = 0x6500
+	};
+
+	(void)state;
+	is_behind_call_of_16((const uint16_t[]){NOP_16, NOP_16, JALR_V0, 0x653a}, true);
+	is_behind_call_of_16((const uint16_t[]){NOP_16, NOP_16, NOP_16, JALRC_V0}, true);
+	is_behind_call_of_16((const uint16_t[]){NOP_16, JAL_16, 0x1234, NOP_16}, true);
+	is_behind_call_of_16((const uint16_t[]){NOP_16, JALX_16, 0x1234, NOP_16}, true);
+	is_behind_call_of_16((const uint16_t[]){NOP_16, JALR_V0, NOP_16, NOP_16}, false);
+	is_behind_call_of_16((const uint16_t[]){NOP_16, NOP_16, NOP_16, JALR_V0}, false);
+	is_behind_call_of_16((const uint16_t[]){NOP_16, NOP_16, JR_RA_16, NOP_16}, false);
+}
+
 static void test_rows(void **state)
 {
 	struct code_frame frame = {.base = 29, .guess = true, .cfa_offset = 48};
@@ -133,6 +168,9 @@ static void test_rows(void **state)
 	assert_int_equal(row.fp, ROW_AT_CFA);
 	assert_int_equal(row.fp_offset, -8);
 	assert_int_equal(row.flags, ROW_GUESS);
+	frame.base = 17; /* MIPS16's frame pointer: no row has it */
+	assert_int_equal(code_frame_row(&arch_mipsel, &frame, false, &row), 0);
+	assert_int_equal(row.cfa, ROW_CFA_FULL);
 	frame.base = 30;
 	frame.guess = false;
 	assert_int_equal(code_frame_row(&arch_mipsel, &frame, false, &row), 0);
@@ -183,7 +221,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_prologues), cmocka_unit_test(test_ways_out),
 		cmocka_unit_test(test_begin),	  cmocka_unit_test(test_rows),
-		cmocka_unit_test(test_step),
+		cmocka_unit_test(test_step),	  cmocka_unit_test(test_behind_calls_of_16),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

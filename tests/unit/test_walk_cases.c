@@ -179,7 +179,7 @@ static void supply_rows(void)
 static const struct arch *arch_named(const char *name)
 {
 	static const struct arch *const all[] = {&arch_x86_64, &arch_aarch64, &arch_arm,
-						  &arch_riscv64};
+						  &arch_riscv64, &arch_mipsel};
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (!strcmp(all[i]->name, name))
@@ -344,6 +344,12 @@ static void test_armel(void **state)
 	replay_all(CASES "/armel-*/*.case", 12);
 }
 
+static void test_mipsel(void **state)
+{
+	(void)state;
+	replay_all(CASES "/mipsel-*/*.case", 71);
+}
+
 /* A walk that goes wrong is noticed: with the first register lost that a frame needs. */
 static void test_wrong_bytes(void **state)
 {
@@ -368,7 +374,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_x86_64),	    cmocka_unit_test(test_arm64),
 		cmocka_unit_test(test_riscv64),	    cmocka_unit_test(test_armhf),
-		cmocka_unit_test(test_armel),	    cmocka_unit_test(test_wrong_bytes),
+		cmocka_unit_test(test_armel),	    cmocka_unit_test(test_mipsel),
+		cmocka_unit_test(test_wrong_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
