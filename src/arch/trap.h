@@ -102,6 +102,7 @@ struct remote_call {
 };
 
 struct remote_code {
+	unsigned spare; /* given: a register that nobody reads any more at the thread's pc (spare_register()) */
 	taddr_t at;
 	uint32_t len;
 	uint8_t bytes[REMOTE_CODE];
@@ -327,6 +328,8 @@ struct arch_trap {
 	 */
 	int (*remote_build)(taddr_t at, const struct remote_call *call, const struct regs *regs,
 			    const int64_t *own, struct remote_code *ret);
+	/* A register that nobody reads any more from code + at on, 0: none is known.  NULL: it needs none. */
+	unsigned (*spare_register)(const uint8_t *code, size_t len, size_t at);
 	/* code: 4 bytes at their pc + call_at.  NULL: the call is in the registers
 	 * (syscall_number_offset). */
 	enum remote_at (*remote_at)(const struct regs *regs, const uint8_t *code);
@@ -337,6 +340,7 @@ struct arch_trap {
 	/* Register sets (NT_*) that say in their header whether a thread has vectors in use that
 	 * a system call would cut off (Documentation/arch/arm64/sve.rst, 3); 0: none. */
 	uint16_t cut_sets[2];
+	bool cut_where_there; /* .. or by there being such a set (Documentation/arch/riscv/vector.rst, 3) */
 	/*
 	 * The same by which a thread has its process copied (tracer/copy.h).  mask: its signal mask
 	 * (signal_set_len bytes, as PTRACE_GETSIGMASK gives them), as it is to be when it is home.

@@ -30,7 +30,6 @@
 #include "base/syscalls.h"
 #include "base/types.h"
 #include "tracer/children.h"
-#include "tracer/inside.h"
 #include "tracer/remote.h"
 #include "tracer/remote_parts.h"
 
@@ -351,56 +350,4 @@ void copy_end(pid_t copy)
 {
 	if (copy > 0 && !is_others(copy))
 		kill(copy, SIGKILL);
-}
-
-/* 0: the place is as it should be.  -EBUSY: something else is there. */
-static int clear_place(struct tracee *tracee, struct undo_place *place, struct err *err)
-{
-	static const uint8_t zeros[UNDO_PLACE_BYTES];
-	const struct inside_range range = {place->base - 1, place->base + place->room};
-
-	if (target_read(&tracee->target, place->base, place->old, place->room))
-		return -EBUSY;
-	if (!memcmp(place->old, zeros, place->room))
-		return 0;
-	if (!remote_is_left(tracee->arch, place->old, place->room))
-		return -EBUSY;
-	if (inside_ranges(tracee, &range, 1, true))
-		return err_set(err, -EAGAIN,
-			       "a thread runs code of a memtrace that was killed");
-	memset(place->old, 0, sizeof(place->old));
-	return undo_wipe_place(&tracee->target, place) ? -EBUSY : 0;
-}
-
-/* (MIPS' vdso has 259 bytes free, of Linux 6.1.) */
-static const uint16_t place_sizes[] = {UNDO_PLACE_BYTES, 256};
-
-static int place_in(struct tracee *tracee, const struct mapping *vdso, struct undo_place *ret,
-		    struct err *err)
-{
-	int rc = -EBUSY;
-
-	for (size_t i = 0; i < ARRAY_SIZE(place_sizes) && rc == -EBUSY; i++) {
-		ret->room = place_sizes[i];
-		ret->base = vdso->end - ret->room;
-		rc = clear_place(tracee, ret, err);
-	}
-	return rc;
-}
-
-int copy_place(struct tracee *tracee, const struct maps *maps, struct undo_place *ret,
-	       struct err *err)
-{
-	for (size_t i = 0; i < maps->list.len; i++) {
-		const struct mapping *mapping = &maps->list.at[i];
-		int rc;
-
-		if (strcmp(mapping->path, "[vdso]") || mapping->end % 16)
-			continue;
-		rc = place_in(tracee, mapping, ret, err);
-		if (rc != -EBUSY)
-			return rc;
-	}
-	ret->base = 0;
-	return 0;
 }

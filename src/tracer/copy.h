@@ -39,7 +39,7 @@ int copy_is_reaper(struct tracee *tracee, struct undo *undo, const struct undo_p
 /* By any thread; the status of its end is for the tracer to reap (tracee_next() does). */
 void copy_end(pid_t copy);
 /*
- * All threads are stopped.  Room for the code in the vdso of the process, behind its end; base 0:
+ * All threads are stopped.  Room for the code, behind the end of the vdso or (see copy_place.c) of a file's code; base 0:
  * there is none.  Code that a memtrace has left there which was killed together with its guardian
  * is taken away.  -EAGAIN: a thread is in such code, which will come to its end.
  */

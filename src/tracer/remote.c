@@ -275,6 +275,7 @@ static int prepare(struct remote_run *r, struct undo *undo, const struct undo_pl
 	}
 	if (rc)
 		return rc;
+	r->code.spare = remote_spare(tracee, &r->home);
 	rc = program->build(tracee, r->thread, program->arg, place->base + REMOTE_HEAD,
 			    &r->home, own ? &ended : NULL, &r->code);
 	if (!rc && REMOTE_HEAD + r->code.len > place->room)

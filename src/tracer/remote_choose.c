@@ -91,10 +91,32 @@ static bool has_long_vectors(const struct tracee *tracee, const struct thread *t
 		unsigned set = tracee->arch->trap->cut_sets[i];
 
 		if (set && ptrace(PTRACE_GETREGSET, thread->tid, (long)set, &iov) == 0 &&
-		    head.flags & 1) /* SVE_PT_REGS_SVE */
+		    (tracee->arch->trap->cut_where_there || head.flags & 1)) /* SVE_PT_REGS_SVE */
 			return true;
 	}
 	return false;
+}
+
+unsigned remote_spare(const struct tracee *tracee, const struct regs *regs)
+{
+	enum { PAGE = 4096, PAGES = 3 }; /* its own, and what there is of those beside it */
+	const struct arch *arch = tracee->arch;
+	taddr_t pc = regs_read(arch, regs, arch->reg_pc), own = pc & ~(taddr_t)(PAGE - 1);
+	taddr_t begin = own, end = own;
+	uint8_t code[PAGES * PAGE];
+
+	if (!arch->trap->spare_register)
+		return 0;
+	for (unsigned i = 0; i < PAGES; i++) {
+		taddr_t page = own - PAGE + i * PAGE;
+
+		if (!target_read((struct target *)&tracee->target, page, code + i * PAGE, PAGE))
+			begin = page < begin ? page : begin, end = page + PAGE;
+	}
+	if (end <= own)
+		return 0;
+	return arch->trap->spare_register(code + (begin - (own - PAGE)), (size_t)(end - begin),
+					  (size_t)(pc - begin));
 }
 
 static bool is_let_through(const struct candidates *c, const struct thread *thread,
@@ -153,6 +175,7 @@ static void consider(void *arg, struct thread *thread)
 	    (at == REMOTE_AT_CODE && (c->other || may_be_in_sequence(c->tracee, thread) ||
 				      has_long_vectors(c->tracee, thread))))
 		return;
+	code.spare = remote_spare(c->tracee, regs);
 	rc = c->program->build(c->tracee, thread, c->program->arg, c->at, regs, NULL, &code);
 	if (rc == -ERANGE || (!rc && REMOTE_HEAD + code.len > c->room))
 		c->too_far = true;

@@ -69,6 +69,12 @@ static const struct arch_trap trap = {
 	.stub_frame = riscv64_stub_frame,
 
 	.page_calls = {222, 215},
+	.spare_register = riscv64_spare_register,
+	.remote_build = riscv64_remote_build,
+	.remote_at = riscv64_remote_at,
+	.cut_sets = {0x901}, /* NT_RISCV_VECTOR */
+	.cut_where_there = true,
+	.copy_build = riscv64_copy_build,
 };
 
 const struct arch arch_riscv64 = {

@@ -42,6 +42,16 @@ taddr_t riscv64_patch_target(const uint8_t *code, taddr_t function);
 int riscv64_stub_frame(const struct stub_area *area, const struct stub *stub, taddr_t pc,
 		       bool called);
 
+/* spare.c: a register that nobody reads any more from code + at on; 0: none is known. */
+unsigned riscv64_spare_register(const uint8_t *code, size_t len, size_t at);
+
+/* remote.c */
+int riscv64_remote_build(taddr_t at, const struct remote_call *call, const struct regs *regs,
+			 const int64_t *own, struct remote_code *ret);
+int riscv64_copy_build(taddr_t at, const void *mask, const struct regs *regs, const int64_t *own,
+		       struct remote_code *ret);
+enum remote_at riscv64_remote_at(const struct regs *regs, const uint8_t *code);
+
 /* callees.c, ways.c */
 size_t riscv64_callees(const uint8_t *code, size_t len, taddr_t from, struct callee *ret,
 		       size_t max);
