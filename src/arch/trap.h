@@ -23,6 +23,7 @@ enum { ARCH_MAX_DISPLACED = 64 }; /* bytes of original code a patch may displace
  */
 struct displaced {
 	uint32_t original_len;
+	uint32_t covered;  /* by the patch, where more is moved than it needs; else 0 */
 	uint32_t copy_len; /* including the jump back */
 	bool calls;        /* a function is called from the copy: no exception may come back */
 	uint8_t copy[ARCH_MAX_DISPLACED * 3];
@@ -31,6 +32,12 @@ struct displaced {
 		uint8_t original, copy;
 	} map[ARCH_MAX_DISPLACED];
 };
+
+/* How many bytes of the function are not to be entered in between. */
+static inline uint32_t displaced_covered(const struct displaced *d)
+{
+	return d->covered ? d->covered : d->original_len;
+}
 
 /*
  * What a stub does with the calls of its function.  It calls the payload, code in the same

@@ -17,6 +17,7 @@ enum {
 	ALIGN = 16,
 	LEAST_PLACE = 64, /* what code may be small enough for */
 	MAKE_TRIES = 100,
+	FAR_REACH = 1 << 30, /* of a far patch, as near as there is a hole */
 };
 
 static uint32_t page_size(void)
@@ -183,7 +184,7 @@ static bool is_in_reach(const struct arch *arch, const struct module *module, ta
 	taddr_t lowest = base < module->begin ? base : module->begin;
 	taddr_t highest = base + len > module->end ? base + len : module->end;
 
-	return highest - lowest < arch->trap->patch_reach;
+	return highest - lowest < (arch->trap->far_patch_len ? FAR_REACH : arch->trap->patch_reach);
 }
 
 static bool space_in(struct hooks *hooks, const struct hook_page *page, struct space *ret)

@@ -64,9 +64,9 @@ static void ranges_fill(struct ways *w, size_t count)
 	for (size_t i = 0; i < count && w->count < MOST; i++) {
 		const struct stub *stub = &w->hooks[i].stub;
 		const struct displaced *d = &stub->displaced;
-		struct covered covered = {stub->function, stub->function + d->original_len};
+		struct covered covered = {stub->function, stub->function + displaced_covered(d)};
 
-		if (d->count < 2 || d->map[1].original >= d->original_len)
+		if (d->count < 2 || d->map[1].original >= displaced_covered(d))
 			continue;
 		w->low = covered.begin < w->low ? covered.begin : w->low;
 		w->high = covered.end > w->high ? covered.end : w->high;

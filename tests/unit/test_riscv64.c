@@ -470,7 +470,7 @@ static void test_stays_lowered(void **state)
 static void test_far(void **state)
 {
 	static const taddr_t away = (taddr_t)3 << 20;
-	uint8_t code[20];
+	uint8_t code[24];
 	struct stub far = {.kind = STUB_ENTRY, .function = TO - away};
 	const uint8_t *codes[] = {code};
 	const size_t len = sizeof(code);
@@ -483,6 +483,7 @@ static void test_far(void **state)
 	put(code + 8, 0xb529b983);	 /* ld s3, -1198(s3) */
 	put(code + 12, 0x0009b783);	 /* ld a5, 0(s3) */
 	put(code + 16, PAIR(0xe43e, 0x4781));
+	put(code + 20, NOP);
 	area = (struct stub_area){.base = TO, .room = 2048};
 	assert_int_equal(trap()->stubs_build(&area, 23, &far, 1, codes, &len, NULL, NULL), 0);
 	assert_int_equal(far.stays, 2);
@@ -512,6 +513,17 @@ static void test_far(void **state)
 	put(code + 16, PAIR(0x4781, 0xe43e)); /* c.li a5, 0 */
 	assert_int_equal(trap()->stubs_build(&area, 23, &far, 1, codes, &len, NULL, NULL), 0);
 	assert_int_equal(d->original_len, 16);
+	assert_int_equal(displaced_covered(d), 10); /* what stays, and the patch */
+	/* what is moved beyond the patch is there still, to be led back to */
+	put(code + 20, 0xfe079ce3); /* bnez a5, -8 */
+	assert_int_equal(trap()->stubs_build(&area, 23, &far, 1, codes, &len, NULL, NULL), 0);
+	assert_int_equal(far.stays, 2);
+	put(code + 20, 0xfe079ae3); /* -12: behind one that is in front */
+	assert_int_equal(trap()->stubs_build(&area, 23, &far, 1, codes, &len, NULL, NULL), 0);
+	assert_int_equal(far.stays, 0);
+	put(code + 20, 0xfe0798e3); /* -16 */
+	assert_int_equal(trap()->stubs_build(&area, 23, &far, 1, codes, &len, NULL, NULL), -ERANGE);
+	put(code + 20, NOP);
 	/* t1 is not free behind what stays and writes to it */
 	put(code, 0x00120317);
 	put(code + 4, 0x0009b783);

@@ -18,8 +18,8 @@
  * a jump is by auipc and jalr, and needs a register: one that the instruction which is jumped to
  * writes to without reading it, for which more instructions are moved if need be; at a return it is t1.
  *
- * And nobody may enter the covered bytes but by a call of the first: branches of the function
- * itself that lead into them are looked for here, others by hook/ways.c.
+ * And nobody may enter the bytes that the patch covers but by a call of the first (what is moved beyond them is
+ * still there): branches of the function itself that lead into them are looked for here, others by hook/ways.c.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -233,9 +233,10 @@ int riscv64_displace_more(const uint8_t *code, size_t len, taddr_t from, taddr_t
 	if (!error)
 		move_until_free(&m, code, len, from);
 	if (!error)
-		error = check_ways_in(code, len, from, m.d.original_len, err);
+		error = check_ways_in(code, len, from, covered, err);
 	if (error)
 		return error;
+	m.d.covered = covered;
 	if (!m.ended) {
 		map(&m.d, m.d.original_len, m.e.len);
 		leave(&m, code, len, from, from + m.d.original_len);
