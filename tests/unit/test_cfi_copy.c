@@ -82,7 +82,8 @@ static void real_files_are_copied_whole(void **state)
 	(void)state;
 	if (arch_native()->elf_machine == EM_ARM || arch_native()->elf_machine == EM_MIPS)
 		skip(); /* files as they are installed have no DWARF there, or little */
-	compare_file("/proc/self/exe");
+	if (arch_native()->elf_machine != EM_RISCV) /* (gcc 12 makes no tables there by itself) */
+		compare_file("/proc/self/exe");
 	dl_iterate_phdr(visit_object, &count);
 	assert_true(count >= 2);
 }

@@ -587,6 +587,15 @@ static void between_two_instructions(void **state)
 	f->tracee.arch = native;
 }
 
+/* Where the padding of three modules is little, in a page that is mapped for them. */
+static bool has_page(const struct fixture *f)
+{
+	for (size_t i = 0; i < f->hooks.areas.len; i++)
+		if (f->hooks.areas.at[i].host == HOST_PAGE)
+			return true;
+	return false;
+}
+
 static void what_a_predecessor_left(void **state)
 {
 	struct fixture *f = *state;
@@ -600,6 +609,8 @@ static void what_a_predecessor_left(void **state)
 	for (int life = 0; life < 3; life++) {
 		plan(f, HOOK_ALL);
 		assert_string_equal(f->warnings, "");
+		if (life && has_page(f)) /* (RISC-V; what becomes of pages is in tests/cross/test_room.py) */
+			skip();
 		count = f->hooks.list.len;
 		areas = f->hooks.areas.len;
 		assert_true(areas >= 1 && areas <= 8);
@@ -806,6 +817,8 @@ static void beside_an_area_of_ours(struct fixture *f, bool applied)
 	first = &f->hooks.areas.at[0];
 	second = area_of(f, "malloc");
 	assert_string_equal(f->warnings, "");
+	if (has_page(f)) /* the loader has too little, either */
+		skip();
 	assert_int_equal(first->host, f->hooks.loader);
 	assert_int_equal(second->host, f->hooks.loader);
 	assert_true(second->area.base == ((first->area.base + first->area.len + 15) & ~15ull));

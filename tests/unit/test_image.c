@@ -206,8 +206,10 @@ static void names_are_found_as_the_loader_finds_them(void **state)
 		assert_int_equal(symbol.value + libc.map->l_addr,
 				 (uintptr_t)dlvsym(libc_handle, "pthread_cond_wait", COND_WAIT) -
 					 symbol.thumb);
+#ifndef __riscv /* (which came when it was gone) */
 		/* One that only old programs may use. */
 		assert_true(image_symbol_find(image, "cfree", &symbol));
+#endif
 		image_close(image);
 	}
 	dlclose(libc_handle);
@@ -409,6 +411,8 @@ static void a_table_that_changes_is_no_more_than_empty(void **state)
 	for (const ElfW(Dyn) *at = libc.map->l_ld; at->d_tag != DT_NULL; at++)
 		if (at->d_tag == DT_GNU_HASH)
 			changing.hash_at = at->d_un.d_ptr;
+	if (changing.hash_at < libc.map->l_addr) /* RISC-V's loader leaves it as it is in the file */
+		changing.hash_at += libc.map->l_addr;
 	assert_int_not_equal(changing.hash_at, 0);
 	assert_int_equal(image_open_loaded(&changing.memory, libc.map->l_addr, &image, NULL),
 			 0);
