@@ -140,11 +140,19 @@ static uint64_t weight(const struct finding *f)
 	return findings_gone(&f->sums) + f->along.bytes;
 }
 
+/* What is lost by itself comes before what is lost through others: these say why. */
+static unsigned guilt(const struct finding *f)
+{
+	return f->sums.lost.blocks ? 0 : f->sums.through.blocks ? 1 : 2;
+}
+
 static int by_weight(const void *a, const void *b)
 {
 	const struct finding *x = a, *y = b;
 	uint64_t wx = weight(x), wy = weight(y);
 
+	if (guilt(x) != guilt(y))
+		return guilt(x) < guilt(y) ? -1 : 1;
 	if (wx != wy)
 		return wx > wy ? -1 : 1;
 	if (x->sums.perhaps.bytes != y->sums.perhaps.bytes)

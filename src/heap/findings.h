@@ -56,7 +56,7 @@ struct findings {
 	struct findings_sums all, before; /* before: of blocks from before the attach */
 	struct findings_context *contexts;
 	uint32_t context_count;
-	VEC(struct finding) list; /* the most bytes first */
+	VEC(struct finding) list; /* lost by itself first, the most bytes first */
 	VEC(struct findings_block) blocks; /* lost ones, the same order, as many as asked for */
 	uint64_t block_count;		   /* how many there are */
 	VEC(struct leak_allocator) allocators;

@@ -23,16 +23,14 @@
 /* ---- order --------------------------------------------------------------- */
 
 struct key {
-	uint32_t id, rank;
-	uint64_t gone, perhaps;
+	uint32_t id, rank, finding; /* its place among them, from 1 on */
 };
 
-static int by_loss(const void *a, const void *b)
+static int by_finding(const void *a, const void *b)
 {
 	const struct key *x = a, *y = b;
 
-	return order_u64(y->gone, x->gone) ?: order_u64(y->perhaps, x->perhaps)
-		?: order_u64(x->rank, y->rank);
+	return order_u64(x->finding, y->finding) ?: order_u64(x->rank, y->rank);
 }
 
 static const struct findings_context *context_of(const struct findings *findings, uint32_t id)
@@ -47,12 +45,11 @@ void leaks_sort(const struct findings *findings, uint32_t *ids, size_t count)
 	for (size_t i = 0; keys && i < count; i++) {
 		const struct findings_context *c = context_of(findings, ids[i]);
 
-		keys[i] = (struct key){ids[i], (uint32_t)i, c ? findings_gone(&c->sums) : 0,
-				       c ? c->sums.perhaps.bytes : 0};
+		keys[i] = (struct key){ids[i], (uint32_t)i, c && c->finding ? c->finding : UINT32_MAX};
 	}
 	if (!keys)
 		return; /* the order stays that of the blocks in use */
-	qsort(keys, count, sizeof(*keys), by_loss);
+	qsort(keys, count, sizeof(*keys), by_finding);
 	for (size_t i = 0; i < count; i++)
 		ids[i] = keys[i].id;
 	free(keys);

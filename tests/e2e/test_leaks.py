@@ -87,6 +87,7 @@ def test_event_loop(loop, tmp_path):
     first, *others = report["contexts"]
     functions = [frame["function"] for frame in first["stack"]]
     assert "fail" in functions and near(first["lost_blocks"], 100), first
+    assert first["in_use_bytes"] == first["in_use_blocks"] * 16, "the requests, not their texts, which are larger"
     kept = next(c for c in others if "keep" in [f["function"] for f in c["stack"]])
     assert (kept["lost_blocks"], kept["held_blocks"]) == (0, 100)
     assert kept["held_by"].startswith("cache (service .bss 0x"), kept

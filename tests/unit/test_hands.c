@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/types.h"
 #include "heap/findings.h"
 #include "heap_case.h"
 
@@ -307,6 +308,43 @@ static void findings_of_it(void **state)
 	case_deinit(&h.c);
 }
 
+/* Blocks of #2 are lost through #1's and #3's, which are smaller, each with what it takes along. */
+static void leaders_come_first(void **state)
+{
+	static const uint32_t expected[] = {3, 1, 2};
+	struct findings_options options = {.context_count = 4};
+	struct leak_live live[5];
+	struct glibc_heap h;
+	struct findings *f;
+	struct leak *leak;
+	struct err err = {0};
+
+	(void)state;
+	glibc_heap_init(&h, &glibc_versions[4]);
+	for (unsigned i = 0; i < ARRAY_SIZE(live); i++) {
+		uint64_t size = i == 0 ? 32 : i == 2 ? 48 : 400;
+
+		live[i] = (struct leak_live){glibc_heap_add(&h, size + 16), size, i == 0 ? 1 : i == 2 ? 3 : 2};
+	}
+	case_put(&h.c, live[0].addr, live[1].addr);
+	case_put(&h.c, live[2].addr, live[3].addr);
+	case_put(&h.c, live[2].addr + 8, live[4].addr);
+	h.c.in.live = live;
+	h.c.in.live_count = ARRAY_SIZE(live);
+	leak = scan(&h.c);
+	assert_int_equal(findings_create(leak, &options, &f, &err), 0);
+	assert_int_equal(f->list.len, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(f->list.at[i].context, expected[i]);
+		assert_int_equal(f->contexts[expected[i]].finding, i + 1);
+	}
+	assert_int_equal(f->contexts[2].sums.through.bytes, 1200);
+	assert_int_equal(f->list.at[1].along.blocks, 1);
+	findings_destroy(f);
+	leak_destroy(leak);
+	case_deinit(&h.c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -321,6 +359,7 @@ int main(void)
 		cmocka_unit_test(a_large_block_of_jemalloc),
 		cmocka_unit_test(extents_that_are_given_back),
 		cmocka_unit_test(findings_of_it),
+		cmocka_unit_test(leaders_come_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
