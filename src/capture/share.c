@@ -10,7 +10,7 @@
 #include "capture/thread_data.h"
 #include "capture/unfinished.h"
 #include "region/known.h"
-#include "tracer/inside.h"
+#include "tracer/let_out.h"
 #include "tracer/retry.h"
 
 enum { OTHER_STACK = 64 /* calls from one, until it is looked at again */ };
@@ -351,7 +351,7 @@ static int nobody_counts(void *arg)
 
 	if (engine->ending.ended)
 		return -ECHILD;
-	return agent->len && inside_ranges(&engine->tracee, &range, 1, false) ? -EAGAIN : 0;
+	return agent->len ? let_out(&engine->tracee, &range, NULL) : 0;
 }
 
 /* (Under full load there may always be one; its call is then of before and after.) */

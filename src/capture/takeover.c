@@ -17,7 +17,7 @@
 #include "region/known.h"
 #include "tracer/inject_left.h"
 #include "tracer/inject_parts.h"
-#include "tracer/inside.h"
+#include "tracer/let_out.h"
 #include "tracer/retry.h"
 
 static const struct retry a_moment = {
@@ -214,21 +214,36 @@ struct arming {
 	struct err *err;
 	int64_t missing; /* blocks; < 0: nobody has looked */
 	unsigned tries;
+	const char *unsettled; /* why nobody could; or NULL */
 };
 
 enum { TRIES_AT_REST = 20 };
+
+static void cant_settle(struct arming *a, const char *why)
+{
+	a->unsettled = why;
+	region_lost(a->engine->ledger.region);
+}
 
 /* What a killed one had in its hands; -EAGAIN: a thread is in the agent, and so may have one. */
 static int settle(struct arming *a)
 {
 	const struct undo_agent *agent = &a->engine->undoing.undo->agent;
 	const struct inside_range range = {agent->base - 1, agent->base + agent->len};
+	int rc;
 
-	if (!a->engine->killed || a->missing >= 0)
+	if (!a->engine->killed || a->missing >= 0 || a->unsettled)
 		return 0;
-	if (inside_ranges(&a->engine->tracee, &range, 1, false))
-		return ++a->tries < TRIES_AT_REST ? -EAGAIN : 0;
+	rc = let_out(&a->engine->tracee, &range, a->err);
+	if (rc == -EAGAIN && ++a->tries == TRIES_AT_REST) {
+		cant_settle(a, "a thread was in the agent all the time");
+		return 0;
+	}
+	if (rc)
+		return rc;
 	a->missing = missing_settle(a->engine->ledger.tally.shared);
+	if (a->missing < 0)
+		cant_settle(a, "memory was short");
 	return 0;
 }
 
@@ -262,18 +277,21 @@ static int arm(void *arg)
 	return rc;
 }
 
-static void tell(const struct engine *engine, int64_t missing)
+static void tell(const struct engine *engine, const struct arming *arming)
 {
 	const struct shared_alone *alone = &shared_taken(engine->ledger.tally.shared)->alone;
 	const uint64_t away = engine->ledger.away_ms;
-	char since[32], lost[96] = "";
+	char since[32], lost[160] = "";
 	struct tm tm = {0};
 
 	localtime_r(&engine->ledger.counting_since.tv_sec, &tm);
 	strftime(since, sizeof(since), "%Y-%m-%d %H:%M:%S", &tm);
-	if (missing > 0)
+	if (arming->unsettled)
+		snprintf(lost, sizeof(lost), "; blocks that it had in its hands count as in use: how many was not to be found, as %s",
+			 arming->unsettled);
+	else if (arming->missing > 0)
 		snprintf(lost, sizeof(lost), "; %" PRId64 " blocks that it had in its hands count as freed",
-			 missing);
+			 arming->missing);
 	notify(&engine->notifier, NOTICE_REMARK,
 	       "Going on with a capture that runs since %s%s; %s%" PRIu64 ".%" PRIu64
 	       " s of that without memtrace, in which %" PRIu64 " allocations were not resolved%s",
@@ -283,7 +301,7 @@ static void tell(const struct engine *engine, int64_t missing)
 
 int takeover_arm(struct engine *engine, struct err *err)
 {
-	struct arming arming = {engine, err, -1, 0};
+	struct arming arming = {engine, err, -1, 0, NULL};
 	int rc;
 
 	err->code = 0;
@@ -292,6 +310,6 @@ int takeover_arm(struct engine *engine, struct err *err)
 		return rc == -ECHILD || err->code ? rc : err_sys(err, rc, "taking up the capture");
 	tracee_watch_sharers(&engine->tracee, false);
 	tracee_resume(&engine->tracee);
-	tell(engine, arming.missing);
+	tell(engine, &arming);
 	return 0;
 }

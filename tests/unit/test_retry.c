@@ -1,5 +1,5 @@
 /*
- * Tried while all threads are stopped, and again when they have run a moment.
+ * Tried while all threads are stopped, and again when they have run a moment; or when those have that are in the way.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,10 +8,12 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <sys/mman.h>
 
 #include "child_case.h"
 #include "tracer/hide.h"
+#include "tracer/let_out.h"
 #include "tracer/retry.h"
 
 enum { TRIES = 4 };
@@ -173,6 +175,78 @@ static void seldom_while_one_is_asleep(void **state)
 	child_end(&f.child);
 }
 
+/* Sixteen threads, each half of its time in there: never are all outside at once by themselves. */
+enum { THREADS = 16, TURNS = 2000 };
+
+extern const char __start_in_there[], __stop_in_there[];
+
+__attribute__((noinline, section("in_there"))) static void turn_in_there(void)
+{
+	for (volatile unsigned i = 0; i < TURNS; i++)
+		;
+}
+
+static void *turn(void *arg)
+{
+	for (;;) {
+		turn_in_there();
+		for (volatile unsigned i = 0; i < TURNS; i++)
+			;
+	}
+	return arg;
+}
+
+static void child_turn(struct child_case *self, void *arg)
+{
+	pthread_t thread;
+
+	for (int i = 1; i < THREADS; i++)
+		if (pthread_create(&thread, NULL, turn, NULL))
+			_exit(1);
+	child_say(self, 1);
+	turn(arg);
+}
+
+static struct inside_range in_there(void)
+{
+	return (struct inside_range){(taddr_t)(uintptr_t)__start_in_there - 1,
+				     (taddr_t)(uintptr_t)__stop_in_there};
+}
+
+static int all_out(void *arg)
+{
+	const struct inside_range range = in_there();
+
+	return let_out(arg, &range, NULL);
+}
+
+static int all_are_out(void *arg)
+{
+	const struct inside_range range = in_there();
+
+	return inside_ranges(arg, &range, 1, true) ? -EAGAIN : 0;
+}
+
+static void until_all_are_out(void **state)
+{
+	static struct fixture f;
+	const struct retry often = {.tries = 20, .first_ms = 1, .last_ms = 1};
+
+	(void)state;
+	memset(&f, 0, sizeof(f));
+	f.child = child_start(child_turn, NULL);
+	child_hear(&f.child);
+	assert_int_equal(tracee_attach(&f.tracee, f.child.pid, NULL), 0);
+	f.tracee.handle = on_stop;
+	f.tracee.handle_arg = &f;
+	assert_int_equal(retry_stopped(&f.tracee, &often, all_are_out, &f.tracee, NULL), -EAGAIN);
+	assert_int_equal(retry_stopped(&f.tracee, &often, all_out, &f.tracee, NULL), 0);
+	assert_true(f.tracee.all_stopped && f.tracee.count == THREADS);
+	assert_int_equal(all_are_out(&f.tracee), 0);
+	tracee_release(&f.tracee);
+	child_end(&f.child);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +254,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_limited_number_of_times, start, end),
 		cmocka_unit_test_setup_teardown(at_once, start, end),
 		cmocka_unit_test(seldom_while_one_is_asleep),
+		cmocka_unit_test(until_all_are_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
