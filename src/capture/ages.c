@@ -21,6 +21,18 @@ void ages_clear(struct ages *ages, const struct shared *shared, uint32_t now)
 	tell(ages, shared);
 }
 
+void ages_go_on(struct ages *ages, const struct shared *shared)
+{
+	const uint32_t told = atom_load32(&shared_told(shared)->age) % LIVE_AGES;
+
+	while (ages->label != told) {
+		ages->label = (ages->label + 1) % LIVE_AGES;
+		if (ages->span_of[ages->label] == AGES_UNUSED)
+			ages->span_of[ages->label] = (uint8_t)ages->count;
+	}
+	ages->span_of[told] = (uint8_t)ages->count;
+}
+
 /* ---- spans become one ------------------------------------------------------------ */
 
 /* With the one behind it. */

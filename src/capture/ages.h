@@ -39,6 +39,9 @@ struct ages_range {
 
 /* Begins anew; there are no blocks. */
 void ages_clear(struct ages *ages, const struct shared *shared, uint32_t now);
+/* They come from another memtrace, which may have told of spans since then that nobody knows: what came in them is of
+ * the one that runs. */
+void ages_go_on(struct ages *ages, const struct shared *shared);
 /* The span that runs ends: a generation does. */
 void ages_end(struct ages *ages, const struct shared *shared, uint32_t now);
 /* A mark is to be set: what came until now is of before it; and it is set: what comes is of after it. */

@@ -70,8 +70,10 @@ static void request_perform(struct capture *capture)
 		if (capture->is_mark)
 			share_mark_begins(engine);
 		rc = describe_snapshot(engine, &capture->snapshot, err);
-		if (capture->is_mark)
+		if (capture->is_mark) {
 			share_mark_ends(engine);
+			kept_write(engine);
+		}
 		if (!rc && capture->births)
 			describe_births(engine, capture->births);
 		break;

@@ -131,6 +131,7 @@ static int take(struct engine *engine, const struct inject_left *found, struct e
 		return refuse(engine, &found->left, -EBADF, "what it has left is damaged", err);
 	}
 	free(bytes);
+	ages_go_on(&engine->ledger.tally.ages, shared);
 	own_agent(engine, found);
 	engine->resident.tried = true;
 	engine->traps.agent = engine->resident.injected.entry;

@@ -213,6 +213,35 @@ static void test_ranges(void **state)
 	shared_case_end(&shared);
 }
 
+/* The one that was killed has told of six spans since it wrote down which there are. */
+static void test_goes_on(void **state)
+{
+	struct ages kept;
+
+	(void)state;
+	begin();
+	note(1);
+	ages_end(&ages, &shared, now = 100);
+	note(2);
+	kept = ages;
+	for (unsigned block = 3; block < 9; block++) {
+		ages_end(&ages, &shared, now += 100);
+		note(block);
+	}
+	ages = kept;
+	ages_go_on(&ages, &shared);
+	assert_true(ages_are_sound(&ages));
+	ages_end(&ages, &shared, now = 2000);
+	note(9);
+	assert_int_equal(range_of(1).last, 100);
+	for (unsigned block = 2; block < 9; block++) {
+		assert_int_equal(range_of(block).first, 101);
+		assert_int_equal(range_of(block).last, 2000);
+	}
+	assert_int_equal(range_of(9).first, 2001);
+	shared_case_end(&shared);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +250,7 @@ int main(void)
 		cmocka_unit_test(test_begins_anew),
 		cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_goes_on),
 	};
 
 	if (sizeof(void *) == 4) /* no agent is there yet */
