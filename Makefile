@@ -15,15 +15,15 @@ PKG_CONFIG ?= pkg-config
 triplet = $(shell $(1) -dumpmachine 2>/dev/null | sed 's/-\(pc\|unknown\)-/-/')
 TRIPLET := $(call triplet,$(CC))
 ifneq ($(TRIPLET),$(call triplet,$(HOSTCC)))
-CROSS := $(TRIPLET)
+FOREIGN := $(TRIPLET)
 endif
 # musl's wrapper of the host's compiler says the host's triplet; it has the libraries of
 # musl alone, and none of the kernel's headers.
 ifneq ($(filter musl-gcc %/musl-gcc,$(firstword $(CC))),)
-CROSS := $(TRIPLET:%-gnu=%-musl)
+FOREIGN := $(TRIPLET:%-gnu=%-musl)
 KERNEL_HEADERS = $(addprefix -idirafter ,/usr/include /usr/include/$(shell $(HOSTCC) -print-multiarch))
 endif
-O ?= build$(CROSS:%=-%)
+O ?= build$(FOREIGN:%=-%)
 # (when a recipe runs: `make deps all` installs the compiler on the way)
 ifeq ($(origin AR),default)
 AR = $(shell $(CC) -print-prog-name=ar)
@@ -37,7 +37,7 @@ WARNINGS := -Wall -Wextra -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvl
 FLAGS := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DMEMTRACE_VERSION='"$(VERSION)"' \
 	 -Isrc -pthread -fno-strict-aliasing $(WARNINGS) $(KERNEL_HEADERS)
 # WERROR=1: no warning of this machine's compiler passes (CI).
-ifeq ($(WERROR)$(CROSS),1)
+ifeq ($(WERROR)$(FOREIGN),1)
 FLAGS += -Werror
 endif
 # The same bytes in any folder: sources are named from where the Makefile is, and what gcc makes
@@ -84,7 +84,7 @@ $(O)/src/cli/main.o $(O)/src/cli/selftest.o $(O)/src/cli/scenario.o: ROOM_FLAGS 
 endif
 
 # To be carried to another machine: names are searched for on its network by default.
-ifneq ($(STATIC)$(CROSS),)
+ifneq ($(STATIC)$(FOREIGN),)
 $(O)/src/cli/server_link.o: ROOM_FLAGS += -DMEMTRACE_SEARCHES
 endif
 
@@ -126,7 +126,7 @@ endif
 UNIT_BIN := $(UNIT_SRC:%.c=$(O)/%)
 
 # memtrace-fs is the host's: no host libdw, no memtrace-fs (which memtrace can do without).
-ifdef CROSS
+ifdef FOREIGN
 HAS_LIBDW := $(shell $(HOSTCC) -fsyntax-only -include elfutils/libdw.h -x c /dev/null 2>/dev/null || echo no)
 endif
 
@@ -154,7 +154,7 @@ $(O)/memtrace: $(CLI_OBJ) $(CORE) $(CONSOLE)
 $(O)/src/cli/editing.o: $(CONSOLE)
 $(O)/src/cli/editing.o: ROOM_FLAGS = $(LTO) $(SMALL) $(shell grep -o -e '-DHAVE_[A-Z_]*' $(CONSOLE))
 
-ifdef CROSS
+ifdef FOREIGN
 # The host's own build, by this Makefile.
 HOSTCFLAGS ?= -O2 -g
 .PHONY: $(O)/host/memtrace-fs
@@ -194,12 +194,12 @@ $(O)/parts.flags: FORCE
 
 # For another CPU: without memtrace-fs, and CMOCKA says where that CPU's cmocka and libelf are.
 CMOCKA ?= -lcmocka
-UNIT_LIBS := $(O)/libcli.a $(if $(CROSS),,$(O)/libserve.a) $(O)/libcore.a
+UNIT_LIBS := $(O)/libcli.a $(if $(FOREIGN),,$(O)/libserve.a) $(O)/libcore.a
 # (its own code ends with a page of its own: see nameless())
 $(O)/tests/unit/test_hooks: UNIT_LINK := -Wl,-z,separate-code
 $(O)/tests/unit/%: tests/unit/%.c $(UNIT_LIBS)
 	@mkdir -p $(@D)
-	$(call say,LINK)$(CC) $(FLAGS) $(CFLAGS) -Itests/unit -MMD -MP $(LINK) $(UNIT_LINK) -o $@ $< $(UNIT_LIBS) $(CMOCKA) $(if $(CROSS),,$(DW_LIBS) -lstdc++) $(SYSTEM_LIBS)
+	$(call say,LINK)$(CC) $(FLAGS) $(CFLAGS) -Itests/unit -MMD -MP $(LINK) $(UNIT_LINK) -o $@ $< $(UNIT_LIBS) $(CMOCKA) $(if $(FOREIGN),,$(DW_LIBS) -lstdc++) $(SYSTEM_LIBS)
 
 -include $(CORE_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(SERVE_OBJ:.o=.d) $(UNIT_BIN:=.d)
 

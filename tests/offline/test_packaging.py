@@ -101,7 +101,7 @@ def test_openwrt_builds(tmp_path):
     (tmp_path / "package.mk").write_text(OPENWRT)
     said = subprocess.run(
         ["make", "-s", "-C", PACKAGING / "openwrt/memtrace", f"TOPDIR={tmp_path}", f"INCLUDE_DIR={tmp_path}",
-         f"PKG_BUILD_DIR={tmp_path}/build_dir", "MAKE_FLAGS=-n V=1 CC=arm-linux-gnueabihf-gcc",
+         f"PKG_BUILD_DIR={tmp_path}/build_dir", "MAKE_FLAGS=-n V=1 CC=arm-linux-gnueabihf-gcc CROSS=arm-linux-gnueabihf- ARCH=arm",
          "TARGET_CC=arm-linux-gnueabihf-gcc", "CONFIG_PACKAGE_memtrace-fs=y", "prepared", "compiled"],
         env=ENVIRONMENT, capture_output=True, text=True, check=True, timeout=60).stdout
     assert {"package memtrace", "package memtrace-fs", "host"} <= set(said.splitlines())
