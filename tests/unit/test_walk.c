@@ -247,6 +247,68 @@ static void what_is_no_code_is_no_frame(void **state)
 	assert_int_equal(w.found, 1);
 }
 
+/* Whoever says where the return address is: call frame information and exidx (rows by sp, by fp, of a signal's frame, of
+ * lazy binding), a scan of the code or a server (guessed), the link register of a leaf. */
+static void whoever_led_there(void **state)
+{
+	static const struct row rows[] = {
+		CALL,
+		{.cfa = ROW_CFA_FP, .cfa_offset = 16, .ra = ROW_AT_CFA, .ra_offset = -8},
+		{.cfa = ROW_CFA_SP, .cfa_offset = 16, .ra = ROW_AT_CFA, .ra_offset = -8, .flags = ROW_GUESS},
+		{.cfa = ROW_CFA_SP, .cfa_offset = 16, .ra = ROW_AT_SP, .ra_offset = 8, .flags = ROW_SIGNAL},
+		{.cfa = ROW_CFA_SP_DEREF, .cfa_offset = 0, .ra = ROW_AT_SP, .ra_offset = 8},
+		{.cfa = ROW_CFA_FP_DEREF, .cfa_offset = 0, .ra = ROW_AT_FP, .ra_offset = 8},
+		{.cfa = ROW_CFA_PLT, .cfa_offset = 8, .ra = ROW_AT_CFA, .ra_offset = 0},
+		{.cfa = ROW_CFA_SP, .cfa_offset = 16, .ra = ROW_SAME},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct range words[] = {
+			{0x100, 0x200, 1, rows[i]},
+			{0x800, 0x900, FRAME_NOWHERE, {.cfa = ROW_CFA_NO_CODE}},
+		};
+		struct world w = world_of(words, ARRAY_SIZE(words));
+		struct walk_regs regs = {.pc = 0x150, .sp = STACK, .fp = STACK};
+
+		w.stack[0] = STACK + 64; /* another stack's, or the CFA */
+		w.stack[1] = 0x850;
+		regs.lr = rows[i].ra == ROW_SAME ? 0x850 : 0;
+		walk(&w, regs, false, 64);
+		assert_int_equal(w.end, WALK_NO_CODE);
+		assert_int_equal(w.found, 1);
+		assert_int_equal(w.frames[0], frame_of(1, 0x150));
+	}
+}
+
+/* The frame records of each CPU, and the words of a 32-bit one. */
+static void whatever_record_led_there(void **state)
+{
+	static const struct range words[] = {
+		{0x800, 0x900, FRAME_NOWHERE, {.cfa = ROW_CFA_NO_CODE}},
+		{0x900, 0xa00, 1, NONE},
+		{0xa00, 0xb00, FRAME_NOWHERE, NONE},
+	};
+	static const uint64_t from[] = {0x950, 0xa50};
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		struct world w = world_of(words, ARRAY_SIZE(words));
+		unsigned at = i / 2 == 2 ? 2 : 4; /* (record_behind: two words lower) */
+
+		w.ops.record_below = i / 2 == 1;
+		w.ops.record_behind = i / 2 == 2;
+		w.stack[at] = STACK + 64;
+		w.stack[at + 1] = 0x850;
+		walk(&w, (struct walk_regs){.pc = from[i % 2], .sp = STACK, .fp = STACK + 32}, false, 64);
+		assert_int_equal(w.end, i % 2 ? WALK_NO_MODULE : WALK_NO_DATA);
+		assert_int_equal(w.found, 1);
+		w.stack[at + 1] = 0x980; /* (else it would be led there) */
+		walk(&w, (struct walk_regs){.pc = from[i % 2], .sp = STACK, .fp = STACK + 32}, false, 64);
+		assert_int_equal(w.found, 2);
+	}
+}
+
 static const struct range signals[] = {
 	{0x100, 0x200, 1, CALL},
 	/* the restorer: CFA = *(sp + 160), ra at sp + 168, fp at sp + 120 */
@@ -679,6 +741,8 @@ int main(void)
 		cmocka_unit_test(unwind_data_may_lead_down_to_another_stack),
 		cmocka_unit_test(a_state_that_comes_again_ends_it),
 		cmocka_unit_test(what_is_no_code_is_no_frame),
+		cmocka_unit_test(whoever_led_there),
+		cmocka_unit_test(whatever_record_led_there),
 		cmocka_unit_test(a_signal_frame_may_switch_stacks),
 		cmocka_unit_test(realigned_frames_are_followed),
 		cmocka_unit_test(the_plt_pushes_at_its_eleventh_or_ninth_byte),
