@@ -54,6 +54,18 @@ static bool is_called(pid_t pid, const struct status *status, const char *name)
 	return last && !strcmp(last + 1, name);
 }
 
+bool process_name_is(pid_t pid, const struct option_list *words)
+{
+	struct status status;
+	bool found = false;
+
+	if (status_read(pid, 0, &status))
+		return false;
+	for (size_t i = 0; i < words->len && !found; i++)
+		found = !process_name_is_number(words->at[i]) && is_called(pid, &status, words->at[i]);
+	return found;
+}
+
 static int add(struct tid_list *list, pid_t pid, struct err *err)
 {
 	for (size_t i = 0; i < list->len; i++)

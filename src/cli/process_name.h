@@ -3,10 +3,14 @@
 #define MEMTRACE_PROCESS_NAME_H
 
 #include "base/err.h"
+#include "base/option_table.h"
 #include "base/types.h"
 #include "tracer/status.h"
 
 bool process_name_is_number(const char *word);
+
+/* Is it called as one of them that are names? */
+bool process_name_is(pid_t pid, const struct option_list *words);
 
 /* Is it us, or a descendant?  (Or gone.) */
 bool process_name_is_ours(pid_t pid);

@@ -34,6 +34,8 @@ static bool is_worth_it(const struct session *s, const struct relative *r)
 	for (size_t i = 0; i < s->options->pids.len; i++)
 		if (s->options->pids.at[i] == r->pid)
 			return false; /* another session's (several.h) */
+	if (s->options->result && (s->options->group || process_name_is(r->pid, &s->options->processes)))
+		return false; /* .. that has joined, or is about to */
 	return r->alive && (s->ending.end != CAPTURE_DETACHED || !r->private_kb ||
 			    r->private_kb >= WORTH_KB);
 }

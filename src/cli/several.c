@@ -276,7 +276,7 @@ static void open_console(struct several *s)
 
 static void run(struct several *s)
 {
-	while (!all_have_ended(s)) {
+	while (!all_have_ended(s) || members_may_come(s)) {
 		short input = step(s, true);
 
 		if (input && s->console && !s->leaving)

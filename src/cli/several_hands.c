@@ -91,7 +91,7 @@ static void others_close(const struct several *s)
 		close(s->signals.fd);
 }
 
-/* Of --duration, for one that was born on the way. */
+/* Of --duration, for one that was born or has joined on the way. */
 static uint64_t time_left(const struct several *s)
 {
 	int64_t left = s->started_ms + (int64_t)s->options->duration_ms - clock_ms();
@@ -112,7 +112,7 @@ static void options_make(const struct several *s, const struct hand *hand, int b
 		ret->follow = NULL;
 		ret->follow_behind = ret->follow_programs = false;
 	}
-	if (hand->born && ret->duration_ms)
+	if (ret->duration_ms)
 		ret->duration_ms = time_left(s);
 	if (!hand->is_program) {
 		ret->program = NULL;

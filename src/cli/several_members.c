@@ -1,6 +1,7 @@
 /*
  * Those that join: a control group, or those of a name.  The group's list, or that of all processes, is read
- * each second (cgroup.events tells but of a first and a last one).  A session ends with the last of its members.
+ * each second (cgroup.events tells but of a first and a last one).  A session ends when none has been left for a while: a service that begins anew is
+ * followed on.
  */
 #include <errno.h>
 #include <time.h>
@@ -13,7 +14,7 @@
 #include "tracer/handover.h"
 #include "tracer/status.h"
 
-enum { EACH_MS = 1000, IN_ALL = 1000 };
+enum { EACH_MS = 1000, NONE_MS = 2000, IN_ALL = 1000 };
 
 static bool may_join(const struct options *o)
 {
@@ -73,6 +74,31 @@ static void join(struct several *s, pid_t pid)
 	} else if (hand_start(s, pid, 0, &err)) {
 		output_warn(&s->output, "%s", err.text);
 	}
+	s->members_none = 0;
+}
+
+static bool is_over(const struct several *s)
+{
+	uint64_t passed = (uint64_t)(clock_ms() - s->started_ms);
+
+	return s->options->duration_ms && passed >= s->options->duration_ms;
+}
+
+static bool lives(const struct hand *hand)
+{
+	return status_alive(hand->target) && status_start(hand->target) == hand->start;
+}
+
+bool members_may_come(struct several *s)
+{
+	if (!s->members_join || s->leaving || is_over(s))
+		return false;
+	for (size_t i = 0; i < s->hands.len; i++) /* (one that lives was left) */
+		if (lives(&s->hands.at[i]))
+			return false;
+	if (!s->members_none)
+		s->members_none = clock_ms();
+	return clock_ms() - s->members_none < NONE_MS;
 }
 
 static void list_members(const struct options *o, struct tid_list *ret)
@@ -88,7 +114,7 @@ void members_look(struct several *s)
 {
 	struct tid_list list = {0};
 
-	if (!s->members_join || s->leaving || clock_ms() < s->members_due)
+	if (!s->members_join || s->leaving || is_over(s) || clock_ms() < s->members_due)
 		return;
 	s->members_due = clock_ms() + EACH_MS;
 	list_members(s->options, &list);

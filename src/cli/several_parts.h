@@ -44,6 +44,7 @@ struct several {
 	int64_t started_ms;
 	bool members_join;
 	int64_t members_due; /* the next look for them */
+	int64_t members_none; /* since then there is none; 0 */
 	bool leaving;
 	int left_by;	   /* the signal, or 0 */
 	int64_t warned_ms; /* of a Ctrl-C; 0 */
@@ -68,6 +69,8 @@ void hand_deinit(struct hand *hand);
 int members_init(struct several *s, struct err *err) MUST_CHECK;
 /* Starts those that have joined since, once a second. */
 void members_look(struct several *s);
+/* All processes have ended, and it is waited for others. */
+bool members_may_come(struct several *s);
 
 /* Children are followed, as far as there is room. */
 int births_init(struct several *s, struct err *err) MUST_CHECK;

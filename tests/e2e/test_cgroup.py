@@ -106,6 +106,23 @@ def test_ends_with_the_last(group, target, several):
     assert list(tracer.left()) == [process.pid]
 
 
+def test_begins_anew(group, target, several):
+    """A service that is restarted: there is nobody for a moment."""
+    first, second = (target("live", str(10 * n), "1") for n in (1, 2))
+    group.join(first.pid)
+    tracer = several(f"--cgroup={group.path}").attached(1)
+    for process in first, second:
+        process.go_on()
+        process.done()
+    first.go_on()
+    first.result()
+    group.join(second.pid)
+    tracer.attached(1)
+    second.go_on()
+    second.result()
+    assert set(tracer.left()) == {first.pid, second.pid}
+
+
 @pytest.mark.parametrize("arguments, why", [
     (["--cgroup=/nowhere"], "--cgroup: /nowhere is no control group, nor is it below /sys/fs/cgroup"),
     (["--unit=odd-one"], "--unit: odd-one.service does not run, or this system has no systemd"),

@@ -196,6 +196,34 @@ def test_who_joins_a_name(odd, several):
         memtrace.untouched(process.pid)
 
 
+def test_a_child_that_joins(started, several, tmp_path):
+    """.. is watched: no line says of its parent that it is not."""
+    (tmp_path / "odd.c").write_text("""
+        #include <stdlib.h>
+        #include <string.h>
+        #include <unistd.h>
+        int main(void) {
+            char byte;
+            write(1, "READY\\n", 6);
+            read(0, &byte, 1);
+            if (!fork())
+                memset(malloc(2000000), 1, 2000000);
+            return read(0, &byte, 1);
+        }
+        """)
+    subprocess.run(["cc", "-w", "-o", tmp_path / "odd-parent", tmp_path / "odd.c"], check=True)
+    parents = [memtrace.Process([tmp_path / "odd-parent"]) for _ in range(2)]
+    started.extend(parents)
+    for parent in parents:
+        parent.wait_line("^READY$")
+    tracer = several("-p", "odd-parent").attached(2)
+    parents[0].send()
+    tracer.attached(1)
+    tracer.send("quit")
+    assert len(tracer.left()) == 3
+    assert not [line for line in tracer.out if "not watched" in line]
+
+
 def test_one_of_a_name(odd, started):
     """A session on one stays on that one; its last line says that there are more by now."""
     odd("10", "1")
