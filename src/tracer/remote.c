@@ -18,7 +18,7 @@
 #define PTRACE_EVENT_STOP 128
 #endif
 
-enum { LIMIT_MS = 1000, REST_NS = 20000 };
+enum { LIMIT_MS = 1000, STARVED_MS = 9000, REST_NS = 20000 };
 
 /* ---- the call ---------------------------------------------------------- */
 
@@ -98,6 +98,14 @@ int remote_give_up(const struct remote_run *r, int status)
 	return -EPERM;
 }
 
+/* It waits for nothing but a CPU, or has stopped by now: an emulator, a group at its quota, a machine with too much to do. */
+static bool is_starved(pid_t tid)
+{
+	struct status status;
+
+	return !status_read(tid, 0, &status) && status.state != 'S' && status.state != 'D';
+}
+
 int remote_run_to(const struct remote_run *r, long request, int *status)
 {
 	int rc;
@@ -105,6 +113,8 @@ int remote_run_to(const struct remote_run *r, long request, int *status)
 	if (ptrace((int)request, r->thread->tid, 0, 0) < 0)
 		return -errno;
 	rc = remote_next_stop(r->thread->tid, LIMIT_MS, status);
+	if (rc == -ETIMEDOUT && is_starved(r->thread->tid))
+		rc = remote_next_stop(r->thread->tid, STARVED_MS, status);
 	r->thread->in_remote = rc == -ETIMEDOUT;
 	return rc == -ETIMEDOUT ? hand_on(r, rc) : rc;
 }
