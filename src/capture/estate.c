@@ -52,16 +52,24 @@ static bool places_are_sound(const struct undo_places *places)
 
 /* A log is carried out in the process' children, too, which are known by the patches: so these must be what
  * they are there, jumps into areas, which begin as ours do. */
-static bool leads_to_area(const struct arch_trap *trap, const struct undo *undo,
-			  const struct undo_patch *patch)
+static bool leads_to_area(const struct arch *arch, const struct undo *undo,
+			  const struct undo_patch *patch, taddr_t state)
 {
-	bool whole = patch->len == arch_patch_len(trap, patch->now);
-	taddr_t to = whole ? trap->patch_target(patch->now, patch->addr) : 0;
+	bool whole = patch->len == arch_patch_len(arch->trap, patch->now);
+	taddr_t to = whole ? arch->trap->patch_target(patch->now, patch->addr | state) : 0;
 
 	for (uint32_t i = 0; to && i < undo->area_count; i++)
 		if (undo->area[i].active && to - undo->area[i].base < undo->area[i].len)
 			return true;
 	return false;
+}
+
+/* (The log does not say in which instruction set: T32's is to be asked for, too.) */
+static bool patch_is_sound(const struct arch *arch, const struct undo *undo,
+			   const struct undo_patch *patch)
+{
+	return leads_to_area(arch, undo, patch, 0) ||
+	       (arch->state_mask && leads_to_area(arch, undo, patch, arch->state_mask));
 }
 
 static bool begins_as_ours(const struct arch_trap *trap, const struct undo_area *area)
@@ -70,19 +78,19 @@ static bool begins_as_ours(const struct arch_trap *trap, const struct undo_area 
 	       !memcmp(area->head, trap->magic, trap->magic_len);
 }
 
-static bool undo_is_sound(const struct arch_trap *trap, const struct undo *undo)
+static bool undo_is_sound(const struct arch *arch, const struct undo *undo)
 {
 	bool sound = undo->patch_count <= UNDO_PATCHES && undo->area_count <= UNDO_AREAS &&
 		     places_are_sound(&undo->agent.places);
 
 	for (uint32_t i = 0; sound && i < undo->patch_count; i++)
 		sound = undo->patch[i].len <= sizeof(undo->patch[i].old) &&
-			(!undo->patch[i].active || leads_to_area(trap, undo, &undo->patch[i]));
+			(!undo->patch[i].active || patch_is_sound(arch, undo, &undo->patch[i]));
 	for (uint32_t i = 0; sound && i < undo->area_count; i++)
 		sound = undo->area[i].len <= UNDO_AREA_BYTES &&
 			undo->area[i].disarm_len <= sizeof(undo->area[i].disarm) &&
 			undo->area[i].head_len <= sizeof(undo->area[i].head) &&
-			(!undo->area[i].active || begins_as_ours(trap, &undo->area[i]));
+			(!undo->area[i].active || begins_as_ours(arch->trap, &undo->area[i]));
 	for (uint32_t i = 0; sound && i < UNDO_PAGES; i++)
 		sound = places_are_sound(&undo->page[i].places);
 	return sound;
@@ -318,7 +326,6 @@ static void all_contexts(struct estate *e)
 
 static void everything(struct estate *e)
 {
-	const struct arch_trap *trap = e->engine->tracee.arch->trap;
 	struct undo *undo = e->engine->undoing.undo;
 	struct undo *copy = malloc(sizeof(*copy));
 
@@ -327,7 +334,7 @@ static void everything(struct estate *e)
 		*copy = *undo;
 	if (copy)
 		raw(e, copy, sizeof(*copy));
-	e->bad |= copy && !undo_is_sound(trap, copy);
+	e->bad |= copy && !undo_is_sound(e->engine->tracee.arch, copy);
 	if (!e->bad && e->reads)
 		undo_take_up(undo, copy);
 	free(copy);

@@ -106,7 +106,7 @@ int resident_doubt(pid_t pid, const struct arch *arch, bool insists, struct err 
 	rc = inject_doubt(pid, arch, shared_bytes(pieces_for(left)), err);
 	if (rc || insists || SHARED_WIDE)
 		return rc;
-	/* (32-bit ARM: where stacks have no unwind data it may have to stay when we go) */
+	/* (32-bit ARM: tests/cross/test_agent.py was seen with one there, the other tests were not) */
 	return err_set(err, -ENOSYS, "on this CPU there is one only where it is asked for (--engine=agent)");
 }
 
