@@ -358,6 +358,12 @@ struct arch_trap {
 	bool copy_waits_by_wait4; /* .. for its helper: not by waitid(), which has five arguments */
 };
 
+/* 0: none, or this machine traces none of that CPU, and only walks its recorded stacks. */
+static inline int arch_saved_reg(const struct arch *arch)
+{
+	return arch->trap ? arch->trap->saved_reg : 0;
+}
+
 /* How long the longest patch is, and the one that code (as much of it) is, if it is one. */
 static inline uint32_t arch_patch_most(const struct arch_trap *trap)
 {

@@ -42,12 +42,13 @@ static taddr_t saved_place(const struct walk_case *c)
 
 static int fill(const struct walk_case *c, int fd)
 {
+	const int saved_reg = arch_saved_reg(c->arch);
 	uint8_t saved[8];
 
-	arch_put_word(c->arch, saved, regs_read(c->arch, &c->regs, c->arch->trap->saved_reg));
+	arch_put_word(c->arch, saved, regs_read(c->arch, &c->regs, saved_reg));
 	if (pwrite(fd, c->stack, c->stack_len, (off_t)c->slot) != (ssize_t)c->stack_len)
 		return -errno;
-	if (c->arch->trap->saved_reg &&
+	if (saved_reg &&
 	    pwrite(fd, saved, c->arch->word_size, (off_t)saved_place(c)) < 0)
 		return -errno;
 	return 0;

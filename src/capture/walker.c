@@ -157,6 +157,7 @@ static size_t walk_full(struct walker *walker, const struct walk_ops *rest,
 			size_t max, enum walk_end *end)
 {
 	const struct arch *arch = walker->tracee->arch;
+	const int saved_reg = arch_saved_reg(arch);
 	struct full_ops ops = {full_step, walker, rest};
 	struct full_regs full = {0};
 
@@ -165,15 +166,15 @@ static size_t walk_full(struct walker *walker, const struct walk_ops *rest,
 		if (reg < 32 && (arch->callee_saved & (1u << reg)))
 			full.known |= 1ull << reg;
 	}
-	if (arch->trap->saved_reg)
-		full.known &= ~(1ull << arch->trap->saved_reg);
+	if (saved_reg)
+		full.known &= ~(1ull << saved_reg);
 	/* The slot of the return address is a word below sp; the trap's stack ends there. */
-	if (arch->trap->saved_reg &&
+	if (saved_reg &&
 	    walker_word(walker,
 			sp - arch->word_size - (taddr_t)arch->trap->frame +
 				(taddr_t)arch->trap->saved,
-			&full.value[arch->trap->saved_reg]) == 0)
-		full.known |= 1ull << arch->trap->saved_reg;
+			&full.value[saved_reg]) == 0)
+		full.known |= 1ull << saved_reg;
 	full.value[arch->reg_pc] = pc;
 	full.value[arch->reg_sp] = sp;
 	full.known |= 1ull << arch->reg_pc | 1ull << arch->reg_sp;

@@ -350,6 +350,30 @@ static void test_mipsel(void **state)
 	replay_all(CASES "/mipsel-*/*.case", 71);
 }
 
+/* Of a CPU that this machine traces none of, as its order of bytes is another. */
+static void test_of_no_trap(void **state)
+{
+	const uint8_t stack[8] = {0x00, 0x40, 0x01, 0x00}; /* its return address */
+	struct modules none;
+	struct walk_case c = {.arch = &arch_mips, .modules = &none, .slot = 0x7fff0000,
+			      .leaf = frame_of(1, 0x100) | FRAME_EXACT, .stack = stack,
+			      .stack_len = sizeof(stack)};
+	frame_t frames[2];
+	enum walk_end end;
+	size_t count;
+
+	(void)state;
+	if (arch_mips.trap)
+		skip();
+	modules_init(&none, module_unwind_forget);
+	c.regs.len = c.arch->regs_len;
+	assert_int_equal(case_walk(&c, frames, 2, &count, &end), 0);
+	assert_int_equal(count, 2);
+	assert_int_equal(frames[0], c.leaf);
+	assert_int_equal(frame_offset(frames[1]), 0x400100);
+	modules_deinit(&none);
+}
+
 /* A walk that goes wrong is noticed: with the first register lost that a frame needs. */
 static void test_wrong_bytes(void **state)
 {
@@ -375,7 +399,7 @@ int main(void)
 		cmocka_unit_test(test_x86_64),	    cmocka_unit_test(test_arm64),
 		cmocka_unit_test(test_riscv64),	    cmocka_unit_test(test_armhf),
 		cmocka_unit_test(test_armel),	    cmocka_unit_test(test_mipsel),
-		cmocka_unit_test(test_wrong_bytes),
+		cmocka_unit_test(test_of_no_trap),  cmocka_unit_test(test_wrong_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,11 +129,13 @@ static void test_limits(void **state)
 				 len > WIRE_MAX_BUILD_ID ? -EPROTO : 0);
 	}
 	for (uint32_t first = WIRE_MAX_OFFSETS - 1; first <= WIRE_MAX_OFFSETS; first++) {
-		const uint32_t head[] = {7, first, 1};
+		uint8_t head[3 * sizeof(uint32_t)] = {[0] = 7, [8] = 1};
 		struct wire_message message = {.type = WIRE_FRAMES,
 					       .payload = cursor_over(head, sizeof(head))};
 		struct wire_part part;
 
+		for (unsigned i = 0; i < sizeof(first); i++)
+			head[4 + i] = (uint8_t)(first >> 8 * i);
 		assert_int_equal(wire_read_part(&message, &part, NULL),
 				 first == WIRE_MAX_OFFSETS ? -EPROTO : 0);
 	}
