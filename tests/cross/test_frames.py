@@ -97,7 +97,7 @@ def test_found_by_multicast(guest):
 
 def without_guesses(report):
     """What must not depend on whether memtrace-fs was there."""
-    other = {"id": 0, "first_time": None, "last_time": None, "evidence": None}  # (a second more or less)
+    other = {"id": 0, "first_time": None, "last_time": None, "evidence": None, "verdict": None}  # (a second more or less)
     return [{**context, **other,
              "stack": [{k: v for k, v in frame.items() if k != "guess"} for frame in context["stack"]]}
             for context in sorted(report["contexts"], key=lambda context: context["allocated_bytes"])]
