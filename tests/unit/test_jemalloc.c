@@ -1,4 +1,5 @@
 /* jemalloc's blocks, of every release, size of words and of pages, in processes that are made up. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -150,6 +151,27 @@ static void any_byte_broken(void **state)
 	assert_true(read > 1000);
 }
 
+/* Data full of what looks like a root, of addresses of memory without content: it takes few reads to see
+ * that there is none. */
+static void nothing_but_zeros(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < JE_VERSIONS; i++) {
+		struct leak *leak = NULL;
+		struct err err = {0};
+		struct je_heap h;
+		unsigned word = je_versions[i].word;
+
+		je_heap_init(&h, &je_versions[i]);
+		for (taddr_t at = 0; at < 0x1000; at += word)
+			case_put(&h.c, case_data(&h.c) + at, h.base + 0x100000 + 64 * at / word);
+		assert_int_equal(leak_create(&h.c.in, &leak, &err), -EOPNOTSUPP); /* no allocator */
+		assert_true(h.c.reads > 256 && h.c.reads < 16384);
+		leak_destroy(leak);
+		case_deinit(&h.c);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,6 +179,7 @@ int main(void)
 		cmocka_unit_test(caches),
 		cmocka_unit_test(refusals),
 		cmocka_unit_test(any_byte_broken),
+		cmocka_unit_test(nothing_but_zeros),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,21 +128,31 @@ static bool next_extent(struct jemalloc *j, taddr_t at, const uint8_t *bytes, si
 	return false;
 }
 
-/* As leak_scan() of the leaf; entries of 12 bytes go over the edges of pieces, and come one by one. */
+/* As leak_scan() of the leaf; entries of 12 bytes go over the edges of its pieces, and come in pieces
+ * of their own, one by one where not all of a leaf can be read. */
 static int leaf_scan(struct jemalloc *j, scan_visit *visit, uint64_t *unread)
 {
+	enum { PIECE = 256 };
 	unsigned step = j->row->entry_bytes;
-	taddr_t end = j->leaf_begin + leaf_bytes(j);
-	uint8_t entry[JEMALLOC_ENTRY];
+	taddr_t at = j->leaf_begin, end = at + leaf_bytes(j);
+	uint8_t entries[PIECE * JEMALLOC_ENTRY];
+	size_t most = (size_t)PIECE * step;
 	int code = 0;
 
 	if (step == j->row->word)
-		return leak_scan(j->leak, j->leaf_begin, end, visit, j, unread);
-	for (taddr_t at = j->leaf_begin; at < end && !code; at += step) {
-		if (reader_copy(j->reader, at, entry, step))
-			code = visit(j->leak, j, at, entry, step);
-		else
+		return leak_scan(j->leak, at, end, visit, j, unread);
+	while (at < end && !code) {
+		size_t len = end - at < most ? (size_t)(end - at) : most;
+
+		if (reader_copy(j->reader, at, entries, len)) {
+			code = visit(j->leak, j, at, entries, len);
+		} else if (most > step) {
+			most = step;
+			continue;
+		} else {
 			*unread += step;
+		}
+		at += len;
 	}
 	return code;
 }
