@@ -165,8 +165,9 @@ static void wipe(struct engine *engine)
 			&engine->notifier,
 			"memtrace's stubs stay in pid %d, unused, until a later memtrace takes "
 			"them away: a thread is in a call of an allocation function, or its "
-			"stack looks so",
-			engine->tracee.pid);
+			"stack looks so%s",
+			engine->tracee.pid,
+			engine->undoing.undo->agent.len ? "; so does its agent's memory, off" : "");
 	else if (!rc)
 		unmap(engine);
 }

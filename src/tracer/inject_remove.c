@@ -112,7 +112,7 @@ int inject_remove(struct tracee *tracee, struct undo *undo)
 		return 0;
 	if (agent->held || undo_others(undo, &tracee->target, &other))
 		return -EBUSY;
-	if (inside_ranges(tracee, &range, 1, true))
+	if (inside_agent(tracee, &range, true))
 		return -EAGAIN;
 	rc = maps_read(tracee_alive(tracee), &maps, NULL);
 	if (!rc)

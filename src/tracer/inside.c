@@ -11,6 +11,10 @@
  * not in a frame of FRAME_DECIDED bytes or more: it may hold a whole stack, or a context, of
  * a thread that the program switches to by itself.
  *
+ * The agent calls nobody: who is not in it, but was, and comes back, was interrupted there by a signal, whose frame
+ * has the pc.  So of words that lead there only that one counts: those by which it returns within itself
+ * lie about on every stack, also in larger frames, where they would keep it for as long as a thread sleeps.
+ *
  * What is swapped out, or a page server's to bring, is not read: the one who brings it may be
  * stopped himself.  Such a stack counts as one that somebody could return from.
  */
@@ -29,6 +33,7 @@ enum {
 	STACK_USUAL = 2 * STACK_WINDOW,
 	SEARCH_LIMIT = 64 * 1024 * 1024,
 	UCONTEXT_HEAD = 5 * 8, /* as far as uc_stack */
+	FLAGS_LIMIT = 256, /* those of uc_flags */
 	ALTSTACK_LIMIT = 1 << 30,
 	FRAME_LIMIT = 4096, /* more than a signal frame takes */
 	FRAME_DECIDED = 512, /* less than a ucontext_t or a signal frame has, on every CPU */
@@ -41,6 +46,7 @@ struct search {
 	const struct undo *undo; /* or NULL: the ranges below */
 	const struct inside_range *ranges;
 	size_t count;
+	struct inside_range agent;
 	taddr_t lowest, highest; /* of all ranges: most words are outside at one look */
 	struct maps maps;	 /* read when they are needed */
 	size_t left;		 /* bytes that may still be read */
@@ -171,6 +177,23 @@ static bool is_behind_stack(struct search *search, struct thread *thread, taddr_
 	return !stack_len(search, thread, sp, at);
 }
 
+/* Is what is at `at` the pc that a signal frame saved?  (Its link is 0 always, and few flags are known.) */
+static bool is_saved_pc(struct search *search, taddr_t at)
+{
+	const struct arch *arch = search->tracee->arch;
+	const unsigned size = arch->word_size;
+	uint8_t head[2 * 8];
+	uint64_t flags;
+
+	if (!arch->ucontext_pc ||
+	    target_read_stopped(&search->tracee->target, at - arch->ucontext_pc * size, head, 2 * size) !=
+		    (ssize_t)(2 * size))
+		return true;
+	flags = arch_word(arch, head);
+	return (arch->plain_uc_flags && flags == arch->plain_uc_flags) ||
+	       (flags < FLAGS_LIMIT && !arch_word(arch, head + size));
+}
+
 /* Is the word at `at`, which leads to what is searched for, one that the thread returns by? */
 static bool is_return_address(struct search *search, struct thread *thread, taddr_t at,
 			      taddr_t word)
@@ -178,6 +201,8 @@ static bool is_return_address(struct search *search, struct thread *thread, tadd
 	struct tracee *tracee = search->tracee;
 	const struct stack_frame *frame = search->frames;
 
+	if (word > search->agent.begin && word < search->agent.end)
+		return is_saved_pc(search, at);
 	if (search->frames_of != thread->tid) {
 		search->frames_of = thread->tid;
 		search->frame_count = 0;
@@ -320,8 +345,10 @@ static struct search search_areas(struct tracee *tracee, const struct undo *undo
 	for (uint32_t i = 0; i < undo->area_count; i++)
 		search_widen(&search, undo->area[i].base,
 			     undo->area[i].base + undo->area[i].len);
-	if (undo->agent.len)
-		search_widen(&search, undo->agent.base, undo->agent.base + undo->agent.len);
+	if (!undo->agent.len)
+		return search;
+	search.agent = (struct inside_range){undo->agent.base - 1, undo->agent.base + undo->agent.len};
+	search_widen(&search, undo->agent.base, search.agent.end);
 	return search;
 }
 
@@ -349,20 +376,30 @@ bool inside_thread(struct tracee *tracee, struct thread *thread, const struct un
 	return search.found;
 }
 
+static bool in_ranges(struct search *search)
+{
+	search->lowest = ~(taddr_t)0;
+	search->left = SEARCH_LIMIT;
+	for (size_t i = 0; i < search->count; i++)
+		search_widen(search, search->ranges[i].begin, search->ranges[i].end);
+	search->tracee->unread = 0;
+	tracee_for_each(search->tracee, thread_search, search);
+	maps_deinit(&search->maps);
+	return search->found;
+}
+
 bool inside_ranges(struct tracee *tracee, const struct inside_range *ranges, size_t count,
 		   bool unsure)
 {
-	struct search search = {.tracee = tracee,
-				.ranges = ranges,
-				.count = count,
-				.lowest = ~(taddr_t)0,
-				.left = SEARCH_LIMIT,
-				.unsure = unsure};
+	struct search search = {.tracee = tracee, .ranges = ranges, .count = count, .unsure = unsure};
 
-	for (size_t i = 0; i < count; i++)
-		search_widen(&search, ranges[i].begin, ranges[i].end);
-	tracee->unread = 0;
-	tracee_for_each(tracee, thread_search, &search);
-	maps_deinit(&search.maps);
-	return search.found;
+	return in_ranges(&search);
+}
+
+bool inside_agent(struct tracee *tracee, const struct inside_range *agent, bool unsure)
+{
+	struct search search = {
+		.tracee = tracee, .ranges = agent, .count = 1, .agent = *agent, .unsure = unsure};
+
+	return in_ranges(&search);
 }

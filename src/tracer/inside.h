@@ -26,6 +26,9 @@ struct inside_range { /* begin < addr < end */
 bool inside_ranges(struct tracee *tracee, const struct inside_range *ranges, size_t count,
 		   bool unsure);
 
+/* The same of code that calls nobody but itself, as an agent does: is any thread in it, or was interrupted there? */
+bool inside_agent(struct tracee *tracee, const struct inside_range *agent, bool unsure);
+
 /* Has what the last search could not read brought, while the threads run.  0: try again;
  * -ETIMEDOUT: it does not come. */
 int inside_fetch(struct tracee *tracee);

@@ -49,5 +49,5 @@ int let_out(struct tracee *tracee, const struct inside_range *range, struct err 
 		if (rc)
 			return rc;
 	} while (clock_ms() < end);
-	return l.found || inside_ranges(tracee, range, 1, false) ? -EAGAIN : 0;
+	return l.found || inside_agent(tracee, range, false) ? -EAGAIN : 0;
 }

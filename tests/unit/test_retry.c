@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 
 #include "child_case.h"
 #include "tracer/hide.h"
@@ -247,6 +248,77 @@ static void until_all_are_out(void **state)
 	child_end(&f.child);
 }
 
+/* Asleep in the handler of a signal that has interrupted it there; or in a frame of many words that lead there, as
+ * those who were there have left them. */
+static struct child_case *sleeping;
+
+__attribute__((noinline, section("in_there"))) static void stay_in_there(void)
+{
+	for (volatile unsigned i = 0;; i++)
+		;
+}
+
+static void sleep_on(int signo)
+{
+	(void)signo;
+	child_say(sleeping, 1);
+	for (;;)
+		pause();
+}
+
+static void child_interrupted(struct child_case *self, void *arg)
+{
+	const struct itimerval soon = {.it_value = {.tv_usec = 1000}};
+
+	(void)arg;
+	sleeping = self;
+	signal(SIGVTALRM, sleep_on);
+	setitimer(ITIMER_VIRTUAL, &soon, NULL);
+	stay_in_there();
+}
+
+static void child_has_been_there(struct child_case *self, void *arg)
+{
+	volatile uintptr_t words[1000];
+
+	(void)arg;
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) /* (below them is who knows what) */
+		words[i] = i < 64 ? ~(uintptr_t)0 : (uintptr_t)__start_in_there + 4 + i % 16;
+	sleeping = self;
+	sleep_on((int)words[7]);
+}
+
+static bool is_in_there(void (*child)(struct child_case *self, void *arg), bool *by_any_word)
+{
+	const struct inside_range range = in_there();
+	static struct fixture f;
+	bool is;
+
+	memset(&f, 0, sizeof(f));
+	f.child = child_start(child, NULL);
+	child_hear(&f.child);
+	assert_int_equal(tracee_attach(&f.tracee, f.child.pid, NULL), 0);
+	f.tracee.handle = on_stop;
+	f.tracee.handle_arg = &f;
+	assert_int_equal(tracee_stop(&f.tracee, NULL), 0);
+	*by_any_word = inside_ranges(&f.tracee, &range, 1, false);
+	is = inside_agent(&f.tracee, &range, false);
+	tracee_release(&f.tracee);
+	child_end(&f.child);
+	return is;
+}
+
+static void who_was_interrupted_there(void **state)
+{
+	bool by_any_word;
+
+	(void)state;
+	assert_true(is_in_there(child_interrupted, &by_any_word) && by_any_word);
+	if (arch_native()->ucontext_pc)
+		assert_false(is_in_there(child_has_been_there, &by_any_word));
+	assert_true(by_any_word);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -255,6 +327,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(at_once, start, end),
 		cmocka_unit_test(seldom_while_one_is_asleep),
 		cmocka_unit_test(until_all_are_out),
+		cmocka_unit_test(who_was_interrupted_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,6 +109,7 @@ const struct arch arch_aarch64 = {
 	.pointer_tag_bits = 8,
 	.vector_set = 2, /* NT_PRFPREG */
 	.ucontext_sp = 54,
+	.ucontext_pc = 55,
 	.audit_arch = AUDIT_ARCH_AARCH64,
 	.eintr_final = eintr_final,
 	.syscall_insn = {{4, {0x01, 0x00, 0x00, 0xd4}}},

@@ -122,6 +122,7 @@ const struct arch arch_arm = {
 	.thread_area = 22, /* arch/arm/include/uapi/asm/ptrace.h */
 	.vector_set = 0x400, /* NT_ARM_VFP */
 	.ucontext_sp = 21,
+	.ucontext_pc = 23,
 	.plain_uc_flags = 0x5ac3c35a, /* setup_frame() in arch/arm/kernel/signal.c */
 	.audit_arch = 0x40000028, /* AUDIT_ARCH_ARM */
 	.eintr_final = eintr_final,

@@ -115,6 +115,7 @@ const struct arch arch_x86_64 = {
 	.red_zone = 128,
 	.vector_set = 0x202, /* NT_X86_XSTATE */
 	.ucontext_sp = 20,
+	.ucontext_pc = 21,
 	.eintr_final = eintr_final,
 	.audit_arch = AUDIT_ARCH_X86_64,
 	.syscall_insn = {{2, {0x0f, 0x05}}},
