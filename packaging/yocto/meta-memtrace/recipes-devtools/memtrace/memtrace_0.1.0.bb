@@ -22,7 +22,7 @@ EXTERNALSRC_BUILD = "${WORKDIR}/build"
 # (by HOSTCC memtrace's Makefile tells a build for another machine, of which memtrace-fs is not)
 EXTRA_OEMAKE = "-C ${S} O=${B} V=1 HOSTCC='${CC}' PREFIX=${prefix} DESTDIR=${D}"
 
-COMPATIBLE_HOST = "(x86_64|aarch64|arm).*-linux"
+COMPATIBLE_HOST = "(x86_64|aarch64|arm|mipsel|riscv64).*-linux"
 
 do_compile() {
     oe_runmake all
