@@ -312,6 +312,7 @@ BY_CHANCE = {"huge and lost", "in a huge lost one"}
 
 @pytest.mark.skipif(not shutil.which("valgrind") or "address" in str(memtrace.BUILD), reason="no valgrind, or none with sanitizers")
 @pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.limit(180)  # (two compilers and valgrind)
 def test_as_others_find_them(name, tmp_path):
     program = PROGRAMS[name]()
     ours = by_memtrace(program, tmp_path)
