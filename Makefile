@@ -440,6 +440,7 @@ bench: all $(TARGETS) $(O)/tests/bench/ptrace_limit $(O)/tests/bench/walk_ns $(O
 	O=$(abspath $(O)) $(PYTHON) tests/bench/bench.py
 	O=$(abspath $(O)) $(PYTHON) tests/bench/bench_names.py
 	O=$(abspath $(O)) $(PYTHON) tests/bench/bench_heap.py
+	O=$(abspath $(O)) $(PYTHON) tests/bench/bench_programs.py
 
 .PHONY: clean help
 clean:
