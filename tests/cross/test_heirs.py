@@ -42,6 +42,29 @@ def test_from_birth(guest):
     assert [report.counts() for report in found.values()] == [{name: result[name] for name in NAMES}]
 
 
+def restricted(guest):
+    """Yama's level 1: a process may be traced by its ancestors, and descendants of whom it names."""
+    return guest.run("echo 1 >/proc/sys/kernel/yama/ptrace_scope").status == 0
+
+
+def test_where_but_ancestors_may_trace(guest):
+    """The children of a user's program say themselves who may (PR_SET_PTRACER)."""
+    if not restricted(guest):
+        pytest.skip("a kernel without Yama")
+    try:
+        guest.run("rm -rf /tmp/report.json /tmp/theirs; mkdir -m 777 /tmp/theirs; chmod 755 /root; chmod 1777 /tmp", check=True)
+        options = OPTIONS.replace("/tmp/", "/tmp/theirs/")
+        done = guest.run(f"cd /tmp/theirs; /root/targets/as_user 1000 /root/memtrace {options} --follow=fork /root/targets/heirs 2 "
+                         "</dev/null 2>&1", timeout=120)
+        assert done.status == 0 and " ran for a while" not in done.output, done.output
+        guest.run("cp /tmp/theirs/report.json /tmp/report.json", check=True)
+        found, heirs = reports(guest), [json.loads(line) for line in re.findall("^HEIR (.*)", done.output, re.M)]
+        assert {heir["pid"]: {name: heir[name] for name in NAMES} for heir in heirs} == {
+            heir["pid"]: found[heir["pid"]].counts() for heir in heirs} and len(found) == 5
+    finally:
+        guest.run("echo 0 >/proc/sys/kernel/yama/ptrace_scope")
+
+
 def test_programs(guest):
     """What posix_spawn or fork and exec begin, as if it had been started alone: from its first instruction."""
     done = guest.run(f"/root/memtrace {OPTIONS} --follow=all /root/targets/heirs spawn 2 </dev/null 2>&1", timeout=120)
