@@ -266,16 +266,14 @@ static void name(struct cxx_reading *r);
 static void local_name(struct cxx_reading *r)
 {
 	cxx_need(r, "Z");
+	if (!cxx_enter(r))
+		return;
 	read_encoding(r);
 	cxx_need(r, "E");
 	cxx_put(r, "::");
 	name(r);
-	if (cxx_take(r, "__")) {
-		cxx_number(r);
-		cxx_need(r, "_");
-	} else if (cxx_take(r, "_")) {
-		cxx_number(r);
-	}
+	cxx_discriminator(r);
+	r->depth--;
 }
 
 static void name(struct cxx_reading *r)
@@ -483,8 +481,9 @@ static void read_type(struct cxx_reading *r, const struct around *around)
 
 bool cxx_name_print(FILE *out, const char *text, size_t room)
 {
-	size_t len = strlen(text);
-	struct cxx_reading r = {.at = text, .end = text + len, .cut_off = len + 1 == room};
+	size_t len = strnlen(text, CXX_MAX_NAME);
+	bool cut_off = len + 1 == room || len == CXX_MAX_NAME;
+	struct cxx_reading r = {.at = text, .end = text + len, .cut_off = cut_off};
 
 	if (!strchr("0123456789NSZ", text[0]))
 		return false;

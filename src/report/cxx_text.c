@@ -101,6 +101,16 @@ unsigned long cxx_index(struct cxx_reading *r, unsigned base)
 	return n + 1;
 }
 
+void cxx_discriminator(struct cxx_reading *r)
+{
+	if (cxx_take(r, "__")) {
+		cxx_number(r);
+		cxx_need(r, "_");
+	} else if (cxx_take(r, "_")) {
+		cxx_number(r);
+	}
+}
+
 void cxx_remember(struct cxx_reading *r, const char *at, bool nested)
 {
 	if (r->again || r->outcome != CXX_GOES_ON)

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 enum {
+	CXX_MAX_NAME = 4096, /* what is behind is not read */
 	CXX_MAX_TEXT = 400,
 	CXX_MAX_BACK = 128,
 	CXX_MAX_DEPTH = 48,
@@ -55,6 +56,8 @@ void cxx_need(struct cxx_reading *r, const char *text);
 unsigned long cxx_number(struct cxx_reading *r);
 /* "_" is 0, "0_" 1, and so on, by base 10 or 36. */
 unsigned long cxx_index(struct cxx_reading *r, unsigned base);
+/* "_0", "__10_": which one of those of its name in a function; there may be none. */
+void cxx_discriminator(struct cxx_reading *r);
 /* From `at` to here: what S_ and the like may mean. */
 void cxx_remember(struct cxx_reading *r, const char *at, bool nested);
 

@@ -144,6 +144,39 @@ static void test_that_grows(void **state)
 	free(name);
 }
 
+/* Locals of locals, in what a function returns, which is not shown: it ends at its depth. */
+static void test_that_is_deep(void **state)
+{
+	enum { LEVELS = 1000 };
+	char mangled[4 * LEVELS + 32] = "Z1fIiE", *at = mangled + 6;
+
+	(void)state;
+	for (int i = 0; i < LEVELS; i++, at += 4)
+		memcpy(at, "Z1aE", 4);
+	strcpy(at, "1bvE1c");
+	assert_null(print(mangled, SIZE_MAX));
+	memcpy(mangled + 6 + 4 * 40, "1bvE1c", 7);
+	at = print(mangled, SIZE_MAX);
+	assert_string_equal(at, "f<int>()::c");
+	free(at);
+}
+
+/* A literal of any length, which is read again and again: of a long name but the beginning is read. */
+static void test_that_is_long(void **state)
+{
+	enum { DIGITS = 100000 };
+	char *mangled = calloc(1, DIGITS + 32), *name;
+
+	(void)state;
+	strcpy(mangled, "Z1fIiEZ1gILi");
+	memset(mangled + 12, '1', DIGITS);
+	strcpy(mangled + 12 + DIGITS, "EiEvT0_E1cvE1d");
+	name = print(mangled, SIZE_MAX);
+	assert_string_equal(name, "f<int>...");
+	free(name);
+	free(mangled);
+}
+
 /* Any bytes changed in a name: it is read or not, within its memory and its limits. */
 static void test_changed(void **state)
 {
@@ -169,6 +202,7 @@ int main(void)
 		cmocka_unit_test(test_names),	cmocka_unit_test(test_none),
 		cmocka_unit_test(test_cut_off), cmocka_unit_test(test_that_grows),
 		cmocka_unit_test(test_changed),
+		cmocka_unit_test(test_that_is_deep), cmocka_unit_test(test_that_is_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
