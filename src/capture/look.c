@@ -64,6 +64,30 @@ static int take(struct engine *engine, const struct look_options *options, const
 		       look->picture->why, expected / 1000000, expected / 1000000 + 1);
 }
 
+/* All threads, but not for longer than they may stand: then they run. */
+static int stop(struct engine *engine, const struct look_options *options, struct look *look,
+		struct err *err)
+{
+	int64_t most_ns = (int64_t)options->stop_most_ms * 1000000;
+	int rc;
+
+	look->since = clock_ns();
+	engine->tracee.stop_most_ms = (int64_t)options->stop_most_ms;
+	rc = tracee_stop(&engine->tracee, err);
+	engine->tracee.stop_most_ms = 0;
+	if (!rc && engine->ending.ended)
+		return err_set(err, -ESRCH, "the process has ended");
+	if (!rc && most_ns && clock_ns() - look->since > most_ns) {
+		tracee_resume(&engine->tracee);
+		rc = -ETIMEDOUT;
+	}
+	if (rc != -ETIMEDOUT || !most_ns)
+		return rc;
+	return err_set(err, -EBUSY,
+		       "no look for leaks: stopping the process took longer than the %" PRIu64
+		       " ms that --max-pause allows", options->stop_most_ms);
+}
+
 /* Tries again while threads are where they can't make a system call. */
 static int take_with_retries(struct engine *engine, const struct look_options *options,
 			     struct look *look, struct err *err)
@@ -73,10 +97,7 @@ static int take_with_retries(struct engine *engine, const struct look_options *o
 	int rc = -EAGAIN;
 
 	for (int i = 0; i <= TRIES && rc == -EAGAIN; i++) {
-		look->since = clock_ns();
-		rc = tracee_stop(&engine->tracee, err);
-		if (!rc && engine->ending.ended)
-			rc = err_set(err, -ESRCH, "the process has ended");
+		rc = stop(engine, options, look, err);
 		if (rc)
 			return rc;
 		rc = take(engine, options, i == TRIES ? why : NULL, look, err);

@@ -21,6 +21,7 @@ struct look {
 struct look_options {
 	struct smaps *mappings; /* taken over, if all is well */
 	uint64_t max_pause_ns; /* without a copy: if more is to be expected, it is refused */
+	uint64_t stop_most_ms; /* a stop that takes longer is given up, before a copy is begun; 0: any time */
 };
 
 struct engine;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "cli/leak_limit.h"
 #include "report/head.h"
 #include "report/utf8.h"
 
@@ -171,8 +172,7 @@ static bool wanted(void *arg, const char *what, uint64_t done, uint64_t total)
 		output_progress(options->output, "sending memory", (size_t)(a->sent >> 10),
 				(size_t)(a->scan->resident >> 10) + 1);
 	}
-	return !options->detacher || (!detacher_is_cancelled(options->detacher) &&
-				      !atomic_load(&options->detacher->left));
+	return leak_limit_goes_on(a->scan);
 }
 
 /* ---- the description ----------------------------------------------------------------------- */
@@ -248,7 +248,7 @@ int leak_remote_ask(struct leak_scan *scan, struct question *q,
 	if (rc)
 		err_set(err, rc, "%.150s, and memtrace-fs can't look in place of this machine: %s",
 			scan->why, why.text);
-	return rc;
+	return leak_limit_tell(scan, rc, err);
 }
 
 /* ---- an answer in text ----------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/order.h"
+#include "cli/leak_limit.h"
 #include "cli/leak_remote.h"
 #include "cli/parts.h"
 #include "heap/findings_bytes.h"
@@ -33,7 +34,8 @@ static int take(struct leak_scan *scan, struct err *err)
 	pid_t pid = capture_pid(options->capture), alive = status_alive(pid);
 	uint64_t max_ns = options->max_pause_ms * 1000000, expected;
 	struct smaps mappings;
-	struct look_options look = {&mappings, max_ns ? max_ns : STANDING_MS * 1000000ull};
+	struct look_options look = {&mappings, max_ns ? max_ns : STANDING_MS * 1000000ull,
+				    options->at_end ? 0 : options->max_pause_ms};
 	struct status status;
 	int rc;
 
@@ -137,8 +139,7 @@ static bool tick(void *arg, enum leak_step step, uint64_t done, uint64_t total)
 		output_progress(options->output, leak_step_name(step), (size_t)(done >> 10),
 				(size_t)(total >> 10) + 1);
 	}
-	return !options->detacher || (!detacher_is_cancelled(options->detacher) &&
-				      !atomic_load(&options->detacher->left));
+	return leak_limit_goes_on(t->scan);
 }
 
 /* Half of what the kernel could give to anybody (proc_meminfo(5)); 0: it does not say. */
@@ -188,7 +189,7 @@ static int analyse(struct leak_scan *scan, struct err *err)
 
 	output_progress(scan->options.output, "", 0, 0);
 	if (rc != -ENOMEM || !leak_remote_can(scan))
-		return rc;
+		return leak_limit_tell(scan, rc, err);
 	memcpy(scan->why, err->text, sizeof(scan->why));
 	if (!scan->options.quiet)
 		output_log(scan->options.output, "%s: memtrace-fs looks in place of this machine",

@@ -22,7 +22,7 @@ struct leak_scan_options {
 	struct capture *capture;
 	struct detacher *detacher; /* a Ctrl-C ends the look */
 	struct output *output;
-	uint64_t max_pause_ms; /* 0: what a copy takes, and a second without one */
+	uint64_t max_pause_ms; /* 0: what a copy takes, and a second, as expected, without one */
 	uint64_t memory_limit; /* 0: half of what is available */
 	struct server_link *link; /* who may look in place of this machine; NULL: nobody */
 	bool at_end;	       /* the process is about to end, and waits for us */

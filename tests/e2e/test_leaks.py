@@ -165,12 +165,45 @@ def refused(pid, *options):
 
 
 def test_limits(loop, started):
-    run("--no-symbols", "--leaks", "--max-pause=1ms", "-p", loop.pid)  # half a millisecond is expected
+    run("--no-symbols", "--leaks", "--max-pause=60s", "-p", loop.pid)
     assert "that may be used" in refused(loop.pid, "--memory=4K")
     big = Service(sys.executable, "-c", "import sys; x = bytearray(b'x') * (100 << 20); print('READY', flush=True); input()")
     started.append(big)
     assert re.search(r"stand still for about [2-9]\.\d ms, and --max-pause allows 1 ms", refused(big.pid, "--max-pause=1ms"))
     assert memtrace.children(big.pid) == []
+
+
+MANY = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+int main(void)
+{
+	void **head = NULL;
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	for (int i = 0; i < 1000000; i++) {
+		void **block = malloc(16);
+		*block = head;
+		head = block;
+	}
+	puts("READY");
+	fflush(stdout);
+	while (getchar() != EOF) {
+		puts("OK");
+		fflush(stdout);
+	}
+	return !head;
+}
+"""
+
+
+def test_stands_no_longer(tmp_path, started):
+    """Not to be copied, and a million blocks in 32 MB: 33 ms are expected, it takes more."""
+    many = Service(built(tmp_path, MANY))
+    started.append(many)
+    assert re.search(r"stopping the process took longer|it adopts orphans.*and has stood for the 60 ms", refused(many.pid, "--max-pause=60ms"))
+    many.serve()
+    assert look(many.pid, "--max-pause=60s")["held"]["blocks"] >= 1000000
 
 
 def test_program_that_loses(tmp_path):
