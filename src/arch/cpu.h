@@ -110,6 +110,7 @@ struct arch {
 	uint16_t vector_set; /* the register set (NT_*) with all of the vector registers */
 	uint8_t ucontext_sp; /* words from a signal frame's ucontext to the sp that it saved */
 	uint8_t ucontext_pc; /* and to the pc; 0: nobody asks, where there can be no agent */
+	taddr_t helpers[2];  /* from, to: the kernel's functions that an agent may call; 0: none */
 	bool stack_size_first; /* in its stack_t the size comes before the flags */
 	uint32_t plain_uc_flags; /* of a frame that says nothing of the alternate stack; 0: all
 				    do */

@@ -14,6 +14,7 @@
  * The agent calls nobody: who is not in it, but was, and comes back, was interrupted there by a signal, whose frame
  * has the pc.  So of words that lead there only that one counts: those by which it returns within itself
  * lie about on every stack, also in larger frames, where they would keep it for as long as a thread sleeps.
+ * But for functions of the kernel's (32-bit ARM): who is in those may be there for the agent.
  *
  * What is swapped out, or a page server's to bring, is not read: the one who brings it may be
  * stopped himself.  Such a stack counts as one that somebody could return from.
@@ -58,14 +59,26 @@ struct search {
 	pid_t frames_of;
 };
 
+static bool is_in(const struct inside_range *range, taddr_t addr)
+{
+	return addr > range->begin && addr < range->end;
+}
+
+static bool is_helper(const struct arch *arch, taddr_t addr)
+{
+	return addr >= arch->helpers[0] && addr < arch->helpers[1];
+}
+
 static bool search_hits(const struct search *search, taddr_t addr)
 {
 	if (addr < search->lowest || addr >= search->highest)
 		return false;
+	if (search->agent.end && is_helper(search->tracee->arch, addr))
+		return true;
 	if (search->undo)
 		return undo_covers(search->undo, addr);
 	for (size_t i = 0; i < search->count; i++)
-		if (addr > search->ranges[i].begin && addr < search->ranges[i].end)
+		if (is_in(&search->ranges[i], addr))
 			return true;
 	return false;
 }
@@ -201,7 +214,7 @@ static bool is_return_address(struct search *search, struct thread *thread, tadd
 	struct tracee *tracee = search->tracee;
 	const struct stack_frame *frame = search->frames;
 
-	if (word > search->agent.begin && word < search->agent.end)
+	if (is_in(&search->agent, word) || is_helper(tracee->arch, word))
 		return is_saved_pc(search, at);
 	if (search->frames_of != thread->tid) {
 		search->frames_of = thread->tid;
@@ -334,6 +347,16 @@ static void search_widen(struct search *search, taddr_t begin, taddr_t end)
 	search->highest = end > search->highest ? end : search->highest;
 }
 
+static void search_agent(struct search *search, const struct inside_range *agent)
+{
+	const struct arch *arch = search->tracee->arch;
+
+	search->agent = *agent;
+	search_widen(search, agent->begin + 1, agent->end);
+	if (arch->helpers[1])
+		search_widen(search, arch->helpers[0], arch->helpers[1]);
+}
+
 static struct search search_areas(struct tracee *tracee, const struct undo *undo)
 {
 	struct search search = {.tracee = tracee,
@@ -345,10 +368,9 @@ static struct search search_areas(struct tracee *tracee, const struct undo *undo
 	for (uint32_t i = 0; i < undo->area_count; i++)
 		search_widen(&search, undo->area[i].base,
 			     undo->area[i].base + undo->area[i].len);
-	if (!undo->agent.len)
-		return search;
-	search.agent = (struct inside_range){undo->agent.base - 1, undo->agent.base + undo->agent.len};
-	search_widen(&search, undo->agent.base, search.agent.end);
+	if (undo->agent.len)
+		search_agent(&search, &(struct inside_range){undo->agent.base - 1,
+							     undo->agent.base + undo->agent.len});
 	return search;
 }
 
@@ -378,7 +400,6 @@ bool inside_thread(struct tracee *tracee, struct thread *thread, const struct un
 
 static bool in_ranges(struct search *search)
 {
-	search->lowest = ~(taddr_t)0;
 	search->left = SEARCH_LIMIT;
 	for (size_t i = 0; i < search->count; i++)
 		search_widen(search, search->ranges[i].begin, search->ranges[i].end);
@@ -391,15 +412,28 @@ static bool in_ranges(struct search *search)
 bool inside_ranges(struct tracee *tracee, const struct inside_range *ranges, size_t count,
 		   bool unsure)
 {
-	struct search search = {.tracee = tracee, .ranges = ranges, .count = count, .unsure = unsure};
+	struct search search = {.tracee = tracee,
+				.ranges = ranges,
+				.count = count,
+				.lowest = ~(taddr_t)0,
+				.unsure = unsure};
 
 	return in_ranges(&search);
 }
 
 bool inside_agent(struct tracee *tracee, const struct inside_range *agent, bool unsure)
 {
-	struct search search = {
-		.tracee = tracee, .ranges = agent, .count = 1, .agent = *agent, .unsure = unsure};
+	struct search search = {.tracee = tracee,
+				.ranges = agent,
+				.count = 1,
+				.lowest = ~(taddr_t)0,
+				.unsure = unsure};
 
+	search_agent(&search, agent);
 	return in_ranges(&search);
+}
+
+bool inside_agent_is(const struct arch *arch, const struct inside_range *agent, taddr_t pc)
+{
+	return is_in(agent, pc) || is_helper(arch, pc);
 }

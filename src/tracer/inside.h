@@ -26,8 +26,11 @@ struct inside_range { /* begin < addr < end */
 bool inside_ranges(struct tracee *tracee, const struct inside_range *ranges, size_t count,
 		   bool unsure);
 
-/* The same of code that calls nobody but itself, as an agent does: is any thread in it, or was interrupted there? */
+/* The same of code that calls nobody but itself, and the kernel's functions, as an agent does: is any thread in it,
+ * or was interrupted there?  (Who is in the kernel's functions may be.) */
 bool inside_agent(struct tracee *tracee, const struct inside_range *agent, bool unsure);
+/* .. by its pc? */
+bool inside_agent_is(const struct arch *arch, const struct inside_range *agent, taddr_t pc);
 
 /* Has what the last search could not read brought, while the threads run.  0: try again;
  * -ETIMEDOUT: it does not come. */

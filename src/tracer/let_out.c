@@ -24,7 +24,7 @@ static void thread_run(void *arg, struct thread *thread)
 	struct regs *regs = thread->state == THREAD_STOPPED ? thread_regs(l->tracee, thread) : NULL;
 	taddr_t pc = regs ? regs_read(arch, regs, arch->reg_pc) : 0;
 
-	if (!regs || pc <= l->range->begin || pc >= l->range->end || thread->stands || thread->unannounced ||
+	if (!regs || !inside_agent_is(arch, l->range, pc) || thread->stands || thread->unannounced ||
 	    thread->held)
 		return;
 	l->found++;

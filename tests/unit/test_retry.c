@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 
@@ -187,8 +188,12 @@ __attribute__((noinline, section("in_there"))) static void turn_in_there(void)
 		;
 }
 
+static unsigned been_there; /* threads, in the child */
+
 static void *turn(void *arg)
 {
+	turn_in_there();
+	__atomic_add_fetch(&been_there, 1, __ATOMIC_RELAXED);
 	for (;;) {
 		turn_in_there();
 		for (volatile unsigned i = 0; i < TURNS; i++)
@@ -204,6 +209,8 @@ static void child_turn(struct child_case *self, void *arg)
 	for (int i = 1; i < THREADS; i++)
 		if (pthread_create(&thread, NULL, turn, NULL))
 			_exit(1);
+	while (__atomic_load_n(&been_there, __ATOMIC_RELAXED) < THREADS - 1)
+		sched_yield();
 	child_say(self, 1);
 	turn(arg);
 }
@@ -248,31 +255,75 @@ static void until_all_are_out(void **state)
 	child_end(&f.child);
 }
 
+/* As if what they are in were the kernel's functions, and the agent elsewhere. */
+static const struct inside_range elsewhere = {0xfff00000, 0xfff00010};
+
+static const struct arch *with_helpers(void)
+{
+	static struct arch arch;
+
+	arch = *arch_native();
+	arch.helpers[0] = in_there().begin + 1;
+	arch.helpers[1] = in_there().end;
+	return &arch;
+}
+
+static int all_out_of_helpers(void *arg)
+{
+	return let_out(arg, &elsewhere, NULL);
+}
+
+static void until_all_are_out_of_helpers(void **state)
+{
+	static struct fixture f;
+	const struct retry often = {.tries = 20, .first_ms = 1, .last_ms = 1};
+
+	(void)state;
+	memset(&f, 0, sizeof(f));
+	f.child = child_start(child_turn, NULL);
+	child_hear(&f.child);
+	assert_int_equal(tracee_attach(&f.tracee, f.child.pid, NULL), 0);
+	f.tracee.handle = on_stop;
+	f.tracee.handle_arg = &f;
+	f.tracee.arch = with_helpers();
+	assert_int_equal(retry_stopped(&f.tracee, &often, all_out_of_helpers, &f.tracee, NULL), 0);
+	assert_int_equal(all_are_out(&f.tracee), 0);
+	tracee_release(&f.tracee);
+	child_end(&f.child);
+}
+
 /* Asleep in the handler of a signal that has interrupted it there; or in a frame of many words that lead there, as
  * those who were there have left them. */
 static struct child_case *sleeping;
+static volatile sig_atomic_t is_there;
 
 __attribute__((noinline, section("in_there"))) static void stay_in_there(void)
 {
 	for (volatile unsigned i = 0;; i++)
-		;
+		is_there = 1;
 }
 
-static void sleep_on(int signo)
+__attribute__((noreturn)) static void sleep_on(void)
 {
-	(void)signo;
 	child_say(sleeping, 1);
 	for (;;)
 		pause();
 }
 
+static void on_signal(int signo)
+{
+	(void)signo;
+	if (is_there) /* else the next one will do */
+		sleep_on();
+}
+
 static void child_interrupted(struct child_case *self, void *arg)
 {
-	const struct itimerval soon = {.it_value = {.tv_usec = 1000}};
+	const struct itimerval soon = {.it_value = {.tv_usec = 1000}, .it_interval = {.tv_usec = 1000}};
 
 	(void)arg;
 	sleeping = self;
-	signal(SIGVTALRM, sleep_on);
+	signal(SIGVTALRM, on_signal);
 	setitimer(ITIMER_VIRTUAL, &soon, NULL);
 	stay_in_there();
 }
@@ -285,14 +336,19 @@ static void child_has_been_there(struct child_case *self, void *arg)
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) /* (below them is who knows what) */
 		words[i] = i < 64 ? ~(uintptr_t)0 : (uintptr_t)__start_in_there + 4 + i % 16;
 	sleeping = self;
-	sleep_on((int)words[7]);
+	if (words[7])
+		sleep_on();
 }
 
-static bool is_in_there(void (*child)(struct child_case *self, void *arg), bool *by_any_word)
+struct look {
+	bool by_any_word, in_agent, in_helpers;
+};
+
+static struct look look(void (*child)(struct child_case *self, void *arg))
 {
 	const struct inside_range range = in_there();
 	static struct fixture f;
-	bool is;
+	struct look ret;
 
 	memset(&f, 0, sizeof(f));
 	f.child = child_start(child, NULL);
@@ -301,22 +357,25 @@ static bool is_in_there(void (*child)(struct child_case *self, void *arg), bool 
 	f.tracee.handle = on_stop;
 	f.tracee.handle_arg = &f;
 	assert_int_equal(tracee_stop(&f.tracee, NULL), 0);
-	*by_any_word = inside_ranges(&f.tracee, &range, 1, false);
-	is = inside_agent(&f.tracee, &range, false);
+	ret.by_any_word = inside_ranges(&f.tracee, &range, 1, false);
+	ret.in_agent = inside_agent(&f.tracee, &range, false);
+	assert_false(inside_agent(&f.tracee, &elsewhere, false));
+	f.tracee.arch = with_helpers();
+	ret.in_helpers = inside_agent(&f.tracee, &elsewhere, false);
 	tracee_release(&f.tracee);
 	child_end(&f.child);
-	return is;
+	return ret;
 }
 
 static void who_was_interrupted_there(void **state)
 {
-	bool by_any_word;
+	struct look interrupted = look(child_interrupted), was_there = look(child_has_been_there);
 
 	(void)state;
-	assert_true(is_in_there(child_interrupted, &by_any_word) && by_any_word);
+	assert_true(interrupted.by_any_word && interrupted.in_agent && interrupted.in_helpers);
+	assert_true(was_there.by_any_word);
 	if (arch_native()->ucontext_pc)
-		assert_false(is_in_there(child_has_been_there, &by_any_word));
-	assert_true(by_any_word);
+		assert_false(was_there.in_agent || was_there.in_helpers);
 }
 
 int main(void)
@@ -327,6 +386,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(at_once, start, end),
 		cmocka_unit_test(seldom_while_one_is_asleep),
 		cmocka_unit_test(until_all_are_out),
+		cmocka_unit_test(until_all_are_out_of_helpers),
 		cmocka_unit_test(who_was_interrupted_there),
 	};
 

@@ -123,6 +123,8 @@ const struct arch arch_arm = {
 	.vector_set = 0x400, /* NT_ARM_VFP */
 	.ucontext_sp = 21,
 	.ucontext_pc = 23,
+	/* Documentation/arch/arm/kernel_user_helpers.rst, in use before ARMv6K (region/atom.h) */
+	.helpers = {0xffff0f60, 0xffff1000},
 	.plain_uc_flags = 0x5ac3c35a, /* setup_frame() in arch/arm/kernel/signal.c */
 	.audit_arch = 0x40000028, /* AUDIT_ARCH_ARM */
 	.eintr_final = eintr_final,
