@@ -25,6 +25,11 @@ void ages_go_on(struct ages *ages, const struct shared *shared)
 {
 	const uint32_t told = atom_load32(&shared_told(shared)->age) % LIVE_AGES;
 
+	/* Labels have been used again: what any means now was not written down.  (None was unused then.) */
+	if (told != ages->label && ages->span_of[told] != AGES_UNUSED) {
+		ages->count = 0;
+		memset(ages->span_of, 0, sizeof(ages->span_of));
+	}
 	while (ages->label != told) {
 		ages->label = (ages->label + 1) % LIVE_AGES;
 		if (ages->span_of[ages->label] == AGES_UNUSED)

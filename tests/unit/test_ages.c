@@ -242,6 +242,33 @@ static void test_goes_on(void **state)
 	shared_case_end(&shared);
 }
 
+/* Whenever it is killed between the end of a span and what it writes down then; also where labels are used again. */
+static void test_goes_on_anywhere(void **state)
+{
+	(void)state;
+	begin();
+	for (unsigned i = 0; i < MARKED; i++) {
+		const struct ages kept = ages;
+		struct ages after;
+
+		now++;
+		note(i);
+		now += TICKS;
+		if (i % 7 == 3)
+			ages_mark_begins(&ages, &shared, now);
+		else
+			ages_end(&ages, &shared, now);
+		after = ages;
+		ages = kept;
+		ages_go_on(&ages, &shared);
+		assert_true(ages_are_sound(&ages));
+		for (unsigned block = 0; block <= i; block++)
+			assert_in_range(came[block], range_of(block).first, range_of(block).last);
+		ages = after;
+	}
+	shared_case_end(&shared);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +278,7 @@ int main(void)
 		cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_goes_on),
+		cmocka_unit_test(test_goes_on_anywhere),
 	};
 
 	if (sizeof(void *) == 4) /* no agent is there yet */
