@@ -226,6 +226,12 @@ static void cant_settle(struct arming *a, const char *why)
 	region_lost(a->engine->ledger.region);
 }
 
+/* Who was let run may have ended the process, or be another program by now. */
+static bool is_over(const struct engine *engine)
+{
+	return engine->ending.ended || !engine->ledger.tally.shared;
+}
+
 /* What a killed one had in its hands; -EAGAIN: a thread is in the agent, and so may have one. */
 static int settle(struct arming *a)
 {
@@ -240,7 +246,7 @@ static int settle(struct arming *a)
 		cant_settle(a, "a thread was in the agent all the time");
 		return 0;
 	}
-	if (rc)
+	if (rc || is_over(a->engine))
 		return rc;
 	a->missing = missing_settle(a->engine->ledger.tally.shared);
 	if (a->missing < 0)
@@ -254,16 +260,16 @@ static int arm(void *arg)
 	struct arming *a = arg;
 	struct engine *engine = a->engine;
 	const struct shared *shared = engine->ledger.tally.shared;
-	struct shared_left *left = shared_at(shared, SHARED_LEFT_AT);
-	int rc;
+	struct shared_left *left;
+	int rc = 0;
 
-	if (engine->ending.ended)
-		return -ECHILD;
-	rc = traps_change_signal(&engine->traps, engine->traps.signo, a->err);
-	if (!rc)
+	if (!is_over(engine))
+		rc = traps_change_signal(&engine->traps, engine->traps.signo, a->err);
+	if (!rc && !is_over(engine))
 		rc = settle(a);
-	if (rc)
-		return rc;
+	if (rc || is_over(engine))
+		return !rc && engine->ending.ended ? -ECHILD : rc;
+	left = shared_at(shared, SHARED_LEFT_AT);
 	atom_store32(&left->current, 0);
 	atom_store64(&left->magic, 0);
 	known_pcs_forget(shared);
@@ -311,6 +317,7 @@ int takeover_arm(struct engine *engine, struct err *err)
 		return rc == -ECHILD || err->code ? rc : err_sys(err, rc, "taking up the capture");
 	tracee_watch_sharers(&engine->tracee, false);
 	tracee_resume(&engine->tracee);
-	tell(engine, &arming);
+	if (!is_over(engine))
+		tell(engine, &arming);
 	return 0;
 }
