@@ -85,6 +85,16 @@ class Process:
                     raise Failed(f"no line like {pattern!r} from {self.story()}")
                 self._news.wait(left)
 
+    def wait_said(self, pattern, timeout=PATIENCE):
+        """Until a line of stderr matches; what is on stdout may be read before it."""
+        end = time.monotonic() + timeout
+        with self._news:
+            while not any(re.search(pattern, line) for line in self.err):
+                left = end - time.monotonic()
+                if left <= 0 or self._open == 0:
+                    raise Failed(f"does not say {pattern!r}: {self.story()}")
+                self._news.wait(left)
+
     def send(self, line=""):
         self.process.stdin.write(line.encode() + b"\n")
         self.process.stdin.flush()

@@ -385,7 +385,7 @@ def test_taken_up_after_a_kill(target, attach):
         do(process, line)
     for _ in range(2):  # once killed as soon as it has come
         tracer = attach(process.pid, "--no-symbols", "--engine=auto")
-        assert any("Going on with a capture" in line and "of a memtrace that was killed" in line for line in tracer.err), tracer.story()
+        tracer.wait_said("Going on with a capture.* of a memtrace that was killed")
         memtrace.kill_at_once(tracer)
     tracer = attach(process.pid, "--no-symbols", "--engine=auto")
     for line in ("a 10", "t 3", "b 1"):
@@ -414,7 +414,7 @@ def test_killed_again_and_again_under_load(target, attach):
             tracer.status()
         memtrace.kill_at_once(tracer)
         tracer = attach(process.pid, "--no-symbols", "--engine=auto")
-        assert any("of a memtrace that was killed" in line for line in tracer.err), tracer.story()
+        tracer.wait_said("of a memtrace that was killed")
         process.wait_line(r"^DONE 40000$")
         do(process, "a 1")
     report = tracer.detach().consistent()
