@@ -12,10 +12,12 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "traced_case.h"
 #include "tracer/remote.h"
+#include "tracer/remote_parts.h"
 
 /* Executable, also in the children: near their libraries, and near this program. */
 static uint8_t *page, *page_near;
@@ -351,6 +353,28 @@ static void where_somebody_has_written(void **state)
 	child_end(&t.child);
 }
 
+/* ---- who does not stop ------------------------------------------------------------------ */
+
+/* It may want the CPU that looking for its stop takes. */
+static void is_looked_for_seldom(void **state)
+{
+	struct rusage before, after;
+	pid_t child = fork();
+	int status, rc;
+
+	(void)state;
+	if (!child)
+		for (;;)
+			pause();
+	getrusage(RUSAGE_SELF, &before);
+	rc = remote_next_stop(child, 400, &status);
+	getrusage(RUSAGE_SELF, &after);
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+	assert_int_equal(rc, -ETIMEDOUT);
+	assert_in_range(after.ru_nvcsw - before.ru_nvcsw, 1, 500);
+}
+
 static int setup(void **state)
 {
 	void *near = (void *)(((uintptr_t)setup - (16 << 20)) & ~(uintptr_t)4095);
@@ -375,6 +399,7 @@ int main(void)
 		cmocka_unit_test(behind_a_filter),
 		cmocka_unit_test(behind_a_dispatcher),
 		cmocka_unit_test(where_somebody_has_written),
+		cmocka_unit_test(is_looked_for_seldom),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
