@@ -5,11 +5,13 @@
  */
 #include <errno.h>
 #include <linux/kcmp.h>
+#include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "elf/maps.h"
 #include "tracer/dispatch.h"
 #include "tracer/remote.h"
 #include "tracer/remote_parts.h"
@@ -97,7 +99,20 @@ static bool has_long_vectors(const struct tracee *tracee, const struct thread *t
 	return false;
 }
 
-unsigned remote_spare(const struct tracee *tracee, const struct regs *regs)
+/* What spare_register() counts on is an agreement of compilers that make files: code that is made while the program runs
+ * has its own (HotSpot's, on RISC-V, passes the method that it calls in t6). */
+static bool is_of_file(struct tracee *tracee, taddr_t pc)
+{
+	struct maps maps = {.text = NULL};
+	const struct mapping *mapping =
+		maps_read(tracee_alive(tracee), &maps, NULL) ? NULL : maps_find(&maps, pc);
+	bool is = mapping && (mapping->inode || !strcmp(mapping->path, "[vdso]"));
+
+	maps_deinit(&maps);
+	return is;
+}
+
+unsigned remote_spare(struct tracee *tracee, const struct regs *regs)
 {
 	enum { PAGE = 4096, PAGES = 3 }; /* its own, and what there is of those beside it */
 	const struct arch *arch = tracee->arch;
@@ -105,16 +120,16 @@ unsigned remote_spare(const struct tracee *tracee, const struct regs *regs)
 	taddr_t begin = own, end = own;
 	uint8_t code[PAGES * PAGE];
 
-	if (!arch->trap->spare_register)
+	if (!arch->trap->spare_register || !is_of_file(tracee, pc))
 		return 0;
 	for (unsigned i = 0; i < PAGES; i++) {
 		taddr_t page = own - PAGE + i * PAGE;
 
-		if (!target_read((struct target *)&tracee->target, page, code + i * PAGE, PAGE))
+		if (!target_read(&tracee->target, page, code + i * PAGE, PAGE))
 			begin = page < begin ? page : begin, end = page + PAGE;
+		else if (page == own)
+			return 0;
 	}
-	if (end <= own)
-		return 0;
 	return arch->trap->spare_register(code + (begin - (own - PAGE)), (size_t)(end - begin),
 					  (size_t)(pc - begin));
 }

@@ -27,8 +27,8 @@ int remote_choose(struct tracee *tracee, const struct undo_place *place,
 enum remote_at remote_whereabouts(const struct tracee *tracee, const struct thread *thread,
 				  const struct regs *regs);
 
-/* For remote_code.spare: where the thread with these registers is. */
-unsigned remote_spare(const struct tracee *tracee, const struct regs *regs);
+/* For remote_code.spare: where the thread with these registers is, in the code of a file. */
+unsigned remote_spare(struct tracee *tracee, const struct regs *regs);
 
 struct remote_run {
 	struct tracee *tracee;

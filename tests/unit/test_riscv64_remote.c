@@ -6,10 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "arch/trap.h"
+#include "tracer/remote.h"
+#include "tracer/remote_parts.h"
 
 enum {
 	ECALL = 0x00000073,
@@ -46,6 +50,46 @@ static void until_a_return(void **state)
 	assert_int_equal(SPARE(0x01df00b3, RET), T6);		/* add ra, t5, t4 */
 	assert_int_equal(SPARE(0x01df00b3, FROM_T6, 0x000e0793, RET), T1); /* .. t6, t3 */
 	assert_int_equal(SPARE(0x01df00b3, FROM_T6, 0x000e0793, 0x00030793, RET), 0); /* .. t1 */
+}
+
+/* Fields that are read, and aren't where others have what they read. */
+static void of_more_registers(void **state)
+{
+	(void)state;
+	assert_int_equal(SPARE(0x00b5bfaf, RET), T6 - 1);	 /* amoadd.d t6, a1, (a1): the field alone is looked at */
+	assert_int_equal(SPARE(0x28b63faf, RET), T6 - 1);	 /* amocas.d t6, a1, (a2) */
+	assert_int_equal(SPARE(0x29e64f2f, RET), 29);		 /* amocas.q t5, t5, (a2): t6, too */
+	assert_int_equal(SPARE(0x29c64e2f, FROM_T6, RET), T5); /* t3, and t4 */
+	assert_int_equal(SPARE(0x0000000b, RET), 0);		 /* custom-0 */
+	assert_int_equal(SPARE(0x0000002b, RET), 0);
+	assert_int_equal(SPARE(0x0000005b, RET), 0);
+	assert_int_equal(SPARE(0x0000007b, RET), 0);
+	assert_int_equal(SPARE(0x0000003b, RET), T6); /* addw */
+}
+
+static unsigned spare_at(struct tracee *tracee, const void *code)
+{
+	struct regs regs = {.len = arch_riscv64.regs_len};
+
+	regs_write(&arch_riscv64, &regs, arch_riscv64.reg_pc, (taddr_t)(uintptr_t)code);
+	return remote_spare(tracee, &regs);
+}
+
+static void in_code_of_a_file(void **state)
+{
+	static const uint8_t code[] = {0x73, 0, 0, 0, 0x67, 0x80, 0, 0}; /* ecall; ret */
+	struct tracee tracee = {.pid = getpid(), .arch = &arch_riscv64};
+	uint8_t *made = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)state;
+	assert_true(made != MAP_FAILED);
+	memcpy(made, code, sizeof(code));
+	assert_int_equal(target_open(&tracee.target, tracee.pid, NULL), 0);
+	assert_int_equal(spare_at(&tracee, code), T6);
+	assert_int_equal(spare_at(&tracee, made), 0);
+	munmap(made, 4096);
+	assert_int_equal(spare_at(&tracee, made), 0);
+	target_close(&tracee.target);
 }
 
 static void until_a_call(void **state)
@@ -166,6 +210,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(until_a_return),
+		cmocka_unit_test(of_more_registers),
+		cmocka_unit_test(in_code_of_a_file),
 		cmocka_unit_test(until_a_call),
 		cmocka_unit_test(on_all_ways),
 		cmocka_unit_test(nobody_is_taken),

@@ -7,6 +7,10 @@
  * is passed in them, as it is in t2 (the chain of a nested function).  All ways are gone, within the code that is
  * given; what they lead to beyond it, or by a register that is not ra, is not known: then there is none.
  *
+ * That is an agreement of compilers, not the CPU's.  So it is counted on in the code of files alone (remote_choose.c);
+ * and while memtrace lives all registers are put back by ptrace: who goes home by this one has been left alone,
+ * as memtrace was killed, or did not wait any longer.
+ *
  * A compiler that has looked into a function (gcc's -fipa-ra) may keep something in such a register over
  * a call of it.  It takes t6 last of these: so that is taken first.
  */
@@ -25,17 +29,34 @@ struct walk {
 	uint32_t spare; /* 0: not to be told */
 };
 
+/* Of 32 bits.  An amocas (Zacas) compares with what is in rd, and that of 128 bits has pairs of registers; what a maker's own
+ * instructions read nobody else knows. */
+static uint32_t long_reads(uint32_t bits)
+{
+	uint32_t first = 1u << (bits >> 15 & 31), second = 1u << (bits >> 20 & 31);
+	uint32_t third = 1u << (bits >> 7 & 31);
+
+	switch (bits & 0x7f) {
+	case 0x2f: /* AMO */
+		return first | second | second << 1 | third | third << 1;
+	case 0x0b: /* custom-0 to -3 */
+	case 0x2b:
+	case 0x5b:
+	case 0x7b:
+		return UINT32_MAX;
+	}
+	return first | second;
+}
+
 /* At least those that it reads.  (A field that is a number, or a register of floating-point numbers, looks like one.) */
 static uint32_t reads(const uint8_t *code, const struct rv_insn *insn)
 {
 	uint32_t bits;
 
-	if (insn->len == RV_LEN) {
-		bits = rv_read(code);
-		return insn->kind == RV_JAL || insn->kind == RV_J || insn->kind == RV_AUIPC
-			       ? 0
-			       : 1u << (bits >> 15 & 31) | 1u << (bits >> 20 & 31);
-	}
+	if (insn->kind == RV_JAL || insn->kind == RV_J || insn->kind == RV_AUIPC)
+		return 0;
+	if (insn->len == RV_LEN)
+		return long_reads(rv_read(code));
 	bits = code[0] | (uint32_t)code[1] << 8;
 	return 1u << (bits >> 7 & 31) | 1u << (bits >> 2 & 31);
 }
