@@ -106,7 +106,7 @@ static void add(struct tid_list *list, pid_t pid)
 	for (size_t i = 0; i < list->len; i++)
 		if (list->at[i] == pid)
 			return;
-	if (!status_read(pid, 0, &status) && status.has_memory && !process_name_is_ours(pid))
+	if (!status_read(pid, 0, &status) && process_name_is_another(pid, &status))
 		(void)vec_push(list, pid);
 }
 

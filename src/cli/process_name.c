@@ -7,12 +7,14 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/quantity.h"
+#include "tracer/sharers.h"
 #include "tracer/status.h"
 
 /* the largest process number a kernel gives: PID_MAX_LIMIT, linux/threads.h */
@@ -30,11 +32,16 @@ bool process_name_is_ours(pid_t pid)
 	for (int n = 0; n < ANCESTORS && pid > 1; n++) {
 		if (pid == getpid())
 			return true;
-		if (status_read(pid, 0, &status))
-			return true; /* it has ended */
+		if (status_read(pid, 0, &status)) /* it has ended; or is another user's, and hidden (hidepid) */
+			return kill(pid, 0) && errno == ESRCH;
 		pid = status.parent;
 	}
 	return false;
+}
+
+bool process_name_is_another(pid_t pid, const struct status *status)
+{
+	return status->has_memory && !sharers_share(status->parent, pid) && !process_name_is_ours(pid);
 }
 
 static bool is_called(pid_t pid, const struct status *status, const char *name)
@@ -86,7 +93,7 @@ static int find_by_name(const char *name, struct tid_list *ret, struct err *err)
 		struct status status;
 
 		if (pid <= 0 || status_read(pid, 0, &status) || !status.has_memory ||
-		    !is_called(pid, &status, name) || process_name_is_ours(pid))
+		    !is_called(pid, &status, name) || !process_name_is_another(pid, &status))
 			continue;
 		found = true;
 		rc = add(ret, pid, err);

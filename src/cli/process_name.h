@@ -15,6 +15,10 @@ bool process_name_is(pid_t pid, const struct option_list *words);
 /* Is it us, or a descendant?  (Or gone.) */
 bool process_name_is_ours(pid_t pid);
 
+/* Has it memory of its own, and is not one of ours?  A child by vfork() that has not gone its way yet is followed
+ * with its parent. */
+bool process_name_is_another(pid_t pid, const struct status *status);
+
 /* Adds them, each once, to *ret.  -EINVAL, -ERANGE: it is no number of a process; -ESRCH: none is
  * called so. */
 int process_name_find(const char *word, struct tid_list *ret, struct err *err) MUST_CHECK;

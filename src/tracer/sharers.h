@@ -1,4 +1,4 @@
-/* Other processes with the target's memory, made before we came.  Used within tracer/ only. */
+/* Other processes with the target's memory, made before we came. */
 #ifndef MEMTRACE_SHARERS_H
 #define MEMTRACE_SHARERS_H
 

@@ -2,6 +2,7 @@
 what to mount before it touches anything, or does without."""
 import json
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -41,6 +42,18 @@ def test_own_proc_in_a_namespace():
     done = unshare("--pid", "--mount-proc", shell=f"{memtrace.MEMTRACE} -q --format=json -n 0 true")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stderr)["summary"]
+
+
+def test_other_users_hidden(tmp_path):
+    """What a user's processes descend from is root's, and not seen: they are found by name none the less."""
+    os.chmod(shutil.copy("/bin/sleep", tmp_path / "odd-sleep"), 0o755)
+    done = unshare("--pid", "--mount", shell=f"""
+        mount -t proc -o hidepid=2 proc /proc
+        mount -t tmpfs none /mnt; chmod 755 /mnt; cp {memtrace.MEMTRACE} {tmp_path}/odd-sleep /mnt/
+        sh -c "setpriv --reuid 1000 --regid 1000 --clear-groups sh -c '
+            ls -d /proc/1; /mnt/odd-sleep 1000 & /mnt/memtrace --doctor --no-symbols -p odd-sleep'; true"; true""")
+    assert "No such file" in done.stderr, done.stdout + done.stderr
+    assert "memtrace can attach to pid" in done.stdout, done.stdout + done.stderr
 
 
 def test_no_proc():
