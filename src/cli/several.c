@@ -284,10 +284,12 @@ static void run(struct several *s)
 	}
 }
 
-/* A child that had ended, or could not be followed, was told of. */
+/* A child, or one that has joined, that had ended or could not be followed was told of. */
 static bool counts(const struct several *s, const struct hand *hand)
 {
-	return hand->status && (!hand->born || s->options->follow_behind || hand_has_report(s, hand));
+	bool asked = hand->born ? s->options->follow_behind : !hand->joined;
+
+	return hand->status && (asked || hand_has_report(s, hand));
 }
 
 static int finish(struct several *s)

@@ -1,7 +1,7 @@
 /*
  * Those that join: a control group, or those of a name.  The group's list, or that of all processes, is read
- * each second (cgroup.events tells but of a first and a last one).  A session ends when none has been left for a while: a service that begins anew is
- * followed on.
+ * each second (cgroup.events tells but of a first and a last one).  A session ends when none has been left for
+ * a while: a service that begins anew is followed on.
  */
 #include <errno.h>
 #include <time.h>
@@ -59,11 +59,20 @@ static bool is_newborn(const struct several *s, pid_t pid)
 				  (uint64_t)now.tv_sec * (uint64_t)sysconf(_SC_CLK_TCK);
 }
 
+/* A child of one that is followed has its parent's patches until that one's memtrace has put it back, or it
+ * begins a program; nobody else can trace it before.  The next look is for it. */
+static bool is_held(pid_t pid)
+{
+	struct status status;
+
+	return !status_read(pid, 0, &status) && status.tracer && process_name_is_ours(status.tracer);
+}
+
 static void join(struct several *s, pid_t pid)
 {
 	struct err err;
 
-	if (is_followed(s, pid) || is_newborn(s, pid))
+	if (is_followed(s, pid) || is_newborn(s, pid) || is_held(pid))
 		return;
 	if (s->hands.len == s->hands.cap) {
 		if (!s->refusal_told)
@@ -73,6 +82,8 @@ static void join(struct several *s, pid_t pid)
 		s->refusal_told = true;
 	} else if (hand_start(s, pid, 0, &err)) {
 		output_warn(&s->output, "%s", err.text);
+	} else {
+		s->hands.at[s->hands.len - 1].joined = true;
 	}
 	s->members_none = 0;
 }

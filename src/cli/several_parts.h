@@ -17,6 +17,7 @@ struct hand {
 	pid_t target, pid; /* what is followed (0: not known yet), and the memtrace that follows it */
 	bool is_program;   /* PROGRAM, and its child */
 	int born;	   /* of another one's process: the file that came with it, or 0 */
+	bool joined;	   /* on the way: a control group, or those of a name */
 	uint64_t start;	   /* of the target, status_start() */
 	char name[16];
 	int in;			  /* its console; -1: it has none, or was told to leave */

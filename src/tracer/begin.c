@@ -241,6 +241,8 @@ int tracee_attach(struct tracee *ret, pid_t pid, struct err *err)
 		attach_refused(pid, rc, err);
 	else
 		rc = target_open_traced(&ret->target, tracee_alive(ret), err);
+	if (rc && !status_alive(pid)) /* that is why, whatever was seen of it */
+		rc = attach_refused(pid, -ESRCH, err);
 	if (rc)
 		tracee_release(ret);
 	return rc;

@@ -1,4 +1,5 @@
 """Several processes under one memtrace: one console, one report, and each as if it were the only one."""
+import ctypes
 import functools
 import html.parser
 import json
@@ -16,6 +17,8 @@ import memtrace
 from page import Page
 
 memtrace.adopt_orphans()
+
+PTRACE_SEIZE = 0x4206  # linux/ptrace.h
 
 
 class Several(memtrace.Process):
@@ -222,6 +225,88 @@ def test_a_child_that_joins(started, several, tmp_path):
     tracer.send("quit")
     assert len(tracer.left()) == 3
     assert not [line for line in tracer.out if "not watched" in line]
+
+
+@pytest.fixture
+def vforks(started, tmp_path):
+    """Programs of one name: told to, one has a child by vfork(), which, told to, begins the program anew."""
+    (tmp_path / "odd.c").write_text("""
+        #include <unistd.h>
+        int main(int argc, char **argv) {
+            char byte;
+            write(1, "READY\\n", 6);
+            read(0, &byte, 1);
+            if (argc == 1 && !vfork()) {
+                write(1, "VFORKED\\n", 8);
+                read(0, &byte, 1);
+                execl(argv[0], argv[0], "again", NULL);
+            }
+            return read(0, &byte, 1);
+        }
+        """)
+    subprocess.run(["cc", "-w", "-o", tmp_path / "odd-vfork", tmp_path / "odd.c"], check=True)
+
+    def begin():
+        started.append(memtrace.Process([tmp_path / "odd-vfork"]))
+        started[-1].wait_line("^READY$")
+        return started[-1]
+
+    return begin
+
+
+def test_a_child_by_vfork_joins_later(vforks, several):
+    """Until it begins a program it is its parent's memtrace's."""
+    parent, _ = vforks(), vforks()
+    tracer = several("-p", "odd-vfork").attached(2)
+    parent.send()
+    parent.wait_line("^VFORKED$")
+    vforks()
+    tracer.attached(1)  # (it has seen both)
+    parent.send()
+    parent.wait_line("^READY$")
+    tracer.attached(1)
+    tracer.send("quit")
+    assert len(tracer.left()) == 4
+
+
+def test_a_child_by_vfork_is_its_parents(vforks, several):
+    """One that is there before, too."""
+    parent, _ = vforks(), vforks()
+    parent.send()
+    parent.wait_line("^VFORKED$")
+    tracer = several("-p", "odd-vfork").attached(2)
+    parent.send()
+    parent.wait_line("^READY$")
+    tracer.attached(1)
+    tracer.send("quit")
+    assert len(tracer.left()) == 3
+    assert not [line for line in tracer.out if "begin anew" in line]
+
+
+def test_one_that_joins_and_can_not_be_followed(odd, started, several, tmp_path):
+    """It is told of; what was asked for is done."""
+    (tmp_path / "late.c").write_text("""
+        #include <sys/prctl.h>
+        #include <unistd.h>
+        int main(void) {
+            char byte;
+            write(1, "READY\\n", 6);
+            read(0, &byte, 1);
+            prctl(PR_SET_NAME, "odd-live");
+            return read(0, &byte, 1);
+        }
+        """)
+    subprocess.run(["cc", "-w", "-o", tmp_path / "late", tmp_path / "late.c"], check=True)
+    late = memtrace.Process([tmp_path / "late"])
+    started.append(late)
+    late.wait_line("^READY$")
+    processes = [odd("10", "1") for _ in range(2)]
+    tracer = several("-p", "odd-live").attached(2)
+    assert ctypes.CDLL(None).ptrace(PTRACE_SEIZE, late.pid, None, None) == 0
+    late.send()
+    tracer.wait_line(rf"^\[{late.pid}\] memtrace: pid {late.pid} is being traced by pid {os.getpid()} ")
+    tracer.send("quit")
+    assert set(tracer.left()) == {process.pid for process in processes}
 
 
 def test_one_of_a_name(odd, started):
