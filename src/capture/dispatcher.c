@@ -179,6 +179,7 @@ void dispatch_stop(void *arg, struct stop *stop)
 		engine->pending.set |= PENDING_TRACEME;
 		return;
 	case STOP_SHARER_EXEC:
+		engine->ending.ended |= engine->tracee.exited; /* (it had taken the place of the process) */
 		if (!wanted_sharer(engine, thread))
 			tracee_let_go(&engine->tracee, thread);
 		return;

@@ -353,5 +353,6 @@ bool tracee_succeed(struct tracee *tracee)
 	tracee->alive = 0;
 	tracee->target.pid = sharer->tid;
 	tracee->exited = false;
+	tracee->succeeded = true;
 	return true;
 }

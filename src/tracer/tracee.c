@@ -46,7 +46,9 @@ static unsigned long event_message(pid_t tid)
 
 static bool stop_exec(struct tracee *tracee, struct thread *thread, struct stop *ret)
 {
-	if (thread->sharer) {
+	if (thread->sharer || tracee->succeeded) {
+		tracee->exited |= !thread->sharer; /* the process has, long since */
+		thread->sharer = true;
 		ret->kind = STOP_SHARER_EXEC;
 		return true;
 	}

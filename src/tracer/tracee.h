@@ -132,6 +132,7 @@ struct tracee {
 	bool takes_all;	 /* waitid() does not know threads */
 	bool launched;	/* our own child */
 	bool exited;
+	bool succeeded; /* it had, and who shared its memory took its place */
 	/* Of the layer above: whoever waits for something else hands the stops that come to it.
 	 * At first one by which they end at once. */
 	void (*handle)(void *arg, struct stop *stop);
@@ -210,7 +211,7 @@ void tracee_hand_out_children(struct tracee *tracee);
 bool tracee_has_company(struct tracee *tracee, const struct thread *thread);
 
 /* The process has ended, and a sharer runs in its memory still: that one takes its place, until
- * it is let go.  False: there is none. */
+ * it is let go, or leaves that memory by an exec (STOP_SHARER_EXEC, tracee.exited).  False: there is none. */
 bool tracee_succeed(struct tracee *tracee);
 
 /* Whether STOP_ASKS is to come of every sharer that does, also by a call of ptrace(): where

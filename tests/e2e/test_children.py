@@ -75,6 +75,24 @@ def test_sharing_child_that_outlives_its_process(target, attach):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
+def test_sharing_child_that_flees_from_the_end(target, attach):
+    """The process ends, and before the child's memory is put back the child has another: that is no program of the
+    process'."""
+    memtrace.adopt_orphans()
+    for _ in range(5):
+        process = target("sharer", "flees")
+        tracer = attach(process.pid, "--no-symbols")
+        tracer.status()
+        process.go_on()
+        child = int(process.wait_line(r"^CHILD (\d+)$").group(1))
+        assert tracer.wait() == 0
+        assert not any("now runs" in line for line in tracer.err), tracer.err
+        tracer.report().consistent()
+        memtrace.wait_until_untraced(child)
+        process.go_on()
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 @pytest.mark.parametrize("late", [(), ("late",)])
 def test_sharing_child_behind_an_exec(target, attach, late):
     """What the process was is the child's alone then, and is put back; the new program is followed."""

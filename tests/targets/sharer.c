@@ -5,6 +5,8 @@
  * outlives: the parent ends at the test's line, and the child goes on until the next one, with system calls, too: it
  * ends with 7, or 9 where one gave something else;
  * with a further argument that is made at the line.
+ * flees: made at the line; the parent ends, and the child becomes another program as soon as that shows, until
+ * the next line;
  * execs: the parent becomes another program at the line, and the child goes on, too, until that
  * one's end; with a further argument that is made at the line.
  */
@@ -58,6 +60,26 @@ static int outlive(void *arg)
 			return 9;
 	}
 	return 7;
+}
+
+static int flee(void *arg)
+{
+	const pid_t parent = *(int *)arg;
+
+	while (getppid() == parent)
+		free(sharer_alloc(20));
+	execl("/proc/self/exe", "sharer", "another", NULL);
+	return 9;
+}
+
+static int die_before_it_flees(void)
+{
+	static char stack[1 << 18] __attribute__((aligned(16)));
+	int self = getpid();
+
+	target_ready();
+	say("CHILD %d\n", clone(flee, stack + sizeof(stack), CLONE_VM | SIGCHLD, &self));
+	_exit(3);
 }
 
 static int await_stop(void *arg)
@@ -119,6 +141,8 @@ int main(int argc, char **argv)
 {
 	if (argc > 1 && !strcmp(argv[1], "execs"))
 		return become_another(argv[0], argc > 2);
+	if (argc > 1 && !strcmp(argv[1], "flees"))
+		return die_before_it_flees();
 	if (argc > 1 && !strcmp(argv[1], "another"))
 		return be_another();
 	if (argc > 1 && !strcmp(argv[1], "outlives"))
