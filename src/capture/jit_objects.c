@@ -152,7 +152,7 @@ static struct jit_shown *show(struct memory *process, const struct arch *arch, t
 	image_close(image);
 	if (shown->object.frames &&
 	    cfi_open_bytes(shown->object.frames, shown->object.frames_len, shown->object.frames_at,
-			   shown->object.eh, arch, &shown->cfi, NULL))
+			   shown->object.code.at[0].begin, shown->object.eh, arch, &shown->cfi, NULL))
 		shown->cfi = NULL;
 	return shown;
 }

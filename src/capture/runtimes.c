@@ -44,7 +44,7 @@ static const struct runtime runtimes[] = {
 	{{"libluajit*.so*", "luajit*"},
 	 NULL,
 	 "LuaJIT takes its memory from an allocator of its own: --mmap shows what that maps.",
-	 NULL},
+	 "a LuaJIT built with -DLUAJIT_USE_GDBJIT, by which stacks lead on behind it, too"},
 	{{"llvmjit.so"}, NULL, NULL, "jit_debugging_support=on of postgres"},
 };
 

@@ -18,8 +18,8 @@ static struct cfi *create(struct image *image, const struct arch *arch)
 	return cfi;
 }
 
-int cfi_open_bytes(const uint8_t *bytes, size_t len, uint64_t vaddr, bool eh, const struct arch *arch,
-		   struct cfi **ret, struct err *err)
+int cfi_open_bytes(const uint8_t *bytes, size_t len, uint64_t vaddr, uint64_t text, bool eh,
+		   const struct arch *arch, struct cfi **ret, struct err *err)
 {
 	struct cfi *cfi = create(NULL, arch);
 
@@ -27,6 +27,7 @@ int cfi_open_bytes(const uint8_t *bytes, size_t len, uint64_t vaddr, bool eh, co
 		return err_sys(err, -ENOMEM, "reading unwind data");
 	*(eh ? &cfi->eh_frame : &cfi->debug_frame) =
 		(struct cfi_section){.data = {bytes, len, vaddr}, .eh = eh};
+	cfi->text = text;
 	*ret = cfi;
 	return 0;
 }
@@ -34,7 +35,7 @@ int cfi_open_bytes(const uint8_t *bytes, size_t len, uint64_t vaddr, bool eh, co
 int cfi_open_copy(const uint8_t *bytes, size_t len, const struct arch *arch, struct cfi **ret,
 		  struct err *err)
 {
-	return cfi_open_bytes(bytes, len, 0, false, arch, ret, err);
+	return cfi_open_bytes(bytes, len, 0, 0, false, arch, ret, err);
 }
 
 bool cfi_is_for(const struct image *image, const struct arch *arch)

@@ -48,9 +48,9 @@ int cfi_open_copy(const uint8_t *bytes, size_t len, const struct arch *arch, str
 		  struct err *err) MUST_CHECK;
 
 /* Opens a section that was read by somebody: .eh_frame (eh), of which the pointers are relative to its
- * address, or .debug_frame.  The bytes must stay.  -ENOMEM. */
-int cfi_open_bytes(const uint8_t *bytes, size_t len, uint64_t vaddr, bool eh, const struct arch *arch,
-		   struct cfi **ret, struct err *err) MUST_CHECK;
+ * address, or to .text (0: not known), or .debug_frame.  The bytes must stay.  -ENOMEM. */
+int cfi_open_bytes(const uint8_t *bytes, size_t len, uint64_t vaddr, uint64_t text, bool eh,
+		   const struct arch *arch, struct cfi **ret, struct err *err) MUST_CHECK;
 
 /* Where the nearest FDE at or in front of vaddr begins: an instruction does.  False: none is
  * known. */

@@ -135,7 +135,12 @@ bool cfi_entry_pointer(const struct cfi *cfi, const struct cfi_section *section,
 	case PE_ALIGNED:
 		cursor_bytes(c, (address_size - at % address_size) % address_size);
 		break;
-	default: /* textrel, funcrel: nothing writes them into an FDE's address */
+	case PE_TEXTREL: /* what LuaJIT shows to debuggers */
+		base = cfi->text;
+		if (!base)
+			return false;
+		break;
+	default: /* funcrel: nothing writes it into an FDE's address */
 		return false;
 	}
 	if (!read_number(c, encoding & PE_FORMAT, address_size, ret))

@@ -92,6 +92,7 @@ struct cfi {
 	struct cfi_index eh_index, debug_index;
 	/* .eh_frame_hdr's table: hdr_count pairs {address, FDE}, 4 bytes each. */
 	uint64_t hdr_vaddr;
+	uint64_t text; /* where .text is; 0: not known */
 	const uint8_t *hdr_table; /* NULL: not there, or caught lying */
 	size_t hdr_count;
 	bool hdr_complete; /* it was compared with all FDEs */

@@ -312,6 +312,38 @@ static void a_broken_program_is_an_error_of_its_rows(void **state)
 	}
 }
 
+/* LuaJIT's, in files that it shows to debuggers. */
+static void addresses_may_be_relative_to_text(void **state)
+{
+	static const uint8_t program[] = {0x0e, 0x20};
+	struct cfi_case k;
+	struct cfi *cfi;
+	struct row row;
+
+	(void)state;
+	for (int known = 0; known < 2; known++) {
+		size_t cie, body;
+
+		case_begin(&k);
+		cie = put_cie(&k, "zR", 0x23);
+		body = entry_begin(&k);
+		put(&k, k.at - cie, 4);
+		put(&k, 0x40, 4);
+		put(&k, 0x20, 4);
+		put_uleb(&k, 0);
+		put_bytes(&k, program, sizeof(program));
+		entry_end(&k, body);
+		assert_int_equal(cfi_open_bytes(k.bytes + FRAMES_AT, k.at - FRAMES_AT, 0, known ? CODE : 0, true,
+						&arch_x86_64, &cfi, NULL),
+				 0);
+		assert_int_equal(cfi_row(cfi, CODE + 0x3f, &row), -ENOENT);
+		assert_int_equal(cfi_row(cfi, CODE + 0x40, &row), known ? 0 : -ENOENT);
+		assert_int_equal(row.cfa_offset, known ? 32 : 0);
+		assert_int_equal(cfi_row(cfi, 0x40, &row), -ENOENT);
+		cfi_close(cfi);
+	}
+}
+
 /* ---- entries --------------------------------------------------------------------- */
 
 static void addresses_are_decoded_in_every_encoding(void **state)
@@ -713,6 +745,7 @@ int main(void)
 		cmocka_unit_test(a_register_after_an_expression_keeps_the_offset),
 		cmocka_unit_test(a_broken_program_is_an_error_of_its_rows),
 		cmocka_unit_test(addresses_are_decoded_in_every_encoding),
+		cmocka_unit_test(addresses_may_be_relative_to_text),
 		cmocka_unit_test(debug_frame_is_read_in_all_its_forms),
 		cmocka_unit_test(augmentations_are_passed_over),
 		cmocka_unit_test(lookup_is_right_with_and_without_a_header),
