@@ -128,6 +128,7 @@ static void sum(struct capture *capture)
 	share_sum(&capture->engine);
 	kept_write(&capture->engine);
 	resident_measure(&capture->engine);
+	program_title(&capture->engine.program, tracee_alive(&capture->engine.tracee));
 	pthread_mutex_lock(&capture->lock);
 	pthread_cond_broadcast(&capture->answered);
 	pthread_mutex_unlock(&capture->lock);

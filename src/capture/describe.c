@@ -285,6 +285,8 @@ int describe_snapshot(struct engine *engine, struct snapshot **ret, struct err *
 	snapshot->region_bytes = region_memory(engine->ledger.region);
 	snapshot->own_heap = engine->program.own_heap;
 	snapshot->own_heap_off = engine->program.runtime && !snapshot->own_heap;
+	if (!engine->ending.ended)
+		program_title(&engine->program, tracee_alive(&engine->tracee));
 	snapshot->command = list_copy(engine->program.command);
 	rc = snapshot->command ? modules_describe(engine, snapshot) : -ENOMEM;
 	rc = rc ? rc : generated_describe(engine, snapshot);

@@ -260,7 +260,11 @@ static bool stays(struct engine *engine)
 
 void detach_process(struct engine *engine)
 {
-	if (!engine->traced || stays(engine))
+	if (!engine->traced)
+		return;
+	if (!engine->ending.ended)
+		program_title(&engine->program, tracee_alive(&engine->tracee));
+	if (stays(engine))
 		return;
 	restore(engine);
 	share_end(engine);

@@ -120,6 +120,18 @@ int program_update(struct program *program, struct tracee *tracee, struct notifi
 	return rc;
 }
 
+void program_title(struct program *program, pid_t pid)
+{
+	char **command = pid > 0 ? status_command(pid) : NULL;
+
+	if (command && program->command && command[0][0] == '[') { /* it has just ended: as it was called last */
+		free(command);
+	} else if (command) {
+		free(program->command);
+		program->command = command;
+	}
+}
+
 bool program_names_at_end(const struct program *program)
 {
 	return parts_have(PART_runtimes) && runtime_names(program->runtime);

@@ -36,6 +36,9 @@ void program_limit(const struct program *program, struct target *target);
 int program_update(struct program *program, struct tracee *tracee, struct notifier *notifier,
 		   bool *changed, struct err *err) MUST_CHECK;
 
+/* Its arguments as they are by now: nginx's and postgres' say what the process does.  pid: alive, or 0. */
+void program_title(struct program *program, pid_t pid);
+
 /* The dynamic loader: the interpreter, or what was started itself, with the program as its
  * argument.  NULL: a static program, whatever of a loader is in it for its dlopen(). */
 struct module *program_loader(const struct program *program, struct tracee *tracee);

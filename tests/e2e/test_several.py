@@ -134,6 +134,38 @@ def test_one_that_ends(target, several):
     assert {pid: report["summary"]["in_use_blocks"] for pid, report in reports.items()} == {one.pid: 10, other.pid: 20}
 
 
+TITLE = """
+$| = 1;
+$0 = "titled: at birth";
+print "READY\\n";
+<STDIN>;
+$0 = "titled: worker process";
+print "NAMED\\n";
+<STDIN>;
+"""
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_the_title_is_that_of_the_end(several, ended):
+    """nginx, postgres, php-fpm say in their arguments what each process does: not yet as they are forked."""
+    program = memtrace.Process(["perl", "-e", TITLE])
+    other = memtrace.Process(["perl", "-e", TITLE])
+    program.wait_line("^READY")
+    other.wait_line("^READY")
+    tracer = several("-p", program.pid, "-p", other.pid).attached(2)
+    program.send()
+    program.wait_line("^NAMED")
+    if ended:
+        tracer.send(f"process {program.pid}")
+        assert list(tracer.answers("report", r"^Process \d+ \(titled: worker process\)", 1)) == [program.pid]
+        program.send()
+        tracer.wait_line(rf"^\[{program.pid}\] Process {program.pid} exited with status 0$")
+    tracer.send("quit")
+    reports = tracer.left()
+    assert reports[program.pid]["command"] == ["titled: worker process"]
+    assert reports[other.pid]["command"] == ["titled: at birth"]
+
+
 def test_one_that_can_not_be_followed(target, several):
     one = target("live", "10", "1")
     tracer = several("-p", one.pid, "-p", 4194303).attached(1)
