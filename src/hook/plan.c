@@ -24,6 +24,7 @@ struct planning {
 	const struct arch *arch;
 	const char *half; /* a function that is needed, of the module that is looked through,
 			     and can't be followed */
+	bool gone;	  /* .. as its code can't be read */
 };
 
 /* ---- hooks ------------------------------------------------------------- */
@@ -103,7 +104,9 @@ static void hooks_drop(struct hooks *hooks, size_t first)
 static void hooks_drop_half(struct planning *p, const struct module *module, size_t first)
 {
 	p->hooks->notes.miss(p->hooks->notes.arg, module, NULL,
-			     "without its %s the allocator would be counted wrong", p->half);
+			     p->gone ? "its %s can't be read any more: the process ends, or begins another program"
+				     : "without its %s the allocator would be counted wrong",
+			     p->half);
 	for (size_t i = p->hooks->list.len; i-- > first;)
 		if (function_is_allocators(p->hooks->list.at[i].function))
 			hook_drop(p->hooks, i);
@@ -121,8 +124,10 @@ static int hook_read(struct planning *p, struct module *module, struct hook *hoo
 	int rc = code_read(&hook->code, p->process, module, symbol->value, symbol->thumb, len);
 	uint32_t skip;
 
-	if (rc == -EFAULT) /* the process ends, or has another program */
+	if (rc == -EFAULT) { /* the process ends, or has another program */
+		p->gone = true;
 		return 1;
+	}
 	if (rc == -ENOMEM)
 		return rc;
 	if (rc) {
@@ -212,6 +217,7 @@ static int functions_find(struct planning *p, struct module *module, bool loader
 	int rc;
 
 	p->half = NULL;
+	p->gone = false;
 	entries.miss = function_missed;
 	entries.arg = &f;
 	rc = choice_for_each(&entries, loader, function_found, &f);
@@ -463,7 +469,7 @@ static int module_plan(struct planning *p, struct module *module, enum hook_scop
 int hooks_plan(struct hooks *hooks, enum hook_scope scope, size_t *planned, struct err *err)
 {
 	const struct modules *modules = hooks->process.modules;
-	struct planning p = {hooks, &hooks->process, hooks->process.tracee->arch, NULL};
+	struct planning p = {hooks, &hooks->process, hooks->process.tracee->arch, NULL, false};
 
 	loader_find(&p);
 	for (size_t i = 0; i < modules->mapped.len; i++) {

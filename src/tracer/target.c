@@ -30,6 +30,8 @@ int target_open(struct target *ret, pid_t pid, struct err *err)
 
 	target_of_file(ret, -1);
 	ret->pid = pid;
+	if (!pid) /* tracee_alive() has found none */
+		return err_set(err, -ESRCH, "the process has ended");
 	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
 	ret->fd = open(path, O_RDWR | O_CLOEXEC);
 	if (ret->fd < 0 && errno == EROFS) /* a sandbox's /proc: written to by poke() */
