@@ -221,7 +221,7 @@ BLOB_FLAGS_aarch64 := -mbranch-protection=none -mno-outline-atomics -ffixed-x18 
 BLOB_FLAGS_arm := -Os -fno-align-functions -fno-align-loops -fno-align-jumps
 # (whole pages of whatever size: src/agent/blob.h)
 BLOB_BYTES_x86_64 := 16384
-BLOB_BYTES_arm := 16384
+BLOB_BYTES_arm := 20480
 BLOB_BYTES_aarch64 := 65536
 # As one program, inlined: it takes a sixth less time.  (Other compilers than gcc: file by file.)
 BLOB_INLINE_x86_64 := -finline-limit=300 --param large-function-growth=400 --param inline-unit-growth=200

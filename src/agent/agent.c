@@ -101,8 +101,9 @@ static ALONE uint32_t context_alone(const struct shared *shared, const frame_t *
 	return alone_is(shared) ? interned_context(shared, frames, known, WALK_ALONE) : 0;
 }
 
-/* The context of the call's stack; NESTED; 0: not known, or no room for it.  *whole: to its end. */
-static __attribute__((noinline)) uint32_t context_of(const struct shared *shared, uint64_t end,
+/* The context of the call's stack; NESTED; 0: not known, or no room for it.  *whole: to its end.  (Small: most
+ * stacks are remembered.) */
+static __attribute__((noinline, cold)) uint32_t context_of(const struct shared *shared, uint64_t end,
 						     const struct agent_call *call,
 						     frame_t leaf, bool *whole)
 {

@@ -19,6 +19,8 @@
 
 #ifdef __aarch64__
 enum { BLOB_BYTES = 65536, BLOB_CONTROL = 65536 }; /* pages of 4, 16 or 64 KB */
+#elif defined(__arm__)
+enum { BLOB_BYTES = 20480, BLOB_CONTROL = 4096 }; /* (A32 before ARMv6T2) */
 #else
 enum { BLOB_BYTES = 16384, BLOB_CONTROL = 4096 };
 #endif

@@ -1,9 +1,11 @@
 /* See pending.h. */
 #include "agent/pending.h"
 
+#include "agent/alone.h"
+
 #include "region/live.h"
 
-bool pending_put_back(const struct shared *shared, struct shared_pending *pending,
+ALONE bool pending_put_back(const struct shared *shared, struct shared_pending *pending,
 			     uint64_t slot)
 {
 	struct live_block block = {.addr = pending->addr,

@@ -1,15 +1,19 @@
 /*
  * The last stack of a thread, so that the next one need not be walked where it is the same.
  *
- *    walk now      pc sp fp --> pc sp fp --> pc sp fp == the state of a remembered frame
- *                                                |
- *    remembered                    pc sp fp --> pc sp fp --> pc sp fp --> root
- *                                                  ^ words that led there: still the same?
+ *    walk now      pc sp --> pc sp --> pc sp == a remembered frame
+ *                                        |
+ *    remembered            pc sp --> pc sp --> pc sp --> pc sp --> root
+ *                                         ^ return addresses: still the same?
  *
  * A walk is a function of its first state, of the rows, and of the words that it reads.  So from
  * an equal state on it is the same, if the rows are (known.h: the sequence), and every word that it
  * read still has its value.  All of them are looked at, in the order of the walk, so that nothing is
- * read that a walk would not read.
+ * read that a walk would not read.  fp is a part of the state where a CFA, or the end, depends on it:
+ * only there it is compared.
+ *
+ * Some frames of earlier walks are met again, too: for each of them one word is read instead of its
+ * row looked for, and its node is known, if its caller's is the same.
  */
 #ifndef MEMTRACE_REMEMBERED_H
 #define MEMTRACE_REMEMBERED_H

@@ -40,7 +40,7 @@
 #include "region/sample.h"
 
 #define SHARED_MAGIC   0x64726168736d74ull /* "tmshard", little-endian */
-#define SHARED_VERSION 7u
+#define SHARED_VERSION 8u
 #define SHARED_PIECE   65536u
 #define SHARED_PATH    "/memfd:memtrace-agent" /* as /proc has it; the name is the blob's */
 
@@ -151,17 +151,41 @@ struct shared_chunk {	/* W who is the first to need it, by compare-and-swap; R b
 	uint32_t piece; /* + 1; 0: not there yet */
 };
 
-/* A frame of a thread's last walk, its state, and where the next one's was read. */
-struct shared_frame {
-	uint64_t pc, sp, fp;
-	uint64_t ra_at, fp_at; /* 0: it was not */
-	union {
-		frame_t frame; /* in scratch */
-		uint64_t node; /* in the tail: of the stack from here to the root */
-	};
+/* A frame of a thread's last walk: what each look at it needs, ... */
+struct shared_link {
+	uint64_t pc;
+	uint64_t ra_at; /* where the caller's pc was read; + SHARED_SPECIAL */
 };
 
-enum { SHARED_FRAMES = 84 };
+#define SHARED_SPECIAL 1u /* fp says where its CFA is, or the walk ended here */
+
+/* ... and the rest.  What is "at" is so far above sp, + 1; 0: there is none. */
+struct shared_frame {
+	uint64_t sp;
+	frame_t frame;
+	uint32_t node, parent; /* of the stack from here to the root; node 0: not looked for */
+	uint32_t fp_at;	       /* where the caller's fp was saved */
+	uint32_t by_fp;	       /* where fp led; it is of no interest where it says nothing */
+};
+
+/* A frame of earlier walks, wherever they led; pc 0: none. */
+struct shared_met {
+	struct shared_link link;
+	struct shared_frame frame;
+	uint64_t cfa;
+};
+
+/* The context of a leaf that `innermost` has called; 0: none. */
+struct shared_leaf {
+	frame_t leaf;
+	uint32_t innermost, context;
+};
+
+enum {
+	SHARED_FRAMES = 84,
+	SHARED_MET = SHARED_WIDE ? 128 : 32,
+	SHARED_LEAFS = SHARED_MET / 2,
+};
 
 /* A thread's last walk (agent/remembered.h).  W, R the thread. */
 struct shared_walk {
@@ -170,9 +194,14 @@ struct shared_walk {
 	frame_t leaf; /* and its context, of the whole tail */
 	uint32_t context;
 	uint32_t changes; /* how often it was written to */
-	uint32_t reserved[8];
+	uint32_t end; /* enum walk_end: of tail[0] */
+	uint32_t met_sequence; /* whose rows `met` and `leafs` are of */
+	uint32_t reserved[6];
+	struct shared_link link[SHARED_FRAMES], scratch_link[SHARED_FRAMES];
 	struct shared_frame tail[SHARED_FRAMES], scratch[SHARED_FRAMES];
 	uint64_t spare[8];
+	struct shared_met met[SHARED_MET];
+	struct shared_leaf leafs[SHARED_LEAFS];
 };
 
 struct shared_told {	/* W memtrace, R agent */
@@ -274,7 +303,7 @@ _Static_assert(sizeof(struct shared_thread) == 192, "the layout is versioned");
 _Static_assert(sizeof(struct shared_pc) == 32, "the layout is versioned");
 _Static_assert(sizeof(struct shared_counters) == 32, "the layout is versioned");
 _Static_assert(sizeof(struct shared_node) == 16, "the layout is versioned");
-_Static_assert(sizeof(struct shared_walk) == 8192, "the layout is versioned");
+_Static_assert(sizeof(struct shared_walk) == (SHARED_WIDE ? 16384 : 10240), "the layout is versioned");
 _Static_assert(sizeof(struct shared_told) == 208 && sizeof(struct shared_taken) == 56,
 	       "versioned");
 _Static_assert(sizeof(struct shared_told) <= SHARED_LEFT_AT &&

@@ -62,6 +62,12 @@ static inline int frame_words(unsigned f)
 	return (int)(f % 5);
 }
 
+/* Some of them use the frame pointer's register for anything else, and save it first. */
+static inline bool saves_fp(unsigned f)
+{
+	return !has_fp(f) && frame_words(f) == 4;
+}
+
 static inline struct row row_for(unsigned f)
 {
 	struct row row = {.ra = ROW_AT_CFA, .ra_offset = -WORD};
@@ -72,8 +78,8 @@ static inline struct row row_for(unsigned f)
 		return (struct row){.cfa = ROW_CFA_FULL};
 	row.cfa = has_fp(f) ? ROW_CFA_FP : ROW_CFA_SP;
 	row.cfa_offset = has_fp(f) ? 2 * WORD : WORD * (frame_words(f) + 1);
-	row.fp = has_fp(f) ? ROW_AT_CFA : ROW_SAME;
-	row.fp_offset = has_fp(f) ? -2 * WORD : 0;
+	row.fp = has_fp(f) || saves_fp(f) ? ROW_AT_CFA : ROW_SAME;
+	row.fp_offset = row.fp == ROW_AT_CFA ? -2 * WORD : 0;
 	return row;
 }
 
@@ -133,7 +139,8 @@ static inline struct agent_call call_by(const unsigned *chain, unsigned count, u
 			fp = at_word(at);
 		}
 		for (int k = 0; k < (has_fp(chain[i]) ? 3 : frame_words(chain[i])); k++)
-			stack[--at] = 0xbad0000;
+			stack[--at] = i && !k && saves_fp(chain[i]) ? (agent_word)fp : 0xbad0000;
+		fp = i && saves_fp(chain[i]) ? 0xbad0000 : fp;
 		stack[--at] = (agent_word)pc_of(chain[i]);
 	}
 	return (struct agent_call){

@@ -26,10 +26,11 @@ static unsigned dice(unsigned below)
 	return (unsigned)(next_random(&seed) % below);
 }
 
-/* Some that look alike: 3, 18 and 33 have a frame pointer; 1, 16 and 31 one word; 2, 17 and 32 two. */
+/* Some that look alike: 3, 18 and 33 have a frame pointer; 1, 16 and 31 one word; 2, 17 and 32 two; 4, 19
+ * and 34 save the frame pointer's register. */
 static unsigned some_function(void)
 {
-	static const unsigned functions[] = {3, 18, 33, 1, 16, 31, 2, 17, 32};
+	static const unsigned functions[] = {3, 18, 33, 1, 16, 31, 2, 17, 32, 4, 19, 34};
 
 	return functions[dice(sizeof(functions) / sizeof(*functions))];
 }
@@ -38,6 +39,7 @@ static unsigned some_function(void)
  * what was there. */
 static struct agent_call call_of(const unsigned *chain, const unsigned *grown, unsigned count)
 {
+	static uint64_t last[MOST]; /* what looks as if it had not been changed */
 	unsigned at = WORDS;
 	uint64_t fp = 0;
 
@@ -45,6 +47,11 @@ static struct agent_call call_of(const unsigned *chain, const unsigned *grown, u
 		if (i && has_fp(chain[i])) {
 			stack[--at] = (agent_word)fp;
 			fp = at_word(at);
+		}
+		if (i && saves_fp(chain[i])) {
+			stack[at - 1] = (agent_word)fp;
+			fp = dice(2) ? last[i % MOST] : at_word(WORDS - dice(64));
+			last[i % MOST] = stack[at - 1];
 		}
 		at -= has_fp(chain[i]) ? grown[i] : (unsigned)frame_words(chain[i]);
 		stack[--at] = (agent_word)pc_of(chain[i]);
@@ -57,8 +64,11 @@ static struct agent_call call_of(const unsigned *chain, const unsigned *grown, u
 				   .hook = MALLOC};
 }
 
-static void check_frames(const unsigned *chain, unsigned count, const frame_t *frame_by_function)
+/* Of a stack that is kept with `depth` frames, the leaf among them. */
+static void check_cut(const unsigned *chain, unsigned count, const frame_t *frame_by_function,
+		      unsigned depth)
 {
+	unsigned left = count < depth ? 0 : count - depth + 1;
 	struct live_block block;
 	struct shared_node node = {.parent = 0};
 	uint32_t at;
@@ -68,11 +78,16 @@ static void check_frames(const unsigned *chain, unsigned count, const frame_t *f
 	at = interned_leaf(&shared, block.context);
 	assert_true(interned_node(&shared, at, &node));
 	assert_true(node.frame == shared_hook(&shared, MALLOC)->frame);
-	for (unsigned i = count; i-- > 0;) {
+	for (unsigned i = count; i-- > left;) {
 		assert_true(interned_node(&shared, node.parent, &node));
 		assert_true(node.frame == frame_by_function[chain[i]]);
 	}
-	assert_int_equal(node.parent, WALK_ROOT);
+	assert_int_equal(node.parent, left ? WALK_DEPTH : WALK_ROOT);
+}
+
+static void check_frames(const unsigned *chain, unsigned count, const frame_t *frame_by_function)
+{
+	check_cut(chain, count, frame_by_function, DEPTH);
 }
 
 static void frames_init(frame_t *ret)
@@ -82,13 +97,13 @@ static void frames_init(frame_t *ret)
 }
 
 /* The next call comes from nearly the same place. */
-static void chain_change(unsigned *chain, unsigned *grown, unsigned *count)
+static void chain_change(unsigned *chain, unsigned *grown, unsigned *count, unsigned most)
 {
 	unsigned i = 1 + dice(*count - 1), other = 1 + dice(*count - 1), by = 1 + dice(2);
 
 	switch (dice(6)) {
 	case 0: /* deeper, or less deep */
-		*count = 2 + dice(MOST - 1);
+		*count = 2 + dice(most - 1);
 		break;
 	case 1:
 		chain[i] = some_function();
@@ -124,10 +139,72 @@ static void test_nearly_the_same(void **state)
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		struct agent_call call;
 
-		chain_change(chain, grown, &count);
+		chain_change(chain, grown, &count, MOST);
 		call = call_of(chain, grown, count);
 		assert_true(agent_call(&shared, &call));
 		check_frames(chain, count, frames);
+	}
+	shared_case_end(&shared);
+}
+
+/* Stacks that are cut: the frames that are kept begin elsewhere as it grows. */
+static void test_deeper_than_is_kept(void **state)
+{
+	enum { DEEPEST = 70, KEPT = 40 };
+	unsigned chain[DEEPEST + 1] = {0}, grown[DEEPEST + 1] = {0}, count = DEEPEST;
+	frame_t frames[FUNCTIONS];
+
+	(void)state;
+	begin(KEPT);
+	frames_init(frames);
+	seed = 21;
+	for (unsigned i = 1; i <= DEEPEST; i++)
+		chain[i] = some_function();
+	for (unsigned round = 0; round < ROUNDS / 10; round++) {
+		struct agent_call call;
+
+		chain_change(chain, grown, &count, DEEPEST);
+		call = call_of(chain, grown, count);
+		assert_true(agent_call(&shared, &call));
+		check_cut(chain, count, frames, KEPT);
+		assert_true(count < 2 || shared_walk(&shared, known_thread(&shared, POINTER))->count ==
+						 (count < KEPT ? count : KEPT - 1));
+	}
+	shared_case_end(&shared);
+}
+
+/* As if it were no more: nothing else says that a row was not looked for. */
+static void row_hide(unsigned f)
+{
+	for (uint32_t slot = 0; slot < SHARED_PCS; slot++)
+		if (known_pc_at(&shared, slot)->key == pc_of(f) * 2)
+			known_pc_at(&shared, slot)->key = 1;
+}
+
+/* A register that nobody needs as a frame pointer is another one, and so is a frame in between: what lies
+ * outside of that is not walked anew, nor is what was met before. */
+static void test_only_what_changed_is_walked(void **state)
+{
+	unsigned chain[] = {0, 3, 1, 4, 2, 16}, other[] = {0, 3, 1, 19, 2, 16}, grown[6] = {0};
+	frame_t frames[FUNCTIONS];
+	struct agent_call call;
+
+	(void)state;
+	begin(DEPTH);
+	frames_init(frames);
+	call = call_of(chain, grown, 6);
+	assert_true(agent_call(&shared, &call));
+	check_frames(chain, 6, frames);
+	row_hide(0);
+	row_hide(3);
+	row_hide(1);
+	row_hide(4);
+	row_hide(2);
+	row_hide(16);
+	for (unsigned i = 0; i < 6; i++) { /* fp is of dice */
+		call = call_of(i % 2 ? other : chain, grown, 6);
+		assert_true(agent_call(&shared, &call));
+		check_frames(i % 2 ? other : chain, 6, frames);
 	}
 	shared_case_end(&shared);
 }
@@ -192,6 +269,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nearly_the_same),
+		cmocka_unit_test(test_deeper_than_is_kept),
+		cmocka_unit_test(test_only_what_changed_is_walked),
 		cmocka_unit_test(test_rows_change),
 		cmocka_unit_test(test_within_another),
 	};
