@@ -40,6 +40,7 @@ struct remembering {
 	uint32_t most;	     /* frames are kept of a stack */
 	uint32_t tail;	     /* frames of walk->tail that hold, outermost first */
 	uint32_t count;	     /* of walk->scratch, innermost first */
+	uint32_t changes;    /* of walk, as long as nobody else is at it */
 	enum walk_end end;
 };
 
@@ -367,6 +368,9 @@ static bool tail_extend(struct remembering *r)
 
 		*frame = walk->scratch[--r->count];
 		walk->link[r->tail] = walk->scratch_link[r->count];
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);
+		if (atom_load32(&walk->changes) != r->changes)
+			return false; /* a handler's, from farther out: on a stack within this one */
 		if (frame->parent != parent || !frame->node) {
 			frame->parent = parent;
 			frame->node = node_of(r, frame->frame, parent);
@@ -439,7 +443,8 @@ bool remembered_context(const struct shared *shared, uint32_t number, uint64_t e
 		return false;
 	if (!busy && is_same(&r, &s, leaf, sequence, context))
 		return true;
-	atom_store32(&r.walk->changes, r.walk->changes + 1);
+	r.changes = r.walk->changes + 1;
+	atom_store32(&r.walk->changes, r.changes);
 	atom_store64(&r.walk->busy, call->slot);
 	before = r.walk->sequence == sequence && !busy ? r.walk->count : 0;
 	before = before <= SHARED_FRAMES ? before : 0;
@@ -450,7 +455,8 @@ bool remembered_context(const struct shared *shared, uint32_t number, uint64_t e
 	if (known)
 		*context = tail_extend(&r) ? context_find(&r, leaf) : 0;
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	if (known && *context && known_sequence(shared) == sequence) {
+	if (known && *context && known_sequence(shared) == sequence &&
+	    atom_load32(&r.walk->changes) == r.changes) {
 		r.walk->sequence = sequence;
 		atom_store32(&r.walk->count, r.tail);
 	} else if (known) {

@@ -789,6 +789,63 @@ static bool stepped(const struct agent_call *call)
 	return known;
 }
 
+/* A handler's stack is an array within the one that it interrupts (sigaltstack): it calls from farther out, and the
+ * walk that it has interrupted goes on behind it. */
+static struct agent_call farther_out;
+
+static void on_one_step(int signo, siginfo_t *info, void *context)
+{
+	(void)signo;
+	(void)info;
+	if (++steps != stop_at)
+		return;
+	((ucontext_t *)context)->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+	agent_call(&shared, &farther_out);
+}
+
+/* The stack's words up to `at`, of calls by frames of one word. */
+static struct agent_call calls_at(unsigned at, unsigned outermost, unsigned count, uint64_t block)
+{
+	for (unsigned i = 0; i < count; i++) {
+		stack[at--] = (agent_word)pc_of(i ? i % 2 ? 16 : 31 : outermost);
+		stack[at--] = 0;
+	}
+	return (struct agent_call){.pointer = POINTER, .slot = at_word(at + 2), .argument = {5}, .result = block,
+				   .hook = MALLOC};
+}
+
+static void test_a_handler_on_a_stack_within(void **state)
+{
+	enum { CALLS = 9, STRIDE = 71 };
+	struct sigaction action = {.sa_sigaction = on_one_step, .sa_flags = SA_SIGINFO};
+	unsigned known = 0;
+
+	(void)state;
+	assert_int_equal(sigaction(SIGTRAP, &action, NULL), 0);
+	for (stop_at = 1, steps = STRIDE; steps + STRIDE >= stop_at; stop_at += STRIDE) {
+		struct agent_call call;
+		struct live_block block;
+		struct shared_node node;
+
+		begin(DEPTH);
+		call = calls_at(WORDS - 200, 0, CALLS, 0x10000);
+		farther_out = calls_at(WORDS - 100, UNKNOWN, CALLS + 3, 0x20000);
+		steps = 0;
+		if (stepped(&call)) {
+			assert_true(live_find(&shared, 0x10000, &block));
+			assert_true(interned_node(&shared, interned_leaf(&shared, block.context), &node));
+			for (unsigned i = CALLS; i-- > 0;) {
+				assert_true(interned_node(&shared, node.parent, &node));
+				assert_true(node.frame == frame_at(i ? i % 2 ? 16 : 31 : 0));
+			}
+			assert_int_equal(node.parent, WALK_ROOT);
+			known++;
+		}
+		shared_case_end(&shared);
+	}
+	assert_true(known > 3);
+}
+
 static void test_a_handler_at_every_instruction(void **state)
 {
 	struct agent_call call;
@@ -1254,6 +1311,7 @@ int main(void)
 		cmocka_unit_test(test_threads_count_for_themselves),
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
 		cmocka_unit_test(test_a_handler_at_every_instruction),
+		cmocka_unit_test(test_a_handler_on_a_stack_within),
 		cmocka_unit_test(test_realloc_is_heard_of_at_any_instruction),
 		cmocka_unit_test(test_left_for_ever),
 #endif
