@@ -33,7 +33,8 @@
 #include "tracer/put_back.h"
 #include "tracer/retry.h"
 
-enum { RETRIES = 2000, RETRIES_SOME = 3, RETRY_NS = 1000000, PASSES = 1000, WIPE_TRIES = 8,
+enum { RETRIES = 2000, RETRIES_SOME = 3, RETRY_NS = 1000000, PASSES = 1000, BETWEEN_TRIES = 8,
+       WIPE_TRIES = 16, ASLEEP_TRIES = 8, WIPE_MS = 16 /* some 190 in all */,
        STOP_MOST_MS = 10000 };
 
 struct mending {
@@ -142,7 +143,11 @@ static int wipe(void *arg)
 /* (The kernel lets the tracees of the dead go a moment after the guardian hears of it.) */
 static void mend(struct mending *m, pid_t pid)
 {
-	const struct retry often = {.tries = WIPE_TRIES, .first_ms = 1, .last_ms = 1};
+	const struct retry often = {.tries = BETWEEN_TRIES, .first_ms = 1, .last_ms = 1};
+	const struct retry longer = {.tries = WIPE_TRIES,
+				     .asleep_tries = ASLEEP_TRIES,
+				     .first_ms = 1,
+				     .last_ms = WIPE_MS};
 	struct tracee *tracee = &m->tracee;
 	struct between between = {tracee, m->undo};
 	struct err err;
@@ -170,7 +175,7 @@ static void mend(struct mending *m, pid_t pid)
 		err_ignore(retry_stopped(tracee, &often, between_left, &between, &err));
 	undo_run(m->undo, &tracee->target); /* a patch is one write: also while it runs */
 	if (!failed)
-		err_ignore(retry_stopped(tracee, &often, wipe, m, &err)); /* stubs may stay */
+		err_ignore(retry_stopped(tracee, &longer, wipe, m, &err)); /* stubs may stay */
 	if (tracee->exited)
 		tracee_hand_out_children(tracee);
 	tracee_release(tracee);
