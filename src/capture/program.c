@@ -122,7 +122,7 @@ int program_update(struct program *program, struct tracee *tracee, struct notifi
 
 void program_title(struct program *program, pid_t pid)
 {
-	char **command = pid > 0 ? status_command(pid) : NULL;
+	char **command = pid > 0 && !program->foreign.code ? status_command(pid) : NULL;
 
 	if (command && program->command && command[0][0] == '[') { /* it has just ended: as it was called last */
 		free(command);

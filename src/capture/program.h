@@ -36,7 +36,8 @@ void program_limit(const struct program *program, struct target *target);
 int program_update(struct program *program, struct tracee *tracee, struct notifier *notifier,
 		   bool *changed, struct err *err) MUST_CHECK;
 
-/* Its arguments as they are by now: nginx's and postgres' say what the process does.  pid: alive, or 0. */
+/* Its arguments as they are by now: nginx's and postgres' say what the process does.  pid: alive, or 0.
+ * (Of one that is another program, which is not followed, it is as the one that was.) */
 void program_title(struct program *program, pid_t pid);
 
 /* The dynamic loader: the interpreter, or what was started itself, with the program as its
