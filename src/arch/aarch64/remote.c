@@ -37,10 +37,9 @@
 
 #include "arch/aarch64/encode.h"
 #include "arch/aarch64/insn.h"
-#include "arch/remote.h"
+#include "arch/generic_calls.h"
 
 enum {
-	RESTART_SYSCALL = 128,
 	SVC = 0xd4000001,
 	MOVZ = 0xd2800000,
 	MOVN = 0x92800000,
@@ -53,21 +52,6 @@ enum {
 	AT_PSTATE = 264,
 	MODE = 0x1f,	 /* 0: user mode in AArch64 state */
 	BTYPE = 3 << 10, /* behind an indirect branch */
-	NR_EXIT_GROUP = 94,
-	NR_WAITID = 95,
-	NR_RT_SIGPROCMASK = 135,
-	NR_CLONE = 220,
-};
-
-/* That do not come back, not here, or twice. */
-static const int16_t leaving[] = {
-	93,  /* exit */
-	94,  /* exit_group */
-	139, /* rt_sigreturn */
-	220, /* clone */
-	221, /* execve */
-	281, /* execveat */
-	435, /* clone3 */
 };
 
 /* In as few instructions as there are: from zeros, or from ones. */
@@ -94,28 +78,11 @@ static void encode_mov(struct encoder *e, unsigned reg, uint64_t value)
 	}
 }
 
+static const struct generic_calls calls = {8 * NUMBER, 0, AT_PC, A64_LEN};
+
 enum remote_at aarch64_remote_at(const struct regs *regs, const uint8_t *code)
 {
-	uint64_t number = regs_u64(regs, 8 * NUMBER);
-
-	if (a64_read(code) != SVC)
-		return REMOTE_AT_CODE;
-	for (size_t i = 0; i < ARRAY_SIZE(leaving); i++)
-		if (number == (uint64_t)leaving[i])
-			return REMOTE_AT_LEAVING;
-	return REMOTE_AT_CALL;
-}
-
-/* A call of its own: home is on it, unless it has come to its end. */
-static void put_home(struct remote_code *code, int64_t own)
-{
-	code->enters = remote_is_restart(own);
-	if (own == -ERESTART_RESTARTBLOCK)
-		regs_put_u64(&code->home, 8 * NUMBER, RESTART_SYSCALL);
-	if (!code->enters) {
-		regs_put_u64(&code->home, 0, (uint64_t)own);
-		regs_put_u64(&code->home, AT_PC, regs_u64(&code->home, AT_PC) + A64_LEN);
-	}
+	return a64_read(code) == SVC ? generic_calls_at(&calls, regs) : REMOTE_AT_CODE;
 }
 
 static bool can_leave(const struct regs *regs)
@@ -148,7 +115,7 @@ int aarch64_remote_build(taddr_t at, const struct remote_call *call, const struc
 		return -ENOTSUP;
 	ret->home = *regs;
 	if (own)
-		put_home(ret, *own);
+		generic_calls_home(&calls, ret, *own);
 	encode_mov(&e, 0, call->argument[0]);
 	encode_u32(&e, SVC);
 	ret->behind = encode_here(&e);
@@ -237,7 +204,7 @@ int aarch64_copy_build(taddr_t at, const void *mask, const struct regs *regs, co
 		return -ENOTSUP;
 	ret->home = *regs;
 	if (own)
-		put_home(ret, *own);
+		generic_calls_home(&calls, ret, *own);
 	encode_mov(&e, 2, 0);
 	all = encode_mask(&e);
 	encode_mov(&e, 0, CLONE_VM | CLONE_FILES);

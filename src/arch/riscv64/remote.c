@@ -28,7 +28,7 @@
 
 #include <errno.h>
 
-#include "arch/remote.h"
+#include "arch/generic_calls.h"
 #include "arch/riscv64/encode.h"
 #include "arch/riscv64/insn.h"
 
@@ -43,49 +43,16 @@ enum {
 	A7 = 17,
 	AT_A7 = WORD * A7,
 	ECALL = 0x73,
-	RESTART_SYSCALL = 128,
-	NR_EXIT_GROUP = 94,
-	NR_WAITID = 95,
-	NR_RT_SIGPROCMASK = 135,
-	NR_CLONE = 220,
 };
 
 /* The words in front of the code. */
 enum { HOME_A0, HOME_A7 = REMOTE_ARGUMENTS, HOME_PC, WORDS };
 
-/* That do not come back, not here, or twice. */
-static const int16_t leaving[] = {
-	93,  /* exit */
-	94,  /* exit_group */
-	139, /* rt_sigreturn */
-	220, /* clone */
-	221, /* execve */
-	281, /* execveat */
-	435, /* clone3 */
-};
+static const struct generic_calls calls = {AT_A7, AT_A0, AT_PC, RV_LEN};
 
 enum remote_at riscv64_remote_at(const struct regs *regs, const uint8_t *code)
 {
-	uint64_t number = regs_u64(regs, AT_A7);
-
-	if (rv_read(code) != ECALL)
-		return REMOTE_AT_CODE;
-	for (size_t i = 0; i < ARRAY_SIZE(leaving); i++)
-		if (number == (uint64_t)leaving[i])
-			return REMOTE_AT_LEAVING;
-	return REMOTE_AT_CALL;
-}
-
-/* A call of its own: home is on it, unless it has come to its end. */
-static void put_home(struct remote_code *code, int64_t own)
-{
-	code->enters = remote_is_restart(own);
-	if (own == -ERESTART_RESTARTBLOCK)
-		regs_put_u64(&code->home, AT_A7, RESTART_SYSCALL);
-	if (!code->enters) {
-		regs_put_u64(&code->home, AT_A0, (uint64_t)own);
-		regs_put_u64(&code->home, AT_PC, regs_u64(&code->home, AT_PC) + RV_LEN);
-	}
+	return rv_read(code) == ECALL ? generic_calls_at(&calls, regs) : REMOTE_AT_CODE;
 }
 
 /* ret->spare is what it was given. */
@@ -96,7 +63,7 @@ static bool begin(struct remote_code *ret, struct encoder *e, const struct regs 
 		return false;
 	ret->home = *regs;
 	if (own)
-		put_home(ret, *own);
+		generic_calls_home(&calls, ret, *own);
 	*e = (struct encoder){.bytes = ret->bytes, .room = sizeof(ret->bytes), .base = at};
 	for (unsigned i = 0; i < REMOTE_ARGUMENTS; i++)
 		encode_u64(e, regs_u64(&ret->home, AT_A0 + WORD * i));
