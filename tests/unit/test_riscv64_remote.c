@@ -190,6 +190,27 @@ static void a_call_of_its_own(void **state)
 	assert_int_equal(regs_read(&arch_riscv64, &code.home, 32), 0x5004);
 }
 
+/* Who execs, ends, or is made twice makes no call for us meanwhile. */
+static void calls_that_cannot_be_left(void **state)
+{
+	static const struct {
+		uint64_t number;
+		enum remote_at at;
+	} calls[] = {
+		{93, REMOTE_AT_LEAVING},  {94, REMOTE_AT_LEAVING},  {139, REMOTE_AT_LEAVING}, {220, REMOTE_AT_LEAVING},
+		{221, REMOTE_AT_LEAVING}, {281, REMOTE_AT_LEAVING}, {435, REMOTE_AT_LEAVING}, {63, REMOTE_AT_CALL},
+	};
+	static const uint32_t ecall = 0x73, nop = 0x13;
+	struct regs regs = {.len = arch_riscv64.regs_len};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+		regs_write(&arch_riscv64, &regs, 17, calls[i].number);
+		assert_int_equal(trap()->remote_at(&regs, (const uint8_t *)&ecall), calls[i].at);
+		assert_int_equal(trap()->remote_at(&regs, (const uint8_t *)&nop), REMOTE_AT_CODE);
+	}
+}
+
 static void the_code_of_a_copy_has_room(void **state)
 {
 	static const uint8_t mask[8] = {1, 2, 3, 4, 5, 6, 7, 8};
@@ -217,6 +238,7 @@ int main(void)
 		cmocka_unit_test(nobody_is_taken),
 		cmocka_unit_test(the_code_of_a_call),
 		cmocka_unit_test(a_call_of_its_own),
+		cmocka_unit_test(calls_that_cannot_be_left),
 		cmocka_unit_test(the_code_of_a_copy_has_room),
 	};
 
