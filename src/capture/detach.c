@@ -24,7 +24,7 @@
 #include "tracer/retry.h"
 
 /* They run 1, 2, ... 16 ms. */
-enum { TRIES = 6, LAST_MS = 16, OWED_MS = 10000, OWED_REST_NS = 50000 };
+enum { TRIES = 19, ASLEEP_TRIES = 6, LONG_TRIES = 24, LAST_MS = 16, OWED_MS = 10000, OWED_REST_NS = 50000 };
 
 static void thread_abandon(void *arg, struct thread *thread)
 {
@@ -82,12 +82,15 @@ static int stop_all(struct engine *engine, struct err *err)
 	return rc;
 }
 
-static const struct retry a_moment = {
-	.tries = TRIES, .first_ms = 1, .last_ms = LAST_MS, .unread = RETRY_FETCHED};
+static const struct retry a_moment = {.tries = TRIES,
+				      .asleep_tries = ASLEEP_TRIES,
+				      .first_ms = 1,
+				      .last_ms = LAST_MS,
+				      .unread = RETRY_FETCHED};
 
 /* (It needs a thread that can make the calls, and none inside, at once.) */
 static const struct retry a_while = {
-	.tries = 4 * TRIES, .first_ms = 1, .last_ms = LAST_MS, .unread = RETRY_FETCHED};
+	.tries = LONG_TRIES, .first_ms = 1, .last_ms = LAST_MS, .unread = RETRY_FETCHED};
 
 static int stubs_go(void *arg)
 {
